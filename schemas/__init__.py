@@ -1,0 +1,1 @@
+"""The contract: message types, topics, configuration and the words everything else uses."""

@@ -1,0 +1,348 @@
+"""The one YAML file both processes and every command read.
+
+Wrong files are refused whole, with file, line and key in the message. Secrets are references
+(`schemas.secrets`), so a configuration can be printed and logged.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+from urllib.parse import urlsplit
+
+import msgspec
+import yaml
+from msgspec import Meta
+
+from schemas.errors import ConfigurationError
+from schemas.secrets import SecretRef
+from schemas.topics import PROVIDERS, RETRY_STEPS, Topic, all_topics
+
+Positive: TypeAlias = Annotated[float, Meta(gt=0)]
+Count: TypeAlias = Annotated[int, Meta(ge=1)]
+MerchantId: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Secrets: TypeAlias = Annotated[tuple[SecretRef, ...], Meta(min_length=1)]
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Unknown keys are errors everywhere: a misspelt limit must not silently be no limit."""
+
+
+class Kafka(_Section):
+    """How to reach the cluster. Security settings have the names of the kafka-python client."""
+
+    bootstrap_servers: Annotated[str, Meta(min_length=1)] = "localhost:9092"
+    topic_prefix: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{0,100}$")] = ""
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    sasl_plain_username: str | None = None
+    sasl_plain_password: SecretRef | None = None
+    ssl_cafile: str | None = None
+    ssl_certfile: str | None = None
+    ssl_keyfile: str | None = None
+    ssl_check_hostname: bool = True
+
+    def topic(self, name: str) -> str:
+        """A topic's name on this cluster."""
+        return self.topic_prefix + name
+
+
+class TopicOverride(_Section):
+    """What differs for one topic from the defaults."""
+
+    partitions: Count | None = None
+    replication_factor: Count | None = None
+    retention_seconds: Count | None = None
+    settings: dict[str, str] = {}
+
+
+class Topics(_Section):
+    """Partitions and replication of every topic; ``overrides`` per topic name (without prefix)."""
+
+    partitions: Count = 4
+    replication_factor: Count = 3
+    min_insync_replicas: Count | None = None
+    overrides: dict[str, TopicOverride] = {}
+
+    def minimum_insync(self) -> int:
+        """``min.insync.replicas``: what is configured, else one less than the replicas (at least one)."""
+        return self.min_insync_replicas or max(1, self.replication_factor - 1)
+
+
+class Ingest(_Section):
+    """Limits of the HTTP ingress. ``rate_per_second`` and ``burst`` are per merchant's route."""
+
+    max_body_bytes: Count = 64 * 1024
+    max_header_bytes: Count = 16 * 1024
+    max_in_flight: Count = 5_000
+    publish_timeout_seconds: Positive = 5.0
+    body_deadline_seconds: Positive = 10.0
+    rate_per_second: Positive = 10_000.0
+    burst: Count = 20_000
+    retry_after_seconds: Count = 5
+    drain_seconds: Positive = 20.0
+
+
+class DuplicateWindows(_Section):
+    """How long a notification is remembered as seen.
+
+    OmniKassa repeats its ping every minute until somebody pulls, and each repeat must be able to cause a pull:
+    its window only swallows copies of one delivery. Trust Payments re-sends for about 48 hours.
+    """
+
+    omnikassa: Positive = 45.0
+    trustpayments: Positive = 50 * 3600.0
+
+
+class Worker(_Section):
+    """How the stages work. ``retry_delays_seconds`` are the waits of the retry topics, shortest first."""
+
+    batch_records: Count = 500
+    batch_wait_seconds: Positive = 0.02
+    retry_delays_seconds: tuple[Positive, ...] = (5.0, 30.0, 120.0, 600.0, 3600.0)
+    provider_timeout_seconds: Positive = 15.0
+    provider_calls_in_flight: Count = 64
+    provider_answer_bytes: Count = 1024 * 1024
+    transactions_per_query: Annotated[int, Meta(ge=1, le=100)] = 100
+    pulls_per_second: Positive = 6.0
+    duplicate_window_seconds: DuplicateWindows = DuplicateWindows()
+    session_timeout_seconds: Positive = 10.0
+    group_instance_id: str | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.retry_delays_seconds) != RETRY_STEPS:
+            raise ValueError(f"retry_delays_seconds needs exactly {RETRY_STEPS} delays, one for each retry topic")
+        if list(self.retry_delays_seconds) != sorted(self.retry_delays_seconds):
+            raise ValueError("retry_delays_seconds must not get shorter from step to step")
+
+
+class OmniKassaMerchant(_Section, tag_field="provider", tag="omnikassa"):
+    """A webshop of Rabo OmniKassa (Smart Pay)."""
+
+    id: MerchantId
+    poi_id: Count
+    base_url: str
+    signing_keys: Secrets
+    refresh_token: SecretRef | None = None
+    results_version: Literal[1, 2] = 2
+    expected: Literal["optional", "required"] = "optional"
+
+
+class TrustPaymentsMerchant(_Section, tag_field="provider", tag="trustpayments"):
+    """A site of Trust Payments."""
+
+    id: MerchantId
+    site_reference: Annotated[str, Meta(min_length=1, max_length=50)]
+    notification_passwords: Secrets
+    webservices_url: str
+    username: str
+    password: SecretRef
+    extra_fields: tuple[str, ...] = ()
+    repeated_fields: tuple[str, ...] = ()
+    expected: Literal["optional", "required"] = "optional"
+
+    @property
+    def base_url(self) -> str:
+        return self.webservices_url
+
+
+class NevogateMerchant(_Section, tag_field="provider", tag="nevogate"):
+    """A store of BIG FISH / Nevogate."""
+
+    id: MerchantId
+    store_name: Annotated[str, Meta(min_length=1)]
+    api_key: SecretRef
+    base_url: str
+    expected: Literal["optional", "required"] = "optional"
+
+
+Merchant: TypeAlias = OmniKassaMerchant | TrustPaymentsMerchant | NevogateMerchant
+
+
+def provider_of(merchant: Merchant) -> str:
+    """The provider's word for routes and topics."""
+    return str(merchant.__struct_config__.tag)
+
+
+class Configuration(_Section, kw_only=True):
+    """The whole file."""
+
+    kafka: Kafka = Kafka()
+    topics: Topics = Topics()
+    state_directory: str = "/var/lib/paynotify"
+    sandbox: bool = False
+    ingest: Ingest = Ingest()
+    worker: Worker = Worker()
+    merchants: Annotated[tuple[Merchant, ...], Meta(min_length=1)]
+
+    def merchants_of(self, provider: str) -> dict[str, Merchant]:
+        """The provider's merchants by id."""
+        return {merchant.id: merchant for merchant in self.merchants if provider_of(merchant) == provider}
+
+    def wanted_topics(self) -> dict[str, tuple[Topic, int, int]]:
+        """Every topic by its name on the cluster, with partitions and replication factor."""
+        wanted = {}
+        for topic in all_topics():
+            override = self.topics.overrides.get(topic.name, TopicOverride())
+            if override.retention_seconds is not None or override.settings:
+                topic = Topic(
+                    topic.name,
+                    topic.holds,
+                    override.retention_seconds or topic.retention_seconds,
+                    topic.compacted,
+                    {**topic.settings, **override.settings},
+                )
+            wanted[self.kafka.topic(topic.name)] = (
+                topic,
+                override.partitions or self.topics.partitions,
+                override.replication_factor or self.topics.replication_factor,
+            )
+        return wanted
+
+
+def load(path: str | os.PathLike[str] | None = None) -> Configuration:
+    """Read and check the file at ``path``, or at ``PAYNOTIFY_CONFIG``.
+
+    Raises:
+        ConfigurationError: no file, no YAML, an unknown or missing key, a wrong value; one paragraph saying
+            what, where (file, line, key) and what to do.
+    """
+    chosen = path or os.environ.get("PAYNOTIFY_CONFIG")
+    if not chosen:
+        raise ConfigurationError("No configuration given. Name the file with --config FILE or PAYNOTIFY_CONFIG.")
+    file = Path(chosen)
+    try:
+        text = file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigurationError(
+            f"The configuration {file} can't be read: {why}. Check the path and its permissions."
+        ) from None
+    return parse(text, str(file))
+
+
+def parse(text: str, file: str) -> Configuration:
+    """The configuration in ``text``; ``file`` is only named in errors.
+
+    Raises:
+        ConfigurationError: as `load`.
+    """
+    document = _Document(text, file)
+    try:
+        configuration = msgspec.convert(document.data, Configuration)
+    except msgspec.ValidationError as error:
+        raise document.refused(str(error)) from None
+    _check_rules(configuration, document)
+    return configuration
+
+
+class _Document:
+    """YAML as plain data that remembers the line of every key."""
+
+    def __init__(self, text: str, file: str) -> None:
+        self.file = file
+        self.lines: dict[str, int] = {"$": 1}
+        try:
+            node = yaml.compose(text, Loader=yaml.SafeLoader)
+        except yaml.MarkedYAMLError as error:
+            line = error.problem_mark.line + 1 if error.problem_mark else 1
+            raise ConfigurationError(
+                f"{file}, line {line}: this is not YAML ({error.problem}). Mend the line and try again."
+            ) from None
+        except (yaml.YAMLError, RecursionError):
+            raise ConfigurationError(f"{file}: this is not YAML. Mend the file and try again.") from None
+        self.data: Any = self._plain(node, "$") if node is not None else {}
+
+    def _plain(self, node: Any, path: str) -> Any:
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, path)
+        if isinstance(node, yaml.SequenceNode):
+            for index, child in enumerate(node.value):
+                self.lines[f"{path}[{index}]"] = child.start_mark.line + 1
+            return [self._plain(child, f"{path}[{index}]") for index, child in enumerate(node.value)]
+        return yaml.SafeLoader("").construct_object(node)
+
+    def _mapping(self, node: Any, path: str) -> dict[str, Any]:
+        plain: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = str(key_node.value)
+            where = f"{path}.{key}"
+            self.lines[where] = key_node.start_mark.line + 1
+            if key in plain:
+                raise self.error(where, "is given twice", "Keep one of the two.")
+            plain[key] = self._plain(value_node, where)
+        return plain
+
+    def error(self, path: str, problem: str, remedy: str) -> ConfigurationError:
+        """One paragraph: file, line, key, what is wrong, what to do."""
+        line, nearest = None, path
+        while line is None:
+            line = self.lines.get(nearest)
+            nearest = re.sub(r"(\.[^.\[]+|\[\d+\])\Z", "", nearest) or "$"
+        key = path.removeprefix("$").removeprefix(".") or "the file"
+        return ConfigurationError(f"{self.file}, line {line}: {key} {problem}. {remedy}")
+
+    def refused(self, message: str) -> ConfigurationError:
+        """msgspec's message (text, then "- at `$.path`") as ours."""
+        text, _, place = message.partition(" - at `")
+        path = re.sub(r"\[\.\.\.\]", "", place.rstrip("`")) or "$"
+        unknown = re.match(r"Object contains unknown field `(.*)`", text)
+        if unknown:
+            return self.error(f"{path}.{unknown[1]}", "is not a key paynotify knows", "Check its spelling and place.")
+        missing = re.match(r"Object missing required field `(.*)`", text)
+        if missing:
+            return self.error(path, f"lacks the key {missing[1]}", "Add it; the README lists every key.")
+        return self.error(path, f"has a wrong value ({text[:1].lower()}{text[1:]})", "Correct it.")
+
+
+def _check_rules(configuration: Configuration, document: _Document) -> None:
+    """What no type can say."""
+    seen: dict[str, int] = {}
+    for index, merchant in enumerate(configuration.merchants):
+        path = f"$.merchants[{index}]"
+        if merchant.id in seen:
+            raise document.error(
+                f"{path}.id", "is another merchant's id too", "Ids are part of every key and must differ."
+            )
+        seen[merchant.id] = index
+        _check_url(merchant, path, configuration.sandbox, document)
+    if not configuration.sandbox:
+        _refuse_values(document.data, "$", document)
+    known = {topic.name for topic in all_topics()}
+    for name in configuration.topics.overrides:
+        if name not in known:
+            raise document.error(
+                f"$.topics.overrides.{name}", "is not a topic of paynotify", "Use the name without the prefix."
+            )
+
+
+def _check_url(merchant: Merchant, path: str, sandbox: bool, document: _Document) -> None:
+    key = "webservices_url" if isinstance(merchant, TrustPaymentsMerchant) else "base_url"
+    parts = urlsplit(merchant.base_url)
+    if not parts.hostname or parts.query or parts.fragment or parts.username:
+        raise document.error(f"{path}.{key}", "is not a base URL", "Give scheme, host and path only.")
+    if parts.scheme != "https" and not (parts.scheme == "http" and sandbox):
+        raise document.error(
+            f"{path}.{key}", "is not an https URL", "Use https; http needs `sandbox: true` at the top of the file."
+        )
+
+
+def _refuse_values(data: Any, path: str, document: _Document) -> None:
+    """A secret written into the file itself is for the sandbox only."""
+    if isinstance(data, Mapping):
+        if set(data) == {"value"}:
+            raise document.error(
+                f"{path}.value", "is a secret in the open",
+                "Use {file: PATH} or {env: NAME}; {value: ...} needs `sandbox: true` at the top of the file.",
+            )  # fmt: skip
+        for key, child in data.items():
+            _refuse_values(child, f"{path}.{key}", document)
+    elif isinstance(data, list):
+        for index, child in enumerate(data):
+            _refuse_values(child, f"{path}[{index}]", document)
+
+
+__all__ = ["PROVIDERS", "Configuration", "Merchant", "load", "parse", "provider_of"]

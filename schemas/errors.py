@@ -1,0 +1,127 @@
+"""Every error paynotify raises on purpose, in one tree.
+
+::
+
+    PaynotifyError
+    ├── ConfigurationError        the operator must change something; the command exits with 2
+    │   ├── SecretError           a secret can't be read
+    │   └── ClusterError          brokers or topics are not as the configuration says
+    ├── Retryable                 the same work may succeed later
+    │   ├── ProviderUnavailable   outage, time-out, 5xx, an answer that is no answer
+    │   └── ProviderBusy          429: the provider asks for patience
+    ├── Permanent                 the same work will never succeed without a person
+    │   └── ProviderRefused       credentials, addresses, settings, an id the provider doesn't know
+    └── Poison                    the bytes themselves are wrong
+        ├── Rejected              a notification, with a reason of the closed list
+        └── Unreadable            a provider's answer that can't be trusted or understood
+
+``reason`` words are closed lists because they become metric labels and record headers. They never hold
+text from outside.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+RejectReason = Literal[
+    "malformed",
+    "unknown_merchant",
+    "bad_signature",
+    "missing_signature",
+    "unknown_event",
+    "expired_token",
+    "unexpected_field",
+    "over_budget",
+    "too_old",
+]
+REJECT_REASONS: tuple[RejectReason, ...] = get_args(RejectReason)
+
+DeadReason = Literal[
+    "not_found",
+    "unavailable",
+    "rate_limited",
+    "uncertain",
+    "refused",
+    "credentials",
+    "expired_token",
+    "superseded",
+    "unknown_merchant",
+    "unreadable_lookup",
+    "unreadable_answer",
+    "unverified_answer",
+    "internal_error",
+]
+DEAD_REASONS: tuple[DeadReason, ...] = get_args(DeadReason)
+
+
+class PaynotifyError(Exception):
+    """Base of the tree; never raised itself."""
+
+
+class ConfigurationError(PaynotifyError):
+    """Something the operator set is missing or wrong. The text is one paragraph: what, where, what to do."""
+
+
+class SecretError(ConfigurationError):
+    """A secret named in the configuration can't be read. The text names its place, never its value."""
+
+
+class ClusterError(ConfigurationError):
+    """The Kafka cluster can't be reached or its topics differ from the configuration."""
+
+
+class Retryable(PaynotifyError):
+    """The same work may succeed later without anybody's help."""
+
+    reason: DeadReason = "unavailable"
+
+    def __init__(self, detail: str, *, retry_after_seconds: float | None = None) -> None:
+        super().__init__(detail)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class ProviderUnavailable(Retryable):
+    """Outage, time-out, 5xx, or an answer that can't be the provider's own (HTML, empty, null)."""
+
+
+class ProviderBusy(Retryable):
+    """The provider answered 429 or its own word for it."""
+
+    reason: DeadReason = "rate_limited"
+
+
+class Permanent(PaynotifyError):
+    """The same work will never succeed until a person changes something."""
+
+    reason: DeadReason = "refused"
+
+
+class ProviderRefused(Permanent):
+    """The provider understood and refused: credentials, allow-lists, settings, unknown ids."""
+
+    def __init__(self, reason: DeadReason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+class Poison(PaynotifyError):
+    """The bytes themselves are wrong; repeating the work gives the same error."""
+
+
+class Rejected(Poison):
+    """A notification that must not cause a lookup.
+
+    ``detail`` is for people and may name a field, never a value from outside.
+    """
+
+    def __init__(self, reason: RejectReason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason: RejectReason = reason
+
+
+class Unreadable(Poison):
+    """A provider's answer that can't be understood (``unreadable_answer``) or trusted (``unverified_answer``)."""
+
+    def __init__(self, detail: str, reason: DeadReason = "unreadable_answer") -> None:
+        super().__init__(detail)
+        self.reason = reason

@@ -1,0 +1,79 @@
+"""Amounts as integers in the currency's minor unit, never as floats."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Final
+
+from schemas.errors import Unreadable
+
+#: ISO 4217 exponents other than 2, list of the maintenance agency (amendment 177).
+_EXPONENTS: Final[dict[str, int]] = {
+    **dict.fromkeys(
+        ("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV",
+         "XAF", "XOF", "XPF"),
+        0,
+    ),
+    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
+    **dict.fromkeys(("CLF", "UYW"), 4),
+}  # fmt: skip
+
+_CURRENCY = re.compile(r"[A-Z]{3}\Z")
+_MINOR = re.compile(r"-?[0-9]{1,18}\Z")
+_MAJOR = re.compile(r"[0-9]{1,15}(\.[0-9]{1,6})?\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An amount of money: ``value`` in the currency's minor unit (1050 GBP is ten pounds fifty)."""
+
+    value: int
+    currency: str
+
+
+def exponent(currency: str) -> int:
+    """Digits after the decimal point of the currency's major unit, by ISO 4217 (2 for most)."""
+    return _EXPONENTS.get(currency, 2)
+
+
+def checked_currency(code: object) -> str:
+    """A three-letter currency code.
+
+    Raises:
+        Unreadable: it is not one.
+    """
+    if not isinstance(code, str) or not _CURRENCY.match(code):
+        raise Unreadable("the answer's currency is not a three-letter code")
+    return code
+
+
+def from_minor(value: object, currency: object) -> Money:
+    """Money from an amount already in minor units, as integer or digits.
+
+    Raises:
+        Unreadable: the amount is no integer or the currency no three-letter code.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | str) or not _MINOR.match(str(value)):
+        raise Unreadable("the answer's amount is not an integer in minor units")
+    return Money(int(value), checked_currency(currency))
+
+
+def from_major(value: object, currency: object) -> Money:
+    """Money from an amount in major units, as number or text (``"100"``, ``"10.50"``).
+
+    Raises:
+        Unreadable: the amount is no decimal, or has more digits than the currency allows.
+    """
+    code = checked_currency(currency)
+    text = str(value)
+    if isinstance(value, bool) or not isinstance(value, int | float | str) or not _MAJOR.match(text):
+        raise Unreadable("the answer's amount is not a decimal in major units")
+    try:
+        minor = Decimal(text).scaleb(exponent(code))
+    except InvalidOperation as error:  # pragma: no cover - the pattern above admits decimals only
+        raise Unreadable("the answer's amount is not a decimal in major units") from error
+    if minor != minor.to_integral_value():
+        raise Unreadable("the answer's amount has more digits than its currency allows")
+    return Money(int(minor), code)

@@ -1,0 +1,119 @@
+"""Kafka records as the stages see them: raw bytes plus CloudEvents 1.0 headers in binary mode.
+
+The value is the data alone; everything about it (id, source, type, time, trace) is a header. Header names
+are lower case and values UTF-8.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import time
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+Headers = tuple[tuple[str, bytes], ...]
+
+#: Derived ids (lookups, payment events) are UUIDv5 under this name, so a repeat has the same id (G5).
+NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "https://paynotify/events/v1")
+
+_TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record as read from a topic. ``timestamp_seconds`` is the broker's, in Unix time."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    timestamp_seconds: float
+
+    def header(self, name: str, default: str = "") -> str:
+        """The last header of that name as text; ``default`` where there is none or it is not UTF-8."""
+        for key, value in reversed(self.headers):
+            if key == name:
+                try:
+                    return value.decode()
+                except (UnicodeDecodeError, AttributeError):
+                    return default
+        return default
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One record to be written. ``partition`` is only given where a partitioner must not choose."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    partition: int | None = None
+
+
+def derived_id(*parts: str) -> str:
+    """A UUIDv5 that depends on nothing but its parts."""
+    return str(uuid.uuid5(NAMESPACE, "\x1f".join(parts)))
+
+
+def time_ordered_id() -> str:
+    """A new UUIDv7: unique, and sorted by the millisecond of its making."""
+    milliseconds = time.time_ns() // 1_000_000
+    raw = bytearray(milliseconds.to_bytes(6, "big") + os.urandom(10))
+    raw[6] = (raw[6] & 0x0F) | 0x70
+    raw[8] = (raw[8] & 0x3F) | 0x80
+    return str(uuid.UUID(bytes=bytes(raw)))
+
+
+def new_traceparent() -> str:
+    """A new W3C trace context, sampled."""
+    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+
+
+def valid_traceparent(text: str) -> bool:
+    """Whether the text is a W3C ``traceparent`` of version 00 that names a trace."""
+    return bool(_TRACEPARENT.match(text)) and text[3:35] != "0" * 32 and text[36:52] != "0" * 16
+
+
+def rfc3339(moment: datetime | None = None) -> str:
+    """UTC with milliseconds and ``Z``; now, if no moment is given."""
+    return (moment or datetime.now(UTC)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
+def parse_time(text: str) -> datetime | None:
+    """An RFC 3339 or ISO 8601 instant with offset; ``None`` where the text is none."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else None
+
+
+def cloud_event(
+    *, event_id: str, source: str, event_type: str, event_time: str, traceparent: str = "", **extra: str
+) -> Headers:
+    """CloudEvents 1.0 headers in binary mode, then ``extra`` (underscores become hyphens)."""
+    headers = [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", event_id.encode()),
+        ("ce_source", source.encode()),
+        ("ce_type", event_type.encode()),
+        ("ce_time", event_time.encode()),
+    ]
+    if traceparent:
+        headers.append(("traceparent", traceparent.encode()))
+    headers.extend((name.replace("_", "-"), value.encode()) for name, value in extra.items())
+    return tuple(headers)
+
+
+def with_headers(headers: Iterable[tuple[str, bytes]], changes: Mapping[str, str]) -> Headers:
+    """The same headers in the same order, with those of ``changes`` replaced or added at the end."""
+    kept = tuple((name, value) for name, value in headers if name not in changes)
+    return kept + tuple((name, value.encode()) for name, value in changes.items())

@@ -1,0 +1,41 @@
+"""What the ingress knows of a provider: its methods, and where to look for an id that spreads the load.
+
+The id found here only chooses a partition, so that one transaction's notifications stay in order and meet
+their duplicates. It proves nothing and is never used again: ``verify`` parses the body anew.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One provider's notifications. ``transaction`` finds the id in the query and body, by its first group."""
+
+    provider: str
+    methods: tuple[str, ...]
+    transaction: re.Pattern[bytes] | None
+
+    def key(self, merchant: str, query: bytes, body: bytes) -> bytes:
+        """``{merchant}`` or ``{merchant}/{transaction}``."""
+        if self.transaction is None:
+            return merchant.encode()
+        found = self.transaction.search(query) or self.transaction.search(body)
+        return merchant.encode() + b"/" + (found.group(1) if found else b"")
+
+
+ROUTES: Final[Mapping[str, Route]] = {
+    "omnikassa": Route("omnikassa", ("POST",), None),
+    "trustpayments": Route(
+        "trustpayments", ("POST",), re.compile(rb"(?:\A|&)transactionreference=([0-9-]{1,64})(?:&|\Z)")
+    ),
+    "nevogate": Route(
+        "nevogate",
+        ("POST", "GET"),
+        re.compile(rb"(?:\"[Tt]ransactionId\"\s*:\s*\"|(?:\A|&)[Tt]ransactionId=)([0-9a-f]{32})(?:\"|&|\Z)"),
+    ),
+}

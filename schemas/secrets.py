@@ -1,0 +1,106 @@
+"""Secrets by reference: a file, an environment variable, or (sandbox only) a value in the configuration.
+
+Files are re-read when they change, so a rotated secret needs no restart; several references side by side keep
+the old and the new one valid for as long as both are listed.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import msgspec
+
+from schemas.errors import SecretError
+
+_RECHECK_SECONDS = 1.0
+
+
+class SecretRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Where a secret is: exactly one of ``file``, ``env`` and ``value``."""
+
+    file: str | None = None
+    env: str | None = None
+    value: str | None = None
+
+    def __post_init__(self) -> None:
+        if sum(part is not None for part in (self.file, self.env, self.value)) != 1:
+            raise ValueError("a secret is exactly one of {file: PATH}, {env: NAME} and {value: TEXT}")
+
+    def __repr__(self) -> str:
+        place = "value" if self.value is not None else f"file={self.file!r}" if self.file else f"env={self.env!r}"
+        return f"SecretRef({place})"
+
+
+class Secret:
+    """The present value of one reference. Reading is cheap: a file's change is looked for once a second."""
+
+    __slots__ = ("_checked_at", "_modified_ns", "_text", "reference")
+
+    def __init__(self, reference: SecretRef) -> None:
+        self.reference = reference
+        self._text: str | None = reference.value
+        self._modified_ns = -1
+        self._checked_at = float("-inf")
+
+    def __repr__(self) -> str:
+        return f"Secret({self.reference!r})"
+
+    def reveal(self) -> str:
+        """The secret's text without a trailing line break.
+
+        Raises:
+            SecretError: the file or variable is missing, unreadable, empty or not UTF-8.
+        """
+        if self.reference.file is not None:
+            self._reread(Path(self.reference.file))
+        elif self.reference.env is not None:
+            self._text = os.environ.get(self.reference.env)
+            if not self._text:
+                raise SecretError(
+                    f"The environment variable {self.reference.env} is not set or empty. "
+                    "Set it to the secret, or name a file instead."
+                )
+        assert self._text is not None
+        return self._text
+
+    def _reread(self, path: Path) -> None:
+        now = time.monotonic()
+        if now - self._checked_at < _RECHECK_SECONDS and self._text is not None:
+            return
+        self._checked_at = now
+        try:
+            modified_ns = path.stat().st_mtime_ns
+            if modified_ns != self._modified_ns or self._text is None:
+                text = path.read_text("utf-8").rstrip("\r\n")
+                if not text and self._text is not None:
+                    return  # caught between truncation and write: the last value stays valid
+                if not text:
+                    raise SecretError(f"The secret file {path} is empty. Write the secret into it.")
+                self._text, self._modified_ns = text, modified_ns
+        except (OSError, UnicodeDecodeError) as error:
+            if self._text is not None:
+                return  # a file being replaced is missing for a moment: the last value stays valid
+            why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+            raise SecretError(
+                f"The secret file {path} can't be read: {why}. Check the path and its permissions."
+            ) from None
+
+
+def reveal_all(secrets: tuple[Secret, ...]) -> tuple[str, ...]:
+    """Every value that is valid now; one unreadable reference doesn't hide the others.
+
+    Raises:
+        SecretError: none of them can be read.
+    """
+    values: list[str] = []
+    problem: SecretError | None = None
+    for secret in secrets:
+        try:
+            values.append(secret.reveal())
+        except SecretError as error:
+            problem = error
+    if not values and problem is not None:
+        raise problem
+    return tuple(values)

@@ -1,0 +1,103 @@
+"""Every topic: its name, what it holds, how long, and which others must have the same number of partitions.
+
+``topics apply`` creates them from this table and the configuration; nothing else creates topics, except the
+state changelogs, which belong to their stage and are listed here too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+PROVIDERS: Final = ("omnikassa", "trustpayments", "nevogate")
+
+RETRY_STEPS: Final = 5
+
+_DAY: Final = 24 * 3600
+_KEEP_RAW: Final = 30 * _DAY
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One topic as it should be. ``retention_seconds`` of ``None`` keeps records for ever."""
+
+    name: str
+    holds: str
+    retention_seconds: int | None = _KEEP_RAW
+    compacted: bool = False
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    def kafka_settings(self) -> dict[str, str]:
+        """The topic's settings as Kafka names them, without replication."""
+        policy = {(True, True): "compact", (True, False): "compact,delete"}.get(
+            (self.compacted, self.retention_seconds is None), "delete"
+        )
+        milliseconds = -1 if self.retention_seconds is None else self.retention_seconds * 1000
+        return {"cleanup.policy": policy, "retention.ms": str(milliseconds), **self.settings}
+
+
+def notifications(provider: str) -> str:
+    return f"notifications.{provider}"
+
+
+def lookups(provider: str) -> str:
+    return f"lookups.{provider}"
+
+
+def retry(provider: str, step: int) -> str:
+    """The topic that holds lookups for the delay of ``step`` (1 is the shortest)."""
+    return f"lookups.{provider}.retry.{step}"
+
+
+def responses(provider: str) -> str:
+    return f"responses.{provider}"
+
+
+REJECTED: Final = "notifications.rejected"
+DUPLICATES: Final = "notifications.duplicates"
+ALERTS: Final = "notifications.alerts"
+DEAD: Final = "lookups.dead"
+OBSERVATIONS: Final = "observations"
+STATUS: Final = "payments.status"
+LATEST: Final = "payments.latest"
+EXPECTED: Final = "payments.expected"
+OVERDUE: Final = "payments.overdue"
+
+#: Raw answers may be as large as a full page of results with all their transactions.
+RESPONSE_BYTES: Final = 2 * 1024 * 1024
+
+
+def changelog(unit: str) -> str:
+    """The topic behind a stage's local state; ``unit`` is ``verify.omnikassa``, ``resolve`` and so on."""
+    return f"paynotify.{unit}-state-changelog"
+
+
+def _of_provider(provider: str) -> list[Topic]:
+    large = {"max.message.bytes": str(RESPONSE_BYTES)}
+    return [
+        Topic(notifications(provider), "webhook calls exactly as received"),
+        Topic(lookups(provider), "requests to ask the provider"),
+        *(Topic(retry(provider, step), "lookups that wait for a later try") for step in range(1, RETRY_STEPS + 1)),
+        Topic(responses(provider), "the provider's raw answers", settings=large),
+        Topic(changelog(f"verify.{provider}"), "notifications seen before", 3 * _DAY, compacted=True),
+        Topic(changelog(f"fetch.{provider}"), "lookups answered before", 3 * _DAY, compacted=True),
+    ]
+
+
+def all_topics() -> tuple[Topic, ...]:
+    """Every topic of the system, in the order of the flow."""
+    shared = [
+        Topic(REJECTED, "notifications that cause no lookup, with the reason", 90 * _DAY),
+        Topic(DUPLICATES, "which notification repeats which"),
+        Topic(ALERTS, "what providers send that is about the service, not a payment"),
+        Topic(DEAD, "lookups that ended without an answer, with the reason", 90 * _DAY,
+              settings={"max.message.bytes": str(RESPONSE_BYTES)}),
+        Topic(OBSERVATIONS, "what one response says about one payment"),
+        Topic(STATUS, "the result: every change of every payment's status", None),
+        Topic(LATEST, "the newest event of every payment", None, compacted=True),
+        Topic(EXPECTED, "what the shops sold (written by shops)", 90 * _DAY),
+        Topic(OVERDUE, "sold, but nothing final in time", 90 * _DAY),
+        Topic(changelog("resolve"), "the newest state of every payment", None, compacted=True),
+    ]  # fmt: skip
+    return tuple([topic for provider in PROVIDERS for topic in _of_provider(provider)] + shared)

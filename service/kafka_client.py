@@ -1,0 +1,42 @@
+"""Connection settings of the Kafka clients, from the configuration."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any
+
+from schemas.configuration import Kafka
+from schemas.secrets import Secret
+
+
+def ssl_context(kafka: Kafka) -> ssl.SSLContext | None:
+    """The TLS context for brokers, or none where the connection is not TLS."""
+    if kafka.security_protocol not in ("SSL", "SASL_SSL"):
+        return None
+    context = ssl.create_default_context(cafile=kafka.ssl_cafile)
+    context.check_hostname = kafka.ssl_check_hostname
+    if kafka.ssl_certfile:
+        context.load_cert_chain(kafka.ssl_certfile, kafka.ssl_keyfile)
+    return context
+
+
+def sasl_password(kafka: Kafka) -> str | None:
+    """The SASL password, read now."""
+    return Secret(kafka.sasl_plain_password).reveal() if kafka.sasl_plain_password else None
+
+
+def client_settings(kafka: Kafka, client_id: str) -> dict[str, Any]:
+    """Keyword arguments every kafka-python client takes."""
+    settings: dict[str, Any] = {
+        "bootstrap_servers": [server.strip() for server in kafka.bootstrap_servers.split(",")],
+        "client_id": client_id,
+        "security_protocol": kafka.security_protocol,
+    }
+    context = ssl_context(kafka)
+    if context is not None:
+        settings["ssl_context"] = context
+    if kafka.sasl_mechanism is not None:
+        settings["sasl_mechanism"] = kafka.sasl_mechanism
+        settings["sasl_plain_username"] = kafka.sasl_plain_username
+        settings["sasl_plain_password"] = sasl_password(kafka)
+    return settings

@@ -1,0 +1,96 @@
+"""The management port of both processes: ``/livez``, ``/readyz`` and ``/metrics``.
+
+It runs in a thread of its own, so that a busy event loop can't make a healthy process look dead, and a stuck one
+can't make a dead one look healthy: liveness and readiness are asked of the process's own judgement.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Final
+
+from prometheus_client import CollectorRegistry, exposition
+
+from schemas.errors import ConfigurationError
+from service.logs import event
+
+logger = logging.getLogger("paynotify.management")
+
+#: A judgement: none when well, else what is wrong in a few words.
+Judgement = Callable[[], str | None]
+
+_SOCKET_SECONDS: Final = 5
+
+
+def split_address(text: str) -> tuple[str, int]:
+    """``HOST:PORT`` as host and port; an empty host means all interfaces.
+
+    Raises:
+        ConfigurationError: the text is no such address.
+    """
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdigit() or int(port) > 65535:
+        raise ConfigurationError(f"{text!r} is not an address. Give HOST:PORT, for example 0.0.0.0:9090.")
+    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - an empty host asks for all interfaces
+
+
+class Management:
+    """The server; ``port`` is the one it really listens on (port 0 takes a free one)."""
+
+    def __init__(self, address: str, registry: CollectorRegistry, live: Judgement, ready: Judgement) -> None:
+        host, port = split_address(address)
+        try:
+            self._server = _Server((host, port), _handler(registry, live, ready))
+        except OSError as error:
+            raise ConfigurationError(
+                f"The management address {address} can't be used: {error.strerror}. Choose a free one with --management."
+            ) from None
+        self.port = int(self._server.server_address[1])
+        self._thread = threading.Thread(target=self._server.serve_forever, name="management", daemon=True)
+
+    def start(self) -> None:
+        """Serve until `stop`."""
+        self._thread.start()
+        event(logger, "management port open", port=self.port)
+
+    def stop(self) -> None:
+        """Close the port."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 16
+
+
+def _handler(registry: CollectorRegistry, live: Judgement, ready: Judgement) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        timeout = _SOCKET_SECONDS
+        server_version = "paynotify"
+        sys_version = ""
+
+        def do_GET(self) -> None:  # the name is http.server's
+            path = self.path.partition("?")[0]
+            if path == "/metrics":
+                self._answer(200, exposition.generate_latest(registry), exposition.CONTENT_TYPE_LATEST)
+            elif path in ("/livez", "/readyz"):
+                problem = (live if path == "/livez" else ready)()
+                self._answer(200 if problem is None else 503, (problem or "ok").encode() + b"\n", "text/plain")
+            else:
+                self._answer(404, b"not found\n", "text/plain")
+
+        def _answer(self, status: int, body: bytes, content_type: str) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", content_type)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's parameter name
+            """Probes are not events that matter."""
+
+    return Handler
