@@ -1,0 +1,62 @@
+"""The ``paynotify`` command: finds the subcommand's module and turns expected errors into one paragraph.
+
+A subcommand's module is only imported when it is used, so that ``paynotify ingest`` starts without the workers'
+libraries and the other way round.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from schemas.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class Subcommand:
+    """One word after ``paynotify``: the module that serves it and what it is for."""
+
+    name: str
+    module: str
+    purpose: str
+
+
+SUBCOMMANDS: Final = (
+    Subcommand("demo", "sandbox.demo", "play a scripted day of payments through the whole system and prove the result"),
+    Subcommand("up", "sandbox.up", "keep the same sandbox running until Ctrl-C"),
+    Subcommand("ingest", "ops.ingest", "run the HTTP ingress"),
+    Subcommand("worker", "ops.worker", "run the stages (all, or those chosen)"),
+    Subcommand("topics", "ops.topics", "create the topics, or compare them with the configuration"),
+    Subcommand("inspect", "ops.inspect", "judge captured calls offline, through the code the stages run"),
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one subcommand. Returns its exit code: 2 for wrong use or configuration."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    chosen = next((one for one in SUBCOMMANDS if words and one.name == words[0]), None)
+    parser = argparse.ArgumentParser(
+        prog="paynotify", description="Turns payment providers' webhooks into one trustworthy stream of statuses."
+    )
+    choices = parser.add_subparsers(dest="subcommand", metavar="COMMAND", required=True)
+    for one in SUBCOMMANDS:
+        child = choices.add_parser(one.name, help=one.purpose, description=one.purpose.capitalize() + ".")
+        if one is chosen:
+            importlib.import_module(one.module).configure(child)
+    arguments = parser.parse_args(words)
+    assert chosen is not None
+    try:
+        return int(importlib.import_module(chosen.module).run(arguments))
+    except ConfigurationError as error:
+        print(f"paynotify {chosen.name}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
