@@ -1,0 +1,326 @@
+"""A real Apache Kafka for the sandbox and the tests: one process, KRaft, free ports, nothing left behind.
+
+Needs Java 17 or newer, and Maven once, to fetch Kafka's jars into a cache. With ``KAFKA=host:port`` in the
+environment an existing cluster is used instead.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+from kafka import KafkaAdminClient
+from kafka.errors import KafkaError
+
+from sandbox.processes import Child, wait_for
+from schemas.errors import ClusterError, ConfigurationError
+
+KAFKA_VERSION: Final = "4.3.1"
+_JAVA_VERSION: Final = 17
+_FETCH_SECONDS: Final = 600
+_START_SECONDS: Final = 60.0
+_ATTEMPTS: Final = 3
+_HERE: Final = Path(__file__).parent / "kafka"
+
+# serial collector, first-tier compiler: a broker of a few minutes' life never earns back what the others cost
+_JAVA_FLAGS: Final = ("-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
+
+_SETTINGS: Final[Mapping[str, str]] = {
+    "process.roles": "broker,controller",
+    "node.id": "1",
+    "controller.listener.names": "CONTROLLER",
+    "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+    "offsets.topic.replication.factor": "1",
+    "offsets.topic.num.partitions": "4",
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+    "transaction.state.log.num.partitions": "2",
+    "share.coordinator.state.topic.replication.factor": "1",
+    "share.coordinator.state.topic.min.isr": "1",
+    "share.coordinator.state.topic.num.partitions": "2",
+    "min.insync.replicas": "1",
+    "group.initial.rebalance.delay.ms": "0",
+    "broker.heartbeat.interval.ms": "500",
+    "broker.session.timeout.ms": "3000",  # a killed broker may only come back when its old session is over
+    "group.min.session.timeout.ms": "1000",
+    "auto.create.topics.enable": "false",
+    "num.network.threads": "2",
+    "num.io.threads": "4",
+    "log.cleaner.dedupe.buffer.size": "16777216",
+}
+
+
+def java() -> str:
+    """The path of a Java that can run Kafka.
+
+    Raises:
+        ConfigurationError: there is none, or it is too old.
+    """
+    home = os.environ.get("JAVA_HOME")
+    path = shutil.which("java", path=f"{home}/bin") if home else None
+    path = path or shutil.which("java")
+    wanted = (
+        f"Install Java {_JAVA_VERSION} or newer (Debian and Ubuntu: apt-get install openjdk-17-jre-headless)"
+    )
+    instead = "or name a running cluster with KAFKA=host:port"
+    if path is None:
+        raise ConfigurationError(
+            f"The local Kafka needs Java and there is none on the PATH. {wanted}, {instead}."
+        )
+    answer = subprocess.run([path, "-version"], capture_output=True, text=True, timeout=30, check=False)
+    found = re.search(r'version "(?:1\.)?(\d+)', answer.stderr + answer.stdout)
+    if not found or int(found[1]) < _JAVA_VERSION:
+        version = found[1] if found else "of an unknown version"
+        raise ConfigurationError(
+            f"The local Kafka needs Java {_JAVA_VERSION}; {path} is {version}. {wanted}, {instead}."
+        )
+    return path
+
+
+def cache_directory() -> Path:
+    """Where the jars are kept: ``PAYNOTIFY_CACHE``, else ``~/.cache/paynotify``."""
+    return Path(os.environ.get("PAYNOTIFY_CACHE") or Path.home() / ".cache" / "paynotify")
+
+
+def jars() -> Path:
+    """The directory with Kafka's jars, fetched with Maven the first time.
+
+    Raises:
+        ConfigurationError: Maven is missing, or could not fetch them.
+    """
+    cache = cache_directory()
+    complete = cache / f"kafka-{KAFKA_VERSION}"
+    if complete.is_dir():
+        return complete
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # others wait here and then find the directory
+        if not complete.is_dir():
+            _fetch(cache, complete)
+    return complete
+
+
+def _fetch(cache: Path, complete: Path) -> None:
+    maven = shutil.which("mvn")
+    if maven is None:
+        raise ConfigurationError(
+            "Fetching the local Kafka needs Maven once and there is no mvn on the PATH. Install it "
+            "(Debian and Ubuntu: apt-get install maven), or name a running cluster with KAFKA=host:port."
+        )
+    with tempfile.TemporaryDirectory(dir=cache, prefix="fetch-") as directory:
+        goal = ["dependency:copy-dependencies", f"-DoutputDirectory={directory}/jars"]
+        command = [maven, "-q", "-B", "-f", str(_HERE / "pom.xml"), *goal]
+        try:
+            done = subprocess.run(
+                command, capture_output=True, text=True, timeout=_FETCH_SECONDS, check=False
+            )
+        except subprocess.TimeoutExpired:
+            raise ConfigurationError(
+                f"Maven did not fetch Kafka within {_FETCH_SECONDS} s. Check its network settings, try again."
+            ) from None
+        if done.returncode != 0:
+            said = " ".join((done.stdout + done.stderr).split())[:600]
+            raise ConfigurationError(
+                f"Maven could not fetch Kafka {KAFKA_VERSION}. It said: {said}. "
+                "Check its network settings and try again."
+            )
+        (Path(directory) / "jars").rename(complete)
+
+
+class LocalBroker:
+    """One broker on free ports of this machine, in a temporary directory, as a context manager.
+
+    ``extra_settings`` are added to the broker's settings. Ports and data stay the same over `restart`.
+    """
+
+    def __init__(self, extra_settings: Mapping[str, str] | None = None) -> None:
+        self._extra = dict(extra_settings or {})
+        self._directory: Path | None = None
+        self._ports = (0, 0)
+        self._child: Child | None = None
+
+    @property
+    def bootstrap(self) -> str:
+        """``host:port`` for clients."""
+        return f"127.0.0.1:{self._ports[0]}"
+
+    @property
+    def log_path(self) -> Path:
+        """The broker's own log; gone after `stop`."""
+        assert self._directory is not None, "not started"
+        return self._directory / "broker.log"
+
+    @property
+    def running(self) -> bool:
+        return self._child is not None and self._child.running
+
+    def start(self) -> LocalBroker:
+        """Format storage, start the broker and wait until it answers.
+
+        Raises:
+            ConfigurationError: Java or Maven is missing.
+            ClusterError: the broker did not start; with the end of its log.
+        """
+        self._classpath, self._java = f"{jars()}/*", java()
+        problem = ""
+        for _ in range(_ATTEMPTS):  # a port found free may be taken before the broker has it
+            self._directory = Path(tempfile.mkdtemp(prefix="paynotify-kafka-"))
+            try:
+                self._ports = _free_ports()
+                self._format()
+                self._run()
+            except ClusterError as error:
+                problem = str(error)
+                self.stop()
+                if "Address already in use" not in problem:
+                    raise
+            except BaseException:
+                self.stop()
+                raise
+            else:
+                return self
+        raise ClusterError(problem)
+
+    def stop(self) -> None:
+        """End the broker and remove its data."""
+        if self._child is not None:
+            self._child.stop()
+            self._child = None
+        if self._directory is not None:
+            shutil.rmtree(self._directory, ignore_errors=True)
+            self._directory = None
+
+    def kill(self) -> None:
+        """End the broker as kill -9 does; its data stays."""
+        if self._child is not None:
+            self._child.kill()
+
+    def pause(self) -> None:
+        """Freeze the broker: connections stay open, nothing is answered."""
+        if self._child is not None:
+            self._child.pause()
+
+    def resume(self) -> None:
+        if self._child is not None:
+            self._child.resume()
+
+    def restart(self) -> None:
+        """Start again on the same ports and data, ending the broker first if it still runs.
+
+        Raises:
+            ClusterError: the broker did not start.
+        """
+        if self._child is not None:
+            self._child.stop()
+        self._run()
+
+    def __enter__(self) -> LocalBroker:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _format(self) -> None:
+        assert self._directory is not None
+        port, controller = self._ports
+        settings = {
+            **_SETTINGS,
+            "controller.quorum.voters": f"1@127.0.0.1:{controller}",
+            "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}",
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
+            "log.dirs": str(self._directory / "data"),
+            **self._extra,
+        }
+        file = self._directory / "server.properties"
+        file.write_text("".join(f"{name}={value}\n" for name, value in settings.items()), "utf-8")
+        tool = Child(
+            "kafka storage",
+            self._command(
+                "kafka.tools.StorageTool", "format", "-t", "sandboxsandboxsandbox0", "-c", str(file)
+            ),
+            self.log_path,
+        )
+        if not tool.wait(_START_SECONDS) or tool.exit_code != 0:
+            tool.kill()
+            raise ClusterError(f"Kafka's storage could not be formatted. It said: {self._log_end()}")
+
+    def _run(self) -> None:
+        assert self._directory is not None, "not started"
+        command = self._command("kafka.Kafka", str(self._directory / "server.properties"))
+        self._child = Child("kafka", command, self.log_path, directory=self._directory)
+        answered = wait_for(
+            lambda: answers(self.bootstrap) or not self.running, within_seconds=_START_SECONDS, every=0.1
+        )
+        if not answered or not self.running:
+            end = self._log_end()
+            self._child.kill()
+            raise ClusterError(
+                f"The local Kafka did not answer within {_START_SECONDS:g} s. Its log ends: {end}"
+            )
+
+    def _command(self, main: str, *arguments: str) -> list[str]:
+        log4j = f"-Dlog4j2.configurationFile={_HERE / 'log4j2.properties'}"
+        return [self._java, *_JAVA_FLAGS, log4j, "-cp", self._classpath, main, *arguments]
+
+    def _log_end(self) -> str:
+        lines = self.log_path.read_text("utf-8", "replace").splitlines() if self.log_path.exists() else []
+        telling = [line for line in lines if "ERROR" in line or "Exception" in line] or lines
+        return " / ".join(telling[-6:])[:1500]
+
+
+def answers(bootstrap: str) -> bool:
+    """Whether a broker there answers a metadata request with at least one broker that takes work."""
+    logs = logging.getLogger("kafka")
+    level, logs.level = logs.level, logging.CRITICAL  # refusals are expected while a broker starts
+    try:
+        host, _, port = bootstrap.split(",")[0].rpartition(":")
+        socket.create_connection(
+            (host, int(port)), timeout=2
+        ).close()  # a refused client would leak its sockets
+        admin = KafkaAdminClient(
+            bootstrap_servers=bootstrap, request_timeout_ms=5000, bootstrap_timeout_ms=3000
+        )
+        try:
+            return bool(admin.describe_cluster().get("brokers"))
+        finally:
+            admin.close()
+    except (KafkaError, OSError, ValueError):
+        return False
+    finally:
+        logs.setLevel(level)
+
+
+def _free_ports() -> tuple[int, int]:
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+        return one.getsockname()[1], other.getsockname()[1]
+
+
+@contextmanager
+def existing_or_local(extra_settings: Mapping[str, str] | None = None) -> Iterator[str]:
+    """The bootstrap address of the cluster named by ``KAFKA``, else of a local broker for the block.
+
+    Raises:
+        ClusterError: the named cluster does not answer, or the local one does not start.
+        ConfigurationError: Java or Maven is missing.
+    """
+    named = os.environ.get("KAFKA")
+    if not named:
+        with LocalBroker(extra_settings) as broker:
+            yield broker.bootstrap
+        return
+    if not answers(named):
+        raise ClusterError(f"No Kafka answers at {named}. Correct KAFKA, or unset it to start a local one.")
+    yield named
