@@ -1,0 +1,212 @@
+"""The ingress as an ASGI application: one request in, one stored record, one empty answer.
+
+The order is the guarantee (G1): the 200 is sent after the brokers acknowledged the record. Every other end is
+one row of `ANSWERS`.
+"""
+
+from __future__ import annotations
+
+import time
+from asyncio import Future
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final, Protocol
+
+from ingest.limits import Receive, Slots, TokenBucket, Unread, read_body
+from ingest.metrics import UNKNOWN, Meters
+from ingest.notification import Clock, Origin, RecordHeaders, origin, record_headers
+from schemas.configuration import Configuration, provider_of
+from schemas.routes import ROUTES, Route
+from schemas.topics import PROVIDERS, notifications
+
+Scope = MutableMapping[str, Any]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+class Outcome(Enum):
+    """How a request ended; also its label in the metrics."""
+
+    STORED = "stored"
+    NO_SUCH_ROUTE = "no_such_route"
+    WRONG_METHOD = "wrong_method"
+    TOO_SLOW = "too_slow"
+    TOO_LARGE = "too_large"
+    OVER_RATE = "over_rate"
+    FULL = "full"
+    NOT_STORED = "not_stored"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer's status and which headers it carries besides an empty length."""
+
+    status: int
+    retry_after: bool = False
+    close: bool = False
+
+
+#: A client that is gone gets the answer too: the server drops it.
+ANSWERS: Final[Mapping[Outcome, Reply]] = {
+    Outcome.STORED: Reply(200),
+    Outcome.NO_SUCH_ROUTE: Reply(404),
+    Outcome.WRONG_METHOD: Reply(405),
+    Outcome.TOO_SLOW: Reply(408, close=True),
+    Outcome.TOO_LARGE: Reply(413),
+    Outcome.OVER_RATE: Reply(429, retry_after=True),
+    Outcome.FULL: Reply(503, retry_after=True),
+    Outcome.NOT_STORED: Reply(503, retry_after=True),
+    Outcome.GONE: Reply(400, close=True),
+}
+
+_UNREAD: Final = {
+    Unread.TOO_LARGE: Outcome.TOO_LARGE,
+    Unread.TOO_SLOW: Outcome.TOO_SLOW,
+    Unread.GONE: Outcome.GONE,
+}
+
+_END: Final = {"type": "http.response.body", "body": b""}
+
+
+class Publishes(Protocol):
+    """Where records go; `ingest.publisher.Publisher` in the running process."""
+
+    def publish(self, topic: str, key: bytes, value: bytes, headers: RecordHeaders) -> Future[bool] | None:
+        """Whether the record is stored, later; none where it is refused at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """One configured path: whose it is, where its records go, and how often it may be called."""
+
+    origin: Origin
+    route: Route
+    topic: str
+    bucket: TokenBucket
+
+
+def destinations(configuration: Configuration) -> dict[str, Destination]:
+    """Every merchant's destination by its path."""
+    limits = configuration.ingest
+    return {
+        f"/notifications/{provider}/{merchant.id}": Destination(
+            origin(provider, merchant.id),
+            ROUTES[provider],
+            configuration.kafka.topic(notifications(provider)),
+            TokenBucket(limits.rate_per_second, limits.burst),
+        )
+        for merchant in configuration.merchants
+        for provider in (provider_of(merchant),)
+    }
+
+
+class Ingress:
+    """The application. It keeps no request: what is in memory is counted by ``slots``."""
+
+    def __init__(
+        self, configuration: Configuration, publisher: Publishes, slots: Slots, meters: Meters
+    ) -> None:
+        self._limits = configuration.ingest
+        self._destinations = destinations(configuration)
+        self._publisher = publisher
+        self._slots = slots
+        self._meters = meters
+        self._clock = Clock()
+        self._starts = {
+            outcome: _start(reply, self._limits.retry_after_seconds) for outcome, reply in ANSWERS.items()
+        }
+        self._wrong_method = {
+            provider: _start(ANSWERS[Outcome.WRONG_METHOD], 0, allow=", ".join(route.methods))
+            for provider, route in ROUTES.items()
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await _lifespan(scope, receive, send)
+            return
+        destination = self._destinations.get(scope["path"])
+        if destination is None:
+            provider, outcome = provider_in(scope["path"]), Outcome.NO_SUCH_ROUTE
+        else:
+            provider, outcome = destination.origin.provider, await self._take(destination, scope, receive)
+        self._meters.requests[provider, outcome.value].inc()
+        await send(self._wrong_method[provider] if outcome is Outcome.WRONG_METHOD else self._starts[outcome])
+        await send(_END)
+
+    async def _take(self, destination: Destination, scope: Scope, receive: Receive) -> Outcome:
+        """Judge the request by its head, then read it while holding a slot."""
+        if scope["method"] not in destination.route.methods:
+            return Outcome.WRONG_METHOD
+        if not destination.bucket.take(time.monotonic()):
+            return Outcome.OVER_RATE
+        request = dict(scope["headers"])
+        length = request.get(b"content-length")
+        if length is not None and (not length.isdigit() or int(length) > self._limits.max_body_bytes):
+            return Outcome.TOO_LARGE
+        if not self._slots.take():
+            return Outcome.FULL
+        stored = None
+        try:
+            body = await self._body(scope, receive)
+            if isinstance(body, Unread):
+                return _UNREAD[body]
+            stored = self._publish(destination, scope, request, body)
+        finally:
+            if stored is None:  # otherwise the publisher gives it back
+                self._slots.give_back()
+        return await self._stored(stored, destination.origin.provider)
+
+    async def _body(self, scope: Scope, receive: Receive) -> bytes | Unread:
+        if scope["method"] == "GET":
+            return b""
+        return await read_body(receive, self._limits.max_body_bytes, self._limits.body_deadline_seconds)
+
+    def _publish(
+        self, destination: Destination, scope: Scope, request: Mapping[bytes, bytes], body: bytes
+    ) -> Future[bool] | None:
+        query: bytes = scope["query_string"]
+        came_from = destination.origin
+        return self._publisher.publish(
+            destination.topic,
+            destination.route.key(came_from.merchant, query, body),
+            body,
+            record_headers(came_from, scope["method"], query, request, self._clock.now()),
+        )
+
+    async def _stored(self, stored: Future[bool] | None, provider: str) -> Outcome:
+        begun_seconds = time.monotonic()
+        if stored is None or not await stored:
+            return Outcome.NOT_STORED
+        self._meters.stored[provider].inc()
+        self._meters.publish_seconds[provider].observe(time.monotonic() - begun_seconds)
+        self._meters.last_stored[provider].set_to_current_time()
+        return Outcome.STORED
+
+
+def provider_in(path: str) -> str:
+    """The provider a path names, for the metrics; ``unknown`` where it names none."""
+    parts = path.split("/", 3)
+    return parts[2] if len(parts) == 4 and parts[1] == "notifications" and parts[2] in PROVIDERS else UNKNOWN
+
+
+def _start(reply: Reply, retry_after_seconds: int, allow: str = "") -> dict[str, Any]:
+    headers = [(b"content-length", b"0")]
+    if reply.retry_after:
+        headers.append((b"retry-after", str(retry_after_seconds).encode()))
+    if reply.close:
+        headers.append((b"connection", b"close"))
+    if allow:
+        headers.append((b"allow", allow.encode()))
+    return {"type": "http.response.start", "status": reply.status, "headers": headers}
+
+
+async def _lifespan(scope: Scope, receive: Receive, send: Send) -> None:
+    """Start and stop need nothing of the application; the process around it does the work."""
+    if scope["type"] != "lifespan":
+        return
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return

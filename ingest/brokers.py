@@ -1,0 +1,108 @@
+"""Whether the brokers answer and have the topics: asked at the start, then again and again beside the work."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from kafka.admin import KafkaAdminClient
+from kafka.errors import KafkaError
+
+from schemas.configuration import Kafka
+from schemas.errors import ClusterError
+from service.kafka_client import client_settings
+from service.logs import event
+
+logger = logging.getLogger("paynotify.ingest")
+
+START_SECONDS: Final = 10.0
+OnPartitions = Callable[[Mapping[str, int]], None]
+
+_ASK_EVERY_SECONDS: Final = 2.0
+_ANSWER_SECONDS: Final = 3.0
+#: A check that takes longer than its own bounds allow: the thread hangs, and nobody knows about the brokers.
+_STALE_SECONDS: Final = 30.0
+
+
+class Brokers:
+    """The cluster as the ingress needs it: reachable, with all notification topics."""
+
+    def __init__(self, kafka: Kafka, topics: tuple[str, ...]) -> None:
+        self._kafka = kafka
+        self._topics = topics
+        self._client: KafkaAdminClient | None = None
+        self._problem: str | None = None
+        self._asked_at_seconds = time.monotonic()
+        self._stopped = threading.Event()
+
+    def partitions(self, bootstrap_seconds: float) -> dict[str, int]:
+        """How many partitions each topic has, asked of a broker now.
+
+        Raises:
+            ClusterError: no broker answered, or a topic is missing.
+        """
+        try:
+            if self._client is None:
+                self._client = KafkaAdminClient(
+                    **client_settings(self._kafka, "paynotify-ingest-check"),
+                    bootstrap_timeout_ms=round(bootstrap_seconds * 1000),
+                    request_timeout_ms=round(_ANSWER_SECONDS * 1000),
+                    reconnect_backoff_max_ms=1000,
+                )
+            described = self._client.describe_topics(list(self._topics))
+        except (KafkaError, OSError) as error:
+            self._forget_client()
+            raise ClusterError(
+                f"No Kafka broker answered at {self._kafka.bootstrap_servers} ({type(error).__name__}). "
+                "Check kafka.bootstrap_servers and the security settings, and that the brokers run."
+            ) from None
+        found = {topic["name"]: len(topic["partitions"]) for topic in described if topic["partitions"]}
+        missing = [topic for topic in self._topics if topic not in found]
+        if missing:
+            raise ClusterError(
+                f"The topics {', '.join(missing)} are missing at {self._kafka.bootstrap_servers}. "
+                "Create them with `paynotify topics apply`."
+            )
+        return found
+
+    def watch(self, on_partitions: OnPartitions) -> None:
+        """Keep asking in a thread until `stop`; answers go to ``on_partitions``, in that thread."""
+        threading.Thread(target=self._watch, args=(on_partitions,), name="brokers", daemon=True).start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def problem(self) -> str | None:
+        """What was wrong at the last check, or that the last check is long ago."""
+        if time.monotonic() - self._asked_at_seconds > _STALE_SECONDS:
+            return "the brokers' state is unknown"
+        return self._problem
+
+    def _watch(self, on_partitions: OnPartitions) -> None:
+        while not self._stopped.wait(_ASK_EVERY_SECONDS):
+            try:
+                on_partitions(self.partitions(_ANSWER_SECONDS))
+            except ClusterError as error:
+                self._tell(str(error))
+            else:
+                self._tell(None)
+            self._asked_at_seconds = time.monotonic()
+        self._forget_client()
+
+    def _tell(self, problem: str | None) -> None:
+        """Log a change, not a state: an outage is one line, its end another."""
+        if problem is not None and self._problem is None:
+            event(logger, "brokers not usable", level=logging.WARNING, problem=problem)
+        if problem is None and self._problem is not None:
+            event(logger, "brokers usable again")
+        self._problem = problem
+
+    def _forget_client(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            with contextlib.suppress(KafkaError, OSError):
+                client.close()

@@ -1,0 +1,118 @@
+"""One HTTP connection with bounds.
+
+uvicorn's httptools protocol limits neither the size of a request's head nor the time until it is complete, so
+strangers could hold memory and sockets for nothing (G9).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar, Final
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+#: The most uvloop hands over in one read; it may hold the rest of one request and the head of the next.
+_READ_BYTES: Final = 256 * 1024
+#: What is read and thrown away after an early answer (413 and the like), so that the client sees the answer
+#: instead of a reset connection.
+_DISCARD_BYTES: Final = 4 * 1024 * 1024
+
+_HEAD_TOO_LARGE: Final = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+)
+_TOO_SLOW: Final = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+
+
+class HeadTooLargeError(Exception):
+    """Stops the parser; never leaves this module."""
+
+
+class BoundedConnection(HttpToolsProtocol):
+    """A connection whose request heads are bounded in size and time. `bounded` sets the numbers."""
+
+    max_head_bytes: ClassVar[int] = 16 * 1024
+    max_message_bytes: ClassVar[int] = _DISCARD_BYTES
+    head_seconds: ClassVar[float] = 10.0
+    max_connections: ClassVar[int] = 10_000
+
+    head_bytes = 0
+    message_bytes = 0
+    in_head = True
+    head_until_seconds = math.inf
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self.head_until_seconds = self.loop.time() + self.head_seconds
+        if len(self.connections) > self.max_connections:
+            transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        self.message_bytes += len(data)
+        if self.message_bytes > (
+            self.max_head_bytes + _READ_BYTES if self.in_head else self.max_message_bytes
+        ):
+            self.end(_HEAD_TOO_LARGE if self.in_head else b"")
+            return
+        super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        self.head_bytes = 0
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        self.head_bytes += len(url)
+        if self.head_bytes > self.max_head_bytes:
+            raise HeadTooLargeError
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.head_bytes += len(name) + len(value) + 4
+        if self.head_bytes > self.max_head_bytes:
+            raise HeadTooLargeError
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self.in_head = False
+        self.head_until_seconds = math.inf
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self.in_head = True
+        self.message_bytes = 0
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        if not self.pipeline:
+            self.head_until_seconds = self.loop.time() + self.timeout_keep_alive + self.head_seconds
+        super().on_response_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        if self.head_bytes > self.max_head_bytes:
+            self.end(_HEAD_TOO_LARGE)
+        else:
+            super().send_400_response(msg)
+
+    def end_if_slow(self, now_seconds: float) -> None:
+        """Cut a connection whose next head (or the rest of a refused request) takes too long."""
+        if now_seconds > self.head_until_seconds:
+            self.end(_TOO_SLOW if self.cycle is None else b"")
+
+    def end(self, answer: bytes) -> None:
+        """Say ``answer`` and close."""
+        if not self.transport.is_closing():
+            self.transport.write(answer)
+            self.transport.close()
+
+
+def bounded(
+    *, max_head_bytes: int, max_body_bytes: int, head_seconds: float, max_connections: int
+) -> type[BoundedConnection]:
+    """The protocol class with these bounds; uvicorn makes the instances and passes no numbers."""
+    numbers = {
+        "max_head_bytes": max_head_bytes,
+        # a chunked body may need several bytes on the wire for each of its own
+        "max_message_bytes": _DISCARD_BYTES + 8 * (max_body_bytes + max_head_bytes),
+        "head_seconds": head_seconds,
+        "max_connections": max_connections,
+    }
+    return type("BoundedConnection", (BoundedConnection,), numbers)

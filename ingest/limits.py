@@ -1,0 +1,87 @@
+"""The bounds of the ingress: rate per route, records in flight, size and time of a body (G9)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from enum import Enum
+from typing import Any
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+
+
+class TokenBucket:
+    """At most ``burst`` requests at once and ``rate_per_second`` on average."""
+
+    __slots__ = ("_at_seconds", "_burst", "_rate_per_second", "_tokens")
+
+    def __init__(self, rate_per_second: float, burst: int) -> None:
+        self._rate_per_second = rate_per_second
+        self._burst = float(burst)
+        self._tokens = float(burst)
+        self._at_seconds = 0.0
+
+    def take(self, now_seconds: float) -> bool:
+        """Take one token; false where there is none. ``now_seconds`` is a monotonic clock."""
+        tokens = self._tokens + (now_seconds - self._at_seconds) * self._rate_per_second
+        self._at_seconds = now_seconds
+        if tokens > self._burst:
+            tokens = self._burst
+        if tokens < 1.0:
+            self._tokens = tokens
+            return False
+        self._tokens = tokens - 1.0
+        return True
+
+
+class Slots:
+    """How many notifications may be in memory at once, from the body's first byte to the brokers' answer."""
+
+    __slots__ = ("limit", "taken")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.taken = 0
+
+    def take(self) -> bool:
+        """Take one slot; false where all are taken."""
+        if self.taken >= self.limit:
+            return False
+        self.taken += 1
+        return True
+
+    def give_back(self) -> None:
+        self.taken -= 1
+
+
+class Unread(Enum):
+    """Why a body could not be read."""
+
+    TOO_LARGE = "too_large"
+    TOO_SLOW = "too_slow"
+    GONE = "gone"
+
+
+async def read_body(receive: Receive, max_bytes: int, deadline_seconds: float) -> bytes | Unread:
+    """The body, or why there is none. Never holds more than ``max_bytes`` and one read of the server."""
+    try:
+        async with asyncio.timeout(deadline_seconds):
+            message = await receive()
+            if message["type"] == "http.request" and not message.get("more_body", False):
+                body: bytes = message.get("body", b"")
+                return body if len(body) <= max_bytes else Unread.TOO_LARGE
+            return await _read_parts(message, receive, max_bytes)
+    except TimeoutError:
+        return Unread.TOO_SLOW
+
+
+async def _read_parts(message: MutableMapping[str, Any], receive: Receive, max_bytes: int) -> bytes | Unread:
+    body = bytearray()
+    while message["type"] == "http.request":
+        body += message.get("body", b"")
+        if len(body) > max_bytes:
+            return Unread.TOO_LARGE
+        if not message.get("more_body", False):
+            return bytes(body)
+        message = await receive()
+    return Unread.GONE

@@ -1,0 +1,222 @@
+"""Records into Kafka and the brokers' answers back, without ever blocking the event loop.
+
+Two threads work here: the event loop hands records to kafka-python's producer, and the producer's own network
+thread learns the brokers' answers. The loop is woken once per burst of answers, not once per record.
+
+``KafkaProducer.send`` blocks only while it waits for a topic's metadata. ``max_block_ms=0`` turns that wait
+into an error at once (and still asks for the metadata), so a send on the event loop never waits for a broker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaError
+from kafka.partitioner import murmur2
+
+from ingest.limits import Slots
+from ingest.notification import RecordHeaders
+from schemas.configuration import Ingest, Kafka
+from schemas.errors import ClusterError
+from service.kafka_client import client_settings
+
+#: Long enough to gather what arrives together, short beside a broker's own answer time.
+_LINGER_MILLISECONDS: Final = 2
+_BATCH_BYTES: Final = 512 * 1024
+_RECORD_OVERHEAD_BYTES: Final = 64 * 1024
+_MEBIBYTE: Final = 1024 * 1024
+_RECONNECT_MILLISECONDS: Final = 1_000
+
+
+class SentRecord(Protocol):
+    """What a producer returns for a record: something that calls back, from any thread."""
+
+    def add_callback(self, function: Any, *arguments: Any) -> Any: ...
+
+    def add_errback(self, function: Any, *arguments: Any) -> Any: ...
+
+
+class Producer(Protocol):
+    """The part of ``KafkaProducer`` used here."""
+
+    def send(
+        self, topic: str, value: bytes, key: bytes, headers: RecordHeaders, partition: int
+    ) -> SentRecord: ...
+
+    def partitions_for(self, topic: str) -> set[int]: ...
+
+    def close(self, timeout: float | None = None) -> None: ...
+
+
+def connect(kafka: Kafka, limits: Ingest, bootstrap_seconds: float) -> Producer:
+    """An idempotent producer that waits for all in-sync replicas (G1).
+
+    ``delivery_timeout_ms`` is longer than a request may wait: a record given up early leaves a gap in the
+    producer's sequence, and every gap costs the records around it. Memory stays bounded by `Slots`.
+
+    Raises:
+        ClusterError: no broker answered.
+    """
+    timeout_milliseconds = round(limits.publish_timeout_seconds * 1000)
+    try:
+        producer: Producer = KafkaProducer(
+            **client_settings(kafka, "paynotify-ingest"),
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=_LINGER_MILLISECONDS,
+            batch_size=_BATCH_BYTES,
+            max_request_size=max(_MEBIBYTE, limits.max_body_bytes + _RECORD_OVERHEAD_BYTES),
+            max_block_ms=0,
+            allow_auto_create_topics=False,
+            request_timeout_ms=timeout_milliseconds,
+            delivery_timeout_ms=4 * timeout_milliseconds + _LINGER_MILLISECONDS,
+            reconnect_backoff_max_ms=_RECONNECT_MILLISECONDS,
+            bootstrap_timeout_ms=round(bootstrap_seconds * 1000),
+            metrics_enabled=False,
+        )
+    except KafkaError as error:
+        raise ClusterError(
+            f"No Kafka broker answered at {kafka.bootstrap_servers} ({type(error).__name__}). "
+            "Check kafka.bootstrap_servers and the security settings, and that the brokers run."
+        ) from None
+    return producer
+
+
+class Pending:
+    """One record on its way. ``late`` once its request has been answered without it."""
+
+    __slots__ = ("answer", "lane", "late", "since_seconds")
+
+    def __init__(self, answer: asyncio.Future[bool], lane: Lane, since_seconds: float) -> None:
+        self.answer = answer
+        self.lane = lane
+        self.since_seconds = since_seconds
+        self.late = False
+
+
+class Lane:
+    """One partition. ``late_records`` counts records in it whose time is over but whose fate is open."""
+
+    __slots__ = ("late_records", "partition")
+
+    def __init__(self, partition: int) -> None:
+        self.partition = partition
+        self.late_records = 0
+
+
+class Publisher:
+    """Publishes records and tells when the brokers have them.
+
+    A partition with late records takes no new ones until their fate is known: while a broker is away its
+    requests are refused at once instead of each waiting its full time, and other partitions keep the room.
+    """
+
+    def __init__(
+        self, producer: Producer, partitions: Mapping[str, int], slots: Slots, timeout_seconds: float
+    ) -> None:
+        self._producer = producer
+        self._slots = slots
+        self._timeout_seconds = timeout_seconds
+        self._loop = asyncio.get_running_loop()
+        self._lanes: dict[str, list[Lane]] = {}
+        self._waiting: dict[Pending, None] = {}
+        self._finished: deque[tuple[Pending, str | None]] = deque()
+        self._woken = False
+        self.failures: dict[str, int] = {}
+        self.set_partitions(partitions)
+
+    def set_partitions(self, partitions: Mapping[str, int]) -> None:
+        """How many partitions each topic has now; they can only become more."""
+        for topic, count in partitions.items():
+            lanes = self._lanes.setdefault(topic, [])
+            lanes.extend(Lane(partition) for partition in range(len(lanes), count))
+
+    def publish(
+        self, topic: str, key: bytes, value: bytes, headers: RecordHeaders
+    ) -> asyncio.Future[bool] | None:
+        """Hand over one record; its slot is given back when its fate is known.
+
+        Returns a future that tells whether the brokers have the record in time, or none where it was refused
+        at once. Then the slot stays with the caller.
+        """
+        lanes = self._lanes[topic]
+        lane = lanes[partition_of(key, len(lanes))]
+        if lane.late_records:
+            return None
+        try:
+            sent = self._producer.send(topic, value, key, headers, lane.partition)
+        except (
+            KafkaError,
+            ValueError,
+        ) as error:  # ValueError: a partition the metadata doesn't know at present
+            self._failed(type(error).__name__)
+            return None
+        answer: asyncio.Future[bool] = self._loop.create_future()
+        pending = Pending(answer, lane, self._loop.time())
+        self._waiting[pending] = None
+        sent.add_callback(self._acknowledged, pending)
+        sent.add_errback(self._refused, pending)
+        return answer
+
+    def expire(self) -> None:
+        """Answer the requests whose time is over. Called by the event loop several times a second."""
+        limit = self._loop.time() - self._timeout_seconds
+        expired = []
+        for pending in self._waiting:  # oldest first
+            if pending.since_seconds > limit:
+                break
+            expired.append(pending)
+        for pending in expired:
+            del self._waiting[pending]
+            pending.late = True
+            pending.lane.late_records += 1
+            self._failed("no answer in time")
+            _set(pending.answer, False)
+
+    def _acknowledged(self, pending: Pending, _metadata: object) -> None:
+        self._report(pending, None)
+
+    def _refused(self, pending: Pending, error: BaseException) -> None:
+        self._report(pending, type(error).__name__)
+
+    def _report(self, pending: Pending, problem: str | None) -> None:
+        """Runs in the producer's thread. The flag is read after the append and cleared before the reading, so
+        no answer is left behind without a wake-up."""
+        self._finished.append((pending, problem))
+        if not self._woken:
+            self._woken = True
+            try:
+                self._loop.call_soon_threadsafe(self._settle)
+            except RuntimeError:
+                return  # the loop has ended: nobody waits any more
+
+    def _settle(self) -> None:
+        self._woken = False
+        finished = self._finished
+        while finished:
+            pending, problem = finished.popleft()
+            self._slots.give_back()
+            if problem is not None:
+                self._failed(problem)
+            if pending.late:
+                pending.lane.late_records -= 1
+            else:
+                del self._waiting[pending]
+                _set(pending.answer, problem is None)
+
+    def _failed(self, problem: str) -> None:
+        self.failures[problem] = self.failures.get(problem, 0) + 1
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """The partition Kafka's default partitioner chooses for a key."""
+    return int(murmur2(key) & 0x7FFFFFFF) % partitions
+
+
+def _set(answer: asyncio.Future[bool], stored: bool) -> None:
+    if not answer.done():  # a cancelled request has no reader
+        answer.set_result(stored)

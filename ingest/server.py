@@ -1,0 +1,225 @@
+"""The ingress as a process: brokers, producer, HTTP server and management port, their start and their end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import signal
+import socket
+import sys
+import time
+from collections.abc import Generator, Mapping
+from typing import Final
+
+import uvicorn
+import uvloop
+from kafka.errors import KafkaError
+
+from ingest.app import Ingress, Outcome
+from ingest.brokers import START_SECONDS, Brokers
+from ingest.connection import BoundedConnection, bounded
+from ingest.limits import Slots
+from ingest.metrics import Meters
+from ingest.publisher import Producer, Publisher, connect
+from schemas.configuration import Configuration
+from schemas.errors import ClusterError, ConfigurationError
+from schemas.topics import PROVIDERS, notifications
+from service.logs import event
+from service.management import Management, split_address
+
+logger = logging.getLogger("paynotify.ingest")
+
+#: The event loop and the producer's thread share one interpreter; the default of 5 ms would be added to every
+#: answer on a busy machine.
+_SWITCH_SECONDS: Final = 0.0005
+_TICK_SECONDS: Final = 0.1
+_TICKS_PER_SWEEP: Final = 10
+_TICKS_PER_REPORT: Final = 100
+_STUCK_SECONDS: Final = 10.0
+_KEEP_ALIVE_SECONDS: Final = 30
+_BACKLOG: Final = 2048
+_MINIMUM_CONNECTIONS: Final = 1024
+_GC_THRESHOLDS: Final = (20_000, 20, 50)
+
+
+class Server(uvicorn.Server):
+    """uvicorn without its own signal handling, which would end the process by the signal, not with 0."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
+class State:
+    """What the management port asks: is the loop alive, and should calls be sent here."""
+
+    def __init__(self, brokers: Brokers) -> None:
+        self._brokers = brokers
+        self.beat_seconds = time.monotonic()
+        self.stopping = False
+
+    def live(self) -> str | None:
+        age = time.monotonic() - self.beat_seconds
+        return None if age < _STUCK_SECONDS else f"the event loop has not answered for {age:.0f} s"
+
+    def ready(self) -> str | None:
+        return "stopping" if self.stopping else self._brokers.problem()
+
+
+def serve(configuration: Configuration, listen: str, management: str) -> int:
+    """Run until SIGTERM or SIGINT; returns the exit code.
+
+    Raises:
+        ConfigurationError: an address can't be used.
+        ClusterError: no broker answers, or a notification topic is missing.
+    """
+    _quiet_libraries()
+    used = tuple(
+        configuration.kafka.topic(notifications(provider))
+        for provider in PROVIDERS
+        if configuration.merchants_of(provider)
+    )
+    with contextlib.closing(_listener(listen)) as listener:
+        brokers = Brokers(configuration.kafka, used)
+        partitions = brokers.partitions(START_SECONDS)
+        producer = connect(configuration.kafka, configuration.ingest, START_SECONDS)
+        _await_metadata(producer, partitions, configuration.kafka.bootstrap_servers)
+        sys.setswitchinterval(_SWITCH_SECONDS)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_run(configuration, listener, management, brokers, producer, partitions))
+    return 0
+
+
+async def _run(
+    configuration: Configuration,
+    listener: socket.socket,
+    management_address: str,
+    brokers: Brokers,
+    producer: Producer,
+    partitions: dict[str, int],
+) -> None:
+    limits = configuration.ingest
+    loop = asyncio.get_running_loop()
+    slots = Slots(limits.max_in_flight)
+    publisher = Publisher(producer, partitions, slots, limits.publish_timeout_seconds)
+    meters = Meters(PROVIDERS, tuple(outcome.value for outcome in Outcome))
+    meters.watch_in_flight(lambda: slots.taken)
+    server = _server(configuration, Ingress(configuration, publisher, slots, meters))
+    state = State(brokers)
+    management = Management(management_address, meters.registry, state.live, state.ready)
+
+    def stop() -> None:
+        if not state.stopping:
+            state.stopping = True
+            event(logger, "stopping", in_flight=slots.taken)
+            server.should_exit = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    brokers.watch(lambda found: _in_loop(loop, publisher, found))
+    management.start()
+    event(logger, "listening", port=listener.getsockname()[1], merchants=len(configuration.merchants))
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLDS)
+    ticker = loop.create_task(_tick(state, publisher, server))
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        ticker.cancel()
+        brokers.stop()
+        await asyncio.to_thread(producer.close, 1.0)  # every answered record is stored; the rest was refused
+        management.stop()
+        event(logger, "stopped", in_flight=slots.taken)
+
+
+def _in_loop(loop: asyncio.AbstractEventLoop, publisher: Publisher, partitions: Mapping[str, int]) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop has ended while the brokers were asked
+        loop.call_soon_threadsafe(publisher.set_partitions, partitions)
+
+
+async def _tick(state: State, publisher: Publisher, server: Server) -> None:
+    """What has to be done by the clock: heartbeat, requests and connections whose time is over, reports."""
+    loop = asyncio.get_running_loop()
+    count = 0
+    while True:
+        await asyncio.sleep(_TICK_SECONDS)
+        count += 1
+        state.beat_seconds = time.monotonic()
+        publisher.expire()
+        if count % _TICKS_PER_SWEEP == 0:
+            _sweep(server, loop.time())
+        if count % _TICKS_PER_REPORT == 0 and publisher.failures:
+            failures, publisher.failures = publisher.failures, {}
+            event(logger, "notifications not stored", level=logging.WARNING, counts=failures)
+
+
+def _sweep(server: Server, now_seconds: float) -> None:
+    for connection in list(server.server_state.connections):
+        if isinstance(connection, BoundedConnection):
+            connection.end_if_slow(now_seconds)
+
+
+def _server(configuration: Configuration, application: Ingress) -> Server:
+    limits = configuration.ingest
+    return Server(
+        uvicorn.Config(
+            application,
+            interface="asgi3",
+            http=bounded(
+                max_head_bytes=limits.max_header_bytes,
+                max_body_bytes=limits.max_body_bytes,
+                head_seconds=limits.body_deadline_seconds,
+                max_connections=max(_MINIMUM_CONNECTIONS, 2 * limits.max_in_flight),
+            ),
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            date_header=False,
+            backlog=_BACKLOG,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=round(limits.drain_seconds),
+        )
+    )
+
+
+def _listener(address: str) -> socket.socket:
+    host, port = split_address(address)
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise ConfigurationError(
+            f"The address {address} can't be used: {error.strerror}. Choose a free one with --listen."
+        ) from None
+    return listener
+
+
+def _await_metadata(producer: Producer, partitions: dict[str, int], bootstrap_servers: str) -> None:
+    """Wait until the producer knows the topics, so that the first request need not be refused."""
+    until = time.monotonic() + START_SECONDS
+    for topic in partitions:
+        while True:
+            try:
+                producer.partitions_for(topic)
+                break
+            except KafkaError as error:
+                if time.monotonic() > until:
+                    raise ClusterError(
+                        f"The topic {topic} could not be looked up at {bootstrap_servers} "
+                        f"({type(error).__name__}). Check that the brokers run and that this user may write to it."
+                    ) from None
+                time.sleep(0.02)
+
+
+def _quiet_libraries() -> None:
+    """Libraries would log every stranger's odd request and every retry of an outage in their own words."""
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
