@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 from urllib.parse import urlsplit
@@ -101,7 +102,6 @@ class Worker(_Section):
     """How the stages work. ``retry_delays_seconds`` are the waits of the retry topics, shortest first."""
 
     batch_records: Count = 500
-    batch_wait_seconds: Positive = 0.02
     retry_delays_seconds: tuple[Positive, ...] = (5.0, 30.0, 120.0, 600.0, 3600.0)
     provider_timeout_seconds: Positive = 15.0
     provider_calls_in_flight: Count = 64
@@ -182,22 +182,24 @@ class Configuration(_Section, kw_only=True):
         """The provider's merchants by id."""
         return {merchant.id: merchant for merchant in self.merchants if provider_of(merchant) == provider}
 
+    def partitions_of(self, topic: Topic) -> int:
+        """The topic's number of partitions; one that follows another has as many as that one."""
+        override = self.topics.overrides.get(topic.follows or topic.name, TopicOverride())
+        return override.partitions or self.topics.partitions
+
     def wanted_topics(self) -> dict[str, tuple[Topic, int, int]]:
         """Every topic by its name on the cluster, with partitions and replication factor."""
         wanted = {}
         for topic in all_topics():
             override = self.topics.overrides.get(topic.name, TopicOverride())
-            if override.retention_seconds is not None or override.settings:
-                topic = Topic(
-                    topic.name,
-                    topic.holds,
-                    override.retention_seconds or topic.retention_seconds,
-                    topic.compacted,
-                    {**topic.settings, **override.settings},
-                )
-            wanted[self.kafka.topic(topic.name)] = (
+            changed = replace(
                 topic,
-                override.partitions or self.topics.partitions,
+                retention_seconds=override.retention_seconds or topic.retention_seconds,
+                settings={**topic.settings, **override.settings},
+            )
+            wanted[self.kafka.topic(topic.name)] = (
+                changed,
+                self.partitions_of(topic),
                 override.replication_factor or self.topics.replication_factor,
             )
         return wanted
@@ -311,8 +313,15 @@ def _check_rules(configuration: Configuration, document: _Document) -> None:
         _check_url(merchant, path, configuration.sandbox, document)
     if not configuration.sandbox:
         _refuse_values(document.data, "$", document)
-    known = {topic.name for topic in all_topics()}
-    for name in configuration.topics.overrides:
+    known = {topic.name: topic for topic in all_topics()}
+    for name, override in configuration.topics.overrides.items():
+        follows = known[name].follows if name in known else None
+        if follows is not None and override.partitions is not None:
+            raise document.error(
+                f"$.topics.overrides.{name}.partitions",
+                f"can't be set: {name} has as many partitions as {follows}",
+                f"Set the partitions of {follows}.",
+            )
         if name not in known:
             raise document.error(
                 f"$.topics.overrides.{name}", "is not a topic of paynotify", "Use the name without the prefix."

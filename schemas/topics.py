@@ -27,6 +27,8 @@ class Topic:
     retention_seconds: int | None = _KEEP_RAW
     compacted: bool = False
     settings: Mapping[str, str] = field(default_factory=dict)
+    follows: str | None = None
+    """The topic whose number of partitions this one must have."""
 
     def kafka_settings(self) -> dict[str, str]:
         """The topic's settings as Kafka names them, without replication."""
@@ -78,11 +80,14 @@ def _of_provider(provider: str) -> list[Topic]:
     return [
         Topic(notifications(provider), "webhook calls exactly as received"),
         Topic(lookups(provider), "requests to ask the provider"),
-        *(Topic(retry(provider, step), "lookups that wait for a later try") for step in range(1, RETRY_STEPS + 1)),
+        *(Topic(retry(provider, step), "lookups that wait for a later try", follows=lookups(provider))
+          for step in range(1, RETRY_STEPS + 1)),
         Topic(responses(provider), "the provider's raw answers", settings=large),
-        Topic(changelog(f"verify.{provider}"), "notifications seen before", 3 * _DAY, compacted=True),
-        Topic(changelog(f"fetch.{provider}"), "lookups answered before", 3 * _DAY, compacted=True),
-    ]
+        Topic(changelog(f"verify.{provider}"), "notifications seen before", 3 * _DAY, compacted=True,
+              follows=notifications(provider)),
+        Topic(changelog(f"fetch.{provider}"), "lookups answered before", 3 * _DAY, compacted=True,
+              follows=lookups(provider)),
+    ]  # fmt: skip
 
 
 def all_topics() -> tuple[Topic, ...]:
@@ -98,6 +103,7 @@ def all_topics() -> tuple[Topic, ...]:
         Topic(LATEST, "the newest event of every payment", None, compacted=True),
         Topic(EXPECTED, "what the shops sold (written by shops)", 90 * _DAY),
         Topic(OVERDUE, "sold, but nothing final in time", 90 * _DAY),
-        Topic(changelog("resolve"), "the newest state of every payment", None, compacted=True),
+        Topic(changelog("resolve"), "the newest state of every payment", None, compacted=True,
+              follows=OBSERVATIONS),
     ]  # fmt: skip
     return tuple([topic for provider in PROVIDERS for topic in _of_provider(provider)] + shared)

@@ -47,6 +47,7 @@ def set_up(process: str, level: str = "INFO") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
+    logging.getLogger("kafka").setLevel(logging.ERROR)  # its warnings tell of settings we mean as they are
     logging.getLogger("paynotify").setLevel(level)
 
 

@@ -1,0 +1,95 @@
+"""``paynotify topics apply|check``: the topics of the configuration, created and compared, never deleted."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import defaultdict
+from dataclasses import asdict
+from typing import Any
+
+from kafka.admin import ConfigResource, ConfigResourceType
+
+from schemas.configuration import Configuration, load
+from service.cluster import Difference, admin, differences, inspect_topics, missing, wanted_settings
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=("apply", "check"), help="create and adjust, or only compare")
+    parser.add_argument("--config", metavar="FILE", help="the configuration (or PAYNOTIFY_CONFIG)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Exit code 0: the topics are as wanted. 1: they differ in what can't or may not be changed here."""
+    configuration = load(arguments.config)
+    with admin(configuration) as client:
+        present = inspect_topics(configuration, client)
+        created: list[str] = []
+        changed: list[Difference] = []
+        if arguments.action == "apply":
+            created = _create(configuration, client, missing(configuration, present))
+            changed = _adjust(client, [one for one in differences(configuration, present) if one.mendable])
+            present = inspect_topics(configuration, client)
+    absent, different = missing(configuration, present), differences(configuration, present)
+    if arguments.json:
+        report = {
+            "created": created,
+            "changed": [asdict(one) for one in changed],
+            "missing": absent,
+            "different": [asdict(one) for one in different],
+        }
+        print(json.dumps(report))
+    else:
+        _print(configuration, created, changed, absent, different)
+    return 1 if absent or different else 0
+
+
+def _create(configuration: Configuration, client: Any, names: list[str]) -> list[str]:
+    if not names:
+        return []
+    wanted, settings = configuration.wanted_topics(), wanted_settings(configuration)
+    client.create_topics(
+        {
+            name: {
+                "num_partitions": wanted[name][1],
+                "replication_factor": wanted[name][2],
+                "configs": settings[name],
+            }
+            for name in names
+        },
+        wait_for_metadata=True,
+    )
+    return names
+
+
+def _adjust(client: Any, changes: list[Difference]) -> list[Difference]:
+    by_topic: dict[str, dict[str, str]] = defaultdict(dict)
+    for change in changes:
+        by_topic[change.topic][change.what] = change.wanted
+    if by_topic:
+        client.alter_configs(
+            [ConfigResource(ConfigResourceType.TOPIC, name, settings) for name, settings in by_topic.items()],
+            incremental=True,
+        )
+    return changes
+
+
+def _print(
+    configuration: Configuration,
+    created: list[str],
+    changed: list[Difference],
+    absent: list[str],
+    different: list[Difference],
+) -> None:
+    for name in created:
+        print(f"created {name}")
+    for one in changed:
+        print(f"changed {one}")
+    for name in absent:
+        print(f"missing {name}")
+    for one in different:
+        print(f"differs {one}")
+    total = len(configuration.wanted_topics())
+    print(f"{total - len(absent)} of {total} topics present, {len(created)} created, {len(changed)} settings changed, "
+          f"{len(different)} differences left")  # fmt: skip

@@ -1,0 +1,45 @@
+"""``paynotify worker``: the stages, all of them or those chosen."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from pathlib import Path
+
+from processors.app import STAGES, Choice, Worker
+from schemas.configuration import load
+from schemas.errors import ConfigurationError
+from schemas.topics import PROVIDERS
+from service import cluster, logs
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", metavar="FILE", help="the configuration (or PAYNOTIFY_CONFIG)")
+    parser.add_argument(
+        "--provider", action="append", choices=PROVIDERS, default=[],
+        help="only this provider's stages, and resolve (repeatable)",
+    )  # fmt: skip
+    parser.add_argument("--stage", action="append", choices=STAGES, default=[], help="only this stage (repeatable)")
+    parser.add_argument("--management", metavar="HOST:PORT", default="0.0.0.0:9090", help="probes and metrics")  # noqa: S104 - probes come from outside the pod
+    parser.add_argument("--state-directory", metavar="DIR", help="local state (else of the configuration)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Work until SIGTERM. Exit code 0 after a clean stop, 1 when a unit failed for good, 2 for wrong use."""
+    configuration = load(arguments.config)
+    logs.set_up("worker")
+    cluster.check(configuration)
+    directory = Path(arguments.state_directory or configuration.state_directory)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"The state directory {directory} can't be made: {error.strerror}. "
+            "Choose another with state_directory or --state-directory."
+        ) from None
+    choice = Choice(arguments.provider, arguments.stage)
+
+    async def work() -> int:
+        return await Worker(configuration, choice, arguments.management, directory).run()
+
+    return asyncio.run(work())

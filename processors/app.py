@@ -1,0 +1,219 @@
+"""The worker process: which units it runs, with what, and how it starts and stops. All wiring is here."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import httpx
+from httpx_aiohttp import AiohttpTransport
+from prometheus_client import CollectorRegistry, ProcessCollector
+
+from processors import failpoint
+from processors.fetch import Fetch
+from processors.interpret import Interpret
+from processors.lag import LagWatch
+from processors.metrics import Metrics
+from processors.pace import Pace
+from processors.provider import Account, Outside, Provider, account_of
+from processors.providers import PROVIDERS
+from processors.requeue import Requeue
+from processors.resolve import Resolve
+from processors.unit import Unit, Work
+from processors.verify import Verify
+from schemas import topics
+from schemas.configuration import Configuration
+from service.logs import event
+from service.management import Management
+
+logger = logging.getLogger("paynotify.worker")
+
+STAGES: Final = ("verify", "fetch", "interpret", "resolve")
+
+#: Raw answers are large; fewer of them are held at a time.
+_RESPONSES_AT_A_TIME: Final = 50
+_BROKER_SILENCE_SECONDS: Final = 30.0
+_LOOP_SILENCE_SECONDS: Final = 30.0
+_STATE_MARGIN: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which part of the work this process does; empty means all."""
+
+    providers: Collection[str] = ()
+    stages: Collection[str] = ()
+
+    def takes(self, stage: str, provider: str | None) -> bool:
+        """Whether the stage is chosen. resolve serves all providers and goes with each choice of one."""
+        if provider is not None and self.providers and provider not in self.providers:
+            return False
+        return not self.stages or stage in self.stages
+
+
+def works_of(
+    configuration: Configuration, choice: Choice, metrics: Metrics, http: httpx.AsyncClient
+) -> dict[str, tuple[Work, ...]]:
+    """The units chosen, by name, and what each does."""
+    works: dict[str, tuple[Work, ...]] = {}
+    for provider in PROVIDERS.values():
+        accounts = {name: account_of(one) for name, one in configuration.merchants_of(provider.name).items()}
+        if not accounts:
+            continue
+        makers: Mapping[str, Callable[[], tuple[Work, ...]]] = {
+            "verify": lambda p=provider, a=accounts: _verify(configuration, p, a, metrics),  # type: ignore[misc]  # defaults bind the loop's values
+            "fetch": lambda p=provider, a=accounts: _fetch(configuration, p, a, metrics, http),  # type: ignore[misc]  # defaults bind the loop's values
+            "interpret": lambda p=provider, a=accounts: _interpret(configuration, p, a, metrics),  # type: ignore[misc]  # defaults bind the loop's values
+        }
+        for stage, make in makers.items():
+            if choice.takes(stage, provider.name):
+                works[f"{stage}.{provider.name}"] = make()
+    if choice.takes("resolve", None):
+        works["resolve"] = _resolve(configuration, metrics)
+    return works
+
+
+def _verify(
+    configuration: Configuration, provider: Provider, accounts: Mapping[str, Account], metrics: Metrics
+) -> tuple[Work, ...]:
+    worker, kafka = configuration.worker, configuration.kafka
+    window_seconds = getattr(worker.duplicate_window_seconds, provider.name, 0.0)
+    stage = Verify(provider, accounts, kafka, metrics, window_seconds)
+    source = kafka.topic(topics.notifications(provider.name))
+    memory_seconds = max(3600, int(window_seconds * _STATE_MARGIN))
+    return (Work(stage, (source,), worker.batch_records, window_seconds > 0, memory_seconds),)
+
+
+def _fetch(
+    configuration: Configuration,
+    provider: Provider,
+    accounts: Mapping[str, Account],
+    metrics: Metrics,
+    http: httpx.AsyncClient,
+) -> tuple[Work, ...]:
+    worker, kafka = configuration.worker, configuration.kafka
+    outside = Outside(
+        http=http,
+        now=lambda: datetime.now(UTC),
+        answer_bytes=worker.provider_answer_bytes,
+        timeout_seconds=worker.provider_timeout_seconds,
+        transactions_per_query=worker.transactions_per_query,
+        pace=Pace(worker.pulls_per_second),
+    )
+    stage = Fetch(
+        provider,
+        accounts,
+        kafka,
+        outside,
+        metrics,
+        delays_seconds=worker.retry_delays_seconds,
+        calls_in_flight=worker.provider_calls_in_flight,
+    )
+    retries = tuple(
+        kafka.topic(topics.retry(provider.name, step)) for step in range(1, len(worker.retry_delays_seconds) + 1)
+    )
+    remembers = provider.policy.remembers_answered
+    memory_seconds = max(3600, int(provider.policy.answered_window_seconds * _STATE_MARGIN))
+    return (
+        Work(stage, (kafka.topic(topics.lookups(provider.name)),), worker.batch_records, remembers, memory_seconds),
+        Work(Requeue(provider.name, kafka), retries, worker.batch_records),
+    )
+
+
+def _interpret(
+    configuration: Configuration, provider: Provider, accounts: Mapping[str, Account], metrics: Metrics
+) -> tuple[Work, ...]:
+    source = configuration.kafka.topic(topics.responses(provider.name))
+    return (Work(Interpret(provider, accounts, configuration.kafka, metrics), (source,), _RESPONSES_AT_A_TIME),)
+
+
+def _resolve(configuration: Configuration, metrics: Metrics) -> tuple[Work, ...]:
+    required = {merchant.id for merchant in configuration.merchants if merchant.expected == "required"}
+    stage = Resolve(configuration.kafka, metrics, required)
+    source = configuration.kafka.topic(topics.OBSERVATIONS)
+    return (Work(stage, (source,), configuration.worker.batch_records, stateful=True),)
+
+
+class Worker:
+    """The process: its units, the management port, and the judgement on its own health."""
+
+    def __init__(
+        self, configuration: Configuration, choice: Choice, management_address: str, state_directory: Path
+    ) -> None:
+        registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        self._metrics = Metrics(registry)
+        self._configuration = configuration
+        self._choice = choice
+        self._state_directory = state_directory
+        self._units: list[Unit] = []
+        self._started = False
+        self._stopping = False
+        self._beat_at = time.monotonic()
+        self._lag: LagWatch | None = None
+        self._management = Management(management_address, registry, self._live, self._ready)
+
+    async def run(self) -> int:
+        """Work until SIGTERM or SIGINT (0), or until a unit has failed for good (1)."""
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        self._management.start()
+        limits = httpx.Limits(max_connections=self._configuration.worker.provider_calls_in_flight)
+        async with httpx.AsyncClient(
+            transport=AiohttpTransport(limits=limits), follow_redirects=False, trust_env=False
+        ) as http:
+            works = works_of(self._configuration, self._choice, self._metrics, http)
+            reached = failpoint.from_environment(sandbox=self._configuration.sandbox)
+            self._units = [
+                Unit(name, parts, self._configuration, self._metrics, self._state_directory, reached)
+                for name, parts in works.items()
+            ]
+            self._lag = LagWatch(self._configuration.kafka, self._units, self._metrics)
+            try:
+                return await self._work(stop)
+            finally:
+                self._stopping = True
+                await asyncio.gather(*(unit.stop() for unit in self._units), return_exceptions=True)
+                self._lag.stop()
+                self._management.stop()
+                event(logger, "stopped")
+
+    async def _work(self, stop: asyncio.Event) -> int:
+        assert self._lag is not None
+        await asyncio.gather(*(unit.start() for unit in self._units))
+        self._lag.start()
+        self._started = True
+        event(logger, "working", units=[unit.name for unit in self._units])
+        while not stop.is_set():
+            self._beat_at = time.monotonic()
+            failed = [unit.name for unit in self._units if unit.app.crashed or unit.app.should_stop]
+            if failed:
+                event(logger, "units failed, the process ends to be started again", level=logging.ERROR, units=failed)
+                return 1
+            try:
+                await asyncio.wait_for(stop.wait(), timeout=0.5)
+            except TimeoutError:
+                continue
+        return 0
+
+    def _live(self) -> str | None:
+        silent_seconds = time.monotonic() - self._beat_at
+        if self._started and silent_seconds > _LOOP_SILENCE_SECONDS:
+            return f"the event loop has not turned for {silent_seconds:.0f} s"
+        return None
+
+    def _ready(self) -> str | None:
+        if not self._started or self._stopping:
+            return "starting" if not self._stopping else "stopping"
+        if self._lag is None or self._lag.seconds_since_answer() > _BROKER_SILENCE_SECONDS:
+            return "the brokers have not answered lately"
+        recovering = [unit.name for unit in self._units if unit.app.rebalancing or not unit.assigned()]
+        return f"no partitions yet: {', '.join(recovering)}" if recovering else None

@@ -1,0 +1,233 @@
+"""fetch: ask the provider, keep its raw answer, decide what becomes of each lookup."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from processors.dead_letters import ended
+from processors.loop import Publish
+from processors.metrics import Metrics
+from processors.provider import Account, Answer, Call, Dead, Done, Later, Outcome, Outside, Provider, WaitingLookup
+from processors.retry import decide
+from processors.state import Overlay
+from schemas import messages, topics
+from schemas.configuration import Kafka
+from schemas.errors import DeadReason, Permanent, Retryable, Unreadable
+from schemas.messages import Lookup
+from schemas.records import (
+    Output,
+    Record,
+    cloud_event,
+    derived_id,
+    parse_time,
+    rfc3339,
+    time_ordered_id,
+    with_headers,
+)
+from service.logs import event
+
+logger = logging.getLogger("paynotify.fetch")
+
+
+def waiting_lookup(record: Record) -> WaitingLookup:
+    """The lookup in a record.
+
+    Raises:
+        Unreadable: its value is no lookup.
+    """
+    attempts = record.header("attempts", "0")
+    first_seen = parse_time(record.header("first-seen") or record.header("ce_time"))
+    return WaitingLookup(
+        lookup_id=record.header("ce_id"),
+        lookup=messages.decode(record.value, Lookup),
+        traceparent=record.header("traceparent"),
+        attempts=int(attempts) if attempts.isdigit() else 0,
+        first_seen=first_seen or datetime.fromtimestamp(record.timestamp_seconds, UTC),
+    )
+
+
+class Fetch:
+    """The stage for one provider. Its state is which lookups were answered, where that must not be repeated."""
+
+    name = "fetch"
+
+    def __init__(
+        self,
+        provider: Provider,
+        accounts: Mapping[str, Account],
+        kafka: Kafka,
+        outside: Outside,
+        metrics: Metrics,
+        *,
+        delays_seconds: Sequence[float],
+        calls_in_flight: int,
+    ) -> None:
+        self.provider = provider.name
+        self._provider = provider
+        self._accounts = accounts
+        self._outside = outside
+        self._metrics = metrics
+        self._delays_seconds = delays_seconds
+        self._slots = asyncio.Semaphore(calls_in_flight)
+        self._topic = kafka.topic
+        self._responses = kafka.topic(topics.responses(provider.name))
+        self._dead = kafka.topic(topics.DEAD)
+
+    async def work(self, batch: Sequence[Record], state: Overlay, publish: Publish) -> Sequence[Output]:
+        """Make the batch's calls, side by side where their lanes differ; answers are published on arrival."""
+        outputs: list[Output] = []
+        records: dict[str, tuple[Record, WaitingLookup]] = {}
+        for record in batch:
+            try:
+                waiting = waiting_lookup(record)
+            except Unreadable:
+                outputs.append(self._bury(record, "unreadable_lookup"))
+                continue
+            if waiting.lookup.merchant not in self._accounts:
+                outputs.append(self._bury(record, "unknown_merchant", waiting))
+            elif not self._answered_before(waiting, state):
+                records[waiting.lookup_id] = (record, waiting)
+        outcomes = await self._fetch_all([waiting for _, waiting in records.values()], publish)
+        for lookup_id, (record, waiting) in records.items():
+            outcome = outcomes.get(lookup_id, Later("unavailable", "the call said nothing of this lookup"))
+            outputs.extend(self._settle(record, waiting, outcome, state))
+        return outputs
+
+    def bury(self, record: Record) -> Output:
+        return self._bury(record, "internal_error")
+
+    def _answered_before(self, waiting: WaitingLookup, state: Overlay) -> bool:
+        """Whether this very lookup was answered: it lies on the topic twice after a crash upstream."""
+        return self._provider.policy.remembers_answered and state.get(waiting.lookup_id.encode()) is not None
+
+    async def _fetch_all(self, waiting: Sequence[WaitingLookup], publish: Publish) -> dict[str, Outcome]:
+        by_merchant: dict[str, list[WaitingLookup]] = defaultdict(list)
+        for one in waiting:
+            by_merchant[one.lookup.merchant].append(one)
+        lanes: dict[tuple[str, str], list[Call]] = defaultdict(list)
+        for merchant, lookups in by_merchant.items():
+            for call in self._provider.calls(lookups, self._outside):
+                lanes[merchant, call.lane].append(call)
+        results = await asyncio.gather(
+            *(self._lane(self._accounts[merchant], calls, publish) for (merchant, _), calls in lanes.items())
+        )
+        return {lookup_id: outcome for result in results for lookup_id, outcome in result.items()}
+
+    async def _lane(self, account: Account, calls: Sequence[Call], publish: Publish) -> dict[str, Outcome]:
+        outcomes: dict[str, Outcome] = {}
+        for call in calls:
+            async with self._slots:
+                outcomes.update(await self._call(account, call, publish))
+        return outcomes
+
+    async def _call(self, account: Account, call: Call, publish: Publish) -> Mapping[str, Outcome]:
+        async def store(answer: Answer) -> None:
+            await publish([self._response(account, answer)])
+
+        started = time.monotonic()
+        try:
+            outcomes = await self._provider.fetch(call, account, self._outside, store)
+            ended_as = "answered"
+        except Retryable as error:
+            ended_as = error.reason
+            outcomes = dict.fromkeys(
+                (one.lookup_id for one in call.lookups), Later(error.reason, str(error), error.retry_after_seconds)
+            )
+        except Permanent as error:
+            ended_as = error.reason
+            outcomes = dict.fromkeys((one.lookup_id for one in call.lookups), Dead(error.reason, str(error)))
+        self._metrics.calls.labels(self.provider, ended_as).inc()
+        self._metrics.fetch_seconds.labels(self.provider).observe(time.monotonic() - started)
+        return outcomes
+
+    def _response(self, account: Account, answer: Answer) -> Output:
+        merchant = account.merchant.id
+        headers = cloud_event(
+            event_id=time_ordered_id(),
+            source=f"/providers/{self.provider}/{merchant}",
+            event_type=messages.RESPONSE_RECEIVED,
+            event_time=rfc3339(answer.received_at),
+            traceparent=answer.answers[0].traceparent if answer.answers else "",
+            content_type=answer.content_type,
+            http_status=str(answer.http_status),
+            reference=answer.reference or "",
+            lookups=messages.encode([one.as_answered() for one in answer.answers]).decode(),
+            **{f"fact_{name}": value for name, value in answer.facts.items()},
+        )
+        key = merchant if answer.reference is None else f"{merchant}/{answer.reference}"
+        return Output(self._responses, key.encode(), answer.body, headers)
+
+    def _settle(self, record: Record, waiting: WaitingLookup, outcome: Outcome, state: Overlay) -> list[Output]:
+        if isinstance(outcome, Done):
+            self._count("response")
+            if self._provider.policy.remembers_answered:
+                state.put(waiting.lookup_id.encode(), rfc3339(self._outside.now()).encode())
+            return self._after_done(record, waiting, outcome)
+        if isinstance(outcome, Later):
+            return [self._later(record, waiting, outcome, waiting.lookup_id)]
+        return [self._bury(record, outcome.reason, waiting)]
+
+    def _after_done(self, record: Record, waiting: WaitingLookup, outcome: Done) -> list[Output]:
+        more = [self._follow_up(waiting, reference) for reference in outcome.follow_ups]
+        if outcome.again is not None:
+            # a new lookup with an id of its own: the old one is answered and must be counted as such
+            again = derived_id("again", waiting.lookup_id)
+            more.append(self._later(record, waiting, Later(outcome.again, "the answer was not conclusive"), again))
+        return more
+
+    def _later(self, record: Record, waiting: WaitingLookup, outcome: Later, lookup_id: str) -> Output:
+        tries = waiting.attempts + 1
+        decision = decide(
+            outcome,
+            tries=tries,
+            now=self._outside.now(),
+            delays_seconds=self._delays_seconds,
+            policy=self._provider.policy,
+        )
+        if isinstance(decision, Dead):
+            return self._bury(record, decision.reason, waiting)
+        self._count("retry", outcome.reason)
+        self._metrics.retries.labels(self.provider, outcome.reason).inc()
+        headers = with_headers(
+            record.headers,
+            {
+                "ce_id": lookup_id,
+                "attempts": str(tries),
+                "first-seen": rfc3339(waiting.first_seen),
+                "not-before": rfc3339(decision.due),
+                "reason": outcome.reason,
+            },
+        )
+        return Output(self._topic(topics.retry(self.provider, decision.step)), record.key, record.value, headers)
+
+    def _follow_up(self, waiting: WaitingLookup, reference: str) -> Output:
+        lookup = replace(waiting.lookup, reference=reference, arguments={})
+        headers = cloud_event(
+            event_id=derived_id("follow-up", waiting.lookup_id, reference),
+            source=f"/fetch/{self.provider}",
+            event_type=messages.LOOKUP_REQUESTED,
+            event_time=lookup.received_at,
+            traceparent=waiting.traceparent,
+        )
+        key = f"{lookup.merchant}/{reference}".encode()
+        return Output(self._topic(topics.lookups(self.provider)), key, messages.encode(lookup), headers)
+
+    def _bury(self, record: Record, reason: DeadReason, waiting: WaitingLookup | None = None) -> Output:
+        self._count("dead", reason)
+        self._metrics.dead.labels(self.provider, self.name, reason).inc()
+        event(logger, "lookup dead", level=logging.WARNING, provider=self.provider, reason=reason,
+              lookup=record.header("ce_id")[:64])  # fmt: skip
+        if waiting is None:
+            return ended(record, self._dead, reason)
+        return ended(
+            record, self._dead, reason, attempts=waiting.attempts + 1, first_seen=rfc3339(waiting.first_seen)
+        )
+
+    def _count(self, outcome: str, reason: str = "") -> None:
+        self._metrics.outcomes.labels(self.provider, self.name, outcome, reason).inc()

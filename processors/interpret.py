@@ -1,0 +1,107 @@
+"""interpret: what does a raw answer say, payment by payment?"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+import msgspec
+
+from processors.dead_letters import ended
+from processors.loop import Publish
+from processors.metrics import Metrics
+from processors.provider import Account, Provider, Response
+from processors.state import Overlay
+from schemas import messages, topics
+from schemas.configuration import Kafka
+from schemas.errors import DeadReason, Unreadable
+from schemas.messages import Answered, Observation
+from schemas.records import Headers, Output, Record, cloud_event, derived_id, parse_time
+from service.logs import event
+
+logger = logging.getLogger("paynotify.interpret")
+
+_FACT = "fact-"
+_ANSWERED = msgspec.json.Decoder(list[Answered])
+
+
+def response_of(record: Record) -> Response:
+    """A stored answer as the providers read it."""
+    status = record.header("http-status", "200")
+    return Response(
+        merchant=record.header("ce_source").rpartition("/")[2],
+        body=record.value or b"",
+        content_type=record.header("content-type"),
+        http_status=int(status) if status.isdigit() else 0,
+        received_at=parse_time(record.header("ce_time")) or datetime.fromtimestamp(record.timestamp_seconds, UTC),
+        reference=record.header("reference") or None,
+        facts={name[len(_FACT) :]: value.decode() for name, value in record.headers if name.startswith(_FACT)},
+    )
+
+
+class Interpret:
+    """The stage for one provider. It has no state: the same answer always gives the same observations."""
+
+    name = "interpret"
+
+    def __init__(self, provider: Provider, accounts: Mapping[str, Account], kafka: Kafka, metrics: Metrics) -> None:
+        self.provider = provider.name
+        self._provider = provider
+        self._accounts = accounts
+        self._observations = kafka.topic(topics.OBSERVATIONS)
+        self._dead = kafka.topic(topics.DEAD)
+        self._metrics = metrics
+
+    async def work(self, batch: Sequence[Record], state: Overlay, publish: Publish) -> Sequence[Output]:
+        """The observations of each answer, in order."""
+        return [output for record in batch for output in self._outputs(record)]
+
+    def bury(self, record: Record) -> Output:
+        return self._bury(record, "internal_error")
+
+    def _outputs(self, record: Record) -> list[Output]:
+        response = response_of(record)
+        account = self._accounts.get(response.merchant)
+        if account is None:
+            return [self._bury(record, "unknown_merchant")]
+        try:
+            observations = self._provider.interpret(response, account)
+        except Unreadable as error:
+            # kept whole with its reason: after a key change it is replayed and read again
+            return [self._bury(record, error.reason)]
+        self._count("observed")
+        answered = _answered(record)
+        return [self._output(record, one, answered) for one in observations]
+
+    def _output(self, record: Record, observation: Observation, answered: Sequence[Answered]) -> Output:
+        asked = next((one for one in answered if one.reference == observation.payment_id), None)
+        received_at = asked.received_at if asked else min((one.received_at for one in answered), default="")
+        refund = observation.refund.refund_id if observation.refund else ""
+        headers: Headers = cloud_event(
+            event_id=derived_id("observation", record.header("ce_id"), observation.payment_id, refund),
+            source=f"/interpret/{self.provider}",
+            event_type=messages.PAYMENT_OBSERVED,
+            event_time=observation.observed_at,
+            traceparent=asked.traceparent if asked else record.header("traceparent"),
+            received_at=received_at,
+        )
+        key = f"{observation.merchant}/{observation.payment_id}".encode()
+        return Output(self._observations, key, messages.encode(observation), headers)
+
+    def _bury(self, record: Record, reason: DeadReason) -> Output:
+        self._count("dead", reason)
+        self._metrics.dead.labels(self.provider, self.name, reason).inc()
+        event(logger, "answer dead", level=logging.ERROR, provider=self.provider, reason=reason,
+              topic=record.topic, partition=record.partition, offset=record.offset)  # fmt: skip
+        return ended(record, self._dead, reason)
+
+    def _count(self, outcome: str, reason: str = "") -> None:
+        self._metrics.outcomes.labels(self.provider, self.name, outcome, reason).inc()
+
+
+def _answered(record: Record) -> list[Answered]:
+    try:
+        return _ANSWERED.decode(record.header("lookups", "[]"))
+    except msgspec.MsgspecError:
+        return []

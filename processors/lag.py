@@ -1,0 +1,93 @@
+"""Lag and age of every assigned partition, by the broker's own offsets.
+
+Faust's own committed offset advances even if the commit failed, so nothing here trusts it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any, Final
+
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
+
+from processors.metrics import Metrics
+from processors.unit import Unit
+from schemas.configuration import Kafka
+from service.kafka_client import client_settings
+from service.logs import event
+
+logger = logging.getLogger("paynotify.lag")
+
+_EVERY_SECONDS: Final = 5.0
+_REQUEST_MILLISECONDS: Final = 5_000
+
+
+class LagWatch:
+    """Asks the brokers every few seconds, in a thread of its own."""
+
+    def __init__(self, kafka: Kafka, units: Sequence[Unit], metrics: Metrics) -> None:
+        self._kafka = kafka
+        self._units = units
+        self._metrics = metrics
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="lag", daemon=True)
+        self.answered_at: float | None = None
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join(timeout=_REQUEST_MILLISECONDS / 1000)
+
+    def seconds_since_answer(self) -> float:
+        """How long ago the brokers last answered; infinite before the first time."""
+        return float("inf") if self.answered_at is None else time.monotonic() - self.answered_at
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._watch()
+            except (KafkaError, OSError) as error:
+                event(logger, "brokers do not answer", level=logging.WARNING, error=type(error).__name__)
+            self._stop.wait(_EVERY_SECONDS)
+
+    def _watch(self) -> None:
+        settings = {**client_settings(self._kafka, "paynotify-lag"), "request_timeout_ms": _REQUEST_MILLISECONDS}
+        admin = KafkaAdminClient(**settings)
+        consumer = KafkaConsumer(**settings)
+        try:
+            while not self._stop.is_set():
+                self._measure(admin, consumer)
+                self.answered_at = time.monotonic()
+                self._stop.wait(_EVERY_SECONDS)
+        finally:
+            admin.close()
+            consumer.close()
+
+    def _measure(self, admin: Any, consumer: Any) -> None:
+        assigned = {unit: [TopicPartition(*place) for place in unit.assigned()] for unit in self._units}
+        everywhere = sorted({place for places in assigned.values() for place in places})
+        if not everywhere:
+            return
+        ends = consumer.end_offsets(everywhere)
+        committed = admin.list_group_offsets({unit.group: places for unit, places in assigned.items() if places})
+        now = time.time()
+        for unit, places in assigned.items():
+            offsets = committed.get(unit.group, {})
+            for place in places:
+                done = offsets.get(place)
+                lag = ends[place] - max(0, done.offset if done is not None else 0)
+                self._report(unit, place, lag, now)
+
+    def _report(self, unit: Unit, place: Any, lag: int, now: float) -> None:
+        loop = unit.loops.get((place.topic, place.partition))
+        oldest = loop.progress.oldest_seconds if loop is not None else None
+        stage, _, provider = unit.name.partition(".")
+        labels = (provider or "all", stage, place.topic, str(place.partition))
+        self._metrics.lag.labels(*labels).set(lag)
+        self._metrics.oldest.labels(*labels).set(max(0.0, now - oldest) if oldest is not None and lag > 0 else 0.0)

@@ -1,0 +1,191 @@
+"""The loop every stage runs in, written once. It alone decides when something is durable (G6).
+
+For each batch of one partition:
+
+1. the batch is taken
+2. the work is done on an in-memory overlay of the state
+3. the outputs are acknowledged by the brokers
+4. the state's changelog is acknowledged by the brokers
+5. the local store is written
+6. the source records are acknowledged, so their offsets may be committed
+
+A crash after any step repeats the batch from step 1 with the state of before or of after it; both give the same
+outputs. No exception leaves the loop: Faust would take it for an acknowledgement.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+from processors.failpoint import Reached, Step, nothing
+from processors.metrics import Metrics
+from processors.publisher import Publisher
+from processors.state import Branch, Overlay, PartitionStore, changelog_outputs
+from schemas.errors import ConfigurationError
+from schemas.records import Output, Record
+from service.logs import event
+
+logger = logging.getLogger("paynotify.loop")
+
+_PAUSE_SECONDS: Final = 5.0
+
+#: Publishes at once and returns when the brokers have it; for side effects that can't be repeated.
+Publish = Callable[[Sequence[Output]], Awaitable[Any]]
+
+
+class Stage(Protocol):
+    """One step of the flow. Knows records and state, neither Faust nor Kafka."""
+
+    name: str
+    provider: str
+
+    async def work(self, batch: Sequence[Record], state: Overlay, publish: Publish) -> Sequence[Output]:
+        """Do the batch's work and return what is to be published. May be called again with the same records."""
+
+    def bury(self, record: Record) -> Output:
+        """Where a record goes that made `work` fail for a reason nobody foresaw."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A batch of one partition: its records and how to acknowledge them."""
+
+    records: Sequence[Record]
+    acknowledge: Callable[[], None]
+    still_ours: Callable[[], bool]
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far one partition's loop is; read by health and metrics."""
+
+    taken_at: float | None = None
+    oldest_seconds: float | None = None
+    batches: int = 0
+    next_offset: int | None = field(default=None)
+
+
+class StageLoop:
+    """Runs one stage over one partition's batches."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        publisher: Publisher,
+        metrics: Metrics,
+        *,
+        partition: int,
+        store: PartitionStore | None = None,
+        changelog_topic: str | None = None,
+        reached: Reached = nothing,
+    ) -> None:
+        self.stage = stage
+        self.progress = Progress()
+        self._publisher = publisher
+        self._partition = partition
+        self._store = store
+        self._changelog_topic = changelog_topic
+        self._unit = f"{stage.name}.{stage.provider}"
+        self._reached = reached
+        labels = (stage.provider, stage.name)
+        self._received = metrics.received.labels(*labels)
+        self._batch_seconds = metrics.batch_seconds.labels(*labels)
+        self._publish_seconds = metrics.publish_seconds.labels(*labels)
+        self._errors = metrics.loop_errors
+
+    async def carry_out(self, batch: Taken) -> None:
+        """Take one batch through all steps, however often that must be tried. Raises nothing but cancellation."""
+        while True:
+            try:
+                return await self._steps(batch)
+            except Exception:  # noqa: BLE001 - an exception that leaves would acknowledge the batch
+                self._count("repeated")
+                logger.exception("a step failed, the batch is repeated")
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _steps(self, batch: Taken) -> None:
+        started = time.monotonic()
+        self.progress.taken_at, self.progress.oldest_seconds = started, batch.records[0].timestamp_seconds
+        self._received.inc(len(batch.records))
+        self._reached(self._unit, Step.TAKEN)
+
+        overlay, outputs = await self._work(batch.records)
+        self._reached(self._unit, Step.WORKED)
+        if not batch.still_ours():
+            # another worker has the partition and will do the same work; writing now would race with it
+            self._count("abandoned")
+            return
+
+        await self._publish(outputs)
+        self._reached(self._unit, Step.OUTPUTS_ACKNOWLEDGED)
+
+        await self._make_durable(overlay)
+
+        batch.acknowledge()
+        self.progress.batches += 1
+        self.progress.next_offset = batch.records[-1].offset + 1
+        self.progress.taken_at = self.progress.oldest_seconds = None
+        self._batch_seconds.observe(time.monotonic() - started)
+        self._reached(self._unit, Step.SOURCE_ACKNOWLEDGED)
+
+    async def _publish(self, outputs: Sequence[Output]) -> Sequence[Any]:
+        if not outputs:
+            return ()
+        started = time.monotonic()
+        metadata = await self._publisher.publish(outputs)
+        self._publish_seconds.observe(time.monotonic() - started)
+        return metadata
+
+    async def _make_durable(self, overlay: Overlay) -> None:
+        if not overlay.changes or self._store is None or self._changelog_topic is None:
+            return
+        metadata = await self._publisher.publish(
+            list(changelog_outputs(self._changelog_topic, self._partition, overlay.changes))
+        )
+        self._reached(self._unit, Step.CHANGELOG_ACKNOWLEDGED)
+        self._store.write(overlay.changes, max(one.offset for one in metadata))
+        self._reached(self._unit, Step.STORED)
+
+    async def _work(self, records: Sequence[Record]) -> tuple[Overlay, Sequence[Output]]:
+        overlay = Overlay(self._store)
+        try:
+            return overlay, await self._patiently(records, overlay)
+        except Exception:  # noqa: BLE001 - one unforeseen record must not stop a partition
+            self._count("unforeseen")
+            logger.exception("batch failed, its records are handled one by one")
+            return await self._one_by_one(records)
+
+    async def _one_by_one(self, records: Sequence[Record]) -> tuple[Overlay, Sequence[Output]]:
+        overlay = Overlay(self._store)
+        outputs: list[Output] = []
+        for record in records:
+            branch = Branch(overlay)
+            try:
+                outputs.extend(await self._patiently([record], branch))
+                overlay.merge(branch)
+            except Exception:  # noqa: BLE001 - the one record that caused it is buried with its place
+                self._count("buried")
+                event(logger, "record buried", level=logging.ERROR, unit=self._unit,
+                      topic=record.topic, partition=record.partition, offset=record.offset)  # fmt: skip
+                outputs.append(self.stage.bury(record))
+        return overlay, outputs
+
+    async def _patiently(self, records: Sequence[Record], overlay: Overlay) -> Sequence[Output]:
+        """The stage's work; waits for as long as a secret or setting must be mended by a person."""
+        while True:
+            try:
+                return await self.stage.work(records, overlay, self._publish)
+            except ConfigurationError as error:
+                overlay.clear()
+                self._count("configuration")
+                event(logger, "stage waits for its configuration", level=logging.ERROR,
+                      unit=self._unit, problem=str(error))  # fmt: skip
+                await asyncio.sleep(_PAUSE_SECONDS)
+
+    def _count(self, kind: str) -> None:
+        self._errors.labels(self.stage.provider, self.stage.name, kind).inc()

@@ -1,0 +1,73 @@
+"""What the workers count. Labels are bounded: provider, stage, outcome, reason, topic, partition."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_LONG_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400)
+
+
+class Metrics:
+    """The workers' metrics in one registry."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        unit = ("provider", "stage")
+        self.received = Counter(
+            "paynotify_stage_received_total", "Records a stage has taken", unit, registry=registry
+        )
+        self.outcomes = Counter(
+            "paynotify_stage_outcomes_total", "How records of a stage ended",
+            (*unit, "outcome", "reason"), registry=registry,
+        )  # fmt: skip
+        self.batch_seconds = Histogram(
+            "paynotify_stage_batch_seconds", "From batch taken to source acknowledged", unit,
+            buckets=_SECONDS, registry=registry,
+        )  # fmt: skip
+        self.publish_seconds = Histogram(
+            "paynotify_publish_seconds", "From sending outputs to the brokers' acknowledgement", unit,
+            buckets=_SECONDS, registry=registry,
+        )  # fmt: skip
+        self.fetch_seconds = Histogram(
+            "paynotify_fetch_seconds", "One provider call", ("provider",), buckets=_SECONDS, registry=registry
+        )
+        self.calls = Counter(
+            "paynotify_provider_calls_total", "Provider calls by how they ended",
+            ("provider", "outcome"), registry=registry,
+        )  # fmt: skip
+        self.retries = Counter(
+            "paynotify_lookup_retries_total", "Lookups put off", ("provider", "reason"), registry=registry
+        )
+        self.dead = Counter(
+            "paynotify_lookups_dead_total", "Records on lookups.dead", ("provider", "stage", "reason"), registry=registry
+        )
+        self.refused = Counter(
+            "paynotify_refused_transitions_total", "Observations that would have turned a status back",
+            ("provider", "previous", "refused"), registry=registry,
+        )  # fmt: skip
+        self.late_successes = Counter(
+            "paynotify_late_successes_total", "Failures that became successes", ("provider",), registry=registry
+        )
+        self.unknown_statuses = Counter(
+            "paynotify_unknown_statuses_total", "Provider words without a row in the table", ("provider",), registry=registry
+        )
+        self.receive_to_result = Histogram(
+            "paynotify_receive_to_result_seconds", "From the notification's receipt to its payment's new status",
+            ("provider",), buckets=_LONG_SECONDS, registry=registry,
+        )  # fmt: skip
+        self.last_notification = Gauge(
+            "paynotify_last_notification_timestamp_seconds", "Receipt of the newest notification verified",
+            ("provider",), registry=registry,
+        )  # fmt: skip
+        self.loop_errors = Counter(
+            "paynotify_stage_errors_total", "Batches that had to be repeated or taken apart",
+            (*unit, "kind"), registry=registry,
+        )  # fmt: skip
+        partition = (*unit, "topic", "partition")
+        self.lag = Gauge(
+            "paynotify_lag_records", "Records not yet committed, by the broker's own offsets", partition, registry=registry
+        )
+        self.oldest = Gauge(
+            "paynotify_oldest_unprocessed_age_seconds", "Age of the oldest record not yet acknowledged",
+            partition, registry=registry,
+        )  # fmt: skip

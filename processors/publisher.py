@@ -1,0 +1,81 @@
+"""Sending outputs and waiting until the brokers have every one of them.
+
+A send that returns is only a record in a buffer; the difference has cost others data (design section 7).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Sequence
+from typing import Final, Protocol
+
+from aiokafka.errors import KafkaError
+from faust.exceptions import ProducerSendError
+
+from schemas.records import Output
+from service.logs import event
+
+logger = logging.getLogger("paynotify.publisher")
+
+_FIRST_PAUSE_SECONDS: Final = 0.2
+_LONGEST_PAUSE_SECONDS: Final = 10.0
+
+
+class Metadata(Protocol):
+    """Where an acknowledged record lies."""
+
+    offset: int
+
+
+class Sender(Protocol):
+    """The part of a Faust producer that is used here."""
+
+    async def send(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        partition: int | None,
+        timestamp: float | None,
+        headers: list[tuple[str, bytes]],
+    ) -> Awaitable[Metadata]: ...
+
+
+class Publisher:
+    """Publishes a batch's outputs in order; never gives up while the stage lives."""
+
+    def __init__(self, sender: Sender) -> None:
+        self._sender = sender
+
+    async def publish(self, outputs: Sequence[Output]) -> list[Metadata]:
+        """Returns when the brokers have acknowledged all of them, in the order given.
+
+        After a failure the whole sequence is sent again: a part of it would overtake the rest. Repeats are
+        identical records, which every reader must bear anyway (G5).
+        """
+        pause_seconds = _FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                return await self._once(outputs)
+            except (KafkaError, ProducerSendError) as error:
+                event(logger, "publish failed, will repeat", level=logging.WARNING,
+                      error=type(error).__name__, records=len(outputs))  # fmt: skip
+            await asyncio.sleep(pause_seconds)
+            pause_seconds = min(pause_seconds * 2, _LONGEST_PAUSE_SECONDS)
+
+    async def _once(self, outputs: Sequence[Output]) -> list[Metadata]:
+        send = self._sender.send
+        acknowledgements: list[Awaitable[Metadata]] = []
+        try:
+            for output in outputs:
+                acknowledgements.append(
+                    await send(output.topic, output.key, output.value, output.partition, None, list(output.headers))
+                )
+        finally:
+            # every acknowledgement is awaited even after a failure, so that none is left to fail unseen
+            results = await asyncio.gather(*acknowledgements, return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        return [result for result in results if not isinstance(result, BaseException)]

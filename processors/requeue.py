@@ -1,0 +1,52 @@
+"""requeue: lookups come back from a retry topic when they are due."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+
+from processors.dead_letters import ended
+from processors.loop import Publish
+from processors.state import Overlay
+from schemas import topics
+from schemas.configuration import Kafka
+from schemas.records import Output, Record, parse_time
+
+
+class Requeue:
+    """The stage for one provider's retry topics. Sleeps until the head of its partition is due."""
+
+    name = "requeue"
+
+    def __init__(
+        self,
+        provider: str,
+        kafka: Kafka,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.provider = provider
+        self._lookups = kafka.topic(topics.lookups(provider))
+        self._dead = kafka.topic(topics.DEAD)
+        self._now = now
+        self._sleep = sleep
+
+    async def work(self, batch: Sequence[Record], state: Overlay, publish: Publish) -> Sequence[Output]:
+        """Publish what is due group by group, so that a batch's first record doesn't wait for its last."""
+        due: list[Output] = []
+        for record in batch:
+            wait_seconds = self._wait_seconds(record)
+            if wait_seconds > 0:
+                await publish(due)
+                due = []
+                await self._sleep(wait_seconds)
+            due.append(Output(self._lookups, record.key, record.value, record.headers))
+        return due
+
+    def bury(self, record: Record) -> Output:
+        return ended(record, self._dead, "internal_error")
+
+    def _wait_seconds(self, record: Record) -> float:
+        due = parse_time(record.header("not-before"))
+        return (due - self._now()).total_seconds() if due is not None else 0.0

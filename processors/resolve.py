@@ -1,0 +1,95 @@
+"""resolve: the newest state of every payment, as gapless events that never go backwards."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
+
+import msgspec
+
+from processors.dead_letters import ended
+from processors.loop import Publish
+from processors.metrics import Metrics
+from processors.state import Overlay
+from processors.transitions import Advance, PaymentState, advance
+from schemas import messages, topics
+from schemas.configuration import Kafka
+from schemas.errors import Unreadable
+from schemas.messages import Observation, PaymentStatus
+from schemas.records import Output, Record, cloud_event, parse_time
+from service.logs import event
+
+logger = logging.getLogger("paynotify.resolve")
+
+_STATE = msgspec.json.Decoder(PaymentState)
+
+
+class Resolve:
+    """The stage for all providers. Its state is each payment's newest event and refunds."""
+
+    name = "resolve"
+    provider = "all"
+
+    def __init__(self, kafka: Kafka, metrics: Metrics, expected_required: Collection[str] = ()) -> None:
+        self._status = kafka.topic(topics.STATUS)
+        self._latest = kafka.topic(topics.LATEST)
+        self._dead = kafka.topic(topics.DEAD)
+        self._metrics = metrics
+        self._expected_required = expected_required
+
+    async def work(self, batch: Sequence[Record], state: Overlay, publish: Publish) -> Sequence[Output]:
+        """At most one event for each observation, on both result topics."""
+        return [output for record in batch for output in self._outputs(record, state)]
+
+    def bury(self, record: Record) -> Output:
+        self._metrics.dead.labels(self.provider, self.name, "internal_error").inc()
+        return ended(record, self._dead, "internal_error")
+
+    def _outputs(self, record: Record, state: Overlay) -> list[Output]:
+        try:
+            observation = messages.decode(record.value, Observation)
+        except Unreadable:
+            self._metrics.dead.labels(self.provider, self.name, "unreadable_answer").inc()
+            return [ended(record, self._dead, "unreadable_answer")]
+        key = f"{observation.merchant}/{observation.payment_id}".encode()
+        known = state.get(key)
+        before = _STATE.decode(known) if known else PaymentState()
+        after = advance(before, observation, expected_required=observation.merchant in self._expected_required)
+        if after.state != before:
+            state.put(key, messages.encode(after.state))
+        self._count(before, observation, after)
+        if after.event is None:
+            return []
+        self._measure(record, observation)
+        return self._events(key, after.event, record)
+
+    def _events(self, key: bytes, changed: PaymentStatus, record: Record) -> list[Output]:
+        value = messages.encode(changed)
+        headers = cloud_event(
+            event_id=changed.event_id,
+            source="/resolve",
+            event_type=messages.STATUS_CHANGED,
+            event_time=changed.observed_at,
+            traceparent=record.header("traceparent"),
+        )
+        return [Output(self._status, key, value, headers), Output(self._latest, key, value, headers)]
+
+    def _count(self, before: PaymentState, observation: Observation, after: Advance) -> None:
+        provider = observation.provider
+        self._metrics.outcomes.labels(provider, self.name, after.verdict, "").inc()
+        if after.late_success:
+            self._metrics.late_successes.labels(provider).inc()
+        if after.event is not None and after.event.status == "unknown":
+            self._metrics.unknown_statuses.labels(provider).inc()
+        if after.verdict == "refused" and before.last is not None and observation.status is not None:
+            self._metrics.refused.labels(provider, before.last.status, observation.status).inc()
+            event(logger, "transition refused", level=logging.WARNING, provider=provider,
+                  merchant=observation.merchant, payment=observation.payment_id,
+                  current=before.last.status, refused=observation.status)  # fmt: skip
+
+    def _measure(self, record: Record, observation: Observation) -> None:
+        received = parse_time(record.header("received-at"))
+        if received is not None:
+            seconds = (datetime.now(UTC) - received).total_seconds()
+            self._metrics.receive_to_result.labels(observation.provider).observe(max(0.0, seconds))

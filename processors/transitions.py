@@ -1,0 +1,184 @@
+"""Which status may follow which: the line of the design as data, and the pure step that applies it (G4).
+
+``pending`` → ``authorised`` → ``captured``; a failure may be reported before the success it turns into; captured
+money only goes back by refunds and chargebacks; ``authorised`` and ``suspended`` follow the provider's newest word.
+Everything else is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+from schemas import messages
+from schemas.messages import Checks, Observation, PaymentStatus, Refund
+from schemas.money import Money
+from schemas.records import derived_id
+from schemas.status import FINAL, Status, fulfilment
+
+_ENDS: Final[frozenset[Status]] = frozenset({"declined", "cancelled", "expired", "failed"})
+_REFUNDS: Final[frozenset[Status]] = frozenset({"partially_refunded", "refunded", "charged_back"})
+
+ALLOWED: Final[Mapping[Status, frozenset[Status]]] = {
+    "pending": frozenset({"authorised", "captured", "suspended", "unknown"}) | _ENDS | _REFUNDS,
+    "authorised": frozenset({"captured", "suspended", "unknown"}) | _ENDS | _REFUNDS,
+    "suspended": frozenset({"authorised", "captured", "unknown"}) | _ENDS | _REFUNDS,
+    "unknown": frozenset({"pending", "authorised", "captured", "suspended"}) | _ENDS | _REFUNDS,
+    "declined": frozenset({"authorised", "captured"}) | _REFUNDS,
+    "cancelled": frozenset({"authorised", "captured"}) | _REFUNDS,
+    "expired": frozenset({"authorised", "captured"}) | _REFUNDS,
+    "failed": frozenset({"authorised", "captured"}) | _REFUNDS,
+    "captured": _REFUNDS,
+    "partially_refunded": frozenset({"refunded", "charged_back"}),
+    "refunded": frozenset({"charged_back"}),
+    "charged_back": frozenset(),
+}
+
+#: Both ways are allowed, but only by a newer word of the provider.
+NEWEST_WINS: Final[frozenset[tuple[Status, Status]]] = frozenset(
+    {("authorised", "suspended"), ("suspended", "authorised")}
+)
+
+#: The provider goes on reporting the payment as captured after money went back; that is no step backwards.
+_STILL_CAPTURED: Final = _REFUNDS
+
+Verdict = Literal["changed", "unchanged", "refused"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentState:
+    """What is remembered of one payment: its newest event and the refunds seen, also those that came too early."""
+
+    last: PaymentStatus | None = None
+    refunds: tuple[Refund, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """The result of one observation: the new state, the event to publish if any, and why not otherwise."""
+
+    state: PaymentState
+    verdict: Verdict
+    event: PaymentStatus | None = None
+    late_success: bool = False
+
+
+def allowed(current: Status | None, wanted: Status, *, newer: bool) -> Verdict:
+    """Whether ``wanted`` may follow ``current``; ``newer`` tells if the provider's time moved on."""
+    if current is None:
+        return "changed"
+    if wanted == current or (wanted == "captured" and current in _STILL_CAPTURED):
+        return "unchanged"
+    if wanted not in ALLOWED[current]:
+        return "refused"
+    if (current, wanted) in NEWEST_WINS and not newer:
+        return "refused"
+    return "changed"
+
+
+def advance(state: PaymentState, observation: Observation, *, expected_required: bool = False) -> Advance:
+    """Apply one observation to a payment's state. Pure: the same two always give the same event and id."""
+    refunds = _merged(state.refunds, observation.refund)
+    state = replace(state, refunds=refunds)
+    last = state.last
+    if observation.status is None and last is None:
+        return Advance(state, "unchanged")  # a refund before its payment is kept until the payment is known
+    newer = last is None or _moment(observation) >= (last.provider_time or "", last.observed_at)
+    current = last.status if last else None
+    verdict: Verdict = "unchanged"
+    reported = current
+    if observation.status is not None:
+        verdict = allowed(current, observation.status, newer=newer)
+        if verdict == "refused":
+            return Advance(state, "refused")
+        if verdict == "changed":
+            reported = observation.status
+    assert reported is not None
+    event = _event(state, observation, reported, expected_required, takes_details=verdict == "changed" or newer)
+    if last is not None and _material(event) == _material(last):
+        return Advance(state, "unchanged")
+    late = current in _ENDS and event.status not in _ENDS
+    return Advance(replace(state, last=event), "changed", event, late)
+
+
+def _event(
+    state: PaymentState, observation: Observation, reported: Status, expected_required: bool, *, takes_details: bool
+) -> PaymentStatus:
+    last = state.last
+    speaks = observation.status is not None and takes_details
+    amount = _first(observation.amount if speaks else None, last.amount if last else None)
+    paid = _first(observation.paid if speaks else None, last.paid if last else None)
+    refunded = _refunded(state.refunds)
+    status = _with_refunds(reported, paid, refunded)
+    matches = paid is not None and paid == amount and not expected_required
+    details = observation if speaks or last is None else last
+    event = PaymentStatus(
+        event_id="",
+        sequence=last.sequence + 1 if last else 1,
+        provider=observation.provider,
+        merchant=observation.merchant,
+        payment_id=observation.payment_id,
+        order_id=(observation.order_id if speaks else None) or (last.order_id if last else observation.order_id),
+        status=status,
+        previous_status=last.status if last else None,
+        final=status in FINAL,
+        fulfilment=fulfilment(status, amounts_match=matches),
+        amount=amount,
+        paid=paid,
+        refunded=refunded if status in _REFUNDS else None,
+        reason=details.reason,
+        provider_status=details.provider_status,
+        checks=Checks(amount="unknown", order="unexpected"),
+        source=observation.source,
+        provider_time=observation.provider_time,
+        observed_at=observation.observed_at,
+    )
+    return replace(event, event_id=derived_id("status", messages.encode(event).decode()))
+
+
+def _moment(observation: Observation) -> tuple[str, str]:
+    return observation.provider_time or "", observation.observed_at
+
+
+def _first(*values: Money | None) -> Money | None:
+    return next((value for value in values if value is not None), None)
+
+
+def _merged(refunds: tuple[Refund, ...], seen: Refund | None) -> tuple[Refund, ...]:
+    """The refunds with ``seen`` added or updated; money once settled back stays so."""
+    if seen is None:
+        return refunds
+    known = next((one for one in refunds if one.refund_id == seen.refund_id), None)
+    if known is not None and known.settled and not seen.settled:
+        return refunds
+    return (*(one for one in refunds if one.refund_id != seen.refund_id), seen)
+
+
+def _refunded(refunds: tuple[Refund, ...]) -> Money | None:
+    settled = [one.amount for one in refunds if one.settled]
+    if not settled:
+        return None
+    return Money(sum(one.value for one in settled), settled[0].currency)
+
+
+def _with_refunds(reported: Status, paid: Money | None, refunded: Money | None) -> Status:
+    """Captured money that went back, in part or whole, by amounts."""
+    if refunded is None or reported not in ("captured", "partially_refunded"):
+        return reported
+    if paid is None or refunded.currency != paid.currency or refunded.value < paid.value:
+        return "partially_refunded"
+    return "refunded"
+
+
+def _material(event: PaymentStatus) -> tuple[object, ...]:
+    """What makes an event worth publishing; times and wording alone don't."""
+    return (
+        event.status,
+        event.order_id,
+        event.amount,
+        event.paid,
+        event.refunded,
+        event.fulfilment,
+        event.checks,
+    )

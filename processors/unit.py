@@ -1,0 +1,211 @@
+"""A unit of work: one stage for one provider, as a Faust app of its own.
+
+Each unit has its own consumer group, so that a rebalance, a stall or an outage in one never stops another, and so
+that units can be spread over processes in any way without a group changing its members' topics. All units of one
+process share its event loop.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import faust
+from faust.transport.drivers import aiokafka as driver
+
+from processors import batches
+from processors.failpoint import Reached
+from processors.loop import Stage, StageLoop
+from processors.metrics import Metrics
+from processors.publisher import Publisher
+from processors.state import RocksStore
+from schemas import topics
+from schemas.configuration import Configuration, Kafka
+from service.kafka_client import sasl_password, ssl_context
+
+_HOUR_SECONDS: Final = 3600.0
+
+#: Many small stores share one process: the defaults would let each grow to gigabytes.
+_STORE_OPTIONS: Final[Mapping[str, int]] = {
+    "block_cache_size": 2 * 1024 * 1024,
+    "write_buffer_size": 1024 * 1024,
+    "max_write_buffer_number": 2,
+    "target_file_size_base": 8 * 1024 * 1024,
+    "max_open_files": 64,
+}
+
+
+class _IdempotentProducer(driver.Producer):  # type: ignore[misc]  # faust has no types
+    """Faust's producer with idempotence: records are never expired, reordered or doubled by its own retries."""
+
+    def _settings_extra(self) -> Mapping[str, Any]:
+        return {"acks": "all", "enable_idempotence": True}
+
+
+class _Transport(driver.Transport):  # type: ignore[misc]  # faust has no types
+    Producer = _IdempotentProducer
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a unit does: a stage over its source topics. Only the first source may have state."""
+
+    stage: Stage
+    sources: tuple[str, ...]
+    batch_records: int
+    stateful: bool = False
+    state_seconds: int | None = None
+
+
+class Unit:
+    """One Faust app with its loops."""
+
+    def __init__(
+        self,
+        name: str,
+        works: tuple[Work, ...],
+        configuration: Configuration,
+        metrics: Metrics,
+        state_directory: Path,
+        reached: Reached,
+    ) -> None:
+        self.name = name
+        self.group = f"{configuration.kafka.topic_prefix}paynotify.{name}"
+        self.loops: dict[tuple[str, int], StageLoop] = {}
+        self._works = works
+        self._metrics = metrics
+        self._reached = reached
+        self._prefix = configuration.kafka.topic_prefix
+        longest_wait_seconds = max(configuration.worker.retry_delays_seconds)
+        self.app = _app(configuration, self.group, state_directory, works, longest_wait_seconds)
+        self._publisher = Publisher(_Sender(self.app))
+        for work in works:
+            self._add(work, configuration)
+
+    @property
+    def source_topics(self) -> tuple[str, ...]:
+        return tuple(topic for work in self._works for topic in work.sources)
+
+    def _add(self, work: Work, configuration: Configuration) -> None:
+        table = self._table(work, configuration) if work.stateful else None
+        for source in work.sources:
+            topic = self.app.topic(
+                source, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
+            )
+            self.app.agent(topic, name=f"{self.name}:{source}", isolated_partitions=True)(
+                self._agent(work, source, table)
+            )
+
+    def _table(self, work: Work, configuration: Configuration) -> Any:
+        options: dict[str, Any] = dict(_STORE_OPTIONS)
+        if work.state_seconds is not None:
+            options["ttl"] = work.state_seconds
+        wanted = configuration.wanted_topics()[self._prefix + topics.changelog(self.name)]
+        return self.app.Table(
+            "state", key_type=bytes, value_type=bytes, partitions=wanted[1], options=options
+        )
+
+    def _agent(self, work: Work, source: str, table: Any) -> Any:
+        def loop_of(partition: int) -> StageLoop:
+            loop = self.loops.get((source, partition))
+            if loop is None:
+                loop = self.loops[source, partition] = self._loop(work, table, partition)
+            return loop
+
+        async def run(stream: Any) -> None:
+            await batches.run(loop_of, stream, self.app, work.batch_records)
+
+        return run
+
+    def _loop(self, work: Work, table: Any, partition: int) -> StageLoop:
+        return StageLoop(
+            work.stage,
+            self._publisher,
+            self._metrics,
+            partition=partition,
+            store=RocksStore(table, partition) if table is not None else None,
+            changelog_topic=self._prefix + topics.changelog(self.name) if table is not None else None,
+            reached=self._reached,
+        )
+
+    def assigned(self) -> list[tuple[str, int]]:
+        """The source partitions this process works on now."""
+        consumer = self.app.consumer
+        sources = set(self.source_topics)
+        return sorted((tp.topic, tp.partition) for tp in consumer.assignment() if tp.topic in sources)
+
+    async def start(self) -> None:
+        """Join the group and begin; state is recovered before the first batch."""
+        self.app.finalize()
+        await self.app.start()
+
+    async def stop(self) -> None:
+        """Finish what is at work, commit, leave the group."""
+        await self.app.stop()
+
+
+class _Sender:
+    """The app's producer, which exists only once the app has started."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def send(self, topic: str, key: Any, value: Any, partition: Any, timestamp: Any, headers: Any) -> Any:
+        return await self._app.producer.send(topic, key, value, partition, timestamp, headers)
+
+
+def _app(
+    configuration: Configuration,
+    group: str,
+    state_directory: Path,
+    works: tuple[Work, ...],
+    longest_wait_seconds: float,
+) -> Any:
+    kafka, worker = configuration.kafka, configuration.worker
+    data_directory = state_directory / group
+    data_directory.mkdir(parents=True, exist_ok=True)
+    instance = f"{worker.group_instance_id}.{group}" if worker.group_instance_id else None
+    app = faust.App(
+        group,
+        broker=[f"kafka://{server.strip()}" for server in kafka.bootstrap_servers.split(",")],
+        broker_credentials=_credentials(kafka),
+        store="rocksdb://",
+        datadir=str(data_directory),
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        web_enabled=False,
+        consumer_auto_offset_reset="earliest",
+        consumer_group_instance_id=instance,
+        broker_session_timeout=worker.session_timeout_seconds,
+        broker_heartbeat_interval=worker.session_timeout_seconds / 4,
+        broker_request_timeout=max(40.0, worker.session_timeout_seconds * 2),
+        broker_max_poll_interval=longest_wait_seconds * 2 + _HOUR_SECONDS,
+        broker_commit_interval=1.0,
+        broker_max_poll_records=500,
+        stream_buffer_maxsize=max(work.batch_records for work in works),
+        stream_wait_empty=False,
+        # a retry topic stands still for as long as its delay; health is judged elsewhere, by offsets
+        stream_processing_timeout=longest_wait_seconds * 2 + _HOUR_SECONDS,
+        producer_acks=-1,
+        producer_linger_ms=1,
+        producer_max_batch_size=256 * 1024,
+        producer_max_request_size=topics.RESPONSE_BYTES,
+    )
+    app.producer_transport = _Transport(app.conf.broker_producer, app)
+    return app
+
+
+def _credentials(kafka: Kafka) -> Any:
+    context: ssl.SSLContext | None = ssl_context(kafka)
+    if kafka.sasl_mechanism is not None:
+        return faust.SASLCredentials(
+            username=kafka.sasl_plain_username,
+            password=sasl_password(kafka),
+            mechanism=kafka.sasl_mechanism,
+            ssl_context=context,
+        )
+    return faust.SSLCredentials(context=context) if context is not None else None
+

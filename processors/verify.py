@@ -1,0 +1,162 @@
+"""verify: is this notification authentic, and was it seen before? Ends as lookup, duplicate, alert or rejected."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import struct
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from processors.dead_letters import ended
+from processors.loop import Publish
+from processors.metrics import Metrics
+from processors.provider import Account, Claim, Notification, Provider
+from processors.state import Overlay
+from schemas import messages, topics
+from schemas.configuration import Kafka
+from schemas.errors import Rejected
+from schemas.messages import Lookup
+from schemas.records import Output, Record, cloud_event, derived_id, parse_time
+
+logger = logging.getLogger("paynotify.verify")
+
+_SEEN: Final = struct.Struct(">d")
+
+
+def notification_of(record: Record) -> Notification:
+    """A stored notification as the providers read it."""
+    _, _, place = record.header("ce_source").partition("/notifications/")
+    provider, _, merchant = place.partition("/")
+    received = parse_time(record.header("ce_time"))
+    return Notification(
+        notification_id=record.header("ce_id"),
+        provider=provider,
+        merchant=merchant,
+        method=record.header("http-method", "POST"),
+        query=record.header("http-query"),
+        content_type=record.header("content-type"),
+        body=record.value or b"",
+        received_at=received or datetime.fromtimestamp(record.timestamp_seconds, UTC),
+        traceparent=record.header("traceparent"),
+    )
+
+
+def judge(provider: Provider, account: Account, notification: Notification) -> Claim:
+    """Parse, then verify.
+
+    Raises:
+        Rejected: with a reason of the closed list.
+    """
+    claim = provider.parse(notification, account)
+    provider.verify(claim, notification, account)
+    return claim
+
+
+class Verify:
+    """The stage for one provider. Its state is what was seen, by merchant and content."""
+
+    name = "verify"
+
+    def __init__(
+        self,
+        provider: Provider,
+        accounts: Mapping[str, Account],
+        kafka: Kafka,
+        metrics: Metrics,
+        duplicate_window_seconds: float = 0.0,
+    ) -> None:
+        self.provider = provider.name
+        self._provider = provider
+        self._accounts = accounts
+        self._window_seconds = duplicate_window_seconds
+        self._lookups = kafka.topic(topics.lookups(provider.name))
+        self._rejected = kafka.topic(topics.REJECTED)
+        self._duplicates = kafka.topic(topics.DUPLICATES)
+        self._alerts = kafka.topic(topics.ALERTS)
+        self._outcomes = metrics.outcomes
+        self._last = metrics.last_notification.labels(provider.name)
+
+    async def work(self, batch: Sequence[Record], state: Overlay, publish: Publish) -> Sequence[Output]:
+        """One output for each notification."""
+        return [self._output(record, state) for record in batch]
+
+    def bury(self, record: Record) -> Output:
+        """Bytes no module foresaw are malformed."""
+        return self._reject(record, Rejected("malformed", "unforeseen"))
+
+    def _output(self, record: Record, state: Overlay) -> Output:
+        notification = notification_of(record)
+        try:
+            if not notification.notification_id:
+                raise Rejected("malformed", "the record has no ce_id")
+            account = self._accounts.get(notification.merchant)
+            if account is None:
+                raise Rejected("unknown_merchant", "no such merchant in the configuration")
+            claim = judge(self._provider, account, notification)
+        except Rejected as rejected:
+            return self._reject(record, rejected)
+        self._last.set(notification.received_at.timestamp())
+        if claim.alert is not None:
+            return self._alert(record, claim.alert)
+        first = self._first_seen(claim, notification, state)
+        if first is not None:
+            return self._duplicate(record, notification, first)
+        self._count("lookup")
+        return lookup_output(self._lookups, self._provider.plan(claim, notification), notification)
+
+    def _first_seen(self, claim: Claim, notification: Notification, state: Overlay) -> str | None:
+        """The id of the notification this one repeats; remembers this one if it is the first."""
+        if claim.duplicate_key is None:
+            return None
+        key = hashlib.sha256(notification.merchant.encode() + b"\0" + claim.duplicate_key).digest()[:20]
+        received = notification.received_at.timestamp()
+        known = state.get(key)
+        if known is not None:
+            first = known[_SEEN.size :].decode()
+            # the same record again (a repeat after a crash) is no duplicate of itself
+            if first != notification.notification_id and abs(received - _SEEN.unpack_from(known)[0]) <= self._window_seconds:
+                return first
+        state.put(key, _SEEN.pack(received) + notification.notification_id.encode())
+        return None
+
+    def _reject(self, record: Record, rejected: Rejected) -> Output:
+        self._count("rejected", rejected.reason)
+        return ended(record, self._rejected, rejected.reason)
+
+    def _duplicate(self, record: Record, notification: Notification, first: str) -> Output:
+        self._count("duplicate")
+        headers = cloud_event(
+            event_id=notification.notification_id,
+            source=f"/verify/{self.provider}",
+            event_type=messages.NOTIFICATION_DUPLICATE,
+            event_time=record.header("ce_time"),
+            traceparent=notification.traceparent,
+            duplicate_of=first,
+            original_topic=record.topic,
+            original_partition=str(record.partition),
+            original_offset=str(record.offset),
+        )
+        return Output(self._duplicates, record.key, b"", headers)
+
+    def _alert(self, record: Record, name: str) -> Output:
+        self._count("alert")
+        logger.warning("provider alert", extra={"fields": {"provider": self.provider, "alert": name}})
+        return Output(self._alerts, record.key, record.value, (*record.headers, ("alert", name.encode())))
+
+    def _count(self, outcome: str, reason: str = "") -> None:
+        self._outcomes.labels(self.provider, self.name, outcome, reason).inc()
+
+
+def lookup_output(topic: str, lookup: Lookup, notification: Notification) -> Output:
+    """The record that asks for a lookup; the same notification always asks with the same id."""
+    key = lookup.merchant if lookup.reference is None else f"{lookup.merchant}/{lookup.reference}"
+    headers = cloud_event(
+        event_id=derived_id("lookup", notification.notification_id),
+        source=f"/verify/{lookup.provider}",
+        event_type=messages.LOOKUP_REQUESTED,
+        event_time=lookup.received_at,
+        traceparent=notification.traceparent,
+    )
+    return Output(topic, key.encode(), messages.encode(lookup), headers)

@@ -1,0 +1,154 @@
+"""The brokers and topics as they are, compared with what the configuration wants."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from kafka import KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.errors import KafkaError
+
+from schemas.configuration import Configuration
+from schemas.errors import ClusterError
+from service.kafka_client import client_settings
+
+_CONNECT_MILLISECONDS: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """A topic as the cluster has it."""
+
+    partitions: int
+    replication_factor: int
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One way in which a topic differs; ``mendable`` tells if ``topics apply`` can change it."""
+
+    topic: str
+    what: str
+    wanted: str
+    present: str
+    mendable: bool
+
+    def __str__(self) -> str:
+        return f"{self.topic}: {self.what} is {self.present}, wanted {self.wanted}"
+
+
+@contextmanager
+def admin(configuration: Configuration) -> Iterator[Any]:
+    """An admin client.
+
+    Raises:
+        ClusterError: no broker answers, or it refuses the request.
+    """
+    servers = configuration.kafka.bootstrap_servers
+    try:
+        client = KafkaAdminClient(
+            **client_settings(configuration.kafka, "paynotify-admin"),
+            bootstrap_timeout_ms=_CONNECT_MILLISECONDS,
+            request_timeout_ms=_CONNECT_MILLISECONDS,
+        )
+    except (KafkaError, OSError, ValueError) as error:
+        raise ClusterError(
+            f"No Kafka broker could be reached at {servers} ({type(error).__name__}). "
+            "Check kafka.bootstrap_servers and the security settings of the configuration, and that the brokers run."
+        ) from None
+    try:
+        yield client
+    except KafkaError as error:
+        raise ClusterError(
+            f"The Kafka cluster at {servers} refused a request ({type(error).__name__}). "
+            "Check that its brokers are well and that this user may describe and change topics."
+        ) from None
+    finally:
+        client.close()
+
+
+def present_topics(client: Any, names: Iterable[str], setting_names: Mapping[str, Iterable[str]]) -> dict[str, Present]:
+    """Those of the named topics that exist, with the settings asked for."""
+    existing = set(client.list_topics()) & set(names)
+    if not existing:
+        return {}
+    resources = [
+        ConfigResource(ConfigResourceType.TOPIC, name, dict.fromkeys(setting_names.get(name, ())) or None)
+        for name in sorted(existing)
+    ]
+    settings = client.describe_configs(resources, config_filter="all").get("topic", {})
+    found = {}
+    for topic in client.describe_topics(sorted(existing)):
+        partitions = topic["partitions"]
+        values = {key: str(value["value"]) for key, value in settings.get(topic["name"], {}).items()}
+        found[topic["name"]] = Present(len(partitions), len(partitions[0]["replica_nodes"]), values)
+    return found
+
+
+def wanted_settings(configuration: Configuration) -> dict[str, dict[str, str]]:
+    """The settings of every topic by its name on the cluster."""
+    minimum = str(configuration.topics.minimum_insync())
+    return {
+        name: {**topic.kafka_settings(), "min.insync.replicas": minimum}
+        for name, (topic, _, _) in configuration.wanted_topics().items()
+    }
+
+
+def missing(configuration: Configuration, present: Mapping[str, Present]) -> list[str]:
+    """The topics that are not there."""
+    return [name for name in configuration.wanted_topics() if name not in present]
+
+
+def differences(configuration: Configuration, present: Mapping[str, Present]) -> list[Difference]:
+    """How the topics that are there differ from what is wanted."""
+    found: list[Difference] = []
+    settings = wanted_settings(configuration)
+    for name, (_, partitions, replication_factor) in configuration.wanted_topics().items():
+        topic = present.get(name)
+        if topic is None:
+            continue
+        if topic.partitions != partitions:
+            found.append(Difference(name, "partitions", str(partitions), str(topic.partitions), mendable=False))
+        if topic.replication_factor != replication_factor:
+            found.append(
+                Difference(
+                    name, "replication factor", str(replication_factor), str(topic.replication_factor), mendable=False
+                )
+            )
+        found.extend(
+            Difference(name, key, value, topic.settings.get(key, "unset"), mendable=True)
+            for key, value in settings[name].items()
+            if topic.settings.get(key) != value
+        )
+    return found
+
+
+def inspect_topics(configuration: Configuration, client: Any) -> dict[str, Present]:
+    """The wanted topics as they are."""
+    return present_topics(client, configuration.wanted_topics(), wanted_settings(configuration))
+
+
+def check(configuration: Configuration) -> None:
+    """Make sure a process can work on this cluster.
+
+    Raises:
+        ClusterError: no broker, a missing topic, a wrong number of partitions.
+    """
+    with admin(configuration) as client:
+        present = inspect_topics(configuration, client)
+    absent = missing(configuration, present)
+    if absent:
+        raise ClusterError(
+            f"{len(absent)} topics are missing at {configuration.kafka.bootstrap_servers}, "
+            f"{absent[0]} among them. Create them with `paynotify topics apply`."
+        )
+    for difference in differences(configuration, present):
+        if difference.what == "partitions":
+            raise ClusterError(
+                f"{difference}. Keys would change their partition and state its place: set the number the topic has "
+                "in the configuration (topics.partitions or topics.overrides), or move to new topics."
+            )
