@@ -1,0 +1,62 @@
+# One command per intent, the same for laptop and CI. `make demo` and `make test` need nothing but Python 3.11 or
+# newer, Java 17 or newer and Maven; each sets up all the rest itself.
+
+VENV ?= .venv
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do command -v $$p && break; done)
+BIN := $(VENV)/bin
+LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
+
+.PHONY: demo up test unit check bench format schemas lock clean help
+
+help:          ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+
+demo: prerequisites $(VENV)/.runtime            ## a day of payments through the whole system, with proof (KAFKA=host:port to use yours)
+	$(BIN)/paynotify demo $(ARGS)
+
+up: prerequisites $(VENV)/.runtime              ## the same sandbox, kept running until Ctrl-C
+	$(BIN)/paynotify up $(ARGS)
+
+test: prerequisites $(VENV)/.development        ## every test, on a real Apache Kafka
+	$(BIN)/python -m pytest $(ARGS)
+
+unit: $(VENV)/.development                      ## the fast tests: no services
+	$(BIN)/python -m pytest tests/unit tests/contract $(ARGS)
+
+check: $(VENV)/.development                     ## style, types, and which module may import which
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: prerequisites $(VENV)/.development       ## cost and latency, side by side in one run
+	$(BIN)/python -m tests.bench $(ARGS)
+
+format: $(VENV)/.development                    ## put the code into its form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+schemas: $(VENV)/.runtime                       ## write schemas/json anew from the types
+	$(BIN)/python -m schemas.json_schema
+
+lock:                                           ## pin every dependency anew, with hashes
+	$(LOCK) pyproject.toml -o requirements/runtime.txt
+	$(LOCK) requirements/development.in -o requirements/development.txt
+
+clean:         ## remove what make has made here (the Kafka cache stays)
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+.PHONY: prerequisites
+prerequisites:
+	@sh requirements/prerequisites.sh "$(PYTHON)" "$(KAFKA)"
+
+$(VENV)/.runtime: requirements/runtime.txt pyproject.toml
+	@sh requirements/prerequisites.sh "$(PYTHON)" no-kafka
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.development: $(VENV)/.runtime requirements/development.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/development.txt
+	@touch $@
