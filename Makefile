@@ -40,7 +40,7 @@ schemas: $(VENV)/.runtime                       ## write schemas/json anew from 
 	$(BIN)/python -m schemas.json_schema
 
 lock:                                           ## pin every dependency anew, with hashes
-	$(LOCK) pyproject.toml -o requirements/runtime.txt
+	$(LOCK) pyproject.toml requirements/build.in -o requirements/runtime.txt
 	$(LOCK) requirements/development.in -o requirements/development.txt
 
 clean:         ## remove what make has made here (the Kafka cache stays)
