@@ -20,7 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="only this provider's stages, and resolve (repeatable)",
     )  # fmt: skip
     parser.add_argument("--stage", action="append", choices=STAGES, default=[], help="only this stage (repeatable)")
-    parser.add_argument("--management", metavar="HOST:PORT", default="0.0.0.0:9090", help="probes and metrics")  # noqa: S104 - probes come from outside the pod
+    parser.add_argument("--management", metavar="HOST:PORT", default="0.0.0.0:9090", help="probes and metrics")
     parser.add_argument("--state-directory", metavar="DIR", help="local state (else of the configuration)")
 
 

@@ -225,9 +225,7 @@ class Fetch:
               lookup=record.header("ce_id")[:64])  # fmt: skip
         if waiting is None:
             return ended(record, self._dead, reason)
-        return ended(
-            record, self._dead, reason, attempts=waiting.attempts + 1, first_seen=rfc3339(waiting.first_seen)
-        )
+        return ended(record, self._dead, reason, attempts=waiting.attempts + 1, first_seen=rfc3339(waiting.first_seen))
 
     def _count(self, outcome: str, reason: str = "") -> None:
         self._metrics.outcomes.labels(self.provider, self.name, outcome, reason).inc()

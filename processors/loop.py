@@ -103,7 +103,7 @@ class StageLoop:
         while True:
             try:
                 return await self._steps(batch)
-            except Exception:  # noqa: BLE001 - an exception that leaves would acknowledge the batch
+            except Exception:
                 self._count("repeated")
                 logger.exception("a step failed, the batch is repeated")
             await asyncio.sleep(_PAUSE_SECONDS)
@@ -155,7 +155,7 @@ class StageLoop:
         overlay = Overlay(self._store)
         try:
             return overlay, await self._patiently(records, overlay)
-        except Exception:  # noqa: BLE001 - one unforeseen record must not stop a partition
+        except Exception:
             self._count("unforeseen")
             logger.exception("batch failed, its records are handled one by one")
             return await self._one_by_one(records)

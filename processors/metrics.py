@@ -13,61 +13,89 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         unit = ("provider", "stage")
-        self.received = Counter(
-            "paynotify_stage_received_total", "Records a stage has taken", unit, registry=registry
-        )
+        self.received = Counter("paynotify_stage_received_total", "Records a stage has taken", unit, registry=registry)
         self.outcomes = Counter(
-            "paynotify_stage_outcomes_total", "How records of a stage ended",
-            (*unit, "outcome", "reason"), registry=registry,
-        )  # fmt: skip
+            "paynotify_stage_outcomes_total",
+            "How records of a stage ended",
+            (*unit, "outcome", "reason"),
+            registry=registry,
+        )
         self.batch_seconds = Histogram(
-            "paynotify_stage_batch_seconds", "From batch taken to source acknowledged", unit,
-            buckets=_SECONDS, registry=registry,
-        )  # fmt: skip
+            "paynotify_stage_batch_seconds",
+            "From batch taken to source acknowledged",
+            unit,
+            buckets=_SECONDS,
+            registry=registry,
+        )
         self.publish_seconds = Histogram(
-            "paynotify_publish_seconds", "From sending outputs to the brokers' acknowledgement", unit,
-            buckets=_SECONDS, registry=registry,
-        )  # fmt: skip
+            "paynotify_publish_seconds",
+            "From sending outputs to the brokers' acknowledgement",
+            unit,
+            buckets=_SECONDS,
+            registry=registry,
+        )
         self.fetch_seconds = Histogram(
             "paynotify_fetch_seconds", "One provider call", ("provider",), buckets=_SECONDS, registry=registry
         )
         self.calls = Counter(
-            "paynotify_provider_calls_total", "Provider calls by how they ended",
-            ("provider", "outcome"), registry=registry,
-        )  # fmt: skip
+            "paynotify_provider_calls_total",
+            "Provider calls by how they ended",
+            ("provider", "outcome"),
+            registry=registry,
+        )
         self.retries = Counter(
             "paynotify_lookup_retries_total", "Lookups put off", ("provider", "reason"), registry=registry
         )
         self.dead = Counter(
-            "paynotify_lookups_dead_total", "Records on lookups.dead", ("provider", "stage", "reason"), registry=registry
+            "paynotify_lookups_dead_total",
+            "Records on lookups.dead",
+            ("provider", "stage", "reason"),
+            registry=registry,
         )
         self.refused = Counter(
-            "paynotify_refused_transitions_total", "Observations that would have turned a status back",
-            ("provider", "previous", "refused"), registry=registry,
-        )  # fmt: skip
+            "paynotify_refused_transitions_total",
+            "Observations that would have turned a status back",
+            ("provider", "previous", "refused"),
+            registry=registry,
+        )
         self.late_successes = Counter(
             "paynotify_late_successes_total", "Failures that became successes", ("provider",), registry=registry
         )
         self.unknown_statuses = Counter(
-            "paynotify_unknown_statuses_total", "Provider words without a row in the table", ("provider",), registry=registry
+            "paynotify_unknown_statuses_total",
+            "Provider words without a row in the table",
+            ("provider",),
+            registry=registry,
         )
         self.receive_to_result = Histogram(
-            "paynotify_receive_to_result_seconds", "From the notification's receipt to its payment's new status",
-            ("provider",), buckets=_LONG_SECONDS, registry=registry,
-        )  # fmt: skip
+            "paynotify_receive_to_result_seconds",
+            "From the notification's receipt to its payment's new status",
+            ("provider",),
+            buckets=_LONG_SECONDS,
+            registry=registry,
+        )
         self.last_notification = Gauge(
-            "paynotify_last_notification_timestamp_seconds", "Receipt of the newest notification verified",
-            ("provider",), registry=registry,
-        )  # fmt: skip
+            "paynotify_last_notification_timestamp_seconds",
+            "Receipt of the newest notification verified",
+            ("provider",),
+            registry=registry,
+        )
         self.loop_errors = Counter(
-            "paynotify_stage_errors_total", "Batches that had to be repeated or taken apart",
-            (*unit, "kind"), registry=registry,
-        )  # fmt: skip
+            "paynotify_stage_errors_total",
+            "Batches that had to be repeated or taken apart",
+            (*unit, "kind"),
+            registry=registry,
+        )
         partition = (*unit, "topic", "partition")
         self.lag = Gauge(
-            "paynotify_lag_records", "Records not yet committed, by the broker's own offsets", partition, registry=registry
+            "paynotify_lag_records",
+            "Records not yet committed, by the broker's own offsets",
+            partition,
+            registry=registry,
         )
         self.oldest = Gauge(
-            "paynotify_oldest_unprocessed_age_seconds", "Age of the oldest record not yet acknowledged",
-            partition, registry=registry,
-        )  # fmt: skip
+            "paynotify_oldest_unprocessed_age_seconds",
+            "Age of the oldest record not yet acknowledged",
+            partition,
+            registry=registry,
+        )

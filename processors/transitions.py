@@ -17,18 +17,22 @@ from schemas.money import Money
 from schemas.records import derived_id
 from schemas.status import FINAL, Status, fulfilment
 
+_PENDING: Final[frozenset[Status]] = frozenset({"pending"})
+_SUCCESSES: Final[frozenset[Status]] = frozenset({"authorised", "captured"})
 _ENDS: Final[frozenset[Status]] = frozenset({"declined", "cancelled", "expired", "failed"})
 _REFUNDS: Final[frozenset[Status]] = frozenset({"partially_refunded", "refunded", "charged_back"})
 
+_MOVES: Final[frozenset[Status]] = frozenset({"authorised", "captured", "suspended", "unknown"})
+
 ALLOWED: Final[Mapping[Status, frozenset[Status]]] = {
-    "pending": frozenset({"authorised", "captured", "suspended", "unknown"}) | _ENDS | _REFUNDS,
-    "authorised": frozenset({"captured", "suspended", "unknown"}) | _ENDS | _REFUNDS,
-    "suspended": frozenset({"authorised", "captured", "unknown"}) | _ENDS | _REFUNDS,
-    "unknown": frozenset({"pending", "authorised", "captured", "suspended"}) | _ENDS | _REFUNDS,
-    "declined": frozenset({"authorised", "captured"}) | _REFUNDS,
-    "cancelled": frozenset({"authorised", "captured"}) | _REFUNDS,
-    "expired": frozenset({"authorised", "captured"}) | _REFUNDS,
-    "failed": frozenset({"authorised", "captured"}) | _REFUNDS,
+    "pending": _MOVES | _ENDS | _REFUNDS,
+    "authorised": (_MOVES - {"authorised"}) | _ENDS | _REFUNDS,
+    "suspended": (_MOVES - {"suspended"}) | _ENDS | _REFUNDS,
+    "unknown": (_MOVES - {"unknown"}) | _PENDING | _ENDS | _REFUNDS,
+    "declined": _SUCCESSES | _REFUNDS,
+    "cancelled": _SUCCESSES | _REFUNDS,
+    "expired": _SUCCESSES | _REFUNDS,
+    "failed": _SUCCESSES | _REFUNDS,
     "captured": _REFUNDS,
     "partially_refunded": frozenset({"refunded", "charged_back"}),
     "refunded": frozenset({"charged_back"}),

@@ -38,14 +38,14 @@ _STORE_OPTIONS: Final[Mapping[str, int]] = {
 }
 
 
-class _IdempotentProducer(driver.Producer):  # type: ignore[misc]  # faust has no types
+class _IdempotentProducer(driver.Producer):
     """Faust's producer with idempotence: records are never expired, reordered or doubled by its own retries."""
 
     def _settings_extra(self) -> Mapping[str, Any]:
         return {"acks": "all", "enable_idempotence": True}
 
 
-class _Transport(driver.Transport):  # type: ignore[misc]  # faust has no types
+class _Transport(driver.Transport):
     Producer = _IdempotentProducer
 
 
@@ -104,9 +104,7 @@ class Unit:
         if work.state_seconds is not None:
             options["ttl"] = work.state_seconds
         wanted = configuration.wanted_topics()[self._prefix + topics.changelog(self.name)]
-        return self.app.Table(
-            "state", key_type=bytes, value_type=bytes, partitions=wanted[1], options=options
-        )
+        return self.app.Table("state", key_type=bytes, value_type=bytes, partitions=wanted[1], options=options)
 
     def _agent(self, work: Work, source: str, table: Any) -> Any:
         def loop_of(partition: int) -> StageLoop:
@@ -208,4 +206,3 @@ def _credentials(kafka: Kafka) -> Any:
             ssl_context=context,
         )
     return faust.SSLCredentials(context=context) if context is not None else None
-

@@ -116,7 +116,10 @@ class Verify:
         if known is not None:
             first = known[_SEEN.size :].decode()
             # the same record again (a repeat after a crash) is no duplicate of itself
-            if first != notification.notification_id and abs(received - _SEEN.unpack_from(known)[0]) <= self._window_seconds:
+            if (
+                first != notification.notification_id
+                and abs(received - _SEEN.unpack_from(known)[0]) <= self._window_seconds
+            ):
                 return first
         state.put(key, _SEEN.pack(received) + notification.notification_id.encode())
         return None

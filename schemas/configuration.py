@@ -32,7 +32,7 @@ class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Unknown keys are errors everywhere: a misspelt limit must not silently be no limit."""
 
 
-class Kafka(_Section):
+class Kafka(_Section, frozen=True):
     """How to reach the cluster. Security settings have the names of the kafka-python client."""
 
     bootstrap_servers: Annotated[str, Meta(min_length=1)] = "localhost:9092"
@@ -51,7 +51,7 @@ class Kafka(_Section):
         return self.topic_prefix + name
 
 
-class TopicOverride(_Section):
+class TopicOverride(_Section, frozen=True):
     """What differs for one topic from the defaults."""
 
     partitions: Count | None = None
@@ -60,7 +60,7 @@ class TopicOverride(_Section):
     settings: dict[str, str] = {}
 
 
-class Topics(_Section):
+class Topics(_Section, frozen=True):
     """Partitions and replication of every topic; ``overrides`` per topic name (without prefix)."""
 
     partitions: Count = 4
@@ -73,7 +73,7 @@ class Topics(_Section):
         return self.min_insync_replicas or max(1, self.replication_factor - 1)
 
 
-class Ingest(_Section):
+class Ingest(_Section, frozen=True):
     """Limits of the HTTP ingress. ``rate_per_second`` and ``burst`` are per merchant's route."""
 
     max_body_bytes: Count = 64 * 1024
@@ -87,7 +87,7 @@ class Ingest(_Section):
     drain_seconds: Positive = 20.0
 
 
-class DuplicateWindows(_Section):
+class DuplicateWindows(_Section, frozen=True):
     """How long a notification is remembered as seen.
 
     OmniKassa repeats its ping every minute until somebody pulls, and each repeat must be able to cause a pull:
@@ -98,7 +98,7 @@ class DuplicateWindows(_Section):
     trustpayments: Positive = 50 * 3600.0
 
 
-class Worker(_Section):
+class Worker(_Section, frozen=True):
     """How the stages work. ``retry_delays_seconds`` are the waits of the retry topics, shortest first."""
 
     batch_records: Count = 500
@@ -119,7 +119,7 @@ class Worker(_Section):
             raise ValueError("retry_delays_seconds must not get shorter from step to step")
 
 
-class OmniKassaMerchant(_Section, tag_field="provider", tag="omnikassa"):
+class OmniKassaMerchant(_Section, frozen=True, tag_field="provider", tag="omnikassa"):
     """A webshop of Rabo OmniKassa (Smart Pay)."""
 
     id: MerchantId
@@ -131,7 +131,7 @@ class OmniKassaMerchant(_Section, tag_field="provider", tag="omnikassa"):
     expected: Literal["optional", "required"] = "optional"
 
 
-class TrustPaymentsMerchant(_Section, tag_field="provider", tag="trustpayments"):
+class TrustPaymentsMerchant(_Section, frozen=True, tag_field="provider", tag="trustpayments"):
     """A site of Trust Payments."""
 
     id: MerchantId
@@ -149,7 +149,7 @@ class TrustPaymentsMerchant(_Section, tag_field="provider", tag="trustpayments")
         return self.webservices_url
 
 
-class NevogateMerchant(_Section, tag_field="provider", tag="nevogate"):
+class NevogateMerchant(_Section, frozen=True, tag_field="provider", tag="nevogate"):
     """A store of BIG FISH / Nevogate."""
 
     id: MerchantId
@@ -167,7 +167,7 @@ def provider_of(merchant: Merchant) -> str:
     return str(merchant.__struct_config__.tag)
 
 
-class Configuration(_Section, kw_only=True):
+class Configuration(_Section, frozen=True, kw_only=True):
     """The whole file."""
 
     kafka: Kafka = Kafka()

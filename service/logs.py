@@ -34,9 +34,7 @@ class JsonLines(logging.Formatter):
         if record.exc_info and record.exc_info[0] is not None:
             line["error"] = record.exc_info[0].__name__
             # frames only: an exception's text may quote what came from outside
-            line["at"] = [
-                f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(record.exc_info[2])[-6:]
-            ]
+            line["at"] = [f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(record.exc_info[2])[-6:]]
         return orjson.dumps(line, default=str).decode()
 
 

@@ -46,7 +46,8 @@ class Management:
             self._server = _Server((host, port), _handler(registry, live, ready))
         except OSError as error:
             raise ConfigurationError(
-                f"The management address {address} can't be used: {error.strerror}. Choose a free one with --management."
+                f"The management address {address} can't be used: {error.strerror}. "
+                "Choose a free one with --management."
             ) from None
         self.port = int(self._server.server_address[1])
         self._thread = threading.Thread(target=self._server.serve_forever, name="management", daemon=True)
