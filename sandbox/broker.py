@@ -70,14 +70,10 @@ def java() -> str:
     home = os.environ.get("JAVA_HOME")
     path = shutil.which("java", path=f"{home}/bin") if home else None
     path = path or shutil.which("java")
-    wanted = (
-        f"Install Java {_JAVA_VERSION} or newer (Debian and Ubuntu: apt-get install openjdk-17-jre-headless)"
-    )
+    wanted = f"Install Java {_JAVA_VERSION} or newer (Debian and Ubuntu: apt-get install openjdk-17-jre-headless)"
     instead = "or name a running cluster with KAFKA=host:port"
     if path is None:
-        raise ConfigurationError(
-            f"The local Kafka needs Java and there is none on the PATH. {wanted}, {instead}."
-        )
+        raise ConfigurationError(f"The local Kafka needs Java and there is none on the PATH. {wanted}, {instead}.")
     answer = subprocess.run([path, "-version"], capture_output=True, text=True, timeout=30, check=False)
     found = re.search(r'version "(?:1\.)?(\d+)', answer.stderr + answer.stdout)
     if not found or int(found[1]) < _JAVA_VERSION:
@@ -122,9 +118,7 @@ def _fetch(cache: Path, complete: Path) -> None:
         goal = ["dependency:copy-dependencies", f"-DoutputDirectory={directory}/jars"]
         command = [maven, "-q", "-B", "-f", str(_HERE / "pom.xml"), *goal]
         try:
-            done = subprocess.run(
-                command, capture_output=True, text=True, timeout=_FETCH_SECONDS, check=False
-            )
+            done = subprocess.run(command, capture_output=True, text=True, timeout=_FETCH_SECONDS, check=False)
         except subprocess.TimeoutExpired:
             raise ConfigurationError(
                 f"Maven did not fetch Kafka within {_FETCH_SECONDS} s. Check its network settings, try again."
@@ -228,9 +222,7 @@ class LocalBroker:
     def __enter__(self) -> LocalBroker:
         return self.start()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.stop()
 
     def _format(self) -> None:
@@ -248,9 +240,7 @@ class LocalBroker:
         file.write_text("".join(f"{name}={value}\n" for name, value in settings.items()), "utf-8")
         tool = Child(
             "kafka storage",
-            self._command(
-                "kafka.tools.StorageTool", "format", "-t", "sandboxsandboxsandbox0", "-c", str(file)
-            ),
+            self._command("kafka.tools.StorageTool", "format", "-t", "sandboxsandboxsandbox0", "-c", str(file)),
             self.log_path,
         )
         if not tool.wait(_START_SECONDS) or tool.exit_code != 0:
@@ -267,9 +257,7 @@ class LocalBroker:
         if not answered or not self.running:
             end = self._log_end()
             self._child.kill()
-            raise ClusterError(
-                f"The local Kafka did not answer within {_START_SECONDS:g} s. Its log ends: {end}"
-            )
+            raise ClusterError(f"The local Kafka did not answer within {_START_SECONDS:g} s. Its log ends: {end}")
 
     def _command(self, main: str, *arguments: str) -> list[str]:
         log4j = f"-Dlog4j2.configurationFile={_HERE / 'log4j2.properties'}"
@@ -287,12 +275,8 @@ def answers(bootstrap: str) -> bool:
     level, logs.level = logs.level, logging.CRITICAL  # refusals are expected while a broker starts
     try:
         host, _, port = bootstrap.split(",")[0].rpartition(":")
-        socket.create_connection(
-            (host, int(port)), timeout=2
-        ).close()  # a refused client would leak its sockets
-        admin = KafkaAdminClient(
-            bootstrap_servers=bootstrap, request_timeout_ms=5000, bootstrap_timeout_ms=3000
-        )
+        socket.create_connection((host, int(port)), timeout=2).close()  # a refused client would leak its sockets
+        admin = KafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=5000, bootstrap_timeout_ms=3000)
         try:
             return bool(admin.describe_cluster().get("brokers"))
         finally:

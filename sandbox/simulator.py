@@ -1,0 +1,59 @@
+"""``python -m sandbox.simulator PROVIDER --settings FILE``: one simulated provider in a process of its own.
+
+The settings file (JSON) holds the shops with their secrets, which whoever starts the sandbox has made up;
+nothing secret is in the program. The port is logged as the event ``listening``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import uvloop
+
+from sandbox.simulators.nevogate import Nevogate, NevogateSettings
+from sandbox.simulators.omnikassa import OmniKassa, OmniKassaSettings
+from sandbox.simulators.server import Settings, Simulator, serve
+from sandbox.simulators.trustpayments import TrustPayments, TrustPaymentsSettings
+from schemas.errors import ConfigurationError
+from service.logs import set_up
+from service.management import split_address
+
+_SIMULATORS: Final[dict[str, tuple[type[Simulator[Any]], type[Settings]]]] = {
+    "omnikassa": (OmniKassa, OmniKassaSettings),
+    "trustpayments": (TrustPayments, TrustPaymentsSettings),
+    "nevogate": (Nevogate, NevogateSettings),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve one provider until SIGTERM. Exit code 2 for settings that are wrong."""
+    parser = argparse.ArgumentParser(prog="sandbox.simulator", description="Simulate one payment provider.")
+    parser.add_argument("provider", choices=sorted(_SIMULATORS))
+    parser.add_argument("--settings", type=Path, required=True, help="JSON file with shops, secrets and times")
+    parser.add_argument("--listen", default="127.0.0.1:0", metavar="HOST:PORT", help="port 0 takes a free one")
+    parser.add_argument("--latency-seconds", type=float, help="how long every answer takes")
+    parser.add_argument("--time-scale", type=float, help="how many of the provider's seconds pass in one of ours")
+    arguments = parser.parse_args(argv)
+    set_up(f"simulator-{arguments.provider}")
+    kind, settings_kind = _SIMULATORS[arguments.provider]
+    try:
+        host, port = split_address(arguments.listen)
+        data = msgspec.json.decode(arguments.settings.read_bytes())
+        for name in ("latency_seconds", "time_scale"):
+            if getattr(arguments, name) is not None:
+                data[name] = getattr(arguments, name)
+        settings = msgspec.convert(data, settings_kind)
+        uvloop.run(serve(kind(settings), host, port))
+    except (OSError, msgspec.MsgspecError, ConfigurationError) as error:
+        print(f"{arguments.settings}: {error}. Correct the file or the address.", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

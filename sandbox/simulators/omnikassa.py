@@ -1,0 +1,380 @@
+"""Rabo OmniKassa as its manual describes it: a signed ping naming no order, a pull that empties a queue."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import time
+import uuid
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from sandbox.simulators.book import Truth
+from sandbox.simulators.server import Reply, Request, Settings, Shop, Simulator, json_reply
+from sandbox.simulators.webhooks import Delivery
+from schemas.errors import ProviderRefused
+from schemas.status import Status
+
+EVENT: Final = "merchant.order.status.changed"
+_PAGE_ORDERS: Final = 100
+_PULL: Final = "/order/server/api/{version}events/results/"
+_CET: Final = timezone(timedelta(hours=1))
+# a second counted a little short, so that a client that keeps to the limit is not refused for jitter
+_RATE_WINDOW_SECONDS: Final = 0.95
+
+_STATUS: Final[dict[str, Status]] = {
+    "IN_PROGRESS": "pending",
+    "COMPLETED": "captured",
+    "CANCELLED": "cancelled",
+    "EXPIRED": "expired",
+}
+
+OrderStatus = Literal["IN_PROGRESS", "COMPLETED", "CANCELLED", "EXPIRED"]
+
+
+class OmniKassaShop(Shop):
+    """A webshop with the keys that are active at the bank; several mean one ping per key."""
+
+    poi_id: int
+    signing_keys: tuple[str, ...]
+    refresh_token: str = ""
+
+
+class OmniKassaSettings(Settings):
+    """The bank's rules, in its own seconds; ``after_refusal`` is what a non-200 does to the pings after it.
+
+    The documents disagree about that: pings go on every minute, or only when another order is processed.
+    """
+
+    shops: tuple[OmniKassaShop, ...]
+    token_seconds: float = 600.0
+    ping_delay_seconds: float = 5.0
+    ping_every_seconds: float = 60.0
+    ping_until_seconds: float = 24 * 3600.0
+    calls_per_second: int = 6
+    after_refusal: Literal["repeat", "pause"] = "repeat"
+
+
+class _NewOrder(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    merchant: str = ""
+    order_id: str
+    amount: Annotated[int, Meta(ge=0)]
+    currency: str = "EUR"
+    status: OrderStatus = "COMPLETED"
+    brand: str = "IDEAL"
+    failed_attempts: Annotated[int, Meta(ge=0, le=5)] = 0
+
+
+class _Change(msgspec.Struct, forbid_unknown_fields=True):
+    status: OrderStatus
+
+
+@dataclass(slots=True)
+class _Order:
+    truth: Truth
+    status: OrderStatus
+    brand: str
+    transactions: list[dict[str, Any]]
+    changed_at: str
+
+
+@dataclass(slots=True)
+class _Webshop:
+    """One point of interaction: its queue of results nobody has collected yet."""
+
+    shop: OmniKassaShop
+    queue: deque[_Order] = field(default_factory=deque)
+    calls: deque[float] = field(default_factory=deque)
+    final_seconds: float = 0.0
+    pinging: bool = False
+    refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    webshop: _Webshop
+    key: str
+    until_seconds: float
+
+
+class OmniKassa(Simulator[OmniKassaSettings]):
+    """Orders become final; the shop is pinged until it pulls; what was pulled is gone."""
+
+    provider = "omnikassa"
+
+    def __init__(self, settings: OmniKassaSettings) -> None:
+        super().__init__(settings)
+        self._webshops = {shop.merchant: _Webshop(shop) for shop in settings.shops}
+        self._orders: dict[str, _Order] = {}
+        self._pull_tokens: dict[str, _Token] = {}
+        self._access_tokens: dict[str, _Token] = {}
+
+    # --- control -------------------------------------------------------------------------------------------
+
+    def create(self, order: dict[str, Any]) -> dict[str, Any]:
+        new = msgspec.convert(order, _NewOrder)
+        webshop = self._webshops.get(new.merchant) or next(iter(self._webshops.values()))
+        if new.merchant and new.merchant != webshop.shop.merchant:
+            raise ProviderRefused("refused", f"no shop {new.merchant}")
+        truth = Truth(
+            payment_id=str(uuid.UUID(int=self.chance.getrandbits(128), version=4)),
+            merchant=webshop.shop.merchant, order_id=new.order_id, status="pending",
+            amount=new.amount, currency=new.currency,
+        )  # fmt: skip
+        opened = _Order(self.book.open(truth), "IN_PROGRESS", new.brand, [], self._now())
+        self._orders[truth.payment_id] = opened
+        for _ in range(new.failed_attempts):
+            opened.transactions.append(self._transaction(opened, "FAILURE"))
+        if new.status != "IN_PROGRESS":
+            self._finish(opened, new.status)
+        return {"payment_id": truth.payment_id}
+
+    def change(self, payment_id: str, change: dict[str, Any]) -> dict[str, Any]:
+        order = self._orders.get(payment_id)
+        if order is None:
+            raise ProviderRefused("refused", f"no order {payment_id}")
+        self._finish(order, msgspec.convert(change, _Change).status)
+        return {"payment_id": payment_id}
+
+    def summary(self) -> dict[str, Any]:
+        return {"uncollected": sum(len(webshop.queue) for webshop in self._webshops.values())}
+
+    def _finish(self, order: _Order, status: OrderStatus) -> None:
+        order.status, order.changed_at = status, self._now()
+        if status == "IN_PROGRESS":
+            return
+        attempt = {"COMPLETED": "SUCCESS", "EXPIRED": "EXPIRED"}.get(status)
+        if attempt and (attempt == "SUCCESS" or order.brand != "IDEAL"):
+            order.transactions.append(self._transaction(order, attempt))
+        order.truth.paid = order.truth.amount if status == "COMPLETED" else 0
+        order.truth.becomes(_STATUS[status])
+        webshop = self._webshops[order.truth.merchant]
+        webshop.queue.append(order)
+        webshop.final_seconds = time.monotonic()
+        if not webshop.pinging:
+            webshop.pinging = True
+            self._ping(webshop, self.settings.ping_delay_seconds)
+
+    def _transaction(self, order: _Order, status: str) -> dict[str, Any]:
+        amount = {"currency": order.truth.currency, "amount": str(order.truth.amount)}
+        return {
+            "id": str(uuid.UUID(int=self.chance.getrandbits(128), version=4)),
+            "paymentBrand": order.brand, "type": "PAYMENT", "status": status, "amount": amount,
+            # an attempt that brought no money has none confirmed; it signs as two empty fields
+            "confirmedAmount": amount if status == "SUCCESS" else None,
+            "startTime": self._now(), "lastUpdateTime": self._now(),
+        }  # fmt: skip
+
+    def _now(self, moment: datetime | None = None) -> str:
+        """The bank's way to write a time: one to three fraction digits, as they come."""
+        local = (moment or datetime.now(UTC)).astimezone(_CET)
+        fraction = f"{local.microsecond // 1000:03d}"[: self.chance.randint(1, 3)]
+        return local.strftime("%Y-%m-%dT%H:%M:%S.") + fraction + "+01:00"
+
+    # --- the ping ------------------------------------------------------------------------------------------
+
+    def _ping(self, webshop: _Webshop, after_seconds: float) -> None:
+        """One ping per active key; the first of them keeps the rhythm."""
+        for index, key in enumerate(webshop.shop.signing_keys):
+            self.webhooks.again(
+                Delivery(
+                    merchant=webshop.shop.merchant,
+                    about=webshop.shop.merchant,
+                    started=lambda delivery, key=key: self._write_ping(webshop, key, delivery),  # type: ignore[misc]
+                    done=lambda delivery, status, first=index == 0: self._pinged(webshop, status, first),  # type: ignore[misc]
+                ),
+                after_seconds=self.scaled(after_seconds),
+            )
+
+    def _write_ping(self, webshop: _Webshop, key: str, delivery: Delivery) -> None:
+        """The body is made when it leaves, so that its token is as fresh as the bank's."""
+        seconds = self.scaled(self.settings.token_seconds)
+        expires = datetime.now(UTC) + timedelta(seconds=seconds)
+        token = self._new_token(webshop, key, expires)
+        self._pull_tokens = _unexpired(self._pull_tokens)
+        self._pull_tokens[token] = _Token(webshop, key, time.monotonic() + seconds)
+        expiry = expires.astimezone(_CET).isoformat(timespec="milliseconds")
+        poi_id = webshop.shop.poi_id
+        ping = {
+            "authentication": token, "expiry": expiry, "eventName": EVENT, "poiId": poi_id,
+            "signature": sign(key, (token, expiry, EVENT, poi_id)),
+        }  # fmt: skip
+        delivery.body = json.dumps(ping).encode()
+        self.book.counters["pings"] += 1
+
+    def _new_token(self, webshop: _Webshop, key: str, expires: datetime) -> str:
+        header = {"kid": "NO", "alg": "ES256"}
+        claims = {
+            "no#": webshop.shop.poi_id, "mkid": webshop.shop.signing_keys.index(key) + 1, "no$": EVENT,
+            "cid": self.chance.randbytes(4).hex(), "exp": int(expires.timestamp()),
+        }  # fmt: skip
+        parts = [json.dumps(part, separators=(",", ":")).encode() for part in (header, claims)]
+        parts.append(self.chance.randbytes(64))
+        return ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts)
+
+    def _pinged(self, webshop: _Webshop, status: int | None, keeps_rhythm: bool) -> None:
+        webshop.refused = status != 200
+        if not keeps_rhythm:
+            return
+        waited = time.monotonic() - webshop.final_seconds
+        paused = webshop.refused and self.settings.after_refusal == "pause"
+        if not webshop.queue or paused or waited > self.scaled(self.settings.ping_until_seconds):
+            webshop.pinging = False
+            return
+        self._ping(webshop, self.settings.ping_every_seconds)
+
+    # --- the bank's own API --------------------------------------------------------------------------------
+
+    def api(self, request: Request) -> Reply:
+        if request.method != "GET":
+            return json_reply(405, {"errorCode": 5000, "errorMessage": "Method not allowed"})
+        if request.path.endswith("/gatekeeper/refresh"):
+            return self._refresh(request)
+        for version in ("v2/", ""):
+            before, found, name = request.path.partition(_PULL.format(version=version))
+            if found and before.endswith("/omnikassa-api"):
+                return self._pull(request, name, with_transactions=version == "v2/")
+        if request.path.startswith("/v2/orders/"):
+            return self._order(request)
+        return json_reply(404, {"errorCode": 5404, "errorMessage": "Not found"})
+
+    def _refresh(self, request: Request) -> Reply:
+        self.book.counters["refreshes"] += 1
+        offered = request.bearer()
+        for webshop in self._webshops.values():
+            if offered and hmac.compare_digest(webshop.shop.refresh_token.encode(), offered.encode()):
+                if self._too_fast(webshop):
+                    return _TOO_FAST
+                seconds = self.scaled(3600.0)
+                until = datetime.now(UTC) + timedelta(seconds=seconds)
+                token = self._new_token(webshop, webshop.shop.signing_keys[0], until)
+                self._access_tokens = _unexpired(self._access_tokens)
+                self._access_tokens[token] = _Token(webshop, "", time.monotonic() + seconds)
+                written = until.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "+0000"
+                return json_reply(200, {"token": token, "validUntil": written, "durationInMillis": int(seconds * 1000)})
+        return _UNAUTHENTICATED
+
+    def _pull(self, request: Request, event_name: str, *, with_transactions: bool) -> Reply:
+        self.book.counters["pulls"] += 1
+        token = self._valid(self._pull_tokens, request)
+        if token is None or event_name != EVENT:
+            self.book.counters["pulls.refused"] += 1
+            return _UNAUTHENTICATED if token is None else json_reply(404, {"errorCode": 5404})
+        if self._too_fast(token.webshop):
+            return _TOO_FAST
+        queue = token.webshop.queue
+        orders = [queue.popleft() for _ in range(min(_PAGE_ORDERS, len(queue)))]
+        self.book.counters["pulls.empty" if not orders else "pulls.orders"] += max(1, len(orders))
+        page = {
+            "moreOrderResultsAvailable": bool(queue),
+            "orderResults": [self._result(order, with_transactions) for order in orders],
+        }
+        return json_reply(200, {"signature": sign(token.key, _signed_fields(page)), **page})
+
+    def _result(self, order: _Order, with_transactions: bool) -> dict[str, Any]:
+        truth = order.truth
+        result: dict[str, Any] = {
+            "merchantOrderId": truth.order_id,
+            "omnikassaOrderId": truth.payment_id,
+            "poiId": str(self._webshops[truth.merchant].shop.poi_id),
+            "orderStatus": order.status,
+            "orderStatusDateTime": order.changed_at,
+            "errorCode": "",
+            "paidAmount": {"currency": truth.currency, "amount": str(truth.paid)},
+            "totalAmount": {"currency": truth.currency, "amount": str(truth.amount)},
+        }
+        if with_transactions:
+            result["transactions"] = order.transactions
+        return result
+
+    def _order(self, request: Request) -> Reply:
+        self.book.counters["order_lookups"] += 1
+        token = self._valid(self._access_tokens, request)
+        if token is None:
+            return _UNAUTHENTICATED
+        if self._too_fast(token.webshop):
+            return _TOO_FAST
+        order = self._orders.get(request.path.rpartition("/")[2])
+        if order is None or order.truth.merchant != token.webshop.shop.merchant:
+            return json_reply(
+                404, {"errorCode": 5404, "errorMessage": "Not found", "status": 404, "title": "Not Found"}
+            )
+        truth = order.truth
+        return json_reply(
+            200,
+            {"order": {
+                "id": truth.payment_id, "merchantOrderId": truth.order_id, "status": order.status,
+                "totalAmount": {"currency": truth.currency, "amount": truth.amount},
+                "transactions": [
+                    {
+                        "id": one["id"], "paymentBrand": one["paymentBrand"], "type": one["type"],
+                        "status": one["status"],
+                        "createdAt": one["startTime"], "lastUpdatedAt": one["lastUpdateTime"],
+                        "amount": {"currency": truth.currency, "amount": truth.amount},
+                    }
+                    for one in order.transactions
+                ],
+            }},
+        )  # fmt: skip
+
+    def _valid(self, tokens: dict[str, _Token], request: Request) -> _Token | None:
+        token = tokens.get(request.bearer())
+        if token is None or token.until_seconds <= time.monotonic():
+            self.book.counters["tokens.refused"] += 1
+            return None
+        return token
+
+    def _too_fast(self, webshop: _Webshop) -> bool:
+        now = time.monotonic()
+        calls = webshop.calls
+        while calls and calls[0] <= now - _RATE_WINDOW_SECONDS:
+            calls.popleft()
+        if len(calls) >= self.settings.calls_per_second:
+            self.book.violation("calls per second", webshop.shop.merchant)
+            return True
+        calls.append(now)
+        return False
+
+
+_UNAUTHENTICATED: Final = json_reply(
+    401, {"errorCode": 5001, "errorMessage": "Full authentication is required to access this resource"}
+)
+_TOO_FAST: Final = json_reply(429, {"errorCode": 5429, "errorMessage": "Too many requests"}, retry_after="1")
+
+
+def sign(key: str, fields: Iterable[object]) -> str:
+    """The bank's signature: HMAC-SHA512 over the fields, joined by commas; nothing stands for null."""
+    text = ",".join("" if one is None else str(one) for one in fields)
+    return hmac.new(base64.b64decode(key), text.encode(), hashlib.sha512).hexdigest()
+
+
+def _signed_fields(page: dict[str, Any]) -> list[object]:
+    fields: list[object] = ["true" if page["moreOrderResultsAvailable"] else "false"]
+    for order in page["orderResults"]:
+        names = (
+            "merchantOrderId", "omnikassaOrderId", "poiId", "orderStatus", "orderStatusDateTime", "errorCode",
+        )  # fmt: skip
+        fields += [order[name] for name in names]
+        fields += [*_money(order["paidAmount"]), *_money(order["totalAmount"])]
+        for one in order.get("transactions", ()):
+            fields += [one[name] for name in ("id", "paymentBrand", "type", "status")]
+            fields += [*_money(one["amount"]), *_money(one["confirmedAmount"])]
+            fields += [one["startTime"], one["lastUpdateTime"]]
+    return fields
+
+
+def _money(amount: dict[str, str] | None) -> tuple[str | None, str | None]:
+    return (amount["currency"], amount["amount"]) if amount else (None, None)
+
+
+def _unexpired(tokens: dict[str, _Token]) -> dict[str, _Token]:
+    now = time.monotonic()
+    return {text: token for text, token in tokens.items() if token.until_seconds > now}

@@ -1,0 +1,349 @@
+"""What the three simulators have in common: HTTP, faults, the control API and the clock.
+
+The provider's own API is everything outside ``/control/``. The control API (JSON):
+
+- ``POST /control/payments``           one payment or a list; answers with their ids
+- ``POST /control/payments/{id}``      change one payment as the provider or the merchant's portal would
+- ``GET /control/book``                the truth about every payment, counters, breaches of the rules
+- ``GET /control/counters``            the counters alone, and how many notifications wait
+- ``GET /control/sent``                the last notifications as sent, byte for byte
+- ``POST /control/notifications``      ``{"target": URL, "paused": bool}``
+- ``POST | DELETE /control/faults``    a fault for a while; none any more
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import contextlib
+import json
+import logging
+import random
+import signal
+import socket
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Final, Generic, TypeVar
+
+import msgspec
+import uvicorn
+from msgspec import Meta
+
+from sandbox.simulators.book import Book
+from sandbox.simulators.faults import Fault, Faults
+from sandbox.simulators.webhooks import Webhooks
+from schemas.errors import ProviderBusy, ProviderRefused
+from service.logs import event
+
+logger = logging.getLogger("paynotify.simulator")
+
+_BODY_BYTES: Final = 8 * 1024 * 1024
+_HTML: Final = b"<HTML><HEAD><TITLE>Error</TITLE></HEAD><BODY>Something went wrong</BODY></HTML>"
+_SLOW_PIECES: Final = 10
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What every simulator can be told. Times of the provider's own rules are divided by ``time_scale``."""
+
+    time_scale: Annotated[float, Meta(gt=0)] = 1.0
+    latency_seconds: Annotated[float, Meta(ge=0)] = 0.0
+    seed: int = 1
+    target: str = ""
+    webhook_concurrency: Annotated[int, Meta(ge=1)] = 64
+    webhook_limit: Annotated[int, Meta(ge=1)] = 200_000
+
+
+class Shop(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A merchant's account; ``merchant`` is its id at our ingress."""
+
+    merchant: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request, read whole. Header names are lower case."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    def bearer(self) -> str:
+        """The bearer token, or nothing."""
+        scheme, _, token = self.headers.get("authorization", "").partition(" ")
+        return token.strip() if scheme.lower() == "bearer" else ""
+
+    def basic(self) -> tuple[str, str] | None:
+        """User name and password of HTTP Basic authentication."""
+        scheme, _, encoded = self.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "basic":
+            return None
+        try:
+            name, colon, password = base64.b64decode(encoded, validate=True).decode("latin-1").partition(":")
+        except (binascii.Error, ValueError):
+            return None
+        return (name, password) if colon else None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One HTTP answer."""
+
+    status: int
+    body: bytes
+    content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def json_reply(status: int, value: Any, **headers: str) -> Reply:
+    """An answer with a JSON body."""
+    body = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    return Reply(status, body, headers={name.replace("_", "-"): text for name, text in headers.items()})
+
+
+S = TypeVar("S", bound=Settings)
+
+
+class Simulator(ABC, Generic[S]):
+    """One provider. `api` is its own API; `create` and `change` are what the control API does."""
+
+    provider: str
+    #: How long the provider waits for the acknowledgement of a notification.
+    acknowledge_within_seconds: float = 8.0
+
+    def __init__(self, settings: S) -> None:
+        self.settings = settings
+        self.chance = random.Random(settings.seed)
+        self.book = Book()
+        self.webhooks = Webhooks(
+            self.provider,
+            self.book.counters,
+            timeout_seconds=max(1.0, self.acknowledge_within_seconds / settings.time_scale),
+            concurrency=settings.webhook_concurrency,
+            limit=settings.webhook_limit,
+        )
+        self.webhooks.target = settings.target
+
+    def scaled(self, seconds: float) -> float:
+        """The provider's seconds as ours."""
+        return seconds / self.settings.time_scale
+
+    @abstractmethod
+    def api(self, request: Request) -> Reply:
+        """Answer a call of the provider's own API."""
+
+    @abstractmethod
+    def create(self, order: dict[str, Any]) -> dict[str, Any]:
+        """Open a payment.
+
+        Raises:
+            msgspec.ValidationError: the order is not one.
+            ProviderRefused: no such shop.
+        """
+
+    @abstractmethod
+    def change(self, payment_id: str, change: dict[str, Any]) -> dict[str, Any]:
+        """Change a payment.
+
+        Raises:
+            msgspec.ValidationError: the change is not one.
+            ProviderRefused: no such payment.
+        """
+
+    def summary(self) -> dict[str, Any]:
+        """What the provider adds to its book when asked for it."""
+        return {}
+
+    def start(self) -> None:
+        """Called once, when the event loop runs."""
+        return
+
+
+class App:
+    """The ASGI application around one simulator."""
+
+    def __init__(self, simulator: Simulator[Any]) -> None:
+        self._simulator = simulator
+        self._faults = Faults(random.Random(simulator.settings.seed))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = await _read(scope, receive)
+        if request is None:
+            await _write(send, Reply(413, b""))
+        elif request.path.startswith("/control/"):
+            await _write(send, self._control(request))
+        else:
+            await self._provider(request, receive, send)
+
+    async def _provider(self, request: Request, receive: Receive, send: Send) -> None:
+        counters = self._simulator.book.counters
+        counters["calls"] += 1
+        fault = self._faults.hits(request.path)
+        kind = fault.kind if fault else ""
+        if kind:
+            counters[f"faults.{kind}"] += 1
+        if kind == "drop":
+            await _drop(receive, send)
+            return
+        latency_seconds = self._simulator.settings.latency_seconds
+        if fault is not None and kind == "latency":
+            latency_seconds += fault.seconds
+        if latency_seconds:
+            await asyncio.sleep(latency_seconds)
+        reply = _FAULTY.get(kind) or self._simulator.api(request)
+        counters[f"calls.{reply.status}"] += 1
+        if kind == "lose":
+            await _drop(receive, send)
+        else:
+            await _write(send, reply, slow_seconds=fault.seconds if fault is not None and kind == "slow" else 0.0)
+
+    def _control(self, request: Request) -> Reply:
+        path = request.path.removeprefix("/control/")
+        name, _, payment_id = path.partition("/")
+        handler = self._CONTROLS.get((request.method, name))
+        if handler is None:
+            return json_reply(404, {"error": f"no {request.method} {request.path} here"})
+        try:
+            data = msgspec.json.decode(request.body) if request.body else {}
+            return json_reply(200, handler(self, data, payment_id))
+        except (msgspec.MsgspecError, ProviderRefused) as error:
+            return json_reply(400, {"error": str(error)})
+        except ProviderBusy as error:
+            return json_reply(503, {"error": str(error)}, retry_after="1")
+
+    def _payments(self, data: Any, payment_id: str) -> Any:
+        if payment_id:
+            return self._simulator.change(payment_id, data)
+        if isinstance(data, list):
+            return [self._simulator.create(order) for order in data]
+        return self._simulator.create(data)
+
+    def _book(self, data: Any, payment_id: str) -> Any:
+        return {
+            **self._simulator.book.as_json(),
+            **self._simulator.summary(),
+            "waiting": self._simulator.webhooks.waiting,
+        }
+
+    def _counters(self, data: Any, payment_id: str) -> Any:
+        return {**self._simulator.book.counters, "webhooks.waiting": self._simulator.webhooks.waiting}
+
+    def _sent(self, data: Any, payment_id: str) -> Any:
+        return list(self._simulator.webhooks.sent)
+
+    def _notifications(self, data: Any, payment_id: str) -> Any:
+        wanted = msgspec.convert(data, _Notifications)
+        webhooks = self._simulator.webhooks
+        webhooks.target = webhooks.target if wanted.target is None else wanted.target
+        webhooks.paused = webhooks.paused if wanted.paused is None else wanted.paused
+        webhooks.wake()
+        return {"target": webhooks.target, "paused": webhooks.paused}
+
+    def _add_fault(self, data: Any, payment_id: str) -> Any:
+        self._faults.add(msgspec.convert(data, Fault))
+        return {}
+
+    def _clear_faults(self, data: Any, payment_id: str) -> Any:
+        self._faults.clear()
+        return {}
+
+    _CONTROLS: Final = {
+        ("POST", "payments"): _payments,
+        ("GET", "book"): _book,
+        ("GET", "counters"): _counters,
+        ("GET", "sent"): _sent,
+        ("POST", "notifications"): _notifications,
+        ("POST", "faults"): _add_fault,
+        ("DELETE", "faults"): _clear_faults,
+    }
+
+
+class _Notifications(msgspec.Struct, forbid_unknown_fields=True):
+    target: str | None = None
+    paused: bool | None = None
+
+
+_FAULTY: Final[Mapping[str, Reply]] = {
+    "unavailable": Reply(503, b"Service Unavailable", "text/plain"),
+    "too_many": Reply(429, b"", headers={"retry-after": "1"}),
+    "html": Reply(200, _HTML, "text/html"),
+}
+
+
+async def _read(scope: Scope, receive: Receive) -> Request | None:
+    body = b""
+    more = True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(body) > _BODY_BYTES:
+            return None
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    return Request(scope["method"], scope["path"], scope["query_string"].decode("latin-1"), headers, body)
+
+
+async def _write(send: Send, reply: Reply, *, slow_seconds: float = 0.0) -> None:
+    headers = [
+        (b"content-type", reply.content_type.encode()),
+        (b"content-length", str(len(reply.body)).encode()),
+        *((name.encode(), value.encode()) for name, value in reply.headers.items()),
+    ]
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    if slow_seconds:
+        size = max(1, len(reply.body) // _SLOW_PIECES)
+        for start in range(0, len(reply.body), size):
+            await asyncio.sleep(slow_seconds / _SLOW_PIECES)
+            piece = reply.body[start : start + size]
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    else:
+        await send({"type": "http.response.body", "body": reply.body})
+
+
+async def _drop(receive: Receive, send: Send) -> None:
+    # ASGI has no word for a connection that breaks; uvicorn's own transport is behind `send`
+    send.__self__.transport.abort()  # type: ignore[attr-defined]
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Without uvicorn's own handling, which ends the process by the signal instead of exit code 0."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
+
+
+async def serve(simulator: Simulator[Any], host: str, port: int) -> None:
+    """Serve until SIGTERM or SIGINT; the port is logged as the event ``listening``."""
+    listener = socket.create_server((host, port), backlog=1024)
+    event(logger, "listening", port=listener.getsockname()[1], provider=simulator.provider)
+    server = _Server(
+        uvicorn.Config(
+            App(simulator),
+            http="httptools",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=2,
+        )
+    )
+    simulator.start()
+    sending = asyncio.create_task(simulator.webhooks.run())
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)

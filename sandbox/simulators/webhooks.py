@@ -1,0 +1,154 @@
+"""How a simulator sends notifications: at a given time, a bounded number at once, and what came of each."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import aiohttp
+
+from schemas.errors import ProviderBusy
+
+_KEPT_SENT: Final = 1000
+
+
+@dataclass(slots=True, kw_only=True)
+class Delivery:
+    """One notification to one merchant.
+
+    ``started`` is told before each attempt and may still write the body; ``done`` gets the attempt's HTTP
+    status, or none without an answer. ``mark`` is the simulator's own.
+    """
+
+    merchant: str
+    method: str = "POST"
+    query: str = ""
+    body: bytes = b""
+    content_type: str = "application/json"
+    about: str = ""
+    done: Callable[[Delivery, int | None], None] = lambda delivery, status: None
+    started: Callable[[Delivery], None] = lambda delivery: None
+    attempts: int = 0
+    mark: int = 0
+    first_seconds: float = field(default_factory=time.monotonic)
+
+    @property
+    def age_seconds(self) -> float:
+        return time.monotonic() - self.first_seconds
+
+
+class Webhooks:
+    """The sending side. ``target`` is the base address; until it is set, nothing leaves."""
+
+    def __init__(
+        self, provider: str, counters: Counter[str], *, timeout_seconds: float, concurrency: int, limit: int
+    ) -> None:
+        self._provider = provider
+        self._counters = counters
+        self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
+        self._slots = asyncio.Semaphore(concurrency)
+        self._concurrency = concurrency
+        self._limit = limit
+        self._waiting: list[tuple[float, int, Delivery]] = []
+        self._order = itertools.count()
+        self._wake = asyncio.Event()
+        self._sending: set[asyncio.Task[None]] = set()
+        self.target = ""
+        self.paused = False
+        self.sent: deque[dict[str, Any]] = deque(maxlen=_KEPT_SENT)
+
+    @property
+    def waiting(self) -> int:
+        """Deliveries not done yet, those in flight included."""
+        return len(self._waiting) + len(self._sending)
+
+    def send(self, delivery: Delivery, *, after_seconds: float = 0.0) -> None:
+        """Queue a new delivery.
+
+        Raises:
+            ProviderBusy: too many are waiting already.
+        """
+        if len(self._waiting) >= self._limit:
+            raise ProviderBusy(f"{self._limit} notifications are waiting already")
+        self.again(delivery, after_seconds=after_seconds)
+
+    def again(self, delivery: Delivery, *, after_seconds: float) -> None:
+        """Queue a delivery once more; never refused, for it has just left the queue."""
+        heapq.heappush(self._waiting, (time.monotonic() + after_seconds, next(self._order), delivery))
+        self._wake.set()
+
+    def wake(self) -> None:
+        """Look again: the target or the pause has changed."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Send until cancelled."""
+        connector = aiohttp.TCPConnector(limit=self._concurrency)
+        async with aiohttp.ClientSession(connector=connector, timeout=self._timeout, auto_decompress=False) as session:
+            try:
+                while True:
+                    await self._wait_for_work()
+                    await self._slots.acquire()
+                    self._start(session)
+            finally:
+                for task in self._sending:
+                    task.cancel()
+                await asyncio.gather(*self._sending, return_exceptions=True)
+
+    async def _wait_for_work(self) -> None:
+        while True:
+            self._wake.clear()
+            wait_seconds = None
+            if self.target and not self.paused and self._waiting:
+                wait_seconds = self._waiting[0][0] - time.monotonic()
+                if wait_seconds <= 0:
+                    return
+            try:
+                await asyncio.wait_for(self._wake.wait(), wait_seconds)
+            except TimeoutError:
+                continue
+
+    def _start(self, session: aiohttp.ClientSession) -> None:
+        if not self._waiting:
+            self._slots.release()
+            return
+        delivery = heapq.heappop(self._waiting)[2]
+        task = asyncio.get_running_loop().create_task(self._attempt(session, delivery))
+        self._sending.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._sending.discard(task)
+        self._slots.release()
+
+    async def _attempt(self, session: aiohttp.ClientSession, delivery: Delivery) -> None:
+        path = f"/notifications/{self._provider}/{delivery.merchant}"
+        url = f"{self.target}{path}{'?' if delivery.query else ''}{delivery.query}"
+        headers = {"Content-Type": delivery.content_type} if delivery.body else {}
+        delivery.attempts += 1
+        delivery.started(delivery)
+        self._counters["webhooks.attempted"] += 1
+        self.sent.append(
+            {
+                "path": path, "method": delivery.method, "query": delivery.query,
+                "content_type": delivery.content_type, "body": delivery.body.decode(),
+                "about": delivery.about,
+            }
+        )  # fmt: skip
+        status = None
+        try:
+            async with session.request(
+                delivery.method, url, data=delivery.body or None, headers=headers, allow_redirects=False
+            ) as answer:
+                status = answer.status
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            self._counters["webhooks.unanswered"] += 1
+        else:
+            self._counters["webhooks.acknowledged" if status == 200 else f"webhooks.refused.{status}"] += 1
+        delivery.done(delivery, status)
