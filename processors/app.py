@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Final
 
 import httpx
-from httpx_aiohttp import AiohttpTransport
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from processors import failpoint
@@ -24,6 +23,7 @@ from processors.metrics import Metrics
 from processors.pace import Pace
 from processors.provider import Account, Outside, Provider, account_of
 from processors.providers import PROVIDERS
+from processors.providers.http import open_client
 from processors.requeue import Requeue
 from processors.resolve import Resolve
 from processors.unit import Unit, Work
@@ -166,10 +166,7 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         self._management.start()
-        limits = httpx.Limits(max_connections=self._configuration.worker.provider_calls_in_flight)
-        async with httpx.AsyncClient(
-            transport=AiohttpTransport(limits=limits), follow_redirects=False, trust_env=False
-        ) as http:
+        async with open_client(self._configuration.worker.provider_calls_in_flight) as http:
             works = works_of(self._configuration, self._choice, self._metrics, http)
             reached = failpoint.from_environment(sandbox=self._configuration.sandbox)
             self._units = [
