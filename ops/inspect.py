@@ -1,0 +1,207 @@
+"""``paynotify inspect``: judge captured calls offline, through the code the stages run.
+
+No broker, no network. One line of JSON per file on standard output; 0 when nothing was rejected, 1 otherwise, 2 for
+wrong use or secrets that can't be read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from processors.provider import Account, Notification, Provider, Response, account_of
+from processors.providers import PROVIDERS
+from processors.providers.form import fields
+from processors.providers.omnikassa import check_return
+from schemas.configuration import load
+from schemas.errors import ConfigurationError, DeadReason, Rejected, RejectReason, Unreadable
+from schemas.messages import Lookup
+from schemas.records import parse_time
+
+_KINDS: Final = ("notification", "response", "return-url")
+_LARGEST_FILE_BYTES: Final = 16 * 1024 * 1024
+
+#: Whose answers are signed; the others' are only as good as the connection they came over.
+_SIGNED_ANSWERS: Final = frozenset({"omnikassa"})
+
+#: How an answer's reason is called among the reasons for notifications.
+_REASONS: Final[Mapping[DeadReason, RejectReason]] = {"unverified_answer": "bad_signature"}
+
+#: Arguments of a lookup that open something; they are needed by nobody who reads the judgement.
+_SECRET_ARGUMENTS: Final = frozenset({"token"})
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """One captured call: the file's bytes and what the options say about it."""
+
+    body: bytes
+    query: str
+    method: str
+    content_type: str
+    at: datetime
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The options of ``paynotify inspect``."""
+    parser.add_argument("--config", metavar="FILE", help="the configuration (or PAYNOTIFY_CONFIG)")
+    parser.add_argument("--provider", required=True, choices=sorted(PROVIDERS))
+    parser.add_argument("--merchant", required=True, metavar="ID", help="whose secrets and settings apply")
+    parser.add_argument("--kind", choices=_KINDS, default="notification", help="what was captured")
+    parser.add_argument("--content-type", default="", metavar="TYPE", help="the call's Content-Type")
+    parser.add_argument("--query", default="", metavar="QUERY", help="the call's query, without the question mark")
+    parser.add_argument("--method", choices=("GET", "POST"), help="GET if there is a query and no body, else POST")
+    parser.add_argument("--at", metavar="TIME", help="the time of receipt as RFC 3339; now, if not given")
+    parser.add_argument("files", nargs="*", metavar="FILE", help="the captured body; - is standard input")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Judge each file.
+
+    Raises:
+        ConfigurationError: wrong use, no such merchant, a file or secret that can't be read.
+    """
+    account = _account(arguments)
+    judge = _judge(arguments, account)
+    at = _time(arguments.at)
+    rejected = False
+    for name in _files(arguments):
+        body = _read(name) if name is not None else b""
+        method = arguments.method or ("GET" if arguments.query and not body.strip() else "POST")
+        line = judge(Capture(body, arguments.query, method, arguments.content_type, at))
+        rejected |= line["verdict"] == "rejected"
+        print(orjson.dumps({"file": name, **line}).decode(), flush=True)
+    return 1 if rejected else 0
+
+
+def _account(arguments: argparse.Namespace) -> Account:
+    merchants = load(arguments.config).merchants_of(arguments.provider)
+    if arguments.merchant not in merchants:
+        raise ConfigurationError(
+            f"The configuration has no merchant {arguments.merchant!r} at {arguments.provider}; "
+            f"it knows {', '.join(sorted(merchants)) or 'none'}."
+        )
+    return account_of(merchants[arguments.merchant])
+
+
+def _judge(arguments: argparse.Namespace, account: Account) -> Callable[[Capture], dict[str, Any]]:
+    provider = PROVIDERS[arguments.provider]
+    if arguments.kind == "notification":
+        return lambda capture: _notification(capture, provider, account)
+    if arguments.kind == "response":
+        return lambda capture: _response(capture, provider, account)
+    if provider.name != "omnikassa":
+        raise ConfigurationError("--kind return-url is for omnikassa: the other providers sign no return URL.")
+    return lambda capture: _return_url(capture, account)
+
+
+def _time(text: str | None) -> datetime:
+    if text is None:
+        return datetime.now(UTC)
+    moment = parse_time(text)
+    if moment is None:
+        raise ConfigurationError(f"--at {text!r} is not a time with its offset. Give, say, 2026-11-23T09:00:01Z.")
+    return moment
+
+
+def _files(arguments: argparse.Namespace) -> list[str | None]:
+    if arguments.files:
+        return list(arguments.files)
+    if arguments.query:
+        return [None]
+    raise ConfigurationError("Nothing to judge: name a FILE (- is standard input) or give --query.")
+
+
+def _read(name: str) -> bytes:
+    try:
+        if name == "-":
+            body = sys.stdin.buffer.read(_LARGEST_FILE_BYTES + 1)
+        else:
+            with Path(name).open("rb") as file:
+                body = file.read(_LARGEST_FILE_BYTES + 1)
+    except OSError as error:
+        raise ConfigurationError(f"The file {name} can't be read: {error.strerror}.") from None
+    if len(body) > _LARGEST_FILE_BYTES:
+        raise ConfigurationError(f"The file {name} is too large for a captured call.")
+    return body
+
+
+def _notification(capture: Capture, provider: Provider, account: Account) -> dict[str, Any]:
+    notification = Notification(
+        notification_id="inspect",
+        provider=provider.name,
+        merchant=account.merchant.id,
+        method=capture.method,
+        query=capture.query,
+        content_type=capture.content_type,
+        body=capture.body,
+        received_at=capture.at,
+    )
+    try:
+        claim = provider.parse(notification, account)
+        verdict = provider.verify(claim, notification, account)
+    except Rejected as rejected:
+        return _line("rejected", rejected.reason, str(rejected), lookup=None)
+    if claim.alert is not None:
+        return _line(verdict, None, f"{claim.alert}: about the service, not a payment", lookup=None)
+    return _line(verdict, None, "", lookup=_shown(provider.plan(claim, notification)))
+
+
+def _shown(lookup: Lookup) -> dict[str, Any]:
+    """The lookup without what opens something (G8): a judgement is copied into tickets."""
+    shown = asdict(lookup)
+    shown["arguments"] = {
+        name: "(hidden)" if name in _SECRET_ARGUMENTS else value for name, value in lookup.arguments.items()
+    }
+    return shown
+
+
+def _response(capture: Capture, provider: Provider, account: Account) -> dict[str, Any]:
+    response = Response(
+        merchant=account.merchant.id,
+        body=capture.body,
+        content_type=capture.content_type,
+        http_status=200,
+        received_at=capture.at,
+    )
+    try:
+        observations = provider.interpret(response, account)
+    except Unreadable as unreadable:
+        reason = _REASONS.get(unreadable.reason, "malformed")
+        return _line("rejected", reason, str(unreadable), observations=[])
+    verdict = "authentic" if provider.name in _SIGNED_ANSWERS else "unsigned"
+    return _line(verdict, None, "", observations=[asdict(one) for one in observations])
+
+
+def _return_url(capture: Capture, account: Account) -> dict[str, Any]:
+    try:
+        check_return(_parameters(capture), account)
+    except Rejected as rejected:
+        return _line("rejected", rejected.reason, str(rejected), lookup=None)
+    return _line("authentic", None, "only a hint: the payment's status comes from a pull", lookup=None)
+
+
+def _parameters(capture: Capture) -> dict[str, str]:
+    """The return URL's parameters, captured as a query (with or without the address before it) or as JSON."""
+    raw = capture.query.encode() or capture.body.strip()
+    if raw[:1] == b"{":
+        try:
+            parameters = orjson.loads(raw)
+        except orjson.JSONDecodeError:
+            raise Rejected("malformed", "the parameters are not JSON") from None
+        return {name: value for name, value in parameters.items() if isinstance(value, str)}
+    named = fields(raw.rpartition(b"?")[2])
+    if len({name for name, _ in named}) != len(named):
+        raise Rejected("malformed", "a parameter is given twice")
+    return {name.decode("utf-8", "replace"): value.decode("utf-8", "replace") for name, value in named}
+
+
+def _line(verdict: str, reason: RejectReason | None, detail: str, **more: Any) -> dict[str, Any]:
+    return {"verdict": verdict, "reason": reason, "detail": detail, **more}

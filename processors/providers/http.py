@@ -1,0 +1,163 @@
+"""One HTTP exchange with a provider: bounded in time and size, without redirects, cookies or hidden repeats.
+
+Whatever goes wrong becomes an error of `schemas.errors` whose text is made of closed words; nothing the other side
+sent, and no library's message (it may quote an address with credentials), gets into it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from importlib import metadata
+from typing import Any, Final
+
+import aiohttp
+import httpx
+import orjson
+from httpx_aiohttp import AiohttpTransport
+
+from processors.provider import Outside
+from schemas.errors import ProviderBusy, ProviderUnavailable
+
+_LONGEST_PATIENCE_SECONDS: Final = 24 * 3600.0
+_GZIP_WBITS: Final = 16 + zlib.MAX_WBITS
+
+
+def _version() -> str:
+    try:
+        return metadata.version("paynotify")
+    except metadata.PackageNotFoundError:
+        return "0"
+
+
+#: A plain ``name/version``: OmniKassa's firewall has blocked longer ones.
+USER_AGENT: Final = f"paynotify/{_version()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A complete answer, decoded from its content encoding. ``status`` is 2xx or 4xx, never 429."""
+
+    status: int
+    content_type: str
+    body: bytes
+    received_at: datetime
+
+
+def open_client(connections: int) -> httpx.AsyncClient:
+    """The client for all providers' calls, with at most ``connections`` at once.
+
+    aiohttp repeats a GET by itself when the connection breaks before the answer. An OmniKassa pull hands results
+    over, so a repeat nobody sees could skip a page: it is switched off. Cookies would mix merchants' sessions.
+    """
+
+    def session() -> aiohttp.ClientSession:
+        opened = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=connections, ssl=httpx.create_ssl_context()),
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+        opened._retry_connection = False  # aiohttp has no public switch; a contract test counts the calls
+        return opened
+
+    return httpx.AsyncClient(transport=AiohttpTransport(client=session), follow_redirects=False, trust_env=False)
+
+
+async def exchange(
+    outside: Outside, method: str, url: str, *, headers: Mapping[str, str], content: bytes | None = None
+) -> Reply:
+    """Send one request and read the whole answer, within ``timeout_seconds`` and ``answer_bytes``.
+
+    Raises:
+        ProviderBusy: 429, with the patience asked for.
+        ProviderUnavailable: no connection, no complete answer in time, too long, a redirect, 5xx.
+    """
+    try:
+        async with (
+            asyncio.timeout(outside.timeout_seconds),
+            outside.http.stream(
+                method,
+                url,
+                headers={"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "gzip", **headers},
+                content=content,
+                follow_redirects=False,
+                timeout=outside.timeout_seconds,
+            ) as response,
+        ):
+            _refuse_outage(response, outside.now())
+            body = await _bounded_body(response, outside.answer_bytes)
+    except TimeoutError:
+        raise ProviderUnavailable(f"no complete answer within {outside.timeout_seconds:g} s") from None
+    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, aiohttp.ClientError, zlib.error, OSError) as error:
+        raise ProviderUnavailable(f"the exchange broke off ({type(error).__name__})") from None
+    return Reply(response.status_code, response.headers.get("content-type", ""), body, outside.now())
+
+
+def _refuse_outage(response: httpx.Response, now: datetime) -> None:
+    status = response.status_code
+    patience_seconds = _patience_seconds(response.headers.get("retry-after", ""), now)
+    if status == 429:
+        raise ProviderBusy("HTTP 429", retry_after_seconds=patience_seconds)
+    if not (200 <= status < 300 or 400 <= status < 500):
+        raise ProviderUnavailable(f"HTTP {status}", retry_after_seconds=patience_seconds)
+
+
+async def _bounded_body(response: httpx.Response, limit_bytes: int) -> bytes:
+    encoding = response.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("gzip", "identity"):
+        raise ProviderUnavailable("the answer's content encoding is neither gzip nor identity")
+    # the client's own decoder inflates a whole chunk at a time, a thousandfold for a hostile one
+    inflate = zlib.decompressobj(_GZIP_WBITS) if encoding == "gzip" else None
+    body = bytearray()
+    async for chunk in response.aiter_raw():
+        body += chunk if inflate is None else inflate.decompress(chunk, limit_bytes + 1 - len(body))
+        if len(body) > limit_bytes:
+            raise ProviderUnavailable(f"the answer is longer than {limit_bytes} bytes")
+    if inflate is not None and not inflate.eof:
+        raise ProviderUnavailable("the answer's end is missing")
+    return bytes(body)
+
+
+def _patience_seconds(retry_after: str, now: datetime) -> float | None:
+    """``Retry-After`` in seconds, given as a number or a date; none where it is neither."""
+    text = retry_after.strip()
+    if text.isascii() and text.isdigit() and len(text) <= 9:
+        return min(float(text), _LONGEST_PATIENCE_SECONDS)
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return min(max((aware - now).total_seconds(), 0.0), _LONGEST_PATIENCE_SECONDS)
+
+
+def json_object(body: bytes) -> dict[str, Any]:
+    """The JSON object in an answer.
+
+    Raises:
+        ProviderUnavailable: HTML, nothing, null, a list: not the provider's own voice.
+    """
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise ProviderUnavailable("the answer is not JSON") from None
+    if not isinstance(value, dict):
+        raise ProviderUnavailable("the answer is not a JSON object")
+    return value
+
+
+def basic_authorization(user: str, password: str) -> str:
+    """The ``Authorization`` header of HTTP Basic.
+
+    Latin-1 where the credentials fit into it, as Trust Payments' own client sends them, else UTF-8.
+    """
+    text = f"{user}:{password}"
+    try:
+        raw = text.encode("latin-1")
+    except UnicodeEncodeError:
+        raw = text.encode()
+    return "Basic " + base64.b64encode(raw).decode()

@@ -1,0 +1,364 @@
+"""Rabo OmniKassa (Smart Pay): a signed ping says "something waits", a pull with the ping's own token fetches it.
+
+Sources: the bank's API manual 1.7, SDK manual 1.20, and the official SDKs for Java and PHP. The pull hands results
+over: the same address gives the next ones, without a cursor. So every page is stored before anything else, nothing is
+repeated behind the caller's back, and one pull answers all pings that wait.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import orjson
+
+from processors.provider import (
+    Account,
+    Answer,
+    Call,
+    Claim,
+    Dead,
+    Done,
+    Notification,
+    Outcome,
+    Outside,
+    Policy,
+    Response,
+    Store,
+    Verdict,
+    WaitingLookup,
+)
+from processors.providers.http import Reply, exchange
+from processors.providers.omnikassa_signature import objects, plain_integer, results_text, signed
+from schemas.configuration import OmniKassaMerchant
+from schemas.errors import Permanent, ProviderRefused, ProviderUnavailable, Rejected, Retryable, Unreadable
+from schemas.messages import Lookup, Observation
+from schemas.money import Money, from_minor
+from schemas.records import rfc3339
+from schemas.status import Status
+
+#: Event names that may cause a pull. The name becomes part of the address, so nothing else may.
+EVENTS: Final = frozenset({"merchant.order.status.changed"})
+
+STATUSES: Final[Mapping[str, Status]] = {
+    "IN_PROGRESS": "pending",
+    "COMPLETED": "captured",
+    "CANCELLED": "cancelled",
+    "EXPIRED": "expired",
+    "FAILURE": "failed",
+}
+
+#: 100 orders a page; a webshop with more waiting goes on at the next ping.
+_PAGES_PER_CALL: Final = 200
+
+_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\Z")
+_LONGEST_TOKEN: Final = 8192
+_INSTANT: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?(Z|[+-][0-9]{2}(:?[0-9]{2})?)\Z"
+)
+#: The bank's ids are UUIDs, the SDKs' signed fixtures also have short ones. A comma would mean that the text was split
+#: anew between two fields, which keeps the signature right.
+_ORDER_ID: Final = re.compile(r"[0-9A-Za-z-]{1,36}\Z")
+_WORD: Final = re.compile(r"[A-Z_]{1,40}\Z")
+_ERROR_WORD: Final = re.compile(r"[0-9A-Za-z_.-]{1,40}\Z")
+
+_RETURN_ORDER: Final = re.compile(r"[0-9A-Za-z]{1,24}\Z")
+_RETURN_STATUS: Final = re.compile(r"[A-Z_]{1,20}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """A notification's content as received; only ``poi_id`` is brought to plain decimal."""
+
+    authentication: str
+    expiry: str
+    event: str
+    poi_id: str
+    signature: str
+
+    def signed_text(self) -> str:
+        return f"{self.authentication},{self.expiry},{self.event},{self.poi_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    """What a pull is made with, and whose lookup it came from."""
+
+    lookup_id: str
+    event: str
+    text: str
+    expires: datetime
+
+
+class OmniKassa:
+    """The provider ``omnikassa``."""
+
+    name = "omnikassa"
+    #: Few tries: a token lives minutes, and the bank pings every minute until its results are pulled.
+    policy = Policy(retries={"unavailable": 5, "rate_limited": 5})
+
+    def parse(self, notification: Notification, account: Account) -> Claim:
+        """The ping in the body; members nobody knows are ignored, as the official SDKs do."""
+        try:
+            body = orjson.loads(notification.body)
+        except orjson.JSONDecodeError:
+            raise Rejected("malformed", "the body is not JSON") from None
+        if not isinstance(body, dict):
+            raise Rejected("malformed", "the body is not a JSON object")
+        signature = body.get("signature")
+        if signature is None or signature == "":
+            raise Rejected("missing_signature", "the body has no signature")
+        poi_id = plain_integer(body.get("poiId"))
+        if poi_id is None or poi_id.startswith("-"):
+            raise Rejected("malformed", "poiId is not a number of a webshop")
+        expiry = body.get("expiry")
+        ping = Ping(
+            _required_text(body, "authentication"),
+            "" if expiry is None else _required_text(body, "expiry"),
+            _required_text(body, "eventName"),
+            poi_id,
+            _required_text(body, "signature"),
+        )
+        whole = f"{ping.signed_text()},{ping.signature}"
+        return Claim(reference=None, duplicate_key=hashlib.sha256(whole.encode()).digest(), detail=ping)
+
+    def verify(self, claim: Claim, notification: Notification, account: Account) -> Verdict:
+        """First who sent it, then whether it may cause a pull: a stranger learns nothing of the second."""
+        ping: Ping = claim.detail
+        if not signed(ping.signed_text(), ping.signature, account):
+            raise Rejected("bad_signature", "no active signing key made the signature")
+        _check_format(ping)
+        if ping.poi_id != str(_merchant(account).poi_id):
+            raise Rejected("unknown_merchant", "poiId is another webshop's than the configured poi_id")
+        expires = instant(ping.expiry)
+        if expires is None:
+            raise Rejected("expired_token", "expiry is no point in time, so the token can't be used")
+        if expires <= notification.received_at:
+            raise Rejected("expired_token", "the token had expired when the notification came")
+        return "authentic"
+
+    def plan(self, claim: Claim, notification: Notification) -> Lookup:
+        """A pull with the ping's own token: no other one is needed, and it is bound to shop and event."""
+        ping: Ping = claim.detail
+        return Lookup(
+            provider=self.name,
+            merchant=notification.merchant,
+            operation="pull",
+            reference=None,
+            notification_id=notification.notification_id,
+            received_at=rfc3339(notification.received_at),
+            arguments={"event": ping.event, "token": ping.authentication, "expires": ping.expiry},
+        )
+
+    def calls(self, lookups: Sequence[WaitingLookup], outside: Outside) -> Iterable[Call]:
+        """One: a pull drains what all waiting pings were about, and a webshop must have a single puller."""
+        return [Call(lookups[0].lookup.merchant, tuple(lookups))] if lookups else []
+
+    async def fetch(self, call: Call, account: Account, outside: Outside, store: Store) -> Mapping[str, Outcome]:
+        """Pull page after page with the newest token that is still valid."""
+        tokens = [token for one in call.lookups if (token := _token(one)) is not None]
+        token = max(tokens, key=lambda one: one.expires, default=None)
+        if token is None:
+            return _all(call, _EXPIRED)
+        stored = 0
+        again = None
+        more = True
+        while more and stored < _PAGES_PER_CALL:
+            await outside.pace(call.lane)
+            if token.expires <= outside.now():
+                break
+            try:
+                reply, page = await self._page(token, _merchant(account), outside)
+            except (Retryable, Permanent) as error:
+                if stored == 0:
+                    raise
+                # What came so far answers the lookups; what is left comes with a further pull or the next ping.
+                again = error.reason if isinstance(error, Retryable) else None
+                break
+            # G6: the bank counts the page as delivered, so it is stored before anything else is done with it.
+            await store(_answer(reply, call, _merchant(account)))
+            stored += 1
+            # True without orders would go on for ever.
+            more = page.get("moreOrderResultsAvailable") is True and bool(page.get("orderResults"))
+        if stored == 0:
+            return _all(call, _EXPIRED)
+        # Any page answers all of them, the expired ones too; one of them asks again where pages are left.
+        return {**_all(call, Done()), token.lookup_id: Done(again=again)}
+
+    async def _page(
+        self, token: _Token, merchant: OmniKassaMerchant, outside: Outside
+    ) -> tuple[Reply, Mapping[str, Any]]:
+        # path and signing rule belong together: v2 pages are signed with their transactions, v1 pages without
+        version = "v2/" if merchant.results_version == 2 else ""
+        url = f"{merchant.base_url.rstrip('/')}/order/server/api/{version}events/results/{token.event}"
+        reply = await exchange(outside, "GET", url, headers={"Authorization": f"Bearer {token.text}"})
+        return reply, _readable(reply)
+
+    def interpret(self, response: Response, account: Account) -> tuple[Observation, ...]:
+        """The orders of a page, once its signature is right."""
+        merchant = _merchant(account)
+        page = _stored_page(response.body)
+        version = response.facts.get("results-version", str(merchant.results_version))
+        text = results_text(page, 2 if version == "2" else 1)
+        signature = page.get("signature")
+        if not isinstance(signature, str) or not signed(text, signature, account):
+            raise Unreadable("no active signing key made the page's signature", "unverified_answer")
+        return tuple([_observation(order, merchant, response) for order in objects(page, "orderResults")])
+
+
+def check_return(parameters: Mapping[str, str], account: Account) -> None:
+    """Judge the parameters of the shopper's return URL. They are only a hint; nothing is published from them.
+
+    Raises:
+        Rejected: malformed, missing_signature, bad_signature.
+    """
+    order_id, status = parameters.get("order_id", ""), parameters.get("status", "")
+    if not _RETURN_ORDER.match(order_id) or not _RETURN_STATUS.match(status):
+        raise Rejected("malformed", "order_id or status is missing or not of its documented form")
+    if not parameters.get("signature"):
+        raise Rejected("missing_signature", "the parameters have no signature")
+    if not signed(f"{order_id},{status}", parameters["signature"], account):
+        raise Rejected("bad_signature", "no active signing key made the signature")
+
+
+def instant(text: str) -> datetime | None:
+    """An ISO 8601 point in time as the bank writes them; none where the text is none.
+
+    One to nine fraction digits or none, the offset with or without colon.
+    """
+    if not _INSTANT.match(text):
+        return None
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _merchant(account: Account) -> OmniKassaMerchant:
+    assert isinstance(account.merchant, OmniKassaMerchant)
+    return account.merchant
+
+
+def _required_text(body: Mapping[str, Any], name: str) -> str:
+    value = body.get(name)
+    if not isinstance(value, str):
+        raise Rejected("malformed", f"{name} is missing or not text")
+    return value
+
+
+def _check_format(ping: Ping) -> None:
+    """Moving a comma between neighbouring fields keeps the signature right, so each field's form is looked at too."""
+    if "," in ping.authentication or "," in ping.expiry or "," in ping.event:
+        raise Rejected("malformed", "a field holds a comma, so the fields may have been split anew")
+    if ping.event not in EVENTS:
+        raise Rejected("unknown_event", "eventName is not on the list of known events")
+    if len(ping.authentication) > _LONGEST_TOKEN or not _TOKEN.match(ping.authentication):
+        raise Rejected("malformed", "authentication is not a token")
+
+
+def _token(waiting: WaitingLookup) -> _Token | None:
+    """The lookup's token, checked again: lookups can be replayed from a topic others may write to."""
+    arguments = waiting.lookup.arguments
+    event, text = arguments.get("event", ""), arguments.get("token", "")
+    expires = instant(arguments.get("expires", ""))
+    if event not in EVENTS or not _TOKEN.match(text) or expires is None:
+        return None
+    return _Token(waiting.lookup_id, event, text, expires)
+
+
+def _readable(reply: Reply) -> Mapping[str, Any]:
+    """The page to look at, or an empty one where it looks like a page and can't be read: it may be consumed.
+
+    Raises:
+        ProviderRefused: the token or the request is not accepted; the next ping brings another token.
+        ProviderUnavailable: not the bank's own voice.
+    """
+    try:
+        page = orjson.loads(reply.body)
+    except orjson.JSONDecodeError:
+        page = {} if reply.body.lstrip()[:1] == b"{" and reply.status == 200 else None
+    error_code = page.get("errorCode") if isinstance(page, dict) else None
+    if reply.status in (401, 403) or str(error_code) == "5001":
+        raise ProviderRefused("credentials", "the bank does not accept the notification's token")
+    if error_code is not None or 400 <= reply.status < 500:
+        raise ProviderRefused("refused", f"the bank refuses the pull (HTTP {reply.status})")
+    if reply.status != 200 or not isinstance(page, dict):
+        raise ProviderUnavailable("the answer is not a page of results")
+    return page
+
+
+def _answer(reply: Reply, call: Call, merchant: OmniKassaMerchant) -> Answer:
+    return Answer(
+        body=reply.body,
+        content_type=reply.content_type,
+        http_status=reply.status,
+        received_at=reply.received_at,
+        reference=None,
+        answers=call.lookups,
+        facts={"results-version": str(merchant.results_version)},
+    )
+
+
+_EXPIRED: Final = Dead("expired_token", "no waiting notification's token is valid any more; the next ping brings one")
+
+
+def _all(call: Call, outcome: Outcome) -> dict[str, Outcome]:
+    return dict.fromkeys((one.lookup_id for one in call.lookups), outcome)
+
+
+def _stored_page(body: bytes) -> Mapping[str, Any]:
+    try:
+        page = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise Unreadable("the page is not JSON") from None
+    if not isinstance(page, dict):
+        raise Unreadable("the page is not a JSON object")
+    if page.get("errorCode") is not None:
+        raise Unreadable("an error of the bank, not a page of results")
+    return page
+
+
+def _observation(order: Mapping[str, Any], merchant: OmniKassaMerchant, response: Response) -> Observation:
+    order_id = order.get("omnikassaOrderId")
+    if not isinstance(order_id, str) or not _ORDER_ID.match(order_id):
+        raise Unreadable("omnikassaOrderId is not an id of the bank, so the fields may have been split anew")
+    if plain_integer(order.get("poiId")) != str(merchant.poi_id):
+        raise Unreadable("poiId is another webshop's than the configured poi_id")
+    word = order.get("orderStatus")
+    status = STATUSES.get(word, "unknown") if isinstance(word, str) else "unknown"
+    words = {"orderStatus": _safe(word, _WORD), "errorCode": _safe(order.get("errorCode"), _ERROR_WORD)}
+    moment = instant(str(order.get("orderStatusDateTime")))
+    merchant_order_id = order.get("merchantOrderId")
+    return Observation(
+        provider="omnikassa",
+        merchant=response.merchant,
+        payment_id=order_id,
+        order_id=str(merchant_order_id) if merchant_order_id not in (None, "") else None,
+        status=status,
+        amount=_money(order.get("totalAmount")),
+        paid=_money(order.get("paidAmount")) if status == "captured" else None,
+        provider_status={name: text for name, text in words.items() if text},
+        source="ORDER_RESULTS",
+        provider_time=rfc3339(moment) if moment else None,
+        observed_at=rfc3339(response.received_at),
+    )
+
+
+def _safe(value: object, form: re.Pattern[str]) -> str:
+    """A provider's word that may be published; free text may not."""
+    text = str(value) if isinstance(value, str | int) else ""
+    return text if form.match(text) else ""
+
+
+def _money(value: object) -> Money | None:
+    """The amount, or none where it can't be read: one odd amount must not lose the page's other orders."""
+    if not isinstance(value, dict):
+        return None
+    try:
+        return from_minor(plain_integer(value.get("amount")), value.get("currency"))
+    except Unreadable:
+        return None

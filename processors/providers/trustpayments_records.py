@@ -1,0 +1,136 @@
+"""The records of a TRANSACTIONQUERY answer: which they are, and what each says about a payment.
+
+The answer's own errorcode is about the query; only a record's errorcode and settlestatus describe a payment. All
+scalars are strings, absent rather than null, and an answer that found nothing is a success without records.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from processors.provider import Response
+from processors.providers.trustpayments_codes import REFUND_SETTLED, payment_status
+from schemas.configuration import TrustPaymentsMerchant
+from schemas.errors import Unreadable
+from schemas.messages import Observation, Refund
+from schemas.money import Money, from_minor
+from schemas.records import rfc3339
+
+Record = Mapping[str, Any]
+
+_REFERENCE: Final = re.compile(r"[0-9]{1,20}-[0-9]{1,20}-[0-9]{1,20}\Z")
+_CODE: Final = re.compile(r"[0-9]{1,9}\Z")
+
+
+def is_reference(text: str) -> bool:
+    """Whether the text has the form of a transaction reference: three numbers joined by hyphens."""
+    return bool(_REFERENCE.match(text))
+
+
+def word(record: Record, name: str) -> str:
+    """A field's text, empty where it is absent or no scalar."""
+    value = record.get(name)
+    if isinstance(value, str):
+        return value
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
+
+
+def query_of(answer: Mapping[str, Any]) -> Record | None:
+    """The part of an answer that answers the one query asked; none where it has no such part."""
+    items = answer.get("response")
+    return items[0] if isinstance(items, list) and items and isinstance(items[0], dict) else None
+
+
+def records_of(query: Record, site_reference: str) -> list[Record]:
+    """The site's own records. Those of another site are none of this merchant's business."""
+    records = query.get("records")
+    own = [one for one in records if isinstance(one, dict)] if isinstance(records, list) else []
+    return [one for one in own if word(one, "sitereference") in ("", site_reference)]
+
+
+def observations(query: Record, merchant: TrustPaymentsMerchant, response: Response) -> tuple[Observation, ...]:
+    """What the records say: payments, refunds and chargebacks. All other request types are no payment states.
+
+    Raises:
+        Unreadable: a refund whose amount can't be read; leaving it out would hide money.
+    """
+    # the query's own time: between suspended and authorised, which may go both ways, the newest query wins
+    asked_at = _gateway_time(word(query, "transactionstartedtimestamp"))
+    found = []
+    for record in records_of(query, merchant.site_reference):
+        read = _READERS.get(word(record, "requesttypedescription"))
+        observed = read(record) if read else None
+        if observed is not None and is_reference(observed["payment_id"]):
+            found.append(
+                Observation(
+                    provider="trustpayments",
+                    merchant=response.merchant,
+                    order_id=word(record, "orderreference") or None,
+                    source="TRANSACTIONQUERY",
+                    provider_status=_codes(record),
+                    provider_time=asked_at,
+                    observed_at=rfc3339(response.received_at),
+                    **observed,
+                )
+            )
+    return tuple(found)
+
+
+def _payment(record: Record) -> dict[str, Any]:
+    errorcode = word(record, "errorcode")
+    status = payment_status(errorcode, word(record, "settlestatus"), word(record, "paymenttypedescription"))
+    amount = _money(record, "baseamount")
+    return {
+        "payment_id": word(record, "transactionreference"),
+        "status": status,
+        "amount": amount,
+        "paid": (_money(record, "settlebaseamount") or amount) if status == "captured" else None,
+        "reason": errorcode if errorcode != "0" and _CODE.match(errorcode) else None,
+    }
+
+
+def _refund(record: Record) -> dict[str, Any] | None:
+    settled = REFUND_SETTLED.get(word(record, "settlestatus"))
+    if word(record, "errorcode") != "0" or settled is None:
+        return None
+    amount = (_money(record, "settlebaseamount") if settled else None) or _money(record, "baseamount")
+    if amount is None:
+        raise Unreadable("a refund's amount can't be read")
+    return {
+        "payment_id": word(record, "parenttransactionreference"),
+        "status": None,
+        "refund": Refund(refund_id=word(record, "transactionreference"), amount=amount, settled=settled),
+    }
+
+
+def _chargeback(record: Record) -> dict[str, Any] | None:
+    if word(record, "errorcode") != "0":
+        return None
+    return {"payment_id": word(record, "parenttransactionreference"), "status": "charged_back"}
+
+
+_READERS: Final = {"AUTH": _payment, "REFUND": _refund, "CHARGEBACK": _chargeback}
+
+
+def _money(record: Record, name: str) -> Money | None:
+    """The amount, or none where it can't be read: one odd record must not lose the other payments of the answer."""
+    try:
+        return from_minor(record.get(name), record.get("currencyiso3a"))
+    except Unreadable:
+        return None
+
+
+def _codes(record: Record) -> dict[str, str]:
+    codes = {name: word(record, name) for name in ("errorcode", "settlestatus")}
+    return {name: code for name, code in codes.items() if _CODE.match(code)}
+
+
+def _gateway_time(text: str) -> str | None:
+    """The gateway's ``YYYY-MM-DD HH:MM:SS``, which is GMT, as RFC 3339."""
+    try:
+        return rfc3339(datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC))
+    except ValueError:
+        return None
