@@ -235,11 +235,17 @@ SECRET_FIELDS: Final = (
 
 
 def account_of(merchant: Merchant) -> Account:
-    """A merchant's account: its secrets are opened lazily and re-read when they change."""
+    """A merchant's account. Its secrets are read now, so that a wrong path is found at the start, and again later.
+
+    Raises:
+        SecretError: one of them can't be read.
+    """
     opened: dict[str, tuple[Secret, ...]] = {}
     for name in SECRET_FIELDS:
         reference = getattr(merchant, name, None)
         if reference is not None:
             references = reference if isinstance(reference, tuple) else (reference,)
             opened[name] = tuple(Secret(one) for one in references)
+            for secret in opened[name]:
+                secret.reveal()
     return Account(merchant, opened)

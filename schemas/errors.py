@@ -44,7 +44,6 @@ DeadReason = Literal[
     "refused",
     "credentials",
     "expired_token",
-    "superseded",
     "unknown_merchant",
     "unreadable_lookup",
     "unreadable_answer",
