@@ -1,0 +1,46 @@
+"""An example warehouse: releases, holds or stops goods. Run as ``python -m sandbox.fulfilment``. Free to copy.
+
+It does what the event's ``fulfilment`` says and judges nothing itself. Goods leave once for each payment; a stop
+after that is a recall, which a person must see.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from typing import Any
+
+from sandbox.consumer import main
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS parcels (
+    merchant TEXT, payment_id TEXT, order_id TEXT, state TEXT CHECK (state IN ('release', 'hold', 'stop')),
+    released_by TEXT, recalled_by TEXT, PRIMARY KEY (merchant, payment_id)
+);
+CREATE TABLE IF NOT EXISTS decisions (event_id TEXT PRIMARY KEY, merchant TEXT, payment_id TEXT, state TEXT);
+"""
+
+
+def decide(database: sqlite3.Connection, event: dict[str, Any]) -> None:
+    """Do what the event says; the first release and the first recall are kept by their event."""
+    payment = (event["merchant"], event["payment_id"])
+    state, event_id = event["fulfilment"], event["event_id"]
+    database.execute("INSERT INTO decisions VALUES (?, ?, ?, ?)", (event_id, *payment, state))
+    database.execute(
+        "INSERT INTO parcels VALUES (?, ?, ?, 'hold', NULL, NULL) ON CONFLICT DO NOTHING", (*payment, event["order_id"])
+    )
+    of_payment = "WHERE merchant = ? AND payment_id = ?"
+    database.execute(f"UPDATE parcels SET state = ? {of_payment}", (state, *payment))
+    if state == "release":
+        database.execute(
+            f"UPDATE parcels SET released_by = coalesce(released_by, ?) {of_payment}", (event_id, *payment)
+        )
+    if state == "stop":
+        database.execute(
+            f"UPDATE parcels SET recalled_by = coalesce(recalled_by, ?) {of_payment} AND released_by IS NOT NULL",
+            (event_id, *payment),
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main("fulfilment", TABLES, decide))
