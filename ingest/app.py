@@ -104,18 +104,14 @@ def destinations(configuration: Configuration) -> dict[str, Destination]:
 class Ingress:
     """The application. It keeps no request: what is in memory is counted by ``slots``."""
 
-    def __init__(
-        self, configuration: Configuration, publisher: Publishes, slots: Slots, meters: Meters
-    ) -> None:
+    def __init__(self, configuration: Configuration, publisher: Publishes, slots: Slots, meters: Meters) -> None:
         self._limits = configuration.ingest
         self._destinations = destinations(configuration)
         self._publisher = publisher
         self._slots = slots
         self._meters = meters
         self._clock = Clock()
-        self._starts = {
-            outcome: _start(reply, self._limits.retry_after_seconds) for outcome, reply in ANSWERS.items()
-        }
+        self._starts = {outcome: _start(reply, self._limits.retry_after_seconds) for outcome, reply in ANSWERS.items()}
         self._wrong_method = {
             provider: _start(ANSWERS[Outcome.WRONG_METHOD], 0, allow=", ".join(route.methods))
             for provider, route in ROUTES.items()

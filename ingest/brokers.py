@@ -1,4 +1,4 @@
-"""Whether the brokers answer and have the topics: asked at the start, then again and again beside the work."""
+"""Whether the brokers answer and have the topics: asked at the start, then again beside the work."""
 
 from __future__ import annotations
 

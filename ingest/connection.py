@@ -48,9 +48,7 @@ class BoundedConnection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self.message_bytes += len(data)
-        if self.message_bytes > (
-            self.max_head_bytes + _READ_BYTES if self.in_head else self.max_message_bytes
-        ):
+        if self.message_bytes > (self.max_head_bytes + _READ_BYTES if self.in_head else self.max_message_bytes):
             self.end(_HEAD_TOO_LARGE if self.in_head else b"")
             return
         super().data_received(data)

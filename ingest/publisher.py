@@ -10,6 +10,7 @@ into an error at once (and still asks for the metadata), so a send on the event 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
@@ -30,6 +31,8 @@ _BATCH_BYTES: Final = 512 * 1024
 _RECORD_OVERHEAD_BYTES: Final = 64 * 1024
 _MEBIBYTE: Final = 1024 * 1024
 _RECONNECT_MILLISECONDS: Final = 1_000
+_CLOSE_SECONDS: Final = 1.0
+_NEVER_MILLISECONDS: Final = 2**31 - 1
 
 
 class SentRecord(Protocol):
@@ -43,9 +46,7 @@ class SentRecord(Protocol):
 class Producer(Protocol):
     """The part of ``KafkaProducer`` used here."""
 
-    def send(
-        self, topic: str, value: bytes, key: bytes, headers: RecordHeaders, partition: int
-    ) -> SentRecord: ...
+    def send(self, topic: str, value: bytes, key: bytes, headers: RecordHeaders, partition: int) -> SentRecord: ...
 
     def partitions_for(self, topic: str) -> set[int]: ...
 
@@ -55,8 +56,10 @@ class Producer(Protocol):
 def connect(kafka: Kafka, limits: Ingest, bootstrap_seconds: float) -> Producer:
     """An idempotent producer that waits for all in-sync replicas (G1).
 
-    ``delivery_timeout_ms`` is longer than a request may wait: a record given up early leaves a gap in the
-    producer's sequence, and every gap costs the records around it. Memory stays bounded by `Slots`.
+    The producer itself never gives a record up. kafka-python 3.0.12 forgets its producer id when a record that was
+    sent once expires, and then asks for no new one: an outage longer than ``delivery_timeout_ms`` would end all
+    publishing for good. So requests are answered by `Publisher.expire`, memory stays bounded by `Slots`, and
+    what was refused meanwhile may still be stored later (at least once, G5).
 
     Raises:
         ClusterError: no broker answered.
@@ -73,7 +76,7 @@ def connect(kafka: Kafka, limits: Ingest, bootstrap_seconds: float) -> Producer:
             max_block_ms=0,
             allow_auto_create_topics=False,
             request_timeout_ms=timeout_milliseconds,
-            delivery_timeout_ms=4 * timeout_milliseconds + _LINGER_MILLISECONDS,
+            delivery_timeout_ms=_NEVER_MILLISECONDS,
             reconnect_backoff_max_ms=_RECONNECT_MILLISECONDS,
             bootstrap_timeout_ms=round(bootstrap_seconds * 1000),
             metrics_enabled=False,
@@ -86,16 +89,21 @@ def connect(kafka: Kafka, limits: Ingest, bootstrap_seconds: float) -> Producer:
     return producer
 
 
-class Pending:
-    """One record on its way. ``late`` once its request has been answered without it."""
+def disconnect(producer: Producer) -> None:
+    """End a producer. Blocks for a moment; what it still holds was refused to its sender and is given up."""
+    with contextlib.suppress(KafkaError):
+        producer.close(timeout=_CLOSE_SECONDS)
 
-    __slots__ = ("answer", "lane", "late", "since_seconds")
+
+class Pending:
+    """One record on its way."""
+
+    __slots__ = ("answer", "lane", "since_seconds")
 
     def __init__(self, answer: asyncio.Future[bool], lane: Lane, since_seconds: float) -> None:
         self.answer = answer
         self.lane = lane
         self.since_seconds = since_seconds
-        self.late = False
 
 
 class Lane:
@@ -115,9 +123,7 @@ class Publisher:
     requests are refused at once instead of each waiting its full time, and other partitions keep the room.
     """
 
-    def __init__(
-        self, producer: Producer, partitions: Mapping[str, int], slots: Slots, timeout_seconds: float
-    ) -> None:
+    def __init__(self, producer: Producer, partitions: Mapping[str, int], slots: Slots, timeout_seconds: float) -> None:
         self._producer = producer
         self._slots = slots
         self._timeout_seconds = timeout_seconds
@@ -126,6 +132,7 @@ class Publisher:
         self._waiting: dict[Pending, None] = {}
         self._finished: deque[tuple[Pending, str | None]] = deque()
         self._woken = False
+        self._late: dict[Pending, None] = {}
         self.failures: dict[str, int] = {}
         self.set_partitions(partitions)
 
@@ -135,9 +142,7 @@ class Publisher:
             lanes = self._lanes.setdefault(topic, [])
             lanes.extend(Lane(partition) for partition in range(len(lanes), count))
 
-    def publish(
-        self, topic: str, key: bytes, value: bytes, headers: RecordHeaders
-    ) -> asyncio.Future[bool] | None:
+    def publish(self, topic: str, key: bytes, value: bytes, headers: RecordHeaders) -> asyncio.Future[bool] | None:
         """Hand over one record; its slot is given back when its fate is known.
 
         Returns a future that tells whether the brokers have the record in time, or none where it was refused
@@ -162,6 +167,11 @@ class Publisher:
         sent.add_errback(self._refused, pending)
         return answer
 
+    def oldest_seconds(self) -> float:
+        """For how long the oldest refused record has been without its fate; 0 where there is none."""
+        oldest = next(iter(self._late), None)
+        return self._loop.time() - oldest.since_seconds if oldest else 0.0
+
     def expire(self) -> None:
         """Answer the requests whose time is over. Called by the event loop several times a second."""
         limit = self._loop.time() - self._timeout_seconds
@@ -172,7 +182,7 @@ class Publisher:
             expired.append(pending)
         for pending in expired:
             del self._waiting[pending]
-            pending.late = True
+            self._late[pending] = None
             pending.lane.late_records += 1
             self._failed("no answer in time")
             _set(pending.answer, False)
@@ -202,7 +212,8 @@ class Publisher:
             self._slots.give_back()
             if problem is not None:
                 self._failed(problem)
-            if pending.late:
+            if pending in self._late:
+                del self._late[pending]
                 pending.lane.late_records -= 1
             else:
                 del self._waiting[pending]

@@ -22,7 +22,7 @@ from ingest.brokers import START_SECONDS, Brokers
 from ingest.connection import BoundedConnection, bounded
 from ingest.limits import Slots
 from ingest.metrics import Meters
-from ingest.publisher import Producer, Publisher, connect
+from ingest.publisher import Producer, Publisher, connect, disconnect
 from schemas.configuration import Configuration
 from schemas.errors import ClusterError, ConfigurationError
 from schemas.topics import PROVIDERS, notifications
@@ -33,11 +33,13 @@ logger = logging.getLogger("paynotify.ingest")
 
 #: The event loop and the producer's thread share one interpreter; the default of 5 ms would be added to every
 #: answer on a busy machine.
-_SWITCH_SECONDS: Final = 0.0005
+_SWITCH_SECONDS: Final = 0.001
 _TICK_SECONDS: Final = 0.1
 _TICKS_PER_SWEEP: Final = 10
 _TICKS_PER_REPORT: Final = 100
 _STUCK_SECONDS: Final = 10.0
+#: Brokers that answer but take no record for so long: the producer itself is stuck, and only a restart helps.
+_NOTHING_STORED_SECONDS: Final = 60.0
 _KEEP_ALIVE_SECONDS: Final = 30
 _BACKLOG: Final = 2048
 _MINIMUM_CONNECTIONS: Final = 1024
@@ -59,10 +61,24 @@ class State:
         self._brokers = brokers
         self.beat_seconds = time.monotonic()
         self.stopping = False
+        self._stuck_since_seconds: float | None = None
+
+    def beat(self, oldest_record_seconds: float) -> None:
+        """Called by the event loop again and again, with the age of the oldest record without a fate."""
+        self.beat_seconds = time.monotonic()
+        if oldest_record_seconds == 0.0 or self._brokers.problem() is not None:
+            self._stuck_since_seconds = None
+        elif self._stuck_since_seconds is None:
+            self._stuck_since_seconds = self.beat_seconds
 
     def live(self) -> str | None:
-        age = time.monotonic() - self.beat_seconds
-        return None if age < _STUCK_SECONDS else f"the event loop has not answered for {age:.0f} s"
+        now = time.monotonic()
+        if now - self.beat_seconds > _STUCK_SECONDS:
+            return f"the event loop has not answered for {now - self.beat_seconds:.0f} s"
+        stuck_since = self._stuck_since_seconds
+        if stuck_since is not None and now - stuck_since > _NOTHING_STORED_SECONDS:
+            return f"records wait although the brokers have answered for {now - stuck_since:.0f} s"
+        return None
 
     def ready(self) -> str | None:
         return "stopping" if self.stopping else self._brokers.problem()
@@ -130,7 +146,7 @@ async def _run(
     finally:
         ticker.cancel()
         brokers.stop()
-        await asyncio.to_thread(producer.close, 1.0)  # every answered record is stored; the rest was refused
+        await asyncio.to_thread(disconnect, producer)
         management.stop()
         event(logger, "stopped", in_flight=slots.taken)
 
@@ -147,8 +163,8 @@ async def _tick(state: State, publisher: Publisher, server: Server) -> None:
     while True:
         await asyncio.sleep(_TICK_SECONDS)
         count += 1
-        state.beat_seconds = time.monotonic()
         publisher.expire()
+        state.beat(publisher.oldest_seconds())
         if count % _TICKS_PER_SWEEP == 0:
             _sweep(server, loop.time())
         if count % _TICKS_PER_REPORT == 0 and publisher.failures:
@@ -183,7 +199,7 @@ def _server(configuration: Configuration, application: Ingress) -> Server:
             date_header=False,
             backlog=_BACKLOG,
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=round(limits.drain_seconds),
+            timeout_graceful_shutdown=max(1, round(limits.drain_seconds)),
         )
     )
 
@@ -214,7 +230,7 @@ def _await_metadata(producer: Producer, partitions: dict[str, int], bootstrap_se
                 if time.monotonic() > until:
                     raise ClusterError(
                         f"The topic {topic} could not be looked up at {bootstrap_servers} "
-                        f"({type(error).__name__}). Check that the brokers run and that this user may write to it."
+                        f"({type(error).__name__}). Check that the brokers run and this user may write to it."
                     ) from None
                 time.sleep(0.02)
 
