@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib import metadata
 from typing import Any, Final
 
@@ -64,7 +65,10 @@ def open_client(connections: int) -> httpx.AsyncClient:
         opened._retry_connection = False  # aiohttp has no public switch; a contract test counts the calls
         return opened
 
-    return httpx.AsyncClient(transport=AiohttpTransport(client=session), follow_redirects=False, trust_env=False)
+    # httpx has a cookie jar of its own above aiohttp's
+    no_cookies = CookieJar(policy=DefaultCookiePolicy(allowed_domains=()))
+    transport = AiohttpTransport(client=session)
+    return httpx.AsyncClient(transport=transport, cookies=no_cookies, follow_redirects=False, trust_env=False)
 
 
 async def exchange(
