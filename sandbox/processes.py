@@ -188,14 +188,15 @@ class Child:
         found = found or logged()
         if not found:
             raise ConfigurationError(
-                f"{self.name} did not start: {self._fate()}. Its log is {self.log_path}: {self._end()}"
+                f"{self.name} did not start: {self._fate()}. Its log is {self.log_path}: {self.end()}"
             )
         return found
 
     def _fate(self) -> str:
         return "it gave no sign in time" if self.running else f"it ended with exit code {self.exit_code}"
 
-    def _end(self) -> str:
+    def end(self) -> str:
+        """The last lines of its log."""
         with self.log_path.open("rb") as log:
             log.seek(max(self._log_start, self.log_path.stat().st_size - _LAST_BYTES))
             return " / ".join(log.read().decode("utf-8", "replace").splitlines()[-_LAST_LINES:]) or "(empty)"

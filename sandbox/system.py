@@ -1,0 +1,297 @@
+"""The whole system on one machine: Kafka, simulators, ingress, workers and the example consumers.
+
+Used by the demo, ``paynotify up``, the acceptance tests and the benches. Everything it writes is in one temporary
+directory, every process ends with it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+import yaml
+from kafka import KafkaAdminClient
+
+from sandbox.accounts import MERCHANTS, Account, open_accounts
+from sandbox.broker import LocalBroker, answers
+from sandbox.processes import Child, stop_all, wait_for
+from sandbox.simulators.control import Control
+from schemas.configuration import Configuration, load
+from schemas.errors import ClusterError, ConfigurationError
+
+_READY_SECONDS: Final = 90.0
+_COMMAND_SECONDS: Final = 60
+_STOP_SECONDS: Final = 20.0
+
+#: The retry ladder of production takes hours; here it takes seconds.
+_WORKER: Final[Mapping[str, Any]] = {"retry_delays_seconds": [0.3, 1, 2, 5, 10], "session_timeout_seconds": 6}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What the sandbox is to consist of.
+
+    ``workers`` holds the extra arguments of each worker process; ``simulators`` the settings of every simulator,
+    ``simulator`` those of one, by provider; ``configuration`` is merged over the written configuration.
+    """
+
+    workers: Sequence[Sequence[str]] = ((),)
+    merchants: Mapping[str, Sequence[str]] = field(default_factory=lambda: dict(MERCHANTS))
+    simulators: Mapping[str, Any] = field(default_factory=lambda: {"time_scale": 60.0})
+    simulator: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    configuration: Mapping[str, Any] = field(default_factory=dict)
+    partitions: int = 4
+    consumers: bool = True
+    ingest: bool = True
+    kafka: str | None = None
+    kafka_settings: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+class Sandbox:
+    """The running system, as a context manager."""
+
+    def __init__(self, plan: Plan | None = None) -> None:
+        self.plan = plan or Plan()
+        self.directory = Path()
+        self.broker: LocalBroker | None = None
+        self.bootstrap = ""
+        self.prefix = ""
+        self.accounts: list[Account] = []
+        self.providers: dict[str, Control] = {}
+        self.ingest: Child | None = None
+        self.workers: list[Child] = []
+        self.consumers: dict[str, Child] = {}
+        self.ingest_address = ""
+        self._simulators: list[Child] = []
+        self._undo = ExitStack()
+
+    # --- life ----------------------------------------------------------------------------------------------
+
+    def start(self) -> Sandbox:
+        """Start everything and return when it is ready for payments.
+
+        Raises:
+            ConfigurationError: a part could not start; the text says which, and what it last said.
+        """
+        try:
+            self.directory = Path(tempfile.mkdtemp(prefix="paynotify-sandbox-"))
+            self._undo.callback(shutil.rmtree, self.directory, ignore_errors=True)
+            self._start_kafka()
+            self._undo.callback(self._stop_processes)
+            self._start_simulators()
+            self._write_configuration()
+            self.command("topics", "apply", "--config", str(self.config_path))
+            self.workers = [self._worker(number) for number in range(len(self.plan.workers))]
+            if self.plan.consumers:
+                self.consumers = {name: self._consumer(name) for name in ("erp", "fulfilment")}
+            if self.plan.ingest:
+                self.ingest_address = f"http://127.0.0.1:{_free_port()}"
+                self.start_ingest()
+                for control in self.providers.values():
+                    control.notify(target=self.ingest_address)
+            for child in self.consumers.values():
+                child.wait_for_event("reading")
+            for child in self.workers:
+                self.wait_ready(child)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """End every process, remove the directory, and the topics where the cluster was not ours."""
+        self._undo.close()
+
+    def __enter__(self) -> Sandbox:
+        return self.start()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()
+
+    # --- what is where -------------------------------------------------------------------------------------
+
+    @property
+    def config_path(self) -> Path:
+        return self.directory / "paynotify.yaml"
+
+    @property
+    def configuration(self) -> Configuration:
+        """The configuration every process here has read."""
+        return load(self.config_path)
+
+    def topic(self, name: str) -> str:
+        """A topic's name on the cluster."""
+        return self.prefix + name
+
+    def database(self, consumer: str) -> Path:
+        """The SQLite file of an example consumer: ``erp`` or ``fulfilment``."""
+        return self.directory / f"{consumer}.sqlite"
+
+    def notification_url(self, provider: str, merchant: str) -> str:
+        """Where the provider sends this merchant's notifications."""
+        return f"{self.ingest_address}/notifications/{provider}/{merchant}"
+
+    def children(self) -> list[Child]:
+        """Every process except Kafka, in the order in which they should end."""
+        first = [self.ingest] if self.ingest else []
+        return [*self._simulators, *first, *self.workers, *self.consumers.values()]
+
+    # --- what tests and demo do to it ----------------------------------------------------------------------
+
+    def start_worker(self, number: int) -> Child:
+        """Start a worker again after it was ended; the same arguments, the same state."""
+        self.workers[number] = self._worker(number)
+        return self.workers[number]
+
+    def start_ingest(self) -> Child:
+        """Start the ingress, again on the same port after it was ended, and wait until it is ready."""
+        listen = self.ingest_address.removeprefix("http://")
+        arguments = ["--config", str(self.config_path), "--listen", listen, "--management", "127.0.0.1:0"]
+        self.ingest = self._child("ingest", "-m", "ops.command", "ingest", *arguments)
+        self.wait_ready(self.ingest)
+        return self.ingest
+
+    def wait_ready(self, child: Child, within_seconds: float = _READY_SECONDS) -> int:
+        """Wait until the process answers ``/readyz`` with 200; its management port.
+
+        Raises:
+            ConfigurationError: it ended, or was not ready in time.
+        """
+        port = int(child.wait_for_event("management port open", within_seconds=within_seconds)["port"])
+        ready = wait_for(
+            lambda: probe(port, "/readyz")[0] == 200 or not child.running, within_seconds=within_seconds, every=0.1
+        )
+        if not ready or not child.running:
+            raise ConfigurationError(f"{child.name} was not ready: {probe(port, '/readyz')[1] or child.end()}")
+        return port
+
+    def command(self, *arguments: str) -> str:
+        """Run ``paynotify`` with these arguments to its end; what it printed.
+
+        Raises:
+            ConfigurationError: its exit code was not 0.
+        """
+        done = subprocess.run(
+            [sys.executable, "-m", "ops.command", *arguments],
+            capture_output=True, text=True, timeout=_COMMAND_SECONDS, check=False, env=self._environment(),
+        )  # fmt: skip
+        if done.returncode != 0:
+            raise ConfigurationError(f"paynotify {' '.join(arguments)} failed: {(done.stderr or done.stdout).strip()}")
+        return done.stdout
+
+    # --- the parts -----------------------------------------------------------------------------------------
+
+    def _start_kafka(self) -> None:
+        named = self.plan.kafka or os.environ.get("KAFKA")
+        if not named:
+            self.broker = LocalBroker(self.plan.kafka_settings).start()
+            self._undo.callback(self.broker.stop)
+            self.bootstrap = self.broker.bootstrap
+            return
+        if not answers(named):
+            raise ClusterError(f"No Kafka answers at {named}. Correct KAFKA, or unset it to start a local one.")
+        self.bootstrap = named
+        self.prefix = f"sandbox-{secrets.token_hex(4)}."
+        self._undo.callback(self._remove_topics)
+
+    def _start_simulators(self) -> None:
+        self.accounts = open_accounts(self.plan.merchants, self.directory / "secrets")
+        for provider in dict.fromkeys(account.provider for account in self.accounts):
+            shops = [account.shop for account in self.accounts if account.provider == provider]
+            file = self.directory / f"simulator-{provider}.json"
+            file.touch(mode=0o600)
+            settings = {**self.plan.simulators, **self.plan.simulator.get(provider, {}), "shops": shops}
+            file.write_text(json.dumps(settings), "utf-8")
+            self._simulators.append(
+                self._child(f"simulator-{provider}", "-m", "sandbox.simulator", provider, "--settings", str(file))
+            )
+        for provider, child in zip(dict.fromkeys(one.provider for one in self.accounts), self._simulators, strict=True):
+            port = child.wait_for_event("listening")["port"]
+            self.providers[provider] = Control(provider, f"http://127.0.0.1:{port}")
+            self._undo.callback(self.providers[provider].close)
+
+    def _write_configuration(self) -> None:
+        written = {
+            "sandbox": True,
+            "kafka": {"bootstrap_servers": self.bootstrap, "topic_prefix": self.prefix},
+            "topics": {"partitions": self.plan.partitions, "replication_factor": 1},
+            "state_directory": str(self.directory / "state"),
+            "worker": dict(_WORKER),
+            "merchants": [one.configured(self.providers[one.provider].address) for one in self.accounts],
+        }
+        self.config_path.write_text(yaml.safe_dump(_merged(written, self.plan.configuration)), "utf-8")
+
+    def _worker(self, number: int) -> Child:
+        arguments = ["--config", str(self.config_path), "--management", "127.0.0.1:0"]
+        state = ["--state-directory", str(self.directory / f"state-{number}")]
+        extra = self.plan.workers[number]
+        return self._child(f"worker-{number}", "-m", "ops.command", "worker", *arguments, *state, *extra)
+
+    def _consumer(self, name: str) -> Child:
+        arguments = ["--bootstrap", self.bootstrap, "--topic", self.topic("payments.status")]
+        return self._child(name, "-m", f"sandbox.{name}", *arguments, "--database", str(self.database(name)))
+
+    def _child(self, name: str, *arguments: str) -> Child:
+        command = [sys.executable, *arguments]
+        return Child(name, command, self.directory / f"{name}.log", environment=self._environment())
+
+    def _environment(self) -> dict[str, str]:
+        # a child must find the same packages, also where they are run from a checkout
+        here = str(Path(__file__).parent.parent)
+        paths = [here, *filter(None, [os.environ.get("PYTHONPATH")])]
+        return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **self.plan.environment}
+
+    def _stop_processes(self) -> None:
+        for child in self._simulators:
+            child.signal(signal.SIGTERM)
+        stop_all(self.children(), _STOP_SECONDS)
+
+    def _remove_topics(self) -> None:
+        admin = KafkaAdminClient(bootstrap_servers=self.bootstrap)
+        try:
+            ours = [name for name in admin.list_topics() if name.startswith(self.prefix)]
+            if ours:
+                admin.delete_topics(ours)
+        finally:
+            admin.close()
+
+
+def probe(port: int, path: str) -> tuple[int, str]:
+    """Status and text of a management port's page; status 0 where nothing answers."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            return int(answer.status), answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+    except OSError:
+        return 0, ""
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as one:
+        return int(one.getsockname()[1])
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for name, value in above.items():
+        deeper = isinstance(value, Mapping) and isinstance(merged.get(name), Mapping)
+        merged[name] = _merged(merged[name], value) if deeper else value
+    return merged
