@@ -155,7 +155,7 @@ class Nevogate:
         except ProviderUnavailable as error:
             raise Unreadable(str(error)) from None
         common = answer.get("CommonData", answer)
-        if not isinstance(common, dict) or common.get("ResultCode") not in STATUSES:
+        if not isinstance(common, dict) or _word(common.get("ResultCode")) not in STATUSES:
             raise Unreadable("the ResultCode speaks of the request, not of a payment")
         transaction = common.get("TransactionId")
         if not isinstance(transaction, str) or not _TRANSACTION.match(transaction):

@@ -1,0 +1,46 @@
+"""Amounts: integers in minor units, read strictly."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.errors import Unreadable
+from schemas.money import Money, exponent, from_major, from_minor
+
+
+@pytest.mark.parametrize(
+    ("value", "currency", "minor"),
+    [("10.50", "EUR", 1050), ("10.5", "EUR", 1050), (10, "EUR", 1000), ("7", "JPY", 7), ("1.234", "KWD", 1234)],
+)
+def test_major_units_become_minor_by_the_currencys_exponent(value: Any, currency: str, minor: int) -> None:
+    assert from_major(value, currency) == Money(minor, currency)
+
+
+@pytest.mark.parametrize("value", ["", "1,0", "1e3", "-1", "٣", "1.", ".5", "10.005", True, None, [], 1e22])
+def test_what_is_no_amount_in_major_units_is_unreadable(value: Any) -> None:
+    with pytest.raises(Unreadable):
+        from_major(value, "EUR")
+
+
+@pytest.mark.parametrize("value", ["", "1.0", "1e3", " 1", "1\n", "٣", "9" * 19, True, None, 1.0, []])
+def test_what_is_no_amount_in_minor_units_is_unreadable(value: Any) -> None:
+    with pytest.raises(Unreadable):
+        from_minor(value, "EUR")
+
+
+@pytest.mark.parametrize("currency", ["", "eur", "EURO", "EU", "EUR\n", None, 978, "ÉUR"])
+def test_what_is_no_currency_is_unreadable(currency: Any) -> None:
+    for read in (from_minor, from_major):
+        with pytest.raises(Unreadable):
+            read("1", currency)
+
+
+@given(st.integers(0, 10**14), st.sampled_from(["EUR", "JPY", "KWD", "CLF", "HUF"]))
+def test_no_money_is_lost_between_units(minor: int, currency: str) -> None:
+    major = Decimal(minor).scaleb(-exponent(currency))
+    assert from_major(f"{major:f}", currency) == from_minor(str(minor), currency) == Money(minor, currency)
