@@ -133,6 +133,7 @@ class Publisher:
         self._finished: deque[tuple[Pending, str | None]] = deque()
         self._woken = False
         self._late: dict[Pending, None] = {}
+        self._stored_at_seconds = 0.0
         self.failures: dict[str, int] = {}
         self.set_partitions(partitions)
 
@@ -167,10 +168,10 @@ class Publisher:
         sent.add_errback(self._refused, pending)
         return answer
 
-    def oldest_seconds(self) -> float:
-        """For how long the oldest refused record has been without its fate; 0 where there is none."""
+    def stuck_seconds(self) -> float:
+        """For how long a record has waited while no other was stored either; 0 where none waits too long."""
         oldest = next(iter(self._late), None)
-        return self._loop.time() - oldest.since_seconds if oldest else 0.0
+        return self._loop.time() - max(oldest.since_seconds, self._stored_at_seconds) if oldest else 0.0
 
     def expire(self) -> None:
         """Answer the requests whose time is over. Called by the event loop several times a second."""
@@ -207,10 +208,13 @@ class Publisher:
     def _settle(self) -> None:
         self._woken = False
         finished = self._finished
+        now_seconds = self._loop.time()
         while finished:
             pending, problem = finished.popleft()
             self._slots.give_back()
-            if problem is not None:
+            if problem is None:
+                self._stored_at_seconds = now_seconds
+            else:
                 self._failed(problem)
             if pending in self._late:
                 del self._late[pending]

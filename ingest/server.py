@@ -63,10 +63,10 @@ class State:
         self.stopping = False
         self._stuck_since_seconds: float | None = None
 
-    def beat(self, oldest_record_seconds: float) -> None:
-        """Called by the event loop again and again, with the age of the oldest record without a fate."""
+    def beat(self, stuck_seconds: float) -> None:
+        """Called by the event loop again and again, with how long nothing could be stored."""
         self.beat_seconds = time.monotonic()
-        if oldest_record_seconds == 0.0 or self._brokers.problem() is not None:
+        if stuck_seconds < _STUCK_SECONDS or self._brokers.problem() is not None:
             self._stuck_since_seconds = None
         elif self._stuck_since_seconds is None:
             self._stuck_since_seconds = self.beat_seconds
@@ -97,7 +97,7 @@ def serve(configuration: Configuration, listen: str, management: str) -> int:
         for provider in PROVIDERS
         if configuration.merchants_of(provider)
     )
-    with contextlib.closing(_listener(listen)) as listener:
+    with contextlib.closing(open_listener(listen)) as listener:
         brokers = Brokers(configuration.kafka, used)
         partitions = brokers.partitions(START_SECONDS)
         producer = connect(configuration.kafka, configuration.ingest, START_SECONDS)
@@ -122,7 +122,7 @@ async def _run(
     publisher = Publisher(producer, partitions, slots, limits.publish_timeout_seconds)
     meters = Meters(PROVIDERS, tuple(outcome.value for outcome in Outcome))
     meters.watch_in_flight(lambda: slots.taken)
-    server = _server(configuration, Ingress(configuration, publisher, slots, meters))
+    server = build_server(configuration, Ingress(configuration, publisher, slots, meters))
     state = State(brokers)
     management = Management(management_address, meters.registry, state.live, state.ready)
 
@@ -136,6 +136,7 @@ async def _run(
         loop.add_signal_handler(number, stop)
     brokers.watch(lambda found: _in_loop(loop, publisher, found))
     management.start()
+    listener.listen(_BACKLOG)  # before the event: who has read it may connect at once
     event(logger, "listening", port=listener.getsockname()[1], merchants=len(configuration.merchants))
     gc.collect()
     gc.freeze()
@@ -164,21 +165,23 @@ async def _tick(state: State, publisher: Publisher, server: Server) -> None:
         await asyncio.sleep(_TICK_SECONDS)
         count += 1
         publisher.expire()
-        state.beat(publisher.oldest_seconds())
+        state.beat(publisher.stuck_seconds())
         if count % _TICKS_PER_SWEEP == 0:
-            _sweep(server, loop.time())
+            sweep(server, loop.time())
         if count % _TICKS_PER_REPORT == 0 and publisher.failures:
             failures, publisher.failures = publisher.failures, {}
             event(logger, "notifications not stored", level=logging.WARNING, counts=failures)
 
 
-def _sweep(server: Server, now_seconds: float) -> None:
+def sweep(server: Server, now_seconds: float) -> None:
+    """Cut the connections that take too long over a request's head."""
     for connection in list(server.server_state.connections):
         if isinstance(connection, BoundedConnection):
             connection.end_if_slow(now_seconds)
 
 
-def _server(configuration: Configuration, application: Ingress) -> Server:
+def build_server(configuration: Configuration, application: Ingress) -> Server:
+    """uvicorn with every bound set and nothing it would tell strangers or the log."""
     limits = configuration.ingest
     return Server(
         uvicorn.Config(
@@ -204,7 +207,12 @@ def _server(configuration: Configuration, application: Ingress) -> Server:
     )
 
 
-def _listener(address: str) -> socket.socket:
+def open_listener(address: str) -> socket.socket:
+    """A bound socket.
+
+    Raises:
+        ConfigurationError: the address can't be used.
+    """
     host, port = split_address(address)
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
