@@ -23,7 +23,8 @@ import orjson
 from httpx_aiohttp import AiohttpTransport
 
 from processors.provider import Outside
-from schemas.errors import ProviderBusy, ProviderUnavailable
+from schemas.errors import ProviderBusy, ProviderUnavailable, SecretError
+from schemas.secrets import Secret
 
 _LONGEST_PATIENCE_SECONDS: Final = 24 * 3600.0
 _GZIP_WBITS: Final = 16 + zlib.MAX_WBITS
@@ -154,12 +155,19 @@ def json_object(body: bytes) -> dict[str, Any]:
     return value
 
 
-def basic_authorization(user: str, password: str) -> str:
+def basic_authorization(user: str, secret: Secret) -> str:
     """The ``Authorization`` header of HTTP Basic.
 
     Latin-1 where the credentials fit into it, as Trust Payments' own client sends them, else UTF-8.
+
+    Raises:
+        ProviderUnavailable: the secret can't be read now. The call waits by itself: were the whole stage to wait, it
+            would make the other merchants' calls again afterwards.
     """
-    text = f"{user}:{password}"
+    try:
+        text = f"{user}:{secret.reveal()}"
+    except SecretError as error:
+        raise ProviderUnavailable(str(error)) from None
     try:
         raw = text.encode("latin-1")
     except UnicodeEncodeError:

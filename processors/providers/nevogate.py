@@ -202,7 +202,7 @@ async def _ask(transaction: str, lookup_id: str, account: Account, outside: Outs
     assert isinstance(merchant, NevogateMerchant)
     caller = _HOST.sub("-", socket.gethostname())
     headers = {
-        "Authorization": basic_authorization(merchant.store_name, account.secrets["api_key"][0].reveal()),
+        "Authorization": basic_authorization(merchant.store_name, account.secrets["api_key"][0]),
         "Content-Type": "application/x-www-form-urlencoded",
         "User-Agent": f"Result | {caller} | Python | {platform.python_version()}",
         # a proxy or simulator can tell the retry of one lookup from the lookup of another call

@@ -11,7 +11,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 import orjson
@@ -33,39 +33,21 @@ from processors.provider import (
     WaitingLookup,
 )
 from processors.providers.http import Reply, exchange
+from processors.providers.omnikassa_results import instant, observation, page_of
 from processors.providers.omnikassa_signature import objects, plain_integer, results_text, signed
 from schemas.configuration import OmniKassaMerchant
 from schemas.errors import Permanent, ProviderRefused, ProviderUnavailable, Rejected, Retryable, Unreadable
 from schemas.messages import Lookup, Observation
-from schemas.money import Money, from_minor
 from schemas.records import rfc3339
-from schemas.status import Status
 
 #: Event names that may cause a pull. The name becomes part of the address, so nothing else may.
 EVENTS: Final = frozenset({"merchant.order.status.changed"})
-
-STATUSES: Final[Mapping[str, Status]] = {
-    "IN_PROGRESS": "pending",
-    "COMPLETED": "captured",
-    "CANCELLED": "cancelled",
-    "EXPIRED": "expired",
-    "FAILURE": "failed",
-}
 
 #: 100 orders a page; a webshop with more waiting goes on at the next ping.
 _PAGES_PER_CALL: Final = 200
 
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\Z")
 _LONGEST_TOKEN: Final = 8192
-_INSTANT: Final = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?(Z|[+-][0-9]{2}(:?[0-9]{2})?)\Z"
-)
-#: The bank's ids are UUIDs, the SDKs' signed fixtures also have short ones. A comma would mean that the text was split
-#: anew between two fields, which keeps the signature right.
-_ORDER_ID: Final = re.compile(r"[0-9A-Za-z-]{1,36}\Z")
-_WORD: Final = re.compile(r"[A-Z_]{1,40}\Z")
-_ERROR_WORD: Final = re.compile(r"[0-9A-Za-z_.-]{1,40}\Z")
-
 _RETURN_ORDER: Final = re.compile(r"[0-9A-Za-z]{1,24}\Z")
 _RETURN_STATUS: Final = re.compile(r"[A-Z_]{1,20}\Z")
 
@@ -201,13 +183,13 @@ class OmniKassa:
     def interpret(self, response: Response, account: Account) -> tuple[Observation, ...]:
         """The orders of a page, once its signature is right."""
         merchant = _merchant(account)
-        page = _stored_page(response.body)
+        page = page_of(response.body)
         version = response.facts.get("results-version", str(merchant.results_version))
         text = results_text(page, 2 if version == "2" else 1)
         signature = page.get("signature")
         if not isinstance(signature, str) or not signed(text, signature, account):
             raise Unreadable("no active signing key made the page's signature", "unverified_answer")
-        return tuple([_observation(order, merchant, response) for order in objects(page, "orderResults")])
+        return tuple([observation(order, merchant, response) for order in objects(page, "orderResults")])
 
 
 def check_return(parameters: Mapping[str, str], account: Account) -> None:
@@ -223,19 +205,6 @@ def check_return(parameters: Mapping[str, str], account: Account) -> None:
         raise Rejected("missing_signature", "the parameters have no signature")
     if not signed(f"{order_id},{status}", parameters["signature"], account):
         raise Rejected("bad_signature", "no active signing key made the signature")
-
-
-def instant(text: str) -> datetime | None:
-    """An ISO 8601 point in time as the bank writes them; none where the text is none.
-
-    One to nine fraction digits or none, the offset with or without colon.
-    """
-    if not _INSTANT.match(text):
-        return None
-    try:
-        return datetime.fromisoformat(text).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
 
 
 def _merchant(account: Account) -> OmniKassaMerchant:
@@ -308,57 +277,3 @@ _EXPIRED: Final = Dead("expired_token", "no waiting notification's token is vali
 
 def _all(call: Call, outcome: Outcome) -> dict[str, Outcome]:
     return dict.fromkeys((one.lookup_id for one in call.lookups), outcome)
-
-
-def _stored_page(body: bytes) -> Mapping[str, Any]:
-    try:
-        page = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        raise Unreadable("the page is not JSON") from None
-    if not isinstance(page, dict):
-        raise Unreadable("the page is not a JSON object")
-    if page.get("errorCode") is not None:
-        raise Unreadable("an error of the bank, not a page of results")
-    return page
-
-
-def _observation(order: Mapping[str, Any], merchant: OmniKassaMerchant, response: Response) -> Observation:
-    order_id = order.get("omnikassaOrderId")
-    if not isinstance(order_id, str) or not _ORDER_ID.match(order_id):
-        raise Unreadable("omnikassaOrderId is not an id of the bank, so the fields may have been split anew")
-    if plain_integer(order.get("poiId")) != str(merchant.poi_id):
-        raise Unreadable("poiId is another webshop's than the configured poi_id")
-    word = order.get("orderStatus")
-    status = STATUSES.get(word, "unknown") if isinstance(word, str) else "unknown"
-    words = {"orderStatus": _safe(word, _WORD), "errorCode": _safe(order.get("errorCode"), _ERROR_WORD)}
-    moment = instant(str(order.get("orderStatusDateTime")))
-    merchant_order_id = order.get("merchantOrderId")
-    return Observation(
-        provider="omnikassa",
-        merchant=response.merchant,
-        payment_id=order_id,
-        order_id=str(merchant_order_id) if merchant_order_id not in (None, "") else None,
-        status=status,
-        amount=_money(order.get("totalAmount")),
-        paid=_money(order.get("paidAmount")) if status == "captured" else None,
-        provider_status={name: text for name, text in words.items() if text},
-        source="ORDER_RESULTS",
-        provider_time=rfc3339(moment) if moment else None,
-        observed_at=rfc3339(response.received_at),
-    )
-
-
-def _safe(value: object, form: re.Pattern[str]) -> str:
-    """A provider's word that may be published; free text may not."""
-    text = str(value) if isinstance(value, str | int) else ""
-    return text if form.match(text) else ""
-
-
-def _money(value: object) -> Money | None:
-    """The amount, or none where it can't be read: one odd amount must not lose the page's other orders."""
-    if not isinstance(value, dict):
-        return None
-    try:
-        return from_minor(plain_integer(value.get("amount")), value.get("currency"))
-    except Unreadable:
-        return None

@@ -27,21 +27,15 @@ def signed(text: str, signature: str, account: Account) -> bool:
     """Whether one of the merchant's active signing keys made ``signature`` over ``text``.
 
     Raises:
-        SecretError: no key can be read, or none fits and one is not base64, so that nothing can be said.
+        SecretError: no key can be read, or none of them is base64.
     """
     message, given = text.encode(), signature.encode()
-    undecodable = False
-    for secret in reveal_all(account.secrets["signing_keys"]):
-        key = _key(secret)
-        if key is None:
-            undecodable = True
-        elif hmac.compare_digest(hmac.digest(key, message, "sha512").hex().encode(), given):
-            return True
-    if undecodable:
+    keys = [key for secret in reveal_all(account.secrets["signing_keys"]) if (key := _key(secret)) is not None]
+    if not keys:
         raise SecretError(
-            f"A signing key of merchant {account.merchant.id} is not base64. Copy it again from the bank's dashboard."
+            f"No signing key of merchant {account.merchant.id} is base64. Copy it again from the bank's dashboard."
         )
-    return False
+    return any(hmac.compare_digest(hmac.digest(key, message, "sha512").hex().encode(), given) for key in keys)
 
 
 @lru_cache(maxsize=256)

@@ -266,7 +266,7 @@ async def _ask(
         ],
     }
     headers = {
-        "Authorization": basic_authorization(merchant.username, account.secrets["password"][0].reveal()),
+        "Authorization": basic_authorization(merchant.username, account.secrets["password"][0]),
         "Content-Type": "application/json;charset=utf-8",
     }
     content = json.dumps(question).encode()

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from processors.providers.http import basic_authorization, exchange, json_object
 from schemas.errors import ProviderBusy, ProviderUnavailable
+from schemas.secrets import Secret, SecretRef
 from tests.contract.accounts import NOW
 from tests.contract.gateway import Scripted, json_answer, serving, world
 
@@ -124,6 +125,11 @@ def test_what_is_no_json_object_is_unavailable(body: bytes) -> None:
         json_object(body)
 
 
-def test_credentials_are_latin_1_where_they_fit() -> None:
-    assert basic_authorization("u", "é") == "Basic dTrp"
-    assert basic_authorization("u", "€") == "Basic dTrigqw="
+@pytest.mark.parametrize(("password", "header"), [("é", "Basic dTrp"), ("€", "Basic dTrigqw=")])
+def test_credentials_are_latin_1_where_they_fit(password: str, header: str) -> None:
+    assert basic_authorization("u", Secret(SecretRef(value=password))) == header
+
+
+def test_a_secret_that_can_not_be_read_delays_its_own_call_only() -> None:
+    with pytest.raises(ProviderUnavailable, match="PAYNOTIFY_TEST_NOT_SET"):
+        basic_authorization("u", Secret(SecretRef(env="PAYNOTIFY_TEST_NOT_SET")))

@@ -20,7 +20,8 @@ merchants:
   - {{id: shop-env, provider: omnikassa, poi_id: 5000, base_url: https://x.example,
      signing_keys: [{{env: PAYNOTIFY_TEST_NOT_SET}}]}}
   - {{id: shop-uk, provider: trustpayments, site_reference: test_site12345,
-     notification_passwords: [{{value: PASSWORD}}], webservices_url: https://x.example/json/, username: ws, password: {{value: pw}}}}
+     notification_passwords: [{{value: PASSWORD}}],
+     webservices_url: https://x.example/json/, username: ws, password: {{value: pw}}}}
   - {{id: shop-hu, provider: nevogate, store_name: sdk_test, api_key: {{value: k}}, base_url: https://x.example}}
 """
 AT: Final = ("--at", "2018-08-21T14:00:30+02:00")
