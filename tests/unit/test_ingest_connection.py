@@ -157,7 +157,7 @@ async def test_a_slow_head_is_cut(site: Site) -> None:
     writer.write(b"POST /notifi")
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(DEADLINE_SECONDS):
-        while not site.server.server_state.connections:
+        while not any(one.message_bytes for one in site.server.server_state.connections):
             await asyncio.sleep(0.01)
         sweep(site.server, loop.time())
         assert site.server.server_state.connections
