@@ -6,6 +6,8 @@ import argparse
 import asyncio
 from pathlib import Path
 
+import uvloop
+
 from processors.app import STAGES, Choice, Worker
 from schemas.configuration import load
 from schemas.errors import ConfigurationError
@@ -42,4 +44,5 @@ def run(arguments: argparse.Namespace) -> int:
     async def work() -> int:
         return await Worker(configuration, choice, arguments.management, directory).run()
 
+    uvloop.install()  # also for the threads in which Faust's consumers live
     return asyncio.run(work())

@@ -18,9 +18,11 @@ from schemas.records import Record
 _FINISH_SECONDS: Final = 20.0
 
 
-async def run(loop_of: Callable[[int], StageLoop], stream: Any, app: Any, max_records: int) -> None:
+async def run(
+    loop_of: Callable[[int], StageLoop], stream: Any, app: Any, max_records: int, wait_seconds: float
+) -> None:
     """Carry out every batch of the stream's one partition, which is known with its first record."""
-    async for batch in _batches(stream, app, max_records):
+    async for batch in _batches(stream, app, max_records, wait_seconds):
         await _to_its_end(loop_of(batch.records[0].partition), batch)
 
 
@@ -39,13 +41,14 @@ async def _to_its_end(loop: StageLoop, batch: Taken) -> None:
         raise
 
 
-async def _batches(stream: Any, app: Any, max_records: int) -> AsyncIterator[Taken]:
+async def _batches(stream: Any, app: Any, max_records: int, wait_seconds: float) -> AsyncIterator[Taken]:
     queue = stream.channel.queue
     while True:
         try:
             first = await queue.get()
         except StopAsyncIteration:
             return
+        await asyncio.sleep(wait_seconds)  # what costs is the batch: a few milliseconds gather many records
         events = [first]
         while len(events) < max_records and not queue.empty():
             events.append(queue.get_nowait())

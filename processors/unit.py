@@ -79,6 +79,7 @@ class Unit:
         self._metrics = metrics
         self._reached = reached
         self._prefix = configuration.kafka.topic_prefix
+        self._wait_seconds = configuration.worker.batch_wait_seconds
         longest_wait_seconds = max(configuration.worker.retry_delays_seconds)
         self.app = _app(configuration, self.group, state_directory, works, longest_wait_seconds)
         self._publisher = Publisher(_Sender(self.app))
@@ -114,7 +115,7 @@ class Unit:
             return loop
 
         async def run(stream: Any) -> None:
-            await batches.run(loop_of, stream, self.app, work.batch_records)
+            await batches.run(loop_of, stream, self.app, work.batch_records, self._wait_seconds)
 
         return run
 

@@ -102,6 +102,7 @@ class Worker(_Section, frozen=True):
     """How the stages work. ``retry_delays_seconds`` are the waits of the retry topics, shortest first."""
 
     batch_records: Count = 500
+    batch_wait_seconds: Positive = 0.01
     retry_delays_seconds: tuple[Positive, ...] = (5.0, 30.0, 120.0, 600.0, 3600.0)
     provider_timeout_seconds: Positive = 15.0
     provider_calls_in_flight: Count = 64
