@@ -110,13 +110,14 @@ def records(kafka: str, topic: str, count: int) -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def prefix(kafka: str) -> str:
+def prefix(kafka: str) -> Iterator[str]:
     chosen = f"test-{uuid.uuid4().hex[:8]}."
     client = KafkaAdminClient(bootstrap_servers=kafka)
     names = [f"{chosen}notifications.{provider}" for provider in ("omnikassa", "trustpayments", "nevogate")]
     client.create_topics([NewTopic(name, PARTITIONS, 1) for name in names])
+    yield chosen
+    client.delete_topics(names)
     client.close()
-    return chosen
 
 
 @pytest.fixture
