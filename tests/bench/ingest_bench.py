@@ -35,9 +35,7 @@ class LoadResult:
 class _Client(asyncio.Protocol):
     """One connection: the next request leaves when the answer's head is complete (answers have no body)."""
 
-    def __init__(
-        self, request: bytes, until: float, latencies: list[float], done: asyncio.Future[None]
-    ) -> None:
+    def __init__(self, request: bytes, until: float, latencies: list[float], done: asyncio.Future[None]) -> None:
         self._request = request
         self._until = until
         self._latencies = latencies
@@ -74,9 +72,7 @@ class _Client(asyncio.Protocol):
             self._done.set_result(None)
 
 
-async def load(
-    address: tuple[str, int], path: str, connections: int, body: bytes, seconds: float
-) -> LoadResult:
+async def load(address: tuple[str, int], path: str, connections: int, body: bytes, seconds: float) -> LoadResult:
     """POST ``body`` to ``path`` over so many connections for so long."""
     loop = asyncio.get_running_loop()
     request = (
