@@ -15,10 +15,11 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -47,7 +48,8 @@ class Plan:
     """What the sandbox is to consist of.
 
     ``workers`` holds the extra arguments of each worker process; ``simulators`` the settings of every simulator,
-    ``simulator`` those of one, by provider; ``configuration`` is merged over the written configuration.
+    ``simulator`` those of one, by provider; ``configuration`` is merged over the written configuration. Logs stay
+    where ``logs`` says; without it they go with everything else.
     """
 
     workers: Sequence[Sequence[str]] = ((),)
@@ -61,6 +63,7 @@ class Plan:
     kafka: str | None = None
     kafka_settings: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
+    logs: Path | None = None
 
 
 class Sandbox:
@@ -92,6 +95,7 @@ class Sandbox:
         try:
             self.directory = Path(tempfile.mkdtemp(prefix="paynotify-sandbox-"))
             self._undo.callback(shutil.rmtree, self.directory, ignore_errors=True)
+            self.logs.mkdir(parents=True, exist_ok=True)
             self._start_kafka()
             self._undo.callback(self._stop_processes)
             self._start_simulators()
@@ -116,7 +120,8 @@ class Sandbox:
 
     def stop(self) -> None:
         """End every process, remove the directory, and the topics where the cluster was not ours."""
-        self._undo.close()
+        with _uninterrupted():
+            self._undo.close()
 
     def __enter__(self) -> Sandbox:
         return self.start()
@@ -129,6 +134,11 @@ class Sandbox:
     @property
     def config_path(self) -> Path:
         return self.directory / "paynotify.yaml"
+
+    @property
+    def logs(self) -> Path:
+        """Where every process writes its log."""
+        return self.plan.logs or self.directory
 
     @property
     def configuration(self) -> Configuration:
@@ -249,7 +259,7 @@ class Sandbox:
 
     def _child(self, name: str, *arguments: str) -> Child:
         command = [sys.executable, *arguments]
-        return Child(name, command, self.directory / f"{name}.log", environment=self._environment())
+        return Child(name, command, self.logs / f"{name}.log", environment=self._environment())
 
     def _environment(self) -> dict[str, str]:
         # a child must find the same packages, also where they are run from a checkout
@@ -270,6 +280,36 @@ class Sandbox:
                 admin.delete_topics(ours)
         finally:
             admin.close()
+
+
+@contextmanager
+def ends_on_signal() -> Iterator[None]:
+    """SIGTERM and SIGHUP end the block as Ctrl-C does, so that what was started is stopped."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """A second Ctrl-C must not leave the clean-up half done."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def probe(port: int, path: str) -> tuple[int, str]:

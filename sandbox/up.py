@@ -1,0 +1,63 @@
+"""``paynotify up``: the sandbox, kept running until Ctrl-C, with the lines that make and follow payments."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+import time
+
+from sandbox.broker import KAFKA_VERSION, jars
+from sandbox.system import Plan, Sandbox, ends_on_signal
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The options of the subcommand."""
+    parser.add_argument(
+        "--time-scale", type=float, default=60.0, help="how many of the providers' seconds pass in one (default 60)"
+    )
+    parser.add_argument("--latency-seconds", type=float, default=0.05, help="of every provider's answer (default 0.05)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Exit code 0 after Ctrl-C, 1 if a process of the sandbox ended by itself."""
+    plan = Plan(simulators={"time_scale": arguments.time_scale, "latency_seconds": arguments.latency_seconds})
+    with ends_on_signal():
+        try:
+            print("Starting ...", flush=True)
+            with Sandbox(plan) as sandbox:
+                print(_addresses(sandbox), flush=True)
+                return _watch(sandbox)
+        except KeyboardInterrupt:
+            print("Everything stopped and removed.")
+            return 0
+
+
+def _watch(sandbox: Sandbox) -> int:
+    while True:
+        for child in sandbox.children():
+            if not child.running:
+                print(f"{child.name} ended with exit code {child.exit_code}: {child.end()}", file=sys.stderr)
+                return 1
+        time.sleep(0.5)
+
+
+def _addresses(sandbox: Sandbox) -> str:
+    lines = [f"Kafka            {sandbox.bootstrap}", f"ingress          {sandbox.ingest_address}"]
+    lines += [f"{name:<16} {control.address}" for name, control in sandbox.providers.items()]
+    lines += [f"configuration    {sandbox.config_path}", f"logs             {sandbox.logs}"]
+    lines += ["", "Make a payment (amounts in minor units; /control/book shows the provider's truth):"]
+    for control in sandbox.providers.values():
+        order = json.dumps({"order_id": "ORDER1", "amount": 1050})
+        lines.append(f"  curl -s {control.address}/control/payments -d {shlex.quote(order)}")
+    lines += ["", "Follow the results:", f"  {_follow(sandbox)}", "", "Ctrl-C ends everything."]
+    return "\n".join(lines)
+
+
+def _follow(sandbox: Sandbox) -> str:
+    topic = sandbox.topic("payments.status")
+    if sandbox.broker is None:
+        return f"kafka-console-consumer.sh --bootstrap-server {sandbox.bootstrap} --from-beginning --topic {topic}"
+    tool = f"java -cp '{jars()}/*' org.apache.kafka.tools.consumer.ConsoleConsumer"
+    return f"{tool} --bootstrap-server {sandbox.bootstrap} --from-beginning --topic {topic}  # Kafka {KAFKA_VERSION}"
