@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 import httpx
+from aiokafka.errors import KafkaError
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from processors import failpoint
@@ -185,7 +186,11 @@ class Worker:
 
     async def _work(self, stop: asyncio.Event) -> int:
         assert self._lag is not None
-        await asyncio.gather(*(unit.start() for unit in self._units))
+        try:
+            await asyncio.gather(*(unit.start() for unit in self._units))
+        except KafkaError as error:
+            event(logger, "units could not start", level=logging.ERROR, error=type(error).__name__)
+            return 1
         self._lag.start()
         self._started = True
         event(logger, "working", units=[unit.name for unit in self._units])

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
 
 from processors.metrics import Metrics
 from processors.unit import Unit
@@ -52,8 +51,8 @@ class LagWatch:
         while not self._stop.is_set():
             try:
                 self._watch()
-            except (KafkaError, OSError) as error:
-                event(logger, "brokers do not answer", level=logging.WARNING, error=type(error).__name__)
+            except Exception as error:  # noqa: BLE001 - a watch that has died would make a healthy worker look unready
+                event(logger, "lag is not known", level=logging.WARNING, error=type(error).__name__)
             self._stop.wait(_EVERY_SECONDS)
 
     def _watch(self) -> None:
