@@ -36,7 +36,8 @@ class Attacker:
 
     def __init__(self, address: str, seed: int = 1) -> None:
         self._client = httpx.Client(base_url=address, timeout=10.0)
-        self.chance = random.Random(seed)
+        # not the seed alone: with that of a simulator it would invent the very ids that exist there
+        self.chance = random.Random(f"attacker {seed}")
 
     def send(self, attack: Attack) -> int:
         """The HTTP status the attack was answered with; 0 where the connection was closed on it."""

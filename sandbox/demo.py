@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -49,7 +50,9 @@ def run(arguments: argparse.Namespace) -> int:
     console = Console(stderr=arguments.json, highlight=False)
     began = time.monotonic()
     with ends_on_signal():
-        console.print("Starting Kafka, three providers, the ingress, the stages, an ERP and a warehouse ...")
+        console.print(
+            "Starting Kafka, three providers, the ingress, the stages, an ERP and a warehouse ...", soft_wrap=True
+        )
         with Sandbox(replace(_PLAN, workers=((),) * arguments.workers, logs=arguments.logs)) as sandbox:
             console.print(f"Ready after {time.monotonic() - began:.0f} s. Logs: {sandbox.logs}")
             report = _play(sandbox, console, arguments)
@@ -133,7 +136,9 @@ class _Display:
         elif time.monotonic() - self._printed > _PLAIN_EVERY_SECONDS:
             self._printed = time.monotonic()
             counts = ", ".join(f"{stage} {count}" for stage, count in self._witness.stage_counts().items())
-            self._console.print(f"{played.payments}/{played.planned} payments; {counts}; {played.happening}")
+            self._console.print(
+                f"{played.payments}/{played.planned} payments; {counts}; {played.happening}", soft_wrap=True
+            )
 
     def _table(self) -> Table:
         table = Table(*self._witness.stage_counts())
@@ -153,7 +158,7 @@ class Report:
         return {
             "payments": verdict.payments, "lost": verdict.lost, "wrong": verdict.wrong, "applied_twice": verdict.twice,
             "broken_rules": verdict.broken_rules, "surprises": self.played.surprises,
-            "providers": [dict(zip(_COLUMNS, row, strict=True)) for row in self._provider_rows()],
+            "flow": self.flow(),
             "latency_seconds": {
                 name: {f"p{share * 100:g}": round(quantile(values, share), 3) for share in _SHARES}
                 for name, values in self._latencies().items()
@@ -168,9 +173,9 @@ class Report:
             for row in statuses(self.books, self.witness):
                 listed.add_row(*row)
             console.print(listed)
-        flow = Table(*_COLUMNS, title="What came in and what was asked")
-        for row in self._provider_rows():
-            flow.add_row(*map(str, row))
+        flow = Table("", *PROVIDERS, title="What came in and what was asked")
+        for name, counts in self.flow().items():
+            flow.add_row(name, *(str(counts[provider]) for provider in PROVIDERS))
         console.print(flow)
         speed = Table("receive → result, seconds", "results", *(f"p{share * 100:g}" for share in _SHARES))
         for name, values in self._latencies().items():
@@ -179,21 +184,22 @@ class Report:
         self._show_consumers(console)
         self._show_proof(console)
 
-    def _provider_rows(self) -> list[tuple[Any, ...]]:
+    def flow(self) -> dict[str, dict[str, int]]:
+        """What came in and what was asked: each count by provider."""
         witness = self.witness
-        rows = []
+        rows: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(PROVIDERS, 0))
+        for provider in PROVIDERS:
+            rows["received"][provider] = witness.received[provider]
+            rows["duplicate"][provider] = witness.duplicates[provider]
+        for word, counts in (("rejected", witness.rejected), ("dead", witness.dead)):
+            for (provider, reason), count in sorted(counts.items()):
+                rows[f"{word}: {reason}"][provider] = count
         for provider in PROVIDERS:
             counters = self.books[provider]["counters"]
-            rows.append(
-                (
-                    provider, witness.received[provider], witness.duplicates[provider],
-                    _listed({reason: n for (name, reason), n in witness.rejected.items() if name == provider}),
-                    len(witness.lookups[provider]),
-                    _listed({reason: n for (name, reason), n in witness.dead.items() if name == provider}),
-                    counters.get("calls", 0), counters.get("webhooks.attempted", 0),
-                )
-            )  # fmt: skip
-        return rows
+            rows["lookups"][provider] = len(witness.lookups[provider])
+            rows["provider calls"][provider] = counters.get("calls", 0)
+            rows["notifications sent by the provider"][provider] = counters.get("webhooks.attempted", 0)
+        return dict(rows)
 
     def _latencies(self) -> dict[str, list[float]]:
         measured = self.witness.measured()
@@ -201,7 +207,7 @@ class Report:
 
     def _show_consumers(self, console: Console) -> None:
         booked = _listed(dict(self.verdict.booked))
-        console.print(f"ERP booked: {booked}. Warehouse: {_listed(dict(self.verdict.parcels))}.")
+        console.print(f"ERP booked: {booked}. Warehouse: {_listed(dict(self.verdict.parcels))}.", soft_wrap=True)
         console.print(f"Events on payments.status that came twice, byte for byte: {self.witness.repeats}.")
 
     def _show_proof(self, console: Console) -> None:
@@ -212,20 +218,17 @@ class Report:
             proof.add_row(provider, true, published or "nothing", str(count), style=style)
         console.print(proof)
         for difference in (*verdict.lost, *verdict.wrong, *verdict.twice, *verdict.broken_rules):
-            console.print(f"  {difference}", style="red")
+            console.print(f"  {difference}", style="red", soft_wrap=True)
         for surprise in self.played.surprises:
-            console.print(f"  {surprise}", style="red")
+            console.print(f"  {surprise}", style="red", soft_wrap=True)
         result = (
             f"{verdict.payments} payments, {self.played.attacks} attacks: lost {len(verdict.lost)}, "
             f"wrong {len(verdict.wrong)}, applied twice {len(verdict.twice)}, "
             f"providers' rules broken {len(verdict.broken_rules)}"
         )
-        console.print(result, style="bold green" if verdict.holds else "bold red")
+        console.print(result, style="bold green" if verdict.holds else "bold red", soft_wrap=True)
 
 
-_COLUMNS: Final = (
-    "provider", "received", "duplicate", "rejected", "lookups", "dead", "provider calls", "webhooks sent",
-)  # fmt: skip
 _SHARES: Final = (0.5, 0.95, 0.99)
 
 

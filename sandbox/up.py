@@ -8,7 +8,6 @@ import shlex
 import sys
 import time
 
-from sandbox.broker import KAFKA_VERSION, jars
 from sandbox.system import Plan, Sandbox, ends_on_signal
 
 
@@ -51,13 +50,7 @@ def _addresses(sandbox: Sandbox) -> str:
     for control in sandbox.providers.values():
         order = json.dumps({"order_id": "ORDER1", "amount": 1050})
         lines.append(f"  curl -s {control.address}/control/payments -d {shlex.quote(order)}")
-    lines += ["", "Follow the results:", f"  {_follow(sandbox)}", "", "Ctrl-C ends everything."]
+    follow = [sys.executable, "-m", "sandbox.follow", "--bootstrap", sandbox.bootstrap]
+    follow += ["--topic", sandbox.topic("payments.status")]
+    lines += ["", "Follow the results:", f"  {shlex.join(follow)}", "", "Ctrl-C ends everything."]
     return "\n".join(lines)
-
-
-def _follow(sandbox: Sandbox) -> str:
-    topic = sandbox.topic("payments.status")
-    if sandbox.broker is None:
-        return f"kafka-console-consumer.sh --bootstrap-server {sandbox.bootstrap} --from-beginning --topic {topic}"
-    tool = f"java -cp '{jars()}/*' org.apache.kafka.tools.consumer.ConsoleConsumer"
-    return f"{tool} --bootstrap-server {sandbox.bootstrap} --from-beginning --topic {topic}  # Kafka {KAFKA_VERSION}"
