@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -74,16 +75,19 @@ class _Client(asyncio.Protocol):
 
 async def load(address: tuple[str, int], path: str, connections: int, body: bytes, seconds: float) -> LoadResult:
     """POST ``body`` to ``path`` over so many connections for so long."""
+    return await load_each(address, path, [body] * connections, seconds)
+
+
+async def load_each(address: tuple[str, int], path: str, bodies: Sequence[bytes], seconds: float) -> LoadResult:
+    """POST to ``path`` over one connection for each body, the same body again and again, for so long."""
     loop = asyncio.get_running_loop()
-    request = (
-        f"POST {path} HTTP/1.1\r\nhost: {address[0]}:{address[1]}\r\nuser-agent: load\r\naccept: */*\r\n"
-        f"content-type: application/x-www-form-urlencoded\r\ncontent-length: {len(body)}\r\n\r\n"
-    ).encode() + body
     latencies: list[float] = []
-    ends = [loop.create_future() for _ in range(connections)]
+    ends = [loop.create_future() for _ in bodies]
     begun = time.perf_counter()
     until = begun + seconds
-    clients = [_Client(request, until, latencies, end) for end in ends]
+    clients = [
+        _Client(_request(address, path, body), until, latencies, end) for body, end in zip(bodies, ends, strict=True)
+    ]
     for client in clients:
         await loop.create_connection(lambda client=client: client, *address)  # type: ignore[misc]  # lambda default
     await asyncio.wait_for(asyncio.gather(*ends), seconds + 30)
@@ -99,6 +103,13 @@ async def load(address: tuple[str, int], path: str, connections: int, body: byte
     )
 
 
+def _request(address: tuple[str, int], path: str, body: bytes) -> bytes:
+    return (
+        f"POST {path} HTTP/1.1\r\nhost: {address[0]}:{address[1]}\r\nuser-agent: load\r\naccept: */*\r\n"
+        f"content-type: application/x-www-form-urlencoded\r\ncontent-length: {len(body)}\r\n\r\n"
+    ).encode() + body
+
+
 def _percentile(ordered: list[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1000 if ordered else 0.0
 
@@ -112,12 +123,21 @@ def main() -> None:
     parser.add_argument("--body-bytes", type=int, default=600)
     parser.add_argument("--seconds", type=float, default=10.0)
     arguments = parser.parse_args()
-    reference = b"transactionreference=57-9-2204417&errorcode=0&filler="
-    body = reference + b"x" * (arguments.body_bytes - len(reference))
     result = asyncio.Runner(loop_factory=uvloop.new_event_loop).run(
-        load(("127.0.0.1", arguments.port), arguments.path, arguments.connections, body, arguments.seconds)
+        load_each(
+            ("127.0.0.1", arguments.port),
+            arguments.path,
+            [_body(number, arguments.body_bytes) for number in range(arguments.connections)],
+            arguments.seconds,
+        )
     )
-    print(json.dumps({**asdict(result), "requests_per_second": round(result.requests_per_second)}))
+    print(json.dumps(asdict(result)))
+
+
+def _body(number: int, length_bytes: int) -> bytes:
+    """A form about a transaction of its own, so that the records spread over the partitions."""
+    reference = b"transactionreference=57-9-%d&errorcode=0&filler=" % (2204417 + number)
+    return reference.ljust(length_bytes, b"x")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,108 @@
+"""How many requests the ingress acknowledges, and what each costs; beside it a minimal peer, in turns."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sandbox.processes import Child
+from sandbox.system import Plan, Sandbox
+from schemas.errors import ClusterError
+from schemas.topics import notifications
+from tests.bench import procfs
+from tests.bench.roles import Peaks, roles_of
+from tests.bench.topics import Topics, create_topic
+
+CONNECTIONS: Final = 64
+BODY_BYTES: Final = 600
+_ROUNDS: Final = 2
+_SECONDS: Final = 5.0
+_LEAST_SECONDS: Final = 0.5
+_WARM_UP_SECONDS: Final = 1.0
+_PEER_TOPIC: Final = "peer.notifications"
+
+#: A limit of rate would measure the limit.
+UNLIMITED: Final = {"ingest": {"rate_per_second": 1e9, "burst": 10**9}}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """One round against one ingress. CPU is the ingress process's alone."""
+
+    requests: int
+    refused: int
+    requests_per_second: float
+    cpu_microseconds: float
+    p50_milliseconds: float
+    p95_milliseconds: float
+    p99_milliseconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ingresses:
+    """All rounds, in the order in which they took turns. Every acknowledged request was found on its topic."""
+
+    paynotify: list[Load]
+    peer: list[Load]
+
+
+def measure(scale: float, peaks: Peaks) -> Ingresses:
+    """Load both in turns: A B A B."""
+    plan = Plan(workers=(), consumers=False, configuration=UNLIMITED)
+    with Sandbox(plan) as sandbox, Topics(sandbox) as ends:
+        assert sandbox.ingest is not None
+        ours = int(sandbox.ingest_address.rpartition(":")[2])
+        topic = create_topic(sandbox, _PEER_TOPIC)
+        command = [sys.executable, "-m", "tests.bench.peers.ingress"]
+        command += ["--bootstrap", sandbox.bootstrap, "--topic", topic]
+        peer = Child("peer-ingress", command, sandbox.logs / "peer-ingress.log")
+        try:
+            theirs = int(peer.wait_for_event("listening")["port"])
+            warm = [_load(port, _WARM_UP_SECONDS)["requests"] for port in (ours, theirs)]
+            result = Ingresses([], [])
+            seconds = max(_LEAST_SECONDS, _SECONDS * scale)
+            for _ in range(_ROUNDS):
+                result.paynotify.append(_round(ours, sandbox.ingest.pid, seconds))
+                result.peer.append(_round(theirs, peer.pid, seconds))
+            _check(ends, notifications("trustpayments"), warm[0], result.paynotify)
+            _check(ends, _PEER_TOPIC, warm[1], result.peer)
+            peaks.note("ingress", roles_of(sandbox, peer=peer))
+            return result
+        finally:
+            peer.stop()
+
+
+def _check(ends: Topics, topic: str, warm: int, rounds: list[Load]) -> None:
+    """A fast ingress that loses what it acknowledged would win this comparison.
+
+    Raises:
+        ClusterError: fewer records are on the topic than were acknowledged.
+    """
+    acknowledged, stored = warm + sum(one.requests for one in rounds), ends.count(topic)
+    if stored < acknowledged:
+        raise ClusterError(f"{acknowledged} requests were acknowledged, but only {stored} records are on {topic}.")
+
+
+def _round(port: int, pid: int, seconds: float) -> Load:
+    before = procfs.cpu_seconds(pid)
+    done = _load(port, seconds)
+    used = procfs.cpu_seconds(pid) - before
+    if not done["requests"]:
+        raise ClusterError(f"None of {done['refused']} requests to port {port} was acknowledged. See the logs.")
+    return Load(
+        requests_per_second=done["requests"] / done.pop("seconds"),
+        cpu_microseconds=used / done["requests"] * 1e6,
+        **done,
+    )
+
+
+def _load(port: int, seconds: float) -> dict[str, Any]:
+    path = "/notifications/trustpayments/shop-uk"
+    command = [sys.executable, "-m", "tests.bench.ingest_bench", "--port", str(port), "--path", path]
+    command += ["--seconds", str(seconds), "--connections", str(CONNECTIONS), "--body-bytes", str(BODY_BYTES)]
+    done = subprocess.run(command, capture_output=True, check=True, timeout=seconds + 60)
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result

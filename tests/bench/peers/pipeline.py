@@ -1,0 +1,119 @@
+"""A naive pipeline to compare with: consume, verify, ask the provider once, publish; all in one process.
+
+The provider's own module and HTTP client are the very ones the stages use, so what differs is the design: one call
+for each notification, no state, no order between payments' events, nothing stored between the steps.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import uvloop
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+from processors.pace import Pace
+from processors.provider import Account, Answer, Call, Outside, Provider, Response, WaitingLookup, account_of
+from processors.providers import PROVIDERS
+from processors.providers.http import open_client
+from processors.verify import judge, notification_of
+from schemas import messages
+from schemas.configuration import Configuration, load
+from schemas.records import Record
+from schemas.topics import notifications
+
+#: As many calls at once as the worker makes by default.
+_IN_FLIGHT: Final = 64
+_GROUP: Final = "peer-pipeline"
+
+
+class Pipeline:
+    """All steps for one notification."""
+
+    def __init__(self, provider: Provider, configuration: Configuration, http: Any, producer: Any, topic: str) -> None:
+        worker = configuration.worker
+        self._provider = provider
+        self._accounts: dict[str, Account] = {
+            name: account_of(merchant) for name, merchant in configuration.merchants_of(provider.name).items()
+        }
+        self._outside = Outside(
+            http=http,
+            now=lambda: datetime.now(UTC),
+            answer_bytes=worker.provider_answer_bytes,
+            timeout_seconds=worker.provider_timeout_seconds,
+            transactions_per_query=1,
+            pace=Pace(worker.pulls_per_second),
+        )
+        self._producer = producer
+        self._topic = topic
+
+    async def handle(self, record: Record) -> None:
+        """Verify, ask, publish."""
+        notification = notification_of(record)
+        account = self._accounts[notification.merchant]
+        lookup = self._provider.plan(judge(self._provider, account, notification), notification)
+        waiting = WaitingLookup(notification.notification_id, lookup, "", 0, notification.received_at)
+        answers: list[Answer] = []
+
+        async def keep(answer: Answer) -> None:
+            answers.append(answer)
+
+        await self._provider.fetch(Call("", (waiting,)), account, self._outside, keep)
+        for answer in answers:
+            response = Response(
+                notification.merchant, answer.body, answer.content_type, answer.http_status, answer.received_at,
+                answer.reference, answer.facts,
+            )  # fmt: skip
+            for observation in self._provider.interpret(response, account):
+                key = f"{observation.merchant}/{observation.payment_id}".encode()
+                await self._producer.send_and_wait(self._topic, messages.encode(observation), key=key)
+
+
+async def run(arguments: argparse.Namespace) -> None:
+    """Handle so many notifications from the beginning of the topic."""
+    configuration = load(arguments.config)
+    bootstrap = configuration.kafka.bootstrap_servers
+    source = configuration.kafka.topic(notifications(arguments.provider))
+    consumer = AIOKafkaConsumer(source, bootstrap_servers=bootstrap, group_id=_GROUP, auto_offset_reset="earliest")
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", enable_idempotence=True)
+    slots = asyncio.Semaphore(_IN_FLIGHT)
+    async with open_client(_IN_FLIGHT) as http, producer, consumer, asyncio.TaskGroup() as tasks:
+        pipeline = Pipeline(PROVIDERS[arguments.provider], configuration, http, producer, arguments.topic)
+
+        async def handle(record: Record) -> None:
+            try:
+                await pipeline.handle(record)
+            finally:
+                slots.release()
+
+        print(json.dumps({"event": "working"}), flush=True)
+        for _ in range(arguments.notifications):
+            message = await consumer.getone()
+            await slots.acquire()
+            tasks.create_task(handle(_record(message)))
+    print(json.dumps({"event": "finished"}), flush=True)
+
+
+def _record(message: Any) -> Record:
+    return Record(
+        message.topic, message.partition, message.offset, message.key, message.value, tuple(message.headers),
+        message.timestamp / 1000,
+    )  # fmt: skip
+
+
+def main() -> None:
+    """End when all notifications are handled."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--provider", required=True)
+    parser.add_argument("--topic", required=True)
+    parser.add_argument("--notifications", type=int, required=True)
+    asyncio.Runner(loop_factory=uvloop.new_event_loop).run(run(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    main()

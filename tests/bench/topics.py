@@ -1,0 +1,41 @@
+"""How many records are on a topic, and topics for the peers."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka.admin import NewTopic
+
+from sandbox.system import Sandbox
+
+
+class Topics:
+    """Looks at the ends of a sandbox's topics, as a context manager. Every topic here starts empty at offset 0."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        self._consumer = KafkaConsumer(bootstrap_servers=sandbox.bootstrap, enable_auto_commit=False)
+
+    def __enter__(self) -> Topics:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._consumer.close()
+
+    def count(self, name: str) -> int:
+        """Records ever written to the topic (its name without the prefix)."""
+        topic = self._sandbox.topic(name)
+        places = [TopicPartition(topic, number) for number in range(self._sandbox.plan.partitions)]
+        return sum(self._consumer.end_offsets(places).values())
+
+
+def create_topic(sandbox: Sandbox, name: str) -> str:
+    """A topic for a peer, like those of the system; its name on the cluster."""
+    topic = sandbox.topic(name)
+    admin = KafkaAdminClient(bootstrap_servers=sandbox.bootstrap)
+    try:
+        admin.create_topics([NewTopic(topic, sandbox.plan.partitions, 1)])
+    finally:
+        admin.close()
+    return topic
