@@ -189,11 +189,12 @@ class Report:
         witness = self.witness
         rows: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(PROVIDERS, 0))
         for provider in PROVIDERS:
-            rows["received"][provider] = witness.received[provider]
-            rows["duplicate"][provider] = witness.duplicates[provider]
-        for word, counts in (("rejected", witness.rejected), ("dead", witness.dead)):
-            for (provider, reason), count in sorted(counts.items()):
-                rows[f"{word}: {reason}"][provider] = count
+            rows["received"][provider] = len(witness.received[provider])
+            rows["duplicate"][provider] = len(witness.duplicates[provider])
+        for (provider, reason), ids in sorted(witness.rejected.items()):
+            rows[f"rejected: {reason}"][provider] = len(ids)
+        for (provider, reason), count in sorted(witness.dead.items()):
+            rows[f"dead: {reason}"][provider] = count
         for provider in PROVIDERS:
             counters = self.books[provider]["counters"]
             rows["lookups"][provider] = len(witness.lookups[provider])

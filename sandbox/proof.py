@@ -60,7 +60,7 @@ def judge(books: Books, witness: Witness, erp: Path, warehouse: Path) -> Verdict
             verdict.lost.append(f"{provider} {payment_id}: {true} at the provider, nothing published")
         elif published != true:
             verdict.wrong.append(f"{provider} {payment_id}: {true} at the provider, {published} published")
-    verdict.wrong += witness.contradictions
+    verdict.wrong += [*witness.contradictions, *witness.unaccounted()]
     _judge_bookings(books, erp, verdict)
     _judge_parcels(books, witness, warehouse, verdict)
     for name in ("unanswered", "uncaused"):

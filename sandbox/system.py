@@ -278,6 +278,9 @@ class Sandbox:
             ours = [name for name in admin.list_topics() if name.startswith(self.prefix)]
             if ours:
                 admin.delete_topics(ours)
+            groups = [one["group_id"] for one in admin.list_groups() if one["group_id"].startswith(self.prefix)]
+            if groups:
+                admin.delete_groups(groups)
         finally:
             admin.close()
 

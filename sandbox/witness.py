@@ -40,15 +40,14 @@ class Witness:
     """Reads from the beginning, commits nothing, believes no counter of the system."""
 
     def __init__(self, bootstrap: str, prefix: str) -> None:
-        self._prefix = prefix
-        self._consumer = KafkaConsumer(
-            bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest", max_poll_records=2000
-        )
+        self._bootstrap, self._prefix = bootstrap, prefix
+        self._consumer: Any = None
         self.counts: Counter[str] = Counter()
-        self.received: Counter[str] = Counter()
-        self.duplicates: Counter[str] = Counter()
+        self.received: dict[str, set[str]] = defaultdict(set)
+        self.duplicates: dict[str, set[str]] = defaultdict(set)
+        self.rejected: dict[tuple[str, str], set[str]] = defaultdict(set)
+        self.looked_up: dict[str, set[str]] = defaultdict(set)
         self.lookups: dict[str, set[str]] = defaultdict(set)
-        self.rejected: Counter[tuple[str, str]] = Counter()
         self.dead: Counter[tuple[str, str]] = Counter()
         self.payments: dict[str, Seen] = defaultdict(Seen)
         self.latencies: dict[str, list[float]] = defaultdict(list)
@@ -59,13 +58,17 @@ class Witness:
 
     def start(self) -> None:
         """Take every partition there is now; topics are never created later."""
+        self._consumer = KafkaConsumer(
+            bootstrap_servers=self._bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
+        )
         names = [self._prefix + name for stage in STAGES.values() for name in stage]
         self._consumer.assign(
             [TopicPartition(name, part) for name in names for part in self._consumer.partitions_for_topic(name) or ()]
         )
 
     def close(self) -> None:
-        self._consumer.close()
+        if self._consumer is not None:
+            self._consumer.close()
 
     def read(self, timeout_seconds: float = 0.2) -> int:
         """Read what is there; how many records."""
@@ -74,28 +77,30 @@ class Witness:
             name = place.topic.removeprefix(self._prefix)
             self.counts[name] += len(records)
             for record in records:
-                self._note(name, record)
+                self.note(name, record)
         return sum(map(len, batches.values()))
 
     def stage_counts(self) -> dict[str, int]:
         """Records so far by stage."""
         return {stage: sum(self.counts[name] for name in names) for stage, names in STAGES.items()}
 
-    def _note(self, name: str, record: Any) -> None:
+    def note(self, name: str, record: Any) -> None:
+        """Take account of one record of the topic ``name`` (without prefix)."""
         headers = {key: value.decode("utf-8", "replace") for key, value in record.headers}
         kind, _, provider = name.partition(".")
         if name == topics.STATUS:
             self._result(record, headers)
         elif name == topics.REJECTED:
-            self.rejected[_provider_of(headers), headers.get("reason", "?")] += 1
+            self.rejected[_provider_of(headers), headers.get("reason", "?")].add(headers["ce_id"])
         elif name == topics.DUPLICATES:
-            self.duplicates[_provider_of(headers)] += 1
+            self.duplicates[_provider_of(headers)].add(headers["ce_id"])
         elif name == topics.DEAD:
             self.dead[_provider_of(headers), headers.get("reason", "?")] += 1
         elif kind == "lookups" and provider in topics.PROVIDERS:
-            self.lookups[provider].add(headers.get("ce_id", ""))  # one that waited comes here again
+            self.lookups[provider].add(headers["ce_id"])  # one that waited comes here again
+            self.looked_up[provider].add(orjson.loads(record.value)["notification_id"])
         elif kind == "notifications":
-            self.received[provider] += 1
+            self.received[provider].add(headers["ce_id"])
             received = datetime.fromisoformat(headers["ce_time"]).timestamp()
             self._received_seconds[_trace(headers)] = received
 
@@ -125,6 +130,15 @@ class Witness:
             else:
                 self.latencies[provider].append(max(0.0, published - received))
         return {provider: sorted(values) for provider, values in self.latencies.items()}
+
+    def unaccounted(self) -> Iterator[str]:
+        """Stored notifications that did not end as exactly one of lookup, duplicate and rejected."""
+        for provider, received in self.received.items():
+            rejected = set[str]().union(*(ids for (name, _), ids in self.rejected.items() if name == provider))
+            ends = Counter((*rejected, *self.duplicates[provider], *self.looked_up[provider]))
+            for notification in received:
+                if ends[notification] != 1:
+                    yield f"{provider} notification {notification} ended {ends[notification]} times"
 
     def events(self) -> Iterator[str]:
         """The id of every distinct result event."""
