@@ -141,8 +141,9 @@ class _Display:
             )
 
     def _table(self) -> Table:
-        table = Table(*self._witness.stage_counts())
-        table.add_row(*map(str, self._witness.stage_counts().values()))
+        table = Table("stage", "records")
+        for stage, count in self._witness.stage_counts().items():
+            table.add_row(stage, str(count))
         return table
 
 
