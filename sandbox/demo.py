@@ -36,7 +36,7 @@ _PLAN: Final = Plan(
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The options of the subcommand."""
-    parser.add_argument("--payments", type=int, default=360, help="how many payments, roughly (default %(default)s)")
+    parser.add_argument("--payments", type=int, default=360, help="at least how many payments (default %(default)s)")
     parser.add_argument("--seconds", type=float, default=30.0, help="how long the day lasts (default %(default)s)")
     parser.add_argument("--workers", type=int, default=1, help="worker processes; the first is killed (default 1)")
     parser.add_argument("--seed", type=int, default=1, help="of all that is random (default %(default)s)")

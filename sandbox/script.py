@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 import random
 import threading
 import time
@@ -124,7 +125,7 @@ class Player:
         share = payments / sum(one.count for one in SCENARIOS)
         number = itertools.count(1)
         for scenario in SCENARIOS:
-            for _ in range(max(1, round(scenario.count * share))):
+            for _ in range(math.ceil(scenario.count * share)):
                 self.played.planned += 1
                 name = f"SANDBOX{next(number):06d}"
                 at_seconds = self._chance.uniform(0, self._seconds)
