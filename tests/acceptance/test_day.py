@@ -1,0 +1,141 @@
+"""A short day of payments with everything that goes wrong in it, judged from the topics and the providers' books."""
+
+from __future__ import annotations
+
+import http.client
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+from urllib.parse import urlencode
+
+import pytest
+
+from ingest.notification import KEPT_IF_PRESENT
+from sandbox.attacker import Attacker, replayed, resplit
+from sandbox.script import Player
+from sandbox.simulators.trustpayments import security_hash
+from sandbox.system import Plan, Sandbox
+from schemas import topics
+from tests.acceptance.knocking import soon
+from tests.acceptance.ledger import Observer, assert_consumers_applied_once, assert_right, books_of, header, settle
+from tests.acceptance.shopping import buy
+
+pytestmark = pytest.mark.kafka
+
+DEADLINE_SECONDS: Final = 60.0
+DAY_SECONDS: Final = 12.0
+PAYMENTS: Final = 54
+
+#: Every header a stored notification may have, and no other.
+ALLOWED: Final = {
+    "ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "content-type", "http-method", "http-query",
+    "traceparent", *(name.decode() for name in KEPT_IF_PRESENT),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def sandbox(start: Callable[[Plan], Sandbox]) -> Sandbox:
+    return start(
+        Plan(
+            simulators={"time_scale": 60.0, "latency_seconds": 0.01},
+            simulator={"trustpayments": {"visible_within_seconds": 60.0}},
+        )
+    )
+
+
+def test_a_day_in_which_everything_goes_wrong_ends_as_the_providers_know_it(
+    sandbox: Sandbox, observer: Observer
+) -> None:
+    player = Player(sandbox, seconds=DAY_SECONDS, payments=PAYMENTS, seed=7)
+    player.start()
+    try:
+        soon(lambda: player.over, DEADLINE_SECONDS, "the day did not end")
+    finally:
+        player.stop()
+    player.finish()
+    assert player.played.payments == player.played.planned >= PAYMENTS / 2
+    assert player.played.surprises == []
+    assert_right(sandbox, observer)
+    assert_consumers_applied_once(sandbox, observer)
+    published = Counter(events[-1]["status"] for events in observer.events().values())
+    assert published.keys() >= {
+        "authorised", "captured", "declined", "cancelled", "expired", "failed", "partially_refunded", "refunded",
+        "charged_back",
+    }  # fmt: skip
+    reasons = Counter(header(record, "reason") for record in observer.records[topics.REJECTED])
+    assert reasons.keys() >= {"malformed", "bad_signature", "missing_signature"}
+    assert observer.records[topics.DUPLICATES]
+    assert observer.all_of(topics.retry("trustpayments", step) for step in range(1, 6)), "no lookup was ever put off"
+
+
+def test_a_resplit_hash_of_a_decline_never_publishes_a_payment(sandbox: Sandbox, observer: Observer) -> None:
+    _, declined = buy(sandbox, "trustpayments")
+    settle(sandbox, observer)
+    genuine = next(one for one in sandbox.providers["trustpayments"].sent() if one["about"] == declined)
+    attacker = Attacker(sandbox.ingest_address)
+    attacks = [*resplit(genuine), replayed(genuine)]
+    assert [attacker.send(one) for one in attacks] == [200] * 3
+    attacker.close()
+    assert_right(sandbox, observer)
+    (events,) = (events for name, events in observer.events().items() if name.endswith(declined))
+    assert [event["status"] for event in events] == ["declined"]
+
+
+@pytest.mark.parametrize("provider", ["nevogate", "trustpayments"])
+def test_the_callers_trace_reaches_the_result_and_his_secrets_are_left_behind(
+    sandbox: Sandbox, observer: Observer, provider: str
+) -> None:
+    control, shop = sandbox.providers[provider], sandbox.plan.merchants[provider][0]
+    payment = control.pay(order_id=f"TRACE-{provider}", amount=700, notify=False)
+    trace = f"{payment.encode().hex():0>32}"[-32:]
+    sent = {
+        "traceparent": f"00-{trace}-00f067aa0ba902b7-01", "Authorization": "Basic aHVzaDpodXNo",
+        "Cookie": "session=aHVzaA", "X-Forwarded-For": "198.51.100.7", "X-Request-Id": "r-1", "User-Agent": "psp/1",
+    }  # fmt: skip
+    query, body = "", b""
+    if provider == "nevogate":
+        control.change(payment, foreign_calls=1)
+        query = f"?TransactionId={payment}"
+    else:
+        body = _signed_form(sandbox, payment)
+        sent["Content-Type"] = "application/x-www-form-urlencoded"
+    connection = http.client.HTTPConnection(sandbox.ingest_address.removeprefix("http://"), timeout=DEADLINE_SECONDS)
+    connection.request("POST", f"/notifications/{provider}/{shop}{query}", body, sent)
+    assert connection.getresponse().status == 200
+    connection.close()
+    settle(sandbox, observer)
+    (result,) = (record for record in observer.records[topics.STATUS] if record.key.decode() == f"{shop}/{payment}")
+    assert header(result, "traceparent")[3:35] == trace
+    (stored,) = (
+        record for record in observer.records[topics.notifications(provider)] if header(record, "x-request-id") == "r-1"
+        and trace in header(record, "traceparent")
+    )  # fmt: skip
+    assert {name for name, _ in stored.headers} <= ALLOWED
+    assert header(stored, "user-agent") == "psp/1"
+    leaked = [
+        record.topic for record in observer.all_of(list(observer.records))
+        if any(secret in b" ".join([record.value or b"", *(value for _, value in record.headers)])
+               for secret in (b"aHVzaDpodXNo", b"session=aHVzaA", b"198.51.100.7"))
+    ]  # fmt: skip
+    assert leaked == []
+
+
+def _signed_form(sandbox: Sandbox, payment: str) -> bytes:
+    """What Trust Payments would have sent for the payment."""
+    (shop,) = (one.shop for one in sandbox.accounts if one.provider == "trustpayments")
+    fields = {
+        "errorcode": "0", "settlestatus": "0", "transactionreference": payment, "orderreference": "TRACE",
+        "sitereference": shop["site_reference"], "requestreference": "A1", "paymenttypedescription": "VISA",
+        "notificationreference": "57-FFFFFF",
+    }  # fmt: skip
+    fields["responsesitesecurity"] = security_hash(fields, shop["notification_password"])
+    return urlencode(sorted(fields.items())).encode()
+
+
+def test_every_provider_was_asked_and_none_of_its_rules_was_broken(sandbox: Sandbox, observer: Observer) -> None:
+    for provider in sandbox.providers:
+        buy(sandbox, provider)
+    assert_right(sandbox, observer)
+    for provider, book in books_of(sandbox).items():
+        assert book["counters"]["calls"] > 0, provider
+        assert book["violations"] == []
