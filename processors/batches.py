@@ -22,8 +22,12 @@ async def run(
     loop_of: Callable[[int], StageLoop], stream: Any, app: Any, max_records: int, wait_seconds: float
 ) -> None:
     """Carry out every batch of the stream's one partition, which is known with its first record."""
-    async for batch in _batches(stream, app, max_records, wait_seconds):
-        await _to_its_end(loop_of(batch.records[0].partition), batch)
+    try:
+        async for batch in _batches(stream, app, max_records, wait_seconds):
+            await _to_its_end(loop_of(batch.records[0].partition), batch)
+    finally:
+        # what Faust's own iteration does at its end; a channel left behind breaks the next rebalance
+        stream.channel.on_stop_iteration()
 
 
 async def _to_its_end(loop: StageLoop, batch: Taken) -> None:
