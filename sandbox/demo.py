@@ -38,7 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """The options of the subcommand."""
     parser.add_argument("--payments", type=int, default=360, help="at least how many payments (default %(default)s)")
     parser.add_argument("--seconds", type=float, default=30.0, help="how long the day lasts (default %(default)s)")
-    parser.add_argument("--workers", type=int, default=1, help="worker processes; the first is killed (default 1)")
+    parser.add_argument("--workers", type=int, default=2, help="worker processes; the first is killed (default 2)")
     parser.add_argument("--seed", type=int, default=1, help="of all that is random (default %(default)s)")
     parser.add_argument("--list", action="store_true", help="print every payment: the provider's truth, the result")
     parser.add_argument("--logs", type=Path, metavar="DIR", help="keep every process's log there")
