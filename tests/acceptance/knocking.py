@@ -16,6 +16,9 @@ _TIMEOUT_SECONDS: Final = 30.0
 #: A caller that is refused at once must not keep a processor busy with asking again.
 _PAUSE_SECONDS: Final = 0.005
 
+#: Counts over the whole session: a body is never sent twice.
+_numbers = itertools.count(1)
+
 
 @dataclass(frozen=True, slots=True)
 class Answered:
@@ -34,7 +37,6 @@ class Knocking:
     def __init__(self, address: str, path: str) -> None:
         self._address = address.removeprefix("http://")
         self._path = path
-        self._numbers = itertools.count(1)
         self._over = threading.Event()
         self._threads = [threading.Thread(target=self._run, name=f"caller-{n}", daemon=True) for n in range(_CALLERS)]
         self.answers: list[Answered] = []
@@ -64,7 +66,7 @@ class Knocking:
     def _run(self) -> None:
         connection = http.client.HTTPConnection(self._address, timeout=_TIMEOUT_SECONDS)
         while not self._over.wait(_PAUSE_SECONDS):
-            number = next(self._numbers)
+            number = next(_numbers)
             # the reference is part of the key, so the calls are spread over all partitions
             body = b"transactionreference=57-9-%d&errorcode=0&note=\xe9%%00+%d" % (number % 50, number)
             self.answers.append(_call(connection, self._path, body))

@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any, Final, TypeAlias
@@ -43,32 +44,44 @@ def header(record: Record, name: str) -> str:
 
 
 class Observer:
-    """Reads every topic of a sandbox from its beginning, without a group, and keeps all of it."""
+    """Reads every topic of a sandbox from its beginning, without a group, and keeps all of it.
+
+    It connects when it is first asked: kafka-python leaves a socket open for each refused connection, so it must
+    not be connected while a broker is away.
+    """
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._prefix = sandbox.prefix
-        self._consumer = KafkaConsumer(
-            bootstrap_servers=sandbox.bootstrap, auto_offset_reset="earliest", enable_auto_commit=False,
-            max_poll_records=5000,
-        )  # fmt: skip
+        self._bootstrap = sandbox.bootstrap
+        self._consumer: Any = None
         self._places = [
             TopicPartition(name, number)
             for name, (_, partitions, _) in sandbox.configuration.wanted_topics().items()
             for number in range(partitions)
         ]
-        self._consumer.assign(self._places)
         self.records: dict[str, list[Record]] = defaultdict(list)
 
     def close(self) -> None:
-        self._consumer.close()
+        if self._consumer is not None:
+            self._consumer.close()
+
+    def _connected(self) -> Any:
+        if self._consumer is None:
+            self._consumer = KafkaConsumer(
+                bootstrap_servers=self._bootstrap, auto_offset_reset="earliest", enable_auto_commit=False,
+                max_poll_records=5000,
+            )  # fmt: skip
+            self._consumer.assign(self._places)
+        return self._consumer
 
     def read(self) -> None:
         """Read up to what lies on the topics now."""
-        ends = self._consumer.end_offsets(self._places)
+        consumer = self._connected()
+        ends = consumer.end_offsets(self._places)
         deadline = time.monotonic() + _READ_SECONDS
-        while any(self._consumer.position(place) < end for place, end in ends.items()):
+        while any(consumer.position(place) < end for place, end in ends.items()):
             assert time.monotonic() < deadline, "the observer can't read the topics to their end"
-            for place, records in self._consumer.poll(timeout_ms=200).items():
+            for place, records in consumer.poll(timeout_ms=200).items():
                 self.records[place.topic.removeprefix(self._prefix)] += records
 
     def all_of(self, names: Iterable[str]) -> list[Record]:
@@ -178,7 +191,7 @@ def _unordered(observer: Observer) -> list[str]:
         statuses = [event["status"] for event in events]
         if [event["previous_status"] for event in events] != [None, *statuses[:-1]]:
             found.append(f"{name}: previous statuses are not those before: {statuses}")
-        found += [f"{name}: {a} became {b}" for a, b in zip(statuses, statuses[1:], strict=False) if _regress(a, b)]
+        found += [f"{name}: {a} became {b}" for a, b in pairwise(statuses) if _regress(a, b)]
     return found
 
 

@@ -1,0 +1,142 @@
+"""The ingress while its broker is frozen, killed or back, and while it is being stopped: a 200 is always a record."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import pytest
+
+from sandbox.broker import LocalBroker
+from sandbox.processes import Child
+from sandbox.system import Plan, Sandbox, probe
+from schemas import topics
+from tests.acceptance.knocking import Answered, Knocking, soon
+from tests.acceptance.ledger import Observer, header
+from tests.bench.procfs import rss_bytes
+
+pytestmark = pytest.mark.kafka
+
+PATH: Final = "/notifications/trustpayments/shop-uk"
+PUBLISH_TIMEOUT_SECONDS: Final = 2.0
+#: For scheduling on a busy machine, and the ingress's own clock.
+MARGIN_SECONDS: Final = 2.0
+AT_ONCE_SECONDS: Final = 0.5
+REFUSALS: Final = 100
+DEADLINE_SECONDS: Final = 60.0
+RSS_GROWTH_BYTES: Final = 48 * 1024 * 1024
+
+
+@pytest.fixture(scope="module")
+def sandbox(start: Callable[[Plan], Sandbox]) -> Sandbox:
+    ingest = {"publish_timeout_seconds": PUBLISH_TIMEOUT_SECONDS, "retry_after_seconds": 7}
+    return start(Plan(workers=(), consumers=False, configuration={"ingest": ingest}))
+
+
+@pytest.fixture
+def ingest(sandbox: Sandbox) -> Iterator[Child]:
+    """The ingress, started again if a test has stopped it."""
+    assert sandbox.ingest is not None
+    if not sandbox.ingest.running:
+        sandbox.start_ingest()
+    yield sandbox.ingest
+    assert "Traceback" not in sandbox.ingest.log_path.read_text("utf-8")
+
+
+def assert_stored(observer: Observer, knocking: Knocking) -> None:
+    """Every body answered 200 is a record exactly as sent."""
+    observer.read()
+    stored = Counter(record.value for record in observer.records[topics.notifications("trustpayments")])
+    lost = [body for body in knocking.accepted() if not stored[body]]
+    assert lost == [], f"{len(lost)} accepted notifications are not stored, {lost[:3]} among them"
+    # no restart of the ingress in between: the idempotent producer stores each once
+    repeated = [one.body for one in knocking.answers if stored[one.body] > 1]
+    assert repeated == [], f"{len(repeated)} are stored more than once, {repeated[:3]} among them"
+    for record in observer.records[topics.notifications("trustpayments")]:
+        assert header(record, "content-type") == "application/x-www-form-urlencoded"
+
+
+def freeze(broker: LocalBroker) -> Callable[[], None]:
+    broker.pause()
+    return broker.resume
+
+
+def kill(broker: LocalBroker) -> Callable[[], None]:
+    broker.kill()
+    return broker.restart
+
+
+@pytest.mark.parametrize("outage", [freeze, kill])
+def test_without_a_broker_callers_are_refused_soon_then_at_once_and_every_200_is_stored(
+    sandbox: Sandbox, observer: Observer, ingest: Child, outage: Callable[[LocalBroker], Callable[[], None]]
+) -> None:
+    assert sandbox.broker is not None
+    with Knocking(sandbox.ingest_address, PATH) as knocking:
+        soon(lambda: len(knocking.having(200)) > REFUSALS, DEADLINE_SECONDS, "no notification was accepted")
+        before_bytes = rss_bytes(ingest.pid)
+        began = time.monotonic()
+        back = outage(sandbox.broker)
+        soon(lambda: bool(knocking.having(503)), DEADLINE_SECONDS, "nobody was refused")
+        refused = time.monotonic()
+        later = refused + PUBLISH_TIMEOUT_SECONDS + MARGIN_SECONDS
+        soon(lambda: len(knocking.having(503, later)) > REFUSALS, DEADLINE_SECONDS, "callers wait for the broker")
+        grown_bytes = rss_bytes(ingest.pid) - before_bytes
+        port = int(ingest.wait_for_event("management port open")["port"])
+        soon(lambda: probe(port, "/readyz")[0] == 503, DEADLINE_SECONDS, "ready without a broker")
+        assert probe(port, "/livez")[0] == 200
+        resumed = time.monotonic()
+        back()
+        soon(lambda: len(knocking.having(200, resumed)) > REFUSALS, DEADLINE_SECONDS, "not accepted after the outage")
+        soon(lambda: probe(port, "/readyz")[0] == 200, DEADLINE_SECONDS, "not ready after the outage")
+    slow = [one for one in knocking.having(503) if one.took_seconds > PUBLISH_TIMEOUT_SECONDS + MARGIN_SECONDS]
+    assert slow == [], "refused too late"
+    assert {one.retry_after for one in knocking.having(503)} == {"7"}
+    assert quickly(knocking.having(503, later)), "callers go on waiting after the outage is known"
+    assert {one.status for one in knocking.answers if began <= one.began_seconds < resumed} <= {200, 503}
+    assert grown_bytes < RSS_GROWTH_BYTES, f"{grown_bytes / 2**20:.0f} MiB more during the outage"
+    assert_stored(observer, knocking)
+    assert sandbox.ingest is ingest
+    assert ingest.running
+
+
+def quickly(answers: list[Answered]) -> bool:
+    """Whether nine of ten were answered at once."""
+    slow = [one for one in answers if one.took_seconds > AT_ONCE_SECONDS]
+    return len(slow) * 10 < len(answers)
+
+
+def test_a_stop_under_load_tells_first_stores_what_it_accepted_and_exits_cleanly(
+    sandbox: Sandbox, observer: Observer, ingest: Child
+) -> None:
+    port = int(ingest.wait_for_event("management port open")["port"])
+    slow = http.client.HTTPConnection(sandbox.ingest_address.removeprefix("http://"), timeout=DEADLINE_SECONDS)
+    with Knocking(sandbox.ingest_address, PATH) as knocking:
+        soon(lambda: len(knocking.having(200)) > REFUSALS, DEADLINE_SECONDS, "no notification was accepted")
+        slow.putrequest("POST", PATH)
+        slow.putheader("Content-Length", "9")
+        slow.putheader("Content-Type", "application/x-www-form-urlencoded")
+        slow.endheaders(b"the=")
+        soon(lambda: _in_flight(port) >= 1, DEADLINE_SECONDS, "the slow caller is not being read")
+        ingest.signal(signal.SIGTERM)
+        soon(lambda: probe(port, "/readyz") == (503, "stopping\n"), DEADLINE_SECONDS, "ready while it stops")
+        assert ingest.running
+        slow.send(b"slow1")
+        assert slow.getresponse().status == 200
+        slow.close()
+        assert ingest.wait(DEADLINE_SECONDS)
+        assert ingest.exit_code == 0
+    assert {one.status for one in knocking.answers} <= {200, 503, 0}
+    assert_stored(observer, knocking)
+    assert b"the=slow1" in {record.value for record in observer.records[topics.notifications("trustpayments")]}
+    assert json.loads(ingest.log_path.read_text("utf-8").splitlines()[-1])["event"] == "stopped"
+
+
+def _in_flight(port: int) -> float:
+    name = "paynotify_ingest_in_flight "
+    lines = probe(port, "/metrics")[1].splitlines()
+    return next(float(line.removeprefix(name)) for line in lines if line.startswith(name))
