@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import faust
 from faust.transport.drivers import aiokafka as driver
+from mode.utils.queues import FlowControlEvent
 
 from processors import batches
 from processors.failpoint import Reached
@@ -47,6 +48,19 @@ class _IdempotentProducer(driver.Producer):
 
 class _Transport(driver.Transport):
     Producer = _IdempotentProducer
+
+
+class _FlowControl(FlowControlEvent):
+    """Lets records flow again without throwing away those that already wait.
+
+    mode empties every queue here. Faust calls it last when it has recovered state, while the consumer already reads
+    on: records delivered in between would be gone, and commits would pass over them. A record that comes twice
+    instead does no harm, and those of an earlier generation are left out when batches are taken.
+    """
+
+    def resume(self) -> None:
+        self._suspend.clear()
+        self._resume.set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +208,7 @@ def _app(
         producer_max_request_size=topics.RESPONSE_BYTES,
     )
     app.producer_transport = _Transport(app.conf.broker_producer, app)
+    app.flow_control = _FlowControl()
     return app
 
 
