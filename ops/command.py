@@ -32,6 +32,10 @@ SUBCOMMANDS: Final = (
     Subcommand("worker", "ops.worker", "run the stages (all, or those chosen)"),
     Subcommand("topics", "ops.topics", "create the topics, or compare them with the configuration"),
     Subcommand("inspect", "ops.inspect", "judge captured calls offline, through the code the stages run"),
+    Subcommand("trace", "ops.trace", "tell everything known about one payment, in order"),
+    Subcommand("replay", "ops.replay", "send rejected notifications and dead lookups back to where they came from"),
+    Subcommand("audit", "ops.audit", "account for every notification, lookup and result from the topics themselves"),
+    Subcommand("doctor", "ops.doctor", "look for what is wrong around paynotify, and say what to do"),
 )
 
 

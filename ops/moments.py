@@ -1,0 +1,45 @@
+"""Times as an operator gives them, and the numbers Kafka wants."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from schemas.errors import ConfigurationError
+from schemas.records import parse_time
+
+_AGO: Final = re.compile(r"([0-9]{1,6})([smhd])\Z")
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+#: For the help of every option that takes a time.
+FORMS: Final = "an RFC 3339 time such as 2026-11-23T09:00:00Z, or how long ago: 90s, 15m, 24h, 7d"
+
+
+def moment(option: str, text: str | None, now: datetime | None = None) -> datetime | None:
+    """The time an option names; none where it was not given.
+
+    Raises:
+        ConfigurationError: it is neither a time nor a duration.
+    """
+    if text is None:
+        return None
+    ago = _AGO.match(text)
+    if ago:
+        return (now or datetime.now(UTC)) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+    found = parse_time(text)
+    if found is None:
+        raise ConfigurationError(f"{option} {text!r} is not a time. Give {FORMS}.")
+    return found
+
+
+def window(since: str | None, until: str | None) -> tuple[datetime | None, datetime | None]:
+    """Both ends of a window.
+
+    Raises:
+        ConfigurationError: one is no time, or the window is empty.
+    """
+    start, end = moment("--since", since), moment("--until", until)
+    if start is not None and end is not None and start >= end:
+        raise ConfigurationError("--since is not before --until, so there is nothing between them. Swap the two.")
+    return start, end

@@ -1,0 +1,75 @@
+"""Sending records back: each is acknowledged by all in-sync brokers, or the tool ends with an error."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Final
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaError
+
+from schemas import topics
+from schemas.configuration import Kafka
+from schemas.errors import ClusterError
+from schemas.records import Output
+from service.kafka_client import client_settings
+
+_IN_FLIGHT: Final = 200
+_RECORD_OVERHEAD_BYTES: Final = 256 * 1024
+_ANSWER_SECONDS: Final = 30
+
+
+class Sender:
+    """An idempotent producer that never has more than a few hundred records open, as a context manager."""
+
+    def __init__(self, kafka: Kafka) -> None:
+        self._kafka = kafka
+        self._open: list[Any] = []
+        self._producer: Any = None
+
+    def __enter__(self) -> Sender:
+        try:
+            self._producer = KafkaProducer(
+                **client_settings(self._kafka, "paynotify-replay"),
+                acks="all",
+                enable_idempotence=True,
+                linger_ms=5,
+                max_request_size=topics.RESPONSE_BYTES + _RECORD_OVERHEAD_BYTES,
+            )
+        except KafkaError as error:
+            raise self._failed(error) from None
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        try:
+            # also after Ctrl-C: what was handed over is finished, so the next start knows of it
+            self._settle()
+        finally:
+            self._producer.close(timeout=_ANSWER_SECONDS)
+
+    def send(self, output: Output) -> None:
+        """Hand one record over.
+
+        Raises:
+            ClusterError: the brokers did not take it or one before it.
+        """
+        try:
+            self._open.append(self._producer.send(output.topic, output.value, output.key, list(output.headers)))
+        except KafkaError as error:
+            raise self._failed(error) from None
+        if len(self._open) >= _IN_FLIGHT:
+            self._settle()
+
+    def _settle(self) -> None:
+        waiting, self._open = self._open, []
+        try:
+            for one in waiting:
+                one.get(timeout=_ANSWER_SECONDS)
+        except KafkaError as error:
+            raise self._failed(error) from None
+
+    def _failed(self, error: Exception) -> ClusterError:
+        return ClusterError(
+            f"The brokers at {self._kafka.bootstrap_servers} did not take a replayed record ({type(error).__name__}). "
+            "See that they are well and start the replay again: what was sent is left out then."
+        )
