@@ -17,7 +17,7 @@ from ingest.limits import Receive, Slots, TokenBucket, Unread, read_body
 from ingest.metrics import UNKNOWN, Meters
 from ingest.notification import Clock, Origin, RecordHeaders, origin, record_headers
 from schemas.configuration import Configuration, provider_of
-from schemas.routes import ROUTES, Route
+from schemas.routes import ROUTES, Route, token_digest, without_token
 from schemas.topics import PROVIDERS, notifications
 
 Scope = MutableMapping[str, Any]
@@ -84,6 +84,7 @@ class Destination:
     route: Route
     topic: str
     bucket: TokenBucket
+    has_token: bool = False
 
 
 def destinations(configuration: Configuration) -> dict[str, Destination]:
@@ -95,6 +96,7 @@ def destinations(configuration: Configuration) -> dict[str, Destination]:
             ROUTES[provider],
             configuration.kafka.topic(notifications(provider)),
             TokenBucket(limits.rate_per_second, limits.burst),
+            bool(merchant.url_tokens),
         )
         for merchant in configuration.merchants
         for provider in (provider_of(merchant),)
@@ -121,7 +123,7 @@ class Ingress:
         if scope["type"] != "http":
             await _lifespan(scope, receive, send)
             return
-        destination = self._destinations.get(scope["path"])
+        destination = self._destinations.get(scope["path"]) or self._with_token(scope["path"])
         if destination is None:
             provider, outcome = provider_in(scope["path"]), Outcome.NO_SUCH_ROUTE
         else:
@@ -129,6 +131,11 @@ class Ingress:
         self._meters.requests[provider, outcome.value].inc()
         await send(self._wrong_method[provider] if outcome is Outcome.WRONG_METHOD else self._starts[outcome])
         await send(_END)
+
+    def _with_token(self, path: str) -> Destination | None:
+        """The destination of a path that ends with the merchant's token."""
+        destination = self._destinations.get(path.rpartition("/")[0])
+        return destination if destination is not None and destination.has_token else None
 
     async def _take(self, destination: Destination, scope: Scope, receive: Receive) -> Outcome:
         """Judge the request by its head, then read it while holding a slot."""
@@ -163,12 +170,15 @@ class Ingress:
     ) -> Future[bool] | None:
         query: bytes = scope["query_string"]
         came_from = destination.origin
-        return self._publisher.publish(
-            destination.topic,
-            destination.route.key(came_from.merchant, query, body),
-            body,
-            record_headers(came_from, scope["method"], query, request, self._clock.now()),
-        )
+        digest = None
+        if destination.has_token:
+            query, token = without_token(query)
+            digest = _digest(scope["path"], token)
+        headers = record_headers(came_from, scope["method"], query, request, self._clock.now())
+        if digest is not None:
+            headers.append(("url-token", digest))
+        key = destination.route.key(came_from.merchant, query, body)
+        return self._publisher.publish(destination.topic, key, body, headers)
 
     async def _stored(self, stored: Future[bool] | None, provider: str) -> Outcome:
         begun_seconds = time.monotonic()
@@ -178,6 +188,12 @@ class Ingress:
         self._meters.publish_seconds[provider].observe(time.monotonic() - begun_seconds)
         self._meters.last_stored[provider].set_to_current_time()
         return Outcome.STORED
+
+
+def _digest(path: str, query_token: bytes) -> bytes | None:
+    """What is kept of the token in the path or query; none where there is none. Whether it is right, verify says."""
+    token = path.split("/", 4)[4].encode() if path.count("/") == 4 else query_token
+    return token_digest(token).encode() if token else None
 
 
 def provider_in(path: str) -> str:

@@ -231,6 +231,7 @@ SECRET_FIELDS: Final = (
     "notification_passwords",
     "password",
     "api_key",
+    "url_tokens",
 )
 
 

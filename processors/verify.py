@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import logging
 import struct
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,8 @@ from schemas.configuration import Kafka
 from schemas.errors import Rejected
 from schemas.messages import Lookup
 from schemas.records import Output, Record, cloud_event, derived_id, parse_time
+from schemas.routes import token_digest
+from schemas.secrets import reveal_all
 
 logger = logging.getLogger("paynotify.verify")
 
@@ -52,6 +55,22 @@ def judge(provider: Provider, account: Account, notification: Notification) -> C
     claim = provider.parse(notification, account)
     provider.verify(claim, notification, account)
     return claim
+
+
+def check_url_token(digest: str, account: Account) -> None:
+    """Compare the token of the call's URL, stored as its digest, with each that is valid now.
+
+    Raises:
+        Rejected: missing_signature, bad_signature; never for a merchant without tokens.
+    """
+    tokens = account.secrets["url_tokens"] if account.merchant.url_tokens else ()
+    if not tokens:
+        return
+    if not digest:
+        raise Rejected("missing_signature", "the URL has no token, and this merchant's must have one")
+    valid = [hmac.compare_digest(token_digest(token.encode()), digest) for token in reveal_all(tokens)]
+    if not any(valid):
+        raise Rejected("bad_signature", "the URL's token is none of this merchant's")
 
 
 class Verify:
@@ -94,6 +113,7 @@ class Verify:
             account = self._accounts.get(notification.merchant)
             if account is None:
                 raise Rejected("unknown_merchant", "no such merchant in the configuration")
+            check_url_token(record.header("url-token"), account)
             claim = judge(self._provider, account, notification)
         except Rejected as rejected:
             return self._reject(record, rejected)

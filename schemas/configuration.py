@@ -129,6 +129,7 @@ class OmniKassaMerchant(_Section, frozen=True, tag_field="provider", tag="omnika
     signing_keys: Secrets
     refresh_token: SecretRef | None = None
     results_version: Literal[1, 2] = 2
+    url_tokens: tuple[SecretRef, ...] = ()
     expected: Literal["optional", "required"] = "optional"
 
 
@@ -143,6 +144,7 @@ class TrustPaymentsMerchant(_Section, frozen=True, tag_field="provider", tag="tr
     password: SecretRef
     extra_fields: tuple[str, ...] = ()
     repeated_fields: tuple[str, ...] = ()
+    url_tokens: tuple[SecretRef, ...] = ()
     expected: Literal["optional", "required"] = "optional"
 
     @property
@@ -157,6 +159,7 @@ class NevogateMerchant(_Section, frozen=True, tag_field="provider", tag="nevogat
     store_name: Annotated[str, Meta(min_length=1)]
     api_key: SecretRef
     base_url: str
+    url_tokens: tuple[SecretRef, ...] = ()
     expected: Literal["optional", "required"] = "optional"
 
 

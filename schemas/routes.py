@@ -6,6 +6,7 @@ their duplicates. It proves nothing and is never used again: ``verify`` parses t
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,3 +40,19 @@ ROUTES: Final[Mapping[str, Route]] = {
         re.compile(rb"(?:\"[Tt]ransactionId\"\s*:\s*\"|(?:\A|&)[Tt]ransactionId=)([0-9a-f]{32})(?:\"|&|\Z)"),
     ),
 }
+
+#: A merchant's URL token in the query; it is taken out of what is stored.
+_QUERY_TOKEN: Final = re.compile(rb"(?:\A|&)token=([^&]{1,256})(?=&|\Z)")
+
+
+def without_token(query: bytes) -> tuple[bytes, bytes]:
+    """The query without its ``token`` parameter, and the token (empty where there is none)."""
+    found = _QUERY_TOKEN.search(query)
+    if found is None:
+        return query, b""
+    return (query[: found.start()] + query[found.end() :]).removeprefix(b"&"), found.group(1)
+
+
+def token_digest(token: bytes) -> str:
+    """What is stored of a URL token: enough to compare, too little to call the URL with."""
+    return hashlib.sha256(token).hexdigest()

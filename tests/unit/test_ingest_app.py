@@ -11,6 +11,7 @@ from ingest.limits import Slots
 from ingest.metrics import Meters
 from ingest.notification import RecordHeaders
 from schemas.configuration import Configuration, parse
+from schemas.routes import token_digest
 from schemas.topics import PROVIDERS
 
 CONFIGURATION = """
@@ -22,6 +23,8 @@ merchants:
   - {id: shop-uk, provider: trustpayments, site_reference: s, notification_passwords: [{value: p}],
      webservices_url: "https://uk.example", username: u, password: {value: p}}
   - {id: shop-hu, provider: nevogate, store_name: s, api_key: {value: k}, base_url: "https://hu.example"}
+  - {id: guarded, provider: nevogate, store_name: s, api_key: {value: k}, base_url: "https://hu.example",
+     url_tokens: [{value: right}]}
 """
 TRANSACTION = b"ab" * 16
 
@@ -232,3 +235,26 @@ async def test_start_and_stop_of_a_server_are_acknowledged() -> None:
 
     await Web().ingress({"type": "lifespan"}, receive, send)
     assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "stored_query"),
+    [
+        ("/notifications/nevogate/guarded/right", b"", b""),
+        ("/notifications/nevogate/guarded", b"token=right&a=1", b"a=1"),
+        ("/notifications/nevogate/guarded", b"a=1&token=right", b"a=1"),
+    ],
+)
+async def test_a_url_token_is_stored_as_its_digest_only(path: str, query: bytes, stored_query: bytes) -> None:
+    web = Web()
+    status, _, _ = await web.call(path, query=query)
+    assert status == 200
+    _, _, _, written = web.log.records[0]
+    assert written["url-token"] == token_digest(b"right").encode()
+    assert written["http-query"] == stored_query
+    assert not any(b"right" in value for value in written.values())
+
+
+async def test_a_path_with_a_token_is_unknown_where_the_merchant_has_none() -> None:
+    status, _, _ = await Web().call("/notifications/nevogate/shop-hu/right")
+    assert status == 404
