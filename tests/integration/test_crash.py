@@ -1,0 +1,116 @@
+"""A worker killed with -9 at every numbered step of the loop loses nothing and contradicts nothing."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+from collections import Counter
+
+import orjson
+import pytest
+
+from tests.integration.conftest import DEADLINE_SECONDS, Installation
+from tests.observations import LIFE, lives, notification_headers, trustpayments_form
+from tests.topics_reader import Record, header, payments, send
+
+pytestmark = pytest.mark.kafka
+
+STEPS = (1, 2, 3, 4, 5, 6)
+PAYMENTS = 500
+NOTIFICATIONS = 1500
+
+
+def assert_whole_lives(records: list[Record], count: int) -> None:
+    """Every payment's five events are there, gapless and in order, whatever was repeated."""
+    found = payments(records)
+    assert len(found) == count
+    expected = [(number, status) for number, (_, _, status) in enumerate(LIFE, start=1)]
+    for key, events in found.items():
+        told = [(event["sequence"], event["status"]) for event in events]
+        assert told == expected, key
+        previous = [event["previous_status"] for event in events]
+        assert previous == [None, *(status for _, status in expected[:-1])], key
+
+
+def killed(installation: Installation, stage: str, step: int, batch: int) -> None:
+    """Run the stage until it dies at the step."""
+    worker = installation.worker(stage.partition(".")[0], kill_at=f"{stage}/{step}/{batch}", ready=False)
+    assert worker.wait(DEADLINE_SECONDS), worker.end()
+    assert worker.exit_code == -signal.SIGKILL, worker.end()
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_no_payment_is_lost_or_turned_back(installation: Installation, step: int) -> None:
+    send(installation.kafka, installation.topic("observations"), lives(PAYMENTS))
+    killed(installation, "resolve.all", step, 4)
+    worker = installation.worker("resolve")
+    installation.until_read("resolve", "observations", child=worker)
+    assert worker.stop() == 0
+    status = installation.records("payments.status")
+    assert_whole_lives(status, PAYMENTS)
+    assert_whole_lives(installation.records("payments.latest"), PAYMENTS)
+    assert len(status) <= PAYMENTS * len(LIFE) + 4 * 100, "more was repeated than the uncommitted batches"
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_each_notification_ends_as_exactly_one_thing(installation: Installation, step: int) -> None:
+    records = []
+    wanted = {}
+    for number in range(NOTIFICATIONS):
+        kind = ("lookup", "duplicate", "rejected")[number % 3]
+        reference = f"57-9-{number // 3}"
+        body = trustpayments_form(reference, f"n{number // 3}", "wrong" if kind == "rejected" else "hunter2-URLnotify")
+        headers = notification_headers("trustpayments", "shop-uk", f"id-{number}")
+        records.append((f"shop-uk/{reference}".encode(), body, headers))
+        wanted[f"id-{number}"] = kind
+    send(installation.kafka, installation.topic("notifications.trustpayments"), records)
+    killed(installation, "verify.trustpayments", step, 3)
+    worker = installation.worker("verify")
+    installation.until_read("verify.trustpayments", "notifications.trustpayments", child=worker)
+    assert worker.stop() == 0
+    assert ends(installation) == wanted
+
+
+def ends(installation: Installation) -> dict[str, str]:
+    """What each notification has become, by its id; asserts that it is one thing only."""
+    found: dict[str, str] = {}
+    values: dict[str, bytes] = {}
+    for record in installation.records("lookups.trustpayments"):
+        assert values.setdefault(header(record, "ce_id"), record.value) == record.value
+        found[orjson.loads(record.value)["notification_id"]] = "lookup"
+    for kind, topic in (("duplicate", "notifications.duplicates"), ("rejected", "notifications.rejected")):
+        for record in installation.records(topic):
+            name = header(record, "ce_id")
+            assert found.setdefault(name, kind) == kind, f"{name} is {found[name]} and {kind}"
+    assert len(values) == Counter(found.values())["lookup"]
+    return found
+
+
+def test_state_comes_back_from_the_changelog_when_the_disk_is_lost(installation: Installation) -> None:
+    everything = list(lives(PAYMENTS))
+    half = len(everything) // 2
+    topic = installation.topic("observations")
+    send(installation.kafka, topic, everything[:half])
+    worker = installation.worker("resolve")
+    installation.until_read("resolve", "observations", child=worker)
+    worker.kill()
+    shutil.rmtree(installation.state_directory)
+    send(installation.kafka, topic, everything[half:])
+    worker = installation.worker("resolve")
+    installation.until_read("resolve", "observations", child=worker)
+    assert worker.stop() == 0
+    assert_whole_lives(installation.records("payments.status"), PAYMENTS)
+
+
+def test_a_stop_in_the_middle_of_load_loses_nothing_and_repeats_little(installation: Installation) -> None:
+    send(installation.kafka, installation.topic("observations"), lives(4 * PAYMENTS))
+    first = installation.worker("resolve", ready=False)
+    installation.until(lambda: installation.count("payments.status") > 0, first)
+    assert first.stop() == 0, first.end()
+    assert 0 < installation.count("payments.status") < 4 * PAYMENTS * len(LIFE), "stopped too late to show anything"
+    second = installation.worker("resolve")
+    installation.until_read("resolve", "observations", child=second)
+    assert second.stop() == 0, second.end()
+    records = installation.records("payments.status")
+    assert_whole_lives(records, 4 * PAYMENTS)
+    assert len(records) - 4 * PAYMENTS * len(LIFE) <= 3 * 100, "at most the batches at work may be repeated"

@@ -1,0 +1,116 @@
+"""An observer that trusts nothing of the system under test: it reads whole topics with another client, without a group."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
+
+import orjson
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+
+#: kafka-python's ConsumerRecord: topic, partition, offset, key, value, headers.
+Record: TypeAlias = Any
+
+
+def whole(kafka: str, *topics: str) -> list[Record]:
+    """Every record that lies on the topics now, partition by partition in order."""
+    consumer = KafkaConsumer(
+        bootstrap_servers=kafka, auto_offset_reset="earliest", max_poll_records=5000, enable_auto_commit=False
+    )
+    try:
+        places = [TopicPartition(topic, number) for topic in topics for number in _partitions(consumer, topic)]
+        ends = consumer.end_offsets(places)
+        begins = consumer.beginning_offsets(places)
+        missing = {place for place in places if ends[place] > begins[place]}
+        consumer.assign(sorted(missing))
+        found: list[Record] = []
+        while missing:
+            for place, records in consumer.poll(timeout_ms=1000).items():
+                found.extend(record for record in records if record.offset < ends[place])
+                if consumer.position(place) >= ends[place]:
+                    missing.discard(place)
+        return found
+    finally:
+        consumer.close()
+
+
+def _partitions(consumer: Any, topic: str) -> Sequence[int]:
+    known: set[int] | None = consumer.partitions_for_topic(topic)
+    assert known, f"no such topic: {topic}"
+    return sorted(known)
+
+
+def counts(kafka: str, *topics: str) -> dict[str, int]:
+    """How many offsets each topic has used so far."""
+    consumer = KafkaConsumer(bootstrap_servers=kafka, enable_auto_commit=False)
+    try:
+        places = [TopicPartition(topic, number) for topic in topics for number in _partitions(consumer, topic)]
+        found: dict[str, int] = dict.fromkeys(topics, 0)
+        for place, end in consumer.end_offsets(places).items():
+            found[place.topic] += end
+        return found
+    finally:
+        consumer.close()
+
+
+def lag(kafka: str, group: str, *topics: str) -> int:
+    """Records of the topics not yet committed by the group."""
+    client = KafkaAdminClient(bootstrap_servers=kafka)
+    consumer = KafkaConsumer(bootstrap_servers=kafka, enable_auto_commit=False)
+    try:
+        places = [TopicPartition(topic, number) for topic in topics for number in _partitions(consumer, topic)]
+        committed = client.list_group_offsets({group: places}).get(group, {})
+        ends = consumer.end_offsets(places)
+        return sum(end - max(0, getattr(committed.get(place), "offset", 0)) for place, end in ends.items())
+    finally:
+        client.close()
+        consumer.close()
+
+
+def send(kafka: str, topic: str, records: Iterable[tuple[bytes | None, bytes | None, dict[str, str]]]) -> int:
+    """Write records of key, value and headers; returns their number once the broker has all of them."""
+    return send_with(kafka, None, topic, records)
+
+
+def send_with(
+    kafka: str,
+    codec: str | None,
+    topic: str,
+    records: Iterable[tuple[bytes | None, bytes | None, dict[str, str]]],
+) -> int:
+    """`send` with the batches compressed by ``codec``."""
+    producer = KafkaProducer(bootstrap_servers=kafka, compression_type=codec, linger_ms=20, acks="all")
+    try:
+        sent = [
+            producer.send(topic, value, key, [(name, text.encode()) for name, text in headers.items()])
+            for key, value, headers in records
+        ]
+        producer.flush(timeout=30)
+        for one in sent:
+            one.get(timeout=30)
+        return len(sent)
+    finally:
+        producer.close()
+
+
+def header(record: Record, name: str) -> str:
+    """The record's header as text; empty where there is none."""
+    return next((value.decode() for key, value in record.headers if key == name), "")
+
+
+def payments(records: Iterable[Record]) -> dict[str, list[dict[str, Any]]]:
+    """The events of each payment by its key, each event once, in the order of their first appearance.
+
+    Asserts what every consumer relies on: an id stands for one and the same content.
+    """
+    contents: dict[str, bytes] = {}
+    events: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for record in records:
+        event = orjson.loads(record.value)
+        known = contents.setdefault(event["event_id"], record.value)
+        assert known == record.value, f"one event id, two contents: {event['event_id']}"
+        assert header(record, "ce_id") == event["event_id"]
+        if known is record.value:
+            events[record.key.decode()].append(event)
+    return dict(events)
