@@ -1,0 +1,221 @@
+"""A payment's records told in order. What is told is an allow-list: no bodies, tokens, card or personal data (G8)."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from ops.trace_search import Found, answered, lookup_in
+from processors.transitions import PaymentState, advance
+from schemas.errors import DEAD_REASONS, REJECT_REASONS
+from schemas.messages import Observation, PaymentStatus
+from schemas.money import Money
+from schemas.records import Record, parse_time, rfc3339
+
+#: In the order of the flow; what bears the same millisecond is told in this order.
+KINDS: Final = ("notification", "rejected", "duplicate", "lookup", "retry", "answer", "dead", "observation", "status",
+                "refused")  # fmt: skip
+
+_ID: Final = re.compile(r"[0-9A-Za-z._:-]{1,250}\Z")
+_MEDIA_TYPE: Final = re.compile(r"[a-z0-9.+-]{1,40}/[a-z0-9.+-]{1,60}")
+_REASONS: Final = frozenset((*REJECT_REASONS, *DEAD_REASONS))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One thing that happened: what, when (of the record, UTC), and where it lies."""
+
+    at: str
+    kind: str
+    what: str
+    topic: str
+    partition: int
+    offset: int
+    id: str = ""
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """Everything known about one payment."""
+
+    provider: str
+    merchant: str
+    payment_id: str
+    status: str | None
+    order_id: str | None
+    searched_from: str | None
+    notes: tuple[str, ...]
+    entries: tuple[Entry, ...]
+
+
+def tell(provider: str, merchant: str, payment: str, found: Found, *, expected_required: bool) -> Story:
+    """The story of the records found."""
+    refusals, note = _refusals(found, expected_required)
+    entries = [*_calls(found), *_questions(found), *_answers(found), *_results(found), *refusals]
+    entries.sort(key=lambda one: (one.at, KINDS.index(one.kind), one.topic, one.partition, one.offset))
+    last = found.statuses[-1][1] if found.statuses else None
+    since = found.searched_from_seconds
+    return Story(
+        provider=provider,
+        merchant=merchant,
+        payment_id=payment,
+        status=last.status if last else None,
+        order_id=last.order_id if last else None,
+        searched_from=rfc3339(datetime.fromtimestamp(since, UTC)) if since is not None else None,
+        notes=(note,) if note else (),
+        entries=tuple(entries),
+    )
+
+
+def _calls(found: Found) -> Iterator[Entry]:
+    for record in found.notifications:
+        replayed = record.header("replayed-from")
+        details = {"received_at": _time(record, "ce_time"), "method": _plain(record.header("http-method")),
+                   **_fingerprint(record)}  # fmt: skip
+        what = "received again by replay" if replayed else "received"
+        yield _entry(
+            record, "notification", what, {**details, **({"replayed_from": _place(replayed)} if replayed else {})}
+        )
+    for record in found.rejected:
+        yield _entry(record, "rejected", f"rejected: {_reason(record)}", {"reason": _reason(record), **_origin(record)})
+    for record in found.duplicates:
+        first = _plain(record.header("duplicate-of"))
+        yield _entry(record, "duplicate", f"repeats {first}", {"duplicate_of": first, **_origin(record)})
+
+
+def _questions(found: Found) -> Iterator[Entry]:
+    for record in found.lookups:
+        waits = bool(record.header("not-before")) and ".retry." in record.topic
+        lookup = lookup_in(record)
+        details: dict[str, Any] = {"attempts": _number(record.header("attempts"))}
+        if lookup is not None:
+            details |= {"operation": lookup.operation, "reference": lookup.reference,
+                        "notification": _plain(lookup.notification_id)}  # fmt: skip
+        if waits:
+            details |= {"reason": _reason(record), "not_before": _time(record, "not-before")}
+        what = f"waits until {_time(record, 'not-before')}: {_reason(record)}" if waits else _asks(details)
+        yield _entry(record, "retry" if waits else "lookup", what, details)
+    for record in found.dead:
+        details = {"reason": _reason(record), "attempts": _number(record.header("attempts")), **_origin(record)}
+        yield _entry(record, "dead", f"dead: {_reason(record)}", details)
+
+
+def _asks(details: Mapping[str, Any]) -> str:
+    tries = details["attempts"]
+    return f"asks for {details.get('operation', '?')}" + (f", try {tries + 1}" if tries else "")
+
+
+def _answers(found: Found) -> Iterator[Entry]:
+    says: dict[str, list[str]] = {}
+    for _, observation in found.observations:
+        says.setdefault(observation.observed_at, []).append(_words(observation))
+    for record in found.responses:
+        words = list(dict.fromkeys(says.get(record.header("ce_time"), [])))
+        details = {
+            "http_status": _number(record.header("http-status")),
+            "answers_lookups": len(answered(record)),
+            **_fingerprint(record),
+        }
+        what = f"HTTP {details['http_status']}: {', '.join(words) or 'nothing of this payment'}"
+        yield _entry(record, "answer", what, details)
+
+
+def _results(found: Found) -> Iterator[Entry]:
+    for record, observation in found.observations:
+        yield _entry(record, "observation", _words(observation), _shown(observation))
+    for record, event in found.statuses:
+        what = f"{event.sequence}. {event.status}, {event.fulfilment}"
+        yield _entry(record, "status", what, _shown(event))
+
+
+def _refusals(found: Found, expected_required: bool) -> tuple[list[Entry], str]:
+    """What resolve has refused, told by the same pure step it uses; nothing if the observations don't lead to the
+    very events that were published (they are kept for a shorter time)."""
+    state, refused, made = PaymentState(), [], set()
+    for record, observation in found.observations:
+        after = advance(state, observation, expected_required=expected_required)
+        if after.verdict == "refused" and state.last is not None:
+            what = f"{state.last.status} -> {observation.status} refused"
+            details = {"from": state.last.status, "to": observation.status}
+            refused.append(_entry(record, "refused", what, details))
+        if after.event is not None:
+            made.add(after.event.event_id)
+        state = after.state
+    published = {event.event_id for _, event in found.statuses}
+    if made >= published:
+        return refused, ""
+    return [], "Refused transitions can't be told: the observations kept don't lead to all of the events published."
+
+
+def _shown(message: Observation | PaymentStatus) -> dict[str, Any]:
+    """Both kinds hold only what interpret lets through; ids and places are told beside."""
+    hidden = ("event_id", "provider", "merchant", "payment_id")
+    return {name: value for name, value in asdict(message).items() if name not in hidden and value is not None}
+
+
+def _words(observation: Observation) -> str:
+    parts: list[str] = [observation.status] if observation.status else []
+    if observation.refund is not None:
+        parts.append(f"refund {money(observation.refund.amount)} {'settled' if observation.refund.settled else 'open'}")
+    elif observation.paid is not None:
+        parts.append(money(observation.paid))
+    return " ".join(parts)
+
+
+def money(amount: Money) -> str:
+    """An amount in the currency's minor unit."""
+    return f"{amount.value} {amount.currency} (minor units)"
+
+
+def _entry(record: Record, kind: str, what: str, details: dict[str, Any]) -> Entry:
+    return Entry(
+        at=rfc3339(datetime.fromtimestamp(record.timestamp_seconds, UTC)),
+        kind=kind,
+        what=what,
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        id=_plain(record.header("ce_id")),
+        details=details,
+    )
+
+
+def _fingerprint(record: Record) -> dict[str, Any]:
+    """What tells a body from another without showing it."""
+    value = record.value or b""
+    media_type = _MEDIA_TYPE.match(record.header("content-type").lower())
+    return {"content_type": media_type[0] if media_type else None, "bytes": len(value),
+            "sha256": hashlib.sha256(value).hexdigest()}  # fmt: skip
+
+
+def _origin(record: Record) -> dict[str, Any]:
+    partition, offset = (_number(record.header(f"original-{part}")) for part in ("partition", "offset"))
+    return {"original": f"{_plain(record.header('original-topic'))}/{partition}/{offset}"}
+
+
+def _time(record: Record, name: str) -> str:
+    moment = parse_time(record.header(name))
+    return rfc3339(moment) if moment is not None else ""
+
+
+def _place(text: str) -> str:
+    return "/".join(_plain(part) for part in text.split("/")[:3])
+
+
+def _reason(record: Record) -> str:
+    reason = record.header("reason")
+    return reason if reason in _REASONS else "?"
+
+
+def _plain(text: str) -> str:
+    """Ids and names of ours; whatever else stands there came from outside."""
+    return text if not text or _ID.match(text) else "?"
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
