@@ -29,6 +29,9 @@ from service.kafka_client import sasl_password, ssl_context
 
 _HOUR_SECONDS: Final = 3600.0
 
+#: Records taken over from the client at a time; a partition's buffer is six times as large.
+_MOST_FETCHED: Final = 250
+
 #: Many small stores share one process: the defaults would let each grow to gigabytes.
 _STORE_OPTIONS: Final[Mapping[str, int]] = {
     "block_cache_size": 2 * 1024 * 1024,
@@ -178,6 +181,7 @@ def _app(
     longest_wait_seconds: float,
 ) -> Any:
     kafka, worker = configuration.kafka, configuration.worker
+    fetched = min(_MOST_FETCHED, max(work.batch_records for work in works))
     data_directory = state_directory / group
     data_directory.mkdir(parents=True, exist_ok=True)
     instance = f"{worker.group_instance_id}.{group}" if worker.group_instance_id else None
@@ -197,8 +201,10 @@ def _app(
         broker_request_timeout=max(40.0, worker.session_timeout_seconds * 2),
         broker_max_poll_interval=longest_wait_seconds * 2 + _HOUR_SECONDS,
         broker_commit_interval=1.0,
-        broker_max_poll_records=500,
-        stream_buffer_maxsize=max(work.batch_records for work in works),
+        broker_max_poll_records=fetched,
+        # A partition whose buffer is four fifths full is no longer fetched, but what was fetched must still fit: a
+        # full buffer stops all the unit's partitions, and one that waits for a retry's time would stop them for hours.
+        stream_buffer_maxsize=fetched * 6,
         stream_wait_empty=False,
         # a retry topic stands still for as long as its delay; health is judged elsewhere, by offsets
         stream_processing_timeout=longest_wait_seconds * 2 + _HOUR_SECONDS,
