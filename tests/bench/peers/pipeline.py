@@ -95,7 +95,7 @@ async def run(arguments: argparse.Namespace) -> None:
             message = await consumer.getone()
             await slots.acquire()
             tasks.create_task(handle(_record(message)))
-    print(json.dumps({"event": "finished"}), flush=True)
+        await asyncio.Event().wait()  # until SIGTERM: what a process has used can't all be read once it is gone
 
 
 def _record(message: Any) -> Record:
@@ -106,7 +106,7 @@ def _record(message: Any) -> Record:
 
 
 def main() -> None:
-    """End when all notifications are handled."""
+    """Handle the notifications, then wait for SIGTERM."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--provider", required=True)

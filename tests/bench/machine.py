@@ -1,0 +1,48 @@
+"""Where and with what a run was made."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandbox.broker import KAFKA_VERSION
+from tests.bench import procfs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """Hardware, versions and the state of the code."""
+
+    cores: int
+    cpu: str
+    python: str
+    kafka: str
+    commit: str
+
+
+def this_machine() -> Machine:
+    """The machine this runs on."""
+    return Machine(
+        cores=len(os.sched_getaffinity(0)),
+        cpu=procfs.cpu_model(),
+        python=platform.python_version(),
+        kafka=f"existing cluster {os.environ['KAFKA']}" if os.environ.get("KAFKA") else KAFKA_VERSION,
+        commit=_commit(),
+    )
+
+
+def load_average() -> float:
+    """Of the last minute: what else the machine did counts too."""
+    return os.getloadavg()[0]
+
+
+def _commit() -> str:
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except OSError:
+        return "unknown"
+    return done.stdout.strip() or "unknown"

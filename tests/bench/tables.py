@@ -1,0 +1,112 @@
+"""Figures as plain text: the same in a terminal, a log and a mail."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import fmean
+
+from tests.bench.ingress import BODY_BYTES, CONNECTIONS, Ingresses, Load
+from tests.bench.latency import Latencies
+from tests.bench.pipeline import PROVIDER_LATENCY_SECONDS, Drained, Pipelines
+from tests.bench.roles import Peaks
+
+_ROLES = ("worker", "peer", "kafka", "simulator")
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as their widest cell, the first one aligned left."""
+    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
+    lines = [
+        "  ".join(cell.rjust(width) if number else cell.ljust(width)
+                  for number, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip()
+        for row in [head, *rows]
+    ]  # fmt: skip
+    return "\n".join(f"  {line}" for line in lines)
+
+
+def ingress(result: Ingresses) -> str:
+    """Both ingresses round by round, and their ratio."""
+    rounds = [
+        (f"{name} {number}", one)
+        for number, pair in enumerate(zip(result.paynotify, result.peer, strict=True), 1)
+        for name, one in zip(("paynotify", "peer"), pair, strict=True)
+    ]
+    head = ("", "acknowledged/s", "refused", "CPU us/request", "p50 ms", "p95 ms", "p99 ms")
+    rows = [
+        (name, f"{one.requests_per_second:,.0f}", str(one.refused), f"{one.cpu_microseconds:.0f}",
+         f"{one.p50_milliseconds:.1f}", f"{one.p95_milliseconds:.1f}", f"{one.p99_milliseconds:.1f}")
+        for name, one in rounds
+    ]  # fmt: skip
+    rate = _mean_rate(result.paynotify) / _mean_rate(result.peer)
+    cpu = _mean_cpu(result.paynotify) / _mean_cpu(result.peer)
+    return (
+        f"Ingress: {CONNECTIONS} keep-alive connections, bodies of {BODY_BYTES} bytes\n{table(head, rows)}\n"
+        f"  paynotify / peer: {rate:.2f} of the rate, {cpu:.2f} times the CPU. Every 200 is a record on its topic.\n"
+        "  The peer: raw ASGI, uvicorn, aiokafka idempotent send_and_wait; no limits, deadlines, ids, trace, metrics."
+    )
+
+
+def pipeline(result: Pipelines) -> str:
+    """Every backlog, then the peer."""
+    head = ("", "payments", "seconds", "per second", "per call", *(f"{role} us" for role in _ROLES), "idle")
+    everything = [*result.drained, *([result.peer] if result.peer else [])]
+    text = (
+        f"Pipeline: stored notification to result, providers answer in {PROVIDER_LATENCY_SECONDS * 1000:.0f} ms; "
+        f"CPU is for each payment\n{table(head, [_drained(one) for one in everything])}"
+    )
+    ours = next((one for one in result.drained if (one.provider, one.workers) == ("trustpayments", 1)), None)
+    if ours and result.peer:
+        rate = ours.payments_per_second / result.peer.payments_per_second
+        cpu = ours.cpu_microseconds["worker"] / result.peer.cpu_microseconds["peer"]
+        text += (
+            f"\n  paynotify, 1 worker / peer: {rate:.2f} of the rate, {cpu:.2f} times the CPU of the process.\n"
+            "  The peer: the same provider module and HTTP client, one call for each notification; no state, no order,\n"
+            "  no durability between its steps. OmniKassa's rate is bounded by the bank: 6 pulls/s of 100 orders."
+        )
+    return text
+
+
+def latency(result: Latencies) -> str:
+    """Receipt to result by provider."""
+    head = ("", "results", "p50 ms", "p95 ms", "p99 ms")
+    rows = [
+        (name, str(one.results), f"{one.p50_milliseconds:.0f}", f"{one.p95_milliseconds:.0f}",
+         f"{one.p99_milliseconds:.0f}")
+        for name, one in [*result.by_provider.items(), ("all", result.all)]
+    ]  # fmt: skip
+    return (
+        f"Latency: receipt to result at {result.notifications_per_second:.0f} notifications/s over all providers, "
+        f"the provider's {result.provider_latency_milliseconds:.0f} ms in it\n{table(head, rows)}"
+    )
+
+
+def memory(peaks: Peaks, pipelines: Pipelines) -> str:
+    """The peak of every process of every run."""
+    rows = [
+        (run, role, ", ".join(f"{one / 1e6:.0f}" for one in held))
+        for run, roles in peaks.bytes_by_run.items()
+        for role, held in roles.items()
+    ]
+    held_megabytes = pipelines.worker_rss_bytes / 1e6
+    return (
+        f"Memory: the most each process has held (MB)\n{table(('run', 'role', 'peak RSS'), rows)}\n"
+        f"  A worker with {pipelines.payments_in_state:,} payments in its state holds {held_megabytes:.0f} MB."
+    )
+
+
+def _drained(one: Drained) -> tuple[str, ...]:
+    layout = f"{one.workers} worker{'s' * (one.workers > 1)}" if one.workers else "peer"
+    used = (f"{one.cpu_microseconds[role]:.0f}" if role in one.cpu_microseconds else "-" for role in _ROLES)
+    idle = "-" if one.idle_cores is None else f"{one.idle_cores:.1%}"
+    return (
+        f"{one.provider}, {layout}", f"{one.payments:,}", f"{one.seconds:.1f}", f"{one.payments_per_second:,.0f}",
+        f"{one.payments_per_call:.0f}", *used, idle,
+    )  # fmt: skip
+
+
+def _mean_rate(rounds: Sequence[Load]) -> float:
+    return fmean(one.requests_per_second for one in rounds)
+
+
+def _mean_cpu(rounds: Sequence[Load]) -> float:
+    return fmean(one.cpu_microseconds for one in rounds)

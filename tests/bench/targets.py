@@ -1,0 +1,91 @@
+"""What is to be reached, and whether a run has reached it. A table, no test: a machine may be busy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Final
+
+from tests.bench.ingress import Ingresses
+from tests.bench.latency import Latencies
+from tests.bench.pipeline import Drained, Pipelines
+
+_REQUESTS_PER_SECOND: Final = 5_000
+_NOTIFICATIONS_PER_SECOND: Final = 1_500
+_NOTIFICATIONS_PER_CALL: Final = 20
+_ABOVE_PROVIDER_MILLISECONDS: Final = 300
+_WORKER_BYTES: Final = 200_000_000
+_PAYMENTS_IN_STATE: Final = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One line of the table. ``reached`` is none where the run was too small to tell."""
+
+    wanted: str
+    measured: str
+    reached: bool | None
+
+
+def of_ingress(result: Ingresses) -> list[Target]:
+    """The mean over the rounds counts."""
+    rate = fmean(one.requests_per_second for one in result.paynotify)
+    wanted = f"at least {_REQUESTS_PER_SECOND:,} acknowledged requests/s"
+    return [Target(wanted, f"{rate:,.0f}/s", rate >= _REQUESTS_PER_SECOND)]
+
+
+def of_pipeline(result: Pipelines) -> list[Target]:
+    """The faster layout counts for the rate, the worse one for the calls."""
+    runs = [one for one in result.drained if one.provider == "trustpayments"]
+    best = max(runs, key=_rate)
+    calls = min(one.payments_per_call for one in runs)
+    return [
+        Target(
+            f"at least {_NOTIFICATIONS_PER_SECOND:,} Trust Payments notifications/s through all stages",
+            f"{best.payments_per_second:,.0f}/s with {best.workers} worker(s)",
+            best.payments_per_second >= _NOTIFICATIONS_PER_SECOND,
+        ),
+        Target(
+            f"at least {_NOTIFICATIONS_PER_CALL} Trust Payments notifications for each provider call",
+            f"{calls:.0f}",
+            calls >= _NOTIFICATIONS_PER_CALL,
+        ),
+    ]
+
+
+def of_latency(result: Latencies) -> list[Target]:
+    """The slowest provider counts."""
+    limit = result.provider_latency_milliseconds + _ABOVE_PROVIDER_MILLISECONDS
+    name, worst = max(result.by_provider.items(), key=lambda one: one[1].p99_milliseconds)
+    return [
+        Target(
+            f"p99 at 100/s at most {limit:.0f} ms (the provider's own {result.provider_latency_milliseconds:.0f} in it)",
+            f"{worst.p99_milliseconds:.0f} ms ({name})",
+            worst.p99_milliseconds <= limit,
+        )
+    ]
+
+
+def of_memory(result: Pipelines) -> list[Target]:
+    """A smaller state tells nothing of a larger one, unless it is too much already."""
+    reached: bool | None = result.worker_rss_bytes <= _WORKER_BYTES
+    if reached and result.payments_in_state < _PAYMENTS_IN_STATE:
+        reached = None
+    return [
+        Target(
+            f"worker RSS at most {_WORKER_BYTES // 1_000_000} MB with {_PAYMENTS_IN_STATE:,} payments",
+            f"{result.worker_rss_bytes / 1e6:.0f} MB with {result.payments_in_state:,}",
+            reached,
+        )
+    ]
+
+
+def lines(targets: Sequence[Target]) -> list[tuple[str, str, str]]:
+    """As rows of a table."""
+    words = {True: "yes", False: "NO", None: "can't tell"}
+    return [(one.wanted, one.measured, words[one.reached]) for one in targets]
+
+
+def _rate(one: Drained) -> float:
+    return one.payments_per_second
