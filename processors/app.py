@@ -17,6 +17,7 @@ from aiokafka.errors import KafkaError
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from processors import failpoint
+from processors.budget import share
 from processors.fetch import Fetch
 from processors.interpret import Interpret
 from processors.lag import LagWatch
@@ -25,6 +26,7 @@ from processors.pace import Pace
 from processors.provider import Account, Outside, Provider, account_of
 from processors.providers import PROVIDERS
 from processors.providers.http import open_client
+from processors.reputation import Reputation
 from processors.requeue import Requeue
 from processors.resolve import Resolve
 from processors.unit import Unit, Work
@@ -43,6 +45,7 @@ _RESPONSES_AT_A_TIME: Final = 50
 _BROKER_SILENCE_SECONDS: Final = 30.0
 _LOOP_SILENCE_SECONDS: Final = 30.0
 _STATE_MARGIN: Final = 2
+_KNOWN_IDS_SECONDS: Final = 3 * 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +89,20 @@ def _verify(
 ) -> tuple[Work, ...]:
     worker, kafka = configuration.worker, configuration.kafka
     window_seconds = getattr(worker.duplicate_window_seconds, provider.name, 0.0)
-    stage = Verify(provider, accounts, kafka, metrics, window_seconds)
+    budget = None
+    if provider.policy.unsigned:
+        partitions = configuration.wanted_topics()[kafka.topic(topics.notifications(provider.name))][1]
+        budget = share(worker.unverified_budget, partitions)
+    stage = Verify(provider, accounts, kafka, metrics, window_seconds, budget)
     source = kafka.topic(topics.notifications(provider.name))
-    memory_seconds = max(3600, int(window_seconds * _STATE_MARGIN))
-    return (Work(stage, (source,), worker.batch_records, window_seconds > 0, memory_seconds),)
+    memory_seconds = max(_KNOWN_IDS_SECONDS if budget else 3600, int(window_seconds * _STATE_MARGIN))
+    stateful = window_seconds > 0 or budget is not None
+    verify = Work(stage, (source,), worker.batch_records, stateful, memory_seconds)
+    if budget is None:
+        return (verify,)
+    known = kafka.topic(topics.known(provider.name))
+    reputation = Reputation(provider.name, kafka)
+    return (verify, Work(reputation, (known,), worker.batch_records, stateful, memory_seconds))
 
 
 def _fetch(

@@ -14,6 +14,7 @@ from processors.dead_letters import ended
 from processors.loop import Publish
 from processors.metrics import Metrics
 from processors.provider import Account, Answer, Call, Dead, Done, Later, Outcome, Outside, Provider, WaitingLookup
+from processors.reputation import KNOWN, UNKNOWN
 from processors.retry import decide
 from processors.state import Overlay
 from schemas import messages, topics
@@ -163,15 +164,23 @@ class Fetch:
         key = merchant if answer.reference is None else f"{merchant}/{answer.reference}"
         return Output(self._responses, key.encode(), answer.body, headers)
 
+    def _judged(self, waiting: WaitingLookup, *, knew: bool) -> list[Output]:
+        """What verify learns of an unsigned call's id."""
+        if not self._provider.policy.unsigned or waiting.lookup.reference is None:
+            return []
+        key = f"{waiting.lookup.merchant}/{waiting.lookup.reference}".encode()
+        return [Output(self._topic(topics.known(self.provider)), key, KNOWN if knew else UNKNOWN, ())]
+
     def _settle(self, record: Record, waiting: WaitingLookup, outcome: Outcome, state: Overlay) -> list[Output]:
         if isinstance(outcome, Done):
             self._count("response")
             if self._provider.policy.remembers_answered:
                 state.put(waiting.lookup_id.encode(), rfc3339(self._outside.now()).encode())
-            return self._after_done(record, waiting, outcome)
+            return self._judged(waiting, knew=True) + self._after_done(record, waiting, outcome)
         if isinstance(outcome, Later):
             return [self._later(record, waiting, outcome, waiting.lookup_id)]
-        return [self._bury(record, outcome.reason, waiting)]
+        unknown = self._judged(waiting, knew=False) if outcome.reason == "not_found" else []
+        return [self._bury(record, outcome.reason, waiting), *unknown]
 
     def _after_done(self, record: Record, waiting: WaitingLookup, outcome: Done) -> list[Output]:
         more = [self._follow_up(waiting, reference) for reference in outcome.follow_ups]

@@ -154,6 +154,7 @@ class Policy:
 
     retries: Mapping[DeadReason, int]
     remembers_answered: bool = False
+    unsigned: bool = False
     answered_window_seconds: float = 3600.0
 
 

@@ -68,7 +68,7 @@ class _FlowControl(FlowControlEvent):
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a unit does: a stage over its source topics. Only the first source may have state."""
+    """What a unit does: a stage over its source topics. All stateful work of a unit shares one state."""
 
     stage: Stage
     sources: tuple[str, ...]
@@ -100,15 +100,16 @@ class Unit:
         longest_wait_seconds = max(configuration.worker.retry_delays_seconds)
         self.app = _app(configuration, self.group, state_directory, works, longest_wait_seconds)
         self._publisher = Publisher(_Sender(self.app))
+        stateful = [work for work in works if work.stateful]
+        table = self._table(stateful[0], configuration) if stateful else None
         for work in works:
-            self._add(work, configuration)
+            self._add(work, table if work.stateful else None)
 
     @property
     def source_topics(self) -> tuple[str, ...]:
         return tuple(topic for work in self._works for topic in work.sources)
 
-    def _add(self, work: Work, configuration: Configuration) -> None:
-        table = self._table(work, configuration) if work.stateful else None
+    def _add(self, work: Work, table: Any) -> None:
         for source in work.sources:
             topic = self.app.topic(
                 source, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"

@@ -10,13 +10,14 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
+from processors.budget import account_key, count, known_key, spend, spending, unknown_key
 from processors.dead_letters import ended
 from processors.loop import Publish
 from processors.metrics import Metrics
-from processors.provider import Account, Claim, Notification, Provider
+from processors.provider import Account, Claim, Notification, Provider, Verdict
 from processors.state import Overlay
 from schemas import messages, topics
-from schemas.configuration import Kafka
+from schemas.configuration import Kafka, UnverifiedBudget
 from schemas.errors import Rejected
 from schemas.messages import Lookup
 from schemas.records import Output, Record, cloud_event, derived_id, parse_time
@@ -46,15 +47,14 @@ def notification_of(record: Record) -> Notification:
     )
 
 
-def judge(provider: Provider, account: Account, notification: Notification) -> Claim:
+def judge(provider: Provider, account: Account, notification: Notification) -> tuple[Claim, Verdict]:
     """Parse, then verify.
 
     Raises:
         Rejected: with a reason of the closed list.
     """
     claim = provider.parse(notification, account)
-    provider.verify(claim, notification, account)
-    return claim
+    return claim, provider.verify(claim, notification, account)
 
 
 def check_url_token(digest: str, account: Account) -> None:
@@ -85,11 +85,13 @@ class Verify:
         kafka: Kafka,
         metrics: Metrics,
         duplicate_window_seconds: float = 0.0,
+        budget: UnverifiedBudget | None = None,
     ) -> None:
         self.provider = provider.name
         self._provider = provider
         self._accounts = accounts
         self._window_seconds = duplicate_window_seconds
+        self._budget = budget
         self._lookups = kafka.topic(topics.lookups(provider.name))
         self._rejected = kafka.topic(topics.REJECTED)
         self._duplicates = kafka.topic(topics.DUPLICATES)
@@ -114,7 +116,9 @@ class Verify:
             if account is None:
                 raise Rejected("unknown_merchant", "no such merchant in the configuration")
             check_url_token(record.header("url-token"), account)
-            claim = judge(self._provider, account, notification)
+            claim, verdict = judge(self._provider, account, notification)
+            if verdict == "unsigned" and claim.reference is not None:
+                self._charge(claim.reference, notification, state)
         except Rejected as rejected:
             return self._reject(record, rejected)
         self._last.set(notification.received_at.timestamp())
@@ -125,6 +129,23 @@ class Verify:
             return self._duplicate(record, notification, first)
         self._count("lookup")
         return lookup_output(self._lookups, self._provider.plan(claim, notification), notification)
+
+    def _charge(self, reference: str, notification: Notification, state: Overlay) -> None:
+        """Charge an unsigned call about an id the provider has not been seen to know.
+
+        Raises:
+            Rejected: over_budget.
+        """
+        merchant = notification.merchant
+        if self._budget is None or state.get(known_key(merchant, reference)) is not None:
+            return
+        now_seconds = notification.received_at.timestamp()
+        account = spending(state.get(account_key(merchant)), self._budget, now_seconds)
+        unknown_ids = count(state.get(unknown_key(merchant)))
+        within, after = spend(account, self._budget, unknown_ids=unknown_ids, now_seconds=now_seconds)
+        state.put(account_key(merchant), after.to_bytes())
+        if not within:
+            raise Rejected("over_budget", "unsigned calls about unknown ids have used up the merchant's budget")
 
     def _first_seen(self, claim: Claim, notification: Notification, state: Overlay) -> str | None:
         """The id of the notification this one repeats; remembers this one if it is the first."""

@@ -98,6 +98,18 @@ class DuplicateWindows(_Section, frozen=True):
     trustpayments: Positive = 50 * 3600.0
 
 
+class UnverifiedBudget(_Section, frozen=True):
+    """What calls that carry no signature may cost a merchant, in lookups.
+
+    A first call about an id costs one, and an id the provider turns out not to know ``unknown_cost`` in all; calls
+    about ids it knew are free. ``burst`` is what a quiet merchant has saved up.
+    """
+
+    per_second: Positive = 20.0
+    burst: Count = 2000
+    unknown_cost: Count = 5
+
+
 class Worker(_Section, frozen=True):
     """How the stages work. ``retry_delays_seconds`` are the waits of the retry topics, shortest first."""
 
@@ -110,6 +122,7 @@ class Worker(_Section, frozen=True):
     transactions_per_query: Annotated[int, Meta(ge=1, le=100)] = 100
     pulls_per_second: Positive = 6.0
     duplicate_window_seconds: DuplicateWindows = DuplicateWindows()
+    unverified_budget: UnverifiedBudget = UnverifiedBudget()
     session_timeout_seconds: Positive = 10.0
     group_instance_id: str | None = None
 

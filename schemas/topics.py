@@ -56,6 +56,11 @@ def responses(provider: str) -> str:
     return f"responses.{provider}"
 
 
+def known(provider: str) -> str:
+    """The topic that tells ``verify`` which ids of unsigned calls the provider knew."""
+    return f"lookups.{provider}.known"
+
+
 REJECTED: Final = "notifications.rejected"
 DUPLICATES: Final = "notifications.duplicates"
 ALERTS: Final = "notifications.alerts"
@@ -82,6 +87,8 @@ def _of_provider(provider: str) -> list[Topic]:
         Topic(lookups(provider), "requests to ask the provider"),
         *(Topic(retry(provider, step), "lookups that wait for a later try", follows=lookups(provider))
           for step in range(1, RETRY_STEPS + 1)),
+        Topic(known(provider), "which ids of unsigned calls the provider knew", 3 * _DAY,
+              follows=notifications(provider)),
         Topic(responses(provider), "the provider's raw answers", settings=large),
         Topic(changelog(f"verify.{provider}"), "notifications seen before", 3 * _DAY, compacted=True,
               follows=notifications(provider)),

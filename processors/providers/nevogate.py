@@ -82,7 +82,7 @@ class Nevogate:
     """The provider ``nevogate``."""
 
     name = "nevogate"
-    policy = Policy(retries={"unavailable": 24, "rate_limited": 24}, remembers_answered=True)
+    policy = Policy(retries={"unavailable": 24, "rate_limited": 24}, remembers_answered=True, unsigned=True)
 
     def parse(self, notification: Notification, account: Account) -> Claim:
         """The transaction's id from the JSON body or the query; a PayAlert has none."""

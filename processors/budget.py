@@ -1,0 +1,83 @@
+"""What unsigned calls may cost a merchant: a pure account of lookups that strangers can cause.
+
+Anybody who knows the URL can send well-formed calls with made-up ids, and each costs the merchant a provider call.
+The account fills with time up to a burst; a first call about an id costs one, an id the provider did not know some
+more. It is kept by the time of receipt, so that a batch repeated after a crash is judged the same.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Final
+
+from schemas.configuration import UnverifiedBudget
+
+_ACCOUNT: Final = struct.Struct(">ddQ")
+_COUNT: Final = struct.Struct(">Q")
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """A merchant's account in one partition: lookups left, as of when, and how many unknown ids were charged."""
+
+    left: float
+    at_seconds: float
+    charged_unknown: int
+
+    def to_bytes(self) -> bytes:
+        return _ACCOUNT.pack(self.left, self.at_seconds, self.charged_unknown)
+
+
+def spending(stored: bytes | None, budget: UnverifiedBudget, now_seconds: float) -> Spending:
+    """The account as stored; a full one for a merchant not seen before."""
+    if stored is None:
+        return Spending(float(budget.burst), now_seconds, 0)
+    return Spending(*_ACCOUNT.unpack(stored))
+
+
+def spend(
+    account: Spending, budget: UnverifiedBudget, *, unknown_ids: int, now_seconds: float
+) -> tuple[bool, Spending]:
+    """Whether one more lookup is within the budget, and the account afterwards.
+
+    ``unknown_ids`` is how many ids of this merchant the provider has not known so far, in all.
+    """
+    elapsed_seconds = max(0.0, now_seconds - account.at_seconds)
+    # the counter may have expired and begun anew
+    fines = max(0, unknown_ids - account.charged_unknown) * (budget.unknown_cost - 1)
+    left = min(float(budget.burst), account.left + elapsed_seconds * budget.per_second) - fines
+    # fines never go below one empty account, or a flood would shut a merchant out for as long as it lasted
+    left = max(left, -float(budget.burst))
+    within = left >= 1
+    return within, Spending(left - 1 if within else left, max(now_seconds, account.at_seconds), unknown_ids)
+
+
+def share(budget: UnverifiedBudget, partitions: int) -> UnverifiedBudget:
+    """One partition's part of a budget: a merchant's ids are spread over all of them."""
+    return UnverifiedBudget(
+        per_second=budget.per_second / partitions,
+        burst=max(1, budget.burst // partitions),
+        unknown_cost=budget.unknown_cost,
+    )
+
+
+def count(stored: bytes | None) -> int:
+    """A counter in the state; 0 where there is none."""
+    return int(_COUNT.unpack(stored)[0]) if stored is not None else 0
+
+
+def counted(value: int) -> bytes:
+    return _COUNT.pack(value)
+
+
+def account_key(merchant: str) -> bytes:
+    return b"budget\0" + merchant.encode()
+
+
+def unknown_key(merchant: str) -> bytes:
+    return b"unknown\0" + merchant.encode()
+
+
+def known_key(merchant: str, reference: str) -> bytes:
+    return b"known\0" + merchant.encode() + b"/" + reference.encode()

@@ -1,0 +1,101 @@
+"""What unsigned calls may cost: the pure account, and verify with what it learned of ids."""
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+
+from processors.budget import Spending, share, spend, spending
+from processors.metrics import Metrics
+from processors.provider import account_of
+from processors.providers import PROVIDERS
+from processors.reputation import KNOWN, UNKNOWN, Reputation
+from processors.state import Overlay
+from processors.verify import Verify
+from schemas.configuration import UnverifiedBudget, parse
+from schemas.records import Record, rfc3339
+
+BUDGET = UnverifiedBudget(per_second=1, burst=10, unknown_cost=5)
+CONFIGURATION = """
+sandbox: true
+merchants:
+  - {id: shop-hu, provider: nevogate, store_name: s, api_key: {value: k}, base_url: "https://hu.example"}
+"""
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Desk:
+    """verify and reputation over one partition's state."""
+
+    def __init__(self) -> None:
+        configuration = parse(CONFIGURATION, "test.yaml")
+        accounts = {name: account_of(one) for name, one in configuration.merchants_of("nevogate").items()}
+        self.metrics = Metrics(CollectorRegistry())
+        self.verify = Verify(PROVIDERS["nevogate"], accounts, configuration.kafka, self.metrics, 0.0, BUDGET)
+        self.reputation = Reputation("nevogate", configuration.kafka)
+        self.state = Overlay(None)
+        self.calls = 0
+
+    async def call(self, transaction: int, *, after_seconds: float = 0.0) -> str:
+        """One call about a transaction; the topic it ended on."""
+        self.calls += 1
+        headers = (
+            ("ce_id", str(self.calls).encode()),
+            ("ce_source", b"/notifications/nevogate/shop-hu"),
+            ("ce_time", rfc3339(START + timedelta(seconds=after_seconds)).encode()),
+        )
+        body = b'{"commonData": {"transactionId": "%032x"}}' % transaction
+        record = Record("notifications.nevogate", 0, self.calls, b"k", body, headers, 0.0)
+        (output,) = await self.verify.work([record], self.state, no_publish)
+        return output.topic
+
+    async def learn(self, transaction: int, word: bytes) -> None:
+        key = b"shop-hu/%032x" % transaction
+        record = Record("lookups.nevogate.known", 0, 0, key, word, (), 0.0)
+        assert not await self.reputation.work([record], self.state, no_publish)
+
+
+async def no_publish(outputs: object) -> None:
+    raise AssertionError("nothing is published early here")
+
+
+async def test_a_flood_of_new_ids_is_rejected_beyond_the_burst_and_recovers_with_time() -> None:
+    desk = Desk()
+    ended = [await desk.call(number) for number in range(15)]
+    assert ended == ["lookups.nevogate"] * 10 + ["notifications.rejected"] * 5
+    assert await desk.call(99, after_seconds=2.0) == "lookups.nevogate"
+
+
+async def test_an_id_the_provider_knew_is_never_over_budget() -> None:
+    desk = Desk()
+    await desk.learn(7, KNOWN)
+    for number in range(100, 120):
+        await desk.call(number)
+    assert await desk.call(7) == "lookups.nevogate"
+
+
+async def test_an_id_the_provider_did_not_know_weighs_more() -> None:
+    desk = Desk()
+    await desk.call(1)
+    await desk.learn(1, UNKNOWN)
+    ended = [await desk.call(number) for number in range(2, 9)]
+    assert ended.count("lookups.nevogate") == 5  # of ten: one spent, four fined
+
+
+@given(
+    steps=st.lists(st.tuples(st.floats(0, 100), st.integers(0, 3)), max_size=50),
+)
+def test_no_more_is_spent_than_was_saved_and_earned(steps: list[tuple[float, int]]) -> None:
+    account: Spending = spending(None, BUDGET, 0.0)
+    now_seconds, unknown_ids, spent = 0.0, 0, 0
+    for wait_seconds, new_unknown in steps:
+        now_seconds, unknown_ids = now_seconds + wait_seconds, unknown_ids + new_unknown
+        within, account = spend(account, BUDGET, unknown_ids=unknown_ids, now_seconds=now_seconds)
+        spent += within
+        account = spending(account.to_bytes(), BUDGET, now_seconds)
+    assert spent <= BUDGET.burst + now_seconds * BUDGET.per_second + 1e-6
+
+
+def test_partitions_share_a_budget() -> None:
+    assert share(BUDGET, 4) == UnverifiedBudget(per_second=0.25, burst=2, unknown_cost=5)
