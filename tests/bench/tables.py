@@ -60,8 +60,8 @@ def pipeline(result: Pipelines) -> str:
         cpu = ours.cpu_microseconds["worker"] / result.peer.cpu_microseconds["peer"]
         text += (
             f"\n  paynotify, 1 worker / peer: {rate:.2f} of the rate, {cpu:.2f} times the CPU of the process.\n"
-            "  The peer: the same provider module and HTTP client, one call for each notification; no state, no order,\n"
-            "  no durability between its steps. OmniKassa's rate is bounded by the bank: 6 pulls/s of 100 orders."
+            "  The peer: the same provider module and HTTP client, one call for each notification; no state,\n"
+            "  no order, no durability between its steps. OmniKassa's rate is bounded by the bank: 6 pulls/s of 100 orders."
         )
     return text
 

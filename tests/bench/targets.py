@@ -60,7 +60,7 @@ def of_latency(result: Latencies) -> list[Target]:
     name, worst = max(result.by_provider.items(), key=lambda one: one[1].p99_milliseconds)
     return [
         Target(
-            f"p99 at 100/s at most {limit:.0f} ms (the provider's own {result.provider_latency_milliseconds:.0f} in it)",
+            f"p99 at 100/s at most {limit:.0f} ms ({result.provider_latency_milliseconds:.0f} of it the provider's)",
             f"{worst.p99_milliseconds:.0f} ms ({name})",
             worst.p99_milliseconds <= limit,
         )
