@@ -25,7 +25,10 @@ _WARM_UP_SECONDS: Final = 1.0
 _PEER_TOPIC: Final = "peer.notifications"
 
 #: A limit of rate would measure the limit.
-UNLIMITED: Final = {"ingest": {"rate_per_second": 1e9, "burst": 10**9}}
+UNLIMITED: Final[dict[str, dict[str, Any]]] = {
+    "ingest": {"rate_per_second": 1e9, "burst": 10**9},
+    "worker": {"unverified_budget": {"per_second": 1e9, "burst": 10**9}},
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

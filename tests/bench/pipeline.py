@@ -89,7 +89,10 @@ def measure(scale: float, peaks: Peaks, *, only_memory: bool = False) -> Pipelin
         consumers=False,
         simulators={"time_scale": 1.0, "latency_seconds": PROVIDER_LATENCY_SECONDS},
         simulator={"trustpayments": {"visible_within_seconds": 0.0}, "omnikassa": {"ping_delay_seconds": 0.0}},
-        configuration={**UNLIMITED, "worker": {"session_timeout_seconds": _SESSION_SECONDS}},
+        configuration={
+            **UNLIMITED,
+            "worker": {**UNLIMITED["worker"], "session_timeout_seconds": _SESSION_SECONDS},
+        },
         kafka_settings={"group.initial.rebalance.delay.ms": str(_MEET_MILLISECONDS)},
     )
     two, one, others = (max(_LEAST, round(number * scale)) for number in (TWO_WORKERS, ONE_WORKER, OTHERS))

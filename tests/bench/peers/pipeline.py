@@ -55,7 +55,7 @@ class Pipeline:
         """Verify, ask, publish."""
         notification = notification_of(record)
         account = self._accounts[notification.merchant]
-        lookup = self._provider.plan(judge(self._provider, account, notification), notification)
+        lookup = self._provider.plan(judge(self._provider, account, notification)[0], notification)
         waiting = WaitingLookup(notification.notification_id, lookup, "", 0, notification.received_at)
         answers: list[Answer] = []
 
