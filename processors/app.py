@@ -180,7 +180,10 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         self._management.start()
-        async with open_client(self._configuration.worker.provider_calls_in_flight) as http:
+        # each provider's fetch keeps to its own number of calls; with fewer connections than all of them together a
+        # slow provider would take those of the others
+        connections = self._configuration.worker.provider_calls_in_flight * len(PROVIDERS)
+        async with open_client(connections) as http:
             works = works_of(self._configuration, self._choice, self._metrics, http)
             reached = failpoint.from_environment(sandbox=self._configuration.sandbox)
             self._units = [
