@@ -80,7 +80,7 @@ class Report:
     until: str
     providers: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
     results: dict[str, int] = field(default_factory=dict)
-    dead_answers: int = 0
+    other_dead: int = 0
     records: int = 0
     seconds: float = 0.0
     total: int = 0
@@ -140,9 +140,8 @@ def _committed(configuration: Configuration) -> dict[Place, int]:
     kafka = configuration.kafka
     with admin(configuration) as client:
         present = inspect_topics(configuration, client)
-        absent = missing(configuration, present)
-        if absent:
-            raise ClusterError(f"The topic {absent[0]} is not there. Create it with `paynotify topics apply`.")
+        for name in missing(configuration, present):
+            raise ClusterError(f"The topic {name} is not there. Create it with `paynotify topics apply`.")
         groups: dict[str, list[Any]] = {}
         for provider in topics.PROVIDERS:
             retries = [topics.retry(provider, step) for step in range(1, topics.RETRY_STEPS + 1)]
@@ -322,8 +321,8 @@ class _Audit:
             headers = dict(record.headers)
             original = headers.get("original-topic", b"").decode("utf-8", "replace")
             name = original.removeprefix(self._topic(""))
-            if not name.startswith("lookups."):
-                self._report.dead_answers += 1  # an answer nobody could read: its lookup was answered
+            if not name.startswith("lookups.") or name.endswith(".known"):
+                self._report.other_dead += 1  # such as an answer nobody could read: its lookup was answered
             elif self._inside(headers, record):
                 ledger = self._ledger(original)
                 if ledger is None:
@@ -377,7 +376,7 @@ def _print(report: Report) -> None:
         print(f"  {_equation(asked, 'asked')}")
     results = report.results
     print(f"\nresults: {results['events']} events of {results['payments']} payments, {results['repeats']} identical "
-          f"repeats, {report.dead_answers} dead answers")  # fmt: skip
+          f"repeats, {report.other_dead} dead answers")  # fmt: skip
     rate = report.records / report.seconds if report.seconds else 0.0
     print(f"{report.records} records read in {report.seconds:.1f} s ({rate:,.0f}/s)")
     if not report.total:

@@ -8,7 +8,14 @@ from dataclasses import asdict
 from typing import Any, Final
 
 import orjson
-from kafka.admin import ACLFilter, ACLOperation, ACLPermissionType, ResourcePatternFilter, ResourceType
+from kafka.admin import (
+    ACLFilter,
+    ACLOperation,
+    ACLPermissionType,
+    ACLResourcePatternType,
+    ResourcePatternFilter,
+    ResourceType,
+)
 from kafka.errors import ClusterAuthorizationFailedError, KafkaError, SecurityDisabledError
 
 from ops.doctor_finding import Finding
@@ -25,7 +32,7 @@ Looks at the configuration, every secret, the brokers, the topics (as `topics ch
 connection and TLS, the clock beside the provider's, and credentials where asking is harmless.
 
   trustpayments  a TRANSACTIONQUERY about an order that doesn't exist; it reads only
-  omnikassa      credentials are left out, for asking is a token refresh out of the merchant's budget; --recovery does it
+  omnikassa      credentials are left out: asking is a token refresh, out of the merchant's budget; --recovery asks
   nevogate       credentials are left out: the gateway allows no Result without a call that caused it
 
 Nothing is changed anywhere. Each line is ok, warning, error or skipped, with what to do.
@@ -143,7 +150,11 @@ def _topics(configuration: Configuration, client: Any) -> Iterator[Finding]:
 
 def _access(_: Configuration, client: Any) -> Iterator[Finding]:
     everything = ACLFilter(
-        None, None, ACLOperation.ANY, ACLPermissionType.ANY, ResourcePatternFilter(ResourceType.ANY, None, None)
+        None,
+        None,
+        ACLOperation.ANY,
+        ACLPermissionType.ANY,
+        ResourcePatternFilter(ResourceType.ANY, None, ACLResourcePatternType.ANY),
     )
     try:
         rules = client.describe_acls(everything)

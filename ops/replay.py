@@ -176,6 +176,7 @@ def targets(kafka: Kafka) -> dict[str, str]:
         for name in (
             topics.notifications(provider),
             topics.lookups(provider),
+            topics.known(provider),
             topics.responses(provider),
             *(topics.retry(provider, step) for step in range(1, topics.RETRY_STEPS + 1)),
         )

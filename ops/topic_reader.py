@@ -7,7 +7,6 @@ program from top to bottom.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -28,6 +27,8 @@ _PARTITION_BYTES: Final = 2 * 1024 * 1024
 _FETCH_BYTES: Final = 32 * 1024 * 1024
 _RECORDS_AT_A_TIME: Final = 10_000
 _POLL_MILLISECONDS: Final = 500
+#: Nothing is waited for here, and a fetch that does holds up the next read.
+_WAIT_MILLISECONDS: Final = 10
 _SILENCE_SECONDS: Final = 30.0
 
 Answer = TypeVar("Answer")
@@ -112,10 +113,8 @@ class TopicReader:
         wanted = {TopicPartition(*span.place): span for span in spans if span.length}
         if not wanted:
             return
-        self._consumer.assign(list(wanted))
-        for partition, span in wanted.items():
-            self._consumer.seek(partition, span.start)
-        yield from self._read(dict(wanted))
+        self._run(self._seek(wanted))
+        yield from self._read(wanted)
 
     def backwards(self, span: Span, chunk_records: int) -> Iterator[list[Any]]:
         """The span's records from its end towards its start, chunk by chunk; each chunk is in order, and twice as long
@@ -149,12 +148,18 @@ class TopicReader:
             auto_offset_reset="earliest",
             max_partition_fetch_bytes=_PARTITION_BYTES,
             fetch_max_bytes=_FETCH_BYTES,
+            fetch_max_wait_ms=_WAIT_MILLISECONDS,
         )
         try:
             await self._consumer.start()
         except BaseException:
             await self._consumer.stop()
             raise
+
+    async def _seek(self, spans: Mapping[Any, Span]) -> None:
+        self._consumer.assign(list(spans))
+        for partition, span in spans.items():
+            self._consumer.seek(partition, span.start)
 
     async def _spans(self, places: list[Any], since_seconds: float | None, until_seconds: float | None) -> list[Span]:
         if not places:
@@ -178,35 +183,34 @@ class TopicReader:
     def _read(self, left: dict[Any, Span]) -> Iterator[tuple[Place, list[Any]]]:
         heard = time.monotonic()
         while left:
-            batches = self._run(self._consumer.getmany(timeout_ms=_POLL_MILLISECONDS, max_records=_RECORDS_AT_A_TIME))
-            for partition, records in batches.items():
-                span = left.get(partition)
-                if span is None:
-                    continue  # fetched ahead, beyond the span
-                if records[-1].offset >= span.end - 1:
-                    self._finish(left, partition)
-                    records = [one for one in records if one.offset < span.end]
-                if records:
-                    yield span.place, records
-            if batches or self._skip_gaps(left):
+            before = len(left)
+            found = self._run(self._next(left))
+            if found or len(left) < before:
                 heard = time.monotonic()
             elif time.monotonic() - heard > _SILENCE_SECONDS:
                 raise ClusterError(
                     f"The brokers sent nothing of {next(iter(left.values())).place.topic} for {_SILENCE_SECONDS:g} s. "
                     "Check that all partitions have a leader (kafka-topics.sh --describe) and try again."
                 )
+            yield from found
+
+    async def _next(self, left: dict[Any, Span]) -> list[tuple[Place, list[Any]]]:
+        """What comes next; spans that are read to their end are taken out of ``left``."""
+        batches = await self._consumer.getmany(timeout_ms=_POLL_MILLISECONDS, max_records=_RECORDS_AT_A_TIME)
+        found: list[tuple[Place, list[Any]]] = []
+        for partition, records in batches.items():
+            span = left[partition]
+            if records[-1].offset >= span.end - 1:
+                self._finish(left, partition)
+                records = [one for one in records if one.offset < span.end]
+            if records:
+                found.append((span.place, records))
+        if not batches:
+            # a span whose last offsets hold no record (compaction, transactions) ends without one
+            for partition in [one for one, span in left.items() if await self._consumer.position(one) >= span.end]:
+                self._finish(left, partition)
+        return found
 
     def _finish(self, left: dict[Any, Span], partition: Any) -> None:
         del left[partition]
         self._consumer.pause(partition)
-
-    def _skip_gaps(self, left: dict[Any, Span]) -> bool:
-        """Spans whose last offsets hold no record (compaction, transactions) end without one."""
-        over = [one for one, span in left.items() if self._run(self._position(one)) >= span.end]
-        for partition in over:
-            self._finish(left, partition)
-        return bool(over)
-
-    async def _position(self, partition: Any) -> int:
-        position: int = await asyncio.wait_for(self._consumer.position(partition), _SILENCE_SECONDS)
-        return position
