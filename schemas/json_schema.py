@@ -1,4 +1,6 @@
-"""JSON Schemas of every topic's value, generated from the message types into ``schemas/json``.
+"""The contract as documents, generated from types and tables into ``schemas/json``.
+
+JSON Schemas of every topic's value, an AsyncAPI document of the topics and an OpenAPI document of the ingress.
 
 ``python -m schemas.json_schema`` writes them anew; a test fails when they differ from the types, so a change of
 the contract is always a visible change of these files.
@@ -13,6 +15,11 @@ import msgspec
 import orjson
 
 from schemas import messages, topics
+from schemas.asyncapi import asyncapi
+from schemas.openapi import openapi
+
+#: Of the contract, which changes additively within it; not of the distribution.
+VERSION: Final = "1.0.0"
 
 FOLDER: Final = Path(__file__).parent / "json"
 
@@ -48,7 +55,12 @@ def documents() -> dict[str, bytes]:
         }
         for topic in topics.all_topics()
     }
-    return {**files, "topics.json": _pretty(index)}
+    return {
+        **files,
+        "topics.json": _pretty(index),
+        "asyncapi.json": _pretty(asyncapi(CARRIES, VERSION)),
+        "openapi.json": _pretty(openapi(VERSION)),
+    }
 
 
 def _pretty(document: Any) -> bytes:
