@@ -68,5 +68,6 @@ def _component(payload: dict[str, Any], content_type: str) -> dict[str, Any]:
     return {"payload": payload, "contentType": content_type, "headers": _CLOUD_EVENT_HEADERS}
 
 
-def _policy(topic: topics.Topic) -> list[str]:
-    return topic.kafka_settings()["cleanup.policy"].split(",")
+def _binding(topic: topics.Topic) -> dict[str, Any]:
+    policy = topic.kafka_settings()["cleanup.policy"].split(",")
+    return {"topicConfiguration": {"cleanup.policy": policy}, "bindingVersion": "0.5.0"}
