@@ -33,9 +33,7 @@ def asyncapi(carries: Mapping[str, type[Any]], version: str) -> dict[str, Any]:
             "address": topic.name,
             "description": topic.holds[:1].upper() + topic.holds[1:] + ".",
             "messages": {"record": {"$ref": f"#/components/messages/{_message(carries.get(topic.name))}"}},
-            "bindings": {
-                "kafka": {"topicConfiguration": {"cleanup.policy": _policy(topic)}, "bindingVersion": "0.5.0"}
-            },
+            "bindings": {"kafka": _binding(topic)},
         }
         writes_outside = topic.name == topics.EXPECTED
         operations[name] = {
