@@ -14,7 +14,6 @@ from contextlib import closing
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
-from statistics import median
 from typing import Any, Final, TypeAlias
 
 import orjson
@@ -114,10 +113,6 @@ class Observer:
             for record in self.records[topics.STATUS]
             if record.key.decode().partition("/")[2] in wanted
         ]
-
-    def median_latency_seconds(self, payments: Iterable[str]) -> float:
-        """The middle of `latencies`."""
-        return median(self.latencies(payments))
 
 
 def _trace(record: Record) -> str:
