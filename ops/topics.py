@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import time
 from collections import defaultdict
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 from kafka.admin import ConfigResource, ConfigResourceType
 
 from schemas.configuration import Configuration, load
-from service.cluster import Difference, admin, differences, inspect_topics, missing, wanted_settings
+from service.cluster import Difference, Present, admin, differences, inspect_topics, missing, wanted_settings
+
+_SETTLE_SECONDS: Final = 10.0
+_SETTLE_PAUSE_SECONDS: Final = 0.1
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.action == "apply":
             created = _create(configuration, client, missing(configuration, present))
             changed = _adjust(client, [one for one in differences(configuration, present) if one.mendable])
-            present = inspect_topics(configuration, client)
+            present = _settled(configuration, client)
     absent, different = missing(configuration, present), differences(configuration, present)
     if arguments.json:
         report = {
@@ -43,6 +47,17 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         _print(configuration, created, changed, absent, different)
     return 1 if absent or different else 0
+
+
+def _settled(configuration: Configuration, client: Any) -> dict[str, Present]:
+    """The topics once the brokers tell of what was created and changed, which may take them a moment."""
+    deadline = time.monotonic() + _SETTLE_SECONDS
+    while True:
+        present = inspect_topics(configuration, client)
+        waits = missing(configuration, present) or any(one.mendable for one in differences(configuration, present))
+        if not waits or time.monotonic() >= deadline:
+            return present
+        time.sleep(_SETTLE_PAUSE_SECONDS)
 
 
 def _create(configuration: Configuration, client: Any, names: list[str]) -> list[str]:
