@@ -28,7 +28,7 @@ def merchants(gateway: str = "http://127.0.0.1:9") -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def document(kafka: str, prefix: str, directory: Path, **changes: Any) -> dict[str, Any]:
+def document(kafka: str, prefix: str, directory: Path, /, **changes: Any) -> dict[str, Any]:
     """A whole configuration of the sandbox, with the top-level ``changes``."""
     return {
         "sandbox": True,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import orjson
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 
 #: kafka-python's ConsumerRecord: topic, partition, offset, key, value, headers.
 Record: TypeAlias = Any
@@ -55,43 +57,43 @@ def counts(kafka: str, *topics: str) -> dict[str, int]:
 
 
 def lag(kafka: str, group: str, *topics: str) -> int:
-    """Records of the topics not yet committed by the group."""
+    """Records of the topics not yet committed by the group; asserts that there are records at all."""
     client = KafkaAdminClient(bootstrap_servers=kafka)
     consumer = KafkaConsumer(bootstrap_servers=kafka, enable_auto_commit=False)
     try:
         places = [TopicPartition(topic, number) for topic in topics for number in _partitions(consumer, topic)]
         committed = client.list_group_offsets({group: places}).get(group, {})
         ends = consumer.end_offsets(places)
+        assert any(ends.values()), f"nothing lies on {topics}"
         return sum(end - max(0, getattr(committed.get(place), "offset", 0)) for place, end in ends.items())
     finally:
         client.close()
         consumer.close()
 
 
-def send(kafka: str, topic: str, records: Iterable[tuple[bytes | None, bytes | None, dict[str, str]]]) -> int:
+Records: TypeAlias = Iterable[tuple[bytes | None, bytes | None, dict[str, str]]]
+
+
+def send(kafka: str, topic: str, records: Records) -> int:
     """Write records of key, value and headers; returns their number once the broker has all of them."""
-    return send_with(kafka, None, topic, records)
+    return asyncio.run(send_all(kafka, {topic: records}))
 
 
-def send_with(
-    kafka: str,
-    codec: str | None,
-    topic: str,
-    records: Iterable[tuple[bytes | None, bytes | None, dict[str, str]]],
-) -> int:
-    """`send` with the batches compressed by ``codec``."""
-    producer = KafkaProducer(bootstrap_servers=kafka, compression_type=codec, linger_ms=20, acks="all")
+async def send_all(kafka: str, by_topic: Mapping[str, Records], codec: str | None = None) -> int:
+    """Write the records of every topic with the batches compressed by ``codec``."""
+    # aiokafka, because kafka-python compresses with libraries that are not installed
+    producer = AIOKafkaProducer(bootstrap_servers=kafka, compression_type=codec, linger_ms=20, acks="all")
+    await producer.start()
     try:
         sent = [
-            producer.send(topic, value, key, [(name, text.encode()) for name, text in headers.items()])
+            await producer.send(topic, value, key, headers=[(name, text.encode()) for name, text in headers.items()])
+            for topic, records in by_topic.items()
             for key, value, headers in records
         ]
-        producer.flush(timeout=30)
-        for one in sent:
-            one.get(timeout=30)
+        await asyncio.gather(*sent)
         return len(sent)
     finally:
-        producer.close()
+        await producer.stop()
 
 
 def header(record: Record, name: str) -> str:

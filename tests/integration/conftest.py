@@ -55,9 +55,10 @@ class Installation:
         code, said = self.finished("topics", "apply")
         assert code == 0, said
 
-    def worker(self, *stages: str, kill_at: str = "", ready: bool = True) -> Child:
+    def worker(self, *stages: str, kill_at: str = "", ready: bool = True, state: str = "state") -> Child:
         """``paynotify worker`` for the stages (all, if none is given), ready for work unless it is to be killed."""
         options = [word for stage in stages for word in ("--stage", stage)]
+        options += ["--state-directory", str(self.directory / state)]
         environment = {"PAYNOTIFY_KILL_AT": kill_at}
         child = self.run("worker", "--management", "127.0.0.1:0", *options, environment=environment)
         if ready:
