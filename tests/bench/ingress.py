@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -24,8 +25,8 @@ _LEAST_SECONDS: Final = 0.5
 _WARM_UP_SECONDS: Final = 1.0
 _PEER_TOPIC: Final = "peer.notifications"
 
-#: A limit of rate would measure the limit.
-UNLIMITED: Final[dict[str, dict[str, Any]]] = {
+#: A limit would be measured instead: the routes' rates, and what a merchant's unsigned calls may cost in lookups.
+UNLIMITED: Final[Mapping[str, Mapping[str, Any]]] = {
     "ingest": {"rate_per_second": 1e9, "burst": 10**9},
     "worker": {"unverified_budget": {"per_second": 1e9, "burst": 10**9}},
 }

@@ -38,6 +38,8 @@ _POLL_SECONDS: Final = 0.1
 _STANDSTILL_SECONDS: Final = 60.0
 _IDLE_SECONDS: Final = 3.0
 _PEER_STATUS: Final = "peer.status"
+#: Where a notification ends that brings no result.
+_OTHER_ENDS: Final = (topics.REJECTED, topics.DUPLICATES, topics.DEAD)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +172,10 @@ class _Bench:
                 _beyond(self._ends, topic, results), within_seconds=_STANDSTILL_SECONDS, every=_POLL_SECONDS
             )
             if more is None:
-                raise ClusterError(f"{wanted - results} results are missing and none comes any more on {topic}.")
+                ended = ", ".join(f"{self._ends.count(name)} are on {name}" for name in _OTHER_ENDS)
+                raise ClusterError(
+                    f"{wanted - results} results are missing on {topic} and none comes any more; {ended}."
+                )
             results = more
         if results > wanted:
             raise ClusterError(f"{results - wanted} results too many on {topic}: some came twice.")

@@ -61,7 +61,7 @@ def pipeline(result: Pipelines) -> str:
         text += (
             f"\n  paynotify, 1 worker / peer: {rate:.2f} of the rate, {cpu:.2f} times the CPU of the process.\n"
             "  The peer: the same provider module and HTTP client, one call for each notification; no state,\n"
-            "  no order, no durability between its steps. OmniKassa's rate is bounded by the bank: 6 pulls/s of 100 orders."
+            "  no order, no durability between its steps. OmniKassa's rate is the bank's: 6 pulls/s of 100 orders."
         )
     return text
 
