@@ -39,9 +39,12 @@ ALLOWED: Final[Mapping[Status, frozenset[Status]]] = {
     "charged_back": frozenset(),
 }
 
-#: Both ways are allowed, but only by a newer word of the provider.
+_OPEN: Final[frozenset[Status]] = frozenset({"authorised", "suspended", "unknown"})
+
+#: Moves that can be undone, at once or on a way round. Only a newer word of the provider may make them: a late answer,
+#: or the same one again after a crash, would otherwise turn the payment back.
 NEWEST_WINS: Final[frozenset[tuple[Status, Status]]] = frozenset(
-    {("authorised", "suspended"), ("suspended", "authorised")}
+    (current, wanted) for current in _OPEN | _ENDS for wanted in ALLOWED[current] & (_OPEN | _ENDS | _PENDING)
 )
 
 #: The provider goes on reporting the payment as captured after money went back; that is no step backwards.
@@ -52,10 +55,15 @@ Verdict = Literal["changed", "unchanged", "refused"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentState:
-    """What is remembered of one payment: its newest event and the refunds seen, also those that came too early."""
+    """What is remembered of one payment: its newest event and the refunds seen, also those that came too early.
+
+    ``newest`` is the time of the newest word on its status, by the provider's clock and then by ours. It is not the
+    last event's: a word that repeats what is known makes no event, and a refund has a time of its own.
+    """
 
     last: PaymentStatus | None = None
     refunds: tuple[Refund, ...] = ()
+    newest: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +96,8 @@ def advance(state: PaymentState, observation: Observation, *, expected_required:
     last = state.last
     if observation.status is None and last is None:
         return Advance(state, "unchanged")  # a refund before its payment is kept until the payment is known
-    newer = last is None or _moment(observation) >= (last.provider_time or "", last.observed_at)
+    # strictly: of two words of the same moment the first stays, in whatever order they are repeated
+    newer = last is None or _moment(observation) > state.newest
     current = last.status if last else None
     verdict: Verdict = "unchanged"
     reported = current
@@ -98,6 +107,7 @@ def advance(state: PaymentState, observation: Observation, *, expected_required:
             return Advance(state, "refused")
         if verdict == "changed":
             reported = observation.status
+        state = replace(state, newest=max(state.newest, _moment(observation)))
     assert reported is not None
     event = _event(state, observation, reported, expected_required, takes_details=verdict == "changed" or newer)
     if last is not None and _material(event) == _material(last):
@@ -154,7 +164,7 @@ def _merged(refunds: tuple[Refund, ...], seen: Refund | None) -> tuple[Refund, .
     if seen is None:
         return refunds
     known = next((one for one in refunds if one.refund_id == seen.refund_id), None)
-    if known is not None and known.settled and not seen.settled:
+    if known is not None and (known == seen or (known.settled and not seen.settled)):
         return refunds
     return (*(one for one in refunds if one.refund_id != seen.refund_id), seen)
 
