@@ -1,4 +1,4 @@
-"""An observer that trusts nothing of the system under test: it reads whole topics with another client, without a group."""
+"""An observer that trusts nothing of the system under test: it reads whole topics with another client."""
 
 from __future__ import annotations
 
