@@ -42,13 +42,12 @@ def waiting_lookup(record: Record) -> WaitingLookup:
     Raises:
         Unreadable: its value is no lookup.
     """
-    attempts = record.header("attempts", "0")
     first_seen = parse_time(record.header("first-seen") or record.header("ce_time"))
     return WaitingLookup(
         lookup_id=record.header("ce_id"),
         lookup=messages.decode(record.value, Lookup),
         traceparent=record.header("traceparent"),
-        attempts=int(attempts) if attempts.isdigit() else 0,
+        attempts=record.number("attempts"),
         first_seen=first_seen or datetime.fromtimestamp(record.timestamp_seconds, UTC),
     )
 

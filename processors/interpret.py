@@ -28,15 +28,14 @@ _ANSWERED = msgspec.json.Decoder(list[Answered])
 
 def response_of(record: Record) -> Response:
     """A stored answer as the providers read it."""
-    status = record.header("http-status", "200")
     return Response(
         merchant=record.header("ce_source").rpartition("/")[2],
         body=record.value or b"",
         content_type=record.header("content-type"),
-        http_status=int(status) if status.isdigit() else 0,
+        http_status=record.number("http-status", 200),
         received_at=parse_time(record.header("ce_time")) or datetime.fromtimestamp(record.timestamp_seconds, UTC),
         reference=record.header("reference") or None,
-        facts={name[len(_FACT) :]: value.decode() for name, value in record.headers if name.startswith(_FACT)},
+        facts={name[len(_FACT) :]: record.header(name) for name, _ in record.headers if name.startswith(_FACT)},
     )
 
 
@@ -103,5 +102,5 @@ class Interpret:
 def _answered(record: Record) -> list[Answered]:
     try:
         return _ANSWERED.decode(record.header("lookups", "[]"))
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return []

@@ -68,7 +68,8 @@ def check_url_token(digest: str, account: Account) -> None:
         return
     if not digest:
         raise Rejected("missing_signature", "the URL has no token, and this merchant's must have one")
-    valid = [hmac.compare_digest(token_digest(token.encode()), digest) for token in reveal_all(tokens)]
+    given = digest.encode()
+    valid = [hmac.compare_digest(token_digest(token.encode()).encode(), given) for token in reveal_all(tokens)]
     if not any(valid):
         raise Rejected("bad_signature", "the URL's token is none of this merchant's")
 

@@ -67,8 +67,8 @@ def from_major(value: object, currency: object) -> Money:
         Unreadable: the amount is no decimal, or has more digits than the currency allows.
     """
     code = checked_currency(currency)
-    text = str(value)
-    if isinstance(value, bool) or not isinstance(value, int | float | str) or not _MAJOR.match(text):
+    text = str(value) if isinstance(value, int | float | str) else ""
+    if isinstance(value, bool) or not _MAJOR.match(text):
         raise Unreadable("the answer's amount is not a decimal in major units")
     try:
         minor = Decimal(text).scaleb(exponent(code))

@@ -22,6 +22,7 @@ Headers = tuple[tuple[str, bytes], ...]
 NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "https://paynotify/events/v1")
 
 _TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\Z")
+_NUMBER = re.compile(r"[0-9]{1,9}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,11 @@ class Record:
                 except (UnicodeDecodeError, AttributeError):
                     return default
         return default
+
+    def number(self, name: str, default: int = 0) -> int:
+        """The header as a number from 0 to 999,999,999; ``default`` where it is none."""
+        text = self.header(name)
+        return int(text) if _NUMBER.match(text) else default
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +90,16 @@ def valid_traceparent(text: str) -> bool:
 
 def rfc3339(moment: datetime | None = None) -> str:
     """UTC with milliseconds and ``Z``; now, if no moment is given."""
-    return (moment or datetime.now(UTC)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    return (moment or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def parse_time(text: str) -> datetime | None:
-    """An RFC 3339 or ISO 8601 instant with offset; ``None`` where the text is none."""
+    """An RFC 3339 or ISO 8601 instant with offset, in UTC; ``None`` where the text is none."""
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return moment.astimezone(UTC) if moment.tzinfo is not None else None
+    except (ValueError, OverflowError):  # overflow: in UTC it would be before the year 1 or after 9999
         return None
-    return moment if moment.tzinfo is not None else None
 
 
 def cloud_event(

@@ -6,9 +6,14 @@ of these changes what a signature was made over.
 
 from __future__ import annotations
 
-from urllib.parse import unquote_to_bytes
+import re
+from typing import Final
 
 Fields = list[tuple[bytes, bytes]]
+
+_ESCAPE: Final = re.compile(rb"%[0-9A-Fa-f]{2}")
+_ESCAPED: Final = {b"%%%b%b" % (high.encode(), low.encode()): bytes((int(high + low, 16),))
+                   for high in "0123456789abcdefABCDEF" for low in "0123456789abcdefABCDEF"}  # fmt: skip
 
 
 def fields(body: bytes) -> Fields:
@@ -27,4 +32,9 @@ def fields(body: bytes) -> Fields:
 def _decoded(text: bytes) -> bytes:
     if b"+" in text:
         text = text.replace(b"+", b" ")
-    return unquote_to_bytes(text) if b"%" in text else text
+    # the library's own way splits at every %, which for a body of nothing else takes almost 200 times its size
+    return _ESCAPE.sub(_unescaped, text) if b"%" in text else text
+
+
+def _unescaped(escape: re.Match[bytes]) -> bytes:
+    return _ESCAPED[escape[0]]

@@ -192,7 +192,7 @@ def _id_in(body: Mapping[str, Any]) -> Any:
 
 def _id_in_query(query: str) -> str | None:
     """The query's one transaction id; several different ones are none."""
-    named = fields(query.encode())
+    named = fields(query.encode("utf-8", "surrogatepass"))  # a shell's argument may hold bytes that are no UTF-8
     found = {value for name, value in named if name in (b"TransactionId", b"transactionId")}
     return found.pop().decode("ascii", "replace") if len(found) == 1 else None
 
@@ -222,7 +222,9 @@ def _refusal(code: str) -> str:
 
 def _observation(answer: Mapping[str, Any], transaction: str, response: Response) -> Observation:
     words = {name: _word(answer.get(name)) for name in ("ResultCode", "CommitState")}
-    words["AutoCommit"] = _TRUTHS.get(str(answer.get("AutoCommit")).lower(), "")
+    commits = answer.get("AutoCommit")
+    # nothing but these is made text: of a deeply nested value that would fail
+    words["AutoCommit"] = _TRUTHS.get(str(commits).lower(), "") if isinstance(commits, str | int) else ""
     status = _status(words["ResultCode"], words["AutoCommit"], words["CommitState"])
     amount = _money(answer)
     order_id = answer.get("OrderId")

@@ -251,7 +251,7 @@ def _readable(reply: Reply) -> Mapping[str, Any]:
     except orjson.JSONDecodeError:
         page = {} if reply.body.lstrip()[:1] == b"{" and reply.status == 200 else None
     error_code = page.get("errorCode") if isinstance(page, dict) else None
-    if reply.status in (401, 403) or str(error_code) == "5001":
+    if reply.status in (401, 403) or error_code in (5001, "5001"):
         raise ProviderRefused("credentials", "the bank does not accept the notification's token")
     if error_code is not None or 400 <= reply.status < 500:
         raise ProviderRefused("refused", f"the bank refuses the pull (HTTP {reply.status})")
