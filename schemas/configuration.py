@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 import msgspec
@@ -24,7 +24,8 @@ from schemas.topics import PROVIDERS, RETRY_STEPS, Topic, all_topics
 
 Positive: TypeAlias = Annotated[float, Meta(gt=0)]
 Count: TypeAlias = Annotated[int, Meta(ge=1)]
-MerchantId: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+# not $, which would let a line break at the end pass into keys and headers
+MerchantId: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]
 Secrets: TypeAlias = Annotated[tuple[SecretRef, ...], Meta(min_length=1)]
 
 
@@ -36,7 +37,7 @@ class Kafka(_Section, frozen=True):
     """How to reach the cluster. Security settings have the names of the kafka-python client."""
 
     bootstrap_servers: Annotated[str, Meta(min_length=1)] = "localhost:9092"
-    topic_prefix: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{0,100}$")] = ""
+    topic_prefix: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{0,100}\Z")] = ""
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
     sasl_plain_username: str | None = None
@@ -258,6 +259,24 @@ def parse(text: str, file: str) -> Configuration:
     return configuration
 
 
+#: A value needs a character at least; only aliases, which can make a small file an endless one, need fewer.
+_VALUES_PER_CHARACTER: Final = 2
+_FREE_VALUES: Final = 1_000
+_DEEPEST: Final = 20
+
+
+_SCALARS: Final = frozenset(f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null"))
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML needs seconds for a kilobyte of brackets."""
+
+    def fetch_flow_collection_start(self, kind: Any) -> None:
+        if self.flow_level >= _DEEPEST:
+            raise yaml.scanner.ScannerError(None, None, "too many levels", self.get_mark())
+        super().fetch_flow_collection_start(kind)
+
+
 class _Document:
     """YAML as plain data that remembers the line of every key."""
 
@@ -265,7 +284,7 @@ class _Document:
         self.file = file
         self.lines: dict[str, int] = {"$": 1}
         try:
-            node = yaml.compose(text, Loader=yaml.SafeLoader)
+            node = yaml.compose(text, Loader=_Loader)
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
             raise ConfigurationError(
@@ -273,26 +292,43 @@ class _Document:
             ) from None
         except (yaml.YAMLError, RecursionError):
             raise ConfigurationError(f"{file}: this is not YAML. Mend the file and try again.") from None
-        self.data: Any = self._plain(node, "$") if node is not None else {}
+        except (ValueError, OverflowError):  # PyYAML's own, for an escape beyond Unicode
+            raise ConfigurationError(f"{file}: this is not Unicode text. Mend the file and try again.") from None
+        self._most_values = _FREE_VALUES + _VALUES_PER_CHARACTER * len(text)
+        self._scalars = yaml.SafeLoader("")
+        self.data: Any = self._plain(node, "$", 0) if node is not None else {}
 
-    def _plain(self, node: Any, path: str) -> Any:
+    def _plain(self, node: Any, path: str, depth: int) -> Any:
+        if len(self.lines) > self._most_values or depth > _DEEPEST:
+            raise self.error(path, "goes too far: the file has too many values or levels", "Write it without aliases.")
         if isinstance(node, yaml.MappingNode):
-            return self._mapping(node, path)
+            return self._mapping(node, path, depth)
         if isinstance(node, yaml.SequenceNode):
             for index, child in enumerate(node.value):
                 self.lines[f"{path}[{index}]"] = child.start_mark.line + 1
-            return [self._plain(child, f"{path}[{index}]") for index, child in enumerate(node.value)]
-        return yaml.SafeLoader("").construct_object(node)
+            return [self._plain(child, f"{path}[{index}]", depth + 1) for index, child in enumerate(node.value)]
+        return self._scalar(node, path)
 
-    def _mapping(self, node: Any, path: str) -> dict[str, Any]:
+    def _scalar(self, node: Any, path: str) -> Any:
+        try:
+            node.value.encode()  # an escaped half of a surrogate pair is text to YAML and to nobody else
+            if node.tag in _SCALARS:
+                return self._scalars.construct_object(node)
+        except (yaml.YAMLError, ValueError, LookupError, OverflowError):
+            pass
+        raise self.error(path, "has a value that can't be read", "Write it as text in quotes, or as a plain number.")
+
+    def _mapping(self, node: Any, path: str, depth: int) -> dict[str, Any]:
         plain: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            key = str(key_node.value)
+            key = key_node.value if isinstance(key_node, yaml.ScalarNode) else "?"
             where = f"{path}.{key}"
             self.lines[where] = key_node.start_mark.line + 1
             if key in plain:
                 raise self.error(where, "is given twice", "Keep one of the two.")
-            plain[key] = self._plain(value_node, where)
+            if not key or not key.isprintable():
+                raise self.error(path, "has a key that is no name", "Check the file's keys.")
+            plain[key] = self._plain(value_node, where, depth + 1)
         return plain
 
     def error(self, path: str, problem: str, remedy: str) -> ConfigurationError:
@@ -345,10 +381,18 @@ def _check_rules(configuration: Configuration, document: _Document) -> None:
             )
 
 
+#: Visible ASCII: a host outside it is written in Punycode, a path percent-encoded.
+_URL: Final = re.compile(r"[!-~]+\Z")
+
+
 def _check_url(merchant: Merchant, path: str, sandbox: bool, document: _Document) -> None:
     key = "webservices_url" if isinstance(merchant, TrustPaymentsMerchant) else "base_url"
-    parts = urlsplit(merchant.base_url)
-    if not parts.hostname or parts.query or parts.fragment or parts.username:
+    try:
+        parts = urlsplit(merchant.base_url)
+        usable = bool(parts.hostname and parts.port != 0 and _URL.match(merchant.base_url))
+    except ValueError:  # a port that is no number, an address in brackets that is none
+        parts, usable = urlsplit(""), False
+    if not usable or parts.query or parts.fragment or "@" in parts.netloc:
         raise document.error(f"{path}.{key}", "is not a base URL", "Give scheme, host and path only.")
     if parts.scheme != "https" and not (parts.scheme == "http" and sandbox):
         raise document.error(
