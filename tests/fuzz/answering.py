@@ -1,0 +1,143 @@
+"""The stages and provider calls without Kafka and network, as fast as fuzzing needs them.
+
+The exchange, the parsers and the stages are the real ones; only the socket is left out: hostile bytes on a real one
+are `tests.contract.test_exchange`'s business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from typing import Any, Final, TypeVar
+
+import httpx
+from prometheus_client import CollectorRegistry
+
+from processors.fetch import Fetch
+from processors.interpret import Interpret
+from processors.metrics import Metrics
+from processors.provider import Account, Answer, Call, Outcome, Outside
+from processors.providers import PROVIDERS
+from processors.resolve import Resolve
+from processors.state import Overlay
+from processors.verify import Verify
+from schemas import topics
+from schemas.configuration import Kafka
+from schemas.records import Output, Record
+from tests.contract.accounts import NOW, waiting
+
+KAFKA: Final = Kafka()
+
+Headers = Sequence[tuple[bytes, bytes]]
+#: Status, headers and body of the provider's answer to a request's body.
+Script = Callable[[bytes], tuple[int, Headers, bytes]]
+Result = TypeVar("Result")
+
+_RUNNER: Final = asyncio.Runner()
+
+
+def run(work: Coroutine[Any, Any, Result]) -> Result:
+    """The result of a coroutine, in one event loop for all inputs."""
+    return _RUNNER.run(work)
+
+
+class _Body(httpx.AsyncByteStream):
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._body
+
+
+class _Transport(httpx.AsyncBaseTransport):
+    def __init__(self, script: Script) -> None:
+        self._script = script
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        status, headers, body = self._script(await request.aread())
+        return httpx.Response(status, headers=list(headers), stream=_Body(body))
+
+
+async def _no_pace(lane: str) -> None:
+    return
+
+
+def outside(script: Script) -> Outside:
+    """What a fetch uses, with the provider's side played by ``script``."""
+    http = httpx.AsyncClient(transport=_Transport(script))
+    return Outside(http, lambda: NOW, 1 << 20, 5.0, 100, _no_pace)
+
+
+async def fetched(
+    provider: str, account: Account, script: Script, reference: str | None = None, **arguments: str
+) -> dict[str, Outcome]:
+    """One provider call for one lookup."""
+    call = Call("lane", (waiting(provider, reference, **arguments),))
+
+    async def store(answer: Answer) -> None:
+        return
+
+    return dict(await PROVIDERS[provider].fetch(call, account, outside(script), store))
+
+
+class Line:
+    """verify, fetch, interpret and resolve of one provider, one after the other over one notification's record."""
+
+    def __init__(self, provider: str, account: Account) -> None:
+        one, accounts = PROVIDERS[provider], {account.merchant.id: account}
+        metrics = Metrics(CollectorRegistry())
+        self._one, self._accounts, self._metrics = one, accounts, metrics
+        self.verify = Verify(one, accounts, KAFKA, metrics)
+        self.interpret = Interpret(one, accounts, KAFKA, metrics)
+        self.resolve = Resolve(KAFKA, metrics)
+
+    async def fetch(self, records: Sequence[Record], script: Script) -> list[Output]:
+        """The stage's outputs, the stored answers among them."""
+        stage = Fetch(
+            self._one, self._accounts, KAFKA, outside(script), self._metrics,
+            delays_seconds=(1.0, 2.0, 3.0, 4.0, 5.0), calls_in_flight=4,
+        )  # fmt: skip
+        published: list[Output] = []
+
+        async def publish(outputs: Sequence[Output]) -> None:
+            published.extend(outputs)
+
+        settled = await stage.work(records, Overlay(None), publish)
+        return [*published, *settled]
+
+    async def all_of(self, notification: Record, script: Script) -> list[Output]:
+        """Everything that is written on the way of one notification."""
+        written = list(await self.verify.work([notification], Overlay(None), _nothing))
+        lookups = taken(written, topics.lookups(self._one.name))
+        fetched = await self.fetch(lookups, script) if lookups else []
+        written += fetched
+        for record in taken(fetched, topics.responses(self._one.name)):
+            written += await self.interpret.work([record], Overlay(None), _nothing)
+        state = Overlay(None)
+        for record in taken(written, topics.OBSERVATIONS):
+            written += await self.resolve.work([record], state, _nothing)
+        return written
+
+
+async def _nothing(outputs: Sequence[Output]) -> None:
+    return
+
+
+def taken(outputs: Sequence[Output], topic: str) -> list[Record]:
+    """The outputs on a topic as the next stage reads them."""
+    return [
+        Record(one.topic, 0, offset, one.key, one.value, one.headers, NOW.timestamp())
+        for offset, one in enumerate(outputs)
+        if one.topic == topic
+    ]
+
+
+def to_this_query(answer: bytes) -> Script:
+    """Trust Payments' answers name the query they answer: its own number takes the place of ``QUERY``."""
+
+    def script(question: bytes) -> tuple[int, Headers, bytes]:
+        reference = json.loads(question)["request"][0]["requestreference"]
+        return 200, (), answer.replace(b"QUERY", reference.encode())
+
+    return script

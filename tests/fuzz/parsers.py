@@ -1,0 +1,346 @@
+"""Every parser that reads what came from outside, with hostile input for it and the one error it may raise."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from hypothesis import strategies as st
+
+from ingest.notification import origin, record_headers
+from processors.fetch import waiting_lookup
+from processors.provider import Account, Response
+from processors.providers import PROVIDERS
+from processors.providers.form import fields
+from processors.providers.http import _patience_seconds
+from processors.providers.omnikassa import check_return
+from processors.providers.omnikassa_results import instant
+from processors.providers.trustpayments_records import _gateway_time
+from processors.requeue import Requeue
+from processors.state import Overlay
+from schemas import topics
+from schemas.configuration import parse
+from schemas.errors import REJECT_REASONS, ConfigurationError, Permanent, Rejected, Retryable, Unreadable
+from schemas.messages import Observation, decode
+from schemas.money import from_major, from_minor
+from schemas.records import Record, parse_time, rfc3339, valid_traceparent
+from schemas.routes import ROUTES, without_token
+from service.management import split_address
+from tests.contract.accounts import NOW, TRANSACTION, notification
+from tests.fuzz import genuine
+from tests.fuzz.answering import KAFKA, Line, Script, fetched, run, to_this_query
+from tests.fuzz.budget import MOST_SECONDS
+from tests.fuzz.genuine import ACCOUNTS, notification_record
+from tests.fuzz.hostile import bent, form_bytes, json_bytes, pairs, scalars, tampered, texts, values
+
+Errors = tuple[type[Exception], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Parser:
+    """One parser; ``share`` is its part of all inputs, ``extreme`` how it gets one of the extremes."""
+
+    name: str
+    parse: Callable[[Any], object]
+    errors: Errors
+    inputs: st.SearchStrategy[Any]
+    share: int
+    extreme: Callable[[bytes], Any]
+    most_seconds: float = MOST_SECONDS
+
+
+# --- notifications -----------------------------------------------------------------------------------------
+
+
+def _noticed(provider: str) -> Callable[[tuple[str, bytes, str]], object]:
+    shop, module = ACCOUNTS[provider], PROVIDERS[provider]
+
+    def judge(given: tuple[str, bytes, str]) -> object:
+        method, body, query = given
+        call = notification(provider, body, method=method, query=query)
+        claim = module.parse(call, shop)
+        module.verify(claim, call, shop)
+        return module.plan(claim, call) if claim.alert is None else None
+
+    return judge
+
+
+_queries: Final = (
+    st.just("") | st.builds("TransactionId={}".format, texts) | bent(b"TransactionId=" + b"a" * 32).map(
+        lambda raw: raw.decode("utf-8", "surrogateescape"))
+)  # fmt: skip
+
+
+def _calls(bodies: st.SearchStrategy[bytes]) -> st.SearchStrategy[tuple[str, bytes, str]]:
+    return st.tuples(st.sampled_from(("POST", "POST", "POST", "GET")), bodies, _queries)
+
+
+_pings: Final = (
+    json_bytes(genuine.signed_ping(genuine.PING))
+    | tampered(genuine.PING).map(lambda ping: _json(genuine.signed_ping(ping)))
+    | st.binary(max_size=200)
+)
+_forms: Final = (
+    pairs(genuine.FORM).map(genuine.signed_pairs).map(form_bytes)
+    | bent(form_bytes(genuine.signed_pairs(list(genuine.FORM.items()))))
+    | st.binary(max_size=200)
+)
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+
+def _as_call(body: bytes) -> tuple[str, bytes, str]:
+    return "POST", body, body.decode("utf-8", "replace")
+
+
+# --- answers -----------------------------------------------------------------------------------------------
+
+
+def _interpreted(provider: str) -> Callable[[bytes], object]:
+    shop, module = ACCOUNTS[provider], PROVIDERS[provider]
+
+    def interpret(body: bytes) -> object:
+        return module.interpret(Response("shop", body, "", 200, NOW), shop)
+
+    return interpret
+
+
+_pages: Final = json_bytes(genuine.signed_page(genuine.PAGE)) | tampered(genuine.PAGE).map(
+    lambda page: _json(genuine.signed_page(page))
+)
+
+_HEADERS: Final = (
+    (b"content-type", b"application/json"), (b"content-type", b"\xff\x00"), (b"retry-after", b"10"),
+    (b"retry-after", b"Mon, 01 Jan 0001 00:00:00 +2359"), (b"retry-after", b"9" * 400), (b"content-length", b"3"),
+    (b"content-encoding", b"gzip"), (b"content-encoding", b"br"), (b"content-encoding", b"\xff"),
+    (b"location", b"https://elsewhere.example/"), (b"set-cookie", b"a=b"),
+)  # fmt: skip
+
+_statuses: Final = st.sampled_from((200, 200, 200, 200, 204, 301, 400, 401, 403, 404, 418, 429, 500, 503))
+
+
+def _asked(provider: str, reference: str | None, **arguments: str) -> Callable[[tuple[Any, ...]], object]:
+    shop = ACCOUNTS[provider]
+
+    def ask(given: tuple[int, list[tuple[bytes, bytes]], bytes]) -> object:
+        status, headers, body = given
+        compressed = (b"content-encoding", b"gzip") in headers and len(body) % 2
+        sent = gzip.compress(body, 1) if compressed else body
+
+        def answer(question: bytes) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+            if provider == "trustpayments" and not compressed:
+                return status, headers, to_this_query(sent)(question)[2]
+            return status, headers, sent
+
+        return run(fetched(provider, shop, answer, reference, **arguments))
+
+    return ask
+
+
+def _answers(bodies: st.SearchStrategy[bytes]) -> st.SearchStrategy[tuple[Any, ...]]:
+    return st.tuples(_statuses, st.lists(st.sampled_from(_HEADERS), max_size=2), bodies)
+
+
+def _as_answer(body: bytes) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    return 200, [], body
+
+
+# --- records -----------------------------------------------------------------------------------------------
+
+_LINES: Final = {provider: Line(provider, shop) for provider, shop in ACCOUNTS.items()}
+_NAMES: Final = (
+    "ce_id", "ce_source", "ce_time", "http-method", "http-query", "traceparent", "attempts", "first-seen",
+    "http-status", "reference", "lookups", "fact-results-version", "not-before", "received-at", "url-token",
+    "content-type",
+)  # fmt: skip
+_header_values: Final = texts.map(lambda text: text.encode("utf-8", "surrogatepass")) | st.binary(max_size=6)
+_headers: Final = st.lists(st.tuples(st.sampled_from(_NAMES), _header_values), max_size=4).map(tuple)
+
+
+async def _no_publish(outputs: object) -> None:
+    return
+
+
+def _verified(given: tuple[str, bytes, tuple[tuple[str, bytes], ...]]) -> object:
+    provider, body, headers = given
+    base = notification_record(provider, body)
+    record = _with(base, body, headers)
+    (output,) = run(_LINES[provider].verify.work([record], Overlay(None), _no_publish))
+    if output.topic == topics.REJECTED:
+        assert dict(output.headers)["reason"].decode() in REJECT_REASONS
+    return output
+
+
+def _with(base: Record, value: bytes, headers: tuple[tuple[str, bytes], ...]) -> Record:
+    return Record(base.topic, 0, 1, base.key, value, (*base.headers, *headers), base.timestamp_seconds)
+
+
+_RESPONSE: Final = Record(
+    "responses.trustpayments", 0, 1, b"shop", b"",
+    (("ce_id", b"r-1"), ("ce_source", b"/providers/trustpayments/shop"), ("ce_time", b"2026-06-01T12:00:00Z"),
+     ("lookups", b"[]")), NOW.timestamp(),
+)  # fmt: skip
+
+
+def _interpreted_record(given: tuple[bytes, tuple[tuple[str, bytes], ...]]) -> object:
+    record = _with(_RESPONSE, given[0], given[1])
+    return run(_LINES["trustpayments"].interpret.work([record], Overlay(None), _no_publish))
+
+
+def _resolved(given: list[bytes]) -> object:
+    state, resolve = Overlay(None), _LINES["trustpayments"].resolve
+    return run(resolve.work([_with(_RESPONSE, one, ()) for one in given], state, _no_publish))
+
+
+def _looked_up(given: tuple[bytes, tuple[tuple[str, bytes], ...]]) -> object:
+    waiting = waiting_lookup(_with(_RESPONSE, given[0], given[1]))
+    return rfc3339(waiting.first_seen)
+
+
+def _fetched_record(given: tuple[bytes, tuple[tuple[str, bytes], ...], bytes]) -> object:
+    lookup, headers, answer = given
+    record = _with(_RESPONSE, lookup, headers)
+    return run(_LINES["trustpayments"].fetch([record], _plain(answer)))
+
+
+def _plain(body: bytes) -> Script:
+    return lambda question: (200, (), body)
+
+
+_REQUEUE: Final = Requeue("trustpayments", KAFKA)
+
+
+# --- small things ------------------------------------------------------------------------------------------
+
+
+def _money(read: Callable[[object, object], object]) -> Callable[[tuple[object, object]], object]:
+    return lambda given: read(*given)
+
+
+def _time(text: str) -> object:
+    moment = parse_time(text)
+    return None if moment is None else (rfc3339(moment), moment - NOW)
+
+
+def _bank_time(text: str) -> object:
+    moment = instant(text)
+    return None if moment is None else rfc3339(moment)
+
+
+def _kept(values: tuple[bytes, ...]) -> object:
+    names = (b"traceparent", b"content-type", b"user-agent", b"x-request-id")
+    request = dict(zip(names, values, strict=False))
+    kept = record_headers(origin("nevogate", "shop"), "POST", values[-1], request, b"2026-06-01T12:00:00.000Z")
+    assert all(len(value) <= 256 for name, value in kept if name != "http-query")
+    assert all(name == "http-query" or value.isascii() for name, value in kept)
+    return kept
+
+
+def _key(given: tuple[bytes, bytes]) -> object:
+    for route in ROUTES.values():
+        assert len(route.key("shop", *given)) <= 4 + 1 + 64
+    return without_token(given[0])
+
+
+def _return(given: tuple[str, str, str]) -> None:
+    order, status, signature = given
+    check_return({"order_id": order, "status": status, "signature": signature}, _OMNIKASSA)
+
+
+_OMNIKASSA: Final[Account] = ACCOUNTS["omnikassa"]
+_time_texts: Final = texts | st.datetimes().map(lambda moment: moment.isoformat() + "Z") | bent(
+    b"2026-06-01T12:00:00.120+01:00"
+).map(lambda raw: raw.decode("utf-8", "surrogateescape"))  # fmt: skip
+_YAML: Final = (
+    "&a", "*a", "<<: *a", "!!int", "!!python/object:os.system", "!!binary", "!!timestamp", "0b_", "0x_", "1:60",
+    ".inf", "? [", "- ", "{", "}", "[", "]", "|", ">", "\t", "#", "---", "...", "%YAML 9", "\u2028", "\0", "\ud800",
+    '"\\ud800"',
+    "9" * 5000, "https://[", "https://:pw@h", "http://h:99999", "null", "~", "[" * 300, "{a: " * 100,
+    "&a [*a, *a]", "? ? ? :", "'", '"',
+)  # fmt: skip
+
+
+@st.composite
+def _documents(draw: st.DrawFn) -> str:
+    """The configuration as YAML (of which JSON is a part) with pieces of its grammar thrown in."""
+    text = json.dumps(draw(tampered(genuine.CONFIGURATION)), indent=1)
+    for _ in range(draw(st.integers(0, 2))):
+        place = draw(st.integers(0, len(text)))
+        text = text[:place] + draw(st.sampled_from(_YAML)) + text[place + draw(st.sampled_from((0, 0, 1, 5))) :]
+    return text
+
+
+def _configured(text: str) -> object:
+    return parse(text, "fuzz.yaml")
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")
+
+
+#: The operator's own file, read once: YAML is parsed in Python, a hundred kilobytes in some seconds.
+CONFIGURATION_SECONDS: Final = 0.5
+
+
+def _few(raw: bytes) -> str:
+    return _text(raw[:1000])
+
+
+_reads: Final[Mapping[str, st.SearchStrategy[Any]]] = {
+    "lookup": json_bytes(genuine.LOOKUP),
+    "observation": json_bytes(genuine.OBSERVATION),
+}
+
+PARSERS: Final = (
+    Parser("omnikassa notification", _noticed("omnikassa"), (Rejected,), _calls(_pings), 10, _as_call),
+    Parser("trustpayments notification", _noticed("trustpayments"), (Rejected,), _calls(_forms), 12, _as_call),
+    Parser("nevogate notification", _noticed("nevogate"), (Rejected,), _calls(json_bytes(genuine.CALL)), 10, _as_call),
+    Parser("omnikassa page", _interpreted("omnikassa"), (Unreadable,), _pages, 8, bytes),
+    Parser("trustpayments answer", _interpreted("trustpayments"), (Unreadable,), json_bytes(genuine.QUERY), 8, bytes),
+    Parser("nevogate answer", _interpreted("nevogate"), (Unreadable,), json_bytes(genuine.RESULT), 6, bytes),
+    Parser("omnikassa call",
+           _asked("omnikassa", None, event=genuine.PING["eventName"], token=genuine.PING["authentication"],  # type: ignore[arg-type]  # both are text
+                  expires=genuine.PING["expiry"]),  # type: ignore[arg-type]  # text too
+           (Retryable, Permanent), _answers(_pages), 3, _as_answer),
+    Parser("trustpayments call", _asked("trustpayments", genuine.REFERENCE), (Retryable, Permanent),
+           _answers(json_bytes(genuine.QUERY)), 3, _as_answer),
+    Parser("nevogate call", _asked("nevogate", TRANSACTION), (Retryable, Permanent),
+           _answers(json_bytes(genuine.RESULT)), 3, _as_answer),
+    Parser("verify", _verified, (),
+           st.tuples(st.sampled_from(tuple(ACCOUNTS)), _pings | _forms | json_bytes(genuine.CALL), _headers), 5,
+           lambda raw: ("trustpayments", raw, (("http-query", raw),))),
+    Parser("lookup", _looked_up, (Unreadable,), st.tuples(_reads["lookup"], _headers), 5,
+           lambda raw: (raw, (("attempts", raw), ("first-seen", raw)))),
+    Parser("fetch", _fetched_record, (), st.tuples(_reads["lookup"], _headers, json_bytes(genuine.QUERY)), 2,
+           lambda raw: (raw, (), raw)),
+    Parser("interpret", _interpreted_record, (), st.tuples(json_bytes(genuine.QUERY), _headers), 4,
+           lambda raw: (raw, (("lookups", raw), ("http-status", raw)))),
+    Parser("observation", lambda raw: decode(raw, Observation), (Unreadable,), _reads["observation"], 3, bytes),
+    Parser("resolve", _resolved, (), st.lists(_reads["observation"], min_size=1, max_size=3), 4, lambda raw: [raw]),
+    Parser("configuration", _configured, (ConfigurationError,), _documents(), 2, _few,
+           most_seconds=CONFIGURATION_SECONDS),
+    Parser("address", split_address, (ConfigurationError,), texts, 1, _text),
+    Parser("traceparent", valid_traceparent, (), texts, 1, _text),
+    Parser("kept headers", _kept, (), st.lists(_header_values, min_size=5, max_size=5).map(tuple), 1,
+           lambda raw: (raw,) * 5),
+    Parser("time", _time, (), _time_texts, 2, _text),
+    Parser("bank's time", _bank_time, (), _time_texts, 1, _text),
+    Parser("gateway's time", _gateway_time, (), _time_texts, 1, _text),
+    Parser("not before", lambda raw: _REQUEUE._wait_seconds(_with(_RESPONSE, b"", (("not-before", raw),))), (),
+           _header_values, 1, bytes),
+    Parser("patience", lambda text: _patience_seconds(text, NOW), (), _time_texts, 1, _text),
+    Parser("minor units", _money(from_minor), (Unreadable,), st.tuples(values, scalars), 1,
+           lambda raw: (_text(raw), _text(raw[:3]))),
+    Parser("major units", _money(from_major), (Unreadable,), st.tuples(values, scalars), 1,
+           lambda raw: (_text(raw), "EUR")),
+    Parser("form", fields, (), bent(form_bytes(list(genuine.FORM.items()))) | st.binary(max_size=100), 2, bytes),
+    Parser("key", _key, (), st.tuples(bent(b"TransactionId=" + b"a" * 32), bent(b'{"transactionId" : "')), 2,
+           lambda raw: (raw, raw)),
+    Parser("return URL", _return, (Rejected,), st.tuples(texts, texts, texts), 1,
+           lambda raw: (_text(raw), "COMPLETED", _text(raw))),
+)  # fmt: skip

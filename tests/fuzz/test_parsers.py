@@ -1,0 +1,47 @@
+"""No input makes a parser raise anything but its documented error, or costs more than 50 ms or 10 MB.
+
+20,000 inputs by default, always the same; ``make fuzz INPUTS=1000000`` takes as many as it is told, others each time.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
+from tests.fuzz.budget import CI_INPUTS, INPUTS, MOST_BYTES, judge, peak_bytes
+from tests.fuzz.hostile import EXTREMES
+from tests.fuzz.parsers import PARSERS, Parser
+
+
+@pytest.mark.parametrize("parser", PARSERS, ids=lambda parser: parser.name)
+def test_no_input_is_too_much(parser: Parser) -> None:
+    @settings(
+        max_examples=max(1, INPUTS * parser.share // sum(one.share for one in PARSERS)),
+        deadline=None,
+        derandomize=INPUTS <= CI_INPUTS,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+        phases=(Phase.generate, Phase.shrink),
+    )
+    @given(parser.inputs)
+    def each(given_input: Any) -> None:
+        judge(parser.parse, parser.errors, given_input, parser.most_seconds)
+
+    each()
+
+
+@pytest.mark.parametrize("parser", PARSERS, ids=lambda parser: parser.name)
+def test_no_extreme_is_too_much(parser: Parser) -> None:
+    """What costs most, as long as a notification may be, with memory traced for each."""
+    problems = []
+    for name, raw in EXTREMES.items():
+        given_input = parser.extreme(raw)
+        try:
+            judge(parser.parse, parser.errors, given_input, parser.most_seconds)
+            most = peak_bytes(parser.parse, parser.errors, given_input)
+            assert most <= MOST_BYTES, f"{most / 2**20:.1f} MiB"
+        except Exception as error:  # noqa: BLE001 - every extreme is tried before the test fails
+            problems.append(f"{name}: {type(error).__name__}: {error}"[:400])
+    assert problems == []
