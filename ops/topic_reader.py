@@ -8,7 +8,7 @@ program from top to bottom.
 from __future__ import annotations
 
 import time
-from collections.abc import Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Collection, Coroutine, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -20,6 +20,7 @@ from aiokafka.errors import KafkaError
 from kafka import TopicPartition
 from kafka.admin import OffsetSpec
 
+from ops.raw_scan import RawScan, Wanted
 from schemas.configuration import Configuration
 from schemas.errors import ClusterError
 from schemas.records import Record
@@ -78,6 +79,7 @@ class TopicReader:
         self._loop = uvloop.new_event_loop()
         self._consumer: Any = None
         self._admin: Any = None
+        self._scan: RawScan | None = None
         self._undo = ExitStack()
         self._partitions: dict[str, int] = {}
 
@@ -89,7 +91,7 @@ class TopicReader:
             for topic in self._admin.describe_topics(sorted(wanted)) if wanted else ():
                 self._partitions[topic["name"]] = len(topic["partitions"])
             self._run(self._open())
-            undo.callback(lambda: self._loop.run_until_complete(self._consumer.stop()))
+            undo.callback(lambda: self._loop.run_until_complete(self._close()))
             self._undo = undo.pop_all()
         return self
 
@@ -125,16 +127,16 @@ class TopicReader:
         self._run(self._seek(wanted))
         yield from self._read(wanted)
 
-    def backwards(self, span: Span, chunk_records: int) -> Iterator[list[Any]]:
-        """The span's records from its end towards its start, chunk by chunk; each chunk is in order, and twice as long
-        as the one after it."""
+    def matching(self, spans: Iterable[Span], needles: Collection[bytes], wanted: Wanted) -> list[Record]:
+        """The wanted records of the spans, each of which holds one of the needles; in order within each partition."""
+        return self._run(self._matching([span for span in spans if span.length], needles, wanted))
+
+    def backwards(self, span: Span, chunk_records: int) -> Iterator[Span]:
+        """The span in chunks from its end towards its start, each twice as long as the one after it."""
         end = span.end
         while end > span.start:
             start = max(span.start, end - chunk_records)
-            found: list[Any] = []
-            for _, records in self.read([replace(span, start=start, end=end)]):
-                found.extend(records)
-            yield found
+            yield replace(span, start=start, end=end)
             end, chunk_records = start, chunk_records * 2
 
     # --- the event loop's side -----------------------------------------------------------------------------
@@ -164,6 +166,22 @@ class TopicReader:
         except BaseException:
             await self._consumer.stop()
             raise
+
+    async def _matching(self, spans: list[Span], needles: Collection[bytes], wanted: Wanted) -> list[Record]:
+        if self._scan is None and spans:
+            self._scan = RawScan(client_settings(self._configuration.kafka, "paynotify-tools"))
+            await self._scan.open()
+        assert self._scan is not None or not spans
+        return [
+            record
+            for span in spans
+            for record in await self._scan.scan(*span.place, span.start, span.end, needles, wanted)  # type: ignore[union-attr]  # asserted above
+        ]
+
+    async def _close(self) -> None:
+        if self._scan is not None:
+            await self._scan.close()
+        await self._consumer.stop()
 
     async def _seek(self, spans: Mapping[Any, Span]) -> None:
         self._consumer.assign(list(spans))

@@ -30,8 +30,8 @@ It does not read the topics whole: keys lead to one partition each, and the paym
 the end of payments.status backwards, tells from when on to read (an hour before it). --since replaces that time; use it
 for what happened long before, and to make the search for a payment without any status short. A notification that was
 rejected is only told where its record's key names the transaction; OmniKassa's name a webshop, not a payment, and of a
-page that answered hundreds of them the last 20 are told. --order reads all of payments.latest (about 5 seconds for a
-million payments).
+page that answered hundreds of them the last 20 are told. --order searches all of payments.latest, for orders are no
+keys. Topics of a million records take a second or two.
 
 Times: {FORMS}.
 

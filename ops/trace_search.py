@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 
 from ingest.publisher import partition_of
-from ops.topic_reader import Place, Span, TopicReader, record_of
+from ops.topic_reader import Place, Span, TopicReader
 from schemas import topics
 from schemas.configuration import Configuration
 from schemas.errors import Unreadable
@@ -107,7 +107,7 @@ class Search:
     def _statuses(self) -> None:
         for span in self._reader.spans(self._places(topics.STATUS, {self._key}), self._since_seconds):
             for chunk in self._reader.backwards(span, _CHUNK_RECORDS):
-                mine = [record_of(one) for one in chunk if one.key == self._key]
+                mine = self._matching([chunk], {self._key})
                 self.found.statuses[:0] = [(one, decode(one.value, PaymentStatus)) for one in mine]
                 if any(event.sequence == 1 for _, event in self.found.statuses):
                     self.found.whole = True
@@ -182,7 +182,7 @@ class Search:
         return self._matching(self._reader.spans(self._places(name, keys), floor), keys)
 
     def _matching(self, spans: list[Span], keys: Collection[bytes]) -> list[Record]:
-        return [record_of(one) for _, records in self._reader.read(spans) for one in records if one.key in keys]
+        return self._reader.matching(spans, keys, lambda key, _: key in keys)
 
     def _collect(
         self, name: str, floor: float | None, windows: list[Window], relevant: Callable[[Record], bool]
@@ -206,14 +206,12 @@ def payments_of_order(
     """The merchant's payments for an order, from ``payments.latest``; all of it is read, for orders are no keys."""
     topic = configuration.kafka.topic(topics.LATEST)
     key_start, wanted = f"{merchant}/".encode(), msgspec.json.encode(order)
-    found: dict[str, None] = {}
-    for _, records in reader.read(reader.spans(reader.places(topic), since_seconds)):
-        for record in records:
-            if record.value and wanted in record.value and record.key.startswith(key_start):
-                event = decode(record.value, PaymentStatus)
-                if event.order_id == order:
-                    found[event.payment_id] = None
-    return list(found)
+    spans = reader.spans(reader.places(topic), since_seconds)
+    records = reader.matching(
+        spans, {wanted}, lambda key, value: wanted in (value or b"") and (key or b"").startswith(key_start)
+    )
+    events = [decode(record.value, PaymentStatus) for record in records]
+    return list(dict.fromkeys(event.payment_id for event in events if event.order_id == order))
 
 
 def answered(response: Record) -> list[Answered]:
