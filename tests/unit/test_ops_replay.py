@@ -1,0 +1,115 @@
+"""What a replayed record is, and what wrong use of the operator's tools leads to."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from ops.command import main
+from ops.moments import moment, window
+from ops.replay import Choice, original, targets
+from processors.dead_letters import ended
+from schemas.configuration import Kafka
+from schemas.errors import ConfigurationError
+from schemas.records import Record
+from tests import configurations
+
+HEADERS = (("ce_id", b"n-1"), ("ce_source", b"/notifications/nevogate/shop-hu"), ("http-query", b"a=b"))
+
+
+def _rejected() -> Record:
+    source = Record("p.notifications.nevogate", 2, 7, b"shop-hu/ab", b"\x00raw", HEADERS, 1.0)
+    output = ended(source, "p.notifications.rejected", "bad_signature", attempts=3)
+    return Record(output.topic, 1, 5, output.key, output.value, output.headers, 2.0)
+
+
+def test_the_original_comes_back_with_a_mark_of_where_it_lay() -> None:
+    again = original(_rejected())
+    assert (again.topic, again.key, again.value) == ("p.notifications.nevogate", b"shop-hu/ab", b"\x00raw")
+    assert again.headers == (*HEADERS, ("replayed-from", b"p.notifications.rejected/1/5"))
+
+
+def test_a_record_replayed_twice_bears_only_the_last_mark() -> None:
+    once = original(_rejected())
+    source = Record(once.topic, 2, 9, once.key, once.value, once.headers, 3.0)
+    output = ended(source, "p.notifications.rejected", "bad_signature")
+    twice = original(Record(output.topic, 1, 6, output.key, output.value, output.headers, 4.0))
+    assert twice.headers == (*HEADERS, ("replayed-from", b"p.notifications.rejected/1/6"))
+
+
+@pytest.mark.parametrize(
+    ("choice", "taken"),
+    [
+        (Choice(), True),
+        (Choice(reasons=["bad_signature"], merchants=["shop-hu"], providers=["nevogate"]), True),
+        (Choice(keys=[b"shop-hu/ab"]), True),
+        (Choice(reasons=["malformed"]), False),
+        (Choice(merchants=["shop-h"]), False),
+        (Choice(providers=["omnikassa"]), False),
+        (Choice(keys=[b"shop-hu"]), False),
+    ],
+)
+def test_every_choice_narrows(choice: Choice, taken: bool) -> None:
+    assert choice.takes(_rejected(), "nevogate") is taken
+
+
+def test_results_are_no_target() -> None:
+    known = targets(Kafka(topic_prefix="p."))
+    assert known["p.lookups.nevogate.retry.5"] == "nevogate"
+    assert not {"p.payments.status", "p.payments.latest", "p.notifications.rejected", "notifications.nevogate"} & set(
+        known
+    )
+
+
+def test_a_time_is_an_instant_or_an_age() -> None:
+    now = datetime(2026, 11, 23, tzinfo=UTC)
+    assert moment("--since", "24h", now) == now - timedelta(hours=24)
+    assert moment("--since", "2026-11-23T01:00:00+01:00", now) == now
+    assert moment("--since", None) is None
+
+
+@pytest.mark.parametrize("text", ["yesterday", "2026-11-23T00:00:00", "-1h", "5w", ""])
+def test_anything_else_is_refused_with_what_to_give(text: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"--since .* is not a time"):
+        moment("--since", text)
+
+
+def test_an_empty_window_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="not before"):
+        window("1h", "2h")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["replay", "--merchant", "shop-xx"], "no such merchant; it knows shop-hu, shop-nl, shop-uk"),
+        (["replay", "--since", "soon"], "is not a time"),
+        (["replay", "dead", "--reason", "bad_signature"], "no dead record has this reason"),
+        (["replay", "--per-second", "0"], "is no rate"),
+        (["replay", "--yes", "--dry-run"], "not allowed with"),
+        (["replay", "--reason", "no_such"], "invalid choice"),
+        (["audit"], "--since"),
+        (["audit", "--since", "1h", "--until", "2h"], "not before"),
+        (["trace"], "MERCHANT/PAYMENT"),
+        (["trace", "shop-uk"], "MERCHANT/PAYMENT"),
+        (["trace", "shop-uk/1", "--order", "2"], "--order goes with --merchant"),
+        (["trace", "nobody/1"], "has no merchant 'nobody'"),
+        (["trace", "shop-uk/1", "--since", "x"], "is not a time"),
+        (["doctor", "--config", "/nowhere/at-all"], "can't be read"),
+    ],
+)
+def test_wrong_use_is_one_sentence_and_exit_code_2(
+    words: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = configurations.write(tmp_path, configurations.document("127.0.0.1:9", "", tmp_path))
+    arguments = words if "--config" in words else [*words, "--config", str(file)]
+    try:
+        code = main(arguments)
+    except SystemExit as ended_early:
+        code = int(str(ended_early.code))
+    assert code == 2
+    told = capsys.readouterr().err
+    assert said in told
+    assert "Traceback" not in told

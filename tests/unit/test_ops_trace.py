@@ -1,0 +1,112 @@
+"""A payment's story: what is told, in which order, and what never is."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+
+from ops.raw_scan import batches
+from ops.trace_page import page
+from ops.trace_search import Found
+from ops.trace_story import Story, tell
+from processors.dead_letters import ended
+from processors.transitions import PaymentState, advance
+from schemas import messages
+from schemas.messages import Lookup
+from schemas.records import Record, cloud_event
+from schemas.status import Status
+from tests.observations import observation
+
+TOKEN = "eyJ-pull-token"
+BODY = b'{"cardNumber":"4111111111111111","name":"<b>A. Shopper</b>"}'
+
+
+def _record(topic: str, offset: int, value: bytes, at: float, **headers: str) -> Record:
+    return Record(topic, 0, offset, b"shop-uk/p1", value, tuple((k, v.encode()) for k, v in headers.items()), at)
+
+
+def _found() -> Found:
+    found = Found(whole=True)
+    lookup = Lookup(
+        provider="omnikassa", merchant="shop-uk", operation="pull", reference=None, notification_id="n1",
+        received_at="2026-06-01T12:00:00.000Z", arguments={"token": TOKEN},
+    )  # fmt: skip
+    stored = _record("notifications", 0, BODY, 1.0, ce_id="n1", ce_time="2026-06-01T12:00:00.000Z",
+                     **{"content-type": "application/json; secret=1", "http-query": "q=personal"})  # fmt: skip
+    found.notifications = [stored]
+    buried = ended(stored, "rejected", "bad_signature")
+    found.rejected = [Record(buried.topic, 0, 0, buried.key, buried.value, buried.headers, 1.5)]
+    found.lookups = [_record("lookups", 0, messages.encode(lookup), 2.0, ce_id="l1")]
+    found.responses = [_record("responses", 0, BODY, 3.0, ce_id="r1", ce_time="2026-06-01T12:00:00.000Z")]
+    state = PaymentState()
+    seen: tuple[Status, ...] = ("captured", "pending")
+    for number, status in enumerate(seen):
+        one = observation("p1", status)
+        found.observations.append((_record("observations", number, b"", 4.0 + number, ce_id=f"o{number}"), one))
+        after = advance(state, one)
+        state = after.state
+        if after.event is not None:
+            headers = cloud_event(event_id=after.event.event_id, source="", event_type="", event_time="")
+            found.statuses.append((Record("status", 0, 0, b"", b"", headers, 4.5), after.event))
+    return found
+
+
+def _story() -> Story:
+    return tell("omnikassa", "shop-uk", "p1", _found(), expected_required=False)
+
+
+def test_everything_is_told_in_order_with_its_place() -> None:
+    story = _story()
+    kinds = [one.kind for one in story.entries]
+    assert kinds == [
+        "notification", "rejected", "lookup", "answer", "observation", "status", "observation", "refused",
+    ]  # fmt: skip
+    assert story.status == "captured"
+    assert story.entries[0].details["bytes"] == len(BODY)
+    assert len(story.entries[0].details["sha256"]) == 64
+    assert story.entries[1].details == {"reason": "bad_signature", "original": "notifications/0/0"}
+    assert story.entries[-1].what == "captured -> pending refused"
+    assert (story.entries[-1].topic, story.entries[-1].offset) == ("observations", 1)
+
+
+def test_no_body_token_or_free_header_is_told() -> None:
+    story = _story()
+    told = messages.encode(story).decode() + page([story])
+    for hidden in (TOKEN, "4111", "Shopper", "secret=1", "q=personal"):
+        assert hidden not in told
+
+
+def test_refusals_are_left_out_where_the_observations_don_t_lead_to_the_events() -> None:
+    found = _found()
+    found.observations = found.observations[1:]
+    story = tell("omnikassa", "shop-uk", "p1", found, expected_required=False)
+    assert "refused" not in [one.kind for one in story.entries]
+    assert "can't be told" in story.notes[0]
+
+
+def test_the_page_needs_nothing_else_and_escapes_what_came_from_outside() -> None:
+    story = dataclasses.replace(_story(), order_id="<script>alert(1)</script>")
+    html = page([story])
+    assert "<script" not in html
+    assert "src=" not in html
+    assert "http" not in html.replace("http_status", "")
+    assert html.count("<circle") == len(story.entries)
+
+
+def _batch(base: int, keys: list[bytes], compression: int = 0) -> bytes:
+    builder = DefaultRecordBatchBuilder(2, compression, False, -1, -1, -1, 1 << 20)
+    for number, key in enumerate(keys):
+        builder.append(number, 1, key, b"v" * 100, [])
+    raw = bytearray(builder.build())
+    raw[0:8] = base.to_bytes(8, "big")
+    return bytes(raw)
+
+
+def test_batches_are_told_apart_and_a_torn_last_one_is_left_out() -> None:
+    first, second = _batch(10, [b"a", b"b"]), _batch(12, [b"c"], compression=1)
+    raw = first + second + first[:50]
+    assert list(batches(raw)) == [
+        (0, len(first), 12, False),
+        (len(first), len(first) + len(second), 13, True),
+    ]
