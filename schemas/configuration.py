@@ -47,6 +47,19 @@ class Kafka(_Section, frozen=True):
     ssl_keyfile: str | None = None
     ssl_check_hostname: bool = True
 
+    def __post_init__(self) -> None:
+        sasl = (self.sasl_mechanism, self.sasl_plain_username, self.sasl_plain_password)
+        if self.security_protocol.startswith("SASL_"):
+            if None in sasl:
+                raise ValueError(
+                    f"{self.security_protocol} needs sasl_mechanism, sasl_plain_username and sasl_plain_password"
+                )
+        elif any(sasl):
+            # the clients differ: one would leave the password out, another send it without TLS
+            raise ValueError("sasl settings need security_protocol SASL_SSL or SASL_PLAINTEXT")
+        if self.ssl_keyfile and not self.ssl_certfile:
+            raise ValueError("ssl_keyfile needs ssl_certfile")
+
     def topic(self, name: str) -> str:
         """A topic's name on this cluster."""
         return self.topic_prefix + name

@@ -27,6 +27,8 @@ class SecretRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     def __post_init__(self) -> None:
         if sum(part is not None for part in (self.file, self.env, self.value)) != 1:
             raise ValueError("a secret is exactly one of {file: PATH}, {env: NAME} and {value: TEXT}")
+        if "" in (self.file, self.env, self.value):
+            raise ValueError("a secret's place or value must not be empty")
 
     def __repr__(self) -> str:
         place = "value" if self.value is not None else f"file={self.file!r}" if self.file else f"env={self.env!r}"
@@ -36,12 +38,12 @@ class SecretRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
 class Secret:
     """The present value of one reference. Reading is cheap: a file's change is looked for once a second."""
 
-    __slots__ = ("_checked_at", "_modified_ns", "_text", "reference")
+    __slots__ = ("_checked_at", "_seen", "_text", "reference")
 
     def __init__(self, reference: SecretRef) -> None:
         self.reference = reference
         self._text: str | None = reference.value
-        self._modified_ns = -1
+        self._seen: tuple[int, ...] = ()
         self._checked_at = float("-inf")
 
     def __repr__(self) -> str:
@@ -62,6 +64,11 @@ class Secret:
                     f"The environment variable {self.reference.env} is not set or empty. "
                     "Set it to the secret, or name a file instead."
                 )
+            if not _is_text(self._text):
+                raise SecretError(
+                    f"The environment variable {self.reference.env} is not UTF-8 text. "
+                    "Set it to the secret as it was given to you, or name a file instead."
+                )
         assert self._text is not None
         return self._text
 
@@ -71,21 +78,32 @@ class Secret:
             return
         self._checked_at = now
         try:
-            modified_ns = path.stat().st_mtime_ns
-            if modified_ns != self._modified_ns or self._text is None:
+            found = path.stat()
+            # two writes may fall into one tick of the file system's clock: another file or length tells them apart
+            seen = (found.st_mtime_ns, found.st_ino, found.st_size)
+            if seen != self._seen or self._text is None:
                 text = path.read_text("utf-8").rstrip("\r\n")
                 if not text and self._text is not None:
                     return  # caught between truncation and write: the last value stays valid
                 if not text:
                     raise SecretError(f"The secret file {path} is empty. Write the secret into it.")
-                self._text, self._modified_ns = text, modified_ns
-        except (OSError, UnicodeDecodeError) as error:
+                self._text, self._seen = text, seen
+        except (OSError, ValueError) as error:
             if self._text is not None:
                 return  # a file being replaced is missing for a moment: the last value stays valid
-            why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+            why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text, or the path is none"
             raise SecretError(
                 f"The secret file {path} can't be read: {why}. Check the path and its permissions."
             ) from None
+
+
+def _is_text(text: str) -> bool:
+    """Whether the text can be encoded; bytes of the environment that are no UTF-8 become surrogates that can't."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def reveal_all(secrets: tuple[Secret, ...]) -> tuple[str, ...]:
