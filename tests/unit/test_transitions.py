@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, get_args
+from typing import Any, Final, get_args
 
 import msgspec
 import pytest
@@ -25,7 +25,7 @@ def moment(number: int) -> str:
     return f"2026-06-01T12:00:{number:02}.000Z"
 
 
-def word(status: Status | None, at: int = 0, **fields: object) -> Observation:
+def word(status: Status | None, at: int = 0, **fields: Any) -> Observation:
     """An observation whose provider's clock says ``at``."""
     return observation("p1", status, provider_time=moment(at), observed_at=moment(at), **fields)
 

@@ -1,0 +1,214 @@
+"""What a stage works on and with, small enough to see through: records, a store, a publisher, a provider."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, Final, Literal, cast
+
+import httpx
+from prometheus_client import CollectorRegistry
+
+from processors.metrics import Metrics
+from processors.provider import (
+    Account,
+    Answer,
+    Call,
+    Claim,
+    Done,
+    Notification,
+    Outcome,
+    Outside,
+    Policy,
+    Response,
+    Store,
+    Verdict,
+    WaitingLookup,
+)
+from processors.publisher import Metadata, Publisher
+from processors.state import Overlay
+from schemas import messages
+from schemas.configuration import Kafka, NevogateMerchant
+from schemas.errors import Rejected, Unreadable
+from schemas.messages import Lookup, Observation
+from schemas.records import Output, Record
+from schemas.secrets import SecretRef
+from tests.observations import notification_headers, observation
+
+NOW: Final = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
+KAFKA: Final = Kafka()
+
+
+def metrics() -> Metrics:
+    return Metrics(CollectorRegistry())
+
+
+def counted(of: Any, **labels: str) -> float:
+    """The value of a counter's one labelled child."""
+    return float(of.labels(**labels)._value.get())
+
+
+def record(
+    value: bytes | None = b"", headers: Mapping[str, str] | None = None, *, offset: int = 0, key: bytes = b"shop/1",
+    topic: str = "source", partition: int = 1,
+) -> Record:  # fmt: skip
+    raw = tuple((name, text.encode()) for name, text in (headers or {}).items())
+    return Record(topic, partition, offset, key, value, raw, NOW.timestamp())
+
+
+def header(output: Output, name: str) -> str:
+    return next((value.decode() for key, value in reversed(output.headers) if key == name), "")
+
+
+class MemoryStore:
+    """A partition's store that tells in which order it was written."""
+
+    def __init__(self, told: list[str] | None = None) -> None:
+        self.values: dict[bytes, bytes] = {}
+        self.offset = -1
+        self._told = told if told is not None else []
+
+    def get(self, key: bytes) -> bytes | None:
+        return self.values.get(key)
+
+    def write(self, changes: Mapping[bytes, bytes | None], changelog_offset: int) -> None:
+        self._told.append("store")
+        self.offset = changelog_offset
+        for key, value in changes.items():
+            if value is None:
+                self.values.pop(key, None)
+            else:
+                self.values[key] = value
+
+
+class RecordingPublisher(Publisher):
+    """Keeps what is published; fails first as often as told."""
+
+    def __init__(self, told: list[str] | None = None, failures: Iterable[Exception] = ()) -> None:
+        self.outputs: list[Output] = []
+        self._told = told if told is not None else []
+        self._failures = list(failures)
+
+    async def publish(self, outputs: Sequence[Output]) -> list[Metadata]:
+        if self._failures:
+            raise self._failures.pop(0)
+        self._told.append("changelog" if outputs and outputs[0].partition is not None else "outputs")
+        first = len(self.outputs)
+        self.outputs.extend(outputs)
+        return [cast(Metadata, SimpleNamespace(offset=first + number)) for number in range(len(outputs))]
+
+
+async def refuse_publish(outputs: Sequence[Output]) -> None:
+    """For stages that publish nothing themselves."""
+    raise AssertionError("nothing is published before the batch ends")
+
+
+def lookup(reference: str | None, merchant: str = "shop") -> Lookup:
+    return Lookup(
+        provider="nevogate", merchant=merchant, operation="result", reference=reference, notification_id="n-1",
+        received_at="2026-06-01T12:00:00.000Z",
+    )  # fmt: skip
+
+
+def lookup_record(
+    lookup_id: str, reference: str | None = "t", *, merchant: str = "shop", offset: int = 0, **headers: str
+) -> Record:
+    more = {name.replace("_", "-"): text for name, text in headers.items()}
+    return record(
+        messages.encode(lookup(reference, merchant)),
+        {"ce_id": lookup_id, "ce_time": "2026-06-01T11:00:00.000Z", **more},
+        key=f"{merchant}/{reference}".encode(),
+        offset=offset,
+    )
+
+
+def notification_record(notification_id: str, body: bytes = b"t-1", merchant: str = "shop", offset: int = 0,
+                        at: datetime = NOW) -> Record:  # fmt: skip
+    headers = notification_headers("nevogate", merchant, notification_id)
+    return record(body, {**headers, "ce_time": at.isoformat()}, offset=offset, topic="notifications.nevogate")
+
+
+def accounts(*names: str) -> dict[str, Account]:
+    return {
+        name: Account(
+            NevogateMerchant(id=name, store_name="s", api_key=SecretRef(value="k"), base_url="https://hu.example"), {}
+        )
+        for name in names or ("shop",)
+    }
+
+
+Answering = Callable[[Call], Mapping[str, Outcome] | Exception]
+
+
+class FakeProvider:
+    """A provider whose every answer a test decides.
+
+    A notification's body is its reference; ``bad...`` is rejected, ``alert...`` an alert, ``bug`` breaks the module.
+    """
+
+    name = "nevogate"
+
+    def __init__(self, policy: Policy | None = None, answer: Answering | None = None, lanes: bool = True) -> None:
+        self.policy = policy or Policy(retries={"unavailable": 3, "uncertain": 2}, remembers_answered=True)
+        self.made: list[tuple[str, ...]] = []
+        self.at_work: set[str] = set()
+        self.most_at_work = 0
+        self._answer = answer or (lambda call: {one.lookup_id: Done() for one in call.lookups})
+        self._lanes = lanes
+
+    def parse(self, notification: Notification, account: Account) -> Claim:
+        text = notification.body.decode()
+        if text == "bug":
+            raise ZeroDivisionError("nobody foresaw this: secret-4711")
+        if text.startswith("alert"):
+            return Claim(reference=None, duplicate_key=None, detail=None, alert=text)
+        return Claim(reference=text, duplicate_key=None if text.startswith("every") else notification.body, detail=None)
+
+    def verify(self, claim: Claim, notification: Notification, account: Account) -> Verdict:
+        if claim.reference is not None and claim.reference.startswith("bad"):
+            raise Rejected("bad_signature", "no key made the signature")
+        return "authentic"
+
+    def plan(self, claim: Claim, notification: Notification) -> Lookup:
+        return lookup(claim.reference, notification.merchant)
+
+    def calls(self, lookups: Sequence[WaitingLookup], outside: Outside) -> Iterable[Call]:
+        return [Call((one.lookup.reference or "") if self._lanes else "one", (one,)) for one in lookups]
+
+    async def fetch(self, call: Call, account: Account, outside: Outside, store: Store) -> Mapping[str, Outcome]:
+        assert call.lane not in self.at_work, "two calls of one lane at once"
+        self.at_work.add(call.lane)
+        self.most_at_work = max(self.most_at_work, len(self.at_work))
+        try:
+            await outside.pace(account.merchant.id)
+            self.made.append(tuple(one.lookup_id for one in call.lookups))
+            result = self._answer(call)
+            if isinstance(result, Exception):
+                raise result
+            if any(isinstance(one, Done) for one in result.values()):
+                await store(Answer(b"{}", "application/json", 200, NOW, call.lookups[0].lookup.reference, call.lookups,
+                                   {"version": "2"}))  # fmt: skip
+            return result
+        finally:
+            self.at_work.discard(call.lane)
+
+    def interpret(self, response: Response, account: Account) -> tuple[Observation, ...]:
+        if response.body == b"unsigned":
+            raise Unreadable("no key made the signature", "unverified_answer")
+        names = response.body.decode().split()
+        return tuple(observation(name, merchant=response.merchant, provider="nevogate") for name in names)
+
+
+def outside(pace: Callable[[str], Any] | None = None, now: Literal["later"] | None = None) -> Outside:
+    async def no_pace(merchant: str) -> None:
+        """Everybody's turn is now."""
+
+    return Outside(
+        http=cast(httpx.AsyncClient, None), now=lambda: NOW + timedelta(hours=1 if now else 0), answer_bytes=1000,
+        timeout_seconds=1.0, transactions_per_query=10, pace=pace or no_pace,
+    )  # fmt: skip
+
+
+def empty() -> Overlay:
+    return Overlay(MemoryStore())

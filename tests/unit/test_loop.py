@@ -1,0 +1,174 @@
+"""The loop's order of durability, and what happens when a step fails."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from processors import loop as loop_module
+from processors.failpoint import Step
+from processors.loop import Publish, StageLoop, Taken
+from processors.metrics import Metrics
+from processors.state import Overlay
+from schemas.errors import ConfigurationError
+from schemas.records import Output, Record
+from tests.unit.stage_parts import MemoryStore, RecordingPublisher, counted, metrics, record
+
+
+class Echo:
+    """Publishes each record's value and remembers it; ``b"bad"`` breaks it."""
+
+    name = "echo"
+    provider = "all"
+
+    def __init__(self, told: list[str]) -> None:
+        self._told = told
+        self.failures: list[Exception] = []
+        self.batches: list[int] = []
+
+    async def work(self, batch: Sequence[Record], state: Overlay, publish: Publish) -> Sequence[Output]:
+        self._told.append("work")
+        self.batches.append(len(batch))
+        outputs = []
+        for one in batch:
+            count = int(state.get(one.key or b"") or b"0") + 1
+            state.put(one.key or b"", str(count).encode())
+            if self.failures:
+                raise self.failures.pop(0)
+            if one.value == b"bad":
+                raise ZeroDivisionError("secret-4711")
+            outputs.append(Output("result", one.key, b"%d" % count, ()))
+        return outputs
+
+    def bury(self, record: Record) -> Output:
+        return Output("grave", record.key, record.value, ())
+
+
+class Bench:
+    """One loop with parts that tell the order in which they were used."""
+
+    def __init__(self, failures: Sequence[Exception] = (), *, state: bool = True) -> None:
+        self.told: list[str] = []
+        self.steps: list[Step] = []
+        self.ours = True
+        self.stage = Echo(self.told)
+        self.store = MemoryStore(self.told)
+        self.publisher = RecordingPublisher(self.told, failures)
+        self.metrics: Metrics = metrics()
+        self.loop = StageLoop(
+            self.stage,
+            self.publisher,
+            self.metrics,
+            partition=1,
+            store=self.store if state else None,
+            changelog_topic="changelog" if state else None,
+            reached=lambda unit, step: self.steps.append(step),
+        )
+
+    async def carry_out(self, *records: Record) -> None:
+        await self.loop.carry_out(Taken(records, lambda: self.told.append("acknowledge"), lambda: self.ours))
+
+    def errors(self, kind: str) -> float:
+        return counted(self.metrics.loop_errors, provider="all", stage="echo", kind=kind)
+
+    def published(self, topic: str) -> list[bytes | None]:
+        return [output.value for output in self.publisher.outputs if output.topic == topic]
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The loop's pauses, which take no time here."""
+    made: list[float] = []
+    turn = asyncio.sleep
+
+    async def pause(seconds: float) -> None:
+        made.append(seconds)
+        await turn(0)
+
+    monkeypatch.setattr(loop_module.asyncio, "sleep", pause)
+    return made
+
+
+def records(*values: bytes) -> list[Record]:
+    return [record(value, offset=offset, key=b"k%d" % offset) for offset, value in enumerate(values)]
+
+
+async def test_each_step_is_durable_before_the_next() -> None:
+    bench = Bench()
+    await bench.carry_out(*records(b"a", b"b"))
+    assert bench.told == ["work", "outputs", "changelog", "store", "acknowledge"]
+    assert bench.steps == list(Step)
+    assert bench.store.values == {b"k0": b"1", b"k1": b"1"}
+    assert bench.store.offset == 3, "the newest changelog record's offset"
+    assert bench.loop.progress.next_offset == 2
+    assert bench.loop.progress.taken_at is None
+
+
+async def test_one_changelog_record_for_each_key_in_the_partition_of_its_source() -> None:
+    bench = Bench()
+    await bench.carry_out(*[record(b"a", offset=number, key=b"k") for number in range(5)])
+    changelog = [output for output in bench.publisher.outputs if output.topic == "changelog"]
+    assert [(output.key, output.value, output.partition) for output in changelog] == [(b"k", b"5", 1)]
+
+
+async def test_a_stage_without_state_writes_none() -> None:
+    bench = Bench(state=False)
+    await bench.carry_out(*records(b"a"))
+    assert bench.told == ["work", "outputs", "acknowledge"]
+
+
+async def test_one_bad_record_is_buried_and_the_others_are_handled() -> None:
+    bench = Bench()
+    await bench.carry_out(*records(b"a", b"bad", b"c"))
+    assert bench.stage.batches == [3, 1, 1, 1]
+    assert bench.published("result") == [b"1", b"1"]
+    assert bench.published("grave") == [b"bad"]
+    assert bench.store.values == {b"k0": b"1", b"k2": b"1"}, "nothing of the bad record, nothing twice"
+    assert bench.told[-1] == "acknowledge"
+    assert (bench.errors("unforeseen"), bench.errors("buried")) == (1, 1)
+
+
+async def test_what_one_record_learns_the_next_one_knows_when_they_are_handled_alone() -> None:
+    bench = Bench()
+    batch = [record(value, offset=number, key=b"k") for number, value in enumerate((b"a", b"bad", b"c"))]
+    await bench.carry_out(*batch)
+    assert bench.published("result") == [b"1", b"2"]
+
+
+async def test_logs_name_the_place_of_a_buried_record_and_quote_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    bench = Bench()
+    await bench.carry_out(*records(b"bad"))
+    (buried,) = [one for one in caplog.records if one.getMessage() == "record buried"]
+    fields: dict[str, Any] = vars(buried)["fields"]
+    assert (fields["topic"], fields["partition"], fields["offset"]) == ("source", 1, 0)
+    assert "secret-4711" not in repr(fields)
+
+
+async def test_a_missing_secret_is_waited_for_and_nothing_is_counted_twice(pauses: list[float]) -> None:
+    bench = Bench()
+    bench.stage.failures = [ConfigurationError("the secret file can't be read"), ConfigurationError("still not")]
+    await bench.carry_out(*records(b"a"))
+    assert bench.published("result") == [b"1"]
+    assert len(pauses) == 2
+    assert bench.errors("configuration") == 2
+
+
+async def test_a_batch_that_is_no_longer_ours_is_left_alone() -> None:
+    bench = Bench()
+    bench.ours = False
+    await bench.carry_out(*records(b"a"))
+    assert bench.told == ["work"]
+    assert bench.store.values == {}
+    assert bench.errors("abandoned") == 1
+
+
+async def test_a_step_that_fails_is_repeated_with_the_state_of_before(pauses: list[float]) -> None:
+    bench = Bench([OSError("down"), OSError("down")])
+    await bench.carry_out(*records(b"a"))
+    assert bench.told == ["work", "work", "work", "outputs", "changelog", "store", "acknowledge"]
+    assert bench.published("result") == [b"1"]
+    assert len(pauses) == 2
+    assert bench.errors("repeated") == 2
