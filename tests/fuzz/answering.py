@@ -108,20 +108,20 @@ class Line:
 
     async def all_of(self, notification: Record, script: Script) -> list[Output]:
         """Everything that is written on the way of one notification."""
-        written = list(await self.verify.work([notification], Overlay(None), _nothing))
+        written = list(await self.verify.work([notification], Overlay(None), no_publish))
         lookups = taken(written, topics.lookups(self._one.name))
         fetched = await self.fetch(lookups, script) if lookups else []
         written += fetched
         for record in taken(fetched, topics.responses(self._one.name)):
-            written += await self.interpret.work([record], Overlay(None), _nothing)
+            written += await self.interpret.work([record], Overlay(None), no_publish)
         state = Overlay(None)
         for record in taken(written, topics.OBSERVATIONS):
-            written += await self.resolve.work([record], state, _nothing)
+            written += await self.resolve.work([record], state, no_publish)
         return written
 
 
-async def _nothing(outputs: Sequence[Output]) -> None:
-    return
+async def no_publish(outputs: Sequence[Output]) -> None:
+    """For stages that publish nothing by themselves."""
 
 
 def taken(outputs: Sequence[Output], topic: str) -> list[Record]:

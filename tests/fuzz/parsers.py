@@ -31,7 +31,7 @@ from schemas.routes import ROUTES, without_token
 from service.management import split_address
 from tests.contract.accounts import NOW, TRANSACTION, notification
 from tests.fuzz import genuine
-from tests.fuzz.answering import KAFKA, Line, Script, fetched, run, to_this_query
+from tests.fuzz.answering import KAFKA, Line, Script, fetched, no_publish, run, to_this_query
 from tests.fuzz.budget import MOST_SECONDS
 from tests.fuzz.genuine import ACCOUNTS, notification_record
 from tests.fuzz.hostile import bent, form_bytes, json_bytes, pairs, scalars, tampered, texts, values
@@ -162,15 +162,11 @@ _header_values: Final = texts.map(lambda text: text.encode("utf-8", "surrogatepa
 _headers: Final = st.lists(st.tuples(st.sampled_from(_NAMES), _header_values), max_size=4).map(tuple)
 
 
-async def _no_publish(outputs: object) -> None:
-    return
-
-
 def _verified(given: tuple[str, bytes, tuple[tuple[str, bytes], ...]]) -> object:
     provider, body, headers = given
     base = notification_record(provider, body)
     record = _with(base, body, headers)
-    (output,) = run(_LINES[provider].verify.work([record], Overlay(None), _no_publish))
+    (output,) = run(_LINES[provider].verify.work([record], Overlay(None), no_publish))
     if output.topic == topics.REJECTED:
         assert dict(output.headers)["reason"].decode() in REJECT_REASONS
     return output
@@ -189,12 +185,12 @@ _RESPONSE: Final = Record(
 
 def _interpreted_record(given: tuple[bytes, tuple[tuple[str, bytes], ...]]) -> object:
     record = _with(_RESPONSE, given[0], given[1])
-    return run(_LINES["trustpayments"].interpret.work([record], Overlay(None), _no_publish))
+    return run(_LINES["trustpayments"].interpret.work([record], Overlay(None), no_publish))
 
 
 def _resolved(given: list[bytes]) -> object:
     state, resolve = Overlay(None), _LINES["trustpayments"].resolve
-    return run(resolve.work([_with(_RESPONSE, one, ()) for one in given], state, _no_publish))
+    return run(resolve.work([_with(_RESPONSE, one, ()) for one in given], state, no_publish))
 
 
 def _looked_up(given: tuple[bytes, tuple[tuple[str, bytes], ...]]) -> object:
