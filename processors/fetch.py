@@ -40,8 +40,10 @@ def waiting_lookup(record: Record) -> WaitingLookup:
     """The lookup in a record.
 
     Raises:
-        Unreadable: its value is no lookup.
+        Unreadable: its value is no lookup, or it has no id.
     """
+    if not record.header("ce_id"):
+        raise Unreadable("the lookup has no ce_id", "unreadable_lookup")  # several of them would pass for one
     first_seen = parse_time(record.header("first-seen") or record.header("ce_time"))
     return WaitingLookup(
         lookup_id=record.header("ce_id"),
@@ -115,9 +117,16 @@ class Fetch:
             for call in self._provider.calls(lookups, self._outside):
                 lanes[merchant, call.lane].append(call)
         results = await asyncio.gather(
-            *(self._lane(self._accounts[merchant], calls, publish) for (merchant, _), calls in lanes.items())
+            *(self._lane(self._accounts[merchant], calls, publish) for (merchant, _), calls in lanes.items()),
+            return_exceptions=True,
         )
-        return {lookup_id: outcome for result in results for lookup_id, outcome in result.items()}
+        outcomes: dict[str, Outcome] = {}
+        for result in results:
+            if isinstance(result, BaseException):
+                # only now: the batch is done again after it, and none of its calls may still run then
+                raise result
+            outcomes.update(result)
+        return outcomes
 
     async def _lane(self, account: Account, calls: Sequence[Call], publish: Publish) -> dict[str, Outcome]:
         outcomes: dict[str, Outcome] = {}
