@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from processors import loop as loop_module
 from processors.failpoint import Step
 from processors.loop import Publish, StageLoop, Taken
 from processors.metrics import Metrics
@@ -88,7 +87,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         made.append(seconds)
         await turn(0)
 
-    monkeypatch.setattr(loop_module.asyncio, "sleep", pause)
+    monkeypatch.setattr(asyncio, "sleep", pause)
     return made
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
-from processors import publisher as publisher_module
 from processors.publisher import Publisher
 from schemas.records import Output
 
@@ -49,7 +48,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         made.append(seconds)
         await turn(0)
 
-    monkeypatch.setattr(publisher_module.asyncio, "sleep", pause)
+    monkeypatch.setattr(asyncio, "sleep", pause)
     return made
 
 
