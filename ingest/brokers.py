@@ -13,7 +13,7 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from schemas.configuration import Kafka
-from schemas.errors import ClusterError
+from schemas.errors import ClusterError, ConfigurationError
 from service.kafka_client import client_settings
 from service.logs import event
 
@@ -86,8 +86,10 @@ class Brokers:
         while not self._stopped.wait(_ASK_EVERY_SECONDS):
             try:
                 on_partitions(self.partitions(_ANSWER_SECONDS))
-            except ClusterError as error:
+            except ConfigurationError as error:  # a secret or certificate that can't be read just now among them
                 self._tell(str(error))
+            except Exception as error:  # noqa: BLE001 - a check that has died would leave a healthy ingress unready
+                self._tell(f"the brokers could not be asked ({type(error).__name__})")
             else:
                 self._tell(None)
             self._asked_at_seconds = time.monotonic()

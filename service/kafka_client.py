@@ -6,17 +6,28 @@ import ssl
 from typing import Any
 
 from schemas.configuration import Kafka
+from schemas.errors import ConfigurationError
 from schemas.secrets import Secret
 
 
 def ssl_context(kafka: Kafka) -> ssl.SSLContext | None:
-    """The TLS context for brokers, or none where the connection is not TLS."""
+    """The TLS context for brokers, or none where the connection is not TLS.
+
+    Raises:
+        ConfigurationError: a certificate or key can't be read.
+    """
     if kafka.security_protocol not in ("SSL", "SASL_SSL"):
         return None
-    context = ssl.create_default_context(cafile=kafka.ssl_cafile)
-    context.check_hostname = kafka.ssl_check_hostname
-    if kafka.ssl_certfile:
-        context.load_cert_chain(kafka.ssl_certfile, kafka.ssl_keyfile)
+    named = f"kafka.ssl_cafile {kafka.ssl_cafile}"
+    try:
+        context = ssl.create_default_context(cafile=kafka.ssl_cafile)
+        context.check_hostname = kafka.ssl_check_hostname
+        if kafka.ssl_certfile:
+            named = f"kafka.ssl_certfile {kafka.ssl_certfile} with kafka.ssl_keyfile {kafka.ssl_keyfile}"
+            context.load_cert_chain(kafka.ssl_certfile, kafka.ssl_keyfile)
+    except OSError as error:
+        why = "no usable PEM" if isinstance(error, ssl.SSLError) else error.strerror
+        raise ConfigurationError(f"{named} can't be used: {why}. Check the path and its permissions.") from None
     return context
 
 
