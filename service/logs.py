@@ -10,9 +10,11 @@ import logging
 import sys
 import traceback
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import orjson
+
+_OWN: Final = "paynotify"
 
 
 class JsonLines(logging.Formatter):
@@ -28,7 +30,7 @@ class JsonLines(logging.Formatter):
             "level": record.levelname.lower(),
             "process": self._process,
             "logger": record.name,
-            "event": record.getMessage(),
+            "event": record.getMessage() if record.name.startswith(_OWN) else _without_quotes(record),
             **getattr(record, "fields", {}),
         }
         if record.exc_info and record.exc_info[0] is not None:
@@ -36,6 +38,27 @@ class JsonLines(logging.Formatter):
             # frames only: an exception's text may quote what came from outside
             line["at"] = [f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(record.exc_info[2])[-6:]]
         return orjson.dumps(line, default=str).decode()
+
+
+class _Hidden:
+    """Stands for what another library wanted to quote: an error's class may be told, its text may not."""
+
+    def __init__(self, quoted: object) -> None:
+        self._shown = type(quoted).__name__ if isinstance(quoted, BaseException) else "..."
+
+    def __repr__(self) -> str:
+        return self._shown
+
+
+def _without_quotes(record: logging.LogRecord) -> str:
+    """Another library's message: its first line, in which only numbers are filled in."""
+    line = str(record.msg).partition("\n")[0]
+    if not isinstance(record.args, tuple):
+        return line
+    try:
+        return line % tuple(one if isinstance(one, int | float) else _Hidden(one) for one in record.args)
+    except (TypeError, ValueError):
+        return line
 
 
 def set_up(process: str, level: str = "INFO") -> None:
