@@ -1,0 +1,69 @@
+"""The command: exit codes, and one paragraph instead of a traceback."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ops.command import SUBCOMMANDS
+from tests.configurations import document
+
+ROOT = Path(__file__).parents[2]
+
+
+def paynotify(*words: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "ops.command", *words], cwd=ROOT, capture_output=True, text=True, timeout=60,
+        env={"PATH": "/usr/bin:/bin", **(environment or {})}, check=False,
+    )  # fmt: skip
+
+
+def one_paragraph(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    return done.stderr
+
+
+def test_help_names_every_subcommand() -> None:
+    done = paynotify("--help")
+    assert done.returncode == 0
+    assert all(one.name in done.stdout for one in SUBCOMMANDS)
+
+
+@pytest.mark.parametrize("words", [(), ("fly",), ("worker", "--stage", "fly"), ("topics",)])
+def test_wrong_use_is_2(words: tuple[str, ...]) -> None:
+    done = paynotify(*words)
+    assert done.returncode == 2
+    assert "usage: paynotify" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [("worker",), ("ingest",), ("topics", "check")])
+def test_no_configuration_says_how_to_name_one(words: tuple[str, ...]) -> None:
+    said = one_paragraph(paynotify(*words))
+    assert said.startswith(f"paynotify {words[0]}: No configuration given")
+    assert "PAYNOTIFY_CONFIG" in said
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "none.yaml"
+    said = one_paragraph(paynotify("topics", "check", environment={"PAYNOTIFY_CONFIG": str(file)}))
+    assert str(file) in said
+
+
+def test_a_misspelt_key_is_named_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "paynotify.yaml"
+    file.write_text("sandbox: true\nworkers: {batch_records: 5}\nmerchants: []\n")
+    said = one_paragraph(paynotify("worker", "--config", str(file)))
+    assert f"{file}, line 2: workers is not a key paynotify knows" in said
+
+
+def test_an_unreachable_broker_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "paynotify.yaml"
+    file.write_text(yaml.safe_dump(document("127.0.0.1:1", "", tmp_path)))
+    assert "127.0.0.1:1" in one_paragraph(paynotify("topics", "check", "--config", str(file)))

@@ -1,0 +1,93 @@
+"""What a stored answer says, and where it goes when it can't be read."""
+
+from __future__ import annotations
+
+from processors.interpret import Interpret, response_of
+from schemas import messages
+from schemas.messages import Answered, Observation
+from schemas.records import Output, Record
+from tests.unit.stage_parts import (
+    KAFKA,
+    NOW,
+    FakeProvider,
+    accounts,
+    counted,
+    empty,
+    header,
+    metrics,
+    record,
+    refuse_publish,
+)
+
+TRACES = {name: f"00-{name * 32}-{name * 16}-01" for name in ("a", "b")}
+
+
+def response(body: bytes, merchant: str = "shop", **headers: str) -> Record:
+    more = {name.replace("_", "-"): text for name, text in headers.items()}
+    stored = {"ce_id": "r-1", "ce_source": f"/providers/nevogate/{merchant}", "ce_time": "2026-06-01T12:00:00.000Z"}
+    return record(body, {**stored, **more}, topic="responses.nevogate")
+
+
+async def interpret(made: Record) -> list[Output]:
+    stage = Interpret(FakeProvider(), accounts(), KAFKA, metrics())
+    return list(await stage.work([made], empty(), refuse_publish))
+
+
+def answers(*references: str) -> str:
+    made = [
+        Answered(lookup_id=f"l-{name}", reference=name, received_at=f"2026-06-01T11:00:0{number}.000Z",
+                 traceparent=TRACES[name])
+        for number, name in enumerate(references)
+    ]  # fmt: skip
+    return messages.encode(made).decode()
+
+
+async def test_one_observation_for_each_payment_under_the_payments_key() -> None:
+    outputs = await interpret(response(b"a b"))
+    assert [(one.topic, one.key) for one in outputs] == [("observations", b"shop/a"), ("observations", b"shop/b")]
+    assert [messages.decode(one.value, Observation).payment_id for one in outputs] == ["a", "b"]
+    assert len({header(one, "ce_id") for one in outputs}) == 2
+
+
+async def test_the_same_answer_always_gives_the_same_records() -> None:
+    assert await interpret(response(b"a b")) == await interpret(response(b"a b"))
+
+
+async def test_each_payment_continues_the_trace_of_the_lookup_that_asked_for_it() -> None:
+    outputs = await interpret(response(b"b a c", lookups=answers("a", "b"), traceparent="00-of-the-answer"))
+    assert [header(one, "traceparent") for one in outputs] == [TRACES["b"], TRACES["a"], "00-of-the-answer"]
+    received = [header(one, "received-at") for one in outputs]
+    assert received == ["2026-06-01T11:00:01.000Z", "2026-06-01T11:00:00.000Z", "2026-06-01T11:00:00.000Z"]
+
+
+async def test_unreadable_lookups_in_the_headers_cost_only_the_trace() -> None:
+    (output,) = await interpret(response(b"a", lookups='[{"lookup_id": 1}]'))
+    assert header(output, "traceparent") == ""
+
+
+async def test_what_can_not_be_trusted_is_kept_whole_for_a_replay() -> None:
+    made = response(b"unsigned", fact_version="2")
+    (output,) = await interpret(made)
+    assert (output.topic, output.key, output.value) == ("lookups.dead", made.key, made.value)
+    assert header(output, "reason") == "unverified_answer"
+    assert header(output, "fact-version") == "2"
+    assert header(output, "original-topic") == "responses.nevogate"
+
+
+async def test_a_merchant_no_longer_configured_ends_dead() -> None:
+    (output,) = await interpret(response(b"a", merchant="gone"))
+    assert (output.topic, header(output, "reason")) == ("lookups.dead", "unknown_merchant")
+
+
+async def test_what_nobody_foresaw_ends_dead_and_is_counted() -> None:
+    numbers = metrics()
+    output = Interpret(FakeProvider(), accounts(), KAFKA, numbers).bury(response(b"a"))
+    assert (output.topic, header(output, "reason")) == ("lookups.dead", "internal_error")
+    assert counted(numbers.dead, provider="nevogate", stage="interpret", reason="internal_error") == 1
+
+
+def test_headers_become_the_facts_of_the_response() -> None:
+    found = response_of(response(b"x", http_status="404", content_type="text/html", reference="t", fact_version="2"))
+    assert (found.merchant, found.http_status, found.content_type) == ("shop", 404, "text/html")
+    assert (found.reference, found.facts, found.received_at) == ("t", {"version": "2"}, NOW)
+    assert response_of(response(b"x", http_status="²")).http_status == 200

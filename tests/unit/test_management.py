@@ -1,0 +1,79 @@
+"""The management port tells what the process thinks of itself."""
+
+from __future__ import annotations
+
+import http.client
+from collections.abc import Iterator
+
+import pytest
+from prometheus_client import CollectorRegistry, Counter
+
+from schemas.errors import ConfigurationError
+from service.management import Management, split_address
+
+
+class Process:
+    """A process whose judgements a test sets."""
+
+    def __init__(self) -> None:
+        self.live: str | None = None
+        self.ready: str | None = "starting"
+        registry = CollectorRegistry()
+        Counter("paynotify_made", "made up", registry=registry).inc(3)
+        self.management = Management("127.0.0.1:0", registry, lambda: self.live, lambda: self.ready)
+
+    def get(self, path: str, method: str = "GET") -> tuple[int, str]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.management.port, timeout=10)
+        try:
+            connection.request(method, path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+
+@pytest.fixture
+def process() -> Iterator[Process]:
+    made = Process()
+    made.management.start()
+    yield made
+    made.management.stop()
+
+
+def test_health_is_the_processes_own_judgement(process: Process) -> None:
+    assert process.get("/livez") == (200, "ok\n")
+    assert process.get("/readyz") == (503, "starting\n")
+    process.live, process.ready = "the event loop has not turned for 31 s", None
+    assert process.get("/livez") == (503, "the event loop has not turned for 31 s\n")
+    assert process.get("/readyz?verbose") == (200, "ok\n")
+
+
+def test_metrics_are_prometheus_text(process: Process) -> None:
+    status, text = process.get("/metrics")
+    assert status == 200
+    assert "paynotify_made_total 3.0" in text
+
+
+def test_everything_else_is_not_there(process: Process) -> None:
+    assert process.get("/")[0] == 404
+    assert process.get("/livez", "POST")[0] == 501
+
+
+def test_a_taken_port_is_one_clear_paragraph(process: Process) -> None:
+    address = f"127.0.0.1:{process.management.port}"
+    with pytest.raises(ConfigurationError, match="--management"):
+        Management(address, CollectorRegistry(), lambda: None, lambda: None)
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [("127.0.0.1:9090", ("127.0.0.1", 9090)), (":0", ("0.0.0.0", 0)), ("[::1]:80", ("::1", 80))],
+)
+def test_addresses(text: str, address: tuple[str, int]) -> None:
+    assert split_address(text) == address
+
+
+@pytest.mark.parametrize("text", ["", "9090", "host:", "host:http", "host:70000", "host:-1"])
+def test_what_is_no_address_is_told_with_an_example(text: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"0\.0\.0\.0:9090"):
+        split_address(text)
