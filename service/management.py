@@ -91,6 +91,11 @@ def _handler(registry: CollectorRegistry, live: Judgement, ready: Judgement) -> 
             self.end_headers()
             self.wfile.write(body)
 
+        def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+            """Without the library's page, which repeats what the caller sent."""
+            self.close_connection = True
+            self._answer(code, b"not understood\n", "text/plain")
+
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's parameter name
             """Probes are not events that matter."""
 
