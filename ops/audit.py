@@ -18,6 +18,7 @@ from ops.audit_ledger import Difference, End, Fate, Ledger, identity
 from ops.audit_results import Results
 from ops.moments import FORMS, window
 from ops.progress import Bar
+from ops.replay import REPLAYED_FROM
 from ops.topic_reader import Place, Span, TopicReader
 from schemas import topics
 from schemas.configuration import Configuration, load
@@ -28,7 +29,7 @@ from service.cluster import admin, inspect_topics, missing
 _SHOWN: Final = 100
 #: A record's timestamp is its producer's; it may lie this much off the receipt time the window is about.
 _SLACK: Final = timedelta(minutes=5)
-_SETTLE_TIMES: Final = 6
+_SETTLE_TIMES: Final = 3
 _SETTLE_SECONDS: Final = 0.5
 
 _HELP: Final = f"""
@@ -42,7 +43,7 @@ system adds up too. A notification or lookup belongs to the window by the time t
 replay the later end counts. Then the results: sequences without gaps, one content per event id, and payments.latest
 equal to the last event of payments.status. A start before what the topics keep is moved to where they are complete.
 
-Memory grows with the window: about 300 bytes for a notification with its lookup, 200 for an event, 250 for a payment.
+Memory grows with the window: about 200 bytes for a notification with its lookup, 430 for a payment with one event.
 
 Times: {FORMS}.
 
@@ -65,9 +66,6 @@ class _Answered(msgspec.Struct):
 
 _LOOKUP: Final = msgspec.json.Decoder(_Asked)
 _ANSWERED: Final = msgspec.json.Decoder(list[_Answered])
-
-_STORED: Final = int(Fate.STORED)
-_ASKED: Final = int(End.ASKED)
 
 Handler = Callable[[Place, list[Any]], None]
 
@@ -237,16 +235,16 @@ class _Audit:
 
     def _handlers(self) -> dict[str, Handler]:
         handlers: dict[str, Handler] = {
-            self._topic(topics.REJECTED): self._ended(int(Fate.REJECTED)),
-            self._topic(topics.DUPLICATES): self._ended(int(Fate.DUPLICATE)),
+            self._topic(topics.REJECTED): self._ended(Fate.REJECTED),
+            self._topic(topics.DUPLICATES): self._ended(Fate.DUPLICATE),
             self._topic(topics.ALERTS): self._alerts,
             self._topic(topics.DEAD): self._dead,
         }
         for provider, ledger in self._ledgers.items():
             handlers[self._topic(topics.notifications(provider))] = self._notifications(ledger)
-            handlers[self._topic(topics.lookups(provider))] = self._lookups(ledger, int(End.OPEN))
+            handlers[self._topic(topics.lookups(provider))] = self._lookups(ledger, End.OPEN)
             for step in range(1, topics.RETRY_STEPS + 1):
-                handlers[self._topic(topics.retry(provider, step))] = self._lookups(ledger, int(End.WAITING))
+                handlers[self._topic(topics.retry(provider, step))] = self._lookups(ledger, End.WAITING)
             handlers[self._topic(topics.responses(provider))] = self._responses(ledger)
         return handlers
 
@@ -261,11 +259,11 @@ class _Audit:
             for record in records:
                 headers = dict(record.headers)
                 if self._inside(headers, record):
-                    flags = _STORED
+                    flags: int = Fate.STORED
                     if record.offset >= open_from:
-                        flags |= 32
-                    if "replayed-from" in headers:
-                        flags |= 64
+                        flags |= Fate.OPEN
+                    if REPLAYED_FROM in headers:
+                        flags |= Fate.REPLAYED
                     ledger.notification(_name(headers, place, record), flags)
 
         return handle
@@ -276,9 +274,9 @@ class _Audit:
             for record in records:
                 headers = dict(record.headers)
                 if self._inside(headers, record):
-                    flags = _ASKED | pending if record.offset >= open_from else _ASKED
+                    flags = End.ASKED | pending if record.offset >= open_from else End.ASKED
                     ledger.lookup(_name(headers, place, record), flags)
-                    ledger.notification(_caused_by(record), 2)
+                    ledger.notification(_caused_by(record), Fate.LOOKUP)
 
         return handle
 
@@ -288,7 +286,7 @@ class _Audit:
             for record in records:
                 for one in _answered(record):
                     if start <= one.received_at < end:
-                        ledger.lookup(identity(one.lookup_id.encode()), 2)
+                        ledger.lookup(identity(one.lookup_id.encode()), End.ANSWERED)
 
         return handle
 
@@ -314,7 +312,7 @@ class _Audit:
                 if ledger is None:
                     self._stray(place, record)
                 else:
-                    ledger.notification(_name(headers, place, record), 4)
+                    ledger.notification(_name(headers, place, record), Fate.ALERT)
 
     def _dead(self, place: Place, records: list[Any]) -> None:
         for record in records:
@@ -328,7 +326,7 @@ class _Audit:
                 if ledger is None:
                     self._stray(place, record)
                 else:
-                    ledger.lookup(_original_name(headers), 4)
+                    ledger.lookup(_original_name(headers), End.DEAD)
 
     def _ledger(self, original_topic: str) -> Ledger | None:
         words = original_topic.removeprefix(self._topic("")).split(".")

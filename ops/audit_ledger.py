@@ -1,6 +1,6 @@
 """What becomes of each notification and each lookup, by their ids: the sums of G2 for one provider.
 
-Pure bookkeeping. An id is 16 bytes and its fate a few bits, about 130 bytes of memory for a notification and as many
+Pure bookkeeping. An id is 16 bytes and its fate a few bits, about 100 bytes of memory for a notification and as many
 for a lookup; bodies are never kept.
 """
 
@@ -9,39 +9,44 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from enum import IntFlag
 from typing import Final
 
 
-class Fate(IntFlag):
-    """What was seen of one notification."""
+class Fate:
+    """What was seen of one notification: plain bits, for an enumeration's would cost more than the rest."""
 
-    STORED = 1
-    LOOKUP = 2
-    ALERT = 4
-    DUPLICATE = 8
-    REJECTED = 16
-    OPEN = 32
-    """verify has not committed it yet."""
-    REPLAYED = 64
+    STORED: Final = 1
+    LOOKUP: Final = 2
+    ALERT: Final = 4
+    DUPLICATE: Final = 8
+    REJECTED: Final = 16
+    #: verify has not committed it yet
+    OPEN: Final = 32
+    REPLAYED: Final = 64
 
 
-class End(IntFlag):
+class End:
     """What was seen of one lookup."""
 
-    ASKED = 1
-    ANSWERED = 2
-    DEAD = 4
-    WAITING = 8
-    """On a retry topic and not yet back."""
-    OPEN = 16
-    """fetch has not committed it yet."""
+    ASKED: Final = 1
+    ANSWERED: Final = 2
+    DEAD: Final = 4
+    #: on a retry topic and not yet back
+    WAITING: Final = 8
+    #: fetch has not committed it yet
+    OPEN: Final = 16
 
 
-#: The ends of a notification, the one that counts after a replay first.
-_FATES: Final = (("lookup", 2), ("alert", 4), ("duplicate", 8), ("rejected", 16))
-_ENDS: Final = 2 | 4 | 8 | 16
-_LOOKUP_ENDS: Final = (("answered", 2), ("waiting", 8), ("in_work", 16), ("dead", 4))
+#: The ends of a notification; the one that counts after a replay first.
+_FATES: Final = (
+    ("lookup", Fate.LOOKUP), ("alert", Fate.ALERT), ("duplicate", Fate.DUPLICATE), ("rejected", Fate.REJECTED),
+)  # fmt: skip
+_ONE_OF: Final = Fate.LOOKUP | Fate.ALERT | Fate.DUPLICATE | Fate.REJECTED
+#: A dead lookup that was replayed is in work again.
+_LOOKUP_ENDS: Final = (
+    ("answered", End.ANSWERED), ("waiting", End.WAITING), ("in_work", End.OPEN), ("dead", End.DEAD),
+)  # fmt: skip
+_ACCOUNTED: Final = End.ANSWERED | End.WAITING | End.OPEN | End.DEAD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,12 +92,12 @@ class Ledger:
         """Each id counted under one word."""
         stored = dict.fromkeys(("stored", "lookup", "duplicate", "rejected", "alert", "in_work", "lost"), 0)
         for flags in self.fates.values():
-            if flags & 1:
+            if flags & Fate.STORED:
                 stored["stored"] += 1
                 stored[_fate(flags)] += 1
         asked = dict.fromkeys(("asked", "answered", "dead", "waiting", "in_work", "lost"), 0)
         for flags in self.ends.values():
-            if flags & 1:
+            if flags & End.ASKED:
                 asked["asked"] += 1
                 asked[_end(flags)] += 1
         return Sums(stored, asked)
@@ -140,18 +145,20 @@ def _end(flags: int) -> str:
 
 
 def _wrong_fate(flags: int) -> str:
-    ends = flags & 30
-    if not flags & 1:
-        words = [word for word, bit in _FATES if flags & bit]
+    ends = flags & _ONE_OF
+    if flags & Fate.STORED and ends and not ends & (ends - 1):
+        return ""  # exactly one, as nearly all are
+    words = [word for word, bit in _FATES if flags & bit]
+    if not flags & Fate.STORED:
         return f"is {' and '.join(words)} but was never stored" if words else ""
     if not ends:
-        return "" if flags & 32 else "was stored and verified and has become nothing"
-    if ends & (ends - 1) and not flags & 64:
-        return f"is {' and '.join(word for word, bit in _FATES if flags & bit)}, and must be one thing only"
+        return "" if flags & Fate.OPEN else "was stored and verified and has become nothing"
+    if len(words) > 1 and not flags & Fate.REPLAYED:
+        return f"is {' and '.join(words)}, and must be one thing only"
     return ""
 
 
 def _wrong_end(flags: int) -> str:
-    if not flags & 1:
-        return "ended but was never asked" if flags & 6 else ""
-    return "" if flags & _ENDS else "was asked and has neither response nor dead letter, and waits nowhere"
+    if not flags & End.ASKED:
+        return "ended but was never asked" if flags & (End.ANSWERED | End.DEAD) else ""
+    return "" if flags & _ACCOUNTED else "was asked and has neither response nor dead letter, and waits nowhere"
