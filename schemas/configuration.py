@@ -90,7 +90,8 @@ class Topics(_Section, frozen=True):
 class Ingest(_Section, frozen=True):
     """Limits of the HTTP ingress. ``rate_per_second`` and ``burst`` are per merchant's route."""
 
-    max_body_bytes: Count = 64 * 1024
+    # with its headers a body must fit into a record of Kafka's default size
+    max_body_bytes: Annotated[int, Meta(ge=1, le=1_000_000)] = 64 * 1024
     max_header_bytes: Count = 16 * 1024
     max_in_flight: Count = 5_000
     publish_timeout_seconds: Positive = 5.0
@@ -132,7 +133,8 @@ class Worker(_Section, frozen=True):
     retry_delays_seconds: tuple[Positive, ...] = (5.0, 30.0, 120.0, 600.0, 3600.0)
     provider_timeout_seconds: Positive = 15.0
     provider_calls_in_flight: Count = 64
-    provider_answer_bytes: Count = 1024 * 1024
+    # with all that is known of it an answer must fit into `schemas.topics.RESPONSE_BYTES`
+    provider_answer_bytes: Annotated[int, Meta(ge=1, le=1_500_000)] = 1024 * 1024
     transactions_per_query: Annotated[int, Meta(ge=1, le=100)] = 100
     pulls_per_second: Positive = 6.0
     duplicate_window_seconds: DuplicateWindows = DuplicateWindows()

@@ -99,12 +99,13 @@ def _of_provider(provider: str) -> list[Topic]:
 
 def all_topics() -> tuple[Topic, ...]:
     """Every topic of the system, in the order of the flow."""
+    # they take over whole records with headers added; one that didn't fit would be sent again for ever
+    roomy = {"max.message.bytes": str(RESPONSE_BYTES)}
     shared = [
-        Topic(REJECTED, "notifications that cause no lookup, with the reason", 90 * _DAY),
+        Topic(REJECTED, "notifications that cause no lookup, with the reason", 90 * _DAY, settings=roomy),
         Topic(DUPLICATES, "which notification repeats which"),
-        Topic(ALERTS, "what providers send that is about the service, not a payment"),
-        Topic(DEAD, "lookups that ended without an answer, with the reason", 90 * _DAY,
-              settings={"max.message.bytes": str(RESPONSE_BYTES)}),
+        Topic(ALERTS, "what providers send that is about the service, not a payment", settings=roomy),
+        Topic(DEAD, "lookups that ended without an answer, with the reason", 90 * _DAY, settings=roomy),
         Topic(OBSERVATIONS, "what one response says about one payment"),
         Topic(STATUS, "the result: every change of every payment's status", None),
         Topic(LATEST, "the newest event of every payment", None, compacted=True),

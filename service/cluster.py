@@ -91,10 +91,11 @@ def present_topics(client: Any, names: Iterable[str], setting_names: Mapping[str
 
 def wanted_settings(configuration: Configuration) -> dict[str, dict[str, str]]:
     """The settings of every topic by its name on the cluster."""
-    minimum = str(configuration.topics.minimum_insync())
+    minimum = configuration.topics.minimum_insync()
     return {
-        name: {**topic.kafka_settings(), "min.insync.replicas": minimum}
-        for name, (topic, _, _) in configuration.wanted_topics().items()
+        # a topic with fewer replicas than must be in sync would take no record at all
+        name: {"min.insync.replicas": str(min(minimum, replication_factor)), **topic.kafka_settings()}
+        for name, (topic, _, replication_factor) in configuration.wanted_topics().items()
     }
 
 
