@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -45,6 +47,8 @@ _RESPONSES_AT_A_TIME: Final = 50
 _BROKER_SILENCE_SECONDS: Final = 30.0
 _LOOP_SILENCE_SECONDS: Final = 30.0
 _STATE_MARGIN: Final = 2
+#: A batch at work may take most of it to end well; whoever runs processes kills after 30 s as a rule.
+_STOP_SECONDS: Final = 24.0
 _KNOWN_IDS_SECONDS: Final = 3 * 24 * 3600
 
 
@@ -177,8 +181,13 @@ class Worker:
     async def run(self) -> int:
         """Work until SIGTERM or SIGINT (0), or until a unit has failed for good (1)."""
         stop = asyncio.Event()
+
+        def told_to_stop() -> None:
+            stop.set()
+            _end_within(_STOP_SECONDS)
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+            asyncio.get_running_loop().add_signal_handler(number, told_to_stop)
         self._management.start()
         # each provider's fetch keeps to its own number of calls; with fewer connections than all of them together a
         # slow provider would take those of the others
@@ -195,6 +204,7 @@ class Worker:
                 return await self._work(stop)
             finally:
                 self._stopping = True
+                _end_within(_STOP_SECONDS)
                 await asyncio.gather(*(unit.stop() for unit in self._units), return_exceptions=True)
                 self._lag.stop()
                 self._management.stop()
@@ -235,3 +245,19 @@ class Worker:
             return "the brokers have not answered lately"
         recovering = [unit.name for unit in self._units if unit.app.rebalancing or not unit.assigned()]
         return f"no partitions yet: {', '.join(recovering)}" if recovering else None
+
+
+def _end_within(seconds: float) -> None:
+    """End the process after that time if it has not ended by itself.
+
+    While the brokers are away a unit can neither start nor stop, and publishes for ever. Ending then is what kill -9
+    is at any step: harmless (G5).
+    """
+
+    def end() -> None:
+        event(logger, "could not stop in time, the process ends as it is", level=logging.ERROR)
+        os._exit(1)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
