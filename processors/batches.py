@@ -17,6 +17,9 @@ from schemas.records import Record
 #: A batch at work when its partition is taken away may need this long to end well (an answer being stored).
 _FINISH_SECONDS: Final = 20.0
 
+#: A batch of at least so many tells that records come fast and are worth waiting for; a lone one is not kept waiting.
+_BUSY_RECORDS: Final = 8
+
 
 async def run(
     loop_of: Callable[[int], StageLoop], stream: Any, app: Any, max_records: int, wait_seconds: float
@@ -47,15 +50,18 @@ async def _to_its_end(loop: StageLoop, batch: Taken) -> None:
 
 async def _batches(stream: Any, app: Any, max_records: int, wait_seconds: float) -> AsyncIterator[Taken]:
     queue = stream.channel.queue
+    busy = False
     while True:
         try:
             first = await queue.get()
         except StopAsyncIteration:
             return
-        await asyncio.sleep(wait_seconds)  # what costs is the batch: a few milliseconds gather many records
+        if busy:
+            await asyncio.sleep(wait_seconds)  # what costs is the batch: a few milliseconds gather many records
         events = [first]
         while len(events) < max_records and not queue.empty():
             events.append(queue.get_nowait())
+        busy = len(events) >= _BUSY_RECORDS
         generation = app.consumer_generation_id
         # what was fetched before a rebalance comes again; acknowledging it here would skip it
         ours = [event for event in events if event.message.generation_id == generation]

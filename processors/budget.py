@@ -81,3 +81,7 @@ def unknown_key(merchant: str) -> bytes:
 
 def known_key(merchant: str, reference: str) -> bytes:
     return b"known\0" + merchant.encode() + b"/" + reference.encode()
+
+
+def charged_key(notification_id: str) -> bytes:
+    return b"charged\0" + notification_id.encode()

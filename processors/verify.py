@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from processors.budget import account_key, count, known_key, spend, spending, unknown_key
+from processors.budget import account_key, charged_key, count, known_key, spend, spending, unknown_key
 from processors.dead_letters import ended
 from processors.loop import Publish
 from processors.metrics import Metrics
@@ -137,16 +137,24 @@ class Verify:
         Raises:
             Rejected: over_budget.
         """
-        merchant = notification.merchant
+        merchant, key = notification.merchant, charged_key(notification.notification_id)
         if self._budget is None or state.get(known_key(merchant, reference)) is not None:
             return
+        # the same record again (a repeat after a crash) is judged as it was and charged once
+        before = state.get(key)
+        within = before == b"1" if before is not None else self._spend(merchant, notification, state)
+        state.put(key, b"1" if within else b"0")
+        if not within:
+            raise Rejected("over_budget", "unsigned calls about unknown ids have used up the merchant's budget")
+
+    def _spend(self, merchant: str, notification: Notification, state: Overlay) -> bool:
+        assert self._budget is not None
         now_seconds = notification.received_at.timestamp()
         account = spending(state.get(account_key(merchant)), self._budget, now_seconds)
         unknown_ids = count(state.get(unknown_key(merchant)))
         within, after = spend(account, self._budget, unknown_ids=unknown_ids, now_seconds=now_seconds)
         state.put(account_key(merchant), after.to_bytes())
-        if not within:
-            raise Rejected("over_budget", "unsigned calls about unknown ids have used up the merchant's budget")
+        return within
 
     def _first_seen(self, claim: Claim, notification: Notification, state: Overlay) -> str | None:
         """The id of the notification this one repeats; remembers this one if it is the first."""

@@ -67,6 +67,20 @@ async def test_a_flood_of_new_ids_is_rejected_beyond_the_burst_and_recovers_with
     assert await desk.call(99, after_seconds=2.0) == "lookups.nevogate"
 
 
+async def test_a_call_repeated_after_a_crash_is_charged_once_and_judged_the_same() -> None:
+    desk = Desk()
+    for number in range(10):
+        await desk.call(number)
+    assert await desk.call(10) == "notifications.rejected"
+    desk.calls -= 1
+    assert await desk.call(10, after_seconds=5.0) == "notifications.rejected"
+    desk.calls = 0
+    assert [await desk.call(number, after_seconds=5.0) for number in range(10)] == ["lookups.nevogate"] * 10
+    desk.calls = 50
+    new = [await desk.call(number, after_seconds=5.0) for number in range(200, 210)]
+    assert new.count("lookups.nevogate") == 5  # what five seconds have earned, nothing less
+
+
 async def test_an_id_the_provider_knew_is_never_over_budget() -> None:
     desk = Desk()
     await desk.learn(7, KNOWN)
