@@ -14,8 +14,8 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -40,7 +40,6 @@ _SETTINGS: Final[Mapping[str, str]] = {
     "process.roles": "broker,controller",
     "node.id": "1",
     "controller.listener.names": "CONTROLLER",
-    "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
     "offsets.topic.replication.factor": "1",
     "offsets.topic.num.partitions": "4",
     "transaction.state.log.replication.factor": "1",
@@ -135,19 +134,33 @@ def _fetch(cache: Path, complete: Path) -> None:
 class LocalBroker:
     """One broker on free ports of this machine, in a temporary directory, as a context manager.
 
-    ``extra_settings`` are added to the broker's settings. Ports and data stay the same over `restart`.
+    ``extra_settings`` are added to the broker's settings, ``listeners`` (security protocol by name) stand beside the
+    plain one, ``scram`` are users as the storage tool's ``--add-scram`` takes them. Ports and data stay the same over
+    `restart`.
     """
 
-    def __init__(self, extra_settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        extra_settings: Mapping[str, str] | None = None,
+        *,
+        listeners: Mapping[str, str] | None = None,
+        scram: Sequence[str] = (),
+    ) -> None:
         self._extra = dict(extra_settings or {})
+        self._listeners = {"PLAINTEXT": "PLAINTEXT", **(listeners or {})}
+        self._scram = tuple(scram)
         self._directory: Path | None = None
-        self._ports = (0, 0)
+        self._ports: dict[str, int] = {}
         self._child: Child | None = None
 
     @property
     def bootstrap(self) -> str:
         """``host:port`` for clients."""
-        return f"127.0.0.1:{self._ports[0]}"
+        return self.address("PLAINTEXT")
+
+    def address(self, listener: str) -> str:
+        """``host:port`` of one of the listeners."""
+        return f"127.0.0.1:{self._ports[listener]}"
 
     @property
     def log_path(self) -> Path:
@@ -171,7 +184,7 @@ class LocalBroker:
         for _ in range(_ATTEMPTS):  # a port found free may be taken before the broker has it
             self._directory = Path(tempfile.mkdtemp(prefix="paynotify-kafka-"))
             try:
-                self._ports = _free_ports()
+                self._ports = _free_ports((*self._listeners, "CONTROLLER"))
                 self._format()
                 self._run()
             except ClusterError as error:
@@ -227,22 +240,23 @@ class LocalBroker:
 
     def _format(self) -> None:
         assert self._directory is not None
-        port, controller = self._ports
+        clients = ",".join(f"{name}://{self.address(name)}" for name in self._listeners)
+        controller = self.address("CONTROLLER")
+        protocols = {"CONTROLLER": "PLAINTEXT", **self._listeners}
         settings = {
             **_SETTINGS,
-            "controller.quorum.voters": f"1@127.0.0.1:{controller}",
-            "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
+            "controller.quorum.voters": f"1@{controller}",
+            "listener.security.protocol.map": ",".join(f"{name}:{protocol}" for name, protocol in protocols.items()),
+            "listeners": f"{clients},CONTROLLER://{controller}",
+            "advertised.listeners": clients,
             "log.dirs": str(self._directory / "data"),
             **self._extra,
         }
         file = self._directory / "server.properties"
         file.write_text("".join(f"{name}={value}\n" for name, value in settings.items()), "utf-8")
-        tool = Child(
-            "kafka storage",
-            self._command("kafka.tools.StorageTool", "format", "-t", "sandboxsandboxsandbox0", "-c", str(file)),
-            self.log_path,
-        )
+        users = [word for user in self._scram for word in ("--add-scram", user)]
+        arguments = ["format", "-t", "sandboxsandboxsandbox0", "-c", str(file), *users]
+        tool = Child("kafka storage", self._command("kafka.tools.StorageTool", *arguments), self.log_path)
         if not tool.wait(_START_SECONDS) or tool.exit_code != 0:
             tool.kill()
             raise ClusterError(f"Kafka's storage could not be formatted. It said: {self._log_end()}")
@@ -287,9 +301,10 @@ def answers(bootstrap: str) -> bool:
         logs.setLevel(level)
 
 
-def _free_ports() -> tuple[int, int]:
-    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
-        return one.getsockname()[1], other.getsockname()[1]
+def _free_ports(names: Sequence[str]) -> dict[str, int]:
+    with ExitStack() as held:
+        sockets = {name: held.enter_context(socket.create_server(("127.0.0.1", 0))) for name in names}
+        return {name: int(one.getsockname()[1]) for name, one in sockets.items()}
 
 
 @contextmanager

@@ -1,0 +1,206 @@
+"""Every process over TLS and SASL, with certificates checked; and what is refused, without a word of the password."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from sandbox.broker import LocalBroker
+from sandbox.certificates import Authority, Issued
+from sandbox.system import Plan, Sandbox
+from tests.acceptance.ledger import Observer, assert_right
+from tests.acceptance.shopping import buy
+from tests.configurations import document, remove_topics, write
+
+pytestmark = pytest.mark.kafka
+
+ROOT: Final = Path(__file__).parents[2]
+USER: Final = "paynotify"
+#: With characters that JAAS, SCRAM and base64 treat in their own ways.
+PASSWORD: Final = "s3cret+pass/word==;%"
+MECHANISMS: Final = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+PREFIX: Final = "security."
+START_SECONDS: Final = 90
+
+
+@dataclass(frozen=True, slots=True)
+class Secured:
+    """A broker with a listener for passwords over TLS and one for client certificates, and what clients need."""
+
+    broker: LocalBroker
+    authority: Authority
+    client: Issued
+    password_file: Path
+
+    def sasl(self, mechanism: str, **changes: Any) -> dict[str, Any]:
+        """The configuration's ``kafka`` for a user with a password."""
+        return {
+            "bootstrap_servers": self.broker.address("SASL"), "security_protocol": "SASL_SSL",
+            "sasl_mechanism": mechanism, "sasl_plain_username": USER,
+            "sasl_plain_password": {"file": str(self.password_file)}, "ssl_cafile": str(self.authority.certificate),
+            **changes,
+        }  # fmt: skip
+
+    def mutual(self, **changes: Any) -> dict[str, Any]:
+        """The configuration's ``kafka`` for a client with a certificate."""
+        return {
+            "bootstrap_servers": self.broker.address("MUTUAL"), "security_protocol": "SSL",
+            "ssl_cafile": str(self.authority.certificate), "ssl_certfile": str(self.client.certificate),
+            "ssl_keyfile": str(self.client.key), **changes,
+        }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+    directory = tmp_path_factory.mktemp("certificates")
+    authority = Authority(directory)
+    (directory / "password").write_text(PASSWORD + "\n", "utf-8")
+    login = "org.apache.kafka.common.security"
+    settings = {
+        "ssl.keystore.type": "PEM",
+        "ssl.keystore.location": str(authority.issue("broker").both),
+        "ssl.truststore.type": "PEM",
+        "ssl.truststore.location": str(authority.certificate),
+        "listener.name.mutual.ssl.client.auth": "required",
+        "listener.name.sasl.sasl.enabled.mechanisms": ",".join(MECHANISMS),
+        "listener.name.sasl.plain.sasl.jaas.config":
+            f'{login}.plain.PlainLoginModule required user_{USER}="{PASSWORD}";',
+        **{f"listener.name.sasl.{mechanism.lower()}.sasl.jaas.config": f"{login}.scram.ScramLoginModule required;"
+           for mechanism in MECHANISMS[1:]},
+    }  # fmt: skip
+    broker = LocalBroker(
+        settings,
+        listeners={"SASL": "SASL_SSL", "MUTUAL": "SSL"},
+        scram=[f"{mechanism}=[name={USER},password={PASSWORD}]" for mechanism in MECHANISMS[1:]],
+    )
+    with broker:
+        yield Secured(broker, authority, authority.issue("client"), directory / "password")
+
+
+def kafka_of(secured: Secured, way: str) -> dict[str, Any]:
+    return secured.mutual() if way == "MUTUAL" else secured.sasl(way)
+
+
+@pytest.mark.parametrize("way", [*MECHANISMS, "MUTUAL"])
+def test_payments_go_all_the_way_over_a_secured_broker(secured: Secured, way: str) -> None:
+    """Topics, ingress, stages and the operator's tools; only the test's own observer uses the plain listener."""
+    every = way == "SCRAM-SHA-512"
+    merchants = {"omnikassa": ("shop-nl",), "trustpayments": ("shop-uk",), "nevogate": ("shop-hu",)}
+    plan = Plan(
+        kafka=secured.broker.bootstrap,
+        configuration={"kafka": kafka_of(secured, way)},
+        merchants=merchants if every else {"nevogate": ("shop-hu",)},
+        partitions=2,
+        consumers=False,
+    )
+    with Sandbox(plan) as sandbox:
+        observer = Observer(sandbox)
+        try:
+            for provider in sandbox.providers:
+                buy(sandbox, provider)
+            assert_right(sandbox, observer)
+        finally:
+            observer.close()
+        payment = next(iter(observer.events()))
+        config = ("--config", str(sandbox.config_path))
+        assert payment in sandbox.command("trace", payment, *config)
+        sandbox.command("audit", "--since", "1h", *config)
+        sandbox.command("topics", "check", *config)
+        said = "".join(child.log_path.read_text("utf-8", "replace") for child in sandbox.children())
+    assert PASSWORD not in said
+
+
+@pytest.fixture(scope="module")
+def topics_there(secured: Secured, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    file = configuration(secured.sasl("PLAIN"), tmp_path_factory.mktemp("topics"))
+    code, said = paynotify("topics", "apply", file=file)
+    assert code == 0, said
+    yield
+    remove_topics(secured.broker.bootstrap, PREFIX)
+
+
+def configuration(kafka: dict[str, Any], directory: Path) -> Path:
+    content = document("", PREFIX, directory)
+    content["kafka"] = {**kafka, "topic_prefix": PREFIX}
+    return write(directory, content)
+
+
+def paynotify(*words: str, file: Path) -> tuple[int, str]:
+    """Exit code and standard error."""
+    done = subprocess.run(
+        [sys.executable, "-m", "ops.command", *words, "--config", str(file)],
+        capture_output=True, text=True, timeout=START_SECONDS, check=False, cwd=ROOT,
+    )  # fmt: skip
+    assert PASSWORD not in done.stdout + done.stderr
+    return done.returncode, done.stderr or done.stdout
+
+
+PROCESSES: Final = {
+    "ingest": ("ingest", "--listen", "127.0.0.1:0", "--management", "127.0.0.1:0"),
+    "worker": ("worker", "--management", "127.0.0.1:0"),
+    "topics": ("topics", "check"),
+}
+
+
+def refused_kafka(secured: Secured, what: str, tmp_path: Path) -> dict[str, Any]:
+    stranger = Authority(tmp_path, "stranger")
+    port = secured.broker.address("SASL").rpartition(":")[2]
+    return {
+        "a wrong password": secured.sasl("SCRAM-SHA-256", sasl_plain_password={"value": "wr0ng"}),
+        "a wrong PLAIN password": secured.sasl("PLAIN", sasl_plain_password={"value": "wr0ng"}),
+        "a broker of another authority": secured.sasl("PLAIN", ssl_cafile=str(stranger.certificate)),
+        "a broker of no known authority": secured.sasl("PLAIN", ssl_cafile=None),
+        "a name the certificate lacks": secured.sasl("PLAIN", bootstrap_servers=f"localhost:{port}"),
+        "no client certificate": secured.mutual(ssl_certfile=None, ssl_keyfile=None),
+        "no TLS": {"bootstrap_servers": secured.broker.address("SASL")},
+    }[what]
+
+
+REFUSED: Final = (
+    *((what, process) for what in ("a wrong password", "a broker of another authority") for process in PROCESSES),
+    ("a wrong PLAIN password", "topics"),
+    ("a broker of no known authority", "topics"),
+    ("a name the certificate lacks", "topics"),
+    ("no client certificate", "topics"),
+    ("no TLS", "topics"),
+)
+
+
+@pytest.fixture(scope="module")
+def refusals(
+    secured: Secured, topics_there: None, tmp_path_factory: pytest.TempPathFactory
+) -> dict[tuple[str, str], tuple[int, str]]:
+    """What became of every start that must fail; side by side, for each waits its time for a broker."""
+
+    def start(what: str, process: str) -> tuple[int, str]:
+        directory = tmp_path_factory.mktemp(process)
+        file = configuration(refused_kafka(secured, what, directory), directory)
+        return paynotify(*PROCESSES[process], file=file)
+
+    with ThreadPoolExecutor(4) as pool:
+        started = {one: pool.submit(start, *one) for one in REFUSED}
+        return {one: future.result() for one, future in started.items()}
+
+
+@pytest.mark.parametrize("refused", REFUSED, ids=" ".join)
+def test_no_process_starts_with(refusals: dict[tuple[str, str], tuple[int, str]], refused: tuple[str, str]) -> None:
+    code, said = refusals[refused]
+    assert code == 2, said
+    assert "Traceback" not in said
+    assert "wr0ng" not in said
+    assert "security settings" in said
+
+
+@pytest.mark.usefixtures("topics_there")
+def test_a_host_name_is_only_left_unchecked_on_request(secured: Secured, tmp_path: Path) -> None:
+    port = secured.broker.address("SASL").rpartition(":")[2]
+    kafka = secured.sasl("PLAIN", bootstrap_servers=f"localhost:{port}", ssl_check_hostname=False)
+    code, said = paynotify("topics", "check", file=configuration(kafka, tmp_path))
+    assert code == 0, said
