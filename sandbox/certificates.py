@@ -37,7 +37,8 @@ class Authority:
         self._key = directory / f"{name}.key"
         _openssl(
             "req", "-x509", *_NEW_KEY, *_DAYS, "-subj", f"/CN=paynotify sandbox {name}",
-            "-addext", "keyUsage=critical,keyCertSign,cRLSign", "-keyout", str(self._key), "-out", str(self.certificate),
+            "-addext", "keyUsage=critical,keyCertSign,cRLSign", "-keyout", str(self._key),
+            "-out", str(self.certificate),
         )  # fmt: skip
 
     def issue(self, name: str, address: str = "127.0.0.1") -> Issued:

@@ -50,6 +50,10 @@ class Control:
         """Where notifications go, and whether they go at all."""
         self._ask("POST", "notifications", {"target": target, "paused": paused})
 
+    def change_shop(self, merchant: str, **changes: Any) -> None:
+        """Change a shop's account at the provider, such as its secrets."""
+        self._ask("POST", f"shops/{merchant}", changes)
+
     def fault(self, kind: FaultKind, **details: Any) -> None:
         """Switch a fault on: `sandbox.simulators.faults.Fault` lists the details."""
         self._ask("POST", "faults", {"kind": kind, **details})

@@ -196,6 +196,8 @@ class OmniKassa(Simulator[OmniKassaSettings]):
 
     def _write_ping(self, webshop: _Webshop, key: str, delivery: Delivery) -> None:
         """The body is made when it leaves, so that its token is as fresh as the bank's."""
+        active = webshop.shop.signing_keys
+        key = key if key in active else active[0]  # it may have been withdrawn since the ping was planned
         seconds = self.scaled(self.settings.token_seconds)
         expires = datetime.now(UTC) + timedelta(seconds=seconds)
         token = self._new_token(webshop, key, expires)

@@ -8,6 +8,7 @@ The provider's own API is everything outside ``/control/``. The control API (JSO
 - ``GET /control/counters``            the counters alone, and how many notifications wait
 - ``GET /control/sent``                the last notifications as sent, byte for byte
 - ``POST /control/notifications``      ``{"target": URL, "paused": bool}``
+- ``POST /control/shops/{merchant}``   change a shop's account, such as its secrets
 - ``POST | DELETE /control/faults``    a fault for a while; none any more
 """
 
@@ -246,6 +247,15 @@ class App:
         webhooks.wake()
         return {"target": webhooks.target, "paused": webhooks.paused}
 
+    def _change_shop(self, data: Any, merchant: str) -> Any:
+        shop = next((one for one in self._simulator.settings.shops if one.merchant == merchant), None)
+        if shop is None or not isinstance(data, dict):
+            raise ProviderRefused("refused", f"no shop {merchant}")
+        changed = msgspec.convert({**msgspec.to_builtins(shop), **data}, type(shop))
+        for name in shop.__struct_fields__:
+            setattr(shop, name, getattr(changed, name))
+        return {}
+
     def _add_fault(self, data: Any, payment_id: str) -> Any:
         self._faults.add(msgspec.convert(data, Fault))
         return {}
@@ -260,6 +270,7 @@ class App:
         ("GET", "counters"): _counters,
         ("GET", "sent"): _sent,
         ("POST", "notifications"): _notifications,
+        ("POST", "shops"): _change_shop,
         ("POST", "faults"): _add_fault,
         ("DELETE", "faults"): _clear_faults,
     }
