@@ -6,6 +6,7 @@ ends them in order. Should that program itself be killed, a guard process notice
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import subprocess
@@ -78,6 +79,7 @@ class _Guard:
                 guard.returncode = 0  # it outlives this program by design; no warning about that at exit
                 assert guard.stdin is not None
                 self._pipe, self._owner = guard.stdin, os.getpid()
+                atexit.register(guard.stdin.close)
             self._pipe.write(line)
             self._pipe.flush()
 
