@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import threading
 import time
@@ -55,7 +56,7 @@ class Brokers:
                 )
             described = self._client.describe_topics(list(self._topics))
         except (KafkaError, OSError) as error:
-            self._forget_client()
+            # the client stays: it connects again by itself, and one that can't be made leaves a thread behind
             raise ClusterError(
                 f"No Kafka broker answered at {self._kafka.bootstrap_servers} ({type(error).__name__}). "
                 "Check kafka.bootstrap_servers and the security settings, and that the brokers run."
@@ -93,6 +94,10 @@ class Brokers:
             else:
                 self._tell(None)
             self._asked_at_seconds = time.monotonic()
+            if self._problem is not None:
+                # kafka-python leaves each refused connection's socket in a reference cycle; this process collects so
+                # rarely that a long outage would use up its files and stop it from accepting calls ever after
+                gc.collect()
         self._forget_client()
 
     def _tell(self, problem: str | None) -> None:

@@ -5,6 +5,7 @@ Faust's own committed offset advances even if the commit failed, so nothing here
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -52,21 +53,24 @@ class LagWatch:
             try:
                 self._watch()
             except Exception as error:  # noqa: BLE001 - a watch that has died would make a healthy worker look unready
-                event(logger, "lag is not known", level=logging.WARNING, error=type(error).__name__)
+                _unknown(error)
             self._stop.wait(_EVERY_SECONDS)
 
     def _watch(self) -> None:
+        """Measure until the end. The clients stay through outages: kafka-python's connect again by themselves, and
+        each one that can't be made leaves a thread and its files behind."""
         settings = {**client_settings(self._kafka, "paynotify-lag"), "request_timeout_ms": _REQUEST_MILLISECONDS}
-        admin = KafkaAdminClient(**settings)
-        consumer = KafkaConsumer(**settings)
-        try:
+        with (
+            contextlib.closing(KafkaAdminClient(**settings)) as admin,
+            contextlib.closing(KafkaConsumer(**settings)) as consumer,
+        ):
             while not self._stop.is_set():
-                self._measure(admin, consumer)
-                self.answered_at = time.monotonic()
+                try:
+                    self._measure(admin, consumer)
+                    self.answered_at = time.monotonic()
+                except Exception as error:  # noqa: BLE001 - whatever it was, it is asked again
+                    _unknown(error)
                 self._stop.wait(_EVERY_SECONDS)
-        finally:
-            admin.close()
-            consumer.close()
 
     def _measure(self, admin: Any, consumer: Any) -> None:
         assigned = {unit: [TopicPartition(*place) for place in unit.assigned()] for unit in self._units}
@@ -90,3 +94,7 @@ class LagWatch:
         labels = (provider or "all", stage, place.topic, str(place.partition))
         self._metrics.lag.labels(*labels).set(lag)
         self._metrics.oldest.labels(*labels).set(max(0.0, now - oldest) if oldest is not None and lag > 0 else 0.0)
+
+
+def _unknown(error: Exception) -> None:
+    event(logger, "lag is not known", level=logging.WARNING, error=type(error).__name__)
