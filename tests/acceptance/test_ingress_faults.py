@@ -8,6 +8,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -29,6 +30,9 @@ MARGIN_SECONDS: Final = 2.0
 AT_ONCE_SECONDS: Final = 0.5
 REFUSALS: Final = 100
 DEADLINE_SECONDS: Final = 60.0
+#: Long enough to show whether each try to reach a broker leaves something behind.
+OUTAGE_SECONDS: Final = 12.0
+FILES_GROWTH: Final = 12
 RSS_GROWTH_BYTES: Final = 48 * 1024 * 1024
 
 
@@ -78,14 +82,15 @@ def test_without_a_broker_callers_are_refused_soon_then_at_once_and_every_200_is
     assert sandbox.broker is not None
     with Knocking(sandbox.ingest_address, PATH) as knocking:
         soon(lambda: len(knocking.having(200)) > REFUSALS, DEADLINE_SECONDS, "no notification was accepted")
-        before_bytes = rss_bytes(ingest.pid)
+        before_bytes, before_files = rss_bytes(ingest.pid), open_files(ingest)
         began = time.monotonic()
         back = outage(sandbox.broker)
         soon(lambda: bool(knocking.having(503)), DEADLINE_SECONDS, "nobody was refused")
         refused = time.monotonic()
         later = refused + PUBLISH_TIMEOUT_SECONDS + MARGIN_SECONDS
         soon(lambda: len(knocking.having(503, later)) > REFUSALS, DEADLINE_SECONDS, "callers wait for the broker")
-        grown_bytes = rss_bytes(ingest.pid) - before_bytes
+        soon(lambda: time.monotonic() - began > OUTAGE_SECONDS, DEADLINE_SECONDS, "time stands still")
+        grown_bytes, grown_files = rss_bytes(ingest.pid) - before_bytes, open_files(ingest) - before_files
         port = int(ingest.wait_for_event("management port open")["port"])
         soon(lambda: probe(port, "/readyz")[0] == 503, DEADLINE_SECONDS, "ready without a broker")
         assert probe(port, "/livez")[0] == 200
@@ -99,9 +104,14 @@ def test_without_a_broker_callers_are_refused_soon_then_at_once_and_every_200_is
     assert quickly(knocking.having(503, later)), "callers go on waiting after the outage is known"
     assert {one.status for one in knocking.answers if began <= one.began_seconds < resumed} <= {200, 503}
     assert grown_bytes < RSS_GROWTH_BYTES, f"{grown_bytes / 2**20:.0f} MiB more during the outage"
+    assert grown_files < FILES_GROWTH, f"{grown_files} more open files after {resumed - began:.0f} s"
     assert_stored(observer, knocking)
     assert sandbox.ingest is ingest
     assert ingest.running
+
+
+def open_files(child: Child) -> int:
+    return len(list(Path(f"/proc/{child.pid}/fd").iterdir()))
 
 
 def quickly(answers: list[Answered]) -> bool:
