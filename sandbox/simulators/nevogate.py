@@ -193,7 +193,8 @@ class Nevogate(Simulator[NevogateSettings]):
 
     def _signal(self, transaction: _Transaction, copies: int, *, response_url: bool) -> None:
         name = transaction.truth.payment_id
-        body = json.dumps({"commonData": {"transactionId": name, "resultCode": transaction.result}}).encode()
+        common = {**self.settings.planted, "transactionId": name, "resultCode": transaction.result}
+        body = json.dumps({"commonData": common}).encode()
         signals = [Delivery(merchant=transaction.truth.merchant, body=body) for _ in range(copies)]
         if response_url:
             query = f"TransactionId={name}"
@@ -345,6 +346,7 @@ class Nevogate(Simulator[NevogateSettings]):
             "ProviderTransactionId": "tr_" + truth.payment_id[::-1],
             "AutoCommit": "true" if transaction.auto_commit else "false",
             "CommitState": transaction.commit_state, "Created": transaction.created, **self._id(),
+            **self.settings.planted,
         }  # fmt: skip
 
 

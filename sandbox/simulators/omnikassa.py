@@ -206,7 +206,7 @@ class OmniKassa(Simulator[OmniKassaSettings]):
         expiry = expires.astimezone(_CET).isoformat(timespec="milliseconds")
         poi_id = webshop.shop.poi_id
         ping = {
-            "authentication": token, "expiry": expiry, "eventName": EVENT, "poiId": poi_id,
+            **self.settings.planted, "authentication": token, "expiry": expiry, "eventName": EVENT, "poiId": poi_id,
             "signature": sign(key, (token, expiry, EVENT, poi_id)),
         }  # fmt: skip
         delivery.body = json.dumps(ping).encode()
@@ -284,6 +284,7 @@ class OmniKassa(Simulator[OmniKassaSettings]):
     def _result(self, order: _Order, with_transactions: bool) -> dict[str, Any]:
         truth = order.truth
         result: dict[str, Any] = {
+            **self.settings.planted,
             "merchantOrderId": truth.order_id,
             "omnikassaOrderId": truth.payment_id,
             "poiId": str(self._webshops[truth.merchant].shop.poi_id),

@@ -58,6 +58,9 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     target: str = ""
     webhook_concurrency: Annotated[int, Meta(ge=1)] = 64
     webhook_limit: Annotated[int, Meta(ge=1)] = 200_000
+    #: Members added to every notification and answer, as providers add what nobody has told of; and request headers.
+    planted: dict[str, str] = {}
+    planted_headers: dict[str, str] = {}
 
 
 class Shop(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -129,6 +132,7 @@ class Simulator(ABC, Generic[S]):
             timeout_seconds=max(1.0, self.acknowledge_within_seconds / settings.time_scale),
             concurrency=settings.webhook_concurrency,
             limit=settings.webhook_limit,
+            headers=settings.planted_headers,
         )
         self.webhooks.target = settings.target
 

@@ -235,6 +235,7 @@ class TrustPayments(Simulator[TrustPaymentsSettings]):
             "merchantnumber": "00000000", "operatorname": shop.username, "tid": "27880001", "dccenabled": "0",
             "splitfinalnumber": "1", "securityresponseaddress": "2", "securityresponsepostcode": "2",
             "securityresponsesecuritycode": "2", "requestreference": "A" + self.chance.randbytes(4).hex(),
+            **self.settings.planted,
         }  # fmt: skip
 
     # --- notifications -------------------------------------------------------------------------------------

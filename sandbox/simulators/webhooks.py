@@ -7,7 +7,7 @@ import heapq
 import itertools
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -47,8 +47,16 @@ class Webhooks:
     """The sending side. ``target`` is the base address; until it is set, nothing leaves."""
 
     def __init__(
-        self, provider: str, counters: Counter[str], *, timeout_seconds: float, concurrency: int, limit: int
+        self,
+        provider: str,
+        counters: Counter[str],
+        *,
+        timeout_seconds: float,
+        concurrency: int,
+        limit: int,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
+        self._headers = dict(headers or {})
         self._provider = provider
         self._counters = counters
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
@@ -130,7 +138,7 @@ class Webhooks:
     async def _attempt(self, session: aiohttp.ClientSession, delivery: Delivery) -> None:
         path = f"/notifications/{self._provider}/{delivery.merchant}"
         url = f"{self.target}{path}{'?' if delivery.query else ''}{delivery.query}"
-        headers = {"Content-Type": delivery.content_type} if delivery.body else {}
+        headers = {**self._headers, **({"Content-Type": delivery.content_type} if delivery.body else {})}
         delivery.attempts += 1
         delivery.started(delivery)
         self._counters["webhooks.attempted"] += 1
