@@ -22,6 +22,7 @@ _EXPONENTS: Final[dict[str, int]] = {
 
 _CURRENCY = re.compile(r"[A-Z]{3}\Z")
 _MINOR = re.compile(r"-?[0-9]{1,18}\Z")
+_LIMIT: Final = 10**18
 _MAJOR = re.compile(r"[0-9]{1,15}(\.[0-9]{1,6})?\Z")
 
 
@@ -31,6 +32,15 @@ class Money:
 
     value: int
     currency: str
+
+    def __post_init__(self) -> None:
+        """Refuse what has more than 18 digits: it can't be written as JSON of 64 bits.
+
+        Raises:
+            ValueError: it has.
+        """
+        if not -_LIMIT < self.value < _LIMIT:
+            raise ValueError("an amount has at most 18 digits")
 
 
 def exponent(currency: str) -> int:
@@ -76,4 +86,6 @@ def from_major(value: object, currency: object) -> Money:
         raise Unreadable("the answer's amount is not a decimal in major units") from error
     if minor != minor.to_integral_value():
         raise Unreadable("the answer's amount has more digits than its currency allows")
+    if minor >= _LIMIT:
+        raise Unreadable("the answer's amount has more than 18 digits in minor units")
     return Money(int(minor), code)
