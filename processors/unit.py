@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import faust
-from faust.transport.drivers import aiokafka as driver
-from mode.utils.queues import FlowControlEvent
 
 from processors import batches
 from processors.failpoint import Reached
@@ -23,6 +21,7 @@ from processors.loop import Stage, StageLoop
 from processors.metrics import Metrics
 from processors.publisher import Publisher
 from processors.state import RocksStore
+from processors.transport import ConsumerTransport, FlowControl, ProducerTransport
 from schemas import topics
 from schemas.configuration import Configuration, Kafka
 from service.kafka_client import sasl_password, ssl_context
@@ -40,30 +39,6 @@ _STORE_OPTIONS: Final[Mapping[str, int]] = {
     "target_file_size_base": 8 * 1024 * 1024,
     "max_open_files": 64,
 }
-
-
-class _IdempotentProducer(driver.Producer):
-    """Faust's producer with idempotence: records are never expired, reordered or doubled by its own retries."""
-
-    def _settings_extra(self) -> Mapping[str, Any]:
-        return {"acks": "all", "enable_idempotence": True}
-
-
-class _Transport(driver.Transport):
-    Producer = _IdempotentProducer
-
-
-class _FlowControl(FlowControlEvent):
-    """Lets records flow again without throwing away those that already wait.
-
-    mode empties every queue here. Faust calls it last when it has recovered state, while the consumer already reads
-    on: records delivered in between would be gone, and commits would pass over them. A record that comes twice
-    instead does no harm, and those of an earlier generation are left out when batches are taken.
-    """
-
-    def resume(self) -> None:
-        self._suspend.clear()
-        self._resume.set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,8 +189,9 @@ def _app(
         producer_max_batch_size=256 * 1024,
         producer_max_request_size=topics.RESPONSE_BYTES,
     )
-    app.producer_transport = _Transport(app.conf.broker_producer, app)
-    app.flow_control = _FlowControl()
+    app.transport = ConsumerTransport(app.conf.broker_consumer, app)
+    app.producer_transport = ProducerTransport(app.conf.broker_producer, app)
+    app.flow_control = FlowControl()
     return app
 
 

@@ -82,7 +82,9 @@ def send(kafka: str, topic: str, records: Records) -> int:
 async def send_all(kafka: str, by_topic: Mapping[str, Records], codec: str | None = None) -> int:
     """Write the records of every topic with the batches compressed by ``codec``."""
     # aiokafka, because kafka-python compresses with libraries that are not installed
-    producer = AIOKafkaProducer(bootstrap_servers=kafka, compression_type=codec, linger_ms=20, acks="all")
+    producer = AIOKafkaProducer(
+        bootstrap_servers=kafka, compression_type=codec, linger_ms=20, acks="all", max_request_size=2_000_000
+    )
     await producer.start()
     try:
         sent = [

@@ -12,7 +12,7 @@ from schemas.messages import Lookup
 from schemas.records import rfc3339
 from schemas.topics import all_topics
 from tests.integration.conftest import DEADLINE_SECONDS, Installation
-from tests.observations import LIFE, lives, observation
+from tests.observations import LIFE, lives, notification_headers, observation
 from tests.topics_reader import Records, header, payments, send
 
 pytestmark = pytest.mark.kafka
@@ -74,6 +74,15 @@ def test_a_record_nobody_foresaw_stops_no_partition(bare_installation: Installat
     log = worker.log_path.read_text("utf-8")
     assert "record buried" in log
     assert "no state" not in log
+
+
+def test_the_largest_notification_can_be_rejected(installation: Installation) -> None:
+    headers = notification_headers("omnikassa", "shop-nl", "n-1")
+    large, small = [(b"shop-nl", b"x" * size, {**headers, "ce_id": f"n-{size}"}) for size in (1_000_000, 1)]
+    send(installation.kafka, installation.topic("notifications.omnikassa"), [large, small])
+    worker = installation.worker("verify")
+    installation.until(lambda: installation.count("notifications.rejected") == 2, worker)
+    assert worker.stop() == 0
 
 
 def test_two_workers_come_and_go_under_load(installation: Installation) -> None:
