@@ -7,14 +7,15 @@ from contextlib import ExitStack
 
 import pytest
 
-from sandbox.system import Plan, Sandbox
+from sandbox.system import Plan, Sandbox, ends_on_signal
 from tests.acceptance.ledger import Observer
 
 
 @pytest.fixture(scope="module")
 def start() -> Iterator[Callable[[Plan], Sandbox]]:
-    """Starts a sandbox with its own broker, also where ``KAFKA`` names a cluster; all end with the module."""
-    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
+    """Starts a sandbox with its own broker, also where ``KAFKA`` names a cluster; all end with the module, or when
+    the tests are terminated."""
+    with pytest.MonkeyPatch.context() as patch, ends_on_signal(), ExitStack() as stack:
         patch.delenv("KAFKA", raising=False)
         yield lambda plan: stack.enter_context(Sandbox(plan))
 
