@@ -26,14 +26,14 @@ class FlowControl(FlowControlEvent):
         self._resume.set()
 
 
-class _Producer(driver.Producer):
+class Producer(driver.Producer):
     """Idempotent: records are never expired, reordered or doubled by its own retries."""
 
     def _settings_extra(self) -> Mapping[str, Any]:
         return {"acks": "all", "enable_idempotence": True}
 
 
-class _Consumer(driver.Consumer):
+class Consumer(driver.Consumer):
     """Goes back to the committed offsets while nothing is being fetched, and to the beginning where there are none.
 
     After each rebalance some records have been fetched that no stage will see; going back brings them again. Faust
@@ -71,10 +71,10 @@ class _Consumer(driver.Consumer):
 class ConsumerTransport(driver.Transport):
     """Makes the app's consumer."""
 
-    Consumer = _Consumer
+    Consumer = Consumer
 
 
 class ProducerTransport(driver.Transport):
     """Makes the app's producer."""
 
-    Producer = _Producer
+    Producer = Producer

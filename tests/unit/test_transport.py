@@ -1,0 +1,86 @@
+"""What is done differently from Faust's driver, so that no fetched record is lost in a rebalance."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from faust.transport.consumer import ThreadDelegateConsumer
+from faust.types import TP
+from mode.utils.queues import ThrowableQueue
+
+from processors.transport import Consumer, FlowControl
+
+COMMITTED = {TP("observations", 0): 7, TP("observations", 1): None, TP("observations", 2): 0, TP("changelog", 1): None}
+
+
+class Standing(Consumer):
+    """A consumer without brokers: tells what it is asked to do."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.sought: dict[TP, int] = {}
+        self.fetched = asyncio.Event()
+        self._no_fetch = asyncio.Event()
+        self._no_fetch.set()
+
+    def _is_changelog_tp(self, tp: TP) -> bool:
+        return bool(tp.topic == "changelog")
+
+    def stop_flow(self) -> None:
+        self.told.append("flow stopped")
+
+    async def _seek(self, partition: TP, offset: int) -> None:
+        self.sought[partition] = offset
+
+
+@pytest.fixture
+def consumer(monkeypatch: pytest.MonkeyPatch) -> Standing:
+    async def committed(self: Standing) -> Mapping[TP, int | None]:
+        return COMMITTED
+
+    async def getmany(self: Standing, active_partitions: Any, timeout: float) -> dict[TP, list[Any]]:
+        await self.fetched.wait()
+        self.told.append("fetch ended")
+        return {}
+
+    async def perform_seek(self: Standing) -> None:
+        self.told.append("went back")
+
+    monkeypatch.setattr(ThreadDelegateConsumer, "seek_to_committed", committed)
+    monkeypatch.setattr(ThreadDelegateConsumer, "_getmany", getmany)
+    monkeypatch.setattr(ThreadDelegateConsumer, "perform_seek", perform_seek)
+    return Standing()
+
+
+async def test_partitions_without_a_commit_go_back_to_their_beginning(consumer: Standing) -> None:
+    assert await consumer.seek_to_committed() == COMMITTED
+    assert consumer.sought == {TP("observations", 1): 0, TP("observations", 2): 0}
+
+
+async def test_it_goes_back_only_when_no_fetch_is_under_way(consumer: Standing) -> None:
+    fetch = asyncio.ensure_future(consumer._getmany(None, 1.0))
+    await asyncio.sleep(0)
+    back = asyncio.ensure_future(consumer.perform_seek())
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert consumer.told == ["flow stopped"]
+    consumer.fetched.set()
+    await asyncio.gather(fetch, back)
+    assert consumer.told == ["flow stopped", "fetch ended", "went back"]
+
+
+async def test_records_that_wait_stay_when_the_flow_resumes() -> None:
+    control = FlowControl()
+    queue: ThrowableQueue[int] = ThrowableQueue(flow_control=control, clear_on_resume=True)
+    control.resume()
+    await queue.put(1)
+    control.suspend()
+    control.resume()
+    assert control.is_active()
+    assert queue.get_nowait() == 1
+    await queue.put(2)
+    control.clear()
+    assert queue.empty(), "a revoked partition's records still go"
