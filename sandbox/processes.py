@@ -13,7 +13,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Final, TypeVar
 
@@ -87,6 +88,27 @@ class _Guard:
 _GUARDS: Final = _Guard()
 
 
+@contextmanager
+def _interruptions_later() -> Iterator[None]:
+    """Ctrl-C between a process's start and its entry with the guard would leave it running for ever.
+
+    The handler is a function, because a signal that is ignored or blocked here would be so in the new process too.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    waiting: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, lambda number, frame: waiting.append(number)) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for missed in waiting:
+            signal.raise_signal(missed)
+
+
 class Child:
     """One process: started on construction, standard output and error appended to ``log_path``."""
 
@@ -101,7 +123,7 @@ class Child:
     ) -> None:
         self.name = name
         self.log_path = log_path
-        with log_path.open("ab") as log:
+        with _interruptions_later(), log_path.open("ab") as log:
             self._log_start = log.tell()
             self._process = subprocess.Popen(
                 list(command),
@@ -112,8 +134,8 @@ class Child:
                 env={**os.environ, **(environment or {})},
                 start_new_session=True,
             )
-        self.pid = self._process.pid
-        _GUARDS.watch(self.pid)
+            self.pid = self._process.pid
+            _GUARDS.watch(self.pid)
 
     @property
     def exit_code(self) -> int | None:
