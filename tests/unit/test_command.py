@@ -7,10 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
 from ops.command import SUBCOMMANDS
-from tests.configurations import document
 
 ROOT = Path(__file__).parents[2]
 
@@ -61,9 +59,3 @@ def test_a_misspelt_key_is_named_with_its_line(tmp_path: Path) -> None:
     file.write_text("sandbox: true\nworkers: {batch_records: 5}\nmerchants: []\n")
     said = one_paragraph(paynotify("worker", "--config", str(file)))
     assert f"{file}, line 2: workers is not a key paynotify knows" in said
-
-
-def test_an_unreachable_broker_is_named(tmp_path: Path) -> None:
-    file = tmp_path / "paynotify.yaml"
-    file.write_text(yaml.safe_dump(document("127.0.0.1:1", "", tmp_path)))
-    assert "127.0.0.1:1" in one_paragraph(paynotify("topics", "check", "--config", str(file)))
