@@ -156,7 +156,7 @@ def _resolve(configuration: Configuration, metrics: Metrics) -> tuple[Work, ...]
     required = {merchant.id for merchant in configuration.merchants if merchant.expected == "required"}
     stage = Resolve(configuration.kafka, metrics, required)
     source = configuration.kafka.topic(topics.OBSERVATIONS)
-    return (Work(stage, (source,), configuration.worker.batch_records, stateful=True),)
+    return (Work(stage, (source,), configuration.worker.batch_records, stateful=True, alone=True),)
 
 
 class Worker:
@@ -243,8 +243,11 @@ class Worker:
             return "starting" if not self._stopping else "stopping"
         if self._lag is None or self._lag.seconds_since_answer() > _BROKER_SILENCE_SECONDS:
             return "the brokers have not answered lately"
-        recovering = [unit.name for unit in self._units if unit.app.rebalancing or not unit.assigned()]
-        return f"no partitions yet: {', '.join(recovering)}" if recovering else None
+        waiting = [unit.name for unit in self._units if unit.app.rebalancing or not unit.assigned()]
+        if waiting:
+            return f"no partitions yet: {', '.join(waiting)}"
+        recovering = [unit.name for unit in self._units if unit.recovering()]
+        return f"state is being recovered: {', '.join(recovering)}" if recovering else None
 
 
 def _end_within(seconds: float) -> None:

@@ -76,6 +76,7 @@ def _taken(events: list[Any], app: Any, generation: int) -> Taken:
 
     return Taken(
         [_record(event.message) for event in events],
+        generation,
         acknowledge,
         lambda: app.consumer_generation_id == generation and not app.should_stop,
     )

@@ -5,7 +5,7 @@ For each batch of one partition:
 1. the batch is taken
 2. the work is done on an in-memory overlay of the state
 3. the outputs are acknowledged by the brokers
-4. the state's changelog is acknowledged by the brokers
+4. the state's changelog is acknowledged by the brokers (and with it the outputs, where one writer must be alone)
 5. the local store is written
 6. the source records are acknowledged, so their offsets may be committed
 
@@ -25,14 +25,17 @@ from typing import Any, Final, Protocol
 from processors.failpoint import Reached, Step, nothing
 from processors.metrics import Metrics
 from processors.publisher import Publisher
-from processors.state import Branch, Overlay, PartitionStore, changelog_outputs
-from schemas.errors import ConfigurationError
+from processors.state import Branch, Overlay, PartitionState
+from schemas.errors import ConfigurationError, PartitionLost
 from schemas.records import Output, Record
 from service.logs import event
 
 logger = logging.getLogger("paynotify.loop")
 
 _PAUSE_SECONDS: Final = 5.0
+
+#: Long enough for a worker that stood still to be told by the group that its partition is another's now.
+_LOST_PAUSE_SECONDS: Final = 1.0
 
 #: Publishes at once and returns when the brokers have it; for side effects that can't be repeated.
 Publish = Callable[[Sequence[Output]], Awaitable[Any]]
@@ -53,9 +56,10 @@ class Stage(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A batch of one partition: its records and how to acknowledge them."""
+    """A batch of one partition: its records, how to acknowledge them, and the group's generation it was read in."""
 
     records: Sequence[Record]
+    generation: int
     acknowledge: Callable[[], None]
     still_ours: Callable[[], bool]
 
@@ -79,17 +83,13 @@ class StageLoop:
         publisher: Publisher,
         metrics: Metrics,
         *,
-        partition: int,
-        store: PartitionStore | None = None,
-        changelog_topic: str | None = None,
+        state: PartitionState | None = None,
         reached: Reached = nothing,
     ) -> None:
         self.stage = stage
         self.progress = Progress()
         self._publisher = publisher
-        self._partition = partition
-        self._store = store
-        self._changelog_topic = changelog_topic
+        self._state = state
         self._unit = f"{stage.name}.{stage.provider}"
         self._reached = reached
         labels = (stage.provider, stage.name)
@@ -103,28 +103,34 @@ class StageLoop:
         while True:
             try:
                 return await self._steps(batch)
+            except PartitionLost as lost:
+                self._count("lost")
+                event(logger, "partition lost", level=logging.WARNING, unit=self._unit, problem=str(lost))
+                await asyncio.sleep(_LOST_PAUSE_SECONDS)
             except Exception:
                 self._count("repeated")
                 logger.exception("a step failed, the batch is repeated")
-            await asyncio.sleep(_PAUSE_SECONDS)
+                await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _steps(self, batch: Taken) -> None:
+        if not batch.still_ours():
+            self._count("abandoned")
+            return
         started = time.monotonic()
         self.progress.taken_at, self.progress.oldest_seconds = started, batch.records[0].timestamp_seconds
         self._received.inc(len(batch.records))
+        if self._state is not None:
+            await self._state.claim(batch.generation)
         self._reached(self._unit, Step.TAKEN)
 
         overlay, outputs = await self._work(batch.records)
         self._reached(self._unit, Step.WORKED)
         if not batch.still_ours():
-            # another worker has the partition and will do the same work; writing now would race with it
+            # another worker has the partition and will do the same work
             self._count("abandoned")
             return
 
-        await self._publish(outputs)
-        self._reached(self._unit, Step.OUTPUTS_ACKNOWLEDGED)
-
-        await self._make_durable(overlay)
+        await self._make_durable(batch.generation, outputs, overlay)
 
         batch.acknowledge()
         self.progress.batches += 1
@@ -133,26 +139,28 @@ class StageLoop:
         self._batch_seconds.observe(time.monotonic() - started)
         self._reached(self._unit, Step.SOURCE_ACKNOWLEDGED)
 
-    async def _publish(self, outputs: Sequence[Output]) -> Sequence[Any]:
-        if not outputs:
-            return ()
-        started = time.monotonic()
-        metadata = await self._publisher.publish(outputs)
-        self._publish_seconds.observe(time.monotonic() - started)
-        return metadata
-
-    async def _make_durable(self, overlay: Overlay) -> None:
-        if not overlay.changes or self._store is None or self._changelog_topic is None:
+    async def _make_durable(self, generation: int, outputs: Sequence[Output], overlay: Overlay) -> None:
+        if self._state is None:
+            await self._timed(self._publisher.publish, outputs)
+            self._reached(self._unit, Step.OUTPUTS_ACKNOWLEDGED)
             return
-        metadata = await self._publisher.publish(
-            list(changelog_outputs(self._changelog_topic, self._partition, overlay.changes))
-        )
-        self._reached(self._unit, Step.CHANGELOG_ACKNOWLEDGED)
-        self._store.write(overlay.changes, max(one.offset for one in metadata))
-        self._reached(self._unit, Step.STORED)
+        async with self._state.turn(generation) as turn:
+            async with turn.transaction():
+                await self._timed(turn.publish, outputs)
+                self._reached(self._unit, Step.OUTPUTS_ACKNOWLEDGED)
+                await turn.log(overlay.changes)
+            self._reached(self._unit, Step.CHANGELOG_ACKNOWLEDGED)
+            await turn.store(overlay.changes)
+            self._reached(self._unit, Step.STORED)
+
+    async def _timed(self, publish: Publish, outputs: Sequence[Output]) -> None:
+        if outputs:
+            started = time.monotonic()
+            await publish(outputs)
+            self._publish_seconds.observe(time.monotonic() - started)
 
     async def _work(self, records: Sequence[Record]) -> tuple[Overlay, Sequence[Output]]:
-        overlay = Overlay(self._store)
+        overlay = Overlay(self._state)
         try:
             return overlay, await self._patiently(records, overlay)
         except Exception:
@@ -161,7 +169,7 @@ class StageLoop:
             return await self._one_by_one(records)
 
     async def _one_by_one(self, records: Sequence[Record]) -> tuple[Overlay, Sequence[Output]]:
-        overlay = Overlay(self._store)
+        overlay = Overlay(self._state)
         outputs: list[Output] = []
         for record in records:
             branch = Branch(overlay)
@@ -179,13 +187,16 @@ class StageLoop:
         """The stage's work; waits for as long as a secret or setting must be mended by a person."""
         while True:
             try:
-                return await self.stage.work(records, overlay, self._publish)
+                return await self.stage.work(records, overlay, self._publish_now)
             except ConfigurationError as error:
                 overlay.clear()
                 self._count("configuration")
                 event(logger, "stage waits for its configuration", level=logging.ERROR,
                       unit=self._unit, problem=str(error))  # fmt: skip
                 await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _publish_now(self, outputs: Sequence[Output]) -> None:
+        await self._timed(self._publisher.publish, outputs)
 
     def _count(self, kind: str) -> None:
         self._errors.labels(self.stage.provider, self.stage.name, kind).inc()

@@ -17,7 +17,6 @@ from schemas.money import Money
 from schemas.records import derived_id
 from schemas.status import FINAL, Status, fulfilment
 
-_PENDING: Final[frozenset[Status]] = frozenset({"pending"})
 _SUCCESSES: Final[frozenset[Status]] = frozenset({"authorised", "captured"})
 _ENDS: Final[frozenset[Status]] = frozenset({"declined", "cancelled", "expired", "failed"})
 _REFUNDS: Final[frozenset[Status]] = frozenset({"partially_refunded", "refunded", "charged_back"})
@@ -28,7 +27,7 @@ ALLOWED: Final[Mapping[Status, frozenset[Status]]] = {
     "pending": _MOVES | _ENDS | _REFUNDS,
     "authorised": (_MOVES - {"authorised"}) | _ENDS | _REFUNDS,
     "suspended": (_MOVES - {"suspended"}) | _ENDS | _REFUNDS,
-    "unknown": (_MOVES - {"unknown"}) | _PENDING | _ENDS | _REFUNDS,
+    "unknown": (_MOVES - {"unknown"}) | _ENDS | _REFUNDS,
     "declined": _SUCCESSES | _REFUNDS,
     "cancelled": _SUCCESSES | _REFUNDS,
     "expired": _SUCCESSES | _REFUNDS,
@@ -44,7 +43,7 @@ _OPEN: Final[frozenset[Status]] = frozenset({"authorised", "suspended", "unknown
 #: Moves that can be undone, at once or on a way round. Only a newer word of the provider may make them: a late answer,
 #: or the same one again after a crash, would otherwise turn the payment back.
 NEWEST_WINS: Final[frozenset[tuple[Status, Status]]] = frozenset(
-    (current, wanted) for current in _OPEN | _ENDS for wanted in ALLOWED[current] & (_OPEN | _ENDS | _PENDING)
+    (current, wanted) for current in _OPEN | _ENDS for wanted in ALLOWED[current] & (_OPEN | _ENDS)
 )
 
 #: The provider goes on reporting the payment as captured after money went back; that is no step backwards.
@@ -58,7 +57,7 @@ class PaymentState:
     """What is remembered of one payment: its newest event and the refunds seen, also those that came too early.
 
     ``newest`` is the time of the newest word on its status, by the provider's clock and then by ours. It is not the
-    last event's: a word that repeats what is known makes no event, and a refund has a time of its own.
+    last event's: a word that is refused or repeats what is known makes no event, and a refund has a time of its own.
     """
 
     last: PaymentStatus | None = None
@@ -103,11 +102,12 @@ def advance(state: PaymentState, observation: Observation, *, expected_required:
     reported = current
     if observation.status is not None:
         verdict = allowed(current, observation.status, newer=newer)
+        # a refused word counts too: an older one must not undo it later, nor itself when it is repeated
+        state = replace(state, newest=max(state.newest, _moment(observation)))
         if verdict == "refused":
             return Advance(state, "refused")
         if verdict == "changed":
             reported = observation.status
-        state = replace(state, newest=max(state.newest, _moment(observation)))
     assert reported is not None
     event = _event(state, observation, reported, expected_required, takes_details=verdict == "changed" or newer)
     if last is not None and _material(event) == _material(last):
@@ -160,11 +160,11 @@ def _first(*values: Money | None) -> Money | None:
 
 
 def _merged(refunds: tuple[Refund, ...], seen: Refund | None) -> tuple[Refund, ...]:
-    """The refunds with ``seen`` added or updated; money once settled back stays so."""
+    """The refunds with ``seen`` added, or settled; what was settled once stays as it was, whatever is repeated."""
     if seen is None:
         return refunds
     known = next((one for one in refunds if one.refund_id == seen.refund_id), None)
-    if known is not None and (known == seen or (known.settled and not seen.settled)):
+    if known is not None and (known.settled or not seen.settled):
         return refunds
     return (*(one for one in refunds if one.refund_id != seen.refund_id), seen)
 

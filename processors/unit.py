@@ -7,49 +7,53 @@ process share its event loop.
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import ssl
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import faust
+from aiokafka.errors import KafkaError
 
 from processors import batches
+from processors.changelog import Changelog
 from processors.failpoint import Reached
 from processors.loop import Stage, StageLoop
 from processors.metrics import Metrics
 from processors.publisher import Publisher
-from processors.state import RocksStore
+from processors.state import PartitionState
+from processors.store import LocalStore
 from processors.transport import ConsumerTransport, FlowControl, ProducerTransport
+from processors.writer import Fenced, Open
 from schemas import topics
 from schemas.configuration import Configuration, Kafka
-from service.kafka_client import sasl_password, ssl_context
+from service.kafka_client import asynchronous_client_settings, sasl_password, ssl_context
+from service.logs import event
+
+logger = logging.getLogger("paynotify.unit")
 
 _HOUR_SECONDS: Final = 3600.0
 
 #: Records taken over from the client at a time; a partition's buffer is six times as large.
 _MOST_FETCHED: Final = 250
 
-#: Many small stores share one process: the defaults would let each grow to gigabytes.
-_STORE_OPTIONS: Final[Mapping[str, int]] = {
-    "block_cache_size": 2 * 1024 * 1024,
-    "write_buffer_size": 1024 * 1024,
-    "max_write_buffer_number": 2,
-    "target_file_size_base": 8 * 1024 * 1024,
-    "max_open_files": 64,
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a unit does: a stage over its source topics. All stateful work of a unit shares one state."""
+    """What a unit does: a stage over its source topics. All stateful work of a unit shares one state.
+
+    ``alone``: two workers must never write for one partition, not even for the moment before one of them knows that
+    it has lost it.
+    """
 
     stage: Stage
     sources: tuple[str, ...]
     batch_records: int
     stateful: bool = False
     state_seconds: int | None = None
+    alone: bool = False
 
 
 class Unit:
@@ -70,41 +74,34 @@ class Unit:
         self._works = works
         self._metrics = metrics
         self._reached = reached
-        self._prefix = configuration.kafka.topic_prefix
+        self._kafka = configuration.kafka
+        self._states: dict[int, PartitionState] = {}
+        self._state_directory = state_directory / self.group / "state"
+        self._claims: set[asyncio.Task[None]] = set()
         self._wait_seconds = configuration.worker.batch_wait_seconds
         longest_wait_seconds = max(configuration.worker.retry_delays_seconds)
         self.app = _app(configuration, self.group, state_directory, works, longest_wait_seconds)
         self._publisher = Publisher(_Sender(self.app))
-        stateful = [work for work in works if work.stateful]
-        table = self._table(stateful[0], configuration) if stateful else None
         for work in works:
-            self._add(work, table if work.stateful else None)
+            self._add(work)
+        self.app.on_partitions_assigned.connect(self._claim_assigned)
 
     @property
     def source_topics(self) -> tuple[str, ...]:
         return tuple(topic for work in self._works for topic in work.sources)
 
-    def _add(self, work: Work, table: Any) -> None:
+    def _add(self, work: Work) -> None:
         for source in work.sources:
             topic = self.app.topic(
                 source, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
             )
-            self.app.agent(topic, name=f"{self.name}:{source}", isolated_partitions=True)(
-                self._agent(work, source, table)
-            )
+            self.app.agent(topic, name=f"{self.name}:{source}", isolated_partitions=True)(self._agent(work, source))
 
-    def _table(self, work: Work, configuration: Configuration) -> Any:
-        options: dict[str, Any] = dict(_STORE_OPTIONS)
-        if work.state_seconds is not None:
-            options["ttl"] = work.state_seconds
-        wanted = configuration.wanted_topics()[self._prefix + topics.changelog(self.name)]
-        return self.app.Table("state", key_type=bytes, value_type=bytes, partitions=wanted[1], options=options)
-
-    def _agent(self, work: Work, source: str, table: Any) -> Any:
+    def _agent(self, work: Work, source: str) -> Any:
         def loop_of(partition: int) -> StageLoop:
             loop = self.loops.get((source, partition))
             if loop is None:
-                loop = self.loops[source, partition] = self._loop(work, table, partition)
+                loop = self.loops[source, partition] = self._loop(work, partition)
             return loop
 
         async def run(stream: Any) -> None:
@@ -112,16 +109,42 @@ class Unit:
 
         return run
 
-    def _loop(self, work: Work, table: Any, partition: int) -> StageLoop:
+    def _loop(self, work: Work, partition: int) -> StageLoop:
         return StageLoop(
             work.stage,
             self._publisher,
             self._metrics,
-            partition=partition,
-            store=RocksStore(table, partition) if table is not None else None,
-            changelog_topic=self._prefix + topics.changelog(self.name) if table is not None else None,
+            state=self._state(work, partition) if work.stateful else None,
             reached=self._reached,
         )
+
+    def _state(self, work: Work, partition: int) -> PartitionState:
+        state = self._states.get(partition)
+        if state is None:
+            settings = asynchronous_client_settings(self._kafka, self.group)
+            state = self._states[partition] = PartitionState(
+                LocalStore(self._state_directory / str(partition), work.state_seconds),
+                Changelog(settings, self._kafka.topic(topics.changelog(self.name)), partition),
+                Fenced(settings, f"{self.group}.{partition}") if work.alone else Open(self._publisher),
+            )
+        return state
+
+    def _claim_assigned(self, sender: Any, assigned: set[Any], **_: Any) -> None:
+        """Claim states before the first record comes, so that a partition that waits for one is ready for it."""
+        generation = self.app.consumer_generation_id
+        for work in self._works:
+            for partition in {tp.partition for tp in assigned if work.stateful and tp.topic in work.sources}:
+                task = asyncio.ensure_future(_claim(self._state(work, partition), generation))
+                self._claims.add(task)
+                task.add_done_callback(self._claims.discard)
+
+    def recovering(self) -> bool:
+        """Whether some assigned partition's state is not there yet."""
+        generation = self.app.consumer_generation_id
+        stateful = {topic for work in self._works if work.stateful for topic in work.sources}
+        partitions = {partition for topic, partition in self.assigned() if topic in stateful}
+        return not all(partition in self._states and self._states[partition].held(generation)
+                       for partition in partitions)  # fmt: skip
 
     def assigned(self) -> list[tuple[str, int]]:
         """The source partitions this process works on now."""
@@ -137,6 +160,17 @@ class Unit:
     async def stop(self) -> None:
         """Finish what is at work, commit, leave the group."""
         await self.app.stop()
+        for task in self._claims:
+            task.cancel()
+        await asyncio.gather(*(state.close() for state in self._states.values()), return_exceptions=True)
+
+
+async def _claim(state: PartitionState, generation: int) -> None:
+    try:
+        await state.claim(generation)
+    except (KafkaError, TimeoutError, OSError) as error:
+        # tried again with the first record
+        event(logger, "state not claimed yet", level=logging.WARNING, error=type(error).__name__)
 
 
 class _Sender:
@@ -165,7 +199,6 @@ def _app(
         group,
         broker=[f"kafka://{server.strip()}" for server in kafka.bootstrap_servers.split(",")],
         broker_credentials=_credentials(kafka),
-        store="rocksdb://",
         datadir=str(data_directory),
         topic_allow_declare=False,
         topic_disable_leader=True,

@@ -8,7 +8,8 @@
     │   └── ClusterError          brokers or topics are not as the configuration says
     ├── Retryable                 the same work may succeed later
     │   ├── ProviderUnavailable   outage, time-out, 5xx, an answer that is no answer
-    │   └── ProviderBusy          429: the provider asks for patience
+    │   ├── ProviderBusy          429: the provider asks for patience
+    │   └── PartitionLost         another process may hold the partition: take it again or leave it
     ├── Permanent                 the same work will never succeed without a person
     │   └── ProviderRefused       credentials, addresses, settings, an id the provider doesn't know
     └── Poison                    the bytes themselves are wrong
@@ -87,6 +88,12 @@ class ProviderBusy(Retryable):
     """The provider answered 429 or its own word for it."""
 
     reason: DeadReason = "rate_limited"
+
+
+class PartitionLost(Retryable):
+    """This process may no longer write for the partition: another has taken it, or the brokers ended its turn."""
+
+    reason: DeadReason = "internal_error"
 
 
 class Permanent(PaynotifyError):

@@ -51,3 +51,11 @@ def client_settings(kafka: Kafka, client_id: str) -> dict[str, Any]:
         settings["sasl_plain_username"] = kafka.sasl_plain_username
         settings["sasl_plain_password"] = sasl_password(kafka)
     return settings
+
+
+def asynchronous_client_settings(kafka: Kafka, client_id: str) -> dict[str, Any]:
+    """Keyword arguments every aiokafka client takes."""
+    settings = client_settings(kafka, client_id)
+    if kafka.sasl_mechanism is not None:
+        settings["sasl_plain_password"] = sasl_password(kafka) or ""
+    return settings

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, Final, Literal, cast
@@ -10,6 +11,7 @@ from typing import Any, Final, Literal, cast
 import httpx
 from prometheus_client import CollectorRegistry
 
+from processors.changelog import Changelog
 from processors.metrics import Metrics
 from processors.provider import (
     Account,
@@ -28,6 +30,7 @@ from processors.provider import (
 )
 from processors.publisher import Metadata, Publisher
 from processors.state import Overlay
+from processors.writer import Open
 from schemas import messages
 from schemas.configuration import Kafka, NevogateMerchant
 from schemas.errors import Rejected, Unreadable
@@ -66,20 +69,59 @@ class MemoryStore:
 
     def __init__(self, told: list[str] | None = None) -> None:
         self.values: dict[bytes, bytes] = {}
-        self.offset = -1
+        self.next_offset: int | None = None
         self._told = told if told is not None else []
 
     def get(self, key: bytes) -> bytes | None:
         return self.values.get(key)
 
-    def write(self, changes: Mapping[bytes, bytes | None], changelog_offset: int) -> None:
+    def write(self, changes: Mapping[bytes, bytes | None], next_offset: int) -> None:
         self._told.append("store")
-        self.offset = changelog_offset
+        self.next_offset = next_offset
         for key, value in changes.items():
             if value is None:
                 self.values.pop(key, None)
             else:
                 self.values[key] = value
+
+    def close(self) -> None:
+        self._told.append("closed")
+
+
+class FakeChangelog(Changelog):
+    """A changelog of which others have written what a test says."""
+
+    def __init__(self, told: list[str] | None = None) -> None:
+        super().__init__({}, "changelog", 1)
+        self.others: dict[bytes, bytes | None] = {}
+        self.end = 0
+        self._told = told if told is not None else []
+
+    async def catch_up(self, store: Any) -> int:
+        self._told.append("caught up")
+        store.write(self.others, self.end)
+        return len(self.others)
+
+
+class FakeWriter(Open):
+    """Tells who holds the partition; ``lost`` is raised at the end of each transaction while it is set."""
+
+    def __init__(self, publisher: Publisher, told: list[str], *, alone: bool) -> None:
+        super().__init__(publisher)
+        self.alone = alone
+        self.lost: list[Exception] = []
+        self._told = told
+
+    async def take(self) -> None:
+        self._told.append("take")
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        self._told.append("begin")
+        yield
+        if self.lost:
+            raise self.lost.pop()
+        self._told.append("commit")
 
 
 class RecordingPublisher(Publisher):
@@ -94,9 +136,12 @@ class RecordingPublisher(Publisher):
         if self._failures:
             raise self._failures.pop(0)
         self._told.append("changelog" if outputs and outputs[0].partition is not None else "outputs")
-        first = len(self.outputs)
-        self.outputs.extend(outputs)
-        return [cast(Metadata, SimpleNamespace(offset=first + number)) for number in range(len(outputs))]
+        metadata = []
+        for output in outputs:
+            offset = sum(one.topic == output.topic for one in self.outputs)
+            metadata.append(cast(Metadata, SimpleNamespace(offset=offset)))
+            self.outputs.append(output)
+        return metadata
 
 
 async def refuse_publish(outputs: Sequence[Output]) -> None:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import pytest
 
 from processors.failpoint import Step
 from processors.loop import Publish, StageLoop, Taken
 from processors.metrics import Metrics
-from processors.state import Overlay
-from schemas.errors import ConfigurationError
+from processors.state import Overlay, PartitionState
+from processors.store import LocalStore
+from schemas.errors import ConfigurationError, PartitionLost
 from schemas.records import Output, Record
-from tests.unit.stage_parts import MemoryStore, RecordingPublisher, counted, metrics, record
+from tests.unit.stage_parts import FakeChangelog, FakeWriter, MemoryStore, RecordingPublisher, counted, metrics, record
+
+CLAIM = ["take", "caught up", "store"]
+REPEATED = [*([*CLAIM, "work", "begin"] * 3), "outputs", "changelog", "commit", "store", "acknowledge"]
 
 
 class Echo:
@@ -27,9 +31,11 @@ class Echo:
         self._told = told
         self.failures: list[Exception] = []
         self.batches: list[int] = []
+        self.at_work: Callable[[], object] = lambda: None
 
     async def work(self, batch: Sequence[Record], state: Overlay, publish: Publish) -> Sequence[Output]:
         self._told.append("work")
+        self.at_work()
         self.batches.append(len(batch))
         outputs = []
         for one in batch:
@@ -49,26 +55,31 @@ class Echo:
 class Bench:
     """One loop with parts that tell the order in which they were used."""
 
-    def __init__(self, failures: Sequence[Exception] = (), *, state: bool = True) -> None:
+    def __init__(self, failures: Sequence[Exception] = (), *, state: bool = True, alone: bool = True) -> None:
         self.told: list[str] = []
         self.steps: list[Step] = []
         self.ours = True
         self.stage = Echo(self.told)
         self.store = MemoryStore(self.told)
+        self.changelog = FakeChangelog(self.told)
         self.publisher = RecordingPublisher(self.told, failures)
+        self.writer = FakeWriter(self.publisher, self.told, alone=alone)
+        self.state = PartitionState(cast(LocalStore, self.store), self.changelog, self.writer)
+        self.generation = 1
         self.metrics: Metrics = metrics()
         self.loop = StageLoop(
             self.stage,
             self.publisher,
             self.metrics,
-            partition=1,
-            store=self.store if state else None,
-            changelog_topic="changelog" if state else None,
+            state=self.state if state else None,
             reached=lambda unit, step: self.steps.append(step),
         )
 
     async def carry_out(self, *records: Record) -> None:
-        await self.loop.carry_out(Taken(records, lambda: self.told.append("acknowledge"), lambda: self.ours))
+        ours = self.generation
+        await self.loop.carry_out(
+            Taken(records, ours, lambda: self.told.append("acknowledge"), lambda: self.ours and ours == self.generation)
+        )
 
     def errors(self, kind: str) -> float:
         return counted(self.metrics.loop_errors, provider="all", stage="echo", kind=kind)
@@ -98,10 +109,10 @@ def records(*values: bytes) -> list[Record]:
 async def test_each_step_is_durable_before_the_next() -> None:
     bench = Bench()
     await bench.carry_out(*records(b"a", b"b"))
-    assert bench.told == ["work", "outputs", "changelog", "store", "acknowledge"]
+    assert bench.told == [*CLAIM, "work", "begin", "outputs", "changelog", "commit", "store", "acknowledge"]
     assert bench.steps == list(Step)
     assert bench.store.values == {b"k0": b"1", b"k1": b"1"}
-    assert bench.store.offset == 3, "the newest changelog record's offset"
+    assert bench.store.next_offset == 2, "after the newest changelog record"
     assert bench.loop.progress.next_offset == 2
     assert bench.loop.progress.taken_at is None
 
@@ -159,15 +170,58 @@ async def test_a_batch_that_is_no_longer_ours_is_left_alone() -> None:
     bench = Bench()
     bench.ours = False
     await bench.carry_out(*records(b"a"))
-    assert bench.told == ["work"]
+    assert bench.told == [], "it is not even begun"
+    assert bench.errors("abandoned") == 1
+
+
+async def test_a_partition_lost_during_the_work_is_not_written() -> None:
+    bench = Bench()
+    bench.stage.at_work = lambda: setattr(bench, "generation", 2)
+    await bench.carry_out(*records(b"a"))
+    assert bench.told == [*CLAIM, "work"]
     assert bench.store.values == {}
     assert bench.errors("abandoned") == 1
+
+
+async def test_a_state_is_claimed_once_for_each_generation() -> None:
+    bench = Bench()
+    await bench.carry_out(*records(b"a"))
+    await bench.carry_out(*records(b"b"))
+    bench.generation = 2
+    bench.changelog.others, bench.changelog.end = {b"k0": b"7"}, 9
+    await bench.carry_out(*records(b"c"))
+    assert [one for one in bench.told if one in ("take", "caught up")] == ["take", "caught up"] * 2
+    assert bench.published("result") == [b"1", b"2", b"8"], "what another wrote meanwhile counts"
+
+
+async def test_a_batch_whose_writer_was_fenced_is_repeated_over_what_the_other_wrote(pauses: list[float]) -> None:
+    bench = Bench()
+    bench.writer.lost = [PartitionLost("held by another")]
+    bench.stage.at_work = lambda: bench.changelog.others.update({b"k0": b"7"})
+    await bench.carry_out(*records(b"a"))
+    assert bench.told.count("take") == 2
+    assert bench.published("result") == [b"1", b"8"]
+    assert bench.told[-4:] == ["changelog", "commit", "store", "acknowledge"]
+    assert bench.errors("lost") == 1
+
+
+async def test_a_writer_that_is_not_alone_never_skips_what_another_wrote_between() -> None:
+    bench = Bench(alone=False)
+    await bench.carry_out(*records(b"a"))
+    bench.publisher.outputs.append(Output("changelog", b"k9", b"9", (), 1))
+    bench.changelog.others, bench.changelog.end = {b"k0": b"2", b"k9": b"9"}, 3
+    await bench.carry_out(*records(b"b"))
+    assert bench.told.count("caught up") == 2
+    assert bench.store.values == {b"k0": b"2", b"k9": b"9"}
+    await bench.carry_out(*records(b"c"))
+    assert bench.told.count("caught up") == 2
+    assert bench.store.next_offset == 4
 
 
 async def test_a_step_that_fails_is_repeated_with_the_state_of_before(pauses: list[float]) -> None:
     bench = Bench([OSError("down"), OSError("down")])
     await bench.carry_out(*records(b"a"))
-    assert bench.told == ["work", "work", "work", "outputs", "changelog", "store", "acknowledge"]
+    assert bench.told == REPEATED
     assert bench.published("result") == [b"1"]
     assert len(pauses) == 2
     assert bench.errors("repeated") == 2

@@ -86,8 +86,8 @@ def test_the_same_observation_again_changes_nothing(observations: list[Observati
         assert again.state == state
 
 
-@given(st.lists(st.builds(word, st.sampled_from([one for one in STATUSES if one != "unknown"]), st.integers(0, 20))))
-@settings(max_examples=400)
+@given(st.lists(words))
+@settings(max_examples=2000)
 def test_a_batch_repeated_after_a_crash_makes_no_event(observations: list[Observation]) -> None:
     state, _ = run(observations)
     after, steps = run(observations, state)
@@ -121,6 +121,13 @@ def test_between_authorised_and_suspended_the_newest_word_counts(observations: l
     state, _ = run(observations)
     assert state.last is not None
     assert state.last.status == "suspended"
+
+
+def test_a_refused_word_is_not_overtaken_by_an_older_one() -> None:
+    state, steps = run([word("declined", 0), word("cancelled", 2), word("authorised", 1)])
+    assert [step.verdict for step in steps] == ["changed", "refused", "refused"]
+    assert state.last is not None
+    assert state.last.status == "declined"
 
 
 def test_a_word_that_was_confirmed_later_is_not_undone_by_one_from_between() -> None:

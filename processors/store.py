@@ -1,0 +1,94 @@
+"""One partition's state on the local disk: a RocksDB file that always equals a beginning of its changelog.
+
+Values and the changelog offset up to which they are complete go into one write, so that a crash leaves neither ahead.
+The directory is a cache: lost or wiped, it is filled again from the changelog.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import rocksdict
+
+#: No stage's keys begin with a zero byte.
+_NEXT_OFFSET: Final = b"\0changelog-next-offset"
+
+# Many small stores share one process: RocksDB's defaults would let each grow to gigabytes.
+_CACHE_BYTES: Final = 2 * 1024 * 1024
+_WRITE_BUFFER_BYTES: Final = 1024 * 1024
+_WRITE_BUFFERS: Final = 2
+_FILE_BYTES: Final = 8 * 1024 * 1024
+_OPEN_FILES: Final = 64
+_BLOOM_BITS: Final = 10
+
+
+class LocalStore:
+    """The values of one partition. Opened with the first use; one process at a time can have it open.
+
+    ``keep_seconds`` is how long a value is kept at least; none means for ever.
+    """
+
+    def __init__(self, directory: Path, keep_seconds: int | None = None) -> None:
+        self._directory = directory
+        self._keep_seconds = keep_seconds
+        self._open: rocksdict.Rdict | None = None
+
+    @property
+    def _values(self) -> rocksdict.Rdict:
+        if self._open is None:
+            self._directory.parent.mkdir(parents=True, exist_ok=True)
+            access = (
+                rocksdict.AccessType.read_write()
+                if self._keep_seconds is None
+                else rocksdict.AccessType.with_ttl(self._keep_seconds)
+            )
+            self._open = rocksdict.Rdict(str(self._directory), options=_options(), access_type=access)
+        return self._open
+
+    @property
+    def next_offset(self) -> int | None:
+        """The first changelog offset that this store does not hold; none for an empty store."""
+        text = self._values.get(_NEXT_OFFSET)
+        return int(text) if text is not None else None
+
+    def get(self, key: bytes) -> bytes | None:
+        value: bytes | None = self._values.get(key)
+        return value
+
+    def write(self, changes: Mapping[bytes, bytes | None], next_offset: int) -> None:
+        """Apply all changes at once, together with how far the changelog is now held."""
+        batch = rocksdict.WriteBatch(raw_mode=True)
+        for key, value in changes.items():
+            if value is None:
+                batch.delete(key)
+            else:
+                batch.put(key, value)
+        batch.put(_NEXT_OFFSET, str(next_offset).encode())
+        self._values.write(batch)
+
+    def clear(self) -> None:
+        """Forget everything, because the changelog is another one than the store was filled from."""
+        self.close()
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def close(self) -> None:
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+
+
+def _options() -> rocksdict.Options:
+    options = rocksdict.Options(raw_mode=True)
+    options.create_if_missing(True)
+    options.set_max_open_files(_OPEN_FILES)
+    options.set_write_buffer_size(_WRITE_BUFFER_BYTES)
+    options.set_max_write_buffer_number(_WRITE_BUFFERS)
+    options.set_target_file_size_base(_FILE_BYTES)
+    table = rocksdict.BlockBasedOptions()
+    table.set_bloom_filter(_BLOOM_BITS, block_based=False)
+    table.set_block_cache(rocksdict.Cache(_CACHE_BYTES))
+    options.set_block_based_table_factory(table)
+    return options
