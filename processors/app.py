@@ -156,7 +156,7 @@ def _resolve(configuration: Configuration, metrics: Metrics) -> tuple[Work, ...]
     required = {merchant.id for merchant in configuration.merchants if merchant.expected == "required"}
     stage = Resolve(configuration.kafka, metrics, required)
     source = configuration.kafka.topic(topics.OBSERVATIONS)
-    return (Work(stage, (source,), configuration.worker.batch_records, stateful=True, alone=True),)
+    return (Work(stage, (source,), configuration.worker.batch_records, stateful=True),)
 
 
 class Worker:

@@ -1,18 +1,25 @@
-"""A state's changelog in Kafka: one record per key and batch, read back into the local store."""
+"""A state's changelog in Kafka: one record per key and batch, by one writer at a time, read into the local store."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from processors.fence import Fence
 from processors.store import LocalStore
 from schemas.records import Output
 
 _RECORDS_AT_A_TIME: Final = 2_000
 _FETCH_BYTES: Final = 4 * 1024 * 1024
 _WAIT_MILLISECONDS: Final = 1_000
+
+#: A holder that has not written for so long asks the brokers before it publishes anything.
+_CONFIRM_SECONDS: Final = 0.25
+
+#: The key of records that only ask whether their writer still holds the partition. No stage's key begins so.
+_CONFIRMATION: Final = b"\0held"
 
 
 class Changelog:
@@ -21,27 +28,56 @@ class Changelog:
     def __init__(self, settings: Mapping[str, Any], topic: str, partition: int) -> None:
         self._settings = settings
         self._place = TopicPartition(topic, partition)
+        self._fence = Fence(settings, f"{topic}.{partition}", self._place)
 
     @property
     def name(self) -> str:
         """Topic and partition, for people."""
         return f"{self._place.topic}/{self._place.partition}"
 
-    def outputs(self, changes: Mapping[bytes, bytes | None]) -> Iterator[Output]:
-        """One record per key, in the partition whose source caused the change."""
-        return (Output(self._place.topic, key, value, (), self._place.partition) for key, value in changes.items())
+    async def take(self) -> None:
+        """Become its only writer.
+
+        Raises:
+            TimeoutError, aiokafka.errors.KafkaError, PartitionLost: try again.
+        """
+        await self._fence.take()
+
+    async def confirm(self) -> None:
+        """Make sure that no other had taken it when a moment ago became now.
+
+        What is published next may still reach the brokers after another took over, if the machine freezes at that
+        very instant; it is then a late repeat of what the other published, byte by byte the same.
+
+        Raises:
+            PartitionLost: another has taken it.
+        """
+        if self._fence.seconds_since_written() > _CONFIRM_SECONDS:
+            await self.write({_CONFIRMATION: b""})
+
+    async def write(self, changes: Mapping[bytes, bytes | None]) -> int:
+        """Returns when the brokers have one record for each key: the offset after the last of them.
+
+        Raises:
+            PartitionLost: another has taken it.
+        """
+        written = await self._fence.write(
+            [Output(self._place.topic, key, value, (), self._place.partition) for key, value in changes.items()]
+        )
+        return max(one.offset for one in written) + 1
+
+    async def close(self) -> None:
+        """Give up the connections."""
+        await self._fence.close()
 
     async def catch_up(self, store: LocalStore) -> int:
         """Read what the store does not hold yet, to the changelog's end of now. Returns how many records that were.
-
-        What a killed process had not committed is left out: its outputs don't count either, and the work is repeated.
 
         Raises:
             aiokafka.errors.KafkaError: the brokers can't be reached; what was read until then is kept.
         """
         consumer = AIOKafkaConsumer(
             **self._settings,
-            isolation_level="read_committed",
             enable_auto_commit=False,
             max_partition_fetch_bytes=_FETCH_BYTES,
         )
@@ -67,7 +103,8 @@ class Changelog:
             found = await consumer.getmany(self._place, timeout_ms=_WAIT_MILLISECONDS, max_records=_RECORDS_AT_A_TIME)
             records = found.get(self._place, ())
             position = await consumer.position(self._place)
-            store.write({record.key: record.value for record in records if record.key}, position)
+            changes = {one.key: one.value for one in records if one.key and one.key != _CONFIRMATION}
+            store.write(changes, position)
             count += len(records)
         if start is None or start < end:
             store.write({}, end)

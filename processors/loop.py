@@ -5,7 +5,7 @@ For each batch of one partition:
 1. the batch is taken
 2. the work is done on an in-memory overlay of the state
 3. the outputs are acknowledged by the brokers
-4. the state's changelog is acknowledged by the brokers (and with it the outputs, where one writer must be alone)
+4. the state's changelog is acknowledged by the brokers
 5. the local store is written
 6. the source records are acknowledged, so their offsets may be committed
 
@@ -141,22 +141,22 @@ class StageLoop:
 
     async def _make_durable(self, generation: int, outputs: Sequence[Output], overlay: Overlay) -> None:
         if self._state is None:
-            await self._timed(self._publisher.publish, outputs)
+            await self._publish(outputs)
             self._reached(self._unit, Step.OUTPUTS_ACKNOWLEDGED)
             return
         async with self._state.turn(generation) as turn:
-            async with turn.transaction():
-                await self._timed(turn.publish, outputs)
-                self._reached(self._unit, Step.OUTPUTS_ACKNOWLEDGED)
+            await self._publish(outputs)
+            self._reached(self._unit, Step.OUTPUTS_ACKNOWLEDGED)
+            if overlay.changes:
                 await turn.log(overlay.changes)
-            self._reached(self._unit, Step.CHANGELOG_ACKNOWLEDGED)
-            await turn.store(overlay.changes)
-            self._reached(self._unit, Step.STORED)
+                self._reached(self._unit, Step.CHANGELOG_ACKNOWLEDGED)
+                turn.store(overlay.changes)
+                self._reached(self._unit, Step.STORED)
 
-    async def _timed(self, publish: Publish, outputs: Sequence[Output]) -> None:
+    async def _publish(self, outputs: Sequence[Output]) -> None:
         if outputs:
             started = time.monotonic()
-            await publish(outputs)
+            await self._publisher.publish(outputs)
             self._publish_seconds.observe(time.monotonic() - started)
 
     async def _work(self, records: Sequence[Record]) -> tuple[Overlay, Sequence[Output]]:
@@ -187,16 +187,13 @@ class StageLoop:
         """The stage's work; waits for as long as a secret or setting must be mended by a person."""
         while True:
             try:
-                return await self.stage.work(records, overlay, self._publish_now)
+                return await self.stage.work(records, overlay, self._publish)
             except ConfigurationError as error:
                 overlay.clear()
                 self._count("configuration")
                 event(logger, "stage waits for its configuration", level=logging.ERROR,
                       unit=self._unit, problem=str(error))  # fmt: skip
                 await asyncio.sleep(_PAUSE_SECONDS)
-
-    async def _publish_now(self, outputs: Sequence[Output]) -> None:
-        await self._timed(self._publisher.publish, outputs)
 
     def _count(self, kind: str) -> None:
         self._errors.labels(self.stage.provider, self.stage.name, kind).inc()

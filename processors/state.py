@@ -9,16 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Protocol
 
 from processors.changelog import Changelog
-from processors.publisher import Metadata
 from processors.store import LocalStore
-from processors.writer import Writer
 from schemas.errors import PartitionLost
-from schemas.records import Output
 from service.logs import event
 
 logger = logging.getLogger("paynotify.state")
@@ -76,28 +73,29 @@ class PartitionState:
     """One partition's state while this process may hold the partition.
 
     Claimed once for each generation of the consumer group: another may have held the partition in between, without
-    this process noticing. A claim keeps others out (where the writer can), then reads what they wrote.
+    this process noticing. A claim keeps the others out, then reads what they wrote.
     """
 
-    def __init__(self, store: LocalStore, changelog: Changelog, writer: Writer) -> None:
+    def __init__(self, store: LocalStore, changelog: Changelog) -> None:
         self._store = store
         self._changelog = changelog
-        self._writer = writer
         self._generation: int | None = None
         self._turn = asyncio.Lock()
 
     async def claim(self, generation: int) -> None:
-        """Hold the partition for this generation, with all that was written before.
+        """Hold the partition for this generation, with all that was written before; or make sure that it is held.
 
         Raises:
-            TimeoutError, aiokafka.errors.KafkaError: the brokers didn't answer.
+            TimeoutError, aiokafka.errors.KafkaError, PartitionLost: try again.
         """
         async with self._turn:
-            if self._generation == generation:
+            known, self._generation = self._generation, None
+            if known == generation:
+                await self._changelog.confirm()
+                self._generation = generation
                 return
-            self._generation = None
             started = time.monotonic()
-            await self._writer.take()
+            await self._changelog.take()
             count = await self._changelog.catch_up(self._store)
             self._generation = generation
             if count:
@@ -113,7 +111,7 @@ class PartitionState:
 
     @asynccontextmanager
     async def turn(self, generation: int) -> AsyncIterator[Turn]:
-        """The right to write, for one batch. Whatever goes wrong within, the partition must be claimed again.
+        """The right to publish and to change the state, for one batch. After any failure within, claim again.
 
         Raises:
             PartitionLost: not claimed for this generation, or taken by another meanwhile.
@@ -122,45 +120,31 @@ class PartitionState:
             if self._generation != generation:
                 raise PartitionLost(f"{self._changelog.name} is not claimed for generation {generation}")
             try:
-                yield Turn(self._store, self._changelog, self._writer)
+                await self._changelog.confirm()
+                yield Turn(self._store, self._changelog)
             except BaseException:
                 self._generation = None
                 raise
 
     async def close(self) -> None:
-        """Let go of the local files and of the writer."""
+        """Let go of the local files and of the brokers."""
         self._generation = None
-        await self._writer.close()
+        await self._changelog.close()
         self._store.close()
 
 
 class Turn:
-    """One batch's writing."""
+    """One batch's changes on their way into changelog and store."""
 
-    def __init__(self, store: LocalStore, changelog: Changelog, writer: Writer) -> None:
+    def __init__(self, store: LocalStore, changelog: Changelog) -> None:
         self._store = store
         self._changelog = changelog
-        self._writer = writer
-        self._written: Sequence[Metadata] = ()
-
-    def transaction(self) -> AbstractAsyncContextManager[None]:
-        """Around `publish` and `log`; their records count when it has ended."""
-        return self._writer.transaction()
-
-    async def publish(self, outputs: Sequence[Output]) -> None:
-        """Returns when the brokers have the outputs."""
-        await self._writer.publish(outputs)
+        self._next_offset = 0
 
     async def log(self, changes: Mapping[bytes, bytes | None]) -> None:
-        """Returns when the brokers have the state's changes."""
-        self._written = await self._writer.publish(list(self._changelog.outputs(changes))) if changes else ()
+        """Returns when the brokers have the changes."""
+        self._next_offset = await self._changelog.write(changes)
 
-    async def store(self, changes: Mapping[bytes, bytes | None]) -> None:
-        """Write the local store, which never skips what others wrote to the changelog."""
-        if not self._written:
-            return
-        offsets = sorted(one.offset for one in self._written)
-        if self._writer.alone or offsets == list(range(self._store.next_offset or 0, offsets[-1] + 1)):
-            self._store.write(changes, offsets[-1] + 1)
-        else:
-            await self._changelog.catch_up(self._store)
+    def store(self, changes: Mapping[bytes, bytes | None]) -> None:
+        """Write what was logged to the local store."""
+        self._store.write(changes, self._next_offset)

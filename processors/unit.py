@@ -26,9 +26,9 @@ from processors.publisher import Publisher
 from processors.state import PartitionState
 from processors.store import LocalStore
 from processors.transport import ConsumerTransport, FlowControl, ProducerTransport
-from processors.writer import Fenced, Open
 from schemas import topics
 from schemas.configuration import Configuration, Kafka
+from schemas.errors import PartitionLost
 from service.kafka_client import asynchronous_client_settings, sasl_password, ssl_context
 from service.logs import event
 
@@ -42,18 +42,13 @@ _MOST_FETCHED: Final = 250
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a unit does: a stage over its source topics. All stateful work of a unit shares one state.
-
-    ``alone``: two workers must never write for one partition, not even for the moment before one of them knows that
-    it has lost it.
-    """
+    """What a unit does: a stage over its source topics. All stateful work of a unit shares one state."""
 
     stage: Stage
     sources: tuple[str, ...]
     batch_records: int
     stateful: bool = False
     state_seconds: int | None = None
-    alone: bool = False
 
 
 class Unit:
@@ -125,7 +120,6 @@ class Unit:
             state = self._states[partition] = PartitionState(
                 LocalStore(self._state_directory / str(partition), work.state_seconds),
                 Changelog(settings, self._kafka.topic(topics.changelog(self.name)), partition),
-                Fenced(settings, f"{self.group}.{partition}") if work.alone else Open(self._publisher),
             )
         return state
 
@@ -168,7 +162,7 @@ class Unit:
 async def _claim(state: PartitionState, generation: int) -> None:
     try:
         await state.claim(generation)
-    except (KafkaError, TimeoutError, OSError) as error:
+    except (KafkaError, PartitionLost, TimeoutError, OSError) as error:
         # tried again with the first record
         event(logger, "state not claimed yet", level=logging.WARNING, error=type(error).__name__)
 

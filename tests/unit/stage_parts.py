@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, Final, Literal, cast
@@ -30,7 +29,6 @@ from processors.provider import (
 )
 from processors.publisher import Metadata, Publisher
 from processors.state import Overlay
-from processors.writer import Open
 from schemas import messages
 from schemas.configuration import Kafka, NevogateMerchant
 from schemas.errors import Rejected, Unreadable
@@ -89,39 +87,32 @@ class MemoryStore:
 
 
 class FakeChangelog(Changelog):
-    """A changelog of which others have written what a test says."""
+    """A changelog of which others have written what a test says; each of ``lost`` is raised once by a write."""
 
     def __init__(self, told: list[str] | None = None) -> None:
         super().__init__({}, "changelog", 1)
         self.others: dict[bytes, bytes | None] = {}
-        self.end = 0
-        self._told = told if told is not None else []
-
-    async def catch_up(self, store: Any) -> int:
-        self._told.append("caught up")
-        store.write(self.others, self.end)
-        return len(self.others)
-
-
-class FakeWriter(Open):
-    """Tells who holds the partition; ``lost`` is raised at the end of each transaction while it is set."""
-
-    def __init__(self, publisher: Publisher, told: list[str], *, alone: bool) -> None:
-        super().__init__(publisher)
-        self.alone = alone
+        self.written: list[Mapping[bytes, bytes | None]] = []
         self.lost: list[Exception] = []
-        self._told = told
+        self._told = told if told is not None else []
 
     async def take(self) -> None:
         self._told.append("take")
 
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[None]:
-        self._told.append("begin")
-        yield
+    async def confirm(self) -> None:
+        self._told.append("confirm")
+
+    async def write(self, changes: Mapping[bytes, bytes | None]) -> int:
+        self._told.append("changelog")
         if self.lost:
             raise self.lost.pop()
-        self._told.append("commit")
+        self.written.append(dict(changes))
+        return sum(len(one) for one in self.written)
+
+    async def catch_up(self, store: Any) -> int:
+        self._told.append("caught up")
+        store.write(self.others, 0)
+        return len(self.others)
 
 
 class RecordingPublisher(Publisher):
@@ -135,7 +126,7 @@ class RecordingPublisher(Publisher):
     async def publish(self, outputs: Sequence[Output]) -> list[Metadata]:
         if self._failures:
             raise self._failures.pop(0)
-        self._told.append("changelog" if outputs and outputs[0].partition is not None else "outputs")
+        self._told.append("outputs")
         metadata = []
         for output in outputs:
             offset = sum(one.topic == output.topic for one in self.outputs)

@@ -15,10 +15,10 @@ from processors.state import Overlay, PartitionState
 from processors.store import LocalStore
 from schemas.errors import ConfigurationError, PartitionLost
 from schemas.records import Output, Record
-from tests.unit.stage_parts import FakeChangelog, FakeWriter, MemoryStore, RecordingPublisher, counted, metrics, record
+from tests.unit.stage_parts import FakeChangelog, MemoryStore, RecordingPublisher, counted, metrics, record
 
 CLAIM = ["take", "caught up", "store"]
-REPEATED = [*([*CLAIM, "work", "begin"] * 3), "outputs", "changelog", "commit", "store", "acknowledge"]
+WRITE = ["confirm", "outputs", "changelog", "store", "acknowledge"]
 
 
 class Echo:
@@ -55,7 +55,7 @@ class Echo:
 class Bench:
     """One loop with parts that tell the order in which they were used."""
 
-    def __init__(self, failures: Sequence[Exception] = (), *, state: bool = True, alone: bool = True) -> None:
+    def __init__(self, failures: Sequence[Exception] = (), *, state: bool = True) -> None:
         self.told: list[str] = []
         self.steps: list[Step] = []
         self.ours = True
@@ -63,8 +63,7 @@ class Bench:
         self.store = MemoryStore(self.told)
         self.changelog = FakeChangelog(self.told)
         self.publisher = RecordingPublisher(self.told, failures)
-        self.writer = FakeWriter(self.publisher, self.told, alone=alone)
-        self.state = PartitionState(cast(LocalStore, self.store), self.changelog, self.writer)
+        self.state = PartitionState(cast(LocalStore, self.store), self.changelog)
         self.generation = 1
         self.metrics: Metrics = metrics()
         self.loop = StageLoop(
@@ -109,7 +108,7 @@ def records(*values: bytes) -> list[Record]:
 async def test_each_step_is_durable_before_the_next() -> None:
     bench = Bench()
     await bench.carry_out(*records(b"a", b"b"))
-    assert bench.told == [*CLAIM, "work", "begin", "outputs", "changelog", "commit", "store", "acknowledge"]
+    assert bench.told == [*CLAIM, "work", *WRITE]
     assert bench.steps == list(Step)
     assert bench.store.values == {b"k0": b"1", b"k1": b"1"}
     assert bench.store.next_offset == 2, "after the newest changelog record"
@@ -117,11 +116,10 @@ async def test_each_step_is_durable_before_the_next() -> None:
     assert bench.loop.progress.taken_at is None
 
 
-async def test_one_changelog_record_for_each_key_in_the_partition_of_its_source() -> None:
+async def test_one_changelog_record_for_each_key() -> None:
     bench = Bench()
     await bench.carry_out(*[record(b"a", offset=number, key=b"k") for number in range(5)])
-    changelog = [output for output in bench.publisher.outputs if output.topic == "changelog"]
-    assert [(output.key, output.value, output.partition) for output in changelog] == [(b"k", b"5", 1)]
+    assert bench.changelog.written == [{b"k": b"5"}]
 
 
 async def test_a_stage_without_state_writes_none() -> None:
@@ -188,40 +186,27 @@ async def test_a_state_is_claimed_once_for_each_generation() -> None:
     await bench.carry_out(*records(b"a"))
     await bench.carry_out(*records(b"b"))
     bench.generation = 2
-    bench.changelog.others, bench.changelog.end = {b"k0": b"7"}, 9
+    bench.changelog.others = {b"k0": b"7"}
     await bench.carry_out(*records(b"c"))
     assert [one for one in bench.told if one in ("take", "caught up")] == ["take", "caught up"] * 2
     assert bench.published("result") == [b"1", b"2", b"8"], "what another wrote meanwhile counts"
 
 
-async def test_a_batch_whose_writer_was_fenced_is_repeated_over_what_the_other_wrote(pauses: list[float]) -> None:
+async def test_a_batch_of_a_partition_lost_unseen_is_repeated_over_what_the_other_wrote(pauses: list[float]) -> None:
     bench = Bench()
-    bench.writer.lost = [PartitionLost("held by another")]
+    bench.changelog.lost = [PartitionLost("held by another")]
     bench.stage.at_work = lambda: bench.changelog.others.update({b"k0": b"7"})
     await bench.carry_out(*records(b"a"))
     assert bench.told.count("take") == 2
     assert bench.published("result") == [b"1", b"8"]
-    assert bench.told[-4:] == ["changelog", "commit", "store", "acknowledge"]
+    assert bench.told[-len(WRITE) :] == WRITE
     assert bench.errors("lost") == 1
-
-
-async def test_a_writer_that_is_not_alone_never_skips_what_another_wrote_between() -> None:
-    bench = Bench(alone=False)
-    await bench.carry_out(*records(b"a"))
-    bench.publisher.outputs.append(Output("changelog", b"k9", b"9", (), 1))
-    bench.changelog.others, bench.changelog.end = {b"k0": b"2", b"k9": b"9"}, 3
-    await bench.carry_out(*records(b"b"))
-    assert bench.told.count("caught up") == 2
-    assert bench.store.values == {b"k0": b"2", b"k9": b"9"}
-    await bench.carry_out(*records(b"c"))
-    assert bench.told.count("caught up") == 2
-    assert bench.store.next_offset == 4
 
 
 async def test_a_step_that_fails_is_repeated_with_the_state_of_before(pauses: list[float]) -> None:
     bench = Bench([OSError("down"), OSError("down")])
     await bench.carry_out(*records(b"a"))
-    assert bench.told == REPEATED
+    assert bench.told == [*([*CLAIM, "work", "confirm"] * 3), *WRITE[1:]]
     assert bench.published("result") == [b"1"]
     assert len(pauses) == 2
     assert bench.errors("repeated") == 2

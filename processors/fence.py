@@ -1,0 +1,174 @@
+"""A topic's partition that only its newest holder can write to, by the brokers' own rules.
+
+A worker that stood still (a frozen machine, a long pause) takes a partition for its own after another has taken it
+over, until the group tells it otherwise. What it would write then contradicts what the other has written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Coroutine, Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+from aiokafka import AIOKafkaProducer, TopicPartition
+
+from processors.publisher import Metadata
+from schemas.errors import PartitionLost
+from schemas.records import Output
+from schemas.topics import RESPONSE_BYTES
+
+_TAKE_SECONDS: Final = 30.0
+_STOP_SECONDS: Final = 5.0
+_BATCH_BYTES: Final = 256 * 1024
+
+#: Counts on while the machine sleeps, where there is such a clock.
+_CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+T = TypeVar("T")
+
+
+class Fence:
+    """A producer whose id all holders of the partition share, each with a higher epoch than the last.
+
+    The brokers refuse records of an older epoch wherever they have seen a newer one, transaction or not. So a holder
+    begins with an empty transaction, whose end is marked on the partition with the holder's epoch. All later writes
+    are plain idempotent ones and cost what others cost. (After a day without writes the brokers forget the epoch:
+    ``producer.id.expiration.ms``.)
+
+    After any failure the producer is given up: its next holder, this process or another, begins with `take`.
+    """
+
+    def __init__(self, settings: Mapping[str, Any], shared_id: str, place: TopicPartition) -> None:
+        self._settings = {
+            **settings,
+            "acks": "all",
+            "enable_idempotence": True,
+            "max_batch_size": _BATCH_BYTES,
+            "max_request_size": RESPONSE_BYTES,
+        }
+        self._shared_id = shared_id
+        self._place = place
+        self._producer: Any = None
+        self._acknowledged_at = 0.0
+        self._closing: set[asyncio.Task[None]] = set()
+
+    def seconds_since_written(self) -> float:
+        """How long ago the brokers last took a record of this holder's; they may have another one since."""
+        return time.clock_gettime(_CLOCK) - self._acknowledged_at
+
+    async def take(self) -> None:
+        """Become the partition's only writer. What others have not written yet they never will.
+
+        Raises:
+            TimeoutError: no coordinator answered in time.
+            aiokafka.errors.KafkaError: the brokers can't be reached, or refuse the transactional id.
+        """
+        self._give_up()
+        async with asyncio.timeout(_TAKE_SECONDS):
+            await self._next_epoch(mark=True)
+            # asked again, because the coordinator answers only when the mark is there
+            producer_id, epoch = await self._next_epoch(mark=False)
+            producer = AIOKafkaProducer(**self._settings)
+            producer._txn_manager.set_pid_and_epoch(producer_id, epoch)
+            try:
+                await producer.start()
+            except BaseException:
+                self._end(producer)
+                raise
+        self._producer = producer
+
+    async def _next_epoch(self, *, mark: bool) -> tuple[int, int]:
+        """The shared producer id and an epoch nobody had before, marked on the partition on request."""
+        producer = AIOKafkaProducer(**self._settings, transactional_id=self._shared_id)
+        try:
+            await producer.start()
+            transaction = producer._txn_manager
+            if mark:
+                await producer.begin_transaction()
+                transaction.maybe_add_partition_to_txn(self._place)
+                await self._unless_dead(producer, producer.commit_transaction())
+            return transaction.producer_id, transaction.producer_epoch
+        finally:
+            self._end(producer)
+
+    async def write(self, outputs: Sequence[Output]) -> list[Metadata]:
+        """Returns when the brokers have acknowledged all of them.
+
+        Raises:
+            PartitionLost: another process has taken the partition, or the brokers refused for another reason.
+        """
+        producer = self._producer
+        if producer is None:
+            raise PartitionLost(f"{self._shared_id} is not held, take it first")
+        try:
+            written = await self._unless_dead(producer, _acknowledged(producer, outputs))
+        except BaseException:
+            self._give_up()
+            raise
+        self._acknowledged_at = time.clock_gettime(_CLOCK)
+        return written
+
+    async def close(self) -> None:
+        self._give_up()
+        if self._closing:
+            await asyncio.wait(self._closing, timeout=_STOP_SECONDS * 2)
+
+    async def _unless_dead(self, producer: Any, work: Coroutine[Any, Any, T]) -> T:
+        """The work's result. A producer whose sender has died answers no call any more, so both are watched."""
+        task = asyncio.ensure_future(work)
+        sender = producer._sender.sender_task
+        try:
+            await asyncio.wait([task, sender], return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise PartitionLost(f"{self._shared_id} can't be written any more: {_why(sender)}")
+            try:
+                return task.result()
+            except Exception as error:
+                raise PartitionLost(f"{self._shared_id} can't be written any more: {type(error).__name__}") from error
+        finally:
+            task.cancel()
+
+    def _give_up(self) -> None:
+        self._acknowledged_at = 0.0
+        if self._producer is not None:
+            self._end(self._producer)
+            self._producer = None
+
+    def _end(self, producer: Any) -> None:
+        """Stop it beside the work: stopping waits for brokers that may be away."""
+        task = asyncio.ensure_future(_stop(producer))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+
+async def _acknowledged(producer: Any, outputs: Sequence[Output]) -> list[Metadata]:
+    waiting: list[Awaitable[Metadata]] = []
+    try:
+        for output in outputs:
+            waiting.append(
+                await producer.send(output.topic, output.value, output.key, output.partition, None,
+                                    [(name, value) for name, value in output.headers])
+            )  # fmt: skip
+    finally:
+        results = await asyncio.gather(*waiting, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return [result for result in results if not isinstance(result, BaseException)]
+
+
+async def _stop(producer: Any) -> None:
+    try:
+        async with asyncio.timeout(_STOP_SECONDS):
+            await producer.stop()
+    except TimeoutError:
+        # it waits for records that brokers don't take; those are the next holder's now
+        if producer._sender.sender_task is not None:
+            producer._sender.sender_task.cancel()
+        await producer.client.close()
+
+
+def _why(sender: asyncio.Task[None]) -> str:
+    error = None if sender.cancelled() else sender.exception()
+    return type(error).__name__

@@ -1,0 +1,59 @@
+"""Only the newest holder of a partition can write for it: the brokers themselves refuse the others."""
+
+from __future__ import annotations
+
+import pytest
+
+from processors.changelog import Changelog
+from processors.store import LocalStore
+from schemas.errors import PartitionLost
+from tests.integration.conftest import Installation
+from tests.topics_reader import whole
+
+pytestmark = pytest.mark.kafka
+
+
+async def test_whoever_held_it_before_is_refused(installation: Installation) -> None:
+    topic = installation.topic("paynotify.resolve-state-changelog")
+    one, two = (Changelog({"bootstrap_servers": installation.kafka}, topic, 1) for _ in range(2))
+    try:
+        await one.take()
+        await one.write({b"k": b"first"})
+        await two.take()
+        # the new holder has not written anything yet
+        with pytest.raises(PartitionLost):
+            await one.write({b"k": b"late"})
+        with pytest.raises(PartitionLost, match="take it first"):
+            await one.confirm()
+        await two.write({b"k": b"second"})
+        await one.take()
+        with pytest.raises(PartitionLost):
+            await two.write({b"k": b"late"})
+        await one.write({b"k": b"third"})
+    finally:
+        await one.close()
+        await two.close()
+    assert [record.value for record in whole(installation.kafka, topic)] == [b"first", b"second", b"third"]
+
+
+async def test_a_store_is_filled_from_the_changelog_and_again_when_that_was_made_anew(
+    installation: Installation,
+) -> None:
+    topic = installation.topic("paynotify.resolve-state-changelog")
+    store = LocalStore(installation.state_directory / "0")
+    changelog = Changelog({"bootstrap_servers": installation.kafka}, topic, 0)
+    try:
+        await changelog.take()
+        await changelog.write({b"a": b"1", b"b": b"2"})
+        store.write({}, await changelog.write({b"a": None, b"c": b"3"}))
+        assert await changelog.catch_up(store) == 0
+        store.clear()
+        assert await changelog.catch_up(store) == 4
+        assert [store.get(key) for key in (b"a", b"b", b"c")] == [None, b"2", b"3"]
+        assert await changelog.catch_up(store) == 0
+        store.write({b"d": b"4"}, 1_000_000)
+        assert await changelog.catch_up(store) == 4
+        assert [store.get(key) for key in (b"b", b"d")] == [b"2", None], "what the changelog does not hold is gone"
+    finally:
+        store.close()
+        await changelog.close()
