@@ -326,7 +326,9 @@ class _Audit:
                 if ledger is None:
                     self._stray(place, record)
                 else:
-                    ledger.lookup(_original_name(headers), End.DEAD)
+                    # an answer that was not conclusive, and no tries left: asked again only to be buried
+                    never_on_its_topic = End.ASKED if "again-of" in headers else 0
+                    ledger.lookup(_original_name(headers), End.DEAD | never_on_its_topic)
 
     def _ledger(self, original_topic: str) -> Ledger | None:
         words = original_topic.removeprefix(self._topic("")).split(".")

@@ -35,6 +35,7 @@ from processors.unit import Unit, Work
 from processors.verify import Verify
 from schemas import topics
 from schemas.configuration import Configuration
+from schemas.errors import ConfigurationError
 from service.logs import event
 from service.management import Management
 
@@ -44,6 +45,8 @@ STAGES: Final = ("verify", "fetch", "interpret", "resolve")
 
 #: Raw answers are large; fewer of them are held at a time.
 _RESPONSES_AT_A_TIME: Final = 50
+#: They wait for their time while earlier ones are published: after a rebalance the whole batch comes again.
+_RETRIES_AT_A_TIME: Final = 50
 _BROKER_SILENCE_SECONDS: Final = 30.0
 _LOOP_SILENCE_SECONDS: Final = 30.0
 _STATE_MARGIN: Final = 2
@@ -141,7 +144,7 @@ def _fetch(
     memory_seconds = max(3600, int(provider.policy.answered_window_seconds * _STATE_MARGIN))
     return (
         Work(stage, (kafka.topic(topics.lookups(provider.name)),), worker.batch_records, remembers, memory_seconds),
-        Work(Requeue(provider.name, kafka), retries, worker.batch_records),
+        Work(Requeue(provider.name, kafka), retries, _RETRIES_AT_A_TIME),
     )
 
 
@@ -194,6 +197,11 @@ class Worker:
         connections = self._configuration.worker.provider_calls_in_flight * len(PROVIDERS)
         async with open_client(connections) as http:
             works = works_of(self._configuration, self._choice, self._metrics, http)
+            if not works:
+                raise ConfigurationError(
+                    "There is nothing to do: no merchant of the configuration is one of the chosen providers'. "
+                    "Add one under `merchants`, or choose others with --provider and --stage."
+                )
             reached = failpoint.from_environment(sandbox=self._configuration.sandbox)
             self._units = [
                 Unit(name, parts, self._configuration, self._metrics, self._state_directory, reached)

@@ -186,7 +186,7 @@ class Fetch:
                 state.put(waiting.lookup_id.encode(), rfc3339(self._outside.now()).encode())
             return self._judged(waiting, knew=True) + self._after_done(record, waiting, outcome)
         if isinstance(outcome, Later):
-            return [self._later(record, waiting, outcome, waiting.lookup_id)]
+            return [self._later(record, waiting, outcome)]
         unknown = self._judged(waiting, knew=False) if outcome.reason == "not_found" else []
         return [self._bury(record, outcome.reason, waiting), *unknown]
 
@@ -194,11 +194,12 @@ class Fetch:
         more = [self._follow_up(waiting, reference) for reference in outcome.follow_ups]
         if outcome.again is not None:
             # a new lookup with an id of its own: the old one is answered and must be counted as such
-            again = derived_id("again", waiting.lookup_id)
-            more.append(self._later(record, waiting, Later(outcome.again, "the answer was not conclusive"), again))
+            again = {"ce_id": derived_id("again", waiting.lookup_id), "again-of": waiting.lookup_id}
+            anew = replace(record, headers=with_headers(record.headers, again))
+            more.append(self._later(anew, waiting, Later(outcome.again, "the answer was not conclusive")))
         return more
 
-    def _later(self, record: Record, waiting: WaitingLookup, outcome: Later, lookup_id: str) -> Output:
+    def _later(self, record: Record, waiting: WaitingLookup, outcome: Later) -> Output:
         tries = waiting.attempts + 1
         decision = decide(
             outcome,
@@ -214,7 +215,6 @@ class Fetch:
         headers = with_headers(
             record.headers,
             {
-                "ce_id": lookup_id,
                 "attempts": str(tries),
                 "first-seen": rfc3339(waiting.first_seen),
                 "not-before": rfc3339(decision.due),

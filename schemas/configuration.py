@@ -22,7 +22,7 @@ from schemas.errors import ConfigurationError
 from schemas.secrets import SecretRef
 from schemas.topics import PROVIDERS, RETRY_STEPS, Topic, all_topics
 
-Positive: TypeAlias = Annotated[float, Meta(gt=0)]
+Positive: TypeAlias = Annotated[float, Meta(gt=0, le=1e9)]
 Count: TypeAlias = Annotated[int, Meta(ge=1)]
 # not $, which would let a line break at the end pass into keys and headers
 MerchantId: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]

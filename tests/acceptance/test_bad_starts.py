@@ -22,9 +22,9 @@ NOBODY: Final = "127.0.0.1:1"
 Change = Callable[[dict[str, Any]], Any]
 
 
-def assert_told(file: Path, *words: str, roles: Sequence[str] = ROLES) -> None:
+def assert_told(file: Path, *words: str, roles: Sequence[str] = ROLES, options: Sequence[str] = ()) -> None:
     """The roles, started at once, end with code 2 and one paragraph on standard error that has all the words."""
-    started = {role: _start(role, file) for role in roles}
+    started = {role: _start(role, file, options) for role in roles}
     for role, process in started.items():
         out, said = process.communicate(timeout=START_SECONDS)
         lines = [line for line in said.splitlines() if not line.startswith("{")]
@@ -38,10 +38,10 @@ def assert_told(file: Path, *words: str, roles: Sequence[str] = ROLES) -> None:
             assert word in lines[0], f"{word!r} is missing: {lines[0]}"
 
 
-def _start(role: str, file: Path) -> subprocess.Popen[str]:
+def _start(role: str, file: Path, options: Sequence[str]) -> subprocess.Popen[str]:
     addresses = ["--management", "127.0.0.1:0", *(["--listen", "127.0.0.1:0"] if role == "ingest" else [])]
     return subprocess.Popen(
-        [sys.executable, "-m", "ops.command", role, *addresses, "--config", str(file)],
+        [sys.executable, "-m", "ops.command", role, *addresses, "--config", str(file), *options],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
     )  # fmt: skip
 
@@ -50,6 +50,7 @@ WRONG: Final[dict[str, tuple[Change, tuple[str, ...]]]] = {
     "a misspelt key": (lambda one: one.update(merchant=[]), ("line ", "merchant", "spelling")),
     "a missing key": (lambda one: one["merchants"][0].pop("poi_id"), ("line ", "merchants[0]", "poi_id", "Add it")),
     "a wrong value": (lambda one: one["topics"].update(partitions=0), ("line ", "topics.partitions", "Correct it")),
+    "an endless wait": (lambda one: one["worker"].update(batch_wait_seconds=float("inf")), ("line ", "batch_wait")),
     "two merchants of one id": (
         lambda one: one["merchants"][1].update(id="shop-nl"), ("line ", "merchants[1].id", "must differ"),
     ),
@@ -118,6 +119,14 @@ def test_a_state_directory_that_cannot_be_made_is_told(kafka: str, prefix: str, 
     directory = str(tmp_path / "file" / "state")
     content = document(kafka, prefix, tmp_path, state_directory=directory)
     assert_told(write(tmp_path, content), directory, "--state-directory", roles=["worker"])
+
+
+@pytest.mark.kafka
+def test_a_choice_that_leaves_nothing_to_do_is_told(kafka: str, prefix: str, tmp_path: Path) -> None:
+    content = document(kafka, prefix, tmp_path)
+    content["merchants"] = [one for one in content["merchants"] if one["provider"] != "omnikassa"]
+    chosen = ["--provider", "omnikassa", "--stage", "fetch"]
+    assert_told(write(tmp_path, content), "nothing to do", "--provider", roles=["worker"], options=chosen)
 
 
 @pytest.mark.kafka

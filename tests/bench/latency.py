@@ -26,6 +26,8 @@ _SECONDS: Final = 20.0
 _LEAST_SECONDS: Final = 1.0
 _WARM_UP_SECONDS: Final = 2.0
 _RESULT_SECONDS: Final = 60.0
+#: One for each core of the machine the figures are meant for, as in the pipeline's first run.
+_WORKERS: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,7 @@ class Latency:
 class Latencies:
     """By provider and for all of them, at the rate that was reached."""
 
+    workers: int
     provider_latency_milliseconds: float
     notifications_per_second: float
     by_provider: dict[str, Latency]
@@ -51,6 +54,7 @@ class Latencies:
 def measure(scale: float, peaks: Peaks) -> Latencies:
     """Pay at a constant rate, however slow the results are."""
     plan = Plan(
+        workers=((),) * _WORKERS,
         consumers=False,
         simulators={"time_scale": 1.0, "latency_seconds": PROVIDER_LATENCY_SECONDS},
         simulator={
@@ -76,6 +80,7 @@ def measure(scale: float, peaks: Peaks) -> Latencies:
             witness.close()
         peaks.note("latency", roles_of(sandbox))
     return Latencies(
+        workers=_WORKERS,
         provider_latency_milliseconds=PROVIDER_LATENCY_SECONDS * 1000,
         notifications_per_second=(_received(witness) - received) / seconds,
         by_provider={provider: _latency(values) for provider, values in sorted(measured.items())},

@@ -76,6 +76,7 @@ def latency(result: Latencies) -> str:
     ]  # fmt: skip
     return (
         f"Latency: receipt to result at {result.notifications_per_second:.0f} notifications/s over all providers, "
+        f"{result.workers} workers, "
         f"the provider's {result.provider_latency_milliseconds:.0f} ms in it\n{table(head, rows)}"
     )
 

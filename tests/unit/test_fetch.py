@@ -129,6 +129,14 @@ async def test_an_inconclusive_answer_asks_again_under_a_new_id() -> None:
     assert (await bench.work(lookup_record("l-1"), state=empty()))[0].headers == output.headers
 
 
+async def test_an_inconclusive_answer_without_tries_left_is_an_answer_and_the_next_lookup_is_dead() -> None:
+    bench = Bench(FakeProvider(answer=answering(Done(again="uncertain"))))
+    (output,) = await bench.work(lookup_record("l-1", attempts="7"))
+    assert (output.topic, header(output, "reason")) == ("lookups.dead", "uncertain")
+    assert header(output, "ce_id") not in ("", "l-1")
+    assert header(output, "again-of") == "l-1"
+
+
 async def test_follow_ups_are_lookups_of_their_own() -> None:
     bench = Bench(FakeProvider(answer=answering(Done(follow_ups=("t-9",)))))
     (output,) = await bench.work(lookup_record("l-1", "t-1"))
