@@ -17,7 +17,8 @@ from ops.doctor_finding import Finding
 from processors.pace import Pace
 from processors.provider import Account, Answer, Call, Later, Outside, WaitingLookup
 from processors.providers import PROVIDERS
-from processors.providers.http import exchange, open_client
+from processors.providers.http import open_client
+from processors.providers.omnikassa_order import refreshed
 from schemas.configuration import Configuration, Merchant, OmniKassaMerchant, provider_of
 from schemas.errors import Permanent, Retryable, SecretError
 from schemas.messages import Lookup
@@ -143,7 +144,6 @@ async def _query(account: Account, outside: Outside) -> bool:
 
 async def _refresh(account: Account, outside: Outside) -> bool:
     """The bank's token refresh; the token it gives is thrown away."""
-    url = f"{account.merchant.base_url.rstrip('/')}/gatekeeper/refresh"
-    token = account.secrets["refresh_token"][0].reveal()
-    reply = await exchange(outside, "GET", url, headers={"Authorization": f"Bearer {token}"})
-    return reply.status == 200
+    assert isinstance(account.merchant, OmniKassaMerchant)
+    await refreshed(account, account.merchant, outside)
+    return True

@@ -19,6 +19,7 @@ from aiokafka.errors import KafkaError
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from processors import failpoint
+from processors.allowance import Allowance
 from processors.budget import share
 from processors.fetch import Fetch
 from processors.interpret import Interpret
@@ -127,6 +128,7 @@ def _fetch(
         timeout_seconds=worker.provider_timeout_seconds,
         transactions_per_query=worker.transactions_per_query,
         pace=Pace(worker.pulls_per_second),
+        recovery=Allowance(worker.recovery_calls_per_hour),
     )
     stage = Fetch(
         provider,

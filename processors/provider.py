@@ -172,9 +172,18 @@ class Account:
     secrets: MerchantSecrets
 
 
+def no_recovery(merchant: str) -> float:
+    """No budget at all: every recovery call must wait."""
+    return 3600.0
+
+
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """What a fetch may use: the HTTP client, the limits, and the clock."""
+    """What a fetch may use: the HTTP client, the limits, and the clock.
+
+    ``recovery`` charges a merchant's budget of calls that the provider only wants to see rarely; it returns how many
+    seconds such a call must wait, and charges nothing unless that is zero.
+    """
 
     http: httpx.AsyncClient
     now: Callable[[], datetime]
@@ -182,6 +191,7 @@ class Outside:
     timeout_seconds: float
     transactions_per_query: int
     pace: Callable[[str], Awaitable[None]]
+    recovery: Callable[[str], float] = no_recovery
 
 
 class Provider(Protocol):

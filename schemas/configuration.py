@@ -137,6 +137,8 @@ class Worker(_Section, frozen=True):
     provider_answer_bytes: Annotated[int, Meta(ge=1, le=1_500_000)] = 1024 * 1024
     transactions_per_query: Annotated[int, Meta(ge=1, le=100)] = 100
     pulls_per_second: Positive = 6.0
+    # of each merchant, for what a provider wants to be asked rarely (OmniKassa's single orders)
+    recovery_calls_per_hour: Count = 60
     duplicate_window_seconds: DuplicateWindows = DuplicateWindows()
     unverified_budget: UnverifiedBudget = UnverifiedBudget()
     session_timeout_seconds: Positive = 10.0

@@ -24,7 +24,7 @@ PAYMENT_OBSERVED: Final = "payment.observed.v1"
 STATUS_CHANGED: Final = "payment.status.changed.v1"
 
 #: What a lookup asks for. ``pull`` drains a webshop's waiting results; the others ask about one transaction.
-Operation = Literal["pull", "transaction", "result"]
+Operation = Literal["pull", "order", "transaction", "result"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,11 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
+from kafka import KafkaAdminClient
+from kafka.errors import CoordinatorNotAvailableError
 
 from sandbox.broker import existing_or_local
+from sandbox.processes import wait_for
 from tests.configurations import remove_topics
 
 
@@ -15,7 +18,20 @@ from tests.configurations import remove_topics
 def kafka() -> Iterator[str]:
     """The ``host:port`` of a broker: the one named by ``KAFKA``, else one of this session's own."""
     with existing_or_local() as bootstrap:
+        assert wait_for(lambda: _has_coordinator(bootstrap), within_seconds=30, every=0.2)
         yield bootstrap
+
+
+def _has_coordinator(bootstrap: str) -> bool:
+    """Whether groups can be asked about: a new broker first makes the topic that holds their offsets."""
+    client = KafkaAdminClient(bootstrap_servers=bootstrap)
+    try:
+        client.list_group_offsets(["nobody"])
+    except CoordinatorNotAvailableError:
+        return False
+    finally:
+        client.close()
+    return True
 
 
 @pytest.fixture

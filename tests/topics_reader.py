@@ -10,7 +10,6 @@ from typing import Any, TypeAlias
 import orjson
 from aiokafka import AIOKafkaProducer
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
-from kafka.errors import CoordinatorNotAvailableError
 
 #: kafka-python's ConsumerRecord: topic, partition, offset, key, value, headers.
 Record: TypeAlias = Any
@@ -63,12 +62,9 @@ def lag(kafka: str, group: str, *topics: str) -> int:
     consumer = KafkaConsumer(bootstrap_servers=kafka, enable_auto_commit=False)
     try:
         places = [TopicPartition(topic, number) for topic in topics for number in _partitions(consumer, topic)]
+        committed = client.list_group_offsets({group: places}).get(group, {})
         ends = consumer.end_offsets(places)
         assert any(ends.values()), f"nothing lies on {topics}"
-        try:
-            committed = client.list_group_offsets({group: places}).get(group, {})
-        except CoordinatorNotAvailableError:
-            committed = {}  # a new broker has none yet, and nobody has committed anything
         return sum(end - max(0, getattr(committed.get(place), "offset", 0)) for place, end in ends.items())
     finally:
         client.close()

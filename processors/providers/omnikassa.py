@@ -2,7 +2,8 @@
 
 Sources: the bank's API manual 1.7, SDK manual 1.20, and the official SDKs for Java and PHP. The pull hands results
 over: the same address gives the next ones, without a cursor. So every page is stored before anything else, nothing is
-repeated behind the caller's back, and one pull answers all pings that wait.
+repeated behind the caller's back, and one pull answers all pings that wait. Single orders are asked for in recovery
+only (`omnikassa_order`).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -33,6 +34,8 @@ from processors.provider import (
     WaitingLookup,
 )
 from processors.providers.http import Reply, exchange
+from processors.providers.omnikassa_order import KIND, Orders
+from processors.providers.omnikassa_order import observation as order_observation
 from processors.providers.omnikassa_results import instant, observation, page_of
 from processors.providers.omnikassa_signature import objects, plain_integer, results_text, signed
 from schemas.configuration import OmniKassaMerchant
@@ -82,6 +85,9 @@ class OmniKassa:
     name = "omnikassa"
     #: Few tries: a token lives minutes, and the bank pings every minute until its results are pulled.
     policy = Policy(retries={"unavailable": 5, "rate_limited": 5})
+
+    def __init__(self) -> None:
+        self._orders = Orders()
 
     def parse(self, notification: Notification, account: Account) -> Claim:
         """The ping in the body; members nobody knows are ignored, as the official SDKs do."""
@@ -137,11 +143,15 @@ class OmniKassa:
         )
 
     def calls(self, lookups: Sequence[WaitingLookup], outside: Outside) -> Iterable[Call]:
-        """One: a pull drains what all waiting pings were about, and a webshop must have a single puller."""
-        return [Call(lookups[0].lookup.merchant, tuple(lookups))] if lookups else []
+        """One pull for all waiting pings, and one call for each order asked for; all in the webshop's one lane."""
+        pulls = tuple(one for one in lookups if one.lookup.operation != "order")
+        orders = [Call(one.lookup.merchant, (one,)) for one in lookups if one.lookup.operation == "order"]
+        return [*([Call(pulls[0].lookup.merchant, pulls)] if pulls else []), *orders]
 
     async def fetch(self, call: Call, account: Account, outside: Outside, store: Store) -> Mapping[str, Outcome]:
-        """Pull page after page with the newest token that is still valid."""
+        """Ask for one order, or pull page after page with the newest token that is still valid."""
+        if call.lookups[0].lookup.operation == "order":
+            return await self._order(call, account, outside, store)
         tokens = [token for one in call.lookups if (token := _token(one)) is not None]
         token = max(tokens, key=lambda one: one.expires, default=None)
         if token is None:
@@ -171,6 +181,12 @@ class OmniKassa:
         # Any page answers all of them, the expired ones too; one of them asks again where pages are left.
         return {**_all(call, Done()), token.lookup_id: Done(again=again)}
 
+    async def _order(self, call: Call, account: Account, outside: Outside, store: Store) -> Mapping[str, Outcome]:
+        order_id = call.lookups[0].lookup.reference or ""
+        reply = await self._orders.ask(order_id, account, _merchant(account), outside)
+        await store(replace(_answer(reply, call, _merchant(account)), reference=order_id, facts={"kind": KIND}))
+        return _all(call, Done())
+
     async def _page(
         self, token: _Token, merchant: OmniKassaMerchant, outside: Outside
     ) -> tuple[Reply, Mapping[str, Any]]:
@@ -181,7 +197,9 @@ class OmniKassa:
         return reply, _readable(reply)
 
     def interpret(self, response: Response, account: Account) -> tuple[Observation, ...]:
-        """The orders of a page, once its signature is right."""
+        """The orders of a page, once its signature is right; or the one order that was asked for."""
+        if response.facts.get("kind") == KIND:
+            return (order_observation(response),)
         merchant = _merchant(account)
         page = page_of(response.body)
         version = response.facts.get("results-version", str(merchant.results_version))

@@ -92,8 +92,8 @@ def observation(order: Mapping[str, Any], merchant: OmniKassaMerchant, response:
         payment_id=order_id,
         order_id=str(merchant_order_id) if merchant_order_id not in (None, "") else None,
         status=status,
-        amount=_money(order.get("totalAmount")),
-        paid=_money(order.get("paidAmount")) if status == "captured" else None,
+        amount=money(order.get("totalAmount")),
+        paid=money(order.get("paidAmount")) if status == "captured" else None,
         provider_status={name: text for name, text in words.items() if text},
         source="ORDER_RESULTS",
         provider_time=rfc3339(moment) if moment else None,
@@ -107,8 +107,8 @@ def _safe(value: object, form: re.Pattern[str]) -> str:
     return text if form.match(text) else ""
 
 
-def _money(value: object) -> Money | None:
-    """The amount, or none where it can't be read: one odd amount must not lose the page's other orders."""
+def money(value: object) -> Money | None:
+    """An amount of the bank's, or none where it can't be read: one odd amount must not lose the page's other orders."""
     if not isinstance(value, dict):
         return None
     try:

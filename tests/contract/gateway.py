@@ -80,9 +80,13 @@ class World:
     now: datetime = NOW
     stored: list[Answer] = field(default_factory=list)
     paced: list[str] = field(default_factory=list)
+    recovered: list[str] = field(default_factory=list)
+    patience_seconds: float = 0.0
 
     def outside(self, *, answer_bytes: int = 1 << 20, timeout_seconds: float = 5.0, transactions: int = 100) -> Outside:
-        return Outside(self.http, lambda: self.now, answer_bytes, timeout_seconds, transactions, self._pace)
+        return Outside(
+            self.http, lambda: self.now, answer_bytes, timeout_seconds, transactions, self._pace, self._recovery
+        )
 
     async def store(self, answer: Answer) -> None:
         await asyncio.sleep(0)
@@ -90,6 +94,10 @@ class World:
 
     async def _pace(self, key: str) -> None:
         self.paced.append(key)
+
+    def _recovery(self, key: str) -> float:
+        self.recovered.append(key)
+        return self.patience_seconds
 
 
 @asynccontextmanager

@@ -66,7 +66,7 @@ async def _no_pace(lane: str) -> None:
 def outside(script: Script) -> Outside:
     """What a fetch uses, with the provider's side played by ``script``."""
     http = httpx.AsyncClient(transport=_Transport(script))
-    return Outside(http, lambda: NOW, 1 << 20, 5.0, 100, _no_pace)
+    return Outside(http, lambda: NOW, 1 << 20, 5.0, 100, _no_pace, lambda merchant: 0.0)
 
 
 async def fetched(

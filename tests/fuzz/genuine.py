@@ -14,6 +14,16 @@ from schemas.records import Record
 from tests.contract.accounts import NOW, OMNIKASSA_KEY, TRANSACTION, account
 
 ACCOUNTS: Final = {provider: account(provider) for provider in ("omnikassa", "trustpayments", "nevogate")}
+
+ORDER_ANSWER: Final[dict[str, Any]] = {
+    "order": {
+        "id": "1d0a95f4-2589-439b-9562-c50aa19f9caf",
+        "merchantOrderId": "order123",
+        "status": "COMPLETED",
+        "totalAmount": {"currency": "EUR", "amount": "4999"},
+        "transactions": [{"id": "t-1", "status": "SUCCESS", "lastUpdatedAt": "2026-06-01T11:59:30.250+02:00"}],
+    }
+}
 PASSWORD: Final = "hunter2-URLnotify"
 REFERENCE: Final = "57-9-1"
 

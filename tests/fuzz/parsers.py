@@ -101,11 +101,11 @@ def _as_call(body: bytes) -> tuple[str, bytes, str]:
 # --- answers -----------------------------------------------------------------------------------------------
 
 
-def _interpreted(provider: str) -> Callable[[bytes], object]:
+def _interpreted(provider: str, reference: str | None = None, **facts: str) -> Callable[[bytes], object]:
     shop, module = ACCOUNTS[provider], PROVIDERS[provider]
 
     def interpret(body: bytes) -> object:
-        return module.interpret(Response("shop", body, "", 200, NOW), shop)
+        return module.interpret(Response("shop", body, "", 200, NOW, reference, facts), shop)
 
     return interpret
 
@@ -297,6 +297,8 @@ PARSERS: Final = (
     Parser("trustpayments notification", _noticed("trustpayments"), (Rejected,), _calls(_forms), 12, _as_call),
     Parser("nevogate notification", _noticed("nevogate"), (Rejected,), _calls(json_bytes(genuine.CALL)), 10, _as_call),
     Parser("omnikassa page", _interpreted("omnikassa"), (Unreadable,), _pages, 8, bytes),
+    Parser("omnikassa order", _interpreted("omnikassa", genuine.ORDER_ANSWER["order"]["id"], kind="order"),
+           (Unreadable,), json_bytes(genuine.ORDER_ANSWER), 4, bytes),
     Parser("trustpayments answer", _interpreted("trustpayments"), (Unreadable,), json_bytes(genuine.QUERY), 8, bytes),
     Parser("nevogate answer", _interpreted("nevogate"), (Unreadable,), json_bytes(genuine.RESULT), 6, bytes),
     Parser("omnikassa call",
