@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, Protocol
 
-from ingest.limits import Receive, Slots, TokenBucket, Unread, read_body
+from ingest.limits import AddressLimits, Receive, Slots, TokenBucket, Unread, read_body
 from ingest.metrics import UNKNOWN, Meters
 from ingest.notification import Clock, Origin, RecordHeaders, origin, record_headers
-from schemas.configuration import Configuration, provider_of
+from schemas.configuration import Configuration, Ingest, provider_of
 from schemas.routes import ROUTES, Route, token_digest, without_token
 from schemas.topics import PROVIDERS, notifications
 
@@ -108,6 +108,7 @@ class Ingress:
 
     def __init__(self, configuration: Configuration, publisher: Publishes, slots: Slots, meters: Meters) -> None:
         self._limits = configuration.ingest
+        self._addresses = _address_limits(configuration.ingest)
         self._destinations = destinations(configuration)
         self._publisher = publisher
         self._slots = slots
@@ -141,7 +142,10 @@ class Ingress:
         """Judge the request by its head, then read it while holding a slot."""
         if scope["method"] not in destination.route.methods:
             return Outcome.WRONG_METHOD
-        if not destination.bucket.take(time.monotonic()):
+        now_seconds = time.monotonic()
+        if self._addresses is not None and not self._addresses.take(_address(scope), now_seconds):
+            return Outcome.OVER_RATE
+        if not destination.bucket.take(now_seconds):
             return Outcome.OVER_RATE
         request = dict(scope["headers"])
         length = request.get(b"content-length")
@@ -188,6 +192,17 @@ class Ingress:
         self._meters.publish_seconds[provider].observe(time.monotonic() - begun_seconds)
         self._meters.last_stored[provider].set_to_current_time()
         return Outcome.STORED
+
+
+def _address_limits(limits: Ingest) -> AddressLimits | None:
+    rate = limits.address_rate_per_second
+    return AddressLimits(rate, limits.address_burst) if rate is not None else None
+
+
+def _address(scope: Scope) -> str:
+    """Who is connected; headers about it are anybody's word."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""
 
 
 def _digest(path: str, query_token: bytes) -> bytes | None:

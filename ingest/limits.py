@@ -1,11 +1,16 @@
-"""The bounds of the ingress: rate per route, records in flight, size and time of a body (G9)."""
+"""The bounds of the ingress: rate per route and address, records in flight, size and time of a body (G9)."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, MutableMapping
 from enum import Enum
-from typing import Any
+from ipaddress import AddressValueError, IPv6Address
+from typing import Any, Final
+
+#: Of an IPv6 address: what providers hand out is a network of 64 bits.
+_NETWORK_BYTES: Final = 8
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
@@ -32,6 +37,44 @@ class TokenBucket:
             return False
         self._tokens = tokens - 1.0
         return True
+
+
+class AddressLimits:
+    """A bucket for each caller's address; an IPv6 caller is its network, within which it can choose addresses.
+
+    Bounded: of more addresses than ``most`` those heard of longest ago are forgotten.
+    """
+
+    __slots__ = ("_buckets", "_burst", "_most", "_rate_per_second")
+
+    def __init__(self, rate_per_second: float, burst: int, most: int = 10_000) -> None:
+        self._rate_per_second = rate_per_second
+        self._burst = burst
+        self._most = most
+        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
+
+    def take(self, address: str, now_seconds: float) -> bool:
+        """Take one token of the address; false where there is none."""
+        caller = _caller(address)
+        bucket = self._buckets.get(caller)
+        if bucket is None:
+            bucket = self._buckets[caller] = TokenBucket(self._rate_per_second, self._burst)
+            if len(self._buckets) > self._most:
+                self._buckets.popitem(last=False)
+        self._buckets.move_to_end(caller)
+        return bucket.take(now_seconds)
+
+
+def _caller(address: str) -> str:
+    if ":" not in address:
+        return address
+    try:
+        one = IPv6Address(address.partition("%")[0])
+    except AddressValueError:
+        return address
+    if one.ipv4_mapped is not None:
+        return str(one.ipv4_mapped)
+    return one.packed[:_NETWORK_BYTES].hex()
 
 
 class Slots:

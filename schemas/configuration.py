@@ -88,7 +88,10 @@ class Topics(_Section, frozen=True):
 
 
 class Ingest(_Section, frozen=True):
-    """Limits of the HTTP ingress. ``rate_per_second`` and ``burst`` are per merchant's route."""
+    """Limits of the HTTP ingress. ``rate_per_second`` and ``burst`` are per merchant's route.
+
+    ``address_rate_per_second`` is per caller's address and not set by default: behind a proxy all calls come from one.
+    """
 
     # with its headers a body must fit into a record of Kafka's default size
     max_body_bytes: Annotated[int, Meta(ge=1, le=1_000_000)] = 64 * 1024
@@ -98,6 +101,8 @@ class Ingest(_Section, frozen=True):
     body_deadline_seconds: Positive = 10.0
     rate_per_second: Positive = 10_000.0
     burst: Count = 20_000
+    address_rate_per_second: Positive | None = None
+    address_burst: Count = 100
     retry_after_seconds: Count = 5
     drain_seconds: Positive = 20.0
 

@@ -1,6 +1,7 @@
 """The application by itself: every row of the table of answers, driven through ASGI."""
 
 import asyncio
+import re
 from typing import Any
 
 import pytest
@@ -48,8 +49,8 @@ class Log:
 class Web:
     """The application with a log, and a client for it."""
 
-    def __init__(self, answer: bool | None = True) -> None:
-        self.configuration: Configuration = parse(CONFIGURATION, "test.yaml")
+    def __init__(self, answer: bool | None = True, configuration: str = "") -> None:
+        self.configuration: Configuration = parse(configuration or CONFIGURATION, "test.yaml")
         self.log = Log(answer)
         self.slots = Slots(self.configuration.ingest.max_in_flight)
         self.meters = Meters(PROVIDERS, tuple(outcome.value for outcome in Outcome))
@@ -64,6 +65,7 @@ class Web:
         query: bytes = b"",
         headers: list[tuple[bytes, bytes]] | None = None,
         ends: str = "complete",
+        address: str = "192.0.2.1",
     ) -> tuple[int, dict[bytes, bytes], bytes]:
         parts = [{"type": "http.request", "body": part, "more_body": True} for part in body or [b""]]
         if ends == "complete":
@@ -81,7 +83,10 @@ class Web:
         async def send(message: Any) -> None:
             sent.append(message)
 
-        scope = {"type": "http", "method": method, "path": path, "query_string": query, "headers": headers or []}
+        scope = {
+            "type": "http", "method": method, "path": path, "query_string": query, "headers": headers or [],
+            "client": (address, 40_000),
+        }  # fmt: skip
         await self.ingress(scope, receive, send)
         start, end = sent
         return start["status"], dict(start["headers"]), end["body"]
@@ -258,3 +263,16 @@ async def test_a_url_token_is_stored_as_its_digest_only(path: str, query: bytes,
 async def test_a_path_with_a_token_is_unknown_where_the_merchant_has_none() -> None:
     status, _, _ = await Web().call("/notifications/nevogate/shop-hu/right")
     assert status == 404
+
+
+async def test_an_address_above_its_rate_is_refused_and_no_header_helps_it() -> None:
+    limits = "ingest: {address_rate_per_second: 0.001, address_burst: 2}"
+    web = Web(configuration=re.sub("ingest: {.*}", limits, CONFIGURATION))
+    forwarded = [(b"x-forwarded-for", b"203.0.113.9")]
+    codes = [
+        (await web.call("/notifications/omnikassa/shop-nl", body=[b"{}"], headers=headers))[0]
+        for headers in ([], [], [], forwarded)
+    ]
+    assert codes == [200, 200, 429, 429]
+    assert (await web.call("/notifications/omnikassa/shop-nl", body=[b"{}"], address="192.0.2.2"))[0] == 200
+    assert web.count("omnikassa", "over_rate") == 2

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ingest.limits import Receive, Slots, TokenBucket, Unread, read_body
+from ingest.limits import AddressLimits, Receive, Slots, TokenBucket, Unread, read_body
 
 
 def receiving(*messages: dict[str, Any]) -> Receive:
@@ -58,3 +58,34 @@ async def test_a_body_is_read_whole_or_not_at_all(parts: list[dict[str, Any]], r
 async def test_a_slow_body_is_cut() -> None:
     assert await read_body(receiving(part(b"a", more=True)), 5, deadline_seconds=0.01) is Unread.TOO_SLOW
     assert await read_body(receiving(), 5, deadline_seconds=0.01) is Unread.TOO_SLOW
+
+
+def test_each_address_has_a_bucket_of_its_own() -> None:
+    limits = AddressLimits(1.0, 2)
+    assert [limits.take("192.0.2.1", 10.0) for _ in range(3)] == [True, True, False]
+    assert limits.take("192.0.2.2", 10.0)
+    assert limits.take("192.0.2.1", 11.0)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("2001:db8::1", "2001:db8:0:0:ffff::9", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("::ffff:192.0.2.1", "192.0.2.1", True),
+        ("fe80::1%eth0", "fe80::2%eth1", True),
+        ("not:an:address", "not:an:address", True),
+    ],
+)
+def test_who_chooses_among_many_addresses_is_one_caller(one: str, other: str, same: bool) -> None:
+    limits = AddressLimits(1.0, 1)
+    assert limits.take(one, 10.0)
+    assert limits.take(other, 10.0) is not same
+
+
+def test_addresses_are_forgotten_rather_than_piled_up() -> None:
+    limits = AddressLimits(1.0, 1, most=3)
+    for number in range(4):
+        assert limits.take(f"192.0.2.{number}", 10.0)
+    assert not limits.take("192.0.2.3", 10.0)
+    assert limits.take("192.0.2.0", 10.0), "heard of longest ago"
