@@ -17,11 +17,11 @@ import orjson
 
 from sandbox.system import ends_on_signal
 from schemas.errors import PaynotifyError
-from tests.bench import ingress, latency, machine, pipeline, tables, targets
+from tests.bench import ingress, latency, machine, pipeline, tables, targets, verification
 from tests.bench.roles import Peaks
 from tests.bench.targets import Target
 
-_SECTIONS: Final = ("ingress", "pipeline", "latency", "memory")
+_SECTIONS: Final = ("verification", "ingress", "pipeline", "latency", "memory")
 
 
 @dataclass(slots=True)
@@ -75,6 +75,12 @@ def _measure(name: str, section: Callable[[Run], str], run: Run) -> None:
     _show(f"{text}\n  Load average of the machine: {before:.1f} before, {after:.1f} after.")
 
 
+def _verification(run: Run) -> str:
+    result = run.figures["verification"] = verification.measure(run.scale)
+    run.reached += targets.of_verification(result)
+    return tables.verification(result)
+
+
 def _ingress(run: Run) -> str:
     result = ingress.measure(run.scale, run.peaks)
     run.figures["ingress"] = result
@@ -103,7 +109,13 @@ def _memory(run: Run) -> str:
     return tables.memory(run.peaks, run.pipelines)
 
 
-_SECTION: Final = {"ingress": _ingress, "pipeline": _pipeline, "latency": _latency, "memory": _memory}
+_SECTION: Final = {
+    "verification": _verification,
+    "ingress": _ingress,
+    "pipeline": _pipeline,
+    "latency": _latency,
+    "memory": _memory,
+}
 
 
 def _show(text: str) -> None:

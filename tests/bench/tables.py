@@ -9,6 +9,7 @@ from tests.bench.ingress import BODY_BYTES, CONNECTIONS, Ingresses, Load
 from tests.bench.latency import Latencies
 from tests.bench.pipeline import PROVIDER_LATENCY_SECONDS, Drained, Pipelines
 from tests.bench.roles import Peaks
+from tests.bench.verification import Verification
 
 _ROLES = ("worker", "peer", "kafka", "simulator")
 
@@ -22,6 +23,12 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         for row in [head, *rows]
     ]  # fmt: skip
     return "\n".join(f"  {line}" for line in lines)
+
+
+def verification(result: Sequence[Verification]) -> str:
+    """The cost of one judgement by provider."""
+    rows = [(one.provider, f"{one.body_bytes}", f"{one.microseconds:.1f}") for one in result]
+    return f"Verification: parsing and signature of one notification\n{table(('', 'bytes', 'CPU us'), rows)}"
 
 
 def ingress(result: Ingresses) -> str:

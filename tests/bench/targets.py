@@ -10,7 +10,9 @@ from typing import Final
 from tests.bench.ingress import Ingresses
 from tests.bench.latency import Latencies
 from tests.bench.pipeline import Drained, Pipelines
+from tests.bench.verification import Verification
 
+_VERIFICATION_MICROSECONDS: Final = 30
 _REQUESTS_PER_SECOND: Final = 5_000
 _NOTIFICATIONS_PER_SECOND: Final = 1_500
 _NOTIFICATIONS_PER_CALL: Final = 20
@@ -26,6 +28,18 @@ class Target:
     wanted: str
     measured: str
     reached: bool | None
+
+
+def of_verification(result: Sequence[Verification]) -> list[Target]:
+    """The dearer provider counts."""
+    worst = max(result, key=lambda one: one.microseconds)
+    return [
+        Target(
+            f"at most {_VERIFICATION_MICROSECONDS} us CPU to judge a signed notification",
+            f"{worst.microseconds:.0f} us ({worst.provider})",
+            worst.microseconds <= _VERIFICATION_MICROSECONDS,
+        )
+    ]
 
 
 def of_ingress(result: Ingresses) -> list[Target]:
