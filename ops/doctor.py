@@ -16,7 +16,12 @@ from kafka.admin import (
     ResourcePatternFilter,
     ResourceType,
 )
-from kafka.errors import ClusterAuthorizationFailedError, KafkaError, SecurityDisabledError
+from kafka.errors import (
+    ClusterAuthorizationFailedError,
+    KafkaError,
+    SecurityDisabledError,
+    TopicAuthorizationFailedError,
+)
 
 from ops.doctor_finding import Finding
 from ops.doctor_providers import examine
@@ -148,7 +153,9 @@ def _topics(configuration: Configuration, client: Any) -> Iterator[Finding]:
             return
 
 
-def _access(_: Configuration, client: Any) -> Iterator[Finding]:
+def _access(configuration: Configuration, client: Any) -> Iterator[Finding]:
+    """What the configured user may do, by the brokers' own word, and whether anybody is kept from anything."""
+    yield from _granted(configuration, client)
     everything = ACLFilter(
         None,
         None,
@@ -168,6 +175,26 @@ def _access(_: Configuration, client: Any) -> Iterator[Finding]:
     else:
         found = rules[0] if isinstance(rules, tuple) else rules
         yield Finding("access", "ok", f"an authoriser with {len(found)} rules")
+
+
+def _granted(configuration: Configuration, client: Any) -> Iterator[Finding]:
+    """Each process's user needs its own part of this; one that is used for all needs everything."""
+    described = client.describe_topics(list(configuration.wanted_topics()))
+    granted = {
+        one["name"]: set(one.get("authorized_operations") or ()) for one in described if not one.get("error_code")
+    }
+    for operation in ("READ", "WRITE"):
+        refused = sorted(name for name, operations in granted.items() if operations and operation not in operations)
+        if refused:
+            more = f" and {len(refused) - 1} more" if len(refused) > 1 else ""
+            yield Finding("access", "error", f"this user may not {operation} {refused[0]}{more}",
+                          "Grant it, unless another process does that under a user of its own.")  # fmt: skip
+    hidden = sorted(one["name"] for one in described if one.get("error_code") == TopicAuthorizationFailedError.errno)
+    if hidden:
+        more = f" and {len(hidden) - 1} more" if len(hidden) > 1 else ""
+        yield Finding("access", "error", f"this user may not DESCRIBE {hidden[0]}{more}", "Grant it.")
+    elif granted and all(operations >= {"READ", "WRITE"} for operations in granted.values()):
+        yield Finding("access", "ok", f"this user may read and write all {len(granted)} topics")
 
 
 _OF_CLUSTER: Final[tuple[Callable[[Configuration, Any], Iterator[Finding]], ...]] = (_topics, _access)
