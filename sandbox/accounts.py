@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -41,13 +41,20 @@ _ADDRESSES: Final[Mapping[str, tuple[str, str]]] = {
 }
 
 
-def open_accounts(merchants: Mapping[str, Sequence[str]], directory: Path) -> list[Account]:
+def open_accounts(
+    merchants: Mapping[str, Sequence[str]], directory: Path, with_url_token: Collection[str] = ()
+) -> list[Account]:
     """An account for each merchant by provider; secrets are written to files below ``directory``."""
-    return [
+    opened = [
         _OPENERS[provider](name, number, directory / name)
         for provider, names in merchants.items()
         for number, name in enumerate(names)
     ]
+    for account in opened:
+        if account.name in with_url_token:
+            account.shop["url_token"] = secrets.token_urlsafe(24)
+            account.merchant["url_tokens"] = [_kept(directory / account.name, "url-token", account.shop["url_token"])]
+    return opened
 
 
 def _kept(directory: Path, name: str, text: str) -> dict[str, str]:

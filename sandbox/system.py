@@ -18,7 +18,7 @@ import tempfile
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,12 +48,13 @@ class Plan:
     """What the sandbox is to consist of.
 
     ``workers`` holds the extra arguments of each worker process; ``simulators`` the settings of every simulator,
-    ``simulator`` those of one, by provider; ``configuration`` is merged over the written configuration. Logs stay
-    where ``logs`` says; without it they go with everything else.
+    ``simulator`` those of one, by provider; the merchants ``with_url_token`` have one. ``configuration`` is merged over
+    the written configuration. Logs stay where ``logs`` says; without it they go with everything else.
     """
 
     workers: Sequence[Sequence[str]] = ((),)
     merchants: Mapping[str, Sequence[str]] = field(default_factory=lambda: dict(MERCHANTS))
+    with_url_token: Collection[str] = ()
     simulators: Mapping[str, Any] = field(default_factory=lambda: {"time_scale": 60.0})
     simulator: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     configuration: Mapping[str, Any] = field(default_factory=dict)
@@ -221,7 +222,7 @@ class Sandbox:
         self._undo.callback(self._remove_topics)
 
     def _start_simulators(self) -> None:
-        self.accounts = open_accounts(self.plan.merchants, self.directory / "secrets")
+        self.accounts = open_accounts(self.plan.merchants, self.directory / "secrets", self.plan.with_url_token)
         for provider in dict.fromkeys(account.provider for account in self.accounts):
             shops = [account.shop for account in self.accounts if account.provider == provider]
             file = self.directory / f"simulator-{provider}.json"

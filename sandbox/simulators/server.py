@@ -24,7 +24,7 @@ import random
 import signal
 import socket
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, Generic, TypeVar
 
@@ -64,9 +64,10 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class Shop(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """A merchant's account; ``merchant`` is its id at our ingress."""
+    """A merchant's account; ``merchant`` is its id at our ingress, ``url_token`` the end of its URL, if it has one."""
 
     merchant: str
+    url_token: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,7 @@ class Simulator(ABC, Generic[S]):
 
     def __init__(self, settings: S) -> None:
         self.settings = settings
+        shops: Sequence[Shop] = getattr(settings, "shops")  # noqa: B009 - each provider's settings have its own shops
         self.chance = random.Random(settings.seed)
         self.book = Book()
         self.webhooks = Webhooks(
@@ -133,6 +135,7 @@ class Simulator(ABC, Generic[S]):
             concurrency=settings.webhook_concurrency,
             limit=settings.webhook_limit,
             headers=settings.planted_headers,
+            url_tokens={shop.merchant: shop.url_token for shop in shops if shop.url_token},
         )
         self.webhooks.target = settings.target
 

@@ -55,8 +55,10 @@ class Webhooks:
         concurrency: int,
         limit: int,
         headers: Mapping[str, str] | None = None,
+        url_tokens: Mapping[str, str] | None = None,
     ) -> None:
         self._headers = dict(headers or {})
+        self._url_tokens = dict(url_tokens or {})
         self._provider = provider
         self._counters = counters
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
@@ -136,7 +138,8 @@ class Webhooks:
         self._slots.release()
 
     async def _attempt(self, session: aiohttp.ClientSession, delivery: Delivery) -> None:
-        path = f"/notifications/{self._provider}/{delivery.merchant}"
+        token = self._url_tokens.get(delivery.merchant)
+        path = f"/notifications/{self._provider}/{delivery.merchant}{'/' if token else ''}{token or ''}"
         url = f"{self.target}{path}{'?' if delivery.query else ''}{delivery.query}"
         headers = {**self._headers, **({"Content-Type": delivery.content_type} if delivery.body else {})}
         delivery.attempts += 1
