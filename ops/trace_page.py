@@ -27,7 +27,7 @@ table{border-collapse:collapse;width:100%}td,th{padding:.35rem .5rem;text-align:
 border-top:1px solid #ddd}td.t,td.p{font-variant-numeric:tabular-nums;white-space:nowrap;color:#555}
 .k{color:#fff;border-radius:.3rem;padding:.05rem .45rem;font-size:.85em}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:0 .8rem;margin:.2rem 0}dt{color:#555}
-dd{margin:0;overflow-wrap:anywhere}summary{cursor:pointer}
+td:nth-child(3){min-width:20rem}dd{margin:0;overflow-wrap:anywhere}summary{cursor:pointer}
 @media(prefers-color-scheme:dark){body{background:#16161a;color:#e6e6ea}td,th{border-color:#333}
 .meta,dt,td.t,td.p,svg text{color:#aaa;fill:#aaa}}
 """
