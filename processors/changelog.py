@@ -13,10 +13,15 @@ from schemas.records import Output
 
 _RECORDS_AT_A_TIME: Final = 2_000
 _FETCH_BYTES: Final = 4 * 1024 * 1024
-_WAIT_MILLISECONDS: Final = 1_000
+#: Short: its last offset is as a rule the mark of who took it, and for that the client would wait to the end.
+_WAIT_MILLISECONDS: Final = 50
+_FETCH_WAIT_MILLISECONDS: Final = 20
 
 #: A holder that has not written for so long asks the brokers before it publishes anything.
 _CONFIRM_SECONDS: Final = 0.25
+
+#: A hold this old is taken anew: brokers forget what keeps others out (a day, a week) if it is not renewed.
+_OLD_SECONDS: Final = 12 * 3600.0
 
 #: The key of records that only ask whether their writer still holds the partition. No stage's key begins so.
 _CONFIRMATION: Final = b"\0held"
@@ -42,6 +47,11 @@ class Changelog:
             TimeoutError, aiokafka.errors.KafkaError, PartitionLost: try again.
         """
         await self._fence.take()
+
+    @property
+    def taken_long_ago(self) -> bool:
+        """Whether it must be taken anew before it is written to."""
+        return self._fence.age_seconds() > _OLD_SECONDS
 
     async def confirm(self) -> None:
         """Make sure that no other had taken it when a moment ago became now.
@@ -79,6 +89,8 @@ class Changelog:
         consumer = AIOKafkaConsumer(
             **self._settings,
             enable_auto_commit=False,
+            auto_offset_reset="earliest",  # should the records to be read next be deleted meanwhile
+            fetch_max_wait_ms=_FETCH_WAIT_MILLISECONDS,
             max_partition_fetch_bytes=_FETCH_BYTES,
         )
         await consumer.start()

@@ -7,6 +7,7 @@ over, until the group tells it otherwise. What it would write then contradicts w
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import Awaitable, Coroutine, Mapping, Sequence
 from typing import Any, Final, TypeVar
@@ -20,6 +21,7 @@ from schemas.topics import RESPONSE_BYTES
 
 _TAKE_SECONDS: Final = 30.0
 _STOP_SECONDS: Final = 5.0
+_PAUSE_SECONDS: Final = (0.05, 0.5)
 _BATCH_BYTES: Final = 256 * 1024
 
 #: Counts on while the machine sleeps, where there is such a clock.
@@ -33,8 +35,11 @@ class Fence:
 
     The brokers refuse records of an older epoch wherever they have seen a newer one, transaction or not. So a holder
     begins with an empty transaction, whose end is marked on the partition with the holder's epoch. All later writes
-    are plain idempotent ones and cost what others cost. (After a day without writes the brokers forget the epoch:
-    ``producer.id.expiration.ms``.)
+    are plain idempotent ones and cost what others cost.
+
+    Brokers forget an epoch after a day without writes (``producer.id.expiration.ms``), and a shared id after a week
+    without transactions (``transactional.id.expiration.ms``); whoever takes it then gets another producer id, which
+    fences nobody. So a hold has an `age_seconds`, and an old one is taken anew before it is used.
 
     After any failure the producer is given up: its next holder, this process or another, begins with `take`.
     """
@@ -50,12 +55,17 @@ class Fence:
         self._shared_id = shared_id
         self._place = place
         self._producer: Any = None
-        self._acknowledged_at = 0.0
+        self._written_at = 0.0
+        self._taken_at = 0.0
         self._closing: set[asyncio.Task[None]] = set()
 
+    def age_seconds(self) -> float:
+        """How long ago it was taken."""
+        return _now() - self._taken_at
+
     def seconds_since_written(self) -> float:
-        """How long ago the brokers last took a record of this holder's; they may have another one since."""
-        return time.clock_gettime(_CLOCK) - self._acknowledged_at
+        """How long ago a record was sent that the brokers then took; they may have another holder since."""
+        return _now() - self._written_at
 
     async def take(self) -> None:
         """Become the partition's only writer. What others have not written yet they never will.
@@ -66,17 +76,22 @@ class Fence:
         """
         self._give_up()
         async with asyncio.timeout(_TAKE_SECONDS):
-            await self._next_epoch(mark=True)
-            # asked again, because the coordinator answers only when the mark is there
-            producer_id, epoch = await self._next_epoch(mark=False)
+            taken_at = _now()
+            while True:
+                producer_id, marked = await self._next_epoch(mark=True)
+                # asked again, because the coordinator answers only when the mark is there
+                if await self._next_epoch(mark=False) == (producer_id, marked + 1):
+                    break
+                # another took it in between: of two such takers both would pass for the newest
+                await asyncio.sleep(random.uniform(*_PAUSE_SECONDS))  # noqa: S311 - only to part from the others
             producer = AIOKafkaProducer(**self._settings)
-            producer._txn_manager.set_pid_and_epoch(producer_id, epoch)
+            producer._txn_manager.set_pid_and_epoch(producer_id, marked + 1)
             try:
                 await producer.start()
             except BaseException:
                 self._end(producer)
                 raise
-        self._producer = producer
+        self._producer, self._taken_at = producer, taken_at
 
     async def _next_epoch(self, *, mark: bool) -> tuple[int, int]:
         """The shared producer id and an epoch nobody had before, marked on the partition on request."""
@@ -101,12 +116,13 @@ class Fence:
         producer = self._producer
         if producer is None:
             raise PartitionLost(f"{self._shared_id} is not held, take it first")
+        sent_at = _now()
         try:
             written = await self._unless_dead(producer, _acknowledged(producer, outputs))
         except BaseException:
             self._give_up()
             raise
-        self._acknowledged_at = time.clock_gettime(_CLOCK)
+        self._written_at = sent_at  # not when the answer came: this process may have stood still in between
         return written
 
     async def close(self) -> None:
@@ -130,7 +146,7 @@ class Fence:
             task.cancel()
 
     def _give_up(self) -> None:
-        self._acknowledged_at = 0.0
+        self._written_at = self._taken_at = 0.0
         if self._producer is not None:
             self._end(self._producer)
             self._producer = None
@@ -140,6 +156,10 @@ class Fence:
         task = asyncio.ensure_future(_stop(producer))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+
+
+def _now() -> float:
+    return time.clock_gettime(_CLOCK)
 
 
 async def _acknowledged(producer: Any, outputs: Sequence[Output]) -> list[Metadata]:

@@ -26,7 +26,7 @@ from processors.failpoint import Reached, Step, nothing
 from processors.metrics import Metrics
 from processors.publisher import Publisher
 from processors.state import Branch, Overlay, PartitionState
-from schemas.errors import ConfigurationError, PartitionLost
+from schemas.errors import ConfigurationError, PartitionLost, StateUnavailable
 from schemas.records import Output, Record
 from service.logs import event
 
@@ -163,6 +163,8 @@ class StageLoop:
         overlay = Overlay(self._state)
         try:
             return overlay, await self._patiently(records, overlay)
+        except StateUnavailable:
+            raise  # no record's fault: none may be buried for it
         except Exception:
             self._count("unforeseen")
             logger.exception("batch failed, its records are handled one by one")
@@ -176,6 +178,8 @@ class StageLoop:
             try:
                 outputs.extend(await self._patiently([record], branch))
                 overlay.merge(branch)
+            except StateUnavailable:
+                raise
             except Exception:  # noqa: BLE001 - the one record that caused it is buried with its place
                 self._count("buried")
                 event(logger, "record buried", level=logging.ERROR, unit=self._unit,

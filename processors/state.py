@@ -89,11 +89,10 @@ class PartitionState:
             TimeoutError, aiokafka.errors.KafkaError, PartitionLost: try again.
         """
         async with self._turn:
-            known, self._generation = self._generation, None
-            if known == generation:
-                await self._changelog.confirm()
-                self._generation = generation
+            if self._generation == generation and not self._changelog.taken_long_ago:
+                await self._confirm()
                 return
+            self._generation = None
             started = time.monotonic()
             await self._changelog.take()
             count = await self._changelog.catch_up(self._store)
@@ -119,15 +118,27 @@ class PartitionState:
         async with self._turn:
             if self._generation != generation:
                 raise PartitionLost(f"{self._changelog.name} is not claimed for generation {generation}")
+            await self._confirm()
             try:
-                await self._changelog.confirm()
                 yield Turn(self._store, self._changelog)
             except BaseException:
                 self._generation = None
                 raise
 
+    async def _confirm(self) -> None:
+        try:
+            await self._changelog.confirm()
+        except BaseException:
+            self._generation = None
+            raise
+
+    async def release(self) -> None:
+        """Let go of the local files and of the brokers, until the next claim."""
+        async with self._turn:
+            await self.close()
+
     async def close(self) -> None:
-        """Let go of the local files and of the brokers."""
+        """Let go at once, whatever is going on."""
         self._generation = None
         await self._changelog.close()
         self._store.close()

@@ -13,6 +13,8 @@ from typing import Final
 
 import rocksdict
 
+from schemas.errors import StateUnavailable
+
 #: No stage's keys begin with a zero byte.
 _NEXT_OFFSET: Final = b"\0changelog-next-offset"
 
@@ -36,7 +38,6 @@ class LocalStore:
         self._keep_seconds = keep_seconds
         self._open: rocksdict.Rdict | None = None
 
-    @property
     def _values(self) -> rocksdict.Rdict:
         if self._open is None:
             self._directory.parent.mkdir(parents=True, exist_ok=True)
@@ -51,15 +52,26 @@ class LocalStore:
     @property
     def next_offset(self) -> int | None:
         """The first changelog offset that this store does not hold; none for an empty store."""
-        text = self._values.get(_NEXT_OFFSET)
+        text = self.get(_NEXT_OFFSET)
         return int(text) if text is not None else None
 
     def get(self, key: bytes) -> bytes | None:
-        value: bytes | None = self._values.get(key)
+        """
+        Raises:
+            StateUnavailable: the files can't be read.
+        """
+        try:
+            value: bytes | None = self._values().get(key)
+        except Exception as error:  # RocksDB's errors have no class of their own
+            raise StateUnavailable(f"{self._directory.name} can't be read ({_kind(error)})") from error
         return value
 
     def write(self, changes: Mapping[bytes, bytes | None], next_offset: int) -> None:
-        """Apply all changes at once, together with how far the changelog is now held."""
+        """Apply all changes at once, together with how far the changelog is now held.
+
+        Raises:
+            StateUnavailable: the files can't be written.
+        """
         batch = rocksdict.WriteBatch(raw_mode=True)
         for key, value in changes.items():
             if value is None:
@@ -67,7 +79,10 @@ class LocalStore:
             else:
                 batch.put(key, value)
         batch.put(_NEXT_OFFSET, str(next_offset).encode())
-        self._values.write(batch)
+        try:
+            self._values().write(batch)
+        except Exception as error:
+            raise StateUnavailable(f"{self._directory.name} can't be written ({_kind(error)})") from error
 
     def clear(self) -> None:
         """Forget everything, because the changelog is another one than the store was filled from."""
@@ -78,6 +93,11 @@ class LocalStore:
         if self._open is not None:
             self._open.close()
             self._open = None
+
+
+def _kind(error: Exception) -> str:
+    """RocksDB's word for it, such as ``IO error``; what follows it are paths."""
+    return str(error).partition(":")[0][:40]
 
 
 def _options() -> rocksdict.Options:

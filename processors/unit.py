@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import faust
-from aiokafka.errors import KafkaError
 
 from processors import batches
 from processors.changelog import Changelog
@@ -28,13 +28,14 @@ from processors.store import LocalStore
 from processors.transport import ConsumerTransport, FlowControl, ProducerTransport
 from schemas import topics
 from schemas.configuration import Configuration, Kafka
-from schemas.errors import PartitionLost
 from service.kafka_client import asynchronous_client_settings, sasl_password, ssl_context
 from service.logs import event
 
 logger = logging.getLogger("paynotify.unit")
 
 _HOUR_SECONDS: Final = 3600.0
+
+_CLAIM_AGAIN_SECONDS: Final = 2.0
 
 #: Records taken over from the client at a time; a partition's buffer is six times as large.
 _MOST_FETCHED: Final = 250
@@ -126,11 +127,29 @@ class Unit:
     def _claim_assigned(self, sender: Any, assigned: set[Any], **_: Any) -> None:
         """Claim states before the first record comes, so that a partition that waits for one is ready for it."""
         generation = self.app.consumer_generation_id
+        claimed: set[int] = set()
         for work in self._works:
             for partition in {tp.partition for tp in assigned if work.stateful and tp.topic in work.sources}:
-                task = asyncio.ensure_future(_claim(self._state(work, partition), generation))
-                self._claims.add(task)
-                task.add_done_callback(self._claims.discard)
+                claimed.add(partition)
+                self._beside(self._claim(self._state(work, partition), generation))
+        for partition, state in self._states.items():
+            if partition not in claimed:
+                self._beside(state.release())
+
+    def _beside(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._claims.add(task)
+        task.add_done_callback(self._claims.discard)
+
+    async def _claim(self, state: PartitionState, generation: int) -> None:
+        """Until it is there, or the group has moved on: a partition without records is not tried by any batch."""
+        while self.app.consumer_generation_id == generation and not self.app.should_stop:
+            try:
+                await state.claim(generation)
+                return
+            except Exception as error:  # noqa: BLE001 - whatever it was, it is tried again
+                event(logger, "state not claimed yet", level=logging.WARNING, error=type(error).__name__)
+            await asyncio.sleep(_CLAIM_AGAIN_SECONDS)
 
     def recovering(self) -> bool:
         """Whether some assigned partition's state is not there yet."""
@@ -156,15 +175,8 @@ class Unit:
         await self.app.stop()
         for task in self._claims:
             task.cancel()
+        await asyncio.gather(*self._claims, return_exceptions=True)
         await asyncio.gather(*(state.close() for state in self._states.values()), return_exceptions=True)
-
-
-async def _claim(state: PartitionState, generation: int) -> None:
-    try:
-        await state.claim(generation)
-    except (KafkaError, PartitionLost, TimeoutError, OSError) as error:
-        # tried again with the first record
-        event(logger, "state not claimed yet", level=logging.WARNING, error=type(error).__name__)
 
 
 class _Sender:

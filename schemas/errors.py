@@ -9,7 +9,8 @@
     ├── Retryable                 the same work may succeed later
     │   ├── ProviderUnavailable   outage, time-out, 5xx, an answer that is no answer
     │   ├── ProviderBusy          429: the provider asks for patience
-    │   └── PartitionLost         another process may hold the partition: take it again or leave it
+    │   ├── PartitionLost         another process may hold the partition: take it again or leave it
+    │   └── StateUnavailable      the local state can't be read or written
     ├── Permanent                 the same work will never succeed without a person
     │   └── ProviderRefused       credentials, addresses, settings, an id the provider doesn't know
     └── Poison                    the bytes themselves are wrong
@@ -92,6 +93,12 @@ class ProviderBusy(Retryable):
 
 class PartitionLost(Retryable):
     """This process may no longer write for the partition: another has taken it, or the brokers ended its turn."""
+
+    reason: DeadReason = "internal_error"
+
+
+class StateUnavailable(Retryable):
+    """The local state can't be read or written: disk full, too many open files, damaged. No record is to blame."""
 
     reason: DeadReason = "internal_error"
 

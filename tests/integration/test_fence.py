@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from processors.changelog import Changelog
@@ -34,6 +36,28 @@ async def test_whoever_held_it_before_is_refused(installation: Installation) -> 
         await one.close()
         await two.close()
     assert [record.value for record in whole(installation.kafka, topic)] == [b"first", b"second", b"third"]
+
+
+async def test_of_those_who_take_it_at_the_same_time_one_holds_it(installation: Installation) -> None:
+    topic = installation.topic("paynotify.resolve-state-changelog")
+    takers = [Changelog({"bootstrap_servers": installation.kafka}, topic, 2) for _ in range(3)]
+
+    async def written(taker: Changelog, value: bytes) -> bool:
+        try:
+            await taker.write({b"k": value})
+        except PartitionLost:
+            return False
+        return True
+
+    try:
+        for number in range(3):
+            await asyncio.gather(*(taker.take() for taker in takers), return_exceptions=True)
+            wrote = [await written(taker, b"%d" % number) for taker in takers]
+            assert sum(wrote) <= 1
+        await takers[0].take()
+        assert await written(takers[0], b"last")
+    finally:
+        await asyncio.gather(*(taker.close() for taker in takers))
 
 
 async def test_a_store_is_filled_from_the_changelog_and_again_when_that_was_made_anew(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from itertools import cycle
 
+import orjson
 import pytest
 
 from tests.integration.conftest import Installation
@@ -36,3 +37,5 @@ def test_two_workers_frozen_in_turn_never_contradict_each_other(installation: In
     assert len(found) == PAYMENTS
     for key, events in found.items():
         assert [event["sequence"] for event in events] == list(range(1, len(LIFE) + 1)), key
+    newest = {record.key: record.value for record in installation.records("payments.latest")}
+    assert {orjson.loads(value)["sequence"] for value in newest.values()} == {len(LIFE)}

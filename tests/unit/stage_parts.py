@@ -94,10 +94,16 @@ class FakeChangelog(Changelog):
         self.others: dict[bytes, bytes | None] = {}
         self.written: list[Mapping[bytes, bytes | None]] = []
         self.lost: list[Exception] = []
+        self.old = False
         self._told = told if told is not None else []
 
     async def take(self) -> None:
         self._told.append("take")
+        self.old = False
+
+    @property
+    def taken_long_ago(self) -> bool:
+        return self.old
 
     async def confirm(self) -> None:
         self._told.append("confirm")

@@ -13,7 +13,7 @@ from processors.loop import Publish, StageLoop, Taken
 from processors.metrics import Metrics
 from processors.state import Overlay, PartitionState
 from processors.store import LocalStore
-from schemas.errors import ConfigurationError, PartitionLost
+from schemas.errors import ConfigurationError, PartitionLost, StateUnavailable
 from schemas.records import Output, Record
 from tests.unit.stage_parts import FakeChangelog, MemoryStore, RecordingPublisher, counted, metrics, record
 
@@ -192,6 +192,16 @@ async def test_a_state_is_claimed_once_for_each_generation() -> None:
     assert bench.published("result") == [b"1", b"2", b"8"], "what another wrote meanwhile counts"
 
 
+async def test_a_state_held_for_long_is_taken_anew_before_it_is_used() -> None:
+    bench = Bench()
+    await bench.carry_out(*records(b"a"))
+    bench.changelog.old = True
+    await bench.carry_out(*records(b"b"))
+    await bench.carry_out(*records(b"c"))
+    assert bench.told.count("take") == 2
+    assert bench.published("result") == [b"1", b"2", b"3"]
+
+
 async def test_a_batch_of_a_partition_lost_unseen_is_repeated_over_what_the_other_wrote(pauses: list[float]) -> None:
     bench = Bench()
     bench.changelog.lost = [PartitionLost("held by another")]
@@ -210,3 +220,12 @@ async def test_a_step_that_fails_is_repeated_with_the_state_of_before(pauses: li
     assert bench.published("result") == [b"1"]
     assert len(pauses) == 2
     assert bench.errors("repeated") == 2
+
+
+async def test_a_state_that_cannot_be_read_is_no_record_s_fault(pauses: list[float]) -> None:
+    bench = Bench()
+    bench.stage.failures = [StateUnavailable("1 can't be read (IO error)")]
+    await bench.carry_out(*records(b"a", b"b"))
+    assert bench.published("grave") == []
+    assert bench.published("result") == [b"1", b"1"]
+    assert bench.errors("repeated") == 1
