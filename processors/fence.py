@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 
-from processors.publisher import Metadata
+from processors.publisher import Metadata, acknowledged
 from schemas.errors import PartitionLost
 from schemas.records import Output
 from schemas.topics import RESPONSE_BYTES
@@ -118,7 +118,13 @@ class Fence:
             raise PartitionLost(f"{self._shared_id} is not held, take it first")
         sent_at = _now()
         try:
-            written = await self._unless_dead(producer, _acknowledged(producer, outputs))
+            written = await self._unless_dead(
+                producer,
+                acknowledged(
+                    lambda one: producer.send(one.topic, one.value, one.key, one.partition, None, list(one.headers)),
+                    outputs,
+                ),
+            )
         except BaseException:
             self._give_up()
             raise
@@ -160,22 +166,6 @@ class Fence:
 
 def _now() -> float:
     return time.clock_gettime(_CLOCK)
-
-
-async def _acknowledged(producer: Any, outputs: Sequence[Output]) -> list[Metadata]:
-    waiting: list[Awaitable[Metadata]] = []
-    try:
-        for output in outputs:
-            waiting.append(
-                await producer.send(output.topic, output.value, output.key, output.partition, None,
-                                    [(name, value) for name, value in output.headers])
-            )  # fmt: skip
-    finally:
-        results = await asyncio.gather(*waiting, return_exceptions=True)
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-    return [result for result in results if not isinstance(result, BaseException)]
 
 
 async def _stop(producer: Any) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol
 
 from aiokafka.errors import KafkaError
@@ -66,16 +66,25 @@ class Publisher:
 
     async def _once(self, outputs: Sequence[Output]) -> list[Metadata]:
         send = self._sender.send
-        acknowledgements: list[Awaitable[Metadata]] = []
-        try:
-            for output in outputs:
-                acknowledgements.append(
-                    await send(output.topic, output.key, output.value, output.partition, None, list(output.headers))
-                )
-        finally:
-            # every acknowledgement is awaited even after a failure, so that none is left to fail unseen
-            results = await asyncio.gather(*acknowledgements, return_exceptions=True)
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
-        return [result for result in results if not isinstance(result, BaseException)]
+        return await acknowledged(
+            lambda one: send(one.topic, one.key, one.value, one.partition, None, list(one.headers)), outputs
+        )
+
+
+async def acknowledged(
+    send: Callable[[Output], Awaitable[Awaitable[Metadata]]], outputs: Sequence[Output]
+) -> list[Metadata]:
+    """Send all in the order given and wait for every broker's answer; the first failure is raised after all of them.
+
+    None is left to fail unseen.
+    """
+    waiting: list[Awaitable[Metadata]] = []
+    try:
+        for output in outputs:
+            waiting.append(await send(output))
+    finally:
+        results = await asyncio.gather(*waiting, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return [result for result in results if not isinstance(result, BaseException)]
