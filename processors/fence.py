@@ -13,13 +13,17 @@ from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 
 from processors.publisher import Metadata, acknowledged
 from schemas.errors import PartitionLost
 from schemas.records import Output
 from schemas.topics import RESPONSE_BYTES
 
+_TRANSACTION_LOG: Final = "__transaction_state"
 _TAKE_SECONDS: Final = 30.0
+_OPTIONAL_SECONDS: Final = 10.0
 _STOP_SECONDS: Final = 5.0
 _PAUSE_SECONDS: Final = (0.05, 0.5)
 _BATCH_BYTES: Final = 256 * 1024
@@ -42,9 +46,14 @@ class Fence:
     fences nobody. So a hold has an `age_seconds`, and an old one is taken anew before it is used.
 
     After any failure the producer is given up: its next holder, this process or another, begins with `take`.
+
+    ``optional`` is for the sandbox: a single broker set up without a transaction log is used without the fence.
     """
 
-    def __init__(self, settings: Mapping[str, Any], shared_id: str, place: TopicPartition) -> None:
+    def __init__(
+        self, settings: Mapping[str, Any], shared_id: str, place: TopicPartition, *, optional: bool = False
+    ) -> None:
+        self._client_settings = settings
         self._settings = {
             **settings,
             "acks": "all",
@@ -54,6 +63,8 @@ class Fence:
         }
         self._shared_id = shared_id
         self._place = place
+        self._optional = optional
+        self._without = False
         self._producer: Any = None
         self._written_at = 0.0
         self._taken_at = 0.0
@@ -71,27 +82,57 @@ class Fence:
         """Become the partition's only writer. What others have not written yet they never will.
 
         Raises:
-            TimeoutError: no coordinator answered in time.
+            PartitionLost: no coordinator answered in time, or another took it meanwhile.
             aiokafka.errors.KafkaError: the brokers can't be reached, or refuse the transactional id.
         """
         self._give_up()
-        async with asyncio.timeout(_TAKE_SECONDS):
-            taken_at = _now()
-            while True:
-                producer_id, marked = await self._next_epoch(mark=True)
-                # asked again, because the coordinator answers only when the mark is there
-                if await self._next_epoch(mark=False) == (producer_id, marked + 1):
-                    break
-                # another took it in between: of two such takers both would pass for the newest
-                await asyncio.sleep(random.uniform(*_PAUSE_SECONDS))  # noqa: S311 - only to part from the others
-            producer = AIOKafkaProducer(**self._settings)
-            producer._txn_manager.set_pid_and_epoch(producer_id, marked + 1)
-            try:
-                await producer.start()
-            except BaseException:
-                self._end(producer)
-                raise
-        self._producer, self._taken_at = producer, taken_at
+        taken_at = _now()
+        seconds = _TAKE_SECONDS if not self._optional else _OPTIONAL_SECONDS
+        try:
+            async with asyncio.timeout(seconds):
+                self._producer = await (self._plain_producer() if self._without else self._taken())
+        except TimeoutError:
+            self._without = self._optional and await self._no_transaction_log()
+            raise PartitionLost(
+                f"{self._shared_id} could not be taken within {seconds:g} s. Where this stays so, look at the "
+                f"brokers' topic {_TRANSACTION_LOG}: its replication factor must not exceed their number."
+                + (" As this is a sandbox, work goes on without the fence." if self._without else "")
+            ) from None
+        self._taken_at = taken_at
+
+    async def _no_transaction_log(self) -> bool:
+        """Whether the brokers answer and have never handed out a transactional id: they can't make the log for it."""
+        admin = AIOKafkaAdminClient(**self._client_settings)
+        try:
+            async with asyncio.timeout(_STOP_SECONDS):
+                await admin.start()
+                return _TRANSACTION_LOG not in await admin.list_topics()
+        except (TimeoutError, KafkaError):
+            return False
+        finally:
+            await admin.close()
+
+    async def _taken(self) -> Any:
+        while True:
+            producer_id, marked = await self._next_epoch(mark=True)
+            # asked again, because the coordinator answers only when the mark is there
+            if await self._next_epoch(mark=False) == (producer_id, marked + 1):
+                break
+            # another took it in between: of two such takers both would pass for the newest
+            await asyncio.sleep(random.uniform(*_PAUSE_SECONDS))  # noqa: S311 - only to part from the others
+        return await self._plain_producer((producer_id, marked + 1))
+
+    async def _plain_producer(self, id_and_epoch: tuple[int, int] | None = None) -> Any:
+        """A plain idempotent producer: the brokers refuse it for an epoch it is given, never for one of its own."""
+        producer = AIOKafkaProducer(**self._settings)
+        if id_and_epoch is not None:
+            producer._txn_manager.set_pid_and_epoch(*id_and_epoch)
+        try:
+            await producer.start()
+        except BaseException:
+            self._end(producer)
+            raise
+        return producer
 
     async def _next_epoch(self, *, mark: bool) -> tuple[int, int]:
         """The shared producer id and an epoch nobody had before, marked on the partition on request."""

@@ -86,7 +86,7 @@ class PartitionState:
         """Hold the partition for this generation, with all that was written before; or make sure that it is held.
 
         Raises:
-            TimeoutError, aiokafka.errors.KafkaError, PartitionLost: try again.
+            aiokafka.errors.KafkaError, PartitionLost: try again.
         """
         async with self._turn:
             if self._generation == generation and not self._changelog.taken_long_ago:

@@ -28,6 +28,7 @@ from processors.store import LocalStore
 from processors.transport import ConsumerTransport, FlowControl, ProducerTransport
 from schemas import topics
 from schemas.configuration import Configuration, Kafka
+from schemas.errors import PartitionLost
 from service.kafka_client import asynchronous_client_settings, sasl_password, ssl_context
 from service.logs import event
 
@@ -71,6 +72,7 @@ class Unit:
         self._metrics = metrics
         self._reached = reached
         self._kafka = configuration.kafka
+        self._sandbox = configuration.sandbox
         self._states: dict[int, PartitionState] = {}
         self._state_directory = state_directory / self.group / "state"
         self._claims: set[asyncio.Task[None]] = set()
@@ -118,9 +120,10 @@ class Unit:
         state = self._states.get(partition)
         if state is None:
             settings = asynchronous_client_settings(self._kafka, self.group)
+            topic = self._kafka.topic(topics.changelog(self.name))
             state = self._states[partition] = PartitionState(
                 LocalStore(self._state_directory / str(partition), work.state_seconds),
-                Changelog(settings, self._kafka.topic(topics.changelog(self.name)), partition),
+                Changelog(settings, topic, partition, sandbox=self._sandbox),
             )
         return state
 
@@ -148,7 +151,8 @@ class Unit:
                 await state.claim(generation)
                 return
             except Exception as error:  # noqa: BLE001 - whatever it was, it is tried again
-                event(logger, "state not claimed yet", level=logging.WARNING, error=type(error).__name__)
+                problem = str(error) if isinstance(error, PartitionLost) else type(error).__name__
+                event(logger, "state not claimed yet", level=logging.WARNING, problem=problem)
             await asyncio.sleep(_CLAIM_AGAIN_SECONDS)
 
     def recovering(self) -> bool:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from kafka import KafkaAdminClient
+from kafka.admin import NewTopic
 
 from processors.changelog import Changelog
 from processors.store import LocalStore
+from sandbox.broker import LocalBroker
 from schemas.errors import PartitionLost
 from tests.integration.conftest import Installation
 from tests.topics_reader import whole
@@ -81,3 +84,20 @@ async def test_a_store_is_filled_from_the_changelog_and_again_when_that_was_made
     finally:
         store.close()
         await changelog.close()
+
+
+async def test_a_sandbox_on_a_broker_without_transaction_log_works_on_without_the_fence() -> None:
+    # what a single broker is like whose settings nobody adapted to its number
+    with LocalBroker({"transaction.state.log.replication.factor": "3"}) as broker:
+        admin = KafkaAdminClient(bootstrap_servers=broker.bootstrap)
+        admin.create_topics([NewTopic("changelog", 1, 1)])
+        admin.close()
+        settings = {"bootstrap_servers": broker.bootstrap}
+        sandbox = Changelog(settings, "changelog", 0, sandbox=True)
+        try:
+            with pytest.raises(PartitionLost, match="__transaction_state"):
+                await sandbox.take()
+            await sandbox.take()
+            assert await sandbox.write({b"k": b"v"}) == 1
+        finally:
+            await sandbox.close()
