@@ -32,7 +32,7 @@ def split_address(text: str) -> tuple[str, int]:
         ConfigurationError: the text is no such address.
     """
     host, colon, port = text.rpartition(":")
-    if not colon or not port.isdigit() or int(port) > 65535:
+    if not colon or not (port.isascii() and port.isdigit()) or int(port) > 65535:
         raise ConfigurationError(f"{text!r} is not an address. Give HOST:PORT, for example 0.0.0.0:9090.")
     return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - an empty host asks for all interfaces
 

@@ -29,7 +29,8 @@ def signed(text: str, signature: str, account: Account) -> bool:
     Raises:
         SecretError: no key can be read, or none of them is base64.
     """
-    message, given = text.encode(), signature.encode()
+    # what is no text at all (from a URL) has no signature either, but must not break the comparison
+    message, given = text.encode("utf-8", "surrogatepass"), signature.encode("utf-8", "surrogatepass")
     keys = [key for secret in reveal_all(account.secrets["signing_keys"]) if (key := _key(secret)) is not None]
     if not keys:
         raise SecretError(

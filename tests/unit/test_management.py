@@ -73,7 +73,7 @@ def test_addresses(text: str, address: tuple[str, int]) -> None:
     assert split_address(text) == address
 
 
-@pytest.mark.parametrize("text", ["", "9090", "host:", "host:http", "host:70000", "host:-1"])
+@pytest.mark.parametrize("text", ["", "9090", "host:", "host:http", "host:70000", "host:-1", "host:¹"])
 def test_what_is_no_address_is_told_with_an_example(text: str) -> None:
     with pytest.raises(ConfigurationError, match=r"0\.0\.0\.0:9090"):
         split_address(text)

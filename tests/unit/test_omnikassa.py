@@ -254,6 +254,7 @@ def test_a_page_without_a_right_signature_is_unverified(signature: object) -> No
         ({"status": "completed"}, "malformed"),
         ({"signature": ""}, "missing_signature"),
         ({"signature": "wrong"}, "bad_signature"),
+        ({"signature": "\ud800"}, "bad_signature"),
     ],
 )
 def test_return_urls_are_narrow(change: dict[str, str], reason: str) -> None:
