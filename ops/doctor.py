@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -139,8 +139,7 @@ def _topics(configuration: Configuration, client: Any) -> Iterator[Finding]:
     present = inspect_topics(configuration, client)
     absent, different = missing(configuration, present), differences(configuration, present)
     if absent:
-        more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
-        yield Finding("topics", "error", f"{absent[0]}{more} missing", "Run `paynotify topics apply`.")
+        yield Finding("topics", "error", f"{_first_of(absent)} missing", "Run `paynotify topics apply`.")
     for one in different:
         remedy = "Run `paynotify topics apply`." if one.mendable else "Set the configuration to what the topic has."
         yield Finding("topics", "warning" if one.mendable else "error", str(one), remedy)
@@ -186,15 +185,17 @@ def _granted(configuration: Configuration, client: Any) -> Iterator[Finding]:
     for operation in ("READ", "WRITE"):
         refused = sorted(name for name, operations in granted.items() if operations and operation not in operations)
         if refused:
-            more = f" and {len(refused) - 1} more" if len(refused) > 1 else ""
-            yield Finding("access", "error", f"this user may not {operation} {refused[0]}{more}",
+            yield Finding("access", "error", f"this user may not {operation} {_first_of(refused)}",
                           "Grant it, unless another process does that under a user of its own.")  # fmt: skip
     hidden = sorted(one["name"] for one in described if one.get("error_code") == TopicAuthorizationFailedError.errno)
     if hidden:
-        more = f" and {len(hidden) - 1} more" if len(hidden) > 1 else ""
-        yield Finding("access", "error", f"this user may not DESCRIBE {hidden[0]}{more}", "Grant it.")
+        yield Finding("access", "error", f"this user may not DESCRIBE {_first_of(hidden)}", "Grant it.")
     elif granted and all(operations >= {"READ", "WRITE"} for operations in granted.values()):
         yield Finding("access", "ok", f"this user may read and write all {len(granted)} topics")
+
+
+def _first_of(names: Sequence[str]) -> str:
+    return f"{names[0]} and {len(names) - 1} more" if len(names) > 1 else names[0]
 
 
 _OF_CLUSTER: Final[tuple[Callable[[Configuration, Any], Iterator[Finding]], ...]] = (_topics, _access)

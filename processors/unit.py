@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -29,7 +29,7 @@ from processors.transport import ConsumerTransport, FlowControl, ProducerTranspo
 from schemas import topics
 from schemas.configuration import Configuration, Kafka
 from schemas.errors import PartitionLost
-from service.kafka_client import asynchronous_client_settings, sasl_password, ssl_context
+from service.kafka_client import client_settings, sasl_password, ssl_context
 from service.logs import event
 
 logger = logging.getLogger("paynotify.unit")
@@ -73,6 +73,9 @@ class Unit:
         self._reached = reached
         self._kafka = configuration.kafka
         self._sandbox = configuration.sandbox
+        stateful = [work for work in works if work.stateful]
+        self._stateful_sources = frozenset(topic for work in stateful for topic in work.sources)
+        self._state_seconds = stateful[0].state_seconds if stateful else None
         self._states: dict[int, PartitionState] = {}
         self._state_directory = state_directory / self.group / "state"
         self._claims: set[asyncio.Task[None]] = set()
@@ -112,32 +115,33 @@ class Unit:
             work.stage,
             self._publisher,
             self._metrics,
-            state=self._state(work, partition) if work.stateful else None,
+            state=self._state(partition) if work.stateful else None,
             reached=self._reached,
         )
 
-    def _state(self, work: Work, partition: int) -> PartitionState:
+    def _state(self, partition: int) -> PartitionState:
         state = self._states.get(partition)
         if state is None:
-            settings = asynchronous_client_settings(self._kafka, self.group)
+            settings = client_settings(self._kafka, self.group)
             topic = self._kafka.topic(topics.changelog(self.name))
             state = self._states[partition] = PartitionState(
-                LocalStore(self._state_directory / str(partition), work.state_seconds),
+                LocalStore(self._state_directory / str(partition), self._state_seconds),
                 Changelog(settings, topic, partition, sandbox=self._sandbox),
             )
         return state
 
+    def _stateful(self, places: Iterable[tuple[str, int]]) -> set[int]:
+        """The partitions among these source partitions for which there is a state."""
+        return {partition for topic, partition in places if topic in self._stateful_sources}
+
     def _claim_assigned(self, sender: Any, assigned: set[Any], **_: Any) -> None:
         """Claim states before the first record comes, so that a partition that waits for one is ready for it."""
         generation = self.app.consumer_generation_id
-        claimed: set[int] = set()
-        for work in self._works:
-            for partition in {tp.partition for tp in assigned if work.stateful and tp.topic in work.sources}:
-                claimed.add(partition)
-                self._beside(self._claim(self._state(work, partition), generation))
-        for partition, state in self._states.items():
-            if partition not in claimed:
-                self._beside(state.release())
+        partitions = self._stateful(assigned)
+        for partition in partitions:
+            self._beside(self._claim(self._state(partition), generation))
+        for partition in self._states.keys() - partitions:
+            self._beside(self._states[partition].release())
 
     def _beside(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
@@ -158,10 +162,8 @@ class Unit:
     def recovering(self) -> bool:
         """Whether some assigned partition's state is not there yet."""
         generation = self.app.consumer_generation_id
-        stateful = {topic for work in self._works if work.stateful for topic in work.sources}
-        partitions = {partition for topic, partition in self.assigned() if topic in stateful}
         return not all(partition in self._states and self._states[partition].held(generation)
-                       for partition in partitions)  # fmt: skip
+                       for partition in self._stateful(self.assigned()))  # fmt: skip
 
     def assigned(self) -> list[tuple[str, int]]:
         """The source partitions this process works on now."""

@@ -37,7 +37,7 @@ def sasl_password(kafka: Kafka) -> str | None:
 
 
 def client_settings(kafka: Kafka, client_id: str) -> dict[str, Any]:
-    """Keyword arguments every kafka-python client takes."""
+    """Keyword arguments every client of kafka-python and of aiokafka takes."""
     settings: dict[str, Any] = {
         "bootstrap_servers": [server.strip() for server in kafka.bootstrap_servers.split(",")],
         "client_id": client_id,
@@ -50,12 +50,4 @@ def client_settings(kafka: Kafka, client_id: str) -> dict[str, Any]:
         settings["sasl_mechanism"] = kafka.sasl_mechanism
         settings["sasl_plain_username"] = kafka.sasl_plain_username
         settings["sasl_plain_password"] = sasl_password(kafka)
-    return settings
-
-
-def asynchronous_client_settings(kafka: Kafka, client_id: str) -> dict[str, Any]:
-    """Keyword arguments every aiokafka client takes."""
-    settings = client_settings(kafka, client_id)
-    if kafka.sasl_mechanism is not None:
-        settings["sasl_plain_password"] = sasl_password(kafka) or ""
     return settings

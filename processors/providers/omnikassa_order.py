@@ -14,11 +14,10 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import httpx
-import orjson
 
 from processors.provider import Account, Outside, Response
 from processors.providers.http import Reply, exchange, json_object
-from processors.providers.omnikassa_results import STATUSES, instant, money
+from processors.providers.omnikassa_results import STATUSES, instant, money, page_of
 from processors.providers.omnikassa_signature import objects
 from schemas.configuration import OmniKassaMerchant
 from schemas.errors import ProviderBusy, ProviderRefused, ProviderUnavailable, SecretError, Unreadable
@@ -129,11 +128,7 @@ def observation(response: Response) -> Observation:
     Raises:
         Unreadable: no order, or another one than was asked for.
     """
-    try:
-        body = orjson.loads(response.body)
-    except orjson.JSONDecodeError:
-        raise Unreadable("the answer is not JSON") from None
-    order = body.get("order") if isinstance(body, dict) else None
+    order = page_of(response.body).get("order")
     if not isinstance(order, dict):
         raise Unreadable("the answer holds no order")
     order_id = order.get("id")

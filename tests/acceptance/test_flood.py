@@ -34,13 +34,6 @@ def sandbox() -> Iterator[Sandbox]:
         yield one
 
 
-@pytest.fixture
-def observer(sandbox: Sandbox) -> Iterator[Observer]:
-    one = Observer(sandbox)
-    yield one
-    one.close()
-
-
 def flood(sandbox: Sandbox, merchant: str) -> None:
     attacker = Attacker(sandbox.ingest_address)
     try:

@@ -65,13 +65,6 @@ def sandbox() -> Iterator[Rotating]:
             yield one
 
 
-@pytest.fixture
-def observer(sandbox: Rotating) -> Iterator[Observer]:
-    one = Observer(sandbox)
-    yield one
-    one.close()
-
-
 def made_with(observer: Observer, password: str) -> int:
     """How many stored Trust Payments notifications have the hash of this password."""
     observer.read()
