@@ -20,6 +20,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, Protocol
 
 from processors.failpoint import Reached, Step, nothing
@@ -123,7 +124,7 @@ class StageLoop:
             await self._state.claim(batch.generation)
         self._reached(self._unit, Step.TAKEN)
 
-        overlay, outputs = await self._work(batch.records)
+        overlay, outputs = await self._work(batch.records, self._overlay(batch.generation))
         self._reached(self._unit, Step.WORKED)
         if not batch.still_ours():
             # another worker has the partition and will do the same work
@@ -159,33 +160,36 @@ class StageLoop:
             await self._publisher.publish(outputs)
             self._publish_seconds.observe(time.monotonic() - started)
 
-    async def _work(self, records: Sequence[Record]) -> tuple[Overlay, Sequence[Output]]:
-        overlay = Overlay(self._state)
+    def _overlay(self, generation: int) -> Overlay:
+        state = self._state
+        return Overlay(None) if state is None else Overlay(state, partial(state.remember, generation))
+
+    async def _work(self, records: Sequence[Record], overlay: Overlay) -> tuple[Overlay, Sequence[Output]]:
         try:
             return overlay, await self._patiently(records, overlay)
-        except StateUnavailable:
+        except (StateUnavailable, PartitionLost):
             raise  # no record's fault: none may be buried for it
         except Exception:
             self._count("unforeseen")
             logger.exception("batch failed, its records are handled one by one")
-            return await self._one_by_one(records)
+            overlay.clear()
+            return overlay, await self._one_by_one(records, overlay)
 
-    async def _one_by_one(self, records: Sequence[Record]) -> tuple[Overlay, Sequence[Output]]:
-        overlay = Overlay(self._state)
+    async def _one_by_one(self, records: Sequence[Record], overlay: Overlay) -> Sequence[Output]:
         outputs: list[Output] = []
         for record in records:
             branch = Branch(overlay)
             try:
                 outputs.extend(await self._patiently([record], branch))
                 overlay.merge(branch)
-            except StateUnavailable:
+            except (StateUnavailable, PartitionLost):
                 raise
             except Exception:  # noqa: BLE001 - the one record that caused it is buried with its place
                 self._count("buried")
                 event(logger, "record buried", level=logging.ERROR, unit=self._unit,
                       topic=record.topic, partition=record.partition, offset=record.offset)  # fmt: skip
                 outputs.append(self.stage.bury(record))
-        return overlay, outputs
+        return outputs
 
     async def _patiently(self, records: Sequence[Record], overlay: Overlay) -> Sequence[Output]:
         """The stage's work; waits for as long as a secret or setting must be mended by a person."""

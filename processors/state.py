@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
 
 from processors.changelog import Changelog
 from processors.store import LocalStore
-from schemas.errors import PartitionLost
+from schemas.errors import PartitionLost, StateUnavailable
 from service.logs import event
 
 logger = logging.getLogger("paynotify.state")
@@ -27,11 +27,16 @@ class Values(Protocol):
     def get(self, key: bytes) -> bytes | None: ...
 
 
+#: Writes changes to the changelog and then to the store; raises `PartitionLost` if the partition is another's.
+Keep = Callable[[Mapping[bytes, bytes | None]], Awaitable[None]]
+
+
 class Overlay:
     """What a batch reads and writes: its own changes first, then the store."""
 
-    def __init__(self, store: Values | None) -> None:
+    def __init__(self, store: Values | None, keep: Keep | None = None) -> None:
         self._store = store
+        self._keep = keep
         self._changes: dict[bytes, bytes | None] = {}
 
     def get(self, key: bytes) -> bytes | None:
@@ -43,6 +48,24 @@ class Overlay:
     def put(self, key: bytes, value: bytes) -> None:
         """Set the value for the rest of this batch and, once the batch is done, for good."""
         self._changes[key] = value
+
+    def remove(self, key: bytes) -> None:
+        """Forget the value for the rest of this batch and, once the batch is done, for good."""
+        self._changes[key] = None
+
+    async def keep(self) -> None:
+        """Make what was changed so far durable now, before something is done that can't be repeated.
+
+        What is kept must not make a repeat of the batch leave out an output: publish those before.
+
+        Raises:
+            PartitionLost: another process holds the partition; whatever was to be done is not ours to do.
+        """
+        if self._keep is None:
+            raise StateUnavailable("there is no state to keep anything in")
+        if self._changes:
+            await self._keep(dict(self._changes))
+            self._changes.clear()
 
     @property
     def changes(self) -> Mapping[bytes, bytes | None]:
@@ -62,7 +85,7 @@ class Branch(Overlay):
     """An overlay over an overlay: kept or thrown away as a whole."""
 
     def __init__(self, below: Overlay) -> None:
-        super().__init__(None)
+        super().__init__(None, below._keep)
         self._below = below
 
     def get(self, key: bytes) -> bytes | None:
@@ -107,6 +130,20 @@ class PartitionState:
 
     def get(self, key: bytes) -> bytes | None:
         return self._store.get(key)
+
+    def first(self, prefix: bytes, below: bytes, most: int) -> Sequence[bytes]:
+        """The first keys that begin with ``prefix`` and come before ``below``, in order."""
+        return self._store.first(prefix, below, most)
+
+    async def remember(self, generation: int, changes: Mapping[bytes, bytes | None]) -> None:
+        """Make changes durable at once: changelog, then store.
+
+        Raises:
+            PartitionLost: not claimed for this generation, or taken by another meanwhile.
+        """
+        async with self.turn(generation) as turn:
+            await turn.log(changes)
+            turn.store(changes)
 
     @asynccontextmanager
     async def turn(self, generation: int) -> AsyncIterator[Turn]:

@@ -7,9 +7,9 @@ The directory is a cache: lost or wiped, it is filled again from the changelog.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import rocksdict
 
@@ -65,6 +65,23 @@ class LocalStore:
         except Exception as error:  # RocksDB's errors have no class of their own
             raise StateUnavailable(f"{self._directory.name} can't be read ({_kind(error)})") from error
         return value
+
+    def first(self, prefix: bytes, below: bytes, most: int) -> list[bytes]:
+        """The first keys, at most so many, that begin with ``prefix`` and come before ``below``, in order.
+
+        Raises:
+            StateUnavailable: the files can't be read.
+        """
+        found: list[bytes] = []
+        try:
+            keys: Iterator[Any] = self._values().keys(from_key=prefix)
+            for key in keys:
+                if len(found) >= most or not key.startswith(prefix) or key >= below:
+                    break
+                found.append(key)
+        except Exception as error:  # as in `get`
+            raise StateUnavailable(f"{self._directory.name} can't be read ({_kind(error)})") from error
+        return found
 
     def write(self, changes: Mapping[bytes, bytes | None], next_offset: int) -> None:
         """Apply all changes at once, together with how far the changelog is now held.

@@ -19,6 +19,7 @@ import faust
 
 from processors import batches
 from processors.changelog import Changelog
+from processors.clock import Clock
 from processors.failpoint import Reached
 from processors.loop import Stage, StageLoop
 from processors.metrics import Metrics
@@ -37,6 +38,7 @@ logger = logging.getLogger("paynotify.unit")
 _HOUR_SECONDS: Final = 3600.0
 
 _CLAIM_AGAIN_SECONDS: Final = 2.0
+_TICK_SECONDS: Final = 1.0
 
 #: Records taken over from the client at a time; a partition's buffer is six times as large.
 _MOST_FETCHED: Final = 250
@@ -44,13 +46,17 @@ _MOST_FETCHED: Final = 250
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a unit does: a stage over its source topics. All stateful work of a unit shares one state."""
+    """What a unit does: a stage over its source topics. All stateful work of a unit shares one state.
+
+    With a ``clock`` the state's agenda is looked at every second.
+    """
 
     stage: Stage
     sources: tuple[str, ...]
     batch_records: int
     stateful: bool = False
     state_seconds: int | None = None
+    clock: Clock | None = None
 
 
 class Unit:
@@ -159,6 +165,19 @@ class Unit:
                 event(logger, "state not claimed yet", level=logging.WARNING, problem=problem)
             await asyncio.sleep(_CLAIM_AGAIN_SECONDS)
 
+    async def _tell_time(self, clock: Clock) -> None:
+        """Publish what is due in the states held. Told twice, or by one who has lost the partition, does no harm."""
+        while not self.app.should_stop:
+            await asyncio.sleep(_TICK_SECONDS)
+            generation = self.app.consumer_generation_id
+            for partition, state in list(self._states.items()):
+                if not state.held(generation):
+                    continue
+                try:
+                    await self._publisher.publish(clock.tell(partition, state))
+                except Exception as error:  # noqa: BLE001 - whatever it was, the next second tries again
+                    event(logger, "time not told", level=logging.WARNING, problem=type(error).__name__)
+
     def recovering(self) -> bool:
         """Whether some assigned partition's state is not there yet."""
         generation = self.app.consumer_generation_id
@@ -175,6 +194,9 @@ class Unit:
         """Join the group and begin; state is recovered before the first batch."""
         self.app.finalize()
         await self.app.start()
+        for work in self._works:
+            if work.clock is not None:
+                self._beside(self._tell_time(work.clock))
 
     async def stop(self) -> None:
         """Finish what is at work, commit, leave the group."""

@@ -35,7 +35,7 @@ def asyncapi(carries: Mapping[str, type[Any]], version: str) -> dict[str, Any]:
             "messages": {"record": {"$ref": f"#/components/messages/{_message(carries.get(topic.name))}"}},
             "bindings": {"kafka": _binding(topic)},
         }
-        writes_outside = topic.name == topics.EXPECTED
+        writes_outside = topic.name in (topics.EXPECTED, topics.REQUESTED)
         operations[name] = {
             "action": "receive" if writes_outside else "send",
             "channel": {"$ref": f"#/channels/{name}"},

@@ -22,6 +22,8 @@ from schemas.errors import ConfigurationError
 from schemas.secrets import SecretRef
 from schemas.topics import PROVIDERS, RETRY_STEPS, Topic, all_topics
 
+_MOST_LOOKS: Final = 20
+
 Positive: TypeAlias = Annotated[float, Meta(gt=0, le=1e9)]
 Count: TypeAlias = Annotated[int, Meta(ge=1)]
 # not $, which would let a line break at the end pass into keys and headers
@@ -130,6 +132,46 @@ class UnverifiedBudget(_Section, frozen=True):
     unknown_cost: Count = 5
 
 
+class RecoveryLooks(_Section, frozen=True):
+    """When an overdue payment is asked for, in seconds after its ``final_by``: first look, spacing, last look.
+
+    OmniKassa keeps an order for a day at least after its final status, and wants few such calls. A Trust Payments query
+    costs nothing but itself. Nevogate's ``Details`` are asked for only where the merchant has switched them on.
+    """
+
+    omnikassa: tuple[Positive, ...] = (300.0, 3600.0, 6 * 3600.0, 20 * 3600.0)
+    trustpayments: tuple[Positive, ...] = (60.0, 600.0, 3600.0, 6 * 3600.0, 24 * 3600.0)
+    nevogate: tuple[Positive, ...] = (300.0, 3600.0, 6 * 3600.0, 24 * 3600.0)
+
+    def __post_init__(self) -> None:
+        for provider in PROVIDERS:
+            looks = getattr(self, provider)
+            if list(looks) != sorted(looks) or len(looks) > _MOST_LOOKS:
+                raise ValueError(f"{provider} must be at most {_MOST_LOOKS} times, each after the one before")
+
+
+class Overdue(_Section, frozen=True):
+    """How expected payments are looked after that are not final in time.
+
+    ``lookups_per_hour`` is per merchant: what an outage made overdue is asked for one after another, not all at once.
+    """
+
+    looks_seconds: RecoveryLooks = RecoveryLooks()
+    lookups_per_hour: Count = 3600
+
+
+class Silence(_Section, frozen=True):
+    """When a provider is taken to be silent: after so many expected orders in a row of which it told nothing.
+
+    Customers who leave before paying make such runs too, so the run must also be less likely than ``odds`` by the
+    provider's usual share. It is urgent only if it took no longer than ``urgent_within_seconds``.
+    """
+
+    least_unheard: Annotated[int, Meta(ge=2, le=10_000)] = 10
+    odds: Annotated[float, Meta(gt=0, lt=0.1)] = 1e-6
+    urgent_within_seconds: Positive = 6 * 3600.0
+
+
 class Worker(_Section, frozen=True):
     """How the stages work. ``retry_delays_seconds`` are the waits of the retry topics, shortest first."""
 
@@ -146,6 +188,8 @@ class Worker(_Section, frozen=True):
     recovery_calls_per_hour: Count = 60
     duplicate_window_seconds: DuplicateWindows = DuplicateWindows()
     unverified_budget: UnverifiedBudget = UnverifiedBudget()
+    overdue: Overdue = Overdue()
+    silence: Silence = Silence()
     session_timeout_seconds: Positive = 10.0
     group_instance_id: str | None = None
 
@@ -188,8 +232,35 @@ class TrustPaymentsMerchant(_Section, frozen=True, tag_field="provider", tag="tr
         return self.webservices_url
 
 
+class ChargeLimits(_Section, frozen=True):
+    """The most that may be charged in one currency, in its minor unit: at once, on one reference payment within 30
+    days, and for all of the merchant's customers within a day (UTC)."""
+
+    per_charge: Count
+    per_reference: Count
+    per_day: Count
+
+
+class Charges(_Section, frozen=True):
+    """Lets the shop charge, capture and release by topic. Without this section every such request is refused.
+
+    ``public_url`` is where the gateway reaches the ingress from outside, up to before ``/notifications``. A step whose
+    answer could not be read is asked for at ``looks_seconds`` after it was made, and uncertain until it is known.
+    """
+
+    public_url: str
+    limits: Annotated[dict[Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z")], ChargeLimits], Meta(min_length=1)]
+    call_timeout_seconds: Annotated[float, Meta(gt=0, le=600)] = 30.0
+    looks_seconds: tuple[Positive, ...] = (5.0, 30.0, 300.0, 3600.0, 6 * 3600.0, 24 * 3600.0)
+    expires_seconds: Positive = 24 * 3600.0
+
+    def __post_init__(self) -> None:
+        if not 0 < len(self.looks_seconds) <= _MOST_LOOKS or list(self.looks_seconds) != sorted(self.looks_seconds):
+            raise ValueError(f"looks_seconds must be 1 to {_MOST_LOOKS} times, each after the one before")
+
+
 class NevogateMerchant(_Section, frozen=True, tag_field="provider", tag="nevogate"):
-    """A store of BIG FISH / Nevogate."""
+    """A store of BIG FISH / Nevogate. ``recover_by_details`` lets overdue payments be asked for without a call."""
 
     id: MerchantId
     store_name: Annotated[str, Meta(min_length=1)]
@@ -197,6 +268,8 @@ class NevogateMerchant(_Section, frozen=True, tag_field="provider", tag="nevogat
     base_url: str
     url_tokens: tuple[SecretRef, ...] = ()
     expected: Literal["optional", "required"] = "optional"
+    recover_by_details: bool = False
+    charges: Charges | None = None
 
 
 Merchant: TypeAlias = OmniKassaMerchant | TrustPaymentsMerchant | NevogateMerchant
@@ -385,7 +458,7 @@ def _check_rules(configuration: Configuration, document: _Document) -> None:
                 f"{path}.id", "is another merchant's id too", "Ids are part of every key and must differ."
             )
         seen[merchant.id] = index
-        _check_url(merchant, path, configuration.sandbox, document)
+        _check_urls(merchant, path, configuration.sandbox, document)
     if not configuration.sandbox:
         _refuse_values(document.data, "$", document)
     known = {topic.name: topic for topic in all_topics()}
@@ -407,18 +480,24 @@ def _check_rules(configuration: Configuration, document: _Document) -> None:
 _URL: Final = re.compile(r"[!-~]+\Z")
 
 
-def _check_url(merchant: Merchant, path: str, sandbox: bool, document: _Document) -> None:
+def _check_urls(merchant: Merchant, path: str, sandbox: bool, document: _Document) -> None:
     key = "webservices_url" if isinstance(merchant, TrustPaymentsMerchant) else "base_url"
+    _check_url(merchant.base_url, f"{path}.{key}", sandbox, document)
+    if isinstance(merchant, NevogateMerchant) and merchant.charges is not None:
+        _check_url(merchant.charges.public_url, f"{path}.charges.public_url", sandbox, document)
+
+
+def _check_url(url: str, path: str, sandbox: bool, document: _Document) -> None:
     try:
-        parts = urlsplit(merchant.base_url)
-        usable = bool(parts.hostname and parts.port != 0 and _URL.match(merchant.base_url))
+        parts = urlsplit(url)
+        usable = bool(parts.hostname and parts.port != 0 and _URL.match(url))
     except ValueError:  # a port that is no number, an address in brackets that is none
         parts, usable = urlsplit(""), False
     if not usable or parts.query or parts.fragment or "@" in parts.netloc:
-        raise document.error(f"{path}.{key}", "is not a base URL", "Give scheme, host and path only.")
+        raise document.error(path, "is not a base URL", "Give scheme, host and path only.")
     if parts.scheme != "https" and not (parts.scheme == "http" and sandbox):
         raise document.error(
-            f"{path}.{key}", "is not an https URL", "Use https; http needs `sandbox: true` at the top of the file."
+            path, "is not an https URL", "Use https; http needs `sandbox: true` at the top of the file."
         )
 
 

@@ -35,6 +35,9 @@ CARRIES: Final[dict[str, type[Any]]] = {
     topics.STATUS: messages.PaymentStatus,
     topics.LATEST: messages.PaymentStatus,
     topics.EXPECTED: messages.ExpectedPayment,
+    topics.OVERDUE: messages.OverduePayment,
+    topics.REQUESTED: messages.RequestedPayment,
+    topics.REQUESTS: messages.PaymentRequest,
 }
 
 

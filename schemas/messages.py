@@ -22,9 +22,20 @@ LOOKUP_REQUESTED: Final = "payment.lookup.requested.v1"
 RESPONSE_RECEIVED: Final = "payment.response.received.v1"
 PAYMENT_OBSERVED: Final = "payment.observed.v1"
 STATUS_CHANGED: Final = "payment.status.changed.v1"
+PAYMENT_EXPECTED: Final = "payment.expected.v1"
+PAYMENT_SEEN: Final = "payment.seen.v1"
+PAYMENT_OVERDUE: Final = "payment.overdue.v1"
+TIME_REACHED: Final = "payment.time.reached.v1"
+ORDER_HEARD_OF: Final = "payment.order.heard-of.v1"
+PROVIDER_SILENT: Final = "payment.provider.silent.v1"
+REQUEST_MADE: Final = "payment.request.made.v1"
+REQUEST_ANSWERED: Final = "payment.request.answered.v1"
 
 #: What a lookup asks for. ``pull`` drains a webshop's waiting results; the others ask about one transaction.
-Operation = Literal["pull", "order", "transaction", "result"]
+Operation = Literal["pull", "order", "transaction", "result", "details"]
+
+#: The argument that marks a lookup no notification caused: an answer that knows nothing is an answer to it.
+RECOVERY: Final = "recovery"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,11 +75,20 @@ class Refund:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Observation:
-    """What one response says about one payment.
+class Expectation:
+    """What the shop says of one payment: the order it is for, and the amount to be paid."""
 
-    ``status`` is none where the response speaks only of a refund. ``amount`` is what was to be paid, ``paid`` what
-    was captured. ``provider_time`` is the provider's own clock where it tells, ``observed_at`` ours.
+    order_id: str
+    amount: Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What one response says about one payment, and what the shop said of it before.
+
+    ``status`` is none where the record speaks only of a refund, or of what is ``expected``. ``amount`` is what was to
+    be paid, ``paid`` what was captured, ``capturing`` what we are about to capture of it. ``provider_time`` is the
+    provider's own clock where it tells, ``observed_at`` ours.
     """
 
     provider: str
@@ -84,6 +104,8 @@ class Observation:
     source: str
     provider_time: str | None = None
     observed_at: str
+    expected: Expectation | None = None
+    capturing: Money | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +147,11 @@ class PaymentStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpectedPayment:
-    """What a shop sold and expects to be paid (written by shops to ``payments.expected``)."""
+    """What a shop sold and expects to be paid (written by shops to ``payments.expected``).
+
+    ``payment_id`` is the provider's id where the shop has it already; ``final_by`` the time after which the payment is
+    overdue, none for a payment that nobody waits for. Times are RFC 3339 with offset.
+    """
 
     merchant: str
     order_id: str
@@ -133,6 +159,128 @@ class ExpectedPayment:
     created_at: str
     payment_id: str | None = None
     final_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentSeen:
+    """The newest state of one payment, told to the stages that are keyed by order or by merchant."""
+
+    provider: str
+    merchant: str
+    payment_id: str
+    order_id: str | None
+    status: Status
+    final: bool
+    amount: Money | None
+    observed_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeReached:
+    """A time that a stage waited for has come: ``name`` says what for, ``due`` when it was to be.
+
+    Time comes as a record of the stage's own log, so that a batch repeated after a crash finds it in the same place.
+    """
+
+    name: str
+    lane: str
+    due: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverduePayment:
+    """An order that is not paid, declined or otherwise final in time: raised once, and cleared when it is.
+
+    ``status`` is the newest of its payments, none where no provider has told of any. ``at`` is when the payment was
+    to be final (raised), or when its final state was observed (cleared).
+    """
+
+    event_id: str
+    state: Literal["raised", "cleared"]
+    provider: str
+    merchant: str
+    order_id: str
+    payment_id: str | None
+    status: Status | None
+    amount: Money
+    created_at: str
+    final_by: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeardOf:
+    """Whether a provider told of an expected order in time: one for each order, added up by provider."""
+
+    provider: str
+    merchant: str
+    order_id: str
+    heard: bool
+    at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderSilent:
+    """A provider that tells of none of the orders expected from it, or tells again.
+
+    ``unheard`` is how many orders in a row it has not told of, since ``since``; ``urgent`` if they were so many within
+    a few hours that somebody should be woken.
+    """
+
+    event_id: str
+    state: Literal["silent", "heard"]
+    provider: str
+    unheard: int
+    since: str
+    at: str
+    urgent: bool
+
+
+Action = Literal["charge", "capture", "release"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestedPayment:
+    """Something a shop wants done at a provider (written by shops to ``payments.requested``).
+
+    ``charge`` needs ``order_id``, ``amount`` and ``reference_payment_id`` (the payment that registered the means of
+    payment); ``capture`` and ``release`` need ``payment_id``, and a ``capture`` may name a smaller ``amount``, the rest
+    of which is released. ``again`` marks a further charge for an order that has one already as intended.
+    """
+
+    request_id: str
+    merchant: str
+    action: Action
+    order_id: str | None = None
+    payment_id: str | None = None
+    reference_payment_id: str | None = None
+    user_id: str | None = None
+    amount: Money | None = None
+    capture: Literal["now", "later"] = "later"
+    again: bool = False
+    expires_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentRequest:
+    """How far a request is (on ``payments.requests``). ``reason`` is a word of a closed list.
+
+    ``received`` is accepted and not yet begun, ``started`` may have moved money, ``uncertain`` waits for the truth,
+    ``refused`` and ``done`` are its end; ``status`` is then what became of the payment.
+    """
+
+    event_id: str
+    request_id: str
+    merchant: str
+    provider: str
+    action: Action
+    state: Literal["received", "started", "uncertain", "refused", "done"]
+    reason: str | None
+    order_id: str | None
+    payment_id: str | None
+    amount: Money | None
+    status: Status | None
+    at: str
 
 
 Message = TypeVar("Message")

@@ -70,6 +70,10 @@ STATUS: Final = "payments.status"
 LATEST: Final = "payments.latest"
 EXPECTED: Final = "payments.expected"
 OVERDUE: Final = "payments.overdue"
+ORDERS: Final = "payments.orders"
+REQUESTED: Final = "payments.requested"
+REQUESTS: Final = "payments.requests"
+CHARGES: Final = "payments.charges"
 
 #: Raw answers may be as large as a full page of results with all their transactions.
 RESPONSE_BYTES: Final = 2 * 1024 * 1024
@@ -111,7 +115,15 @@ def all_topics() -> tuple[Topic, ...]:
         Topic(LATEST, "the newest event of every payment", None, compacted=True),
         Topic(EXPECTED, "what the shops sold (written by shops)", 90 * _DAY),
         Topic(OVERDUE, "sold, but nothing final in time", 90 * _DAY),
+        Topic(ORDERS, "expected payments and the payments seen for them, by order"),
+        Topic(REQUESTED, "what the shops want charged, captured or released (written by shops)", 90 * _DAY),
+        Topic(REQUESTS, "how far each of these requests is", None),
+        Topic(CHARGES, "requests and what they wait for, by merchant"),
         Topic(changelog("resolve"), "the newest state of every payment", None, compacted=True,
               follows=OBSERVATIONS),
+        Topic(changelog("orders"), "orders expected, and what is due of them", 90 * _DAY, compacted=True,
+              follows=ORDERS),
+        Topic(changelog("charge"), "requests, and how far each is", 400 * _DAY, compacted=True,
+              follows=CHARGES),
     ]  # fmt: skip
     return tuple([topic for provider in PROVIDERS for topic in _of_provider(provider)] + shared)

@@ -14,10 +14,20 @@ from processors.transitions import PaymentState, advance
 from schemas import json_schema, messages
 from schemas.errors import Unreadable
 from schemas.json_schema import CARRIES, FOLDER, documents
-from schemas.messages import ExpectedPayment, Lookup, Observation, PaymentStatus
+from schemas.messages import (
+    ExpectedPayment,
+    Lookup,
+    Observation,
+    OverduePayment,
+    PaymentRequest,
+    PaymentStatus,
+    RequestedPayment,
+)
 from schemas.topics import all_topics
 
-KINDS: tuple[type[Any], ...] = (ExpectedPayment, Lookup, Observation, PaymentStatus)
+KINDS: tuple[type[Any], ...] = (
+    ExpectedPayment, Lookup, Observation, OverduePayment, PaymentRequest, PaymentStatus, RequestedPayment,
+)  # fmt: skip
 
 
 def test_the_files_are_those_generated_from_the_types() -> None:

@@ -37,7 +37,7 @@ def test_topics_are_named_once_and_follow_topics_that_exist() -> None:
 
 def test_what_must_never_be_lost_is_kept_for_ever() -> None:
     kept = {topic.name for topic in all_topics() if topic.retention_seconds is None}
-    assert kept == {"payments.status", "payments.latest", "paynotify.resolve-state-changelog"}
+    assert kept == {"payments.status", "payments.latest", "payments.requests", "paynotify.resolve-state-changelog"}
     policies = {topic.name: topic.kafka_settings()["cleanup.policy"] for topic in all_topics()}
     assert policies["payments.status"] == "delete"
     assert policies["payments.latest"] == "compact"

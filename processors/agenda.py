@@ -1,0 +1,67 @@
+"""What a stage's state must come back to, and when: entries in order of time, lane by lane.
+
+An entry is a key of the state, so it is as durable as everything else there. Lanes part what is paced apart, such as
+one merchant's lookups from another's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Protocol
+
+from processors.state import Overlay
+
+_PREFIX: Final = b"due\0"
+_TIME_BYTES: Final = 8
+
+
+class Keys(Protocol):
+    """A state whose keys can be read in order."""
+
+    def first(self, prefix: bytes, below: bytes, most: int) -> Sequence[bytes]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that is due: ``name`` is the stage's own."""
+
+    lane: str
+    due_seconds: float
+    name: str
+
+    @property
+    def key(self) -> bytes:
+        """Its key in the state: entries of a lane are in order of time."""
+        return _start(self.lane) + _moment(self.due_seconds) + self.name.encode()
+
+
+def add(state: Overlay, entry: Entry) -> None:
+    """Let the time be told when it has come."""
+    state.put(entry.key, b"1")
+
+
+def remove(state: Overlay, entry: Entry) -> None:
+    """It has come, or nobody waits for it any more."""
+    state.remove(entry.key)
+
+
+def due(state: Keys, lane: str, now: datetime, most: int) -> list[Entry]:
+    """The lane's entries whose time has come, the oldest first."""
+    start = _start(lane)
+    keys = state.first(start, start + _moment(now.timestamp() + 0.001), most)
+    return [_entry(lane, key[len(start) :]) for key in keys]
+
+
+def _entry(lane: str, rest: bytes) -> Entry:
+    due_seconds = int.from_bytes(rest[:_TIME_BYTES], "big") / 1000
+    return Entry(lane, due_seconds, rest[_TIME_BYTES:].decode())
+
+
+def _start(lane: str) -> bytes:
+    return _PREFIX + lane.encode() + b"\0"
+
+
+def _moment(seconds: float) -> bytes:
+    return max(0, round(seconds * 1000)).to_bytes(_TIME_BYTES, "big")

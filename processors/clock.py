@@ -1,0 +1,72 @@
+"""Time for the stages, as records: when something on a stage's agenda is due, its own log is told so.
+
+A stage that looked at a clock would do other things when its batch is repeated after a crash. So whatever happens
+because time has passed begins with a record, and each effect has its place in the order of the log. A record that
+comes twice, or too late, finds that its entry is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from processors import agenda
+from processors.agenda import Entry, Keys
+from processors.allowance import Allowance
+from schemas import messages
+from schemas.messages import TimeReached
+from schemas.records import Output, cloud_event, derived_id, rfc3339
+
+_ENTRIES_AT_A_TIME: Final = 200
+#: An entry that is still there so long after it was told is told again: the record may not have been handled yet.
+_TELL_AGAIN: Final = timedelta(seconds=60)
+
+
+class Clock:
+    """Tells what is due in one lane after another, no faster than each lane's allowance.
+
+    ``lanes`` are by name; the allowance is spent with one for each entry told. ``key`` makes the record's key of an
+    entry, which must lead it back to the partition whose state holds the entry.
+    """
+
+    def __init__(
+        self,
+        topic: str,
+        lanes: Mapping[str, Allowance | None],
+        key: Callable[[Entry], str],
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._topic = topic
+        self._lanes = lanes
+        self._key = key
+        self._now = now
+        self._told: dict[bytes, datetime] = {}
+
+    def tell(self, partition: int, state: Keys) -> Sequence[Output]:
+        """The records to publish now for what is due in a partition's state."""
+        now = self._now()
+        self._told = {key: at for key, at in self._told.items() if at > now - _TELL_AGAIN}
+        return [
+            self._record(entry)
+            for lane, allowance in self._lanes.items()
+            for entry in agenda.due(state, lane, now, _ENTRIES_AT_A_TIME)
+            if entry.key not in self._told and self._may_tell(entry, partition, allowance, now)
+        ]
+
+    def _may_tell(self, entry: Entry, partition: int, allowance: Allowance | None, now: datetime) -> bool:
+        if allowance is not None and allowance(f"{entry.lane}/{partition}") > 0:
+            return False
+        self._told[entry.key] = now
+        return True
+
+    def _record(self, entry: Entry) -> Output:
+        due = rfc3339(datetime.fromtimestamp(entry.due_seconds, UTC))
+        headers = cloud_event(
+            event_id=derived_id("time", entry.lane, due, entry.name),
+            source="/clock",
+            event_type=messages.TIME_REACHED,
+            event_time=due,
+        )
+        value = messages.encode(TimeReached(name=entry.name, lane=entry.lane, due=due))
+        return Output(self._topic, self._key(entry).encode(), value, headers)

@@ -1,0 +1,133 @@
+"""What is on an agenda is told when its time has come: in order, once, and no faster than its lane may."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from processors import agenda
+from processors.agenda import Entry
+from processors.allowance import Allowance
+from processors.clock import Clock
+from processors.state import Branch, Overlay
+from processors.store import LocalStore
+from schemas import messages
+from schemas.errors import StateUnavailable
+from schemas.messages import TimeReached
+
+NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
+
+
+class Moment:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+def entry(seconds: float, name: str = "shop/1", lane: str = "look/shop") -> Entry:
+    return Entry(lane, NOW.timestamp() + seconds, name)
+
+
+def stored(path: Path, *entries: Entry, keep_seconds: int | None = None) -> LocalStore:
+    store, state = LocalStore(path / "state", keep_seconds), Overlay(None)
+    for one in entries:
+        agenda.add(state, one)
+    store.write(state.changes, 1)
+    return store
+
+
+def clock(moment: Moment, allowance: Allowance | None = None) -> Clock:
+    return Clock("payments.orders", {"look/shop": allowance, "raise": None}, lambda one: one.name, moment)
+
+
+def told(clock: Clock, store: LocalStore) -> list[str]:
+    return [messages.decode(one.value, TimeReached).name for one in clock.tell(0, store)]
+
+
+@pytest.mark.parametrize("keep_seconds", [None, 3600])
+def test_the_due_are_told_in_order_and_the_others_are_not(tmp_path: Path, keep_seconds: int | None) -> None:
+    store = stored(tmp_path, entry(5, "later"), entry(0, "b"), entry(-9, "a"), keep_seconds=keep_seconds)
+    moment = Moment()
+    assert told(clock(moment), store) == ["a", "b"]
+
+
+def test_an_entry_is_told_once_and_again_only_when_it_is_still_there_much_later(tmp_path: Path) -> None:
+    store, moment = stored(tmp_path, entry(0)), Moment()
+    teller = clock(moment)
+    assert told(teller, store) == ["shop/1"]
+    assert told(teller, store) == []
+    moment.now += timedelta(seconds=61)
+    assert told(teller, store) == ["shop/1"]
+    state = Overlay(store)
+    agenda.remove(state, entry(0))
+    store.write(state.changes, 2)
+    moment.now += timedelta(seconds=61)
+    assert told(teller, store) == []
+
+
+def test_a_lane_waits_for_its_allowance_and_no_other_lane_with_it(tmp_path: Path) -> None:
+    entries = [entry(-10 + number, f"shop/{number}") for number in range(5)]
+    store, moment = stored(tmp_path, *entries, entry(0, "shop/9", "raise")), Moment()
+    allowance = Allowance(2, lambda: moment.now.timestamp())
+    teller = clock(moment, allowance)
+    assert told(teller, store) == ["shop/0", "shop/1", "shop/9"]
+    assert told(teller, store) == []
+    moment.now += timedelta(minutes=30)
+    # the first two have not been handled and are told again only where the allowance lets them
+    assert told(teller, store) == ["shop/0", "shop/9"]
+
+
+def test_a_record_of_time_is_the_same_whoever_tells_it_and_when(tmp_path: Path) -> None:
+    store, moment = stored(tmp_path, entry(0)), Moment()
+    (first,) = clock(moment).tell(0, store)
+    moment.now += timedelta(hours=3)
+    (second,) = clock(moment).tell(0, store)
+    assert first == second
+
+
+@given(st.lists(st.tuples(st.floats(-1e6, 1e6), st.text(st.characters(codec="utf-8"), max_size=20))))
+def test_entries_come_back_as_they_were_put(times: list[tuple[float, str]]) -> None:
+    entries = [entry(seconds, name) for seconds, name in times]
+    keys = sorted(one.key for one in entries)
+
+    class Keys:
+        def first(self, prefix: bytes, below: bytes, most: int) -> list[bytes]:
+            return [key for key in keys if key.startswith(prefix) and key < below][:most]
+
+    found = agenda.due(Keys(), "look/shop", NOW, 1000)
+    assert {(round(one.due_seconds, 3), one.name) for one in found} == {
+        (round(one.due_seconds, 3), one.name) for one in entries if round(one.due_seconds, 3) <= NOW.timestamp()
+    }
+    assert [one.due_seconds for one in found] == sorted(one.due_seconds for one in found)
+
+
+async def test_what_is_kept_is_kept_at_once_and_not_written_again() -> None:
+    kept: list[dict[bytes, bytes | None]] = []
+
+    async def keep(changes: object) -> None:
+        kept.append(dict(changes))  # type: ignore[call-overload]  # a mapping
+
+    state = Overlay(None, keep)
+    state.put(b"a", b"1")
+    state.remove(b"b")
+    await state.keep()
+    await state.keep()
+    branch = Branch(state)
+    branch.put(b"c", b"1")
+    await branch.keep()
+    assert kept == [{b"a": b"1", b"b": None}, {b"c": b"1"}]
+    assert not state.changes
+    assert not branch.changes
+
+
+async def test_without_a_state_nothing_can_be_kept() -> None:
+    with pytest.raises(StateUnavailable):
+        await Overlay(None).keep()
