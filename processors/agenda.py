@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
 from processors.state import Overlay
 
 _PREFIX: Final = b"due\0"
 _TIME_BYTES: Final = 8
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Keys(Protocol):
@@ -25,16 +26,16 @@ class Keys(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing that is due: ``name`` is the stage's own."""
+    """One thing that is due, in Unix time: ``name`` is the stage's own."""
 
     lane: str
-    due_seconds: float
+    due_milliseconds: int
     name: str
 
     @property
     def key(self) -> bytes:
         """Its key in the state: entries of a lane are in order of time."""
-        return _start(self.lane) + _moment(self.due_seconds) + self.name.encode()
+        return _start(self.lane) + _moment(self.due_milliseconds) + self.name.encode()
 
 
 def add(state: Overlay, entry: Entry) -> None:
@@ -50,18 +51,27 @@ def remove(state: Overlay, entry: Entry) -> None:
 def due(state: Keys, lane: str, now: datetime, most: int) -> list[Entry]:
     """The lane's entries whose time has come, the oldest first."""
     start = _start(lane)
-    keys = state.first(start, start + _moment(now.timestamp() + 0.001), most)
+    keys = state.first(start, start + _moment(milliseconds(now) + 1), most)
     return [_entry(lane, key[len(start) :]) for key in keys]
 
 
 def _entry(lane: str, rest: bytes) -> Entry:
-    due_seconds = int.from_bytes(rest[:_TIME_BYTES], "big") / 1000
-    return Entry(lane, due_seconds, rest[_TIME_BYTES:].decode())
+    return Entry(lane, int.from_bytes(rest[:_TIME_BYTES], "big"), rest[_TIME_BYTES:].decode())
 
 
 def _start(lane: str) -> bytes:
     return _PREFIX + lane.encode() + b"\0"
 
 
-def _moment(seconds: float) -> bytes:
-    return max(0, round(seconds * 1000)).to_bytes(_TIME_BYTES, "big")
+def _moment(unix_milliseconds: int) -> bytes:
+    return max(0, unix_milliseconds).to_bytes(_TIME_BYTES, "big")
+
+
+def milliseconds(moment: datetime) -> int:
+    """The moment in Unix time; parts of a millisecond are left out, as in texts."""
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
+
+
+def moment_of(unix_milliseconds: int) -> datetime:
+    """The moment of a Unix time."""
+    return _EPOCH + timedelta(milliseconds=unix_milliseconds)

@@ -20,29 +20,36 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 
 from processors import failpoint
 from processors.allowance import Allowance
+from processors.announce import Announce
 from processors.budget import share
+from processors.clock import Clock
+from processors.expectations import Expectations, ExpectationsView
 from processors.fetch import Fetch
 from processors.interpret import Interpret
 from processors.lag import LagWatch
 from processors.metrics import Metrics
+from processors.orders import RAISE, Orders, look_lane
 from processors.pace import Pace
 from processors.provider import Account, Outside, Provider, account_of
 from processors.providers import PROVIDERS
 from processors.providers.http import open_client
+from processors.providers.recovery import recovery_lookup
 from processors.reputation import Reputation
 from processors.requeue import Requeue
 from processors.resolve import Resolve
 from processors.unit import Unit, Work
 from processors.verify import Verify
 from schemas import topics
-from schemas.configuration import Configuration
+from schemas.configuration import Configuration, Merchant, provider_of
 from schemas.errors import ConfigurationError
+from schemas.messages import Lookup
+from service.kafka_client import client_settings
 from service.logs import event
 from service.management import Management
 
 logger = logging.getLogger("paynotify.worker")
 
-STAGES: Final = ("verify", "fetch", "interpret", "resolve")
+STAGES: Final = ("verify", "fetch", "interpret", "resolve", "orders")
 
 #: Raw answers are large; fewer of them are held at a time.
 _RESPONSES_AT_A_TIME: Final = 50
@@ -54,6 +61,8 @@ _STATE_MARGIN: Final = 2
 #: A batch at work may take most of it to end well; whoever runs processes kills after 30 s as a rule.
 _STOP_SECONDS: Final = 24.0
 _KNOWN_IDS_SECONDS: Final = 3 * 24 * 3600
+#: As long as ``payments.expected`` is kept.
+_ORDERS_SECONDS: Final = 90 * 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +80,11 @@ class Choice:
 
 
 def works_of(
-    configuration: Configuration, choice: Choice, metrics: Metrics, http: httpx.AsyncClient
+    configuration: Configuration,
+    choice: Choice,
+    metrics: Metrics,
+    http: httpx.AsyncClient,
+    expectations: Expectations,
 ) -> dict[str, tuple[Work, ...]]:
     """The units chosen, by name, and what each does."""
     works: dict[str, tuple[Work, ...]] = {}
@@ -82,13 +95,15 @@ def works_of(
         makers: Mapping[str, Callable[[], tuple[Work, ...]]] = {
             "verify": lambda p=provider, a=accounts: _verify(configuration, p, a, metrics),  # type: ignore[misc]  # defaults bind the loop's values
             "fetch": lambda p=provider, a=accounts: _fetch(configuration, p, a, metrics, http),  # type: ignore[misc]  # defaults bind the loop's values
-            "interpret": lambda p=provider, a=accounts: _interpret(configuration, p, a, metrics),  # type: ignore[misc]  # defaults bind the loop's values
+            "interpret": lambda p=provider, a=accounts: _interpret(configuration, p, a, metrics, expectations),  # type: ignore[misc]  # defaults bind the loop's values
         }
         for stage, make in makers.items():
             if choice.takes(stage, provider.name):
                 works[f"{stage}.{provider.name}"] = make()
     if choice.takes("resolve", None):
         works["resolve"] = _resolve(configuration, metrics)
+    if choice.takes("orders", None):
+        works["orders"] = _orders(configuration, metrics)
     return works
 
 
@@ -151,10 +166,15 @@ def _fetch(
 
 
 def _interpret(
-    configuration: Configuration, provider: Provider, accounts: Mapping[str, Account], metrics: Metrics
+    configuration: Configuration,
+    provider: Provider,
+    accounts: Mapping[str, Account],
+    metrics: Metrics,
+    expectations: Expectations,
 ) -> tuple[Work, ...]:
     source = configuration.kafka.topic(topics.responses(provider.name))
-    return (Work(Interpret(provider, accounts, configuration.kafka, metrics), (source,), _RESPONSES_AT_A_TIME),)
+    stage = Interpret(provider, accounts, configuration.kafka, metrics, expectations)
+    return (Work(stage, (source,), _RESPONSES_AT_A_TIME),)
 
 
 def _resolve(configuration: Configuration, metrics: Metrics) -> tuple[Work, ...]:
@@ -162,6 +182,34 @@ def _resolve(configuration: Configuration, metrics: Metrics) -> tuple[Work, ...]
     stage = Resolve(configuration.kafka, metrics, required)
     source = configuration.kafka.topic(topics.OBSERVATIONS)
     return (Work(stage, (source,), configuration.worker.batch_records, stateful=True),)
+
+
+def _orders(configuration: Configuration, metrics: Metrics) -> tuple[Work, ...]:
+    kafka, worker = configuration.kafka, configuration.worker
+    merchants = {merchant.id: merchant for merchant in configuration.merchants}
+    providers = {name: provider_of(merchant) for name, merchant in merchants.items()}
+    unsigned = [provider.name for provider in PROVIDERS.values() if provider.policy.unsigned]
+    orders = kafka.topic(topics.ORDERS)
+    partitions = configuration.wanted_topics()[orders][1]
+
+    def recover(merchant: str, order_id: str | None, payment_id: str | None, cause: str, at: str) -> Lookup | None:
+        return recovery_lookup(
+            merchants[merchant], order_id=order_id, payment_id=payment_id, lookup_cause=cause, at=at
+        )  # fmt: skip
+
+    def per_hour(merchant: Merchant) -> Allowance:
+        rare = PROVIDERS[provider_of(merchant)].policy.recovers_rarely
+        budget = worker.recovery_calls_per_hour if rare else worker.overdue.lookups_per_hour
+        return Allowance(max(1, budget // partitions))
+
+    lanes = {RAISE: None, **{look_lane(name): per_hour(merchant) for name, merchant in merchants.items()}}
+    clock = Clock(orders, lanes, lambda entry: entry.name)
+    announce = Announce(providers, unsigned, kafka, metrics)
+    stage = Orders(providers, kafka, metrics, recover, worker.overdue, worker.silence)
+    return (
+        Work(announce, (kafka.topic(topics.EXPECTED),), worker.batch_records),
+        Work(stage, (orders,), worker.batch_records, stateful=True, state_seconds=_ORDERS_SECONDS, clock=clock),
+    )
 
 
 class Worker:
@@ -198,7 +246,14 @@ class Worker:
         # slow provider would take those of the others
         connections = self._configuration.worker.provider_calls_in_flight * len(PROVIDERS)
         async with open_client(connections) as http:
-            works = works_of(self._configuration, self._choice, self._metrics, http)
+            kafka = self._configuration.kafka
+            self._expectations = ExpectationsView(
+                client_settings(kafka, "paynotify-expectations"),
+                kafka.topic(topics.EXPECTED),
+                self._state_directory / "expected",
+                _ORDERS_SECONDS,
+            )
+            works = works_of(self._configuration, self._choice, self._metrics, http, self._expectations)
             if not works:
                 raise ConfigurationError(
                     "There is nothing to do: no merchant of the configuration is one of the chosen providers'. "
@@ -216,6 +271,7 @@ class Worker:
                 self._stopping = True
                 _end_within(_STOP_SECONDS)
                 await asyncio.gather(*(unit.stop() for unit in self._units), return_exceptions=True)
+                await self._expectations.stop()
                 self._lag.stop()
                 self._management.stop()
                 event(logger, "stopped")
@@ -228,6 +284,8 @@ class Worker:
             event(logger, "units could not start", level=logging.ERROR, error=type(error).__name__)
             return 1
         self._lag.start()
+        if any(unit.name.startswith("interpret") for unit in self._units):
+            self._expectations.start()
         self._started = True
         event(logger, "working", units=[unit.name for unit in self._units])
         while not stop.is_set():

@@ -61,7 +61,7 @@ class Clock:
         return True
 
     def _record(self, entry: Entry) -> Output:
-        due = rfc3339(datetime.fromtimestamp(entry.due_seconds, UTC))
+        due = rfc3339(agenda.moment_of(entry.due_milliseconds))
         headers = cloud_event(
             event_id=derived_id("time", entry.lane, due, entry.name),
             source="/clock",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import msgspec
 
 from processors.dead_letters import ended
+from processors.expectations import Expectations
 from processors.loop import Publish
 from processors.metrics import Metrics
 from processors.provider import Account, Provider, Response
@@ -40,12 +42,20 @@ def response_of(record: Record) -> Response:
 
 
 class Interpret:
-    """The stage for one provider. It has no state: the same answer always gives the same observations."""
+    """The stage for one provider. It has no state: the same answer always says the same of a payment."""
 
     name = "interpret"
 
-    def __init__(self, provider: Provider, accounts: Mapping[str, Account], kafka: Kafka, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        provider: Provider,
+        accounts: Mapping[str, Account],
+        kafka: Kafka,
+        metrics: Metrics,
+        expectations: Expectations,
+    ) -> None:
         self.provider = provider.name
+        self._expectations = expectations
         self._provider = provider
         self._accounts = accounts
         self._observations = kafka.topic(topics.OBSERVATIONS)
@@ -54,6 +64,7 @@ class Interpret:
 
     async def work(self, batch: Sequence[Record], state: Overlay, publish: Publish) -> Sequence[Output]:
         """The observations of each answer, in order."""
+        await self._expectations.ready()
         return [output for record in batch for output in self._outputs(record)]
 
     def bury(self, record: Record) -> Output:
@@ -74,11 +85,20 @@ class Interpret:
         return [self._output(record, one, answered) for one in observations]
 
     def _output(self, record: Record, observation: Observation, answered: Sequence[Answered]) -> Output:
+        expected = self._expectations.of(observation.merchant, observation.payment_id, observation.order_id)
+        observation = replace(observation, expected=expected)
         asked = next((one for one in answered if one.reference == observation.payment_id), None)
         received_at = asked.received_at if asked else min((one.received_at for one in answered), default="")
         refund = observation.refund.refund_id if observation.refund else ""
         headers: Headers = cloud_event(
-            event_id=derived_id("observation", record.header("ce_id"), observation.payment_id, refund),
+            # one that is made again with something else expected is another one
+            event_id=derived_id(
+                "observation",
+                record.header("ce_id"),
+                observation.payment_id,
+                refund,
+                *([messages.encode(expected).decode()] if expected else []),
+            ),
             source=f"/interpret/{self.provider}",
             event_type=messages.PAYMENT_OBSERVED,
             event_time=observation.observed_at,

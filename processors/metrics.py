@@ -67,6 +67,24 @@ class Metrics:
             ("provider",),
             registry=registry,
         )
+        self.mismatches = Counter(
+            "paynotify_mismatches_total",
+            "Payments whose amount or order is not what the shop expected",
+            ("provider", "check"),
+            registry=registry,
+        )
+        self.expected = Counter(
+            "paynotify_expected_payments_total",
+            "Expected payments: announced, heard of in time or unheard, overdue, looked for, cleared",
+            ("provider", "outcome"),
+            registry=registry,
+        )
+        self.silent = Gauge(
+            "paynotify_provider_silent",
+            "1 while a provider tells of none of the orders expected from it",
+            ("provider",),
+            registry=registry,
+        )
         self.receive_to_result = Histogram(
             "paynotify_receive_to_result_seconds",
             "From the notification's receipt to its payment's new status",

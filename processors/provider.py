@@ -150,11 +150,15 @@ Store = Callable[[Answer], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The provider's numbers. ``retries`` says for each reason how many tries follow the first."""
+    """The provider's numbers. ``retries`` says for each reason how many tries follow the first.
+
+    ``recovers_rarely`` for one that wants to be asked without a notification as rarely as can be.
+    """
 
     retries: Mapping[DeadReason, int]
     remembers_answered: bool = False
     unsigned: bool = False
+    recovers_rarely: bool = False
     answered_window_seconds: float = 3600.0
 
 

@@ -16,8 +16,9 @@ from processors.transitions import Advance, PaymentState, advance
 from schemas import messages, topics
 from schemas.configuration import Kafka
 from schemas.errors import Unreadable
-from schemas.messages import Observation, PaymentStatus
-from schemas.records import Output, Record, cloud_event, parse_time
+from schemas.messages import Observation, PaymentSeen, PaymentStatus
+from schemas.records import Output, Record, cloud_event, derived_id, parse_time
+from schemas.status import Status
 from service.logs import event
 
 logger = logging.getLogger("paynotify.resolve")
@@ -35,6 +36,7 @@ class Resolve:
         self._status = kafka.topic(topics.STATUS)
         self._latest = kafka.topic(topics.LATEST)
         self._dead = kafka.topic(topics.DEAD)
+        self._orders = kafka.topic(topics.ORDERS)
         self._metrics = metrics
         self._expected_required = expected_required
 
@@ -62,7 +64,7 @@ class Resolve:
         if after.event is None:
             return []
         self._measure(record, observation)
-        return self._events(key, after.event, record)
+        return self._events(key, after.event, record) + self._seen(before, after.state, after.event)
 
     def _events(self, key: bytes, changed: PaymentStatus, record: Record) -> list[Output]:
         value = messages.encode(changed)
@@ -75,6 +77,32 @@ class Resolve:
         )
         return [Output(self._status, key, value, headers), Output(self._latest, key, value, headers)]
 
+    def _seen(self, before: PaymentState, after: PaymentState, changed: PaymentStatus) -> list[Output]:
+        """News of the payment for its order, by the provider's word and by the shop's."""
+        if before.last is not None and _to_orders(before, before.last) == _to_orders(after, changed):
+            return []
+        _, orders = _to_orders(after, changed)
+        return [self._to_order(changed, order_id) for order_id in orders]
+
+    def _to_order(self, changed: PaymentStatus, order_id: str) -> Output:
+        seen = PaymentSeen(
+            provider=changed.provider,
+            merchant=changed.merchant,
+            payment_id=changed.payment_id,
+            order_id=order_id,
+            status=changed.status,
+            final=changed.final,
+            amount=changed.amount,
+            observed_at=changed.observed_at,
+        )
+        headers = cloud_event(
+            event_id=derived_id("seen", changed.event_id, order_id),
+            source="/resolve",
+            event_type=messages.PAYMENT_SEEN,
+            event_time=changed.observed_at,
+        )
+        return Output(self._orders, f"{changed.merchant}/{order_id}".encode(), messages.encode(seen), headers)
+
     def _count(self, before: PaymentState, observation: Observation, after: Advance) -> None:
         provider = observation.provider
         self._metrics.outcomes.labels(provider, self.name, after.verdict, "").inc()
@@ -82,14 +110,32 @@ class Resolve:
             self._metrics.late_successes.labels(provider).inc()
         if after.event is not None and after.event.status == "unknown":
             self._metrics.unknown_statuses.labels(provider).inc()
+        if after.event is not None and after.state.expected is not None:
+            self._compare(before, after.event)
         if after.verdict == "refused" and before.last is not None and observation.status is not None:
             self._metrics.refused.labels(provider, before.last.status, observation.status).inc()
             event(logger, "transition refused", level=logging.WARNING, provider=provider,
                   merchant=observation.merchant, payment=observation.payment_id,
                   current=before.last.status, refused=observation.status)  # fmt: skip
 
+    def _compare(self, before: PaymentState, changed: PaymentStatus) -> None:
+        """A difference from what was expected is told once, when it is found."""
+        checks, last = changed.checks, before.last.checks if before.last and before.expected else None
+        wrong = {"amount": checks.amount == "mismatch", "order": checks.order == "unexpected"}
+        for name, differs in wrong.items():
+            if differs and (last is None or getattr(last, name) != getattr(checks, name)):
+                self._metrics.mismatches.labels(changed.provider, name).inc()
+                event(logger, "not what the shop expects", level=logging.WARNING, provider=changed.provider,
+                      merchant=changed.merchant, payment=changed.payment_id, check=name)  # fmt: skip
+
     def _measure(self, record: Record, observation: Observation) -> None:
         received = parse_time(record.header("received-at"))
         if received is not None:
             seconds = (datetime.now(UTC) - received).total_seconds()
             self._metrics.receive_to_result.labels(observation.provider).observe(max(0.0, seconds))
+
+
+def _to_orders(state: PaymentState, last: PaymentStatus) -> tuple[Status, tuple[str, ...]]:
+    """What the payment's orders are told: its status, and which orders these are."""
+    named = (last.order_id, state.expected.order_id if state.expected else None)
+    return last.status, tuple(dict.fromkeys(order_id for order_id in named if order_id is not None))

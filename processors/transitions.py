@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from schemas import messages
-from schemas.messages import Checks, Observation, PaymentStatus, Refund
+from schemas.messages import Checks, Expectation, Observation, PaymentStatus, Refund
 from schemas.money import Money
 from schemas.records import derived_id
 from schemas.status import FINAL, Status, fulfilment
@@ -58,11 +58,14 @@ class PaymentState:
 
     ``newest`` is the time of the newest word on its status, by the provider's clock and then by ours. It is not the
     last event's: a word that is refused or repeats what is known makes no event, and a refund has a time of its own.
+    ``expected`` is what the shop said of it, ``capturing`` the part that we asked the provider to capture.
     """
 
     last: PaymentStatus | None = None
     refunds: tuple[Refund, ...] = ()
     newest: tuple[str, str] = ("", "")
+    expected: Expectation | None = None
+    capturing: Money | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +93,15 @@ def allowed(current: Status | None, wanted: Status, *, newer: bool) -> Verdict:
 
 def advance(state: PaymentState, observation: Observation, *, expected_required: bool = False) -> Advance:
     """Apply one observation to a payment's state. Pure: the same two always give the same event and id."""
-    refunds = _merged(state.refunds, observation.refund)
-    state = replace(state, refunds=refunds)
+    state = replace(
+        state,
+        refunds=_merged(state.refunds, observation.refund),
+        expected=observation.expected or state.expected,
+        capturing=observation.capturing or state.capturing,
+    )
     last = state.last
     if observation.status is None and last is None:
-        return Advance(state, "unchanged")  # a refund before its payment is kept until the payment is known
+        return Advance(state, "unchanged")  # what comes before its payment is kept until the payment is known
     # strictly: of two words of the same moment the first stays, in whatever order they are repeated
     newer = last is None or _moment(observation) > state.newest
     current = last.status if last else None
@@ -122,18 +129,22 @@ def _event(
     last = state.last
     speaks = observation.status is not None and takes_details
     amount = _first(observation.amount if speaks else None, last.amount if last else None)
-    paid = _first(observation.paid if speaks else None, last.paid if last else None)
+    paid = _first(_paid(state, observation) if speaks else None, last.paid if last else None)
     refunded = _refunded(state.refunds)
     status = _with_refunds(reported, paid, refunded)
-    matches = paid is not None and paid == amount and not expected_required
     details = observation if speaks or last is None else last
+    order_id = (observation.order_id if speaks else None) or (last.order_id if last else observation.order_id)
+    checks = check(state.expected, order_id, amount=amount, paid=paid)
+    matches = paid is not None and (checks == _AS_EXPECTED if state.expected else paid == amount)
+    if expected_required and state.expected is None:
+        matches = False
     event = PaymentStatus(
         event_id="",
         sequence=last.sequence + 1 if last else 1,
         provider=observation.provider,
         merchant=observation.merchant,
         payment_id=observation.payment_id,
-        order_id=(observation.order_id if speaks else None) or (last.order_id if last else observation.order_id),
+        order_id=order_id,
         status=status,
         previous_status=last.status if last else None,
         final=status in FINAL,
@@ -143,12 +154,34 @@ def _event(
         refunded=refunded if status in _REFUNDS else None,
         reason=details.reason,
         provider_status=details.provider_status,
-        checks=Checks(amount="unknown", order="unexpected"),
+        checks=checks,
         source=observation.source,
         provider_time=observation.provider_time,
         observed_at=observation.observed_at,
     )
     return replace(event, event_id=derived_id("status", messages.encode(event).decode()))
+
+
+def check(expected: Expectation | None, order_id: str | None, *, amount: Money | None, paid: Money | None) -> Checks:
+    """How a payment compares with what the shop expected of it: by what was paid, before that by what is to be paid.
+
+    A payment that the shop announced by the provider's id is its order's even where the provider names no order.
+    """
+    if expected is None:
+        return Checks(amount="unknown", order="unexpected")
+    compared = paid or amount
+    return Checks(
+        amount="unknown" if compared is None else "match" if compared == expected.amount else "mismatch",
+        order="expected" if order_id in (None, expected.order_id) else "unexpected",
+    )
+
+
+_AS_EXPECTED: Final = Checks(amount="match", order="expected")
+
+
+def _paid(state: PaymentState, observation: Observation) -> Money | None:
+    """What was captured. Of a part, some providers go on telling the whole amount; the part was our own request."""
+    return state.capturing or observation.paid if observation.status == "captured" else observation.paid
 
 
 def _moment(observation: Observation) -> tuple[str, str]:

@@ -48,6 +48,7 @@ DeadReason = Literal[
     "expired_token",
     "unknown_merchant",
     "unreadable_lookup",
+    "unreadable_expectation",
     "unreadable_answer",
     "unverified_answer",
     "internal_error",

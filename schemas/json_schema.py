@@ -36,6 +36,7 @@ CARRIES: Final[dict[str, type[Any]]] = {
     topics.LATEST: messages.PaymentStatus,
     topics.EXPECTED: messages.ExpectedPayment,
     topics.OVERDUE: messages.OverduePayment,
+    topics.SILENT: messages.ProviderSilent,
     topics.REQUESTED: messages.RequestedPayment,
     topics.REQUESTS: messages.PaymentRequest,
 }

@@ -74,6 +74,7 @@ ORDERS: Final = "payments.orders"
 REQUESTED: Final = "payments.requested"
 REQUESTS: Final = "payments.requests"
 CHARGES: Final = "payments.charges"
+SILENT: Final = "providers.silent"
 
 #: Raw answers may be as large as a full page of results with all their transactions.
 RESPONSE_BYTES: Final = 2 * 1024 * 1024
@@ -115,6 +116,7 @@ def all_topics() -> tuple[Topic, ...]:
         Topic(LATEST, "the newest event of every payment", None, compacted=True),
         Topic(EXPECTED, "what the shops sold (written by shops)", 90 * _DAY),
         Topic(OVERDUE, "sold, but nothing final in time", 90 * _DAY),
+        Topic(SILENT, "providers that tell of none of the orders expected, and that they tell again", 90 * _DAY),
         Topic(ORDERS, "expected payments and the payments seen for them, by order"),
         Topic(REQUESTED, "what the shops want charged, captured or released (written by shops)", 90 * _DAY),
         Topic(REQUESTS, "how far each of these requests is", None),

@@ -84,7 +84,7 @@ class OmniKassa:
 
     name = "omnikassa"
     #: Few tries: a token lives minutes, and the bank pings every minute until its results are pulled.
-    policy = Policy(retries={"unavailable": 5, "rate_limited": 5})
+    policy = Policy(retries={"unavailable": 5, "rate_limited": 5}, recovers_rarely=True)
 
     def __init__(self) -> None:
         self._orders = Orders()

@@ -26,6 +26,7 @@ from schemas import topics
 from schemas.configuration import Kafka
 from schemas.records import Output, Record
 from tests.contract.accounts import NOW, waiting
+from tests.unit.stage_parts import NothingExpected
 
 KAFKA: Final = Kafka()
 
@@ -89,7 +90,7 @@ class Line:
         metrics = Metrics(CollectorRegistry())
         self._one, self._accounts, self._metrics = one, accounts, metrics
         self.verify = Verify(one, accounts, KAFKA, metrics)
-        self.interpret = Interpret(one, accounts, KAFKA, metrics)
+        self.interpret = Interpret(one, accounts, KAFKA, metrics, NothingExpected())
         self.resolve = Resolve(KAFKA, metrics)
 
     async def fetch(self, records: Sequence[Record], script: Script) -> list[Output]:

@@ -32,7 +32,7 @@ from processors.state import Overlay
 from schemas import messages
 from schemas.configuration import Kafka, NevogateMerchant
 from schemas.errors import Rejected, Unreadable
-from schemas.messages import Lookup, Observation
+from schemas.messages import Expectation, Lookup, Observation
 from schemas.records import Output, Record
 from schemas.secrets import SecretRef
 from tests.observations import notification_headers, observation
@@ -139,6 +139,19 @@ class RecordingPublisher(Publisher):
             metadata.append(cast(Metadata, SimpleNamespace(offset=offset)))
             self.outputs.append(output)
         return metadata
+
+
+class NothingExpected:
+    """A shop that announces nothing, or only what it is given: expectations by order."""
+
+    def __init__(self, **orders: Expectation) -> None:
+        self.orders = orders
+
+    async def ready(self) -> None:
+        return
+
+    def of(self, merchant: str, payment_id: str, order_id: str | None) -> Expectation | None:
+        return self.orders.get(order_id or "")
 
 
 async def refuse_publish(outputs: Sequence[Output]) -> None:

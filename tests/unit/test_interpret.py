@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from processors.interpret import Interpret, response_of
 from schemas import messages
-from schemas.messages import Answered, Observation
+from schemas.messages import Answered, Expectation, Observation
+from schemas.money import Money
 from schemas.records import Output, Record
 from tests.unit.stage_parts import (
     KAFKA,
     NOW,
     FakeProvider,
+    NothingExpected,
     accounts,
     counted,
     empty,
@@ -29,7 +31,7 @@ def response(body: bytes, merchant: str = "shop", **headers: str) -> Record:
 
 
 async def interpret(made: Record) -> list[Output]:
-    stage = Interpret(FakeProvider(), accounts(), KAFKA, metrics())
+    stage = Interpret(FakeProvider(), accounts(), KAFKA, metrics(), NothingExpected())
     return list(await stage.work([made], empty(), refuse_publish))
 
 
@@ -81,9 +83,18 @@ async def test_a_merchant_no_longer_configured_ends_dead() -> None:
 
 async def test_what_nobody_foresaw_ends_dead_and_is_counted() -> None:
     numbers = metrics()
-    output = Interpret(FakeProvider(), accounts(), KAFKA, numbers).bury(response(b"a"))
+    output = Interpret(FakeProvider(), accounts(), KAFKA, numbers, NothingExpected()).bury(response(b"a"))
     assert (output.topic, header(output, "reason")) == ("lookups.dead", "internal_error")
     assert counted(numbers.dead, provider="nevogate", stage="interpret", reason="internal_error") == 1
+
+
+async def test_what_the_shop_expects_goes_with_the_observation_as_another_record() -> None:
+    expected = Expectation(order_id="order", amount=Money(5, "EUR"))
+    stage = Interpret(FakeProvider(), accounts(), KAFKA, metrics(), NothingExpected(**{"order-a": expected}))
+    (plain,) = await interpret(response(b"a"))
+    (told,) = await stage.work([response(b"a")], empty(), refuse_publish)
+    assert messages.decode(told.value, Observation).expected == expected
+    assert header(told, "ce_id") != header(plain, "ce_id")
 
 
 def test_headers_become_the_facts_of_the_response() -> None:

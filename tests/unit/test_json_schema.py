@@ -21,12 +21,13 @@ from schemas.messages import (
     OverduePayment,
     PaymentRequest,
     PaymentStatus,
+    ProviderSilent,
     RequestedPayment,
 )
 from schemas.topics import all_topics
 
 KINDS: tuple[type[Any], ...] = (
-    ExpectedPayment, Lookup, Observation, OverduePayment, PaymentRequest, PaymentStatus, RequestedPayment,
+    ExpectedPayment, Lookup, Observation, OverduePayment, PaymentRequest, PaymentStatus, ProviderSilent, RequestedPayment,
 )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import orjson
 import pytest
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 from processors.resolve import Resolve
 from processors.state import Overlay
 from schemas import messages
-from schemas.messages import Observation, PaymentStatus
+from schemas.messages import Expectation, Observation, PaymentSeen, PaymentStatus
+from schemas.money import Money
 from schemas.records import Output, Record
 from schemas.status import Status
 from tests.observations import observation
@@ -28,8 +30,9 @@ def observed(one: Observation, **headers: str) -> Record:
 
 
 async def resolve(records: Sequence[Record], state: Overlay | None = None) -> list[Output]:
-    stage = Resolve(KAFKA, metrics())
-    return list(await stage.work(records, state if state is not None else empty(), refuse_publish))
+    """What is published of payments; what their orders are told is tested apart."""
+    outputs = await Resolve(KAFKA, metrics()).work(records, state if state is not None else empty(), refuse_publish)
+    return [one for one in outputs if one.topic != "payments.orders"]
 
 
 async def test_an_event_goes_to_both_topics_with_the_same_bytes() -> None:
@@ -106,8 +109,83 @@ async def test_a_late_success_and_an_unknown_word_are_counted() -> None:
 
 async def test_where_an_expectation_is_required_nothing_is_released_without_it() -> None:
     stage = Resolve(KAFKA, metrics(), {"shop-uk"})
-    (status, _) = await stage.work([observed(observation("p1"))], empty(), refuse_publish)
-    assert messages.decode(status.value, PaymentStatus).fulfilment == "hold"
+    batch = [observed(observation("p1")), observed(expectation())]
+    first, _, _, second, _ = await stage.work(batch, empty(), refuse_publish)
+    events = [messages.decode(one.value, PaymentStatus) for one in (first, second)]
+    assert [(one.status, one.fulfilment) for one in events] == [("captured", "hold"), ("captured", "release")]
+
+
+def expectation(value: int = 1000, order: str = "order-p1", currency: str = "GBP") -> Observation:
+    expected = Expectation(order_id=order, amount=Money(value, currency))
+    return observation("p1", None, amount=None, order_id=None, source="payments.expected", expected=expected)
+
+
+@pytest.mark.parametrize(
+    ("expected", "amount", "order", "fulfilment"),
+    [
+        (expectation(), "match", "expected", "release"),
+        (expectation(999), "mismatch", "expected", "hold"),
+        (expectation(currency="EUR"), "mismatch", "expected", "hold"),
+        (expectation(order="another"), "match", "unexpected", "hold"),
+    ],
+)
+async def test_what_the_shop_expects_decides_what_is_released_whenever_it_comes(
+    expected: Observation, amount: str, order: str, fulfilment: str
+) -> None:
+    paid = observed(observation("p1"))
+    together = observed(replace(observation("p1"), expected=expected.expected))
+    for batch in ([observed(expected), paid], [paid, observed(expected)], [together]):
+        *_, latest = await resolve(batch)
+        event = messages.decode(latest.value, PaymentStatus)
+        assert (event.checks.amount, event.checks.order, event.fulfilment) == (amount, order, fulfilment)
+        assert event.sequence == (2 if batch[0] is paid else 1)
+
+
+async def test_a_payment_the_provider_ties_to_no_order_is_the_expected_one_by_its_id() -> None:
+    batch = [observed(expectation()), observed(observation("p1", order_id=None))]
+    event = messages.decode((await resolve(batch))[0].value, PaymentStatus)
+    assert (event.order_id, event.checks.order, event.fulfilment) == (None, "expected", "release")
+
+
+async def test_before_it_is_paid_a_payment_is_compared_by_the_amount_to_be_paid() -> None:
+    batch = [observed(expectation(5)), observed(observation("p1", "authorised", paid=None))]
+    event = messages.decode((await resolve(batch))[0].value, PaymentStatus)
+    assert (event.checks.amount, event.fulfilment) == ("mismatch", "hold")
+
+
+async def test_of_a_part_that_we_captured_the_part_is_paid_whatever_the_provider_tells() -> None:
+    part = Money(400, "GBP")
+    capturing = observation("p1", None, amount=None, order_id=None, capturing=part)
+    batch = [observed(observation("p1", "authorised", paid=None)), observed(capturing), observed(observation("p1"))]
+    event = messages.decode((await resolve(batch))[-1].value, PaymentStatus)
+    assert (event.status, event.paid, event.fulfilment) == ("captured", part, "hold")
+
+
+async def test_a_difference_is_counted_when_it_is_found_and_not_with_every_event() -> None:
+    numbers = metrics()
+    stage = Resolve(KAFKA, numbers)
+    batch = [observed(observation("p1", "authorised")), observed(expectation(5)), observed(observation("p1"))]
+    await stage.work(batch, empty(), refuse_publish)
+    assert counted(numbers.mismatches, provider="trustpayments", check="amount") == 1
+    assert counted(numbers.mismatches, provider="trustpayments", check="order") == 0
+
+
+async def test_orders_are_told_of_each_new_status_once() -> None:
+    late = observation("p1", observed_at="2026-06-01T12:00:01.000Z")
+    batch = [observed(observation("p1", "pending")), observed(late), observed(expectation()), observed(late)]
+    outputs = await Resolve(KAFKA, metrics()).work(batch, empty(), refuse_publish)
+    told = [one for one in outputs if one.topic == "payments.orders"]
+    seen = [messages.decode(one.value, PaymentSeen) for one in told]
+    assert [(one.status, one.final) for one in seen] == [("pending", False), ("captured", True)]
+    assert {one.key for one in told} == {b"shop-uk/order-p1"}
+    assert {header(one, "ce_type") for one in told} == {messages.PAYMENT_SEEN}
+
+
+async def test_both_orders_are_told_of_a_payment_that_is_another_orders_than_expected() -> None:
+    batch = [observed(expectation(order="another")), observed(observation("p1"))]
+    outputs = await Resolve(KAFKA, metrics()).work(batch, empty(), refuse_publish)
+    told = [one.key for one in outputs if one.topic == "payments.orders"]
+    assert told == [b"shop-uk/order-p1", b"shop-uk/another"]
 
 
 async def test_what_nobody_foresaw_ends_dead() -> None:

@@ -1,0 +1,155 @@
+"""What the shops expect, at hand when a provider's answer is read, so that a payment's first event is already compared.
+
+A view of the whole topic ``payments.expected`` on the local disk, read by each process for itself. What it says of a
+payment goes into the observation, and so into the order of the log: a batch repeated after a crash may find more here
+than the first time, which makes another observation and never another event of the same sequence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from processors.announce import expected_of, newer
+from processors.store import LocalStore
+from schemas import messages
+from schemas.errors import StateUnavailable, Unreadable
+from schemas.messages import Expectation, ExpectedPayment
+from service.logs import event
+
+logger = logging.getLogger("paynotify.expectations")
+
+_RECORDS_AT_A_TIME: Final = 2_000
+_WAIT_MILLISECONDS: Final = 1_000
+_AGAIN_SECONDS: Final = 2.0
+
+
+class Expectations(Protocol):
+    """What is known of the shops' orders."""
+
+    async def ready(self) -> None:
+        """Returns when all that was expected at the start is known."""
+
+    def of(self, merchant: str, payment_id: str, order_id: str | None) -> Expectation | None:
+        """What the shop expects of the payment, by its id or else by its order."""
+
+
+class ExpectationsView:
+    """The topic's newest expectation of each order. ``settings`` are those of every aiokafka client."""
+
+    def __init__(self, settings: Mapping[str, Any], topic: str, directory: Path, keep_seconds: int) -> None:
+        self._settings = settings
+        self._topic = topic
+        self._store = LocalStore(directory, keep_seconds)
+        self._ready = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to read, and go on until `stop`."""
+        self._task = asyncio.ensure_future(self._run())
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        self._store.close()
+
+    async def ready(self) -> None:
+        await self._ready.wait()
+
+    def of(self, merchant: str, payment_id: str, order_id: str | None) -> Expectation | None:
+        """
+        Raises:
+            StateUnavailable: the files can't be read.
+        """
+        found = self._store.get(_payment_key(merchant, payment_id))
+        if found is None and order_id is not None:
+            found = self._store.get(_order_key(merchant, order_id))
+        if found is None:
+            return None
+        known = messages.decode(found, ExpectedPayment)
+        return Expectation(order_id=known.order_id, amount=known.amount)
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self._read()
+            except (KafkaError, StateUnavailable) as error:
+                event(logger, "expected payments can't be read, will try again", level=logging.WARNING,
+                      error=type(error).__name__)  # fmt: skip
+            await asyncio.sleep(_AGAIN_SECONDS)
+
+    async def _read(self) -> None:
+        consumer = AIOKafkaConsumer(**self._settings, enable_auto_commit=False, auto_offset_reset="earliest")
+        await consumer.start()
+        try:
+            places = await self._places()
+            consumer.assign(places)
+            ends = await self._seek(consumer, places)
+            while True:
+                if not self._ready.is_set() and not await _behind(consumer, ends):
+                    self._ready.set()
+                    event(logger, "expected payments are known")
+                found = await consumer.getmany(timeout_ms=_WAIT_MILLISECONDS, max_records=_RECORDS_AT_A_TIME)
+                for place, records in found.items():
+                    self.take(place.partition, [record.value for record in records], records[-1].offset + 1)
+        finally:
+            await consumer.stop()
+
+    async def _places(self) -> list[Any]:
+        admin = AIOKafkaAdminClient(**self._settings)
+        await admin.start()
+        try:
+            (described,) = await admin.describe_topics([self._topic])
+        finally:
+            await admin.close()
+        return [TopicPartition(self._topic, one["partition"]) for one in described["partitions"]]
+
+    async def _seek(self, consumer: Any, places: list[Any]) -> dict[Any, int]:
+        firsts, ends = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
+        for place in places:
+            held = self._store.get(_next_key(place.partition))
+            start = int(held) if held is not None else 0
+            # beyond the end: the topic was made anew
+            consumer.seek(place, max(firsts[place], start if start <= ends[place] else 0))
+        return dict(ends)
+
+    def take(self, partition: int, values: Iterable[bytes | None], next_offset: int) -> None:
+        """Take over a partition's records. What can't be read is buried by the stage that reads the topic for all."""
+        changes: dict[bytes, bytes | None] = {_next_key(partition): str(next_offset).encode()}
+        for value in values:
+            try:
+                expected = expected_of(value)
+            except Unreadable:
+                continue
+            keys = [_order_key(expected.merchant, expected.order_id)]
+            if expected.payment_id is not None:
+                keys.append(_payment_key(expected.merchant, expected.payment_id))
+            for key in keys:
+                known = changes.get(key) or self._store.get(key)
+                if known is None or newer(expected, messages.decode(known, ExpectedPayment)):
+                    changes[key] = messages.encode(expected)
+        self._store.write(changes, 0)
+
+
+async def _behind(consumer: Any, ends: Mapping[Any, int]) -> bool:
+    return any([await consumer.position(place) < end for place, end in ends.items()])
+
+
+def _order_key(merchant: str, order_id: str) -> bytes:
+    return b"order\0" + f"{merchant}/{order_id}".encode()
+
+
+def _payment_key(merchant: str, payment_id: str) -> bytes:
+    return b"payment\0" + f"{merchant}/{payment_id}".encode()
+
+
+def _next_key(partition: int) -> bytes:
+    return b"next\0%d" % partition

@@ -1,0 +1,366 @@
+"""orders: what was sold against what was paid. Joins expectations with payments, and misses those that don't come.
+
+Its log, ``payments.orders``, holds for each order what the shop expects, which payments were seen, and the times that
+have come (`processors.clock`). Everything it says follows from that order of records, so a batch repeated after a
+crash says the same again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, Literal
+
+import msgspec
+
+from processors import agenda, silence
+from processors.agenda import Entry
+from processors.announce import newer
+from processors.dead_letters import ended
+from processors.loop import Publish
+from processors.metrics import Metrics
+from processors.silence import Hearing
+from processors.state import Overlay
+from schemas import messages, topics
+from schemas.configuration import Kafka, Overdue, Silence
+from schemas.errors import Unreadable
+from schemas.messages import (
+    Expectation,
+    ExpectedPayment,
+    HeardOf,
+    Lookup,
+    Observation,
+    OverduePayment,
+    PaymentSeen,
+    ProviderSilent,
+    TimeReached,
+)
+from schemas.records import Output, Record, cloud_event, derived_id, parse_time
+from service.logs import event
+
+logger = logging.getLogger("paynotify.orders")
+
+#: The lane of all orders that become overdue.
+RAISE: Final = "raise"
+
+_MOST_PAYMENTS: Final = 20
+_JITTER_SHARE: Final = 0.1
+
+
+def look_lane(merchant: str) -> str:
+    """The lane of a merchant's recovery lookups."""
+    return f"look/{merchant}"
+
+
+#: The recovery lookup that the provider's rules allow for an order or payment, or none:
+#: ``(merchant, order_id, payment_id, cause, at)``.
+Recover = Callable[[str, str | None, str | None, str, str], Lookup | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderState:
+    """What is remembered of one order.
+
+    ``payments`` are those seen for it. ``due`` is what stands on the agenda for it, ``looks`` how often it was looked
+    for. ``told`` says whether it was counted as heard of or not.
+    """
+
+    expected: ExpectedPayment | None = None
+    payments: dict[str, PaymentSeen] = field(default_factory=dict)
+    due: tuple[str, int] | None = None
+    looks: int = 0
+    overdue: bool = False
+    told: bool = False
+
+    @property
+    def final(self) -> PaymentSeen | None:
+        """A payment that is final, if there is one."""
+        return next((one for one in self.payments.values() if one.final), None)
+
+
+_STATE: Final = msgspec.json.Decoder(OrderState)
+_HEARING: Final = msgspec.json.Decoder(Hearing)
+
+
+class Orders:
+    """The stage for all providers. Its state is each order's, and how each provider is heard."""
+
+    name = "orders"
+    provider = "all"
+
+    def __init__(
+        self,
+        providers: Mapping[str, str],
+        kafka: Kafka,
+        metrics: Metrics,
+        recover: Recover,
+        overdue: Overdue,
+        silence: Silence,
+    ) -> None:
+        """``providers`` is each merchant's provider."""
+        self._providers = providers
+        self._topic = kafka.topic
+        self._metrics = metrics
+        self._recover = recover
+        self._overdue = overdue
+        self._silence = silence
+
+    async def work(self, batch: Sequence[Record], state: Overlay, publish: Publish) -> Sequence[Output]:
+        """What each record changes for its order."""
+        return [output for record in batch for output in self._outputs(record, state)]
+
+    def bury(self, record: Record) -> Output:
+        self._metrics.dead.labels(self.provider, self.name, "internal_error").inc()
+        return ended(record, self._topic(topics.DEAD), "internal_error")
+
+    def _outputs(self, record: Record, state: Overlay) -> list[Output]:
+        kind = record.header("ce_type")
+        if kind == messages.ORDER_HEARD_OF:
+            return self._heard_of(messages.decode(record.value, HeardOf), state)
+        order = _Order(self, state, (record.key or b"").decode())
+        if order.provider is None:
+            return []  # the merchant was taken out of the configuration
+        if kind == messages.PAYMENT_EXPECTED:
+            order.expect(messages.decode(record.value, ExpectedPayment), record.header("ce_time"))
+        elif kind == messages.PAYMENT_SEEN:
+            order.see(messages.decode(record.value, PaymentSeen))
+        elif kind == messages.TIME_REACHED:
+            order.come_to(messages.decode(record.value, TimeReached))
+        else:
+            raise Unreadable(f"no record of {self.name} is of this type")
+        return order.end()
+
+    def _heard_of(self, told: HeardOf, state: Overlay) -> list[Output]:
+        key = b"heard\0" + told.provider.encode()
+        known = state.get(key)
+        before = _HEARING.decode(known) if known else Hearing()
+        after = silence.hear(before, told.at) if told.heard else silence.miss(before, told.at, self._silence)
+        state.put(key, messages.encode(after))
+        self._metrics.silent.labels(told.provider).set(after.silent)
+        if after.silent == before.silent:
+            return []
+        return [self._silent(told, after if after.silent else before, after.silent)]
+
+    def _silent(self, told: HeardOf, hearing: Hearing, silent: bool) -> Output:
+        said = ProviderSilent(
+            event_id="",
+            state="silent" if silent else "heard",
+            provider=told.provider,
+            unheard=hearing.unheard,
+            since=hearing.since,
+            at=told.at,
+            urgent=silent and silence.urgent(hearing, told.at, self._silence),
+        )
+        said = replace(said, event_id=derived_id("silent", messages.encode(said).decode()))
+        event(logger, "provider is silent" if silent else "provider is heard again", level=logging.WARNING,
+              provider=told.provider, unheard=hearing.unheard, since=hearing.since)  # fmt: skip
+        headers = cloud_event(
+            event_id=said.event_id, source="/orders", event_type=messages.PROVIDER_SILENT, event_time=told.at
+        )
+        return Output(self._topic(topics.SILENT), told.provider.encode(), messages.encode(said), headers)
+
+
+class _Order:
+    """One order while one record is handled: its state before and after, and what is to be published."""
+
+    def __init__(self, stage: Orders, state: Overlay, name: str) -> None:
+        self._stage = stage
+        self._overlay = state
+        self._name = name
+        self._key = b"order\0" + name.encode()
+        self.merchant, _, self._order_id = name.partition("/")
+        self.provider = stage._providers.get(self.merchant)
+        known = state.get(self._key)
+        self._before = self._state = _STATE.decode(known) if known else OrderState()
+        self._outputs: list[Output] = []
+
+    def end(self) -> list[Output]:
+        """Put the state and return what is to be published."""
+        if self._state != self._before:
+            self._overlay.put(self._key, messages.encode(self._state))
+        return self._outputs
+
+    def expect(self, expected: ExpectedPayment, at: str) -> None:
+        """The shop says what it sold; of two words about one order the newer counts."""
+        known = self._state.expected
+        if known is not None and not newer(expected, known):
+            return
+        self._change(expected=expected)
+        for payment_id in dict.fromkeys((expected.payment_id, *self._state.payments)):
+            if payment_id is not None:
+                self._observe(payment_id, at)
+        if self._state.payments:
+            self._tell(heard=True, at=at)
+        if not self._state.overdue:
+            self._plan(None if self._state.final or expected.final_by is None else self._raise_at(expected.final_by))
+
+    def see(self, payment: PaymentSeen) -> None:
+        """A payment has a new state."""
+        first = payment.payment_id not in self._state.payments
+        payments = {**self._state.payments, payment.payment_id: payment}
+        if len(payments) > _MOST_PAYMENTS:
+            del payments[next((name for name, one in payments.items() if not one.final), next(iter(payments)))]
+        self._change(payments=payments)
+        if self._state.expected is None:
+            return
+        if first:
+            self._observe(payment.payment_id, payment.observed_at)
+        self._tell(heard=True, at=payment.observed_at)
+        if self._state.final is not None:
+            self._plan(None)
+            if self._state.overdue:
+                self._change(overdue=False)
+                self._overdue("cleared", payment.observed_at)
+
+    def come_to(self, time: TimeReached) -> None:
+        """A time has come; one that nobody waits for any more is left."""
+        planned, due = self._state.due, _milliseconds(time.due)
+        if planned != (time.lane, due) or self._state.expected is None:
+            agenda.remove(self._overlay, Entry(time.lane, due, time.name))
+            return
+        if time.lane == RAISE:
+            self._tell(heard=False, at=time.due)
+            self._change(overdue=True)
+            self._overdue("raised", time.due)
+        else:
+            self._look(time.due)
+        self._plan(self._next_look())
+
+    def _change(self, **changes: object) -> None:
+        self._state = replace(self._state, **changes)  # type: ignore[arg-type]  # the fields' own types
+
+    def _observe(self, payment_id: str, at: str) -> None:
+        """Tell resolve what is expected of the payment; it comes after all it was told of it before."""
+        expected = self._state.expected
+        assert expected is not None
+        assert self.provider is not None
+        said = Observation(
+            provider=self.provider,
+            merchant=self.merchant,
+            payment_id=payment_id,
+            order_id=None,
+            status=None,
+            source="payments.expected",
+            observed_at=at,
+            expected=Expectation(order_id=expected.order_id, amount=expected.amount),
+        )
+        value = messages.encode(said)
+        headers = cloud_event(
+            event_id=derived_id("observation", value.decode()),
+            source="/orders",
+            event_type=messages.PAYMENT_OBSERVED,
+            event_time=at,
+        )
+        self._publish(topics.OBSERVATIONS, f"{self.merchant}/{payment_id}", value, headers)
+
+    def _tell(self, *, heard: bool, at: str) -> None:
+        """Count the order once: whether the provider told of it before it was due."""
+        if self._state.told:
+            return
+        self._change(told=True)
+        if not heard and self._state.payments:
+            heard = True
+        self._count("heard" if heard else "unheard")
+        assert self.provider is not None
+        told = HeardOf(provider=self.provider, merchant=self.merchant, order_id=self._order_id, heard=heard, at=at)
+        headers = cloud_event(
+            event_id=derived_id("heard", self._name),
+            source="/orders",
+            event_type=messages.ORDER_HEARD_OF,
+            event_time=at,
+        )
+        # by provider alone: all its orders are added up in one place
+        self._publish(topics.ORDERS, self.provider, messages.encode(told), headers)
+
+    def _overdue(self, word: Literal["raised", "cleared"], at: str) -> None:
+        expected, payments = self._state.expected, list(self._state.payments.values())
+        assert expected is not None
+        assert self.provider is not None
+        told = self._state.final or (payments[-1] if payments else None)
+        said = OverduePayment(
+            event_id="",
+            state=word,
+            provider=self.provider,
+            merchant=self.merchant,
+            order_id=self._order_id,
+            payment_id=told.payment_id if told else expected.payment_id,
+            status=told.status if told else None,
+            amount=expected.amount,
+            created_at=expected.created_at,
+            final_by=expected.final_by or "",
+            at=at,
+        )
+        said = replace(said, event_id=derived_id("overdue", messages.encode(said).decode()))
+        self._count("overdue" if word == "raised" else "cleared")
+        headers = cloud_event(
+            event_id=said.event_id, source="/orders", event_type=messages.PAYMENT_OVERDUE, event_time=at
+        )
+        self._publish(topics.OVERDUE, self._name, messages.encode(said), headers)
+
+    def _look(self, at: str) -> None:
+        """Ask the provider, where its rules allow it: for the order, and for each payment that is still open."""
+        self._change(looks=self._state.looks + 1)
+        expected = self._state.expected
+        assert expected is not None
+        payments = dict.fromkeys(name for name in (expected.payment_id, *self._state.payments) if name is not None)
+        cause = f"overdue/{self._name}/{self._state.looks}"
+        asked: dict[str, Lookup] = {}
+        for payment_id in (None, *payments):
+            lookup = self._stage._recover(self.merchant, self._order_id, payment_id, cause, at)
+            if lookup is not None:
+                # a provider that finds payments by their order is asked once
+                asked.setdefault(f"{lookup.operation}/{lookup.reference}", lookup)
+        for question, lookup in asked.items():
+            self._count("looked")
+            self._ask(lookup, f"{cause}/{question}", at)
+
+    def _ask(self, lookup: Lookup, cause: str, at: str) -> None:
+        headers = cloud_event(
+            event_id=derived_id("lookup", cause),
+            source="/orders",
+            event_type=messages.LOOKUP_REQUESTED,
+            event_time=at,
+        )
+        key = lookup.merchant if lookup.reference is None else f"{lookup.merchant}/{lookup.reference}"
+        self._publish(topics.lookups(lookup.provider), key, messages.encode(lookup), headers)
+
+    def _raise_at(self, final_by: str) -> tuple[str, int]:
+        return RAISE, _milliseconds(final_by)
+
+    def _next_look(self) -> tuple[str, int] | None:
+        expected, looks = self._state.expected, self._state.looks
+        assert self.provider is not None
+        ladder: tuple[float, ...] = getattr(self._stage._overdue.looks_seconds, self.provider)
+        if looks >= len(ladder) or expected is None or expected.final_by is None:
+            return None
+        spacing_seconds = ladder[looks] - (ladder[looks - 1] if looks else 0.0)
+        jitter_seconds = _chance(f"{self._name}/{looks}") * _JITTER_SHARE * spacing_seconds
+        return look_lane(self.merchant), _milliseconds(expected.final_by) + round(
+            (ladder[looks] + jitter_seconds) * 1000
+        )
+
+    def _plan(self, planned: tuple[str, int] | None) -> None:
+        """Let the order be on the agenda for this time only, or for none."""
+        if self._state.due is not None:
+            agenda.remove(self._overlay, Entry(*self._state.due, self._name))
+        if planned is not None:
+            agenda.add(self._overlay, Entry(*planned, self._name))
+        self._change(due=planned)
+
+    def _publish(self, topic: str, key: str, value: bytes, headers: tuple[tuple[str, bytes], ...]) -> None:
+        self._outputs.append(Output(self._stage._topic(topic), key.encode(), value, headers))
+
+    def _count(self, outcome: str) -> None:
+        self._stage._metrics.expected.labels(self.provider, outcome).inc()
+
+
+def _milliseconds(text: str) -> int:
+    moment = parse_time(text)
+    return agenda.milliseconds(moment) if moment is not None else 0
+
+
+def _chance(text: str) -> float:
+    """A number from 0 to 1 that is always the same for the same text: looks are spread, and repeatable."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") / 2**32

@@ -1,0 +1,60 @@
+"""Is a provider silent? A pure account of the expected orders it has told of, and of those it has not.
+
+Counted by orders and not by time, so that a shop with two orders a day is as quiet as it is: a run of orders that were
+not heard of counts as silence when it is long, and unlikely by the provider's usual share. Customers who leave before
+paying make short runs all day.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from schemas.configuration import Silence
+from schemas.records import parse_time
+
+#: Of a provider that few orders are known of yet, this share is taken to be heard of.
+_SHARE_AT_FIRST: Final = 0.3
+_ENOUGH: Final = 50
+#: Older orders count for less: at so many, both numbers are halved.
+_MOST: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hearing:
+    """What is remembered of one provider. ``heard`` of ``told`` orders before the run of ``unheard`` ones, which
+    began at ``since``; ``silent`` while that run counts as silence."""
+
+    heard: int = 0
+    told: int = 0
+    unheard: int = 0
+    since: str = ""
+    silent: bool = False
+
+    @property
+    def share(self) -> float:
+        """The part of the orders that the provider usually tells of."""
+        return self.heard / self.told if self.told >= _ENOUGH else _SHARE_AT_FIRST
+
+
+def hear(hearing: Hearing, at: str) -> Hearing:
+    """An order was heard of in time: the run ends and goes into the usual share."""
+    heard, told = hearing.heard + 1, hearing.told + hearing.unheard + 1
+    if hearing.silent:
+        told = hearing.told + 1  # an outage says nothing of what customers do
+    while told > _MOST:
+        heard, told = heard // 2, told // 2
+    return Hearing(heard=heard, told=told)
+
+
+def miss(hearing: Hearing, at: str, silence: Silence) -> Hearing:
+    """An order was not heard of in time."""
+    missed = replace(hearing, unheard=hearing.unheard + 1, since=hearing.since or at)
+    unlikely = (1 - missed.share) ** missed.unheard < silence.odds
+    return replace(missed, silent=hearing.silent or (missed.unheard >= silence.least_unheard and unlikely))
+
+
+def urgent(hearing: Hearing, at: str, silence: Silence) -> bool:
+    """Whether so much was missed in so short a time that somebody should be woken."""
+    since, now = parse_time(hearing.since), parse_time(at)
+    return since is not None and now is not None and (now - since).total_seconds() <= silence.urgent_within_seconds

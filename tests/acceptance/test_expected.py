@@ -1,0 +1,173 @@
+"""Shops announce what they sold: payments are compared with it, missed when overdue, looked for and found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+import pytest
+from kafka import KafkaProducer
+
+from sandbox.processes import wait_for
+from sandbox.system import Plan, Sandbox
+from schemas import topics
+from schemas.records import rfc3339
+from tests.acceptance.ledger import Observer, header
+
+pytestmark = pytest.mark.kafka
+
+LOOKS = {"looks_seconds": {"trustpayments": [0.2, 2.0, 5.0], "omnikassa": [0.2, 2.0]}}
+
+
+@pytest.fixture(scope="module")
+def sandbox(start: Callable[[Plan], Sandbox]) -> Sandbox:
+    plan = Plan(
+        workers=((), ()),
+        configuration={"worker": {"overdue": LOOKS, "silence": {"least_unheard": 3, "odds": 0.05}}},
+        partitions=2,
+        consumers=False,
+    )
+    return start(plan)
+
+
+class Shop:
+    """A shop's own producer, which knows nothing of keys."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._topic = sandbox.topic(topics.EXPECTED)
+        self._producer = KafkaProducer(bootstrap_servers=sandbox.bootstrap, acks="all")
+
+    def expects(self, merchant: str, order_id: str, value: int, currency: str, **fields: Any) -> None:
+        final_by = fields.pop("final_by", timedelta(hours=1))
+        now = datetime.now(UTC)
+        announced = {
+            "merchant": merchant, "order_id": order_id, "amount": {"value": value, "currency": currency},
+            "created_at": rfc3339(now), "final_by": rfc3339(now + final_by), **fields,
+        }  # fmt: skip
+        self._producer.send(self._topic, orjson.dumps(announced)).get(timeout=30)
+
+    def close(self) -> None:
+        self._producer.close()
+
+
+@pytest.fixture(scope="module")
+def shop(sandbox: Sandbox) -> Iterator[Shop]:
+    one = Shop(sandbox)
+    yield one
+    one.close()
+
+
+def events(observer: Observer, topic: str, **fields: Any) -> list[dict[str, Any]]:
+    """The distinct events on a topic that have these fields, in order."""
+    observer.read()
+    found = [orjson.loads(one.value) for one in observer.records[topic]]
+    chosen = [one for one in found if all(one[name] == value for name, value in fields.items())]
+    return list({one["event_id"]: one for one in chosen}.values())
+
+
+def until(observer: Observer, topic: str, count: int, within_seconds: float = 40.0, **fields: Any) -> list[Any]:
+    """Wait for so many of them."""
+    wait_for(lambda: len(events(observer, topic, **fields)) >= count, within_seconds=within_seconds, every=0.2)
+    found = events(observer, topic, **fields)
+    assert len(found) == count, found
+    return found
+
+
+def seen(event: dict[str, Any]) -> tuple[str, str, str, str]:
+    return event["status"], event["checks"]["amount"], event["checks"]["order"], event["fulfilment"]
+
+
+def test_a_payment_announced_before_is_compared_in_its_first_event(
+    sandbox: Sandbox, shop: Shop, observer: Observer
+) -> None:
+    shop.expects("shop-uk", "BEFORE1", 1000, "GBP")
+    shop.expects("shop-uk", "BEFORE2", 999, "GBP")
+    # both are known to the workers when a payment announced after them has been compared
+    shop.expects("shop-uk", "BEFORE0", 1, "GBP")
+    control = sandbox.providers["trustpayments"]
+    control.pay(order_id="BEFORE0", amount=1, settlestatus="100")
+    until(observer, topics.STATUS, 1, order_id="BEFORE0", fulfilment="release")
+    for order in ("BEFORE1", "BEFORE2"):
+        control.pay(order_id=order, amount=1000, settlestatus="100")
+    (right,) = until(observer, topics.STATUS, 1, order_id="BEFORE1")
+    (wrong,) = until(observer, topics.STATUS, 1, order_id="BEFORE2")
+    assert seen(right) == ("captured", "match", "expected", "release")
+    assert seen(wrong) == ("captured", "mismatch", "expected", "hold")
+
+
+def test_an_expectation_that_comes_after_the_payment_corrects_the_answer(
+    sandbox: Sandbox, shop: Shop, observer: Observer
+) -> None:
+    sandbox.providers["nevogate"].pay(order_id="AFTER1", amount=1000, currency="HUF")
+    (first,) = until(observer, topics.STATUS, 1, order_id="AFTER1")
+    assert seen(first) == ("captured", "unknown", "unexpected", "release")
+    shop.expects("shop-hu", "AFTER1", 1000, "EUR")
+    first, second = until(observer, topics.STATUS, 2, order_id="AFTER1")
+    assert seen(second) == ("captured", "mismatch", "expected", "hold")
+    assert (second["sequence"], second["previous_status"]) == (2, "captured")
+
+
+def test_a_payment_whose_webhook_never_came_is_overdue_then_found_and_cleared(
+    sandbox: Sandbox, shop: Shop, observer: Observer
+) -> None:
+    lost = sandbox.providers["trustpayments"].pay(order_id="LOST1", amount=700, settlestatus="100", notify=False)
+    shop.expects("shop-uk", "LOST1", 700, "GBP", final_by=timedelta(seconds=0.5))
+    (event,) = until(observer, topics.STATUS, 1, order_id="LOST1")
+    assert event["payment_id"] == lost
+    assert seen(event) == ("captured", "match", "expected", "release")
+    raised, cleared = until(observer, topics.OVERDUE, 2, order_id="LOST1")
+    assert (raised["state"], raised["status"], raised["payment_id"]) == ("raised", None, None)
+    assert (cleared["state"], cleared["status"], cleared["payment_id"]) == ("cleared", "captured", lost)
+
+
+def test_an_abandoned_basket_is_overdue_and_no_dead_letter(sandbox: Sandbox, shop: Shop, observer: Observer) -> None:
+    calls = sandbox.providers["nevogate"].counters().get("calls", 0)
+    shop.expects("shop-uk", "LEFT1", 700, "GBP", final_by=timedelta(seconds=0.2))
+    shop.expects("shop-hu", "LEFT2", 700, "HUF", final_by=timedelta(seconds=0.2), payment_id="0" * 32)
+    for order in ("LEFT1", "LEFT2"):
+        (raised,) = until(observer, topics.OVERDUE, 1, order_id=order)
+        assert raised["state"] == "raised"
+    assert len(until_lookups(observer, 3, "LEFT1")) == 3
+    observer.read()
+    assert not [one for one in observer.records[topics.DEAD] if b"LEFT" in (one.value or b"")]
+    assert sandbox.providers["nevogate"].counters().get("calls", 0) == calls, "no Result without a call"
+
+
+def until_lookups(observer: Observer, count: int, order: str) -> set[str]:
+    """Wait for so many different lookups about the order."""
+
+    def asked() -> set[str]:
+        observer.read()
+        lookups = observer.records[topics.lookups("trustpayments")]
+        return {header(one, "ce_id") for one in lookups if order.encode() in one.value}
+
+    wait_for(lambda: len(asked()) >= count, within_seconds=30, every=0.2)
+    return asked()
+
+
+def test_what_no_shop_can_have_meant_is_kept_with_its_reason(sandbox: Sandbox, shop: Shop, observer: Observer) -> None:
+    shop.expects("shop-uk", "WRONG1", -5, "GBP")
+    shop.expects("nobody", "WRONG2", 5, "GBP")
+
+    def reasons() -> list[str]:
+        observer.read()
+        dead = observer.records[topics.DEAD]
+        return sorted(header(one, "reason") for one in dead if b"WRONG" in (one.value or b""))
+
+    assert wait_for(lambda: reasons() == ["unknown_merchant", "unreadable_expectation"], within_seconds=20, every=0.2)
+
+
+def test_a_provider_that_tells_of_nothing_is_noticed(sandbox: Sandbox, shop: Shop, observer: Observer) -> None:
+    sandbox.providers["omnikassa"].notify(paused=True)
+    for number in range(12):
+        shop.expects("shop-nl", f"SILENT{number}", 100, "EUR", final_by=timedelta(seconds=0.2))
+    (silent,) = until(observer, topics.SILENT, 1, provider="omnikassa")
+    assert (silent["state"], silent["urgent"]) == ("silent", True)
+    sandbox.providers["omnikassa"].notify(paused=False)
+    shop.expects("shop-nl", "HEARD1", 100, "EUR")
+    sandbox.providers["omnikassa"].pay(order_id="HEARD1", amount=100)
+    _, heard = until(observer, topics.SILENT, 2, provider="omnikassa")
+    assert heard["state"] == "heard"
+    assert heard["unheard"] >= silent["unheard"]
