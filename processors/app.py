@@ -33,7 +33,7 @@ from processors.pace import Pace
 from processors.provider import Account, Outside, Provider, account_of
 from processors.providers import PROVIDERS
 from processors.providers.http import open_client
-from processors.providers.recovery import recovery_lookup
+from processors.providers.recovery import lookup_key, recovery_lookup
 from processors.reputation import Reputation
 from processors.requeue import Requeue
 from processors.resolve import Resolve
@@ -192,10 +192,13 @@ def _orders(configuration: Configuration, metrics: Metrics) -> tuple[Work, ...]:
     orders = kafka.topic(topics.ORDERS)
     partitions = configuration.wanted_topics()[orders][1]
 
-    def recover(merchant: str, order_id: str | None, payment_id: str | None, cause: str, at: str) -> Lookup | None:
-        return recovery_lookup(
+    def recover(
+        merchant: str, order_id: str | None, payment_id: str | None, cause: str, at: str
+    ) -> tuple[bytes, Lookup] | None:
+        lookup = recovery_lookup(
             merchants[merchant], order_id=order_id, payment_id=payment_id, lookup_cause=cause, at=at
-        )  # fmt: skip
+        )
+        return None if lookup is None else (lookup_key(lookup), lookup)
 
     def per_hour(merchant: Merchant) -> Allowance:
         rare = PROVIDERS[provider_of(merchant)].policy.recovers_rarely

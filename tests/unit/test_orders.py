@@ -35,11 +35,11 @@ LOOKS = (60.0, 600.0)
 PRICE = Money(1000, "GBP")
 
 
-def recover(merchant: str, order_id: str | None, payment_id: str | None, cause: str, at: str) -> Lookup | None:
+def recover(merchant: str, order_id: str | None, payment_id: str | None, cause: str, at: str) -> tuple[bytes, Lookup]:
     """A provider that finds payments by their order, and single ones by their id."""
-    reference = None if payment_id is None else payment_id
-    return Lookup(provider="trustpayments", merchant=merchant, operation="transaction", reference=reference,
-                  notification_id=cause, received_at=at)  # fmt: skip
+    key = merchant if payment_id is None else f"{merchant}/{payment_id}"
+    return key.encode(), Lookup(provider="trustpayments", merchant=merchant, operation="transaction",
+                                reference=payment_id, notification_id=cause, received_at=at)  # fmt: skip
 
 
 class Shop:
@@ -183,6 +183,13 @@ async def test_the_provider_is_asked_at_each_look_and_then_no_more() -> None:
     lookups = [one for one in shop.said if one.topic == "lookups.trustpayments"]
     assert [one.key for one in lookups] == [b"shop", b"shop/p1"] * 2
     assert len({dict(one.headers)["ce_id"] for one in lookups}) == 4
+
+
+async def test_a_provider_that_finds_payments_by_their_order_is_asked_once_a_look() -> None:
+    shop = Shop(recover=lambda merchant, order_id, payment_id, cause, at: recover(merchant, order_id, None, cause, at))
+    await shop.told(expected(payment_id="p1"), seen("p2", "pending"))
+    await shop.reach(DUE + timedelta(days=9))
+    assert len([one for one in shop.said if one.topic == "lookups.trustpayments"]) == len(LOOKS)
 
 
 async def test_looks_end_when_the_payment_is_final() -> None:
