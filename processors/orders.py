@@ -198,14 +198,13 @@ class _Order:
 
     def see(self, payment: PaymentSeen) -> None:
         """A payment has a new state."""
-        first = payment.payment_id not in self._state.payments
         payments = {**self._state.payments, payment.payment_id: payment}
         if len(payments) > _MOST_PAYMENTS:
             del payments[next((name for name, one in payments.items() if not one.final), next(iter(payments)))]
         self._change(payments=payments)
         if self._state.expected is None:
             return
-        if first:
+        if payment.expected != _expectation(self._state.expected):
             self._observe(payment.payment_id, payment.observed_at)
         self._tell(heard=True, at=payment.observed_at)
         if self._state.final is not None:
@@ -244,7 +243,7 @@ class _Order:
             status=None,
             source="payments.expected",
             observed_at=at,
-            expected=Expectation(order_id=expected.order_id, amount=expected.amount),
+            expected=_expectation(expected),
         )
         value = messages.encode(said)
         headers = cloud_event(
@@ -352,6 +351,10 @@ class _Order:
 
     def _count(self, outcome: str) -> None:
         self._stage._metrics.expected.labels(self.provider, outcome).inc()
+
+
+def _expectation(expected: ExpectedPayment) -> Expectation:
+    return Expectation(order_id=expected.order_id, amount=expected.amount)
 
 
 def _milliseconds(text: str) -> int:

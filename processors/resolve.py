@@ -16,7 +16,7 @@ from processors.transitions import Advance, PaymentState, advance
 from schemas import messages, topics
 from schemas.configuration import Kafka
 from schemas.errors import Unreadable
-from schemas.messages import Observation, PaymentSeen, PaymentStatus
+from schemas.messages import Expectation, Observation, PaymentSeen, PaymentStatus
 from schemas.records import Output, Record, cloud_event, derived_id, parse_time
 from schemas.status import Status
 from service.logs import event
@@ -82,9 +82,9 @@ class Resolve:
         if before.last is not None and _to_orders(before, before.last) == _to_orders(after, changed):
             return []
         _, orders = _to_orders(after, changed)
-        return [self._to_order(changed, order_id) for order_id in orders]
+        return [self._to_order(changed, order_id, after.expected) for order_id in orders]
 
-    def _to_order(self, changed: PaymentStatus, order_id: str) -> Output:
+    def _to_order(self, changed: PaymentStatus, order_id: str, expected: Expectation | None) -> Output:
         seen = PaymentSeen(
             provider=changed.provider,
             merchant=changed.merchant,
@@ -94,6 +94,7 @@ class Resolve:
             final=changed.final,
             amount=changed.amount,
             observed_at=changed.observed_at,
+            expected=expected,
         )
         headers = cloud_event(
             event_id=derived_id("seen", changed.event_id, order_id),

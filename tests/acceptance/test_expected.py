@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import orjson
 import pytest
-from kafka import KafkaProducer
 
 from sandbox.processes import wait_for
+from sandbox.shop import Shop
 from sandbox.system import Plan, Sandbox
 from schemas import topics
-from schemas.records import rfc3339
 from tests.acceptance.ledger import Observer, header
 
 pytestmark = pytest.mark.kafka
@@ -32,29 +31,9 @@ def sandbox(start: Callable[[Plan], Sandbox]) -> Sandbox:
     return start(plan)
 
 
-class Shop:
-    """A shop's own producer, which knows nothing of keys."""
-
-    def __init__(self, sandbox: Sandbox) -> None:
-        self._topic = sandbox.topic(topics.EXPECTED)
-        self._producer = KafkaProducer(bootstrap_servers=sandbox.bootstrap, acks="all")
-
-    def expects(self, merchant: str, order_id: str, value: int, currency: str, **fields: Any) -> None:
-        final_by = fields.pop("final_by", timedelta(hours=1))
-        now = datetime.now(UTC)
-        announced = {
-            "merchant": merchant, "order_id": order_id, "amount": {"value": value, "currency": currency},
-            "created_at": rfc3339(now), "final_by": rfc3339(now + final_by), **fields,
-        }  # fmt: skip
-        self._producer.send(self._topic, orjson.dumps(announced)).get(timeout=30)
-
-    def close(self) -> None:
-        self._producer.close()
-
-
 @pytest.fixture(scope="module")
 def shop(sandbox: Sandbox) -> Iterator[Shop]:
-    one = Shop(sandbox)
+    one = Shop(sandbox.bootstrap, sandbox.prefix)
     yield one
     one.close()
 

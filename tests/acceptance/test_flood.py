@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import orjson
 import pytest
 
 from sandbox.attacker import Attacker
 from sandbox.processes import wait_for
+from sandbox.shop import Shop
 from sandbox.system import Plan, Sandbox
 from schemas import topics
-from schemas.records import rfc3339
 from tests.acceptance.ledger import Observer, assert_right, header, settle
 from tests.acceptance.shopping import buy
-from tests.topics_reader import lag, send
+from tests.topics_reader import lag
 
 pytestmark = pytest.mark.kafka
 
@@ -62,13 +61,12 @@ def calls(sandbox: Sandbox) -> int:
 
 def announce(sandbox: Sandbox, payments: list[str]) -> None:
     """The shop tells of payments before the gateway does; returns when the one who judges calls knows them."""
-    now = rfc3339()
-    announced = [
-        {"merchant": "open", "order_id": f"ANNOUNCED{number}", "payment_id": name, "created_at": now,
-         "amount": {"value": 500, "currency": "HUF"}}
-        for number, name in enumerate(payments)
-    ]  # fmt: skip
-    send(sandbox.bootstrap, sandbox.topic(topics.EXPECTED), [(None, orjson.dumps(one), {}) for one in announced])
+    shop = Shop(sandbox.bootstrap, sandbox.prefix)
+    try:
+        for number, name in enumerate(payments):
+            shop.expects("open", f"ANNOUNCED{number}", 500, "HUF", payment_id=name)
+    finally:
+        shop.close()
     unit = f"{sandbox.prefix}paynotify"
     for group, topic in (("orders", topics.EXPECTED), ("verify.nevogate", topics.known("nevogate"))):
         read = lambda group=group, topic=topic: lag(sandbox.bootstrap, f"{unit}.{group}", sandbox.topic(topic)) == 0  # noqa: E731 - two words of one loop

@@ -100,9 +100,11 @@ def expected(order: str = "o1", merchant: str = "shop", **changes: Any) -> Recor
     return internal(messages.PAYMENT_EXPECTED, replace(one, **changes), f"{merchant}/{order}")
 
 
-def seen(payment: str = "p1", status: Status = "captured", order: str = "o1", at: datetime = DUE) -> Record:
+def seen(
+    payment: str = "p1", status: Status = "captured", order: str = "o1", compared: Expectation | None = None
+) -> Record:
     one = PaymentSeen(provider="trustpayments", merchant="shop", payment_id=payment, order_id=order, status=status,
-                      final=status in FINAL, amount=PRICE, observed_at=rfc3339(at))  # fmt: skip
+                      final=status in FINAL, amount=PRICE, observed_at=rfc3339(DUE), expected=compared)  # fmt: skip
     return internal(messages.PAYMENT_SEEN, one, f"shop/{order}")
 
 
@@ -119,6 +121,12 @@ async def test_a_payment_is_told_what_was_expected_of_it_whichever_came_first() 
         shop = Shop()
         await shop.told(*records)
         assert shop.expected == [("p1", EXPECTED)]
+
+
+async def test_a_payment_compared_with_it_already_is_told_nothing() -> None:
+    shop = Shop()
+    await shop.told(expected(), seen(compared=EXPECTED))
+    assert shop.expected == []
 
 
 async def test_an_announced_payment_is_told_before_it_is_seen() -> None:
