@@ -203,7 +203,9 @@ def _orders(configuration: Configuration, metrics: Metrics) -> tuple[Work, ...]:
     def per_hour(merchant: Merchant) -> Allowance:
         rare = PROVIDERS[provider_of(merchant)].policy.recovers_rarely
         budget = worker.recovery_calls_per_hour if rare else worker.overdue.lookups_per_hour
-        return Allowance(max(1, budget // partitions))
+        share = max(1, budget // partitions)
+        # a minute's worth at once: what an outage made overdue must not become a storm
+        return Allowance(share, most=max(1.0, share / 60))
 
     lanes = {RAISE: None, **{look_lane(name): per_hour(merchant) for name, merchant in merchants.items()}}
     clock = Clock(orders, lanes, lambda entry: entry.name)
