@@ -59,14 +59,16 @@ class Plan:
 
     ``workers`` holds the extra arguments of each worker process; ``simulators`` the settings of every simulator,
     ``simulator`` those of one, by provider; the merchants ``with_url_token`` have one. ``charges`` names the merchants
-    that may charge by topic, with what their section has instead of the sandbox's own. ``configuration`` is merged over
-    the written configuration. Logs stay where ``logs`` says; without it they go with everything else.
+    that may charge by topic, with what their section has instead of the sandbox's own; ``merchant`` has more settings
+    of single ones. ``configuration`` is merged over the written configuration. Logs stay where ``logs`` says; without
+    it they go with everything else.
     """
 
     workers: Sequence[Sequence[str]] = ((),)
     merchants: Mapping[str, Sequence[str]] = field(default_factory=lambda: dict(MERCHANTS))
     with_url_token: Collection[str] = ()
     charges: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    merchant: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     simulators: Mapping[str, Any] = field(default_factory=lambda: {"time_scale": 60.0})
     simulator: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     configuration: Mapping[str, Any] = field(default_factory=dict)
@@ -263,6 +265,7 @@ class Sandbox:
 
     def _merchant(self, account: Account) -> dict[str, Any]:
         configured = account.configured(self.providers[account.provider].address)
+        configured |= self.plan.merchant.get(account.name, {})
         if account.name in self.plan.charges:
             changes = self.plan.charges[account.name]
             configured["charges"] = {"public_url": self.ingest_address, **_CHARGES, **changes}
