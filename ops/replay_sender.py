@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Final
 
@@ -86,3 +88,17 @@ class Sender:
             f"The brokers at {self._kafka.bootstrap_servers} did not take {self._what} ({type(error).__name__}). "
             f"See that they are well and {self._remedy}."
         )
+
+
+def turns(per_second: float) -> Callable[[], None]:
+    """Waits until the next record's turn has come. What was missed is not caught up: a burst is what it prevents."""
+    due = time.monotonic()
+
+    def turn() -> None:
+        nonlocal due
+        now = time.monotonic()
+        if due > now:
+            time.sleep(due - now)
+        due = max(due, now) + 1 / per_second
+
+    return turn
