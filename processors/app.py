@@ -269,7 +269,7 @@ class Worker:
                 Unit(name, parts, self._configuration, self._metrics, self._state_directory, reached)
                 for name, parts in works.items()
             ]
-            self._lag = LagWatch(self._configuration.kafka, self._units, self._metrics)
+            self._lag = LagWatch(kafka, self._units, self._metrics, self._configuration.worker.standstill_seconds)
             try:
                 return await self._work(stop)
             finally:
@@ -309,7 +309,7 @@ class Worker:
         silent_seconds = time.monotonic() - self._beat_at
         if self._started and silent_seconds > _LOOP_SILENCE_SECONDS:
             return f"the event loop has not turned for {silent_seconds:.0f} s"
-        return None
+        return "; ".join(self._lag.standing_still()) or None if self._lag is not None else None
 
     def _ready(self) -> str | None:
         if not self._started or self._stopping:
