@@ -89,3 +89,8 @@ def from_major(value: object, currency: object) -> Money:
     if minor >= _LIMIT:
         raise Unreadable("the answer's amount has more than 18 digits in minor units")
     return Money(int(minor), code)
+
+
+def to_major(money: Money) -> str:
+    """The amount in major units as text, with as many decimals as the currency has (``"10.50"``, ``"1050"``)."""
+    return f"{Decimal(money.value).scaleb(-exponent(money.currency)):f}"
