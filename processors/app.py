@@ -35,7 +35,7 @@ from processors.pace import Pace
 from processors.provider import Account, Outside, Provider, account_of
 from processors.providers import CHARGERS, PROVIDERS
 from processors.providers.http import open_client
-from processors.providers.recovery import recovery_lookup
+from processors.providers.recovery import lookup_key, recovery_lookup
 from processors.reputation import Reputation
 from processors.requested import Requested
 from processors.requeue import Requeue
@@ -191,15 +191,20 @@ def _orders(configuration: Configuration, metrics: Metrics) -> tuple[Work, ...]:
     orders = kafka.topic(topics.ORDERS)
     partitions = configuration.wanted_topics()[orders][1]
 
-    def recover(merchant: str, order_id: str | None, payment_id: str | None, cause: str, at: str) -> Lookup | None:
-        return recovery_lookup(
+    def recover(
+        merchant: str, order_id: str | None, payment_id: str | None, cause: str, at: str
+    ) -> tuple[bytes, Lookup] | None:
+        lookup = recovery_lookup(
             merchants[merchant], order_id=order_id, payment_id=payment_id, lookup_cause=cause, at=at
-        )  # fmt: skip
+        )
+        return None if lookup is None else (lookup_key(lookup), lookup)
 
     def per_hour(merchant: Merchant) -> Allowance:
         rare = PROVIDERS[provider_of(merchant)].policy.recovers_rarely
         budget = worker.recovery_calls_per_hour if rare else worker.overdue.lookups_per_hour
-        return Allowance(max(1, budget // partitions))
+        share = max(1, budget // partitions)
+        # a minute's worth at once: what an outage made overdue must not become a storm
+        return Allowance(share, most=max(1.0, share / 60))
 
     lanes = {RAISE: None, **{look_lane(name): per_hour(merchant) for name, merchant in merchants.items()}}
     clock = Clock(orders, lanes, lambda entry: entry.name)

@@ -18,7 +18,7 @@ from schemas import messages
 from schemas.messages import TimeReached
 from schemas.records import Output, cloud_event, derived_id, rfc3339
 
-_ENTRIES_AT_A_TIME: Final = 200
+_ENTRIES_AT_A_TIME: Final = 500
 #: An entry that is still there so long after it was told is told again: the record may not have been handled yet.
 _TELL_AGAIN: Final = timedelta(seconds=60)
 

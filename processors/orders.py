@@ -54,9 +54,9 @@ def look_lane(merchant: str) -> str:
     return f"look/{merchant}"
 
 
-#: The recovery lookup that the provider's rules allow for an order or payment, or none:
+#: The recovery lookup that the provider's rules allow for an order or payment, with its record's key, or none:
 #: ``(merchant, order_id, payment_id, cause, at)``.
-Recover = Callable[[str, str | None, str | None, str, str], Lookup | None]
+Recover = Callable[[str, str | None, str | None, str, str], tuple[bytes, Lookup] | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,14 +198,13 @@ class _Order:
 
     def see(self, payment: PaymentSeen) -> None:
         """A payment has a new state."""
-        first = payment.payment_id not in self._state.payments
         payments = {**self._state.payments, payment.payment_id: payment}
         if len(payments) > _MOST_PAYMENTS:
             del payments[next((name for name, one in payments.items() if not one.final), next(iter(payments)))]
         self._change(payments=payments)
         if self._state.expected is None:
             return
-        if first:
+        if payment.expected != _expectation(self._state.expected):
             self._observe(payment.payment_id, payment.observed_at)
         self._tell(heard=True, at=payment.observed_at)
         if self._state.final is not None:
@@ -244,7 +243,7 @@ class _Order:
             status=None,
             source="payments.expected",
             observed_at=at,
-            expected=Expectation(order_id=expected.order_id, amount=expected.amount),
+            expected=_expectation(expected),
         )
         value = messages.encode(said)
         headers = cloud_event(
@@ -306,25 +305,23 @@ class _Order:
         assert expected is not None
         payments = dict.fromkeys(name for name in (expected.payment_id, *self._state.payments) if name is not None)
         cause = f"overdue/{self._name}/{self._state.looks}"
-        asked: dict[str, Lookup] = {}
+        asked = set()
         for payment_id in (None, *payments):
-            lookup = self._stage._recover(self.merchant, self._order_id, payment_id, cause, at)
-            if lookup is not None:
-                # a provider that finds payments by their order is asked once
-                asked.setdefault(f"{lookup.operation}/{lookup.reference}", lookup)
-        for question, lookup in asked.items():
-            self._count("looked")
-            self._ask(lookup, f"{cause}/{question}", at)
+            allowed = self._stage._recover(self.merchant, self._order_id, payment_id, cause, at)
+            # a provider that finds payments by their order is asked once
+            if allowed is not None and (question := messages.encode(allowed[1])) not in asked:
+                asked.add(question)
+                self._count("looked")
+                self._ask(*allowed, f"{cause}/{payment_id}", at)
 
-    def _ask(self, lookup: Lookup, cause: str, at: str) -> None:
+    def _ask(self, key: bytes, lookup: Lookup, cause: str, at: str) -> None:
         headers = cloud_event(
             event_id=derived_id("lookup", cause),
             source="/orders",
             event_type=messages.LOOKUP_REQUESTED,
             event_time=at,
         )
-        key = lookup.merchant if lookup.reference is None else f"{lookup.merchant}/{lookup.reference}"
-        self._publish(topics.lookups(lookup.provider), key, messages.encode(lookup), headers)
+        self._publish(topics.lookups(lookup.provider), key.decode(), messages.encode(lookup), headers)
 
     def _raise_at(self, final_by: str) -> tuple[str, int]:
         return RAISE, _milliseconds(final_by)
@@ -354,6 +351,10 @@ class _Order:
 
     def _count(self, outcome: str) -> None:
         self._stage._metrics.expected.labels(self.provider, outcome).inc()
+
+
+def _expectation(expected: ExpectedPayment) -> Expectation:
+    return Expectation(order_id=expected.order_id, amount=expected.amount)
 
 
 def _milliseconds(text: str) -> int:

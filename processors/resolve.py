@@ -16,7 +16,7 @@ from processors.transitions import Advance, PaymentState, advance
 from schemas import messages, topics
 from schemas.configuration import Kafka
 from schemas.errors import Unreadable
-from schemas.messages import Observation, PaymentSeen, PaymentStatus
+from schemas.messages import Expectation, Observation, PaymentSeen, PaymentStatus
 from schemas.records import Output, Record, cloud_event, derived_id, parse_time
 from schemas.status import Status
 from service.logs import event
@@ -93,16 +93,19 @@ class Resolve:
             return []
         _, orders = _to_orders(after, changed)
         return [
-            self._news(changed, self._orders, f"{changed.merchant}/{order_id}", order_id) for order_id in orders
-        ]  # fmt: skip
+            self._news(changed, self._orders, f"{changed.merchant}/{order_id}", order_id, after.expected)
+            for order_id in orders
+        ]
 
     def _told(self, changed: PaymentStatus) -> list[Output]:
         """News of the payment for the charges of its merchant."""
         if changed.merchant not in self._charging:
             return []
-        return [self._news(changed, self._charges, changed.merchant, changed.order_id)]
+        return [self._news(changed, self._charges, changed.merchant, changed.order_id, None)]
 
-    def _news(self, changed: PaymentStatus, topic: str, key: str, order_id: str | None) -> Output:
+    def _news(
+        self, changed: PaymentStatus, topic: str, key: str, order_id: str | None, expected: Expectation | None
+    ) -> Output:
         seen = PaymentSeen(
             provider=changed.provider,
             merchant=changed.merchant,
@@ -112,6 +115,7 @@ class Resolve:
             final=changed.final,
             amount=changed.amount,
             observed_at=changed.observed_at,
+            expected=expected,
         )
         headers = cloud_event(
             event_id=derived_id("seen", changed.event_id, key),

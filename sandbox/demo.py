@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from sandbox.proof import Books, Verdict, applied, judge, settled, statuses
+from sandbox.proof import Books, Verdict, applied, judge, missed, settled, statuses
 from sandbox.script import Played, Player
 from sandbox.system import Plan, Sandbox, ends_on_signal
 from sandbox.witness import Witness, quantile
@@ -31,6 +31,7 @@ _LOOK_EVERY_SECONDS: Final = 0.5
 _PLAN: Final = Plan(
     simulators={"time_scale": 60.0, "latency_seconds": 0.02},
     simulator={"trustpayments": {"visible_within_seconds": 90.0}},
+    configuration={"worker": {"overdue": {"looks_seconds": {"trustpayments": (0.5, 2.0, 5.0, 10.0, 20.0)}}}},
 )
 
 
@@ -76,14 +77,16 @@ def _play(sandbox: Sandbox, console: Console, arguments: argparse.Namespace) -> 
                 witness.read()
                 display.update()
             player.finish()
-            books = _wait_until_settled(sandbox, witness, display.update)
-        return Report(books, witness, _judge(sandbox, books, witness), player.played)
+            books = _wait_until_settled(sandbox, witness, player.played, display.update)
+        verdict = _judge(sandbox, books, witness)
+        verdict.wrong += missed(player.played.overdue, witness)
+        return Report(books, witness, verdict, player.played)
     finally:
         player.stop()
         witness.close()
 
 
-def _wait_until_settled(sandbox: Sandbox, witness: Witness, update: Callable[[], None]) -> Books:
+def _wait_until_settled(sandbox: Sandbox, witness: Witness, played: Played, update: Callable[[], None]) -> Books:
     deadline = time.monotonic() + _SETTLE_SECONDS
     looked, books = 0.0, {}
     while time.monotonic() < deadline:
@@ -92,7 +95,7 @@ def _wait_until_settled(sandbox: Sandbox, witness: Witness, update: Callable[[],
         if time.monotonic() - looked > _LOOK_EVERY_SECONDS:
             looked = time.monotonic()
             books = {provider: control.book() for provider, control in sandbox.providers.items()}
-            if quiet and settled(books, witness):
+            if quiet and settled(books, witness) and not missed(played.overdue, witness):
                 break
     return books
 
@@ -164,6 +167,7 @@ class Report:
                 name: {f"p{share * 100:g}": round(quantile(values, share), 3) for share in _SHARES}
                 for name, values in self._latencies().items()
             },
+            "overdue": {name: list(said) for name, said in sorted(self.witness.overdue.items())},
             "booked": dict(verdict.booked), "parcels": dict(verdict.parcels), "repeated_events": self.witness.repeats,
         }  # fmt: skip
 
@@ -210,6 +214,8 @@ class Report:
     def _show_consumers(self, console: Console) -> None:
         booked = _listed(dict(self.verdict.booked))
         console.print(f"ERP booked: {booked}. Warehouse: {_listed(dict(self.verdict.parcels))}.", soft_wrap=True)
+        overdue = Counter(" and ".join(said) for said in self.witness.overdue.values())
+        console.print(f"Orders that were missed on payments.overdue: {_listed(overdue)}.")
         console.print(f"Events on payments.status that came twice, byte for byte: {self.witness.repeats}.")
 
     def _show_proof(self, console: Console) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +42,16 @@ def statuses(books: Books, witness: Witness) -> Iterator[tuple[str, str, str, st
         for payment_id, truth in book["payments"].items():
             seen = witness.payments.get(f"{truth['merchant']}/{payment_id}")
             yield provider, payment_id, truth["status"], seen.last["status"] if seen else ""
+
+
+def missed(overdue: Mapping[str, Sequence[str]], witness: Witness) -> list[str]:
+    """Where ``payments.overdue`` says anything else of the orders than it must."""
+    names = sorted(overdue.keys() | witness.overdue.keys())
+    return [
+        f"{name}: overdue is {witness.overdue.get(name, [])}, must be {list(overdue.get(name, ()))}"
+        for name in names
+        if list(overdue.get(name, ())) != witness.overdue.get(name, [])
+    ]
 
 
 def settled(books: Books, witness: Witness) -> bool:

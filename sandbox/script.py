@@ -13,9 +13,11 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Final
 
 from sandbox.attacker import Attack, Attacker, replayed, resplit
+from sandbox.shop import Shop
 from sandbox.system import Sandbox
 from schemas.errors import PaynotifyError
 
@@ -27,12 +29,16 @@ Change = tuple[float, Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """``count`` payments of one kind. A ``refund`` among the changes is a share of the amount."""
+    """``count`` payments of one kind. A ``refund`` among the changes is a share of the amount.
+
+    The shop announces each of them; ``late_after_seconds`` is when it begins to miss the payment.
+    """
 
     count: int
     provider: str
     order: Mapping[str, Any] = field(default_factory=dict)
     changes: tuple[Change, ...] = ()
+    late_after_seconds: float = 3600.0
 
 
 _SETTLES: Final = ((_SOON, {"settlestatus": "10"}), (_LATER, {"settlestatus": "100"}))
@@ -57,6 +63,8 @@ SCENARIOS: Final = (
     Scenario(5, "trustpayments", {"settlestatus": "100"}, ((_LATER, {"refund": 1.0}),)),
     Scenario(2, "trustpayments", {"settlestatus": "100"}, ((_LATER, {"chargeback": True}),)),
     Scenario(4, "trustpayments", {"errorcode": "60010"}, ((_LAST, {"errorcode": "0", "settlestatus": "100"}),)),
+    # paid, and the webhook never comes: missed, looked for and found
+    Scenario(6, "trustpayments", {"settlestatus": "100", "notify": False}, late_after_seconds=2.0),
     Scenario(58, "nevogate"),
     Scenario(22, "nevogate", {"auto_commit": False}, ((_LATER, {"close": True}),)),
     Scenario(6, "nevogate", {"auto_commit": False}),
@@ -69,6 +77,9 @@ SCENARIOS: Final = (
     Scenario(4, "nevogate", {"copies": 3}),
 )
 
+#: Orders that are announced and never paid.
+_ABANDONED: Final = 4
+
 
 @dataclass(slots=True)
 class Played:
@@ -78,6 +89,8 @@ class Played:
     planned: int = 0
     attacks: int = 0
     happening: str = "the day begins"
+    #: what ``payments.overdue`` must say in the end of each order that is missed
+    overdue: dict[str, list[str]] = field(default_factory=dict)
     surprises: list[str] = field(default_factory=list)
 
 
@@ -92,6 +105,7 @@ class Player:
         self._merchants = {provider: names[0] for provider, names in sandbox.plan.merchants.items()}
         self._sites = {one.name: one.merchant["site_reference"] for one in sandbox.accounts if one.provider == _TRUST}
         self._poi_ids = {one.name: one.merchant["poi_id"] for one in sandbox.accounts if one.provider == "omnikassa"}
+        self._shop = Shop(sandbox.bootstrap, sandbox.prefix)
         self._order = itertools.count()
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._stopped = threading.Event()
@@ -109,6 +123,7 @@ class Player:
         self._stopped.set()
         self._thread.join(30)
         self._attacker.close()
+        self._shop.close()
 
     @property
     def over(self) -> bool:
@@ -130,6 +145,8 @@ class Player:
                 name = f"SANDBOX{next(number):06d}"
                 at_seconds = self._chance.uniform(0, self._seconds)
                 self._at(at_seconds, lambda scenario=scenario, name=name: self._pay(scenario, name))  # type: ignore[misc]
+        for left in range(_ABANDONED):
+            self._at(self._seconds * 0.5, lambda left=left: self._abandon(f"LEFT{left:03d}"))  # type: ignore[misc]
         for at_share, action in (
             (0.10, self._rubbish),
             (0.25, self._outage),
@@ -163,6 +180,7 @@ class Player:
 
     def _pay(self, scenario: Scenario, name: str) -> None:
         amount = self._chance.randrange(500, 50_000)
+        self._announce(scenario.provider, name, amount, scenario.late_after_seconds)
         payment = self._sandbox.providers[scenario.provider].pay(order_id=name, amount=amount, **scenario.order)
         self.played.payments += 1
         now = time.monotonic() - self._started_seconds
@@ -179,6 +197,17 @@ class Player:
                 now + after_seconds,
                 lambda details=details, control=control: control.change(payment, **details) and None,  # type: ignore[misc]
             )
+
+    def _announce(self, provider: str, name: str, amount: int, late_after_seconds: float) -> None:
+        final_by = timedelta(seconds=late_after_seconds)
+        if late_after_seconds < self._seconds:
+            self.played.overdue[f"{self._merchants[provider]}/{name}"] = ["raised", "cleared"]
+        self._shop.expects(self._merchants[provider], name, amount, _CURRENCIES[provider], final_by=final_by)
+
+    def _abandon(self, name: str) -> None:
+        self.played.happening = "customers leave without paying"
+        self._announce(_TRUST, name, self._chance.randrange(500, 50_000), 2.0)
+        self.played.overdue[f"{self._merchants[_TRUST]}/{name}"] = ["raised"]
 
     # --- what goes wrong -----------------------------------------------------------------------------------
 
@@ -244,3 +273,6 @@ class Player:
 
 
 _TRUST: Final = "trustpayments"
+
+#: In which currency each provider's customers pay, if nothing else is said.
+_CURRENCIES: Final[Mapping[str, str]] = {"omnikassa": "EUR", "trustpayments": "GBP", "nevogate": "HUF"}

@@ -24,6 +24,7 @@ STAGES: Final[Mapping[str, tuple[str, ...]]] = {
     "responses": tuple(topics.responses(provider) for provider in topics.PROVIDERS),
     "observations": (topics.OBSERVATIONS,),
     "results": (topics.STATUS,),
+    "overdue": (topics.OVERDUE,),
 }
 
 
@@ -51,6 +52,8 @@ class Witness:
         self.dead: Counter[tuple[str, str]] = Counter()
         self.payments: dict[str, Seen] = defaultdict(Seen)
         self.latencies: dict[str, list[float]] = defaultdict(list)
+        self.overdue: dict[str, list[str]] = defaultdict(list)
+        self._overdue_ids: set[str] = set()
         self.repeats = 0
         self.contradictions: list[str] = []
         self._received_seconds: dict[str, float] = {}
@@ -92,6 +95,10 @@ class Witness:
             self._result(record, headers)
         elif name == topics.REJECTED:
             self.rejected[_provider_of(headers), headers.get("reason", "?")].add(headers["ce_id"])
+        elif name == topics.OVERDUE:
+            if headers["ce_id"] not in self._overdue_ids:
+                self._overdue_ids.add(headers["ce_id"])
+                self.overdue[record.key.decode()].append(orjson.loads(record.value)["state"])
         elif name == topics.DUPLICATES:
             self.duplicates[_provider_of(headers)].add(headers["ce_id"])
         elif name == topics.DEAD:

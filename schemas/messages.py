@@ -163,7 +163,10 @@ class ExpectedPayment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentSeen:
-    """The newest state of one payment, told to the stages that are keyed by order or by merchant."""
+    """The newest state of one payment, told to the stages that are keyed by order or by merchant.
+
+    ``expected`` is what it was compared with, so that a stage that knows better can say so.
+    """
 
     provider: str
     merchant: str
@@ -173,6 +176,7 @@ class PaymentSeen:
     final: bool
     amount: Money | None
     observed_at: str
+    expected: Expectation | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,11 +66,23 @@ REFUSALS: Final = frozenset(
      "WrongProviderSettings", "WrongReferenceTransactionStatus", "WrongTransactionStatus")
 )  # fmt: skip
 
+#: The gateway's method for each operation, and what is sent beside the id. Earlier transactions of the order are
+#: other payments, each with a lookup of its own.
+_METHODS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
+    "result": ("Result", {}),
+    "details": ("Details", {"GetRelatedTransactions": False}),
+}
+
 _TRANSACTION: Final = re.compile(r"[0-9a-f]{32}\Z")
 _ALERT: Final = re.compile(r"alert[A-Za-z]{1,60}\Z")
 _WORD: Final = re.compile(r"[A-Za-z_]{1,40}\Z")
 #: Tables call AutoCommit a boolean, samples show it as text.
 _TRUTHS: Final = {"true": "true", "1": "true", "false": "false", "0": "false"}
+
+
+def is_transaction(text: str) -> bool:
+    """Whether the text has the form of a transaction's id: 32 lower-case hex digits."""
+    return bool(_TRANSACTION.match(text))
 
 
 class Nevogate:
@@ -89,7 +101,7 @@ class Nevogate:
         transaction = _id_in(body) if body else None
         if transaction is None:
             transaction = _id_in_query(notification.query)
-        if not isinstance(transaction, str) or not _TRANSACTION.match(transaction):
+        if not isinstance(transaction, str) or not is_transaction(transaction):
             raise Rejected("malformed", "no transaction id of 32 lower-case hex digits in body or query")
         return Claim(reference=transaction, duplicate_key=None, detail=None)
 
@@ -113,14 +125,16 @@ class Nevogate:
         return [Call(one.lookup.reference or "", (one,)) for one in lookups]
 
     async def fetch(self, call: Call, account: Account, outside: Outside, store: Store) -> Mapping[str, Outcome]:
-        """Ask for one Result."""
+        """Ask for one Result, or in recovery for the Details that say the same without being owed to a call."""
         waiting = call.lookups[0]
         transaction = waiting.lookup.reference or ""
-        if not _TRANSACTION.match(transaction):
+        if not is_transaction(transaction):
             return {waiting.lookup_id: Dead("unreadable_lookup", "the lookup names no transaction")}
+        method, more = _METHODS.get(waiting.lookup.operation, _METHODS["result"])
+        arguments = {"TransactionId": transaction, **more}
         # a proxy or simulator can tell the retry of one lookup from the lookup of another call
-        reply = await ask("Result", {"TransactionId": transaction}, account, outside, request_id=waiting.lookup_id)
-        answer = json_object(reply.body)
+        reply = await ask(method, arguments, account, outside, request_id=waiting.lookup_id)
+        answer = _common(json_object(reply.body))
         code = answer.get("ResultCode")
         if not isinstance(code, str) or not code:
             raise ProviderUnavailable("the answer has no ResultCode")
@@ -155,11 +169,11 @@ class Nevogate:
             raise Unreadable(str(error)) from None
         if response.facts.get("method") == "Close":
             return (_closed(answer, response),)
-        common = answer.get("CommonData", answer)
-        if not isinstance(common, dict) or _word(common.get("ResultCode")) not in STATUSES:
+        common = _common(answer)
+        if _word(common.get("ResultCode")) not in STATUSES:
             raise Unreadable("the ResultCode speaks of the request, not of a payment")
         transaction = common.get("TransactionId")
-        if not isinstance(transaction, str) or not _TRANSACTION.match(transaction):
+        if not isinstance(transaction, str) or not is_transaction(transaction):
             raise Unreadable("the answer names no transaction")
         if response.reference not in (None, transaction):
             raise Unreadable("the answer is about another transaction than the one asked for")
@@ -196,6 +210,12 @@ def _id_in_query(query: str) -> str | None:
     named = fields(query.encode("utf-8", "surrogatepass"))  # a shell's argument may hold bytes that are no UTF-8
     found = {value for name, value in named if name in (b"TransactionId", b"transactionId")}
     return found.pop().decode("ascii", "replace") if len(found) == 1 else None
+
+
+def _common(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What is said of the transaction: a Details answer has it as ``CommonData``, its errors stand beside it."""
+    common = answer.get("CommonData", answer)
+    return common if isinstance(common, dict) else {}
 
 
 def _refusal(code: str) -> str:

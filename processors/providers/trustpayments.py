@@ -41,7 +41,7 @@ from processors.providers.trustpayments_codes import SETTLE_STATUSES, STOP_QUERY
 from processors.providers.trustpayments_records import is_reference, observations, query_of, records_of, word
 from schemas.configuration import TrustPaymentsMerchant
 from schemas.errors import ProviderRefused, ProviderUnavailable, Rejected, Unreadable
-from schemas.messages import Lookup, Observation
+from schemas.messages import RECOVERY, Lookup, Observation
 from schemas.records import rfc3339
 from schemas.secrets import reveal_all
 
@@ -70,6 +70,11 @@ class Form:
     def first(self, name: bytes) -> bytes:
         """The field's first value, empty where it is absent."""
         return next((value for key, value in self.fields if key == name), b"")
+
+
+def is_order_reference(text: str) -> bool:
+    """Whether an order can be asked for by this text."""
+    return 0 < len(text) <= _LONGEST_ORDER and "\0" not in text
 
 
 class TrustPayments:
@@ -142,9 +147,9 @@ class TrustPayments:
         if not field:
             unreadable = Dead("unreadable_lookup", "the lookup names neither a transaction nor an order")
             return dict.fromkeys(questions, unreadable)
-        reply, query = await _ask(field, values, account, outside)
+        reply, query = await ask({field: values}, account, outside)
         records = records_of(query, merchant.site_reference)
-        outcomes = {lookup_id: _outcome(question, records) for lookup_id, question in questions.items()}
+        outcomes = {one.lookup_id: _outcome(one.lookup, records) for one in call.lookups}
         answered = tuple(one for one in call.lookups if isinstance(outcomes[one.lookup_id], Done))
         if answered:
             await store(_answer(reply, answered, values))
@@ -240,10 +245,10 @@ def _usable_order(value: bytes) -> bool:
         return False
 
 
-async def _ask(
-    field: str, values: Sequence[str], account: Account, outside: Outside
+async def ask(
+    wanted: Mapping[str, Sequence[str]], account: Account, outside: Outside
 ) -> tuple[Reply, Mapping[str, Any]]:
-    """One query for the site's records with any of the values.
+    """One query for the site's records that have, in each field of ``wanted``, any of its values.
 
     Raises:
         ProviderRefused: credentials (401), or a request that fails again until a person changes something.
@@ -260,7 +265,7 @@ async def _ask(
                 "requesttypedescriptions": ["TRANSACTIONQUERY"],
                 "filter": {
                     "sitereference": [{"value": merchant.site_reference}],
-                    field: [{"value": value} for value in values],
+                    **{field: [{"value": value} for value in values] for field, values in wanted.items()},
                 },
             }
         ],
@@ -292,9 +297,12 @@ def _answering(answer: Mapping[str, Any], reference: str) -> Mapping[str, Any]:
     return query
 
 
-def _outcome(question: _Question, records: Sequence[Mapping[str, Any]]) -> Outcome:
+def _outcome(lookup: Lookup, records: Sequence[Mapping[str, Any]]) -> Outcome:
+    question = _question(lookup)
     mine = [one for one in records if word(one, question.field) == question.value]
     if not mine:
+        if RECOVERY in lookup.arguments:
+            return Done()  # nobody said it existed: an abandoned basket is no dead letter
         return Later("not_found", "the provider has no record of it yet")
     known = {word(one, "transactionreference") for one in records}
     # a refund says nothing of its payment, so the payment itself is asked for where it is not among the records

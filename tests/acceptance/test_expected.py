@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import orjson
 import pytest
-from kafka import KafkaProducer
 
+from sandbox.accounts import MERCHANTS
 from sandbox.processes import wait_for
+from sandbox.shop import Shop
 from sandbox.system import Plan, Sandbox
 from schemas import topics
-from schemas.records import rfc3339
 from tests.acceptance.ledger import Observer, header
 
 pytestmark = pytest.mark.kafka
 
-LOOKS = {"looks_seconds": {"trustpayments": [0.2, 2.0, 5.0], "omnikassa": [0.2, 2.0]}}
+LOOKS = {"looks_seconds": {"trustpayments": [0.2, 2.0, 5.0], "omnikassa": [0.2, 2.0], "nevogate": [0.2, 2.0]}}
 
 
 @pytest.fixture(scope="module")
 def sandbox(start: Callable[[Plan], Sandbox]) -> Sandbox:
     plan = Plan(
         workers=((), ()),
+        merchants={**MERCHANTS, "nevogate": ("shop-hu", "store-hu")},
+        merchant={"store-hu": {"recover_by_details": True}},
         configuration={"worker": {"overdue": LOOKS, "silence": {"least_unheard": 3, "odds": 0.05}}},
         partitions=2,
         consumers=False,
@@ -32,29 +34,9 @@ def sandbox(start: Callable[[Plan], Sandbox]) -> Sandbox:
     return start(plan)
 
 
-class Shop:
-    """A shop's own producer, which knows nothing of keys."""
-
-    def __init__(self, sandbox: Sandbox) -> None:
-        self._topic = sandbox.topic(topics.EXPECTED)
-        self._producer = KafkaProducer(bootstrap_servers=sandbox.bootstrap, acks="all")
-
-    def expects(self, merchant: str, order_id: str, value: int, currency: str, **fields: Any) -> None:
-        final_by = fields.pop("final_by", timedelta(hours=1))
-        now = datetime.now(UTC)
-        announced = {
-            "merchant": merchant, "order_id": order_id, "amount": {"value": value, "currency": currency},
-            "created_at": rfc3339(now), "final_by": rfc3339(now + final_by), **fields,
-        }  # fmt: skip
-        self._producer.send(self._topic, orjson.dumps(announced)).get(timeout=30)
-
-    def close(self) -> None:
-        self._producer.close()
-
-
 @pytest.fixture(scope="module")
 def shop(sandbox: Sandbox) -> Iterator[Shop]:
-    one = Shop(sandbox)
+    one = Shop(sandbox.bootstrap, sandbox.prefix)
     yield one
     one.close()
 
@@ -120,6 +102,37 @@ def test_a_payment_whose_webhook_never_came_is_overdue_then_found_and_cleared(
     raised, cleared = until(observer, topics.OVERDUE, 2, order_id="LOST1")
     assert (raised["state"], raised["status"], raised["payment_id"]) == ("raised", None, None)
     assert (cleared["state"], cleared["status"], cleared["payment_id"]) == ("cleared", "captured", lost)
+
+
+def test_an_announced_order_of_the_bank_is_asked_for_alone_when_no_ping_comes(
+    sandbox: Sandbox, shop: Shop, observer: Observer
+) -> None:
+    bank = sandbox.providers["omnikassa"]
+    bank.notify(paused=True)
+    payment = bank.pay(order_id="LOST2", amount=700)
+    shop.expects("shop-nl", "LOST2", 700, "EUR", payment_id=payment, final_by=timedelta(seconds=0.5))
+    (event,) = until(observer, topics.STATUS, 1, order_id="LOST2")
+    assert (event["payment_id"], seen(event)) == (payment, ("captured", "match", "expected", "release"))
+    raised, cleared = until(observer, topics.OVERDUE, 2, order_id="LOST2")
+    assert (raised["state"], cleared["state"]) == ("raised", "cleared")
+    bank.notify(paused=False)
+
+
+def test_nevogates_details_are_asked_for_only_where_the_merchant_allows_it(
+    sandbox: Sandbox, shop: Shop, observer: Observer
+) -> None:
+    gateway = sandbox.providers["nevogate"]
+    for merchant, order in (("shop-hu", "LOST3"), ("store-hu", "LOST4")):
+        payment = gateway.pay(merchant=merchant, order_id=order, amount=700, notify=False)
+        shop.expects(merchant, order, 700, "HUF", payment_id=payment, final_by=timedelta(seconds=0.5))
+    (event,) = until(observer, topics.STATUS, 1, order_id="LOST4")
+    assert seen(event) == ("captured", "match", "expected", "release")
+    (raised,) = until(observer, topics.OVERDUE, 1, order_id="LOST3")
+    assert raised["state"] == "raised"
+    assert events(observer, topics.STATUS, order_id="LOST3") == []
+    counters = gateway.counters()
+    assert counters["methods.Details"] == 1
+    assert gateway.book()["uncaused"] == []
 
 
 def test_an_abandoned_basket_is_overdue_and_no_dead_letter(sandbox: Sandbox, shop: Shop, observer: Observer) -> None:

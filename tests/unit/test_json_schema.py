@@ -27,7 +27,8 @@ from schemas.messages import (
 from schemas.topics import all_topics
 
 KINDS: tuple[type[Any], ...] = (
-    ExpectedPayment, Lookup, Observation, OverduePayment, PaymentRequest, PaymentStatus, ProviderSilent, RequestedPayment,
+    ExpectedPayment, Lookup, Observation, OverduePayment, PaymentRequest, PaymentStatus, ProviderSilent,
+    RequestedPayment,
 )  # fmt: skip
 
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from processors import agenda
+from processors.allowance import Allowance
+from processors.clock import Clock
 from processors.orders import RAISE, Orders
 from processors.state import Overlay
+from processors.store import LocalStore
 from schemas import messages
 from schemas.configuration import Overdue, RecoveryLooks, Silence
 from schemas.messages import (
@@ -35,11 +39,11 @@ LOOKS = (60.0, 600.0)
 PRICE = Money(1000, "GBP")
 
 
-def recover(merchant: str, order_id: str | None, payment_id: str | None, cause: str, at: str) -> Lookup | None:
+def recover(merchant: str, order_id: str | None, payment_id: str | None, cause: str, at: str) -> tuple[bytes, Lookup]:
     """A provider that finds payments by their order, and single ones by their id."""
-    reference = None if payment_id is None else payment_id
-    return Lookup(provider="trustpayments", merchant=merchant, operation="transaction", reference=reference,
-                  notification_id=cause, received_at=at)  # fmt: skip
+    key = merchant if payment_id is None else f"{merchant}/{payment_id}"
+    return key.encode(), Lookup(provider="trustpayments", merchant=merchant, operation="transaction",
+                                reference=payment_id, notification_id=cause, received_at=at)  # fmt: skip
 
 
 class Shop:
@@ -100,9 +104,11 @@ def expected(order: str = "o1", merchant: str = "shop", **changes: Any) -> Recor
     return internal(messages.PAYMENT_EXPECTED, replace(one, **changes), f"{merchant}/{order}")
 
 
-def seen(payment: str = "p1", status: Status = "captured", order: str = "o1", at: datetime = DUE) -> Record:
+def seen(
+    payment: str = "p1", status: Status = "captured", order: str = "o1", compared: Expectation | None = None
+) -> Record:
     one = PaymentSeen(provider="trustpayments", merchant="shop", payment_id=payment, order_id=order, status=status,
-                      final=status in FINAL, amount=PRICE, observed_at=rfc3339(at))  # fmt: skip
+                      final=status in FINAL, amount=PRICE, observed_at=rfc3339(DUE), expected=compared)  # fmt: skip
     return internal(messages.PAYMENT_SEEN, one, f"shop/{order}")
 
 
@@ -119,6 +125,12 @@ async def test_a_payment_is_told_what_was_expected_of_it_whichever_came_first() 
         shop = Shop()
         await shop.told(*records)
         assert shop.expected == [("p1", EXPECTED)]
+
+
+async def test_a_payment_compared_with_it_already_is_told_nothing() -> None:
+    shop = Shop()
+    await shop.told(expected(), seen(compared=EXPECTED))
+    assert shop.expected == []
 
 
 async def test_an_announced_payment_is_told_before_it_is_seen() -> None:
@@ -185,12 +197,40 @@ async def test_the_provider_is_asked_at_each_look_and_then_no_more() -> None:
     assert len({dict(one.headers)["ce_id"] for one in lookups}) == 4
 
 
+async def test_a_provider_that_finds_payments_by_their_order_is_asked_once_a_look() -> None:
+    shop = Shop(recover=lambda merchant, order_id, payment_id, cause, at: recover(merchant, order_id, None, cause, at))
+    await shop.told(expected(payment_id="p1"), seen("p2", "pending"))
+    await shop.reach(DUE + timedelta(days=9))
+    assert len([one for one in shop.said if one.topic == "lookups.trustpayments"]) == len(LOOKS)
+
+
 async def test_looks_end_when_the_payment_is_final() -> None:
     shop = Shop()
     await shop.told(expected())
     await shop.reach(DUE + timedelta(seconds=70))
     await shop.told(seen())
     assert await shop.reach(DUE + timedelta(days=9)) == []
+
+
+async def test_what_an_outage_made_overdue_is_asked_for_one_after_another(tmp_path: Path) -> None:
+    orders, per_hour = 1500, 600
+    shop, store = Shop(recover=lambda *_: recover("shop", None, None, str(_), "")), LocalStore(tmp_path / "state")
+    state = Overlay(store)
+    await shop.stage.work([expected(f"o{number}") for number in range(orders)], state, refuse_publish)
+    store.write(state.changes, 0)
+    moment = DUE + timedelta(hours=9)  # the outage is over
+    allowance = Allowance(per_hour, lambda: moment.timestamp(), most=per_hour / 60)
+    clock = Clock("payments.orders", {RAISE: None, "look/shop": allowance}, lambda entry: entry.name, lambda: moment)
+    asked: list[int] = []
+    while sum(asked) < orders:
+        times = [Record("payments.orders", 0, 0, one.key, one.value, one.headers, 0) for one in clock.tell(0, store)]
+        state = Overlay(store)
+        outputs = await shop.stage.work(times, state, refuse_publish)
+        store.write(state.changes, 0)
+        asked.append(sum(one.topic == "lookups.trustpayments" for one in outputs))
+        moment += timedelta(seconds=6)
+    assert max(asked) <= per_hour / 60 + 1
+    assert len(asked) >= (orders - per_hour / 60) * 3600 / per_hour / 6, "at the merchant's pace and no faster"
 
 
 async def test_where_the_rules_allow_no_lookup_only_the_overdue_event_is_published() -> None:

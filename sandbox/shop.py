@@ -1,0 +1,44 @@
+"""A web shop that announces what it sold: what ``payments.expected`` is for."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import orjson
+from kafka import KafkaProducer
+
+from schemas import topics
+from schemas.records import rfc3339
+
+_SEND_SECONDS: Final = 30
+
+
+class Shop:
+    """Writes with a client of its own and without keys, as any shop may."""
+
+    def __init__(self, bootstrap: str, prefix: str) -> None:
+        self._topic = prefix + topics.EXPECTED
+        self._producer = KafkaProducer(bootstrap_servers=bootstrap, acks="all")
+
+    def expects(
+        self,
+        merchant: str,
+        order_id: str,
+        value: int,
+        currency: str,
+        *,
+        final_by: timedelta = timedelta(hours=1),
+        payment_id: str | None = None,
+    ) -> None:
+        """Announce one order, final ``final_by`` from now; returns when the brokers have it."""
+        now = datetime.now(UTC)
+        announced = {
+            "merchant": merchant, "order_id": order_id, "payment_id": payment_id,
+            "amount": {"value": value, "currency": currency},
+            "created_at": rfc3339(now), "final_by": rfc3339(now + final_by),
+        }  # fmt: skip
+        self._producer.send(self._topic, orjson.dumps(announced)).get(timeout=_SEND_SECONDS)
+
+    def close(self) -> None:
+        self._producer.close()
