@@ -22,7 +22,9 @@ from processors import failpoint
 from processors.allowance import Allowance
 from processors.announce import Announce
 from processors.budget import share
+from processors.charge import Charge, ChargeClock
 from processors.clock import Clock
+from processors.desk import Shops
 from processors.expectations import Expectations, ExpectationsView
 from processors.fetch import Fetch
 from processors.interpret import Interpret
@@ -31,16 +33,18 @@ from processors.metrics import Metrics
 from processors.orders import RAISE, Orders, look_lane
 from processors.pace import Pace
 from processors.provider import Account, Outside, Provider, account_of
-from processors.providers import PROVIDERS
+from processors.providers import CHARGERS, PROVIDERS
 from processors.providers.http import open_client
 from processors.providers.recovery import lookup_key, recovery_lookup
 from processors.reputation import Reputation
+from processors.requested import Requested
 from processors.requeue import Requeue
 from processors.resolve import Resolve
 from processors.unit import Unit, Work
 from processors.verify import Verify
 from schemas import topics
 from schemas.configuration import Configuration, Merchant, provider_of
+from schemas.configuration import Worker as WorkerSettings
 from schemas.errors import ConfigurationError
 from schemas.messages import Lookup
 from service.kafka_client import client_settings
@@ -49,7 +53,7 @@ from service.management import Management
 
 logger = logging.getLogger("paynotify.worker")
 
-STAGES: Final = ("verify", "fetch", "interpret", "resolve", "orders")
+STAGES: Final = ("verify", "fetch", "interpret", "resolve", "orders", "charge")
 
 #: Raw answers are large; fewer of them are held at a time.
 _RESPONSES_AT_A_TIME: Final = 50
@@ -63,6 +67,8 @@ _STOP_SECONDS: Final = 24.0
 _KNOWN_IDS_SECONDS: Final = 3 * 24 * 3600
 #: As long as ``payments.expected`` is kept.
 _ORDERS_SECONDS: Final = 90 * 24 * 3600
+#: As long as the changelog of the charges is kept.
+_CHARGES_SECONDS: Final = 400 * 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +110,8 @@ def works_of(
         works["resolve"] = _resolve(configuration, metrics)
     if choice.takes("orders", None):
         works["orders"] = _orders(configuration, metrics)
+    if choice.takes("charge", None):
+        works["charge"] = _charge(configuration, metrics, http)
     return works
 
 
@@ -136,20 +144,11 @@ def _fetch(
     http: httpx.AsyncClient,
 ) -> tuple[Work, ...]:
     worker, kafka = configuration.worker, configuration.kafka
-    outside = Outside(
-        http=http,
-        now=lambda: datetime.now(UTC),
-        answer_bytes=worker.provider_answer_bytes,
-        timeout_seconds=worker.provider_timeout_seconds,
-        transactions_per_query=worker.transactions_per_query,
-        pace=Pace(worker.pulls_per_second),
-        recovery=Allowance(worker.recovery_calls_per_hour),
-    )
     stage = Fetch(
         provider,
         accounts,
         kafka,
-        outside,
+        _outside(worker, http),
         metrics,
         delays_seconds=worker.retry_delays_seconds,
         calls_in_flight=worker.provider_calls_in_flight,
@@ -179,7 +178,7 @@ def _interpret(
 
 def _resolve(configuration: Configuration, metrics: Metrics) -> tuple[Work, ...]:
     required = {merchant.id for merchant in configuration.merchants if merchant.expected == "required"}
-    stage = Resolve(configuration.kafka, metrics, required)
+    stage = Resolve(configuration.kafka, metrics, required, _charging(configuration))
     source = configuration.kafka.topic(topics.OBSERVATIONS)
     return (Work(stage, (source,), configuration.worker.batch_records, stateful=True),)
 
@@ -217,6 +216,49 @@ def _orders(configuration: Configuration, metrics: Metrics) -> tuple[Work, ...]:
     )
 
 
+def _charging(configuration: Configuration) -> dict[str, Merchant]:
+    """The merchants that may charge, by id."""
+    return {one.id: one for one in configuration.merchants if getattr(one, "charges", None) is not None}
+
+
+def _charge(configuration: Configuration, metrics: Metrics, http: httpx.AsyncClient) -> tuple[Work, ...]:
+    kafka, worker = configuration.kafka, configuration.worker
+    charging = _charging(configuration)
+    charges = kafka.topic(topics.CHARGES)
+    partitions = configuration.wanted_topics()[charges][1]
+    shops = Shops(
+        accounts={name: account_of(merchant) for name, merchant in charging.items()},
+        chargers=CHARGERS,
+        providers={merchant.id: provider_of(merchant) for merchant in configuration.merchants},
+        kafka=kafka,
+    )
+    stage = Charge(
+        shops,
+        _outside(worker, http),
+        metrics,
+        calls_in_flight=worker.provider_calls_in_flight,
+        reached=failpoint.from_environment(sandbox=configuration.sandbox),
+    )
+    allowances = {name: Allowance(max(1, worker.overdue.lookups_per_hour // partitions)) for name in charging}
+    clock = ChargeClock(charges, allowances, metrics)
+    return (
+        Work(Requested(kafka, metrics), (kafka.topic(topics.REQUESTED),), worker.batch_records),
+        Work(stage, (charges,), worker.batch_records, stateful=True, state_seconds=_CHARGES_SECONDS, clock=clock),
+    )
+
+
+def _outside(worker: WorkerSettings, http: httpx.AsyncClient) -> Outside:
+    return Outside(
+        http=http,
+        now=lambda: datetime.now(UTC),
+        answer_bytes=worker.provider_answer_bytes,
+        timeout_seconds=worker.provider_timeout_seconds,
+        transactions_per_query=worker.transactions_per_query,
+        pace=Pace(worker.pulls_per_second),
+        recovery=Allowance(worker.recovery_calls_per_hour),
+    )
+
+
 class Worker:
     """The process: its units, the management port, and the judgement on its own health."""
 
@@ -248,8 +290,8 @@ class Worker:
             asyncio.get_running_loop().add_signal_handler(number, told_to_stop)
         self._management.start()
         # each provider's fetch keeps to its own number of calls; with fewer connections than all of them together a
-        # slow provider would take those of the others
-        connections = self._configuration.worker.provider_calls_in_flight * len(PROVIDERS)
+        # slow provider would take those of the others; charges have their own number too
+        connections = self._configuration.worker.provider_calls_in_flight * (len(PROVIDERS) + 1)
         async with open_client(connections) as http:
             kafka = self._configuration.kafka
             self._expectations = ExpectationsView(

@@ -1,4 +1,4 @@
-"""Where a test may kill the worker: the numbered steps of the stage loop.
+"""Where a test may kill the worker: the numbered steps of the stage loop, and of a charge within its second.
 
 Crash safety can only be shown by crashing at every step. ``PAYNOTIFY_KILL_AT=resolve/3/2`` kills the process the
 second time the unit whose name starts with ``resolve`` has finished step 3. It works in the sandbox only.
@@ -16,7 +16,7 @@ VARIABLE: Final = "PAYNOTIFY_KILL_AT"
 
 
 class Step(IntEnum):
-    """The steps of one batch, in the order of durability (G6)."""
+    """The steps of one batch, in the order of durability (G6). Those from 7 on are a charge's (`processors.charge`)."""
 
     TAKEN = 1
     WORKED = 2
@@ -24,6 +24,10 @@ class Step(IntEnum):
     CHANGELOG_ACKNOWLEDGED = 4
     STORED = 5
     SOURCE_ACKNOWLEDGED = 6
+    ANSWERS_STORED = 7
+    REQUESTS_KEPT = 8
+    REQUESTS_TOLD = 9
+    CALLED = 10
 
 
 #: Told after each step of each batch.

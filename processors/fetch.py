@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from processors.answers import response
 from processors.dead_letters import ended
 from processors.loop import Publish
 from processors.metrics import Metrics
@@ -29,7 +30,6 @@ from schemas.records import (
     derived_id,
     parse_time,
     rfc3339,
-    time_ordered_id,
     with_headers,
 )
 from service.logs import event
@@ -138,7 +138,7 @@ class Fetch:
 
     async def _call(self, account: Account, call: Call, publish: Publish) -> Mapping[str, Outcome]:
         async def store(answer: Answer) -> None:
-            await publish([self._response(account, answer)])
+            await publish([response(self._responses, self.provider, account.merchant.id, answer)])
 
         started = time.monotonic()
         try:
@@ -156,23 +156,6 @@ class Fetch:
         self._metrics.calls.labels(self.provider, ended_as).inc()
         self._metrics.fetch_seconds.labels(self.provider).observe(time.monotonic() - started)
         return outcomes
-
-    def _response(self, account: Account, answer: Answer) -> Output:
-        merchant = account.merchant.id
-        headers = cloud_event(
-            event_id=time_ordered_id(),
-            source=f"/providers/{self.provider}/{merchant}",
-            event_type=messages.RESPONSE_RECEIVED,
-            event_time=rfc3339(answer.received_at),
-            traceparent=answer.answers[0].traceparent if answer.answers else "",
-            content_type=answer.content_type,
-            http_status=str(answer.http_status),
-            reference=answer.reference or "",
-            lookups=messages.encode([one.as_answered() for one in answer.answers]).decode(),
-            **{f"fact_{name}": value for name, value in answer.facts.items()},
-        )
-        key = merchant if answer.reference is None else f"{merchant}/{answer.reference}"
-        return Output(self._responses, key.encode(), answer.body, headers)
 
     def _judged(self, waiting: WaitingLookup, *, knew: bool) -> list[Output]:
         """What verify learns of an unsigned call's id."""

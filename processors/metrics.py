@@ -85,6 +85,24 @@ class Metrics:
             ("provider",),
             registry=registry,
         )
+        self.requests = Counter(
+            "paynotify_requests_total",
+            "Events of the shops' requests by their state, and why",
+            ("provider", "action", "state", "reason"),
+            registry=registry,
+        )
+        self.orphans = Counter(
+            "paynotify_charge_orphans_total",
+            "Transactions that may have been opened at the provider and are never started",
+            ("provider",),
+            registry=registry,
+        )
+        self.uncertain = Gauge(
+            "paynotify_requests_uncertain",
+            "Requests of which nobody knows whether they moved money",
+            ("partition",),
+            registry=registry,
+        )
         self.receive_to_result = Histogram(
             "paynotify_receive_to_result_seconds",
             "From the notification's receipt to its payment's new status",

@@ -32,11 +32,20 @@ class Resolve:
     name = "resolve"
     provider = "all"
 
-    def __init__(self, kafka: Kafka, metrics: Metrics, expected_required: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        kafka: Kafka,
+        metrics: Metrics,
+        expected_required: Collection[str] = (),
+        charging: Collection[str] = (),
+    ) -> None:
+        """``charging`` are the merchants whose charges wait for news of their payments."""
         self._status = kafka.topic(topics.STATUS)
         self._latest = kafka.topic(topics.LATEST)
         self._dead = kafka.topic(topics.DEAD)
         self._orders = kafka.topic(topics.ORDERS)
+        self._charges = kafka.topic(topics.CHARGES)
+        self._charging = charging
         self._metrics = metrics
         self._expected_required = expected_required
 
@@ -64,7 +73,8 @@ class Resolve:
         if after.event is None:
             return []
         self._measure(record, observation)
-        return self._events(key, after.event, record) + self._seen(before, after.state, after.event)
+        seen = self._seen(before, after.state, after.event)
+        return self._events(key, after.event, record) + seen + self._told(after.event)
 
     def _events(self, key: bytes, changed: PaymentStatus, record: Record) -> list[Output]:
         value = messages.encode(changed)
@@ -82,9 +92,20 @@ class Resolve:
         if before.last is not None and _to_orders(before, before.last) == _to_orders(after, changed):
             return []
         _, orders = _to_orders(after, changed)
-        return [self._to_order(changed, order_id, after.expected) for order_id in orders]
+        return [
+            self._news(changed, self._orders, f"{changed.merchant}/{order_id}", order_id, after.expected)
+            for order_id in orders
+        ]
 
-    def _to_order(self, changed: PaymentStatus, order_id: str, expected: Expectation | None) -> Output:
+    def _told(self, changed: PaymentStatus) -> list[Output]:
+        """News of the payment for the charges of its merchant."""
+        if changed.merchant not in self._charging:
+            return []
+        return [self._news(changed, self._charges, changed.merchant, changed.order_id, None)]
+
+    def _news(
+        self, changed: PaymentStatus, topic: str, key: str, order_id: str | None, expected: Expectation | None
+    ) -> Output:
         seen = PaymentSeen(
             provider=changed.provider,
             merchant=changed.merchant,
@@ -97,12 +118,12 @@ class Resolve:
             expected=expected,
         )
         headers = cloud_event(
-            event_id=derived_id("seen", changed.event_id, order_id),
+            event_id=derived_id("seen", changed.event_id, key),
             source="/resolve",
             event_type=messages.PAYMENT_SEEN,
             event_time=changed.observed_at,
         )
-        return Output(self._orders, f"{changed.merchant}/{order_id}".encode(), messages.encode(seen), headers)
+        return Output(topic, key.encode(), messages.encode(seen), headers)
 
     def _count(self, before: PaymentState, observation: Observation, after: Advance) -> None:
         provider = observation.provider

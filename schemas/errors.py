@@ -8,6 +8,7 @@
     │   └── ClusterError          brokers or topics are not as the configuration says
     ├── Retryable                 the same work may succeed later
     │   ├── ProviderUnavailable   outage, time-out, 5xx, an answer that is no answer
+    │   │   └── ProviderUnreachable   no connection: the request was certainly never sent
     │   ├── ProviderBusy          429: the provider asks for patience
     │   ├── PartitionLost         another process may hold the partition: take it again or leave it
     │   └── StateUnavailable      the local state can't be read or written
@@ -49,11 +50,48 @@ DeadReason = Literal[
     "unknown_merchant",
     "unreadable_lookup",
     "unreadable_expectation",
+    "unreadable_request",
     "unreadable_answer",
     "unverified_answer",
     "internal_error",
 ]
 DEAD_REASONS: tuple[DeadReason, ...] = get_args(DeadReason)
+
+
+#: Why a request of a shop was refused, is uncertain, or ended otherwise than asked for.
+RequestReason = Literal[
+    "bad_request",
+    "unknown_merchant",
+    "not_enabled",
+    "expired",
+    "order_already_charged",
+    "wrong_currency",
+    "no_limit",
+    "over_charge_limit",
+    "over_reference_limit",
+    "over_day_limit",
+    "unknown_reference",
+    "reference_not_usable",
+    "unknown_payment",
+    "not_authorised",
+    "already_closing",
+    "over_authorised",
+    "configuration",
+    "inactive_store",
+    "unknown_store",
+    "inactive_provider",
+    "unknown_provider",
+    "provider_settings",
+    "parameters",
+    "credentials",
+    "address",
+    "provider_code",
+    "wrong_state",
+    "unavailable",
+    "no_answer",
+    "internal_error",
+]
+REQUEST_REASONS: tuple[RequestReason, ...] = get_args(RequestReason)
 
 
 class PaynotifyError(Exception):
@@ -84,6 +122,10 @@ class Retryable(PaynotifyError):
 
 class ProviderUnavailable(Retryable):
     """Outage, time-out, 5xx, or an answer that can't be the provider's own (HTML, empty, null)."""
+
+
+class ProviderUnreachable(ProviderUnavailable):
+    """No connection could be opened, so the request was certainly never sent."""
 
 
 class ProviderBusy(Retryable):

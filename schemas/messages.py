@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, TypeVar
 import msgspec
 import orjson
 
-from schemas.errors import Unreadable
+from schemas.errors import RequestReason, Unreadable
 from schemas.money import Money
 from schemas.status import AmountCheck, Fulfilment, OrderCheck, Status
 
@@ -270,7 +270,8 @@ class PaymentRequest:
     """How far a request is (on ``payments.requests``). ``reason`` is a word of a closed list.
 
     ``received`` is accepted and not yet begun, ``started`` may have moved money, ``uncertain`` waits for the truth,
-    ``refused`` and ``done`` are its end; ``status`` is then what became of the payment.
+    ``refused`` and ``done`` are its end; ``status`` is then what became of the payment. ``amount`` is what was asked
+    for, of a ``capture`` or ``release`` without one what is authorised.
     """
 
     event_id: str
@@ -279,7 +280,7 @@ class PaymentRequest:
     provider: str
     action: Action
     state: Literal["received", "started", "uncertain", "refused", "done"]
-    reason: str | None
+    reason: RequestReason | None
     order_id: str | None
     payment_id: str | None
     amount: Money | None

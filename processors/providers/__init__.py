@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from processors.charger import Charger
 from processors.provider import Provider
 from processors.providers.nevogate import Nevogate
+from processors.providers.nevogate_charge import NevogateCharger
 from processors.providers.omnikassa import OmniKassa
 from processors.providers.trustpayments import TrustPayments
 
@@ -15,3 +17,6 @@ from processors.providers.trustpayments import TrustPayments
 PROVIDERS: Final[Mapping[str, Provider]] = MappingProxyType(
     {one.name: one for one in (OmniKassa(), TrustPayments(), Nevogate())}
 )
+
+#: The providers that charge registered means of payment, by the same words.
+CHARGERS: Final[Mapping[str, Charger]] = MappingProxyType({one.name: one for one in (NevogateCharger(),)})

@@ -23,7 +23,7 @@ import orjson
 from httpx_aiohttp import AiohttpTransport
 
 from processors.provider import Outside
-from schemas.errors import ProviderBusy, ProviderUnavailable, SecretError
+from schemas.errors import ProviderBusy, ProviderUnavailable, ProviderUnreachable, SecretError
 from schemas.secrets import Secret
 
 _LONGEST_PATIENCE_SECONDS: Final = 24 * 3600.0
@@ -79,7 +79,8 @@ async def exchange(
 
     Raises:
         ProviderBusy: 429, with the patience asked for.
-        ProviderUnavailable: no connection, no complete answer in time, too long, a redirect, 5xx.
+        ProviderUnreachable: no connection could be opened, so nothing was sent.
+        ProviderUnavailable: no complete answer in time, too long, a redirect, 5xx, a connection that broke.
     """
     try:
         async with (
@@ -98,6 +99,9 @@ async def exchange(
     except TimeoutError:
         raise ProviderUnavailable(f"no complete answer within {outside.timeout_seconds:g} s") from None
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, aiohttp.ClientError, zlib.error, OSError) as error:
+        # the cause, because the transport calls a connection that broke after the request a ConnectTimeout too
+        if isinstance(error.__cause__, aiohttp.ClientConnectorError):
+            raise ProviderUnreachable(f"the exchange broke off ({type(error.__cause__).__name__})") from None
         raise ProviderUnavailable(f"the exchange broke off ({type(error).__name__})") from None
     return Reply(response.status_code, response.headers.get("content-type", ""), body, outside.now())
 
@@ -161,13 +165,13 @@ def basic_authorization(user: str, secret: Secret) -> str:
     Latin-1 where the credentials fit into it, as Trust Payments' own client sends them, else UTF-8.
 
     Raises:
-        ProviderUnavailable: the secret can't be read now. The call waits by itself: were the whole stage to wait, it
-            would make the other merchants' calls again afterwards.
+        ProviderUnreachable: the secret can't be read now, so nothing is sent. The call waits by itself: were the whole
+            stage to wait, it would make the other merchants' calls again afterwards.
     """
     try:
         text = f"{user}:{secret.reveal()}"
     except SecretError as error:
-        raise ProviderUnavailable(str(error)) from None
+        raise ProviderUnreachable(str(error)) from None
     try:
         raw = text.encode("latin-1")
     except UnicodeEncodeError:

@@ -7,13 +7,9 @@ the fetch, and a lookup that was answered is never asked again.
 
 from __future__ import annotations
 
-import json
-import platform
 import re
-import socket
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
-from urllib.parse import urlencode
 
 import orjson
 
@@ -34,11 +30,11 @@ from processors.provider import (
     WaitingLookup,
 )
 from processors.providers.form import fields
-from processors.providers.http import Reply, basic_authorization, exchange, json_object
-from schemas.configuration import NevogateMerchant
+from processors.providers.http import json_object
+from processors.providers.nevogate_call import ask
 from schemas.errors import ProviderRefused, ProviderUnavailable, Rejected, Unreadable
 from schemas.messages import Lookup, Observation
-from schemas.money import Money, from_major
+from schemas.money import Money, from_major, from_minor
 from schemas.records import rfc3339
 from schemas.status import Status
 
@@ -82,7 +78,6 @@ _ALERT: Final = re.compile(r"alert[A-Za-z]{1,60}\Z")
 _WORD: Final = re.compile(r"[A-Za-z_]{1,40}\Z")
 #: Tables call AutoCommit a boolean, samples show it as text.
 _TRUTHS: Final = {"true": "true", "1": "true", "false": "false", "0": "false"}
-_HOST: Final = re.compile(r"[^A-Za-z0-9.-]")
 
 
 def is_transaction(text: str) -> bool:
@@ -137,7 +132,8 @@ class Nevogate:
             return {waiting.lookup_id: Dead("unreadable_lookup", "the lookup names no transaction")}
         method, more = _METHODS.get(waiting.lookup.operation, _METHODS["result"])
         arguments = {"TransactionId": transaction, **more}
-        reply = await _ask(method, arguments, waiting.lookup_id, account, outside)
+        # a proxy or simulator can tell the retry of one lookup from the lookup of another call
+        reply = await ask(method, arguments, account, outside, request_id=waiting.lookup_id)
         answer = _common(json_object(reply.body))
         code = answer.get("ResultCode")
         if not isinstance(code, str) or not code:
@@ -163,11 +159,16 @@ class Nevogate:
         return {waiting.lookup_id: Done()}
 
     def interpret(self, response: Response, account: Account) -> tuple[Observation, ...]:
-        """The state of the answer's transaction; a Details answer holds the same data as ``CommonData``."""
+        """The state of the answer's transaction; a Details answer holds the same data as ``CommonData``.
+
+        The answer to a Close says only that it was done, so what was asked for is among the response's facts.
+        """
         try:
             answer = json_object(response.body)
         except ProviderUnavailable as error:
             raise Unreadable(str(error)) from None
+        if response.facts.get("method") == "Close":
+            return (_closed(answer, response),)
         common = _common(answer)
         if _word(common.get("ResultCode")) not in STATUSES:
             raise Unreadable("the ResultCode speaks of the request, not of a payment")
@@ -217,25 +218,6 @@ def _common(answer: Mapping[str, Any]) -> Mapping[str, Any]:
     return common if isinstance(common, dict) else {}
 
 
-async def _ask(method: str, arguments: Mapping[str, Any], lookup_id: str, account: Account, outside: Outside) -> Reply:
-    merchant = account.merchant
-    assert isinstance(merchant, NevogateMerchant)
-    caller = _HOST.sub("-", socket.gethostname())
-    headers = {
-        "Authorization": basic_authorization(merchant.store_name, account.secrets["api_key"][0]),
-        "Content-Type": "application/x-www-form-urlencoded",
-        "User-Agent": f"{method} | {caller} | Python | {platform.python_version()}",
-        # a proxy or simulator can tell the retry of one lookup from the lookup of another call
-        "X-Request-Id": lookup_id,
-    }
-    form = {"method": method, "json": json.dumps(arguments)}
-    url = f"{merchant.base_url.rstrip('/')}/api/payment/"
-    reply = await exchange(outside, "POST", url, headers=headers, content=urlencode(form).encode())
-    if reply.status in (401, 403) and not reply.body.lstrip().startswith(b"{"):
-        raise ProviderRefused("credentials", f"the gateway does not let us in (HTTP {reply.status})")
-    return reply
-
-
 def _refusal(code: str) -> str:
     return f"the gateway answers {code}" if code in CREDENTIALS | REFUSALS else "the gateway answers a code of its own"
 
@@ -257,9 +239,30 @@ def _observation(answer: Mapping[str, Any], transaction: str, response: Response
         amount=amount,
         paid=amount if status == "captured" else None,
         provider_status={name: text for name, text in words.items() if text},
-        source="Result",
+        source=response.facts.get("method", "Result"),
         # Created is when the transaction was made, in a zone nobody names: no time of this state
         provider_time=None,
+        observed_at=rfc3339(response.received_at),
+    )
+
+
+def _closed(answer: Mapping[str, Any], response: Response) -> Observation:
+    """What the answer to our own Close means: all of the hold is captured, a part and the rest is free, or all is."""
+    if answer.get("ResultCode") != "SUCCESSFUL":
+        raise Unreadable("the hold was not closed")
+    if response.reference is None or answer.get("TransactionId", response.reference) != response.reference:
+        raise Unreadable("the answer is about another transaction than the one closed")
+    captured = response.facts.get("asked") == "capture"
+    value, currency = response.facts.get("value"), response.facts.get("currency")
+    return Observation(
+        provider="nevogate",
+        merchant=response.merchant,
+        payment_id=response.reference,
+        order_id=None,
+        status="captured" if captured else "cancelled",
+        paid=from_minor(value, currency) if captured and value is not None else None,
+        provider_status={"ResultCode": "SUCCESSFUL"},
+        source="Close",
         observed_at=rfc3339(response.received_at),
     )
 

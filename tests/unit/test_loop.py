@@ -109,7 +109,7 @@ async def test_each_step_is_durable_before_the_next() -> None:
     bench = Bench()
     await bench.carry_out(*records(b"a", b"b"))
     assert bench.told == [*CLAIM, "work", *WRITE]
-    assert bench.steps == list(Step)
+    assert bench.steps == [step for step in Step if step <= Step.SOURCE_ACKNOWLEDGED]
     assert bench.store.values == {b"k0": b"1", b"k1": b"1"}
     assert bench.store.next_offset == 2, "after the newest changelog record"
     assert bench.loop.progress.next_offset == 2

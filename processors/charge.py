@@ -1,0 +1,144 @@
+"""charge: what shops want charged, captured and released, done at the provider once.
+
+Its log, ``payments.charges``, holds for each merchant the requests, the news of its payments, and the times that have
+come (`processors.clock`). What is done next is decided in `processors.charging`. Within the second step of the loop
+(`processors.loop`) each call of a provider has steps of its own, as often as there are calls:
+
+7. the answers so far are acknowledged by the brokers (``responses.<provider>``, and ``observations``)
+8. the requests are kept: each with what is now to be called, so that it is never taken for one not called
+9. what the shops are told of it is acknowledged (``payments.requests``)
+10. the provider was called, and nothing of its answer is durable
+
+A crash after any of them repeats the batch. A request whose call was under way is then asked for (``truth``) and never
+simply called again; only the opening of a transaction, which moves nothing, is repeated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Final
+
+from processors import agenda, charging
+from processors.allowance import Allowance
+from processors.charger import Charger, Closing, Order
+from processors.charging import Request, Step, Word
+from processors.clock import Clock
+from processors.dead_letters import ended
+from processors.desk import UNCERTAIN, Desk, Shops, lane
+from processors.failpoint import Reached, nothing
+from processors.failpoint import Step as Failpoint
+from processors.journal import Journal
+from processors.loop import Publish
+from processors.metrics import Metrics
+from processors.provider import Outside
+from processors.state import Overlay
+from schemas import topics
+from schemas.records import Output, Record
+
+_MOST_COUNTED: Final = 10_000
+
+
+class ChargeClock(Clock):
+    """Tells the merchants' times, each no faster than its allowance, and counts the requests that are uncertain."""
+
+    def __init__(self, topic: str, allowances: Mapping[str, Allowance], metrics: Metrics) -> None:
+        lanes = {lane(merchant): allowance for merchant, allowance in allowances.items()}
+        super().__init__(topic, lanes, lambda entry: entry.name.partition("/")[0])
+        self._uncertain = metrics.uncertain
+
+    def tell(self, partition: int, state: agenda.Keys) -> Sequence[Output]:
+        uncertain = state.first(UNCERTAIN, UNCERTAIN + b"\xff", _MOST_COUNTED)
+        self._uncertain.labels(str(partition)).set(len(uncertain))
+        return super().tell(partition, state)
+
+
+class Charge:
+    """The stage for all providers that charge. Its state is each request's, each payment's, and the limits used up."""
+
+    name = "charge"
+    provider = "all"
+
+    def __init__(
+        self, shops: Shops, outside: Outside, metrics: Metrics, *, calls_in_flight: int, reached: Reached = nothing
+    ) -> None:
+        self._shops = shops
+        self._outside = outside
+        self._metrics = metrics
+        self._slots = asyncio.Semaphore(calls_in_flight)
+        self._reached: Callable[[Failpoint], None] = partial(reached, f"{self.name}.{self.provider}")
+
+    async def work(self, batch: Sequence[Record], state: Overlay, publish: Publish) -> Sequence[Output]:
+        """Take the batch's records in order, then bring each request they concern as far as it can come now."""
+        journal = Journal(state, publish, self._reached)
+        desk = Desk(self._shops, journal, self._metrics, self._outside.now)
+        for record in batch:
+            desk.take(record)
+        results = await asyncio.gather(
+            *(self._carry_on(name, desk, journal) for name in desk.called), return_exceptions=True
+        )
+        for result in results:
+            if isinstance(result, BaseException):
+                # only now: the batch is done again after it, and none of its calls may still run then
+                raise result
+        await journal.write()
+        return ()
+
+    def bury(self, record: Record) -> Output:
+        self._metrics.dead.labels(self.provider, self.name, "internal_error").inc()
+        return ended(record, self._shops.kafka.topic(topics.DEAD), "internal_error")
+
+    async def _carry_on(self, name: str, desk: Desk, journal: Journal) -> None:
+        """Step after step until the request has ended or must wait."""
+        async with self._slots:
+            while True:
+                request = desk.request(name)
+                assert request is not None
+                step = charging.next_step(request)
+                if step is None:
+                    return
+                now = self._outside.now()
+                if charging.too_late(request, step, now):
+                    desk.put(charging.refused(request, "expired", now))
+                    return
+                if step in charging.INTENDED:
+                    request = charging.intend(request, step, now, desk.timing(request))
+                    desk.announce(request, step)
+                    desk.put(request)
+                    await journal.write()
+                word = await self._call(request, step)
+                self._reached(Failpoint.CALLED)
+                desk.learn(request, step, word)
+
+    async def _call(self, request: Request, step: Step) -> Word:
+        started = time.monotonic()
+        word = await self._word(request, step, self._shops.chargers[request.provider])
+        self._metrics.calls.labels(request.provider, f"{step}_{type(word).__name__.lower()}").inc()
+        self._metrics.fetch_seconds.labels(request.provider).observe(time.monotonic() - started)
+        return word
+
+    async def _word(self, request: Request, step: Step, charger: Charger) -> Word:
+        asked, account = request.asked, self._shops.accounts[request.asked.merchant]
+        if step == "init":
+            assert request.amount is not None
+            order = Order(
+                order_id=asked.order_id or "",
+                amount=request.amount,
+                reference_payment_id=asked.reference_payment_id or "",
+                user_id=asked.user_id,
+            )
+            return await charger.init(order, account, self._outside)
+        payment_id = request.payment_id or asked.reference_payment_id or ""
+        if step == "start":
+            return await charger.start(payment_id, account, self._outside)
+        if step == "close":
+            closing = Closing(
+                payment_id=payment_id,
+                capture=asked.action != "release",
+                amount=request.amount,
+                authorised=request.authorised,
+            )
+            return await charger.close(closing, account, self._outside)
+        return await charger.truth(payment_id, account, self._outside)

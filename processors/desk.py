@@ -1,0 +1,467 @@
+"""What each record of the charges' log means for the requests it concerns, and how these are kept and told of.
+
+State keys: ``request`` by name, ``payment`` by merchant and the provider's id, ``order`` (its newest charge), ``day``
+and ``reference`` (what was charged), ``uncertain`` (an index), and the agenda's. Limits, and the refusal of a second
+charge or capture, depend on what was kept before; so all of a merchant's records are in one partition, in one order.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import msgspec
+
+from processors import admission, agenda, charging
+from processors.admission import Known
+from processors.agenda import Entry
+from processors.answers import response
+from processors.charger import Charger, Opened, Refused, Told, Unsure, Waits
+from processors.charging import Request, Step, Timing, Word
+from processors.journal import Journal
+from processors.metrics import Metrics
+from processors.provider import Account
+from processors.reputation import KNOWN
+from schemas import messages, topics
+from schemas.configuration import Charges, Kafka, NevogateMerchant
+from schemas.errors import RequestReason, Unreadable
+from schemas.messages import Expectation, Observation, PaymentSeen, RequestedPayment, TimeReached
+from schemas.records import Output, Record, cloud_event, derived_id, parse_time, rfc3339
+from service.logs import event
+
+logger = logging.getLogger("paynotify.charge")
+
+#: Where the uncertain requests are listed.
+UNCERTAIN: Final = b"uncertain\0"
+
+_REQUEST: Final = msgspec.json.Decoder(Request)
+_KNOWN: Final = msgspec.json.Decoder(Known)
+_SUMS: Final = msgspec.json.Decoder(dict[str, int])
+
+#: What only a person can mend, or nobody foresaw.
+_ALARMING: Final[frozenset[RequestReason]] = frozenset(
+    {"credentials", "address", "configuration", "provider_code", "inactive_store", "unknown_store",
+     "inactive_provider", "unknown_provider", "provider_settings", "parameters"}
+)  # fmt: skip
+
+
+def lane(merchant: str) -> str:
+    """The agenda's lane for all that a merchant's requests wait for."""
+    return f"charge/{merchant}"
+
+
+@dataclass(frozen=True, slots=True)
+class Shops:
+    """``accounts`` of the merchants that may charge, ``chargers`` by provider, ``providers`` of all merchants."""
+
+    accounts: Mapping[str, Account]
+    chargers: Mapping[str, Charger]
+    providers: Mapping[str, str]
+    kafka: Kafka
+
+    def charges(self, merchant: str) -> Charges:
+        """The merchant's settings for charges."""
+        settings = self.accounts[merchant].merchant
+        assert isinstance(settings, NevogateMerchant)
+        assert settings.charges is not None
+        return settings.charges
+
+
+class Desk:
+    """One batch's requests. ``called`` are those for which something is to be done now, in the order of the log."""
+
+    def __init__(self, shops: Shops, journal: Journal, metrics: Metrics, now: Callable[[], datetime]) -> None:
+        self.called: dict[str, None] = {}
+        self._shops = shops
+        self._journal = journal
+        self._metrics = metrics
+        self._now = now
+        self._topic = shops.kafka.topic
+
+    # --- records -------------------------------------------------------------------------------------------
+
+    def take(self, record: Record) -> None:
+        """Handle one record of the log.
+
+        Raises:
+            Unreadable: it is none of the log's.
+        """
+        kind = record.header("ce_type")
+        if kind == messages.REQUEST_MADE:
+            self._asked(messages.decode(record.value, RequestedPayment), _received_at(record))
+        elif kind == messages.PAYMENT_SEEN:
+            self._seen(messages.decode(record.value, PaymentSeen))
+        elif kind == messages.TIME_REACHED:
+            self._time(messages.decode(record.value, TimeReached))
+        else:
+            raise Unreadable("no record of charge is of this type")
+
+    def _asked(self, asked: RequestedPayment, received_at: datetime) -> None:
+        provider = self._shops.providers.get(asked.merchant)
+        if provider is None:
+            # nothing is kept of merchants that are none: whoever may write the topic could make up any number
+            self._say(charging.refused(_new(asked, "", received_at, None), "unknown_merchant", received_at))
+            return
+        known = self.request(f"{asked.merchant}/{asked.request_id}")
+        if known is not None:
+            self._again(known)
+            return
+        charges = self._shops.charges(asked.merchant) if asked.merchant in self._shops.accounts else None
+        request = _new(asked, provider, received_at, charges)
+        reason = self._problem(request)
+        if reason is not None:
+            request = charging.refused(request, reason, received_at)
+            if admission.well_formed(asked):
+                self.put(request)
+            else:
+                self._say(request)
+            return
+        self._admit(request, received_at)
+
+    def _again(self, request: Request) -> None:
+        """Asked before: by the shop, or by a batch that was not finished. It hears what it heard last."""
+        if request.running:
+            if request.phase == "init":
+                self._metrics.orphans.labels(request.provider).inc()
+            request = charging.resumed(request, self._now())
+            self.put(request)
+        self._say(request)
+        self._call(request)
+
+    def _seen(self, news: PaymentSeen) -> None:
+        known = self._payment(news.merchant, news.payment_id)
+        self._know(
+            news.merchant,
+            news.payment_id,
+            replace(
+                known,
+                status=news.status,
+                amount=news.amount or known.amount,
+                order_id=news.order_id or known.order_id,
+            ),
+        )
+        if news.merchant not in self._shops.accounts:
+            return
+        for request_id in dict.fromkeys((known.charged_by, known.closed_by)):
+            request = self.request(f"{news.merchant}/{request_id}") if request_id is not None else None
+            if request is not None:
+                after = charging.seen(request, news.status, self._now())
+                if after != request:
+                    self.put(after)
+                    self._call(after)
+
+    def _time(self, time: TimeReached) -> None:
+        request = self.request(time.name)
+        due = _milliseconds(time.due)
+        if request is None or request.due != due:
+            agenda.remove(self._journal, Entry(time.lane, due, time.name))
+            return
+        if request.running:
+            request = charging.resumed(request, self._now())
+        request = charging.woken(request)
+        self.put(request)
+        self._call(request)
+
+    def _call(self, request: Request) -> None:
+        if charging.next_step(request) is not None and request.asked.merchant in self._shops.accounts:
+            self.called[request.name] = None
+
+    # --- admission -----------------------------------------------------------------------------------------
+
+    def _problem(self, request: Request) -> RequestReason | None:
+        """Why the request can't be begun, by all that is known now; nothing has been counted for it yet."""
+        asked = request.asked
+        account = self._shops.accounts.get(asked.merchant)
+        if account is None:
+            return "not_enabled"
+        if not admission.well_formed(asked):
+            return "bad_request"
+        problem = self._shops.chargers[request.provider].problem(asked, account)
+        if problem is not None:
+            return problem
+        if charging.expired(request, self._now()):
+            return "expired"
+        return self._charge_problem(request) if request.is_charge else self._closing_problem(request)
+
+    def _charge_problem(self, request: Request) -> RequestReason | None:
+        asked, amount = request.asked, request.amount
+        assert amount is not None
+        earlier = self._journal.get(_order_key(request))
+        charged = self.request(f"{asked.merchant}/{earlier.decode()}") if earlier is not None else None
+        if charged is not None and not charged.without_money and not asked.again:
+            return "order_already_charged"
+        reference = self._payment(asked.merchant, asked.reference_payment_id or "")
+        if reference.status is not None:
+            problem = admission.reference_problem(amount, reference)
+            if problem is not None:
+                return problem
+        limits = self._shops.charges(asked.merchant).limits
+        on_reference = admission.within(self._sums(_reference_key(request)), request.day)
+        return admission.over_limit(amount, limits, on_reference, self._sums(_day_key(request)).get(request.day, 0))
+
+    def _closing_problem(self, request: Request) -> RequestReason | None:
+        asked = request.asked
+        payment = self._payment(asked.merchant, asked.payment_id or "")
+        closer = self.request(f"{asked.merchant}/{payment.closed_by}") if payment.closed_by is not None else None
+        if closer is not None and closer.name != request.name and not _left_open(closer):
+            return "already_closing"
+        return admission.closing_problem(asked.amount, payment) if payment.status is not None else None
+
+    def _admit(self, request: Request, at: datetime) -> None:
+        asked = request.asked
+        named = asked.reference_payment_id if request.is_charge else asked.payment_id
+        payment = self._payment(asked.merchant, named or "")
+        if request.is_charge:
+            self._count(request, 1)
+            self._journal.put(_order_key(request), asked.request_id.encode())
+            request = replace(request, counted=True)
+        else:
+            request = _with_amounts(request, payment)
+            self._know(asked.merchant, named or "", replace(payment, closed_by=asked.request_id))
+        request = replace(
+            request,
+            phase="check" if payment.status is None else "init" if request.is_charge else "close",
+            due=charging.safety(self._now(), self.timing(request)),
+        )
+        request = charging.tell(request, "received", at)
+        self.put(request)
+        self._call(request)
+
+    def _checked(self, request: Request, word: Told) -> Request:
+        """The payment that the request names is known now, so what could not be judged before is."""
+        asked, now = request.asked, self._now()
+        payment = self._payment(asked.merchant, asked.reference_payment_id or asked.payment_id or "")
+        if request.is_charge:
+            assert request.amount is not None
+            problem = admission.reference_problem(request.amount, payment)
+        else:
+            problem = admission.closing_problem(asked.amount, payment)
+            request = _with_amounts(request, payment)
+        if problem is not None:
+            return charging.refused(request, problem, now)
+        return replace(request, phase="init" if request.is_charge else "close", running=False, tries=0)
+
+    # --- calls ---------------------------------------------------------------------------------------------
+
+    def timing(self, request: Request) -> Timing:
+        charges = self._shops.charges(request.asked.merchant)
+        return Timing(charges.looks_seconds, charges.call_timeout_seconds)
+
+    def announce(self, request: Request, step: Step) -> None:
+        """Tell resolve what the payment is to be, before it can be anything."""
+        asked = request.asked
+        if step == "start" and request.amount is not None and request.order_id is not None:
+            self._observe(request, Expectation(order_id=request.order_id, amount=request.amount), capturing=False)
+        elif step == "close" and asked.action == "capture" and request.amount is not None:
+            # also of the whole amount: a part that was announced before may have been refused
+            named = asked.amount is not None or self._charged_here(request)
+            order_id = request.order_id if named else None
+            expected = Expectation(order_id=order_id, amount=request.amount) if order_id is not None else None
+            self._observe(request, expected, capturing=True)
+
+    def learn(self, request: Request, step: Step, word: Word) -> None:
+        """Keep a call's answer and what it means."""
+        now = self._now()
+        if isinstance(word, Told):
+            self._learn_payment(request, step, word)
+        elif isinstance(word, Opened):
+            known = Known(amount=request.amount, order_id=request.order_id, charged_by=request.asked.request_id)
+            self._know(request.asked.merchant, word.payment_id, known)
+            if self._shops.chargers[request.provider].unsigned:
+                key = f"{request.asked.merchant}/{word.payment_id}".encode()
+                self._journal.store(Output(self._topic(topics.known(request.provider)), key, KNOWN, ()))
+        else:
+            self._alarm(request, step, word)
+        if step == "check" and isinstance(word, Told):
+            self.put(self._checked(request, word))
+        else:
+            self.put(charging.answered(request, step, word, now, self.timing(request)))
+
+    def _learn_payment(self, request: Request, step: Step, word: Told) -> None:
+        merchant, payment_id = request.asked.merchant, word.answer.reference or ""
+        known = self._payment(merchant, payment_id)
+        amount = known.amount or word.amount if step == "close" else word.amount or known.amount
+        self._know(
+            merchant,
+            payment_id,
+            replace(known, status=word.status, amount=amount, order_id=word.order_id or known.order_id),
+        )
+        # a payment that is only asked about, perhaps years old, must not become news for those who ship goods
+        if step != "check":
+            topic = self._topic(topics.responses(request.provider))
+            self._journal.store(response(topic, request.provider, merchant, word.answer))
+
+    def _alarm(self, request: Request, step: Step, word: Refused | Waits | Unsure) -> None:
+        if step == "init" and word.reason == "no_answer":
+            self._metrics.orphans.labels(request.provider).inc()
+        if word.reason in _ALARMING:
+            event(logger, "provider does not do what was asked", level=logging.ERROR, provider=request.provider,
+                  merchant=request.asked.merchant, step=step, reason=word.reason)  # fmt: skip
+
+    def _charged_here(self, request: Request) -> bool:
+        return self._payment(request.asked.merchant, request.payment_id or "").charged_by is not None
+
+    def _observe(self, request: Request, expected: Expectation | None, *, capturing: bool) -> None:
+        assert request.payment_id is not None
+        said = Observation(
+            provider=request.provider,
+            merchant=request.asked.merchant,
+            payment_id=request.payment_id,
+            order_id=None,
+            status=None,
+            source="charge",
+            observed_at=request.called_at,
+            expected=expected,
+            capturing=request.amount if capturing else None,
+        )
+        value = messages.encode(said)
+        headers = cloud_event(
+            event_id=derived_id("observation", value.decode()),
+            source="/charge",
+            event_type=messages.PAYMENT_OBSERVED,
+            event_time=request.called_at,
+        )
+        key = f"{said.merchant}/{said.payment_id}".encode()
+        self._journal.store(Output(self._topic(topics.OBSERVATIONS), key, value, headers))
+
+    # --- state ---------------------------------------------------------------------------------------------
+
+    def request(self, name: str) -> Request | None:
+        """The request, if it was made."""
+        value = self._journal.get(_request_key(name))
+        return _REQUEST.decode(value) if value is not None else None
+
+    def put(self, request: Request) -> None:
+        """Keep the request, its place on the agenda and in the limits, and tell what is new of it."""
+        before = self.request(request.name)
+        late = before is not None and before.ended and before.without_money and not request.without_money
+        if late and request.is_charge:
+            self._count(request, 1)
+            request = replace(request, counted=True)
+        gives_back = request.counted and request.without_money
+        if gives_back:
+            request = replace(request, counted=False)
+        self._journal.put(_request_key(request.name), messages.encode(request))
+        if gives_back:
+            self._count(request, -1)
+        self._plan(request, before.due if before is not None else None)
+        if request.uncertain != (before is not None and before.uncertain):
+            key = UNCERTAIN + request.name.encode()
+            self._journal.put(key, b"1") if request.uncertain else self._journal.remove(key)
+        if before is None or request.told != before.told:
+            self._measure(request)
+            self._say(request)
+
+    def _plan(self, request: Request, planned: int | None) -> None:
+        if planned == request.due:
+            return
+        place = lane(request.asked.merchant)
+        if planned is not None:
+            agenda.remove(self._journal, Entry(place, planned, request.name))
+        if request.due is not None:
+            agenda.add(self._journal, Entry(place, request.due, request.name))
+
+    def _payment(self, merchant: str, payment_id: str) -> Known:
+        value = self._journal.get(_payment_key(merchant, payment_id))
+        return _KNOWN.decode(value) if value is not None else Known()
+
+    def _know(self, merchant: str, payment_id: str, known: Known) -> None:
+        self._journal.put(_payment_key(merchant, payment_id), messages.encode(known))
+
+    def _sums(self, key: bytes) -> dict[str, int]:
+        value = self._journal.get(key)
+        return _SUMS.decode(value) if value is not None else {}
+
+    def _count(self, request: Request, sign: int) -> None:
+        """Add the charge to the limits of its day and reference, or take it out.
+
+        It is added before the request is kept and taken out after: should a crash come between, too much is counted.
+        """
+        assert request.amount is not None
+        for key in (_day_key(request), _reference_key(request)):
+            sums = self._sums(key)
+            sums[request.day] = max(0, sums.get(request.day, 0) + sign * request.amount.value)
+            self._journal.put(key, messages.encode(admission.within(sums, request.day)))
+
+    # --- what is told --------------------------------------------------------------------------------------
+
+    def _say(self, request: Request) -> None:
+        said = request.told
+        if said is None:
+            return
+        headers = cloud_event(
+            event_id=said.event_id, source="/charge", event_type=messages.REQUEST_ANSWERED, event_time=said.at
+        )
+        key = request.name.encode()
+        self._journal.say(Output(self._topic(topics.REQUESTS), key, messages.encode(said), headers))
+
+    def _measure(self, request: Request) -> None:
+        said = request.told
+        if said is None:
+            return
+        self._metrics.requests.labels(said.provider, said.action, said.state, said.reason or "").inc()
+        if said.state == "uncertain":
+            event(logger, "request uncertain", level=logging.ERROR, provider=said.provider, merchant=said.merchant,
+                  payment=said.payment_id, reason=said.reason)  # fmt: skip
+
+
+def _new(asked: RequestedPayment, provider: str, received_at: datetime, charges: Charges | None) -> Request:
+    last_seconds = charges.expires_seconds if charges is not None else 0.0
+    return Request(
+        asked=asked,
+        provider=provider,
+        phase="check",
+        received_at=rfc3339(received_at),
+        expires_at=asked.expires_at or rfc3339(received_at + timedelta(seconds=last_seconds)),
+        day=received_at.date().isoformat(),
+        order_id=asked.order_id,
+        payment_id=asked.payment_id,
+        amount=asked.amount,
+    )
+
+
+def _with_amounts(request: Request, payment: Known) -> Request:
+    """A capture or release with what is known of its payment."""
+    return replace(
+        request, amount=request.asked.amount or payment.amount, authorised=payment.amount, order_id=payment.order_id
+    )
+
+
+def _left_open(closer: Request) -> bool:
+    """Whether an earlier request ended without closing the payment."""
+    return closer.phase == "refused" or (closer.phase == "done" and closer.status == "authorised")
+
+
+def _received_at(record: Record) -> datetime:
+    return parse_time(record.header("received-at")) or datetime.fromtimestamp(record.timestamp_seconds, UTC)
+
+
+def _milliseconds(text: str) -> int:
+    moment = parse_time(text)
+    return agenda.milliseconds(moment) if moment is not None else 0
+
+
+def _request_key(name: str) -> bytes:
+    return b"request\0" + name.encode()
+
+
+def _payment_key(merchant: str, payment_id: str) -> bytes:
+    return b"payment\0" + f"{merchant}/{payment_id}".encode()
+
+
+def _order_key(request: Request) -> bytes:
+    return b"order\0" + f"{request.asked.merchant}/{request.asked.order_id}".encode()
+
+
+def _day_key(request: Request) -> bytes:
+    assert request.amount is not None
+    return b"day\0" + f"{request.asked.merchant}/{request.amount.currency}".encode()
+
+
+def _reference_key(request: Request) -> bytes:
+    assert request.amount is not None
+    text = f"{request.asked.merchant}/{request.amount.currency}/{request.asked.reference_payment_id}"
+    return b"reference\0" + text.encode()

@@ -1,0 +1,98 @@
+"""Charges, captures and releases by topic, on a whole system: from the shop's record to the money at the gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import orjson
+import pytest
+
+from sandbox.processes import wait_for
+from sandbox.simulators.nevogate_transaction import moved_by_order
+from sandbox.system import Plan, Sandbox
+from tests import topics_reader
+
+pytestmark = pytest.mark.kafka
+
+_WITHIN_SECONDS: Final = 60.0
+_PLAN: Final = Plan(
+    merchants={"nevogate": ("shop-hu",)}, charges={"shop-hu": {}}, with_url_token=("shop-hu",), consumers=False
+)
+
+
+class Shop:
+    """What the shop writes, and what it reads."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+        self.gateway = sandbox.providers["nevogate"]
+
+    def register(self, order_id: str, **order: Any) -> str:
+        whole = {"amount": 500, "currency": "EUR", "registration": "active", "notify": False, **order}
+        return self.gateway.pay(merchant="shop-hu", order_id=order_id, **whole)
+
+    def ask(self, *requests: dict[str, Any]) -> None:
+        records = [(None, orjson.dumps({"merchant": "shop-hu", **one}), {}) for one in requests]
+        topics_reader.send(self.sandbox.bootstrap, self.sandbox.topic("payments.requested"), records)
+
+    def told(self, request_id: str) -> list[dict[str, Any]]:
+        """The events of a request in their order, each once."""
+        found: dict[str, dict[str, Any]] = {}
+        for record in topics_reader.whole(self.sandbox.bootstrap, self.sandbox.topic("payments.requests")):
+            one = orjson.loads(record.value)
+            if one["request_id"] == request_id:
+                assert found.setdefault(one["event_id"], one) == one
+        return list(found.values())
+
+    def ended(self, request_id: str) -> dict[str, Any]:
+        def end() -> dict[str, Any] | None:
+            told = self.told(request_id)
+            return told[-1] if told and told[-1]["state"] in ("done", "refused") else None
+
+        found = wait_for(end, within_seconds=_WITHIN_SECONDS, every=0.3)
+        assert found, self.told(request_id)
+        return found
+
+    def statuses(self, payment_id: str, last: str) -> list[dict[str, Any]]:
+        """The payment's status events, once the last of them is ``last``."""
+
+        def events() -> list[dict[str, Any]] | None:
+            records = topics_reader.whole(self.sandbox.bootstrap, self.sandbox.topic("payments.status"))
+            found = topics_reader.payments(records).get(f"shop-hu/{payment_id}", [])
+            return found if found and found[-1]["status"] == last else None
+
+        found = wait_for(events, within_seconds=_WITHIN_SECONDS, every=0.3)
+        assert found
+        return found
+
+
+def charge(request_id: str, reference: str, **more: Any) -> dict[str, Any]:
+    return {
+        "request_id": request_id, "action": "charge", "order_id": f"order-{request_id}",
+        "reference_payment_id": reference, "amount": {"value": 1990, "currency": "EUR"}, **more,
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def sandbox(start: Callable[[Plan], Sandbox]) -> Sandbox:
+    return start(_PLAN)
+
+
+@pytest.fixture
+def shop(sandbox: Sandbox) -> Shop:
+    return Shop(sandbox)
+
+
+def test_a_charge_is_reserved_and_captured_and_told_on_both_topics(shop: Shop) -> None:
+    shop.ask(charge("now", shop.register("first"), capture="now"))
+    end = shop.ended("now")
+    assert (end["state"], end["status"], end["amount"]) == ("done", "captured", {"value": 1990, "currency": "EUR"})
+    assert [one["state"] for one in shop.told("now")] == ["received", "started", "done"]
+    events = shop.statuses(end["payment_id"], "captured")
+    assert [one["status"] for one in events] == ["authorised", "captured"]
+    assert events[-1]["fulfilment"] == "release"
+    assert events[-1]["paid"] == {"value": 1990, "currency": "EUR"}
+    assert events[-1]["checks"] == {"amount": "match", "order": "expected"}
+    money = moved_by_order(shop.gateway.book())["order-now"]
+    assert (money["moved"], money["captured"], money["starts"], money["closes"]) == (1, 1990, 1, 1)
