@@ -118,7 +118,7 @@ def test_what_was_sold_overdue_and_requested_is_told_with_the_payment_and_withou
         ours: dict[str, Any] = {"event_id": f"e{number}", "provider": "nevogate", "at": rfc3339(), **common}
         overdue = OverduePayment(state="raised", payment_id=None, status=None, created_at=rfc3339(), final_by=rfc3339(),
                                  **ours)  # fmt: skip
-        request = PaymentRequest(request_id="R1", action="charge", state="refused", reason="over_limit",
+        request = PaymentRequest(request_id="R1", action="charge", state="refused", reason="over_day_limit",
                                  payment_id=None, status=None, **ours)  # fmt: skip
         # a shop's own key, and its own encoder
         sold = json.dumps({**common, "amount": asdict(amount), "created_at": rfc3339()}).replace("/", "\\/").encode()

@@ -83,7 +83,7 @@ def _news(number: int, kind: str) -> tuple[Record, OrderNews]:
                                   order_id="O1", payment_id="p1", status="captured", amount=amount, created_at="",
                                   at="", final_by="2026-06-01T13:00:00Z"),
         "request": PaymentRequest(event_id="r", request_id="R1", merchant="shop-uk", provider="omnikassa",
-                                  action="charge", state="refused", reason="over_limit", order_id="O1",
+                                  action="charge", state="refused", reason="over_day_limit", order_id="O1",
                                   payment_id=None, amount=amount, status=None, at="2026-06-01T12:00:00Z"),
     }  # fmt: skip
     return _record(f"payments.{kind}", number, b"", float(number)), news[kind]
