@@ -10,21 +10,33 @@ import msgspec
 from msgspec import Meta
 
 #: ``drop`` closes the connection before anything is done, ``lose`` after the work: only the answer is lost.
-FaultKind = Literal["unavailable", "too_many", "html", "slow", "drop", "lose", "latency"]
+#: ``timeout`` and ``timeout_after`` are silent instead of closing it, ``html_after`` and ``truncated`` answer what
+#: nobody can read after the work, ``latency`` does the work late, also if the caller has given up. ``refuse`` does
+#: nothing and answers the error ``code``.
+FaultKind = Literal[
+    "unavailable", "too_many", "html", "slow", "drop", "lose", "latency", "timeout", "timeout_after", "html_after",
+    "truncated", "refuse",
+]  # fmt: skip
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One fault. ``seconds`` is how long a slow or late answer takes, ``share`` how many calls it hits.
+    """One fault. ``seconds`` is how long a slow or late answer or the silence takes, ``share`` how many calls it hits.
 
-    ``path`` limits it to calls whose path contains that text, ``calls`` to so many calls.
+    ``path`` limits it to calls whose path contains that text (Nevogate's calls have their method at the end of it),
+    ``calls`` to so many calls, ``for_seconds`` to a while; without, it lasts until the faults are cleared.
     """
 
     kind: FaultKind
-    for_seconds: Annotated[float, Meta(gt=0, le=86_400)] = 60.0
+    code: str = ""
+    for_seconds: Annotated[float, Meta(gt=0, le=86_400)] | None = 60.0
     seconds: Annotated[float, Meta(ge=0, le=600)] = 1.0
     share: Annotated[float, Meta(gt=0, le=1)] = 1.0
     path: str = ""
     calls: Annotated[int, Meta(ge=1)] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.kind == "refuse") != bool(self.code):
+            raise ValueError("a code belongs to the kind refuse, and it to a code")
 
 
 class _Active:
@@ -32,7 +44,7 @@ class _Active:
 
     def __init__(self, fault: Fault) -> None:
         self.fault = fault
-        self.until = time.monotonic() + fault.for_seconds
+        self.until = float("inf") if fault.for_seconds is None else time.monotonic() + fault.for_seconds
         self.calls_left = fault.calls
 
     @property

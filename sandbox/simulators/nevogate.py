@@ -2,41 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
 import re
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from decimal import Decimal
+from dataclasses import asdict
 from email.message import EmailMessage
 from email.parser import BytesParser
 from email.policy import HTTP
-from typing import Annotated, Any, Final, Literal
-from urllib.parse import parse_qsl
+from typing import Annotated, Any, Final
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 from msgspec import Meta
 
 from sandbox.simulators.book import Truth
+from sandbox.simulators.nevogate_recurring import Outcome, Recurring
+from sandbox.simulators.nevogate_transaction import Registration, ResultCode, Transaction, response_id
 from sandbox.simulators.server import Reply, Request, Settings, Shop, Simulator, json_reply
 from sandbox.simulators.webhooks import Delivery
 from schemas.errors import ProviderRefused
-from schemas.money import exponent
-from schemas.status import Status
 
 _USER_AGENT: Final = re.compile(r"(\w+) \| [^|\s]+ \| [^|]+ \| [^|\s]+\Z")
 _RESENDS: Final = 10
+_LOOPBACK: Final = frozenset(("127.0.0.1", "localhost", "::1"))
 
-ResultCode = Literal["SUCCESSFUL", "PENDING", "OPEN", "CANCELED", "TIMEOUT", "ERROR"]
-_STATUS: Final[Mapping[str, Status]] = {
-    "PENDING": "pending", "OPEN": "pending", "CANCELED": "cancelled", "TIMEOUT": "expired", "ERROR": "failed",
-}  # fmt: skip
-_MESSAGES: Final[Mapping[str, str]] = {
-    "SUCCESSFUL": "Sikeres tranzakció", "PENDING": "Függőben lévő tranzakció",
-    "CANCELED": "A tranzakciót a felhasználó megszakította",
-}  # fmt: skip
+Share = Annotated[float, Meta(ge=0, le=1)]
 
 
 class NevogateShop(Shop):
@@ -47,51 +39,63 @@ class NevogateShop(Shop):
 
 
 class NevogateSettings(Settings):
-    """The gateway's rules, in its own seconds. How often it re-sends is not documented; here ten times."""
+    """The gateway's rules, in its own seconds. How often it re-sends is not documented; here ten times.
+
+    A charge that is not started within ``start_within_seconds`` ends as TIMEOUT; one that is pending has its end after
+    ``pending_seconds``. ``outcomes`` says what share of the started charges ends how (the rest is SUCCESSFUL), unless
+    the payment whose means is charged has an outcome of its own. ``doubled_share`` of the signals come twice.
+    Documents leave open whether a withdrawn registration is noticed by InitRP or by StartRP (the default), and whether
+    a Close is followed by a call.
+    """
 
     shops: tuple[NevogateShop, ...]
     resend_after_seconds: float = 30.0
     signals_within_seconds: float = 2.0
+    start_within_seconds: float = 3600.0
+    pending_seconds: float = 60.0
+    outcomes: dict[Outcome, Share] = msgspec.field(default_factory=dict)
+    doubled_share: Share = 0.0
+    checks_reference_at_init: bool = False
+    signals_close: bool = False
 
 
 class _NewPayment(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """``registration`` lets later charges name the payment as reference; ``outcome`` is then what becomes of them."""
+
     merchant: str = ""
     order_id: str
     amount: Annotated[int, Meta(ge=0)]
     currency: str = "HUF"
     result: ResultCode = "SUCCESSFUL"
     auto_commit: bool = True
+    user_id: str = "SANDBOX-USER"
+    registration: Registration = "none"
+    outcome: Outcome | None = None
     notify: bool = True
     response_url: bool = True
     copies: Annotated[int, Meta(ge=1, le=20)] = 1
 
 
 class _Change(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """A new result, a hold closed (true charges it, false releases it), or calls somebody else made."""
+    """A new result, a hold closed (true charges it, false releases it), or calls somebody else made.
+
+    A change of the registered means alone is told to nobody, as a customer withdraws it at the bank.
+    """
 
     result: ResultCode | None = None
     close: bool | None = None
+    registration: Registration | None = None
+    outcome: Outcome | None = None
     foreign_calls: Annotated[int, Meta(ge=0)] = 0
     notify: bool = True
     response_url: bool = True
     copies: Annotated[int, Meta(ge=1, le=20)] = 1
 
-
-@dataclass(slots=True)
-class _Transaction:
-    truth: Truth
-    result: ResultCode
-    auto_commit: bool
-    commit_state: str
-    created: str
-    reference: str = ""
-    calls_attempted: int = 0
-    calls_acknowledged: int = 0
-    results: int = 0
-    request_ids: set[str] = field(default_factory=set)
-    #: the order of things: a Result must come after the last acknowledged call began
-    last_call: int = 0
-    last_result: int = 0
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing but the registered means of payment changes."""
+        about_means = self.registration is not None or self.outcome is not None
+        return about_means and self.result is None and self.close is None
 
 
 class Nevogate(Simulator[NevogateSettings]):
@@ -102,8 +106,19 @@ class Nevogate(Simulator[NevogateSettings]):
     def __init__(self, settings: NevogateSettings) -> None:
         super().__init__(settings)
         self._shops = {shop.merchant: shop for shop in settings.shops}
-        self._transactions: dict[str, _Transaction] = {}
+        self._transactions: dict[str, Transaction] = {}
         self._step = 0
+        self._recurring = Recurring(
+            self._transactions,
+            self.book,
+            self.chance,
+            self._tell,
+            self._later,
+            start_within_seconds=settings.start_within_seconds,
+            pending_seconds=settings.pending_seconds,
+            outcomes=settings.outcomes,
+            checks_reference_at_init=settings.checks_reference_at_init,
+        )
 
     # --- control -------------------------------------------------------------------------------------------
 
@@ -112,11 +127,22 @@ class Nevogate(Simulator[NevogateSettings]):
         shop = self._shops.get(new.merchant) or next(iter(self._shops.values()))
         if new.merchant and new.merchant != shop.merchant:
             raise ProviderRefused("refused", f"no store for {new.merchant}")
-        transaction = self._open(shop.merchant, new.order_id, new.amount, new.currency, auto_commit=new.auto_commit)
-        self._becomes(transaction, new.result)
+        truth = Truth(
+            payment_id=self.chance.randbytes(16).hex(), merchant=shop.merchant, order_id=new.order_id,
+            status="pending", amount=new.amount, currency=new.currency,
+        )  # fmt: skip
+        transaction = Transaction(
+            truth=self.book.open(truth),
+            auto_commit=new.auto_commit,
+            user_id=new.user_id,
+            registration=new.registration,
+            outcome=new.outcome or "",
+        )
+        self._transactions[truth.payment_id] = transaction
+        transaction.becomes(new.result)
         if new.notify:
             self._signal(transaction, new.copies, response_url=new.response_url)
-        return {"payment_id": transaction.truth.payment_id}
+        return {"payment_id": truth.payment_id}
 
     def change(self, payment_id: str, change: dict[str, Any]) -> dict[str, Any]:
         wanted = msgspec.convert(change, _Change)
@@ -126,16 +152,20 @@ class Nevogate(Simulator[NevogateSettings]):
         if wanted.foreign_calls:
             transaction.calls_attempted += wanted.foreign_calls
             return {"payment_id": payment_id}
+        transaction.registration = wanted.registration or transaction.registration
+        transaction.outcome = wanted.outcome or transaction.outcome
         if wanted.result is not None:
-            self._becomes(transaction, wanted.result)
-        if wanted.close is not None and not self._close(transaction, approved=wanted.close):
+            transaction.becomes(wanted.result)
+        if wanted.close is not None and not transaction.close(transaction.truth.amount if wanted.close else 0):
             raise ProviderRefused("refused", f"{payment_id} holds no money")
-        if wanted.notify:
+        if wanted.notify and not wanted.quiet:
             self._signal(transaction, wanted.copies, response_url=wanted.response_url)
         return {"payment_id": payment_id}
 
     def summary(self) -> dict[str, Any]:
-        """Per transaction: calls made, acknowledged and answered by a ``Result``; and where that is wrong."""
+        """Per transaction: calls made, acknowledged and answered by a ``Result``; where that is wrong; and for each
+        recurring charge the money it moved, and those that were opened and never started.
+        """
         calls, unanswered, uncaused = {}, [], []
         for name, one in self._transactions.items():
             calls[name] = {
@@ -147,64 +177,41 @@ class Nevogate(Simulator[NevogateSettings]):
                 unanswered.append(name)
             if one.results > one.calls_attempted:
                 uncaused.append(name)
-        return {"calls": calls, "unanswered": unanswered, "uncaused": uncaused}
-
-    def _open(
-        self,
-        merchant: str,
-        order_id: str,
-        amount: int,
-        currency: str,
-        *,
-        auto_commit: bool,
-        reference: str = "",
-    ) -> _Transaction:
-        truth = Truth(
-            payment_id=self.chance.randbytes(16).hex(), merchant=merchant, order_id=order_id,
-            status="pending", amount=amount, currency=currency,
-        )  # fmt: skip
-        created = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
-        transaction = _Transaction(self.book.open(truth), "OPEN", auto_commit, "", created, reference)
-        self._transactions[truth.payment_id] = transaction
-        return transaction
-
-    def _becomes(self, transaction: _Transaction, result: ResultCode) -> None:
-        transaction.result = result
-        truth = transaction.truth
-        if result != "SUCCESSFUL":
-            truth.becomes(_STATUS[result])
-        elif transaction.auto_commit:
-            truth.paid = truth.amount
-            truth.becomes("captured")
-        else:
-            transaction.commit_state = "PENDING"
-            truth.becomes("authorised")
-
-    def _close(self, transaction: _Transaction, *, approved: bool) -> bool:
-        if transaction.commit_state != "PENDING":
-            return False
-        transaction.commit_state = "APPROVED" if approved else "DECLINED"
-        truth = transaction.truth
-        truth.paid = truth.amount if approved else 0
-        truth.becomes("captured" if approved else "cancelled")
-        return True
+        charges = {name: one for name, one in self._transactions.items() if one.reference}
+        return {
+            "calls": calls,
+            "unanswered": unanswered,
+            "uncaused": uncaused,
+            "money": {name: _money(one) for name, one in charges.items()},
+            "orphans": [name for name, one in charges.items() if one.orphan],
+        }
 
     # --- signals -------------------------------------------------------------------------------------------
 
-    def _signal(self, transaction: _Transaction, copies: int, *, response_url: bool) -> None:
-        name = transaction.truth.payment_id
-        common = {**self.settings.planted, "transactionId": name, "resultCode": transaction.result}
+    def _signal(self, transaction: Transaction, copies: int, *, response_url: bool) -> None:
+        truth = transaction.truth
+        common = {**self.settings.planted, "transactionId": truth.payment_id, "resultCode": transaction.result}
         body = json.dumps({"commonData": common}).encode()
-        signals = [Delivery(merchant=transaction.truth.merchant, body=body) for _ in range(copies)]
-        if response_url:
-            query = f"TransactionId={name}"
-            signals.append(Delivery(merchant=transaction.truth.merchant, method="GET", query=query))
+        signals = [Delivery(merchant=truth.merchant, body=body) for _ in range(copies)]
         for delivery in signals:
-            delivery.about = name
+            delivery.goes_to(*_target(transaction.notification_url))
+        if response_url:
+            delivery = Delivery(merchant=truth.merchant, method="GET")
+            delivery.goes_to(*_target(transaction.response_url), TransactionId=truth.payment_id)
+            signals.append(delivery)
+        for delivery in signals:
+            delivery.about = truth.payment_id
             delivery.started = self._calling
             delivery.done = self._called
             within_seconds = self.scaled(self.chance.uniform(0, self.settings.signals_within_seconds))
             self.webhooks.send(delivery, after_seconds=within_seconds)
+
+    def _tell(self, transaction: Transaction, response_url: bool) -> None:
+        copies = 2 if self.chance.random() < self.settings.doubled_share else 1
+        self._signal(transaction, copies, response_url=response_url)
+
+    def _later(self, seconds: float, action: Callable[[], None]) -> None:
+        asyncio.get_running_loop().call_later(self.scaled(seconds), action)
 
     def _calling(self, delivery: Delivery) -> None:
         self._step += 1
@@ -240,8 +247,28 @@ class Nevogate(Simulator[NevogateSettings]):
         try:
             arguments = json.loads(fields.get("json", ""))
             return operation(self, request, shop, arguments)
+        except ProviderRefused as error:
+            return self._refuse(str(error))
         except (ValueError, KeyError, TypeError, AttributeError):
             return self._refuse("MissingParameter")
+
+    def arrived(self, request: Request) -> str:
+        """The path with the method behind it, so that a fault can be for StartRP alone."""
+        fields = _form(request)
+        method = fields.get("method", "")
+        if method in _COUNTED:
+            try:
+                about = self._transactions.get(json.loads(fields["json"])["TransactionId"])
+            except (ValueError, KeyError, TypeError):
+                about = None
+            if about is not None:
+                about.money.starts += method == "StartRP"
+                about.money.closes += method == "Close"
+        return request.path + method
+
+    def refuse(self, code: str) -> Reply:
+        """The gateway's answer with an error code, without doing anything."""
+        return self._refuse(code)
 
     def _authenticated(self, request: Request) -> NevogateShop | str:
         offered = request.basic()
@@ -254,12 +281,9 @@ class Nevogate(Simulator[NevogateSettings]):
 
     def _refuse(self, code: str) -> Reply:
         self.book.counters[f"errors.{code}"] += 1
-        return json_reply(200, {"TransactionId": None, "ResultCode": code, "ResultMessage": None, **self._id()})
+        return json_reply(200, {"TransactionId": None, "ResultCode": code, "ResultMessage": None, **response_id()})
 
-    def _id(self) -> dict[str, str]:
-        return {"ResponseId": f"3{time.time_ns() // 1000}"}
-
-    def _known(self, shop: NevogateShop, arguments: Mapping[str, Any]) -> _Transaction | None:
+    def _known(self, shop: NevogateShop, arguments: Mapping[str, Any]) -> Transaction | None:
         transaction = self._transactions.get(str(arguments["TransactionId"]))
         return transaction if transaction and transaction.truth.merchant == shop.merchant else None
 
@@ -286,68 +310,31 @@ class Nevogate(Simulator[NevogateSettings]):
         return json_reply(200, {"CommonData": common, "ProviderSpecificData": specific})
 
     def _init_recurring(self, request: Request, shop: NevogateShop, arguments: dict[str, Any]) -> Reply:
-        if arguments["StoreName"] != shop.store_name or not all(
-            arguments[name] for name in ("ReferenceTransactionId", "ResponseUrl", "NotificationUrl")
-        ):
-            return self._refuse("WrongParameter")
-        reference = self._transactions.get(str(arguments["ReferenceTransactionId"]))
-        currency = str(arguments.get("Currency") or (reference.truth.currency if reference else "HUF"))
-        amount = arguments.get("Amount")
-        minor = (
-            int(Decimal(str(amount)).scaleb(exponent(currency)))
-            if amount
-            else (reference.truth.amount if reference else 0)
-        )
-        opened = self._open(
-            shop.merchant, str(arguments.get("OrderId", "")), minor, currency, auto_commit=False,
-            reference=str(arguments["ReferenceTransactionId"]),
-        )  # fmt: skip
-        answer = {"TransactionId": opened.truth.payment_id, "ResultCode": "SUCCESSFUL", "ResultMessage": None}
-        return json_reply(200, {**answer, **self._id()})
+        made = self._recurring.init(shop.merchant, shop.store_name, arguments)
+        return self._done(made)
 
     def _start_recurring(self, request: Request, shop: NevogateShop, arguments: dict[str, Any]) -> Reply:
         transaction = self._known(shop, arguments)
         if transaction is None:
             return self._refuse("UnknownTransaction")
-        if transaction.result != "OPEN" or not transaction.reference:
-            return self._refuse("WrongTransactionStatus")
-        if transaction.reference not in self._transactions:
-            return self._refuse("UnknownReferenceTransaction")
-        self._becomes(transaction, "SUCCESSFUL")
-        self._signal(transaction, 1, response_url=False)
+        self._recurring.start(transaction)
         return json_reply(200, self._common(transaction, shop))
 
     def _close_two_step(self, request: Request, shop: NevogateShop, arguments: dict[str, Any]) -> Reply:
         transaction = self._known(shop, arguments)
         if transaction is None:
             return self._refuse("UnknownTransaction")
-        part = Decimal(str(arguments.get("ApprovedAmount") or 0))
-        if not self._close(transaction, approved=str(arguments.get("Approved", "true")) == "true"):
-            return self._refuse("WrongTransactionStatus")
-        if part and transaction.truth.paid:
-            transaction.truth.paid = int(part.scaleb(exponent(transaction.truth.currency)))
-        answer = {
-            "TransactionId": transaction.truth.payment_id,
-            "ResultCode": "SUCCESSFUL",
-            "ResultMessage": "",
-        }
-        return json_reply(200, {**answer, **self._id()})
+        self._recurring.close(transaction, arguments)
+        if self.settings.signals_close:
+            self._tell(transaction, False)
+        return self._done(transaction)
 
-    def _common(self, transaction: _Transaction, shop: NevogateShop) -> dict[str, str]:
-        truth = transaction.truth
-        amount = Decimal(truth.amount).scaleb(-exponent(truth.currency))
-        return {
-            "StoreName": shop.store_name, "ProviderName": "Borgun2", "TransactionId": truth.payment_id,
-            "ResultCode": transaction.result,
-            "ResultMessage": _MESSAGES.get(transaction.result, "Sikertelen"),
-            "Anum": "006766" if transaction.result == "SUCCESSFUL" else "",
-            "Amount": f"{amount:f}" if amount % 1 else str(int(amount)), "Currency": truth.currency,
-            "OrderId": truth.order_id, "UserId": "SANDBOX-USER", "Language": "HU",
-            "ProviderTransactionId": "tr_" + truth.payment_id[::-1],
-            "AutoCommit": "true" if transaction.auto_commit else "false",
-            "CommitState": transaction.commit_state, "Created": transaction.created, **self._id(),
-            **self.settings.planted,
-        }  # fmt: skip
+    def _done(self, transaction: Transaction) -> Reply:
+        answer = {"TransactionId": transaction.truth.payment_id, "ResultCode": "SUCCESSFUL", "ResultMessage": None}
+        return json_reply(200, {**answer, **response_id()})
+
+    def _common(self, transaction: Transaction, shop: NevogateShop) -> dict[str, str]:
+        return {**transaction.common(shop.store_name), **self.settings.planted}
 
 
 _Operation = Callable[[Nevogate, Request, NevogateShop, dict[str, Any]], Reply]
@@ -359,6 +346,22 @@ _METHODS: Final[Mapping[str, _Operation]] = {
     "StartRP": Nevogate._start_recurring,
     "Close": Nevogate._close_two_step,
 }
+
+#: The calls that move money: how often each was asked for is counted though its connection may break.
+_COUNTED: Final = frozenset(("StartRP", "Close"))
+
+
+def _money(transaction: Transaction) -> dict[str, Any]:
+    truth = transaction.truth
+    about = {"merchant": truth.merchant, "order_id": truth.order_id, "currency": truth.currency}
+    return {**about, **asdict(transaction.money)}
+
+
+def _target(url: str) -> tuple[str, str, str]:
+    """Base, path and query of a URL the merchant gave; a base that is not of this machine is left to the target."""
+    parts = urlsplit(url)
+    base = f"{parts.scheme}://{parts.netloc}" if parts.hostname in _LOOPBACK else ""
+    return base, parts.path, parts.query
 
 
 def _form(request: Request) -> dict[str, str]:

@@ -4,7 +4,7 @@ The provider's own API is everything outside ``/control/``. The control API (JSO
 
 - ``POST /control/payments``           one payment or a list; answers with their ids
 - ``POST /control/payments/{id}``      change one payment as the provider or the merchant's portal would
-- ``GET /control/book``                the truth about every payment, counters, breaches of the rules
+- ``GET /control/book``                the truth about every payment, counters, breaches of the rules, money moved
 - ``GET /control/counters``            the counters alone, and how many notifications wait
 - ``GET /control/sent``                the last notifications as sent, byte for byte
 - ``POST /control/notifications``      ``{"target": URL, "paused": bool}``
@@ -25,7 +25,7 @@ import signal
 import socket
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Final, Generic, TypeVar
 
 import msgspec
@@ -61,6 +61,8 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     #: Members added to every notification and answer, as providers add what nobody has told of; and request headers.
     planted: dict[str, str] = {}
     planted_headers: dict[str, str] = {}
+    #: Faults that are on from the start.
+    faults: tuple[Fault, ...] = ()
 
 
 class Shop(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -147,6 +149,14 @@ class Simulator(ABC, Generic[S]):
     def api(self, request: Request) -> Reply:
         """Answer a call of the provider's own API."""
 
+    def arrived(self, request: Request) -> str:
+        """A call has come, whatever becomes of it; what faults know it by."""
+        return request.path
+
+    def refuse(self, code: str) -> Reply:
+        """The provider's answer with an error code, without doing anything."""
+        return json_reply(400, {"errorCode": code})
+
     @abstractmethod
     def create(self, order: dict[str, Any]) -> dict[str, Any]:
         """Open a payment.
@@ -180,6 +190,8 @@ class App:
     def __init__(self, simulator: Simulator[Any]) -> None:
         self._simulator = simulator
         self._faults = Faults(random.Random(simulator.settings.seed))
+        for fault in simulator.settings.faults:
+            self._faults.add(fault)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = await _read(scope, receive)
@@ -193,24 +205,33 @@ class App:
     async def _provider(self, request: Request, receive: Receive, send: Send) -> None:
         counters = self._simulator.book.counters
         counters["calls"] += 1
-        fault = self._faults.hits(request.path)
-        kind = fault.kind if fault else ""
+        fault = self._faults.hits(self._simulator.arrived(request))
+        kind, seconds = (fault.kind, fault.seconds) if fault else ("", 0.0)
         if kind:
             counters[f"faults.{kind}"] += 1
-        if kind == "drop":
-            await _drop(receive, send)
+        if kind in ("drop", "timeout"):
+            await _break(receive, send, after_seconds=seconds if kind == "timeout" else 0.0)
             return
-        latency_seconds = self._simulator.settings.latency_seconds
-        if fault is not None and kind == "latency":
-            latency_seconds += fault.seconds
+        latency_seconds = self._simulator.settings.latency_seconds + (seconds if kind == "latency" else 0.0)
         if latency_seconds:
             await asyncio.sleep(latency_seconds)
-        reply = _FAULTY.get(kind) or self._simulator.api(request)
+        reply = self._reply(request, fault)
         counters[f"calls.{reply.status}"] += 1
-        if kind == "lose":
-            await _drop(receive, send)
+        if kind in ("lose", "timeout_after"):
+            await _break(receive, send, after_seconds=seconds if kind == "timeout_after" else 0.0)
         else:
-            await _write(send, reply, slow_seconds=fault.seconds if fault is not None and kind == "slow" else 0.0)
+            await _write(send, reply, slow_seconds=seconds if kind == "slow" else 0.0)
+
+    def _reply(self, request: Request, fault: Fault | None) -> Reply:
+        kind = fault.kind if fault else ""
+        if fault is not None and kind == "refuse":
+            return self._simulator.refuse(fault.code)
+        if kind in _INSTEAD:
+            return _INSTEAD[kind]
+        reply = self._simulator.api(request)
+        if kind == "html_after":
+            return _INSTEAD["html"]
+        return replace(reply, body=reply.body[: len(reply.body) // 2]) if kind == "truncated" else reply
 
     def _control(self, request: Request) -> Reply:
         path = request.path.removeprefix("/control/")
@@ -288,7 +309,8 @@ class _Notifications(msgspec.Struct, forbid_unknown_fields=True):
     paused: bool | None = None
 
 
-_FAULTY: Final[Mapping[str, Reply]] = {
+#: What is answered instead of doing anything.
+_INSTEAD: Final[Mapping[str, Reply]] = {
     "unavailable": Reply(503, b"Service Unavailable", "text/plain"),
     "too_many": Reply(429, b"", headers={"retry-after": "1"}),
     "html": Reply(200, _HTML, "text/html"),
@@ -326,9 +348,19 @@ async def _write(send: Send, reply: Reply, *, slow_seconds: float = 0.0) -> None
         await send({"type": "http.response.body", "body": reply.body})
 
 
-async def _drop(receive: Receive, send: Send) -> None:
+async def _break(receive: Receive, send: Send, *, after_seconds: float) -> None:
+    """No answer: silence for so long, or until the caller gives up, then a connection that breaks."""
+    if after_seconds:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(after_seconds):
+                await _gone(receive)
+                return
     # ASGI has no word for a connection that breaks; uvicorn's own transport is behind `send`
     send.__self__.transport.abort()  # type: ignore[attr-defined]
+    await _gone(receive)
+
+
+async def _gone(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 

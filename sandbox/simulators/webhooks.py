@@ -23,10 +23,13 @@ class Delivery:
     """One notification to one merchant.
 
     ``started`` is told before each attempt and may still write the body; ``done`` gets the attempt's HTTP
-    status, or none without an answer. ``mark`` is the simulator's own.
+    status, or none without an answer. ``mark`` is the simulator's own. Without a ``path`` it goes where the merchant's
+    notifications go, without a ``base`` to the target of all.
     """
 
     merchant: str
+    base: str = ""
+    path: str = ""
     method: str = "POST"
     query: str = ""
     body: bytes = b""
@@ -37,6 +40,11 @@ class Delivery:
     attempts: int = 0
     mark: int = 0
     first_seconds: float = field(default_factory=time.monotonic)
+
+    def goes_to(self, base: str, path: str, query: str, **more: str) -> None:
+        """Send it to the place a URL names, with ``more`` at the end of its query."""
+        self.base, self.path = base, path
+        self.query = "&".join(filter(None, (query, *(f"{name}={value}" for name, value in more.items()))))
 
     @property
     def age_seconds(self) -> float:
@@ -139,8 +147,9 @@ class Webhooks:
 
     async def _attempt(self, session: aiohttp.ClientSession, delivery: Delivery) -> None:
         token = self._url_tokens.get(delivery.merchant)
-        path = f"/notifications/{self._provider}/{delivery.merchant}{'/' if token else ''}{token or ''}"
-        url = f"{self.target}{path}{'?' if delivery.query else ''}{delivery.query}"
+        ours = f"/notifications/{self._provider}/{delivery.merchant}{'/' if token else ''}{token or ''}"
+        path = delivery.path or ours
+        url = f"{delivery.base or self.target}{path}{'?' if delivery.query else ''}{delivery.query}"
         headers = {**self._headers, **({"Content-Type": delivery.content_type} if delivery.body else {})}
         delivery.attempts += 1
         delivery.started(delivery)
