@@ -39,6 +39,16 @@ _READY_SECONDS: Final = 90.0
 _COMMAND_SECONDS: Final = 60
 _STOP_SECONDS: Final = 20.0
 
+#: What a merchant that may charge by topic is configured with, besides where the gateway reaches the ingress.
+_CHARGES: Final[Mapping[str, Any]] = {
+    "limits": {
+        currency: {"per_charge": 50_000_00, "per_reference": 200_000_00, "per_day": 100_000_000_00}
+        for currency in ("EUR", "GBP", "HUF")
+    },
+    "call_timeout_seconds": 5,
+    "looks_seconds": [0.5, 1, 2, 5, 10, 20, 60],
+}
+
 #: The retry ladder of production takes hours; here it takes seconds.
 _WORKER: Final[Mapping[str, Any]] = {"retry_delays_seconds": [0.3, 1, 2, 5, 10], "session_timeout_seconds": 6}
 
@@ -48,13 +58,15 @@ class Plan:
     """What the sandbox is to consist of.
 
     ``workers`` holds the extra arguments of each worker process; ``simulators`` the settings of every simulator,
-    ``simulator`` those of one, by provider; the merchants ``with_url_token`` have one. ``configuration`` is merged over
+    ``simulator`` those of one, by provider; the merchants ``with_url_token`` have one. ``charges`` names the merchants
+    that may charge by topic, with what their section has instead of the sandbox's own. ``configuration`` is merged over
     the written configuration. Logs stay where ``logs`` says; without it they go with everything else.
     """
 
     workers: Sequence[Sequence[str]] = ((),)
     merchants: Mapping[str, Sequence[str]] = field(default_factory=lambda: dict(MERCHANTS))
     with_url_token: Collection[str] = ()
+    charges: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     simulators: Mapping[str, Any] = field(default_factory=lambda: {"time_scale": 60.0})
     simulator: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     configuration: Mapping[str, Any] = field(default_factory=dict)
@@ -100,13 +112,14 @@ class Sandbox:
             self._start_kafka()
             self._undo.callback(self._stop_processes)
             self._start_simulators()
+            # the configuration names it, for the gateway is told where to call with every charge
+            self.ingest_address = f"http://127.0.0.1:{_free_port()}"
             self._write_configuration()
             self.command("topics", "apply", "--config", str(self.config_path))
             self.workers = [self._worker(number) for number in range(len(self.plan.workers))]
             if self.plan.consumers:
                 self.consumers = {name: self._consumer(name) for name in ("erp", "fulfilment")}
             if self.plan.ingest:
-                self.ingest_address = f"http://127.0.0.1:{_free_port()}"
                 self.start_ingest()
                 for control in self.providers.values():
                     control.notify(target=self.ingest_address)
@@ -244,9 +257,16 @@ class Sandbox:
             "topics": {"partitions": self.plan.partitions, "replication_factor": 1},
             "state_directory": str(self.directory / "state"),
             "worker": dict(_WORKER),
-            "merchants": [one.configured(self.providers[one.provider].address) for one in self.accounts],
+            "merchants": [self._merchant(one) for one in self.accounts],
         }
         self.config_path.write_text(yaml.safe_dump(_merged(written, self.plan.configuration)), "utf-8")
+
+    def _merchant(self, account: Account) -> dict[str, Any]:
+        configured = account.configured(self.providers[account.provider].address)
+        if account.name in self.plan.charges:
+            changes = self.plan.charges[account.name]
+            configured["charges"] = {"public_url": self.ingest_address, **_CHARGES, **changes}
+        return configured
 
     def _worker(self, number: int) -> Child:
         arguments = ["--config", str(self.config_path), "--management", "127.0.0.1:0"]

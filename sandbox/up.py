@@ -7,8 +7,11 @@ import json
 import shlex
 import sys
 import time
+from typing import Final
 
 from sandbox.system import Plan, Sandbox, ends_on_signal
+
+_CHARGING: Final = "shop-hu"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +24,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit code 0 after Ctrl-C, 1 if a process of the sandbox ended by itself."""
-    plan = Plan(simulators={"time_scale": arguments.time_scale, "latency_seconds": arguments.latency_seconds})
+    plan = Plan(
+        simulators={"time_scale": arguments.time_scale, "latency_seconds": arguments.latency_seconds},
+        charges={_CHARGING: {}},
+    )
     with ends_on_signal():
         try:
             print("Starting ...", flush=True)
@@ -50,6 +56,12 @@ def _addresses(sandbox: Sandbox) -> str:
     for control in sandbox.providers.values():
         order = json.dumps({"order_id": "ORDER1", "amount": 1050})
         lines.append(f"  curl -s {control.address}/control/payments -d {shlex.quote(order)}")
+    gateway, python = sandbox.providers["nevogate"].address, sys.executable
+    config = ["--config", str(sandbox.config_path)]
+    customers = [python, "-m", "sandbox.subscribers", "--gateway", gateway, "--csv", "customers.csv"]
+    lines += ["", f"Bill a month of subscriptions ({_CHARGING} may charge by topic):"]
+    lines += [f"  {shlex.join(customers)}"]
+    lines += [f"  {shlex.join([python, '-m', 'sandbox.biller', '--csv', 'customers.csv', *config])}"]
     follow = [sys.executable, "-m", "sandbox.follow", "--bootstrap", sandbox.bootstrap]
     follow += ["--topic", sandbox.topic("payments.status")]
     lines += ["", "Follow the results:", f"  {shlex.join(follow)}", "", "Ctrl-C ends everything."]

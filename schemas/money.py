@@ -89,3 +89,8 @@ def from_major(value: object, currency: object) -> Money:
     if minor >= _LIMIT:
         raise Unreadable("the answer's amount has more than 18 digits in minor units")
     return Money(int(minor), code)
+
+
+def to_major(money: Money) -> str:
+    """The amount in major units, exact and with all of its currency's digits (``10.50`` for 1050 GBP)."""
+    return f"{Decimal(money.value).scaleb(-exponent(money.currency)):f}"

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import Unreadable
-from schemas.money import Money, exponent, from_major, from_minor
+from schemas.money import Money, exponent, from_major, from_minor, to_major
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,10 @@ def test_what_is_no_currency_is_unreadable(currency: Any) -> None:
 def test_no_money_is_lost_between_units(minor: int, currency: str) -> None:
     major = Decimal(minor).scaleb(-exponent(currency))
     assert from_major(f"{major:f}", currency) == from_minor(str(minor), currency) == Money(minor, currency)
+
+
+@given(st.integers(0, 10**14), st.sampled_from(["EUR", "JPY", "KWD", "CLF", "HUF"]))
+def test_what_is_told_in_major_units_is_read_as_the_same_money(minor: int, currency: str) -> None:
+    told = to_major(Money(minor, currency))
+    assert from_major(told, currency) == Money(minor, currency)
+    assert len(told.partition(".")[2]) == exponent(currency)

@@ -1,0 +1,86 @@
+"""What is written to topics from now on, read without a group and without a trace on the brokers."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Final
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
+
+from schemas.configuration import Kafka
+from schemas.errors import ClusterError
+from service.kafka_client import client_settings
+
+_CONNECT_MILLISECONDS: Final = 10_000
+_RECORDS_AT_A_TIME: Final = 2_000
+
+
+class Tail:
+    """Records of the topics (names without prefix) written after the block was entered, as a context manager.
+
+    Raises:
+        ClusterError: no broker answers, they refuse, or a topic is not there.
+    """
+
+    def __init__(self, kafka: Kafka, *names: str) -> None:
+        self._kafka = kafka
+        self._names = [kafka.topic(name) for name in names]
+        self._consumer: Any = None
+
+    def __enter__(self) -> Tail:
+        try:
+            self._consumer = KafkaConsumer(
+                **client_settings(self._kafka, "paynotify-tail"),
+                enable_auto_commit=False,
+                bootstrap_timeout_ms=_CONNECT_MILLISECONDS,
+                max_poll_records=_RECORDS_AT_A_TIME,
+            )
+            places = [place for name in self._names for place in self._partitions(name)]
+            ends = self._consumer.end_offsets(places)
+            self._consumer.assign(places)
+            for place in places:
+                # not seek_to_end, which would only look when something is read
+                self._consumer.seek(place, ends[place])
+        except (KafkaError, OSError, ValueError) as error:
+            self._close()
+            raise ClusterError(
+                f"No Kafka broker could be read at {self._kafka.bootstrap_servers} ({type(error).__name__}). "
+                "Check kafka.bootstrap_servers and the security settings of the configuration."
+            ) from None
+        except ClusterError:
+            self._close()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._close()
+
+    def read(self, within_seconds: float) -> list[Any]:
+        """What has come, after at most so many seconds: records of kafka-python, in order within a partition.
+
+        Raises:
+            ClusterError: the brokers refuse.
+        """
+        try:
+            batches = self._consumer.poll(timeout_ms=int(within_seconds * 1000))
+        except KafkaError as error:
+            raise ClusterError(
+                f"The brokers at {self._kafka.bootstrap_servers} stopped answering ({type(error).__name__}). "
+                "See that they are well; what was published stays published."
+            ) from None
+        return [record for batch in batches.values() for record in batch]
+
+    def named(self, record: Any) -> str:
+        """The name of the record's topic, without prefix."""
+        return str(record.topic).removeprefix(self._kafka.topic_prefix)
+
+    def _partitions(self, name: str) -> list[Any]:
+        partitions = self._consumer.partitions_for_topic(name)
+        if not partitions:
+            raise ClusterError(f"The topic {name} is not there. Create it with: paynotify topics apply")
+        return [TopicPartition(name, number) for number in sorted(partitions)]
+
+    def _close(self) -> None:
+        if self._consumer is not None:
+            self._consumer.close()
