@@ -34,6 +34,9 @@ SUBCOMMANDS: Final = (
     Subcommand("inspect", "ops.inspect", "judge captured calls offline, through the code the stages run"),
     Subcommand("trace", "ops.trace", "tell everything known about one payment, in order"),
     Subcommand("replay", "ops.replay", "send rejected notifications and dead lookups back to where they came from"),
+    Subcommand("charge", "ops.charge", "ask for one charge of a registered means of payment"),
+    Subcommand("capture", "ops.capture", "ask for a hold to be charged, whole or in part"),
+    Subcommand("release", "ops.release", "ask for a hold to be given back"),
     Subcommand("audit", "ops.audit", "account for every notification, lookup and result from the topics themselves"),
     Subcommand("doctor", "ops.doctor", "look for what is wrong around paynotify, and say what to do"),
 )
