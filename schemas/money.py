@@ -92,5 +92,5 @@ def from_major(value: object, currency: object) -> Money:
 
 
 def to_major(money: Money) -> str:
-    """The amount in major units, exact and with all of its currency's digits (``10.50`` for 1050 GBP)."""
+    """The amount in major units as text, with as many decimals as the currency has (``"10.50"``, ``"1050"``)."""
     return f"{Decimal(money.value).scaleb(-exponent(money.currency)):f}"

@@ -44,7 +44,7 @@ def shop(installation: Installation) -> Installation:
     return installation
 
 
-def _answer(request: RequestedPayment, state: Any, status: Any, reason: str | None = None) -> PaymentRequest:
+def _answer(request: RequestedPayment, state: Any, status: Any, reason: Any = None) -> PaymentRequest:
     return PaymentRequest(
         event_id="e", request_id=request.request_id, merchant=request.merchant, provider="nevogate",
         action=request.action, state=state, reason=reason, order_id=request.order_id, payment_id=TRANSACTION,
@@ -102,9 +102,9 @@ def _bills(file: Path, count: int) -> Path:
 def _becomes(request: RequestedPayment) -> PaymentRequest:
     number = int((request.order_id or "").rpartition("-")[2])
     if number % 10 == 0:
-        return _answer(request, "refused", None, "over_limit")
+        return _answer(request, "refused", None, "over_day_limit")
     if number % 10 == 1:
-        return _answer(request, "done", "failed", "declined")
+        return _answer(request, "done", "failed", "provider_code")
     return _answer(request, "done", "captured")
 
 
@@ -115,7 +115,7 @@ def test_a_month_is_billed_once_though_the_biller_starts_twice(shop: Installatio
         assert code == 0, said
         again = _biller(shop, file, "--wait", "60")[1]
     assert (len(first["paid"]), len(first["unpaid"]), first["open"], first["uncertain"]) == (800, 200, [], [])
-    assert {one["why"] for one in first["unpaid"]} == {"refused: over_limit", "failed: declined"}
+    assert {one["why"] for one in first["unpaid"]} == {"refused: over_day_limit", "failed: provider_code"}
     assert again == first
     assert sum(first["sums"]["EUR"][f"{one}_value"] for one in ("paid", "unpaid")) == sum(
         100 * (number % 90 + 1) + 50 for number in range(1000)
@@ -127,10 +127,10 @@ def test_a_month_is_billed_once_though_the_biller_starts_twice(shop: Installatio
 
 def test_what_is_uncertain_or_unanswered_is_listed_and_is_exit_code_1(shop: Installation, tmp_path: Path) -> None:
     file = _bills(tmp_path / "bills.csv", 3)
-    with _stage(shop, lambda request: _answer(request, "uncertain", None, "timeout")):
+    with _stage(shop, lambda request: _answer(request, "uncertain", None, "no_answer")):
         code, found, said = _biller(shop, file, "--wait", "2")
     assert code == 1
-    assert [one["why"] for one in found["uncertain"]] == ["timeout"] * 3
+    assert [one["why"] for one in found["uncertain"]] == ["no_answer"] * 3
     assert "3 of 3 bills are not settled after 2 s" in said
     assert _biller(shop, _bills(tmp_path / "more.csv", 4), "--month", "2026-12", "--wait", "0.5")[0] == 1
 
