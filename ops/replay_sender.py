@@ -1,4 +1,4 @@
-"""Sending records: each is acknowledged by all in-sync brokers, or the tool ends with an error."""
+"""Sending records back: each is acknowledged by all in-sync brokers, or the tool ends with an error."""
 
 from __future__ import annotations
 
@@ -20,30 +20,17 @@ _ANSWER_SECONDS: Final = 30
 
 
 class Sender:
-    """An idempotent producer that never has more than a few hundred records open, as a context manager.
+    """An idempotent producer that never has more than a few hundred records open, as a context manager."""
 
-    ``what`` names a record in errors, ``remedy`` says what to do when the brokers did not take one.
-    """
-
-    def __init__(
-        self,
-        kafka: Kafka,
-        *,
-        client_id: str = "paynotify-replay",
-        what: str = "a replayed record",
-        remedy: str = "start the replay again: what was sent is left out then",
-    ) -> None:
+    def __init__(self, kafka: Kafka) -> None:
         self._kafka = kafka
-        self._client_id = client_id
-        self._what = what
-        self._remedy = remedy
         self._open: list[Any] = []
         self._producer: Any = None
 
     def __enter__(self) -> Sender:
         try:
             self._producer = KafkaProducer(
-                **client_settings(self._kafka, self._client_id),
+                **client_settings(self._kafka, "paynotify-replay"),
                 acks="all",
                 enable_idempotence=True,
                 linger_ms=5,
@@ -83,6 +70,6 @@ class Sender:
 
     def _failed(self, error: Exception) -> ClusterError:
         return ClusterError(
-            f"The brokers at {self._kafka.bootstrap_servers} did not take {self._what} ({type(error).__name__}). "
-            f"See that they are well and {self._remedy}."
+            f"The brokers at {self._kafka.bootstrap_servers} did not take a replayed record ({type(error).__name__}). "
+            "See that they are well and start the replay again: what was sent is left out then."
         )
