@@ -153,10 +153,10 @@ class Month:
         if request.state != "done":
             return "open", request.state
         known = self._statuses.get(request.payment_id or "")
-        status = known.status if known is not None else request.status
-        if status == "captured":
+        # the result topic may be a moment behind the answer to the request, or tell of a late success before it
+        if "captured" in (request.status, known.status if known is not None else None):
             return "paid", ""
-        return "unpaid", ": ".join(filter(None, (status or "no status", request.reason)))
+        return "unpaid", ": ".join(filter(None, (request.status or "no status", request.reason)))
 
     def _amount(self, bill: Bill) -> Money:
         """What was paid or asked for: of a month billed before, the file may say something else by now."""

@@ -219,7 +219,7 @@ class Report:
     def _show_consumers(self, console: Console) -> None:
         booked = _listed(dict(self.verdict.booked))
         console.print(f"ERP booked: {booked}. Warehouse: {_listed(dict(self.verdict.parcels))}.", soft_wrap=True)
-        verdicts = Counter(self.month.verdict(one)[0] for one in self.month.bills)
+        verdicts = Counter[str](self.month.verdict(one)[0] for one in self.month.bills)
         console.print(f"Subscriptions billed by topic: {_listed(verdicts)}; money moved at most once for each.")
         overdue = Counter(" and ".join(said) for said in self.witness.overdue.values())
         console.print(f"Orders that were missed on payments.overdue: {_listed(overdue)}.")
