@@ -98,7 +98,7 @@ def test_what_the_shop_expected_and_requested_is_told_in_its_place_in_time() -> 
     assert story.entries[-1].what == "no more overdue: captured"
     assert [one.at for one in story.entries] == sorted(one.at for one in story.entries)
     assert told["expected"].what == "the shop expects 1050 GBP (minor units), final by 2026-06-01T13:00:00.000Z"
-    assert told["request"].what == "charge refused: over_limit"
+    assert told["request"].what == "charge refused: over_day_limit"
     assert "overdue: not final by 2026-06-01T13:00:00.000Z" in [one.what for one in story.entries]
     assert "<script>" not in messages.encode(story).decode()
     html = page([story])
