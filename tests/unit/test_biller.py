@@ -143,6 +143,13 @@ def test_the_result_topic_has_the_last_word_on_a_payment() -> None:
     assert month.verdict(_bill()) == ("unpaid", "charged_back")
 
 
+def test_a_result_topic_that_is_behind_makes_nobody_unpaid() -> None:
+    month = Month("shop-hu", "2026-11", [_bill()])
+    month.changed(_status(_bill(), "authorised"))
+    month.requested(_answer(_bill(), "done", "captured"))
+    assert month.verdict(_bill()) == ("paid", "")
+
+
 def test_an_expired_attempt_for_the_same_order_says_nothing_of_the_charge() -> None:
     month = Month("shop-hu", "2026-11", [_bill()])
     month.requested(_answer(_bill(), "done", "captured"))
