@@ -78,6 +78,11 @@ _TRUTHS: Final = {"true": "true", "1": "true", "false": "false", "0": "false"}
 _HOST: Final = re.compile(r"[^A-Za-z0-9.-]")
 
 
+def is_transaction(text: str) -> bool:
+    """Whether the text has the form of a transaction's id: 32 lower-case hex digits."""
+    return bool(_TRANSACTION.match(text))
+
+
 class Nevogate:
     """The provider ``nevogate``."""
 

@@ -34,6 +34,11 @@ _RENEWAL_SHARE: Final = 0.05
 _LONGEST_LIFE: Final = timedelta(hours=24)
 
 
+def is_order_id(text: str) -> bool:
+    """Whether the text has the form of the bank's own id of an order: a UUID in lower case."""
+    return bool(_ORDER_ID.match(text))
+
+
 @dataclass(frozen=True, slots=True)
 class AccessToken:
     """What opens the bank's routes for a webshop, and when a new one is due."""
@@ -56,7 +61,7 @@ class Orders:
             ProviderBusy: the bank asks for patience, or the budget of such calls is used up.
             ProviderUnavailable: outage, or an answer that can't be the bank's own.
         """
-        if not _ORDER_ID.match(order_id):
+        if not is_order_id(order_id):
             raise ProviderRefused("refused", "not the id of an order")
         if merchant.refresh_token is None:
             raise ProviderRefused("refused", "single orders can only be asked for with a refresh_token")

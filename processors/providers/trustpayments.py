@@ -72,6 +72,11 @@ class Form:
         return next((value for key, value in self.fields if key == name), b"")
 
 
+def is_order_reference(text: str) -> bool:
+    """Whether an order can be asked for by this text."""
+    return 0 < len(text) <= _LONGEST_ORDER and "\0" not in text
+
+
 class TrustPayments:
     """The provider ``trustpayments``."""
 
