@@ -23,6 +23,7 @@ from ops.topic_reader import Place, Span, TopicReader
 from schemas import topics
 from schemas.configuration import Configuration, load
 from schemas.errors import ClusterError
+from schemas.messages import RECOVERY
 from schemas.records import rfc3339
 from service.cluster import admin, inspect_topics, missing
 
@@ -37,6 +38,8 @@ Reads every topic from --since on and adds up, for each provider and by distinct
 
   notifications  stored = lookup + duplicate + rejected + alert + in work
   lookups        asked  = answered + dead + waiting (on a retry topic) + in work
+
+Lookups of recovery (an overdue payment, `paynotify reconcile --mend`) have no notification and count only as lookups.
 
 "in work" is what lies behind a stage's committed offset; those offsets are read before the topics' ends, so a running
 system adds up too. A notification or lookup belongs to the window by the time the notification was received. After a
@@ -57,6 +60,7 @@ exit code: 0 everything is accounted for, 1 differences (the first {_SHOWN} are 
 
 class _Asked(msgspec.Struct):
     notification_id: str
+    arguments: dict[str, str] = {}
 
 
 class _Answered(msgspec.Struct):
@@ -276,7 +280,9 @@ class _Audit:
                 if self._inside(headers, record):
                     flags = End.ASKED | pending if record.offset >= open_from else End.ASKED
                     ledger.lookup(_name(headers, place, record), flags)
-                    ledger.notification(_caused_by(record), Fate.LOOKUP)
+                    cause = _caused_by(record)
+                    if cause is not None:
+                        ledger.notification(cause, Fate.LOOKUP)
 
         return handle
 
@@ -351,10 +357,11 @@ def _original_name(headers: Mapping[str, bytes]) -> bytes:
     return identity(headers.get("ce_id") or b"/".join(parts))
 
 
-def _caused_by(record: Any) -> bytes:
-    """The notification behind a lookup; a lookup that names none is reported under its own place."""
+def _caused_by(record: Any) -> bytes | None:
+    """The notification behind a lookup, none behind one of recovery; what can't be read is reported under its place."""
     try:
-        return identity(_LOOKUP.decode(record.value or b"").notification_id.encode())
+        lookup = _LOOKUP.decode(record.value or b"")
+        return None if RECOVERY in lookup.arguments else identity(lookup.notification_id.encode())
     except msgspec.MsgspecError:
         return identity(f"{record.topic}/{record.partition}/{record.offset}".encode())
 

@@ -187,7 +187,9 @@ class Fetch:
             return self._judged(waiting, knew=True) + self._after_done(record, waiting, outcome)
         if isinstance(outcome, Later):
             return [self._later(record, waiting, outcome)]
-        unknown = self._judged(waiting, knew=False) if outcome.reason == "not_found" else []
+        # what a notification named counts against strangers; what recovery asked for came from the shop itself
+        named = outcome.reason == "not_found" and messages.RECOVERY not in waiting.lookup.arguments
+        unknown = self._judged(waiting, knew=False) if named else []
         return [self._bury(record, outcome.reason, waiting), *unknown]
 
     def _after_done(self, record: Record, waiting: WaitingLookup, outcome: Done) -> list[Output]:
@@ -224,7 +226,8 @@ class Fetch:
         return Output(self._topic(topics.retry(self.provider, decision.step)), record.key, record.value, headers)
 
     def _follow_up(self, waiting: WaitingLookup, reference: str) -> Output:
-        lookup = replace(waiting.lookup, reference=reference, arguments={})
+        recovery = {name: value for name, value in waiting.lookup.arguments.items() if name == messages.RECOVERY}
+        lookup = replace(waiting.lookup, reference=reference, arguments=recovery)
         headers = cloud_event(
             event_id=derived_id("follow-up", waiting.lookup_id, reference),
             source=f"/fetch/{self.provider}",

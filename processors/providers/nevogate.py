@@ -70,6 +70,13 @@ REFUSALS: Final = frozenset(
      "WrongProviderSettings", "WrongReferenceTransactionStatus", "WrongTransactionStatus")
 )  # fmt: skip
 
+#: The gateway's method for each operation, and what is sent beside the id. Earlier transactions of the order are
+#: other payments, each with a lookup of its own.
+_METHODS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
+    "result": ("Result", {}),
+    "details": ("Details", {"GetRelatedTransactions": False}),
+}
+
 _TRANSACTION: Final = re.compile(r"[0-9a-f]{32}\Z")
 _ALERT: Final = re.compile(r"alert[A-Za-z]{1,60}\Z")
 _WORD: Final = re.compile(r"[A-Za-z_]{1,40}\Z")
@@ -99,7 +106,7 @@ class Nevogate:
         transaction = _id_in(body) if body else None
         if transaction is None:
             transaction = _id_in_query(notification.query)
-        if not isinstance(transaction, str) or not _TRANSACTION.match(transaction):
+        if not isinstance(transaction, str) or not is_transaction(transaction):
             raise Rejected("malformed", "no transaction id of 32 lower-case hex digits in body or query")
         return Claim(reference=transaction, duplicate_key=None, detail=None)
 
@@ -123,13 +130,15 @@ class Nevogate:
         return [Call(one.lookup.reference or "", (one,)) for one in lookups]
 
     async def fetch(self, call: Call, account: Account, outside: Outside, store: Store) -> Mapping[str, Outcome]:
-        """Ask for one Result."""
+        """Ask for one Result, or in recovery for the Details that say the same without being owed to a call."""
         waiting = call.lookups[0]
         transaction = waiting.lookup.reference or ""
-        if not _TRANSACTION.match(transaction):
+        if not is_transaction(transaction):
             return {waiting.lookup_id: Dead("unreadable_lookup", "the lookup names no transaction")}
-        reply = await _ask(transaction, waiting.lookup_id, account, outside)
-        answer = json_object(reply.body)
+        method, more = _METHODS.get(waiting.lookup.operation, _METHODS["result"])
+        arguments = {"TransactionId": transaction, **more}
+        reply = await _ask(method, arguments, waiting.lookup_id, account, outside)
+        answer = _common(json_object(reply.body))
         code = answer.get("ResultCode")
         if not isinstance(code, str) or not code:
             raise ProviderUnavailable("the answer has no ResultCode")
@@ -159,11 +168,11 @@ class Nevogate:
             answer = json_object(response.body)
         except ProviderUnavailable as error:
             raise Unreadable(str(error)) from None
-        common = answer.get("CommonData", answer)
-        if not isinstance(common, dict) or _word(common.get("ResultCode")) not in STATUSES:
+        common = _common(answer)
+        if _word(common.get("ResultCode")) not in STATUSES:
             raise Unreadable("the ResultCode speaks of the request, not of a payment")
         transaction = common.get("TransactionId")
-        if not isinstance(transaction, str) or not _TRANSACTION.match(transaction):
+        if not isinstance(transaction, str) or not is_transaction(transaction):
             raise Unreadable("the answer names no transaction")
         if response.reference not in (None, transaction):
             raise Unreadable("the answer is about another transaction than the one asked for")
@@ -202,18 +211,24 @@ def _id_in_query(query: str) -> str | None:
     return found.pop().decode("ascii", "replace") if len(found) == 1 else None
 
 
-async def _ask(transaction: str, lookup_id: str, account: Account, outside: Outside) -> Reply:
+def _common(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What is said of the transaction: a Details answer has it as ``CommonData``, its errors stand beside it."""
+    common = answer.get("CommonData", answer)
+    return common if isinstance(common, dict) else {}
+
+
+async def _ask(method: str, arguments: Mapping[str, Any], lookup_id: str, account: Account, outside: Outside) -> Reply:
     merchant = account.merchant
     assert isinstance(merchant, NevogateMerchant)
     caller = _HOST.sub("-", socket.gethostname())
     headers = {
         "Authorization": basic_authorization(merchant.store_name, account.secrets["api_key"][0]),
         "Content-Type": "application/x-www-form-urlencoded",
-        "User-Agent": f"Result | {caller} | Python | {platform.python_version()}",
+        "User-Agent": f"{method} | {caller} | Python | {platform.python_version()}",
         # a proxy or simulator can tell the retry of one lookup from the lookup of another call
         "X-Request-Id": lookup_id,
     }
-    form = {"method": "Result", "json": json.dumps({"TransactionId": transaction})}
+    form = {"method": method, "json": json.dumps(arguments)}
     url = f"{merchant.base_url.rstrip('/')}/api/payment/"
     reply = await exchange(outside, "POST", url, headers=headers, content=urlencode(form).encode())
     if reply.status in (401, 403) and not reply.body.lstrip().startswith(b"{"):

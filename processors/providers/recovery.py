@@ -2,8 +2,9 @@
 
 Sources: the provider modules' own. Trust Payments' query only reads and may be repeated. OmniKassa's single-order
 endpoint is for rare recovery, by the bank's id of the order and with the webshop's refresh token; ``fetch`` charges
-each such call to a budget. Nevogate allows no ``Result`` without a call; ``Details`` is read only where the merchant
-switched it on.
+each such call to a budget. An order the bank does not know stays a dead lookup: only announced orders have such an id,
+so it is another environment's, or kept no more, and a person must look in the bank's dashboard. Nevogate allows no
+``Result`` without a call; ``Details`` is read only where the merchant switched it on.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ from processors.providers.trustpayments_codes import SETTLE_STATUSES, STOP_QUERY
 from processors.providers.trustpayments_records import is_reference, observations, query_of, records_of, word
 from schemas.configuration import TrustPaymentsMerchant
 from schemas.errors import ProviderRefused, ProviderUnavailable, Rejected, Unreadable
-from schemas.messages import Lookup, Observation
+from schemas.messages import RECOVERY, Lookup, Observation
 from schemas.records import rfc3339
 from schemas.secrets import reveal_all
 
@@ -149,7 +149,7 @@ class TrustPayments:
             return dict.fromkeys(questions, unreadable)
         reply, query = await _ask(field, values, account, outside)
         records = records_of(query, merchant.site_reference)
-        outcomes = {lookup_id: _outcome(question, records) for lookup_id, question in questions.items()}
+        outcomes = {one.lookup_id: _outcome(one.lookup, records) for one in call.lookups}
         answered = tuple(one for one in call.lookups if isinstance(outcomes[one.lookup_id], Done))
         if answered:
             await store(_answer(reply, answered, values))
@@ -297,9 +297,12 @@ def _answering(answer: Mapping[str, Any], reference: str) -> Mapping[str, Any]:
     return query
 
 
-def _outcome(question: _Question, records: Sequence[Mapping[str, Any]]) -> Outcome:
+def _outcome(lookup: Lookup, records: Sequence[Mapping[str, Any]]) -> Outcome:
+    question = _question(lookup)
     mine = [one for one in records if word(one, question.field) == question.value]
     if not mine:
+        if RECOVERY in lookup.arguments:
+            return Done()  # nobody said it existed: an abandoned basket is no dead letter
         return Later("not_found", "the provider has no record of it yet")
     known = {word(one, "transactionreference") for one in records}
     # a refund says nothing of its payment, so the payment itself is asked for where it is not among the records

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import Final
 from urllib.parse import parse_qs
 
 import pytest
 
-from processors.provider import Dead, Done
+from processors.provider import Dead, Done, WaitingLookup
 from processors.providers import PROVIDERS
 from schemas.errors import Permanent, ProviderBusy, ProviderRefused, ProviderUnavailable, Retryable
-from tests.contract.accounts import TRANSACTION, account, vectors, waiting
+from tests.contract.accounts import TRANSACTION, account, response, vectors, waiting
 from tests.contract.gateway import Scripted, World, json_answer, serving, world
 
 NEVOGATE: Final = PROVIDERS["nevogate"]
@@ -53,6 +54,46 @@ async def test_the_request_asks_as_the_sdk_does() -> None:
     assert seen.headers["Content-Type"] == "application/x-www-form-urlencoded"
     assert seen.headers["Authorization"] == "Basic c2RrX3Rlc3Q6a2V5LTE="
     assert re.fullmatch(r"Result \| [A-Za-z0-9.-]+ \| Python \| 3\.[0-9]+\.[0-9]+\S*", seen.headers["User-Agent"])
+
+
+def details(lookup_id: str = "first") -> WaitingLookup:
+    one = waiting("nevogate", TRANSACTION, lookup_id=lookup_id, recovery="1")
+    return replace(one, lookup=replace(one.lookup, operation="details"))
+
+
+async def _details(url: str, here: World) -> object:
+    (call,) = NEVOGATE.calls([details()], here.outside())
+    outcomes = await NEVOGATE.fetch(call, account("nevogate", base_url=url), here.outside(), here.store)
+    return outcomes["first"]
+
+
+async def test_in_recovery_the_details_are_asked_for_and_say_what_a_result_would() -> None:
+    answer = json.dumps({"CommonData": json.loads(ANSWER), "ProviderSpecificData": {"CardPan": "400000******1000"}})
+    async with serving(json_answer(answer)) as gateway, world() as here:
+        assert await _details(gateway.url, here) == Done()
+    (seen,) = gateway.seen
+    form = {name: values[0] for name, values in parse_qs(seen.body.decode(), strict_parsing=True).items()}
+    assert form["method"] == "Details"
+    assert json.loads(form["json"]) == {"TransactionId": TRANSACTION, "GetRelatedTransactions": False}
+    assert seen.headers["User-Agent"].startswith("Details | ")
+    (stored,) = here.stored
+    body = stored.body.decode()
+    assert NEVOGATE.interpret(replace(response(body), reference=TRANSACTION), account("nevogate")) == (
+        NEVOGATE.interpret(replace(response(ANSWER), reference=TRANSACTION), account("nevogate"))
+    )
+
+
+async def test_details_of_an_unknown_transaction_or_of_another_one_are_no_answer() -> None:
+    async with serving(_code("UnknownTransaction")) as gateway, world() as here:
+        outcome = await _details(gateway.url, here)
+    assert isinstance(outcome, Dead)
+    assert outcome.reason == "not_found"
+    other = json.dumps({"CommonData": {**json.loads(ANSWER), "TransactionId": "f" * 32}})
+    for answer in (other, json.dumps({"CommonData": None}), json.dumps({"CommonData": []})):
+        async with serving(json_answer(answer)) as gateway, world() as here:
+            with pytest.raises(ProviderUnavailable):
+                await _details(gateway.url, here)
+        assert here.stored == []
 
 
 def _code(code: object) -> Scripted:

@@ -13,7 +13,7 @@ from aiohttp import web
 from processors.provider import Call, Dead, Done, Later, Outcome, WaitingLookup
 from processors.providers import PROVIDERS
 from schemas.errors import Permanent, ProviderRefused, ProviderUnavailable, Retryable
-from tests.contract.accounts import account, vectors, waiting
+from tests.contract.accounts import account, response, vectors, waiting
 from tests.contract.gateway import Gateway, Scripted, World, json_answer, serving, world
 
 TRUSTPAYMENTS: Final = PROVIDERS["trustpayments"]
@@ -130,6 +130,26 @@ async def test_success_without_records_is_not_found_and_not_stored(query: dict[s
         outcomes = await fetch(gateway, here, asked("1-1-1"))
     assert isinstance(outcomes["1-1-1"], Later)
     assert here.stored == []
+
+
+async def test_in_recovery_knowing_nothing_is_an_answer_and_stored() -> None:
+    lookup = waiting("trustpayments", lookup_id="o", orderreference="ORD-7", recovery="1")
+    async with serving(answering()) as gateway, world() as here:
+        outcomes = await fetch(gateway, here, lookup)
+    assert outcomes == {"o": Done()}
+    (stored,) = here.stored
+    assert [one.lookup_id for one in stored.answers] == ["o"]
+    assert TRUSTPAYMENTS.interpret(response(stored.body), account("trustpayments")) == ()
+
+
+async def test_a_notifications_lookup_waits_though_one_of_recovery_in_its_call_does_not() -> None:
+    recovery = waiting("trustpayments", "1-1-2", lookup_id="r", recovery="1")
+    async with serving(answering()) as gateway, world() as here:
+        outcomes = await fetch(gateway, here, asked("1-1-1"), recovery)
+    assert outcomes["r"] == Done()
+    assert isinstance(outcomes["1-1-1"], Later)
+    (stored,) = here.stored
+    assert [one.lookup_id for one in stored.answers] == ["r"]
 
 
 async def test_another_sites_record_answers_nothing() -> None:

@@ -148,6 +148,17 @@ async def test_what_is_no_order_ends_with_its_reason(answer: web.Response, error
     assert here.stored == []
 
 
+async def test_an_order_the_bank_does_not_know_is_a_dead_lookup_in_recovery_too() -> None:
+    """Only an announced order has the bank's id: not to know it is no answer, a person must look."""
+    one = lookup()
+    one = replace(one, lookup=replace(one.lookup, arguments={"recovery": "1"}))
+    async with serving(TOKEN, json_answer('{"errorCode": 5404}', 404)) as bank, world() as here:
+        with pytest.raises(ProviderRefused) as raised:
+            await ask(OmniKassa(), shop_at(bank), here, one)
+    assert raised.value.reason == "not_found"
+    assert here.stored == []
+
+
 @pytest.mark.parametrize("answer", [UNAUTHENTICATED, json_answer("", 400)])
 async def test_a_refresh_token_that_is_not_accepted_is_a_matter_of_credentials(answer: web.Response) -> None:
     async with serving(answer) as bank, world() as here:

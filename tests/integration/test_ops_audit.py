@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeAlias
 
@@ -170,6 +171,16 @@ def test_what_no_stage_has_committed_is_in_work(flow: Installation) -> None:
     report = _audit(flow)
     assert _told(report) == ""
     assert report.providers[PROVIDER]["notifications"]["in_work"] == 1
+
+
+def test_a_lookup_of_recovery_has_no_notification_and_must_be_answered(flow: Installation) -> None:
+    asked = _lookup(50)
+    lookup = replace(messages.decode(asked.value, Lookup), notification_id="reconcile", arguments={"recovery": "1"})
+    _write(flow, [replace(asked, value=messages.encode(lookup))])
+    _commit(flow)
+    assert "has neither response nor dead letter" in _told(_audit(flow))
+    _write(flow, [_response([50])])
+    assert _told(_audit(flow)) == ""
 
 
 def test_repeats_after_a_crash_are_no_differences(flow: Installation) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -12,7 +13,7 @@ from processors.metrics import Metrics
 from processors.provider import Call, Dead, Done, Later, Policy
 from processors.state import Overlay
 from schemas.errors import ProviderBusy, ProviderRefused, ProviderUnavailable
-from schemas.messages import Answered, Lookup, decode
+from schemas.messages import Answered, Lookup, decode, encode
 from schemas.records import Output, Record, parse_time
 from tests.unit.stage_parts import (
     KAFKA,
@@ -57,6 +58,12 @@ def answering(outcome: Done | Later | Dead | Exception) -> Answering:
         return outcome if isinstance(outcome, Exception) else {one.lookup_id: outcome for one in call.lookups}
 
     return answer
+
+
+def recovery_record(lookup_id: str, reference: str) -> Record:
+    made = lookup_record(lookup_id, reference)
+    lookup = replace(decode(made.value, Lookup), arguments={"recovery": "1", "own": "x"}, notification_id="overdue")
+    return replace(made, value=encode(lookup))
 
 
 async def test_an_answer_is_stored_with_what_it_answers_before_the_batch_ends() -> None:
@@ -143,6 +150,23 @@ async def test_follow_ups_are_lookups_of_their_own() -> None:
     assert (output.topic, output.key) == ("lookups.nevogate", b"shop/t-9")
     assert decode(output.value, Lookup).reference == "t-9"
     assert header(output, "ce_id") not in ("", "l-1")
+
+
+async def test_what_follows_a_recovery_lookup_is_recovery_too() -> None:
+    bench = Bench(FakeProvider(answer=answering(Done(follow_ups=("t-9",)))))
+    made = recovery_record("l-1", "t-1")
+    (output,) = await bench.work(made)
+    followed = decode(output.value, Lookup)
+    assert (followed.arguments, followed.notification_id) == ({"recovery": "1"}, "overdue")
+
+
+async def test_an_id_the_provider_does_not_know_counts_against_strangers_only_where_a_call_named_it() -> None:
+    unknown, policy = answering(Dead("not_found", "forged")), Policy(retries={}, unsigned=True)
+    bench = Bench(FakeProvider(policy=policy, answer=unknown))
+    assert [one.topic for one in await bench.work(lookup_record("l-1", "t-1"))] == [
+        "lookups.dead", "lookups.nevogate.known",
+    ]  # fmt: skip
+    assert [one.topic for one in await bench.work(recovery_record("l-2", "t-1"))] == ["lookups.dead"]
 
 
 async def test_what_is_no_lookup_and_whose_merchant_is_gone_ends_dead() -> None:
