@@ -34,6 +34,7 @@ SUBCOMMANDS: Final = (
     Subcommand("inspect", "ops.inspect", "judge captured calls offline, through the code the stages run"),
     Subcommand("trace", "ops.trace", "tell everything known about one payment, in order"),
     Subcommand("replay", "ops.replay", "send rejected notifications and dead lookups back to where they came from"),
+    Subcommand("reconcile", "ops.reconcile", "compare a period's payments with the provider's list or a shop's export"),
     Subcommand("audit", "ops.audit", "account for every notification, lookup and result from the topics themselves"),
     Subcommand("doctor", "ops.doctor", "look for what is wrong around paynotify, and say what to do"),
 )

@@ -24,13 +24,24 @@ def moment(option: str, text: str | None, now: datetime | None = None) -> dateti
     """
     if text is None:
         return None
-    ago = _AGO.match(text)
-    if ago:
-        return (now or datetime.now(UTC)) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+    if _AGO.match(text):
+        return (now or datetime.now(UTC)) - duration(option, text)
     found = parse_time(text)
     if found is None:
         raise ConfigurationError(f"{option} {text!r} is not a time. Give {FORMS}.")
     return found
+
+
+def duration(option: str, text: str) -> timedelta:
+    """How long an option says.
+
+    Raises:
+        ConfigurationError: it is no duration.
+    """
+    given = _AGO.match(text)
+    if not given:
+        raise ConfigurationError(f"{option} {text!r} is no duration. Give one such as 90s, 15m, 24h or 7d.")
+    return timedelta(**{_UNITS[given[2]]: int(given[1])})
 
 
 def window(since: str | None, until: str | None) -> tuple[datetime | None, datetime | None]:

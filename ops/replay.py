@@ -11,9 +11,8 @@ from __future__ import annotations
 import argparse
 import hashlib
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -22,7 +21,7 @@ import orjson
 
 from ops.moments import FORMS, window
 from ops.progress import Bar
-from ops.replay_sender import Sender
+from ops.replay_sender import Sender, turns
 from ops.topic_reader import Place, Span, TopicReader, record_of
 from schemas import topics
 from schemas.configuration import Configuration, Kafka, load
@@ -284,7 +283,7 @@ def _list(records: Iterator[Record], found: Found) -> int:
 
 def _send(configuration: Configuration, records: Iterator[Record], total: int, arguments: argparse.Namespace) -> int:
     sent = 0
-    turn = _pace(arguments.per_second)
+    turn = turns(arguments.per_second)
     with Sender(configuration.kafka) as sender, Bar("replaying", total) as bar:
         for record in records:
             turn()
@@ -292,20 +291,6 @@ def _send(configuration: Configuration, records: Iterator[Record], total: int, a
             sent += 1
             bar.advance(1)
     return sent
-
-
-def _pace(per_second: float) -> Callable[[], None]:
-    """Waits until the next record's turn has come. What was missed is not caught up: a burst is what it prevents."""
-    due = time.monotonic()
-
-    def turn() -> None:
-        nonlocal due
-        now = time.monotonic()
-        if due > now:
-            time.sleep(due - now)
-        due = max(due, now) + 1 / per_second
-
-    return turn
 
 
 def _print(found: Found, sent: int, arguments: argparse.Namespace) -> None:

@@ -1,7 +1,9 @@
-"""Sending records back: each is acknowledged by all in-sync brokers, or the tool ends with an error."""
+"""Sending records for an operator: each is acknowledged by all in-sync brokers, or the tool ends with an error."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Final
 
@@ -70,6 +72,20 @@ class Sender:
 
     def _failed(self, error: Exception) -> ClusterError:
         return ClusterError(
-            f"The brokers at {self._kafka.bootstrap_servers} did not take a replayed record ({type(error).__name__}). "
-            "See that they are well and start the replay again: what was sent is left out then."
+            f"The brokers at {self._kafka.bootstrap_servers} did not take a record ({type(error).__name__}). "
+            "See that they are well and start again: what was sent is left out then."
         )
+
+
+def turns(per_second: float) -> Callable[[], None]:
+    """Waits until the next record's turn has come. What was missed is not caught up: a burst is what it prevents."""
+    due = time.monotonic()
+
+    def turn() -> None:
+        nonlocal due
+        now = time.monotonic()
+        if due > now:
+            time.sleep(due - now)
+        due = max(due, now) + 1 / per_second
+
+    return turn

@@ -147,7 +147,7 @@ class TrustPayments:
         if not field:
             unreadable = Dead("unreadable_lookup", "the lookup names neither a transaction nor an order")
             return dict.fromkeys(questions, unreadable)
-        reply, query = await _ask(field, values, account, outside)
+        reply, query = await ask({field: values}, account, outside)
         records = records_of(query, merchant.site_reference)
         outcomes = {one.lookup_id: _outcome(one.lookup, records) for one in call.lookups}
         answered = tuple(one for one in call.lookups if isinstance(outcomes[one.lookup_id], Done))
@@ -245,10 +245,10 @@ def _usable_order(value: bytes) -> bool:
         return False
 
 
-async def _ask(
-    field: str, values: Sequence[str], account: Account, outside: Outside
+async def ask(
+    wanted: Mapping[str, Sequence[str]], account: Account, outside: Outside
 ) -> tuple[Reply, Mapping[str, Any]]:
-    """One query for the site's records with any of the values.
+    """One query for the site's records that have, in each field of ``wanted``, any of its values.
 
     Raises:
         ProviderRefused: credentials (401), or a request that fails again until a person changes something.
@@ -265,7 +265,7 @@ async def _ask(
                 "requesttypedescriptions": ["TRANSACTIONQUERY"],
                 "filter": {
                     "sitereference": [{"value": merchant.site_reference}],
-                    field: [{"value": value} for value in values],
+                    **{field: [{"value": value} for value in values] for field, values in wanted.items()},
                 },
             }
         ],

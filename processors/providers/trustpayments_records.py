@@ -58,7 +58,8 @@ def observations(query: Record, merchant: TrustPaymentsMerchant, response: Respo
         Unreadable: a refund whose amount can't be read; leaving it out would hide money.
     """
     # the query's own time: between suspended and authorised, which may go both ways, the newest query wins
-    asked_at = _gateway_time(word(query, "transactionstartedtimestamp"))
+    asked = gateway_time(word(query, "transactionstartedtimestamp"))
+    asked_at = rfc3339(asked) if asked is not None else None
     found = []
     for record in records_of(query, merchant.site_reference):
         read = _READERS.get(word(record, "requesttypedescription"))
@@ -128,9 +129,9 @@ def _codes(record: Record) -> dict[str, str]:
     return {name: code for name, code in codes.items() if _CODE.match(code)}
 
 
-def _gateway_time(text: str) -> str | None:
-    """The gateway's ``YYYY-MM-DD HH:MM:SS``, which is GMT, as RFC 3339."""
+def gateway_time(text: str) -> datetime | None:
+    """The gateway's ``YYYY-MM-DD HH:MM:SS``, which is GMT; none where the text is no such time."""
     try:
-        return rfc3339(datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC))
+        return datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
     except ValueError:
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -29,6 +30,9 @@ _DEFAULT_FIELDS: Final = (
 _UNSIGNED_FIELDS: Final = ("notificationreference", "responsesitesecurity")
 _FORM: Final = "application/x-www-form-urlencoded; charset=UTF-8"
 _MOST_RECORDS: Final = 500
+#: The gateway's own form of a time, GMT.
+_TIME: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}$"
+_PERIOD: Final = ("starttimestamp", "endtimestamp")
 _RESEND_GROWTH: Final = 2.0
 _RESEND_MOST_SECONDS: Final = 3600.0
 
@@ -94,6 +98,7 @@ class _NewPayment(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     copies: Annotated[int, Meta(ge=1, le=20)] = 1
     notify_after_seconds: float = 0.0
     visible_after_seconds: float | None = None
+    started_at: Annotated[str, Meta(pattern=_TIME)] | None = None
 
 
 class _Change(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -148,6 +153,8 @@ class TrustPayments(Simulator[TrustPaymentsSettings]):
             errorcode=new.errorcode, settlestatus=settlestatus, paymenttypedescription=new.payment_type,
             errormessage=_MESSAGES.get(new.errorcode, "Other"),
         )  # fmt: skip
+        if new.started_at is not None:
+            record["transactionstartedtimestamp"] = new.started_at
         if new.errorcode != "0":
             record.update(authcode="", acquirerresponsecode="05")
         truth.status = _status(record)
@@ -382,6 +389,8 @@ def _values(filters: Any) -> dict[str, list[str]]:
             wanted[name] = [str(one["value"]) for one in listed]
         except (KeyError, TypeError):
             raise ValueError(name) from None
+        if name in _PERIOD and not all(re.match(_TIME, value) for value in wanted[name]):
+            raise ValueError(name)
     return wanted
 
 

@@ -18,7 +18,7 @@ from processors.providers.form import fields
 from processors.providers.http import _patience_seconds
 from processors.providers.omnikassa import check_return
 from processors.providers.omnikassa_results import instant
-from processors.providers.trustpayments_records import _gateway_time
+from processors.providers.trustpayments_records import gateway_time
 from processors.requeue import Requeue
 from processors.state import Overlay
 from schemas import topics
@@ -328,7 +328,7 @@ PARSERS: Final = (
            lambda raw: (raw,) * 5),
     Parser("time", _time, (), _time_texts, 2, _text),
     Parser("bank's time", _bank_time, (), _time_texts, 1, _text),
-    Parser("gateway's time", _gateway_time, (), _time_texts, 1, _text),
+    Parser("gateway's time", gateway_time, (), _time_texts, 1, _text),
     Parser("not before", lambda raw: _REQUEUE._wait_seconds(_with(_RESPONSE, b"", (("not-before", raw),))), (),
            _header_values, 1, bytes),
     Parser("patience", lambda text: _patience_seconds(text, NOW), (), _time_texts, 1, _text),

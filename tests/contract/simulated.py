@@ -1,0 +1,28 @@
+"""A sandbox simulator behind real HTTP, in the test's own event loop, with its control at hand."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import uvicorn
+
+from sandbox.simulators.server import App, Simulator
+
+
+@asynccontextmanager
+async def simulated(simulator: Simulator[Any]) -> AsyncIterator[str]:
+    """The address the simulator answers at until the block ends; it sends no notifications."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(
+        uvicorn.Config(App(simulator), http="httptools", lifespan="off", log_config=None, access_log=False)
+    )
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await serving

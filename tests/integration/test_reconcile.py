@@ -1,0 +1,136 @@
+"""A webhook that never came is found by comparing with the provider, and mended by the lookups that are queued."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from sandbox.processes import wait_for
+from sandbox.system import Plan, Sandbox
+from schemas import topics
+from tests import topics_reader
+
+pytestmark = pytest.mark.kafka
+
+DEADLINE_SECONDS: Final = 40.0
+ROOT: Final = Path(__file__).parents[2]
+NOW: Final = ("--from", "1h", "--slack", "0s")
+
+
+@pytest.fixture(scope="module")
+def sandbox(kafka: str) -> Iterator[Sandbox]:
+    immediately = {"trustpayments": {"visible_within_seconds": 0.0}}
+    with Sandbox(Plan(kafka=kafka, consumers=False, simulator=immediately)) as running:
+        yield running
+
+
+def _run(sandbox: Sandbox, *words: str) -> tuple[int, str, str]:
+    command = [sys.executable, "-m", "ops.command", *words, "--config", str(sandbox.config_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stdout, done.stderr
+
+
+def _reconcile(sandbox: Sandbox, merchant: str, *words: str) -> tuple[int, Any]:
+    code, said, problems = _run(sandbox, "reconcile", "--merchant", merchant, *NOW, *words, "--json")
+    assert said, problems
+    return code, json.loads(said)
+
+
+def _events(sandbox: Sandbox, key: str) -> list[dict[str, Any]]:
+    return topics_reader.payments(topics_reader.whole(sandbox.bootstrap, sandbox.topic(topics.STATUS))).get(key, [])
+
+
+def _lookups(sandbox: Sandbox, provider: str) -> int:
+    name = sandbox.topic(topics.lookups(provider))
+    return topics_reader.counts(sandbox.bootstrap, name)[name]
+
+
+def _until(condition: Any) -> Any:
+    found = wait_for(condition, within_seconds=DEADLINE_SECONDS, every=0.2)
+    assert found
+    return found
+
+
+def test_a_payment_nobody_told_us_of_is_found_shown_and_mended_once(sandbox: Sandbox) -> None:
+    pay = sandbox.providers["trustpayments"].pay
+    known = pay(order_id="ORD-known", amount=700, settlestatus="100")
+    _until(lambda: _events(sandbox, f"shop-uk/{known}"))
+    silent = pay(order_id="ORD-silent", amount=500, settlestatus="100", notify=False)
+    refunded = pay(order_id="ORD-back", amount=300, settlestatus="100")
+    _until(lambda: _events(sandbox, f"shop-uk/{refunded}"))
+    sandbox.providers["trustpayments"].change(refunded, refund=300, notify=False)
+
+    code, report = _reconcile(sandbox, "shop-uk")
+    assert code == 1
+    told = {(one["kind"], one["order_id"], one["payment_id"]) for one in report["differences"]}
+    assert told == {("missing_here", "ORD-silent", silent), ("other_status", "ORD-back", refunded)}
+    assert report["compared"] == 3
+
+    asked = _lookups(sandbox, "trustpayments")
+    code, report = _reconcile(sandbox, "shop-uk", "--mend")
+    assert (code, report["mend"]["dry_run"], report["mend"]["lookups"]) == (1, True, 2)
+    assert _lookups(sandbox, "trustpayments") == asked, "a dry run queues nothing"
+
+    _, report = _reconcile(sandbox, "shop-uk", "--mend", "--yes")
+    assert report["mend"]["sent"] == 2
+    _until(lambda: _events(sandbox, f"shop-uk/{silent}"))
+    _until(lambda: _events(sandbox, f"shop-uk/{refunded}")[-1]["status"] == "refunded")
+    assert _reconcile(sandbox, "shop-uk")[0] == 0
+
+    _until(lambda: _run(sandbox, "audit", "--since", "1h")[0] == 0)
+    code, _, problems = _run(sandbox, "audit", "--since", "1h")
+    assert code == 0, problems
+
+
+def test_the_same_question_is_queued_once_a_day(sandbox: Sandbox, tmp_path: Path) -> None:
+    export = tmp_path / "export.csv"
+    export.write_text("payment_id,status\n57-9-1,captured\n", "utf-8")  # a typing error: nobody has such a payment
+    choice = ("--export", str(export), "--mend", "--yes")
+    # ours that the export lacks are nothing to ask about
+    assert _reconcile(sandbox, "shop-uk", *choice)[1]["mend"]["sent"] == 1
+    asked = _lookups(sandbox, "trustpayments")
+    _, report = _reconcile(sandbox, "shop-uk", *choice)
+    assert (report["mend"]["sent"], report["mend"]["left_out"]["queued before today"]) == (0, 1)
+    assert _lookups(sandbox, "trustpayments") == asked
+
+
+def test_where_the_provider_has_no_list_the_shops_export_is_compared(sandbox: Sandbox, tmp_path: Path) -> None:
+    code, said, problems = _run(sandbox, "reconcile", "--merchant", "shop-hu", *NOW)
+    assert code == 2
+    assert "has no list" in problems
+    assert "--export" in problems
+
+    payment = sandbox.providers["nevogate"].pay(order_id="ORD-hu", amount=1250, currency="EUR")
+    _until(lambda: _events(sandbox, f"shop-hu/{payment}"))
+    export = tmp_path / "export.csv"
+    export.write_text(f"order_id;payment_id;amount;currency\nORD-hu;{payment};12.49;EUR\nORD-none;;1;EUR\n", "utf-8")
+    code, said, _ = _run(sandbox, "reconcile", "--merchant", "shop-hu", *NOW, "--export", str(export))
+    assert code == 1
+    assert "other_amount" in said
+    assert "12.50 EUR" in said
+    assert "12.49 EUR (line 2)" in said
+    assert "missing_here" in said
+    code, said, notes = _run(
+        sandbox, "reconcile", "--merchant", "shop-hu", *NOW, "--export", str(export), "--format", "csv", "--mend",
+        "--most", "1",
+    )  # fmt: skip
+    assert said.splitlines()[0].startswith("kind,order_id,payment_id,here_status")
+    assert len(said.splitlines()) == 2
+    assert "and 1 more" in notes
+    assert "the provider's rules allow no lookup" in notes
+
+    asked = _lookups(sandbox, "nevogate")
+    export.write_text(f"payment_id,status\n{payment},paid\n", "utf-8")
+    code, said, problems = _run(
+        sandbox, "reconcile", "--merchant", "shop-hu", *NOW, "--export", str(export), "--mend", "--yes"
+    )
+    assert (code, said) == (2, "")
+    assert "line 2: status is none of" in problems
+    assert _lookups(sandbox, "nevogate") == asked
