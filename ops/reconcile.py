@@ -16,7 +16,7 @@ from ops.moments import FORMS, duration, moment
 from ops.reconcile_books import There, read_here
 from ops.reconcile_compare import Difference, Entry, Here, Period, by_kind, compare, count_too_new
 from ops.reconcile_export import COLUMNS, read_export
-from ops.reconcile_mend import Mending, leave_out_queued, mending, queue
+from ops.reconcile_mend import Mending, leave_out, mending, queue
 from ops.topic_reader import TopicReader
 from processors.provider import account_of
 from processors.providers.listing import LISTERS
@@ -52,9 +52,9 @@ created_at RFC 3339 with offset. A row with order_id only is compared with the p
 the one that got furthest.
 
 --mend shows the lookups that would mend the differences, and queues them with --yes: Trust Payments is asked by order
-or transaction; OmniKassa by payment_id, where the merchant has a refresh_token, on the worker's budget of recovery
-calls (the bank keeps an order a day or so after its end); Nevogate by Details, where the merchant has
-recover_by_details. Each is queued once a day (UTC).
+or transaction; OmniKassa by payment_id, where the merchant has a refresh_token, and no more within an hour than the
+worker's recovery_calls_per_hour (the bank keeps an order a day or so after its end); Nevogate by Details, where the
+merchant has recover_by_details. Each is queued once a day (UTC).
 
 Times: {FORMS}.
 
@@ -167,7 +167,7 @@ def _report(
     found, sent = None, None
     if arguments.mend:
         found = mending(merchant, differences, period.now)
-        leave_out_queued(found, reader, configuration.kafka, merchant, period.now)
+        leave_out(found, reader, configuration, merchant, period.now)
         sent = queue(found, configuration.kafka, arguments.rate) if arguments.yes else None
     return Report(
         merchant=merchant,

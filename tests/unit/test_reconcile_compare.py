@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ops.reconcile import _digits
 from ops.reconcile_compare import KINDS, Difference, Entry, Here, Period, compare, count_too_new
-from ops.reconcile_mend import lookup_id, mending, outputs
+from ops.reconcile_mend import keep_within, lookup_id, mending, outputs
 from schemas.configuration import Kafka
 from schemas.messages import Lookup, decode
 from schemas.money import Money, from_major
@@ -171,6 +171,21 @@ def test_only_what_the_rules_allow_is_asked(provider: str, settings: dict[str, A
     assert len(found.lookups) == count
     assert sum(found.left_out.values()) == 1 - count
     assert all(one.operation == "details" for one in found.lookups.values())
+
+
+def test_no_more_is_queued_than_an_hours_budget_and_always_the_same() -> None:
+    shop = account("omnikassa", refresh_token={"value": "t"}).merchant
+    ids = [f"1d0a95f4-2589-439b-9562-c50aa19f9c{number:02x}" for number in range(10)]
+    found, again = (
+        mending(shop, [difference(entry(one)) for one in order], NOON) for order in (ids, list(reversed(ids)))
+    )
+    for one in (found, again):
+        keep_within(one, 4)
+    assert [one.reference for one in sorted(found.lookups.values(), key=lambda one: str(one.reference))] == ids[:4]
+    assert found.lookups.keys() == again.lookups.keys()
+    assert sum(found.left_out.values()) == 6
+    keep_within(found, -1)
+    assert found.lookups == {}
 
 
 def test_what_they_miss_is_nothing_to_ask_them_about() -> None:
