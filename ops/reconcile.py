@@ -14,21 +14,17 @@ import orjson
 
 from ops.moments import FORMS, duration, moment
 from ops.reconcile_books import There, read_here
-from ops.reconcile_compare import Difference, Entry, Here, Period, by_kind, compare, count_too_new
+from ops.reconcile_compare import AFTER_CAPTURE, Difference, Entry, Here, Period, by_kind, compare, count_too_new
 from ops.reconcile_export import COLUMNS, read_export
 from ops.reconcile_mend import Mending, leave_out, mending, queue
 from ops.topic_reader import TopicReader
+from processors.listing import Named
 from processors.provider import account_of
 from processors.providers.listing import LISTERS
-from processors.providers.trustpayments_list import Named
 from schemas.configuration import Configuration, Merchant, load, provider_of
 from schemas.errors import ConfigurationError
 from schemas.money import Money, exponent
 from schemas.records import rfc3339
-from schemas.status import Status
-
-#: Ours, while the provider's list ends with the period: money went back after it.
-_AFTER_CAPTURE: Final[frozenset[Status]] = frozenset({"partially_refunded", "refunded", "charged_back"})
 
 _HELP: Final = f"""
 Compares with payments.latest what the provider lists for the period (Trust Payments, by TRANSACTIONQUERY), or what the
@@ -166,7 +162,7 @@ def _report(
     differences = compare(there, here, period)
     found, sent = None, None
     if arguments.mend:
-        found = mending(merchant, differences, period.now)
+        found = mending(merchant, differences, period.now, listed=exported is None)
         leave_out(found, reader, configuration, merchant, period.now)
         sent = queue(found, configuration.kafka, arguments.rate) if arguments.yes else None
     return Report(
@@ -202,7 +198,7 @@ def _open_question(difference: Difference) -> bool:
     here = difference.here
     if difference.kind == "missing_there":
         return True  # it may have been started before the period, and told late
-    went_back = here is not None and here.status in _AFTER_CAPTURE
+    went_back = here is not None and here.status in AFTER_CAPTURE
     return difference.kind == "other_status" and went_back  # the refund may lie after the period
 
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from ops.progress import Bar
-from ops.reconcile_compare import Difference
+from ops.reconcile_compare import AFTER_CAPTURE, Difference
 from ops.replay_sender import Sender, turns
 from ops.topic_reader import TopicReader, record_of
 from processors.providers.recovery import BUDGETED, lookup_key, recovery_lookup
@@ -34,14 +34,17 @@ class Mending:
     left_out: Counter[str] = field(default_factory=Counter)
 
 
-def mending(merchant: Merchant, differences: Iterable[Difference], now: datetime) -> Mending:
-    """One lookup for each payment or order that differs. The same question has the same id for the whole day (UTC)."""
+def mending(merchant: Merchant, differences: Iterable[Difference], now: datetime, *, listed: bool) -> Mending:
+    """One lookup for each payment or order that differs. The same question has the same id for the whole day (UTC).
+
+    ``listed`` says that their book is the provider's own list.
+    """
     found = Mending()
     for one in differences:
         if one.there is None:
             found.left_out["missing there: we know more than they tell, so there is nothing to ask"] += 1
             continue
-        lookup = _lookup(merchant, one, rfc3339(now))
+        lookup = _lookup(merchant, one, rfc3339(now), listed=listed)
         if lookup is None:
             found.left_out["the provider's rules allow no lookup (see --help)"] += 1
             continue
@@ -55,13 +58,22 @@ def lookup_id(lookup: Lookup, now: datetime) -> str:
     return derived_id(CAUSE, lookup.merchant, lookup.operation, asked, f"{now:%Y-%m-%d}")
 
 
-def _lookup(merchant: Merchant, difference: Difference, at: str) -> Lookup | None:
-    """By the payment's id where they tell it; a shop may write an order's id in its own way, so ours comes first."""
-    here = difference.here
-    order_id = here.order_id if here is not None else None
-    if order_id is None and difference.payment_id is None:
-        order_id = difference.order_id
-    return recovery_lookup(merchant, order_id=order_id, payment_id=difference.payment_id, lookup_cause=CAUSE, at=at)
+def _lookup(merchant: Merchant, difference: Difference, at: str, *, listed: bool) -> Lookup | None:
+    """By the payment, which many can be asked for at once; by the order where more than the payment is to be learned."""
+    here, there = difference.here, difference.there
+    assert there is not None
+    # a shop may write its orders' ids in a way of its own: where it tells the payment's, only that is sure
+    theirs = there.order_id if listed or there.payment_id is None else None
+    order_id = theirs if here is None else here.order_id
+    money_went_back = any(one is not None and one.status in AFTER_CAPTURE for one in (here, there))
+    by_order = order_id is not None and (money_went_back or there.payment_id is None)
+    return recovery_lookup(
+        merchant,
+        order_id=order_id if by_order else None,
+        payment_id=difference.payment_id,
+        lookup_cause=CAUSE,
+        at=at,
+    )
 
 
 def leave_out(

@@ -10,10 +10,11 @@ from typing import Any, Final
 import pytest
 from aiohttp import web
 
+from processors.listing import Named, Sighting
 from processors.provider import Account
 from processors.providers.listing import LISTERS
 from processors.providers.trustpayments import ask
-from processors.providers.trustpayments_list import MOST_RECORDS, Named, Sighting, TrustPaymentsList
+from processors.providers.trustpayments_list import MOST_RECORDS, TrustPaymentsList
 from sandbox.simulators.trustpayments import TrustPayments, TrustPaymentsSettings, TrustPaymentsShop
 from schemas.errors import ProviderRefused, ProviderUnavailable
 from tests.contract.accounts import account
