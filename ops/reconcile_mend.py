@@ -59,7 +59,7 @@ def lookup_id(lookup: Lookup, now: datetime) -> str:
 
 
 def _lookup(merchant: Merchant, difference: Difference, at: str, *, listed: bool) -> Lookup | None:
-    """By the payment, which many can be asked for at once; by the order where more than the payment is to be learned."""
+    """By the payment, of which many are asked for at once; by the order where more than it is to be learned."""
     here, there = difference.here, difference.there
     assert there is not None
     # a shop may write its orders' ids in a way of its own: where it tells the payment's, only that is sure
