@@ -13,9 +13,9 @@ from typing import Final
 
 import orjson
 
-from ops.replay_sender import Sender
 from ops.request_facts import doubts, facts
 from ops.request_input import merchant_of
+from ops.sender import Sender
 from schemas import topics
 from schemas.configuration import Configuration, Kafka, NevogateMerchant
 from schemas.errors import ClusterError, ConfigurationError, Unreadable

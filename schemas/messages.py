@@ -43,7 +43,8 @@ class Lookup:
     """A request to ask the provider about something; its id is the record's ``ce_id``.
 
     ``reference`` is the provider's id of what is asked about (none for a pull); ``arguments`` holds what only
-    the provider's own module understands, such as the notification's pull token.
+    the provider's own module understands, such as the notification's pull token. A lookup of recovery has no
+    notification: there ``notification_id`` is a word for what made it necessary.
     """
 
     provider: str
