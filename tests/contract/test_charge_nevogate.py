@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import socket
+from dataclasses import replace
 from typing import Any, Final, get_args
 from urllib.parse import parse_qs
 
@@ -12,7 +14,7 @@ import pytest
 from aiohttp import web
 
 from processors.charger import Closing, Opened, Order, Refused, Told, Unsure, Waits
-from processors.provider import Account
+from processors.provider import Account, Response
 from processors.providers import CHARGERS, PROVIDERS
 from processors.providers.nevogate_charge import CODES, Decision
 from schemas.messages import RequestedPayment
@@ -135,15 +137,11 @@ def test_what_the_gateway_would_not_take_is_not_sent(fields: dict[str, Any], pro
         (WHOLE, {"Approved": "true"}),
         (Closing(payment_id=TRANSACTION, capture=True, amount=None, authorised=None), {"Approved": "true"}),
         (
-            Closing(
-                payment_id=TRANSACTION, capture=True, amount=Money(990, "EUR"), authorised=Money(1990, "EUR")
-            ),
+            Closing(payment_id=TRANSACTION, capture=True, amount=Money(990, "EUR"), authorised=Money(1990, "EUR")),
             {"Approved": "true", "ApprovedAmount": "9.90"},
         ),
         (
-            Closing(
-                payment_id=TRANSACTION, capture=False, amount=Money(1990, "EUR"), authorised=Money(1990, "EUR")
-            ),
+            Closing(payment_id=TRANSACTION, capture=False, amount=Money(1990, "EUR"), authorised=Money(1990, "EUR")),
             {"Approved": "false"},
         ),
     ],
@@ -196,9 +194,7 @@ async def test_the_answer_to_a_closing_is_read_with_what_was_asked() -> None:
     assert (observation.status, observation.paid, observation.source) == ("captured", Money(1990, "EUR"), "Close")
 
 
-def response_about(body: bytes, facts: dict[str, str]) -> Any:
-    from dataclasses import replace
-
+def response_about(body: bytes, facts: dict[str, str]) -> Response:
     return replace(response(body, **facts), reference=TRANSACTION)
 
 
@@ -246,8 +242,6 @@ async def test_every_code_has_a_reason_and_a_decision(code: str, method: str) ->
 
 async def _hangs(request: web.Request, body: bytes) -> web.StreamResponse:
     """No answer while the caller waits."""
-    import asyncio
-
     await asyncio.sleep(2)
     return web.Response()
 

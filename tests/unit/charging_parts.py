@@ -3,7 +3,6 @@ crash anywhere."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -20,10 +19,9 @@ from processors.desk import UNCERTAIN, Shops
 from processors.failpoint import Step
 from processors.metrics import Metrics
 from processors.provider import Account, Answer, Outside
-from processors.requested import Requested
 from processors.state import Overlay
 from schemas import messages
-from schemas.configuration import Charges, Kafka
+from schemas.configuration import Kafka
 from schemas.errors import RequestReason
 from schemas.messages import PaymentRequest, PaymentSeen, RequestedPayment
 from schemas.money import Money
@@ -325,3 +323,8 @@ class World:
         """What stands in the limits of today."""
         sums = self.store.values.get(b"day\0shop/EUR", b"{}")
         return sum(orjson.loads(sums).values())
+
+    def gauge(self) -> float:
+        """The uncertain requests as the clock counts them."""
+        ChargeClock("payments.charges", {}, self.metrics).tell(0, self.store)
+        return float(self.metrics.uncertain.labels("0")._value.get())

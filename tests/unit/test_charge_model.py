@@ -47,9 +47,7 @@ async def test_money_moves_at_most_once_for_each_request_and_as_told(data: st.Da
     if data.draw(st.booleans(), label="reference known"):
         await world.work(world.seen(REFERENCE))
     count = data.draw(st.integers(1, 4), label="requests")
-    requests = [
-        charge(f"r{number}", capture=data.draw(st.sampled_from(("now", "later")))) for number in range(count)
-    ]
+    requests = [charge(f"r{number}", capture=data.draw(st.sampled_from(("now", "later")))) for number in range(count)]
     refused = [replace(charge(f"x{number}"), order_id="order-r0") for number in range(2)]
     batch = [world.asked(one) for one in (*requests, *refused)]
     await world.work(*batch)
