@@ -76,6 +76,7 @@ class Request:
     made and ``doubt`` why its outcome is not known. ``amount`` is what is to be charged or captured, ``authorised``
     what the payment to be closed holds. ``counted`` while it stands in the limits of ``day``. ``told`` is its newest
     event.
+    ``cause`` is the offset of the record that changed it last: when that comes again, the same is told again.
     """
 
     asked: RequestedPayment
@@ -98,6 +99,7 @@ class Request:
     due: int | None = None
     counted: bool = False
     told: PaymentRequest | None = None
+    cause: int | None = None
 
     @property
     def name(self) -> str:

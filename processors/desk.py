@@ -80,6 +80,7 @@ class Desk:
         self._metrics = metrics
         self._now = now
         self._topic = shops.kafka.topic
+        self._offset: int | None = None
 
     # --- records -------------------------------------------------------------------------------------------
 
@@ -89,6 +90,7 @@ class Desk:
         Raises:
             Unreadable: it is none of the log's.
         """
+        self._offset = record.offset
         kind = record.header("ce_type")
         if kind == messages.REQUEST_MADE:
             self._asked(messages.decode(record.value, RequestedPayment), _received_at(record))
@@ -98,6 +100,7 @@ class Desk:
             self._time(messages.decode(record.value, TimeReached))
         else:
             raise Unreadable("no record of charge is of this type")
+        self._offset = None
 
     def _asked(self, asked: RequestedPayment, received_at: datetime) -> None:
         provider = self._shops.providers.get(asked.merchant)
@@ -128,8 +131,15 @@ class Desk:
                 self._metrics.orphans.labels(request.provider).inc()
             request = charging.resumed(request, self._now())
             self.put(request)
+        self._list(request)
         self._say(request)
         self._call(request)
+
+    def _repeated(self, request: Request) -> None:
+        """Mend what a crash may have cut off: the record that changed the request last has come again."""
+        self._list(request)
+        if request.cause == self._offset:
+            self._say(request)
 
     def _seen(self, news: PaymentSeen) -> None:
         known = self._payment(news.merchant, news.payment_id)
@@ -147,7 +157,9 @@ class Desk:
             return
         for request_id in dict.fromkeys((known.charged_by, known.closed_by)):
             request = self.request(f"{news.merchant}/{request_id}") if request_id is not None else None
-            if request is not None:
+            # a transaction that was opened for it and then forgotten in a crash is none of its business
+            if request is not None and request.payment_id == news.payment_id:
+                self._repeated(request)
                 after = charging.seen(request, news.status, self._now())
                 if after != request:
                     self.put(after)
@@ -156,6 +168,8 @@ class Desk:
     def _time(self, time: TimeReached) -> None:
         request = self.request(time.name)
         due = _milliseconds(time.due)
+        if request is not None:
+            self._repeated(request)
         if request is None or request.due != due:
             agenda.remove(self._journal, Entry(time.lane, due, time.name))
             return
@@ -335,8 +349,14 @@ class Desk:
         return _REQUEST.decode(value) if value is not None else None
 
     def put(self, request: Request) -> None:
-        """Keep the request, its place on the agenda and in the limits, and tell what is new of it."""
+        """Keep the request, its place on the agenda and in the limits, and tell what is new of it.
+
+        Should a crash cut the write off, the request decides: what it needs comes before it, and is not missed; what it
+        needs no more comes after it, and is found out of place when it is met.
+        """
         before = self.request(request.name)
+        if self._offset is not None:
+            request = replace(request, cause=self._offset)
         late = before is not None and before.ended and before.without_money and not request.without_money
         if late and request.is_charge:
             self._count(request, 1)
@@ -344,25 +364,30 @@ class Desk:
         gives_back = request.counted and request.without_money
         if gives_back:
             request = replace(request, counted=False)
+        planned = before.due if before is not None else None
+        place = lane(request.asked.merchant)
+        if request.due is not None and request.due != planned:
+            agenda.add(self._journal, Entry(place, request.due, request.name))
+        if request.uncertain:
+            self._list(request)
         self._journal.put(_request_key(request.name), messages.encode(request))
+        if planned is not None and request.due != planned:
+            agenda.remove(self._journal, Entry(place, planned, request.name))
+        self._list(request)
         if gives_back:
             self._count(request, -1)
-        self._plan(request, before.due if before is not None else None)
-        if request.uncertain != (before is not None and before.uncertain):
-            key = UNCERTAIN + request.name.encode()
-            self._journal.put(key, b"1") if request.uncertain else self._journal.remove(key)
         if before is None or request.told != before.told:
             self._measure(request)
             self._say(request)
 
-    def _plan(self, request: Request, planned: int | None) -> None:
-        if planned == request.due:
-            return
-        place = lane(request.asked.merchant)
-        if planned is not None:
-            agenda.remove(self._journal, Entry(place, planned, request.name))
-        if request.due is not None:
-            agenda.add(self._journal, Entry(place, request.due, request.name))
+    def _list(self, request: Request) -> None:
+        """Have the request among the uncertain ones, if it is."""
+        key = UNCERTAIN + request.name.encode()
+        listed = self._journal.get(key) is not None
+        if request.uncertain and not listed:
+            self._journal.put(key, b"1")
+        elif listed and not request.uncertain:
+            self._journal.remove(key)
 
     def _payment(self, merchant: str, payment_id: str) -> Known:
         value = self._journal.get(_payment_key(merchant, payment_id))
