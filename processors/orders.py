@@ -120,8 +120,11 @@ class Orders:
         if kind == messages.ORDER_HEARD_OF:
             return self._heard_of(messages.decode(record.value, HeardOf), state)
         order = _Order(self, state, (record.key or b"").decode())
-        if order.provider is None:
-            return []  # the merchant was taken out of the configuration
+        if order.provider is None:  # the merchant was taken out of the configuration
+            if kind == messages.TIME_REACHED:
+                # entries that stay are the oldest of their lane: a few hundred would keep all others from their turn
+                agenda.remove(state, _entry(messages.decode(record.value, TimeReached)))
+            return []
         if kind == messages.PAYMENT_EXPECTED:
             order.expect(messages.decode(record.value, ExpectedPayment), record.header("ce_time"))
         elif kind == messages.PAYMENT_SEEN:
@@ -215,9 +218,9 @@ class _Order:
 
     def come_to(self, time: TimeReached) -> None:
         """A time has come; one that nobody waits for any more is left."""
-        planned, due = self._state.due, _milliseconds(time.due)
-        if planned != (time.lane, due) or self._state.expected is None:
-            agenda.remove(self._overlay, Entry(time.lane, due, time.name))
+        entry = _entry(time)
+        if self._state.due != (entry.lane, entry.due_milliseconds) or self._state.expected is None:
+            agenda.remove(self._overlay, entry)
             return
         if time.lane == RAISE:
             self._tell(heard=False, at=time.due)
@@ -357,9 +360,14 @@ def _expectation(expected: ExpectedPayment) -> Expectation:
     return Expectation(order_id=expected.order_id, amount=expected.amount)
 
 
+def _entry(time: TimeReached) -> Entry:
+    return Entry(time.lane, _milliseconds(time.due), time.name)
+
+
 def _milliseconds(text: str) -> int:
+    """In Unix time; what was before its beginning is as overdue as its beginning, for an entry can say no less."""
     moment = parse_time(text)
-    return agenda.milliseconds(moment) if moment is not None else 0
+    return max(0, agenda.milliseconds(moment)) if moment is not None else 0
 
 
 def _chance(text: str) -> float:

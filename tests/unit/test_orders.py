@@ -278,6 +278,22 @@ async def test_a_merchant_that_is_gone_costs_nothing() -> None:
     assert await Shop().told(expected(merchant="gone")) == []
 
 
+async def test_times_of_a_merchant_that_is_gone_do_not_stand_in_the_way_of_others() -> None:
+    shop = Shop()
+    await shop.told(expected(merchant="other"), expected("o2", final_by=rfc3339(DUE + timedelta(seconds=1))))
+    shop.stage._providers = {"shop": "trustpayments"}
+    await shop.reach(DUE + timedelta(seconds=1))
+    assert shop.overdue == [("raised", None)]
+    assert [key for key in shop.store.values if key.startswith(b"due\0raise")] == []
+
+
+async def test_an_order_that_was_due_before_computers_counted_time_is_overdue_too() -> None:
+    shop = Shop()
+    await shop.told(expected(final_by="1960-01-01T00:00:00.000Z"))
+    await shop.reach(DUE)
+    assert shop.overdue == [("raised", None)]
+
+
 steps = st.lists(
     st.one_of(
         st.builds(lambda order, value, at: expected(order, amount=Money(value, "GBP"), created_at=f"2026-06-01T1{at}Z"),
