@@ -40,9 +40,13 @@ def expected_of(value: bytes | None) -> ExpectedPayment:
     return replace(expected, created_at=_utc(expected.created_at, "created_at"), final_by=final_by)
 
 
-def newer(expected: ExpectedPayment, known: ExpectedPayment) -> bool:
-    """Whether the expectation replaces another one of the same order; of two of one moment the later record does."""
-    return expected.created_at >= known.created_at
+def said(expected: ExpectedPayment, timestamp_milliseconds: int, partition: int, offset: int) -> str:
+    """The record's place among all of the same order: the greater text is the newer word.
+
+    By ``created_at``, and by the record where that is the same. Every reader of the topic comes to the same order,
+    whatever it reads first or twice.
+    """
+    return f"{expected.created_at}/{max(0, timestamp_milliseconds):015d}/{offset:019d}/{partition:06d}"
 
 
 def _utc(text: str, name: str) -> str:
@@ -93,6 +97,7 @@ class Announce:
             source="/announce",
             event_type=messages.PAYMENT_EXPECTED,
             event_time=rfc3339(datetime.fromtimestamp(record.timestamp_seconds, UTC)),
+            said=said(expected, round(record.timestamp_seconds * 1000), record.partition, record.offset),
         )
         key = f"{expected.merchant}/{expected.order_id}".encode()
         return Output(self._topic(topics.ORDERS), key, messages.encode(expected), headers)

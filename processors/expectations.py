@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -17,11 +18,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from processors.announce import expected_of, newer
+from processors.announce import expected_of, said
 from processors.store import LocalStore
 from schemas import messages
 from schemas.errors import StateUnavailable, Unreadable
-from schemas.messages import Expectation, ExpectedPayment
+from schemas.messages import Expectation
 from service.logs import event
 
 logger = logging.getLogger("paynotify.expectations")
@@ -69,13 +70,17 @@ class ExpectationsView:
         Raises:
             StateUnavailable: the files can't be read.
         """
-        found = self._store.get(_payment_key(merchant, payment_id))
-        if found is None and order_id is not None:
-            found = self._store.get(_order_key(merchant, order_id))
-        if found is None:
-            return None
-        known = messages.decode(found, ExpectedPayment)
-        return Expectation(order_id=known.order_id, amount=known.amount)
+        named = self._known(_payment_key(merchant, payment_id))
+        order = named.order_id if named is not None else order_id
+        newest = self._known(_order_key(merchant, order)) if order is not None else None
+        if newest is None or named is None:
+            return newest
+        # the order's newest word counts, also where it doesn't repeat the payment's id
+        return replace(newest, announced=named.said)
+
+    def _known(self, key: bytes) -> Expectation | None:
+        found = self._store.get(key)
+        return None if found is None else messages.decode(found, Expectation)
 
     async def _run(self) -> None:
         while True:
@@ -99,7 +104,7 @@ class ExpectationsView:
                     event(logger, "expected payments are known")
                 found = await consumer.getmany(timeout_ms=_WAIT_MILLISECONDS, max_records=_RECORDS_AT_A_TIME)
                 for place, records in found.items():
-                    self.take(place.partition, [record.value for record in records], records[-1].offset + 1)
+                    self.take(place.partition, records)
         finally:
             await consumer.stop()
 
@@ -121,21 +126,24 @@ class ExpectationsView:
             consumer.seek(place, max(firsts[place], start if start <= ends[place] else 0))
         return dict(ends)
 
-    def take(self, partition: int, values: Iterable[bytes | None], next_offset: int) -> None:
-        """Take over a partition's records. What can't be read is buried by the stage that reads the topic for all."""
-        changes: dict[bytes, bytes | None] = {_next_key(partition): str(next_offset).encode()}
-        for value in values:
+    def take(self, partition: int, records: Sequence[Any]) -> None:
+        """Take over a partition's next records (aiokafka's). What can't be read is buried by the stage that reads the
+        topic for all."""
+        changes: dict[bytes, bytes | None] = {_next_key(partition): str(records[-1].offset + 1).encode()}
+        for record in records:
             try:
-                expected = expected_of(value)
+                expected = expected_of(record.value)
             except Unreadable:
                 continue
+            place = said(expected, record.timestamp, partition, record.offset)
+            told = Expectation(order_id=expected.order_id, amount=expected.amount, said=place)
             keys = [_order_key(expected.merchant, expected.order_id)]
             if expected.payment_id is not None:
                 keys.append(_payment_key(expected.merchant, expected.payment_id))
             for key in keys:
                 known = changes.get(key) or self._store.get(key)
-                if known is None or newer(expected, messages.decode(known, ExpectedPayment)):
-                    changes[key] = messages.encode(expected)
+                if known is None or told.said >= messages.decode(known, Expectation).said:
+                    changes[key] = messages.encode(told)
         self._store.write(changes, 0)
 
 

@@ -17,7 +17,6 @@ import msgspec
 
 from processors import agenda, silence
 from processors.agenda import Entry
-from processors.announce import newer
 from processors.dead_letters import ended
 from processors.loop import Publish
 from processors.metrics import Metrics
@@ -63,11 +62,14 @@ Recover = Callable[[str, str | None, str | None, str, str], tuple[bytes, Lookup]
 class OrderState:
     """What is remembered of one order.
 
-    ``payments`` are those seen for it. ``due`` is what stands on the agenda for it, ``looks`` how often it was looked
-    for. ``told`` says whether it was counted as heard of or not.
+    ``said`` places what is expected among all that the shop said of the order, ``announced`` does so for each payment
+    whose id the shop named. ``payments`` are those seen for it. ``due`` is what stands on the agenda for it, ``looks``
+    how often it was looked for. ``told`` says whether it was counted as heard of or not.
     """
 
     expected: ExpectedPayment | None = None
+    said: str = ""
+    announced: dict[str, str] = field(default_factory=dict)
     payments: dict[str, PaymentSeen] = field(default_factory=dict)
     due: tuple[str, int] | None = None
     looks: int = 0
@@ -126,7 +128,8 @@ class Orders:
                 agenda.remove(state, _entry(messages.decode(record.value, TimeReached)))
             return []
         if kind == messages.PAYMENT_EXPECTED:
-            order.expect(messages.decode(record.value, ExpectedPayment), record.header("ce_time"))
+            expected = messages.decode(record.value, ExpectedPayment)
+            order.expect(expected, record.header("said"), record.header("ce_time"))
         elif kind == messages.PAYMENT_SEEN:
             order.see(messages.decode(record.value, PaymentSeen))
         elif kind == messages.TIME_REACHED:
@@ -185,15 +188,15 @@ class _Order:
             self._overlay.put(self._key, messages.encode(self._state))
         return self._outputs
 
-    def expect(self, expected: ExpectedPayment, at: str) -> None:
-        """The shop says what it sold; of two words about one order the newer counts."""
-        known = self._state.expected
-        if known is not None and not newer(expected, known):
+    def expect(self, expected: ExpectedPayment, said: str, at: str) -> None:
+        """The shop says what it sold; of two words about one order the newer counts, in whatever order they come."""
+        self._announce(expected.payment_id, said)
+        if self._state.expected is None or said > self._state.said:
+            self._change(expected=expected, said=said)
+        elif self._state.announced == self._before.announced:
             return
-        self._change(expected=expected)
-        for payment_id in dict.fromkeys((expected.payment_id, *self._state.payments)):
-            if payment_id is not None:
-                self._observe(payment_id, at)
+        for payment_id in dict.fromkeys((*self._state.announced, *self._state.payments)):
+            self._observe(payment_id, at)
         if self._state.payments:
             self._tell(heard=True, at=at)
         if not self._state.overdue:
@@ -207,7 +210,7 @@ class _Order:
         self._change(payments=payments)
         if self._state.expected is None:
             return
-        if payment.expected != _expectation(self._state.expected):
+        if payment.expected != self._expectation(payment.payment_id):
             self._observe(payment.payment_id, payment.observed_at)
         self._tell(heard=True, at=payment.observed_at)
         if self._state.final is not None:
@@ -233,10 +236,27 @@ class _Order:
     def _change(self, **changes: object) -> None:
         self._state = replace(self._state, **changes)  # type: ignore[arg-type]  # the fields' own types
 
-    def _observe(self, payment_id: str, at: str) -> None:
-        """Tell resolve what is expected of the payment; it comes after all it was told of it before."""
+    def _announce(self, payment_id: str | None, said: str) -> None:
+        """Remember the newest ids that the shop named: an order paid at its second try may have been paid at both."""
+        if payment_id is None:
+            return
+        announced = {**self._state.announced}
+        announced[payment_id] = max(said, announced.get(payment_id, ""))
+        newest = sorted(announced, key=announced.__getitem__)[-_MOST_PAYMENTS:]
+        self._change(announced={one: announced[one] for one in newest})
+
+    def _expectation(self, payment_id: str) -> Expectation:
         expected = self._state.expected
         assert expected is not None
+        return Expectation(
+            order_id=expected.order_id,
+            amount=expected.amount,
+            said=self._state.said,
+            announced=self._state.announced.get(payment_id, ""),
+        )
+
+    def _observe(self, payment_id: str, at: str) -> None:
+        """Tell resolve what is expected of the payment."""
         assert self.provider is not None
         said = Observation(
             provider=self.provider,
@@ -246,7 +266,7 @@ class _Order:
             status=None,
             source="payments.expected",
             observed_at=at,
-            expected=_expectation(expected),
+            expected=self._expectation(payment_id),
         )
         value = messages.encode(said)
         headers = cloud_event(
@@ -287,7 +307,7 @@ class _Order:
             provider=self.provider,
             merchant=self.merchant,
             order_id=self._order_id,
-            payment_id=told.payment_id if told else expected.payment_id,
+            payment_id=told.payment_id if told else next(reversed(self._state.announced), None),
             status=told.status if told else None,
             amount=expected.amount,
             created_at=expected.created_at,
@@ -304,9 +324,7 @@ class _Order:
     def _look(self, at: str) -> None:
         """Ask the provider, where its rules allow it: for the order, and for each payment that is still open."""
         self._change(looks=self._state.looks + 1)
-        expected = self._state.expected
-        assert expected is not None
-        payments = dict.fromkeys(name for name in (expected.payment_id, *self._state.payments) if name is not None)
+        payments = dict.fromkeys((*self._state.announced, *self._state.payments))
         cause = f"overdue/{self._name}/{self._state.looks}"
         asked = set()
         for payment_id in (None, *payments):
@@ -354,10 +372,6 @@ class _Order:
 
     def _count(self, outcome: str) -> None:
         self._stage._metrics.expected.labels(self.provider, outcome).inc()
-
-
-def _expectation(expected: ExpectedPayment) -> Expectation:
-    return Expectation(order_id=expected.order_id, amount=expected.amount)
 
 
 def _entry(time: TimeReached) -> Entry:

@@ -62,7 +62,8 @@ class Resolve:
             state.put(key, messages.encode(after.state))
         self._count(before, observation, after)
         if after.event is None:
-            return []
+            # no news of the payment may still be news to an order: the one it is announced for by now
+            return self._seen(before, after.state, after.state.last) if after.state.last else []
         self._measure(record, observation)
         return self._events(key, after.event, record) + self._seen(before, after.state, after.event)
 
@@ -97,7 +98,7 @@ class Resolve:
             expected=expected,
         )
         headers = cloud_event(
-            event_id=derived_id("seen", changed.event_id, order_id),
+            event_id=derived_id("seen", changed.event_id, order_id, expected.said if expected else ""),
             source="/resolve",
             event_type=messages.PAYMENT_SEEN,
             event_time=changed.observed_at,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -37,6 +38,8 @@ from tests.unit.stage_parts import KAFKA, MemoryStore, counted, metrics, record,
 DUE = datetime(2026, 6, 1, 13, tzinfo=UTC)
 LOOKS = (60.0, 600.0)
 PRICE = Money(1000, "GBP")
+#: Of two expectations of one moment the one made later counts.
+_later = itertools.count()
 
 
 def recover(merchant: str, order_id: str | None, payment_id: str | None, cause: str, at: str) -> tuple[bytes, Lookup]:
@@ -89,8 +92,8 @@ class Shop:
         return [(one.state, one.status) for one in self.of("payments.overdue", OverduePayment)]
 
     @property
-    def expected(self) -> list[tuple[str, Expectation | None]]:
-        return [(one.payment_id, one.expected) for one in self.of("observations", Observation)]
+    def expected(self) -> list[tuple[str, int]]:
+        return [(one.payment_id, one.expected.amount.value) for one in self.of("observations", Observation)]
 
 
 def internal(kind: str, value: Any, key: str, **headers: str) -> Record:
@@ -101,7 +104,9 @@ def internal(kind: str, value: Any, key: str, **headers: str) -> Record:
 def expected(order: str = "o1", merchant: str = "shop", **changes: Any) -> Record:
     one = ExpectedPayment(merchant=merchant, order_id=order, amount=PRICE, created_at="2026-06-01T12:00:00.000Z",
                           final_by=rfc3339(DUE))  # fmt: skip
-    return internal(messages.PAYMENT_EXPECTED, replace(one, **changes), f"{merchant}/{order}")
+    one = replace(one, **changes)
+    said = f"{one.created_at}/{next(_later):06d}"
+    return internal(messages.PAYMENT_EXPECTED, one, f"{merchant}/{order}", said=said)
 
 
 def seen(
@@ -117,32 +122,44 @@ def time_reached(entry: agenda.Entry) -> Record:
     return internal(messages.TIME_REACHED, TimeReached(name=entry.name, lane=entry.lane, due=due), entry.name)
 
 
-EXPECTED = Expectation(order_id="o1", amount=PRICE)
-
-
 async def test_a_payment_is_told_what_was_expected_of_it_whichever_came_first() -> None:
     for records in ([expected(), seen()], [seen(), expected()]):
         shop = Shop()
         await shop.told(*records)
-        assert shop.expected == [("p1", EXPECTED)]
+        assert shop.expected == [("p1", 1000)]
 
 
 async def test_a_payment_compared_with_it_already_is_told_nothing() -> None:
-    shop = Shop()
-    await shop.told(expected(), seen(compared=EXPECTED))
+    shop, one = Shop(), expected()
+    await shop.told(one, seen(compared=Expectation(order_id="o1", amount=PRICE, said=one.header("said"))))
     assert shop.expected == []
 
 
 async def test_an_announced_payment_is_told_before_it_is_seen() -> None:
     shop = Shop()
     await shop.told(expected(payment_id="p9"))
-    assert shop.expected == [("p9", EXPECTED)]
+    assert shop.expected == [("p9", 1000)]
 
 
 async def test_the_newer_of_two_expectations_counts() -> None:
     shop, newer = Shop(), "2026-06-01T12:30:00.000Z"
     await shop.told(seen(), expected(amount=Money(5, "GBP"), created_at=newer), expected())
-    assert shop.expected == [("p1", Expectation(order_id="o1", amount=Money(5, "GBP")))]
+    assert shop.expected == [("p1", 5)]
+
+
+async def test_a_repeat_of_what_was_said_before_turns_nothing_back() -> None:
+    shop, old, new = Shop(), expected(), expected(amount=Money(5, "GBP"))
+    await shop.told(old, new, seen(), old, new)
+    assert shop.expected == [("p1", 5)]
+
+
+async def test_an_order_is_looked_for_by_each_payment_that_was_named_for_it() -> None:
+    shop = Shop()
+    await shop.told(expected(payment_id="p1"), expected(payment_id="p2"), expected())
+    assert [name for name, _ in shop.expected] == ["p1", "p1", "p2", "p1", "p2"]
+    await shop.reach(DUE + timedelta(seconds=70))
+    lookups = [one.key for one in shop.said if one.topic == "lookups.trustpayments"]
+    assert lookups == [b"shop", b"shop/p1", b"shop/p2"]
 
 
 async def test_a_payment_that_is_final_in_time_is_never_overdue() -> None:
