@@ -142,7 +142,10 @@ class Orders:
         key = b"heard\0" + told.provider.encode()
         known = state.get(key)
         before = _HEARING.decode(known) if known else Hearing()
-        after = silence.hear(before, told.at) if told.heard else silence.miss(before, told.at, self._silence)
+        if told.heard:
+            after = silence.hear(before, told.at)
+        else:
+            after = silence.miss(before, told.at, told.sold_at, self._silence)
         state.put(key, messages.encode(after))
         self._metrics.silent.labels(told.provider).set(after.silent)
         if after.silent == before.silent:
@@ -285,8 +288,17 @@ class _Order:
         if not heard and self._state.payments:
             heard = True
         self._count("heard" if heard else "unheard")
+        expected = self._state.expected
+        assert expected is not None
         assert self.provider is not None
-        told = HeardOf(provider=self.provider, merchant=self.merchant, order_id=self._order_id, heard=heard, at=at)
+        told = HeardOf(
+            provider=self.provider,
+            merchant=self.merchant,
+            order_id=self._order_id,
+            heard=heard,
+            at=at,
+            sold_at=expected.created_at,
+        )
         headers = cloud_event(
             event_id=derived_id("heard", self._name),
             source="/orders",

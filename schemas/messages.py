@@ -220,13 +220,17 @@ class OverduePayment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeardOf:
-    """Whether a provider told of an expected order in time: one for each order, added up by provider."""
+    """Whether a provider told of an expected order in time: one for each order, added up by provider.
+
+    ``sold_at`` is when the shop sold it, by the shop's clock.
+    """
 
     provider: str
     merchant: str
     order_id: str
     heard: bool
     at: str
+    sold_at: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -273,8 +273,10 @@ async def test_each_order_is_counted_once_as_heard_of_or_not() -> None:
 
 async def test_a_provider_that_tells_of_nothing_any_more_is_noticed_once_and_when_it_tells_again() -> None:
     shop = Shop(silence=Silence(least_unheard=5, odds=0.05))
-    await shop.told(*(expected(f"o{number}") for number in range(40)))
+    await shop.told(*(expected(f"o{number}") for number in range(9)))
     await shop.told(*(seen(f"p{number}", order=f"o{number}") for number in range(9)))
+    later = {"created_at": rfc3339(DUE + timedelta(hours=1)), "final_by": rfc3339(DUE + timedelta(hours=2))}
+    await shop.told(*(expected(f"o{number}", **later) for number in range(9, 40)))
     await shop.reach(DUE + timedelta(days=9))
     await shop.told(expected("new"), seen("p", order="new"))
     said = shop.of("providers.silent", ProviderSilent)
