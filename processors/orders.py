@@ -11,6 +11,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Final, Literal
 
 import msgspec
@@ -36,7 +37,8 @@ from schemas.messages import (
     ProviderSilent,
     TimeReached,
 )
-from schemas.records import Output, Record, cloud_event, derived_id, parse_time
+from schemas.records import Output, Record, cloud_event, derived_id, parse_time, rfc3339
+from schemas.status import Status
 from service.logs import event
 
 logger = logging.getLogger("paynotify.orders")
@@ -45,6 +47,7 @@ logger = logging.getLogger("paynotify.orders")
 RAISE: Final = "raise"
 
 _MOST_PAYMENTS: Final = 20
+_WITHOUT_MONEY: Final[frozenset[Status]] = frozenset({"declined", "cancelled", "expired", "failed"})
 _JITTER_SHARE: Final = 0.1
 
 
@@ -64,7 +67,8 @@ class OrderState:
 
     ``said`` places what is expected among all that the shop said of the order, ``announced`` does so for each payment
     whose id the shop named. ``payments`` are those seen for it. ``due`` is what stands on the agenda for it, ``looks``
-    how often it was looked for. ``told`` says whether it was counted as heard of or not.
+    how often it was looked for. ``told`` says whether it was counted as heard of or not; ``raised`` that it was overdue
+    once, ``overdue`` that it still is.
     """
 
     expected: ExpectedPayment | None = None
@@ -74,12 +78,22 @@ class OrderState:
     due: tuple[str, int] | None = None
     looks: int = 0
     overdue: bool = False
+    raised: bool = False
     told: bool = False
 
     @property
-    def final(self) -> PaymentSeen | None:
-        """A payment that is final, if there is one."""
-        return next((one for one in self.payments.values() if one.final), None)
+    def settled(self) -> PaymentSeen | None:
+        """The payment after which none is missed any more, if there is one: it took money, or it is the last of those
+        seen, which have all ended, with the one announced last among them. A first try that was declined says nothing
+        of a second one.
+        """
+        paid = next((one for one in self.payments.values() if _weight(one) == 2), None)
+        if paid is not None:
+            return paid
+        newest = next(reversed(self.announced), None)
+        awaited = newest is not None and newest not in self.payments
+        ended = not awaited and all(one.final for one in self.payments.values())
+        return next(reversed(self.payments.values()), None) if ended else None
 
 
 _STATE: Final = msgspec.json.Decoder(OrderState)
@@ -133,7 +147,7 @@ class Orders:
         elif kind == messages.PAYMENT_SEEN:
             order.see(messages.decode(record.value, PaymentSeen))
         elif kind == messages.TIME_REACHED:
-            order.come_to(messages.decode(record.value, TimeReached))
+            order.come_to(messages.decode(record.value, TimeReached), record.timestamp_seconds)
         else:
             raise Unreadable(f"no record of {self.name} is of this type")
         return order.end()
@@ -202,39 +216,53 @@ class _Order:
             self._observe(payment_id, at)
         if self._state.payments:
             self._tell(heard=True, at=at)
-        if not self._state.overdue:
-            self._plan(None if self._state.final or expected.final_by is None else self._raise_at(expected.final_by))
+        self._follow(at)
 
     def see(self, payment: PaymentSeen) -> None:
         """A payment has a new state."""
-        payments = {**self._state.payments, payment.payment_id: payment}
-        if len(payments) > _MOST_PAYMENTS:
-            del payments[next((name for name, one in payments.items() if not one.final), next(iter(payments)))]
-        self._change(payments=payments)
+        others = {name: one for name, one in self._state.payments.items() if name != payment.payment_id}
+        if len(others) >= _MOST_PAYMENTS:
+            del others[min(others, key=lambda name: _weight(others[name]))]
+        self._change(payments={**others, payment.payment_id: payment})
         if self._state.expected is None:
             return
         if payment.expected != self._expectation(payment.payment_id):
             self._observe(payment.payment_id, payment.observed_at)
         self._tell(heard=True, at=payment.observed_at)
-        if self._state.final is not None:
-            self._plan(None)
-            if self._state.overdue:
-                self._change(overdue=False)
-                self._overdue("cleared", payment.observed_at)
+        self._follow(payment.observed_at)
 
-    def come_to(self, time: TimeReached) -> None:
-        """A time has come; one that nobody waits for any more is left."""
+    def come_to(self, time: TimeReached, told_seconds: float) -> None:
+        """A time has come, and was told at that Unix time; one that nobody waits for any more is left."""
         entry = _entry(time)
         if self._state.due != (entry.lane, entry.due_milliseconds) or self._state.expected is None:
             agenda.remove(self._overlay, entry)
             return
+        at = max(time.due, rfc3339(datetime.fromtimestamp(told_seconds, UTC)))
+        # of the looks whose time went by while nobody worked only the last is made up for
+        self._change(looks=max(self._state.looks, self._looks_until(at) - 1))
         if time.lane == RAISE:
             self._tell(heard=False, at=time.due)
-            self._change(overdue=True)
+            self._change(overdue=True, raised=True)
             self._overdue("raised", time.due)
         else:
-            self._look(time.due)
+            self._look(at)
         self._plan(self._next_look())
+
+    def _follow(self, at: str) -> None:
+        """Wait for what is still missing, and for nothing once the order is settled."""
+        expected = self._state.expected
+        assert expected is not None
+        if self._state.settled is not None:
+            self._plan(None)
+            if self._state.overdue:
+                self._change(overdue=False)
+                self._overdue("cleared", at)
+        elif expected.final_by is None:
+            self._plan(None)
+        elif not self._state.raised:
+            self._plan((RAISE, _milliseconds(expected.final_by)))
+        elif self._state.due is None:
+            self._plan(self._next_look())
 
     def _change(self, **changes: object) -> None:
         self._state = replace(self._state, **changes)  # type: ignore[arg-type]  # the fields' own types
@@ -312,7 +340,7 @@ class _Order:
         expected, payments = self._state.expected, list(self._state.payments.values())
         assert expected is not None
         assert self.provider is not None
-        told = self._state.final or (payments[-1] if payments else None)
+        told = self._state.settled or (payments[-1] if payments else None)
         said = OverduePayment(
             event_id="",
             state=word,
@@ -336,10 +364,11 @@ class _Order:
     def _look(self, at: str) -> None:
         """Ask the provider, where its rules allow it: for the order, and for each payment that is still open."""
         self._change(looks=self._state.looks + 1)
-        payments = dict.fromkeys((*self._state.announced, *self._state.payments))
+        seen = self._state.payments
+        payments = dict.fromkeys((*self._state.announced, *seen))
         cause = f"overdue/{self._name}/{self._state.looks}"
         asked = set()
-        for payment_id in (None, *payments):
+        for payment_id in (None, *(one for one in payments if one not in seen or not seen[one].final)):
             allowed = self._stage._recover(self.merchant, self._order_id, payment_id, cause, at)
             # a provider that finds payments by their order is asked once
             if allowed is not None and (question := messages.encode(allowed[1])) not in asked:
@@ -356,13 +385,22 @@ class _Order:
         )
         self._publish(topics.lookups(lookup.provider), key.decode(), messages.encode(lookup), headers)
 
-    def _raise_at(self, final_by: str) -> tuple[str, int]:
-        return RAISE, _milliseconds(final_by)
-
-    def _next_look(self) -> tuple[str, int] | None:
-        expected, looks = self._state.expected, self._state.looks
+    @property
+    def _ladder(self) -> tuple[float, ...]:
         assert self.provider is not None
         ladder: tuple[float, ...] = getattr(self._stage._overdue.looks_seconds, self.provider)
+        return ladder
+
+    def _looks_until(self, at: str) -> int:
+        """How many looks have their time before that moment."""
+        expected = self._state.expected
+        if expected is None or expected.final_by is None:
+            return 0
+        passed_seconds = (_milliseconds(at) - _milliseconds(expected.final_by)) / 1000
+        return sum(one <= passed_seconds for one in self._ladder)
+
+    def _next_look(self) -> tuple[str, int] | None:
+        expected, looks, ladder = self._state.expected, self._state.looks, self._ladder
         if looks >= len(ladder) or expected is None or expected.final_by is None:
             return None
         spacing_seconds = ladder[looks] - (ladder[looks - 1] if looks else 0.0)
@@ -373,6 +411,8 @@ class _Order:
 
     def _plan(self, planned: tuple[str, int] | None) -> None:
         """Let the order be on the agenda for this time only, or for none."""
+        if planned == self._state.due:
+            return
         if self._state.due is not None:
             agenda.remove(self._overlay, Entry(*self._state.due, self._name))
         if planned is not None:
@@ -384,6 +424,11 @@ class _Order:
 
     def _count(self, outcome: str) -> None:
         self._stage._metrics.expected.labels(self.provider, outcome).inc()
+
+
+def _weight(payment: PaymentSeen) -> int:
+    """How much it matters to remember the payment: one that took money most, one that ended without it least."""
+    return 1 if not payment.final else 0 if payment.status in _WITHOUT_MONEY else 2
 
 
 def _entry(time: TimeReached) -> Entry:

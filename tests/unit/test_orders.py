@@ -71,15 +71,15 @@ class Shop:
                 outputs += await self.told(Record("payments.orders", 0, 0, output.key, output.value, output.headers, 0))
         return outputs
 
-    async def reach(self, moment: datetime) -> list[Output]:
-        """Everything that is due until then happens at its own time."""
+    async def reach(self, moment: datetime, told: datetime | None = None) -> list[Output]:
+        """Everything that is due until then happens at its own time, or all of it at the time when it is told."""
         outputs: list[Output] = []
         while True:
             entries = [one for lane in (RAISE, "look/shop", "look/other") for one in agenda.due(self, lane, moment, 99)]
             if not entries:
                 return outputs
             for entry in entries:
-                outputs += await self.told(time_reached(entry))
+                outputs += await self.told(time_reached(entry, told))
 
     def first(self, prefix: bytes, below: bytes, most: int) -> list[bytes]:
         return sorted(key for key in self.store.values if key.startswith(prefix) and key < below)[:most]
@@ -117,9 +117,11 @@ def seen(
     return internal(messages.PAYMENT_SEEN, one, f"shop/{order}")
 
 
-def time_reached(entry: agenda.Entry) -> Record:
-    due = rfc3339(agenda.moment_of(entry.due_milliseconds))
-    return internal(messages.TIME_REACHED, TimeReached(name=entry.name, lane=entry.lane, due=due), entry.name)
+def time_reached(entry: agenda.Entry, told: datetime | None = None) -> Record:
+    moment = agenda.moment_of(entry.due_milliseconds)
+    value = TimeReached(name=entry.name, lane=entry.lane, due=rfc3339(moment))
+    one = internal(messages.TIME_REACHED, value, entry.name)
+    return replace(one, timestamp_seconds=(told or moment).timestamp())
 
 
 async def test_a_payment_is_told_what_was_expected_of_it_whichever_came_first() -> None:
@@ -179,6 +181,35 @@ async def test_overdue_is_raised_once_and_cleared_by_the_first_final_payment() -
     await shop.told(seen(), seen("p2"), expected())
     assert shop.overdue == [("raised", "pending"), ("cleared", "captured")]
     assert await shop.reach(DUE + timedelta(days=9)) == []
+
+
+async def test_a_first_try_that_was_declined_settles_nothing_while_a_second_one_is_open() -> None:
+    for second in (seen("p2", "pending"), expected(payment_id="p2")):
+        shop = Shop()
+        await shop.told(expected(), seen("p1", "declined"), second)
+        await shop.reach(DUE + timedelta(seconds=70))
+        assert [word for word, _ in shop.overdue] == ["raised"]
+        lookups = [one.key for one in shop.said if one.topic == "lookups.trustpayments"]
+        assert lookups == [b"shop", b"shop/p2"], "what has ended is not asked for"
+        await shop.told(seen("p2", "captured"))
+        assert shop.overdue[1:] == [("cleared", "captured")]
+        assert await shop.reach(DUE + timedelta(days=9)) == []
+
+
+async def test_a_failure_that_turns_into_less_than_success_is_missed_again() -> None:
+    shop = Shop()
+    await shop.told(expected(), seen("p1", "failed"), seen("p1", "authorised"))
+    await shop.reach(DUE)
+    assert shop.overdue == [("raised", "authorised")]
+
+
+async def test_after_a_long_standstill_an_order_is_looked_for_once_and_not_by_all_looks_at_once() -> None:
+    shop, later = Shop(), DUE + timedelta(days=3)
+    await shop.told(expected())
+    await shop.reach(later, told=later)
+    assert shop.overdue == [("raised", None)]
+    (lookup,) = shop.of("lookups.trustpayments", Lookup)
+    assert lookup.received_at == rfc3339(later), "asked now, not when it was due"
 
 
 async def test_an_order_without_a_time_is_never_overdue() -> None:
@@ -289,6 +320,7 @@ async def test_a_provider_that_tells_of_nothing_any_more_is_noticed_once_and_whe
 async def test_many_attempts_for_one_order_are_bounded_and_the_final_one_is_kept() -> None:
     shop = Shop()
     await shop.told(expected(), seen("paid"), *(seen(f"p{number}", "pending") for number in range(99)))
+    await shop.told(*(seen(f"d{number}", "declined") for number in range(99)), seen("last", "pending"))
     assert len(next(iter(shop.store.values.values()))) < 20_000
     assert await shop.reach(DUE + timedelta(days=9)) == []
 
