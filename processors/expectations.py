@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any, Final, Protocol
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import UnknownTopicOrPartitionError
 
 from processors.announce import expected_of, said
 from processors.store import LocalStore
@@ -30,6 +31,10 @@ logger = logging.getLogger("paynotify.expectations")
 _RECORDS_AT_A_TIME: Final = 2_000
 _WAIT_MILLISECONDS: Final = 1_000
 _AGAIN_SECONDS: Final = 2.0
+#: How long a new partition of the topic may stay unread.
+_PARTITIONS_SECONDS: Final = 30.0
+#: As many processes may share one state directory.
+_MOST_READERS: Final = 16
 
 
 class Expectations(Protocol):
@@ -43,12 +48,16 @@ class Expectations(Protocol):
 
 
 class ExpectationsView:
-    """The topic's newest expectation of each order. ``settings`` are those of every aiokafka client."""
+    """The topic's newest expectation of each order. ``settings`` are those of every aiokafka client.
+
+    Processes that share ``directory`` each have a part of it for themselves: its files can be open once.
+    """
 
     def __init__(self, settings: Mapping[str, Any], topic: str, directory: Path, keep_seconds: int) -> None:
         self._settings = settings
         self._topic = topic
-        self._store = LocalStore(directory, keep_seconds)
+        self._stores = [LocalStore(directory / str(number), keep_seconds) for number in range(_MOST_READERS)]
+        self._store = self._stores[0]
         self._ready = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -64,6 +73,11 @@ class ExpectationsView:
 
     async def ready(self) -> None:
         await self._ready.wait()
+
+    @property
+    def behind(self) -> bool:
+        """Whether not all that was expected at the start is known yet."""
+        return not self._ready.is_set()
 
     def of(self, merchant: str, payment_id: str, order_id: str | None) -> Expectation | None:
         """
@@ -86,19 +100,39 @@ class ExpectationsView:
         while True:
             try:
                 await self._read()
-            except (KafkaError, StateUnavailable) as error:
+            except Exception as error:  # noqa: BLE001 - whatever it was, without it no answer is read any more
                 event(logger, "expected payments can't be read, will try again", level=logging.WARNING,
                       error=type(error).__name__)  # fmt: skip
             await asyncio.sleep(_AGAIN_SECONDS)
 
+    def _open(self) -> None:
+        """Take the first part of the directory that no other process has open."""
+        for number, store in enumerate(self._stores):
+            try:
+                store.get(_next_key(0))
+            except StateUnavailable:
+                if number + 1 == len(self._stores):
+                    raise
+            else:
+                self._store = store
+                return
+
     async def _read(self) -> None:
+        """Read until the topic has other partitions than at the beginning."""
+        if self.behind:
+            self._open()
         consumer = AIOKafkaConsumer(**self._settings, enable_auto_commit=False, auto_offset_reset="earliest")
         await consumer.start()
         try:
             places = await self._places()
             consumer.assign(places)
             ends = await self._seek(consumer, places)
+            look_again = time.monotonic() + _PARTITIONS_SECONDS
             while True:
+                if time.monotonic() > look_again:
+                    look_again = time.monotonic() + _PARTITIONS_SECONDS
+                    if await self._places() != places:
+                        return
                 if not self._ready.is_set() and not await _behind(consumer, ends):
                     self._ready.set()
                     event(logger, "expected payments are known")
@@ -115,7 +149,10 @@ class ExpectationsView:
             (described,) = await admin.describe_topics([self._topic])
         finally:
             await admin.close()
-        return [TopicPartition(self._topic, one["partition"]) for one in described["partitions"]]
+        places = sorted(TopicPartition(self._topic, one["partition"]) for one in described["partitions"])
+        if not places:
+            raise UnknownTopicOrPartitionError
+        return places
 
     async def _seek(self, consumer: Any, places: list[Any]) -> dict[Any, int]:
         firsts, ends = await consumer.beginning_offsets(places), await consumer.end_offsets(places)

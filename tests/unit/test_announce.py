@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from processors.announce import Announce, expected_of
 from processors.expectations import ExpectationsView
 from schemas import messages
-from schemas.errors import Unreadable
+from schemas.errors import StateUnavailable, Unreadable
 from schemas.messages import ExpectedPayment
 from schemas.money import Money
 from schemas.records import Output, Record
@@ -127,6 +127,24 @@ def test_the_newest_word_about_an_order_counts_for_a_payment_that_it_does_not_na
 ) -> None:
     read(view, written(payment_id="p1"), written(created_at="2026-06-01T12:30:00Z", amount=Money(1500, "GBP")))
     assert amounts(view, ("shop", "p1", "o1"), ("shop", "p1", None), ("shop", "p2", "o1")) == [1500, 1500, 1500]
+
+
+async def test_processes_that_share_a_directory_each_have_files_of_their_own(tmp_path: Path) -> None:
+    views = [ExpectationsView({}, "t", tmp_path / "expected", 3600) for _ in range(3)]
+    for number, one in enumerate(views):
+        one._open()
+        read(one, written(amount=Money(number + 1, "GBP")))
+    assert [amounts(one, ("shop", "p", "o1")) for one in views] == [[1], [2], [3]]
+    await views[1].stop()
+    again = ExpectationsView({}, "t", tmp_path / "expected", 3600)
+    again._open()
+    assert amounts(again, ("shop", "p", "o1")) == [2], "what was read before need not be read again"
+
+
+def test_files_that_cannot_be_opened_are_no_others_that_are_open(tmp_path: Path) -> None:
+    (tmp_path / "expected").write_text("a file where the directory should be")
+    with pytest.raises(StateUnavailable):
+        ExpectationsView({}, "t", tmp_path / "expected", 3600)._open()
 
 
 def test_a_record_that_cannot_be_read_hides_no_other(view: ExpectationsView) -> None:
