@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from schemas.messages import ExpectedPayment
 from schemas.records import Output, Record, cloud_event, derived_id, parse_time, rfc3339
 
 _LONGEST_ID: Final = 255
+_CURRENCY: Final = re.compile(r"[A-Z]{3}\Z")
 
 
 def expected_of(value: bytes | None) -> ExpectedPayment:
@@ -36,6 +38,9 @@ def expected_of(value: bytes | None) -> ExpectedPayment:
             raise Unreadable(f"{name} must have 1 to {_LONGEST_ID} characters", "unreadable_expectation")
     if expected.amount.value <= 0:
         raise Unreadable("the amount must be more than 0", "unreadable_expectation")
+    if not _CURRENCY.match(expected.amount.currency):
+        # taken as it is, "gbp" would be a mismatch and hold every payment back
+        raise Unreadable("the amount's currency is not three capital letters", "unreadable_expectation")
     final_by = None if expected.final_by is None else _utc(expected.final_by, "final_by")
     return replace(expected, created_at=_utc(expected.created_at, "created_at"), final_by=final_by)
 
