@@ -17,11 +17,11 @@ import orjson
 
 from sandbox.system import ends_on_signal
 from schemas.errors import PaynotifyError
-from tests.bench import ingress, latency, machine, pipeline, tables, targets, verification
+from tests.bench import charging, ingress, latency, machine, pipeline, tables, targets, verification
 from tests.bench.roles import Peaks
 from tests.bench.targets import Target
 
-_SECTIONS: Final = ("verification", "ingress", "pipeline", "latency", "memory")
+_SECTIONS: Final = ("verification", "ingress", "pipeline", "latency", "charges", "memory")
 
 
 @dataclass(slots=True)
@@ -101,6 +101,11 @@ def _latency(run: Run) -> str:
     return tables.latency(result)
 
 
+def _charges(run: Run) -> str:
+    result = run.figures["charges"] = charging.measure(run.scale, run.peaks)
+    return tables.charges(result)
+
+
 def _memory(run: Run) -> str:
     """In a whole run the pipeline has filled the state already."""
     if run.pipelines is None:
@@ -114,6 +119,7 @@ _SECTION: Final = {
     "ingress": _ingress,
     "pipeline": _pipeline,
     "latency": _latency,
+    "charges": _charges,
     "memory": _memory,
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import fmean
 
+from tests.bench.charging import Charged
 from tests.bench.ingress import BODY_BYTES, CONNECTIONS, Ingresses, Load
 from tests.bench.latency import Latencies
 from tests.bench.pipeline import PROVIDER_LATENCY_SECONDS, Drained, Pipelines
@@ -85,6 +86,25 @@ def latency(result: Latencies) -> str:
         f"Latency: receipt to result at {result.notifications_per_second:.0f} notifications/s over all providers, "
         f"{result.workers} workers, "
         f"the provider's {result.provider_latency_milliseconds:.0f} ms in it\n{table(head, rows)}"
+    )
+
+
+def charges(result: Sequence[Charged]) -> str:
+    """The product's charges and the peer's."""
+    head = ("", "charges", "seconds", "per second", *(f"{role} us" for role in _ROLES))
+    rows = [
+        (one.name, f"{one.charges:,}", f"{one.seconds:.1f}", f"{one.charges_per_second:,.0f}",
+         *(f"{one.cpu_microseconds[role]:.0f}" if role in one.cpu_microseconds else "-" for role in _ROLES))
+        for one in result
+    ]  # fmt: skip
+    ours, peer = result
+    rate = ours.charges_per_second / peer.charges_per_second
+    cpu = ours.cpu_microseconds["worker"] / peer.cpu_microseconds["peer"]
+    return (
+        f"Charges: request to captured money, three calls of {PROVIDER_LATENCY_SECONDS * 1000:.0f} ms each; CPU is for "
+        f"each charge\n{table(head, rows)}\n"
+        f"  paynotify / peer: {rate:.2f} of the rate, {cpu:.2f} times the CPU of the process. In it: each step kept\n"
+        "  before the next, the webhook's Result, all status events. The peer keeps nothing and answers no webhook."
     )
 
 
