@@ -14,21 +14,17 @@ import orjson
 
 from ops.moments import FORMS, duration, moment
 from ops.reconcile_books import There, read_here
-from ops.reconcile_compare import Difference, Entry, Here, Period, by_kind, compare, count_too_new
+from ops.reconcile_compare import AFTER_CAPTURE, Difference, Entry, Here, Period, by_kind, compare, count_too_new
 from ops.reconcile_export import COLUMNS, read_export
-from ops.reconcile_mend import Mending, leave_out_queued, mending, queue
+from ops.reconcile_mend import Mending, leave_out, mending, queue
 from ops.topic_reader import TopicReader
+from processors.listing import Named
 from processors.provider import account_of
 from processors.providers.listing import LISTERS
-from processors.providers.trustpayments_list import Named
 from schemas.configuration import Configuration, Merchant, load, provider_of
 from schemas.errors import ConfigurationError
 from schemas.money import Money, exponent
 from schemas.records import rfc3339
-from schemas.status import Status
-
-#: Ours, while the provider's list ends with the period: money went back after it.
-_AFTER_CAPTURE: Final[frozenset[Status]] = frozenset({"partially_refunded", "refunded", "charged_back"})
 
 _HELP: Final = f"""
 Compares with payments.latest what the provider lists for the period (Trust Payments, by TRANSACTIONQUERY), or what the
@@ -52,9 +48,9 @@ created_at RFC 3339 with offset. A row with order_id only is compared with the p
 the one that got furthest.
 
 --mend shows the lookups that would mend the differences, and queues them with --yes: Trust Payments is asked by order
-or transaction; OmniKassa by payment_id, where the merchant has a refresh_token, on the worker's budget of recovery
-calls (the bank keeps an order a day or so after its end); Nevogate by Details, where the merchant has
-recover_by_details. Each is queued once a day (UTC).
+or transaction; OmniKassa by payment_id, where the merchant has a refresh_token, and no more within an hour than the
+worker's recovery_calls_per_hour (the bank keeps an order a day or so after its end); Nevogate by Details, where the
+merchant has recover_by_details. Each is queued once a day (UTC).
 
 Times: {FORMS}.
 
@@ -166,8 +162,8 @@ def _report(
     differences = compare(there, here, period)
     found, sent = None, None
     if arguments.mend:
-        found = mending(merchant, differences, period.now)
-        leave_out_queued(found, reader, configuration.kafka, merchant, period.now)
+        found = mending(merchant, differences, period.now, listed=exported is None)
+        leave_out(found, reader, configuration, merchant, period.now)
         sent = queue(found, configuration.kafka, arguments.rate) if arguments.yes else None
     return Report(
         merchant=merchant,
@@ -202,7 +198,7 @@ def _open_question(difference: Difference) -> bool:
     here = difference.here
     if difference.kind == "missing_there":
         return True  # it may have been started before the period, and told late
-    went_back = here is not None and here.status in _AFTER_CAPTURE
+    went_back = here is not None and here.status in AFTER_CAPTURE
     return difference.kind == "other_status" and went_back  # the refund may lie after the period
 
 

@@ -12,11 +12,10 @@ import msgspec
 from ops.progress import Bar
 from ops.reconcile_compare import Entry, Here, Period
 from ops.topic_reader import TopicReader
+from processors.listing import Lister, Named, Sighting
 from processors.pace import Pace
 from processors.provider import Account, Outside
 from processors.providers.http import open_client
-from processors.providers.listing import Lister
-from processors.providers.trustpayments_list import Named, Sighting
 from processors.transitions import PaymentState, advance
 from schemas import topics
 from schemas.configuration import Configuration

@@ -13,6 +13,9 @@ from schemas.status import Status
 Kind = Literal["missing_here", "missing_there", "other_status", "other_amount"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
+#: Money went back, which only the order's other requests tell.
+AFTER_CAPTURE: Final[frozenset[Status]] = frozenset({"partially_refunded", "refunded", "charged_back"})
+
 #: Of an order's several payments the one that got furthest stands for the order.
 _FURTHEST: Final[tuple[Status, ...]] = (
     "unknown", "failed", "expired", "cancelled", "declined", "pending", "suspended", "authorised", "captured",

@@ -5,21 +5,25 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from ops.progress import Bar
-from ops.reconcile_compare import Difference
-from ops.replay_sender import Sender, turns
-from ops.topic_reader import TopicReader
-from processors.providers.recovery import lookup_key, recovery_lookup
+from ops.reconcile_compare import AFTER_CAPTURE, Difference
+from ops.sender import Sender, turns
+from ops.topic_reader import TopicReader, record_of
+from processors.providers.recovery import BUDGETED, lookup_key, recovery_lookup
 from schemas import messages, topics
-from schemas.configuration import Kafka, Merchant, provider_of
-from schemas.messages import Lookup
-from schemas.records import Output, cloud_event, derived_id, new_traceparent, rfc3339
+from schemas.configuration import Configuration, Kafka, Merchant, provider_of
+from schemas.errors import Unreadable
+from schemas.messages import RECOVERY, Lookup, decode
+from schemas.records import Output, Record, cloud_event, derived_id, new_traceparent, rfc3339
 
 #: What the lookups name as their cause, where others name a notification.
 CAUSE: Final = "reconcile"
+
+#: The worker's budget of recovery calls is by the hour.
+_BUDGET_PERIOD: Final = timedelta(hours=1)
 
 
 @dataclass(slots=True)
@@ -30,14 +34,17 @@ class Mending:
     left_out: Counter[str] = field(default_factory=Counter)
 
 
-def mending(merchant: Merchant, differences: Iterable[Difference], now: datetime) -> Mending:
-    """One lookup for each payment or order that differs. The same question has the same id for the whole day (UTC)."""
+def mending(merchant: Merchant, differences: Iterable[Difference], now: datetime, *, listed: bool) -> Mending:
+    """One lookup for each payment or order that differs. The same question has the same id for the whole day (UTC).
+
+    ``listed`` says that their book is the provider's own list.
+    """
     found = Mending()
     for one in differences:
         if one.there is None:
             found.left_out["missing there: we know more than they tell, so there is nothing to ask"] += 1
             continue
-        lookup = _lookup(merchant, one, rfc3339(now))
+        lookup = _lookup(merchant, one, rfc3339(now), listed=listed)
         if lookup is None:
             found.left_out["the provider's rules allow no lookup (see --help)"] += 1
             continue
@@ -51,27 +58,67 @@ def lookup_id(lookup: Lookup, now: datetime) -> str:
     return derived_id(CAUSE, lookup.merchant, lookup.operation, asked, f"{now:%Y-%m-%d}")
 
 
-def _lookup(merchant: Merchant, difference: Difference, at: str) -> Lookup | None:
-    """By the payment's id where they tell it; a shop may write an order's id in its own way, so ours comes first."""
-    here = difference.here
-    order_id = here.order_id if here is not None else None
-    if order_id is None and difference.payment_id is None:
-        order_id = difference.order_id
-    return recovery_lookup(merchant, order_id=order_id, payment_id=difference.payment_id, lookup_cause=CAUSE, at=at)
+def _lookup(merchant: Merchant, difference: Difference, at: str, *, listed: bool) -> Lookup | None:
+    """By the payment, of which many are asked for at once; by the order where more than it is to be learned."""
+    here, there = difference.here, difference.there
+    assert there is not None
+    # a shop may write its orders' ids in a way of its own: where it tells the payment's, only that is sure
+    theirs = there.order_id if listed or there.payment_id is None else None
+    order_id = theirs if here is None else here.order_id
+    money_went_back = any(one is not None and one.status in AFTER_CAPTURE for one in (here, there))
+    by_order = order_id is not None and (money_went_back or there.payment_id is None)
+    return recovery_lookup(
+        merchant,
+        order_id=order_id if by_order else None,
+        payment_id=difference.payment_id,
+        lookup_cause=CAUSE,
+        at=at,
+    )
 
 
-def leave_out_queued(found: Mending, reader: TopicReader, kafka: Kafka, merchant: Merchant, now: datetime) -> None:
-    """Take out what was queued today: the topic of lookups itself is the memory of that."""
+def leave_out(
+    found: Mending, reader: TopicReader, configuration: Configuration, merchant: Merchant, now: datetime
+) -> None:
+    """Take out what was queued today, and what the hour's budget has no room for.
+
+    The topic of lookups itself is the memory of both, so an interrupted mending can simply be started again.
+    """
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    topic = kafka.topic(topics.lookups(provider_of(merchant)))
-    spans = reader.spans(reader.places(topic), midnight.timestamp())
+    since = min(midnight, now - _BUDGET_PERIOD)
+    topic = configuration.kafka.topic(topics.lookups(provider_of(merchant)))
+    spans = reader.spans(reader.places(topic), since.timestamp())
+    before: set[str] = set()
+    recently: set[str] = set()
     with Bar("looking for earlier lookups", sum(span.length for span in spans)) as bar:
         for _, records in reader.read(spans):
             bar.advance(len(records))
             for raw in records:
-                name = next((value for name, value in raw.headers if name == "ce_id"), b"").decode("utf-8", "replace")
-                if found.lookups.pop(name, None) is not None:
-                    found.left_out["queued before today"] += 1
+                record = record_of(raw)
+                before.add(record.header("ce_id"))
+                if record.timestamp_seconds >= (now - _BUDGET_PERIOD).timestamp() and _is_recovery(record, merchant):
+                    recently.add(record.header("ce_id"))
+    for name in before & found.lookups.keys():
+        del found.lookups[name]
+        found.left_out["queued before today"] += 1
+    if provider_of(merchant) in BUDGETED:
+        keep_within(found, configuration.worker.recovery_calls_per_hour - len(recently))
+
+
+def keep_within(found: Mending, most: int) -> None:
+    """Keep the first ``most`` lookups: more than the worker may make in an hour would end dead."""
+    for name, _ in _in_order(found)[max(0, most) :]:
+        del found.lookups[name]
+        found.left_out["no room in this hour's recovery_calls_per_hour: mend again in an hour"] += 1
+
+
+def _is_recovery(record: Record, merchant: Merchant) -> bool:
+    """Whether the record asks for something of the merchant's on the recovery budget."""
+    if (record.key or b"").partition(b"/")[0] != merchant.id.encode():
+        return False
+    try:
+        return RECOVERY in decode(record.value, Lookup).arguments
+    except Unreadable:
+        return False
 
 
 def queue(found: Mending, kafka: Kafka, per_second: float) -> int:
@@ -96,7 +143,11 @@ def queue(found: Mending, kafka: Kafka, per_second: float) -> int:
 
 def outputs(found: Mending, kafka: Kafka) -> Sequence[Output]:
     """The lookups as records, in a fixed order."""
-    return [_output(name, lookup, kafka) for name, lookup in sorted(found.lookups.items(), key=_question)]
+    return [_output(name, lookup, kafka) for name, lookup in _in_order(found)]
+
+
+def _in_order(found: Mending) -> list[tuple[str, Lookup]]:
+    return sorted(found.lookups.items(), key=_question)
 
 
 def _question(item: tuple[str, Lookup]) -> tuple[str, str]:

@@ -21,7 +21,7 @@ import orjson
 
 from ops.moments import FORMS, window
 from ops.progress import Bar
-from ops.replay_sender import Sender, turns
+from ops.sender import Sender, turns
 from ops.topic_reader import Place, Span, TopicReader, record_of
 from schemas import topics
 from schemas.configuration import Configuration, Kafka, load

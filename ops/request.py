@@ -13,12 +13,12 @@ from typing import Final
 
 import orjson
 
-from ops.replay_sender import Sender
 from ops.request_facts import doubts, facts
 from ops.request_input import merchant_of
+from ops.sender import Sender
 from schemas import topics
 from schemas.configuration import Configuration, Kafka, NevogateMerchant
-from schemas.errors import ConfigurationError, Unreadable
+from schemas.errors import ClusterError, ConfigurationError, Unreadable
 from schemas.messages import REQUEST_MADE, Action, PaymentRequest, RequestedPayment, decode, encode
 from schemas.records import Output, cloud_event, new_traceparent, rfc3339
 from service.tail import Tail
@@ -104,9 +104,14 @@ def _publish(kafka: Kafka, request: RequestedPayment) -> None:
         event_time=rfc3339(), traceparent=new_traceparent(),
     )  # fmt: skip
     key = f"{request.merchant}/{request.request_id}".encode()
-    remedy = f"ask for it again with --request-id {request.request_id}: it is then done once"
-    with Sender(kafka, client_id="paynotify-request", what="the request", remedy=remedy) as sender:
-        sender.send(Output(kafka.topic(topics.REQUESTED), key, encode(request), headers))
+    try:
+        with Sender(kafka) as sender:
+            sender.send(Output(kafka.topic(topics.REQUESTED), key, encode(request), headers))
+    except ClusterError:
+        raise ClusterError(
+            f"The brokers at {kafka.bootstrap_servers} did not say that they took the request. See that they are well "
+            f"and ask for it again with --request-id {request.request_id}: it is then done once."
+        ) from None
 
 
 def _follow(tail: Tail, request: RequestedPayment, wait_seconds: float) -> PaymentRequest | None:

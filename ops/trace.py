@@ -25,13 +25,15 @@ _HELP: Final = f"""
 Tells every notification, verdict, lookup, retry, provider's answer, observation and status of the payment, and every
 transition that was refused, by the time of its record, with topic, partition and offset. A provider's answer is told
 by what was understood of it, its size, HTTP status and SHA-256; bodies, tokens, card and personal data are never shown.
+Of the payment's order it tells what the shop expected, when that became overdue and was cleared, and how far requests
+to charge, capture or release are; --order tells these also of an order without any payment.
 
 It does not read the topics whole: keys lead to one partition each, and the payment's first status event, found from
-the end of payments.status backwards, tells from when on to read (an hour before it). --since replaces that time; use it
-for what happened long before, and to make the search for a payment without any status short. A notification that was
-rejected is only told where its record's key names the transaction; OmniKassa's name a webshop, not a payment, and of a
-page that answered hundreds of them the last 20 are told. --order searches all of payments.latest, for orders are no
-keys. Topics of a million records take a second or two.
+the end of payments.status backwards, tells from when on to read (an hour before it; a day more for what is told of the
+order). --since replaces that time; use it for what happened long before, and to make the search for a payment without
+any status short. A notification that was rejected is only told where its record's key names the transaction;
+OmniKassa's name a webshop, not a payment, and of a page that answered hundreds of them the last 20 are told. --order
+searches all of payments.latest, for orders are no keys. Topics of a million records take a second or two.
 
 Times: {FORMS}.
 
@@ -72,7 +74,10 @@ def run(arguments: argparse.Namespace) -> int:
         payments = [payment]
         if arguments.order is not None:
             payments = payments_of_order(reader, configuration, merchant.id, arguments.order, since_seconds)
-        stories = [_story(reader, configuration, merchant, one, since_seconds) for one in payments[:_MOST_PAYMENTS]]
+        stories = [
+            _story(reader, configuration, merchant, one, since_seconds, arguments.order)
+            for one in payments[:_MOST_PAYMENTS] or [""]
+        ]
     _show(stories, arguments)
     return 0 if any(one.entries for one in stories) else 1
 
@@ -94,10 +99,16 @@ def _asked(arguments: argparse.Namespace, configuration: Configuration) -> tuple
 
 
 def _story(
-    reader: TopicReader, configuration: Configuration, merchant: Merchant, payment: str, since_seconds: float | None
+    reader: TopicReader,
+    configuration: Configuration,
+    merchant: Merchant,
+    payment: str,
+    since_seconds: float | None,
+    order: str | None,
 ) -> Story:
+    """The payment's story; without a payment, that of the order."""
     provider = provider_of(merchant)
-    found = Search(reader, configuration, provider, merchant.id, payment, since_seconds).carry_out()
+    found = Search(reader, configuration, provider, merchant.id, payment, since_seconds, order).carry_out()
     return tell(provider, merchant.id, payment, found, expected_required=merchant.expected == "required")
 
 
@@ -118,7 +129,7 @@ def _show(stories: list[Story], arguments: argparse.Namespace) -> None:
 
 
 def _tell(story: Story) -> None:
-    print(f"{story.merchant}/{_safe(story.payment_id)} at {story.provider}: {story.status or 'no status'}"
+    print(f"{_safe(story.name)} at {story.provider}: {story.status or 'no status'}"
           + (f", order {_safe(story.order_id)}" if story.order_id else ""))  # fmt: skip
     if story.searched_from:
         print(f"searched from {story.searched_from}")

@@ -11,6 +11,7 @@ from ops.trace_story import KINDS, Entry, Story
 
 #: One lane of the timeline for each, and its colour.
 _COLOURS: Final = {
+    "expected": "#117733", "request": "#882255", "overdue": "#bb5566",
     "notification": "#4477aa", "rejected": "#cc3311", "duplicate": "#999999", "lookup": "#66ccee",
     "retry": "#ccbb44", "answer": "#228833", "dead": "#cc3311", "observation": "#aa3377", "status": "#222255",
     "refused": "#ee7733",
@@ -35,7 +36,7 @@ td:nth-child(3){min-width:20rem}dd{margin:0;overflow-wrap:anywhere}summary{curso
 
 def page(stories: list[Story]) -> str:
     """The page for the stories, mostly one."""
-    title = escape(" · ".join(f"{one.merchant}/{one.payment_id}" for one in stories))
+    title = escape(" · ".join(one.name for one in stories))
     body = "".join(part for story in stories for part in _story(story))
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -45,7 +46,7 @@ def page(stories: list[Story]) -> str:
 
 
 def _story(story: Story) -> Iterator[str]:
-    yield f"<h1>{escape(story.merchant)}/{escape(story.payment_id)}</h1>"
+    yield f"<h1>{escape(story.name)}</h1>"
     order = f", order {escape(story.order_id)}" if story.order_id else ""
     yield f'<p class="meta">{escape(story.provider)}{order}: <b>{escape(story.status or "no status")}</b></p>'
     for note in story.notes:

@@ -4,15 +4,18 @@ The index is the key. Status events and observations of a payment lie in the one
 ``{merchant}/{payment}``; its notifications, lookups and answers in those of ``{merchant}/{transaction}``, or of
 ``{merchant}`` where one answer serves many (there ids lead from an observation to its answer, its lookups and their
 notifications). Within a partition time narrows it down: the status topic is read backwards from its end until the
-payment's first event is found, and that event's time, an hour earlier, is where all other reading begins.
+payment's first event is found, and that event's time, an hour earlier, is where all other reading begins. What the
+shop sold, what of it is overdue and what was requested is found by the order's id in the values, in all partitions,
+for shops choose their keys themselves.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -21,11 +24,22 @@ from ops.topic_reader import Place, Span, TopicReader
 from schemas import topics
 from schemas.configuration import Configuration
 from schemas.errors import Unreadable
-from schemas.messages import Answered, Lookup, Observation, PaymentStatus, decode
+from schemas.messages import (
+    Answered,
+    ExpectedPayment,
+    Lookup,
+    Observation,
+    OverduePayment,
+    PaymentRequest,
+    PaymentStatus,
+    decode,
+)
 from schemas.records import Record, derived_id, parse_time
 
 #: How long before a payment's first known moment its first records may lie.
 LOOK_BACK: Final = timedelta(hours=1)
+#: How much earlier the order may have been sold.
+_SOLD_BEFORE: Final = timedelta(days=1)
 #: Clocks of our own hosts differ by less.
 _SKEW_SECONDS: Final = 60.0
 _CHUNK_RECORDS: Final = 50_000
@@ -35,6 +49,14 @@ _MOST_LOOKUPS: Final = 20
 _ANSWERED: Final = msgspec.json.Decoder(list[Answered])
 
 Window = tuple[float, float]
+
+#: What is told of an order rather than of a payment, by topic.
+OrderNews: TypeAlias = ExpectedPayment | OverduePayment | PaymentRequest
+_NEWS: Final[tuple[tuple[str, type[OrderNews]], ...]] = (
+    (topics.EXPECTED, ExpectedPayment),
+    (topics.OVERDUE, OverduePayment),
+    (topics.REQUESTS, PaymentRequest),
+)
 
 
 @dataclass(slots=True)
@@ -49,13 +71,15 @@ class Found:
     notifications: list[Record] = field(default_factory=list)
     rejected: list[Record] = field(default_factory=list)
     duplicates: list[Record] = field(default_factory=list)
+    news: list[tuple[Record, OrderNews]] = field(default_factory=list)
+    order_id: str | None = None
     searched_from_seconds: float | None = None
     whole: bool = False
     """Whether the payment's first status event is among them."""
 
 
 class Search:
-    """The search for one payment of one merchant."""
+    """The search for one payment of one merchant; ``payment`` is empty for an ``order`` that has none."""
 
     def __init__(
         self,
@@ -65,6 +89,7 @@ class Search:
         merchant: str,
         payment: str,
         since_seconds: float | None = None,
+        order: str | None = None,
     ) -> None:
         self._reader = reader
         self._topic = configuration.kafka.topic
@@ -76,11 +101,15 @@ class Search:
         self._keys = {self._key}
         self._shared = {merchant.encode(), f"{merchant}/".encode()}
         self._references = {payment}
-        self.found = Found()
+        self.found = Found(order_id=order)
 
     def carry_out(self) -> Found:
         """From the results back to the notifications."""
         found = self.found
+        if not self._payment:
+            found.searched_from_seconds = self._since_seconds
+            self._order_news(self._since_seconds)
+            return found
         self._statuses()
         floor = self._floor(record.timestamp_seconds for record, _ in found.statuses[:1])
         self._observations(floor if found.whole or self._since_seconds is not None else None)
@@ -94,6 +123,9 @@ class Search:
         self._answers(floor)
         self._questions(floor)
         self._calls(floor)
+        told = [event.order_id for _, event in found.statuses] + [one.order_id for _, one in found.observations]
+        found.order_id = next((one for one in reversed(told) if one is not None), found.order_id)
+        self._order_news(floor)
         return found
 
     def _floor(self, moments: Iterable[float]) -> float | None:
@@ -170,6 +202,43 @@ class Search:
             topics.DUPLICATES, floor, windows, lambda record: record.header("duplicate-of") in ids
         )
 
+    # --- the order -----------------------------------------------------------------------------------------
+
+    def _order_news(self, floor: float | None) -> None:
+        """What was sold, is overdue or was requested, and the lookups that asked for the order by its own id."""
+        needles = {needle for one in (self._payment, self.found.order_id) if one for needle in _as_json(one)}
+        if floor is not None and self._since_seconds is None:
+            floor -= _SOLD_BEFORE.total_seconds()
+        for name, kind in _NEWS:
+            for record in self._holding(self._reader.places(self._topic(name)), floor, needles):
+                news = _news_in(record, kind)
+                if news is not None and self._is_mine(news):
+                    self.found.news.append((record, news))
+        known = {(one.topic, one.partition, one.offset) for one in (*self.found.lookups, *self.found.dead)}
+        for name, kept in ((topics.lookups(self._provider), self.found.lookups), (topics.DEAD, self.found.dead)):
+            for record in self._holding(self._places(name, self._shared), floor, needles):
+                lookup = lookup_in(record)
+                mine = lookup is not None and lookup.arguments.get("orderreference", "") == self.found.order_id
+                if mine and (record.topic, record.partition, record.offset) not in known:
+                    kept.append(record)
+
+    def _is_mine(self, news: OrderNews) -> bool:
+        """Whether it is about this payment, or about its order; a request for another payment of the order is not."""
+        if news.merchant != self._merchant:
+            return False
+        if news.payment_id == self._payment:
+            return True
+        if isinstance(news, PaymentRequest) and news.payment_id is not None and self._payment:
+            return False
+        return news.order_id is not None and news.order_id == self.found.order_id
+
+    def _holding(self, places: list[Place], floor: float | None, needles: Collection[bytes]) -> list[Record]:
+        if not needles:
+            return []
+        return self._reader.matching(
+            self._reader.spans(places, floor), needles, lambda _, value: any(one in (value or b"") for one in needles)
+        )
+
     # --- reading -------------------------------------------------------------------------------------------
 
     def _places(self, name: str, keys: Collection[bytes]) -> list[Place]:
@@ -212,6 +281,20 @@ def payments_of_order(
     )
     events = [decode(record.value, PaymentStatus) for record in records]
     return list(dict.fromkeys(event.payment_id for event in events if event.order_id == order))
+
+
+def _as_json(text: str) -> set[bytes]:
+    """The text as JSON encoders write it: as it is, in ASCII only, and with slashes escaped."""
+    forms = {json.dumps(text), json.dumps(text, ensure_ascii=False)}
+    return {one.encode("utf-8", "replace") for form in forms for one in (form, form.replace("/", "\\/"))}
+
+
+def _news_in(record: Record, kind: type[OrderNews]) -> OrderNews | None:
+    """What the record tells; none where a shop wrote something else."""
+    try:
+        return decode(record.value, kind)
+    except Unreadable:
+        return None
 
 
 def answered(response: Record) -> list[Answered]:

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from ops.trace_search import Found, answered, lookup_in
+from ops.trace_search import Found, OrderNews, answered, lookup_in
 from processors.transitions import PaymentState, advance
 from schemas.errors import DEAD_REASONS, REJECT_REASONS
-from schemas.messages import Observation, PaymentStatus
+from schemas.messages import (
+    RECOVERY,
+    ExpectedPayment,
+    Observation,
+    OverduePayment,
+    PaymentRequest,
+    PaymentStatus,
+)
 from schemas.money import Money
 from schemas.records import Record, parse_time, rfc3339
 
 #: In the order of the flow; what bears the same millisecond is told in this order.
-KINDS: Final = ("notification", "rejected", "duplicate", "lookup", "retry", "answer", "dead", "observation", "status",
-                "refused")  # fmt: skip
+KINDS: Final = ("expected", "request", "notification", "rejected", "duplicate", "lookup", "retry", "answer", "dead",
+                "observation", "status", "refused", "overdue")  # fmt: skip
 
 _ID: Final = re.compile(r"[0-9A-Za-z._:-]{1,250}\Z")
 _MEDIA_TYPE: Final = re.compile(r"[a-z0-9.+-]{1,40}/[a-z0-9.+-]{1,60}")
@@ -52,11 +59,17 @@ class Story:
     notes: tuple[str, ...]
     entries: tuple[Entry, ...]
 
+    @property
+    def name(self) -> str:
+        """The payment's key; of an order without any payment only the merchant's."""
+        return f"{self.merchant}/{self.payment_id}" if self.payment_id else self.merchant
+
 
 def tell(provider: str, merchant: str, payment: str, found: Found, *, expected_required: bool) -> Story:
     """The story of the records found."""
     refusals, note = _refusals(found, expected_required)
-    entries = [*_calls(found), *_questions(found), *_answers(found), *_results(found), *refusals]
+    told = (_calls, _questions, _answers, _results, _news)
+    entries = [*(entry for kind in told for entry in kind(found)), *refusals]
     entries.sort(key=lambda one: (one.at, KINDS.index(one.kind), one.topic, one.partition, one.offset))
     last = found.statuses[-1][1] if found.statuses else None
     since = found.searched_from_seconds
@@ -65,7 +78,7 @@ def tell(provider: str, merchant: str, payment: str, found: Found, *, expected_r
         merchant=merchant,
         payment_id=payment,
         status=last.status if last else None,
-        order_id=last.order_id if last else None,
+        order_id=(last.order_id if last else None) or found.order_id,
         searched_from=rfc3339(datetime.fromtimestamp(since, UTC)) if since is not None else None,
         notes=(note,) if note else (),
         entries=tuple(entries),
@@ -94,8 +107,9 @@ def _questions(found: Found) -> Iterator[Entry]:
         lookup = lookup_in(record)
         details: dict[str, Any] = {"attempts": _number(record.header("attempts"))}
         if lookup is not None:
+            cause = "recovery" if RECOVERY in lookup.arguments else "notification"
             details |= {"operation": lookup.operation, "reference": lookup.reference,
-                        "notification": _plain(lookup.notification_id)}  # fmt: skip
+                        cause: _plain(lookup.notification_id)}  # fmt: skip
         if waits:
             details |= {"reason": _reason(record), "not_before": _time(record, "not-before")}
         what = f"waits until {_time(record, 'not-before')}: {_reason(record)}" if waits else _asks(details)
@@ -106,8 +120,9 @@ def _questions(found: Found) -> Iterator[Entry]:
 
 
 def _asks(details: Mapping[str, Any]) -> str:
-    tries = details["attempts"]
-    return f"asks for {details.get('operation', '?')}" + (f", try {tries + 1}" if tries else "")
+    tries, recovery = details["attempts"], details.get("recovery")
+    said = f"asks for {details.get('operation', '?')}" + (f", try {tries + 1}" if tries else "")
+    return f"{said} ({recovery})" if recovery else said
 
 
 def _answers(found: Found) -> Iterator[Entry]:
@@ -131,6 +146,34 @@ def _results(found: Found) -> Iterator[Entry]:
     for record, event in found.statuses:
         what = f"{event.sequence}. {event.status}, {event.fulfilment}"
         yield _entry(record, "status", what, _shown(event))
+
+
+def _news(found: Found) -> Iterator[Entry]:
+    for record, news in found.news:
+        details = {
+            name: _NEWS_TEXTS[name](value) if name in _NEWS_TEXTS else value
+            for name, value in asdict(news).items()
+            if name not in _NEWS_HIDDEN and value is not None
+        }
+        yield _entry(record, _NEWS_KINDS[type(news)], _said(news), details)
+
+
+_NEWS_KINDS: Final[Mapping[type[Any], str]] = {
+    ExpectedPayment: "expected", OverduePayment: "overdue", PaymentRequest: "request",
+}  # fmt: skip
+
+
+_NEWS_HIDDEN: Final = frozenset({"event_id", "merchant", "provider", "order_id"})
+
+
+def _said(news: OrderNews) -> str:
+    if isinstance(news, ExpectedPayment):
+        by = f", final by {_moment(news.final_by)}" if news.final_by else ""
+        return f"the shop expects {money(news.amount)}{by}"
+    if isinstance(news, OverduePayment):
+        raised = f"overdue: not final by {_moment(news.final_by)}"
+        return raised if news.state == "raised" else f"no more overdue: {news.status or 'no payment'}"
+    return f"{news.action} {news.state}" + (f": {_plain(news.reason)}" if news.reason else "")
 
 
 def _refusals(found: Found, expected_required: bool) -> tuple[list[Entry], str]:
@@ -199,7 +242,11 @@ def _origin(record: Record) -> dict[str, Any]:
 
 
 def _time(record: Record, name: str) -> str:
-    moment = parse_time(record.header(name))
+    return _moment(record.header(name))
+
+
+def _moment(text: str) -> str:
+    moment = parse_time(text)
     return rfc3339(moment) if moment is not None else ""
 
 
@@ -219,3 +266,10 @@ def _plain(text: str) -> str:
 
 def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
+
+
+#: Texts that shops wrote, and what may be told of them.
+_NEWS_TEXTS: Final[Mapping[str, Callable[[str], str]]] = {
+    "created_at": _moment, "final_by": _moment, "at": _moment, "request_id": _plain, "payment_id": _plain,
+    "reason": _plain,
+}  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from schemas.messages import ExpectedPayment
 from schemas.records import Output, Record, cloud_event, derived_id, parse_time, rfc3339
 
 _LONGEST_ID: Final = 255
+_CURRENCY: Final = re.compile(r"[A-Z]{3}\Z")
 
 
 def expected_of(value: bytes | None) -> ExpectedPayment:
@@ -36,13 +38,20 @@ def expected_of(value: bytes | None) -> ExpectedPayment:
             raise Unreadable(f"{name} must have 1 to {_LONGEST_ID} characters", "unreadable_expectation")
     if expected.amount.value <= 0:
         raise Unreadable("the amount must be more than 0", "unreadable_expectation")
+    if not _CURRENCY.match(expected.amount.currency):
+        # taken as it is, "gbp" would be a mismatch and hold every payment back
+        raise Unreadable("the amount's currency is not three capital letters", "unreadable_expectation")
     final_by = None if expected.final_by is None else _utc(expected.final_by, "final_by")
     return replace(expected, created_at=_utc(expected.created_at, "created_at"), final_by=final_by)
 
 
-def newer(expected: ExpectedPayment, known: ExpectedPayment) -> bool:
-    """Whether the expectation replaces another one of the same order; of two of one moment the later record does."""
-    return expected.created_at >= known.created_at
+def said(expected: ExpectedPayment, timestamp_milliseconds: int, partition: int, offset: int) -> str:
+    """The record's place among all of the same order: the greater text is the newer word.
+
+    By ``created_at``, and by the record where that is the same. Every reader of the topic comes to the same order,
+    whatever it reads first or twice.
+    """
+    return f"{expected.created_at}/{max(0, timestamp_milliseconds):015d}/{offset:019d}/{partition:06d}"
 
 
 def _utc(text: str, name: str) -> str:
@@ -93,6 +102,7 @@ class Announce:
             source="/announce",
             event_type=messages.PAYMENT_EXPECTED,
             event_time=rfc3339(datetime.fromtimestamp(record.timestamp_seconds, UTC)),
+            said=said(expected, round(record.timestamp_seconds * 1000), record.partition, record.offset),
         )
         key = f"{expected.merchant}/{expected.order_id}".encode()
         return Output(self._topic(topics.ORDERS), key, messages.encode(expected), headers)

@@ -297,7 +297,7 @@ class Worker:
             self._expectations = ExpectationsView(
                 client_settings(kafka, "paynotify-expectations"),
                 kafka.topic(topics.EXPECTED),
-                self._state_directory / "expected",
+                self._state_directory / f"{kafka.topic_prefix}paynotify.expected",
                 _ORDERS_SECONDS,
             )
             works = works_of(self._configuration, self._choice, self._metrics, http, self._expectations)
@@ -311,7 +311,7 @@ class Worker:
                 Unit(name, parts, self._configuration, self._metrics, self._state_directory, reached)
                 for name, parts in works.items()
             ]
-            self._lag = LagWatch(self._configuration.kafka, self._units, self._metrics)
+            self._lag = LagWatch(kafka, self._units, self._metrics, self._configuration.worker.standstill_seconds)
             try:
                 return await self._work(stop)
             finally:
@@ -331,7 +331,7 @@ class Worker:
             event(logger, "units could not start", level=logging.ERROR, error=type(error).__name__)
             return 1
         self._lag.start()
-        if any(unit.name.startswith("interpret") for unit in self._units):
+        if self._reads_expectations:
             self._expectations.start()
         self._started = True
         event(logger, "working", units=[unit.name for unit in self._units])
@@ -347,11 +347,15 @@ class Worker:
                 continue
         return 0
 
+    @property
+    def _reads_expectations(self) -> bool:
+        return any(unit.name.startswith("interpret") for unit in self._units)
+
     def _live(self) -> str | None:
         silent_seconds = time.monotonic() - self._beat_at
         if self._started and silent_seconds > _LOOP_SILENCE_SECONDS:
             return f"the event loop has not turned for {silent_seconds:.0f} s"
-        return None
+        return "; ".join(self._lag.standing_still()) or None if self._lag is not None else None
 
     def _ready(self) -> str | None:
         if not self._started or self._stopping:
@@ -361,6 +365,8 @@ class Worker:
         waiting = [unit.name for unit in self._units if unit.app.rebalancing or not unit.assigned()]
         if waiting:
             return f"no partitions yet: {', '.join(waiting)}"
+        if self._reads_expectations and self._expectations.behind:
+            return "expected payments are being read"
         recovering = [unit.name for unit in self._units if unit.recovering()]
         return f"state is being recovered: {', '.join(recovering)}" if recovering else None
 

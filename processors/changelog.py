@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -80,8 +80,10 @@ class Changelog:
         """Give up the connections."""
         await self._fence.close()
 
-    async def catch_up(self, store: LocalStore) -> int:
+    async def catch_up(self, store: LocalStore, moved: Callable[[], None] = lambda: None) -> int:
         """Read what the store does not hold yet, to the changelog's end of now. Returns how many records that were.
+
+        ``moved`` is called with each part of it, so that a long recovery doesn't look like a standstill.
 
         Raises:
             aiokafka.errors.KafkaError: the brokers can't be reached; what was read until then is kept.
@@ -96,11 +98,11 @@ class Changelog:
         await consumer.start()
         try:
             consumer.assign([self._place])
-            return await self._read(consumer, store)
+            return await self._read(consumer, store, moved)
         finally:
             await consumer.stop()
 
-    async def _read(self, consumer: Any, store: LocalStore) -> int:
+    async def _read(self, consumer: Any, store: LocalStore, moved: Callable[[], None]) -> int:
         first = (await consumer.beginning_offsets([self._place]))[self._place]
         end = (await consumer.end_offsets([self._place]))[self._place]
         start = store.next_offset
@@ -118,6 +120,7 @@ class Changelog:
             changes = {one.key: one.value for one in records if one.key and one.key != _CONFIRMATION}
             store.write(changes, position)
             count += len(records)
+            moved()
         if start is None or start < end:
             store.write({}, end)
         return count

@@ -33,6 +33,7 @@ from processors.failpoint import Step as Failpoint
 from processors.journal import Journal
 from processors.loop import Publish
 from processors.metrics import Metrics
+from processors.progress import moved
 from processors.provider import Outside
 from processors.state import Overlay
 from schemas import topics
@@ -115,6 +116,7 @@ class Charge:
     async def _call(self, request: Request, step: Step) -> Word:
         started = time.monotonic()
         word = await self._word(request, step, self._shops.chargers[request.provider])
+        moved()
         self._metrics.calls.labels(request.provider, f"{step}_{type(word).__name__.lower()}").inc()
         self._metrics.fetch_seconds.labels(request.provider).observe(time.monotonic() - started)
         return word

@@ -27,7 +27,8 @@ class Clock:
     """Tells what is due in one lane after another, no faster than each lane's allowance.
 
     ``lanes`` are by name; the allowance is spent with one for each entry told. ``key`` makes the record's key of an
-    entry, which must lead it back to the partition whose state holds the entry.
+    entry. The record goes to the partition whose state holds the entry, wherever its key would lead it by now: after
+    the topic was given more partitions, entries told to others would stay for ever and keep later ones from their turn.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class Clock:
         now = self._now()
         self._told = {key: at for key, at in self._told.items() if at > now - _TELL_AGAIN}
         return [
-            self._record(entry)
+            self._record(entry, partition)
             for lane, allowance in self._lanes.items()
             for entry in agenda.due(state, lane, now, _ENTRIES_AT_A_TIME)
             if entry.key not in self._told and self._may_tell(entry, partition, allowance, now)
@@ -60,7 +61,7 @@ class Clock:
         self._told[entry.key] = now
         return True
 
-    def _record(self, entry: Entry) -> Output:
+    def _record(self, entry: Entry, partition: int) -> Output:
         due = rfc3339(agenda.moment_of(entry.due_milliseconds))
         headers = cloud_event(
             event_id=derived_id("time", entry.lane, due, entry.name),
@@ -69,4 +70,4 @@ class Clock:
             event_time=due,
         )
         value = messages.encode(TimeReached(name=entry.name, lane=entry.lane, due=due))
-        return Output(self._topic, self._key(entry).encode(), value, headers)
+        return Output(self._topic, self._key(entry).encode(), value, headers, partition)

@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import UnknownTopicOrPartitionError
 
-from processors.announce import expected_of, newer
+from processors.announce import expected_of, said
 from processors.store import LocalStore
 from schemas import messages
 from schemas.errors import StateUnavailable, Unreadable
-from schemas.messages import Expectation, ExpectedPayment
+from schemas.messages import Expectation
 from service.logs import event
 
 logger = logging.getLogger("paynotify.expectations")
@@ -29,6 +31,10 @@ logger = logging.getLogger("paynotify.expectations")
 _RECORDS_AT_A_TIME: Final = 2_000
 _WAIT_MILLISECONDS: Final = 1_000
 _AGAIN_SECONDS: Final = 2.0
+#: How long a new partition of the topic may stay unread.
+_PARTITIONS_SECONDS: Final = 30.0
+#: As many processes may share one state directory.
+_MOST_READERS: Final = 16
 
 
 class Expectations(Protocol):
@@ -42,12 +48,16 @@ class Expectations(Protocol):
 
 
 class ExpectationsView:
-    """The topic's newest expectation of each order. ``settings`` are those of every aiokafka client."""
+    """The topic's newest expectation of each order. ``settings`` are those of every aiokafka client.
+
+    Processes that share ``directory`` each have a part of it for themselves: its files can be open once.
+    """
 
     def __init__(self, settings: Mapping[str, Any], topic: str, directory: Path, keep_seconds: int) -> None:
         self._settings = settings
         self._topic = topic
-        self._store = LocalStore(directory, keep_seconds)
+        self._stores = [LocalStore(directory / str(number), keep_seconds) for number in range(_MOST_READERS)]
+        self._store = self._stores[0]
         self._ready = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -64,42 +74,71 @@ class ExpectationsView:
     async def ready(self) -> None:
         await self._ready.wait()
 
+    @property
+    def behind(self) -> bool:
+        """Whether not all that was expected at the start is known yet."""
+        return not self._ready.is_set()
+
     def of(self, merchant: str, payment_id: str, order_id: str | None) -> Expectation | None:
         """
         Raises:
             StateUnavailable: the files can't be read.
         """
-        found = self._store.get(_payment_key(merchant, payment_id))
-        if found is None and order_id is not None:
-            found = self._store.get(_order_key(merchant, order_id))
-        if found is None:
-            return None
-        known = messages.decode(found, ExpectedPayment)
-        return Expectation(order_id=known.order_id, amount=known.amount)
+        named = self._known(_payment_key(merchant, payment_id))
+        order = named.order_id if named is not None else order_id
+        newest = self._known(_order_key(merchant, order)) if order is not None else None
+        if newest is None or named is None:
+            return newest
+        # the order's newest word counts, also where it doesn't repeat the payment's id
+        return replace(newest, announced=named.said)
+
+    def _known(self, key: bytes) -> Expectation | None:
+        found = self._store.get(key)
+        return None if found is None else messages.decode(found, Expectation)
 
     async def _run(self) -> None:
         while True:
             try:
                 await self._read()
-            except (KafkaError, StateUnavailable) as error:
+            except Exception as error:  # noqa: BLE001 - whatever it was, without it no answer is read any more
                 event(logger, "expected payments can't be read, will try again", level=logging.WARNING,
                       error=type(error).__name__)  # fmt: skip
             await asyncio.sleep(_AGAIN_SECONDS)
 
+    def _open(self) -> None:
+        """Take the first part of the directory that no other process has open."""
+        for number, store in enumerate(self._stores):
+            try:
+                store.get(_next_key(0))
+            except StateUnavailable:
+                if number + 1 == len(self._stores):
+                    raise
+            else:
+                self._store = store
+                return
+
     async def _read(self) -> None:
+        """Read until the topic has other partitions than at the beginning."""
+        if self.behind:
+            self._open()
         consumer = AIOKafkaConsumer(**self._settings, enable_auto_commit=False, auto_offset_reset="earliest")
         await consumer.start()
         try:
             places = await self._places()
             consumer.assign(places)
             ends = await self._seek(consumer, places)
+            look_again = time.monotonic() + _PARTITIONS_SECONDS
             while True:
+                if time.monotonic() > look_again:
+                    look_again = time.monotonic() + _PARTITIONS_SECONDS
+                    if await self._places() != places:
+                        return
                 if not self._ready.is_set() and not await _behind(consumer, ends):
                     self._ready.set()
                     event(logger, "expected payments are known")
                 found = await consumer.getmany(timeout_ms=_WAIT_MILLISECONDS, max_records=_RECORDS_AT_A_TIME)
                 for place, records in found.items():
-                    self.take(place.partition, [record.value for record in records], records[-1].offset + 1)
+                    self.take(place.partition, records)
         finally:
             await consumer.stop()
 
@@ -110,7 +149,10 @@ class ExpectationsView:
             (described,) = await admin.describe_topics([self._topic])
         finally:
             await admin.close()
-        return [TopicPartition(self._topic, one["partition"]) for one in described["partitions"]]
+        places = sorted(TopicPartition(self._topic, one["partition"]) for one in described["partitions"])
+        if not places:
+            raise UnknownTopicOrPartitionError
+        return places
 
     async def _seek(self, consumer: Any, places: list[Any]) -> dict[Any, int]:
         firsts, ends = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
@@ -121,21 +163,24 @@ class ExpectationsView:
             consumer.seek(place, max(firsts[place], start if start <= ends[place] else 0))
         return dict(ends)
 
-    def take(self, partition: int, values: Iterable[bytes | None], next_offset: int) -> None:
-        """Take over a partition's records. What can't be read is buried by the stage that reads the topic for all."""
-        changes: dict[bytes, bytes | None] = {_next_key(partition): str(next_offset).encode()}
-        for value in values:
+    def take(self, partition: int, records: Sequence[Any]) -> None:
+        """Take over a partition's next records (aiokafka's). What can't be read is buried by the stage that reads the
+        topic for all."""
+        changes: dict[bytes, bytes | None] = {_next_key(partition): str(records[-1].offset + 1).encode()}
+        for record in records:
             try:
-                expected = expected_of(value)
+                expected = expected_of(record.value)
             except Unreadable:
                 continue
+            place = said(expected, record.timestamp, partition, record.offset)
+            told = Expectation(order_id=expected.order_id, amount=expected.amount, said=place)
             keys = [_order_key(expected.merchant, expected.order_id)]
             if expected.payment_id is not None:
                 keys.append(_payment_key(expected.merchant, expected.payment_id))
             for key in keys:
                 known = changes.get(key) or self._store.get(key)
-                if known is None or newer(expected, messages.decode(known, ExpectedPayment)):
-                    changes[key] = messages.encode(expected)
+                if known is None or told.said >= messages.decode(known, Expectation).said:
+                    changes[key] = messages.encode(told)
         self._store.write(changes, 0)
 
 

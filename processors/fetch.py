@@ -14,6 +14,7 @@ from processors.answers import response
 from processors.dead_letters import ended
 from processors.loop import Publish
 from processors.metrics import Metrics
+from processors.progress import moved
 from processors.provider import Account, Answer, Call, Dead, Done, Later, Outcome, Outside, Provider, WaitingLookup
 from processors.reputation import KNOWN, UNKNOWN
 from processors.retry import decide
@@ -151,6 +152,7 @@ class Fetch:
         except Permanent as error:
             ended_as = error.reason
             outcomes = dict.fromkeys((one.lookup_id for one in call.lookups), Dead(error.reason, str(error)))
+        moved()
         self._metrics.calls.labels(self.provider, ended_as).inc()
         self._metrics.fetch_seconds.labels(self.provider).observe(time.monotonic() - started)
         return outcomes

@@ -15,6 +15,7 @@ from typing import Any, Final
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 
 from processors.metrics import Metrics
+from processors.standstill import Standstill
 from processors.unit import Unit
 from schemas.configuration import Kafka
 from service.kafka_client import client_settings
@@ -29,12 +30,15 @@ _REQUEST_MILLISECONDS: Final = 5_000
 class LagWatch:
     """Asks the brokers every few seconds, in a thread of its own."""
 
-    def __init__(self, kafka: Kafka, units: Sequence[Unit], metrics: Metrics) -> None:
+    def __init__(self, kafka: Kafka, units: Sequence[Unit], metrics: Metrics, standstill_seconds: float) -> None:
         self._kafka = kafka
+        self._standstill_seconds = standstill_seconds
         self._units = units
         self._metrics = metrics
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lag", daemon=True)
+        self._standstill = Standstill()
+        self._standing: tuple[str, ...] = ()
         self.answered_at: float | None = None
 
     def start(self) -> None:
@@ -47,6 +51,10 @@ class LagWatch:
     def seconds_since_answer(self) -> float:
         """How long ago the brokers last answered; infinite before the first time."""
         return float("inf") if self.answered_at is None else time.monotonic() - self.answered_at
+
+    def standing_still(self) -> tuple[str, ...]:
+        """The partitions of this process that stand still, in words. Nobody's while the brokers are away."""
+        return self._standing
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -70,30 +78,56 @@ class LagWatch:
                     self.answered_at = time.monotonic()
                 except Exception as error:  # noqa: BLE001 - whatever it was, it is asked again
                     _unknown(error)
+                    self._standstill.begin_anew()
+                    self._standing = ()
                 self._stop.wait(_EVERY_SECONDS)
 
     def _measure(self, admin: Any, consumer: Any) -> None:
         assigned = {unit: [TopicPartition(*place) for place in unit.assigned()] for unit in self._units}
         everywhere = sorted({place for places in assigned.values() for place in places})
         if not everywhere:
+            self._standing = ()
             return
         ends = consumer.end_offsets(everywhere)
         committed = admin.list_group_offsets({unit.group: places for unit, places in assigned.items() if places})
-        now = time.time()
+        self._standstill.keep((unit.name, *place) for unit, places in assigned.items() for place in places)
+        standing = []
         for unit, places in assigned.items():
             offsets = committed.get(unit.group, {})
             for place in places:
-                done = offsets.get(place)
-                lag = ends[place] - max(0, done.offset if done is not None else 0)
-                self._report(unit, place, lag, now)
+                known = offsets.get(place)
+                done = max(0, known.offset if known is not None else 0)
+                self._report(unit, place, ends[place] - done)
+                seconds = self._stood(unit, place, done, ends[place])
+                if seconds > self._standstill_seconds and _records_lie(consumer, place, done, ends[place]):
+                    standing.append(f"{unit.name} stands still at {place.topic}/{place.partition} for {seconds:.0f} s")
+        self._standing = tuple(standing)
 
-    def _report(self, unit: Unit, place: Any, lag: int, now: float) -> None:
+    def _stood(self, unit: Unit, place: Any, done: int, end: int) -> float:
+        moved = unit.moved_at(place.topic, place.partition)
+        return self._standstill.note((unit.name, *place), done, end - done, moved, time.monotonic())
+
+    def _report(self, unit: Unit, place: Any, lag: int) -> None:
+        now = time.time()
         loop = unit.loops.get((place.topic, place.partition))
         oldest = loop.progress.oldest_seconds if loop is not None else None
         stage, _, provider = unit.name.partition(".")
         labels = (provider or "all", stage, place.topic, str(place.partition))
         self._metrics.lag.labels(*labels).set(lag)
         self._metrics.oldest.labels(*labels).set(max(0.0, now - oldest) if oldest is not None and lag > 0 else 0.0)
+
+
+def _records_lie(consumer: Any, place: Any, offset: int, end: int) -> bool:
+    """Whether there are records at all: what ends a shop's transaction takes an offset that nobody can commit."""
+    consumer.assign([place])
+    consumer.seek(place, max(offset, consumer.beginning_offsets([place])[place]))
+    deadline = time.monotonic() + _REQUEST_MILLISECONDS / 1000
+    while time.monotonic() < deadline:
+        if any(consumer.poll(timeout_ms=500).values()):
+            return True
+        if consumer.position(place) >= end:
+            return False
+    return False
 
 
 def _unknown(error: Exception) -> None:

@@ -19,12 +19,13 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Protocol
 
 from processors.failpoint import Reached, Step, nothing
 from processors.metrics import Metrics
+from processors.progress import Progress, current
 from processors.publisher import Publisher
 from processors.state import Branch, Overlay, PartitionState
 from schemas.errors import ConfigurationError, PartitionLost, StateUnavailable
@@ -63,16 +64,6 @@ class Taken:
     generation: int
     acknowledge: Callable[[], None]
     still_ours: Callable[[], bool]
-
-
-@dataclass(slots=True)
-class Progress:
-    """How far one partition's loop is; read by health and metrics."""
-
-    taken_at: float | None = None
-    oldest_seconds: float | None = None
-    batches: int = 0
-    next_offset: int | None = field(default=None)
 
 
 class StageLoop:
@@ -119,6 +110,8 @@ class StageLoop:
             return
         started = time.monotonic()
         self.progress.taken_at, self.progress.oldest_seconds = started, batch.records[0].timestamp_seconds
+        self.progress.moved()
+        current.set(self.progress)
         self._received.inc(len(batch.records))
         if self._state is not None:
             await self._state.claim(batch.generation)

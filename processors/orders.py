@@ -11,13 +11,13 @@ import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Final, Literal
 
 import msgspec
 
 from processors import agenda, silence
 from processors.agenda import Entry
-from processors.announce import newer
 from processors.dead_letters import ended
 from processors.loop import Publish
 from processors.metrics import Metrics
@@ -37,7 +37,8 @@ from schemas.messages import (
     ProviderSilent,
     TimeReached,
 )
-from schemas.records import Output, Record, cloud_event, derived_id, parse_time
+from schemas.records import Output, Record, cloud_event, derived_id, parse_time, rfc3339
+from schemas.status import Status
 from service.logs import event
 
 logger = logging.getLogger("paynotify.orders")
@@ -46,6 +47,7 @@ logger = logging.getLogger("paynotify.orders")
 RAISE: Final = "raise"
 
 _MOST_PAYMENTS: Final = 20
+_WITHOUT_MONEY: Final[frozenset[Status]] = frozenset({"declined", "cancelled", "expired", "failed"})
 _JITTER_SHARE: Final = 0.1
 
 
@@ -63,21 +65,35 @@ Recover = Callable[[str, str | None, str | None, str, str], tuple[bytes, Lookup]
 class OrderState:
     """What is remembered of one order.
 
-    ``payments`` are those seen for it. ``due`` is what stands on the agenda for it, ``looks`` how often it was looked
-    for. ``told`` says whether it was counted as heard of or not.
+    ``said`` places what is expected among all that the shop said of the order, ``announced`` does so for each payment
+    whose id the shop named. ``payments`` are those seen for it. ``due`` is what stands on the agenda for it, ``looks``
+    how often it was looked for. ``told`` says whether it was counted as heard of or not; ``raised`` that it was overdue
+    once, ``overdue`` that it still is.
     """
 
     expected: ExpectedPayment | None = None
+    said: str = ""
+    announced: dict[str, str] = field(default_factory=dict)
     payments: dict[str, PaymentSeen] = field(default_factory=dict)
     due: tuple[str, int] | None = None
     looks: int = 0
     overdue: bool = False
+    raised: bool = False
     told: bool = False
 
     @property
-    def final(self) -> PaymentSeen | None:
-        """A payment that is final, if there is one."""
-        return next((one for one in self.payments.values() if one.final), None)
+    def settled(self) -> PaymentSeen | None:
+        """The payment after which none is missed any more, if there is one: it took money, or it is the last of those
+        seen, which have all ended, with the one announced last among them. A first try that was declined says nothing
+        of a second one.
+        """
+        paid = next((one for one in self.payments.values() if _weight(one) == 2), None)
+        if paid is not None:
+            return paid
+        newest = next(reversed(self.announced), None)
+        awaited = newest is not None and newest not in self.payments
+        ended = not awaited and all(one.final for one in self.payments.values())
+        return next(reversed(self.payments.values()), None) if ended else None
 
 
 _STATE: Final = msgspec.json.Decoder(OrderState)
@@ -120,14 +136,18 @@ class Orders:
         if kind == messages.ORDER_HEARD_OF:
             return self._heard_of(messages.decode(record.value, HeardOf), state)
         order = _Order(self, state, (record.key or b"").decode())
-        if order.provider is None:
-            return []  # the merchant was taken out of the configuration
+        if order.provider is None:  # the merchant was taken out of the configuration
+            if kind == messages.TIME_REACHED:
+                # entries that stay are the oldest of their lane: a few hundred would keep all others from their turn
+                agenda.remove(state, _entry(messages.decode(record.value, TimeReached)))
+            return []
         if kind == messages.PAYMENT_EXPECTED:
-            order.expect(messages.decode(record.value, ExpectedPayment), record.header("ce_time"))
+            expected = messages.decode(record.value, ExpectedPayment)
+            order.expect(expected, record.header("said"), record.header("ce_time"))
         elif kind == messages.PAYMENT_SEEN:
             order.see(messages.decode(record.value, PaymentSeen))
         elif kind == messages.TIME_REACHED:
-            order.come_to(messages.decode(record.value, TimeReached))
+            order.come_to(messages.decode(record.value, TimeReached), record.timestamp_seconds)
         else:
             raise Unreadable(f"no record of {self.name} is of this type")
         return order.end()
@@ -136,7 +156,10 @@ class Orders:
         key = b"heard\0" + told.provider.encode()
         known = state.get(key)
         before = _HEARING.decode(known) if known else Hearing()
-        after = silence.hear(before, told.at) if told.heard else silence.miss(before, told.at, self._silence)
+        if told.heard:
+            after = silence.hear(before, told.at)
+        else:
+            after = silence.miss(before, told.at, told.sold_at, self._silence)
         state.put(key, messages.encode(after))
         self._metrics.silent.labels(told.provider).set(after.silent)
         if after.silent == before.silent:
@@ -182,58 +205,89 @@ class _Order:
             self._overlay.put(self._key, messages.encode(self._state))
         return self._outputs
 
-    def expect(self, expected: ExpectedPayment, at: str) -> None:
-        """The shop says what it sold; of two words about one order the newer counts."""
-        known = self._state.expected
-        if known is not None and not newer(expected, known):
+    def expect(self, expected: ExpectedPayment, said: str, at: str) -> None:
+        """The shop says what it sold; of two words about one order the newer counts, in whatever order they come."""
+        self._announce(expected.payment_id, said)
+        if self._state.expected is None or said > self._state.said:
+            self._change(expected=expected, said=said)
+        elif self._state.announced == self._before.announced:
             return
-        self._change(expected=expected)
-        for payment_id in dict.fromkeys((expected.payment_id, *self._state.payments)):
-            if payment_id is not None:
-                self._observe(payment_id, at)
+        for payment_id in dict.fromkeys((*self._state.announced, *self._state.payments)):
+            self._observe(payment_id, at)
         if self._state.payments:
             self._tell(heard=True, at=at)
-        if not self._state.overdue:
-            self._plan(None if self._state.final or expected.final_by is None else self._raise_at(expected.final_by))
+        self._follow(at)
 
     def see(self, payment: PaymentSeen) -> None:
         """A payment has a new state."""
-        payments = {**self._state.payments, payment.payment_id: payment}
-        if len(payments) > _MOST_PAYMENTS:
-            del payments[next((name for name, one in payments.items() if not one.final), next(iter(payments)))]
-        self._change(payments=payments)
+        others = {name: one for name, one in self._state.payments.items() if name != payment.payment_id}
+        if len(others) >= _MOST_PAYMENTS:
+            del others[min(others, key=lambda name: _weight(others[name]))]
+        self._change(payments={**others, payment.payment_id: payment})
         if self._state.expected is None:
             return
-        if payment.expected != _expectation(self._state.expected):
+        if payment.expected != self._expectation(payment.payment_id):
             self._observe(payment.payment_id, payment.observed_at)
         self._tell(heard=True, at=payment.observed_at)
-        if self._state.final is not None:
+        self._follow(payment.observed_at)
+
+    def come_to(self, time: TimeReached, told_seconds: float) -> None:
+        """A time has come, and was told at that Unix time; one that nobody waits for any more is left."""
+        entry = _entry(time)
+        if self._state.due != (entry.lane, entry.due_milliseconds) or self._state.expected is None:
+            agenda.remove(self._overlay, entry)
+            return
+        at = max(time.due, rfc3339(datetime.fromtimestamp(told_seconds, UTC)))
+        # of the looks whose time went by while nobody worked only the last is made up for
+        self._change(looks=max(self._state.looks, self._looks_until(at) - 1))
+        if time.lane == RAISE:
+            self._tell(heard=False, at=time.due)
+            self._change(overdue=True, raised=True)
+            self._overdue("raised", time.due)
+        else:
+            self._look(at)
+        self._plan(self._next_look())
+
+    def _follow(self, at: str) -> None:
+        """Wait for what is still missing, and for nothing once the order is settled."""
+        expected = self._state.expected
+        assert expected is not None
+        if self._state.settled is not None:
             self._plan(None)
             if self._state.overdue:
                 self._change(overdue=False)
-                self._overdue("cleared", payment.observed_at)
-
-    def come_to(self, time: TimeReached) -> None:
-        """A time has come; one that nobody waits for any more is left."""
-        planned, due = self._state.due, _milliseconds(time.due)
-        if planned != (time.lane, due) or self._state.expected is None:
-            agenda.remove(self._overlay, Entry(time.lane, due, time.name))
-            return
-        if time.lane == RAISE:
-            self._tell(heard=False, at=time.due)
-            self._change(overdue=True)
-            self._overdue("raised", time.due)
-        else:
-            self._look(time.due)
-        self._plan(self._next_look())
+                self._overdue("cleared", at)
+        elif expected.final_by is None:
+            self._plan(None)
+        elif not self._state.raised:
+            self._plan((RAISE, _milliseconds(expected.final_by)))
+        elif self._state.due is None:
+            self._plan(self._next_look())
 
     def _change(self, **changes: object) -> None:
         self._state = replace(self._state, **changes)  # type: ignore[arg-type]  # the fields' own types
 
-    def _observe(self, payment_id: str, at: str) -> None:
-        """Tell resolve what is expected of the payment; it comes after all it was told of it before."""
+    def _announce(self, payment_id: str | None, said: str) -> None:
+        """Remember the newest ids that the shop named: an order paid at its second try may have been paid at both."""
+        if payment_id is None:
+            return
+        announced = {**self._state.announced}
+        announced[payment_id] = max(said, announced.get(payment_id, ""))
+        newest = sorted(announced, key=announced.__getitem__)[-_MOST_PAYMENTS:]
+        self._change(announced={one: announced[one] for one in newest})
+
+    def _expectation(self, payment_id: str) -> Expectation:
         expected = self._state.expected
         assert expected is not None
+        return Expectation(
+            order_id=expected.order_id,
+            amount=expected.amount,
+            said=self._state.said,
+            announced=self._state.announced.get(payment_id, ""),
+        )
+
+    def _observe(self, payment_id: str, at: str) -> None:
+        """Tell resolve what is expected of the payment."""
         assert self.provider is not None
         said = Observation(
             provider=self.provider,
@@ -243,7 +297,7 @@ class _Order:
             status=None,
             source="payments.expected",
             observed_at=at,
-            expected=_expectation(expected),
+            expected=self._expectation(payment_id),
         )
         value = messages.encode(said)
         headers = cloud_event(
@@ -262,8 +316,17 @@ class _Order:
         if not heard and self._state.payments:
             heard = True
         self._count("heard" if heard else "unheard")
+        expected = self._state.expected
+        assert expected is not None
         assert self.provider is not None
-        told = HeardOf(provider=self.provider, merchant=self.merchant, order_id=self._order_id, heard=heard, at=at)
+        told = HeardOf(
+            provider=self.provider,
+            merchant=self.merchant,
+            order_id=self._order_id,
+            heard=heard,
+            at=at,
+            sold_at=expected.created_at,
+        )
         headers = cloud_event(
             event_id=derived_id("heard", self._name),
             source="/orders",
@@ -277,14 +340,14 @@ class _Order:
         expected, payments = self._state.expected, list(self._state.payments.values())
         assert expected is not None
         assert self.provider is not None
-        told = self._state.final or (payments[-1] if payments else None)
+        told = self._state.settled or (payments[-1] if payments else None)
         said = OverduePayment(
             event_id="",
             state=word,
             provider=self.provider,
             merchant=self.merchant,
             order_id=self._order_id,
-            payment_id=told.payment_id if told else expected.payment_id,
+            payment_id=told.payment_id if told else next(reversed(self._state.announced), None),
             status=told.status if told else None,
             amount=expected.amount,
             created_at=expected.created_at,
@@ -301,12 +364,11 @@ class _Order:
     def _look(self, at: str) -> None:
         """Ask the provider, where its rules allow it: for the order, and for each payment that is still open."""
         self._change(looks=self._state.looks + 1)
-        expected = self._state.expected
-        assert expected is not None
-        payments = dict.fromkeys(name for name in (expected.payment_id, *self._state.payments) if name is not None)
+        seen = self._state.payments
+        payments = dict.fromkeys((*self._state.announced, *seen))
         cause = f"overdue/{self._name}/{self._state.looks}"
         asked = set()
-        for payment_id in (None, *payments):
+        for payment_id in (None, *(one for one in payments if one not in seen or not seen[one].final)):
             allowed = self._stage._recover(self.merchant, self._order_id, payment_id, cause, at)
             # a provider that finds payments by their order is asked once
             if allowed is not None and (question := messages.encode(allowed[1])) not in asked:
@@ -323,13 +385,22 @@ class _Order:
         )
         self._publish(topics.lookups(lookup.provider), key.decode(), messages.encode(lookup), headers)
 
-    def _raise_at(self, final_by: str) -> tuple[str, int]:
-        return RAISE, _milliseconds(final_by)
-
-    def _next_look(self) -> tuple[str, int] | None:
-        expected, looks = self._state.expected, self._state.looks
+    @property
+    def _ladder(self) -> tuple[float, ...]:
         assert self.provider is not None
         ladder: tuple[float, ...] = getattr(self._stage._overdue.looks_seconds, self.provider)
+        return ladder
+
+    def _looks_until(self, at: str) -> int:
+        """How many looks have their time before that moment."""
+        expected = self._state.expected
+        if expected is None or expected.final_by is None:
+            return 0
+        passed_seconds = (_milliseconds(at) - _milliseconds(expected.final_by)) / 1000
+        return sum(one <= passed_seconds for one in self._ladder)
+
+    def _next_look(self) -> tuple[str, int] | None:
+        expected, looks, ladder = self._state.expected, self._state.looks, self._ladder
         if looks >= len(ladder) or expected is None or expected.final_by is None:
             return None
         spacing_seconds = ladder[looks] - (ladder[looks - 1] if looks else 0.0)
@@ -340,6 +411,8 @@ class _Order:
 
     def _plan(self, planned: tuple[str, int] | None) -> None:
         """Let the order be on the agenda for this time only, or for none."""
+        if planned == self._state.due:
+            return
         if self._state.due is not None:
             agenda.remove(self._overlay, Entry(*self._state.due, self._name))
         if planned is not None:
@@ -353,13 +426,19 @@ class _Order:
         self._stage._metrics.expected.labels(self.provider, outcome).inc()
 
 
-def _expectation(expected: ExpectedPayment) -> Expectation:
-    return Expectation(order_id=expected.order_id, amount=expected.amount)
+def _weight(payment: PaymentSeen) -> int:
+    """How much it matters to remember the payment: one that took money most, one that ended without it least."""
+    return 1 if not payment.final else 0 if payment.status in _WITHOUT_MONEY else 2
+
+
+def _entry(time: TimeReached) -> Entry:
+    return Entry(time.lane, _milliseconds(time.due), time.name)
 
 
 def _milliseconds(text: str) -> int:
+    """In Unix time; what was before its beginning is as overdue as its beginning, for an entry can say no less."""
     moment = parse_time(text)
-    return agenda.milliseconds(moment) if moment is not None else 0
+    return max(0, agenda.milliseconds(moment)) if moment is not None else 0
 
 
 def _chance(text: str) -> float:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from typing import Final
 
 from processors.dead_letters import ended
 from processors.loop import Publish
+from processors.progress import moved
 from processors.state import Overlay
 from schemas import topics
 from schemas.configuration import Kafka
 from schemas.records import Output, Record, parse_time
+
+_LONGEST_SLEEP_SECONDS: Final = 2.0
 
 
 class Requeue:
@@ -40,9 +44,16 @@ class Requeue:
             if wait_seconds > 0:
                 await publish(due)
                 due = []
-                await self._sleep(wait_seconds)
+                await self._wait(wait_seconds)
             due.append(Output(self._lookups, record.key, record.value, record.headers))
         return due
+
+    async def _wait(self, seconds: float) -> None:
+        """In parts, so that it can be told from a standstill."""
+        while seconds > 0:
+            moved()
+            await self._sleep(min(seconds, _LONGEST_SLEEP_SECONDS))
+            seconds -= _LONGEST_SLEEP_SECONDS
 
     def bury(self, record: Record) -> Output:
         return ended(record, self._dead, "internal_error")

@@ -71,7 +71,8 @@ class Resolve:
             state.put(key, messages.encode(after.state))
         self._count(before, observation, after)
         if after.event is None:
-            return []
+            # no news of the payment may still be news to an order: the one it is announced for by now
+            return self._seen(before, after.state, after.state.last) if after.state.last else []
         self._measure(record, observation)
         seen = self._seen(before, after.state, after.event)
         return self._events(key, after.event, record) + seen + self._told(after.event)
@@ -118,7 +119,7 @@ class Resolve:
             expected=expected,
         )
         headers = cloud_event(
-            event_id=derived_id("seen", changed.event_id, key),
+            event_id=derived_id("seen", changed.event_id, key, expected.said if expected else ""),
             source="/resolve",
             event_type=messages.PAYMENT_SEEN,
             event_time=changed.observed_at,

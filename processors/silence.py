@@ -2,7 +2,9 @@
 
 Counted by orders and not by time, so that a shop with two orders a day is as quiet as it is: a run of orders that were
 not heard of counts as silence when it is long, and unlikely by the provider's usual share. Customers who leave before
-paying make short runs all day.
+paying make short runs all day. They are missed long after those who paid were heard of, by the hundred where a shop
+stops selling for the night or names midnight for the whole day; so an order is only missed in a run if the provider
+told of nothing since it was sold.
 """
 
 from __future__ import annotations
@@ -23,13 +25,14 @@ _MOST: Final = 1_000
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hearing:
     """What is remembered of one provider. ``heard`` of ``told`` orders before the run of ``unheard`` ones, which
-    began at ``since``; ``silent`` while that run counts as silence."""
+    began at ``since``; ``silent`` while that run counts as silence. It was last heard of at ``last``."""
 
     heard: int = 0
     told: int = 0
     unheard: int = 0
     since: str = ""
     silent: bool = False
+    last: str = ""
 
     @property
     def share(self) -> float:
@@ -42,16 +45,22 @@ def hear(hearing: Hearing, at: str) -> Hearing:
     heard, told = hearing.heard + 1, hearing.told + hearing.unheard + 1
     if hearing.silent:
         told = hearing.told + 1  # an outage says nothing of what customers do
-    while told > _MOST:
-        heard, told = heard // 2, told // 2
-    return Hearing(heard=heard, told=told)
+    return _bounded(Hearing(heard=heard, told=told, last=max(hearing.last, at)))
 
 
-def miss(hearing: Hearing, at: str, silence: Silence) -> Hearing:
-    """An order was not heard of in time."""
+def miss(hearing: Hearing, at: str, sold_at: str, silence: Silence) -> Hearing:
+    """An order was not heard of in time; its customer left, if others were heard of since it was sold."""
+    if sold_at <= hearing.last:
+        return _bounded(replace(hearing, told=hearing.told + 1))
     missed = replace(hearing, unheard=hearing.unheard + 1, since=hearing.since or at)
     unlikely = (1 - missed.share) ** missed.unheard < silence.odds
     return replace(missed, silent=hearing.silent or (missed.unheard >= silence.least_unheard and unlikely))
+
+
+def _bounded(hearing: Hearing) -> Hearing:
+    while hearing.told > _MOST:
+        hearing = replace(hearing, heard=hearing.heard // 2, told=hearing.told // 2)
+    return hearing
 
 
 def urgent(hearing: Hearing, at: str, silence: Silence) -> bool:

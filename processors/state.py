@@ -104,6 +104,7 @@ class PartitionState:
         self._changelog = changelog
         self._generation: int | None = None
         self._turn = asyncio.Lock()
+        self.moved_at = 0.0
 
     async def claim(self, generation: int) -> None:
         """Hold the partition for this generation, with all that was written before; or make sure that it is held.
@@ -118,11 +119,14 @@ class PartitionState:
             self._generation = None
             started = time.monotonic()
             await self._changelog.take()
-            count = await self._changelog.catch_up(self._store)
+            count = await self._changelog.catch_up(self._store, self._moved)
             self._generation = generation
             if count:
                 event(logger, "state caught up", changelog=self._changelog.name, records=count,
                       seconds=round(time.monotonic() - started, 3))  # fmt: skip
+
+    def _moved(self) -> None:
+        self.moved_at = time.monotonic()
 
     def held(self, generation: int) -> bool:
         """Whether the partition was claimed for this generation, and not lost since."""

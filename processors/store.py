@@ -73,8 +73,11 @@ class LocalStore:
             StateUnavailable: the files can't be read.
         """
         found: list[bytes] = []
+        # without the bound, an empty range is left only at the next key there is, past all that were deleted lately
+        until = rocksdict.ReadOptions()
+        until.set_iterate_upper_bound(below)
         try:
-            keys: Iterator[Any] = self._values().keys(from_key=prefix)
+            keys: Iterator[Any] = self._values().keys(from_key=prefix, read_opt=until)
             for key in keys:
                 if len(found) >= most or not key.startswith(prefix) or key >= below:
                     break

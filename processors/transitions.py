@@ -96,7 +96,7 @@ def advance(state: PaymentState, observation: Observation, *, expected_required:
     state = replace(
         state,
         refunds=_merged(state.refunds, observation.refund),
-        expected=observation.expected or state.expected,
+        expected=_newest(observation.expected, state.expected),
         capturing=observation.capturing or state.capturing,
     )
     last = state.last
@@ -177,6 +177,13 @@ def check(expected: Expectation | None, order_id: str | None, *, amount: Money |
 
 
 _AS_EXPECTED: Final = Checks(amount="match", order="expected")
+
+
+def _newest(one: Expectation | None, other: Expectation | None) -> Expectation | None:
+    """The shop's newest word, whichever comes last: an answer may be read by a process that doesn't know it yet."""
+    if one is None or other is None:
+        return one or other
+    return one if (one.announced, one.said) >= (other.announced, other.said) else other
 
 
 def _paid(state: PaymentState, observation: Observation) -> Money | None:

@@ -190,6 +190,11 @@ class Unit:
         sources = set(self.source_topics)
         return sorted((tp.topic, tp.partition) for tp in consumer.assignment() if tp.topic in sources)
 
+    def moved_at(self, source: str, partition: int) -> float:
+        """When the partition last showed progress: its batch, or the recovery of its state (monotonic)."""
+        loop, state = self.loops.get((source, partition)), self._states.get(partition)
+        return max(loop.progress.moved_at if loop else 0.0, state.moved_at if state else 0.0)
+
     async def start(self) -> None:
         """Join the group and begin; state is recovered before the first batch."""
         self.app.finalize()

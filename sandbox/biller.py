@@ -164,6 +164,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ConfigurationError as error:
         print(f"sandbox.biller: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("Interrupted: what was asked for goes on. Start the biller again to follow it.", file=sys.stderr)
+        return 130
     if arguments.json:
         print(json.dumps(month.as_json()))
     else:

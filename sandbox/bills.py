@@ -20,6 +20,7 @@ COLUMNS: Final = ("customer", "reference_payment_id", "amount", "currency", "ord
 
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,99}\Z")
 _MOST_BILLS: Final = 100_000
+_GONE_BACK: Final = frozenset({"partially_refunded", "refunded", "charged_back"})
 
 Verdict = Literal["paid", "unpaid", "uncertain", "open"]
 SETTLED: Final[tuple[Verdict, ...]] = ("paid", "unpaid")
@@ -153,10 +154,13 @@ class Month:
         if request.state != "done":
             return "open", request.state
         known = self._statuses.get(request.payment_id or "")
-        status = known.status if known is not None else request.status
-        if status == "captured":
+        told = known.status if known is not None else None
+        if told in _GONE_BACK:
+            return "unpaid", str(told)
+        # the result topic may be a moment behind the answer to the request, or tell of a late success before it
+        if "captured" in (request.status, told):
             return "paid", ""
-        return "unpaid", ": ".join(filter(None, (status or "no status", request.reason)))
+        return "unpaid", ": ".join(filter(None, (request.status or "no status", request.reason)))
 
     def _amount(self, bill: Bill) -> Money:
         """What was paid or asked for: of a month billed before, the file may say something else by now."""

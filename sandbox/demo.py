@@ -17,8 +17,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from sandbox.bills import Month
 from sandbox.proof import Books, Verdict, applied, judge, missed, settled, statuses
 from sandbox.script import Played, Player
+from sandbox.subscriptions import MERCHANT
 from sandbox.system import Plan, Sandbox, ends_on_signal
 from sandbox.witness import Witness, quantile
 from schemas.topics import PROVIDERS
@@ -31,6 +33,7 @@ _LOOK_EVERY_SECONDS: Final = 0.5
 _PLAN: Final = Plan(
     simulators={"time_scale": 60.0, "latency_seconds": 0.02},
     simulator={"trustpayments": {"visible_within_seconds": 90.0}},
+    charges={MERCHANT: {}},
     configuration={"worker": {"overdue": {"looks_seconds": {"trustpayments": (0.5, 2.0, 5.0, 10.0, 20.0)}}}},
 )
 
@@ -80,7 +83,8 @@ def _play(sandbox: Sandbox, console: Console, arguments: argparse.Namespace) -> 
             books = _wait_until_settled(sandbox, witness, player.played, display.update)
         verdict = _judge(sandbox, books, witness)
         verdict.wrong += missed(player.played.overdue, witness)
-        return Report(books, witness, verdict, player.played)
+        verdict.twice += player.subscriptions.differences(books["nevogate"])
+        return Report(books, witness, verdict, player.played, player.subscriptions.month)
     finally:
         player.stop()
         witness.close()
@@ -153,8 +157,8 @@ class _Display:
 class Report:
     """What the day came to, from the topics, the providers' books and the consumers' databases."""
 
-    def __init__(self, books: Books, witness: Witness, verdict: Verdict, played: Played) -> None:
-        self.books, self.witness, self.verdict, self.played = books, witness, verdict, played
+    def __init__(self, books: Books, witness: Witness, verdict: Verdict, played: Played, month: Month) -> None:
+        self.books, self.witness, self.verdict, self.played, self.month = books, witness, verdict, played, month
 
     def as_json(self) -> dict[str, Any]:
         """For programs."""
@@ -168,6 +172,7 @@ class Report:
                 for name, values in self._latencies().items()
             },
             "overdue": {name: list(said) for name, said in sorted(self.witness.overdue.items())},
+            "subscriptions": self.month.as_json(),
             "booked": dict(verdict.booked), "parcels": dict(verdict.parcels), "repeated_events": self.witness.repeats,
         }  # fmt: skip
 
@@ -214,6 +219,8 @@ class Report:
     def _show_consumers(self, console: Console) -> None:
         booked = _listed(dict(self.verdict.booked))
         console.print(f"ERP booked: {booked}. Warehouse: {_listed(dict(self.verdict.parcels))}.", soft_wrap=True)
+        verdicts = Counter[str](self.month.verdict(one)[0] for one in self.month.bills)
+        console.print(f"Subscriptions billed by topic: {_listed(verdicts)}; money moved at most once for each.")
         overdue = Counter(" and ".join(said) for said in self.witness.overdue.values())
         console.print(f"Orders that were missed on payments.overdue: {_listed(overdue)}.")
         console.print(f"Events on payments.status that came twice, byte for byte: {self.witness.repeats}.")

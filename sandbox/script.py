@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from sandbox.attacker import Attack, Attacker, replayed, resplit
 from sandbox.shop import Shop
+from sandbox.subscriptions import SubscriptionDay
 from sandbox.system import Sandbox
 from schemas.errors import PaynotifyError
 
@@ -79,6 +80,9 @@ SCENARIOS: Final = (
 
 #: Orders that are announced and never paid.
 _ABANDONED: Final = 4
+#: Customers whose subscription is billed.
+_SUBSCRIBERS: Final = 40
+_BILLER_SECONDS: Final = 60.0
 
 
 @dataclass(slots=True)
@@ -106,6 +110,7 @@ class Player:
         self._sites = {one.name: one.merchant["site_reference"] for one in sandbox.accounts if one.provider == _TRUST}
         self._poi_ids = {one.name: one.merchant["poi_id"] for one in sandbox.accounts if one.provider == "omnikassa"}
         self._shop = Shop(sandbox.bootstrap, sandbox.prefix)
+        self.subscriptions = SubscriptionDay(sandbox, _SUBSCRIBERS, wait_seconds=_BILLER_SECONDS)
         self._order = itertools.count()
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._stopped = threading.Event()
@@ -130,9 +135,10 @@ class Player:
         return not self._thread.is_alive()
 
     def finish(self) -> None:
-        """Raise what went wrong, if anything did."""
+        """Raise what went wrong, if anything did; returns when the biller has an answer for everybody."""
         if self._error is not None:
             raise self._error
+        self.subscriptions.finish()
 
     # --- the plan ------------------------------------------------------------------------------------------
 
@@ -145,12 +151,15 @@ class Player:
                 name = f"SANDBOX{next(number):06d}"
                 at_seconds = self._chance.uniform(0, self._seconds)
                 self._at(at_seconds, lambda scenario=scenario, name=name: self._pay(scenario, name))  # type: ignore[misc]
+        self.played.planned += _SUBSCRIBERS
         for left in range(_ABANDONED):
             self._at(self._seconds * 0.5, lambda left=left: self._abandon(f"LEFT{left:03d}"))  # type: ignore[misc]
         for at_share, action in (
+            (0.05, self._register),
             (0.10, self._rubbish),
             (0.25, self._outage),
             (0.35, self._forgeries),
+            (0.42, self._bill),
             (0.45, self._kill_worker),
             (0.60, self._restart_worker),
             (0.70, self._bad_answers),
@@ -208,6 +217,13 @@ class Player:
         self.played.happening = "customers leave without paying"
         self._announce(_TRUST, name, self._chance.randrange(500, 50_000), 2.0)
         self.played.overdue[f"{self._merchants[_TRUST]}/{name}"] = ["raised"]
+
+    def _register(self) -> None:
+        self.played.payments += self.subscriptions.register()
+
+    def _bill(self) -> None:
+        self.played.happening = "a month of subscriptions is billed"
+        self.subscriptions.start()
 
     # --- what goes wrong -----------------------------------------------------------------------------------
 

@@ -28,15 +28,21 @@ _MEANS: Final[Mapping[str, tuple[int, Mapping[str, str]]]] = {
 _PRICES: Final = (Money(990, "EUR"), Money(1990, "EUR"), Money(499000, "HUF"))
 
 
-def register(control: Control, merchant: str, count: int, *, month: str, seed: int = 1) -> list[dict[str, str]]:
+def register(
+    control: Control, merchant: str, count: int, *, month: str, seed: int = 1, notify: bool = False
+) -> list[dict[str, str]]:
     """Lines of the biller's CSV for ``count`` new customers of the merchant, registered at the gateway.
+
+    With ``notify`` the gateway tells of these payments; without, they are from before the sandbox began.
 
     Raises:
         ProviderUnavailable: the simulator is gone or refuses.
     """
     chance = random.Random(seed)
     prices = [chance.choice(_PRICES) for _ in range(count)]
-    orders = [_registration(merchant, number, price, chance) for number, price in enumerate(prices, 1)]
+    orders = [
+        {**_registration(merchant, number, price, chance), "notify": notify} for number, price in enumerate(prices, 1)
+    ]
     payments = control.pay_all(orders)
     return [
         dict(
@@ -62,7 +68,7 @@ def _registration(merchant: str, number: int, price: Money, chance: random.Rando
     customer = f"customer-{number:05}"
     order = {
         "merchant": merchant, "order_id": f"REG-{customer}", "amount": price.value, "currency": price.currency,
-        "user_id": customer, "registration": "active", "notify": False,
+        "user_id": customer, "registration": "active",
     }  # fmt: skip
     drawn = chance.randrange(1000)
     for share, means in _MEANS.values():

@@ -191,6 +191,8 @@ class Worker(_Section, frozen=True):
     overdue: Overdue = Overdue()
     silence: Silence = Silence()
     session_timeout_seconds: Positive = 10.0
+    # a partition that has records and shows no progress for so long makes the worker unhealthy
+    standstill_seconds: Positive = 120.0
     group_instance_id: str | None = None
 
     def __post_init__(self) -> None:
@@ -198,6 +200,10 @@ class Worker(_Section, frozen=True):
             raise ValueError(f"retry_delays_seconds needs exactly {RETRY_STEPS} delays, one for each retry topic")
         if list(self.retry_delays_seconds) != sorted(self.retry_delays_seconds):
             raise ValueError("retry_delays_seconds must not get shorter from step to step")
+        if self.standstill_seconds <= self.provider_timeout_seconds:
+            raise ValueError(
+                "standstill_seconds must be longer than provider_timeout_seconds: waiting is no standstill"
+            )
 
 
 class OmniKassaMerchant(_Section, frozen=True, tag_field="provider", tag="omnikassa"):

@@ -43,7 +43,8 @@ class Lookup:
     """A request to ask the provider about something; its id is the record's ``ce_id``.
 
     ``reference`` is the provider's id of what is asked about (none for a pull); ``arguments`` holds what only
-    the provider's own module understands, such as the notification's pull token.
+    the provider's own module understands, such as the notification's pull token. A lookup of recovery has no
+    notification: there ``notification_id`` is a word for what made it necessary.
     """
 
     provider: str
@@ -76,10 +77,16 @@ class Refund:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expectation:
-    """What the shop says of one payment: the order it is for, and the amount to be paid."""
+    """What the shop says of one payment: the order it is for, and the amount to be paid.
+
+    ``said`` places it among all that was said of the order, ``announced`` what named the payment's own id (empty if
+    nothing did) among all that named it: texts that only tell which of two is the newer.
+    """
 
     order_id: str
     amount: Money
+    said: str = ""
+    announced: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,13 +221,17 @@ class OverduePayment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeardOf:
-    """Whether a provider told of an expected order in time: one for each order, added up by provider."""
+    """Whether a provider told of an expected order in time: one for each order, added up by provider.
+
+    ``sold_at`` is when the shop sold it, by the shop's clock.
+    """
 
     provider: str
     merchant: str
     order_id: str
     heard: bool
     at: str
+    sold_at: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

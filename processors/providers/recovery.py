@@ -21,6 +21,9 @@ from processors.providers.trustpayments_records import is_reference
 from schemas.configuration import Merchant, NevogateMerchant, OmniKassaMerchant, provider_of
 from schemas.messages import RECOVERY, Lookup, Operation
 
+#: Where each recovery call is charged to the worker's ``recovery_calls_per_hour``: what comes above it ends dead.
+BUDGETED: Final = frozenset({"omnikassa"})
+
 
 class _Asking(NamedTuple):
     """What is asked for: the operation, the provider's id of it, and what only the provider's module understands."""

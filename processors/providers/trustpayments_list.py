@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from processors.listing import Named, Sighting
 from processors.provider import Account, Outside, Response
 from processors.providers.trustpayments import ask, is_order_reference
 from processors.providers.trustpayments_records import gateway_time, is_reference, observations, records_of, word
 from schemas.configuration import TrustPaymentsMerchant
 from schemas.errors import ProviderRefused, Retryable
-from schemas.messages import Observation
 
 #: An answer with as many records may have left some out.
 MOST_RECORDS: Final = 500
@@ -29,22 +29,6 @@ _LONGEST_STEP: Final = timedelta(days=7)
 _FEW_RECORDS: Final = MOST_RECORDS // 4
 _ORDERS_AT_A_TIME: Final = 20
 _LONGEST_PATIENCE_SECONDS: Final = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Sighting:
-    """What one listed record says; ``started`` is when the payment was, none where it speaks of a refund only."""
-
-    observation: Observation
-    started: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """A payment that is asked about for itself, by the provider's id and, where it is known, the order's."""
-
-    payment_id: str
-    order_id: str | None
 
 
 class TrustPaymentsList:

@@ -155,6 +155,8 @@ class Nevogate(Simulator[NevogateSettings]):
         transaction.registration = wanted.registration or transaction.registration
         transaction.outcome = wanted.outcome or transaction.outcome
         if wanted.result is not None:
+            if payment_id not in self.book.payments:  # a charge that was never started
+                self.book.open(transaction.truth)
             transaction.becomes(wanted.result)
         if wanted.close is not None and not transaction.close(transaction.truth.amount if wanted.close else 0):
             raise ProviderRefused("refused", f"{payment_id} holds no money")
@@ -240,17 +242,17 @@ class Nevogate(Simulator[NevogateSettings]):
             self.book.violation("user agent", method if method in _METHODS else "other")
         shop = self._authenticated(request)
         if isinstance(shop, str):
-            return self._refuse(shop)
+            return self.refuse(shop)
         operation = _METHODS.get(method)
         if operation is None:
-            return self._refuse("WrongParameter")
+            return self.refuse("WrongParameter")
         try:
             arguments = json.loads(fields.get("json", ""))
             return operation(self, request, shop, arguments)
         except ProviderRefused as error:
-            return self._refuse(str(error))
+            return self.refuse(str(error))
         except (ValueError, KeyError, TypeError, AttributeError):
-            return self._refuse("MissingParameter")
+            return self.refuse("MissingParameter")
 
     def arrived(self, request: Request) -> str:
         """The path with the method behind it, so that a fault can be for StartRP alone."""
@@ -266,10 +268,6 @@ class Nevogate(Simulator[NevogateSettings]):
                 about.money.closes += method == "Close"
         return request.path + method
 
-    def refuse(self, code: str) -> Reply:
-        """The gateway's answer with an error code, without doing anything."""
-        return self._refuse(code)
-
     def _authenticated(self, request: Request) -> NevogateShop | str:
         offered = request.basic()
         if offered is None:
@@ -279,7 +277,8 @@ class Nevogate(Simulator[NevogateSettings]):
             return "UnknownStore"
         return shop if hmac.compare_digest(shop.api_key.encode(), offered[1].encode()) else "WrongApikey"
 
-    def _refuse(self, code: str) -> Reply:
+    def refuse(self, code: str) -> Reply:
+        """The gateway's answer with an error code, without doing anything."""
         self.book.counters[f"errors.{code}"] += 1
         return json_reply(200, {"TransactionId": None, "ResultCode": code, "ResultMessage": None, **response_id()})
 
@@ -290,7 +289,7 @@ class Nevogate(Simulator[NevogateSettings]):
     def _result(self, request: Request, shop: NevogateShop, arguments: dict[str, Any]) -> Reply:
         transaction = self._known(shop, arguments)
         if transaction is None:
-            return self._refuse("UnknownTransaction")
+            return self.refuse("UnknownTransaction")
         self._step += 1
         transaction.last_result = self._step
         request_id = request.headers.get("x-request-id", "")
@@ -304,7 +303,7 @@ class Nevogate(Simulator[NevogateSettings]):
     def _details(self, request: Request, shop: NevogateShop, arguments: dict[str, Any]) -> Reply:
         transaction = self._known(shop, arguments)
         if transaction is None:
-            return self._refuse("UnknownTransaction")
+            return self.refuse("UnknownTransaction")
         common = self._common(transaction, shop)
         specific = {"Amount": common["Amount"], "Currency": common["Currency"], "CardPan": "400000******1000"}
         return json_reply(200, {"CommonData": common, "ProviderSpecificData": specific})
@@ -316,14 +315,14 @@ class Nevogate(Simulator[NevogateSettings]):
     def _start_recurring(self, request: Request, shop: NevogateShop, arguments: dict[str, Any]) -> Reply:
         transaction = self._known(shop, arguments)
         if transaction is None:
-            return self._refuse("UnknownTransaction")
+            return self.refuse("UnknownTransaction")
         self._recurring.start(transaction)
         return json_reply(200, self._common(transaction, shop))
 
     def _close_two_step(self, request: Request, shop: NevogateShop, arguments: dict[str, Any]) -> Reply:
         transaction = self._known(shop, arguments)
         if transaction is None:
-            return self._refuse("UnknownTransaction")
+            return self.refuse("UnknownTransaction")
         self._recurring.close(transaction, arguments)
         if self.settings.signals_close:
             self._tell(transaction, False)

@@ -80,8 +80,8 @@ class Transaction:
         if result != "SUCCESSFUL":
             self.truth.becomes(_STATUS[result])
         elif not self.money.moved:
-            self.money.moved = 1
-            self.money.reserved = self.truth.amount
+            self.money.moved += 1
+            self.money.reserved += self.truth.amount
             if self.auto_commit:
                 self.money.captured = self.truth.paid = self.truth.amount
             else:

@@ -33,7 +33,7 @@ class Shop:
         return self.gateway.pay(merchant="shop-hu", order_id=order_id, **whole)
 
     def ask(self, *requests: dict[str, Any]) -> None:
-        records = [(None, orjson.dumps({"merchant": "shop-hu", **one}), {}) for one in requests]
+        records: topics_reader.Records = [(None, orjson.dumps({"merchant": "shop-hu", **one}), {}) for one in requests]
         topics_reader.send(self.sandbox.bootstrap, self.sandbox.topic("payments.requested"), records)
 
     def told(self, request_id: str) -> list[dict[str, Any]]:

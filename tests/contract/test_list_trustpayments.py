@@ -10,9 +10,11 @@ from typing import Any, Final
 import pytest
 from aiohttp import web
 
+from processors.listing import Named, Sighting
 from processors.provider import Account
 from processors.providers.listing import LISTERS
-from processors.providers.trustpayments_list import MOST_RECORDS, Named, Sighting, TrustPaymentsList
+from processors.providers.trustpayments import ask
+from processors.providers.trustpayments_list import MOST_RECORDS, TrustPaymentsList
 from sandbox.simulators.trustpayments import TrustPayments, TrustPaymentsSettings, TrustPaymentsShop
 from schemas.errors import ProviderRefused, ProviderUnavailable
 from tests.contract.accounts import account
@@ -174,6 +176,14 @@ async def test_an_outage_is_waited_out_for_a_while_and_a_refusal_is_not() -> Non
             with pytest.raises(ProviderRefused):
                 await listed(between.url, here, START, START + timedelta(hours=1))
             assert len(between.seen) == 1
+
+
+async def test_a_period_that_is_no_time_is_refused_and_does_not_list_everything() -> None:
+    simulator = gateway()
+    pay(simulator, START)
+    async with simulated(simulator) as address, world() as here:
+        with pytest.raises(ProviderRefused, match="60019"):
+            await ask({"starttimestamp": ["2026-11-22T00:00:00Z"]}, shop_at(address), here.outside())
 
 
 def test_only_trust_payments_has_a_list() -> None:

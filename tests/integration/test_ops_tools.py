@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +15,9 @@ import pytest
 from sandbox.processes import wait_for
 from sandbox.system import Plan, Sandbox
 from schemas import topics
+from schemas.messages import OverduePayment, PaymentRequest, encode
+from schemas.money import Money
+from schemas.records import rfc3339
 from tests import topics_reader
 
 pytestmark = pytest.mark.kafka
@@ -104,6 +108,35 @@ def test_an_order_leads_to_its_payments(sandbox: Sandbox) -> None:
     key = _paid(sandbox, "nevogate", "shop-hu")
     stories = _json(sandbox, "trace", "--merchant", "shop-hu", "--order", "ORD-nevogate")["payments"]
     assert key.partition("/")[2] in {story["payment_id"] for story in stories}
+
+
+def test_what_was_sold_overdue_and_requested_is_told_with_the_payment_and_without_one(sandbox: Sandbox) -> None:
+    key = _paid(sandbox, "nevogate", "shop-hu")
+    amount = Money(1250, "HUF")
+    for number, order in enumerate(("ORD-nevogate", "ORD/unpaid é")):
+        common = {"merchant": "shop-hu", "order_id": order, "amount": amount}
+        ours: dict[str, Any] = {"event_id": f"e{number}", "provider": "nevogate", "at": rfc3339(), **common}
+        overdue = OverduePayment(state="raised", payment_id=None, status=None, created_at=rfc3339(), final_by=rfc3339(),
+                                 **ours)  # fmt: skip
+        request = PaymentRequest(request_id="R1", action="charge", state="refused", reason="over_day_limit",
+                                 payment_id=None, status=None, **ours)  # fmt: skip
+        # a shop's own key, and its own encoder
+        sold = json.dumps({**common, "amount": asdict(amount), "created_at": rfc3339()}).replace("/", "\\/").encode()
+        for name, value in (
+            (topics.EXPECTED, sold),
+            (topics.OVERDUE, encode(overdue)),
+            (topics.REQUESTS, encode(request)),
+            (topics.EXPECTED, sold.replace(b"shop-hu", b"shop-xx")),
+        ):
+            topics_reader.send(sandbox.bootstrap, sandbox.topic(name), [(b"any key", value, {})])
+    told = ["expected", "overdue", "request"]
+    (story,) = _json(sandbox, "trace", key)["payments"]
+    assert sorted(one["kind"] for one in story["entries"] if one["kind"] in told) == told
+    (unpaid,) = _json(sandbox, "trace", "--merchant", "shop-hu", "--order", "ORD/unpaid é")["payments"]
+    assert sorted(one["kind"] for one in unpaid["entries"]) == told
+    code, said, _ = _run(sandbox, "trace", "--merchant", "shop-hu", "--order", "ORD/unpaid é")
+    assert code == 0
+    assert "charge refused: over_limit" in said
 
 
 def test_an_unknown_payment_is_exit_code_1(sandbox: Sandbox) -> None:

@@ -6,11 +6,15 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from kafka import KafkaAdminClient
 
+from sandbox.processes import Child
+from sandbox.system import probe
 from schemas import messages
 from schemas.messages import Lookup
 from schemas.records import rfc3339
 from schemas.topics import all_topics
+from tests.configurations import SESSION_SECONDS
 from tests.integration.conftest import DEADLINE_SECONDS, Installation
 from tests.observations import LIFE, lives, notification_headers, observation
 from tests.topics_reader import Records, header, payments, send
@@ -27,6 +31,10 @@ def lookups(number: int, merchant: str, **headers: str) -> Records:
         )  # fmt: skip
         more = {name.replace("_", "-"): value for name, value in headers.items()}
         yield f"{merchant}/{index}".encode(), messages.encode(lookup), {"ce_id": f"{merchant}-{index}", **more}
+
+
+def management_port(worker: Child) -> int:
+    return int(worker.wait_for_event("management port open", within_seconds=DEADLINE_SECONDS)["port"])
 
 
 def test_lookups_that_wait_for_an_hour_delay_nobody(installation: Installation) -> None:
@@ -83,6 +91,28 @@ def test_the_largest_notification_can_be_rejected(installation: Installation) ->
     worker = installation.worker("verify")
     installation.until(lambda: installation.count("notifications.rejected") == 2, worker)
     assert worker.stop() == 0
+
+
+def test_a_partition_that_stands_still_makes_the_worker_unhealthy_and_one_that_waits_does_not(
+    installation: Installation,
+) -> None:
+    worker = {"session_timeout_seconds": SESSION_SECONDS, "standstill_seconds": 4, "provider_timeout_seconds": 1}
+    installation.configure(worker=worker)
+    due = rfc3339(datetime.now(UTC) + timedelta(hours=1))
+    waiting = lookups(10, "shop-hu", not_before=due, attempts="5")
+    send(installation.kafka, installation.topic("lookups.nevogate.retry.5"), waiting)
+    patient = installation.worker("fetch")
+    stuck = installation.worker("resolve", state="other")
+    # without its changelog no state can be written: alive, assigned, and no batch ever ends
+    client = KafkaAdminClient(bootstrap_servers=installation.kafka)
+    client.delete_topics([installation.topic("paynotify.resolve-state-changelog")])
+    client.close()
+    send(installation.kafka, installation.topic("observations"), lives(3))
+    port = management_port(stuck)
+    installation.until(lambda: "resolve stands still at" in probe(port, "/livez")[1], stuck)
+    assert probe(port, "/livez")[0] == 503
+    assert probe(management_port(patient), "/livez") == (200, "ok\n")
+    assert patient.stop() == 0
 
 
 def test_two_workers_come_and_go_under_load(installation: Installation) -> None:

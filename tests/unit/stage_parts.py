@@ -115,7 +115,7 @@ class FakeChangelog(Changelog):
         self.written.append(dict(changes))
         return sum(len(one) for one in self.written)
 
-    async def catch_up(self, store: Any) -> int:
+    async def catch_up(self, store: Any, moved: Callable[[], None] = lambda: None) -> int:
         self._told.append("caught up")
         store.write(self.others, 0)
         return len(self.others)

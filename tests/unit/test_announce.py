@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -13,10 +14,10 @@ from hypothesis import strategies as st
 from processors.announce import Announce, expected_of
 from processors.expectations import ExpectationsView
 from schemas import messages
-from schemas.errors import Unreadable
-from schemas.messages import Expectation, ExpectedPayment
+from schemas.errors import StateUnavailable, Unreadable
+from schemas.messages import ExpectedPayment
 from schemas.money import Money
-from schemas.records import Output
+from schemas.records import Output, Record
 from tests.unit.stage_parts import KAFKA, counted, empty, header, metrics, record, refuse_publish
 
 ORDER = {
@@ -26,7 +27,7 @@ ORDER = {
 
 WRONG: tuple[dict[str, Any], ...] = (
     {"amount": {"value": 10.5, "currency": "GBP"}}, {"amount": {"value": 0, "currency": "GBP"}}, {"amount": None},
-    {"created_at": "yesterday"}, {"created_at": "2026-06-01T13:00:00"}, {"final_by": "soon"}, {"order_id": ""},
+    {"amount": {"value": 1000, "currency": "gbp"}}, {"created_at": "yesterday"}, {"created_at": "2026-06-01T13:00:00"}, {"final_by": "soon"}, {"order_id": ""},
     {"order_id": "o" * 256}, {"payment_id": ""}, {"merchant": 1},
 )  # fmt: skip
 
@@ -89,45 +90,96 @@ def view(tmp_path: Path) -> ExpectationsView:
     return ExpectationsView({}, "payments.expected", tmp_path / "expected", 3600)
 
 
-def expectation(value: int = 1000, order: str = "o1") -> Expectation:
-    return Expectation(order_id=order, amount=Money(value, "GBP"))
+def amounts(view: ExpectationsView, *asked: tuple[str, str, str | None]) -> list[int | None]:
+    """What is expected of each payment asked for."""
+    return [None if found is None else found.amount.value for found in (view.of(*one) for one in asked)]
+
+
+def read(view: ExpectationsView, *values: bytes | None, first: int = 0, partition: int = 0) -> None:
+    """Let the view read a partition's next records."""
+    view.take(partition, [SimpleNamespace(value=value, timestamp=first + number, offset=first + number)
+                          for number, value in enumerate(values)])  # fmt: skip
 
 
 def test_an_expectation_is_found_by_payment_first_and_then_by_order(view: ExpectationsView) -> None:
-    view.take(0, [written(), written(order_id="o2", payment_id="p2", amount={"value": 5, "currency": "GBP"})], 2)
-    assert view.of("shop", "p1", "o1") == expectation()
-    assert view.of("shop", "p2", None) == view.of("shop", "p2", "o1") == expectation(5, "o2")
-    assert view.of("shop", "p1", None) is None
-    assert view.of("another", "p2", "o1") is None
+    read(view, written(), written(order_id="o2", payment_id="p2", amount=Money(5, "GBP")))
+    asked = (("shop", "p1", "o1"), ("shop", "p2", None), ("shop", "p2", "o1"), ("shop", "p1", None))
+    assert amounts(view, *asked, ("another", "p2", "o1")) == [1000, 5, 5, None, None]
 
 
 def test_the_newer_expectation_stays_in_whatever_order_they_are_read(view: ExpectationsView) -> None:
-    old, new = written(), written(created_at="2026-06-01T12:30:00Z", amount={"value": 7, "currency": "GBP"})
+    old, new = written(), written(created_at="2026-06-01T12:30:00Z", amount=Money(7, "GBP"))
     for number, values in enumerate(([old, new], [new, old], [new], [old])):
-        view.take(number % 2, values, number)
-        assert view.of("shop", "p", "o1") == expectation(7 if number < 4 else 1000)
+        read(view, *values, first=number * 2, partition=number % 2)
+        assert amounts(view, ("shop", "p", "o1")) == [7 if number < 4 else 1000]
+
+
+def test_of_two_of_one_moment_the_later_record_counts_for_every_reader(tmp_path: Path) -> None:
+    first, second = (ExpectationsView({}, "t", tmp_path / name, 3600) for name in "ab")
+    for one in (first, second):
+        for number in (0, 1) if one is first else (1, 0):
+            read(one, written(amount=Money(number + 1, "GBP")), first=number, partition=number)
+    assert amounts(first, ("shop", "p", "o1")) == amounts(second, ("shop", "p", "o1")) == [2]
+
+
+def test_the_newest_word_about_an_order_counts_for_a_payment_that_it_does_not_name_again(
+    view: ExpectationsView,
+) -> None:
+    read(view, written(payment_id="p1"), written(created_at="2026-06-01T12:30:00Z", amount=Money(1500, "GBP")))
+    assert amounts(view, ("shop", "p1", "o1"), ("shop", "p1", None), ("shop", "p2", "o1")) == [1500, 1500, 1500]
+
+
+async def test_processes_that_share_a_directory_each_have_files_of_their_own(tmp_path: Path) -> None:
+    views = [ExpectationsView({}, "t", tmp_path / "expected", 3600) for _ in range(3)]
+    for number, one in enumerate(views):
+        one._open()
+        read(one, written(amount=Money(number + 1, "GBP")))
+    assert [amounts(one, ("shop", "p", "o1")) for one in views] == [[1], [2], [3]]
+    await views[1].stop()
+    again = ExpectationsView({}, "t", tmp_path / "expected", 3600)
+    again._open()
+    assert amounts(again, ("shop", "p", "o1")) == [2], "what was read before need not be read again"
+
+
+def test_files_that_cannot_be_opened_are_no_others_that_are_open(tmp_path: Path) -> None:
+    (tmp_path / "expected").write_text("a file where the directory should be")
+    with pytest.raises(StateUnavailable):
+        ExpectationsView({}, "t", tmp_path / "expected", 3600)._open()
 
 
 def test_a_record_that_cannot_be_read_hides_no_other(view: ExpectationsView) -> None:
-    view.take(0, [b"garbage", None, written(amount=None), written()], 4)
-    assert view.of("shop", "p", "o1") == expectation()
+    read(view, b"garbage", None, written(amount=None), written())
+    assert amounts(view, ("shop", "p", "o1")) == [1000]
 
 
 async def test_the_view_is_the_same_after_a_restart(tmp_path: Path) -> None:
     first = ExpectationsView({}, "payments.expected", tmp_path / "expected", 3600)
-    first.take(0, [written()], 1)
+    read(first, written())
     await first.stop()
-    assert ExpectationsView({}, "t", tmp_path / "expected", 3600).of("shop", "p", "o1") == expectation()
+    again = ExpectationsView({}, "t", tmp_path / "expected", 3600)
+    assert amounts(again, ("shop", "p", "o1")) == [1000]
+
+
+async def test_the_view_and_the_order_agree_on_what_was_said(view: ExpectationsView) -> None:
+    """Otherwise the order would correct each of the payment's observations."""
+    value = written(payment_id="p1")
+    read(view, value, first=7)
+    stage = Announce({"shop": "trustpayments"}, [], KAFKA, metrics())
+    one = Record("payments.expected", 0, 7, b"", value, (), 0.007)
+    (output,) = await stage.work([one], empty(), refuse_publish)
+    found = view.of("shop", "p1", "o1")
+    assert found is not None
+    assert header(output, "said") == found.said == found.announced
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 3)), max_size=20))
 def test_batches_of_any_size_leave_the_same_view(orders: list[tuple[int, int]]) -> None:
-    values = [written(created_at=f"2026-06-01T12:0{at}:00Z", amount={"value": value, "currency": "GBP"})
-              for at, value in orders]  # fmt: skip
+    values = [written(created_at=f"2026-06-01T12:0{at}:00Z", amount=Money(value, "GBP")) for at, value in orders]
     views = [_Memory(), _Memory()]
-    views[0].take(0, values, len(values))
+    if values:
+        read(views[0], *values)
     for number, value in enumerate(values):
-        views[1].take(0, [value], number + 1)
+        read(views[1], value, first=number)
     assert views[0].of("shop", "p", "o1") == views[1].of("shop", "p", "o1")
 
 

@@ -129,3 +129,8 @@ async def test_what_is_kept_is_kept_at_once_and_not_written_again() -> None:
 async def test_without_a_state_nothing_can_be_kept() -> None:
     with pytest.raises(StateUnavailable):
         await Overlay(None).keep()
+
+
+def test_a_record_goes_to_the_partition_whose_state_holds_the_entry(tmp_path: Path) -> None:
+    (record,) = clock(Moment()).tell(3, stored(tmp_path, entry(0)))
+    assert (record.key, record.partition) == (b"shop/1", 3), "even if the key would lead it elsewhere by now"

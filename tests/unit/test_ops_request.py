@@ -13,6 +13,7 @@ from ops import request
 from ops.command import main
 from ops.request_facts import doubts, facts
 from schemas.configuration import ChargeLimits, Charges, NevogateMerchant
+from schemas.errors import ClusterError
 from schemas.messages import PaymentRequest, RequestedPayment, decode, encode
 from schemas.money import Money
 from schemas.records import Output, valid_traceparent
@@ -163,6 +164,20 @@ def test_what_became_of_it_is_told_and_is_the_exit_code(
         _with(_Brokers([_event("received")], [_event(state, status)]), monkeypatch)
         assert _ended([*CHARGE, "--request-id", "r-1", "--yes", "--wait", "30"], config) == code
         assert f"{state}{': ' + status if status else ''}, payment shop-hu/{TRANSACTION}" in capsys.readouterr().out
+
+
+def test_brokers_that_do_not_take_it_leave_the_id_to_ask_again_with(
+    config: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Refusing(_Brokers):
+        def send(self, output: Output) -> None:
+            raise ClusterError("they did not")
+
+    _with(Refusing(), monkeypatch)
+    assert _ended([*CHARGE, "--yes"], config) == 2
+    said = capsys.readouterr()
+    shown = next(line.split()[-1] for line in said.out.splitlines() if line.startswith("request "))
+    assert f"ask for it again with --request-id {shown}" in said.err
 
 
 def test_no_answer_in_time_is_told_as_such(

@@ -8,12 +8,13 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from ops.raw_scan import batches
 from ops.trace_page import page
-from ops.trace_search import Found
+from ops.trace_search import Found, OrderNews
 from ops.trace_story import Story, tell
 from processors.dead_letters import ended
 from processors.transitions import PaymentState, advance
 from schemas import messages
-from schemas.messages import Lookup
+from schemas.messages import ExpectedPayment, Lookup, OverduePayment, PaymentRequest
+from schemas.money import Money
 from schemas.records import Record, cloud_event
 from schemas.status import Status
 from tests.observations import observation
@@ -68,6 +69,61 @@ def test_everything_is_told_in_order_with_its_place() -> None:
     assert story.entries[1].details == {"reason": "bad_signature", "original": "notifications/0/0"}
     assert story.entries[-1].what == "captured -> pending refused"
     assert (story.entries[-1].topic, story.entries[-1].offset) == ("observations", 1)
+
+
+def _news(number: int, kind: str) -> tuple[Record, OrderNews]:
+    amount = Money(1050, "GBP")
+    news: dict[str, OrderNews] = {
+        "expected": ExpectedPayment(merchant="shop-uk", order_id="O1", amount=amount, created_at="<script>",
+                                    final_by="2026-06-01T13:00:00+00:00"),
+        "raised": OverduePayment(event_id="e", state="raised", provider="omnikassa", merchant="shop-uk", order_id="O1",
+                                 payment_id=None, status=None, amount=amount, created_at="", at="",
+                                 final_by="2026-06-01T13:00:00Z"),
+        "cleared": OverduePayment(event_id="f", state="cleared", provider="omnikassa", merchant="shop-uk",
+                                  order_id="O1", payment_id="p1", status="captured", amount=amount, created_at="",
+                                  at="", final_by="2026-06-01T13:00:00Z"),
+        "request": PaymentRequest(event_id="r", request_id="R1", merchant="shop-uk", provider="omnikassa",
+                                  action="charge", state="refused", reason="over_day_limit", order_id="O1",
+                                  payment_id=None, amount=amount, status=None, at="2026-06-01T12:00:00Z"),
+    }  # fmt: skip
+    return _record(f"payments.{kind}", number, b"", float(number)), news[kind]
+
+
+def test_what_the_shop_expected_and_requested_is_told_in_its_place_in_time() -> None:
+    found = _found()
+    found.news = [_news(1, "expected"), _news(2, "request"), _news(3, "raised"), _news(9, "cleared")]
+    story = tell("omnikassa", "shop-uk", "p1", found, expected_required=False)
+    told = {one.kind: one for one in story.entries if one.kind in ("expected", "request", "overdue")}
+    assert story.entries[0].kind == "expected"  # of the same moment as the notification
+    assert story.entries[-1].what == "no more overdue: captured"
+    assert [one.at for one in story.entries] == sorted(one.at for one in story.entries)
+    assert told["expected"].what == "the shop expects 1050 GBP (minor units), final by 2026-06-01T13:00:00.000Z"
+    assert told["request"].what == "charge refused: over_day_limit"
+    assert "overdue: not final by 2026-06-01T13:00:00.000Z" in [one.what for one in story.entries]
+    assert "<script>" not in messages.encode(story).decode()
+    html = page([story])
+    assert all(one in html for one in (">expected<", ">overdue<", ">request<"))
+    assert html.count("<circle") == len(story.entries)
+
+
+def test_an_order_without_a_payment_has_a_story_too() -> None:
+    found = Found(order_id="O1", news=[_news(1, "expected"), _news(3, "raised")])
+    story = tell("omnikassa", "shop-uk", "", found, expected_required=False)
+    assert (story.name, story.order_id, story.status) == ("shop-uk", "O1", None)
+    assert [one.kind for one in story.entries] == ["expected", "overdue"]
+    assert "order O1" in page([story])
+
+
+def test_a_lookup_of_recovery_tells_why_it_was_made() -> None:
+    lookup = Lookup(
+        provider="trustpayments", merchant="shop-uk", operation="transaction", reference=None,
+        notification_id="overdue", received_at="2026-06-01T12:00:00.000Z",
+        arguments={"orderreference": "O1", "recovery": "1"},
+    )  # fmt: skip
+    found = Found(order_id="O1", lookups=[_record("lookups", 0, messages.encode(lookup), 2.0, ce_id="l1")])
+    (entry,) = tell("trustpayments", "shop-uk", "", found, expected_required=False).entries
+    assert entry.what == "asks for transaction (overdue)"
+    assert entry.details["recovery"] == "overdue"
 
 
 def test_no_body_token_or_free_header_is_told() -> None:

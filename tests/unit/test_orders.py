@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -37,6 +38,8 @@ from tests.unit.stage_parts import KAFKA, MemoryStore, counted, metrics, record,
 DUE = datetime(2026, 6, 1, 13, tzinfo=UTC)
 LOOKS = (60.0, 600.0)
 PRICE = Money(1000, "GBP")
+#: Of two expectations of one moment the one made later counts.
+_later = itertools.count()
 
 
 def recover(merchant: str, order_id: str | None, payment_id: str | None, cause: str, at: str) -> tuple[bytes, Lookup]:
@@ -68,15 +71,15 @@ class Shop:
                 outputs += await self.told(Record("payments.orders", 0, 0, output.key, output.value, output.headers, 0))
         return outputs
 
-    async def reach(self, moment: datetime) -> list[Output]:
-        """Everything that is due until then happens at its own time."""
+    async def reach(self, moment: datetime, told: datetime | None = None) -> list[Output]:
+        """Everything that is due until then happens at its own time, or all of it at the time when it is told."""
         outputs: list[Output] = []
         while True:
             entries = [one for lane in (RAISE, "look/shop", "look/other") for one in agenda.due(self, lane, moment, 99)]
             if not entries:
                 return outputs
             for entry in entries:
-                outputs += await self.told(time_reached(entry))
+                outputs += await self.told(time_reached(entry, told))
 
     def first(self, prefix: bytes, below: bytes, most: int) -> list[bytes]:
         return sorted(key for key in self.store.values if key.startswith(prefix) and key < below)[:most]
@@ -89,8 +92,8 @@ class Shop:
         return [(one.state, one.status) for one in self.of("payments.overdue", OverduePayment)]
 
     @property
-    def expected(self) -> list[tuple[str, Expectation | None]]:
-        return [(one.payment_id, one.expected) for one in self.of("observations", Observation)]
+    def expected(self) -> list[tuple[str, int]]:
+        return [(one.payment_id, one.expected.amount.value) for one in self.of("observations", Observation)]
 
 
 def internal(kind: str, value: Any, key: str, **headers: str) -> Record:
@@ -101,7 +104,9 @@ def internal(kind: str, value: Any, key: str, **headers: str) -> Record:
 def expected(order: str = "o1", merchant: str = "shop", **changes: Any) -> Record:
     one = ExpectedPayment(merchant=merchant, order_id=order, amount=PRICE, created_at="2026-06-01T12:00:00.000Z",
                           final_by=rfc3339(DUE))  # fmt: skip
-    return internal(messages.PAYMENT_EXPECTED, replace(one, **changes), f"{merchant}/{order}")
+    one = replace(one, **changes)
+    said = f"{one.created_at}/{next(_later):06d}"
+    return internal(messages.PAYMENT_EXPECTED, one, f"{merchant}/{order}", said=said)
 
 
 def seen(
@@ -112,37 +117,51 @@ def seen(
     return internal(messages.PAYMENT_SEEN, one, f"shop/{order}")
 
 
-def time_reached(entry: agenda.Entry) -> Record:
-    due = rfc3339(agenda.moment_of(entry.due_milliseconds))
-    return internal(messages.TIME_REACHED, TimeReached(name=entry.name, lane=entry.lane, due=due), entry.name)
-
-
-EXPECTED = Expectation(order_id="o1", amount=PRICE)
+def time_reached(entry: agenda.Entry, told: datetime | None = None) -> Record:
+    moment = agenda.moment_of(entry.due_milliseconds)
+    value = TimeReached(name=entry.name, lane=entry.lane, due=rfc3339(moment))
+    one = internal(messages.TIME_REACHED, value, entry.name)
+    return replace(one, timestamp_seconds=(told or moment).timestamp())
 
 
 async def test_a_payment_is_told_what_was_expected_of_it_whichever_came_first() -> None:
     for records in ([expected(), seen()], [seen(), expected()]):
         shop = Shop()
         await shop.told(*records)
-        assert shop.expected == [("p1", EXPECTED)]
+        assert shop.expected == [("p1", 1000)]
 
 
 async def test_a_payment_compared_with_it_already_is_told_nothing() -> None:
-    shop = Shop()
-    await shop.told(expected(), seen(compared=EXPECTED))
+    shop, one = Shop(), expected()
+    await shop.told(one, seen(compared=Expectation(order_id="o1", amount=PRICE, said=one.header("said"))))
     assert shop.expected == []
 
 
 async def test_an_announced_payment_is_told_before_it_is_seen() -> None:
     shop = Shop()
     await shop.told(expected(payment_id="p9"))
-    assert shop.expected == [("p9", EXPECTED)]
+    assert shop.expected == [("p9", 1000)]
 
 
 async def test_the_newer_of_two_expectations_counts() -> None:
     shop, newer = Shop(), "2026-06-01T12:30:00.000Z"
     await shop.told(seen(), expected(amount=Money(5, "GBP"), created_at=newer), expected())
-    assert shop.expected == [("p1", Expectation(order_id="o1", amount=Money(5, "GBP")))]
+    assert shop.expected == [("p1", 5)]
+
+
+async def test_a_repeat_of_what_was_said_before_turns_nothing_back() -> None:
+    shop, old, new = Shop(), expected(), expected(amount=Money(5, "GBP"))
+    await shop.told(old, new, seen(), old, new)
+    assert shop.expected == [("p1", 5)]
+
+
+async def test_an_order_is_looked_for_by_each_payment_that_was_named_for_it() -> None:
+    shop = Shop()
+    await shop.told(expected(payment_id="p1"), expected(payment_id="p2"), expected())
+    assert [name for name, _ in shop.expected] == ["p1", "p1", "p2", "p1", "p2"]
+    await shop.reach(DUE + timedelta(seconds=70))
+    lookups = [one.key for one in shop.said if one.topic == "lookups.trustpayments"]
+    assert lookups == [b"shop", b"shop/p1", b"shop/p2"]
 
 
 async def test_a_payment_that_is_final_in_time_is_never_overdue() -> None:
@@ -162,6 +181,35 @@ async def test_overdue_is_raised_once_and_cleared_by_the_first_final_payment() -
     await shop.told(seen(), seen("p2"), expected())
     assert shop.overdue == [("raised", "pending"), ("cleared", "captured")]
     assert await shop.reach(DUE + timedelta(days=9)) == []
+
+
+async def test_a_first_try_that_was_declined_settles_nothing_while_a_second_one_is_open() -> None:
+    for second in (seen("p2", "pending"), expected(payment_id="p2")):
+        shop = Shop()
+        await shop.told(expected(), seen("p1", "declined"), second)
+        await shop.reach(DUE + timedelta(seconds=70))
+        assert [word for word, _ in shop.overdue] == ["raised"]
+        lookups = [one.key for one in shop.said if one.topic == "lookups.trustpayments"]
+        assert lookups == [b"shop", b"shop/p2"], "what has ended is not asked for"
+        await shop.told(seen("p2", "captured"))
+        assert shop.overdue[1:] == [("cleared", "captured")]
+        assert await shop.reach(DUE + timedelta(days=9)) == []
+
+
+async def test_a_failure_that_turns_into_less_than_success_is_missed_again() -> None:
+    shop = Shop()
+    await shop.told(expected(), seen("p1", "failed"), seen("p1", "authorised"))
+    await shop.reach(DUE)
+    assert shop.overdue == [("raised", "authorised")]
+
+
+async def test_after_a_long_standstill_an_order_is_looked_for_once_and_not_by_all_looks_at_once() -> None:
+    shop, later = Shop(), DUE + timedelta(days=3)
+    await shop.told(expected())
+    await shop.reach(later, told=later)
+    assert shop.overdue == [("raised", None)]
+    (lookup,) = shop.of("lookups.trustpayments", Lookup)
+    assert lookup.received_at == rfc3339(later), "asked now, not when it was due"
 
 
 async def test_an_order_without_a_time_is_never_overdue() -> None:
@@ -256,8 +304,10 @@ async def test_each_order_is_counted_once_as_heard_of_or_not() -> None:
 
 async def test_a_provider_that_tells_of_nothing_any_more_is_noticed_once_and_when_it_tells_again() -> None:
     shop = Shop(silence=Silence(least_unheard=5, odds=0.05))
-    await shop.told(*(expected(f"o{number}") for number in range(40)))
+    await shop.told(*(expected(f"o{number}") for number in range(9)))
     await shop.told(*(seen(f"p{number}", order=f"o{number}") for number in range(9)))
+    later = {"created_at": rfc3339(DUE + timedelta(hours=1)), "final_by": rfc3339(DUE + timedelta(hours=2))}
+    await shop.told(*(expected(f"o{number}", **later) for number in range(9, 40)))
     await shop.reach(DUE + timedelta(days=9))
     await shop.told(expected("new"), seen("p", order="new"))
     said = shop.of("providers.silent", ProviderSilent)
@@ -270,12 +320,29 @@ async def test_a_provider_that_tells_of_nothing_any_more_is_noticed_once_and_whe
 async def test_many_attempts_for_one_order_are_bounded_and_the_final_one_is_kept() -> None:
     shop = Shop()
     await shop.told(expected(), seen("paid"), *(seen(f"p{number}", "pending") for number in range(99)))
+    await shop.told(*(seen(f"d{number}", "declined") for number in range(99)), seen("last", "pending"))
     assert len(next(iter(shop.store.values.values()))) < 20_000
     assert await shop.reach(DUE + timedelta(days=9)) == []
 
 
 async def test_a_merchant_that_is_gone_costs_nothing() -> None:
     assert await Shop().told(expected(merchant="gone")) == []
+
+
+async def test_times_of_a_merchant_that_is_gone_do_not_stand_in_the_way_of_others() -> None:
+    shop = Shop()
+    await shop.told(expected(merchant="other"), expected("o2", final_by=rfc3339(DUE + timedelta(seconds=1))))
+    shop.stage._providers = {"shop": "trustpayments"}
+    await shop.reach(DUE + timedelta(seconds=1))
+    assert shop.overdue == [("raised", None)]
+    assert [key for key in shop.store.values if key.startswith(b"due\0raise")] == []
+
+
+async def test_an_order_that_was_due_before_computers_counted_time_is_overdue_too() -> None:
+    shop = Shop()
+    await shop.told(expected(final_by="1960-01-01T00:00:00.000Z"))
+    await shop.reach(DUE)
+    assert shop.overdue == [("raised", None)]
 
 
 steps = st.lists(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ops.reconcile import _digits
 from ops.reconcile_compare import KINDS, Difference, Entry, Here, Period, compare, count_too_new
-from ops.reconcile_mend import lookup_id, mending, outputs
+from ops.reconcile_mend import keep_within, lookup_id, mending, outputs
 from schemas.configuration import Kafka
 from schemas.messages import Lookup, decode
 from schemas.money import Money, from_major
@@ -138,23 +138,44 @@ def difference(there: Entry | None, here: Entry | None = None) -> Difference:
     )  # fmt: skip
 
 
+def lookups(provider: str, *differences: Difference, listed: bool = True, **settings: Any) -> list[Lookup]:
+    return list(mending(account(provider, **settings).merchant, differences, NOON, listed=listed).lookups.values())
+
+
 def test_the_same_question_is_asked_once_a_day() -> None:
     shop = account("trustpayments").merchant
-    two = [difference(entry("57-9-1"), entry("57-9-1")), difference(entry("57-9-2"), entry("57-9-2"))]
-    found = mending(shop, two, NOON)  # both of the order o1
+    two = [difference(entry(one, "refunded"), entry(one)) for one in ("57-9-1", "57-9-2")]
+    found = mending(shop, two, NOON, listed=True)  # both of the order o1
     (lookup,) = found.lookups.values()
-    assert lookup.arguments == {"orderreference": "o1", "recovery": "1"}
-    assert found.lookups.keys() == mending(shop, two, NOON + timedelta(hours=11)).lookups.keys()
-    assert found.lookups.keys() != mending(shop, two, NOON + timedelta(hours=13)).lookups.keys()
+    assert found.lookups.keys() == mending(shop, two, NOON + timedelta(hours=11), listed=True).lookups.keys()
+    assert found.lookups.keys() != mending(shop, two, NOON + timedelta(hours=13), listed=True).lookups.keys()
     assert lookup_id(lookup, NOON) in found.lookups
 
 
-def test_a_payment_missing_here_is_asked_for_by_the_id_they_tell() -> None:
-    shop = account("trustpayments").merchant
-    (by_payment,) = mending(shop, [difference(entry("57-9-1", order_id="#17"))], NOON).lookups.values()
-    assert (by_payment.reference, by_payment.arguments) == ("57-9-1", {"recovery": "1"})
-    (by_order,) = mending(shop, [difference(entry(None, order_id="17"))], NOON).lookups.values()
-    assert by_order.arguments == {"orderreference": "17", "recovery": "1"}
+BY_PAYMENT: Final = ("57-9-1", {"recovery": "1"})
+BY_ORDER: Final = (None, {"orderreference": "o1", "recovery": "1"})
+
+
+@pytest.mark.parametrize(
+    ("there", "here", "listed", "question"),
+    [
+        (entry("57-9-1"), None, True, BY_PAYMENT),
+        (entry("57-9-1"), entry("57-9-1", "authorised"), True, BY_PAYMENT),
+        # refunds are requests of their own, which only the order leads to
+        (entry("57-9-1", "refunded"), None, True, BY_ORDER),
+        (entry("57-9-1", "refunded"), entry("57-9-1"), False, BY_ORDER),
+        # the shop's order may have a payment we have never heard of
+        (entry(None), entry("57-9-1", "declined"), False, BY_ORDER),
+        (entry(None), None, False, BY_ORDER),
+        # a shop may write order ids in its own way
+        (entry("57-9-1", "refunded", order_id="#1"), None, False, BY_PAYMENT),
+    ],
+)
+def test_it_is_asked_by_payment_where_that_tells_all_and_by_order_where_it_does_not(
+    there: Entry, here: Entry | None, listed: bool, question: tuple[str | None, dict[str, str]]
+) -> None:
+    (lookup,) = lookups("trustpayments", difference(there, here), listed=listed)
+    assert (lookup.reference, lookup.arguments) == question
 
 
 @pytest.mark.parametrize(
@@ -167,20 +188,36 @@ def test_a_payment_missing_here_is_asked_for_by_the_id_they_tell() -> None:
 )
 def test_only_what_the_rules_allow_is_asked(provider: str, settings: dict[str, Any], count: int) -> None:
     payment = entry("a4d6f6f27f2116da21da62d705dbd7ef")
-    found = mending(account(provider, **settings).merchant, [difference(payment, payment)], NOON)
+    found = mending(account(provider, **settings).merchant, [difference(payment, payment)], NOON, listed=False)
     assert len(found.lookups) == count
     assert sum(found.left_out.values()) == 1 - count
     assert all(one.operation == "details" for one in found.lookups.values())
 
 
+def test_no_more_is_queued_than_an_hours_budget_and_always_the_same() -> None:
+    shop = account("omnikassa", refresh_token={"value": "t"}).merchant
+    ids = [f"1d0a95f4-2589-439b-9562-c50aa19f9c{number:02x}" for number in range(10)]
+    found, again = (
+        mending(shop, [difference(entry(one)) for one in order], NOON, listed=False)
+        for order in (ids, list(reversed(ids)))
+    )
+    for one in (found, again):
+        keep_within(one, 4)
+    assert [one.reference for one in sorted(found.lookups.values(), key=lambda one: str(one.reference))] == ids[:4]
+    assert found.lookups.keys() == again.lookups.keys()
+    assert sum(found.left_out.values()) == 6
+    keep_within(found, -1)
+    assert found.lookups == {}
+
+
 def test_what_they_miss_is_nothing_to_ask_them_about() -> None:
-    found = mending(account("trustpayments").merchant, [difference(None, entry("57-9-1"))], NOON)
+    found = mending(account("trustpayments").merchant, [difference(None, entry("57-9-1"))], NOON, listed=True)
     assert found.lookups == {}
     assert "nothing to ask" in next(iter(found.left_out))
 
 
 def test_a_queued_lookup_says_that_it_is_recovery_and_when_it_was_asked() -> None:
-    found = mending(account("trustpayments").merchant, [difference(entry("57-9-1"))], NOON)
+    found = mending(account("trustpayments").merchant, [difference(entry("57-9-1"))], NOON, listed=True)
     (output,) = outputs(found, Kafka(topic_prefix="p."))
     record = Record(output.topic, 0, 0, output.key, output.value, output.headers, 0.0)
     lookup = decode(record.value, Lookup)

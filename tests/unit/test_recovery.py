@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from processors.provider import Account
 from processors.providers.recovery import lookup_key, recovery_lookup
+from schemas.configuration import provider_of
 from schemas.messages import Lookup
 from tests.contract.accounts import account
 
@@ -64,13 +66,18 @@ def test_nevogate_is_asked_by_details_where_the_merchant_switched_it_on_and_neve
     assert lookup("nevogate", "ORD-1", None, **DETAILS) is None
 
 
-@pytest.mark.parametrize("provider", ["omnikassa", "trustpayments", "nevogate"])
+SHOPS: Final = (account("trustpayments"), account("omnikassa", **REFRESH), account("nevogate", **DETAILS))
+
+
+@pytest.mark.parametrize("shop", SHOPS, ids=lambda shop: provider_of(shop.merchant))
 @given(order_id=st.none() | st.text(max_size=300), payment_id=st.none() | st.text(max_size=300))
 def test_whatever_the_ids_the_question_is_one_recovery_may_ask(
-    provider: str, order_id: str | None, payment_id: str | None
+    shop: Account, order_id: str | None, payment_id: str | None
 ) -> None:
-    settings = {"omnikassa": REFRESH, "nevogate": DETAILS}.get(provider, {})
-    found = lookup(provider, order_id, payment_id, **settings)
+    found = recovery_lookup(shop, order_id=order_id, payment_id=payment_id, lookup_cause="overdue", at=AT)
+    assert found == recovery_lookup(
+        shop.merchant, order_id=order_id, payment_id=payment_id, lookup_cause="overdue", at=AT
+    )
     if found is not None:
         assert found.arguments["recovery"] == "1"
         assert found.operation in ("transaction", "order", "details")

@@ -115,8 +115,10 @@ async def test_where_an_expectation_is_required_nothing_is_released_without_it()
     assert [(one.status, one.fulfilment) for one in events] == [("captured", "hold"), ("captured", "release")]
 
 
-def expectation(value: int = 1000, order: str = "order-p1", currency: str = "GBP") -> Observation:
-    expected = Expectation(order_id=order, amount=Money(value, currency))
+def expectation(
+    value: int = 1000, order: str = "order-p1", currency: str = "GBP", said: str = "", announced: str = ""
+) -> Observation:
+    expected = Expectation(order_id=order, amount=Money(value, currency), said=said, announced=announced)
     return observation("p1", None, amount=None, order_id=None, source="payments.expected", expected=expected)
 
 
@@ -139,6 +141,29 @@ async def test_what_the_shop_expects_decides_what_is_released_whenever_it_comes(
         event = messages.decode(latest.value, PaymentStatus)
         assert (event.checks.amount, event.checks.order, event.fulfilment) == (amount, order, fulfilment)
         assert event.sequence == (2 if batch[0] is paid else 1)
+
+
+async def test_an_answer_compared_with_an_older_word_of_the_shop_releases_nothing() -> None:
+    """interpret may not know the newest word yet: it is read there and here apart."""
+    stale = observed(replace(observation("p1"), expected=expectation(1000, said="1").expected))
+    events = await resolve([observed(expectation(1500, said="2")), stale, stale])
+    assert [messages.decode(one.value, PaymentStatus).fulfilment for one in events[::2]] == ["hold"]
+
+
+@given(st.permutations([
+    expectation(1, said="1"), expectation(2, said="3", announced="1"), expectation(3, said="2", announced="1"),
+    expectation(4, "another", said="9"), expectation(5, "third", said="0", announced="0"),
+]))  # fmt: skip
+async def test_the_newest_word_counts_in_whatever_order_they_come(words: list[Observation]) -> None:
+    *_, latest = await resolve([observed(one) for one in (*words, observation("p1", "pending"))])
+    event = messages.decode(latest.value, PaymentStatus)
+    assert (event.checks.amount, event.checks.order) == ("mismatch", "expected"), "the one of 2"
+
+
+async def test_an_order_is_told_of_a_payment_that_is_announced_for_it_now() -> None:
+    batch = [observation("p1", order_id=None), expectation(order="o1", said="1"), expectation(order="o2", said="2")]
+    outputs = await Resolve(KAFKA, metrics()).work([observed(one) for one in batch], empty(), refuse_publish)
+    assert [one.key for one in outputs if one.topic == "payments.orders"] == [b"shop-uk/o1", b"shop-uk/o2"]
 
 
 async def test_a_payment_the_provider_ties_to_no_order_is_the_expected_one_by_its_id() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -12,9 +13,11 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 
+from sandbox.bills import read_bills
 from sandbox.processes import Child, wait_for
 from sandbox.simulators.control import Control
 from sandbox.simulators.nevogate_transaction import moved_by_order
+from sandbox.subscribers import register, write
 from tests.unit.http_receiver import Receiver
 
 SHOP: Final = {"merchant": "shop", "store_name": "store", "api_key": "key", "url_token": "TOKEN"}
@@ -365,6 +368,20 @@ def test_chances_are_by_call_and_faults_may_be_on_from_the_start(start: Start) -
     sums = moved_by_order(book)
     assert sums["O0"]["transactions"] == 1
     assert sum(one["reserved"] for one in sums.values()) == 1990 * moved
+
+
+def test_the_customers_made_for_the_biller_can_be_charged_as_life_has_it(gateway: Gateway, tmp_path: Path) -> None:
+    write(tmp_path / "bills.csv", register(gateway.control, "shop", 150, month="2026-11"))
+    bills = read_bills(tmp_path / "bills.csv")
+    assert len({one.order_id for one in bills}) == 150
+    ends = Counter[str]()
+    for bill in bills:
+        charge = gateway.opened(bill.reference_payment_id, Amount=None, Currency=None, OrderId=bill.order_id)
+        ends[gateway.ask("StartRP", TransactionId=charge)["ResultCode"]] += 1
+        assert gateway.money(charge)["reserved"] in (0, bill.amount.value)
+    assert ends["SUCCESSFUL"] > 100
+    assert set(ends) <= {"SUCCESSFUL", "ERROR", "PENDING", "WrongReferenceTransactionStatus"}
+    assert len(ends) > 2
 
 
 # --- Close -------------------------------------------------------------------------------------------------
