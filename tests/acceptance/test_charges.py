@@ -96,3 +96,81 @@ def test_a_charge_is_reserved_and_captured_and_told_on_both_topics(shop: Shop) -
     assert events[-1]["checks"] == {"amount": "match", "order": "expected"}
     money = moved_by_order(shop.gateway.book())["order-now"]
     assert (money["moved"], money["captured"], money["starts"], money["closes"]) == (1, 1990, 1, 1)
+
+
+def test_reserved_money_is_captured_in_part_and_told_so(shop: Shop) -> None:
+    shop.ask(charge("part", shop.register("second")))
+    reserved = shop.ended("part")
+    assert reserved["status"] == "authorised"
+    payment_id = reserved["payment_id"]
+    assert shop.statuses(payment_id, "authorised")[-1]["fulfilment"] == "hold"
+    capture = {"request_id": "part-c", "action": "capture", "payment_id": payment_id}
+    shop.ask({**capture, "amount": {"value": 990, "currency": "EUR"}})
+    assert shop.ended("part-c")["status"] == "captured"
+    last = shop.statuses(payment_id, "captured")[-1]
+    assert (last["paid"], last["checks"]["amount"], last["fulfilment"]) == (
+        {"value": 990, "currency": "EUR"}, "match", "release",
+    )  # fmt: skip
+    money = moved_by_order(shop.gateway.book())["order-part"]
+    assert (money["captured"], money["released"]) == (990, 1000)
+
+
+def test_reserved_money_is_released(shop: Shop) -> None:
+    shop.ask(charge("free", shop.register("third")))
+    payment_id = shop.ended("free")["payment_id"]
+    shop.ask({"request_id": "free-r", "action": "release", "payment_id": payment_id})
+    assert shop.ended("free-r")["status"] == "cancelled"
+    assert shop.statuses(payment_id, "cancelled")[-1]["fulfilment"] == "stop"
+    shop.ask({"request_id": "free-c", "action": "capture", "payment_id": payment_id})
+    assert shop.ended("free-c")["reason"] in ("already_closing", "not_authorised")
+
+
+def test_a_withdrawn_means_of_payment_is_refused_and_moves_nothing(shop: Shop) -> None:
+    shop.ask(charge("gone", shop.register("fourth", registration="withdrawn"), capture="now"))
+    end = shop.ended("gone")
+    assert (end["state"], end["reason"]) == ("refused", "reference_not_usable")
+    assert moved_by_order(shop.gateway.book())["order-gone"]["moved"] == 0
+
+
+def test_a_request_asked_twice_is_done_once(shop: Shop) -> None:
+    wanted = charge("twice", shop.register("fifth"), capture="now")
+    shop.ask(wanted, wanted)
+    assert shop.ended("twice")["status"] == "captured"
+    shop.ask(wanted, charge("thrice", wanted["reference_payment_id"], order_id="order-twice"))
+    assert shop.ended("thrice")["reason"] == "order_already_charged"
+    assert moved_by_order(shop.gateway.book())["order-twice"]["moved"] == 1
+
+
+@pytest.mark.parametrize(("outcome", "status"), [("PENDING-SUCCESSFUL", "captured"), ("PENDING-ERROR", "failed")])
+def test_a_pending_charge_ends_as_its_notification_tells(shop: Shop, outcome: str, status: str) -> None:
+    name = outcome.lower()
+    shop.ask(charge(name, shop.register(f"pending-{status}", outcome=outcome), capture="now"))
+    assert shop.ended(name)["status"] == status
+    assert moved_by_order(shop.gateway.book())[f"order-{name}"]["moved"] == (status == "captured")
+
+
+@pytest.mark.parametrize(("method", "kind"), [
+    ("StartRP", "timeout_after"), ("StartRP", "html_after"), ("StartRP", "lose"), ("Close", "timeout_after"),
+    ("Close", "timeout"), ("InitRP", "timeout"), ("StartRP", "refuse"),
+])  # fmt: skip
+def test_whatever_is_lost_the_money_moves_once(shop: Shop, method: str, kind: Any) -> None:
+    name = f"{method}-{kind}".lower()
+    reference = shop.register(f"lost-{name}")
+    code = {"code": "WrongApikey"} if kind == "refuse" else {}
+    seconds = {} if kind == "refuse" else {"seconds": 30}
+    shop.gateway.fault(kind, path=method, calls=1, **seconds, **code)
+    shop.ask(charge(name, reference, capture="now"))
+    assert shop.ended(name)["status"] == "captured"
+    money = moved_by_order(shop.gateway.book())[f"order-{name}"]
+    assert (money["moved"], money["closed"], money["captured"]) == (1, 1, 1990)
+
+
+def test_every_call_of_the_gateway_got_its_one_result(shop: Shop) -> None:
+    """After all the charges of this module, whose calls came to the merchant's own URL with its token."""
+
+    def answered() -> bool:
+        book = shop.gateway.book()
+        return not book["unanswered"] and not book["uncaused"] and bool(book["calls"])
+
+    assert wait_for(answered, within_seconds=_WITHIN_SECONDS, every=0.5)
+    assert not shop.gateway.book()["violations"]
