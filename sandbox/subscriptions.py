@@ -29,11 +29,10 @@ class SubscriptionDay:
         self._error: PaynotifyError | None = None
         self.month = Month(MERCHANT, _MONTH, [])
 
-    def register(self) -> int:
+    def register(self, *, notify: bool = True) -> int:
         """Let the customers pay once and leave their means of payment; how many payments that made."""
-        lines = register(
-            self._sandbox.providers["nevogate"], MERCHANT, self._customers, month=_MONTH, notify=True
-        )  # fmt: skip
+        control = self._sandbox.providers["nevogate"]
+        lines = register(control, MERCHANT, self._customers, month=_MONTH, notify=notify)
         bills = [
             Bill(customer=line["customer"], reference_payment_id=line["reference_payment_id"],
                  amount=from_major(line["amount"], line["currency"]), order_id=line["order_id"])
