@@ -112,7 +112,8 @@ class Gateway:
             self.transactions[name] = Transaction(order.order_id, order.amount)
             return Opened(name)
 
-        return cast(Any, self._call("init", order.order_id, opened, Waits("no_answer")))
+        word: Opened | Refused | Waits = self._call("init", order.order_id, opened, Waits("no_answer"))
+        return word
 
     async def start(self, payment_id: str, account: Account, outside: Outside) -> Told | Refused | Waits | Unsure:
         def started() -> Any:
@@ -126,7 +127,8 @@ class Gateway:
             self.news.append(payment_id)
             return self._told(payment_id)
 
-        return self._call("start", payment_id, started, Unsure("no_answer"))
+        word: Told | Refused | Waits | Unsure = self._call("start", payment_id, started, Unsure("no_answer"))
+        return word
 
     async def close(self, closing: Closing, account: Account, outside: Outside) -> Told | Refused | Waits | Unsure:
         def closed() -> Any:
@@ -139,7 +141,8 @@ class Gateway:
             self.news.append(closing.payment_id)
             return self._told(closing.payment_id)
 
-        return self._call("close", closing.payment_id, closed, Unsure("no_answer"))
+        word: Told | Refused | Waits | Unsure = self._call("close", closing.payment_id, closed, Unsure("no_answer"))
+        return word
 
     async def truth(self, payment_id: str, account: Account, outside: Outside) -> Told | Refused | Waits:
         def known() -> Any:
@@ -147,7 +150,8 @@ class Gateway:
                 return Refused("unknown_payment")
             return self._told(payment_id)
 
-        return cast(Any, self._call("truth", payment_id, known, Waits("no_answer")))
+        word: Told | Refused | Waits = self._call("truth", payment_id, known, Waits("no_answer"))
+        return word
 
     def _call(self, call: str, about: str, done: Callable[[], Any], lost: Any) -> Any:
         self.calls.append((call, about))
@@ -321,8 +325,10 @@ class World:
 
     def counted(self) -> int:
         """What stands in the limits of today."""
-        sums = self.store.values.get(b"day\0shop/EUR", b"{}")
-        return sum(orjson.loads(sums).values())
+        counted, back = (
+            sum(orjson.loads(self.store.values.get(key + b"day\0shop/EUR", b"{}")).values()) for key in (b"", b"back\0")
+        )
+        return int(counted - back)
 
     def gauge(self) -> float:
         """The uncertain requests as the clock counts them."""
