@@ -1,7 +1,7 @@
 """What each record of the charges' log means for the requests it concerns, and how these are kept and told of.
 
 State keys: ``request`` by name, ``payment`` by merchant and the provider's id, ``order`` (its newest charge), ``day``
-and ``reference`` (what was charged), ``uncertain`` (an index), and the agenda's. Limits, and the refusal of a second
+and ``reference`` (what was counted, and what was given back), ``uncertain`` (an index), and the agenda's. Limits, and the refusal of a second
 charge or capture, depend on what was kept before; so all of a merchant's records are in one partition, in one order.
 """
 
@@ -33,6 +33,9 @@ from schemas.records import Output, Record, cloud_event, derived_id, parse_time,
 from service.logs import event
 
 logger = logging.getLogger("paynotify.charge")
+
+#: Before the key of what was counted: what no longer stands there.
+_GIVEN_BACK: Final = b"back\0"
 
 #: Where the uncertain requests are listed.
 UNCERTAIN: Final = b"uncertain\0"
@@ -213,8 +216,11 @@ class Desk:
             if problem is not None:
                 return problem
         limits = self._shops.charges(asked.merchant).limits
-        on_reference = admission.within(self._sums(_reference_key(request)), request.day)
-        return admission.over_limit(amount, limits, on_reference, self._sums(_day_key(request)).get(request.day, 0))
+        on_reference, on_day = (
+            self._charged(_reference_key(request), request),
+            self._charged(_day_key(request), request),
+        )
+        return admission.over_limit(amount, limits, on_reference, on_day.get(request.day, 0))
 
     def _closing_problem(self, request: Request) -> RequestReason | None:
         asked = request.asked
@@ -229,7 +235,7 @@ class Desk:
         named = asked.reference_payment_id if request.is_charge else asked.payment_id
         payment = self._payment(asked.merchant, named or "")
         if request.is_charge:
-            self._count(request, 1)
+            self._count(request)
             self._journal.put(_order_key(request), asked.request_id.encode())
             request = replace(request, counted=True)
         else:
@@ -349,36 +355,33 @@ class Desk:
         return _REQUEST.decode(value) if value is not None else None
 
     def put(self, request: Request) -> None:
-        """Keep the request, its place on the agenda and in the limits, and tell what is new of it.
-
-        Should a crash cut the write off, the request decides: what it needs comes before it, and is not missed; what it
-        needs no more comes after it, and is found out of place when it is met.
-        """
+        """Keep the request, its place on the agenda and in the limits, and tell what is new of it."""
         before = self.request(request.name)
         if self._offset is not None:
             request = replace(request, cause=self._offset)
         late = before is not None and before.ended and before.without_money and not request.without_money
         if late and request.is_charge:
-            self._count(request, 1)
+            self._count(request)
             request = replace(request, counted=True)
-        gives_back = request.counted and request.without_money
-        if gives_back:
+        if request.counted and request.without_money:
+            self._give_back(request)
             request = replace(request, counted=False)
         planned = before.due if before is not None else None
-        place = lane(request.asked.merchant)
-        if request.due is not None and request.due != planned:
-            agenda.add(self._journal, Entry(place, request.due, request.name))
-        if request.uncertain:
-            self._list(request)
-        self._journal.put(_request_key(request.name), messages.encode(request))
-        if planned is not None and request.due != planned:
-            agenda.remove(self._journal, Entry(place, planned, request.name))
+        self._journal.decide(_request_key(request.name), messages.encode(request))
+        self._plan(request, planned)
         self._list(request)
-        if gives_back:
-            self._count(request, -1)
         if before is None or request.told != before.told:
             self._measure(request)
             self._say(request)
+
+    def _plan(self, request: Request, planned: int | None) -> None:
+        if request.due == planned:
+            return
+        place = lane(request.asked.merchant)
+        if request.due is not None:
+            agenda.add(self._journal, Entry(place, request.due, request.name))
+        if planned is not None:
+            agenda.remove(self._journal, Entry(place, planned, request.name))
 
     def _list(self, request: Request) -> None:
         """Have the request among the uncertain ones, if it is."""
@@ -400,16 +403,26 @@ class Desk:
         value = self._journal.get(key)
         return _SUMS.decode(value) if value is not None else {}
 
-    def _count(self, request: Request, sign: int) -> None:
-        """Add the charge to the limits of its day and reference, or take it out.
-
-        It is added before the request is kept and taken out after: should a crash come between, too much is counted.
-        """
-        assert request.amount is not None
+    def _count(self, request: Request) -> None:
+        """Let the charge stand in the limits of its day and reference."""
         for key in (_day_key(request), _reference_key(request)):
-            sums = self._sums(key)
-            sums[request.day] = max(0, sums.get(request.day, 0) + sign * request.amount.value)
-            self._journal.put(key, messages.encode(admission.within(sums, request.day)))
+            self._journal.put(key, self._added(key, request))
+
+    def _give_back(self, request: Request) -> None:
+        """Take the charge out of the limits: in sums of their own, which a crash may lose but never repeat."""
+        for key in (_day_key(request), _reference_key(request)):
+            self._journal.put_last(_GIVEN_BACK + key, self._added(_GIVEN_BACK + key, request))
+
+    def _added(self, key: bytes, request: Request) -> bytes:
+        assert request.amount is not None
+        sums = admission.within(self._sums(key), request.day)
+        return messages.encode({**sums, request.day: sums.get(request.day, 0) + request.amount.value})
+
+    def _charged(self, key: bytes, request: Request) -> dict[str, int]:
+        """What stands in a limit, by day."""
+        back = self._sums(_GIVEN_BACK + key)
+        counted = admission.within(self._sums(key), request.day)
+        return {day: value - back.get(day, 0) for day, value in counted.items()}
 
     # --- what is told --------------------------------------------------------------------------------------
 

@@ -25,6 +25,10 @@ class Journal(Branch):
 
     The requests come before what is told of them, so that a repeat after a crash tells the same again (G5): it finds
     each request with its newest event. Of what is kept here nothing waits for the end of the batch.
+
+    A crash may cut a write off in the middle. So within it comes first what a request relies on (`put`), then the
+    requests themselves (`decide`), then what they no longer need (`remove`, `put_last`): what was cut off is done again
+    when the batch is, and whatever is left over of it holds too much rather than too little.
     """
 
     def __init__(self, below: Overlay, publish: Publish, reached: Callable[[Step], None]) -> None:
@@ -32,24 +36,38 @@ class Journal(Branch):
         self._publish = publish
         self._reached = reached
         self._turn = asyncio.Lock()
-        self._waiting: dict[bytes, bytes | None] = {}
+        self._first: dict[bytes, bytes | None] = {}
+        self._requests: dict[bytes, bytes | None] = {}
+        self._last: dict[bytes, bytes | None] = {}
         self._answers: list[Output] = []
         self._events: list[Output] = []
         self._count = self._written = 0
         self._lost: BaseException | None = None
 
     def put(self, key: bytes, value: bytes) -> None:
+        """Set what a request relies on."""
         super().put(key, value)
-        self._change(key, value)
+        self._change(self._first, key, value)
+
+    def decide(self, key: bytes, value: bytes) -> None:
+        """Set a request."""
+        super().put(key, value)
+        self._change(self._requests, key, value)
+
+    def put_last(self, key: bytes, value: bytes) -> None:
+        """Set what follows from a request's end."""
+        super().put(key, value)
+        self._change(self._last, key, value)
 
     def remove(self, key: bytes) -> None:
+        """Forget what a request no longer needs."""
         super().remove(key)
-        self._change(key, None)
+        self._change(self._last, key, None)
 
-    def _change(self, key: bytes, value: bytes | None) -> None:
-        # the order counts: should a crash cut a write off, what comes first is what is kept
-        self._waiting.pop(key, None)
-        self._waiting[key] = value
+    def _change(self, part: dict[bytes, bytes | None], key: bytes, value: bytes | None) -> None:
+        for other in (self._first, self._requests, self._last):
+            other.pop(key, None)
+        part[key] = value
         self._count += 1
 
     def store(self, output: Output) -> None:
@@ -81,8 +99,9 @@ class Journal(Branch):
                     raise
 
     async def _write(self) -> None:
-        count, answers, changes, events = self._count, self._answers, self._waiting, self._events
-        self._answers, self._waiting, self._events = [], {}, []
+        count, answers, events = self._count, self._answers, self._events
+        changes = {**self._first, **self._requests, **self._last}
+        self._answers, self._events, self._first, self._requests, self._last = [], [], {}, {}, {}
         if answers:
             await self._publish(answers)
             self._reached(Step.ANSWERS_STORED)

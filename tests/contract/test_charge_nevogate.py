@@ -17,6 +17,7 @@ from processors.charger import Closing, Opened, Order, Refused, Told, Unsure, Wa
 from processors.provider import Account, Response
 from processors.providers import CHARGERS, PROVIDERS
 from processors.providers.nevogate_charge import CODES, Decision
+from schemas.errors import RequestReason
 from schemas.messages import RequestedPayment
 from schemas.money import Money
 from tests.contract.accounts import TRANSACTION, account, response
@@ -200,7 +201,7 @@ def response_about(body: bytes, facts: dict[str, str]) -> Response:
 
 #: What each documented code means, call by call. A code that refuses leads nowhere; one that waits has moved nothing;
 #: one that asks may have moved something, but opening a transaction never does.
-EXPECTED: Final[dict[str, tuple[str, Decision]]] = {
+EXPECTED: Final[dict[str, tuple[RequestReason, Decision]]] = {
     "InactiveStore": ("inactive_store", "refuse"),
     "InactiveProvider": ("inactive_provider", "refuse"),
     "MissingParameter": ("parameters", "refuse"),
@@ -232,12 +233,11 @@ def test_every_documented_code_is_in_the_table() -> None:
 @pytest.mark.parametrize("code", EXPECTED)
 async def test_every_code_has_a_reason_and_a_decision(code: str, method: str) -> None:
     reason, decision = EXPECTED[code]
-    kinds: dict[Decision, type] = {"refuse": Refused, "wait": Waits, "ask": Unsure}
+    kinds: dict[Decision, type[Refused | Waits | Unsure]] = {"refuse": Refused, "wait": Waits, "ask": Unsure}
     if decision == "ask" and method in ("InitRP", "Details"):
         kinds["ask"] = Refused if method == "InitRP" else Waits
     word = await said(method, answer(code))
-    assert type(word) is kinds[decision]
-    assert word.reason == reason
+    assert word == kinds[decision](reason)
 
 
 async def _hangs(request: web.Request, body: bytes) -> web.StreamResponse:

@@ -36,7 +36,7 @@ LIMITS: Final = {"EUR": {"per_charge": 10_000, "per_reference": 20_000, "per_day
 LOOKS_SECONDS: Final = (5.0, 30.0, 300.0)
 CALL_SECONDS: Final = 10.0
 
-Fault = Literal["answer", "not sent", "lost before", "lost after", "crash before", "crash after"]
+Fault = Literal["answer", "not sent", "lost before", "lost after", "late", "crash before", "crash after"]
 
 
 class Crash(BaseException):
@@ -97,6 +97,7 @@ class Gateway:
     transactions: dict[str, Transaction] = field(default_factory=dict)
     calls: list[tuple[str, str]] = field(default_factory=list)
     news: list[str] = field(default_factory=list)
+    late: list[tuple[str, str, Callable[[], Any]]] = field(default_factory=list)
     name: str = "nevogate"
     unsigned: bool = True
 
@@ -112,7 +113,8 @@ class Gateway:
             self.transactions[name] = Transaction(order.order_id, order.amount)
             return Opened(name)
 
-        return cast(Any, self._call("init", order.order_id, opened, Waits("no_answer")))
+        word: Opened | Refused | Waits = self._call("init", order.order_id, opened, Waits("no_answer"))
+        return word
 
     async def start(self, payment_id: str, account: Account, outside: Outside) -> Told | Refused | Waits | Unsure:
         def started() -> Any:
@@ -126,7 +128,8 @@ class Gateway:
             self.news.append(payment_id)
             return self._told(payment_id)
 
-        return self._call("start", payment_id, started, Unsure("no_answer"))
+        word: Told | Refused | Waits | Unsure = self._call("start", payment_id, started, Unsure("no_answer"))
+        return word
 
     async def close(self, closing: Closing, account: Account, outside: Outside) -> Told | Refused | Waits | Unsure:
         def closed() -> Any:
@@ -139,7 +142,8 @@ class Gateway:
             self.news.append(closing.payment_id)
             return self._told(closing.payment_id)
 
-        return self._call("close", closing.payment_id, closed, Unsure("no_answer"))
+        word: Told | Refused | Waits | Unsure = self._call("close", closing.payment_id, closed, Unsure("no_answer"))
+        return word
 
     async def truth(self, payment_id: str, account: Account, outside: Outside) -> Told | Refused | Waits:
         def known() -> Any:
@@ -147,16 +151,26 @@ class Gateway:
                 return Refused("unknown_payment")
             return self._told(payment_id)
 
-        return cast(Any, self._call("truth", payment_id, known, Waits("no_answer")))
+        word: Told | Refused | Waits = self._call("truth", payment_id, known, Waits("no_answer"))
+        return word
+
+    def arrive(self) -> None:
+        """What was still on its way is done; nobody hears its answer."""
+        while self.late:
+            self.late.pop(0)[2]()
 
     def _call(self, call: str, about: str, done: Callable[[], Any], lost: Any) -> Any:
+        if call in ("start", "close"):
+            assert not any(one[:2] == (call, about) for one in self.late), "called again while it may still arrive"
         self.calls.append((call, about))
         fault = self.fault(call)
         if fault == "crash before":
             raise Crash
         if fault == "not sent":
             return Waits("unavailable")
-        if fault == "lost before":
+        if fault == "late":
+            self.late.append((call, about, done))
+        if fault in ("lost before", "late"):
             return lost
         answer = self.refusals.get(call) or done()
         if fault == "crash after":
@@ -208,6 +222,7 @@ class World:
     now: datetime = NOW
     offset: int = 0
     repeats: int = 0
+    late_until: datetime = NOW
 
     def shops(self) -> Shops:
         providers = {**dict.fromkeys(self.accounts, "nevogate"), "shop-nl": "omnikassa"}
@@ -239,6 +254,9 @@ class World:
         """Take a batch to its end, by as many processes as it needs."""
         while True:
             overlay = Overlay(self.store, self.keep)
+            if not self.gateway.late:
+                # a call takes no longer than it may: what is late now is there by then
+                self.late_until = self.now + timedelta(seconds=CALL_SECONDS)
             try:
                 outputs = await self.stage().work(records, overlay, self.publish)
                 await self.publish(outputs)
@@ -286,6 +304,8 @@ class World:
         if not entries:
             return False
         self.now = max(self.now, agenda.moment_of(entries[0].due_milliseconds))
+        if self.now >= self.late_until:
+            self.gateway.arrive()
         clock = ChargeClock("payments.charges", {"shop": cast(Any, lambda lane: 0.0)}, self.metrics)
         clock._now = lambda: self.now
         for output in clock.tell(0, self.store):
@@ -321,8 +341,10 @@ class World:
 
     def counted(self) -> int:
         """What stands in the limits of today."""
-        sums = self.store.values.get(b"day\0shop/EUR", b"{}")
-        return sum(orjson.loads(sums).values())
+        counted, back = (
+            sum(orjson.loads(self.store.values.get(key + b"day\0shop/EUR", b"{}")).values()) for key in (b"", b"back\0")
+        )
+        return int(counted - back)
 
     def gauge(self) -> float:
         """The uncertain requests as the clock counts them."""

@@ -22,7 +22,7 @@ from tests.unit.stage_parts import counted, empty, metrics, record, refuse_publi
 PAYMENT: Final = "f" * 32
 
 
-def faults(**by_call: Fault) -> Any:
+def faults(by_call: dict[str, Fault]) -> Any:
     """The fault of the first call of each name; later ones are answered."""
     left = dict(by_call)
     return lambda call: left.pop(call, "answer")
@@ -344,7 +344,7 @@ async def test_a_charge_whose_capture_is_refused_ends_with_the_money_reserved() 
 @pytest.mark.parametrize("lost", ["lost before", "lost after"])
 @pytest.mark.parametrize("call", ["start", "close"])
 async def test_a_call_whose_answer_is_lost_is_asked_for_and_not_repeated_blindly(call: str, lost: Fault) -> None:
-    world = await known(World(Gateway(fault=faults(**{call: lost}))))
+    world = await known(World(Gateway(fault=faults({call: lost}))))
     await ask(world, charge(capture="now"))
     names = [name for name, _ in world.gateway.calls]
     at = names.index(call)
@@ -359,7 +359,7 @@ async def test_a_call_whose_answer_is_lost_is_asked_for_and_not_repeated_blindly
 
 
 async def test_a_start_that_never_arrived_is_uncertain_and_settled_by_the_gateways_word() -> None:
-    world = await known(World(Gateway(fault=faults(start="lost before"))))
+    world = await known(World(Gateway(fault=faults({"start": "lost before"}))))
     await ask(world, charge())
     assert (world.events()[-1].state, world.events()[-1].reason) == ("uncertain", "no_answer")
     assert world.uncertain() == {"shop/r1"}
@@ -375,7 +375,7 @@ async def test_a_start_that_never_arrived_is_uncertain_and_settled_by_the_gatewa
 
 
 async def test_a_closing_that_never_arrived_is_made_again_only_after_its_time() -> None:
-    world = await known(World(Gateway(fault=faults(close="lost before"))))
+    world = await known(World(Gateway(fault=faults({"close": "lost before"}))))
     await ask(world, charge(capture="now"))
     names = [name for name, _ in world.gateway.calls]
     assert names == ["init", "start", "close", "truth"]
@@ -388,7 +388,7 @@ async def test_a_closing_that_never_arrived_is_made_again_only_after_its_time() 
 
 @pytest.mark.parametrize("call", ["init", "start", "close"])
 async def test_a_call_that_was_never_sent_is_made_again_later(call: str) -> None:
-    world = await known(World(Gateway(fault=faults(**{call: "not sent"}))))
+    world = await known(World(Gateway(fault=faults({call: "not sent"}))))
     await ask(world, charge(capture="now"))
     assert world.events()[-1].state != "uncertain"
     await world.settle()
@@ -453,7 +453,7 @@ async def test_a_forgotten_transaction_says_nothing_of_the_request() -> None:
 
 
 async def test_the_gauge_tells_how_many_are_uncertain() -> None:
-    world = await known(World(Gateway(fault=faults(start="lost before"))))
+    world = await known(World(Gateway(fault=faults({"start": "lost before"}))))
     await ask(world, charge())
     await world.settle()
     await world.work(world.seen(REFERENCE))
