@@ -96,12 +96,14 @@ class PartitionState:
     """One partition's state while this process may hold the partition.
 
     Claimed once for each generation of the consumer group: another may have held the partition in between, without
-    this process noticing. A claim keeps the others out, then reads what they wrote.
+    this process noticing. A claim keeps the others out, then reads what they wrote. ``current`` tells the generation of
+    now: a batch of an earlier one must not claim over it, or nobody would hold the partition until the next record.
     """
 
-    def __init__(self, store: LocalStore, changelog: Changelog) -> None:
+    def __init__(self, store: LocalStore, changelog: Changelog, current: Callable[[], int] | None = None) -> None:
         self._store = store
         self._changelog = changelog
+        self._current = current
         self._generation: int | None = None
         self._turn = asyncio.Lock()
         self.moved_at = 0.0
@@ -113,6 +115,8 @@ class PartitionState:
             aiokafka.errors.KafkaError, PartitionLost: try again.
         """
         async with self._turn:
+            if self._current is not None and generation != self._current():
+                raise PartitionLost(f"{self._changelog.name} is not asked for in generation {generation} any more")
             if self._generation == generation and not self._changelog.taken_long_ago:
                 await self._confirm()
                 return

@@ -133,6 +133,7 @@ class Unit:
             state = self._states[partition] = PartitionState(
                 LocalStore(self._state_directory / str(partition), self._state_seconds),
                 Changelog(settings, topic, partition, sandbox=self._sandbox),
+                lambda: int(self.app.consumer_generation_id),
             )
         return state
 

@@ -229,3 +229,14 @@ async def test_a_state_that_cannot_be_read_is_no_record_s_fault(pauses: list[flo
     assert bench.published("grave") == []
     assert bench.published("result") == [b"1", b"1"]
     assert bench.errors("repeated") == 1
+
+
+async def test_a_batch_of_an_earlier_generation_does_not_take_the_claim_of_the_present_one() -> None:
+    now = [5]
+    state = PartitionState(cast(LocalStore, MemoryStore()), FakeChangelog(), lambda: now[0])
+    await state.claim(5)
+    now[0] = 6
+    await state.claim(6)
+    with pytest.raises(PartitionLost):
+        await state.claim(5)
+    assert state.held(6), "or nobody would hold it until the next record comes"
