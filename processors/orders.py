@@ -220,6 +220,8 @@ class _Order:
 
     def see(self, payment: PaymentSeen) -> None:
         """A payment has a new state."""
+        if self._state.payments.get(payment.payment_id) == payment:
+            return  # repeated after a crash; what it was compared with then is no news by now
         others = {name: one for name, one in self._state.payments.items() if name != payment.payment_id}
         if len(others) >= _MOST_PAYMENTS:
             del others[min(others, key=lambda name: _weight(others[name]))]

@@ -155,6 +155,14 @@ async def test_a_repeat_of_what_was_said_before_turns_nothing_back() -> None:
     assert shop.expected == [("p1", 5)]
 
 
+async def test_batches_repeated_with_the_state_of_after_all_of_them_say_nothing_new() -> None:
+    """Several may be done before the first one's offset is committed; then a crash repeats them all."""
+    shop, log = Shop(), [seen(), expected()]
+    await shop.told(*log)
+    await shop.told(*log)
+    assert shop.expected == [("p1", 1000)]
+
+
 async def test_an_order_is_looked_for_by_each_payment_that_was_named_for_it() -> None:
     shop = Shop()
     await shop.told(expected(payment_id="p1"), expected(payment_id="p2"), expected())
