@@ -1,8 +1,9 @@
 """What each record of the charges' log means for the requests it concerns, and how these are kept and told of.
 
 State keys: ``request`` by name, ``payment`` by merchant and the provider's id, ``order`` (its newest charge), ``day``
-and ``reference`` (what was counted, and what was given back), ``uncertain`` (an index), and the agenda's. Limits, and the refusal of a second
-charge or capture, depend on what was kept before; so all of a merchant's records are in one partition, in one order.
+and ``reference`` (what was counted, and what was given back), ``uncertain`` (an index), and the agenda's. Limits, and
+the refusal of a second charge or capture, depend on what was kept before; so all of a merchant's records are in one
+partition, in one order.
 """
 
 from __future__ import annotations
