@@ -1,0 +1,248 @@
+"""The brokers: logs in memory, appended to and read with delays, failures and outages.
+
+What a producer sends to one partition is appended in the order sent, or not at all from some record on. A batch may
+fail before it is appended, half-way, or after. A batch on its way while brokers are out of reach arrives when they
+are back, as with an idempotent producer that never gives up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Final
+
+from aiokafka.errors import KafkaTimeoutError, RequestTimedOutError
+
+from tests.simulation.history import History
+from tests.simulation.timeline import Timeline
+
+Place = tuple[str, int]
+Headers = tuple[tuple[str, bytes], ...]
+
+#: When the simulated day begins, in Unix time.
+EPOCH_SECONDS: Final = 1_800_000_000.0
+
+_FASTEST_SECONDS: Final = 0.0005
+_SPREAD_SECONDS: Final = 0.004
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A record as it lies on a log."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    timestamp: float
+
+
+@dataclass(slots=True)
+class Metadata:
+    """Where a batch was appended."""
+
+    offset: int
+
+
+@dataclass(slots=True)
+class Batch:
+    """Records of one producer for one partition, on their way."""
+
+    sender: Any
+    records: list[tuple[bytes | None, bytes | None, Headers]]
+    acknowledged: asyncio.Future[Metadata]
+    epoch: int | None = None
+    error: Exception | None = None
+    most: int | None = None
+    """How many of the records arrive, if not all."""
+
+
+@dataclass(slots=True)
+class _Log:
+    records: list[Stored] = field(default_factory=list)
+    readers: list[Callable[[], None]] = field(default_factory=list)
+    #: The newest epoch of those that may write here; only changelogs have any.
+    epoch: int = 0
+
+
+@dataclass(slots=True)
+class Trouble:
+    """What is wrong with the brokers now: how slow they are, and what share of batches fails."""
+
+    slow_seconds: float = 0.0
+    failing: float = 0.0
+
+
+class Broker:
+    """All logs, by topic and partition."""
+
+    def __init__(self, loop: Timeline, chance: Random, history: History, partitions: Mapping[str, int]) -> None:
+        self.loop = loop
+        self.trouble = Trouble()
+        self.fences = True
+        self._chance = chance
+        self._history = history
+        self._partitions = partitions
+        self._logs: dict[Place, _Log] = {
+            (topic, number): _Log() for topic, count in partitions.items() for number in range(count)
+        }
+        self._down_until = 0.0
+        self._arrivals: dict[tuple[Any, Place], float] = {}
+        self._on_their_way: dict[Any, list[tuple[Place, Batch]]] = {}
+
+    # --- reading -------------------------------------------------------------------------------------------
+
+    def log(self, place: Place) -> Sequence[Stored]:
+        """All records of a partition."""
+        return self._logs[place].records
+
+    def whole(self, topic: str) -> list[Stored]:
+        """All records of a topic, partition after partition."""
+        return [one for number in range(self._partitions[topic]) for one in self._logs[topic, number].records]
+
+    def partitions(self, topic: str) -> int:
+        return self._partitions[topic]
+
+    def place(self, topic: str, key: bytes | None) -> Place:
+        """Where records of the key go: the same partition in every topic of as many."""
+        return topic, zlib.crc32(key or b"") % self._partitions[topic]
+
+    def read_on(self, place: Place, wake: Callable[[], None]) -> None:
+        """Call ``wake`` once, a moment after the next record has come."""
+        self._logs[place].readers.append(wake)
+
+    def reachable_in(self, client: Any) -> float:
+        """In how many seconds the client reaches the brokers; 0.0 for now."""
+        return max(0.0, self._down_until - self.loop.time(), client.cut_until - self.loop.time())
+
+    def delay(self) -> float:
+        """How long a message takes now."""
+        return _FASTEST_SECONDS + self._chance.random() * (_SPREAD_SECONDS + self.trouble.slow_seconds)
+
+    # --- outages -------------------------------------------------------------------------------------------
+
+    def stop_for(self, seconds: float) -> None:
+        self._down_until = max(self._down_until, self.loop.time() + seconds)
+
+    @property
+    def up(self) -> bool:
+        """Whether the brokers can be reached by those who are not cut off."""
+        return self._down_until <= self.loop.time()
+
+    def died(self, sender: Any) -> None:
+        """A producer is gone; what was on its way arrives up to some record, or not."""
+        for _, batch in self._on_their_way.get(sender, ()):
+            batch.most = self._chance.randint(0, len(batch.records))
+
+    # --- writing -------------------------------------------------------------------------------------------
+
+    def append(self, place: Place, key: bytes | None, value: bytes | None, headers: Headers) -> int:
+        """Append at once and return the offset."""
+        log = self._logs[place]
+        record = Stored(*place, len(log.records), key, value, headers, EPOCH_SECONDS + self.loop.time())
+        log.records.append(record)
+        self._history.appended(record)
+        if log.readers:
+            readers, log.readers = log.readers, []
+            for wake in readers:
+                self.loop.outside(self.delay(), wake)
+        return record.offset
+
+    def send(self, client: Any, place: Place, batch: Batch) -> None:
+        """A batch leaves its producer. ``client`` is the process, for whether it reaches the brokers."""
+        if self._chance.random() < self.trouble.failing:
+            batch.most = self._chance.choice((0, len(batch.records), self._chance.randint(0, len(batch.records))))
+            batch.error = self._chance.choice((KafkaTimeoutError, RequestTimedOutError))()
+        lane = (batch.sender, place)
+        when = self.loop.time() + self.reachable_in(client) + self.delay()
+        when = self._arrivals[lane] = max(when, self._arrivals.get(lane, 0.0))
+        self._on_their_way.setdefault(batch.sender, []).append((place, batch))
+        self.loop.outside(when - self.loop.time(), self._arrive, client, place, batch)
+
+    def _arrive(self, client: Any, place: Place, batch: Batch) -> None:
+        out_of_reach_seconds = self.reachable_in(client)
+        if out_of_reach_seconds > 0:
+            if client.gone:
+                return  # nobody is left to send it once more
+            self.loop.outside(out_of_reach_seconds + self.delay(), self._arrive, client, place, batch)
+            return
+        self._on_their_way[batch.sender].remove((place, batch))
+        log = self._logs[place]
+        offset = -1
+        if batch.epoch is not None and batch.epoch < log.epoch and self.fences:
+            batch.error = _Refused()
+        else:
+            for record in batch.records[: batch.most]:
+                offset = self.append(place, *record)
+        self.loop.outside(self.delay(), _answer, batch, offset)
+
+    def next_epoch(self, place: Place) -> int:
+        """A new epoch for a changelog; whoever has an older one can't write any more."""
+        log = self._logs[place]
+        log.epoch += 1
+        self._history.happened("epoch", f"{place[0]}/{place[1]}={log.epoch}")
+        return log.epoch
+
+
+class _Refused(Exception):
+    """The producer's epoch is not the newest."""
+
+
+def _answer(batch: Batch, offset: int) -> None:
+    if batch.acknowledged.done():
+        return
+    if batch.error is not None:
+        batch.acknowledged.set_exception(batch.error)
+    else:
+        batch.acknowledged.set_result(Metadata(offset))
+
+
+class Producer:
+    """One process's client for its outputs, as a stage's publisher uses it."""
+
+    def __init__(self, broker: Broker, client: Any) -> None:
+        self.loop = broker.loop
+        self._broker = broker
+        self._client = client
+        self._gathered: dict[Place, Batch] = {}
+
+    async def send(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        partition: int | None,
+        timestamp: float | None,
+        headers: list[tuple[str, bytes]],
+    ) -> asyncio.Future[Metadata]:
+        return self.hand_over(topic, key, value, partition, headers)
+
+    def hand_over(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        partition: int | None,
+        headers: list[tuple[str, bytes]],
+    ) -> asyncio.Future[Metadata]:
+        """Take over a record; all that is handed over at one moment for one partition is one batch."""
+        place = self._broker.place(topic, key) if partition is None else (topic, partition)
+        if not self._gathered:
+            self._broker.loop.outside(0.0, self._flush)
+        batch = self._gathered.get(place)
+        if batch is None:
+            batch = self._gathered[place] = Batch(self, [], self._broker.loop.create_future())
+        batch.records.append((key, value, tuple(headers)))
+        return batch.acknowledged
+
+    def _flush(self) -> None:
+        gathered, self._gathered = self._gathered, {}
+        if self._client.gone:
+            return
+        for place, batch in gathered.items():
+            self._broker.send(self._client, place, batch)

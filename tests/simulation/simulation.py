@@ -1,0 +1,440 @@
+"""One run: the world of a seed, its load, its faults, and what the judge says of it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Any, Final, cast
+from unittest.mock import patch
+
+import httpx
+import yaml
+
+from processors import app
+from processors.expectations import ExpectationsView
+from processors.failpoint import Step
+from processors.metrics import Metrics
+from processors.providers.nevogate import Nevogate as NevogateModule
+from processors.providers.omnikassa import OmniKassa as OmniKassaModule
+from processors.providers.trustpayments import TrustPayments as TrustPaymentsModule
+from processors.unit import Work
+from schemas import configuration, topics
+from schemas.configuration import Configuration
+from tests.simulation import judge
+from tests.simulation.broker import EPOCH_SECONDS, Broker, Trouble
+from tests.simulation.faults import Fault, faults_of
+from tests.simulation.gateways import CURRENCY, PASSWORD, SIGNING_KEY, Nevogate, OmniKassa, TrustPayments, stamp
+from tests.simulation.groups import Group
+from tests.simulation.history import History
+from tests.simulation.mutants import Mutant
+from tests.simulation.plan import MERCHANTS, Garbage, Payment, Plan, ProviderName, plan_of
+from tests.simulation.states import Disk, Store
+from tests.simulation.substitutes import Meters, simulated
+from tests.simulation.timeline import NothingLeft, Timeline
+from tests.simulation.wire import Trouble as WireTrouble
+from tests.simulation.wire import Wire
+from tests.simulation.worker import SESSION_SECONDS, Worker
+
+PROCESSES: Final = 3
+PARTITIONS: Final = 3
+
+_LOOKS_SECONDS: Final = (5.0, 20.0, 60.0, 180.0, 400.0)
+#: After the last look, with what is spread, and an answer that has to be asked for again.
+_SETTLED_SECONDS: Final = 500.0
+_CHECK_SECONDS: Final = 5.0
+#: Whatever is not done so long after everything is well stands still.
+_MOST_SECONDS: Final = 7200.0
+_PING_SECONDS: Final = 5.0
+_AGAIN_SECONDS: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """What makes a run: the same schedule is the same history."""
+
+    seed: int
+    plan: Plan
+    faults: tuple[Fault, ...]
+
+    @property
+    def calls(self) -> int:
+        return sum(len(one.calls) for one in self.plan.payments) + len(self.plan.garbage)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a run. ``notifications`` are those stored; ``seconds`` are of the simulated clock."""
+
+    problems: tuple[str, ...]
+    digest: str
+    notifications: int
+    records: int
+    seconds: float
+    cpu_seconds: float
+    counts: Mapping[str, int]
+    errors: Mapping[str, int]
+
+
+def schedule_of(seed: int, notifications: int, rate: float | None = None) -> Schedule:
+    """All that a seed makes happen."""
+    plan = plan_of(seed, notifications, rate)
+    last_call = max((call.at for one in plan.payments for call in one.calls), default=1.0)
+    return Schedule(seed, plan, faults_of(seed, last_call, PROCESSES))
+
+
+def run(schedule: Schedule, mutant: Mutant | None = None, *, silent: bool = True) -> Outcome:
+    """Run a schedule to its end and judge it."""
+    began = time.process_time()
+    loop = Timeline()
+    try:
+        with simulated(loop, Random(f"{schedule.seed}/product"), silent=silent):
+            world = _World(loop, schedule, mutant or Mutant())
+            standing = world.run()
+            problems = judge.problems(world.evidence(standing))
+            _end(loop)
+    finally:
+        loop.close()
+    return Outcome(
+        tuple(problems),
+        world.history.digest(),
+        world.stored,
+        world.history.records,
+        world.ended_at,
+        time.process_time() - began,
+        dict(world.history.counts),
+        {f"{stage} {kind}": count for (stage, kind), count in sorted(world.meters.errors.items())},
+    )
+
+
+def _end(loop: Timeline) -> None:
+    """Let go of all that is still at work, so that none of it is destroyed at work."""
+    for _ in range(20):
+        tasks = [task for task in asyncio.all_tasks(loop) if not task.done()]
+        if not tasks:
+            return
+        for task in tasks:
+            task.cancel()
+        loop.run_until_complete(asyncio.wait(tasks, timeout=100.0))
+
+
+class _World:
+    """Everything around the processes, and the processes."""
+
+    def __init__(self, loop: Timeline, schedule: Schedule, mutant: Mutant) -> None:
+        seed, plan = schedule.seed, schedule.plan
+        self.loop = loop
+        self.schedule = schedule
+        self.mutant = mutant
+        self.history = History()
+        self.meters = Meters()
+        self.stored = 0
+        self.ended_at = 0.0
+        self.configuration = _configuration()
+        partitions = {name: count for name, (_, count, _) in self.configuration.wanted_topics().items()}
+        self.broker = Broker(loop, Random(f"{seed}/broker"), self.history, partitions)
+        self.broker.fences = mutant.fences
+        self.trustpayments, self.nevogate = TrustPayments(loop, plan), Nevogate(loop, plan)
+        self.omnikassa = OmniKassa(loop, plan)
+        gateways = {"trustpayments": self.trustpayments, "nevogate": self.nevogate, "omnikassa": self.omnikassa}
+        self.wire = Wire(loop, Random(f"{seed}/wire"), self.history, gateways)
+        self._chance = Random(f"{seed}/world")
+        self._disks: list[dict[tuple[str, int], Disk]] = [{} for _ in range(PROCESSES)]
+        self._skews = [0.0] * PROCESSES
+        self._workers: list[Worker] = []
+        self._groups: dict[str, Group] = {}
+        self._bodies: dict[tuple[int, int], bytes] = {}
+
+    def run(self) -> list[str]:
+        """Start everything, let it happen, and return what still stands when nothing moves any more."""
+        self._make_groups()
+        for number in range(PROCESSES):
+            self._workers.append(self._start(number))
+        for payment in self.schedule.plan.payments:
+            self._expect_payment(payment)
+        for garbage in self.schedule.plan.garbage:
+            self.loop.outside(garbage.at, self._throw, garbage)
+        for fault in self.schedule.faults:
+            self.loop.outside(fault.at, self._happen, fault)
+        for merchant in MERCHANTS["omnikassa"]:
+            self.loop.outside(_PING_SECONDS, self._ping_again, merchant)
+        try:
+            return self.loop.run_until_complete(self._until_done())
+        except NothingLeft:
+            return ["nothing moves any more"]
+
+    def evidence(self, standing: Sequence[str]) -> judge.Evidence:
+        """What the judge may look at."""
+        return judge.Evidence(
+            whole=self.broker.whole,
+            plan=self.schedule.plan,
+            results=self.nevogate.results,
+            handed_over=self.omnikassa.handed_over,
+            errors=self.meters.errors,
+            standing=tuple(standing),
+            calm=not self.schedule.faults,
+        )
+
+    async def _until_done(self) -> list[str]:
+        ends = [fault.at + fault.seconds for fault in self.schedule.faults]
+        self._healed_at = max([self.schedule.plan.until, *ends]) + 1.0
+        await asyncio.sleep(self._healed_at + _SETTLED_SECONDS)
+        for worker in self._workers:
+            worker.kill_at("-", Step.TAKEN, 1, lambda: None)
+        most = self.loop.time() + _MOST_SECONDS
+        while standing := [f"{name} lags by {lag}" for name, one in self._groups.items() if (lag := one.lag())]:
+            if self.loop.time() > most:
+                break
+            await asyncio.sleep(_CHECK_SECONDS)
+        self.ended_at = self.loop.time()
+        return standing
+
+    # --- the processes ------------------------------------------------------------------------------------
+
+    def _works(self, expectations: Any) -> dict[str, tuple[Work, ...]]:
+        """The product's own wiring, with provider modules as fresh as in a process that has just begun."""
+        modules = {one.name: one for one in (OmniKassaModule(), TrustPaymentsModule(), NevogateModule())}
+        with patch.object(app, "PROVIDERS", modules):
+            return app.works_of(
+                self.configuration,
+                app.Choice(),
+                cast(Metrics, self.meters),
+                cast(httpx.AsyncClient, self.wire),
+                expectations,
+            )
+
+    def _make_groups(self) -> None:
+        for name, works in self._works(None).items():
+            sources = [source for work in works for source in work.sources]
+            chance = Random(f"{self.schedule.seed}/group/{name}")
+            self._groups[name] = Group(name, sources, self.broker, self.loop, chance, self.history)
+
+    def _start(self, number: int) -> Worker:
+        self.history.happened("start", str(number))
+        worker = Worker(number, self.broker, self._chance, self._disks[number], self._skews[number])
+        worker.sender = self.mutant.producer(worker.producer)
+        expectations = _Expectations(self.broker, worker)
+
+        def works() -> dict[str, tuple[Work, ...]]:
+            expectations.begin()
+            return self._works(expectations)
+
+        wait_seconds = self.configuration.worker.batch_wait_seconds
+        worker.run(works, self._groups, self.meters, self.mutant.make_loop, wait_seconds)
+        return worker
+
+    def _restart(self, number: int) -> None:
+        if self._workers[number].gone:
+            self._workers[number] = self._start(number)
+
+    def _killed(self, worker: Worker, seconds: float) -> None:
+        self.history.happened("killed", str(worker.number))
+        self.loop.outside(SESSION_SECONDS, self._session_over, worker)
+        self.loop.outside(max(0.1, seconds), self._restart, worker.number)
+
+    def _session_over(self, worker: Worker) -> None:
+        if worker.gone or worker.halted or worker.cut_until > self.loop.time():
+            for group in self._groups.values():
+                for unit in worker.units:
+                    group.leave(unit)
+
+    # --- the faults ---------------------------------------------------------------------------------------
+
+    def _happen(self, fault: Fault) -> None:
+        self.history.happened("fault", str(fault))
+        getattr(self, f"_{fault.kind}")(fault, self._workers[fault.process])
+
+    def _kill(self, fault: Fault, worker: Worker) -> None:
+        if not worker.gone:
+            worker.kill()
+            self._killed(worker, fault.seconds)
+
+    def _lose_disk(self, fault: Fault, worker: Worker) -> None:
+        self._kill(fault, worker)
+        self._disks[fault.process].clear()
+
+    def _kill_at_step(self, fault: Fault, worker: Worker) -> None:
+        worker.kill_at(fault.about, Step(fault.step), fault.times, lambda: self._killed(worker, fault.seconds))
+
+    def _freeze(self, fault: Fault, worker: Worker) -> None:
+        worker.freeze()
+        self.loop.outside(fault.seconds, worker.thaw)
+        self.loop.outside(SESSION_SECONDS, self._session_over, worker)
+
+    def _cut(self, fault: Fault, worker: Worker) -> None:
+        worker.cut_until = max(worker.cut_until, self.loop.time() + fault.seconds)
+        self.loop.outside(SESSION_SECONDS, self._session_over, worker)
+
+    def _rebalance(self, fault: Fault, worker: Worker) -> None:
+        for name, group in self._groups.items():
+            if name.startswith(fault.about):
+                group.rebalance()
+
+    def _brokers_stop(self, fault: Fault, worker: Worker) -> None:
+        self.broker.stop_for(fault.seconds)
+
+    def _slow_brokers(self, fault: Fault, worker: Worker) -> None:
+        self._trouble(fault, slow_seconds=fault.amount)
+
+    def _failing_batches(self, fault: Fault, worker: Worker) -> None:
+        self._trouble(fault, failing=fault.amount)
+
+    def _trouble(self, fault: Fault, **changes: float) -> None:
+        self.broker.trouble = replace(self.broker.trouble, **changes)
+        self.loop.outside(fault.seconds, self._no_trouble, tuple(changes))
+
+    def _no_trouble(self, names: Sequence[str]) -> None:
+        self.broker.trouble = replace(self.broker.trouble, **{name: getattr(Trouble(), name) for name in names})
+
+    def _skew(self, fault: Fault, worker: Worker) -> None:
+        self._set_skew(fault.process, fault.amount)
+        self.loop.outside(fault.seconds, self._set_skew, fault.process, 0.0)
+
+    def _set_skew(self, number: int, seconds: float) -> None:
+        self._skews[number] = self._workers[number].skew_seconds = seconds
+
+    def _provider(self, fault: Fault, worker: Worker) -> None:
+        trouble = WireTrouble(fault.detail, fault.amount)  # type: ignore[arg-type]  # drawn from its words
+        self.wire.troubles[fault.about] = trouble
+
+        def over() -> None:
+            if self.wire.troubles.get(fault.about) is trouble:
+                del self.wire.troubles[fault.about]
+
+        self.loop.outside(fault.seconds, over)
+
+    # --- the load -----------------------------------------------------------------------------------------
+
+    def _expect_payment(self, payment: Payment) -> None:
+        for call in payment.calls:
+            self.loop.outside(call.at, self._call, payment, call)
+        announcement = payment.announcement
+        if announcement is not None:
+            self.loop.outside(announcement.at, self._announce, payment)
+
+    def _announce(self, payment: Payment) -> None:
+        if not self.broker.up:
+            self.loop.outside(_AGAIN_SECONDS, self._announce, payment)
+            return
+        said = payment.announcement
+        assert said is not None
+        amount = payment.amount if said.matches else payment.amount + 1
+        fields = [f'"merchant":"{payment.merchant}","order_id":"{payment.order_id}"',
+                  f'"amount":{{"value":{amount},"currency":"{CURRENCY}"}},"created_at":"{stamp(said.at)}"']  # fmt: skip
+        if said.names_payment:
+            fields.append(f'"payment_id":"{payment.payment_id}"')
+        if said.final_by is not None:
+            fields.append(f'"final_by":"{stamp(said.final_by)}"')
+        key = f"{payment.merchant}/{payment.order_id}".encode()
+        self.broker.append(self.broker.place(topics.EXPECTED, key), key, f"{{{','.join(fields)}}}".encode(), ())
+
+    def _call(self, payment: Payment, call: Any) -> None:
+        if not self.broker.up:  # answered 503, so the provider calls again later
+            self.loop.outside(_AGAIN_SECONDS, self._call, payment, call)
+            return
+        merchant, query = payment.merchant, ""
+        if payment.provider == "nevogate":
+            body, query = self.nevogate.call(payment, call)
+        else:
+            known = (payment.number, call.change)
+            if known not in self._bodies:
+                make = self.trustpayments.call if payment.provider == "trustpayments" else self._ping
+                self._bodies[known] = make(payment, call)
+            body = self._bodies[known]
+        key = merchant if payment.provider == "omnikassa" else f"{merchant}/{payment.payment_id}"
+        self._store(payment.provider, merchant, key, body, call.style, query)
+
+    def _ping(self, payment: Payment, call: Any) -> bytes:
+        return self.omnikassa.ping(payment.merchant)
+
+    def _ping_again(self, merchant: str) -> None:
+        self.loop.outside(_PING_SECONDS, self._ping_again, merchant)
+        if self.omnikassa.waits(merchant) and self.broker.up:
+            self._store("omnikassa", merchant, merchant, self.omnikassa.ping(merchant))
+
+    def _throw(self, garbage: Garbage) -> None:
+        merchant = "nobody" if garbage.kind == "nobody" else garbage.merchant
+        forged = f"{garbage.number:032x}"
+        body = {
+            "bytes": b"\xff\x00%41&&=", "other_shape": b'["list"]', "nobody": b"{}", "alert": b'{"alertUnpaid":{}}',
+            "forged": b'{"commonData":{"transactionId":"%b"}}' % forged.encode(), "unsigned": b'{"poiId":"2004"}',
+        }[garbage.kind]  # fmt: skip
+        self._store(garbage.provider, merchant, f"{merchant}/{forged}", body)
+
+    def _store(
+        self, provider: ProviderName, merchant: str, key: str, body: bytes, method: str = "POST", query: str = ""
+    ) -> None:
+        """As the ingress stores a call."""
+        self.stored += 1
+        topic = topics.notifications(provider)
+        headers = (
+            ("ce_specversion", b"1.0"), ("ce_id", b"00000000-0000-7000-8000-%012d" % self.stored),
+            ("ce_source", f"/notifications/{provider}/{merchant}".encode()),
+            ("ce_type", b"payment.notification.received.v1"), ("ce_time", stamp(self.loop.time()).encode()),
+            ("content-type", b"application/json"), ("http-method", method.encode()), ("http-query", query.encode()),
+            ("traceparent", b"00-%032x-%016x-01" % (self.stored, self.stored)),
+        )  # fmt: skip
+        self.broker.append(self.broker.place(topic, key.encode()), key.encode(), body, headers)
+
+
+class _Expectations(ExpectationsView):
+    """The product's view of what shops announced, read from the simulated logs."""
+
+    def __init__(self, broker: Broker, worker: Worker) -> None:
+        self._broker = broker
+        self._worker = worker
+        self._store = Store(worker.disk.setdefault(("expectations", 0), Disk()))
+        self._ready = asyncio.Event()
+
+    def begin(self) -> None:
+        for number in range(self._broker.partitions(topics.EXPECTED)):
+            self._worker.spawn(self._follow(number))
+
+    async def _follow(self, number: int) -> None:
+        place = topics.EXPECTED, number
+        position = int(self._store.get(b"next\0%d" % number) or 0)
+        while True:
+            await asyncio.sleep(self._broker.reachable_in(self._worker) + self._broker.delay())
+            log = self._broker.log(place)
+            if position < len(log):
+                self.take(number, [one.value for one in log[position:]], len(log))
+                position = len(log)
+                continue
+            self._ready.set()
+            more: asyncio.Future[None] = self._broker.loop.create_future()
+            self._broker.read_on(place, lambda: more.done() or more.set_result(None))  # noqa: B023 - awaited at once
+            await more
+
+
+def _configuration() -> Configuration:
+    merchants: list[dict[str, Any]] = [
+        *({"id": merchant, "provider": "omnikassa", "poi_id": poi_id, "signing_keys": [{"value": SIGNING_KEY}],
+           "base_url": "https://omnikassa.example/omnikassa-api", "refresh_token": {"value": "refresh-token"}}
+          for merchant, poi_id in zip(MERCHANTS["omnikassa"], (2004, 2005), strict=True)),
+        *({"id": merchant, "provider": "trustpayments", "site_reference": f"site-{merchant}", "username": "ws",
+           "notification_passwords": [{"value": PASSWORD}], "password": {"value": "p"},
+           "webservices_url": "https://trustpayments.example/json/"} for merchant in MERCHANTS["trustpayments"]),
+        *({"id": merchant, "provider": "nevogate", "store_name": f"store-{merchant}", "api_key": {"value": "k"},
+           "base_url": "https://nevogate.example", "recover_by_details": True}
+          for merchant in MERCHANTS["nevogate"]),
+    ]  # fmt: skip
+    plenty = {"per_second": 1e6, "burst": 10**6}
+    document = {
+        "sandbox": True,
+        "topics": {"partitions": PARTITIONS, "replication_factor": 1},
+        "merchants": merchants,
+        "worker": {
+            "retry_delays_seconds": [1.0, 3.0, 10.0, 30.0, 60.0],
+            "recovery_calls_per_hour": 36_000,
+            "pulls_per_second": 50.0,
+            "unverified_budget": plenty,
+            "overdue": {
+                "looks_seconds": dict.fromkeys(topics.PROVIDERS, list(_LOOKS_SECONDS)),
+                "lookups_per_hour": 360_000,
+            },
+        },
+    }
+    return configuration.parse(yaml.safe_dump(document), "simulation")
