@@ -26,7 +26,6 @@ Headers = tuple[tuple[str, bytes], ...]
 EPOCH_SECONDS: Final = 1_800_000_000.0
 
 _FASTEST_SECONDS: Final = 0.0005
-_SPREAD_SECONDS: Final = 0.004
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +80,9 @@ class Trouble:
 class Broker:
     """All logs, by topic and partition."""
 
-    def __init__(self, loop: Timeline, chance: Random, history: History, partitions: Mapping[str, int]) -> None:
+    def __init__(self, loop: Timeline, chance: Random, history: History, partitions: Mapping[str, int], spread_seconds: float) -> None:
         self.loop = loop
+        self._spread_seconds = spread_seconds
         self.trouble = Trouble()
         self.fences = True
         self._chance = chance
@@ -118,21 +118,21 @@ class Broker:
 
     def reachable_in(self, client: Any) -> float:
         """In how many seconds the client reaches the brokers; 0.0 for now."""
-        return max(0.0, self._down_until - self.loop.time(), client.cut_until - self.loop.time())
+        return max(0.0, self._down_until - self.loop.now, client.cut_until - self.loop.now)
 
     def delay(self) -> float:
         """How long a message takes now."""
-        return _FASTEST_SECONDS + self._chance.random() * (_SPREAD_SECONDS + self.trouble.slow_seconds)
+        return _FASTEST_SECONDS + self._chance.random() * (self._spread_seconds + self.trouble.slow_seconds)
 
     # --- outages -------------------------------------------------------------------------------------------
 
     def stop_for(self, seconds: float) -> None:
-        self._down_until = max(self._down_until, self.loop.time() + seconds)
+        self._down_until = max(self._down_until, self.loop.now + seconds)
 
     @property
     def up(self) -> bool:
         """Whether the brokers can be reached by those who are not cut off."""
-        return self._down_until <= self.loop.time()
+        return self._down_until <= self.loop.now
 
     def died(self, sender: Any) -> None:
         """A producer is gone; what was on its way arrives up to some record, or not."""
@@ -144,7 +144,7 @@ class Broker:
     def append(self, place: Place, key: bytes | None, value: bytes | None, headers: Headers) -> int:
         """Append at once and return the offset."""
         log = self._logs[place]
-        record = Stored(*place, len(log.records), key, value, headers, EPOCH_SECONDS + self.loop.time())
+        record = Stored(*place, len(log.records), key, value, headers, EPOCH_SECONDS + self.loop.now)
         log.records.append(record)
         self._history.appended(record)
         if log.readers:
@@ -159,10 +159,10 @@ class Broker:
             batch.most = self._chance.choice((0, len(batch.records), self._chance.randint(0, len(batch.records))))
             batch.error = self._chance.choice((KafkaTimeoutError, RequestTimedOutError))()
         lane = (batch.sender, place)
-        when = self.loop.time() + self.reachable_in(client) + self.delay()
+        when = self.loop.now + self.reachable_in(client) + self.delay()
         when = self._arrivals[lane] = max(when, self._arrivals.get(lane, 0.0))
         self._on_their_way.setdefault(batch.sender, []).append((place, batch))
-        self.loop.outside(when - self.loop.time(), self._arrive, client, place, batch)
+        self.loop.outside(when - self.loop.now, self._arrive, client, place, batch)
 
     def _arrive(self, client: Any, place: Place, batch: Batch) -> None:
         out_of_reach_seconds = self.reachable_in(client)

@@ -10,8 +10,8 @@ from processors.failpoint import Step
 from tests.simulation.wire import WIRE_FAULTS
 
 Kind = Literal[
-    "kill", "kill_at_step", "freeze", "cut", "rebalance", "brokers_stop", "slow_brokers", "failing_batches", "lose_disk",
-    "skew", "provider",
+    "kill", "kill_at_step", "freeze", "freeze_at_step", "cut", "rebalance", "brokers_stop", "slow_brokers", "failing_batches",
+    "lose_disk", "skew", "provider",
 ]  # fmt: skip
 
 _UNITS: Final = ("verify", "fetch", "interpret", "resolve", "orders")
@@ -19,9 +19,11 @@ _PROVIDERS: Final = ("omnikassa", "trustpayments", "nevogate")
 
 #: How often each kind comes, by weight.
 _WEIGHTS: Final[dict[Kind, int]] = {
-    "kill": 3, "kill_at_step": 6, "freeze": 4, "cut": 2, "rebalance": 3, "brokers_stop": 1, "slow_brokers": 2,
+    "kill": 3, "kill_at_step": 6, "freeze": 3, "freeze_at_step": 6, "cut": 3, "rebalance": 3, "brokers_stop": 1, "slow_brokers": 2,
     "failing_batches": 3, "lose_disk": 2, "skew": 1, "provider": 6,
 }  # fmt: skip
+
+_OF_A_PROCESS: Final = frozenset(("kill", "kill_at_step", "freeze", "freeze_at_step", "cut", "lose_disk", "skew"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +46,9 @@ class Fault:
 
     def __str__(self) -> str:
         words = [f"{self.at:8.3f} s  {self.kind}"]
-        if self.kind in ("kill", "kill_at_step", "freeze", "cut", "lose_disk", "skew"):
+        if self.kind in ("kill", "kill_at_step", "freeze", "freeze_at_step", "cut", "lose_disk", "skew"):
             words.append(f"process {self.process}")
-        if self.kind == "kill_at_step":
+        if self.step:
             words.append(f"{self.about} after {Step(self.step).name.lower()}, time {self.times}")
         elif self.about:
             words.append(f"{self.about} {self.detail}".rstrip())
@@ -63,6 +65,11 @@ def faults_of(seed: int, span_seconds: float, processes: int) -> tuple[Fault, ..
     return tuple(sorted((_fault(chance, kind, span_seconds, processes) for kind in kinds), key=lambda one: one.at))
 
 
+def _standstill(chance: Random) -> float:
+    """Shorter or longer than a session."""
+    return chance.choice((1.0, 12.0, 25.0)) * (0.8 + chance.random())
+
+
 def _fault(chance: Random, kind: Kind, span_seconds: float, processes: int) -> Fault:
     at, process = 1.0 + chance.random() * span_seconds, chance.randrange(processes)
     seconds = chance.choice((0.5, 5.0, 15.0)) * (0.5 + chance.random())
@@ -70,8 +77,11 @@ def _fault(chance: Random, kind: Kind, span_seconds: float, processes: int) -> F
         case "kill_at_step":
             step, times = chance.randint(1, 6), chance.randint(1, 20)
             return Fault(kind, at, seconds, process, chance.choice(_UNITS), step=step, times=times)
+        case "freeze_at_step":
+            step, times = chance.randint(1, 5), chance.randint(1, 20)
+            return Fault(kind, at, _standstill(chance), process, chance.choice(_UNITS), step=step, times=times)
         case "freeze" | "cut":
-            return Fault(kind, at, chance.choice((1.0, 12.0, 25.0)) * (0.8 + chance.random()), process)
+            return Fault(kind, at, _standstill(chance), process)
         case "rebalance":
             return Fault(kind, at, 0.0, about=chance.choice(_UNITS))
         case "slow_brokers":

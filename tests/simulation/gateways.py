@@ -70,7 +70,7 @@ class TrustPayments:
             found += self._records(self._by_order.get(one["value"]), site)
         response: dict[str, Any] = {
             "errorcode": "0", "requesttypedescription": "TRANSACTIONQUERY", "found": str(len(found)),
-            "transactionstartedtimestamp": stamp(self._loop.time())[:19].replace("T", " "),
+            "transactionstartedtimestamp": stamp(self._loop.now)[:19].replace("T", " "),
         }  # fmt: skip
         if found:
             response["records"] = found
@@ -78,9 +78,9 @@ class TrustPayments:
         return Answered(200, orjson.dumps(answer), "application/json")
 
     def _records(self, payment: Payment | None, site: str) -> Iterable[dict[str, str]]:
-        if payment is None or site != f"site-{payment.merchant}" or self._loop.time() < payment.visible_from:
+        if payment is None or site != f"site-{payment.merchant}" or self._loop.now < payment.visible_from:
             return
-        word = payment.word_at(self._loop.time())
+        word = payment.word_at(self._loop.now)
         if word is None:
             return
         code, settled = _TRUST[word]
@@ -129,7 +129,7 @@ class Nevogate:
         payment = self._by_id.get(name)
         if form["method"] == "Result":
             self.results[name, headers["X-Request-Id"]] += 1
-        word = payment.word_at(self._loop.time()) if payment else None
+        word = payment.word_at(self._loop.now) if payment else None
         store = base64.b64decode(headers["Authorization"].removeprefix("Basic ")).decode().partition(":")[0]
         if payment is None or word is None or store != f"store-{payment.merchant}":
             return Answered(200, b'{"ResultCode":"UnknownTransaction"}')
@@ -171,7 +171,7 @@ class OmniKassa:
 
     def ping(self, merchant: str) -> bytes:
         """A new notification for the webshop."""
-        now = self._loop.time()
+        now = self._loop.now
         token = f"t{len(self._tokens)}.{merchant}.x"
         self._tokens[token] = (merchant, now + _TOKEN_SECONDS)
         expiry, poi_id = stamp(now + _TOKEN_SECONDS), _poi(merchant)
@@ -185,7 +185,7 @@ class OmniKassa:
         if "/v2/orders/" in url:
             return self._order(url.rpartition("/")[2])
         merchant, until = self._tokens.get(headers["Authorization"].removeprefix("Bearer "), ("", 0.0))
-        if until <= self._loop.time():
+        if until <= self._loop.now:
             return Answered(401, b'{"errorCode":5001}')
         queue = self._queues[merchant]
         orders = [self._result(queue.popleft()) for _ in range(min(_PAGE_ORDERS, len(queue)))]
@@ -205,7 +205,7 @@ class OmniKassa:
 
     def _order(self, name: str) -> Answered:
         payment = self._by_id.get(name)
-        word = payment.word_at(self._loop.time()) if payment else None
+        word = payment.word_at(self._loop.now) if payment else None
         if payment is None or not payment.changes:
             return Answered(404, b'{"errorCode":5404}')
         order = {"id": name, "merchantOrderId": payment.order_id, "status": _OMNIKASSA.get(word or "", "IN_PROGRESS"),

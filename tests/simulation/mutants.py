@@ -33,8 +33,9 @@ class _AcknowledgesFirst(StageLoop):
 
 class _StateFirst(StageLoop):
     async def _make_durable(self, generation: int, outputs: Sequence[Output], overlay: Overlay) -> None:
-        if self._state is not None:
+        if self._state is not None and overlay.changes:
             await self._state.remember(generation, overlay.changes)
+            overlay.clear()
         await super()._make_durable(generation, outputs, overlay)
 
 

@@ -39,8 +39,9 @@ _WAYS: Final[Mapping[ProviderName, tuple[tuple[str, ...], ...]]] = {
     ),
 }  # fmt: skip
 
-#: Calls per second of the whole load; slow ones make small batches, fast ones large ones.
-RATES: Final = (10.0, 50.0, 200.0, 1000.0)
+#: Calls per second of the whole load, and how fast payments go on beside their usual pace: slow ones make small
+#: batches, fast ones large ones.
+PACES: Final = ((20.0, 1.0), (100.0, 1.0), (500.0, 0.3), (2000.0, 0.1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +125,10 @@ class Plan:
         return tuple(one.number for one in self.payments) + tuple(-one.number for one in self.garbage)
 
 
-def plan_of(seed: int, notifications: int, rate: float | None = None) -> Plan:
+def plan_of(seed: int, notifications: int) -> Plan:
     """The load of a seed, with at least so many calls."""
     chance = Random(f"{seed}/load")
-    rate = rate or chance.choice(RATES)
+    rate, pace = chance.choice(PACES)
     span_seconds = notifications / rate
     payments: list[Payment] = []
     garbage: list[Garbage] = []
@@ -141,20 +142,20 @@ def plan_of(seed: int, notifications: int, rate: float | None = None) -> Plan:
             garbage.append(Garbage(number, at, provider, chance.choice(MERCHANTS[provider]), kind))
             calls += 1
             continue
-        payments.append(_payment(chance, number, provider, at))
+        payments.append(_payment(chance, number, provider, at, pace))
         calls += len(payments[-1].calls)
     ends = [call.at for one in payments for call in one.calls] + [one.at for one in garbage]
     due = [one.announcement.final_by or 0.0 for one in payments if one.announcement]
     return Plan(rate, tuple(payments), tuple(garbage), max(ends + due))
 
 
-def _payment(chance: Random, number: int, provider: ProviderName, at: float) -> Payment:
+def _payment(chance: Random, number: int, provider: ProviderName, at: float, pace: float) -> Payment:
     unpaid = chance.random() < _UNPAID_SHARE
     changes: list[tuple[float, str]] = []
     moment = at
     for word in chance.choice(_WAYS[provider]):
         changes.append((moment, word))
-        moment += 2.0 + chance.random() * 30.0
+        moment += pace * (2.0 + chance.random() * 30.0)
     made = () if unpaid else tuple(changes)
     # by the bank's rule a lost page is only found again for an order that the shop has announced by the bank's id
     announced = unpaid or provider == "omnikassa" or chance.random() < 0.3
@@ -169,21 +170,21 @@ def _payment(chance: Random, number: int, provider: ProviderName, at: float) -> 
         )
     return Payment(
         number, provider, chance.choice(MERCHANTS[provider]), _ids(chance, provider, number), f"ORD-{number}",
-        100 + chance.randrange(10_000) * 2, made, at + chance.choice((0.0, 0.0, 0.0, 3.0, 15.0)),
-        _calls(chance, provider, made), announcement,
+        100 + chance.randrange(10_000) * 2, made, at + chance.choices((0.0, 3.0, 15.0), (8, 1, 1))[0],
+        _calls(chance, provider, made, pace), announcement,
     )  # fmt: skip
 
 
-def _calls(chance: Random, provider: ProviderName, changes: Sequence[tuple[float, str]]) -> tuple[Call, ...]:
+def _calls(chance: Random, provider: ProviderName, changes: Sequence[tuple[float, str]], pace: float) -> tuple[Call, ...]:
     calls: list[Call] = []
     for change, (at, _) in enumerate(changes):
         for style in ("POST", "GET") if provider == "nevogate" and chance.random() < 0.3 else ("POST",):
-            first = at + chance.random() * 0.5
+            first = at + pace * chance.random() * 0.5
             if chance.random() < LATE_SHARE:
-                first += 1.0 + chance.random() * 40.0
+                first += pace * (1.0 + chance.random() * 40.0)
             calls.append(Call(first, change, 0, style))  # type: ignore[arg-type]  # both are of its words
             if chance.random() < DUPLICATE_SHARE:
-                calls.append(Call(first + 0.05 + chance.random() * 20.0, change, 1, style))  # type: ignore[arg-type]  # as above
+                calls.append(Call(first + 0.05 + pace * chance.random() * 20.0, change, 1, style))  # type: ignore[arg-type]  # as above
     return tuple(calls)
 
 

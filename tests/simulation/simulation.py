@@ -42,6 +42,8 @@ from tests.simulation.worker import SESSION_SECONDS, Worker
 PROCESSES: Final = 3
 PARTITIONS: Final = 3
 
+#: Slow ones keep batches in work for long, so that more of them are at work when something goes wrong.
+_BROKER_SECONDS: Final = (0.004, 0.05, 0.3)
 _LOOKS_SECONDS: Final = (5.0, 20.0, 60.0, 180.0, 400.0)
 #: After the last look, with what is spread, and an answer that has to be asked for again.
 _SETTLED_SECONDS: Final = 500.0
@@ -49,6 +51,9 @@ _CHECK_SECONDS: Final = 5.0
 #: Whatever is not done so long after everything is well stands still.
 _MOST_SECONDS: Final = 7200.0
 _PING_SECONDS: Final = 5.0
+#: A task that ends in order may need to be cancelled more than once.
+_ENDINGS: Final = 20
+_ENDING_SECONDS: Final = 100.0
 _AGAIN_SECONDS: Final = 5.0
 
 
@@ -59,6 +64,8 @@ class Schedule:
     seed: int
     plan: Plan
     faults: tuple[Fault, ...]
+    broker_seconds: float
+    """How long a message to the brokers takes at most while nothing is wrong."""
 
     @property
     def calls(self) -> int:
@@ -79,11 +86,12 @@ class Outcome:
     errors: Mapping[str, int]
 
 
-def schedule_of(seed: int, notifications: int, rate: float | None = None) -> Schedule:
+def schedule_of(seed: int, notifications: int) -> Schedule:
     """All that a seed makes happen."""
-    plan = plan_of(seed, notifications, rate)
+    plan = plan_of(seed, notifications)
     last_call = max((call.at for one in plan.payments for call in one.calls), default=1.0)
-    return Schedule(seed, plan, faults_of(seed, last_call, PROCESSES))
+    broker_seconds = Random(f"{seed}/broker pace").choice(_BROKER_SECONDS)
+    return Schedule(seed, plan, faults_of(seed, last_call, PROCESSES), broker_seconds)
 
 
 def run(schedule: Schedule, mutant: Mutant | None = None, *, silent: bool = True) -> Outcome:
@@ -94,13 +102,13 @@ def run(schedule: Schedule, mutant: Mutant | None = None, *, silent: bool = True
         with simulated(loop, Random(f"{schedule.seed}/product"), silent=silent):
             world = _World(loop, schedule, mutant or Mutant())
             standing = world.run()
-            problems = judge.problems(world.evidence(standing))
-            _end(loop)
+            problems, digest = judge.problems(world.evidence(standing)), world.history.digest()
+            world.end()
     finally:
         loop.close()
     return Outcome(
         tuple(problems),
-        world.history.digest(),
+        digest,
         world.stored,
         world.history.records,
         world.ended_at,
@@ -108,17 +116,6 @@ def run(schedule: Schedule, mutant: Mutant | None = None, *, silent: bool = True
         dict(world.history.counts),
         {f"{stage} {kind}": count for (stage, kind), count in sorted(world.meters.errors.items())},
     )
-
-
-def _end(loop: Timeline) -> None:
-    """Let go of all that is still at work, so that none of it is destroyed at work."""
-    for _ in range(20):
-        tasks = [task for task in asyncio.all_tasks(loop) if not task.done()]
-        if not tasks:
-            return
-        for task in tasks:
-            task.cancel()
-        loop.run_until_complete(asyncio.wait(tasks, timeout=100.0))
 
 
 class _World:
@@ -135,7 +132,7 @@ class _World:
         self.ended_at = 0.0
         self.configuration = _configuration()
         partitions = {name: count for name, (_, count, _) in self.configuration.wanted_topics().items()}
-        self.broker = Broker(loop, Random(f"{seed}/broker"), self.history, partitions)
+        self.broker = Broker(loop, Random(f"{seed}/broker"), self.history, partitions, schedule.broker_seconds)
         self.broker.fences = mutant.fences
         self.trustpayments, self.nevogate = TrustPayments(loop, plan), Nevogate(loop, plan)
         self.omnikassa = OmniKassa(loop, plan)
@@ -145,6 +142,7 @@ class _World:
         self._disks: list[dict[tuple[str, int], Disk]] = [{} for _ in range(PROCESSES)]
         self._skews = [0.0] * PROCESSES
         self._workers: list[Worker] = []
+        self._all_workers: list[Worker] = []
         self._groups: dict[str, Group] = {}
         self._bodies: dict[tuple[int, int], bytes] = {}
 
@@ -166,6 +164,19 @@ class _World:
         except NothingLeft:
             return ["nothing moves any more"]
 
+    def end(self) -> None:
+        """Let go of all that is still at work, also of what was killed, so that none of it is destroyed at work."""
+        for worker in self._all_workers:
+            worker.gone = False
+            worker.thaw()
+        for _ in range(_ENDINGS):
+            tasks = [task for task in asyncio.all_tasks(self.loop) if not task.done()]
+            if not tasks:
+                return
+            for task in tasks:
+                task.cancel()
+            self.loop.run_until_complete(asyncio.wait(tasks, timeout=_ENDING_SECONDS))
+
     def evidence(self, standing: Sequence[str]) -> judge.Evidence:
         """What the judge may look at."""
         return judge.Evidence(
@@ -183,13 +194,13 @@ class _World:
         self._healed_at = max([self.schedule.plan.until, *ends]) + 1.0
         await asyncio.sleep(self._healed_at + _SETTLED_SECONDS)
         for worker in self._workers:
-            worker.kill_at("-", Step.TAKEN, 1, lambda: None)
-        most = self.loop.time() + _MOST_SECONDS
+            worker.unwatch()
+        most = self.loop.now + _MOST_SECONDS
         while standing := [f"{name} lags by {lag}" for name, one in self._groups.items() if (lag := one.lag())]:
-            if self.loop.time() > most:
+            if self.loop.now > most:
                 break
             await asyncio.sleep(_CHECK_SECONDS)
-        self.ended_at = self.loop.time()
+        self.ended_at = self.loop.now
         return standing
 
     # --- the processes ------------------------------------------------------------------------------------
@@ -215,6 +226,7 @@ class _World:
     def _start(self, number: int) -> Worker:
         self.history.happened("start", str(number))
         worker = Worker(number, self.broker, self._chance, self._disks[number], self._skews[number])
+        self._all_workers.append(worker)
         worker.sender = self.mutant.producer(worker.producer)
         expectations = _Expectations(self.broker, worker)
 
@@ -236,7 +248,7 @@ class _World:
         self.loop.outside(max(0.1, seconds), self._restart, worker.number)
 
     def _session_over(self, worker: Worker) -> None:
-        if worker.gone or worker.halted or worker.cut_until > self.loop.time():
+        if worker.gone or worker.halted or worker.cut_until > self.loop.now:
             for group in self._groups.values():
                 for unit in worker.units:
                     group.leave(unit)
@@ -257,15 +269,20 @@ class _World:
         self._disks[fault.process].clear()
 
     def _kill_at_step(self, fault: Fault, worker: Worker) -> None:
-        worker.kill_at(fault.about, Step(fault.step), fault.times, lambda: self._killed(worker, fault.seconds))
+        worker.at_step(fault.about, Step(fault.step), fault.times, lambda: self._kill(fault, worker))
 
     def _freeze(self, fault: Fault, worker: Worker) -> None:
-        worker.freeze()
-        self.loop.outside(fault.seconds, worker.thaw)
-        self.loop.outside(SESSION_SECONDS, self._session_over, worker)
+        if not worker.halted:
+            self.history.happened("frozen", str(worker.number))
+            worker.freeze()
+            self.loop.outside(fault.seconds, worker.thaw)
+            self.loop.outside(SESSION_SECONDS, self._session_over, worker)
+
+    def _freeze_at_step(self, fault: Fault, worker: Worker) -> None:
+        worker.at_step(fault.about, Step(fault.step), fault.times, lambda: self._freeze(fault, worker))
 
     def _cut(self, fault: Fault, worker: Worker) -> None:
-        worker.cut_until = max(worker.cut_until, self.loop.time() + fault.seconds)
+        worker.cut_until = max(worker.cut_until, self.loop.now + fault.seconds)
         self.loop.outside(SESSION_SECONDS, self._session_over, worker)
 
     def _rebalance(self, fault: Fault, worker: Worker) -> None:
@@ -373,7 +390,7 @@ class _World:
         headers = (
             ("ce_specversion", b"1.0"), ("ce_id", b"00000000-0000-7000-8000-%012d" % self.stored),
             ("ce_source", f"/notifications/{provider}/{merchant}".encode()),
-            ("ce_type", b"payment.notification.received.v1"), ("ce_time", stamp(self.loop.time()).encode()),
+            ("ce_type", b"payment.notification.received.v1"), ("ce_time", stamp(self.loop.now).encode()),
             ("content-type", b"application/json"), ("http-method", method.encode()), ("http-query", query.encode()),
             ("traceparent", b"00-%032x-%016x-01" % (self.stored, self.stored)),
         )  # fmt: skip

@@ -83,14 +83,14 @@ class SimulatedFence(Fence):
         self._written_at = self._taken_at = float("-inf")
 
     def age_seconds(self) -> float:
-        return self._broker.loop.time() - self._taken_at
+        return self._broker.loop.now - self._taken_at
 
     def seconds_since_written(self) -> float:
-        return self._broker.loop.time() - self._written_at
+        return self._broker.loop.now - self._written_at
 
     async def take(self) -> None:
         self._epoch = None
-        asked_at = self._broker.loop.time()
+        asked_at = self._broker.loop.now
         done: asyncio.Future[int] = self._broker.loop.create_future()
         self._broker.loop.outside(self._broker.reachable_in(self._client) + self._broker.delay(), self._next, done)
         self._epoch = await done
@@ -104,7 +104,7 @@ class SimulatedFence(Fence):
     async def write(self, outputs: Sequence[Output]) -> list[Metadata]:
         if self._epoch is None:
             raise PartitionLost("not held, take it first")
-        sent_at = self._broker.loop.time()
+        sent_at = self._broker.loop.now
         records = [(one.key, one.value, one.headers) for one in outputs]
         batch = Batch(self, records, self._broker.loop.create_future(), self._epoch)
         self._broker.send(self._client, self._at, batch)

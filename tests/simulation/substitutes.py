@@ -33,7 +33,7 @@ def simulated(loop: Timeline, chance: Random, *, silent: bool = True) -> Iterato
 
     def seconds() -> float:
         process = RUNNING.get()
-        return float(process.now()) if process is not None else EPOCH_SECONDS + loop.time()
+        return float(process.now()) if process is not None else EPOCH_SECONDS + loop.now
 
     def now(zone: tzinfo | None = None) -> datetime:
         return datetime.fromtimestamp(seconds(), zone or UTC)

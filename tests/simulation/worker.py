@@ -13,7 +13,7 @@ from processors.unit import Work
 from tests.simulation.broker import EPOCH_SECONDS, Broker, Producer
 from tests.simulation.groups import Group
 from tests.simulation.states import Disk
-from tests.simulation.timeline import RUNNING, Timeline
+from tests.simulation.timeline import RUNNING, Handle, Timeline
 from tests.simulation.unit import MakeLoop, SimulatedUnit
 
 #: How long after the last sign of life a group puts a member out.
@@ -46,16 +46,15 @@ class Worker:
         self._broker = broker
         self._chance = chance
         self._loop: Timeline = broker.loop
-        self._held: list[asyncio.Handle] = []
+        self._held: list[Handle] = []
         self._context = Context()
         self._context.run(RUNNING.set, self)
-        self._kill_at: tuple[str, Step, int] | None = None
-        self._killed: Callable[[], None] = lambda: None
+        self._watched: dict[tuple[str, Step], tuple[int, Callable[[], None]]] = {}
         self._tasks: list[asyncio.Task[Any]] = []
 
     def now(self) -> float:
         """The process's own clock, in Unix time."""
-        return EPOCH_SECONDS + self._loop.time() + self.skew_seconds
+        return EPOCH_SECONDS + self._loop.now + self.skew_seconds
 
     def run(
         self,
@@ -88,7 +87,7 @@ class Worker:
 
     def after(self, delay_seconds: float, callback: Callable[..., object], *args: Any) -> None:
         """Call it later on behalf of this process; never, if it is gone by then."""
-        self._loop.call_at(self._loop.time() + delay_seconds, callback, *args, context=self._context)
+        self._loop.call_at(self._loop.now + delay_seconds, callback, *args, context=self._context)
 
     def heartbeat(self) -> float:
         """In how many seconds it next hears of its groups."""
@@ -96,7 +95,7 @@ class Worker:
 
     # --- how it ends --------------------------------------------------------------------------------------
 
-    def hold(self, handle: asyncio.Handle) -> None:
+    def hold(self, handle: Handle) -> None:
         """Kept also when it is gone: what the collector does with it must not be seen."""
         self._held.append(handle)
 
@@ -115,20 +114,27 @@ class Worker:
         """As with ``kill -9``."""
         self.halted = self.gone = True
         self._broker.died(self.producer)
-        self._killed()
 
-    def kill_at(self, unit_prefix: str, step: Step, times: int, killed: Callable[[], None]) -> None:
-        """Be killed when a unit has finished this step so many times more."""
-        self._kill_at, self._killed = (unit_prefix, step, times), killed
+    def at_step(self, unit_prefix: str, step: Step, times: int, then: Callable[[], None]) -> None:
+        """Do something when a unit has finished this step so many times more; it may kill or freeze the process."""
+        self._watched[unit_prefix, step] = times, then
+
+    def unwatch(self) -> None:
+        """No step is waited for any more."""
+        self._watched.clear()
 
     def reached(self, unit: str, step: Step) -> None:
         """Told by the stage loop after each step."""
-        if self._kill_at is None:
+        if not self._watched:
             return
-        prefix, wanted, left = self._kill_at
-        if step is wanted and unit.startswith(prefix):
-            self._kill_at = (prefix, wanted, left - 1)
-            if left <= 1:
-                self._kill_at = None
-                self.kill()
-                raise Killed
+        watched = unit.partition(".")[0], step
+        left, then = self._watched.get(watched, (0, None))
+        if then is None:
+            return
+        if left > 1:
+            self._watched[watched] = left - 1, then
+            return
+        del self._watched[watched]
+        then()
+        if self.gone:
+            raise Killed
