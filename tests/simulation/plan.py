@@ -41,7 +41,7 @@ _WAYS: Final[Mapping[ProviderName, tuple[tuple[str, ...], ...]]] = {
 
 #: Calls per second of the whole load, and how fast payments go on beside their usual pace: slow ones make small
 #: batches, fast ones large ones.
-PACES: Final = ((20.0, 1.0), (100.0, 1.0), (500.0, 0.3), (2000.0, 0.1))
+PACES: Final = ((50.0, 1.0), (200.0, 0.5), (1000.0, 0.2), (4000.0, 0.05))
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,10 +43,10 @@ PROCESSES: Final = 3
 PARTITIONS: Final = 3
 
 #: Slow ones keep batches in work for long, so that more of them are at work when something goes wrong.
-_BROKER_SECONDS: Final = (0.004, 0.05, 0.3)
-_LOOKS_SECONDS: Final = (5.0, 20.0, 60.0, 180.0, 400.0)
+_BROKER_SECONDS: Final = (0.01, 0.05, 0.3)
+_LOOKS_SECONDS: Final = (5.0, 20.0, 60.0, 150.0, 300.0)
 #: After the last look, with what is spread, and an answer that has to be asked for again.
-_SETTLED_SECONDS: Final = 500.0
+_SETTLED_SECONDS: Final = 350.0
 _CHECK_SECONDS: Final = 5.0
 #: Whatever is not done so long after everything is well stands still.
 _MOST_SECONDS: Final = 7200.0
