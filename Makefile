@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 BIN := $(VENV)/bin
 LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
-.PHONY: demo up test unit check fuzz bench format schemas lock clean help
+.PHONY: demo up test unit check fuzz simulate bench format schemas lock clean help
 
 help:          ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -31,6 +31,10 @@ check: $(VENV)/.development                     ## style, types, and which modul
 
 fuzz: $(VENV)/.development                      ## hostile input for every parser (INPUTS=1000000 for the long form)
 	PAYNOTIFY_FUZZ_INPUTS=$(INPUTS) $(BIN)/python -m pytest tests/fuzz $(ARGS)
+
+simulate: $(VENV)/.development                  ## the stages on simulated time, brokers and providers (SEED=, SECONDS=, SCHEDULE=)
+	$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS)) \
+		$(if $(NOTIFICATIONS),--notifications $(NOTIFICATIONS)) $(if $(SCHEDULE),--schedule "$(SCHEDULE)") $(ARGS)
 
 bench: prerequisites $(VENV)/.development       ## cost and latency, side by side in one run
 	$(BIN)/python -m tests.bench $(ARGS)

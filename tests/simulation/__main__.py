@@ -18,7 +18,8 @@ from tests.simulation.shrink import Part, shortest
 from tests.simulation.simulation import Outcome, Schedule, run, schedule_of
 
 NOTIFICATIONS: Final = 2000
-_SHRINKING_RUNS: Final = 150
+_SHRINKING_SECONDS: Final = 60.0
+_SHOWN: Final = 20
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -70,10 +71,12 @@ def line(seed: int, schedule: Schedule, outcome: Outcome) -> str:
     )
 
 
-def shrunk(seed: int, notifications: int, outcome: Outcome, mutant: Mutant, most_runs: int = _SHRINKING_RUNS) -> str:
+def shrunk(
+    seed: int, notifications: int, outcome: Outcome, mutant: Mutant, most_seconds: float = _SHRINKING_SECONDS
+) -> str:
     """The shortest schedule found that breaks the same guarantee, in words, and how to run it again."""
     schedule = schedule_of(seed, notifications)
-    part = shortest(schedule, breaks_the_same(outcome, mutant), most_runs)
+    part = shortest(schedule, breaks_the_same(outcome, mutant), most_seconds)
     small = part.of(schedule)
     items = [
         f"{one.provider} {one.merchant}/{one.payment_id}: "
@@ -82,7 +85,8 @@ def shrunk(seed: int, notifications: int, outcome: Outcome, mutant: Mutant, most
     ]
     return "\n".join((
         f"  The shortest schedule found has {len(part.faults)} faults and {len(part.items)} payments:",
-        *(f"    {one}" for one in (*small.faults, *items)),
+        *(f"    {one}" for one in (*small.faults, *items[:_SHOWN])),
+        *([f"    ... and {len(items) - _SHOWN} more"] if len(items) > _SHOWN else []),
         *(f"    {one}" for one in run(small, mutant).problems),
         f'  make simulate SEED={seed} NOTIFICATIONS={notifications} SCHEDULE="{part}"',
     ))  # fmt: skip

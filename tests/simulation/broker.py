@@ -43,7 +43,7 @@ class Stored:
 
 @dataclass(slots=True)
 class Metadata:
-    """Where a batch was appended."""
+    """Where a batch's last record lies."""
 
     offset: int
 
@@ -55,7 +55,8 @@ class Batch:
     sender: Any
     records: list[tuple[bytes | None, bytes | None, Headers]]
     acknowledged: asyncio.Future[Metadata]
-    epoch: int | None = None
+    #: Whose fence the records are written with, and its holder's epoch.
+    hold: tuple[Place, int] | None = None
     error: Exception | None = None
     most: int | None = None
     """How many of the records arrive, if not all."""
@@ -65,8 +66,8 @@ class Batch:
 class _Log:
     records: list[Stored] = field(default_factory=list)
     readers: list[Callable[[], None]] = field(default_factory=list)
-    #: The newest epoch of those that may write here; only changelogs have any.
-    epoch: int = 0
+    #: The newest epoch that has written here, by fence.
+    epochs: dict[Place, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -80,7 +81,9 @@ class Trouble:
 class Broker:
     """All logs, by topic and partition."""
 
-    def __init__(self, loop: Timeline, chance: Random, history: History, partitions: Mapping[str, int], spread_seconds: float) -> None:
+    def __init__(
+        self, loop: Timeline, chance: Random, history: History, partitions: Mapping[str, int], spread_seconds: float
+    ) -> None:
         self.loop = loop
         self._spread_seconds = spread_seconds
         self.trouble = Trouble()
@@ -118,7 +121,7 @@ class Broker:
 
     def reachable_in(self, client: Any) -> float:
         """In how many seconds the client reaches the brokers; 0.0 for now."""
-        return max(0.0, self._down_until - self.loop.now, client.cut_until - self.loop.now)
+        return max(0.0, self._down_until - self.loop.now, float(client.cut_until) - self.loop.now)
 
     def delay(self) -> float:
         """How long a message takes now."""
@@ -174,7 +177,7 @@ class Broker:
         self._on_their_way[batch.sender].remove((place, batch))
         log = self._logs[place]
         offset = -1
-        if batch.epoch is not None and batch.epoch < log.epoch and self.fences:
+        if batch.hold is not None and self._fenced(log, *batch.hold):
             batch.error = _Refused()
         else:
             for record in batch.records[: batch.most]:
@@ -182,11 +185,20 @@ class Broker:
         self.loop.outside(self.delay(), _answer, batch, offset)
 
     def next_epoch(self, place: Place) -> int:
-        """A new epoch for a changelog; whoever has an older one can't write any more."""
-        log = self._logs[place]
-        log.epoch += 1
-        self._history.happened("epoch", f"{place[0]}/{place[1]}={log.epoch}")
-        return log.epoch
+        """A new epoch for a changelog's fence, marked there: whoever has an older one can't write to it any more."""
+        epochs = self._logs[place].epochs
+        epochs[place] = epochs.get(place, 0) + 1
+        self._history.happened("epoch", f"{place[0]}/{place[1]}={epochs[place]}")
+        return epochs[place]
+
+    def _fenced(self, log: _Log, fence: Place, epoch: int) -> bool:
+        """Whether a newer holder has written here; remembers this one if not."""
+        if epoch < log.epochs.get(fence, 0):
+            if self.fences:
+                self._history.happened("fenced", f"{fence[0]}/{fence[1]}={epoch}")
+            return self.fences
+        log.epochs[fence] = epoch
+        return False
 
 
 class _Refused(Exception):

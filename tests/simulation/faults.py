@@ -1,4 +1,4 @@
-"""What goes wrong in a run, as data: drawn from a seed before it begins, so that a run with fewer faults is possible."""
+"""What goes wrong in a run, as data: drawn from a seed before it begins, so that a run may have fewer faults."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from processors.failpoint import Step
 from tests.simulation.wire import WIRE_FAULTS
 
 Kind = Literal[
-    "kill", "kill_at_step", "freeze", "freeze_at_step", "cut", "rebalance", "brokers_stop", "slow_brokers", "failing_batches",
-    "lose_disk", "skew", "provider",
+    "kill", "kill_at_step", "freeze", "freeze_at_step", "cut", "rebalance", "brokers_stop", "slow_brokers",
+    "failing_batches", "lose_disk", "skew", "provider",
 ]  # fmt: skip
 
 _UNITS: Final = ("verify", "fetch", "interpret", "resolve", "orders")
@@ -19,8 +19,8 @@ _PROVIDERS: Final = ("omnikassa", "trustpayments", "nevogate")
 
 #: How often each kind comes, by weight.
 _WEIGHTS: Final[dict[Kind, int]] = {
-    "kill": 3, "kill_at_step": 6, "freeze": 3, "freeze_at_step": 6, "cut": 3, "rebalance": 3, "brokers_stop": 1, "slow_brokers": 2,
-    "failing_batches": 3, "lose_disk": 2, "skew": 1, "provider": 6,
+    "kill": 3, "kill_at_step": 6, "freeze": 3, "freeze_at_step": 6, "cut": 3, "rebalance": 3, "brokers_stop": 1,
+    "slow_brokers": 2, "failing_batches": 3, "lose_disk": 2, "skew": 1, "provider": 6,
 }  # fmt: skip
 
 _OF_A_PROCESS: Final = frozenset(("kill", "kill_at_step", "freeze", "freeze_at_step", "cut", "lose_disk", "skew"))

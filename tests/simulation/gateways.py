@@ -46,7 +46,7 @@ class TrustPayments:
 
     def call(self, payment: Payment, call: Call) -> bytes:
         """The form of a notification, as it left for the first time."""
-        at, word = payment.changes[call.change]
+        _, word = payment.changes[call.change]
         code, settled = _TRUST[word]
         fields = {
             "transactionreference": _child(payment) if word in _CHILDREN else payment.payment_id,

@@ -18,7 +18,11 @@ class History:
     def appended(self, record: Any) -> None:
         """A record lies on a log."""
         self.records += 1
-        parts = [f"{record.topic}/{record.partition}@{record.timestamp!r}".encode(), record.key or b"", record.value or b""]
+        parts = [
+            f"{record.topic}/{record.partition}@{record.timestamp!r}".encode(),
+            record.key or b"",
+            record.value or b"",
+        ]
         parts.extend([value for _, value in record.headers])
         self._digest.update(b"\x1f".join(parts))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 import orjson
@@ -149,7 +150,7 @@ def _in_order(name: str, events: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield f"G4 {name}: sequences {sequences}"
         if len(set(sequences)) < len(sequences):
             yield f"G5 {name}: a sequence has two contents"
-    for before, after in zip(events, events[1:], strict=False):
+    for before, after in pairwise(events):
         if after["sequence"] != before["sequence"] + 1:
             continue
         if after["previous_status"] != before["status"]:

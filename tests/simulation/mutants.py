@@ -92,7 +92,7 @@ class _Swapping(_Changing):
         return done
 
     def _let_go(self, topic: str, key: bytes) -> None:
-        value, partition, timestamp, headers = self._kept.pop(key)
+        value, partition, _, headers = self._kept.pop(key)
         self._producer.hand_over(topic, key, value, partition, headers)
 
 

@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 ProviderName = Literal["omnikassa", "trustpayments", "nevogate"]
 
@@ -94,6 +94,10 @@ class Payment:
         return {"refunded": self.amount, "partially_refunded": self.amount // 2}.get(self.last_word or "", 0)
 
 
+GarbageKind = Literal["bytes", "other_shape", "nobody", "forged", "alert", "unsigned"]
+GARBAGE_KINDS: Final[tuple[GarbageKind, ...]] = get_args(GarbageKind)
+
+
 @dataclass(frozen=True, slots=True)
 class Garbage:
     """A call that is about no payment."""
@@ -102,7 +106,7 @@ class Garbage:
     at: float
     provider: ProviderName
     merchant: str
-    kind: Literal["bytes", "other_shape", "nobody", "forged", "alert", "unsigned"]
+    kind: GarbageKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +142,9 @@ def plan_of(seed: int, notifications: int) -> Plan:
         provider: ProviderName = chance.choice(("omnikassa", "trustpayments", "trustpayments", "nevogate"))
         at = 1.0 + chance.random() * span_seconds
         if chance.random() < _GARBAGE_SHARE:
-            kind = chance.choice(("bytes", "other_shape", "nobody", "forged", "alert", "unsigned"))
-            garbage.append(Garbage(number, at, provider, chance.choice(MERCHANTS[provider]), kind))
+            garbage.append(
+                Garbage(number, at, provider, chance.choice(MERCHANTS[provider]), chance.choice(GARBAGE_KINDS))
+            )
             calls += 1
             continue
         payments.append(_payment(chance, number, provider, at, pace))
@@ -175,16 +180,18 @@ def _payment(chance: Random, number: int, provider: ProviderName, at: float, pac
     )  # fmt: skip
 
 
-def _calls(chance: Random, provider: ProviderName, changes: Sequence[tuple[float, str]], pace: float) -> tuple[Call, ...]:
+def _calls(
+    chance: Random, provider: ProviderName, changes: Sequence[tuple[float, str]], pace: float
+) -> tuple[Call, ...]:
     calls: list[Call] = []
     for change, (at, _) in enumerate(changes):
         for style in ("POST", "GET") if provider == "nevogate" and chance.random() < 0.3 else ("POST",):
             first = at + pace * chance.random() * 0.5
             if chance.random() < LATE_SHARE:
                 first += pace * (1.0 + chance.random() * 40.0)
-            calls.append(Call(first, change, 0, style))  # type: ignore[arg-type]  # both are of its words
+            calls.append(Call(first, change, 0, style))
             if chance.random() < DUPLICATE_SHARE:
-                calls.append(Call(first + 0.05 + pace * chance.random() * 20.0, change, 1, style))  # type: ignore[arg-type]  # as above
+                calls.append(Call(first + 0.05 + pace * chance.random() * 20.0, change, 1, style))
     return tuple(calls)
 
 

@@ -6,23 +6,32 @@ The way is delta debugging (Zeller and Hildebrandt, "Simplifying and isolating f
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Final, TypeVar
 
 from tests.simulation.simulation import Schedule
 
 Item = TypeVar("Item")
 
-_TEXT: Final = re.compile(r"faults=(?P<faults>[0-9,]*) items=(?P<items>[0-9,-]*)\Z")
+_TEXT: Final = re.compile(r"salt=(?P<salt>[0-9]+) faults=(?P<faults>[0-9,]*) items=(?P<items>[0-9,-]*)\Z")
+
+#: Without a part of the schedule all delays are others, and what failed may just miss; so each part has some tries.
+_SALTS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some of a seed's schedule: which faults, by their place, and which payments and garbage, by their number."""
+    """Some of a seed's schedule: which faults, by their place, and which payments and garbage, by their number.
+
+    ``salt`` makes other delays of the same seed.
+    """
 
     faults: tuple[int, ...]
     items: tuple[int, ...]
+    salt: int = 0
 
     @classmethod
     def all_of(cls, schedule: Schedule) -> Part:
@@ -37,38 +46,45 @@ class Part:
         """
         found = _TEXT.match(text.strip())
         if found is None:
-            raise ValueError("a schedule looks like: faults=0,4 items=3,17,-20")
-        return cls(*(tuple(int(one) for one in found[name].split(",") if one) for name in ("faults", "items")))
+            raise ValueError("a schedule looks like: salt=0 faults=0,4 items=3,17,-20")
+        faults, items = (tuple(int(one) for one in found[name].split(",") if one) for name in ("faults", "items"))
+        return cls(faults, items, int(found["salt"]))
 
     def __str__(self) -> str:
-        return f"faults={','.join(map(str, self.faults))} items={','.join(map(str, self.items))}"
+        return f"salt={self.salt} faults={','.join(map(str, self.faults))} items={','.join(map(str, self.items))}"
 
     def of(self, schedule: Schedule) -> Schedule:
         """The schedule with this part of it alone."""
         faults = tuple(schedule.faults[place] for place in self.faults)
-        return replace(schedule, faults=faults, plan=schedule.plan.only(self.items))
+        return replace(schedule, faults=faults, plan=schedule.plan.only(self.items), salt=self.salt)
 
 
-def shortest(schedule: Schedule, fails: Callable[[Schedule], bool], most_runs: int) -> Part:
-    """A part of the schedule that fails, of which nothing more could be left out within so many runs."""
-    left = most_runs
-
-    def part_fails(part: Part) -> bool:
-        nonlocal left
-        left -= 1
-        return fails(part.of(schedule))
+def shortest(schedule: Schedule, fails: Callable[[Schedule], bool], most_seconds: float) -> Part:
+    """A part of the schedule that fails, of which nothing more could be left out within so much processor time."""
+    ends_at = time.process_time() + most_seconds
+    salt = 0
 
     def enough() -> bool:
-        return left <= 0
+        return time.process_time() >= ends_at
 
-    part = Part.all_of(schedule)
-    faults = fewest(part.faults, lambda some: part_fails(replace(part, faults=some)), enough)
-    part = replace(part, faults=faults)
+    def part_fails(part: Part) -> bool:
+        nonlocal salt
+        for other in dict.fromkeys((salt, *range(_SALTS))):
+            if fails(replace(part, salt=other).of(schedule)):
+                salt = other
+                return True
+            if enough():
+                break
+        return False
+
+    def with_fewer_faults(part: Part) -> Part:
+        return replace(part, faults=fewest(part.faults, lambda some: part_fails(replace(part, faults=some)), enough))
+
+    part = with_fewer_faults(Part.all_of(schedule))
     items = fewest(part.items, lambda some: part_fails(replace(part, items=some)), enough)
-    part = replace(part, items=items)
     # with fewer payments a fault less may do
-    faults = fewest(part.faults, lambda some: part_fails(replace(part, faults=some)), enough)
-    return replace(part, faults=faults)
+    part = with_fewer_faults(replace(part, items=items))
+    return replace(part, salt=salt)
 
 
 def fewest(
@@ -92,7 +108,7 @@ def fewest(
 
 def _chunks(items: Sequence[Item], parts: int) -> list[Sequence[Item]]:
     bounds = [len(items) * number // parts for number in range(parts + 1)]
-    return [items[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
+    return [items[start:end] for start, end in pairwise(bounds)]
 
 
 def _without(chunks: Sequence[Sequence[Item]]) -> list[tuple[Item, ...]]:

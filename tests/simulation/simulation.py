@@ -4,57 +4,50 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Final, cast
 from unittest.mock import patch
 
 import httpx
-import yaml
 
 from processors import app
-from processors.expectations import ExpectationsView
 from processors.failpoint import Step
 from processors.metrics import Metrics
 from processors.providers.nevogate import Nevogate as NevogateModule
 from processors.providers.omnikassa import OmniKassa as OmniKassaModule
 from processors.providers.trustpayments import TrustPayments as TrustPaymentsModule
 from processors.unit import Work
-from schemas import configuration, topics
-from schemas.configuration import Configuration
 from tests.simulation import judge
-from tests.simulation.broker import EPOCH_SECONDS, Broker, Trouble
+from tests.simulation.broker import Broker, Trouble
+from tests.simulation.expectations import SimulatedExpectations
 from tests.simulation.faults import Fault, faults_of
-from tests.simulation.gateways import CURRENCY, PASSWORD, SIGNING_KEY, Nevogate, OmniKassa, TrustPayments, stamp
+from tests.simulation.gateways import Nevogate, OmniKassa, TrustPayments
 from tests.simulation.groups import Group
 from tests.simulation.history import History
+from tests.simulation.installation import LOOKS_SECONDS, installed
+from tests.simulation.load import Load
 from tests.simulation.mutants import Mutant
-from tests.simulation.plan import MERCHANTS, Garbage, Payment, Plan, ProviderName, plan_of
-from tests.simulation.states import Disk, Store
+from tests.simulation.plan import Plan, plan_of
 from tests.simulation.substitutes import Meters, simulated
 from tests.simulation.timeline import NothingLeft, Timeline
+from tests.simulation.wire import Gateway, Wire
 from tests.simulation.wire import Trouble as WireTrouble
-from tests.simulation.wire import Wire
-from tests.simulation.worker import SESSION_SECONDS, Worker
+from tests.simulation.worker import SESSION_SECONDS, Disks, Worker
 
 PROCESSES: Final = 3
-PARTITIONS: Final = 3
 
 #: Slow ones keep batches in work for long, so that more of them are at work when something goes wrong.
 _BROKER_SECONDS: Final = (0.01, 0.05, 0.3)
-_LOOKS_SECONDS: Final = (5.0, 20.0, 60.0, 150.0, 300.0)
 #: After the last look, with what is spread, and an answer that has to be asked for again.
-_SETTLED_SECONDS: Final = 350.0
+_SETTLED_SECONDS: Final = LOOKS_SECONDS[-1] + 50.0
 _CHECK_SECONDS: Final = 5.0
 #: Whatever is not done so long after everything is well stands still.
 _MOST_SECONDS: Final = 7200.0
-_PING_SECONDS: Final = 5.0
 #: A task that ends in order may need to be cancelled more than once.
 _ENDINGS: Final = 20
 _ENDING_SECONDS: Final = 100.0
-_AGAIN_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +59,11 @@ class Schedule:
     faults: tuple[Fault, ...]
     broker_seconds: float
     """How long a message to the brokers takes at most while nothing is wrong."""
+    salt: int = 0
+    """Other ones draw other delays."""
+
+    def chance(self, purpose: str) -> Random:
+        return Random(f"{self.seed}/{self.salt}/{purpose}")
 
     @property
     def calls(self) -> int:
@@ -99,7 +97,7 @@ def run(schedule: Schedule, mutant: Mutant | None = None, *, silent: bool = True
     began = time.process_time()
     loop = Timeline()
     try:
-        with simulated(loop, Random(f"{schedule.seed}/product"), silent=silent):
+        with simulated(loop, schedule.chance("product"), silent=silent):
             world = _World(loop, schedule, mutant or Mutant())
             standing = world.run()
             problems, digest = judge.problems(world.evidence(standing)), world.history.digest()
@@ -109,7 +107,7 @@ def run(schedule: Schedule, mutant: Mutant | None = None, *, silent: bool = True
     return Outcome(
         tuple(problems),
         digest,
-        world.stored,
+        world.load.stored,
         world.history.records,
         world.ended_at,
         time.process_time() - began,
@@ -122,43 +120,44 @@ class _World:
     """Everything around the processes, and the processes."""
 
     def __init__(self, loop: Timeline, schedule: Schedule, mutant: Mutant) -> None:
-        seed, plan = schedule.seed, schedule.plan
+        plan = schedule.plan
         self.loop = loop
         self.schedule = schedule
         self.mutant = mutant
         self.history = History()
         self.meters = Meters()
-        self.stored = 0
         self.ended_at = 0.0
-        self.configuration = _configuration()
+        self.configuration = installed()
         partitions = {name: count for name, (_, count, _) in self.configuration.wanted_topics().items()}
-        self.broker = Broker(loop, Random(f"{seed}/broker"), self.history, partitions, schedule.broker_seconds)
+        self.broker = Broker(loop, schedule.chance("broker"), self.history, partitions, schedule.broker_seconds)
         self.broker.fences = mutant.fences
-        self.trustpayments, self.nevogate = TrustPayments(loop, plan), Nevogate(loop, plan)
-        self.omnikassa = OmniKassa(loop, plan)
-        gateways = {"trustpayments": self.trustpayments, "nevogate": self.nevogate, "omnikassa": self.omnikassa}
-        self.wire = Wire(loop, Random(f"{seed}/wire"), self.history, gateways)
-        self._chance = Random(f"{seed}/world")
-        self._disks: list[dict[tuple[str, int], Disk]] = [{} for _ in range(PROCESSES)]
+        trustpayments, self.nevogate, self.omnikassa = (
+            TrustPayments(loop, plan),
+            Nevogate(loop, plan),
+            OmniKassa(loop, plan),
+        )
+        self.load = Load(loop, self.broker, trustpayments, self.nevogate, self.omnikassa)
+        gateways: dict[str, Gateway] = {
+            "trustpayments": trustpayments,
+            "nevogate": self.nevogate,
+            "omnikassa": self.omnikassa,
+        }
+        self.wire = Wire(loop, schedule.chance("wire"), self.history, gateways)
+        self._chance = schedule.chance("world")
+        self._disks: list[Disks] = [{} for _ in range(PROCESSES)]
         self._skews = [0.0] * PROCESSES
         self._workers: list[Worker] = []
         self._all_workers: list[Worker] = []
         self._groups: dict[str, Group] = {}
-        self._bodies: dict[tuple[int, int], bytes] = {}
 
     def run(self) -> list[str]:
         """Start everything, let it happen, and return what still stands when nothing moves any more."""
         self._make_groups()
         for number in range(PROCESSES):
             self._workers.append(self._start(number))
-        for payment in self.schedule.plan.payments:
-            self._expect_payment(payment)
-        for garbage in self.schedule.plan.garbage:
-            self.loop.outside(garbage.at, self._throw, garbage)
+        self.load.begin(self.schedule.plan)
         for fault in self.schedule.faults:
             self.loop.outside(fault.at, self._happen, fault)
-        for merchant in MERCHANTS["omnikassa"]:
-            self.loop.outside(_PING_SECONDS, self._ping_again, merchant)
         try:
             return self.loop.run_until_complete(self._until_done())
         except NothingLeft:
@@ -220,7 +219,7 @@ class _World:
     def _make_groups(self) -> None:
         for name, works in self._works(None).items():
             sources = [source for work in works for source in work.sources]
-            chance = Random(f"{self.schedule.seed}/group/{name}")
+            chance = self.schedule.chance(f"group {name}")
             self._groups[name] = Group(name, sources, self.broker, self.loop, chance, self.history)
 
     def _start(self, number: int) -> Worker:
@@ -228,7 +227,7 @@ class _World:
         worker = Worker(number, self.broker, self._chance, self._disks[number], self._skews[number])
         self._all_workers.append(worker)
         worker.sender = self.mutant.producer(worker.producer)
-        expectations = _Expectations(self.broker, worker)
+        expectations = SimulatedExpectations(self.broker, worker)
 
         def works() -> dict[str, tuple[Work, ...]]:
             expectations.begin()
@@ -322,136 +321,3 @@ class _World:
                 del self.wire.troubles[fault.about]
 
         self.loop.outside(fault.seconds, over)
-
-    # --- the load -----------------------------------------------------------------------------------------
-
-    def _expect_payment(self, payment: Payment) -> None:
-        for call in payment.calls:
-            self.loop.outside(call.at, self._call, payment, call)
-        announcement = payment.announcement
-        if announcement is not None:
-            self.loop.outside(announcement.at, self._announce, payment)
-
-    def _announce(self, payment: Payment) -> None:
-        if not self.broker.up:
-            self.loop.outside(_AGAIN_SECONDS, self._announce, payment)
-            return
-        said = payment.announcement
-        assert said is not None
-        amount = payment.amount if said.matches else payment.amount + 1
-        fields = [f'"merchant":"{payment.merchant}","order_id":"{payment.order_id}"',
-                  f'"amount":{{"value":{amount},"currency":"{CURRENCY}"}},"created_at":"{stamp(said.at)}"']  # fmt: skip
-        if said.names_payment:
-            fields.append(f'"payment_id":"{payment.payment_id}"')
-        if said.final_by is not None:
-            fields.append(f'"final_by":"{stamp(said.final_by)}"')
-        key = f"{payment.merchant}/{payment.order_id}".encode()
-        self.broker.append(self.broker.place(topics.EXPECTED, key), key, f"{{{','.join(fields)}}}".encode(), ())
-
-    def _call(self, payment: Payment, call: Any) -> None:
-        if not self.broker.up:  # answered 503, so the provider calls again later
-            self.loop.outside(_AGAIN_SECONDS, self._call, payment, call)
-            return
-        merchant, query = payment.merchant, ""
-        if payment.provider == "nevogate":
-            body, query = self.nevogate.call(payment, call)
-        else:
-            known = (payment.number, call.change)
-            if known not in self._bodies:
-                make = self.trustpayments.call if payment.provider == "trustpayments" else self._ping
-                self._bodies[known] = make(payment, call)
-            body = self._bodies[known]
-        key = merchant if payment.provider == "omnikassa" else f"{merchant}/{payment.payment_id}"
-        self._store(payment.provider, merchant, key, body, call.style, query)
-
-    def _ping(self, payment: Payment, call: Any) -> bytes:
-        return self.omnikassa.ping(payment.merchant)
-
-    def _ping_again(self, merchant: str) -> None:
-        self.loop.outside(_PING_SECONDS, self._ping_again, merchant)
-        if self.omnikassa.waits(merchant) and self.broker.up:
-            self._store("omnikassa", merchant, merchant, self.omnikassa.ping(merchant))
-
-    def _throw(self, garbage: Garbage) -> None:
-        merchant = "nobody" if garbage.kind == "nobody" else garbage.merchant
-        forged = f"{garbage.number:032x}"
-        body = {
-            "bytes": b"\xff\x00%41&&=", "other_shape": b'["list"]', "nobody": b"{}", "alert": b'{"alertUnpaid":{}}',
-            "forged": b'{"commonData":{"transactionId":"%b"}}' % forged.encode(), "unsigned": b'{"poiId":"2004"}',
-        }[garbage.kind]  # fmt: skip
-        self._store(garbage.provider, merchant, f"{merchant}/{forged}", body)
-
-    def _store(
-        self, provider: ProviderName, merchant: str, key: str, body: bytes, method: str = "POST", query: str = ""
-    ) -> None:
-        """As the ingress stores a call."""
-        self.stored += 1
-        topic = topics.notifications(provider)
-        headers = (
-            ("ce_specversion", b"1.0"), ("ce_id", b"00000000-0000-7000-8000-%012d" % self.stored),
-            ("ce_source", f"/notifications/{provider}/{merchant}".encode()),
-            ("ce_type", b"payment.notification.received.v1"), ("ce_time", stamp(self.loop.now).encode()),
-            ("content-type", b"application/json"), ("http-method", method.encode()), ("http-query", query.encode()),
-            ("traceparent", b"00-%032x-%016x-01" % (self.stored, self.stored)),
-        )  # fmt: skip
-        self.broker.append(self.broker.place(topic, key.encode()), key.encode(), body, headers)
-
-
-class _Expectations(ExpectationsView):
-    """The product's view of what shops announced, read from the simulated logs."""
-
-    def __init__(self, broker: Broker, worker: Worker) -> None:
-        self._broker = broker
-        self._worker = worker
-        self._store = Store(worker.disk.setdefault(("expectations", 0), Disk()))
-        self._ready = asyncio.Event()
-
-    def begin(self) -> None:
-        for number in range(self._broker.partitions(topics.EXPECTED)):
-            self._worker.spawn(self._follow(number))
-
-    async def _follow(self, number: int) -> None:
-        place = topics.EXPECTED, number
-        position = int(self._store.get(b"next\0%d" % number) or 0)
-        while True:
-            await asyncio.sleep(self._broker.reachable_in(self._worker) + self._broker.delay())
-            log = self._broker.log(place)
-            if position < len(log):
-                self.take(number, [one.value for one in log[position:]], len(log))
-                position = len(log)
-                continue
-            self._ready.set()
-            more: asyncio.Future[None] = self._broker.loop.create_future()
-            self._broker.read_on(place, lambda: more.done() or more.set_result(None))  # noqa: B023 - awaited at once
-            await more
-
-
-def _configuration() -> Configuration:
-    merchants: list[dict[str, Any]] = [
-        *({"id": merchant, "provider": "omnikassa", "poi_id": poi_id, "signing_keys": [{"value": SIGNING_KEY}],
-           "base_url": "https://omnikassa.example/omnikassa-api", "refresh_token": {"value": "refresh-token"}}
-          for merchant, poi_id in zip(MERCHANTS["omnikassa"], (2004, 2005), strict=True)),
-        *({"id": merchant, "provider": "trustpayments", "site_reference": f"site-{merchant}", "username": "ws",
-           "notification_passwords": [{"value": PASSWORD}], "password": {"value": "p"},
-           "webservices_url": "https://trustpayments.example/json/"} for merchant in MERCHANTS["trustpayments"]),
-        *({"id": merchant, "provider": "nevogate", "store_name": f"store-{merchant}", "api_key": {"value": "k"},
-           "base_url": "https://nevogate.example", "recover_by_details": True}
-          for merchant in MERCHANTS["nevogate"]),
-    ]  # fmt: skip
-    plenty = {"per_second": 1e6, "burst": 10**6}
-    document = {
-        "sandbox": True,
-        "topics": {"partitions": PARTITIONS, "replication_factor": 1},
-        "merchants": merchants,
-        "worker": {
-            "retry_delays_seconds": [1.0, 3.0, 10.0, 30.0, 60.0],
-            "recovery_calls_per_hour": 36_000,
-            "pulls_per_second": 50.0,
-            "unverified_budget": plenty,
-            "overdue": {
-                "looks_seconds": dict.fromkeys(topics.PROVIDERS, list(_LOOKS_SECONDS)),
-                "lookups_per_hour": 360_000,
-            },
-        },
-    }
-    return configuration.parse(yaml.safe_dump(document), "simulation")

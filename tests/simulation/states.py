@@ -102,22 +102,34 @@ class SimulatedFence(Fence):
         self._broker.loop.outside(self._broker.delay(), _resolve, done, epoch)
 
     async def write(self, outputs: Sequence[Output]) -> list[Metadata]:
+        sent_at = self._broker.loop.now
+        written = await self.publish(outputs)
+        self._written_at = sent_at
+        return written
+
+    async def publish(self, outputs: Sequence[Output]) -> list[Metadata]:
         if self._epoch is None:
             raise PartitionLost("not held, take it first")
-        sent_at = self._broker.loop.now
-        records = [(one.key, one.value, one.headers) for one in outputs]
-        batch = Batch(self, records, self._broker.loop.create_future(), self._epoch)
-        self._broker.send(self._client, self._at, batch)
+        batches: dict[Place, Batch] = {}
+        for one in outputs:
+            place = self._broker.place(one.topic, one.key) if one.partition is None else (one.topic, one.partition)
+            batch = batches.get(place)
+            if batch is None:
+                done: asyncio.Future[Any] = self._broker.loop.create_future()
+                batch = batches[place] = Batch(self, [], done, (self._at, self._epoch))
+            batch.records.append((one.key, one.value, one.headers))
+        for place, batch in batches.items():
+            self._broker.send(self._client, place, batch)
         try:
-            last = (await batch.acknowledged).offset
+            await asyncio.gather(*(batch.acknowledged for batch in batches.values()))
         except BaseException as error:
             self._epoch = None
             self._written_at = self._taken_at = float("-inf")
             if isinstance(error, Exception):
                 raise PartitionLost(f"can't be written any more: {type(error).__name__}") from error
             raise
-        self._written_at = sent_at
-        return [_At(last - len(records) + 1 + number) for number in range(len(records))]
+        # what is written to the changelog is one batch, and nobody asks where outputs lie
+        return [_At(batch.acknowledged.result().offset) for batch in batches.values()]
 
     async def close(self) -> None:
         self._epoch = None

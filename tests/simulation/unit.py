@@ -33,7 +33,9 @@ class App:
 class Delivered:
     """A record as a stream hands it over: the event, and its message in one."""
 
-    __slots__ = ("_done", "generation_id", "headers", "key", "message", "offset", "partition", "timestamp", "topic", "value")  # fmt: skip
+    __slots__ = (
+        "_done", "generation_id", "headers", "key", "message", "offset", "partition", "timestamp", "topic", "value",
+    )  # fmt: skip
 
     def __init__(self, stored: Stored, generation: int, done: Callable[[Place, int], None]) -> None:
         self.topic, self.partition, self.offset = stored.topic, stored.partition, stored.offset

@@ -26,8 +26,8 @@ class Killed(BaseException):
     """The process was killed at this very instruction."""
 
 
-class Disks(dict[tuple[str, int], Disk]):
-    """What a machine's disk holds, by unit and partition; a process that starts again finds it as it was."""
+#: What a machine's disk holds, by unit and partition; a process that starts again finds it as it was.
+Disks = dict[tuple[str, int], Disk]
 
 
 class Worker:
