@@ -34,7 +34,8 @@ fuzz: $(VENV)/.development                      ## hostile input for every parse
 
 simulate: $(VENV)/.development                  ## the stages on simulated time, brokers and providers (SEED=, SECONDS=, SCHEDULE=)
 	$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS)) \
-		$(if $(NOTIFICATIONS),--notifications $(NOTIFICATIONS)) $(if $(SCHEDULE),--schedule "$(SCHEDULE)") $(ARGS)
+		$(if $(NOTIFICATIONS),--notifications $(NOTIFICATIONS)) $(if $(FAULTS),--faults $(FAULTS)) \
+		$(if $(SCHEDULE),--schedule "$(SCHEDULE)") $(ARGS)
 
 bench: prerequisites $(VENV)/.development       ## cost and latency, side by side in one run
 	$(BIN)/python -m tests.bench $(ARGS)

@@ -10,6 +10,7 @@ import argparse
 import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from tests.simulation import judge, seeds
@@ -22,12 +23,27 @@ _SHRINKING_SECONDS: Final = 60.0
 _SHOWN: Final = 20
 
 
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much a seed makes happen: so many calls at least, and so many faults if that is said."""
+
+    notifications: int = NOTIFICATIONS
+    faults: int | None = None
+
+    def of(self, seed: int) -> Schedule:
+        return schedule_of(seed, self.notifications, self.faults)
+
+    def __str__(self) -> str:
+        return f"NOTIFICATIONS={self.notifications}" + ("" if self.faults is None else f" FAULTS={self.faults}")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run, print, shrink."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--seed", type=int, help="this one alone, or the first with --seconds")
     parser.add_argument("--seconds", type=float, default=0.0, help="try seeds for so long (60 if no seed is given)")
     parser.add_argument("--notifications", type=int, default=NOTIFICATIONS, help="of each seed (default %(default)s)")
+    parser.add_argument("--faults", type=int, help="so many of each seed instead of those it draws")
     parser.add_argument("--schedule", type=Part.read, metavar="TEXT", help="only this part of the seed's schedule")
     parser.add_argument("--mutant", choices=MUTANTS, help="make the product wrong, to see it found")
     arguments = parser.parse_args(argv)
@@ -36,15 +52,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     mutant = MUTANTS[arguments.mutant] if arguments.mutant else Mutant()
     tried = seeds.of_today() if arguments.seed is None else itertools.count(arguments.seed)
     seconds = arguments.seconds or (60.0 if arguments.seed is None else 0.0)
-    return _try(tried, seconds, arguments.notifications, arguments.schedule, mutant)
+    return _try(tried, seconds, Size(arguments.notifications, arguments.faults), arguments.schedule, mutant)
 
 
-def _try(tried: Iterator[int], seconds: float, notifications: int, part: Part | None, mutant: Mutant) -> int:
+def _try(tried: Iterator[int], seconds: float, size: Size, part: Part | None, mutant: Mutant) -> int:
     ends_at = time.monotonic() + seconds
     done: list[Outcome] = []
     failed = False
     for seed in tried:
-        schedule = schedule_of(seed, notifications)
+        schedule = size.of(seed)
         schedule = schedule if part is None else part.of(schedule)
         outcome = run(schedule, mutant)
         done.append(outcome)
@@ -53,7 +69,7 @@ def _try(tried: Iterator[int], seconds: float, notifications: int, part: Part | 
             failed = True
             print(*(f"    {one}" for one in outcome.problems), sep="\n", flush=True)
             if part is None:
-                print(shrunk(seed, notifications, outcome, mutant), flush=True)
+                print(shrunk(seed, size, outcome, mutant), flush=True)
         if time.monotonic() >= ends_at:
             break
     count, cpu_seconds = sum(one.notifications for one in done), sum(one.cpu_seconds for one in done)
@@ -71,11 +87,9 @@ def line(seed: int, schedule: Schedule, outcome: Outcome) -> str:
     )
 
 
-def shrunk(
-    seed: int, notifications: int, outcome: Outcome, mutant: Mutant, most_seconds: float = _SHRINKING_SECONDS
-) -> str:
+def shrunk(seed: int, size: Size, outcome: Outcome, mutant: Mutant, most_seconds: float = _SHRINKING_SECONDS) -> str:
     """The shortest schedule found that breaks the same guarantee, in words, and how to run it again."""
-    schedule = schedule_of(seed, notifications)
+    schedule = size.of(seed)
     part = shortest(schedule, breaks_the_same(outcome, mutant), most_seconds)
     small = part.of(schedule)
     items = [
@@ -88,7 +102,7 @@ def shrunk(
         *(f"    {one}" for one in (*small.faults, *items[:_SHOWN])),
         *([f"    ... and {len(items) - _SHOWN} more"] if len(items) > _SHOWN else []),
         *(f"    {one}" for one in run(small, mutant).problems),
-        f'  make simulate SEED={seed} NOTIFICATIONS={notifications} SCHEDULE="{part}"',
+        f'  make simulate SEED={seed} {size} SCHEDULE="{part}"',
     ))  # fmt: skip
 
 

@@ -11,12 +11,12 @@ import asyncio
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from random import Random
 from typing import Any, Final
 
 from aiokafka.errors import KafkaTimeoutError, RequestTimedOutError
 
 from tests.simulation.history import History
+from tests.simulation.lot import Lot
 from tests.simulation.timeline import Timeline
 
 Place = tuple[str, int]
@@ -82,14 +82,15 @@ class Broker:
     """All logs, by topic and partition."""
 
     def __init__(
-        self, loop: Timeline, chance: Random, history: History, partitions: Mapping[str, int], spread_seconds: float
+        self, loop: Timeline, lot: Lot, history: History, partitions: Mapping[str, int], spread_seconds: float
     ) -> None:
         self.loop = loop
         self._spread_seconds = spread_seconds
         self.trouble = Trouble()
         self.fences = True
-        self._chance = chance
+        self._lot = lot
         self._history = history
+        self.disturb: Callable[[Place, Batch], None] = lambda place, batch: None
         self._partitions = partitions
         self._logs: dict[Place, _Log] = {
             (topic, number): _Log() for topic, count in partitions.items() for number in range(count)
@@ -123,9 +124,9 @@ class Broker:
         """In how many seconds the client reaches the brokers; 0.0 for now."""
         return max(0.0, self._down_until - self.loop.now, float(client.cut_until) - self.loop.now)
 
-    def delay(self) -> float:
-        """How long a message takes now."""
-        return _FASTEST_SECONDS + self._chance.random() * (self._spread_seconds + self.trouble.slow_seconds)
+    def delay(self, topic: str, key: bytes | None) -> float:
+        """How long a message about this takes now."""
+        return _FASTEST_SECONDS + self._lot(topic, key) * (self._spread_seconds + self.trouble.slow_seconds)
 
     # --- outages -------------------------------------------------------------------------------------------
 
@@ -140,7 +141,7 @@ class Broker:
     def died(self, sender: Any) -> None:
         """A producer is gone; what was on its way arrives up to some record, or not."""
         for _, batch in self._on_their_way.get(sender, ()):
-            batch.most = self._chance.randint(0, len(batch.records))
+            batch.most = self._some_of(batch, "died")
 
     # --- writing -------------------------------------------------------------------------------------------
 
@@ -153,16 +154,19 @@ class Broker:
         if log.readers:
             readers, log.readers = log.readers, []
             for wake in readers:
-                self.loop.outside(self.delay(), wake)
+                self.loop.outside(self.delay(record.topic, key), wake)
         return record.offset
 
     def send(self, client: Any, place: Place, batch: Batch) -> None:
         """A batch leaves its producer. ``client`` is the process, for whether it reaches the brokers."""
-        if self._chance.random() < self.trouble.failing:
-            batch.most = self._chance.choice((0, len(batch.records), self._chance.randint(0, len(batch.records))))
-            batch.error = self._chance.choice((KafkaTimeoutError, RequestTimedOutError))()
+        first = batch.records[0][0]
+        if self.trouble.failing and self._lot("fails", first) < self.trouble.failing:
+            whole = self._lot("fails where", first)
+            batch.most = 0 if whole < 1 / 3 else None if whole < 2 / 3 else self._some_of(batch, "fails after")
+            batch.error = KafkaTimeoutError() if self._lot("fails how", first) < 1 / 2 else RequestTimedOutError()
+        self.disturb(place, batch)
         lane = (batch.sender, place)
-        when = self.loop.now + self.reachable_in(client) + self.delay()
+        when = self.loop.now + self.reachable_in(client) + self.delay(place[0], first)
         when = self._arrivals[lane] = max(when, self._arrivals.get(lane, 0.0))
         self._on_their_way.setdefault(batch.sender, []).append((place, batch))
         self.loop.outside(when - self.loop.now, self._arrive, client, place, batch)
@@ -172,7 +176,7 @@ class Broker:
         if out_of_reach_seconds > 0:
             if client.gone:
                 return  # nobody is left to send it once more
-            self.loop.outside(out_of_reach_seconds + self.delay(), self._arrive, client, place, batch)
+            self.loop.outside(out_of_reach_seconds + self.delay(place[0], b"again"), self._arrive, client, place, batch)
             return
         self._on_their_way[batch.sender].remove((place, batch))
         log = self._logs[place]
@@ -182,7 +186,12 @@ class Broker:
         else:
             for record in batch.records[: batch.most]:
                 offset = self.append(place, *record)
-        self.loop.outside(self.delay(), _answer, batch, offset)
+        self.loop.outside(self.delay(place[0], b"answer"), _answer, batch, offset)
+
+    def _some_of(self, batch: Batch, why: str) -> int:
+        """The first so many of its records, or none, or all."""
+        key = batch.records[0][0] if batch.records else None
+        return int(self._lot(why, key) * (len(batch.records) + 1))
 
     def next_epoch(self, place: Place) -> int:
         """A new epoch for a changelog's fence, marked there: whoever has an older one can't write to it any more."""

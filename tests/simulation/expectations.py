@@ -29,7 +29,9 @@ class SimulatedExpectations(ExpectationsView):
         place = topics.EXPECTED, number
         position = int(self._store.get(b"next\0%d" % number) or 0)
         while True:
-            await asyncio.sleep(self._broker.reachable_in(self._worker) + self._broker.delay())
+            await asyncio.sleep(
+                self._broker.reachable_in(self._worker) + self._broker.delay(topics.EXPECTED, b"%d" % number)
+            )
             log = self._broker.log(place)
             if position < len(log):
                 self.take(number, [one.value for one in log[position:]], len(log))

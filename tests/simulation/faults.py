@@ -57,10 +57,11 @@ class Fault:
         return ", ".join([*words, f"for {self.seconds:.3f} s"])
 
 
-def faults_of(seed: int, span_seconds: float, processes: int) -> tuple[Fault, ...]:
-    """The faults of a seed over so many seconds; some seeds have none."""
+def faults_of(seed: int, span_seconds: float, processes: int, count: int | None = None) -> tuple[Fault, ...]:
+    """The faults of a seed over so many seconds; some seeds have none, unless it is said how many."""
     chance = Random(f"{seed}/faults")
-    count = chance.choice((0, 2, 5, 10, 20))
+    usual = chance.choice((0, 2, 5, 10, 20))
+    count = usual if count is None else count
     kinds = chance.choices(list(_WEIGHTS), list(_WEIGHTS.values()), k=count)
     return tuple(sorted((_fault(chance, kind, span_seconds, processes) for kind in kinds), key=lambda one: one.at))
 

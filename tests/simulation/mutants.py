@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import zlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
-from processors.loop import StageLoop, Taken
+from processors.loop import Publish, StageLoop, Taken
 from processors.state import Overlay
 from schemas.records import Output
-from tests.simulation.broker import Producer
+from tests.simulation.broker import Batch, Broker, Headers, Place
+
+#: Changes a batch on its way to a partition.
+Disturb = Callable[[Place, Batch], None]
 
 
-def _same(producer: Any) -> Any:
-    return producer
+def _undisturbed(broker: Broker) -> Disturb:
+    return lambda place, batch: None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -21,7 +25,7 @@ class Mutant:
     """What is made otherwise; by default nothing."""
 
     make_loop: Callable[..., StageLoop] = StageLoop
-    producer: Callable[[Any], Any] = _same
+    disturb: Callable[[Broker], Disturb] = _undisturbed
     fences: bool = True
 
 
@@ -39,6 +43,11 @@ class _StateFirst(StageLoop):
         await super()._make_durable(generation, outputs, overlay)
 
 
+class _PublishesUnfenced(StageLoop):
+    async def _publish(self, outputs: Sequence[Output], publish: Publish | None = None) -> None:
+        await super()._publish(outputs)
+
+
 class _DropsBatches(StageLoop):
     async def carry_out(self, batch: Taken) -> None:
         if self.progress.batches % 10 == 9:
@@ -48,62 +57,53 @@ class _DropsBatches(StageLoop):
             await super().carry_out(batch)
 
 
-class _Changing:
-    """A producer that passes records on, changed."""
+def _second_content(broker: Broker) -> Disturb:
+    """Of some payments each event comes twice under its id, with something else in it."""
 
-    def __init__(self, producer: Producer) -> None:
-        self._producer = producer
-        self._count = 0
+    def disturb(place: Place, batch: Batch) -> None:
+        if place[0] == "payments.status":
+            batch.records[:] = [
+                one for key, value, headers in batch.records for one in (
+                    *([(key, (value or b"").replace(b'"reason":', b'"reason_":'), headers)] if _hit(key, 10) else []),
+                    (key, value, headers),
+                )
+            ]  # fmt: skip
 
-    async def send(self, topic: str, key: Any, value: Any, partition: Any, timestamp: Any, headers: Any) -> Any:
-        self._count += 1
-        return await self._change(topic, key, value, partition, timestamp, headers)
-
-    async def _change(self, topic: str, *rest: Any) -> Any:
-        return await self._producer.send(topic, *rest)
-
-
-class _SecondContent(_Changing):
-    """Now and then a status event comes a second time under its id, with something else in it."""
-
-    async def _change(self, topic: str, key: Any, value: Any, *rest: Any) -> Any:
-        if topic == "payments.status" and self._count % 20 == 0:
-            await self._producer.send(topic, key, value.replace(b'"reason":null', b'"reason":"x"'), *rest)
-        return await self._producer.send(topic, key, value, *rest)
+    return disturb
 
 
-class _Swapping(_Changing):
-    """Now and then a status event waits until the payment's next one has passed, or for a while."""
+def _swapped(broker: Broker) -> Disturb:
+    """Of some payments an event waits for a while, and the next ones pass it."""
+    waiting: set[bytes | None] = set()
 
-    def __init__(self, producer: Producer) -> None:
-        super().__init__(producer)
-        self._kept: dict[bytes, Any] = {}
+    def let_go(place: Place, key: bytes | None, value: bytes | None, headers: Headers) -> None:
+        waiting.discard(key)
+        broker.append(place, key, value, headers)
 
-    async def _change(self, topic: str, key: Any, *rest: Any) -> Any:
-        if topic != "payments.status":
-            return await self._producer.send(topic, key, *rest)
-        if key in self._kept or self._count % 3:
-            return await self._producer.send(topic, key, *rest)
-        self._kept[key] = rest
-        loop = self._producer.loop
-        loop.call_later(_KEPT_SECONDS, self._let_go, topic, key)
-        done = loop.create_future()
-        done.set_result(None)
-        return done
+    def disturb(place: Place, batch: Batch) -> None:
+        if place[0] != "payments.status":
+            return
+        for record in [one for one in batch.records if _hit(one[0], 3) and one[0] not in waiting]:
+            waiting.add(record[0])
+            batch.records.remove(record)
+            broker.loop.outside(_WAITS_SECONDS, let_go, place, *record)
 
-    def _let_go(self, topic: str, key: bytes) -> None:
-        value, partition, _, headers = self._kept.pop(key)
-        self._producer.hand_over(topic, key, value, partition, headers)
+    return disturb
 
 
-_KEPT_SECONDS: Final = 30.0
+def _hit(key: bytes | None, one_of: int) -> bool:
+    return zlib.crc32(key or b"") % one_of == 0
+
+
+_WAITS_SECONDS: Final = 30.0
 
 
 MUTANTS: Final[Mapping[str, Mutant]] = {
     "acknowledges the source before the outputs": Mutant(make_loop=_AcknowledgesFirst),
     "writes the state before the outputs": Mutant(make_loop=_StateFirst),
     "drops a batch": Mutant(make_loop=_DropsBatches),
-    "publishes an id with two contents": Mutant(producer=_SecondContent),
-    "swaps records of a partition": Mutant(producer=_Swapping),
+    "publishes an id with two contents": Mutant(disturb=_second_content),
+    "swaps records of a partition": Mutant(disturb=_swapped),
     "fences nobody": Mutant(fences=False),
+    "publishes outputs that no fence holds back": Mutant(make_loop=_PublishesUnfenced),
 }

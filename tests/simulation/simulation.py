@@ -28,6 +28,7 @@ from tests.simulation.groups import Group
 from tests.simulation.history import History
 from tests.simulation.installation import LOOKS_SECONDS, installed
 from tests.simulation.load import Load
+from tests.simulation.lot import Lot
 from tests.simulation.mutants import Mutant
 from tests.simulation.plan import Plan, plan_of
 from tests.simulation.substitutes import Meters, simulated
@@ -65,6 +66,9 @@ class Schedule:
     def chance(self, purpose: str) -> Random:
         return Random(f"{self.seed}/{self.salt}/{purpose}")
 
+    def lot(self, purpose: str) -> Lot:
+        return Lot(f"{self.seed}/{self.salt}/{purpose}")
+
     @property
     def calls(self) -> int:
         return sum(len(one.calls) for one in self.plan.payments) + len(self.plan.garbage)
@@ -84,12 +88,12 @@ class Outcome:
     errors: Mapping[str, int]
 
 
-def schedule_of(seed: int, notifications: int) -> Schedule:
-    """All that a seed makes happen."""
+def schedule_of(seed: int, notifications: int, faults: int | None = None) -> Schedule:
+    """All that a seed makes happen; with so many ``faults`` instead of the usual ones."""
     plan = plan_of(seed, notifications)
     last_call = max((call.at for one in plan.payments for call in one.calls), default=1.0)
     broker_seconds = Random(f"{seed}/broker pace").choice(_BROKER_SECONDS)
-    return Schedule(seed, plan, faults_of(seed, last_call, PROCESSES), broker_seconds)
+    return Schedule(seed, plan, faults_of(seed, last_call, PROCESSES, faults), broker_seconds)
 
 
 def run(schedule: Schedule, mutant: Mutant | None = None, *, silent: bool = True) -> Outcome:
@@ -129,8 +133,9 @@ class _World:
         self.ended_at = 0.0
         self.configuration = installed()
         partitions = {name: count for name, (_, count, _) in self.configuration.wanted_topics().items()}
-        self.broker = Broker(loop, schedule.chance("broker"), self.history, partitions, schedule.broker_seconds)
+        self.broker = Broker(loop, schedule.lot("broker"), self.history, partitions, schedule.broker_seconds)
         self.broker.fences = mutant.fences
+        self.broker.disturb = mutant.disturb(self.broker)
         trustpayments, self.nevogate, self.omnikassa = (
             TrustPayments(loop, plan),
             Nevogate(loop, plan),
@@ -142,8 +147,8 @@ class _World:
             "nevogate": self.nevogate,
             "omnikassa": self.omnikassa,
         }
-        self.wire = Wire(loop, schedule.chance("wire"), self.history, gateways)
-        self._chance = schedule.chance("world")
+        self.wire = Wire(loop, schedule.lot("wire"), self.history, gateways)
+        self._lot = schedule.lot("worker")
         self._disks: list[Disks] = [{} for _ in range(PROCESSES)]
         self._skews = [0.0] * PROCESSES
         self._workers: list[Worker] = []
@@ -224,9 +229,8 @@ class _World:
 
     def _start(self, number: int) -> Worker:
         self.history.happened("start", str(number))
-        worker = Worker(number, self.broker, self._chance, self._disks[number], self._skews[number])
+        worker = Worker(number, self.broker, self._lot, self._disks[number], self._skews[number])
         self._all_workers.append(worker)
-        worker.sender = self.mutant.producer(worker.producer)
         expectations = SimulatedExpectations(self.broker, worker)
 
         def works() -> dict[str, tuple[Work, ...]]:

@@ -92,14 +92,16 @@ class SimulatedFence(Fence):
         self._epoch = None
         asked_at = self._broker.loop.now
         done: asyncio.Future[int] = self._broker.loop.create_future()
-        self._broker.loop.outside(self._broker.reachable_in(self._client) + self._broker.delay(), self._next, done)
+        self._broker.loop.outside(
+            self._broker.reachable_in(self._client) + self._broker.delay(*_named(self._at)), self._next, done
+        )
         self._epoch = await done
         self._taken_at = asked_at
         self._written_at = float("-inf")
 
     def _next(self, done: asyncio.Future[int]) -> None:
         epoch = self._broker.next_epoch(self._at)
-        self._broker.loop.outside(self._broker.delay(), _resolve, done, epoch)
+        self._broker.loop.outside(self._broker.delay(*_named(self._at)), _resolve, done, epoch)
 
     async def write(self, outputs: Sequence[Output]) -> list[Metadata]:
         sent_at = self._broker.loop.now
@@ -134,6 +136,10 @@ class SimulatedFence(Fence):
     async def close(self) -> None:
         self._epoch = None
         self._written_at = self._taken_at = float("-inf")
+
+
+def _named(place: Place) -> tuple[str, bytes]:
+    return place[0], b"%d" % place[1]
 
 
 class _At:
@@ -180,14 +186,14 @@ class _Reader:
         return dict.fromkeys(places, 0)
 
     async def end_offsets(self, places: Sequence[Any]) -> dict[Any, int]:
-        await asyncio.sleep(self._broker.reachable_in(self._client) + self._broker.delay())
+        await asyncio.sleep(self._broker.reachable_in(self._client) + self._broker.delay(*_named(self._at)))
         return dict.fromkeys(places, len(self._broker.log(self._at)))
 
     def seek(self, place: Any, position: int) -> None:
         self._next = position
 
     async def getmany(self, place: Any, timeout_ms: int, max_records: int) -> dict[Any, list[Stored]]:
-        await asyncio.sleep(self._broker.reachable_in(self._client) + self._broker.delay())
+        await asyncio.sleep(self._broker.reachable_in(self._client) + self._broker.delay(*_named(self._at)))
         found = list(self._broker.log(self._at)[self._next : self._next + max_records])
         self._next += len(found)
         return {place: found}

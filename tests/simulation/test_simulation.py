@@ -12,29 +12,29 @@ from typing import Final
 import pytest
 
 from tests.simulation import seeds
-from tests.simulation.__main__ import breaks_the_same, line, shrunk
+from tests.simulation.__main__ import Size, breaks_the_same, line, shrunk
 from tests.simulation.mutants import MUTANTS, Mutant
 from tests.simulation.shrink import Part, shortest
 from tests.simulation.simulation import run, schedule_of
 
 #: How long new seeds are tried; `make simulate` tries for longer, or one that is named.
 SECONDS: Final = float(os.environ.get("PAYNOTIFY_SIMULATION_SECONDS") or 45)
-NOTIFICATIONS: Final = 1500
+SIZE: Final = Size(notifications=1500)
 
-#: Each mutant is found within so many seeds of so many notifications.
-_SEEDS_FOR_A_MUTANT: Final = 12
-_NOTIFICATIONS_FOR_A_MUTANT: Final = 600
+#: Each mutant is found within so many seeds of this size.
+_SEEDS_FOR_A_MUTANT: Final = 15
+_SIZE_FOR_A_MUTANT: Final = Size(notifications=600, faults=30)
 
 
 def test_new_seeds_break_no_guarantee(capsys: pytest.CaptureFixture[str]) -> None:
     tried, ends_at = 0, time.monotonic() + SECONDS
     for seed in seeds.of_today():
-        schedule = schedule_of(seed, NOTIFICATIONS)
+        schedule = SIZE.of(seed)
         outcome = run(schedule)
         with capsys.disabled():
             print(f"\n{line(seed, schedule, outcome)}", end="")
         if outcome.problems:
-            pytest.fail("\n".join((*outcome.problems, shrunk(seed, NOTIFICATIONS, outcome, Mutant()))))
+            pytest.fail("\n".join((*outcome.problems, shrunk(seed, SIZE, outcome, Mutant()))))
         tried += 1
         if time.monotonic() >= ends_at:
             break
@@ -69,7 +69,7 @@ def test_a_seed_is_the_same_history_every_time() -> None:
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_product_that_is_wrong_is_found(name: str) -> None:
     for seed in range(1, _SEEDS_FOR_A_MUTANT + 1):
-        schedule = schedule_of(seed, _NOTIFICATIONS_FOR_A_MUTANT)
+        schedule = _SIZE_FOR_A_MUTANT.of(seed)
         if run(schedule, MUTANTS[name]).problems:
             assert run(schedule).problems == (), "the seed fails without the mutant too"
             return

@@ -72,7 +72,7 @@ class Stream:
         while self.empty():
             out_of_reach_seconds = self._broker.reachable_in(self._client)
             if out_of_reach_seconds > 0:
-                await asyncio.sleep(out_of_reach_seconds + self._broker.delay())
+                await asyncio.sleep(out_of_reach_seconds + self._broker.delay(self._place[0], None))
                 continue
             self._waits = self._broker.loop.create_future()
             self._broker.read_on(self._place, self._wake)
@@ -118,7 +118,7 @@ class SimulatedUnit(Unit):
         self._states: dict[int, PartitionState] = {}
         self._claims = set()
         self._wait_seconds = wait_seconds
-        self._publisher = Publisher(process.sender)
+        self._publisher = Publisher(process.producer)
         self._agents = {source: self._agent(work, source) for work in works for source in work.sources}
         self._streams: list[asyncio.Task[None]] = []
         self._done: dict[Place, int] = {}
@@ -154,10 +154,12 @@ class SimulatedUnit(Unit):
 
     def ask_to_join(self, round_number: int) -> None:
         self._joining = round_number
-        self._process.after(self._broker.delay() + self._process.heartbeat(), self._put_down, round_number)
+        self._process.after(
+            self._broker.delay(self.name, None) + self._process.heartbeat(), self._put_down, round_number
+        )
 
     def assign(self, generation: int, places: Sequence[Place]) -> None:
-        self._process.after(self._broker.delay(), self._begin, generation, tuple(places))
+        self._process.after(self._broker.delay(self.name, None), self._begin, generation, tuple(places))
 
     def look_around(self) -> None:
         """A heartbeat: whoever was put out of the group learns it now."""

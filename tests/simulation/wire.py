@@ -9,16 +9,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from random import Random
 from typing import Any, Final, Literal, Protocol
 
 import httpx
 
 from tests.simulation.history import History
+from tests.simulation.lot import Lot
 from tests.simulation.timeline import Timeline
 
 _FASTEST_SECONDS: Final = 0.004
 _SPREAD_SECONDS: Final = 0.03
+_ABOUT_BYTES: Final = 40
 
 #: ``drop`` breaks before the provider did anything, ``lose`` after; ``silent`` never answers; the others answer what
 #: nobody can use: the first three without having done anything, the last three after the work.
@@ -56,10 +57,10 @@ class Trouble:
 class Wire:
     """The part of `httpx.AsyncClient` that the providers' exchange uses, for all providers."""
 
-    def __init__(self, loop: Timeline, chance: Random, history: History, gateways: Mapping[str, Gateway]) -> None:
+    def __init__(self, loop: Timeline, lot: Lot, history: History, gateways: Mapping[str, Gateway]) -> None:
         self.loop = loop
         self.troubles: dict[str, Trouble] = {}
-        self.chance = chance
+        self.lot = lot
         self.history = history
         self.gateways = gateways
 
@@ -68,26 +69,29 @@ class Wire:
         provider = url.partition("//")[2].partition(".")[0]
         return _Call(self, provider, method, url, headers, content)
 
-    def delay(self) -> float:
-        return _FASTEST_SECONDS + self.chance.random() * _SPREAD_SECONDS
+    def delay(self, provider: str, about: bytes) -> float:
+        """How long a message takes to the provider, or from it."""
+        return _FASTEST_SECONDS + self.lot(provider, about) * _SPREAD_SECONDS
 
 
 class _Call:
-    __slots__ = ("_content", "_done", "_headers", "_kind", "_method", "_provider", "_url", "_wire")
+    __slots__ = ("_about", "_content", "_done", "_headers", "_kind", "_method", "_provider", "_url", "_wire")
 
     def __init__(
         self, wire: Wire, provider: str, method: str, url: str, headers: Mapping[str, str], content: bytes | None
     ) -> None:
         self._wire, self._provider, self._method, self._url = wire, provider, method, url
         self._headers, self._content = headers, content
+        # the end of a query is what it asks for; its beginning is made up for each
+        self._about = (content or url.encode())[-_ABOUT_BYTES:]
 
     async def __aenter__(self) -> Response:
         wire = self._wire
         trouble = wire.troubles.get(self._provider)
-        hit = trouble is not None and wire.chance.random() < trouble.share
+        hit = trouble is not None and wire.lot("trouble", self._about) < trouble.share
         self._kind = trouble.kind if hit and trouble is not None else ""
         self._done: asyncio.Future[Answered | None] = wire.loop.create_future()
-        wire.loop.outside(wire.delay(), self._arrive)
+        wire.loop.outside(wire.delay(self._provider, self._about), self._arrive)
         answered = await self._done
         if answered is None:
             raise httpx.ReadError("broken")
@@ -110,10 +114,10 @@ class _Call:
         if kind in _DONE:
             assert answered is not None
             answered = _DONE[kind](answered)
-        return self._answer(answered, 20.0 * wire.chance.random() if kind == "slow" else 0.0)
+        return self._answer(answered, 20.0 * wire.lot("slow", self._about) if kind == "slow" else 0.0)
 
     def _answer(self, answered: Answered | None, more_seconds: float = 0.0) -> None:
-        self._wire.loop.outside(self._wire.delay() + more_seconds, self._deliver, answered)
+        self._wire.loop.outside(self._wire.delay(self._provider, self._about) + more_seconds, self._deliver, answered)
 
     def _deliver(self, answered: Answered | None) -> None:
         if not self._done.done():

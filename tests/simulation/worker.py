@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from contextvars import Context
-from random import Random
 from typing import Any, Final
 
 from processors.failpoint import Step
 from processors.unit import Work
 from tests.simulation.broker import EPOCH_SECONDS, Broker, Producer
 from tests.simulation.groups import Group
+from tests.simulation.lot import Lot
 from tests.simulation.states import Disk
 from tests.simulation.timeline import RUNNING, Handle, Timeline
 from tests.simulation.unit import MakeLoop, SimulatedUnit
@@ -33,7 +33,7 @@ Disks = dict[tuple[str, int], Disk]
 class Worker:
     """A process from its start to its end; the one that starts in its place has the same ``number`` and disk."""
 
-    def __init__(self, number: int, broker: Broker, chance: Random, disk: Disks, skew_seconds: float) -> None:
+    def __init__(self, number: int, broker: Broker, lot: Lot, disk: Disks, skew_seconds: float) -> None:
         self.number = number
         self.disk = disk
         self.skew_seconds = skew_seconds
@@ -42,9 +42,8 @@ class Worker:
         self.cut_until = 0.0
         self.units: list[SimulatedUnit] = []
         self.producer = Producer(broker, self)
-        self.sender: Any = self.producer
         self._broker = broker
-        self._chance = chance
+        self._lot = lot
         self._loop: Timeline = broker.loop
         self._held: list[Handle] = []
         self._context = Context()
@@ -91,7 +90,7 @@ class Worker:
 
     def heartbeat(self) -> float:
         """In how many seconds it next hears of its groups."""
-        return self._chance.random() * _HEARTBEAT_SECONDS + self._broker.reachable_in(self)
+        return self._lot("heartbeat", b"%d" % self.number) * _HEARTBEAT_SECONDS + self._broker.reachable_in(self)
 
     # --- how it ends --------------------------------------------------------------------------------------
 
