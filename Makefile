@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 BIN := $(VENV)/bin
 LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
-.PHONY: demo up test unit check fuzz charges bench format schemas lock clean help
+.PHONY: demo up test unit check fuzz charges simulate bench format schemas lock clean help
 
 help:          ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -34,6 +34,11 @@ fuzz: $(VENV)/.development                      ## hostile input for every parse
 
 charges: prerequisites $(VENV)/.development     ## many charges while answers are lost and the worker is killed (CHARGES=10000)
 	PAYNOTIFY_CHARGES=$(CHARGES) $(BIN)/python -m pytest -s tests/acceptance/test_charge_faults.py $(ARGS)
+
+simulate: $(VENV)/.development                  ## the stages on simulated time, brokers and providers (SEED=, SECONDS=, SCHEDULE=)
+	$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS)) \
+		$(if $(NOTIFICATIONS),--notifications $(NOTIFICATIONS)) $(if $(FAULTS),--faults $(FAULTS)) \
+		$(if $(SCHEDULE),--schedule "$(SCHEDULE)") $(ARGS)
 
 bench: prerequisites $(VENV)/.development       ## cost and latency, side by side in one run
 	$(BIN)/python -m tests.bench $(ARGS)

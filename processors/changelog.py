@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -56,8 +56,7 @@ class Changelog:
     async def confirm(self) -> None:
         """Make sure that no other had taken it when a moment ago became now.
 
-        What is published next may still reach the brokers after another took over, if the machine freezes at that
-        very instant; it is then a late repeat of what the other published, byte by byte the same.
+        The machine may freeze at that very instant; what is published after it is refused by the brokers (`publish`).
 
         Raises:
             PartitionLost: another has taken it.
@@ -75,6 +74,16 @@ class Changelog:
             [Output(self._place.topic, key, value, (), self._place.partition) for key, value in changes.items()]
         )
         return max(one.offset for one in written) + 1
+
+    async def publish(self, outputs: Sequence[Output]) -> None:
+        """Returns when the brokers have a batch's outputs, as the changelog's holder.
+
+        A late repeat would be the same byte by byte, and yet turn `payments.latest` back to an older event for good.
+
+        Raises:
+            PartitionLost: another has taken it and written where these were to go.
+        """
+        await self._fence.publish(outputs)
 
     async def close(self) -> None:
         """Give up the connections."""

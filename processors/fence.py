@@ -149,17 +149,30 @@ class Fence:
             self._end(producer)
 
     async def write(self, outputs: Sequence[Output]) -> list[Metadata]:
-        """Returns when the brokers have acknowledged all of them.
+        """Write to the partition itself. Returns when the brokers have acknowledged all of them.
 
         Raises:
             PartitionLost: another process has taken the partition, or the brokers refused for another reason.
         """
+        sent_at = _now()
+        written = await self.publish(outputs)
+        self._written_at = sent_at  # not when the answer came: this process may have stood still in between
+        return written
+
+    async def publish(self, outputs: Sequence[Output]) -> list[Metadata]:
+        """Write to any partition: refused wherever a later holder has written, so that nothing comes after its records.
+
+        Returns when the brokers have acknowledged all of them. Where no later holder has written yet, an earlier one
+        still can; so this says nothing of who holds the partition.
+
+        Raises:
+            PartitionLost: as `write`.
+        """
         producer = self._producer
         if producer is None:
             raise PartitionLost(f"{self._shared_id} is not held, take it first")
-        sent_at = _now()
         try:
-            written = await self._unless_dead(
+            return await self._unless_dead(
                 producer,
                 acknowledged(
                     lambda one: producer.send(one.topic, one.value, one.key, one.partition, None, list(one.headers)),
@@ -169,8 +182,6 @@ class Fence:
         except BaseException:
             self._give_up()
             raise
-        self._written_at = sent_at  # not when the answer came: this process may have stood still in between
-        return written
 
     async def close(self) -> None:
         self._give_up()

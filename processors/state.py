@@ -16,6 +16,7 @@ from typing import Protocol
 from processors.changelog import Changelog
 from processors.store import LocalStore
 from schemas.errors import PartitionLost, StateUnavailable
+from schemas.records import Output
 from service.logs import event
 
 logger = logging.getLogger("paynotify.state")
@@ -190,12 +191,16 @@ class PartitionState:
 
 
 class Turn:
-    """One batch's changes on their way into changelog and store."""
+    """One batch's outputs, and its changes on their way into changelog and store."""
 
     def __init__(self, store: LocalStore, changelog: Changelog) -> None:
         self._store = store
         self._changelog = changelog
         self._next_offset = 0
+
+    async def publish(self, outputs: Sequence[Output]) -> None:
+        """Returns when the brokers have the batch's outputs."""
+        await self._changelog.publish(outputs)
 
     async def log(self, changes: Mapping[bytes, bytes | None]) -> None:
         """Returns when the brokers have the changes."""

@@ -12,6 +12,7 @@ from processors.changelog import Changelog
 from processors.store import LocalStore
 from sandbox.broker import LocalBroker
 from schemas.errors import PartitionLost
+from schemas.records import Output
 from tests.integration.conftest import Installation
 from tests.topics_reader import whole
 
@@ -39,6 +40,26 @@ async def test_whoever_held_it_before_is_refused(installation: Installation) -> 
         await one.close()
         await two.close()
     assert [record.value for record in whole(installation.kafka, topic)] == [b"first", b"second", b"third"]
+
+
+async def test_what_an_earlier_holder_publishes_never_comes_after_a_later_one_s(installation: Installation) -> None:
+    topic, results = installation.topic("paynotify.resolve-state-changelog"), installation.topic("payments.latest")
+    one, two = (Changelog({"bootstrap_servers": installation.kafka}, topic, 1) for _ in range(2))
+    first, second = (Output(results, b"shop/1", value, ()) for value in (b"first", b"second"))
+    try:
+        await one.take()
+        await one.publish([first])
+        await two.take()
+        await two.publish([first, second])
+        with pytest.raises(PartitionLost):
+            await one.publish([first])
+        await one.take()
+        await one.publish([second])
+    finally:
+        await one.close()
+        await two.close()
+    found = [record.value for record in whole(installation.kafka, results)]
+    assert found == [b"first", b"first", b"second", b"second"]
 
 
 async def test_of_those_who_take_it_at_the_same_time_one_holds_it(installation: Installation) -> None:

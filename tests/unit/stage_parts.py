@@ -87,10 +87,14 @@ class MemoryStore:
 
 
 class FakeChangelog(Changelog):
-    """A changelog of which others have written what a test says; each of ``lost`` is raised once by a write."""
+    """A changelog of which others have written what a test says; each of ``lost`` is raised once by a write.
 
-    def __init__(self, told: list[str] | None = None) -> None:
+    Outputs published by its holder go to ``publisher``.
+    """
+
+    def __init__(self, told: list[str] | None = None, publisher: Publisher | None = None) -> None:
         super().__init__({}, "changelog", 1)
+        self.publisher = publisher
         self.others: dict[bytes, bytes | None] = {}
         self.written: list[Mapping[bytes, bytes | None]] = []
         self.lost: list[Exception] = []
@@ -114,6 +118,10 @@ class FakeChangelog(Changelog):
             raise self.lost.pop()
         self.written.append(dict(changes))
         return sum(len(one) for one in self.written)
+
+    async def publish(self, outputs: Sequence[Output]) -> None:
+        assert self.publisher is not None
+        await self.publisher.publish(outputs)
 
     async def catch_up(self, store: Any, moved: Callable[[], None] = lambda: None) -> int:
         self._told.append("caught up")

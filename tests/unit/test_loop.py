@@ -61,14 +61,15 @@ class Bench:
         self.ours = True
         self.stage = Echo(self.told)
         self.store = MemoryStore(self.told)
-        self.changelog = FakeChangelog(self.told)
         self.publisher = RecordingPublisher(self.told, failures)
+        self.unfenced = RecordingPublisher(self.told)
+        self.changelog = FakeChangelog(self.told, self.publisher if state else None)
         self.state = PartitionState(cast(LocalStore, self.store), self.changelog)
         self.generation = 1
         self.metrics: Metrics = metrics()
         self.loop = StageLoop(
             self.stage,
-            self.publisher,
+            self.unfenced if state else self.publisher,
             self.metrics,
             state=self.state if state else None,
             reached=lambda unit, step: self.steps.append(step),
@@ -114,6 +115,13 @@ async def test_each_step_is_durable_before_the_next() -> None:
     assert bench.store.next_offset == 2, "after the newest changelog record"
     assert bench.loop.progress.next_offset == 2
     assert bench.loop.progress.taken_at is None
+
+
+async def test_outputs_of_a_state_are_published_by_its_holder_alone() -> None:
+    bench = Bench()
+    await bench.carry_out(*records(b"a"))
+    assert bench.published("result") == [b"1"]
+    assert bench.unfenced.outputs == []
 
 
 async def test_one_changelog_record_for_each_key() -> None:

@@ -1,0 +1,234 @@
+"""The providers as their documents describe them, small: each answers from the plan and the time, and keeps count.
+
+Shares no code with the product: what is signed, and which words stand for what, is written here once more.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+from urllib.parse import parse_qsl, urlencode
+
+import orjson
+
+from tests.simulation.broker import EPOCH_SECONDS
+from tests.simulation.plan import MERCHANTS, Call, Payment, Plan
+from tests.simulation.timeline import Timeline
+from tests.simulation.wire import Answered
+
+PASSWORD: Final = "notification-password"
+SIGNING_KEY: Final = base64.b64encode(b"signing-key-of-the-simulation").decode()
+CURRENCY: Final = "EUR"
+EVENT: Final = "merchant.order.status.changed"
+_PAGE_ORDERS: Final = 20
+_TOKEN_SECONDS: Final = 60.0
+
+
+def stamp(seconds: float) -> str:
+    """Seconds of the simulation as an instant."""
+    return datetime.fromtimestamp(EPOCH_SECONDS + seconds, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+class TrustPayments:
+    """Answers TRANSACTIONQUERY; hashes its notifications."""
+
+    def __init__(self, loop: Timeline, plan: Plan) -> None:
+        self._loop = loop
+        mine = [one for one in plan.payments if one.provider == "trustpayments"]
+        self._by_id = {one.payment_id: one for one in mine}
+        self._by_order = {one.order_id: one for one in mine}
+
+    def call(self, payment: Payment, call: Call) -> bytes:
+        """The form of a notification, as it left for the first time."""
+        _, word = payment.changes[call.change]
+        code, settled = _TRUST[word]
+        fields = {
+            "transactionreference": _child(payment) if word in _CHILDREN else payment.payment_id,
+            "orderreference": payment.order_id, "sitereference": f"site-{payment.merchant}", "errorcode": code,
+            "settlestatus": settled, "notificationreference": f"57-{payment.number}-{call.change}",
+        }  # fmt: skip
+        text = "".join(fields[name] for name in sorted(fields) if name != "notificationreference") + PASSWORD
+        fields["responsesitesecurity"] = hashlib.sha256(text.encode()).hexdigest()
+        return urlencode(fields).encode()
+
+    def answer(self, method: str, url: str, headers: Mapping[str, str], content: bytes | None) -> Answered:
+        question = orjson.loads(content or b"")
+        (asked,) = question["request"]
+        site = asked["filter"]["sitereference"][0]["value"]
+        found: list[dict[str, str]] = []
+        for one in asked["filter"].get("transactionreference", ()):
+            reference = one["value"]
+            payment = self._by_id.get(reference) or self._by_id.get(reference[:-1] + "0")
+            found += [record for record in self._records(payment, site) if record["transactionreference"] == reference]
+        for one in asked["filter"].get("orderreference", ()):
+            found += self._records(self._by_order.get(one["value"]), site)
+        response: dict[str, Any] = {
+            "errorcode": "0", "requesttypedescription": "TRANSACTIONQUERY", "found": str(len(found)),
+            "transactionstartedtimestamp": stamp(self._loop.now)[:19].replace("T", " "),
+        }  # fmt: skip
+        if found:
+            response["records"] = found
+        answer = {"requestreference": asked["requestreference"], "version": "1.00", "response": [response]}
+        return Answered(200, orjson.dumps(answer), "application/json")
+
+    def _records(self, payment: Payment | None, site: str) -> Iterable[dict[str, str]]:
+        if payment is None or site != f"site-{payment.merchant}" or self._loop.now < payment.visible_from:
+            return
+        word = payment.word_at(self._loop.now)
+        if word is None:
+            return
+        code, settled = _TRUST[word]
+        common = {"orderreference": payment.order_id, "sitereference": site, "currencyiso3a": CURRENCY,
+                  "paymenttypedescription": "VISA"}  # fmt: skip
+        if word in _CHILDREN:
+            back = {"refunded": payment.amount, "partially_refunded": payment.amount // 2}.get(word, payment.amount)
+            yield {**common, "requesttypedescription": _CHILDREN[word], "transactionreference": _child(payment),
+                   "parenttransactionreference": payment.payment_id, "errorcode": "0", "settlestatus": "100",
+                   "baseamount": str(back), "settlebaseamount": str(back)}  # fmt: skip
+        yield {**common, "requesttypedescription": "AUTH", "transactionreference": payment.payment_id,
+               "errorcode": code, "settlestatus": settled, "baseamount": str(payment.amount),
+               "settlebaseamount": str(payment.amount)}  # fmt: skip
+
+
+_TRUST: Final[Mapping[str, tuple[str, str]]] = {
+    "authorised": ("0", "0"), "suspended": ("0", "2"), "captured": ("0", "100"), "declined": ("70000", "0"),
+    "cancelled": ("0", "3"), "refunded": ("0", "100"), "partially_refunded": ("0", "100"),
+    "charged_back": ("0", "100"),
+}  # fmt: skip
+_CHILDREN: Final = {"refunded": "REFUND", "partially_refunded": "REFUND", "charged_back": "CHARGEBACK"}
+
+
+def _child(payment: Payment) -> str:
+    return payment.payment_id[:-1] + "1"
+
+
+class Nevogate:
+    """Answers Result and Details; counts for which call each Result was."""
+
+    def __init__(self, loop: Timeline, plan: Plan) -> None:
+        self._loop = loop
+        self._by_id = {one.payment_id: one for one in plan.payments if one.provider == "nevogate"}
+        #: How often a Result was asked for, by transaction and by the request's own id.
+        self.results: Counter[tuple[str, str]] = Counter()
+
+    def call(self, payment: Payment, call: Call) -> tuple[bytes, str]:
+        """Body and query of a call."""
+        if call.style == "GET":
+            return b"", f"TransactionId={payment.payment_id}"
+        return b'{"commonData":{"transactionId":"%b"}}' % payment.payment_id.encode(), ""
+
+    def answer(self, method: str, url: str, headers: Mapping[str, str], content: bytes | None) -> Answered:
+        form = dict(parse_qsl((content or b"").decode()))
+        name = orjson.loads(form["json"])["TransactionId"]
+        payment = self._by_id.get(name)
+        if form["method"] == "Result":
+            self.results[name, headers["X-Request-Id"]] += 1
+        word = payment.word_at(self._loop.now) if payment else None
+        store = base64.b64decode(headers["Authorization"].removeprefix("Basic ")).decode().partition(":")[0]
+        if payment is None or word is None or store != f"store-{payment.merchant}":
+            return Answered(200, b'{"ResultCode":"UnknownTransaction"}')
+        common = _nevogate(payment, word)
+        return Answered(200, orjson.dumps({"CommonData": common} if form["method"] == "Details" else common))
+
+
+def _nevogate(payment: Payment, word: str) -> dict[str, str]:
+    two_step = any(one == "authorised" for _, one in payment.changes)
+    code = {"captured": "SUCCESSFUL", "authorised": "SUCCESSFUL", "pending": "PENDING", "cancelled": "CANCELED",
+            "expired": "TIMEOUT", "failed": "ERROR"}[word]  # fmt: skip
+    commit = {"authorised": "PENDING", "captured": "APPROVED", "cancelled": "DECLINED"}.get(word, "")
+    if two_step and word == "cancelled":
+        code = "SUCCESSFUL"  # the hold is released, the payment itself was not called off
+    return {
+        "TransactionId": payment.payment_id, "ResultCode": code, "OrderId": payment.order_id,
+        "Amount": f"{payment.amount // 100}.{payment.amount % 100:02d}", "Currency": CURRENCY,
+        "AutoCommit": "false" if two_step else "true", "CommitState": commit if two_step else "",
+    }  # fmt: skip
+
+
+class OmniKassa:
+    """A queue of results for each webshop, each handed over once; pings with tokens; single orders."""
+
+    def __init__(self, loop: Timeline, plan: Plan) -> None:
+        self._loop = loop
+        mine = [one for one in plan.payments if one.provider == "omnikassa"]
+        self._by_id = {one.payment_id: one for one in mine}
+        self._queues: dict[str, deque[Payment]] = {merchant: deque() for merchant in MERCHANTS["omnikassa"]}
+        self._tokens: dict[str, tuple[str, float]] = {}
+        self.handed_over: Counter[str] = Counter()
+        for payment in mine:
+            for at, _ in payment.changes:
+                loop.outside(at, self._queues[payment.merchant].append, payment)
+
+    def waits(self, merchant: str) -> bool:
+        """Whether results wait to be pulled."""
+        return bool(self._queues[merchant])
+
+    def ping(self, merchant: str) -> bytes:
+        """A new notification for the webshop."""
+        now = self._loop.now
+        token = f"t{len(self._tokens)}.{merchant}.x"
+        self._tokens[token] = (merchant, now + _TOKEN_SECONDS)
+        expiry, poi_id = stamp(now + _TOKEN_SECONDS), _poi(merchant)
+        signature = _signed(f"{token},{expiry},{EVENT},{poi_id}")
+        ping = {"authentication": token, "expiry": expiry, "eventName": EVENT, "poiId": poi_id, "signature": signature}
+        return orjson.dumps(ping)
+
+    def answer(self, method: str, url: str, headers: Mapping[str, str], content: bytes | None) -> Answered:
+        if url.endswith("/gatekeeper/refresh"):
+            return Answered(200, orjson.dumps({"token": headers["Authorization"][-7:], "durationInMillis": 3_600_000}))
+        if "/v2/orders/" in url:
+            return self._order(url.rpartition("/")[2])
+        merchant, until = self._tokens.get(headers["Authorization"].removeprefix("Bearer "), ("", 0.0))
+        if until <= self._loop.now:
+            return Answered(401, b'{"errorCode":5001}')
+        queue = self._queues[merchant]
+        orders = [self._result(queue.popleft()) for _ in range(min(_PAGE_ORDERS, len(queue)))]
+        page = {"moreOrderResultsAvailable": bool(queue), "orderResults": orders}
+        return Answered(200, orjson.dumps({"signature": _signed(_text(page)), **page}))
+
+    def _result(self, payment: Payment) -> dict[str, Any]:
+        self.handed_over[payment.payment_id] += 1
+        at, word = payment.changes[0]
+        paid = payment.amount if word == "captured" else 0
+        return {
+            "merchantOrderId": payment.order_id, "omnikassaOrderId": payment.payment_id,
+            "poiId": _poi(payment.merchant), "orderStatus": _OMNIKASSA[word], "orderStatusDateTime": stamp(at),
+            "errorCode": "", "paidAmount": {"currency": CURRENCY, "amount": str(paid)},
+            "totalAmount": {"currency": CURRENCY, "amount": str(payment.amount)}, "transactions": [],
+        }  # fmt: skip
+
+    def _order(self, name: str) -> Answered:
+        payment = self._by_id.get(name)
+        word = payment.word_at(self._loop.now) if payment else None
+        if payment is None or not payment.changes:
+            return Answered(404, b'{"errorCode":5404}')
+        order = {"id": name, "merchantOrderId": payment.order_id, "status": _OMNIKASSA.get(word or "", "IN_PROGRESS"),
+                 "totalAmount": {"currency": CURRENCY, "amount": payment.amount}}  # fmt: skip
+        return Answered(200, orjson.dumps({"order": order}))
+
+
+_OMNIKASSA: Final = {"captured": "COMPLETED", "cancelled": "CANCELLED", "expired": "EXPIRED"}
+
+
+def _poi(merchant: str) -> str:
+    return {"shop-nl": "2004", "shop-be": "2005"}[merchant]
+
+
+def _signed(text: str) -> str:
+    return hmac.new(base64.b64decode(SIGNING_KEY), text.encode(), hashlib.sha512).hexdigest()
+
+
+def _text(page: Mapping[str, Any]) -> str:
+    parts = [json.dumps(page["moreOrderResultsAvailable"])]
+    for order in page["orderResults"]:
+        parts += [order[name] for name in ("merchantOrderId", "omnikassaOrderId", "poiId", "orderStatus",
+                                           "orderStatusDateTime", "errorCode")]  # fmt: skip
+        for money in (order["paidAmount"], order["totalAmount"]):
+            parts += [money["currency"], money["amount"]]
+    return ",".join(parts)

@@ -1,0 +1,49 @@
+"""The configuration that every run has: two merchants of each provider, short waits."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import yaml
+
+from schemas import configuration, topics
+from schemas.configuration import Configuration
+from tests.simulation.gateways import PASSWORD, SIGNING_KEY
+from tests.simulation.plan import MERCHANTS
+
+PARTITIONS: Final = 3
+
+#: When overdue payments are looked for, after they should have been final.
+LOOKS_SECONDS: Final = (5.0, 20.0, 60.0, 150.0, 300.0)
+
+
+def installed() -> Configuration:
+    """The worker's configuration."""
+    merchants: list[dict[str, Any]] = [
+        *({"id": merchant, "provider": "omnikassa", "poi_id": poi_id, "signing_keys": [{"value": SIGNING_KEY}],
+           "base_url": "https://omnikassa.example/omnikassa-api", "refresh_token": {"value": "refresh-token"}}
+          for merchant, poi_id in zip(MERCHANTS["omnikassa"], (2004, 2005), strict=True)),
+        *({"id": merchant, "provider": "trustpayments", "site_reference": f"site-{merchant}", "username": "ws",
+           "notification_passwords": [{"value": PASSWORD}], "password": {"value": "p"},
+           "webservices_url": "https://trustpayments.example/json/"} for merchant in MERCHANTS["trustpayments"]),
+        *({"id": merchant, "provider": "nevogate", "store_name": f"store-{merchant}", "api_key": {"value": "k"},
+           "base_url": "https://nevogate.example", "recover_by_details": True}
+          for merchant in MERCHANTS["nevogate"]),
+    ]  # fmt: skip
+    plenty = {"per_second": 1e6, "burst": 10**6}
+    document = {
+        "sandbox": True,
+        "topics": {"partitions": PARTITIONS, "replication_factor": 1},
+        "merchants": merchants,
+        "worker": {
+            "retry_delays_seconds": [1.0, 3.0, 10.0, 30.0, 60.0],
+            "recovery_calls_per_hour": 36_000,
+            "pulls_per_second": 50.0,
+            "unverified_budget": plenty,
+            "overdue": {
+                "looks_seconds": {provider: list(LOOKS_SECONDS) for provider in topics.PROVIDERS},
+                "lookups_per_hour": 360_000,
+            },
+        },
+    }
+    return configuration.parse(yaml.safe_dump(document), "simulation")

@@ -1,0 +1,251 @@
+"""What must be true of a run, by the logs and the providers' books alone (design, G2 to G7).
+
+Nothing here is imported from the product: topics are named and messages read as any other reader would.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Final
+
+import orjson
+
+from tests.simulation.broker import Stored
+from tests.simulation.plan import Payment, Plan
+
+#: More of one kind say nothing new.
+_MOST_OF_A_KIND: Final = 5
+
+#: What may follow what, for a payment's published status.
+_MAY_FOLLOW: Final[Mapping[str, frozenset[str]]] = {
+    "pending": frozenset(("authorised", "suspended", "captured", "declined", "cancelled", "expired", "failed",
+                          "partially_refunded", "refunded", "charged_back")),
+    "authorised": frozenset(("suspended", "captured", "declined", "cancelled", "expired", "failed",
+                             "partially_refunded", "refunded", "charged_back")),
+    "suspended": frozenset(("authorised", "captured", "declined", "cancelled", "expired", "failed",
+                            "partially_refunded", "refunded", "charged_back")),
+    "captured": frozenset(("partially_refunded", "refunded", "charged_back")),
+    "partially_refunded": frozenset(("refunded", "charged_back")),
+    "refunded": frozenset(("charged_back",)),
+}  # fmt: skip
+_FINAL: Final = frozenset(
+    ("captured", "declined", "cancelled", "expired", "failed", "partially_refunded", "refunded", "charged_back")
+)
+_PROVIDERS: Final = ("omnikassa", "trustpayments", "nevogate")
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that the judge may look at.
+
+    ``results`` counts Nevogate's Results by transaction and request id, ``handed_over`` how often OmniKassa gave out a
+    payment's result. ``calm`` tells that nothing went wrong, so that nothing may have been done twice either.
+    """
+
+    whole: Callable[[str], list[Stored]]
+    plan: Plan
+    results: Mapping[tuple[str, str], int]
+    handed_over: Mapping[str, int]
+    errors: Mapping[tuple[str, str], int]
+    standing: tuple[str, ...]
+    calm: bool
+
+
+def problems(evidence: Evidence) -> list[str]:
+    """What is wrong, a line for each; the first of each kind."""
+    found: list[str] = []
+    for rule in (_standing, _errors, _accounted, _answered, _events, _results_of_nevogate, _overdue):
+        told = list(rule(evidence))
+        found += told[:_MOST_OF_A_KIND]
+        if len(told) > _MOST_OF_A_KIND:
+            found.append(f"... and {len(told) - _MOST_OF_A_KIND} more of these")
+    return found
+
+
+def _standing(evidence: Evidence) -> Iterator[str]:
+    for one in evidence.standing:
+        yield f"G6 stands still: {one}"
+
+
+def _errors(evidence: Evidence) -> Iterator[str]:
+    for (unit, kind), count in sorted(evidence.errors.items()):
+        if kind in ("unforeseen", "buried", "configuration"):
+            yield f"G2 {unit}: {count} times {kind}"
+
+
+# --- G2 -------------------------------------------------------------------------------------------------------
+
+
+def _accounted(evidence: Evidence) -> Iterator[str]:
+    """Each stored notification ends as one of lookup, duplicate, rejected, alert."""
+    ends: dict[str, set[str]] = defaultdict(set)
+    for provider in _PROVIDERS:
+        for record in _first_lookups(evidence, provider):
+            ends[orjson.loads(record.value or b"")["notification_id"]].add("lookup")
+    for topic in ("notifications.rejected", "notifications.duplicates", "notifications.alerts"):
+        for record in evidence.whole(topic):
+            ends[_header(record, "ce_id")].add(topic)
+    for provider in _PROVIDERS:
+        for record in evidence.whole(f"notifications.{provider}"):
+            ended = ends.get(_header(record, "ce_id"), set())
+            if len(ended) != 1:
+                yield f"G2 notification {_header(record, 'ce_id')} of {provider} ended as {sorted(ended) or 'nothing'}"
+
+
+def _first_lookups(evidence: Evidence, provider: str) -> Iterator[Stored]:
+    """Lookups that come from ``verify``, before any try."""
+    for record in evidence.whole(f"lookups.{provider}"):
+        if _header(record, "ce_source") == f"/verify/{provider}" and not _header(record, "attempts"):
+            yield record
+
+
+def _answered(evidence: Evidence) -> Iterator[str]:
+    """Each lookup ends as response or dead."""
+    ended = {_header(record, "ce_id") for record in evidence.whole("lookups.dead")}
+    for provider in _PROVIDERS:
+        for record in evidence.whole(f"responses.{provider}"):
+            ended.update(one["lookup_id"] for one in orjson.loads(_header(record, "lookups")))
+    for provider in _PROVIDERS:
+        asked = {_header(record, "ce_id"): record for record in evidence.whole(f"lookups.{provider}")}
+        for name in asked.keys() - ended:
+            record = asked[name]
+            yield f"G2 lookup {name} at {record.topic}/{record.partition}@{record.offset} has no end"
+
+
+# --- G3, G4, G5, G6 -------------------------------------------------------------------------------------------
+
+
+def _events(evidence: Evidence) -> Iterator[str]:
+    truths = {f"{one.merchant}/{one.payment_id}": one for one in evidence.plan.payments if one.changes}
+    events: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    contents: dict[str, bytes] = {}
+    for record in evidence.whole("payments.status"):
+        event = orjson.loads(record.value or b"")
+        name = (record.key or b"").decode()
+        known = contents.setdefault(event["event_id"], record.value or b"")
+        if known != record.value:
+            yield f"G5 event {event['event_id']} of {name} has two contents"
+        elif event not in events[name]:
+            events[name].append(event)
+    for name, told in events.items():
+        yield from _in_order(name, told)
+        yield from _true(name, told, truths.get(name))
+    for name, payment in truths.items():
+        if name not in events:
+            yield f"G6 {name} ({payment.provider}) has no event, it is {payment.last_word}"
+    latest = {(record.key or b"").decode(): orjson.loads(record.value or b"")
+              for record in evidence.whole("payments.latest")}  # fmt: skip
+    for name, told in events.items():
+        newest = max(told, key=lambda one: int(one["sequence"]))
+        if latest.get(name) != newest:
+            yield f"G6 {name}: payments.latest is not the newest event, sequence {newest['sequence']}"
+
+
+def _in_order(name: str, events: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    sequences = [event["sequence"] for event in events]
+    if sequences != list(range(1, len(events) + 1)):
+        yield f"G4 {name}: sequences {sequences}"
+        if len(set(sequences)) < len(sequences):
+            yield f"G5 {name}: a sequence has two contents"
+    for before, after in pairwise(events):
+        if after["sequence"] != before["sequence"] + 1:
+            continue
+        if after["previous_status"] != before["status"]:
+            yield f"G4 {name}: {after['status']} says it follows {after['previous_status']}, not {before['status']}"
+        if before["status"] != after["status"] and after["status"] not in _MAY_FOLLOW.get(before["status"], ()):
+            yield f"G4 {name}: {before['status']} is followed by {after['status']}"
+
+
+def _true(name: str, events: Sequence[Mapping[str, Any]], payment: Payment | None) -> Iterator[str]:
+    if payment is None:
+        yield f"G3 {name}: no provider knows it"
+        return
+    words = {word for _, word in payment.changes}
+    if words & {"refunded", "partially_refunded", "charged_back"}:
+        words.add("captured")
+    for event in events:
+        amount = event["amount"] or {}
+        if event["status"] not in words:
+            yield f"G3 {name}: {event['status']} was never true"
+        if event["order_id"] not in (payment.order_id, None):
+            yield f"G3 {name}: order {event['order_id']} is not {payment.order_id}"
+        if event["status"] not in ("charged_back", "refunded") and amount.get("value") != payment.amount:
+            yield f"G3 {name}: amount {event['amount']} is not {payment.amount}"
+    last = max(events, key=lambda one: int(one["sequence"]))
+    if last["status"] != payment.last_word:
+        yield f"G6 {name} ({payment.provider}): ends as {last['status']}, it is {payment.last_word}"
+    yield from _compared(name, last, payment)
+
+
+def _compared(name: str, last: Mapping[str, Any], payment: Payment) -> Iterator[str]:
+    """The shop's word has come to each payment it announced."""
+    said = payment.announcement
+    wanted = {"amount": "unknown", "order": "unexpected"}
+    if said is not None:
+        wanted = {"amount": "match" if said.matches else "mismatch", "order": "expected"}
+    if last["checks"] != wanted:
+        yield f"G6 {name}: compared as {last['checks']}, it is {wanted}"
+    releases = last["status"] == "captured" and (said is None or said.matches)
+    if (last["fulfilment"] == "release") != releases:
+        yield f"G3 {name}: {last['status']} is to {last['fulfilment']}"
+
+
+# --- G7 -------------------------------------------------------------------------------------------------------
+
+
+def _results_of_nevogate(evidence: Evidence) -> Iterator[str]:
+    """One Result for each call, and none without one; twice only where something had gone wrong."""
+    causes: dict[str, str] = {}
+    for record in _first_lookups(evidence, "nevogate"):
+        causes[_header(record, "ce_id")] = orjson.loads(record.value or b"")["reference"]
+    asked = {lookup: count for (_, lookup), count in evidence.results.items()}
+    for lookup, transaction in causes.items():
+        if not asked.get(lookup):
+            yield f"G7 nevogate {transaction}: a call without a Result"
+    for (transaction, lookup), count in evidence.results.items():
+        if causes.get(lookup) != transaction:
+            yield f"G7 nevogate {transaction}: a Result without a call"
+        elif evidence.calm and count > 1:
+            yield f"G7 nevogate {transaction}: {count} Results for one call, and nothing had gone wrong"
+
+
+# --- overdue --------------------------------------------------------------------------------------------------
+
+
+def _overdue(evidence: Evidence) -> Iterator[str]:
+    """Raised once and cleared once, in turn; in the end raised where nothing final is known, and nowhere else."""
+    told: dict[str, list[str]] = defaultdict(list)
+    contents: dict[str, bytes] = {}
+    for record in evidence.whole("payments.overdue"):
+        event = orjson.loads(record.value or b"")
+        first = contents.get(event["event_id"])
+        if first is None:
+            contents[event["event_id"]] = record.value or b""
+            told[(record.key or b"").decode()].append(event["state"])
+        elif first != record.value:
+            yield f"G5 overdue {event['event_id']} has two contents"
+    for payment in evidence.plan.payments:
+        said = payment.announcement
+        states = told.pop(f"{payment.merchant}/{payment.order_id}", [])
+        if states != ["raised", "cleared"][: len(states)]:
+            yield f"G4 {payment.order_id}: overdue {states}"
+        open_still = payment.last_word not in _FINAL
+        if said is not None and said.final_by is not None and (states[-1:] == ["raised"]) != open_still:
+            yield f"G6 {payment.order_id} is {payment.last_word}, overdue {states or 'never'}"
+    for order in told:
+        yield f"G3 {order}: overdue, and nobody announced it"
+
+
+def _header(record: Stored, name: str) -> str:
+    for key, value in reversed(record.headers):
+        if key == name:
+            return value.decode()
+    return ""
+
+
+def kinds(found: Iterable[str]) -> Counter[str]:
+    """How many problems of each guarantee."""
+    return Counter(one.partition(" ")[0] for one in found if not one.startswith("..."))

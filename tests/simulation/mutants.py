@@ -1,0 +1,109 @@
+"""Products that are wrong on purpose, to show that the judge sees it. Switched on by the simulation alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from processors.loop import Publish, StageLoop, Taken
+from processors.state import Overlay
+from schemas.records import Output
+from tests.simulation.broker import Batch, Broker, Headers, Place
+
+#: Changes a batch on its way to a partition.
+Disturb = Callable[[Place, Batch], None]
+
+
+def _undisturbed(broker: Broker) -> Disturb:
+    return lambda place, batch: None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Mutant:
+    """What is made otherwise; by default nothing."""
+
+    make_loop: Callable[..., StageLoop] = StageLoop
+    disturb: Callable[[Broker], Disturb] = _undisturbed
+    fences: bool = True
+
+
+class _AcknowledgesFirst(StageLoop):
+    async def carry_out(self, batch: Taken) -> None:
+        batch.acknowledge()
+        await super().carry_out(dataclasses.replace(batch, acknowledge=lambda: None))
+
+
+class _StateFirst(StageLoop):
+    async def _make_durable(self, generation: int, outputs: Sequence[Output], overlay: Overlay) -> None:
+        if self._state is not None and overlay.changes:
+            await self._state.remember(generation, overlay.changes)
+            overlay.clear()
+        await super()._make_durable(generation, outputs, overlay)
+
+
+class _PublishesUnfenced(StageLoop):
+    async def _publish(self, outputs: Sequence[Output], publish: Publish | None = None) -> None:
+        await super()._publish(outputs)
+
+
+class _DropsBatches(StageLoop):
+    async def carry_out(self, batch: Taken) -> None:
+        if self.progress.batches % 10 == 9:
+            self.progress.batches += 1
+            batch.acknowledge()
+        else:
+            await super().carry_out(batch)
+
+
+def _second_content(broker: Broker) -> Disturb:
+    """Of some payments each event comes twice under its id, with something else in it."""
+
+    def disturb(place: Place, batch: Batch) -> None:
+        if place[0] == "payments.status":
+            batch.records[:] = [
+                one for key, value, headers in batch.records for one in (
+                    *([(key, (value or b"").replace(b'"reason":', b'"reason_":'), headers)] if _hit(key, 10) else []),
+                    (key, value, headers),
+                )
+            ]  # fmt: skip
+
+    return disturb
+
+
+def _swapped(broker: Broker) -> Disturb:
+    """Of some payments an event waits for a while, and the next ones pass it."""
+    waiting: set[bytes | None] = set()
+
+    def let_go(place: Place, key: bytes | None, value: bytes | None, headers: Headers) -> None:
+        waiting.discard(key)
+        broker.append(place, key, value, headers)
+
+    def disturb(place: Place, batch: Batch) -> None:
+        if place[0] != "payments.status":
+            return
+        for record in [one for one in batch.records if _hit(one[0], 3) and one[0] not in waiting]:
+            waiting.add(record[0])
+            batch.records.remove(record)
+            broker.loop.outside(_WAITS_SECONDS, let_go, place, *record)
+
+    return disturb
+
+
+def _hit(key: bytes | None, one_of: int) -> bool:
+    return zlib.crc32(key or b"") % one_of == 0
+
+
+_WAITS_SECONDS: Final = 30.0
+
+
+MUTANTS: Final[Mapping[str, Mutant]] = {
+    "acknowledges the source before the outputs": Mutant(make_loop=_AcknowledgesFirst),
+    "writes the state before the outputs": Mutant(make_loop=_StateFirst),
+    "drops a batch": Mutant(make_loop=_DropsBatches),
+    "publishes an id with two contents": Mutant(disturb=_second_content),
+    "swaps records of a partition": Mutant(disturb=_swapped),
+    "fences nobody": Mutant(fences=False),
+    "publishes outputs that no fence holds back": Mutant(make_loop=_PublishesUnfenced),
+}

@@ -1,0 +1,202 @@
+"""What the stages' state lies on: a dictionary for the local disk, a log of the simulated brokers for the changelog.
+
+Only the clients are replaced. How a state is claimed, confirmed, logged, stored and caught up is the product's code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_left, insort
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, cast
+
+from processors.changelog import Changelog
+from processors.fence import Fence
+from processors.publisher import Metadata
+from processors.store import LocalStore
+from schemas.errors import PartitionLost
+from schemas.records import Output
+from tests.simulation.broker import Batch, Broker, Place, Stored
+
+_NEXT_OFFSET: Final = b"\0changelog-next-offset"
+
+#: Keys of this kind are read in order; of all others single ones are.
+_IN_ORDER: Final = b"due\0"
+
+
+class Disk:
+    """What one store holds on a process's disk."""
+
+    def __init__(self) -> None:
+        self.values: dict[bytes, bytes] = {}
+        self.in_order: list[bytes] = []
+
+    def put(self, key: bytes, value: bytes) -> None:
+        if key.startswith(_IN_ORDER) and key not in self.values:
+            insort(self.in_order, key)
+        self.values[key] = value
+
+    def delete(self, key: bytes) -> None:
+        if self.values.pop(key, None) is not None and key.startswith(_IN_ORDER):
+            del self.in_order[bisect_left(self.in_order, key)]
+
+
+class Store(LocalStore):
+    """A partition's store: whatever was written is there after a crash, unless the disk is lost."""
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+
+    def get(self, key: bytes) -> bytes | None:
+        return self._disk.values.get(key)
+
+    def first(self, prefix: bytes, below: bytes, most: int) -> list[bytes]:
+        assert prefix.startswith(_IN_ORDER)
+        keys = self._disk.in_order
+        start = bisect_left(keys, prefix)
+        return [key for key in keys[start : min(bisect_left(keys, below), start + most)] if key.startswith(prefix)]
+
+    def write(self, changes: Mapping[bytes, bytes | None], next_offset: int) -> None:
+        for key, value in changes.items():
+            if value is None:
+                self._disk.delete(key)
+            else:
+                self._disk.put(key, value)
+        self._disk.put(_NEXT_OFFSET, b"%d" % next_offset)
+
+    def clear(self) -> None:
+        self._disk.values.clear()
+        self._disk.in_order.clear()
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class SimulatedFence(Fence):
+    """A producer with an epoch: the newest one may write, all others are refused. Any failure ends a hold."""
+
+    def __init__(self, broker: Broker, client: Any, place: Place) -> None:
+        self._broker = broker
+        self._client = client
+        self._at = place
+        self._epoch: int | None = None
+        self._written_at = self._taken_at = float("-inf")
+
+    def age_seconds(self) -> float:
+        return self._broker.loop.now - self._taken_at
+
+    def seconds_since_written(self) -> float:
+        return self._broker.loop.now - self._written_at
+
+    async def take(self) -> None:
+        self._epoch = None
+        asked_at = self._broker.loop.now
+        done: asyncio.Future[int] = self._broker.loop.create_future()
+        self._broker.loop.outside(
+            self._broker.reachable_in(self._client) + self._broker.delay(*_named(self._at)), self._next, done
+        )
+        self._epoch = await done
+        self._taken_at = asked_at
+        self._written_at = float("-inf")
+
+    def _next(self, done: asyncio.Future[int]) -> None:
+        epoch = self._broker.next_epoch(self._at)
+        self._broker.loop.outside(self._broker.delay(*_named(self._at)), _resolve, done, epoch)
+
+    async def write(self, outputs: Sequence[Output]) -> list[Metadata]:
+        sent_at = self._broker.loop.now
+        written = await self.publish(outputs)
+        self._written_at = sent_at
+        return written
+
+    async def publish(self, outputs: Sequence[Output]) -> list[Metadata]:
+        if self._epoch is None:
+            raise PartitionLost("not held, take it first")
+        batches: dict[Place, Batch] = {}
+        for one in outputs:
+            place = self._broker.place(one.topic, one.key) if one.partition is None else (one.topic, one.partition)
+            batch = batches.get(place)
+            if batch is None:
+                done: asyncio.Future[Any] = self._broker.loop.create_future()
+                batch = batches[place] = Batch(self, [], done, (self._at, self._epoch))
+            batch.records.append((one.key, one.value, one.headers))
+        for place, batch in batches.items():
+            self._broker.send(self._client, place, batch)
+        try:
+            await asyncio.gather(*(batch.acknowledged for batch in batches.values()))
+        except BaseException as error:
+            self._epoch = None
+            self._written_at = self._taken_at = float("-inf")
+            if isinstance(error, Exception):
+                raise PartitionLost(f"can't be written any more: {type(error).__name__}") from error
+            raise
+        # what is written to the changelog is one batch, and nobody asks where outputs lie
+        return [_At(batch.acknowledged.result().offset) for batch in batches.values()]
+
+    async def close(self) -> None:
+        self._epoch = None
+        self._written_at = self._taken_at = float("-inf")
+
+
+def _named(place: Place) -> tuple[str, bytes]:
+    return place[0], b"%d" % place[1]
+
+
+class _At:
+    def __init__(self, offset: int) -> None:
+        self.offset = offset
+
+
+def _resolve(done: asyncio.Future[int], value: int) -> None:
+    if not done.done():
+        done.set_result(value)
+
+
+class SimulatedChangelog(Changelog):
+    """The product's changelog over the simulated brokers."""
+
+    def __init__(self, broker: Broker, client: Any, place: Place) -> None:
+        self._broker = broker
+        self._client = client
+        self._place = cast(Any, _Place(place))
+        self._fence = SimulatedFence(broker, client, place)
+
+    async def catch_up(self, store: LocalStore, moved: Callable[[], None] = lambda: None) -> int:
+        reader = _Reader(self._broker, self._client, (self._place.topic, self._place.partition))
+        return await self._read(reader, store, moved)
+
+
+class _Place:
+    """A topic and partition, as the changelog names its place."""
+
+    def __init__(self, place: Place) -> None:
+        self.topic, self.partition = place
+
+
+class _Reader:
+    """The part of a consumer with which a changelog is read to its end."""
+
+    def __init__(self, broker: Broker, client: Any, place: Place) -> None:
+        self._broker = broker
+        self._client = client
+        self._at = place
+        self._next = 0
+
+    async def beginning_offsets(self, places: Sequence[Any]) -> dict[Any, int]:
+        return dict.fromkeys(places, 0)
+
+    async def end_offsets(self, places: Sequence[Any]) -> dict[Any, int]:
+        await asyncio.sleep(self._broker.reachable_in(self._client) + self._broker.delay(*_named(self._at)))
+        return dict.fromkeys(places, len(self._broker.log(self._at)))
+
+    def seek(self, place: Any, position: int) -> None:
+        self._next = position
+
+    async def getmany(self, place: Any, timeout_ms: int, max_records: int) -> dict[Any, list[Stored]]:
+        await asyncio.sleep(self._broker.reachable_in(self._client) + self._broker.delay(*_named(self._at)))
+        found = list(self._broker.log(self._at)[self._next : self._next + max_records])
+        self._next += len(found)
+        return {place: found}
+
+    async def position(self, place: Any) -> int:
+        return self._next

@@ -1,0 +1,106 @@
+"""What the product takes from the machine, taken from the simulation instead: the time, and chance.
+
+Where the code accepts a clock it is given one; where it doesn't, its module's own name for the time is replaced for as
+long as the run lasts.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, tzinfo
+from functools import partial
+from random import Random
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+
+from processors import app, clock, requeue, resolve
+from processors.allowance import Allowance
+from processors.pace import Pace
+from processors.providers import trustpayments
+from schemas import records
+from tests.simulation.broker import EPOCH_SECONDS
+from tests.simulation.timeline import RUNNING, Timeline
+
+
+@contextmanager
+def simulated(loop: Timeline, chance: Random, *, silent: bool = True) -> Iterator[None]:
+    """The product runs on the loop's time and the seed's chance. The collector rests: it runs when it likes."""
+
+    def seconds() -> float:
+        process = RUNNING.get()
+        return float(process.now()) if process is not None else EPOCH_SECONDS + loop.now
+
+    def now(zone: tzinfo | None = None) -> datetime:
+        return datetime.fromtimestamp(seconds(), zone or UTC)
+
+    dates = SimpleNamespace(now=now, fromtimestamp=datetime.fromtimestamp, fromisoformat=datetime.fromisoformat)
+    replaced: list[tuple[Any, str, Any]] = [
+        *((module, "datetime", dates) for module in (app, clock, requeue, resolve, records)),
+        (records, "time", SimpleNamespace(time_ns=lambda: round(seconds() * 1e9))),
+        (records, "os", SimpleNamespace(urandom=chance.randbytes)),
+        (trustpayments, "secrets", SimpleNamespace(choice=chance.choice)),
+        (app, "Pace", partial(Pace, now=loop.time)),
+        (app, "Allowance", partial(Allowance, now=loop.time)),
+    ]
+    disabled, collects = logging.root.manager.disable, gc.isenabled()
+    with ExitStack() as stack:
+        for module, name, substitute in replaced:
+            stack.enter_context(patch.object(module, name, substitute))
+        if silent:
+            logging.disable(logging.CRITICAL)
+        gc.disable()
+        try:
+            yield
+        finally:
+            logging.disable(disabled)
+            if collects:
+                gc.enable()
+
+
+class Meters:
+    """The workers' metrics without cost; only what the loops call errors is counted, by stage and kind."""
+
+    def __init__(self) -> None:
+        self.errors: Counter[tuple[str, str]] = Counter()
+        self.loop_errors = _Errors(self.errors)
+
+    def __getattr__(self, name: str) -> _Meter:
+        return _METER
+
+
+class _Meter:
+    def labels(self, *_: object, **__: object) -> _Meter:
+        return self
+
+    def inc(self, amount: float = 1) -> None:
+        return
+
+    def set(self, value: float) -> None:
+        return
+
+    def observe(self, amount: float) -> None:
+        return
+
+
+_METER = _Meter()
+
+
+class _Errors:
+    def __init__(self, counts: Counter[tuple[str, str]]) -> None:
+        self._counts = counts
+
+    def labels(self, provider: str, stage: str, kind: str) -> _Error:
+        return _Error(self._counts, (f"{stage}.{provider}", kind))
+
+
+class _Error:
+    def __init__(self, counts: Counter[tuple[str, str]], key: tuple[str, str]) -> None:
+        self._counts, self._key = counts, key
+
+    def inc(self, amount: float = 1) -> None:
+        self._counts[self._key] += 1

@@ -1,0 +1,89 @@
+"""New seeds break no guarantee; the same seed is the same history; a product that is wrong on purpose is found."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+import sys
+import time
+from typing import Final
+
+import pytest
+
+from tests.simulation import seeds
+from tests.simulation.__main__ import Size, breaks_the_same, line, shrunk
+from tests.simulation.mutants import MUTANTS, Mutant
+from tests.simulation.shrink import Part, shortest
+from tests.simulation.simulation import run, schedule_of
+
+#: How long new seeds are tried; `make simulate` tries for longer, or one that is named.
+SECONDS: Final = float(os.environ.get("PAYNOTIFY_SIMULATION_SECONDS") or 45)
+SIZE: Final = Size(notifications=1500)
+
+#: Each mutant is found within so many seeds of this size.
+_SEEDS_FOR_A_MUTANT: Final = 15
+_SIZE_FOR_A_MUTANT: Final = Size(notifications=600, faults=30)
+
+
+def test_new_seeds_break_no_guarantee(capsys: pytest.CaptureFixture[str]) -> None:
+    tried, ends_at = 0, time.monotonic() + SECONDS
+    for seed in seeds.of_today():
+        schedule = SIZE.of(seed)
+        outcome = run(schedule)
+        with capsys.disabled():
+            print(f"\n{line(seed, schedule, outcome)}", end="")
+        if outcome.problems:
+            pytest.fail("\n".join((*outcome.problems, shrunk(seed, SIZE, outcome, Mutant()))))
+        tried += 1
+        if time.monotonic() >= ends_at:
+            break
+    assert tried
+
+
+@pytest.mark.parametrize("seed", [1, 4])
+def test_without_faults_nothing_is_done_twice(seed: int) -> None:
+    calm = dataclasses.replace(schedule_of(seed, 300), faults=())
+    outcome = run(calm)
+    assert outcome.problems == ()
+    assert outcome.errors == {}
+
+
+def test_a_seed_is_the_same_history_every_time() -> None:
+    schedule = next(one for seed in range(1, 100) if len((one := schedule_of(seed, 300)).faults) >= 10)
+    first, second = run(schedule), run(schedule)
+    assert first.digest == second.digest
+    assert first.records == second.records > 1000
+    program = (
+        "from tests.simulation.simulation import run, schedule_of\n"
+        f"print(run(schedule_of({schedule.seed}, 300)).digest)"
+    )
+    for hash_seed in ("1", "2"):
+        environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+        command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", program]
+        found = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        assert found.stdout.strip() == first.digest
+    assert run(schedule_of(schedule.seed + 1, 300)).digest != first.digest
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_product_that_is_wrong_is_found(name: str) -> None:
+    for seed in range(1, _SEEDS_FOR_A_MUTANT + 1):
+        schedule = _SIZE_FOR_A_MUTANT.of(seed)
+        if run(schedule, MUTANTS[name]).problems:
+            assert run(schedule).problems == (), "the seed fails without the mutant too"
+            return
+    pytest.fail(f"a product that {name} passes {_SEEDS_FOR_A_MUTANT} seeds")
+
+
+def test_a_failing_schedule_is_made_short_and_fails_again_from_its_text() -> None:
+    mutant = MUTANTS["publishes an id with two contents"]
+    schedule = schedule_of(1, 200)
+    outcome = run(schedule, mutant)
+    part = shortest(schedule, breaks_the_same(outcome, mutant), most_seconds=10.0)
+    whole = Part.all_of(schedule)
+    assert len(part.items) < len(whole.items) / 2
+    assert part.faults == ()
+    again = run(Part.read(str(part)).of(schedule), mutant)
+    assert again.problems
+    assert again.digest == run(part.of(schedule), mutant).digest

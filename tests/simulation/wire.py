@@ -1,0 +1,152 @@
+"""The way to the providers: what stands in for the HTTP client, with everything that can go wrong on it.
+
+A request reaches the provider although the process that made it may be gone by then, and what the provider does for
+it is done; only the answer is then lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal, Protocol
+
+import httpx
+
+from tests.simulation.history import History
+from tests.simulation.lot import Lot
+from tests.simulation.timeline import Timeline
+
+_FASTEST_SECONDS: Final = 0.004
+_SPREAD_SECONDS: Final = 0.03
+_ABOUT_BYTES: Final = 40
+
+#: ``drop`` breaks before the provider did anything, ``lose`` after; ``silent`` never answers; the others answer what
+#: nobody can use: the first three without having done anything, the last three after the work.
+WireFault = Literal["error", "busy", "refused_connection", "drop", "lose", "silent", "html", "truncated", "slow"]
+WIRE_FAULTS: Final[tuple[WireFault, ...]] = (
+    "error", "busy", "refused_connection", "drop", "lose", "silent", "html", "truncated", "slow",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A provider's answer."""
+
+    status: int
+    body: bytes
+    content_type: str = "application/json"
+    retry_after: str = ""
+
+
+class Gateway(Protocol):
+    """One provider's side."""
+
+    def answer(self, method: str, url: str, headers: Mapping[str, str], content: bytes | None) -> Answered:
+        """Do what is asked."""
+
+
+@dataclass(slots=True)
+class Trouble:
+    """What happens to this share of a provider's calls."""
+
+    kind: WireFault
+    share: float
+
+
+class Wire:
+    """The part of `httpx.AsyncClient` that the providers' exchange uses, for all providers."""
+
+    def __init__(self, loop: Timeline, lot: Lot, history: History, gateways: Mapping[str, Gateway]) -> None:
+        self.loop = loop
+        self.troubles: dict[str, Trouble] = {}
+        self.lot = lot
+        self.history = history
+        self.gateways = gateways
+
+    def stream(self, method: str, url: str, *, headers: Mapping[str, str], content: bytes | None, **_: Any) -> _Call:
+        """One exchange; the provider is told by the host's first part."""
+        provider = url.partition("//")[2].partition(".")[0]
+        return _Call(self, provider, method, url, headers, content)
+
+    def delay(self, provider: str, about: bytes) -> float:
+        """How long a message takes to the provider, or from it."""
+        return _FASTEST_SECONDS + self.lot(provider, about) * _SPREAD_SECONDS
+
+
+class _Call:
+    __slots__ = ("_about", "_content", "_done", "_headers", "_kind", "_method", "_provider", "_url", "_wire")
+
+    def __init__(
+        self, wire: Wire, provider: str, method: str, url: str, headers: Mapping[str, str], content: bytes | None
+    ) -> None:
+        self._wire, self._provider, self._method, self._url = wire, provider, method, url
+        self._headers, self._content = headers, content
+        # the end of a query is what it asks for; its beginning is made up for each
+        self._about = (content or url.encode())[-_ABOUT_BYTES:]
+
+    async def __aenter__(self) -> Response:
+        wire = self._wire
+        trouble = wire.troubles.get(self._provider)
+        hit = trouble is not None and wire.lot("trouble", self._about) < trouble.share
+        self._kind = trouble.kind if hit and trouble is not None else ""
+        self._done: asyncio.Future[Answered | None] = wire.loop.create_future()
+        wire.loop.outside(wire.delay(self._provider, self._about), self._arrive)
+        answered = await self._done
+        if answered is None:
+            raise httpx.ReadError("broken")
+        return Response(answered)
+
+    async def __aexit__(self, *_: object) -> None:
+        return
+
+    def _arrive(self) -> None:
+        wire, kind = self._wire, self._kind
+        if kind:
+            wire.history.happened("wire", f"{self._provider} {kind}")
+        if kind in _UNDONE:
+            return self._answer(_UNDONE[kind])
+        answered: Answered | None = wire.gateways[self._provider].answer(
+            self._method, self._url, self._headers, self._content
+        )
+        if kind == "silent":
+            return None
+        if kind in _DONE:
+            assert answered is not None
+            answered = _DONE[kind](answered)
+        return self._answer(answered, 20.0 * wire.lot("slow", self._about) if kind == "slow" else 0.0)
+
+    def _answer(self, answered: Answered | None, more_seconds: float = 0.0) -> None:
+        self._wire.loop.outside(self._wire.delay(self._provider, self._about) + more_seconds, self._deliver, answered)
+
+    def _deliver(self, answered: Answered | None) -> None:
+        if not self._done.done():
+            self._done.set_result(answered)
+
+
+_HTML: Final = b"<html><body>Bad gateway</body></html>"
+_UNDONE: Final[Mapping[str, Answered | None]] = {
+    "error": Answered(503, _HTML, "text/html"),
+    "busy": Answered(429, b"", "text/plain", "2"),
+    "refused_connection": None,
+    "drop": None,
+}
+_DONE: Final[Mapping[str, Any]] = {
+    "lose": lambda answered: None,
+    "html": lambda answered: Answered(200, _HTML, "text/html"),
+    "truncated": lambda answered: Answered(200, answered.body[: len(answered.body) // 2], answered.content_type),
+}
+
+
+class Response:
+    """The part of `httpx.Response` that is used."""
+
+    __slots__ = ("_body", "headers", "status_code")
+
+    def __init__(self, answered: Answered) -> None:
+        self.status_code = answered.status
+        self.headers = {"content-type": answered.content_type, "retry-after": answered.retry_after}
+        self._body = answered.body
+
+    async def aiter_raw(self) -> AsyncIterator[bytes]:
+        yield self._body
