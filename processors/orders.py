@@ -197,7 +197,10 @@ class _Order:
             self._plan(None if self._state.final or expected.final_by is None else self._raise_at(expected.final_by))
 
     def see(self, payment: PaymentSeen) -> None:
-        """A payment has a new state."""
+        """A payment has a new state; what is older than the known one was read again, and says nothing."""
+        known = self._state.payments.get(payment.payment_id)
+        if known is not None and 0 < payment.sequence < known.sequence:
+            return
         payments = {**self._state.payments, payment.payment_id: payment}
         if len(payments) > _MOST_PAYMENTS:
             del payments[next((name for name, one in payments.items() if not one.final), next(iter(payments)))]

@@ -105,11 +105,12 @@ def expected(order: str = "o1", merchant: str = "shop", **changes: Any) -> Recor
 
 
 def seen(
-    payment: str = "p1", status: Status = "captured", order: str = "o1", compared: Expectation | None = None
-) -> Record:
+    payment: str = "p1", status: Status = "captured", order: str = "o1", compared: Expectation | None = None,
+    **changes: Any,
+) -> Record:  # fmt: skip
     one = PaymentSeen(provider="trustpayments", merchant="shop", payment_id=payment, order_id=order, status=status,
                       final=status in FINAL, amount=PRICE, observed_at=rfc3339(DUE), expected=compared)  # fmt: skip
-    return internal(messages.PAYMENT_SEEN, one, f"shop/{order}")
+    return internal(messages.PAYMENT_SEEN, replace(one, **changes), f"shop/{order}")
 
 
 def time_reached(entry: agenda.Entry) -> Record:
@@ -162,6 +163,22 @@ async def test_overdue_is_raised_once_and_cleared_by_the_first_final_payment() -
     await shop.told(seen(), seen("p2"), expected())
     assert shop.overdue == [("raised", "pending"), ("cleared", "captured")]
     assert await shop.reach(DUE + timedelta(days=9)) == []
+
+
+async def test_older_news_of_a_payment_that_is_read_again_changes_nothing() -> None:
+    shop = Shop()
+    older, newer = seen(status="authorised", sequence=1), seen(status="captured", sequence=2)
+    await shop.told(expected(), older, newer)
+    await shop.told(expected(), older)
+    await shop.reach(DUE + timedelta(days=9))
+    assert shop.overdue == []
+
+
+async def test_news_of_a_former_release_have_no_sequence_and_count() -> None:
+    shop = Shop()
+    await shop.told(expected(), seen(status="authorised", sequence=1), seen(status="captured"))
+    await shop.reach(DUE + timedelta(days=9))
+    assert shop.overdue == []
 
 
 async def test_an_order_without_a_time_is_never_overdue() -> None:
