@@ -42,6 +42,7 @@ async def _to_its_end(loop: StageLoop, batch: Taken) -> None:
     try:
         await asyncio.shield(work)
     except asyncio.CancelledError:
+        batch.revoked.set()
         if loop.stage.name != "requeue":
             await asyncio.wait([work], timeout=_FINISH_SECONDS)
         work.cancel()

@@ -19,7 +19,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -58,12 +58,16 @@ class Stage(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A batch of one partition: its records, how to acknowledge them, and the group's generation it was read in."""
+    """A batch of one partition: its records, how to acknowledge them, and the group's generation it was read in.
+
+    ``revoked`` is set when the partition is being taken away: what is at work may end, and is not begun again.
+    """
 
     records: Sequence[Record]
     generation: int
     acknowledge: Callable[[], None]
     still_ours: Callable[[], bool]
+    revoked: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class StageLoop:
@@ -94,7 +98,8 @@ class StageLoop:
         """Take one batch through all steps, however often that must be tried. Raises nothing but cancellation."""
         while True:
             try:
-                return await self._steps(batch)
+                await self._steps(batch)
+                return
             except PartitionLost as lost:
                 self._count("lost")
                 event(logger, "partition lost", level=logging.WARNING, unit=self._unit, problem=str(lost))
@@ -103,6 +108,11 @@ class StageLoop:
                 self._count("repeated")
                 logger.exception("a step failed, the batch is repeated")
                 await asyncio.sleep(_PAUSE_SECONDS)
+            if batch.revoked.is_set():
+                # the group tells its new generation only later; until then a state claimed for the old one would be
+                # taken from the next holder, and this batch be done once more over what that one has done since
+                self._count("abandoned")
+                return
 
     async def _steps(self, batch: Taken) -> None:
         if not batch.still_ours():

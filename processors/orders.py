@@ -219,9 +219,12 @@ class _Order:
         self._follow(at)
 
     def see(self, payment: PaymentSeen) -> None:
-        """A payment has a new state."""
-        if self._state.payments.get(payment.payment_id) == payment:
+        """A payment has a new state; what is older than the known one was read again, and says nothing."""
+        known = self._state.payments.get(payment.payment_id)
+        if known == payment:
             return  # repeated after a crash; what it was compared with then is no news by now
+        if known is not None and 0 < payment.sequence < known.sequence:
+            return
         others = {name: one for name, one in self._state.payments.items() if name != payment.payment_id}
         if len(others) >= _MOST_PAYMENTS:
             del others[min(others, key=lambda name: _weight(others[name]))]

@@ -117,6 +117,7 @@ class Resolve:
             amount=changed.amount,
             observed_at=changed.observed_at,
             expected=expected,
+            sequence=changed.sequence,
         )
         headers = cloud_event(
             event_id=derived_id("seen", changed.event_id, key, expected.said if expected else ""),

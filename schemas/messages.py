@@ -172,7 +172,8 @@ class ExpectedPayment:
 class PaymentSeen:
     """The newest state of one payment, told to the stages that are keyed by order or by merchant.
 
-    ``expected`` is what it was compared with, so that a stage that knows better can say so.
+    ``expected`` is what it was compared with, so that a stage that knows better can say so. ``sequence`` is the
+    payment's event's, so that older news read again is known as such; 0 where a former release told it.
     """
 
     provider: str
@@ -184,6 +185,7 @@ class PaymentSeen:
     amount: Money | None
     observed_at: str
     expected: Expectation | None = None
+    sequence: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -76,9 +76,12 @@ class Bench:
         )
 
     async def carry_out(self, *records: Record) -> None:
+        await self.loop.carry_out(self.batch(*records))
+
+    def batch(self, *records: Record) -> Taken:
         ours = self.generation
-        await self.loop.carry_out(
-            Taken(records, ours, lambda: self.told.append("acknowledge"), lambda: self.ours and ours == self.generation)
+        return Taken(
+            records, ours, lambda: self.told.append("acknowledge"), lambda: self.ours and ours == self.generation
         )
 
     def errors(self, kind: str) -> float:
@@ -219,6 +222,25 @@ async def test_a_batch_of_a_partition_lost_unseen_is_repeated_over_what_the_othe
     assert bench.published("result") == [b"1", b"8"]
     assert bench.told[-len(WRITE) :] == WRITE
     assert bench.errors("lost") == 1
+
+
+async def test_a_batch_lost_while_its_partition_is_taken_away_is_the_next_holder_s(pauses: list[float]) -> None:
+    bench = Bench()
+    batch = bench.batch(*records(b"a"))
+    bench.changelog.lost = [PartitionLost("held by another")]
+    bench.stage.at_work = batch.revoked.set
+    await bench.loop.carry_out(batch)
+    assert bench.told.count("take") == 1, "the next holder's state is not taken back"
+    assert "acknowledge" not in bench.told
+    assert bench.errors("abandoned") == 1
+
+
+async def test_a_batch_at_work_when_its_partition_is_taken_away_is_finished() -> None:
+    bench = Bench()
+    batch = bench.batch(*records(b"a"))
+    bench.stage.at_work = batch.revoked.set
+    await bench.loop.carry_out(batch)
+    assert bench.told[-len(WRITE) :] == WRITE
 
 
 async def test_a_step_that_fails_is_repeated_with_the_state_of_before(pauses: list[float]) -> None:

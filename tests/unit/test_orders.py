@@ -110,11 +110,12 @@ def expected(order: str = "o1", merchant: str = "shop", **changes: Any) -> Recor
 
 
 def seen(
-    payment: str = "p1", status: Status = "captured", order: str = "o1", compared: Expectation | None = None
-) -> Record:
+    payment: str = "p1", status: Status = "captured", order: str = "o1", compared: Expectation | None = None,
+    **changes: Any,
+) -> Record:  # fmt: skip
     one = PaymentSeen(provider="trustpayments", merchant="shop", payment_id=payment, order_id=order, status=status,
                       final=status in FINAL, amount=PRICE, observed_at=rfc3339(DUE), expected=compared)  # fmt: skip
-    return internal(messages.PAYMENT_SEEN, one, f"shop/{order}")
+    return internal(messages.PAYMENT_SEEN, replace(one, **changes), f"shop/{order}")
 
 
 def time_reached(entry: agenda.Entry, told: datetime | None = None) -> Record:
@@ -218,6 +219,22 @@ async def test_after_a_long_standstill_an_order_is_looked_for_once_and_not_by_al
     assert shop.overdue == [("raised", None)]
     (lookup,) = shop.of("lookups.trustpayments", Lookup)
     assert lookup.received_at == rfc3339(later), "asked now, not when it was due"
+
+
+async def test_older_news_of_a_payment_that_is_read_again_changes_nothing() -> None:
+    shop = Shop()
+    older, newer = seen(status="authorised", sequence=1), seen(status="captured", sequence=2)
+    await shop.told(expected(), older, newer)
+    await shop.told(expected(), older)
+    await shop.reach(DUE + timedelta(days=9))
+    assert shop.overdue == []
+
+
+async def test_news_of_a_former_release_have_no_sequence_and_count() -> None:
+    shop = Shop()
+    await shop.told(expected(), seen(status="authorised", sequence=1), seen(status="captured"))
+    await shop.reach(DUE + timedelta(days=9))
+    assert shop.overdue == []
 
 
 async def test_an_order_without_a_time_is_never_overdue() -> None:
