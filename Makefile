@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 BIN := $(VENV)/bin
 LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
-.PHONY: demo up test unit check fuzz charges simulate bench format schemas lock clean help
+.PHONY: demo up test unit check fuzz crash charges simulate bench format schemas lock clean help
 
 help:          ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -31,6 +31,10 @@ check: $(VENV)/.development                     ## style, types, and which modul
 
 fuzz: $(VENV)/.development                      ## hostile input for every parser (INPUTS=1000000 for the long form)
 	PAYNOTIFY_FUZZ_INPUTS=$(INPUTS) $(BIN)/python -m pytest tests/fuzz $(ARGS)
+
+crash: prerequisites $(VENV)/.development       ## kill -9 at every numbered step (a choice of them is in `make test`)
+	PAYNOTIFY_LONG=1 $(BIN)/python -m pytest tests/integration/test_crash.py tests/integration/test_orders_crash.py \
+		tests/acceptance/test_charge_crash.py $(ARGS)
 
 charges: prerequisites $(VENV)/.development     ## many charges while answers are lost and the worker is killed (CHARGES=10000)
 	PAYNOTIFY_CHARGES=$(CHARGES) $(BIN)/python -m pytest -s tests/acceptance/test_charge_faults.py $(ARGS)

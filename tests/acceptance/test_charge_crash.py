@@ -14,6 +14,7 @@ from sandbox.simulators.nevogate_transaction import moved_by_order
 from sandbox.system import Plan, Sandbox
 from tests import topics_reader
 from tests.acceptance.test_charges import Shop, charge
+from tests.long_form import LONG
 
 pytestmark = pytest.mark.kafka
 
@@ -31,13 +32,19 @@ _PLAN: Final = Plan(
 )
 
 #: A charge asks for its unknown reference, opens, starts and captures: so often each of its steps is passed.
-_POINTS: Final = [
+_ALL: Final = [
     *((step, 1) for step in (Step.TAKEN, Step.WORKED, Step.SOURCE_ACKNOWLEDGED)),
     *((Step.ANSWERS_STORED, times) for times in (1, 2, 3)),
     *((Step.REQUESTS_KEPT, times) for times in (1, 2, 3, 4)),
     *((Step.REQUESTS_TOLD, times) for times in (1, 2, 3)),
     *((Step.CALLED, times) for times in (1, 2, 3, 4)),
 ]
+
+#: Around each of the calls: intended and not made, made and not answered, answered and not told.
+_TELLING: Final = [
+    (Step.REQUESTS_KEPT, 2), (Step.CALLED, 3), (Step.ANSWERS_STORED, 2), (Step.CALLED, 4), (Step.REQUESTS_TOLD, 3),
+]  # fmt: skip
+_POINTS: Final = _ALL if LONG else _TELLING
 
 #: The process ended when the start was kept as intended, and had not been called: nobody can know that, so it is never
 #: called again, and the gateway gives the transaction up.

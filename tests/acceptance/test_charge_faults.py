@@ -22,7 +22,7 @@ from tests.topics_reader import payments, whole
 
 pytestmark = pytest.mark.kafka
 
-CHARGES: Final = int(os.environ.get("PAYNOTIFY_CHARGES") or 250)
+CHARGES: Final = int(os.environ.get("PAYNOTIFY_CHARGES") or 150)
 #: Each kill hits the charges whose calls are under way, about 60 of them: about one in twenty of all.
 KILL_EVERY: Final = min(1200, max(60, CHARGES // 5))
 _SECONDS: Final = 180 + CHARGES / 5

@@ -14,6 +14,7 @@ from schemas import messages
 from schemas.messages import ExpectedPayment, PaymentSeen
 from schemas.money import Money
 from tests.integration.conftest import DEADLINE_SECONDS, Installation
+from tests.long_form import LONG
 from tests.topics_reader import header, send
 
 pytestmark = pytest.mark.kafka
@@ -57,7 +58,7 @@ def distinct(installation: Installation, topic: str) -> dict[str, Any]:
     return {name: orjson.loads(value) for name, value in contents.items()}
 
 
-@pytest.mark.parametrize("step", range(1, 7))
+@pytest.mark.parametrize("step", range(1, 7) if LONG else (3, 4))
 def test_each_order_is_told_of_once(installation: Installation, step: int) -> None:
     worker = {"overdue": {"looks_seconds": {"trustpayments": LOOKS}}, "batch_records": 50}
     installation.configure(worker=worker)
