@@ -18,7 +18,7 @@ import httpx
 from aiokafka.errors import KafkaError
 from prometheus_client import CollectorRegistry, ProcessCollector
 
-from processors import failpoint
+from processors import failpoint, sabotage
 from processors.allowance import Allowance
 from processors.announce import Announce
 from processors.budget import share
@@ -307,8 +307,9 @@ class Worker:
                     "Add one under `merchants`, or choose others with --provider and --stage."
                 )
             reached = failpoint.from_environment(sandbox=self._configuration.sandbox)
+            loop_kind = sabotage.loop_from_environment(sandbox=self._configuration.sandbox)
             self._units = [
-                Unit(name, parts, self._configuration, self._metrics, self._state_directory, reached)
+                Unit(name, parts, self._configuration, self._metrics, self._state_directory, reached, loop_kind)
                 for name, parts in works.items()
             ]
             self._lag = LagWatch(kafka, self._units, self._metrics, self._configuration.worker.standstill_seconds)

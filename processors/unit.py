@@ -70,8 +70,10 @@ class Unit:
         metrics: Metrics,
         state_directory: Path,
         reached: Reached,
+        loop_kind: type[StageLoop] = StageLoop,
     ) -> None:
         self.name = name
+        self._loop_kind = loop_kind
         self.group = f"{configuration.kafka.topic_prefix}paynotify.{name}"
         self.loops: dict[tuple[str, int], StageLoop] = {}
         self._works = works
@@ -117,7 +119,7 @@ class Unit:
         return run
 
     def _loop(self, work: Work, partition: int) -> StageLoop:
-        return StageLoop(
+        return self._loop_kind(
             work.stage,
             self._publisher,
             self._metrics,

@@ -26,7 +26,7 @@ from schemas import topics
 
 _SOON, _LATER = 1.0, 2.5
 #: Of the customers of Nevogate, how many leave a means of payment and are charged again by topic.
-_CHARGED_SHARE: Final = 0.15
+_CHARGED_SHARE: Final = 0.5
 _MISSED_AFTER: Final = {"omnikassa": 8.0, "trustpayments": 20.0, "nevogate": 30.0}
 _CURRENCY: Final = {"omnikassa": "EUR", "trustpayments": "GBP", "nevogate": "HUF"}
 _SEND_SECONDS: Final = 10.0
@@ -64,7 +64,7 @@ NOTIFICATIONS_PER_PAYMENT: Final = 2.2
 
 
 class Load:
-    """So many payments, evenly over the time, in a thread of its own; `stop` ends it, `finish` waits for all of it."""
+    """So many payments, evenly over the time, and on at that pace until `stop`; `finish` waits for all of it."""
 
     def __init__(
         self,
@@ -98,13 +98,8 @@ class Load:
         for thread in self._threads:
             thread.start()
 
-    @property
-    def over(self) -> bool:
-        """Whether nobody pays any more."""
-        return not self._threads[0].is_alive()
-
     def stop(self) -> None:
-        """No new payments; what was begun is brought to its end."""
+        """No more payments than were wanted; what was begun is brought to its end."""
         self._stopped.set()
 
     def finish(self) -> None:
@@ -122,7 +117,7 @@ class Load:
     def _pay_all(self) -> None:
         try:
             due = time.monotonic()
-            while self.made < self._payments and not self._stopped.is_set():
+            while self.made < self._payments or not self._stopped.is_set():
                 self._changes_until(due)
                 self._pay(self._chance.choices(KINDS, [one.weight for one in KINDS])[0])
                 due += self._every_seconds
@@ -168,7 +163,10 @@ class Load:
         heapq.heappush(self._due, (time.monotonic() + after_seconds, next(self._order), action))
 
     def _change(self, provider: str, payment: str, details: Mapping[str, Any]) -> Callable[[], None]:
-        return lambda: self._providers[provider].change(payment, **details) and None
+        def change() -> None:
+            self._providers[provider].change(payment, **details)
+
+        return change
 
     # --- the shops -----------------------------------------------------------------------------------------
 

@@ -194,7 +194,7 @@ class FaultRun:
                 self._note({"fault": name, "began_at": began_at, "healed_at": healed_at})
                 before = results.count()
                 moved = wait_for(
-                    lambda before=before: results.count() > before or load.over,  # type: ignore[misc]  # the default binds the loop's value
+                    lambda before=before: results.count() > before,  # type: ignore[misc]  # the default binds the loop's value
                     within_seconds=_PROGRESS_SECONDS,
                     every=0.2,
                 )
