@@ -40,7 +40,7 @@ from processors.reputation import Reputation
 from processors.requested import Requested
 from processors.requeue import Requeue
 from processors.resolve import Resolve
-from processors.unit import Unit, Work
+from processors.unit import Unit, Work, request_seconds
 from processors.verify import Verify
 from schemas import topics
 from schemas.configuration import Configuration, Merchant, provider_of
@@ -294,8 +294,9 @@ class Worker:
         connections = self._configuration.worker.provider_calls_in_flight * (len(PROVIDERS) + 1)
         async with open_client(connections) as http:
             kafka = self._configuration.kafka
+            request_milliseconds = round(request_seconds(self._configuration.worker) * 1000)
             self._expectations = ExpectationsView(
-                client_settings(kafka, "paynotify-expectations"),
+                {**client_settings(kafka, "paynotify-expectations"), "request_timeout_ms": request_milliseconds},
                 kafka.topic(topics.EXPECTED),
                 self._state_directory / f"{kafka.topic_prefix}paynotify.expected",
                 _ORDERS_SECONDS,
