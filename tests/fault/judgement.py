@@ -200,7 +200,7 @@ def uncaused(evidence: Evidence) -> list[str]:
 def rules_broken(evidence: Evidence) -> list[str]:
     """Breaches that a provider saw of its own rules."""
     return [
-        f"{provider}: {one['rule']} ({one['about']})"
+        f"{provider}: {one['rule']} ({one['about']}) at {one['at']}"
         for provider, book in evidence.books.items()
         for one in book["violations"]
     ]

@@ -66,12 +66,15 @@ class Order:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of it. ``report`` is the verifier's; ``problems`` what it can't know."""
+    """What became of it. ``report`` is the verifier's; ``problems`` what it can't know, and the processes that ``ended`` by
+    themselves and were started again.
+    """
 
     report: dict[str, Any]
     text: str
     skipped: dict[str, str]
     problems: list[str] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
 
     @property
     def right(self) -> bool:
@@ -86,6 +89,7 @@ class FaultRun:
         self._chance = random.Random(order.seed)
         self._stack = ExitStack()
         self._problems: list[str] = []
+        self._ended: list[str] = []
 
     def carry_out(self) -> Outcome:
         """Everything.
@@ -105,13 +109,14 @@ class FaultRun:
             load.start()
             self._inject(target, [name for name in self._order.faults if name not in skipped], load)
             load.stop()
+            self._revive(target)
             healed_at = time.time()
             load.finish()
             self._say(f"{load.made} payments made, {load.charged} charged again")
             if not watcher.wait_after_term(_WATCHER_SECONDS):
                 self._problems.append("the watcher did not end")
             report, text = self._verify(target.sandbox, healed_at)
-        return Outcome(report, text, skipped, self._problems)
+        return Outcome(report, text, skipped, self._problems, self._ended)
 
     # --- the system ----------------------------------------------------------------------------------------
 
@@ -192,12 +197,7 @@ class FaultRun:
                 FAULTS[name](target)
                 healed_at = time.time()
                 self._note({"fault": name, "began_at": began_at, "healed_at": healed_at})
-                before = results.count()
-                moved = wait_for(
-                    lambda before=before: results.count() > before,  # type: ignore[misc]  # the default binds the loop's value
-                    within_seconds=_PROGRESS_SECONDS,
-                    every=0.2,
-                )
+                moved = self._results_again(target, results)
                 if not moved:
                     self._problems.append(f"no result within {_PROGRESS_SECONDS:g} s after {name}")
                 self._say(
@@ -207,6 +207,26 @@ class FaultRun:
             if time.monotonic() >= ends:
                 results.close()
                 return
+
+    def _results_again(self, target: Target, results: _Results) -> bool:
+        before = results.count()
+
+        def again() -> bool:
+            self._revive(target)
+            return results.count() > before
+
+        return bool(wait_for(again, within_seconds=_PROGRESS_SECONDS, every=0.2))
+
+    def _revive(self, target: Target) -> None:
+        """Start what ended by itself, as whoever runs the processes does; a worker may, and its work must survive it."""
+        sandbox = target.sandbox
+        for number, worker in enumerate(sandbox.workers):
+            if not worker.running:
+                self._ended.append(f"{worker.name} with exit code {worker.exit_code}")
+                sandbox.start_worker(number)
+        if sandbox.ingest is not None and not sandbox.ingest.running:
+            self._ended.append(f"ingest with exit code {sandbox.ingest.exit_code}")
+            sandbox.start_ingest()
 
     def _note(self, line: dict[str, Any]) -> None:
         with self._faults_file.open("a", encoding="utf-8") as file:

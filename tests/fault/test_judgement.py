@@ -127,7 +127,7 @@ WRONGS: Final[list[tuple[str, Callable[[Evidence], object]]]] = [
     ("notifications_or_lookups_without_one_end", lambda one: one.records[RESPONSES].clear()),
     ("nevogate_calls_without_result", lambda one: _book(one, "nevogate", unanswered=["t1"])),
     ("nevogate_results_without_cause", lambda one: _book(one, "nevogate", uncaused=["t1"])),
-    ("provider_rules_broken", lambda one: _book(one, "omnikassa", violations=[{"rule": "r", "about": "a"}])),
+    ("provider_rules_broken", lambda one: _book(one, "omnikassa", violations=[{"rule": "r", "about": "a", "at": "t"}])),
     ("left_at_the_provider", lambda one: _book(one, "omnikassa", uncollected=1)),
     (
         "money_moved_twice",
