@@ -43,6 +43,10 @@ _CLAIM_AGAIN_SECONDS: Final = 2.0
 #: commit, fetch and publish wait so long, so it is not much longer than the group waits for a silent member.
 _REQUEST_SESSIONS: Final = 2
 _LEAST_REQUEST_SECONDS: Final = 10.0
+
+#: How long the others of a group wait for a member that lives but does not join again, before they go on without it.
+#: A batch at work may take twenty of them to end well.
+_REBALANCE_SECONDS: Final = 30.0
 _TICK_SECONDS: Final = 1.0
 
 #: Records taken over from the client at a time; a partition's buffer is six times as large.
@@ -253,6 +257,7 @@ def _app(
         consumer_auto_offset_reset="earliest",
         consumer_group_instance_id=instance,
         broker_session_timeout=worker.session_timeout_seconds,
+        broker_rebalance_timeout=max(_REBALANCE_SECONDS, worker.session_timeout_seconds),
         broker_heartbeat_interval=worker.session_timeout_seconds / 4,
         broker_request_timeout=request_seconds(worker),
         broker_max_poll_interval=longest_wait_seconds * 2 + _HOUR_SECONDS,

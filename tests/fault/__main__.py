@@ -52,8 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(outcome.text.rstrip())
     for name, why in outcome.skipped.items():
         print(f"not done: {name} ({why})")
-    for ended in outcome.ended:
-        print(f"ended by itself and was started again: {ended}")
+    for restart in outcome.restarts:
+        print(f"started again: {restart}")
     for problem in outcome.problems:
         print(f"WRONG: {problem}")
     return 0 if outcome.right else 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import subprocess
 import sys
 import tempfile
 import time
@@ -25,6 +24,7 @@ from tests.fault.disk import small_disk
 from tests.fault.faults import FAULTS, Target, possible, schedule
 from tests.fault.load import NOTIFICATIONS_PER_PAYMENT, Load
 from tests.fault.proxy import Proxy
+from tests.fault.supervisor import Supervisor
 
 MERCHANTS: Final = {
     "omnikassa": ("shop-nl", "shop-be"), "trustpayments": ("shop-uk",), "nevogate": ("shop-hu",),
@@ -40,6 +40,9 @@ _VERIFIER_MARGIN_SECONDS: Final = 60.0
 #: Looks of a recovery and time-outs that fit a run of minutes; the bank keeps its own limit of calls a second.
 _WORKER: Final[dict[str, Any]] = {
     "provider_timeout_seconds": 4.0,
+    "standstill_seconds": 25.0,
+    # the bank takes six a second: a machine as busy as this one would come closer than that
+    "pulls_per_second": 5.0,
     "recovery_calls_per_hour": 36_000,
     "overdue": {
         "looks_seconds": {
@@ -66,15 +69,15 @@ class Order:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of it. ``report`` is the verifier's; ``problems`` what it can't know, and the processes that ``ended`` by
-    themselves and were started again.
+    """What became of it. ``report`` is the verifier's, ``problems`` what it can't know; ``restarts`` are those
+    that no fault made: of processes that ended by themselves, or said that they were not well.
     """
 
     report: dict[str, Any]
     text: str
     skipped: dict[str, str]
     problems: list[str] = field(default_factory=list)
-    ended: list[str] = field(default_factory=list)
+    restarts: list[str] = field(default_factory=list)
 
     @property
     def right(self) -> bool:
@@ -89,7 +92,6 @@ class FaultRun:
         self._chance = random.Random(order.seed)
         self._stack = ExitStack()
         self._problems: list[str] = []
-        self._ended: list[str] = []
 
     def carry_out(self) -> Outcome:
         """Everything.
@@ -103,20 +105,21 @@ class FaultRun:
             )
             self._directory.mkdir(parents=True, exist_ok=True)
             target = self._start()
+            self._supervisor = Supervisor(target.sandbox)
             watcher = self._watch(target.sandbox)
             load = self._load(target.sandbox)
             skipped = possible(target)
             load.start()
             self._inject(target, [name for name in self._order.faults if name not in skipped], load)
             load.stop()
-            self._revive(target)
+            self._supervisor.look()
             healed_at = time.time()
             load.finish()
             self._say(f"{load.made} payments made, {load.charged} charged again")
             if not watcher.wait_after_term(_WATCHER_SECONDS):
                 self._problems.append("the watcher did not end")
             report, text = self._verify(target.sandbox, healed_at)
-        return Outcome(report, text, skipped, self._problems, self._ended)
+        return Outcome(report, text, skipped, self._problems, self._supervisor.restarts)
 
     # --- the system ----------------------------------------------------------------------------------------
 
@@ -197,7 +200,7 @@ class FaultRun:
                 FAULTS[name](target)
                 healed_at = time.time()
                 self._note({"fault": name, "began_at": began_at, "healed_at": healed_at})
-                moved = self._results_again(target, results)
+                moved = self._results_again(results)
                 if not moved:
                     self._problems.append(f"no result within {_PROGRESS_SECONDS:g} s after {name}")
                 self._say(
@@ -208,25 +211,14 @@ class FaultRun:
                 results.close()
                 return
 
-    def _results_again(self, target: Target, results: _Results) -> bool:
+    def _results_again(self, results: _Results) -> bool:
         before = results.count()
 
         def again() -> bool:
-            self._revive(target)
+            self._supervisor.look()
             return results.count() > before
 
         return bool(wait_for(again, within_seconds=_PROGRESS_SECONDS, every=0.2))
-
-    def _revive(self, target: Target) -> None:
-        """Start what ended by itself, as whoever runs the processes does; a worker may, and its work must survive it."""
-        sandbox = target.sandbox
-        for number, worker in enumerate(sandbox.workers):
-            if not worker.running:
-                self._ended.append(f"{worker.name} with exit code {worker.exit_code}")
-                sandbox.start_worker(number)
-        if sandbox.ingest is not None and not sandbox.ingest.running:
-            self._ended.append(f"ingest with exit code {sandbox.ingest.exit_code}")
-            sandbox.start_ingest()
 
     def _note(self, line: dict[str, Any]) -> None:
         with self._faults_file.open("a", encoding="utf-8") as file:
@@ -270,13 +262,17 @@ class FaultRun:
         ]  # fmt: skip
         for provider, control in sandbox.providers.items():
             command += ["--provider", f"{provider}={control.address}", "--deliveries", str(self._deliveries(provider))]
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2],
-            timeout=order.within_seconds + _VERIFIER_MARGIN_SECONDS,
-        )  # fmt: skip
-        if done.returncode not in (0, 1):
-            raise PaynotifyError(f"the verifier could not judge: {done.stderr.strip()[-1000:]}")
-        return json.loads(report.read_text("utf-8")), done.stdout
+        verifier = Child("verifier", command, self._directory / "verifier.log", directory=Path(__file__).parents[2])
+        self._stack.callback(verifier.kill)
+
+        def judged() -> bool:
+            self._supervisor.look()
+            return not verifier.running
+
+        wait_for(judged, within_seconds=order.within_seconds + _VERIFIER_MARGIN_SECONDS, every=0.5)
+        if verifier.exit_code not in (0, 1):
+            raise PaynotifyError(f"the verifier could not judge: {verifier.end()}")
+        return json.loads(report.read_text("utf-8")), verifier.log_path.read_text("utf-8")
 
 
 class _Watcher(Child):
