@@ -197,12 +197,23 @@ def uncaused(evidence: Evidence) -> list[str]:
     return list(evidence.books.get("nevogate", {}).get("uncaused", ()))
 
 
+#: Each process keeps to the bank's pace; while a webshop's partition changes hands, two of them do. The bank refuses
+#: what is too much and is asked again, so this is stated.
+_PACE: Final = "calls per second"
+
+
+def over_the_pace(evidence: Evidence) -> int:
+    """How many calls the bank refused because there were too many in a second."""
+    return sum(one["rule"] == _PACE for book in evidence.books.values() for one in book["violations"])
+
+
 def rules_broken(evidence: Evidence) -> list[str]:
-    """Breaches that a provider saw of its own rules."""
+    """Breaches that a provider saw of its own rules, but for the bank's pace."""
     return [
         f"{provider}: {one['rule']} ({one['about']}) at {one['at']}"
         for provider, book in evidence.books.items()
         for one in book["violations"]
+        if one["rule"] != _PACE
     ]
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from schemas import topics
 from tests.fault.evidence import Delivery, Entry, Evidence
-from tests.fault.judgement import RULES, accepted, pages
+from tests.fault.judgement import RULES, accepted, over_the_pace, pages
 from tests.fault.watcher import Standstill
 
 PAYMENT: Final = "shop-uk/57-9-1"
@@ -155,6 +155,12 @@ def test_a_page_that_was_never_stored_is_healed_by_a_right_status_and_lost_witho
     assert RULES["omnikassa_orders_lost_in_the_window"](right) == []
     right.records[topics.STATUS].clear()
     assert RULES["omnikassa_orders_lost_in_the_window"](right) == [PAYMENT]
+
+
+def test_calls_over_the_banks_pace_are_stated_and_break_no_rule(right: Evidence) -> None:
+    _book(right, "omnikassa", violations=[{"rule": "calls per second", "about": "shop-nl", "at": "t"}])
+    assert over_the_pace(right) == 1
+    assert RULES["provider_rules_broken"](right) == []
 
 
 def test_only_a_partition_with_records_to_read_stands_still() -> None:

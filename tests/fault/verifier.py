@@ -22,7 +22,7 @@ from typing import Any, Final
 from kafka.errors import KafkaError
 
 from tests.fault.evidence import Evidence, Groups, Topics, books_of, deliveries_of
-from tests.fault.judgement import CATCHING_UP, RULES, Pages, accepted, events, pages, truths
+from tests.fault.judgement import CATCHING_UP, RULES, Pages, accepted, events, over_the_pace, pages, truths
 
 _LOOK_SECONDS: Final = 0.5
 _LISTED: Final = 10
@@ -41,6 +41,7 @@ class Verdict:
     found: Mapping[str, list[str]]
     behind: Mapping[str, int]
     window: Pages
+    over_the_pace: int
     seconds: float | None
     standstill: Mapping[str, Any]
     run: dict[str, Any] = field(default_factory=dict)
@@ -71,6 +72,7 @@ class Verdict:
                 "open_seconds_99": _share(window.seconds, 0.99),
                 "open_seconds_longest": _share(window.seconds, 1.0),
             },
+            "omnikassa_calls_over_the_pace": self.over_the_pace,
             "longest_seconds_without_progress": self.standstill,
             "seconds_from_heal_to_caught_up": self.seconds,
         }
@@ -142,6 +144,7 @@ class Verifier:
             found={name: rule(evidence) for name, rule in RULES.items()},
             behind=behind,
             window=pages(evidence),
+            over_the_pace=over_the_pace(evidence),
             seconds=None if seconds is None else round(seconds, 1),
             standstill=json.loads(self._standstill.read_text("utf-8")) if self._standstill else {},
         )
@@ -163,6 +166,7 @@ def text(verdict: Verdict) -> str:
         f"{window['orders_on_them']} orders on them; open for {window['open_seconds_median']} s (median), "
         f"{window['open_seconds_99']} s (99 %), {window['open_seconds_longest']} s (longest)"
     )
+    lines.append(f"{verdict.over_the_pace} calls refused by the bank as too many in a second")
     longest = sorted(verdict.standstill.items(), key=lambda item: -item[1]["seconds"])[:_LISTED]
     lines += [f"without progress {one['seconds']:.1f} s: {name} (at {one['during']})" for name, one in longest]
     if verdict.seconds is None:
