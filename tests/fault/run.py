@@ -8,12 +8,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
 
 from sandbox.processes import Child, wait_for
 from sandbox.system import Plan, Sandbox
@@ -35,6 +36,7 @@ _PARTITIONS: Final = 4
 _DISK_BYTES: Final = 1024 * 1024 * 1024
 _PROGRESS_SECONDS: Final = 90.0
 _WATCHER_SECONDS: Final = 30.0
+_LOOK_MILLISECONDS: Final = 5000
 _VERIFIER_MARGIN_SECONDS: Final = 60.0
 
 #: Looks of a recovery and time-outs that fit a run of minutes; the bank keeps its own limit of calls a second.
@@ -208,7 +210,6 @@ class FaultRun:
                     f"results again after {time.time() - healed_at:.1f} s"
                 )
             if time.monotonic() >= ends:
-                results.close()
                 return
 
     def _results_again(self, results: _Results) -> bool:
@@ -286,12 +287,18 @@ class _Results:
     """How many records lie on ``payments.status``; only a sign of life."""
 
     def __init__(self, sandbox: Sandbox) -> None:
-        self._consumer = KafkaConsumer(bootstrap_servers=sandbox.direct_bootstrap.split(","), enable_auto_commit=False)
+        self._brokers = sandbox.direct_bootstrap.split(",")
         name = sandbox.topic(topics.STATUS)
         self._places = [TopicPartition(name, number) for number in range(_PARTITIONS)]
+        self._most = 0
 
     def count(self) -> int:
-        return sum(self._consumer.end_offsets(self._places).values())
-
-    def close(self) -> None:
-        self._consumer.close()
+        """As many as were ever seen. Brokers that have just come back may not know yet who leads what."""
+        try:
+            # a new client each time: one that has seen brokers go asks those it remembers
+            with closing(KafkaConsumer(bootstrap_servers=self._brokers, enable_auto_commit=False)) as consumer:
+                ends = consumer.end_offsets(self._places, timeout_ms=_LOOK_MILLISECONDS)
+        except KafkaError:
+            return self._most
+        self._most = max(self._most, sum(ends.values()))
+        return self._most

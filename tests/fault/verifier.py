@@ -121,15 +121,15 @@ class Verifier:
         evidence = self._evidence
         evidence.books = books_of(self._providers)
         evidence.deliveries = deliveries_of(self._logs)
-        behind = self._behind()
-        self._topics.read(evidence)
+        try:
+            behind = self._behind()
+            self._topics.read(evidence)
+        except KafkaError as error:  # brokers that have just come back may not know yet who leads what
+            return {f"the brokers can't be asked: {type(error).__name__}": 1}
         return behind
 
     def _behind(self) -> dict[str, int]:
-        try:
-            left = self._groups.behind()
-        except KafkaError as error:  # brokers that have just come back look for their coordinator first
-            return {f"groups can't be asked: {type(error).__name__}": 1}
+        left = self._groups.behind()
         return {f"{group} {topic}/{number}": count for (group, topic, number), count in left.items()}
 
     def _judged(self, seconds: float | None, behind: Mapping[str, int]) -> Verdict:
