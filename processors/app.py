@@ -339,7 +339,7 @@ class Worker:
         event(logger, "working", units=[unit.name for unit in self._units])
         while not stop.is_set():
             self._beat_at = time.monotonic()
-            failed = [unit.name for unit in self._units if unit.app.crashed or unit.app.should_stop]
+            failed = [unit.name for unit in self._units if unit.failed]
             if failed:
                 event(logger, "units failed, the process ends to be started again", level=logging.ERROR, units=failed)
                 return 1

@@ -89,13 +89,8 @@ def _send(connection: Any, request: Any, expect_response: bool = True) -> Any:
 AIOKafkaConnection.send = _send
 
 
-class ConsumerTransport(driver.Transport):
-    """Makes the app's consumer."""
+class Transport(driver.Transport):
+    """Makes the app's consumer and its producer: Faust asks one transport for both."""
 
     Consumer = Consumer
-
-
-class ProducerTransport(driver.Transport):
-    """Makes the app's producer."""
-
     Producer = Producer

@@ -26,7 +26,7 @@ from processors.metrics import Metrics
 from processors.publisher import Publisher
 from processors.state import PartitionState
 from processors.store import LocalStore
-from processors.transport import ConsumerTransport, FlowControl, ProducerTransport
+from processors.transport import FlowControl, Transport
 from schemas import topics
 from schemas.configuration import Configuration, Kafka, Worker
 from schemas.errors import PartitionLost
@@ -104,6 +104,13 @@ class Unit:
         for work in works:
             self._add(work)
         self.app.on_partitions_assigned.connect(self._claim_assigned)
+
+    @property
+    def failed(self) -> bool:
+        """Whether it has ended for good: Faust gave up, or the sender of its producer did, and nothing gets out."""
+        producer = getattr(self.app.producer, "_producer", None)
+        sender = producer._sender.sender_task if producer is not None else None
+        return bool(self.app.crashed or self.app.should_stop or (sender is not None and sender.done()))
 
     @property
     def source_topics(self) -> tuple[str, ...]:
@@ -274,8 +281,7 @@ def _app(
         producer_max_batch_size=256 * 1024,
         producer_max_request_size=topics.RESPONSE_BYTES,
     )
-    app.transport = ConsumerTransport(app.conf.broker_consumer, app)
-    app.producer_transport = ProducerTransport(app.conf.broker_producer, app)
+    app.transport = Transport(app.conf.broker_consumer, app)
     app.flow_control = FlowControl()
     return app
 
