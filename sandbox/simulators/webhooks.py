@@ -172,6 +172,8 @@ class Webhooks:
         """Send until cancelled."""
         connector = aiohttp.TCPConnector(limit=self._concurrency)
         async with aiohttp.ClientSession(connector=connector, timeout=self._timeout, auto_decompress=False) as session:
+            # by default it repeats a GET whose connection was reset: two calls, of which the provider knows of one
+            session._retry_connection = False
             try:
                 while True:
                     await self._wait_for_work()
