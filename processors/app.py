@@ -18,7 +18,7 @@ import httpx
 from aiokafka.errors import KafkaError
 from prometheus_client import CollectorRegistry, ProcessCollector
 
-from processors import failpoint
+from processors import failpoint, sabotage
 from processors.allowance import Allowance
 from processors.announce import Announce
 from processors.budget import share
@@ -40,7 +40,7 @@ from processors.reputation import Reputation
 from processors.requested import Requested
 from processors.requeue import Requeue
 from processors.resolve import Resolve
-from processors.unit import Unit, Work
+from processors.unit import Unit, Work, request_seconds
 from processors.verify import Verify
 from schemas import topics
 from schemas.configuration import Configuration, Merchant, provider_of
@@ -294,8 +294,9 @@ class Worker:
         connections = self._configuration.worker.provider_calls_in_flight * (len(PROVIDERS) + 1)
         async with open_client(connections) as http:
             kafka = self._configuration.kafka
+            request_milliseconds = round(request_seconds(self._configuration.worker) * 1000)
             self._expectations = ExpectationsView(
-                client_settings(kafka, "paynotify-expectations"),
+                {**client_settings(kafka, "paynotify-expectations"), "request_timeout_ms": request_milliseconds},
                 kafka.topic(topics.EXPECTED),
                 self._state_directory / f"{kafka.topic_prefix}paynotify.expected",
                 _ORDERS_SECONDS,
@@ -307,8 +308,9 @@ class Worker:
                     "Add one under `merchants`, or choose others with --provider and --stage."
                 )
             reached = failpoint.from_environment(sandbox=self._configuration.sandbox)
+            loop_kind = sabotage.loop_from_environment(sandbox=self._configuration.sandbox)
             self._units = [
-                Unit(name, parts, self._configuration, self._metrics, self._state_directory, reached)
+                Unit(name, parts, self._configuration, self._metrics, self._state_directory, reached, loop_kind)
                 for name, parts in works.items()
             ]
             self._lag = LagWatch(kafka, self._units, self._metrics, self._configuration.worker.standstill_seconds)
@@ -337,7 +339,7 @@ class Worker:
         event(logger, "working", units=[unit.name for unit in self._units])
         while not stop.is_set():
             self._beat_at = time.monotonic()
-            failed = [unit.name for unit in self._units if unit.app.crashed or unit.app.should_stop]
+            failed = [unit.name for unit in self._units if unit.failed]
             if failed:
                 event(logger, "units failed, the process ends to be started again", level=logging.ERROR, units=failed)
                 return 1

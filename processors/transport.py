@@ -9,6 +9,8 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+from aiokafka.conn import AIOKafkaConnection, CloseReason
+from aiokafka.errors import KafkaConnectionError
 from faust.transport.drivers import aiokafka as driver
 from mode.utils.queues import FlowControlEvent
 
@@ -68,13 +70,27 @@ class Consumer(driver.Consumer):
         return committed
 
 
-class ConsumerTransport(driver.Transport):
-    """Makes the app's consumer."""
+_send_to_open = AIOKafkaConnection.send
+
+
+def _send(connection: Any, request: Any, expect_response: bool = True) -> Any:
+    """Takes a connection that has just been reset for what it is.
+
+    uvloop says so with a RuntimeError where aiokafka expects an OSError: the consumer's thread would end with it, and
+    the whole process with that.
+    """
+    try:
+        return _send_to_open(connection, request, expect_response)
+    except RuntimeError as error:
+        connection.close(reason=CloseReason.CONNECTION_BROKEN)
+        raise KafkaConnectionError("the connection was closed while it was written to") from error
+
+
+AIOKafkaConnection.send = _send
+
+
+class Transport(driver.Transport):
+    """Makes the app's consumer and its producer: Faust asks one transport for both."""
 
     Consumer = Consumer
-
-
-class ProducerTransport(driver.Transport):
-    """Makes the app's producer."""
-
     Producer = Producer

@@ -26,9 +26,9 @@ from processors.metrics import Metrics
 from processors.publisher import Publisher
 from processors.state import PartitionState
 from processors.store import LocalStore
-from processors.transport import ConsumerTransport, FlowControl, ProducerTransport
+from processors.transport import FlowControl, Transport
 from schemas import topics
-from schemas.configuration import Configuration, Kafka
+from schemas.configuration import Configuration, Kafka, Worker
 from schemas.errors import PartitionLost
 from service.kafka_client import client_settings, sasl_password, ssl_context
 from service.logs import event
@@ -38,6 +38,15 @@ logger = logging.getLogger("paynotify.unit")
 _HOUR_SECONDS: Final = 3600.0
 
 _CLAIM_AGAIN_SECONDS: Final = 2.0
+
+#: A connection that is open but dead shows by nothing but a request without an answer. One after another, heartbeat,
+#: commit, fetch and publish wait so long, so it is not much longer than the group waits for a silent member.
+_REQUEST_SESSIONS: Final = 2
+_LEAST_REQUEST_SECONDS: Final = 10.0
+
+#: How long the others of a group wait for a member that lives but does not join again, before they go on without it.
+#: A batch at work may take twenty of them to end well.
+_REBALANCE_SECONDS: Final = 30.0
 _TICK_SECONDS: Final = 1.0
 
 #: Records taken over from the client at a time; a partition's buffer is six times as large.
@@ -70,14 +79,17 @@ class Unit:
         metrics: Metrics,
         state_directory: Path,
         reached: Reached,
+        loop_kind: type[StageLoop] = StageLoop,
     ) -> None:
         self.name = name
+        self._loop_kind = loop_kind
         self.group = f"{configuration.kafka.topic_prefix}paynotify.{name}"
         self.loops: dict[tuple[str, int], StageLoop] = {}
         self._works = works
         self._metrics = metrics
         self._reached = reached
         self._kafka = configuration.kafka
+        self._request_milliseconds = round(request_seconds(configuration.worker) * 1000)
         self._sandbox = configuration.sandbox
         stateful = [work for work in works if work.stateful]
         self._stateful_sources = frozenset(topic for work in stateful for topic in work.sources)
@@ -92,6 +104,13 @@ class Unit:
         for work in works:
             self._add(work)
         self.app.on_partitions_assigned.connect(self._claim_assigned)
+
+    @property
+    def failed(self) -> bool:
+        """Whether it has ended for good: Faust gave up, or the sender of its producer did, and nothing gets out."""
+        producer = getattr(self.app.producer, "_producer", None)
+        sender = producer._sender.sender_task if producer is not None else None
+        return bool(self.app.crashed or self.app.should_stop or (sender is not None and sender.done()))
 
     @property
     def source_topics(self) -> tuple[str, ...]:
@@ -117,7 +136,7 @@ class Unit:
         return run
 
     def _loop(self, work: Work, partition: int) -> StageLoop:
-        return StageLoop(
+        return self._loop_kind(
             work.stage,
             self._publisher,
             self._metrics,
@@ -128,7 +147,7 @@ class Unit:
     def _state(self, partition: int) -> PartitionState:
         state = self._states.get(partition)
         if state is None:
-            settings = client_settings(self._kafka, self.group)
+            settings = {**client_settings(self._kafka, self.group), "request_timeout_ms": self._request_milliseconds}
             topic = self._kafka.topic(topics.changelog(self.name))
             state = self._states[partition] = PartitionState(
                 LocalStore(self._state_directory / str(partition), self._state_seconds),
@@ -246,8 +265,9 @@ def _app(
         consumer_auto_offset_reset="earliest",
         consumer_group_instance_id=instance,
         broker_session_timeout=worker.session_timeout_seconds,
+        broker_rebalance_timeout=max(_REBALANCE_SECONDS, worker.session_timeout_seconds),
         broker_heartbeat_interval=worker.session_timeout_seconds / 4,
-        broker_request_timeout=max(40.0, worker.session_timeout_seconds * 2),
+        broker_request_timeout=request_seconds(worker),
         broker_max_poll_interval=longest_wait_seconds * 2 + _HOUR_SECONDS,
         broker_commit_interval=1.0,
         broker_max_poll_records=fetched,
@@ -262,10 +282,14 @@ def _app(
         producer_max_batch_size=256 * 1024,
         producer_max_request_size=topics.RESPONSE_BYTES,
     )
-    app.transport = ConsumerTransport(app.conf.broker_consumer, app)
-    app.producer_transport = ProducerTransport(app.conf.broker_producer, app)
+    app.transport = Transport(app.conf.broker_consumer, app)
     app.flow_control = FlowControl()
     return app
+
+
+def request_seconds(worker: Worker) -> float:
+    """How long brokers may take to answer before the connection is given up."""
+    return max(_LEAST_REQUEST_SECONDS, worker.session_timeout_seconds * _REQUEST_SESSIONS)
 
 
 def _credentials(kafka: Kafka) -> Any:

@@ -1,4 +1,4 @@
-"""A real Apache Kafka for the sandbox and the tests: one process, KRaft, free ports, nothing left behind.
+"""A real Apache Kafka for the sandbox and the tests: KRaft, one process a node, free ports, nothing left behind.
 
 Needs Java 17 or newer, and Maven once, to fetch Kafka's jars into a cache. With ``KAFKA=host:port`` in the
 environment an existing cluster is used instead.
@@ -14,7 +14,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -38,7 +38,6 @@ _JAVA_FLAGS: Final = ("-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredSto
 
 _SETTINGS: Final[Mapping[str, str]] = {
     "process.roles": "broker,controller",
-    "node.id": "1",
     "controller.listener.names": "CONTROLLER",
     "offsets.topic.replication.factor": "1",
     "offsets.topic.num.partitions": "4",
@@ -135,8 +134,9 @@ class LocalBroker:
     """One broker on free ports of this machine, in a temporary directory, as a context manager.
 
     ``extra_settings`` are added to the broker's settings, ``listeners`` (security protocol by name) stand beside the
-    plain one, ``scram`` are users as the storage tool's ``--add-scram`` takes them. Ports and data stay the same over
-    `restart`.
+    plain one, ``scram`` are users as the storage tool's ``--add-scram`` takes them. ``detour`` tells where clients are
+    to find the plain listener, if not at its own address; the broker itself is then looked at by the listener
+    ``DIRECT``. The data is kept below ``directory``, if given. Ports and data stay the same over `restart`.
     """
 
     def __init__(
@@ -145,10 +145,16 @@ class LocalBroker:
         *,
         listeners: Mapping[str, str] | None = None,
         scram: Sequence[str] = (),
+        node: int = 1,
+        detour: Callable[[str], str] | None = None,
+        directory: Path | None = None,
     ) -> None:
+        self.node = node
         self._extra = dict(extra_settings or {})
         self._listeners = {"PLAINTEXT": "PLAINTEXT", **(listeners or {})}
         self._scram = tuple(scram)
+        self._detour = detour
+        self._within = directory
         self._directory: Path | None = None
         self._ports: dict[str, int] = {}
         self._child: Child | None = None
@@ -156,7 +162,16 @@ class LocalBroker:
     @property
     def bootstrap(self) -> str:
         """``host:port`` for clients."""
-        return self.address("PLAINTEXT")
+        return self._advertised("PLAINTEXT")
+
+    @property
+    def direct(self) -> str:
+        """``host:port`` without any detour."""
+        return self.address("DIRECT" if "DIRECT" in self._listeners else "PLAINTEXT")
+
+    def _advertised(self, listener: str) -> str:
+        address = self.address(listener)
+        return self._detour(address) if self._detour is not None and listener == "PLAINTEXT" else address
 
     def address(self, listener: str) -> str:
         """``host:port`` of one of the listeners."""
@@ -179,25 +194,15 @@ class LocalBroker:
             ConfigurationError: Java or Maven is missing.
             ClusterError: the broker did not start; with the end of its log.
         """
+        start_together([self])
+        return self
+
+    def prepare(self) -> str:
+        """Choose directory and ports; what the other nodes call this one by (``node@host:port``)."""
         self._classpath, self._java = f"{jars()}/*", java()
-        problem = ""
-        for _ in range(_ATTEMPTS):  # a port found free may be taken before the broker has it
-            self._directory = Path(tempfile.mkdtemp(prefix="paynotify-kafka-"))
-            try:
-                self._ports = _free_ports((*self._listeners, "CONTROLLER"))
-                self._format()
-                self._run()
-            except ClusterError as error:
-                problem = str(error)
-                self.stop()
-                if "Address already in use" not in problem:
-                    raise
-            except BaseException:
-                self.stop()
-                raise
-            else:
-                return self
-        raise ClusterError(problem)
+        self._directory = Path(tempfile.mkdtemp(prefix="paynotify-kafka-", dir=self._within))
+        self._ports = _free_ports((*self._listeners, "CONTROLLER"))
+        return f"{self.node}@{self.address('CONTROLLER')}"
 
     def stop(self) -> None:
         """End the broker and remove its data."""
@@ -230,7 +235,8 @@ class LocalBroker:
         """
         if self._child is not None:
             self._child.stop()
-        self._run()
+        self.launch()
+        self.await_answer()
 
     def __enter__(self) -> LocalBroker:
         return self.start()
@@ -238,17 +244,23 @@ class LocalBroker:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.stop()
 
-    def _format(self) -> None:
+    def format(self, voters: str) -> None:
+        """Make the storage of a node of the cluster that these nodes make up.
+
+        Raises:
+            ClusterError: it can't be made.
+        """
         assert self._directory is not None
         clients = ",".join(f"{name}://{self.address(name)}" for name in self._listeners)
         controller = self.address("CONTROLLER")
         protocols = {"CONTROLLER": "PLAINTEXT", **self._listeners}
         settings = {
             **_SETTINGS,
-            "controller.quorum.voters": f"1@{controller}",
+            "node.id": str(self.node),
+            "controller.quorum.voters": voters,
             "listener.security.protocol.map": ",".join(f"{name}:{protocol}" for name, protocol in protocols.items()),
             "listeners": f"{clients},CONTROLLER://{controller}",
-            "advertised.listeners": clients,
+            "advertised.listeners": ",".join(f"{name}://{self._advertised(name)}" for name in self._listeners),
             "log.dirs": str(self._directory / "data"),
             **self._extra,
         }
@@ -261,16 +273,22 @@ class LocalBroker:
             tool.kill()
             raise ClusterError(f"Kafka's storage could not be formatted. It said: {self._log_end()}")
 
-    def _run(self) -> None:
+    def launch(self) -> None:
+        """Start the process; it answers later."""
         assert self._directory is not None, "not started"
         command = self._command("kafka.Kafka", str(self._directory / "server.properties"))
         self._child = Child("kafka", command, self.log_path, directory=self._directory)
-        answered = wait_for(
-            lambda: answers(self.bootstrap) or not self.running, within_seconds=_START_SECONDS, every=0.1
-        )
+
+    def await_answer(self) -> None:
+        """Wait until the broker answers.
+
+        Raises:
+            ClusterError: it did not; with the end of its log.
+        """
+        answered = wait_for(lambda: answers(self.direct) or not self.running, within_seconds=_START_SECONDS, every=0.1)
         if not answered or not self.running:
             end = self._log_end()
-            self._child.kill()
+            self.kill()
             raise ClusterError(f"The local Kafka did not answer within {_START_SECONDS:g} s. Its log ends: {end}")
 
     def _command(self, main: str, *arguments: str) -> list[str]:
@@ -281,6 +299,47 @@ class LocalBroker:
         lines = self.log_path.read_text("utf-8", "replace").splitlines() if self.log_path.exists() else []
         telling = [line for line in lines if "ERROR" in line or "Exception" in line] or lines
         return " / ".join(telling[-6:])[:1500]
+
+
+def start_together(brokers: Sequence[LocalBroker]) -> None:
+    """Start nodes that make up one cluster, and wait until each answers.
+
+    Raises:
+        ConfigurationError: Java or Maven is missing.
+        ClusterError: a node did not start; with the end of its log.
+    """
+    problem = ""
+    for _ in range(_ATTEMPTS):  # a port found free may be taken before the broker has it
+        try:
+            voters = ",".join([broker.prepare() for broker in brokers])
+            for broker in brokers:
+                broker.format(voters)
+            for broker in brokers:
+                broker.launch()
+            for broker in brokers:
+                broker.await_answer()
+        except BaseException as error:
+            for broker in brokers:
+                broker.stop()
+            problem = str(error)
+            if not isinstance(error, ClusterError) or "Address already in use" not in problem:
+                raise
+        else:
+            return
+    raise ClusterError(problem)
+
+
+def nodes_settings(nodes: int) -> dict[str, str]:
+    """What differs where the cluster has so many nodes: its own topics are kept by all, and written to most of them."""
+    kept, insync = str(nodes), str(max(1, nodes - 1))
+    return {
+        "offsets.topic.replication.factor": kept,
+        "transaction.state.log.replication.factor": kept,
+        "transaction.state.log.min.isr": insync,
+        "share.coordinator.state.topic.replication.factor": kept,
+        "share.coordinator.state.topic.min.isr": insync,
+        "min.insync.replicas": insync,
+    }
 
 
 def answers(bootstrap: str) -> bool:

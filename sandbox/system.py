@@ -18,7 +18,7 @@ import tempfile
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +29,7 @@ import yaml
 from kafka import KafkaAdminClient
 
 from sandbox.accounts import MERCHANTS, Account, open_accounts
-from sandbox.broker import LocalBroker, answers
+from sandbox.broker import LocalBroker, answers, nodes_settings, start_together
 from sandbox.processes import Child, stop_all, wait_for
 from sandbox.simulators.control import Control
 from schemas.configuration import Configuration, load
@@ -61,7 +61,9 @@ class Plan:
     ``simulator`` those of one, by provider; the merchants ``with_url_token`` have one. ``charges`` names the merchants
     that may charge by topic, with what their section has instead of the sandbox's own; ``merchant`` has more settings
     of single ones. ``configuration`` is merged over the written configuration. Logs stay where ``logs`` says; without
-    it they go with everything else.
+    it they go with everything else. A local Kafka has so many ``nodes``; each keeps its data below ``kafka_directory``,
+    by its number. With a ``detour`` all parts find each other where it says for a part's address: what tests put in
+    between; the sandbox itself keeps to the addresses.
     """
 
     workers: Sequence[Sequence[str]] = ((),)
@@ -77,6 +79,9 @@ class Plan:
     ingest: bool = True
     kafka: str | None = None
     kafka_settings: Mapping[str, str] = field(default_factory=dict)
+    kafka_directory: Callable[[int], Path | None] = lambda node: None
+    nodes: int = 1
+    detour: Callable[[str], str] | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     logs: Path | None = None
 
@@ -87,7 +92,7 @@ class Sandbox:
     def __init__(self, plan: Plan | None = None) -> None:
         self.plan = plan or Plan()
         self.directory = Path()
-        self.broker: LocalBroker | None = None
+        self.brokers: list[LocalBroker] = []
         self.bootstrap = ""
         self.prefix = ""
         self.accounts: list[Account] = []
@@ -124,7 +129,7 @@ class Sandbox:
             if self.plan.ingest:
                 self.start_ingest()
                 for control in self.providers.values():
-                    control.notify(target=self.ingest_address)
+                    control.notify(target=self._found_at(self.ingest_address))
             for child in self.consumers.values():
                 child.wait_for_event("reading")
             for child in self.workers:
@@ -157,6 +162,11 @@ class Sandbox:
         return self.plan.logs or self.directory
 
     @property
+    def broker(self) -> LocalBroker | None:
+        """The first node of the local Kafka; none where the cluster was not ours."""
+        return self.brokers[0] if self.brokers else None
+
+    @property
     def configuration(self) -> Configuration:
         """The configuration every process here has read."""
         return load(self.config_path)
@@ -169,6 +179,10 @@ class Sandbox:
         """The SQLite file of an example consumer: ``erp`` or ``fulfilment``."""
         return self.directory / f"{consumer}.sqlite"
 
+    def state_directory(self, number: int) -> Path:
+        """Where a worker keeps its state; another one of the same number finds it there."""
+        return self.directory / f"state-{number}"
+
     def notification_url(self, provider: str, merchant: str) -> str:
         """Where the provider sends this merchant's notifications."""
         return f"{self.ingest_address}/notifications/{provider}/{merchant}"
@@ -180,10 +194,15 @@ class Sandbox:
 
     # --- what tests and demo do to it ----------------------------------------------------------------------
 
-    def start_worker(self, number: int) -> Child:
-        """Start a worker again after it was ended; the same arguments, the same state."""
-        self.workers[number] = self._worker(number)
+    def start_worker(self, number: int, environment: Mapping[str, str] | None = None) -> Child:
+        """Start a worker again after it was ended; the same arguments, the same state, and more in its environment."""
+        self.workers[number] = self._worker(number, environment)
         return self.workers[number]
+
+    def add_worker(self) -> Child:
+        """Start one more worker than there are."""
+        self.workers.append(self._worker(len(self.workers)))
+        return self.workers[-1]
 
     def start_ingest(self) -> Child:
         """Start the ingress, again on the same port after it was ended, and wait until it is ready."""
@@ -226,15 +245,45 @@ class Sandbox:
     def _start_kafka(self) -> None:
         named = self.plan.kafka or os.environ.get("KAFKA")
         if not named:
-            self.broker = LocalBroker(self.plan.kafka_settings).start()
-            self._undo.callback(self.broker.stop)
-            self.bootstrap = self.broker.bootstrap
+            self._start_nodes()
             return
         if not answers(named):
             raise ClusterError(f"No Kafka answers at {named}. Correct KAFKA, or unset it to start a local one.")
         self.bootstrap = named
         self.prefix = f"sandbox-{secrets.token_hex(4)}."
         self._undo.callback(self._remove_topics)
+
+    def _start_nodes(self) -> None:
+        plan = self.plan
+        settings: dict[str, str] = nodes_settings(plan.nodes) if plan.nodes > 1 else {}
+        listeners = {}
+        if plan.detour is not None:
+            # the nodes talk to each other beside the detour, as the sandbox does
+            listeners, settings["inter.broker.listener.name"] = {"DIRECT": "PLAINTEXT"}, "DIRECT"
+        brokers = [
+            LocalBroker(
+                {**settings, **plan.kafka_settings}, listeners=listeners, node=number, detour=plan.detour,
+                directory=plan.kafka_directory(number),
+            )
+            for number in range(1, plan.nodes + 1)
+        ]  # fmt: skip
+        start_together(brokers)
+        self.brokers = brokers
+        for broker in brokers:
+            self._undo.callback(broker.stop)
+        self.bootstrap = ",".join(broker.bootstrap for broker in brokers)
+
+    @property
+    def direct_bootstrap(self) -> str:
+        """The brokers without any detour: for whoever only looks on."""
+        return ",".join(broker.direct for broker in self.brokers) or self.bootstrap
+
+    def _found_at(self, address: str) -> str:
+        """Where others reach a part at this address (``http://host:port``)."""
+        if self.plan.detour is None:
+            return address
+        scheme, _, place = address.partition("://")
+        return f"{scheme}://{self.plan.detour(place)}"
 
     def _start_simulators(self) -> None:
         self.accounts = open_accounts(self.plan.merchants, self.directory / "secrets", self.plan.with_url_token)
@@ -256,7 +305,7 @@ class Sandbox:
         written = {
             "sandbox": True,
             "kafka": {"bootstrap_servers": self.bootstrap, "topic_prefix": self.prefix},
-            "topics": {"partitions": self.plan.partitions, "replication_factor": 1},
+            "topics": {"partitions": self.plan.partitions, "replication_factor": self.plan.nodes},
             "state_directory": str(self.directory / "state"),
             "worker": dict(_WORKER),
             "merchants": [self._merchant(one) for one in self.accounts],
@@ -264,26 +313,28 @@ class Sandbox:
         self.config_path.write_text(yaml.safe_dump(_merged(written, self.plan.configuration)), "utf-8")
 
     def _merchant(self, account: Account) -> dict[str, Any]:
-        configured = account.configured(self.providers[account.provider].address)
+        configured = account.configured(self._found_at(self.providers[account.provider].address))
         configured |= self.plan.merchant.get(account.name, {})
         if account.name in self.plan.charges:
             changes = self.plan.charges[account.name]
-            configured["charges"] = {"public_url": self.ingest_address, **_CHARGES, **changes}
+            configured["charges"] = {"public_url": self._found_at(self.ingest_address), **_CHARGES, **changes}
         return configured
 
-    def _worker(self, number: int) -> Child:
+    def _worker(self, number: int, environment: Mapping[str, str] | None = None) -> Child:
         arguments = ["--config", str(self.config_path), "--management", "127.0.0.1:0"]
-        state = ["--state-directory", str(self.directory / f"state-{number}")]
-        extra = self.plan.workers[number]
-        return self._child(f"worker-{number}", "-m", "ops.command", "worker", *arguments, *state, *extra)
+        state = ["--state-directory", str(self.state_directory(number))]
+        extra = self.plan.workers[number] if number < len(self.plan.workers) else ()
+        command = ("-m", "ops.command", "worker", *arguments, *state, *extra)
+        return self._child(f"worker-{number}", *command, environment=environment)
 
     def _consumer(self, name: str) -> Child:
         arguments = ["--bootstrap", self.bootstrap, "--topic", self.topic("payments.status")]
         return self._child(name, "-m", f"sandbox.{name}", *arguments, "--database", str(self.database(name)))
 
-    def _child(self, name: str, *arguments: str) -> Child:
+    def _child(self, name: str, *arguments: str, environment: Mapping[str, str] | None = None) -> Child:
         command = [sys.executable, *arguments]
-        return Child(name, command, self.logs / f"{name}.log", environment=self._environment())
+        whole = {**self._environment(), **(environment or {})}
+        return Child(name, command, self.logs / f"{name}.log", environment=whole)
 
     def _environment(self) -> dict[str, str]:
         # a child must find the same packages, also where they are run from a checkout

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from kafka import KafkaAdminClient
-from kafka.errors import CoordinatorNotAvailableError
+from kafka.errors import CoordinatorLoadInProgressError, CoordinatorNotAvailableError, NotCoordinatorError
 
 from sandbox.broker import existing_or_local
 from sandbox.processes import wait_for
@@ -27,7 +27,7 @@ def _has_coordinator(bootstrap: str) -> bool:
     client = KafkaAdminClient(bootstrap_servers=bootstrap)
     try:
         client.list_group_offsets(["nobody"])
-    except CoordinatorNotAvailableError:
+    except (CoordinatorNotAvailableError, CoordinatorLoadInProgressError, NotCoordinatorError):
         return False
     finally:
         client.close()

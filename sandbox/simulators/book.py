@@ -6,6 +6,7 @@ from collections import Counter, deque
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
+from schemas.records import rfc3339
 from schemas.status import Status
 
 _KEPT_VIOLATIONS: Final = 1000
@@ -50,7 +51,7 @@ class Book:
     def violation(self, rule: str, about: str) -> None:
         """Someone broke a rule of the provider; ``about`` is an id or a closed word."""
         self.counters["violations"] += 1
-        self.violations.append({"rule": rule, "about": about})
+        self.violations.append({"rule": rule, "about": about, "at": rfc3339()})
 
     def as_json(self) -> dict[str, Any]:
         """Everything, for ``GET /control/book``."""

@@ -14,8 +14,8 @@ from msgspec import Meta
 #: nobody can read after the work, ``latency`` does the work late, also if the caller has given up. ``refuse`` does
 #: nothing and answers the error ``code``.
 FaultKind = Literal[
-    "unavailable", "too_many", "html", "slow", "drop", "lose", "latency", "timeout", "timeout_after", "html_after",
-    "truncated", "refuse",
+    "unavailable", "broken", "too_many", "html", "slow", "drop", "lose", "latency", "timeout", "timeout_after",
+    "html_after", "truncated", "refuse",
 ]  # fmt: skip
 
 

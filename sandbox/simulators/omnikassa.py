@@ -25,6 +25,7 @@ from schemas.status import Status
 
 EVENT: Final = "merchant.order.status.changed"
 _PAGE_ORDERS: Final = 100
+_KEPT_PAGES: Final = 100_000
 _PULL: Final = "/order/server/api/{version}events/results/"
 _CET: Final = timezone(timedelta(hours=1))
 # a second counted a little short, so that a client that keeps to the limit is not refused for jitter
@@ -116,6 +117,7 @@ class OmniKassa(Simulator[OmniKassaSettings]):
         self._orders: dict[str, _Order] = {}
         self._pull_tokens: dict[str, _Token] = {}
         self._access_tokens: dict[str, _Token] = {}
+        self._pages: deque[dict[str, Any]] = deque(maxlen=_KEPT_PAGES)
 
     # --- control -------------------------------------------------------------------------------------------
 
@@ -145,7 +147,11 @@ class OmniKassa(Simulator[OmniKassaSettings]):
         return {"payment_id": payment_id}
 
     def summary(self) -> dict[str, Any]:
-        return {"uncollected": sum(len(webshop.queue) for webshop in self._webshops.values())}
+        """How many orders nobody has collected; the pages handed out with orders, which the bank has then forgotten."""
+        return {
+            "uncollected": sum(len(webshop.queue) for webshop in self._webshops.values()),
+            "pages": list(self._pages),
+        }
 
     def _finish(self, order: _Order, status: OrderStatus) -> None:
         order.status, order.changed_at = status, self._now()
@@ -188,6 +194,7 @@ class OmniKassa(Simulator[OmniKassaSettings]):
                 Delivery(
                     merchant=webshop.shop.merchant,
                     about=webshop.shop.merchant,
+                    written_late=True,
                     started=lambda delivery, key=key: self._write_ping(webshop, key, delivery),  # type: ignore[misc]
                     done=lambda delivery, status, first=index == 0: self._pinged(webshop, status, first),  # type: ignore[misc]
                 ),
@@ -279,7 +286,12 @@ class OmniKassa(Simulator[OmniKassaSettings]):
             "moreOrderResultsAvailable": bool(queue),
             "orderResults": [self._result(order, with_transactions) for order in orders],
         }
-        return json_reply(200, {"signature": sign(token.key, _signed_fields(page)), **page})
+        signature = sign(token.key, _signed_fields(page))
+        if orders:
+            paid_for = [order.truth.payment_id for order in orders]
+            merchant = token.webshop.shop.merchant
+            self._pages.append({"signature": signature, "at": time.time(), "merchant": merchant, "payments": paid_for})
+        return json_reply(200, {"signature": signature, **page})
 
     def _result(self, order: _Order, with_transactions: bool) -> dict[str, Any]:
         truth = order.truth

@@ -26,6 +26,7 @@ import socket
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Annotated, Any, Final, Generic, TypeVar
 
 import msgspec
@@ -34,7 +35,7 @@ from msgspec import Meta
 
 from sandbox.simulators.book import Book
 from sandbox.simulators.faults import Fault, Faults
-from sandbox.simulators.webhooks import Webhooks
+from sandbox.simulators.webhooks import DeliveryLog, Unrest, Webhooks
 from schemas.errors import ProviderBusy, ProviderRefused
 from service.logs import event
 
@@ -58,6 +59,12 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     target: str = ""
     webhook_concurrency: Annotated[int, Meta(ge=1)] = 64
     webhook_limit: Annotated[int, Meta(ge=1)] = 200_000
+    #: Which shares of the notifications come twice, or late and so after younger ones, within so many of our seconds.
+    copied_share: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    late_share: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    unrest_seconds: Annotated[float, Meta(gt=0)] = 1.0
+    #: A file that gets a line for each attempt to notify; none, if empty.
+    delivery_log: str = ""
     #: Members added to every notification and answer, as providers add what nobody has told of; and request headers.
     planted: dict[str, str] = {}
     planted_headers: dict[str, str] = {}
@@ -138,6 +145,11 @@ class Simulator(ABC, Generic[S]):
             limit=settings.webhook_limit,
             headers=settings.planted_headers,
             url_tokens={shop.merchant: shop.url_token for shop in shops if shop.url_token},
+            unrest=Unrest(
+                copied=settings.copied_share, late=settings.late_share, within_seconds=settings.unrest_seconds
+            ),
+            chance=random.Random(settings.seed),
+            log=DeliveryLog(self.provider, Path(settings.delivery_log)) if settings.delivery_log else None,
         )
         self.webhooks.target = settings.target
 
@@ -311,6 +323,7 @@ class _Notifications(msgspec.Struct, forbid_unknown_fields=True):
 
 #: What is answered instead of doing anything.
 _INSTEAD: Final[Mapping[str, Reply]] = {
+    "broken": Reply(500, b"Internal Server Error", "text/plain"),
     "unavailable": Reply(503, b"Service Unavailable", "text/plain"),
     "too_many": Reply(429, b"", headers={"retry-after": "1"}),
     "html": Reply(200, _HTML, "text/html"),

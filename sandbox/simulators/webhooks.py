@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import heapq
 import itertools
+import json
+import random
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import IO, Any, Final
 
 import aiohttp
 
@@ -23,8 +27,9 @@ class Delivery:
     """One notification to one merchant.
 
     ``started`` is told before each attempt and may still write the body; ``done`` gets the attempt's HTTP
-    status, or none without an answer. ``mark`` is the simulator's own. Without a ``path`` it goes where the merchant's
-    notifications go, without a ``base`` to the target of all.
+    status, or none without an answer. ``mark`` is the simulator's own. The network's copy of a delivery that is
+    ``written_late`` has the bytes of the first, and nobody is told of it. Without a ``path`` it goes where the
+    merchant's notifications go, without a ``base`` to the target of all.
     """
 
     merchant: str
@@ -39,6 +44,7 @@ class Delivery:
     started: Callable[[Delivery], None] = lambda delivery: None
     attempts: int = 0
     mark: int = 0
+    written_late: bool = False
     first_seconds: float = field(default_factory=time.monotonic)
 
     def goes_to(self, base: str, path: str, query: str, **more: str) -> None:
@@ -49,6 +55,42 @@ class Delivery:
     @property
     def age_seconds(self) -> float:
         return time.monotonic() - self.first_seconds
+
+
+def _told_nobody(delivery: Delivery, status: int | None = None) -> None:
+    """What becomes of a copy whose sender knows nothing of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unrest:
+    """What the network does to deliveries: ``copied`` and ``late`` are shares of them, each within a time."""
+
+    copied: float = 0.0
+    late: float = 0.0
+    within_seconds: float = 1.0
+
+
+class DeliveryLog:
+    """Every attempt as a line of JSON, with the hash of what was sent and what was answered; the truth of what we were
+    told and acknowledged. Each line is in the file when the attempt is over.
+    """
+
+    def __init__(self, provider: str, file: Path) -> None:
+        self._provider = provider
+        self._file: IO[str] = file.open("a", encoding="utf-8", buffering=1)
+
+    def add(self, delivery: Delivery, status: int | None) -> None:
+        """One attempt is over; ``status`` is none where no answer came. A secret in the query stays out of the log."""
+        query = "&".join(part for part in delivery.query.split("&") if not part.startswith("token="))
+        line = {
+            "at": time.time(), "provider": self._provider, "merchant": delivery.merchant, "method": delivery.method,
+            "query": query, "sha256": hashlib.sha256(delivery.body).hexdigest(), "about": delivery.about,
+            "status": status,
+        }  # fmt: skip
+        self._file.write(json.dumps(line) + "\n")
+
+    def close(self) -> None:
+        self._file.close()
 
 
 class Webhooks:
@@ -64,7 +106,13 @@ class Webhooks:
         limit: int,
         headers: Mapping[str, str] | None = None,
         url_tokens: Mapping[str, str] | None = None,
+        unrest: Unrest | None = None,
+        chance: random.Random | None = None,
+        log: DeliveryLog | None = None,
     ) -> None:
+        self._unrest = unrest or Unrest()
+        self._chance = chance or random.Random()
+        self._log = log
         self._headers = dict(headers or {})
         self._url_tokens = dict(url_tokens or {})
         self._provider = provider
@@ -94,7 +142,22 @@ class Webhooks:
         """
         if len(self._waiting) >= self._limit:
             raise ProviderBusy(f"{self._limit} notifications are waiting already")
-        self.again(delivery, after_seconds=after_seconds)
+        self.again(delivery, after_seconds=after_seconds + self._drawn(self._unrest.late))
+
+    def _drawn(self, share: float) -> float:
+        """How long this one is held up: nothing for all but the share."""
+        hit = share > 0 and self._chance.random() < share
+        return self._chance.uniform(0, self._unrest.within_seconds) if hit else 0.0
+
+    def _copy(self, delivery: Delivery) -> None:
+        after_seconds = self._drawn(self._unrest.copied)
+        if not after_seconds:
+            return
+        copy = replace(delivery, attempts=1)
+        if delivery.written_late:
+            copy = replace(copy, started=_told_nobody, done=_told_nobody)
+        self._counters["webhooks.copied"] += 1
+        self.again(copy, after_seconds=after_seconds)
 
     def again(self, delivery: Delivery, *, after_seconds: float) -> None:
         """Queue a delivery once more; never refused, for it has just left the queue."""
@@ -109,6 +172,8 @@ class Webhooks:
         """Send until cancelled."""
         connector = aiohttp.TCPConnector(limit=self._concurrency)
         async with aiohttp.ClientSession(connector=connector, timeout=self._timeout, auto_decompress=False) as session:
+            # by default it repeats a GET whose connection was reset: two calls, of which the provider knows of one
+            session._retry_connection = False
             try:
                 while True:
                     await self._wait_for_work()
@@ -118,6 +183,8 @@ class Webhooks:
                 for task in self._sending:
                     task.cancel()
                 await asyncio.gather(*self._sending, return_exceptions=True)
+                if self._log is not None:
+                    self._log.close()
 
     async def _wait_for_work(self) -> None:
         while True:
@@ -154,6 +221,8 @@ class Webhooks:
         delivery.attempts += 1
         delivery.started(delivery)
         self._counters["webhooks.attempted"] += 1
+        if delivery.attempts == 1:
+            self._copy(delivery)
         self.sent.append(
             {
                 "path": path, "method": delivery.method, "query": delivery.query,
@@ -171,4 +240,6 @@ class Webhooks:
             self._counters["webhooks.unanswered"] += 1
         else:
             self._counters["webhooks.acknowledged" if status == 200 else f"webhooks.refused.{status}"] += 1
+        if self._log is not None:
+            self._log.add(delivery, status)
         delivery.done(delivery, status)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 import sys
@@ -247,7 +248,8 @@ def test_nevogate_understands_multipart_and_notes_a_wrong_user_agent(start: Star
     parts = {"method": (None, "Details"), "json": (None, json.dumps({"TransactionId": payment}))}
     answer = client.post("/api/payment/", files=parts, auth=("store", "key")).json()
     assert answer["CommonData"]["TransactionId"] == payment
-    assert _book(client)["violations"] == [{"rule": "user agent", "about": "Details"}]
+    (broken,) = _book(client)["violations"]
+    assert (broken["rule"], broken["about"]) == ("user agent", "Details")
 
 
 def test_nevogate_names_what_is_wrong_with_a_request(start: Start) -> None:
@@ -288,3 +290,47 @@ def test_a_lost_answer_comes_after_the_pull_has_emptied_the_queue(start: Start, 
     client.post("/control/faults", json={"kind": "drop", "calls": 1})
     with pytest.raises(httpx.RemoteProtocolError):
         _pull(client, token)
+
+
+def test_a_copy_on_the_network_has_the_bytes_of_the_first_and_every_attempt_is_logged_without_its_secret(
+    start: Start, receiver: Receiver, tmp_path: Path
+) -> None:
+    log = tmp_path / "deliveries.jsonl"
+    receiver.answers = [503]
+    client = start("trustpayments", time_scale=300, copied_share=1.0, unrest_seconds=0.2, delivery_log=str(log))
+    _pay(client)
+    bodies = [body for _, _, body in receiver.wait_for(3)]
+    assert len(set(bodies)) == 1
+    assert wait_for(lambda: client.get("/control/counters").json()["webhooks.waiting"] == 0, within_seconds=5)
+    lines = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
+    assert sorted(line["status"] for line in lines) == [200, 200, 503]
+    assert {line["sha256"] for line in lines} == {hashlib.sha256(bodies[0]).hexdigest()}
+
+
+def test_a_copied_ping_repeats_its_token_and_starts_no_rhythm_of_its_own(start: Start, receiver: Receiver) -> None:
+    client = start("omnikassa", time_scale=300, copied_share=1.0, unrest_seconds=0.01)
+    _pay(client)
+    bodies = [body for _, _, body in receiver.wait_for(2)]
+    assert bodies[0] == bodies[1]
+    _pull(client, json.loads(bodies[0])["authentication"])
+    assert wait_for(lambda: client.get("/control/counters").json()["webhooks.waiting"] == 0, within_seconds=5)
+    counters = client.get("/control/counters").json()
+    assert counters["webhooks.attempted"] == 2 * counters["pings"]
+
+
+def test_a_late_notification_is_overtaken_by_younger_ones(start: Start, receiver: Receiver) -> None:
+    client = start("trustpayments", late_share=0.5, unrest_seconds=0.5, seed=1)
+    payments = [_pay(client, order_id=f"O{number}") for number in range(12)]
+    came = [parse_qs(body.decode())["transactionreference"][0] for _, _, body in receiver.wait_for(12)]
+    assert sorted(came) == sorted(payments)
+    assert came != payments
+
+
+def test_the_bank_keeps_a_book_of_the_pages_it_has_handed_out(start: Start, receiver: Receiver) -> None:
+    client = start("omnikassa", time_scale=20)
+    payment = _pay(client)
+    token = _ping(receiver, 1)["authentication"]
+    signature = _pull(client, token).json()["signature"]
+    assert _pull(client, token).json()["orderResults"] == []
+    (page,) = _book(client)["pages"]
+    assert (page["signature"], page["merchant"], page["payments"]) == (signature, "shop", [payment])

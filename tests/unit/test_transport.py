@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from aiokafka.conn import AIOKafkaConnection
+from aiokafka.errors import KafkaConnectionError
+from aiokafka.protocol.coordination import FindCoordinatorRequest
 from faust.transport.consumer import ThreadDelegateConsumer
 from faust.types import TP
 from mode.utils.queues import ThrowableQueue
@@ -84,3 +87,24 @@ async def test_records_that_wait_stay_when_the_flow_resumes() -> None:
     await queue.put(2)
     control.clear()
     assert queue.empty(), "a revoked partition's records still go"
+
+
+class Closed:
+    """A transport of uvloop that was reset: asyncio's own would take what is written and say nothing."""
+
+    def write(self, data: bytes) -> None:
+        raise RuntimeError("unable to perform operation on <TCPTransport closed>; the handler is closed")
+
+    def close(self) -> None:
+        return
+
+
+async def test_a_connection_that_was_reset_while_it_is_written_to_is_an_error_that_clients_know() -> None:
+    connection = AIOKafkaConnection("127.0.0.1", 1)
+    connection._writer = Closed()
+    connection._versions = {}
+    with pytest.raises(KafkaConnectionError):
+        connection.send(FindCoordinatorRequest("a group", 0))
+    connection._writer = None
+    with pytest.raises(KafkaConnectionError):
+        connection.send(FindCoordinatorRequest("a group", 0))

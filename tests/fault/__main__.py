@@ -1,0 +1,63 @@
+"""``python -m tests.fault``: break everything that can break, and count what became of each notification.
+
+Exit code 0 only if the verifier found nothing. 1 if it did, 2 if the run could not be made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from sandbox.system import ends_on_signal
+from schemas.errors import PaynotifyError
+from tests.fault.faults import FAULTS, described
+from tests.fault.run import FaultRun, Order
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run and print the report; what goes on meanwhile is on standard error."""
+    faults = "\n".join(f"  {name:22}{described(name)}" for name in FAULTS)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.fault", description=__doc__, epilog=f"faults:\n{faults}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("--seed", type=int, help="of load and schedule; a new one, if not given")
+    parser.add_argument("--duration", type=float, default=120.0, metavar="SECONDS", help="of the load (%(default)g)")
+    parser.add_argument("--notifications", type=int, default=600, metavar="N", help="about how many (%(default)s)")
+    parser.add_argument("--nodes", type=int, choices=(1, 3), default=1, help="of the Kafka cluster (%(default)s)")
+    parser.add_argument("--fault", action="append", choices=list(FAULTS), help="only these (repeat it)")
+    parser.add_argument("--within", type=float, default=180.0, metavar="SECONDS", help="to catch up (%(default)g)")
+    parser.add_argument("--keep", type=Path, metavar="DIRECTORY", help="keep logs, reports and deliveries there")
+    arguments = parser.parse_args(argv)
+    if arguments.duration <= 0 or arguments.notifications < 1:
+        parser.error("--duration and --notifications must be more than 0")
+    order = Order(
+        seed=random.randrange(2**31) if arguments.seed is None else arguments.seed,
+        duration_seconds=arguments.duration,
+        notifications=arguments.notifications,
+        nodes=arguments.nodes,
+        faults=arguments.fault or tuple(FAULTS),
+        within_seconds=arguments.within,
+        directory=arguments.keep,
+    )
+    try:
+        with ends_on_signal():
+            outcome = FaultRun(order).carry_out()
+    except PaynotifyError as error:
+        print(f"The run of seed {order.seed} could not be made: {error}", file=sys.stderr)
+        return 2
+    print(outcome.text.rstrip())
+    for name, why in outcome.skipped.items():
+        print(f"not done: {name} ({why})")
+    for restart in outcome.restarts:
+        print(f"started again: {restart}")
+    for problem in outcome.problems:
+        print(f"WRONG: {problem}")
+    return 0 if outcome.right else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

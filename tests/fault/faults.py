@@ -1,0 +1,262 @@
+"""Everything a fault run does to the system. Each fault is done, lasts, and is healed when its function returns."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from sandbox.broker import LocalBroker
+from sandbox.processes import Child, wait_for
+from sandbox.simulators.faults import FaultKind
+from sandbox.system import Sandbox
+from tests.fault.clock import MovableClock
+from tests.fault.disk import SmallDisk
+from tests.fault.proxy import Proxy
+
+#: Longer than the workers' session time-out, so that the group goes on without the one that is frozen.
+FROZEN_SECONDS: Final = 9.0
+_STOP_SECONDS: Final = 30.0
+_BROKER_ENDS_SECONDS: Final = 60.0
+_MOVED_SECONDS: Final = 3600
+_MANY_WORKERS: Final = 4
+
+
+@dataclass(slots=True, kw_only=True)
+class Target:
+    """The running system and what can be done to it. ``chance`` decides the rest of each fault."""
+
+    sandbox: Sandbox
+    proxy: Proxy
+    chance: random.Random
+    clock: MovableClock | None = None
+    disk: SmallDisk | None = None
+
+    @property
+    def brokers(self) -> list[str]:
+        """Where clients' connections to the brokers really lead."""
+        return [broker.address("PLAINTEXT") for broker in self.sandbox.brokers]
+
+    @property
+    def providers(self) -> list[str]:
+        return [control.address.removeprefix("http://") for control in self.sandbox.providers.values()]
+
+    @property
+    def ingress(self) -> list[str]:
+        return [self.sandbox.ingest_address.removeprefix("http://")]
+
+    def wait(self, shortest: float, longest: float) -> None:
+        """The time a fault lasts."""
+        time.sleep(self.chance.uniform(shortest, longest))
+
+    def some_worker(self) -> int:
+        return self.chance.randrange(len(self.sandbox.workers))
+
+    def some_broker(self) -> LocalBroker:
+        return self.chance.choice(self.sandbox.brokers)
+
+
+# --- processes -------------------------------------------------------------------------------------------------
+
+
+def kill_ingress(target: Target) -> None:
+    """kill -9, and started again."""
+    assert target.sandbox.ingest is not None
+    target.sandbox.ingest.kill()
+    target.wait(0.2, 2.0)
+    target.sandbox.start_ingest()
+
+
+def kill_workers(target: Target) -> None:
+    """kill -9 of each worker in turn; each is started again while the next is killed."""
+    for number in range(len(target.sandbox.workers)):
+        target.sandbox.workers[number].kill()
+        target.wait(0.2, 2.0)
+        target.sandbox.start_worker(number)
+        target.wait(1.0, 4.0)
+    _all_ready(target)
+
+
+def kill_all_workers(target: Target) -> None:
+    """kill -9 of all workers at once."""
+    for worker in target.sandbox.workers:
+        worker.kill()
+    for number in range(len(target.sandbox.workers)):
+        target.sandbox.start_worker(number)
+    _all_ready(target)
+
+
+def kill_broker(target: Target) -> None:
+    """kill -9 of a broker, and started again on its data."""
+    broker = target.some_broker()
+    broker.kill()
+    target.wait(1.0, 4.0)
+    broker.restart()
+
+
+def freeze_worker(target: Target) -> None:
+    """SIGSTOP for longer than the session time-out: it comes back as one that believes the partitions are its own."""
+    worker = target.sandbox.workers[target.some_worker()]
+    worker.pause()
+    target.wait(FROZEN_SECONDS, FROZEN_SECONDS * 1.5)
+    worker.resume()
+
+
+def delete_state(target: Target) -> None:
+    """A worker is killed and its state directory is gone."""
+    number = target.some_worker()
+    target.sandbox.workers[number].kill()
+    shutil.rmtree(target.sandbox.state_directory(number))
+    _ready(target, target.sandbox.start_worker(number))
+
+
+def rolling_restart(target: Target) -> None:
+    """Each worker is stopped as a roll-out does it, and the next only when it is ready again."""
+    for number, worker in enumerate(list(target.sandbox.workers)):
+        worker.stop(_STOP_SECONDS)
+        _ready(target, target.sandbox.start_worker(number))
+
+
+def scale(target: Target) -> None:
+    """1 -> 4 -> 2 workers."""
+    sandbox = target.sandbox
+    _workers(target, 1)
+    _workers(target, _MANY_WORKERS)
+    _all_ready(target)
+    target.wait(1.0, 3.0)
+    _workers(target, 2)
+    assert len(sandbox.workers) == 2
+
+
+def _workers(target: Target, wanted: int) -> None:
+    sandbox = target.sandbox
+    while len(sandbox.workers) > wanted:
+        sandbox.workers.pop().stop(_STOP_SECONDS)
+    while len(sandbox.workers) < wanted:
+        sandbox.add_worker()
+
+
+def move_clock(target: Target) -> None:
+    """The clock of one worker jumps an hour ahead, an hour behind, and back, while it works."""
+    assert target.clock is not None
+    number = target.some_worker()
+    target.sandbox.workers[number].kill()
+    target.clock.move(0)
+    _ready(target, target.sandbox.start_worker(number, target.clock.environment))
+    for seconds in (_MOVED_SECONDS, -_MOVED_SECONDS, 0):
+        target.clock.move(seconds)
+        target.wait(2.0, 4.0)
+
+
+def fill_disk(target: Target) -> None:
+    """The disk of a broker is full, until it ends; then there is space again and it is started again."""
+    assert target.disk is not None
+    broker = target.sandbox.brokers[0]
+    target.disk.fill()
+    wait_for(lambda: not broker.running, within_seconds=_BROKER_ENDS_SECONDS, every=0.1)
+    target.disk.free()
+    broker.restart()
+
+
+# --- connections -----------------------------------------------------------------------------------------------
+
+
+def reset_connections(target: Target) -> None:
+    """Connections of every kind break, again and again."""
+    for _ in range(3):
+        for targets in (target.brokers, target.providers, target.ingress):
+            target.proxy.reset(targets, 0.5)
+        target.wait(0.3, 1.5)
+
+
+def slow_connections(target: Target) -> None:
+    """Everything to the brokers and the providers takes its time."""
+    target.proxy.slow([*target.brokers, *target.providers], 0.15)
+    target.wait(4.0, 8.0)
+    target.proxy.heal()
+
+
+def half_open_brokers(target: Target) -> None:
+    """Connections to the brokers stay open and carry nothing any more."""
+    target.proxy.half_open(target.brokers, 0.3)
+
+
+def half_open_providers(target: Target) -> None:
+    """Connections to providers and ingress stay open and carry nothing any more."""
+    target.proxy.half_open([*target.providers, *target.ingress], 0.7)
+
+
+def cut_brokers(target: Target) -> None:
+    """No broker can be reached."""
+    target.proxy.cut(target.brokers)
+    target.wait(3.0, 8.0)
+    target.proxy.heal()
+
+
+# --- providers -------------------------------------------------------------------------------------------------
+
+
+def bad_answers(target: Target) -> None:
+    """Each provider answers in another bad way, each way with each provider in the end."""
+    kinds: list[FaultKind] = ["broken", "unavailable", "too_many", "html", "truncated", "lose", "drop"]
+    target.chance.shuffle(kinds)
+    for kind in kinds:
+        for control in target.sandbox.providers.values():
+            control.fault(kind, share=0.5, for_seconds=None)
+        target.wait(0.8, 1.6)
+        for control in target.sandbox.providers.values():
+            control.clear_faults()
+
+
+def slow_answers(target: Target) -> None:
+    """Answers that come byte by byte, late, or not at all."""
+    for kind, seconds in (("slow", 2.0), ("latency", 2.0), ("timeout", 30.0), ("timeout_after", 30.0)):
+        for control in target.sandbox.providers.values():
+            control.fault(kind, seconds=seconds, share=0.3, for_seconds=None)  # type: ignore[arg-type]  # a table's plain text
+        target.wait(1.0, 2.5)
+        for control in target.sandbox.providers.values():
+            control.clear_faults()
+
+
+# --- all of them -----------------------------------------------------------------------------------------------
+
+FAULTS: Final[Mapping[str, Callable[[Target], None]]] = {
+    function.__name__.replace("_", "-"): function
+    for function in (
+        kill_ingress, kill_workers, kill_all_workers, kill_broker, freeze_worker, delete_state, rolling_restart, scale,
+        move_clock, fill_disk, reset_connections, slow_connections, half_open_brokers, half_open_providers,
+        cut_brokers, bad_answers, slow_answers,
+    )
+}  # fmt: skip
+
+
+def possible(target: Target) -> dict[str, str]:
+    """Which faults can't be done here, and why."""
+    missing: dict[str, str] = {}
+    if target.clock is None:
+        missing["move-clock"] = "no C compiler"
+    if target.disk is None:
+        missing["fill-disk"] = "not allowed to mount a small disk"
+    return missing
+
+
+def schedule(names: list[str], chance: random.Random) -> list[str]:
+    """One round: each fault once, in an order of its own."""
+    return chance.sample(names, len(names))
+
+
+def _ready(target: Target, worker: Child) -> None:
+    target.sandbox.wait_ready(worker)
+
+
+def _all_ready(target: Target) -> None:
+    for worker in target.sandbox.workers:
+        _ready(target, worker)
+
+
+def described(name: str) -> str:
+    """What a fault is, for the list of them."""
+    return " ".join((FAULTS[name].__doc__ or "").split())

@@ -1,0 +1,304 @@
+"""A fault run: the whole system as processes on a real Kafka, a load, a seeded schedule of faults, and the verifier."""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
+
+from sandbox.processes import Child, wait_for
+from sandbox.system import Plan, Sandbox
+from schemas import topics
+from schemas.errors import PaynotifyError
+from tests.fault.clock import MovableClock
+from tests.fault.disk import small_disk
+from tests.fault.faults import FAULTS, Target, possible, schedule
+from tests.fault.load import NOTIFICATIONS_PER_PAYMENT, Load
+from tests.fault.proxy import Proxy
+from tests.fault.supervisor import Supervisor
+
+MERCHANTS: Final = {
+    "omnikassa": ("shop-nl", "shop-be"), "trustpayments": ("shop-uk",), "nevogate": ("shop-hu",),
+}  # fmt: skip
+COPIED_SHARE: Final = 0.3
+LATE_SHARE: Final = 0.2
+_PARTITIONS: Final = 4
+_DISK_BYTES: Final = 1024 * 1024 * 1024
+_PROGRESS_SECONDS: Final = 90.0
+_WATCHER_SECONDS: Final = 30.0
+_LOOK_MILLISECONDS: Final = 5000
+_VERIFIER_MARGIN_SECONDS: Final = 60.0
+
+#: Looks of a recovery and time-outs that fit a run of minutes; the bank keeps its own limit of calls a second.
+_WORKER: Final[dict[str, Any]] = {
+    "provider_timeout_seconds": 4.0,
+    "standstill_seconds": 25.0,
+    # the bank takes six a second: a machine as busy as this one would come closer than that
+    "pulls_per_second": 5.0,
+    "recovery_calls_per_hour": 36_000,
+    "overdue": {
+        "looks_seconds": {
+            "omnikassa": [0.5, 3, 8, 15, 30, 60, 120, 240, 480],
+            "trustpayments": [1, 5, 15, 45, 120, 300],
+        },
+        "lookups_per_hour": 72_000,
+    },
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is to be run. ``faults`` are done in rounds, each once a round, until the time is over."""
+
+    seed: int
+    duration_seconds: float
+    notifications: int
+    nodes: int = 1
+    faults: Sequence[str] = tuple(FAULTS)
+    within_seconds: float = 180.0
+    directory: Path | None = None
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of it. ``report`` is the verifier's, ``problems`` what it can't know; ``restarts`` are those
+    that no fault made: of processes that ended by themselves, or said that they were not well.
+    """
+
+    report: dict[str, Any]
+    text: str
+    skipped: dict[str, str]
+    problems: list[str] = field(default_factory=list)
+    restarts: list[str] = field(default_factory=list)
+
+    @property
+    def right(self) -> bool:
+        return bool(self.report.get("right")) and not self.problems
+
+
+class FaultRun:
+    """One run, from nothing to the verdict."""
+
+    def __init__(self, order: Order) -> None:
+        self._order = order
+        self._chance = random.Random(order.seed)
+        self._stack = ExitStack()
+        self._problems: list[str] = []
+
+    def carry_out(self) -> Outcome:
+        """Everything.
+
+        Raises:
+            PaynotifyError: a part could not be started.
+        """
+        with self._stack:
+            self._directory = self._order.directory or Path(
+                self._stack.enter_context(tempfile.TemporaryDirectory(prefix="paynotify-fault-"))
+            )
+            self._directory.mkdir(parents=True, exist_ok=True)
+            target = self._start()
+            self._supervisor = Supervisor(target.sandbox)
+            watcher = self._watch(target.sandbox)
+            load = self._load(target.sandbox)
+            skipped = possible(target)
+            load.start()
+            self._inject(target, [name for name in self._order.faults if name not in skipped], load)
+            load.stop()
+            self._supervisor.look()
+            healed_at = time.time()
+            load.finish()
+            self._say(f"{load.made} payments made, {load.charged} charged again")
+            if not watcher.wait_after_term(_WATCHER_SECONDS):
+                self._problems.append("the watcher did not end")
+            report, text = self._verify(target.sandbox, healed_at)
+        return Outcome(report, text, skipped, self._problems, self._supervisor.restarts)
+
+    # --- the system ----------------------------------------------------------------------------------------
+
+    def _start(self) -> Target:
+        proxy = self._stack.enter_context(Proxy(self._order.seed))
+        disk = small_disk(self._directory / "disk", _DISK_BYTES, self._stack)
+        sandbox = self._stack.enter_context(
+            Sandbox(
+                Plan(
+                    workers=((), ()),
+                    merchants=MERCHANTS,
+                    charges={"shop-hu": {}},
+                    with_url_token=("shop-hu",),
+                    simulators={
+                        "time_scale": 60.0, "latency_seconds": 0.01, "seed": self._order.seed,
+                        "copied_share": COPIED_SHARE, "late_share": LATE_SHARE, "unrest_seconds": 2.0,
+                    },
+                    simulator={
+                        "nevogate": {"resend_after_seconds": 480.0, **self._logged("nevogate")},
+                        "trustpayments": self._logged("trustpayments"),
+                        "omnikassa": self._logged("omnikassa"),
+                    },
+                    configuration={
+                        "worker": _WORKER,
+                        # the brokers' own time, for how long the OmniKassa window was open
+                        "topics": {
+                            "overrides": {
+                                topics.responses("omnikassa"): {
+                                    "settings": {"message.timestamp.type": "LogAppendTime"}
+                                }
+                            }
+                        },
+                    },
+                    partitions=_PARTITIONS,
+                    consumers=False,
+                    nodes=self._order.nodes,
+                    kafka_directory=lambda node: disk.place if disk is not None and node == 1 else None,
+                    detour=proxy.detour,
+                    logs=self._directory / "logs",
+                )
+            )
+        )  # fmt: skip
+        return Target(sandbox=sandbox, proxy=proxy, chance=self._chance, clock=self._clock(), disk=disk)
+
+    def _logged(self, provider: str) -> dict[str, str]:
+        return {"delivery_log": str(self._deliveries(provider))}
+
+    def _deliveries(self, provider: str) -> Path:
+        return self._directory / f"deliveries-{provider}.jsonl"
+
+    def _clock(self) -> MovableClock | None:
+        try:
+            return MovableClock(self._directory)
+        except OSError:
+            return None
+
+    def _load(self, sandbox: Sandbox) -> Load:
+        return Load(
+            sandbox.providers,
+            MERCHANTS,
+            (sandbox.direct_bootstrap, sandbox.prefix),
+            seed=self._order.seed,
+            payments=max(1, round(self._order.notifications / NOTIFICATIONS_PER_PAYMENT)),
+            seconds=self._order.duration_seconds,
+        )
+
+    # --- the faults ----------------------------------------------------------------------------------------
+
+    def _inject(self, target: Target, names: list[str], load: Load) -> None:
+        """Rounds of faults until the time is over; one round at least. After each, results must come again."""
+        ends = time.monotonic() + self._order.duration_seconds
+        results = _Results(target.sandbox)
+        self._say(f"seed {self._order.seed}: {', '.join(names)}")
+        while True:
+            for name in schedule(names, self._chance):
+                began_at = time.time()
+                made = load.made
+                FAULTS[name](target)
+                healed_at = time.time()
+                self._note({"fault": name, "began_at": began_at, "healed_at": healed_at})
+                moved = self._results_again(results)
+                if not moved:
+                    self._problems.append(f"no result within {_PROGRESS_SECONDS:g} s after {name}")
+                self._say(
+                    f"{name}: {healed_at - began_at:.1f} s, {load.made - made} payments meanwhile, "
+                    f"results again after {time.time() - healed_at:.1f} s"
+                )
+            if time.monotonic() >= ends:
+                return
+
+    def _results_again(self, results: _Results) -> bool:
+        before = results.count()
+
+        def again() -> bool:
+            self._supervisor.look()
+            return results.count() > before
+
+        return bool(wait_for(again, within_seconds=_PROGRESS_SECONDS, every=0.2))
+
+    def _note(self, line: dict[str, Any]) -> None:
+        with self._faults_file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    @property
+    def _faults_file(self) -> Path:
+        return self._directory / "faults.jsonl"
+
+    def _say(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    # --- who judges ----------------------------------------------------------------------------------------
+
+    def _watch(self, sandbox: Sandbox) -> _Watcher:
+        self._faults_file.touch()
+        watcher = _Watcher(
+            "watcher",
+            [
+                sys.executable, "-m", "tests.fault.watcher", "--bootstrap", sandbox.direct_bootstrap,
+                "--prefix", sandbox.prefix, "--faults", str(self._faults_file), "--out", str(self._standstill),
+            ],
+            self._directory / "watcher.log",
+            directory=Path(__file__).parents[2],
+        )  # fmt: skip
+        self._stack.callback(watcher.kill)
+        return watcher
+
+    @property
+    def _standstill(self) -> Path:
+        return self._directory / "standstill.json"
+
+    def _verify(self, sandbox: Sandbox, healed_at: float) -> tuple[dict[str, Any], str]:
+        order, report = self._order, self._directory / "report.json"
+        command = [
+            sys.executable, "-m", "tests.fault.verifier", "--bootstrap", sandbox.direct_bootstrap,
+            "--prefix", sandbox.prefix, "--within", str(order.within_seconds), "--healed-at", str(healed_at),
+            "--standstill", str(self._standstill), "--json", str(report),
+            "--run", f"seed={order.seed}", "--run", f"duration={order.duration_seconds:g}",
+            "--run", f"nodes={order.nodes}",
+        ]  # fmt: skip
+        for provider, control in sandbox.providers.items():
+            command += ["--provider", f"{provider}={control.address}", "--deliveries", str(self._deliveries(provider))]
+        verifier = Child("verifier", command, self._directory / "verifier.log", directory=Path(__file__).parents[2])
+        self._stack.callback(verifier.kill)
+
+        def judged() -> bool:
+            self._supervisor.look()
+            return not verifier.running
+
+        wait_for(judged, within_seconds=order.within_seconds + _VERIFIER_MARGIN_SECONDS, every=0.5)
+        if verifier.exit_code not in (0, 1):
+            raise PaynotifyError(f"the verifier could not judge: {verifier.end()}")
+        return json.loads(report.read_text("utf-8")), verifier.log_path.read_text("utf-8")
+
+
+class _Watcher(Child):
+    """The watcher writes what it saw when it is asked to end."""
+
+    def wait_after_term(self, within_seconds: float) -> bool:
+        return self.stop(within_seconds) == 0
+
+
+class _Results:
+    """How many records lie on ``payments.status``; only a sign of life."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._brokers = sandbox.direct_bootstrap.split(",")
+        name = sandbox.topic(topics.STATUS)
+        self._places = [TopicPartition(name, number) for number in range(_PARTITIONS)]
+        self._most = 0
+
+    def count(self) -> int:
+        """As many as were ever seen. Brokers that have just come back may not know yet who leads what."""
+        try:
+            # a new client each time: one that has seen brokers go asks those it remembers
+            with closing(KafkaConsumer(bootstrap_servers=self._brokers, enable_auto_commit=False)) as consumer:
+                ends = consumer.end_offsets(self._places, timeout_ms=_LOOK_MILLISECONDS)
+        except KafkaError:
+            return self._most
+        self._most = max(self._most, sum(ends.values()))
+        return self._most
