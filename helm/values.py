@@ -105,7 +105,7 @@ class Resources(_Section, frozen=True, kw_only=True):
 
 
 class TopicsJob(_Section, frozen=True, kw_only=True):
-    active_deadline_seconds: Count
+    active_deadline_seconds: Annotated[int, Meta(ge=10, le=86400)]
     backoff_limit: Annotated[int, Meta(ge=0, le=20)]
     resources: Resources
 
