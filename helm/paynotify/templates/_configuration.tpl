@@ -59,7 +59,8 @@
 {{- with $values.kafkaAccess.ca -}}{{- $kafka = set $kafka "ssl_cafile" (include "paynotify.secretFile" .) -}}{{- end -}}
 {{- with $user.certificate -}}{{- $kafka = set $kafka "ssl_certfile" (include "paynotify.secretFile" .) -}}{{- end -}}
 {{- with $user.privateKey -}}{{- $kafka = set $kafka "ssl_keyfile" (include "paynotify.secretFile" .) -}}{{- end -}}
-{{- $file := merge (dict "kafka" $kafka "state_directory" "/var/lib/paynotify") (deepCopy $values.configuration) -}}
+{{- $file := set (deepCopy $values.configuration) "kafka" $kafka -}}
+{{- $file = set $file "state_directory" "/var/lib/paynotify" -}}
 {{- get (include "paynotify.withFiles" $file | fromJson) "is" | toYaml -}}
 {{- end -}}
 
