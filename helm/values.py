@@ -1,7 +1,7 @@
 """The chart's values as types: what is allowed where, from which ``values.schema.json`` is made.
 
-``configuration`` is the product's own file, so its part of the schema comes from the product's types. Names are those of
-``values.yaml``, where each key's meaning stands.
+``configuration`` is the product's own file, so its part of the schema comes from the product's types. Names are those
+of ``values.yaml``, where each key's meaning stands.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--state-directory", metavar="DIR", help="local state (else of the configuration)")
     parser.add_argument(
         "--group-instance-id", metavar="NAME",
-        help="this process's own name, the same after a restart: its partitions wait for it (else of the configuration)",
+        help="this process's own name, kept over restarts: its partitions wait for it (else of the configuration)",
     )  # fmt: skip
 
 

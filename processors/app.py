@@ -358,7 +358,7 @@ class Worker:
         return "; ".join(self._lag.standing_still()) or None if self._lag is not None else None
 
     def _begun(self) -> str | None:
-        """What is left of the start. Brokers that went away meanwhile are not: a new start would not bring them back."""
+        """What is left of the start. Brokers that went away meanwhile are not: a new start would not help."""
         lag = self._lag
         if lag is not None and lag.answered_at is not None and lag.seconds_since_answer() > _BROKER_SILENCE_SECONDS:
             return None

