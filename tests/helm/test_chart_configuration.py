@@ -172,13 +172,12 @@ def test_consumers_read_results_and_nothing_else() -> None:
     assert all(operations == {"Read", "Describe"} for operations in granted.values())
 
 
-def test_workers_write_everything_but_what_others_write() -> None:
+def test_workers_write_everything_but_what_charges() -> None:
     granted = grants("pay-worker")
-    by_others = {topics.EXPECTED, topics.REQUESTED, *map(topics.notifications, topics.PROVIDERS)}
     for topic in topics.all_topics():
         operations = granted.pop(("topic", f"prod_{topic.name}"))
         assert "Read" in operations
-        assert ("Write" in operations) == (topic.name not in by_others), topic.name
+        assert ("Write" in operations) == (topic.name != topics.REQUESTED), topic.name
     assert granted == {
         ("group", "prod_paynotify.*"): {"Read", "Describe"},
         ("transactionalId", "prod_paynotify.*"): {"Write", "Describe"},
