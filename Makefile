@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 BIN := $(VENV)/bin
 LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
-.PHONY: demo up test unit check fuzz crash charges simulate fault bench format schemas lock clean help
+.PHONY: demo up test unit check fuzz crash charges simulate fault bench format schemas helm lock clean help
 
 help:          ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -58,8 +58,13 @@ format: $(VENV)/.development                    ## put the code into its form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-schemas: $(VENV)/.runtime                       ## write schemas/json anew from the types
+schemas: $(VENV)/.runtime                       ## write schemas/json and the chart's made files anew from the types
 	$(BIN)/python -m schemas.json_schema
+	$(BIN)/python -m helm.generate
+
+helm: $(VENV)/.development                      ## judge the chart; fetches helm, kubectl and promtool into the cache
+	$(BIN)/python -m tests.helm.tools
+	$(BIN)/python -m pytest tests/helm $(ARGS)
 
 lock:                                           ## pin every dependency anew, with hashes
 	$(LOCK) pyproject.toml requirements/build.in -o requirements/runtime.txt

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 from pathlib import Path
 
+import msgspec
 import uvloop
 
 from processors.app import STAGES, Choice, Worker
@@ -24,11 +25,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stage", action="append", choices=STAGES, default=[], help="only this stage (repeatable)")
     parser.add_argument("--management", metavar="HOST:PORT", default="0.0.0.0:9090", help="probes and metrics")
     parser.add_argument("--state-directory", metavar="DIR", help="local state (else of the configuration)")
+    parser.add_argument(
+        "--group-instance-id", metavar="NAME",
+        help="this process's own name, kept over restarts: its partitions wait for it (else of the configuration)",
+    )  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Work until SIGTERM. Exit code 0 after a clean stop, 1 when a unit failed for good, 2 for wrong use."""
     configuration = load(arguments.config)
+    if arguments.group_instance_id:
+        named = msgspec.structs.replace(configuration.worker, group_instance_id=arguments.group_instance_id)
+        configuration = msgspec.structs.replace(configuration, worker=named)
     logs.set_up("worker")
     cluster.check(configuration)
     directory = Path(arguments.state_directory or configuration.state_directory)

@@ -276,7 +276,7 @@ class Worker:
         self._stopping = False
         self._beat_at = time.monotonic()
         self._lag: LagWatch | None = None
-        self._management = Management(management_address, registry, self._live, self._ready)
+        self._management = Management(management_address, registry, self._live, self._ready, self._begun)
 
     async def run(self) -> int:
         """Work until SIGTERM or SIGINT (0), or until a unit has failed for good (1)."""
@@ -358,6 +358,13 @@ class Worker:
         if self._started and silent_seconds > _LOOP_SILENCE_SECONDS:
             return f"the event loop has not turned for {silent_seconds:.0f} s"
         return "; ".join(self._lag.standing_still()) or None if self._lag is not None else None
+
+    def _begun(self) -> str | None:
+        """What is left of the start. Brokers that went away meanwhile are not: a new start would not help."""
+        lag = self._lag
+        if lag is not None and lag.answered_at is not None and lag.seconds_since_answer() > _BROKER_SILENCE_SECONDS:
+            return None
+        return self._ready()
 
     def _ready(self) -> str | None:
         if not self._started or self._stopping:

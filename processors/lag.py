@@ -39,6 +39,7 @@ class LagWatch:
         self._thread = threading.Thread(target=self._run, name="lag", daemon=True)
         self._standstill = Standstill()
         self._standing: tuple[str, ...] = ()
+        self._reported: set[tuple[str, ...]] = set()
         self.answered_at: float | None = None
 
     def start(self) -> None:
@@ -86,12 +87,14 @@ class LagWatch:
         assigned = {unit: [TopicPartition(*place) for place in unit.assigned()] for unit in self._units}
         everywhere = sorted({place for places in assigned.values() for place in places})
         if not everywhere:
+            self._forget_all_but(set())
             self._standing = ()
             return
         ends = consumer.end_offsets(everywhere)
         committed = admin.list_group_offsets({unit.group: places for unit, places in assigned.items() if places})
         self._standstill.keep((unit.name, *place) for unit, places in assigned.items() for place in places)
         standing = []
+        self._forget_all_but({_labels(unit, place) for unit, places in assigned.items() for place in places})
         for unit, places in assigned.items():
             offsets = committed.get(unit.group, {})
             for place in places:
@@ -99,9 +102,22 @@ class LagWatch:
                 done = max(0, known.offset if known is not None else 0)
                 self._report(unit, place, ends[place] - done)
                 seconds = self._stood(unit, place, done, ends[place])
-                if seconds > self._standstill_seconds and _records_lie(consumer, place, done, ends[place]):
-                    standing.append(f"{unit.name} stands still at {place.topic}/{place.partition} for {seconds:.0f} s")
+                if seconds > self._standstill_seconds:
+                    if _records_lie(consumer, place, done, ends[place]):
+                        standing.append(
+                            f"{unit.name} stands still at {place.topic}/{place.partition} for {seconds:.0f} s"
+                        )
+                    else:
+                        seconds = 0.0
+                self._metrics.standstill.labels(*_labels(unit, place)).set(seconds)
         self._standing = tuple(standing)
+
+    def _forget_all_but(self, kept: set[tuple[str, ...]]) -> None:
+        """Partitions that are another worker's now: what was last seen of them here would be told for ever."""
+        for gone in self._reported - kept:
+            for gauge in (self._metrics.lag, self._metrics.oldest, self._metrics.standstill):
+                gauge.remove(*gone)
+        self._reported = kept
 
     def _stood(self, unit: Unit, place: Any, done: int, end: int) -> float:
         moved = unit.moved_at(place.topic, place.partition)
@@ -111,10 +127,14 @@ class LagWatch:
         now = time.time()
         loop = unit.loops.get((place.topic, place.partition))
         oldest = loop.progress.oldest_seconds if loop is not None else None
-        stage, _, provider = unit.name.partition(".")
-        labels = (provider or "all", stage, place.topic, str(place.partition))
+        labels = _labels(unit, place)
         self._metrics.lag.labels(*labels).set(lag)
         self._metrics.oldest.labels(*labels).set(max(0.0, now - oldest) if oldest is not None and lag > 0 else 0.0)
+
+
+def _labels(unit: Unit, place: Any) -> tuple[str, ...]:
+    stage, _, provider = unit.name.partition(".")
+    return provider or "all", stage, place.topic, str(place.partition)
 
 
 def _records_lie(consumer: Any, place: Any, offset: int, end: int) -> bool:

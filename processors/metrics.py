@@ -135,3 +135,9 @@ class Metrics:
             partition,
             registry=registry,
         )
+        self.standstill = Gauge(
+            "paynotify_standstill_seconds",
+            "How long a partition that has records shows no progress",
+            partition,
+            registry=registry,
+        )

@@ -1,14 +1,15 @@
-"""The management port of both processes: ``/livez``, ``/readyz`` and ``/metrics``.
+"""The management port of both processes: ``/startz``, ``/livez``, ``/readyz`` and ``/metrics``.
 
 It runs in a thread of its own, so that a busy event loop can't make a healthy process look dead, and a stuck one
-can't make a dead one look healthy: liveness and readiness are asked of the process's own judgement.
+can't make a dead one look healthy: liveness and readiness are asked of the process's own judgement, and so is whether
+it is still starting, which may take long and is no reason to end it.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 
@@ -40,10 +41,18 @@ def split_address(text: str) -> tuple[str, int]:
 class Management:
     """The server; ``port`` is the one it really listens on (port 0 takes a free one)."""
 
-    def __init__(self, address: str, registry: CollectorRegistry, live: Judgement, ready: Judgement) -> None:
+    def __init__(
+        self,
+        address: str,
+        registry: CollectorRegistry,
+        live: Judgement,
+        ready: Judgement,
+        started: Judgement | None = None,
+    ) -> None:
         host, port = split_address(address)
+        judgements = {"/startz": started or live, "/livez": live, "/readyz": ready}
         try:
-            self._server = _Server((host, port), _handler(registry, live, ready))
+            self._server = _Server((host, port), _handler(registry, judgements))
         except OSError as error:
             raise ConfigurationError(
                 f"The management address {address} can't be used: {error.strerror}. "
@@ -68,7 +77,7 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 16
 
 
-def _handler(registry: CollectorRegistry, live: Judgement, ready: Judgement) -> type[BaseHTTPRequestHandler]:
+def _handler(registry: CollectorRegistry, judgements: Mapping[str, Judgement]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         timeout = _SOCKET_SECONDS
         server_version = "paynotify"
@@ -78,8 +87,8 @@ def _handler(registry: CollectorRegistry, live: Judgement, ready: Judgement) -> 
             path = self.path.partition("?")[0]
             if path == "/metrics":
                 self._answer(200, exposition.generate_latest(registry), exposition.CONTENT_TYPE_LATEST)
-            elif path in ("/livez", "/readyz"):
-                problem = (live if path == "/livez" else ready)()
+            elif path in judgements:
+                problem = judgements[path]()
                 self._answer(200 if problem is None else 503, (problem or "ok").encode() + b"\n", "text/plain")
             else:
                 self._answer(404, b"not found\n", "text/plain")

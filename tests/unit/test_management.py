@@ -20,7 +20,10 @@ class Process:
         self.ready: str | None = "starting"
         registry = CollectorRegistry()
         Counter("paynotify_made", "made up", registry=registry).inc(3)
-        self.management = Management("127.0.0.1:0", registry, lambda: self.live, lambda: self.ready)
+        self.started: str | None = "state is being recovered: resolve"
+        self.management = Management(
+            "127.0.0.1:0", registry, lambda: self.live, lambda: self.ready, lambda: self.started
+        )
 
     def get(self, path: str, method: str = "GET") -> tuple[int, str]:
         connection = http.client.HTTPConnection("127.0.0.1", self.management.port, timeout=10)
@@ -46,6 +49,13 @@ def test_health_is_the_processes_own_judgement(process: Process) -> None:
     process.live, process.ready = "the event loop has not turned for 31 s", None
     assert process.get("/livez") == (503, "the event loop has not turned for 31 s\n")
     assert process.get("/readyz?verbose") == (200, "ok\n")
+
+
+def test_a_start_that_takes_long_is_neither_life_nor_death(process: Process) -> None:
+    assert process.get("/startz") == (503, "state is being recovered: resolve\n")
+    assert process.get("/livez") == (200, "ok\n")
+    process.started = None
+    assert process.get("/startz") == (200, "ok\n")
 
 
 def test_metrics_are_prometheus_text(process: Process) -> None:

@@ -1,0 +1,172 @@
+"""What of the chart is made from the product: its topics, the schema of its values, and the table of its README.
+
+``python -m helm.generate`` writes the files anew; a test fails when they differ, so the chart can't fall behind.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import yaml
+
+from helm.values import SecretKey, Values
+from schemas.configuration import Configuration
+from schemas.topics import RETRY_STEPS, all_topics
+
+CHART: Final = Path(__file__).parent / "paynotify"
+
+#: What the chart fills in by itself, from ``kafkaAccess`` or from the pod.
+_NOT_IN_VALUES: Final = {
+    "Configuration": ("state_directory",),
+    "Kafka": ("sasl_plain_username", "sasl_plain_password", "ssl_cafile", "ssl_certfile", "ssl_keyfile"),
+    "Worker": ("group_instance_id",),
+}
+_HEAD: Final = "# Made by `make schemas` from schemas/topics.py; change it there.\n"
+_MARK: Final = ("<!-- values: made by `make schemas` -->\n", "<!-- end of values -->\n")
+
+
+def documents() -> dict[Path, str]:
+    """Every made file with its content."""
+    readme = CHART / "README.md"
+    return {
+        CHART / "files" / "topics.yaml": topics(),
+        CHART / "values.schema.json": json.dumps(schema(), indent=1, sort_keys=True) + "\n",
+        readme: _between_marks(readme.read_text("utf-8"), table((CHART / "values.yaml").read_text("utf-8"))),
+    }
+
+
+def topics() -> str:
+    """The product's table of topics, for templates."""
+    rows = [
+        {
+            "name": topic.name,
+            "holds": topic.holds,
+            "retention_seconds": topic.retention_seconds,
+            "compacted": topic.compacted,
+            "settings": dict(topic.settings),
+            "follows": topic.follows,
+        }
+        for topic in all_topics()
+    ]
+    return _HEAD + yaml.safe_dump({"topics": rows}, sort_keys=False, width=120)
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of the values, in what Helm's validator reads and answers with a helpful sentence."""
+    _, parts = msgspec.json.schema_components([Values, SecretKey], ref_template="#/$defs/{name}")
+    _, product = msgspec.json.schema_components([Configuration], ref_template="#/$defs/product.{name}")
+    for name, left_out in _NOT_IN_VALUES.items():
+        for key in left_out:
+            del product[name]["properties"][key]
+    product["SecretRef"] = {"$ref": "#/$defs/SecretKey"}
+    product["Configuration"]["required"] = ["kafka", "merchants"]
+    product["Kafka"]["required"] = ["bootstrap_servers"]
+    product["Kafka"]["properties"]["bootstrap_servers"]["pattern"] = r"^[^\s,:]+:[0-9]+(,\s*[^\s,:]+:[0-9]+)*$"
+    delays = product["Worker"]["properties"]["retry_delays_seconds"]
+    delays["minItems"] = delays["maxItems"] = RETRY_STEPS
+    parts["Values"]["properties"]["configuration"] = {"$ref": "#/$defs/product.Configuration"}
+    parts["Values"]["properties"]["global"] = {"type": "object"}  # Helm adds it to charts within charts
+    definitions = {**parts, **{f"product.{name}": part for name, part in product.items()}}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Values of paynotify's chart",
+        "$ref": "#/$defs/Values",
+        "$defs": {name: _plain(part) for name, part in definitions.items()},
+    }
+
+
+def _plain(part: Any) -> Any:
+    """A schema without what templates don't need, and with sentences that name what is allowed."""
+    if isinstance(part, list):
+        return [_plain(one) for one in part]
+    if not isinstance(part, dict):
+        return part
+    made = {key: _plain(value) for key, value in part.items() if key not in ("default", "title", "description")}
+    if "properties" in part:
+        made["properties"] = {name: _plain(one) for name, one in part["properties"].items()}
+    if "pattern" in made:
+        made["pattern"] = made["pattern"].replace(r"\Z", "$")  # Go's word for the end
+    if "anyOf" in made:
+        made = _one_of(made)
+    if made.get("additionalProperties") is False:
+        # the validator names what is too much and where; this way it names what there is, too
+        made["propertyNames"] = {"enum": sorted(made["properties"])}
+    if not made.get("required", True):
+        del made["required"]
+    return made
+
+
+def _one_of(part: dict[str, Any]) -> dict[str, Any]:
+    """Alternatives, told apart so that an error names the right one's. A key set to null is no key for Helm."""
+    choices = [one for one in part["anyOf"] if one != {"type": "null"}]
+    rest = {key: value for key, value in part.items() if key not in ("anyOf", "discriminator")}
+    if len(choices) == 1:
+        return {**rest, **choices[0]}
+    if "discriminator" not in part:
+        return {**rest, "anyOf": choices}
+    tag, mapping = part["discriminator"]["propertyName"], part["discriminator"]["mapping"]
+    return {
+        **rest,
+        "type": "object",
+        "required": [tag],
+        "properties": {tag: {"enum": sorted(mapping)}},
+        "allOf": [
+            {
+                "if": {"properties": {tag: {"const": word}}, "required": [tag]},
+                "then": {"$ref": reference},
+            }
+            for word, reference in mapping.items()
+        ],
+    }
+
+
+def table(text: str) -> str:
+    """The README's table, out of the comments of ``values.yaml``."""
+    lines = ["| key | meaning | default |", "| --- | --- | --- |"]
+    values = yaml.safe_load(text)
+    for path, meaning in documented(text):
+        default = values
+        for key in path:
+            default = default[key]
+        shown = json.dumps(default, ensure_ascii=False) if default not in ("", {}, []) else ""
+        cell = meaning.replace("|", "\\|")
+        lines.append(f"| `{'.'.join(path)}` | {cell} | {f'`{shown}`' if shown else ''} |")
+    return "\n".join(lines) + "\n"
+
+
+def documented(text: str) -> Iterator[tuple[tuple[str, ...], str]]:
+    """The keys that carry a comment, with it."""
+    path: list[str] = []
+    meaning: str | None = None
+    for line in text.splitlines():
+        comment = re.match(r"\s*# -- (.*)", line)
+        key = re.match(r"( *)([A-Za-z_]\w*):", line)
+        if comment:
+            meaning = comment[1]
+        elif key:
+            path[len(key[1]) // 2 :] = [key[2]]
+            if meaning is not None:
+                yield tuple(path), meaning
+            meaning = None
+
+
+def _between_marks(text: str, content: str) -> str:
+    before, _, rest = text.partition(_MARK[0])
+    _, _, after = rest.partition(_MARK[1])
+    return f"{before}{_MARK[0]}\n{content}\n{_MARK[1]}{after}"
+
+
+def write() -> None:
+    """Write the files anew."""
+    for path, content in documents().items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content, "utf-8")
+
+
+if __name__ == "__main__":
+    write()

@@ -1,0 +1,78 @@
+{{/* The product's file out of the values: secrets become paths, and each process gets its own Kafka user. */}}
+
+{{- define "paynotify.secretFile" -}}
+/run/secrets/paynotify/{{ .existingSecret }}/{{ .key }}
+{{- end -}}
+
+{{/* Any value with its secrets as {file: PATH}; as JSON {"is": value}, since a template gives text only. */}}
+{{- define "paynotify.withFiles" -}}
+{{- if kindIs "map" . -}}
+  {{- if hasKey . "existingSecret" -}}
+    {{- dict "is" (dict "file" (include "paynotify.secretFile" .)) | toJson -}}
+  {{- else -}}
+    {{- $copy := dict -}}
+    {{- range $key, $value := . -}}
+      {{- $_ := set $copy $key (get (include "paynotify.withFiles" $value | fromJson) "is") -}}
+    {{- end -}}
+    {{- dict "is" $copy | toJson -}}
+  {{- end -}}
+{{- else if kindIs "slice" . -}}
+  {{- $copy := list -}}
+  {{- range . -}}
+    {{- $copy = append $copy (get (include "paynotify.withFiles" . | fromJson) "is") -}}
+  {{- end -}}
+  {{- dict "is" $copy | toJson -}}
+{{- else -}}
+  {{- dict "is" . | toJson -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The names of all Secrets a value speaks of, as JSON {"names": [...]}. */}}
+{{- define "paynotify.secretsIn" -}}
+{{- $names := list -}}
+{{- if kindIs "map" . -}}
+  {{- if hasKey . "existingSecret" -}}
+    {{- $names = append $names .existingSecret -}}
+  {{- else -}}
+    {{- range $key, $value := . -}}
+      {{- $names = concat $names (get (include "paynotify.secretsIn" $value | fromJson) "names") -}}
+    {{- end -}}
+  {{- end -}}
+{{- else if kindIs "slice" . -}}
+  {{- range . -}}
+    {{- $names = concat $names (get (include "paynotify.secretsIn" . | fromJson) "names") -}}
+  {{- end -}}
+{{- end -}}
+{{- dict "names" ($names | uniq | sortAlpha) | toJson -}}
+{{- end -}}
+
+{{/* The file of one process; given (dict "root" $ "user" ingest|worker|topics). */}}
+{{- define "paynotify.configuration" -}}
+{{- $values := .root.Values -}}
+{{- $user := get $values.kafkaAccess .user | default dict -}}
+{{- $kafka := deepCopy $values.configuration.kafka -}}
+{{- if not (hasPrefix "SASL" $kafka.security_protocol) -}}
+  {{- $kafka = omit $kafka "sasl_mechanism" -}}
+{{- end -}}
+{{- with $user.username -}}{{- $kafka = set $kafka "sasl_plain_username" . -}}{{- end -}}
+{{- with $user.password -}}{{- $kafka = set $kafka "sasl_plain_password" . -}}{{- end -}}
+{{- with $values.kafkaAccess.ca -}}{{- $kafka = set $kafka "ssl_cafile" (include "paynotify.secretFile" .) -}}{{- end -}}
+{{- with $user.certificate -}}{{- $kafka = set $kafka "ssl_certfile" (include "paynotify.secretFile" .) -}}{{- end -}}
+{{- with $user.privateKey -}}{{- $kafka = set $kafka "ssl_keyfile" (include "paynotify.secretFile" .) -}}{{- end -}}
+{{- $file := set (deepCopy $values.configuration) "kafka" $kafka -}}
+{{- $file = set $file "state_directory" "/var/lib/paynotify" -}}
+{{- get (include "paynotify.withFiles" $file | fromJson) "is" | toYaml -}}
+{{- end -}}
+
+{{/* What one process must be able to read; given root, user, and the merchants it serves. As JSON {"names": [...]}. */}}
+{{- define "paynotify.secrets" -}}
+{{- $access := .root.Values.kafkaAccess -}}
+{{- include "paynotify.secretsIn" (list $access.ca (get $access .user) .merchants) -}}
+{{- end -}}
+
+{{/* How many partitions a topic has, as the product counts: its override, else the default. */}}
+{{- define "paynotify.partitions" -}}
+{{- $topics := .root.Values.configuration.topics -}}
+{{- $override := get ($topics.overrides | default dict) .topic | default dict -}}
+{{- $override.partitions | default $topics.partitions | default 4 -}}
+{{- end -}}

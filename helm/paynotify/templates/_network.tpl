@@ -1,0 +1,62 @@
+{{/* Ports of the brokers, as JSON {"ports": [...]}. */}}
+{{- define "paynotify.brokerPorts" -}}
+{{- $ports := list -}}
+{{- range splitList "," .Values.configuration.kafka.bootstrap_servers -}}
+{{- $ports = append $ports (regexFind "[0-9]+$" (trim .) | int) -}}
+{{- end -}}
+{{- range .Values.networkPolicy.brokerPorts -}}{{- $ports = append $ports (int .) -}}{{- end -}}
+{{- dict "ports" ($ports | uniq) | toJson -}}
+{{- end -}}
+
+{{/* What every process must reach: names, and the brokers. */}}
+{{- define "paynotify.egress" -}}
+- to:
+    {{- toYaml .Values.networkPolicy.dns | nindent 4 }}
+  ports:
+    - {port: 53, protocol: UDP}
+    - {port: 53, protocol: TCP}
+- ports:
+    {{- range get (include "paynotify.brokerPorts" . | fromJson) "ports" }}
+    - {port: {{ . }}, protocol: TCP}
+    {{- end }}
+  {{- with .Values.networkPolicy.brokers }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- with .Values.networkPolicy.extraEgress }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* The address of a merchant's provider. */}}
+{{- define "paynotify.baseURL" -}}
+{{- .base_url | default .webservices_url -}}
+{{- end -}}
+
+{{- define "paynotify.portOf" -}}
+{{- $url := urlParse . -}}
+{{- $port := regexFind "[0-9]+$" (regexFind ":[0-9]+$" $url.host) -}}
+{{- $port | default (ternary "80" "443" (eq $url.scheme "http")) -}}
+{{- end -}}
+
+{{/* The providers' hosts and ports of these merchants, as JSON {"HOST": PORT}. */}}
+{{- define "paynotify.providerHosts" -}}
+{{- $hosts := dict -}}
+{{- range . -}}
+{{- $url := include "paynotify.baseURL" . -}}
+{{- $_ := set $hosts (regexReplaceAll ":[0-9]+$" (urlParse $url).host "") (include "paynotify.portOf" $url | int) -}}
+{{- end -}}
+{{- $hosts | toJson -}}
+{{- end -}}
+
+{{/* Whether a group of workers calls providers. */}}
+{{- define "paynotify.callsProviders" -}}
+{{- range .units -}}{{- if or (hasPrefix "fetch." .) (eq . "charge") -}}yes{{- end -}}{{- end -}}
+{{- end -}}
+
+{{- define "paynotify.metricsRule" -}}
+- ports:
+    - {port: 9090, protocol: TCP}
+  from:
+    {{- toYaml (.Values.networkPolicy.metricsFrom | default (list (dict "podSelector" dict))) | nindent 4 }}
+{{- end -}}

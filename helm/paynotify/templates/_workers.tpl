@@ -1,0 +1,64 @@
+{{/* The groups of stages that have something to do, with their defaults filled in. */}}
+
+{{/* Stages that belong to each provider; the others serve all. */}}
+{{- define "paynotify.providerStages" -}}
+verify fetch interpret
+{{- end -}}
+
+{{/* As JSON {"providers": [...]}: those that have a merchant. */}}
+{{- define "paynotify.providersInUse" -}}
+{{- $used := list -}}
+{{- range .Values.configuration.merchants -}}{{- $used = append $used .provider -}}{{- end -}}
+{{- dict "providers" ($used | uniq | sortAlpha) | toJson -}}
+{{- end -}}
+
+{{/* As JSON {"NAME": group, ...}; each group with `units` (verify.omnikassa, resolve, ...) and `merchants`. */}}
+{{- define "paynotify.groups" -}}
+{{- $values := .Values -}}
+{{- $used := get (include "paynotify.providersInUse" . | fromJson) "providers" -}}
+{{- $ofProvider := splitList " " (include "paynotify.providerStages" .) -}}
+{{- $groups := dict -}}
+{{- range $name, $given := $values.workers -}}
+  {{- if $given -}}
+  {{- $group := mergeOverwrite (deepCopy $values.workerDefaults) (deepCopy $given) -}}
+  {{- $units := list -}}
+  {{- $served := list -}}
+  {{- range $stage := $group.stages -}}
+    {{- if has $stage $ofProvider -}}
+      {{- range $provider := $group.providers -}}
+        {{- if has $provider $used -}}
+          {{- $units = append $units (printf "%s.%s" $stage $provider) -}}
+          {{- $served = append $served $provider -}}
+        {{- end -}}
+      {{- end -}}
+    {{- else -}}
+      {{- $units = append $units $stage -}}
+      {{- if eq $stage "charge" -}}{{- $served = append $served "nevogate" -}}{{- end -}}
+    {{- end -}}
+  {{- end -}}
+  {{- if $units -}}
+    {{- $merchants := list -}}
+    {{- range $values.configuration.merchants -}}
+      {{- if has .provider $served -}}{{- $merchants = append $merchants . -}}{{- end -}}
+    {{- end -}}
+    {{- $group = merge (dict "units" $units "merchants" $merchants) $group -}}
+    {{- $_ := set $groups $name $group -}}
+  {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- $groups | toJson -}}
+{{- end -}}
+
+{{/* The topic a unit works through. */}}
+{{- define "paynotify.source" -}}
+{{- $parts := splitList "." . -}}
+{{- $stage := index $parts 0 -}}
+{{- $provider := rest $parts | join "." -}}
+{{- get (dict
+    "verify" (printf "notifications.%s" $provider)
+    "fetch" (printf "lookups.%s" $provider)
+    "interpret" (printf "responses.%s" $provider)
+    "resolve" "observations"
+    "orders" "payments.orders"
+    "charge" "payments.charges") $stage -}}
+{{- end -}}

@@ -1,0 +1,285 @@
+"""The chart's values as types: what is allowed where, from which ``values.schema.json`` is made.
+
+``configuration`` is the product's own file, so its part of the schema comes from the product's types. Names are those
+of ``values.yaml``, where each key's meaning stands.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal, TypeAlias
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType, field
+
+from schemas.topics import PROVIDERS
+
+STAGES: Final = ("verify", "fetch", "interpret", "resolve", "orders", "charge")
+
+Count: TypeAlias = Annotated[int, Meta(ge=1)]
+Port: TypeAlias = Annotated[int, Meta(ge=1, le=65535)]
+Share: TypeAlias = Annotated[float, Meta(gt=0, le=1)]
+Positive: TypeAlias = Annotated[float, Meta(gt=0)]
+#: Of an object of the cluster, as a DNS label.
+Name: TypeAlias = Annotated[str, Meta(pattern=r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")]
+Key: TypeAlias = Annotated[str, Meta(pattern=r"^[-._a-zA-Z0-9]{1,253}$")]
+Quantity: TypeAlias = Annotated[str, Meta(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$")] | Count
+Host: TypeAlias = Annotated[str, Meta(pattern=r"^(\*\.)?([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$")]
+Cidr: TypeAlias = Annotated[str, Meta(pattern=r"^[0-9a-fA-F.:]+/[0-9]{1,3}$")]
+Duration: TypeAlias = Annotated[str, Meta(pattern=r"^([0-9]+(h|m|s))+$")]
+Labels: TypeAlias = dict[str, str]
+#: Kubernetes' own words, passed on as they are and judged by the cluster.
+Verbatim: TypeAlias = dict[str, Any]
+Peers: TypeAlias = list[Verbatim]
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """Unknown keys are errors everywhere, as in the product's configuration."""
+
+
+class SecretKey(_Section, frozen=True, kw_only=True):
+    """Where a secret is: the name of a Secret in the release's namespace, and the key in it."""
+
+    existing_secret: Name
+    key: Key
+
+
+class PullSecret(_Section, frozen=True, kw_only=True):
+    name: Name
+
+
+class Image(_Section, frozen=True, kw_only=True):
+    repository: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._/:-]*[a-z0-9]$")]
+    tag: Annotated[str, Meta(pattern=r"^([A-Za-z0-9_][A-Za-z0-9._-]{0,127})?$")] = ""
+    digest: Annotated[str, Meta(pattern=r"^(sha256:[0-9a-f]{64})?$")] = ""
+    pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
+    pull_secrets: list[PullSecret] = []
+
+
+class KafkaUser(_Section, frozen=True, kw_only=True):
+    """One process's user: ``username`` with ``password``, or ``certificate`` with ``privateKey``."""
+
+    username: str | UnsetType = UNSET
+    password: SecretKey | UnsetType = UNSET
+    certificate: SecretKey | UnsetType = UNSET
+    private_key: SecretKey | UnsetType = UNSET
+
+
+class CertificateAuthority(_Section, frozen=True, kw_only=True):
+    existing_secret: Name | UnsetType = UNSET
+    key: Key | UnsetType = UNSET
+
+
+class KafkaAccess(_Section, frozen=True, kw_only=True):
+    ca: CertificateAuthority
+    ingest: KafkaUser
+    worker: KafkaUser
+    topics: KafkaUser
+
+
+class Store(_Section, frozen=True, kw_only=True):
+    name: Name | UnsetType = UNSET
+    kind: Literal["SecretStore", "ClusterSecretStore"] | UnsetType = UNSET
+
+
+class Remote(_Section, frozen=True, kw_only=True):
+    remote_key: Annotated[str, Meta(min_length=1)]
+    property: str | UnsetType = UNSET
+
+
+class ExternalSecrets(_Section, frozen=True, kw_only=True):
+    enabled: bool
+    store: Store
+    refresh_interval: Duration
+    secrets: dict[Name, dict[Key, Remote]]
+
+
+class Amounts(_Section, frozen=True, kw_only=True):
+    cpu: Quantity | UnsetType = UNSET
+    memory: Quantity | UnsetType = UNSET
+    ephemeral_storage: Quantity | UnsetType = field(default=UNSET, name="ephemeral-storage")
+
+
+class Resources(_Section, frozen=True, kw_only=True):
+    requests: Amounts | UnsetType = UNSET
+    limits: Amounts | UnsetType = UNSET
+
+
+class TopicsJob(_Section, frozen=True, kw_only=True):
+    active_deadline_seconds: Annotated[int, Meta(ge=10, le=86400)]
+    backoff_limit: Annotated[int, Meta(ge=0, le=20)]
+    resources: Resources
+
+
+class Topics(_Section, frozen=True, kw_only=True):
+    manage: Literal["job", "strimzi", "none"]
+    job: TopicsJob
+
+
+class Shop(_Section, frozen=True, kw_only=True):
+    may_charge: bool = False
+
+
+class StrimziUsers(_Section, frozen=True, kw_only=True):
+    enabled: bool
+    authentication: Literal["scram-sha-512", "tls", "tls-external"]
+    consumers: list[Name]
+    shops: dict[Name, Shop]
+
+
+class Strimzi(_Section, frozen=True, kw_only=True):
+    cluster: str
+    namespace: str
+    users: StrimziUsers
+
+
+class IngestScaling(_Section, frozen=True, kw_only=True):
+    enabled: bool
+    min_replicas: Count
+    max_replicas: Count
+    target: Annotated[int, Meta(ge=1, le=100)] = field(name="targetCPUUtilizationPercentage")
+
+
+class Service(_Section, frozen=True, kw_only=True):
+    type: Literal["ClusterIP", "NodePort", "LoadBalancer"]
+    port: Port
+    annotations: Labels
+
+
+class Ingest(_Section, frozen=True, kw_only=True):
+    replicas: Count
+    autoscaling: IngestScaling
+    resources: Resources
+    pre_stop_seconds: Annotated[int, Meta(ge=0, le=300)]
+    max_unavailable: Count
+    service: Service
+
+
+class State(_Section, frozen=True, kw_only=True):
+    size: Quantity | UnsetType = UNSET
+    storage_class_name: str | UnsetType = UNSET
+    ephemeral: bool | UnsetType = UNSET
+
+
+class WorkerScaling(_Section, frozen=True, kw_only=True):
+    enabled: bool | UnsetType = UNSET
+    min_replicas: Count | UnsetType = UNSET
+    max_replicas: Count | UnsetType = UNSET
+    lag_threshold: Count | UnsetType = UNSET
+    polling_interval: Count | UnsetType = UNSET
+    cooldown_seconds: Annotated[int, Meta(ge=300, le=3600)] | UnsetType = UNSET
+
+
+class WorkerDefaults(_Section, frozen=True, kw_only=True):
+    resources: Resources | UnsetType = UNSET
+    state: State | UnsetType = UNSET
+    startup_seconds: Annotated[int, Meta(ge=30, le=86400)] | UnsetType = UNSET
+    max_unavailable: Count | UnsetType = UNSET
+    autoscaling: WorkerScaling | UnsetType = UNSET
+
+
+class Group(WorkerDefaults, frozen=True, kw_only=True):
+    """One StatefulSet: which stages, of which providers, in how many pods."""
+
+    stages: Annotated[list[Literal[STAGES]], Meta(min_length=1)]  # type: ignore[valid-type]
+    providers: list[Literal[PROVIDERS]] = []  # type: ignore[valid-type]
+    replicas: Count = 1
+
+
+class TopologySpread(_Section, frozen=True, kw_only=True):
+    enabled: bool
+    when_unsatisfiable: Literal["ScheduleAnyway", "DoNotSchedule"]
+
+
+class Pod(_Section, frozen=True, kw_only=True):
+    annotations: Labels
+    labels: Labels
+    run_as_user: Count | UnsetType = UNSET
+    node_selector: Labels
+    tolerations: list[Verbatim]
+    affinity: Verbatim
+    priority_class_name: str
+    topology_spread: TopologySpread
+
+
+class ServiceAccount(_Section, frozen=True, kw_only=True):
+    annotations: Labels
+
+
+class HttpIngress(_Section, frozen=True, kw_only=True):
+    enabled: bool
+    class_name: str
+    annotations: Labels
+    hosts: list[Host]
+    tls_secret: str
+
+
+class ParentRef(_Section, frozen=True, kw_only=True):
+    name: Name
+    namespace: Name | UnsetType = UNSET
+    section_name: Name | UnsetType = UNSET
+    port: Port | UnsetType = UNSET
+
+
+class HttpRoute(_Section, frozen=True, kw_only=True):
+    enabled: bool
+    annotations: Labels
+    parent_refs: list[ParentRef]
+    hostnames: list[Host]
+
+
+class NetworkPolicy(_Section, frozen=True, kw_only=True):
+    enabled: bool
+    ingress_from: Peers
+    metrics_from: Peers
+    dns: Annotated[Peers, Meta(min_length=1)]
+    brokers: Peers
+    broker_ports: list[Port]
+    provider_cidrs: dict[Literal[PROVIDERS], Annotated[list[Cidr], Meta(min_length=1)]] = field(name="providerCIDRs")  # type: ignore[valid-type]
+    cilium: bool
+    extra_egress: list[Verbatim]
+
+
+class Monitoring(_Section, frozen=True, kw_only=True):
+    monitor: Literal["none", "pod", "service"]
+    interval_seconds: Annotated[int, Meta(ge=5, le=120)]
+    labels: Labels
+    dashboards: bool
+    dashboard_labels: Labels
+
+
+class Alerts(_Section, frozen=True, kw_only=True):
+    enabled: bool
+    runbook_url: Annotated[str, Meta(pattern=r"^(https://\S+)?$")] = field(name="runbookURL")
+    quiet_minutes: Count
+    quiet_least: Count
+    unavailable_share: Share
+    bad_signatures_per_minute: Positive
+    oldest_seconds: Count
+    standstill_seconds: Count
+    retry_share: Positive
+    provider_failure_share: Share
+    refused_per_hour: Positive
+    overdue_share: Share
+
+
+class Values(_Section, frozen=True, kw_only=True):
+    """The whole file, but for ``configuration``, which is the product's."""
+
+    fullname_override: Annotated[str, Meta(pattern=r"^([a-z]([-a-z0-9]{0,28}[a-z0-9])?)?$")]
+    common_labels: Labels
+    image: Image
+    configuration: Verbatim
+    kafka_access: KafkaAccess
+    external_secrets: ExternalSecrets
+    topics: Topics
+    strimzi: Strimzi
+    ingest: Ingest
+    workers: dict[Annotated[str, Meta(pattern=r"^[a-z]([-a-z0-9]{0,18}[a-z0-9])?$")], Group]
+    worker_defaults: WorkerDefaults
+    pod: Pod
+    service_account: ServiceAccount
+    http_ingress: HttpIngress
+    http_route: HttpRoute
+    network_policy: NetworkPolicy
+    monitoring: Monitoring
+    alerts: Alerts

