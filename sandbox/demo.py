@@ -19,8 +19,7 @@ from rich.text import Text
 
 from sandbox.bills import Month
 from sandbox.proof import Books, Verdict, applied, judge, missed, settled, statuses
-from sandbox.script import Played, Player
-from sandbox.subscriptions import MERCHANT
+from sandbox.script import NEEDS, Played, Player
 from sandbox.system import Plan, Sandbox, ends_on_signal
 from sandbox.witness import Witness, quantile
 from schemas.topics import PROVIDERS
@@ -33,8 +32,7 @@ _LOOK_EVERY_SECONDS: Final = 0.5
 _PLAN: Final = Plan(
     simulators={"time_scale": 60.0, "latency_seconds": 0.02},
     simulator={"trustpayments": {"visible_within_seconds": 90.0}},
-    charges={MERCHANT: {}},
-    configuration={"worker": {"overdue": {"looks_seconds": {"trustpayments": (0.5, 2.0, 5.0, 10.0, 20.0)}}}},
+    **NEEDS,
 )
 
 

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from sandbox.attacker import Attack, Attacker, replayed, resplit
 from sandbox.shop import Shop
-from sandbox.subscriptions import SubscriptionDay
+from sandbox.subscriptions import MERCHANT, SubscriptionDay
 from sandbox.system import Sandbox
 from schemas.errors import PaynotifyError
 
@@ -83,6 +83,13 @@ _ABANDONED: Final = 4
 #: Customers whose subscription is billed.
 _SUBSCRIBERS: Final = 40
 _BILLER_SECONDS: Final = 60.0
+
+
+#: What a sandbox needs to be played in: a merchant that may charge, and missed payments are looked for at once.
+NEEDS: Final[Mapping[str, Any]] = {
+    "charges": {MERCHANT: {}},
+    "configuration": {"worker": {"overdue": {"looks_seconds": {"trustpayments": (0.5, 2.0, 5.0, 10.0, 20.0)}}}},
+}
 
 
 @dataclass(slots=True)

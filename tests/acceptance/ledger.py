@@ -22,6 +22,7 @@ from kafka import KafkaConsumer, TopicPartition
 from sandbox.processes import wait_for
 from sandbox.system import Sandbox
 from schemas import topics
+from schemas.messages import RECOVERY
 
 #: kafka-python's ConsumerRecord: topic, partition, offset, key, value, headers, timestamp.
 Record: TypeAlias = Any
@@ -220,7 +221,9 @@ def _unaccounted(observer: Observer) -> list[str]:
 def _notifications_without_one_end(observer: Observer) -> list[str]:
     ends: dict[str, set[str]] = defaultdict(set)
     for record in observer.all_of(map(topics.lookups, topics.PROVIDERS)):
-        ends[orjson.loads(record.value)["notification_id"]].add("lookup")
+        lookup = orjson.loads(record.value)
+        if RECOVERY not in lookup["arguments"]:  # no notification caused it
+            ends[lookup["notification_id"]].add("lookup")
     for kind in (topics.DUPLICATES, topics.REJECTED, topics.ALERTS):
         for record in observer.records[kind]:
             ends[header(record, "ce_id")].add(kind)

@@ -17,7 +17,7 @@ from urllib.parse import quote, quote_plus
 import httpx
 import pytest
 
-from sandbox.script import Player
+from sandbox.script import NEEDS, Player
 from sandbox.system import Plan, Sandbox, probe
 from schemas import topics
 from tests.acceptance.knocking import soon
@@ -73,6 +73,7 @@ def sandbox() -> Iterator[Sandbox]:
             },
             simulator={"trustpayments": {"visible_within_seconds": 60.0}},
             partitions=2,
+            **NEEDS,
         )
         with Sandbox(plan) as one:
             yield one

@@ -12,7 +12,7 @@ import pytest
 
 from ingest.notification import KEPT_IF_PRESENT
 from sandbox.attacker import Attacker, replayed, resplit
-from sandbox.script import Player
+from sandbox.script import NEEDS, Player
 from sandbox.simulators.trustpayments import security_hash
 from sandbox.system import Plan, Sandbox
 from schemas import topics
@@ -39,6 +39,7 @@ def sandbox(start: Callable[[Plan], Sandbox]) -> Sandbox:
         Plan(
             simulators={"time_scale": 60.0, "latency_seconds": 0.01},
             simulator={"trustpayments": {"visible_within_seconds": 60.0}},
+            **NEEDS,
         )
     )
 
