@@ -98,6 +98,16 @@ LOOKUP: Final[dict[str, Any]] = {
     "notification_id": "n-1", "received_at": "2026-06-01T12:00:00.000Z", "arguments": {},
 }  # fmt: skip
 
+EXPECTED: Final[dict[str, Any]] = {
+    "merchant": "shop", "order_id": "ORD-7", "payment_id": REFERENCE, "amount": {"value": 1050, "currency": "GBP"},
+    "created_at": "2026-06-01T12:00:00.000Z", "final_by": "2026-06-01T13:00:00+01:00",
+}  # fmt: skip
+REQUESTED: Final[dict[str, Any]] = {
+    "request_id": "r-1", "merchant": "shop", "action": "charge", "order_id": "ORD-7", "reference_payment_id": "a" * 32,
+    "user_id": "c-1", "amount": {"value": 1050, "currency": "GBP"}, "capture": "now", "again": False,
+    "expires_at": "2026-06-01T12:00:00.000Z",
+}  # fmt: skip
+
 CONFIGURATION: Final[dict[str, Any]] = {
     "sandbox": True,
     "kafka": {"bootstrap_servers": "localhost:9092", "topic_prefix": "", "security_protocol": "PLAINTEXT"},

@@ -11,6 +11,8 @@ from typing import Any, Final
 from hypothesis import strategies as st
 
 from ingest.notification import origin, record_headers
+from processors.admission import well_formed
+from processors.announce import expected_of
 from processors.fetch import waiting_lookup
 from processors.provider import Account, Response
 from processors.providers import PROVIDERS
@@ -19,6 +21,7 @@ from processors.providers.http import _patience_seconds
 from processors.providers.omnikassa import check_return
 from processors.providers.omnikassa_results import instant
 from processors.providers.trustpayments_records import gateway_time
+from processors.requested import request_of
 from processors.requeue import Requeue
 from processors.state import Overlay
 from schemas import topics
@@ -193,6 +196,10 @@ def _resolved(given: list[bytes]) -> object:
     return run(resolve.work([_with(_RESPONSE, one, ()) for one in given], state, no_publish))
 
 
+def _requested(raw: bytes) -> object:
+    return well_formed(request_of(raw))
+
+
 def _looked_up(given: tuple[bytes, tuple[tuple[str, bytes], ...]]) -> object:
     waiting = waiting_lookup(_with(_RESPONSE, given[0], given[1]))
     return rfc3339(waiting.first_seen)
@@ -319,6 +326,8 @@ PARSERS: Final = (
     Parser("interpret", _interpreted_record, (), st.tuples(json_bytes(genuine.QUERY), _headers), 4,
            lambda raw: (raw, (("lookups", raw), ("http-status", raw)))),
     Parser("observation", lambda raw: decode(raw, Observation), (Unreadable,), _reads["observation"], 3, bytes),
+    Parser("expected payment", expected_of, (Unreadable,), json_bytes(genuine.EXPECTED), 3, bytes),
+    Parser("requested payment", _requested, (Unreadable,), json_bytes(genuine.REQUESTED), 3, bytes),
     Parser("resolve", _resolved, (), st.lists(_reads["observation"], min_size=1, max_size=3), 4, lambda raw: [raw]),
     Parser("configuration", _configured, (ConfigurationError,), _documents(), 2, _few,
            most_seconds=CONFIGURATION_SECONDS),
