@@ -1,4 +1,4 @@
-"""What of the chart is made from the product: its topics, the schema of its values, and the table of its README.
+"""What of the chart is made from the product: topics, the schema of its values, dashboards, and its README's table.
 
 ``python -m helm.generate`` writes the files anew; a test fails when they differ, so the chart can't fall behind.
 """
@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 import yaml
 
+from helm.dashboards import dashboards
 from helm.values import SecretKey, Values
 from schemas.configuration import Configuration
 from schemas.topics import RETRY_STEPS, all_topics
@@ -34,6 +35,7 @@ def documents() -> dict[Path, str]:
     """Every made file with its content."""
     readme = CHART / "README.md"
     return {
+        **{CHART / "dashboards" / name: content for name, content in dashboards().items()},
         CHART / "files" / "topics.yaml": topics(),
         CHART / "values.schema.json": json.dumps(schema(), indent=1, sort_keys=True) + "\n",
         readme: _between_marks(readme.read_text("utf-8"), table((CHART / "values.yaml").read_text("utf-8"))),

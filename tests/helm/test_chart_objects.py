@@ -234,24 +234,29 @@ class TestTheyFitEachOther:
                     assert quantity(requests[what]) <= quantity(limit)
 
     def test_pods_are_as_restricted_as_the_policy_wants(self, way: str) -> None:
-        for one in workloads(things(way)):
-            pod = pod_of(one)["spec"]
-            assert pod["securityContext"]["runAsNonRoot"] is True
-            assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-            assert pod["automountServiceAccountToken"] is False
-            assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
-            kinds = {key for volume in pod["volumes"] for key in volume if key != "name"}
-            assert kinds <= {"configMap", "secret", "emptyDir"}, "the restricted policy allows no others that we need"
-            for container in containers(pod_of(one)):
-                context = container["securityContext"]
-                assert context["allowPrivilegeEscalation"] is False
-                assert context["readOnlyRootFilesystem"] is True
-                assert context["capabilities"] == {"drop": ["ALL"]}
+        workloads_are_restricted(things(way))
         for account in of_kind(things(way), "ServiceAccount"):
             assert account["automountServiceAccountToken"] is False
 
     def test_no_role_and_no_secret_is_made(self, way: str) -> None:
         assert not of_kind(things(way), "Secret", "Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding")
+
+
+def workloads_are_restricted(found: list[Thing]) -> None:
+    """Pod Security's `restricted`, and a read-only root besides."""
+    for one in workloads(found):
+        pod = pod_of(one)["spec"]
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert pod["automountServiceAccountToken"] is False
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
+        kinds = {key for volume in pod["volumes"] for key in volume if key != "name"}
+        assert kinds <= {"configMap", "secret", "emptyDir"}, "the policy allows no others that we need"
+        for container in containers(pod_of(one)):
+            context = container["securityContext"]
+            assert context["allowPrivilegeEscalation"] is False
+            assert context["readOnlyRootFilesystem"] is True
+            assert context["capabilities"] == {"drop": ["ALL"]}
 
 
 def port_names(pod: Thing) -> set[str]:

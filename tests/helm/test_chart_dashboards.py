@@ -1,0 +1,67 @@
+"""Every query of every dashboard parses, and asks for what the product exports."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import yaml
+
+from helm.dashboards import OVERVIEW, queries
+from helm.values import STAGES
+from tests.helm.rendering import named, things
+from tests.helm.test_chart_alerts import exported, metrics_in
+from tests.helm.tools import prometheus_tool
+
+
+def test_every_query_parses(tmp_path: Path) -> None:
+    rules = [{"record": f"query:{number}", "expr": query.replace("$namespace", "payments")}
+             for number, query in enumerate(queries())]  # fmt: skip
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"groups": [{"name": "all", "rules": rules}]}), "utf-8")
+    done = subprocess.run(
+        (prometheus_tool("promtool"), "check", "rules", "rules.yaml"), cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_query_asks_for_what_the_product_exports() -> None:
+    for query in queries():
+        assert metrics_in(query)
+        assert metrics_in(query) <= exported(), query
+
+
+def test_every_metric_of_the_stages_is_on_some_dashboard() -> None:
+    shown = {name for query in queries() for name in metrics_in(query)}
+    ours = {name for name in exported() if not name.endswith(("_sum", "_count"))}
+    # seen in the alerts' and runbooks' queries, or of no use without an incident
+    elsewhere = {"paynotify_publish_seconds_bucket", "paynotify_ingest_publish_seconds_bucket",
+                 "paynotify_ingest_in_flight", "paynotify_charge_orphans_total"}  # fmt: skip
+    assert {name for name in ours if name.startswith("paynotify_")} - shown == elsewhere
+
+
+def test_the_config_map_carries_an_overview_and_one_for_each_stage() -> None:
+    made = named(things("strimzi"), "ConfigMap", "pay-dashboards")
+    assert made["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert made["data"].keys() == {"paynotify-overview.json", *(f"paynotify-{stage}.json" for stage in STAGES)}
+    uids = {json.loads(text)["uid"] for text in made["data"].values()}
+    assert len(uids) == len(made["data"])
+    assert sum(len(text) for text in made["data"].values()) < 900_000, "more does not fit into one object"
+
+
+def test_panels_do_not_lie_on_each_other() -> None:
+    for text in named(things("strimzi"), "ConfigMap", "pay-dashboards")["data"].values():
+        taken: set[tuple[int, int]] = set()
+        for panel in json.loads(text)["panels"]:
+            place = panel["gridPos"]
+            cells = {(x, y) for x in range(place["x"], place["x"] + place["w"])
+                     for y in range(place["y"], place["y"] + place["h"])}  # fmt: skip
+            assert not cells & taken, panel["title"]
+            taken |= cells
+            assert place["x"] + place["w"] <= 24
+
+
+def test_the_overview_shows_what_is_wrong_at_once() -> None:
+    stats = [panel for panel in OVERVIEW if panel.kind == "stat"]
+    assert stats == list(OVERVIEW[: len(stats)]), "what is read first stands first"
+    assert all(panel.red_from is not None for panel in stats[1:])
