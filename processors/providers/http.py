@@ -43,12 +43,16 @@ USER_AGENT: Final = f"paynotify/{_version()}"
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A complete answer, decoded from its content encoding. ``status`` is 2xx or 4xx, never 429."""
+    """A complete answer, decoded from its content encoding. ``status`` is 2xx or 4xx, never 429.
+
+    What it says was true at some moment from ``asked_at`` to ``received_at``.
+    """
 
     status: int
     content_type: str
     body: bytes
     received_at: datetime
+    asked_at: datetime
 
 
 def open_client(connections: int) -> httpx.AsyncClient:
@@ -81,6 +85,7 @@ async def exchange(
         ProviderBusy: 429, with the patience asked for.
         ProviderUnavailable: no connection, no complete answer in time, too long, a redirect, 5xx.
     """
+    asked_at = outside.now()
     try:
         async with (
             asyncio.timeout(outside.timeout_seconds),
@@ -99,7 +104,7 @@ async def exchange(
         raise ProviderUnavailable(f"no complete answer within {outside.timeout_seconds:g} s") from None
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, aiohttp.ClientError, zlib.error, OSError) as error:
         raise ProviderUnavailable(f"the exchange broke off ({type(error).__name__})") from None
-    return Reply(response.status_code, response.headers.get("content-type", ""), body, outside.now())
+    return Reply(response.status_code, response.headers.get("content-type", ""), body, outside.now(), asked_at)
 
 
 def _refuse_outage(response: httpx.Response, now: datetime) -> None:

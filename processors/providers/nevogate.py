@@ -39,7 +39,7 @@ from schemas.configuration import NevogateMerchant
 from schemas.errors import ProviderRefused, ProviderUnavailable, Rejected, Unreadable
 from schemas.messages import Lookup, Observation
 from schemas.money import Money, from_major
-from schemas.records import rfc3339
+from schemas.records import parse_time, rfc3339
 from schemas.status import Status
 
 #: ResultCodes that speak of the payment; SUCCESSFUL needs a second look. All others speak of the request.
@@ -82,6 +82,8 @@ _ALERT: Final = re.compile(r"alert[A-Za-z]{1,60}\Z")
 _WORD: Final = re.compile(r"[A-Za-z_]{1,40}\Z")
 #: Tables call AutoCommit a boolean, samples show it as text.
 _TRUTHS: Final = {"true": "true", "1": "true", "false": "false", "0": "false"}
+#: The fact a stored answer carries of when it was asked for; former releases' answers have none.
+_ASKED_AT: Final = "asked-at"
 _HOST: Final = re.compile(r"[^A-Za-z0-9.-]")
 
 
@@ -158,6 +160,7 @@ class Nevogate:
                 received_at=reply.received_at,
                 reference=transaction,
                 answers=call.lookups,
+                facts={_ASKED_AT: rfc3339(reply.asked_at)},
             )
         )
         return {waiting.lookup_id: Done()}
@@ -260,7 +263,9 @@ def _observation(answer: Mapping[str, Any], transaction: str, response: Response
         source="Result",
         # Created is when the transaction was made, in a zone nobody names: no time of this state
         provider_time=None,
-        observed_at=rfc3339(response.received_at),
+        # by when they were asked for: a slow answer may tell what was true long before a quick one that overtook it,
+        # while the Result of the newest call was asked for after the last change
+        observed_at=rfc3339(parse_time(response.facts.get(_ASKED_AT, "")) or response.received_at),
     )
 
 
