@@ -43,12 +43,16 @@ USER_AGENT: Final = f"paynotify/{_version()}"
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A complete answer, decoded from its content encoding. ``status`` is 2xx or 4xx, never 429."""
+    """A complete answer, decoded from its content encoding. ``status`` is 2xx or 4xx, never 429.
+
+    What it says was true at some moment from ``asked_at`` to ``received_at``.
+    """
 
     status: int
     content_type: str
     body: bytes
     received_at: datetime
+    asked_at: datetime
 
 
 def open_client(connections: int) -> httpx.AsyncClient:
@@ -82,6 +86,7 @@ async def exchange(
         ProviderUnreachable: no connection could be opened, so nothing was sent.
         ProviderUnavailable: no complete answer in time, too long, a redirect, 5xx, a connection that broke.
     """
+    asked_at = outside.now()
     try:
         async with (
             asyncio.timeout(outside.timeout_seconds),
@@ -103,7 +108,7 @@ async def exchange(
         if isinstance(error.__cause__, aiohttp.ClientConnectorError):
             raise ProviderUnreachable(f"the exchange broke off ({type(error.__cause__).__name__})") from None
         raise ProviderUnavailable(f"the exchange broke off ({type(error).__name__})") from None
-    return Reply(response.status_code, response.headers.get("content-type", ""), body, outside.now())
+    return Reply(response.status_code, response.headers.get("content-type", ""), body, outside.now(), asked_at)
 
 
 def _refuse_outage(response: httpx.Response, now: datetime) -> None:

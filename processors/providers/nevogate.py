@@ -35,7 +35,7 @@ from processors.providers.nevogate_call import ask
 from schemas.errors import ProviderRefused, ProviderUnavailable, Rejected, Unreadable
 from schemas.messages import Lookup, Observation
 from schemas.money import Money, from_major, from_minor
-from schemas.records import rfc3339
+from schemas.records import parse_time, rfc3339
 from schemas.status import Status
 
 #: ResultCodes that speak of the payment; SUCCESSFUL needs a second look. All others speak of the request.
@@ -78,6 +78,8 @@ _ALERT: Final = re.compile(r"alert[A-Za-z]{1,60}\Z")
 _WORD: Final = re.compile(r"[A-Za-z_]{1,40}\Z")
 #: Tables call AutoCommit a boolean, samples show it as text.
 _TRUTHS: Final = {"true": "true", "1": "true", "false": "false", "0": "false"}
+#: The fact a stored answer carries of when it was asked for; former releases' answers have none.
+ASKED_AT: Final = "asked-at"
 
 
 def is_transaction(text: str) -> bool:
@@ -154,6 +156,7 @@ class Nevogate:
                 received_at=reply.received_at,
                 reference=transaction,
                 answers=call.lookups,
+                facts={ASKED_AT: rfc3339(reply.asked_at)},
             )
         )
         return {waiting.lookup_id: Done()}
@@ -242,7 +245,9 @@ def _observation(answer: Mapping[str, Any], transaction: str, response: Response
         source=response.facts.get("method", "Result"),
         # Created is when the transaction was made, in a zone nobody names: no time of this state
         provider_time=None,
-        observed_at=rfc3339(response.received_at),
+        # by when they were asked for: a slow answer may tell what was true long before a quick one that overtook it,
+        # while the Result of the newest call was asked for after the last change
+        observed_at=rfc3339(parse_time(response.facts.get(ASKED_AT, "")) or response.received_at),
     )
 
 

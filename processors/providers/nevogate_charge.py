@@ -15,7 +15,7 @@ from urllib.parse import quote
 from processors.charger import Closing, Opened, Order, Refused, Told, Unsure, Waits
 from processors.provider import Account, Answer, Outside, Response
 from processors.providers.http import Reply, json_object
-from processors.providers.nevogate import STATUSES, Nevogate
+from processors.providers.nevogate import ASKED_AT, STATUSES, Nevogate
 from processors.providers.nevogate_call import ask
 from schemas.configuration import NevogateMerchant
 from schemas.errors import (
@@ -29,6 +29,7 @@ from schemas.errors import (
 )
 from schemas.messages import RequestedPayment
 from schemas.money import to_major
+from schemas.records import rfc3339
 
 #: What an error code means for a call that moves money: it certainly did nothing and never will (``refuse``), it did
 #: nothing and a person can mend that (``wait``), or perhaps it is done already (``ask`` for the truth).
@@ -218,7 +219,7 @@ def _told(reply: Reply, payment_id: str, account: Account, facts: Mapping[str, s
         http_status=reply.status,
         received_at=reply.received_at,
         reference=payment_id,
-        facts=facts,
+        facts={**facts, ASKED_AT: rfc3339(reply.asked_at)},
     )
     try:
         (observation,) = _READER.interpret(response, account)
@@ -233,6 +234,6 @@ def _told(reply: Reply, payment_id: str, account: Account, facts: Mapping[str, s
         received_at=reply.received_at,
         reference=payment_id,
         answers=(),
-        facts=dict(facts),
+        facts={**facts, ASKED_AT: rfc3339(reply.asked_at)},
     )
     return Told(observation.status, observation.amount, observation.order_id, answer)

@@ -20,7 +20,10 @@ from sandbox.system import Plan, Sandbox
 from tests.acceptance.ledger import books_of
 from tests.topics_reader import payments, whole
 
-pytestmark = pytest.mark.kafka
+pytestmark = [
+    pytest.mark.kafka,
+    pytest.mark.skipif("PAYNOTIFY_CHARGES" not in os.environ, reason="minutes: `make charges CHARGES=500`"),
+]
 
 CHARGES: Final = int(os.environ.get("PAYNOTIFY_CHARGES") or 150)
 #: Each kill hits the charges whose calls are under way, about 60 of them: about one in twenty of all.

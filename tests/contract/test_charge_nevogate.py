@@ -39,6 +39,9 @@ WHOLE: Final = Closing(
 METHODS: Final = ("InitRP", "StartRP", "Close", "Details")
 
 
+ASKED_NOW: Final = {"asked-at": "2026-06-01T12:00:00.000Z"}
+
+
 def shop(url: str, **settings: Any) -> Account:
     return account("nevogate", **{"base_url": url, "charges": CHARGES, **settings})
 
@@ -176,7 +179,7 @@ async def test_what_the_gateway_tells_of_the_payment(method: str, scripted: Scri
     word = await said(method, scripted)
     assert isinstance(word, Told)
     assert (word.status, word.amount, word.order_id) == (status, Money(1990, "EUR"), "order-1")
-    assert (word.answer.reference, word.answer.facts) == (TRANSACTION, {"method": method})
+    assert (word.answer.reference, word.answer.facts) == (TRANSACTION, {"method": method, **ASKED_NOW})
 
 
 async def test_a_success_that_does_not_say_whether_the_money_is_only_reserved_is_asked_for() -> None:
@@ -188,7 +191,7 @@ async def test_the_answer_to_a_closing_is_read_with_what_was_asked() -> None:
     assert isinstance(word, Told)
     assert word.status == "captured"
     facts = {"method": "Close", "asked": "capture", "value": "1990", "currency": "EUR"}
-    assert word.answer.facts == facts
+    assert word.answer.facts == {**facts, **ASKED_NOW}
     (observation,) = PROVIDERS["nevogate"].interpret(
         response_about(word.answer.body, facts), shop("https://gateway.example")
     )  # fmt: skip

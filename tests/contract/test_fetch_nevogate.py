@@ -13,6 +13,7 @@ import pytest
 from processors.provider import Dead, Done, WaitingLookup
 from processors.providers import PROVIDERS
 from schemas.errors import Permanent, ProviderBusy, ProviderRefused, ProviderUnavailable, Retryable
+from schemas.records import parse_time
 from tests.contract.accounts import TRANSACTION, account, response, vectors, waiting
 from tests.contract.gateway import Scripted, World, json_answer, serving, world
 
@@ -40,6 +41,7 @@ async def test_every_lookup_is_owed_a_result_of_its_own() -> None:
     assert here.stored[0].reference == TRANSACTION
     assert NEVOGATE.policy.remembers_answered
     assert here.paced == []
+    assert parse_time(here.stored[0].facts["asked-at"]) is not None
 
 
 async def test_the_request_asks_as_the_sdk_does() -> None:

@@ -10,12 +10,13 @@ import orjson
 import pytest
 
 from tests.integration.conftest import DEADLINE_SECONDS, Installation
+from tests.long_form import LONG
 from tests.observations import LIFE, lives, notification_headers, trustpayments_form
 from tests.topics_reader import Record, header, payments, send
 
 pytestmark = pytest.mark.kafka
 
-STEPS = (1, 2, 3, 4, 5, 6)
+STEPS = (1, 2, 3, 4, 5, 6) if LONG else (3, 4)
 PAYMENTS = 500
 NOTIFICATIONS = 1500
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
@@ -14,6 +15,7 @@ from processors.providers import PROVIDERS
 from schemas.errors import Rejected, Unreadable
 from schemas.messages import Observation
 from schemas.money import Money
+from schemas.records import rfc3339
 from tests.contract.accounts import NOW, TRANSACTION, account, notification, response
 
 NEVOGATE: Final = PROVIDERS["nevogate"]
@@ -40,6 +42,15 @@ def claimed(body: str | bytes, query: str = "", method: str = "POST") -> Claim:
 )
 def test_the_id_is_found_where_it_may_be(body: Any, query: str) -> None:
     assert claimed(json.dumps(body), query).reference == TRANSACTION
+
+
+def test_a_slow_answer_counts_as_of_when_it_was_asked_for() -> None:
+    answer = {"ResultCode": "PENDING", "TransactionId": TRANSACTION}
+    asked_at = "2026-06-01T11:59:50.000Z"
+    slow = replace(response(json.dumps(answer)), facts={"asked-at": asked_at})
+    assert [one.observed_at for one in NEVOGATE.interpret(slow, account("nevogate"))] == [asked_at]
+    (told,) = NEVOGATE.interpret(response(json.dumps(answer)), account("nevogate"))
+    assert told.observed_at == rfc3339(NOW), "an answer stored by a former release"
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
