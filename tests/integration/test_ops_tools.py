@@ -136,7 +136,7 @@ def test_what_was_sold_overdue_and_requested_is_told_with_the_payment_and_withou
     assert sorted(one["kind"] for one in unpaid["entries"]) == told
     code, said, _ = _run(sandbox, "trace", "--merchant", "shop-hu", "--order", "ORD/unpaid é")
     assert code == 0
-    assert "charge refused: over_limit" in said
+    assert "charge refused: over_day_limit" in said
 
 
 def test_an_unknown_payment_is_exit_code_1(sandbox: Sandbox) -> None:
