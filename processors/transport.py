@@ -12,6 +12,7 @@ from typing import Any
 from aiokafka.conn import AIOKafkaConnection, CloseReason
 from aiokafka.errors import KafkaConnectionError
 from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
 from mode.utils.queues import FlowControlEvent
 
 
@@ -54,6 +55,17 @@ class Consumer(driver.Consumer):
             return await super()._getmany(active_partitions, timeout)
         finally:
             self._no_fetch.set()
+
+    def highwater(self, tp: TP) -> int:
+        """The partition's end; 0 for one that is no longer ours, which only Faust's own monitor is told.
+
+        The group may take a partition away while its last fetch is handed over. The client's thread knows that first,
+        and its assertion would end the unit, and the process with it.
+        """
+        try:
+            return int(super().highwater(tp) or 0)
+        except AssertionError:
+            return 0
 
     async def perform_seek(self) -> None:
         """Called with the flow about to be resumed by the caller, or stopped already."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaConsumer
 from aiokafka.conn import AIOKafkaConnection
 from aiokafka.errors import KafkaConnectionError
 from aiokafka.protocol.coordination import FindCoordinatorRequest
@@ -73,6 +74,14 @@ async def test_it_goes_back_only_when_no_fetch_is_under_way(consumer: Standing) 
     consumer.fetched.set()
     await asyncio.gather(fetch, back)
     assert consumer.told == ["flow stopped", "fetch ended", "went back"]
+
+
+async def test_a_partition_taken_away_while_its_records_are_handed_over_ends_nothing(consumer: Standing) -> None:
+    consumer._thread = AIOKafkaConsumer()  # nothing is assigned to it
+    try:
+        assert consumer.highwater(TP("observations", 0)) == 0
+    finally:
+        await consumer._thread.stop()
 
 
 async def test_records_that_wait_stay_when_the_flow_resumes() -> None:
