@@ -15,9 +15,9 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 import msgspec
-import yaml
 from msgspec import Meta
 
+from schemas.document import Document, Place
 from schemas.errors import ConfigurationError
 from schemas.secrets import SecretRef
 from schemas.topics import PROVIDERS, RETRY_STEPS, Topic, all_topics
@@ -351,7 +351,7 @@ def parse(text: str, file: str) -> Configuration:
     Raises:
         ConfigurationError: as `load`.
     """
-    document = _Document(text, file)
+    document = Document(text, file)
     try:
         configuration = msgspec.convert(document.data, Configuration)
     except msgspec.ValidationError as error:
@@ -360,125 +360,31 @@ def parse(text: str, file: str) -> Configuration:
     return configuration
 
 
-#: A value needs a character at least; only aliases, which can make a small file an endless one, need fewer.
-_VALUES_PER_CHARACTER: Final = 2
-_FREE_VALUES: Final = 1_000
-_DEEPEST: Final = 20
-
-
-_SCALARS: Final = frozenset(f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null"))
-
-
-class _Loader(yaml.SafeLoader):
-    """PyYAML needs seconds for a kilobyte of brackets."""
-
-    def fetch_flow_collection_start(self, kind: Any) -> None:
-        if self.flow_level >= _DEEPEST:
-            raise yaml.scanner.ScannerError(None, None, "too many levels", self.get_mark())
-        super().fetch_flow_collection_start(kind)
-
-
-class _Document:
-    """YAML as plain data that remembers the line of every key."""
-
-    def __init__(self, text: str, file: str) -> None:
-        self.file = file
-        self.lines: dict[str, int] = {"$": 1}
-        try:
-            node = yaml.compose(text, Loader=_Loader)
-        except yaml.MarkedYAMLError as error:
-            line = error.problem_mark.line + 1 if error.problem_mark else 1
-            raise ConfigurationError(
-                f"{file}, line {line}: this is not YAML ({error.problem}). Mend the line and try again."
-            ) from None
-        except (yaml.YAMLError, RecursionError):
-            raise ConfigurationError(f"{file}: this is not YAML. Mend the file and try again.") from None
-        except (ValueError, OverflowError):  # PyYAML's own, for an escape beyond Unicode
-            raise ConfigurationError(f"{file}: this is not Unicode text. Mend the file and try again.") from None
-        self._most_values = _FREE_VALUES + _VALUES_PER_CHARACTER * len(text)
-        self._scalars = yaml.SafeLoader("")
-        self.data: Any = self._plain(node, "$", 0) if node is not None else {}
-
-    def _plain(self, node: Any, path: str, depth: int) -> Any:
-        if len(self.lines) > self._most_values or depth > _DEEPEST:
-            raise self.error(path, "goes too far: the file has too many values or levels", "Write it without aliases.")
-        if isinstance(node, yaml.MappingNode):
-            return self._mapping(node, path, depth)
-        if isinstance(node, yaml.SequenceNode):
-            for index, child in enumerate(node.value):
-                self.lines[f"{path}[{index}]"] = child.start_mark.line + 1
-            return [self._plain(child, f"{path}[{index}]", depth + 1) for index, child in enumerate(node.value)]
-        return self._scalar(node, path)
-
-    def _scalar(self, node: Any, path: str) -> Any:
-        try:
-            node.value.encode()  # an escaped half of a surrogate pair is text to YAML and to nobody else
-            if node.tag in _SCALARS:
-                return self._scalars.construct_object(node)
-        except (yaml.YAMLError, ValueError, LookupError, OverflowError):
-            pass
-        raise self.error(path, "has a value that can't be read", "Write it as text in quotes, or as a plain number.")
-
-    def _mapping(self, node: Any, path: str, depth: int) -> dict[str, Any]:
-        plain: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            key = key_node.value if isinstance(key_node, yaml.ScalarNode) else "?"
-            where = f"{path}.{key}"
-            self.lines[where] = key_node.start_mark.line + 1
-            if key in plain:
-                raise self.error(where, "is given twice", "Keep one of the two.")
-            if not key or not key.isprintable():
-                raise self.error(path, "has a key that is no name", "Check the file's keys.")
-            plain[key] = self._plain(value_node, where, depth + 1)
-        return plain
-
-    def error(self, path: str, problem: str, remedy: str) -> ConfigurationError:
-        """One paragraph: file, line, key, what is wrong, what to do."""
-        line, nearest = None, path
-        while line is None:
-            line = self.lines.get(nearest)
-            nearest = re.sub(r"(\.[^.\[]+|\[\d+\])\Z", "", nearest) or "$"
-        key = path.removeprefix("$").removeprefix(".") or "the file"
-        return ConfigurationError(f"{self.file}, line {line}: {key} {problem}. {remedy}")
-
-    def refused(self, message: str) -> ConfigurationError:
-        """msgspec's message (text, then "- at `$.path`") as ours."""
-        text, _, place = message.partition(" - at `")
-        path = re.sub(r"\[\.\.\.\]", "", place.rstrip("`")) or "$"
-        unknown = re.match(r"Object contains unknown field `(.*)`", text)
-        if unknown:
-            return self.error(f"{path}.{unknown[1]}", "is not a key paynotify knows", "Check its spelling and place.")
-        missing = re.match(r"Object missing required field `(.*)`", text)
-        if missing:
-            return self.error(path, f"lacks the key {missing[1]}", "Add it; the README lists every key.")
-        return self.error(path, f"has a wrong value ({text[:1].lower()}{text[1:]})", "Correct it.")
-
-
-def _check_rules(configuration: Configuration, document: _Document) -> None:
+def _check_rules(configuration: Configuration, document: Document) -> None:
     """What no type can say."""
     seen: dict[str, int] = {}
     for index, merchant in enumerate(configuration.merchants):
-        path = f"$.merchants[{index}]"
+        place: Place = ("merchants", index)
         if merchant.id in seen:
             raise document.error(
-                f"{path}.id", "is another merchant's id too", "Ids are part of every key and must differ."
+                (*place, "id"), "is another merchant's id too", "Ids are part of every key and must differ."
             )
         seen[merchant.id] = index
-        _check_urls(merchant, path, configuration.sandbox, document)
+        _check_urls(merchant, place, configuration.sandbox, document)
     if not configuration.sandbox:
-        _refuse_values(document.data, "$", document)
+        _refuse_values(document.data, (), document)
     known = {topic.name: topic for topic in all_topics()}
     for name, override in configuration.topics.overrides.items():
         follows = known[name].follows if name in known else None
         if follows is not None and override.partitions is not None:
             raise document.error(
-                f"$.topics.overrides.{name}.partitions",
+                ("topics", "overrides", name, "partitions"),
                 f"can't be set: {name} has as many partitions as {follows}",
                 f"Set the partitions of {follows}.",
             )
         if name not in known:
             raise document.error(
-                f"$.topics.overrides.{name}", "is not a topic of paynotify", "Use the name without the prefix."
+                ("topics", "overrides", name), "is not a topic of paynotify", "Use the name without the prefix."
             )
 
 
@@ -486,40 +392,40 @@ def _check_rules(configuration: Configuration, document: _Document) -> None:
 _URL: Final = re.compile(r"[!-~]+\Z")
 
 
-def _check_urls(merchant: Merchant, path: str, sandbox: bool, document: _Document) -> None:
+def _check_urls(merchant: Merchant, place: Place, sandbox: bool, document: Document) -> None:
     key = "webservices_url" if isinstance(merchant, TrustPaymentsMerchant) else "base_url"
-    _check_url(merchant.base_url, f"{path}.{key}", sandbox, document)
+    _check_url(merchant.base_url, (*place, key), sandbox, document)
     if isinstance(merchant, NevogateMerchant) and merchant.charges is not None:
-        _check_url(merchant.charges.public_url, f"{path}.charges.public_url", sandbox, document)
+        _check_url(merchant.charges.public_url, (*place, "charges", "public_url"), sandbox, document)
 
 
-def _check_url(url: str, path: str, sandbox: bool, document: _Document) -> None:
+def _check_url(url: str, place: Place, sandbox: bool, document: Document) -> None:
     try:
         parts = urlsplit(url)
         usable = bool(parts.hostname and parts.port != 0 and _URL.match(url))
     except ValueError:  # a port that is no number, an address in brackets that is none
         parts, usable = urlsplit(""), False
     if not usable or parts.query or parts.fragment or "@" in parts.netloc:
-        raise document.error(path, "is not a base URL", "Give scheme, host and path only.")
+        raise document.error(place, "is not a base URL", "Give scheme, host and path only.")
     if parts.scheme != "https" and not (parts.scheme == "http" and sandbox):
         raise document.error(
-            path, "is not an https URL", "Use https; http needs `sandbox: true` at the top of the file."
+            place, "is not an https URL", "Use https; http needs `sandbox: true` at the top of the file."
         )
 
 
-def _refuse_values(data: Any, path: str, document: _Document) -> None:
+def _refuse_values(data: Any, place: Place, document: Document) -> None:
     """A secret written into the file itself is for the sandbox only."""
     if isinstance(data, Mapping):
         if set(data) == {"value"}:
             raise document.error(
-                f"{path}.value", "is a secret in the open",
+                (*place, "value"), "is a secret in the open",
                 "Use {file: PATH} or {env: NAME}; {value: ...} needs `sandbox: true` at the top of the file.",
             )  # fmt: skip
         for key, child in data.items():
-            _refuse_values(child, f"{path}.{key}", document)
+            _refuse_values(child, (*place, key), document)
     elif isinstance(data, list):
         for index, child in enumerate(data):
-            _refuse_values(child, f"{path}[{index}]", document)
+            _refuse_values(child, (*place, index), document)
 
 
 __all__ = ["PROVIDERS", "Configuration", "Merchant", "load", "parse", "provider_of"]

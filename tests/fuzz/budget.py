@@ -22,9 +22,7 @@ _SUSPICIOUS_BYTES: Final = 8 * 1024
 Parser = Callable[[Any], object]
 
 
-def judge(
-    parse: Parser, documented: tuple[type[Exception], ...], given: Any, most_seconds: float = MOST_SECONDS
-) -> None:
+def judge(parse: Parser, documented: tuple[type[Exception], ...], given: Any) -> None:
     """Fails if the parser raises anything else, or needs more time or memory than one input may cost.
 
     Time is the process's own, and the best of three where the first was too long: a collector's run or a first import
@@ -32,10 +30,10 @@ def judge(
     """
     used = _seconds(parse, documented, given)
     for _ in range(_TRIES - 1):
-        if used <= most_seconds:
+        if used <= MOST_SECONDS:
             break
         used = min(used, _seconds(parse, documented, given))
-    assert used <= most_seconds, f"{used * 1000:.0f} ms for {shown(given)}"
+    assert used <= MOST_SECONDS, f"{used * 1000:.0f} ms for {shown(given)}"
     if used > _SUSPICIOUS_SECONDS or size_of(given) > _SUSPICIOUS_BYTES:
         most = peak_bytes(parse, documented, given)
         assert most <= MOST_BYTES, f"{most / 2**20:.1f} MiB for {shown(given)}"

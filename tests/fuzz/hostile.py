@@ -169,4 +169,7 @@ EXTREMES: Final[Mapping[str, bytes]] = {
     "brackets": b"[]" * (LARGEST_BYTES // 2),
     "hyphens": b"-" * LARGEST_BYTES,
     "colons": b":" * LARGEST_BYTES,
+    "a number to base 60": b"1" + b":1" * (LARGEST_BYTES // 2 - 1),
+    "a list of numbers": b"[" + b"1," * (LARGEST_BYTES // 2 - 1) + b"]",
+    "a list of texts": b"[" + b'"a",' * (LARGEST_BYTES // 4 - 1) + b"]",
 }

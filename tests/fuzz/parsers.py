@@ -35,7 +35,6 @@ from service.management import split_address
 from tests.contract.accounts import NOW, TRANSACTION, notification
 from tests.fuzz import genuine
 from tests.fuzz.answering import KAFKA, Line, Script, fetched, no_publish, run, to_this_query
-from tests.fuzz.budget import MOST_SECONDS
 from tests.fuzz.genuine import ACCOUNTS, notification_record
 from tests.fuzz.hostile import bent, form_bytes, json_bytes, pairs, scalars, tampered, texts, values
 
@@ -52,7 +51,6 @@ class Parser:
     inputs: st.SearchStrategy[Any]
     share: int
     extreme: Callable[[bytes], Any]
-    most_seconds: float = MOST_SECONDS
 
 
 # --- notifications -----------------------------------------------------------------------------------------
@@ -286,14 +284,6 @@ def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "replace")
 
 
-#: The operator's own file, read once: YAML is parsed in Python, a hundred kilobytes in some seconds.
-CONFIGURATION_SECONDS: Final = 0.5
-
-
-def _few(raw: bytes) -> str:
-    return _text(raw[:1000])
-
-
 _reads: Final[Mapping[str, st.SearchStrategy[Any]]] = {
     "lookup": json_bytes(genuine.LOOKUP),
     "observation": json_bytes(genuine.OBSERVATION),
@@ -329,8 +319,7 @@ PARSERS: Final = (
     Parser("expected payment", expected_of, (Unreadable,), json_bytes(genuine.EXPECTED), 3, bytes),
     Parser("requested payment", _requested, (Unreadable,), json_bytes(genuine.REQUESTED), 3, bytes),
     Parser("resolve", _resolved, (), st.lists(_reads["observation"], min_size=1, max_size=3), 4, lambda raw: [raw]),
-    Parser("configuration", _configured, (ConfigurationError,), _documents(), 2, _few,
-           most_seconds=CONFIGURATION_SECONDS),
+    Parser("configuration", _configured, (ConfigurationError,), _documents(), 2, _text),
     Parser("address", split_address, (ConfigurationError,), texts, 1, _text),
     Parser("traceparent", valid_traceparent, (), texts, 1, _text),
     Parser("kept headers", _kept, (), st.lists(_header_values, min_size=5, max_size=5).map(tuple), 1,

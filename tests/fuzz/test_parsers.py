@@ -37,7 +37,7 @@ def _try(parser: Parser, inputs: int) -> None:
     )
     @given(parser.inputs)
     def each(given_input: Any) -> None:
-        judge(parser.parse, parser.errors, given_input, parser.most_seconds)
+        judge(parser.parse, parser.errors, given_input)
 
     each()
 
@@ -49,7 +49,7 @@ def test_no_extreme_is_too_much(parser: Parser) -> None:
     for name, raw in EXTREMES.items():
         given_input = parser.extreme(raw)
         try:
-            judge(parser.parse, parser.errors, given_input, parser.most_seconds)
+            judge(parser.parse, parser.errors, given_input)
             most = peak_bytes(parser.parse, parser.errors, given_input)
             assert most <= MOST_BYTES, f"{most / 2**20:.1f} MiB"
         except Exception as error:  # noqa: BLE001 - every extreme is tried before the test fails

@@ -50,10 +50,34 @@ def test_a_merchants_id_fits_into_keys_and_addresses(name: str) -> None:
     ["a: &a [*a]", "a: &a {a: *a}", "[" * 65536, "{" * 5000, "- " * 5000, "? " * 5000, "a: 0b_", "a: !!int x",
      "a: !!timestamp x", "a: !!python/object:os.system x", "a: " + "9" * 5000, 'a: "\\ud800"', '"\\ud800": 1',
      "? [a]\n: b", 'a: "\\UFFFFFFFF"', "a: \0", "\ud800", "a: b: c", "%YAML 9", "&a a: *b", '"": 1', "x]: 1", "x[: 1",
-     "<<: {}", "a.b: 1"],
+     "<<: {}", "a.b: 1", "a: *b", "a: 1\n---\na: 2", "a: 1" + ":1" * 30_000, "? &a b\n: *a"],
 )  # fmt: skip
 def test_what_yaml_allows_or_not_ends_in_a_paragraph(document: str) -> None:
     refused(document)
+
+
+@pytest.mark.parametrize(
+    ("document", "place"),
+    [
+        ("topics:\n overrides:\n  observations:\n   .partitions: 8", "line 4: topics.overrides.observations"),
+        ("topics:\n overrides:\n  observations:\n   a[: 8", "line 4: topics.overrides.observations.a["),
+        ("topics:\n overrides:\n  observations:\n   'a` - at `$.x': 8", "line 4: topics.overrides.observations.a`"),
+        (
+            "topics:\n overrides:\n  responses.nevogate:\n   partitions: x",
+            "line 4: topics.overrides.responses.nevogate",
+        ),
+        ("topics:\n overrides:\n  a:\n   partitions: 1\n  b:\n   partitions: x", "line 2: topics.overrides.partitions"),
+    ],
+)
+def test_a_mistake_below_a_name_the_operator_chose_is_found(document: str, place: str) -> None:
+    assert f"shop.yaml, {place}" in refused(document)
+
+
+def test_a_currency_in_small_letters_is_told() -> None:
+    charges = "{public_url: 'https://x.example', limits: {eur: {per_charge: 1, per_reference: 1, per_day: 1}}}"
+    assert "merchants[0].charges.limits has a wrong value" in refused(
+        text(url=f"'https://hu.example', charges: {charges}")
+    )
 
 
 def test_aliases_can_not_multiply() -> None:
