@@ -60,10 +60,12 @@ _SHORTEST_WAIT_SECONDS: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """The merchant's times: the looks after a call whose outcome is not known, and how long a call may take."""
+    """The merchant's times: the looks after a call whose outcome is not known, how long a call may take, and how long
+    a closing that was given up may still take effect."""
 
     looks_seconds: Sequence[float]
     call_timeout_seconds: float
+    close_settles_seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,10 +265,10 @@ def _authorised(request: Request, now: datetime) -> Request:
 
 
 def _still_open(request: Request, now: datetime, timing: Timing) -> Request:
-    """Not closed. Once the closing's time is over it never will be by that call, so it may be made again."""
+    """Not closed. Once the closing can't take effect any more it may be made again."""
     called_at = parse_time(request.called_at)
-    over = called_at is None or now >= called_at + timedelta(seconds=timing.call_timeout_seconds)
-    if over and request.looks < len(timing.looks_seconds):
+    over = called_at is None or now >= called_at + timedelta(seconds=timing.close_settles_seconds)
+    if over and request.looks <= len(timing.looks_seconds):
         return replace(request, phase="close", looks=request.looks + 1)
     return _look_again(request, now, timing)
 

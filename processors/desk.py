@@ -226,9 +226,10 @@ class Desk:
     def _closing_problem(self, request: Request) -> RequestReason | None:
         asked = request.asked
         payment = self._payment(asked.merchant, asked.payment_id or "")
-        closer = self.request(f"{asked.merchant}/{payment.closed_by}") if payment.closed_by is not None else None
-        if closer is not None and closer.name != request.name and not _left_open(closer):
-            return "already_closing"
+        for request_id in (payment.closed_by, payment.charged_by):
+            closer = self.request(f"{asked.merchant}/{request_id}") if request_id is not None else None
+            if closer is not None and _closes(closer, payment_id=asked.payment_id):
+                return "already_closing"
         return admission.closing_problem(asked.amount, payment) if payment.status is not None else None
 
     def _admit(self, request: Request, at: datetime) -> None:
@@ -269,7 +270,7 @@ class Desk:
 
     def timing(self, request: Request) -> Timing:
         charges = self._shops.charges(request.asked.merchant)
-        return Timing(charges.looks_seconds, charges.call_timeout_seconds)
+        return Timing(charges.looks_seconds, charges.call_timeout_seconds, charges.close_settles_seconds)
 
     def announce(self, request: Request, step: Step) -> None:
         """Tell resolve what the payment is to be, before it can be anything."""
@@ -469,9 +470,12 @@ def _with_amounts(request: Request, payment: Known) -> Request:
     )
 
 
-def _left_open(closer: Request) -> bool:
-    """Whether an earlier request ended without closing the payment."""
-    return closer.phase == "refused" or (closer.phase == "done" and closer.status == "authorised")
+def _closes(earlier: Request, *, payment_id: str | None) -> bool:
+    """Whether an earlier request has closed the payment, or still may: a charge for now captures by itself."""
+    if earlier.payment_id != payment_id or (earlier.is_charge and earlier.asked.capture != "now"):
+        return False
+    nothing_taken = earlier.without_money if earlier.is_charge else earlier.phase == "refused"
+    return not earlier.ended or not (nothing_taken or earlier.status == "authorised")
 
 
 def _received_at(record: Record) -> datetime:

@@ -46,6 +46,7 @@ _CHARGES: Final[Mapping[str, Any]] = {
         for currency in ("EUR", "GBP", "HUF")
     },
     "call_timeout_seconds": 5,
+    "close_settles_seconds": 5,
     "looks_seconds": [0.5, 1, 2, 5, 10, 20, 60],
 }
 

@@ -6,13 +6,17 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
+import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+import orjson
 import pytest
 
+from processors.failpoint import VARIABLE, Step
 from sandbox.processes import wait_for
 from sandbox.simulators.nevogate_transaction import moved_by_order
 from sandbox.subscriptions import MERCHANT, SubscriptionDay
@@ -26,8 +30,11 @@ pytestmark = [
 ]
 
 CHARGES: Final = int(os.environ.get("PAYNOTIFY_CHARGES") or 150)
-#: Each kill hits the charges whose calls are under way, about 60 of them: about one in twenty of all.
-KILL_EVERY: Final = min(1200, max(60, CHARGES // 5))
+#: A worker ends with its so-manieth call, in the middle of all the charges that are under way then. A charge has three.
+_CALLS_EACH: Final = 3
+KILL_AFTER_CALLS: Final = _CALLS_EACH * min(400, max(60, CHARGES // 5))
+#: At least so many of the charges are in the middle of their steps when a worker is killed.
+STRUCK_SHARE: Final = 0.05
 _SECONDS: Final = 180 + CHARGES / 5
 
 
@@ -49,7 +56,7 @@ FAULTS: Final = [
 def sandbox(start: Callable[[Plan], Sandbox]) -> Sandbox:
     plan = Plan(
         merchants={"nevogate": (MERCHANT,)},
-        charges={MERCHANT: {"call_timeout_seconds": 2}},
+        charges={MERCHANT: {"call_timeout_seconds": 2, "close_settles_seconds": 2}},
         with_url_token=(MERCHANT,),
         simulator={"nevogate": {"faults": FAULTS, "doubled_share": 0.2, "start_within_seconds": 900.0}},
         simulators={"time_scale": 60.0, "latency_seconds": 0.02},
@@ -58,37 +65,71 @@ def sandbox(start: Callable[[Plan], Sandbox]) -> Sandbox:
     return start(plan)
 
 
-def kill_again_and_again(sandbox: Sandbox, month: Any, over: threading.Event) -> int:
-    """Kill the worker each time so many more charges are settled; how often that was."""
-    kills, settled = 0, KILL_EVERY // 2
-    while not over.wait(0.2):
-        if month().count("paid", "unpaid") >= settled:
-            sandbox.workers[0].kill()
-            sandbox.wait_ready(sandbox.start_worker(0))
-            kills, settled = kills + 1, month().count("paid", "unpaid") + KILL_EVERY
-    return kills
+class Killer:
+    """Has each worker killed in the middle of its calls, and the next one started; ``moments`` of it in Unix time."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="killer")
+        self.moments: list[float] = []
+        self.exit_codes: set[int | None] = set()
+
+    def start(self) -> None:
+        assert self._sandbox.workers[0].stop() == 0
+        self._begin()
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _begin(self) -> None:
+        killed_at = f"charge/{int(Step.CALLED)}/{KILL_AFTER_CALLS}"
+        self._sandbox.start_worker(0, {} if self._over.is_set() else {VARIABLE: killed_at})
+
+    def _run(self) -> None:
+        while not self._over.is_set():
+            worker = self._sandbox.workers[0]
+            if worker.wait(0.2):
+                self.moments.append(time.time())
+                self.exit_codes.add(worker.exit_code)
+                self._begin()
+
+
+def struck(sandbox: Sandbox, moments: Sequence[float]) -> set[str]:
+    """The requests that had begun to move money and had not ended when a worker was killed, as they were told."""
+    told: dict[str, list[tuple[float, str]]] = {}
+    for record in whole(sandbox.bootstrap, sandbox.topic("payments.requests")):
+        event = orjson.loads(record.value)
+        told.setdefault(event["request_id"], []).append((record.timestamp / 1000, event["state"]))
+    return {
+        name for name, events in told.items() for moment in moments
+        if [state for at, state in events if at <= moment][-1:] == ["started"]
+    }  # fmt: skip
 
 
 def test_money_moves_once_for_each_accepted_charge_and_never_for_others(sandbox: Sandbox) -> None:
     day = SubscriptionDay(sandbox, CHARGES, wait_seconds=_SECONDS)
     day.register(notify=False)
-    over, kills = threading.Event(), []
-    killer = threading.Thread(target=lambda: kills.append(kill_again_and_again(sandbox, lambda: day.month, over)))
+    killer = Killer(sandbox)
     killer.start()
     try:
         day.start()
         day.finish()
     finally:
-        over.set()
-        killer.join()
-    assert kills[0] >= 2
+        killer.stop()
+    hit = struck(sandbox, killer.moments)
     gateway = sandbox.providers["nevogate"]
     assert wait_for(lambda: not gateway.book()["unanswered"], within_seconds=60, every=0.5)
     book = books_of(sandbox)["nevogate"]
     verdicts = Counter(day.month.verdict(one)[0] for one in day.month.bills)
     moved = moved_by_order(book)
-    print(f"{CHARGES} charges, {kills[0]} kills: {dict(verdicts)}, orphans {len(book['orphans'])}, "
-          f"starts again {book['counters'].get('charges.started_again', 0)}")  # fmt: skip
+    print(f"{CHARGES} charges, {len(killer.moments)} kills that struck {len(hit)}: {dict(verdicts)}, orphans "
+          f"{len(book['orphans'])}, starts again {book['counters'].get('charges.started_again', 0)}")  # fmt: skip
+    assert killer.exit_codes == {-signal.SIGKILL}
+    assert len(killer.moments) >= 2
+    assert len(hit) >= STRUCK_SHARE * CHARGES
     assert [name for name, money in moved.items() if money["moved"] > 1] == [], "moved twice"
     assert day.differences(book) == []
     assert verdicts["paid"] > 0.9 * CHARGES

@@ -35,6 +35,7 @@ REFERENCE: Final = "0123456789abcdef" * 2
 LIMITS: Final = {"EUR": {"per_charge": 10_000, "per_reference": 20_000, "per_day": 30_000}}
 LOOKS_SECONDS: Final = (5.0, 30.0, 300.0)
 CALL_SECONDS: Final = 10.0
+SETTLES_SECONDS: Final = 60.0
 
 Fault = Literal["answer", "not sent", "lost before", "lost after", "late", "crash before", "crash after"]
 
@@ -47,7 +48,8 @@ def shop(name: str = "shop", **charges: Any) -> Account:
     """A merchant that may charge."""
     settings = {
         "public_url": "https://pay.shop.example", "limits": LIMITS, "looks_seconds": list(LOOKS_SECONDS),
-        "call_timeout_seconds": CALL_SECONDS, "expires_seconds": 3600, **charges,
+        "call_timeout_seconds": CALL_SECONDS, "close_settles_seconds": SETTLES_SECONDS, "expires_seconds": 3600,
+        **charges,
     }  # fmt: skip
     return account("nevogate", id=name, charges=settings)
 
@@ -82,6 +84,10 @@ class Transaction:
     moved: int = 0
     closed: int = 0
     captured: int = 0
+
+    @property
+    def released(self) -> bool:
+        return self.closed > 0 and self.captured == 0
 
 
 @dataclass(slots=True)
@@ -255,8 +261,8 @@ class World:
         while True:
             overlay = Overlay(self.store, self.keep)
             if not self.gateway.late:
-                # a call takes no longer than it may: what is late now is there by then
-                self.late_until = self.now + timedelta(seconds=CALL_SECONDS)
+                # what was given up takes effect no later than that
+                self.late_until = self.now + timedelta(seconds=SETTLES_SECONDS)
             try:
                 outputs = await self.stage().work(records, overlay, self.publish)
                 await self.publish(outputs)

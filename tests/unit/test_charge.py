@@ -317,6 +317,44 @@ async def test_a_payment_is_closed_by_one_request() -> None:
     assert world.events("c3")[-1].reason == "already_closing"
 
 
+async def test_a_payment_that_its_charge_is_capturing_is_not_closed_by_another_request() -> None:
+    world = await known(World(Gateway(fault=faults({"close": "late"}))))
+    await ask(world, charge(capture="now"))
+    payment_id = world.events()[-1].payment_id or ""
+    assert world.events()[-1].state == "uncertain"
+    await ask(world, capture(payment_id), capture(payment_id, "c2", action="release"))
+    assert [world.events(name)[-1].reason for name in ("c1", "c2")] == ["already_closing"] * 2
+    await world.settle()
+    assert world.events()[-1].status == "captured"
+    await world.work(world.seen(payment_id, "authorised"))  # older news that comes late
+    await ask(world, capture(payment_id, "c3"))
+    assert world.events("c3")[-1].reason == "already_closing"
+    assert world.gateway.transactions[payment_id].closed == 1
+
+
+async def test_a_hold_that_its_charge_could_not_capture_may_be_closed_by_another_request() -> None:
+    world = await known(World())
+    world.gateway.refusals["close"] = Refused("unknown_provider")
+    await ask(world, charge(capture="now"))
+    world.gateway.refusals.clear()
+    await ask(world, capture(world.events()[-1].payment_id or "", action="release"))
+    assert world.events("c1")[-1].status == "cancelled"
+
+
+async def test_a_charge_whose_hold_was_released_meanwhile_is_told_as_cancelled() -> None:
+    world = await known(World(Gateway(fault=faults({"start": "late"}))))
+    await ask(world, charge())
+    payment_id = world.events()[-1].payment_id or ""
+    assert world.events()[-1].state == "uncertain"
+    world.gateway.arrive()
+    await world.work(world.seen(payment_id, "pending"))
+    world.store.write({f"payment\0shop/{payment_id}".encode(): None})
+    await ask(world, capture(payment_id, action="release"))
+    await world.settle()
+    assert [world.events(name)[-1].status for name in ("r1", "c1")] == ["cancelled", "cancelled"]
+    assert world.counted() == 0
+
+
 async def test_a_payment_whose_closing_was_refused_may_be_closed_by_another_request() -> None:
     world, payment_id = await reserved()
     world.gateway.refusals["close"] = Refused("parameters")
@@ -379,10 +417,11 @@ async def test_a_closing_that_never_arrived_is_made_again_only_after_its_time() 
     await ask(world, charge(capture="now"))
     names = [name for name, _ in world.gateway.calls]
     assert names == ["init", "start", "close", "truth"]
-    await world.wait()  # 5 s after the call, which may take 10 s
-    assert [name for name, _ in world.gateway.calls] == [*names, "truth"]
+    for looks in (1, 2):  # 5 s and 30 s after the call, which may take effect for 60 s
+        await world.wait()
+        assert [name for name, _ in world.gateway.calls] == [*names, *["truth"] * looks]
     await world.wait()
-    assert [name for name, _ in world.gateway.calls] == [*names, "truth", "truth", "close"]
+    assert [name for name, _ in world.gateway.calls] == [*names, *["truth"] * 3, "close"]
     assert world.events()[-1].status == "captured"
 
 

@@ -98,7 +98,7 @@ async def test_one_charge_with_a_crash_at_every_place_and_any_fault_before_or_af
                 await charged({number: fault}, (place,))
 
 
-@settings(max_examples=60, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 async def test_money_moves_at_most_once_for_each_request_and_as_told(data: st.DataObject) -> None:
     chance = Chance(data, data.draw(st.integers(0, 8), label="faults"))
@@ -141,7 +141,8 @@ def judge(world: World, asked: RequestedPayment) -> None:
     elif last.state == "done":
         transaction = of(world, last)
         if asked.action == "charge":
-            assert transaction.moved == (last.status in WITH_MONEY)
+            # reserved money that another request released was moved, and is back
+            assert transaction.moved == (last.status in WITH_MONEY or transaction.released)
             assert last.status in (transaction.status, "authorised")
         else:
             assert last.status == transaction.status
