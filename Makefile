@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 BIN := $(VENV)/bin
 LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
-.PHONY: demo up test unit check fuzz crash charges simulate fault bench format schemas helm lock clean help
+.PHONY: demo up test unit check fuzz crash charges overdue simulate fault bench format schemas helm lock clean help
 
 help:          ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -38,6 +38,9 @@ crash: prerequisites $(VENV)/.development       ## kill -9 at every numbered ste
 
 charges: prerequisites $(VENV)/.development     ## many charges while answers are lost and the worker is killed (CHARGES=10000)
 	PAYNOTIFY_CHARGES=$(CHARGES) $(BIN)/python -m pytest -s tests/acceptance/test_charge_faults.py $(ARGS)
+
+overdue: $(VENV)/.development                   ## what an outage made overdue is no storm (ORDERS=100000)
+	PAYNOTIFY_OVERDUE_ORDERS=$(ORDERS) $(BIN)/python -m pytest -s tests/unit/test_overdue_storm.py $(ARGS)
 
 simulate: $(VENV)/.development                  ## the stages on simulated time, brokers and providers (SEED=, SECONDS=, SCHEDULE=)
 	$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS)) \

@@ -20,11 +20,18 @@ class Allowance:
 
     def __call__(self, merchant: str) -> float:
         """Spend one and return 0.0; or spend nothing and return in how many seconds there is one."""
-        now = self._now()
-        saved, at = self._saved.get(merchant, (self._most, now))
-        saved = min(self._most, saved + (now - at) * self._per_hour / _HOUR_SECONDS)
+        saved, now = self._now_saved(merchant)
         if saved < 1:
             self._saved[merchant] = (saved, now)
             return (1 - saved) * _HOUR_SECONDS / self._per_hour
         self._saved[merchant] = (saved - 1, now)
         return 0.0
+
+    def saved(self, merchant: str) -> int:
+        """How many may be spent now."""
+        return int(self._now_saved(merchant)[0])
+
+    def _now_saved(self, merchant: str) -> tuple[float, float]:
+        now = self._now()
+        saved, at = self._saved.get(merchant, (self._most, now))
+        return min(self._most, saved + (now - at) * self._per_hour / _HOUR_SECONDS), now

@@ -45,7 +45,7 @@ _MOST_COUNTED: Final = 10_000
 class ChargeClock(Clock):
     """Tells the merchants' times, each no faster than its allowance, and counts the requests that are uncertain."""
 
-    def __init__(self, topic: str, allowances: Mapping[str, Allowance], metrics: Metrics) -> None:
+    def __init__(self, topic: str, allowances: Mapping[str, Allowance | None], metrics: Metrics) -> None:
         lanes = {lane(merchant): allowance for merchant, allowance in allowances.items()}
         super().__init__(topic, lanes, lambda entry: entry.name.partition("/")[0])
         self._uncertain = metrics.uncertain

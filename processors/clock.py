@@ -7,7 +7,7 @@ comes twice, or too late, finds that its entry is gone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -42,24 +42,38 @@ class Clock:
         self._lanes = lanes
         self._key = key
         self._now = now
-        self._told: dict[bytes, datetime] = {}
+        #: By lane and partition, in the order in which they were told.
+        self._told: dict[str, dict[bytes, datetime]] = {}
 
     def tell(self, partition: int, state: Keys) -> Sequence[Output]:
         """The records to publish now for what is due in a partition's state."""
         now = self._now()
-        self._told = {key: at for key, at in self._told.items() if at > now - _TELL_AGAIN}
         return [
             self._record(entry, partition)
             for lane, allowance in self._lanes.items()
-            for entry in agenda.due(state, lane, now, _ENTRIES_AT_A_TIME)
-            if entry.key not in self._told and self._may_tell(entry, partition, allowance, now)
+            for entry in self._lane(lane, allowance, partition, state, now)
         ]
 
-    def _may_tell(self, entry: Entry, partition: int, allowance: Allowance | None, now: datetime) -> bool:
-        if allowance is not None and allowance(f"{entry.lane}/{partition}") > 0:
-            return False
-        self._told[entry.key] = now
-        return True
+    def _lane(
+        self, lane: str, allowance: Allowance | None, partition: int, state: Keys, now: datetime
+    ) -> Iterator[Entry]:
+        """The lane's entries to be told now. No more are read than may be: a lane with a long queue is looked at every
+        second for hours."""
+        name = f"{lane}/{partition}"
+        told = self._told.setdefault(name, {})
+        _forget(told, now - _TELL_AGAIN)
+        most = _ENTRIES_AT_A_TIME
+        if allowance is not None:
+            allowed = allowance.saved(name)
+            most = min(most, allowed + len(told)) if allowed else 0
+        for entry in agenda.due(state, lane, now, most) if most else ():
+            key = entry.key
+            if key in told:
+                continue
+            if allowance is not None and allowance(name) > 0:
+                return
+            told[key] = now
+            yield entry
 
     def _record(self, entry: Entry, partition: int) -> Output:
         due = rfc3339(agenda.moment_of(entry.due_milliseconds))
@@ -71,3 +85,9 @@ class Clock:
         )
         value = messages.encode(TimeReached(name=entry.name, lane=entry.lane, due=due))
         return Output(self._topic, self._key(entry).encode(), value, headers, partition)
+
+
+def _forget(told: dict[bytes, datetime], before: datetime) -> None:
+    """Drop what was told until then; the oldest come first."""
+    while told and told[first := next(iter(told))] <= before:
+        del told[first]

@@ -132,7 +132,8 @@ def test_money_moves_once_for_each_accepted_charge_and_never_for_others(sandbox:
     assert len(hit) >= STRUCK_SHARE * CHARGES
     assert [name for name, money in moved.items() if money["moved"] > 1] == [], "moved twice"
     assert day.differences(book) == []
-    assert verdicts["paid"] > 0.9 * CHARGES
+    # a start that was intended when the worker was killed, and never called, is never called: the gateway gives it up
+    assert verdicts["paid"] > 0.9 * CHARGES - len(hit)
     assert book["counters"].get("charges.started_again", 0) == 0, "StartRP is never sent twice"
     assert book["uncaused"] == []
     told = payments(whole(sandbox.bootstrap, sandbox.topic("payments.status")))

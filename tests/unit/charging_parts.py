@@ -312,7 +312,7 @@ class World:
         self.now = max(self.now, agenda.moment_of(entries[0].due_milliseconds))
         if self.now >= self.late_until:
             self.gateway.arrive()
-        clock = ChargeClock("payments.charges", {"shop": cast(Any, lambda lane: 0.0)}, self.metrics)
+        clock = ChargeClock("payments.charges", {"shop": None}, self.metrics)
         clock._now = lambda: self.now
         for output in clock.tell(0, self.store):
             await self.work(self.record(output.value or b"", output.headers, output.key or b""))

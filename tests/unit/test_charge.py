@@ -341,20 +341,6 @@ async def test_a_hold_that_its_charge_could_not_capture_may_be_closed_by_another
     assert world.events("c1")[-1].status == "cancelled"
 
 
-async def test_a_charge_whose_hold_was_released_meanwhile_is_told_as_cancelled() -> None:
-    world = await known(World(Gateway(fault=faults({"start": "late"}))))
-    await ask(world, charge())
-    payment_id = world.events()[-1].payment_id or ""
-    assert world.events()[-1].state == "uncertain"
-    world.gateway.arrive()
-    await world.work(world.seen(payment_id, "pending"))
-    world.store.write({f"payment\0shop/{payment_id}".encode(): None})
-    await ask(world, capture(payment_id, action="release"))
-    await world.settle()
-    assert [world.events(name)[-1].status for name in ("r1", "c1")] == ["cancelled", "cancelled"]
-    assert world.counted() == 0
-
-
 async def test_a_payment_whose_closing_was_refused_may_be_closed_by_another_request() -> None:
     world, payment_id = await reserved()
     world.gateway.refusals["close"] = Refused("parameters")

@@ -171,3 +171,32 @@ def judge_money(world: World, charges: list[RequestedPayment]) -> None:
     assert all(one.moved <= 1 and one.closed <= 1 and one.starts <= 1 for one in transactions)
     assert all(world.gateway.moved(order_id) <= 1 for order_id in {one.order_id or "" for one in charges})
     assert world.counted() >= sum(one.amount.value for one in transactions if one.moved and one.status in WITH_MONEY)
+
+
+async def test_another_capture_comes_while_the_charges_own_closing_is_late() -> None:
+    """Found by the random model: the hold was closed a second time while the first closing could still arrive."""
+    world = World(Gateway(fault=Schedule({3: "late"}, ()).fault))
+    asked = [charge("r0", capture="now")]
+    await world.work(world.asked(asked[0]))
+    asked.append(capture(world.events("r0")[-1].payment_id or "", "c0"))
+    await world.work(world.asked(asked[1]))
+    await world.settle()
+    for one in asked:
+        judge(world, one)
+    judge_money(world, asked[:1])
+    assert world.events("c0")[-1].reason == "already_closing"
+
+
+async def test_a_hold_is_released_before_its_charge_knows_that_it_was_made() -> None:
+    """Found by the random model: told as cancelled, which it is, though its money was reserved for a while."""
+    world = World(Gateway(fault=Schedule({2: "lost after", 3: "lost before"}, ()).fault))
+    asked = [charge("r0")]
+    await world.work(world.asked(asked[0]))
+    asked.append(capture(world.events("r0")[-1].payment_id or "", "c0", action="release"))
+    await world.work(world.asked(asked[1]))
+    await world.settle()
+    for one in asked:
+        judge(world, one)
+    judge_money(world, asked[:1])
+    assert [world.events(one.request_id)[-1].status for one in asked] == ["cancelled", "cancelled"]
+    assert world.counted() == 0

@@ -5,18 +5,14 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from processors import agenda
-from processors.allowance import Allowance
-from processors.clock import Clock
 from processors.orders import RAISE, Orders
 from processors.state import Overlay
-from processors.store import LocalStore
 from schemas import messages
 from schemas.configuration import Overdue, RecoveryLooks, Silence
 from schemas.messages import (
@@ -283,27 +279,6 @@ async def test_looks_end_when_the_payment_is_final() -> None:
     await shop.reach(DUE + timedelta(seconds=70))
     await shop.told(seen())
     assert await shop.reach(DUE + timedelta(days=9)) == []
-
-
-async def test_what_an_outage_made_overdue_is_asked_for_one_after_another(tmp_path: Path) -> None:
-    orders, per_hour = 1500, 600
-    shop, store = Shop(recover=lambda *_: recover("shop", None, None, str(_), "")), LocalStore(tmp_path / "state")
-    state = Overlay(store)
-    await shop.stage.work([expected(f"o{number}") for number in range(orders)], state, refuse_publish)
-    store.write(state.changes, 0)
-    moment = DUE + timedelta(hours=9)  # the outage is over
-    allowance = Allowance(per_hour, lambda: moment.timestamp(), most=per_hour / 60)
-    clock = Clock("payments.orders", {RAISE: None, "look/shop": allowance}, lambda entry: entry.name, lambda: moment)
-    asked: list[int] = []
-    while sum(asked) < orders:
-        times = [Record("payments.orders", 0, 0, one.key, one.value, one.headers, 0) for one in clock.tell(0, store)]
-        state = Overlay(store)
-        outputs = await shop.stage.work(times, state, refuse_publish)
-        store.write(state.changes, 0)
-        asked.append(sum(one.topic == "lookups.trustpayments" for one in outputs))
-        moment += timedelta(seconds=6)
-    assert max(asked) <= per_hour / 60 + 1
-    assert len(asked) >= (orders - per_hour / 60) * 3600 / per_hour / 6, "at the merchant's pace and no faster"
 
 
 async def test_where_the_rules_allow_no_lookup_only_the_overdue_event_is_published() -> None:
