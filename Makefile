@@ -18,6 +18,7 @@ up: prerequisites $(VENV)/.runtime              ## the same sandbox, kept runnin
 	$(BIN)/paynotify up $(ARGS)
 
 test: prerequisites $(VENV)/.development        ## every test, on a real Apache Kafka
+	$(BIN)/python -m tests.helm.tools
 	$(BIN)/python -m pytest $(ARGS)
 
 unit: $(VENV)/.development                      ## the fast tests: no services
@@ -65,9 +66,9 @@ schemas: $(VENV)/.runtime                       ## write schemas/json and the ch
 	$(BIN)/python -m schemas.json_schema
 	$(BIN)/python -m helm.generate
 
-helm: $(VENV)/.development                      ## judge the chart; fetches helm, kubectl and promtool into the cache
+helm: $(VENV)/.development                      ## judge the chart (in `make test` too), in every combination
 	$(BIN)/python -m tests.helm.tools
-	$(BIN)/python -m pytest tests/helm $(ARGS)
+	PAYNOTIFY_LONG=1 $(BIN)/python -m pytest tests/helm $(ARGS)
 
 lock:                                           ## pin every dependency anew, with hashes
 	$(LOCK) pyproject.toml requirements/build.in -o requirements/runtime.txt

@@ -110,6 +110,11 @@ OVERVIEW: Final = (
         f"sum by (provider, previous, refused) (increase({_in('paynotify_refused_transitions_total')}[1h]))",
         "{{provider}} {{previous}} to {{refused}}",
     ),
+    Panel(
+        "Certificates and tokens expire in",
+        f"min by (credential) ({_in('paynotify_credential_expires_timestamp_seconds')}) - time()",
+        "{{credential}}", unit="s", width=24,
+    ),
 )  # fmt: skip
 
 #: What only some stages have, besides what all have.

@@ -260,6 +260,7 @@ class Alerts(_Section, frozen=True, kw_only=True):
     provider_failure_share: Share
     refused_per_hour: Positive
     overdue_share: Share
+    expiry_days: Count
 
 
 class Values(_Section, frozen=True, kw_only=True):

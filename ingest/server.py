@@ -26,6 +26,7 @@ from ingest.publisher import Producer, Publisher, connect, disconnect
 from schemas.configuration import Configuration
 from schemas.errors import ClusterError, ConfigurationError
 from schemas.topics import PROVIDERS, notifications
+from service import expiry
 from service.logs import event
 from service.management import Management, split_address
 
@@ -122,6 +123,7 @@ async def _run(
     publisher = Publisher(producer, partitions, slots, limits.publish_timeout_seconds)
     meters = Meters(PROVIDERS, tuple(outcome.value for outcome in Outcome))
     meters.watch_in_flight(lambda: slots.taken)
+    expiry.watch(meters.registry, configuration.kafka)
     server = build_server(configuration, Ingress(configuration, publisher, slots, meters))
     state = State(brokers)
     management = Management(management_address, meters.registry, state.live, state.ready)

@@ -47,6 +47,8 @@ from schemas.configuration import Configuration, Merchant, provider_of
 from schemas.configuration import Worker as WorkerSettings
 from schemas.errors import ConfigurationError
 from schemas.messages import Lookup
+from schemas.secrets import Secret
+from service import expiry
 from service.kafka_client import client_settings
 from service.logs import event
 from service.management import Management
@@ -268,6 +270,8 @@ class Worker:
         registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         self._metrics = Metrics(registry)
+        tokens = (getattr(merchant, "refresh_token", None) for merchant in configuration.merchants)
+        expiry.watch(registry, configuration.kafka, [Secret(token) for token in tokens if token is not None])
         self._configuration = configuration
         self._choice = choice
         self._state_directory = state_directory

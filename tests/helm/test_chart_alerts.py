@@ -15,12 +15,15 @@ from prometheus_client import CollectorRegistry
 from ingest.app import Outcome
 from ingest.metrics import Meters
 from processors.metrics import Metrics
+from schemas.configuration import Kafka
 from schemas.topics import PROVIDERS
+from service import expiry
 from tests.helm.rendering import of_kind, things
 from tests.helm.tools import prometheus_tool
 
 CASES = Path(__file__).with_name("alerts.yaml")
 RUNBOOKS = Path(__file__).parents[2] / "docs" / "runbook"
+ROUTES = RUNBOOKS.parent / "kubernetes" / "alertmanager.yaml"
 
 
 def rules() -> list[dict[str, Any]]:
@@ -32,6 +35,7 @@ def exported() -> set[str]:
     """Every series name that the product's processes export."""
     registry = CollectorRegistry()
     Metrics(registry)
+    expiry.watch(registry, Kafka(ssl_cafile="ca.crt"))
     ingest = Meters(PROVIDERS, tuple(outcome.value for outcome in Outcome)).registry
     names: set[str] = set()
     for one in (registry, ingest):
@@ -100,3 +104,27 @@ def test_each_alert_has_a_runbook_page_and_each_page_an_alert() -> None:
         text = path.read_text("utf-8")
         for heading in ("## What it means", "## First look", "## Mend"):
             assert heading in text, f"{path.name} lacks {heading}"
+
+
+def amtool(*arguments: str) -> str:
+    done = subprocess.run((prometheus_tool("amtool"), *arguments), capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.strip()
+
+
+def test_the_sample_routes_parse_and_bring_each_alert_to_whom_its_severity_says() -> None:
+    amtool("check-config", str(ROUTES))
+    receivers = {"critical": "on-call", "warning": "payments-channel"}
+    for rule in rules():
+        severity = rule["labels"]["severity"]
+        labels = (f"alertname={rule['alert']}", f"severity={severity}", "provider=omnikassa", "namespace=payments")
+        assert amtool("config", "routes", "test", f"--config.file={ROUTES}", *labels) == receivers[severity]
+    other = ("alertname=NodeDown", "severity=critical")
+    assert amtool("config", "routes", "test", f"--config.file={ROUTES}", *other) == "everything-else"
+
+
+def test_the_sample_inhibitions_name_alerts_that_exist() -> None:
+    alerts = {rule["alert"] for rule in rules()}
+    for rule in yaml.safe_load(ROUTES.read_text("utf-8"))["inhibit_rules"]:
+        for matcher in (*rule["source_matchers"], *rule["target_matchers"]):
+            assert set(re.findall(r"Paynotify\w+", matcher)) <= alerts

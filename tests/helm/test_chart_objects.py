@@ -27,6 +27,7 @@ from tests.helm.rendering import (
     workloads,
 )
 from tests.helm.tools import HELMS
+from tests.long_form import LONG
 
 CUSTOM = {key: jsonschema.Draft202012Validator(schema) for key, schema in crd_schemas.load().items()}
 
@@ -71,6 +72,16 @@ def test_each_object_is_valid_for_each_kubernetes(way: str, kubernetes: str) -> 
 def test_each_object_is_valid_for_what_the_cluster_serves(way: str, capabilities: str) -> None:
     for thing in things(way, capabilities=capabilities):
         judge(json.dumps(thing, sort_keys=True), "1.37")
+
+
+@pytest.mark.skipif(not LONG, reason="every combination is for PAYNOTIFY_LONG=1; one by one they are tested above")
+@pytest.mark.parametrize("version", HELMS)
+@pytest.mark.parametrize("capabilities", CAPABILITIES)
+@pytest.mark.parametrize("kubernetes", KUBERNETES)
+@pytest.mark.parametrize("way", WAYS)
+def test_each_object_is_valid_in_every_combination(way: str, kubernetes: str, capabilities: str, version: str) -> None:
+    for thing in things(way, version=version, kubernetes=kubernetes, capabilities=capabilities):
+        judge(json.dumps(thing, sort_keys=True), kubernetes)
 
 
 def test_the_judge_refuses_unknown_fields_and_kinds() -> None:
