@@ -74,6 +74,7 @@ _METHODS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
 }
 
 _TRANSACTION: Final = re.compile(r"[0-9a-f]{32}\Z")
+#: Names of alerts that are told as they are; any other single member that begins so is an alert without a name.
 _ALERT: Final = re.compile(r"alert[A-Za-z]{1,60}\Z")
 _WORD: Final = re.compile(r"[A-Za-z_]{1,40}\Z")
 #: Tables call AutoCommit a boolean, samples show it as text.
@@ -94,15 +95,20 @@ class Nevogate:
     policy = Policy(retries={"unavailable": 24, "rate_limited": 24}, remembers_answered=True, unsigned=True)
 
     def parse(self, notification: Notification, account: Account) -> Claim:
-        """The transaction's id from the JSON body or the query; a PayAlert has none."""
-        body = _json_of(notification)
+        """The transaction's id from the JSON body or the query; a PayAlert has none.
+
+        A body that says nothing takes nothing from a query that names the transaction: the call is owed its Result.
+        """
+        in_query = _id_in_query(notification.query)
+        try:
+            body = _json_of(notification)
+        except Rejected:
+            if in_query is None or not is_transaction(in_query):
+                raise
+            body = {}
         if len(body) == 1 and (name := next(iter(body))).startswith("alert"):
-            if not _ALERT.match(name):
-                raise Rejected("malformed", "the alert's name is not a word")
-            return Claim(reference=None, duplicate_key=None, detail=None, alert=name)
-        transaction = _id_in(body) if body else None
-        if transaction is None:
-            transaction = _id_in_query(notification.query)
+            return Claim(reference=None, duplicate_key=None, detail=None, alert=name if _ALERT.match(name) else "alert")
+        transaction = _id_in(body) or in_query
         if not isinstance(transaction, str) or not is_transaction(transaction):
             raise Rejected("malformed", "no transaction id of 32 lower-case hex digits in body or query")
         return Claim(reference=transaction, duplicate_key=None, detail=None)
@@ -197,15 +203,14 @@ def _json_of(notification: Notification) -> Mapping[str, Any]:
 
 
 def _either(holder: Mapping[str, Any], name: str) -> Any:
-    """A member whose first letter may be of either case."""
-    value = holder.get(name)
-    return holder.get(name[0].lower() + name[1:]) if value is None else value
+    """A member whose first letter may be of either case; an empty one is none."""
+    return holder.get(name) or holder.get(name[0].lower() + name[1:])
 
 
 def _id_in(body: Mapping[str, Any]) -> Any:
     common = _either(body, "CommonData")
     nested = _either(common, "TransactionId") if isinstance(common, dict) else None
-    return _either(body, "TransactionId") if nested is None else nested
+    return nested or _either(body, "TransactionId")
 
 
 def _id_in_query(query: str) -> str | None:
@@ -217,7 +222,9 @@ def _id_in_query(query: str) -> str | None:
 
 def _common(answer: Mapping[str, Any]) -> Mapping[str, Any]:
     """What is said of the transaction: a Details answer has it as ``CommonData``, its errors stand beside it."""
-    common = answer.get("CommonData", answer)
+    common = answer.get("CommonData")
+    if common is None:
+        return answer
     return common if isinstance(common, dict) else {}
 
 

@@ -86,10 +86,12 @@ async def test_in_recovery_the_details_are_asked_for_and_say_what_a_result_would
 
 
 async def test_details_of_an_unknown_transaction_or_of_another_one_are_no_answer() -> None:
-    async with serving(_code("UnknownTransaction")) as gateway, world() as here:
-        outcome = await _details(gateway.url, here)
-    assert isinstance(outcome, Dead)
-    assert outcome.reason == "not_found"
+    beside = json_answer(json.dumps({"CommonData": None, "ResultCode": "UnknownTransaction"}))
+    for scripted in (_code("UnknownTransaction"), beside):
+        async with serving(scripted) as gateway, world() as here:
+            outcome = await _details(gateway.url, here)
+        assert isinstance(outcome, Dead)
+        assert outcome.reason == "not_found"
     other = json.dumps({"CommonData": {**json.loads(ANSWER), "TransactionId": "f" * 32}})
     for answer in (other, json.dumps({"CommonData": None}), json.dumps({"CommonData": []})):
         async with serving(json_answer(answer)) as gateway, world() as here:

@@ -38,6 +38,11 @@ def claimed(body: str | bytes, query: str = "", method: str = "POST") -> Claim:
         ({"commonData": {}}, f"TransactionId={TRANSACTION}"),
         ({"commonData": "text"}, f"a=b&transactionId={TRANSACTION}&TransactionId={TRANSACTION}"),
         ({}, f"TransactionId={TRANSACTION}"),
+        ({"commonData": {"transactionId": ""}, "TransactionId": TRANSACTION}, ""),
+        ({"commonData": {"TransactionId": None, "transactionId": TRANSACTION}}, ""),
+        ({"TransactionId": ""}, f"TransactionId={TRANSACTION}"),
+        ([], f"TransactionId={TRANSACTION}"),
+        (None, f"TransactionId={TRANSACTION}"),
     ],
 )
 def test_the_id_is_found_where_it_may_be(body: Any, query: str) -> None:
@@ -53,6 +58,14 @@ def test_a_slow_answer_counts_as_of_when_it_was_asked_for() -> None:
     assert told.observed_at == rfc3339(NOW), "an answer stored by a former release"
 
 
+@pytest.mark.parametrize("body", [f"TransactionId={OTHER}", "<html>", "{", b"\xff"])
+def test_a_body_that_is_no_json_takes_nothing_from_the_querys_id(body: str | bytes) -> None:
+    """The call is owed its Result, whatever else it carries."""
+    assert claimed(body, f"TransactionId={TRANSACTION}").reference == TRANSACTION
+    with pytest.raises(Rejected, match="not JSON"):
+        claimed(body, f"TransactionId={TRANSACTION}x")
+
+
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_a_call_without_a_body_has_its_id_in_the_query(method: str) -> None:
     assert claimed("", f"shop=1&TransactionId={TRANSACTION}", method).reference == TRANSACTION
@@ -62,7 +75,7 @@ def test_a_call_without_a_body_has_its_id_in_the_query(method: str) -> None:
     ("body", "query"),
     [
         ("", ""),
-        ("{", f"TransactionId={TRANSACTION}"),
+        ("{", ""),
         ("[]", ""),
         ("null", ""),
         ("{}", "TransactionId="),
@@ -73,8 +86,7 @@ def test_a_call_without_a_body_has_its_id_in_the_query(method: str) -> None:
         (json.dumps({"TransactionId": TRANSACTION + "\n"}), ""),
         (json.dumps({"TransactionId": "' OR 1=1 --"}), f"TransactionId={TRANSACTION}"),
         (json.dumps({"TransactionId": 5}), ""),
-        (json.dumps({"alert<script>": {}}), ""),
-        (json.dumps({"alert": {}}), ""),
+        (json.dumps({"Alert": {}}), ""),
     ],
 )
 def test_without_an_id_a_call_is_malformed(body: str, query: str) -> None:
@@ -85,6 +97,8 @@ def test_without_an_id_a_call_is_malformed(body: str, query: str) -> None:
 
 def test_an_alert_is_no_payment_and_a_payment_with_such_a_member_is_no_alert() -> None:
     assert claimed('{"alertNoSuccessTransaction": {"storeName": "s"}}').alert == "alertNoSuccessTransaction"
+    for name in ("alert", "alert<script>", "alert_2", "alert" + "x" * 61):
+        assert claimed(json.dumps({name: {}})).alert == "alert", "its name is not repeated"
     both = claimed(json.dumps({"alertX": 1, "TransactionId": TRANSACTION}))
     assert (both.alert, both.reference) == (None, TRANSACTION)
 
