@@ -21,7 +21,7 @@ _EXPONENTS: Final[dict[str, int]] = {
 }  # fmt: skip
 
 _CURRENCY = re.compile(r"[A-Z]{3}\Z")
-_MINOR = re.compile(r"-?[0-9]{1,18}\Z")
+_MINOR = re.compile(r"[0-9]{1,18}\Z")
 _LIMIT: Final = 10**18
 _MAJOR = re.compile(r"[0-9]{1,15}(\.[0-9]{1,6})?\Z")
 
@@ -60,10 +60,10 @@ def checked_currency(code: object) -> str:
 
 
 def from_minor(value: object, currency: object) -> Money:
-    """Money from an amount already in minor units, as integer or digits.
+    """Money from an amount already in minor units, as integer or digits. No provider states a payment below zero.
 
     Raises:
-        Unreadable: the amount is no integer or the currency no three-letter code.
+        Unreadable: the amount is no integer from zero on, or the currency no three-letter code.
     """
     if isinstance(value, bool) or not isinstance(value, int | str) or not _MINOR.match(str(value)):
         raise Unreadable("the answer's amount is not an integer in minor units")

@@ -240,7 +240,7 @@ def _check_values(form: Form, claim: Claim, merchant: TrustPaymentsMerchant) -> 
 def _usable_order(value: bytes) -> bool:
     """An order reference can be asked for if it is text; bytes that are no UTF-8 matter only where it is needed."""
     try:
-        return 0 < len(value.decode()) <= _LONGEST_ORDER
+        return is_order_reference(value.decode())
     except UnicodeDecodeError:
         return False
 

@@ -27,7 +27,7 @@ def test_what_is_no_amount_in_major_units_is_unreadable(value: Any) -> None:
         from_major(value, "EUR")
 
 
-@pytest.mark.parametrize("value", ["", "1.0", "1e3", " 1", "1\n", "٣", "9" * 19, True, None, 1.0, []])
+@pytest.mark.parametrize("value", ["", "1.0", "1e3", " 1", "1\n", "-1", -1, "٣", "9" * 19, True, None, 1.0, []])
 def test_what_is_no_amount_in_minor_units_is_unreadable(value: Any) -> None:
     with pytest.raises(Unreadable):
         from_minor(value, "EUR")
