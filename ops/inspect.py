@@ -20,6 +20,7 @@ from processors.provider import Account, Notification, Provider, Response, accou
 from processors.providers import PROVIDERS
 from processors.providers.form import fields
 from processors.providers.omnikassa import check_return
+from processors.providers.omnikassa_order import KIND, order_in
 from schemas.configuration import load
 from schemas.errors import ConfigurationError, DeadReason, Rejected, RejectReason, Unreadable
 from schemas.messages import Lookup
@@ -28,7 +29,7 @@ from schemas.records import parse_time
 _KINDS: Final = ("notification", "response", "return-url")
 _LARGEST_FILE_BYTES: Final = 16 * 1024 * 1024
 
-#: Whose answers are signed; the others' are only as good as the connection they came over.
+#: Whose answers are signed (but for OmniKassa's single orders); the others' are only as good as their connection.
 _SIGNED_ANSWERS: Final = frozenset({"omnikassa"})
 
 #: How an answer's reason is called among the reasons for notifications.
@@ -164,19 +165,23 @@ def _shown(lookup: Lookup) -> dict[str, Any]:
 
 
 def _response(capture: Capture, provider: Provider, account: Account) -> dict[str, Any]:
+    # a stored answer says what was asked for; of a captured one it is seen
+    order_id = order_in(capture.body) if provider.name == "omnikassa" else None
     response = Response(
         merchant=account.merchant.id,
         body=capture.body,
         content_type=capture.content_type,
         http_status=200,
         received_at=capture.at,
+        reference=order_id,
+        facts={"kind": KIND} if order_id is not None else {},
     )
     try:
         observations = provider.interpret(response, account)
     except Unreadable as unreadable:
         reason = _REASONS.get(unreadable.reason, "malformed")
         return _line("rejected", reason, str(unreadable), observations=[])
-    verdict = "authentic" if provider.name in _SIGNED_ANSWERS else "unsigned"
+    verdict = "authentic" if provider.name in _SIGNED_ANSWERS and order_id is None else "unsigned"
     return _line(verdict, None, "", observations=[asdict(one) for one in observations])
 
 

@@ -157,6 +157,17 @@ def observation(response: Response) -> Observation:
     )
 
 
+def order_in(body: bytes) -> str | None:
+    """The id of the order that a captured answer is about; none where it is a page of results, or nothing."""
+    try:
+        answer = page_of(body)
+    except Unreadable:
+        return None
+    order = answer.get("order") if "moreOrderResultsAvailable" not in answer else None
+    order_id = order.get("id") if isinstance(order, dict) else None
+    return order_id if isinstance(order_id, str) else None
+
+
 def _newest(order: Mapping[str, Any]) -> str | None:
     """When the last of the order's transactions changed; the order itself has no time."""
     moments = [moment for one in objects(order, "transactions") if (moment := instant(str(one.get("lastUpdatedAt"))))]

@@ -95,6 +95,23 @@ def test_an_unsigned_answer_is_called_unsigned(inspect: Inspect) -> None:
     assert (code, line["verdict"], line["observations"][0]["status"]) == (0, "unsigned", "pending")
 
 
+def test_a_single_orders_answer_is_told_from_a_page(inspect: Inspect) -> None:
+    answer = vectors("omnikassa")["samples_unsigned"]["order_details_response"][0]["body"]
+    code, (line,), _ = inspect("omnikassa", "shop-nl", "--kind", "response", inspect.file("a", answer))
+    assert (code, line["verdict"], line["reason"]) == (0, "unsigned", None)
+    (one,) = line["observations"]
+    assert (one["order_id"], one["status"], one["paid"]) == (
+        "merchant456",
+        "captured",
+        {"value": 2500, "currency": "EUR"},
+    )
+    page = json.dumps({**json.loads(answer), **json.loads(vector("S05"))})
+    assert (
+        inspect("omnikassa", "shop-nl", "--kind", "response", inspect.file("b", page))[1][0]["reason"]
+        == "bad_signature"
+    )
+
+
 def test_return_urls_come_as_json_file_query_or_address(inspect: Inspect) -> None:
     parameters = json.loads(vector("U01"))
     query = "&".join(f"{name}={value}" for name, value in parameters.items())
