@@ -12,6 +12,9 @@ from schemas.records import parse_time
 _AGO: Final = re.compile(r"([0-9]{1,6})([smhd])\Z")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
+_EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST: Final = datetime(9000, 1, 1, tzinfo=UTC)
+
 #: For the help of every option that takes a time.
 FORMS: Final = "an RFC 3339 time such as 2026-11-23T09:00:00Z, or how long ago: 90s, 15m, 24h, 7d"
 
@@ -20,15 +23,21 @@ def moment(option: str, text: str | None, now: datetime | None = None) -> dateti
     """The time an option names; none where it was not given.
 
     Raises:
-        ConfigurationError: it is neither a time nor a duration.
+        ConfigurationError: it is neither a time nor a duration, or of no year in which there is Kafka.
     """
     if text is None:
         return None
     if _AGO.match(text):
-        return (now or datetime.now(UTC)) - duration(option, text)
-    found = parse_time(text)
-    if found is None:
-        raise ConfigurationError(f"{option} {text!r} is not a time. Give {FORMS}.")
+        ago = duration(option, text)
+        present = now or datetime.now(UTC)
+        found = present - ago if ago < present - _EARLIEST else None
+    else:
+        found = parse_time(text)
+        if found is None:
+            raise ConfigurationError(f"{option} {text!r} is not a time. Give {FORMS}.")
+    # what is taken from or added to it must stay within the calendar
+    if found is None or not _EARLIEST <= found < _LATEST:
+        raise ConfigurationError(f"{option} {text!r} is before 1970 or after 9000. Give {FORMS}.")
     return found
 
 

@@ -76,6 +76,13 @@ def test_anything_else_is_refused_with_what_to_give(text: str) -> None:
         moment("--since", text)
 
 
+@pytest.mark.parametrize("text", ["999999d", "30000d", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+def test_a_time_that_leaves_no_room_in_the_calendar_is_refused(text: str) -> None:
+    """The tools read from an hour or a day before it, or up to some minutes after."""
+    with pytest.raises(ConfigurationError, match=r"--since .* is before 1970 or after 9000"):
+        moment("--since", text)
+
+
 def test_an_empty_window_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="not before"):
         window("1h", "2h")
