@@ -37,6 +37,8 @@ class Up:
                 [sys.executable, "-m", "ops.command", "up"],
                 stdout=output, stderr=output, cwd=ROOT,
                 env={**environment, "TMPDIR": str(self.temporary), MARK: self._mark, "PYTHONPATH": str(ROOT)},
+                # tests in the background of a shell have Ctrl-C ignored, and so would have whatever they start
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )  # fmt: skip
 
     def said(self) -> str:
