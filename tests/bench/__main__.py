@@ -17,11 +17,11 @@ import orjson
 
 from sandbox.system import ends_on_signal
 from schemas.errors import PaynotifyError
-from tests.bench import charging, ingress, latency, machine, pipeline, tables, targets, verification
+from tests.bench import charging, ingress, latency, machine, pipeline, state, tables, targets, verification
 from tests.bench.roles import Peaks
 from tests.bench.targets import Target
 
-_SECTIONS: Final = ("verification", "ingress", "pipeline", "latency", "charges", "memory")
+_SECTIONS: Final = ("verification", "ingress", "pipeline", "latency", "charges", "memory", "state")
 
 
 @dataclass(slots=True)
@@ -114,6 +114,12 @@ def _memory(run: Run) -> str:
     return tables.memory(run.peaks, run.pipelines)
 
 
+def _state(run: Run) -> str:
+    result = run.figures["state"] = state.measure(run.scale, run.peaks)
+    run.reached += targets.of_state(result)
+    return tables.state(result)
+
+
 _SECTION: Final = {
     "verification": _verification,
     "ingress": _ingress,
@@ -121,6 +127,7 @@ _SECTION: Final = {
     "latency": _latency,
     "charges": _charges,
     "memory": _memory,
+    "state": _state,
 }
 
 

@@ -1,4 +1,4 @@
-"""CPU and memory of processes, read from ``/proc`` (Linux)."""
+"""CPU, memory, threads and open files of processes, read from ``/proc`` (Linux)."""
 
 from __future__ import annotations
 
@@ -30,6 +30,19 @@ def peak_rss_bytes(pid: int) -> int:
     return _status_bytes(pid, "VmHWM")
 
 
+def threads(pid: int) -> int:
+    """How many threads the process has now."""
+    return next((int(line.split()[1]) for line in _status_lines(pid) if line.startswith("Threads:")), 0)
+
+
+def open_files(pid: int) -> int:
+    """File descriptors the process has open now, sockets among them."""
+    try:
+        return sum(1 for _ in (_PROC / str(pid) / "fd").iterdir())
+    except OSError:
+        return 0
+
+
 def pid_with_argument(argument: str) -> int | None:
     """The process that has this very text among its arguments."""
     for directory in _PROC.iterdir():
@@ -52,8 +65,11 @@ def cpu_model() -> str:
 
 
 def _status_bytes(pid: int, name: str) -> int:
+    return next((int(line.split()[1]) * 1024 for line in _status_lines(pid) if line.startswith(f"{name}:")), 0)
+
+
+def _status_lines(pid: int) -> list[str]:
     try:
-        lines = (_PROC / str(pid) / "status").read_text("utf-8", "replace").splitlines()
+        return (_PROC / str(pid) / "status").read_text("utf-8", "replace").splitlines()
     except OSError:
-        return 0
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:")), 0)
+        return []

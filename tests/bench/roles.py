@@ -19,7 +19,7 @@ def roles_of(sandbox: Sandbox, *, provider: str | None = None, peer: Child | Non
     A cluster that is not the sandbox's own has no process here, so its role is missing.
     """
     roles: dict[str, list[int]] = {}
-    kafka = _broker_pid(sandbox)
+    kafka = broker_pid(sandbox)
     if kafka is not None:
         roles["kafka"] = [kafka]
     for child in sandbox.children():
@@ -47,7 +47,8 @@ class Peaks:
         self.bytes_by_run[run] = {role: [procfs.peak_rss_bytes(pid) for pid in pids] for role, pids in roles.items()}
 
 
-def _broker_pid(sandbox: Sandbox) -> int | None:
+def broker_pid(sandbox: Sandbox) -> int | None:
+    """The process of the sandbox's own Kafka; none where the cluster was not ours."""
     if sandbox.broker is None:
         return None
     return procfs.pid_with_argument(str(sandbox.broker.log_path.parent / "server.properties"))

@@ -10,6 +10,7 @@ from tests.bench.ingress import BODY_BYTES, CONNECTIONS, Ingresses, Load
 from tests.bench.latency import Latencies
 from tests.bench.pipeline import PROVIDER_LATENCY_SECONDS, Drained, Pipelines
 from tests.bench.roles import Peaks
+from tests.bench.state import State
 from tests.bench.verification import Verification
 
 _ROLES = ("worker", "peer", "kafka", "simulator")
@@ -120,6 +121,20 @@ def memory(peaks: Peaks, pipelines: Pipelines) -> str:
         f"Memory: the most each process has held (MB)\n{table(('run', 'role', 'peak RSS'), rows)}\n"
         f"  A worker with {pipelines.payments_in_state:,} payments in its state holds {held_megabytes:.0f} MB."
     )
+
+
+def state(one: State) -> str:
+    """How fast it came, and what it takes."""
+    rows = (
+        ("payments in state", f"{one.payments:,} of {one.bytes_per_payment:.0f} bytes"),
+        ("recovery from an empty disk", f"{one.recovery_seconds:.1f} s, {one.payments_per_second:,.0f} payments/s"),
+        ("CPU of the worker until then", f"{one.recovery_cpu_seconds:.1f} s"),
+        ("RSS when recovered", f"{one.recovered_rss_bytes / 1e6:.0f} MB"),
+        (f"RSS after news of {one.news:,} of them", f"{one.rss_bytes / 1e6:.0f} MB"),
+        ("most RSS meanwhile", f"{one.peak_rss_bytes / 1e6:.0f} MB"),
+        ("on the worker's disk", f"{one.disk_bytes / 1e6:.0f} MB"),
+    )
+    return f"State: one worker with all stages\n{table(('', ''), rows)}"
 
 
 def _drained(one: Drained) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from typing import Final
 from tests.bench.ingress import Ingresses
 from tests.bench.latency import Latencies
 from tests.bench.pipeline import Drained, Pipelines
+from tests.bench.state import PAYMENTS, State
 from tests.bench.verification import Verification
 
 _VERIFICATION_MICROSECONDS: Final = 30
@@ -19,6 +20,8 @@ _NOTIFICATIONS_PER_CALL: Final = 20
 _ABOVE_PROVIDER_MILLISECONDS: Final = 300
 _WORKER_BYTES: Final = 200_000_000
 _PAYMENTS_IN_STATE: Final = 100_000
+_LARGE_STATE_BYTES: Final = 400_000_000
+_RECOVERED_PER_SECOND: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,3 +106,20 @@ def lines(targets: Sequence[Target]) -> list[tuple[str, str, str]]:
 
 def _rate(one: Drained) -> float:
     return one.payments_per_second
+
+
+def of_state(result: State) -> list[Target]:
+    """With a million payments; a smaller run can't tell."""
+    whole = result.payments >= PAYMENTS
+    return [
+        Target(
+            f"a worker below {_LARGE_STATE_BYTES / 1e6:.0f} MB with {PAYMENTS:,} payments in its state",
+            f"{result.peak_rss_bytes / 1e6:.0f} MB",
+            result.peak_rss_bytes < _LARGE_STATE_BYTES if whole else None,
+        ),
+        Target(
+            f"at least {_RECOVERED_PER_SECOND:,} payments/s recovered from an empty disk",
+            f"{result.payments_per_second:,.0f}/s",
+            result.payments_per_second >= _RECOVERED_PER_SECOND if whole else None,
+        ),
+    ]
