@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from processors import store as local
 from processors.fence import Fence
 from processors.store import LocalStore
+from schemas.errors import StateUnavailable
 from schemas.records import Output
 
 _RECORDS_AT_A_TIME: Final = 2_000
+#: More than so many records are worth the preparation of a large load.
+_MANY: Final = 10_000
 _FETCH_BYTES: Final = 4 * 1024 * 1024
 #: Short: its last offset is as a rule the mark of who took it, and for that the client would wait to the end.
 _WAIT_MILLISECONDS: Final = 50
@@ -25,6 +30,10 @@ _OLD_SECONDS: Final = 12 * 3600.0
 
 #: The key of records that only ask whether their writer still holds the partition. No stage's key begins so.
 _CONFIRMATION: Final = b"\0held"
+
+
+#: Names the format of a record's value where it is not the first.
+_FORMAT_HEADER: Final = "state-format"
 
 
 class Changelog:
@@ -70,8 +79,9 @@ class Changelog:
         Raises:
             PartitionLost: another has taken it.
         """
+        headers = _format_headers()
         written = await self._fence.write(
-            [Output(self._place.topic, key, value, (), self._place.partition) for key, value in changes.items()]
+            [Output(self._place.topic, key, value, headers, self._place.partition) for key, value in changes.items()]
         )
         return max(one.offset for one in written) + 1
 
@@ -96,6 +106,7 @@ class Changelog:
 
         Raises:
             aiokafka.errors.KafkaError: the brokers can't be reached; what was read until then is kept.
+            StateUnavailable: the files can't be written, or a later release has written values of another format.
         """
         consumer = AIOKafkaConsumer(
             **self._settings,
@@ -121,15 +132,32 @@ class Changelog:
             start = None
         position = max(first, start or 0)
         consumer.seek(self._place, position)
+        with store.loading() if end - position > _MANY else nullcontext():
+            count = await self._read_to(end, position, consumer, store, moved)
+        if start is None or start < end:
+            store.write({}, end)
+        return count
+
+    async def _read_to(
+        self, end: int, position: int, consumer: Any, store: LocalStore, moved: Callable[[], None]
+    ) -> int:
         count = 0
         while position < end:
             found = await consumer.getmany(self._place, timeout_ms=_WAIT_MILLISECONDS, max_records=_RECORDS_AT_A_TIME)
             records = found.get(self._place, ())
+            if any(one.headers and _format_of(one.headers) > local.STATE_FORMAT for one in records):
+                raise StateUnavailable(f"{self.name} was written by a later release, whose values this one can't keep")
             position = await consumer.position(self._place)
             changes = {one.key: one.value for one in records if one.key and one.key != _CONFIRMATION}
             store.write(changes, position)
             count += len(records)
             moved()
-        if start is None or start < end:
-            store.write({}, end)
         return count
+
+
+def _format_headers() -> tuple[tuple[str, bytes], ...]:
+    return ((_FORMAT_HEADER, b"%d" % local.STATE_FORMAT),) if local.STATE_FORMAT > 1 else ()
+
+
+def _format_of(headers: Sequence[tuple[str, bytes]]) -> int:
+    return next((int(value) for name, value in headers if name == _FORMAT_HEADER), 1)

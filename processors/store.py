@@ -10,6 +10,7 @@ import shutil
 import struct
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -18,8 +19,14 @@ import rocksdict
 
 from schemas.errors import StateUnavailable
 
+#: How states' values are written, here and in changelogs. Members with a default may be added within a format, and an
+#: earlier release leaves them out when it writes the value anew; whatever must not be lost so counts the format up.
+#: Where none is named it is the first.
+STATE_FORMAT = 1
+
 #: No stage's keys begin with a zero byte.
 _NEXT_OFFSET: Final = b"\0changelog-next-offset"
+_FORMAT: Final = b"\0format"
 
 # Many small stores share one process: RocksDB's defaults would let each grow to gigabytes.
 _CACHE_BYTES: Final = 2 * 1024 * 1024
@@ -28,6 +35,8 @@ _WRITE_BUFFERS: Final = 2
 _FILE_BYTES: Final = 8 * 1024 * 1024
 _OPEN_FILES: Final = 64
 _BLOOM_BITS: Final = 10
+#: What many values are read in with: most of the work of one value is RocksDB's own sorting of small files.
+_LOADING_BUFFER_BYTES: Final = 4 * 1024 * 1024
 
 #: When a value was written, in Unix time, behind each value that is not kept for ever.
 _WRITTEN: Final = struct.Struct("<i")
@@ -48,6 +57,7 @@ class LocalStore:
         self._keep_seconds = keep_seconds
         self._now = now
         self._open: rocksdict.Rdict | None = None
+        self._loading = False
         self._sweep_at = 0.0
         self._swept_to: bytes | None = None
 
@@ -55,7 +65,15 @@ class LocalStore:
         if self._open is None:
             self._directory.parent.mkdir(parents=True, exist_ok=True)
             self._open = rocksdict.Rdict(str(self._directory), options=_options())
+            if self._is_of_a_later_release(self._open):
+                # the changelog says so too; what it holds is read when this release can
+                self.clear()
+                return self._values()
         return self._open
+
+    def _is_of_a_later_release(self, values: rocksdict.Rdict) -> bool:
+        found: bytes | None = values.get(_FORMAT)
+        return found is not None and found[0] > STATE_FORMAT
 
     @property
     def next_offset(self) -> int | None:
@@ -112,8 +130,38 @@ class LocalStore:
                 else:
                     batch.put(key, value + written)
             batch.put(_NEXT_OFFSET, str(next_offset).encode() + written)
-            self._values().write(batch)
+            if STATE_FORMAT > 1:
+                batch.put(_FORMAT, bytes([STATE_FORMAT]) + written)
+            self._values().write(batch, _write_options(loading=self._loading))
         except Exception as error:
+            raise StateUnavailable(f"{self._directory.name} can't be written ({_kind(error)})") from error
+
+    @contextmanager
+    def loading(self) -> Iterator[None]:
+        """While very many values are written that can be read again from the changelog.
+
+        There is no write-ahead log, and files are put in order afterwards. A crash within leaves a beginning of what
+        was written, as without this; when it ends, all of it is on the disk, and may be built upon.
+
+        Raises:
+            StateUnavailable: the files can't be written.
+        """
+        self._set(write_buffer_size=_LOADING_BUFFER_BYTES, disable_auto_compactions="true")
+        self._loading = True
+        try:
+            yield
+        finally:
+            self._loading = False
+            # a write with a log that survived a crash, after one without that did not, would be a gap
+            self._set(flush=True, write_buffer_size=_WRITE_BUFFER_BYTES, disable_auto_compactions="false")
+
+    def _set(self, *, flush: bool = False, **options: object) -> None:
+        try:
+            values = self._values()
+            if flush:
+                values.flush()
+            values.set_options({name: str(value) for name, value in options.items()})
+        except Exception as error:  # as in `get`
             raise StateUnavailable(f"{self._directory.name} can't be written ({_kind(error)})") from error
 
     def _expired(self) -> list[bytes]:
@@ -144,6 +192,12 @@ class LocalStore:
 def _kind(error: Exception) -> str:
     """RocksDB's word for it, such as ``IO error``; what follows it are paths."""
     return str(error).partition(":")[0][:40]
+
+
+def _write_options(*, loading: bool) -> rocksdict.WriteOptions:
+    options = rocksdict.WriteOptions()
+    options.disable_wal = loading  # type: ignore[method-assign,assignment]  # a property that the stubs call a method
+    return options
 
 
 def _options() -> rocksdict.Options:

@@ -29,7 +29,7 @@ from processors.store import LocalStore
 from processors.transport import FlowControl, Transport
 from schemas import topics
 from schemas.configuration import Configuration, Kafka, Worker
-from schemas.errors import PartitionLost
+from schemas.errors import PartitionLost, StateUnavailable
 from service.kafka_client import client_settings, sasl_password, ssl_context
 from service.logs import event
 
@@ -181,7 +181,8 @@ class Unit:
                 await state.claim(generation)
                 return
             except Exception as error:  # noqa: BLE001 - whatever it was, it is tried again
-                problem = str(error) if isinstance(error, PartitionLost) else type(error).__name__
+                told = isinstance(error, PartitionLost | StateUnavailable)
+                problem = str(error) if told else type(error).__name__
                 event(logger, "state not claimed yet", level=logging.WARNING, problem=problem)
             await asyncio.sleep(_CLAIM_AGAIN_SECONDS)
 

@@ -28,6 +28,7 @@ from tests.bench.topics import Topics
 PAYMENTS: Final = 1_000_000
 _NEWS: Final = 20_000
 _LEAST: Final = 1_000
+_TEMPLATE: Final = 987_654_321
 _MERCHANT: Final = "shop-uk"
 _RECOVERY_SECONDS: Final = 900.0
 _NEWS_SECONDS: Final = 300.0
@@ -83,16 +84,20 @@ def measure(scale: float, peaks: Peaks) -> State:
         )
 
 
+def _key(number: int) -> bytes:
+    return b"%s/57-9-%09d" % (_MERCHANT.encode(), number)
+
+
 def _observation(number: int, status: Status) -> Observation:
-    at = f"2026-11-{number % 27 + 1:02}T10:00:{number % 60:02}.{'001' if status == 'authorised' else '002'}Z"
+    at = f"2026-11-23T10:00:0{0 if status == 'authorised' else 1}.000Z"
     return Observation(
         provider="trustpayments",
         merchant=_MERCHANT,
         payment_id=f"57-9-{number:09}",
-        order_id=f"ORD-2026-{number:08}",
+        order_id=f"ORD-{number:09}",
         status=status,
-        amount=Money(1000 + number, "GBP"),
-        paid=Money(1000 + number, "GBP") if status == "captured" else None,
+        amount=Money(1050, "GBP"),
+        paid=Money(1050, "GBP") if status == "captured" else None,
         provider_status={"errorcode": "0", "settlestatus": "100" if status == "captured" else "0"},
         source="TRANSACTIONQUERY",
         provider_time=at,
@@ -101,9 +106,10 @@ def _observation(number: int, status: Status) -> Observation:
 
 
 def _states(payments: int) -> Iterator[tuple[bytes, bytes]]:
+    """Each payment's key and state; only what differs from payment to payment is made for each."""
+    state = messages.encode(advance(PaymentState(), _observation(_TEMPLATE, "authorised")).state)
     for number in range(payments):
-        state = advance(PaymentState(), _observation(number, "authorised")).state
-        yield f"{_MERCHANT}/57-9-{number:09}".encode(), messages.encode(state)
+        yield _key(number), state.replace(b"%09d" % _TEMPLATE, b"%09d" % number)
 
 
 def _fill(sandbox: Sandbox, payments: int) -> int:
@@ -136,7 +142,6 @@ def _tell(sandbox: Sandbox, payments: int, news: int) -> None:
     producer = KafkaProducer(bootstrap_servers=sandbox.bootstrap, acks="all", linger_ms=50)
     for number in random.Random(1).sample(range(payments), news):
         observation = _observation(number, "captured")
-        key = f"{_MERCHANT}/{observation.payment_id}".encode()
-        producer.send(sandbox.topic(topics.OBSERVATIONS), messages.encode(observation), key)
+        producer.send(sandbox.topic(topics.OBSERVATIONS), messages.encode(observation), _key(number))
     producer.flush()
     producer.close()

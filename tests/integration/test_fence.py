@@ -11,7 +11,7 @@ from kafka.admin import NewTopic
 from processors.changelog import Changelog
 from processors.store import LocalStore
 from sandbox.broker import LocalBroker
-from schemas.errors import PartitionLost
+from schemas.errors import PartitionLost, StateUnavailable
 from schemas.records import Output
 from tests.integration.conftest import Installation
 from tests.topics_reader import whole
@@ -102,6 +102,30 @@ async def test_a_store_is_filled_from_the_changelog_and_again_when_that_was_made
         store.write({b"d": b"4"}, 1_000_000)
         assert await changelog.catch_up(store) == 4
         assert [store.get(key) for key in (b"b", b"d")] == [b"2", None], "what the changelog does not hold is gone"
+    finally:
+        store.close()
+        await changelog.close()
+
+
+async def test_values_of_a_later_release_are_neither_read_nor_kept(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = installation.topic("paynotify.resolve-state-changelog")
+    store = LocalStore(installation.state_directory / "1")
+    changelog = Changelog({"bootstrap_servers": installation.kafka}, topic, 1)
+    try:
+        await changelog.take()
+        store.write({b"a": b"1"}, await changelog.write({b"a": b"1"}))
+        with monkeypatch.context() as later:
+            later.setattr("processors.store.STATE_FORMAT", 2)
+            store.write({b"a": b"new"}, await changelog.write({b"a": b"new"}))
+            store.close()
+            assert await changelog.catch_up(store) == 0
+            assert store.get(b"a") == b"new"
+        store.close()
+        assert store.get(b"a") is None
+        with pytest.raises(StateUnavailable, match="later release"):
+            await changelog.catch_up(store)
     finally:
         store.close()
         await changelog.close()

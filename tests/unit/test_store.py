@@ -2,13 +2,41 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
+from typing import Final
 
 import pytest
 
 from processors.store import LocalStore
 
 HOUR_SECONDS = 3600
+
+
+#: A process that loads values, writes more as in daily work if told to, and is killed with all that memory holds.
+KILLED: Final = """
+import os, signal, sys
+from pathlib import Path
+from processors.store import LocalStore
+
+store = LocalStore(Path(sys.argv[1]))
+with store.loading():
+    for number in range(400):
+        store.write({b"k%d" % (400 * round_ + number): b"v" * 100 for round_ in range(100)}, number + 1)
+    if sys.argv[2] == "loading":
+        os.kill(os.getpid(), signal.SIGKILL)
+for number in range(400, 500):
+    store.write({b"after%d" % number: b"v"}, number + 1)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def load_and_be_killed(path: Path, when: str) -> LocalStore:
+    done = subprocess.run([sys.executable, "-c", KILLED, str(path), when], check=False)
+    assert done.returncode == -signal.SIGKILL
+    return LocalStore(path)
 
 
 class Clock:
@@ -67,4 +95,27 @@ def test_a_key_that_expired_and_is_written_again_stays(tmp_path: Path) -> None:
     clock.now += 2 * HOUR_SECONDS
     write(store, 1)
     assert kept(store, 1) == 1
+    store.close()
+
+
+def loaded(store: LocalStore) -> list[int]:
+    """Which of the loading process's writes are there, judged by all of their values."""
+    return [
+        number for number in range(400)
+        if all(store.get(b"k%d" % (400 * round_ + number)) == b"v" * 100 for round_ in range(100))
+    ]  # fmt: skip
+
+
+def test_a_process_killed_while_it_loads_leaves_a_beginning_of_what_it_wrote(tmp_path: Path) -> None:
+    store = load_and_be_killed(tmp_path / "state", "loading")
+    held = store.next_offset or 0
+    assert loaded(store) == list(range(held))
+    store.close()
+
+
+def test_what_is_written_after_loading_is_never_there_without_what_was_loaded(tmp_path: Path) -> None:
+    store = load_and_be_killed(tmp_path / "state", "after")
+    assert store.next_offset == 500
+    assert loaded(store) == list(range(400))
+    assert all(store.get(b"after%d" % number) == b"v" for number in range(400, 500))
     store.close()

@@ -1,0 +1,47 @@
+"""The code of an earlier release, from the repository's own history, and its processes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tarfile
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Final
+
+from sandbox.processes import Child
+from sandbox.system import Sandbox
+
+#: The last release before payments were expected, compared and charged.
+EARLIER: Final = "126b77e"
+
+_REPOSITORY: Final = Path(__file__).parents[2]
+
+
+def export(commit: str, directory: Path) -> None:
+    """Write the code as it was.
+
+    Raises:
+        subprocess.CalledProcessError: there is no such commit here.
+    """
+    archive = subprocess.run(
+        ["git", "-C", str(_REPOSITORY), "archive", commit], capture_output=True, check=True, timeout=60
+    )
+    with tarfile.open(fileobj=BytesIO(archive.stdout)) as files:
+        files.extractall(directory, filter="data")
+
+
+def run(code: Path, name: str, arguments: Sequence[str], log: Path) -> Child:
+    """A Python process that finds that code before any other."""
+    environment = {**os.environ, "PYTHONPATH": str(code)}
+    return Child(name, [sys.executable, *arguments], log, environment=environment, directory=code)
+
+
+def worker(sandbox: Sandbox, code: Path, number: int) -> Child:
+    """Start the sandbox's worker of that number with that code, on its state."""
+    arguments = ["--config", str(sandbox.config_path), "--management", "127.0.0.1:0"]
+    arguments += ["--state-directory", str(sandbox.state_directory(number))]
+    name = f"worker-{number}"
+    return run(code, name, ["-m", "ops.command", "worker", *arguments], sandbox.logs / f"{name}.log")
