@@ -15,6 +15,7 @@ Everything that is a number or a table (windows, ladders, reasons) is in ``polic
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal, Protocol
@@ -186,7 +187,7 @@ class Outside:
     """What a fetch may use: the HTTP client, the limits, and the clock.
 
     ``recovery`` charges a merchant's budget of calls that the provider only wants to see rarely; it returns how many
-    seconds such a call must wait, and charges nothing unless that is zero.
+    seconds such a call must wait, and charges nothing unless that is zero. ``pace`` is held around a merchant's call.
     """
 
     http: httpx.AsyncClient
@@ -194,7 +195,7 @@ class Outside:
     answer_bytes: int
     timeout_seconds: float
     transactions_per_query: int
-    pace: Callable[[str], Awaitable[None]]
+    pace: Callable[[str], AbstractAsyncContextManager[None]]
     recovery: Callable[[str], float] = no_recovery
 
 

@@ -160,11 +160,11 @@ class OmniKassa:
         again = None
         more = True
         while more and stored < _PAGES_PER_CALL:
-            await outside.pace(call.lane)
-            if token.expires <= outside.now():
-                break
             try:
-                reply, page = await self._page(token, _merchant(account), outside)
+                async with outside.pace(call.lane):
+                    if token.expires <= outside.now():
+                        break
+                    reply, page = await self._page(token, _merchant(account), outside)
             except (Retryable, Permanent) as error:
                 if stored == 0:
                     raise

@@ -77,16 +77,16 @@ class Orders:
 
     async def _order(self, order_id: str, account: Account, merchant: OmniKassaMerchant, outside: Outside) -> Reply:
         token = await self._access_token(account, merchant, outside)
-        await outside.pace(merchant.id)
         # directly under the host, without the prefix of all other routes
         url = str(httpx.URL(merchant.base_url).join(f"/v2/orders/{order_id}"))
-        return await exchange(outside, "GET", url, headers={"Authorization": f"Bearer {token}"})
+        async with outside.pace(merchant.id):
+            return await exchange(outside, "GET", url, headers={"Authorization": f"Bearer {token}"})
 
     async def _access_token(self, account: Account, merchant: OmniKassaMerchant, outside: Outside) -> str:
         known = self._tokens.get(merchant.id)
         if known is None or known.renew_at <= outside.now():
-            await outside.pace(merchant.id)
-            known = self._tokens[merchant.id] = await refreshed(account, merchant, outside)
+            async with outside.pace(merchant.id):
+                known = self._tokens[merchant.id] = await refreshed(account, merchant, outside)
         return known.text
 
 

@@ -124,8 +124,8 @@ class _Answer:
 async def _once(account: Account, outside: Outside, wanted: Mapping[str, Sequence[str]]) -> _Answer:
     merchant = account.merchant
     assert isinstance(merchant, TrustPaymentsMerchant)
-    await outside.pace(merchant.id)
-    reply, query = await ask(wanted, account, outside)
+    async with outside.pace(merchant.id):
+        reply, query = await ask(wanted, account, outside)
     response = Response(merchant.id, reply.body, reply.content_type, reply.status, reply.received_at)
     own = records_of(query, merchant.site_reference)
     started = {word(one, "transactionreference"): _started(one) for one in own if _is_payment(one)}

@@ -28,8 +28,7 @@ _PAGE_ORDERS: Final = 100
 _KEPT_PAGES: Final = 100_000
 _PULL: Final = "/order/server/api/{version}events/results/"
 _CET: Final = timezone(timedelta(hours=1))
-# a second counted a little short, so that a client that keeps to the limit is not refused for jitter
-_RATE_WINDOW_SECONDS: Final = 0.95
+_RATE_WINDOW_SECONDS: Final = 1.0
 
 _STATUS: Final[dict[str, Status]] = {
     "IN_PROGRESS": "pending",

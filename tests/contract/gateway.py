@@ -92,8 +92,10 @@ class World:
         await asyncio.sleep(0)
         self.stored.append(answer)
 
-    async def _pace(self, key: str) -> None:
+    @asynccontextmanager
+    async def _pace(self, key: str) -> AsyncIterator[None]:
         self.paced.append(key)
+        yield
 
     def _recovery(self, key: str) -> float:
         self.recovered.append(key)

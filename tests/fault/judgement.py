@@ -197,7 +197,7 @@ def uncaused(evidence: Evidence) -> list[str]:
     return list(evidence.books.get("nevogate", {}).get("uncaused", ()))
 
 
-#: Each process keeps to the bank's pace; while a webshop's partition changes hands, two of them do. The bank refuses
+#: No process breaks the bank's limit; while a webshop's partition changes hands, two of them do. The bank refuses
 #: what is too much and is asked again, so this is stated.
 _PACE: Final = "calls per second"
 

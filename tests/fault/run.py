@@ -43,8 +43,6 @@ _VERIFIER_MARGIN_SECONDS: Final = 60.0
 _WORKER: Final[dict[str, Any]] = {
     "provider_timeout_seconds": 4.0,
     "standstill_seconds": 25.0,
-    # the bank takes six a second: a machine as busy as this one would come closer than that
-    "pulls_per_second": 5.0,
     "recovery_calls_per_hour": 36_000,
     "overdue": {
         "looks_seconds": {

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import nullcontext
 from typing import Any, Final, TypeVar
 
 import httpx
@@ -60,14 +61,10 @@ class _Transport(httpx.AsyncBaseTransport):
         return httpx.Response(status, headers=list(headers), stream=_Body(body))
 
 
-async def _no_pace(lane: str) -> None:
-    return
-
-
 def outside(script: Script) -> Outside:
     """What a fetch uses, with the provider's side played by ``script``."""
     http = httpx.AsyncClient(transport=_Transport(script))
-    return Outside(http, lambda: NOW, 1 << 20, 5.0, 100, _no_pace, lambda merchant: 0.0)
+    return Outside(http, lambda: NOW, 1 << 20, 5.0, 100, lambda lane: nullcontext(), lambda merchant: 0.0)
 
 
 async def fetched(

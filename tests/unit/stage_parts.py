@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, Final, Literal, cast
@@ -244,9 +245,9 @@ class FakeProvider:
         self.at_work.add(call.lane)
         self.most_at_work = max(self.most_at_work, len(self.at_work))
         try:
-            await outside.pace(account.merchant.id)
-            self.made.append(tuple(one.lookup_id for one in call.lookups))
-            result = self._answer(call)
+            async with outside.pace(account.merchant.id):
+                self.made.append(tuple(one.lookup_id for one in call.lookups))
+                result = self._answer(call)
             if isinstance(result, Exception):
                 raise result
             if any(isinstance(one, Done) for one in result.values()):
@@ -263,13 +264,18 @@ class FakeProvider:
         return tuple(observation(name, merchant=response.merchant, provider="nevogate") for name in names)
 
 
-def outside(pace: Callable[[str], Any] | None = None, now: Literal["later"] | None = None) -> Outside:
-    async def no_pace(merchant: str) -> None:
-        """Everybody's turn is now."""
+def outside(turn: Callable[[str], Awaitable[Any]] | None = None, now: Literal["later"] | None = None) -> Outside:
+    """``turn`` is what a call waits for before it goes out; without it everybody's turn is now."""
+
+    @asynccontextmanager
+    async def pace(merchant: str) -> AsyncIterator[None]:
+        if turn is not None:
+            await turn(merchant)
+        yield
 
     return Outside(
         http=cast(httpx.AsyncClient, None), now=lambda: NOW + timedelta(hours=1 if now else 0), answer_bytes=1000,
-        timeout_seconds=1.0, transactions_per_query=10, pace=pace or no_pace,
+        timeout_seconds=1.0, transactions_per_query=10, pace=pace,
     )  # fmt: skip
 
 

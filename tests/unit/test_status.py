@@ -1,4 +1,4 @@
-"""What a warehouse may do, topics and reasons as tables, and the pace of calls."""
+"""What a warehouse may do; topics and reasons as tables."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import get_args
 
 import pytest
 
-from processors.pace import Pace
 from schemas import errors
 from schemas.status import FINAL, HOLD, Fulfilment, Status, fulfilment
 from schemas.topics import all_topics
@@ -63,31 +62,3 @@ def test_every_error_on_purpose_is_in_the_tree() -> None:
 def test_reasons_are_words() -> None:
     for reason in errors.REJECT_REASONS + errors.DEAD_REASONS:
         assert reason.replace("_", "").isalpha()
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-        self.waits: list[float] = []
-
-    async def sleep(self, seconds: float) -> None:
-        self.waits.append(seconds)
-
-
-async def test_calls_of_a_merchant_keep_their_distance_and_others_need_not_wait() -> None:
-    clock = Clock()
-    pace = Pace(4.0, lambda: clock.now, clock.sleep)
-    for _ in range(3):
-        await pace("one")
-    await pace("other")
-    assert clock.waits == [0.25, 0.5]
-
-
-async def test_unused_turns_are_not_saved_up() -> None:
-    clock = Clock()
-    pace = Pace(4.0, lambda: clock.now, clock.sleep)
-    await pace("one")
-    clock.now = 100.0
-    await pace("one")
-    await pace("one")
-    assert clock.waits == [0.25]
