@@ -40,7 +40,7 @@ from processors.reputation import Reputation
 from processors.requested import Requested
 from processors.requeue import Requeue
 from processors.resolve import Resolve
-from processors.unit import Unit, Work, request_seconds
+from processors.unit import REQUEST_SECONDS, Unit, Work
 from processors.verify import Verify
 from schemas import topics
 from schemas.configuration import Configuration, Merchant, provider_of
@@ -298,9 +298,9 @@ class Worker:
         connections = self._configuration.worker.provider_calls_in_flight * (len(PROVIDERS) + 1)
         async with open_client(connections) as http:
             kafka = self._configuration.kafka
-            request_milliseconds = round(request_seconds(self._configuration.worker) * 1000)
+            reader = client_settings(kafka, "paynotify-expectations")
             self._expectations = ExpectationsView(
-                {**client_settings(kafka, "paynotify-expectations"), "request_timeout_ms": request_milliseconds},
+                {**reader, "request_timeout_ms": round(REQUEST_SECONDS * 1000)},
                 kafka.topic(topics.EXPECTED),
                 self._state_directory / f"{kafka.topic_prefix}paynotify.expected",
                 _ORDERS_SECONDS,

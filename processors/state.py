@@ -98,10 +98,13 @@ class PartitionState:
 
     Claimed once for each generation of the consumer group: another may have held the partition in between, without
     this process noticing. A claim keeps the others out, then reads what they wrote. ``current`` tells the generation of
-    now: a batch of an earlier one must not claim over it, or nobody would hold the partition until the next record.
+    now, or none while the group may have gone on without us: a batch of an earlier one must not claim over it, or
+    nobody would hold the partition until the next record.
     """
 
-    def __init__(self, store: LocalStore, changelog: Changelog, current: Callable[[], int] | None = None) -> None:
+    def __init__(
+        self, store: LocalStore, changelog: Changelog, current: Callable[[], int | None] | None = None
+    ) -> None:
         self._store = store
         self._changelog = changelog
         self._current = current

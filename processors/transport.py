@@ -6,14 +6,19 @@ Each class names the failure it prevents; each was seen on a real cluster, under
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any
+import math
+from collections.abc import Awaitable, Mapping
+from typing import Any, TypeVar
 
 from aiokafka.conn import AIOKafkaConnection, CloseReason
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode.utils.queues import FlowControlEvent
+
+from processors.membership import Membership
+
+T = TypeVar("T")
 
 
 class FlowControl(FlowControlEvent):
@@ -30,10 +35,28 @@ class FlowControl(FlowControlEvent):
 
 
 class Producer(driver.Producer):
-    """Idempotent: records are never expired, reordered or doubled by its own retries."""
+    """Idempotent: records are never expired, reordered or doubled by its own retries.
+
+    A request without an answer is given up, with its connection, like any other. aiokafka would then give up a batch of
+    that age too where no leader is known; but its place in the order is taken, and without it nothing more is accepted.
+    """
 
     def _settings_extra(self) -> Mapping[str, Any]:
         return {"acks": "all", "enable_idempotence": True}
+
+    def _new_producer(self, transactional_id: str | None = None) -> Any:
+        producer = super()._new_producer(transactional_id)
+        producer._message_accumulator._batch_ttl = math.inf
+        return producer
+
+
+class ConsumerThread(driver.AIOKafkaConsumerThread):
+    """Its requests are given up after the same time as all others', however long the group's session is."""
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._client._request_timeout_ms = round(self.app.conf.producer_request_timeout * 1000)
+        return consumer
 
 
 class Consumer(driver.Consumer):
@@ -48,6 +71,16 @@ class Consumer(driver.Consumer):
         super().__init__(*args, **kwargs)
         self._no_fetch = asyncio.Event()
         self._no_fetch.set()
+
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether this is still a member of its group, by what was last heard of it."""
+        client = self._thread._consumer
+        membership = client._coordinator if client is not None else None
+        return isinstance(membership, Membership) and membership.confirmed
 
     async def _getmany(self, active_partitions: Any, timeout: float) -> Any:
         self._no_fetch.clear()
@@ -86,16 +119,28 @@ _send_to_open = AIOKafkaConnection.send
 
 
 def _send(connection: Any, request: Any, expect_response: bool = True) -> Any:
-    """Takes a connection that has just been reset for what it is.
+    """Takes a connection that has just been reset, or does not answer, for what it is.
 
-    uvloop says so with a RuntimeError where aiokafka expects an OSError: the consumer's thread would end with it, and
-    the whole process with that.
+    uvloop tells of the first with a RuntimeError where aiokafka expects an OSError: the consumer's thread would end
+    with it, and the whole process with that. And a dead connection over which only metadata is asked for was never
+    given up.
     """
     try:
-        return _send_to_open(connection, request, expect_response)
+        answer = _send_to_open(connection, request, expect_response)
+    except KafkaError:
+        raise  # these are RuntimeErrors too
     except RuntimeError as error:
         connection.close(reason=CloseReason.CONNECTION_BROKEN)
         raise KafkaConnectionError("the connection was closed while it was written to") from error
+    return _answered(connection, answer) if expect_response else answer
+
+
+async def _answered(connection: Any, answer: Awaitable[T]) -> T:
+    try:
+        return await answer
+    except TimeoutError:
+        connection.close(reason=CloseReason.CONNECTION_TIMEOUT)
+        raise
 
 
 AIOKafkaConnection.send = _send

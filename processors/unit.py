@@ -28,7 +28,7 @@ from processors.state import PartitionState
 from processors.store import LocalStore
 from processors.transport import FlowControl, Transport
 from schemas import topics
-from schemas.configuration import Configuration, Kafka, Worker
+from schemas.configuration import Configuration, Kafka
 from schemas.errors import PartitionLost, StateUnavailable
 from service.kafka_client import client_settings, sasl_password, ssl_context
 from service.logs import event
@@ -39,10 +39,9 @@ _HOUR_SECONDS: Final = 3600.0
 
 _CLAIM_AGAIN_SECONDS: Final = 2.0
 
-#: A connection that is open but dead shows by nothing but a request without an answer. One after another, heartbeat,
-#: commit, fetch and publish wait so long, so it is not much longer than the group waits for a silent member.
-_REQUEST_SESSIONS: Final = 2
-_LEAST_REQUEST_SECONDS: Final = 10.0
+#: How long brokers may take to answer before the connection is given up. One that is open but dead shows by nothing
+#: else; commit, fetch and publish each wait so long for it. (Heartbeats: see `processors.membership`.)
+REQUEST_SECONDS: Final = 10.0
 
 #: How long the others of a group wait for a member that lives but does not join again, before they go on without it.
 #: A batch at work may take twenty of them to end well.
@@ -89,7 +88,6 @@ class Unit:
         self._metrics = metrics
         self._reached = reached
         self._kafka = configuration.kafka
-        self._request_milliseconds = round(request_seconds(configuration.worker) * 1000)
         self._sandbox = configuration.sandbox
         stateful = [work for work in works if work.stateful]
         self._stateful_sources = frozenset(topic for work in stateful for topic in work.sources)
@@ -147,14 +145,21 @@ class Unit:
     def _state(self, partition: int) -> PartitionState:
         state = self._states.get(partition)
         if state is None:
-            settings = {**client_settings(self._kafka, self.group), "request_timeout_ms": self._request_milliseconds}
+            settings = {
+                **client_settings(self._kafka, self.group),
+                "request_timeout_ms": round(REQUEST_SECONDS * 1000),
+            }
             topic = self._kafka.topic(topics.changelog(self.name))
             state = self._states[partition] = PartitionState(
                 LocalStore(self._state_directory / str(partition), self._state_seconds),
                 Changelog(settings, topic, partition, sandbox=self._sandbox),
-                lambda: int(self.app.consumer_generation_id),
+                self._generation,
             )
         return state
+
+    def _generation(self) -> int | None:
+        """The group's generation of now; none where another may have our partitions without our knowing."""
+        return int(self.app.consumer_generation_id) if self.app.consumer.confirmed else None
 
     def _stateful(self, places: Iterable[tuple[str, int]]) -> set[int]:
         """The partitions among these source partitions for which there is a state."""
@@ -268,7 +273,8 @@ def _app(
         broker_session_timeout=worker.session_timeout_seconds,
         broker_rebalance_timeout=max(_REBALANCE_SECONDS, worker.session_timeout_seconds),
         broker_heartbeat_interval=worker.session_timeout_seconds / 4,
-        broker_request_timeout=request_seconds(worker),
+        # Faust refuses less than the session here; the consumer's thread puts the producer's in its place
+        broker_request_timeout=max(REQUEST_SECONDS, worker.session_timeout_seconds),
         broker_max_poll_interval=longest_wait_seconds * 2 + _HOUR_SECONDS,
         broker_commit_interval=1.0,
         broker_max_poll_records=fetched,
@@ -278,6 +284,7 @@ def _app(
         stream_wait_empty=False,
         # a retry topic stands still for as long as its delay; health is judged elsewhere, by offsets
         stream_processing_timeout=longest_wait_seconds * 2 + _HOUR_SECONDS,
+        producer_request_timeout=REQUEST_SECONDS,
         producer_acks=-1,
         producer_linger_ms=1,
         producer_max_batch_size=256 * 1024,
@@ -286,11 +293,6 @@ def _app(
     app.transport = Transport(app.conf.broker_consumer, app)
     app.flow_control = FlowControl()
     return app
-
-
-def request_seconds(worker: Worker) -> float:
-    """How long brokers may take to answer before the connection is given up."""
-    return max(_LEAST_REQUEST_SECONDS, worker.session_timeout_seconds * _REQUEST_SESSIONS)
 
 
 def _credentials(kafka: Kafka) -> Any:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer
-from aiokafka.conn import AIOKafkaConnection
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.conn import AIOKafkaConnection, CloseReason
+from aiokafka.errors import IncompatibleBrokerVersion, KafkaConnectionError
 from aiokafka.protocol.coordination import FindCoordinatorRequest
 from faust.transport.consumer import ThreadDelegateConsumer
 from faust.types import TP
 from mode.utils.queues import ThrowableQueue
 
 from processors.transport import Consumer, FlowControl
+
+#: What the brokers of such a connection speak.
+VERSIONS = {FindCoordinatorRequest.API_KEY: (0, 1)}
 
 COMMITTED = {TP("observations", 0): 7, TP("observations", 1): None, TP("observations", 2): 0, TP("changelog", 1): None}
 
@@ -111,9 +115,24 @@ class Closed:
 async def test_a_connection_that_was_reset_while_it_is_written_to_is_an_error_that_clients_know() -> None:
     connection = AIOKafkaConnection("127.0.0.1", 1)
     connection._writer = Closed()
-    connection._versions = {}
+    connection._versions = VERSIONS
     with pytest.raises(KafkaConnectionError):
+        connection.send(FindCoordinatorRequest("a group", 0))
+    connection._versions = {}
+    with pytest.raises(IncompatibleBrokerVersion):
         connection.send(FindCoordinatorRequest("a group", 0))
     connection._writer = None
     with pytest.raises(KafkaConnectionError):
         connection.send(FindCoordinatorRequest("a group", 0))
+
+
+async def test_a_connection_without_an_answer_in_time_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """aiokafka asks for metadata over it again and again otherwise."""
+    connection = AIOKafkaConnection("127.0.0.1", 1, request_timeout_ms=10)
+    connection._writer, connection._versions = SimpleNamespace(write=lambda data: None), VERSIONS
+    connection._loop = asyncio.get_running_loop()
+    given_up: list[CloseReason] = []
+    monkeypatch.setattr(connection, "close", lambda reason: given_up.append(reason))
+    with pytest.raises(TimeoutError):
+        await connection.send(FindCoordinatorRequest("a group", 0))
+    assert given_up == [CloseReason.CONNECTION_TIMEOUT]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,22 +12,16 @@ import pytest
 from processors.failpoint import nothing
 from processors.requeue import Requeue
 from processors.transport import Consumer, Producer
-from processors.unit import Unit, Work, request_seconds
-from schemas.configuration import Worker, load
+from processors.unit import REQUEST_SECONDS, Unit, Work
+from schemas.configuration import load
 from tests import configurations
 from tests.unit.stage_parts import metrics
 
 
-@pytest.mark.parametrize("session_seconds", [1.0, 6.0, 10.0, 45.0])
-def test_a_connection_without_answers_is_given_up_soon_after_the_group_gave_up_its_member(
-    session_seconds: float,
-) -> None:
-    given_up = request_seconds(Worker(session_timeout_seconds=session_seconds))
-    assert session_seconds < given_up <= max(10.0, 2 * session_seconds)
-
-
-def unit(directory: Path) -> Unit:
-    file = configurations.write(directory, configurations.document("127.0.0.1:1", "", directory))
+def unit(directory: Path, session_seconds: float = 10.0) -> Unit:
+    document = configurations.document("127.0.0.1:1", "", directory)
+    document["worker"] = {**document.get("worker", {}), "session_timeout_seconds": session_seconds}
+    file = configurations.write(directory, document)
     works = (Work(Requeue("nevogate", load(file).kafka), ("a.topic",), 10),)
     return Unit("fetch.nevogate", works, load(file), metrics(), directory, nothing)
 
@@ -38,6 +33,17 @@ async def test_what_a_unit_reads_and_writes_with_is_ours_and_it_writes_idempoten
     client = app.producer._new_producer()
     assert client._txn_manager is not None
     client._closed = True  # it was never started
+
+
+@pytest.mark.parametrize("session_seconds", [1.0, 6.0, 45.0])
+async def test_a_connection_without_answers_is_given_up_whoever_uses_it(tmp_path: Path, session_seconds: float) -> None:
+    """Faust's producer would wait twenty minutes for an answer, and its consumer as long as a session at least."""
+    app = unit(tmp_path, session_seconds).app
+    producer = app.producer._new_producer()
+    consumer = app.consumer._thread._create_worker_consumer(app.transport)
+    assert {one._request_timeout_ms for one in (producer.client, consumer._client)} == {round(REQUEST_SECONDS * 1000)}
+    assert producer._message_accumulator._batch_ttl == math.inf, "a record whose place is taken is never given up"
+    producer._closed = consumer._closed = True  # they were never started
 
 
 async def test_a_unit_whose_producer_has_given_up_has_failed(tmp_path: Path) -> None:
