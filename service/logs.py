@@ -2,19 +2,30 @@
 
 Only names, counts, ids and closed words are logged. Text from outside (bodies, headers, provider messages,
 exception texts of other libraries) never is: it may hold secrets or personal data (G8).
+
+What other libraries log is bounded: while brokers are away, clients say the same thing thousands of times a second.
 """
 
 from __future__ import annotations
 
 import logging
 import sys
+import threading
+import time
 import traceback
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
 
 _OWN: Final = "paynotify"
+
+#: Of each place in another library's code, so many lines are logged in so many seconds.
+_MOST_LINES: Final = 5
+_WINDOW_SECONDS: Final = 10.0
+#: Places that are counted apart from each other; all further ones together are one place.
+_MOST_PLACES: Final = 500
 
 
 class JsonLines(logging.Formatter):
@@ -32,12 +43,52 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "event": record.getMessage() if record.name.startswith(_OWN) else _without_quotes(record),
             **getattr(record, "fields", {}),
+            **({"left_out": left_out} if (left_out := getattr(record, "left_out", 0)) else {}),
         }
         if record.exc_info and record.exc_info[0] is not None:
             line["error"] = record.exc_info[0].__name__
             # frames only: an exception's text may quote what came from outside
             line["at"] = [f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(record.exc_info[2])[-6:]]
         return orjson.dumps(line, default=str).decode()
+
+
+class Bounded(logging.Filter):
+    """Lets through the first lines of each place in a library's code, and after a while the first ones again.
+
+    The first line that is let through again says in ``left_out`` how many were not. Our own events are all let through:
+    each of them is written where it is bounded by what happens.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._now = now
+        self._lock = threading.Lock()  # the consumers log in threads of their own
+        self._places: dict[tuple[str, int], _Place] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name.startswith(_OWN):
+            return True
+        with self._lock:
+            place = self._place((record.pathname, record.lineno))
+            now = self._now()
+            if now - place.since >= _WINDOW_SECONDS:
+                record.left_out = max(0, place.count - _MOST_LINES)
+                place.since, place.count = now, 0
+            place.count += 1
+            return place.count <= _MOST_LINES
+
+    def _place(self, where: tuple[str, int]) -> _Place:
+        if where not in self._places and len(self._places) >= _MOST_PLACES:
+            where = ("", 0)
+        return self._places.setdefault(where, _Place(self._now()))
+
+
+class _Place:
+    """``count`` lines since ``since`` (monotonic)."""
+
+    def __init__(self, since: float) -> None:
+        self.since = since
+        self.count = 0
 
 
 class _Hidden:
@@ -65,6 +116,7 @@ def set_up(process: str, level: str = "INFO") -> None:
     """Send all logging of this process to standard error as JSON lines; libraries only from WARNING on."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines(process))
+    handler.addFilter(Bounded())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from service.logs import JsonLines, event, set_up
+from service.logs import Bounded, JsonLines, event, set_up
 
 SECRET = "4111111111111111"
 
@@ -89,3 +89,55 @@ def test_libraries_are_heard_from_warnings_on(lines: Any) -> None:
     logging.getLogger("kafka").warning("chatter")
     logging.getLogger("paynotify.worker").info("working")
     assert [line["event"] for line in lines()] == ["working"]
+
+
+def _said(bounded: Bounded, name: str, times: int, line: int = 1) -> list[int | None]:
+    """Of so many lines of one place in a library's code, those let through, by how many were left out before."""
+    through: list[int | None] = []
+    for _ in range(times):
+        record = logging.LogRecord(name, logging.ERROR, "client.py", line, "away", (), None)
+        if bounded.filter(record):
+            through.append(getattr(record, "left_out", None))
+    return through
+
+
+def test_what_a_library_repeats_is_bounded_and_counted() -> None:
+    now = [0.0]
+    bounded = Bounded(lambda: now[0])
+    assert _said(bounded, "aiokafka", 5000) == [None] * 5
+    now[0] += 9.9
+    assert not _said(bounded, "aiokafka", 1)
+    now[0] += 0.1
+    assert _said(bounded, "aiokafka", 7) == [4996, None, None, None, None]
+    now[0] += 10.0
+    assert _said(bounded, "aiokafka", 1) == [2]
+
+
+def test_one_place_does_not_take_another_ones_lines_and_our_own_events_are_all_logged() -> None:
+    bounded = Bounded(lambda: 0.0)
+    _said(bounded, "aiokafka", 100)
+    assert len(_said(bounded, "aiokafka", 100, line=2)) == 5
+    assert len(_said(bounded, "paynotify.loop", 100)) == 100
+
+
+def test_the_places_that_are_counted_are_bounded_too() -> None:
+    bounded = Bounded(lambda: 0.0)
+    assert sum(len(_said(bounded, "some", 1, line=line)) for line in range(1000)) == 505
+
+
+def test_a_line_tells_how_many_were_left_out_before_it() -> None:
+    record = logging.LogRecord("aiokafka", logging.ERROR, "client.py", 1, "away", (), None)
+    assert "left_out" not in json.loads(JsonLines("test").format(record))
+    record.left_out = 4996
+    assert json.loads(JsonLines("test").format(record))["left_out"] == 4996
+
+
+def test_the_processes_log_so() -> None:
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    try:
+        set_up("test")
+        assert [type(one) for one in root.handlers[0].filters] == [Bounded]
+    finally:
+        root.handlers[:] = before
+        root.setLevel(level)
