@@ -62,15 +62,15 @@ class Changelog:
         """Whether it must be taken anew before it is written to."""
         return self._fence.age_seconds() > _OLD_SECONDS
 
-    async def confirm(self) -> None:
-        """Make sure that no other had taken it when a moment ago became now.
+    async def confirm(self, *, anew: bool = False) -> None:
+        """Make sure that no other had taken it when a moment ago became now; ``anew``: by a record written only now.
 
         The machine may freeze at that very instant; what is published after it is refused by the brokers (`publish`).
 
         Raises:
             PartitionLost: another has taken it.
         """
-        if self._fence.seconds_since_written() > _CONFIRM_SECONDS:
+        if anew or self._fence.seconds_since_written() > _CONFIRM_SECONDS:
             await self.write({_CONFIRMATION: b""})
 
     async def write(self, changes: Mapping[bytes, bytes | None]) -> int:

@@ -2,7 +2,7 @@
 
 Each difference was seen to make partitions stand still:
 
-- A heartbeat is given up after a third of the session, not after the time-out of all requests, which is as long as a
+- A heartbeat is given up after half a session, not after the time-out of all requests, which may be longer than a
   session: on a connection that is open but dead the member would be expelled before it learns of it. The next heartbeat
   goes over a new connection within the session, and the group never notices.
 - Heartbeats go on while the partitions assigned are taken over. aiokafka begins with them only afterwards; taking over
@@ -22,8 +22,8 @@ from aiokafka.conn import CloseReason
 from aiokafka.consumer import consumer as aiokafka_consumer
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 
-#: Heartbeats are sent four times a session: after one without an answer the next still comes in time.
-_HEARTBEAT_SHARE: Final = 1 / 3
+#: Of a session. Heartbeats are sent four times in it: after one without an answer the next still comes in time.
+_HEARTBEAT_SHARE: Final = 1 / 2
 
 
 class Membership(GroupCoordinator):  # type: ignore[misc]  # aiokafka has no types

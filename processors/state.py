@@ -97,9 +97,9 @@ class PartitionState:
     """One partition's state while this process may hold the partition.
 
     Claimed once for each generation of the consumer group: another may have held the partition in between, without
-    this process noticing. A claim keeps the others out, then reads what they wrote. ``current`` tells the generation of
-    now, or none while the group may have gone on without us: a batch of an earlier one must not claim over it, or
-    nobody would hold the partition until the next record.
+    this process noticing. A claim keeps the others out, then reads what they wrote, unless there were none. ``current``
+    tells the generation of now, or none while the group may have gone on without us: a batch of an earlier one must not
+    claim over it, or nobody would hold the partition until the next record.
     """
 
     def __init__(
@@ -121,8 +121,7 @@ class PartitionState:
         async with self._turn:
             if self._current is not None and generation != self._current():
                 raise PartitionLost(f"{self._changelog.name} is not asked for in generation {generation} any more")
-            if self._generation == generation and not self._changelog.taken_long_ago:
-                await self._confirm()
+            if await self._still_held(generation):
                 return
             self._generation = None
             started = time.monotonic()
@@ -132,6 +131,22 @@ class PartitionState:
             if count:
                 event(logger, "state caught up", changelog=self._changelog.name, records=count,
                       seconds=round(time.monotonic() - started, 3))  # fmt: skip
+
+    async def _still_held(self, generation: int) -> bool:
+        """Whether nobody has taken it since it was last claimed. To take it anew for each generation of the group
+        would cost every rebalance several connections to the brokers for each partition that stays where it is.
+        """
+        if self._generation is None or self._changelog.taken_long_ago:
+            return False
+        if self._generation == generation:
+            await self._confirm()
+            return True
+        try:
+            await self._confirm(anew=True)
+        except PartitionLost:
+            return False  # it was another's in between
+        self._generation = generation
+        return True
 
     def _moved(self) -> None:
         self.moved_at = time.monotonic()
@@ -174,9 +189,9 @@ class PartitionState:
                 self._generation = None
                 raise
 
-    async def _confirm(self) -> None:
+    async def _confirm(self, *, anew: bool = False) -> None:
         try:
-            await self._changelog.confirm()
+            await self._changelog.confirm(anew=anew)
         except BaseException:
             self._generation = None
             raise

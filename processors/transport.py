@@ -51,11 +51,12 @@ class Producer(driver.Producer):
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
-    """Its requests are given up after the same time as all others', however long the group's session is."""
+    """Its requests are given up after the same time as all others'; what Faust calls their time-out is another one."""
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
-        consumer._client._request_timeout_ms = round(self.app.conf.producer_request_timeout * 1000)
+        milliseconds = round(self.app.conf.producer_request_timeout * 1000)
+        consumer._request_timeout_ms = consumer._client._request_timeout_ms = milliseconds
         return consumer
 
 

@@ -43,6 +43,10 @@ _CLAIM_AGAIN_SECONDS: Final = 2.0
 #: else; commit, fetch and publish each wait so long for it. (Heartbeats: see `processors.membership`.)
 REQUEST_SECONDS: Final = 10.0
 
+#: How long Faust may take to go back to the committed offsets after a rebalance. When that time is over it ends the
+#: task that does so, for good: no partition of the unit would ever be read again. Each request has its own time-out.
+_RESUME_SECONDS: Final = 30 * 24 * _HOUR_SECONDS
+
 #: How long the others of a group wait for a member that lives but does not join again, before they go on without it.
 #: A batch at work may take twenty of them to end well.
 _REBALANCE_SECONDS: Final = 30.0
@@ -273,8 +277,7 @@ def _app(
         broker_session_timeout=worker.session_timeout_seconds,
         broker_rebalance_timeout=max(_REBALANCE_SECONDS, worker.session_timeout_seconds),
         broker_heartbeat_interval=worker.session_timeout_seconds / 4,
-        # Faust refuses less than the session here; the consumer's thread puts the producer's in its place
-        broker_request_timeout=max(REQUEST_SECONDS, worker.session_timeout_seconds),
+        broker_request_timeout=_RESUME_SECONDS,
         broker_max_poll_interval=longest_wait_seconds * 2 + _HOUR_SECONDS,
         broker_commit_interval=1.0,
         broker_max_poll_records=fetched,

@@ -28,17 +28,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--duration", type=float, default=120.0, metavar="SECONDS", help="of the load (%(default)g)")
     parser.add_argument("--notifications", type=int, default=600, metavar="N", help="about how many (%(default)s)")
     parser.add_argument("--nodes", type=int, choices=(1, 3), default=1, help="of the Kafka cluster (%(default)s)")
+    parser.add_argument("--workers", type=int, default=2, metavar="N", help="how many (%(default)s)")
+    parser.add_argument("--static", action="store_true", help="partitions wait for the worker that had them")
+    parser.add_argument("--standstill", type=float, metavar="SECONDS", help="the longest any partition may stand still")
     parser.add_argument("--fault", action="append", choices=list(FAULTS), help="only these (repeat it)")
     parser.add_argument("--within", type=float, default=180.0, metavar="SECONDS", help="to catch up (%(default)g)")
     parser.add_argument("--keep", type=Path, metavar="DIRECTORY", help="keep logs, reports and deliveries there")
     arguments = parser.parse_args(argv)
-    if arguments.duration <= 0 or arguments.notifications < 1:
-        parser.error("--duration and --notifications must be more than 0")
+    if arguments.duration <= 0 or min(arguments.notifications, arguments.workers) < 1:
+        parser.error("--duration, --notifications and --workers must be more than 0")
     order = Order(
         seed=random.randrange(2**31) if arguments.seed is None else arguments.seed,
         duration_seconds=arguments.duration,
         notifications=arguments.notifications,
         nodes=arguments.nodes,
+        workers=arguments.workers,
+        static=arguments.static,
+        standstill_seconds=arguments.standstill,
         faults=arguments.fault or tuple(FAULTS),
         within_seconds=arguments.within,
         directory=arguments.keep,

@@ -7,7 +7,7 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,14 +54,25 @@ _WORKER: Final[dict[str, Any]] = {
 }
 
 
+#: Long enough for a worker to be started again: until then its partitions wait for it.
+_STATIC: Final[dict[str, Any]] = {"session_timeout_seconds": 20, "standstill_seconds": 45}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What is to be run. ``faults`` are done in rounds, each once a round, until the time is over."""
+    """What is to be run. ``faults`` are done in rounds, each once a round, until the time is over.
+
+    With ``static`` each worker has a name of its own in its groups, which it keeps over restarts: its partitions wait
+    for it. With ``standstill_seconds`` it is wrong too if a partition had records and made no progress for longer.
+    """
 
     seed: int
     duration_seconds: float
     notifications: int
     nodes: int = 1
+    workers: int = 2
+    static: bool = False
+    standstill_seconds: float | None = None
     faults: Sequence[str] = tuple(FAULTS)
     within_seconds: float = 180.0
     directory: Path | None = None
@@ -129,7 +140,7 @@ class FaultRun:
         sandbox = self._stack.enter_context(
             Sandbox(
                 Plan(
-                    workers=((), ()),
+                    workers=[self._worker(number) for number in range(self._order.workers)],
                     merchants=MERCHANTS,
                     charges={"shop-hu": {}},
                     with_url_token=("shop-hu",),
@@ -143,7 +154,7 @@ class FaultRun:
                         "omnikassa": self._logged("omnikassa"),
                     },
                     configuration={
-                        "worker": _WORKER,
+                        "worker": {**_WORKER, **(_STATIC if self._order.static else {})},
                         # the brokers' own time, for how long the OmniKassa window was open
                         "topics": {
                             "overrides": {
@@ -163,6 +174,9 @@ class FaultRun:
             )
         )  # fmt: skip
         return Target(sandbox=sandbox, proxy=proxy, chance=self._chance, clock=self._clock(), disk=disk)
+
+    def _worker(self, number: int) -> Sequence[str]:
+        return ("--group-instance-id", f"worker-{number}") if self._order.static else ()
 
     def _logged(self, provider: str) -> dict[str, str]:
         return {"delivery_log": str(self._deliveries(provider))}
@@ -271,7 +285,21 @@ class FaultRun:
         wait_for(judged, within_seconds=order.within_seconds + _VERIFIER_MARGIN_SECONDS, every=0.5)
         if verifier.exit_code not in (0, 1):
             raise PaynotifyError(f"the verifier could not judge: {verifier.end()}")
-        return json.loads(report.read_text("utf-8")), verifier.log_path.read_text("utf-8")
+        judged_report = json.loads(report.read_text("utf-8"))
+        self._judge_standstill(judged_report["longest_seconds_without_progress"])
+        return judged_report, verifier.log_path.read_text("utf-8")
+
+    def _judge_standstill(self, places: Mapping[str, Mapping[str, Any]]) -> None:
+        most = self._order.standstill_seconds
+        if most is None:
+            return
+        if not places:
+            self._problems.append("nobody saw any partition wait, so nothing is known of standstills")
+        self._problems += [
+            f"{place} stood still for {one['seconds']:.1f} s, longer than {most:g} s"
+            for place, one in places.items()
+            if one["seconds"] > most
+        ]
 
 
 class _Watcher(Child):

@@ -110,8 +110,10 @@ class FakeChangelog(Changelog):
     def taken_long_ago(self) -> bool:
         return self.old
 
-    async def confirm(self) -> None:
-        self._told.append("confirm")
+    async def confirm(self, *, anew: bool = False) -> None:
+        self._told.append("confirm anew" if anew else "confirm")
+        if anew and self.lost:
+            raise self.lost.pop()
 
     async def write(self, changes: Mapping[bytes, bytes | None]) -> int:
         self._told.append("changelog")

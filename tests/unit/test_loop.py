@@ -192,15 +192,26 @@ async def test_a_partition_lost_during_the_work_is_not_written() -> None:
     assert bench.errors("abandoned") == 1
 
 
-async def test_a_state_is_claimed_once_for_each_generation() -> None:
+async def test_a_state_is_claimed_once_for_each_generation_that_another_held_it_before() -> None:
     bench = Bench()
     await bench.carry_out(*records(b"a"))
     await bench.carry_out(*records(b"b"))
     bench.generation = 2
     bench.changelog.others = {b"k0": b"7"}
+    bench.changelog.lost = [PartitionLost("held by another")]
     await bench.carry_out(*records(b"c"))
     assert [one for one in bench.told if one in ("take", "caught up")] == ["take", "caught up"] * 2
     assert bench.published("result") == [b"1", b"2", b"8"], "what another wrote meanwhile counts"
+
+
+async def test_a_state_that_nobody_else_has_held_in_between_is_not_taken_anew() -> None:
+    bench = Bench()
+    await bench.carry_out(*records(b"a"))
+    bench.generation = 2
+    bench.told.clear()
+    await bench.carry_out(*records(b"b"))
+    assert bench.told == ["confirm anew", "work", *WRITE], "the brokers are asked by a record of now"
+    assert bench.published("result") == [b"1", b"2"]
 
 
 async def test_a_state_held_for_long_is_taken_anew_before_it_is_used() -> None:

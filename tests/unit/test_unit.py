@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from faust.tables.recovery import Recovery, ServiceStopped
 
 from processors.failpoint import nothing
 from processors.requeue import Requeue
@@ -44,6 +45,15 @@ async def test_a_connection_without_answers_is_given_up_whoever_uses_it(tmp_path
     assert {one._request_timeout_ms for one in (producer.client, consumer._client)} == {round(REQUEST_SECONDS * 1000)}
     assert producer._message_accumulator._batch_ttl == math.inf, "a record whose place is taken is never given up"
     producer._closed = consumer._closed = True  # they were never started
+
+
+async def test_going_back_after_a_rebalance_may_take_as_long_as_it_takes(tmp_path: Path) -> None:
+    """Faust takes a time-out of it for the end of the app, and never reads a partition again."""
+    app = unit(tmp_path).app
+    recovery = Recovery(app, app.tables)
+    with pytest.raises(ServiceStopped):
+        await recovery._wait(asyncio.Event().wait(), timeout=0.01)
+    assert app.conf.broker_request_timeout >= 1000 * REQUEST_SECONDS
 
 
 async def test_a_unit_whose_producer_has_given_up_has_failed(tmp_path: Path) -> None:
