@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 BIN := $(VENV)/bin
 LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
-.PHONY: demo up test unit check fuzz crash charges overdue simulate fault upgrade soak bench format schemas helm lock clean help
+.PHONY: demo up test unit check fuzz crash charges overdue simulate fault rolling upgrade soak bench format schemas helm lock clean help
 
 help:          ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -64,6 +64,10 @@ soak: prerequisites $(VENV)/.development        ## half of the peak for hours: w
 FROM ?= 126b77e
 upgrade: prerequisites $(VENV)/.development     ## workers of an earlier release beside those of this one (FROM=commit)
 	PAYNOTIFY_UPGRADE_FROM=$(FROM) $(BIN)/python -m pytest tests/upgrade $(ARGS)
+
+rolling: prerequisites $(VENV)/.development     ## a rolling restart of four workers under load: how long any partition stands still (SEED=)
+	$(BIN)/python -m tests.fault --workers 4 --static --fault rolling-restart --standstill 15 --duration 60 \
+		--notifications 1200 $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 bench: prerequisites $(VENV)/.development       ## cost and latency, side by side in one run
 	$(BIN)/python -m tests.bench $(ARGS)

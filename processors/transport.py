@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from aiokafka.conn import AIOKafkaConnection, CloseReason
 from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.protocol.group import JoinGroupRequest
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode.utils.queues import FlowControlEvent
@@ -19,6 +20,8 @@ from mode.utils.queues import FlowControlEvent
 from processors.membership import Membership
 
 T = TypeVar("T")
+
+_JOIN_MARGIN_SECONDS: Final = 5.0
 
 
 class FlowControl(FlowControlEvent):
@@ -124,8 +127,12 @@ def _send(connection: Any, request: Any, expect_response: bool = True) -> Any:
 
     uvloop tells of the first with a RuntimeError where aiokafka expects an OSError: the consumer's thread would end
     with it, and the whole process with that. And a dead connection over which only metadata is asked for was never
-    given up.
+    given up. Joining a group may take as long as the group waits for its other members: given up before, it is begun
+    again, and the group with it.
     """
+    usual_seconds = connection._request_timeout
+    if isinstance(request, JoinGroupRequest):
+        connection._request_timeout = max(usual_seconds, request._rebalance_timeout / 1000 + _JOIN_MARGIN_SECONDS)
     try:
         answer = _send_to_open(connection, request, expect_response)
     except KafkaError:
@@ -133,6 +140,8 @@ def _send(connection: Any, request: Any, expect_response: bool = True) -> Any:
     except RuntimeError as error:
         connection.close(reason=CloseReason.CONNECTION_BROKEN)
         raise KafkaConnectionError("the connection was closed while it was written to") from error
+    finally:
+        connection._request_timeout = usual_seconds
     return _answered(connection, answer) if expect_response else answer
 
 

@@ -8,10 +8,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, conn
 from aiokafka.conn import AIOKafkaConnection, CloseReason
 from aiokafka.errors import IncompatibleBrokerVersion, KafkaConnectionError
 from aiokafka.protocol.coordination import FindCoordinatorRequest
+from aiokafka.protocol.group import JoinGroupRequest
 from faust.transport.consumer import ThreadDelegateConsumer
 from faust.types import TP
 from mode.utils.queues import ThrowableQueue
@@ -136,3 +137,20 @@ async def test_a_connection_without_an_answer_in_time_is_given_up(monkeypatch: p
     with pytest.raises(TimeoutError):
         await connection.send(FindCoordinatorRequest("a group", 0))
     assert given_up == [CloseReason.CONNECTION_TIMEOUT]
+
+
+async def test_joining_a_group_may_take_as_long_as_the_group_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+
+    async def wait_for(answer: Any, seconds: float) -> None:
+        waits.append(seconds)
+
+    monkeypatch.setattr(conn, "wait_for", wait_for)
+    connection = AIOKafkaConnection("127.0.0.1", 1, request_timeout_ms=10_000)
+    connection._writer = SimpleNamespace(write=lambda data: None)
+    connection._versions = {**VERSIONS, JoinGroupRequest.API_KEY: (2, 5)}
+    connection._loop = asyncio.get_running_loop()
+    await connection.send(JoinGroupRequest("group", 6_000, 30_000, "", "name", "consumer", [("roundrobin", b"")]))
+    await connection.send(FindCoordinatorRequest("group", 0))
+    assert waits[0] > 30.0
+    assert waits[1:] == [10.0], "but nothing else does"
