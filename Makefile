@@ -6,10 +6,10 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 BIN := $(VENV)/bin
 LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
-.PHONY: demo up test unit check fuzz crash charges overdue simulate fault rolling upgrade soak bench format schemas helm lock clean help
+.PHONY: demo up test unit check fuzz crash charges overdue simulate fault rolling upgrade soak bench format schemas helm image image-test lock clean help
 
 help:          ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
 demo: prerequisites $(VENV)/.runtime            ## a day of payments through the whole system, with proof (KAFKA=host:port to use yours)
 	$(BIN)/paynotify demo $(ARGS)
@@ -84,8 +84,22 @@ helm: $(VENV)/.development                      ## judge the chart (in `make tes
 	$(BIN)/python -m tests.helm.tools
 	PAYNOTIFY_LONG=1 $(BIN)/python -m pytest tests/helm $(ARGS)
 
+ENGINE ?= $(shell for e in docker podman buildah; do command -v $$e && break; done)
+IMAGE ?= paynotify:$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+# libraries for the image's Python, whatever runs here
+WHEELS = $(BIN)/pip download --quiet --disable-pip-version-check --require-hashes --only-binary=:all: --dest build/wheels \
+	--implementation cp --python-version 3.11 $(foreach libc,_2_28 _2_17 2014,--platform manylinux$(libc)_$(shell uname -m))
+image: $(VENV)/.runtime                         ## build the image (BASE= another base, IMAGE= its name, ENGINE= docker, podman or buildah)
+	for file in runtime image sbom; do $(WHEELS) -r requirements/$$file.txt || exit; done
+	$(ENGINE) build --tag $(IMAGE) $(if $(BASE),--build-arg BASE=$(BASE)) .
+
+image-test: prerequisites $(VENV)/.development  ## build the image without Docker on a Debian of its own, and run it read-only
+	$(BIN)/python -m pytest tests/image $(ARGS)
+
 lock:                                           ## pin every dependency anew, with hashes
 	$(LOCK) pyproject.toml requirements/build.in -o requirements/runtime.txt
+	$(LOCK) requirements/image.in -o requirements/image.txt
+	$(LOCK) requirements/sbom.in -o requirements/sbom.txt
 	$(LOCK) requirements/development.in -o requirements/development.txt
 
 clean:         ## remove what make has made here (the Kafka cache stays)

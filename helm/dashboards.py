@@ -67,7 +67,7 @@ OVERVIEW: Final = (
     ),
     Panel(
         "Dead letters today (none is good)",
-        f"sum by (provider) (increase({_in('paynotify_lookups_dead_total')}[24h]))",
+        f"ceil(sum by (provider) (increase({_in('paynotify_lookups_dead_total')}[24h])))",  # it is no whole number
         "{{provider}}", kind="stat", width=6, red_from=0.5,
     ),
     Panel(

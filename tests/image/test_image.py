@@ -1,0 +1,103 @@
+"""The image is what its Dockerfile promises, and its own command works in it: as its user, with a read-only root."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from sandbox.system import Plan, Sandbox
+from tests.image.container import ROOT, USER, Image, built, forget, missing_tools
+
+#: What must not be in the last stage, whatever the base brings.
+TOOLS: Final = ("pip", "pip3", "setuptools", "gcc", "cc", "g++", "make", "ld", "uv", "cyclonedx-py")
+
+
+@pytest.fixture(scope="session")
+def image() -> Iterator[Image]:
+    if os.geteuid() != 0 or missing_tools():
+        pytest.fail(f"needs root and these programs: {', '.join(missing_tools())}")
+    yield built()
+    forget()
+
+
+def test_it_runs_as_a_numeric_user_under_an_init_and_has_no_health_check(image: Image) -> None:
+    assert image.configuration["User"] == f"{USER}:{USER}"
+    assert image.configuration["Entrypoint"] == ["dumb-init", "--", "paynotify"]
+    assert "Healthcheck" not in image.configuration
+    assert image.configuration["ExposedPorts"].keys() == {"8080/tcp", "9090/tcp"}
+    said = image.run(command=("sh", "-c", "id -u; id -g; id -G; grep CapEff /proc/self/status")).stdout.split()
+    assert said == [str(USER)] * 3 + ["CapEff:", "0" * 16]
+
+
+def test_the_root_is_read_only_and_nothing_of_the_product_is_the_users(image: Image) -> None:
+    for path in ("/", "/opt/paynotify", "/etc", "/var/lib/paynotify"):
+        done = image.run(command=("touch", f"{path}/written"))
+        assert done.returncode != 0, path
+        assert "Read-only file system" in done.stderr
+    assert image.run(command=("touch", "/tmp/written")).returncode == 0
+    own = (image.root / "var/lib/paynotify").stat()
+    assert (own.st_uid, own.st_gid, stat.S_IMODE(own.st_mode)) == (USER, USER, 0o750)
+    for file in (image.root / "opt/paynotify").rglob("*"):
+        found = file.lstat()
+        assert found.st_uid == 0
+        assert file.is_symlink() or not found.st_mode & (stat.S_IWOTH | stat.S_ISUID | stat.S_ISGID), file
+
+
+def test_there_is_no_compiler_and_no_package_manager_besides_the_bases(image: Image) -> None:
+    names = {path.name for path in (image.root / "opt/paynotify/bin").iterdir()}
+    assert {"paynotify", "dumb-init", "python"} <= names
+    assert not names & set(TOOLS)
+    packages = next((image.root / "opt/paynotify/lib").glob("python3.*")) / "site-packages"
+    assert not [name for name in TOOLS if (packages / name).exists()]
+    assert not (image.root / "source").exists()
+    assert not (image.root / "wheels").exists()
+
+
+def test_the_bill_of_materials_names_what_is_installed(image: Image) -> None:
+    bill = json.loads((image.root / "opt/paynotify/sbom.cdx.json").read_text("utf-8"))
+    assert bill["bomFormat"] == "CycloneDX"
+    assert bill["metadata"]["component"]["name"] == "paynotify"
+    listed = {one["name"].lower().replace("_", "-"): one["version"] for one in bill["components"]}
+    listing = "import importlib.metadata as m\nfor d in m.distributions(): print(d.metadata['Name'], d.version)"
+    installed = dict(line.split() for line in image.run(command=("python", "-c", listing)).stdout.splitlines())
+    installed = {name.lower().replace("_", "-"): version for name, version in installed.items()}
+    assert installed.pop("paynotify") == bill["metadata"]["component"]["version"]
+    assert len(installed) > 30
+    assert installed.items() <= listed.items()
+    locked = (ROOT / "requirements" / "runtime.txt").read_text("utf-8")
+    assert all(f"{name}=={version}" in locked.lower() for name, version in installed.items() if name != "dumb-init")
+
+
+@pytest.mark.kafka
+def test_its_doctor_finds_nothing_wrong(image: Image, kafka: str, tmp_path: Path) -> None:
+    with Sandbox(Plan(kafka=kafka, consumers=False)) as sandbox:
+        _readable_by_all(sandbox.directory)
+        done = image.run(
+            "doctor", "--recovery", "--json", "--config", str(sandbox.config_path), readable=(sandbox.directory,)
+        )
+    assert done.returncode == 0, done.stdout + done.stderr
+    findings = json.loads(done.stdout)["findings"]
+    assert [one for one in findings if one["verdict"] == "error"] == []
+    assert "credentials: accepted" in " ".join(one["what"] for one in findings)
+
+
+@pytest.mark.kafka
+def test_a_short_day_of_payments_ends_as_the_providers_know_it(image: Image, kafka: str) -> None:
+    """Ingress, workers, simulators, consumers and the proof, each process from the image alone."""
+    done = image.run(
+        "demo", "--payments", "54", "--seconds", "12", "--json", environment={"KAFKA": kafka}, seconds=400.0
+    )
+    print(done.stdout[-2000:], done.stderr[-2000:], file=sys.stderr)
+    assert done.returncode == 0
+
+
+def _readable_by_all(folder: Path) -> None:
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(path.stat().st_mode | (0o555 if path.is_dir() else 0o444))
