@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 BIN := $(VENV)/bin
 LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
-.PHONY: demo up test unit check fuzz crash charges overdue simulate fault rolling upgrade soak bench format schemas helm image image-test lock clean help
+.PHONY: demo up test unit check fuzz crash charges overdue simulate fault outage rolling upgrade soak bench format schemas helm image image-test lock clean help
 
 help:          ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -56,6 +56,10 @@ NODES ?= 1
 fault: prerequisites $(VENV)/.development       ## break everything, lose nothing (DURATION= NOTIFICATIONS= SEED= NODES=3)
 	$(BIN)/python -m tests.fault --duration $(DURATION) --notifications $(NOTIFICATIONS) --nodes $(NODES) \
 		$(if $(SEED),--seed $(SEED)) $(ARGS)
+
+OUTAGE ?= 600
+outage: prerequisites $(VENV)/.development      ## no broker for 10 minutes at 500 calls a second (OUTAGE=seconds)
+	PAYNOTIFY_OUTAGE_SECONDS=$(OUTAGE) $(BIN)/python -m pytest -s tests/acceptance/test_ingress_faults.py -k without_a_broker $(ARGS)
 
 HOURS ?= 1
 soak: prerequisites $(VENV)/.development        ## half of the peak for hours: what grows, and what became of it (HOURS= SEED=)

@@ -15,6 +15,8 @@ _CALLERS: Final = 8
 _TIMEOUT_SECONDS: Final = 30.0
 #: A caller that is refused at once must not keep a processor busy with asking again.
 _PAUSE_SECONDS: Final = 0.005
+#: What callers make up for when they were kept waiting.
+_MOST_BEHIND_SECONDS: Final = 1.0
 
 #: Counts over the whole session: a body is never sent twice.
 _numbers = itertools.count(1)
@@ -32,13 +34,14 @@ class Answered:
 
 
 class Knocking:
-    """Calls to one path until the end of the block."""
+    """Calls to one path until the end of the block: as many as are answered, or so many a second."""
 
-    def __init__(self, address: str, path: str) -> None:
+    def __init__(self, address: str, path: str, *, per_second: float | None = None, callers: int = _CALLERS) -> None:
+        self._every_seconds = callers / per_second if per_second else 0.0
         self._address = address.removeprefix("http://")
         self._path = path
         self._over = threading.Event()
-        self._threads = [threading.Thread(target=self._run, name=f"caller-{n}", daemon=True) for n in range(_CALLERS)]
+        self._threads = [threading.Thread(target=self._run, name=f"caller-{n}", daemon=True) for n in range(callers)]
         self.answers: list[Answered] = []
 
     def __enter__(self) -> Knocking:
@@ -65,7 +68,9 @@ class Knocking:
 
     def _run(self) -> None:
         connection = http.client.HTTPConnection(self._address, timeout=_TIMEOUT_SECONDS)
-        while not self._over.wait(_PAUSE_SECONDS):
+        due = time.monotonic()
+        while not self._over.wait(max(_PAUSE_SECONDS, due - time.monotonic())):
+            due = max(due + self._every_seconds, time.monotonic() - _MOST_BEHIND_SECONDS)
             number = next(_numbers)
             # the reference is part of the key, so the calls are spread over all partitions
             body = b"transactionreference=57-9-%d&errorcode=0&note=\xe9%%00+%d" % (number % 50, number)

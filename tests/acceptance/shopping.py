@@ -34,8 +34,9 @@ def buy(sandbox: Sandbox, provider: str, times: int = 1, **details: Any) -> list
 class Shopping:
     """Payments again and again until the end of the block; ``payments`` are their ids by provider."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: Sandbox, *, every_seconds: float = _EVERY_SECONDS) -> None:
         self._sandbox = sandbox
+        self._every_seconds = every_seconds
         self._over = threading.Event()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="shopping", daemon=True)
@@ -56,7 +57,7 @@ class Shopping:
 
     def _run(self) -> None:
         try:
-            while not self._over.wait(_EVERY_SECONDS):
+            while not self._over.wait(self._every_seconds):
                 for provider in self._sandbox.providers:
                     self.payments[provider] += buy(self._sandbox, provider)
         except Exception as error:  # noqa: BLE001 - told to the test in its own thread

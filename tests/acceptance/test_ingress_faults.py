@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import signal
 import time
 from collections import Counter
@@ -30,8 +31,12 @@ MARGIN_SECONDS: Final = 2.0
 AT_ONCE_SECONDS: Final = 0.5
 REFUSALS: Final = 100
 DEADLINE_SECONDS: Final = 60.0
-#: Long enough to show whether each try to reach a broker leaves something behind.
-OUTAGE_SECONDS: Final = 12.0
+#: Long enough to show whether each try to reach a broker leaves something behind; `make outage` is of 10 minutes.
+OUTAGE_SECONDS: Final = float(os.environ.get("PAYNOTIFY_OUTAGE_SECONDS") or 12.0)
+CALLS_PER_SECOND: Final = 500.0
+CALLERS: Final = 24
+#: From the first sixth of an outage to its end.
+FLAT_BYTES: Final = 16 * 1024 * 1024
 FILES_GROWTH: Final = 12
 RSS_GROWTH_BYTES: Final = 48 * 1024 * 1024
 
@@ -80,7 +85,7 @@ def test_without_a_broker_callers_are_refused_soon_then_at_once_and_every_200_is
     sandbox: Sandbox, observer: Observer, ingest: Child, outage: Callable[[LocalBroker], Callable[[], None]]
 ) -> None:
     assert sandbox.broker is not None
-    with Knocking(sandbox.ingest_address, PATH) as knocking:
+    with Knocking(sandbox.ingest_address, PATH, per_second=CALLS_PER_SECOND, callers=CALLERS) as knocking:
         soon(lambda: len(knocking.having(200)) > REFUSALS, DEADLINE_SECONDS, "no notification was accepted")
         before_bytes, before_files = rss_bytes(ingest.pid), open_files(ingest)
         began = time.monotonic()
@@ -89,8 +94,11 @@ def test_without_a_broker_callers_are_refused_soon_then_at_once_and_every_200_is
         refused = time.monotonic()
         later = refused + PUBLISH_TIMEOUT_SECONDS + MARGIN_SECONDS
         soon(lambda: len(knocking.having(503, later)) > REFUSALS, DEADLINE_SECONDS, "callers wait for the broker")
-        soon(lambda: time.monotonic() - began > OUTAGE_SECONDS, DEADLINE_SECONDS, "time stands still")
+        soon(lambda: time.monotonic() - began > OUTAGE_SECONDS / 6, OUTAGE_SECONDS, "time stands still")
+        early_bytes = rss_bytes(ingest.pid)
+        soon(lambda: time.monotonic() - began > OUTAGE_SECONDS, OUTAGE_SECONDS * 2, "time stands still")
         grown_bytes, grown_files = rss_bytes(ingest.pid) - before_bytes, open_files(ingest) - before_files
+        flat_bytes = rss_bytes(ingest.pid) - early_bytes
         port = int(ingest.wait_for_event("management port open")["port"])
         soon(lambda: probe(port, "/readyz")[0] == 503, DEADLINE_SECONDS, "ready without a broker")
         assert probe(port, "/livez")[0] == 200
@@ -103,7 +111,13 @@ def test_without_a_broker_callers_are_refused_soon_then_at_once_and_every_200_is
     assert {one.retry_after for one in knocking.having(503)} == {"7"}
     assert quickly(knocking.having(503, later)), "callers go on waiting after the outage is known"
     assert {one.status for one in knocking.answers if began <= one.began_seconds < resumed} <= {200, 503}
+    refused_calls = len(knocking.having(503))
+    print(f"{outage.__name__}: {resumed - began:.0f} s, {refused_calls} calls refused "
+          f"({refused_calls / (resumed - began):.0f}/s), RSS {before_bytes / 2**20:.1f} MiB before, "
+          f"{early_bytes / 2**20:.1f} after a sixth, {(early_bytes + flat_bytes) / 2**20:.1f} at the end, "
+          f"{grown_files:+} open files")  # fmt: skip
     assert grown_bytes < RSS_GROWTH_BYTES, f"{grown_bytes / 2**20:.0f} MiB more during the outage"
+    assert flat_bytes < FLAT_BYTES, f"{flat_bytes / 2**20:.0f} MiB more since the first sixth of the outage"
     assert grown_files < FILES_GROWTH, f"{grown_files} more open files after {resumed - began:.0f} s"
     assert_stored(observer, knocking)
     assert sandbox.ingest is ingest

@@ -26,12 +26,12 @@ from tests.bench.roles import Peaks, roles_of
 from tests.bench.topics import Topics
 
 PAYMENTS: Final = 1_000_000
-_NEWS: Final = 20_000
+_NEWS: Final = 5_000
 _LEAST: Final = 1_000
 _TEMPLATE: Final = 987_654_321
 _MERCHANT: Final = "shop-uk"
 _RECOVERY_SECONDS: Final = 900.0
-_NEWS_SECONDS: Final = 300.0
+_NEWS_SECONDS: Final = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
