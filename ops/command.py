@@ -57,6 +57,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             importlib.import_module(one.module).configure(child)
     arguments = parser.parse_args(words)
     assert chosen is not None
+    if not all(_is_text(word) for word in words):
+        # a shell passes any bytes; ids, keys and what is printed are text
+        print(
+            f"paynotify {chosen.name}: An argument is not UTF-8 text. Write it anew, or rename the file.",
+            file=sys.stderr,
+        )
+        return 2
     try:
         return int(importlib.import_module(chosen.module).run(arguments))
     except ConfigurationError as error:
@@ -64,6 +71,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+
+
+def _is_text(word: str) -> bool:
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 if __name__ == "__main__":

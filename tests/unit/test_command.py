@@ -48,6 +48,18 @@ def test_no_configuration_says_how_to_name_one(words: tuple[str, ...]) -> None:
     assert "PAYNOTIFY_CONFIG" in said
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("replay", "--key", "\udcff"),
+        ("inspect", "--provider", "omnikassa", "--merchant", "shop", "--kind", "return-url", "--query", "\udcff=1"),
+        ("inspect", "--provider", "nevogate", "--merchant", "shop", "\udcff.json"),
+    ],
+)
+def test_an_argument_that_is_no_text_is_told(words: tuple[str, ...]) -> None:
+    assert "not UTF-8" in one_paragraph(paynotify(*words))
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     file = tmp_path / "none.yaml"
     said = one_paragraph(paynotify("topics", "check", environment={"PAYNOTIFY_CONFIG": str(file)}))
