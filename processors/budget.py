@@ -2,7 +2,9 @@
 
 Anybody who knows the URL can send well-formed calls with made-up ids, and each costs the merchant a provider call.
 The account fills with time up to a burst; a first call about an id costs one, an id the provider did not know some
-more. It is kept by the time of receipt, so that a batch repeated after a crash is judged the same.
+more. Calls about an id the provider knew are charged to an account of that id alone: customers see the ids of their
+own payments, and calls about one of them must not cost the others anything. All accounts are kept by the records' own
+times, so that a batch repeated after a crash is judged the same.
 """
 
 from __future__ import annotations
@@ -11,10 +13,13 @@ import struct
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from schemas.configuration import UnverifiedBudget
 
 _ACCOUNT: Final = struct.Struct(">ddQ")
 _COUNT: Final = struct.Struct(">Q")
+_KNOWN: Final = struct.Struct(">ddq")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +58,26 @@ def spend(
     return within, Spending(left - 1 if within else left, max(now_seconds, account.at_seconds), unknown_ids)
 
 
+def spend_known(
+    stored: bytes | None, budget: UnverifiedBudget, *, now_seconds: float, offset: int
+) -> tuple[bool, bytes]:
+    """Whether one more call about an id the provider knew is within that id's own account, and the account afterwards.
+
+    A record that was counted before (``offset`` is not beyond the last one's) was within it.
+    """
+    burst = float(budget.known_burst)
+    left, at_seconds, last = _KNOWN.unpack(stored) if stored is not None else (burst, now_seconds, -1)
+    if stored is not None and offset <= last:
+        return True, stored
+    left = min(burst, left + max(0.0, now_seconds - at_seconds) * budget.known_per_second)
+    within = left >= 1
+    return within, _KNOWN.pack(left - 1 if within else left, max(now_seconds, at_seconds), offset)
+
+
 def share(budget: UnverifiedBudget, partitions: int) -> UnverifiedBudget:
     """One partition's part of a budget: a merchant's ids are spread over all of them."""
-    return UnverifiedBudget(
-        per_second=budget.per_second / partitions,
-        burst=max(1, budget.burst // partitions),
-        unknown_cost=budget.unknown_cost,
+    return msgspec.structs.replace(
+        budget, per_second=budget.per_second / partitions, burst=max(1, budget.burst // partitions)
     )
 
 
@@ -83,5 +102,10 @@ def known_key(merchant: str, reference: str) -> bytes:
     return b"known\0" + merchant.encode() + b"/" + reference.encode()
 
 
-def charged_key(notification_id: str) -> bytes:
-    return b"charged\0" + notification_id.encode()
+def calls_key(merchant: str, reference: str) -> bytes:
+    return b"calls\0" + merchant.encode() + b"/" + reference.encode()
+
+
+def charged_key(notification_id: str, offset: int) -> bytes:
+    """Of one record: the same notification that is replayed later is another one, and judged anew."""
+    return b"charged\0" + notification_id.encode() + b"/" + str(offset).encode()

@@ -10,7 +10,17 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from processors.budget import account_key, charged_key, count, known_key, spend, spending, unknown_key
+from processors.budget import (
+    account_key,
+    calls_key,
+    charged_key,
+    count,
+    known_key,
+    spend,
+    spend_known,
+    spending,
+    unknown_key,
+)
 from processors.dead_letters import ended
 from processors.loop import Publish
 from processors.metrics import Metrics
@@ -103,7 +113,18 @@ class Verify:
 
     async def work(self, batch: Sequence[Record], state: Overlay, publish: Publish) -> Sequence[Output]:
         """One output for each notification."""
-        return [self._output(record, state) for record in batch]
+        outputs = [self._output(record, state) for record in batch]
+        self._tell_alerts(
+            [record for record, output in zip(batch, outputs, strict=True) if output.topic == self._alerts]
+        )
+        return outputs
+
+    def _tell_alerts(self, alerts: Sequence[Record]) -> None:
+        """One line for all of a batch, or strangers could fill the log as fast as they can call."""
+        if alerts:
+            # not the alerts' names: the calls are unsigned, so the words are whatever a stranger likes to see in a log
+            event(logger, "provider alert", level=logging.WARNING, provider=self.provider, alerts=len(alerts),
+                  topic=alerts[0].topic, partition=alerts[0].partition, offset=alerts[0].offset)  # fmt: skip
 
     def bury(self, record: Record) -> Output:
         """Bytes no module foresaw are malformed."""
@@ -121,7 +142,7 @@ class Verify:
             claim, verdict = judge(self._provider, account, notification)
             # whoever knows the URL's token is no stranger: no flood can delay the calls of a merchant that has one
             if verdict == "unsigned" and claim.reference is not None and not account.merchant.url_tokens:
-                self._charge(claim.reference, notification, state)
+                self._charge(claim.reference, notification, record, state)
         except Rejected as rejected:
             return self._reject(record, rejected)
         self._last.set(notification.received_at.timestamp())
@@ -133,25 +154,39 @@ class Verify:
         self._count("lookup")
         return lookup_output(self._lookups, self._provider.plan(claim, notification), notification)
 
-    def _charge(self, reference: str, notification: Notification, state: Overlay) -> None:
-        """Charge an unsigned call about an id the provider has not been seen to know.
+    def _charge(self, reference: str, notification: Notification, record: Record, state: Overlay) -> None:
+        """Charge an unsigned call: to its id's own account if the provider knew it, else to all strangers'.
 
         Raises:
             Rejected: over_budget.
         """
-        merchant, key = notification.merchant, charged_key(notification.notification_id)
-        if self._budget is None or state.get(known_key(merchant, reference)) is not None:
+        if self._budget is None:
             return
+        merchant, key = notification.merchant, charged_key(notification.notification_id, record.offset)
         # the same record again (a repeat after a crash) is judged as it was and charged once
         before = state.get(key)
-        within = before == b"1" if before is not None else self._spend(merchant, notification, state)
-        state.put(key, b"1" if within else b"0")
-        if not within:
-            raise Rejected("over_budget", "unsigned calls about unknown ids have used up the merchant's budget")
+        if before == b"1":
+            return
+        known = state.get(known_key(merchant, reference)) is not None
+        if before is None:
+            # a replay comes later than it was received, and by then the account has filled again
+            now_seconds = max(notification.received_at.timestamp(), record.timestamp_seconds)
+            if known:
+                account = calls_key(merchant, reference)
+                within, after = spend_known(
+                    state.get(account), self._budget, now_seconds=now_seconds, offset=record.offset
+                )
+                state.put(account, after)
+                if within:
+                    return
+            elif self._spend(merchant, now_seconds, state):
+                state.put(key, b"1")
+                return
+            state.put(key, b"0")
+        raise Rejected("over_budget", "unsigned calls about this id, or about unknown ones, have used up their budget")
 
-    def _spend(self, merchant: str, notification: Notification, state: Overlay) -> bool:
+    def _spend(self, merchant: str, now_seconds: float, state: Overlay) -> bool:
         assert self._budget is not None
-        now_seconds = notification.received_at.timestamp()
         account = spending(state.get(account_key(merchant)), self._budget, now_seconds)
         unknown_ids = count(state.get(unknown_key(merchant)))
         within, after = spend(account, self._budget, unknown_ids=unknown_ids, now_seconds=now_seconds)
@@ -197,9 +232,6 @@ class Verify:
 
     def _alert(self, record: Record, name: str) -> Output:
         self._count("alert")
-        # not the alert's name: the call is unsigned, so the word is whatever a stranger likes to see in a log
-        event(logger, "provider alert", level=logging.WARNING, provider=self.provider,
-              topic=record.topic, partition=record.partition, offset=record.offset)  # fmt: skip
         return Output(self._alerts, record.key, record.value, (*record.headers, ("alert", name.encode())))
 
     def _count(self, outcome: str, reason: str = "") -> None:

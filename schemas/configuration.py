@@ -123,13 +123,15 @@ class DuplicateWindows(_Section, frozen=True):
 class UnverifiedBudget(_Section, frozen=True):
     """What calls that carry no signature may cost a merchant, in lookups.
 
-    A first call about an id costs one, and an id the provider turns out not to know ``unknown_cost`` in all; calls
-    about ids it knew are free. ``burst`` is what a quiet merchant has saved up.
+    A first call about an id costs one, and an id the provider turns out not to know ``unknown_cost`` in all. ``burst``
+    is what a quiet merchant has saved up. Each id the provider knew has an account of its own for the calls about it.
     """
 
     per_second: Positive = 20.0
     burst: Count = 2000
     unknown_cost: Count = 5
+    known_per_second: Positive = 0.1
+    known_burst: Count = 50
 
 
 class RecoveryLooks(_Section, frozen=True):

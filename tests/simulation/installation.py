@@ -30,7 +30,7 @@ def installed() -> Configuration:
            "base_url": "https://nevogate.example", "recover_by_details": True}
           for merchant in MERCHANTS["nevogate"]),
     ]  # fmt: skip
-    plenty = {"per_second": 1e6, "burst": 10**6}
+    plenty = {"per_second": 1e6, "burst": 10**6, "known_burst": 10**6}
     document = {
         "sandbox": True,
         "topics": {"partitions": PARTITIONS, "replication_factor": 1},

@@ -16,7 +16,7 @@ from processors.verify import Verify
 from schemas.configuration import UnverifiedBudget, parse
 from schemas.records import Record, rfc3339
 
-BUDGET = UnverifiedBudget(per_second=1, burst=10, unknown_cost=5)
+BUDGET = UnverifiedBudget(per_second=1, burst=10, unknown_cost=5, known_per_second=0.5, known_burst=4)
 CONFIGURATION = """
 sandbox: true
 merchants:
@@ -37,16 +37,17 @@ class Desk:
         self.state = Overlay(None)
         self.calls = 0
 
-    async def call(self, transaction: int, *, after_seconds: float = 0.0) -> str:
-        """One call about a transaction; the topic it ended on."""
+    async def call(self, transaction: int, *, after_seconds: float = 0.0, replayed_seconds: float = 0.0) -> str:
+        """One call about a transaction, and its replay if it is one; the topic it ended on."""
         self.calls += 1
         headers = (
-            ("ce_id", str(self.calls).encode()),
+            ("ce_id", b"replayed" if replayed_seconds else str(self.calls).encode()),
             ("ce_source", b"/notifications/nevogate/shop-hu"),
             ("ce_time", rfc3339(START + timedelta(seconds=after_seconds)).encode()),
         )
         body = b'{"commonData": {"transactionId": "%032x"}}' % transaction
-        record = Record("notifications.nevogate", 0, self.calls, b"k", body, headers, 0.0)
+        appended = (START + timedelta(seconds=replayed_seconds or after_seconds)).timestamp()
+        record = Record("notifications.nevogate", 0, self.calls, b"k", body, headers, appended)
         (output,) = await self.verify.work([record], self.state, no_publish)
         return output.topic
 
@@ -89,6 +90,27 @@ async def test_an_id_the_provider_knew_is_never_over_budget() -> None:
     assert await desk.call(7) == "lookups.nevogate"
 
 
+async def test_what_was_over_budget_can_be_replayed_once_there_is_budget_again() -> None:
+    desk = Desk()
+    for number in range(10):
+        await desk.call(number)
+    ended = [await desk.call(10, replayed_seconds=seconds) for seconds in (0.1, 0.2, 60.0)]
+    assert ended == ["notifications.rejected", "notifications.rejected", "lookups.nevogate"]
+
+
+async def test_calls_about_one_known_id_have_an_account_of_their_own() -> None:
+    desk = Desk()
+    await desk.learn(7, KNOWN)
+    await desk.learn(8, KNOWN)
+    ended = [await desk.call(7) for _ in range(12)]
+    assert ended == ["lookups.nevogate"] * 4 + ["notifications.rejected"] * 8
+    desk.calls = 0
+    assert [await desk.call(7, after_seconds=1.0) for _ in range(12)] == ended, "repeated after a crash"
+    assert await desk.call(8) == "lookups.nevogate"
+    assert [await desk.call(number) for number in range(100, 110)] == ["lookups.nevogate"] * 10
+    assert await desk.call(7, after_seconds=3.0) == "lookups.nevogate"
+
+
 async def test_an_id_the_provider_did_not_know_weighs_more() -> None:
     desk = Desk()
     await desk.call(1)
@@ -112,4 +134,6 @@ def test_no_more_is_spent_than_was_saved_and_earned(steps: list[tuple[float, int
 
 
 def test_partitions_share_a_budget() -> None:
-    assert share(BUDGET, 4) == UnverifiedBudget(per_second=0.25, burst=2, unknown_cost=5)
+    assert share(BUDGET, 4) == UnverifiedBudget(
+        per_second=0.25, burst=2, unknown_cost=5, known_per_second=0.5, known_burst=4
+    )

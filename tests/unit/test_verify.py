@@ -107,6 +107,11 @@ async def test_where_every_call_must_be_answered_none_is_a_duplicate() -> None:
     assert ends(await verify(records)) == ["lookup"] * 3
 
 
+async def test_many_alerts_are_one_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    await verify([notification_record(f"n-{number}", b"alertDown") for number in range(20)])
+    assert [one.getMessage() for one in caplog.records] == ["provider alert"]
+
+
 async def test_an_alert_causes_no_lookup() -> None:
     (output,) = await verify([notification_record("n-1", b"alertDown")])
     assert output.topic == "notifications.alerts"
