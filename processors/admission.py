@@ -30,9 +30,10 @@ _GOOD_REFERENCE: Final[frozenset[Status]] = frozenset(
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
     """What is known of one payment of the merchant. ``charged_by`` and ``closed_by`` are the requests (by id) that
-    made it, and that capture or release it."""
+    made it, and that capture or release it; ``as_of`` is the time of the newest word on its status."""
 
     status: Status | None = None
+    as_of: str = ""
     amount: Money | None = None
     order_id: str | None = None
     charged_by: str | None = None

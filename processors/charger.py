@@ -26,11 +26,12 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """The provider has told the payment's state, in the raw ``answer``."""
+    """The provider has told the payment's state, in the raw ``answer``; ``observed_at`` is as of when it is true."""
 
     status: Status
     amount: Money | None
     order_id: str | None
+    observed_at: str
     answer: Answer
 
 

@@ -26,11 +26,13 @@ from processors.journal import Journal
 from processors.metrics import Metrics
 from processors.provider import Account
 from processors.reputation import KNOWN
+from processors.transitions import allowed
 from schemas import messages, topics
 from schemas.configuration import Charges, Kafka, NevogateMerchant
 from schemas.errors import RequestReason, Unreadable
 from schemas.messages import Expectation, Observation, PaymentSeen, RequestedPayment, TimeReached
 from schemas.records import Output, Record, cloud_event, derived_id, parse_time, rfc3339
+from schemas.status import Status
 from service.logs import event
 
 logger = logging.getLogger("paynotify.charge")
@@ -147,16 +149,17 @@ class Desk:
 
     def _seen(self, news: PaymentSeen) -> None:
         known = self._payment(news.merchant, news.payment_id)
-        self._know(
-            news.merchant,
-            news.payment_id,
-            replace(
+        # what a call of ours told may be newer: this has come by way of interpret and resolve, or for the second time
+        verdict = allowed(known.status, news.status, newer=news.observed_at > known.as_of)
+        if verdict != "refused":
+            after = replace(
                 known,
-                status=news.status,
+                status=news.status if verdict == "changed" else known.status,
+                as_of=max(known.as_of, news.observed_at),
                 amount=news.amount or known.amount,
                 order_id=news.order_id or known.order_id,
-            ),
-        )
+            )
+            self._know(news.merchant, news.payment_id, after)
         if news.merchant not in self._shops.accounts:
             return
         for request_id in dict.fromkeys((known.charged_by, known.closed_by)):
@@ -164,10 +167,14 @@ class Desk:
             # a transaction that was opened for it and then forgotten in a crash is none of its business
             if request is not None and request.payment_id == news.payment_id:
                 self._repeated(request)
-                after = charging.seen(request, news.status, self._now())
-                if after != request:
-                    self.put(after)
-                    self._call(after)
+                if verdict != "refused":
+                    self._hear(request, news.status)
+
+    def _hear(self, request: Request, status: Status) -> None:
+        after = charging.seen(request, status, self._now())
+        if after != request:
+            self.put(after)
+            self._call(after)
 
     def _time(self, time: TimeReached) -> None:
         request = self.request(time.name)
@@ -309,7 +316,13 @@ class Desk:
         self._know(
             merchant,
             payment_id,
-            replace(known, status=word.status, amount=amount, order_id=word.order_id or known.order_id),
+            replace(
+                known,
+                status=word.status,
+                as_of=max(known.as_of, word.observed_at),
+                amount=amount,
+                order_id=word.order_id or known.order_id,
+            ),
         )
         # a payment that is only asked about, perhaps years old, must not become news for those who ship goods
         if step != "check":

@@ -236,4 +236,4 @@ def _told(reply: Reply, payment_id: str, account: Account, facts: Mapping[str, s
         answers=(),
         facts={**facts, ASKED_AT: rfc3339(reply.asked_at)},
     )
-    return Told(observation.status, observation.amount, observation.order_id, answer)
+    return Told(observation.status, observation.amount, observation.order_id, observation.observed_at, answer)

@@ -186,7 +186,7 @@ class Gateway:
     def _told(self, payment_id: str) -> Told:
         one = self.transactions[payment_id]
         answer = Answer(b"{}", "application/json", 200, NOW, payment_id, (), {"method": "Details"})
-        return Told(one.status, one.amount, one.order_id, answer)
+        return Told(one.status, one.amount, one.order_id, rfc3339(NOW), answer)
 
     def moved(self, order_id: str) -> int:
         """How often money moved for an order, whatever its transactions."""

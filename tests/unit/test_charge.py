@@ -464,10 +464,29 @@ async def test_a_failure_that_turns_into_success_is_told() -> None:
     world = await known(World(Gateway(end=lambda: "failed")))
     await ask(world, charge(capture="now"))
     payment_id = world.events()[-1].payment_id or ""
+    world.now += timedelta(seconds=1)
     await world.work(world.seen(payment_id, "authorised"))
     assert [(one.state, one.status) for one in world.events()][-2:] == [("done", "failed"), ("done", "authorised")]
     assert world.counted() == 1000
     assert "close" not in [name for name, _ in world.gateway.calls], "it is the shop's to decide by now"
+
+
+async def test_older_news_of_a_payment_does_not_hide_what_its_own_call_has_told() -> None:
+    world = await known(World())
+    await ask(world, charge())
+    payment_id = world.events()[-1].payment_id or ""
+    await world.work(world.seen(payment_id, "pending"))
+    await ask(world, capture(payment_id))
+    assert world.events("c1")[-1].status == "captured"
+
+
+async def test_older_news_does_not_turn_a_failure_into_success() -> None:
+    world = await known(World(Gateway(end=lambda: "failed")))
+    await ask(world, charge(capture="now"))
+    payment_id = world.events()[-1].payment_id or ""
+    world.now -= timedelta(seconds=1)
+    await world.work(world.seen(payment_id, "authorised"))
+    assert world.events()[-1].status == "failed"
 
 
 async def test_a_forgotten_transaction_says_nothing_of_the_request() -> None:
