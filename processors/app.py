@@ -26,6 +26,7 @@ from processors.charge import Charge, ChargeClock
 from processors.clock import Clock
 from processors.desk import Shops
 from processors.expectations import Expectations, ExpectationsView
+from processors.failpoint import Reached
 from processors.fetch import Fetch
 from processors.interpret import Interpret
 from processors.lag import LagWatch
@@ -93,6 +94,7 @@ def works_of(
     metrics: Metrics,
     http: httpx.AsyncClient,
     expectations: Expectations,
+    reached: Reached,
 ) -> dict[str, tuple[Work, ...]]:
     """The units chosen, by name, and what each does."""
     works: dict[str, tuple[Work, ...]] = {}
@@ -113,7 +115,7 @@ def works_of(
     if choice.takes("orders", None):
         works["orders"] = _orders(configuration, metrics)
     if choice.takes("charge", None):
-        works["charge"] = _charge(configuration, metrics, http)
+        works["charge"] = _charge(configuration, metrics, http, reached)
     return works
 
 
@@ -223,7 +225,9 @@ def _charging(configuration: Configuration) -> dict[str, Merchant]:
     return {one.id: one for one in configuration.merchants if getattr(one, "charges", None) is not None}
 
 
-def _charge(configuration: Configuration, metrics: Metrics, http: httpx.AsyncClient) -> tuple[Work, ...]:
+def _charge(
+    configuration: Configuration, metrics: Metrics, http: httpx.AsyncClient, reached: Reached
+) -> tuple[Work, ...]:
     kafka, worker = configuration.kafka, configuration.worker
     charging = _charging(configuration)
     charges = kafka.topic(topics.CHARGES)
@@ -239,7 +243,7 @@ def _charge(configuration: Configuration, metrics: Metrics, http: httpx.AsyncCli
         _outside(worker, http),
         metrics,
         calls_in_flight=worker.provider_calls_in_flight,
-        reached=failpoint.from_environment(sandbox=configuration.sandbox),
+        reached=reached,
     )
     allowances = {name: Allowance(max(1, worker.overdue.lookups_per_hour // partitions)) for name in charging}
     clock = ChargeClock(charges, allowances, metrics)
@@ -305,13 +309,13 @@ class Worker:
                 self._state_directory / f"{kafka.topic_prefix}paynotify.expected",
                 _ORDERS_SECONDS,
             )
-            works = works_of(self._configuration, self._choice, self._metrics, http, self._expectations)
+            reached = failpoint.from_environment(sandbox=self._configuration.sandbox)
+            works = works_of(self._configuration, self._choice, self._metrics, http, self._expectations, reached)
             if not works:
                 raise ConfigurationError(
                     "There is nothing to do: no merchant of the configuration is one of the chosen providers'. "
                     "Add one under `merchants`, or choose others with --provider and --stage."
                 )
-            reached = failpoint.from_environment(sandbox=self._configuration.sandbox)
             loop_kind = sabotage.loop_from_environment(sandbox=self._configuration.sandbox)
             self._units = [
                 Unit(name, parts, self._configuration, self._metrics, self._state_directory, reached, loop_kind)

@@ -124,23 +124,26 @@ class ExpectationsView:
         consumer = AIOKafkaConsumer(**self._settings, enable_auto_commit=False, auto_offset_reset="earliest")
         await consumer.start()
         try:
-            places = await self._places()
-            consumer.assign(places)
-            ends = await self._seek(consumer, places)
-            look_again = time.monotonic() + _PARTITIONS_SECONDS
-            while True:
-                if time.monotonic() > look_again:
-                    look_again = time.monotonic() + _PARTITIONS_SECONDS
-                    if await self._places() != places:
-                        return
-                if not self._ready.is_set() and not await _behind(consumer, ends):
-                    self._ready.set()
-                    event(logger, "expected payments are known")
-                found = await consumer.getmany(timeout_ms=_WAIT_MILLISECONDS, max_records=_RECORDS_AT_A_TIME)
-                for place, records in found.items():
-                    self.take(place.partition, records)
+            await self._follow(consumer)
         finally:
             await consumer.stop()
+
+    async def _follow(self, consumer: Any) -> None:
+        places = await self._places()
+        consumer.assign(places)
+        ends = await self._seek(consumer, places)
+        look_again = time.monotonic() + _PARTITIONS_SECONDS
+        while True:
+            if time.monotonic() > look_again:
+                look_again = time.monotonic() + _PARTITIONS_SECONDS
+                if await self._places() != places:
+                    return
+            if not self._ready.is_set() and not await _behind(consumer, ends):
+                self._ready.set()
+                event(logger, "expected payments are known")
+            found = await consumer.getmany(timeout_ms=_WAIT_MILLISECONDS, max_records=_RECORDS_AT_A_TIME)
+            for place, records in found.items():
+                self.take(place.partition, records)
 
     async def _places(self) -> list[Any]:
         admin = AIOKafkaAdminClient(**self._settings)

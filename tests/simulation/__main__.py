@@ -92,13 +92,18 @@ def shrunk(seed: int, size: Size, outcome: Outcome, mutant: Mutant, most_seconds
     schedule = size.of(seed)
     part = shortest(schedule, breaks_the_same(outcome, mutant), most_seconds)
     small = part.of(schedule)
+    plan = small.plan
     items = [
-        f"{one.provider} {one.merchant}/{one.payment_id}: "
-        + ", ".join(f"{word} at {at:.3f} s" for at, word in one.changes)
-        for one in small.plan.payments
+        *(
+            f"{one.provider} {one.merchant}/{one.payment_id}: "
+            + ", ".join(f"{word} at {at:.3f} s" for at, word in one.changes)
+            for one in plan.payments
+        ),
+        *map(str, plan.charges),
+        *map(str, plan.garbage),
     ]
     return "\n".join((
-        f"  The shortest schedule found has {len(part.faults)} faults and {len(part.items)} payments:",
+        f"  The shortest schedule found has {len(part.faults)} faults and {len(part.items)} items:",
         *(f"    {one}" for one in (*small.faults, *items[:_SHOWN])),
         *([f"    ... and {len(items) - _SHOWN} more"] if len(items) > _SHOWN else []),
         *(f"    {one}" for one in run(small, mutant).problems),

@@ -10,20 +10,26 @@ from processors.failpoint import Step
 from tests.simulation.wire import WIRE_FAULTS
 
 Kind = Literal[
-    "kill", "kill_at_step", "freeze", "freeze_at_step", "cut", "rebalance", "brokers_stop", "slow_brokers",
+    "kill", "stop", "kill_at_step", "freeze", "freeze_at_step", "cut", "rebalance", "brokers_stop", "slow_brokers",
     "failing_batches", "lose_disk", "skew", "provider",
 ]  # fmt: skip
 
-_UNITS: Final = ("verify", "fetch", "interpret", "resolve", "orders")
+#: The first parts of the units' names, and the stages in them.
+_UNITS: Final = ("verify", "fetch", "interpret", "resolve", "orders", "charge")
+_STAGES: Final = (*_UNITS, "requeue", "announce", "requested", "charge")
 _PROVIDERS: Final = ("omnikassa", "trustpayments", "nevogate")
 
 #: How often each kind comes, by weight.
 _WEIGHTS: Final[dict[Kind, int]] = {
-    "kill": 3, "kill_at_step": 6, "freeze": 3, "freeze_at_step": 6, "cut": 3, "rebalance": 3, "brokers_stop": 1,
-    "slow_brokers": 2, "failing_batches": 3, "lose_disk": 2, "skew": 1, "provider": 6,
+    "kill": 3, "stop": 3, "kill_at_step": 6, "freeze": 3, "freeze_at_step": 6, "cut": 3, "rebalance": 3,
+    "brokers_stop": 1, "slow_brokers": 2, "failing_batches": 3, "lose_disk": 2, "skew": 1, "provider": 6,
 }  # fmt: skip
 
-_OF_A_PROCESS: Final = frozenset(("kill", "kill_at_step", "freeze", "freeze_at_step", "cut", "lose_disk", "skew"))
+_HOUR_SECONDS: Final = 3600.0
+
+_OF_A_PROCESS: Final = frozenset(
+    ("kill", "stop", "kill_at_step", "freeze", "freeze_at_step", "cut", "lose_disk", "skew")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +52,7 @@ class Fault:
 
     def __str__(self) -> str:
         words = [f"{self.at:8.3f} s  {self.kind}"]
-        if self.kind in ("kill", "kill_at_step", "freeze", "freeze_at_step", "cut", "lose_disk", "skew"):
+        if self.kind in _OF_A_PROCESS:
             words.append(f"process {self.process}")
         if self.step:
             words.append(f"{self.about} after {Step(self.step).name.lower()}, time {self.times}")
@@ -75,12 +81,11 @@ def _fault(chance: Random, kind: Kind, span_seconds: float, processes: int) -> F
     at, process = 1.0 + chance.random() * span_seconds, chance.randrange(processes)
     seconds = chance.choice((0.5, 5.0, 15.0)) * (0.5 + chance.random())
     match kind:
-        case "kill_at_step":
-            step, times = chance.randint(1, 6), chance.randint(1, 20)
-            return Fault(kind, at, seconds, process, chance.choice(_UNITS), step=step, times=times)
-        case "freeze_at_step":
-            step, times = chance.randint(1, 5), chance.randint(1, 20)
-            return Fault(kind, at, _standstill(chance), process, chance.choice(_UNITS), step=step, times=times)
+        case "kill_at_step" | "freeze_at_step":
+            stage = chance.choice(_STAGES)
+            step = chance.randint(Step.TAKEN, Step.CALLED if stage == "charge" else Step.SOURCE_ACKNOWLEDGED)
+            seconds = seconds if kind == "kill_at_step" else _standstill(chance)
+            return Fault(kind, at, seconds, process, stage, step=step, times=chance.randint(1, 20))
         case "freeze" | "cut":
             return Fault(kind, at, _standstill(chance), process)
         case "rebalance":
@@ -90,7 +95,9 @@ def _fault(chance: Random, kind: Kind, span_seconds: float, processes: int) -> F
         case "failing_batches":
             return Fault(kind, at, seconds, amount=chance.choice((0.02, 0.2, 0.6)))
         case "skew":
-            return Fault(kind, at, seconds, process, amount=chance.uniform(-3.0, 3.0))
+            return Fault(
+                kind, at, seconds, process, amount=chance.choice((3.0, 3.0, _HOUR_SECONDS)) * chance.uniform(-1.0, 1.0)
+            )
         case "provider":
             share = chance.choice((0.1, 0.5, 1.0))
             return Fault(kind, at, seconds, 0, chance.choice(_PROVIDERS), chance.choice(WIRE_FAULTS), amount=share)

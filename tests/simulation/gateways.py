@@ -19,6 +19,7 @@ import orjson
 
 from tests.simulation.broker import EPOCH_SECONDS
 from tests.simulation.plan import MERCHANTS, Call, Payment, Plan
+from tests.simulation.recurring import Recurring
 from tests.simulation.timeline import Timeline
 from tests.simulation.wire import Answered
 
@@ -114,6 +115,7 @@ class Nevogate:
     def __init__(self, loop: Timeline, plan: Plan) -> None:
         self._loop = loop
         self._by_id = {one.payment_id: one for one in plan.payments if one.provider == "nevogate"}
+        self.recurring = Recurring(loop, plan)
         #: How often a Result was asked for, by transaction and by the request's own id.
         self.results: Counter[tuple[str, str]] = Counter()
 
@@ -125,16 +127,33 @@ class Nevogate:
 
     def answer(self, method: str, url: str, headers: Mapping[str, str], content: bytes | None) -> Answered:
         form = dict(parse_qsl((content or b"").decode()))
-        name = orjson.loads(form["json"])["TransactionId"]
-        payment = self._by_id.get(name)
-        if form["method"] == "Result":
-            self.results[name, headers["X-Request-Id"]] += 1
-        word = payment.word_at(self._loop.now) if payment else None
+        method, arguments = form["method"], orjson.loads(form["json"])
         store = base64.b64decode(headers["Authorization"].removeprefix("Basic ")).decode().partition(":")[0]
-        if payment is None or word is None or store != f"store-{payment.merchant}":
+        merchant = store.removeprefix("store-")
+        if method == "InitRP":
+            return Answered(200, orjson.dumps(self.recurring.init(merchant, arguments)))
+        name = arguments["TransactionId"]
+        if method == "Result":
+            self.results[name, headers["X-Request-Id"]] += 1
+        charged = self.recurring.transactions.get(name)
+        if charged is not None and charged.merchant == merchant and method in ("StartRP", "Close"):
+            start = method == "StartRP"
+            said = self.recurring.start(charged) if start else self.recurring.close(charged, arguments)
+            return Answered(200, orjson.dumps(said))
+        common = self._data(name, merchant)
+        if common is None:
             return Answered(200, b'{"ResultCode":"UnknownTransaction"}')
-        common = _nevogate(payment, word)
-        return Answered(200, orjson.dumps({"CommonData": common} if form["method"] == "Details" else common))
+        return Answered(200, orjson.dumps({"CommonData": common} if method == "Details" else common))
+
+    def _data(self, name: str, merchant: str) -> dict[str, str] | None:
+        charged = self.recurring.transactions.get(name)
+        if charged is not None and charged.merchant == merchant:
+            return self.recurring.data(charged)
+        payment = self._by_id.get(name)
+        word = payment.word_at(self._loop.now) if payment else None
+        if payment is None or word is None or payment.merchant != merchant:
+            return self.recurring.reference(name)
+        return _nevogate(payment, word)
 
 
 def _nevogate(payment: Payment, word: str) -> dict[str, str]:

@@ -14,6 +14,8 @@ from tests.simulation.broker import Broker, Place
 from tests.simulation.history import History
 from tests.simulation.timeline import Timeline
 
+#: How long after the last sign of life a group puts a member out.
+SESSION_SECONDS: Final = 10.0
 #: How long a rebalance waits for members that are alive and still at work.
 _JOIN_SECONDS: Final = 30.0
 
@@ -31,13 +33,22 @@ class Member(Protocol):
 
 
 class Group:
-    """One unit's group."""
+    """One unit's group. With ``static`` membership, a process that starts again takes over its own partitions."""
 
     def __init__(
-        self, name: str, sources: Iterable[str], broker: Broker, loop: Timeline, chance: Random, history: History
+        self,
+        name: str,
+        sources: Iterable[str],
+        broker: Broker,
+        loop: Timeline,
+        chance: Random,
+        history: History,
+        *,
+        static: bool,
     ) -> None:
         self.name = name
         self.generation = 0
+        self.static = static
         self.committed: dict[Place, int] = {}
         self.places = [(topic, number) for topic in sources for number in range(broker.partitions(topic))]
         self._broker = broker
@@ -46,6 +57,7 @@ class Group:
         self._history = history
         self._members: dict[int, Member] = {}
         self._joined: dict[int, Member] = {}
+        self._shares: dict[int, list[Place]] = {}
         self._round = 0
         self._settled = True
 
@@ -55,6 +67,12 @@ class Group:
     def join(self, member: Member) -> None:
         """A new member, or one that has put its work down."""
         new = not self.has(member)
+        if new and self.static and self._settled and member.number in self._members:
+            # known by its name: it has what the one before it had, and nobody else hears of it
+            self._history.happened("replaced", f"{self.name} {member.number}")
+            self._members[member.number] = member
+            member.assign(self.generation, self._shares[member.number])
+            return
         self._members[member.number] = member
         if new or self._settled:
             self._begin()
@@ -115,6 +133,7 @@ class Group:
         # partitions of one number stay together, as they share a state
         for place in self.places:
             shares[members[place[1] % len(members)].number].append(place)
+        self._shares = shares
         self._history.happened("generation", f"{self.name} {self.generation} {sorted(shares.items())}")
         for member in members:
             member.assign(self.generation, shares[member.number])

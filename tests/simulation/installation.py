@@ -17,6 +17,17 @@ PARTITIONS: Final = 3
 LOOKS_SECONDS: Final = (5.0, 20.0, 60.0, 150.0, 300.0)
 
 
+CHARGE_LIMIT: Final = 15_000
+REFERENCE_LIMIT: Final = 50_000
+CHARGES: Final = {
+    "public_url": "https://shop.example",
+    "limits": {"EUR": {"per_charge": CHARGE_LIMIT, "per_reference": REFERENCE_LIMIT, "per_day": 10_000_000}},
+    "call_timeout_seconds": 8.0,
+    "close_settles_seconds": 8.0,
+    "looks_seconds": [1.0, 3.0, 10.0, 30.0, 60.0],
+}
+
+
 def installed() -> Configuration:
     """The worker's configuration."""
     merchants: list[dict[str, Any]] = [
@@ -27,7 +38,7 @@ def installed() -> Configuration:
            "notification_passwords": [{"value": PASSWORD}], "password": {"value": "p"},
            "webservices_url": "https://trustpayments.example/json/"} for merchant in MERCHANTS["trustpayments"]),
         *({"id": merchant, "provider": "nevogate", "store_name": f"store-{merchant}", "api_key": {"value": "k"},
-           "base_url": "https://nevogate.example", "recover_by_details": True}
+           "base_url": "https://nevogate.example", "recover_by_details": True, "charges": CHARGES}
           for merchant in MERCHANTS["nevogate"]),
     ]  # fmt: skip
     plenty = {"per_second": 1e6, "burst": 10**6, "known_burst": 10**6}

@@ -15,6 +15,9 @@ import orjson
 
 from tests.simulation.broker import Stored
 from tests.simulation.plan import Payment, Plan
+from tests.simulation.recurring import Transaction
+from tests.simulation.requests import problems_of_requests
+from tests.simulation.shop import Asked
 
 #: More of one kind say nothing new.
 _MOST_OF_A_KIND: Final = 5
@@ -42,22 +45,26 @@ class Evidence:
     """All that the judge may look at.
 
     ``results`` counts Nevogate's Results by transaction and request id, ``handed_over`` how often OmniKassa gave out a
-    payment's result. ``calm`` tells that nothing went wrong, so that nothing may have been done twice either.
+    payment's result; ``asked`` is what the shops wrote, ``transactions`` what
+    Nevogate made of it. ``calm`` tells that nothing went wrong, so that nothing may have been done twice either.
     """
 
     whole: Callable[[str], list[Stored]]
     plan: Plan
     results: Mapping[tuple[str, str], int]
+    asked: Mapping[str, Asked]
+    transactions: Mapping[str, Transaction]
     handed_over: Mapping[str, int]
     errors: Mapping[tuple[str, str], int]
     standing: tuple[str, ...]
+    failures: tuple[str, ...]
     calm: bool
 
 
 def problems(evidence: Evidence) -> list[str]:
     """What is wrong, a line for each; the first of each kind."""
     found: list[str] = []
-    for rule in (_standing, _errors, _accounted, _answered, _events, _results_of_nevogate, _overdue):
+    for rule in (_standing, _errors, _accounted, _answered, _events, _results_of_nevogate, _overdue, _requests):
         told = list(rule(evidence))
         found += told[:_MOST_OF_A_KIND]
         if len(told) > _MOST_OF_A_KIND:
@@ -68,6 +75,8 @@ def problems(evidence: Evidence) -> list[str]:
 def _standing(evidence: Evidence) -> Iterator[str]:
     for one in evidence.standing:
         yield f"G6 stands still: {one}"
+    for one in evidence.failures:
+        yield f"G6 a task ended by an exception: {one}"
 
 
 def _errors(evidence: Evidence) -> Iterator[str]:
@@ -118,8 +127,42 @@ def _answered(evidence: Evidence) -> Iterator[str]:
 # --- G3, G4, G5, G6 -------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What is true of a payment by its provider's books and the shop's word: all that was ever true, and the end."""
+
+    provider: str
+    order_id: str
+    amount: int
+    words: frozenset[str]
+    last_word: str
+    checks: Mapping[str, str] | None
+    """How it compares with what was to be; none where nothing can be said of that."""
+
+
+def _truth(payment: Payment) -> Truth:
+    words = {word for _, word in payment.changes}
+    if words & {"refunded", "partially_refunded", "charged_back"}:
+        words.add("captured")
+    said = payment.announcement
+    checks = {"amount": "unknown", "order": "unexpected"}
+    if said is not None:
+        checks = {"amount": "match" if said.matches else "mismatch", "order": "expected"}
+    return Truth(
+        payment.provider, payment.order_id, payment.amount, frozenset(words), payment.changes[-1][1], checks
+    )  # fmt: skip
+
+
+def _charged(one: Transaction) -> Truth:
+    # what was never started may have been announced by a process that ended before it could start it
+    checks = {"amount": "match", "order": "expected"} if one.started else None
+    words = frozenset(word for _, word in one.words)
+    return Truth("nevogate", one.charge.order_id, one.charge.amount, words, one.word, checks)
+
+
 def _events(evidence: Evidence) -> Iterator[str]:
-    truths = {f"{one.merchant}/{one.payment_id}": one for one in evidence.plan.payments if one.changes}
+    truths = {f"{one.merchant}/{one.payment_id}": _truth(one) for one in evidence.plan.payments if one.changes}
+    truths |= {f"{one.merchant}/{one.payment_id}": _charged(one) for one in evidence.transactions.values()}
     events: dict[str, list[dict[str, Any]]] = defaultdict(list)
     contents: dict[str, bytes] = {}
     for record in evidence.whole("payments.status"):
@@ -159,16 +202,13 @@ def _in_order(name: str, events: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             yield f"G4 {name}: {before['status']} is followed by {after['status']}"
 
 
-def _true(name: str, events: Sequence[Mapping[str, Any]], payment: Payment | None) -> Iterator[str]:
+def _true(name: str, events: Sequence[Mapping[str, Any]], payment: Truth | None) -> Iterator[str]:
     if payment is None:
         yield f"G3 {name}: no provider knows it"
         return
-    words = {word for _, word in payment.changes}
-    if words & {"refunded", "partially_refunded", "charged_back"}:
-        words.add("captured")
     for event in events:
         amount = event["amount"] or {}
-        if event["status"] not in words:
+        if event["status"] not in payment.words:
             yield f"G3 {name}: {event['status']} was never true"
         if event["order_id"] not in (payment.order_id, None):
             yield f"G3 {name}: order {event['order_id']} is not {payment.order_id}"
@@ -180,15 +220,11 @@ def _true(name: str, events: Sequence[Mapping[str, Any]], payment: Payment | Non
     yield from _compared(name, last, payment)
 
 
-def _compared(name: str, last: Mapping[str, Any], payment: Payment) -> Iterator[str]:
+def _compared(name: str, last: Mapping[str, Any], payment: Truth) -> Iterator[str]:
     """The shop's word has come to each payment it announced."""
-    said = payment.announcement
-    wanted = {"amount": "unknown", "order": "unexpected"}
-    if said is not None:
-        wanted = {"amount": "match" if said.matches else "mismatch", "order": "expected"}
-    if last["checks"] != wanted:
-        yield f"G6 {name}: compared as {last['checks']}, it is {wanted}"
-    releases = last["status"] == "captured" and (said is None or said.matches)
+    if payment.checks is not None and last["checks"] != payment.checks:
+        yield f"G6 {name}: compared as {last['checks']}, it is {payment.checks}"
+    releases = last["status"] == "captured" and (payment.checks or {}).get("amount") != "mismatch"
     if (last["fulfilment"] == "release") != releases:
         yield f"G3 {name}: {last['status']} is to {last['fulfilment']}"
 
@@ -237,6 +273,18 @@ def _overdue(evidence: Evidence) -> Iterator[str]:
             yield f"G6 {payment.order_id} is {payment.last_word}, overdue {states or 'never'}"
     for order in told:
         yield f"G3 {order}: overdue, and nobody announced it"
+
+
+def _requests(evidence: Evidence) -> Iterator[str]:
+    yield from problems_of_requests(evidence.whole, evidence.asked, evidence.transactions, calm=evidence.calm)
+    unreadable = sum(one.kind == "request" for one in evidence.plan.garbage)
+    dead = {
+        (_header(one, "original-partition"), _header(one, "original-offset"))
+        for one in evidence.whole("lookups.dead")
+        if _header(one, "original-topic") == "payments.requested"
+    }
+    if len(dead) != unreadable:
+        yield f"G2 {unreadable} requests can't be read, and {len(dead)} are among the dead"
 
 
 def _header(record: Stored, name: str) -> str:

@@ -7,7 +7,9 @@ from typing import Final
 from schemas import topics
 from tests.simulation.broker import Broker
 from tests.simulation.gateways import CURRENCY, Nevogate, OmniKassa, TrustPayments, stamp
-from tests.simulation.plan import MERCHANTS, Call, Garbage, Payment, Plan, ProviderName
+from tests.simulation.lot import Lot
+from tests.simulation.plan import DUPLICATE_SHARE, MERCHANTS, Call, Garbage, Payment, Plan, ProviderName
+from tests.simulation.recurring import Transaction
 from tests.simulation.timeline import Timeline
 
 _PING_SECONDS: Final = 5.0
@@ -18,7 +20,13 @@ class Load:
     """Lets a plan's items happen when it is their time. ``stored`` counts the calls."""
 
     def __init__(
-        self, loop: Timeline, broker: Broker, trustpayments: TrustPayments, nevogate: Nevogate, omnikassa: OmniKassa
+        self,
+        loop: Timeline,
+        broker: Broker,
+        lot: Lot,
+        trustpayments: TrustPayments,
+        nevogate: Nevogate,
+        omnikassa: OmniKassa,
     ) -> None:
         self.loop = loop
         self.broker = broker
@@ -26,6 +34,7 @@ class Load:
         self.nevogate = nevogate
         self.omnikassa = omnikassa
         self.stored = 0
+        self._lot = lot
         self._bodies: dict[tuple[int, int], bytes] = {}
 
     def begin(self, plan: Plan) -> None:
@@ -37,6 +46,7 @@ class Load:
                 self.loop.outside(payment.announcement.at, self._announce, payment)
         for garbage in plan.garbage:
             self.loop.outside(garbage.at, self._throw, garbage)
+        self.nevogate.recurring.tell = self._told
         for merchant in MERCHANTS["omnikassa"]:
             self.loop.outside(_PING_SECONDS, self._ping_again, merchant)
 
@@ -80,8 +90,27 @@ class Load:
         if self.omnikassa.waits(merchant) and self.broker.up:
             self._store("omnikassa", merchant, merchant, self.omnikassa.ping(merchant))
 
+    def _told(self, transaction: Transaction) -> None:
+        """The gateway calls about a charge, after a while, and often once more."""
+        name = transaction.payment_id.encode()
+        pause_seconds = 0.05 + 3.0 * self._lot("call", name)
+        self.loop.outside(pause_seconds, self._call_about, transaction)
+        if self._lot("twice", name) < DUPLICATE_SHARE:
+            self.loop.outside(pause_seconds + 10.0 * self._lot("again", name), self._call_about, transaction)
+
+    def _call_about(self, transaction: Transaction) -> None:
+        if not self.broker.up:
+            self.loop.outside(_AGAIN_SECONDS, self._call_about, transaction)
+            return
+        merchant, name = transaction.merchant, transaction.payment_id
+        self._store("nevogate", merchant, f"{merchant}/{name}", b"", "GET", f"TransactionId={name}")
+
     def _throw(self, garbage: Garbage) -> None:
         merchant = "nobody" if garbage.kind == "nobody" else garbage.merchant
+        if garbage.kind == "request":
+            place = self.broker.place(topics.REQUESTED, merchant.encode())
+            self.broker.append(place, merchant.encode(), b'{"request_id":"","merchant":"x"}', ())
+            return
         forged = f"{garbage.number:032x}"
         body = {
             "bytes": b"\xff\x00%41&&=", "other_shape": b'["list"]', "nobody": b"{}", "alert": b'{"alertUnpaid":{}}',

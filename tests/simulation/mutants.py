@@ -24,7 +24,7 @@ def _undisturbed(broker: Broker) -> Disturb:
 class Mutant:
     """What is made otherwise; by default nothing."""
 
-    make_loop: Callable[..., StageLoop] = StageLoop
+    loop_kind: type[StageLoop] = StageLoop
     disturb: Callable[[Broker], Disturb] = _undisturbed
     fences: bool = True
 
@@ -46,6 +46,18 @@ class _StateFirst(StageLoop):
 class _PublishesUnfenced(StageLoop):
     async def _publish(self, outputs: Sequence[Output], publish: Publish | None = None) -> None:
         await super()._publish(outputs)
+
+
+class _CallsFirst(StageLoop):
+    """What is to be durable before a call is made is so only with the batch."""
+
+    def _overlay(self, generation: int) -> Overlay:
+        return _Forgetful(self._state)
+
+
+class _Forgetful(Overlay):
+    async def keep(self) -> None:
+        return
 
 
 class _DropsBatches(StageLoop):
@@ -99,11 +111,12 @@ _WAITS_SECONDS: Final = 30.0
 
 
 MUTANTS: Final[Mapping[str, Mutant]] = {
-    "acknowledges the source before the outputs": Mutant(make_loop=_AcknowledgesFirst),
-    "writes the state before the outputs": Mutant(make_loop=_StateFirst),
-    "drops a batch": Mutant(make_loop=_DropsBatches),
+    "acknowledges the source before the outputs": Mutant(loop_kind=_AcknowledgesFirst),
+    "writes the state before the outputs": Mutant(loop_kind=_StateFirst),
+    "charges before that is durable": Mutant(loop_kind=_CallsFirst),
+    "drops a batch": Mutant(loop_kind=_DropsBatches),
     "publishes an id with two contents": Mutant(disturb=_second_content),
     "swaps records of a partition": Mutant(disturb=_swapped),
     "fences nobody": Mutant(fences=False),
-    "publishes outputs that no fence holds back": Mutant(make_loop=_PublishesUnfenced),
+    "publishes outputs that no fence holds back": Mutant(loop_kind=_PublishesUnfenced),
 }

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from hashlib import md5
 from random import Random
 from typing import Final, Literal, get_args
 
@@ -18,6 +19,11 @@ LATE_SHARE: Final = 0.2
 _GARBAGE_SHARE: Final = 0.03
 _UNPAID_SHARE: Final = 0.03
 _MISMATCH_SHARE: Final = 0.1
+_CHARGE_SHARE: Final = 0.3
+_CALLS_OF_A_CHARGE: Final = 2
+
+#: So many means of payment are registered of each kind and merchant.
+REFERENCES: Final = 5
 
 MERCHANTS: Final[Mapping[ProviderName, tuple[str, ...]]] = {
     "omnikassa": ("shop-nl", "shop-be"),
@@ -94,7 +100,47 @@ class Payment:
         return {"refunded": self.amount, "partially_refunded": self.amount // 2}.get(self.last_word or "", 0)
 
 
-GarbageKind = Literal["bytes", "other_shape", "nobody", "forged", "alert", "unsigned"]
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What a shop wants charged to a means of payment that its customer registered with an earlier payment.
+
+    ``asked_at`` are the times it writes the request, more than one where its program was started anew. ``rival_at`` is
+    when another request for the same order comes, if one does; ``expires_at`` when the request is not begun any more.
+    ``end`` is what the payment becomes, ``pending_seconds`` later. With ``closing`` the shop closes the hold so many
+    seconds after it has heard of it.
+    """
+
+    number: int
+    merchant: str
+    reference: Reference
+    amount: int
+    asked_at: tuple[float, ...]
+    rival_at: float | None
+    expires_at: float | None
+    capture: Literal["now", "later"]
+    end: Literal["authorised", "failed"]
+    pending_seconds: float
+    closing: Literal["", "whole", "part", "release"]
+    closing_seconds: float
+
+    @property
+    def order_id(self) -> str:
+        return f"SUB-{self.number}"
+
+
+ReferenceKind = Literal["good", "failed", "unknown"]
+_KINDS: Final[tuple[ReferenceKind, ...]] = get_args(ReferenceKind)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The payment with which a means of payment was registered; of two kinds that can't be charged."""
+
+    payment_id: str
+    kind: ReferenceKind
+
+
+GarbageKind = Literal["bytes", "other_shape", "nobody", "forged", "alert", "unsigned", "request"]
 GARBAGE_KINDS: Final[tuple[GarbageKind, ...]] = get_args(GarbageKind)
 
 
@@ -115,18 +161,23 @@ class Plan:
 
     rate: float
     payments: tuple[Payment, ...]
+    charges: tuple[Charge, ...]
     garbage: tuple[Garbage, ...]
     until: float
 
     def only(self, numbers: Sequence[int]) -> Plan:
-        """The same with some of the payments, and no garbage; everything as it was before."""
+        """The same with some of the items; everything as it was before."""
         wanted = frozenset(numbers)
-        return Plan(self.rate, tuple(one for one in self.payments if one.number in wanted),
-                    tuple(one for one in self.garbage if -one.number in wanted), self.until)  # fmt: skip
+        return replace(
+            self,
+            payments=tuple(one for one in self.payments if one.number in wanted),
+            charges=tuple(one for one in self.charges if one.number in wanted),
+            garbage=tuple(one for one in self.garbage if one.number in wanted),
+        )
 
     def numbers(self) -> tuple[int, ...]:
-        """What `only` chooses from: payments by their number, garbage by its negative."""
-        return tuple(one.number for one in self.payments) + tuple(-one.number for one in self.garbage)
+        """What `only` chooses from."""
+        return tuple(one.number for some in (self.payments, self.charges, self.garbage) for one in some)
 
 
 def plan_of(seed: int, notifications: int) -> Plan:
@@ -135,10 +186,11 @@ def plan_of(seed: int, notifications: int) -> Plan:
     rate, pace = chance.choice(PACES)
     span_seconds = notifications / rate
     payments: list[Payment] = []
+    charges: list[Charge] = []
     garbage: list[Garbage] = []
     calls = 0
     while calls < notifications:
-        number = len(payments) + len(garbage) + 1
+        number = len(payments) + len(charges) + len(garbage) + 1
         provider: ProviderName = chance.choice(("omnikassa", "trustpayments", "trustpayments", "nevogate"))
         at = 1.0 + chance.random() * span_seconds
         if chance.random() < _GARBAGE_SHARE:
@@ -147,11 +199,36 @@ def plan_of(seed: int, notifications: int) -> Plan:
             )
             calls += 1
             continue
+        if provider == "nevogate" and chance.random() < _CHARGE_SHARE:
+            charges.append(_charge(chance, number, at, pace))
+            calls += _CALLS_OF_A_CHARGE
+            continue
         payments.append(_payment(chance, number, provider, at, pace))
         calls += len(payments[-1].calls)
     ends = [call.at for one in payments for call in one.calls] + [one.at for one in garbage]
     due = [one.announcement.final_by or 0.0 for one in payments if one.announcement]
-    return Plan(rate, tuple(payments), tuple(garbage), max(ends + due))
+    asked = [max(*one.asked_at, one.rival_at or 0.0) for one in charges]
+    return Plan(rate, tuple(payments), tuple(charges), tuple(garbage), max(ends + due + asked))
+
+
+def _charge(chance: Random, number: int, at: float, pace: float) -> Charge:
+    merchant = chance.choice(MERCHANTS["nevogate"])
+    kind = chance.choices(_KINDS, (20, 1, 1))[0]
+    later = chance.random() < 0.6
+    return Charge(
+        number, merchant, reference_of(merchant, kind, chance.randrange(REFERENCES)), 100 + chance.randrange(8_000) * 2,
+        (at, at + pace * chance.random() * 10.0) if chance.random() < DUPLICATE_SHARE else (at,),
+        at + pace * chance.random() * 20.0 if chance.random() < 0.1 else None,
+        at + chance.random() * 10.0 if chance.random() < 0.1 else None,
+        "later" if later else "now", chance.choices(("authorised", "failed"), (6, 1))[0],
+        chance.choices((0.0, 2.0, 15.0), (6, 1, 1))[0],
+        chance.choice(("", "whole", "part", "release")) if later else "", pace * chance.random() * 20.0,
+    )  # fmt: skip
+
+
+def reference_of(merchant: str, kind: ReferenceKind, number: int) -> Reference:
+    """A merchant's registered means of payment."""
+    return Reference(md5(f"{merchant} {kind} {number}".encode(), usedforsecurity=False).hexdigest(), kind)
 
 
 def _payment(chance: Random, number: int, provider: ProviderName, at: float, pace: float) -> Payment:

@@ -16,7 +16,7 @@ from tests.simulation.simulation import Schedule
 
 Item = TypeVar("Item")
 
-_TEXT: Final = re.compile(r"salt=(?P<salt>[0-9]+) faults=(?P<faults>[0-9,]*) items=(?P<items>[0-9,-]*)\Z")
+_TEXT: Final = re.compile(r"salt=(?P<salt>[0-9]+) faults=(?P<faults>[0-9,]*) items=(?P<items>[0-9,]*)\Z")
 
 #: Without a part of the schedule all delays are others, and what failed may just miss; so each part has some tries.
 _SALTS: Final = 4
@@ -24,7 +24,7 @@ _SALTS: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some of a seed's schedule: which faults, by their place, and which payments and garbage, by their number.
+    """Some of a seed's schedule: which faults, by their place, and which items, by their number.
 
     ``salt`` makes other delays of the same seed.
     """
@@ -46,7 +46,7 @@ class Part:
         """
         found = _TEXT.match(text.strip())
         if found is None:
-            raise ValueError("a schedule looks like: salt=0 faults=0,4 items=3,17,-20")
+            raise ValueError("a schedule looks like: salt=0 faults=0,4 items=3,17,20")
         faults, items = (tuple(int(one) for one in found[name].split(",") if one) for name in ("faults", "items"))
         return cls(faults, items, int(found["salt"]))
 

@@ -13,7 +13,7 @@ from unittest.mock import patch
 import httpx
 
 from processors import app
-from processors.failpoint import Step
+from processors.failpoint import Reached, Step, nothing
 from processors.metrics import Metrics
 from processors.providers.nevogate import Nevogate as NevogateModule
 from processors.providers.omnikassa import OmniKassa as OmniKassaModule
@@ -24,18 +24,19 @@ from tests.simulation.broker import Broker, Trouble
 from tests.simulation.expectations import SimulatedExpectations
 from tests.simulation.faults import Fault, faults_of
 from tests.simulation.gateways import Nevogate, OmniKassa, TrustPayments
-from tests.simulation.groups import Group
+from tests.simulation.groups import SESSION_SECONDS, Group
 from tests.simulation.history import History
 from tests.simulation.installation import LOOKS_SECONDS, installed
 from tests.simulation.load import Load
 from tests.simulation.lot import Lot
 from tests.simulation.mutants import Mutant
 from tests.simulation.plan import Plan, plan_of
+from tests.simulation.shop import Shop
 from tests.simulation.substitutes import Meters, simulated
 from tests.simulation.timeline import NothingLeft, Timeline
 from tests.simulation.wire import Gateway, Wire
 from tests.simulation.wire import Trouble as WireTrouble
-from tests.simulation.worker import SESSION_SECONDS, Disks, Worker
+from tests.simulation.worker import STOP_SECONDS, Disks, Worker
 
 PROCESSES: Final = 3
 
@@ -60,6 +61,8 @@ class Schedule:
     faults: tuple[Fault, ...]
     broker_seconds: float
     """How long a message to the brokers takes at most while nothing is wrong."""
+    static: bool = False
+    """Whether the groups know their members by name."""
     salt: int = 0
     """Other ones draw other delays."""
 
@@ -93,7 +96,8 @@ def schedule_of(seed: int, notifications: int, faults: int | None = None) -> Sch
     plan = plan_of(seed, notifications)
     last_call = max((call.at for one in plan.payments for call in one.calls), default=1.0)
     broker_seconds = Random(f"{seed}/broker pace").choice(_BROKER_SECONDS)
-    return Schedule(seed, plan, faults_of(seed, last_call, PROCESSES, faults), broker_seconds)
+    static = Random(f"{seed}/membership").random() < 1 / 2
+    return Schedule(seed, plan, faults_of(seed, last_call, PROCESSES, faults), broker_seconds, static)
 
 
 def run(schedule: Schedule, mutant: Mutant | None = None, *, silent: bool = True) -> Outcome:
@@ -141,7 +145,8 @@ class _World:
             Nevogate(loop, plan),
             OmniKassa(loop, plan),
         )
-        self.load = Load(loop, self.broker, trustpayments, self.nevogate, self.omnikassa)
+        self.load = Load(loop, self.broker, schedule.lot("load"), trustpayments, self.nevogate, self.omnikassa)
+        self.shop = Shop(loop, self.broker)
         gateways: dict[str, Gateway] = {
             "trustpayments": trustpayments,
             "nevogate": self.nevogate,
@@ -151,6 +156,8 @@ class _World:
         self._lot = schedule.lot("worker")
         self._disks: list[Disks] = [{} for _ in range(PROCESSES)]
         self._skews = [0.0] * PROCESSES
+        #: Tasks of the processes that ended by an exception.
+        self._failures: list[str] = []
         self._workers: list[Worker] = []
         self._all_workers: list[Worker] = []
         self._groups: dict[str, Group] = {}
@@ -161,6 +168,7 @@ class _World:
         for number in range(PROCESSES):
             self._workers.append(self._start(number))
         self.load.begin(self.schedule.plan)
+        self.shop.begin(self.schedule.plan)
         for fault in self.schedule.faults:
             self.loop.outside(fault.at, self._happen, fault)
         try:
@@ -187,16 +195,21 @@ class _World:
             whole=self.broker.whole,
             plan=self.schedule.plan,
             results=self.nevogate.results,
+            asked=self.shop.asked,
+            transactions=self.nevogate.recurring.transactions,
             handed_over=self.omnikassa.handed_over,
             errors=self.meters.errors,
             standing=tuple(standing),
+            failures=tuple(self._failures),
             calm=not self.schedule.faults,
         )
 
     async def _until_done(self) -> list[str]:
         ends = [fault.at + fault.seconds for fault in self.schedule.faults]
         self._healed_at = max([self.schedule.plan.until, *ends]) + 1.0
-        await asyncio.sleep(self._healed_at + _SETTLED_SECONDS)
+        # what was put off by a clock that went ahead, its process or another does when its own clock says so
+        ahead_seconds = max([0.0, *(one.amount for one in self.schedule.faults if one.kind == "skew")])
+        await asyncio.sleep(self._healed_at + ahead_seconds + _SETTLED_SECONDS)
         for worker in self._workers:
             worker.unwatch()
         most = self.loop.now + _MOST_SECONDS
@@ -209,7 +222,7 @@ class _World:
 
     # --- the processes ------------------------------------------------------------------------------------
 
-    def _works(self, expectations: Any) -> dict[str, tuple[Work, ...]]:
+    def _works(self, expectations: Any, reached: Reached = nothing) -> dict[str, tuple[Work, ...]]:
         """The product's own wiring, with provider modules as fresh as in a process that has just begun."""
         modules = {one.name: one for one in (OmniKassaModule(), TrustPaymentsModule(), NevogateModule())}
         with patch.object(app, "PROVIDERS", modules):
@@ -219,26 +232,29 @@ class _World:
                 cast(Metrics, self.meters),
                 cast(httpx.AsyncClient, self.wire),
                 expectations,
+                reached,
             )
 
     def _make_groups(self) -> None:
         for name, works in self._works(None).items():
             sources = [source for work in works for source in work.sources]
             chance = self.schedule.chance(f"group {name}")
-            self._groups[name] = Group(name, sources, self.broker, self.loop, chance, self.history)
+            self._groups[name] = Group(
+                name, sources, self.broker, self.loop, chance, self.history, static=self.schedule.static
+            )
 
     def _start(self, number: int) -> Worker:
         self.history.happened("start", str(number))
-        worker = Worker(number, self.broker, self._lot, self._disks[number], self._skews[number])
+        worker = Worker(number, self.broker, self._lot, self._disks[number], self._skews[number], self._failures.append)
         self._all_workers.append(worker)
         expectations = SimulatedExpectations(self.broker, worker)
 
         def works() -> dict[str, tuple[Work, ...]]:
             expectations.begin()
-            return self._works(expectations)
+            return self._works(expectations, worker.reached)
 
         wait_seconds = self.configuration.worker.batch_wait_seconds
-        worker.run(works, self._groups, self.meters, self.mutant.make_loop, wait_seconds)
+        worker.run(works, self._groups, self.meters, self.mutant.loop_kind, wait_seconds)
         return worker
 
     def _restart(self, number: int) -> None:
@@ -266,6 +282,16 @@ class _World:
         if not worker.gone:
             worker.kill()
             self._killed(worker, fault.seconds)
+
+    def _stop(self, fault: Fault, worker: Worker) -> None:
+        def ended() -> None:
+            if not worker.gone:
+                worker.kill()
+                self._killed(worker, fault.seconds)
+
+        if not worker.gone:
+            worker.stop(ended)
+            self.loop.outside(STOP_SECONDS, ended)
 
     def _lose_disk(self, fault: Fault, worker: Worker) -> None:
         self._kill(fault, worker)

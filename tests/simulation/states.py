@@ -20,8 +20,10 @@ from tests.simulation.broker import Batch, Broker, Place, Stored
 
 _NEXT_OFFSET: Final = b"\0changelog-next-offset"
 
-#: Keys of this kind are read in order; of all others single ones are.
-_IN_ORDER: Final = b"due\0"
+_TAKE_SECONDS: Final = 30.0
+
+#: Keys of these kinds are read in order all the time; of all others single ones are.
+_IN_ORDER: Final = (b"due\0", b"uncertain\0")
 
 
 class Disk:
@@ -51,8 +53,7 @@ class Store(LocalStore):
         return self._disk.values.get(key)
 
     def first(self, prefix: bytes, below: bytes, most: int) -> list[bytes]:
-        assert prefix.startswith(_IN_ORDER)
-        keys = self._disk.in_order
+        keys = self._disk.in_order if prefix.startswith(_IN_ORDER) else sorted(self._disk.values)
         start = bisect_left(keys, prefix)
         return [key for key in keys[start : min(bisect_left(keys, below), start + most)] if key.startswith(prefix)]
 
@@ -95,7 +96,11 @@ class SimulatedFence(Fence):
         self._broker.loop.outside(
             self._broker.reachable_in(self._client) + self._broker.delay(*_named(self._at)), self._next, done
         )
-        self._epoch = await done
+        try:
+            async with asyncio.timeout(_TAKE_SECONDS):
+                self._epoch = await done
+        except TimeoutError:
+            raise PartitionLost("could not be taken in time") from None  # and yet it may be, a moment later
         self._taken_at = asked_at
         self._written_at = float("-inf")
 

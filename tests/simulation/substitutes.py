@@ -18,7 +18,7 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
-from processors import app, clock, requeue, resolve
+from processors import app, clock, expectations, requeue, resolve
 from processors.allowance import Allowance
 from processors.pace import Pace
 from processors.providers import trustpayments
@@ -41,6 +41,7 @@ def simulated(loop: Timeline, chance: Random, *, silent: bool = True) -> Iterato
     dates = SimpleNamespace(now=now, fromtimestamp=datetime.fromtimestamp, fromisoformat=datetime.fromisoformat)
     replaced: list[tuple[Any, str, Any]] = [
         *((module, "datetime", dates) for module in (app, clock, requeue, resolve, records)),
+        (expectations, "time", SimpleNamespace(monotonic=loop.time)),
         (records, "time", SimpleNamespace(time_ns=lambda: round(seconds() * 1e9))),
         (records, "os", SimpleNamespace(urandom=chance.randbytes)),
         (trustpayments, "secrets", SimpleNamespace(choice=chance.choice)),

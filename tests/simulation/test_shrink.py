@@ -10,6 +10,8 @@ from tests.simulation.shrink import Part, fewest
 
 numbers = st.lists(st.integers(-999, 999), max_size=40, unique=True).map(tuple)
 
+places = numbers.map(lambda some: tuple(map(abs, some)))
+
 
 @given(numbers, st.sets(st.integers(-999, 999), max_size=5))
 def test_nothing_is_left_that_is_not_needed(items: tuple[int, ...], needed: set[int]) -> None:
@@ -23,7 +25,7 @@ def test_without_any_time_nothing_is_left_out() -> None:
     assert fewest((1, 2, 3), lambda some: True, lambda: True) == (1, 2, 3)
 
 
-@given(numbers.map(lambda some: tuple(map(abs, some))), numbers, st.integers(0, 9))
+@given(places, places, st.integers(0, 9))
 def test_a_part_comes_back_from_its_text(faults: tuple[int, ...], items: tuple[int, ...], salt: int) -> None:
     part = Part(faults, items, salt)
     assert Part.read(str(part)) == part

@@ -11,23 +11,26 @@ from typing import Final
 
 import pytest
 
+from tests.long_form import LONG
 from tests.simulation import seeds
 from tests.simulation.__main__ import Size, breaks_the_same, line, shrunk
 from tests.simulation.mutants import MUTANTS, Mutant
 from tests.simulation.shrink import Part, shortest
 from tests.simulation.simulation import run, schedule_of
 
-#: How long new seeds are tried; `make simulate` tries for longer, or one that is named.
-SECONDS: Final = float(os.environ.get("PAYNOTIFY_SIMULATION_SECONDS") or 45)
-SIZE: Final = Size(notifications=1500)
+#: How much processor time new seeds have; `make simulate` tries for longer, or one that is named.
+CPU_SECONDS: Final = float(os.environ.get("PAYNOTIFY_SIMULATION_SECONDS") or 12)
+SIZE: Final = Size(notifications=1000)
 
-#: Each mutant is found within so many seeds of this size.
+#: Each mutant is found within so many seeds: most in a short run, those that write what a fence should have held back
+#: only where processes often stand still, in the long form.
 _SEEDS_FOR_A_MUTANT: Final = 15
-_SIZE_FOR_A_MUTANT: Final = Size(notifications=600, faults=30)
+_SIZE_FOR_A_MUTANT: Final = Size(notifications=600, faults=30) if LONG else Size(notifications=200, faults=15)
+_RARELY_FOUND: Final = frozenset({"fences nobody", "publishes outputs that no fence holds back"})
 
 
 def test_new_seeds_break_no_guarantee(capsys: pytest.CaptureFixture[str]) -> None:
-    tried, ends_at = 0, time.monotonic() + SECONDS
+    tried, ends_at = 0, time.process_time() + CPU_SECONDS
     for seed in seeds.of_today():
         schedule = SIZE.of(seed)
         outcome = run(schedule)
@@ -36,7 +39,7 @@ def test_new_seeds_break_no_guarantee(capsys: pytest.CaptureFixture[str]) -> Non
         if outcome.problems:
             pytest.fail("\n".join((*outcome.problems, shrunk(seed, SIZE, outcome, Mutant()))))
         tried += 1
-        if time.monotonic() >= ends_at:
+        if time.process_time() >= ends_at:
             break
     assert tried
 
@@ -66,7 +69,7 @@ def test_a_seed_is_the_same_history_every_time() -> None:
     assert run(schedule_of(schedule.seed + 1, 300)).digest != first.digest
 
 
-@pytest.mark.parametrize("name", MUTANTS)
+@pytest.mark.parametrize("name", [one for one in MUTANTS if LONG or one not in _RARELY_FOUND])
 def test_a_product_that_is_wrong_is_found(name: str) -> None:
     for seed in range(1, _SEEDS_FOR_A_MUTANT + 1):
         schedule = _SIZE_FOR_A_MUTANT.of(seed)
@@ -80,7 +83,7 @@ def test_a_failing_schedule_is_made_short_and_fails_again_from_its_text() -> Non
     mutant = MUTANTS["publishes an id with two contents"]
     schedule = schedule_of(1, 200)
     outcome = run(schedule, mutant)
-    part = shortest(schedule, breaks_the_same(outcome, mutant), most_seconds=10.0)
+    part = shortest(schedule, breaks_the_same(outcome, mutant), most_seconds=4.0)
     whole = Part.all_of(schedule)
     assert len(part.items) < len(whole.items) / 2
     assert part.faults == ()

@@ -4,7 +4,7 @@ replaced is Faust: the group, the streams of records, and the commits."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,17 +15,15 @@ from processors.state import PartitionState
 from processors.unit import Unit, Work
 from schemas import topics
 from tests.simulation.broker import Broker, Place, Stored
-from tests.simulation.groups import Group
+from tests.simulation.groups import SESSION_SECONDS, Group
 from tests.simulation.states import Disk, SimulatedChangelog, Store
-
-#: Makes a unit's loop for a stage; a mutant makes a wrong one.
-MakeLoop = Callable[..., StageLoop]
 
 
 @dataclass(slots=True)
 class App:
-    """What batches and claims ask of Faust's app."""
+    """What batches and claims ask of Faust's app and of its consumer."""
 
+    consumer: Any
     consumer_generation_id: int = 0
     should_stop: bool = False
 
@@ -100,23 +98,23 @@ class SimulatedUnit(Unit):
         broker: Broker,
         group: Group,
         metrics: Metrics,
-        make_loop: MakeLoop,
+        loop_kind: type[StageLoop],
         wait_seconds: float,
     ) -> None:
         self.name = name
         self.number = process.number
         self.loops = {}
-        self.app = App()
+        self.app = App(self)
+        self._confirmed_at = float("-inf")
         self._process = process
         self._broker = broker
         self._simulated_group = group
-        self._make_loop = make_loop
+        self._loop_kind = loop_kind
         self._works = works
         self._metrics = metrics
         self._reached = process.reached
         self._stateful_sources = frozenset(topic for work in works if work.stateful for topic in work.sources)
         self._states: dict[int, PartitionState] = {}
-        self._claims = set()
         self._wait_seconds = wait_seconds
         self._publisher = Publisher(process.producer)
         self._agents = {source: self._agent(work, source) for work in works for source in work.sources}
@@ -127,21 +125,12 @@ class SimulatedUnit(Unit):
 
     # --- what the product's unit takes from Faust ---------------------------------------------------------
 
-    def _loop(self, work: Work, partition: int) -> StageLoop:
-        return self._make_loop(
-            work.stage,
-            self._publisher,
-            self._metrics,
-            state=self._state(partition) if work.stateful else None,
-            reached=self._reached,
-        )
-
     def _state(self, partition: int) -> PartitionState:
         state = self._states.get(partition)
         if state is None:
             disk = self._process.disk.setdefault((self.name, partition), Disk())
             changelog = SimulatedChangelog(self._broker, self._process, (topics.changelog(self.name), partition))
-            state = self._states[partition] = PartitionState(Store(disk), changelog)
+            state = self._states[partition] = PartitionState(Store(disk), changelog, self._generation)
         return state
 
     async def start(self) -> None:
@@ -149,6 +138,17 @@ class SimulatedUnit(Unit):
             if work.clock is not None:
                 self._beside(self._tell_time(work.clock))
         self._simulated_group.join(self)
+
+    def _beside(self, work: Coroutine[Any, Any, None]) -> None:
+        self._process.spawn(work)
+
+    async def stop(self) -> None:
+        """Finish what is at work, commit, leave the group."""
+        self.app.should_stop = True
+        await self._put_all_down()
+        if not self._simulated_group.static:
+            self._process.after(self._broker.delay(self.name, None), self._simulated_group.leave, self)
+        await asyncio.gather(*(state.close() for state in self._states.values()))
 
     # --- the group ----------------------------------------------------------------------------------------
 
@@ -163,13 +163,21 @@ class SimulatedUnit(Unit):
 
     def look_around(self) -> None:
         """A heartbeat: whoever was put out of the group learns it now."""
-        if not self._simulated_group.has(self):
+        if self._simulated_group.has(self):
+            self._confirmed_at = self._broker.loop.now
+        elif not self.app.should_stop:
             self._joining += 1
             self._put_down(self._joining)
 
+    @property
+    def confirmed(self) -> bool:
+        """Whether this is still a member, by what was last heard of the group."""
+        return self._broker.loop.now - self._confirmed_at < SESSION_SECONDS
+
     def commit(self) -> None:
         """Tell the group how far this process is."""
-        if self._done and self._simulated_group.commit(self, self.app.consumer_generation_id, self._done):
+        reached = self._broker.reachable_in(self._process) == 0
+        if self._done and reached and self._simulated_group.commit(self, self.app.consumer_generation_id, self._done):
             self._done = {}
 
     def _put_down(self, round_number: int) -> None:
@@ -177,6 +185,11 @@ class SimulatedUnit(Unit):
             self._beside(self._join_again(round_number))
 
     async def _join_again(self, round_number: int) -> None:
+        await self._put_all_down()
+        if round_number == self._joining and not self.app.should_stop:
+            self._simulated_group.join(self)
+
+    async def _put_all_down(self) -> None:
         async with self._putting_down:
             streams, self._streams = self._streams, []
             for task in streams:
@@ -184,18 +197,19 @@ class SimulatedUnit(Unit):
             await asyncio.gather(*streams, return_exceptions=True)
             self.commit()
             self._done = {}
-        if round_number == self._joining:
-            self._simulated_group.join(self)
 
     def _begin(self, generation: int, places: tuple[Place, ...]) -> None:
         if generation != self._simulated_group.generation or not self._simulated_group.has(self):
             return
+        if self.app.should_stop:
+            return
         self.app.consumer_generation_id = generation
+        self._confirmed_at = self._broker.loop.now
         self._claim_assigned(None, set(places))
         for place in places:
             offset = self._simulated_group.committed.get(place, 0)
             stream = Stream(self._broker, self._process, place, offset, generation, self._acknowledged)
-            self._streams.append(asyncio.ensure_future(self._agents[place[0]](stream)))
+            self._streams.append(self._process.spawn(self._agents[place[0]](stream)))
 
     def _acknowledged(self, place: Place, next_offset: int) -> None:
         if next_offset > self._done.get(place, 0):

@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal, Protocol
+from types import SimpleNamespace
+from typing import Any, Final, Literal, Protocol, cast, get_args
 
+import aiohttp
 import httpx
 
 from tests.simulation.history import History
@@ -21,12 +23,17 @@ _FASTEST_SECONDS: Final = 0.004
 _SPREAD_SECONDS: Final = 0.03
 _ABOUT_BYTES: Final = 40
 
-#: ``drop`` breaks before the provider did anything, ``lose`` after; ``silent`` never answers; the others answer what
-#: nobody can use: the first three without having done anything, the last three after the work.
-WireFault = Literal["error", "busy", "refused_connection", "drop", "lose", "silent", "html", "truncated", "slow"]
-WIRE_FAULTS: Final[tuple[WireFault, ...]] = (
-    "error", "busy", "refused_connection", "drop", "lose", "silent", "html", "truncated", "slow",
-)  # fmt: skip
+#: ``refused_connection`` means that nothing was sent, ``drop`` breaks before the provider did anything, ``lose`` after,
+#: and ``late`` before: the request is on its way for a while yet. ``silent`` never answers, ``slow`` late. The others
+#: answer what nobody can use: ``error`` and ``busy`` without having done anything, the last three after the work.
+WireFault = Literal[
+    "refused_connection", "drop", "lose", "late", "silent", "slow", "error", "busy", "html", "truncated", "strange"
+]
+WIRE_FAULTS: Final[tuple[WireFault, ...]] = get_args(WireFault)
+
+#: A request takes no longer than this to arrive: less than a charge's call may take.
+_LATEST_SECONDS: Final = 7.5
+_SLOWEST_SECONDS: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +98,14 @@ class _Call:
         hit = trouble is not None and wire.lot("trouble", self._about) < trouble.share
         self._kind = trouble.kind if hit and trouble is not None else ""
         self._done: asyncio.Future[Answered | None] = wire.loop.create_future()
-        wire.loop.outside(wire.delay(self._provider, self._about), self._arrive)
+        seconds = wire.delay(self._provider, self._about)
+        if self._kind == "late":
+            self._answer(None)
+            seconds += _LATEST_SECONDS * wire.lot("late", self._about)
+        wire.loop.outside(seconds, self._arrive)
         answered = await self._done
+        if answered is None and self._kind == "refused_connection":
+            raise httpx.ConnectError("refused") from _REFUSED
         if answered is None:
             raise httpx.ReadError("broken")
         return Response(answered)
@@ -109,12 +122,12 @@ class _Call:
         answered: Answered | None = wire.gateways[self._provider].answer(
             self._method, self._url, self._headers, self._content
         )
-        if kind == "silent":
+        if kind in ("silent", "late"):
             return None
         if kind in _DONE:
             assert answered is not None
             answered = _DONE[kind](answered)
-        return self._answer(answered, 20.0 * wire.lot("slow", self._about) if kind == "slow" else 0.0)
+        return self._answer(answered, _SLOWEST_SECONDS * wire.lot("slow", self._about) if kind == "slow" else 0.0)
 
     def _answer(self, answered: Answered | None, more_seconds: float = 0.0) -> None:
         self._wire.loop.outside(self._wire.delay(self._provider, self._about) + more_seconds, self._deliver, answered)
@@ -135,7 +148,11 @@ _DONE: Final[Mapping[str, Any]] = {
     "lose": lambda answered: None,
     "html": lambda answered: Answered(200, _HTML, "text/html"),
     "truncated": lambda answered: Answered(200, answered.body[: len(answered.body) // 2], answered.content_type),
+    "strange": lambda answered: Answered(200, b'{"fault":["of","another","shape"]}'),
 }
+_REFUSED: Final = aiohttp.ClientConnectorError(
+    cast(Any, SimpleNamespace(host="provider.example", port=443, is_ssl=True, ssl=True)), OSError("refused")
+)
 
 
 class Response:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextvars import Context
 from typing import Any, Final
 
 from processors.failpoint import Step
+from processors.loop import StageLoop
 from processors.unit import Work
 from tests.simulation.broker import EPOCH_SECONDS, Broker, Producer
 from tests.simulation.groups import Group
 from tests.simulation.lot import Lot
 from tests.simulation.states import Disk
 from tests.simulation.timeline import RUNNING, Handle, Timeline
-from tests.simulation.unit import MakeLoop, SimulatedUnit
+from tests.simulation.unit import SimulatedUnit
 
-#: How long after the last sign of life a group puts a member out.
-SESSION_SECONDS: Final = 10.0
+#: Whoever is told to stop and has not after this time ends as it is.
+STOP_SECONDS: Final = 24.0
 _HEARTBEAT_SECONDS: Final = 2.5
 _COMMIT_SECONDS: Final = 1.0
 
@@ -33,7 +34,15 @@ Disks = dict[tuple[str, int], Disk]
 class Worker:
     """A process from its start to its end; the one that starts in its place has the same ``number`` and disk."""
 
-    def __init__(self, number: int, broker: Broker, lot: Lot, disk: Disks, skew_seconds: float) -> None:
+    def __init__(
+        self,
+        number: int,
+        broker: Broker,
+        lot: Lot,
+        disk: Disks,
+        skew_seconds: float,
+        failed: Callable[[str], None],
+    ) -> None:
         self.number = number
         self.disk = disk
         self.skew_seconds = skew_seconds
@@ -44,12 +53,13 @@ class Worker:
         self.producer = Producer(broker, self)
         self._broker = broker
         self._lot = lot
+        self._failed = failed
         self._loop: Timeline = broker.loop
         self._held: list[Handle] = []
         self._context = Context()
         self._context.run(RUNNING.set, self)
         self._watched: dict[tuple[str, Step], tuple[int, Callable[[], None]]] = {}
-        self._tasks: list[asyncio.Task[Any]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def now(self) -> float:
         """The process's own clock, in Unix time."""
@@ -60,7 +70,7 @@ class Worker:
         works: Callable[[], Mapping[str, tuple[Work, ...]]],
         groups: Mapping[str, Group],
         metrics: Any,
-        make_loop: MakeLoop,
+        loop_kind: type[StageLoop],
         wait_seconds: float,
     ) -> None:
         """Start: join all groups, commit every second."""
@@ -68,7 +78,7 @@ class Worker:
         async def start() -> None:
             for name, parts in works().items():
                 self.units.append(
-                    SimulatedUnit(name, parts, self, self._broker, groups[name], metrics, make_loop, wait_seconds)
+                    SimulatedUnit(name, parts, self, self._broker, groups[name], metrics, loop_kind, wait_seconds)
                 )
             for unit in self.units:
                 await unit.start()
@@ -81,8 +91,18 @@ class Worker:
 
         self.spawn(start())
 
-    def spawn(self, work: Any) -> None:
-        self._tasks.append(self._loop.create_task(work, context=self._context))
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """A task of this process; one that fails is told of, as nobody else waits for it."""
+        task = self._loop.create_task(work, context=self._context)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, Killed):
+            self._failed(f"{type(error).__name__}: {error}")
 
     def after(self, delay_seconds: float, callback: Callable[..., object], *args: Any) -> None:
         """Call it later on behalf of this process; never, if it is gone by then."""
@@ -108,6 +128,15 @@ class Worker:
             self.halted = False
             held, self._held = self._held, []
             self._loop.resume(held)
+
+    def stop(self, then: Callable[[], None]) -> None:
+        """End in order, as when told to: what is at work is finished, offsets are committed, groups are left."""
+
+        async def stop() -> None:
+            await asyncio.gather(*(unit.stop() for unit in self.units))
+            then()
+
+        self.spawn(stop())
 
     def kill(self) -> None:
         """As with ``kill -9``."""
