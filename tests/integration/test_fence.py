@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from kafka import KafkaAdminClient
 from kafka.admin import NewTopic
 
 from processors.changelog import Changelog
+from processors.state import PartitionState
 from processors.store import LocalStore
 from sandbox.broker import LocalBroker
 from schemas.errors import PartitionLost, StateUnavailable
@@ -82,6 +84,39 @@ async def test_of_those_who_take_it_at_the_same_time_one_holds_it(installation: 
         assert await written(takers[0], b"last")
     finally:
         await asyncio.gather(*(taker.close() for taker in takers))
+
+
+async def test_after_a_rebalance_a_state_is_taken_anew_only_where_another_had_it(
+    installation: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = installation.topic("paynotify.resolve-state-changelog")
+    taken: list[Changelog] = []
+    take = Changelog.take
+
+    async def counted(changelog: Changelog) -> None:
+        taken.append(changelog)
+        await take(changelog)
+
+    monkeypatch.setattr(Changelog, "take", counted)
+    changelogs = [Changelog({"bootstrap_servers": installation.kafka}, topic, 0) for _ in range(2)]
+    one, two = (PartitionState(LocalStore(tmp_path / str(number), None), changelog)
+                for number, changelog in enumerate(changelogs))  # fmt: skip
+    try:
+        await one.claim(1)
+        await one.remember(1, {b"k": b"first"})
+        await one.claim(2)
+        assert taken == [changelogs[0]]
+        await two.claim(3)
+        await two.remember(3, {b"k": b"second"})
+        await one.claim(4)
+        assert taken == [changelogs[0], changelogs[1], changelogs[0]]
+        assert one.get(b"k") == b"second"
+        with pytest.raises(PartitionLost):
+            await two.remember(3, {b"k": b"late"})
+        await one.remember(4, {b"k": b"third"})
+    finally:
+        await one.close()
+        await two.close()
 
 
 async def test_a_store_is_filled_from_the_changelog_and_again_when_that_was_made_anew(
