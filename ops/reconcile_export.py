@@ -33,7 +33,26 @@ def read_export(path: str) -> list[Entry]:
     Raises:
         ConfigurationError: it can't be read, or some rows are wrong; the text names their lines.
     """
-    rows = csv.reader(io.StringIO(text := _text(path), newline=""), delimiter=_delimiter(text), strict=True)
+    try:
+        with Path(path).open("rb") as file:
+            raw = file.read(_LARGEST_BYTES + 1)
+    except OSError as error:
+        raise ConfigurationError(f"The export {path} can't be read: {error.strerror}.") from None
+    if len(raw) > _LARGEST_BYTES:
+        raise ConfigurationError(
+            f"The export {path} is larger than {_LARGEST_BYTES // 1024**2} MiB. Export a shorter period."
+        )
+    return payments_in(raw, path)
+
+
+def payments_in(raw: bytes, path: str) -> list[Entry]:
+    """The payments in an export's bytes; ``path`` is only named in errors.
+
+    Raises:
+        ConfigurationError: some rows are wrong, or it is no such file at all.
+    """
+    text = _text(raw, path)
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
     entries: list[Entry] = []
     problems: list[str] = []
     lines: dict[tuple[str, str], int] = {}
@@ -59,16 +78,7 @@ def read_export(path: str) -> list[Entry]:
     return entries
 
 
-def _text(path: str) -> str:
-    try:
-        with Path(path).open("rb") as file:
-            raw = file.read(_LARGEST_BYTES + 1)
-    except OSError as error:
-        raise ConfigurationError(f"The export {path} can't be read: {error.strerror}.") from None
-    if len(raw) > _LARGEST_BYTES:
-        raise ConfigurationError(
-            f"The export {path} is larger than {_LARGEST_BYTES // 1024**2} MiB. Export a shorter period."
-        )
+def _text(raw: bytes, path: str) -> str:
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

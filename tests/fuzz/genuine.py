@@ -108,6 +108,15 @@ REQUESTED: Final[dict[str, Any]] = {
     "expires_at": "2026-06-01T12:00:00.000Z",
 }  # fmt: skip
 
+ACCESS: Final[dict[str, Any]] = {
+    "token": "eyJhbGciOiJFUzI1NiJ9.e30.c2ln", "validUntil": "2026-06-01T13:00:00.000+0000",
+    "durationInMillis": 3_600_000,
+}  # fmt: skip
+EXPORT: Final = (
+    b"order_id,payment_id,status,amount,currency,created_at\r\n"
+    b'ORD-7,57-9-1,captured,10.50,GBP,2026-06-01T12:00:00Z\r\n"a ""b"" c",,declined,,,\r\n'
+)
+
 CONFIGURATION: Final[dict[str, Any]] = {
     "sandbox": True,
     "kafka": {"bootstrap_servers": "localhost:9092", "topic_prefix": "", "security_protocol": "PLAINTEXT"},

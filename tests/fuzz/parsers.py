@@ -11,30 +11,36 @@ from typing import Any, Final
 from hypothesis import strategies as st
 
 from ingest.notification import origin, record_headers
+from ops.moments import moment
+from ops.reconcile_export import payments_in
 from processors.admission import well_formed
 from processors.announce import expected_of
+from processors.charger import Closing
 from processors.fetch import waiting_lookup
 from processors.provider import Account, Response
 from processors.providers import PROVIDERS
 from processors.providers.form import fields
 from processors.providers.http import _patience_seconds
+from processors.providers.nevogate_charge import NevogateCharger
 from processors.providers.omnikassa import check_return
+from processors.providers.omnikassa_order import refreshed
 from processors.providers.omnikassa_results import instant
+from processors.providers.trustpayments_list import _once
 from processors.providers.trustpayments_records import gateway_time
 from processors.requested import request_of
 from processors.requeue import Requeue
 from processors.state import Overlay
 from schemas import topics
-from schemas.configuration import parse
+from schemas.configuration import OmniKassaMerchant, parse
 from schemas.errors import REJECT_REASONS, ConfigurationError, Permanent, Rejected, Retryable, Unreadable
 from schemas.messages import Observation, decode
-from schemas.money import from_major, from_minor
+from schemas.money import Money, from_major, from_minor
 from schemas.records import Record, parse_time, rfc3339, valid_traceparent
 from schemas.routes import ROUTES, without_token
 from service.management import split_address
-from tests.contract.accounts import NOW, TRANSACTION, notification
+from tests.contract.accounts import NOW, TRANSACTION, account, notification
 from tests.fuzz import genuine
-from tests.fuzz.answering import KAFKA, Line, Script, fetched, no_publish, run, to_this_query
+from tests.fuzz.answering import KAFKA, Line, Script, fetched, no_publish, outside, run, to_this_query
 from tests.fuzz.genuine import ACCOUNTS, notification_record
 from tests.fuzz.hostile import bent, form_bytes, json_bytes, pairs, scalars, tampered, texts, values
 
@@ -122,6 +128,9 @@ _HEADERS: Final = (
     (b"location", b"https://elsewhere.example/"), (b"set-cookie", b"a=b"),
 )  # fmt: skip
 
+#: A page may promise a next one for ever; how many are asked for in one call is another test's matter.
+_PAGES: Final = 10
+
 _statuses: Final = st.sampled_from((200, 200, 200, 200, 204, 301, 400, 401, 403, 404, 418, 429, 500, 503))
 
 
@@ -132,8 +141,13 @@ def _asked(provider: str, reference: str | None, **arguments: str) -> Callable[[
         status, headers, body = given
         compressed = (b"content-encoding", b"gzip") in headers and len(body) % 2
         sent = gzip.compress(body, 1) if compressed else body
+        questions = 0
 
         def answer(question: bytes) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+            nonlocal questions
+            questions += 1
+            if questions > _PAGES:
+                return 200, [], b"{}"
             if provider == "trustpayments" and not compressed:
                 return status, headers, to_this_query(sent)(question)[2]
             return status, headers, sent
@@ -141,6 +155,32 @@ def _asked(provider: str, reference: str | None, **arguments: str) -> Callable[[
         return run(fetched(provider, shop, answer, reference, **arguments))
 
     return ask
+
+
+_CHARGING: Final = account(
+    "nevogate",
+    charges={
+        "public_url": "https://shop.example",
+        "limits": {"EUR": {"per_charge": 10_000, "per_reference": 10_000, "per_day": 10_000}},
+    },
+)
+_REFRESHING: Final = account("omnikassa", refresh_token={"value": "refresh-1"})
+_HOLD: Final = Closing(payment_id=TRANSACTION, capture=True, amount=Money(500, "EUR"), authorised=Money(1050, "EUR"))
+
+
+def _charged(given: tuple[int, list[tuple[bytes, bytes]], bytes]) -> object:
+    charger, there = NevogateCharger(), outside(lambda question: given)
+    return run(charger.start(TRANSACTION, _CHARGING, there)), run(charger.close(_HOLD, _CHARGING, there))
+
+
+def _refreshed(given: tuple[int, list[tuple[bytes, bytes]], bytes]) -> object:
+    merchant = _REFRESHING.merchant
+    assert isinstance(merchant, OmniKassaMerchant)
+    return run(refreshed(_REFRESHING, merchant, outside(lambda question: given)))
+
+
+def _listed(answer: bytes) -> object:
+    return run(_once(ACCOUNTS["trustpayments"], outside(to_this_query(answer)), {"orderreference": ["ORD-7"]}))
 
 
 def _answers(bodies: st.SearchStrategy[bytes]) -> st.SearchStrategy[tuple[Any, ...]]:
@@ -163,8 +203,9 @@ _header_values: Final = texts.map(lambda text: text.encode("utf-8", "surrogatepa
 _headers: Final = st.lists(st.tuples(st.sampled_from(_NAMES), _header_values), max_size=4).map(tuple)
 
 
-def _verified(given: tuple[str, bytes, tuple[tuple[str, bytes], ...]]) -> object:
-    provider, body, headers = given
+def _verified(given: tuple[int, bytes, tuple[tuple[str, bytes], ...]]) -> object:
+    number, body, headers = given
+    provider = tuple(ACCOUNTS)[number]
     base = notification_record(provider, body)
     record = _with(base, body, headers)
     (output,) = run(_LINES[provider].verify.work([record], Overlay(None), no_publish))
@@ -306,9 +347,12 @@ PARSERS: Final = (
            _answers(json_bytes(genuine.QUERY)), 3, _as_answer),
     Parser("nevogate call", _asked("nevogate", TRANSACTION), (Retryable, Permanent),
            _answers(json_bytes(genuine.RESULT)), 3, _as_answer),
+    Parser("charge's answer", _charged, (), _answers(json_bytes(genuine.RESULT)), 2, _as_answer),
+    Parser("access token", _refreshed, (Retryable, Permanent), _answers(json_bytes(genuine.ACCESS)), 1, _as_answer),
+    Parser("list", _listed, (Retryable, Permanent, Unreadable), json_bytes(genuine.QUERY), 2, bytes),
     Parser("verify", _verified, (),
-           st.tuples(st.sampled_from(tuple(ACCOUNTS)), _pings | _forms | json_bytes(genuine.CALL), _headers), 5,
-           lambda raw: ("trustpayments", raw, (("http-query", raw),))),
+           st.tuples(st.integers(0, len(ACCOUNTS) - 1), _pings | _forms | json_bytes(genuine.CALL), _headers), 5,
+           lambda raw: (1, raw, (("http-query", raw),))),
     Parser("lookup", _looked_up, (Unreadable,), st.tuples(_reads["lookup"], _headers), 5,
            lambda raw: (raw, (("attempts", raw), ("first-seen", raw)))),
     Parser("fetch", _fetched_record, (), st.tuples(_reads["lookup"], _headers, json_bytes(genuine.QUERY)), 2,
@@ -320,6 +364,8 @@ PARSERS: Final = (
     Parser("requested payment", _requested, (Unreadable,), json_bytes(genuine.REQUESTED), 3, bytes),
     Parser("resolve", _resolved, (), st.lists(_reads["observation"], min_size=1, max_size=3), 4, lambda raw: [raw]),
     Parser("configuration", _configured, (ConfigurationError,), _documents(), 2, _text),
+    Parser("export", lambda raw: payments_in(raw, "fuzz.csv"), (ConfigurationError,), bent(genuine.EXPORT), 2, bytes),
+    Parser("moment", lambda text: moment("--since", text), (ConfigurationError,), _time_texts, 1, _text),
     Parser("address", split_address, (ConfigurationError,), texts, 1, _text),
     Parser("traceparent", valid_traceparent, (), texts, 1, _text),
     Parser("kept headers", _kept, (), st.lists(_header_values, min_size=5, max_size=5).map(tuple), 1,
