@@ -242,15 +242,19 @@ def _charge(
         shops,
         _outside(worker, http),
         metrics,
-        calls_in_flight=worker.provider_calls_in_flight,
         reached=reached,
     )
     allowances = {name: Allowance(max(1, worker.overdue.lookups_per_hour // partitions)) for name in charging}
     clock = ChargeClock(charges, allowances, metrics)
     return (
         Work(Requested(kafka, metrics), (kafka.topic(topics.REQUESTED),), worker.batch_records),
-        Work(stage, (charges,), worker.batch_records, stateful=True, state_seconds=_CHARGES_SECONDS, clock=clock),
+        Work(stage, (charges,), charges_at_a_time(worker), stateful=True, state_seconds=_CHARGES_SECONDS, clock=clock),
     )
+
+
+def charges_at_a_time(worker: WorkerSettings) -> int:
+    """No more than have their calls at the same time: a batch ends with its slowest, and others wait for that."""
+    return min(worker.batch_records, worker.provider_calls_in_flight)
 
 
 def _outside(worker: WorkerSettings, http: httpx.AsyncClient) -> Outside:
@@ -298,8 +302,9 @@ class Worker:
             asyncio.get_running_loop().add_signal_handler(number, told_to_stop)
         self._management.start()
         # each provider's fetch keeps to its own number of calls; with fewer connections than all of them together a
-        # slow provider would take those of the others; charges have their own number too
-        connections = self._configuration.worker.provider_calls_in_flight * (len(PROVIDERS) + 1)
+        # slow provider would take those of the others; each partition of the charges has its own number too
+        charged = self._configuration.wanted_topics()[self._configuration.kafka.topic(topics.CHARGES)][1]
+        connections = self._configuration.worker.provider_calls_in_flight * (len(PROVIDERS) + charged)
         async with open_client(connections) as http:
             kafka = self._configuration.kafka
             reader = client_settings(kafka, "paynotify-expectations")

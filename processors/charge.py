@@ -62,17 +62,19 @@ class Charge:
     name = "charge"
     provider = "all"
 
-    def __init__(
-        self, shops: Shops, outside: Outside, metrics: Metrics, *, calls_in_flight: int, reached: Reached = nothing
-    ) -> None:
+    def __init__(self, shops: Shops, outside: Outside, metrics: Metrics, *, reached: Reached = nothing) -> None:
         self._shops = shops
         self._outside = outside
         self._metrics = metrics
-        self._slots = asyncio.Semaphore(calls_in_flight)
         self._reached: Callable[[Failpoint], None] = partial(reached, f"{self.name}.{self.provider}")
 
     async def work(self, batch: Sequence[Record], state: Overlay, publish: Publish) -> Sequence[Output]:
-        """Take the batch's records in order, then bring each request they concern as far as it can come now."""
+        """Take the batch's records in order, then bring each request they concern as far as it can come now.
+
+        All of them at once, so that other merchants' wait at most as long as one request can take: four calls (its
+        reference's truth or its opening, its start, its closing, and a truth), each cut off by its time-out. How many
+        calls run at once is bounded by the batch.
+        """
         journal = Journal(state, publish, self._reached)
         desk = Desk(self._shops, journal, self._metrics, self._outside.now)
         for record in batch:
@@ -92,26 +94,26 @@ class Charge:
         return ended(record, self._shops.kafka.topic(topics.DEAD), "internal_error")
 
     async def _carry_on(self, name: str, desk: Desk, journal: Journal) -> None:
-        """Step after step until the request has ended or must wait."""
-        async with self._slots:
-            while True:
-                request = desk.request(name)
-                assert request is not None
-                step = charging.next_step(request)
-                if step is None:
-                    return
-                now = self._outside.now()
-                if charging.too_late(request, step, now):
-                    desk.put(charging.refused(request, "expired", now))
-                    return
-                if step in charging.INTENDED:
-                    request = charging.intend(request, step, now, desk.timing(request))
-                    desk.announce(request, step)
-                    desk.put(request)
-                    await journal.write()
-                word = await self._call(request, step)
-                self._reached(Failpoint.CALLED)
-                desk.learn(request, step, word)
+        """Step after step until the request has ended or must wait, which is told whatever the others wait for."""
+        while True:
+            request = desk.request(name)
+            assert request is not None
+            step = charging.next_step(request)
+            if step is None:
+                break
+            now = self._outside.now()
+            if charging.too_late(request, step, now):
+                desk.put(charging.refused(request, "expired", now))
+                break
+            if step in charging.INTENDED:
+                request = charging.intend(request, step, now, desk.timing(request))
+                desk.announce(request, step)
+                desk.put(request)
+                await journal.write()
+            word = await self._call(request, step)
+            self._reached(Failpoint.CALLED)
+            desk.learn(request, step, word)
+        await journal.write()
 
     async def _call(self, request: Request, step: Step) -> Word:
         started = time.monotonic()

@@ -236,7 +236,7 @@ class World:
 
     def stage(self) -> Charge:
         outside = Outside(cast(Any, None), lambda: self.now, 1000, 1.0, 10, cast(Any, None))
-        return Charge(self.shops(), outside, self.metrics, calls_in_flight=4, reached=self._reached)
+        return Charge(self.shops(), outside, self.metrics, reached=self._reached)
 
     def _reached(self, unit: str, step: Step) -> None:
         assert unit == "charge.all"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.charger import Refused, Unsure, Waits
+from processors.provider import Account, Outside
 from processors.requested import Requested
 from schemas import messages
 from schemas.messages import Observation, RequestedPayment
@@ -86,6 +88,32 @@ async def test_resolve_knows_what_is_expected_before_the_money_moves_and_verify_
     assert (said.expected.order_id, said.expected.amount) == ("order-r1", euros(1000))
     (mark,) = world.topic("lookups.nevogate.known")
     assert (mark.key, mark.value) == (output.key, b"known")
+
+
+class Slow(Gateway):
+    """A gateway that lets the charges of one shop hang."""
+
+    hanging: asyncio.Event
+
+    async def start(self, payment_id: str, account: Account, outside: Outside) -> Any:
+        if account.merchant.id == "slow":
+            self.hanging.set()
+            await asyncio.Event().wait()
+        return await super().start(payment_id, account, outside)
+
+
+async def test_a_shop_is_told_of_its_charge_while_another_shops_call_hangs() -> None:
+    gateway = Slow()
+    gateway.hanging = asyncio.Event()
+    world = World(gateway, accounts={"slow": shop("slow"), "shop": shop()})
+    task = asyncio.create_task(ask(world, charge("s", merchant="slow"), charge("r1", capture="now")))
+    await asyncio.wait_for(gateway.hanging.wait(), 10)
+    async with asyncio.timeout(10):
+        while world.states("r1") != ["received", "started", "done"]:
+            await asyncio.sleep(0)
+    assert not task.done()
+    task.cancel()
+    assert world.states("s") == ["received", "started"]
 
 
 async def test_many_charges_share_their_writes() -> None:
