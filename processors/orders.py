@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final, Literal
 
@@ -21,6 +21,7 @@ from processors.agenda import Entry
 from processors.dead_letters import ended
 from processors.loop import Publish
 from processors.metrics import Metrics
+from processors.order import OrderState, weight
 from processors.silence import Hearing
 from processors.state import Overlay
 from schemas import messages, topics
@@ -38,7 +39,6 @@ from schemas.messages import (
     TimeReached,
 )
 from schemas.records import Output, Record, cloud_event, derived_id, parse_time, rfc3339
-from schemas.status import Status
 from service.logs import event
 
 logger = logging.getLogger("paynotify.orders")
@@ -47,7 +47,6 @@ logger = logging.getLogger("paynotify.orders")
 RAISE: Final = "raise"
 
 _MOST_PAYMENTS: Final = 20
-_WITHOUT_MONEY: Final[frozenset[Status]] = frozenset({"declined", "cancelled", "expired", "failed"})
 _JITTER_SHARE: Final = 0.1
 
 
@@ -59,41 +58,6 @@ def look_lane(merchant: str) -> str:
 #: The recovery lookup that the provider's rules allow for an order or payment, with its record's key, or none:
 #: ``(merchant, order_id, payment_id, cause, at)``.
 Recover = Callable[[str, str | None, str | None, str, str], tuple[bytes, Lookup] | None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderState:
-    """What is remembered of one order.
-
-    ``said`` places what is expected among all that the shop said of the order, ``announced`` does so for each payment
-    whose id the shop named. ``payments`` are those seen for it. ``due`` is what stands on the agenda for it, ``looks``
-    how often it was looked for. ``told`` says whether it was counted as heard of or not; ``raised`` that it was overdue
-    once, ``overdue`` that it still is.
-    """
-
-    expected: ExpectedPayment | None = None
-    said: str = ""
-    announced: dict[str, str] = field(default_factory=dict)
-    payments: dict[str, PaymentSeen] = field(default_factory=dict)
-    due: tuple[str, int] | None = None
-    looks: int = 0
-    overdue: bool = False
-    raised: bool = False
-    told: bool = False
-
-    @property
-    def settled(self) -> PaymentSeen | None:
-        """The payment after which none is missed any more, if there is one: it took money, or it is the last of those
-        seen, which have all ended, with the one announced last among them. A first try that was declined says nothing
-        of a second one.
-        """
-        paid = next((one for one in self.payments.values() if _weight(one) == 2), None)
-        if paid is not None:
-            return paid
-        newest = next(reversed(self.announced), None)
-        awaited = newest is not None and newest not in self.payments
-        ended = not awaited and all(one.final for one in self.payments.values())
-        return next(reversed(self.payments.values()), None) if ended else None
 
 
 _STATE: Final = msgspec.json.Decoder(OrderState)
@@ -212,6 +176,7 @@ class _Order:
             self._change(expected=expected, said=said)
         elif self._state.announced == self._before.announced:
             return
+        self._pay()
         for payment_id in dict.fromkeys((*self._state.announced, *self._state.payments)):
             self._observe(payment_id, at)
         if self._state.payments:
@@ -227,12 +192,17 @@ class _Order:
             return
         others = {name: one for name, one in self._state.payments.items() if name != payment.payment_id}
         if len(others) >= _MOST_PAYMENTS:
-            del others[min(others, key=lambda name: _weight(others[name]))]
+            del others[min(others, key=lambda name: weight(others[name]))]
         self._change(payments={**others, payment.payment_id: payment})
         if self._state.expected is None:
             return
+        self._pay()
         if payment.expected != self._expectation(payment.payment_id):
             self._observe(payment.payment_id, payment.observed_at)
+        if self._state.paid_by != self._before.paid_by:
+            # before they are paid too: those that ended may still turn into late successes, and are told then
+            for payment_id in self._state.open(but=payment.payment_id):
+                self._observe(payment_id, payment.observed_at)
         self._tell(heard=True, at=payment.observed_at)
         self._follow(payment.observed_at)
 
@@ -269,6 +239,11 @@ class _Order:
         elif self._state.due is None:
             self._plan(self._next_look())
 
+    def _pay(self) -> None:
+        """Let the order be paid by the first payment that took what was expected; any other is one too many."""
+        if self._state.paid_by is None and (payer := self._state.payer) is not None:
+            self._change(paid_by=payer.payment_id)
+
     def _change(self, **changes: object) -> None:
         self._state = replace(self._state, **changes)  # type: ignore[arg-type]  # the fields' own types
 
@@ -282,13 +257,14 @@ class _Order:
         self._change(announced={one: announced[one] for one in newest})
 
     def _expectation(self, payment_id: str) -> Expectation:
-        expected = self._state.expected
+        expected, paid_by = self._state.expected, self._state.paid_by
         assert expected is not None
         return Expectation(
             order_id=expected.order_id,
             amount=expected.amount,
             said=self._state.said,
             announced=self._state.announced.get(payment_id, ""),
+            paid_by=None if paid_by == payment_id else paid_by,
         )
 
     def _observe(self, payment_id: str, at: str) -> None:
@@ -369,11 +345,9 @@ class _Order:
     def _look(self, at: str) -> None:
         """Ask the provider, where its rules allow it: for the order, and for each payment that is still open."""
         self._change(looks=self._state.looks + 1)
-        seen = self._state.payments
-        payments = dict.fromkeys((*self._state.announced, *seen))
         cause = f"overdue/{self._name}/{self._state.looks}"
         asked = set()
-        for payment_id in (None, *(one for one in payments if one not in seen or not seen[one].final)):
+        for payment_id in (None, *self._state.open()):
             allowed = self._stage._recover(self.merchant, self._order_id, payment_id, cause, at)
             # a provider that finds payments by their order is asked once
             if allowed is not None and (question := messages.encode(allowed[1])) not in asked:
@@ -429,11 +403,6 @@ class _Order:
 
     def _count(self, outcome: str) -> None:
         self._stage._metrics.expected.labels(self.provider, outcome).inc()
-
-
-def _weight(payment: PaymentSeen) -> int:
-    """How much it matters to remember the payment: one that took money most, one that ended without it least."""
-    return 1 if not payment.final else 0 if payment.status in _WITHOUT_MONEY else 2
 
 
 def _entry(time: TimeReached) -> Entry:

@@ -165,14 +165,17 @@ def _event(
 def check(expected: Expectation | None, order_id: str | None, *, amount: Money | None, paid: Money | None) -> Checks:
     """How a payment compares with what the shop expected of it: by what was paid, before that by what is to be paid.
 
-    A payment that the shop announced by the provider's id is its order's even where the provider names no order.
+    A payment that the shop announced by the provider's id is its order's even where the provider names no order. Nobody
+    expects money for an order that another payment has paid.
     """
     if expected is None:
         return Checks(amount="unknown", order="unexpected")
     compared = paid or amount
+    paid_twice = paid is not None and expected.paid_by is not None
+    ours = order_id in (None, expected.order_id) and not paid_twice
     return Checks(
         amount="unknown" if compared is None else "match" if compared == expected.amount else "mismatch",
-        order="expected" if order_id in (None, expected.order_id) else "unexpected",
+        order="expected" if ours else "unexpected",
     )
 
 
@@ -180,10 +183,14 @@ _AS_EXPECTED: Final = Checks(amount="match", order="expected")
 
 
 def _newest(one: Expectation | None, other: Expectation | None) -> Expectation | None:
-    """The shop's newest word, whichever comes last: an answer may be read by a process that doesn't know it yet."""
+    """The shop's newest word, whichever comes last: an answer may be read by a process that doesn't know it yet, nor
+    that the order was paid by another payment."""
     if one is None or other is None:
         return one or other
-    return one if (one.announced, one.said) >= (other.announced, other.said) else other
+    newest = one if (one.announced, one.said) >= (other.announced, other.said) else other
+    if newest.paid_by is None and one.order_id == other.order_id:
+        return replace(newest, paid_by=one.paid_by or other.paid_by)
+    return newest
 
 
 def _paid(state: PaymentState, observation: Observation) -> Money | None:

@@ -1,7 +1,7 @@
 """An example warehouse: releases, holds or stops goods. Run as ``python -m sandbox.fulfilment``. Free to copy.
 
-It does what the event's ``fulfilment`` says and judges nothing itself. Goods leave once for each payment; a stop
-after that is a recall, which a person must see.
+It does what the event's ``fulfilment`` says. Goods leave once for each order, by the first of its payments that may
+release them; a stop after that is a recall, which a person must see.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def decide(database: sqlite3.Connection, event: dict[str, Any]) -> None:
     )
     of_payment = "WHERE merchant = ? AND payment_id = ?"
     database.execute(f"UPDATE parcels SET state = ? {of_payment}", (state, *payment))
-    if state == "release":
+    if state == "release" and not _left_already(database, event):
         database.execute(
             f"UPDATE parcels SET released_by = coalesce(released_by, ?) {of_payment}", (event_id, *payment)
         )
@@ -40,6 +40,13 @@ def decide(database: sqlite3.Connection, event: dict[str, Any]) -> None:
             f"UPDATE parcels SET recalled_by = coalesce(recalled_by, ?) {of_payment} AND released_by IS NOT NULL",
             (event_id, *payment),
         )
+
+
+def _left_already(database: sqlite3.Connection, event: dict[str, Any]) -> bool:
+    """Whether the order's goods left for another payment of it."""
+    released = "SELECT 1 FROM parcels WHERE merchant = ? AND order_id = ? AND payment_id <> ? AND released_by NOT NULL"
+    found = database.execute(released, (event["merchant"], event["order_id"], event["payment_id"])).fetchone()
+    return found is not None
 
 
 if __name__ == "__main__":

@@ -80,13 +80,15 @@ class Expectation:
     """What the shop says of one payment: the order it is for, and the amount to be paid.
 
     ``said`` places it among all that was said of the order, ``announced`` what named the payment's own id (empty if
-    nothing did) among all that named it: texts that only tell which of two is the newer.
+    nothing did) among all that named it: texts that only tell which of two is the newer. ``paid_by`` is the payment
+    that the order was paid by already, if that is another one.
     """
 
     order_id: str
     amount: Money
     said: str = ""
     announced: str = ""
+    paid_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,3 +48,11 @@ def test_repeated_events_release_once(database: sqlite3.Connection) -> None:
     released = event(1, "captured", fulfilment="release")
     read(database, decide, released, released, released)
     assert database.execute("SELECT count(*) FROM decisions").fetchone() == (1,)
+
+
+def test_an_order_that_is_paid_twice_is_sent_once(database: sqlite3.Connection) -> None:
+    first = event(1, "captured", fulfilment="release")
+    read(database, decide, first, {**first, "event_id": "second", "payment_id": "P2"})
+    assert database.execute("SELECT payment_id, state, released_by FROM parcels ORDER BY payment_id").fetchall() == [
+        ("P1", "release", "P1-1-captured"), ("P2", "release", None),
+    ]  # fmt: skip

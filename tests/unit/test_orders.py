@@ -140,6 +140,42 @@ async def test_an_announced_payment_is_told_before_it_is_seen() -> None:
     assert shop.expected == [("p9", 1000)]
 
 
+def payers(shop: Shop) -> list[tuple[str, str | None]]:
+    """Which payments were told that another has paid their order."""
+    told = [(one.payment_id, one.expected.paid_by) for one in shop.of("observations", Observation)]
+    return [one for one in told if one[1] is not None]
+
+
+async def test_an_order_is_paid_once_and_each_further_payment_is_one_too_many() -> None:
+    shop = Shop()
+    await shop.told(expected(), seen("p1"), seen("p2"), seen("p3", "pending"), seen("p3"))
+    assert payers(shop) == [("p2", "p1"), ("p3", "p1"), ("p3", "p1")]
+    assert ("p1", None) in [(one.payment_id, one.expected.paid_by) for one in shop.of("observations", Observation)]
+    again = Shop()
+    await again.told(seen("p1"), seen("p2"), expected())
+    assert payers(again) == [("p2", "p1")]
+
+
+async def test_payments_that_are_still_open_know_before_they_take_money_that_the_order_is_paid() -> None:
+    shop = Shop()
+    await shop.told(expected(payment_id="p2"), seen("p3", "pending"), seen("p4", "declined"), seen("p1"))
+    assert payers(shop) == [("p2", "p1"), ("p3", "p1")]
+
+
+async def test_an_order_that_was_paid_stays_paid_though_the_money_went_back() -> None:
+    shop = Shop()
+    await shop.told(expected(), seen("p1"), seen("p1", "refunded", sequence=9), seen("p2"))
+    assert payers(shop) == [("p2", "p1")], "its goods may have left"
+
+
+async def test_a_payment_of_the_wrong_amount_pays_no_order() -> None:
+    shop = Shop()
+    await shop.told(expected(), seen("p1", amount=Money(999, "GBP")), seen("p2"))
+    assert payers(shop) == []
+    await shop.told(seen("p3"))
+    assert payers(shop) == [("p3", "p2")]
+
+
 async def test_the_newer_of_two_expectations_counts() -> None:
     shop, newer = Shop(), "2026-06-01T12:30:00.000Z"
     await shop.told(seen(), expected(amount=Money(5, "GBP"), created_at=newer), expected())

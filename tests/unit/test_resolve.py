@@ -116,9 +116,12 @@ async def test_where_an_expectation_is_required_nothing_is_released_without_it()
 
 
 def expectation(
-    value: int = 1000, order: str = "order-p1", currency: str = "GBP", said: str = "", announced: str = ""
-) -> Observation:
-    expected = Expectation(order_id=order, amount=Money(value, currency), said=said, announced=announced)
+    value: int = 1000, order: str = "order-p1", currency: str = "GBP", said: str = "", announced: str = "",
+    paid_by: str | None = None,
+) -> Observation:  # fmt: skip
+    expected = Expectation(
+        order_id=order, amount=Money(value, currency), said=said, announced=announced, paid_by=paid_by
+    )
     return observation("p1", None, amount=None, order_id=None, source="payments.expected", expected=expected)
 
 
@@ -129,6 +132,7 @@ def expectation(
         (expectation(999), "mismatch", "expected", "hold"),
         (expectation(currency="EUR"), "mismatch", "expected", "hold"),
         (expectation(order="another"), "match", "unexpected", "hold"),
+        (expectation(paid_by="p0"), "match", "unexpected", "hold"),
     ],
 )
 async def test_what_the_shop_expects_decides_what_is_released_whenever_it_comes(
@@ -141,6 +145,20 @@ async def test_what_the_shop_expects_decides_what_is_released_whenever_it_comes(
         event = messages.decode(latest.value, PaymentStatus)
         assert (event.checks.amount, event.checks.order, event.fulfilment) == (amount, order, fulfilment)
         assert event.sequence == (2 if batch[0] is paid else 1)
+
+
+async def test_an_order_that_was_paid_stays_so_for_those_who_do_not_know_it() -> None:
+    """interpret reads what the shop says of the order, and never what was paid for it."""
+    unknowing = observed(replace(observation("p1"), expected=expectation(said="2").expected))
+    for batch in ([observed(expectation(said="1", paid_by="p0")), unknowing],
+                  [unknowing, observed(expectation(said="2", paid_by="p0")), unknowing]):  # fmt: skip
+        *_, latest = await resolve(batch)
+        assert messages.decode(latest.value, PaymentStatus).fulfilment == "hold"
+
+
+async def test_a_try_that_took_no_money_is_no_surprise_where_another_paid() -> None:
+    events = await resolve([observed(observation("p1", "pending")), observed(expectation(paid_by="p0"))])
+    assert messages.decode(events[-1].value, PaymentStatus).checks.order == "expected"
 
 
 async def test_an_answer_compared_with_an_older_word_of_the_shop_releases_nothing() -> None:
