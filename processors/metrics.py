@@ -81,8 +81,8 @@ class Metrics:
         )
         self.silent = Gauge(
             "paynotify_provider_silent",
-            "1 while a provider tells of none of the orders expected from it",
-            ("provider",),
+            "1 while a provider tells of none of the orders expected from it; of one merchant's where that is named",
+            ("provider", "merchant"),
             registry=registry,
         )
         self.requests = Counter(

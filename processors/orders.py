@@ -117,20 +117,32 @@ class Orders:
         return order.end()
 
     def _heard_of(self, told: HeardOf, state: Overlay) -> list[Output]:
-        key = b"heard\0" + told.provider.encode()
+        """By provider; and by merchant, whose broken webhook would hide among those of others."""
+        hearing, outputs = self._listen(told, None, state, judged=True)
+        if list(self._providers.values()).count(told.provider) > 1:
+            # while the provider is silent as a whole, that is said once
+            outputs += self._listen(told, told.merchant, state, judged=not hearing.silent)[1]
+        return outputs
+
+    def _listen(
+        self, told: HeardOf, merchant: str | None, state: Overlay, *, judged: bool
+    ) -> tuple[Hearing, list[Output]]:
+        key = b"heard\0" + (told.provider if merchant is None else f"{told.provider}/{merchant}").encode()
         known = state.get(key)
         before = _HEARING.decode(known) if known else Hearing()
         if told.heard:
             after = silence.hear(before, told.at)
         else:
             after = silence.miss(before, told.at, told.sold_at, self._silence)
+            if not judged:
+                after = replace(after, silent=before.silent)
         state.put(key, messages.encode(after))
-        self._metrics.silent.labels(told.provider).set(after.silent)
+        self._metrics.silent.labels(told.provider, merchant or "").set(after.silent)
         if after.silent == before.silent:
-            return []
-        return [self._silent(told, after if after.silent else before, after.silent)]
+            return after, []
+        return after, [self._silent(told, merchant, after if after.silent else before, after.silent)]
 
-    def _silent(self, told: HeardOf, hearing: Hearing, silent: bool) -> Output:
+    def _silent(self, told: HeardOf, merchant: str | None, hearing: Hearing, silent: bool) -> Output:
         said = ProviderSilent(
             event_id="",
             state="silent" if silent else "heard",
@@ -139,10 +151,11 @@ class Orders:
             since=hearing.since,
             at=told.at,
             urgent=silent and silence.urgent(hearing, told.at, self._silence),
+            merchant=merchant,
         )
         said = replace(said, event_id=derived_id("silent", messages.encode(said).decode()))
         event(logger, "provider is silent" if silent else "provider is heard again", level=logging.WARNING,
-              provider=told.provider, unheard=hearing.unheard, since=hearing.since)  # fmt: skip
+              provider=told.provider, merchant=merchant, unheard=hearing.unheard, since=hearing.since)  # fmt: skip
         headers = cloud_event(
             event_id=said.event_id, source="/orders", event_type=messages.PROVIDER_SILENT, event_time=told.at
         )

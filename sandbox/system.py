@@ -35,7 +35,7 @@ from sandbox.simulators.control import Control
 from schemas.configuration import Configuration, load
 from schemas.errors import ClusterError, ConfigurationError
 
-_READY_SECONDS: Final = 90.0
+_READY_SECONDS: Final = 180.0
 _COMMAND_SECONDS: Final = 60
 _STOP_SECONDS: Final = 20.0
 

@@ -242,8 +242,9 @@ class HeardOf:
 class ProviderSilent:
     """A provider that tells of none of the orders expected from it, or tells again.
 
-    ``unheard`` is how many orders in a row it has not told of, since ``since``; ``urgent`` if they were so many within
-    a few hours that somebody should be woken.
+    ``merchant`` is named where it tells of other merchants' orders, and of none of this one's. ``unheard`` is how many
+    orders in a row it has not told of, since ``since``; ``urgent`` if they were so many within a few hours that
+    somebody should be woken.
     """
 
     event_id: str
@@ -253,6 +254,7 @@ class ProviderSilent:
     since: str
     at: str
     urgent: bool
+    merchant: str | None = None
 
 
 Action = Literal["charge", "capture", "release"]

@@ -350,7 +350,29 @@ async def test_a_provider_that_tells_of_nothing_any_more_is_noticed_once_and_whe
     assert [(one.state, one.urgent) for one in said] == [("silent", True), ("heard", False)]
     assert said[0].unheard == 9, "the provider's usual share is not known yet: 0.7 ** 9 is less than 0.05"
     assert said[1].unheard == 31
-    assert shop.metrics.silent.labels("trustpayments")._value.get() == 0
+    assert shop.metrics.silent.labels("trustpayments", "")._value.get() == 0
+
+
+async def test_one_merchant_that_is_told_of_nothing_any_more_does_not_hide_among_others() -> None:
+    shop = Shop(silence=Silence(least_unheard=5, odds=0.2))
+    for number in range(9):
+        later = {"created_at": rfc3339(DUE + timedelta(hours=number)),
+                 "final_by": rfc3339(DUE + timedelta(hours=number + 1))}  # fmt: skip
+        await shop.told(expected(f"o{number}", **later), expected(f"x{number}", "other", **later))
+        await shop.told(seen(f"p{number}", order=f"o{number}", observed_at=later["final_by"]))
+        await shop.reach(DUE + timedelta(hours=number + 2))
+    said = shop.of("providers.silent", ProviderSilent)
+    assert [(one.state, one.merchant, one.unheard) for one in said] == [("silent", "other", 5)]
+    assert shop.metrics.silent.labels("trustpayments", "other")._value.get() == 1
+    assert shop.metrics.silent.labels("trustpayments", "shop")._value.get() == 0
+
+
+async def test_a_provider_that_tells_nobody_anything_is_named_once_and_not_by_merchant() -> None:
+    shop = Shop(silence=Silence(least_unheard=5, odds=0.2))
+    await shop.told(*(expected(f"o{number}", name) for number in range(20) for name in ("shop", "other")))
+    await shop.reach(DUE + timedelta(days=9))
+    said = shop.of("providers.silent", ProviderSilent)
+    assert [(one.state, one.merchant) for one in said] == [("silent", None)]
 
 
 async def test_many_attempts_for_one_order_are_bounded_and_the_final_one_is_kept() -> None:
