@@ -211,7 +211,7 @@ def _orders(configuration: Configuration, metrics: Metrics) -> tuple[Work, ...]:
         return Allowance(share, most=max(1.0, share / 60))
 
     lanes = {RAISE: None, **{look_lane(name): per_hour(merchant) for name, merchant in merchants.items()}}
-    clock = Clock(orders, lanes, lambda entry: entry.name)
+    clock = Clock(orders, lanes, lambda entry: entry.name, settles={RAISE: worker.overdue.settle_seconds})
     announce = Announce(providers, unsigned, kafka, metrics)
     stage = Orders(providers, kafka, metrics, recover, worker.overdue, worker.silence)
     return (

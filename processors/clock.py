@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Final
 
 from processors import agenda
@@ -21,6 +22,8 @@ from schemas.records import Output, cloud_event, derived_id, rfc3339
 _ENTRIES_AT_A_TIME: Final = 500
 #: An entry that is still there so long after it was told is told again: the record may not have been handled yet.
 _TELL_AGAIN: Final = timedelta(seconds=60)
+#: A partition that nothing was told of for so long was another's, or this process stood still: it begins anew.
+_GAP: Final = timedelta(seconds=15)
 
 
 class Clock:
@@ -29,6 +32,9 @@ class Clock:
     ``lanes`` are by name; the allowance is spent with one for each entry told. ``key`` makes the record's key of an
     entry. The record goes to the partition whose state holds the entry, wherever its key would lead it by now: after
     the topic was given more partitions, entries told to others would stay for ever and keep later ones from their turn.
+
+    A lane in ``settles`` is told nothing of for so many seconds after a partition was taken over: news that waited
+    during a downtime comes first, and most of what became due meanwhile has come to nothing by then.
     """
 
     def __init__(
@@ -37,20 +43,30 @@ class Clock:
         lanes: Mapping[str, Allowance | None],
         key: Callable[[Entry], str],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        *,
+        settles: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
         self._topic = topic
         self._lanes = lanes
         self._key = key
         self._now = now
+        self._settles = settles
+        #: By partition, since when it is told of without a gap, and when it was told of last.
+        self._held: dict[int, tuple[datetime, datetime]] = {}
         #: By lane and partition, in the order in which they were told.
         self._told: dict[str, dict[bytes, datetime]] = {}
 
     def tell(self, partition: int, state: Keys) -> Sequence[Output]:
         """The records to publish now for what is due in a partition's state."""
         now = self._now()
+        since, last = self._held.get(partition, (now, now))
+        if now - last > _GAP:
+            since = now
+        self._held[partition] = since, now
         return [
             self._record(entry, partition)
             for lane, allowance in self._lanes.items()
+            if now >= since + timedelta(seconds=self._settles.get(lane, 0.0))
             for entry in self._lane(lane, allowance, partition, state, now)
         ]
 

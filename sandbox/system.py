@@ -51,7 +51,11 @@ _CHARGES: Final[Mapping[str, Any]] = {
 }
 
 #: The retry ladder of production takes hours; here it takes seconds.
-_WORKER: Final[Mapping[str, Any]] = {"retry_delays_seconds": [0.3, 1, 2, 5, 10], "session_timeout_seconds": 6}
+_WORKER: Final[Mapping[str, Any]] = {
+    "retry_delays_seconds": [0.3, 1, 2, 5, 10],
+    "session_timeout_seconds": 6,
+    "overdue": {"settle_seconds": 0},
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -156,10 +156,13 @@ class Overdue(_Section, frozen=True):
     """How expected payments are looked after that are not final in time.
 
     ``lookups_per_hour`` is per merchant: what an outage made overdue is asked for one after another, not all at once.
+    Nothing is overdue in the first ``settle_seconds`` after a worker took over: notifications that waited for it come
+    first.
     """
 
     looks_seconds: RecoveryLooks = RecoveryLooks()
     lookups_per_hour: Count = 3600
+    settle_seconds: Annotated[float, Meta(ge=0, le=3600)] = 120.0
 
 
 class Silence(_Section, frozen=True):

@@ -54,6 +54,7 @@ def installed() -> Configuration:
             "overdue": {
                 "looks_seconds": {provider: list(LOOKS_SECONDS) for provider in topics.PROVIDERS},
                 "lookups_per_hour": 360_000,
+                "settle_seconds": 0,
             },
         },
     }

@@ -85,6 +85,23 @@ def test_a_lane_waits_for_its_allowance_and_no_other_lane_with_it(tmp_path: Path
     assert told(teller, store) == ["shop/0", "shop/9"]
 
 
+def test_a_lane_that_settles_waits_after_each_time_a_partition_is_taken_over(tmp_path: Path) -> None:
+    store, moment = stored(tmp_path, entry(0), entry(0, "shop/2", "raise")), Moment()
+    teller = Clock("payments.orders", {"look/shop": None, "raise": None}, lambda one: one.name, moment,
+                   settles={"raise": 12.0})  # fmt: skip
+    assert told(teller, store) == ["shop/1"]
+    for _ in range(2):
+        assert told(teller, store) == []
+        moment.now += timedelta(seconds=6)
+    assert told(teller, store) == ["shop/2"]
+    moment.now += timedelta(seconds=61)  # another had it, or nobody
+    assert told(teller, store) == ["shop/1"]
+    for _ in range(2):
+        assert told(teller, store) == []
+        moment.now += timedelta(seconds=6)
+    assert told(teller, store) == ["shop/2"]
+
+
 def test_a_record_of_time_is_the_same_whoever_tells_it_and_when(tmp_path: Path) -> None:
     store, moment = stored(tmp_path, entry(0)), Moment()
     (first,) = clock(moment).tell(0, store)
