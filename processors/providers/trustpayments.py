@@ -16,6 +16,8 @@ import secrets
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from operator import itemgetter
 from typing import Any, Final
 
 from processors.provider import (
@@ -188,7 +190,7 @@ def _merchant(account: Account) -> TrustPaymentsMerchant:
 
 def _check_hash(form: Form, passwords: tuple[str, ...]) -> None:
     """SHA-256 over the values in byte order of their names, repeats in wire order, then the password."""
-    signed = sorted((one for one in form.fields if one[0] not in _UNSIGNED), key=_by_name)
+    signed = sorted((one for one in form.fields if one[0] not in _UNSIGNED), key=itemgetter(0))
     text = b"".join([value for _, value in signed])
     for password in passwords:
         digest = hashlib.sha256(text + password.encode()).hexdigest().encode()
@@ -197,25 +199,22 @@ def _check_hash(form: Form, passwords: tuple[str, ...]) -> None:
     raise Rejected("bad_signature", "no active notification password made the hash")
 
 
-def _by_name(field: tuple[bytes, bytes]) -> bytes:
-    return field[0]
-
-
 def _check_names(form: Form, merchant: TrustPaymentsMerchant) -> None:
     """Names are not hashed, so a field nobody asked for, or a second one, may be a piece of another's value."""
-    names = Counter(name for name, _ in form.fields)
-    unknown = names.keys() - DEFAULT_FIELDS
-    if unknown:
-        unknown -= {name.encode() for name in merchant.extra_fields}
-        unknown -= {name.encode() for name in merchant.repeated_fields}
-    if unknown:
+    names = {name for name, _ in form.fields}
+    repeated = _bytes(merchant.repeated_fields)
+    if unknown := names - DEFAULT_FIELDS - _bytes(merchant.extra_fields) - repeated:
         raise Rejected("unexpected_field", f"{_shown(min(unknown))} is not in the merchant's extra_fields")
     if len(names) == len(form.fields):
         return
-    allowed = {name.encode() for name in merchant.repeated_fields}
-    for name, times in names.items():
-        if times > 1 and name not in allowed:
+    for name, times in Counter(name for name, _ in form.fields).items():
+        if times > 1 and name not in repeated:
             raise Rejected("unexpected_field", f"{_shown(name)} is repeated and not in repeated_fields")
+
+
+@lru_cache(maxsize=256)
+def _bytes(names: tuple[str, ...]) -> frozenset[bytes]:
+    return frozenset(name.encode() for name in names)
 
 
 def _shown(name: bytes) -> str:
