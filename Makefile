@@ -6,7 +6,8 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 BIN := $(VENV)/bin
 LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
-.PHONY: demo up test unit check fuzz crash charges overdue simulate fault outage rolling upgrade soak bench format schemas helm image image-test lock clean help
+.PHONY: demo up test unit check fuzz crash charges overdue simulate fault outage rolling upgrade soak bench format schemas helm image image-test kube-test \
+	lock clean help
 
 help:          ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -99,6 +100,11 @@ image: $(VENV)/.runtime                         ## build the image (BASE= anothe
 
 image-test: prerequisites $(VENV)/.development  ## build the image without Docker on a Debian of its own, and run it read-only
 	$(BIN)/python -m pytest tests/image $(ARGS)
+
+kube-test: $(VENV)/.development                 ## the chart on a real API server, built from its Go modules (needs Go)
+	$(BIN)/python -m tests.helm.tools
+	$(BIN)/python -m tests.kube.servers
+	$(BIN)/python -m pytest tests/kube $(ARGS)
 
 lock:                                           ## pin every dependency anew, with hashes
 	$(LOCK) pyproject.toml requirements/build.in -o requirements/runtime.txt

@@ -116,6 +116,7 @@ def _fetch_debian(package: str) -> None:
                     )
         except OSError:
             print(f"There is no apt-get to download {package}: tests that need it are skipped", file=sys.stderr)
+        CACHE.mkdir(parents=True, exist_ok=True)
         for file in Path(folder).glob("*.deb"):
             subprocess.run(("dpkg-deb", "-x", str(file), str(CACHE / "debian")), check=True)
 

@@ -1,0 +1,101 @@
+"""A cluster that knows Kubernetes' own kinds only: a release's life, access rights, Pod Security and a quota."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Final
+
+import pytest
+
+from tests.helm.rendering import CHART, WAYS, values_file
+from tests.helm.tools import HELMS
+from tests.kube.control_plane import Access, Kubelet
+from tests.kube.releases import CHANGED, RELEASE, chart, lifecycle, pods_are_there, refusals, release, soon
+
+#: Ways that need no kind of another project.
+PLAIN: Final = ("plain", "scram")
+#: What whoever installs needs, in the namespace alone.
+RIGHTS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
+    ("", ("configmaps", "secrets", "services", "serviceaccounts")),
+    ("apps", ("deployments", "statefulsets")),
+    ("batch", ("jobs",)),
+    ("autoscaling", ("horizontalpodautoscalers",)),
+    ("policy", ("poddisruptionbudgets",)),
+    ("networking.k8s.io", ("networkpolicies",)),
+)
+
+
+@pytest.mark.parametrize("version", HELMS)
+@pytest.mark.parametrize("way", PLAIN)
+def test_without_other_projects_kinds(admin: Access, kubelet: Kubelet, namespace: str, way: str, version: str) -> None:
+    lifecycle(admin, kubelet, namespace, way, version)
+
+
+@pytest.mark.parametrize("way", sorted(set(WAYS) - set(PLAIN)))
+def test_a_cluster_without_the_kinds_is_told_so_and_left_as_it_was(admin: Access, namespace: str, way: str) -> None:
+    done = admin.helm("install", RELEASE, str(CHART), "-n", namespace, "-f", values_file(way), "--timeout=60s")
+    assert done.returncode != 0
+    # the second is said of kinds that the chart looks up before it makes them
+    assert re.search(r"no matches for kind|, Kind=\w+: the server could not find the requested resource", done.stderr)
+    assert not admin.get("deployments,statefulsets,jobs,services,networkpolicies", namespace)
+
+
+def test_whoever_installs_needs_no_right_outside_the_namespace(
+    admin: Access, installer: Access, namespace: str
+) -> None:
+    verbs = ["get", "list", "watch", "create", "update", "patch", "delete"]
+    rules = [{"apiGroups": [group], "resources": list(kinds), "verbs": verbs} for group, kinds in RIGHTS]
+    rules.append({"apiGroups": [""], "resources": ["pods", "events"], "verbs": ["get", "list", "watch"]})
+    metadata = {"name": "installer", "namespace": namespace}
+    group = "rbac.authorization.k8s.io"
+    admin.apply(
+        {"apiVersion": f"{group}/v1", "kind": "Role", "metadata": metadata, "rules": rules},
+        {
+            "apiVersion": f"{group}/v1", "kind": "RoleBinding", "metadata": metadata,
+            "roleRef": {"apiGroup": group, "kind": "Role", "name": "installer"},
+            "subjects": [{"apiGroup": group, "kind": "User", "name": "installer"}],
+        },
+    )  # fmt: skip
+    assert installer.kubectl("get", "nodes").returncode != 0
+    assert installer.kubectl("get", "secrets", "-n", "kube-system").returncode != 0
+    chart(installer, "install", "scram", namespace)
+    chart(installer, "upgrade", "scram", namespace, *CHANGED)
+    release(installer, "rollback", RELEASE, "1", "-n", namespace)
+    release(installer, "uninstall", RELEASE, "-n", namespace)
+
+
+def test_the_pods_accounts_may_do_nothing(admin: Access, namespace: str) -> None:
+    chart(admin, "install", "scram", namespace)
+    accounts = [one["metadata"]["name"] for one in admin.get("serviceaccounts", namespace)]
+    assert {f"{RELEASE}-paynotify-ingest", f"{RELEASE}-paynotify-worker"} <= set(accounts)
+    for account in accounts:
+        who = f"--as=system:serviceaccount:{namespace}:{account}"
+        for verb, kind in (("get", "secrets"), ("list", "pods"), ("create", "pods"), ("get", "configmaps")):
+            assert admin.kubectl("auth", "can-i", verb, kind, "-n", namespace, who).stdout.strip() == "no"
+    soon(lambda: bool(admin.get("pods", namespace)), "no pod is there")
+    for pod in admin.get("pods", namespace):
+        assert pod["spec"]["automountServiceAccountToken"] is False
+        assert not any("projected" in volume for volume in pod["spec"]["volumes"]), "a token would be mounted"
+
+
+def test_it_fits_into_a_quota_that_asks_for_requests_and_bounded_memory(admin: Access, namespace: str) -> None:
+    hard = {"requests.cpu": "4", "requests.memory": "4Gi", "limits.memory": "8Gi", "pods": "10",
+            "persistentvolumeclaims": "4", "requests.storage": "20Gi"}  # fmt: skip
+    admin.apply(
+        {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "team"}, "spec": {"hard": hard}},
+        namespace=namespace,
+    )
+    chart(admin, "install", "scram", namespace)
+    soon(lambda: pods_are_there(admin, namespace), f"the quota refuses pods: {refusals(admin, namespace)}")
+    assert not refusals(admin, namespace)
+
+
+def test_a_pod_that_is_not_restricted_would_be_refused(admin: Access, namespace: str) -> None:
+    """The judge of the tests above refuses what it should."""
+    chart(admin, "install", "scram", namespace)
+    patch = {"spec": {"template": {"spec": {"securityContext": {"seccompProfile": None, "runAsNonRoot": False}}}}}
+    name = f"deployment/{RELEASE}-paynotify-ingest"
+    done = admin.kubectl("patch", name, "-n", namespace, "-p", json.dumps(patch))
+    assert done.returncode == 0
+    soon(lambda: any("violates PodSecurity" in message for message in refusals(admin, namespace)), "it was admitted")
