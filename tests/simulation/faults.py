@@ -25,8 +25,6 @@ _WEIGHTS: Final[dict[Kind, int]] = {
     "brokers_stop": 1, "slow_brokers": 2, "failing_batches": 3, "lose_disk": 2, "skew": 1, "provider": 6,
 }  # fmt: skip
 
-_HOUR_SECONDS: Final = 3600.0
-
 _OF_A_PROCESS: Final = frozenset(
     ("kill", "stop", "kill_at_step", "freeze", "freeze_at_step", "cut", "lose_disk", "skew")
 )
@@ -95,9 +93,7 @@ def _fault(chance: Random, kind: Kind, span_seconds: float, processes: int) -> F
         case "failing_batches":
             return Fault(kind, at, seconds, amount=chance.choice((0.02, 0.2, 0.6)))
         case "skew":
-            return Fault(
-                kind, at, seconds, process, amount=chance.choice((3.0, 3.0, _HOUR_SECONDS)) * chance.uniform(-1.0, 1.0)
-            )
+            return Fault(kind, at, seconds, process, amount=chance.uniform(-3.0, 3.0))
         case "provider":
             share = chance.choice((0.1, 0.5, 1.0))
             return Fault(kind, at, seconds, 0, chance.choice(_PROVIDERS), chance.choice(WIRE_FAULTS), amount=share)

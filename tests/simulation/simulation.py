@@ -207,9 +207,7 @@ class _World:
     async def _until_done(self) -> list[str]:
         ends = [fault.at + fault.seconds for fault in self.schedule.faults]
         self._healed_at = max([self.schedule.plan.until, *ends]) + 1.0
-        # what was put off by a clock that went ahead, its process or another does when its own clock says so
-        ahead_seconds = max([0.0, *(one.amount for one in self.schedule.faults if one.kind == "skew")])
-        await asyncio.sleep(self._healed_at + ahead_seconds + _SETTLED_SECONDS)
+        await asyncio.sleep(self._healed_at + _SETTLED_SECONDS)
         for worker in self._workers:
             worker.unwatch()
         most = self.loop.now + _MOST_SECONDS
