@@ -21,6 +21,7 @@ from tests.soak.run import Order, Outcome, carry_out
 from tests.soak.samples import Growth, write
 
 _THINNED_SECONDS: Final = 120.0
+_LISTED: Final = 10
 _MEBIBYTE: Final = 1024 * 1024
 
 
@@ -75,7 +76,7 @@ def text(order: Order, outcome: Outcome) -> str:
         f"{peak}Load: {outcome.rate:.1f} payments/s; it was at most {outcome.behind_seconds:.1f} s behind.",
         "",
         f"{count.accepted} notifications accepted of {count.payments} payments, {count.events} events, "
-        f"{count.repeats} repeated records, {count.rejected} rejected, {count.dead} dead; all had their status "
+        f"{count.repeats} repeated records, {count.rejected} rejected, {count.dead} dead; counted "
         f"{count.seconds:g} s after the end.",
         "",
         "| must be 0 | |",
@@ -87,7 +88,7 @@ def text(order: Order, outcome: Outcome) -> str:
         "| --- | --- | --- | --- |",
         *(_row(one) for one in outcome.growths),
     ]
-    lines += [f"WRONG: {case}" for cases in (*count.wrong.values(), outcome.ended) for case in cases]
+    lines += [f"WRONG: {case}" for cases in (*count.wrong.values(), outcome.ended) for case in cases[:_LISTED]]
     return "\n".join(lines)
 
 

@@ -25,7 +25,6 @@ _ENDS: Final = (topics.REJECTED, topics.DEAD)
 _POLL_MILLISECONDS: Final = 500
 _LOOK_SECONDS: Final = 5.0
 _BOOK_SECONDS: Final = 120.0
-_LISTED: Final = 10
 _MONEY: Final = ("captured", "partially_refunded", "refunded", "charged_back")
 
 
@@ -106,6 +105,8 @@ class Accountant:
         """Wait until every payment has its provider's status, at most so long, and say what is wrong then."""
         began = time.monotonic()
         while True:
+            # in this order: what is accepted or paid meanwhile may be on the topics, but need not be
+            accepted = _accepted(logs)
             truths = _truths(providers)
             self.read()
             unlike = [
@@ -117,7 +118,6 @@ class Accountant:
             if not unlike or seconds > within_seconds:
                 break
             time.sleep(_LOOK_SECONDS)
-        accepted = _accepted(logs)
         lost = [" ".join(one) for one in (accepted - self._stored).elements()]
         return Count(
             accepted=accepted.total(),
@@ -128,9 +128,9 @@ class Accountant:
             dead=self._ended[topics.DEAD],
             seconds=round(seconds, 1),
             wrong={
-                "accepted and not stored": lost[:_LISTED],
-                "without the provider's final status": unlike[:_LISTED],
-                "gaps, or statuses that went backwards": self._backwards[:_LISTED],
+                "accepted and not stored": lost,
+                "without the provider's final status": unlike,
+                "gaps, or statuses that went backwards": self._backwards,
             },
         )
 
