@@ -18,8 +18,8 @@ demo: prerequisites $(VENV)/.runtime            ## a day of payments through the
 up: prerequisites $(VENV)/.runtime              ## the same sandbox, kept running until Ctrl-C
 	$(BIN)/paynotify up $(ARGS)
 
-# most tests wait for brokers, workers and time-outs: more processes than the two cores CI has; the slow kinds first
-PROCESSES ?= 4
+# most tests wait for brokers, workers and time-outs; the slow kinds first
+PROCESSES ?= 2
 test: prerequisites $(VENV)/.development        ## every test, on a real Apache Kafka
 	$(BIN)/python -m tests.helm.tools
 	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS)

@@ -70,9 +70,13 @@ def open_client(connections: int) -> httpx.AsyncClient:
         opened._retry_connection = False  # aiohttp has no public switch; a contract test counts the calls
         return opened
 
+    return client_over(AiohttpTransport(client=session))
+
+
+def client_over(transport: httpx.AsyncBaseTransport) -> httpx.AsyncClient:
+    """httpx as providers are called with it: no redirects, no cookies, no proxy of the environment's."""
     # httpx has a cookie jar of its own above aiohttp's
     no_cookies = CookieJar(policy=DefaultCookiePolicy(allowed_domains=()))
-    transport = AiohttpTransport(client=session)
     return httpx.AsyncClient(transport=transport, cookies=no_cookies, follow_redirects=False, trust_env=False)
 
 

@@ -28,7 +28,7 @@ REFERENCE: Final = "0123456789abcdef" * 2
 CHARGES: Final = {
     "public_url": "https://pay.shop.example",
     "limits": {"EUR": {"per_charge": 10_000, "per_reference": 10_000, "per_day": 10_000}},
-    "call_timeout_seconds": 0.5,
+    "call_timeout_seconds": 3.0,
 }
 ORDER: Final = Order(
     order_id="order-1", amount=Money(1990, "EUR"), reference_payment_id=REFERENCE, user_id="customer-7"

@@ -20,6 +20,7 @@ from processors.interpret import Interpret
 from processors.metrics import Metrics
 from processors.provider import Account, Answer, Call, Outcome, Outside
 from processors.providers import PROVIDERS
+from processors.providers.http import client_over
 from processors.resolve import Resolve
 from processors.state import Overlay
 from processors.verify import Verify
@@ -63,7 +64,7 @@ class _Transport(httpx.AsyncBaseTransport):
 
 def outside(script: Script) -> Outside:
     """What a fetch uses, with the provider's side played by ``script``."""
-    http = httpx.AsyncClient(transport=_Transport(script))
+    http = client_over(_Transport(script))
     return Outside(http, lambda: NOW, 1 << 20, 5.0, 100, lambda lane: nullcontext(), lambda merchant: 0.0)
 
 
