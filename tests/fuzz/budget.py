@@ -15,7 +15,7 @@ MOST_BYTES: Final = 10 * 1024 * 1024
 CI_INPUTS: Final = 20_000
 INPUTS: Final = int(os.environ.get("PAYNOTIFY_FUZZ_INPUTS") or CI_INPUTS)
 
-_TRIES: Final = 3
+_TRIES: Final = 10
 _SUSPICIOUS_SECONDS: Final = 0.01
 _SUSPICIOUS_BYTES: Final = 8 * 1024
 
@@ -25,7 +25,7 @@ Parser = Callable[[Any], object]
 def judge(parse: Parser, documented: tuple[type[Exception], ...], given: Any) -> None:
     """Fails if the parser raises anything else, or needs more time or memory than one input may cost.
 
-    Time is the process's own, and the best of three where the first was too long: a collector's run or a first import
+    Time is the process's own, and the best of ten where the first was too long: a collector's run or a first import
     is not the input's doing. Memory is only traced for inputs that are long or were slow, since tracing itself is slow.
     """
     used = _seconds(parse, documented, given)
