@@ -22,7 +22,7 @@ from processors.providers.form import fields
 from processors.providers.omnikassa import check_return
 from processors.providers.omnikassa_order import KIND, order_in
 from schemas.configuration import load
-from schemas.errors import ConfigurationError, DeadReason, Rejected, RejectReason, Unreadable
+from schemas.errors import ConfigurationError, DeadReason, PartlyUnreadable, Rejected, RejectReason, Unreadable
 from schemas.messages import Lookup
 from schemas.records import parse_time
 
@@ -180,7 +180,8 @@ def _response(capture: Capture, provider: Provider, account: Account) -> dict[st
         observations = provider.interpret(response, account)
     except Unreadable as unreadable:
         reason = _REASONS.get(unreadable.reason, "malformed")
-        return _line("rejected", reason, str(unreadable), observations=[])
+        read = unreadable.observations if isinstance(unreadable, PartlyUnreadable) else ()
+        return _line("rejected", reason, str(unreadable), observations=[asdict(one) for one in read])
     verdict = "authentic" if provider.name in _SIGNED_ANSWERS and order_id is None else "unsigned"
     return _line(verdict, None, "", observations=[asdict(one) for one in observations])
 

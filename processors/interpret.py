@@ -17,7 +17,7 @@ from processors.provider import Account, Provider, Response
 from processors.state import Overlay
 from schemas import messages, topics
 from schemas.configuration import Kafka
-from schemas.errors import DeadReason, Unreadable
+from schemas.errors import DeadReason, PartlyUnreadable, Unreadable
 from schemas.messages import Answered, Observation
 from schemas.records import Headers, Output, Record, cloud_event, derived_id, parse_time
 from service.logs import event
@@ -77,10 +77,15 @@ class Interpret:
             return [self._bury(record, "unknown_merchant")]
         try:
             observations = self._provider.interpret(response, account)
+        except PartlyUnreadable as error:
+            return [*self._observed(record, error.observations), self._bury(record, error.reason)]
         except Unreadable as error:
             # kept whole with its reason: after a key change it is replayed and read again
             return [self._bury(record, error.reason)]
         self._count("observed")
+        return self._observed(record, observations)
+
+    def _observed(self, record: Record, observations: Sequence[Observation]) -> list[Output]:
         answered = _answered(record)
         return [self._output(record, one, answered) for one in observations]
 

@@ -17,6 +17,7 @@
     └── Poison                    the bytes themselves are wrong
         ├── Rejected              a notification, with a reason of the closed list
         └── Unreadable            a provider's answer that can't be trusted or understood
+            └── PartlyUnreadable  one that says enough of some payments, and too little of others
 
 ``reason`` words are closed lists because they become metric labels and record headers. They never hold
 text from outside.
@@ -24,7 +25,10 @@ text from outside.
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
+
+if TYPE_CHECKING:
+    from schemas.messages import Observation
 
 RejectReason = Literal[
     "malformed",
@@ -181,3 +185,14 @@ class Unreadable(Poison):
     def __init__(self, detail: str, reason: DeadReason = "unreadable_answer") -> None:
         super().__init__(detail)
         self.reason = reason
+
+
+class PartlyUnreadable(Unreadable):
+    """What one answer says of many payments can't be read for some of them: the others are not to wait for that.
+
+    ``observations`` are those of the payments about which everything could be read.
+    """
+
+    def __init__(self, detail: str, observations: tuple[Observation, ...]) -> None:
+        super().__init__(detail)
+        self.observations = observations

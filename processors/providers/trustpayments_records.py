@@ -14,7 +14,7 @@ from typing import Any, Final
 from processors.provider import Response
 from processors.providers.trustpayments_codes import REFUND_SETTLED, payment_status
 from schemas.configuration import TrustPaymentsMerchant
-from schemas.errors import Unreadable
+from schemas.errors import PartlyUnreadable, Unreadable
 from schemas.messages import Observation, Refund
 from schemas.money import Money, from_minor
 from schemas.records import rfc3339
@@ -55,15 +55,21 @@ def observations(query: Record, merchant: TrustPaymentsMerchant, response: Respo
     """What the records say: payments, refunds and chargebacks. All other request types are no payment states.
 
     Raises:
-        Unreadable: a refund whose amount can't be read; leaving it out would hide money.
+        PartlyUnreadable: a refund's amount can't be read. Its payment is left out whole, because without the refund
+            it would look like money that is still there.
     """
     # the query's own time: between suspended and authorised, which may go both ways, the newest query wins
     asked = gateway_time(word(query, "transactionstartedtimestamp"))
     asked_at = rfc3339(asked) if asked is not None else None
     found = []
+    unreadable = set()
     for record in records_of(query, merchant.site_reference):
         read = _READERS.get(word(record, "requesttypedescription"))
-        observed = read(record) if read else None
+        try:
+            observed = read(record) if read else None
+        except Unreadable:
+            unreadable.add(word(record, "parenttransactionreference"))
+            continue
         if observed is not None and is_reference(observed["payment_id"]):
             found.append(
                 Observation(
@@ -77,6 +83,9 @@ def observations(query: Record, merchant: TrustPaymentsMerchant, response: Respo
                     **observed,
                 )
             )
+    if unreadable:
+        rest = tuple(one for one in found if one.payment_id not in unreadable)
+        raise PartlyUnreadable(f"the amounts of refunds of {len(unreadable)} payments can't be read", rest)
     return tuple(found)
 
 

@@ -32,7 +32,7 @@ from processors.publisher import Metadata, Publisher
 from processors.state import Overlay
 from schemas import messages
 from schemas.configuration import Kafka, NevogateMerchant
-from schemas.errors import Rejected, Unreadable
+from schemas.errors import PartlyUnreadable, Rejected, Unreadable
 from schemas.messages import Expectation, Lookup, Observation
 from schemas.records import Output, Record
 from schemas.secrets import SecretRef
@@ -263,7 +263,11 @@ class FakeProvider:
         if response.body == b"unsigned":
             raise Unreadable("no key made the signature", "unverified_answer")
         names = response.body.decode().split()
-        return tuple(observation(name, merchant=response.merchant, provider="nevogate") for name in names)
+        read = [name for name in names if name != "unreadable"]
+        found = tuple(observation(name, merchant=response.merchant, provider="nevogate") for name in read)
+        if len(read) < len(names):
+            raise PartlyUnreadable("one can't be read", found)
+        return found
 
 
 def outside(turn: Callable[[str], Awaitable[Any]] | None = None, now: Literal["later"] | None = None) -> Outside:

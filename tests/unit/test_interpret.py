@@ -76,6 +76,13 @@ async def test_what_can_not_be_trusted_is_kept_whole_for_a_replay() -> None:
     assert header(output, "original-topic") == "responses.nevogate"
 
 
+async def test_what_can_be_read_of_an_answer_does_not_wait_for_the_rest() -> None:
+    made = response(b"a unreadable b")
+    first, second, kept = await interpret(made)
+    assert [first.key, second.key] == [b"shop/a", b"shop/b"]
+    assert (kept.topic, kept.value, header(kept, "reason")) == ("lookups.dead", made.value, "unreadable_answer")
+
+
 async def test_a_merchant_no_longer_configured_ends_dead() -> None:
     (output,) = await interpret(response(b"a", merchant="gone"))
     assert (output.topic, header(output, "reason")) == ("lookups.dead", "unknown_merchant")

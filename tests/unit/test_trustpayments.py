@@ -15,7 +15,7 @@ from processors.provider import Account
 from processors.providers import PROVIDERS
 from processors.providers.form import fields
 from processors.providers.trustpayments_codes import payment_status
-from schemas.errors import Rejected, Unreadable
+from schemas.errors import PartlyUnreadable, Rejected, Unreadable
 from schemas.messages import Lookup, Observation, Refund
 from schemas.money import Money
 from tests.contract.accounts import account, notification, response
@@ -284,9 +284,14 @@ def test_what_is_no_payment_of_ours_says_nothing(one: Any) -> None:
     assert read(one, record(settlestatus="0", transactionreference="7-7-7"))[0].payment_id == "7-7-7"
 
 
-def test_a_refund_without_an_amount_is_not_passed_over() -> None:
-    with pytest.raises(Unreadable):
-        read(record("REFUND", settlestatus="100", baseamount="ten", parenttransactionreference="9-9-9"))
+def test_a_refund_without_an_amount_holds_back_its_payment_and_no_other() -> None:
+    with pytest.raises(PartlyUnreadable) as caught:
+        read(
+            record(settlestatus="100", transactionreference="9-9-9"),
+            record("REFUND", settlestatus="100", baseamount="ten", parenttransactionreference="9-9-9"),
+            record(settlestatus="100", transactionreference="7-7-7"),
+        )
+    assert [one.payment_id for one in caught.value.observations] == ["7-7-7"]
 
 
 @pytest.mark.parametrize(
