@@ -93,7 +93,6 @@ RequestReason = Literal[
     "wrong_state",
     "unavailable",
     "no_answer",
-    "internal_error",
 ]
 REQUEST_REASONS: tuple[RequestReason, ...] = get_args(RequestReason)
 

@@ -7,6 +7,7 @@ import json
 import re
 import socket
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final, get_args
 from urllib.parse import parse_qs
 
@@ -17,7 +18,7 @@ from processors.charger import Closing, Opened, Order, Refused, Told, Unsure, Wa
 from processors.provider import Account, Response
 from processors.providers import CHARGERS, PROVIDERS
 from processors.providers.nevogate_charge import CODES, Decision
-from schemas.errors import RequestReason
+from schemas.errors import REQUEST_REASONS, RequestReason
 from schemas.messages import RequestedPayment
 from schemas.money import Money
 from tests.contract.accounts import TRANSACTION, account, response
@@ -36,6 +37,7 @@ ORDER: Final = Order(
 WHOLE: Final = Closing(
     payment_id=TRANSACTION, capture=True, amount=Money(1990, "EUR"), authorised=Money(1990, "EUR")
 )  # fmt: skip
+PAGE: Final = Path(__file__).parents[2] / "docs" / "charging.md"
 METHODS: Final = ("InitRP", "StartRP", "Close", "Details")
 
 
@@ -225,6 +227,11 @@ EXPECTED: Final[dict[str, tuple[RequestReason, Decision]]] = {
     "BORGUN_51": ("provider_code", "ask"),
     "a provider's own words": ("provider_code", "ask"),
 }
+
+
+@pytest.mark.parametrize("reason", REQUEST_REASONS)
+def test_a_shops_developer_finds_every_reason_on_the_page(reason: RequestReason) -> None:
+    assert f"`{reason}`" in PAGE.read_text("utf-8")
 
 
 def test_every_documented_code_is_in_the_table() -> None:
