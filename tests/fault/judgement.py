@@ -79,17 +79,27 @@ def wrong_or_missing(evidence: Evidence) -> list[str]:
     ]
 
 
+def never_started(books: Books) -> set[str]:
+    """Recurring charges that the gateway opened and was never asked to start, or was asked in vain, by payment's key.
+
+    Whoever asks it about one is told that it is pending.
+    """
+    book = books.get("nevogate", {})
+    return {f"{book['money'][name]['merchant']}/{name}" for name in book.get("orphans", ())}
+
+
 def invented(evidence: Evidence) -> list[str]:
     """Payments that no provider knows."""
-    return sorted(events(evidence).keys() - truths(evidence.books).keys())
+    return sorted(events(evidence).keys() - truths(evidence.books).keys() - never_started(evidence.books))
 
 
 def beyond_allowed(evidence: Evidence) -> list[str]:
     """Events that say nothing new, that tell of a status the provider never had, or that are more than it had."""
     known = truths(evidence.books)
+    opened = never_started(evidence.books)
     found = []
     for name, told in events(evidence).items():
-        history = list(known[name]["history"]) if name in known else []
+        history = list(known[name]["history"]) if name in known else ["pending"] if name in opened else []
         found += [f"{name}: sequence {b['sequence']} has no news" for a, b in pairwise(told) if _news(a) == _news(b)]
         statuses = [event["status"] for event in told]
         changes = [b for a, b in pairwise([None, *statuses]) if a != b]

@@ -163,6 +163,18 @@ def test_calls_over_the_banks_pace_are_stated_and_break_no_rule(right: Evidence)
     assert RULES["provider_rules_broken"](right) == []
 
 
+@pytest.mark.parametrize(("word", "right_word"), [("pending", True), ("captured", False)])
+def test_a_charge_that_the_gateway_opened_and_never_started_is_pending_and_nothing_else(
+    right: Evidence, word: str, right_word: bool
+) -> None:
+    charge = {"c2": {"merchant": "shop-hu", "order_id": "R2", "moved": 0}}
+    _book(right, "nevogate", money=charge, orphans=["c2"])
+    told = status(1, word, None)
+    right.records[topics.STATUS].append(replace(told, key="shop-hu/c2"))
+    assert RULES["payments_no_provider_knows"](right) == []
+    assert (RULES["events_beyond_the_allowed"](right) == []) is right_word
+
+
 def test_only_a_partition_with_records_to_read_stands_still() -> None:
     place, still = ("group", "topic", 0), Standstill()
     for now, committed, end in ((0, 5, 5), (9, 5, 5), (10, 5, 7), (12, 5, 8), (13, 6, 8), (15, 8, 8), (30, 8, 8)):
