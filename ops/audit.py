@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 import orjson
 from kafka import TopicPartition
+from kafka.errors import RetriableError
 
 from ops.audit_ledger import Difference, End, Fate, Ledger, identity
 from ops.audit_results import Results
@@ -32,6 +33,7 @@ _SHOWN: Final = 100
 _SLACK: Final = timedelta(minutes=5)
 _SETTLE_TIMES: Final = 3
 _SETTLE_SECONDS: Final = 0.5
+_COORDINATOR_SECONDS: Final = 15.0
 
 _HELP: Final = f"""
 Reads every topic from --since on and adds up, for each provider and by distinct id:
@@ -156,13 +158,25 @@ def _committed(configuration: Configuration) -> dict[Place, int]:
                     for topic in map(kafka.topic, names)
                     for number in range(present[topic].partitions)
                 ]
-        offsets = client.list_group_offsets(groups)
+        offsets = _group_offsets(client, groups)
     return {
         Place(*place): max(0, one.offset)
         for group in groups
         for place, one in offsets.get(group, {}).items()
         if one is not None
     }
+
+
+def _group_offsets(client: Any, groups: Mapping[str, list[Any]]) -> Any:
+    """Patient for a while: a group's coordinator may just move, and new brokers make its topic when first asked."""
+    until = time.monotonic() + _COORDINATOR_SECONDS
+    while True:
+        try:
+            return client.list_group_offsets(groups)
+        except RetriableError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(_SETTLE_SECONDS)
 
 
 class _Audit:

@@ -17,11 +17,11 @@ import orjson
 
 from sandbox.system import ends_on_signal
 from schemas.errors import PaynotifyError
-from tests.bench import charging, ingress, latency, machine, pipeline, state, tables, targets, verification
+from tests.bench import charging, ingress, latency, machine, pipeline, state, tables, targets, tools, verification
 from tests.bench.roles import Peaks
 from tests.bench.targets import Target
 
-_SECTIONS: Final = ("verification", "ingress", "pipeline", "latency", "charges", "memory", "state")
+_SECTIONS: Final = ("verification", "ingress", "pipeline", "latency", "charges", "memory", "state", "tools")
 
 
 @dataclass(slots=True)
@@ -120,6 +120,12 @@ def _state(run: Run) -> str:
     return tables.state(result)
 
 
+def _tools(run: Run) -> str:
+    result = run.figures["tools"] = tools.measure(run.scale)
+    run.reached += targets.of_tools(result)
+    return tables.tools(result)
+
+
 _SECTION: Final = {
     "verification": _verification,
     "ingress": _ingress,
@@ -128,6 +134,7 @@ _SECTION: Final = {
     "charges": _charges,
     "memory": _memory,
     "state": _state,
+    "tools": _tools,
 }
 
 

@@ -84,11 +84,13 @@ def measure(scale: float, peaks: Peaks) -> State:
         )
 
 
-def _key(number: int) -> bytes:
+def payment_key(number: int) -> bytes:
+    """Of Trust Payments' so-manieth payment."""
     return b"%s/57-9-%09d" % (_MERCHANT.encode(), number)
 
 
-def _observation(number: int, status: Status) -> Observation:
+def observed(number: int, status: Status) -> Observation:
+    """What the provider says of the so-manieth payment."""
     at = f"2026-11-23T10:00:0{0 if status == 'authorised' else 1}.000Z"
     return Observation(
         provider="trustpayments",
@@ -107,9 +109,9 @@ def _observation(number: int, status: Status) -> Observation:
 
 def _states(payments: int) -> Iterator[tuple[bytes, bytes]]:
     """Each payment's key and state; only what differs from payment to payment is made for each."""
-    state = messages.encode(advance(PaymentState(), _observation(_TEMPLATE, "authorised")).state)
+    state = messages.encode(advance(PaymentState(), observed(_TEMPLATE, "authorised")).state)
     for number in range(payments):
-        yield _key(number), state.replace(b"%09d" % _TEMPLATE, b"%09d" % number)
+        yield payment_key(number), state.replace(b"%09d" % _TEMPLATE, b"%09d" % number)
 
 
 def _fill(sandbox: Sandbox, payments: int) -> int:
@@ -141,7 +143,7 @@ def _recovered(child: Child, payments: int) -> float:
 def _tell(sandbox: Sandbox, payments: int, news: int) -> None:
     producer = KafkaProducer(bootstrap_servers=sandbox.bootstrap, acks="all", linger_ms=50)
     for number in random.Random(1).sample(range(payments), news):
-        observation = _observation(number, "captured")
-        producer.send(sandbox.topic(topics.OBSERVATIONS), messages.encode(observation), _key(number))
+        observation = observed(number, "captured")
+        producer.send(sandbox.topic(topics.OBSERVATIONS), messages.encode(observation), payment_key(number))
     producer.flush()
     producer.close()

@@ -11,6 +11,7 @@ from tests.bench.latency import Latencies
 from tests.bench.pipeline import PROVIDER_LATENCY_SECONDS, Drained, Pipelines
 from tests.bench.roles import Peaks
 from tests.bench.state import State
+from tests.bench.tools import Tools
 from tests.bench.verification import Verification
 
 _ROLES = ("worker", "peer", "kafka", "simulator")
@@ -135,6 +136,17 @@ def state(one: State) -> str:
         ("on the worker's disk", f"{one.disk_bytes / 1e6:.0f} MB"),
     )
     return f"State: one worker with all stages\n{table(('', ''), rows)}"
+
+
+def tools(one: Tools) -> str:
+    """What the operator waits for."""
+    rows = (
+        ("records of payments.status", f"{one.status_records:,}"),
+        ("audit", f"{one.audit_records:,} records, {one.audit_records_per_second:,.0f}/s"),
+        (f"trace by key, the slowest of {len(one.trace_seconds)}", f"{max(one.trace_seconds):.1f} s"),
+        (f"trace by order, the slowest of {len(one.order_trace_seconds)}", f"{max(one.order_trace_seconds):.1f} s"),
+    )
+    return f"Operator's tools: each a process of its own\n{table(('', ''), rows)}"
 
 
 def _drained(one: Drained) -> tuple[str, ...]:

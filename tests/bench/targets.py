@@ -11,6 +11,8 @@ from tests.bench.ingress import Ingresses
 from tests.bench.latency import Latencies
 from tests.bench.pipeline import Drained, Pipelines
 from tests.bench.state import PAYMENTS, State
+from tests.bench.tools import PAYMENTS as PAYMENTS_OF_TOOLS
+from tests.bench.tools import Tools
 from tests.bench.verification import Verification
 
 _VERIFICATION_MICROSECONDS: Final = 30
@@ -22,6 +24,8 @@ _WORKER_BYTES: Final = 200_000_000
 _PAYMENTS_IN_STATE: Final = 100_000
 _LARGE_STATE_BYTES: Final = 400_000_000
 _RECOVERED_PER_SECOND: Final = 100_000
+_AUDITED_PER_SECOND: Final = 50_000
+_TRACE_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,5 +125,23 @@ def of_state(result: State) -> list[Target]:
             f"at least {_RECOVERED_PER_SECOND:,} payments/s recovered from an empty disk",
             f"{result.payments_per_second:,.0f}/s",
             result.payments_per_second >= _RECOVERED_PER_SECOND if whole else None,
+        ),
+    ]
+
+
+def of_tools(result: Tools) -> list[Target]:
+    """On a topic of a million records; a smaller run can't tell."""
+    whole = result.status_records >= 2 * PAYMENTS_OF_TOOLS
+    slowest = max(*result.trace_seconds, *result.order_trace_seconds)
+    return [
+        Target(
+            f"an audit of at least {_AUDITED_PER_SECOND:,} records/s",
+            f"{result.audit_records_per_second:,.0f}/s",
+            result.audit_records_per_second >= _AUDITED_PER_SECOND if whole else None,
+        ),
+        Target(
+            f"a trace in less than {_TRACE_SECONDS:g} s on a topic of {2 * PAYMENTS_OF_TOOLS:,} records",
+            f"{slowest:.1f} s",
+            slowest < _TRACE_SECONDS if whole else None,
         ),
     ]
