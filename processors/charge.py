@@ -27,7 +27,7 @@ from processors.charger import Charger, Closing, Order
 from processors.charging import Request, Step, Word
 from processors.clock import Clock
 from processors.dead_letters import ended
-from processors.desk import UNCERTAIN, Desk, Shops, lane
+from processors.desk import Desk, Shops
 from processors.failpoint import Reached, nothing
 from processors.failpoint import Step as Failpoint
 from processors.journal import Journal
@@ -35,6 +35,7 @@ from processors.loop import Publish
 from processors.metrics import Metrics
 from processors.progress import moved
 from processors.provider import Outside
+from processors.request_book import UNCERTAIN, lane
 from processors.state import Overlay
 from schemas import topics
 from schemas.records import Output, Record

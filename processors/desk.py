@@ -1,9 +1,7 @@
-"""What each record of the charges' log means for the requests it concerns, and how these are kept and told of.
+"""What each record of the charges' log means for the requests it concerns.
 
-State keys: ``request`` by name, ``payment`` by merchant and the provider's id, ``order`` (its newest charge), ``day``
-and ``reference`` (what was counted, and what was given back), ``uncertain`` (an index), and the agenda's. Limits, and
-the refusal of a second charge or capture, depend on what was kept before; so all of a merchant's records are in one
-partition, in one order.
+Limits, and the refusal of a second charge or capture, depend on what was kept before; so all of a merchant's records
+are in one partition, in one order.
 """
 
 from __future__ import annotations
@@ -13,8 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
-
-import msgspec
 
 from processors import admission, agenda, charging
 from processors.admission import Known
@@ -26,6 +22,8 @@ from processors.journal import Journal
 from processors.metrics import Metrics
 from processors.provider import Account
 from processors.reputation import KNOWN
+from processors.request_book import RequestBook
+from processors.spending import Spending
 from processors.transitions import allowed
 from schemas import messages, topics
 from schemas.configuration import Charges, Kafka, NevogateMerchant
@@ -37,26 +35,11 @@ from service.logs import event
 
 logger = logging.getLogger("paynotify.charge")
 
-#: Before the key of what was counted: what no longer stands there.
-_GIVEN_BACK: Final = b"back\0"
-
-#: Where the uncertain requests are listed.
-UNCERTAIN: Final = b"uncertain\0"
-
-_REQUEST: Final = msgspec.json.Decoder(Request)
-_KNOWN: Final = msgspec.json.Decoder(Known)
-_SUMS: Final = msgspec.json.Decoder(dict[str, int])
-
 #: What only a person can mend, or nobody foresaw.
 _ALARMING: Final[frozenset[RequestReason]] = frozenset(
     {"credentials", "address", "configuration", "provider_code", "inactive_store", "unknown_store",
      "inactive_provider", "unknown_provider", "provider_settings", "parameters"}
 )  # fmt: skip
-
-
-def lane(merchant: str) -> str:
-    """The agenda's lane for all that a merchant's requests wait for."""
-    return f"charge/{merchant}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +60,7 @@ class Shops:
 
 
 class Desk:
-    """One batch's requests. ``called`` are those for which something is to be done now, in the order of the log."""
+    """One batch's records. ``called`` are those for which something is to be done now, in the order of the log."""
 
     def __init__(self, shops: Shops, journal: Journal, metrics: Metrics, now: Callable[[], datetime]) -> None:
         self.called: dict[str, None] = {}
@@ -86,7 +69,16 @@ class Desk:
         self._metrics = metrics
         self._now = now
         self._topic = shops.kafka.topic
-        self._offset: int | None = None
+        self._spending = Spending(journal)
+        self._book = RequestBook(journal, self._spending, metrics, self._topic(topics.REQUESTS))
+
+    def request(self, name: str) -> Request | None:
+        """The request, if it was made."""
+        return self._book.request(name)
+
+    def put(self, request: Request) -> None:
+        """Keep the request, and tell what is new of it."""
+        self._book.put(request)
 
     # --- records -------------------------------------------------------------------------------------------
 
@@ -96,7 +88,7 @@ class Desk:
         Raises:
             Unreadable: it is none of the log's.
         """
-        self._offset = record.offset
+        self._book.cause = record.offset
         kind = record.header("ce_type")
         if kind == messages.REQUEST_MADE:
             self._asked(messages.decode(record.value, RequestedPayment), _received_at(record))
@@ -106,15 +98,15 @@ class Desk:
             self._time(messages.decode(record.value, TimeReached))
         else:
             raise Unreadable("no record of charge is of this type")
-        self._offset = None
+        self._book.cause = None
 
     def _asked(self, asked: RequestedPayment, received_at: datetime) -> None:
         provider = self._shops.providers.get(asked.merchant)
         if provider is None:
             # nothing is kept of merchants that are none: whoever may write the topic could make up any number
-            self._say(charging.refused(_new(asked, "", received_at, None), "unknown_merchant", received_at))
+            self._book.say(charging.refused(_new(asked, "", received_at, None), "unknown_merchant", received_at))
             return
-        known = self.request(f"{asked.merchant}/{asked.request_id}")
+        known = self._book.request(f"{asked.merchant}/{asked.request_id}")
         if known is not None:
             self._again(known)
             return
@@ -124,9 +116,9 @@ class Desk:
         if reason is not None:
             request = charging.refused(request, reason, received_at)
             if admission.well_formed(asked):
-                self.put(request)
+                self._book.put(request)
             else:
-                self._say(request)
+                self._book.say(request)
             return
         self._admit(request, received_at)
 
@@ -136,19 +128,19 @@ class Desk:
             if request.phase == "init":
                 self._metrics.orphans.labels(request.provider).inc()
             request = charging.resumed(request, self._now())
-            self.put(request)
-        self._list(request)
-        self._say(request)
+            self._book.put(request)
+        self._book.list(request)
+        self._book.say(request)
         self._call(request)
 
     def _repeated(self, request: Request) -> None:
         """Mend what a crash may have cut off: the record that changed the request last has come again."""
-        self._list(request)
-        if request.cause == self._offset:
-            self._say(request)
+        self._book.list(request)
+        if request.cause == self._book.cause:
+            self._book.say(request)
 
     def _seen(self, news: PaymentSeen) -> None:
-        known = self._payment(news.merchant, news.payment_id)
+        known = self._book.payment(news.merchant, news.payment_id)
         # what a call of ours told may be newer: this has come by way of interpret and resolve, or for the second time
         verdict = allowed(known.status, news.status, newer=news.observed_at > known.as_of)
         if verdict != "refused":
@@ -159,11 +151,11 @@ class Desk:
                 amount=news.amount or known.amount,
                 order_id=news.order_id or known.order_id,
             )
-            self._know(news.merchant, news.payment_id, after)
+            self._book.know(news.merchant, news.payment_id, after)
         if news.merchant not in self._shops.accounts:
             return
         for request_id in dict.fromkeys((known.charged_by, known.closed_by)):
-            request = self.request(f"{news.merchant}/{request_id}") if request_id is not None else None
+            request = self._book.request(f"{news.merchant}/{request_id}") if request_id is not None else None
             # a transaction that was opened for it and then forgotten in a crash is none of its business
             if request is not None and request.payment_id == news.payment_id:
                 self._repeated(request)
@@ -173,11 +165,11 @@ class Desk:
     def _hear(self, request: Request, status: Status) -> None:
         after = charging.seen(request, status, self._now())
         if after != request:
-            self.put(after)
+            self._book.put(after)
             self._call(after)
 
     def _time(self, time: TimeReached) -> None:
-        request = self.request(time.name)
+        request = self._book.request(time.name)
         due = _milliseconds(time.due)
         if request is not None:
             self._repeated(request)
@@ -187,7 +179,7 @@ class Desk:
         if request.running:
             request = charging.resumed(request, self._now())
         request = charging.woken(request)
-        self.put(request)
+        self._book.put(request)
         self._call(request)
 
     def _call(self, request: Request) -> None:
@@ -214,27 +206,24 @@ class Desk:
     def _charge_problem(self, request: Request) -> RequestReason | None:
         asked, amount = request.asked, request.amount
         assert amount is not None
-        earlier = self._journal.get(_order_key(request))
-        charged = self.request(f"{asked.merchant}/{earlier.decode()}") if earlier is not None else None
+        charged = self._book.newest_charge(request)
         if charged is not None and not charged.without_money and not asked.again:
             return "order_already_charged"
-        reference = self._payment(asked.merchant, asked.reference_payment_id or "")
+        reference = self._book.payment(asked.merchant, asked.reference_payment_id or "")
         if reference.status is not None:
             problem = admission.reference_problem(amount, reference)
             if problem is not None:
                 return problem
         limits = self._shops.charges(asked.merchant).limits
-        on_reference, on_day = (
-            self._charged(_reference_key(request), request),
-            self._charged(_day_key(request), request),
+        return admission.over_limit(
+            amount, limits, self._spending.on_reference(request), self._spending.on_day(request)
         )
-        return admission.over_limit(amount, limits, on_reference, on_day.get(request.day, 0))
 
     def _closing_problem(self, request: Request) -> RequestReason | None:
         asked = request.asked
-        payment = self._payment(asked.merchant, asked.payment_id or "")
+        payment = self._book.payment(asked.merchant, asked.payment_id or "")
         for request_id in (payment.closed_by, payment.charged_by):
-            closer = self.request(f"{asked.merchant}/{request_id}") if request_id is not None else None
+            closer = self._book.request(f"{asked.merchant}/{request_id}") if request_id is not None else None
             if closer is not None and _closes(closer, payment_id=asked.payment_id):
                 return "already_closing"
         return admission.closing_problem(asked.amount, payment) if payment.status is not None else None
@@ -242,27 +231,27 @@ class Desk:
     def _admit(self, request: Request, at: datetime) -> None:
         asked = request.asked
         named = asked.reference_payment_id if request.is_charge else asked.payment_id
-        payment = self._payment(asked.merchant, named or "")
+        payment = self._book.payment(asked.merchant, named or "")
         if request.is_charge:
-            self._count(request)
-            self._journal.put(_order_key(request), asked.request_id.encode())
+            self._spending.count(request)
+            self._book.newest_charge_is(request)
             request = replace(request, counted=True)
         else:
             request = _with_amounts(request, payment)
-            self._know(asked.merchant, named or "", replace(payment, closed_by=asked.request_id))
+            self._book.know(asked.merchant, named or "", replace(payment, closed_by=asked.request_id))
         request = replace(
             request,
             phase="check" if payment.status is None else "init" if request.is_charge else "close",
             due=charging.safety(self._now(), self.timing(request)),
         )
         request = charging.tell(request, "received", at)
-        self.put(request)
+        self._book.put(request)
         self._call(request)
 
     def _checked(self, request: Request, word: Told) -> Request:
         """The payment that the request names is known now, so what could not be judged before is."""
         asked, now = request.asked, self._now()
-        payment = self._payment(asked.merchant, asked.reference_payment_id or asked.payment_id or "")
+        payment = self._book.payment(asked.merchant, asked.reference_payment_id or asked.payment_id or "")
         if request.is_charge:
             assert request.amount is not None
             problem = admission.reference_problem(request.amount, payment)
@@ -298,22 +287,22 @@ class Desk:
             self._learn_payment(request, step, word)
         elif isinstance(word, Opened):
             known = Known(amount=request.amount, order_id=request.order_id, charged_by=request.asked.request_id)
-            self._know(request.asked.merchant, word.payment_id, known)
+            self._book.know(request.asked.merchant, word.payment_id, known)
             if self._shops.chargers[request.provider].unsigned:
                 key = f"{request.asked.merchant}/{word.payment_id}".encode()
                 self._journal.store(Output(self._topic(topics.known(request.provider)), key, KNOWN, ()))
         else:
             self._alarm(request, step, word)
         if step == "check" and isinstance(word, Told):
-            self.put(self._checked(request, word))
+            self._book.put(self._checked(request, word))
         else:
-            self.put(charging.answered(request, step, word, now, self.timing(request)))
+            self._book.put(charging.answered(request, step, word, now, self.timing(request)))
 
     def _learn_payment(self, request: Request, step: Step, word: Told) -> None:
         merchant, payment_id = request.asked.merchant, word.answer.reference or ""
-        known = self._payment(merchant, payment_id)
+        known = self._book.payment(merchant, payment_id)
         amount = known.amount or word.amount if step == "close" else word.amount or known.amount
-        self._know(
+        self._book.know(
             merchant,
             payment_id,
             replace(
@@ -337,7 +326,7 @@ class Desk:
                   merchant=request.asked.merchant, step=step, reason=word.reason)  # fmt: skip
 
     def _charged_here(self, request: Request) -> bool:
-        return self._payment(request.asked.merchant, request.payment_id or "").charged_by is not None
+        return self._book.payment(request.asked.merchant, request.payment_id or "").charged_by is not None
 
     def _observe(self, request: Request, expected: Expectation | None, *, capturing: bool) -> None:
         assert request.payment_id is not None
@@ -361,104 +350,6 @@ class Desk:
         )
         key = f"{said.merchant}/{said.payment_id}".encode()
         self._journal.store(Output(self._topic(topics.OBSERVATIONS), key, value, headers))
-
-    # --- state ---------------------------------------------------------------------------------------------
-
-    def request(self, name: str) -> Request | None:
-        """The request, if it was made."""
-        value = self._journal.get(_request_key(name))
-        return _REQUEST.decode(value) if value is not None else None
-
-    def put(self, request: Request) -> None:
-        """Keep the request, its place on the agenda and in the limits, and tell what is new of it."""
-        before = self.request(request.name)
-        if self._offset is not None:
-            request = replace(request, cause=self._offset)
-        late = before is not None and before.ended and before.without_money and not request.without_money
-        if late and request.is_charge:
-            self._count(request)
-            request = replace(request, counted=True)
-        if request.counted and request.without_money:
-            self._give_back(request)
-            request = replace(request, counted=False)
-        planned = before.due if before is not None else None
-        self._journal.decide(_request_key(request.name), messages.encode(request))
-        self._plan(request, planned)
-        self._list(request)
-        if before is None or request.told != before.told:
-            self._measure(request)
-            self._say(request)
-
-    def _plan(self, request: Request, planned: int | None) -> None:
-        if request.due == planned:
-            return
-        place = lane(request.asked.merchant)
-        if request.due is not None:
-            agenda.add(self._journal, Entry(place, request.due, request.name))
-        if planned is not None:
-            agenda.remove(self._journal, Entry(place, planned, request.name))
-
-    def _list(self, request: Request) -> None:
-        """Have the request among the uncertain ones, if it is."""
-        key = UNCERTAIN + request.name.encode()
-        listed = self._journal.get(key) is not None
-        if request.uncertain and not listed:
-            self._journal.put(key, b"1")
-        elif listed and not request.uncertain:
-            self._journal.remove(key)
-
-    def _payment(self, merchant: str, payment_id: str) -> Known:
-        value = self._journal.get(_payment_key(merchant, payment_id))
-        return _KNOWN.decode(value) if value is not None else Known()
-
-    def _know(self, merchant: str, payment_id: str, known: Known) -> None:
-        self._journal.put(_payment_key(merchant, payment_id), messages.encode(known))
-
-    def _sums(self, key: bytes) -> dict[str, int]:
-        value = self._journal.get(key)
-        return _SUMS.decode(value) if value is not None else {}
-
-    def _count(self, request: Request) -> None:
-        """Let the charge stand in the limits of its day and reference."""
-        for key in (_day_key(request), _reference_key(request)):
-            self._journal.put(key, self._added(key, request))
-
-    def _give_back(self, request: Request) -> None:
-        """Take the charge out of the limits: in sums of their own, which a crash may lose but never repeat."""
-        for key in (_day_key(request), _reference_key(request)):
-            self._journal.put_last(_GIVEN_BACK + key, self._added(_GIVEN_BACK + key, request))
-
-    def _added(self, key: bytes, request: Request) -> bytes:
-        assert request.amount is not None
-        sums = admission.within(self._sums(key), request.day)
-        return messages.encode({**sums, request.day: sums.get(request.day, 0) + request.amount.value})
-
-    def _charged(self, key: bytes, request: Request) -> dict[str, int]:
-        """What stands in a limit, by day."""
-        back = self._sums(_GIVEN_BACK + key)
-        counted = admission.within(self._sums(key), request.day)
-        return {day: value - back.get(day, 0) for day, value in counted.items()}
-
-    # --- what is told --------------------------------------------------------------------------------------
-
-    def _say(self, request: Request) -> None:
-        said = request.told
-        if said is None:
-            return
-        headers = cloud_event(
-            event_id=said.event_id, source="/charge", event_type=messages.REQUEST_ANSWERED, event_time=said.at
-        )
-        key = request.name.encode()
-        self._journal.say(Output(self._topic(topics.REQUESTS), key, messages.encode(said), headers))
-
-    def _measure(self, request: Request) -> None:
-        said = request.told
-        if said is None:
-            return
-        self._metrics.requests.labels(said.provider, said.action, said.state, said.reason or "").inc()
-        if said.state == "uncertain":
-            event(logger, "request uncertain", level=logging.ERROR, provider=said.provider, merchant=said.merchant,
-                  payment=said.payment_id, reason=said.reason)  # fmt: skip
 
 
 def _new(asked: RequestedPayment, provider: str, received_at: datetime, charges: Charges | None) -> Request:
@@ -498,26 +389,3 @@ def _received_at(record: Record) -> datetime:
 def _milliseconds(text: str) -> int:
     moment = parse_time(text)
     return agenda.milliseconds(moment) if moment is not None else 0
-
-
-def _request_key(name: str) -> bytes:
-    return b"request\0" + name.encode()
-
-
-def _payment_key(merchant: str, payment_id: str) -> bytes:
-    return b"payment\0" + f"{merchant}/{payment_id}".encode()
-
-
-def _order_key(request: Request) -> bytes:
-    return b"order\0" + f"{request.asked.merchant}/{request.asked.order_id}".encode()
-
-
-def _day_key(request: Request) -> bytes:
-    assert request.amount is not None
-    return b"day\0" + f"{request.asked.merchant}/{request.amount.currency}".encode()
-
-
-def _reference_key(request: Request) -> bytes:
-    assert request.amount is not None
-    text = f"{request.asked.merchant}/{request.amount.currency}/{request.asked.reference_payment_id}"
-    return b"reference\0" + text.encode()

@@ -15,10 +15,11 @@ from processors import agenda
 from processors.agenda import Entry
 from processors.charge import Charge, ChargeClock
 from processors.charger import Closing, Opened, Order, Refused, Told, Unsure, Waits
-from processors.desk import UNCERTAIN, Shops
+from processors.desk import Shops
 from processors.failpoint import Step
 from processors.metrics import Metrics
 from processors.provider import Account, Answer, Outside
+from processors.request_book import UNCERTAIN
 from processors.state import Overlay
 from schemas import messages
 from schemas.configuration import Kafka
