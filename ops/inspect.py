@@ -35,6 +35,9 @@ _SIGNED_ANSWERS: Final = frozenset({"omnikassa"})
 #: How an answer's reason is called among the reasons for notifications.
 _REASONS: Final[Mapping[DeadReason, RejectReason]] = {"unverified_answer": "bad_signature"}
 
+#: The parameters of OmniKassa's return URL.
+_SIGNED_PARAMETERS: Final = frozenset({b"order_id", b"status", b"signature"})
+
 #: Arguments of a lookup that open something; they are needed by nobody who reads the judgement.
 _SECRET_ARGUMENTS: Final = frozenset({"token"})
 
@@ -98,9 +101,12 @@ def _judge(arguments: argparse.Namespace, account: Account) -> Callable[[Capture
         return lambda capture: _notification(capture, provider, account)
     if arguments.kind == "response":
         return lambda capture: _response(capture, provider, account)
-    if provider.name != "omnikassa":
-        raise ConfigurationError("--kind return-url is for omnikassa: the other providers sign no return URL.")
-    return lambda capture: _return_url(capture, account)
+    if provider.name == "nevogate":
+        raise ConfigurationError(
+            "--kind return-url is not for nevogate: it signs nothing, and its ResponseUrl is judged as a notification."
+        )
+    check = _RETURNS[provider.name]
+    return lambda capture: _return_url(capture, check, account)
 
 
 def _time(text: str | None) -> datetime:
@@ -186,27 +192,51 @@ def _response(capture: Capture, provider: Provider, account: Account) -> dict[st
     return _line(verdict, None, "", observations=[asdict(one) for one in observations])
 
 
-def _return_url(capture: Capture, account: Account) -> dict[str, Any]:
+def _return_url(capture: Capture, check: Callable[[Capture, Account], None], account: Account) -> dict[str, Any]:
     try:
-        check_return(_parameters(capture), account)
+        check(capture, account)
     except Rejected as rejected:
         return _line("rejected", rejected.reason, str(rejected), lookup=None)
-    return _line("authentic", None, "only a hint: the payment's status comes from a pull", lookup=None)
+    return _line("authentic", None, "only a hint: the payment's status comes from the provider's answer", lookup=None)
+
+
+def _omnikassa_return(capture: Capture, account: Account) -> None:
+    check_return(_parameters(capture), account)
+
+
+def _trustpayments_return(capture: Capture, account: Account) -> None:
+    """The customer comes back with the notification's fields in the query, hashed alike."""
+    form = Notification("inspect", "trustpayments", account.merchant.id, "POST", "", "", _query(capture), capture.at)
+    provider = PROVIDERS["trustpayments"]
+    provider.verify(provider.parse(form, account), form, account)
+
+
+_RETURNS: Final[Mapping[str, Callable[[Capture, Account], None]]] = {
+    "omnikassa": _omnikassa_return,
+    "trustpayments": _trustpayments_return,
+}
+
+
+def _query(capture: Capture) -> bytes:
+    """The query of a captured return URL, which may be given with the address before it."""
+    raw = capture.query.encode("utf-8", "surrogatepass") or capture.body.strip()
+    return raw.partition(b"?")[2] if raw.startswith((b"http://", b"https://", b"/", b"?")) else raw
 
 
 def _parameters(capture: Capture) -> dict[str, str]:
     """The return URL's parameters, captured as a query (with or without the address before it) or as JSON."""
-    raw = capture.query.encode() or capture.body.strip()
+    raw = _query(capture)
     if raw[:1] == b"{":
         try:
             parameters = orjson.loads(raw)
         except orjson.JSONDecodeError:
             raise Rejected("malformed", "the parameters are not JSON") from None
         return {name: value for name, value in parameters.items() if isinstance(value, str)}
-    named = fields(raw.rpartition(b"?")[2])
+    # the shop's own parameters may stand beside these, and as often as it likes
+    named = [(name.decode("utf-8", "replace"), value) for name, value in fields(raw) if name in _SIGNED_PARAMETERS]
     if len({name for name, _ in named}) != len(named):
         raise Rejected("malformed", "a parameter is given twice")
-    return {name.decode("utf-8", "replace"): value.decode("utf-8", "replace") for name, value in named}
+    return {name: value.decode("utf-8", "replace") for name, value in named}
 
 
 def _line(verdict: str, reason: RejectReason | None, detail: str, **more: Any) -> dict[str, Any]:

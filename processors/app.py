@@ -41,6 +41,7 @@ from processors.reputation import Reputation
 from processors.requested import Requested
 from processors.requeue import Requeue
 from processors.resolve import Resolve
+from processors.retention import Retention
 from processors.unit import REQUEST_SECONDS, Unit, Work
 from processors.verify import Verify
 from schemas import topics
@@ -67,6 +68,7 @@ _LOOP_SILENCE_SECONDS: Final = 30.0
 _STATE_MARGIN: Final = 2
 #: A batch at work may take most of it to end well; whoever runs processes kills after 30 s as a rule.
 _STOP_SECONDS: Final = 24.0
+_DAY_SECONDS: Final = 24 * 3600.0
 _KNOWN_IDS_SECONDS: Final = 3 * 24 * 3600
 #: As long as ``payments.expected`` is kept.
 _ORDERS_SECONDS: Final = 90 * 24 * 3600
@@ -184,7 +186,14 @@ def _resolve(configuration: Configuration, metrics: Metrics) -> tuple[Work, ...]
     required = {merchant.id for merchant in configuration.merchants if merchant.expected == "required"}
     stage = Resolve(configuration.kafka, metrics, required, _charging(configuration))
     source = configuration.kafka.topic(topics.OBSERVATIONS)
-    return (Work(stage, (source,), configuration.worker.batch_records, stateful=True),)
+    kept = configuration.worker.retention
+    forgotten_after_days = kept.forgotten_after_days
+    keeping = Retention(
+        closed_after_seconds=kept.closed_after_days * _DAY_SECONDS,
+        forgotten_after_seconds=None if forgotten_after_days is None else forgotten_after_days * _DAY_SECONDS,
+        now=lambda: datetime.now(UTC),
+    )
+    return (Work(stage, (source,), configuration.worker.batch_records, stateful=True, keeping=keeping),)
 
 
 def _orders(configuration: Configuration, metrics: Metrics) -> tuple[Work, ...]:

@@ -73,13 +73,13 @@ class Changelog:
         if anew or self._fence.seconds_since_written() > _CONFIRM_SECONDS:
             await self.write({_CONFIRMATION: b""})
 
-    async def write(self, changes: Mapping[bytes, bytes | None]) -> int:
+    async def write(self, changes: Mapping[bytes, bytes | None], state_format: int = 1) -> int:
         """Returns when the brokers have one record for each key: the offset after the last of them.
 
         Raises:
             PartitionLost: another has taken it.
         """
-        headers = _format_headers()
+        headers = _format_headers(state_format)
         written = await self._fence.write(
             [Output(self._place.topic, key, value, headers, self._place.partition) for key, value in changes.items()]
         )
@@ -145,18 +145,19 @@ class Changelog:
         while position < end:
             found = await consumer.getmany(self._place, timeout_ms=_WAIT_MILLISECONDS, max_records=_RECORDS_AT_A_TIME)
             records = found.get(self._place, ())
-            if any(one.headers and _format_of(one.headers) > local.STATE_FORMAT for one in records):
+            state_format = max((_format_of(one.headers) for one in records if one.headers), default=1)
+            if state_format > local.STATE_FORMAT:
                 raise StateUnavailable(f"{self.name} was written by a later release, whose values this one can't keep")
             position = await consumer.position(self._place)
             changes = {one.key: one.value for one in records if one.key and one.key != _CONFIRMATION}
-            store.write(changes, position)
+            store.write(changes, position, state_format)
             count += len(records)
             moved()
         return count
 
 
-def _format_headers() -> tuple[tuple[str, bytes], ...]:
-    return ((_FORMAT_HEADER, b"%d" % local.STATE_FORMAT),) if local.STATE_FORMAT > 1 else ()
+def _format_headers(state_format: int) -> tuple[tuple[str, bytes], ...]:
+    return ((_FORMAT_HEADER, b"%d" % state_format),) if state_format > 1 else ()
 
 
 def _format_of(headers: Sequence[tuple[str, bytes]]) -> int:

@@ -6,11 +6,10 @@ import logging
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
-import msgspec
-
 from processors.dead_letters import ended
 from processors.loop import Publish
 from processors.metrics import Metrics
+from processors.retention import payment_state
 from processors.state import Overlay
 from processors.transitions import Advance, PaymentState, advance
 from schemas import messages, topics
@@ -22,8 +21,6 @@ from schemas.status import Status
 from service.logs import event
 
 logger = logging.getLogger("paynotify.resolve")
-
-_STATE = msgspec.json.Decoder(PaymentState)
 
 
 class Resolve:
@@ -65,7 +62,7 @@ class Resolve:
             return [ended(record, self._dead, "unreadable_answer")]
         key = f"{observation.merchant}/{observation.payment_id}".encode()
         known = state.get(key)
-        before = _STATE.decode(known) if known else PaymentState()
+        before = payment_state(known)
         after = advance(before, observation, expected_required=observation.merchant in self._expected_required)
         if after.state != before:
             state.put(key, messages.encode(after.state))

@@ -28,6 +28,20 @@ class Values(Protocol):
     def get(self, key: bytes) -> bytes | None: ...
 
 
+class Keeping(Protocol):
+    """How long values are kept. ``state_format`` is that of the values it makes, ``rests_seconds`` how long after a
+    pass over all values the next one may begin."""
+
+    @property
+    def state_format(self) -> int: ...
+
+    @property
+    def rests_seconds(self) -> float: ...
+
+    def review(self, value: bytes) -> bytes | None:
+        """What is to be kept of it: itself (the same object), something else, or nothing."""
+
+
 #: Writes changes to the changelog and then to the store; raises `PartitionLost` if the partition is another's.
 Keep = Callable[[Mapping[bytes, bytes | None]], Awaitable[None]]
 
@@ -172,6 +186,25 @@ class PartitionState:
             await turn.log(changes)
             turn.store(changes)
 
+    async def review(self, generation: int, keeping: Keeping, after: bytes, most: int) -> bytes | None:
+        """Shorten or remove what is kept for too long, of at most so many keys after the one named.
+
+        Returns the key to go on after; none at the end.
+
+        Raises:
+            PartitionLost, StateUnavailable: as `turn`, and as the store's reading and writing.
+        """
+        items = self._store.after(after, most)
+        if _changed(keeping, items):
+            async with self.turn(generation) as turn:
+                # read anew now that nobody else writes: news must not be undone by what was there before
+                found = [(key, self._store.get(key)) for key, _ in items]
+                changes = _changed(keeping, [(key, value) for key, value in found if value is not None])
+                if changes:
+                    await turn.log(changes, keeping.state_format)
+                    turn.store(changes, keeping.state_format)
+        return items[-1][0] if len(items) == most else None
+
     @asynccontextmanager
     async def turn(self, generation: int) -> AsyncIterator[Turn]:
         """The right to publish and to change the state, for one batch. After any failure within, claim again.
@@ -208,6 +241,11 @@ class PartitionState:
         self._store.close()
 
 
+def _changed(keeping: Keeping, items: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes | None]:
+    kept = ((key, value, keeping.review(value)) for key, value in items)
+    return {key: after for key, value, after in kept if after is not value}
+
+
 class Turn:
     """One batch's outputs, and its changes on their way into changelog and store."""
 
@@ -220,10 +258,10 @@ class Turn:
         """Returns when the brokers have the batch's outputs."""
         await self._changelog.publish(outputs)
 
-    async def log(self, changes: Mapping[bytes, bytes | None]) -> None:
+    async def log(self, changes: Mapping[bytes, bytes | None], state_format: int = 1) -> None:
         """Returns when the brokers have the changes."""
-        self._next_offset = await self._changelog.write(changes)
+        self._next_offset = await self._changelog.write(changes, state_format)
 
-    def store(self, changes: Mapping[bytes, bytes | None]) -> None:
+    def store(self, changes: Mapping[bytes, bytes | None], state_format: int = 1) -> None:
         """Write what was logged to the local store."""
-        self._store.write(changes, self._next_offset)
+        self._store.write(changes, self._next_offset, state_format)

@@ -19,14 +19,16 @@ import rocksdict
 
 from schemas.errors import StateUnavailable
 
-#: How states' values are written, here and in changelogs. Members with a default may be added within a format, and an
-#: earlier release leaves them out when it writes the value anew; whatever must not be lost so counts the format up.
-#: Where none is named it is the first.
-STATE_FORMAT = 1
+#: The newest format of states' values, here and in changelogs, that this release reads. Members with a default may be
+#: added within a format, and an earlier release leaves them out when it writes the value anew; whatever must not be
+#: lost so counts the format up. A value is written in the first format that can hold it; none named means the first.
+STATE_FORMAT = 2
 
 #: No stage's keys begin with a zero byte.
 _NEXT_OFFSET: Final = b"\0changelog-next-offset"
 _FORMAT: Final = b"\0format"
+#: Before all keys of stages.
+FIRST_KEY: Final = b"\0\xff"
 
 # Many small stores share one process: RocksDB's defaults would let each grow to gigabytes.
 _CACHE_BYTES: Final = 2 * 1024 * 1024
@@ -112,7 +114,21 @@ class LocalStore:
             raise StateUnavailable(f"{self._directory.name} can't be read ({_kind(error)})") from error
         return found
 
-    def write(self, changes: Mapping[bytes, bytes | None], next_offset: int) -> None:
+    def after(self, key: bytes, most: int) -> list[tuple[bytes, bytes]]:
+        """The first keys, at most so many, that come after this one, with their values, in order.
+
+        Raises:
+            StateUnavailable: the files can't be read.
+        """
+        try:
+            items: Iterator[Any] = self._values().items(from_key=key + b"\0")
+            found = [(bytes(name), bytes(value)) for name, value in islice(items, most)]
+        except Exception as error:  # as in `get`
+            raise StateUnavailable(f"{self._directory.name} can't be read ({_kind(error)})") from error
+        end = None if self._keep_seconds is None else -_WRITTEN.size
+        return [(name, value[:end]) for name, value in found]
+
+    def write(self, changes: Mapping[bytes, bytes | None], next_offset: int, state_format: int = 1) -> None:
         """Apply all changes at once, together with how far the changelog is now held.
 
         Raises:
@@ -130,8 +146,8 @@ class LocalStore:
                 else:
                     batch.put(key, value + written)
             batch.put(_NEXT_OFFSET, str(next_offset).encode() + written)
-            if STATE_FORMAT > 1:
-                batch.put(_FORMAT, bytes([STATE_FORMAT]) + written)
+            if state_format > 1:
+                batch.put(_FORMAT, bytes([state_format]) + written)
             self._values().write(batch, _write_options(loading=self._loading))
         except Exception as error:
             raise StateUnavailable(f"{self._directory.name} can't be written ({_kind(error)})") from error

@@ -24,8 +24,8 @@ from processors.failpoint import Reached
 from processors.loop import Stage, StageLoop
 from processors.metrics import Metrics
 from processors.publisher import Publisher
-from processors.state import PartitionState
-from processors.store import LocalStore
+from processors.state import Keeping, PartitionState
+from processors.store import FIRST_KEY, LocalStore
 from processors.transport import FlowControl, Transport
 from schemas import topics
 from schemas.configuration import Configuration, Kafka
@@ -51,6 +51,7 @@ _RESUME_SECONDS: Final = 30 * 24 * _HOUR_SECONDS
 #: A batch at work may take twenty of them to end well.
 _REBALANCE_SECONDS: Final = 30.0
 _TICK_SECONDS: Final = 1.0
+_REVIEWED_AT_A_TIME: Final = 200
 
 #: Records taken over from the client at a time; a partition's buffer is six times as large.
 _MOST_FETCHED: Final = 250
@@ -60,7 +61,8 @@ _MOST_FETCHED: Final = 250
 class Work:
     """What a unit does: a stage over its source topics. All stateful work of a unit shares one state.
 
-    With a ``clock`` the state's agenda is looked at every second.
+    With a ``clock`` the state's agenda is looked at every second; with ``keeping`` what is kept for too long is
+    shortened or removed, in passes over all of the state.
     """
 
     stage: Stage
@@ -69,6 +71,7 @@ class Work:
     stateful: bool = False
     state_seconds: int | None = None
     clock: Clock | None = None
+    keeping: Keeping | None = None
 
 
 class Unit:
@@ -208,6 +211,26 @@ class Unit:
                 except Exception as error:  # noqa: BLE001 - whatever it was, the next second tries again
                     event(logger, "time not told", level=logging.WARNING, problem=type(error).__name__)
 
+    async def _look_through(self, keeping: Keeping) -> None:
+        """Review the states held, some of each every second, and again some time after a pass has ended."""
+        after: dict[int, bytes] = {}
+        resting_until: dict[int, float] = {}
+        while not self.app.should_stop:
+            await asyncio.sleep(_TICK_SECONDS)
+            generation = self.app.consumer_generation_id
+            for partition, state in list(self._states.items()):
+                now = asyncio.get_running_loop().time()
+                if not state.held(generation) or now < resting_until.get(partition, 0.0):
+                    continue
+                try:
+                    last = await state.review(generation, keeping, after.get(partition, FIRST_KEY), _REVIEWED_AT_A_TIME)
+                except Exception as error:  # noqa: BLE001 - whatever it was, a later second tries again
+                    event(logger, "state not reviewed", level=logging.WARNING, problem=type(error).__name__)
+                    continue
+                after[partition] = last or FIRST_KEY
+                if last is None:
+                    resting_until[partition] = now + keeping.rests_seconds
+
     def recovering(self) -> bool:
         """Whether some assigned partition's state is not there yet."""
         generation = self.app.consumer_generation_id
@@ -232,6 +255,8 @@ class Unit:
         for work in self._works:
             if work.clock is not None:
                 self._beside(self._tell_time(work.clock))
+            if work.keeping is not None:
+                self._beside(self._look_through(work.keeping))
 
     async def stop(self) -> None:
         """Finish what is at work, commit, leave the group."""

@@ -177,6 +177,18 @@ class Silence(_Section, frozen=True):
     urgent_within_seconds: Positive = 6 * 3600.0
 
 
+class Retention(_Section, frozen=True):
+    """How long a payment's state is kept after its last news: in full, then closed (compressed, a seventh of the room),
+    then not at all. Whatever tells of a forgotten payment is taken for a new one; ``null`` forgets none."""
+
+    closed_after_days: Positive = 400.0
+    forgotten_after_days: Positive | None = 3650.0
+
+    def __post_init__(self) -> None:
+        if self.forgotten_after_days is not None and self.forgotten_after_days <= self.closed_after_days:
+            raise ValueError("forgotten_after_days must be longer than closed_after_days")
+
+
 class Worker(_Section, frozen=True):
     """How the stages work. ``retry_delays_seconds`` are the waits of the retry topics, shortest first."""
 
@@ -195,6 +207,7 @@ class Worker(_Section, frozen=True):
     unverified_budget: UnverifiedBudget = UnverifiedBudget()
     overdue: Overdue = Overdue()
     silence: Silence = Silence()
+    retention: Retention = Retention()
     session_timeout_seconds: Positive = 10.0
     # a partition that has records and shows no progress for so long makes the worker unhealthy
     standstill_seconds: Positive = 120.0

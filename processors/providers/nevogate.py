@@ -103,13 +103,13 @@ class Nevogate:
         try:
             body = _json_of(notification)
         except Rejected:
-            if in_query is None or not is_transaction(in_query):
+            if in_query is None:
                 raise
             body = {}
         if len(body) == 1 and (name := next(iter(body))).startswith("alert"):
             return Claim(reference=None, duplicate_key=None, detail=None, alert=name if _ALERT.match(name) else "alert")
         transaction = _id_in(body) or in_query
-        if not isinstance(transaction, str) or not is_transaction(transaction):
+        if transaction is None:
             raise Rejected("malformed", "no transaction id of 32 lower-case hex digits in body or query")
         return Claim(reference=transaction, duplicate_key=None, detail=None)
 
@@ -207,17 +207,20 @@ def _either(holder: Mapping[str, Any], name: str) -> Any:
     return holder.get(name) or holder.get(name[0].lower() + name[1:])
 
 
-def _id_in(body: Mapping[str, Any]) -> Any:
+def _id_in(body: Mapping[str, Any]) -> str | None:
+    """The first place's that holds one; what is none says nothing."""
     common = _either(body, "CommonData")
     nested = _either(common, "TransactionId") if isinstance(common, dict) else None
-    return nested or _either(body, "TransactionId")
+    ids = (one for one in (nested, _either(body, "TransactionId")) if isinstance(one, str) and is_transaction(one))
+    return next(ids, None)
 
 
 def _id_in_query(query: str) -> str | None:
     """The query's one transaction id; several different ones are none."""
     named = fields(query.encode("utf-8", "surrogatepass"))  # a shell's argument may hold bytes that are no UTF-8
-    found = {value for name, value in named if name in (b"TransactionId", b"transactionId")}
-    return found.pop().decode("ascii", "replace") if len(found) == 1 else None
+    texts = {value.decode("ascii", "replace") for name, value in named if name in (b"TransactionId", b"transactionId")}
+    found = [text for text in texts if is_transaction(text)]
+    return found[0] if len(found) == 1 else None
 
 
 def _common(answer: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -139,7 +139,8 @@ def observation(response: Response) -> Observation:
     order_id = order.get("id")
     if not isinstance(order_id, str) or order_id != response.reference:
         raise Unreadable("the answer is about another order than was asked for")
-    word = str(order.get("status"))
+    word = order.get("status")
+    word = word if isinstance(word, str) else ""
     amount = money(order.get("totalAmount"))
     merchant_order_id = order.get("merchantOrderId")
     return Observation(
@@ -170,5 +171,6 @@ def order_in(body: bytes) -> str | None:
 
 def _newest(order: Mapping[str, Any]) -> str | None:
     """When the last of the order's transactions changed; the order itself has no time."""
-    moments = [moment for one in objects(order, "transactions") if (moment := instant(str(one.get("lastUpdatedAt"))))]
+    texts = (one.get("lastUpdatedAt") for one in objects(order, "transactions"))
+    moments = [moment for text in texts if isinstance(text, str) and (moment := instant(text))]
     return rfc3339(max(moments)) if moments else None

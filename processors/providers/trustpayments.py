@@ -53,6 +53,8 @@ DEFAULT_FIELDS: Final = frozenset(
      b"settlestatus", b"paymenttypedescription", b"notificationreference", b"responsesitesecurity")
 )  # fmt: skip
 
+#: Requests whose outcome must be known: until it is, they are asked about again.
+_MOVING: Final = frozenset({"AUTH", "REFUND", "CHARGEBACK"})
 _UNSIGNED: Final = frozenset((b"notificationreference", b"responsesitesecurity"))
 _MOST_FIELDS: Final = 200
 _LONGEST_ORDER: Final = 255
@@ -306,7 +308,9 @@ def _outcome(lookup: Lookup, records: Sequence[Mapping[str, Any]]) -> Outcome:
     known = {word(one, "transactionreference") for one in records}
     # a refund says nothing of its payment, so the payment itself is asked for where it is not among the records
     parents = {word(one, "parenttransactionreference") for one in mine if word(one, "requesttypedescription") != "AUTH"}
-    open_ended = any(uncertain(word(one, "errorcode")) for one in mine if word(one, "requesttypedescription") == "AUTH")
+    open_ended = any(
+        uncertain(word(one, "errorcode")) for one in mine if word(one, "requesttypedescription") in _MOVING
+    )
     return Done(
         again="uncertain" if open_ended else None,
         follow_ups=tuple(sorted(parent for parent in parents - known if is_reference(parent))),

@@ -45,6 +45,10 @@ STOP_QUERY: Final = frozenset(
 #: REFUND with errorcode 0: on its way, or settled. Suspended and cancelled refunds move no money.
 REFUND_SETTLED: Final[Mapping[str, bool]] = {"0": False, "1": False, "10": False, "100": True}
 
+#: Currencies whose amounts the vendor sends without decimals though ISO 4217 gives them some, by what brings them into
+#: ISO's minor unit (the vendor's list of currencies of factor 1).
+WITHOUT_DECIMALS: Final[Mapping[str, int]] = {"MGA": 100}
+
 
 def uncertain(errorcode: str) -> bool:
     """Whether the outcome is open, so that the same lookup must be made once more."""

@@ -8,11 +8,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from processors.provider import Response
-from processors.providers.trustpayments_codes import REFUND_SETTLED, payment_status
+from processors.providers.trustpayments_codes import (
+    REFUND_SETTLED,
+    SETTLE_STATUSES,
+    WITHOUT_DECIMALS,
+    payment_status,
+    uncertain,
+)
 from schemas.configuration import TrustPaymentsMerchant
 from schemas.errors import PartlyUnreadable, Unreadable
 from schemas.messages import Observation, Refund
@@ -55,8 +62,8 @@ def observations(query: Record, merchant: TrustPaymentsMerchant, response: Respo
     """What the records say: payments, refunds and chargebacks. All other request types are no payment states.
 
     Raises:
-        PartlyUnreadable: a refund's amount can't be read. Its payment is left out whole, because without the refund
-            it would look like money that is still there.
+        PartlyUnreadable: a refund's or chargeback's amount, state or payment can't be read. Its payment is left out
+            whole, because without the refund it would look like money that is still there.
     """
     # the query's own time: between suspended and authorised, which may go both ways, the newest query wins
     asked = gateway_time(word(query, "transactionstartedtimestamp"))
@@ -85,7 +92,7 @@ def observations(query: Record, merchant: TrustPaymentsMerchant, response: Respo
             )
     if unreadable:
         rest = tuple(one for one in found if one.payment_id not in unreadable)
-        raise PartlyUnreadable(f"the amounts of refunds of {len(unreadable)} payments can't be read", rest)
+        raise PartlyUnreadable(f"refunds or chargebacks of {len(unreadable)} payments can't be read", rest)
     return tuple(found)
 
 
@@ -103,23 +110,45 @@ def _payment(record: Record) -> dict[str, Any]:
 
 
 def _refund(record: Record) -> dict[str, Any] | None:
-    settled = REFUND_SETTLED.get(word(record, "settlestatus"))
-    if word(record, "errorcode") != "0" or settled is None:
+    if not _went_through(record):
+        return None
+    settlestatus = word(record, "settlestatus")
+    if settlestatus not in SETTLE_STATUSES:
+        raise Unreadable("a refund's settlestatus is none that is known")
+    settled = REFUND_SETTLED.get(settlestatus)
+    if settled is None:
         return None
     amount = (_money(record, "settlebaseamount") if settled else None) or _money(record, "baseamount")
     if amount is None:
         raise Unreadable("a refund's amount can't be read")
     return {
-        "payment_id": word(record, "parenttransactionreference"),
+        "payment_id": _parent(record),
         "status": None,
         "refund": Refund(refund_id=word(record, "transactionreference"), amount=amount, settled=settled),
     }
 
 
 def _chargeback(record: Record) -> dict[str, Any] | None:
-    if word(record, "errorcode") != "0":
-        return None
-    return {"payment_id": word(record, "parenttransactionreference"), "status": "charged_back"}
+    return {"payment_id": _parent(record), "status": "charged_back"} if _went_through(record) else None
+
+
+def _went_through(record: Record) -> bool:
+    """Whether the refund or chargeback was made.
+
+    Raises:
+        Unreadable: it does not say so, or the gateway does not know yet.
+    """
+    errorcode = word(record, "errorcode")
+    if not errorcode or uncertain(errorcode):
+        raise Unreadable("whether a refund or chargeback was made is open")
+    return errorcode == "0"
+
+
+def _parent(record: Record) -> str:
+    parent = word(record, "parenttransactionreference")
+    if not is_reference(parent):
+        raise Unreadable("a refund or chargeback names no payment")
+    return parent
 
 
 _READERS: Final = {"AUTH": _payment, "REFUND": _refund, "CHARGEBACK": _chargeback}
@@ -128,9 +157,10 @@ _READERS: Final = {"AUTH": _payment, "REFUND": _refund, "CHARGEBACK": _chargebac
 def _money(record: Record, name: str) -> Money | None:
     """The amount, or none where it can't be read: one odd record must not lose the other payments of the answer."""
     try:
-        return from_minor(record.get(name), record.get("currencyiso3a"))
+        money = from_minor(record.get(name), record.get("currencyiso3a"))
     except Unreadable:
         return None
+    return replace(money, value=money.value * WITHOUT_DECIMALS.get(money.currency, 1)) if money else None
 
 
 def _codes(record: Record) -> dict[str, str]:

@@ -125,6 +125,17 @@ def test_return_urls_come_as_json_file_query_or_address(inspect: Inspect) -> Non
     assert (code, line["reason"]) == (1, "bad_signature")
     assert inspect(*words, inspect.file("c", "{"))[1][0]["reason"] == "malformed"
     assert inspect(*words, "--query", f"{query}&status=CANCELLED")[1][0]["reason"] == "malformed"
+    for own in ("next=/a?b=1", "tag=a&tag=b", "next=https://shop.example/?a=b"):
+        assert inspect(*words, "--query", f"{query}&{own}")[1][0]["verdict"] == "authentic"
+
+
+def test_the_customers_way_back_from_trust_payments_is_hashed_as_a_notification_is(inspect: Inspect) -> None:
+    vector = vectors("trustpayments")["signature_vectors"][0]
+    words = ("trustpayments", "shop-uk", "--kind", "return-url")
+    for rest in (("--query", vector["body"]), (inspect.file("b", f"https://shop.example/back?{vector['body']}"),)):
+        code, (line,), _ = inspect(*words, *rest)
+        assert (code, line["verdict"], line["lookup"]) == (0, "authentic", None)
+    assert inspect(*words, "--query", f"{vector['body']}&errorcode=1")[1][0]["verdict"] == "rejected"
 
 
 def test_a_get_call_is_judged_by_its_query(inspect: Inspect) -> None:
@@ -154,7 +165,7 @@ def test_the_bytes_of_standard_input_are_judged_untouched(inspect: Inspect, monk
         ("omnikassa", "shop-uk", ("f",), "no merchant 'shop-uk'"),
         ("omnikassa", "shop-nl", ("--at", "noon", "f"), "--at 'noon'"),
         ("omnikassa", "shop-nl", ("/nowhere/at/all",), "can't be read"),
-        ("nevogate", "shop-hu", ("--kind", "return-url", "f"), "is for omnikassa"),
+        ("nevogate", "shop-hu", ("--kind", "return-url", "f"), "judged as a notification"),
     ],
 )
 def test_wrong_use_is_one_sentence_and_exit_2(

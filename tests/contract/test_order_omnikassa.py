@@ -188,6 +188,11 @@ def test_other_words_have_no_paid_amount_and_unknown_ones_are_not_guessed() -> N
     )  # fmt: skip
     odd = observed(order_text(status="SETTLED", transactions=None, totalAmount="much"))
     assert (odd.status, odd.amount, odd.provider_time, odd.provider_status) == ("unknown", None, None, {})
+    deep: Any = []
+    for _ in range(900):
+        deep = [deep]
+    odd = observed(order_text(status=deep, transactions=[{"lastUpdatedAt": deep}]))
+    assert (odd.status, odd.provider_time) == ("unknown", None)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"order": []}', order_text(id="another"), order_text(id=None)])

@@ -152,8 +152,8 @@ async def test_values_of_a_later_release_are_neither_read_nor_kept(
         await changelog.take()
         store.write({b"a": b"1"}, await changelog.write({b"a": b"1"}))
         with monkeypatch.context() as later:
-            later.setattr("processors.store.STATE_FORMAT", 2)
-            store.write({b"a": b"new"}, await changelog.write({b"a": b"new"}))
+            later.setattr("processors.store.STATE_FORMAT", 3)
+            store.write({b"a": b"new"}, await changelog.write({b"a": b"new"}, 3), 3)
             store.close()
             assert await changelog.catch_up(store) == 0
             assert store.get(b"a") == b"new"

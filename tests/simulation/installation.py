@@ -51,6 +51,8 @@ def installed() -> Configuration:
             "recovery_calls_per_hour": 36_000,
             "pulls_per_second": 50.0,
             "unverified_budget": plenty,
+            # closed while their payments are still talked of
+            "retention": {"closed_after_days": 20 / 86400, "forgotten_after_days": None},
             "overdue": {
                 "looks_seconds": {provider: list(LOOKS_SECONDS) for provider in topics.PROVIDERS},
                 "lookups_per_hour": 360_000,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_left, insort
 from collections.abc import Callable, Mapping, Sequence
+from heapq import nsmallest
 from typing import Any, Final, cast
 
 from processors.changelog import Changelog
@@ -57,7 +58,11 @@ class Store(LocalStore):
         start = bisect_left(keys, prefix)
         return [key for key in keys[start : min(bisect_left(keys, below), start + most)] if key.startswith(prefix)]
 
-    def write(self, changes: Mapping[bytes, bytes | None], next_offset: int) -> None:
+    def after(self, key: bytes, most: int) -> list[tuple[bytes, bytes]]:
+        names = nsmallest(most, (name for name in self._disk.values if name > key))
+        return [(name, self._disk.values[name]) for name in names]
+
+    def write(self, changes: Mapping[bytes, bytes | None], next_offset: int, state_format: int = 1) -> None:
         for key, value in changes.items():
             if value is None:
                 self._disk.delete(key)

@@ -137,6 +137,8 @@ class SimulatedUnit(Unit):
         for work in self._works:
             if work.clock is not None:
                 self._beside(self._tell_time(work.clock))
+            if work.keeping is not None:
+                self._beside(self._look_through(work.keeping))
         self._simulated_group.join(self)
 
     def _beside(self, work: Coroutine[Any, Any, None]) -> None:

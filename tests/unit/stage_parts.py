@@ -74,7 +74,7 @@ class MemoryStore:
     def get(self, key: bytes) -> bytes | None:
         return self.values.get(key)
 
-    def write(self, changes: Mapping[bytes, bytes | None], next_offset: int) -> None:
+    def write(self, changes: Mapping[bytes, bytes | None], next_offset: int, state_format: int = 1) -> None:
         self._told.append("store")
         self.next_offset = next_offset
         for key, value in changes.items():
@@ -115,7 +115,7 @@ class FakeChangelog(Changelog):
         if anew and self.lost:
             raise self.lost.pop()
 
-    async def write(self, changes: Mapping[bytes, bytes | None]) -> int:
+    async def write(self, changes: Mapping[bytes, bytes | None], state_format: int = 1) -> int:
         self._told.append("changelog")
         if self.lost:
             raise self.lost.pop()

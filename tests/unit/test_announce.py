@@ -194,5 +194,5 @@ class _Memory(ExpectationsView):
     def get(self, key: bytes) -> bytes | None:
         return self.values.get(key)
 
-    def write(self, changes: dict[bytes, bytes | None], next_offset: int) -> None:
+    def write(self, changes: dict[bytes, bytes | None], next_offset: int, state_format: int = 1) -> None:
         self.values.update(changes)

@@ -84,7 +84,7 @@ def test_a_call_without_a_body_has_its_id_in_the_query(method: str) -> None:
         ("{}", "TransactionId=%ff"),
         (json.dumps({"TransactionId": TRANSACTION.upper()}), ""),
         (json.dumps({"TransactionId": TRANSACTION + "\n"}), ""),
-        (json.dumps({"TransactionId": "' OR 1=1 --"}), f"TransactionId={TRANSACTION}"),
+        (json.dumps({"TransactionId": "' OR 1=1 --"}), ""),
         (json.dumps({"TransactionId": 5}), ""),
         (json.dumps({"Alert": {}}), ""),
     ],
@@ -93,6 +93,21 @@ def test_without_an_id_a_call_is_malformed(body: str, query: str) -> None:
     with pytest.raises(Rejected) as rejected:
         claimed(body, query)
     assert rejected.value.reason == "malformed"
+
+
+@pytest.mark.parametrize(
+    ("body", "query"),
+    [
+        ({"TransactionId": "' OR 1=1 --"}, f"TransactionId={TRANSACTION}"),
+        ({"commonData": {"transactionId": 5}}, f"TransactionId={TRANSACTION}"),
+        ({"commonData": {"transactionId": TRANSACTION.upper()}}, f"TransactionId={TRANSACTION}"),
+        ({"commonData": {"transactionId": "x"}, "transactionId": TRANSACTION}, ""),
+        ({}, f"TransactionId=&TransactionId={TRANSACTION}"),
+        ({"commonData": {"transactionId": TRANSACTION}, "transactionId": OTHER}, f"TransactionId={OTHER}"),
+    ],
+)
+def test_what_is_no_id_takes_nothing_from_another_place_that_holds_one(body: dict[str, Any], query: str) -> None:
+    assert claimed(json.dumps(body), query).reference == TRANSACTION
 
 
 def test_an_alert_is_no_payment_and_a_payment_with_such_a_member_is_no_alert() -> None:

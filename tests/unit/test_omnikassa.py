@@ -102,6 +102,11 @@ def test_what_can_cause_no_pull_is_rejected_with_its_reason(body: str, reason: s
     assert reason_of(body) == reason
 
 
+@pytest.mark.parametrize("token", ["eyJh.eyJi.c2ln", "MyJwt", "a.b", "a.b.c.d.e", "a-_"])
+def test_a_token_is_not_read_only_passed_on(token: str) -> None:
+    assert judged(ping(authentication=token))
+
+
 def test_authenticity_is_judged_before_anything_a_stranger_could_learn() -> None:
     for change in ({"eventName": "other"}, {"expiry": "never"}, {"poiId": 9}, {"authentication": "?"}):
         assert reason_of(ping(**change, signature="0" * 128)) == "bad_signature"

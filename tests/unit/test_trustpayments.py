@@ -268,7 +268,6 @@ def test_refunds_and_chargebacks_speak_of_their_parent() -> None:
     [
         record("REFUND", settlestatus="3", parenttransactionreference="9-9-9"),
         record("REFUND", settlestatus="100", errorcode="70000", parenttransactionreference="9-9-9"),
-        record("REFUND", settlestatus="100"),
         record("CHARGEBACK", errorcode="20000", parenttransactionreference="9-9-9"),
         record("THREEDQUERY", settlestatus="100"),
         record("TRANSACTIONUPDATE", settlestatus="100"),
@@ -284,14 +283,39 @@ def test_what_is_no_payment_of_ours_says_nothing(one: Any) -> None:
     assert read(one, record(settlestatus="0", transactionreference="7-7-7"))[0].payment_id == "7-7-7"
 
 
-def test_a_refund_without_an_amount_holds_back_its_payment_and_no_other() -> None:
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("REFUND", {"baseamount": "ten"}),
+        ("REFUND", {"settlestatus": "7"}),
+        ("REFUND", {"settlestatus": None}),
+        ("REFUND", {"errorcode": None}),
+        ("REFUND", {"errorcode": "60010"}),
+        ("CHARGEBACK", {"errorcode": None}),
+        ("CHARGEBACK", {"errorcode": "99999"}),
+    ],
+)
+def test_a_refund_that_can_not_be_read_holds_back_its_payment_and_no_other(kind: str, fields: dict[str, Any]) -> None:
     with pytest.raises(PartlyUnreadable) as caught:
         read(
             record(settlestatus="100", transactionreference="9-9-9"),
-            record("REFUND", settlestatus="100", baseamount="ten", parenttransactionreference="9-9-9"),
+            record(kind, **{"settlestatus": "100", "parenttransactionreference": "9-9-9", **fields}),
             record(settlestatus="100", transactionreference="7-7-7"),
         )
     assert [one.payment_id for one in caught.value.observations] == ["7-7-7"]
+
+
+def test_a_refund_of_no_payment_is_not_passed_over() -> None:
+    with pytest.raises(PartlyUnreadable) as caught:
+        read(record("REFUND", settlestatus="100"), record(settlestatus="100", transactionreference="7-7-7"))
+    assert [one.payment_id for one in caught.value.observations] == ["7-7-7"]
+
+
+def test_amounts_without_decimals_are_brought_into_the_minor_unit() -> None:
+    (one,) = read(record(settlestatus="100", currencyiso3a="MGA"))
+    assert one.amount == one.paid == Money(105_000, "MGA")
+    (other,) = read(record(settlestatus="100", currencyiso3a="JPY"))
+    assert other.amount == Money(1050, "JPY")
 
 
 @pytest.mark.parametrize(
