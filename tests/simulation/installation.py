@@ -28,8 +28,9 @@ CHARGES: Final = {
 }
 
 
-def installed() -> Configuration:
-    """The worker's configuration."""
+def installed(forgotten_after_seconds: float | None = None) -> Configuration:
+    """The worker's configuration. Payments are closed while they are still talked of, and as a rule never forgotten."""
+    forgotten_after_days = None if forgotten_after_seconds is None else forgotten_after_seconds / 86400
     merchants: list[dict[str, Any]] = [
         *({"id": merchant, "provider": "omnikassa", "poi_id": poi_id, "signing_keys": [{"value": SIGNING_KEY}],
            "base_url": "https://omnikassa.example/omnikassa-api", "refresh_token": {"value": "refresh-token"}}
@@ -51,8 +52,7 @@ def installed() -> Configuration:
             "recovery_calls_per_hour": 36_000,
             "pulls_per_second": 50.0,
             "unverified_budget": plenty,
-            # closed while their payments are still talked of
-            "retention": {"closed_after_days": 20 / 86400, "forgotten_after_days": None},
+            "retention": {"closed_after_days": 20 / 86400, "forgotten_after_days": forgotten_after_days},
             "overdue": {
                 "looks_seconds": {provider: list(LOOKS_SECONDS) for provider in topics.PROVIDERS},
                 "lookups_per_hour": 360_000,
