@@ -84,7 +84,7 @@ async def test_a_member_is_confirmed_for_one_session_after_the_heartbeat_that_wa
         clock.now += seconds
         if seconds == 0.0:
             await one._do_heartbeat()
-        confirmed.append(one.confirmed)
+        confirmed.append(one.confirmed())
     assert confirmed == [False, True, True, False]
 
 
@@ -99,4 +99,4 @@ async def test_heartbeats_go_on_while_partitions_are_taken_over(monkeypatch: pyt
     monkeypatch.setattr(GroupCoordinator, "_start_heartbeat_task", lambda self: told.append("heartbeats"))
     await one._on_join_complete(1, "member", "roundrobin", b"")
     assert told == ["heartbeats", "taken over"]
-    assert one.confirmed
+    assert one.confirmed()
