@@ -22,7 +22,7 @@ class Time:
     def __init__(self) -> None:
         self.now = 100.0
 
-    def monotonic(self) -> float:
+    def clock_gettime(self, clock: int) -> float:
         return self.now
 
 
