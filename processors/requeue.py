@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -18,8 +19,13 @@ from schemas.records import Output, Record, parse_time
 _LONGEST_SLEEP_SECONDS: Final = 2.0
 
 
+#: So much longer, at most, than it must the head of a partition waits. What an outage put off at one moment would else
+#: come back at one moment from all partitions; those behind the head keep their order and are due by then.
+_JITTER_SHARE: Final = 0.1
+
+
 class Requeue:
-    """The stage for one provider's retry topics. Sleeps until the head of its partition is due."""
+    """The stage for one provider's retry topics. Sleeps until the head of its partition is due, and a little longer."""
 
     name = "requeue"
 
@@ -44,7 +50,7 @@ class Requeue:
             if wait_seconds > 0:
                 await publish(due)
                 due = []
-                await self._wait(wait_seconds)
+                await self._wait(wait_seconds * (1 + _jitter(record)))
             due.append(Output(self._lookups, record.key, record.value, record.headers))
         return due
 
@@ -61,3 +67,8 @@ class Requeue:
     def _wait_seconds(self, record: Record) -> float:
         due = parse_time(record.header("not-before"))
         return (due - self._now()).total_seconds() if due is not None else 0.0
+
+
+def _jitter(record: Record) -> float:
+    """The same for the same lookup, so that a repeat after a crash does not wait anew for longer."""
+    return zlib.crc32(record.header("ce_id").encode()) / 2**32 * _JITTER_SHARE
