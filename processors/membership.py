@@ -53,6 +53,8 @@ class Membership(GroupCoordinator):  # type: ignore[misc]  # aiokafka has no typ
             return False
         if well:
             self._confirmed_at = sent_at
+        elif self.generation < 0:
+            self._confirmed_at = float("-inf")  # expelled, or replaced by another process of its name
         return well
 
     def _give_up_connection(self) -> None:

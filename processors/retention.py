@@ -55,7 +55,7 @@ def payment_state(value: bytes | None) -> PaymentState:
 
 def closed(value: bytes, news_at: float) -> bytes:
     """A full state's value as it is kept from then on."""
-    pressing = zlib.compressobj(level=9, wbits=-15, zdict=_COMMON)
+    pressing = zlib.compressobj(wbits=-15, zdict=_COMMON)
     return _CLOSED + _NEWS_AT.pack(int(news_at)) + pressing.compress(value) + pressing.flush()
 
 
@@ -83,7 +83,7 @@ class Retention:
         """What is to be kept of a payment's value: itself, something shorter, or nothing."""
         try:
             news_at = _news_at(value)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError, struct.error):
             return value  # what nobody can read is not for this to throw away
         age_seconds = self.now().timestamp() - news_at
         if self.forgotten_after_seconds is not None and age_seconds >= self.forgotten_after_seconds:

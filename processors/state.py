@@ -202,6 +202,7 @@ class PartitionState:
         """
         items = self._store.after(after, most)
         if _changed(keeping, items):
+            await self.claim(generation)  # an old hold is taken anew before it is used
             async with self.turn(generation) as turn:
                 # read anew now that nobody else writes: news must not be undone by what was there before
                 found = [(key, self._store.get(key)) for key, _ in items]

@@ -54,7 +54,8 @@ _TICK_SECONDS: Final = 1.0
 
 #: Of a session: the group waits a whole one for a member that it does not hear, and asks it first in a rebalance.
 _SURE_SHARE: Final = 0.5
-_REVIEWED_AT_A_TIME: Final = 200
+#: Few: all of them may have to be compressed, and nothing else is done meanwhile.
+_REVIEWED_AT_A_TIME: Final = 50
 
 #: Records taken over from the client at a time; a partition's buffer is six times as large.
 _MOST_FETCHED: Final = 250
@@ -234,6 +235,8 @@ class Unit:
                     last = await state.review(generation, keeping, after.get(partition, FIRST_KEY), _REVIEWED_AT_A_TIME)
                 except Exception as error:  # noqa: BLE001 - whatever it was, a later second tries again
                     event(logger, "state not reviewed", level=logging.WARNING, problem=type(error).__name__)
+                    # a partition without records is not claimed again by any batch
+                    self._beside(self._claim(state, generation))
                     continue
                 after[partition] = last or FIRST_KEY
                 if last is None:

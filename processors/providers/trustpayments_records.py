@@ -110,12 +110,7 @@ def _payment(record: Record) -> dict[str, Any]:
 
 
 def _refund(record: Record) -> dict[str, Any] | None:
-    if not _went_through(record):
-        return None
-    settlestatus = word(record, "settlestatus")
-    if settlestatus not in SETTLE_STATUSES:
-        raise Unreadable("a refund's settlestatus is none that is known")
-    settled = REFUND_SETTLED.get(settlestatus)
+    settled = _settled(record)
     if settled is None:
         return None
     amount = (_money(record, "settlebaseamount") if settled else None) or _money(record, "baseamount")
@@ -129,19 +124,30 @@ def _refund(record: Record) -> dict[str, Any] | None:
 
 
 def _chargeback(record: Record) -> dict[str, Any] | None:
-    return {"payment_id": _parent(record), "status": "charged_back"} if _went_through(record) else None
+    return {"payment_id": _parent(record), "status": "charged_back"} if _errorcode(record) == "0" else None
 
 
-def _went_through(record: Record) -> bool:
-    """Whether the refund or chargeback was made.
+def _settled(record: Record) -> bool | None:
+    """Whether a refund's money has gone; none where it never will.
 
     Raises:
-        Unreadable: it does not say so, or the gateway does not know yet.
+        Unreadable: it says nothing of that.
     """
+    errorcode, settlestatus = _errorcode(record), word(record, "settlestatus")
+    if uncertain(errorcode):
+        return False  # the gateway doesn't know itself; it is asked again
+    if errorcode != "0":
+        return None
+    if settlestatus not in SETTLE_STATUSES:
+        raise Unreadable("a refund's settlestatus is none that is known")
+    return REFUND_SETTLED.get(settlestatus)
+
+
+def _errorcode(record: Record) -> str:
     errorcode = word(record, "errorcode")
-    if not errorcode or uncertain(errorcode):
-        raise Unreadable("whether a refund or chargeback was made is open")
-    return errorcode == "0"
+    if not errorcode:
+        raise Unreadable("a refund or chargeback does not say whether it was made")
+    return errorcode
 
 
 def _parent(record: Record) -> str:

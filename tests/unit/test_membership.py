@@ -39,7 +39,7 @@ def member(closed: list[CloseReason]) -> Membership:
     connection = SimpleNamespace(close=lambda reason: closed.append(reason))
     one._confirmed_at = float("-inf")
     one._session_timeout_ms = SESSION_SECONDS * 1000
-    one.coordinator_id, one.group_id = 7, "group"
+    one.coordinator_id, one.group_id, one.generation = 7, "group", 1
     one._coordinator_dead_fut = asyncio.get_running_loop().create_future()
     one._client = SimpleNamespace(_conns={(7, ConnectionGroup.COORDINATION): connection})
     return one
@@ -86,6 +86,17 @@ async def test_a_member_is_confirmed_for_one_session_after_the_heartbeat_that_wa
             await one._do_heartbeat()
         confirmed.append(one.confirmed())
     assert confirmed == [False, True, True, False]
+
+
+async def test_a_member_that_the_group_has_put_out_is_confirmed_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = member([])
+    answers(monkeypatch, True, False, False)
+    await one._do_heartbeat()
+    await one._do_heartbeat()
+    assert one.confirmed(), "the coordinator moves; the group knows us"
+    one.generation = -1
+    await one._do_heartbeat()
+    assert not one.confirmed()
 
 
 async def test_heartbeats_go_on_while_partitions_are_taken_over(monkeypatch: pytest.MonkeyPatch) -> None:

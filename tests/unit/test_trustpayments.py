@@ -290,9 +290,7 @@ def test_what_is_no_payment_of_ours_says_nothing(one: Any) -> None:
         ("REFUND", {"settlestatus": "7"}),
         ("REFUND", {"settlestatus": None}),
         ("REFUND", {"errorcode": None}),
-        ("REFUND", {"errorcode": "60010"}),
         ("CHARGEBACK", {"errorcode": None}),
-        ("CHARGEBACK", {"errorcode": "99999"}),
     ],
 )
 def test_a_refund_that_can_not_be_read_holds_back_its_payment_and_no_other(kind: str, fields: dict[str, Any]) -> None:
@@ -303,6 +301,12 @@ def test_a_refund_that_can_not_be_read_holds_back_its_payment_and_no_other(kind:
             record(settlestatus="100", transactionreference="7-7-7"),
         )
     assert [one.payment_id for one in caught.value.observations] == ["7-7-7"]
+
+
+def test_a_refund_whose_outcome_the_gateway_does_not_know_is_on_its_way() -> None:
+    parent = {"parenttransactionreference": "9-9-9"}
+    (one,) = read(record("REFUND", errorcode="60010", **parent), record("CHARGEBACK", errorcode="99999", **parent))
+    assert one.refund == Refund(refund_id="1-2-3", amount=Money(1050, "GBP"), settled=False)
 
 
 def test_a_refund_of_no_payment_is_not_passed_over() -> None:
