@@ -25,26 +25,21 @@ from aiokafka.consumer.group_coordinator import GroupCoordinator
 #: Of a session. Heartbeats are sent four times in it: after one without an answer the next still comes in time.
 _HEARTBEAT_SHARE: Final = 1 / 2
 
-#: Counts on while the machine sleeps, where there is such a clock.
-_CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-
 
 class Membership(GroupCoordinator):  # type: ignore[misc]  # aiokafka has no types
-    """``_confirmed_at`` is when the last heartbeat that was answered well had been sent."""
+    """``_confirmed_at`` (monotonic) is when the last heartbeat that was answered well had been sent."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._confirmed_at = float("-inf")
 
-    def confirmed(self, share: float = 1.0) -> bool:
-        """Whether the group still counts on this member, by what was heard of it within a session, or a share of one.
-
-        For any thread.
-        """
-        return bool(_now() - self._confirmed_at < self._session_timeout_ms / 1000 * share)
+    @property
+    def confirmed(self) -> bool:
+        """Whether the group still counts on this member, by what was last heard of it. For any thread."""
+        return bool(time.monotonic() - self._confirmed_at < self._session_timeout_ms / 1000)
 
     async def _do_heartbeat(self) -> bool:
-        sent_at = _now()
+        sent_at = time.monotonic()
         try:
             async with asyncio.timeout(self._session_timeout_ms / 1000 * _HEARTBEAT_SHARE):
                 well = bool(await super()._do_heartbeat())
@@ -53,8 +48,6 @@ class Membership(GroupCoordinator):  # type: ignore[misc]  # aiokafka has no typ
             return False
         if well:
             self._confirmed_at = sent_at
-        elif self.generation < 0:
-            self._confirmed_at = float("-inf")  # expelled, or replaced by another process of its name
         return well
 
     def _give_up_connection(self) -> None:
@@ -64,13 +57,9 @@ class Membership(GroupCoordinator):  # type: ignore[misc]  # aiokafka has no typ
         self.coordinator_dead()
 
     async def _on_join_complete(self, *args: Any) -> None:
-        self._confirmed_at = _now()
+        self._confirmed_at = time.monotonic()
         self._start_heartbeat_task()
         await super()._on_join_complete(*args)
-
-
-def _now() -> float:
-    return time.clock_gettime(_CLOCK)
 
 
 #: aiokafka's consumer has no parameter for it.

@@ -113,21 +113,15 @@ class PartitionState:
     Claimed once for each generation of the consumer group: another may have held the partition in between, without
     this process noticing. A claim keeps the others out, then reads what they wrote, unless there were none. ``current``
     tells the generation of now, or none while the group may have gone on without us: a batch of an earlier one must not
-    claim over it, or nobody would hold the partition until the next record. While it is ``surely_ours`` the brokers are
-    not asked; what is written then is still refused if that was wrong.
+    claim over it, or nobody would hold the partition until the next record.
     """
 
     def __init__(
-        self,
-        store: LocalStore,
-        changelog: Changelog,
-        current: Callable[[], int | None] | None = None,
-        surely_ours: Callable[[], bool] = lambda: False,
+        self, store: LocalStore, changelog: Changelog, current: Callable[[], int | None] | None = None
     ) -> None:
         self._store = store
         self._changelog = changelog
         self._current = current
-        self._surely_ours = surely_ours
         self._generation: int | None = None
         self._turn = asyncio.Lock()
         self.moved_at = 0.0
@@ -230,8 +224,6 @@ class PartitionState:
                 raise
 
     async def _confirm(self, *, anew: bool = False) -> None:
-        if not anew and self._surely_ours():
-            return  # the group's word costs nothing; a record on the changelog lets news of a quiet partition wait
         try:
             await self._changelog.confirm(anew=anew)
         except BaseException:

@@ -79,11 +79,12 @@ class Consumer(driver.Consumer):
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
-    def confirmed(self, share: float = 1.0) -> bool:
-        """Whether this is still a member of its group, by what was heard of it within a session, or a share of one."""
+    @property
+    def confirmed(self) -> bool:
+        """Whether this is still a member of its group, by what was last heard of it."""
         client = self._thread._consumer
         membership = client._coordinator if client is not None else None
-        return isinstance(membership, Membership) and membership.confirmed(share)
+        return isinstance(membership, Membership) and membership.confirmed
 
     async def _getmany(self, active_partitions: Any, timeout: float) -> Any:
         self._no_fetch.clear()

@@ -51,9 +51,6 @@ _RESUME_SECONDS: Final = 30 * 24 * _HOUR_SECONDS
 #: A batch at work may take twenty of them to end well.
 _REBALANCE_SECONDS: Final = 30.0
 _TICK_SECONDS: Final = 1.0
-
-#: Of a session: the group waits a whole one for a member that it does not hear, and asks it first in a rebalance.
-_SURE_SHARE: Final = 0.5
 #: Few: all of them may have to be compressed, and nothing else is done meanwhile.
 _REVIEWED_AT_A_TIME: Final = 50
 
@@ -165,17 +162,12 @@ class Unit:
                 LocalStore(self._state_directory / str(partition), self._state_seconds),
                 Changelog(settings, topic, partition, sandbox=self._sandbox),
                 self._generation,
-                self._surely_ours,
             )
         return state
 
     def _generation(self) -> int | None:
         """The group's generation of now; none where another may have our partitions without our knowing."""
-        return int(self.app.consumer_generation_id) if self.app.consumer.confirmed() else None
-
-    def _surely_ours(self) -> bool:
-        """Whether the group counted on this member so lately that it can't have given its partitions to another."""
-        return bool(self.app.consumer.confirmed(_SURE_SHARE))
+        return int(self.app.consumer_generation_id) if self.app.consumer.confirmed else None
 
     def _stateful(self, places: Iterable[tuple[str, int]]) -> set[int]:
         """The partitions among these source partitions for which there is a state."""

@@ -170,7 +170,10 @@ def assert_right(sandbox: Sandbox, observer: Observer) -> None:
     wait_for(lambda: not _unaccounted(observer), within_seconds=SETTLE_SECONDS, every=0.3)
     strange = _unaccounted(observer) + _unordered(observer) + _not_latest(observer) + _broken_rules(books)
     assert not strange, _told("not right", strange)
-    invented = observer.events().keys() - truths(books).keys()
+    # of a charge that the gateway opened and nobody started it says, when asked, that it is pending
+    nevogate = books.get("nevogate", {})
+    opened = {f"{nevogate['money'][name]['merchant']}/{name}" for name in nevogate.get("orphans", ())}
+    invented = observer.events().keys() - truths(books).keys() - opened
     assert not invented, _told("published, but unknown to the provider", sorted(invented))
 
 

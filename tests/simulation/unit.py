@@ -130,9 +130,7 @@ class SimulatedUnit(Unit):
         if state is None:
             disk = self._process.disk.setdefault((self.name, partition), Disk())
             changelog = SimulatedChangelog(self._broker, self._process, (topics.changelog(self.name), partition))
-            state = self._states[partition] = PartitionState(
-                Store(disk), changelog, self._generation, self._surely_ours
-            )
+            state = self._states[partition] = PartitionState(Store(disk), changelog, self._generation)
         return state
 
     async def start(self) -> None:
@@ -173,9 +171,10 @@ class SimulatedUnit(Unit):
             self._joining += 1
             self._put_down(self._joining)
 
-    def confirmed(self, share: float = 1.0) -> bool:
+    @property
+    def confirmed(self) -> bool:
         """Whether this is still a member, by what was last heard of the group."""
-        return self._broker.loop.now - self._confirmed_at < SESSION_SECONDS * share
+        return self._broker.loop.now - self._confirmed_at < SESSION_SECONDS
 
     def commit(self) -> None:
         """Tell the group how far this process is."""

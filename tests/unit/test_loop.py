@@ -281,21 +281,3 @@ async def test_a_batch_of_an_earlier_generation_does_not_take_the_claim_of_the_p
     with pytest.raises(PartitionLost):
         await state.claim(5)
     assert state.held(6), "or nobody would hold it until the next record comes"
-
-
-async def test_while_the_group_counts_on_us_no_record_asks_whether_the_state_is_still_held() -> None:
-    told: list[str] = []
-    sure = [True]
-    changelog = FakeChangelog(told)
-    state = PartitionState(cast(LocalStore, MemoryStore()), changelog, surely_ours=lambda: sure[0])
-    await state.claim(1)
-    told.clear()
-    await state.claim(1)
-    await state.remember(1, {b"k": b"v"})
-    assert told == ["changelog"], "it is written by the holder alone, whatever the group said"
-    sure[0] = False
-    await state.claim(1)
-    assert told == ["changelog", "confirm"]
-    sure[0] = True
-    await state.claim(2)
-    assert told == ["changelog", "confirm", "confirm anew"], "another generation may have had another holder"
