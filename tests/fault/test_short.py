@@ -1,4 +1,4 @@
-"""The fault run in its short form: one node, a few hundred payments, and six of the faults; with ``PAYNOTIFY_LONG=1``
+"""The fault run in its short form: one node, a few hundred payments, and four of the faults; with ``PAYNOTIFY_LONG=1``
 every fault once.
 
 Each time with another seed, unless ``PAYNOTIFY_FAULT_SEED`` names one; a failure tells which it was. The seed draws the
@@ -23,8 +23,8 @@ from tests.long_form import LONG
 pytestmark = pytest.mark.kafka
 
 NOTIFICATIONS: Final = 180
-#: So many of the faults, as a rule: about two minutes.
-DRAWN: Final = 6
+#: So many of the faults, as a rule: a minute and a half.
+DRAWN: Final = 4
 
 
 def test_whatever_breaks_nothing_is_lost_doubled_or_turned_back(tmp_path: Path) -> None:
