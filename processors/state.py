@@ -195,7 +195,8 @@ class PartitionState:
             PartitionLost, StateUnavailable: as `turn`, and as the store's reading and writing.
         """
         items = self._store.after(after, most)
-        if _changed(keeping, items):
+        # of the first look only whether there is anything to do is wanted: what is compressed here is thrown away
+        if any(keeping.review(value) is not value for _, value in items):
             await self.claim(generation)  # an old hold is taken anew before it is used
             async with self.turn(generation) as turn:
                 # read anew now that nobody else writes: news must not be undone by what was there before

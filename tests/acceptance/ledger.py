@@ -23,6 +23,7 @@ from sandbox.processes import wait_for
 from sandbox.system import Sandbox
 from schemas import topics
 from schemas.messages import RECOVERY
+from tests.fault.judgement import never_started
 
 #: kafka-python's ConsumerRecord: topic, partition, offset, key, value, headers, timestamp.
 Record: TypeAlias = Any
@@ -170,10 +171,7 @@ def assert_right(sandbox: Sandbox, observer: Observer) -> None:
     wait_for(lambda: not _unaccounted(observer), within_seconds=SETTLE_SECONDS, every=0.3)
     strange = _unaccounted(observer) + _unordered(observer) + _not_latest(observer) + _broken_rules(books)
     assert not strange, _told("not right", strange)
-    # of a charge that the gateway opened and nobody started it says, when asked, that it is pending
-    nevogate = books.get("nevogate", {})
-    opened = {f"{nevogate['money'][name]['merchant']}/{name}" for name in nevogate.get("orphans", ())}
-    invented = observer.events().keys() - truths(books).keys() - opened
+    invented = observer.events().keys() - truths(books).keys() - never_started(books)
     assert not invented, _told("published, but unknown to the provider", sorted(invented))
 
 
