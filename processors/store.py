@@ -11,6 +11,7 @@ import struct
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -30,8 +31,9 @@ _FORMAT: Final = b"\0format"
 #: Before all keys of stages.
 FIRST_KEY: Final = b"\0\xff"
 
-# Many small stores share one process: RocksDB's defaults would let each grow to gigabytes.
-_CACHE_BYTES: Final = 2 * 1024 * 1024
+# Many small stores share one process: RocksDB's defaults would let each grow to gigabytes. A shared bound of the write
+# buffers would not do: once idle stores had filled it, each write to another would become a file of its own.
+_CACHE_BYTES: Final = 32 * 1024 * 1024
 _WRITE_BUFFER_BYTES: Final = 1024 * 1024
 _WRITE_BUFFERS: Final = 2
 _FILE_BYTES: Final = 8 * 1024 * 1024
@@ -216,6 +218,12 @@ def _write_options(*, loading: bool) -> rocksdict.WriteOptions:
     return options
 
 
+@cache
+def _cache() -> rocksdict.Cache:
+    """What was read last, of all stores of the process: the busy ones have the most of it."""
+    return rocksdict.Cache(_CACHE_BYTES)
+
+
 def _options() -> rocksdict.Options:
     options = rocksdict.Options(raw_mode=True)
     options.create_if_missing(True)
@@ -225,6 +233,6 @@ def _options() -> rocksdict.Options:
     options.set_target_file_size_base(_FILE_BYTES)
     table = rocksdict.BlockBasedOptions()
     table.set_bloom_filter(_BLOOM_BITS, block_based=False)
-    table.set_block_cache(rocksdict.Cache(_CACHE_BYTES))
+    table.set_block_cache(_cache())
     options.set_block_based_table_factory(table)
     return options
