@@ -16,7 +16,8 @@ from typing import Any, Final, Protocol
 from ingest.limits import AddressLimits, Receive, Slots, TokenBucket, Unread, read_body
 from ingest.metrics import UNKNOWN, Meters
 from ingest.notification import Clock, Origin, RecordHeaders, origin, record_headers
-from schemas.configuration import Configuration, Ingest, provider_of
+from schemas.configuration import Configuration, Ingest
+from schemas.merchants import provider_of
 from schemas.routes import ROUTES, Route, token_digest, without_token
 from schemas.topics import PROVIDERS, notifications
 

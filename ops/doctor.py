@@ -27,8 +27,9 @@ from ops.doctor_finding import Finding
 from ops.doctor_providers import examine
 from processors.provider import SECRET_FIELDS, account_of
 from processors.providers.omnikassa_signature import signed
-from schemas.configuration import Configuration, Merchant, OmniKassaMerchant, load
+from schemas.configuration import Configuration, load
 from schemas.errors import ConfigurationError, SecretError
+from schemas.merchants import Merchant, OmniKassaMerchant
 from schemas.secrets import Secret
 from service.cluster import admin, differences, inspect_topics, missing
 

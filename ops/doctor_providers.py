@@ -19,8 +19,9 @@ from processors.provider import Account, Answer, Call, Later, Outside, WaitingLo
 from processors.providers import PROVIDERS
 from processors.providers.http import open_client
 from processors.providers.omnikassa_order import refreshed
-from schemas.configuration import Configuration, Merchant, OmniKassaMerchant, provider_of
+from schemas.configuration import Configuration
 from schemas.errors import Permanent, Retryable, SecretError
+from schemas.merchants import Merchant, OmniKassaMerchant, provider_of
 from schemas.messages import Lookup
 from schemas.records import rfc3339
 

@@ -21,8 +21,9 @@ from ops.topic_reader import TopicReader
 from processors.listing import Named
 from processors.provider import account_of
 from processors.providers.listing import LISTERS
-from schemas.configuration import Configuration, Merchant, load, provider_of
+from schemas.configuration import Configuration, load
 from schemas.errors import ConfigurationError
+from schemas.merchants import Merchant, provider_of
 from schemas.money import Money, exponent
 from schemas.records import rfc3339
 

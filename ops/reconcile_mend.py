@@ -14,8 +14,9 @@ from ops.sender import Sender, turns
 from ops.topic_reader import TopicReader, record_of
 from processors.providers.recovery import BUDGETED, lookup_key, recovery_lookup
 from schemas import messages, topics
-from schemas.configuration import Configuration, Kafka, Merchant, provider_of
+from schemas.configuration import Configuration, Kafka
 from schemas.errors import Unreadable
+from schemas.merchants import Merchant, provider_of
 from schemas.messages import RECOVERY, Lookup, decode
 from schemas.records import Output, Record, cloud_event, derived_id, new_traceparent, rfc3339
 

@@ -17,8 +17,9 @@ from ops.request_facts import doubts, facts
 from ops.request_input import merchant_of
 from ops.sender import Sender
 from schemas import topics
-from schemas.configuration import Configuration, Kafka, NevogateMerchant
+from schemas.configuration import Configuration, Kafka
 from schemas.errors import ClusterError, ConfigurationError, Unreadable
+from schemas.merchants import NevogateMerchant
 from schemas.messages import REQUEST_MADE, Action, PaymentRequest, RequestedPayment, decode, encode
 from schemas.records import Output, cloud_event, new_traceparent, rfc3339
 from service.tail import Tail

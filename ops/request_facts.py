@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from schemas.configuration import ChargeLimits, NevogateMerchant, provider_of
+from schemas.merchants import ChargeLimits, NevogateMerchant, provider_of
 from schemas.messages import RequestedPayment
 from schemas.money import Money, to_major
 

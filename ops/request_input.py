@@ -6,8 +6,9 @@ import re
 from datetime import UTC, datetime
 from typing import Final
 
-from schemas.configuration import Configuration, NevogateMerchant, provider_of
+from schemas.configuration import Configuration
 from schemas.errors import ConfigurationError, Unreadable
+from schemas.merchants import NevogateMerchant, provider_of
 from schemas.money import Money, from_major
 from schemas.records import parse_time, rfc3339, time_ordered_id
 

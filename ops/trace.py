@@ -15,8 +15,9 @@ from ops.topic_reader import TopicReader
 from ops.trace_page import page
 from ops.trace_search import Search, payments_of_order
 from ops.trace_story import Story, tell
-from schemas.configuration import Configuration, Merchant, load, provider_of
+from schemas.configuration import Configuration, load
 from schemas.errors import ConfigurationError
+from schemas.merchants import Merchant, provider_of
 
 _MOST_PAYMENTS: Final = 20
 _LONGEST: Final = 250

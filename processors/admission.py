@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
-from schemas.configuration import ChargeLimits
 from schemas.errors import RequestReason
+from schemas.merchants import ChargeLimits
 from schemas.messages import RequestedPayment
 from schemas.money import Money
 from schemas.records import parse_time

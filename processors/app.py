@@ -45,9 +45,10 @@ from processors.retention import Retention
 from processors.unit import REQUEST_SECONDS, Unit, Work
 from processors.verify import Verify
 from schemas import topics
-from schemas.configuration import Configuration, Merchant, provider_of
+from schemas.configuration import Configuration
 from schemas.configuration import Worker as WorkerSettings
 from schemas.errors import ConfigurationError
+from schemas.merchants import Merchant, provider_of
 from schemas.messages import Lookup
 from schemas.secrets import Secret
 from service import expiry

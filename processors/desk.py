@@ -26,8 +26,9 @@ from processors.request_book import RequestBook
 from processors.spending import Spending
 from processors.transitions import allowed
 from schemas import messages, topics
-from schemas.configuration import Charges, Kafka, NevogateMerchant
+from schemas.configuration import Kafka
 from schemas.errors import RequestReason, Unreadable
+from schemas.merchants import Charges, NevogateMerchant
 from schemas.messages import Expectation, Observation, PaymentSeen, RequestedPayment, TimeReached
 from schemas.records import Output, Record, cloud_event, derived_id, parse_time, rfc3339
 from schemas.status import Status

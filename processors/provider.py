@@ -22,8 +22,8 @@ from typing import Any, Final, Literal, Protocol
 
 import httpx
 
-from schemas.configuration import Merchant
 from schemas.errors import DeadReason
+from schemas.merchants import Merchant
 from schemas.messages import Answered as AnsweredLookup
 from schemas.messages import Lookup, Observation
 from schemas.secrets import Secret

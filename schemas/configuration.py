@@ -1,4 +1,4 @@
-"""The one YAML file both processes and every command read.
+"""The one YAML file both processes and every command read. Its merchants are `schemas.merchants`.
 
 Wrong files are refused whole, with file, line and key in the message. Secrets are references
 (`schemas.secrets`), so a configuration can be printed and logged.
@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -19,23 +19,13 @@ from msgspec import Meta
 
 from schemas.document import Document, Place
 from schemas.errors import ConfigurationError
+from schemas.merchants import Merchant, NevogateMerchant, TrustPaymentsMerchant, provider_of
 from schemas.secrets import SecretRef
+from schemas.sections import MOST_LOOKS, Count, Positive, Section
 from schemas.topics import PROVIDERS, RETRY_STEPS, Topic, all_topics
 
-_MOST_LOOKS: Final = 20
 
-Positive: TypeAlias = Annotated[float, Meta(gt=0, le=1e9)]
-Count: TypeAlias = Annotated[int, Meta(ge=1)]
-# not $, which would let a line break at the end pass into keys and headers
-MerchantId: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]
-Secrets: TypeAlias = Annotated[tuple[SecretRef, ...], Meta(min_length=1)]
-
-
-class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Unknown keys are errors everywhere: a misspelt limit must not silently be no limit."""
-
-
-class Kafka(_Section, frozen=True):
+class Kafka(Section, frozen=True):
     """How to reach the cluster. Security settings have the names of the kafka-python client."""
 
     bootstrap_servers: Annotated[str, Meta(min_length=1)] = "localhost:9092"
@@ -67,29 +57,29 @@ class Kafka(_Section, frozen=True):
         return self.topic_prefix + name
 
 
-class TopicOverride(_Section, frozen=True):
+class TopicOverride(Section, frozen=True):
     """What differs for one topic from the defaults."""
 
     partitions: Count | None = None
     replication_factor: Count | None = None
     retention_seconds: Count | None = None
-    settings: dict[str, str] = {}
+    settings: dict[str, str] = msgspec.field(default_factory=dict)
 
 
-class Topics(_Section, frozen=True):
+class Topics(Section, frozen=True):
     """Partitions and replication of every topic; ``overrides`` per topic name (without prefix)."""
 
     partitions: Count = 4
     replication_factor: Count = 3
     min_insync_replicas: Count | None = None
-    overrides: dict[str, TopicOverride] = {}
+    overrides: dict[str, TopicOverride] = msgspec.field(default_factory=dict)
 
     def minimum_insync(self) -> int:
         """``min.insync.replicas``: what is configured, else one less than the replicas (at least one)."""
         return self.min_insync_replicas or max(1, self.replication_factor - 1)
 
 
-class Ingest(_Section, frozen=True):
+class Ingest(Section, frozen=True):
     """Limits of the HTTP ingress. ``rate_per_second`` and ``burst`` are per merchant's route.
 
     ``address_rate_per_second`` is per caller's address and not set by default: behind a proxy all calls come from one.
@@ -109,7 +99,7 @@ class Ingest(_Section, frozen=True):
     drain_seconds: Positive = 20.0
 
 
-class DuplicateWindows(_Section, frozen=True):
+class DuplicateWindows(Section, frozen=True):
     """How long a notification is remembered as seen.
 
     OmniKassa repeats its ping every minute until somebody pulls, and each repeat must be able to cause a pull:
@@ -120,7 +110,7 @@ class DuplicateWindows(_Section, frozen=True):
     trustpayments: Positive = 50 * 3600.0
 
 
-class UnverifiedBudget(_Section, frozen=True):
+class UnverifiedBudget(Section, frozen=True):
     """What calls that carry no signature may cost a merchant, in lookups.
 
     A first call about an id costs one, and an id the provider turns out not to know ``unknown_cost`` in all. ``burst``
@@ -134,7 +124,7 @@ class UnverifiedBudget(_Section, frozen=True):
     known_burst: Count = 50
 
 
-class RecoveryLooks(_Section, frozen=True):
+class RecoveryLooks(Section, frozen=True):
     """When an overdue payment is asked for, in seconds after its ``final_by``: first look, spacing, last look.
 
     OmniKassa keeps an order for a day at least after its final status, and wants few such calls. A Trust Payments query
@@ -148,11 +138,11 @@ class RecoveryLooks(_Section, frozen=True):
     def __post_init__(self) -> None:
         for provider in PROVIDERS:
             looks = getattr(self, provider)
-            if list(looks) != sorted(looks) or len(looks) > _MOST_LOOKS:
-                raise ValueError(f"{provider} must be at most {_MOST_LOOKS} times, each after the one before")
+            if list(looks) != sorted(looks) or len(looks) > MOST_LOOKS:
+                raise ValueError(f"{provider} must be at most {MOST_LOOKS} times, each after the one before")
 
 
-class Overdue(_Section, frozen=True):
+class Overdue(Section, frozen=True):
     """How expected payments are looked after that are not final in time.
 
     ``lookups_per_hour`` is per merchant: what an outage made overdue is asked for one after another, not all at once.
@@ -165,7 +155,7 @@ class Overdue(_Section, frozen=True):
     settle_seconds: Annotated[float, Meta(ge=0, le=3600)] = 120.0
 
 
-class Silence(_Section, frozen=True):
+class Silence(Section, frozen=True):
     """When a provider is taken to be silent: after so many expected orders in a row of which it told nothing.
 
     Customers who leave before paying make such runs too, so the run must also be less likely than ``odds`` by the
@@ -177,7 +167,7 @@ class Silence(_Section, frozen=True):
     urgent_within_seconds: Positive = 6 * 3600.0
 
 
-class Retention(_Section, frozen=True):
+class Retention(Section, frozen=True):
     """How long a payment's state is kept after its last news: in full, then closed (compressed, a seventh of the room),
     then not at all. Whatever tells of a forgotten payment is taken for a new one; ``null`` forgets none."""
 
@@ -189,7 +179,7 @@ class Retention(_Section, frozen=True):
             raise ValueError("forgotten_after_days must be longer than closed_after_days")
 
 
-class Worker(_Section, frozen=True):
+class Worker(Section, frozen=True):
     """How the stages work. ``retry_delays_seconds`` are the waits of the retry topics, shortest first."""
 
     batch_records: Count = 500
@@ -224,90 +214,7 @@ class Worker(_Section, frozen=True):
             )
 
 
-class OmniKassaMerchant(_Section, frozen=True, tag_field="provider", tag="omnikassa"):
-    """A webshop of Rabo OmniKassa (Smart Pay)."""
-
-    id: MerchantId
-    poi_id: Count
-    base_url: str
-    signing_keys: Secrets
-    refresh_token: SecretRef | None = None
-    results_version: Literal[1, 2] = 2
-    url_tokens: tuple[SecretRef, ...] = ()
-    expected: Literal["optional", "required"] = "optional"
-
-
-class TrustPaymentsMerchant(_Section, frozen=True, tag_field="provider", tag="trustpayments"):
-    """A site of Trust Payments."""
-
-    id: MerchantId
-    site_reference: Annotated[str, Meta(min_length=1, max_length=50)]
-    notification_passwords: Secrets
-    webservices_url: str
-    username: str
-    password: SecretRef
-    extra_fields: tuple[str, ...] = ()
-    repeated_fields: tuple[str, ...] = ()
-    url_tokens: tuple[SecretRef, ...] = ()
-    expected: Literal["optional", "required"] = "optional"
-
-    @property
-    def base_url(self) -> str:
-        return self.webservices_url
-
-
-class ChargeLimits(_Section, frozen=True):
-    """The most that may be charged in one currency, in its minor unit: at once, on one reference payment within 30
-    days, and for all of the merchant's customers within a day (UTC)."""
-
-    per_charge: Count
-    per_reference: Count
-    per_day: Count
-
-
-class Charges(_Section, frozen=True):
-    """Lets the shop charge, capture and release by topic. Without this section every such request is refused.
-
-    ``public_url`` is where the gateway reaches the ingress from outside, up to before ``/notifications``. A step whose
-    answer could not be read is asked for at ``looks_seconds`` after it was made, and uncertain until it is known. A
-    Close may work at the gateway for up to ``close_settles_seconds`` though its answer was lost (the vendor's own
-    client waits ten minutes); only what is still open after that is closed again.
-    """
-
-    public_url: str
-    limits: Annotated[dict[Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z")], ChargeLimits], Meta(min_length=1)]
-    call_timeout_seconds: Annotated[float, Meta(gt=0, le=600)] = 30.0
-    close_settles_seconds: Annotated[float, Meta(gt=0, le=3600)] = 600.0
-    looks_seconds: tuple[Positive, ...] = (5.0, 30.0, 300.0, 900.0, 3600.0, 6 * 3600.0, 24 * 3600.0)
-    expires_seconds: Positive = 24 * 3600.0
-
-    def __post_init__(self) -> None:
-        if not 0 < len(self.looks_seconds) <= _MOST_LOOKS or list(self.looks_seconds) != sorted(self.looks_seconds):
-            raise ValueError(f"looks_seconds must be 1 to {_MOST_LOOKS} times, each after the one before")
-
-
-class NevogateMerchant(_Section, frozen=True, tag_field="provider", tag="nevogate"):
-    """A store of BIG FISH / Nevogate. ``recover_by_details`` lets overdue payments be asked for without a call."""
-
-    id: MerchantId
-    store_name: Annotated[str, Meta(min_length=1)]
-    api_key: SecretRef
-    base_url: str
-    url_tokens: tuple[SecretRef, ...] = ()
-    expected: Literal["optional", "required"] = "optional"
-    recover_by_details: bool = False
-    charges: Charges | None = None
-
-
-Merchant: TypeAlias = OmniKassaMerchant | TrustPaymentsMerchant | NevogateMerchant
-
-
-def provider_of(merchant: Merchant) -> str:
-    """The provider's word for routes and topics."""
-    return str(merchant.__struct_config__.tag)
-
-
-class Configuration(_Section, frozen=True, kw_only=True):
+class Configuration(Section, frozen=True, kw_only=True):
     """The whole file."""
 
     kafka: Kafka = Kafka()
@@ -447,6 +354,3 @@ def _refuse_values(data: Any, place: Place, document: Document) -> None:
     elif isinstance(data, list):
         for index, child in enumerate(data):
             _refuse_values(child, (*place, index), document)
-
-
-__all__ = ["PROVIDERS", "Configuration", "Merchant", "load", "parse", "provider_of"]

@@ -12,8 +12,8 @@ from urllib.parse import urlencode
 
 from processors.provider import Account, Outside
 from processors.providers.http import Reply, basic_authorization, exchange
-from schemas.configuration import NevogateMerchant
 from schemas.errors import ProviderRefused
+from schemas.merchants import NevogateMerchant
 
 _HOST: Final = re.compile(r"[^A-Za-z0-9.-]")
 

@@ -17,7 +17,6 @@ from processors.provider import Account, Answer, Outside, Response
 from processors.providers.http import Reply, json_object
 from processors.providers.nevogate import ASKED_AT, STATUSES, Nevogate
 from processors.providers.nevogate_call import ask
-from schemas.configuration import NevogateMerchant
 from schemas.errors import (
     Permanent,
     ProviderRefused,
@@ -27,6 +26,7 @@ from schemas.errors import (
     SecretError,
     Unreadable,
 )
+from schemas.merchants import NevogateMerchant
 from schemas.messages import RequestedPayment
 from schemas.money import to_major
 from schemas.records import rfc3339

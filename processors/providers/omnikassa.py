@@ -38,8 +38,8 @@ from processors.providers.omnikassa_order import KIND, Orders
 from processors.providers.omnikassa_order import observation as order_observation
 from processors.providers.omnikassa_results import instant, observation, page_of
 from processors.providers.omnikassa_signature import objects, plain_integer, results_text, signed
-from schemas.configuration import OmniKassaMerchant
 from schemas.errors import Permanent, ProviderRefused, ProviderUnavailable, Rejected, Retryable, Unreadable
+from schemas.merchants import OmniKassaMerchant
 from schemas.messages import Lookup, Observation
 from schemas.records import rfc3339
 

@@ -19,8 +19,8 @@ from processors.provider import Account, Outside, Response
 from processors.providers.http import Reply, exchange, json_object
 from processors.providers.omnikassa_results import STATUSES, instant, money, page_of
 from processors.providers.omnikassa_signature import objects
-from schemas.configuration import OmniKassaMerchant
 from schemas.errors import ProviderBusy, ProviderRefused, ProviderUnavailable, SecretError, Unreadable
+from schemas.merchants import OmniKassaMerchant
 from schemas.messages import Observation
 from schemas.records import rfc3339
 

@@ -15,8 +15,8 @@ import orjson
 
 from processors.provider import Response
 from processors.providers.omnikassa_signature import plain_integer
-from schemas.configuration import OmniKassaMerchant
 from schemas.errors import Unreadable
+from schemas.merchants import OmniKassaMerchant
 from schemas.messages import Observation
 from schemas.money import Money, from_minor
 from schemas.records import rfc3339

@@ -18,7 +18,7 @@ from processors.providers.nevogate import is_transaction
 from processors.providers.omnikassa_order import is_order_id
 from processors.providers.trustpayments import is_order_reference
 from processors.providers.trustpayments_records import is_reference
-from schemas.configuration import Merchant, NevogateMerchant, OmniKassaMerchant, provider_of
+from schemas.merchants import Merchant, NevogateMerchant, OmniKassaMerchant, provider_of
 from schemas.messages import RECOVERY, Lookup, Operation
 
 #: Where each recovery call is charged to the worker's ``recovery_calls_per_hour``: what comes above it ends dead.

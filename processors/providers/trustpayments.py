@@ -41,8 +41,8 @@ from processors.providers.form import Fields, fields
 from processors.providers.http import Reply, basic_authorization, exchange, json_object
 from processors.providers.trustpayments_codes import SETTLE_STATUSES, STOP_QUERY, uncertain
 from processors.providers.trustpayments_records import is_reference, observations, query_of, records_of, word
-from schemas.configuration import TrustPaymentsMerchant
 from schemas.errors import ProviderRefused, ProviderUnavailable, Rejected, Unreadable
+from schemas.merchants import TrustPaymentsMerchant
 from schemas.messages import RECOVERY, Lookup, Observation
 from schemas.records import rfc3339
 from schemas.secrets import reveal_all

@@ -17,8 +17,8 @@ from processors.listing import Named, Sighting
 from processors.provider import Account, Outside, Response
 from processors.providers.trustpayments import ask, is_order_reference
 from processors.providers.trustpayments_records import gateway_time, is_reference, observations, records_of, word
-from schemas.configuration import TrustPaymentsMerchant
 from schemas.errors import ProviderRefused, Retryable
+from schemas.merchants import TrustPaymentsMerchant
 
 #: An answer with as many records may have left some out.
 MOST_RECORDS: Final = 500

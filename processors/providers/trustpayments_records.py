@@ -20,8 +20,8 @@ from processors.providers.trustpayments_codes import (
     payment_status,
     uncertain,
 )
-from schemas.configuration import TrustPaymentsMerchant
 from schemas.errors import PartlyUnreadable, Unreadable
+from schemas.merchants import TrustPaymentsMerchant
 from schemas.messages import Observation, Refund
 from schemas.money import Money, from_minor
 from schemas.records import rfc3339

@@ -31,8 +31,9 @@ from processors.requested import request_of
 from processors.requeue import Requeue
 from processors.state import Overlay
 from schemas import topics
-from schemas.configuration import OmniKassaMerchant, parse
+from schemas.configuration import parse
 from schemas.errors import REJECT_REASONS, ConfigurationError, Permanent, Rejected, Retryable, Unreadable
+from schemas.merchants import OmniKassaMerchant
 from schemas.messages import Observation, decode
 from schemas.money import Money, from_major, from_minor
 from schemas.records import Record, parse_time, rfc3339, valid_traceparent

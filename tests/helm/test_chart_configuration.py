@@ -10,7 +10,8 @@ import yaml
 from helm.values import STAGES as CHART_STAGES
 from processors.app import STAGES
 from schemas import topics
-from schemas.configuration import Configuration, parse, provider_of
+from schemas.configuration import Configuration, parse
+from schemas.merchants import provider_of
 from service.cluster import wanted_settings
 from tests.helm.rendering import WAYS, Thing, named, of_kind, pod_of, things, workloads
 

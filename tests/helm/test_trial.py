@@ -10,7 +10,8 @@ import msgspec
 import yaml
 
 from sandbox.simulators.nevogate import NevogateSettings
-from schemas.configuration import NevogateMerchant, parse
+from schemas.configuration import parse
+from schemas.merchants import NevogateMerchant
 from tests.helm.rendering import CHART, KUBERNETES, named, run
 from tests.helm.test_chart_objects import judge, workloads_are_restricted
 

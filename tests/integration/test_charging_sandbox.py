@@ -13,7 +13,7 @@ import pytest
 from sandbox.processes import wait_for
 from sandbox.system import Plan, Sandbox
 from schemas import topics
-from schemas.configuration import NevogateMerchant
+from schemas.merchants import NevogateMerchant
 from tests import topics_reader
 
 pytestmark = pytest.mark.kafka

@@ -31,8 +31,9 @@ from processors.provider import (
 from processors.publisher import Metadata, Publisher
 from processors.state import Overlay
 from schemas import messages
-from schemas.configuration import Kafka, NevogateMerchant
+from schemas.configuration import Kafka
 from schemas.errors import PartlyUnreadable, Rejected, Unreadable
+from schemas.merchants import NevogateMerchant
 from schemas.messages import Expectation, Lookup, Observation
 from schemas.records import Output, Record
 from schemas.secrets import SecretRef

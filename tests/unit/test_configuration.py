@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from schemas.configuration import Configuration, load, parse, provider_of
+from schemas.configuration import Configuration, load, parse
 from schemas.errors import ConfigurationError
+from schemas.merchants import provider_of
 from schemas.topics import PROVIDERS, all_topics, changelog
 from service.cluster import wanted_settings
 from tests.configurations import merchants

@@ -12,8 +12,8 @@ import pytest
 from ops import request
 from ops.command import main
 from ops.request_facts import doubts, facts
-from schemas.configuration import ChargeLimits, Charges, NevogateMerchant
 from schemas.errors import ClusterError
+from schemas.merchants import ChargeLimits, Charges, NevogateMerchant
 from schemas.messages import PaymentRequest, RequestedPayment, decode, encode
 from schemas.money import Money
 from schemas.records import Output, valid_traceparent

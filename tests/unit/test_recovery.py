@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from processors.provider import Account
 from processors.providers.recovery import lookup_key, recovery_lookup
-from schemas.configuration import provider_of
+from schemas.merchants import provider_of
 from schemas.messages import Lookup
 from tests.contract.accounts import account
 
