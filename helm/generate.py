@@ -150,6 +150,8 @@ def documented(text: str) -> Iterator[tuple[tuple[str, ...], str]]:
         key = re.match(r"( *)([A-Za-z_]\w*):", line)
         if comment:
             meaning = comment[1]
+        elif meaning is not None and (more := re.match(r"\s*# (.*)", line)):
+            meaning += " " + more[1]
         elif key:
             path[len(key[1]) // 2 :] = [key[2]]
             if meaning is not None:

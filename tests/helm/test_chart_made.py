@@ -51,6 +51,11 @@ def test_every_default_is_explained() -> None:
     assert leaves(VALUES, ()) == set()
 
 
+def test_an_explanation_of_several_lines_is_kept_whole() -> None:
+    text = "# Not for the table.\n\n# -- Begins here\n# and ends here\none:\n  # of no key\n  # -- Alone\n  two: 1\n"
+    assert list(generate.documented(text)) == [(("one",), "Begins here and ends here"), (("one", "two"), "Alone")]
+
+
 def test_every_key_of_the_products_file_but_the_charts_own_is_allowed() -> None:
     parts = json.loads((CHART / "values.schema.json").read_text("utf-8"))["$defs"]
     allowed = set(parts["product.Configuration"]["properties"])
