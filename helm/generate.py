@@ -69,6 +69,10 @@ def schema() -> dict[str, Any]:
     product["Configuration"]["required"] = ["kafka", "merchants"]
     product["Kafka"]["required"] = ["bootstrap_servers"]
     product["Kafka"]["properties"]["bootstrap_servers"]["pattern"] = r"^[^\s,:]+:[0-9]+(,\s*[^\s,:]+:[0-9]+)*$"
+    # the one key whose null means something else than its absence
+    forgotten = product["Retention"]["properties"]["forgotten_after_days"]
+    (number,) = (one for one in forgotten.pop("anyOf") if one["type"] != "null")
+    forgotten.update(number, type=["number", "null"])
     delays = product["Worker"]["properties"]["retry_delays_seconds"]
     delays["minItems"] = delays["maxItems"] = RETRY_STEPS
     parts["Values"]["properties"]["configuration"] = {"$ref": "#/$defs/product.Configuration"}

@@ -21,15 +21,34 @@ Share: TypeAlias = Annotated[float, Meta(gt=0, le=1)]
 Positive: TypeAlias = Annotated[float, Meta(gt=0)]
 #: Of an object of the cluster, as a DNS label.
 Name: TypeAlias = Annotated[str, Meta(pattern=r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")]
+#: An object of the cluster that need not be.
+NameOrNone: TypeAlias = Annotated[str, Meta(pattern=r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)?$")]
 Key: TypeAlias = Annotated[str, Meta(pattern=r"^[-._a-zA-Z0-9]{1,253}$")]
 Quantity: TypeAlias = Annotated[str, Meta(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$")] | Count
-Host: TypeAlias = Annotated[str, Meta(pattern=r"^(\*\.)?([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$")]
-Cidr: TypeAlias = Annotated[str, Meta(pattern=r"^[0-9a-fA-F.:]+/[0-9]{1,3}$")]
+#: The last label is never a number, so an address is none.
+Host: TypeAlias = Annotated[
+    str, Meta(pattern=r"^(\*\.)?([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)+[a-z][-a-z0-9]{0,61}[a-z0-9]$")
+]
+_BYTE: Final = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+Cidr: TypeAlias = Annotated[
+    str,
+    Meta(
+        pattern=rf"^({_BYTE}(\.{_BYTE}){{3}}/(3[0-2]|[12]?[0-9])"
+        r"|[0-9a-fA-F]{0,4}(:[0-9a-fA-F]{0,4}){2,7}/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))$"
+    ),
+]
 Duration: TypeAlias = Annotated[str, Meta(pattern=r"^([0-9]+(h|m|s))+$")]
-Labels: TypeAlias = dict[str, str]
+#: A registry's host and port, if any, and the path there; no scheme, no tag.
+_IMAGE: Final = r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?/)?[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*$"
+#: The name of a label or annotation, perhaps with a domain before it.
+Tag: TypeAlias = Annotated[
+    str,
+    Meta(pattern=r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"),
+]
+Labels: TypeAlias = dict[Tag, Annotated[str, Meta(pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$")]]
+Annotations: TypeAlias = dict[Tag, str]
 #: Kubernetes' own words, passed on as they are and judged by the cluster.
 Verbatim: TypeAlias = dict[str, Any]
-Peers: TypeAlias = list[Verbatim]
 
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
@@ -43,12 +62,63 @@ class SecretKey(_Section, frozen=True, kw_only=True):
     key: Key
 
 
+class Requirement(_Section, frozen=True, kw_only=True):
+    key: Tag
+    operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
+    values: list[str] | UnsetType = UNSET
+
+
+class Selector(_Section, frozen=True, kw_only=True):
+    match_labels: Labels | UnsetType = UNSET
+    match_expressions: list[Requirement] | UnsetType = UNSET
+
+
+class Block(_Section, frozen=True, kw_only=True):
+    cidr: Cidr
+    except_: list[Cidr] | UnsetType = field(default=UNSET, name="except")
+
+
+class Peer(_Section, frozen=True, kw_only=True):
+    """NetworkPolicyPeer of Kubernetes."""
+
+    pod_selector: Selector | UnsetType = UNSET
+    namespace_selector: Selector | UnsetType = UNSET
+    ip_block: Block | UnsetType = UNSET
+
+
+class PolicyPort(_Section, frozen=True, kw_only=True):
+    port: Port | str | UnsetType = UNSET
+    end_port: Port | UnsetType = UNSET
+    protocol: Literal["TCP", "UDP", "SCTP"] | UnsetType = UNSET
+
+
+class EgressRule(_Section, frozen=True, kw_only=True):
+    """NetworkPolicyEgressRule of Kubernetes."""
+
+    ports: list[PolicyPort] | UnsetType = UNSET
+    to: list[Peer] | UnsetType = UNSET
+
+
+class Toleration(_Section, frozen=True, kw_only=True):
+    key: str | UnsetType = UNSET
+    operator: Literal["Exists", "Equal", "Lt", "Gt"] | UnsetType = UNSET
+    value: str | UnsetType = UNSET
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | UnsetType = UNSET
+    toleration_seconds: int | UnsetType = UNSET
+
+
+class Affinity(_Section, frozen=True, kw_only=True):
+    node_affinity: Verbatim | UnsetType = UNSET
+    pod_affinity: Verbatim | UnsetType = UNSET
+    pod_anti_affinity: Verbatim | UnsetType = UNSET
+
+
 class PullSecret(_Section, frozen=True, kw_only=True):
     name: Name
 
 
 class Image(_Section, frozen=True, kw_only=True):
-    repository: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._/:-]*[a-z0-9]$")]
+    repository: Annotated[str, Meta(pattern=_IMAGE)]
     tag: Annotated[str, Meta(pattern=r"^([A-Za-z0-9_][A-Za-z0-9._-]{0,127})?$")] = ""
     digest: Annotated[str, Meta(pattern=r"^(sha256:[0-9a-f]{64})?$")] = ""
     pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
@@ -127,8 +197,8 @@ class StrimziUsers(_Section, frozen=True, kw_only=True):
 
 
 class Strimzi(_Section, frozen=True, kw_only=True):
-    cluster: str
-    namespace: str
+    cluster: NameOrNone
+    namespace: NameOrNone
     users: StrimziUsers
 
 
@@ -142,7 +212,7 @@ class IngestScaling(_Section, frozen=True, kw_only=True):
 class Service(_Section, frozen=True, kw_only=True):
     type: Literal["ClusterIP", "NodePort", "LoadBalancer"]
     port: Port
-    annotations: Labels
+    annotations: Annotations
 
 
 class Ingest(_Section, frozen=True, kw_only=True):
@@ -156,7 +226,7 @@ class Ingest(_Section, frozen=True, kw_only=True):
 
 class State(_Section, frozen=True, kw_only=True):
     size: Quantity | UnsetType = UNSET
-    storage_class_name: str | UnsetType = UNSET
+    storage_class_name: NameOrNone | UnsetType = UNSET
     ephemeral: bool | UnsetType = UNSET
 
 
@@ -191,26 +261,26 @@ class TopologySpread(_Section, frozen=True, kw_only=True):
 
 
 class Pod(_Section, frozen=True, kw_only=True):
-    annotations: Labels
+    annotations: Annotations
     labels: Labels
     run_as_user: Count | UnsetType = UNSET
     node_selector: Labels
-    tolerations: list[Verbatim]
-    affinity: Verbatim
-    priority_class_name: str
+    tolerations: list[Toleration]
+    affinity: Affinity
+    priority_class_name: NameOrNone
     topology_spread: TopologySpread
 
 
 class ServiceAccount(_Section, frozen=True, kw_only=True):
-    annotations: Labels
+    annotations: Annotations
 
 
 class HttpIngress(_Section, frozen=True, kw_only=True):
     enabled: bool
-    class_name: str
-    annotations: Labels
+    class_name: NameOrNone
+    annotations: Annotations
     hosts: list[Host]
-    tls_secret: str
+    tls_secret: NameOrNone
 
 
 class ParentRef(_Section, frozen=True, kw_only=True):
@@ -222,21 +292,21 @@ class ParentRef(_Section, frozen=True, kw_only=True):
 
 class HttpRoute(_Section, frozen=True, kw_only=True):
     enabled: bool
-    annotations: Labels
+    annotations: Annotations
     parent_refs: list[ParentRef]
     hostnames: list[Host]
 
 
 class NetworkPolicy(_Section, frozen=True, kw_only=True):
     enabled: bool
-    ingress_from: Peers
-    metrics_from: Peers
-    dns: Annotated[Peers, Meta(min_length=1)]
-    brokers: Peers
+    ingress_from: list[Peer]
+    metrics_from: list[Peer]
+    dns: Annotated[list[Peer], Meta(min_length=1)]
+    brokers: list[Peer]
     broker_ports: list[Port]
     provider_cidrs: dict[Literal[PROVIDERS], Annotated[list[Cidr], Meta(min_length=1)]] = field(name="providerCIDRs")  # type: ignore[valid-type]
     cilium: bool
-    extra_egress: list[Verbatim]
+    extra_egress: list[EgressRule]
 
 
 class Monitoring(_Section, frozen=True, kw_only=True):

@@ -60,9 +60,14 @@ def text(way: str, *, version: str = HELMS[0], kubernetes: str = "1.37", capabil
     return rendered.stdout
 
 
+def loaded(rendered: str) -> list[Thing]:
+    """The objects in what helm has rendered; a key given twice is an error."""
+    return [one for one in yaml.load_all(rendered, Loader=_Loader) if one]
+
+
 @functools.cache
 def _parsed(rendered: str) -> str:
-    return json.dumps([one for one in yaml.load_all(rendered, Loader=_Loader) if one])
+    return json.dumps(loaded(rendered))
 
 
 def things(way: str, *, version: str = HELMS[0], kubernetes: str = "1.37", capabilities: str = "none") -> list[Thing]:

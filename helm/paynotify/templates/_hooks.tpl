@@ -12,7 +12,7 @@ helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 apiVersion: {{ include "paynotify.apiVersion" (dict "root" .root "kind" "ExternalSecret" "versions" (list "external-secrets.io/v1" "external-secrets.io/v1beta1")) }}
 kind: ExternalSecret
 metadata:
-  name: {{ .name }}
+  name: {{ .name | quote }}
   labels:
     {{- include "paynotify.labels" .names | nindent 4 }}
   {{- with .weight }}
@@ -22,9 +22,9 @@ metadata:
 spec:
   refreshInterval: {{ .root.Values.externalSecrets.refreshInterval }}
   secretStoreRef:
-    name: {{ .root.Values.externalSecrets.store.name }}
+    name: {{ .root.Values.externalSecrets.store.name | quote }}
     kind: {{ .root.Values.externalSecrets.store.kind | default "SecretStore" }}
-  target: {name: {{ .name }}, creationPolicy: Owner}
+  target: {name: {{ .name | quote }}, creationPolicy: Owner}
   data:
     {{- range $key, $from := .keys }}
     - secretKey: {{ $key | quote }}

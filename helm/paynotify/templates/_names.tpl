@@ -12,17 +12,18 @@
 {{/* What selects the pods of one component; given (dict "root" $ "component" NAME). Never changes over upgrades. */}}
 {{- define "paynotify.selector" -}}
 app.kubernetes.io/name: paynotify
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 
+{{/* Of objects; given root, component, and perhaps more labels, which win over commonLabels. */}}
 {{- define "paynotify.labels" -}}
 {{ include "paynotify.selector" . }}
 app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
 app.kubernetes.io/part-of: paynotify
 app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
-{{- with .root.Values.commonLabels }}
+{{- with merge dict (.more | default dict) .root.Values.commonLabels }}
 {{ toYaml . }}
 {{- end }}
 {{- end -}}
@@ -42,10 +43,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{ include "paynotify.selector" . }}
 app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
 app.kubernetes.io/part-of: paynotify
-{{- with .root.Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
-{{- with .root.Values.pod.labels }}
+{{- with merge dict .root.Values.pod.labels .root.Values.commonLabels }}
 {{ toYaml . }}
 {{- end }}
 {{- end -}}
@@ -53,7 +51,7 @@ app.kubernetes.io/part-of: paynotify
 {{/* All pods of the release. */}}
 {{- define "paynotify.everything" -}}
 app.kubernetes.io/name: paynotify
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{/* The first of the given API versions that the cluster serves, else the first; given root, kind and versions. */}}

@@ -39,12 +39,13 @@
 {{- $port | default (ternary "80" "443" (eq $url.scheme "http")) -}}
 {{- end -}}
 
-{{/* The providers' hosts and ports of these merchants, as JSON {"HOST": PORT}. */}}
+{{/* The providers' hosts and ports of these merchants, as JSON {"HOST": [PORT, ...]}. */}}
 {{- define "paynotify.providerHosts" -}}
 {{- $hosts := dict -}}
 {{- range . -}}
 {{- $url := include "paynotify.baseURL" . -}}
-{{- $_ := set $hosts (regexReplaceAll ":[0-9]+$" (urlParse $url).host "") (include "paynotify.portOf" $url | int) -}}
+{{- $host := regexReplaceAll ":[0-9]+$" (urlParse $url).host "" -}}
+{{- $_ := set $hosts $host (append (get $hosts $host | default list) (include "paynotify.portOf" $url | int) | uniq) -}}
 {{- end -}}
 {{- $hosts | toJson -}}
 {{- end -}}

@@ -33,7 +33,7 @@ affinity:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with $pod.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with .root.Values.image.pullSecrets }}
 imagePullSecrets:
@@ -63,7 +63,7 @@ topologySpreadConstraints:
   emptyDir: {sizeLimit: 64Mi}
 {{- range $index, $name := .names }}
 - name: secret-{{ $index }}
-  secret: {secretName: {{ $name }}{{ if has $name $.copied }}-hook{{ end }}, defaultMode: 0440}
+  secret: {secretName: {{ ternary (printf "%s-hook" $name) $name (has $name $.copied) | quote }}, defaultMode: 0440}
 {{- end }}
 {{- end -}}
 

@@ -1,0 +1,154 @@
+"""Values that are odd but right: a person may write them, and the chart takes them as they are meant."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+
+from schemas.configuration import parse
+from tests.helm.rendering import CHART, NAMESPACE, Thing, loaded, named, of_kind, pod_of, run, values_file, workloads
+from tests.helm.test_chart_objects import judge
+from tests.helm.test_chart_refuses import Change, put
+from tests.helm.tools import HELMS, helm
+
+SCALED: Final = put("workerDefaults.autoscaling", {"enabled": True})
+ODD: Final[dict[str, tuple[Change, ...]]] = {
+    # YAML takes all of these for something other than text unless they are in quotes
+    "secrets named by a number and by a country": (
+        put("configuration.merchants.0.refresh_token", {"existingSecret": "2004", "key": "1"}),
+        put("kafkaAccess.worker.password", {"existingSecret": "no", "key": "on"}), SCALED,
+    ),
+    "external secrets named by numbers": (
+        put("externalSecrets", {"enabled": True, "store": {"name": "1"}, "secrets": {"7": {"8": {"remoteKey": "9"}}}}),
+    ),
+    "classes named by numbers": (
+        put("httpIngress", {"enabled": True, "hosts": ["a.example"], "className": "on", "tlsSecret": "1"}),
+        put("pod.priorityClassName", "1"), put("workerDefaults.state", {"storageClassName": "2"}),
+    ),
+    "a host in another script": (put("httpIngress", {"enabled": True, "hosts": ["hooks.xn--90ais"]}),),
+    "peers of all kinds": (
+        put("networkPolicy.brokers", [
+            {"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16"]}},
+            {"namespaceSelector": {}, "podSelector": {
+                "matchExpressions": [{"key": "app", "operator": "In", "values": ["kafka"]}]}},
+        ]),
+        put("networkPolicy.extraEgress", [
+            {"ports": [{"port": 5353, "protocol": "UDP"}, {"port": 9000, "endPort": 9010}, {"port": "dns"}]},
+        ]),
+        put("networkPolicy.providerCIDRs", {"omnikassa": ["2001:db8::/32", "::/0", "203.0.113.7/32", "0.0.0.0/0"]}),
+    ),
+    "tolerations and affinity": (
+        put("pod.tolerations", [{"key": "a", "operator": "Equal", "value": "b", "effect": "NoExecute",
+                                 "tolerationSeconds": 30}]),
+        put("pod.affinity", {"nodeAffinity": {}}),
+    ),
+    "a prefix that no object's name may have": (
+        put("topics.manage", "strimzi"), put("strimzi", {"cluster": "1"}),
+        put("configuration.kafka.topic_prefix", "Prod_-.eu__"),
+    ),
+    "registry with a port": (put("image.repository", "images.shop.example:5000/team/paynotify"),),
+    "base URLs with port, path and address": (
+        put("configuration.merchants.0.base_url", "https://provider.example:8443/a@b:99999/"),
+        put("configuration.merchants.1.webservices_url", "https://[2001:db8::1]:8443/json/"),
+        put("configuration.merchants.2.base_url", "https://203.0.113.7"),
+    ),
+}  # fmt: skip
+
+
+def rendered(way: str, *changes: Change, folder: Path, release: str = "shop", version: str = HELMS[0]) -> list[Thing]:
+    """The objects of one way to run the chart, changed; each is valid, and the product reads its files."""
+    values = yaml.safe_load(Path(values_file(way)).read_text("utf-8"))
+    for change in changes:
+        change(values)
+    file = folder / "values.yaml"
+    file.write_text(yaml.safe_dump(values), "utf-8")
+    done = run(
+        "template", release, str(CHART), "-n", NAMESPACE, "-f", str(file), "--kube-version", "1.37", version=version
+    )
+    assert done.returncode == 0, done.stderr
+    found = loaded(done.stdout)
+    for one in found:
+        judge(json.dumps(one, sort_keys=True), "1.37")
+        if "paynotify.yaml" in one.get("data", {}):
+            parse(one["data"]["paynotify.yaml"], "paynotify.yaml")
+    return found
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_odd_values_make_valid_objects_that_the_product_reads(odd: str, tmp_path: Path) -> None:
+    assert workloads(rendered("scram", *ODD[odd], folder=tmp_path))
+
+
+@pytest.mark.parametrize("release", ["no", "on", "y"])
+def test_a_release_may_be_named_after_a_country(release: str, tmp_path: Path) -> None:
+    (deployment,) = of_kind(rendered("scram", folder=tmp_path, release=release), "Deployment")
+    assert deployment["spec"]["selector"]["matchLabels"]["app.kubernetes.io/instance"] == release
+
+
+def test_the_more_particular_label_wins(tmp_path: Path) -> None:
+    labels: dict[str, Any] = {"team": "payments", "release": "all", "grafana_dashboard": "all"}
+    found = rendered("strimzi", put("commonLabels", labels), put("pod.labels", {"team": "on-call"}), folder=tmp_path)
+    (deployment,) = of_kind(found, "Deployment")
+    assert deployment["metadata"]["labels"]["team"] == "payments"
+    assert pod_of(deployment)["metadata"]["labels"]["team"] == "on-call"
+    for kind in ("PodMonitor", "PrometheusRule"):
+        assert named(found, kind, "pay")["metadata"]["labels"]["release"] == "prometheus"
+    assert named(found, "ConfigMap", "pay-dashboards")["metadata"]["labels"]["grafana_dashboard"] == "1"
+
+
+def test_a_shop_that_reads_results_has_both_rights(tmp_path: Path) -> None:
+    users = {"consumers": ["webshop"], "shops": {"webshop": {"mayCharge": True}}}
+    found = rendered("strimzi", lambda values: values["strimzi"]["users"].update(users), folder=tmp_path)
+    granted = {
+        (rule["resource"]["name"], operation)
+        for rule in named(found, "KafkaUser", "webshop")["spec"]["authorization"]["acls"]
+        for operation in rule["operations"]
+    }
+    assert {("prod_payments.status", "Read"), ("webshop", "Read"), ("prod_payments.requested", "Write"),
+            ("prod_payments.expected", "Write")} <= granted  # fmt: skip
+
+
+@pytest.mark.parametrize("version", HELMS)
+def test_payments_can_be_remembered_for_ever(version: str, tmp_path: Path) -> None:
+    found = rendered(
+        "scram", put("configuration.worker.retention", {"forgotten_after_days": None}), folder=tmp_path, version=version
+    )
+    text = named(found, "ConfigMap", "shop-paynotify-worker")["data"]["paynotify.yaml"]
+    assert parse(text, "paynotify.yaml").worker.retention.forgotten_after_days is None
+
+
+def test_cilium_lets_merchants_of_one_host_through_on_each_of_their_ports(tmp_path: Path) -> None:
+    (policy,) = of_kind(rendered("strimzi", folder=tmp_path), "CiliumNetworkPolicy")
+    reach = {
+        (host["matchName"], port["port"])
+        for rule in policy["spec"]["egress"] for host in rule.get("toFQDNs", [])
+        for to in rule["toPorts"] for port in to["ports"]
+    }  # fmt: skip
+    assert reach == {("webservices.securetrading.net", "443"), ("webservices.securetrading.net", "8443")}
+
+
+def notes(*settings: str) -> str:
+    done = subprocess.run(
+        (helm(HELMS[0]), "install", "shop", str(CHART), "--dry-run=client", "-f", values_file("strimzi"), *settings),
+        capture_output=True, text=True, timeout=60, check=True, env={**os.environ, "KUBECONFIG": os.devnull},
+    )  # fmt: skip
+    return done.stdout.partition("\nNOTES:\n")[2]
+
+
+def test_the_notes_name_the_hosts_that_are_there() -> None:
+    assert "Providers call https://hooks.shop.example:" in notes()
+    more = ("--set", "httpIngress.hosts={a.shop.example,b.shop.example}")
+    assert "Providers call https://a.shop.example, https://b.shop.example, https://hooks.shop.example:" in notes(*more)
+    neither = ("--set", "httpIngress.enabled=false,httpRoute.enabled=false")
+    assert "Providers call Service pay-ingest:" in notes(*neither)
+
+
+def test_the_notes_warn_of_a_prometheus_that_is_locked_out() -> None:
+    assert "networkPolicy.metricsFrom" not in notes()
+    assert "networkPolicy.metricsFrom" in notes("--set-json", "networkPolicy.metricsFrom=[]")
