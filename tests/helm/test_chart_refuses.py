@@ -39,6 +39,8 @@ def drop(path: str) -> Change:
     return change
 
 
+_NO_BASE = ("configuration.merchants[0].base_url", "scheme, host and path only")
+
 MISTAKES: dict[str, tuple[Change, tuple[str, ...]]] = {
     "no image": (drop("image"), ("/image/repository",)),
     "tag within the repository's digest": (put("image.digest", "latest"), ("/image/digest", "sha256:")),
@@ -134,6 +136,94 @@ MISTAKES: dict[str, tuple[Change, tuple[str, ...]]] = {
         put("alerts.standstillSeconds", 60), ("alerts.standstillSeconds", "must be longer than"),
     ),
     "a runbook without https": (put("alerts.runbookURL", "runbooks"), ("/alerts/runbookURL", "https")),
+    "the tag within the repository": (
+        put("image.repository", "images.shop.example/paynotify:1.0"), ("/image/repository", "images.shop.example"),
+    ),
+    "a repository with its scheme": (
+        put("image.repository", "https://images.shop.example/paynotify"), ("/image/repository", "https:"),
+    ),
+    "a port that is none": (
+        put("configuration.kafka.bootstrap_servers", "broker-1:90920"),
+        ("configuration.kafka.bootstrap_servers", "1 to 65535"),
+    ),
+    "a base URL without a host": (put("configuration.merchants.0.base_url", "https:///v1"), _NO_BASE),
+    "a base URL with a query": (put("configuration.merchants.0.base_url", "https://provider.example/?a=b"), _NO_BASE),
+    "a base URL with a user": (put("configuration.merchants.0.base_url", "https://a:b@provider.example"), _NO_BASE),
+    "a base URL with a blank": (put("configuration.merchants.0.base_url", "https://provider.example/a b"), _NO_BASE),
+    "a base URL's port that is none": (
+        put("configuration.merchants.0.base_url", "https://provider.example:84430"), _NO_BASE,
+    ),
+    "a public URL with a fragment": (
+        put("configuration.merchants.2.charges.public_url", "https://hooks.shop.example#a"),
+        ("configuration.merchants[2].charges.public_url", "scheme, host and path only"),
+    ),
+    "retries that get shorter": (
+        put("configuration.worker.retry_delays_seconds", [5, 30, 20, 600, 3600]),
+        ("configuration.worker.retry_delays_seconds has 20 after 30", "do not get shorter"),
+    ),
+    "looks in the wrong order": (
+        put("configuration.worker.overdue", {"looks_seconds": {"omnikassa": [3600, 300]}}),
+        ("configuration.worker.overdue.looks_seconds.omnikassa", "do not get shorter"),
+    ),
+    "too many looks": (
+        put("configuration.worker.overdue", {"looks_seconds": {"omnikassa": list(range(1, 22))}}),
+        ("configuration.worker.overdue.looks_seconds.omnikassa", "at most 20"),
+    ),
+    "no look at a charge": (
+        put("configuration.merchants.2.charges.looks_seconds", []),
+        ("configuration.merchants[2].charges.looks_seconds is empty", "1 to 20 times"),
+    ),
+    "forgotten before it is closed": (
+        put("configuration.worker.retention", {"closed_after_days": 4000}),
+        ("configuration.worker.retention.forgotten_after_days is 3650", "longer than closed_after_days, 4000"),
+    ),
+    "megabytes without their unit": (
+        put("ingest.resources", {"requests": {"memory": 256}, "limits": {"memory": 512}}),
+        ("ingest.resources.limits.memory is 512", "512Mi"),
+    ),
+    "a volume of five bytes": (put("workerDefaults.state", {"size": 5}), ("state.size is 5", "5Gi")),
+    "scaling by a CPU that nobody asked for": (
+        put("ingest.resources", {"requests": {"cpu": None, "memory": "128Mi"}}),
+        ("ingest.resources.requests.cpu", "ingest.autoscaling.enabled: false"),
+    ),
+    "a group that forgot its providers": (
+        put("workers.more", {"stages": ["fetch"]}), ("workers.more.providers is missing", "[omnikassa]"),
+    ),
+    "a label of the chart's own": (
+        put("commonLabels", {"app.kubernetes.io/component": "money"}),
+        ("commonLabels.app.kubernetes.io/component", "example.com/component"),
+    ),
+    "a label with a blank": (put("commonLabels", {"team": "our payments"}), ("/commonLabels/team", "A-Za-z0-9")),
+    "an annotation of the chart's own": (
+        put("pod.annotations", {"checksum/configuration": "1"}), ("pod.annotations.checksum/configuration", "Leave it"),
+    ),
+    "a secret that the store is not asked for": (
+        put("externalSecrets", {"enabled": True, "store": {"name": "vault"},
+                                "secrets": {"shop-nl": {"signing-key": {"remoteKey": "shops/nl"}}}}),
+        ("externalSecrets.secrets.shop-nl has no key refresh-token", "configuration.merchants[0].refresh_token",
+         "it has signing-key"),
+    ),
+    "a peer's misspelt key": (
+        put("networkPolicy.brokers", [{"podSelecter": {}}]), ("/networkPolicy/brokers/0", "'podSelector'"),
+    ),
+    "an egress rule's misspelt key": (
+        put("networkPolicy.extraEgress", [{"prots": []}]), ("/networkPolicy/extraEgress/0", "'ports'"),
+    ),
+    "a toleration's misspelt key": (put("pod.tolerations", [{"kee": "a"}]), ("/pod/tolerations/0", "'key'")),
+    "an affinity that is none": (put("pod.affinity", {"nodeAffinty": {}}), ("/pod/affinity", "'nodeAffinity'")),
+    "a CIDR too long": (
+        put("networkPolicy.providerCIDRs", {"omnikassa": ["203.0.113.0/33"]}),
+        ("/networkPolicy/providerCIDRs/omnikassa/0", "203.0.113.0/33"),
+    ),
+    "a CIDR with a byte too large": (
+        put("networkPolicy.providerCIDRs", {"omnikassa": ["203.0.1130.0/24"]}),
+        ("/networkPolicy/providerCIDRs/omnikassa/0", "203.0.1130.0/24"),
+    ),
+    "a shop with a process's name": (
+        put("strimzi", {"cluster": "main", "users": {"enabled": True, "shops": {"shop-paynotify-worker": {}}}}),
+        ("strimzi.users: shop-paynotify-worker", "Choose another"),
+    ),
+    "a cluster's name that is none": (put("strimzi", {"cluster": "Main"}), ("/strimzi/cluster", "a-z0-9")),
     "a name too long": (put("fullnameOverride", "payments-of-the-northern-region-a"), ("/fullnameOverride", "{0,28}")),
 }  # fmt: skip
 
@@ -162,3 +252,10 @@ def test_the_working_file_is_not_refused(tmp_path: Path) -> None:
 def test_a_long_release_is_told_to_choose_a_shorter_name() -> None:
     refused = run("template", "payments-of-the-northern-region", str(CHART), "-f", values_file("scram"))
     assert "Set fullnameOverride" in refused.stderr
+
+
+@pytest.mark.parametrize("release", ["2004", "shop.nl", "1shop"])
+def test_a_release_whose_name_no_service_may_have_is_told_to_choose_another(release: str) -> None:
+    refused = run("template", release, str(CHART), "-f", values_file("scram"))
+    assert "Set fullnameOverride" in refused.stderr
+    assert run("template", release, str(CHART), "-f", values_file("strimzi")).returncode == 0

@@ -1,5 +1,69 @@
 {{/* What no schema can say. Each sentence names the key, what is wrong, and what is allowed. */}}
 
+{{/* A list of times; given key, times, and least. Numbers come from JSON, so they are compared as they are. */}}
+{{- define "paynotify.checkTimes" -}}
+{{- if lt (len .times) .least -}}
+{{- fail (printf "%s is empty. Give 1 to 20 times in seconds, each after the one before." .key) -}}
+{{- end -}}
+{{- if gt (len .times) 20 -}}
+{{- fail (printf "%s has %d times. Give at most 20, in seconds, each after the one before." .key (len .times)) -}}
+{{- end -}}
+{{- $before := 0.0 -}}
+{{- range .times -}}
+{{- if lt (float64 .) $before -}}
+{{- fail (printf "%s has %v after %v. Give times in seconds that do not get shorter." $.key . $before) -}}
+{{- end -}}
+{{- $before = float64 . -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "paynotify.checkURL" -}}
+{{- if not (or (hasPrefix "https://" .url) (and .root.Values.configuration.sandbox (hasPrefix "http://" .url))) -}}
+{{- fail (printf "%s is %q and no https URL. Use https://…; http needs configuration.sandbox: true." .key .url) -}}
+{{- end -}}
+{{- $port := regexFind "^https?://[^/]*:[0-9]+(/|$)" .url | trimSuffix "/" | regexFind "[0-9]+$" | default "443" -}}
+{{- if or (not (regexMatch "^https?://([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\])(:[0-9]{1,5})?(/[!-~]*)?$" .url)) (regexMatch "[?#]" .url) (lt (int $port) 1) (gt (int $port) 65535) -}}
+{{- fail (printf "%s is %q and no base URL. Give scheme, host and path only, such as https://api.provider.example/v1." .key .url) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Labels of ours would be given twice, and selectors would not find the pods. */}}
+{{- define "paynotify.checkLabels" -}}
+{{- range $name, $_ := .labels -}}
+{{- if or (hasPrefix "app.kubernetes.io/" $name) (hasPrefix "helm.sh/" $name) -}}
+{{- fail (printf "%s.%s is set by the chart itself. Choose another name, such as example.com/%s." $.key $name (splitList "/" $name | last)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Each secret that a value speaks of is one that the operator is told to make, if it makes that Secret at all. */}}
+{{- define "paynotify.checkSecrets" -}}
+{{- if kindIs "map" .value -}}
+{{- if hasKey .value "existingSecret" -}}
+{{- with get .root.Values.externalSecrets.secrets .value.existingSecret -}}
+{{- if not (hasKey . $.value.key) -}}
+{{- fail (printf "externalSecrets.secrets.%s has no key %s, which %s asks for. Add it, or correct the name there; it has %s." $.value.existingSecret $.value.key $.key (keys . | sortAlpha | join ", ")) -}}
+{{- end -}}
+{{- end -}}
+{{- else -}}
+{{- range $name, $child := .value -}}
+{{- include "paynotify.checkSecrets" (dict "root" $.root "value" $child "key" (printf "%s.%s" $.key $name)) -}}
+{{- end -}}
+{{- end -}}
+{{- else if kindIs "slice" .value -}}
+{{- range $index, $child := .value -}}
+{{- include "paynotify.checkSecrets" (dict "root" $.root "value" $child "key" (printf "%s[%d]" $.key $index)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* An amount of bytes; `512` is 512 bytes, not MiB. */}}
+{{- define "paynotify.checkBytes" -}}
+{{- if lt (include "paynotify.thousandths" .amount | float64) 67108864e3 -}}
+{{- fail (printf "%s is %v, less than 64Mi. Give the amount with its unit, such as 512Mi or 5Gi." .key .amount) -}}
+{{- end -}}
+{{- end -}}
+
 {{/* A quantity as a number that can be compared, in thousandths. */}}
 {{- define "paynotify.thousandths" -}}
 {{- $units := dict "" 1000 "m" 1 "k" 1e6 "M" 1e9 "G" 1e12 "T" 1e15 "Ki" 1024e3 "Mi" 1048576e3 "Gi" 1073741824e3 "Ti" 1099511627776e3 -}}
@@ -8,6 +72,11 @@
 {{- end -}}
 
 {{- define "paynotify.checkResources" -}}
+{{- range $which, $amounts := .resources -}}
+{{- with $amounts.memory -}}
+{{- include "paynotify.checkBytes" (dict "key" (printf "%s.%s.memory" $.key $which) "amount" .) -}}
+{{- end -}}
+{{- end -}}
 {{- $requests := .resources.requests | default dict -}}
 {{- range $what, $limit := .resources.limits | default dict -}}
 {{- with get $requests $what -}}
@@ -43,9 +112,10 @@
 {{- $urls := dict (ternary "webservices_url" "base_url" (eq .provider "trustpayments")) (include "paynotify.baseURL" .) -}}
 {{- with .charges -}}{{- $_ := set $urls "charges.public_url" .public_url -}}{{- end -}}
 {{- range $key, $url := $urls -}}
-{{- if not (or (hasPrefix "https://" $url) (and $.Values.configuration.sandbox (hasPrefix "http://" $url))) -}}
-{{- fail (printf "configuration.merchants[%d].%s is %q and no https URL. Use https://…; http needs configuration.sandbox: true." $index $key $url) -}}
+{{- include "paynotify.checkURL" (dict "root" $ "url" $url "key" (printf "configuration.merchants[%d].%s" $index $key)) -}}
 {{- end -}}
+{{- if hasKey (.charges | default dict) "looks_seconds" -}}
+{{- include "paynotify.checkTimes" (dict "times" .charges.looks_seconds "least" 1 "key" (printf "configuration.merchants[%d].charges.looks_seconds" $index)) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -67,6 +137,13 @@
 
 {{- define "paynotify.checkWorkers" -}}
 {{- $done := dict -}}
+{{- range $name, $given := .Values.workers -}}
+{{- range $stage := ($given | default dict).stages -}}
+{{- if and (has $stage (splitList " " (include "paynotify.providerStages" $))) (not $given.providers) -}}
+{{- fail (printf "workers.%s.providers is missing: %s is done for each provider. Name those that it is for, such as [omnikassa]." $name $stage) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- range $name, $group := include "paynotify.groups" . | fromJson -}}
 {{- if has $name (list "ingest" "topics" "worker" "deny" "dashboards" "ingest-metrics") -}}
 {{- fail (printf "workers.%s: the name is taken by another part of the chart. Choose another, such as %s-stages." $name $name) -}}
@@ -91,6 +168,7 @@
 {{- end -}}
 {{- end -}}
 {{- include "paynotify.checkResources" (dict "key" (printf "workers.%s.resources" $name) "resources" $group.resources) -}}
+{{- include "paynotify.checkBytes" (dict "key" (printf "workers.%s.state.size" $name) "amount" $group.state.size) -}}
 {{- end -}}
 {{- $missing := list -}}
 {{- range $stage := list "resolve" "orders" "charge" -}}
@@ -113,6 +191,25 @@
 {{- if gt (len $full) 30 -}}
 {{- fail (printf "The release's name makes objects called %s, which is longer than 30 characters. Set fullnameOverride to a shorter name." $full) -}}
 {{- end -}}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $full) -}}
+{{- fail (printf "The release's name makes objects called %s, and a Service's name begins with a letter and has no dot. Set fullnameOverride to such a name." $full) -}}
+{{- end -}}
+{{- range $port := get (include "paynotify.brokerPorts" . | fromJson) "ports" -}}
+{{- if or (lt (int $port) 1) (gt (int $port) 65535) -}}
+{{- fail (printf "configuration.kafka.bootstrap_servers has the port %d. Use one from 1 to 65535." (int $port)) -}}
+{{- end -}}
+{{- end -}}
+{{- include "paynotify.checkLabels" (dict "key" "commonLabels" "labels" $values.commonLabels) -}}
+{{- include "paynotify.checkLabels" (dict "key" "pod.labels" "labels" $values.pod.labels) -}}
+{{- include "paynotify.checkLabels" (dict "key" "monitoring.labels" "labels" $values.monitoring.labels) -}}
+{{- include "paynotify.checkLabels" (dict "key" "monitoring.dashboardLabels" "labels" $values.monitoring.dashboardLabels) -}}
+{{- if hasKey $values.pod.annotations "checksum/configuration" -}}
+{{- fail "pod.annotations.checksum/configuration is set by the chart itself. Leave it out." -}}
+{{- end -}}
+{{- if $values.externalSecrets.enabled -}}
+{{- include "paynotify.checkSecrets" (dict "root" . "value" $values.kafkaAccess "key" "kafkaAccess") -}}
+{{- include "paynotify.checkSecrets" (dict "root" . "value" $values.configuration.merchants "key" "configuration.merchants") -}}
+{{- end -}}
 {{- if and (hasPrefix "SASL" ($values.configuration.kafka.security_protocol | default "")) (not $values.configuration.kafka.sasl_mechanism) -}}
 {{- fail "configuration.kafka.sasl_mechanism is missing. Set it to PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512." -}}
 {{- end -}}
@@ -132,8 +229,18 @@
 {{- if and $values.ingest.autoscaling.enabled (gt (int $values.ingest.autoscaling.minReplicas) (int $values.ingest.autoscaling.maxReplicas)) -}}
 {{- fail (printf "ingest.autoscaling.minReplicas is %v and more than maxReplicas, %v. Set it to at most that." $values.ingest.autoscaling.minReplicas $values.ingest.autoscaling.maxReplicas) -}}
 {{- end -}}
+{{- if and $values.ingest.autoscaling.enabled (not (or ($values.ingest.resources.requests | default dict).cpu ($values.ingest.resources.limits | default dict).cpu)) -}}
+{{- fail "ingest.resources.requests.cpu is missing, which ingest.autoscaling measures by. Set it, or ingest.autoscaling.enabled: false." -}}
+{{- end -}}
 {{- if and (or (eq $values.topics.manage "strimzi") $values.strimzi.users.enabled) (not $values.strimzi.cluster) -}}
 {{- fail "strimzi.cluster is missing. Set it to the name of the Kafka resource whose operators shall make topics and users." -}}
+{{- end -}}
+{{- if $values.strimzi.users.enabled -}}
+{{- range $name := concat $values.strimzi.users.consumers (keys $values.strimzi.users.shops) -}}
+{{- if has $name (list (printf "%s-ingest" $full) (printf "%s-worker" $full)) -}}
+{{- fail (printf "strimzi.users: %s is the user of a process of paynotify. Choose another name." $name) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- if and $values.strimzi.users.enabled (eq $values.topics.manage "job") -}}
 {{- fail "topics.manage is job, which runs before strimzi.users.enabled has made its user. Set it to strimzi or none." -}}
@@ -148,6 +255,19 @@
 {{- fail "httpRoute.parentRefs is empty. Name the Gateways, for example [{name: public, namespace: gateways}]." -}}
 {{- end -}}
 {{- $worker := $values.configuration.worker | default dict -}}
+{{- if hasKey $worker "retry_delays_seconds" -}}
+{{- include "paynotify.checkTimes" (dict "times" $worker.retry_delays_seconds "least" 1 "key" "configuration.worker.retry_delays_seconds") -}}
+{{- end -}}
+{{- range $provider, $times := ($worker.overdue | default dict).looks_seconds | default dict -}}
+{{- include "paynotify.checkTimes" (dict "times" $times "least" 0 "key" (printf "configuration.worker.overdue.looks_seconds.%s" $provider)) -}}
+{{- end -}}
+{{- with $worker.retention -}}
+{{- $closed := .closed_after_days | default 400 | float64 -}}
+{{- $forgotten := ternary .forgotten_after_days 3650 (hasKey . "forgotten_after_days") -}}
+{{- if and (not (kindIs "invalid" $forgotten)) (le (float64 $forgotten) $closed) -}}
+{{- fail (printf "configuration.worker.retention.forgotten_after_days is %v and must be longer than closed_after_days, %v." $forgotten $closed) -}}
+{{- end -}}
+{{- end -}}
 {{- $standstill := $worker.standstill_seconds | default 120 | float64 -}}
 {{- if le $standstill ($worker.provider_timeout_seconds | default 15 | float64) -}}
 {{- fail (printf "configuration.worker.standstill_seconds is %v and must be longer than provider_timeout_seconds, %v: waiting is no standstill." $standstill ($worker.provider_timeout_seconds | default 15)) -}}
