@@ -29,8 +29,9 @@ from processors.provider import SECRET_FIELDS, account_of
 from processors.providers.omnikassa_signature import signed
 from schemas.configuration import Configuration, load
 from schemas.errors import ConfigurationError, SecretError
-from schemas.merchants import Merchant, OmniKassaMerchant
+from schemas.merchants import Merchant, OmniKassaMerchant, provider_of
 from schemas.secrets import Secret
+from schemas.topics import PROVIDERS
 from service.cluster import admin, differences, inspect_topics, missing
 
 _HELP: Final = """
@@ -46,6 +47,7 @@ Nothing is changed anywhere. Each line is ok, warning, error or skipped, with wh
 examples:
   paynotify doctor --config paynotify.yaml
   paynotify doctor --offline --json        configuration and secrets only
+  paynotify doctor --provider omnikassa    where no other provider's secrets are, such as a worker's pod of one provider
 
 exit code: 0 no error, 1 at least one error, 2 wrong use
 """
@@ -56,6 +58,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = _HELP
     parser.add_argument("--config", metavar="FILE", help="the configuration (or PAYNOTIFY_CONFIG)")
+    parser.add_argument(
+        "--provider", action="append", choices=PROVIDERS, default=[],
+        help="of the providers, only this one and its merchants' secrets (repeatable)",
+    )  # fmt: skip
     parser.add_argument("--recovery", action="store_true", help="also one OmniKassa token refresh per webshop")
     parser.add_argument("--offline", action="store_true", help="only configuration and secrets")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -84,8 +90,10 @@ def _examine(arguments: argparse.Namespace) -> Iterator[Finding]:
     if configuration.sandbox:
         yield Finding("configuration", "warning", "sandbox: true allows http and secrets in the file",
                       "Take it out for production.")  # fmt: skip
+    asked_for = arguments.provider or PROVIDERS
+    merchants = [one for one in configuration.merchants if provider_of(one) in asked_for]
     broken: set[str] = set()
-    for merchant in configuration.merchants:
+    for merchant in merchants:
         for finding in _secrets(merchant):
             if finding.verdict == "error":
                 broken.add(merchant.id)
@@ -93,7 +101,7 @@ def _examine(arguments: argparse.Namespace) -> Iterator[Finding]:
     if arguments.offline:
         return
     yield from _cluster(configuration)
-    for merchant in configuration.merchants:
+    for merchant in merchants:
         # an examination with a secret that can't be read would only repeat its error
         account = None if merchant.id in broken else account_of(merchant)
         yield from examine(merchant, account, configuration, recovery=arguments.recovery)
