@@ -12,6 +12,7 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
+from helm.values import STAGES
 from ingest.app import Outcome
 from ingest.metrics import Meters
 from processors.metrics import Metrics
@@ -83,6 +84,20 @@ def test_each_alert_asks_for_what_the_product_exports() -> None:
     for rule in rules():
         assert metrics_in(rule["expr"])
         assert metrics_in(rule["expr"]) <= exported(), rule["alert"]
+
+
+def test_each_stage_that_runs_is_missed_when_it_is_gone() -> None:
+    """As the product names them in its metrics: the stages of all providers are those of ``all``."""
+    for way in ("strimzi", "external"):
+        (made,) = of_kind(things(way), "PrometheusRule")
+        (rule,) = [
+            rule for group in made["spec"]["groups"] for rule in group["rules"] if rule["alert"] == "PaynotifyStageGone"
+        ]
+        missed = re.findall(r'provider="(\w+)",stage="(\w+)"', rule["expr"])
+        providers = ("trustpayments",) if way == "strimzi" else PROVIDERS
+        assert sorted(missed) == sorted(
+            [(provider, stage) for provider in providers for stage in STAGES[:3]] + [("all", one) for one in STAGES[3:]]
+        )
 
 
 def test_outcomes_in_rules_are_words_of_the_product() -> None:
