@@ -16,7 +16,6 @@ from helm.values import STAGES
 _HERE: Final = 'namespace="$namespace"'
 _SOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}
 _WIDTH: Final = 24
-_RESOLVE: Final = 'stage="resolve"'
 _UNAVAILABLE: Final = 'outcome=~"full|not_stored"'
 _REJECTED: Final = 'stage="verify",outcome="rejected"'
 _NO_RETRIES: Final = 'topic!~".*retry.*"'
@@ -47,7 +46,7 @@ def _nine_of_ten(histogram: str, labels: str = "") -> str:
 OVERVIEW: Final = (
     Panel(
         "Money news: results a minute",
-        f"sum by (provider) (rate({_in('paynotify_stage_received_total', _RESOLVE)}[5m])) * 60",
+        f"sum by (provider) (rate({_in('paynotify_receive_to_result_seconds_count')}[5m])) * 60",
         "{{provider}}", kind="stat", width=8,
     ),
     Panel(

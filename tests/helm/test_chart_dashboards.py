@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -65,3 +66,10 @@ def test_the_overview_shows_what_is_wrong_at_once() -> None:
     stats = [panel for panel in OVERVIEW if panel.kind == "stat"]
     assert stats == list(OVERVIEW[: len(stats)]), "what is read first stands first"
     assert all(panel.red_from is not None for panel in stats[1:])
+
+
+def test_the_overview_says_of_which_provider_news_does_not_flow() -> None:
+    """Stages that serve all providers count under ``all``, which would hide one that is silent behind the others."""
+    for panel in OVERVIEW:
+        if panel.legend == "{{provider}}":
+            assert not re.search(f'stage="({"|".join(STAGES[3:])})"', panel.query), panel.title
