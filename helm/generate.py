@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from collections.abc import Iterator
@@ -66,8 +67,10 @@ def schema() -> dict[str, Any]:
         for key in left_out:
             del product[name]["properties"][key]
     product["SecretRef"] = {"$ref": "#/$defs/SecretKey"}
-    product["Configuration"]["required"] = ["kafka", "merchants"]
-    product["Kafka"]["required"] = ["bootstrap_servers"]
+    # what values.yaml has a default for is missing only where a person has set it to nothing
+    product["Configuration"]["required"] = ["kafka", "merchants", "topics"]
+    product["Kafka"]["required"] = ["bootstrap_servers", "security_protocol"]
+    parts |= _defaults(parts)
     product["Kafka"]["properties"]["bootstrap_servers"]["pattern"] = r"^[^\s,:]+:[0-9]+(,\s*[^\s,:]+:[0-9]+)*$"
     # the one key whose null means something else than its absence
     forgotten = product["Retention"]["properties"]["forgotten_after_days"]
@@ -84,6 +87,17 @@ def schema() -> dict[str, Any]:
         "$ref": "#/$defs/Values",
         "$defs": {name: _plain(part) for name, part in definitions.items()},
     }
+
+
+def _defaults(parts: dict[str, Any]) -> dict[str, Any]:
+    """The sections of which a group may leave out any key, as ``workerDefaults`` must have them: whole."""
+    names = ("WorkerDefaults", "State", "WorkerScaling")
+    whole = {name: copy.deepcopy(parts[name]) for name in names}
+    for part in whole.values():
+        part["required"] = sorted(part["properties"])
+    for key, name in (("state", "State"), ("autoscaling", "WorkerScaling")):
+        whole["WorkerDefaults"]["properties"][key] = {"$ref": f"#/$defs/Default{name}"}
+    return {"WorkerDefaults": whole["WorkerDefaults"], **{f"Default{name}": whole[name] for name in names[1:]}}
 
 
 def _plain(part: Any) -> Any:

@@ -302,6 +302,7 @@ class NetworkPolicy(_Section, frozen=True, kw_only=True):
     ingress_from: list[Peer]
     metrics_from: list[Peer]
     dns: Annotated[list[Peer], Meta(min_length=1)]
+    dns_ports: Annotated[list[Port], Meta(min_length=1)]
     brokers: list[Peer]
     broker_ports: list[Port]
     provider_cidrs: dict[Literal[PROVIDERS], Annotated[list[Cidr], Meta(min_length=1)]] = field(name="providerCIDRs")  # type: ignore[valid-type]

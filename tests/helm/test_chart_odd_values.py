@@ -133,6 +133,14 @@ def test_cilium_lets_merchants_of_one_host_through_on_each_of_their_ports(tmp_pa
     assert reach == {("webservices.securetrading.net", "443"), ("webservices.securetrading.net", "8443")}
 
 
+def test_names_can_be_asked_for_where_dns_has_a_port_of_its_own(tmp_path: Path) -> None:
+    found = rendered("scram", put("networkPolicy.dnsPorts", [5353]), folder=tmp_path)
+    for policy in of_kind(found, "NetworkPolicy"):
+        if not policy["metadata"]["name"].endswith("-deny"):
+            ports = policy["spec"]["egress"][0]["ports"]
+            assert [(one["port"], one["protocol"]) for one in ports] == [(5353, "UDP"), (5353, "TCP")]
+
+
 def notes(*settings: str) -> str:
     done = subprocess.run(
         (helm(HELMS[0]), "install", "shop", str(CHART), "--dry-run=client", "-f", values_file("strimzi"), *settings),

@@ -4,7 +4,7 @@ what is allowed, by both helms. Each file here is a working one with one mistake
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,15 @@ def drop(path: str) -> Change:
         del values[last]
 
     return change
+
+
+def defaults(values: Any, path: str = "") -> Iterator[str]:
+    """Every key of the chart's own values that a person may leave empty by mistake, as ``state:`` with all of it
+    commented out. A group's keys are its own."""
+    for key, value in values.items():
+        yield f"{path}{key}"
+        if isinstance(value, dict) and path + key != "workers":
+            yield from defaults(value, f"{path}{key}.")
 
 
 _NO_BASE = ("configuration.merchants[0].base_url", "scheme, host and path only")
@@ -259,3 +268,22 @@ def test_a_release_whose_name_no_service_may_have_is_told_to_choose_another(rele
     refused = run("template", release, str(CHART), "-f", values_file("scram"))
     assert "Set fullnameOverride" in refused.stderr
     assert run("template", release, str(CHART), "-f", values_file("strimzi")).returncode == 0
+
+
+NO_DEFAULTS = sorted(
+    key
+    for key in defaults(yaml.safe_load((CHART / "values.yaml").read_text("utf-8")))
+    if key.startswith(("workerDefaults", "configuration.topics", "configuration.kafka.s", "networkPolicy.dns"))
+)
+
+
+@pytest.mark.parametrize("key", NO_DEFAULTS)
+def test_a_key_that_is_left_empty_is_no_error_of_a_template(key: str, tmp_path: Path) -> None:
+    values = yaml.safe_load(Path(values_file("strimzi")).read_text("utf-8"))
+    put(key, None)(values)
+    file = tmp_path / "values.yaml"
+    file.write_text(yaml.safe_dump(values), "utf-8")
+    done = run("template", "shop", str(CHART), "-f", str(file))
+    if done.returncode != 0:
+        assert "specifications of the schema" in done.stderr or "execution error at" in done.stderr, done.stderr
+        assert key.rpartition(".")[2] in done.stderr

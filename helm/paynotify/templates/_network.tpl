@@ -13,8 +13,10 @@
 - to:
     {{- toYaml .Values.networkPolicy.dns | nindent 4 }}
   ports:
-    - {port: 53, protocol: UDP}
-    - {port: 53, protocol: TCP}
+    {{- range .Values.networkPolicy.dnsPorts }}
+    - {port: {{ . }}, protocol: UDP}
+    - {port: {{ . }}, protocol: TCP}
+    {{- end }}
 - ports:
     {{- range get (include "paynotify.brokerPorts" . | fromJson) "ports" }}
     - {port: {{ . }}, protocol: TCP}
