@@ -4,8 +4,9 @@ what is allowed, by both helms. Each file here is a working one with one mistake
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -17,10 +18,12 @@ from tests.helm.tools import HELMS
 Change = Callable[[Any], None]
 
 
-def put(path: str, value: Any) -> Change:
-    """Set one key; a number in the path is a place in a list."""
+def put(path: str, value: Any, besides: Mapping[str, Any] = MappingProxyType({})) -> Change:
+    """Set one key, and others besides; a number in the path is a place in a list."""
 
     def change(values: Any) -> None:
+        for other, its in besides.items():
+            put(other, its)(values)
         *parents, last = path.split(".")
         for one in parents:
             values = values[int(one)] if one.isdigit() else values.setdefault(one, {})
@@ -48,6 +51,7 @@ def defaults(values: Any, path: str = "") -> Iterator[str]:
             yield from defaults(value, f"{path}{key}.")
 
 
+_NO_JOB = {"topics.manage": "strimzi"}
 _NO_BASE = ("configuration.merchants[0].base_url", "scheme, host and path only")
 
 MISTAKES: dict[str, tuple[Change, tuple[str, ...]]] = {
@@ -229,8 +233,21 @@ MISTAKES: dict[str, tuple[Change, tuple[str, ...]]] = {
         ("/networkPolicy/providerCIDRs/omnikassa/0", "203.0.1130.0/24"),
     ),
     "a shop with a process's name": (
-        put("strimzi", {"cluster": "main", "users": {"enabled": True, "shops": {"shop-paynotify-worker": {}}}}),
+        put("strimzi", {"cluster": "m", "users": {"enabled": True, "consumers": ["shop-paynotify-worker"]}}, _NO_JOB),
         ("strimzi.users: shop-paynotify-worker", "Choose another"),
+    ),
+    "certificates for users who have passwords": (
+        put("strimzi", {"cluster": "main", "users": {"enabled": True, "authentication": "tls"}}, _NO_JOB),
+        ("strimzi.users.authentication is tls", "security_protocol to SSL"),
+    ),
+    "passwords for users of another mechanism": (
+        put("strimzi", {"cluster": "main", "users": {"enabled": True}},
+            {**_NO_JOB, "configuration.kafka.sasl_mechanism": "PLAIN"}),
+        ("strimzi.users.authentication is scram-sha-512", "sasl_mechanism to SCRAM-SHA-512"),
+    ),
+    "a user that Strimzi does not make": (
+        put("strimzi", {"cluster": "main", "users": {"enabled": True}}, _NO_JOB),
+        ("kafkaAccess.ingest.username is paynotify-ingest", "makes shop-paynotify-ingest"),
     ),
     "a cluster's name that is none": (put("strimzi", {"cluster": "Main"}), ("/strimzi/cluster", "a-z0-9")),
     "a name too long": (put("fullnameOverride", "payments-of-the-northern-region-a"), ("/fullnameOverride", "{0,28}")),

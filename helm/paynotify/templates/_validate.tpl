@@ -245,6 +245,22 @@
 {{- if and $values.strimzi.users.enabled (eq $values.topics.manage "job") -}}
 {{- fail "topics.manage is job, which runs before strimzi.users.enabled has made its user. Set it to strimzi or none." -}}
 {{- end -}}
+{{- if $values.strimzi.users.enabled -}}
+{{- $kafka := $values.configuration.kafka -}}
+{{- $scram := eq $values.strimzi.users.authentication "scram-sha-512" -}}
+{{- if and $scram (not (and (hasPrefix "SASL" $kafka.security_protocol) (eq $kafka.sasl_mechanism "SCRAM-SHA-512"))) -}}
+{{- fail "strimzi.users.authentication is scram-sha-512. Set configuration.kafka.security_protocol to SASL_SSL and sasl_mechanism to SCRAM-SHA-512, or authentication to tls." -}}
+{{- end -}}
+{{- if and (not $scram) (ne $kafka.security_protocol "SSL") -}}
+{{- fail (printf "strimzi.users.authentication is %s. Set configuration.kafka.security_protocol to SSL, or authentication to scram-sha-512." $values.strimzi.users.authentication) -}}
+{{- end -}}
+{{- range $process := ternary (list "ingest" "worker") list $scram -}}
+{{- $name := (get $values.kafkaAccess $process).username -}}
+{{- if ne $name (printf "%s-%s" $full $process) -}}
+{{- fail (printf "kafkaAccess.%s.username is %s, but strimzi.users.enabled makes %s-%s. Use that name, and the Secret that Strimzi makes for it." $process $name $full $process) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- if and $values.externalSecrets.enabled (not $values.externalSecrets.store.name) -}}
 {{- fail "externalSecrets.store.name is missing. Set it to the name of a SecretStore or ClusterSecretStore." -}}
 {{- end -}}
