@@ -23,6 +23,7 @@ from tests.helm.rendering import of_kind, things
 from tests.helm.tools import prometheus_tool
 
 CASES = Path(__file__).with_name("alerts.yaml")
+WEEKS = CASES.with_name("alerts-weeks.yaml")
 RUNBOOKS = Path(__file__).parents[2] / "docs" / "runbook"
 ROUTES = RUNBOOKS.parent / "kubernetes" / "alertmanager.yaml"
 
@@ -56,7 +57,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("rules")
     (resource,) = of_kind(things("strimzi"), "PrometheusRule")
     (made / "rules.yaml").write_text(yaml.safe_dump(resource["spec"]), "utf-8")
-    shutil.copy(CASES, made / "alerts.yaml")
+    for cases in (CASES, WEEKS):
+        shutil.copy(cases, made / cases.name)
     return made
 
 
@@ -70,7 +72,7 @@ def test_the_rules_parse(folder: Path) -> None:
 
 
 def test_each_alert_fires_when_it_must_and_only_then(folder: Path) -> None:
-    promtool(folder, "test", "rules", "alerts.yaml")
+    promtool(folder, "test", "rules", CASES.name, WEEKS.name)
 
 
 def test_each_alert_has_a_test_both_ways() -> None:
