@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, Protocol
+from contextlib import suppress
+from typing import Any, Final, Protocol
 
 from aiokafka.errors import KafkaError
 from faust.exceptions import ProducerSendError
@@ -39,7 +40,7 @@ class Sender(Protocol):
         partition: int | None,
         timestamp: float | None,
         headers: list[tuple[str, bytes]],
-    ) -> Awaitable[Metadata]: ...
+    ) -> asyncio.Future[Metadata]: ...
 
 
 class Publisher:
@@ -72,19 +73,31 @@ class Publisher:
 
 
 async def acknowledged(
-    send: Callable[[Output], Awaitable[Awaitable[Metadata]]], outputs: Sequence[Output]
+    send: Callable[[Output], Awaitable[asyncio.Future[Metadata]]], outputs: Sequence[Output]
 ) -> list[Metadata]:
     """Send all in the order given and wait for every broker's answer; the first failure is raised after all of them.
 
     None is left to fail unseen.
     """
-    waiting: list[Awaitable[Metadata]] = []
+    waiting: list[asyncio.Future[Metadata]] = []
     try:
         for output in outputs:
             waiting.append(await send(output))
     finally:
-        results = await asyncio.gather(*waiting, return_exceptions=True)
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-    return [result for result in results if not isinstance(result, BaseException)]
+        await all_done(waiting)
+    return [one.result() for one in waiting]
+
+
+async def all_done(waiting: Sequence[asyncio.Future[Any]]) -> None:
+    """Returns when each of them has a result or a failure; cancelled, it cancels them all.
+
+    They are waited for one after the other: most come together, and to watch all of them would cost more than that.
+    """
+    try:
+        for one in waiting:
+            with suppress(Exception):
+                await one
+    except BaseException:
+        for one in waiting:
+            one.cancel()
+        raise

@@ -6,14 +6,13 @@ Only the clients are replaced. How a state is claimed, confirmed, logged, stored
 from __future__ import annotations
 
 import asyncio
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Mapping, Sequence
-from heapq import nsmallest
 from typing import Any, Final, cast
 
 from processors.changelog import Changelog
 from processors.fence import Fence
-from processors.publisher import Metadata
+from processors.publisher import Metadata, all_done
 from processors.store import LocalStore
 from schemas.errors import PartitionLost
 from schemas.records import Output
@@ -23,25 +22,22 @@ _NEXT_OFFSET: Final = b"\0changelog-next-offset"
 
 _TAKE_SECONDS: Final = 30.0
 
-#: Keys of these kinds are read in order all the time; of all others single ones are.
-_IN_ORDER: Final = (b"due\0", b"uncertain\0")
-
-
 class Disk:
     """What one store holds on a process's disk."""
 
     def __init__(self) -> None:
         self.values: dict[bytes, bytes] = {}
-        self.in_order: list[bytes] = []
+        self.keys: list[bytes] = []
+        """All of them, in order."""
 
     def put(self, key: bytes, value: bytes) -> None:
-        if key.startswith(_IN_ORDER) and key not in self.values:
-            insort(self.in_order, key)
+        if key not in self.values:
+            insort(self.keys, key)
         self.values[key] = value
 
     def delete(self, key: bytes) -> None:
-        if self.values.pop(key, None) is not None and key.startswith(_IN_ORDER):
-            del self.in_order[bisect_left(self.in_order, key)]
+        if self.values.pop(key, None) is not None:
+            del self.keys[bisect_left(self.keys, key)]
 
 
 class Store(LocalStore):
@@ -54,13 +50,13 @@ class Store(LocalStore):
         return self._disk.values.get(key)
 
     def first(self, prefix: bytes, below: bytes, most: int) -> list[bytes]:
-        keys = self._disk.in_order if prefix.startswith(_IN_ORDER) else sorted(self._disk.values)
+        keys = self._disk.keys
         start = bisect_left(keys, prefix)
         return [key for key in keys[start : min(bisect_left(keys, below), start + most)] if key.startswith(prefix)]
 
     def after(self, key: bytes, most: int) -> list[tuple[bytes, bytes]]:
-        names = nsmallest(most, (name for name in self._disk.values if name > key))
-        return [(name, self._disk.values[name]) for name in names]
+        start = bisect_right(self._disk.keys, key)
+        return [(name, self._disk.values[name]) for name in self._disk.keys[start : start + most]]
 
     def write(self, changes: Mapping[bytes, bytes | None], next_offset: int, state_format: int = 1) -> None:
         for key, value in changes.items():
@@ -72,7 +68,7 @@ class Store(LocalStore):
 
     def clear(self) -> None:
         self._disk.values.clear()
-        self._disk.in_order.clear()
+        self._disk.keys.clear()
 
     def close(self) -> None:
         """Nothing is open."""
@@ -133,15 +129,15 @@ class SimulatedFence(Fence):
         for place, batch in batches.items():
             self._broker.send(self._client, place, batch)
         try:
-            await asyncio.gather(*(batch.acknowledged for batch in batches.values()))
+            await all_done([batch.acknowledged for batch in batches.values()])
+            # what is written to the changelog is one batch, and nobody asks where outputs lie
+            return [_At(batch.acknowledged.result().offset) for batch in batches.values()]
         except BaseException as error:
             self._epoch = None
             self._written_at = self._taken_at = float("-inf")
             if isinstance(error, Exception):
                 raise PartitionLost(f"can't be written any more: {type(error).__name__}") from error
             raise
-        # what is written to the changelog is one batch, and nobody asks where outputs lie
-        return [_At(batch.acknowledged.result().offset) for batch in batches.values()]
 
     async def close(self) -> None:
         self._epoch = None

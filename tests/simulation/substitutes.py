@@ -15,16 +15,19 @@ from datetime import UTC, datetime, tzinfo
 from functools import partial
 from random import Random
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Final
 from unittest.mock import patch
 
-from processors import app, clock, expectations, requeue, resolve
+from processors import app, clock, expectations, requeue, resolve, retention
 from processors.allowance import Allowance
 from processors.pace import Pace
 from processors.providers import trustpayments
 from schemas import records
 from tests.simulation.broker import EPOCH_SECONDS
 from tests.simulation.timeline import RUNNING, Timeline
+
+#: Within the time after which payments are closed, which is short here; each tick would be a pass otherwise.
+_PASSES_OVER_STATE: Final = 4
 
 
 @contextmanager
@@ -45,6 +48,7 @@ def simulated(loop: Timeline, chance: Random, *, silent: bool = True) -> Iterato
         (records, "time", SimpleNamespace(time_ns=lambda: round(seconds() * 1e9))),
         (records, "os", SimpleNamespace(urandom=chance.randbytes)),
         (trustpayments, "secrets", SimpleNamespace(choice=chance.choice)),
+        (retention, "_PASSES", _PASSES_OVER_STATE),
         (app, "Pace", partial(Pace, now=loop.time)),
         (app, "Allowance", partial(Allowance, now=loop.time)),
     ]
