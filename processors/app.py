@@ -135,12 +135,14 @@ def _verify(
     source = kafka.topic(topics.notifications(provider.name))
     memory_seconds = max(_KNOWN_IDS_SECONDS if budget else 3600, int(window_seconds * _STATE_MARGIN))
     stateful = window_seconds > 0 or budget is not None
-    verify = Work(stage, (source,), worker.batch_records, stateful, memory_seconds)
+    # a budget hangs on the process's own clock and on what it has spent
+    repeatable = budget is None
+    verify = Work(stage, (source,), worker.batch_records, stateful, repeatable, memory_seconds)
     if budget is None:
         return (verify,)
     known = kafka.topic(topics.known(provider.name))
     reputation = Reputation(provider.name, kafka)
-    return (verify, Work(reputation, (known,), worker.batch_records, stateful, memory_seconds))
+    return (verify, Work(reputation, (known,), worker.batch_records, stateful, repeatable, memory_seconds))
 
 
 def _fetch(
@@ -166,7 +168,13 @@ def _fetch(
     remembers = provider.policy.remembers_answered
     memory_seconds = max(3600, int(provider.policy.answered_window_seconds * _STATE_MARGIN))
     return (
-        Work(stage, (kafka.topic(topics.lookups(provider.name)),), worker.batch_records, remembers, memory_seconds),
+        Work(
+            stage,
+            (kafka.topic(topics.lookups(provider.name)),),
+            worker.batch_records,
+            stateful=remembers,
+            state_seconds=memory_seconds,
+        ),
         Work(Requeue(provider.name, kafka), retries, _RETRIES_AT_A_TIME),
     )
 
@@ -194,7 +202,9 @@ def _resolve(configuration: Configuration, metrics: Metrics) -> tuple[Work, ...]
         forgotten_after_seconds=None if forgotten_after_days is None else forgotten_after_days * _DAY_SECONDS,
         now=lambda: datetime.now(UTC),
     )
-    return (Work(stage, (source,), configuration.worker.batch_records, stateful=True, keeping=keeping),)
+    return (
+        Work(stage, (source,), configuration.worker.batch_records, stateful=True, repeatable=True, keeping=keeping),
+    )
 
 
 def _orders(configuration: Configuration, metrics: Metrics) -> tuple[Work, ...]:
@@ -226,7 +236,15 @@ def _orders(configuration: Configuration, metrics: Metrics) -> tuple[Work, ...]:
     stage = Orders(providers, kafka, metrics, recover, worker.overdue, worker.silence)
     return (
         Work(announce, (kafka.topic(topics.EXPECTED),), worker.batch_records),
-        Work(stage, (orders,), worker.batch_records, stateful=True, state_seconds=_ORDERS_SECONDS, clock=clock),
+        Work(
+            stage,
+            (orders,),
+            worker.batch_records,
+            stateful=True,
+            repeatable=True,
+            state_seconds=_ORDERS_SECONDS,
+            clock=clock,
+        ),
     )
 
 

@@ -114,20 +114,30 @@ class PartitionState:
     this process noticing. A claim keeps the others out, then reads what they wrote, unless there were none. ``current``
     tells the generation of now, or none while the group may have gone on without us: a batch of an earlier one must not
     claim over it, or nobody would hold the partition until the next record.
+
+    Where the work is ``repeatable``, outputs follow from records and state alone. Then whoever has lost the partition
+    without knowing can only publish what its next holder will publish too, and is refused after that one's records
+    (`Changelog.publish`). Of other work, such as what a provider answers, the brokers are asked before it and after it.
     """
 
     def __init__(
-        self, store: LocalStore, changelog: Changelog, current: Callable[[], int | None] | None = None
+        self,
+        store: LocalStore,
+        changelog: Changelog,
+        current: Callable[[], int | None] | None = None,
+        *,
+        repeatable: bool = False,
     ) -> None:
         self._store = store
         self._changelog = changelog
         self._current = current
+        self._repeatable = repeatable
         self._generation: int | None = None
         self._turn = asyncio.Lock()
         self.moved_at = 0.0
 
     async def claim(self, generation: int) -> None:
-        """Hold the partition for this generation, with all that was written before; or make sure that it is held.
+        """Hold the partition for this generation, with all that was written before; or see to it that it is held.
 
         Raises:
             aiokafka.errors.KafkaError, PartitionLost: try again.
@@ -152,13 +162,14 @@ class PartitionState:
         """
         if self._generation is None or self._changelog.taken_long_ago:
             return False
-        if self._generation == generation:
-            await self._confirm()
-            return True
-        try:
-            await self._confirm(anew=True)
-        except PartitionLost:
-            return False  # it was another's in between
+        known, self._generation = self._generation, None
+        if known != generation:
+            try:
+                await self._changelog.confirm(anew=True)
+            except PartitionLost:
+                return False  # it was another's in between
+        elif not self._repeatable:
+            await self._changelog.confirm()
         self._generation = generation
         return True
 
@@ -217,19 +228,11 @@ class PartitionState:
         async with self._turn:
             if self._generation != generation:
                 raise PartitionLost(f"{self._changelog.name} is not claimed for generation {generation}")
-            await self._confirm()
             try:
-                yield Turn(self._store, self._changelog)
+                yield Turn(self._store, self._changelog, repeatable=self._repeatable)
             except BaseException:
                 self._generation = None
                 raise
-
-    async def _confirm(self, *, anew: bool = False) -> None:
-        try:
-            await self._changelog.confirm(anew=anew)
-        except BaseException:
-            self._generation = None
-            raise
 
     async def release(self) -> None:
         """Let go of the local files and of the brokers, until the next claim."""
@@ -251,13 +254,16 @@ def _changed(keeping: Keeping, items: Sequence[tuple[bytes, bytes]]) -> dict[byt
 class Turn:
     """One batch's outputs, and its changes on their way into changelog and store."""
 
-    def __init__(self, store: LocalStore, changelog: Changelog) -> None:
+    def __init__(self, store: LocalStore, changelog: Changelog, *, repeatable: bool) -> None:
         self._store = store
         self._changelog = changelog
+        self._repeatable = repeatable
         self._next_offset = 0
 
     async def publish(self, outputs: Sequence[Output]) -> None:
         """Returns when the brokers have the batch's outputs."""
+        if not self._repeatable:
+            await self._changelog.confirm()
         await self._changelog.publish(outputs)
 
     async def log(self, changes: Mapping[bytes, bytes | None], state_format: int = 1) -> None:

@@ -62,14 +62,16 @@ _MOST_FETCHED: Final = 250
 class Work:
     """What a unit does: a stage over its source topics. All stateful work of a unit shares one state.
 
-    With a ``clock`` the state's agenda is looked at every second; with ``keeping`` what is kept for too long is
-    shortened or removed, in passes over all of the state.
+    It is ``repeatable`` where the same records and state give the same outputs, at any time and in any process. With a
+    ``clock`` the state's agenda is looked at every second; with ``keeping`` what is kept for too long is shortened or
+    removed, in passes over all of the state.
     """
 
     stage: Stage
     sources: tuple[str, ...]
     batch_records: int
     stateful: bool = False
+    repeatable: bool = False
     state_seconds: int | None = None
     clock: Clock | None = None
     keeping: Keeping | None = None
@@ -100,6 +102,7 @@ class Unit:
         stateful = [work for work in works if work.stateful]
         self._stateful_sources = frozenset(topic for work in stateful for topic in work.sources)
         self._state_seconds = stateful[0].state_seconds if stateful else None
+        self._repeatable = all(work.repeatable for work in stateful)
         self._states: dict[int, PartitionState] = {}
         self._state_directory = state_directory / self.group / "state"
         self._claims: set[asyncio.Task[None]] = set()
@@ -162,6 +165,7 @@ class Unit:
                 LocalStore(self._state_directory / str(partition), self._state_seconds),
                 Changelog(settings, topic, partition, sandbox=self._sandbox),
                 self._generation,
+                repeatable=self._repeatable,
             )
         return state
 

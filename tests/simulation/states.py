@@ -22,6 +22,7 @@ _NEXT_OFFSET: Final = b"\0changelog-next-offset"
 
 _TAKE_SECONDS: Final = 30.0
 
+
 class Disk:
     """What one store holds on a process's disk."""
 

@@ -114,6 +114,7 @@ class SimulatedUnit(Unit):
         self._metrics = metrics
         self._reached = process.reached
         self._stateful_sources = frozenset(topic for work in works if work.stateful for topic in work.sources)
+        self._repeatable = all(work.repeatable for work in works if work.stateful)
         self._states: dict[int, PartitionState] = {}
         self._wait_seconds = wait_seconds
         self._publisher = Publisher(process.producer)
@@ -130,7 +131,9 @@ class SimulatedUnit(Unit):
         if state is None:
             disk = self._process.disk.setdefault((self.name, partition), Disk())
             changelog = SimulatedChangelog(self._broker, self._process, (topics.changelog(self.name), partition))
-            state = self._states[partition] = PartitionState(Store(disk), changelog, self._generation)
+            state = self._states[partition] = PartitionState(
+                Store(disk), changelog, self._generation, repeatable=self._repeatable
+            )
         return state
 
     async def start(self) -> None:

@@ -55,7 +55,7 @@ class Echo:
 class Bench:
     """One loop with parts that tell the order in which they were used."""
 
-    def __init__(self, failures: Sequence[Exception] = (), *, state: bool = True) -> None:
+    def __init__(self, failures: Sequence[Exception] = (), *, state: bool = True, repeatable: bool = False) -> None:
         self.told: list[str] = []
         self.steps: list[Step] = []
         self.ours = True
@@ -64,7 +64,7 @@ class Bench:
         self.publisher = RecordingPublisher(self.told, failures)
         self.unfenced = RecordingPublisher(self.told)
         self.changelog = FakeChangelog(self.told, self.publisher if state else None)
-        self.state = PartitionState(cast(LocalStore, self.store), self.changelog)
+        self.state = PartitionState(cast(LocalStore, self.store), self.changelog, repeatable=repeatable)
         self.generation = 1
         self.metrics: Metrics = metrics()
         self.loop = StageLoop(
@@ -212,6 +212,18 @@ async def test_a_state_that_nobody_else_has_held_in_between_is_not_taken_anew() 
     await bench.carry_out(*records(b"b"))
     assert bench.told == ["confirm anew", "work", *WRITE], "the brokers are asked by a record of now"
     assert bench.published("result") == [b"1", b"2"]
+
+
+async def test_of_repeatable_work_the_brokers_are_only_asked_in_a_new_generation() -> None:
+    bench = Bench(repeatable=True)
+    await bench.carry_out(*records(b"a"))
+    bench.told.clear()
+    await bench.carry_out(*records(b"b"))
+    assert bench.told == ["work", *WRITE[1:]]
+    bench.generation = 2
+    bench.told.clear()
+    await bench.carry_out(*records(b"c"))
+    assert bench.told == ["confirm anew", "work", *WRITE[1:]]
 
 
 async def test_a_state_held_for_long_is_taken_anew_before_it_is_used() -> None:
