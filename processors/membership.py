@@ -21,17 +21,18 @@ from aiokafka.client import ConnectionGroup
 from aiokafka.conn import CloseReason
 from aiokafka.consumer import consumer as aiokafka_consumer
 from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.protocol.group import SyncGroupRequest
 
 #: Of a session. Heartbeats are sent four times in it: after one without an answer the next still comes in time.
 _HEARTBEAT_SHARE: Final = 1 / 2
 
 
 class Membership(GroupCoordinator):  # type: ignore[misc]  # aiokafka has no types
-    """``_confirmed_at`` (monotonic) is when the last heartbeat that was answered well had been sent."""
+    """``_confirmed_at`` (monotonic) is when the last request had been sent by whose answer it is a member."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._confirmed_at = float("-inf")
+        self._confirmed_at = self._synced_at = float("-inf")
 
     @property
     def confirmed(self) -> bool:
@@ -50,6 +51,16 @@ class Membership(GroupCoordinator):  # type: ignore[misc]  # aiokafka has no typ
             self._confirmed_at = sent_at
         return well
 
+    def reset_generation(self) -> None:
+        """Called when the group has said that this is no member any more."""
+        self._confirmed_at = float("-inf")
+        super().reset_generation()
+
+    async def _send_req(self, request: Any) -> Any:
+        if isinstance(request, SyncGroupRequest):
+            self._synced_at = time.monotonic()
+        return await super()._send_req(request)
+
     def _give_up_connection(self) -> None:
         connection = self._client._conns.get((self.coordinator_id, ConnectionGroup.COORDINATION))
         if connection is not None:
@@ -57,7 +68,8 @@ class Membership(GroupCoordinator):  # type: ignore[misc]  # aiokafka has no typ
         self.coordinator_dead()
 
     async def _on_join_complete(self, *args: Any) -> None:
-        self._confirmed_at = time.monotonic()
+        # not the time of now: this process may have stood still since the group answered
+        self._confirmed_at = self._synced_at
         self._start_heartbeat_task()
         await super()._on_join_complete(*args)
 

@@ -11,6 +11,7 @@ from aiokafka.client import ConnectionGroup
 from aiokafka.conn import CloseReason
 from aiokafka.consumer import consumer
 from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.protocol.group import SyncGroupRequest
 
 from processors import membership
 from processors.membership import Membership
@@ -37,7 +38,7 @@ def member(closed: list[CloseReason]) -> Membership:
     """One that has joined, without brokers."""
     one = object.__new__(Membership)
     connection = SimpleNamespace(close=lambda reason: closed.append(reason))
-    one._confirmed_at = float("-inf")
+    one._confirmed_at = one._synced_at = float("-inf")
     one._session_timeout_ms = SESSION_SECONDS * 1000
     one.coordinator_id, one.group_id = 7, "group"
     one._coordinator_dead_fut = asyncio.get_running_loop().create_future()
@@ -99,4 +100,33 @@ async def test_heartbeats_go_on_while_partitions_are_taken_over(monkeypatch: pyt
     monkeypatch.setattr(GroupCoordinator, "_start_heartbeat_task", lambda self: told.append("heartbeats"))
     await one._on_join_complete(1, "member", "roundrobin", b"")
     assert told == ["heartbeats", "taken over"]
+
+
+async def test_who_stands_still_while_it_joins_is_confirmed_from_when_it_had_asked(
+    monkeypatch: pytest.MonkeyPatch, clock: Time
+) -> None:
+    one = member([])
+
+    async def nothing(self: Any, *args: Any) -> None:
+        return
+
+    monkeypatch.setattr(GroupCoordinator, "_send_req", nothing)
+    monkeypatch.setattr(GroupCoordinator, "_on_join_complete", nothing)
+    monkeypatch.setattr(GroupCoordinator, "_start_heartbeat_task", lambda self: None)
+    await one._send_req(SyncGroupRequest("group", 1, "member", None, []))
+    clock.now += SESSION_SECONDS * 0.9
+    await one._on_join_complete(1, "member", "roundrobin", b"")
     assert one.confirmed
+    clock.now += SESSION_SECONDS * 0.2
+    assert not one.confirmed
+
+
+async def test_who_is_put_out_of_its_group_is_not_confirmed_any_more(
+    monkeypatch: pytest.MonkeyPatch, clock: Time
+) -> None:
+    one = member([])
+    answers(monkeypatch, True)
+    await one._do_heartbeat()
+    monkeypatch.setattr(GroupCoordinator, "reset_generation", lambda self: None)
+    one.reset_generation()
+    assert not one.confirmed
