@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -136,13 +137,12 @@ def _verify(
     memory_seconds = max(_KNOWN_IDS_SECONDS if budget else 3600, int(window_seconds * _STATE_MARGIN))
     stateful = window_seconds > 0 or budget is not None
     # a budget hangs on the process's own clock and on what it has spent
-    repeatable = budget is None
-    verify = Work(stage, (source,), worker.batch_records, stateful, repeatable, memory_seconds)
+    work = partial(Work, stateful=stateful, repeatable=budget is None, state_seconds=memory_seconds)
+    verify = work(stage, (source,), worker.batch_records)
     if budget is None:
         return (verify,)
     known = kafka.topic(topics.known(provider.name))
-    reputation = Reputation(provider.name, kafka)
-    return (verify, Work(reputation, (known,), worker.batch_records, stateful, repeatable, memory_seconds))
+    return (verify, work(Reputation(provider.name, kafka), (known,), worker.batch_records))
 
 
 def _fetch(

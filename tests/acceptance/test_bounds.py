@@ -24,9 +24,9 @@ from tests.long_form import LONG
 pytestmark = pytest.mark.kafka
 
 PARTITIONS: Final = 2
-DEADLINE_SECONDS: Final = 600.0 if LONG else 120.0
-#: On each partition of each input topic, of each kind that the long form is made of.
-POISONS: Final = 10_000 if LONG else 25
+DEADLINE_SECONDS: Final = 1800.0 if LONG else 120.0
+#: On each partition of each input topic: 10,000 in all, and in the long form on each input.
+POISONS: Final = 5_000 if LONG else 167
 NESTED_BYTES: Final = 64 * 1024
 
 INPUTS: Final = (
