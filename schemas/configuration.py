@@ -169,10 +169,11 @@ class Silence(Section, frozen=True):
 
 class Retention(Section, frozen=True):
     """How long a payment's state is kept after its last news: in full, then closed (compressed, a seventh of the room),
-    then not at all. Whatever tells of a forgotten payment is taken for a new one; ``null`` forgets none."""
+    then not at all. Whatever tells of a forgotten payment is taken for a new one; ``null`` forgets none. What may still
+    be played again, such as dead lookups, is kept on its topic for 90 days: no payment is forgotten sooner."""
 
     closed_after_days: Positive = 400.0
-    forgotten_after_days: Positive | None = 3650.0
+    forgotten_after_days: Annotated[float, Meta(ge=100, le=1e9)] | None = 3650.0
 
     def __post_init__(self) -> None:
         if self.forgotten_after_days is not None and self.forgotten_after_days <= self.closed_after_days:

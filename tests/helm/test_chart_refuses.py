@@ -190,6 +190,10 @@ MISTAKES: dict[str, tuple[Change, tuple[str, ...]]] = {
         put("configuration.worker.retention", {"closed_after_days": 4000}),
         ("configuration.worker.retention.forgotten_after_days is 3650", "longer than closed_after_days, 4000"),
     ),
+    "forgotten while it may be played again": (
+        put("configuration.worker.retention", {"closed_after_days": 10, "forgotten_after_days": 30}),
+        ("/configuration/worker/retention/forgotten_after_days", "100"),
+    ),
     "megabytes without their unit": (
         put("ingest.resources", {"requests": {"memory": 256}, "limits": {"memory": 512}}),
         ("ingest.resources.limits.memory is 512", "512Mi"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import yaml
+from msgspec.structs import replace
 
 from schemas import configuration, topics
 from schemas.configuration import Configuration
@@ -30,7 +31,6 @@ CHARGES: Final = {
 
 def installed(forgotten_after_seconds: float | None = None) -> Configuration:
     """The worker's configuration. Payments are closed while they are still talked of, and as a rule never forgotten."""
-    forgotten_after_days = None if forgotten_after_seconds is None else forgotten_after_seconds / 86400
     merchants: list[dict[str, Any]] = [
         *({"id": merchant, "provider": "omnikassa", "poi_id": poi_id, "signing_keys": [{"value": SIGNING_KEY}],
            "base_url": "https://omnikassa.example/omnikassa-api", "refresh_token": {"value": "refresh-token"}}
@@ -52,7 +52,7 @@ def installed(forgotten_after_seconds: float | None = None) -> Configuration:
             "recovery_calls_per_hour": 36_000,
             "pulls_per_second": 50.0,
             "unverified_budget": plenty,
-            "retention": {"closed_after_days": 20 / 86400, "forgotten_after_days": forgotten_after_days},
+            "retention": {"closed_after_days": 20 / 86400, "forgotten_after_days": None},
             "overdue": {
                 "looks_seconds": {provider: list(LOOKS_SECONDS) for provider in topics.PROVIDERS},
                 "lookups_per_hour": 360_000,
@@ -60,4 +60,9 @@ def installed(forgotten_after_seconds: float | None = None) -> Configuration:
             },
         },
     }
-    return configuration.parse(yaml.safe_dump(document), "simulation")
+    parsed = configuration.parse(yaml.safe_dump(document), "simulation")
+    if forgotten_after_seconds is None:
+        return parsed
+    # sooner than any configuration may say
+    retention = replace(parsed.worker.retention, forgotten_after_days=forgotten_after_seconds / 86400)
+    return replace(parsed, worker=replace(parsed.worker, retention=retention))
