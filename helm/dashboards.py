@@ -23,7 +23,10 @@ _NO_RETRIES: Final = 'topic!~".*retry.*"'
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One panel: its title says what is good, ``query`` asks Prometheus, ``legend`` names the lines."""
+    """One panel: its title says what is good, ``query`` asks Prometheus, ``legend`` names the lines.
+
+    A stat shows what is true now: after the processes are gone it shows nothing, not what was last good.
+    """
 
     title: str
     query: str
@@ -36,6 +39,16 @@ class Panel:
 
 def _in(metric: str, labels: str = "") -> str:
     return f"{metric}{{{_HERE}{',' if labels else ''}{labels}}}"
+
+
+def _counted(metric: str, hours: int) -> str:
+    """What was counted in the last hours, also by counters that were not there before.
+
+    A counter of rare things comes with its first case, and what it came with is no increase to Prometheus.
+    """
+    counter, within = _in(metric), f"[{hours}h]"
+    before, grown = f"{counter} offset {hours}h", f"increase({counter}{within})"
+    return f"(({grown} and {before}) or ({grown} + min_over_time({counter}{within})))"
 
 
 def _nine_of_ten(histogram: str, labels: str = "") -> str:
@@ -56,7 +69,7 @@ OVERVIEW: Final = (
     ),
     Panel(
         "Furthest behind",
-        f"max by (provider, stage) ({_in('paynotify_oldest_unprocessed_age_seconds', _NO_RETRIES)})",
+        f"topk(3, max by (provider, stage) ({_in('paynotify_oldest_unprocessed_age_seconds', _NO_RETRIES)}))",
         "{{provider}} {{stage}}", unit="s", kind="stat", width=8, red_from=300,
     ),
     Panel(
@@ -66,7 +79,7 @@ OVERVIEW: Final = (
     ),
     Panel(
         "Dead letters today (none is good)",
-        f"ceil(sum by (provider) (increase({_in('paynotify_lookups_dead_total')}[24h])))",  # it is no whole number
+        f"round(sum by (provider) {_counted('paynotify_lookups_dead_total', 24)})",  # an increase is no whole number
         "{{provider}}", kind="stat", width=6, red_from=0.5,
     ),
     Panel(
@@ -106,7 +119,7 @@ OVERVIEW: Final = (
     ),
     Panel(
         "Refused transitions",
-        f"sum by (provider, previous, refused) (increase({_in('paynotify_refused_transitions_total')}[1h]))",
+        f"sum by (provider, previous, refused) {_counted('paynotify_refused_transitions_total', 1)}",
         "{{provider}} {{previous}} to {{refused}}",
     ),
     Panel(
@@ -140,19 +153,19 @@ OF_STAGE: Final[dict[str, tuple[Panel, ...]]] = {
     "interpret": (
         Panel(
             "Words without a row in the table",
-            f"sum by (provider) (increase({_in('paynotify_unknown_statuses_total')}[1h]))",
+            f"sum by (provider) {_counted('paynotify_unknown_statuses_total', 1)}",
             "{{provider}}",
         ),
     ),
     "resolve": (
         Panel(
             "Failures that became successes",
-            f"sum by (provider) (increase({_in('paynotify_late_successes_total')}[1h]))",
+            f"sum by (provider) {_counted('paynotify_late_successes_total', 1)}",
             "{{provider}}",
         ),
         Panel(
             "Not what the shop expects",
-            f"sum by (provider, check) (increase({_in('paynotify_mismatches_total')}[1h]))",
+            f"sum by (provider, check) {_counted('paynotify_mismatches_total', 1)}",
             "{{provider}} {{check}}",
         ),
     ),
@@ -265,14 +278,22 @@ def _variables() -> list[dict[str, Any]]:
 
 
 def _panel(panel: Panel, number: int, place: dict[str, int]) -> dict[str, Any]:
+    now = panel.kind == "stat"
+    options = {"options": {"textMode": "value_and_name"}} if now else {}  # of one alone it must be seen whose it is
+    defaults: dict[str, Any] = {"unit": panel.unit, "thresholds": _thresholds(panel)}
+    if panel.red_from is not None and not now:
+        defaults["custom"] = {"thresholdsStyle": {"mode": "line"}}
     return {
         "id": number,
         "type": panel.kind,
         "title": panel.title,
         "datasource": _SOURCE,
         "gridPos": place,
-        "targets": [{"refId": "A", "expr": panel.query, "legendFormat": panel.legend}],
-        "fieldConfig": {"defaults": {"unit": panel.unit, "thresholds": _thresholds(panel)}, "overrides": []},
+        "targets": [
+            {"refId": "A", "expr": panel.query, "legendFormat": panel.legend, "instant": now, "range": not now}
+        ],
+        "fieldConfig": {"defaults": defaults, "overrides": []},
+        **options,
     }
 
 

@@ -26,6 +26,30 @@ def test_every_query_parses(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_a_first_case_is_counted_and_what_is_older_is_not(tmp_path: Path) -> None:
+    """The counter of a rare thing comes with its first case; an increase alone would be 0."""
+    (panel,) = [panel for panel in OVERVIEW if panel.title.startswith("Dead letters")]
+    counter = 'paynotify_lookups_dead_total{namespace="payments",provider="%s",stage="fetch",reason="expired"}'
+    series = {"omnikassa": "_x100 1x100", "nevogate": "5x200", "trustpayments": "_x100 1x50 4x50"}
+    wanted = {"omnikassa": 1, "nevogate": 0, "trustpayments": 4}
+    case = {
+        "interval": "15m",
+        "input_series": [{"series": counter % name, "values": values} for name, values in series.items()],
+        "promql_expr_test": [
+            {
+                "expr": panel.query.replace("$namespace", "payments"),
+                "eval_time": "40h",
+                "exp_samples": [{"labels": f'{{provider="{name}"}}', "value": value} for name, value in wanted.items()],
+            }
+        ],
+    }
+    (tmp_path / "tests.yaml").write_text(yaml.safe_dump({"rule_files": [], "tests": [case]}), "utf-8")
+    done = subprocess.run(
+        (prometheus_tool("promtool"), "test", "rules", "tests.yaml"), cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_every_query_asks_for_what_the_product_exports() -> None:
     for query in queries():
         assert metrics_in(query)
@@ -66,6 +90,9 @@ def test_the_overview_shows_what_is_wrong_at_once() -> None:
     stats = [panel for panel in OVERVIEW if panel.kind == "stat"]
     assert stats == list(OVERVIEW[: len(stats)]), "what is read first stands first"
     assert all(panel.red_from is not None for panel in stats[1:])
+    drawn = json.loads(named(things("strimzi"), "ConfigMap", "pay-dashboards")["data"]["paynotify-overview.json"])
+    now = [one["title"] for one in drawn["panels"] if one["targets"][0]["instant"]]
+    assert now == [panel.title for panel in stats], "what was good before everything ended must not stand there"
 
 
 def test_the_overview_says_of_which_provider_news_does_not_flow() -> None:
