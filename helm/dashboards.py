@@ -16,6 +16,7 @@ from helm.values import STAGES
 _HERE: Final = 'namespace="$namespace"'
 _SOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}
 _WIDTH: Final = 24
+_MINUTES, _HOUR, _DAY = 300, 3600, 24 * 3600
 _UNAVAILABLE: Final = 'outcome=~"full|not_stored"'
 _REJECTED: Final = 'stage="verify",outcome="rejected"'
 _NO_RETRIES: Final = 'topic!~".*retry.*"'
@@ -41,14 +42,22 @@ def _in(metric: str, labels: str = "") -> str:
     return f"{metric}{{{_HERE}{',' if labels else ''}{labels}}}"
 
 
-def _counted(metric: str, hours: int) -> str:
-    """What was counted in the last hours, also by counters that were not there before.
+def _counted(metric: str, labels: str = "", seconds: int = _HOUR) -> str:
+    """What each counter has counted in the last seconds, from its first case on.
 
-    A counter of rare things comes with its first case, and what it came with is no increase to Prometheus.
+    A counter with a label of many values comes with its first case, and what it came with is no increase to Prometheus:
+    208 dead letters within one scrape would be 0. Of a young one all it has counted counts. That it is young is told by
+    ``_created``, not by its absence before, or every counter would be young after Prometheus was away.
     """
-    counter, within = _in(metric), f"[{hours}h]"
-    before, grown = f"{counter} offset {hours}h", f"increase({counter}{within})"
-    return f"(({grown} and {before}) or ({grown} + min_over_time({counter}{within})))"
+    counter, created = _in(metric, labels), _in(metric.removesuffix("_total") + "_created", labels)
+    within = f"[{seconds}s]"
+    young = f"last_over_time({created}{within}) > time() - {seconds} unless {counter} offset {seconds}s"
+    return f"((max_over_time({counter}{within}) and {young}) or increase({counter}{within}))"
+
+
+def _per_second(metric: str, labels: str = "") -> str:
+    """How often each counter counts, by the last five minutes."""
+    return f"({_counted(metric, labels, _MINUTES)} / {_MINUTES})"
 
 
 def _nine_of_ten(histogram: str, labels: str = "") -> str:
@@ -79,7 +88,8 @@ OVERVIEW: Final = (
     ),
     Panel(
         "Dead letters today (none is good)",
-        f"round(sum by (provider) {_counted('paynotify_lookups_dead_total', 24)})",  # an increase is no whole number
+        # an increase is no whole number
+        f"round(sum by (provider) {_counted('paynotify_lookups_dead_total', seconds=_DAY)})",
         "{{provider}}", kind="stat", width=6, red_from=0.5,
     ),
     Panel(
@@ -109,17 +119,17 @@ OVERVIEW: Final = (
     ),
     Panel(
         "Provider calls by how they ended",
-        f"sum by (provider, outcome) (rate({_in('paynotify_provider_calls_total')}[5m]))",
+        f"sum by (provider, outcome) {_per_second('paynotify_provider_calls_total')}",
         "{{provider}} {{outcome}}", unit="reqps",
     ),
     Panel(
         "Expected payments",
-        f"sum by (provider, outcome) (increase({_in('paynotify_expected_payments_total')}[1h]))",
+        f"sum by (provider, outcome) {_counted('paynotify_expected_payments_total')}",
         "{{provider}} {{outcome}}",
     ),
     Panel(
         "Refused transitions",
-        f"sum by (provider, previous, refused) {_counted('paynotify_refused_transitions_total', 1)}",
+        f"sum by (provider, previous, refused) {_counted('paynotify_refused_transitions_total')}",
         "{{provider}} {{previous}} to {{refused}}",
     ),
     Panel(
@@ -134,7 +144,7 @@ OF_STAGE: Final[dict[str, tuple[Panel, ...]]] = {
     "verify": (
         Panel(
             "Rejected, by reason",
-            f"sum by (provider, reason) (rate({_in('paynotify_stage_outcomes_total', _REJECTED)}[5m]))",
+            f"sum by (provider, reason) {_per_second('paynotify_stage_outcomes_total', _REJECTED)}",
             "{{provider}} {{reason}}", unit="reqps",
         ),
     ),
@@ -146,41 +156,41 @@ OF_STAGE: Final[dict[str, tuple[Panel, ...]]] = {
         ),
         Panel(
             "Put off, by reason",
-            f"sum by (provider, reason) (rate({_in('paynotify_lookup_retries_total')}[5m]))",
+            f"sum by (provider, reason) {_per_second('paynotify_lookup_retries_total')}",
             "{{provider}} {{reason}}", unit="reqps",
         ),
     ),
     "interpret": (
         Panel(
             "Words without a row in the table",
-            f"sum by (provider) {_counted('paynotify_unknown_statuses_total', 1)}",
+            f"sum by (provider) {_counted('paynotify_unknown_statuses_total')}",
             "{{provider}}",
         ),
     ),
     "resolve": (
         Panel(
             "Failures that became successes",
-            f"sum by (provider) {_counted('paynotify_late_successes_total', 1)}",
+            f"sum by (provider) {_counted('paynotify_late_successes_total')}",
             "{{provider}}",
         ),
         Panel(
             "Not what the shop expects",
-            f"sum by (provider, check) {_counted('paynotify_mismatches_total', 1)}",
+            f"sum by (provider, check) {_counted('paynotify_mismatches_total')}",
             "{{provider}} {{check}}",
         ),
     ),
     "orders": (
         Panel(
             "Expected payments",
-            f"sum by (provider, outcome) (increase({_in('paynotify_expected_payments_total')}[1h]))",
+            f"sum by (provider, outcome) {_counted('paynotify_expected_payments_total')}",
             "{{provider}} {{outcome}}",
         ),
     ),
     "charge": (
         Panel(
             "Requests, by state",
-            f"sum by (provider, action, state) (rate({_in('paynotify_requests_total')}[5m]))",
-            "{{provider}} {{action}} {{state}}", unit="reqps",
+            f"sum by (provider, action, state) {_counted('paynotify_requests_total')}",
+            "{{provider}} {{action}} {{state}}",
         ),
         Panel("Uncertain", f"sum({_in('paynotify_requests_uncertain')})", "uncertain", red_from=0.5),
     ),
@@ -189,25 +199,34 @@ OF_STAGE: Final[dict[str, tuple[Panel, ...]]] = {
 
 def _of_every_stage(stage: str) -> tuple[Panel, ...]:
     here = f'stage="{stage}"'
+    # orders and requests are many records each: how they end is on a panel of their own
+    ended = (
+        ()
+        if stage in ("orders", "charge")
+        else (
+            Panel(
+                "How they ended",
+                f"sum by (provider, outcome) {_per_second('paynotify_stage_outcomes_total', here)}",
+                "{{provider}} {{outcome}}",
+                unit="reqps",
+            ),
+        )
+    )
     return (
         Panel(
             "Records taken",
             f"sum by (provider) (rate({_in('paynotify_stage_received_total', here)}[5m]))",
             "{{provider}}", unit="reqps",
         ),
-        Panel(
-            "How they ended",
-            f"sum by (provider, outcome) (rate({_in('paynotify_stage_outcomes_total', here)}[5m]))",
-            "{{provider}} {{outcome}}", unit="reqps",
-        ),
+        *ended,
         Panel(
             "Records waiting, by partition",
-            _in("paynotify_lag_records", here),
+            f"max by (topic, partition) ({_in('paynotify_lag_records', here)})",
             "{{topic}}/{{partition}}",
         ),
         Panel(
             "Stands still for",
-            _in("paynotify_standstill_seconds", here),
+            f"max by (topic, partition) ({_in('paynotify_standstill_seconds', here)})",
             "{{topic}}/{{partition}}", unit="s", red_from=120,
         ),
         Panel(
@@ -217,8 +236,8 @@ def _of_every_stage(stage: str) -> tuple[Panel, ...]:
         ),
         Panel(
             "Batches repeated or taken apart",
-            f"sum by (provider, kind) (rate({_in('paynotify_stage_errors_total', here)}[5m]))",
-            "{{provider}} {{kind}}", unit="reqps",
+            f"sum by (provider, kind) {_counted('paynotify_stage_errors_total', here)}",
+            "{{provider}} {{kind}}",
         ),
     )  # fmt: skip
 

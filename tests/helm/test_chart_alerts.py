@@ -42,7 +42,9 @@ def exported() -> set[str]:
     names: set[str] = set()
     for one in (registry, ingest):
         for family in one.collect():
-            endings = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}.get(family.type, ("",))
+            endings = {"counter": ("_total", "_created"), "histogram": ("_bucket", "_sum", "_count")}.get(
+                family.type, ("",)
+            )
             names |= {family.name + ending for ending in endings}
     return names
 
