@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 BIN := $(VENV)/bin
 LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
-.PHONY: demo up test unit check fuzz crash charges overdue simulate fault outage rolling upgrade soak bench format schemas helm image image-test kube-test \
+.PHONY: demo up test unit check fuzz crash charges overdue simulate fault outage rolling upgrade soak bench format schemas helm pictures image image-test kube-test \
 	lock clean help
 
 help:          ## this list
@@ -88,6 +88,11 @@ schemas: $(VENV)/.runtime                       ## write schemas/json and the ch
 helm: $(VENV)/.development                      ## judge the chart (in `make test` too), in every combination
 	$(BIN)/python -m tests.helm.tools
 	PAYNOTIFY_LONG=1 $(BIN)/python -m pytest tests/helm $(ARGS)
+
+MINUTES ?= 4
+pictures: prerequisites $(VENV)/.development    ## every dashboard drawn into docs/kubernetes, as a real Prometheus answers it (MINUTES=)
+	$(BIN)/python -m tests.helm.tools
+	$(BIN)/python -m tests.pictures --minutes $(MINUTES) $(ARGS)
 
 ENGINE ?= $(shell for e in docker podman buildah; do command -v $$e && break; done)
 IMAGE ?= paynotify:$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)

@@ -27,7 +27,7 @@ LAYERS: Final = {"v37": "helm-4.3", "v34": "helm-3.19"}
 HELMS: Final = tuple(LAYERS.values())
 
 _REQUIREMENTS: Final = Path(__file__).parents[2] / "requirements" / "helm.txt"
-_DEBIAN: Final = {"promtool": "prometheus", "amtool": "prometheus-alertmanager"}
+_DEBIAN: Final = {"promtool": "prometheus", "prometheus": "prometheus", "amtool": "prometheus-alertmanager"}
 
 
 class ToolMissing(AssertionError):
@@ -51,29 +51,40 @@ def kubectl() -> str:
     return str(Path(helm(HELMS[0])).with_name("kubectl"))
 
 
-def prometheus_tool(name: str) -> str:
-    """The path of promtool or amtool: the one in the cache, else the machine's. Skips the test where there is none.
+def program(name: str) -> str:
+    """The path of promtool, amtool or Prometheus itself: the one in the cache, else the machine's.
 
     Raises:
-        ToolMissing: there is none, in CI.
+        ToolMissing: there is none.
     """
     path = CACHE / "debian" / "usr" / "bin" / name
     found = str(path) if path.exists() else shutil.which(name)
     if found is None:
-        missing = f"{name} is missing. Fetch it with `make helm`, or install Debian's {_DEBIAN[name]}."
-        if os.environ.get("CI"):
-            raise ToolMissing(missing)
-        pytest.skip(missing)
+        raise ToolMissing(f"{name} is missing. Fetch it with `make helm`, or install Debian's {_DEBIAN[name]}.")
     return found
+
+
+def prometheus_tool(name: str) -> str:
+    """The path of promtool or amtool. Skips the test where there is none.
+
+    Raises:
+        ToolMissing: there is none, in CI.
+    """
+    try:
+        return program(name)
+    except ToolMissing as missing:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(missing))
 
 
 def fetch() -> None:
     """Bring what is missing into the cache."""
     if not all((CACHE / version / "helm").exists() for version in HELMS):
         _fetch_helm()
-    for name, package in _DEBIAN.items():
-        if not (CACHE / "debian" / "usr" / "bin" / name).exists() and shutil.which(name) is None:
-            _fetch_debian(package)
+    missing = [name for name in _DEBIAN if not (CACHE / "debian" / "usr" / "bin" / name).exists()]
+    for package in dict.fromkeys(_DEBIAN[name] for name in missing if shutil.which(name) is None):
+        _fetch_debian(package)
 
 
 def _fetch_helm() -> None:
