@@ -24,7 +24,6 @@ from processors.allowance import Allowance
 from processors.announce import Announce
 from processors.budget import share
 from processors.charge import Charge, ChargeClock
-from processors.clock import Clock
 from processors.desk import Shops
 from processors.expectations import Expectations, ExpectationsView
 from processors.failpoint import Reached
@@ -32,7 +31,7 @@ from processors.fetch import Fetch
 from processors.interpret import Interpret
 from processors.lag import LagWatch
 from processors.metrics import Metrics
-from processors.orders import RAISE, Orders, look_lane
+from processors.orders import RAISE, Orders, OrdersClock, look_lane
 from processors.pace import Pace
 from processors.provider import Account, Outside, Provider, account_of
 from processors.providers import CHARGERS, PROVIDERS
@@ -231,7 +230,7 @@ def _orders(configuration: Configuration, metrics: Metrics) -> tuple[Work, ...]:
         return Allowance(share, most=max(1.0, share / 60))
 
     lanes = {RAISE: None, **{look_lane(name): per_hour(merchant) for name, merchant in merchants.items()}}
-    clock = Clock(orders, lanes, lambda entry: entry.name, settles={RAISE: worker.overdue.settle_seconds})
+    clock = OrdersClock(orders, lanes, metrics, settles={RAISE: worker.overdue.settle_seconds})
     announce = Announce(providers, unsigned, kafka, metrics)
     stage = Orders(providers, kafka, metrics, recover, worker.overdue, worker.silence)
     return (

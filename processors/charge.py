@@ -56,6 +56,11 @@ class ChargeClock(Clock):
         self._uncertain.labels(str(partition)).set(len(uncertain))
         return super().tell(partition, state)
 
+    def lost(self, partition: int) -> None:
+        # or this process would be alarmed for as long as it lives, whatever its next holder finds out
+        self._uncertain.remove(str(partition))
+        super().lost(partition)
+
 
 class Charge:
     """The stage for all providers that charge. Its state is each request's, each payment's, and the limits used up."""

@@ -70,6 +70,10 @@ class Clock:
             for entry in self._lane(lane, allowance, partition, state, now)
         ]
 
+    def lost(self, partition: int) -> None:
+        """The partition is another's now, or will be taken anew: nothing that was told of it holds any more."""
+        self._held.pop(partition, None)
+
     def _lane(
         self, lane: str, allowance: Allowance | None, partition: int, state: Keys, now: datetime
     ) -> Iterator[Entry]:

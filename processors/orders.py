@@ -18,6 +18,8 @@ import msgspec
 
 from processors import agenda, silence
 from processors.agenda import Entry
+from processors.allowance import Allowance
+from processors.clock import Clock
 from processors.dead_letters import ended
 from processors.loop import Publish
 from processors.metrics import Metrics
@@ -62,6 +64,21 @@ Recover = Callable[[str, str | None, str | None, str, str], tuple[bytes, Lookup]
 
 _STATE: Final = msgspec.json.Decoder(OrderState)
 _HEARING: Final = msgspec.json.Decoder(Hearing)
+
+
+class OrdersClock(Clock):
+    """Tells the times of orders."""
+
+    def __init__(
+        self, topic: str, lanes: Mapping[str, Allowance | None], metrics: Metrics, *, settles: Mapping[str, float]
+    ) -> None:
+        super().__init__(topic, lanes, lambda entry: entry.name, settles=settles)
+        self._silent = metrics.silent
+
+    def lost(self, partition: int) -> None:
+        # who is silent is known to the partition's next holder alone; of the others the next order says it again
+        self._silent.clear()
+        super().lost(partition)
 
 
 class Orders:

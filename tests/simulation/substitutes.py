@@ -88,6 +88,12 @@ class _Meter:
     def set(self, value: float) -> None:
         return
 
+    def remove(self, *_: object) -> None:
+        return
+
+    def clear(self) -> None:
+        return
+
     def observe(self, amount: float) -> None:
         return
 

@@ -12,12 +12,16 @@ from hypothesis import strategies as st
 from processors import agenda
 from processors.agenda import Entry
 from processors.allowance import Allowance
+from processors.charge import ChargeClock
 from processors.clock import Clock
+from processors.orders import OrdersClock
+from processors.request_book import UNCERTAIN
 from processors.state import Branch, Overlay
 from processors.store import LocalStore
 from schemas import messages
 from schemas.errors import StateUnavailable
 from schemas.messages import TimeReached
+from tests.unit.stage_parts import counted, metrics
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
@@ -50,6 +54,22 @@ def clock(moment: Moment, allowance: Allowance | None = None) -> Clock:
 
 def told(clock: Clock, store: LocalStore) -> list[str]:
     return [messages.decode(one.value, TimeReached).name for one in clock.tell(0, store)]
+
+
+def test_what_is_counted_of_a_partition_is_counted_by_its_holder_alone(tmp_path: Path) -> None:
+    """Or an alarm would stay for as long as the process lives that raised it."""
+    numbers = metrics()
+    store = LocalStore(tmp_path / "state")
+    store.write({UNCERTAIN + b"shop/1": b""}, 1)
+    charges = ChargeClock("payments.charges", {}, numbers)
+    charges.tell(0, store)
+    charges.tell(1, LocalStore(tmp_path / "other"))
+    assert counted(numbers.uncertain, partition="0") == 1
+    charges.lost(0)
+    assert list(numbers.uncertain._metrics) == [("1",)]
+    numbers.silent.labels("nevogate", "").set(1)
+    OrdersClock("payments.orders", {}, numbers, settles={}).lost(0)
+    assert not numbers.silent._metrics
 
 
 @pytest.mark.parametrize("keep_seconds", [None, 3600])
