@@ -11,7 +11,17 @@ import pytest
 from tests.helm.rendering import CHART, WAYS, values_file
 from tests.helm.tools import HELMS
 from tests.kube.control_plane import Access, Kubelet
-from tests.kube.releases import CHANGED, RELEASE, chart, lifecycle, pods_are_there, refusals, release, soon
+from tests.kube.releases import (
+    CHANGED,
+    RELEASE,
+    chart,
+    lifecycle,
+    pods_are_there,
+    refusals,
+    release,
+    soon,
+    templates,
+)
 
 #: Ways that need no kind of another project.
 PLAIN: Final = ("plain", "scram")
@@ -89,6 +99,24 @@ def test_it_fits_into_a_quota_that_asks_for_requests_and_bounded_memory(admin: A
     chart(admin, "install", "scram", namespace)
     soon(lambda: pods_are_there(admin, namespace), f"the quota refuses pods: {refusals(admin, namespace)}")
     assert not refusals(admin, namespace)
+
+
+def test_volumes_that_can_not_change_are_refused_before_anything_does(admin: Access, namespace: str) -> None:
+    chart(admin, "install", "scram", namespace)
+    before = templates(admin, namespace)
+    larger = ("--set", "workerDefaults.state.size=6Gi")
+    done = admin.helm("upgrade", RELEASE, str(CHART), "-n", namespace, "-f", values_file("scram"), *larger, *CHANGED)
+    assert done.returncode != 0
+    assert "--cascade=orphan" in done.stderr
+    assert templates(admin, namespace) == before
+    same = ("--set", "workerDefaults.state.size=5120Mi")
+    chart(admin, "upgrade", "scram", namespace, *same)
+    for one in admin.get("statefulsets", namespace):
+        deleted = admin.kubectl("delete", "statefulset", one["metadata"]["name"], "-n", namespace, "--cascade=orphan")
+        assert deleted.returncode == 0, deleted.stderr
+    chart(admin, "upgrade", "scram", namespace, *larger)
+    claims = [one["spec"]["volumeClaimTemplates"][0] for one in admin.get("statefulsets", namespace)]
+    assert {one["spec"]["resources"]["requests"]["storage"] for one in claims} == {"6Gi"}
 
 
 def test_a_pod_that_is_not_restricted_would_be_refused(admin: Access, namespace: str) -> None:

@@ -135,6 +135,25 @@
 {{- end -}}
 {{- end -}}
 
+{{/* What a StatefulSet that is there can't change, given root, group's name, and state. Without a cluster nothing is there. */}}
+{{- define "paynotify.checkVolume" -}}
+{{- $name := printf "%s-%s" (include "paynotify.fullname" .root) .name -}}
+{{- with lookup "apps/v1" "StatefulSet" .root.Release.Namespace $name -}}
+{{- $had := "no volume" -}}
+{{- range .spec.volumeClaimTemplates -}}
+{{- $had = printf "%s of class %q" (include "paynotify.thousandths" .spec.resources.requests.storage) (.spec.storageClassName | default "") -}}
+{{- end -}}
+{{- $state := $.state -}}
+{{- $wanted := "no volume" -}}
+{{- if not $state.ephemeral -}}
+{{- $wanted = printf "%s of class %q" (include "paynotify.thousandths" $state.size) ($state.storageClassName | default "") -}}
+{{- end -}}
+{{- if ne $had $wanted -}}
+{{- fail (printf "workers.%s.state: a StatefulSet that is there can't change its volumes. First `kubectl -n %s delete statefulset %s --cascade=orphan` (its pods go on), then upgrade; what is on old volumes can be read again from Kafka." $.name $.root.Release.Namespace $name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "paynotify.checkWorkers" -}}
 {{- $done := dict -}}
 {{- range $name, $given := .Values.workers -}}
@@ -168,6 +187,7 @@
 {{- end -}}
 {{- end -}}
 {{- include "paynotify.checkResources" (dict "key" (printf "workers.%s.resources" $name) "resources" $group.resources) -}}
+{{- include "paynotify.checkVolume" (dict "root" $ "name" $name "state" $group.state) -}}
 {{- include "paynotify.checkBytes" (dict "key" (printf "workers.%s.state.size" $name) "amount" $group.state.size) -}}
 {{- end -}}
 {{- $missing := list -}}
