@@ -141,6 +141,25 @@ def test_names_can_be_asked_for_where_dns_has_a_port_of_its_own(tmp_path: Path) 
             assert [(one["port"], one["protocol"]) for one in ports] == [(5353, "UDP"), (5353, "TCP")]
 
 
+def test_the_values_that_strict_policies_ask_for_are_taken(tmp_path: Path) -> None:
+    """Those of docs/kubernetes.md; each container then has what such checks look for."""
+    page = (CHART.parents[1] / "docs" / "kubernetes.md").read_text("utf-8")
+    asked = yaml.safe_load(page.partition("**Your policies.**")[2].split("```yaml\n")[1].split("```")[0])
+    for one in workloads(rendered("scram", lambda values: merge(values, asked), folder=tmp_path)):
+        (container,) = pod_of(one)["spec"]["containers"]
+        assert container["imagePullPolicy"] == "Always"
+        assert {"cpu", "memory", "ephemeral-storage"} <= container["resources"]["limits"].keys()
+        assert {"cpu", "memory", "ephemeral-storage"} <= container["resources"]["requests"].keys()
+
+
+def merge(values: Any, more: Any) -> None:
+    for key, value in more.items():
+        if isinstance(values.get(key), dict):
+            merge(values[key], value)
+        else:
+            values[key] = value
+
+
 def notes(*settings: str) -> str:
     done = subprocess.run(
         (helm(HELMS[0]), "install", "shop", str(CHART), "--dry-run=client", "-f", values_file("strimzi"), *settings),
