@@ -93,24 +93,24 @@ def allowed(current: Status | None, wanted: Status, *, newer: bool) -> Verdict:
 
 def advance(state: PaymentState, observation: Observation, *, expected_required: bool = False) -> Advance:
     """Apply one observation to a payment's state. Pure: the same two always give the same event and id."""
+    last = state.last
+    # strictly: of two words of the same moment the first stays, in whatever order they are repeated
+    newer = last is None or _moment(observation) > state.newest
     state = replace(
         state,
         refunds=_merged(state.refunds, observation.refund),
         expected=_newest(observation.expected, state.expected),
         capturing=observation.capturing or state.capturing,
+        # a refused word counts too: an older one must not undo it later, nor itself when it is repeated
+        newest=state.newest if observation.status is None else max(state.newest, _moment(observation)),
     )
-    last = state.last
     if observation.status is None and last is None:
         return Advance(state, "unchanged")  # what comes before its payment is kept until the payment is known
-    # strictly: of two words of the same moment the first stays, in whatever order they are repeated
-    newer = last is None or _moment(observation) > state.newest
     current = last.status if last else None
     verdict: Verdict = "unchanged"
     reported = current
     if observation.status is not None:
         verdict = allowed(current, observation.status, newer=newer)
-        # a refused word counts too: an older one must not undo it later, nor itself when it is repeated
-        state = replace(state, newest=max(state.newest, _moment(observation)))
         if verdict == "refused":
             return Advance(state, "refused")
         if verdict == "changed":

@@ -1,40 +1,26 @@
-"""``python -m tests.simulation``: the stages on simulated time, brokers and providers, with faults; one thread.
+"""``python -m tests.simulation``: the stages on simulated time, brokers and providers, with faults; one thread a seed.
 
-Without a seed new ones are tried for a while. A seed that fails is printed with the shortest part of its schedule that
-fails too, and the command that runs it again. Exit code 1 if any failed.
+Without a seed new ones are tried for a while, as many at a time as there are processors. A seed that fails is printed
+with the shortest part of its schedule that fails too, and the command that runs it again. Exit code 1 if any failed.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from tests.simulation import judge, seeds
 from tests.simulation.mutants import MUTANTS, Mutant
 from tests.simulation.shrink import Part, shortest
-from tests.simulation.simulation import Outcome, Schedule, run, schedule_of
+from tests.simulation.simulation import Outcome, Schedule, run
+from tests.simulation.trials import NOTIFICATIONS, Size, at_a_time, run_seed
 
-NOTIFICATIONS: Final = 2000
 _SHRINKING_SECONDS: Final = 60.0
 _SHOWN: Final = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    """How much a seed makes happen: so many calls at least, and so many faults if that is said."""
-
-    notifications: int = NOTIFICATIONS
-    faults: int | None = None
-
-    def of(self, seed: int) -> Schedule:
-        return schedule_of(seed, self.notifications, self.faults)
-
-    def __str__(self) -> str:
-        return f"NOTIFICATIONS={self.notifications}" + ("" if self.faults is None else f" FAULTS={self.faults}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,6 +31,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--notifications", type=int, default=NOTIFICATIONS, help="of each seed (default %(default)s)")
     parser.add_argument("--faults", type=int, help="so many of each seed instead of those it draws")
     parser.add_argument("--schedule", type=Part.read, metavar="TEXT", help="only this part of the seed's schedule")
+    parser.add_argument(
+        "--processes", type=int, default=os.cpu_count(), help="seeds at a time, where more are tried (%(default)s here)"
+    )
     parser.add_argument("--mutant", choices=MUTANTS, help="make the product wrong, to see it found")
     arguments = parser.parse_args(argv)
     if arguments.schedule is not None and arguments.seed is None:
@@ -52,37 +41,38 @@ def main(argv: Sequence[str] | None = None) -> int:
     mutant = MUTANTS[arguments.mutant] if arguments.mutant else Mutant()
     tried = seeds.of_today() if arguments.seed is None else itertools.count(arguments.seed)
     seconds = arguments.seconds or (60.0 if arguments.seed is None else 0.0)
-    return _try(tried, seconds, Size(arguments.notifications, arguments.faults), arguments.schedule, mutant)
+    size = Size(arguments.notifications, arguments.faults)
+    if seconds:
+        outcomes = at_a_time(max(1, arguments.processes or 1), tried, seconds, size, arguments.mutant)
+    else:
+        outcomes = (
+            (seed, run_seed(seed, size, arguments.schedule, arguments.mutant)) for seed in itertools.islice(tried, 1)
+        )
+    return _tell(outcomes, size, arguments.schedule, mutant)
 
 
-def _try(tried: Iterator[int], seconds: float, size: Size, part: Part | None, mutant: Mutant) -> int:
-    ends_at = time.monotonic() + seconds
-    done: list[Outcome] = []
-    failed = False
-    for seed in tried:
-        schedule = size.of(seed)
-        schedule = schedule if part is None else part.of(schedule)
-        outcome = run(schedule, mutant)
+def _tell(outcomes: Iterator[tuple[int, Outcome]], size: Size, part: Part | None, mutant: Mutant) -> int:
+    began, done, failed = time.monotonic(), list[Outcome](), False
+    for seed, outcome in outcomes:
         done.append(outcome)
-        print(line(seed, schedule, outcome), flush=True)
+        print(line(seed, outcome), flush=True)
         if outcome.problems:
             failed = True
             print(*(f"    {one}" for one in outcome.problems), sep="\n", flush=True)
             if part is None:
                 print(shrunk(seed, size, outcome, mutant), flush=True)
-        if time.monotonic() >= ends_at:
-            break
     count, cpu_seconds = sum(one.notifications for one in done), sum(one.cpu_seconds for one in done)
     print(f"{len(done)} seeds, {count} notifications, {cpu_seconds:.1f} s CPU, "
-          f"{count / cpu_seconds * 60:,.0f} notifications a minute")  # fmt: skip
+          f"{count / cpu_seconds * 60:,.0f} notifications a minute of one thread, "
+          f"{count / (time.monotonic() - began) * 60:,.0f} of all")  # fmt: skip
     return 1 if failed else 0
 
 
-def line(seed: int, schedule: Schedule, outcome: Outcome) -> str:
+def line(seed: int, outcome: Outcome) -> str:
     """A run in one line."""
     return (
         f"seed {seed}: {outcome.notifications} notifications, {outcome.records} records, "
-        f"{len(schedule.faults)} faults, {outcome.seconds:.0f} s in {outcome.cpu_seconds:.1f} s CPU, "
+        f"{outcome.faults} faults, {outcome.seconds:.0f} s in {outcome.cpu_seconds:.1f} s CPU, "
         f"history {outcome.digest}, {len(outcome.problems) or 'no'} problems"
     )
 

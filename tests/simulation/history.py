@@ -18,13 +18,9 @@ class History:
     def appended(self, record: Any) -> None:
         """A record lies on a log."""
         self.records += 1
-        parts = [
-            f"{record.topic}/{record.partition}@{record.timestamp!r}".encode(),
-            record.key or b"",
-            record.value or b"",
-        ]
-        parts.extend([value for _, value in record.headers])
-        self._digest.update(b"\x1f".join(parts))
+        place = f"{record.topic}/{record.partition}@{record.timestamp!r}".encode()
+        headers = [value for _, value in record.headers]
+        self._digest.update(b"\x1f".join((place, record.key or b"", record.value or b"", *headers)))
 
     def happened(self, kind: str, about: str) -> None:
         """Something else happened that a replay must show again."""

@@ -83,6 +83,7 @@ class Outcome:
 
     problems: tuple[str, ...]
     digest: str
+    faults: int
     notifications: int
     records: int
     seconds: float
@@ -115,6 +116,7 @@ def run(schedule: Schedule, mutant: Mutant | None = None, *, silent: bool = True
     return Outcome(
         tuple(problems),
         digest,
+        len(schedule.faults),
         world.load.stored,
         world.history.records,
         world.ended_at,

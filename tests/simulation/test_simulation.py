@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 import subprocess
 import sys
@@ -13,10 +14,11 @@ import pytest
 
 from tests.long_form import LONG
 from tests.simulation import seeds
-from tests.simulation.__main__ import Size, breaks_the_same, line, shrunk
+from tests.simulation.__main__ import breaks_the_same, line, shrunk
 from tests.simulation.mutants import MUTANTS, Mutant
 from tests.simulation.shrink import Part, shortest
 from tests.simulation.simulation import run, schedule_of
+from tests.simulation.trials import Size, at_a_time
 
 #: How much processor time new seeds have; `make simulate` tries for longer, or one that is named.
 CPU_SECONDS: Final = float(os.environ.get("PAYNOTIFY_SIMULATION_SECONDS") or 12)
@@ -36,7 +38,7 @@ def test_new_seeds_break_no_guarantee(capsys: pytest.CaptureFixture[str]) -> Non
         schedule = SIZE.of(seed)
         outcome = run(schedule)
         with capsys.disabled():
-            print(f"\n{line(seed, schedule, outcome)}", end="")
+            print(f"\n{line(seed, outcome)}", end="")
         if outcome.problems:
             pytest.fail("\n".join((*outcome.problems, shrunk(seed, SIZE, outcome, Mutant()))))
         tried += 1
@@ -68,6 +70,14 @@ def test_a_seed_is_the_same_history_every_time() -> None:
         found = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
         assert found.stdout.strip() == first.digest
     assert run(schedule_of(schedule.seed + 1, 300)).digest != first.digest
+
+
+def test_seeds_at_a_time_are_the_histories_they_are_alone() -> None:
+    size = Size(notifications=100)
+    outcomes = dict(at_a_time(2, itertools.count(7), 0.1, size, None))
+    assert set(outcomes) >= {7, 8}
+    assert outcomes[7].digest == run(size.of(7)).digest
+    assert outcomes[8].digest == run(size.of(8)).digest
 
 
 @pytest.mark.parametrize("name", [one for one in MUTANTS if LONG or one not in _RARELY_FOUND])
