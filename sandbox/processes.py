@@ -208,8 +208,8 @@ class Child:
         def logged() -> dict[str, Any] | None:
             return next((line for line in self.log_lines() if line.get("event") == event), None)
 
-        found = wait_for(lambda: logged() or (None if self.running else {}), within_seconds=within_seconds)
-        found = found or logged()
+        wait_for(lambda: logged() is not None or not self.running, within_seconds=within_seconds)
+        found = logged()
         if not found:
             raise ConfigurationError(
                 f"{self.name} did not start: {self._fate()}. Its log is {self.log_path}: {self.end()}"
