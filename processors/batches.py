@@ -8,7 +8,7 @@ event acknowledged by hand.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
 from processors.loop import StageLoop, Taken
@@ -24,41 +24,29 @@ _BUSY_RECORDS: Final = 8
 async def run(
     loop_of: Callable[[int], StageLoop], stream: Any, app: Any, max_records: int, wait_seconds: float
 ) -> None:
-    """Carry out every batch of the stream's one partition, which is known with its first record.
-
-    A batch is never torn: cancelled in the middle, it is finished first, within bounds. Otherwise a result page already
-    taken from the bank's queue could be lost between the answer and Kafka.
-    """
-    at_work: list[tuple[StageLoop, Taken]] = []
-
-    async def carry_out_all() -> None:
-        async for batch in _batches(stream, app, max_records, wait_seconds):
-            loop = loop_of(batch.records[0].partition)
-            at_work.append((loop, batch))
-            await loop.carry_out(batch)
-            at_work.clear()
-            if batch.revoked.is_set():
-                return
-
-    work = asyncio.ensure_future(carry_out_all())
+    """Carry out every batch of the stream's one partition, which is known with its first record."""
     try:
-        await asyncio.shield(work)
-    except asyncio.CancelledError:
-        await _end(work, at_work)
-        raise
+        async for batch in _batches(stream, app, max_records, wait_seconds):
+            await _to_its_end(loop_of(batch.records[0].partition), batch)
     finally:
         # what Faust's own iteration does at its end; a channel left behind breaks the next rebalance
         stream.channel.on_stop_iteration()
 
 
-async def _end(work: asyncio.Task[None], at_work: Sequence[tuple[StageLoop, Taken]]) -> None:
-    """Let the batch at work, if there is one, come to its end."""
-    for loop, batch in at_work:
+async def _to_its_end(loop: StageLoop, batch: Taken) -> None:
+    """A batch is never torn: cancelled in the middle, it is finished first, within bounds.
+
+    Otherwise a result page already taken from the bank's queue could be lost between the answer and Kafka.
+    """
+    work = asyncio.ensure_future(loop.carry_out(batch))
+    try:
+        await asyncio.shield(work)
+    except asyncio.CancelledError:
         batch.revoked.set()
         if loop.stage.name != "requeue":
             await asyncio.wait([work], timeout=_FINISH_SECONDS)
-    work.cancel()
-    await asyncio.wait([work], timeout=_FINISH_SECONDS)
+        work.cancel()
+        raise
 
 
 async def _batches(stream: Any, app: Any, max_records: int, wait_seconds: float) -> AsyncIterator[Taken]:
