@@ -59,7 +59,6 @@ class ChargeClock(Clock):
     def lost(self, partition: int) -> None:
         # or this process would be alarmed for as long as it lives, whatever its next holder finds out
         self._uncertain.remove(str(partition))
-        super().lost(partition)
 
 
 class Charge:

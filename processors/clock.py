@@ -70,9 +70,16 @@ class Clock:
             for entry in self._lane(lane, allowance, partition, state, now)
         ]
 
+    def forget_lost(self) -> None:
+        """Let go of the partitions that were not told of for a while: they are another's now. A rebalance that leaves
+        them here takes less."""
+        now = self._now()
+        for partition in [one for one, (_, last) in self._held.items() if now - last > _GAP]:
+            del self._held[partition]
+            self.lost(partition)
+
     def lost(self, partition: int) -> None:
-        """The partition is another's now, or will be taken anew: nothing that was told of it holds any more."""
-        self._held.pop(partition, None)
+        """Nothing that was said of the partition is known here any more."""
 
     def _lane(
         self, lane: str, allowance: Allowance | None, partition: int, state: Keys, now: datetime

@@ -78,7 +78,6 @@ class OrdersClock(Clock):
     def lost(self, partition: int) -> None:
         # who is silent is known to the partition's next holder alone; of the others the next order says it again
         self._silent.clear()
-        super().lost(partition)
 
 
 class Orders:

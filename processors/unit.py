@@ -205,21 +205,17 @@ class Unit:
 
     async def _tell_time(self, clock: Clock) -> None:
         """Publish what is due in the states held. Told twice, or by one who has lost the partition, does no harm."""
-        told: set[int] = set()
         while not self.app.should_stop:
             await asyncio.sleep(_TICK_SECONDS)
             generation = self.app.consumer_generation_id
             for partition, state in list(self._states.items()):
                 if not state.held(generation):
-                    if partition in told:
-                        told.remove(partition)
-                        clock.lost(partition)
                     continue
-                told.add(partition)
                 try:
                     await self._publisher.publish(clock.tell(partition, state))
                 except Exception as error:  # noqa: BLE001 - whatever it was, the next second tries again
                     event(logger, "time not told", level=logging.WARNING, problem=type(error).__name__)
+            clock.forget_lost()
 
     async def _look_through(self, keeping: Keeping) -> None:
         """Review the states held, some of each every second, and again some time after a pass has ended."""
