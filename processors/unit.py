@@ -102,7 +102,6 @@ class Unit:
         stateful = [work for work in works if work.stateful]
         self._stateful_sources = frozenset(topic for work in stateful for topic in work.sources)
         self._state_seconds = stateful[0].state_seconds if stateful else None
-        self._repeatable = all(work.repeatable for work in stateful)
         self._states: dict[int, PartitionState] = {}
         self._state_directory = state_directory / self.group / "state"
         self._claims: set[asyncio.Task[None]] = set()
@@ -165,9 +164,13 @@ class Unit:
                 LocalStore(self._state_directory / str(partition), self._state_seconds),
                 Changelog(settings, topic, partition, sandbox=self._sandbox),
                 self._generation,
-                repeatable=self._repeatable,
+                repeatable=self._repeatable(),
             )
         return state
+
+    def _repeatable(self) -> bool:
+        """Whether all of the work that shares the state is."""
+        return all(work.repeatable for work in self._works if work.stateful)
 
     def _generation(self) -> int | None:
         """The group's generation of now; none where another may have our partitions without our knowing."""

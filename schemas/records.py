@@ -20,8 +20,7 @@ from typing import Final
 Headers = tuple[tuple[str, bytes], ...]
 
 #: Derived ids (lookups, payment events) are UUIDv5 under this name, so a repeat has the same id (G5).
-NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "https://paynotify/events/v1")
-_NAMESPACE: Final = NAMESPACE.bytes
+_NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "https://paynotify/events/v1").bytes
 
 _TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\Z")
 _NUMBER = re.compile(r"[0-9]{1,9}\Z")

@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     if arguments.schedule is not None and arguments.seed is None:
         parser.error("a schedule is part of a seed: name it with --seed")
-    mutant = MUTANTS[arguments.mutant] if arguments.mutant else Mutant()
+    mutant = Mutant.named(arguments.mutant)
     tried = seeds.of_today() if arguments.seed is None else itertools.count(arguments.seed)
     seconds = arguments.seconds or (60.0 if arguments.seed is None else 0.0)
     size = Size(arguments.notifications, arguments.faults)

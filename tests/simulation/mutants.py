@@ -29,6 +29,11 @@ class Mutant:
     fences: bool = True
     forgotten_after_seconds: float | None = None
 
+    @staticmethod
+    def named(name: str | None) -> Mutant:
+        """One of `MUTANTS`; without a name the product as it is."""
+        return Mutant() if name is None else MUTANTS[name]
+
 
 class _AcknowledgesFirst(StageLoop):
     async def carry_out(self, batch: Taken) -> None:

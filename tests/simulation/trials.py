@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from typing import Final
 
-from tests.simulation.mutants import MUTANTS, Mutant
+from tests.simulation.mutants import Mutant
 from tests.simulation.shrink import Part
 from tests.simulation.simulation import Outcome, Schedule, run, schedule_of
 
@@ -34,7 +34,7 @@ class Size:
 def run_seed(seed: int, size: Size, part: Part | None, mutant: str | None) -> Outcome:
     """Run one, or a part of it."""
     schedule = size.of(seed)
-    return run(schedule if part is None else part.of(schedule), MUTANTS[mutant] if mutant else Mutant())
+    return run(schedule if part is None else part.of(schedule), Mutant.named(mutant))
 
 
 def at_a_time(

@@ -114,7 +114,6 @@ class SimulatedUnit(Unit):
         self._metrics = metrics
         self._reached = process.reached
         self._stateful_sources = frozenset(topic for work in works if work.stateful for topic in work.sources)
-        self._repeatable = all(work.repeatable for work in works if work.stateful)
         self._states: dict[int, PartitionState] = {}
         self._wait_seconds = wait_seconds
         self._publisher = Publisher(process.producer)
@@ -132,7 +131,7 @@ class SimulatedUnit(Unit):
             disk = self._process.disk.setdefault((self.name, partition), Disk())
             changelog = SimulatedChangelog(self._broker, self._process, (topics.changelog(self.name), partition))
             state = self._states[partition] = PartitionState(
-                Store(disk), changelog, self._generation, repeatable=self._repeatable
+                Store(disk), changelog, self._generation, repeatable=self._repeatable()
             )
         return state
 
