@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final, cast
 
 from processors.changelog import Changelog
@@ -66,6 +67,10 @@ class Store(LocalStore):
             else:
                 self._disk.put(key, value)
         self._disk.put(_NEXT_OFFSET, b"%d" % next_offset)
+
+    def loading(self) -> AbstractContextManager[None]:
+        """Much at once is nothing special here."""
+        return nullcontext()
 
     def clear(self) -> None:
         self._disk.values.clear()
