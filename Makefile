@@ -52,8 +52,8 @@ simulate: $(VENV)/.development                  ## the stages on simulated time,
 		$(if $(SCHEDULE),--schedule "$(SCHEDULE)") $(ARGS)
 
 DURATION ?= 120
-NOTIFICATIONS ?= 600
 NODES ?= 1
+fault: NOTIFICATIONS ?= 600
 fault: prerequisites $(VENV)/.development       ## break everything, lose nothing (DURATION= NOTIFICATIONS= SEED= NODES=3)
 	$(BIN)/python -m tests.fault --duration $(DURATION) --notifications $(NOTIFICATIONS) --nodes $(NODES) \
 		$(if $(SEED),--seed $(SEED)) $(ARGS)

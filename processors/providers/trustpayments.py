@@ -152,8 +152,8 @@ class TrustPayments:
             unreadable = Dead("unreadable_lookup", "the lookup names neither a transaction nor an order")
             return dict.fromkeys(questions, unreadable)
         reply, query = await ask({field: values}, account, outside)
-        records = records_of(query, merchant.site_reference)
-        outcomes = {one.lookup_id: _outcome(one.lookup, records) for one in call.lookups}
+        found = _Found(field, records_of(query, merchant.site_reference))
+        outcomes = {one.lookup_id: found.outcome(one.lookup) for one in call.lookups}
         answered = tuple(one for one in call.lookups if isinstance(outcomes[one.lookup_id], Done))
         if answered:
             await store(_answer(reply, answered, values))
@@ -298,23 +298,30 @@ def _answering(answer: Mapping[str, Any], reference: str) -> Mapping[str, Any]:
     return query
 
 
-def _outcome(lookup: Lookup, records: Sequence[Mapping[str, Any]]) -> Outcome:
-    question = _question(lookup)
-    mine = [one for one in records if word(one, question.field) == question.value]
-    if not mine:
-        if RECOVERY in lookup.arguments:
-            return Done()  # nobody said it existed: an abandoned basket is no dead letter
-        return Later("not_found", "the provider has no record of it yet")
-    known = {word(one, "transactionreference") for one in records}
-    # a refund says nothing of its payment, so the payment itself is asked for where it is not among the records
-    parents = {word(one, "parenttransactionreference") for one in mine if word(one, "requesttypedescription") != "AUTH"}
-    open_ended = any(
-        uncertain(word(one, "errorcode")) for one in mine if word(one, "requesttypedescription") in _MOVING
-    )
-    return Done(
-        again="uncertain" if open_ended else None,
-        follow_ups=tuple(sorted(parent for parent in parents - known if is_reference(parent))),
-    )
+class _Found:
+    """An answer's records by what was asked: an answer to forty questions is read once, not forty times."""
+
+    def __init__(self, field: str, records: Sequence[Mapping[str, Any]]) -> None:
+        self._by_value: dict[str, list[Mapping[str, Any]]] = {}
+        for one in records:
+            self._by_value.setdefault(word(one, field), []).append(one)
+        self._known = {word(one, "transactionreference") for one in records}
+
+    def outcome(self, lookup: Lookup) -> Outcome:
+        """What a lookup with this field comes to."""
+        mine = self._by_value.get(_question(lookup).value)
+        if not mine:
+            if RECOVERY in lookup.arguments:
+                return Done()  # nobody said it existed: an abandoned basket is no dead letter
+            return Later("not_found", "the provider has no record of it yet")
+        kinds = [(one, word(one, "requesttypedescription")) for one in mine]
+        # a refund says nothing of its payment, so the payment itself is asked for where it is not among the records
+        parents = {word(one, "parenttransactionreference") for one, kind in kinds if kind != "AUTH"}
+        open_ended = any(uncertain(word(one, "errorcode")) for one, kind in kinds if kind in _MOVING)
+        return Done(
+            again="uncertain" if open_ended else None,
+            follow_ups=tuple(sorted(parent for parent in parents - self._known if is_reference(parent))),
+        )
 
 
 def _answer(reply: Reply, answered: tuple[WaitingLookup, ...], values: Sequence[str]) -> Answer:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from aiokafka.errors import KafkaTimeoutError, RequestTimedOutError
 
-from tests.simulation.history import History
+from tests.simulation.history import History, Written
 from tests.simulation.lot import Lot
 from tests.simulation.timeline import Timeline
 
@@ -53,7 +53,7 @@ class Batch:
     """Records of one producer for one partition, on their way."""
 
     sender: Any
-    records: list[tuple[bytes | None, bytes | None, Headers]]
+    records: list[Written]
     acknowledged: asyncio.Future[Metadata]
     #: Whose fence the records are written with, and its holder's epoch.
     hold: tuple[Place, int] | None = None
@@ -147,15 +147,21 @@ class Broker:
 
     def append(self, place: Place, key: bytes | None, value: bytes | None, headers: Headers) -> int:
         """Append at once and return the offset."""
-        log = self._logs[place]
-        record = Stored(*place, len(log.records), key, value, headers, EPOCH_SECONDS + self.loop.now)
-        log.records.append(record)
-        self._history.appended(record)
+        return self._append(place, [(key, value, headers)])
+
+    def _append(self, place: Place, records: Sequence[Written]) -> int:
+        """Append what came together; returns the last one's offset, -1 for nothing."""
+        if not records:
+            return -1
+        log, timestamp = self._logs[place], EPOCH_SECONDS + self.loop.now
+        for offset, (key, value, headers) in enumerate(records, len(log.records)):
+            log.records.append(Stored(*place, offset, key, value, headers, timestamp))
+        self._history.appended(place, timestamp, records)
         if log.readers:
             readers, log.readers = log.readers, []
             for wake in readers:
-                self.loop.outside(self.delay(record.topic, key), wake)
-        return record.offset
+                self.loop.outside(self.delay(place[0], records[0][0]), wake)
+        return len(log.records) - 1
 
     def send(self, client: Any, place: Place, batch: Batch) -> None:
         """A batch leaves its producer. ``client`` is the process, for whether it reaches the brokers."""
@@ -179,13 +185,11 @@ class Broker:
             self.loop.outside(out_of_reach_seconds + self.delay(place[0], b"again"), self._arrive, client, place, batch)
             return
         self._on_their_way[batch.sender].remove((place, batch))
-        log = self._logs[place]
         offset = -1
-        if batch.hold is not None and self._fenced(log, *batch.hold):
+        if batch.hold is not None and self._fenced(self._logs[place], *batch.hold):
             batch.error = _Refused()
         else:
-            for record in batch.records[: batch.most]:
-                offset = self.append(place, *record)
+            offset = self._append(place, batch.records[: batch.most])
         self.loop.outside(self.delay(place[0], b"answer"), _answer, batch, offset)
 
     def _some_of(self, batch: Batch, why: str) -> int:

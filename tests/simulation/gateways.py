@@ -13,7 +13,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl
 
 import orjson
 
@@ -56,7 +56,7 @@ class TrustPayments:
         }  # fmt: skip
         text = "".join(fields[name] for name in sorted(fields) if name != "notificationreference") + PASSWORD
         fields["responsesitesecurity"] = hashlib.sha256(text.encode()).hexdigest()
-        return urlencode(fields).encode()
+        return "&".join(f"{name}={value}" for name, value in fields.items()).encode()  # nothing in it is quoted
 
     def answer(self, method: str, url: str, headers: Mapping[str, str], content: bytes | None) -> Answered:
         question = orjson.loads(content or b"")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from typing import Any
+from collections.abc import Sequence
+
+Written = tuple[bytes | None, bytes | None, tuple[tuple[str, bytes], ...]]
 
 
 class History:
@@ -15,12 +17,13 @@ class History:
         self.counts: Counter[str] = Counter()
         self.records = 0
 
-    def appended(self, record: Any) -> None:
-        """A record lies on a log."""
-        self.records += 1
-        place = f"{record.topic}/{record.partition}@{record.timestamp!r}".encode()
-        headers = [value for _, value in record.headers]
-        self._digest.update(b"\x1f".join((place, record.key or b"", record.value or b"", *headers)))
+    def appended(self, place: tuple[str, int], at: float, records: Sequence[Written]) -> None:
+        """Records lie on a log, one after the other."""
+        self.records += len(records)
+        parts = [f"{place[0]}/{place[1]}@{at!r}".encode()]
+        for key, value, headers in records:
+            parts += (key or b"", value or b"", *[text for _, text in headers])
+        self._digest.update(b"\x1f".join(parts))
 
     def happened(self, kind: str, about: str) -> None:
         """Something else happened that a replay must show again."""

@@ -45,9 +45,26 @@ _WAYS: Final[Mapping[ProviderName, tuple[tuple[str, ...], ...]]] = {
     ),
 }  # fmt: skip
 
-#: Calls per second of the whole load, and how fast payments go on beside their usual pace: slow ones make small
-#: batches, fast ones large ones.
-PACES: Final = ((50.0, 1.0), (200.0, 0.5), (1000.0, 0.2), (4000.0, 0.05))
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast a load is. Slow ones make small batches, fast ones large ones."""
+
+    rate: float
+    """Calls per second of the whole load."""
+    slowness: float
+    """How long payments take to go on, beside their usual time."""
+    calls: int
+    """How many a run has where nobody says: those of small batches cost more each, and runs should take about as
+    long as each other."""
+
+
+PACES: Final = (
+    Pace(50.0, 1.0, 2_500),
+    Pace(200.0, 0.5, 5_000),
+    Pace(1000.0, 0.2, 20_000),
+    Pace(4000.0, 0.05, 40_000),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,11 +197,12 @@ class Plan:
         return tuple(one.number for some in (self.payments, self.charges, self.garbage) for one in some)
 
 
-def plan_of(seed: int, notifications: int) -> Plan:
-    """The load of a seed, with at least so many calls."""
+def plan_of(seed: int, notifications: int | None) -> Plan:
+    """The load of a seed, with at least so many calls, or as many as its pace has."""
     chance = Random(f"{seed}/load")
-    rate, pace = chance.choice(PACES)
-    span_seconds = notifications / rate
+    drawn = chance.choice(PACES)
+    pace, notifications = drawn.slowness, notifications or drawn.calls
+    span_seconds = notifications / drawn.rate
     payments: list[Payment] = []
     charges: list[Charge] = []
     garbage: list[Garbage] = []
@@ -208,7 +226,7 @@ def plan_of(seed: int, notifications: int) -> Plan:
     ends = [call.at for one in payments for call in one.calls] + [one.at for one in garbage]
     due = [one.announcement.final_by or 0.0 for one in payments if one.announcement]
     asked = [max(*one.asked_at, one.rival_at or 0.0) for one in charges]
-    return Plan(rate, tuple(payments), tuple(charges), tuple(garbage), max(ends + due + asked))
+    return Plan(drawn.rate, tuple(payments), tuple(charges), tuple(garbage), max(ends + due + asked))
 
 
 def _charge(chance: Random, number: int, at: float, pace: float) -> Charge:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final, cast
 
 from processors.changelog import Changelog
@@ -68,9 +68,10 @@ class Store(LocalStore):
                 self._disk.put(key, value)
         self._disk.put(_NEXT_OFFSET, b"%d" % next_offset)
 
-    def loading(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def loading(self) -> Iterator[None]:
         """Much at once is nothing special here."""
-        return nullcontext()
+        yield
 
     def clear(self) -> None:
         self._disk.values.clear()
