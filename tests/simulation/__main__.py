@@ -17,7 +17,7 @@ from tests.simulation import judge, seeds
 from tests.simulation.mutants import MUTANTS, Mutant
 from tests.simulation.shrink import Part, shortest
 from tests.simulation.simulation import Outcome, Schedule, run
-from tests.simulation.trials import Size, at_a_time, run_seed
+from tests.simulation.trials import NOTIFICATIONS, Size, at_a_time, run_seed
 
 _SHRINKING_SECONDS: Final = 60.0
 _SHOWN: Final = 20
@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--seed", type=int, help="this one alone, or the first with --seconds")
     parser.add_argument("--seconds", type=float, default=0.0, help="try seeds for so long (60 if no seed is given)")
-    parser.add_argument("--notifications", type=int, help="so many of each seed instead of as many as its pace has")
+    parser.add_argument("--notifications", type=int, default=NOTIFICATIONS, help="of each seed (default %(default)s)")
     parser.add_argument("--faults", type=int, help="so many of each seed instead of those it draws")
     parser.add_argument("--schedule", type=Part.read, metavar="TEXT", help="only this part of the seed's schedule")
     parser.add_argument(
@@ -97,7 +97,7 @@ def shrunk(seed: int, size: Size, outcome: Outcome, mutant: Mutant, most_seconds
         *(f"    {one}" for one in (*small.faults, *items[:_SHOWN])),
         *([f"    ... and {len(items) - _SHOWN} more"] if len(items) > _SHOWN else []),
         *(f"    {one}" for one in run(small, mutant).problems),
-        " ".join(("  make simulate", f"SEED={seed}", *filter(None, (str(size),)), f'SCHEDULE="{part}"')),
+        f'  make simulate SEED={seed} {size} SCHEDULE="{part}"',
     ))  # fmt: skip
 
 

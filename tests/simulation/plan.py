@@ -46,25 +46,16 @@ _WAYS: Final[Mapping[ProviderName, tuple[tuple[str, ...], ...]]] = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How fast a load is. Slow ones make small batches, fast ones large ones."""
+#: Calls per second of a load, and how fast payments go on beside their usual pace: slow ones make small batches, fast
+#: ones large ones.
+PACES: Final = ((50.0, 1.0), (200.0, 0.5), (1000.0, 0.2), (4000.0, 0.05))
 
-    rate: float
-    """Calls per second of the whole load."""
-    slowness: float
-    """How long payments take to go on, beside their usual time."""
-    calls: int
-    """How many a run has where nobody says: those of small batches cost more each, and runs should take about as
-    long as each other."""
-
-
-PACES: Final = (
-    Pace(50.0, 1.0, 2_500),
-    Pace(200.0, 0.5, 5_000),
-    Pace(1000.0, 0.2, 20_000),
-    Pace(4000.0, 0.05, 40_000),
-)
+#: So many calls come at the seed's own pace. What is more comes beside them in rushes, as when a sale begins: hundreds
+#: of payments in each partition's queue at once, and again few of them before and after.
+_CALLS_AT_PACE: Final = 600
+_CALLS_OF_A_RUSH: Final = 5_000
+_RUSH_SECONDS: Final = 0.5
+_RUSH_PACE: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,36 +188,57 @@ class Plan:
         return tuple(one.number for some in (self.payments, self.charges, self.garbage) for one in some)
 
 
-def plan_of(seed: int, notifications: int | None) -> Plan:
-    """The load of a seed, with at least so many calls, or as many as its pace has."""
+def plan_of(seed: int, notifications: int) -> Plan:
+    """The load of a seed, with at least so many calls."""
     chance = Random(f"{seed}/load")
-    drawn = chance.choice(PACES)
-    pace, notifications = drawn.slowness, notifications or drawn.calls
-    span_seconds = notifications / drawn.rate
-    payments: list[Payment] = []
-    charges: list[Charge] = []
-    garbage: list[Garbage] = []
-    calls = 0
-    while calls < notifications:
-        number = len(payments) + len(charges) + len(garbage) + 1
+    rate, pace = chance.choice(PACES)
+    usual_seconds = min(notifications, _CALLS_AT_PACE) / rate
+    items = _Items(chance)
+    items.add(min(notifications, _CALLS_AT_PACE), 1.0, usual_seconds, pace)
+    while items.calls < notifications:
+        most = min(notifications, items.calls + _CALLS_OF_A_RUSH)
+        items.add(most, 1.0 + chance.random() * usual_seconds, _RUSH_SECONDS, min(pace, _RUSH_PACE))
+    return items.plan(rate)
+
+
+class _Items:
+    """What happens in a load, as it is drawn."""
+
+    def __init__(self, chance: Random) -> None:
+        self._chance = chance
+        self._payments: list[Payment] = []
+        self._charges: list[Charge] = []
+        self._garbage: list[Garbage] = []
+        self.calls = 0
+
+    def add(self, calls: int, begins_at: float, span_seconds: float, pace: float) -> None:
+        """Draw more until there are so many calls."""
+        while self.calls < calls:
+            self._draw(begins_at, span_seconds, pace)
+
+    def _draw(self, begins_at: float, span_seconds: float, pace: float) -> None:
+        chance = self._chance
+        number = len(self._payments) + len(self._charges) + len(self._garbage) + 1
         provider: ProviderName = chance.choice(("omnikassa", "trustpayments", "trustpayments", "nevogate"))
-        at = 1.0 + chance.random() * span_seconds
+        at = begins_at + chance.random() * span_seconds
         if chance.random() < _GARBAGE_SHARE:
-            garbage.append(
-                Garbage(number, at, provider, chance.choice(MERCHANTS[provider]), chance.choice(GARBAGE_KINDS))
-            )
-            calls += 1
-            continue
-        if provider == "nevogate" and chance.random() < _CHARGE_SHARE:
-            charges.append(_charge(chance, number, at, pace))
-            calls += _CALLS_OF_A_CHARGE
-            continue
-        payments.append(_payment(chance, number, provider, at, pace))
-        calls += len(payments[-1].calls)
-    ends = [call.at for one in payments for call in one.calls] + [one.at for one in garbage]
-    due = [one.announcement.final_by or 0.0 for one in payments if one.announcement]
-    asked = [max(*one.asked_at, one.rival_at or 0.0) for one in charges]
-    return Plan(drawn.rate, tuple(payments), tuple(charges), tuple(garbage), max(ends + due + asked))
+            merchant, kind = chance.choice(MERCHANTS[provider]), chance.choice(GARBAGE_KINDS)
+            self._garbage.append(Garbage(number, at, provider, merchant, kind))
+            self.calls += 1
+        elif provider == "nevogate" and chance.random() < _CHARGE_SHARE:
+            self._charges.append(_charge(chance, number, at, pace))
+            self.calls += _CALLS_OF_A_CHARGE
+        else:
+            self._payments.append(_payment(chance, number, provider, at, pace))
+            self.calls += len(self._payments[-1].calls)
+
+    def plan(self, rate: float) -> Plan:
+        """All of it."""
+        payments, charges, garbage = tuple(self._payments), tuple(self._charges), tuple(self._garbage)
+        ends = [call.at for one in payments for call in one.calls] + [one.at for one in garbage]
+        due = [one.announcement.final_by or 0.0 for one in payments if one.announcement]
+        asked = [max(*one.asked_at, one.rival_at or 0.0) for one in charges]
+        return Plan(rate, payments, charges, garbage, max(ends + due + asked))
 
 
 def _charge(chance: Random, number: int, at: float, pace: float) -> Charge:

@@ -92,8 +92,8 @@ class Outcome:
     errors: Mapping[str, int]
 
 
-def schedule_of(seed: int, notifications: int | None = None, faults: int | None = None) -> Schedule:
-    """All that a seed makes happen; with so many ``notifications`` and ``faults`` instead of the usual ones."""
+def schedule_of(seed: int, notifications: int, faults: int | None = None) -> Schedule:
+    """All that a seed makes happen; with so many ``faults`` instead of the usual ones."""
     plan = plan_of(seed, notifications)
     last_call = max((call.at for one in plan.payments for call in one.calls), default=1.0)
     broker_seconds = Random(f"{seed}/broker pace").choice(_BROKER_SECONDS)

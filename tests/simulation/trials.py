@@ -7,25 +7,28 @@ from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from multiprocessing import get_context
+from typing import Final
 
 from tests.simulation.mutants import Mutant
 from tests.simulation.shrink import Part
 from tests.simulation.simulation import Outcome, Schedule, run, schedule_of
 
+#: The first and the last seconds of a run cost the same however much happens in between.
+NOTIFICATIONS: Final = 20_000
+
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much a seed makes happen: so many calls at least, and so many faults, where that is said."""
+    """How much a seed makes happen: so many calls at least, and so many faults if that is said."""
 
-    notifications: int | None = None
+    notifications: int = NOTIFICATIONS
     faults: int | None = None
 
     def of(self, seed: int) -> Schedule:
         return schedule_of(seed, self.notifications, self.faults)
 
     def __str__(self) -> str:
-        said = {"NOTIFICATIONS": self.notifications, "FAULTS": self.faults}
-        return " ".join(f"{name}={number}" for name, number in said.items() if number is not None)
+        return f"NOTIFICATIONS={self.notifications}" + ("" if self.faults is None else f" FAULTS={self.faults}")
 
 
 def run_seed(seed: int, size: Size, part: Part | None, mutant: str | None) -> Outcome:
