@@ -19,7 +19,7 @@ from tests.simulation.shrink import Part, shortest
 from tests.simulation.simulation import Outcome, Schedule, run
 from tests.simulation.trials import NOTIFICATIONS, Size, at_a_time, run_seed
 
-_SHRINKING_SECONDS: Final = 60.0
+_SHRINKING_SECONDS: Final = 180.0
 _SHOWN: Final = 20
 
 

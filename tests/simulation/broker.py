@@ -11,7 +11,7 @@ import asyncio
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from aiokafka.errors import KafkaTimeoutError, RequestTimedOutError
 
@@ -28,9 +28,8 @@ EPOCH_SECONDS: Final = 1_800_000_000.0
 _FASTEST_SECONDS: Final = 0.0005
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A record as it lies on a log."""
+class Stored(NamedTuple):
+    """A record as it lies on a log. A tuple, as it is made faster than a frozen class, two hundred thousand times."""
 
     topic: str
     partition: int

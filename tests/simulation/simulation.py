@@ -109,21 +109,12 @@ def run(schedule: Schedule, mutant: Mutant | None = None, *, silent: bool = True
         with simulated(loop, schedule.chance("product"), silent=silent):
             world = _World(loop, schedule, mutant or Mutant())
             standing = world.run()
-            problems, digest = judge.problems(world.evidence(standing)), world.history.digest()
+            outcome = world.outcome(judge.problems(world.evidence(standing)))
             world.end()
+            del world  # before the collector wakes, which would look for nothing in all of it
     finally:
         loop.close()
-    return Outcome(
-        tuple(problems),
-        digest,
-        len(schedule.faults),
-        world.load.stored,
-        world.history.records,
-        world.ended_at,
-        time.process_time() - began,
-        dict(world.history.counts),
-        {f"{stage} {kind}": count for (stage, kind), count in sorted(world.meters.errors.items())},
-    )
+    return replace(outcome, cpu_seconds=time.process_time() - began)
 
 
 class _World:
@@ -204,6 +195,20 @@ class _World:
             standing=tuple(standing),
             failures=tuple(self._failures),
             calm=not self.schedule.faults,
+        )
+
+    def outcome(self, problems: Sequence[str]) -> Outcome:
+        """What became of the run, as long as nothing more happens."""
+        return Outcome(
+            tuple(problems),
+            self.history.digest(),
+            len(self.schedule.faults),
+            self.load.stored,
+            self.history.records,
+            self.ended_at,
+            0.0,
+            dict(self.history.counts),
+            {f"{stage} {kind}": count for (stage, kind), count in sorted(self.meters.errors.items())},
         )
 
     async def _until_done(self) -> list[str]:

@@ -86,10 +86,13 @@ class Timeline(asyncio.BaseEventLoop):
         self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> Handle:
         handle = Handle(self, callback, args, context)
+        self._at(when, handle)
+        return handle
+
+    def _at(self, when: float, handle: Handle) -> None:
         handle._when = when
         self._number += 1
         heappush(self._timers, (when, self._number, handle))
-        return handle
 
     def call_later(  # type: ignore[override]  # as above
         self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
@@ -98,10 +101,11 @@ class Timeline(asyncio.BaseEventLoop):
 
     def outside(self, delay_seconds: float, callback: Callable[..., object], *args: Any) -> None:
         """Call it later on behalf of no process; without delay, when all has run that is ready now."""
+        handle = Handle(self, callback, args, self._world)
         if delay_seconds:
-            self.call_at(self.now + delay_seconds, callback, *args, context=self._world)
+            self._at(self.now + delay_seconds, handle)
         else:
-            self._soon.append(Handle(self, callback, args, self._world))
+            self._soon.append(handle)
 
     def resume(self, handles: Iterable[Handle]) -> None:
         """Let run what was held."""
