@@ -121,7 +121,7 @@ class Image(_Section, frozen=True, kw_only=True):
     repository: Annotated[str, Meta(pattern=_IMAGE)]
     tag: Annotated[str, Meta(pattern=r"^([A-Za-z0-9_][A-Za-z0-9._-]{0,127})?$")] = ""
     digest: Annotated[str, Meta(pattern=r"^(sha256:[0-9a-f]{64})?$")] = ""
-    pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
+    pull_policy: Literal["Always", "IfNotPresent", "Never"] = "Always"
     pull_secrets: list[PullSecret] = []
 
 

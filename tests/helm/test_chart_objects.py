@@ -235,14 +235,23 @@ class TestTheyFitEachOther:
         for backend in backends(found):
             assert ("Service", backend) in present
 
-    def test_requests_are_at_most_limits_and_memory_is_bounded(self, way: str) -> None:
+    def test_requests_are_at_most_limits(self, way: str) -> None:
         for one in workloads(things(way)):
             for container in containers(pod_of(one)):
                 requests, limits = container["resources"]["requests"], container["resources"]["limits"]
-                assert {"cpu", "memory"} <= requests.keys()
-                assert "memory" in limits
+                assert requests.keys() == limits.keys() == {"cpu", "memory", "ephemeral-storage"}
                 for what, limit in limits.items():
                     assert quantity(requests[what]) <= quantity(limit)
+
+    def test_what_a_pod_may_write_fits_into_its_ephemeral_storage(self, way: str) -> None:
+        kept_logs = 5 * 10 * 2**20  # by a kubelet as it is delivered
+        for one in workloads(things(way)):
+            pod = pod_of(one)["spec"]
+            written = sum(
+                quantity(volume["emptyDir"]["sizeLimit"]) for volume in pod["volumes"] if "emptyDir" in volume
+            )
+            (container,) = pod["containers"]
+            assert written + kept_logs <= quantity(container["resources"]["limits"]["ephemeral-storage"])
 
     def test_pods_are_as_restricted_as_the_policy_wants(self, way: str) -> None:
         workloads_are_restricted(things(way))
@@ -251,6 +260,48 @@ class TestTheyFitEachOther:
 
     def test_no_role_and_no_secret_is_made(self, way: str) -> None:
         assert not of_kind(things(way), "Secret", "Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding")
+
+
+@pytest.mark.parametrize("way", ["scram", "strimzi"])
+def test_policy_checks_have_nothing_to_say_of_the_defaults(way: str) -> None:
+    """What kube-score, Polaris, kube-linter and kubesec look for besides `restricted`; these ways keep all of it."""
+    found = things(way)
+    guarded = [one["spec"]["podSelector"]["matchLabels"] for one in of_kind(found, "NetworkPolicy")]
+    for one in workloads(found):
+        pod = pod_of(one)
+        assert any(selects(policy, labels_of(pod)) for policy in guarded)
+        assert pod["spec"]["securityContext"]["runAsUser"] > 10_000
+        assert pod["spec"]["securityContext"]["runAsGroup"] > 10_000
+        for container in containers(pod):
+            assert container["imagePullPolicy"] == "Always"
+            assert not container["image"].endswith(":latest")
+            assert ":" in container["image"]
+        if one["kind"] == "Job":
+            assert one["spec"]["ttlSecondsAfterFinished"] > 0
+            continue
+        served(found, one)
+        apart(one)
+
+
+def served(found: list[Thing], workload: Thing) -> None:
+    """It is asked how it is, may be evicted, and is told apart: what runs all the time needs."""
+    (container,) = containers(pod_of(workload))
+    assert {"startupProbe", "livenessProbe", "readinessProbe"} <= container.keys()
+    assert container["livenessProbe"]["httpGet"]["path"] != container["readinessProbe"]["httpGet"]["path"]
+    budgets = [one["spec"] for one in of_kind(found, "PodDisruptionBudget")
+               if selects(one["spec"]["selector"]["matchLabels"], labels_of(pod_of(workload)))]  # fmt: skip
+    assert [one["maxUnavailable"] for one in budgets] == [1]
+    assert budgets[0]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
+
+
+def apart(workload: Thing) -> None:
+    """Its pods avoid each other's nodes."""
+    spec = pod_of(workload)["spec"]
+    (wish,) = spec["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+    assert wish["podAffinityTerm"]["topologyKey"] == "kubernetes.io/hostname"
+    chosen = wish["podAffinityTerm"]["labelSelector"]["matchLabels"]
+    assert chosen == workload["spec"]["selector"]["matchLabels"]
+    assert all(one["labelSelector"]["matchLabels"] == chosen for one in spec["topologySpreadConstraints"])
 
 
 def workloads_are_restricted(found: list[Thing]) -> None:

@@ -13,7 +13,7 @@ import yaml
 
 from schemas.configuration import parse
 from tests.helm.rendering import CHART, NAMESPACE, Thing, loaded, named, of_kind, pod_of, run, values_file, workloads
-from tests.helm.test_chart_objects import judge
+from tests.helm.test_chart_objects import judge, quantity
 from tests.helm.test_chart_refuses import Change, put
 from tests.helm.tools import HELMS, helm
 
@@ -141,23 +141,40 @@ def test_names_can_be_asked_for_where_dns_has_a_port_of_its_own(tmp_path: Path) 
             assert [(one["port"], one["protocol"]) for one in ports] == [(5353, "UDP"), (5353, "TCP")]
 
 
-def test_the_values_that_strict_policies_ask_for_are_taken(tmp_path: Path) -> None:
-    """Those of docs/kubernetes.md; each container then has what such checks look for."""
-    page = (CHART.parents[1] / "docs" / "kubernetes.md").read_text("utf-8")
-    asked = yaml.safe_load(page.partition("**Your policies.**")[2].split("```yaml\n")[1].split("```")[0])
-    for one in workloads(rendered("scram", lambda values: merge(values, asked), folder=tmp_path)):
-        (container,) = pod_of(one)["spec"]["containers"]
-        assert container["imagePullPolicy"] == "Always"
-        assert {"cpu", "memory", "ephemeral-storage"} <= container["resources"]["limits"].keys()
-        assert {"cpu", "memory", "ephemeral-storage"} <= container["resources"]["requests"].keys()
+def test_a_node_keeps_room_for_a_state_that_is_kept_in_the_pod(tmp_path: Path) -> None:
+    """The pod would be evicted once its state grew beyond the limit of what else it writes."""
+    sizes = (
+        put("workerDefaults.state", {"ephemeral": True, "size": "5Gi"}),
+        put("workers.results.state", {"size": 2**31}),
+    )
+    for one in of_kind(rendered("scram", *sizes, folder=tmp_path), "StatefulSet"):
+        spec = pod_of(one)["spec"]
+        (state,) = [volume["emptyDir"] for volume in spec["volumes"] if volume["name"] == "state"]
+        size = quantity(state["sizeLimit"])
+        assert size == 2**31 if one["metadata"]["name"].endswith("-results") else size == 5 * 2**30
+        resources = spec["containers"][0]["resources"]
+        assert quantity(resources["requests"]["ephemeral-storage"]) == size + 64 * 2**20
+        assert quantity(resources["limits"]["ephemeral-storage"]) == size + 256 * 2**20
 
 
-def merge(values: Any, more: Any) -> None:
-    for key, value in more.items():
-        if isinstance(values.get(key), dict):
-            merge(values[key], value)
-        else:
-            values[key] = value
+def test_amounts_may_be_plain_bytes(tmp_path: Path) -> None:
+    found = rendered("scram", put("workerDefaults.resources", {"limits": {"memory": 2**30}}), folder=tmp_path)
+    for one in of_kind(found, "StatefulSet"):
+        assert pod_of(one)["spec"]["containers"][0]["resources"]["limits"]["memory"] == "1073741824"
+
+
+def test_who_wants_no_limit_of_cpu_gets_none(tmp_path: Path) -> None:
+    without = {"limits": {"cpu": None}}
+    keys = ("ingest.resources", "workerDefaults.resources", "topics.job.resources")
+    for one in workloads(rendered("scram", *(put(key, without) for key in keys), folder=tmp_path)):
+        limits = pod_of(one)["spec"]["containers"][0]["resources"]["limits"]
+        assert limits.keys() == {"memory", "ephemeral-storage"}
+
+
+def test_an_affinity_of_ones_own_wins(tmp_path: Path) -> None:
+    own: Thing = {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}}
+    for one in workloads(rendered("scram", put("pod.affinity", own), folder=tmp_path)):
+        assert pod_of(one)["spec"]["affinity"] == own
 
 
 def notes(*settings: str) -> str:

@@ -198,9 +198,13 @@ MISTAKES: dict[str, tuple[Change, tuple[str, ...]]] = {
         put("ingest.resources", {"requests": {"memory": 256}, "limits": {"memory": 512}}),
         ("ingest.resources.limits.memory is 512", "512Mi"),
     ),
+    "less ephemeral storage than /tmp may fill": (
+        put("ingest.resources", {"limits": {"ephemeral-storage": "32Mi"}, "requests": {"ephemeral-storage": "16Mi"}}),
+        ("ingest.resources.limits.ephemeral-storage is 32Mi", "512Mi"),
+    ),
     "a volume of five bytes": (put("workerDefaults.state", {"size": 5}), ("state.size is 5", "5Gi")),
     "scaling by a CPU that nobody asked for": (
-        put("ingest.resources", {"requests": {"cpu": None, "memory": "128Mi"}}),
+        put("ingest.resources", {"requests": {"cpu": None}, "limits": {"cpu": None}}),
         ("ingest.resources.requests.cpu", "ingest.autoscaling.enabled: false"),
     ),
     "a group that forgot its providers": (

@@ -12,7 +12,7 @@ import yaml
 from sandbox.simulators.nevogate import NevogateSettings
 from schemas.configuration import parse
 from schemas.merchants import NevogateMerchant
-from tests.helm.rendering import CHART, KUBERNETES, named, run
+from tests.helm.rendering import CHART, KUBERNETES, named, pod_of, run, workloads
 from tests.helm.test_chart_objects import judge, workloads_are_restricted
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -33,7 +33,13 @@ def test_the_trials_objects_are_valid_and_restricted() -> None:
     for thing in [*rendered(), *simulator()]:
         judge(json.dumps(thing, sort_keys=True), KUBERNETES[-1])
     pod = named(simulator(), "Pod", "simulator")
-    workloads_are_restricted([*rendered(), {"kind": "Job", "spec": {"template": pod}}])
+    all_that_runs = [*workloads(rendered()), {"kind": "Job", "spec": {"template": pod}}]
+    workloads_are_restricted(all_that_runs)
+    for one in all_that_runs:
+        (container,) = pod_of(one)["spec"]["containers"]
+        assert container.get("imagePullPolicy", "IfNotPresent") == "IfNotPresent", "the image is on the nodes"
+        resources = container["resources"]
+        assert resources["requests"].keys() == resources["limits"].keys() == {"cpu", "memory", "ephemeral-storage"}
 
 
 def test_simulator_and_configuration_know_each_other() -> None:

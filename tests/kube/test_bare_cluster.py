@@ -89,9 +89,10 @@ def test_the_pods_accounts_may_do_nothing(admin: Access, namespace: str) -> None
         assert not any("projected" in volume for volume in pod["spec"]["volumes"]), "a token would be mounted"
 
 
-def test_it_fits_into_a_quota_that_asks_for_requests_and_bounded_memory(admin: Access, namespace: str) -> None:
-    hard = {"requests.cpu": "4", "requests.memory": "4Gi", "limits.memory": "8Gi", "pods": "10",
-            "persistentvolumeclaims": "4", "requests.storage": "20Gi"}  # fmt: skip
+def test_it_fits_into_a_quota_that_asks_for_requests_and_limits_of_everything(admin: Access, namespace: str) -> None:
+    hard = {"requests.cpu": "4", "requests.memory": "4Gi", "limits.cpu": "16", "limits.memory": "8Gi", "pods": "10",
+            "requests.ephemeral-storage": "1Gi", "limits.ephemeral-storage": "2Gi", "persistentvolumeclaims": "4",
+            "requests.storage": "20Gi"}  # fmt: skip
     admin.apply(
         {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "team"}, "spec": {"hard": hard}},
         namespace=namespace,

@@ -60,14 +60,14 @@
 {{/* An amount of bytes; `512` is 512 bytes, not MiB. */}}
 {{- define "paynotify.checkBytes" -}}
 {{- if lt (include "paynotify.thousandths" .amount | float64) 67108864e3 -}}
-{{- fail (printf "%s is %v, less than 64Mi. Give the amount with its unit, such as 512Mi or 5Gi." .key .amount) -}}
+{{- fail (printf "%s is %s, less than 64Mi. Give the amount with its unit, such as 512Mi or 5Gi." .key (include "paynotify.amount" .amount)) -}}
 {{- end -}}
 {{- end -}}
 
 {{/* A quantity as a number that can be compared, in thousandths. */}}
 {{- define "paynotify.thousandths" -}}
 {{- $units := dict "" 1000 "m" 1 "k" 1e6 "M" 1e9 "G" 1e12 "T" 1e15 "Ki" 1024e3 "Mi" 1048576e3 "Gi" 1073741824e3 "Ti" 1099511627776e3 -}}
-{{- $text := toString . -}}
+{{- $text := include "paynotify.amount" . -}}
 {{- mulf (regexFind "^[0-9.]+" $text | float64) (get $units (regexFind "[A-Za-z]*$" $text) | float64) -}}
 {{- end -}}
 
@@ -76,6 +76,9 @@
 {{- with $amounts.memory -}}
 {{- include "paynotify.checkBytes" (dict "key" (printf "%s.%s.memory" $.key $which) "amount" .) -}}
 {{- end -}}
+{{- end -}}
+{{- with get (.resources.limits | default dict) "ephemeral-storage" -}}
+{{- include "paynotify.checkBytes" (dict "key" (printf "%s.limits.ephemeral-storage" $.key) "amount" .) -}}
 {{- end -}}
 {{- $requests := .resources.requests | default dict -}}
 {{- range $what, $limit := .resources.limits | default dict -}}
