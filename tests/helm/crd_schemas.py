@@ -1,7 +1,8 @@
 """The schemas of other projects' kinds, as the chart makes them: ``python -m tests.helm.crd_schemas`` reads them anew.
 
 They come from the releases that the projects publish as Go modules (all Apache-2.0), reduced to what a validator
-needs: no descriptions, and unknown fields are errors. Strimzi publishes no such module; its two kinds are written by
+needs: no descriptions, and unknown fields are errors. What a trigger of KEDA's may say is not in its definition: the
+words for Kafka come from the same module. Strimzi publishes no such module; its two kinds are written by
 hand in ``strimzi.yaml`` from its reference, field by field.
 """
 
@@ -36,6 +37,7 @@ SOURCES: Final[dict[str, dict[str, tuple[str, ...]]]] = {
         "pkg/k8s/apis/cilium.io/client/crds/v2/ciliumnetworkpolicies.yaml": ("v2",),
     },
 }
+_TRIGGERS: Final = "schema/generated/scalers-schema.json"
 _SAID_BY_OTHERS: Final = ("description", "status")
 
 
@@ -60,19 +62,29 @@ def renew() -> None:
             definition = yaml.safe_load((directory / file).read_text("utf-8"))["spec"]
             for version in definition["versions"]:
                 if version["name"] in versions:
-                    _write(module, definition, version)
+                    _write(module, directory, definition, version)
 
 
-def _write(module: str, definition: dict[str, Any], version: dict[str, Any]) -> None:
+def _write(module: str, directory: Path, definition: dict[str, Any], version: dict[str, Any]) -> None:
     kind, group = definition["names"]["kind"], definition["group"]
-    made = {
-        "from": module,
-        "apiVersion": f"{group}/{version['name']}",
-        "kind": kind,
-        "schema": strict(version["schema"]["openAPIV3Schema"], top=True),
-    }
+    schema = strict(version["schema"]["openAPIV3Schema"], top=True)
+    if kind == "ScaledObject":
+        schema["properties"]["spec"]["properties"]["triggers"]["items"]["properties"] |= _of_kafka(directory)
+    made = {"from": module, "apiVersion": f"{group}/{version['name']}", "kind": kind, "schema": schema}
     path = FOLDER / f"{group}_{version['name']}_{kind.lower()}.json"
     path.write_text(json.dumps(made, sort_keys=True, separators=(",", ":")) + "\n", "utf-8")
+
+
+def _of_kafka(directory: Path) -> dict[str, Any]:
+    """What a trigger for Kafka, the only one the chart makes, may say beside its authentication."""
+    scalers = json.loads((directory / _TRIGGERS).read_text("utf-8"))["scalers"]
+    (kafka,) = (one["parameters"] for one in scalers if one["type"] == "kafka")
+    said = [one for one in kafka if one.get("metadataVariableReadable")]
+    properties = {one["name"]: {key: value for key, value in (("type", "string"), ("enum", one.get("allowedValue")))
+                                if value} for one in said}  # fmt: skip
+    needed = [one["name"] for one in said if not one.get("optional") and "default" not in one]
+    metadata = {"type": "object", "additionalProperties": False, "properties": properties, "required": needed}
+    return {"type": {"const": "kafka"}, "metadata": metadata}
 
 
 def strict(schema: Any, *, top: bool = False) -> Any:

@@ -185,27 +185,6 @@ def test_workers_write_everything_but_what_charges() -> None:
     }
 
 
-def test_lag_is_watched_in_the_groups_and_topics_of_the_stages() -> None:
-    configuration = configuration_of("external", "worker")
-    watched = {
-        (trigger["metadata"]["consumerGroup"], trigger["metadata"]["topic"])
-        for one in of_kind(things("external"), "ScaledObject")
-        for trigger in one["spec"]["triggers"]
-    }
-    sources = {"verify": topics.notifications, "fetch": topics.lookups, "interpret": topics.responses}
-    wanted = {
-        (f"paynotify.{stage}.{provider}", source(provider))
-        for stage, source in sources.items()
-        for provider in topics.PROVIDERS
-    } | {
-        ("paynotify.resolve", topics.OBSERVATIONS),
-        ("paynotify.orders", topics.ORDERS),
-        ("paynotify.charge", topics.CHARGES),
-    }
-    assert watched == wanted
-    assert {name for _, name in watched} <= configuration.wanted_topics().keys()
-
-
 def test_workers_reach_the_providers_they_ask_and_nothing_else_outside() -> None:
     found = things("external")
     reach = {

@@ -93,6 +93,10 @@ def test_the_judge_refuses_unknown_fields_and_kinds() -> None:
     scaled = of_kind(things("strimzi"), "ScaledObject")[0]
     with pytest.raises(jsonschema.ValidationError):
         judge(json.dumps({**scaled, "spec": {**scaled["spec"], "maxReplicas": 3}}), "1.37")
+    trigger = scaled["spec"]["triggers"][0]
+    trigger["metadata"]["lagTreshold"] = "3"
+    with pytest.raises(jsonschema.ValidationError):
+        judge(json.dumps(scaled), "1.37")
 
 
 @pytest.mark.parametrize("version", HELMS)

@@ -49,16 +49,25 @@ verify fetch interpret
 {{- $groups | toJson -}}
 {{- end -}}
 
-{{/* The topic a unit works through. */}}
-{{- define "paynotify.source" -}}
+{{/* The topics a unit reads, the one it works through first, as JSON {"topics": [...]}. Without retry topics: what lies
+there waits for its time, which more pods would not shorten, and comes back through `lookups` when it is due. */}}
+{{- define "paynotify.inputs" -}}
 {{- $parts := splitList "." . -}}
 {{- $stage := index $parts 0 -}}
 {{- $provider := rest $parts | join "." -}}
-{{- get (dict
-    "verify" (printf "notifications.%s" $provider)
-    "fetch" (printf "lookups.%s" $provider)
-    "interpret" (printf "responses.%s" $provider)
-    "resolve" "observations"
-    "orders" "payments.orders"
-    "charge" "payments.charges") $stage -}}
+{{- $inputs := get (dict
+    "verify" (list (printf "notifications.%s" $provider))
+    "fetch" (list (printf "lookups.%s" $provider))
+    "interpret" (list (printf "responses.%s" $provider))
+    "resolve" (list "observations")
+    "orders" (list "payments.orders" "payments.expected")
+    "charge" (list "payments.charges" "payments.requested")) $stage -}}
+{{- /* only this one's calls are unsigned: verify learns which ids are known */}}
+{{- if eq . "verify.nevogate" -}}{{- $inputs = append $inputs "lookups.nevogate.known" -}}{{- end -}}
+{{- dict "topics" $inputs | toJson -}}
+{{- end -}}
+
+{{/* The topic a unit works through. */}}
+{{- define "paynotify.source" -}}
+{{- get (include "paynotify.inputs" . | fromJson) "topics" | first -}}
 {{- end -}}

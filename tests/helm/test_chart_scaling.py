@@ -1,0 +1,78 @@
+"""What scaling by lag watches is what the scaled processes read: the product is asked, not this file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+import httpx
+import pytest
+import yaml
+from prometheus_client import CollectorRegistry
+
+from processors import failpoint
+from processors.app import Choice, works_of
+from processors.expectations import Expectations
+from processors.metrics import Metrics
+from processors.unit import Unit
+from schemas import topics
+from schemas.configuration import Configuration, parse
+from tests.helm.rendering import named, of_kind, things
+from tests.helm.test_chart_configuration import SECRETS, file_of, options, paths_in
+
+#: Those in which something is scaled: all groups without a prefix, and one group with a prefix.
+SCALED = ("external", "strimzi")
+
+
+def configuration_of(way: str, folder: Path) -> Configuration:
+    """The workers' file with secrets that are there, and brokers that ask for none."""
+    text = file_of(way, "worker").replace(SECRETS, f"{folder}/")
+    document = yaml.safe_load(text)
+    document["kafka"] = {key: document["kafka"][key] for key in ("bootstrap_servers", "topic_prefix")}
+    for path in paths_in(yaml.safe_load(file_of(way, "worker"))["merchants"]):
+        file = folder / path.removeprefix(SECRETS)
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("c2VjcmV0LW9mLWEtc2hvcA==", "utf-8")
+    return parse(yaml.safe_dump(document), "paynotify.yaml")
+
+
+def units_of(way: str, choice: Choice, folder: Path) -> list[Unit]:
+    """The product's own wiring of one way to run the chart."""
+    configuration, metrics = configuration_of(way, folder), Metrics(CollectorRegistry())
+    reached = failpoint.from_environment(sandbox=False)
+    works = works_of(configuration, choice, metrics, httpx.AsyncClient(), cast(Expectations, None), reached)
+    return [Unit(name, parts, configuration, metrics, folder, reached) for name, parts in works.items()]
+
+
+def waits(topic: str) -> bool:
+    """Whether it is a retry topic, whatever the prefix."""
+    steps = range(1, topics.RETRY_STEPS + 1)
+    return topic.endswith(tuple(topics.retry(provider, step) for provider in topics.PROVIDERS for step in steps))
+
+
+@pytest.mark.parametrize("way", SCALED)
+def test_lag_is_watched_wherever_it_means_work(way: str, tmp_path: Path) -> None:
+    """Retry topics hold what is not due yet: more pods would not make it due, and then it lags in ``lookups``."""
+    scaled = of_kind(things(way), "ScaledObject")
+    assert scaled
+    for one in scaled:
+        workload = named(things(way), "StatefulSet", one["spec"]["scaleTargetRef"]["name"])
+        choice = Choice(providers=options(workload, "--provider="), stages=options(workload, "--stage="))
+        read = {(unit.group, topic) for unit in units_of(way, choice, tmp_path) for topic in unit.source_topics}
+        assert any(waits(topic) for _, topic in read) == ("fetch" in choice.stages)
+        triggers = one["spec"]["triggers"]
+        watched = [(each["metadata"]["consumerGroup"], each["metadata"]["topic"]) for each in triggers]
+        assert sorted(watched) == sorted((group, topic) for group, topic in read if not waits(topic))
+        assert len({each["name"] for each in triggers}) == len(triggers)
+
+
+def test_what_shops_ask_for_is_watched() -> None:
+    """Of all inputs these are not written by the product, so their lag is the first to be seen."""
+    triggers = named(things("external"), "ScaledObject", "shop-paynotify-results")["spec"]["triggers"]
+    assert {topics.EXPECTED, topics.REQUESTED} <= {one["metadata"]["topic"] for one in triggers}
+
+
+def test_a_topic_never_read_counts_from_where_the_workers_will_begin(tmp_path: Path) -> None:
+    begins = {unit.app.conf.consumer_auto_offset_reset for unit in units_of("external", Choice(), tmp_path)}
+    for one in of_kind(things("external"), "ScaledObject"):
+        assert {trigger["metadata"]["offsetResetPolicy"] for trigger in one["spec"]["triggers"]} == begins
