@@ -136,7 +136,9 @@ def test_strimzi_makes_the_topics_that_the_product_wants() -> None:
 
 def test_an_uninstall_keeps_the_topics() -> None:
     for topic in of_kind(things("strimzi"), "KafkaTopic"):
-        assert topic["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+        annotations = topic["metadata"]["annotations"]
+        assert annotations["helm.sh/resource-policy"] == "keep"
+        assert annotations["argocd.argoproj.io/sync-options"] == "Prune=false,Delete=false"
         assert topic["metadata"]["labels"]["strimzi.io/cluster"] == "main"
 
 

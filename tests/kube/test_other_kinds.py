@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.helm.rendering import CHART, WAYS, values_file
 from tests.helm.tools import HELMS
 from tests.kube.control_plane import Access, Kubelet
-from tests.kube.releases import CHANGED, RELEASE, chart, lifecycle, topics
+from tests.kube.releases import CHANGED, RELEASE, chart, lifecycle, soon, topics
+
+POLICY = str(CHART.parents[1] / "docs" / "kubernetes" / "keep-partitions.yaml")
 
 pytestmark = pytest.mark.usefixtures("custom_kinds")
 
@@ -30,3 +34,36 @@ def test_topics_are_looked_up_and_stay_what_they_are(admin: Access, namespace: s
     after = {one["metadata"]["name"]: (one["metadata"]["uid"], one["spec"]["partitions"])
              for one in topics(admin, namespace)}  # fmt: skip
     assert after == before
+
+
+@pytest.fixture
+def keeps_partitions(admin: Access) -> Iterator[None]:
+    done = admin.kubectl("apply", "-f", POLICY)
+    assert done.returncode == 0, done.stderr
+    yield
+    admin.kubectl("delete", "-f", POLICY)
+
+
+@pytest.mark.usefixtures("keeps_partitions")
+def test_partitions_stay_what_they_are_where_the_chart_is_only_rendered(admin: Access, namespace: str) -> None:
+    """As Argo CD does it: the chart can look nothing up, and Strimzi would add the partitions."""
+
+    def sync(*more: str) -> str:
+        rendered = admin.helm("template", RELEASE, str(CHART), "-n", namespace, "-f", values_file("strimzi"),
+                              "-s", "templates/strimzi.yaml", *more)  # fmt: skip
+        assert rendered.returncode == 0, rendered.stderr
+        return admin.kubectl("apply", "-f", "-", stdin=rendered.stdout).stderr
+
+    def partitions() -> dict[str, int]:
+        return {one["metadata"]["name"]: one["spec"]["partitions"] for one in topics(admin, namespace)}
+
+    more = ("--set", "configuration.topics.partitions=8")
+    assert not sync()
+    before = partitions()
+    name = next(iter(before))
+    patch = ("patch", "kafkatopic", name, "-n", namespace, "--type=merge", "--dry-run=server", "-p")
+    soon(lambda: admin.kubectl(*patch, '{"spec": {"partitions": 99}}').returncode != 0, "the policy is not in force")
+    assert "has 6 partitions and would get 8" in sync(*more)
+    assert partitions() == before
+    assert not sync("--set", "configuration.topics.overrides.observations.retention_seconds=86400")
+    assert not admin.kubectl("delete", "kafkatopics", "--all", "-n", namespace).stderr
