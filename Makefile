@@ -106,7 +106,7 @@ image: $(VENV)/.runtime                         ## build the image (BASE= anothe
 image-test: prerequisites $(VENV)/.development  ## build the image without Docker on a Debian of its own, and run it read-only
 	$(BIN)/python -m pytest tests/image $(ARGS)
 
-kube-test: $(VENV)/.development                 ## the chart on a real API server, built from its Go modules (needs Go)
+kube-test: prerequisites $(VENV)/.development   ## the chart on a real API server, built from its Go modules, and the trial on it (needs Go)
 	$(BIN)/python -m tests.helm.tools
 	$(BIN)/python -m tests.kube.servers
 	$(BIN)/python -m pytest tests/kube $(ARGS)

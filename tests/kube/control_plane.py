@@ -161,13 +161,16 @@ class Kubelet(threading.Thread):
         self._over = threading.Event()
         #: namespace → what kinds of names were there when each job's pod ran, in order
         self.seen: dict[str, list[set[str]]] = {}
+        #: namespaces whose pods somebody else runs
+        self.others: set[str] = set()
 
     def run(self) -> None:
         while not self._over.wait(_LOOK_SECONDS):
             listing = self._access.kubectl("get", "pods", "-A", "-l", "batch.kubernetes.io/job-name", "-o", "json")
             if listing.returncode == 0:
                 for pod in json.loads(listing.stdout)["items"]:
-                    if pod.get("status", {}).get("phase") == "Pending":
+                    waits = pod.get("status", {}).get("phase") == "Pending"
+                    if waits and pod["metadata"]["namespace"] not in self.others:
                         self._complete(pod["metadata"])
 
     def end(self) -> None:
