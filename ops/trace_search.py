@@ -21,6 +21,7 @@ import msgspec
 
 from ingest.publisher import partition_of
 from ops.topic_reader import Place, Span, TopicReader
+from processors.interpret import observation_id
 from schemas import topics
 from schemas.configuration import Configuration
 from schemas.errors import Unreadable
@@ -34,7 +35,7 @@ from schemas.messages import (
     PaymentStatus,
     decode,
 )
-from schemas.records import Record, derived_id, parse_time
+from schemas.records import Record, parse_time
 
 #: How long before a payment's first known moment its first records may lie.
 LOOK_BACK: Final = timedelta(hours=1)
@@ -76,6 +77,11 @@ class Found:
     searched_from_seconds: float | None = None
     whole: bool = False
     """Whether the payment's first status event is among them."""
+
+    def said_by(self, response: Record) -> list[Observation]:
+        """What an answer says of the payment: its observations, by their ids."""
+        name = response.header("ce_id")
+        return [one for record, one in self.observations if record.header("ce_id") == observation_id(name, one)]
 
 
 class Search:
@@ -155,14 +161,11 @@ class Search:
     # --- answers, questions, calls -------------------------------------------------------------------------
 
     def _answers(self, floor: float | None) -> None:
-        known = {record.header("ce_id") for record, _ in self.found.observations}
         moments = {observation.observed_at for _, observation in self.found.observations}
 
         def relevant(record: Record) -> bool:
-            if record.header("ce_time") in moments:
-                name = record.header("ce_id")
-                refunds = ("", *self._references)
-                return any(derived_id("observation", name, self._payment, one) in known for one in refunds)
+            if record.header("ce_time") in moments and self.found.said_by(record):
+                return True
             return any(one.reference in self._references for one in answered(record))
 
         windows = [(moment.timestamp(), moment.timestamp()) for text in moments if (moment := parse_time(text))]

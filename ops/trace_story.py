@@ -126,11 +126,8 @@ def _asks(details: Mapping[str, Any]) -> str:
 
 
 def _answers(found: Found) -> Iterator[Entry]:
-    says: dict[str, list[str]] = {}
-    for _, observation in found.observations:
-        says.setdefault(observation.observed_at, []).append(_words(observation))
     for record in found.responses:
-        words = list(dict.fromkeys(says.get(record.header("ce_time"), [])))
+        words = dict.fromkeys(map(_words, found.said_by(record)))
         details = {
             "http_status": _number(record.header("http-status")),
             "answers_lookups": len(answered(record)),

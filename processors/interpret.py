@@ -41,6 +41,13 @@ def response_of(record: Record) -> Response:
     )
 
 
+def observation_id(answer_id: str, observation: Observation) -> str:
+    """The id of what an answer says. What is made again with something else expected is another one."""
+    expected = [messages.encode(observation.expected).decode()] if observation.expected else []
+    refund = observation.refund.refund_id if observation.refund else ""
+    return derived_id("observation", answer_id, observation.payment_id, refund, *expected)
+
+
 class Interpret:
     """The stage for one provider. It has no state: the same answer always says the same of a payment."""
 
@@ -94,16 +101,8 @@ class Interpret:
         observation = replace(observation, expected=expected)
         asked = next((one for one in answered if one.reference == observation.payment_id), None)
         received_at = asked.received_at if asked else min((one.received_at for one in answered), default="")
-        refund = observation.refund.refund_id if observation.refund else ""
         headers: Headers = cloud_event(
-            # one that is made again with something else expected is another one
-            event_id=derived_id(
-                "observation",
-                record.header("ce_id"),
-                observation.payment_id,
-                refund,
-                *([messages.encode(expected).decode()] if expected else []),
-            ),
+            event_id=observation_id(record.header("ce_id"), observation),
             source=f"/interpret/{self.provider}",
             event_type=messages.PAYMENT_OBSERVED,
             event_time=observation.observed_at,

@@ -96,6 +96,7 @@ def test_from_an_empty_cluster_to_the_first_payment_status(admin: Access, node: 
     assert -1 not in places, story
     assert places == sorted(places), story
     assert "at nevogate: captured, order O-1" in story
+    assert "nothing of this payment" not in story
 
     another_number_of_partitions_is_refused(admin, person, install)
     person.types(uninstall)

@@ -11,9 +11,10 @@ from ops.trace_page import page
 from ops.trace_search import Found, OrderNews
 from ops.trace_story import Story, tell
 from processors.dead_letters import ended
+from processors.interpret import observation_id
 from processors.transitions import PaymentState, advance
 from schemas import messages
-from schemas.messages import ExpectedPayment, Lookup, OverduePayment, PaymentRequest
+from schemas.messages import Expectation, ExpectedPayment, Lookup, OverduePayment, PaymentRequest
 from schemas.money import Money
 from schemas.records import Record, cloud_event
 from schemas.status import Status
@@ -44,7 +45,8 @@ def _found() -> Found:
     seen: tuple[Status, ...] = ("captured", "pending")
     for number, status in enumerate(seen):
         one = observation("p1", status)
-        found.observations.append((_record("observations", number, b"", 4.0 + number, ce_id=f"o{number}"), one))
+        name = observation_id("r1", one)
+        found.observations.append((_record("observations", number, b"", 4.0 + number, ce_id=name), one))
         after = advance(state, one)
         state = after.state
         if after.event is not None:
@@ -124,6 +126,24 @@ def test_a_lookup_of_recovery_tells_why_it_was_made() -> None:
     (entry,) = tell("trustpayments", "shop-uk", "", found, expected_required=False).entries
     assert entry.what == "asks for transaction (overdue)"
     assert entry.details["recovery"] == "overdue"
+
+
+def test_an_answer_tells_what_follows_from_it_whatever_was_expected_and_whenever_it_was_asked() -> None:
+    said = dataclasses.replace(
+        observation("p1", "captured"),
+        observed_at="2026-06-01T11:59:59.000Z",
+        expected=Expectation(amount=Money(1050, "GBP"), order_id="O1"),
+    )
+    found = Found(
+        responses=[
+            _record("responses", number, BODY, 3.0, ce_id=f"r{number}", ce_time="2026-06-01T12:00:00.000Z")
+            for number in (1, 2)
+        ],
+        observations=[(_record("observations", 0, b"", 4.0, ce_id=observation_id("r2", said)), said)],
+    )
+    other, own, _ = tell("nevogate", "shop-hu", "p1", found, expected_required=False).entries
+    assert other.what.endswith("nothing of this payment")
+    assert "captured" in own.what
 
 
 def test_no_body_token_or_free_header_is_told() -> None:
