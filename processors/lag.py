@@ -18,7 +18,7 @@ from processors.metrics import Metrics
 from processors.standstill import Standstill
 from processors.unit import Unit
 from schemas.configuration import Kafka
-from service.kafka_client import client_settings
+from service.kafka_client import client_settings, opened
 from service.logs import event
 
 logger = logging.getLogger("paynotify.lag")
@@ -47,7 +47,8 @@ class LagWatch:
 
     def stop(self) -> None:
         self._stop.set()
-        self._thread.join(timeout=_REQUEST_MILLISECONDS / 1000)
+        if self._thread.is_alive():  # not where the brokers went away while the units started
+            self._thread.join(timeout=_REQUEST_MILLISECONDS / 1000)
 
     def seconds_since_answer(self) -> float:
         """How long ago the brokers last answered; infinite before the first time."""
@@ -66,12 +67,11 @@ class LagWatch:
             self._stop.wait(_EVERY_SECONDS)
 
     def _watch(self) -> None:
-        """Measure until the end. The clients stay through outages: kafka-python's connect again by themselves, and
-        each one that can't be made leaves a thread and its files behind."""
+        """Measure until the end. The clients stay through outages: kafka-python's connect again by themselves."""
         settings = {**client_settings(self._kafka, "paynotify-lag"), "request_timeout_ms": _REQUEST_MILLISECONDS}
         with (
-            contextlib.closing(KafkaAdminClient(**settings)) as admin,
-            contextlib.closing(KafkaConsumer(**settings)) as consumer,
+            contextlib.closing(opened(KafkaAdminClient, settings)) as admin,
+            contextlib.closing(opened(KafkaConsumer, settings)) as consumer,
         ):
             while not self._stop.is_set():
                 try:

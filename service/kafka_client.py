@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import ssl
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from kafka.net.compat import KafkaNetClient
 
 from schemas.configuration import Kafka
 from schemas.errors import ConfigurationError
 from schemas.secrets import Secret
+
+T = TypeVar("T")
 
 
 def ssl_context(kafka: Kafka) -> ssl.SSLContext | None:
@@ -51,3 +56,26 @@ def client_settings(kafka: Kafka, client_id: str) -> dict[str, Any]:
         settings["sasl_plain_username"] = kafka.sasl_plain_username
         settings["sasl_plain_password"] = sasl_password(kafka)
     return settings
+
+
+def opened(kind: Callable[..., T], settings: Mapping[str, Any]) -> T:
+    """A client of kafka-python, which asks the brokers while it is made.
+
+    One that can't be made would leave its thread, its sockets and its selector behind: whoever tries again and again
+    while the brokers are away would run out of files.
+
+    Raises:
+        kafka.errors.KafkaError: no broker answered within its ``bootstrap_timeout_ms``.
+    """
+    networks: list[Any] = []
+
+    def network(**configs: Any) -> Any:
+        networks.append(KafkaNetClient(**configs))
+        return networks[-1]
+
+    try:
+        return kind(**settings, kafka_client=network)
+    except BaseException:
+        for one in networks:
+            one.close()
+        raise
