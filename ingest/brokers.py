@@ -1,4 +1,4 @@
-"""Whether the brokers answer and have the topics: asked at the start, then again beside the work."""
+"""Whether the brokers answer and have the topics: asked again and again, also while they are not there yet."""
 
 from __future__ import annotations
 
@@ -15,32 +15,44 @@ from kafka.errors import KafkaError
 
 from schemas.configuration import Kafka
 from schemas.errors import ClusterError, ConfigurationError
-from service.kafka_client import client_settings
+from service.kafka_client import client_settings, opened
 from service.logs import event
 
 logger = logging.getLogger("paynotify.ingest")
 
-START_SECONDS: Final = 10.0
 OnPartitions = Callable[[Mapping[str, int]], None]
 
 _ASK_EVERY_SECONDS: Final = 2.0
+_BOOTSTRAP_SECONDS: Final = 10.0
 _ANSWER_SECONDS: Final = 3.0
+#: What is said until the first answer, or until the first time that none came.
+_NOT_ASKED_YET: Final = "the brokers have not answered yet"
 #: A check that takes longer than its own bounds allow: the thread hangs, and nobody knows about the brokers.
 _STALE_SECONDS: Final = 30.0
 
 
 class Brokers:
-    """The cluster as the ingress needs it: reachable, with all notification topics."""
+    """The cluster as the ingress needs it: reachable, with all notification topics.
+
+    Raises:
+        ConfigurationError: a secret or certificate can't be read. All else may come by itself, and is waited for.
+    """
 
     def __init__(self, kafka: Kafka, topics: tuple[str, ...]) -> None:
-        self._kafka = kafka
+        self._servers = kafka.bootstrap_servers
+        self._settings = {
+            **client_settings(kafka, "paynotify-ingest-check"),
+            "bootstrap_timeout_ms": round(_BOOTSTRAP_SECONDS * 1000),
+            "request_timeout_ms": round(_ANSWER_SECONDS * 1000),
+            "reconnect_backoff_max_ms": 1000,
+        }
         self._topics = topics
         self._client: KafkaAdminClient | None = None
-        self._problem: str | None = None
+        self._problem: str | None = _NOT_ASKED_YET
         self._asked_at_seconds = time.monotonic()
         self._stopped = threading.Event()
 
-    def partitions(self, bootstrap_seconds: float) -> dict[str, int]:
+    def _partitions(self) -> dict[str, int]:
         """How many partitions each topic has, asked of a broker now.
 
         Raises:
@@ -48,24 +60,19 @@ class Brokers:
         """
         try:
             if self._client is None:
-                self._client = KafkaAdminClient(
-                    **client_settings(self._kafka, "paynotify-ingest-check"),
-                    bootstrap_timeout_ms=round(bootstrap_seconds * 1000),
-                    request_timeout_ms=round(_ANSWER_SECONDS * 1000),
-                    reconnect_backoff_max_ms=1000,
-                )
+                self._client = opened(KafkaAdminClient, self._settings)
             described = self._client.describe_topics(list(self._topics))
         except (KafkaError, OSError) as error:
-            # the client stays: it connects again by itself, and one that can't be made leaves a thread behind
+            # a client that was made stays: it connects again by itself
             raise ClusterError(
-                f"No Kafka broker answered at {self._kafka.bootstrap_servers} ({type(error).__name__}). "
+                f"No Kafka broker answered at {self._servers} ({type(error).__name__}). "
                 "Check kafka.bootstrap_servers and the security settings, and that the brokers run."
             ) from None
         found = {topic["name"]: len(topic["partitions"]) for topic in described if topic["partitions"]}
         missing = [topic for topic in self._topics if topic not in found]
         if missing:
             raise ClusterError(
-                f"The topics {', '.join(missing)} are missing at {self._kafka.bootstrap_servers}. "
+                f"The topics {', '.join(missing)} are missing at {self._servers}. "
                 "Create them with `paynotify topics apply`."
             )
         return found
@@ -84,9 +91,9 @@ class Brokers:
         return self._problem
 
     def _watch(self, on_partitions: OnPartitions) -> None:
-        while not self._stopped.wait(_ASK_EVERY_SECONDS):
+        while not self._stopped.is_set():
             try:
-                on_partitions(self.partitions(_ANSWER_SECONDS))
+                on_partitions(self._partitions())
             except ConfigurationError as error:  # a secret or certificate that can't be read just now among them
                 self._tell(str(error))
             except Exception as error:  # noqa: BLE001 - a check that has died would leave a healthy ingress unready
@@ -98,15 +105,16 @@ class Brokers:
                 # kafka-python leaves each refused connection's socket in a reference cycle; this process collects so
                 # rarely that a long outage would use up its files and stop it from accepting calls ever after
                 gc.collect()
+            self._stopped.wait(_ASK_EVERY_SECONDS)
         self._forget_client()
 
     def _tell(self, problem: str | None) -> None:
         """Log a change, not a state: an outage is one line, its end another."""
-        if problem is not None and self._problem is None:
+        before, self._problem = self._problem, problem
+        if problem is not None and before in (None, _NOT_ASKED_YET):
             event(logger, "brokers not usable", level=logging.WARNING, problem=problem)
-        if problem is None and self._problem is not None:
-            event(logger, "brokers usable again")
-        self._problem = problem
+        if problem is None and before is not None:
+            event(logger, "brokers usable")
 
     def _forget_client(self) -> None:
         client, self._client = self._client, None

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, Protocol
 
 from kafka import KafkaProducer
@@ -23,7 +24,7 @@ from ingest.limits import Slots
 from ingest.notification import RecordHeaders
 from schemas.configuration import Ingest, Kafka
 from schemas.errors import ClusterError
-from service.kafka_client import client_settings
+from service.kafka_client import client_settings, opened
 
 #: Long enough to gather what arrives together, short beside a broker's own answer time.
 _LINGER_MILLISECONDS: Final = 2
@@ -32,6 +33,8 @@ _RECORD_OVERHEAD_BYTES: Final = 64 * 1024
 _MEBIBYTE: Final = 1024 * 1024
 _RECONNECT_MILLISECONDS: Final = 1_000
 _CLOSE_SECONDS: Final = 1.0
+_START_SECONDS: Final = 10.0
+_ASK_AGAIN_SECONDS: Final = 0.02
 _NEVER_MILLISECONDS: Final = 2**31 - 1
 
 
@@ -53,8 +56,8 @@ class Producer(Protocol):
     def close(self, timeout: float | None = None) -> None: ...
 
 
-def connect(kafka: Kafka, limits: Ingest, bootstrap_seconds: float) -> Producer:
-    """An idempotent producer that waits for all in-sync replicas (G1).
+def connect(kafka: Kafka, limits: Ingest, topics: Iterable[str]) -> Producer:
+    """An idempotent producer that waits for all in-sync replicas (G1), and knows the topics. Blocks for some seconds.
 
     The producer itself never gives a record up. kafka-python 3.0.12 forgets its producer id when a record that was
     sent once expires, and then asks for no new one: an outage longer than ``delivery_timeout_ms`` would end all
@@ -62,31 +65,53 @@ def connect(kafka: Kafka, limits: Ingest, bootstrap_seconds: float) -> Producer:
     what was refused meanwhile may still be stored later (at least once, G5).
 
     Raises:
-        ClusterError: no broker answered.
+        ClusterError: no broker answered, or a topic could not be looked up.
     """
-    timeout_milliseconds = round(limits.publish_timeout_seconds * 1000)
+    settings = {
+        **client_settings(kafka, "paynotify-ingest"),
+        "acks": "all",
+        "enable_idempotence": True,
+        "linger_ms": _LINGER_MILLISECONDS,
+        "batch_size": _BATCH_BYTES,
+        "max_request_size": max(_MEBIBYTE, limits.max_body_bytes + _RECORD_OVERHEAD_BYTES),
+        "max_block_ms": 0,
+        "allow_auto_create_topics": False,
+        "request_timeout_ms": round(limits.publish_timeout_seconds * 1000),
+        "delivery_timeout_ms": _NEVER_MILLISECONDS,
+        "reconnect_backoff_max_ms": _RECONNECT_MILLISECONDS,
+        "bootstrap_timeout_ms": round(_START_SECONDS * 1000),
+        "metrics_enabled": False,
+    }
     try:
-        producer: Producer = KafkaProducer(
-            **client_settings(kafka, "paynotify-ingest"),
-            acks="all",
-            enable_idempotence=True,
-            linger_ms=_LINGER_MILLISECONDS,
-            batch_size=_BATCH_BYTES,
-            max_request_size=max(_MEBIBYTE, limits.max_body_bytes + _RECORD_OVERHEAD_BYTES),
-            max_block_ms=0,
-            allow_auto_create_topics=False,
-            request_timeout_ms=timeout_milliseconds,
-            delivery_timeout_ms=_NEVER_MILLISECONDS,
-            reconnect_backoff_max_ms=_RECONNECT_MILLISECONDS,
-            bootstrap_timeout_ms=round(bootstrap_seconds * 1000),
-            metrics_enabled=False,
-        )
+        producer: Producer = opened(KafkaProducer, settings)
     except KafkaError as error:
         raise ClusterError(
             f"No Kafka broker answered at {kafka.bootstrap_servers} ({type(error).__name__}). "
             "Check kafka.bootstrap_servers and the security settings, and that the brokers run."
         ) from None
+    try:
+        _await_metadata(producer, topics, kafka.bootstrap_servers)
+    except BaseException:
+        disconnect(producer)
+        raise
     return producer
+
+
+def _await_metadata(producer: Producer, topics: Iterable[str], bootstrap_servers: str) -> None:
+    """Wait until the producer knows the topics, so that the first request need not be refused."""
+    until = time.monotonic() + _START_SECONDS
+    for topic in topics:
+        while True:
+            try:
+                producer.partitions_for(topic)
+                break
+            except KafkaError as error:
+                if time.monotonic() > until:
+                    raise ClusterError(
+                        f"The topic {topic} could not be looked up at {bootstrap_servers} "
+                        f"({type(error).__name__}). Check that the brokers run and this user may write to it."
+                    ) from None
+                time.sleep(_ASK_AGAIN_SECONDS)
 
 
 def disconnect(producer: Producer) -> None:
@@ -117,14 +142,14 @@ class Lane:
 
 
 class Publisher:
-    """Publishes records and tells when the brokers have them.
+    """Publishes records and tells when the brokers have them. Until it is open every record is refused.
 
     A partition with late records takes no new ones until their fate is known: while a broker is away its
     requests are refused at once instead of each waiting its full time, and other partitions keep the room.
     """
 
-    def __init__(self, producer: Producer, partitions: Mapping[str, int], slots: Slots, timeout_seconds: float) -> None:
-        self._producer = producer
+    def __init__(self, slots: Slots, timeout_seconds: float) -> None:
+        self._producer: Producer | None = None
         self._slots = slots
         self._timeout_seconds = timeout_seconds
         self._loop = asyncio.get_running_loop()
@@ -135,7 +160,20 @@ class Publisher:
         self._late: dict[Pending, None] = {}
         self._stored_at_seconds = 0.0
         self.failures: dict[str, int] = {}
+
+    @property
+    def is_open(self) -> bool:
+        return self._producer is not None
+
+    def open(self, producer: Producer, partitions: Mapping[str, int]) -> None:
+        """Publish from now on. Any thread may call it, once: the partitions are not looked at without a producer."""
         self.set_partitions(partitions)
+        self._producer = producer
+
+    def close(self) -> None:
+        """End the producer. Blocks for a moment."""
+        if self._producer is not None:
+            disconnect(self._producer)
 
     def set_partitions(self, partitions: Mapping[str, int]) -> None:
         """How many partitions each topic has now; they can only become more."""
@@ -149,12 +187,16 @@ class Publisher:
         Returns a future that tells whether the brokers have the record in time, or none where it was refused
         at once. Then the slot stays with the caller.
         """
+        producer = self._producer
+        if producer is None:
+            self._failed("no broker yet")
+            return None
         lanes = self._lanes[topic]
         lane = lanes[partition_of(key, len(lanes))]
         if lane.late_records:
             return None
         try:
-            sent = self._producer.send(topic, value, key, headers, lane.partition)
+            sent = producer.send(topic, value, key, headers, lane.partition)
         except (
             KafkaError,
             ValueError,

@@ -11,20 +11,20 @@ import socket
 import sys
 import time
 from collections.abc import Generator, Mapping
+from functools import partial
 from typing import Final
 
 import uvicorn
 import uvloop
-from kafka.errors import KafkaError
 
 from ingest.app import Ingress, Outcome
-from ingest.brokers import START_SECONDS, Brokers
+from ingest.brokers import Brokers
 from ingest.connection import BoundedConnection, bounded
 from ingest.limits import Slots
 from ingest.metrics import Meters
-from ingest.publisher import Producer, Publisher, connect, disconnect
+from ingest.publisher import Publisher, connect
 from schemas.configuration import Configuration
-from schemas.errors import ClusterError, ConfigurationError
+from schemas.errors import ConfigurationError
 from schemas.topics import PROVIDERS, notifications
 from service import expiry
 from service.logs import event
@@ -58,8 +58,9 @@ class Server(uvicorn.Server):
 class State:
     """What the management port asks: is the loop alive, and should calls be sent here."""
 
-    def __init__(self, brokers: Brokers) -> None:
+    def __init__(self, brokers: Brokers, publisher: Publisher) -> None:
         self._brokers = brokers
+        self._publisher = publisher
         self.beat_seconds = time.monotonic()
         self.stopping = False
         self._stuck_since_seconds: float | None = None
@@ -82,15 +83,16 @@ class State:
         return None
 
     def ready(self) -> str | None:
-        return "stopping" if self.stopping else self._brokers.problem()
+        if self.stopping:
+            return "stopping"
+        return self._brokers.problem() or (None if self._publisher.is_open else "the producer is not there yet")
 
 
 def serve(configuration: Configuration, listen: str, management: str) -> int:
-    """Run until SIGTERM or SIGINT; returns the exit code.
+    """Run until SIGTERM or SIGINT; returns the exit code. Brokers and topics that are not there are waited for.
 
     Raises:
-        ConfigurationError: an address can't be used.
-        ClusterError: no broker answers, or a notification topic is missing.
+        ConfigurationError: an address can't be used, or a secret or certificate can't be read.
     """
     _quiet_libraries()
     used = tuple(
@@ -100,12 +102,9 @@ def serve(configuration: Configuration, listen: str, management: str) -> int:
     )
     with contextlib.closing(open_listener(listen)) as listener:
         brokers = Brokers(configuration.kafka, used)
-        partitions = brokers.partitions(START_SECONDS)
-        producer = connect(configuration.kafka, configuration.ingest, START_SECONDS)
-        _await_metadata(producer, partitions, configuration.kafka.bootstrap_servers)
         sys.setswitchinterval(_SWITCH_SECONDS)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_run(configuration, listener, management, brokers, producer, partitions))
+            runner.run(_run(configuration, listener, management, brokers))
     return 0
 
 
@@ -114,18 +113,16 @@ async def _run(
     listener: socket.socket,
     management_address: str,
     brokers: Brokers,
-    producer: Producer,
-    partitions: dict[str, int],
 ) -> None:
     limits = configuration.ingest
     loop = asyncio.get_running_loop()
     slots = Slots(limits.max_in_flight)
-    publisher = Publisher(producer, partitions, slots, limits.publish_timeout_seconds)
+    publisher = Publisher(slots, limits.publish_timeout_seconds)
     meters = Meters(PROVIDERS, tuple(outcome.value for outcome in Outcome))
     meters.watch_in_flight(lambda: slots.taken)
     expiry.watch(meters.registry, configuration.kafka)
     server = build_server(configuration, Ingress(configuration, publisher, slots, meters))
-    state = State(brokers)
+    state = State(brokers, publisher)
     management = Management(management_address, meters.registry, state.live, state.ready)
 
     def stop() -> None:
@@ -136,7 +133,7 @@ async def _run(
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    brokers.watch(lambda found: _in_loop(loop, publisher, found))
+    brokers.watch(partial(_supply, configuration, publisher, loop))
     management.start()
     listener.listen(_BACKLOG)  # before the event: who has read it may connect at once
     event(logger, "listening", port=listener.getsockname()[1], merchants=len(configuration.merchants))
@@ -149,12 +146,17 @@ async def _run(
     finally:
         ticker.cancel()
         brokers.stop()
-        await asyncio.to_thread(disconnect, producer)
+        await asyncio.to_thread(publisher.close)
         management.stop()
         event(logger, "stopped", in_flight=slots.taken)
 
 
-def _in_loop(loop: asyncio.AbstractEventLoop, publisher: Publisher, partitions: Mapping[str, int]) -> None:
+def _supply(
+    configuration: Configuration, publisher: Publisher, loop: asyncio.AbstractEventLoop, partitions: Mapping[str, int]
+) -> None:
+    """Give the publisher its producer the first time, then the partitions found. Runs in the brokers' thread."""
+    if not publisher.is_open:
+        publisher.open(connect(configuration.kafka, configuration.ingest, partitions), partitions)
     with contextlib.suppress(RuntimeError):  # the loop has ended while the brokers were asked
         loop.call_soon_threadsafe(publisher.set_partitions, partitions)
 
@@ -226,23 +228,6 @@ def open_listener(address: str) -> socket.socket:
             f"The address {address} can't be used: {error.strerror}. Choose a free one with --listen."
         ) from None
     return listener
-
-
-def _await_metadata(producer: Producer, partitions: dict[str, int], bootstrap_servers: str) -> None:
-    """Wait until the producer knows the topics, so that the first request need not be refused."""
-    until = time.monotonic() + START_SECONDS
-    for topic in partitions:
-        while True:
-            try:
-                producer.partitions_for(topic)
-                break
-            except KafkaError as error:
-                if time.monotonic() > until:
-                    raise ClusterError(
-                        f"The topic {topic} could not be looked up at {bootstrap_servers} "
-                        f"({type(error).__name__}). Check that the brokers run and this user may write to it."
-                    ) from None
-                time.sleep(0.02)
 
 
 def _quiet_libraries() -> None:

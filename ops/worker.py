@@ -13,7 +13,7 @@ from processors.app import STAGES, Choice, Worker
 from schemas.configuration import load
 from schemas.errors import ConfigurationError
 from schemas.topics import PROVIDERS
-from service import cluster, logs
+from service import logs
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +38,6 @@ def run(arguments: argparse.Namespace) -> int:
         named = msgspec.structs.replace(configuration.worker, group_instance_id=arguments.group_instance_id)
         configuration = msgspec.structs.replace(configuration, worker=named)
     logs.set_up("worker")
-    cluster.check(configuration)
     directory = Path(arguments.state_directory or configuration.state_directory)
     try:
         directory.mkdir(parents=True, exist_ok=True)

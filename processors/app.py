@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import logging
 import os
 import signal
@@ -47,11 +49,11 @@ from processors.verify import Verify
 from schemas import topics
 from schemas.configuration import Configuration
 from schemas.configuration import Worker as WorkerSettings
-from schemas.errors import ConfigurationError
+from schemas.errors import ClusterUnready, ConfigurationError
 from schemas.merchants import Merchant, provider_of
 from schemas.messages import Lookup
 from schemas.secrets import Secret
-from service import expiry
+from service import cluster, expiry
 from service.kafka_client import client_settings
 from service.logs import event
 from service.management import Management
@@ -66,6 +68,8 @@ _RESPONSES_AT_A_TIME: Final = 50
 _RETRIES_AT_A_TIME: Final = 50
 _BROKER_SILENCE_SECONDS: Final = 30.0
 _LOOP_SILENCE_SECONDS: Final = 30.0
+_ASK_AGAIN_SECONDS: Final = 2.0
+_TURN_SECONDS: Final = 0.5
 _STATE_MARGIN: Final = 2
 #: A batch at work may take most of it to end well; whoever runs processes kills after 30 s as a rule.
 _STOP_SECONDS: Final = 24.0
@@ -313,12 +317,18 @@ class Worker:
         self._units: list[Unit] = []
         self._started = False
         self._stopping = False
+        self._waits_for: str | None = None
         self._beat_at = time.monotonic()
         self._lag: LagWatch | None = None
         self._management = Management(management_address, registry, self._live, self._ready, self._begun)
 
     async def run(self) -> int:
-        """Work until SIGTERM or SIGINT (0), or until a unit has failed for good (1)."""
+        """Work until SIGTERM or SIGINT (0), or until a unit has failed for good (1). Brokers and topics that are not
+        there yet are waited for.
+
+        Raises:
+            ConfigurationError: something that waiting does not mend.
+        """
         stop = asyncio.Event()
 
         def told_to_stop() -> None:
@@ -348,6 +358,8 @@ class Worker:
                     "There is nothing to do: no merchant of the configuration is one of the chosen providers'. "
                     "Add one under `merchants`, or choose others with --provider and --stage."
                 )
+            if not await self._cluster_comes(stop):
+                return 0
             loop_kind = sabotage.loop_from_environment(sandbox=self._configuration.sandbox)
             self._units = [
                 Unit(name, parts, self._configuration, self._metrics, self._state_directory, reached, loop_kind)
@@ -364,6 +376,28 @@ class Worker:
                 self._lag.stop()
                 self._management.stop()
                 event(logger, "stopped")
+
+    async def _cluster_comes(self, stop: asyncio.Event) -> bool:
+        """Whether brokers and topics were there before the process was told to stop.
+
+        Raises:
+            ClusterError: they are there, but not as the configuration says.
+        """
+        while not stop.is_set():
+            try:
+                await asyncio.to_thread(cluster.check, self._configuration)
+            except ClusterUnready as error:
+                if self._waits_for is None:
+                    event(logger, "brokers not usable", level=logging.WARNING, problem=str(error))
+                self._waits_for = str(error)
+                # kafka-python leaves each refused connection's socket in a reference cycle, and a process that only
+                # waits collects so rarely that it would run out of files
+                gc.collect()
+                await _told_within(stop, _ASK_AGAIN_SECONDS)
+            else:
+                self._waits_for = None
+                return True
+        return False
 
     async def _work(self, stop: asyncio.Event) -> int:
         assert self._lag is not None
@@ -383,10 +417,7 @@ class Worker:
             if failed:
                 event(logger, "units failed, the process ends to be started again", level=logging.ERROR, units=failed)
                 return 1
-            try:
-                await asyncio.wait_for(stop.wait(), timeout=0.5)
-            except TimeoutError:
-                continue
+            await _told_within(stop, _TURN_SECONDS)
         return 0
 
     @property
@@ -400,7 +431,9 @@ class Worker:
         return "; ".join(self._lag.standing_still()) or None if self._lag is not None else None
 
     def _begun(self) -> str | None:
-        """What is left of the start. Brokers that went away meanwhile are not: a new start would not help."""
+        """What is left of the start. Brokers that are away are not: a new start would not help."""
+        if self._waits_for is not None:
+            return None
         lag = self._lag
         if lag is not None and lag.answered_at is not None and lag.seconds_since_answer() > _BROKER_SILENCE_SECONDS:
             return None
@@ -408,7 +441,7 @@ class Worker:
 
     def _ready(self) -> str | None:
         if not self._started or self._stopping:
-            return "starting" if not self._stopping else "stopping"
+            return (self._waits_for or "starting") if not self._stopping else "stopping"
         if self._lag is None or self._lag.seconds_since_answer() > _BROKER_SILENCE_SECONDS:
             return "the brokers have not answered lately"
         waiting = [unit.name for unit in self._units if unit.app.rebalancing or not unit.assigned()]
@@ -418,6 +451,12 @@ class Worker:
             return "expected payments are being read"
         recovering = [unit.name for unit in self._units if unit.recovering()]
         return f"state is being recovered: {', '.join(recovering)}" if recovering else None
+
+
+async def _told_within(stop: asyncio.Event, seconds: float) -> None:
+    """Wait for so long, or until the process is told to stop."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), timeout=seconds)
 
 
 def _end_within(seconds: float) -> None:

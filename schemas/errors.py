@@ -6,6 +6,7 @@
     ├── ConfigurationError        the operator must change something; the command exits with 2
     │   ├── SecretError           a secret can't be read
     │   └── ClusterError          brokers or topics are not as the configuration says
+    │       └── ClusterUnready    none answers, or topics are missing: they may come by themselves
     ├── Retryable                 the same work may succeed later
     │   ├── ProviderUnavailable   outage, time-out, 5xx, an answer that is no answer
     │   │   └── ProviderUnreachable   no connection: the request was certainly never sent
@@ -111,6 +112,10 @@ class SecretError(ConfigurationError):
 
 class ClusterError(ConfigurationError):
     """The Kafka cluster can't be reached or its topics differ from the configuration."""
+
+
+class ClusterUnready(ClusterError):
+    """What may come without anybody changing the configuration: brokers that answer, rights, and missing topics."""
 
 
 class Retryable(PaynotifyError):

@@ -12,8 +12,8 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError
 
 from schemas.configuration import Configuration
-from schemas.errors import ClusterError
-from service.kafka_client import client_settings
+from schemas.errors import ClusterError, ClusterUnready
+from service.kafka_client import client_settings, opened
 
 _CONNECT_MILLISECONDS: Final = 10_000
 
@@ -46,24 +46,25 @@ def admin(configuration: Configuration) -> Iterator[Any]:
     """An admin client.
 
     Raises:
-        ClusterError: no broker answers, or it refuses the request.
+        ClusterUnready: no broker answers, or it refuses the request.
     """
     servers = configuration.kafka.bootstrap_servers
+    settings = {
+        **client_settings(configuration.kafka, "paynotify-admin"),
+        "bootstrap_timeout_ms": _CONNECT_MILLISECONDS,
+        "request_timeout_ms": _CONNECT_MILLISECONDS,
+    }
     try:
-        client = KafkaAdminClient(
-            **client_settings(configuration.kafka, "paynotify-admin"),
-            bootstrap_timeout_ms=_CONNECT_MILLISECONDS,
-            request_timeout_ms=_CONNECT_MILLISECONDS,
-        )
+        client = opened(KafkaAdminClient, settings)
     except (KafkaError, OSError, ValueError) as error:
-        raise ClusterError(
+        raise ClusterUnready(
             f"No Kafka broker could be reached at {servers} ({type(error).__name__}). "
             "Check kafka.bootstrap_servers and the security settings of the configuration, and that the brokers run."
         ) from None
     try:
         yield client
     except KafkaError as error:
-        raise ClusterError(
+        raise ClusterUnready(
             f"The Kafka cluster at {servers} refused a request ({type(error).__name__}). "
             "Check that its brokers are well and that this user may describe and change topics."
         ) from None
@@ -137,13 +138,14 @@ def check(configuration: Configuration) -> None:
     """Make sure a process can work on this cluster.
 
     Raises:
-        ClusterError: no broker, a missing topic, a wrong number of partitions.
+        ClusterUnready: no broker, or a missing topic.
+        ClusterError: a wrong number of partitions.
     """
     with admin(configuration) as client:
         present = inspect_topics(configuration, client)
     absent = missing(configuration, present)
     if absent:
-        raise ClusterError(
+        raise ClusterUnready(
             f"{len(absent)} topics are missing at {configuration.kafka.bootstrap_servers}, "
             f"{absent[0]} among them. Create them with `paynotify topics apply`."
         )

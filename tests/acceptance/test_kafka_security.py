@@ -14,7 +14,9 @@ import pytest
 
 from sandbox.broker import LocalBroker
 from sandbox.certificates import Authority, Issued
-from sandbox.system import Plan, Sandbox
+from sandbox.processes import Child
+from sandbox.system import Plan, Sandbox, probe
+from tests.acceptance.knocking import soon
 from tests.acceptance.ledger import Observer, assert_right
 from tests.acceptance.shopping import buy
 from tests.configurations import document, remove_topics, write
@@ -145,7 +147,6 @@ def paynotify(*words: str, file: Path) -> tuple[int, str]:
 PROCESSES: Final = {
     "ingest": ("ingest", "--listen", "127.0.0.1:0", "--management", "127.0.0.1:0"),
     "worker": ("worker", "--management", "127.0.0.1:0"),
-    "topics": ("topics", "check"),
 }
 
 
@@ -164,38 +165,64 @@ def refused_kafka(secured: Secured, what: str, tmp_path: Path) -> dict[str, Any]
 
 
 REFUSED: Final = (
-    *((what, process) for what in ("a wrong password", "a broker of another authority") for process in PROCESSES),
-    ("a wrong PLAIN password", "topics"),
-    ("a broker of no known authority", "topics"),
-    ("a name the certificate lacks", "topics"),
-    ("no client certificate", "topics"),
-    ("no TLS", "topics"),
+    "a wrong password",
+    "a broker of another authority",
+    "a wrong PLAIN password",
+    "a broker of no known authority",
+    "a name the certificate lacks",
+    "no client certificate",
+    "no TLS",
 )
 
 
 @pytest.fixture(scope="module")
 def refusals(
     secured: Secured, topics_there: None, tmp_path_factory: pytest.TempPathFactory
-) -> dict[tuple[str, str], tuple[int, str]]:
-    """What became of every start that must fail; side by side, for each waits its time for a broker."""
+) -> dict[str, tuple[int, str]]:
+    """What became of every look that must fail; side by side, for each waits its time for a broker."""
 
-    def start(what: str, process: str) -> tuple[int, str]:
-        directory = tmp_path_factory.mktemp(process)
+    def look(what: str) -> tuple[int, str]:
+        directory = tmp_path_factory.mktemp("refused")
         file = configuration(refused_kafka(secured, what, directory), directory)
-        return paynotify(*PROCESSES[process], file=file)
+        return paynotify("topics", "check", file=file)
 
     with ThreadPoolExecutor(4) as pool:
-        started = {one: pool.submit(start, *one) for one in REFUSED}
-        return {one: future.result() for one, future in started.items()}
+        started = {what: pool.submit(look, what) for what in REFUSED}
+        return {what: future.result() for what, future in started.items()}
 
 
-@pytest.mark.parametrize("refused", REFUSED, ids=" ".join)
-def test_no_process_starts_with(refusals: dict[tuple[str, str], tuple[int, str]], refused: tuple[str, str]) -> None:
+@pytest.mark.parametrize("refused", REFUSED)
+def test_nobody_is_let_in_with(refusals: dict[str, tuple[int, str]], refused: str) -> None:
     code, said = refusals[refused]
     assert code == 2, said
     assert "Traceback" not in said
     assert "wr0ng" not in said
     assert "security settings" in said
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+@pytest.mark.parametrize("refused", REFUSED[:2])
+@pytest.mark.usefixtures("topics_there")
+def test_a_process_that_is_not_let_in_says_so_and_waits(
+    secured: Secured, refused: str, process: str, tmp_path: Path
+) -> None:
+    """For the password's file or the brokers may be the next to change."""
+    file = configuration(refused_kafka(secured, refused, tmp_path), tmp_path)
+    command = [sys.executable, "-m", "ops.command", *PROCESSES[process], "--config", str(file)]
+    child = Child(process, command, tmp_path / "log", directory=ROOT)
+    try:
+        port = int(child.wait_for_event("management port open")["port"])
+        soon(
+            lambda: "security settings" in probe(port, "/readyz")[1], START_SECONDS, f"it never said so: {child.end()}"
+        )
+        assert probe(port, "/readyz")[0] == 503
+        assert probe(port, "/livez")[0] == 200
+    finally:
+        code = child.stop()
+    assert code == 0
+    said = child.log_path.read_text("utf-8")
+    assert "Traceback" not in said
+    assert "wr0ng" not in said
 
 
 @pytest.mark.usefixtures("topics_there")

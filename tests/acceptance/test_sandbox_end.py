@@ -48,6 +48,10 @@ class Up:
         """Whether the sandbox has started the process that writes this log."""
         return any(self.temporary.glob(f"paynotify-*/{name}.log"))
 
+    def speaks(self, name: str) -> bool:
+        """Whether that process has said something: long before that it was put under the guard that outlives all."""
+        return any(log.stat().st_size for log in self.temporary.glob(f"paynotify-*/{name}.log"))
+
     def processes(self) -> list[int]:
         """Every process that has the mark, zombies left out."""
         wanted = f"{MARK}={self._mark}".encode()
@@ -104,7 +108,7 @@ def test_a_sandbox_that_was_ready_leaves_nothing(up: Up) -> None:
 
 
 def test_processes_do_not_outlive_a_sandbox_that_was_killed(up: Up) -> None:
-    soon(lambda: up.logs("worker-0"), DEADLINE_SECONDS, "the worker was never started")
+    soon(lambda: up.speaks("worker-0"), DEADLINE_SECONDS, "the worker was never started")
     up.process.kill()
     up.process.wait()
     soon(lambda: not up.processes(), DEADLINE_SECONDS, f"still running: {up.processes()}")

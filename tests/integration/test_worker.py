@@ -154,8 +154,9 @@ def test_other_partitions_than_configured_are_one_clear_paragraph(installation: 
 
 
 def test_missing_topics_are_one_clear_paragraph(bare_installation: Installation) -> None:
-    code, said = bare_installation.finished("worker", "--management", "127.0.0.1:0")
-    assert code == 2
-    assert f"{len(all_topics())} topics are missing" in said
-    assert "paynotify topics apply" in said
-    assert "Traceback" not in said
+    worker = bare_installation.run("worker", "--management", "127.0.0.1:0")
+    problem = worker.wait_for_event("brokers not usable")["problem"]
+    assert f"{len(all_topics())} topics are missing" in problem
+    assert "paynotify topics apply" in problem
+    assert worker.stop() == 0
+    assert "Traceback" not in worker.log_path.read_text("utf-8")

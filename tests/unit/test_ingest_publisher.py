@@ -49,7 +49,17 @@ class FourPartitions:
 
 def make(timeout_seconds: float = 5.0) -> tuple[Publisher, HeldProducer, Slots]:
     producer, slots = HeldProducer(), Slots(10)
-    return Publisher(producer, {TOPIC: 4}, slots, timeout_seconds), producer, slots
+    publisher = Publisher(slots, timeout_seconds)
+    publisher.open(producer, {TOPIC: 4})
+    return publisher, producer, slots
+
+
+async def test_until_it_is_open_every_record_is_refused_at_once() -> None:
+    publisher = Publisher(Slots(10), 5.0)
+    assert not publisher.is_open
+    assert publisher.publish(TOPIC, b"shop-uk/1", b"body", []) is None
+    assert publisher.failures == {"no broker yet": 1}
+    publisher.close()
 
 
 @given(st.binary(min_size=1, max_size=100))
