@@ -24,8 +24,8 @@ from ops.raw_scan import RawScan, Wanted
 from schemas.configuration import Configuration
 from schemas.errors import ClusterError
 from schemas.records import Record
+from service.aiokafka_client import aiokafka_settings
 from service.cluster import admin
-from service.kafka_client import client_settings
 
 _PARTITION_BYTES: Final = 2 * 1024 * 1024
 _FETCH_BYTES: Final = 32 * 1024 * 1024
@@ -153,7 +153,7 @@ class TopicReader:
 
     async def _open(self) -> None:
         self._consumer = AIOKafkaConsumer(
-            **client_settings(self._configuration.kafka, "paynotify-tools"),
+            **aiokafka_settings(self._configuration.kafka, "paynotify-tools"),
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
@@ -169,7 +169,7 @@ class TopicReader:
 
     async def _matching(self, spans: list[Span], needles: Collection[bytes], wanted: Wanted) -> list[Record]:
         if self._scan is None and spans:
-            self._scan = RawScan(client_settings(self._configuration.kafka, "paynotify-tools"))
+            self._scan = RawScan(aiokafka_settings(self._configuration.kafka, "paynotify-tools"))
             await self._scan.open()
         assert self._scan is not None or not spans
         return [

@@ -54,7 +54,7 @@ from schemas.merchants import Merchant, provider_of
 from schemas.messages import Lookup
 from schemas.secrets import Secret
 from service import cluster, expiry
-from service.kafka_client import client_settings
+from service.aiokafka_client import aiokafka_settings
 from service.logs import event
 from service.management import Management
 
@@ -344,7 +344,7 @@ class Worker:
         connections = self._configuration.worker.provider_calls_in_flight * (len(PROVIDERS) + charged)
         async with open_client(connections) as http:
             kafka = self._configuration.kafka
-            reader = client_settings(kafka, "paynotify-expectations")
+            reader = aiokafka_settings(kafka, "paynotify-expectations")
             self._expectations = ExpectationsView(
                 {**reader, "request_timeout_ms": round(REQUEST_SECONDS * 1000)},
                 kafka.topic(topics.EXPECTED),

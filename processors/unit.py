@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +29,8 @@ from processors.transport import FlowControl, Transport
 from schemas import topics
 from schemas.configuration import Configuration, Kafka
 from schemas.errors import PartitionLost, StateUnavailable
-from service.kafka_client import client_settings, sasl_password, ssl_context
+from service.aiokafka_client import aiokafka_settings
+from service.kafka_credentials import password, tls
 from service.logs import event
 
 logger = logging.getLogger("paynotify.unit")
@@ -156,7 +156,7 @@ class Unit:
         state = self._states.get(partition)
         if state is None:
             settings = {
-                **client_settings(self._kafka, self.group),
+                **aiokafka_settings(self._kafka, self.group),
                 "request_timeout_ms": round(REQUEST_SECONDS * 1000),
             }
             topic = self._kafka.topic(topics.changelog(self.name))
@@ -335,11 +335,11 @@ def _app(
 
 
 def _credentials(kafka: Kafka) -> Any:
-    context: ssl.SSLContext | None = ssl_context(kafka)
+    context = tls(kafka)
     if kafka.sasl_mechanism is not None:
         return faust.SASLCredentials(
             username=kafka.sasl_plain_username,
-            password=sasl_password(kafka),
+            password=password(kafka),  # type: ignore[arg-type]  # Faust only hands it on to aiokafka's connections
             mechanism=kafka.sasl_mechanism,
             ssl_context=context,
         )

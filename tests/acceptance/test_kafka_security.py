@@ -6,88 +6,31 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-from sandbox.broker import LocalBroker
-from sandbox.certificates import Authority, Issued
+from sandbox.certificates import Authority
 from sandbox.processes import Child
 from sandbox.system import Plan, Sandbox, probe
 from tests.acceptance.knocking import soon
 from tests.acceptance.ledger import Observer, assert_right
+from tests.acceptance.securing import MECHANISMS, PASSWORD, Secured, secured_broker
 from tests.acceptance.shopping import buy
 from tests.configurations import document, remove_topics, write
 
 pytestmark = pytest.mark.kafka
 
 ROOT: Final = Path(__file__).parents[2]
-USER: Final = "paynotify"
-#: With characters that JAAS, SCRAM and base64 treat in their own ways.
-PASSWORD: Final = "s3cret+pass/word==;%"
-MECHANISMS: Final = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 PREFIX: Final = "security."
 START_SECONDS: Final = 90
 
 
-@dataclass(frozen=True, slots=True)
-class Secured:
-    """A broker with a listener for passwords over TLS and one for client certificates, and what clients need."""
-
-    broker: LocalBroker
-    authority: Authority
-    client: Issued
-    password_file: Path
-
-    def sasl(self, mechanism: str, **changes: Any) -> dict[str, Any]:
-        """The configuration's ``kafka`` for a user with a password."""
-        return {
-            "bootstrap_servers": self.broker.address("SASL"), "security_protocol": "SASL_SSL",
-            "sasl_mechanism": mechanism, "sasl_plain_username": USER,
-            "sasl_plain_password": {"file": str(self.password_file)}, "ssl_cafile": str(self.authority.certificate),
-            **changes,
-        }  # fmt: skip
-
-    def mutual(self, **changes: Any) -> dict[str, Any]:
-        """The configuration's ``kafka`` for a client with a certificate."""
-        return {
-            "bootstrap_servers": self.broker.address("MUTUAL"), "security_protocol": "SSL",
-            "ssl_cafile": str(self.authority.certificate), "ssl_certfile": str(self.client.certificate),
-            "ssl_keyfile": str(self.client.key), **changes,
-        }  # fmt: skip
-
-
 @pytest.fixture(scope="module")
 def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
-    directory = tmp_path_factory.mktemp("certificates")
-    authority = Authority(directory)
-    (directory / "password").write_text(PASSWORD + "\n", "utf-8")
-    login = "org.apache.kafka.common.security"
-    settings = {
-        "ssl.keystore.type": "PEM",
-        "ssl.keystore.location": str(authority.issue("broker").both),
-        "ssl.truststore.type": "PEM",
-        "ssl.truststore.location": str(authority.certificate),
-        "listener.name.mutual.ssl.client.auth": "required",
-        "listener.name.sasl.sasl.enabled.mechanisms": ",".join(MECHANISMS),
-        "listener.name.sasl.plain.sasl.jaas.config":
-            f'{login}.plain.PlainLoginModule required user_{USER}="{PASSWORD}";',
-        **{f"listener.name.sasl.{mechanism.lower()}.sasl.jaas.config": f"{login}.scram.ScramLoginModule required;"
-           for mechanism in MECHANISMS[1:]},
-    }  # fmt: skip
-    broker = LocalBroker(
-        settings,
-        listeners={"SASL": "SASL_SSL", "MUTUAL": "SSL"},
-        scram=[f"{mechanism}=[name={USER},password={PASSWORD}]" for mechanism in MECHANISMS[1:]],
-    )
-    with broker:
-        yield Secured(broker, authority, authority.issue("client"), directory / "password")
-
-
-def kafka_of(secured: Secured, way: str) -> dict[str, Any]:
-    return secured.mutual() if way == "MUTUAL" else secured.sasl(way)
+    with secured_broker(tmp_path_factory.mktemp("certificates")) as one:
+        yield one
 
 
 @pytest.mark.parametrize("way", [*MECHANISMS, "MUTUAL"])
@@ -97,7 +40,7 @@ def test_payments_go_all_the_way_over_a_secured_broker(secured: Secured, way: st
     merchants = {"omnikassa": ("shop-nl",), "trustpayments": ("shop-uk",), "nevogate": ("shop-hu",)}
     plan = Plan(
         kafka=secured.broker.bootstrap,
-        configuration={"kafka": kafka_of(secured, way)},
+        configuration={"kafka": secured.way(way)},
         merchants=merchants if every else {"nevogate": ("shop-hu",)},
         partitions=2,
         consumers=False,

@@ -1,0 +1,57 @@
+"""Secrets towards the brokers change while processes run: each new connection is made with what the files hold then."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from sandbox.processes import Child
+from sandbox.system import Plan, Sandbox, probe
+from tests.acceptance.knocking import soon
+from tests.acceptance.ledger import Observer, assert_right
+from tests.acceptance.securing import NEXT_PASSWORD, PASSWORD, secured_broker
+from tests.acceptance.shopping import buy
+
+pytestmark = pytest.mark.kafka
+
+DEADLINE_SECONDS: Final = 120.0
+
+
+def ready(child: Child) -> bool:
+    return probe(int(child.wait_for_event("management port open")["port"]), "/readyz")[0] == 200
+
+
+def pay(sandbox: Sandbox) -> None:
+    """Payments that go all the way."""
+    with closing(Observer(sandbox)) as observer:
+        buy(sandbox, "nevogate")
+        assert_right(sandbox, observer)
+
+
+@pytest.mark.parametrize("way", ["PLAIN", "SCRAM-SHA-512", "MUTUAL"])
+def test_processes_use_a_rotated_secret_without_a_restart(way: str, tmp_path: Path) -> None:
+    """The brokers change first, so that all connections are refused for a while: that must heal too."""
+    with secured_broker(tmp_path) as secured:
+        plan = Plan(
+            kafka=secured.broker.bootstrap,
+            configuration={"kafka": secured.way(way)},
+            merchants={"nevogate": ("shop-hu",)},
+            partitions=2,
+            consumers=False,
+        )
+        with Sandbox(plan) as sandbox:
+            assert sandbox.ingest is not None
+            processes = [sandbox.ingest, *sandbox.workers]
+            pay(sandbox)
+            secured.rotate_at_broker(way)
+            soon(lambda: not any(map(ready, processes)), DEADLINE_SECONDS, "somebody is let in with the old secret")
+            secured.rotate_at_clients(way)
+            soon(lambda: all(map(ready, processes)), DEADLINE_SECONDS, "somebody is not let in with the new secret")
+            pay(sandbox)
+            assert all(child.running for child in processes)
+            said = "".join(child.log_path.read_text("utf-8", "replace") for child in processes)
+    assert PASSWORD not in said
+    assert NEXT_PASSWORD not in said
