@@ -123,7 +123,7 @@ async def _run(
     expiry.watch(meters.registry, configuration.kafka)
     server = build_server(configuration, Ingress(configuration, publisher, slots, meters))
     state = State(brokers, publisher)
-    management = Management(management_address, meters.registry, state.live, state.ready)
+    management = Management("ingest", management_address, meters.registry, state.live, state.ready)
 
     def stop() -> None:
         if not state.stopping:

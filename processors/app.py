@@ -320,7 +320,7 @@ class Worker:
         self._waits_for: str | None = None
         self._beat_at = time.monotonic()
         self._lag: LagWatch | None = None
-        self._management = Management(management_address, registry, self._live, self._ready, self._begun)
+        self._management = Management("worker", management_address, registry, self._live, self._ready, self._begun)
 
     async def run(self) -> int:
         """Work until SIGTERM or SIGINT (0), or until a unit has failed for good (1). Brokers and topics that are not

@@ -11,9 +11,9 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Final
+from typing import Final, Literal
 
-from prometheus_client import CollectorRegistry, exposition
+from prometheus_client import CollectorRegistry, Gauge, exposition
 
 from schemas.errors import ConfigurationError
 from service.logs import event
@@ -22,6 +22,8 @@ logger = logging.getLogger("paynotify.management")
 
 #: A judgement: none when well, else what is wrong in a few words.
 Judgement = Callable[[], str | None]
+
+Process = Literal["ingest", "worker"]
 
 _SOCKET_SECONDS: Final = 5
 
@@ -38,11 +40,18 @@ def split_address(text: str) -> tuple[str, int]:
     return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - an empty host asks for all interfaces
 
 
+def watch_readiness(process: Process, ready: Judgement, registry: CollectorRegistry) -> None:
+    """Export it as a metric: a process that waits for its brokers is up, scraped, and of no use."""
+    gauge = Gauge("paynotify_ready", "1 while /readyz answers 200, else 0", ["process"], registry=registry)
+    gauge.labels(process).set_function(lambda: float(ready() is None))
+
+
 class Management:
     """The server; ``port`` is the one it really listens on (port 0 takes a free one)."""
 
     def __init__(
         self,
+        process: Process,
         address: str,
         registry: CollectorRegistry,
         live: Judgement,
@@ -50,6 +59,7 @@ class Management:
         started: Judgement | None = None,
     ) -> None:
         host, port = split_address(address)
+        watch_readiness(process, ready, registry)
         judgements = {"/startz": started or live, "/livez": live, "/readyz": ready}
         try:
             self._server = _Server((host, port), _handler(registry, judgements))

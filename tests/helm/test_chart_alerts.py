@@ -19,6 +19,7 @@ from processors.metrics import Metrics
 from schemas.configuration import Kafka
 from schemas.topics import PROVIDERS
 from service import expiry
+from service.management import watch_readiness
 from tests.helm.rendering import of_kind, things
 from tests.helm.tools import prometheus_tool
 
@@ -38,6 +39,7 @@ def exported() -> set[str]:
     registry = CollectorRegistry()
     Metrics(registry)
     expiry.watch(registry, Kafka(ssl_cafile="ca.crt"))
+    watch_readiness("worker", lambda: None, registry)
     ingest = Meters(PROVIDERS, tuple(outcome.value for outcome in Outcome)).registry
     names: set[str] = set()
     for one in (registry, ingest):

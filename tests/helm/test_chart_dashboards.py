@@ -74,7 +74,7 @@ def test_every_metric_of_the_stages_is_on_some_dashboard() -> None:
     ours = {name for name in exported() if not name.endswith(("_sum", "_count", "_created"))}
     # seen in the alerts' and runbooks' queries, or of no use without an incident
     elsewhere = {"paynotify_publish_seconds_bucket", "paynotify_ingest_publish_seconds_bucket",
-                 "paynotify_ingest_in_flight", "paynotify_charge_orphans_total"}  # fmt: skip
+                 "paynotify_ingest_in_flight", "paynotify_charge_orphans_total", "paynotify_ready"}  # fmt: skip
     assert {name for name in ours if name.startswith("paynotify_")} - shown == elsewhere
 
 

@@ -16,7 +16,7 @@ MARK = b"L3AK"
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    one = Management("127.0.0.1:0", CollectorRegistry(), lambda: None, lambda: None)
+    one = Management("ingest", "127.0.0.1:0", CollectorRegistry(), lambda: None, lambda: None)
     one.start()
     yield one.port
     one.stop()

@@ -22,7 +22,7 @@ class Process:
         Counter("paynotify_made", "made up", registry=registry).inc(3)
         self.started: str | None = "state is being recovered: resolve"
         self.management = Management(
-            "127.0.0.1:0", registry, lambda: self.live, lambda: self.ready, lambda: self.started
+            "worker", "127.0.0.1:0", registry, lambda: self.live, lambda: self.ready, lambda: self.started
         )
 
     def get(self, path: str, method: str = "GET") -> tuple[int, str]:
@@ -64,6 +64,12 @@ def test_metrics_are_prometheus_text(process: Process) -> None:
     assert "paynotify_made_total 3.0" in text
 
 
+def test_whether_it_is_ready_is_a_metric_too(process: Process) -> None:
+    assert 'paynotify_ready{process="worker"} 0.0' in process.get("/metrics")[1]
+    process.ready = None
+    assert 'paynotify_ready{process="worker"} 1.0' in process.get("/metrics")[1]
+
+
 def test_everything_else_is_not_there(process: Process) -> None:
     assert process.get("/")[0] == 404
     assert process.get("/livez", "POST")[0] == 501
@@ -72,7 +78,7 @@ def test_everything_else_is_not_there(process: Process) -> None:
 def test_a_taken_port_is_one_clear_paragraph(process: Process) -> None:
     address = f"127.0.0.1:{process.management.port}"
     with pytest.raises(ConfigurationError, match="--management"):
-        Management(address, CollectorRegistry(), lambda: None, lambda: None)
+        Management("ingest", address, CollectorRegistry(), lambda: None, lambda: None)
 
 
 @pytest.mark.parametrize(
