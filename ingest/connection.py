@@ -1,7 +1,8 @@
 """One HTTP connection with bounds.
 
 uvicorn's httptools protocol limits neither the size of a request's head nor the time until it is complete, so
-strangers could hold memory and sockets for nothing (G9).
+strangers could hold memory and sockets for nothing (G9). And of a request that offers another protocol it throws the
+body away: Java's HTTP client offers h2c with every call it makes without TLS, so its calls would be stored empty.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar, Final
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 #: The most uvloop hands over in one read; it may hold the rest of one request and the head of the next.
@@ -20,6 +22,7 @@ _DISCARD_BYTES: Final = 4 * 1024 * 1024
 _HEAD_TOO_LARGE: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 )
+_NOT_HTTP: Final = "Invalid HTTP request received."
 _TOO_SLOW: Final = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
@@ -38,6 +41,7 @@ class BoundedConnection(HttpToolsProtocol):
     head_bytes = 0
     message_bytes = 0
     in_head = True
+    offers_upgrade = False
     head_until_seconds = math.inf
 
     def connection_made(self, transport: Any) -> None:
@@ -51,7 +55,26 @@ class BoundedConnection(HttpToolsProtocol):
         if self.message_bytes > (self.max_head_bytes + _READ_BYTES if self.in_head else self.max_message_bytes):
             self.end(_HEAD_TOO_LARGE if self.in_head else b"")
             return
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self._parse(data)
+        except httptools.HttpParserError:
+            self.send_400_response(_NOT_HTTP)
+
+    def _parse(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as stopped:
+            if not self.offers_upgrade:
+                return  # CONNECT: what follows is meant for somebody else
+            # RFC 9110, 7.8: an offer may be ignored, and the request is then like any other
+            self._parse(self._head_without_upgrade() + data[stopped.args[0] :])
+
+    def _head_without_upgrade(self) -> bytes:
+        version = self.parser.get_http_version().encode()
+        lines = [b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, version)]
+        lines += [b"%b: %b" % one for one in self.headers if one[0] != b"upgrade"]
+        return b"\r\n".join([*lines, b"", b""])
 
     def on_message_begin(self) -> None:
         self.head_bytes = 0
@@ -70,11 +93,16 @@ class BoundedConnection(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
+        self.offers_upgrade = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
+        if self.offers_upgrade:
+            return  # the parser stops here; it is all parsed anew without the offer
         self.in_head = False
         self.head_until_seconds = math.inf
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
+        if self.offers_upgrade:
+            return
         self.in_head = True
         self.message_bytes = 0
         super().on_message_complete()

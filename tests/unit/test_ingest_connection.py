@@ -91,6 +91,36 @@ async def test_a_chunked_body_is_stored_without_its_framing(site: Site) -> None:
     assert site.log.values == [b"abcde"]
 
 
+@pytest.mark.parametrize("upgrade", [b"h2c", b"websocket"])
+async def test_an_offer_to_speak_another_protocol_is_ignored_and_loses_no_body(site: Site, upgrade: bytes) -> None:
+    offer = (b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: " + upgrade, b"HTTP2-Settings: AAEAAEAAAAIAAAAA")
+    whole = post(b'{"whole": 1}', PATH, *offer)
+    assert b" 200 " in await site.say(whole)
+    assert b" 200 " in await site.say(whole[:30], whole[30:100], whole[100:-5], whole[-5:])
+    chunked = b"\r\n".join([b"POST %b HTTP/1.1" % PATH, b"host: x", b"transfer-encoding: chunked", *offer, b"", b""])
+    assert b" 200 " in await site.say(chunked + b"3\r\nabc\r\n", b"2\r\nde\r\n0\r\n\r\n")
+    assert site.log.values == [b'{"whole": 1}', b'{"whole": 1}', b"abcde"]
+
+
+async def test_a_connection_serves_on_after_an_offer(site: Site) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    offer = (b"connection: upgrade", b"upgrade: h2c")
+    plain, last = post(b"2"), post(b"4", PATH, b"connection: close")
+    writer.write(post(b"1", PATH, *offer) + plain + post(b"3", PATH, *offer) + last)
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        answers = await reader.read()
+    writer.close()
+    assert answers.count(b" 200 ") == 4
+    assert site.log.values == [b"1", b"2", b"3", b"4"]
+
+
+@pytest.mark.parametrize("filler", [b"x-a: " + b"a" * 1900, b"\r\n".join([b"x-a: a"] * 250)])
+async def test_an_offer_does_not_lift_the_bound_on_heads(site: Site, filler: bytes) -> None:
+    offer = (b"connection: upgrade", b"upgrade: h2c")
+    assert b" 431 " in await site.say(post(b"", PATH, *offer, filler))
+    assert b" 413 " in await site.say(post(b"x" * 1001, PATH, *offer))
+
+
 async def test_the_answer_names_no_server(site: Site) -> None:
     assert await site.say(post(b"")) == b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
 
