@@ -67,6 +67,9 @@ _UNREAD: Final = {
     Unread.GONE: Outcome.GONE,
 }
 
+#: Of a body's length; as many make a number no body has.
+_MOST_DIGITS: Final = 18
+
 _END: Final = {"type": "http.response.body", "body": b""}
 
 
@@ -150,7 +153,7 @@ class Ingress:
             return Outcome.OVER_RATE
         request = dict(scope["headers"])
         length = request.get(b"content-length")
-        if length is not None and (not length.isdigit() or int(length) > self._limits.max_body_bytes):
+        if length is not None and _longer(length, self._limits.max_body_bytes):
             return Outcome.TOO_LARGE
         if not self._slots.take():
             return Outcome.FULL
@@ -193,6 +196,12 @@ class Ingress:
         self._meters.publish_seconds[provider].observe(time.monotonic() - begun_seconds)
         self._meters.last_stored[provider].set_to_current_time()
         return Outcome.STORED
+
+
+def _longer(content_length: bytes, most_bytes: int) -> bool:
+    """Whether the head tells of a longer body. Zeros before the number mean nothing, but thousands can't be read."""
+    digits = content_length.lstrip(b"0") or b"0"
+    return len(digits) > _MOST_DIGITS or not digits.isdigit() or int(digits) > most_bytes
 
 
 def _address_limits(limits: Ingest) -> AddressLimits | None:

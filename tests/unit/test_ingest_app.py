@@ -170,6 +170,15 @@ async def test_a_large_body_is_refused_by_its_head_or_while_it_is_read() -> None
     assert (await web.call(path, body=[b"x" * 100]))[0] == 200
 
 
+async def test_a_length_written_with_thousands_of_digits_is_a_length() -> None:
+    web = Web()
+    path, zeros = "/notifications/omnikassa/shop-nl", b"0" * 5000
+    assert (await web.call(path, headers=[(b"content-length", zeros + b"2")], body=[b"ok"]))[0] == 200
+    assert (await web.call(path, headers=[(b"content-length", zeros)], body=[b""]))[0] == 200
+    assert (await web.call(path, headers=[(b"content-length", zeros + b"101")], ends="never"))[0] == 413
+    assert (await web.call(path, headers=[(b"content-length", b"9" * 5000)], ends="never"))[0] == 413
+
+
 async def test_a_slow_sender_is_cut() -> None:
     web = Web()
     status, headers, _ = await web.call("/notifications/omnikassa/shop-nl", body=[b"x"], ends="never")
