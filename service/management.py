@@ -8,6 +8,7 @@ it is still starting, which may take long and is no reason to end it.
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -86,6 +87,10 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 16
 
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        super().__init__(address, handler)
+
 
 def _handler(registry: CollectorRegistry, judgements: Mapping[str, Judgement]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
@@ -103,12 +108,17 @@ def _handler(registry: CollectorRegistry, judgements: Mapping[str, Judgement]) -
             else:
                 self._answer(404, b"not found\n", "text/plain")
 
+        def do_HEAD(self) -> None:
+            """Load balancers ask so too."""
+            self.do_GET()
+
         def _answer(self, status: int, body: bytes, content_type: str) -> None:
             self.send_response(status)
             self.send_header("Content-Type", content_type)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body)
+            if self.command != "HEAD":
+                self.wfile.write(body)
 
         def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
             """Without the library's page, which repeats what the caller sent."""

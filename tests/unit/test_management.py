@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -73,6 +74,25 @@ def test_whether_it_is_ready_is_a_metric_too(process: Process) -> None:
 def test_everything_else_is_not_there(process: Process) -> None:
     assert process.get("/")[0] == 404
     assert process.get("/livez", "POST")[0] == 501
+
+
+def test_a_head_request_is_told_the_same_without_the_text(process: Process) -> None:
+    assert process.get("/livez", "HEAD") == (200, "")
+    assert process.get("/readyz", "HEAD") == (503, "")
+    assert process.get("/metrics", "HEAD") == (200, "")
+    assert process.get("/", "HEAD") == (404, "")
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="no IPv6 here")
+def test_an_address_of_ipv6_can_be_listened_on() -> None:
+    management = Management("ingest", "[::1]:0", CollectorRegistry(), lambda: None, lambda: None)
+    management.start()
+    try:
+        with socket.create_connection(("::1", management.port), timeout=10) as connection:
+            connection.sendall(b"GET /livez HTTP/1.0\r\n\r\n")
+            assert b" 200 " in connection.recv(100)
+    finally:
+        management.stop()
 
 
 def test_a_taken_port_is_one_clear_paragraph(process: Process) -> None:
