@@ -52,7 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     choices = parser.add_subparsers(dest="subcommand", metavar="COMMAND", required=True)
     for one in SUBCOMMANDS:
-        child = choices.add_parser(one.name, help=one.purpose, description=one.purpose.capitalize() + ".")
+        described = one.purpose[0].upper() + one.purpose[1:] + "."
+        child = choices.add_parser(one.name, help=one.purpose, description=described)
         if one is chosen:
             importlib.import_module(one.module).configure(child)
     arguments = parser.parse_args(words)

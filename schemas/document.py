@@ -74,7 +74,9 @@ class Document:
         place = self._only(place)
         if missing := _MISSING.match(text):
             return self.error(place, f"lacks the key {missing[1]}", "Add it; the README lists every key.")
-        return self.error(place, f"has a wrong value ({text[:1].lower()}{text[1:]})", "Correct it.")
+        # msgspec begins with a capital letter, our own rules with a key or a setting's value such as SASL_SSL
+        said_of_it = text[:1].lower() + text[1:] if text[1:2].islower() else text
+        return self.error(place, f"has a wrong value ({said_of_it})", "Correct it.")
 
     def _refusal(self, line: int, said: str) -> ConfigurationError:
         return ConfigurationError(f"{self.file}, line {line}: {said}")

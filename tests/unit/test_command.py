@@ -33,6 +33,11 @@ def test_help_names_every_subcommand() -> None:
     assert all(one.name in done.stdout for one in SUBCOMMANDS)
 
 
+@pytest.mark.parametrize(("name", "said"), [("ingest", "Run the HTTP ingress."), ("up", "running until Ctrl-C.")])
+def test_a_subcommands_help_keeps_its_capitals(name: str, said: str) -> None:
+    assert said in paynotify(name, "--help").stdout
+
+
 @pytest.mark.parametrize("words", [(), ("fly",), ("worker", "--stage", "fly"), ("topics",)])
 def test_wrong_use_is_2(words: tuple[str, ...]) -> None:
     done = paynotify(*words)

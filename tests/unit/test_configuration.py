@@ -76,6 +76,7 @@ def test_the_defaults_are_production() -> None:
         (lambda d: d.pop("merchants"), "the file lacks the key merchants"),
         (lambda d: d.update(kafka={"topic_prefix": "a b"}), "kafka.topic_prefix has a wrong value"),
         (lambda d: d.update(kafka={"security_protocol": "TLS"}), "kafka.security_protocol has a wrong value"),
+        (lambda d: d.update(kafka={"security_protocol": "SASL_SSL"}), r"kafka has a wrong value \(SASL_SSL needs "),
         (lambda d: d.update(topics={"partitions": 0}), "topics.partitions has a wrong value"),
         (lambda d: d.update(topics={"overrides": {"payments": {}}}), "topics.overrides.payments is not a topic"),
         (lambda d: d.update(worker={"batch_records": "many"}), "worker.batch_records has a wrong value"),
