@@ -37,6 +37,7 @@ _ADDED: Final = frozenset(
 )  # fmt: skip
 _SOURCES: Final = {"rejected": (topics.REJECTED,), "dead": (topics.DEAD,)}
 _LISTED: Final = 20
+_SHOPS_OWN: Final = "requests that move money; the shop makes them anew"
 
 _HELP: Final = f"""
 Nothing is sent without --yes: the default prints what would go, and where.
@@ -45,8 +46,9 @@ A record goes back to the topic its header original-topic names, and only to a t
 bytes and headers are the original's; the added headers (reason, original-*, attempts, first-seen, not-before) are
 dropped, so a lookup gets all its tries again, and replayed-from says where it lay. Records whose place is already
 named by a replayed-from header in the target topic are left out, unless --again is given; one that was replayed and
-rejected anew lies at a new place and goes again. Of several records with one id only the newest goes. Times are those
-at which a record was rejected or died: {FORMS}.
+rejected anew lies at a new place and goes again. Of several records with one id only the newest goes. What a shop
+announced goes back like all else; a request to charge, capture or release never does: the shop makes it anew. Times are
+those at which a record was rejected or died: {FORMS}.
 
 examples:
   paynotify replay --reason bad_signature --merchant shop-uk          what would go after a key was corrected
@@ -168,7 +170,7 @@ _REASONS: Final[Mapping[str, Collection[str]]] = {"rejected": REJECT_REASONS, "d
 
 
 def targets(kafka: Kafka) -> dict[str, str]:
-    """The topics a record may go back to, by name on the cluster, and whose they are."""
+    """The topics a record may go back to, by name on the cluster, and whose they are: a provider's, or all's."""
     return {
         kafka.topic(name): provider
         for provider in topics.PROVIDERS
@@ -179,7 +181,12 @@ def targets(kafka: Kafka) -> dict[str, str]:
             topics.responses(provider),
             *(topics.retry(provider, step) for step in range(1, topics.RETRY_STEPS + 1)),
         )
-    } | {kafka.topic(topics.OBSERVATIONS): "all"}
+    } | {kafka.topic(name): "all" for name in (topics.OBSERVATIONS, topics.EXPECTED, topics.ORDERS)}
+
+
+def money_movers(kafka: Kafka) -> frozenset[str]:
+    """The topics whose records make money move. Long after a request died the shop may have charged another way."""
+    return frozenset((kafka.topic(topics.REQUESTED), kafka.topic(topics.CHARGES)))
 
 
 def _find(
@@ -191,22 +198,27 @@ def _find(
     until: datetime | None,
 ) -> Found:
     """Read the rejected and dead records of the window; only places and ids are kept."""
-    known, found = targets(kafka), Found()
+    known, movers, found = targets(kafka), money_movers(kafka), Found()
     places = reader.places(*(kafka.topic(name) for name in sources))
     spans = reader.spans(places, since.timestamp() if since else None, until.timestamp() if until else None)
     with Bar("looking for records", sum(span.length for span in spans)) as bar:
         for place, records in reader.read(spans):
             bar.advance(len(records))
             for raw in records:
-                _consider(found, known, choice, place, record_of(raw))
+                record = record_of(raw)
+                target = record.header("original-topic")
+                if not choice.takes(record, known.get(target, "")):
+                    continue
+                if target in movers:
+                    found.left_out[_SHOPS_OWN] += 1
+                else:
+                    _consider(found, known, place, record)
     return found
 
 
-def _consider(found: Found, known: Mapping[str, str], choice: Choice, place: Place, record: Record) -> None:
+def _consider(found: Found, known: Mapping[str, str], place: Place, record: Record) -> None:
     target = record.header("original-topic")
     provider = known.get(target)
-    if not choice.takes(record, provider or ""):
-        return
     if provider is None:
         found.foreign[target or "(none)"] += 1
         return

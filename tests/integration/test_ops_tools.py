@@ -162,6 +162,24 @@ def test_an_unknown_payment_is_exit_code_1(sandbox: Sandbox) -> None:
     assert "Nothing is known" in said
 
 
+def test_what_a_shop_announced_is_replayed_and_what_it_wanted_charged_is_not(sandbox: Sandbox) -> None:
+    sold = {"merchant": "shop-new", "order_id": "ORD-early", "amount": {"value": 1250, "currency": "EUR"},
+            "created_at": rfc3339()}  # fmt: skip
+    value = json.dumps(sold).encode()
+    topics_reader.send(sandbox.bootstrap, sandbox.topic(topics.EXPECTED), [(b"early", value, {})])
+    topics_reader.send(sandbox.bootstrap, sandbox.topic(topics.REQUESTED), [(b"early", b"no request", {})])
+    _until(lambda: [one.key for one in _records(sandbox, topics.DEAD)].count(b"early") == 2)
+
+    code, said, problems = _run(sandbox, "replay", "dead", "--key", "early", "--yes", "--json")
+    assert (code, problems) == (0, "")
+    report = json.loads(said)
+    assert report["sent"] == 1
+    assert report["left_out"] == {"requests that move money; the shop makes them anew": 1}
+    again = [one for one in _records(sandbox, topics.EXPECTED) if "replayed-from" in dict(one.headers)]
+    assert [(one.key, one.value) for one in again] == [(b"early", value)]
+    assert not any("replayed-from" in dict(one.headers) for one in _records(sandbox, topics.REQUESTED))
+
+
 def test_a_replay_after_a_key_change_turns_rejections_into_results(sandbox: Sandbox) -> None:
     secret = sandbox.directory / "secrets" / "shop-uk" / "notification"
     right = secret.read_text("utf-8")

@@ -9,7 +9,7 @@ import pytest
 
 from ops.command import main
 from ops.moments import moment, window
-from ops.replay import Choice, original, targets
+from ops.replay import Choice, money_movers, original, targets
 from processors.dead_letters import ended
 from schemas.configuration import Kafka
 from schemas.errors import ConfigurationError
@@ -61,6 +61,14 @@ def test_results_are_no_target() -> None:
     assert not {"p.payments.status", "p.payments.latest", "p.notifications.rejected", "notifications.nevogate"} & set(
         known
     )
+
+
+def test_what_a_shop_announced_goes_back_and_what_moves_money_does_not() -> None:
+    kafka = Kafka(topic_prefix="p.")
+    known, movers = targets(kafka), money_movers(kafka)
+    assert known["p.payments.expected"] == known["p.payments.orders"] == known["p.observations"] == "all"
+    assert movers == {"p.payments.requested", "p.payments.charges"}
+    assert not movers & set(known)
 
 
 def test_a_time_is_an_instant_or_an_age() -> None:
