@@ -60,7 +60,8 @@ from service.management import Management
 
 logger = logging.getLogger("paynotify.worker")
 
-STAGES: Final = ("verify", "fetch", "interpret", "resolve", "orders", "charge")
+_OF_A_PROVIDER: Final = ("verify", "fetch", "interpret")
+STAGES: Final = (*_OF_A_PROVIDER, "resolve", "orders", "charge")
 
 #: Raw answers are large; fewer of them are held at a time.
 _RESPONSES_AT_A_TIME: Final = 50
@@ -106,17 +107,18 @@ def works_of(
     """The units chosen, by name, and what each does."""
     works: dict[str, tuple[Work, ...]] = {}
     for provider in PROVIDERS.values():
-        accounts = {name: account_of(one) for name, one in configuration.merchants_of(provider.name).items()}
-        if not accounts:
-            continue
+        merchants = configuration.merchants_of(provider.name)
+        stages = [stage for stage in _OF_A_PROVIDER if choice.takes(stage, provider.name)]
+        if not merchants or not stages:
+            continue  # and their secrets need not be where this process runs
+        accounts = {name: account_of(one) for name, one in merchants.items()}
         makers: Mapping[str, Callable[[], tuple[Work, ...]]] = {
             "verify": lambda p=provider, a=accounts: _verify(configuration, p, a, metrics),  # type: ignore[misc]  # defaults bind the loop's values
             "fetch": lambda p=provider, a=accounts: _fetch(configuration, p, a, metrics, http),  # type: ignore[misc]  # defaults bind the loop's values
             "interpret": lambda p=provider, a=accounts: _interpret(configuration, p, a, metrics, expectations),  # type: ignore[misc]  # defaults bind the loop's values
         }
-        for stage, make in makers.items():
-            if choice.takes(stage, provider.name):
-                works[f"{stage}.{provider.name}"] = make()
+        for stage in stages:
+            works[f"{stage}.{provider.name}"] = makers[stage]()
     if choice.takes("resolve", None):
         works["resolve"] = _resolve(configuration, metrics)
     if choice.takes("orders", None):
