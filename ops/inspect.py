@@ -38,6 +38,9 @@ _REASONS: Final[Mapping[DeadReason, RejectReason]] = {"unverified_answer": "bad_
 #: The parameters of OmniKassa's return URL.
 _SIGNED_PARAMETERS: Final = frozenset({b"order_id", b"status", b"signature"})
 
+#: What signatures are made with. What opens a provider's API is none of a judge's business, and may be elsewhere.
+_JUDGED_WITH: Final = frozenset({"signing_keys", "notification_passwords"})
+
 #: Arguments of a lookup that open something; they are needed by nobody who reads the judgement.
 _SECRET_ARGUMENTS: Final = frozenset({"token"})
 
@@ -92,7 +95,7 @@ def _account(arguments: argparse.Namespace) -> Account:
             f"The configuration has no merchant {arguments.merchant!r} at {arguments.provider}; "
             f"it knows {', '.join(sorted(merchants)) or 'none'}."
         )
-    return account_of(merchants[arguments.merchant])
+    return account_of(merchants[arguments.merchant], _JUDGED_WITH)
 
 
 def _judge(arguments: argparse.Namespace, account: Account) -> Callable[[Capture], dict[str, Any]]:

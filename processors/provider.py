@@ -14,7 +14,7 @@ Everything that is a number or a table (windows, ladders, reasons) is in ``polic
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -251,8 +251,10 @@ SECRET_FIELDS: Final = (
 )
 
 
-def account_of(merchant: Merchant) -> Account:
+def account_of(merchant: Merchant, needed: Collection[str] = SECRET_FIELDS) -> Account:
     """A merchant's account. Its secrets are read now, so that a wrong path is found at the start, and again later.
+
+    Where only those of the keys ``needed`` are used, the others need not be there.
 
     Raises:
         SecretError: one of them can't be read.
@@ -263,6 +265,6 @@ def account_of(merchant: Merchant) -> Account:
         if reference is not None:
             references = reference if isinstance(reference, tuple) else (reference,)
             opened[name] = tuple(Secret(one) for one in references)
-            for secret in opened[name]:
+            for secret in opened[name] if name in needed else ():
                 secret.reveal()
     return Account(merchant, opened)

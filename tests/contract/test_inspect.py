@@ -181,3 +181,17 @@ def test_secrets_that_can_not_be_read_are_exit_2(inspect: Inspect) -> None:
     code, lines, err = inspect("omnikassa", "shop-env", inspect.file("a", vector("N06")))
     assert (code, lines) == (2, [])
     assert "PAYNOTIFY_TEST_NOT_SET" in err
+
+
+def test_what_opens_the_providers_api_need_not_be_there(inspect: Inspect) -> None:
+    config = inspect.folder / "paynotify.yaml"
+    elsewhere = "{env: PAYNOTIFY_TEST_NOT_SET}"
+    text = CONFIG.replace("password: {value: pw}", f"password: {elsewhere}")
+    text = text.replace("api_key: {value: k}", f"api_key: {elsewhere}")
+    text = text.replace("poi_id: 5000,", f"poi_id: 5000, refresh_token: {elsewhere},")
+    assert text.count("PAYNOTIFY_TEST_NOT_SET") == 5
+    config.write_text(text, "utf-8")
+    assert inspect("omnikassa", "shop-nl", *AT, inspect.file("a", vector("N06")))[0] == 0
+    assert inspect("nevogate", "shop-hu", "--query", f"TransactionId={TRANSACTION}")[0] == 0
+    code, (line,), _ = inspect("trustpayments", "shop-uk", inspect.file("b", "errorcode=0&responsesitesecurity=x"))
+    assert (code, line["reason"]) == (1, "bad_signature")

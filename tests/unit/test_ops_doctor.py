@@ -37,3 +37,23 @@ def test_only_the_secrets_of_the_providers_asked_for_are_read(
     findings = json.loads(capsys.readouterr().out)["findings"]
     about = {one["about"].removeprefix("secrets of ") for one in findings if one["about"].startswith("secrets of")}
     assert about == looked_at
+
+
+def test_secrets_are_well_only_where_all_of_them_are_there(config: str, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["doctor", "--offline", "--json", "--config", config])
+    findings = json.loads(capsys.readouterr().out)["findings"]
+    verdicts = [one["verdict"] for one in findings if one["about"] == "secrets of shop-uk"]
+    assert verdicts == ["error"]
+
+
+def test_a_key_that_is_none_is_found_also_where_another_secret_is_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    merchants = configurations.merchants()[:1]
+    merchants[0] |= {"signing_keys": [{"value": "no base64!"}], "refresh_token": {"file": str(tmp_path / "elsewhere")}}
+    content = configurations.document("127.0.0.1:9", "", tmp_path, merchants=merchants)
+    config = str(configurations.write(tmp_path, content))
+    assert main(["doctor", "--offline", "--config", config]) == 1
+    said = capsys.readouterr().out
+    assert "base64" in said
+    assert "elsewhere" in said
