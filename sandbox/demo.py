@@ -19,6 +19,7 @@ from rich.text import Text
 
 from sandbox.bills import Month
 from sandbox.proof import Books, Verdict, applied, judge, missed, settled, statuses
+from sandbox.quantity import how_many, positive
 from sandbox.script import NEEDS, Played, Player
 from sandbox.system import Plan, Sandbox, ends_on_signal
 from sandbox.witness import Witness, quantile
@@ -38,9 +39,9 @@ _PLAN: Final = Plan(
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The options of the subcommand."""
-    parser.add_argument("--payments", type=int, default=360, help="at least how many payments (default %(default)s)")
-    parser.add_argument("--seconds", type=float, default=30.0, help="how long the day lasts (default %(default)s)")
-    parser.add_argument("--workers", type=int, default=2, help="worker processes; the first is killed (default 2)")
+    parser.add_argument("--payments", type=how_many, default=360, help="at least how many payments (default 360)")
+    parser.add_argument("--seconds", type=positive, default=30.0, help="how long the day lasts (default 30)")
+    parser.add_argument("--workers", type=how_many, default=2, help="worker processes; the first is killed (default 2)")
     parser.add_argument("--seed", type=int, default=1, help="of all that is random (default %(default)s)")
     parser.add_argument("--list", action="store_true", help="print every payment: the provider's truth, the result")
     parser.add_argument("--logs", type=Path, metavar="DIR", help="keep every process's log there")

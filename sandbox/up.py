@@ -9,6 +9,7 @@ import sys
 import time
 from typing import Final
 
+from sandbox.quantity import duration, positive
 from sandbox.system import Plan, Sandbox, ends_on_signal
 
 _CHARGING: Final = "shop-hu"
@@ -17,9 +18,11 @@ _CHARGING: Final = "shop-hu"
 def configure(parser: argparse.ArgumentParser) -> None:
     """The options of the subcommand."""
     parser.add_argument(
-        "--time-scale", type=float, default=60.0, help="how many of the providers' seconds pass in one (default 60)"
+        "--time-scale", type=positive, default=60.0, help="how many of the providers' seconds pass in one (default 60)"
     )
-    parser.add_argument("--latency-seconds", type=float, default=0.05, help="of every provider's answer (default 0.05)")
+    parser.add_argument(
+        "--latency-seconds", type=duration, default=0.05, help="of every provider's answer (default 0.05)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.command import SUBCOMMANDS
+from ops.command import SUBCOMMANDS, main
 
 ROOT = Path(__file__).parents[2]
 
@@ -44,6 +44,25 @@ def test_wrong_use_is_2(words: tuple[str, ...]) -> None:
     assert done.returncode == 2
     assert "usage: paynotify" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("demo", "--workers", "0"), ("demo", "--seconds", "0"), ("demo", "--seconds=-1"), ("demo", "--payments", "0"),
+        ("demo", "--seconds", "nan"), ("up", "--time-scale", "0"), ("up", "--latency-seconds=-1"),
+        ("up", "--latency-seconds", "inf"),
+    ],
+)  # fmt: skip
+def test_a_sandbox_that_can_not_be_is_refused_before_it_is_started(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "is no " in said.err
 
 
 @pytest.mark.parametrize("words", [("worker",), ("ingest",), ("topics", "check")])
