@@ -16,6 +16,7 @@ _ANSWERS: Final[dict[str, dict[str, Any]]] = {
     "408": {"description": "The body came too slowly."},
     "413": {"description": "The body is longer than the configured limit (64 KiB)."},
     "429": {"description": "Over the route's rate.", "headers": _RETRY_AFTER},
+    "431": {"description": "The request's head is longer than the configured limit (16 KiB)."},
     "503": {"description": "Not stored; send it again.", "headers": _RETRY_AFTER},
 }
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingest.app import ANSWERS
 from processors.transitions import PaymentState, advance
 from schemas import json_schema, messages
 from schemas.errors import Unreadable
@@ -24,6 +25,7 @@ from schemas.messages import (
     ProviderSilent,
     RequestedPayment,
 )
+from schemas.openapi import openapi
 from schemas.topics import all_topics
 
 KINDS: tuple[type[Any], ...] = (
@@ -153,6 +155,14 @@ def test_the_frozen_fields_of_the_result_are_all_there_in_order() -> None:
         "fulfilment", "amount", "paid", "refunded", "reason", "provider_status", "checks", "source", "provider_time",
         "observed_at",
     ]  # fmt: skip
+
+
+def test_every_answer_of_the_ingress_is_in_its_document() -> None:
+    heads_too_large = 431  # said by the connection, before there is a request
+    answered = {str(one) for one in (*(reply.status for reply in ANSWERS.values()), heads_too_large)}
+    for path in openapi("1")["paths"].values():
+        for operation in (path[method] for method in ("get", "post") if method in path):
+            assert set(operation["responses"]) == answered
 
 
 def _refusal(document: dict[str, Any]) -> str:
