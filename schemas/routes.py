@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import unquote_to_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +43,16 @@ ROUTES: Final[Mapping[str, Route]] = {
 }
 
 #: A merchant's URL token in the query; it is taken out of what is stored.
-_QUERY_TOKEN: Final = re.compile(rb"(?:\A|&)token=([^&]{1,256})(?=&|\Z)")
+_QUERY_TOKEN: Final = re.compile(rb"(?:\A|&)token=([^&]*)")
 
 
 def without_token(query: bytes) -> tuple[bytes, bytes]:
-    """The query without its ``token`` parameter, and the token (empty where there is none)."""
+    """The query without any ``token`` parameter, and the first one's token as it was before a URL was made of it (empty
+    where there is none)."""
     found = _QUERY_TOKEN.search(query)
     if found is None:
         return query, b""
-    return (query[: found.start()] + query[found.end() :]).removeprefix(b"&"), found.group(1)
+    return _QUERY_TOKEN.sub(b"", query).removeprefix(b"&"), unquote_to_bytes(found.group(1))
 
 
 def token_digest(token: bytes) -> str:

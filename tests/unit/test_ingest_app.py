@@ -3,6 +3,7 @@
 import asyncio
 import re
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from prometheus_client import generate_latest
@@ -257,6 +258,9 @@ async def test_start_and_stop_of_a_server_are_acknowledged() -> None:
         ("/notifications/nevogate/guarded/right", b"", b""),
         ("/notifications/nevogate/guarded", b"token=right&a=1", b"a=1"),
         ("/notifications/nevogate/guarded", b"a=1&token=right", b"a=1"),
+        ("/notifications/nevogate/guarded", b"a=1&token=right&b=2", b"a=1&b=2"),
+        ("/notifications/nevogate/guarded", b"a=1&token=%72i%67ht&b=2", b"a=1&b=2"),
+        ("/notifications/nevogate/guarded", b"token=right&a=1&token=right", b"a=1"),
     ],
 )
 async def test_a_url_token_is_stored_as_its_digest_only(path: str, query: bytes, stored_query: bytes) -> None:
@@ -267,6 +271,15 @@ async def test_a_url_token_is_stored_as_its_digest_only(path: str, query: bytes,
     assert written["url-token"] == token_digest(b"right").encode()
     assert written["http-query"] == stored_query
     assert not any(b"right" in value for value in written.values())
+
+
+async def test_a_token_of_any_alphabet_and_length_comes_back_as_it_was_and_is_never_stored() -> None:
+    web = Web()
+    token = "a+b/c=" * 100
+    await web.call("/notifications/nevogate/guarded", query=f"token={quote(token, safe='')}".encode())
+    _, _, _, written = web.log.records[0]
+    assert written["url-token"] == token_digest(token.encode()).encode()
+    assert written["http-query"] == b""
 
 
 async def test_a_path_with_a_token_is_unknown_where_the_merchant_has_none() -> None:
