@@ -113,12 +113,21 @@ def _plain(part: Any) -> Any:
         made["pattern"] = made["pattern"].replace(r"\Z", "$")  # Go's word for the end
     if "anyOf" in made:
         made = _one_of(made)
-    if made.get("additionalProperties") is False:
-        # the validator names what is too much and where; this way it names what there is, too
-        made["propertyNames"] = {"enum": sorted(made["properties"])}
     if not made.get("required", True):
         del made["required"]
-    return made
+    return _closed(made)
+
+
+def _closed(part: dict[str, Any]) -> dict[str, Any]:
+    """An object whose wrong keys are refused at their own place, by a value that none of them has: the sentence. With
+    ``propertyNames`` Helm 4.3 names any other section instead, and Helm 3.19 no place at all."""
+    if "propertyNames" in part:
+        pattern = part.pop("propertyNames")["pattern"]
+        part["patternProperties"] = {pattern: part["additionalProperties"]}
+        part["additionalProperties"] = {"const": f"absent: a name here matches {pattern}"}
+    elif part.get("additionalProperties") is False:
+        part["additionalProperties"] = {"const": f"absent: the keys here are {', '.join(sorted(part['properties']))}"}
+    return part
 
 
 def _one_of(part: dict[str, Any]) -> dict[str, Any]:

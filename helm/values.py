@@ -297,6 +297,13 @@ class HttpRoute(_Section, frozen=True, kw_only=True):
     hostnames: list[Host]
 
 
+ProviderCidrs = msgspec.defstruct(
+    "ProviderCidrs",
+    [(name, Annotated[list[Cidr], Meta(min_length=1)] | UnsetType, UNSET) for name in PROVIDERS],
+    bases=(_Section,), frozen=True, kw_only=True,
+)  # fmt: skip
+
+
 class NetworkPolicy(_Section, frozen=True, kw_only=True):
     enabled: bool
     ingress_from: list[Peer]
@@ -305,7 +312,8 @@ class NetworkPolicy(_Section, frozen=True, kw_only=True):
     dns_ports: Annotated[list[Port], Meta(min_length=1)]
     brokers: list[Peer]
     broker_ports: list[Port]
-    provider_cidrs: dict[Literal[PROVIDERS], Annotated[list[Cidr], Meta(min_length=1)]] = field(name="providerCIDRs")  # type: ignore[valid-type]
+    # a map's keys would not be looked at: a misspelt provider's addresses would be all of the internet
+    provider_cidrs: ProviderCidrs = field(name="providerCIDRs")  # type: ignore[valid-type]
     cilium: bool
     extra_egress: list[EgressRule]
 

@@ -4,6 +4,7 @@ what is allowed, by both helms. Each file here is a working one with one mistake
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -58,8 +59,8 @@ MISTAKES: dict[str, tuple[Change, tuple[str, ...]]] = {
     "no image": (drop("image"), ("/image/repository",)),
     "tag within the repository's digest": (put("image.digest", "latest"), ("/image/digest", "sha256:")),
     "unknown pull policy": (put("image.pullPolicy", "Sometimes"), ("/image/pullPolicy", "'IfNotPresent'")),
-    "misspelt key": (put("ingest.replica", 3), ("replica", "'replicas'")),
-    "misspelt section": (put("worker", {}), ("worker", "'workers'")),
+    "misspelt key": (put("ingest.replica", 3), ("'/ingest/replica'", "the keys here are", "replicas")),
+    "misspelt section": (put("worker", {}), ("'/worker'", "the keys here are", ", workers")),
     "text for a number": (put("ingest.replicas", "two"), ("/ingest/replicas", "want integer")),
     "text for a switch": (put("monitoring.dashboards", "yes"), ("/monitoring/dashboards", "want boolean")),
     "no brokers": (drop("configuration.kafka.bootstrap_servers"), ("/configuration/kafka/bootstrap_servers",)),
@@ -68,13 +69,18 @@ MISTAKES: dict[str, tuple[Change, tuple[str, ...]]] = {
         ("/configuration/kafka/bootstrap_servers", "[0-9]+"),
     ),
     "camel case in the product's part": (
-        put("configuration.worker.batchRecords", 5), ("batchRecords", "'batch_records'"),
+        put("configuration.worker.batchRecords", 5),
+        ("'/configuration/worker/batchRecords'", "the keys here are batch_records"),
     ),
     "no merchant": (put("configuration.merchants", []), ("/configuration/merchants", "minItems")),
     "unknown provider": (put("configuration.merchants.0.provider", "rabo"), ("/provider", "'omnikassa'")),
-    "another provider's key": (put("configuration.merchants.0.api_key", {}), ("api_key", "'signing_keys'")),
+    "another provider's key": (
+        put("configuration.merchants.0.api_key", {}),
+        ("'/configuration/merchants/0/api_key'", ", signing_keys"),
+    ),
     "a secret in the open": (
-        put("configuration.merchants.0.refresh_token", {"value": "abc"}), ("value", "'existingSecret', 'key'"),
+        put("configuration.merchants.0.refresh_token", {"value": "abc"}),
+        ("/refresh_token/value'", "the keys here are existingSecret, key"),
     ),
     "a secret as text": (put("configuration.merchants.1.password", "abc"), ("/password", "want object")),
     "a secret without its key": (
@@ -142,6 +148,17 @@ MISTAKES: dict[str, tuple[Change, tuple[str, ...]]] = {
         put("httpIngress", {"enabled": True, "hosts": ["https://hooks.shop.example"]}), ("/httpIngress/hosts/0",),
     ),
     "a route without gateways": (put("httpRoute.enabled", True), ("httpRoute.parentRefs", "Name the Gateways")),
+    "a provider's misspelt addresses": (
+        put("networkPolicy.providerCIDRs", {"omnicassa": ["203.0.113.0/24"]}),
+        ("'/networkPolicy/providerCIDRs/omnicassa'", "the keys here are nevogate, omnikassa, trustpayments"),
+    ),
+    "a group's name with a capital": (
+        put("workers.Results", {"stages": ["charge"]}), ("'/workers/Results'", "a name here matches ^[a-z]"),
+    ),
+    "a currency in small letters": (
+        put("configuration.merchants.2.charges.limits", {"eur": {"per_charge": 1, "per_reference": 1, "per_day": 1}}),
+        ("'/configuration/merchants/2/charges/limits/eur'", "[A-Z]{3}"),
+    ),
     "an address that is no CIDR": (
         put("networkPolicy.providerCIDRs", {"omnikassa": ["203.0.113.7"]}), ("/networkPolicy/providerCIDRs/omnikassa",),
     ),
@@ -225,13 +242,17 @@ MISTAKES: dict[str, tuple[Change, tuple[str, ...]]] = {
          "it has signing-key"),
     ),
     "a peer's misspelt key": (
-        put("networkPolicy.brokers", [{"podSelecter": {}}]), ("/networkPolicy/brokers/0", "'podSelector'"),
+        put("networkPolicy.brokers", [{"podSelecter": {}}]), ("/networkPolicy/brokers/0/podSelecter'", ", podSelector"),
     ),
     "an egress rule's misspelt key": (
-        put("networkPolicy.extraEgress", [{"prots": []}]), ("/networkPolicy/extraEgress/0", "'ports'"),
+        put("networkPolicy.extraEgress", [{"prots": []}]),
+        ("/networkPolicy/extraEgress/0/prots'", "the keys here are ports, to"),
     ),
-    "a toleration's misspelt key": (put("pod.tolerations", [{"kee": "a"}]), ("/pod/tolerations/0", "'key'")),
-    "an affinity that is none": (put("pod.affinity", {"nodeAffinty": {}}), ("/pod/affinity", "'nodeAffinity'")),
+    "a toleration's misspelt key": (put("pod.tolerations", [{"kee": "a"}]), ("/pod/tolerations/0/kee'", ", key")),
+    "an affinity that is none": (
+        put("pod.affinity", {"nodeAffinty": {}}),
+        ("/pod/affinity/nodeAffinty'", "the keys here are nodeAffinity"),
+    ),
     "a CIDR too long": (
         put("networkPolicy.providerCIDRs", {"omnikassa": ["203.0.113.0/33"]}),
         ("/networkPolicy/providerCIDRs/omnikassa/0", "203.0.113.0/33"),
@@ -274,6 +295,8 @@ def test_a_mistake_is_refused_with_the_key_and_what_is_allowed(mistake: str, tmp
         assert refused.returncode != 0, f"{version} takes it"
         for word in words:
             assert word in refused.stderr, f"{version} says: {refused.stderr}"
+        places = sorted(re.findall(r"at '(/[^']*)'", refused.stderr), key=len)
+        assert all(places[-1].startswith(place) for place in places), f"{version} names other keys: {refused.stderr}"
 
 
 def test_the_working_file_is_not_refused(tmp_path: Path) -> None:
