@@ -28,6 +28,8 @@ _NOT_IN_VALUES: Final = {
     "Kafka": ("sasl_plain_username", "sasl_plain_password", "ssl_cafile", "ssl_certfile", "ssl_keyfile"),
     "Worker": ("group_instance_id",),
 }
+#: What is written where a secret is wanted.
+_REFERENCE: Final = "{existingSecret: NAME, key: KEY}"
 _HEAD: Final = "# Made by `make schemas` from schemas/topics.py; change it there.\n"
 _MARK: Final = ("<!-- values: made by `make schemas` -->\n", "<!-- end of values -->\n")
 
@@ -81,11 +83,14 @@ def schema() -> dict[str, Any]:
     parts["Values"]["properties"]["configuration"] = {"$ref": "#/$defs/product.Configuration"}
     parts["Values"]["properties"]["global"] = {"type": "object"}  # Helm adds it to charts within charts
     definitions = {**parts, **{f"product.{name}": part for name, part in product.items()}}
+    plain = {name: _plain(part) for name, part in definitions.items()}
+    for name in ("SecretKey", "CertificateAuthority"):
+        plain[name] = _or_else("object", plain[name], f"{_REFERENCE}, never what is in it")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Values of paynotify's chart",
         "$ref": "#/$defs/Values",
-        "$defs": {name: _plain(part) for name, part in definitions.items()},
+        "$defs": plain,
     }
 
 
@@ -115,7 +120,15 @@ def _plain(part: Any) -> Any:
         made = _one_of(made)
     if not made.get("required", True):
         del made["required"]
+    if made.get("items") == {"$ref": "#/$defs/product.SecretRef"}:
+        return _or_else("array", made, f"a list, such as [{_REFERENCE}], never what is in it")
     return _closed(made)
+
+
+def _or_else(kind: str, part: dict[str, Any], sentence: str) -> dict[str, Any]:
+    """What is of the kind, told by the sentence if it is of another: "got string, want object" tells nobody what to
+    write instead of a password. The validator repeats the sentence and not what was written."""
+    return {"if": {"type": kind}, "then": part, "else": {"const": sentence}}
 
 
 def _closed(part: dict[str, Any]) -> dict[str, Any]:

@@ -82,7 +82,20 @@ MISTAKES: dict[str, tuple[Change, tuple[str, ...]]] = {
         put("configuration.merchants.0.refresh_token", {"value": "abc"}),
         ("/refresh_token/value'", "the keys here are existingSecret, key"),
     ),
-    "a secret as text": (put("configuration.merchants.1.password", "abc"), ("/password", "want object")),
+    "a secret as text": (
+        put("configuration.merchants.1.password", "s3cr3t"), ("/password'", "{existingSecret: NAME, key: KEY}"),
+    ),
+    "a user's password as text": (
+        put("kafkaAccess.worker.password", "s3cr3t"),
+        ("/kafkaAccess/worker/password'", "{existingSecret: NAME, key: KEY}"),
+    ),
+    "keys as text": (
+        put("configuration.merchants.0.signing_keys", "s3cr3t"),
+        ("/signing_keys'", "a list, such as [{existingSecret: NAME, key: KEY}]"),
+    ),
+    "a certificate as text": (
+        put("kafkaAccess.ca", "-----BEGIN CERTIFICATE-----"), ("'/kafkaAccess/ca'", "{existingSecret: NAME, key: KEY}"),
+    ),
     "a secret without its key": (
         put("configuration.merchants.1.password", {"existingSecret": "shop-uk"}), ("/password", "'key'"),
     ),
@@ -295,6 +308,7 @@ def test_a_mistake_is_refused_with_the_key_and_what_is_allowed(mistake: str, tmp
         assert refused.returncode != 0, f"{version} takes it"
         for word in words:
             assert word in refused.stderr, f"{version} says: {refused.stderr}"
+        assert "s3cr3t" not in refused.stderr, f"{version} tells the secret"
         places = sorted(re.findall(r"at '(/[^']*)'", refused.stderr), key=len)
         assert all(places[-1].startswith(place) for place in places), f"{version} names other keys: {refused.stderr}"
 
