@@ -31,6 +31,10 @@ ODD: Final[dict[str, tuple[Change, ...]]] = {
         put("httpIngress", {"enabled": True, "hosts": ["a.example"], "className": "on", "tlsSecret": "1"}),
         put("pod.priorityClassName", "1"), put("workerDefaults.state", {"storageClassName": "2"}),
     ),
+    "groups named on and no": (
+        put("workers.results", None), put("workers.on", {"stages": ["resolve", "charge"]}),
+        put("workers.no", {"stages": ["orders"]}), SCALED,
+    ),
     "a host in another script": (put("httpIngress", {"enabled": True, "hosts": ["hooks.xn--90ais"]}),),
     "peers of all kinds": (
         put("networkPolicy.brokers", [

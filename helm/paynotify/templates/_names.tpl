@@ -13,7 +13,7 @@
 {{- define "paynotify.selector" -}}
 app.kubernetes.io/name: paynotify
 app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
-app.kubernetes.io/component: {{ .component }}
+app.kubernetes.io/component: {{ .component | quote }}
 {{- end -}}
 
 {{/* Of objects; given root, component, and perhaps more labels, which win over commonLabels. */}}
