@@ -17,6 +17,8 @@ STAGES: Final = ("verify", "fetch", "interpret", "resolve", "orders", "charge")
 
 Count: TypeAlias = Annotated[int, Meta(ge=1)]
 Port: TypeAlias = Annotated[int, Meta(ge=1, le=65535)]
+#: With a letter in it: a number in quotes is no name.
+PortName: TypeAlias = Annotated[str, Meta(pattern=r"^[-0-9]*[a-z][-a-z0-9]*$", max_length=15)]
 Share: TypeAlias = Annotated[float, Meta(gt=0, le=1)]
 Positive: TypeAlias = Annotated[float, Meta(gt=0)]
 #: Of an object of the cluster, as a DNS label.
@@ -87,7 +89,7 @@ class Peer(_Section, frozen=True, kw_only=True):
 
 
 class PolicyPort(_Section, frozen=True, kw_only=True):
-    port: Port | str | UnsetType = UNSET
+    port: Port | PortName | UnsetType = UNSET
     end_port: Port | UnsetType = UNSET
     protocol: Literal["TCP", "UDP", "SCTP"] | UnsetType = UNSET
 

@@ -261,6 +261,42 @@ MISTAKES: dict[str, tuple[Change, tuple[str, ...]]] = {
         put("networkPolicy.extraEgress", [{"prots": []}]),
         ("/networkPolicy/extraEgress/0/prots'", "the keys here are ports, to"),
     ),
+    "a peer that is nobody": (
+        put("networkPolicy.ingressFrom", [{}]), ("networkPolicy.ingressFrom[0] is empty", "ipBlock"),
+    ),
+    "a peer of addresses and of pods": (
+        put("networkPolicy.metricsFrom", [{"ipBlock": {"cidr": "10.0.0.0/8"}, "podSelector": {}}]),
+        ("networkPolicy.metricsFrom[0]", "two entries"),
+    ),
+    "a peer whose label has no values": (
+        put("networkPolicy.brokers", [{"podSelector": {"matchExpressions": [{"key": "app", "operator": "In"}]}}]),
+        ("networkPolicy.brokers[0].podSelector.matchExpressions[0]", "at least one"),
+    ),
+    "a peer whose label has values that nobody compares": (
+        put("networkPolicy.dns", [{"namespaceSelector": {
+            "matchExpressions": [{"key": "a", "operator": "DoesNotExist", "values": ["b"]}]}}]),
+        ("networkPolicy.dns[0].namespaceSelector.matchExpressions[0]", "no values"),
+    ),
+    "a port in quotes": (
+        put("networkPolicy.extraEgress", [{"ports": [{"port": "443"}]}]),
+        ("/networkPolicy/extraEgress/0/ports/0/port", "want integer"),
+    ),
+    "ports that end before they begin": (
+        put("networkPolicy.extraEgress", [{"ports": [{"port": 9100, "endPort": 9000}]}]),
+        ("networkPolicy.extraEgress[0].ports[0].endPort is 9000", "at least as large"),
+    ),
+    "ports that begin nowhere": (
+        put("networkPolicy.extraEgress", [{"ports": [{"endPort": 9000}]}]),
+        ("networkPolicy.extraEgress[0].ports[0].endPort", "Give port"),
+    ),
+    "a CIDR with a colon too many": (
+        put("networkPolicy.providerCIDRs", {"nevogate": ["2001:db8:::/32"]}),
+        ("networkPolicy.providerCIDRs.nevogate[0] is 2001:db8:::/32", "2001:db8::/32"),
+    ),
+    "a CIDR with a group too few": (
+        put("networkPolicy.brokers", [{"ipBlock": {"cidr": "2001:db8:0:0:0:0:0/64"}}]),
+        ("networkPolicy.brokers[0].ipBlock is 2001:db8:0:0:0:0:0/64", "2001:db8::/32"),
+    ),
     "a toleration's misspelt key": (put("pod.tolerations", [{"kee": "a"}]), ("/pod/tolerations/0/kee'", ", key")),
     "an affinity that is none": (
         put("pod.affinity", {"nodeAffinty": {}}),
