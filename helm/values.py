@@ -6,128 +6,57 @@ of ``values.yaml``, where each key's meaning stands.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
 
+from helm.peers import EgressRule, Peer
+from helm.scheduling import Affinity, Toleration
+from helm.words import (
+    Annotations,
+    Cidr,
+    Count,
+    Duration,
+    Host,
+    Key,
+    Labels,
+    Name,
+    NameOrNone,
+    Port,
+    Positive,
+    Quantity,
+    Section,
+    Share,
+)
 from schemas.topics import PROVIDERS
 
 STAGES: Final = ("verify", "fetch", "interpret", "resolve", "orders", "charge")
 
-Count: TypeAlias = Annotated[int, Meta(ge=1)]
-Port: TypeAlias = Annotated[int, Meta(ge=1, le=65535)]
-#: With a letter in it: a number in quotes is no name.
-PortName: TypeAlias = Annotated[str, Meta(pattern=r"^[-0-9]*[a-z][-a-z0-9]*$", max_length=15)]
-Share: TypeAlias = Annotated[float, Meta(gt=0, le=1)]
-Positive: TypeAlias = Annotated[float, Meta(gt=0)]
-#: Of an object of the cluster, as a DNS label.
-Name: TypeAlias = Annotated[str, Meta(pattern=r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")]
-#: An object of the cluster that need not be.
-NameOrNone: TypeAlias = Annotated[str, Meta(pattern=r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)?$")]
-Key: TypeAlias = Annotated[str, Meta(pattern=r"^[-._a-zA-Z0-9]{1,253}$")]
-Quantity: TypeAlias = Annotated[str, Meta(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$")] | Count
-#: The last label is never a number, so an address is none.
-Host: TypeAlias = Annotated[
-    str, Meta(pattern=r"^(\*\.)?([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)+[a-z][-a-z0-9]{0,61}[a-z0-9]$")
-]
-_BYTE: Final = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
-Cidr: TypeAlias = Annotated[
-    str,
-    Meta(
-        pattern=rf"^({_BYTE}(\.{_BYTE}){{3}}/(3[0-2]|[12]?[0-9])"
-        r"|[0-9a-fA-F]{0,4}(:[0-9a-fA-F]{0,4}){2,7}/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))$"
-    ),
-]
-Duration: TypeAlias = Annotated[str, Meta(pattern=r"^([0-9]+(h|m|s))+$")]
 #: A registry's host and port, if any, and the path there; no scheme, no tag.
 _IMAGE: Final = r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?/)?[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*$"
-#: The name of a label or annotation, perhaps with a domain before it.
-Tag: TypeAlias = Annotated[
-    str,
-    Meta(pattern=r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"),
-]
-Labels: TypeAlias = dict[Tag, Annotated[str, Meta(pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$")]]
-Annotations: TypeAlias = dict[Tag, str]
-#: Kubernetes' own words, passed on as they are and judged by the cluster.
-Verbatim: TypeAlias = dict[str, Any]
 
 
-class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
-    """Unknown keys are errors everywhere, as in the product's configuration."""
-
-
-class SecretKey(_Section, frozen=True, kw_only=True):
+class SecretKey(Section, frozen=True, kw_only=True):
     """Where a secret is: the name of a Secret in the release's namespace, and the key in it."""
 
     existing_secret: Name
     key: Key
 
 
-class Requirement(_Section, frozen=True, kw_only=True):
-    key: Tag
-    operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
-    values: list[str] | UnsetType = UNSET
-
-
-class Selector(_Section, frozen=True, kw_only=True):
-    match_labels: Labels | UnsetType = UNSET
-    match_expressions: list[Requirement] | UnsetType = UNSET
-
-
-class Block(_Section, frozen=True, kw_only=True):
-    cidr: Cidr
-    except_: list[Cidr] | UnsetType = field(default=UNSET, name="except")
-
-
-class Peer(_Section, frozen=True, kw_only=True):
-    """NetworkPolicyPeer of Kubernetes."""
-
-    pod_selector: Selector | UnsetType = UNSET
-    namespace_selector: Selector | UnsetType = UNSET
-    ip_block: Block | UnsetType = UNSET
-
-
-class PolicyPort(_Section, frozen=True, kw_only=True):
-    port: Port | PortName | UnsetType = UNSET
-    end_port: Port | UnsetType = UNSET
-    protocol: Literal["TCP", "UDP", "SCTP"] | UnsetType = UNSET
-
-
-class EgressRule(_Section, frozen=True, kw_only=True):
-    """NetworkPolicyEgressRule of Kubernetes."""
-
-    ports: list[PolicyPort] | UnsetType = UNSET
-    to: list[Peer] | UnsetType = UNSET
-
-
-class Toleration(_Section, frozen=True, kw_only=True):
-    key: str | UnsetType = UNSET
-    operator: Literal["Exists", "Equal", "Lt", "Gt"] | UnsetType = UNSET
-    value: str | UnsetType = UNSET
-    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | UnsetType = UNSET
-    toleration_seconds: int | UnsetType = UNSET
-
-
-class Affinity(_Section, frozen=True, kw_only=True):
-    node_affinity: Verbatim | UnsetType = UNSET
-    pod_affinity: Verbatim | UnsetType = UNSET
-    pod_anti_affinity: Verbatim | UnsetType = UNSET
-
-
-class PullSecret(_Section, frozen=True, kw_only=True):
+class PullSecret(Section, frozen=True, kw_only=True):
     name: Name
 
 
-class Image(_Section, frozen=True, kw_only=True):
+class Image(Section, frozen=True, kw_only=True):
     repository: Annotated[str, Meta(pattern=_IMAGE)]
     tag: Annotated[str, Meta(pattern=r"^([A-Za-z0-9_][A-Za-z0-9._-]{0,127})?$")] = ""
     digest: Annotated[str, Meta(pattern=r"^(sha256:[0-9a-f]{64})?$")] = ""
     pull_policy: Literal["Always", "IfNotPresent", "Never"] = "Always"
-    pull_secrets: list[PullSecret] = []
+    pull_secrets: list[PullSecret] = field(default_factory=list)
 
 
-class KafkaUser(_Section, frozen=True, kw_only=True):
+class KafkaUser(Section, frozen=True, kw_only=True):
     """One process's user: ``username`` with ``password``, or ``certificate`` with ``privateKey``."""
 
     username: str | UnsetType = UNSET
@@ -136,88 +65,88 @@ class KafkaUser(_Section, frozen=True, kw_only=True):
     private_key: SecretKey | UnsetType = UNSET
 
 
-class CertificateAuthority(_Section, frozen=True, kw_only=True):
+class CertificateAuthority(Section, frozen=True, kw_only=True):
     existing_secret: Name | UnsetType = UNSET
     key: Key | UnsetType = UNSET
 
 
-class KafkaAccess(_Section, frozen=True, kw_only=True):
+class KafkaAccess(Section, frozen=True, kw_only=True):
     ca: CertificateAuthority
     ingest: KafkaUser
     worker: KafkaUser
     topics: KafkaUser
 
 
-class Store(_Section, frozen=True, kw_only=True):
+class Store(Section, frozen=True, kw_only=True):
     name: Name | UnsetType = UNSET
     kind: Literal["SecretStore", "ClusterSecretStore"] | UnsetType = UNSET
 
 
-class Remote(_Section, frozen=True, kw_only=True):
+class Remote(Section, frozen=True, kw_only=True):
     remote_key: Annotated[str, Meta(min_length=1)]
     property: str | UnsetType = UNSET
 
 
-class ExternalSecrets(_Section, frozen=True, kw_only=True):
+class ExternalSecrets(Section, frozen=True, kw_only=True):
     enabled: bool
     store: Store
     refresh_interval: Duration
     secrets: dict[Name, dict[Key, Remote]]
 
 
-class Amounts(_Section, frozen=True, kw_only=True):
+class Amounts(Section, frozen=True, kw_only=True):
     cpu: Quantity | UnsetType = UNSET
     memory: Quantity | UnsetType = UNSET
     ephemeral_storage: Quantity | UnsetType = field(default=UNSET, name="ephemeral-storage")
 
 
-class Resources(_Section, frozen=True, kw_only=True):
+class Resources(Section, frozen=True, kw_only=True):
     requests: Amounts | UnsetType = UNSET
     limits: Amounts | UnsetType = UNSET
 
 
-class TopicsJob(_Section, frozen=True, kw_only=True):
+class TopicsJob(Section, frozen=True, kw_only=True):
     active_deadline_seconds: Annotated[int, Meta(ge=10, le=86400)]
     backoff_limit: Annotated[int, Meta(ge=0, le=20)]
     resources: Resources
 
 
-class Topics(_Section, frozen=True, kw_only=True):
+class Topics(Section, frozen=True, kw_only=True):
     manage: Literal["job", "strimzi", "none"]
     job: TopicsJob
 
 
-class Shop(_Section, frozen=True, kw_only=True):
+class Shop(Section, frozen=True, kw_only=True):
     may_charge: bool = False
 
 
-class StrimziUsers(_Section, frozen=True, kw_only=True):
+class StrimziUsers(Section, frozen=True, kw_only=True):
     enabled: bool
     authentication: Literal["scram-sha-512", "tls", "tls-external"]
     consumers: list[Name]
     shops: dict[Name, Shop]
 
 
-class Strimzi(_Section, frozen=True, kw_only=True):
+class Strimzi(Section, frozen=True, kw_only=True):
     cluster: NameOrNone
     namespace: NameOrNone
     users: StrimziUsers
 
 
-class IngestScaling(_Section, frozen=True, kw_only=True):
+class IngestScaling(Section, frozen=True, kw_only=True):
     enabled: bool
     min_replicas: Count
     max_replicas: Count
     target: Annotated[int, Meta(ge=1, le=100)] = field(name="targetCPUUtilizationPercentage")
 
 
-class Service(_Section, frozen=True, kw_only=True):
+class Service(Section, frozen=True, kw_only=True):
     type: Literal["ClusterIP", "NodePort", "LoadBalancer"]
     port: Port
     annotations: Annotations
 
 
-class Ingest(_Section, frozen=True, kw_only=True):
+class Ingest(Section, frozen=True, kw_only=True):
     replicas: Count
     autoscaling: IngestScaling
     resources: Resources
@@ -226,13 +155,13 @@ class Ingest(_Section, frozen=True, kw_only=True):
     service: Service
 
 
-class State(_Section, frozen=True, kw_only=True):
+class State(Section, frozen=True, kw_only=True):
     size: Quantity | UnsetType = UNSET
     storage_class_name: NameOrNone | UnsetType = UNSET
     ephemeral: bool | UnsetType = UNSET
 
 
-class WorkerScaling(_Section, frozen=True, kw_only=True):
+class WorkerScaling(Section, frozen=True, kw_only=True):
     enabled: bool | UnsetType = UNSET
     min_replicas: Count | UnsetType = UNSET
     max_replicas: Count | UnsetType = UNSET
@@ -241,7 +170,7 @@ class WorkerScaling(_Section, frozen=True, kw_only=True):
     cooldown_seconds: Annotated[int, Meta(ge=300, le=3600)] | UnsetType = UNSET
 
 
-class WorkerDefaults(_Section, frozen=True, kw_only=True):
+class WorkerDefaults(Section, frozen=True, kw_only=True):
     resources: Resources | UnsetType = UNSET
     state: State | UnsetType = UNSET
     startup_seconds: Annotated[int, Meta(ge=30, le=86400)] | UnsetType = UNSET
@@ -253,16 +182,16 @@ class Group(WorkerDefaults, frozen=True, kw_only=True):
     """One StatefulSet: which stages, of which providers, in how many pods."""
 
     stages: Annotated[list[Literal[STAGES]], Meta(min_length=1)]  # type: ignore[valid-type]
-    providers: list[Literal[PROVIDERS]] = []  # type: ignore[valid-type]
+    providers: list[Literal[PROVIDERS]] = field(default_factory=list)  # type: ignore[valid-type]
     replicas: Count = 1
 
 
-class TopologySpread(_Section, frozen=True, kw_only=True):
+class TopologySpread(Section, frozen=True, kw_only=True):
     enabled: bool
     when_unsatisfiable: Literal["ScheduleAnyway", "DoNotSchedule"]
 
 
-class Pod(_Section, frozen=True, kw_only=True):
+class Pod(Section, frozen=True, kw_only=True):
     annotations: Annotations
     labels: Labels
     run_as_user: Count | UnsetType = UNSET
@@ -273,11 +202,11 @@ class Pod(_Section, frozen=True, kw_only=True):
     topology_spread: TopologySpread
 
 
-class ServiceAccount(_Section, frozen=True, kw_only=True):
+class ServiceAccount(Section, frozen=True, kw_only=True):
     annotations: Annotations
 
 
-class HttpIngress(_Section, frozen=True, kw_only=True):
+class HttpIngress(Section, frozen=True, kw_only=True):
     enabled: bool
     class_name: NameOrNone
     annotations: Annotations
@@ -285,14 +214,14 @@ class HttpIngress(_Section, frozen=True, kw_only=True):
     tls_secret: NameOrNone
 
 
-class ParentRef(_Section, frozen=True, kw_only=True):
+class ParentRef(Section, frozen=True, kw_only=True):
     name: Name
     namespace: Name | UnsetType = UNSET
     section_name: Name | UnsetType = UNSET
     port: Port | UnsetType = UNSET
 
 
-class HttpRoute(_Section, frozen=True, kw_only=True):
+class HttpRoute(Section, frozen=True, kw_only=True):
     enabled: bool
     annotations: Annotations
     parent_refs: list[ParentRef]
@@ -302,11 +231,11 @@ class HttpRoute(_Section, frozen=True, kw_only=True):
 ProviderCidrs = msgspec.defstruct(
     "ProviderCidrs",
     [(name, Annotated[list[Cidr], Meta(min_length=1)] | UnsetType, UNSET) for name in PROVIDERS],
-    bases=(_Section,), frozen=True, kw_only=True,
+    bases=(Section,), frozen=True, kw_only=True,
 )  # fmt: skip
 
 
-class NetworkPolicy(_Section, frozen=True, kw_only=True):
+class NetworkPolicy(Section, frozen=True, kw_only=True):
     enabled: bool
     ingress_from: list[Peer]
     metrics_from: list[Peer]
@@ -320,7 +249,7 @@ class NetworkPolicy(_Section, frozen=True, kw_only=True):
     extra_egress: list[EgressRule]
 
 
-class Monitoring(_Section, frozen=True, kw_only=True):
+class Monitoring(Section, frozen=True, kw_only=True):
     monitor: Literal["none", "pod", "service"]
     interval_seconds: Annotated[int, Meta(ge=5, le=120)]
     labels: Labels
@@ -328,7 +257,7 @@ class Monitoring(_Section, frozen=True, kw_only=True):
     dashboard_labels: Labels
 
 
-class Alerts(_Section, frozen=True, kw_only=True):
+class Alerts(Section, frozen=True, kw_only=True):
     enabled: bool
     runbook_url: Annotated[str, Meta(pattern=r"^(https://\S+)?$")] = field(name="runbookURL")
     quiet_minutes: Count
@@ -344,13 +273,13 @@ class Alerts(_Section, frozen=True, kw_only=True):
     expiry_days: Count
 
 
-class Values(_Section, frozen=True, kw_only=True):
+class Values(Section, frozen=True, kw_only=True):
     """The whole file, but for ``configuration``, which is the product's."""
 
     fullname_override: Annotated[str, Meta(pattern=r"^([a-z]([-a-z0-9]{0,28}[a-z0-9])?)?$")]
     common_labels: Labels
     image: Image
-    configuration: Verbatim
+    configuration: dict[str, Any]
     kafka_access: KafkaAccess
     external_secrets: ExternalSecrets
     topics: Topics

@@ -52,6 +52,24 @@ ODD: Final[dict[str, tuple[Change, ...]]] = {
                                  "tolerationSeconds": 30}]),
         put("pod.affinity", {"nodeAffinity": {}}),
     ),
+    "affinity of every kind": (
+        put("pod.tolerations", [{"operator": "Exists"}]),
+        put("pod.affinity", {
+            "nodeAffinity": {
+                "requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
+                    {"matchExpressions": [{"key": "example.com/cores", "operator": "Gt", "values": ["4"]}],
+                     "matchFields": [{"key": "metadata.name", "operator": "NotIn", "values": ["old"]}]}]},
+                "preferredDuringSchedulingIgnoredDuringExecution": [
+                    {"weight": 100, "preference": {"matchExpressions": [{"key": "ssd", "operator": "Exists"}]}}],
+            },
+            "podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [
+                {"topologyKey": "zone", "labelSelector": {"matchLabels": {"app": "kafka"}}, "namespaces": ["kafka"],
+                 "namespaceSelector": {}, "matchLabelKeys": ["pod-template-hash"]}]},
+            "podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [
+                {"weight": 1, "podAffinityTerm": {"topologyKey": "kubernetes.io/hostname", "labelSelector": {
+                    "matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["kafka"]}]}}}]},
+        }),
+    ),
     "a prefix that no object's name may have": (
         put("topics.manage", "strimzi"), put("strimzi", {"cluster": "1"}),
         put("configuration.kafka.topic_prefix", "Prod_-.eu__"),

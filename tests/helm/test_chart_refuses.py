@@ -52,6 +52,8 @@ def defaults(values: Any, path: str = "") -> Iterator[str]:
             yield from defaults(value, f"{path}{key}.")
 
 
+_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+_PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 _NO_JOB = {"topics.manage": "strimzi"}
 _NO_BASE = ("configuration.merchants[0].base_url", "scheme, host and path only")
 
@@ -301,6 +303,41 @@ MISTAKES: dict[str, tuple[Change, tuple[str, ...]]] = {
     "an affinity that is none": (
         put("pod.affinity", {"nodeAffinty": {}}),
         ("/pod/affinity/nodeAffinty'", "the keys here are nodeAffinity"),
+    ),
+    "an affinity's misspelt key": (
+        put("pod.affinity", {"podAntiAffinity": {"requiredDuringScheduling": []}}),
+        ("'/pod/affinity/podAntiAffinity/requiredDuringScheduling'", "requiredDuringSchedulingIgnoredDuringExecution"),
+    ),
+    "node terms without nodeSelectorTerms": (
+        put("pod.affinity", {"nodeAffinity": {_REQUIRED: [{"matchExpressions": []}]}}),
+        (f"'/pod/affinity/nodeAffinity/{_REQUIRED}'", "want object"),
+    ),
+    "pods apart without a topology": (
+        put("pod.affinity", {"podAntiAffinity": {_REQUIRED: [{"labelSelector": {}}]}}),
+        (f"'/pod/affinity/podAntiAffinity/{_REQUIRED}/0'", "'topologyKey'"),
+    ),
+    "nodes whose label is compared with nothing": (
+        put("pod.affinity", {"nodeAffinity": {_REQUIRED: {"nodeSelectorTerms": [
+            {"matchExpressions": [{"key": "disk", "operator": "In"}]}]}}}),
+        (f"pod.affinity.nodeAffinity.{_REQUIRED}.nodeSelectorTerms[0].matchExpressions[0]", "at least one"),
+    ),
+    "nodes with more than many": (
+        put("pod.affinity", {"nodeAffinity": {_PREFERRED: [{"weight": 1, "preference": {
+            "matchExpressions": [{"key": "cores", "operator": "Gt", "values": ["many"]}]}}]}}),
+        (f"pod.affinity.nodeAffinity.{_PREFERRED}[0].preference.matchExpressions[0]", "one number"),
+    ),
+    "pods together by a label without values": (
+        put("pod.affinity", {"podAffinity": {_PREFERRED: [{"weight": 1, "podAffinityTerm": {"topologyKey": "zone",
+            "labelSelector": {"matchExpressions": [{"key": "app", "operator": "NotIn"}]}}}]}}),
+        (f"pod.affinity.podAffinity.{_PREFERRED}[0].podAffinityTerm.labelSelector.matchExpressions[0]", "at least one"),
+    ),
+    "a toleration of nothing": (put("pod.tolerations", [{"effect": "NoSchedule"}]), ("pod.tolerations[0]", "Exists")),
+    "a toleration of a value that is not compared": (
+        put("pod.tolerations", [{"key": "a", "operator": "Exists", "value": "b"}]), ("pod.tolerations[0]", "Equal"),
+    ),
+    "a toleration for a while of what evicts nobody": (
+        put("pod.tolerations", [{"key": "a", "operator": "Exists", "tolerationSeconds": 0}]),
+        ("pod.tolerations[0] has tolerationSeconds", "NoExecute"),
     ),
     "a CIDR too long": (
         put("networkPolicy.providerCIDRs", {"omnikassa": ["203.0.113.0/33"]}),

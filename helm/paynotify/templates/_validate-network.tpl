@@ -12,15 +12,6 @@
 {{- end -}}
 {{- end -}}
 
-{{- define "paynotify.checkSelector" -}}
-{{- range $index, $one := .selector.matchExpressions -}}
-{{- $lists := hasPrefix "In" (trimPrefix "Not" .operator) -}}
-{{- if ne $lists (not (empty .values)) -}}
-{{- fail (printf "%s.matchExpressions[%d] has the operator %s. Give it %s." $.key $index .operator (ternary "values, a list of at least one" "no values" $lists)) -}}
-{{- end -}}
-{{- end -}}
-{{- end -}}
-
 {{/* Peers of a policy; given key and peers. */}}
 {{- define "paynotify.checkPeers" -}}
 {{- range $index, $peer := .peers -}}
@@ -37,7 +28,7 @@
 {{- end -}}
 {{- end -}}
 {{- range $which := list "podSelector" "namespaceSelector" -}}
-{{- include "paynotify.checkSelector" (dict "key" (printf "%s.%s" $key $which) "selector" (get $peer $which | default dict)) -}}
+{{- include "paynotify.checkSelector" (dict "key" (printf "%s.%s" $key $which) "selector" (get $peer $which)) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

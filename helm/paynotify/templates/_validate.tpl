@@ -247,6 +247,7 @@
 {{- include "paynotify.checkMerchants" . -}}
 {{- include "paynotify.checkTopics" . -}}
 {{- include "paynotify.checkNetwork" . -}}
+{{- include "paynotify.checkScheduling" . -}}
 {{- include "paynotify.checkWorkers" . -}}
 {{- include "paynotify.checkResources" (dict "key" "ingest.resources" "resources" $values.ingest.resources) -}}
 {{- include "paynotify.checkResources" (dict "key" "topics.job.resources" "resources" $values.topics.job.resources) -}}
