@@ -30,6 +30,8 @@ _NOT_IN_VALUES: Final = {
 }
 #: What is written where a secret is wanted.
 _REFERENCE: Final = "{existingSecret: NAME, key: KEY}"
+#: A host, or an address of the sixth version, with its port.
+_BROKER: Final = r"(\[[0-9a-fA-F:.]+\]|[^\[\]\s,:/]+):[1-9][0-9]{0,4}"
 _HEAD: Final = "# Made by `make schemas` from schemas/topics.py; change it there.\n"
 _MARK: Final = ("<!-- values: made by `make schemas` -->\n", "<!-- end of values -->\n")
 
@@ -73,7 +75,7 @@ def schema() -> dict[str, Any]:
     product["Configuration"]["required"] = ["kafka", "merchants", "topics"]
     product["Kafka"]["required"] = ["bootstrap_servers", "security_protocol"]
     parts |= _defaults(parts)
-    product["Kafka"]["properties"]["bootstrap_servers"]["pattern"] = r"^[^\s,:]+:[0-9]+(,\s*[^\s,:]+:[0-9]+)*$"
+    product["Kafka"]["properties"]["bootstrap_servers"]["pattern"] = rf"^{_BROKER}(,\s*{_BROKER})*$"
     # the one key whose null means something else than its absence
     forgotten = product["Retention"]["properties"]["forgotten_after_days"]
     (number,) = (one for one in forgotten.pop("anyOf") if one["type"] != "null")
@@ -84,6 +86,9 @@ def schema() -> dict[str, Any]:
     parts["Values"]["properties"]["global"] = {"type": "object"}  # Helm adds it to charts within charts
     definitions = {**parts, **{f"product.{name}": part for name, part in product.items()}}
     plain = {name: _plain(part) for name, part in definitions.items()}
+    # a group leaves out an amount that all groups have
+    for amount in plain["Amounts"]["properties"].values():
+        amount["type"].append("null")
     for name in ("SecretKey", "CertificateAuthority"):
         plain[name] = _or_else("object", plain[name], f"{_REFERENCE}, never what is in it")
     return {
@@ -150,7 +155,7 @@ def _one_of(part: dict[str, Any]) -> dict[str, Any]:
     if len(choices) == 1:
         return {**rest, **choices[0]}
     if "discriminator" not in part:
-        return {**rest, "anyOf": choices}
+        return {**rest, **_either(choices)}
     tag, mapping = part["discriminator"]["propertyName"], part["discriminator"]["mapping"]
     return {
         **rest,
@@ -165,6 +170,16 @@ def _one_of(part: dict[str, Any]) -> dict[str, Any]:
             for word, reference in mapping.items()
         ],
     }
+
+
+def _either(choices: list[dict[str, Any]]) -> dict[str, Any]:
+    """Alternatives of several types as one: what is wrong is then said once, and of the type that was written."""
+    made: dict[str, Any] = {"type": [one["type"] for one in choices]}
+    for one in choices:
+        limits = {key: value for key, value in one.items() if key != "type"}
+        assert not made.keys() & limits.keys(), "a limit for two types"
+        made |= limits
+    return made
 
 
 def table(text: str) -> str:

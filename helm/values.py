@@ -17,6 +17,7 @@ from helm.words import (
     Annotations,
     Cidr,
     Count,
+    Cpus,
     Duration,
     Host,
     Key,
@@ -29,7 +30,7 @@ from helm.words import (
     Section,
     Share,
 )
-from schemas.topics import PROVIDERS
+from schemas.topics import PROVIDERS, RETRY_STEPS
 
 STAGES: Final = ("verify", "fetch", "interpret", "resolve", "orders", "charge")
 
@@ -91,11 +92,11 @@ class ExternalSecrets(Section, frozen=True, kw_only=True):
     enabled: bool
     store: Store
     refresh_interval: Duration
-    secrets: dict[Name, dict[Key, Remote]]
+    secrets: dict[Name, Annotated[dict[Key, Remote], Meta(min_length=1)]]
 
 
 class Amounts(Section, frozen=True, kw_only=True):
-    cpu: Quantity | UnsetType = UNSET
+    cpu: Cpus | UnsetType = UNSET
     memory: Quantity | UnsetType = UNSET
     ephemeral_storage: Quantity | UnsetType = field(default=UNSET, name="ephemeral-storage")
 
@@ -166,7 +167,7 @@ class WorkerScaling(Section, frozen=True, kw_only=True):
     min_replicas: Count | UnsetType = UNSET
     max_replicas: Count | UnsetType = UNSET
     lag_threshold: Count | UnsetType = UNSET
-    polling_interval: Count | UnsetType = UNSET
+    polling_interval: Annotated[int, Meta(ge=1, le=3600)] | UnsetType = UNSET
     cooldown_seconds: Annotated[int, Meta(ge=300, le=3600)] | UnsetType = UNSET
 
 
@@ -194,7 +195,7 @@ class TopologySpread(Section, frozen=True, kw_only=True):
 class Pod(Section, frozen=True, kw_only=True):
     annotations: Annotations
     labels: Labels
-    run_as_user: Count | UnsetType = UNSET
+    run_as_user: Annotated[int, Meta(ge=1, le=2**31 - 1)] | UnsetType = UNSET
     node_selector: Labels
     tolerations: list[Toleration]
     affinity: Affinity
@@ -260,13 +261,15 @@ class Monitoring(Section, frozen=True, kw_only=True):
 class Alerts(Section, frozen=True, kw_only=True):
     enabled: bool
     runbook_url: Annotated[str, Meta(pattern=r"^(https://\S+)?$")] = field(name="runbookURL")
-    quiet_minutes: Count
+    # a day is compared with the day before
+    quiet_minutes: Annotated[int, Meta(ge=1, le=1440)]
     quiet_least: Count
     unavailable_share: Share
     bad_signatures_per_minute: Positive
     oldest_seconds: Count
     standstill_seconds: Count
-    retry_share: Positive
+    # no lookup is put off more often
+    retry_share: Annotated[float, Meta(gt=0, le=RETRY_STEPS)]
     provider_failure_share: Share
     refused_per_hour: Positive
     overdue_share: Share

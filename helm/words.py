@@ -9,8 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 Count: TypeAlias = Annotated[int, Meta(ge=1)]
 Port: TypeAlias = Annotated[int, Meta(ge=1, le=65535)]
-#: With a letter in it: a number in quotes is no name.
-PortName: TypeAlias = Annotated[str, Meta(pattern=r"^[-0-9]*[a-z][-a-z0-9]*$", max_length=15)]
+PortName: TypeAlias = Annotated[str, Meta(pattern=r"^[-a-z0-9]{1,15}$")]
 Share: TypeAlias = Annotated[float, Meta(gt=0, le=1)]
 Positive: TypeAlias = Annotated[float, Meta(gt=0)]
 #: Of an object of the cluster, as a DNS label.
@@ -18,7 +17,9 @@ Name: TypeAlias = Annotated[str, Meta(pattern=r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0
 #: An object of the cluster that need not be.
 NameOrNone: TypeAlias = Annotated[str, Meta(pattern=r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)?$")]
 Key: TypeAlias = Annotated[str, Meta(pattern=r"^[-._a-zA-Z0-9]{1,253}$")]
+#: An amount of bytes.
 Quantity: TypeAlias = Annotated[str, Meta(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$")] | Count
+Cpus: TypeAlias = Annotated[str, Meta(pattern=r"^[0-9]+(\.[0-9]+)?m?$")] | Positive
 #: The last label is never a number, so an address is none.
 Host: TypeAlias = Annotated[
     str, Meta(pattern=r"^(\*\.)?([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)+[a-z][-a-z0-9]{0,61}[a-z0-9]$")

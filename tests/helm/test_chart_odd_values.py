@@ -75,6 +75,13 @@ ODD: Final[dict[str, tuple[Change, ...]]] = {
         put("configuration.kafka.topic_prefix", "Prod_-.eu__"),
     ),
     "registry with a port": (put("image.repository", "images.shop.example:5000/team/paynotify"),),
+    "brokers by their addresses": (
+        put("configuration.kafka.bootstrap_servers", "[2001:db8::1]:9092, 203.0.113.7:9093"), SCALED,
+    ),
+    "parts of a CPU as numbers": (
+        put("ingest.resources", {"requests": {"cpu": 0.25}, "limits": {"cpu": 1.5}}),
+        put("workerDefaults.resources", {"requests": {"cpu": "0.1"}, "limits": {"cpu": 2.0}}),
+    ),
     "base URLs with port, path and address": (
         put("configuration.merchants.0.base_url", "https://provider.example:8443/a@b:99999/"),
         put("configuration.merchants.1.webservices_url", "https://[2001:db8::1]:8443/json/"),
@@ -191,6 +198,15 @@ def test_who_wants_no_limit_of_cpu_gets_none(tmp_path: Path) -> None:
     for one in workloads(rendered("scram", *(put(key, without) for key in keys), folder=tmp_path)):
         limits = pod_of(one)["spec"]["containers"][0]["resources"]["limits"]
         assert limits.keys() == {"memory", "ephemeral-storage"}
+
+
+@pytest.mark.parametrize("version", HELMS)
+def test_one_group_may_have_no_limit_of_cpu(version: str, tmp_path: Path) -> None:
+    """Helm itself drops only a null that stands where the chart has a default."""
+    change = put("workers.results.resources", {"limits": {"cpu": None}})
+    for one in of_kind(rendered("scram", change, folder=tmp_path, version=version), "StatefulSet"):
+        limits = pod_of(one)["spec"]["containers"][0]["resources"]["limits"]
+        assert ("cpu" in limits) is not one["metadata"]["name"].endswith("-results")
 
 
 def test_an_affinity_of_ones_own_wins(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ MISTAKES: dict[str, tuple[Change, tuple[str, ...]]] = {
     "no brokers": (drop("configuration.kafka.bootstrap_servers"), ("/configuration/kafka/bootstrap_servers",)),
     "broker without port": (
         put("configuration.kafka.bootstrap_servers", "broker-1"),
-        ("/configuration/kafka/bootstrap_servers", "[0-9]+"),
+        ("/configuration/kafka/bootstrap_servers", ":[1-9]"),
     ),
     "camel case in the product's part": (
         put("configuration.worker.batchRecords", 5),
@@ -234,6 +234,32 @@ MISTAKES: dict[str, tuple[Change, tuple[str, ...]]] = {
         put("ingest.resources", {"limits": {"ephemeral-storage": "32Mi"}, "requests": {"ephemeral-storage": "16Mi"}}),
         ("ingest.resources.limits.ephemeral-storage is 32Mi", "512Mi"),
     ),
+    "megabytes of CPU": (put("ingest.resources.limits", {"cpu": "512Mi"}), ("'/ingest/resources/limits/cpu'", "m?$")),
+    "thousandths of a CPU without their unit": (
+        put("workerDefaults.resources", {"limits": {"cpu": "2000"}, "requests": {"cpu": 500}}),
+        ("workers.nevogate.resources.limits.cpu is 2000", "500m"),
+    ),
+    "an amount of neither kind": (
+        put("ingest.resources", {"limits": {"memory": True}}),
+        ("'/ingest/resources/limits/memory': got boolean, want", "string", "integer"),
+    ),
+    "more in sync than there are": (
+        put("configuration.topics", {"replication_factor": 2, "min_insync_replicas": 3}),
+        ("configuration.topics.min_insync_replicas is 3", "Set it to at most that"),
+    ),
+    "a Secret of nothing": (
+        put("externalSecrets", {"enabled": True, "store": {"name": "vault"}, "secrets": {"shop-nl": {}}}),
+        ("'/externalSecrets/secrets/shop-nl': minProperties",),
+    ),
+    "a broker's port with a nought before it": (
+        put("configuration.kafka.bootstrap_servers", "broker-1:09092"),
+        ("/configuration/kafka/bootstrap_servers'", ":[1-9]"),
+    ),
+    "an empty base URL": (
+        put("configuration.merchants.1.webservices_url", ""),
+        ('configuration.merchants[1].webservices_url is ""', "Use https"),
+    ),
+    "a share in percent": (put("alerts.retryShare", 50), ("'/alerts/retryShare': maximum", "want 5")),
     "a volume of five bytes": (put("workerDefaults.state", {"size": 5}), ("state.size is 5", "5Gi")),
     "scaling by a CPU that nobody asked for": (
         put("ingest.resources", {"requests": {"cpu": None}, "limits": {"cpu": None}}),
@@ -281,7 +307,7 @@ MISTAKES: dict[str, tuple[Change, tuple[str, ...]]] = {
     ),
     "a port in quotes": (
         put("networkPolicy.extraEgress", [{"ports": [{"port": "443"}]}]),
-        ("/networkPolicy/extraEgress/0/ports/0/port", "want integer"),
+        ('networkPolicy.extraEgress[0].ports[0].port is "443"', "without quotes"),
     ),
     "ports that end before they begin": (
         put("networkPolicy.extraEgress", [{"ports": [{"port": 9100, "endPort": 9000}]}]),

@@ -32,7 +32,7 @@
 
 {{/* The address of a merchant's provider. */}}
 {{- define "paynotify.baseURL" -}}
-{{- .base_url | default .webservices_url -}}
+{{- .base_url | default .webservices_url | default "" -}}
 {{- end -}}
 
 {{- define "paynotify.portOf" -}}

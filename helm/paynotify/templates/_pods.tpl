@@ -71,7 +71,7 @@ podAntiAffinity:
 
 {{/* An amount as it was written: numbers come from JSON, and a large one would get an exponent. */}}
 {{- define "paynotify.amount" -}}
-{{- if kindIs "float64" . -}}{{ printf "%.0f" . }}{{- else -}}{{ . }}{{- end -}}
+{{- if and (kindIs "float64" .) (eq . (floor .)) -}}{{ printf "%.0f" . }}{{- else -}}{{ . }}{{- end -}}
 {{- end -}}
 
 {{/* What a container may use; given resources, and perhaps the size of a state that is kept in the pod. */}}

@@ -42,6 +42,9 @@
 {{- $key := printf "networkPolicy.extraEgress[%d]" $index -}}
 {{- include "paynotify.checkPeers" (dict "key" (printf "%s.to" $key) "peers" .to) -}}
 {{- range $at, $one := .ports -}}
+{{- if and (kindIs "string" .port) (not (regexMatch "[a-z]" .port)) -}}
+{{- fail (printf "%s.ports[%d].port is %q and no port's name. Give a number without quotes, or a name with a letter in it." $key $at .port) -}}
+{{- end -}}
 {{- if and .endPort (or (not .port) (kindIs "string" .port) (lt (float64 .endPort) (float64 .port))) -}}
 {{- fail (printf "%s.ports[%d].endPort is %v. Give port as a number, too, and endPort at least as large." $key $at .endPort) -}}
 {{- end -}}

@@ -73,6 +73,11 @@
 
 {{- define "paynotify.checkResources" -}}
 {{- range $which, $amounts := .resources -}}
+{{- with $amounts.cpu -}}
+{{- if gt (include "paynotify.thousandths" . | float64) 256e3 -}}
+{{- fail (printf "%s.%s.cpu is %s, more CPUs than a node has. Give thousandths of one with their unit, such as 500m." $.key $which (include "paynotify.amount" .)) -}}
+{{- end -}}
+{{- end -}}
 {{- with $amounts.memory -}}
 {{- include "paynotify.checkBytes" (dict "key" (printf "%s.%s.memory" $.key $which) "amount" .) -}}
 {{- end -}}
@@ -126,6 +131,11 @@
 {{- define "paynotify.checkTopics" -}}
 {{- $known := dict -}}
 {{- range (.Files.Get "files/topics.yaml" | fromYaml).topics -}}{{- $_ := set $known .name . -}}{{- end -}}
+{{- with .Values.configuration.topics -}}
+{{- if gt (.min_insync_replicas | default 0 | int) (int .replication_factor) -}}
+{{- fail (printf "configuration.topics.min_insync_replicas is %v and more than replication_factor, %v. Set it to at most that, and to less if a broker may fail." .min_insync_replicas .replication_factor) -}}
+{{- end -}}
+{{- end -}}
 {{- range $name, $override := .Values.configuration.topics.overrides -}}
 {{- if not (hasKey $known $name) -}}
 {{- fail (printf "configuration.topics.overrides.%s is not a topic of paynotify. Use one of these names, without the prefix: %s." $name (keys $known | sortAlpha | join ", ")) -}}

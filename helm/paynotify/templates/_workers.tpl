@@ -21,6 +21,11 @@ verify fetch interpret
 {{- range $name, $given := $values.workers -}}
   {{- if $given -}}
   {{- $group := mergeOverwrite (deepCopy $values.workerDefaults) (deepCopy $given) -}}
+  {{- range $which, $amounts := $given.resources -}}
+    {{- range $what, $amount := $amounts -}}
+      {{- if kindIs "invalid" $amount -}}{{- $_ := unset (get $group.resources $which) $what -}}{{- end -}}
+    {{- end -}}
+  {{- end -}}
   {{- $units := list -}}
   {{- $served := list -}}
   {{- range $stage := $group.stages -}}
