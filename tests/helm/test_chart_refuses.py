@@ -377,6 +377,25 @@ MISTAKES: dict[str, tuple[Change, tuple[str, ...]]] = {
         put("strimzi", {"cluster": "m", "users": {"enabled": True, "consumers": ["shop-paynotify-worker"]}}, _NO_JOB),
         ("strimzi.users: shop-paynotify-worker", "Choose another"),
     ),
+    "a consumer whose groups are the workers'": (
+        put("strimzi", {"cluster": "m", "users": {"enabled": True, "consumers": ["erp", "prod"]}},
+            {**_NO_JOB, "configuration.kafka.topic_prefix": "prod_"}),
+        ("strimzi.users.consumers[1] is prod", "prod_paynotify.*", "such as erp"),
+    ),
+    "a consumer within the workers' groups": (
+        put("strimzi", {"cluster": "m", "users": {"enabled": True, "consumers": ["paynotify.erp"]}}, _NO_JOB),
+        ("strimzi.users.consumers[0] is paynotify.erp", "such as erp"),
+    ),
+    "a certificate authority without TLS": (
+        put("configuration.kafka.security_protocol", "SASL_PLAINTEXT"),
+        ("kafkaAccess.ca is given", "Set it to SASL_SSL"),
+    ),
+    "a certificate without TLS": (
+        put("kafkaAccess", {"worker": {"certificate": {"existingSecret": "a", "key": "tls.crt"},
+                                       "privateKey": {"existingSecret": "a", "key": "tls.key"}}},
+            {"configuration.kafka.security_protocol": "PLAINTEXT"}),
+        ("kafkaAccess.worker.certificate is given", "Set it to SSL"),
+    ),
     "certificates for users who have passwords": (
         put("strimzi", {"cluster": "main", "users": {"enabled": True, "authentication": "tls"}}, _NO_JOB),
         ("strimzi.users.authentication is tls", "security_protocol to SSL"),

@@ -249,6 +249,16 @@
 {{- if and $values.kafkaAccess.ca (not (and $values.kafkaAccess.ca.existingSecret $values.kafkaAccess.ca.key)) -}}
 {{- fail "kafkaAccess.ca has only one of existingSecret and key. Give both or none." -}}
 {{- end -}}
+{{- $protocol := $values.configuration.kafka.security_protocol -}}
+{{- if not (hasSuffix "SSL" $protocol) -}}
+{{- range $key := list "ca" "ingest.certificate" "worker.certificate" "topics.certificate" -}}
+{{- $given := $values.kafkaAccess -}}
+{{- range splitList "." $key -}}{{- $given = get ($given | default dict) . -}}{{- end -}}
+{{- if $given -}}
+{{- fail (printf "kafkaAccess.%s is given, but configuration.kafka.security_protocol is %s, which encrypts nothing. Set it to %s, or leave the certificate out." $key $protocol (ternary "SASL_SSL" "SSL" (hasPrefix "SASL" $protocol))) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- include "paynotify.checkUser" (dict "root" . "user" "ingest") -}}
 {{- include "paynotify.checkUser" (dict "root" . "user" "worker") -}}
 {{- if eq $values.topics.manage "job" -}}
@@ -274,6 +284,14 @@
 {{- range $name := concat $values.strimzi.users.consumers (keys $values.strimzi.users.shops) -}}
 {{- if has $name (list (printf "%s-ingest" $full) (printf "%s-worker" $full)) -}}
 {{- fail (printf "strimzi.users: %s is the user of a process of paynotify. Choose another name." $name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if $values.strimzi.users.enabled -}}
+{{- $groups := printf "%spaynotify." ($values.configuration.kafka.topic_prefix | default "") -}}
+{{- range $index, $name := $values.strimzi.users.consumers -}}
+{{- if or (hasPrefix $name $groups) (hasPrefix $groups $name) -}}
+{{- fail (printf "strimzi.users.consumers[%d] is %s: its rights on groups that begin so would be rights on the workers' own, %s*. Choose a name that shares no beginning with them, such as erp." $index $name $groups) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
