@@ -26,7 +26,7 @@ _NO_RETRIES: Final = 'topic!~".*retry.*"'
 class Panel:
     """One panel: its title says what is good, ``query`` asks Prometheus, ``legend`` names the lines.
 
-    A stat shows what is true now: after the processes are gone it shows nothing, not what was last good.
+    A stat shows what is true now: after the processes are gone it shows nothing or for how long, not what was good.
     """
 
     title: str
@@ -36,6 +36,7 @@ class Panel:
     kind: str = "timeseries"
     width: int = 12
     red_from: float | None = None
+    green_from: float | None = None
 
 
 def _in(metric: str, labels: str = "") -> str:
@@ -65,15 +66,20 @@ def _nine_of_ten(histogram: str, labels: str = "") -> str:
     return f"histogram_quantile(0.9, sum by (provider, le) (rate({_in(histogram + '_bucket', labels)}[5m])))"
 
 
+#: When each provider was heard of. A process that was just started has not heard of any yet, and a release that cut one
+#: off is when it is asked: what an earlier process heard within a week counts.
+_HEARD: Final = f"(max by (provider) (max_over_time({_in('paynotify_last_notification_timestamp_seconds')}[7d])) > 0)"
+
 OVERVIEW: Final = (
     Panel(
         "Money news: results a minute",
-        f"sum by (provider) (rate({_in('paynotify_receive_to_result_seconds_count')}[5m])) * 60",
-        "{{provider}}", kind="stat", width=8,
+        # of who was heard of and has no result since the workers began, too
+        f"sum by (provider) (rate({_in('paynotify_receive_to_result_seconds_count')}[5m])) * 60 or 0 * {_HEARD}",
+        "{{provider}}", kind="stat", width=8, green_from=0.001,
     ),
     Panel(
         "Last notification, ago",
-        f"time() - (max by (provider) ({_in('paynotify_last_notification_timestamp_seconds')}) > 0)",
+        f"time() - {_HEARD}",
         "{{provider}}", unit="s", kind="stat", width=8, red_from=1800,
     ),
     Panel(
@@ -318,6 +324,8 @@ def _panel(panel: Panel, number: int, place: dict[str, int]) -> dict[str, Any]:
 
 def _thresholds(panel: Panel) -> dict[str, Any]:
     steps: list[dict[str, Any]] = [{"color": "green", "value": None}]
+    if panel.green_from is not None:
+        steps = [{"color": "text", "value": None}, {"color": "green", "value": panel.green_from}]
     if panel.red_from is not None:
         steps.append({"color": "red", "value": panel.red_from})
     return {"mode": "absolute", "steps": steps}

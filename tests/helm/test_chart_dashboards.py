@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
 
-from helm.dashboards import OVERVIEW, queries
+from helm.dashboards import OVERVIEW, Panel, queries
 from helm.values import STAGES
 from tests.helm.rendering import named, things
 from tests.helm.test_chart_alerts import exported, metrics_in
@@ -45,20 +46,45 @@ def test_a_first_case_is_counted_and_what_is_older_is_not(tmp_path: Path) -> Non
         for name, both in counters.items()
         for kind, values in zip(("total", "created"), both, strict=True)
     }
+    answers(tmp_path, panel, "15m", "40h", series, wanted)
+
+
+def test_who_is_not_heard_of_and_since_when_is_told_after_a_restart(tmp_path: Path) -> None:
+    """A release that cuts a provider off starts every process anew, and none of them has heard of it."""
+    last, results = "paynotify_last_notification_timestamp_seconds", "paynotify_receive_to_result_seconds_count"
+    series = {
+        last + '{namespace="payments",provider="nevogate",pod="a"}': "0+60x60 stale",
+        last + '{namespace="payments",provider="nevogate",pod="b"}': "_x60 0x60",
+        last + '{namespace="payments",provider="omnikassa",pod="a"}': "0+60x60 stale",
+        last + '{namespace="payments",provider="omnikassa",pod="b"}': "_x60 3600+60x60",
+        # no merchant of it is configured
+        last + '{namespace="payments",provider="trustpayments",pod="b"}': "0x120",
+        results + '{namespace="payments",provider="nevogate",pod="c"}': "0+1x60 stale",
+        results + '{namespace="payments",provider="omnikassa",pod="d"}': "_x60 0+2x60",
+    }
+    flows, ago = OVERVIEW[:2]
+    answers(tmp_path, flows, "1m", "2h", series, {"nevogate": 0, "omnikassa": 2})
+    answers(tmp_path, ago, "1m", "2h", series, {"nevogate": 3600, "omnikassa": 0})
+
+
+def answers(
+    folder: Path, panel: Panel, interval: str, time: str, series: Mapping[str, str], wanted: Mapping[str, float]
+) -> None:
+    """Prometheus, of these series at this time, answers the panel's query by provider."""
     case = {
-        "interval": "15m",
+        "interval": interval,
         "input_series": [{"series": name, "values": values} for name, values in series.items()],
         "promql_expr_test": [
             {
                 "expr": panel.query.replace("$namespace", "payments"),
-                "eval_time": "40h",
+                "eval_time": time,
                 "exp_samples": [{"labels": f'{{provider="{name}"}}', "value": value} for name, value in wanted.items()],
             }
         ],
     }
-    (tmp_path / "tests.yaml").write_text(yaml.safe_dump({"rule_files": [], "tests": [case]}), "utf-8")
+    (folder / "tests.yaml").write_text(yaml.safe_dump({"rule_files": [], "tests": [case]}), "utf-8")
     done = subprocess.run(
-        (prometheus_tool("promtool"), "test", "rules", "tests.yaml"), cwd=tmp_path, capture_output=True, text=True
+        (prometheus_tool("promtool"), "test", "rules", "tests.yaml"), cwd=folder, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -106,6 +132,8 @@ def test_the_overview_shows_what_is_wrong_at_once() -> None:
     drawn = json.loads(named(things("strimzi"), "ConfigMap", "pay-dashboards")["data"]["paynotify-overview.json"])
     now = [one["title"] for one in drawn["panels"] if one["targets"][0]["instant"]]
     assert now == [panel.title for panel in stats], "what was good before everything ended must not stand there"
+    steps = drawn["panels"][0]["fieldConfig"]["defaults"]["thresholds"]["steps"]
+    assert [step["color"] for step in steps] == ["text", "green"], "no news is not green"
 
 
 def test_the_overview_says_of_which_provider_news_does_not_flow() -> None:

@@ -48,7 +48,7 @@ _PANEL: Final = "#181b1f"
 _EDGE: Final = "#2c3235"
 _TEXT: Final = "#ccccdc"
 _FAINT: Final = "#8e8ea0"
-_NAMED: Final = {"green": "#73bf69", "red": "#f2495c"}
+_NAMED: Final = {"green": "#73bf69", "red": "#f2495c", "text": _TEXT}
 _LINES: Final = (
     "#7eb26d", "#eab839", "#6ed0e0", "#ef843c", "#e24d42", "#1f78c1", "#ba43a9", "#705da0", "#508642", "#cca300",
     "#447ebc", "#c15c17", "#890f02", "#0a437c", "#6d1f62", "#b7dbab",
