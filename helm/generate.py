@@ -83,6 +83,9 @@ def schema() -> dict[str, Any]:
     delays = product["Worker"]["properties"]["retry_delays_seconds"]
     delays["minItems"] = delays["maxItems"] = RETRY_STEPS
     parts["Values"]["properties"]["configuration"] = {"$ref": "#/$defs/product.Configuration"}
+    # Helm itself takes away a group that is set to null only if the chart has it, not one of an earlier values file
+    groups = parts["Values"]["properties"]["workers"]
+    groups["additionalProperties"] = {"if": {"type": "null"}, "else": groups["additionalProperties"]}
     parts["Values"]["properties"]["global"] = {"type": "object"}  # Helm adds it to charts within charts
     definitions = {**parts, **{f"product.{name}": part for name, part in product.items()}}
     plain = {name: _plain(part) for name, part in definitions.items()}

@@ -209,6 +209,18 @@ def test_one_group_may_have_no_limit_of_cpu(version: str, tmp_path: Path) -> Non
         assert ("cpu" in limits) is not one["metadata"]["name"].endswith("-results")
 
 
+@pytest.mark.parametrize("version", HELMS)
+def test_a_later_file_takes_a_group_of_an_earlier_one_away(version: str, tmp_path: Path) -> None:
+    earlier, later = tmp_path / "earlier.yaml", tmp_path / "later.yaml"
+    earlier.write_text("workers: {results: null, late: {stages: [resolve, orders, charge]}}", "utf-8")
+    later.write_text("workers: {late: null, money: {stages: [resolve, orders, charge]}}", "utf-8")
+    files = (argument for file in (values_file("scram"), earlier, later) for argument in ("-f", str(file)))
+    done = run("template", "shop", str(CHART), *files, version=version)
+    assert done.returncode == 0, done.stderr
+    made = {one["metadata"]["name"] for one in of_kind(loaded(done.stdout), "StatefulSet")}
+    assert made == {f"shop-paynotify-{name}" for name in ("omnikassa", "trustpayments", "nevogate", "money")}
+
+
 def test_an_affinity_of_ones_own_wins(tmp_path: Path) -> None:
     own: Thing = {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}}
     for one in workloads(rendered("scram", put("pod.affinity", own), folder=tmp_path)):
