@@ -130,7 +130,15 @@ MISTAKES: dict[str, tuple[Change, tuple[str, ...]]] = {
     "more pods than partitions": (put("workers.results.replicas", 5), ("workers.results.replicas", "at most 4")),
     "scaling beyond the partitions": (
         put("workerDefaults.autoscaling", {"enabled": True, "maxReplicas": 9}),
-        ("autoscaling.maxReplicas", "at most 4"),
+        ("workerDefaults.autoscaling.maxReplicas is 9", "at most 4"),
+    ),
+    "one group's scaling beyond the partitions": (
+        put("workers.results.autoscaling", {"enabled": True, "maxReplicas": 9}),
+        ("workers.results.autoscaling.maxReplicas is 9", "at most 4"),
+    ),
+    "fewest above most, of all groups": (
+        put("workerDefaults.autoscaling", {"enabled": True, "minReplicas": 3}),
+        ("workerDefaults.autoscaling.minReplicas is 3", "at most that"),
     ),
     "a stage nobody runs": (
         put("workers.results.stages", ["resolve", "orders"]), ("workers: no group runs charge", "Add each"),
@@ -237,7 +245,7 @@ MISTAKES: dict[str, tuple[Change, tuple[str, ...]]] = {
     "megabytes of CPU": (put("ingest.resources.limits", {"cpu": "512Mi"}), ("'/ingest/resources/limits/cpu'", "m?$")),
     "thousandths of a CPU without their unit": (
         put("workerDefaults.resources", {"limits": {"cpu": "2000"}, "requests": {"cpu": 500}}),
-        ("workers.nevogate.resources.limits.cpu is 2000", "500m"),
+        ("workerDefaults.resources.limits.cpu is 2000", "500m"),
     ),
     "an amount of neither kind": (
         put("ingest.resources", {"limits": {"memory": True}}),
@@ -260,7 +268,7 @@ MISTAKES: dict[str, tuple[Change, tuple[str, ...]]] = {
         ('configuration.merchants[1].webservices_url is ""', "Use https"),
     ),
     "a share in percent": (put("alerts.retryShare", 50), ("'/alerts/retryShare': maximum", "want 5")),
-    "a volume of five bytes": (put("workerDefaults.state", {"size": 5}), ("state.size is 5", "5Gi")),
+    "a volume of five bytes": (put("workerDefaults.state", {"size": 5}), ("workerDefaults.state.size is 5", "5Gi")),
     "scaling by a CPU that nobody asked for": (
         put("ingest.resources", {"requests": {"cpu": None}, "limits": {"cpu": None}}),
         ("ingest.resources.requests.cpu", "ingest.autoscaling.enabled: false"),

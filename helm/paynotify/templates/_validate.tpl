@@ -176,17 +176,23 @@
 {{- end -}}
 {{- end -}}
 {{- end -}}
+{{- /* by the name that was written, before it is each group's */ -}}
+{{- with .Values.workerDefaults -}}
+{{- include "paynotify.checkResources" (dict "key" "workerDefaults.resources" "resources" .resources) -}}
+{{- include "paynotify.checkBytes" (dict "key" "workerDefaults.state.size" "amount" .state.size) -}}
+{{- end -}}
 {{- range $name, $group := include "paynotify.groups" . | fromJson -}}
+{{- $scaling := (get $.Values.workers $name).autoscaling | default dict -}}
 {{- if has $name (list "ingest" "topics" "worker" "deny" "dashboards" "ingest-metrics") -}}
 {{- fail (printf "workers.%s: the name is taken by another part of the chart. Choose another, such as %s-stages." $name $name) -}}
 {{- end -}}
 {{- $most := $group.replicas | default 1 | int -}}
-{{- $key := "replicas" -}}
+{{- $key := printf "workers.%s.replicas" $name -}}
 {{- if $group.autoscaling.enabled -}}
 {{- $most = int $group.autoscaling.maxReplicas -}}
-{{- $key = "autoscaling.maxReplicas" -}}
+{{- $key = printf "%s.autoscaling.maxReplicas" (ternary (printf "workers.%s" $name) "workerDefaults" (hasKey $scaling "maxReplicas")) -}}
 {{- if gt (int $group.autoscaling.minReplicas) $most -}}
-{{- fail (printf "workers.%s.autoscaling.minReplicas is %v and more than maxReplicas, %d. Set it to at most that." $name $group.autoscaling.minReplicas $most) -}}
+{{- fail (printf "%s.autoscaling.minReplicas is %v and more than maxReplicas, %d. Set it to at most that." (ternary (printf "workers.%s" $name) "workerDefaults" (hasKey $scaling "minReplicas")) $group.autoscaling.minReplicas $most) -}}
 {{- end -}}
 {{- end -}}
 {{- range $unit := $group.units -}}
@@ -196,7 +202,7 @@
 {{- $_ := set $done $unit $name -}}
 {{- $partitions := include "paynotify.partitions" (dict "root" $ "topic" (include "paynotify.source" $unit)) | int -}}
 {{- if gt $most $partitions -}}
-{{- fail (printf "workers.%s.%s is %d, but %s has %d partitions: a pod without one is never ready. Use at most %d." $name $key $most (include "paynotify.source" $unit) $partitions $partitions) -}}
+{{- fail (printf "%s is %d, but %s has %d partitions: a pod without one is never ready. Use at most %d." $key $most (include "paynotify.source" $unit) $partitions $partitions) -}}
 {{- end -}}
 {{- end -}}
 {{- include "paynotify.checkResources" (dict "key" (printf "workers.%s.resources" $name) "resources" $group.resources) -}}
