@@ -263,6 +263,10 @@ MISTAKES: dict[str, tuple[Change, tuple[str, ...]]] = {
         put("configuration.kafka.bootstrap_servers", "broker-1:09092"),
         ("/configuration/kafka/bootstrap_servers'", ":[1-9]"),
     ),
+    "an address where Cilium goes by names": (
+        put("configuration.merchants.2.base_url", "https://203.0.113.7:8443/v1", {"networkPolicy.cilium": True}),
+        ("configuration.merchants[2].base_url is an address", "networkPolicy.providerCIDRs"),
+    ),
     "an empty base URL": (
         put("configuration.merchants.1.webservices_url", ""),
         ('configuration.merchants[1].webservices_url is ""', "Use https"),

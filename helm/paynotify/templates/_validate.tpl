@@ -117,7 +117,11 @@
 {{- fail (printf "configuration.merchants[%d].id is %s, which is another merchant's id too. Ids are part of every key and must differ." $index .id) -}}
 {{- end -}}
 {{- $_ := set $ids .id true -}}
-{{- $urls := dict (ternary "webservices_url" "base_url" (eq .provider "trustpayments")) (include "paynotify.baseURL" .) -}}
+{{- $base := ternary "webservices_url" "base_url" (eq .provider "trustpayments") -}}
+{{- if and $.Values.networkPolicy.enabled $.Values.networkPolicy.cilium (regexMatch "^https?://(\\[|[0-9.]+(:|/|$))" (include "paynotify.baseURL" .)) -}}
+{{- fail (printf "configuration.merchants[%d].%s is an address, and networkPolicy.cilium lets workers through by name only. Give the provider's name, or its networkPolicy.providerCIDRs and cilium: false." $index $base) -}}
+{{- end -}}
+{{- $urls := dict $base (include "paynotify.baseURL" .) -}}
 {{- with .charges -}}{{- $_ := set $urls "charges.public_url" .public_url -}}{{- end -}}
 {{- range $key, $url := $urls -}}
 {{- include "paynotify.checkURL" (dict "root" $ "url" $url "key" (printf "configuration.merchants[%d].%s" $index $key)) -}}
