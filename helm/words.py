@@ -22,7 +22,7 @@ Quantity: TypeAlias = Annotated[str, Meta(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T
 Cpus: TypeAlias = Annotated[str, Meta(pattern=r"^[0-9]+(\.[0-9]+)?m?$")] | Positive
 #: The last label is never a number, so an address is none.
 Host: TypeAlias = Annotated[
-    str, Meta(pattern=r"^(\*\.)?([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)+[a-z][-a-z0-9]{0,61}[a-z0-9]$")
+    str, Meta(pattern=r"^(\*\.)?([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)+[a-z][-a-z0-9]{0,61}[a-z0-9]$", max_length=253)
 ]
 _BYTE: Final = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 Cidr: TypeAlias = Annotated[

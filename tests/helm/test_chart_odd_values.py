@@ -38,7 +38,8 @@ ODD: Final[dict[str, tuple[Change, ...]]] = {
     "a host in another script": (put("httpIngress", {"enabled": True, "hosts": ["hooks.xn--90ais"]}),),
     "peers of all kinds": (
         put("networkPolicy.brokers", [
-            {"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16"]}},
+            {"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16", "10.255.255.254/31"]}},
+            {"ipBlock": {"cidr": "::/0", "except": ["fc00::/7", "2001:DB8:0:ffff::/64", "::1/128"]}},
             {"namespaceSelector": {}, "podSelector": {
                 "matchExpressions": [{"key": "app", "operator": "In", "values": ["kafka"]}]}},
         ]),

@@ -335,7 +335,24 @@ MISTAKES: dict[str, tuple[Change, tuple[str, ...]]] = {
     ),
     "a CIDR with a group too few": (
         put("networkPolicy.brokers", [{"ipBlock": {"cidr": "2001:db8:0:0:0:0:0/64"}}]),
-        ("networkPolicy.brokers[0].ipBlock is 2001:db8:0:0:0:0:0/64", "2001:db8::/32"),
+        ("networkPolicy.brokers[0].ipBlock.cidr is 2001:db8:0:0:0:0:0/64", "2001:db8::/32"),
+    ),
+    "a CIDR of one address within it": (
+        put("networkPolicy.providerCIDRs", {"omnikassa": ["203.0.113.7/20"]}),
+        ("networkPolicy.providerCIDRs.omnikassa[0] is 203.0.113.7/20", "Give 203.0.112.0/20", "or 203.0.113.7/32"),
+    ),
+    "a long CIDR of one address within it": (
+        put("networkPolicy.providerCIDRs", {"omnikassa": ["2001:db8::7/65"]}),
+        ("networkPolicy.providerCIDRs.omnikassa[0] is 2001:db8::7/65", "Give 2001:db8:0:0:0:0:0:0/65"),
+    ),
+    "an exception from what is not there": (
+        put("networkPolicy.brokers", [
+            {"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16", "192.168.0.0/16"]}}]),
+        ("networkPolicy.brokers[0].ipBlock.except[1] is 192.168.0.0/16", "no part of 10.0.0.0/8"),
+    ),
+    "an exception of all there is": (
+        put("networkPolicy.brokers", [{"ipBlock": {"cidr": "fd00::/8", "except": ["fd00::/8"]}}]),
+        ("networkPolicy.brokers[0].ipBlock.except[0] is fd00::/8", "a smaller range"),
     ),
     "a toleration's misspelt key": (put("pod.tolerations", [{"kee": "a"}]), ("/pod/tolerations/0/kee'", ", key")),
     "an affinity that is none": (
