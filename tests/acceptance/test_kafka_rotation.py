@@ -17,7 +17,7 @@ from tests.acceptance.shopping import buy
 
 pytestmark = pytest.mark.kafka
 
-DEADLINE_SECONDS: Final = 120.0
+DEADLINE_SECONDS: Final = 240.0
 
 
 def ready(child: Child) -> bool:
