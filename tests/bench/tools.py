@@ -18,6 +18,7 @@ from typing import Any, Final
 import orjson
 from kafka import KafkaProducer
 
+from processors.interpret import observation_id
 from processors.provider import Notification
 from processors.transitions import PaymentState, advance
 from processors.verify import lookup_output
@@ -174,8 +175,7 @@ def _results(number: int, at: str, answer_id: str) -> Iterator[Output]:
     for status in _STATUSES:
         observation = replace(observed(number, status), observed_at=at, provider_time=at)
         headers: Headers = cloud_event(
-            # made of the answer's id, as interpret does: that is how a trace finds the answer
-            event_id=derived_id("observation", answer_id, observation.payment_id, ""),
+            event_id=observation_id(answer_id, observation),
             source=f"/interpret/{_PROVIDER}", event_type=messages.PAYMENT_OBSERVED, event_time=at, received_at=at,
         )  # fmt: skip
         yield Output(topics.OBSERVATIONS, key, messages.encode(observation), headers)
