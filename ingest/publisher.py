@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, Protocol
 
 from kafka import KafkaProducer
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, RetriableError
 from kafka.partitioner import murmur2
 
 from ingest.limits import Slots
@@ -35,6 +35,7 @@ _RECONNECT_MILLISECONDS: Final = 1_000
 _CLOSE_SECONDS: Final = 1.0
 _START_SECONDS: Final = 10.0
 _ASK_AGAIN_SECONDS: Final = 0.02
+_PASSING: Final = (RetriableError, ValueError)
 _NEVER_MILLISECONDS: Final = 2**31 - 1
 
 
@@ -159,6 +160,7 @@ class Publisher:
         self._woken = False
         self._late: dict[Pending, None] = {}
         self._stored_at_seconds = 0.0
+        self._refused_since_seconds: float | None = None
         self.failures: dict[str, int] = {}
 
     @property
@@ -169,6 +171,21 @@ class Publisher:
         """Publish from now on. Any thread may call it, once: the partitions are not looked at without a producer."""
         self.set_partitions(partitions)
         self._producer = producer
+
+    def replace(self, producer: Producer) -> None:
+        """Publish by another producer from now on, and end the one before. Blocks for a moment; any thread may call it.
+
+        What the one before still holds is refused; it may have been stored (at least once, G5).
+        """
+        before, self._producer = self._producer, producer
+        if before is not None:
+            disconnect(before)
+        self._refused_since_seconds = None  # last: ending the one before refuses what it held
+
+    def refused_seconds(self) -> float:
+        """For how long the producer has refused records for good, and stored none; 0 where it has not."""
+        since = self._refused_since_seconds
+        return self._loop.time() - since if since is not None else 0.0
 
     def close(self) -> None:
         """End the producer. Blocks for a moment."""
@@ -201,6 +218,7 @@ class Publisher:
             KafkaError,
             ValueError,
         ) as error:  # ValueError: a partition the metadata doesn't know at present
+            self._note_refusal(error)
             self._failed(type(error).__name__)
             return None
         answer: asyncio.Future[bool] = self._loop.create_future()
@@ -234,7 +252,13 @@ class Publisher:
         self._report(pending, None)
 
     def _refused(self, pending: Pending, error: BaseException) -> None:
+        self._note_refusal(error)
         self._report(pending, type(error).__name__)
+
+    def _note_refusal(self, error: BaseException) -> None:
+        """Runs in any thread. What passes by itself is none: brokers that are away, a buffer that is full."""
+        if self._refused_since_seconds is None and not isinstance(error, _PASSING):
+            self._refused_since_seconds = self._loop.time()
 
     def _report(self, pending: Pending, problem: str | None) -> None:
         """Runs in the producer's thread. The flag is read after the append and cleared before the reading, so
@@ -255,7 +279,7 @@ class Publisher:
             pending, problem = finished.popleft()
             self._slots.give_back()
             if problem is None:
-                self._stored_at_seconds = now_seconds
+                self._stored_at_seconds, self._refused_since_seconds = now_seconds, None
             else:
                 self._failed(problem)
             if pending in self._late:

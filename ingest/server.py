@@ -39,6 +39,9 @@ _TICK_SECONDS: Final = 0.1
 _TICKS_PER_SWEEP: Final = 10
 _TICKS_PER_REPORT: Final = 100
 _STUCK_SECONDS: Final = 10.0
+#: kafka-python's idempotent producer never publishes again once a broker has refused a record for a reason that it does
+#: not try again for, such as an unknown error while a disk is full. One that refuses for so long is made anew.
+_REFUSED_SECONDS: Final = 2.0
 #: Brokers that answer but take no record for so long: the producer itself is stuck, and only a restart helps.
 _NOTHING_STORED_SECONDS: Final = 60.0
 _KEEP_ALIVE_SECONDS: Final = 30
@@ -154,9 +157,13 @@ async def _run(
 def _supply(
     configuration: Configuration, publisher: Publisher, loop: asyncio.AbstractEventLoop, partitions: Mapping[str, int]
 ) -> None:
-    """Give the publisher its producer the first time, then the partitions found. Runs in the brokers' thread."""
+    """Give the publisher its producer the first time, another for one that only refuses, and the partitions found. Runs
+    in the brokers' thread."""
     if not publisher.is_open:
         publisher.open(connect(configuration.kafka, configuration.ingest, partitions), partitions)
+    elif (refused_seconds := publisher.refused_seconds()) > _REFUSED_SECONDS:
+        event(logger, "producer made anew", level=logging.WARNING, refused_seconds=round(refused_seconds, 1))
+        publisher.replace(connect(configuration.kafka, configuration.ingest, partitions))
     with contextlib.suppress(RuntimeError):  # the loop has ended while the brokers were asked
         loop.call_soon_threadsafe(publisher.set_partitions, partitions)
 

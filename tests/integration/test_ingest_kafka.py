@@ -232,3 +232,26 @@ def test_answers_stay_correct_when_many_call_at_once(ingest: Ingest) -> None:
     with ThreadPoolExecutor(8) as pool:
         told = list(pool.map(lambda number: call(port, "POST", paths[number % 3], b"x=%d" % number)[0], range(90)))
     assert told == [200, 404, 200] * 30
+
+
+@pytest.mark.kafka
+def test_after_a_record_that_brokers_refuse_for_good_others_are_stored(kafka: str, tmp_path: Path) -> None:
+    """kafka-python's idempotent producer never publishes again after it: each call would be answered 503."""
+    prefix = f"test-{uuid.uuid4().hex[:8]}."
+    client = KafkaAdminClient(bootstrap_servers=kafka)
+    names = [f"{prefix}notifications.{provider}" for provider in ("omnikassa", "trustpayments", "nevogate")]
+    client.create_topics([NewTopic(name, 1, 1, topic_configs={"max.message.bytes": "2000"}) for name in names])
+    ingest = Ingest(tmp_path, CONFIGURATION.format(kafka=kafka, prefix=prefix))
+    path = "/notifications/trustpayments/shop-uk"
+    try:
+        port = ingest.port()
+        assert call(port, "POST", path, b"first")[0] == 200
+        assert call(port, "POST", path, b"x" * 10_000)[0] == 503
+        wait_for(lambda: call(port, "POST", path, b"second")[0] == 200, ingest.text)
+        ingest.await_event("producer made anew")
+        assert [one.value for one in records(kafka, names[1], 2)] == [b"first", b"second"]
+        assert ingest.process.poll() is None
+    finally:
+        ingest.end()
+        client.delete_topics(names)
+        client.close()

@@ -5,7 +5,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from kafka.errors import KafkaTimeoutError
+from kafka.errors import KafkaTimeoutError, UnknownError
 from kafka.future import Future
 from kafka.partitioner import DefaultPartitioner
 
@@ -22,6 +22,7 @@ class HeldProducer:
     def __init__(self) -> None:
         self.records: list[tuple[bytes, int, Future]] = []
         self.error: Exception | None = None
+        self.closed = False
 
     def send(self, topic: str, value: bytes, key: bytes, headers: RecordHeaders, partition: int) -> Any:
         if self.error is not None:
@@ -34,7 +35,7 @@ class HeldProducer:
         return {0, 1, 2, 3}
 
     def close(self, timeout: float | None = None) -> None:
-        """Nothing to end."""
+        self.closed = True
 
 
 class FourPartitions:
@@ -146,3 +147,40 @@ async def test_new_partitions_are_used_when_they_appear() -> None:
         slots.take()
         publisher.publish(TOPIC, b"shop-uk/%d" % number, b"", [])
     assert [part for _, part, _ in producer.records] == [partition_of(b"shop-uk/%d" % n, 64) for n in range(10)]
+
+
+async def test_a_producer_that_refuses_for_good_is_known_and_replaced() -> None:
+    publisher, producer, slots = make()
+    slots.take()
+    answer = publisher.publish(TOPIC, b"shop-uk/1", b"", [])
+    assert answer is not None
+    assert publisher.refused_seconds() == 0
+    producer.records[0][2].failure(UnknownError())
+    assert await answer is False
+    assert publisher.refused_seconds() > 0
+    other = HeldProducer()
+    publisher.replace(other)
+    assert producer.closed
+    assert publisher.refused_seconds() == 0
+    slots.take()
+    answer = publisher.publish(TOPIC, b"shop-uk/1", b"again", [])
+    assert answer is not None
+    other.records[0][2].success(None)
+    assert await answer is True
+
+
+async def test_what_passes_by_itself_is_no_refusal_for_good_and_a_stored_record_ends_one() -> None:
+    publisher, producer, slots = make()
+    producer.error = KafkaTimeoutError()
+    assert publisher.publish(TOPIC, b"shop-uk/1", b"", []) is None
+    assert publisher.refused_seconds() == 0
+    producer.error = UnknownError()
+    assert publisher.publish(TOPIC, b"shop-uk/1", b"", []) is None
+    assert publisher.refused_seconds() > 0
+    producer.error = None
+    slots.take()
+    answer = publisher.publish(TOPIC, b"shop-uk/1", b"", [])
+    assert answer is not None
+    producer.records[0][2].success(None)
+    assert await answer is True
+    assert publisher.refused_seconds() == 0
