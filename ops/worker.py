@@ -9,7 +9,8 @@ from pathlib import Path
 import msgspec
 import uvloop
 
-from processors.app import STAGES, Choice, Worker
+from processors.app import Worker
+from processors.works import STAGES, Choice
 from schemas.configuration import load
 from schemas.errors import ConfigurationError
 from schemas.topics import PROVIDERS

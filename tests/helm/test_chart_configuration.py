@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from helm.values import STAGES as CHART_STAGES
-from processors.app import STAGES
+from processors.works import STAGES
 from schemas import topics
 from schemas.configuration import Configuration, parse
 from schemas.merchants import provider_of

@@ -11,10 +11,10 @@ import yaml
 from prometheus_client import CollectorRegistry
 
 from processors import failpoint
-from processors.app import Choice, works_of
 from processors.expectations import Expectations
 from processors.metrics import Metrics
 from processors.unit import Unit
+from processors.works import Choice, works_of
 from schemas import topics
 from schemas.configuration import Configuration, parse
 from tests.helm.rendering import named, of_kind, things

@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 import httpx
 
-from processors import app
+from processors import works as wiring
 from processors.failpoint import Reached, Step, nothing
 from processors.metrics import Metrics
 from processors.providers.nevogate import Nevogate as NevogateModule
@@ -230,10 +230,10 @@ class _World:
     def _works(self, expectations: Any, reached: Reached = nothing) -> dict[str, tuple[Work, ...]]:
         """The product's own wiring, with provider modules as fresh as in a process that has just begun."""
         modules = {one.name: one for one in (OmniKassaModule(), TrustPaymentsModule(), NevogateModule())}
-        with patch.object(app, "PROVIDERS", modules):
-            return app.works_of(
+        with patch.object(wiring, "PROVIDERS", modules):
+            return wiring.works_of(
                 self.configuration,
-                app.Choice(),
+                wiring.Choice(),
                 cast(Metrics, self.meters),
                 cast(httpx.AsyncClient, self.wire),
                 expectations,

@@ -18,7 +18,7 @@ from types import SimpleNamespace
 from typing import Any, Final
 from unittest.mock import patch
 
-from processors import app, clock, expectations, requeue, resolve, retention
+from processors import clock, expectations, requeue, resolve, retention, works
 from processors.allowance import Allowance
 from processors.pace import Pace
 from processors.providers import trustpayments
@@ -43,14 +43,14 @@ def simulated(loop: Timeline, chance: Random, *, silent: bool = True) -> Iterato
 
     dates = SimpleNamespace(now=now, fromtimestamp=datetime.fromtimestamp, fromisoformat=datetime.fromisoformat)
     replaced: list[tuple[Any, str, Any]] = [
-        *((module, "datetime", dates) for module in (app, clock, requeue, resolve, records)),
+        *((module, "datetime", dates) for module in (clock, requeue, resolve, records, works)),
         (expectations, "time", SimpleNamespace(monotonic=loop.time)),
         (records, "time", SimpleNamespace(time_ns=lambda: round(seconds() * 1e9))),
         (records, "os", SimpleNamespace(urandom=chance.randbytes)),
         (trustpayments, "secrets", SimpleNamespace(choice=chance.choice)),
         (retention, "_PASSES", _PASSES_OVER_STATE),
-        (app, "Pace", partial(Pace, now=loop.time)),
-        (app, "Allowance", partial(Allowance, now=loop.time)),
+        (works, "Pace", partial(Pace, now=loop.time)),
+        (works, "Allowance", partial(Allowance, now=loop.time)),
     ]
     disabled, collects = logging.root.manager.disable, gc.isenabled()
     with ExitStack() as stack:

@@ -10,9 +10,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from processors import failpoint
-from processors.app import Choice, works_of
 from processors.expectations import Expectations
 from processors.metrics import Metrics
+from processors.works import Choice, works_of
 from schemas.configuration import load
 from schemas.errors import SecretError
 from tests import configurations
