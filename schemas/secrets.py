@@ -78,9 +78,7 @@ class Secret:
             return
         self._checked_at = now
         try:
-            found = path.stat()
-            # two writes may fall into one tick of the file system's clock: another file or length tells them apart
-            seen = (found.st_mtime_ns, found.st_ino, found.st_size)
+            seen = look_of(path)
             if seen != self._seen or self._text is None:
                 text = path.read_text("utf-8").rstrip("\r\n")
                 if not text and self._text is not None:
@@ -95,6 +93,17 @@ class Secret:
             raise SecretError(
                 f"The secret file {path} can't be read: {why}. Check the path and its permissions."
             ) from None
+
+
+def look_of(path: Path) -> tuple[int, ...]:
+    """What tells a file's content from its last one without reading it.
+
+    Raises:
+        OSError: it is not there, or nobody may look.
+    """
+    found = path.stat()
+    # two writes may fall into one tick of the file system's clock: another file or length tells them apart
+    return found.st_mtime_ns, found.st_ino, found.st_size
 
 
 def _is_text(text: str) -> bool:

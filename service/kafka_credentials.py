@@ -19,7 +19,7 @@ from kafka.net.sasl import get_sasl_mechanism, register_sasl_mechanism
 
 from schemas.configuration import Kafka
 from schemas.errors import ConfigurationError
-from schemas.secrets import Secret
+from schemas.secrets import Secret, look_of
 from service.logs import event
 
 logger = logging.getLogger("paynotify.kafka")
@@ -97,12 +97,11 @@ def tls(kafka: Kafka) -> BrokerTLS | None:
 
 
 def _look(file: Path) -> tuple[int, ...]:
-    """What tells a file's content from its last one without reading it; empty for a file that is not there."""
+    """As `look_of`; empty for a file that is not there."""
     try:
-        found = file.stat()
+        return look_of(file)
     except OSError:
         return ()
-    return found.st_mtime_ns, found.st_ino, found.st_size
 
 
 def _context(kafka: Kafka) -> ssl.SSLContext:
