@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -17,6 +18,21 @@ from tests.configurations import remove_topics
 # a machine that is busy with other things is no defect: how long an example takes is no test of it
 settings.register_profile("any_machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any_machine")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> Generator[None, Any, Any]:
+    """What failed is said once more at the very end, a line each: of a long log often only the end is at hand."""
+    result = yield
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None:  # a process of several has none; the one above them tells it
+        return result
+    for kind in ("failed", "error"):
+        for report in reporter.stats.get(kind, []):
+            crash = getattr(report.longrepr, "reprcrash", None)
+            reason = crash.message.partition("\n")[0] if crash is not None else ""
+            reporter.write_line(f"{kind}: {report.nodeid} ({report.when}) {reason}")
+    return result
 
 
 @pytest.fixture(scope="session")
