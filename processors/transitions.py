@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 from schemas import messages
 from schemas.messages import Checks, Expectation, Observation, PaymentStatus, Refund
 from schemas.money import Money
 from schemas.records import derived_id
 from schemas.status import FINAL, Status, fulfilment
+
+T = TypeVar("T")
 
 _SUCCESSES: Final[frozenset[Status]] = frozenset({"authorised", "captured"})
 _ENDS: Final[frozenset[Status]] = frozenset({"declined", "cancelled", "expired", "failed"})
@@ -127,13 +129,15 @@ def _event(
     state: PaymentState, observation: Observation, reported: Status, expected_required: bool, *, takes_details: bool
 ) -> PaymentStatus:
     last = state.last
-    speaks = observation.status is not None and takes_details
-    amount = _first(observation.amount if speaks else None, last.amount if last else None)
-    paid = _first(_paid(state, observation) if speaks else None, last.paid if last else None)
+    speaks = observation.status is not None
+    newest = speaks and takes_details
+    # an older word tells what no newer one did: a chargeback names no amount, and may be read before the capture is
+    amount = _told(newest, observation.amount if speaks else None, last.amount if last else None)
+    paid = _told(newest, _paid(state, observation) if speaks else None, last.paid if last else None)
+    order_id = _told(newest, observation.order_id if speaks or last is None else None, last.order_id if last else None)
     refunded = _refunded(state.refunds)
     status = _with_refunds(reported, paid, refunded)
-    details = observation if speaks or last is None else last
-    order_id = (observation.order_id if speaks else None) or (last.order_id if last else observation.order_id)
+    details = observation if newest or last is None else last
     checks = check(state.expected, order_id, amount=amount, paid=paid)
     matches = paid is not None and (checks == _AS_EXPECTED if state.expected else paid == amount)
     if expected_required and state.expected is None:
@@ -202,8 +206,10 @@ def _moment(observation: Observation) -> tuple[str, str]:
     return observation.provider_time or "", observation.observed_at
 
 
-def _first(*values: Money | None) -> Money | None:
-    return next((value for value in values if value is not None), None)
+def _told(newest: bool, said: T | None, known: T | None) -> T | None:
+    """What the newest word says, or else what is known; an older word counts only where nothing is known."""
+    first, second = (said, known) if newest else (known, said)
+    return second if first is None else first
 
 
 def _merged(refunds: tuple[Refund, ...], seen: Refund | None) -> tuple[Refund, ...]:

@@ -217,6 +217,8 @@ def _true(name: str, events: Sequence[Mapping[str, Any]], payment: Truth | None)
     last = max(events, key=lambda one: int(one["sequence"]))
     if last["status"] != payment.last_word:
         yield f"G6 {name} ({payment.provider}): ends as {last['status']}, it is {payment.last_word}"
+    if (last["amount"] or {}).get("value") != payment.amount or last["order_id"] != payment.order_id:
+        yield f"G6 {name}: ends over {last['amount']} for {last['order_id']}, not {payment.amount}, {payment.order_id}"
     yield from _compared(name, last, payment)
 
 

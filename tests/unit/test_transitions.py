@@ -37,6 +37,7 @@ def refund(number: int, value: int, *, settled: bool = True) -> Refund:
 refunds = st.builds(refund, st.integers(0, 2), st.sampled_from((300, 400, 1000)), settled=st.booleans())
 words = st.one_of(
     st.builds(word, st.sampled_from(STATUSES), st.integers(0, 20)),
+    st.builds(lambda at: word("charged_back", at, amount=None, paid=None, order_id=None), st.integers(0, 20)),
     st.builds(lambda one, at: word(None, at, refund=one), refunds, st.integers(0, 20)),
 )
 
@@ -204,6 +205,16 @@ def test_an_older_word_corrects_no_amount() -> None:
     _, steps = run([word("captured", 5), word("captured", 6, paid=Money(1, "GBP"))])
     assert steps[-1].event is not None
     assert steps[-1].event.fulfilment == "hold"
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_what_only_an_older_word_tells_is_told_in_whatever_order_they_come(order: Sequence[int]) -> None:
+    """A chargeback names neither amount nor order, and its answer may come before that of the capture."""
+    both = (word("captured", 1, order_id="O-1"), word("charged_back", 2, amount=None, paid=None, order_id=None))
+    last = events(run([both[number] for number in order])[1])[-1]
+    assert (last.status, last.amount, last.paid, last.order_id) == (
+        "charged_back", Money(1000, "GBP"), Money(1000, "GBP"), "O-1",
+    )  # fmt: skip
 
 
 def test_the_table_speaks_of_every_status() -> None:
