@@ -21,7 +21,8 @@ class Journal(Branch):
 
     7. what providers answered, and what resolve must know, is acknowledged by the brokers
     8. the requests are: the state's changelog, fenced against another holder of the partition
-    9. what the shops are told is
+    9. what the shops are told is, by the state's own writer: what a machine that froze in between says late must not
+       come after what the next holder has said
 
     The requests come before what is told of them, so that a repeat after a crash tells the same again (G5): it finds
     each request with its newest event. Of what is kept here nothing waits for the end of the batch.
@@ -113,6 +114,6 @@ class Journal(Branch):
         await self._below.keep()
         self._reached(Step.REQUESTS_KEPT)
         if events:
-            await self._publish(events)
+            await self._below.tell(events)
             self._reached(Step.REQUESTS_TOLD)
         self._written = count

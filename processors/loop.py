@@ -166,7 +166,10 @@ class StageLoop:
 
     def _overlay(self, generation: int) -> Overlay:
         state = self._state
-        return Overlay(None) if state is None else Overlay(state, partial(state.remember, generation))
+        if state is None:
+            return Overlay(None)
+        tell = partial(self._publish, publish=partial(state.tell, generation))
+        return Overlay(state, partial(state.remember, generation), tell)
 
     async def _work(self, records: Sequence[Record], overlay: Overlay) -> tuple[Overlay, Sequence[Output]]:
         try:

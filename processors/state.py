@@ -45,13 +45,17 @@ class Keeping(Protocol):
 #: Writes changes to the changelog and then to the store; raises `PartitionLost` if the partition is another's.
 Keep = Callable[[Mapping[bytes, bytes | None]], Awaitable[None]]
 
+#: Publishes as the partition's holder; raises `PartitionLost` if the partition is another's.
+Tell = Callable[[Sequence[Output]], Awaitable[None]]
+
 
 class Overlay:
     """What a batch reads and writes: its own changes first, then the store."""
 
-    def __init__(self, store: Values | None, keep: Keep | None = None) -> None:
+    def __init__(self, store: Values | None, keep: Keep | None = None, tell: Tell | None = None) -> None:
         self._store = store
         self._keep = keep
+        self._tell = tell
         self._changes: dict[bytes, bytes | None] = {}
 
     def get(self, key: bytes) -> bytes | None:
@@ -82,6 +86,16 @@ class Overlay:
             await self._keep(dict(self._changes))
             self._changes.clear()
 
+    async def tell(self, outputs: Sequence[Output]) -> None:
+        """Publish now what follows from what was kept. Returns when the brokers have it.
+
+        Raises:
+            PartitionLost: another process holds the partition, and has told what follows there.
+        """
+        if self._tell is None:
+            raise StateUnavailable("there is no state that anything could follow from")
+        await self._tell(outputs)
+
     @property
     def changes(self) -> Mapping[bytes, bytes | None]:
         """What this batch changed, one entry per key."""
@@ -100,7 +114,7 @@ class Branch(Overlay):
     """An overlay over an overlay: kept or thrown away as a whole."""
 
     def __init__(self, below: Overlay) -> None:
-        super().__init__(None, below._keep)
+        super().__init__(None, below._keep, below._tell)
         self._below = below
 
     def get(self, key: bytes) -> bytes | None:
@@ -196,6 +210,15 @@ class PartitionState:
         async with self.turn(generation) as turn:
             await turn.log(changes)
             turn.store(changes)
+
+    async def tell(self, generation: int, outputs: Sequence[Output]) -> None:
+        """Publish at once what follows from what was remembered: refused where a later holder has written since.
+
+        Raises:
+            PartitionLost: as `remember`.
+        """
+        async with self.turn(generation) as turn:
+            await turn.publish(outputs)
 
     async def review(self, generation: int, keeping: Keeping, after: bytes, most: int) -> bytes | None:
         """Shorten or remove what is kept for too long, of at most so many keys after the one named.

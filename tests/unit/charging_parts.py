@@ -224,6 +224,7 @@ class World:
     crashes: Callable[[str], bool] = lambda place: False
     store: Store = field(default_factory=Store)
     published: list[Output] = field(default_factory=list)
+    told: list[Output] = field(default_factory=list)
     kept: list[Mapping[bytes, bytes | None]] = field(default_factory=list)
     metrics: Metrics = field(default_factory=lambda: Metrics(CollectorRegistry()))
     now: datetime = NOW
@@ -250,6 +251,11 @@ class World:
                 raise Crash
             self.published.append(output)
 
+    async def tell(self, outputs: Sequence[Output]) -> None:
+        """As the partition's holder."""
+        self.told.extend(outputs)
+        await self.publish(outputs)
+
     async def keep(self, changes: Mapping[bytes, bytes | None]) -> None:
         self.kept.append(dict(changes))
         for key, value in changes.items():
@@ -260,7 +266,7 @@ class World:
     async def work(self, *records: Record) -> None:
         """Take a batch to its end, by as many processes as it needs."""
         while True:
-            overlay = Overlay(self.store, self.keep)
+            overlay = Overlay(self.store, self.keep, self.tell)
             if not self.gateway.late:
                 # what was given up takes effect no later than that
                 self.late_until = self.now + timedelta(seconds=SETTLES_SECONDS)

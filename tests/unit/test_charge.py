@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from processors.charger import Refused, Unsure, Waits
 from processors.provider import Account, Outside
 from processors.requested import Requested
-from schemas import messages
+from schemas import messages, topics
 from schemas.messages import Observation, RequestedPayment
 from schemas.money import Money
 from schemas.records import rfc3339
@@ -73,6 +73,15 @@ async def test_each_intention_is_kept_before_its_call_and_each_answer_published_
     world.gateway.fault = fault
     await ask(world, charge(capture="now"))
     assert seen == [("init", "init", 0), ("start", "starting", 0), ("close", "closing", 1)]
+    assert len(world.topic("responses.nevogate")) == 2
+
+
+async def test_what_shops_are_told_is_by_the_states_holder_and_what_the_provider_said_by_anybody() -> None:
+    """An answer that came while the machine stood still must not be lost; a state told late would be a step back."""
+    world = await known(World())
+    await ask(world, charge(capture="now"))
+    assert [one.topic for one in world.told] == [topics.REQUESTS] * 3
+    assert topics.REQUESTS not in {one.topic for one in world.published if one not in world.told}
     assert len(world.topic("responses.nevogate")) == 2
 
 

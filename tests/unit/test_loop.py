@@ -32,6 +32,7 @@ class Echo:
         self.failures: list[Exception] = []
         self.batches: list[int] = []
         self.at_work: Callable[[], object] = lambda: None
+        self.tells = False
 
     async def work(self, batch: Sequence[Record], state: Overlay, publish: Publish) -> Sequence[Output]:
         self._told.append("work")
@@ -45,6 +46,9 @@ class Echo:
                 raise self.failures.pop(0)
             if one.value == b"bad":
                 raise ZeroDivisionError("secret-4711")
+            if self.tells:
+                await state.keep()
+                await state.tell([Output("told", one.key, one.value, ())])
             outputs.append(Output("result", one.key, b"%d" % count, ()))
         return outputs
 
@@ -125,6 +129,21 @@ async def test_outputs_of_a_state_are_published_by_its_holder_alone() -> None:
     await bench.carry_out(*records(b"a"))
     assert bench.published("result") == [b"1"]
     assert bench.unfenced.outputs == []
+
+
+async def test_what_is_told_in_the_midst_of_the_work_is_published_by_the_state_s_holder_too() -> None:
+    """A machine that froze between the two would else say afterwards what its successor has gone beyond."""
+    bench = Bench()
+    bench.stage.tells = True
+    await bench.carry_out(*records(b"a"))
+    assert bench.told == [*CLAIM, "work", "changelog", "store", "confirm", "outputs", *WRITE[:2], "acknowledge"]
+    assert bench.published("told") == [b"a"]
+    assert bench.unfenced.outputs == []
+
+
+async def test_without_a_state_nothing_can_be_told_in_the_midst_of_the_work() -> None:
+    with pytest.raises(StateUnavailable, match="no state"):
+        await Overlay(None).tell([])
 
 
 async def test_one_changelog_record_for_each_key() -> None:
