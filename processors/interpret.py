@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 import msgspec
 
@@ -27,15 +28,28 @@ logger = logging.getLogger("paynotify.interpret")
 _FACT = "fact-"
 _ANSWERED = msgspec.json.Decoder(list[Answered])
 
+#: A worker that needs longer to store an answer may have stood still meanwhile; one that stood still for less than this
+#: still holds its partitions, so that no other has asked in between.
+_STORED_WITHIN: Final = timedelta(seconds=5)
+
 
 def response_of(record: Record) -> Response:
-    """A stored answer as the providers read it."""
+    """A stored answer as the providers read it.
+
+    It was received when the brokers stored it: their clock is one, those of several workers are not, and a word of one
+    whose clock is seconds ahead would pass for newer than the words of others after it. Where the answer says a time
+    long before that, its worker may have been frozen before it stored it, and is believed.
+    """
+    stored_at = datetime.fromtimestamp(record.timestamp_seconds, UTC)
+    told_at = parse_time(record.header("ce_time")) or stored_at
+    received_at = stored_at if told_at > stored_at - _STORED_WITHIN else told_at
     return Response(
         merchant=record.header("ce_source").rpartition("/")[2],
         body=record.value or b"",
         content_type=record.header("content-type"),
         http_status=record.number("http-status", 200),
-        received_at=parse_time(record.header("ce_time")) or datetime.fromtimestamp(record.timestamp_seconds, UTC),
+        received_at=received_at,
+        behind=received_at - told_at,
         reference=record.header("reference") or None,
         facts={name[len(_FACT) :]: record.header(name) for name, _ in record.headers if name.startswith(_FACT)},
     )

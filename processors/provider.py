@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal, Protocol
 
 import httpx
@@ -103,7 +103,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A stored answer, as ``interpret`` gets it. ``facts`` are the record's headers the module wrote itself."""
+    """A stored answer, as ``interpret`` gets it. ``facts`` are the record's headers the module wrote itself.
+
+    ``received_at`` is by the brokers' clock, which all workers share; ``behind`` is how far the clock of the worker
+    that asked was behind it (ahead, if negative).
+    """
 
     merchant: str
     body: bytes
@@ -112,6 +116,7 @@ class Response:
     received_at: datetime
     reference: str | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
+    behind: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)

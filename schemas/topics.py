@@ -86,7 +86,8 @@ def changelog(unit: str) -> str:
 
 
 def _of_provider(provider: str) -> list[Topic]:
-    large = {"max.message.bytes": str(RESPONSE_BYTES)}
+    # by the brokers' clock, because those of the workers that ask may differ (`processors.interpret`)
+    answers = {"max.message.bytes": str(RESPONSE_BYTES), "message.timestamp.type": "LogAppendTime"}
     return [
         Topic(notifications(provider), "webhook calls exactly as received"),
         Topic(lookups(provider), "requests to ask the provider"),
@@ -94,7 +95,7 @@ def _of_provider(provider: str) -> list[Topic]:
           for step in range(1, RETRY_STEPS + 1)),
         Topic(known(provider), "which ids of unsigned calls the provider knew", 3 * _DAY,
               follows=notifications(provider)),
-        Topic(responses(provider), "the provider's raw answers", settings=large),
+        Topic(responses(provider), "the provider's raw answers", settings=answers),
         Topic(changelog(f"verify.{provider}"), "notifications seen before", 3 * _DAY, compacted=True,
               follows=notifications(provider)),
         Topic(changelog(f"fetch.{provider}"), "lookups answered before", 3 * _DAY, compacted=True,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import orjson
@@ -81,6 +82,7 @@ _WORD: Final = re.compile(r"[A-Za-z_]{1,40}\Z")
 _TRUTHS: Final = {"true": "true", "1": "true", "false": "false", "0": "false"}
 #: The fact a stored answer carries of when it was asked for; former releases' answers have none.
 ASKED_AT: Final = "asked-at"
+_LONGEST_CALL: Final = timedelta(minutes=5)
 
 
 def is_transaction(text: str) -> bool:
@@ -257,8 +259,16 @@ def _observation(answer: Mapping[str, Any], transaction: str, response: Response
         provider_time=None,
         # by when they were asked for: a slow answer may tell what was true long before a quick one that overtook it,
         # while the Result of the newest call was asked for after the last change
-        observed_at=rfc3339(parse_time(response.facts.get(ASKED_AT, "")) or response.received_at),
+        observed_at=rfc3339(_asked_at(response)),
     )
+
+
+def _asked_at(response: Response) -> datetime:
+    """By the brokers' clock; when it was received, where the worker's clock has jumped while it waited."""
+    asked_at = parse_time(response.facts.get(ASKED_AT, ""))
+    if asked_at is None or not timedelta(0) <= response.received_at - (asked_at + response.behind) <= _LONGEST_CALL:
+        return response.received_at
+    return asked_at + response.behind
 
 
 def _closed(answer: Mapping[str, Any], response: Response) -> Observation:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+import pytest
+
 from processors.interpret import Interpret, response_of
 from schemas import messages
 from schemas.messages import Answered, Expectation, Observation
 from schemas.money import Money
-from schemas.records import Output, Record
+from schemas.records import Output, Record, rfc3339
 from tests.unit.stage_parts import (
     KAFKA,
     NOW,
@@ -25,7 +29,7 @@ TRACES = {name: f"00-{name * 32}-{name * 16}-01" for name in ("a", "b")}
 
 
 def response(body: bytes, merchant: str = "shop", **headers: str) -> Record:
-    more = {name.replace("_", "-"): text for name, text in headers.items()}
+    more = {name if name.startswith("ce_") else name.replace("_", "-"): text for name, text in headers.items()}
     stored = {"ce_id": "r-1", "ce_source": f"/providers/nevogate/{merchant}", "ce_time": "2026-06-01T12:00:00.000Z"}
     return record(body, {**stored, **more}, topic="responses.nevogate")
 
@@ -102,6 +106,19 @@ async def test_what_the_shop_expects_goes_with_the_observation_as_another_record
     (told,) = await stage.work([response(b"a")], empty(), refuse_publish)
     assert messages.decode(told.value, Observation).expected == expected
     assert header(told, "ce_id") != header(plain, "ce_id")
+
+
+@pytest.mark.parametrize(
+    ("told_seconds", "received_seconds"),
+    [(3600.0, 0.0), (0.7, 0.0), (-0.02, 0.0), (-4.9, 0.0), (-5.0, -5.0), (-21.0, -21.0)],
+    ids=["an hour ahead", "ahead", "on its way", "behind", "frozen for long enough to lose it", "frozen"],
+)
+def test_an_answer_was_received_when_the_brokers_stored_it_unless_it_says_long_before(
+    told_seconds: float, received_seconds: float
+) -> None:
+    told_at, received_at = (NOW + timedelta(seconds=one) for one in (told_seconds, received_seconds))
+    found = response_of(response(b"x", ce_time=rfc3339(told_at)))
+    assert (found.received_at, found.behind) == (received_at, received_at - told_at)
 
 
 def test_headers_become_the_facts_of_the_response() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, Final
 
 import pytest
@@ -56,6 +57,23 @@ def test_a_slow_answer_counts_as_of_when_it_was_asked_for() -> None:
     assert [one.observed_at for one in NEVOGATE.interpret(slow, account("nevogate"))] == [asked_at]
     (told,) = NEVOGATE.interpret(response(json.dumps(answer)), account("nevogate"))
     assert told.observed_at == rfc3339(NOW), "an answer stored by a former release"
+
+
+@pytest.mark.parametrize("ahead_seconds", [0, 2, -3, 3600])
+def test_when_it_was_asked_for_is_told_by_the_brokers_clock(ahead_seconds: int) -> None:
+    ahead = timedelta(seconds=ahead_seconds)
+    facts = {"asked-at": rfc3339(NOW - timedelta(seconds=1) + ahead)}
+    made = replace(response(json.dumps({"ResultCode": "PENDING", "TransactionId": TRANSACTION})), facts=facts)
+    (told,) = NEVOGATE.interpret(replace(made, behind=-ahead), account("nevogate"))
+    assert told.observed_at == rfc3339(NOW - timedelta(seconds=1))
+
+
+@pytest.mark.parametrize("jumped_seconds", [3600, -3600])
+def test_a_clock_that_jumps_while_the_answer_is_waited_for_moves_nothing(jumped_seconds: int) -> None:
+    facts = {"asked-at": rfc3339(NOW - timedelta(seconds=1 + jumped_seconds))}
+    made = replace(response(json.dumps({"ResultCode": "PENDING", "TransactionId": TRANSACTION})), facts=facts)
+    (told,) = NEVOGATE.interpret(made, account("nevogate"))
+    assert told.observed_at == rfc3339(NOW)
 
 
 @pytest.mark.parametrize("body", [f"TransactionId={OTHER}", "<html>", "{", b"\xff"])
