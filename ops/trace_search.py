@@ -21,7 +21,7 @@ import msgspec
 
 from ingest.publisher import partition_of
 from ops.topic_reader import Place, Span, TopicReader
-from processors.interpret import observation_id
+from processors.interpret import observation_id, response_of
 from schemas import topics
 from schemas.configuration import Configuration
 from schemas.errors import Unreadable
@@ -35,7 +35,7 @@ from schemas.messages import (
     PaymentStatus,
     decode,
 )
-from schemas.records import Record, parse_time
+from schemas.records import Record, parse_time, rfc3339
 
 #: How long before a payment's first known moment its first records may lie.
 LOOK_BACK: Final = timedelta(hours=1)
@@ -164,7 +164,9 @@ class Search:
         moments = {observation.observed_at for _, observation in self.found.observations}
 
         def relevant(record: Record) -> bool:
-            if record.header("ce_time") in moments and self.found.said_by(record):
+            # by its worker's clock where an earlier release has read it
+            received = {record.header("ce_time"), rfc3339(response_of(record).received_at)}
+            if received & moments and self.found.said_by(record):
                 return True
             return any(one.reference in self._references for one in answered(record))
 
