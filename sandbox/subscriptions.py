@@ -74,6 +74,8 @@ class SubscriptionDay:
                 found.append(f"{one.order_id}: told as paid, money moved {times} times, {taken} captured")
             elif verdict == "unpaid" and taken:
                 found.append(f"{one.order_id}: told as unpaid ({why}), {taken} captured")
-            elif verdict in ("open", "uncertain"):
+            # a worker killed after it had kept its intention and before its call leaves a charge of which nobody can
+            # know whether it is still on its way: what was told is true, and a person decides
+            elif verdict == "open" or (verdict == "uncertain" and times):
                 found.append(f"{one.order_id}: not settled ({why}), {taken} captured")
         return found
