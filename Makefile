@@ -44,7 +44,7 @@ charges: prerequisites $(VENV)/.development     ## many charges while answers ar
 	PAYNOTIFY_CHARGES=$(CHARGES) $(BIN)/python -m pytest -s tests/acceptance/test_charge_faults.py $(ARGS)
 
 overdue: $(VENV)/.development                   ## what an outage made overdue is no storm (ORDERS=100000)
-	PAYNOTIFY_OVERDUE_ORDERS=$(ORDERS) $(BIN)/python -m pytest -s tests/unit/test_overdue_storm.py $(ARGS)
+	PAYNOTIFY_OVERDUE_ORDERS=$(ORDERS) $(BIN)/python -m pytest -s tests/unit/processors/orders/test_overdue_storm.py $(ARGS)
 
 simulate: $(VENV)/.development                  ## the stages on simulated time, brokers and providers (SEED=, SECONDS=, SCHEDULE=)
 	$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS)) \
@@ -82,7 +82,7 @@ format: $(VENV)/.development                    ## put the code into its form
 	$(BIN)/ruff format .
 
 schemas: $(VENV)/.runtime                       ## write schemas/json and the chart's made files anew from the types
-	$(BIN)/python -m schemas.json_schema
+	$(BIN)/python -m schemas.generate.json_schema
 	$(BIN)/python -m helm.generate
 
 helm: $(VENV)/.development                      ## judge the chart (in `make test` too), in every combination

@@ -75,48 +75,74 @@ OVERVIEW: Final = (
         "Money news: results a minute",
         # of who was heard of and has no result since the workers began, too
         f"sum by (provider) (rate({_in('paynotify_receive_to_result_seconds_count')}[5m])) * 60 or 0 * {_HEARD}",
-        "{{provider}}", kind="stat", width=8, green_from=0.001,
+        "{{provider}}",
+        kind="stat",
+        width=8,
+        green_from=0.001,
     ),
     Panel(
         "Last notification, ago",
         f"time() - {_HEARD}",
-        "{{provider}}", unit="s", kind="stat", width=8, red_from=1800,
+        "{{provider}}",
+        unit="s",
+        kind="stat",
+        width=8,
+        red_from=1800,
     ),
     Panel(
         "Furthest behind",
         f"topk(3, max by (provider, stage) ({_in('paynotify_oldest_unprocessed_age_seconds', _NO_RETRIES)}))",
-        "{{provider}} {{stage}}", unit="s", kind="stat", width=8, red_from=300,
+        "{{provider}} {{stage}}",
+        unit="s",
+        kind="stat",
+        width=8,
+        red_from=300,
     ),
     Panel(
         "Answered 503 (none is good)",
         f"sum(rate({_in('paynotify_ingest_requests_total', _UNAVAILABLE)}[5m]))",
-        "503", unit="reqps", kind="stat", width=6, red_from=0.001,
+        "503",
+        unit="reqps",
+        kind="stat",
+        width=6,
+        red_from=0.001,
     ),
     Panel(
         "Dead letters today (none is good)",
         # an increase is no whole number
         f"round(sum by (provider) {_counted('paynotify_lookups_dead_total', seconds=_DAY)})",
-        "{{provider}}", kind="stat", width=6, red_from=0.5,
+        "{{provider}}",
+        kind="stat",
+        width=6,
+        red_from=0.5,
     ),
     Panel(
         "Silent providers (none is good)",
         f"max by (provider) ({_in('paynotify_provider_silent')})",
-        "{{provider}}", kind="stat", width=6, red_from=0.5,
+        "{{provider}}",
+        kind="stat",
+        width=6,
+        red_from=0.5,
     ),
     Panel(
         "Uncertain charges (none is good)",
         f"sum({_in('paynotify_requests_uncertain')})",
-        "uncertain", kind="stat", width=6, red_from=0.5,
+        "uncertain",
+        kind="stat",
+        width=6,
+        red_from=0.5,
     ),
     Panel(
         "Notifications stored",
         f"sum by (provider) (rate({_in('paynotify_ingest_stored_total')}[5m]))",
-        "{{provider}}", unit="reqps",
+        "{{provider}}",
+        unit="reqps",
     ),
     Panel(
         "From receipt to result, 9 of 10 within",
         _nine_of_ten("paynotify_receive_to_result_seconds"),
-        "{{provider}}", unit="s",
+        "{{provider}}",
+        unit="s",
     ),
     Panel(
         "Records waiting",
@@ -126,7 +152,8 @@ OVERVIEW: Final = (
     Panel(
         "Provider calls by how they ended",
         f"sum by (provider, outcome) {_per_second('paynotify_provider_calls_total')}",
-        "{{provider}} {{outcome}}", unit="reqps",
+        "{{provider}} {{outcome}}",
+        unit="reqps",
     ),
     Panel(
         "Expected payments",
@@ -141,9 +168,11 @@ OVERVIEW: Final = (
     Panel(
         "Certificates and tokens expire in",
         f"min by (credential) ({_in('paynotify_credential_expires_timestamp_seconds')}) - time()",
-        "{{credential}}", unit="s", width=24,
+        "{{credential}}",
+        unit="s",
+        width=24,
     ),
-)  # fmt: skip
+)
 
 #: What only some stages have, besides what all have.
 OF_STAGE: Final[dict[str, tuple[Panel, ...]]] = {
@@ -151,19 +180,22 @@ OF_STAGE: Final[dict[str, tuple[Panel, ...]]] = {
         Panel(
             "Rejected, by reason",
             f"sum by (provider, reason) {_per_second('paynotify_stage_outcomes_total', _REJECTED)}",
-            "{{provider}} {{reason}}", unit="reqps",
+            "{{provider}} {{reason}}",
+            unit="reqps",
         ),
     ),
     "fetch": (
         Panel(
             "Provider calls take, 9 of 10 within",
             _nine_of_ten("paynotify_fetch_seconds"),
-            "{{provider}}", unit="s",
+            "{{provider}}",
+            unit="s",
         ),
         Panel(
             "Put off, by reason",
             f"sum by (provider, reason) {_per_second('paynotify_lookup_retries_total')}",
-            "{{provider}} {{reason}}", unit="reqps",
+            "{{provider}} {{reason}}",
+            unit="reqps",
         ),
     ),
     "interpret": (
@@ -200,7 +232,7 @@ OF_STAGE: Final[dict[str, tuple[Panel, ...]]] = {
         ),
         Panel("Uncertain", f"sum({_in('paynotify_requests_uncertain')})", "uncertain", red_from=0.5),
     ),
-}  # fmt: skip
+}
 
 
 def _of_every_stage(stage: str) -> tuple[Panel, ...]:
@@ -222,7 +254,8 @@ def _of_every_stage(stage: str) -> tuple[Panel, ...]:
         Panel(
             "Records taken",
             f"sum by (provider) (rate({_in('paynotify_stage_received_total', here)}[5m]))",
-            "{{provider}}", unit="reqps",
+            "{{provider}}",
+            unit="reqps",
         ),
         *ended,
         Panel(
@@ -233,19 +266,22 @@ def _of_every_stage(stage: str) -> tuple[Panel, ...]:
         Panel(
             "Stands still for",
             f"max by (topic, partition) ({_in('paynotify_standstill_seconds', here)})",
-            "{{topic}}/{{partition}}", unit="s", red_from=120,
+            "{{topic}}/{{partition}}",
+            unit="s",
+            red_from=120,
         ),
         Panel(
             "A batch takes, 9 of 10 within",
             _nine_of_ten("paynotify_stage_batch_seconds", here),
-            "{{provider}}", unit="s",
+            "{{provider}}",
+            unit="s",
         ),
         Panel(
             "Batches repeated or taken apart",
             f"sum by (provider, kind) {_counted('paynotify_stage_errors_total', here)}",
             "{{provider}} {{kind}}",
         ),
-    )  # fmt: skip
+    )
 
 
 def dashboards() -> dict[str, str]:

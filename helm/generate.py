@@ -17,7 +17,7 @@ import yaml
 
 from helm.dashboards import dashboards
 from helm.values import SecretKey, Values
-from schemas.configuration import Configuration
+from schemas.configuration.model import Configuration
 from schemas.topics import RETRY_STEPS, all_topics
 
 CHART: Final = Path(__file__).parent / "paynotify"

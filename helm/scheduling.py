@@ -6,7 +6,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from msgspec import UNSET, Meta, UnsetType
 
-from helm.words import Name, Section, Selector, Tag
+from helm.value_types import Name, Section, Selector, Tag
 
 Weight: TypeAlias = Annotated[int, Meta(ge=1, le=100)]
 Topology: TypeAlias = Annotated[str, Meta(min_length=1)]

@@ -11,9 +11,9 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
 
-from helm.peers import EgressRule, Peer
+from helm.network_policy_types import EgressRule, Peer
 from helm.scheduling import Affinity, Toleration
-from helm.words import (
+from helm.value_types import (
     Annotations,
     Cidr,
     Count,
@@ -232,8 +232,10 @@ class HttpRoute(Section, frozen=True, kw_only=True):
 ProviderCidrs = msgspec.defstruct(
     "ProviderCidrs",
     [(name, Annotated[list[Cidr], Meta(min_length=1)] | UnsetType, UNSET) for name in PROVIDERS],
-    bases=(Section,), frozen=True, kw_only=True,
-)  # fmt: skip
+    bases=(Section,),
+    frozen=True,
+    kw_only=True,
+)
 
 
 class NetworkPolicy(Section, frozen=True, kw_only=True):

@@ -14,10 +14,10 @@ from enum import Enum
 from typing import Any, Final, Protocol
 
 from ingest.limits import AddressLimits, Receive, Slots, TokenBucket, Unread, read_body
-from ingest.metrics import UNKNOWN, Meters
-from ingest.notification import Clock, Origin, RecordHeaders, origin, record_headers
-from schemas.configuration import Configuration, Ingest
-from schemas.merchants import provider_of
+from ingest.metrics import UNKNOWN, IngestMetrics
+from ingest.notification import Origin, RecordHeaders, TimestampFormatter, origin, record_headers
+from schemas.configuration.merchants import provider_of
+from schemas.configuration.model import Configuration, IngestSettings
 from schemas.routes import ROUTES, Route, token_digest, without_token
 from schemas.topics import PROVIDERS, notifications
 
@@ -25,7 +25,7 @@ Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
-class Outcome(Enum):
+class RequestOutcome(Enum):
     """How a request ended; also its label in the metrics."""
 
     STORED = "stored"
@@ -40,7 +40,7 @@ class Outcome(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class IngressResponse:
     """An answer's status and which headers it carries besides an empty length."""
 
     status: int
@@ -49,22 +49,22 @@ class Reply:
 
 
 #: A client that is gone gets the answer too: the server drops it.
-ANSWERS: Final[Mapping[Outcome, Reply]] = {
-    Outcome.STORED: Reply(200),
-    Outcome.NO_SUCH_ROUTE: Reply(404),
-    Outcome.WRONG_METHOD: Reply(405),
-    Outcome.TOO_SLOW: Reply(408, close=True),
-    Outcome.TOO_LARGE: Reply(413),
-    Outcome.OVER_RATE: Reply(429, retry_after=True),
-    Outcome.FULL: Reply(503, retry_after=True),
-    Outcome.NOT_STORED: Reply(503, retry_after=True),
-    Outcome.GONE: Reply(400, close=True),
+ANSWERS: Final[Mapping[RequestOutcome, IngressResponse]] = {
+    RequestOutcome.STORED: IngressResponse(200),
+    RequestOutcome.NO_SUCH_ROUTE: IngressResponse(404),
+    RequestOutcome.WRONG_METHOD: IngressResponse(405),
+    RequestOutcome.TOO_SLOW: IngressResponse(408, close=True),
+    RequestOutcome.TOO_LARGE: IngressResponse(413),
+    RequestOutcome.OVER_RATE: IngressResponse(429, retry_after=True),
+    RequestOutcome.FULL: IngressResponse(503, retry_after=True),
+    RequestOutcome.NOT_STORED: IngressResponse(503, retry_after=True),
+    RequestOutcome.GONE: IngressResponse(400, close=True),
 }
 
 _UNREAD: Final = {
-    Unread.TOO_LARGE: Outcome.TOO_LARGE,
-    Unread.TOO_SLOW: Outcome.TOO_SLOW,
-    Unread.GONE: Outcome.GONE,
+    Unread.TOO_LARGE: RequestOutcome.TOO_LARGE,
+    Unread.TOO_SLOW: RequestOutcome.TOO_SLOW,
+    Unread.GONE: RequestOutcome.GONE,
 }
 
 #: Of a body's length; as many make a number no body has.
@@ -73,7 +73,7 @@ _MOST_DIGITS: Final = 18
 _END: Final = {"type": "http.response.body", "body": b""}
 
 
-class Publishes(Protocol):
+class NotificationStore(Protocol):
     """Where records go; `ingest.publisher.Publisher` in the running process."""
 
     def publish(self, topic: str, key: bytes, value: bytes, headers: RecordHeaders) -> Future[bool] | None:
@@ -110,17 +110,19 @@ def destinations(configuration: Configuration) -> dict[str, Destination]:
 class Ingress:
     """The application. It keeps no request: what is in memory is counted by ``slots``."""
 
-    def __init__(self, configuration: Configuration, publisher: Publishes, slots: Slots, meters: Meters) -> None:
+    def __init__(
+        self, configuration: Configuration, publisher: NotificationStore, slots: Slots, meters: IngestMetrics
+    ) -> None:
         self._limits = configuration.ingest
         self._addresses = _address_limits(configuration.ingest)
         self._destinations = destinations(configuration)
         self._publisher = publisher
         self._slots = slots
         self._meters = meters
-        self._clock = Clock()
+        self._clock = TimestampFormatter()
         self._starts = {outcome: _start(reply, self._limits.retry_after_seconds) for outcome, reply in ANSWERS.items()}
         self._wrong_method = {
-            provider: _start(ANSWERS[Outcome.WRONG_METHOD], 0, allow=", ".join(route.methods))
+            provider: _start(ANSWERS[RequestOutcome.WRONG_METHOD], 0, allow=", ".join(route.methods))
             for provider, route in ROUTES.items()
         }
 
@@ -130,11 +132,11 @@ class Ingress:
             return
         destination = self._destinations.get(scope["path"]) or self._with_token(scope["path"])
         if destination is None:
-            provider, outcome = provider_in(scope["path"]), Outcome.NO_SUCH_ROUTE
+            provider, outcome = provider_in(scope["path"]), RequestOutcome.NO_SUCH_ROUTE
         else:
             provider, outcome = destination.origin.provider, await self._take(destination, scope, receive)
         self._meters.requests[provider, outcome.value].inc()
-        await send(self._wrong_method[provider] if outcome is Outcome.WRONG_METHOD else self._starts[outcome])
+        await send(self._wrong_method[provider] if outcome is RequestOutcome.WRONG_METHOD else self._starts[outcome])
         await send(_END)
 
     def _with_token(self, path: str) -> Destination | None:
@@ -142,21 +144,21 @@ class Ingress:
         destination = self._destinations.get(path.rpartition("/")[0])
         return destination if destination is not None and destination.has_token else None
 
-    async def _take(self, destination: Destination, scope: Scope, receive: Receive) -> Outcome:
+    async def _take(self, destination: Destination, scope: Scope, receive: Receive) -> RequestOutcome:
         """Judge the request by its head, then read it while holding a slot."""
         if scope["method"] not in destination.route.methods:
-            return Outcome.WRONG_METHOD
+            return RequestOutcome.WRONG_METHOD
         now_seconds = time.monotonic()
         if self._addresses is not None and not self._addresses.take(_address(scope), now_seconds):
-            return Outcome.OVER_RATE
+            return RequestOutcome.OVER_RATE
         if not destination.bucket.take(now_seconds):
-            return Outcome.OVER_RATE
+            return RequestOutcome.OVER_RATE
         request = dict(scope["headers"])
         length = request.get(b"content-length")
         if length is not None and _longer(length, self._limits.max_body_bytes):
-            return Outcome.TOO_LARGE
+            return RequestOutcome.TOO_LARGE
         if not self._slots.take():
-            return Outcome.FULL
+            return RequestOutcome.FULL
         stored = None
         try:
             body = await self._body(scope, receive)
@@ -188,14 +190,14 @@ class Ingress:
         key = destination.route.key(came_from.merchant, query, body)
         return self._publisher.publish(destination.topic, key, body, headers)
 
-    async def _stored(self, stored: Future[bool] | None, provider: str) -> Outcome:
+    async def _stored(self, stored: Future[bool] | None, provider: str) -> RequestOutcome:
         begun_seconds = time.monotonic()
         if stored is None or not await stored:
-            return Outcome.NOT_STORED
+            return RequestOutcome.NOT_STORED
         self._meters.stored[provider].inc()
         self._meters.publish_seconds[provider].observe(time.monotonic() - begun_seconds)
         self._meters.last_stored[provider].set_to_current_time()
-        return Outcome.STORED
+        return RequestOutcome.STORED
 
 
 def _longer(content_length: bytes, most_bytes: int) -> bool:
@@ -204,7 +206,7 @@ def _longer(content_length: bytes, most_bytes: int) -> bool:
     return len(digits) > _MOST_DIGITS or not digits.isdigit() or int(digits) > most_bytes
 
 
-def _address_limits(limits: Ingest) -> AddressLimits | None:
+def _address_limits(limits: IngestSettings) -> AddressLimits | None:
     rate = limits.address_rate_per_second
     return AddressLimits(rate, limits.address_burst) if rate is not None else None
 
@@ -227,7 +229,7 @@ def provider_in(path: str) -> str:
     return parts[2] if len(parts) == 4 and parts[1] == "notifications" and parts[2] in PROVIDERS else UNKNOWN
 
 
-def _start(reply: Reply, retry_after_seconds: int, allow: str = "") -> dict[str, Any]:
+def _start(reply: IngressResponse, retry_after_seconds: int, allow: str = "") -> dict[str, Any]:
     headers = [(b"content-length", b"0")]
     if reply.retry_after:
         headers.append((b"retry-after", str(retry_after_seconds).encode()))

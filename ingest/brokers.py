@@ -13,7 +13,7 @@ from typing import Final
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
 
-from schemas.configuration import Kafka
+from schemas.configuration.model import KafkaSettings
 from schemas.errors import ClusterError, ConfigurationError
 from service.kafka_client import client_settings, opened
 from service.logs import event
@@ -38,7 +38,7 @@ class Brokers:
         ConfigurationError: a secret or certificate can't be read. All else may come by itself, and is waited for.
     """
 
-    def __init__(self, kafka: Kafka, topics: tuple[str, ...]) -> None:
+    def __init__(self, kafka: KafkaSettings, topics: tuple[str, ...]) -> None:
         self._servers = kafka.bootstrap_servers
         self._settings = {
             **client_settings(kafka, "paynotify-ingest-check"),

@@ -21,7 +21,7 @@ UNKNOWN: Final = "unknown"
 _SECONDS: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
-class Meters:
+class IngestMetrics:
     """The metrics of one ingress, in a registry of its own."""
 
     def __init__(self, providers: tuple[str, ...], outcomes: tuple[str, ...]) -> None:

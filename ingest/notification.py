@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from schemas.ids import time_ordered_id
 from schemas.messages import NOTIFICATION_RECEIVED
-from schemas.records import new_traceparent, time_ordered_id, valid_traceparent
+from schemas.traceparent import new_traceparent, valid_traceparent
 
 #: Longest value kept of one request header.
 MAX_VALUE_BYTES: Final = 256
@@ -42,7 +43,7 @@ def origin(provider: str, merchant: str) -> Origin:
     return Origin(provider, merchant, ("ce_source", f"/notifications/{provider}/{merchant}".encode()))
 
 
-class Clock:
+class TimestampFormatter:
     """RFC 3339 in UTC with milliseconds, as bytes. Formatting a whole date for each call would cost more than
     the rest of the headers, so the part down to the second is kept while it lasts."""
 

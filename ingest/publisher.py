@@ -22,7 +22,7 @@ from kafka.partitioner import murmur2
 
 from ingest.limits import Slots
 from ingest.notification import RecordHeaders
-from schemas.configuration import Ingest, Kafka
+from schemas.configuration.model import IngestSettings, KafkaSettings
 from schemas.errors import ClusterError
 from service.kafka_client import client_settings, opened
 
@@ -47,7 +47,7 @@ class SentRecord(Protocol):
     def add_errback(self, function: Any, *arguments: Any) -> Any: ...
 
 
-class Producer(Protocol):
+class ProducerClient(Protocol):
     """The part of ``KafkaProducer`` used here."""
 
     def send(self, topic: str, value: bytes, key: bytes, headers: RecordHeaders, partition: int) -> SentRecord: ...
@@ -57,7 +57,7 @@ class Producer(Protocol):
     def close(self, timeout: float | None = None) -> None: ...
 
 
-def connect(kafka: Kafka, limits: Ingest, topics: Iterable[str]) -> Producer:
+def connect(kafka: KafkaSettings, limits: IngestSettings, topics: Iterable[str]) -> ProducerClient:
     """An idempotent producer that waits for all in-sync replicas (G1), and knows the topics. Blocks for some seconds.
 
     The producer itself never gives a record up. kafka-python 3.0.12 forgets its producer id when a record that was
@@ -84,7 +84,7 @@ def connect(kafka: Kafka, limits: Ingest, topics: Iterable[str]) -> Producer:
         "metrics_enabled": False,
     }
     try:
-        producer: Producer = opened(KafkaProducer, settings)
+        producer: ProducerClient = opened(KafkaProducer, settings)
     except KafkaError as error:
         raise ClusterError(
             f"No Kafka broker answered at {kafka.bootstrap_servers} ({type(error).__name__}). "
@@ -98,7 +98,7 @@ def connect(kafka: Kafka, limits: Ingest, topics: Iterable[str]) -> Producer:
     return producer
 
 
-def _await_metadata(producer: Producer, topics: Iterable[str], bootstrap_servers: str) -> None:
+def _await_metadata(producer: ProducerClient, topics: Iterable[str], bootstrap_servers: str) -> None:
     """Wait until the producer knows the topics, so that the first request need not be refused."""
     until = time.monotonic() + _START_SECONDS
     for topic in topics:
@@ -115,7 +115,7 @@ def _await_metadata(producer: Producer, topics: Iterable[str], bootstrap_servers
                 time.sleep(_ASK_AGAIN_SECONDS)
 
 
-def disconnect(producer: Producer) -> None:
+def disconnect(producer: ProducerClient) -> None:
     """End a producer. Blocks for a moment; what it still holds was refused to its sender and is given up."""
     with contextlib.suppress(KafkaError):
         producer.close(timeout=_CLOSE_SECONDS)
@@ -142,7 +142,7 @@ class Lane:
         self.late_records = 0
 
 
-class Publisher:
+class NotificationPublisher:
     """Publishes records and tells when the brokers have them. Until it is open every record is refused.
 
     A partition with late records takes no new ones until their fate is known: while a broker is away its
@@ -150,7 +150,7 @@ class Publisher:
     """
 
     def __init__(self, slots: Slots, timeout_seconds: float) -> None:
-        self._producer: Producer | None = None
+        self._producer: ProducerClient | None = None
         self._slots = slots
         self._timeout_seconds = timeout_seconds
         self._loop = asyncio.get_running_loop()
@@ -167,12 +167,12 @@ class Publisher:
     def is_open(self) -> bool:
         return self._producer is not None
 
-    def open(self, producer: Producer, partitions: Mapping[str, int]) -> None:
+    def open(self, producer: ProducerClient, partitions: Mapping[str, int]) -> None:
         """Publish from now on. Any thread may call it, once: the partitions are not looked at without a producer."""
         self.set_partitions(partitions)
         self._producer = producer
 
-    def replace(self, producer: Producer) -> None:
+    def replace(self, producer: ProducerClient) -> None:
         """Publish by another producer from now on, and end the one before. Blocks for a moment; any thread may call it.
 
         What the one before still holds is refused; it may have been stored (at least once, G5).

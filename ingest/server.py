@@ -17,13 +17,13 @@ from typing import Final
 import uvicorn
 import uvloop
 
-from ingest.app import Ingress, Outcome
+from ingest.app import Ingress, RequestOutcome
 from ingest.brokers import Brokers
 from ingest.connection import BoundedConnection, bounded
 from ingest.limits import Slots
-from ingest.metrics import Meters
-from ingest.publisher import Publisher, connect
-from schemas.configuration import Configuration
+from ingest.metrics import IngestMetrics
+from ingest.publisher import NotificationPublisher, connect
+from schemas.configuration.model import Configuration
 from schemas.errors import ConfigurationError
 from schemas.topics import PROVIDERS, notifications
 from service import expiry
@@ -58,10 +58,10 @@ class Server(uvicorn.Server):
         yield
 
 
-class State:
+class IngressState:
     """What the management port asks: is the loop alive, and should calls be sent here."""
 
-    def __init__(self, brokers: Brokers, publisher: Publisher) -> None:
+    def __init__(self, brokers: Brokers, publisher: NotificationPublisher) -> None:
         self._brokers = brokers
         self._publisher = publisher
         self.beat_seconds = time.monotonic()
@@ -120,12 +120,12 @@ async def _run(
     limits = configuration.ingest
     loop = asyncio.get_running_loop()
     slots = Slots(limits.max_in_flight)
-    publisher = Publisher(slots, limits.publish_timeout_seconds)
-    meters = Meters(PROVIDERS, tuple(outcome.value for outcome in Outcome))
+    publisher = NotificationPublisher(slots, limits.publish_timeout_seconds)
+    meters = IngestMetrics(PROVIDERS, tuple(outcome.value for outcome in RequestOutcome))
     meters.watch_in_flight(lambda: slots.taken)
     expiry.watch(meters.registry, configuration.kafka)
     server = build_server(configuration, Ingress(configuration, publisher, slots, meters))
-    state = State(brokers, publisher)
+    state = IngressState(brokers, publisher)
     management = Management("ingest", management_address, meters.registry, state.live, state.ready)
 
     def stop() -> None:
@@ -155,7 +155,10 @@ async def _run(
 
 
 def _supply(
-    configuration: Configuration, publisher: Publisher, loop: asyncio.AbstractEventLoop, partitions: Mapping[str, int]
+    configuration: Configuration,
+    publisher: NotificationPublisher,
+    loop: asyncio.AbstractEventLoop,
+    partitions: Mapping[str, int],
 ) -> None:
     """Give the publisher its producer the first time, another for one that only refuses, and the partitions found. Runs
     in the brokers' thread."""
@@ -168,7 +171,7 @@ def _supply(
         loop.call_soon_threadsafe(publisher.set_partitions, partitions)
 
 
-async def _tick(state: State, publisher: Publisher, server: Server) -> None:
+async def _tick(state: IngressState, publisher: NotificationPublisher, server: Server) -> None:
     """What has to be done by the clock: heartbeat, requests and connections whose time is over, reports."""
     loop = asyncio.get_running_loop()
     count = 0

@@ -16,15 +16,16 @@ from typing import Any, Final
 
 import orjson
 
-from processors.provider import Account, Notification, Provider, Response, account_of
-from processors.providers import PROVIDERS
+from processors.providers.base import Account, Notification, Provider, Response, account_of
 from processors.providers.form import fields
-from processors.providers.omnikassa import check_return
-from processors.providers.omnikassa_order import KIND, order_in
-from schemas.configuration import load
-from schemas.errors import ConfigurationError, DeadReason, PartlyUnreadable, Rejected, RejectReason, Unreadable
+from processors.providers.omnikassa.provider import check_return
+from processors.providers.omnikassa.single_order import KIND, order_in
+from processors.providers.registry import PROVIDERS
+from schemas.configuration.model import load
+from schemas.errors import ConfigurationError, PartlyUnreadable, Rejected, Unreadable
 from schemas.messages import Lookup
-from schemas.records import parse_time
+from schemas.reasons import DeadReason, RejectReason
+from schemas.times import parse_time
 
 _KINDS: Final = ("notification", "response", "return-url")
 _LARGEST_FILE_BYTES: Final = 16 * 1024 * 1024

@@ -19,22 +19,31 @@ from typing import Any, Final
 
 import orjson
 
-from ops.moments import FORMS, window
-from ops.progress import Bar
-from ops.sender import Sender, turns
-from ops.topic_reader import Place, Span, TopicReader, record_of
+from ops.common.progress_bar import Bar
+from ops.common.record_sender import RecordSender, turns
+from ops.common.times import FORMS, window
+from ops.common.topic_reader import Place, Span, TopicReader, record_of
 from schemas import topics
-from schemas.configuration import Configuration, Kafka, load
-from schemas.errors import DEAD_REASONS, REJECT_REASONS, ConfigurationError
+from schemas.configuration.model import Configuration, KafkaSettings, load
+from schemas.errors import ConfigurationError
+from schemas.reasons import DEAD_REASONS, REJECT_REASONS
 from schemas.records import Output, Record
 
 REPLAYED_FROM: Final = "replayed-from"
 
 #: What rejecting, burying and retrying add to a record; the original had none of them.
 _ADDED: Final = frozenset(
-    ("reason", "original-topic", "original-partition", "original-offset", "attempts", "first-seen", "not-before",
-     REPLAYED_FROM)
-)  # fmt: skip
+    (
+        "reason",
+        "original-topic",
+        "original-partition",
+        "original-offset",
+        "attempts",
+        "first-seen",
+        "not-before",
+        REPLAYED_FROM,
+    )
+)
 _SOURCES: Final = {"rejected": (topics.REJECTED,), "dead": (topics.DEAD,)}
 _LISTED: Final = 20
 _SHOPS_OWN: Final = "requests that move money; the shop makes them anew"
@@ -61,7 +70,7 @@ exit code: 0 done, 1 some records can't be sent back (their original topic is no
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class ReplaySelection:
     """Which records are meant; empty means all."""
 
     reasons: Collection[str] = ()
@@ -81,7 +90,7 @@ class Choice:
 
 
 @dataclass(slots=True)
-class Found:
+class ReplayPlan:
     """What lies there: the newest place of each id, where it would go, and what is left out for which cause."""
 
     chosen: dict[bytes, tuple[Place, int]] = field(default_factory=dict)
@@ -100,14 +109,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = _HELP
     reasons = sorted({*REJECT_REASONS, *DEAD_REASONS})
-    parser.add_argument("kind", nargs="?", choices=("rejected", "dead", "all"), default="all",
-                        help="rejected notifications, dead lookups and answers, or both (default)")  # fmt: skip
+    parser.add_argument(
+        "kind",
+        nargs="?",
+        choices=("rejected", "dead", "all"),
+        default="all",
+        help="rejected notifications, dead lookups and answers, or both (default)",
+    )
     parser.add_argument("--config", metavar="FILE", help="the configuration (or PAYNOTIFY_CONFIG)")
-    parser.add_argument("--reason", action="append", default=[], choices=reasons, metavar="WORD",
-                        help=f"only this reason (repeatable): {', '.join(reasons)}")  # fmt: skip
+    parser.add_argument(
+        "--reason",
+        action="append",
+        default=[],
+        choices=reasons,
+        metavar="WORD",
+        help=f"only this reason (repeatable): {', '.join(reasons)}",
+    )
     parser.add_argument("--merchant", action="append", default=[], metavar="ID", help="only this one's (repeatable)")
-    parser.add_argument("--provider", action="append", default=[], choices=topics.PROVIDERS,
-                        help="only this provider's (repeatable)")  # fmt: skip
+    parser.add_argument(
+        "--provider", action="append", default=[], choices=topics.PROVIDERS, help="only this provider's (repeatable)"
+    )
     parser.add_argument("--key", action="append", default=[], metavar="KEY", help="only this record key (repeatable)")
     parser.add_argument("--since", metavar="TIME", help="only what ended then or later")
     parser.add_argument("--until", metavar="TIME", help="only what ended before then")
@@ -143,7 +164,7 @@ def _kinds(kind: str) -> tuple[str, ...]:
     return ("rejected", "dead") if kind == "all" else (kind,)
 
 
-def _choice(arguments: argparse.Namespace, configuration: Configuration) -> Choice:
+def _choice(arguments: argparse.Namespace, configuration: Configuration) -> ReplaySelection:
     if not 0 < arguments.per_second <= 1_000_000:
         raise ConfigurationError(f"--per-second {arguments.per_second:g} is no rate. Give a number above 0.")
     known = sorted(one.id for one in configuration.merchants)
@@ -158,7 +179,7 @@ def _choice(arguments: argparse.Namespace, configuration: Configuration) -> Choi
             raise ConfigurationError(
                 f"--reason {word}: no {arguments.kind} record has this reason. Choose another, or leave the kind out."
             )
-    return Choice(
+    return ReplaySelection(
         reasons=frozenset(arguments.reason),
         merchants=frozenset(arguments.merchant),
         providers=frozenset(arguments.provider),
@@ -169,7 +190,7 @@ def _choice(arguments: argparse.Namespace, configuration: Configuration) -> Choi
 _REASONS: Final[Mapping[str, Collection[str]]] = {"rejected": REJECT_REASONS, "dead": DEAD_REASONS}
 
 
-def targets(kafka: Kafka) -> dict[str, str]:
+def targets(kafka: KafkaSettings) -> dict[str, str]:
     """The topics a record may go back to, by name on the cluster, and whose they are: a provider's, or all's."""
     return {
         kafka.topic(name): provider
@@ -184,21 +205,21 @@ def targets(kafka: Kafka) -> dict[str, str]:
     } | {kafka.topic(name): "all" for name in (topics.OBSERVATIONS, topics.EXPECTED, topics.ORDERS)}
 
 
-def money_movers(kafka: Kafka) -> frozenset[str]:
+def money_movers(kafka: KafkaSettings) -> frozenset[str]:
     """The topics whose records make money move. Long after a request died the shop may have charged another way."""
     return frozenset((kafka.topic(topics.REQUESTED), kafka.topic(topics.CHARGES)))
 
 
 def _find(
     reader: TopicReader,
-    kafka: Kafka,
+    kafka: KafkaSettings,
     sources: list[str],
-    choice: Choice,
+    choice: ReplaySelection,
     since: datetime | None,
     until: datetime | None,
-) -> Found:
+) -> ReplayPlan:
     """Read the rejected and dead records of the window; only places and ids are kept."""
-    known, movers, found = targets(kafka), money_movers(kafka), Found()
+    known, movers, found = targets(kafka), money_movers(kafka), ReplayPlan()
     places = reader.places(*(kafka.topic(name) for name in sources))
     spans = reader.spans(places, since.timestamp() if since else None, until.timestamp() if until else None)
     with Bar("looking for records", sum(span.length for span in spans)) as bar:
@@ -216,7 +237,7 @@ def _find(
     return found
 
 
-def _consider(found: Found, known: Mapping[str, str], place: Place, record: Record) -> None:
+def _consider(found: ReplayPlan, known: Mapping[str, str], place: Place, record: Record) -> None:
     target = record.header("original-topic")
     provider = known.get(target)
     if provider is None:
@@ -234,7 +255,7 @@ def _name(record: Record) -> str:
     return record.header("ce_id") or f"{record.header('original-partition')}/{record.header('original-offset')}"
 
 
-def _leave_out_replayed(reader: TopicReader, found: Found) -> None:
+def _leave_out_replayed(reader: TopicReader, found: ReplayPlan) -> None:
     """The target topics, from the oldest chosen record on, tell what went back before."""
     spans: list[Span] = []
     for target, oldest_seconds in found.oldest.items():
@@ -261,7 +282,7 @@ def original(record: Record) -> Output:
     return Output(record.header("original-topic"), record.key, record.value, (*kept, mark))
 
 
-def _records(reader: TopicReader, kafka: Kafka, found: Found) -> Iterator[Record]:
+def _records(reader: TopicReader, kafka: KafkaSettings, found: ReplayPlan) -> Iterator[Record]:
     """The chosen records, read again: their bytes were not kept meanwhile."""
     chosen = found.places()
     by_place: dict[Place, list[int]] = {}
@@ -277,7 +298,7 @@ def _records(reader: TopicReader, kafka: Kafka, found: Found) -> Iterator[Record
                 yield record
 
 
-def _list(records: Iterator[Record], found: Found) -> int:
+def _list(records: Iterator[Record], found: ReplayPlan) -> int:
     for record in records:
         if len(found.listed) < _LISTED:
             found.listed.append(
@@ -296,7 +317,7 @@ def _list(records: Iterator[Record], found: Found) -> int:
 def _send(configuration: Configuration, records: Iterator[Record], total: int, arguments: argparse.Namespace) -> int:
     sent = 0
     turn = turns(arguments.per_second)
-    with Sender(configuration.kafka) as sender, Bar("replaying", total) as bar:
+    with RecordSender(configuration.kafka) as sender, Bar("replaying", total) as bar:
         for record in records:
             turn()
             sender.send(original(record))
@@ -305,7 +326,7 @@ def _send(configuration: Configuration, records: Iterator[Record], total: int, a
     return sent
 
 
-def _print(found: Found, sent: int, arguments: argparse.Namespace) -> None:
+def _print(found: ReplayPlan, sent: int, arguments: argparse.Namespace) -> None:
     report = {
         "sent": sent,
         "matched": len(found.chosen),

@@ -11,8 +11,16 @@ from typing import Any, Final
 
 from kafka.admin import ConfigResource, ConfigResourceType
 
-from schemas.configuration import Configuration, load
-from service.cluster import Difference, Present, admin, differences, inspect_topics, missing, wanted_settings
+from schemas.configuration.model import Configuration, load
+from service.cluster import (
+    PresentTopic,
+    TopicDifference,
+    admin,
+    differences,
+    inspect_topics,
+    missing,
+    wanted_settings,
+)
 
 _SETTLE_SECONDS: Final = 10.0
 _SETTLE_PAUSE_SECONDS: Final = 0.1
@@ -30,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     with admin(configuration) as client:
         present = inspect_topics(configuration, client)
         created: list[str] = []
-        changed: list[Difference] = []
+        changed: list[TopicDifference] = []
         if arguments.action == "apply":
             created = _create(configuration, client, missing(configuration, present))
             changed = _adjust(client, [one for one in differences(configuration, present) if one.mendable])
@@ -49,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if absent or different else 0
 
 
-def _settled(configuration: Configuration, client: Any) -> dict[str, Present]:
+def _settled(configuration: Configuration, client: Any) -> dict[str, PresentTopic]:
     """The topics once the brokers tell of what was created and changed, which may take them a moment."""
     deadline = time.monotonic() + _SETTLE_SECONDS
     while True:
@@ -78,7 +86,7 @@ def _create(configuration: Configuration, client: Any, names: list[str]) -> list
     return names
 
 
-def _adjust(client: Any, changes: list[Difference]) -> list[Difference]:
+def _adjust(client: Any, changes: list[TopicDifference]) -> list[TopicDifference]:
     by_topic: dict[str, dict[str, str]] = defaultdict(dict)
     for change in changes:
         by_topic[change.topic][change.what] = change.wanted
@@ -93,9 +101,9 @@ def _adjust(client: Any, changes: list[Difference]) -> list[Difference]:
 def _print(
     configuration: Configuration,
     created: list[str],
-    changed: list[Difference],
+    changed: list[TopicDifference],
     absent: list[str],
-    different: list[Difference],
+    different: list[TopicDifference],
 ) -> None:
     for name in created:
         print(f"created {name}")
@@ -106,5 +114,7 @@ def _print(
     for one in different:
         print(f"differs {one}")
     total = len(configuration.wanted_topics())
-    print(f"{total - len(absent)} of {total} topics present, {len(created)} created, {len(changed)} settings changed, "
-          f"{len(different)} differences left")  # fmt: skip
+    print(
+        f"{total - len(absent)} of {total} topics present, {len(created)} created, {len(changed)} settings changed, "
+        f"{len(different)} differences left"
+    )

@@ -9,9 +9,9 @@ from pathlib import Path
 import msgspec
 import uvloop
 
-from processors.app import Worker
-from processors.works import STAGES, Choice
-from schemas.configuration import load
+from processors.wiring import STAGES, StageSelection
+from processors.worker import Worker
+from schemas.configuration.model import load
 from schemas.errors import ConfigurationError
 from schemas.topics import PROVIDERS
 from service import logs
@@ -20,16 +20,20 @@ from service import logs
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", metavar="FILE", help="the configuration (or PAYNOTIFY_CONFIG)")
     parser.add_argument(
-        "--provider", action="append", choices=PROVIDERS, default=[],
+        "--provider",
+        action="append",
+        choices=PROVIDERS,
+        default=[],
         help="only this provider's stages, and resolve (repeatable)",
-    )  # fmt: skip
+    )
     parser.add_argument("--stage", action="append", choices=STAGES, default=[], help="only this stage (repeatable)")
     parser.add_argument("--management", metavar="HOST:PORT", default="0.0.0.0:9090", help="probes and metrics")
     parser.add_argument("--state-directory", metavar="DIR", help="local state (else of the configuration)")
     parser.add_argument(
-        "--group-instance-id", metavar="NAME",
+        "--group-instance-id",
+        metavar="NAME",
         help="this process's own name, kept over restarts: its partitions wait for it (else of the configuration)",
-    )  # fmt: skip
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -47,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
             f"The state directory {directory} can't be made: {error.strerror}. "
             "Choose another with state_directory or --state-directory."
         ) from None
-    choice = Choice(arguments.provider, arguments.stage)
+    choice = StageSelection(arguments.provider, arguments.stage)
 
     async def work() -> int:
         return await Worker(configuration, choice, arguments.management, directory).run()

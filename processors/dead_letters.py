@@ -6,8 +6,10 @@ of the design. Reasons are closed words: a dead letter's reason never quotes wha
 
 from __future__ import annotations
 
-from schemas.errors import DeadReason, RejectReason
-from schemas.records import Output, Record, rfc3339, with_headers
+from schemas.cloudevents import with_headers
+from schemas.reasons import DeadReason, RejectReason
+from schemas.records import Output, Record
+from schemas.times import rfc3339
 
 
 def ended(

@@ -20,7 +20,7 @@ _EXTRA_FIELDS: Final = ["baseamount", "currencyiso3a", "requesttypedescription",
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
+class SandboxAccount:
     """One merchant. ``shop`` is for the simulator, ``merchant`` for the configuration (without its address)."""
 
     provider: str
@@ -43,7 +43,7 @@ _ADDRESSES: Final[Mapping[str, tuple[str, str]]] = {
 
 def open_accounts(
     merchants: Mapping[str, Sequence[str]], directory: Path, with_url_token: Collection[str] = ()
-) -> list[Account]:
+) -> list[SandboxAccount]:
     """An account for each merchant by provider; secrets are written to files below ``directory``."""
     opened = [
         _OPENERS[provider](name, number, directory / name)
@@ -65,10 +65,10 @@ def _kept(directory: Path, name: str, text: str) -> dict[str, str]:
     return {"file": str(file)}
 
 
-def _omnikassa(name: str, number: int, directory: Path) -> Account:
+def _omnikassa(name: str, number: int, directory: Path) -> SandboxAccount:
     key, refresh = base64.b64encode(secrets.token_bytes(32)).decode(), secrets.token_urlsafe(48)
     poi_id = 2004 + number
-    return Account(
+    return SandboxAccount(
         provider="omnikassa",
         name=name,
         shop={"merchant": name, "poi_id": poi_id, "signing_keys": [key], "refresh_token": refresh},
@@ -80,26 +80,33 @@ def _omnikassa(name: str, number: int, directory: Path) -> Account:
     )
 
 
-def _trust_payments(name: str, number: int, directory: Path) -> Account:
+def _trust_payments(name: str, number: int, directory: Path) -> SandboxAccount:
     notification, password = secrets.token_urlsafe(18), secrets.token_urlsafe(18)
     site, user = f"test_sandbox{number}", f"ws{number}@shop.example"
-    return Account(
+    return SandboxAccount(
         provider="trustpayments",
         name=name,
         shop={
-            "merchant": name, "site_reference": site, "notification_password": notification, "username": user,
-            "password": password, "extra_fields": _EXTRA_FIELDS,
+            "merchant": name,
+            "site_reference": site,
+            "notification_password": notification,
+            "username": user,
+            "password": password,
+            "extra_fields": _EXTRA_FIELDS,
         },
         merchant={
-            "site_reference": site, "notification_passwords": [_kept(directory, "notification", notification)],
-            "username": user, "password": _kept(directory, "password", password), "extra_fields": _EXTRA_FIELDS,
+            "site_reference": site,
+            "notification_passwords": [_kept(directory, "notification", notification)],
+            "username": user,
+            "password": _kept(directory, "password", password),
+            "extra_fields": _EXTRA_FIELDS,
         },
-    )  # fmt: skip
+    )
 
 
-def _nevogate(name: str, number: int, directory: Path) -> Account:
+def _nevogate(name: str, number: int, directory: Path) -> SandboxAccount:
     store, key = f"sandbox_{number}", secrets.token_hex(16)
-    return Account(
+    return SandboxAccount(
         provider="nevogate",
         name=name,
         shop={"merchant": name, "store_name": store, "api_key": key},
@@ -107,7 +114,7 @@ def _nevogate(name: str, number: int, directory: Path) -> Account:
     )
 
 
-_OPENERS: Final[Mapping[str, Callable[[str, int, Path], Account]]] = {
+_OPENERS: Final[Mapping[str, Callable[[str, int, Path], SandboxAccount]]] = {
     "omnikassa": _omnikassa,
     "trustpayments": _trust_payments,
     "nevogate": _nevogate,

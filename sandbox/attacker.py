@@ -80,19 +80,27 @@ class Attacker:
             for part in (b'{"alg":"ES256"}', json.dumps({"no#": poi_id}).encode(), self.chance.randbytes(64))
         )
         ping = {
-            "authentication": token, "expiry": "2099-01-01T00:00:00.000+01:00", "eventName": _EVENT,
-            "poiId": poi_id, "signature": self.chance.randbytes(64).hex(),
-        }  # fmt: skip
+            "authentication": token,
+            "expiry": "2099-01-01T00:00:00.000+01:00",
+            "eventName": _EVENT,
+            "poiId": poi_id,
+            "signature": self.chance.randbytes(64).hex(),
+        }
         return Attack(kind="forged ping", path=f"/notifications/omnikassa/{merchant}", body=json.dumps(ping).encode())
 
     def forged_form(self, merchant: str, site: str, transaction: str) -> Attack:
         """A Trust Payments notification about a real transaction, with an invented hash."""
         fields = {
-            "errorcode": "0", "orderreference": "FREE-GOODS", "paymenttypedescription": "VISA",
-            "requestreference": "A1", "settlestatus": "100", "sitereference": site,
-            "transactionreference": transaction, "notificationreference": "1-A1",
+            "errorcode": "0",
+            "orderreference": "FREE-GOODS",
+            "paymenttypedescription": "VISA",
+            "requestreference": "A1",
+            "settlestatus": "100",
+            "sitereference": site,
+            "transactionreference": transaction,
+            "notificationreference": "1-A1",
             "responsesitesecurity": self.chance.randbytes(32).hex(),
-        }  # fmt: skip
+        }
         return _form("forged hash", merchant, fields)
 
     def unsigned_form(self, merchant: str, site: str, transaction: str) -> Attack:
@@ -109,9 +117,13 @@ class Attacker:
 def replayed(sent: Mapping[str, str]) -> Attack:
     """A genuine call once more, as an eavesdropper recorded it (`Control.sent`)."""
     return Attack(
-        kind="replay", path=sent["path"], body=sent["body"].encode(), content_type=sent["content_type"],
-        method=sent["method"], query=sent["query"],
-    )  # fmt: skip
+        kind="replay",
+        path=sent["path"],
+        body=sent["body"].encode(),
+        content_type=sent["content_type"],
+        method=sent["method"],
+        query=sent["query"],
+    )
 
 
 def resplit(sent: Mapping[str, str]) -> list[Attack]:

@@ -36,10 +36,19 @@ class Authority:
         self.certificate = directory / f"{name}.pem"
         self._key = directory / f"{name}.key"
         _openssl(
-            "req", "-x509", *_NEW_KEY, *_DAYS, "-subj", f"/CN=paynotify sandbox {name}",
-            "-addext", "keyUsage=critical,keyCertSign,cRLSign", "-keyout", str(self._key),
-            "-out", str(self.certificate),
-        )  # fmt: skip
+            "req",
+            "-x509",
+            *_NEW_KEY,
+            *_DAYS,
+            "-subj",
+            f"/CN=paynotify sandbox {name}",
+            "-addext",
+            "keyUsage=critical,keyCertSign,cRLSign",
+            "-keyout",
+            str(self._key),
+            "-out",
+            str(self.certificate),
+        )
 
     def issue(self, name: str, address: str = "127.0.0.1") -> Issued:
         """A certificate for an IP address, usable by both sides of a connection."""
@@ -53,9 +62,21 @@ class Authority:
         )
         _openssl("req", "-new", *_NEW_KEY, "-subj", f"/CN={name}", "-keyout", str(files.key), "-out", str(request))
         _openssl(
-            "x509", "-req", "-in", str(request), "-CA", str(self.certificate), "-CAkey", str(self._key),
-            "-CAcreateserial", *_DAYS, "-extfile", str(extensions), "-out", str(files.certificate),
-        )  # fmt: skip
+            "x509",
+            "-req",
+            "-in",
+            str(request),
+            "-CA",
+            str(self.certificate),
+            "-CAkey",
+            str(self._key),
+            "-CAcreateserial",
+            *_DAYS,
+            "-extfile",
+            str(extensions),
+            "-out",
+            str(files.certificate),
+        )
         files.both.write_text(files.key.read_text("utf-8") + files.certificate.read_text("utf-8"), "utf-8")
         return files
 

@@ -17,12 +17,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from sandbox.bills import Month
-from sandbox.proof import Books, Verdict, applied, judge, missed, settled, statuses
-from sandbox.quantity import how_many, positive
+from sandbox.arguments import how_many, positive
+from sandbox.billing.bills import Month
+from sandbox.observer import Observer, quantile
 from sandbox.script import NEEDS, Played, Player
 from sandbox.system import Plan, Sandbox, ends_on_signal
-from sandbox.witness import Witness, quantile
+from sandbox.verification import Books, ProofResult, applied, judge, missed, settled, statuses
 from schemas.topics import PROVIDERS
 
 _SETTLE_SECONDS: Final = 45.0
@@ -67,8 +67,8 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if report.verdict.holds and not report.played.surprises else 1
 
 
-def _play(sandbox: Sandbox, console: Console, arguments: argparse.Namespace) -> Report:
-    witness = Witness(sandbox.bootstrap, sandbox.prefix)
+def _play(sandbox: Sandbox, console: Console, arguments: argparse.Namespace) -> DemoReport:
+    witness = Observer(sandbox.bootstrap, sandbox.prefix)
     player = Player(sandbox, seconds=arguments.seconds, payments=arguments.payments, seed=arguments.seed)
     try:
         witness.start()
@@ -83,13 +83,13 @@ def _play(sandbox: Sandbox, console: Console, arguments: argparse.Namespace) -> 
         verdict = _judge(sandbox, books, witness)
         verdict.wrong += missed(player.played.overdue, witness)
         verdict.twice += player.subscriptions.differences(books["nevogate"])
-        return Report(books, witness, verdict, player.played, player.subscriptions.month)
+        return DemoReport(books, witness, verdict, player.played, player.subscriptions.month)
     finally:
         player.stop()
         witness.close()
 
 
-def _wait_until_settled(sandbox: Sandbox, witness: Witness, played: Played, update: Callable[[], None]) -> Books:
+def _wait_until_settled(sandbox: Sandbox, witness: Observer, played: Played, update: Callable[[], None]) -> Books:
     deadline = time.monotonic() + _SETTLE_SECONDS
     looked, books = 0.0, {}
     while time.monotonic() < deadline:
@@ -103,7 +103,7 @@ def _wait_until_settled(sandbox: Sandbox, witness: Witness, played: Played, upda
     return books
 
 
-def _judge(sandbox: Sandbox, books: Books, witness: Witness) -> Verdict:
+def _judge(sandbox: Sandbox, books: Books, witness: Observer) -> ProofResult:
     """The consumers may be a moment behind the topic: wait for them, then judge."""
     databases = [sandbox.database("erp"), sandbox.database("fulfilment")]
     deadline = time.monotonic() + 10
@@ -118,7 +118,7 @@ def _judge(sandbox: Sandbox, books: Books, witness: Witness) -> Verdict:
 class _Display:
     """What the terminal shows meanwhile: a live table, or a plain line now and then where there is no terminal."""
 
-    def __init__(self, console: Console, played: Played, witness: Witness) -> None:
+    def __init__(self, console: Console, played: Played, witness: Observer) -> None:
         self._console, self._played, self._witness = console, played, witness
         self._live = Live(console=console, transient=True, refresh_per_second=5) if console.is_terminal else None
         self._printed = 0.0
@@ -153,18 +153,22 @@ class _Display:
         return table
 
 
-class Report:
+class DemoReport:
     """What the day came to, from the topics, the providers' books and the consumers' databases."""
 
-    def __init__(self, books: Books, witness: Witness, verdict: Verdict, played: Played, month: Month) -> None:
+    def __init__(self, books: Books, witness: Observer, verdict: ProofResult, played: Played, month: Month) -> None:
         self.books, self.witness, self.verdict, self.played, self.month = books, witness, verdict, played, month
 
     def as_json(self) -> dict[str, Any]:
         """For programs."""
         verdict = self.verdict
         return {
-            "payments": verdict.payments, "lost": verdict.lost, "wrong": verdict.wrong, "applied_twice": verdict.twice,
-            "broken_rules": verdict.broken_rules, "surprises": self.played.surprises,
+            "payments": verdict.payments,
+            "lost": verdict.lost,
+            "wrong": verdict.wrong,
+            "applied_twice": verdict.twice,
+            "broken_rules": verdict.broken_rules,
+            "surprises": self.played.surprises,
             "flow": self.flow(),
             "latency_seconds": {
                 name: {f"p{share * 100:g}": round(quantile(values, share), 3) for share in _SHARES}
@@ -172,8 +176,10 @@ class Report:
             },
             "overdue": {name: list(said) for name, said in sorted(self.witness.overdue.items())},
             "subscriptions": self.month.as_json(),
-            "booked": dict(verdict.booked), "parcels": dict(verdict.parcels), "repeated_events": self.witness.repeats,
-        }  # fmt: skip
+            "booked": dict(verdict.booked),
+            "parcels": dict(verdict.parcels),
+            "repeated_events": self.witness.repeats,
+        }
 
     def show(self, console: Console, *, every_payment: bool = False) -> None:
         """For people."""

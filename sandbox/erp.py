@@ -47,9 +47,16 @@ def book(database: sqlite3.Connection, event: dict[str, Any]) -> None:
         if total > booked:
             database.execute(
                 "INSERT INTO bookings VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (event["event_id"], event["merchant"], event["payment_id"], event["order_id"], kind, total - booked,
-                 money["currency"]),
-            )  # fmt: skip
+                (
+                    event["event_id"],
+                    event["merchant"],
+                    event["payment_id"],
+                    event["order_id"],
+                    kind,
+                    total - booked,
+                    money["currency"],
+                ),
+            )
 
 
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ from datetime import timedelta
 from typing import Any, Final
 
 from sandbox.attacker import Attack, Attacker, replayed, resplit
-from sandbox.shop import Shop
-from sandbox.subscriptions import MERCHANT, SubscriptionDay
+from sandbox.billing.subscriptions import MERCHANT, SubscriptionDay
+from sandbox.shop import ExampleShop
 from sandbox.system import Sandbox
 from schemas.errors import PaynotifyError
 
@@ -116,7 +116,7 @@ class Player:
         self._merchants = {provider: names[0] for provider, names in sandbox.plan.merchants.items()}
         self._sites = {one.name: one.merchant["site_reference"] for one in sandbox.accounts if one.provider == _TRUST}
         self._poi_ids = {one.name: one.merchant["poi_id"] for one in sandbox.accounts if one.provider == "omnikassa"}
-        self._shop = Shop(sandbox.bootstrap, sandbox.prefix)
+        self._shop = ExampleShop(sandbox.bootstrap, sandbox.prefix)
         self.subscriptions = SubscriptionDay(sandbox, _SUBSCRIBERS, wait_seconds=_BILLER_SECONDS)
         self._order = itertools.count()
         self._due: list[tuple[float, int, Callable[[], None]]] = []

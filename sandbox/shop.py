@@ -9,12 +9,12 @@ import orjson
 from kafka import KafkaProducer
 
 from schemas import topics
-from schemas.records import rfc3339
+from schemas.times import rfc3339
 
 _SEND_SECONDS: Final = 30
 
 
-class Shop:
+class ExampleShop:
     """Writes with a client of its own and without keys, as any shop may."""
 
     def __init__(self, bootstrap: str, prefix: str) -> None:
@@ -34,10 +34,13 @@ class Shop:
         """Announce one order, final ``final_by`` from now; returns when the brokers have it."""
         now = datetime.now(UTC)
         announced = {
-            "merchant": merchant, "order_id": order_id, "payment_id": payment_id,
+            "merchant": merchant,
+            "order_id": order_id,
+            "payment_id": payment_id,
             "amount": {"value": value, "currency": currency},
-            "created_at": rfc3339(now), "final_by": rfc3339(now + final_by),
-        }  # fmt: skip
+            "created_at": rfc3339(now),
+            "final_by": rfc3339(now + final_by),
+        }
         self._producer.send(self._topic, orjson.dumps(announced)).get(timeout=_SEND_SECONDS)
 
     def close(self) -> None:

@@ -15,18 +15,18 @@ from typing import Any, Final
 import msgspec
 import uvloop
 
-from sandbox.simulators.nevogate import Nevogate, NevogateSettings
-from sandbox.simulators.omnikassa import OmniKassa, OmniKassaSettings
+from sandbox.simulators.nevogate.simulator import NevogateSettings, NevogateSimulator
+from sandbox.simulators.omnikassa import OmniKassaSettings, OmniKassaSimulator
 from sandbox.simulators.server import Settings, Simulator, serve
-from sandbox.simulators.trustpayments import TrustPayments, TrustPaymentsSettings
+from sandbox.simulators.trustpayments import TrustPaymentsSettings, TrustPaymentsSimulator
 from schemas.errors import ConfigurationError
 from service.logs import set_up
 from service.management import split_address
 
 _SIMULATORS: Final[dict[str, tuple[type[Simulator[Any]], type[Settings]]]] = {
-    "omnikassa": (OmniKassa, OmniKassaSettings),
-    "trustpayments": (TrustPayments, TrustPaymentsSettings),
-    "nevogate": (Nevogate, NevogateSettings),
+    "omnikassa": (OmniKassaSimulator, OmniKassaSettings),
+    "trustpayments": (TrustPaymentsSimulator, TrustPaymentsSettings),
+    "nevogate": (NevogateSimulator, NevogateSettings),
 }
 
 

@@ -28,11 +28,11 @@ from typing import Any, Final
 import yaml
 from kafka import KafkaAdminClient
 
-from sandbox.accounts import MERCHANTS, Account, open_accounts
+from sandbox.accounts import MERCHANTS, SandboxAccount, open_accounts
 from sandbox.broker import LocalBroker, answers, nodes_settings, start_together
 from sandbox.processes import Child, stop_all, wait_for
 from sandbox.simulators.control import Control
-from schemas.configuration import Configuration, load
+from schemas.configuration.model import Configuration, load
 from schemas.errors import ClusterError, ConfigurationError
 
 _READY_SECONDS: Final = 180.0
@@ -100,7 +100,7 @@ class Sandbox:
         self.brokers: list[LocalBroker] = []
         self.bootstrap = ""
         self.prefix = ""
-        self.accounts: list[Account] = []
+        self.accounts: list[SandboxAccount] = []
         self.providers: dict[str, Control] = {}
         self.ingest: Child | None = None
         self.workers: list[Child] = []
@@ -213,7 +213,7 @@ class Sandbox:
         """Start the ingress, again on the same port after it was ended, and wait until it is ready."""
         listen = self.ingest_address.removeprefix("http://")
         arguments = ["--config", str(self.config_path), "--listen", listen, "--management", "127.0.0.1:0"]
-        self.ingest = self._child("ingest", "-m", "ops.command", "ingest", *arguments)
+        self.ingest = self._child("ingest", "-m", "ops.main", "ingest", *arguments)
         self.wait_ready(self.ingest)
         return self.ingest
 
@@ -238,9 +238,13 @@ class Sandbox:
             ConfigurationError: its exit code was not 0.
         """
         done = subprocess.run(
-            [sys.executable, "-m", "ops.command", *arguments],
-            capture_output=True, text=True, timeout=_COMMAND_SECONDS, check=False, env=self._environment(),
-        )  # fmt: skip
+            [sys.executable, "-m", "ops.main", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=_COMMAND_SECONDS,
+            check=False,
+            env=self._environment(),
+        )
         if done.returncode != 0:
             raise ConfigurationError(f"paynotify {' '.join(arguments)} failed: {(done.stderr or done.stdout).strip()}")
         return done.stdout
@@ -267,11 +271,14 @@ class Sandbox:
             listeners, settings["inter.broker.listener.name"] = {"DIRECT": "PLAINTEXT"}, "DIRECT"
         brokers = [
             LocalBroker(
-                {**settings, **plan.kafka_settings}, listeners=listeners, node=number, detour=plan.detour,
+                {**settings, **plan.kafka_settings},
+                listeners=listeners,
+                node=number,
+                detour=plan.detour,
                 directory=plan.kafka_directory(number),
             )
             for number in range(1, plan.nodes + 1)
-        ]  # fmt: skip
+        ]
         start_together(brokers)
         self.brokers = brokers
         for broker in brokers:
@@ -317,7 +324,7 @@ class Sandbox:
         }
         self.config_path.write_text(yaml.safe_dump(_merged(written, self.plan.configuration)), "utf-8")
 
-    def _merchant(self, account: Account) -> dict[str, Any]:
+    def _merchant(self, account: SandboxAccount) -> dict[str, Any]:
         configured = account.configured(self._found_at(self.providers[account.provider].address))
         configured |= self.plan.merchant.get(account.name, {})
         if account.name in self.plan.charges:
@@ -329,7 +336,7 @@ class Sandbox:
         arguments = ["--config", str(self.config_path), "--management", "127.0.0.1:0"]
         state = ["--state-directory", str(self.state_directory(number))]
         extra = self.plan.workers[number] if number < len(self.plan.workers) else ()
-        command = ("-m", "ops.command", "worker", *arguments, *state, *extra)
+        command = ("-m", "ops.main", "worker", *arguments, *state, *extra)
         return self._child(f"worker-{number}", *command, environment=environment)
 
     def _consumer(self, name: str) -> Child:

@@ -9,7 +9,7 @@ import sys
 import time
 from typing import Final
 
-from sandbox.quantity import duration, positive
+from sandbox.arguments import duration, positive
 from sandbox.system import Plan, Sandbox, ends_on_signal
 
 _CHARGING: Final = "shop-hu"
@@ -61,11 +61,11 @@ def _addresses(sandbox: Sandbox) -> str:
         lines.append(f"  curl -s {control.address}/control/payments -d {shlex.quote(order)}")
     gateway, python = sandbox.providers["nevogate"].address, sys.executable
     config = ["--config", str(sandbox.config_path)]
-    customers = [python, "-m", "sandbox.subscribers", "--gateway", gateway, "--csv", "customers.csv"]
+    customers = [python, "-m", "sandbox.billing.subscribers", "--gateway", gateway, "--csv", "customers.csv"]
     lines += ["", f"Bill a month of subscriptions ({_CHARGING} may charge by topic):"]
     lines += [f"  {shlex.join(customers)}"]
-    lines += [f"  {shlex.join([python, '-m', 'sandbox.biller', '--csv', 'customers.csv', *config])}"]
-    follow = [sys.executable, "-m", "sandbox.follow", "--bootstrap", sandbox.bootstrap]
+    lines += [f"  {shlex.join([python, '-m', 'sandbox.billing.biller', '--csv', 'customers.csv', *config])}"]
+    follow = [sys.executable, "-m", "sandbox.tail", "--bootstrap", sandbox.bootstrap]
     follow += ["--topic", sandbox.topic("payments.status")]
     lines += ["", "Follow the results:", f"  {shlex.join(follow)}", "", "Ctrl-C ends everything."]
     return "\n".join(lines)

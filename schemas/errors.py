@@ -20,82 +20,17 @@
         └── Unreadable            a provider's answer that can't be trusted or understood
             └── PartlyUnreadable  one that says enough of some payments, and too little of others
 
-``reason`` words are closed lists because they become metric labels and record headers. They never hold
-text from outside.
+``reason`` is a word of a closed list in `schemas.reasons`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING
+
+from schemas.reasons import DeadReason, RejectReason
 
 if TYPE_CHECKING:
     from schemas.messages import Observation
-
-RejectReason = Literal[
-    "malformed",
-    "unknown_merchant",
-    "bad_signature",
-    "missing_signature",
-    "unknown_event",
-    "expired_token",
-    "unexpected_field",
-    "over_budget",
-    "too_old",
-]
-REJECT_REASONS: tuple[RejectReason, ...] = get_args(RejectReason)
-
-DeadReason = Literal[
-    "not_found",
-    "unavailable",
-    "rate_limited",
-    "uncertain",
-    "refused",
-    "credentials",
-    "expired_token",
-    "unknown_merchant",
-    "unreadable_lookup",
-    "unreadable_expectation",
-    "unreadable_request",
-    "unreadable_answer",
-    "unverified_answer",
-    "internal_error",
-]
-DEAD_REASONS: tuple[DeadReason, ...] = get_args(DeadReason)
-
-
-#: Why a request of a shop was refused, is uncertain, or ended otherwise than asked for.
-RequestReason = Literal[
-    "bad_request",
-    "unknown_merchant",
-    "not_enabled",
-    "expired",
-    "order_already_charged",
-    "wrong_currency",
-    "no_limit",
-    "over_charge_limit",
-    "over_reference_limit",
-    "over_day_limit",
-    "unknown_reference",
-    "reference_not_usable",
-    "unknown_payment",
-    "not_authorised",
-    "already_closing",
-    "over_authorised",
-    "configuration",
-    "inactive_store",
-    "unknown_store",
-    "inactive_provider",
-    "unknown_provider",
-    "provider_settings",
-    "parameters",
-    "credentials",
-    "address",
-    "provider_code",
-    "wrong_state",
-    "unavailable",
-    "no_answer",
-]
-REQUEST_REASONS: tuple[RequestReason, ...] = get_args(RequestReason)
 
 
 class PaynotifyError(Exception):

@@ -11,8 +11,9 @@ from typing import Any, Final, Literal, TypeVar
 import msgspec
 import orjson
 
-from schemas.errors import RequestReason, Unreadable
+from schemas.errors import Unreadable
 from schemas.money import Money
+from schemas.reasons import RequestReason
 from schemas.status import AmountCheck, Fulfilment, OrderCheck, Status
 
 NOTIFICATION_RECEIVED: Final = "payment.notification.received.v1"

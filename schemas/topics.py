@@ -86,21 +86,34 @@ def changelog(unit: str) -> str:
 
 
 def _of_provider(provider: str) -> list[Topic]:
-    # by the brokers' clock, because those of the workers that ask may differ (`processors.interpret`)
+    # by the brokers' clock, because those of the workers that ask may differ (`processors.interpret.stage`)
     answers = {"max.message.bytes": str(RESPONSE_BYTES), "message.timestamp.type": "LogAppendTime"}
     return [
         Topic(notifications(provider), "webhook calls exactly as received"),
         Topic(lookups(provider), "requests to ask the provider"),
-        *(Topic(retry(provider, step), "lookups that wait for a later try", follows=lookups(provider))
-          for step in range(1, RETRY_STEPS + 1)),
-        Topic(known(provider), "which ids of unsigned calls the provider knew", 3 * _DAY,
-              follows=notifications(provider)),
+        *(
+            Topic(retry(provider, step), "lookups that wait for a later try", follows=lookups(provider))
+            for step in range(1, RETRY_STEPS + 1)
+        ),
+        Topic(
+            known(provider), "which ids of unsigned calls the provider knew", 3 * _DAY, follows=notifications(provider)
+        ),
         Topic(responses(provider), "the provider's raw answers", settings=answers),
-        Topic(changelog(f"verify.{provider}"), "notifications seen before", 3 * _DAY, compacted=True,
-              follows=notifications(provider)),
-        Topic(changelog(f"fetch.{provider}"), "lookups answered before", 3 * _DAY, compacted=True,
-              follows=lookups(provider)),
-    ]  # fmt: skip
+        Topic(
+            changelog(f"verify.{provider}"),
+            "notifications seen before",
+            3 * _DAY,
+            compacted=True,
+            follows=notifications(provider),
+        ),
+        Topic(
+            changelog(f"fetch.{provider}"),
+            "lookups answered before",
+            3 * _DAY,
+            compacted=True,
+            follows=lookups(provider),
+        ),
+    ]
 
 
 def all_topics() -> tuple[Topic, ...]:
@@ -122,11 +135,10 @@ def all_topics() -> tuple[Topic, ...]:
         Topic(REQUESTED, "what the shops want charged, captured or released (written by shops)", 90 * _DAY),
         Topic(REQUESTS, "how far each of these requests is", None),
         Topic(CHARGES, "requests and what they wait for, by merchant"),
-        Topic(changelog("resolve"), "the newest state of every payment", None, compacted=True,
-              follows=OBSERVATIONS),
-        Topic(changelog("orders"), "orders expected, and what is due of them", 90 * _DAY, compacted=True,
-              follows=ORDERS),
-        Topic(changelog("charge"), "requests, and how far each is", 400 * _DAY, compacted=True,
-              follows=CHARGES),
-    ]  # fmt: skip
+        Topic(changelog("resolve"), "the newest state of every payment", None, compacted=True, follows=OBSERVATIONS),
+        Topic(
+            changelog("orders"), "orders expected, and what is due of them", 90 * _DAY, compacted=True, follows=ORDERS
+        ),
+        Topic(changelog("charge"), "requests, and how far each is", 400 * _DAY, compacted=True, follows=CHARGES),
+    ]
     return tuple([topic for provider in PROVIDERS for topic in _of_provider(provider)] + shared)

@@ -17,13 +17,13 @@ from aiokafka import client as aiokafka_client
 from aiokafka.conn import create_conn
 from aiokafka.consumer.fetcher import Fetcher
 
-from schemas.configuration import Kafka
-from schemas.secrets import Secret
+from schemas.configuration.model import KafkaSettings
+from schemas.configuration.secrets import Secret
 from service.kafka_client import client_settings
 from service.kafka_credentials import revealed
 
 
-def aiokafka_settings(kafka: Kafka, client_id: str) -> dict[str, Any]:
+def aiokafka_settings(kafka: KafkaSettings, client_id: str) -> dict[str, Any]:
     """Keyword arguments every client of aiokafka takes.
 
     Raises:

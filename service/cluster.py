@@ -11,7 +11,7 @@ from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError
 
-from schemas.configuration import Configuration
+from schemas.configuration.model import Configuration
 from schemas.errors import ClusterError, ClusterUnready
 from service.kafka_client import client_settings, opened
 
@@ -19,7 +19,7 @@ _CONNECT_MILLISECONDS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Present:
+class PresentTopic:
     """A topic as the cluster has it."""
 
     partitions: int
@@ -28,7 +28,7 @@ class Present:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class TopicDifference:
     """One way in which a topic differs; ``mendable`` tells if ``topics apply`` can change it."""
 
     topic: str
@@ -72,7 +72,9 @@ def admin(configuration: Configuration) -> Iterator[Any]:
         client.close()
 
 
-def present_topics(client: Any, names: Iterable[str], setting_names: Mapping[str, Iterable[str]]) -> dict[str, Present]:
+def present_topics(
+    client: Any, names: Iterable[str], setting_names: Mapping[str, Iterable[str]]
+) -> dict[str, PresentTopic]:
     """Those of the named topics that exist, with the settings asked for."""
     existing = set(client.list_topics()) & set(names)
     if not existing:
@@ -86,7 +88,7 @@ def present_topics(client: Any, names: Iterable[str], setting_names: Mapping[str
     for topic in client.describe_topics(sorted(existing)):
         partitions = topic["partitions"]
         values = {key: str(value["value"]) for key, value in settings.get(topic["name"], {}).items()}
-        found[topic["name"]] = Present(len(partitions), len(partitions[0]["replica_nodes"]), values)
+        found[topic["name"]] = PresentTopic(len(partitions), len(partitions[0]["replica_nodes"]), values)
     return found
 
 
@@ -100,36 +102,36 @@ def wanted_settings(configuration: Configuration) -> dict[str, dict[str, str]]:
     }
 
 
-def missing(configuration: Configuration, present: Mapping[str, Present]) -> list[str]:
+def missing(configuration: Configuration, present: Mapping[str, PresentTopic]) -> list[str]:
     """The topics that are not there."""
     return [name for name in configuration.wanted_topics() if name not in present]
 
 
-def differences(configuration: Configuration, present: Mapping[str, Present]) -> list[Difference]:
+def differences(configuration: Configuration, present: Mapping[str, PresentTopic]) -> list[TopicDifference]:
     """How the topics that are there differ from what is wanted."""
-    found: list[Difference] = []
+    found: list[TopicDifference] = []
     settings = wanted_settings(configuration)
     for name, (_, partitions, replication_factor) in configuration.wanted_topics().items():
         topic = present.get(name)
         if topic is None:
             continue
         if topic.partitions != partitions:
-            found.append(Difference(name, "partitions", str(partitions), str(topic.partitions), mendable=False))
+            found.append(TopicDifference(name, "partitions", str(partitions), str(topic.partitions), mendable=False))
         if topic.replication_factor != replication_factor:
             found.append(
-                Difference(
+                TopicDifference(
                     name, "replication factor", str(replication_factor), str(topic.replication_factor), mendable=False
                 )
             )
         found.extend(
-            Difference(name, key, value, topic.settings.get(key, "unset"), mendable=True)
+            TopicDifference(name, key, value, topic.settings.get(key, "unset"), mendable=True)
             for key, value in settings[name].items()
             if topic.settings.get(key) != value
         )
     return found
 
 
-def inspect_topics(configuration: Configuration, client: Any) -> dict[str, Present]:
+def inspect_topics(configuration: Configuration, client: Any) -> dict[str, PresentTopic]:
     """The wanted topics as they are."""
     return present_topics(client, configuration.wanted_topics(), wanted_settings(configuration))
 

@@ -17,9 +17,9 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Gauge
 
-from schemas.configuration import Kafka
+from schemas.configuration.model import KafkaSettings
+from schemas.configuration.secrets import Secret
 from schemas.errors import SecretError
-from schemas.secrets import Secret
 
 METRIC: Final = "paynotify_credential_expires_timestamp_seconds"
 
@@ -31,7 +31,7 @@ _GENERALIZED_TIME: Final = 0x18
 _FIELDS_BEFORE_VALIDITY: Final = 3  # serial number, algorithm, issuer (RFC 5280, 4.1)
 
 
-def watch(registry: CollectorRegistry, kafka: Kafka, tokens: Iterable[Secret] = ()) -> None:
+def watch(registry: CollectorRegistry, kafka: KafkaSettings, tokens: Iterable[Secret] = ()) -> None:
     """Export the end of each kind of credential: of several of a kind the earliest, NaN where it can't be read."""
     gauge = Gauge(
         METRIC,

@@ -7,13 +7,13 @@ from typing import Any, TypeVar
 
 from kafka.net.compat import KafkaNetClient
 
-from schemas.configuration import Kafka
+from schemas.configuration.model import KafkaSettings
 from service.kafka_credentials import password, tls
 
 T = TypeVar("T")
 
 
-def client_settings(kafka: Kafka, client_id: str) -> dict[str, Any]:
+def client_settings(kafka: KafkaSettings, client_id: str) -> dict[str, Any]:
     """Keyword arguments every client of kafka-python takes (of aiokafka: see `service.aiokafka_client`).
 
     Raises:

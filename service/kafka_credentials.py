@@ -17,9 +17,9 @@ from typing import Any, Final
 
 from kafka.net.sasl import get_sasl_mechanism, register_sasl_mechanism
 
-from schemas.configuration import Kafka
+from schemas.configuration.model import KafkaSettings
+from schemas.configuration.secrets import Secret, look_of
 from schemas.errors import ConfigurationError
-from schemas.secrets import Secret, look_of
 from service.logs import event
 
 logger = logging.getLogger("paynotify.kafka")
@@ -27,7 +27,7 @@ logger = logging.getLogger("paynotify.kafka")
 _WITH_TLS: Final = ("SSL", "SASL_SSL")
 
 
-def password(kafka: Kafka) -> Secret | None:
+def password(kafka: KafkaSettings) -> Secret | None:
     """The user's password, which was read once; none without SASL.
 
     Raises:
@@ -56,10 +56,10 @@ class BrokerTLS(ssl.SSLContext):
         ConfigurationError: a certificate or key can't be used at the start.
     """
 
-    def __new__(cls, kafka: Kafka) -> BrokerTLS:
+    def __new__(cls, kafka: KafkaSettings) -> BrokerTLS:
         return super().__new__(cls, ssl.PROTOCOL_TLS_CLIENT)
 
-    def __init__(self, kafka: Kafka) -> None:
+    def __init__(self, kafka: KafkaSettings) -> None:
         self._kafka = kafka
         self._files = [Path(one) for one in (kafka.ssl_cafile, kafka.ssl_certfile, kafka.ssl_keyfile) if one]
         self._seen = self._looks()
@@ -87,7 +87,7 @@ class BrokerTLS(ssl.SSLContext):
         return [_look(file) for file in self._files]
 
 
-def tls(kafka: Kafka) -> BrokerTLS | None:
+def tls(kafka: KafkaSettings) -> BrokerTLS | None:
     """The context for brokers, or none where the connection is not TLS.
 
     Raises:
@@ -104,7 +104,7 @@ def _look(file: Path) -> tuple[int, ...]:
         return ()
 
 
-def _context(kafka: Kafka) -> ssl.SSLContext:
+def _context(kafka: KafkaSettings) -> ssl.SSLContext:
     named = f"kafka.ssl_cafile {kafka.ssl_cafile}"
     try:
         context = ssl.create_default_context(cafile=kafka.ssl_cafile)

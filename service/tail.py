@@ -8,7 +8,7 @@ from typing import Any, Final
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
-from schemas.configuration import Kafka
+from schemas.configuration.model import KafkaSettings
 from schemas.errors import ClusterError
 from service.kafka_client import client_settings
 
@@ -23,7 +23,7 @@ class Tail:
         ClusterError: no broker answers, they refuse, or a topic is not there.
     """
 
-    def __init__(self, kafka: Kafka, *names: str) -> None:
+    def __init__(self, kafka: KafkaSettings, *names: str) -> None:
         self._kafka = kafka
         self._names = [kafka.topic(name) for name in names]
         self._consumer: Any = None

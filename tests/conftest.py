@@ -13,7 +13,7 @@ from kafka.errors import CoordinatorLoadInProgressError, CoordinatorNotAvailable
 
 from sandbox.broker import existing_or_local
 from sandbox.processes import wait_for
-from tests.configurations import remove_topics
+from tests.fakes.configurations import remove_topics
 
 # a machine that is busy with other things is no defect: how long an example takes is no test of it
 settings.register_profile("any_machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])

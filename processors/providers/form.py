@@ -12,8 +12,11 @@ from typing import Final
 Fields = list[tuple[bytes, bytes]]
 
 _ESCAPE: Final = re.compile(rb"%[0-9A-Fa-f]{2}")
-_ESCAPED: Final = {b"%%%b%b" % (high.encode(), low.encode()): bytes((int(high + low, 16),))
-                   for high in "0123456789abcdefABCDEF" for low in "0123456789abcdefABCDEF"}  # fmt: skip
+_ESCAPED: Final = {
+    b"%%%b%b" % (high.encode(), low.encode()): bytes((int(high + low, 16),))
+    for high in "0123456789abcdefABCDEF"
+    for low in "0123456789abcdefABCDEF"
+}
 
 
 def fields(body: bytes) -> Fields:

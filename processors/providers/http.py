@@ -22,9 +22,9 @@ import httpx
 import orjson
 from httpx_aiohttp import AiohttpTransport
 
-from processors.provider import Outside
+from processors.providers.base import CallContext
+from schemas.configuration.secrets import Secret
 from schemas.errors import ProviderBusy, ProviderUnavailable, ProviderUnreachable, SecretError
-from schemas.secrets import Secret
 
 _LONGEST_PATIENCE_SECONDS: Final = 24 * 3600.0
 _GZIP_WBITS: Final = 16 + zlib.MAX_WBITS
@@ -42,7 +42,7 @@ USER_AGENT: Final = f"paynotify/{_version()}"
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class HttpResponse:
     """A complete answer, decoded from its content encoding. ``status`` is 2xx or 4xx, never 429.
 
     What it says was true at some moment from ``asked_at`` to ``received_at``.
@@ -81,8 +81,8 @@ def client_over(transport: httpx.AsyncBaseTransport) -> httpx.AsyncClient:
 
 
 async def exchange(
-    outside: Outside, method: str, url: str, *, headers: Mapping[str, str], content: bytes | None = None
-) -> Reply:
+    outside: CallContext, method: str, url: str, *, headers: Mapping[str, str], content: bytes | None = None
+) -> HttpResponse:
     """Send one request and read the whole answer, within ``timeout_seconds`` and ``answer_bytes``.
 
     Raises:
@@ -112,7 +112,7 @@ async def exchange(
         if isinstance(error.__cause__, aiohttp.ClientConnectorError):
             raise ProviderUnreachable(f"the exchange broke off ({type(error.__cause__).__name__})") from None
         raise ProviderUnavailable(f"the exchange broke off ({type(error).__name__})") from None
-    return Reply(response.status_code, response.headers.get("content-type", ""), body, outside.now(), asked_at)
+    return HttpResponse(response.status_code, response.headers.get("content-type", ""), body, outside.now(), asked_at)
 
 
 def _refuse_outage(response: httpx.Response, now: datetime) -> None:

@@ -13,12 +13,17 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from processors.provider import Account
-from processors.providers.nevogate import is_transaction
-from processors.providers.omnikassa_order import is_order_id
-from processors.providers.trustpayments import is_order_reference
-from processors.providers.trustpayments_records import is_reference
-from schemas.merchants import Merchant, NevogateMerchant, OmniKassaMerchant, provider_of
+from processors.providers.base import Account
+from processors.providers.nevogate.provider import is_transaction
+from processors.providers.omnikassa.single_order import is_order_id
+from processors.providers.trustpayments.provider import is_order_reference
+from processors.providers.trustpayments.records import is_reference
+from schemas.configuration.merchants import (
+    Merchant,
+    NevogateMerchant,
+    OmniKassaMerchant,
+    provider_of,
+)
 from schemas.messages import RECOVERY, Lookup, Operation
 
 #: Where each recovery call is charged to the worker's ``recovery_calls_per_hour``: what comes above it ends dead.

@@ -14,9 +14,20 @@ from msgspec import Meta
 #: nobody can read after the work, ``latency`` does the work late, also if the caller has given up. ``refuse`` does
 #: nothing and answers the error ``code``.
 FaultKind = Literal[
-    "unavailable", "broken", "too_many", "html", "slow", "drop", "lose", "latency", "timeout", "timeout_after",
-    "html_after", "truncated", "refuse",
-]  # fmt: skip
+    "unavailable",
+    "broken",
+    "too_many",
+    "html",
+    "slow",
+    "drop",
+    "lose",
+    "latency",
+    "timeout",
+    "timeout_after",
+    "html_after",
+    "truncated",
+    "refuse",
+]
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

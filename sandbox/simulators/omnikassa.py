@@ -17,8 +17,15 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from sandbox.simulators.book import Truth
-from sandbox.simulators.server import Reply, Request, Settings, Shop, Simulator, json_reply
+from sandbox.simulators.ledger import Truth
+from sandbox.simulators.server import (
+    Settings,
+    SimulatedShop,
+    Simulator,
+    SimulatorRequest,
+    SimulatorResponse,
+    json_reply,
+)
 from sandbox.simulators.webhooks import Delivery
 from schemas.errors import ProviderRefused
 from schemas.status import Status
@@ -40,7 +47,7 @@ _STATUS: Final[dict[str, Status]] = {
 OrderStatus = Literal["IN_PROGRESS", "COMPLETED", "CANCELLED", "EXPIRED"]
 
 
-class OmniKassaShop(Shop):
+class OmniKassaShop(SimulatedShop):
     """A webshop with the keys that are active at the bank; several mean one ping per key."""
 
     poi_id: int
@@ -73,12 +80,12 @@ class _NewOrder(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     failed_attempts: Annotated[int, Meta(ge=0, le=5)] = 0
 
 
-class _Change(msgspec.Struct, forbid_unknown_fields=True):
+class _OmniKassaChange(msgspec.Struct, forbid_unknown_fields=True):
     status: OrderStatus
 
 
 @dataclass(slots=True)
-class _Order:
+class _SimulatedOrder:
     truth: Truth
     status: OrderStatus
     brand: str
@@ -91,7 +98,7 @@ class _Webshop:
     """One point of interaction: its queue of results nobody has collected yet."""
 
     shop: OmniKassaShop
-    queue: deque[_Order] = field(default_factory=deque)
+    queue: deque[_SimulatedOrder] = field(default_factory=deque)
     calls: deque[float] = field(default_factory=deque)
     final_seconds: float = 0.0
     pinging: bool = False
@@ -99,13 +106,13 @@ class _Webshop:
 
 
 @dataclass(frozen=True, slots=True)
-class _Token:
+class _IssuedToken:
     webshop: _Webshop
     key: str
     until_seconds: float
 
 
-class OmniKassa(Simulator[OmniKassaSettings]):
+class OmniKassaSimulator(Simulator[OmniKassaSettings]):
     """Orders become final; the shop is pinged until it pulls; what was pulled is gone."""
 
     provider = "omnikassa"
@@ -113,9 +120,9 @@ class OmniKassa(Simulator[OmniKassaSettings]):
     def __init__(self, settings: OmniKassaSettings) -> None:
         super().__init__(settings)
         self._webshops = {shop.merchant: _Webshop(shop) for shop in settings.shops}
-        self._orders: dict[str, _Order] = {}
-        self._pull_tokens: dict[str, _Token] = {}
-        self._access_tokens: dict[str, _Token] = {}
+        self._orders: dict[str, _SimulatedOrder] = {}
+        self._pull_tokens: dict[str, _IssuedToken] = {}
+        self._access_tokens: dict[str, _IssuedToken] = {}
         self._pages: deque[dict[str, Any]] = deque(maxlen=_KEPT_PAGES)
 
     # --- control -------------------------------------------------------------------------------------------
@@ -127,10 +134,13 @@ class OmniKassa(Simulator[OmniKassaSettings]):
             raise ProviderRefused("refused", f"no shop {new.merchant}")
         truth = Truth(
             payment_id=str(uuid.UUID(int=self.chance.getrandbits(128), version=4)),
-            merchant=webshop.shop.merchant, order_id=new.order_id, status="pending",
-            amount=new.amount, currency=new.currency,
-        )  # fmt: skip
-        opened = _Order(self.book.open(truth), "IN_PROGRESS", new.brand, [], self._now())
+            merchant=webshop.shop.merchant,
+            order_id=new.order_id,
+            status="pending",
+            amount=new.amount,
+            currency=new.currency,
+        )
+        opened = _SimulatedOrder(self.book.open(truth), "IN_PROGRESS", new.brand, [], self._now())
         self._orders[truth.payment_id] = opened
         for _ in range(new.failed_attempts):
             opened.transactions.append(self._transaction(opened, "FAILURE"))
@@ -142,7 +152,7 @@ class OmniKassa(Simulator[OmniKassaSettings]):
         order = self._orders.get(payment_id)
         if order is None:
             raise ProviderRefused("refused", f"no order {payment_id}")
-        self._finish(order, msgspec.convert(change, _Change).status)
+        self._finish(order, msgspec.convert(change, _OmniKassaChange).status)
         return {"payment_id": payment_id}
 
     def summary(self) -> dict[str, Any]:
@@ -152,7 +162,7 @@ class OmniKassa(Simulator[OmniKassaSettings]):
             "pages": list(self._pages),
         }
 
-    def _finish(self, order: _Order, status: OrderStatus) -> None:
+    def _finish(self, order: _SimulatedOrder, status: OrderStatus) -> None:
         order.status, order.changed_at = status, self._now()
         if status == "IN_PROGRESS":
             return
@@ -168,15 +178,19 @@ class OmniKassa(Simulator[OmniKassaSettings]):
             webshop.pinging = True
             self._ping(webshop, self.settings.ping_delay_seconds)
 
-    def _transaction(self, order: _Order, status: str) -> dict[str, Any]:
+    def _transaction(self, order: _SimulatedOrder, status: str) -> dict[str, Any]:
         amount = {"currency": order.truth.currency, "amount": str(order.truth.amount)}
         return {
             "id": str(uuid.UUID(int=self.chance.getrandbits(128), version=4)),
-            "paymentBrand": order.brand, "type": "PAYMENT", "status": status, "amount": amount,
+            "paymentBrand": order.brand,
+            "type": "PAYMENT",
+            "status": status,
+            "amount": amount,
             # an attempt that brought no money has none confirmed; it signs as two empty fields
             "confirmedAmount": amount if status == "SUCCESS" else None,
-            "startTime": self._now(), "lastUpdateTime": self._now(),
-        }  # fmt: skip
+            "startTime": self._now(),
+            "lastUpdateTime": self._now(),
+        }
 
     def _now(self, moment: datetime | None = None) -> str:
         """The bank's way to write a time: one to three fraction digits, as they come."""
@@ -208,22 +222,29 @@ class OmniKassa(Simulator[OmniKassaSettings]):
         expires = datetime.now(UTC) + timedelta(seconds=seconds)
         token = self._new_token(webshop, key, expires)
         self._pull_tokens = _unexpired(self._pull_tokens)
-        self._pull_tokens[token] = _Token(webshop, key, time.monotonic() + seconds)
+        self._pull_tokens[token] = _IssuedToken(webshop, key, time.monotonic() + seconds)
         expiry = expires.astimezone(_CET).isoformat(timespec="milliseconds")
         poi_id = webshop.shop.poi_id
         ping = {
-            **self.settings.planted, "authentication": token, "expiry": expiry, "eventName": EVENT, "poiId": poi_id,
+            **self.settings.planted,
+            "authentication": token,
+            "expiry": expiry,
+            "eventName": EVENT,
+            "poiId": poi_id,
             "signature": sign(key, (token, expiry, EVENT, poi_id)),
-        }  # fmt: skip
+        }
         delivery.body = json.dumps(ping).encode()
         self.book.counters["pings"] += 1
 
     def _new_token(self, webshop: _Webshop, key: str, expires: datetime) -> str:
         header = {"kid": "NO", "alg": "ES256"}
         claims = {
-            "no#": webshop.shop.poi_id, "mkid": webshop.shop.signing_keys.index(key) + 1, "no$": EVENT,
-            "cid": self.chance.randbytes(4).hex(), "exp": int(expires.timestamp()),
-        }  # fmt: skip
+            "no#": webshop.shop.poi_id,
+            "mkid": webshop.shop.signing_keys.index(key) + 1,
+            "no$": EVENT,
+            "cid": self.chance.randbytes(4).hex(),
+            "exp": int(expires.timestamp()),
+        }
         parts = [json.dumps(part, separators=(",", ":")).encode() for part in (header, claims)]
         parts.append(self.chance.randbytes(64))
         return ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts)
@@ -241,7 +262,7 @@ class OmniKassa(Simulator[OmniKassaSettings]):
 
     # --- the bank's own API --------------------------------------------------------------------------------
 
-    def api(self, request: Request) -> Reply:
+    def api(self, request: SimulatorRequest) -> SimulatorResponse:
         if request.method != "GET":
             return json_reply(405, {"errorCode": 5000, "errorMessage": "Method not allowed"})
         if request.path.endswith("/gatekeeper/refresh"):
@@ -254,7 +275,7 @@ class OmniKassa(Simulator[OmniKassaSettings]):
             return self._order(request)
         return json_reply(404, {"errorCode": 5404, "errorMessage": "Not found"})
 
-    def _refresh(self, request: Request) -> Reply:
+    def _refresh(self, request: SimulatorRequest) -> SimulatorResponse:
         self.book.counters["refreshes"] += 1
         offered = request.bearer()
         for webshop in self._webshops.values():
@@ -265,12 +286,12 @@ class OmniKassa(Simulator[OmniKassaSettings]):
                 until = datetime.now(UTC) + timedelta(seconds=seconds)
                 token = self._new_token(webshop, webshop.shop.signing_keys[0], until)
                 self._access_tokens = _unexpired(self._access_tokens)
-                self._access_tokens[token] = _Token(webshop, "", time.monotonic() + seconds)
+                self._access_tokens[token] = _IssuedToken(webshop, "", time.monotonic() + seconds)
                 written = until.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "+0000"
                 return json_reply(200, {"token": token, "validUntil": written, "durationInMillis": int(seconds * 1000)})
         return _UNAUTHENTICATED
 
-    def _pull(self, request: Request, event_name: str, *, with_transactions: bool) -> Reply:
+    def _pull(self, request: SimulatorRequest, event_name: str, *, with_transactions: bool) -> SimulatorResponse:
         self.book.counters["pulls"] += 1
         token = self._valid(self._pull_tokens, request)
         if token is None or event_name != EVENT:
@@ -292,7 +313,7 @@ class OmniKassa(Simulator[OmniKassaSettings]):
             self._pages.append({"signature": signature, "at": time.time(), "merchant": merchant, "payments": paid_for})
         return json_reply(200, {"signature": signature, **page})
 
-    def _result(self, order: _Order, with_transactions: bool) -> dict[str, Any]:
+    def _result(self, order: _SimulatedOrder, with_transactions: bool) -> dict[str, Any]:
         truth = order.truth
         result: dict[str, Any] = {
             **self.settings.planted,
@@ -309,7 +330,7 @@ class OmniKassa(Simulator[OmniKassaSettings]):
             result["transactions"] = order.transactions
         return result
 
-    def _order(self, request: Request) -> Reply:
+    def _order(self, request: SimulatorRequest) -> SimulatorResponse:
         self.book.counters["order_lookups"] += 1
         token = self._valid(self._access_tokens, request)
         if token is None:
@@ -324,22 +345,29 @@ class OmniKassa(Simulator[OmniKassaSettings]):
         truth = order.truth
         return json_reply(
             200,
-            {"order": {
-                "id": truth.payment_id, "merchantOrderId": truth.order_id, "status": order.status,
-                "totalAmount": {"currency": truth.currency, "amount": truth.amount},
-                "transactions": [
-                    {
-                        "id": one["id"], "paymentBrand": one["paymentBrand"], "type": one["type"],
-                        "status": one["status"],
-                        "createdAt": one["startTime"], "lastUpdatedAt": one["lastUpdateTime"],
-                        "amount": {"currency": truth.currency, "amount": truth.amount},
-                    }
-                    for one in order.transactions
-                ],
-            }},
-        )  # fmt: skip
+            {
+                "order": {
+                    "id": truth.payment_id,
+                    "merchantOrderId": truth.order_id,
+                    "status": order.status,
+                    "totalAmount": {"currency": truth.currency, "amount": truth.amount},
+                    "transactions": [
+                        {
+                            "id": one["id"],
+                            "paymentBrand": one["paymentBrand"],
+                            "type": one["type"],
+                            "status": one["status"],
+                            "createdAt": one["startTime"],
+                            "lastUpdatedAt": one["lastUpdateTime"],
+                            "amount": {"currency": truth.currency, "amount": truth.amount},
+                        }
+                        for one in order.transactions
+                    ],
+                }
+            },
+        )
 
-    def _valid(self, tokens: dict[str, _Token], request: Request) -> _Token | None:
+    def _valid(self, tokens: dict[str, _IssuedToken], request: SimulatorRequest) -> _IssuedToken | None:
         token = tokens.get(request.bearer())
         if token is None or token.until_seconds <= time.monotonic():
             self.book.counters["tokens.refused"] += 1
@@ -374,8 +402,13 @@ def _signed_fields(page: dict[str, Any]) -> list[object]:
     fields: list[object] = ["true" if page["moreOrderResultsAvailable"] else "false"]
     for order in page["orderResults"]:
         names = (
-            "merchantOrderId", "omnikassaOrderId", "poiId", "orderStatus", "orderStatusDateTime", "errorCode",
-        )  # fmt: skip
+            "merchantOrderId",
+            "omnikassaOrderId",
+            "poiId",
+            "orderStatus",
+            "orderStatusDateTime",
+            "errorCode",
+        )
         fields += [order[name] for name in names]
         fields += [*_money(order["paidAmount"]), *_money(order["totalAmount"])]
         for one in order.get("transactions", ()):
@@ -389,6 +422,6 @@ def _money(amount: dict[str, str] | None) -> tuple[str | None, str | None]:
     return (amount["currency"], amount["amount"]) if amount else (None, None)
 
 
-def _unexpired(tokens: dict[str, _Token]) -> dict[str, _Token]:
+def _unexpired(tokens: dict[str, _IssuedToken]) -> dict[str, _IssuedToken]:
     now = time.monotonic()
     return {text: token for text, token in tokens.items() if token.until_seconds > now}

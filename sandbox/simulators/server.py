@@ -33,8 +33,8 @@ import msgspec
 import uvicorn
 from msgspec import Meta
 
-from sandbox.simulators.book import Book
 from sandbox.simulators.faults import Fault, Faults
+from sandbox.simulators.ledger import Ledger
 from sandbox.simulators.webhooks import DeliveryLog, Unrest, Webhooks
 from schemas.errors import ProviderBusy, ProviderRefused
 from service.logs import event
@@ -72,7 +72,7 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     faults: tuple[Fault, ...] = ()
 
 
-class Shop(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+class SimulatedShop(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A merchant's account; ``merchant`` is its id at our ingress, ``url_token`` the end of its URL, if it has one."""
 
     merchant: str
@@ -80,7 +80,7 @@ class Shop(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class SimulatorRequest:
     """One HTTP request, read whole. Header names are lower case."""
 
     method: str
@@ -107,7 +107,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class SimulatorResponse:
     """One HTTP answer."""
 
     status: int
@@ -116,10 +116,10 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def json_reply(status: int, value: Any, **headers: str) -> Reply:
+def json_reply(status: int, value: Any, **headers: str) -> SimulatorResponse:
     """An answer with a JSON body."""
     body = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
-    return Reply(status, body, headers={name.replace("_", "-"): text for name, text in headers.items()})
+    return SimulatorResponse(status, body, headers={name.replace("_", "-"): text for name, text in headers.items()})
 
 
 S = TypeVar("S", bound=Settings)
@@ -134,9 +134,9 @@ class Simulator(ABC, Generic[S]):
 
     def __init__(self, settings: S) -> None:
         self.settings = settings
-        shops: Sequence[Shop] = getattr(settings, "shops")  # noqa: B009 - each provider's settings have its own shops
+        shops: Sequence[SimulatedShop] = getattr(settings, "shops")  # noqa: B009 - each provider's settings have its own shops
         self.chance = random.Random(settings.seed)
-        self.book = Book()
+        self.book = Ledger()
         self.webhooks = Webhooks(
             self.provider,
             self.book.counters,
@@ -158,14 +158,14 @@ class Simulator(ABC, Generic[S]):
         return seconds / self.settings.time_scale
 
     @abstractmethod
-    def api(self, request: Request) -> Reply:
+    def api(self, request: SimulatorRequest) -> SimulatorResponse:
         """Answer a call of the provider's own API."""
 
-    def arrived(self, request: Request) -> str:
+    def arrived(self, request: SimulatorRequest) -> str:
         """A call has come, whatever becomes of it; what faults know it by."""
         return request.path
 
-    def refuse(self, code: str) -> Reply:
+    def refuse(self, code: str) -> SimulatorResponse:
         """The provider's answer with an error code, without doing anything."""
         return json_reply(400, {"errorCode": code})
 
@@ -208,13 +208,13 @@ class App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = await _read(scope, receive)
         if request is None:
-            await _write(send, Reply(413, b""))
+            await _write(send, SimulatorResponse(413, b""))
         elif request.path.startswith("/control/"):
             await _write(send, self._control(request))
         else:
             await self._provider(request, receive, send)
 
-    async def _provider(self, request: Request, receive: Receive, send: Send) -> None:
+    async def _provider(self, request: SimulatorRequest, receive: Receive, send: Send) -> None:
         counters = self._simulator.book.counters
         counters["calls"] += 1
         fault = self._faults.hits(self._simulator.arrived(request))
@@ -234,7 +234,7 @@ class App:
         else:
             await _write(send, reply, slow_seconds=seconds if kind == "slow" else 0.0)
 
-    def _reply(self, request: Request, fault: Fault | None) -> Reply:
+    def _reply(self, request: SimulatorRequest, fault: Fault | None) -> SimulatorResponse:
         kind = fault.kind if fault else ""
         if fault is not None and kind == "refuse":
             return self._simulator.refuse(fault.code)
@@ -245,7 +245,7 @@ class App:
             return _INSTEAD["html"]
         return replace(reply, body=reply.body[: len(reply.body) // 2]) if kind == "truncated" else reply
 
-    def _control(self, request: Request) -> Reply:
+    def _control(self, request: SimulatorRequest) -> SimulatorResponse:
         path = request.path.removeprefix("/control/")
         name, _, payment_id = path.partition("/")
         handler = self._CONTROLS.get((request.method, name))
@@ -322,15 +322,15 @@ class _Notifications(msgspec.Struct, forbid_unknown_fields=True):
 
 
 #: What is answered instead of doing anything.
-_INSTEAD: Final[Mapping[str, Reply]] = {
-    "broken": Reply(500, b"Internal Server Error", "text/plain"),
-    "unavailable": Reply(503, b"Service Unavailable", "text/plain"),
-    "too_many": Reply(429, b"", headers={"retry-after": "1"}),
-    "html": Reply(200, _HTML, "text/html"),
+_INSTEAD: Final[Mapping[str, SimulatorResponse]] = {
+    "broken": SimulatorResponse(500, b"Internal Server Error", "text/plain"),
+    "unavailable": SimulatorResponse(503, b"Service Unavailable", "text/plain"),
+    "too_many": SimulatorResponse(429, b"", headers={"retry-after": "1"}),
+    "html": SimulatorResponse(200, _HTML, "text/html"),
 }
 
 
-async def _read(scope: Scope, receive: Receive) -> Request | None:
+async def _read(scope: Scope, receive: Receive) -> SimulatorRequest | None:
     body = b""
     more = True
     while more:
@@ -340,10 +340,10 @@ async def _read(scope: Scope, receive: Receive) -> Request | None:
         if len(body) > _BODY_BYTES:
             return None
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-    return Request(scope["method"], scope["path"], scope["query_string"].decode("latin-1"), headers, body)
+    return SimulatorRequest(scope["method"], scope["path"], scope["query_string"].decode("latin-1"), headers, body)
 
 
-async def _write(send: Send, reply: Reply, *, slow_seconds: float = 0.0) -> None:
+async def _write(send: Send, reply: SimulatorResponse, *, slow_seconds: float = 0.0) -> None:
     headers = [
         (b"content-type", reply.content_type.encode()),
         (b"content-length", str(len(reply.body)).encode()),
@@ -378,7 +378,7 @@ async def _gone(receive: Receive) -> None:
         pass
 
 
-class _Server(uvicorn.Server):
+class _SimulatorServer(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Without uvicorn's own handling, which ends the process by the signal instead of exit code 0."""
@@ -392,7 +392,7 @@ async def serve(simulator: Simulator[Any], host: str, port: int) -> None:
     """Serve until SIGTERM or SIGINT; the port is logged as the event ``listening``."""
     listener = socket.create_server((host, port), backlog=1024)
     event(logger, "listening", port=listener.getsockname()[1], provider=simulator.provider)
-    server = _Server(
+    server = _SimulatorServer(
         uvicorn.Config(
             App(simulator),
             http="httptools",

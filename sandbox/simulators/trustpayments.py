@@ -17,16 +17,28 @@ from urllib.parse import urlencode
 import msgspec
 from msgspec import Meta
 
-from sandbox.simulators.book import Truth
-from sandbox.simulators.server import Reply, Request, Settings, Shop, Simulator, json_reply
+from sandbox.simulators.ledger import Truth
+from sandbox.simulators.server import (
+    Settings,
+    SimulatedShop,
+    Simulator,
+    SimulatorRequest,
+    SimulatorResponse,
+    json_reply,
+)
 from sandbox.simulators.webhooks import Delivery
 from schemas.errors import ProviderRefused
 from schemas.status import Status
 
 _DEFAULT_FIELDS: Final = (
-    "transactionreference", "requestreference", "orderreference", "sitereference", "errorcode",
-    "settlestatus", "paymenttypedescription",
-)  # fmt: skip
+    "transactionreference",
+    "requestreference",
+    "orderreference",
+    "sitereference",
+    "errorcode",
+    "settlestatus",
+    "paymenttypedescription",
+)
 _UNSIGNED_FIELDS: Final = ("notificationreference", "responsesitesecurity")
 _FORM: Final = "application/x-www-form-urlencoded; charset=UTF-8"
 _MOST_RECORDS: Final = 500
@@ -36,34 +48,48 @@ _PERIOD: Final = ("starttimestamp", "endtimestamp")
 _RESEND_GROWTH: Final = 2.0
 _RESEND_MOST_SECONDS: Final = 3600.0
 
-Record = dict[str, str]
+GatewayRecord = dict[str, str]
 Rule = Literal["STR-8", "STR-9", "STR-10"]
 
-_RULES: Final[Mapping[str, Callable[[Record], bool]]] = {
+_RULES: Final[Mapping[str, Callable[[GatewayRecord], bool]]] = {
     "STR-8": lambda record: record["errorcode"] == "0",
     "STR-9": lambda record: record["errorcode"] != "0",
     "STR-10": lambda record: True,
 }
 
 _MESSAGES: Final[Mapping[str, str]] = {
-    "0": "Ok", "70000": "Decline", "71000": "Soft Decline", "60010": "Unable to process transaction",
-    "60034": "Manual investigation required", "60022": "Not authenticated", "99999": "Unknown error",
-}  # fmt: skip
+    "0": "Ok",
+    "70000": "Decline",
+    "71000": "Soft Decline",
+    "60010": "Unable to process transaction",
+    "60034": "Manual investigation required",
+    "60022": "Not authenticated",
+    "99999": "Unknown error",
+}
 
 _AFTER_AUTHORISATION: Final[Mapping[str, Status]] = {
-    "0": "authorised", "1": "authorised", "2": "suspended", "3": "cancelled",
-    "10": "authorised", "100": "captured",
-}  # fmt: skip
+    "0": "authorised",
+    "1": "authorised",
+    "2": "suspended",
+    "3": "cancelled",
+    "10": "authorised",
+    "100": "captured",
+}
 
 _UNCERTAIN: Final = frozenset({"60010", "60034", "70001", "99999", "60020", "62000"})
 
 _FILTERS: Final = (
-    "sitereference", "transactionreference", "orderreference", "currencyiso3a", "requesttypedescription",
-    "starttimestamp", "endtimestamp",
-)  # fmt: skip
+    "sitereference",
+    "transactionreference",
+    "orderreference",
+    "currencyiso3a",
+    "requesttypedescription",
+    "starttimestamp",
+    "endtimestamp",
+)
 
 
-class TrustPaymentsShop(Shop):
+class TrustPaymentsShop(SimulatedShop):
     """A site, its notification password and its web services user."""
 
     site_reference: str
@@ -86,7 +112,7 @@ class TrustPaymentsSettings(Settings):
 SettleStatus = Literal["0", "1", "2", "3", "10", "100"]
 
 
-class _NewPayment(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+class _TrustPaymentsPayment(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     merchant: str = ""
     order_id: str
     amount: Annotated[int, Meta(ge=0)]
@@ -101,7 +127,7 @@ class _NewPayment(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     started_at: Annotated[str, Meta(pattern=_TIME)] | None = None
 
 
-class _Change(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+class _TrustPaymentsChange(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """A new settle status (with the code, after an uncertain answer), a refund or a chargeback."""
 
     settlestatus: SettleStatus | None = None
@@ -118,12 +144,12 @@ class _Change(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 class _Entry:
     """One request at the gateway: its record, and whose payment it belongs to."""
 
-    record: Record
+    record: GatewayRecord
     truth: Truth
     visible_seconds: float
 
 
-class TrustPayments(Simulator[TrustPaymentsSettings]):
+class TrustPaymentsSimulator(Simulator[TrustPaymentsSettings]):
     """Payments are authorised, settled, cancelled, refunded; each step may notify; queries answer late."""
 
     provider = "trustpayments"
@@ -139,20 +165,26 @@ class TrustPayments(Simulator[TrustPaymentsSettings]):
     # --- control -------------------------------------------------------------------------------------------
 
     def create(self, order: dict[str, Any]) -> dict[str, Any]:
-        new = msgspec.convert(order, _NewPayment)
+        new = msgspec.convert(order, _TrustPaymentsPayment)
         shop = self._shops.get(new.merchant) or next(iter(self._shops.values()))
         if new.merchant and new.merchant != shop.merchant:
             raise ProviderRefused("refused", f"no site for {new.merchant}")
         settlestatus = new.settlestatus or ("0" if new.errorcode in {"0", *_UNCERTAIN} else "3")
         truth = Truth(
-            payment_id=self._reference(), merchant=shop.merchant, order_id=new.order_id, status="pending",
-            amount=new.amount, currency=new.currency,
-        )  # fmt: skip
+            payment_id=self._reference(),
+            merchant=shop.merchant,
+            order_id=new.order_id,
+            status="pending",
+            amount=new.amount,
+            currency=new.currency,
+        )
         record = self._record(shop, truth.payment_id, truth, "AUTH", new.amount)
         record.update(
-            errorcode=new.errorcode, settlestatus=settlestatus, paymenttypedescription=new.payment_type,
+            errorcode=new.errorcode,
+            settlestatus=settlestatus,
+            paymenttypedescription=new.payment_type,
             errormessage=_MESSAGES.get(new.errorcode, "Other"),
-        )  # fmt: skip
+        )
         if new.started_at is not None:
             record["transactionstartedtimestamp"] = new.started_at
         if new.errorcode != "0":
@@ -169,7 +201,7 @@ class TrustPayments(Simulator[TrustPaymentsSettings]):
         return {"payment_id": truth.payment_id}
 
     def change(self, payment_id: str, change: dict[str, Any]) -> dict[str, Any]:
-        wanted = msgspec.convert(change, _Change)
+        wanted = msgspec.convert(change, _TrustPaymentsChange)
         entry = self._entries.get(payment_id)
         if entry is None:
             raise ProviderRefused("refused", f"no transaction {payment_id}")
@@ -211,9 +243,10 @@ class TrustPayments(Simulator[TrustPaymentsSettings]):
         reference = self._reference()
         record = self._record(shop, reference, parent.truth, kind, amount)
         record.update(
-            parenttransactionreference=parent.record["transactionreference"], settlestatus=settlestatus,
+            parenttransactionreference=parent.record["transactionreference"],
+            settlestatus=settlestatus,
             paymenttypedescription=parent.record["paymenttypedescription"],
-        )  # fmt: skip
+        )
         child = self._enter(_Entry(record, parent.truth, time.monotonic()))
         self._settled(child)
         return child
@@ -227,40 +260,64 @@ class TrustPayments(Simulator[TrustPaymentsSettings]):
         self._number += self.chance.randint(1, 9)
         return f"57-9-{self._number}"
 
-    def _record(self, shop: TrustPaymentsShop, reference: str, truth: Truth, kind: str, amount: int) -> Record:
+    def _record(self, shop: TrustPaymentsShop, reference: str, truth: Truth, kind: str, amount: int) -> GatewayRecord:
         now = _gateway_time()
         return {
-            "requesttypedescription": kind, "transactionreference": reference,
-            "orderreference": truth.order_id, "sitereference": shop.site_reference, "errorcode": "0",
-            "errormessage": "Ok", "settlestatus": "0",
-            "baseamount": str(amount), "settlebaseamount": str(amount), "currencyiso3a": truth.currency,
-            "accounttypedescription": "ECOM", "paymenttypedescription": "VISA", "settleduedate": now[:10],
-            "transactionstartedtimestamp": now, "interface": "PASS-JSON-JSON", "acquirerresponsecode": "00",
-            "authcode": "TEST" + str(self.chance.randrange(10, 99)), "livestatus": "0",
-            "maskedpan": "400000######1000", "expirydate": "12/2031", "issuer": "TEST ISSUER",
-            "issuercountryiso2a": "ZZ", "merchantname": "Sandbox", "merchantcountryiso2a": "GB",
-            "merchantnumber": "00000000", "operatorname": shop.username, "tid": "27880001", "dccenabled": "0",
-            "splitfinalnumber": "1", "securityresponseaddress": "2", "securityresponsepostcode": "2",
-            "securityresponsesecuritycode": "2", "requestreference": "A" + self.chance.randbytes(4).hex(),
+            "requesttypedescription": kind,
+            "transactionreference": reference,
+            "orderreference": truth.order_id,
+            "sitereference": shop.site_reference,
+            "errorcode": "0",
+            "errormessage": "Ok",
+            "settlestatus": "0",
+            "baseamount": str(amount),
+            "settlebaseamount": str(amount),
+            "currencyiso3a": truth.currency,
+            "accounttypedescription": "ECOM",
+            "paymenttypedescription": "VISA",
+            "settleduedate": now[:10],
+            "transactionstartedtimestamp": now,
+            "interface": "PASS-JSON-JSON",
+            "acquirerresponsecode": "00",
+            "authcode": "TEST" + str(self.chance.randrange(10, 99)),
+            "livestatus": "0",
+            "maskedpan": "400000######1000",
+            "expirydate": "12/2031",
+            "issuer": "TEST ISSUER",
+            "issuercountryiso2a": "ZZ",
+            "merchantname": "Sandbox",
+            "merchantcountryiso2a": "GB",
+            "merchantnumber": "00000000",
+            "operatorname": shop.username,
+            "tid": "27880001",
+            "dccenabled": "0",
+            "splitfinalnumber": "1",
+            "securityresponseaddress": "2",
+            "securityresponsepostcode": "2",
+            "securityresponsesecuritycode": "2",
+            "requestreference": "A" + self.chance.randbytes(4).hex(),
             **self.settings.planted,
-        }  # fmt: skip
+        }
 
     # --- notifications -------------------------------------------------------------------------------------
 
-    def _notify(self, shop: TrustPaymentsShop, record: Record, copies: int, after_seconds: float) -> None:
+    def _notify(self, shop: TrustPaymentsShop, record: GatewayRecord, copies: int, after_seconds: float) -> None:
         for rule in shop.rules:
             if _RULES[rule](record):
                 body = self._form(shop, record)
                 for _ in range(copies):
                     self.webhooks.send(
                         Delivery(
-                            merchant=shop.merchant, body=body, content_type=_FORM,
-                            about=record["transactionreference"], done=self._delivered,
+                            merchant=shop.merchant,
+                            body=body,
+                            content_type=_FORM,
+                            about=record["transactionreference"],
+                            done=self._delivered,
                         ),
                         after_seconds=after_seconds,
-                    )  # fmt: skip
+                    )
 
-    def _form(self, shop: TrustPaymentsShop, record: Record) -> bytes:
+    def _form(self, shop: TrustPaymentsShop, record: GatewayRecord) -> bytes:
         """The form as it leaves now; a re-send repeats it to the byte, whatever the record has become."""
         names = (*_DEFAULT_FIELDS, *shop.extra_fields)
         fields = {name: record[name] for name in names if name in record}
@@ -283,13 +340,13 @@ class TrustPayments(Simulator[TrustPaymentsSettings]):
 
     # --- TRANSACTIONQUERY ----------------------------------------------------------------------------------
 
-    def api(self, request: Request) -> Reply:
+    def api(self, request: SimulatorRequest) -> SimulatorResponse:
         if request.path != "/json/" or request.method != "POST":
-            return Reply(404, b"", "text/plain")
+            return SimulatorResponse(404, b"", "text/plain")
         shop = self._authenticated(request)
         if shop is None:
             self.book.counters["unauthorised"] += 1
-            return Reply(401, b"Unauthorized", "text/plain")
+            return SimulatorResponse(401, b"Unauthorized", "text/plain")
         try:
             body = json.loads(request.body)
             asked = body["request"]
@@ -302,7 +359,7 @@ class TrustPayments(Simulator[TrustPaymentsSettings]):
         self.book.counters["queries"] += 1
         return _answer(reference, [self._query(one, shop) for one in requests])
 
-    def _authenticated(self, request: Request) -> TrustPaymentsShop | None:
+    def _authenticated(self, request: SimulatorRequest) -> TrustPaymentsShop | None:
         offered = request.basic()
         for shop in self._shops.values():
             wanted = (shop.username, shop.password)
@@ -331,14 +388,17 @@ class TrustPayments(Simulator[TrustPaymentsSettings]):
         found = self._found(wanted, shop)
         self.book.counters["records"] += len(found)
         answer: dict[str, Any] = {
-            "errorcode": "0", "errormessage": "Ok", "requesttypedescription": "TRANSACTIONQUERY",
-            "transactionstartedtimestamp": _gateway_time(), "found": str(len(found)),
-        }  # fmt: skip
+            "errorcode": "0",
+            "errormessage": "Ok",
+            "requesttypedescription": "TRANSACTIONQUERY",
+            "transactionstartedtimestamp": _gateway_time(),
+            "found": str(len(found)),
+        }
         if found:  # no records at all is how the gateway says "not found"
             answer["records"] = found
         return answer
 
-    def _found(self, wanted: Mapping[str, list[str]], shop: TrustPaymentsShop) -> list[Record]:
+    def _found(self, wanted: Mapping[str, list[str]], shop: TrustPaymentsShop) -> list[GatewayRecord]:
         if "transactionreference" in wanted:
             references = dict.fromkeys(wanted["transactionreference"])
             candidates = [self._entries[one] for one in references if one in self._entries]
@@ -361,7 +421,7 @@ def security_hash(fields: Mapping[str, str], password: str) -> str:
     return hashlib.sha256(("".join(fields[name] for name in names) + password).encode()).hexdigest()
 
 
-def _status(record: Record) -> Status:
+def _status(record: GatewayRecord) -> Status:
     code = record["errorcode"]
     if code in _UNCERTAIN:
         return "pending"
@@ -394,7 +454,7 @@ def _values(filters: Any) -> dict[str, list[str]]:
     return wanted
 
 
-def _matches(record: Record, wanted: Mapping[str, list[str]]) -> bool:
+def _matches(record: GatewayRecord, wanted: Mapping[str, list[str]]) -> bool:
     started = record["transactionstartedtimestamp"]
     for name, values in wanted.items():
         if name == "starttimestamp":
@@ -410,13 +470,15 @@ def _matches(record: Record, wanted: Mapping[str, list[str]]) -> bool:
 
 def _error(code: str, message: str, *data: str) -> dict[str, Any]:
     error: dict[str, Any] = {
-        "errorcode": code, "errormessage": message, "requesttypedescription": "ERROR",
+        "errorcode": code,
+        "errormessage": message,
+        "requesttypedescription": "ERROR",
         "transactionstartedtimestamp": _gateway_time(),
-    }  # fmt: skip
+    }
     return {**error, "errordata": list(data)} if data else error
 
 
-def _answer(reference: object, responses: list[dict[str, Any]]) -> Reply:
+def _answer(reference: object, responses: list[dict[str, Any]]) -> SimulatorResponse:
     return json_reply(
         200, {"requestreference": str(reference), "version": "1.00", "response": responses, "secrand": "Z0Xk"}
     )

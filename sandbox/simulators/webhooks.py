@@ -83,10 +83,15 @@ class DeliveryLog:
         """One attempt is over; ``status`` is none where no answer came. A secret in the query stays out of the log."""
         query = "&".join(part for part in delivery.query.split("&") if not part.startswith("token="))
         line = {
-            "at": time.time(), "provider": self._provider, "merchant": delivery.merchant, "method": delivery.method,
-            "query": query, "sha256": hashlib.sha256(delivery.body).hexdigest(), "about": delivery.about,
+            "at": time.time(),
+            "provider": self._provider,
+            "merchant": delivery.merchant,
+            "method": delivery.method,
+            "query": query,
+            "sha256": hashlib.sha256(delivery.body).hexdigest(),
+            "about": delivery.about,
             "status": status,
-        }  # fmt: skip
+        }
         self._file.write(json.dumps(line) + "\n")
 
     def close(self) -> None:
@@ -225,11 +230,14 @@ class Webhooks:
             self._copy(delivery)
         self.sent.append(
             {
-                "path": path, "method": delivery.method, "query": delivery.query,
-                "content_type": delivery.content_type, "body": delivery.body.decode(),
+                "path": path,
+                "method": delivery.method,
+                "query": delivery.query,
+                "content_type": delivery.content_type,
+                "body": delivery.body.decode(),
                 "about": delivery.about,
             }
-        )  # fmt: skip
+        )
         status = None
         try:
             async with session.request(

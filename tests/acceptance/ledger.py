@@ -69,9 +69,11 @@ class Observer:
     def _connected(self) -> Any:
         if self._consumer is None:
             self._consumer = KafkaConsumer(
-                bootstrap_servers=self._bootstrap, auto_offset_reset="earliest", enable_auto_commit=False,
+                bootstrap_servers=self._bootstrap,
+                auto_offset_reset="earliest",
+                enable_auto_commit=False,
                 max_poll_records=5000,
-            )  # fmt: skip
+            )
             self._consumer.assign(self._places)
         return self._consumer
 
@@ -242,9 +244,10 @@ def _lookups_without_end(observer: Observer) -> list[str]:
     ended |= {header(record, "ce_id") for record in observer.records[topics.DEAD]}
     came_back = {(header(record, "ce_id"), header(record, "attempts")) for record in asked}
     waiting = {
-        header(record, "ce_id") for record in put_off
+        header(record, "ce_id")
+        for record in put_off
         if (header(record, "ce_id"), header(record, "attempts")) not in came_back
-    }  # fmt: skip
+    }
     every = {header(record, "ce_id") for record in (*asked, *put_off)}
     return [f"lookup {name} has no end" for name in every - ended - waiting]
 

@@ -36,19 +36,25 @@ class Secured:
     def sasl(self, mechanism: str, **changes: Any) -> dict[str, Any]:
         """The configuration's ``kafka`` for a user with a password."""
         return {
-            "bootstrap_servers": self.broker.address("SASL"), "security_protocol": "SASL_SSL",
-            "sasl_mechanism": mechanism, "sasl_plain_username": USER,
-            "sasl_plain_password": {"file": str(self.password_file)}, "ssl_cafile": str(self.authority.certificate),
+            "bootstrap_servers": self.broker.address("SASL"),
+            "security_protocol": "SASL_SSL",
+            "sasl_mechanism": mechanism,
+            "sasl_plain_username": USER,
+            "sasl_plain_password": {"file": str(self.password_file)},
+            "ssl_cafile": str(self.authority.certificate),
             **changes,
-        }  # fmt: skip
+        }
 
     def mutual(self, **changes: Any) -> dict[str, Any]:
         """The configuration's ``kafka`` for a client with a certificate."""
         return {
-            "bootstrap_servers": self.broker.address("MUTUAL"), "security_protocol": "SSL",
-            "ssl_cafile": str(self.authority.certificate), "ssl_certfile": str(self.client.certificate),
-            "ssl_keyfile": str(self.client.key), **changes,
-        }  # fmt: skip
+            "bootstrap_servers": self.broker.address("MUTUAL"),
+            "security_protocol": "SSL",
+            "ssl_cafile": str(self.authority.certificate),
+            "ssl_certfile": str(self.client.certificate),
+            "ssl_keyfile": str(self.client.key),
+            **changes,
+        }
 
     def way(self, name: str) -> dict[str, Any]:
         """The configuration's ``kafka`` for one of the mechanisms, or for ``MUTUAL``."""
@@ -110,11 +116,14 @@ def secured_broker(directory: Path) -> Iterator[Secured]:
         "ssl.truststore.location": str(directory / "trusted.pem"),
         "listener.name.mutual.ssl.client.auth": "required",
         "listener.name.sasl.sasl.enabled.mechanisms": ",".join(MECHANISMS),
-        "listener.name.sasl.plain.sasl.jaas.config":
-            f'{login}.plain.PlainLoginModule required user_{USER}="{PASSWORD}";',
-        **{f"listener.name.sasl.{mechanism.lower()}.sasl.jaas.config": f"{login}.scram.ScramLoginModule required;"
-           for mechanism in SCRAM},
-    }  # fmt: skip
+        "listener.name.sasl.plain.sasl.jaas.config": (
+            f'{login}.plain.PlainLoginModule required user_{USER}="{PASSWORD}";'
+        ),
+        **{
+            f"listener.name.sasl.{mechanism.lower()}.sasl.jaas.config": f"{login}.scram.ScramLoginModule required;"
+            for mechanism in SCRAM
+        },
+    }
     broker = LocalBroker(
         settings,
         listeners={"SASL": "SASL_SSL", "MUTUAL": "SSL"},

@@ -37,9 +37,13 @@ def broker() -> Iterator[LocalBroker]:
 
 
 def rule(
-    operation: ACLOperation, kind: ResourceType, name: str, *, permission: ACLPermissionType = ACLPermissionType.ALLOW,
+    operation: ACLOperation,
+    kind: ResourceType,
+    name: str,
+    *,
+    permission: ACLPermissionType = ACLPermissionType.ALLOW,
     pattern: ACLResourcePatternType = ACLResourcePatternType.PREFIXED,
-) -> ACL:  # fmt: skip
+) -> ACL:
     return ACL(f"User:{USER}", "*", operation, permission, ResourcePattern(kind, name, pattern))
 
 
@@ -53,10 +57,12 @@ def grant(broker: LocalBroker, *rules: ACL) -> None:
 
 def plan(broker: LocalBroker, password_file: Path) -> Plan:
     kafka: dict[str, Any] = {
-        "bootstrap_servers": broker.address("SASL"), "security_protocol": "SASL_PLAINTEXT",
-        "sasl_mechanism": "SCRAM-SHA-256", "sasl_plain_username": USER,
+        "bootstrap_servers": broker.address("SASL"),
+        "security_protocol": "SASL_PLAINTEXT",
+        "sasl_mechanism": "SCRAM-SHA-256",
+        "sasl_plain_username": USER,
         "sasl_plain_password": {"file": str(password_file)},
-    }  # fmt: skip
+    }
     merchants = {"trustpayments": ("shop-uk",)}
     return Plan(kafka=broker.bootstrap, configuration={"kafka": kafka}, merchants=merchants, consumers=False)
 
@@ -85,8 +91,13 @@ def test_the_documented_grants_are_enough_and_the_doctor_sees_which_one_is_missi
         assert "may read and write all" in sandbox.command("doctor", *config)
         grant(
             broker,
-            rule(ACLOperation.WRITE, ResourceType.TOPIC, sandbox.topic("payments.status"),
-                 permission=ACLPermissionType.DENY, pattern=ACLResourcePatternType.LITERAL),
-        )  # fmt: skip
+            rule(
+                ACLOperation.WRITE,
+                ResourceType.TOPIC,
+                sandbox.topic("payments.status"),
+                permission=ACLPermissionType.DENY,
+                pattern=ACLResourcePatternType.LITERAL,
+            ),
+        )
         with pytest.raises(ConfigurationError, match=r"may not WRITE sandbox-[0-9a-f]+\.payments\.status"):
             sandbox.command("doctor", *config)

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.configurations import document, remove_topics, write
+from tests.fakes.configurations import document, remove_topics, write
 
 ROOT: Final = Path(__file__).parents[2]
 ROLES: Final = ("ingest", "worker")
@@ -43,9 +43,12 @@ def assert_told(file: Path, *words: str, roles: Sequence[str] = ROLES, options: 
 def _start(role: str, file: Path, options: Sequence[str]) -> subprocess.Popen[str]:
     addresses = ["--management", "127.0.0.1:0", *(["--listen", "127.0.0.1:0"] if role == "ingest" else [])]
     return subprocess.Popen(
-        [sys.executable, "-m", "ops.command", role, *addresses, "--config", str(file), *options],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
-    )  # fmt: skip
+        [sys.executable, "-m", "ops.main", role, *addresses, "--config", str(file), *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
 
 
 WRONG: Final[dict[str, tuple[Change, tuple[str, ...]]]] = {
@@ -54,11 +57,12 @@ WRONG: Final[dict[str, tuple[Change, tuple[str, ...]]]] = {
     "a wrong value": (lambda one: one["topics"].update(partitions=0), ("line ", "topics.partitions", "Correct it")),
     "an endless wait": (lambda one: one["worker"].update(batch_wait_seconds=float("inf")), ("line ", "batch_wait")),
     "two merchants of one id": (
-        lambda one: one["merchants"][1].update(id="shop-nl"), ("line ", "merchants[1].id", "must differ"),
+        lambda one: one["merchants"][1].update(id="shop-nl"),
+        ("line ", "merchants[1].id", "must differ"),
     ),
     "http outside the sandbox": (lambda one: one.update(sandbox=False), ("line ", "https")),
     "no merchants": (lambda one: one.update(merchants=[]), ("line ", "merchants")),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("what", WRONG)
@@ -82,7 +86,7 @@ def prefix(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
     """Topics as the unchanged configuration wants them."""
     chosen, directory = f"test-{uuid.uuid4().hex[:8]}.", tmp_path_factory.mktemp("topics")
     file = write(directory, document(kafka, chosen, directory))
-    command = [sys.executable, "-m", "ops.command", "topics", "apply", "--config", str(file)]
+    command = [sys.executable, "-m", "ops.main", "topics", "apply", "--config", str(file)]
     subprocess.run(command, check=True, capture_output=True, timeout=START_SECONDS, cwd=ROOT)
     yield chosen
     remove_topics(kafka, chosen)
@@ -122,13 +126,17 @@ def test_a_choice_that_leaves_nothing_to_do_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "security",
     [
-        {"security_protocol": "SASL_PLAINTEXT", "sasl_mechanism": "PLAIN", "sasl_plain_username": "u",
-         "sasl_plain_password": {"file": "/absent/file"}},
+        {
+            "security_protocol": "SASL_PLAINTEXT",
+            "sasl_mechanism": "PLAIN",
+            "sasl_plain_username": "u",
+            "sasl_plain_password": {"file": "/absent/file"},
+        },
         {"security_protocol": "SSL", "ssl_cafile": "/absent/file"},
         {"security_protocol": "SSL", "ssl_certfile": "/absent/file"},
     ],
     ids=["password", "authorities", "certificate"],
-)  # fmt: skip
+)
 def test_what_opens_the_way_to_the_brokers_and_cannot_be_read_is_told(security: dict[str, Any], tmp_path: Path) -> None:
     content = document(NOBODY, "", tmp_path)
     content["kafka"].update(security)

@@ -14,7 +14,8 @@ from kafka import KafkaProducer
 from sandbox.processes import Child, wait_for
 from sandbox.system import Plan, Sandbox, probe
 from schemas import topics
-from schemas.records import rfc3339, time_ordered_id
+from schemas.ids import time_ordered_id
+from schemas.times import rfc3339
 from tests.acceptance.knocking import soon
 from tests.acceptance.ledger import Observer, assert_right, header, settle
 from tests.acceptance.shopping import buy
@@ -30,22 +31,32 @@ POISONS: Final = 5_000 if LONG else 167
 NESTED_BYTES: Final = 64 * 1024
 
 INPUTS: Final = (
-    *(name(provider) for provider in topics.PROVIDERS for name in (topics.notifications, topics.lookups,
-                                                                  topics.responses)),
+    *(
+        name(provider)
+        for provider in topics.PROVIDERS
+        for name in (topics.notifications, topics.lookups, topics.responses)
+    ),
     *(topics.retry(provider, step) for provider in topics.PROVIDERS for step in range(1, topics.RETRY_STEPS + 1)),
-    topics.known("nevogate"), topics.OBSERVATIONS, topics.EXPECTED, topics.ORDERS, topics.REQUESTED, topics.CHARGES,
-)  # fmt: skip
+    topics.known("nevogate"),
+    topics.OBSERVATIONS,
+    topics.EXPECTED,
+    topics.ORDERS,
+    topics.REQUESTED,
+    topics.CHARGES,
+)
 
 #: The provider is away for longer than the whole ladder of these waits; with the usual ones that would be hours.
 LADDER_SECONDS: Final = [0.2, 0.4, 0.8, 1.6, 3.2]
 AWAY_SECONDS: Final = 60.0 if LONG else 12.0
 BOUGHT: Final = 60
 UNSETTLED: Final[dict[str, dict[str, Any]]] = {
-    "trustpayments": {"settlestatus": "10"}, "nevogate": {"result": "PENDING", "response_url": False},
-}  # fmt: skip
+    "trustpayments": {"settlestatus": "10"},
+    "nevogate": {"result": "PENDING", "response_url": False},
+}
 SETTLED: Final[dict[str, dict[str, Any]]] = {
-    "trustpayments": {"settlestatus": "100"}, "nevogate": {"result": "SUCCESSFUL"},
-}  # fmt: skip
+    "trustpayments": {"settlestatus": "100"},
+    "nevogate": {"result": "SUCCESSFUL"},
+}
 
 
 @pytest.fixture(scope="module")
@@ -79,9 +90,17 @@ def nested(opening: bytes, closing: bytes) -> bytes:
 
 #: Kinds of what is not what it should be; the last two are of the size of the largest body.
 POISON: Final = (
-    b"", b"\0\xff" * 50, b"null", b"[]", b'{"merchant":', b'{"merchant": {}, "payment_id": [], "status": 1}',
-    b'{"lookup_id": 1e999}', b'"' + b"\\ud800" * 10 + b'"', nested(b"[", b"]"), nested(b'{"a":', b"}"),
-)  # fmt: skip
+    b"",
+    b"\0\xff" * 50,
+    b"null",
+    b"[]",
+    b'{"merchant":',
+    b'{"merchant": {}, "payment_id": [], "status": 1}',
+    b'{"lookup_id": 1e999}',
+    b'"' + b"\\ud800" * 10 + b'"',
+    nested(b"[", b"]"),
+    nested(b'{"a":', b"}"),
+)
 
 
 def poison(number: int) -> bytes:
@@ -94,10 +113,15 @@ def headers_of(topic: str) -> list[tuple[str, bytes]]:
     provider = next((one for one in topics.PROVIDERS if one in topic), "trustpayments")
     merchant = {"omnikassa": "shop-nl", "trustpayments": "shop-uk", "nevogate": "shop-hu"}[provider]
     texts = {
-        "ce_id": time_ordered_id(), "ce_source": f"/notifications/{provider}/{merchant}", "ce_time": rfc3339(),
-        "ce_type": "payment.notification.received.v1", "content-type": "application/json", "http-method": "POST",
-        "lookups": "[]", "received-at": rfc3339(),
-    }  # fmt: skip
+        "ce_id": time_ordered_id(),
+        "ce_source": f"/notifications/{provider}/{merchant}",
+        "ce_time": rfc3339(),
+        "ce_type": "payment.notification.received.v1",
+        "content-type": "application/json",
+        "http-method": "POST",
+        "lookups": "[]",
+        "received-at": rfc3339(),
+    }
     return [(name, text.encode()) for name, text in texts.items()]
 
 

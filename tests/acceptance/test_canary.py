@@ -31,27 +31,44 @@ DAY_SECONDS: Final = 8.0
 
 #: What providers add to notifications and answers, by its place there.
 PLANTED: Final = {
-    "maskedpan": "411111######C4RD", "CardPan": "500000******C4RD", "expirydate": "12/2031CNRY",
-    "billingfirstname": "Firstname-CNRY", "billinglastname": "Surname-CNRY",
+    "maskedpan": "411111######C4RD",
+    "CardPan": "500000******C4RD",
+    "expirydate": "12/2031CNRY",
+    "billingfirstname": "Firstname-CNRY",
+    "billinglastname": "Surname-CNRY",
     "billingemail": "billing-CNRY@mail.example",
-    "billingpremise": "Street-CNRY 1", "consumerName": "Consumer-CNRY", "shippingMail": "shipping-CNRY@mail.example",
-    "errormessage": "Errormessage-CNRY", "ResultMessage": "Resultmessage-CNRY", "UserId": "Userid-CNRY",
-    "customerip": "Customerip-CNRY", "Anum": "Authcode-CNRY",
-}  # fmt: skip
+    "billingpremise": "Street-CNRY 1",
+    "consumerName": "Consumer-CNRY",
+    "shippingMail": "shipping-CNRY@mail.example",
+    "errormessage": "Errormessage-CNRY",
+    "ResultMessage": "Resultmessage-CNRY",
+    "UserId": "Userid-CNRY",
+    "customerip": "Customerip-CNRY",
+    "Anum": "Authcode-CNRY",
+}
 #: In requests of providers and strangers; a stored call keeps none of them but User-Agent and X-Request-Id.
 DROPPED_HEADERS: Final = {
-    "Authorization": "Bearer Authorization-CNRY", "Cookie": "session=Cookie-CNRY", "X-Forwarded-For": "Forwarded-CNRY",
-    "Referer": "https://Referer-CNRY.example/", "traceparent": "00-Traceparent-CNRY-01", "X-Api-Key": "Apikey-CNRY",
-}  # fmt: skip
+    "Authorization": "Bearer Authorization-CNRY",
+    "Cookie": "session=Cookie-CNRY",
+    "X-Forwarded-For": "Forwarded-CNRY",
+    "Referer": "https://Referer-CNRY.example/",
+    "traceparent": "00-Traceparent-CNRY-01",
+    "X-Api-Key": "Apikey-CNRY",
+}
 KEPT_HEADERS: Final = {"User-Agent": "Useragent-CNRY", "X-Request-Id": "Requestid-CNRY"}
 
 #: What a stranger writes wherever a text fits; letters only, for the places where nothing else does.
 STRANGER: Final = "StrangerCanary"
 
 RAW: Final = frozenset(
-    (*map(topics.notifications, topics.PROVIDERS), *map(topics.responses, topics.PROVIDERS),
-     topics.REJECTED, topics.DEAD, topics.ALERTS)
-)  # fmt: skip
+    (
+        *map(topics.notifications, topics.PROVIDERS),
+        *map(topics.responses, topics.PROVIDERS),
+        topics.REJECTED,
+        topics.DEAD,
+        topics.ALERTS,
+    )
+)
 #: Their records are as they came, apart from the headers that say why they are there.
 ADDED_HEADERS: Final = frozenset(
     ("reason", "original-topic", "original-partition", "original-offset", "attempts", "first-seen", "not-before")
@@ -128,9 +145,12 @@ def _knocked(sandbox: Sandbox) -> list[str]:
             for provider, merchant in merchants.items():
                 path = f"/notifications/{provider}/{merchant}"
                 for method, where in (
-                    ("POST", path), ("POST", f"{path}?TransactionId={STRANGER}&{STRANGER}={STRANGER}"),
-                    ("POST", f"{path}/{STRANGER}"), (STRANGER.upper(), path), ("DELETE", f"{path}?{STRANGER}"),
-                ):  # fmt: skip
+                    ("POST", path),
+                    ("POST", f"{path}?TransactionId={STRANGER}&{STRANGER}={STRANGER}"),
+                    ("POST", f"{path}/{STRANGER}"),
+                    (STRANGER.upper(), path),
+                    ("DELETE", f"{path}?{STRANGER}"),
+                ):
                     answer = client.request(
                         method, sandbox.ingest_address + where, content=body, headers={"Content-Type": content_type}
                     )

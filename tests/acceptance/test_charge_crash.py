@@ -8,9 +8,9 @@ from typing import Final
 
 import pytest
 
-from processors.failpoint import VARIABLE, Step
+from processors.runtime.failpoints import VARIABLE, Failpoint
 from sandbox.processes import wait_for
-from sandbox.simulators.nevogate_transaction import moved_by_order
+from sandbox.simulators.nevogate.transaction import moved_by_order
 from sandbox.system import Plan, Sandbox
 from tests import topics_reader
 from tests.acceptance.test_charges import Shop, charge
@@ -33,22 +33,26 @@ _PLAN: Final = Plan(
 
 #: A charge asks for its unknown reference, opens, starts and captures: so often each of its steps is passed.
 _ALL: Final = [
-    *((step, 1) for step in (Step.TAKEN, Step.WORKED, Step.SOURCE_ACKNOWLEDGED)),
-    *((Step.ANSWERS_STORED, times) for times in (1, 2, 3)),
-    *((Step.REQUESTS_KEPT, times) for times in (1, 2, 3, 4)),
-    *((Step.REQUESTS_TOLD, times) for times in (1, 2, 3)),
-    *((Step.CALLED, times) for times in (1, 2, 3, 4)),
+    *((step, 1) for step in (Failpoint.TAKEN, Failpoint.WORKED, Failpoint.SOURCE_ACKNOWLEDGED)),
+    *((Failpoint.ANSWERS_STORED, times) for times in (1, 2, 3)),
+    *((Failpoint.REQUESTS_KEPT, times) for times in (1, 2, 3, 4)),
+    *((Failpoint.REQUESTS_TOLD, times) for times in (1, 2, 3)),
+    *((Failpoint.CALLED, times) for times in (1, 2, 3, 4)),
 ]
 
 #: Around each of the calls: intended and not made, made and not answered, answered and not told.
 _TELLING: Final = [
-    (Step.REQUESTS_KEPT, 2), (Step.CALLED, 3), (Step.ANSWERS_STORED, 2), (Step.CALLED, 4), (Step.REQUESTS_TOLD, 3),
-]  # fmt: skip
+    (Failpoint.REQUESTS_KEPT, 2),
+    (Failpoint.CALLED, 3),
+    (Failpoint.ANSWERS_STORED, 2),
+    (Failpoint.CALLED, 4),
+    (Failpoint.REQUESTS_TOLD, 3),
+]
 _POINTS: Final = _ALL if LONG else _TELLING
 
 #: The process ended when the start was kept as intended, and had not been called: nobody can know that, so it is never
 #: called again, and the gateway gives the transaction up.
-_NEVER_STARTED: Final = frozenset({(Step.REQUESTS_KEPT, 2), (Step.REQUESTS_TOLD, 2)})
+_NEVER_STARTED: Final = frozenset({(Failpoint.REQUESTS_KEPT, 2), (Failpoint.REQUESTS_TOLD, 2)})
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +72,7 @@ def quiet(sandbox: Sandbox) -> bool:
 
 @pytest.mark.parametrize(("step", "times"), _POINTS, ids=[f"{step.name.lower()}-{times}" for step, times in _POINTS])
 def test_a_charge_outlives_its_worker(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, step: Step, times: int
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, step: Failpoint, times: int
 ) -> None:
     shop, name = Shop(sandbox), f"{step.name.lower()}-{times}"
     assert wait_for(lambda: quiet(sandbox), within_seconds=60, every=0.3)

@@ -16,10 +16,10 @@ from typing import Any, Final
 import orjson
 import pytest
 
-from processors.failpoint import VARIABLE, Step
+from processors.runtime.failpoints import VARIABLE, Failpoint
+from sandbox.billing.subscriptions import MERCHANT, SubscriptionDay
 from sandbox.processes import wait_for
-from sandbox.simulators.nevogate_transaction import moved_by_order
-from sandbox.subscriptions import MERCHANT, SubscriptionDay
+from sandbox.simulators.nevogate.transaction import moved_by_order
 from sandbox.system import Plan, Sandbox
 from tests.acceptance.ledger import books_of
 from tests.topics_reader import payments, whole
@@ -85,7 +85,7 @@ class Killer:
         self._thread.join()
 
     def _begin(self) -> None:
-        killed_at = f"charge/{int(Step.CALLED)}/{KILL_AFTER_CALLS}"
+        killed_at = f"charge/{int(Failpoint.CALLED)}/{KILL_AFTER_CALLS}"
         self._sandbox.start_worker(0, {} if self._over.is_set() else {VARIABLE: killed_at})
 
     def _run(self) -> None:
@@ -104,9 +104,11 @@ def struck(sandbox: Sandbox, moments: Sequence[float]) -> set[str]:
         event = orjson.loads(record.value)
         told.setdefault(event["request_id"], []).append((record.timestamp / 1000, event["state"]))
     return {
-        name for name, events in told.items() for moment in moments
+        name
+        for name, events in told.items()
+        for moment in moments
         if [state for at, state in events if at <= moment][-1:] == ["started"]
-    }  # fmt: skip
+    }
 
 
 def test_money_moves_once_for_each_accepted_charge_and_never_for_others(sandbox: Sandbox) -> None:
@@ -125,8 +127,10 @@ def test_money_moves_once_for_each_accepted_charge_and_never_for_others(sandbox:
     book = books_of(sandbox)["nevogate"]
     verdicts = Counter(day.month.verdict(one)[0] for one in day.month.bills)
     moved = moved_by_order(book)
-    print(f"{CHARGES} charges, {len(killer.moments)} kills that struck {len(hit)}: {dict(verdicts)}, orphans "
-          f"{len(book['orphans'])}, starts again {book['counters'].get('charges.started_again', 0)}")  # fmt: skip
+    print(
+        f"{CHARGES} charges, {len(killer.moments)} kills that struck {len(hit)}: {dict(verdicts)}, orphans "
+        f"{len(book['orphans'])}, starts again {book['counters'].get('charges.started_again', 0)}"
+    )
     assert killer.exit_codes == {-signal.SIGKILL}
     assert len(killer.moments) >= 2
     assert len(hit) >= STRUCK_SHARE * CHARGES
@@ -138,6 +142,9 @@ def test_money_moves_once_for_each_accepted_charge_and_never_for_others(sandbox:
     assert book["uncaused"] == []
     told = payments(whole(sandbox.bootstrap, sandbox.topic("payments.status")))
     captured = {key for key, events in told.items() if events[-1]["status"] == "captured"}
-    true = {f"{one['merchant']}/{name}" for name, one in book["payments"].items()
-            if one["status"] == "captured" and not one["order_id"].startswith("REG-")}  # fmt: skip
+    true = {
+        f"{one['merchant']}/{name}"
+        for name, one in book["payments"].items()
+        if one["status"] == "captured" and not one["order_id"].startswith("REG-")
+    }
     assert captured == true, "payments.status tells the same"

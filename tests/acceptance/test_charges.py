@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from sandbox.processes import wait_for
-from sandbox.simulators.nevogate_transaction import moved_by_order
+from sandbox.simulators.nevogate.transaction import moved_by_order
 from sandbox.system import Plan, Sandbox
 from tests import topics_reader
 
@@ -69,9 +69,13 @@ class Shop:
 
 def charge(request_id: str, reference: str, **more: Any) -> dict[str, Any]:
     return {
-        "request_id": request_id, "action": "charge", "order_id": f"order-{request_id}",
-        "reference_payment_id": reference, "amount": {"value": 1990, "currency": "EUR"}, **more,
-    }  # fmt: skip
+        "request_id": request_id,
+        "action": "charge",
+        "order_id": f"order-{request_id}",
+        "reference_payment_id": reference,
+        "amount": {"value": 1990, "currency": "EUR"},
+        **more,
+    }
 
 
 @pytest.fixture(scope="module")
@@ -109,8 +113,10 @@ def test_reserved_money_is_captured_in_part_and_told_so(shop: Shop) -> None:
     assert shop.ended("part-c")["status"] == "captured"
     last = shop.statuses(payment_id, "captured")[-1]
     assert (last["paid"], last["checks"]["amount"], last["fulfilment"]) == (
-        {"value": 990, "currency": "EUR"}, "match", "release",
-    )  # fmt: skip
+        {"value": 990, "currency": "EUR"},
+        "match",
+        "release",
+    )
     money = moved_by_order(shop.gateway.book())["order-part"]
     assert (money["captured"], money["released"]) == (990, 1000)
 
@@ -149,10 +155,18 @@ def test_a_pending_charge_ends_as_its_notification_tells(shop: Shop, outcome: st
     assert moved_by_order(shop.gateway.book())[f"order-{name}"]["moved"] == (status == "captured")
 
 
-@pytest.mark.parametrize(("method", "kind"), [
-    ("StartRP", "timeout_after"), ("StartRP", "html_after"), ("StartRP", "lose"), ("Close", "timeout_after"),
-    ("Close", "timeout"), ("InitRP", "timeout"), ("StartRP", "refuse"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("method", "kind"),
+    [
+        ("StartRP", "timeout_after"),
+        ("StartRP", "html_after"),
+        ("StartRP", "lose"),
+        ("Close", "timeout_after"),
+        ("Close", "timeout"),
+        ("InitRP", "timeout"),
+        ("StartRP", "refuse"),
+    ],
+)
 def test_whatever_is_lost_the_money_moves_once(shop: Shop, method: str, kind: Any) -> None:
     name = f"{method}-{kind}".lower()
     reference = shop.register(f"lost-{name}")

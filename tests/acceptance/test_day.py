@@ -17,7 +17,14 @@ from sandbox.simulators.trustpayments import security_hash
 from sandbox.system import Plan, Sandbox
 from schemas import topics
 from tests.acceptance.knocking import soon
-from tests.acceptance.ledger import Observer, assert_consumers_applied_once, assert_right, books_of, header, settle
+from tests.acceptance.ledger import (
+    Observer,
+    assert_consumers_applied_once,
+    assert_right,
+    books_of,
+    header,
+    settle,
+)
 from tests.acceptance.shopping import buy
 
 pytestmark = pytest.mark.kafka
@@ -28,9 +35,17 @@ PAYMENTS: Final = 54
 
 #: Every header a stored notification may have, and no other.
 ALLOWED: Final = {
-    "ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "content-type", "http-method", "http-query",
-    "traceparent", *(name.decode() for name in KEPT_IF_PRESENT),
-}  # fmt: skip
+    "ce_specversion",
+    "ce_id",
+    "ce_source",
+    "ce_type",
+    "ce_time",
+    "content-type",
+    "http-method",
+    "http-query",
+    "traceparent",
+    *(name.decode() for name in KEPT_IF_PRESENT),
+}
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +75,16 @@ def test_a_day_in_which_everything_goes_wrong_ends_as_the_providers_know_it(
     assert_consumers_applied_once(sandbox, observer)
     published = Counter(events[-1]["status"] for events in observer.events().values())
     assert published.keys() >= {
-        "authorised", "captured", "declined", "cancelled", "expired", "failed", "partially_refunded", "refunded",
+        "authorised",
+        "captured",
+        "declined",
+        "cancelled",
+        "expired",
+        "failed",
+        "partially_refunded",
+        "refunded",
         "charged_back",
-    }  # fmt: skip
+    }
     reasons = Counter(header(record, "reason") for record in observer.records[topics.REJECTED])
     assert reasons.keys() >= {"malformed", "bad_signature", "missing_signature"}
     assert observer.records[topics.DUPLICATES]
@@ -90,9 +112,13 @@ def test_the_callers_trace_reaches_the_result_and_his_secrets_are_left_behind(
     payment = control.pay(order_id=f"TRACE-{provider}", amount=700, notify=False)
     trace = f"{payment.encode().hex():0>32}"[-32:]
     sent = {
-        "traceparent": f"00-{trace}-00f067aa0ba902b7-01", "Authorization": "Basic aHVzaDpodXNo",
-        "Cookie": "session=aHVzaA", "X-Forwarded-For": "198.51.100.7", "X-Request-Id": "r-1", "User-Agent": "psp/1",
-    }  # fmt: skip
+        "traceparent": f"00-{trace}-00f067aa0ba902b7-01",
+        "Authorization": "Basic aHVzaDpodXNo",
+        "Cookie": "session=aHVzaA",
+        "X-Forwarded-For": "198.51.100.7",
+        "X-Request-Id": "r-1",
+        "User-Agent": "psp/1",
+    }
     query, body = "", b""
     if provider == "nevogate":
         control.change(payment, foreign_calls=1)
@@ -108,16 +134,20 @@ def test_the_callers_trace_reaches_the_result_and_his_secrets_are_left_behind(
     (result,) = (record for record in observer.records[topics.STATUS] if record.key.decode() == f"{shop}/{payment}")
     assert header(result, "traceparent")[3:35] == trace
     (stored,) = (
-        record for record in observer.records[topics.notifications(provider)] if header(record, "x-request-id") == "r-1"
-        and trace in header(record, "traceparent")
-    )  # fmt: skip
+        record
+        for record in observer.records[topics.notifications(provider)]
+        if header(record, "x-request-id") == "r-1" and trace in header(record, "traceparent")
+    )
     assert {name for name, _ in stored.headers} <= ALLOWED
     assert header(stored, "user-agent") == "psp/1"
     leaked = [
-        record.topic for record in observer.all_of(list(observer.records))
-        if any(secret in b" ".join([record.value or b"", *(value for _, value in record.headers)])
-               for secret in (b"aHVzaDpodXNo", b"session=aHVzaA", b"198.51.100.7"))
-    ]  # fmt: skip
+        record.topic
+        for record in observer.all_of(list(observer.records))
+        if any(
+            secret in b" ".join([record.value or b"", *(value for _, value in record.headers)])
+            for secret in (b"aHVzaDpodXNo", b"session=aHVzaA", b"198.51.100.7")
+        )
+    ]
     assert leaked == []
 
 
@@ -125,10 +155,15 @@ def _signed_form(sandbox: Sandbox, payment: str) -> bytes:
     """What Trust Payments would have sent for the payment."""
     (shop,) = (one.shop for one in sandbox.accounts if one.provider == "trustpayments")
     fields = {
-        "errorcode": "0", "settlestatus": "0", "transactionreference": payment, "orderreference": "TRACE",
-        "sitereference": shop["site_reference"], "requestreference": "A1", "paymenttypedescription": "VISA",
+        "errorcode": "0",
+        "settlestatus": "0",
+        "transactionreference": payment,
+        "orderreference": "TRACE",
+        "sitereference": shop["site_reference"],
+        "requestreference": "A1",
+        "paymenttypedescription": "VISA",
         "notificationreference": "57-FFFFFF",
-    }  # fmt: skip
+    }
     fields["responsesitesecurity"] = security_hash(fields, shop["notification_password"])
     return urlencode(sorted(fields.items())).encode()
 

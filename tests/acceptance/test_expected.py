@@ -11,7 +11,7 @@ import pytest
 
 from sandbox.accounts import MERCHANTS
 from sandbox.processes import wait_for
-from sandbox.shop import Shop
+from sandbox.shop import ExampleShop
 from sandbox.system import Plan, Sandbox
 from schemas import topics
 from tests.acceptance.ledger import Observer, header
@@ -35,8 +35,8 @@ def sandbox(start: Callable[[Plan], Sandbox]) -> Sandbox:
 
 
 @pytest.fixture(scope="module")
-def shop(sandbox: Sandbox) -> Iterator[Shop]:
-    one = Shop(sandbox.bootstrap, sandbox.prefix)
+def shop(sandbox: Sandbox) -> Iterator[ExampleShop]:
+    one = ExampleShop(sandbox.bootstrap, sandbox.prefix)
     yield one
     one.close()
 
@@ -62,7 +62,7 @@ def seen(event: dict[str, Any]) -> tuple[str, str, str, str]:
 
 
 def test_a_payment_announced_before_is_compared_in_its_first_event(
-    sandbox: Sandbox, shop: Shop, observer: Observer
+    sandbox: Sandbox, shop: ExampleShop, observer: Observer
 ) -> None:
     shop.expects("shop-uk", "BEFORE1", 1000, "GBP")
     shop.expects("shop-uk", "BEFORE2", 999, "GBP")
@@ -80,7 +80,7 @@ def test_a_payment_announced_before_is_compared_in_its_first_event(
 
 
 def test_an_expectation_that_comes_after_the_payment_corrects_the_answer(
-    sandbox: Sandbox, shop: Shop, observer: Observer
+    sandbox: Sandbox, shop: ExampleShop, observer: Observer
 ) -> None:
     sandbox.providers["nevogate"].pay(order_id="AFTER1", amount=1000, currency="HUF")
     (first,) = until(observer, topics.STATUS, 1, order_id="AFTER1")
@@ -92,7 +92,7 @@ def test_an_expectation_that_comes_after_the_payment_corrects_the_answer(
 
 
 def test_a_payment_whose_webhook_never_came_is_overdue_then_found_and_cleared(
-    sandbox: Sandbox, shop: Shop, observer: Observer
+    sandbox: Sandbox, shop: ExampleShop, observer: Observer
 ) -> None:
     lost = sandbox.providers["trustpayments"].pay(order_id="LOST1", amount=700, settlestatus="100", notify=False)
     shop.expects("shop-uk", "LOST1", 700, "GBP", final_by=timedelta(seconds=0.5))
@@ -105,7 +105,7 @@ def test_a_payment_whose_webhook_never_came_is_overdue_then_found_and_cleared(
 
 
 def test_an_announced_order_of_the_bank_is_asked_for_alone_when_no_ping_comes(
-    sandbox: Sandbox, shop: Shop, observer: Observer
+    sandbox: Sandbox, shop: ExampleShop, observer: Observer
 ) -> None:
     bank = sandbox.providers["omnikassa"]
     bank.notify(paused=True)
@@ -119,7 +119,7 @@ def test_an_announced_order_of_the_bank_is_asked_for_alone_when_no_ping_comes(
 
 
 def test_nevogates_details_are_asked_for_only_where_the_merchant_allows_it(
-    sandbox: Sandbox, shop: Shop, observer: Observer
+    sandbox: Sandbox, shop: ExampleShop, observer: Observer
 ) -> None:
     gateway = sandbox.providers["nevogate"]
     for merchant, order in (("shop-hu", "LOST3"), ("store-hu", "LOST4")):
@@ -135,7 +135,9 @@ def test_nevogates_details_are_asked_for_only_where_the_merchant_allows_it(
     assert gateway.book()["uncaused"] == []
 
 
-def test_an_abandoned_basket_is_overdue_and_no_dead_letter(sandbox: Sandbox, shop: Shop, observer: Observer) -> None:
+def test_an_abandoned_basket_is_overdue_and_no_dead_letter(
+    sandbox: Sandbox, shop: ExampleShop, observer: Observer
+) -> None:
     calls = sandbox.providers["nevogate"].counters().get("calls", 0)
     shop.expects("shop-uk", "LEFT1", 700, "GBP", final_by=timedelta(seconds=0.2))
     shop.expects("shop-hu", "LEFT2", 700, "HUF", final_by=timedelta(seconds=0.2), payment_id="0" * 32)
@@ -160,7 +162,9 @@ def until_lookups(observer: Observer, count: int, order: str) -> set[str]:
     return asked()
 
 
-def test_what_no_shop_can_have_meant_is_kept_with_its_reason(sandbox: Sandbox, shop: Shop, observer: Observer) -> None:
+def test_what_no_shop_can_have_meant_is_kept_with_its_reason(
+    sandbox: Sandbox, shop: ExampleShop, observer: Observer
+) -> None:
     shop.expects("shop-uk", "WRONG1", -5, "GBP")
     shop.expects("nobody", "WRONG2", 5, "GBP")
 
@@ -172,7 +176,7 @@ def test_what_no_shop_can_have_meant_is_kept_with_its_reason(sandbox: Sandbox, s
     assert wait_for(lambda: reasons() == ["unknown_merchant", "unreadable_expectation"], within_seconds=20, every=0.2)
 
 
-def test_a_provider_that_tells_of_nothing_is_noticed(sandbox: Sandbox, shop: Shop, observer: Observer) -> None:
+def test_a_provider_that_tells_of_nothing_is_noticed(sandbox: Sandbox, shop: ExampleShop, observer: Observer) -> None:
     sandbox.providers["omnikassa"].notify(paused=True)
     for number in range(12):
         shop.expects("shop-nl", f"SILENT{number}", 100, "EUR", final_by=timedelta(seconds=0.2))

@@ -8,7 +8,7 @@ import pytest
 
 from sandbox.attacker import Attacker
 from sandbox.processes import wait_for
-from sandbox.shop import Shop
+from sandbox.shop import ExampleShop
 from sandbox.system import Plan, Sandbox
 from schemas import topics
 from tests.acceptance.ledger import Observer, assert_right, header, settle
@@ -61,7 +61,7 @@ def calls(sandbox: Sandbox) -> int:
 
 def announce(sandbox: Sandbox, payments: list[str]) -> None:
     """The shop tells of payments before the gateway does; returns when the one who judges calls knows them."""
-    shop = Shop(sandbox.bootstrap, sandbox.prefix)
+    shop = ExampleShop(sandbox.bootstrap, sandbox.prefix)
     try:
         for number, name in enumerate(payments):
             shop.expects("open", f"ANNOUNCED{number}", 500, "HUF", payment_id=name)
@@ -80,8 +80,13 @@ def test_a_merchant_with_a_token_in_its_url_notices_nothing(sandbox: Sandbox, ob
     assert_right(sandbox, observer)
     assert rejected(observer, "guarded", "missing_signature") == FLOOD
     assert rejected(observer, "guarded", "over_budget") == 0
-    signals = sum(header(one, "ce_source") == "/notifications/nevogate/guarded"
-                  for one in observer.records[topics.notifications("nevogate")]) - FLOOD  # fmt: skip
+    signals = (
+        sum(
+            header(one, "ce_source") == "/notifications/nevogate/guarded"
+            for one in observer.records[topics.notifications("nevogate")]
+        )
+        - FLOOD
+    )
     assert calls(sandbox) - before == signals >= 2 * len(payments), "one Result for each genuine call, no other"
 
 

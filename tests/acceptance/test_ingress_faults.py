@@ -112,10 +112,12 @@ def test_without_a_broker_callers_are_refused_soon_then_at_once_and_every_200_is
     assert quickly(knocking.having(503, later)), "callers go on waiting after the outage is known"
     assert {one.status for one in knocking.answers if began <= one.began_seconds < resumed} <= {200, 503}
     refused_calls = len(knocking.having(503))
-    print(f"{outage.__name__}: {resumed - began:.0f} s, {refused_calls} calls refused "
-          f"({refused_calls / (resumed - began):.0f}/s), RSS {before_bytes / 2**20:.1f} MiB before, "
-          f"{early_bytes / 2**20:.1f} after a sixth, {(early_bytes + flat_bytes) / 2**20:.1f} at the end, "
-          f"{grown_files:+} open files")  # fmt: skip
+    print(
+        f"{outage.__name__}: {resumed - began:.0f} s, {refused_calls} calls refused "
+        f"({refused_calls / (resumed - began):.0f}/s), RSS {before_bytes / 2**20:.1f} MiB before, "
+        f"{early_bytes / 2**20:.1f} after a sixth, {(early_bytes + flat_bytes) / 2**20:.1f} at the end, "
+        f"{grown_files:+} open files"
+    )
     assert grown_bytes < RSS_GROWTH_BYTES, f"{grown_bytes / 2**20:.0f} MiB more during the outage"
     assert flat_bytes < FLAT_BYTES, f"{flat_bytes / 2**20:.0f} MiB more since the first sixth of the outage"
     assert grown_files < FILES_GROWTH, f"{grown_files} more open files after {resumed - began:.0f} s"

@@ -18,7 +18,7 @@ from tests.acceptance.knocking import soon
 from tests.acceptance.ledger import Observer, assert_right
 from tests.acceptance.securing import MECHANISMS, PASSWORD, Secured, secured_broker
 from tests.acceptance.shopping import buy
-from tests.configurations import document, remove_topics, write
+from tests.fakes.configurations import document, remove_topics, write
 
 pytestmark = pytest.mark.kafka
 
@@ -80,9 +80,13 @@ def configuration(kafka: dict[str, Any], directory: Path) -> Path:
 def paynotify(*words: str, file: Path) -> tuple[int, str]:
     """Exit code and standard error."""
     done = subprocess.run(
-        [sys.executable, "-m", "ops.command", *words, "--config", str(file)],
-        capture_output=True, text=True, timeout=START_SECONDS, check=False, cwd=ROOT,
-    )  # fmt: skip
+        [sys.executable, "-m", "ops.main", *words, "--config", str(file)],
+        capture_output=True,
+        text=True,
+        timeout=START_SECONDS,
+        check=False,
+        cwd=ROOT,
+    )
     assert PASSWORD not in done.stdout + done.stderr
     return done.returncode, done.stderr or done.stdout
 
@@ -151,7 +155,7 @@ def test_a_process_that_is_not_let_in_says_so_and_waits(
 ) -> None:
     """For the password's file or the brokers may be the next to change."""
     file = configuration(refused_kafka(secured, refused, tmp_path), tmp_path)
-    command = [sys.executable, "-m", "ops.command", *PROCESSES[process], "--config", str(file)]
+    command = [sys.executable, "-m", "ops.main", *PROCESSES[process], "--config", str(file)]
     child = Child(process, command, tmp_path / "log", directory=ROOT)
     try:
         port = int(child.wait_for_event("management port open")["port"])

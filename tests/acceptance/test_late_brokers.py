@@ -18,7 +18,7 @@ from sandbox.system import probe
 from schemas import topics
 from tests import topics_reader
 from tests.acceptance.knocking import soon
-from tests.configurations import document, write
+from tests.fakes.configurations import document, write
 
 ROOT: Final = Path(__file__).parents[2]
 DEADLINE_SECONDS: Final = 60.0
@@ -37,7 +37,7 @@ class Started:
         self.children = (self.ingest, self.worker)
 
     def _child(self, role: str, directory: Path, *options: str) -> Child:
-        command = [sys.executable, "-m", "ops.command", role, "--config", str(self.file), *options]
+        command = [sys.executable, "-m", "ops.main", role, "--config", str(self.file), *options]
         return Child(role, [*command, "--management", "127.0.0.1:0"], directory / f"{role}.log", directory=ROOT)
 
     def answer(self, child: Child, page: str) -> tuple[int, str]:
@@ -94,7 +94,7 @@ def test_processes_wait_for_brokers_then_for_topics_and_begin_without_a_restart(
         for child in started.children:
             started.soon_unready(child, "paynotify topics apply")
         assert started.notify() == (503, "5")
-        command = [sys.executable, "-m", "ops.command", "topics", "apply", "--config", str(started.file)]
+        command = [sys.executable, "-m", "ops.main", "topics", "apply", "--config", str(started.file)]
         subprocess.run(command, check=True, capture_output=True, timeout=DEADLINE_SECONDS, cwd=ROOT)
         started.soon_ready(started.ingest)
         assert started.notify() == (200, None)

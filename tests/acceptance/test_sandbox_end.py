@@ -34,12 +34,14 @@ class Up:
         environment = {name: value for name, value in os.environ.items() if name != "KAFKA"}
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "ops.command", "up"],
-                stdout=output, stderr=output, cwd=ROOT,
+                [sys.executable, "-m", "ops.main", "up"],
+                stdout=output,
+                stderr=output,
+                cwd=ROOT,
                 env={**environment, "TMPDIR": str(self.temporary), MARK: self._mark, "PYTHONPATH": str(ROOT)},
                 # tests in the background of a shell have Ctrl-C ignored, and so would have whatever they start
                 preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-            )  # fmt: skip
+            )
 
     def said(self) -> str:
         return self._output.read_text("utf-8")

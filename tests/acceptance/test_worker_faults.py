@@ -137,9 +137,10 @@ def test_one_providers_outage_delays_nobody_elses_payments_and_is_caught_up(
     if fault == "unavailable":
         put_off = {header(record, "ce_id") for record in observer.records[topics.retry(provider, 1)]}
         came_back = {
-            header(record, "ce_id") for record in observer.records[topics.lookups(provider)]
+            header(record, "ce_id")
+            for record in observer.records[topics.lookups(provider)]
             if header(record, "attempts")
-        }  # fmt: skip
+        }
         assert put_off & came_back, "no lookup waited and came back"
 
 

@@ -17,7 +17,18 @@ import orjson
 
 from sandbox.system import ends_on_signal
 from schemas.errors import PaynotifyError
-from tests.bench import charging, ingress, latency, machine, pipeline, state, tables, targets, tools, verification
+from tests.bench import (
+    charging,
+    ingress,
+    latency,
+    machine,
+    pipeline,
+    state,
+    tables,
+    targets,
+    tools,
+    verification,
+)
 from tests.bench.roles import Peaks
 from tests.bench.targets import Target
 

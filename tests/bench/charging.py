@@ -15,10 +15,10 @@ from typing import Final
 
 import orjson
 
-from sandbox.biller import bill
-from sandbox.bills import Bill, Month
+from sandbox.billing.biller import bill
+from sandbox.billing.bills import Bill, Month
 from sandbox.processes import Child
-from sandbox.simulators.nevogate_transaction import moved_by_order
+from sandbox.simulators.nevogate.transaction import moved_by_order
 from sandbox.system import Plan, Sandbox
 from schemas.errors import ClusterError
 from schemas.money import Money, to_major
@@ -61,8 +61,14 @@ def measure(scale: float, peaks: Peaks) -> list[Charged]:
 
 
 def _references(sandbox: Sandbox, charges: int, name: str) -> list[str]:
-    order = {"merchant": _MERCHANT, "amount": _PRICE.value, "currency": _PRICE.currency, "registration": "active",
-             "notify": False, "user_id": "customer"}  # fmt: skip
+    order = {
+        "merchant": _MERCHANT,
+        "amount": _PRICE.value,
+        "currency": _PRICE.currency,
+        "registration": "active",
+        "notify": False,
+        "user_id": "customer",
+    }
     return sandbox.providers["nevogate"].pay_all(
         [{**order, "order_id": f"{name}-{number}"} for number in range(charges)]
     )
@@ -89,13 +95,16 @@ def _peer(sandbox: Sandbox, charges: int, peaks: Peaks) -> Charged:
     work.write_bytes(
         orjson.dumps(
             {
-                "url": sandbox.providers["nevogate"].address, "store": account.shop["store_name"],
-                "key": account.shop["api_key"], "callback": sandbox.notification_url("nevogate", _MERCHANT),
-                "amount": to_major(_PRICE), "currency": _PRICE.currency,
+                "url": sandbox.providers["nevogate"].address,
+                "store": account.shop["store_name"],
+                "key": account.shop["api_key"],
+                "callback": sandbox.notification_url("nevogate", _MERCHANT),
+                "amount": to_major(_PRICE),
+                "currency": _PRICE.currency,
                 "references": _references(sandbox, charges, "theirs"),
             }
         )
-    )  # fmt: skip
+    )
     command = [sys.executable, "-m", "tests.bench.peers.charges", "--work", str(work)]
     child = Child("peer-charges", command, sandbox.logs / "peer-charges.log")
     try:

@@ -10,8 +10,8 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
+from sandbox.observer import Observer, quantile
 from sandbox.system import Plan, Sandbox
-from sandbox.witness import Witness, quantile
 from schemas.errors import ClusterError
 from schemas.topics import PROVIDERS, notifications
 from tests.bench.backlog import order
@@ -65,7 +65,7 @@ def measure(scale: float, peaks: Peaks) -> Latencies:
         configuration=UNLIMITED,
     )
     with Sandbox(plan) as sandbox:
-        witness = Witness(sandbox.bootstrap, sandbox.prefix)
+        witness = Observer(sandbox.bootstrap, sandbox.prefix)
         try:
             witness.start()
             _pay(sandbox, witness, _WARM_UP_SECONDS)
@@ -88,7 +88,7 @@ def measure(scale: float, peaks: Peaks) -> Latencies:
     )
 
 
-def _pay(sandbox: Sandbox, witness: Witness, seconds: float) -> float:
+def _pay(sandbox: Sandbox, witness: Observer, seconds: float) -> float:
     """Pay, then wait for all results; how long the paying took.
 
     Raises:
@@ -109,7 +109,7 @@ def _pay(sandbox: Sandbox, witness: Witness, seconds: float) -> float:
     return took
 
 
-def _received(witness: Witness) -> int:
+def _received(witness: Observer) -> int:
     return sum(witness.counts[notifications(provider)] for provider in PROVIDERS)
 
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from kafka import KafkaProducer
 
-from processors.transitions import PaymentState, advance
+from processors.resolve.transitions import PaymentState, advance
 from sandbox.processes import Child, wait_for
 from sandbox.system import Plan, Sandbox
 from schemas import messages, topics

@@ -21,10 +21,12 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Columns as wide as their widest cell, the first one aligned left."""
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
     lines = [
-        "  ".join(cell.rjust(width) if number else cell.ljust(width)
-                  for number, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip()
+        "  ".join(
+            cell.rjust(width) if number else cell.ljust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
         for row in [head, *rows]
-    ]  # fmt: skip
+    ]
     return "\n".join(f"  {line}" for line in lines)
 
 
@@ -43,10 +45,17 @@ def ingress(result: Ingresses) -> str:
     ]
     head = ("", "acknowledged/s", "refused", "CPU us/request", "p50 ms", "p95 ms", "p99 ms")
     rows = [
-        (name, f"{one.requests_per_second:,.0f}", str(one.refused), f"{one.cpu_microseconds:.0f}",
-         f"{one.p50_milliseconds:.1f}", f"{one.p95_milliseconds:.1f}", f"{one.p99_milliseconds:.1f}")
+        (
+            name,
+            f"{one.requests_per_second:,.0f}",
+            str(one.refused),
+            f"{one.cpu_microseconds:.0f}",
+            f"{one.p50_milliseconds:.1f}",
+            f"{one.p95_milliseconds:.1f}",
+            f"{one.p99_milliseconds:.1f}",
+        )
         for name, one in rounds
-    ]  # fmt: skip
+    ]
     rate = _mean_rate(result.paynotify) / _mean_rate(result.peer)
     cpu = _mean_cpu(result.paynotify) / _mean_cpu(result.peer)
     return (
@@ -80,10 +89,15 @@ def latency(result: Latencies) -> str:
     """Receipt to result by provider."""
     head = ("", "results", "p50 ms", "p95 ms", "p99 ms")
     rows = [
-        (name, str(one.results), f"{one.p50_milliseconds:.0f}", f"{one.p95_milliseconds:.0f}",
-         f"{one.p99_milliseconds:.0f}")
+        (
+            name,
+            str(one.results),
+            f"{one.p50_milliseconds:.0f}",
+            f"{one.p95_milliseconds:.0f}",
+            f"{one.p99_milliseconds:.0f}",
+        )
         for name, one in [*result.by_provider.items(), ("all", result.all)]
-    ]  # fmt: skip
+    ]
     return (
         f"Latency: receipt to result at {result.notifications_per_second:.0f} notifications/s over all providers, "
         f"{result.workers} workers, "
@@ -95,10 +109,15 @@ def charges(result: Sequence[Charged]) -> str:
     """The product's charges and the peer's."""
     head = ("", "charges", "seconds", "per second", *(f"{role} us" for role in _ROLES))
     rows = [
-        (one.name, f"{one.charges:,}", f"{one.seconds:.1f}", f"{one.charges_per_second:,.0f}",
-         *(f"{one.cpu_microseconds[role]:.0f}" if role in one.cpu_microseconds else "-" for role in _ROLES))
+        (
+            one.name,
+            f"{one.charges:,}",
+            f"{one.seconds:.1f}",
+            f"{one.charges_per_second:,.0f}",
+            *(f"{one.cpu_microseconds[role]:.0f}" if role in one.cpu_microseconds else "-" for role in _ROLES),
+        )
         for one in result
-    ]  # fmt: skip
+    ]
     ours, peer = result
     rate = ours.charges_per_second / peer.charges_per_second
     cpu = ours.cpu_microseconds["worker"] / peer.cpu_microseconds["peer"]
@@ -154,9 +173,14 @@ def _drained(one: Drained) -> tuple[str, ...]:
     used = (f"{one.cpu_microseconds[role]:.0f}" if role in one.cpu_microseconds else "-" for role in _ROLES)
     idle = "-" if one.idle_cores is None else f"{one.idle_cores:.1%}"
     return (
-        f"{one.provider}, {layout}", f"{one.payments:,}", f"{one.seconds:.1f}", f"{one.payments_per_second:,.0f}",
-        f"{one.payments_per_call:.0f}", *used, idle,
-    )  # fmt: skip
+        f"{one.provider}, {layout}",
+        f"{one.payments:,}",
+        f"{one.seconds:.1f}",
+        f"{one.payments_per_second:,.0f}",
+        f"{one.payments_per_call:.0f}",
+        *used,
+        idle,
+    )
 
 
 def _mean_rate(rounds: Sequence[Load]) -> float:

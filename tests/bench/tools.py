@@ -18,16 +18,19 @@ from typing import Any, Final
 import orjson
 from kafka import KafkaProducer
 
-from processors.interpret import observation_id
-from processors.provider import Notification
-from processors.transitions import PaymentState, advance
-from processors.verify import lookup_output
+from processors.interpret.stage import observation_id
+from processors.providers.base import Notification
+from processors.resolve.transitions import PaymentState, advance
+from processors.verify.stage import lookup_output
 from sandbox.system import Plan, Sandbox
 from schemas import messages, topics
+from schemas.cloudevents import cloud_event
 from schemas.errors import ClusterError
+from schemas.ids import derived_id
 from schemas.messages import Answered, Lookup
-from schemas.records import Headers, Output, cloud_event, derived_id, rfc3339
+from schemas.records import Headers, Output
 from schemas.status import Status
+from schemas.times import rfc3339
 from tests.bench.state import observed, payment_key
 
 #: Two events each: a topic of a million results.
@@ -100,7 +103,7 @@ def _trace(sandbox: Sandbox, number: int, *words: str) -> float:
 
 
 def _tool(sandbox: Sandbox, *words: str) -> tuple[Any, float]:
-    command = [sys.executable, "-m", "ops.command", *words, "--config", str(sandbox.config_path)]
+    command = [sys.executable, "-m", "ops.main", *words, "--config", str(sandbox.config_path)]
     started = time.monotonic()
     done = subprocess.run(command, capture_output=True, check=False)
     seconds = time.monotonic() - started
@@ -118,9 +121,12 @@ def _fill(sandbox: Sandbox, payments: int, recent: int, now: datetime) -> None:
         numbers = range(first, min(first + _IN_ONE_ANSWER, payments))
         for output in _flow(numbers, rfc3339(at), asked=first >= payments - recent):
             producer.send(
-                sandbox.topic(output.topic), output.value, output.key,
-                headers=list(output.headers), timestamp_ms=round(at.timestamp() * 1000),
-            )  # fmt: skip
+                sandbox.topic(output.topic),
+                output.value,
+                output.key,
+                headers=list(output.headers),
+                timestamp_ms=round(at.timestamp() * 1000),
+            )
     producer.flush()
     producer.close()
 
@@ -137,9 +143,12 @@ def _flow(numbers: Sequence[int], at: str, *, asked: bool) -> Iterator[Output]:
                 Answered(lookup_id=lookup_id, reference=_payment_id(number), received_at=at, traceparent="")
             )
         headers = cloud_event(
-            event_id=answer_id, source=f"/providers/{_PROVIDER}/{_MERCHANT}",
-            event_type=messages.RESPONSE_RECEIVED, event_time=at, lookups=messages.encode(answered).decode(),
-        )  # fmt: skip
+            event_id=answer_id,
+            source=f"/providers/{_PROVIDER}/{_MERCHANT}",
+            event_type=messages.RESPONSE_RECEIVED,
+            event_time=at,
+            lookups=messages.encode(answered).decode(),
+        )
         yield Output(topics.responses(_PROVIDER), _MERCHANT.encode(), b"{}", headers)
     for number in numbers:
         yield from _results(number, at, answer_id)
@@ -157,13 +166,19 @@ def _question(number: int, at: str) -> tuple[Output, Output]:
         datetime.now(UTC),
     )
     stored = cloud_event(
-        event_id=notification.notification_id, source=f"/notifications/{_PROVIDER}/{_MERCHANT}",
-        event_type=messages.NOTIFICATION_RECEIVED, event_time=at,
-    )  # fmt: skip
+        event_id=notification.notification_id,
+        source=f"/notifications/{_PROVIDER}/{_MERCHANT}",
+        event_type=messages.NOTIFICATION_RECEIVED,
+        event_time=at,
+    )
     lookup = Lookup(
-        provider=_PROVIDER, merchant=_MERCHANT, operation="transaction", reference=_payment_id(number),
-        notification_id=notification.notification_id, received_at=at,
-    )  # fmt: skip
+        provider=_PROVIDER,
+        merchant=_MERCHANT,
+        operation="transaction",
+        reference=_payment_id(number),
+        notification_id=notification.notification_id,
+        received_at=at,
+    )
     return (
         Output(topics.notifications(_PROVIDER), payment_key(number), notification.body, stored),
         lookup_output(topics.lookups(_PROVIDER), lookup, notification),
@@ -176,8 +191,11 @@ def _results(number: int, at: str, answer_id: str) -> Iterator[Output]:
         observation = replace(observed(number, status), observed_at=at, provider_time=at)
         headers: Headers = cloud_event(
             event_id=observation_id(answer_id, observation),
-            source=f"/interpret/{_PROVIDER}", event_type=messages.PAYMENT_OBSERVED, event_time=at, received_at=at,
-        )  # fmt: skip
+            source=f"/interpret/{_PROVIDER}",
+            event_type=messages.PAYMENT_OBSERVED,
+            event_time=at,
+            received_at=at,
+        )
         yield Output(topics.OBSERVATIONS, key, messages.encode(observation), headers)
         after = advance(state, observation)
         assert after.event is not None

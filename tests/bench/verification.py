@@ -8,12 +8,12 @@ from typing import Final
 
 import orjson
 
-from processors.provider import Notification
-from processors.providers import PROVIDERS
-from processors.verify import judge, notification_of
-from tests.contract.accounts import account
+from processors.providers.base import Notification
+from processors.providers.registry import PROVIDERS
+from processors.verify.stage import judge, notification_of
+from tests.fakes.accounts import account
+from tests.fakes.observations import trustpayments_form
 from tests.fuzz import genuine
-from tests.observations import trustpayments_form
 
 _JUDGEMENTS: Final = 40_000
 _DISTINCT: Final = 500
@@ -33,9 +33,10 @@ def measure(scale: float) -> list[Verification]:
     """Each signed provider's notifications, the mean of a few rounds of many."""
     return [
         _measure("omnikassa", [orjson.dumps(_ping(number)) for number in range(_DISTINCT)], scale),
-        _measure("trustpayments", [trustpayments_form(f"57-9-{number}", f"n{number}") for number in range(_DISTINCT)],
-                 scale),
-    ]  # fmt: skip
+        _measure(
+            "trustpayments", [trustpayments_form(f"57-9-{number}", f"n{number}") for number in range(_DISTINCT)], scale
+        ),
+    ]
 
 
 def _ping(number: int) -> dict[str, object]:

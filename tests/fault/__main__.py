@@ -21,9 +21,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run and print the report; what goes on meanwhile is on standard error."""
     faults = "\n".join(f"  {name:22}{described(name)}" for name in FAULTS)
     parser = argparse.ArgumentParser(
-        prog="python -m tests.fault", description=__doc__, epilog=f"faults:\n{faults}",
+        prog="python -m tests.fault",
+        description=__doc__,
+        epilog=f"faults:\n{faults}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    )
     parser.add_argument("--seed", type=int, help="of load and schedule; a new one, if not given")
     parser.add_argument("--duration", type=float, default=120.0, metavar="SECONDS", help="of the load (%(default)g)")
     parser.add_argument("--notifications", type=int, default=600, metavar="N", help="about how many (%(default)s)")

@@ -25,10 +25,17 @@ _RETRIES: Final = tuple(
 
 #: What the judgement is made of.
 READ: Final = (
-    *map(topics.notifications, topics.PROVIDERS), *map(topics.lookups, topics.PROVIDERS), *_RETRIES,
-    *map(topics.responses, topics.PROVIDERS), topics.REJECTED, topics.DUPLICATES, topics.ALERTS, topics.DEAD,
-    topics.STATUS, topics.LATEST,
-)  # fmt: skip
+    *map(topics.notifications, topics.PROVIDERS),
+    *map(topics.lookups, topics.PROVIDERS),
+    *_RETRIES,
+    *map(topics.responses, topics.PROVIDERS),
+    topics.REJECTED,
+    topics.DUPLICATES,
+    topics.ALERTS,
+    topics.DEAD,
+    topics.STATUS,
+    topics.LATEST,
+)
 
 _BOOK_SECONDS: Final = 30.0
 _POLL_MILLISECONDS: Final = 200
@@ -82,9 +89,11 @@ class Topics:
     def __init__(self, bootstrap: str, prefix: str) -> None:
         self._prefix = prefix
         self._consumer = KafkaConsumer(
-            bootstrap_servers=bootstrap.split(","), auto_offset_reset="earliest", enable_auto_commit=False,
+            bootstrap_servers=bootstrap.split(","),
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
             max_poll_records=5000,
-        )  # fmt: skip
+        )
         known = self._consumer.topics()
         self._places = [
             TopicPartition(prefix + name, number)

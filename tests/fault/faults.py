@@ -226,11 +226,25 @@ def slow_answers(target: Target) -> None:
 FAULTS: Final[Mapping[str, Callable[[Target], None]]] = {
     function.__name__.replace("_", "-"): function
     for function in (
-        kill_ingress, kill_workers, kill_all_workers, kill_broker, freeze_worker, delete_state, rolling_restart, scale,
-        move_clock, fill_disk, reset_connections, slow_connections, half_open_brokers, half_open_providers,
-        cut_brokers, bad_answers, slow_answers,
+        kill_ingress,
+        kill_workers,
+        kill_all_workers,
+        kill_broker,
+        freeze_worker,
+        delete_state,
+        rolling_restart,
+        scale,
+        move_clock,
+        fill_disk,
+        reset_connections,
+        slow_connections,
+        half_open_brokers,
+        half_open_providers,
+        cut_brokers,
+        bad_answers,
+        slow_answers,
     )
-}  # fmt: skip
+}
 
 
 def possible(target: Target) -> dict[str, str]:

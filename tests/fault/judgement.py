@@ -313,6 +313,10 @@ RULES: Final[Mapping[str, Callable[[Evidence], list[str]]]] = {
 
 #: Those that may still become 0 while the system catches up.
 CATCHING_UP: Final = (
-    "wrong_or_missing_final_status", "latest_is_not_the_last", "notifications_or_lookups_without_one_end",
-    "nevogate_calls_without_result", "left_at_the_provider", "omnikassa_orders_lost_in_the_window",
-)  # fmt: skip
+    "wrong_or_missing_final_status",
+    "latest_is_not_the_last",
+    "notifications_or_lookups_without_one_end",
+    "nevogate_calls_without_result",
+    "left_at_the_provider",
+    "omnikassa_orders_lost_in_the_window",
+)

@@ -20,7 +20,7 @@ import orjson
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from sandbox.shop import Shop
+from sandbox.shop import ExampleShop
 from sandbox.simulators.control import Control
 from schemas import topics
 
@@ -86,7 +86,7 @@ class Load:
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._stopped = threading.Event()
         self._said: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._shop = Shop(*kafka)
+        self._shop = ExampleShop(*kafka)
         self._producer = KafkaProducer(bootstrap_servers=kafka[0].split(","), acks="all")
         self._requested = kafka[1] + topics.REQUESTED
         self._threads = [threading.Thread(target=one, daemon=True) for one in (self._pay_all, self._say_all)]
@@ -181,9 +181,14 @@ class Load:
     def _charge(self, merchant: str, name: str, reference: str, amount: int) -> None:
         self.charged += 1
         request = {
-            "request_id": f"again-{name}", "merchant": merchant, "action": "charge", "order_id": f"{name}R",
-            "reference_payment_id": reference, "amount": {"value": amount, "currency": "HUF"}, "capture": "now",
-        }  # fmt: skip
+            "request_id": f"again-{name}",
+            "merchant": merchant,
+            "action": "charge",
+            "order_id": f"{name}R",
+            "reference_payment_id": reference,
+            "amount": {"value": amount, "currency": "HUF"},
+            "capture": "now",
+        }
         key = f"{merchant}/again-{name}".encode()
         self._said.put(lambda: self._producer.send(self._requested, orjson.dumps(request), key).get(_SEND_SECONDS))
 

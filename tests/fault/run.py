@@ -28,8 +28,10 @@ from tests.fault.proxy import Proxy
 from tests.fault.supervisor import Supervisor
 
 MERCHANTS: Final = {
-    "omnikassa": ("shop-nl", "shop-be"), "trustpayments": ("shop-uk",), "nevogate": ("shop-hu",),
-}  # fmt: skip
+    "omnikassa": ("shop-nl", "shop-be"),
+    "trustpayments": ("shop-uk",),
+    "nevogate": ("shop-hu",),
+}
 COPIED_SHARE: Final = 0.3
 LATE_SHARE: Final = 0.2
 _PARTITIONS: Final = 4
@@ -145,8 +147,12 @@ class FaultRun:
                     charges={"shop-hu": {}},
                     with_url_token=("shop-hu",),
                     simulators={
-                        "time_scale": 60.0, "latency_seconds": 0.01, "seed": self._order.seed,
-                        "copied_share": COPIED_SHARE, "late_share": LATE_SHARE, "unrest_seconds": 2.0,
+                        "time_scale": 60.0,
+                        "latency_seconds": 0.01,
+                        "seed": self._order.seed,
+                        "copied_share": COPIED_SHARE,
+                        "late_share": LATE_SHARE,
+                        "unrest_seconds": 2.0,
                     },
                     simulator={
                         "nevogate": {"resend_after_seconds": 480.0, **self._logged("nevogate")},
@@ -158,9 +164,7 @@ class FaultRun:
                         # the brokers' own time, for how long the OmniKassa window was open
                         "topics": {
                             "overrides": {
-                                topics.responses("omnikassa"): {
-                                    "settings": {"message.timestamp.type": "LogAppendTime"}
-                                }
+                                topics.responses("omnikassa"): {"settings": {"message.timestamp.type": "LogAppendTime"}}
                             }
                         },
                     },
@@ -172,7 +176,7 @@ class FaultRun:
                     logs=self._directory / "logs",
                 )
             )
-        )  # fmt: skip
+        )
         return Target(sandbox=sandbox, proxy=proxy, chance=self._chance, clock=self._clock(), disk=disk)
 
     def _worker(self, number: int) -> Sequence[str]:
@@ -251,12 +255,21 @@ class FaultRun:
         watcher = _Watcher(
             "watcher",
             [
-                sys.executable, "-m", "tests.fault.watcher", "--bootstrap", sandbox.direct_bootstrap,
-                "--prefix", sandbox.prefix, "--faults", str(self._faults_file), "--out", str(self._standstill),
+                sys.executable,
+                "-m",
+                "tests.fault.watcher",
+                "--bootstrap",
+                sandbox.direct_bootstrap,
+                "--prefix",
+                sandbox.prefix,
+                "--faults",
+                str(self._faults_file),
+                "--out",
+                str(self._standstill),
             ],
             self._directory / "watcher.log",
             directory=Path(__file__).parents[2],
-        )  # fmt: skip
+        )
         self._stack.callback(watcher.kill)
         return watcher
 
@@ -267,12 +280,28 @@ class FaultRun:
     def _verify(self, sandbox: Sandbox, healed_at: float) -> tuple[dict[str, Any], str]:
         order, report = self._order, self._directory / "report.json"
         command = [
-            sys.executable, "-m", "tests.fault.verifier", "--bootstrap", sandbox.direct_bootstrap,
-            "--prefix", sandbox.prefix, "--within", str(order.within_seconds), "--healed-at", str(healed_at),
-            "--standstill", str(self._standstill), "--json", str(report),
-            "--run", f"seed={order.seed}", "--run", f"duration={order.duration_seconds:g}",
-            "--run", f"nodes={order.nodes}",
-        ]  # fmt: skip
+            sys.executable,
+            "-m",
+            "tests.fault.verifier",
+            "--bootstrap",
+            sandbox.direct_bootstrap,
+            "--prefix",
+            sandbox.prefix,
+            "--within",
+            str(order.within_seconds),
+            "--healed-at",
+            str(healed_at),
+            "--standstill",
+            str(self._standstill),
+            "--json",
+            str(report),
+            "--run",
+            f"seed={order.seed}",
+            "--run",
+            f"duration={order.duration_seconds:g}",
+            "--run",
+            f"nodes={order.nodes}",
+        ]
         for provider, control in sandbox.providers.items():
             command += ["--provider", f"{provider}={control.address}", "--deliveries", str(self._deliveries(provider))]
         verifier = Child("verifier", command, self._directory / "verifier.log", directory=Path(__file__).parents[2])

@@ -12,7 +12,7 @@ from typing import Final
 
 import pytest
 
-from processors.sabotage import BROKEN, VARIABLE, loop_from_environment
+from processors.runtime.sabotage import BROKEN, VARIABLE, loop_from_environment
 from sandbox.processes import wait_for
 from sandbox.system import Plan, Sandbox
 from schemas import topics

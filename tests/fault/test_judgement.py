@@ -32,17 +32,30 @@ def entry(key: str, value: Any, at: float = 0.0, **headers: str) -> Entry:
 
 def status(sequence: int, word: str, before: str | None, **more: Any) -> Entry:
     event = {
-        "event_id": f"id-{sequence}", "sequence": sequence, "status": word, "previous_status": before,
-        "order_id": "O1", "amount": 5, "paid": None, "refunded": None, "fulfilment": "hold", "checks": {}, **more,
-    }  # fmt: skip
+        "event_id": f"id-{sequence}",
+        "sequence": sequence,
+        "status": word,
+        "previous_status": before,
+        "order_id": "O1",
+        "amount": 5,
+        "paid": None,
+        "refunded": None,
+        "fulfilment": "hold",
+        "checks": {},
+        **more,
+    }
     return entry(PAYMENT, event, ce_id=event["event_id"])
 
 
 def delivery(status_code: int | None = 200) -> Delivery:
     return Delivery(
-        provider="trustpayments", merchant="shop-uk", method="POST", query="",
-        sha256=hashlib.sha256(BODY).hexdigest(), status=status_code,
-    )  # fmt: skip
+        provider="trustpayments",
+        merchant="shop-uk",
+        method="POST",
+        query="",
+        sha256=hashlib.sha256(BODY).hexdigest(),
+        status=status_code,
+    )
 
 
 @pytest.fixture
@@ -54,17 +67,25 @@ def right() -> Evidence:
             "payments": {
                 "57-9-1": {"merchant": "shop-uk", "status": "captured", "history": ["authorised", "captured"]}
             },
-            "violations": [], "waiting": 0,
+            "violations": [],
+            "waiting": 0,
         },
         "nevogate": {
-            "payments": {}, "violations": [], "waiting": 0, "unanswered": [], "uncaused": [],
+            "payments": {},
+            "violations": [],
+            "waiting": 0,
+            "unanswered": [],
+            "uncaused": [],
             "money": {"c1": {"merchant": "shop-hu", "order_id": "R1", "moved": 1}},
         },
         "omnikassa": {
-            "payments": {}, "violations": [], "waiting": 0, "uncollected": 0,
+            "payments": {},
+            "violations": [],
+            "waiting": 0,
+            "uncollected": 0,
             "pages": [{"signature": "abc", "at": 10.0, "merchant": "shop-uk", "payments": ["57-9-1"]}],
         },
-    }  # fmt: skip
+    }
     evidence.deliveries = [delivery(), delivery(503), delivery(None)]
     evidence.records[STORED] = [
         entry(PAYMENT, BODY, ce_id="n1", ce_source="/notifications/trustpayments/shop-uk", http_method="POST")

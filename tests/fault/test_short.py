@@ -33,14 +33,26 @@ def test_whatever_breaks_nothing_is_lost_doubled_or_turned_back(tmp_path: Path) 
     # a process of its own: kafka-python leaves a socket open for each connection a killed broker refuses
     done = subprocess.run(
         [
-            sys.executable, "-m", "tests.fault", "--seed", str(seed), "--duration", "60",
-            "--notifications", str(NOTIFICATIONS), "--keep", str(tmp_path),
+            sys.executable,
+            "-m",
+            "tests.fault",
+            "--seed",
+            str(seed),
+            "--duration",
+            "60",
+            "--notifications",
+            str(NOTIFICATIONS),
+            "--keep",
+            str(tmp_path),
             *(word for name in faults for word in ("--fault", name)),
         ],
-        capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parents[2],
         # what is broken here must not be anybody else's
         env={name: value for name, value in os.environ.items() if name != "KAFKA"},
-    )  # fmt: skip
+    )
     assert done.returncode == 0, f"PAYNOTIFY_FAULT_SEED={seed} {' '.join(faults)}\n{done.stderr[-3000:]}\n{done.stdout}"
     report = json.loads((tmp_path / "report.json").read_text("utf-8"))
     assert report["accepted"] > NOTIFICATIONS / 2, "too little happened to show anything"

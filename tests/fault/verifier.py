@@ -22,7 +22,16 @@ from typing import Any, Final
 from kafka.errors import KafkaError
 
 from tests.fault.evidence import Evidence, Groups, Topics, books_of, deliveries_of
-from tests.fault.judgement import CATCHING_UP, RULES, Pages, accepted, events, over_the_pace, pages, truths
+from tests.fault.judgement import (
+    CATCHING_UP,
+    RULES,
+    Pages,
+    accepted,
+    events,
+    over_the_pace,
+    pages,
+    truths,
+)
 
 _LOOK_SECONDS: Final = 0.5
 _LISTED: Final = 10

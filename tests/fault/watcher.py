@@ -85,8 +85,9 @@ def told(still: Standstill, faults: Sequence[Mapping[str, Any]]) -> dict[str, di
     for (group, topic, number), (seconds, since) in still.longest.items():
         before = [one["fault"] for one in faults if one["began_at"] <= since + seconds]
         found[f"{group} {topic}/{number}"] = {
-            "seconds": round(seconds, 2), "during": before[-1] if before else "no fault",
-        }  # fmt: skip
+            "seconds": round(seconds, 2),
+            "during": before[-1] if before else "no fault",
+        }
     return found
 
 

@@ -1,7 +1,7 @@
 """The stages and provider calls without Kafka and network, as fast as fuzzing needs them.
 
 The exchange, the parsers and the stages are the real ones; only the socket is left out: hostile bytes on a real one
-are `tests.contract.test_exchange`'s business.
+are `tests.contract.providers.test_http`'s business.
 """
 
 from __future__ import annotations
@@ -15,22 +15,23 @@ from typing import Any, Final, TypeVar
 import httpx
 from prometheus_client import CollectorRegistry
 
-from processors.fetch import Fetch
-from processors.interpret import Interpret
+from processors.fetch.stage import FetchStage
+from processors.interpret.stage import InterpretStage
 from processors.metrics import Metrics
-from processors.provider import Account, Answer, Call, Outcome, Outside
-from processors.providers import PROVIDERS
+from processors.providers.base import Account, Answer, Call, CallContext, LookupOutcome
 from processors.providers.http import client_over
-from processors.resolve import Resolve
-from processors.state import Overlay
-from processors.verify import Verify
+from processors.providers.registry import PROVIDERS
+from processors.resolve.stage import ResolveStage
+from processors.runtime.loop import BatchContext
+from processors.state.partition_state import Overlay
+from processors.verify.stage import VerifyStage
 from schemas import topics
-from schemas.configuration import Kafka
+from schemas.configuration.model import KafkaSettings
 from schemas.records import Output, Record
-from tests.contract.accounts import NOW, waiting
-from tests.unit.stage_parts import NothingExpected
+from tests.fakes.accounts import NOW, waiting
+from tests.fakes.stages import NothingExpected
 
-KAFKA: Final = Kafka()
+KAFKA: Final = KafkaSettings()
 
 Headers = Sequence[tuple[bytes, bytes]]
 #: Status, headers and body of the provider's answer to a request's body.
@@ -62,15 +63,15 @@ class _Transport(httpx.AsyncBaseTransport):
         return httpx.Response(status, headers=list(headers), stream=_Body(body))
 
 
-def outside(script: Script) -> Outside:
+def outside(script: Script) -> CallContext:
     """What a fetch uses, with the provider's side played by ``script``."""
     http = client_over(_Transport(script))
-    return Outside(http, lambda: NOW, 1 << 20, 5.0, 100, lambda lane: nullcontext(), lambda merchant: 0.0)
+    return CallContext(http, lambda: NOW, 1 << 20, 5.0, 100, lambda lane: nullcontext(), lambda merchant: 0.0)
 
 
 async def fetched(
     provider: str, account: Account, script: Script, reference: str | None = None, **arguments: str
-) -> dict[str, Outcome]:
+) -> dict[str, LookupOutcome]:
     """One provider call for one lookup."""
     call = Call("lane", (waiting(provider, reference, **arguments),))
 
@@ -87,35 +88,40 @@ class Line:
         one, accounts = PROVIDERS[provider], {account.merchant.id: account}
         metrics = Metrics(CollectorRegistry())
         self._one, self._accounts, self._metrics = one, accounts, metrics
-        self.verify = Verify(one, accounts, KAFKA, metrics)
-        self.interpret = Interpret(one, accounts, KAFKA, metrics, NothingExpected())
-        self.resolve = Resolve(KAFKA, metrics)
+        self.verify = VerifyStage(one, accounts, KAFKA, metrics)
+        self.interpret = InterpretStage(one, accounts, KAFKA, metrics, NothingExpected())
+        self.resolve = ResolveStage(KAFKA, metrics)
 
     async def fetch(self, records: Sequence[Record], script: Script) -> list[Output]:
         """The stage's outputs, the stored answers among them."""
-        stage = Fetch(
-            self._one, self._accounts, KAFKA, outside(script), self._metrics,
-            delays_seconds=(1.0, 2.0, 3.0, 4.0, 5.0), calls_in_flight=4,
-        )  # fmt: skip
+        stage = FetchStage(
+            self._one,
+            self._accounts,
+            KAFKA,
+            outside(script),
+            self._metrics,
+            delays_seconds=(1.0, 2.0, 3.0, 4.0, 5.0),
+            calls_in_flight=4,
+        )
         published: list[Output] = []
 
         async def publish(outputs: Sequence[Output]) -> None:
             published.extend(outputs)
 
-        settled = await stage.work(records, Overlay(None), publish)
+        settled = await stage.process(BatchContext(records, Overlay(None), publish))
         return [*published, *settled]
 
     async def all_of(self, notification: Record, script: Script) -> list[Output]:
         """Everything that is written on the way of one notification."""
-        written = list(await self.verify.work([notification], Overlay(None), no_publish))
+        written = list(await self.verify.process(BatchContext([notification], Overlay(None), no_publish)))
         lookups = taken(written, topics.lookups(self._one.name))
         fetched = await self.fetch(lookups, script) if lookups else []
         written += fetched
         for record in taken(fetched, topics.responses(self._one.name)):
-            written += await self.interpret.work([record], Overlay(None), no_publish)
+            written += await self.interpret.process(BatchContext([record], Overlay(None), no_publish))
         state = Overlay(None)
         for record in taken(written, topics.OBSERVATIONS):
-            written += await self.resolve.work([record], state, no_publish)
+            written += await self.resolve.process(BatchContext([record], state, no_publish))
         return written
 
 

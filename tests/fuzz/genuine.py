@@ -7,11 +7,11 @@ import hashlib
 import hmac
 from typing import Any, Final
 
-from processors.providers.omnikassa_signature import results_text
+from processors.providers.omnikassa.signature import results_text
 from schemas import messages
 from schemas.errors import Unreadable
 from schemas.records import Record
-from tests.contract.accounts import NOW, OMNIKASSA_KEY, TRANSACTION, account
+from tests.fakes.accounts import NOW, OMNIKASSA_KEY, TRANSACTION, account
 
 ACCOUNTS: Final = {provider: account(provider) for provider in ("omnikassa", "trustpayments", "nevogate")}
 
@@ -45,73 +45,131 @@ ORDER: Final[dict[str, Any]] = {
     "totalAmount": {"currency": "EUR", "amount": "1050"},
     "transactions": [
         {
-            "id": "22b36073-57a3-4c3d-9585-87f2e55275a5", "paymentBrand": "IDEAL", "type": "PAYMENT",
-            "status": "SUCCESS", "amount": {"currency": "EUR", "amount": "1050"}, "confirmedAmount": None,
-            "startTime": "2026-06-01T11:59:00.1+01:00", "lastUpdateTime": "2026-06-01T12:00:00.1+01:00",
+            "id": "22b36073-57a3-4c3d-9585-87f2e55275a5",
+            "paymentBrand": "IDEAL",
+            "type": "PAYMENT",
+            "status": "SUCCESS",
+            "amount": {"currency": "EUR", "amount": "1050"},
+            "confirmedAmount": None,
+            "startTime": "2026-06-01T11:59:00.1+01:00",
+            "lastUpdateTime": "2026-06-01T12:00:00.1+01:00",
         }
     ],
-}  # fmt: skip
+}
 PAGE: Final[dict[str, Any]] = {"moreOrderResultsAvailable": False, "orderResults": [ORDER]}
 
 FORM: Final = {
-    "errorcode": "0", "orderreference": "ORD-7", "paymenttypedescription": "VISA", "requestreference": "A1",
-    "settlestatus": "0", "sitereference": "test_acme98765", "transactionreference": REFERENCE,
-    "notificationreference": "57-A1", "baseamount": "1050", "currencyiso3a": "GBP",
-}  # fmt: skip
+    "errorcode": "0",
+    "orderreference": "ORD-7",
+    "paymenttypedescription": "VISA",
+    "requestreference": "A1",
+    "settlestatus": "0",
+    "sitereference": "test_acme98765",
+    "transactionreference": REFERENCE,
+    "notificationreference": "57-A1",
+    "baseamount": "1050",
+    "currencyiso3a": "GBP",
+}
 
 RECORD: Final = {
-    "requesttypedescription": "AUTH", "transactionreference": REFERENCE, "orderreference": "ORD-7",
-    "sitereference": "test_acme98765", "errorcode": "0", "settlestatus": "100", "baseamount": "1050",
-    "settlebaseamount": "1050", "currencyiso3a": "GBP", "paymenttypedescription": "VISA",
+    "requesttypedescription": "AUTH",
+    "transactionreference": REFERENCE,
+    "orderreference": "ORD-7",
+    "sitereference": "test_acme98765",
+    "errorcode": "0",
+    "settlestatus": "100",
+    "baseamount": "1050",
+    "settlebaseamount": "1050",
+    "currencyiso3a": "GBP",
+    "paymenttypedescription": "VISA",
     "maskedpan": "400000######1000",
-}  # fmt: skip
+}
 REFUND: Final = {
-    **RECORD, "requesttypedescription": "REFUND", "transactionreference": "57-9-2",
-    "parenttransactionreference": REFERENCE, "settlebaseamount": "400", "baseamount": "400",
-}  # fmt: skip
+    **RECORD,
+    "requesttypedescription": "REFUND",
+    "transactionreference": "57-9-2",
+    "parenttransactionreference": REFERENCE,
+    "settlebaseamount": "400",
+    "baseamount": "400",
+}
 QUERY: Final[dict[str, Any]] = {
     "requestreference": "QUERY",
     "version": "1.00",
     "response": [
         {
-            "errorcode": "0", "requesttypedescription": "TRANSACTIONQUERY", "found": "2",
-            "transactionstartedtimestamp": "2026-06-01 12:00:00", "records": [RECORD, REFUND],
+            "errorcode": "0",
+            "requesttypedescription": "TRANSACTIONQUERY",
+            "found": "2",
+            "transactionstartedtimestamp": "2026-06-01 12:00:00",
+            "records": [RECORD, REFUND],
         }
     ],
-}  # fmt: skip
+}
 
 CALL: Final = {"commonData": {"transactionId": TRANSACTION, "resultCode": "SUCCESSFUL"}}
 RESULT: Final = {
-    "StoreName": "sdk_test", "TransactionId": TRANSACTION, "ResultCode": "SUCCESSFUL", "ResultMessage": "ok",
-    "Amount": "10.50", "Currency": "EUR", "OrderId": "ORD-7", "AutoCommit": "true", "CommitState": "APPROVED",
-}  # fmt: skip
+    "StoreName": "sdk_test",
+    "TransactionId": TRANSACTION,
+    "ResultCode": "SUCCESSFUL",
+    "ResultMessage": "ok",
+    "Amount": "10.50",
+    "Currency": "EUR",
+    "OrderId": "ORD-7",
+    "AutoCommit": "true",
+    "CommitState": "APPROVED",
+}
 
 OBSERVATION: Final[dict[str, Any]] = {
-    "provider": "trustpayments", "merchant": "shop", "payment_id": REFERENCE, "order_id": "ORD-7",
-    "status": "captured", "amount": {"value": 1050, "currency": "GBP"}, "paid": {"value": 1050, "currency": "GBP"},
-    "refund": {"refund_id": "57-9-2", "amount": {"value": 400, "currency": "GBP"}, "settled": True}, "reason": None,
-    "provider_status": {"errorcode": "0"}, "source": "TRANSACTIONQUERY", "provider_time": "2026-06-01T12:00:00.000Z",
+    "provider": "trustpayments",
+    "merchant": "shop",
+    "payment_id": REFERENCE,
+    "order_id": "ORD-7",
+    "status": "captured",
+    "amount": {"value": 1050, "currency": "GBP"},
+    "paid": {"value": 1050, "currency": "GBP"},
+    "refund": {"refund_id": "57-9-2", "amount": {"value": 400, "currency": "GBP"}, "settled": True},
+    "reason": None,
+    "provider_status": {"errorcode": "0"},
+    "source": "TRANSACTIONQUERY",
+    "provider_time": "2026-06-01T12:00:00.000Z",
     "observed_at": "2026-06-01T12:00:01.000Z",
-}  # fmt: skip
+}
 LOOKUP: Final[dict[str, Any]] = {
-    "provider": "trustpayments", "merchant": "shop", "operation": "transaction", "reference": REFERENCE,
-    "notification_id": "n-1", "received_at": "2026-06-01T12:00:00.000Z", "arguments": {},
-}  # fmt: skip
+    "provider": "trustpayments",
+    "merchant": "shop",
+    "operation": "transaction",
+    "reference": REFERENCE,
+    "notification_id": "n-1",
+    "received_at": "2026-06-01T12:00:00.000Z",
+    "arguments": {},
+}
 
 EXPECTED: Final[dict[str, Any]] = {
-    "merchant": "shop", "order_id": "ORD-7", "payment_id": REFERENCE, "amount": {"value": 1050, "currency": "GBP"},
-    "created_at": "2026-06-01T12:00:00.000Z", "final_by": "2026-06-01T13:00:00+01:00",
-}  # fmt: skip
+    "merchant": "shop",
+    "order_id": "ORD-7",
+    "payment_id": REFERENCE,
+    "amount": {"value": 1050, "currency": "GBP"},
+    "created_at": "2026-06-01T12:00:00.000Z",
+    "final_by": "2026-06-01T13:00:00+01:00",
+}
 REQUESTED: Final[dict[str, Any]] = {
-    "request_id": "r-1", "merchant": "shop", "action": "charge", "order_id": "ORD-7", "reference_payment_id": "a" * 32,
-    "user_id": "c-1", "amount": {"value": 1050, "currency": "GBP"}, "capture": "now", "again": False,
+    "request_id": "r-1",
+    "merchant": "shop",
+    "action": "charge",
+    "order_id": "ORD-7",
+    "reference_payment_id": "a" * 32,
+    "user_id": "c-1",
+    "amount": {"value": 1050, "currency": "GBP"},
+    "capture": "now",
+    "again": False,
     "expires_at": "2026-06-01T12:00:00.000Z",
-}  # fmt: skip
+}
 
 ACCESS: Final[dict[str, Any]] = {
-    "token": "eyJhbGciOiJFUzI1NiJ9.e30.c2ln", "validUntil": "2026-06-01T13:00:00.000+0000",
+    "token": "eyJhbGciOiJFUzI1NiJ9.e30.c2ln",
+    "validUntil": "2026-06-01T13:00:00.000+0000",
     "durationInMillis": 3_600_000,
-}  # fmt: skip
+}
 EXPORT: Final = (
     b"order_id,payment_id,status,amount,currency,created_at\r\n"
     b'ORD-7,57-9-1,captured,10.50,GBP,2026-06-01T12:00:00Z\r\n"a ""b"" c",,declined,,,\r\n'
@@ -123,12 +181,22 @@ CONFIGURATION: Final[dict[str, Any]] = {
     "topics": {"partitions": 4, "overrides": {"observations": {"partitions": 8, "settings": {"retention.bytes": "1"}}}},
     "worker": {"retry_delays_seconds": [1, 2, 3, 4, 5]},
     "merchants": [
-        {"id": "shop-nl", "provider": "omnikassa", "poi_id": 2004, "base_url": "https://bank.example/omnikassa-api",
-         "signing_keys": [{"file": "/run/secrets/key"}, {"env": "KEY"}]},
-        {"id": "shop-hu", "provider": "nevogate", "store_name": "sdk_test", "api_key": {"value": "k"},
-         "base_url": "http://gateway.example:8080"},
+        {
+            "id": "shop-nl",
+            "provider": "omnikassa",
+            "poi_id": 2004,
+            "base_url": "https://bank.example/omnikassa-api",
+            "signing_keys": [{"file": "/run/secrets/key"}, {"env": "KEY"}],
+        },
+        {
+            "id": "shop-hu",
+            "provider": "nevogate",
+            "store_name": "sdk_test",
+            "api_key": {"value": "k"},
+            "base_url": "http://gateway.example:8080",
+        },
     ],
-}  # fmt: skip
+}
 
 
 def omnikassa_signature(text: str) -> str:

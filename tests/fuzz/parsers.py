@@ -11,39 +11,61 @@ from typing import Any, Final
 from hypothesis import strategies as st
 
 from ingest.notification import origin, record_headers
-from ops.moments import moment
-from ops.reconcile_export import payments_in
-from processors.admission import well_formed
-from processors.announce import expected_of
-from processors.charger import Closing
-from processors.fetch import waiting_lookup
-from processors.provider import Account, Response
-from processors.providers import PROVIDERS
+from ops.common.times import moment
+from ops.reconcile.csv_export import payments_in
+from processors.charges.intake_stage import request_of
+from processors.charges.validation import well_formed
+from processors.fetch.retry_stage import RetryStage
+from processors.fetch.stage import waiting_lookup
+from processors.orders.intake_stage import expected_of
+from processors.providers.base import Account, Response
+from processors.providers.charging import CaptureOrVoid
 from processors.providers.form import fields
 from processors.providers.http import _patience_seconds
-from processors.providers.nevogate_charge import NevogateCharger
-from processors.providers.omnikassa import check_return
-from processors.providers.omnikassa_order import refreshed
-from processors.providers.omnikassa_results import instant
-from processors.providers.trustpayments_list import _once
-from processors.providers.trustpayments_records import gateway_time
-from processors.requested import request_of
-from processors.requeue import Requeue
-from processors.state import Overlay
+from processors.providers.nevogate.charging import NevogateChargeGateway
+from processors.providers.omnikassa.order_results import instant
+from processors.providers.omnikassa.provider import check_return
+from processors.providers.omnikassa.single_order import refreshed
+from processors.providers.registry import PROVIDERS
+from processors.providers.trustpayments.payment_list import _once
+from processors.providers.trustpayments.records import gateway_time
+from processors.runtime.loop import BatchContext
+from processors.state.partition_state import Overlay
 from schemas import topics
-from schemas.configuration import parse
-from schemas.errors import REJECT_REASONS, ConfigurationError, Permanent, Rejected, Retryable, Unreadable
-from schemas.merchants import OmniKassaMerchant
+from schemas.configuration.merchants import OmniKassaMerchant
+from schemas.configuration.model import parse
+from schemas.errors import ConfigurationError, Permanent, Rejected, Retryable, Unreadable
 from schemas.messages import Observation, decode
 from schemas.money import Money, from_major, from_minor
-from schemas.records import Record, parse_time, rfc3339, valid_traceparent
+from schemas.reasons import REJECT_REASONS
+from schemas.records import Record
 from schemas.routes import ROUTES, without_token
+from schemas.times import parse_time, rfc3339
+from schemas.traceparent import valid_traceparent
 from service.management import split_address
-from tests.contract.accounts import NOW, TRANSACTION, account, notification
+from tests.fakes.accounts import NOW, TRANSACTION, account, notification
 from tests.fuzz import genuine
-from tests.fuzz.answering import KAFKA, Line, Script, fetched, no_publish, outside, run, to_this_query
+from tests.fuzz.answering import (
+    KAFKA,
+    Line,
+    Script,
+    fetched,
+    no_publish,
+    outside,
+    run,
+    to_this_query,
+)
 from tests.fuzz.genuine import ACCOUNTS, notification_record
-from tests.fuzz.hostile import bent, form_bytes, json_bytes, pairs, scalars, tampered, texts, values
+from tests.fuzz.hostile import (
+    bent,
+    form_bytes,
+    json_bytes,
+    pairs,
+    scalars,
+    tampered,
+    texts,
+    values,
+)
 
 Errors = tuple[type[Exception], ...]
 
@@ -77,9 +99,10 @@ def _noticed(provider: str) -> Callable[[tuple[str, bytes, str]], object]:
 
 
 _queries: Final = (
-    st.just("") | st.builds("TransactionId={}".format, texts) | bent(b"TransactionId=" + b"a" * 32).map(
-        lambda raw: raw.decode("utf-8", "surrogateescape"))
-)  # fmt: skip
+    st.just("")
+    | st.builds("TransactionId={}".format, texts)
+    | bent(b"TransactionId=" + b"a" * 32).map(lambda raw: raw.decode("utf-8", "surrogateescape"))
+)
 
 
 def _calls(bodies: st.SearchStrategy[bytes]) -> st.SearchStrategy[tuple[str, bytes, str]]:
@@ -123,11 +146,18 @@ _pages: Final = json_bytes(genuine.signed_page(genuine.PAGE)) | tampered(genuine
 )
 
 _HEADERS: Final = (
-    (b"content-type", b"application/json"), (b"content-type", b"\xff\x00"), (b"retry-after", b"10"),
-    (b"retry-after", b"Mon, 01 Jan 0001 00:00:00 +2359"), (b"retry-after", b"9" * 400), (b"content-length", b"3"),
-    (b"content-encoding", b"gzip"), (b"content-encoding", b"br"), (b"content-encoding", b"\xff"),
-    (b"location", b"https://elsewhere.example/"), (b"set-cookie", b"a=b"),
-)  # fmt: skip
+    (b"content-type", b"application/json"),
+    (b"content-type", b"\xff\x00"),
+    (b"retry-after", b"10"),
+    (b"retry-after", b"Mon, 01 Jan 0001 00:00:00 +2359"),
+    (b"retry-after", b"9" * 400),
+    (b"content-length", b"3"),
+    (b"content-encoding", b"gzip"),
+    (b"content-encoding", b"br"),
+    (b"content-encoding", b"\xff"),
+    (b"location", b"https://elsewhere.example/"),
+    (b"set-cookie", b"a=b"),
+)
 
 #: A page may promise a next one for ever; how many are asked for in one call is another test's matter.
 _PAGES: Final = 10
@@ -166,11 +196,13 @@ _CHARGING: Final = account(
     },
 )
 _REFRESHING: Final = account("omnikassa", refresh_token={"value": "refresh-1"})
-_HOLD: Final = Closing(payment_id=TRANSACTION, capture=True, amount=Money(500, "EUR"), authorised=Money(1050, "EUR"))
+_HOLD: Final = CaptureOrVoid(
+    payment_id=TRANSACTION, capture=True, amount=Money(500, "EUR"), authorised=Money(1050, "EUR")
+)
 
 
 def _charged(given: tuple[int, list[tuple[bytes, bytes]], bytes]) -> object:
-    charger, there = NevogateCharger(), outside(lambda question: given)
+    charger, there = NevogateChargeGateway(), outside(lambda question: given)
     return run(charger.start(TRANSACTION, _CHARGING, there)), run(charger.close(_HOLD, _CHARGING, there))
 
 
@@ -196,10 +228,23 @@ def _as_answer(body: bytes) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
 
 _LINES: Final = {provider: Line(provider, shop) for provider, shop in ACCOUNTS.items()}
 _NAMES: Final = (
-    "ce_id", "ce_source", "ce_time", "http-method", "http-query", "traceparent", "attempts", "first-seen",
-    "http-status", "reference", "lookups", "fact-results-version", "not-before", "received-at", "url-token",
+    "ce_id",
+    "ce_source",
+    "ce_time",
+    "http-method",
+    "http-query",
+    "traceparent",
+    "attempts",
+    "first-seen",
+    "http-status",
+    "reference",
+    "lookups",
+    "fact-results-version",
+    "not-before",
+    "received-at",
+    "url-token",
     "content-type",
-)  # fmt: skip
+)
 _header_values: Final = texts.map(lambda text: text.encode("utf-8", "surrogatepass")) | st.binary(max_size=6)
 _headers: Final = st.lists(st.tuples(st.sampled_from(_NAMES), _header_values), max_size=4).map(tuple)
 
@@ -209,7 +254,7 @@ def _verified(given: tuple[int, bytes, tuple[tuple[str, bytes], ...]]) -> object
     provider = tuple(ACCOUNTS)[number]
     base = notification_record(provider, body)
     record = _with(base, body, headers)
-    (output,) = run(_LINES[provider].verify.work([record], Overlay(None), no_publish))
+    (output,) = run(_LINES[provider].verify.process(BatchContext([record], Overlay(None), no_publish)))
     if output.topic == topics.REJECTED:
         assert dict(output.headers)["reason"].decode() in REJECT_REASONS
     return output
@@ -220,20 +265,29 @@ def _with(base: Record, value: bytes, headers: tuple[tuple[str, bytes], ...]) ->
 
 
 _RESPONSE: Final = Record(
-    "responses.trustpayments", 0, 1, b"shop", b"",
-    (("ce_id", b"r-1"), ("ce_source", b"/providers/trustpayments/shop"), ("ce_time", b"2026-06-01T12:00:00Z"),
-     ("lookups", b"[]")), NOW.timestamp(),
-)  # fmt: skip
+    "responses.trustpayments",
+    0,
+    1,
+    b"shop",
+    b"",
+    (
+        ("ce_id", b"r-1"),
+        ("ce_source", b"/providers/trustpayments/shop"),
+        ("ce_time", b"2026-06-01T12:00:00Z"),
+        ("lookups", b"[]"),
+    ),
+    NOW.timestamp(),
+)
 
 
 def _interpreted_record(given: tuple[bytes, tuple[tuple[str, bytes], ...]]) -> object:
     record = _with(_RESPONSE, given[0], given[1])
-    return run(_LINES["trustpayments"].interpret.work([record], Overlay(None), no_publish))
+    return run(_LINES["trustpayments"].interpret.process(BatchContext([record], Overlay(None), no_publish)))
 
 
 def _resolved(given: list[bytes]) -> object:
     state, resolve = Overlay(None), _LINES["trustpayments"].resolve
-    return run(resolve.work([_with(_RESPONSE, one, ()) for one in given], state, no_publish))
+    return run(resolve.process(BatchContext([_with(_RESPONSE, one, ()) for one in given], state, no_publish)))
 
 
 def _requested(raw: bytes) -> object:
@@ -255,7 +309,7 @@ def _plain(body: bytes) -> Script:
     return lambda question: (200, (), body)
 
 
-_REQUEUE: Final = Requeue("trustpayments", KAFKA)
+_REQUEUE: Final = RetryStage("trustpayments", KAFKA)
 
 
 # --- small things ------------------------------------------------------------------------------------------
@@ -296,16 +350,53 @@ def _return(given: tuple[str, str, str]) -> None:
 
 
 _OMNIKASSA: Final[Account] = ACCOUNTS["omnikassa"]
-_time_texts: Final = texts | st.datetimes().map(lambda moment: moment.isoformat() + "Z") | bent(
-    b"2026-06-01T12:00:00.120+01:00"
-).map(lambda raw: raw.decode("utf-8", "surrogateescape"))  # fmt: skip
+_time_texts: Final = (
+    texts
+    | st.datetimes().map(lambda moment: moment.isoformat() + "Z")
+    | bent(b"2026-06-01T12:00:00.120+01:00").map(lambda raw: raw.decode("utf-8", "surrogateescape"))
+)
 _YAML: Final = (
-    "&a", "*a", "<<: *a", "!!int", "!!python/object:os.system", "!!binary", "!!timestamp", "0b_", "0x_", "1:60",
-    ".inf", "? [", "- ", "{", "}", "[", "]", "|", ">", "\t", "#", "---", "...", "%YAML 9", "\u2028", "\0", "\ud800",
+    "&a",
+    "*a",
+    "<<: *a",
+    "!!int",
+    "!!python/object:os.system",
+    "!!binary",
+    "!!timestamp",
+    "0b_",
+    "0x_",
+    "1:60",
+    ".inf",
+    "? [",
+    "- ",
+    "{",
+    "}",
+    "[",
+    "]",
+    "|",
+    ">",
+    "\t",
+    "#",
+    "---",
+    "...",
+    "%YAML 9",
+    "\u2028",
+    "\0",
+    "\ud800",
     '"\\ud800"',
-    "9" * 5000, "https://[", "https://:pw@h", "http://h:99999", "null", "~", "[" * 300, "{a: " * 100,
-    "&a [*a, *a]", "? ? ? :", "'", '"',
-)  # fmt: skip
+    "9" * 5000,
+    "https://[",
+    "https://:pw@h",
+    "http://h:99999",
+    "null",
+    "~",
+    "[" * 300,
+    "{a: " * 100,
+    "&a [*a, *a]",
+    "? ? ? :",
+    "'",
+    '"',
+)
 
 
 @st.composite
@@ -336,30 +427,81 @@ PARSERS: Final = (
     Parser("trustpayments notification", _noticed("trustpayments"), (Rejected,), _calls(_forms), 12, _as_call),
     Parser("nevogate notification", _noticed("nevogate"), (Rejected,), _calls(json_bytes(genuine.CALL)), 10, _as_call),
     Parser("omnikassa page", _interpreted("omnikassa"), (Unreadable,), _pages, 8, bytes),
-    Parser("omnikassa order", _interpreted("omnikassa", genuine.ORDER_ANSWER["order"]["id"], kind="order"),
-           (Unreadable,), json_bytes(genuine.ORDER_ANSWER), 4, bytes),
+    Parser(
+        "omnikassa order",
+        _interpreted("omnikassa", genuine.ORDER_ANSWER["order"]["id"], kind="order"),
+        (Unreadable,),
+        json_bytes(genuine.ORDER_ANSWER),
+        4,
+        bytes,
+    ),
     Parser("trustpayments answer", _interpreted("trustpayments"), (Unreadable,), json_bytes(genuine.QUERY), 8, bytes),
     Parser("nevogate answer", _interpreted("nevogate"), (Unreadable,), json_bytes(genuine.RESULT), 6, bytes),
-    Parser("omnikassa call",
-           _asked("omnikassa", None, event=genuine.PING["eventName"], token=genuine.PING["authentication"],  # type: ignore[arg-type]  # both are text
-                  expires=genuine.PING["expiry"]),  # type: ignore[arg-type]  # text too
-           (Retryable, Permanent), _answers(_pages), 3, _as_answer),
-    Parser("trustpayments call", _asked("trustpayments", genuine.REFERENCE), (Retryable, Permanent),
-           _answers(json_bytes(genuine.QUERY)), 3, _as_answer),
-    Parser("nevogate call", _asked("nevogate", TRANSACTION), (Retryable, Permanent),
-           _answers(json_bytes(genuine.RESULT)), 3, _as_answer),
+    Parser(
+        "omnikassa call",
+        _asked(
+            "omnikassa",
+            None,
+            event=str(genuine.PING["eventName"]),
+            token=str(genuine.PING["authentication"]),
+            expires=str(genuine.PING["expiry"]),
+        ),
+        (Retryable, Permanent),
+        _answers(_pages),
+        3,
+        _as_answer,
+    ),
+    Parser(
+        "trustpayments call",
+        _asked("trustpayments", genuine.REFERENCE),
+        (Retryable, Permanent),
+        _answers(json_bytes(genuine.QUERY)),
+        3,
+        _as_answer,
+    ),
+    Parser(
+        "nevogate call",
+        _asked("nevogate", TRANSACTION),
+        (Retryable, Permanent),
+        _answers(json_bytes(genuine.RESULT)),
+        3,
+        _as_answer,
+    ),
     Parser("charge's answer", _charged, (), _answers(json_bytes(genuine.RESULT)), 2, _as_answer),
     Parser("access token", _refreshed, (Retryable, Permanent), _answers(json_bytes(genuine.ACCESS)), 1, _as_answer),
     Parser("list", _listed, (Retryable, Permanent, Unreadable), json_bytes(genuine.QUERY), 2, bytes),
-    Parser("verify", _verified, (),
-           st.tuples(st.integers(0, len(ACCOUNTS) - 1), _pings | _forms | json_bytes(genuine.CALL), _headers), 5,
-           lambda raw: (1, raw, (("http-query", raw),))),
-    Parser("lookup", _looked_up, (Unreadable,), st.tuples(_reads["lookup"], _headers), 5,
-           lambda raw: (raw, (("attempts", raw), ("first-seen", raw)))),
-    Parser("fetch", _fetched_record, (), st.tuples(_reads["lookup"], _headers, json_bytes(genuine.QUERY)), 2,
-           lambda raw: (raw, (), raw)),
-    Parser("interpret", _interpreted_record, (), st.tuples(json_bytes(genuine.QUERY), _headers), 4,
-           lambda raw: (raw, (("lookups", raw), ("http-status", raw)))),
+    Parser(
+        "verify",
+        _verified,
+        (),
+        st.tuples(st.integers(0, len(ACCOUNTS) - 1), _pings | _forms | json_bytes(genuine.CALL), _headers),
+        5,
+        lambda raw: (1, raw, (("http-query", raw),)),
+    ),
+    Parser(
+        "lookup",
+        _looked_up,
+        (Unreadable,),
+        st.tuples(_reads["lookup"], _headers),
+        5,
+        lambda raw: (raw, (("attempts", raw), ("first-seen", raw))),
+    ),
+    Parser(
+        "fetch",
+        _fetched_record,
+        (),
+        st.tuples(_reads["lookup"], _headers, json_bytes(genuine.QUERY)),
+        2,
+        lambda raw: (raw, (), raw),
+    ),
+    Parser(
+        "interpret",
+        _interpreted_record,
+        (),
+        st.tuples(json_bytes(genuine.QUERY), _headers),
+        4,
+        lambda raw: (raw, (("lookups", raw), ("http-status", raw))),
+    ),
     Parser("observation", lambda raw: decode(raw, Observation), (Unreadable,), _reads["observation"], 3, bytes),
     Parser("expected payment", expected_of, (Unreadable,), json_bytes(genuine.EXPECTED), 3, bytes),
     Parser("requested payment", _requested, (Unreadable,), json_bytes(genuine.REQUESTED), 3, bytes),
@@ -369,21 +511,52 @@ PARSERS: Final = (
     Parser("moment", lambda text: moment("--since", text), (ConfigurationError,), _time_texts, 1, _text),
     Parser("address", split_address, (ConfigurationError,), texts, 1, _text),
     Parser("traceparent", valid_traceparent, (), texts, 1, _text),
-    Parser("kept headers", _kept, (), st.lists(_header_values, min_size=5, max_size=5).map(tuple), 1,
-           lambda raw: (raw,) * 5),
+    Parser(
+        "kept headers",
+        _kept,
+        (),
+        st.lists(_header_values, min_size=5, max_size=5).map(tuple),
+        1,
+        lambda raw: (raw,) * 5,
+    ),
     Parser("time", _time, (), _time_texts, 2, _text),
     Parser("bank's time", _bank_time, (), _time_texts, 1, _text),
     Parser("gateway's time", gateway_time, (), _time_texts, 1, _text),
-    Parser("not before", lambda raw: _REQUEUE._wait_seconds(_with(_RESPONSE, b"", (("not-before", raw),))), (),
-           _header_values, 1, bytes),
+    Parser(
+        "not before",
+        lambda raw: _REQUEUE._wait_seconds(_with(_RESPONSE, b"", (("not-before", raw),))),
+        (),
+        _header_values,
+        1,
+        bytes,
+    ),
     Parser("patience", lambda text: _patience_seconds(text, NOW), (), _time_texts, 1, _text),
-    Parser("minor units", _money(from_minor), (Unreadable,), st.tuples(values, scalars), 1,
-           lambda raw: (_text(raw), _text(raw[:3]))),
-    Parser("major units", _money(from_major), (Unreadable,), st.tuples(values, scalars), 1,
-           lambda raw: (_text(raw), "EUR")),
+    Parser(
+        "minor units",
+        _money(from_minor),
+        (Unreadable,),
+        st.tuples(values, scalars),
+        1,
+        lambda raw: (_text(raw), _text(raw[:3])),
+    ),
+    Parser(
+        "major units", _money(from_major), (Unreadable,), st.tuples(values, scalars), 1, lambda raw: (_text(raw), "EUR")
+    ),
     Parser("form", fields, (), bent(form_bytes(list(genuine.FORM.items()))) | st.binary(max_size=100), 2, bytes),
-    Parser("key", _key, (), st.tuples(bent(b"TransactionId=" + b"a" * 32), bent(b'{"transactionId" : "')), 2,
-           lambda raw: (raw, raw)),
-    Parser("return URL", _return, (Rejected,), st.tuples(texts, texts, texts), 1,
-           lambda raw: (_text(raw), "COMPLETED", _text(raw))),
-)  # fmt: skip
+    Parser(
+        "key",
+        _key,
+        (),
+        st.tuples(bent(b"TransactionId=" + b"a" * 32), bent(b'{"transactionId" : "')),
+        2,
+        lambda raw: (raw, raw),
+    ),
+    Parser(
+        "return URL",
+        _return,
+        (Rejected,),
+        st.tuples(texts, texts, texts),
+        1,
+        lambda raw: (_text(raw), "COMPLETED", _text(raw)),
+    ),
+)

@@ -80,8 +80,10 @@ def _of_kafka(directory: Path) -> dict[str, Any]:
     scalers = json.loads((directory / _TRIGGERS).read_text("utf-8"))["scalers"]
     (kafka,) = (one["parameters"] for one in scalers if one["type"] == "kafka")
     said = [one for one in kafka if one.get("metadataVariableReadable")]
-    properties = {one["name"]: {key: value for key, value in (("type", "string"), ("enum", one.get("allowedValue")))
-                                if value} for one in said}  # fmt: skip
+    properties = {
+        one["name"]: {key: value for key, value in (("type", "string"), ("enum", one.get("allowedValue"))) if value}
+        for one in said
+    }
     needed = [one["name"] for one in said if not one.get("optional") and "default" not in one]
     metadata = {"type": "object", "additionalProperties": False, "properties": properties, "required": needed}
     return {"type": {"const": "kafka"}, "metadata": metadata}

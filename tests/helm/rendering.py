@@ -21,11 +21,19 @@ KUBERNETES: Final = tuple(f"1.{minor}" for minor in range(31, 38))
 #: What a cluster serves besides Kubernetes itself: nothing that the chart can tell, the newest, or the versions before.
 CAPABILITIES: Final[dict[str, tuple[str, ...]]] = {
     "none": (),
-    "newest": ("kafka.strimzi.io/v1/KafkaTopic", "kafka.strimzi.io/v1/KafkaUser",
-               "external-secrets.io/v1/ExternalSecret", "gateway.networking.k8s.io/v1/HTTPRoute"),
-    "older": ("kafka.strimzi.io/v1beta2/KafkaTopic", "kafka.strimzi.io/v1beta2/KafkaUser",
-              "external-secrets.io/v1beta1/ExternalSecret", "gateway.networking.k8s.io/v1beta1/HTTPRoute"),
-}  # fmt: skip
+    "newest": (
+        "kafka.strimzi.io/v1/KafkaTopic",
+        "kafka.strimzi.io/v1/KafkaUser",
+        "external-secrets.io/v1/ExternalSecret",
+        "gateway.networking.k8s.io/v1/HTTPRoute",
+    ),
+    "older": (
+        "kafka.strimzi.io/v1beta2/KafkaTopic",
+        "kafka.strimzi.io/v1beta2/KafkaUser",
+        "external-secrets.io/v1beta1/ExternalSecret",
+        "gateway.networking.k8s.io/v1beta1/HTTPRoute",
+    ),
+}
 
 Thing: TypeAlias = dict[str, Any]
 """One Kubernetes object."""
@@ -54,8 +62,19 @@ def values_file(way: str) -> str:
 def text(way: str, *, version: str = HELMS[0], kubernetes: str = "1.37", capabilities: str = "none") -> str:
     """What helm renders of one way to run the chart."""
     apis = [word for one in CAPABILITIES[capabilities] for word in ("--api-versions", one)]
-    rendered = run("template", RELEASE, str(CHART), "-n", NAMESPACE, "-f", values_file(way),
-                   "--kube-version", kubernetes, *apis, version=version)  # fmt: skip
+    rendered = run(
+        "template",
+        RELEASE,
+        str(CHART),
+        "-n",
+        NAMESPACE,
+        "-f",
+        values_file(way),
+        "--kube-version",
+        kubernetes,
+        *apis,
+        version=version,
+    )
     assert rendered.returncode == 0, rendered.stderr
     return rendered.stdout
 

@@ -13,10 +13,10 @@ import yaml
 from prometheus_client import CollectorRegistry
 
 from helm.values import STAGES
-from ingest.app import Outcome
-from ingest.metrics import Meters
+from ingest.app import RequestOutcome
+from ingest.metrics import IngestMetrics
 from processors.metrics import Metrics
-from schemas.configuration import Kafka
+from schemas.configuration.model import KafkaSettings
 from schemas.topics import PROVIDERS
 from service import expiry
 from service.management import watch_readiness
@@ -38,9 +38,9 @@ def exported() -> set[str]:
     """Every series name that the product's processes export."""
     registry = CollectorRegistry()
     Metrics(registry)
-    expiry.watch(registry, Kafka(ssl_cafile="ca.crt"))
+    expiry.watch(registry, KafkaSettings(ssl_cafile="ca.crt"))
     watch_readiness("worker", lambda: None, registry)
-    ingest = Meters(PROVIDERS, tuple(outcome.value for outcome in Outcome)).registry
+    ingest = IngestMetrics(PROVIDERS, tuple(outcome.value for outcome in RequestOutcome)).registry
     names: set[str] = set()
     for one in (registry, ingest):
         for family in one.collect():
@@ -107,7 +107,7 @@ def test_each_stage_that_runs_is_missed_when_it_is_gone() -> None:
 
 
 def test_outcomes_in_rules_are_words_of_the_product() -> None:
-    words = {outcome.value for outcome in Outcome}
+    words = {outcome.value for outcome in RequestOutcome}
     (rule,) = [rule for rule in rules() if rule["alert"] == "PaynotifyUnavailable"]
     for listed in re.findall(r'outcome=~"([^"]+)"', rule["expr"]):
         assert set(listed.split("|")) <= words

@@ -8,10 +8,10 @@ import pytest
 import yaml
 
 from helm.values import STAGES as CHART_STAGES
-from processors.works import STAGES
+from processors.wiring import STAGES
 from schemas import topics
-from schemas.configuration import Configuration, parse
-from schemas.merchants import provider_of
+from schemas.configuration.merchants import provider_of
+from schemas.configuration.model import Configuration, parse
 from service.cluster import wanted_settings
 from tests.helm.rendering import WAYS, Thing, named, of_kind, pod_of, things, workloads
 
@@ -41,8 +41,11 @@ def mounted(workload: Thing) -> dict[str, str]:
     """Mount path to Secret of one workload."""
     pod = pod_of(workload)["spec"]
     secrets = {volume["name"]: volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume}
-    return {mount["mountPath"]: secrets[mount["name"]]
-            for mount in pod["containers"][0]["volumeMounts"] if mount["name"] in secrets}  # fmt: skip
+    return {
+        mount["mountPath"]: secrets[mount["name"]]
+        for mount in pod["containers"][0]["volumeMounts"]
+        if mount["name"] in secrets
+    }
 
 
 def arguments(workload: Thing) -> list[str]:
@@ -170,8 +173,12 @@ def test_consumers_read_results_and_nothing_else() -> None:
     granted = grants("erp")
     assert granted.pop(("group", "erp*")) == {"Read", "Describe"}
     assert {name.removeprefix("prod_") for _, name in granted} == {
-        topics.STATUS, topics.LATEST, topics.OVERDUE, topics.REQUESTS, topics.SILENT,
-    }  # fmt: skip
+        topics.STATUS,
+        topics.LATEST,
+        topics.OVERDUE,
+        topics.REQUESTS,
+        topics.SILENT,
+    }
     assert all(operations == {"Read", "Describe"} for operations in granted.values())
 
 
@@ -200,10 +207,20 @@ def test_workers_reach_the_providers_they_ask_and_nothing_else_outside() -> None
     }
     public = ["0.0.0.0/0", "::/0"]
     assert reach == {
-        "deny": [], "ingest": [], "topics": [], "omnikassa": ["203.0.113.0/24"], "trustpayments": public,
-        "nevogate": public, "results": public,
-    }  # fmt: skip
+        "deny": [],
+        "ingest": [],
+        "topics": [],
+        "omnikassa": ["203.0.113.0/24"],
+        "trustpayments": public,
+        "nevogate": public,
+        "results": public,
+    }
     (named_hosts,) = of_kind(things("strimzi"), "CiliumNetworkPolicy")
-    hosts = [(host["matchName"], port["port"]) for rule in named_hosts["spec"]["egress"]
-             for host in rule.get("toFQDNs", []) for to in rule["toPorts"] for port in to["ports"]]  # fmt: skip
+    hosts = [
+        (host["matchName"], port["port"])
+        for rule in named_hosts["spec"]["egress"]
+        for host in rule.get("toFQDNs", [])
+        for to in rule["toPorts"]
+        for port in to["ports"]
+    ]
     assert ("webservices.securetrading.net", "8443") in hosts

@@ -18,8 +18,10 @@ from tests.helm.tools import prometheus_tool
 
 
 def test_every_query_parses(tmp_path: Path) -> None:
-    rules = [{"record": f"query:{number}", "expr": query.replace("$namespace", "payments")}
-             for number, query in enumerate(queries())]  # fmt: skip
+    rules = [
+        {"record": f"query:{number}", "expr": query.replace("$namespace", "payments")}
+        for number, query in enumerate(queries())
+    ]
     (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"groups": [{"name": "all", "rules": rules}]}), "utf-8")
     done = subprocess.run(
         (prometheus_tool("promtool"), "check", "rules", "rules.yaml"), cwd=tmp_path, capture_output=True, text=True
@@ -99,8 +101,13 @@ def test_every_metric_of_the_stages_is_on_some_dashboard() -> None:
     shown = {name for query in queries() for name in metrics_in(query)}
     ours = {name for name in exported() if not name.endswith(("_sum", "_count", "_created"))}
     # seen in the alerts' and runbooks' queries, or of no use without an incident
-    elsewhere = {"paynotify_publish_seconds_bucket", "paynotify_ingest_publish_seconds_bucket",
-                 "paynotify_ingest_in_flight", "paynotify_charge_orphans_total", "paynotify_ready"}  # fmt: skip
+    elsewhere = {
+        "paynotify_publish_seconds_bucket",
+        "paynotify_ingest_publish_seconds_bucket",
+        "paynotify_ingest_in_flight",
+        "paynotify_charge_orphans_total",
+        "paynotify_ready",
+    }
     assert {name for name in ours if name.startswith("paynotify_")} - shown == elsewhere
 
 
@@ -118,8 +125,11 @@ def test_panels_do_not_lie_on_each_other() -> None:
         taken: set[tuple[int, int]] = set()
         for panel in json.loads(text)["panels"]:
             place = panel["gridPos"]
-            cells = {(x, y) for x in range(place["x"], place["x"] + place["w"])
-                     for y in range(place["y"], place["y"] + place["h"])}  # fmt: skip
+            cells = {
+                (x, y)
+                for x in range(place["x"], place["x"] + place["w"])
+                for y in range(place["y"], place["y"] + place["h"])
+            }
             assert not cells & taken, panel["title"]
             taken |= cells
             assert place["x"] + place["w"] <= 24

@@ -126,8 +126,10 @@ def test_each_kind_has_the_version_that_the_cluster_serves() -> None:
     newest = {"kafka.strimzi.io/v1", "external-secrets.io/v1", "gateway.networking.k8s.io/v1"}
     assert versions("none") == versions("newest") == newest
     assert versions("older") == {
-        "kafka.strimzi.io/v1beta2", "external-secrets.io/v1beta1", "gateway.networking.k8s.io/v1beta1",
-    }  # fmt: skip
+        "kafka.strimzi.io/v1beta2",
+        "external-secrets.io/v1beta1",
+        "gateway.networking.k8s.io/v1beta1",
+    }
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -196,13 +198,19 @@ class TestTheyFitEachOther:
                 if selects(one["spec"]["selector"]["matchLabels"], labels_of(service))
                 and any(port["name"] == one["spec"]["endpoints"][0]["port"] for port in service["spec"]["ports"])
             }
-            assert served_by == {labels_of(pod_of(other))["app.kubernetes.io/component"]
-                                 for other in of_kind(found, "Deployment", "StatefulSet")}  # fmt: skip
+            assert served_by == {
+                labels_of(pod_of(other))["app.kubernetes.io/component"]
+                for other in of_kind(found, "Deployment", "StatefulSet")
+            }
 
     def test_network_policies_let_through_the_ports_that_pods_listen_on(self, way: str) -> None:
         found = things(way)
-        listening = {port["containerPort"] for one in workloads(found) for container in containers(pod_of(one))
-                     for port in container.get("ports", [])}  # fmt: skip
+        listening = {
+            port["containerPort"]
+            for one in workloads(found)
+            for container in containers(pod_of(one))
+            for port in container.get("ports", [])
+        }
         for one in of_kind(found, "NetworkPolicy"):
             for rule in one["spec"].get("ingress", []):
                 assert {port["port"] for port in rule["ports"]} <= listening
@@ -292,8 +300,11 @@ def served(found: list[Thing], workload: Thing) -> None:
     (container,) = containers(pod_of(workload))
     assert {"startupProbe", "livenessProbe", "readinessProbe"} <= container.keys()
     assert container["livenessProbe"]["httpGet"]["path"] != container["readinessProbe"]["httpGet"]["path"]
-    budgets = [one["spec"] for one in of_kind(found, "PodDisruptionBudget")
-               if selects(one["spec"]["selector"]["matchLabels"], labels_of(pod_of(workload)))]  # fmt: skip
+    budgets = [
+        one["spec"]
+        for one in of_kind(found, "PodDisruptionBudget")
+        if selects(one["spec"]["selector"]["matchLabels"], labels_of(pod_of(workload)))
+    ]
     assert [one["maxUnavailable"] for one in budgets] == [1]
     assert budgets[0]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
 

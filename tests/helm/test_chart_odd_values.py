@@ -11,8 +11,19 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from schemas.configuration import parse
-from tests.helm.rendering import CHART, NAMESPACE, Thing, loaded, named, of_kind, pod_of, run, values_file, workloads
+from schemas.configuration.model import parse
+from tests.helm.rendering import (
+    CHART,
+    NAMESPACE,
+    Thing,
+    loaded,
+    named,
+    of_kind,
+    pod_of,
+    run,
+    values_file,
+    workloads,
+)
 from tests.helm.test_chart_objects import judge, quantity
 from tests.helm.test_chart_refuses import Change, put
 from tests.helm.tools import HELMS, helm
@@ -22,62 +33,105 @@ ODD: Final[dict[str, tuple[Change, ...]]] = {
     # YAML takes all of these for something other than text unless they are in quotes
     "secrets named by a number and by a country": (
         put("configuration.merchants.0.refresh_token", {"existingSecret": "2004", "key": "1"}),
-        put("kafkaAccess.worker.password", {"existingSecret": "no", "key": "on"}), SCALED,
+        put("kafkaAccess.worker.password", {"existingSecret": "no", "key": "on"}),
+        SCALED,
     ),
     "external secrets named by numbers": (
         put("externalSecrets", {"enabled": True, "store": {"name": "1"}, "secrets": {"7": {"8": {"remoteKey": "9"}}}}),
     ),
     "classes named by numbers": (
         put("httpIngress", {"enabled": True, "hosts": ["a.example"], "className": "on", "tlsSecret": "1"}),
-        put("pod.priorityClassName", "1"), put("workerDefaults.state", {"storageClassName": "2"}),
+        put("pod.priorityClassName", "1"),
+        put("workerDefaults.state", {"storageClassName": "2"}),
     ),
     "groups named on and no": (
-        put("workers.results", None), put("workers.on", {"stages": ["resolve", "charge"]}),
-        put("workers.no", {"stages": ["orders"]}), SCALED,
+        put("workers.results", None),
+        put("workers.on", {"stages": ["resolve", "charge"]}),
+        put("workers.no", {"stages": ["orders"]}),
+        SCALED,
     ),
     "a host in another script": (put("httpIngress", {"enabled": True, "hosts": ["hooks.xn--90ais"]}),),
     "peers of all kinds": (
-        put("networkPolicy.brokers", [
-            {"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16", "10.255.255.254/31"]}},
-            {"ipBlock": {"cidr": "::/0", "except": ["fc00::/7", "2001:DB8:0:ffff::/64", "::1/128"]}},
-            {"namespaceSelector": {}, "podSelector": {
-                "matchExpressions": [{"key": "app", "operator": "In", "values": ["kafka"]}]}},
-        ]),
-        put("networkPolicy.extraEgress", [
-            {"ports": [{"port": 5353, "protocol": "UDP"}, {"port": 9000, "endPort": 9010}, {"port": "dns"}]},
-        ]),
+        put(
+            "networkPolicy.brokers",
+            [
+                {"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16", "10.255.255.254/31"]}},
+                {"ipBlock": {"cidr": "::/0", "except": ["fc00::/7", "2001:DB8:0:ffff::/64", "::1/128"]}},
+                {
+                    "namespaceSelector": {},
+                    "podSelector": {"matchExpressions": [{"key": "app", "operator": "In", "values": ["kafka"]}]},
+                },
+            ],
+        ),
+        put(
+            "networkPolicy.extraEgress",
+            [
+                {"ports": [{"port": 5353, "protocol": "UDP"}, {"port": 9000, "endPort": 9010}, {"port": "dns"}]},
+            ],
+        ),
         put("networkPolicy.providerCIDRs", {"omnikassa": ["2001:db8::/32", "::/0", "203.0.113.7/32", "0.0.0.0/0"]}),
     ),
     "tolerations and affinity": (
-        put("pod.tolerations", [{"key": "a", "operator": "Equal", "value": "b", "effect": "NoExecute",
-                                 "tolerationSeconds": 30}]),
+        put(
+            "pod.tolerations",
+            [{"key": "a", "operator": "Equal", "value": "b", "effect": "NoExecute", "tolerationSeconds": 30}],
+        ),
         put("pod.affinity", {"nodeAffinity": {}}),
     ),
     "affinity of every kind": (
         put("pod.tolerations", [{"operator": "Exists"}]),
-        put("pod.affinity", {
-            "nodeAffinity": {
-                "requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
-                    {"matchExpressions": [{"key": "example.com/cores", "operator": "Gt", "values": ["4"]}],
-                     "matchFields": [{"key": "metadata.name", "operator": "NotIn", "values": ["old"]}]}]},
-                "preferredDuringSchedulingIgnoredDuringExecution": [
-                    {"weight": 100, "preference": {"matchExpressions": [{"key": "ssd", "operator": "Exists"}]}}],
+        put(
+            "pod.affinity",
+            {
+                "nodeAffinity": {
+                    "requiredDuringSchedulingIgnoredDuringExecution": {
+                        "nodeSelectorTerms": [
+                            {
+                                "matchExpressions": [{"key": "example.com/cores", "operator": "Gt", "values": ["4"]}],
+                                "matchFields": [{"key": "metadata.name", "operator": "NotIn", "values": ["old"]}],
+                            }
+                        ]
+                    },
+                    "preferredDuringSchedulingIgnoredDuringExecution": [
+                        {"weight": 100, "preference": {"matchExpressions": [{"key": "ssd", "operator": "Exists"}]}}
+                    ],
+                },
+                "podAffinity": {
+                    "requiredDuringSchedulingIgnoredDuringExecution": [
+                        {
+                            "topologyKey": "zone",
+                            "labelSelector": {"matchLabels": {"app": "kafka"}},
+                            "namespaces": ["kafka"],
+                            "namespaceSelector": {},
+                            "matchLabelKeys": ["pod-template-hash"],
+                        }
+                    ]
+                },
+                "podAntiAffinity": {
+                    "preferredDuringSchedulingIgnoredDuringExecution": [
+                        {
+                            "weight": 1,
+                            "podAffinityTerm": {
+                                "topologyKey": "kubernetes.io/hostname",
+                                "labelSelector": {
+                                    "matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["kafka"]}]
+                                },
+                            },
+                        }
+                    ]
+                },
             },
-            "podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [
-                {"topologyKey": "zone", "labelSelector": {"matchLabels": {"app": "kafka"}}, "namespaces": ["kafka"],
-                 "namespaceSelector": {}, "matchLabelKeys": ["pod-template-hash"]}]},
-            "podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [
-                {"weight": 1, "podAffinityTerm": {"topologyKey": "kubernetes.io/hostname", "labelSelector": {
-                    "matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["kafka"]}]}}}]},
-        }),
+        ),
     ),
     "a prefix that no object's name may have": (
-        put("topics.manage", "strimzi"), put("strimzi", {"cluster": "1"}),
+        put("topics.manage", "strimzi"),
+        put("strimzi", {"cluster": "1"}),
         put("configuration.kafka.topic_prefix", "Prod_-.eu__"),
     ),
     "registry with a port": (put("image.repository", "images.shop.example:5000/team/paynotify"),),
     "brokers by their addresses": (
-        put("configuration.kafka.bootstrap_servers", "[2001:db8::1]:9092, 203.0.113.7:9093"), SCALED,
+        put("configuration.kafka.bootstrap_servers", "[2001:db8::1]:9092, 203.0.113.7:9093"),
+        SCALED,
     ),
     "parts of a CPU as numbers": (
         put("ingest.resources", {"requests": {"cpu": 0.25}, "limits": {"cpu": 1.5}}),
@@ -88,7 +142,7 @@ ODD: Final[dict[str, tuple[Change, ...]]] = {
         put("configuration.merchants.1.webservices_url", "https://[2001:db8::1]:8443/json/"),
         put("configuration.merchants.2.base_url", "https://203.0.113.7"),
     ),
-}  # fmt: skip
+}
 
 
 def rendered(way: str, *changes: Change, folder: Path, release: str = "shop", version: str = HELMS[0]) -> list[Thing]:
@@ -140,8 +194,12 @@ def test_a_shop_that_reads_results_has_both_rights(tmp_path: Path) -> None:
         for rule in named(found, "KafkaUser", "webshop")["spec"]["authorization"]["acls"]
         for operation in rule["operations"]
     }
-    assert {("prod_payments.status", "Read"), ("webshop", "Read"), ("prod_payments.requested", "Write"),
-            ("prod_payments.expected", "Write")} <= granted  # fmt: skip
+    assert {
+        ("prod_payments.status", "Read"),
+        ("webshop", "Read"),
+        ("prod_payments.requested", "Write"),
+        ("prod_payments.expected", "Write"),
+    } <= granted
 
 
 @pytest.mark.parametrize("version", HELMS)
@@ -157,9 +215,11 @@ def test_cilium_lets_merchants_of_one_host_through_on_each_of_their_ports(tmp_pa
     (policy,) = of_kind(rendered("strimzi", folder=tmp_path), "CiliumNetworkPolicy")
     reach = {
         (host["matchName"], port["port"])
-        for rule in policy["spec"]["egress"] for host in rule.get("toFQDNs", [])
-        for to in rule["toPorts"] for port in to["ports"]
-    }  # fmt: skip
+        for rule in policy["spec"]["egress"]
+        for host in rule.get("toFQDNs", [])
+        for to in rule["toPorts"]
+        for port in to["ports"]
+    }
     assert reach == {("webservices.securetrading.net", "443"), ("webservices.securetrading.net", "8443")}
 
 
@@ -231,8 +291,12 @@ def test_an_affinity_of_ones_own_wins(tmp_path: Path) -> None:
 def notes(*settings: str) -> str:
     done = subprocess.run(
         (helm(HELMS[0]), "install", "shop", str(CHART), "--dry-run=client", "-f", values_file("strimzi"), *settings),
-        capture_output=True, text=True, timeout=60, check=True, env={**os.environ, "KUBECONFIG": os.devnull},
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        env={**os.environ, "KUBECONFIG": os.devnull},
+    )
     return done.stdout.partition("\nNOTES:\n")[2]
 
 

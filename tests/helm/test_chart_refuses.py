@@ -85,7 +85,8 @@ MISTAKES: dict[str, tuple[Change, tuple[str, ...]]] = {
         ("/refresh_token/value'", "the keys here are existingSecret, key"),
     ),
     "a secret as text": (
-        put("configuration.merchants.1.password", "s3cr3t"), ("/password'", "{existingSecret: NAME, key: KEY}"),
+        put("configuration.merchants.1.password", "s3cr3t"),
+        ("/password'", "{existingSecret: NAME, key: KEY}"),
     ),
     "a user's password as text": (
         put("kafkaAccess.worker.password", "s3cr3t"),
@@ -96,20 +97,24 @@ MISTAKES: dict[str, tuple[Change, tuple[str, ...]]] = {
         ("/signing_keys'", "a list, such as [{existingSecret: NAME, key: KEY}]"),
     ),
     "a certificate as text": (
-        put("kafkaAccess.ca", "-----BEGIN CERTIFICATE-----"), ("'/kafkaAccess/ca'", "{existingSecret: NAME, key: KEY}"),
+        put("kafkaAccess.ca", "-----BEGIN CERTIFICATE-----"),
+        ("'/kafkaAccess/ca'", "{existingSecret: NAME, key: KEY}"),
     ),
     "a secret without its key": (
-        put("configuration.merchants.1.password", {"existingSecret": "shop-uk"}), ("/password", "'key'"),
+        put("configuration.merchants.1.password", {"existingSecret": "shop-uk"}),
+        ("/password", "'key'"),
     ),
     "the same merchant twice": (
-        put("configuration.merchants.1.id", "shop-nl"), ("configuration.merchants[1].id", "must differ"),
+        put("configuration.merchants.1.id", "shop-nl"),
+        ("configuration.merchants[1].id", "must differ"),
     ),
     "http": (
         put("configuration.merchants.2.base_url", "http://gateway.example"),
         ("configuration.merchants[2].base_url", "Use https"),
     ),
     "four retry delays": (
-        put("configuration.worker.retry_delays_seconds", [1, 2, 3, 4]), ("/retry_delays_seconds", "want 5"),
+        put("configuration.worker.retry_delays_seconds", [1, 2, 3, 4]),
+        ("/retry_delays_seconds", "want 5"),
     ),
     "a topic that is none": (
         put("configuration.topics.overrides", {"payment.status": {"partitions": 2}}),
@@ -121,7 +126,8 @@ MISTAKES: dict[str, tuple[Change, tuple[str, ...]]] = {
     ),
     "password without a user": (drop("kafkaAccess.worker.username"), ("kafkaAccess.worker", "username: NAME")),
     "password without SASL": (
-        put("configuration.kafka.security_protocol", "SSL"), ("kafkaAccess.ingest", "Set it to SASL_SSL"),
+        put("configuration.kafka.security_protocol", "SSL"),
+        ("kafkaAccess.ingest", "Set it to SASL_SSL"),
     ),
     "certificate without a key": (
         put("kafkaAccess.worker.certificate", {"existingSecret": "a", "key": "tls.crt"}),
@@ -141,10 +147,12 @@ MISTAKES: dict[str, tuple[Change, tuple[str, ...]]] = {
         ("workerDefaults.autoscaling.minReplicas is 3", "at most that"),
     ),
     "a stage nobody runs": (
-        put("workers.results.stages", ["resolve", "orders"]), ("workers: no group runs charge", "Add each"),
+        put("workers.results.stages", ["resolve", "orders"]),
+        ("workers: no group runs charge", "Add each"),
     ),
     "a stage in two groups": (
-        put("workers.more", {"stages": ["resolve"]}), ("workers.more and workers.results", "exactly one group"),
+        put("workers.more", {"stages": ["resolve"]}),
+        ("workers.more and workers.results", "exactly one group"),
     ),
     "a stage that is none": (put("workers.results.stages", ["resolv"]), ("/workers/results/stages", "'resolve'")),
     "a group's name that is taken": (
@@ -157,18 +165,22 @@ MISTAKES: dict[str, tuple[Change, tuple[str, ...]]] = {
     ),
     "a quantity that is none": (put("ingest.resources.limits", {"memory": "1 GB"}), ("/limits/memory", "Ki|Mi|Gi")),
     "fewest above most": (
-        put("ingest.autoscaling.minReplicas", 9), ("ingest.autoscaling.minReplicas", "at most that"),
+        put("ingest.autoscaling.minReplicas", 9),
+        ("ingest.autoscaling.minReplicas", "at most that"),
     ),
     "strimzi without its cluster": (put("topics.manage", "strimzi"), ("strimzi.cluster", "Set it to")),
     "users that come after the job": (
-        put("strimzi", {"cluster": "main", "users": {"enabled": True}}), ("topics.manage", "strimzi or none"),
+        put("strimzi", {"cluster": "main", "users": {"enabled": True}}),
+        ("topics.manage", "strimzi or none"),
     ),
     "external secrets from nowhere": (
-        put("externalSecrets.enabled", True), ("externalSecrets.store.name", "SecretStore"),
+        put("externalSecrets.enabled", True),
+        ("externalSecrets.store.name", "SecretStore"),
     ),
     "an ingress without hosts": (put("httpIngress.enabled", True), ("httpIngress.hosts", "hooks.shop.example")),
     "a host with its scheme": (
-        put("httpIngress", {"enabled": True, "hosts": ["https://hooks.shop.example"]}), ("/httpIngress/hosts/0",),
+        put("httpIngress", {"enabled": True, "hosts": ["https://hooks.shop.example"]}),
+        ("/httpIngress/hosts/0",),
     ),
     "a route without gateways": (put("httpRoute.enabled", True), ("httpRoute.parentRefs", "Name the Gateways")),
     "a provider's misspelt addresses": (
@@ -176,24 +188,29 @@ MISTAKES: dict[str, tuple[Change, tuple[str, ...]]] = {
         ("'/networkPolicy/providerCIDRs/omnicassa'", "the keys here are nevogate, omnikassa, trustpayments"),
     ),
     "a group's name with a capital": (
-        put("workers.Results", {"stages": ["charge"]}), ("'/workers/Results'", "a name here matches ^[a-z]"),
+        put("workers.Results", {"stages": ["charge"]}),
+        ("'/workers/Results'", "a name here matches ^[a-z]"),
     ),
     "a currency in small letters": (
         put("configuration.merchants.2.charges.limits", {"eur": {"per_charge": 1, "per_reference": 1, "per_day": 1}}),
         ("'/configuration/merchants/2/charges/limits/eur'", "[A-Z]{3}"),
     ),
     "an address that is no CIDR": (
-        put("networkPolicy.providerCIDRs", {"omnikassa": ["203.0.113.7"]}), ("/networkPolicy/providerCIDRs/omnikassa",),
+        put("networkPolicy.providerCIDRs", {"omnikassa": ["203.0.113.7"]}),
+        ("/networkPolicy/providerCIDRs/omnikassa",),
     ),
     "an alert before the restart": (
-        put("alerts.standstillSeconds", 60), ("alerts.standstillSeconds", "must be longer than"),
+        put("alerts.standstillSeconds", 60),
+        ("alerts.standstillSeconds", "must be longer than"),
     ),
     "a runbook without https": (put("alerts.runbookURL", "runbooks"), ("/alerts/runbookURL", "https")),
     "the tag within the repository": (
-        put("image.repository", "images.shop.example/paynotify:1.0"), ("/image/repository", "images.shop.example"),
+        put("image.repository", "images.shop.example/paynotify:1.0"),
+        ("/image/repository", "images.shop.example"),
     ),
     "a repository with its scheme": (
-        put("image.repository", "https://images.shop.example/paynotify"), ("/image/repository", "https:"),
+        put("image.repository", "https://images.shop.example/paynotify"),
+        ("/image/repository", "https:"),
     ),
     "a port that is none": (
         put("configuration.kafka.bootstrap_servers", "broker-1:90920"),
@@ -204,7 +221,8 @@ MISTAKES: dict[str, tuple[Change, tuple[str, ...]]] = {
     "a base URL with a user": (put("configuration.merchants.0.base_url", "https://a:b@provider.example"), _NO_BASE),
     "a base URL with a blank": (put("configuration.merchants.0.base_url", "https://provider.example/a b"), _NO_BASE),
     "a base URL's port that is none": (
-        put("configuration.merchants.0.base_url", "https://provider.example:84430"), _NO_BASE,
+        put("configuration.merchants.0.base_url", "https://provider.example:84430"),
+        _NO_BASE,
     ),
     "a public URL with a fragment": (
         put("configuration.merchants.2.charges.public_url", "https://hooks.shop.example#a"),
@@ -278,7 +296,8 @@ MISTAKES: dict[str, tuple[Change, tuple[str, ...]]] = {
         ("ingest.resources.requests.cpu", "ingest.autoscaling.enabled: false"),
     ),
     "a group that forgot its providers": (
-        put("workers.more", {"stages": ["fetch"]}), ("workers.more.providers is missing", "[omnikassa]"),
+        put("workers.more", {"stages": ["fetch"]}),
+        ("workers.more.providers is missing", "[omnikassa]"),
     ),
     "a label of the chart's own": (
         put("commonLabels", {"app.kubernetes.io/component": "money"}),
@@ -286,23 +305,35 @@ MISTAKES: dict[str, tuple[Change, tuple[str, ...]]] = {
     ),
     "a label with a blank": (put("commonLabels", {"team": "our payments"}), ("/commonLabels/team", "A-Za-z0-9")),
     "an annotation of the chart's own": (
-        put("pod.annotations", {"checksum/configuration": "1"}), ("pod.annotations.checksum/configuration", "Leave it"),
+        put("pod.annotations", {"checksum/configuration": "1"}),
+        ("pod.annotations.checksum/configuration", "Leave it"),
     ),
     "a secret that the store is not asked for": (
-        put("externalSecrets", {"enabled": True, "store": {"name": "vault"},
-                                "secrets": {"shop-nl": {"signing-key": {"remoteKey": "shops/nl"}}}}),
-        ("externalSecrets.secrets.shop-nl has no key refresh-token", "configuration.merchants[0].refresh_token",
-         "it has signing-key"),
+        put(
+            "externalSecrets",
+            {
+                "enabled": True,
+                "store": {"name": "vault"},
+                "secrets": {"shop-nl": {"signing-key": {"remoteKey": "shops/nl"}}},
+            },
+        ),
+        (
+            "externalSecrets.secrets.shop-nl has no key refresh-token",
+            "configuration.merchants[0].refresh_token",
+            "it has signing-key",
+        ),
     ),
     "a peer's misspelt key": (
-        put("networkPolicy.brokers", [{"podSelecter": {}}]), ("/networkPolicy/brokers/0/podSelecter'", ", podSelector"),
+        put("networkPolicy.brokers", [{"podSelecter": {}}]),
+        ("/networkPolicy/brokers/0/podSelecter'", ", podSelector"),
     ),
     "an egress rule's misspelt key": (
         put("networkPolicy.extraEgress", [{"prots": []}]),
         ("/networkPolicy/extraEgress/0/prots'", "the keys here are ports, to"),
     ),
     "a peer that is nobody": (
-        put("networkPolicy.ingressFrom", [{}]), ("networkPolicy.ingressFrom[0] is empty", "ipBlock"),
+        put("networkPolicy.ingressFrom", [{}]),
+        ("networkPolicy.ingressFrom[0] is empty", "ipBlock"),
     ),
     "a peer of addresses and of pods": (
         put("networkPolicy.metricsFrom", [{"ipBlock": {"cidr": "10.0.0.0/8"}, "podSelector": {}}]),
@@ -313,8 +344,10 @@ MISTAKES: dict[str, tuple[Change, tuple[str, ...]]] = {
         ("networkPolicy.brokers[0].podSelector.matchExpressions[0]", "at least one"),
     ),
     "a peer whose label has values that nobody compares": (
-        put("networkPolicy.dns", [{"namespaceSelector": {
-            "matchExpressions": [{"key": "a", "operator": "DoesNotExist", "values": ["b"]}]}}]),
+        put(
+            "networkPolicy.dns",
+            [{"namespaceSelector": {"matchExpressions": [{"key": "a", "operator": "DoesNotExist", "values": ["b"]}]}}],
+        ),
         ("networkPolicy.dns[0].namespaceSelector.matchExpressions[0]", "no values"),
     ),
     "a port in quotes": (
@@ -346,8 +379,9 @@ MISTAKES: dict[str, tuple[Change, tuple[str, ...]]] = {
         ("networkPolicy.providerCIDRs.omnikassa[0] is 2001:db8::7/65", "Give 2001:db8:0:0:0:0:0:0/65"),
     ),
     "an exception from what is not there": (
-        put("networkPolicy.brokers", [
-            {"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16", "192.168.0.0/16"]}}]),
+        put(
+            "networkPolicy.brokers", [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16", "192.168.0.0/16"]}}]
+        ),
         ("networkPolicy.brokers[0].ipBlock.except[1] is 192.168.0.0/16", "no part of 10.0.0.0/8"),
     ),
     "an exception of all there is": (
@@ -372,23 +406,57 @@ MISTAKES: dict[str, tuple[Change, tuple[str, ...]]] = {
         (f"'/pod/affinity/podAntiAffinity/{_REQUIRED}/0'", "'topologyKey'"),
     ),
     "nodes whose label is compared with nothing": (
-        put("pod.affinity", {"nodeAffinity": {_REQUIRED: {"nodeSelectorTerms": [
-            {"matchExpressions": [{"key": "disk", "operator": "In"}]}]}}}),
+        put(
+            "pod.affinity",
+            {
+                "nodeAffinity": {
+                    _REQUIRED: {"nodeSelectorTerms": [{"matchExpressions": [{"key": "disk", "operator": "In"}]}]}
+                }
+            },
+        ),
         (f"pod.affinity.nodeAffinity.{_REQUIRED}.nodeSelectorTerms[0].matchExpressions[0]", "at least one"),
     ),
     "nodes with more than many": (
-        put("pod.affinity", {"nodeAffinity": {_PREFERRED: [{"weight": 1, "preference": {
-            "matchExpressions": [{"key": "cores", "operator": "Gt", "values": ["many"]}]}}]}}),
+        put(
+            "pod.affinity",
+            {
+                "nodeAffinity": {
+                    _PREFERRED: [
+                        {
+                            "weight": 1,
+                            "preference": {
+                                "matchExpressions": [{"key": "cores", "operator": "Gt", "values": ["many"]}]
+                            },
+                        }
+                    ]
+                }
+            },
+        ),
         (f"pod.affinity.nodeAffinity.{_PREFERRED}[0].preference.matchExpressions[0]", "one number"),
     ),
     "pods together by a label without values": (
-        put("pod.affinity", {"podAffinity": {_PREFERRED: [{"weight": 1, "podAffinityTerm": {"topologyKey": "zone",
-            "labelSelector": {"matchExpressions": [{"key": "app", "operator": "NotIn"}]}}}]}}),
+        put(
+            "pod.affinity",
+            {
+                "podAffinity": {
+                    _PREFERRED: [
+                        {
+                            "weight": 1,
+                            "podAffinityTerm": {
+                                "topologyKey": "zone",
+                                "labelSelector": {"matchExpressions": [{"key": "app", "operator": "NotIn"}]},
+                            },
+                        }
+                    ]
+                }
+            },
+        ),
         (f"pod.affinity.podAffinity.{_PREFERRED}[0].podAffinityTerm.labelSelector.matchExpressions[0]", "at least one"),
     ),
     "a toleration of nothing": (put("pod.tolerations", [{"effect": "NoSchedule"}]), ("pod.tolerations[0]", "Exists")),
     "a toleration of a value that is not compared": (
-        put("pod.tolerations", [{"key": "a", "operator": "Exists", "value": "b"}]), ("pod.tolerations[0]", "Equal"),
+        put("pod.tolerations", [{"key": "a", "operator": "Exists", "value": "b"}]),
+        ("pod.tolerations[0]", "Equal"),
     ),
     "a toleration for a while of what evicts nobody": (
         put("pod.tolerations", [{"key": "a", "operator": "Exists", "tolerationSeconds": 0}]),
@@ -407,8 +475,11 @@ MISTAKES: dict[str, tuple[Change, tuple[str, ...]]] = {
         ("strimzi.users: shop-paynotify-worker", "Choose another"),
     ),
     "a consumer whose groups are the workers'": (
-        put("strimzi", {"cluster": "m", "users": {"enabled": True, "consumers": ["erp", "prod"]}},
-            {**_NO_JOB, "configuration.kafka.topic_prefix": "prod_"}),
+        put(
+            "strimzi",
+            {"cluster": "m", "users": {"enabled": True, "consumers": ["erp", "prod"]}},
+            {**_NO_JOB, "configuration.kafka.topic_prefix": "prod_"},
+        ),
         ("strimzi.users.consumers[1] is prod", "prod_paynotify.*", "such as erp"),
     ),
     "a consumer within the workers' groups": (
@@ -420,9 +491,16 @@ MISTAKES: dict[str, tuple[Change, tuple[str, ...]]] = {
         ("kafkaAccess.ca is given", "Set it to SASL_SSL"),
     ),
     "a certificate without TLS": (
-        put("kafkaAccess", {"worker": {"certificate": {"existingSecret": "a", "key": "tls.crt"},
-                                       "privateKey": {"existingSecret": "a", "key": "tls.key"}}},
-            {"configuration.kafka.security_protocol": "PLAINTEXT"}),
+        put(
+            "kafkaAccess",
+            {
+                "worker": {
+                    "certificate": {"existingSecret": "a", "key": "tls.crt"},
+                    "privateKey": {"existingSecret": "a", "key": "tls.key"},
+                }
+            },
+            {"configuration.kafka.security_protocol": "PLAINTEXT"},
+        ),
         ("kafkaAccess.worker.certificate is given", "Set it to SSL"),
     ),
     "certificates for users who have passwords": (
@@ -430,8 +508,11 @@ MISTAKES: dict[str, tuple[Change, tuple[str, ...]]] = {
         ("strimzi.users.authentication is tls", "security_protocol to SSL"),
     ),
     "passwords for users of another mechanism": (
-        put("strimzi", {"cluster": "main", "users": {"enabled": True}},
-            {**_NO_JOB, "configuration.kafka.sasl_mechanism": "PLAIN"}),
+        put(
+            "strimzi",
+            {"cluster": "main", "users": {"enabled": True}},
+            {**_NO_JOB, "configuration.kafka.sasl_mechanism": "PLAIN"},
+        ),
         ("strimzi.users.authentication is scram-sha-512", "sasl_mechanism to SCRAM-SHA-512"),
     ),
     "a user that Strimzi does not make": (
@@ -440,7 +521,7 @@ MISTAKES: dict[str, tuple[Change, tuple[str, ...]]] = {
     ),
     "a cluster's name that is none": (put("strimzi", {"cluster": "Main"}), ("/strimzi/cluster", "a-z0-9")),
     "a name too long": (put("fullnameOverride", "payments-of-the-northern-region-a"), ("/fullnameOverride", "{0,28}")),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)

@@ -10,13 +10,13 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
-from processors import failpoint
-from processors.expectations import Expectations
 from processors.metrics import Metrics
-from processors.unit import Unit
-from processors.works import Choice, works_of
+from processors.orders.expectation_cache import ExpectedPayments
+from processors.runtime import failpoints
+from processors.runtime.runner import StageRunner
+from processors.wiring import StageSelection, build_stages
 from schemas import topics
-from schemas.configuration import Configuration, parse
+from schemas.configuration.model import Configuration, parse
 from tests.helm.rendering import named, of_kind, things
 from tests.helm.test_chart_configuration import SECRETS, file_of, options, paths_in
 
@@ -36,12 +36,12 @@ def configuration_of(way: str, folder: Path) -> Configuration:
     return parse(yaml.safe_dump(document), "paynotify.yaml")
 
 
-def units_of(way: str, choice: Choice, folder: Path) -> list[Unit]:
+def units_of(way: str, choice: StageSelection, folder: Path) -> list[StageRunner]:
     """The product's own wiring of one way to run the chart."""
     configuration, metrics = configuration_of(way, folder), Metrics(CollectorRegistry())
-    reached = failpoint.from_environment(sandbox=False)
-    works = works_of(configuration, choice, metrics, httpx.AsyncClient(), cast(Expectations, None), reached)
-    return [Unit(name, parts, configuration, metrics, folder, reached) for name, parts in works.items()]
+    reached = failpoints.from_environment(sandbox=False)
+    works = build_stages(configuration, choice, metrics, httpx.AsyncClient(), cast(ExpectedPayments, None), reached)
+    return [StageRunner(name, parts, configuration, metrics, folder, reached) for name, parts in works.items()]
 
 
 def waits(topic: str) -> bool:
@@ -57,7 +57,7 @@ def test_lag_is_watched_wherever_it_means_work(way: str, tmp_path: Path) -> None
     assert scaled
     for one in scaled:
         workload = named(things(way), "StatefulSet", one["spec"]["scaleTargetRef"]["name"])
-        choice = Choice(providers=options(workload, "--provider="), stages=options(workload, "--stage="))
+        choice = StageSelection(providers=options(workload, "--provider="), stages=options(workload, "--stage="))
         read = {(unit.group, topic) for unit in units_of(way, choice, tmp_path) for topic in unit.source_topics}
         assert any(waits(topic) for _, topic in read) == ("fetch" in choice.stages)
         triggers = one["spec"]["triggers"]
@@ -73,6 +73,6 @@ def test_what_shops_ask_for_is_watched() -> None:
 
 
 def test_a_topic_never_read_counts_from_where_the_workers_will_begin(tmp_path: Path) -> None:
-    begins = {unit.app.conf.consumer_auto_offset_reset for unit in units_of("external", Choice(), tmp_path)}
+    begins = {unit.app.conf.consumer_auto_offset_reset for unit in units_of("external", StageSelection(), tmp_path)}
     for one in of_kind(things("external"), "ScaledObject"):
         assert {trigger["metadata"]["offsetResetPolicy"] for trigger in one["spec"]["triggers"]} == begins

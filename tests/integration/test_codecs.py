@@ -10,8 +10,8 @@ import pytest
 
 from schemas import messages
 from schemas.topics import PROVIDERS, RETRY_STEPS
+from tests.fakes.observations import notification_headers, observation, trustpayments_form
 from tests.integration.conftest import Installation
-from tests.observations import notification_headers, observation, trustpayments_form
 from tests.topics_reader import Records, header, payments, send_all
 
 pytestmark = pytest.mark.kafka
@@ -33,12 +33,15 @@ def inputs(installation: Installation, codec: str | None) -> dict[str, Records]:
     made = {
         source: [(b"k", b"garbage " * 40, {"ce_id": f"{source}/{codec}/{n}"}) for n in range(EACH)]
         for source in SOURCES
-    }  # fmt: skip
+    }
     made["notifications.trustpayments"] += [
-        (f"shop-uk/1-1-{n}".encode(), trustpayments_form(f"1-1-{n}", f"{codec}-{n}"),
-         notification_headers("trustpayments", "shop-uk", f"form/{codec}/{n}"))
+        (
+            f"shop-uk/1-1-{n}".encode(),
+            trustpayments_form(f"1-1-{n}", f"{codec}-{n}"),
+            notification_headers("trustpayments", "shop-uk", f"form/{codec}/{n}"),
+        )
         for n in range(EACH)
-    ]  # fmt: skip
+    ]
     made["observations"] += [
         (f"shop-uk/{codec}-{n}".encode(), messages.encode(observation(f"{codec}-{n}")), {"ce_id": f"o/{codec}/{n}"})
         for n in range(EACH)

@@ -9,9 +9,9 @@ from collections import Counter
 import orjson
 import pytest
 
+from tests.fakes.observations import LIFE, lives, notification_headers, trustpayments_form
 from tests.integration.conftest import DEADLINE_SECONDS, Installation
 from tests.long_form import LONG
-from tests.observations import LIFE, lives, notification_headers, trustpayments_form
 from tests.topics_reader import Record, header, payments, send
 
 pytestmark = pytest.mark.kafka

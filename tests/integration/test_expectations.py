@@ -12,16 +12,20 @@ import pytest
 from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import NewPartitions, NewTopic
 
-from processors import expectations
-from processors.expectations import ExpectationsView
+from processors.orders import expectation_cache
+from processors.orders.expectation_cache import ExpectationCache
 from tests.integration.conftest import Installation
 
 pytestmark = pytest.mark.kafka
 
 
 def write(installation: Installation, order: str, partition: int = 0) -> None:
-    value = {"merchant": "shop-uk", "order_id": order, "amount": {"value": 1000, "currency": "GBP"},
-             "created_at": "2026-06-01T12:00:00Z"}  # fmt: skip
+    value = {
+        "merchant": "shop-uk",
+        "order_id": order,
+        "amount": {"value": 1000, "currency": "GBP"},
+        "created_at": "2026-06-01T12:00:00Z",
+    }
     producer = KafkaProducer(bootstrap_servers=installation.kafka)
     producer.send(installation.topic("payments.expected"), orjson.dumps(value), partition=partition).get(10)
     producer.close()
@@ -36,15 +40,15 @@ async def change(installation: Installation, what: Callable[[Any], Any]) -> None
 
 
 @asynccontextmanager
-async def reading(installation: Installation) -> AsyncIterator[ExpectationsView]:
+async def reading(installation: Installation) -> AsyncIterator[ExpectationCache]:
     settings = {"bootstrap_servers": installation.kafka}
-    view = ExpectationsView(settings, installation.topic("payments.expected"), installation.state_directory, 3600)
+    view = ExpectationCache(settings, installation.topic("payments.expected"), installation.state_directory, 3600)
     view.start()
     yield view
     await view.stop()
 
 
-async def known(view: ExpectationsView, *orders: str) -> None:
+async def known(view: ExpectationCache, *orders: str) -> None:
     """Wait until the view knows the orders."""
     async with asyncio.timeout(30):
         await view.ready()
@@ -55,8 +59,8 @@ async def known(view: ExpectationsView, *orders: str) -> None:
 async def test_a_topic_that_comes_late_and_grows_is_read_whole(
     bare_installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(expectations, "_PARTITIONS_SECONDS", 0.2)
-    monkeypatch.setattr(expectations, "_AGAIN_SECONDS", 0.2)
+    monkeypatch.setattr(expectation_cache, "_PARTITIONS_SECONDS", 0.2)
+    monkeypatch.setattr(expectation_cache, "_AGAIN_SECONDS", 0.2)
     topic = bare_installation.topic("payments.expected")
     async with reading(bare_installation) as view:
         with pytest.raises(TimeoutError):

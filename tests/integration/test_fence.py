@@ -9,9 +9,9 @@ import pytest
 from kafka import KafkaAdminClient
 from kafka.admin import NewTopic
 
-from processors.changelog import Changelog
-from processors.state import PartitionState
-from processors.store import LocalStore
+from processors.state.changelog import Changelog
+from processors.state.local_store import LocalStore
+from processors.state.partition_state import PartitionState
 from sandbox.broker import LocalBroker
 from schemas.errors import PartitionLost, StateUnavailable
 from schemas.records import Output
@@ -99,8 +99,10 @@ async def test_after_a_rebalance_a_state_is_taken_anew_only_where_another_had_it
 
     monkeypatch.setattr(Changelog, "take", counted)
     changelogs = [Changelog({"bootstrap_servers": installation.kafka}, topic, 0) for _ in range(2)]
-    one, two = (PartitionState(LocalStore(tmp_path / str(number), None), changelog)
-                for number, changelog in enumerate(changelogs))  # fmt: skip
+    one, two = (
+        PartitionState(LocalStore(tmp_path / str(number), None), changelog)
+        for number, changelog in enumerate(changelogs)
+    )
     try:
         await one.claim(1)
         await one.remember(1, {b"k": b"first"})
@@ -152,7 +154,7 @@ async def test_values_of_a_later_release_are_neither_read_nor_kept(
         await changelog.take()
         store.write({b"a": b"1"}, await changelog.write({b"a": b"1"}))
         with monkeypatch.context() as later:
-            later.setattr("processors.store.STATE_FORMAT", 3)
+            later.setattr("processors.state.local_store.STATE_FORMAT", 3)
             store.write({b"a": b"new"}, await changelog.write({b"a": b"new"}, 3), 3)
             store.close()
             assert await changelog.catch_up(store) == 0

@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from tests.contract.accounts import OMNIKASSA_KEY, vectors
+from tests.fakes.accounts import OMNIKASSA_KEY, vectors
 from tests.integration.conftest import Installation
 from tests.topics_reader import header, send
 
@@ -23,15 +23,26 @@ def test_an_unverifiable_page_is_read_again_after_a_key_change(bare_installation
     key_file.write_text(OTHER_KEY, "utf-8")
     page = next(str(one["body"]) for one in vectors("omnikassa")["vectors"] if one["id"] == "S03")
     (order,) = json.loads(page)["orderResults"]
-    installation.configure(merchants=[{
-        "id": "shop-nl", "provider": "omnikassa", "poi_id": int(order["poiId"]), "base_url": "http://127.0.0.1:9",
-        "signing_keys": [{"file": str(key_file)}],
-    }])  # fmt: skip
+    installation.configure(
+        merchants=[
+            {
+                "id": "shop-nl",
+                "provider": "omnikassa",
+                "poi_id": int(order["poiId"]),
+                "base_url": "http://127.0.0.1:9",
+                "signing_keys": [{"file": str(key_file)}],
+            }
+        ]
+    )
     installation.apply_topics()
     headers = {
-        "ce_id": "r-1", "ce_source": "/providers/omnikassa/shop-nl", "ce_time": "2026-06-01T12:00:00.000Z",
-        "http-status": "200", "fact_results-version": "2", "lookups": "[]",
-    }  # fmt: skip
+        "ce_id": "r-1",
+        "ce_source": "/providers/omnikassa/shop-nl",
+        "ce_time": "2026-06-01T12:00:00.000Z",
+        "http-status": "200",
+        "fact_results-version": "2",
+        "lookups": "[]",
+    }
     send(installation.kafka, installation.topic("responses.omnikassa"), [(b"shop-nl", page.encode(), headers)])
     worker = installation.worker("interpret")
     installation.until(lambda: installation.count("lookups.dead") == 1, worker)

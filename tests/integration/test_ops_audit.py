@@ -11,19 +11,22 @@ import pytest
 from kafka import KafkaAdminClient, TopicPartition
 from kafka.structs import OffsetAndMetadata
 
-from ops.audit import Report, audit
+from ops.audit.command import AuditReport, audit
 from processors.dead_letters import ended
-from processors.provider import Notification
-from processors.transitions import PaymentState, advance
-from processors.verify import lookup_output
+from processors.providers.base import Notification
+from processors.resolve.transitions import PaymentState, advance
+from processors.verify.stage import lookup_output
 from schemas import messages, topics
-from schemas.configuration import load
+from schemas.cloudevents import cloud_event, with_headers
+from schemas.configuration.model import load
+from schemas.ids import derived_id
 from schemas.messages import Answered, Lookup
-from schemas.records import Output, Record, cloud_event, derived_id, rfc3339, with_headers
+from schemas.records import Output, Record
 from schemas.status import Status
+from schemas.times import rfc3339
 from tests import topics_reader
+from tests.fakes.observations import observation
 from tests.integration.conftest import Installation
-from tests.observations import observation
 
 pytestmark = pytest.mark.kafka
 
@@ -38,8 +41,12 @@ Change: TypeAlias = Callable[[Installation], None]
 
 
 def _stored(number: int) -> Record:
-    headers = cloud_event(event_id=derived_id("test", str(number)), source=f"/notifications/{PROVIDER}/shop-uk",
-                          event_type=messages.NOTIFICATION_RECEIVED, event_time=NOW)  # fmt: skip
+    headers = cloud_event(
+        event_id=derived_id("test", str(number)),
+        source=f"/notifications/{PROVIDER}/shop-uk",
+        event_type=messages.NOTIFICATION_RECEIVED,
+        event_time=NOW,
+    )
     return Record(SOURCE, 0, number, f"shop-uk/{number}".encode(), b"body", headers, 0.0)
 
 
@@ -47,8 +54,14 @@ def _lookup(number: int) -> Output:
     notification = Notification(
         _stored(number).header("ce_id"), PROVIDER, "shop-uk", "POST", "", "", b"", datetime.now(UTC)
     )
-    asked = Lookup(provider=PROVIDER, merchant="shop-uk", operation="transaction", reference=str(number),
-                   notification_id=notification.notification_id, received_at=NOW)  # fmt: skip
+    asked = Lookup(
+        provider=PROVIDER,
+        merchant="shop-uk",
+        operation="transaction",
+        reference=str(number),
+        notification_id=notification.notification_id,
+        received_at=NOW,
+    )
     return lookup_output(LOOKUPS, asked, notification)
 
 
@@ -56,8 +69,13 @@ def _response(numbers: Iterable[int]) -> Output:
     answered = [
         Answered(lookup_id=_id(_lookup(one)), reference=str(one), received_at=NOW, traceparent="") for one in numbers
     ]
-    headers = cloud_event(event_id=derived_id("response"), source="", event_type="", event_time=NOW,
-                          lookups=messages.encode(answered).decode())  # fmt: skip
+    headers = cloud_event(
+        event_id=derived_id("response"),
+        source="",
+        event_type="",
+        event_time=NOW,
+        lookups=messages.encode(answered).decode(),
+    )
     return Output(RESPONSES, b"shop-uk", b"{}", headers)
 
 
@@ -138,11 +156,11 @@ def _add(*outputs: Output) -> Change:
     return lambda installation: _write(installation, outputs)
 
 
-def _audit(installation: Installation) -> Report:
+def _audit(installation: Installation) -> AuditReport:
     return audit(load(installation.file), datetime.now(UTC) - timedelta(hours=1))
 
 
-def _told(report: Report) -> str:
+def _told(report: AuditReport) -> str:
     return "\n".join(map(str, report.differences))
 
 
@@ -159,8 +177,14 @@ def test_a_clean_flow_adds_up(flow: Installation) -> None:
     assert _told(report) == ""
     sums = report.providers[PROVIDER]
     assert sums["notifications"] == {
-        "stored": 5, "lookup": 4, "duplicate": 0, "rejected": 1, "alert": 0, "in_work": 0, "lost": 0,
-    }  # fmt: skip
+        "stored": 5,
+        "lookup": 4,
+        "duplicate": 0,
+        "rejected": 1,
+        "alert": 0,
+        "in_work": 0,
+        "lost": 0,
+    }
     assert sums["lookups"] == {"asked": 4, "answered": 2, "dead": 1, "waiting": 1, "in_work": 0, "lost": 0}
     assert report.results == {"events": 2, "payments": 1, "repeats": 0}
 

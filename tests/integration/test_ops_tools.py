@@ -17,7 +17,7 @@ from sandbox.system import Plan, Sandbox
 from schemas import topics
 from schemas.messages import OverduePayment, PaymentRequest, encode
 from schemas.money import Money
-from schemas.records import rfc3339
+from schemas.times import rfc3339
 from tests import topics_reader
 
 pytestmark = pytest.mark.kafka
@@ -33,7 +33,7 @@ def sandbox(kafka: str) -> Iterator[Sandbox]:
 
 
 def _run(sandbox: Sandbox, *words: str) -> tuple[int, str, str]:
-    command = [sys.executable, "-m", "ops.command", *words, "--config", str(sandbox.config_path)]
+    command = [sys.executable, "-m", "ops.main", *words, "--config", str(sandbox.config_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
     assert "Traceback" not in done.stderr
     return done.returncode, done.stdout, done.stderr
@@ -61,11 +61,12 @@ def _until(condition: Any) -> Any:
 
 def _idle(sandbox: Sandbox) -> bool:
     """Whether every stage has committed everything."""
-    groups = {
-        f"verify.{provider}": topics.notifications(provider) for provider in topics.PROVIDERS
-    } | {f"fetch.{provider}": topics.lookups(provider) for provider in topics.PROVIDERS} | {
-        f"interpret.{provider}": topics.responses(provider) for provider in topics.PROVIDERS
-    } | {"resolve": topics.OBSERVATIONS}  # fmt: skip
+    groups = (
+        {f"verify.{provider}": topics.notifications(provider) for provider in topics.PROVIDERS}
+        | {f"fetch.{provider}": topics.lookups(provider) for provider in topics.PROVIDERS}
+        | {f"interpret.{provider}": topics.responses(provider) for provider in topics.PROVIDERS}
+        | {"resolve": topics.OBSERVATIONS}
+    )
     return not any(
         topics_reader.lag(sandbox.bootstrap, f"{sandbox.prefix}paynotify.{unit}", sandbox.topic(name))
         for unit, name in groups.items()
@@ -98,8 +99,12 @@ def test_a_payment_is_told_from_the_call_to_the_result(sandbox: Sandbox) -> None
 
 
 def test_a_payment_that_was_announced_is_told_as_any_other(sandbox: Sandbox) -> None:
-    sold = {"merchant": "shop-nl", "order_id": "ORD-sold", "amount": {"value": 1250, "currency": "EUR"},
-            "created_at": rfc3339()}  # fmt: skip
+    sold = {
+        "merchant": "shop-nl",
+        "order_id": "ORD-sold",
+        "amount": {"value": 1250, "currency": "EUR"},
+        "created_at": rfc3339(),
+    }
     value = json.dumps(sold).encode()
     topics_reader.send(sandbox.bootstrap, sandbox.topic(topics.EXPECTED), [(b"any key", value, {})])
     _until(lambda: any(b"ORD-sold" in (one.key or b"") for one in _records(sandbox, topics.ORDERS)))
@@ -133,10 +138,18 @@ def test_what_was_sold_overdue_and_requested_is_told_with_the_payment_and_withou
     for number, order in enumerate(("ORD-nevogate", "ORD/unpaid é")):
         common = {"merchant": "shop-hu", "order_id": order, "amount": amount}
         ours: dict[str, Any] = {"event_id": f"e{number}", "provider": "nevogate", "at": rfc3339(), **common}
-        overdue = OverduePayment(state="raised", payment_id=None, status=None, created_at=rfc3339(), final_by=rfc3339(),
-                                 **ours)  # fmt: skip
-        request = PaymentRequest(request_id="R1", action="charge", state="refused", reason="over_day_limit",
-                                 payment_id=None, status=None, **ours)  # fmt: skip
+        overdue = OverduePayment(
+            state="raised", payment_id=None, status=None, created_at=rfc3339(), final_by=rfc3339(), **ours
+        )
+        request = PaymentRequest(
+            request_id="R1",
+            action="charge",
+            state="refused",
+            reason="over_day_limit",
+            payment_id=None,
+            status=None,
+            **ours,
+        )
         # a shop's own key, and its own encoder
         sold = json.dumps({**common, "amount": asdict(amount), "created_at": rfc3339()}).replace("/", "\\/").encode()
         for name, value in (
@@ -163,8 +176,12 @@ def test_an_unknown_payment_is_exit_code_1(sandbox: Sandbox) -> None:
 
 
 def test_what_a_shop_announced_is_replayed_and_what_it_wanted_charged_is_not(sandbox: Sandbox) -> None:
-    sold = {"merchant": "shop-new", "order_id": "ORD-early", "amount": {"value": 1250, "currency": "EUR"},
-            "created_at": rfc3339()}  # fmt: skip
+    sold = {
+        "merchant": "shop-new",
+        "order_id": "ORD-early",
+        "amount": {"value": 1250, "currency": "EUR"},
+        "created_at": rfc3339(),
+    }
     value = json.dumps(sold).encode()
     topics_reader.send(sandbox.bootstrap, sandbox.topic(topics.EXPECTED), [(b"early", value, {})])
     topics_reader.send(sandbox.bootstrap, sandbox.topic(topics.REQUESTED), [(b"early", b"no request", {})])
@@ -234,11 +251,22 @@ def test_the_original_s_bytes_key_and_id_are_sent_back(sandbox: Sandbox) -> None
     topics_reader.send(
         sandbox.bootstrap,
         sandbox.topic(topics.DEAD),
-        [(b"shop-hu/" + b"e" * 32, b"\x00not a lookup", {"ce_id": "dead-1", "reason": "unreadable_lookup",
-          "original-topic": sandbox.topic(topics.lookups("nevogate")), "original-partition": "0",
-          "original-offset": "0", "attempts": "3"}),
-         (b"shop-hu/x", b"", {"ce_id": "dead-2", "reason": "refused", "original-topic": "somebody.elses"})],
-    )  # fmt: skip
+        [
+            (
+                b"shop-hu/" + b"e" * 32,
+                b"\x00not a lookup",
+                {
+                    "ce_id": "dead-1",
+                    "reason": "unreadable_lookup",
+                    "original-topic": sandbox.topic(topics.lookups("nevogate")),
+                    "original-partition": "0",
+                    "original-offset": "0",
+                    "attempts": "3",
+                },
+            ),
+            (b"shop-hu/x", b"", {"ce_id": "dead-2", "reason": "refused", "original-topic": "somebody.elses"}),
+        ],
+    )
     code, said, problems = _run(sandbox, "replay", "dead", "--merchant", "shop-hu", "--yes")
     assert "somebody.elses" in problems, said
     assert code == 1
@@ -279,7 +307,7 @@ def test_without_brokers_a_tool_says_so_and_exits_with_2(tmp_path: Path) -> None
         "store_name: s, api_key: {value: k}, base_url: 'https://a.example'}]\n",
         "utf-8",
     )
-    command = [sys.executable, "-m", "ops.command", "audit", "--since", "1h", "--config", str(file)]
+    command = [sys.executable, "-m", "ops.main", "audit", "--since", "1h", "--config", str(file)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
     assert done.returncode == 2
     assert "No Kafka broker could be reached" in done.stderr

@@ -37,16 +37,28 @@ def found(number: int) -> bool:
 
 def announced() -> Iterator[tuple[bytes, bytes, dict[str, str]]]:
     for number in range(ORDERS):
-        one = ExpectedPayment(merchant="shop-uk", order_id=f"o{number}", amount=PRICE, created_at=PAST,
-                              final_by=PAST if overdue(number) else FUTURE)  # fmt: skip
+        one = ExpectedPayment(
+            merchant="shop-uk",
+            order_id=f"o{number}",
+            amount=PRICE,
+            created_at=PAST,
+            final_by=PAST if overdue(number) else FUTURE,
+        )
         yield b"%d" % number, messages.encode(one), {}
 
 
 def paid(numbers: list[int]) -> Iterator[tuple[bytes, bytes, dict[str, str]]]:
     for number in numbers:
-        seen = PaymentSeen(provider="trustpayments", merchant="shop-uk", payment_id=f"1-1-{number}",
-                           order_id=f"o{number}", status="captured", final=True, amount=PRICE,
-                           observed_at="2026-06-01T13:00:00.000Z")  # fmt: skip
+        seen = PaymentSeen(
+            provider="trustpayments",
+            merchant="shop-uk",
+            payment_id=f"1-1-{number}",
+            order_id=f"o{number}",
+            status="captured",
+            final=True,
+            amount=PRICE,
+            observed_at="2026-06-01T13:00:00.000Z",
+        )
         yield f"shop-uk/o{number}".encode(), messages.encode(seen), {"ce_type": messages.PAYMENT_SEEN, "ce_time": PAST}
 
 

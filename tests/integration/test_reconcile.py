@@ -31,7 +31,7 @@ def sandbox(kafka: str) -> Iterator[Sandbox]:
 
 
 def _run(sandbox: Sandbox, *words: str) -> tuple[int, str, str]:
-    command = [sys.executable, "-m", "ops.command", *words, "--config", str(sandbox.config_path)]
+    command = [sys.executable, "-m", "ops.main", *words, "--config", str(sandbox.config_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
     assert "Traceback" not in done.stderr
     return done.returncode, done.stdout, done.stderr
@@ -118,9 +118,19 @@ def test_where_the_provider_has_no_list_the_shops_export_is_compared(sandbox: Sa
     assert "12.49 EUR (line 2)" in said
     assert "missing_here" in said
     code, said, notes = _run(
-        sandbox, "reconcile", "--merchant", "shop-hu", *NOW, "--export", str(export), "--format", "csv", "--mend",
-        "--most", "1",
-    )  # fmt: skip
+        sandbox,
+        "reconcile",
+        "--merchant",
+        "shop-hu",
+        *NOW,
+        "--export",
+        str(export),
+        "--format",
+        "csv",
+        "--mend",
+        "--most",
+        "1",
+    )
     assert said.splitlines()[0].startswith("kind,order_id,payment_id,here_status")
     assert len(said.splitlines()) == 2
     assert "and 1 more" in notes

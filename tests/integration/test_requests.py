@@ -16,10 +16,11 @@ from typing import Any, Final
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from sandbox.bills import COLUMNS
+from sandbox.billing.bills import COLUMNS
 from schemas import topics
 from schemas.messages import PaymentRequest, RequestedPayment, decode, encode
-from tests import configurations, topics_reader
+from tests import topics_reader
+from tests.fakes import configurations
 from tests.integration.conftest import ROOT, Installation
 
 pytestmark = pytest.mark.kafka
@@ -29,8 +30,19 @@ CHARGES: Final = {
     "public_url": "http://127.0.0.1:1",
     "limits": {"EUR": {"per_charge": 500_000, "per_reference": 500_000, "per_day": 100_000_000}},
 }
-CHARGE: Final = ("charge", "--merchant", "shop-hu", "--order", "O-1", "--amount", "19.90", "--currency", "EUR",
-                 "--reference", TRANSACTION)  # fmt: skip
+CHARGE: Final = (
+    "charge",
+    "--merchant",
+    "shop-hu",
+    "--order",
+    "O-1",
+    "--amount",
+    "19.90",
+    "--currency",
+    "EUR",
+    "--reference",
+    TRANSACTION,
+)
 
 Verdict = Callable[[RequestedPayment], PaymentRequest]
 
@@ -46,10 +58,19 @@ def shop(installation: Installation) -> Installation:
 
 def _answer(request: RequestedPayment, state: Any, status: Any, reason: Any = None) -> PaymentRequest:
     return PaymentRequest(
-        event_id="e", request_id=request.request_id, merchant=request.merchant, provider="nevogate",
-        action=request.action, state=state, reason=reason, order_id=request.order_id, payment_id=TRANSACTION,
-        amount=request.amount, status=status, at="2026-11-23T00:00:00Z",
-    )  # fmt: skip
+        event_id="e",
+        request_id=request.request_id,
+        merchant=request.merchant,
+        provider="nevogate",
+        action=request.action,
+        state=state,
+        reason=reason,
+        order_id=request.order_id,
+        payment_id=TRANSACTION,
+        amount=request.amount,
+        status=status,
+        at="2026-11-23T00:00:00Z",
+    )
 
 
 @contextmanager
@@ -86,8 +107,19 @@ def _stage(shop: Installation, verdict: Verdict) -> Iterator[None]:
 
 
 def _biller(shop: Installation, file: Path, *options: str) -> tuple[int, dict[str, Any], str]:
-    command = [sys.executable, "-m", "sandbox.biller", "--config", str(shop.file), "--csv", str(file), "--json",
-               "--month", "2026-11", *options]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "sandbox.billing.biller",
+        "--config",
+        str(shop.file),
+        "--csv",
+        str(file),
+        "--json",
+        "--month",
+        "2026-11",
+        *options,
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert "Traceback" not in done.stderr
     return done.returncode, json.loads(done.stdout) if done.stdout else {}, done.stderr
@@ -156,7 +188,7 @@ def test_without_topics_a_request_says_what_to_do_and_publishes_nothing(bare_ins
 
 def test_without_brokers_a_request_says_so(tmp_path: Path) -> None:
     file = configurations.write(tmp_path, configurations.document("127.0.0.1:9", "", tmp_path))
-    command = [sys.executable, "-m", "ops.command", *CHARGE, "--yes", "--config", str(file)]
+    command = [sys.executable, "-m", "ops.main", *CHARGE, "--yes", "--config", str(file)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
     assert done.returncode == 2
     assert "No Kafka broker could be read at 127.0.0.1:9" in done.stderr

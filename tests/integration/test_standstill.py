@@ -8,8 +8,8 @@ from itertools import cycle
 import orjson
 import pytest
 
+from tests.fakes.observations import LIFE, lives
 from tests.integration.conftest import Installation
-from tests.observations import LIFE, lives
 from tests.topics_reader import lag, payments, send
 
 pytestmark = pytest.mark.kafka

@@ -12,11 +12,11 @@ from sandbox.processes import Child
 from sandbox.system import probe
 from schemas import messages
 from schemas.messages import Lookup
-from schemas.records import rfc3339
+from schemas.times import rfc3339
 from schemas.topics import all_topics
-from tests.configurations import SESSION_SECONDS
+from tests.fakes.configurations import SESSION_SECONDS
+from tests.fakes.observations import LIFE, lives, notification_headers, observation
 from tests.integration.conftest import DEADLINE_SECONDS, Installation
-from tests.observations import LIFE, lives, notification_headers, observation
 from tests.topics_reader import Records, header, payments, send
 
 pytestmark = pytest.mark.kafka
@@ -26,9 +26,13 @@ def lookups(number: int, merchant: str, **headers: str) -> Records:
     """Waiting lookups of a Nevogate merchant."""
     for index in range(number):
         lookup = Lookup(
-            provider="nevogate", merchant=merchant, operation="result", reference=f"{index:032x}",
-            notification_id=f"n{index}", received_at=rfc3339(),
-        )  # fmt: skip
+            provider="nevogate",
+            merchant=merchant,
+            operation="result",
+            reference=f"{index:032x}",
+            notification_id=f"n{index}",
+            received_at=rfc3339(),
+        )
         more = {name.replace("_", "-"): value for name, value in headers.items()}
         yield f"{merchant}/{index}".encode(), messages.encode(lookup), {"ce_id": f"{merchant}-{index}", **more}
 

@@ -53,8 +53,9 @@ def custom_kinds(cluster: tuple[ControlPlane, Kubelet]) -> Iterator[None]:
         names.setdefault((group, kind), []).append(version)
     made = [_definition(group, kind, sorted(versions)) for (group, kind), versions in names.items()]
     # a class of the platform's own that the strimzi way names
-    admin.apply({"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": "payments"},
-                 "value": 1000})  # fmt: skip
+    admin.apply(
+        {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": "payments"}, "value": 1000}
+    )
     admin.apply(*made)
     waited = admin.kubectl(
         "wait", "--for=condition=Established", "--timeout=60s", *(f"crd/{one['metadata']['name']}" for one in made)
@@ -71,11 +72,15 @@ def _definition(group: str, kind: str, versions: list[str]) -> Thing:
     if group.endswith(".k8s.io"):
         metadata["annotations"] = {"api-approved.kubernetes.io": "unapproved, a stand-in for tests"}
     return {
-        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": metadata,
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": metadata,
         "spec": {
-            "group": group, "scope": "Namespaced",
+            "group": group,
+            "scope": "Namespaced",
             "names": {"kind": kind, "plural": plural, "singular": kind.lower(), "listKind": f"{kind}List"},
-            "versions": [{"name": one, "served": True, "storage": one == versions[0], "schema": schema}
-                         for one in versions],
+            "versions": [
+                {"name": one, "served": True, "storage": one == versions[0], "schema": schema} for one in versions
+            ],
         },
-    }  # fmt: skip
+    }

@@ -91,23 +91,41 @@ class ControlPlane:
         etcd = f"http://127.0.0.1:{self._client}"
         peer = f"http://127.0.0.1:{self._peer}"
         self._run(
-            "etcd", f"--data-dir={folder / 'etcd'}", f"--listen-client-urls={etcd}", f"--advertise-client-urls={etcd}",
-            f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}", f"--initial-cluster=default={peer}",
+            "etcd",
+            f"--data-dir={folder / 'etcd'}",
+            f"--listen-client-urls={etcd}",
+            f"--advertise-client-urls={etcd}",
+            f"--listen-peer-urls={peer}",
+            f"--initial-advertise-peer-urls={peer}",
+            f"--initial-cluster=default={peer}",
             "--unsafe-no-fsync",
-        )  # fmt: skip
+        )
         self._run(
-            "kube-apiserver", f"--etcd-servers={etcd}", f"--cert-dir={folder / 'certificates'}",
-            "--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", f"--secure-port={self._api}",
-            "--service-cluster-ip-range=10.0.0.0/24", "--authorization-mode=RBAC", f"--token-auth-file={tokens}",
-            "--service-account-issuer=https://kubernetes.default.svc", f"--service-account-key-file={key}",
-            f"--service-account-signing-key-file={key}", "--endpoint-reconciler-type=none",
-        )  # fmt: skip
+            "kube-apiserver",
+            f"--etcd-servers={etcd}",
+            f"--cert-dir={folder / 'certificates'}",
+            "--bind-address=127.0.0.1",
+            "--advertise-address=127.0.0.1",
+            f"--secure-port={self._api}",
+            "--service-cluster-ip-range=10.0.0.0/24",
+            "--authorization-mode=RBAC",
+            f"--token-auth-file={tokens}",
+            "--service-account-issuer=https://kubernetes.default.svc",
+            f"--service-account-key-file={key}",
+            f"--service-account-signing-key-file={key}",
+            "--endpoint-reconciler-type=none",
+        )
         self._await(lambda: self.admin.kubectl("get", "--raw", "/readyz").stdout == "ok", "the API does not answer")
         self._run(
-            "kube-controller-manager", f"--kubeconfig={self.admin.kubeconfig}", "--bind-address=127.0.0.1",
-            f"--secure-port={self._manager}", "--leader-elect=false", "--use-service-account-credentials=false",
-            f"--service-account-private-key-file={key}", f"--cert-dir={folder / 'certificates'}",
-        )  # fmt: skip
+            "kube-controller-manager",
+            f"--kubeconfig={self.admin.kubeconfig}",
+            "--bind-address=127.0.0.1",
+            f"--secure-port={self._manager}",
+            "--leader-elect=false",
+            "--use-service-account-credentials=false",
+            f"--service-account-private-key-file={key}",
+            f"--cert-dir={folder / 'certificates'}",
+        )
         self._await(lambda: bool(self.admin.get("serviceaccounts", "default")), "no controller works")
 
     def stop(self) -> None:
@@ -142,11 +160,13 @@ class ControlPlane:
         path = self._directory / f"{user}.kubeconfig"
         server_of = {"server": f"https://127.0.0.1:{self._api}", "insecure-skip-tls-verify": True}
         document = {
-            "apiVersion": "v1", "kind": "Config", "current-context": "here",
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "here",
             "clusters": [{"name": "here", "cluster": server_of}],
             "users": [{"name": user, "user": {"token": self._tokens[user]}}],
             "contexts": [{"name": "here", "context": {"cluster": "here", "user": user}}],
-        }  # fmt: skip
+        }
         path.write_text(yaml.safe_dump(document), "utf-8")
         path.chmod(0o600)
         return path
@@ -183,9 +203,16 @@ class Kubelet(threading.Thread):
         present = {f"{one['kind']}/{one['metadata']['name']}" for one in self._access.get(kinds, namespace)}
         self.seen.setdefault(namespace, []).append(present)
         self._access.kubectl(
-            "patch", "pod", pod["name"], "-n", namespace, "--subresource=status", "--type=merge",
-            "-p", json.dumps({"status": {"phase": "Succeeded"}}),
-        )  # fmt: skip
+            "patch",
+            "pod",
+            pod["name"],
+            "-n",
+            namespace,
+            "--subresource=status",
+            "--type=merge",
+            "-p",
+            json.dumps({"status": {"phase": "Succeeded"}}),
+        )
 
 
 def _free_ports(count: int) -> list[int]:

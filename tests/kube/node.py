@@ -100,8 +100,15 @@ class Node:
     def execute(self, name: str, *words: str) -> str:
         """What a program says that is run in a pod, as ``kubectl exec`` does it."""
         (pod,) = (one for one in self._pods.values() if one.said["metadata"]["name"] == name)
-        done = subprocess.run(words, env={**os.environ, **pod.environment}, cwd=pod.folder, capture_output=True,
-                              text=True, timeout=_EXECUTE_SECONDS, check=False)  # fmt: skip
+        done = subprocess.run(
+            words,
+            env={**os.environ, **pod.environment},
+            cwd=pod.folder,
+            capture_output=True,
+            text=True,
+            timeout=_EXECUTE_SECONDS,
+            check=False,
+        )
         return done.stdout + done.stderr
 
     def logs(self) -> str:
@@ -145,8 +152,10 @@ class Node:
             place.mkdir(parents=True)
             for file, content in self._files(volumes[volume]).items():
                 (place / file).write_bytes(content if isinstance(content, bytes) else local(content).encode())
-        environment = {one["name"]: local(one["value"]) if "value" in one else _field(said, one["valueFrom"])
-                       for one in container.get("env", [])}  # fmt: skip
+        environment = {
+            one["name"]: local(one["value"]) if "value" in one else _field(said, one["valueFrom"])
+            for one in container.get("env", [])
+        }
         ports, listening = _ports(container)
         words = [*container.get("command", _ENTRYPOINT), *container.get("args", []), *listening]
         environment["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
@@ -176,13 +185,28 @@ class Node:
             conditions = [
                 {"type": kind, "status": word, "lastTransitionTime": now} for kind in ("Ready", "ContainersReady")
             ]
-            container = {"name": pod.container["name"], "image": pod.container["image"], "imageID": "", "ready": ready,
-                         "restartCount": 0, "state": {"running": {"startedAt": now}}}  # fmt: skip
+            container = {
+                "name": pod.container["name"],
+                "image": pod.container["image"],
+                "imageID": "",
+                "ready": ready,
+                "restartCount": 0,
+                "state": {"running": {"startedAt": now}},
+            }
             self._patch(pod, {"phase": "Running", "conditions": conditions, "containerStatuses": [container]})
 
     def _patch(self, pod: Pod, status: Thing) -> None:
-        self._access.kubectl("patch", "pod", pod.child.name, "-n", self._namespace, "--subresource=status",
-                             "--type=merge", "-p", json.dumps({"status": status}))  # fmt: skip
+        self._access.kubectl(
+            "patch",
+            "pod",
+            pod.child.name,
+            "-n",
+            self._namespace,
+            "--subresource=status",
+            "--type=merge",
+            "-p",
+            json.dumps({"status": status}),
+        )
 
 
 def _ports(container: Thing) -> tuple[dict[str, int], list[str]]:

@@ -40,8 +40,9 @@ def release(access: Access, *words: str, version: str = HELMS[0]) -> None:
 
 
 def templates(access: Access, namespace: str) -> dict[str, Any]:
-    return {f"{one['kind']}/{one['metadata']['name']}": one["spec"]["template"]
-            for one in access.get(WORKLOADS, namespace)}  # fmt: skip
+    return {
+        f"{one['kind']}/{one['metadata']['name']}": one["spec"]["template"] for one in access.get(WORKLOADS, namespace)
+    }
 
 
 def pods_are_there(access: Access, namespace: str) -> bool:

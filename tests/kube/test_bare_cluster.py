@@ -62,11 +62,13 @@ def test_whoever_installs_needs_no_right_outside_the_namespace(
     admin.apply(
         {"apiVersion": f"{group}/v1", "kind": "Role", "metadata": metadata, "rules": rules},
         {
-            "apiVersion": f"{group}/v1", "kind": "RoleBinding", "metadata": metadata,
+            "apiVersion": f"{group}/v1",
+            "kind": "RoleBinding",
+            "metadata": metadata,
             "roleRef": {"apiGroup": group, "kind": "Role", "name": "installer"},
             "subjects": [{"apiGroup": group, "kind": "User", "name": "installer"}],
         },
-    )  # fmt: skip
+    )
     assert installer.kubectl("get", "nodes").returncode != 0
     assert installer.kubectl("get", "secrets", "-n", "kube-system").returncode != 0
     chart(installer, "install", "scram", namespace)
@@ -90,9 +92,17 @@ def test_the_pods_accounts_may_do_nothing(admin: Access, namespace: str) -> None
 
 
 def test_it_fits_into_a_quota_that_asks_for_requests_and_limits_of_everything(admin: Access, namespace: str) -> None:
-    hard = {"requests.cpu": "4", "requests.memory": "4Gi", "limits.cpu": "16", "limits.memory": "8Gi", "pods": "10",
-            "requests.ephemeral-storage": "1Gi", "limits.ephemeral-storage": "2Gi", "persistentvolumeclaims": "4",
-            "requests.storage": "20Gi"}  # fmt: skip
+    hard = {
+        "requests.cpu": "4",
+        "requests.memory": "4Gi",
+        "limits.cpu": "16",
+        "limits.memory": "8Gi",
+        "pods": "10",
+        "requests.ephemeral-storage": "1Gi",
+        "limits.ephemeral-storage": "2Gi",
+        "persistentvolumeclaims": "4",
+        "requests.storage": "20Gi",
+    }
     admin.apply(
         {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "team"}, "spec": {"hard": hard}},
         namespace=namespace,

@@ -23,16 +23,18 @@ def test_with_other_projects_kinds(admin: Access, kubelet: Kubelet, namespace: s
 
 def test_topics_are_looked_up_and_stay_what_they_are(admin: Access, namespace: str) -> None:
     chart(admin, "install", "strimzi", namespace)
-    before = {one["metadata"]["name"]: (one["metadata"]["uid"], one["spec"]["partitions"])
-              for one in topics(admin, namespace)}  # fmt: skip
+    before = {
+        one["metadata"]["name"]: (one["metadata"]["uid"], one["spec"]["partitions"]) for one in topics(admin, namespace)
+    }
     assert len(before) > 20
     more = ("--set", "configuration.topics.partitions=8")
     done = admin.helm("upgrade", RELEASE, str(CHART), "-n", namespace, "-f", values_file("strimzi"), *more)
     assert done.returncode != 0
     assert "has 6 partitions and would get 8" in done.stderr
     chart(admin, "upgrade", "strimzi", namespace, *CHANGED)
-    after = {one["metadata"]["name"]: (one["metadata"]["uid"], one["spec"]["partitions"])
-             for one in topics(admin, namespace)}  # fmt: skip
+    after = {
+        one["metadata"]["name"]: (one["metadata"]["uid"], one["spec"]["partitions"]) for one in topics(admin, namespace)
+    }
     assert after == before
 
 
@@ -49,8 +51,18 @@ def test_partitions_stay_what_they_are_where_the_chart_is_only_rendered(admin: A
     """As Argo CD does it: the chart can look nothing up, and Strimzi would add the partitions."""
 
     def sync(*more: str) -> str:
-        rendered = admin.helm("template", RELEASE, str(CHART), "-n", namespace, "-f", values_file("strimzi"),
-                              "-s", "templates/strimzi.yaml", *more)  # fmt: skip
+        rendered = admin.helm(
+            "template",
+            RELEASE,
+            str(CHART),
+            "-n",
+            namespace,
+            "-f",
+            values_file("strimzi"),
+            "-s",
+            "templates/strimzi.yaml",
+            *more,
+        )
         assert rendered.returncode == 0, rendered.stderr
         return admin.kubectl("apply", "-f", "-", stdin=rendered.stdout).stderr
 

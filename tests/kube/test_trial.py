@@ -54,8 +54,15 @@ class Person:
         return done.stdout
 
     def tries(self, line: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(("bash", "-c", line), cwd=ROOT, env=self._environment, capture_output=True, text=True,
-                              timeout=_LONGEST_SECONDS, check=False)  # fmt: skip
+        return subprocess.run(
+            ("bash", "-c", line),
+            cwd=ROOT,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=_LONGEST_SECONDS,
+            check=False,
+        )
 
 
 @pytest.fixture

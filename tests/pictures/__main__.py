@@ -36,9 +36,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--again", action="store_true", help="draw the last day once more, without living one")
     parser.add_argument("--out", type=Path, default=PICTURES, metavar="DIRECTORY", help="(default docs/kubernetes)")
     parser.add_argument(
-        "--work", type=Path, default=Path("build/pictures"), metavar="DIRECTORY",
+        "--work",
+        type=Path,
+        default=Path("build/pictures"),
+        metavar="DIRECTORY",
         help="where logs and Prometheus' data are kept (default %(default)s)",
-    )  # fmt: skip
+    )
     arguments = parser.parse_args(argv)
     if arguments.minutes <= 0:
         parser.error("--minutes must be more than 0")

@@ -91,11 +91,9 @@ def read(file: Path) -> Dashboard:
     return Dashboard(
         name=file.stem.removeprefix("paynotify-"),
         title=document["title"],
-        variables={
-            one["name"]: one["query"] for one in document["templating"]["list"] if one["type"] != "datasource"
-        },
+        variables={one["name"]: one["query"] for one in document["templating"]["list"] if one["type"] != "datasource"},
         panels=[_panel(one) for one in document["panels"]],
-    )  # fmt: skip
+    )
 
 
 def _panel(one: Mapping[str, Any]) -> Panel:

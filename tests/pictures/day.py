@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from sandbox.processes import Child
 from sandbox.script import NEEDS, Player
-from sandbox.shop import Shop
+from sandbox.shop import ExampleShop
 from sandbox.system import Plan, Sandbox
 from schemas.errors import ClusterError
 from tests.pictures.prometheus import Prometheus, Span
@@ -113,7 +113,7 @@ class _Troubles:
 
     def __init__(self, sandbox: Sandbox, seconds: float) -> None:
         self._sandbox = sandbox
-        self._shop = Shop(sandbox.bootstrap, sandbox.prefix)
+        self._shop = ExampleShop(sandbox.bootstrap, sandbox.prefix)
         self._paid: list[tuple[str, str]] = []
         self._due: deque[tuple[float, Callable[[], None]]] = deque(
             (share * seconds, action)

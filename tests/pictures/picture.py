@@ -20,7 +20,7 @@ from PIL import Image
 
 from tests.pictures.dashboard import Answer, Dashboard, Place
 from tests.pictures.prometheus import Series, Span
-from tests.pictures.unit import written
+from tests.pictures.units_of_measure import written
 
 _WIDTH: Final = 1200
 _DOTS: Final = 100
@@ -50,9 +50,23 @@ _TEXT: Final = "#ccccdc"
 _FAINT: Final = "#8e8ea0"
 _NAMED: Final = {"green": "#73bf69", "red": "#f2495c", "text": _TEXT}
 _LINES: Final = (
-    "#7eb26d", "#eab839", "#6ed0e0", "#ef843c", "#e24d42", "#1f78c1", "#ba43a9", "#705da0", "#508642", "#cca300",
-    "#447ebc", "#c15c17", "#890f02", "#0a437c", "#6d1f62", "#b7dbab",
-)  # fmt: skip
+    "#7eb26d",
+    "#eab839",
+    "#6ed0e0",
+    "#ef843c",
+    "#e24d42",
+    "#1f78c1",
+    "#ba43a9",
+    "#705da0",
+    "#508642",
+    "#cca300",
+    "#447ebc",
+    "#c15c17",
+    "#890f02",
+    "#0a437c",
+    "#6d1f62",
+    "#b7dbab",
+)
 
 
 class _Sheet:
@@ -69,10 +83,16 @@ class _Sheet:
         corner = (x / _WIDTH, 1 - (y + height) / self.height)
         self.figure.add_artist(
             Rectangle(
-                corner, width / _WIDTH, height / self.height, facecolor=_PANEL, edgecolor=_EDGE, linewidth=1,
-                transform=self.figure.transFigure, zorder=-1,
+                corner,
+                width / _WIDTH,
+                height / self.height,
+                facecolor=_PANEL,
+                edgecolor=_EDGE,
+                linewidth=1,
+                transform=self.figure.transFigure,
+                zorder=-1,
             )
-        )  # fmt: skip
+        )
 
     def axes(self, x: float, y: float, width: float, height: float) -> Axes:
         return self.figure.add_axes(

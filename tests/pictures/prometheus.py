@@ -67,10 +67,15 @@ class Prometheus:
         config.write_text(yaml.safe_dump({"scrape_configs": [scrape]}), "utf-8")
         server = Child(
             "prometheus",
-            (program("prometheus"), f"--config.file={config}", f"--storage.tsdb.path={self._directory / 'data'}",
-             "--web.listen-address=127.0.0.1:0", "--log.format=json"),
+            (
+                program("prometheus"),
+                f"--config.file={config}",
+                f"--storage.tsdb.path={self._directory / 'data'}",
+                "--web.listen-address=127.0.0.1:0",
+                "--log.format=json",
+            ),
             self._directory / "prometheus.log",
-        )  # fmt: skip
+        )
         self._undo.callback(server.stop)
         try:
             listening = wait_for(lambda: _listening(server), within_seconds=_START_SECONDS)

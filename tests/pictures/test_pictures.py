@@ -13,7 +13,7 @@ from tests.pictures.__main__ import DASHBOARDS, PICTURES
 from tests.pictures.dashboard import Answer, filled, named, read
 from tests.pictures.picture import draw
 from tests.pictures.prometheus import QueryError, Series, Span
-from tests.pictures.unit import written
+from tests.pictures.units_of_measure import written
 
 FILES = sorted(DASHBOARDS.glob("*.json"))
 SPAN = Span(1_700_000_000.0, 1_700_000_240.0)
@@ -43,11 +43,18 @@ def test_a_legend_has_the_labels_values() -> None:
 @pytest.mark.parametrize(
     ("value", "unit", "text"),
     [
-        (0, "short", "0"), (0.5, "short", "0.5"), (12.345, "short", "12.3"), (1234, "short", "1.23 K"),
-        (0, "s", "0 s"), (0.0125, "s", "12.5 ms"), (90, "s", "1.5 min"), (7_776_000, "s", "12.9 weeks"),
-        (-90, "s", "-1.5 min"), (0.25, "reqps", "0.25 req/s"),
+        (0, "short", "0"),
+        (0.5, "short", "0.5"),
+        (12.345, "short", "12.3"),
+        (1234, "short", "1.23 K"),
+        (0, "s", "0 s"),
+        (0.0125, "s", "12.5 ms"),
+        (90, "s", "1.5 min"),
+        (7_776_000, "s", "12.9 weeks"),
+        (-90, "s", "-1.5 min"),
+        (0.25, "reqps", "0.25 req/s"),
     ],
-)  # fmt: skip
+)
 def test_values_are_written_in_their_unit(value: float, unit: str, text: str) -> None:
     assert written(value, unit) == text
 

@@ -62,9 +62,11 @@ def _tell(outcomes: Iterator[tuple[int, Outcome]], size: Size, part: Part | None
             if part is None:
                 print(shrunk(seed, size, outcome, mutant), flush=True)
     count, cpu_seconds = sum(one.notifications for one in done), sum(one.cpu_seconds for one in done)
-    print(f"{len(done)} seeds, {count} notifications, {cpu_seconds:.1f} s CPU, "
-          f"{count / cpu_seconds * 60:,.0f} notifications a minute of one thread, "
-          f"{count / (time.monotonic() - began) * 60:,.0f} of all")  # fmt: skip
+    print(
+        f"{len(done)} seeds, {count} notifications, {cpu_seconds:.1f} s CPU, "
+        f"{count / cpu_seconds * 60:,.0f} notifications a minute of one thread, "
+        f"{count / (time.monotonic() - began) * 60:,.0f} of all"
+    )
     return 1 if failed else 0
 
 
@@ -92,13 +94,15 @@ def shrunk(seed: int, size: Size, outcome: Outcome, mutant: Mutant, most_seconds
         *map(str, plan.charges),
         *map(str, plan.garbage),
     ]
-    return "\n".join((
-        f"  The shortest schedule found has {len(part.faults)} faults and {len(part.items)} items:",
-        *(f"    {one}" for one in (*small.faults, *items[:_SHOWN])),
-        *([f"    ... and {len(items) - _SHOWN} more"] if len(items) > _SHOWN else []),
-        *(f"    {one}" for one in run(small, mutant).problems),
-        f'  make simulate SEED={seed} {size} SCHEDULE="{part}"',
-    ))  # fmt: skip
+    return "\n".join(
+        (
+            f"  The shortest schedule found has {len(part.faults)} faults and {len(part.items)} items:",
+            *(f"    {one}" for one in (*small.faults, *items[:_SHOWN])),
+            *([f"    ... and {len(items) - _SHOWN} more"] if len(items) > _SHOWN else []),
+            *(f"    {one}" for one in run(small, mutant).problems),
+            f'  make simulate SEED={seed} {size} SCHEDULE="{part}"',
+        )
+    )
 
 
 def breaks_the_same(outcome: Outcome, mutant: Mutant) -> Callable[[Schedule], bool]:

@@ -48,7 +48,7 @@ class Metadata:
 
 
 @dataclass(slots=True)
-class Batch:
+class ProducedBatch:
     """Records of one producer for one partition, on their way."""
 
     sender: Any
@@ -89,14 +89,14 @@ class Broker:
         self.fences = True
         self._lot = lot
         self._history = history
-        self.disturb: Callable[[Place, Batch], None] = lambda place, batch: None
+        self.disturb: Callable[[Place, ProducedBatch], None] = lambda place, batch: None
         self._partitions = partitions
         self._logs: dict[Place, _Log] = {
             (topic, number): _Log() for topic, count in partitions.items() for number in range(count)
         }
         self._down_until = 0.0
         self._arrivals: dict[tuple[Any, Place], float] = {}
-        self._on_their_way: dict[Any, list[tuple[Place, Batch]]] = {}
+        self._on_their_way: dict[Any, list[tuple[Place, ProducedBatch]]] = {}
 
     # --- reading -------------------------------------------------------------------------------------------
 
@@ -162,7 +162,7 @@ class Broker:
                 self.loop.outside(self.delay(place[0], records[0][0]), wake)
         return len(log.records) - 1
 
-    def send(self, client: Any, place: Place, batch: Batch) -> None:
+    def send(self, client: Any, place: Place, batch: ProducedBatch) -> None:
         """A batch leaves its producer. ``client`` is the process, for whether it reaches the brokers."""
         first = batch.records[0][0]
         if self.trouble.failing and self._lot("fails", first) < self.trouble.failing:
@@ -176,7 +176,7 @@ class Broker:
         self._on_their_way.setdefault(batch.sender, []).append((place, batch))
         self.loop.outside(when - self.loop.now, self._arrive, client, place, batch)
 
-    def _arrive(self, client: Any, place: Place, batch: Batch) -> None:
+    def _arrive(self, client: Any, place: Place, batch: ProducedBatch) -> None:
         out_of_reach_seconds = self.reachable_in(client)
         if out_of_reach_seconds > 0:
             if client.gone:
@@ -191,7 +191,7 @@ class Broker:
             offset = self._append(place, batch.records[: batch.most])
         self.loop.outside(self.delay(place[0], b"answer"), _answer, batch, offset)
 
-    def _some_of(self, batch: Batch, why: str) -> int:
+    def _some_of(self, batch: ProducedBatch, why: str) -> int:
         """The first so many of its records, or none, or all."""
         key = batch.records[0][0] if batch.records else None
         return int(self._lot(why, key) * (len(batch.records) + 1))
@@ -217,7 +217,7 @@ class _Refused(Exception):
     """The producer's epoch is not the newest."""
 
 
-def _answer(batch: Batch, offset: int) -> None:
+def _answer(batch: ProducedBatch, offset: int) -> None:
     if batch.acknowledged.done():
         return
     if batch.error is not None:
@@ -233,7 +233,7 @@ class Producer:
         self.loop = broker.loop
         self._broker = broker
         self._client = client
-        self._gathered: dict[Place, Batch] = {}
+        self._gathered: dict[Place, ProducedBatch] = {}
 
     async def send(
         self,
@@ -260,7 +260,7 @@ class Producer:
             self._broker.loop.outside(0.0, self._flush)
         batch = self._gathered.get(place)
         if batch is None:
-            batch = self._gathered[place] = Batch(self, [], self._broker.loop.create_future())
+            batch = self._gathered[place] = ProducedBatch(self, [], self._broker.loop.create_future())
         batch.records.append((key, value, tuple(headers)))
         return batch.acknowledged
 

@@ -8,14 +8,14 @@ from typing import Any
 
 from aiokafka import TopicPartition
 
-from processors.expectations import ExpectationsView
+from processors.orders.expectation_cache import ExpectationCache
 from schemas import topics
 from tests.simulation.broker import Broker, Place, Stored
 from tests.simulation.states import Disk, Store
 from tests.simulation.worker import Worker
 
 
-class SimulatedExpectations(ExpectationsView):
+class SimulatedExpectations(ExpectationCache):
     """Reads every record of the topic, from where the disk is."""
 
     def __init__(self, broker: Broker, worker: Worker) -> None:

@@ -6,13 +6,24 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final, Literal
 
-from processors.failpoint import Step
+from processors.runtime.failpoints import Failpoint
 from tests.simulation.wire import WIRE_FAULTS
 
 Kind = Literal[
-    "kill", "stop", "kill_at_step", "freeze", "freeze_at_step", "cut", "rebalance", "brokers_stop", "slow_brokers",
-    "failing_batches", "lose_disk", "skew", "provider",
-]  # fmt: skip
+    "kill",
+    "stop",
+    "kill_at_step",
+    "freeze",
+    "freeze_at_step",
+    "cut",
+    "rebalance",
+    "brokers_stop",
+    "slow_brokers",
+    "failing_batches",
+    "lose_disk",
+    "skew",
+    "provider",
+]
 
 #: The first parts of the units' names, and the stages in them.
 _UNITS: Final = ("verify", "fetch", "interpret", "resolve", "orders", "charge")
@@ -21,9 +32,20 @@ _PROVIDERS: Final = ("omnikassa", "trustpayments", "nevogate")
 
 #: How often each kind comes, by weight.
 _WEIGHTS: Final[dict[Kind, int]] = {
-    "kill": 3, "stop": 3, "kill_at_step": 6, "freeze": 3, "freeze_at_step": 6, "cut": 3, "rebalance": 3,
-    "brokers_stop": 1, "slow_brokers": 2, "failing_batches": 3, "lose_disk": 2, "skew": 1, "provider": 6,
-}  # fmt: skip
+    "kill": 3,
+    "stop": 3,
+    "kill_at_step": 6,
+    "freeze": 3,
+    "freeze_at_step": 6,
+    "cut": 3,
+    "rebalance": 3,
+    "brokers_stop": 1,
+    "slow_brokers": 2,
+    "failing_batches": 3,
+    "lose_disk": 2,
+    "skew": 1,
+    "provider": 6,
+}
 
 _OF_A_PROCESS: Final = frozenset(
     ("kill", "stop", "kill_at_step", "freeze", "freeze_at_step", "cut", "lose_disk", "skew")
@@ -53,7 +75,7 @@ class Fault:
         if self.kind in _OF_A_PROCESS:
             words.append(f"process {self.process}")
         if self.step:
-            words.append(f"{self.about} after {Step(self.step).name.lower()}, time {self.times}")
+            words.append(f"{self.about} after {Failpoint(self.step).name.lower()}, time {self.times}")
         elif self.about:
             words.append(f"{self.about} {self.detail}".rstrip())
         if self.amount:
@@ -81,7 +103,9 @@ def _fault(chance: Random, kind: Kind, span_seconds: float, processes: int) -> F
     match kind:
         case "kill_at_step" | "freeze_at_step":
             stage = chance.choice(_STAGES)
-            step = chance.randint(Step.TAKEN, Step.CALLED if stage == "charge" else Step.SOURCE_ACKNOWLEDGED)
+            step = chance.randint(
+                Failpoint.TAKEN, Failpoint.CALLED if stage == "charge" else Failpoint.SOURCE_ACKNOWLEDGED
+            )
             seconds = seconds if kind == "kill_at_step" else _standstill(chance)
             return Fault(kind, at, seconds, process, stage, step=step, times=chance.randint(1, 20))
         case "freeze" | "cut":

@@ -51,9 +51,12 @@ class TrustPayments:
         code, settled = _TRUST[word]
         fields = {
             "transactionreference": _child(payment) if word in _CHILDREN else payment.payment_id,
-            "orderreference": payment.order_id, "sitereference": f"site-{payment.merchant}", "errorcode": code,
-            "settlestatus": settled, "notificationreference": f"57-{payment.number}-{call.change}",
-        }  # fmt: skip
+            "orderreference": payment.order_id,
+            "sitereference": f"site-{payment.merchant}",
+            "errorcode": code,
+            "settlestatus": settled,
+            "notificationreference": f"57-{payment.number}-{call.change}",
+        }
         text = "".join(fields[name] for name in sorted(fields) if name != "notificationreference") + PASSWORD
         fields["responsesitesecurity"] = hashlib.sha256(text.encode()).hexdigest()
         return "&".join(f"{name}={value}" for name, value in fields.items()).encode()  # nothing in it is quoted
@@ -70,9 +73,11 @@ class TrustPayments:
         for one in asked["filter"].get("orderreference", ()):
             found += self._records(self._by_order.get(one["value"]), site)
         response: dict[str, Any] = {
-            "errorcode": "0", "requesttypedescription": "TRANSACTIONQUERY", "found": str(len(found)),
+            "errorcode": "0",
+            "requesttypedescription": "TRANSACTIONQUERY",
+            "found": str(len(found)),
             "transactionstartedtimestamp": stamp(self._loop.now)[:19].replace("T", " "),
-        }  # fmt: skip
+        }
         if found:
             response["records"] = found
         answer = {"requestreference": asked["requestreference"], "version": "1.00", "response": [response]}
@@ -85,23 +90,45 @@ class TrustPayments:
         if word is None:
             return
         code, settled = _TRUST[word]
-        common = {"orderreference": payment.order_id, "sitereference": site, "currencyiso3a": CURRENCY,
-                  "paymenttypedescription": "VISA"}  # fmt: skip
+        common = {
+            "orderreference": payment.order_id,
+            "sitereference": site,
+            "currencyiso3a": CURRENCY,
+            "paymenttypedescription": "VISA",
+        }
         if word in _CHILDREN:
             back = {"refunded": payment.amount, "partially_refunded": payment.amount // 2}.get(word, payment.amount)
-            yield {**common, "requesttypedescription": _CHILDREN[word], "transactionreference": _child(payment),
-                   "parenttransactionreference": payment.payment_id, "errorcode": "0", "settlestatus": "100",
-                   "baseamount": str(back), "settlebaseamount": str(back)}  # fmt: skip
-        yield {**common, "requesttypedescription": "AUTH", "transactionreference": payment.payment_id,
-               "errorcode": code, "settlestatus": settled, "baseamount": str(payment.amount),
-               "settlebaseamount": str(payment.amount)}  # fmt: skip
+            yield {
+                **common,
+                "requesttypedescription": _CHILDREN[word],
+                "transactionreference": _child(payment),
+                "parenttransactionreference": payment.payment_id,
+                "errorcode": "0",
+                "settlestatus": "100",
+                "baseamount": str(back),
+                "settlebaseamount": str(back),
+            }
+        yield {
+            **common,
+            "requesttypedescription": "AUTH",
+            "transactionreference": payment.payment_id,
+            "errorcode": code,
+            "settlestatus": settled,
+            "baseamount": str(payment.amount),
+            "settlebaseamount": str(payment.amount),
+        }
 
 
 _TRUST: Final[Mapping[str, tuple[str, str]]] = {
-    "authorised": ("0", "0"), "suspended": ("0", "2"), "captured": ("0", "100"), "declined": ("70000", "0"),
-    "cancelled": ("0", "3"), "refunded": ("0", "100"), "partially_refunded": ("0", "100"),
+    "authorised": ("0", "0"),
+    "suspended": ("0", "2"),
+    "captured": ("0", "100"),
+    "declined": ("70000", "0"),
+    "cancelled": ("0", "3"),
+    "refunded": ("0", "100"),
+    "partially_refunded": ("0", "100"),
     "charged_back": ("0", "100"),
-}  # fmt: skip
+}
 _CHILDREN: Final = {"refunded": "REFUND", "partially_refunded": "REFUND", "charged_back": "CHARGEBACK"}
 
 
@@ -158,16 +185,26 @@ class Nevogate:
 
 def _nevogate(payment: Payment, word: str) -> dict[str, str]:
     two_step = any(one == "authorised" for _, one in payment.changes)
-    code = {"captured": "SUCCESSFUL", "authorised": "SUCCESSFUL", "pending": "PENDING", "cancelled": "CANCELED",
-            "expired": "TIMEOUT", "failed": "ERROR"}[word]  # fmt: skip
+    code = {
+        "captured": "SUCCESSFUL",
+        "authorised": "SUCCESSFUL",
+        "pending": "PENDING",
+        "cancelled": "CANCELED",
+        "expired": "TIMEOUT",
+        "failed": "ERROR",
+    }[word]
     commit = {"authorised": "PENDING", "captured": "APPROVED", "cancelled": "DECLINED"}.get(word, "")
     if two_step and word == "cancelled":
         code = "SUCCESSFUL"  # the hold is released, the payment itself was not called off
     return {
-        "TransactionId": payment.payment_id, "ResultCode": code, "OrderId": payment.order_id,
-        "Amount": f"{payment.amount // 100}.{payment.amount % 100:02d}", "Currency": CURRENCY,
-        "AutoCommit": "false" if two_step else "true", "CommitState": commit if two_step else "",
-    }  # fmt: skip
+        "TransactionId": payment.payment_id,
+        "ResultCode": code,
+        "OrderId": payment.order_id,
+        "Amount": f"{payment.amount // 100}.{payment.amount % 100:02d}",
+        "Currency": CURRENCY,
+        "AutoCommit": "false" if two_step else "true",
+        "CommitState": commit if two_step else "",
+    }
 
 
 class OmniKassa:
@@ -216,19 +253,28 @@ class OmniKassa:
         at, word = payment.changes[0]
         paid = payment.amount if word == "captured" else 0
         return {
-            "merchantOrderId": payment.order_id, "omnikassaOrderId": payment.payment_id,
-            "poiId": _poi(payment.merchant), "orderStatus": _OMNIKASSA[word], "orderStatusDateTime": stamp(at),
-            "errorCode": "", "paidAmount": {"currency": CURRENCY, "amount": str(paid)},
-            "totalAmount": {"currency": CURRENCY, "amount": str(payment.amount)}, "transactions": [],
-        }  # fmt: skip
+            "merchantOrderId": payment.order_id,
+            "omnikassaOrderId": payment.payment_id,
+            "poiId": _poi(payment.merchant),
+            "orderStatus": _OMNIKASSA[word],
+            "orderStatusDateTime": stamp(at),
+            "errorCode": "",
+            "paidAmount": {"currency": CURRENCY, "amount": str(paid)},
+            "totalAmount": {"currency": CURRENCY, "amount": str(payment.amount)},
+            "transactions": [],
+        }
 
     def _order(self, name: str) -> Answered:
         payment = self._by_id.get(name)
         word = payment.word_at(self._loop.now) if payment else None
         if payment is None or not payment.changes:
             return Answered(404, b'{"errorCode":5404}')
-        order = {"id": name, "merchantOrderId": payment.order_id, "status": _OMNIKASSA.get(word or "", "IN_PROGRESS"),
-                 "totalAmount": {"currency": CURRENCY, "amount": payment.amount}}  # fmt: skip
+        order = {
+            "id": name,
+            "merchantOrderId": payment.order_id,
+            "status": _OMNIKASSA.get(word or "", "IN_PROGRESS"),
+            "totalAmount": {"currency": CURRENCY, "amount": payment.amount},
+        }
         return Answered(200, orjson.dumps({"order": order}))
 
 
@@ -246,8 +292,17 @@ def _signed(text: str) -> str:
 def _text(page: Mapping[str, Any]) -> str:
     parts = [json.dumps(page["moreOrderResultsAvailable"])]
     for order in page["orderResults"]:
-        parts += [order[name] for name in ("merchantOrderId", "omnikassaOrderId", "poiId", "orderStatus",
-                                           "orderStatusDateTime", "errorCode")]  # fmt: skip
+        parts += [
+            order[name]
+            for name in (
+                "merchantOrderId",
+                "omnikassaOrderId",
+                "poiId",
+                "orderStatus",
+                "orderStatusDateTime",
+                "errorCode",
+            )
+        ]
         for money in (order["paidAmount"], order["totalAmount"]):
             parts += [money["currency"], money["amount"]]
     return ",".join(parts)

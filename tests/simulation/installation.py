@@ -7,8 +7,9 @@ from typing import Any, Final
 import yaml
 from msgspec.structs import replace
 
-from schemas import configuration, topics
-from schemas.configuration import Configuration
+from schemas import topics
+from schemas.configuration import model
+from schemas.configuration.model import Configuration
 from tests.simulation.gateways import PASSWORD, SIGNING_KEY
 from tests.simulation.plan import MERCHANTS
 
@@ -32,16 +33,42 @@ CHARGES: Final = {
 def installed(forgotten_after_seconds: float | None = None) -> Configuration:
     """The worker's configuration. Payments are closed while they are still talked of, and as a rule never forgotten."""
     merchants: list[dict[str, Any]] = [
-        *({"id": merchant, "provider": "omnikassa", "poi_id": poi_id, "signing_keys": [{"value": SIGNING_KEY}],
-           "base_url": "https://omnikassa.example/omnikassa-api", "refresh_token": {"value": "refresh-token"}}
-          for merchant, poi_id in zip(MERCHANTS["omnikassa"], (2004, 2005), strict=True)),
-        *({"id": merchant, "provider": "trustpayments", "site_reference": f"site-{merchant}", "username": "ws",
-           "notification_passwords": [{"value": PASSWORD}], "password": {"value": "p"},
-           "webservices_url": "https://trustpayments.example/json/"} for merchant in MERCHANTS["trustpayments"]),
-        *({"id": merchant, "provider": "nevogate", "store_name": f"store-{merchant}", "api_key": {"value": "k"},
-           "base_url": "https://nevogate.example", "recover_by_details": True, "charges": CHARGES}
-          for merchant in MERCHANTS["nevogate"]),
-    ]  # fmt: skip
+        *(
+            {
+                "id": merchant,
+                "provider": "omnikassa",
+                "poi_id": poi_id,
+                "signing_keys": [{"value": SIGNING_KEY}],
+                "base_url": "https://omnikassa.example/omnikassa-api",
+                "refresh_token": {"value": "refresh-token"},
+            }
+            for merchant, poi_id in zip(MERCHANTS["omnikassa"], (2004, 2005), strict=True)
+        ),
+        *(
+            {
+                "id": merchant,
+                "provider": "trustpayments",
+                "site_reference": f"site-{merchant}",
+                "username": "ws",
+                "notification_passwords": [{"value": PASSWORD}],
+                "password": {"value": "p"},
+                "webservices_url": "https://trustpayments.example/json/",
+            }
+            for merchant in MERCHANTS["trustpayments"]
+        ),
+        *(
+            {
+                "id": merchant,
+                "provider": "nevogate",
+                "store_name": f"store-{merchant}",
+                "api_key": {"value": "k"},
+                "base_url": "https://nevogate.example",
+                "recover_by_details": True,
+                "charges": CHARGES,
+            }
+            for merchant in MERCHANTS["nevogate"]
+        ),
+    ]
     plenty = {"per_second": 1e6, "burst": 10**6, "known_burst": 10**6}
     document = {
         "sandbox": True,
@@ -60,7 +87,7 @@ def installed(forgotten_after_seconds: float | None = None) -> Configuration:
             },
         },
     }
-    parsed = configuration.parse(yaml.safe_dump(document), "simulation")
+    parsed = model.parse(yaml.safe_dump(document), "simulation")
     if forgotten_after_seconds is None:
         return parsed
     # sooner than any configuration may say

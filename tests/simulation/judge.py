@@ -24,16 +24,50 @@ _MOST_OF_A_KIND: Final = 5
 
 #: What may follow what, for a payment's published status.
 _MAY_FOLLOW: Final[Mapping[str, frozenset[str]]] = {
-    "pending": frozenset(("authorised", "suspended", "captured", "declined", "cancelled", "expired", "failed",
-                          "partially_refunded", "refunded", "charged_back")),
-    "authorised": frozenset(("suspended", "captured", "declined", "cancelled", "expired", "failed",
-                             "partially_refunded", "refunded", "charged_back")),
-    "suspended": frozenset(("authorised", "captured", "declined", "cancelled", "expired", "failed",
-                            "partially_refunded", "refunded", "charged_back")),
+    "pending": frozenset(
+        (
+            "authorised",
+            "suspended",
+            "captured",
+            "declined",
+            "cancelled",
+            "expired",
+            "failed",
+            "partially_refunded",
+            "refunded",
+            "charged_back",
+        )
+    ),
+    "authorised": frozenset(
+        (
+            "suspended",
+            "captured",
+            "declined",
+            "cancelled",
+            "expired",
+            "failed",
+            "partially_refunded",
+            "refunded",
+            "charged_back",
+        )
+    ),
+    "suspended": frozenset(
+        (
+            "authorised",
+            "captured",
+            "declined",
+            "cancelled",
+            "expired",
+            "failed",
+            "partially_refunded",
+            "refunded",
+            "charged_back",
+        )
+    ),
     "captured": frozenset(("partially_refunded", "refunded", "charged_back")),
     "partially_refunded": frozenset(("refunded", "charged_back")),
     "refunded": frozenset(("charged_back",)),
-}  # fmt: skip
+}
 _FINAL: Final = frozenset(
     ("captured", "declined", "cancelled", "expired", "failed", "partially_refunded", "refunded", "charged_back")
 )
@@ -148,9 +182,7 @@ def _truth(payment: Payment) -> Truth:
     checks = {"amount": "unknown", "order": "unexpected"}
     if said is not None:
         checks = {"amount": "match" if said.matches else "mismatch", "order": "expected"}
-    return Truth(
-        payment.provider, payment.order_id, payment.amount, frozenset(words), payment.changes[-1][1], checks
-    )  # fmt: skip
+    return Truth(payment.provider, payment.order_id, payment.amount, frozenset(words), payment.changes[-1][1], checks)
 
 
 def _charged(one: Transaction) -> Truth:
@@ -179,8 +211,9 @@ def _events(evidence: Evidence) -> Iterator[str]:
     for name, payment in truths.items():
         if name not in events:
             yield f"G6 {name} ({payment.provider}) has no event, it is {payment.last_word}"
-    latest = {(record.key or b"").decode(): orjson.loads(record.value or b"")
-              for record in evidence.whole("payments.latest")}  # fmt: skip
+    latest = {
+        (record.key or b"").decode(): orjson.loads(record.value or b"") for record in evidence.whole("payments.latest")
+    }
     for name, told in events.items():
         newest = max(told, key=lambda one: int(one["sequence"]))
         if latest.get(name) != newest:

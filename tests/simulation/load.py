@@ -8,7 +8,15 @@ from schemas import topics
 from tests.simulation.broker import Broker
 from tests.simulation.gateways import CURRENCY, Nevogate, OmniKassa, TrustPayments, stamp
 from tests.simulation.lot import Lot
-from tests.simulation.plan import DUPLICATE_SHARE, MERCHANTS, Call, Garbage, Payment, Plan, ProviderName
+from tests.simulation.plan import (
+    DUPLICATE_SHARE,
+    MERCHANTS,
+    Call,
+    Garbage,
+    Payment,
+    Plan,
+    ProviderName,
+)
 from tests.simulation.recurring import Transaction
 from tests.simulation.timeline import Timeline
 
@@ -57,8 +65,10 @@ class Load:
         said = payment.announcement
         assert said is not None
         amount = payment.amount if said.matches else payment.amount + 1
-        fields = [f'"merchant":"{payment.merchant}","order_id":"{payment.order_id}"',
-                  f'"amount":{{"value":{amount},"currency":"{CURRENCY}"}},"created_at":"{stamp(said.at)}"']  # fmt: skip
+        fields = [
+            f'"merchant":"{payment.merchant}","order_id":"{payment.order_id}"',
+            f'"amount":{{"value":{amount},"currency":"{CURRENCY}"}},"created_at":"{stamp(said.at)}"',
+        ]
         if said.names_payment:
             fields.append(f'"payment_id":"{payment.payment_id}"')
         if said.final_by is not None:
@@ -113,9 +123,13 @@ class Load:
             return
         forged = f"{garbage.number:032x}"
         body = {
-            "bytes": b"\xff\x00%41&&=", "other_shape": b'["list"]', "nobody": b"{}", "alert": b'{"alertUnpaid":{}}',
-            "forged": b'{"commonData":{"transactionId":"%b"}}' % forged.encode(), "unsigned": b'{"poiId":"2004"}',
-        }[garbage.kind]  # fmt: skip
+            "bytes": b"\xff\x00%41&&=",
+            "other_shape": b'["list"]',
+            "nobody": b"{}",
+            "alert": b'{"alertUnpaid":{}}',
+            "forged": b'{"commonData":{"transactionId":"%b"}}' % forged.encode(),
+            "unsigned": b'{"poiId":"2004"}',
+        }[garbage.kind]
         self._store(garbage.provider, merchant, f"{merchant}/{forged}", body)
 
     def _store(
@@ -125,10 +139,14 @@ class Load:
         self.stored += 1
         topic = topics.notifications(provider)
         headers = (
-            ("ce_specversion", b"1.0"), ("ce_id", b"00000000-0000-7000-8000-%012d" % self.stored),
+            ("ce_specversion", b"1.0"),
+            ("ce_id", b"00000000-0000-7000-8000-%012d" % self.stored),
             ("ce_source", f"/notifications/{provider}/{merchant}".encode()),
-            ("ce_type", b"payment.notification.received.v1"), ("ce_time", stamp(self.loop.now).encode()),
-            ("content-type", b"application/json"), ("http-method", method.encode()), ("http-query", query.encode()),
+            ("ce_type", b"payment.notification.received.v1"),
+            ("ce_time", stamp(self.loop.now).encode()),
+            ("content-type", b"application/json"),
+            ("http-method", method.encode()),
+            ("http-query", query.encode()),
             ("traceparent", b"00-%032x-%016x-01" % (self.stored, self.stored)),
-        )  # fmt: skip
+        )
         self.broker.append(self.broker.place(topic, key.encode()), key.encode(), body, headers)

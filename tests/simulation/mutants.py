@@ -7,13 +7,13 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from processors.loop import Publish, StageLoop, Taken
-from processors.state import Overlay
+from processors.runtime.loop import Batch, Publish, StageLoop
+from processors.state.partition_state import Overlay
 from schemas.records import Output
-from tests.simulation.broker import Batch, Broker, Headers, Place
+from tests.simulation.broker import Broker, Headers, Place, ProducedBatch
 
 #: Changes a batch on its way to a partition.
-Disturb = Callable[[Place, Batch], None]
+Disturb = Callable[[Place, ProducedBatch], None]
 
 
 def _undisturbed(broker: Broker) -> Disturb:
@@ -36,7 +36,7 @@ class Mutant:
 
 
 class _AcknowledgesFirst(StageLoop):
-    async def carry_out(self, batch: Taken) -> None:
+    async def carry_out(self, batch: Batch) -> None:
         batch.acknowledge()
         await super().carry_out(dataclasses.replace(batch, acknowledge=lambda: None))
 
@@ -67,7 +67,7 @@ class _Forgetful(Overlay):
 
 
 class _DropsBatches(StageLoop):
-    async def carry_out(self, batch: Taken) -> None:
+    async def carry_out(self, batch: Batch) -> None:
         if self.progress.batches % 10 == 9:
             self.progress.batches += 1
             batch.acknowledge()
@@ -78,14 +78,16 @@ class _DropsBatches(StageLoop):
 def _second_content(broker: Broker) -> Disturb:
     """Of some payments each event comes twice under its id, with something else in it."""
 
-    def disturb(place: Place, batch: Batch) -> None:
+    def disturb(place: Place, batch: ProducedBatch) -> None:
         if place[0] == "payments.status":
             batch.records[:] = [
-                one for key, value, headers in batch.records for one in (
+                one
+                for key, value, headers in batch.records
+                for one in (
                     *([(key, (value or b"").replace(b'"reason":', b'"reason_":'), headers)] if _hit(key, 10) else []),
                     (key, value, headers),
                 )
-            ]  # fmt: skip
+            ]
 
     return disturb
 
@@ -98,7 +100,7 @@ def _swapped(broker: Broker) -> Disturb:
         waiting.discard(key)
         broker.append(place, key, value, headers)
 
-    def disturb(place: Place, batch: Batch) -> None:
+    def disturb(place: Place, batch: ProducedBatch) -> None:
         if place[0] != "payments.status":
             return
         for record in [one for one in batch.records if _hit(one[0], 3) and one[0] not in waiting]:

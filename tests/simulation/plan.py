@@ -35,15 +35,25 @@ MERCHANTS: Final[Mapping[ProviderName, tuple[str, ...]]] = {
 _WAYS: Final[Mapping[ProviderName, tuple[tuple[str, ...], ...]]] = {
     "omnikassa": (("captured",), ("captured",), ("captured",), ("cancelled",), ("expired",)),
     "trustpayments": (
-        ("authorised", "captured"), ("authorised", "captured"), ("declined",), ("authorised", "cancelled"),
-        ("authorised", "suspended", "authorised", "captured"), ("captured", "refunded"),
-        ("authorised", "captured", "partially_refunded"), ("captured", "charged_back"),
+        ("authorised", "captured"),
+        ("authorised", "captured"),
+        ("declined",),
+        ("authorised", "cancelled"),
+        ("authorised", "suspended", "authorised", "captured"),
+        ("captured", "refunded"),
+        ("authorised", "captured", "partially_refunded"),
+        ("captured", "charged_back"),
     ),
     "nevogate": (
-        ("captured",), ("pending", "captured"), ("authorised", "captured"), ("pending", "authorised", "cancelled"),
-        ("cancelled",), ("pending", "expired"), ("failed",),
+        ("captured",),
+        ("pending", "captured"),
+        ("authorised", "captured"),
+        ("pending", "authorised", "cancelled"),
+        ("cancelled",),
+        ("pending", "expired"),
+        ("failed",),
     ),
-}  # fmt: skip
+}
 
 
 #: Calls per second of a load, and how fast payments go on beside their usual pace: slow ones make small batches, fast
@@ -246,14 +256,19 @@ def _charge(chance: Random, number: int, at: float, pace: float) -> Charge:
     kind = chance.choices(_KINDS, (20, 1, 1))[0]
     later = chance.random() < 0.6
     return Charge(
-        number, merchant, reference_of(merchant, kind, chance.randrange(REFERENCES)), 100 + chance.randrange(8_000) * 2,
+        number,
+        merchant,
+        reference_of(merchant, kind, chance.randrange(REFERENCES)),
+        100 + chance.randrange(8_000) * 2,
         (at, at + pace * chance.random() * 10.0) if chance.random() < DUPLICATE_SHARE else (at,),
         at + pace * chance.random() * 20.0 if chance.random() < 0.1 else None,
         at + chance.random() * 10.0 if chance.random() < 0.1 else None,
-        "later" if later else "now", chance.choices(("authorised", "failed"), (6, 1))[0],
+        "later" if later else "now",
+        chance.choices(("authorised", "failed"), (6, 1))[0],
         chance.choices((0.0, 2.0, 15.0), (6, 1, 1))[0],
-        chance.choice(("", "whole", "part", "release")) if later else "", pace * chance.random() * 20.0,
-    )  # fmt: skip
+        chance.choice(("", "whole", "part", "release")) if later else "",
+        pace * chance.random() * 20.0,
+    )
 
 
 def reference_of(merchant: str, kind: ReferenceKind, number: int) -> Reference:
@@ -281,10 +296,17 @@ def _payment(chance: Random, number: int, provider: ProviderName, at: float, pac
             provider == "omnikassa" or chance.random() < 0.5,
         )
     return Payment(
-        number, provider, chance.choice(MERCHANTS[provider]), _ids(chance, provider, number), f"ORD-{number}",
-        100 + chance.randrange(10_000) * 2, made, at + chance.choices((0.0, 3.0, 15.0), (8, 1, 1))[0],
-        _calls(chance, provider, made, pace), announcement,
-    )  # fmt: skip
+        number,
+        provider,
+        chance.choice(MERCHANTS[provider]),
+        _ids(chance, provider, number),
+        f"ORD-{number}",
+        100 + chance.randrange(10_000) * 2,
+        made,
+        at + chance.choices((0.0, 3.0, 15.0), (8, 1, 1))[0],
+        _calls(chance, provider, made, pace),
+        announcement,
+    )
 
 
 def _calls(

@@ -68,8 +68,10 @@ class Recurring:
         kinds: tuple[ReferenceKind, ...] = ("good", "failed")
         self._references = {
             reference_of(merchant, kind, number).payment_id: kind
-            for merchant in MERCHANTS["nevogate"] for kind in kinds for number in range(REFERENCES)
-        }  # fmt: skip
+            for merchant in MERCHANTS["nevogate"]
+            for kind in kinds
+            for number in range(REFERENCES)
+        }
 
     def init(self, merchant: str, arguments: Mapping[str, Any]) -> dict[str, str]:
         """Open a transaction."""
@@ -113,10 +115,14 @@ class Recurring:
         amount, started = one.charge.amount, one.started
         code = {"pending": "PENDING" if started else "OPEN", "failed": "ERROR", "expired": "TIMEOUT"}
         return {
-            "TransactionId": one.payment_id, "ResultCode": code.get(one.word, "SUCCESSFUL"),
-            "OrderId": one.charge.order_id, "Amount": f"{amount // 100}.{amount % 100:02d}", "Currency": "EUR",
-            "AutoCommit": "false", "CommitState": _COMMIT_STATES.get(one.word, ""),
-        }  # fmt: skip
+            "TransactionId": one.payment_id,
+            "ResultCode": code.get(one.word, "SUCCESSFUL"),
+            "OrderId": one.charge.order_id,
+            "Amount": f"{amount // 100}.{amount % 100:02d}",
+            "Currency": "EUR",
+            "AutoCommit": "false",
+            "CommitState": _COMMIT_STATES.get(one.word, ""),
+        }
 
     def reference(self, name: str) -> dict[str, str] | None:
         """What a Result says of a payment that registered a means of payment."""
@@ -124,9 +130,14 @@ class Recurring:
         if kind is None:
             return None
         return {
-            "TransactionId": name, "ResultCode": "SUCCESSFUL" if kind == "good" else "ERROR", "OrderId": "REG",
-            "Amount": "1.00", "Currency": "EUR", "AutoCommit": "true", "CommitState": "",
-        }  # fmt: skip
+            "TransactionId": name,
+            "ResultCode": "SUCCESSFUL" if kind == "good" else "ERROR",
+            "OrderId": "REG",
+            "Amount": "1.00",
+            "Currency": "EUR",
+            "AutoCommit": "true",
+            "CommitState": "",
+        }
 
     def _give_up(self, one: Transaction) -> None:
         if not one.started:

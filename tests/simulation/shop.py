@@ -50,19 +50,21 @@ class Shop:
 
     def _charge(self, charge: Charge, rival: bool) -> None:
         fields: dict[str, Any] = {
-            "request_id": f"{'rival' if rival else 'charge'}-{charge.number}", "action": "charge",
-            "order_id": charge.order_id, "reference_payment_id": charge.reference.payment_id, "user_id": "customer",
-            "amount": {"value": charge.amount, "currency": CURRENCY}, "capture": charge.capture,
-        }  # fmt: skip
+            "request_id": f"{'rival' if rival else 'charge'}-{charge.number}",
+            "action": "charge",
+            "order_id": charge.order_id,
+            "reference_payment_id": charge.reference.payment_id,
+            "user_id": "customer",
+            "amount": {"value": charge.amount, "currency": CURRENCY},
+            "capture": charge.capture,
+        }
         if charge.expires_at is not None:
             fields["expires_at"] = stamp(charge.expires_at)
         self._write(charge, fields, rival)
 
     def _close(self, charge: Charge, payment_id: str) -> None:
         action = "release" if charge.closing == "release" else "capture"
-        fields: dict[str, Any] = {
-            "request_id": f"close-{charge.number}", "action": action, "payment_id": payment_id
-        }  # fmt: skip
+        fields: dict[str, Any] = {"request_id": f"close-{charge.number}", "action": action, "payment_id": payment_id}
         if charge.closing == "part":
             fields["amount"] = {"value": charge.amount // 2, "currency": CURRENCY}
         self._write(charge, fields, False)

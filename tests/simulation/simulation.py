@@ -12,13 +12,13 @@ from unittest.mock import patch
 
 import httpx
 
-from processors import works as wiring
-from processors.failpoint import Reached, Step, nothing
+from processors import wiring
 from processors.metrics import Metrics
-from processors.providers.nevogate import Nevogate as NevogateModule
-from processors.providers.omnikassa import OmniKassa as OmniKassaModule
-from processors.providers.trustpayments import TrustPayments as TrustPaymentsModule
-from processors.unit import Work
+from processors.providers.nevogate.provider import NevogateProvider
+from processors.providers.omnikassa.provider import OmniKassaProvider
+from processors.providers.trustpayments.provider import TrustPaymentsProvider
+from processors.runtime.failpoints import Failpoint, Reached, nothing
+from processors.runtime.runner import StageSpec
 from tests.simulation import judge
 from tests.simulation.broker import Broker, Trouble
 from tests.simulation.expectations import SimulatedExpectations
@@ -227,13 +227,13 @@ class _World:
 
     # --- the processes ------------------------------------------------------------------------------------
 
-    def _works(self, expectations: Any, reached: Reached = nothing) -> dict[str, tuple[Work, ...]]:
+    def _works(self, expectations: Any, reached: Reached = nothing) -> dict[str, tuple[StageSpec, ...]]:
         """The product's own wiring, with provider modules as fresh as in a process that has just begun."""
-        modules = {one.name: one for one in (OmniKassaModule(), TrustPaymentsModule(), NevogateModule())}
+        modules = {one.name: one for one in (OmniKassaProvider(), TrustPaymentsProvider(), NevogateProvider())}
         with patch.object(wiring, "PROVIDERS", modules):
-            return wiring.works_of(
+            return wiring.build_stages(
                 self.configuration,
-                wiring.Choice(),
+                wiring.StageSelection(),
                 cast(Metrics, self.meters),
                 cast(httpx.AsyncClient, self.wire),
                 expectations,
@@ -254,7 +254,7 @@ class _World:
         self._all_workers.append(worker)
         expectations = SimulatedExpectations(self.broker, worker)
 
-        def works() -> dict[str, tuple[Work, ...]]:
+        def works() -> dict[str, tuple[StageSpec, ...]]:
             expectations.begin()
             return self._works(expectations, worker.reached)
 
@@ -303,7 +303,7 @@ class _World:
         self._disks[fault.process].clear()
 
     def _kill_at_step(self, fault: Fault, worker: Worker) -> None:
-        worker.at_step(fault.about, Step(fault.step), fault.times, lambda: self._kill(fault, worker))
+        worker.at_step(fault.about, Failpoint(fault.step), fault.times, lambda: self._kill(fault, worker))
 
     def _freeze(self, fault: Fault, worker: Worker) -> None:
         if not worker.halted:
@@ -313,7 +313,7 @@ class _World:
             self.loop.outside(SESSION_SECONDS, self._session_over, worker)
 
     def _freeze_at_step(self, fault: Fault, worker: Worker) -> None:
-        worker.at_step(fault.about, Step(fault.step), fault.times, lambda: self._freeze(fault, worker))
+        worker.at_step(fault.about, Failpoint(fault.step), fault.times, lambda: self._freeze(fault, worker))
 
     def _cut(self, fault: Fault, worker: Worker) -> None:
         worker.cut_until = max(worker.cut_until, self.loop.now + fault.seconds)

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, cast
 
-from processors.changelog import Changelog
-from processors.fence import Fence
-from processors.publisher import Metadata, all_done
-from processors.store import LocalStore
+from processors.state.changelog import Changelog
+from processors.state.local_store import LocalStore
+from processors.transport.fenced_producer import FencedProducer
+from processors.transport.publisher import Metadata, all_done
 from schemas.errors import PartitionLost
 from schemas.records import Output
-from tests.simulation.broker import Batch, Broker, Place, Stored
+from tests.simulation.broker import Broker, Place, ProducedBatch, Stored
 
 _NEXT_OFFSET: Final = b"\0changelog-next-offset"
 
@@ -81,7 +81,7 @@ class Store(LocalStore):
         """Nothing is open."""
 
 
-class SimulatedFence(Fence):
+class SimulatedFence(FencedProducer):
     """A producer with an epoch: the newest one may write, all others are refused. Any failure ends a hold."""
 
     def __init__(self, broker: Broker, client: Any, place: Place) -> None:
@@ -125,13 +125,13 @@ class SimulatedFence(Fence):
     async def publish(self, outputs: Sequence[Output]) -> list[Metadata]:
         if self._epoch is None:
             raise PartitionLost("not held, take it first")
-        batches: dict[Place, Batch] = {}
+        batches: dict[Place, ProducedBatch] = {}
         for one in outputs:
             place = self._broker.place(one.topic, one.key) if one.partition is None else (one.topic, one.partition)
             batch = batches.get(place)
             if batch is None:
                 done: asyncio.Future[Any] = self._broker.loop.create_future()
-                batch = batches[place] = Batch(self, [], done, (self._at, self._epoch))
+                batch = batches[place] = ProducedBatch(self, [], done, (self._at, self._epoch))
             batch.records.append((one.key, one.value, one.headers))
         for place, batch in batches.items():
             self._broker.send(self._client, place, batch)

@@ -18,11 +18,16 @@ from types import SimpleNamespace
 from typing import Any, Final
 from unittest.mock import patch
 
-from processors import clock, expectations, requeue, resolve, retention, works
-from processors.allowance import Allowance
-from processors.pace import Pace
-from processors.providers import trustpayments
-from schemas import records
+from processors import wiring
+from processors.fetch import retry_stage
+from processors.limits.call_pacer import CallPacer
+from processors.limits.hourly_quota import HourlyQuota
+from processors.orders import expectation_cache
+from processors.providers.trustpayments import provider as trustpayments
+from processors.resolve import retention
+from processors.resolve import stage as resolve_stage
+from processors.runtime import timers
+from schemas import ids, times
 from tests.simulation.broker import EPOCH_SECONDS
 from tests.simulation.timeline import RUNNING, Timeline
 
@@ -43,14 +48,14 @@ def simulated(loop: Timeline, chance: Random, *, silent: bool = True) -> Iterato
 
     dates = SimpleNamespace(now=now, fromtimestamp=datetime.fromtimestamp, fromisoformat=datetime.fromisoformat)
     replaced: list[tuple[Any, str, Any]] = [
-        *((module, "datetime", dates) for module in (clock, requeue, resolve, records, works)),
-        (expectations, "time", SimpleNamespace(monotonic=loop.time)),
-        (records, "time", SimpleNamespace(time_ns=lambda: round(seconds() * 1e9))),
-        (records, "os", SimpleNamespace(urandom=chance.randbytes)),
+        *((module, "datetime", dates) for module in (timers, retry_stage, resolve_stage, times, wiring)),
+        (expectation_cache, "time", SimpleNamespace(monotonic=loop.time)),
+        (ids, "time", SimpleNamespace(time_ns=lambda: round(seconds() * 1e9))),
+        (ids, "os", SimpleNamespace(urandom=chance.randbytes)),
         (trustpayments, "secrets", SimpleNamespace(choice=chance.choice)),
         (retention, "_PASSES", _PASSES_OVER_STATE),
-        (works, "Pace", partial(Pace, now=loop.time)),
-        (works, "Allowance", partial(Allowance, now=loop.time)),
+        (wiring, "CallPacer", partial(CallPacer, now=loop.time)),
+        (wiring, "HourlyQuota", partial(HourlyQuota, now=loop.time)),
     ]
     disabled, collects = logging.root.manager.disable, gc.isenabled()
     with ExitStack() as stack:

@@ -7,15 +7,15 @@ from collections.abc import Callable, Coroutine, Mapping
 from contextvars import Context
 from typing import Any, Final
 
-from processors.failpoint import Step
-from processors.loop import StageLoop
-from processors.unit import Work
+from processors.runtime.failpoints import Failpoint
+from processors.runtime.loop import StageLoop
+from processors.runtime.runner import StageSpec
 from tests.simulation.broker import EPOCH_SECONDS, Broker, Producer
 from tests.simulation.groups import Group
 from tests.simulation.lot import Lot
+from tests.simulation.runner import SimulatedUnit
 from tests.simulation.states import Disk
 from tests.simulation.timeline import RUNNING, Handle, Timeline
-from tests.simulation.unit import SimulatedUnit
 
 #: Whoever is told to stop and has not after this time ends as it is.
 STOP_SECONDS: Final = 24.0
@@ -58,7 +58,7 @@ class Worker:
         self._held: list[Handle] = []
         self._context = Context()
         self._context.run(RUNNING.set, self)
-        self._watched: dict[tuple[str, Step], tuple[int, Callable[[], None]]] = {}
+        self._watched: dict[tuple[str, Failpoint], tuple[int, Callable[[], None]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def now(self) -> float:
@@ -67,7 +67,7 @@ class Worker:
 
     def run(
         self,
-        works: Callable[[], Mapping[str, tuple[Work, ...]]],
+        works: Callable[[], Mapping[str, tuple[StageSpec, ...]]],
         groups: Mapping[str, Group],
         metrics: Any,
         loop_kind: type[StageLoop],
@@ -143,7 +143,7 @@ class Worker:
         self.halted = self.gone = True
         self._broker.died(self.producer)
 
-    def at_step(self, unit_prefix: str, step: Step, times: int, then: Callable[[], None]) -> None:
+    def at_step(self, unit_prefix: str, step: Failpoint, times: int, then: Callable[[], None]) -> None:
         """Do something when a unit has finished this step so many times more; it may kill or freeze the process."""
         self._watched[unit_prefix, step] = times, then
 
@@ -151,7 +151,7 @@ class Worker:
         """No step is waited for any more."""
         self._watched.clear()
 
-    def reached(self, unit: str, step: Step) -> None:
+    def reached(self, unit: str, step: Failpoint) -> None:
         """Told by the stage loop after each step."""
         if not self._watched:
             return

@@ -52,9 +52,13 @@ class Accountant:
     def __init__(self, bootstrap: str, prefix: str) -> None:
         self._prefix = prefix
         self._consumer = KafkaConsumer(
-            bootstrap_servers=bootstrap.split(","), auto_offset_reset="earliest", enable_auto_commit=False,
-            max_poll_records=5000, fetch_max_bytes=16 * 1024 * 1024, max_partition_fetch_bytes=4 * 1024 * 1024,
-        )  # fmt: skip
+            bootstrap_servers=bootstrap.split(","),
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+            max_poll_records=5000,
+            fetch_max_bytes=16 * 1024 * 1024,
+            max_partition_fetch_bytes=4 * 1024 * 1024,
+        )
         self._places = [
             TopicPartition(prefix + name, number)
             for name in (*_NOTIFICATIONS, *_ENDS, topics.STATUS)

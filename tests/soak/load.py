@@ -20,7 +20,7 @@ from kafka import KafkaProducer
 
 from sandbox.simulators.control import Control
 from schemas import topics
-from schemas.records import rfc3339
+from schemas.times import rfc3339
 
 MERCHANTS: Final = {"omnikassa": ("shop-nl",), "trustpayments": ("shop-uk",), "nevogate": ("shop-hu",)}
 _CURRENCY: Final = {"omnikassa": "EUR", "trustpayments": "GBP", "nevogate": "HUF"}
@@ -191,10 +191,13 @@ class _Customers:
         now = datetime.now(UTC)
         for order, payment in zip(orders, payments, strict=True):
             announced = {
-                "merchant": self._merchant, "order_id": order["order_id"], "payment_id": payment,
+                "merchant": self._merchant,
+                "order_id": order["order_id"],
+                "payment_id": payment,
                 "amount": {"value": order["amount"], "currency": _CURRENCY[self._control.provider]},
-                "created_at": rfc3339(now), "final_by": rfc3339(now + _FINAL_WITHIN),
-            }  # fmt: skip
+                "created_at": rfc3339(now),
+                "final_by": rfc3339(now + _FINAL_WITHIN),
+            }
             self._producer.send(self._expected, orjson.dumps(announced))
         self._producer.flush()
 

@@ -77,7 +77,11 @@ def plan(order: Order) -> Plan:
         with_url_token=("shop-hu",),
         consumers=False,
         simulators={
-            "time_scale": 1.0, "latency_seconds": 0.01, "seed": order.seed, "copied_share": 0.1, "late_share": 0.1,
+            "time_scale": 1.0,
+            "latency_seconds": 0.01,
+            "seed": order.seed,
+            "copied_share": 0.1,
+            "late_share": 0.1,
         },
         simulator={
             name: {"delivery_log": str(order.directory / f"deliveries-{name}.jsonl"), **_SOONER.get(name, {})}
@@ -89,7 +93,7 @@ def plan(order: Order) -> Plan:
             "worker": {"pulls_per_second": 5.0, "unverified_budget": {"per_second": 1e9, "burst": 10**9}},
         },
         logs=order.directory / "logs",
-    )  # fmt: skip
+    )
 
 
 def carry_out(order: Order, say: Callable[[str], Any]) -> Outcome:

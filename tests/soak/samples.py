@@ -72,9 +72,14 @@ class Sampler:
             directory = self._directories.get(subject)
             disk = sum(topics.values()) if subject == "kafka" else directory_bytes(directory) if directory else 0
             yield Sample(
-                round(seconds, 1), subject, procfs.rss_bytes(pid), procfs.open_files(pid), procfs.threads(pid), disk,
+                round(seconds, 1),
+                subject,
+                procfs.rss_bytes(pid),
+                procfs.open_files(pid),
+                procfs.threads(pid),
+                disk,
                 procfs.cpu_seconds(pid),
-            )  # fmt: skip
+            )
         for name, size in sorted(topics.items()):
             yield Sample(round(seconds, 1), f"topic {name}", 0, 0, 0, size, 0.0)
 

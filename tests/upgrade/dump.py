@@ -44,9 +44,14 @@ def _kept(line: str) -> Kept:
     one = json.loads(line)
     headers = tuple((name, _bytes(value) or b"") for name, value in one["headers"])
     return Kept(
-        one["topic"], one["partition"], one["offset"], one["timestamp"], _bytes(one["key"]), _bytes(one["value"]),
+        one["topic"],
+        one["partition"],
+        one["offset"],
+        one["timestamp"],
+        _bytes(one["key"]),
+        _bytes(one["value"]),
         headers,
-    )  # fmt: skip
+    )
 
 
 def _bytes(text: str | None) -> bytes | None:

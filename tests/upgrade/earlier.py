@@ -54,9 +54,14 @@ def _configuration(sandbox: Sandbox) -> Path:
     return path
 
 
+def command(code: Path) -> str:
+    """The module of that release's ``paynotify`` command."""
+    return "ops.main" if (code / "ops" / "main.py").exists() else "ops.command"
+
+
 def worker(sandbox: Sandbox, code: Path, number: int) -> Child:
     """Start the sandbox's worker of that number with that code, on its state."""
     arguments = ["--config", str(_configuration(sandbox)), "--management", "127.0.0.1:0"]
     arguments += ["--state-directory", str(sandbox.state_directory(number))]
     name = f"worker-{number}"
-    return run(code, name, ["-m", "ops.command", "worker", *arguments], sandbox.logs / f"{name}.log")
+    return run(code, name, ["-m", command(code), "worker", *arguments], sandbox.logs / f"{name}.log")

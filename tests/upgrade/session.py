@@ -31,15 +31,20 @@ _TIMES = 3
 
 def main(to: Path) -> None:
     plan = Plan(
-        partitions=2, consumers=False, simulators={"time_scale": 60.0},
+        partitions=2,
+        consumers=False,
+        simulators={"time_scale": 60.0},
         simulator={"trustpayments": {"visible_within_seconds": 0.0}},
-    )  # fmt: skip
+    )
     with Sandbox(plan) as sandbox:
         for provider, orders in _PAYMENTS.items():
             sandbox.providers[provider].pay_all(
-                [{"order_id": f"OLD{number}{turn}", "amount": 1000 + number, **order}
-                 for turn in range(_TIMES) for number, order in enumerate(orders)]
-            )  # fmt: skip
+                [
+                    {"order_id": f"OLD{number}{turn}", "amount": 1000 + number, **order}
+                    for turn in range(_TIMES)
+                    for number, order in enumerate(orders)
+                ]
+            )
         time.sleep(_SETTLE_SECONDS)
         stop_all(sandbox.workers)
         with tarfile.open(to / "state.tar.gz", "w:gz") as files:
@@ -73,10 +78,14 @@ def _dump(sandbox: Sandbox, path: Path) -> None:
 
 def _as_json(record: Any) -> dict[str, Any]:
     return {
-        "topic": record.topic, "partition": record.partition, "offset": record.offset, "timestamp": record.timestamp,
-        "key": _text(record.key), "value": _text(record.value),
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "timestamp": record.timestamp,
+        "key": _text(record.key),
+        "value": _text(record.value),
         "headers": [[name, _text(value)] for name, value in record.headers],
-    }  # fmt: skip
+    }
 
 
 def _text(data: bytes | None) -> str | None:

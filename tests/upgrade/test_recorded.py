@@ -11,7 +11,7 @@ import orjson
 import pytest
 from kafka import KafkaProducer
 
-from processors.transitions import PaymentState
+from processors.resolve.transitions import PaymentState
 from sandbox.processes import Child, stop_all, wait_for
 from sandbox.system import Plan, Sandbox
 from schemas import messages, topics
@@ -70,9 +70,13 @@ class Carried:
 
     def put(self, record: Kept) -> None:
         self.producer.send(
-            self.sandbox.topic(record.topic), record.value, record.key, list(record.headers), record.partition,
+            self.sandbox.topic(record.topic),
+            record.value,
+            record.key,
+            list(record.headers),
+            record.partition,
             record.timestamp,
-        )  # fmt: skip
+        )
 
     def events(self) -> dict[str, list[dict[str, Any]]]:
         self.observer.read()
@@ -117,10 +121,17 @@ def caught_up(child: Child) -> int:
 def news_of(carried: Carried, payments: dict[str, PaymentStatus], status: str) -> None:
     for key, last in payments.items():
         observation = Observation(
-            provider=last.provider, merchant=last.merchant, payment_id=last.payment_id, order_id=last.order_id,
-            status=status, amount=last.amount, paid=last.amount if status == "captured" else None,  # type: ignore[arg-type]  # a parameter's plain text
-            source="TEST", provider_time="2099-01-01T00:00:00.000Z", observed_at="2099-01-01T00:00:00.000Z",
-        )  # fmt: skip
+            provider=last.provider,
+            merchant=last.merchant,
+            payment_id=last.payment_id,
+            order_id=last.order_id,
+            status=status,  # type: ignore[arg-type]  # a parameter's plain text
+            amount=last.amount,
+            paid=last.amount if status == "captured" else None,
+            source="TEST",
+            provider_time="2099-01-01T00:00:00.000Z",
+            observed_at="2099-01-01T00:00:00.000Z",
+        )
         carried.producer.send(carried.sandbox.topic(topics.OBSERVATIONS), messages.encode(observation), key.encode())
     carried.producer.flush()
 

@@ -28,9 +28,10 @@ async def run(work: dict[str, Any]) -> None:
         async def call(method: str, arguments: dict[str, Any]) -> dict[str, Any]:
             form = urlencode({"method": method, "json": json.dumps(arguments)})
             headers = {
-                "Authorization": authorization, "User-Agent": f"{method} | peer | Python | 3",
+                "Authorization": authorization,
+                "User-Agent": f"{method} | peer | Python | 3",
                 "Content-Type": "application/x-www-form-urlencoded",
-            }  # fmt: skip
+            }
             answer = await http.post(f"{work['url']}/api/payment/", content=form.encode(), headers=headers)
             found: dict[str, Any] = orjson.loads(answer.content)
             assert found["ResultCode"] == "SUCCESSFUL", found["ResultCode"]
@@ -39,10 +40,15 @@ async def run(work: dict[str, Any]) -> None:
         async def charge(number: int, reference: str) -> None:
             async with slots:
                 order = {
-                    "StoreName": work["store"], "ReferenceTransactionId": reference, "OrderId": f"peer-{number}",
-                    "Amount": work["amount"], "Currency": work["currency"], "ResponseUrl": work["callback"],
-                    "NotificationUrl": work["callback"], "UserId": "customer",
-                }  # fmt: skip
+                    "StoreName": work["store"],
+                    "ReferenceTransactionId": reference,
+                    "OrderId": f"peer-{number}",
+                    "Amount": work["amount"],
+                    "Currency": work["currency"],
+                    "ResponseUrl": work["callback"],
+                    "NotificationUrl": work["callback"],
+                    "UserId": "customer",
+                }
                 transaction = (await call("InitRP", order))["TransactionId"]
                 await call("StartRP", {"TransactionId": transaction})
                 await call("Close", {"TransactionId": transaction, "Approved": "true"})

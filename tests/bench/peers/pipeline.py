@@ -16,13 +16,22 @@ from typing import Any, Final
 import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from processors.pace import Pace
-from processors.provider import Account, Answer, Call, Outside, Provider, Response, WaitingLookup, account_of
-from processors.providers import PROVIDERS
+from processors.limits.call_pacer import CallPacer
+from processors.providers.base import (
+    Account,
+    Answer,
+    Call,
+    CallContext,
+    Provider,
+    Response,
+    WaitingLookup,
+    account_of,
+)
 from processors.providers.http import open_client
-from processors.verify import judge, notification_of
+from processors.providers.registry import PROVIDERS
+from processors.verify.stage import judge, notification_of
 from schemas import messages
-from schemas.configuration import Configuration, load
+from schemas.configuration.model import Configuration, load
 from schemas.records import Record
 from schemas.topics import notifications
 
@@ -40,13 +49,13 @@ class Pipeline:
         self._accounts: dict[str, Account] = {
             name: account_of(merchant) for name, merchant in configuration.merchants_of(provider.name).items()
         }
-        self._outside = Outside(
+        self._outside = CallContext(
             http=http,
             now=lambda: datetime.now(UTC),
             answer_bytes=worker.provider_answer_bytes,
             timeout_seconds=worker.provider_timeout_seconds,
             transactions_per_query=1,
-            pace=Pace(worker.pulls_per_second),
+            pace=CallPacer(worker.pulls_per_second),
         )
         self._producer = producer
         self._topic = topic
@@ -65,9 +74,14 @@ class Pipeline:
         await self._provider.fetch(Call("", (waiting,)), account, self._outside, keep)
         for answer in answers:
             response = Response(
-                notification.merchant, answer.body, answer.content_type, answer.http_status, answer.received_at,
-                answer.reference, answer.facts,
-            )  # fmt: skip
+                notification.merchant,
+                answer.body,
+                answer.content_type,
+                answer.http_status,
+                answer.received_at,
+                answer.reference,
+                answer.facts,
+            )
             for observation in self._provider.interpret(response, account):
                 key = f"{observation.merchant}/{observation.payment_id}".encode()
                 await self._producer.send_and_wait(self._topic, messages.encode(observation), key=key)
@@ -100,9 +114,14 @@ async def run(arguments: argparse.Namespace) -> None:
 
 def _record(message: Any) -> Record:
     return Record(
-        message.topic, message.partition, message.offset, message.key, message.value, tuple(message.headers),
+        message.topic,
+        message.partition,
+        message.offset,
+        message.key,
+        message.value,
+        tuple(message.headers),
         message.timestamp / 1000,
-    )  # fmt: skip
+    )
 
 
 def main() -> None:

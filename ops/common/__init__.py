@@ -1,0 +1,1 @@
+"""What several commands share: reading and writing topics, times, progress."""

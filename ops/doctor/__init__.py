@@ -1,0 +1,1 @@
+"""``paynotify doctor``: diagnoses configuration, brokers, topics and providers."""

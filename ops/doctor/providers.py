@@ -1,0 +1,152 @@
+"""The doctor's look at one merchant's provider: connection, clock, and credentials where asking is harmless."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import secrets
+import socket
+import ssl
+from collections.abc import Callable, Coroutine, Iterator
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from ops.doctor.finding import Finding
+from processors.limits.call_pacer import CallPacer
+from processors.providers.base import Account, Answer, Call, CallContext, RetryLater, WaitingLookup
+from processors.providers.http import open_client
+from processors.providers.omnikassa.single_order import refreshed
+from processors.providers.registry import PROVIDERS
+from schemas.configuration.merchants import Merchant, OmniKassaMerchant, provider_of
+from schemas.configuration.model import Configuration
+from schemas.errors import Permanent, Retryable, SecretError
+from schemas.messages import Lookup
+from schemas.times import rfc3339
+
+_CONNECT_SECONDS: Final = 5.0
+_WARN_SKEW_SECONDS: Final = 5.0
+_MOST_SKEW_SECONDS: Final = 60.0
+
+_ALLOW: Final = "Check DNS, firewall and proxy for outgoing connections from here, and the base URL."
+
+
+def examine(
+    merchant: Merchant, account: Account | None, configuration: Configuration, *, recovery: bool
+) -> Iterator[Finding]:
+    """Connect, compare clocks, ask if that is harmless. ``account`` is none where a secret can't be read."""
+    about = f"{provider_of(merchant)} for {merchant.id}"
+    found = _connect(merchant.base_url)
+    if isinstance(found, str):
+        yield Finding(about, "error", found, _ALLOW)
+        return
+    yield Finding(about, "ok", f"{urlsplit(merchant.base_url).hostname} answers")
+    yield _clock(about, found)
+    if account is None:
+        yield Finding(about, "skipped", "credentials: a secret can't be read")
+        return
+    yield _credentials(about, account, configuration, recovery)
+
+
+def _connect(url: str) -> datetime | str | None:
+    """The provider's clock (none where it doesn't tell), or what is wrong. A HEAD of ``/`` asks for nothing."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(host, parts.port, timeout=_CONNECT_SECONDS)
+    try:
+        connection.request("HEAD", "/", headers={"User-Agent": "paynotify"})
+        date = connection.getresponse().getheader("Date", "")
+    except ssl.SSLCertVerificationError as error:
+        return f"{host} shows a certificate that is not valid ({error.verify_message})"
+    except socket.gaierror:
+        return f"the name {host} can't be resolved"
+    except (OSError, http.client.HTTPException) as error:
+        return f"{host} can't be reached ({type(error).__name__})"
+    finally:
+        connection.close()
+    try:
+        return parsedate_to_datetime(date)
+    except (ValueError, TypeError):
+        return None
+
+
+def _clock(about: str, theirs: datetime | None) -> Finding:
+    if theirs is None or theirs.tzinfo is None:
+        return Finding(about, "skipped", "clock: the provider doesn't tell its time")
+    skew_seconds = (datetime.now(UTC) - theirs).total_seconds()
+    text = f"clock: {abs(skew_seconds):.0f} s {'ahead of' if skew_seconds > 0 else 'behind'} the provider's"
+    if abs(skew_seconds) <= _WARN_SKEW_SECONDS:
+        return Finding(about, "ok", "clock: as the provider's")
+    verdict: Any = "error" if abs(skew_seconds) > _MOST_SKEW_SECONDS else "warning"
+    return Finding(about, verdict, text, "Tokens' expiry is judged by our clock: synchronise it (chrony, systemd).")
+
+
+def _credentials(about: str, account: Account, configuration: Configuration, recovery: bool) -> Finding:
+    if provider_of(account.merchant) == "nevogate":
+        return Finding(about, "skipped", "credentials: the gateway allows no Result without cause")
+    if isinstance(account.merchant, OmniKassaMerchant):
+        if not recovery:
+            return Finding(about, "skipped", "credentials: --recovery spends one token refresh on it")
+        if account.merchant.refresh_token is None:
+            return Finding(about, "skipped", "credentials: no refresh_token is configured")
+        return _ask(about, configuration, lambda outside: _refresh(account, outside))
+    return _ask(about, configuration, lambda outside: _query(account, outside))
+
+
+def _ask(
+    about: str, configuration: Configuration, question: Callable[[CallContext], Coroutine[Any, Any, bool]]
+) -> Finding:
+    async def ask() -> bool:
+        async with open_client(1) as client:
+            worker = configuration.worker
+            return await question(
+                CallContext(
+                    http=client,
+                    now=lambda: datetime.now(UTC),
+                    answer_bytes=worker.provider_answer_bytes,
+                    timeout_seconds=worker.provider_timeout_seconds,
+                    transactions_per_query=1,
+                    pace=CallPacer(1),
+                )
+            )
+
+    try:
+        accepted = asyncio.run(ask())
+    except Permanent as error:
+        return Finding(about, "error", f"credentials: {error}", "Compare user, password and the list of our addresses.")
+    except (Retryable, SecretError) as error:
+        return Finding(about, "warning", f"credentials: could not be tried ({error})", "Try again later.")
+    if not accepted:
+        return Finding(about, "error", "credentials: not accepted", "Compare them with the provider's portal.")
+    return Finding(about, "ok", "credentials: accepted")
+
+
+async def _query(account: Account, outside: CallContext) -> bool:
+    """An order nobody has: the answer is empty, and its being one tells that we were let in."""
+    now = rfc3339()
+    lookup = Lookup(
+        provider="trustpayments",
+        merchant=account.merchant.id,
+        operation="transaction",
+        reference=None,
+        notification_id="doctor",
+        received_at=now,
+        arguments={"orderreference": f"paynotify-doctor-{secrets.token_hex(8)}"},
+    )
+    waiting = WaitingLookup("doctor", lookup, "", 0, datetime.now(UTC))
+
+    async def store(_: Answer) -> None:
+        return None
+
+    outcomes = await PROVIDERS["trustpayments"].fetch(Call("doctor", (waiting,)), account, outside, store)
+    outcome = outcomes["doctor"]
+    return not isinstance(outcome, RetryLater) or outcome.reason == "not_found"
+
+
+async def _refresh(account: Account, outside: CallContext) -> bool:
+    """The bank's token refresh; the token it gives is thrown away."""
+    assert isinstance(account.merchant, OmniKassaMerchant)
+    await refreshed(account, account.merchant, outside)
+    return True

@@ -1,0 +1,1 @@
+"""``paynotify charge``, ``capture`` and ``release``: requests that move money."""

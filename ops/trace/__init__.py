@@ -1,0 +1,1 @@
+"""``paynotify trace``: shows everything known about one payment."""

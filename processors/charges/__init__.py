@@ -1,0 +1,1 @@
+"""charges: carries out charges, captures and voids that shops request."""

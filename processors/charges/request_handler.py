@@ -1,0 +1,425 @@
+"""What each record of the charges' log means for the requests it concerns.
+
+Limits, and the refusal of a second charge or capture, depend on what was kept before; so all of a merchant's records
+are in one partition, in one order.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from processors.charges import state_machine, validation
+from processors.charges.repository import RequestRepository
+from processors.charges.spending_limits import SpendingCounters
+from processors.charges.state_machine import ChargeRequest, NextStep, ProviderReport, Timing
+from processors.charges.validation import KnownPayment
+from processors.charges.write_batch import WriteBatch
+from processors.metrics import Metrics
+from processors.providers.base import Account
+from processors.providers.charging import (
+    ChargeDelayed,
+    ChargeGateway,
+    ChargeOpened,
+    ChargeRejected,
+    ChargeReport,
+    ChargeUnknown,
+)
+from processors.providers.response_record import response
+from processors.resolve.transitions import allowed
+from processors.state import timer_queue
+from processors.state.timer_queue import Timer
+from processors.verify.known_ids import KNOWN
+from schemas import messages, topics
+from schemas.cloudevents import cloud_event
+from schemas.configuration.merchants import Charges, NevogateMerchant
+from schemas.configuration.model import KafkaSettings
+from schemas.errors import Unreadable
+from schemas.ids import derived_id
+from schemas.messages import Expectation, Observation, PaymentSeen, RequestedPayment, TimeReached
+from schemas.reasons import RequestReason
+from schemas.records import Output, Record
+from schemas.status import Status
+from schemas.times import parse_time, rfc3339
+from service.logs import event
+
+logger = logging.getLogger("paynotify.charge")
+
+#: What only a person can mend, or nobody foresaw.
+_ALARMING: Final[frozenset[RequestReason]] = frozenset(
+    {
+        "credentials",
+        "address",
+        "configuration",
+        "provider_code",
+        "inactive_store",
+        "unknown_store",
+        "inactive_provider",
+        "unknown_provider",
+        "provider_settings",
+        "parameters",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeContext:
+    """``accounts`` of the merchants that may charge, ``chargers`` by provider, ``providers`` of all merchants."""
+
+    accounts: Mapping[str, Account]
+    chargers: Mapping[str, ChargeGateway]
+    providers: Mapping[str, str]
+    kafka: KafkaSettings
+
+    def charges(self, merchant: str) -> Charges:
+        """The merchant's settings for charges."""
+        settings = self.accounts[merchant].merchant
+        assert isinstance(settings, NevogateMerchant)
+        assert settings.charges is not None
+        return settings.charges
+
+
+class RequestHandler:
+    """One batch's records. ``called`` are those for which something is to be done now, in the order of the log."""
+
+    def __init__(
+        self, shops: ChargeContext, journal: WriteBatch, metrics: Metrics, now: Callable[[], datetime]
+    ) -> None:
+        self.called: dict[str, None] = {}
+        self._shops = shops
+        self._journal = journal
+        self._metrics = metrics
+        self._now = now
+        self._topic = shops.kafka.topic
+        self._spending = SpendingCounters(journal)
+        self._book = RequestRepository(journal, self._spending, metrics, self._topic(topics.REQUESTS))
+
+    def request(self, name: str) -> ChargeRequest | None:
+        """The request, if it was made."""
+        return self._book.request(name)
+
+    def put(self, request: ChargeRequest) -> None:
+        """Keep the request, and tell what is new of it."""
+        self._book.put(request)
+
+    # --- records -------------------------------------------------------------------------------------------
+
+    def take(self, record: Record) -> None:
+        """Handle one record of the log.
+
+        Raises:
+            Unreadable: it is none of the log's.
+        """
+        self._book.cause = record.offset
+        kind = record.header("ce_type")
+        if kind == messages.REQUEST_MADE:
+            self._asked(messages.decode(record.value, RequestedPayment), _received_at(record))
+        elif kind == messages.PAYMENT_SEEN:
+            self._seen(messages.decode(record.value, PaymentSeen))
+        elif kind == messages.TIME_REACHED:
+            self._time(messages.decode(record.value, TimeReached))
+        else:
+            raise Unreadable("no record of charge is of this type")
+        self._book.cause = None
+
+    def _asked(self, asked: RequestedPayment, received_at: datetime) -> None:
+        provider = self._shops.providers.get(asked.merchant)
+        if provider is None:
+            # nothing is kept of merchants that are none: whoever may write the topic could make up any number
+            self._book.say(state_machine.refused(_new(asked, "", received_at, None), "unknown_merchant", received_at))
+            return
+        known = self._book.request(f"{asked.merchant}/{asked.request_id}")
+        if known is not None:
+            self._again(known)
+            return
+        charges = self._shops.charges(asked.merchant) if asked.merchant in self._shops.accounts else None
+        request = _new(asked, provider, received_at, charges)
+        reason = self._problem(request)
+        if reason is not None:
+            request = state_machine.refused(request, reason, received_at)
+            if validation.well_formed(asked):
+                self._book.put(request)
+            else:
+                self._book.say(request)
+            return
+        self._admit(request, received_at)
+
+    def _again(self, request: ChargeRequest) -> None:
+        """Asked before: by the shop, or by a batch that was not finished. It hears what it heard last."""
+        if request.running:
+            if request.phase == "init":
+                self._metrics.orphans.labels(request.provider).inc()
+            request = state_machine.resumed(request, self._now())
+            self._book.put(request)
+        self._book.list(request)
+        self._book.say(request)
+        self._call(request)
+
+    def _repeated(self, request: ChargeRequest) -> None:
+        """Mend what a crash may have cut off: the record that changed the request last has come again."""
+        self._book.list(request)
+        if request.cause == self._book.cause:
+            self._book.say(request)
+
+    def _seen(self, news: PaymentSeen) -> None:
+        known = self._book.payment(news.merchant, news.payment_id)
+        # what a call of ours told may be newer: this has come by way of interpret and resolve, or for the second time
+        verdict = allowed(known.status, news.status, newer=news.observed_at > known.as_of)
+        if verdict != "refused":
+            after = replace(
+                known,
+                status=news.status if verdict == "changed" else known.status,
+                as_of=max(known.as_of, news.observed_at),
+                amount=news.amount or known.amount,
+                order_id=news.order_id or known.order_id,
+            )
+            self._book.know(news.merchant, news.payment_id, after)
+        if news.merchant not in self._shops.accounts:
+            return
+        for request_id in dict.fromkeys((known.charged_by, known.closed_by)):
+            request = self._book.request(f"{news.merchant}/{request_id}") if request_id is not None else None
+            # a transaction that was opened for it and then forgotten in a crash is none of its business
+            if request is not None and request.payment_id == news.payment_id:
+                self._repeated(request)
+                if verdict != "refused":
+                    self._hear(request, news.status)
+
+    def _hear(self, request: ChargeRequest, status: Status) -> None:
+        after = state_machine.seen(request, status, self._now())
+        if after != request:
+            self._book.put(after)
+            self._call(after)
+
+    def _time(self, time: TimeReached) -> None:
+        request = self._book.request(time.name)
+        due = _milliseconds(time.due)
+        if request is not None:
+            self._repeated(request)
+        if request is None or request.due != due:
+            timer_queue.remove(self._journal, Timer(time.lane, due, time.name))
+            return
+        if request.running:
+            request = state_machine.resumed(request, self._now())
+        request = state_machine.woken(request)
+        self._book.put(request)
+        self._call(request)
+
+    def _call(self, request: ChargeRequest) -> None:
+        if state_machine.next_step(request) is not None and request.asked.merchant in self._shops.accounts:
+            self.called[request.name] = None
+
+    # --- admission -----------------------------------------------------------------------------------------
+
+    def _problem(self, request: ChargeRequest) -> RequestReason | None:
+        """Why the request can't be begun, by all that is known now; nothing has been counted for it yet."""
+        asked = request.asked
+        account = self._shops.accounts.get(asked.merchant)
+        if account is None:
+            return "not_enabled"
+        if not validation.well_formed(asked):
+            return "bad_request"
+        problem = self._shops.chargers[request.provider].problem(asked, account)
+        if problem is not None:
+            return problem
+        if state_machine.expired(request, self._now()):
+            return "expired"
+        return self._charge_problem(request) if request.is_charge else self._closing_problem(request)
+
+    def _charge_problem(self, request: ChargeRequest) -> RequestReason | None:
+        asked, amount = request.asked, request.amount
+        assert amount is not None
+        charged = self._book.newest_charge(request)
+        if charged is not None and not charged.without_money and not asked.again:
+            return "order_already_charged"
+        reference = self._book.payment(asked.merchant, asked.reference_payment_id or "")
+        if reference.status is not None:
+            problem = validation.reference_problem(amount, reference)
+            if problem is not None:
+                return problem
+        limits = self._shops.charges(asked.merchant).limits
+        return validation.over_limit(
+            amount, limits, self._spending.on_reference(request), self._spending.on_day(request)
+        )
+
+    def _closing_problem(self, request: ChargeRequest) -> RequestReason | None:
+        asked = request.asked
+        payment = self._book.payment(asked.merchant, asked.payment_id or "")
+        for request_id in (payment.closed_by, payment.charged_by):
+            closer = self._book.request(f"{asked.merchant}/{request_id}") if request_id is not None else None
+            if closer is not None and _closes(closer, payment_id=asked.payment_id):
+                return "already_closing"
+        return validation.closing_problem(asked.amount, payment) if payment.status is not None else None
+
+    def _admit(self, request: ChargeRequest, at: datetime) -> None:
+        asked = request.asked
+        named = asked.reference_payment_id if request.is_charge else asked.payment_id
+        payment = self._book.payment(asked.merchant, named or "")
+        if request.is_charge:
+            self._spending.count(request)
+            self._book.newest_charge_is(request)
+            request = replace(request, counted=True)
+        else:
+            request = _with_amounts(request, payment)
+            self._book.know(asked.merchant, named or "", replace(payment, closed_by=asked.request_id))
+        request = replace(
+            request,
+            phase="check" if payment.status is None else "init" if request.is_charge else "close",
+            due=state_machine.safety(self._now(), self.timing(request)),
+        )
+        request = state_machine.tell(request, "received", at)
+        self._book.put(request)
+        self._call(request)
+
+    def _checked(self, request: ChargeRequest, word: ChargeReport) -> ChargeRequest:
+        """The payment that the request names is known now, so what could not be judged before is."""
+        asked, now = request.asked, self._now()
+        payment = self._book.payment(asked.merchant, asked.reference_payment_id or asked.payment_id or "")
+        if request.is_charge:
+            assert request.amount is not None
+            problem = validation.reference_problem(request.amount, payment)
+        else:
+            problem = validation.closing_problem(asked.amount, payment)
+            request = _with_amounts(request, payment)
+        if problem is not None:
+            return state_machine.refused(request, problem, now)
+        return replace(request, phase="init" if request.is_charge else "close", running=False, tries=0)
+
+    # --- calls ---------------------------------------------------------------------------------------------
+
+    def timing(self, request: ChargeRequest) -> Timing:
+        charges = self._shops.charges(request.asked.merchant)
+        return Timing(charges.looks_seconds, charges.call_timeout_seconds, charges.close_settles_seconds)
+
+    def announce(self, request: ChargeRequest, step: NextStep) -> None:
+        """Tell resolve what the payment is to be, before it can be anything."""
+        asked = request.asked
+        if step == "start" and request.amount is not None and request.order_id is not None:
+            self._observe(request, Expectation(order_id=request.order_id, amount=request.amount), capturing=False)
+        elif step == "close" and asked.action == "capture" and request.amount is not None:
+            # also of the whole amount: a part that was announced before may have been refused
+            named = asked.amount is not None or self._charged_here(request)
+            order_id = request.order_id if named else None
+            expected = Expectation(order_id=order_id, amount=request.amount) if order_id is not None else None
+            self._observe(request, expected, capturing=True)
+
+    def learn(self, request: ChargeRequest, step: NextStep, word: ProviderReport) -> None:
+        """Keep a call's answer and what it means."""
+        now = self._now()
+        if isinstance(word, ChargeReport):
+            self._learn_payment(request, step, word)
+        elif isinstance(word, ChargeOpened):
+            known = KnownPayment(amount=request.amount, order_id=request.order_id, charged_by=request.asked.request_id)
+            self._book.know(request.asked.merchant, word.payment_id, known)
+            if self._shops.chargers[request.provider].unsigned:
+                key = f"{request.asked.merchant}/{word.payment_id}".encode()
+                self._journal.store(Output(self._topic(topics.known(request.provider)), key, KNOWN, ()))
+        else:
+            self._alarm(request, step, word)
+        if step == "check" and isinstance(word, ChargeReport):
+            self._book.put(self._checked(request, word))
+        else:
+            self._book.put(state_machine.answered(request, step, word, now, self.timing(request)))
+
+    def _learn_payment(self, request: ChargeRequest, step: NextStep, word: ChargeReport) -> None:
+        merchant, payment_id = request.asked.merchant, word.answer.reference or ""
+        known = self._book.payment(merchant, payment_id)
+        amount = known.amount or word.amount if step == "close" else word.amount or known.amount
+        self._book.know(
+            merchant,
+            payment_id,
+            replace(
+                known,
+                status=word.status,
+                as_of=max(known.as_of, word.observed_at),
+                amount=amount,
+                order_id=word.order_id or known.order_id,
+            ),
+        )
+        # a payment that is only asked about, perhaps years old, must not become news for those who ship goods
+        if step != "check":
+            topic = self._topic(topics.responses(request.provider))
+            self._journal.store(response(topic, request.provider, merchant, word.answer))
+
+    def _alarm(
+        self, request: ChargeRequest, step: NextStep, word: ChargeRejected | ChargeDelayed | ChargeUnknown
+    ) -> None:
+        if step == "init" and word.reason == "no_answer":
+            self._metrics.orphans.labels(request.provider).inc()
+        if word.reason in _ALARMING:
+            event(
+                logger,
+                "provider does not do what was asked",
+                level=logging.ERROR,
+                provider=request.provider,
+                merchant=request.asked.merchant,
+                step=step,
+                reason=word.reason,
+            )
+
+    def _charged_here(self, request: ChargeRequest) -> bool:
+        return self._book.payment(request.asked.merchant, request.payment_id or "").charged_by is not None
+
+    def _observe(self, request: ChargeRequest, expected: Expectation | None, *, capturing: bool) -> None:
+        assert request.payment_id is not None
+        said = Observation(
+            provider=request.provider,
+            merchant=request.asked.merchant,
+            payment_id=request.payment_id,
+            order_id=None,
+            status=None,
+            source="charge",
+            observed_at=request.called_at,
+            expected=expected,
+            capturing=request.amount if capturing else None,
+        )
+        value = messages.encode(said)
+        headers = cloud_event(
+            event_id=derived_id("observation", value.decode()),
+            source="/charge",
+            event_type=messages.PAYMENT_OBSERVED,
+            event_time=request.called_at,
+        )
+        key = f"{said.merchant}/{said.payment_id}".encode()
+        self._journal.store(Output(self._topic(topics.OBSERVATIONS), key, value, headers))
+
+
+def _new(asked: RequestedPayment, provider: str, received_at: datetime, charges: Charges | None) -> ChargeRequest:
+    last_seconds = charges.expires_seconds if charges is not None else 0.0
+    return ChargeRequest(
+        asked=asked,
+        provider=provider,
+        phase="check",
+        received_at=rfc3339(received_at),
+        expires_at=asked.expires_at or rfc3339(received_at + timedelta(seconds=last_seconds)),
+        day=received_at.date().isoformat(),
+        order_id=asked.order_id,
+        payment_id=asked.payment_id,
+        amount=asked.amount,
+    )
+
+
+def _with_amounts(request: ChargeRequest, payment: KnownPayment) -> ChargeRequest:
+    """A capture or release with what is known of its payment."""
+    return replace(
+        request, amount=request.asked.amount or payment.amount, authorised=payment.amount, order_id=payment.order_id
+    )
+
+
+def _closes(earlier: ChargeRequest, *, payment_id: str | None) -> bool:
+    """Whether an earlier request has closed the payment, or still may: a charge for now captures by itself."""
+    if earlier.payment_id != payment_id or (earlier.is_charge and earlier.asked.capture != "now"):
+        return False
+    nothing_taken = earlier.without_money if earlier.is_charge else earlier.phase == "refused"
+    return not earlier.ended or not (nothing_taken or earlier.status == "authorised")
+
+
+def _received_at(record: Record) -> datetime:
+    return parse_time(record.header("received-at")) or datetime.fromtimestamp(record.timestamp_seconds, UTC)
+
+
+def _milliseconds(text: str) -> int:
+    moment = parse_time(text)
+    return timer_queue.milliseconds(moment) if moment is not None else 0

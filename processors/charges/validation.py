@@ -1,0 +1,101 @@
+"""Whether a shop's request may be begun at all: pure checks of its fields, its amount, and the payment it names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Final
+
+from schemas.configuration.merchants import ChargeLimits
+from schemas.messages import RequestedPayment
+from schemas.money import Money
+from schemas.reasons import RequestReason
+from schemas.status import Status
+from schemas.times import parse_time
+
+#: How long charges of one reference payment are added up.
+REFERENCE_DAYS: Final = 30
+
+_LONGEST_ID: Final = 255
+_CURRENCY: Final = re.compile(r"[A-Z]{3}\Z")
+#: What a payment that registered a means of payment may have become. A cancelled one may be a hold that was released
+#: after the registration, as is usual; whether it is usable the provider knows.
+_GOOD_REFERENCE: Final[frozenset[Status]] = frozenset(
+    {"authorised", "captured", "partially_refunded", "refunded", "cancelled"}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownPayment:
+    """What is known of one payment of the merchant. ``charged_by`` and ``closed_by`` are the requests (by id) that
+    made it, and that capture or release it; ``as_of`` is the time of the newest word on its status."""
+
+    status: Status | None = None
+    as_of: str = ""
+    amount: Money | None = None
+    order_id: str | None = None
+    charged_by: str | None = None
+    closed_by: str | None = None
+
+
+def well_formed(asked: RequestedPayment) -> bool:
+    """Whether the action has the fields it needs, none that contradicts it, and each within its bounds."""
+    ids = (asked.request_id, asked.order_id, asked.payment_id, asked.reference_payment_id, asked.user_id)
+    if not all(one is None or _is_id(one) for one in ids):
+        return False
+    if asked.amount is not None and (asked.amount.value <= 0 or not _CURRENCY.match(asked.amount.currency)):
+        return False
+    if asked.expires_at is not None and parse_time(asked.expires_at) is None:
+        return False
+    if asked.action == "charge":
+        needed = (asked.order_id, asked.amount, asked.reference_payment_id)
+        return None not in needed and asked.payment_id is None
+    only_for_charges = (asked.reference_payment_id, asked.user_id)
+    released_in_part = asked.action == "release" and asked.amount is not None
+    return asked.payment_id is not None and only_for_charges == (None, None) and not released_in_part
+
+
+def _is_id(text: str) -> bool:
+    return 0 < len(text) <= _LONGEST_ID and text.isprintable()
+
+
+def reference_problem(amount: Money, reference: KnownPayment) -> RequestReason | None:
+    """Why the known payment can't be the reference of a charge."""
+    if reference.status not in _GOOD_REFERENCE or reference.amount is None:
+        return "reference_not_usable"
+    return None if reference.amount.currency == amount.currency else "wrong_currency"
+
+
+def closing_problem(amount: Money | None, payment: KnownPayment) -> RequestReason | None:
+    """Why the known payment can't be captured or released."""
+    if payment.status != "authorised":
+        return "not_authorised"
+    if amount is None:
+        return None
+    if payment.amount is None:
+        return "not_authorised"
+    if amount.currency != payment.amount.currency:
+        return "wrong_currency"
+    return "over_authorised" if amount.value > payment.amount.value else None
+
+
+def over_limit(
+    amount: Money, limits: Mapping[str, ChargeLimits], on_reference: Mapping[str, int], on_day: int
+) -> RequestReason | None:
+    """Which of the merchant's limits the charge would pass; ``on_reference`` is by day and within the 30 days."""
+    limit = limits.get(amount.currency)
+    if limit is None:
+        return "no_limit"
+    if amount.value > limit.per_charge:
+        return "over_charge_limit"
+    if sum(on_reference.values()) + amount.value > limit.per_reference:
+        return "over_reference_limit"
+    return "over_day_limit" if on_day + amount.value > limit.per_day else None
+
+
+def within(by_day: Mapping[str, int], day: str) -> dict[str, int]:
+    """The sums that still count on that day: of it and of the 29 days before, and of later ones."""
+    first = (date.fromisoformat(day) - timedelta(days=REFERENCE_DAYS - 1)).isoformat()
+    return {one: value for one, value in by_day.items() if one >= first}

@@ -1,0 +1,1 @@
+"""fetch: asks the provider for the authoritative status and schedules retries."""

@@ -1,0 +1,74 @@
+"""requeue: lookups come back from a retry topic when they are due."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from processors.dead_letters import ended
+from processors.runtime.loop import BatchContext
+from processors.runtime.progress import moved
+from schemas import topics
+from schemas.configuration.model import KafkaSettings
+from schemas.records import Output, Record
+from schemas.times import parse_time
+
+_LONGEST_SLEEP_SECONDS: Final = 2.0
+
+
+#: So much longer, at most, than it must the head of a partition waits. What an outage put off at one moment would else
+#: come back at one moment from all partitions; those behind the head keep their order and are due by then.
+_JITTER_SHARE: Final = 0.1
+
+
+class RetryStage:
+    """The stage for one provider's retry topics. Sleeps until the head of its partition is due, and a little longer."""
+
+    name = "requeue"
+
+    def __init__(
+        self,
+        provider: str,
+        kafka: KafkaSettings,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.provider = provider
+        self._lookups = kafka.topic(topics.lookups(provider))
+        self._dead = kafka.topic(topics.DEAD)
+        self._now = now
+        self._sleep = sleep
+
+    async def process(self, context: BatchContext) -> Sequence[Output]:
+        """Publish what is due group by group, so that a batch's first record doesn't wait for its last."""
+        due: list[Output] = []
+        for record in context.records:
+            wait_seconds = self._wait_seconds(record)
+            if wait_seconds > 0:
+                await context.publish(due)
+                due = []
+                await self._wait(wait_seconds * (1 + _jitter(record)))
+            due.append(Output(self._lookups, record.key, record.value, record.headers))
+        return due
+
+    async def _wait(self, seconds: float) -> None:
+        """In parts, so that it can be told from a standstill."""
+        while seconds > 0:
+            moved()
+            await self._sleep(min(seconds, _LONGEST_SLEEP_SECONDS))
+            seconds -= _LONGEST_SLEEP_SECONDS
+
+    def dead_letter(self, record: Record) -> Output:
+        return ended(record, self._dead, "internal_error")
+
+    def _wait_seconds(self, record: Record) -> float:
+        due = parse_time(record.header("not-before"))
+        return (due - self._now()).total_seconds() if due is not None else 0.0
+
+
+def _jitter(record: Record) -> float:
+    """The same for the same lookup, so that a repeat after a crash does not wait anew for longer."""
+    return zlib.crc32(record.header("ce_id").encode()) / 2**32 * _JITTER_SHARE

@@ -1,0 +1,249 @@
+"""fetch: ask the provider, keep its raw answer, decide what becomes of each lookup."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from processors.dead_letters import ended
+from processors.fetch.retry_policy import decide
+from processors.metrics import Metrics
+from processors.providers.base import (
+    Account,
+    Answer,
+    Call,
+    CallContext,
+    Failed,
+    LookupOutcome,
+    Provider,
+    RetryLater,
+    Succeeded,
+    WaitingLookup,
+)
+from processors.providers.response_record import response
+from processors.runtime.loop import BatchContext, Publish
+from processors.runtime.progress import moved
+from processors.state.partition_state import Overlay
+from processors.verify.known_ids import KNOWN, UNKNOWN
+from schemas import messages, topics
+from schemas.cloudevents import cloud_event, with_headers
+from schemas.configuration.model import KafkaSettings
+from schemas.errors import Permanent, Retryable, Unreadable
+from schemas.ids import derived_id
+from schemas.messages import Lookup
+from schemas.reasons import DeadReason
+from schemas.records import Output, Record
+from schemas.times import parse_time, rfc3339
+from service.logs import event
+
+logger = logging.getLogger("paynotify.fetch")
+
+
+def waiting_lookup(record: Record) -> WaitingLookup:
+    """The lookup in a record.
+
+    Raises:
+        Unreadable: its value is no lookup, or it has no id.
+    """
+    if not record.header("ce_id"):
+        raise Unreadable("the lookup has no ce_id", "unreadable_lookup")  # several of them would pass for one
+    first_seen = parse_time(record.header("first-seen") or record.header("ce_time"))
+    return WaitingLookup(
+        lookup_id=record.header("ce_id"),
+        lookup=messages.decode(record.value, Lookup),
+        traceparent=record.header("traceparent"),
+        attempts=record.number("attempts"),
+        first_seen=first_seen or datetime.fromtimestamp(record.timestamp_seconds, UTC),
+    )
+
+
+class FetchStage:
+    """The stage for one provider. Its state is which lookups were answered, where that must not be repeated."""
+
+    name = "fetch"
+
+    def __init__(
+        self,
+        provider: Provider,
+        accounts: Mapping[str, Account],
+        kafka: KafkaSettings,
+        outside: CallContext,
+        metrics: Metrics,
+        *,
+        delays_seconds: Sequence[float],
+        calls_in_flight: int,
+    ) -> None:
+        self.provider = provider.name
+        self._provider = provider
+        self._accounts = accounts
+        self._outside = outside
+        self._metrics = metrics
+        self._delays_seconds = delays_seconds
+        self._slots = asyncio.Semaphore(calls_in_flight)
+        self._topic = kafka.topic
+        self._responses = kafka.topic(topics.responses(provider.name))
+        self._dead = kafka.topic(topics.DEAD)
+
+    async def process(self, context: BatchContext) -> Sequence[Output]:
+        """Make the batch's calls, side by side where their lanes differ; answers are published on arrival."""
+        outputs: list[Output] = []
+        records: dict[str, tuple[Record, WaitingLookup]] = {}
+        for record in context.records:
+            try:
+                waiting = waiting_lookup(record)
+            except Unreadable:
+                outputs.append(self._dead_letter(record, "unreadable_lookup"))
+                continue
+            if waiting.lookup.merchant not in self._accounts:
+                outputs.append(self._dead_letter(record, "unknown_merchant", waiting))
+            elif not self._answered_before(waiting, context.state):
+                records[waiting.lookup_id] = (record, waiting)
+        outcomes = await self._fetch_all([waiting for _, waiting in records.values()], context.publish)
+        for lookup_id, (record, waiting) in records.items():
+            outcome = outcomes.get(lookup_id, RetryLater("unavailable", "the call said nothing of this lookup"))
+            outputs.extend(self._settle(record, waiting, outcome, context.state))
+        return outputs
+
+    def dead_letter(self, record: Record) -> Output:
+        return self._dead_letter(record, "internal_error")
+
+    def _answered_before(self, waiting: WaitingLookup, state: Overlay) -> bool:
+        """Whether this very lookup was answered: it lies on the topic twice after a crash upstream."""
+        return self._provider.policy.remembers_answered and state.get(waiting.lookup_id.encode()) is not None
+
+    async def _fetch_all(self, waiting: Sequence[WaitingLookup], publish: Publish) -> dict[str, LookupOutcome]:
+        by_merchant: dict[str, list[WaitingLookup]] = defaultdict(list)
+        for one in waiting:
+            by_merchant[one.lookup.merchant].append(one)
+        lanes: dict[tuple[str, str], list[Call]] = defaultdict(list)
+        for merchant, lookups in by_merchant.items():
+            for call in self._provider.calls(lookups, self._outside):
+                lanes[merchant, call.lane].append(call)
+        results = await asyncio.gather(
+            *(self._lane(self._accounts[merchant], calls, publish) for (merchant, _), calls in lanes.items()),
+            return_exceptions=True,
+        )
+        outcomes: dict[str, LookupOutcome] = {}
+        for result in results:
+            if isinstance(result, BaseException):
+                # only now: the batch is done again after it, and none of its calls may still run then
+                raise result
+            outcomes.update(result)
+        return outcomes
+
+    async def _lane(self, account: Account, calls: Sequence[Call], publish: Publish) -> dict[str, LookupOutcome]:
+        outcomes: dict[str, LookupOutcome] = {}
+        for call in calls:
+            async with self._slots:
+                outcomes.update(await self._call(account, call, publish))
+        return outcomes
+
+    async def _call(self, account: Account, call: Call, publish: Publish) -> Mapping[str, LookupOutcome]:
+        async def store(answer: Answer) -> None:
+            await publish([response(self._responses, self.provider, account.merchant.id, answer)])
+
+        started = time.monotonic()
+        try:
+            outcomes = await self._provider.fetch(call, account, self._outside, store)
+            ended_as = "answered"
+        except Retryable as error:
+            ended_as = error.reason
+            outcomes = dict.fromkeys(
+                (one.lookup_id for one in call.lookups), RetryLater(error.reason, str(error), error.retry_after_seconds)
+            )
+        except Permanent as error:
+            ended_as = error.reason
+            outcomes = dict.fromkeys((one.lookup_id for one in call.lookups), Failed(error.reason, str(error)))
+        moved()
+        self._metrics.calls.labels(self.provider, ended_as).inc()
+        self._metrics.fetch_seconds.labels(self.provider).observe(time.monotonic() - started)
+        return outcomes
+
+    def _judged(self, waiting: WaitingLookup, *, knew: bool) -> list[Output]:
+        """What verify learns of an unsigned call's id."""
+        if not self._provider.policy.unsigned or waiting.lookup.reference is None:
+            return []
+        key = f"{waiting.lookup.merchant}/{waiting.lookup.reference}".encode()
+        return [Output(self._topic(topics.known(self.provider)), key, KNOWN if knew else UNKNOWN, ())]
+
+    def _settle(self, record: Record, waiting: WaitingLookup, outcome: LookupOutcome, state: Overlay) -> list[Output]:
+        if isinstance(outcome, Succeeded):
+            self._count("response")
+            if self._provider.policy.remembers_answered:
+                state.put(waiting.lookup_id.encode(), rfc3339(self._outside.now()).encode())
+            return self._judged(waiting, knew=True) + self._after_done(record, waiting, outcome)
+        if isinstance(outcome, RetryLater):
+            return [self._later(record, waiting, outcome)]
+        # what a notification named counts against strangers; what recovery asked for came from the shop itself
+        named = outcome.reason == "not_found" and messages.RECOVERY not in waiting.lookup.arguments
+        unknown = self._judged(waiting, knew=False) if named else []
+        return [self._dead_letter(record, outcome.reason, waiting), *unknown]
+
+    def _after_done(self, record: Record, waiting: WaitingLookup, outcome: Succeeded) -> list[Output]:
+        more = [self._follow_up(waiting, reference) for reference in outcome.follow_ups]
+        if outcome.again is not None:
+            # a new lookup with an id of its own: the old one is answered and must be counted as such
+            again = {"ce_id": derived_id("again", waiting.lookup_id), "again-of": waiting.lookup_id}
+            anew = replace(record, headers=with_headers(record.headers, again))
+            more.append(self._later(anew, waiting, RetryLater(outcome.again, "the answer was not conclusive")))
+        return more
+
+    def _later(self, record: Record, waiting: WaitingLookup, outcome: RetryLater) -> Output:
+        tries = waiting.attempts + 1
+        decision = decide(
+            outcome,
+            tries=tries,
+            now=self._outside.now(),
+            delays_seconds=self._delays_seconds,
+            policy=self._provider.policy,
+        )
+        if isinstance(decision, Failed):
+            return self._dead_letter(record, decision.reason, waiting)
+        self._count("retry", outcome.reason)
+        self._metrics.retries.labels(self.provider, outcome.reason).inc()
+        headers = with_headers(
+            record.headers,
+            {
+                "attempts": str(tries),
+                "first-seen": rfc3339(waiting.first_seen),
+                "not-before": rfc3339(decision.due),
+                "reason": outcome.reason,
+            },
+        )
+        return Output(self._topic(topics.retry(self.provider, decision.step)), record.key, record.value, headers)
+
+    def _follow_up(self, waiting: WaitingLookup, reference: str) -> Output:
+        recovery = {name: value for name, value in waiting.lookup.arguments.items() if name == messages.RECOVERY}
+        lookup = replace(waiting.lookup, reference=reference, arguments=recovery)
+        headers = cloud_event(
+            event_id=derived_id("follow-up", waiting.lookup_id, reference),
+            source=f"/fetch/{self.provider}",
+            event_type=messages.LOOKUP_REQUESTED,
+            event_time=lookup.received_at,
+            traceparent=waiting.traceparent,
+        )
+        key = f"{lookup.merchant}/{reference}".encode()
+        return Output(self._topic(topics.lookups(self.provider)), key, messages.encode(lookup), headers)
+
+    def _dead_letter(self, record: Record, reason: DeadReason, waiting: WaitingLookup | None = None) -> Output:
+        self._count("dead", reason)
+        self._metrics.dead.labels(self.provider, self.name, reason).inc()
+        event(
+            logger,
+            "lookup dead",
+            level=logging.WARNING,
+            provider=self.provider,
+            reason=reason,
+            lookup=record.header("ce_id")[:64],
+        )
+        if waiting is None:
+            return ended(record, self._dead, reason)
+        return ended(record, self._dead, reason, attempts=waiting.attempts + 1, first_seen=rfc3339(waiting.first_seen))
+
+    def _count(self, outcome: str, reason: str = "") -> None:
+        self._metrics.outcomes.labels(self.provider, self.name, outcome, reason).inc()

@@ -1,0 +1,1 @@
+"""interpret: turns a provider's response into observations of payments."""

@@ -1,0 +1,1 @@
+"""orders: compares expected payments with observed ones and reports overdue payments."""

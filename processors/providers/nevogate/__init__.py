@@ -1,0 +1,1 @@
+"""BIG FISH Payment Gateway / Nevogate."""

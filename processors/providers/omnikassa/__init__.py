@@ -1,0 +1,1 @@
+"""Rabo OmniKassa (Smart Pay)."""

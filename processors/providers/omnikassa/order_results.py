@@ -1,0 +1,117 @@
+"""OmniKassa's order results: what a stored page says about each payment, once its signature is right.
+
+Sources: the bank's API manual 1.7 and SDK manual 1.20. Statuses, currencies and codes are taken as they come: a word
+nobody knows must neither lose the page nor be guessed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import orjson
+
+from processors.providers.base import Response
+from processors.providers.omnikassa.signature import plain_integer
+from schemas.configuration.merchants import OmniKassaMerchant
+from schemas.errors import Unreadable
+from schemas.messages import Observation
+from schemas.money import Money, from_minor
+from schemas.status import Status
+from schemas.times import rfc3339
+
+STATUSES: Final[Mapping[str, Status]] = {
+    "IN_PROGRESS": "pending",
+    "COMPLETED": "captured",
+    "CANCELLED": "cancelled",
+    "EXPIRED": "expired",
+    "FAILURE": "failed",
+}
+
+_INSTANT: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?(Z|[+-][0-9]{2}(:?[0-9]{2})?)\Z"
+)
+#: The bank's ids are UUIDs, the SDKs' signed fixtures also have short ones. A comma would mean that the text was split
+#: anew between two fields, which keeps the signature right.
+_ORDER_ID: Final = re.compile(r"[0-9A-Za-z-]{1,36}\Z")
+_WORD: Final = re.compile(r"[A-Z_]{1,40}\Z")
+_ERROR_WORD: Final = re.compile(r"[0-9A-Za-z_.-]{1,40}\Z")
+
+
+def instant(text: str) -> datetime | None:
+    """An ISO 8601 point in time as the bank writes them; none where the text is none.
+
+    One to nine fraction digits or none, the offset with or without colon.
+    """
+    if not _INSTANT.match(text):
+        return None
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def page_of(body: bytes) -> Mapping[str, Any]:
+    """The page in a stored answer.
+
+    Raises:
+        Unreadable: no JSON object, or an error of the bank.
+    """
+    try:
+        page = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise Unreadable("the page is not JSON") from None
+    if not isinstance(page, dict):
+        raise Unreadable("the page is not a JSON object")
+    if page.get("errorCode") is not None:
+        raise Unreadable("an error of the bank, not a page of results")
+    return page
+
+
+def observation(order: Mapping[str, Any], merchant: OmniKassaMerchant, response: Response) -> Observation:
+    """What an order of a verified page says about its payment.
+
+    Raises:
+        Unreadable: an id that is none, or another webshop's.
+    """
+    order_id = order.get("omnikassaOrderId")
+    if not isinstance(order_id, str) or not _ORDER_ID.match(order_id):
+        raise Unreadable("omnikassaOrderId is not an id of the bank, so the fields may have been split anew")
+    if plain_integer(order.get("poiId")) != str(merchant.poi_id):
+        raise Unreadable("poiId is another webshop's than the configured poi_id")
+    word = order.get("orderStatus")
+    status = STATUSES.get(word, "unknown") if isinstance(word, str) else "unknown"
+    words = {"orderStatus": _safe(word, _WORD), "errorCode": _safe(order.get("errorCode"), _ERROR_WORD)}
+    moment = instant(str(order.get("orderStatusDateTime")))
+    merchant_order_id = order.get("merchantOrderId")
+    return Observation(
+        provider="omnikassa",
+        merchant=response.merchant,
+        payment_id=order_id,
+        order_id=str(merchant_order_id) if merchant_order_id not in (None, "") else None,
+        status=status,
+        amount=money(order.get("totalAmount")),
+        paid=money(order.get("paidAmount")) if status == "captured" else None,
+        provider_status={name: text for name, text in words.items() if text},
+        source="ORDER_RESULTS",
+        provider_time=rfc3339(moment) if moment else None,
+        observed_at=rfc3339(response.received_at),
+    )
+
+
+def _safe(value: object, form: re.Pattern[str]) -> str:
+    """A provider's word that may be published; free text may not."""
+    text = str(value) if isinstance(value, str | int) else ""
+    return text if form.match(text) else ""
+
+
+def money(value: object) -> Money | None:
+    """An amount of the bank's, or none where it can't be read: one odd amount must not lose the page's other orders."""
+    if not isinstance(value, dict):
+        return None
+    try:
+        return from_minor(plain_integer(value.get("amount")), value.get("currency"))
+    except Unreadable:
+        return None

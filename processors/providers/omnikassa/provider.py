@@ -1,0 +1,309 @@
+"""Rabo OmniKassa (Smart Pay): a signed ping says "something waits", a pull with the ping's own token fetches it.
+
+Sources: the bank's API manual 1.7, SDK manual 1.20, and the official SDKs for Java and PHP. The pull hands results
+over: the same address gives the next ones, without a cursor. So every page is stored before anything else, nothing is
+repeated behind the caller's back, and one pull answers all pings that wait. Single orders are asked for in recovery
+only (`omnikassa_order`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final
+
+import orjson
+
+from processors.providers.base import (
+    Account,
+    Answer,
+    Authenticity,
+    Call,
+    CallContext,
+    Failed,
+    LookupOutcome,
+    Notification,
+    ParsedNotification,
+    Policy,
+    Response,
+    Store,
+    Succeeded,
+    WaitingLookup,
+)
+from processors.providers.http import HttpResponse, exchange
+from processors.providers.omnikassa.order_results import instant, observation, page_of
+from processors.providers.omnikassa.signature import objects, plain_integer, results_text, signed
+from processors.providers.omnikassa.single_order import KIND, OrderEndpoint
+from processors.providers.omnikassa.single_order import observation as order_observation
+from schemas.configuration.merchants import OmniKassaMerchant
+from schemas.errors import (
+    Permanent,
+    ProviderRefused,
+    ProviderUnavailable,
+    Rejected,
+    Retryable,
+    Unreadable,
+)
+from schemas.messages import Lookup, Observation
+from schemas.times import rfc3339
+
+#: Event names that may cause a pull. The name becomes part of the address, so nothing else may.
+EVENTS: Final = frozenset({"merchant.order.status.changed"})
+
+#: 100 orders a page; a webshop with more waiting goes on at the next ping.
+_PAGES_PER_CALL: Final = 200
+
+#: The alphabet of a JWT. Its three parts are the bank's business: shops need not read tokens.
+_TOKEN: Final = re.compile(r"[A-Za-z0-9_.-]+\Z")
+_LONGEST_TOKEN: Final = 8192
+_RETURN_ORDER: Final = re.compile(r"[0-9A-Za-z]{1,24}\Z")
+_RETURN_STATUS: Final = re.compile(r"[A-Z_]{1,20}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """A notification's content as received; only ``poi_id`` is brought to plain decimal."""
+
+    authentication: str
+    expiry: str
+    event: str
+    poi_id: str
+    signature: str
+
+    def signed_text(self) -> str:
+        return f"{self.authentication},{self.expiry},{self.event},{self.poi_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    """What a pull is made with, and whose lookup it came from."""
+
+    lookup_id: str
+    event: str
+    text: str
+    expires: datetime
+
+
+class OmniKassaProvider:
+    """The provider ``omnikassa``."""
+
+    name = "omnikassa"
+    #: Few tries: a token lives minutes, and the bank pings every minute until its results are pulled.
+    policy = Policy(retries={"unavailable": 5, "rate_limited": 5}, recovers_rarely=True)
+
+    def __init__(self) -> None:
+        self._orders = OrderEndpoint()
+
+    def parse(self, notification: Notification, account: Account) -> ParsedNotification:
+        """The ping in the body; members nobody knows are ignored, as the official SDKs do."""
+        try:
+            body = orjson.loads(notification.body)
+        except orjson.JSONDecodeError:
+            raise Rejected("malformed", "the body is not JSON") from None
+        if not isinstance(body, dict):
+            raise Rejected("malformed", "the body is not a JSON object")
+        signature = body.get("signature")
+        if signature is None or signature == "":
+            raise Rejected("missing_signature", "the body has no signature")
+        poi_id = plain_integer(body.get("poiId"))
+        if poi_id is None or poi_id.startswith("-"):
+            raise Rejected("malformed", "poiId is not a number of a webshop")
+        expiry = body.get("expiry")
+        ping = Ping(
+            _required_text(body, "authentication"),
+            "" if expiry is None else _required_text(body, "expiry"),
+            _required_text(body, "eventName"),
+            poi_id,
+            _required_text(body, "signature"),
+        )
+        whole = f"{ping.signed_text()},{ping.signature}"
+        return ParsedNotification(reference=None, duplicate_key=hashlib.sha256(whole.encode()).digest(), detail=ping)
+
+    def verify(self, claim: ParsedNotification, notification: Notification, account: Account) -> Authenticity:
+        """First who sent it, then whether it may cause a pull: a stranger learns nothing of the second."""
+        ping: Ping = claim.detail
+        if not signed(ping.signed_text(), ping.signature, account):
+            raise Rejected("bad_signature", "no active signing key made the signature")
+        _check_format(ping)
+        if ping.poi_id != str(_merchant(account).poi_id):
+            raise Rejected("unknown_merchant", "poiId is another webshop's than the configured poi_id")
+        expires = instant(ping.expiry)
+        if expires is None:
+            raise Rejected("expired_token", "expiry is no point in time, so the token can't be used")
+        if expires <= notification.received_at:
+            raise Rejected("expired_token", "the token had expired when the notification came")
+        return "authentic"
+
+    def plan(self, claim: ParsedNotification, notification: Notification) -> Lookup:
+        """A pull with the ping's own token: no other one is needed, and it is bound to shop and event."""
+        ping: Ping = claim.detail
+        return Lookup(
+            provider=self.name,
+            merchant=notification.merchant,
+            operation="pull",
+            reference=None,
+            notification_id=notification.notification_id,
+            received_at=rfc3339(notification.received_at),
+            arguments={"event": ping.event, "token": ping.authentication, "expires": ping.expiry},
+        )
+
+    def calls(self, lookups: Sequence[WaitingLookup], outside: CallContext) -> Iterable[Call]:
+        """One pull for all waiting pings, and one call for each order asked for; all in the webshop's one lane."""
+        pulls = tuple(one for one in lookups if one.lookup.operation != "order")
+        orders = [Call(one.lookup.merchant, (one,)) for one in lookups if one.lookup.operation == "order"]
+        return [*([Call(pulls[0].lookup.merchant, pulls)] if pulls else []), *orders]
+
+    async def fetch(
+        self, call: Call, account: Account, outside: CallContext, store: Store
+    ) -> Mapping[str, LookupOutcome]:
+        """Ask for one order, or pull page after page with the newest token that is still valid."""
+        if call.lookups[0].lookup.operation == "order":
+            return await self._order(call, account, outside, store)
+        tokens = [token for one in call.lookups if (token := _token(one)) is not None]
+        token = max(tokens, key=lambda one: one.expires, default=None)
+        if token is None:
+            return _all(call, _EXPIRED)
+        stored = 0
+        again = None
+        more = True
+        while more and stored < _PAGES_PER_CALL:
+            try:
+                async with outside.pace(call.lane):
+                    if token.expires <= outside.now():
+                        break
+                    reply, page = await self._page(token, _merchant(account), outside)
+            except (Retryable, Permanent) as error:
+                if stored == 0:
+                    raise
+                # What came so far answers the lookups; what is left comes with a further pull or the next ping.
+                again = error.reason if isinstance(error, Retryable) else None
+                break
+            # G6: the bank counts the page as delivered, so it is stored before anything else is done with it.
+            await store(_answer(reply, call, _merchant(account)))
+            stored += 1
+            # True without orders would go on for ever.
+            more = page.get("moreOrderResultsAvailable") is True and bool(page.get("orderResults"))
+        if stored == 0:
+            return _all(call, _EXPIRED)
+        # Any page answers all of them, the expired ones too; one of them asks again where pages are left.
+        return {**_all(call, Succeeded()), token.lookup_id: Succeeded(again=again)}
+
+    async def _order(
+        self, call: Call, account: Account, outside: CallContext, store: Store
+    ) -> Mapping[str, LookupOutcome]:
+        order_id = call.lookups[0].lookup.reference or ""
+        reply = await self._orders.ask(order_id, account, _merchant(account), outside)
+        await store(replace(_answer(reply, call, _merchant(account)), reference=order_id, facts={"kind": KIND}))
+        return _all(call, Succeeded())
+
+    async def _page(
+        self, token: _Token, merchant: OmniKassaMerchant, outside: CallContext
+    ) -> tuple[HttpResponse, Mapping[str, Any]]:
+        # path and signing rule belong together: v2 pages are signed with their transactions, v1 pages without
+        version = "v2/" if merchant.results_version == 2 else ""
+        url = f"{merchant.base_url.rstrip('/')}/order/server/api/{version}events/results/{token.event}"
+        reply = await exchange(outside, "GET", url, headers={"Authorization": f"Bearer {token.text}"})
+        return reply, _readable(reply)
+
+    def interpret(self, response: Response, account: Account) -> tuple[Observation, ...]:
+        """The orders of a page, once its signature is right; or the one order that was asked for."""
+        if response.facts.get("kind") == KIND:
+            return (order_observation(response),)
+        merchant = _merchant(account)
+        page = page_of(response.body)
+        version = response.facts.get("results-version", str(merchant.results_version))
+        text = results_text(page, 2 if version == "2" else 1)
+        signature = page.get("signature")
+        if not isinstance(signature, str) or not signed(text, signature, account):
+            raise Unreadable("no active signing key made the page's signature", "unverified_answer")
+        return tuple([observation(order, merchant, response) for order in objects(page, "orderResults")])
+
+
+def check_return(parameters: Mapping[str, str], account: Account) -> None:
+    """Judge the parameters of the shopper's return URL. They are only a hint; nothing is published from them.
+
+    Raises:
+        Rejected: malformed, missing_signature, bad_signature.
+    """
+    order_id, status = parameters.get("order_id", ""), parameters.get("status", "")
+    if not _RETURN_ORDER.match(order_id) or not _RETURN_STATUS.match(status):
+        raise Rejected("malformed", "order_id or status is missing or not of its documented form")
+    if not parameters.get("signature"):
+        raise Rejected("missing_signature", "the parameters have no signature")
+    if not signed(f"{order_id},{status}", parameters["signature"], account):
+        raise Rejected("bad_signature", "no active signing key made the signature")
+
+
+def _merchant(account: Account) -> OmniKassaMerchant:
+    assert isinstance(account.merchant, OmniKassaMerchant)
+    return account.merchant
+
+
+def _required_text(body: Mapping[str, Any], name: str) -> str:
+    value = body.get(name)
+    if not isinstance(value, str):
+        raise Rejected("malformed", f"{name} is missing or not text")
+    return value
+
+
+def _check_format(ping: Ping) -> None:
+    """Moving a comma between neighbouring fields keeps the signature right, so each field's form is looked at too."""
+    if "," in ping.authentication or "," in ping.expiry or "," in ping.event:
+        raise Rejected("malformed", "a field holds a comma, so the fields may have been split anew")
+    if ping.event not in EVENTS:
+        raise Rejected("unknown_event", "eventName is not on the list of known events")
+    if len(ping.authentication) > _LONGEST_TOKEN or not _TOKEN.match(ping.authentication):
+        raise Rejected("malformed", "authentication is not a token")
+
+
+def _token(waiting: WaitingLookup) -> _Token | None:
+    """The lookup's token, checked again: lookups can be replayed from a topic others may write to."""
+    arguments = waiting.lookup.arguments
+    event, text = arguments.get("event", ""), arguments.get("token", "")
+    expires = instant(arguments.get("expires", ""))
+    if event not in EVENTS or not _TOKEN.match(text) or expires is None:
+        return None
+    return _Token(waiting.lookup_id, event, text, expires)
+
+
+def _readable(reply: HttpResponse) -> Mapping[str, Any]:
+    """The page to look at, or an empty one where it looks like a page and can't be read: it may be consumed.
+
+    Raises:
+        ProviderRefused: the token or the request is not accepted; the next ping brings another token.
+        ProviderUnavailable: not the bank's own voice.
+    """
+    try:
+        page = orjson.loads(reply.body)
+    except orjson.JSONDecodeError:
+        page = {} if reply.body.lstrip()[:1] == b"{" and reply.status == 200 else None
+    error_code = page.get("errorCode") if isinstance(page, dict) else None
+    if reply.status in (401, 403) or error_code in (5001, "5001"):
+        raise ProviderRefused("credentials", "the bank does not accept the notification's token")
+    if error_code is not None or 400 <= reply.status < 500:
+        raise ProviderRefused("refused", f"the bank refuses the pull (HTTP {reply.status})")
+    if reply.status != 200 or not isinstance(page, dict):
+        raise ProviderUnavailable("the answer is not a page of results")
+    return page
+
+
+def _answer(reply: HttpResponse, call: Call, merchant: OmniKassaMerchant) -> Answer:
+    return Answer(
+        body=reply.body,
+        content_type=reply.content_type,
+        http_status=reply.status,
+        received_at=reply.received_at,
+        reference=None,
+        answers=call.lookups,
+        facts={"results-version": str(merchant.results_version)},
+    )
+
+
+_EXPIRED: Final = Failed("expired_token", "no waiting notification's token is valid any more; the next ping brings one")
+
+
+def _all(call: Call, outcome: LookupOutcome) -> dict[str, LookupOutcome]:
+    return dict.fromkeys((one.lookup_id for one in call.lookups), outcome)

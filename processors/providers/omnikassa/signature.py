@@ -1,0 +1,130 @@
+"""OmniKassa's signatures: what is signed, in which form, and whether a key of ours made it.
+
+Sources: the bank's API manual 1.7 (chapters 4 to 6) and the official SDKs for Java and PHP. All signatures are
+``lowercase_hex(HMAC_SHA512(base64_decode(signing_key), utf8(",".join(fields))))``. Fields are the decoded values
+exactly as received; only numbers are brought to plain decimal, because the bank sends them now as text, now as number.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+from processors.providers.base import Account
+from schemas.configuration.secrets import reveal_all
+from schemas.errors import SecretError, Unreadable
+
+_DIGITS: Final = re.compile(r"-?[0-9]{1,18}\Z")
+_LARGEST_EXACT_FLOAT: Final = 2.0**53
+
+
+def signed(text: str, signature: str, account: Account) -> bool:
+    """Whether one of the merchant's active signing keys made ``signature`` over ``text``.
+
+    Raises:
+        SecretError: no key can be read, or none of them is base64.
+    """
+    # what is no text at all (from a URL) has no signature either, but must not break the comparison
+    message, given = text.encode("utf-8", "surrogatepass"), signature.encode("utf-8", "surrogatepass")
+    keys = [key for secret in reveal_all(account.secrets["signing_keys"]) if (key := _key(secret)) is not None]
+    if not keys:
+        raise SecretError(
+            f"No signing key of merchant {account.merchant.id} is base64. Copy it again from the bank's dashboard."
+        )
+    return any(hmac.compare_digest(hmac.digest(key, message, "sha512").hex().encode(), given) for key in keys)
+
+
+@lru_cache(maxsize=256)
+def _key(text: str) -> bytes | None:
+    try:
+        return base64.b64decode(text.strip(), validate=True) or None
+    except (binascii.Error, ValueError):
+        return None
+
+
+def plain_integer(value: object) -> str | None:
+    """An integer in plain decimal as it is signed: from a number or digits, ``"00123"`` and ``123.0`` as ``123``."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and abs(value) < _LARGEST_EXACT_FLOAT else None
+    if isinstance(value, int | str) and _DIGITS.match(str(value)):
+        return str(int(value))
+    return None
+
+
+def results_text(page: Mapping[str, Any], version: int) -> str:
+    """What is signed of a page of order results; ``version`` 2 adds each order's transactions.
+
+    A page without orders is the bare word ``false`` or ``true``, with no comma.
+
+    Raises:
+        Unreadable: the page has not the documented shape.
+    """
+    more = page.get("moreOrderResultsAvailable")
+    if not isinstance(more, bool):
+        raise Unreadable("moreOrderResultsAvailable is not a JSON boolean")
+    parts = ["true" if more else "false"]
+    for order in objects(page, "orderResults"):
+        parts += _texts(order, "merchantOrderId", "omnikassaOrderId")
+        parts.append(_integer(order, "poiId"))
+        parts += _texts(order, "orderStatus", "orderStatusDateTime", "errorCode")
+        parts += _money(order, "paidAmount") + _money(order, "totalAmount")
+        if version == 2:
+            for transaction in objects(order, "transactions"):
+                parts += _texts(transaction, "id", "paymentBrand", "type", "status")
+                # a confirmedAmount of null is two empty fields, not none: only so do the bank's own pages verify
+                parts += _money(transaction, "amount") + _money(transaction, "confirmedAmount")
+                parts += _texts(transaction, "startTime", "lastUpdateTime")
+    return ",".join(parts)
+
+
+def objects(holder: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """The list of objects under ``name``; null or absent is an empty list.
+
+    Raises:
+        Unreadable: it is something else.
+    """
+    value = holder.get(name)
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+        raise Unreadable(f"{name} is not a list of objects")
+    return value
+
+
+def _texts(holder: Mapping[str, Any], *names: str) -> list[str]:
+    return [_text(holder, name) for name in names]
+
+
+def _text(holder: Mapping[str, Any], name: str) -> str:
+    value = holder.get(name)
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    raise Unreadable(f"{name} is not text")
+
+
+def _integer(holder: Mapping[str, Any], name: str) -> str:
+    text = plain_integer(holder.get(name))
+    if text is None:
+        raise Unreadable(f"{name} is not an integer")
+    return text
+
+
+def _money(holder: Mapping[str, Any], name: str) -> list[str]:
+    """Currency, then amount in minor units, whatever their order in the JSON."""
+    value = holder.get(name)
+    if value is None:
+        return ["", ""]
+    if not isinstance(value, dict):
+        raise Unreadable(f"{name} is not an amount")
+    return [_text(value, "currency"), _integer(value, "amount")]

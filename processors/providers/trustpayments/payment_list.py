@@ -1,0 +1,156 @@
+"""Trust Payments' list of a site's payments: TRANSACTIONQUERY by time, in windows small enough to be complete.
+
+Sources: the vendor's pages on transaction queries (filters starttimestamp and endtimestamp in GMT, at most 500 records
+in an answer, no paging). Whether the ends of a period belong to it is not documented, so neighbouring windows share
+their border, and the same record may come twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from processors.providers.base import Account, CallContext, Response
+from processors.providers.payment_list import ListedPayment, PaymentReference
+from processors.providers.trustpayments.provider import ask, is_order_reference
+from processors.providers.trustpayments.records import (
+    gateway_time,
+    is_reference,
+    observations,
+    records_of,
+    word,
+)
+from schemas.configuration.merchants import TrustPaymentsMerchant
+from schemas.errors import ProviderRefused, Retryable
+
+#: An answer with as many records may have left some out.
+MOST_RECORDS: Final = 500
+
+_SECOND: Final = timedelta(seconds=1)
+_FIRST_STEP: Final = timedelta(hours=6)
+_LONGEST_STEP: Final = timedelta(days=7)
+_FEW_RECORDS: Final = MOST_RECORDS // 4
+_ORDERS_AT_A_TIME: Final = 20
+_LONGEST_PATIENCE_SECONDS: Final = 60.0
+
+
+class TrustPaymentsLister:
+    """The list of the provider ``trustpayments``. A query that fails is repeated after each of ``waits_seconds``."""
+
+    def __init__(self, waits_seconds: Sequence[float] = (1.0, 5.0, 20.0)) -> None:
+        self._waits_seconds = waits_seconds
+
+    async def between(
+        self, account: Account, outside: CallContext, start: datetime, end: datetime
+    ) -> AsyncIterator[tuple[datetime, Sequence[ListedPayment]]]:
+        """Window after window; one whose answer may be cut off is asked for again in halves, down to one second."""
+        at, last = start.replace(microsecond=0), end.replace(microsecond=0)
+        step = _FIRST_STEP
+        while at < last:
+            until = min(at + step, last)
+            answer = await self._window(account, outside, at, until)
+            if answer.full and until - at > _SECOND:
+                step = _SECOND * max(1, (until - at) // _SECOND // 2)
+                continue
+            yield until, await self._seconds(account, outside, at, until, answer) if answer.full else answer.sightings
+            if answer.count < _FEW_RECORDS:
+                step = min(step * 2, _LONGEST_STEP)
+            at = until
+
+    async def about(
+        self, account: Account, outside: CallContext, payments: Sequence[PaymentReference]
+    ) -> AsyncIterator[tuple[int, Sequence[ListedPayment]]]:
+        """By order, which finds refunds too; a payment whose order can't be asked for is asked for by itself."""
+        by_order: dict[str, int] = {}
+        alone = []
+        for one in payments:
+            if one.order_id is not None and is_order_reference(one.order_id):
+                by_order[one.order_id] = by_order.get(one.order_id, 0) + 1
+            elif is_reference(one.payment_id):
+                alone.append(one.payment_id)
+        orders = list(by_order)
+        groups = [orders[start : start + _ORDERS_AT_A_TIME] for start in range(0, len(orders), _ORDERS_AT_A_TIME)]
+        while groups:
+            group = groups.pop(0)
+            answer = await self._ask(account, outside, {"orderreference": group})
+            if answer.full and len(group) > 1:
+                middle = len(group) // 2
+                groups[:0] = [group[:middle], group[middle:]]
+                continue
+            yield sum(by_order[order] for order in group), answer.sightings
+        size = outside.transactions_per_query
+        for start in range(0, len(alone), size):
+            part = alone[start : start + size]
+            yield len(part), (await self._ask(account, outside, {"transactionreference": part})).sightings
+
+    async def _seconds(
+        self, account: Account, outside: CallContext, first: datetime, second: datetime, together: _Answer
+    ) -> Sequence[ListedPayment]:
+        """Two neighbouring seconds, each by itself: together they were too many."""
+        parts = [await self._window(account, outside, one, one) for one in (first, second)]
+        found = frozenset().union(*(part.references for part in parts))
+        # were a period's end not part of it, a window of one moment would be empty and look complete
+        if any(part.full for part in parts) or not together.references <= found:
+            raise ProviderRefused(
+                "refused",
+                f"the gateway has {MOST_RECORDS} records or more within one second ({_text(first)} GMT), and its list "
+                "tells no more than that, so it can't be read completely; leave this second out of the period",
+            )
+        return [one for part in parts for one in part.sightings]
+
+    async def _window(self, account: Account, outside: CallContext, start: datetime, end: datetime) -> _Answer:
+        return await self._ask(account, outside, {"starttimestamp": [_text(start)], "endtimestamp": [_text(end)]})
+
+    async def _ask(self, account: Account, outside: CallContext, wanted: Mapping[str, Sequence[str]]) -> _Answer:
+        for wait_seconds in self._waits_seconds:
+            try:
+                return await _once(account, outside, wanted)
+            except Retryable as error:
+                patience_seconds = max(wait_seconds, error.retry_after_seconds or 0.0)
+                await asyncio.sleep(min(patience_seconds, _LONGEST_PATIENCE_SECONDS))
+        return await _once(account, outside, wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """One answer: what it says of payments, which records it holds, and how many there were before any was left out."""
+
+    sightings: Sequence[ListedPayment]
+    references: frozenset[str]
+    count: int
+
+    @property
+    def full(self) -> bool:
+        return self.count >= MOST_RECORDS
+
+
+async def _once(account: Account, outside: CallContext, wanted: Mapping[str, Sequence[str]]) -> _Answer:
+    merchant = account.merchant
+    assert isinstance(merchant, TrustPaymentsMerchant)
+    async with outside.pace(merchant.id):
+        reply, query = await ask(wanted, account, outside)
+    response = Response(merchant.id, reply.body, reply.content_type, reply.status, reply.received_at)
+    own = records_of(query, merchant.site_reference)
+    started = {word(one, "transactionreference"): _started(one) for one in own if _is_payment(one)}
+    sightings = [
+        ListedPayment(one, started.get(one.payment_id) if one.refund is None else None)
+        for one in observations(query, merchant, response)
+    ]
+    listed: Any = query.get("records")
+    count = len(listed) if isinstance(listed, list) else 0
+    return _Answer(sightings, frozenset(word(one, "transactionreference") for one in own), count)
+
+
+def _is_payment(record: Mapping[str, Any]) -> bool:
+    return word(record, "requesttypedescription") == "AUTH"
+
+
+def _started(record: Mapping[str, Any]) -> datetime | None:
+    return gateway_time(word(record, "transactionstartedtimestamp"))
+
+
+def _text(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")

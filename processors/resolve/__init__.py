@@ -1,0 +1,1 @@
+"""resolve: merges observations into one status per payment that never goes backwards."""

@@ -1,0 +1,179 @@
+"""resolve: the newest state of every payment, as gapless events that never go backwards."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
+
+from processors.dead_letters import ended
+from processors.metrics import Metrics
+from processors.resolve.retention import payment_state
+from processors.resolve.transitions import Advance, PaymentState, advance
+from processors.runtime.loop import BatchContext
+from processors.state.partition_state import Overlay
+from schemas import messages, topics
+from schemas.cloudevents import cloud_event
+from schemas.configuration.model import KafkaSettings
+from schemas.errors import Unreadable
+from schemas.ids import derived_id
+from schemas.messages import Expectation, Observation, PaymentSeen, PaymentStatus
+from schemas.records import Output, Record
+from schemas.status import Status
+from schemas.times import parse_time
+from service.logs import event
+
+logger = logging.getLogger("paynotify.resolve")
+
+
+class ResolveStage:
+    """The stage for all providers. Its state is each payment's newest event and refunds."""
+
+    name = "resolve"
+    provider = "all"
+
+    def __init__(
+        self,
+        kafka: KafkaSettings,
+        metrics: Metrics,
+        expected_required: Collection[str] = (),
+        charging: Collection[str] = (),
+    ) -> None:
+        """``charging`` are the merchants whose charges wait for news of their payments."""
+        self._status = kafka.topic(topics.STATUS)
+        self._latest = kafka.topic(topics.LATEST)
+        self._dead = kafka.topic(topics.DEAD)
+        self._orders = kafka.topic(topics.ORDERS)
+        self._charges = kafka.topic(topics.CHARGES)
+        self._charging = charging
+        self._metrics = metrics
+        self._expected_required = expected_required
+
+    async def process(self, context: BatchContext) -> Sequence[Output]:
+        """At most one event for each observation, on both result topics."""
+        return [output for record in context.records for output in self._outputs(record, context.state)]
+
+    def dead_letter(self, record: Record) -> Output:
+        self._metrics.dead.labels(self.provider, self.name, "internal_error").inc()
+        return ended(record, self._dead, "internal_error")
+
+    def _outputs(self, record: Record, state: Overlay) -> list[Output]:
+        try:
+            observation = messages.decode(record.value, Observation)
+        except Unreadable:
+            self._metrics.dead.labels(self.provider, self.name, "unreadable_answer").inc()
+            return [ended(record, self._dead, "unreadable_answer")]
+        key = f"{observation.merchant}/{observation.payment_id}".encode()
+        known = state.get(key)
+        before = payment_state(known)
+        after = advance(before, observation, expected_required=observation.merchant in self._expected_required)
+        if after.state != before:
+            state.put(key, messages.encode(after.state))
+        self._count(before, observation, after)
+        if after.event is None:
+            # no news of the payment may still be news to an order: the one it is announced for by now
+            return self._seen(before, after.state, after.state.last) if after.state.last else []
+        self._measure(record, observation)
+        seen = self._seen(before, after.state, after.event)
+        return self._events(key, after.event, record) + seen + self._told(after.event)
+
+    def _events(self, key: bytes, changed: PaymentStatus, record: Record) -> list[Output]:
+        value = messages.encode(changed)
+        headers = cloud_event(
+            event_id=changed.event_id,
+            source="/resolve",
+            event_type=messages.STATUS_CHANGED,
+            event_time=changed.observed_at,
+            traceparent=record.header("traceparent"),
+        )
+        return [Output(self._status, key, value, headers), Output(self._latest, key, value, headers)]
+
+    def _seen(self, before: PaymentState, after: PaymentState, changed: PaymentStatus) -> list[Output]:
+        """News of the payment for its order, by the provider's word and by the shop's."""
+        if before.last is not None and _to_orders(before, before.last) == _to_orders(after, changed):
+            return []
+        _, orders = _to_orders(after, changed)
+        return [
+            self._news(changed, self._orders, f"{changed.merchant}/{order_id}", order_id, after.expected)
+            for order_id in orders
+        ]
+
+    def _told(self, changed: PaymentStatus) -> list[Output]:
+        """News of the payment for the charges of its merchant."""
+        if changed.merchant not in self._charging:
+            return []
+        return [self._news(changed, self._charges, changed.merchant, changed.order_id, None)]
+
+    def _news(
+        self, changed: PaymentStatus, topic: str, key: str, order_id: str | None, expected: Expectation | None
+    ) -> Output:
+        seen = PaymentSeen(
+            provider=changed.provider,
+            merchant=changed.merchant,
+            payment_id=changed.payment_id,
+            order_id=order_id,
+            status=changed.status,
+            final=changed.final,
+            amount=changed.amount,
+            observed_at=changed.observed_at,
+            expected=expected,
+            sequence=changed.sequence,
+        )
+        headers = cloud_event(
+            event_id=derived_id("seen", changed.event_id, key, expected.said if expected else ""),
+            source="/resolve",
+            event_type=messages.PAYMENT_SEEN,
+            event_time=changed.observed_at,
+        )
+        return Output(topic, key.encode(), messages.encode(seen), headers)
+
+    def _count(self, before: PaymentState, observation: Observation, after: Advance) -> None:
+        provider = observation.provider
+        self._metrics.outcomes.labels(provider, self.name, after.verdict, "").inc()
+        if after.late_success:
+            self._metrics.late_successes.labels(provider).inc()
+        if after.event is not None and after.event.status == "unknown":
+            self._metrics.unknown_statuses.labels(provider).inc()
+        if after.event is not None and after.state.expected is not None:
+            self._compare(before, after.event)
+        if after.verdict == "refused" and before.last is not None and observation.status is not None:
+            self._metrics.refused.labels(provider, before.last.status, observation.status).inc()
+            event(
+                logger,
+                "transition refused",
+                level=logging.WARNING,
+                provider=provider,
+                merchant=observation.merchant,
+                payment=observation.payment_id,
+                current=before.last.status,
+                refused=observation.status,
+            )
+
+    def _compare(self, before: PaymentState, changed: PaymentStatus) -> None:
+        """A difference from what was expected is told once, when it is found."""
+        checks, last = changed.checks, before.last.checks if before.last and before.expected else None
+        wrong = {"amount": checks.amount == "mismatch", "order": checks.order == "unexpected"}
+        for name, differs in wrong.items():
+            if differs and (last is None or getattr(last, name) != getattr(checks, name)):
+                self._metrics.mismatches.labels(changed.provider, name).inc()
+                event(
+                    logger,
+                    "not what the shop expects",
+                    level=logging.WARNING,
+                    provider=changed.provider,
+                    merchant=changed.merchant,
+                    payment=changed.payment_id,
+                    check=name,
+                )
+
+    def _measure(self, record: Record, observation: Observation) -> None:
+        received = parse_time(record.header("received-at"))
+        if received is not None:
+            seconds = (datetime.now(UTC) - received).total_seconds()
+            self._metrics.receive_to_result.labels(observation.provider).observe(max(0.0, seconds))
+
+
+def _to_orders(state: PaymentState, last: PaymentStatus) -> tuple[Status, tuple[str, ...]]:
+    """What the payment's orders are told: its status, and which orders these are."""
+    named = (last.order_id, state.expected.order_id if state.expected else None)
+    return last.status, tuple(dict.fromkeys(order_id for order_id in named if order_id is not None))

@@ -1,0 +1,1 @@
+"""How a batch becomes durable: the stage loop, the runner that feeds it, timers and health."""

@@ -1,0 +1,95 @@
+"""Taking batches from a Faust stream and acknowledging them only when the loop says so.
+
+Faust's ``take_events`` acknowledges its buffer in a ``finally``: a batch that is abandoned by a rebalance or a
+shutdown half-way would be committed without its outputs. So the batch is taken from the stream's channel, and each
+event acknowledged by hand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final
+
+from processors.runtime.loop import Batch, StageLoop
+from schemas.records import Record
+
+#: A batch at work when its partition is taken away may need this long to end well (an answer being stored).
+_FINISH_SECONDS: Final = 20.0
+
+#: A batch of at least so many tells that records come fast and are worth waiting for; a lone one is not kept waiting.
+_BUSY_RECORDS: Final = 8
+
+
+async def run(
+    loop_of: Callable[[int], StageLoop], stream: Any, app: Any, max_records: int, wait_seconds: float
+) -> None:
+    """Carry out every batch of the stream's one partition, which is known with its first record."""
+    try:
+        async for batch in _batches(stream, app, max_records, wait_seconds):
+            await _to_its_end(loop_of(batch.records[0].partition), batch)
+    finally:
+        # what Faust's own iteration does at its end; a channel left behind breaks the next rebalance
+        stream.channel.on_stop_iteration()
+
+
+async def _to_its_end(loop: StageLoop, batch: Batch) -> None:
+    """A batch is never torn: cancelled in the middle, it is finished first, within bounds.
+
+    Otherwise a result page already taken from the bank's queue could be lost between the answer and Kafka.
+    """
+    work = asyncio.ensure_future(loop.carry_out(batch))
+    try:
+        await asyncio.shield(work)
+    except asyncio.CancelledError:
+        batch.revoked.set()
+        if loop.stage.name != "requeue":
+            await asyncio.wait([work], timeout=_FINISH_SECONDS)
+        work.cancel()
+        raise
+
+
+async def _batches(stream: Any, app: Any, max_records: int, wait_seconds: float) -> AsyncIterator[Batch]:
+    queue = stream.channel.queue
+    busy = False
+    while True:
+        try:
+            first = await queue.get()
+        except StopAsyncIteration:
+            return
+        if busy:
+            await asyncio.sleep(wait_seconds)  # what costs is the batch: a few milliseconds gather many records
+        events = [first]
+        while len(events) < max_records and not queue.empty():
+            events.append(queue.get_nowait())
+        busy = len(events) >= _BUSY_RECORDS
+        generation = app.consumer_generation_id
+        # what was fetched before a rebalance comes again; acknowledging it here would skip it
+        ours = [event for event in events if event.message.generation_id == generation]
+        if ours:
+            yield _taken(ours, app, generation)
+
+
+def _taken(events: list[Any], app: Any, generation: int) -> Batch:
+    def acknowledge() -> None:
+        for event in events:
+            event.ack()
+
+    return Batch(
+        [_record(event.message) for event in events],
+        generation,
+        acknowledge,
+        lambda: app.consumer_generation_id == generation and not app.should_stop,
+    )
+
+
+def _record(message: Any) -> Record:
+    return Record(
+        message.topic,
+        message.partition,
+        message.offset,
+        message.key,
+        message.value,
+        tuple(message.headers or ()),
+        message.timestamp,
+    )

@@ -1,0 +1,1 @@
+"""The state of one partition: overlay, changelog, local store and timer queue."""

@@ -1,0 +1,1 @@
+"""Everything that touches a Kafka client, and every patch of one."""

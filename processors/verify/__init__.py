@@ -1,0 +1,1 @@
+"""verify: authenticates notifications, drops duplicates and turns each into a lookup."""

@@ -1,0 +1,1 @@
+"""An example of a shop that bills subscriptions."""

@@ -1,0 +1,216 @@
+"""``python -m sandbox.billing.biller --csv FILE --config FILE``: an example of a shop that bills a month.
+
+Asks for one charge per line of the CSV on ``payments.requested`` and follows ``payments.requests`` and
+``payments.status`` until each is settled. A request's id is made of month and customer, so that a biller that crashed,
+or is started twice, charges nobody twice: what was asked for before is answered with its first outcome.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from sandbox.billing.bills import COLUMNS, SETTLED, Bill, Month, in_major, read_bills
+from schemas import topics
+from schemas.cloudevents import cloud_event
+from schemas.configuration.model import Configuration, KafkaSettings, load
+from schemas.errors import ClusterError, ConfigurationError, Unreadable
+from schemas.messages import REQUEST_MADE, PaymentRequest, PaymentStatus, decode, encode
+from schemas.times import rfc3339
+from schemas.traceparent import new_traceparent
+from service.kafka_client import client_settings
+from service.tail import Tail
+
+_ANSWER_SECONDS: Final = 30
+_READ_SECONDS: Final = 0.2
+_PATIENCE_SECONDS: Final = 2.0
+#: The result topic may be a moment behind the answer to a request.
+_GRACE_SECONDS: Final = 2.0
+_LISTED: Final = 20
+_MONTH: Final = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])\Z")
+
+
+def bill(configuration: Configuration, month: Month, wait_seconds: float) -> None:
+    """Ask for every bill of the month and follow what becomes of them, at most so long.
+
+    Raises:
+        ClusterError: the brokers can't be reached or did not take every request. Starting again does no harm.
+    """
+    with Tail(configuration.kafka, topics.REQUESTS, topics.STATUS) as tail:
+        _request(configuration.kafka, month)
+        deadline = time.monotonic() + wait_seconds
+        with _progress(len(month.bills)) as show:
+            while month.count(*SETTLED) < len(month.bills) and time.monotonic() < deadline:
+                _note(month, tail)
+                show(month.count(*SETTLED))
+            deadline = min(deadline, time.monotonic() + _GRACE_SECONDS)
+            while month.confirmed < month.count("paid") and time.monotonic() < deadline:
+                _note(month, tail)
+
+
+def _request(kafka: KafkaSettings, month: Month) -> None:
+    try:
+        producer = KafkaProducer(
+            **client_settings(kafka, "paynotify-biller"), acks="all", enable_idempotence=True, linger_ms=5
+        )
+        with closing(producer):
+            sent = [_send(producer, kafka.topic(topics.REQUESTED), one, month) for one in month.bills]
+            for one in sent:
+                one.get(timeout=_ANSWER_SECONDS)
+    except KafkaError as error:
+        raise ClusterError(
+            f"The brokers at {kafka.bootstrap_servers} did not take every request ({type(error).__name__}). "
+            "See that they are well and start again: nobody is charged twice."
+        ) from None
+
+
+def _send(producer: Any, topic: str, owed: Bill, month: Month) -> Any:
+    request = owed.request(month.merchant, month.month)
+    headers = cloud_event(
+        event_id=request.request_id,
+        source="/biller",
+        event_type=REQUEST_MADE,
+        event_time=rfc3339(),
+        traceparent=new_traceparent(),
+    )
+    key = f"{request.merchant}/{request.request_id}".encode()
+    return producer.send(topic, encode(request), key, list(headers))
+
+
+def _note(month: Month, tail: Tail) -> None:
+    for record in tail.read(_READ_SECONDS):
+        try:
+            if tail.named(record) == topics.REQUESTS:
+                month.requested(decode(record.value, PaymentRequest))
+            else:
+                month.changed(decode(record.value, PaymentStatus))
+        except Unreadable:  # of a later version, or somebody else's: nothing that answers ours
+            continue
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error, on a terminal and after two seconds; call with how many are settled."""
+    columns = (TextColumn("billing"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    progress = Progress(*columns, console=Console(stderr=True), transient=True)
+    task = progress.add_task("billing", total=total)
+    shows_at = time.monotonic() + _PATIENCE_SECONDS if sys.stderr.isatty() else float("inf")
+
+    def show(settled: int) -> None:
+        progress.update(task, completed=settled)
+        if time.monotonic() >= shows_at:
+            progress.start()
+
+    try:
+        yield show
+    finally:
+        progress.stop()
+
+
+def show(month: Month, console: Console, *, everybody: bool) -> None:
+    """Who paid, who did not and why, who is uncertain, and the sums."""
+    found = month.as_json()
+    for verdict, title in (
+        ("paid", "Paid"),
+        ("unpaid", "Not paid"),
+        ("uncertain", "Uncertain: the truth is being asked for"),
+        ("open", "Not answered in time"),
+    ):
+        lines = found[verdict]
+        shown = lines if everybody else [] if verdict == "paid" else lines[:_LISTED]
+        if shown:
+            table = Table("customer", "order", "why", title=title)
+            for line in shown:
+                table.add_row(line["customer"], line["order_id"], line.get("why", ""))
+            console.print(table)
+        if shown and len(lines) > len(shown):
+            console.print(f"... and {len(lines) - len(shown)} more; --list shows all")
+    sums = Table("currency", "paid", "not paid", "uncertain", "open", title=f"{month.merchant}, {month.month}")
+    for currency, counts in found["sums"].items():
+        sums.add_row(
+            currency,
+            *(
+                f"{counts.get(one, 0)}: {in_major(counts.get(f'{one}_value', 0), currency)}"
+                for one in ("paid", "unpaid", "uncertain", "open")
+            ),
+        )
+    console.print(sums)
+    console.print(f"{found['confirmed']} of {len(found['paid'])} paid bills are on payments.status since the start.")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Bill. Exit code 0: everybody paid or will not. 1: some are uncertain or open. 2: wrong use, nothing was asked."""
+    parser = argparse.ArgumentParser(
+        prog="sandbox.billing.biller", description="Bill a month of subscriptions by topic."
+    )
+    parser.add_argument("--csv", required=True, type=Path, metavar="FILE", help=f"columns: {', '.join(COLUMNS)}")
+    parser.add_argument("--config", metavar="FILE", help="the configuration (or PAYNOTIFY_CONFIG)")
+    parser.add_argument("--merchant", metavar="ID", help="who bills; not needed where only one merchant may charge")
+    parser.add_argument(
+        "--month",
+        default=f"{datetime.now(UTC):%Y-%m}",
+        metavar="YYYY-MM",
+        help="with the customer it makes the request's id (default %(default)s)",
+    )
+    parser.add_argument("--wait", type=float, default=600.0, metavar="SECONDS", help="at most (default %(default)g)")
+    parser.add_argument("--list", action="store_true", help="list everybody, also who paid")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    arguments = parser.parse_args(argv)
+    try:
+        configuration = load(arguments.config)
+        month = _month(arguments, configuration)
+        bill(configuration, month, arguments.wait)
+    except ConfigurationError as error:
+        print(f"sandbox.billing.biller: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("Interrupted: what was asked for goes on. Start the biller again to follow it.", file=sys.stderr)
+        return 130
+    if arguments.json:
+        print(json.dumps(month.as_json()))
+    else:
+        show(month, Console(highlight=False), everybody=arguments.list)
+    left = len(month.bills) - month.count(*SETTLED)
+    if left:
+        print(
+            f"{left} of {len(month.bills)} bills are not settled after {arguments.wait:g} s. Start the biller again to "
+            "see what became of them: nobody is charged twice.",
+            file=sys.stderr,
+        )
+    return 1 if left else 0
+
+
+def _month(arguments: argparse.Namespace, configuration: Configuration) -> Month:
+    if not _MONTH.match(arguments.month):
+        raise ConfigurationError(f"--month {arguments.month!r} is no month. Give one such as 2026-11.")
+    if not 0 <= arguments.wait <= 86_400:
+        raise ConfigurationError(f"--wait {arguments.wait:g} is no time to wait. Give seconds from 0 to 86400.")
+    charging = [one.id for one in configuration.merchants if getattr(one, "charges", None) is not None]
+    merchant = arguments.merchant or (charging[0] if len(charging) == 1 else None)
+    if merchant not in charging:
+        raise ConfigurationError(
+            f"--merchant {arguments.merchant or '(not given)'}: of the configuration's merchants "
+            f"{', '.join(sorted(charging)) or 'none'} may charge. Name one, or give a merchant a charges section."
+        )
+    bills = read_bills(arguments.csv)
+    if not bills:
+        raise ConfigurationError(f"{arguments.csv} holds no bills. Name the right file.")
+    return Month(merchant, arguments.month, bills)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

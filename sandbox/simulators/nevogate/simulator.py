@@ -1,0 +1,403 @@
+"""BIG FISH / Nevogate as its documents describe it: unsigned calls, and a ``Result`` owed for each."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from email.message import EmailMessage
+from email.parser import BytesParser
+from email.policy import HTTP
+from typing import Annotated, Any, Final
+from urllib.parse import parse_qsl, urlsplit
+
+import msgspec
+from msgspec import Meta
+
+from sandbox.simulators.ledger import Truth
+from sandbox.simulators.nevogate.recurring import ChargeScript, Recurring
+from sandbox.simulators.nevogate.transaction import (
+    Registration,
+    ResultCode,
+    Transaction,
+    response_id,
+)
+from sandbox.simulators.server import (
+    Settings,
+    SimulatedShop,
+    Simulator,
+    SimulatorRequest,
+    SimulatorResponse,
+    json_reply,
+)
+from sandbox.simulators.webhooks import Delivery
+from schemas.errors import ProviderRefused
+
+_USER_AGENT: Final = re.compile(r"(\w+) \| [^|\s]+ \| [^|]+ \| [^|\s]+\Z")
+_RESENDS: Final = 10
+_LOOPBACK: Final = frozenset(("127.0.0.1", "localhost", "::1"))
+
+Share = Annotated[float, Meta(ge=0, le=1)]
+
+
+class NevogateShop(SimulatedShop):
+    """A store and its API key."""
+
+    store_name: str
+    api_key: str
+
+
+class NevogateSettings(Settings):
+    """The gateway's rules, in its own seconds. How often it re-sends is not documented; here ten times.
+
+    A charge that is not started within ``start_within_seconds`` ends as TIMEOUT; one that is pending has its end after
+    ``pending_seconds``. ``outcomes`` says what share of the started charges ends how (the rest is SUCCESSFUL), unless
+    the payment whose means is charged has an outcome of its own. ``doubled_share`` of the signals come twice.
+    Documents leave open whether a withdrawn registration is noticed by InitRP or by StartRP (the default), and whether
+    a Close is followed by a call.
+    """
+
+    shops: tuple[NevogateShop, ...]
+    resend_after_seconds: float = 30.0
+    signals_within_seconds: float = 2.0
+    start_within_seconds: float = 3600.0
+    pending_seconds: float = 60.0
+    outcomes: dict[ChargeScript, Share] = msgspec.field(default_factory=dict)
+    doubled_share: Share = 0.0
+    checks_reference_at_init: bool = False
+    signals_close: bool = False
+
+
+class _NevogatePayment(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """``registration`` lets later charges name the payment as reference; ``outcome`` is then what becomes of them."""
+
+    merchant: str = ""
+    order_id: str
+    amount: Annotated[int, Meta(ge=0)]
+    currency: str = "HUF"
+    result: ResultCode = "SUCCESSFUL"
+    auto_commit: bool = True
+    user_id: str = "SANDBOX-USER"
+    registration: Registration = "none"
+    outcome: ChargeScript | None = None
+    notify: bool = True
+    response_url: bool = True
+    copies: Annotated[int, Meta(ge=1, le=20)] = 1
+
+
+class _NevogateChange(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A new result, a hold closed (true charges it, false releases it), or calls somebody else made.
+
+    A change of the registered means alone is told to nobody, as a customer withdraws it at the bank.
+    """
+
+    result: ResultCode | None = None
+    close: bool | None = None
+    registration: Registration | None = None
+    outcome: ChargeScript | None = None
+    foreign_calls: Annotated[int, Meta(ge=0)] = 0
+    notify: bool = True
+    response_url: bool = True
+    copies: Annotated[int, Meta(ge=1, le=20)] = 1
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing but the registered means of payment changes."""
+        about_means = self.registration is not None or self.outcome is not None
+        return about_means and self.result is None and self.close is None
+
+
+class NevogateSimulator(Simulator[NevogateSettings]):
+    """Two signals for each payment, in no order, and a count of what the merchant owes for them."""
+
+    provider = "nevogate"
+
+    def __init__(self, settings: NevogateSettings) -> None:
+        super().__init__(settings)
+        self._shops = {shop.merchant: shop for shop in settings.shops}
+        self._transactions: dict[str, Transaction] = {}
+        self._step = 0
+        self._recurring = Recurring(
+            self._transactions,
+            self.book,
+            self.chance,
+            self._tell,
+            self._later,
+            start_within_seconds=settings.start_within_seconds,
+            pending_seconds=settings.pending_seconds,
+            outcomes=settings.outcomes,
+            checks_reference_at_init=settings.checks_reference_at_init,
+        )
+
+    # --- control -------------------------------------------------------------------------------------------
+
+    def create(self, order: dict[str, Any]) -> dict[str, Any]:
+        new = msgspec.convert(order, _NevogatePayment)
+        shop = self._shops.get(new.merchant) or next(iter(self._shops.values()))
+        if new.merchant and new.merchant != shop.merchant:
+            raise ProviderRefused("refused", f"no store for {new.merchant}")
+        truth = Truth(
+            payment_id=self.chance.randbytes(16).hex(),
+            merchant=shop.merchant,
+            order_id=new.order_id,
+            status="pending",
+            amount=new.amount,
+            currency=new.currency,
+        )
+        transaction = Transaction(
+            truth=self.book.open(truth),
+            auto_commit=new.auto_commit,
+            user_id=new.user_id,
+            registration=new.registration,
+            outcome=new.outcome or "",
+        )
+        self._transactions[truth.payment_id] = transaction
+        transaction.becomes(new.result)
+        if new.notify:
+            self._signal(transaction, new.copies, response_url=new.response_url)
+        return {"payment_id": truth.payment_id}
+
+    def change(self, payment_id: str, change: dict[str, Any]) -> dict[str, Any]:
+        wanted = msgspec.convert(change, _NevogateChange)
+        transaction = self._transactions.get(payment_id)
+        if transaction is None:
+            raise ProviderRefused("refused", f"no transaction {payment_id}")
+        if wanted.foreign_calls:
+            transaction.calls_attempted += wanted.foreign_calls
+            return {"payment_id": payment_id}
+        transaction.registration = wanted.registration or transaction.registration
+        transaction.outcome = wanted.outcome or transaction.outcome
+        if wanted.result is not None:
+            if payment_id not in self.book.payments:  # a charge that was never started
+                self.book.open(transaction.truth)
+            transaction.becomes(wanted.result)
+        if wanted.close is not None and not transaction.close(transaction.truth.amount if wanted.close else 0):
+            raise ProviderRefused("refused", f"{payment_id} holds no money")
+        if wanted.notify and not wanted.quiet:
+            self._signal(transaction, wanted.copies, response_url=wanted.response_url)
+        return {"payment_id": payment_id}
+
+    def summary(self) -> dict[str, Any]:
+        """Per transaction: calls made, acknowledged and answered by a ``Result``; where that is wrong; and for each
+        recurring charge the money it moved, and those that were opened and never started.
+        """
+        calls, unanswered, uncaused = {}, [], []
+        for name, one in self._transactions.items():
+            calls[name] = {
+                "attempted": one.calls_attempted,
+                "acknowledged": one.calls_acknowledged,
+                "results": one.results,
+            }
+            if one.calls_acknowledged > one.results or (one.calls_acknowledged and one.last_result < one.last_call):
+                unanswered.append(name)
+            if one.results > one.calls_attempted:
+                uncaused.append(name)
+        charges = {name: one for name, one in self._transactions.items() if one.reference}
+        return {
+            "calls": calls,
+            "unanswered": unanswered,
+            "uncaused": uncaused,
+            "money": {name: _money(one) for name, one in charges.items()},
+            "orphans": [name for name, one in charges.items() if one.orphan],
+        }
+
+    # --- signals -------------------------------------------------------------------------------------------
+
+    def _signal(self, transaction: Transaction, copies: int, *, response_url: bool) -> None:
+        truth = transaction.truth
+        common = {**self.settings.planted, "transactionId": truth.payment_id, "resultCode": transaction.result}
+        body = json.dumps({"commonData": common}).encode()
+        signals = [Delivery(merchant=truth.merchant, body=body) for _ in range(copies)]
+        for delivery in signals:
+            delivery.goes_to(*_target(transaction.notification_url))
+        if response_url:
+            delivery = Delivery(merchant=truth.merchant, method="GET")
+            delivery.goes_to(*_target(transaction.response_url), TransactionId=truth.payment_id)
+            signals.append(delivery)
+        for delivery in signals:
+            delivery.about = truth.payment_id
+            delivery.started = self._calling
+            delivery.done = self._called
+            within_seconds = self.scaled(self.chance.uniform(0, self.settings.signals_within_seconds))
+            self.webhooks.send(delivery, after_seconds=within_seconds)
+
+    def _tell(self, transaction: Transaction, response_url: bool) -> None:
+        copies = 2 if self.chance.random() < self.settings.doubled_share else 1
+        self._signal(transaction, copies, response_url=response_url)
+
+    def _later(self, seconds: float, action: Callable[[], None]) -> None:
+        asyncio.get_running_loop().call_later(self.scaled(seconds), action)
+
+    def _calling(self, delivery: Delivery) -> None:
+        self._step += 1
+        delivery.mark = self._step
+        self._transactions[delivery.about].calls_attempted += 1
+
+    def _called(self, delivery: Delivery, status: int | None) -> None:
+        if status == 200:
+            transaction = self._transactions[delivery.about]
+            transaction.calls_acknowledged += 1
+            transaction.last_call = max(transaction.last_call, delivery.mark)
+        elif delivery.attempts <= _RESENDS:
+            self.book.counters["notifications.resent"] += 1
+            self.webhooks.again(delivery, after_seconds=self.scaled(self.settings.resend_after_seconds))
+
+    # --- the gateway's own API -----------------------------------------------------------------------------
+
+    def api(self, request: SimulatorRequest) -> SimulatorResponse:
+        if request.path != "/api/payment/" or request.method != "POST":
+            return SimulatorResponse(404, b"<html>Not Found</html>", "text/html")
+        fields = _form(request)
+        method = fields.get("method", "")
+        self.book.counters[f"methods.{method if method in _METHODS else 'other'}"] += 1
+        agent = _USER_AGENT.match(request.headers.get("user-agent", ""))
+        if agent is None or agent[1] != method:
+            self.book.violation("user agent", method if method in _METHODS else "other")
+        shop = self._authenticated(request)
+        if isinstance(shop, str):
+            return self.refuse(shop)
+        operation = _METHODS.get(method)
+        if operation is None:
+            return self.refuse("WrongParameter")
+        try:
+            arguments = json.loads(fields.get("json", ""))
+            return operation(self, request, shop, arguments)
+        except ProviderRefused as error:
+            return self.refuse(str(error))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return self.refuse("MissingParameter")
+
+    def arrived(self, request: SimulatorRequest) -> str:
+        """The path with the method behind it, so that a fault can be for StartRP alone."""
+        fields = _form(request)
+        method = fields.get("method", "")
+        if method in _COUNTED:
+            try:
+                about = self._transactions.get(json.loads(fields["json"])["TransactionId"])
+            except (ValueError, KeyError, TypeError):
+                about = None
+            if about is not None:
+                about.money.starts += method == "StartRP"
+                about.money.closes += method == "Close"
+        return request.path + method
+
+    def _authenticated(self, request: SimulatorRequest) -> NevogateShop | str:
+        offered = request.basic()
+        if offered is None:
+            return "UnauthorizedAccess"
+        shop = next((shop for shop in self._shops.values() if shop.store_name == offered[0]), None)
+        if shop is None:
+            return "UnknownStore"
+        return shop if hmac.compare_digest(shop.api_key.encode(), offered[1].encode()) else "WrongApikey"
+
+    def refuse(self, code: str) -> SimulatorResponse:
+        """The gateway's answer with an error code, without doing anything."""
+        self.book.counters[f"errors.{code}"] += 1
+        return json_reply(200, {"TransactionId": None, "ResultCode": code, "ResultMessage": None, **response_id()})
+
+    def _known(self, shop: NevogateShop, arguments: Mapping[str, Any]) -> Transaction | None:
+        transaction = self._transactions.get(str(arguments["TransactionId"]))
+        return transaction if transaction and transaction.truth.merchant == shop.merchant else None
+
+    def _result(self, request: SimulatorRequest, shop: NevogateShop, arguments: dict[str, Any]) -> SimulatorResponse:
+        transaction = self._known(shop, arguments)
+        if transaction is None:
+            return self.refuse("UnknownTransaction")
+        self._step += 1
+        transaction.last_result = self._step
+        request_id = request.headers.get("x-request-id", "")
+        # the same call tried again, after a crash or a lost answer, is one call
+        if not request_id or request_id not in transaction.request_ids:
+            transaction.results += 1
+        if request_id:
+            transaction.request_ids.add(request_id)
+        return json_reply(200, self._common(transaction, shop))
+
+    def _details(self, request: SimulatorRequest, shop: NevogateShop, arguments: dict[str, Any]) -> SimulatorResponse:
+        transaction = self._known(shop, arguments)
+        if transaction is None:
+            return self.refuse("UnknownTransaction")
+        common = self._common(transaction, shop)
+        specific = {"Amount": common["Amount"], "Currency": common["Currency"], "CardPan": "400000******1000"}
+        return json_reply(200, {"CommonData": common, "ProviderSpecificData": specific})
+
+    def _init_recurring(
+        self, request: SimulatorRequest, shop: NevogateShop, arguments: dict[str, Any]
+    ) -> SimulatorResponse:
+        made = self._recurring.init(shop.merchant, shop.store_name, arguments)
+        return self._done(made)
+
+    def _start_recurring(
+        self, request: SimulatorRequest, shop: NevogateShop, arguments: dict[str, Any]
+    ) -> SimulatorResponse:
+        transaction = self._known(shop, arguments)
+        if transaction is None:
+            return self.refuse("UnknownTransaction")
+        self._recurring.start(transaction)
+        return json_reply(200, self._common(transaction, shop))
+
+    def _close_two_step(
+        self, request: SimulatorRequest, shop: NevogateShop, arguments: dict[str, Any]
+    ) -> SimulatorResponse:
+        transaction = self._known(shop, arguments)
+        if transaction is None:
+            return self.refuse("UnknownTransaction")
+        self._recurring.close(transaction, arguments)
+        if self.settings.signals_close:
+            self._tell(transaction, False)
+        return self._done(transaction)
+
+    def _done(self, transaction: Transaction) -> SimulatorResponse:
+        answer = {"TransactionId": transaction.truth.payment_id, "ResultCode": "SUCCESSFUL", "ResultMessage": None}
+        return json_reply(200, {**answer, **response_id()})
+
+    def _common(self, transaction: Transaction, shop: NevogateShop) -> dict[str, str]:
+        return {**transaction.common(shop.store_name), **self.settings.planted}
+
+
+_Operation = Callable[[NevogateSimulator, SimulatorRequest, NevogateShop, dict[str, Any]], SimulatorResponse]
+
+_METHODS: Final[Mapping[str, _Operation]] = {
+    "Result": NevogateSimulator._result,
+    "Details": NevogateSimulator._details,
+    "InitRP": NevogateSimulator._init_recurring,
+    "StartRP": NevogateSimulator._start_recurring,
+    "Close": NevogateSimulator._close_two_step,
+}
+
+#: The calls that move money: how often each was asked for is counted though its connection may break.
+_COUNTED: Final = frozenset(("StartRP", "Close"))
+
+
+def _money(transaction: Transaction) -> dict[str, Any]:
+    truth = transaction.truth
+    about = {"merchant": truth.merchant, "order_id": truth.order_id, "currency": truth.currency}
+    return {**about, **asdict(transaction.money)}
+
+
+def _target(url: str) -> tuple[str, str, str]:
+    """Base, path and query of a URL the merchant gave; a base that is not of this machine is left to the target."""
+    parts = urlsplit(url)
+    base = f"{parts.scheme}://{parts.netloc}" if parts.hostname in _LOOPBACK else ""
+    return base, parts.path, parts.query
+
+
+def _form(request: SimulatorRequest) -> dict[str, str]:
+    """The form's fields, url-encoded or multipart; empty where the body is neither."""
+    content_type = request.headers.get("content-type", "")
+    if content_type.startswith("application/x-www-form-urlencoded"):
+        return dict(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
+    if content_type.startswith("multipart/form-data"):
+        head = f"Content-Type: {content_type}\r\n\r\n".encode("latin-1")
+        message = BytesParser(EmailMessage, policy=HTTP).parsebytes(head + request.body)
+        fields = {}
+        for part in message.iter_parts():
+            content = part.get_payload(decode=True)
+            if isinstance(content, bytes):
+                name = str(part.get_param("name", header="content-disposition"))
+                fields[name] = content.decode("utf-8", "replace").rstrip("\r\n")
+        return fields
+    return {}

@@ -1,0 +1,145 @@
+"""One transaction at the simulated gateway: its state, the money it moved, and how the gateway tells of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Final, Literal
+
+from sandbox.simulators.ledger import Truth
+from schemas.money import exponent
+from schemas.status import Status
+
+ResultCode = Literal["SUCCESSFUL", "PENDING", "OPEN", "CANCELED", "TIMEOUT", "ERROR"]
+#: Whether a payment registered its means of payment for later charges, and whether that still holds.
+Registration = Literal["none", "active", "withdrawn"]
+
+_STATUS: Final[Mapping[str, Status]] = {
+    "PENDING": "pending",
+    "OPEN": "pending",
+    "CANCELED": "cancelled",
+    "TIMEOUT": "expired",
+    "ERROR": "failed",
+}
+_MESSAGES: Final[Mapping[str, str]] = {
+    "SUCCESSFUL": "Sikeres tranzakció",
+    "PENDING": "Függőben lévő tranzakció",
+    "CANCELED": "A tranzakciót a felhasználó megszakította",
+}
+
+
+@dataclass(slots=True, kw_only=True)
+class MoneyMoved:
+    """What one transaction moved, in the currency's minor unit.
+
+    ``moved`` counts how often money was reserved (or taken at once) and ``closed`` how often a hold was closed. Neither
+    is ever more than 1, whatever is asked of the gateway; ``starts`` and ``closes`` count the calls that asked for it,
+    also those whose connection broke before anything was done.
+    """
+
+    reserved: int = 0
+    captured: int = 0
+    released: int = 0
+    moved: int = 0
+    closed: int = 0
+    starts: int = 0
+    closes: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class Transaction:
+    """``reference`` names the payment whose registered means a recurring charge uses; empty for any other payment."""
+
+    truth: Truth
+    result: ResultCode = "OPEN"
+    auto_commit: bool = True
+    commit_state: str = ""
+    created: str = field(default_factory=lambda: datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S"))
+    user_id: str = "SANDBOX-USER"
+    reference: str = ""
+    registration: Registration = "none"
+    outcome: str = ""
+    notification_url: str = ""
+    response_url: str = ""
+    started: bool = False
+    money: MoneyMoved = field(default_factory=MoneyMoved)
+    calls_attempted: int = 0
+    calls_acknowledged: int = 0
+    results: int = 0
+    request_ids: set[str] = field(default_factory=set)
+    #: the order of things: a Result must come after the last acknowledged call began
+    last_call: int = 0
+    last_result: int = 0
+
+    @property
+    def orphan(self) -> bool:
+        """Whether it was made for a charge that never started."""
+        return bool(self.reference) and not self.started
+
+    def becomes(self, result: ResultCode) -> None:
+        """The gateway's result changes; money moves the first time it is SUCCESSFUL, and never again."""
+        self.result = result
+        if result != "SUCCESSFUL":
+            self.truth.becomes(_STATUS[result])
+        elif not self.money.moved:
+            self.money.moved += 1
+            self.money.reserved += self.truth.amount
+            if self.auto_commit:
+                self.money.captured = self.truth.paid = self.truth.amount
+            else:
+                self.commit_state = "PENDING"
+            self.truth.becomes("captured" if self.auto_commit else "authorised")
+
+    def close(self, captured: int) -> bool:
+        """Charge ``captured`` of the hold and release the rest; false where there is no hold."""
+        if self.result != "SUCCESSFUL" or self.commit_state != "PENDING":
+            return False
+        self.money.closed += 1
+        self.money.captured = self.truth.paid = captured
+        self.money.released = self.money.reserved - captured
+        self.commit_state = "APPROVED" if captured else "DECLINED"
+        self.truth.becomes("captured" if captured else "cancelled")
+        return True
+
+    def common(self, store_name: str) -> dict[str, str]:
+        """The data of a Result; the amount stays what it was to be, also after a part of it was charged."""
+        truth = self.truth
+        amount = Decimal(truth.amount).scaleb(-exponent(truth.currency))
+        return {
+            "StoreName": store_name,
+            "ProviderName": "Borgun2",
+            "TransactionId": truth.payment_id,
+            "ResultCode": self.result,
+            "ResultMessage": _MESSAGES.get(self.result, "Sikertelen"),
+            "Anum": "006766" if self.result == "SUCCESSFUL" else "",
+            "Amount": f"{amount:f}" if amount % 1 else str(int(amount)),
+            "Currency": truth.currency,
+            "OrderId": truth.order_id,
+            "UserId": self.user_id,
+            "Language": "HU",
+            "ProviderTransactionId": "tr_" + truth.payment_id[::-1],
+            "AutoCommit": "true" if self.auto_commit else "false",
+            "CommitState": self.commit_state,
+            "Created": self.created,
+            **response_id(),
+        }
+
+
+def response_id() -> dict[str, str]:
+    """The id of one answer: another one each time, also for the same thing."""
+    return {"ResponseId": f"3{time.time_ns() // 1000}"}
+
+
+def moved_by_order(book: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+    """What recurring charges moved for each order, summed over all its transactions, from ``GET /control/book``."""
+    sums: dict[str, dict[str, int]] = {}
+    for entry in book["money"].values():
+        order = sums.setdefault(entry["order_id"], {"transactions": 0})
+        order["transactions"] += 1
+        for name, value in entry.items():
+            if isinstance(value, int):
+                order[name] = order.get(name, 0) + value
+    return sums

@@ -1,0 +1,24 @@
+"""``python -m sandbox.tail --bootstrap HOST:PORT``: every event of a topic as one line, from the beginning on."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import closing, suppress
+
+from kafka import KafkaConsumer
+
+
+def main() -> None:
+    """Print until Ctrl-C."""
+    parser = argparse.ArgumentParser(prog="sandbox.tail", description="Print a topic's values, one line each.")
+    parser.add_argument("--bootstrap", default="localhost:9092", help="Kafka's HOST:PORT (default %(default)s)")
+    parser.add_argument("--topic", default="payments.status", help="default %(default)s")
+    arguments = parser.parse_args()
+    settings = {"bootstrap_servers": arguments.bootstrap, "auto_offset_reset": "earliest", "enable_auto_commit": False}
+    with suppress(KeyboardInterrupt), closing(KafkaConsumer(arguments.topic, **settings)) as consumer:
+        for record in consumer:
+            print((record.value or b"").decode("utf-8", "replace"), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""CloudEvents 1.0 headers in Kafka binary mode.
+
+The value is the data alone; everything about it (id, source, type, time, trace) is a header. Header names
+are lower case and values UTF-8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from schemas.records import Headers
+
+
+def cloud_event(
+    *, event_id: str, source: str, event_type: str, event_time: str, traceparent: str = "", **extra: str
+) -> Headers:
+    """CloudEvents 1.0 headers in binary mode, then ``extra`` (underscores become hyphens)."""
+    headers = [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", event_id.encode()),
+        ("ce_source", source.encode()),
+        ("ce_type", event_type.encode()),
+        ("ce_time", event_time.encode()),
+    ]
+    if traceparent:
+        headers.append(("traceparent", traceparent.encode()))
+    headers.extend((name.replace("_", "-"), value.encode()) for name, value in extra.items())
+    return tuple(headers)
+
+
+def with_headers(headers: Iterable[tuple[str, bytes]], changes: Mapping[str, str]) -> Headers:
+    """The same headers in the same order, with those of ``changes`` replaced or added at the end."""
+    kept = tuple((name, value) for name, value in headers if name not in changes)
+    return kept + tuple((name, value.encode()) for name, value in changes.items())

@@ -1,0 +1,1 @@
+"""Documents generated from the contract: JSON Schemas, AsyncAPI and OpenAPI."""

@@ -1,0 +1,82 @@
+"""The contract as documents, generated from types and tables into ``schemas/json``.
+
+JSON Schemas of every topic's value, an AsyncAPI document of the topics and an OpenAPI document of the ingress.
+
+``python -m schemas.generate.json_schema`` writes them. A test fails when they differ from the types, so a change of the
+contract is always a visible change of these files.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import orjson
+
+from schemas import messages, topics
+from schemas.generate.asyncapi import asyncapi
+from schemas.generate.openapi import openapi
+
+#: Of the contract, which changes additively within it; not of the distribution.
+VERSION: Final = "1.0.0"
+
+FOLDER: Final = Path(__file__).parents[1] / "json"
+
+#: Which message each topic carries; topics not named carry raw bytes, described in `topics.all_topics`.
+CARRIES: Final[dict[str, type[Any]]] = {
+    **{topics.lookups(provider): messages.Lookup for provider in topics.PROVIDERS},
+    **{
+        topics.retry(provider, step): messages.Lookup
+        for provider in topics.PROVIDERS
+        for step in range(1, topics.RETRY_STEPS + 1)
+    },
+    topics.OBSERVATIONS: messages.Observation,
+    topics.STATUS: messages.PaymentStatus,
+    topics.LATEST: messages.PaymentStatus,
+    topics.EXPECTED: messages.ExpectedPayment,
+    topics.OVERDUE: messages.OverduePayment,
+    topics.SILENT: messages.ProviderSilent,
+    topics.REQUESTED: messages.RequestedPayment,
+    topics.REQUESTS: messages.PaymentRequest,
+}
+
+
+def schema_of(kind: type[Any]) -> dict[str, Any]:
+    """The JSON Schema (2020-12) of one message type."""
+    (reference,), components = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **reference, "$defs": components}
+
+
+def documents() -> dict[str, bytes]:
+    """Every file of the folder by name."""
+    kinds = sorted(set(CARRIES.values()), key=lambda kind: kind.__name__)
+    files = {f"{kind.__name__}.json": _pretty(schema_of(kind)) for kind in kinds}
+    index = {
+        topic.name: {
+            "holds": topic.holds,
+            "value": f"{CARRIES[topic.name].__name__}.json" if topic.name in CARRIES else "raw bytes",
+        }
+        for topic in topics.all_topics()
+    }
+    return {
+        **files,
+        "topics.json": _pretty(index),
+        "asyncapi.json": _pretty(asyncapi(CARRIES, VERSION)),
+        "openapi.json": _pretty(openapi(VERSION)),
+    }
+
+
+def _pretty(document: Any) -> bytes:
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS) + b"\n"
+
+
+def write() -> None:
+    """Write the folder anew."""
+    FOLDER.mkdir(exist_ok=True)
+    for name, content in documents().items():
+        (FOLDER / name).write_bytes(content)
+
+
+if __name__ == "__main__":
+    write()

@@ -1,0 +1,19 @@
+"""Times as text: RFC 3339 in UTC."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def rfc3339(moment: datetime | None = None) -> str:
+    """UTC with milliseconds and ``Z``; now, if no moment is given."""
+    return (moment or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def parse_time(text: str) -> datetime | None:
+    """An RFC 3339 or ISO 8601 instant with offset, in UTC; ``None`` where the text is none."""
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.astimezone(UTC) if moment.tzinfo is not None else None
+    except (ValueError, OverflowError):  # overflow: in UTC it would be before the year 1 or after 9999
+        return None

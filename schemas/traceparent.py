@@ -1,0 +1,18 @@
+"""W3C trace context: the ``traceparent`` header that follows a notification to its result."""
+
+from __future__ import annotations
+
+import re
+import secrets
+
+_TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\Z")
+
+
+def new_traceparent() -> str:
+    """A new W3C trace context, sampled."""
+    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+
+
+def valid_traceparent(text: str) -> bool:
+    """Whether the text is a W3C ``traceparent`` of version 00 that names a trace."""
+    return bool(_TRACEPARENT.match(text)) and text[3:35] != "0" * 32 and text[36:52] != "0" * 16

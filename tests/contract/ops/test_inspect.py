@@ -1,0 +1,197 @@
+"""``paynotify inspect`` as an operator uses it: files in, one line of JSON each, an exit code."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from ops.main import main
+from tests.fakes.accounts import OMNIKASSA_KEY, TRANSACTION, vectors
+
+CONFIG: Final = f"""
+sandbox: true
+merchants:
+  - {{id: shop-nl, provider: omnikassa, poi_id: 5000, base_url: https://x.example,
+     signing_keys: [{{value: {OMNIKASSA_KEY}}}]}}
+  - {{id: shop-env, provider: omnikassa, poi_id: 5000, base_url: https://x.example,
+     signing_keys: [{{env: PAYNOTIFY_TEST_NOT_SET}}]}}
+  - {{id: shop-uk, provider: trustpayments, site_reference: test_site12345,
+     notification_passwords: [{{value: PASSWORD}}],
+     webservices_url: https://x.example/json/, username: ws, password: {{value: pw}}}}
+  - {{id: shop-hu, provider: nevogate, store_name: sdk_test, api_key: {{value: k}}, base_url: https://x.example}}
+"""
+AT: Final = ("--at", "2018-08-21T14:00:30+02:00")
+
+
+class Inspect:
+    """The command with a configuration, and what it printed."""
+
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.folder = folder
+        self._capsys = capsys
+        (folder / "paynotify.yaml").write_text(CONFIG, "utf-8")
+
+    def file(self, name: str, body: str) -> str:
+        (self.folder / name).write_bytes(body.encode())
+        return str(self.folder / name)
+
+    def __call__(self, provider: str, merchant: str, *words: str) -> tuple[int, list[dict[str, Any]], str]:
+        config = str(self.folder / "paynotify.yaml")
+        code = main(["inspect", "--config", config, "--provider", provider, "--merchant", merchant, *words])
+        out, err = self._capsys.readouterr()
+        return code, [json.loads(line) for line in out.splitlines()], err
+
+
+@pytest.fixture
+def inspect(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Inspect:
+    return Inspect(tmp_path, capsys)
+
+
+def vector(vector_id: str) -> str:
+    return str(next(one["body"] for one in vectors("omnikassa")["vectors"] if one["id"] == vector_id))
+
+
+def test_an_authentic_ping_shows_its_lookup_without_the_token(inspect: Inspect) -> None:
+    file = inspect.file("ping", vector("N06"))
+    code, (line,), _ = inspect("omnikassa", "shop-nl", *AT, file)
+    assert code == 0
+    assert (line["file"], line["verdict"], line["reason"]) == (file, "authentic", None)
+    assert line["lookup"]["operation"] == "pull"
+    assert "eyJ" not in json.dumps(line)
+
+
+def test_one_rejected_file_decides_the_exit_code(inspect: Inspect) -> None:
+    files = [inspect.file("a", vector("N06")), inspect.file("b", vector("N02")), inspect.file("c", "{}")]
+    code, lines, _ = inspect("omnikassa", "shop-nl", *AT, *files)
+    assert code == 1
+    assert [line["reason"] for line in lines] == [None, "bad_signature", "missing_signature"]
+
+
+def test_the_time_of_receipt_decides_over_expiry(inspect: Inspect) -> None:
+    code, (line,), _ = inspect("omnikassa", "shop-nl", inspect.file("a", vector("N06")))
+    assert (code, line["reason"]) == (1, "expired_token")
+
+
+def test_a_response_shows_its_observations(inspect: Inspect) -> None:
+    good, bad = inspect.file("good", vector("S03")), inspect.file("bad", vector("S05"))
+    code, lines, _ = inspect("omnikassa", "shop-nl", "--kind", "response", good, bad, inspect.file("no", "[]"))
+    assert code == 1
+    assert [(line["verdict"], line["reason"]) for line in lines] == [
+        ("authentic", None),
+        ("rejected", "bad_signature"),
+        ("rejected", "malformed"),
+    ]
+    (one,) = lines[0]["observations"]
+    assert (one["status"], one["amount"]) == ("expired", {"value": 123700, "currency": "EUR"})
+
+
+def test_an_unsigned_answer_is_called_unsigned(inspect: Inspect) -> None:
+    answer = json.dumps({"TransactionId": TRANSACTION, "ResultCode": "PENDING"})
+    code, (line,), _ = inspect("nevogate", "shop-hu", "--kind", "response", inspect.file("a", answer))
+    assert (code, line["verdict"], line["observations"][0]["status"]) == (0, "unsigned", "pending")
+
+
+def test_a_single_orders_answer_is_told_from_a_page(inspect: Inspect) -> None:
+    answer = vectors("omnikassa")["samples_unsigned"]["order_details_response"][0]["body"]
+    code, (line,), _ = inspect("omnikassa", "shop-nl", "--kind", "response", inspect.file("a", answer))
+    assert (code, line["verdict"], line["reason"]) == (0, "unsigned", None)
+    (one,) = line["observations"]
+    assert (one["order_id"], one["status"], one["paid"]) == (
+        "merchant456",
+        "captured",
+        {"value": 2500, "currency": "EUR"},
+    )
+    page = json.dumps({**json.loads(answer), **json.loads(vector("S05"))})
+    assert (
+        inspect("omnikassa", "shop-nl", "--kind", "response", inspect.file("b", page))[1][0]["reason"]
+        == "bad_signature"
+    )
+
+
+def test_return_urls_come_as_json_file_query_or_address(inspect: Inspect) -> None:
+    parameters = json.loads(vector("U01"))
+    query = "&".join(f"{name}={value}" for name, value in parameters.items())
+    file, address = inspect.file("a", vector("U01")), inspect.file("b", f"https://shop.example/back?{query}\n")
+    words = ("omnikassa", "shop-nl", "--kind", "return-url")
+    for rest in ((file, address), ("--query", query)):
+        code, lines, _ = inspect(*words, *rest)
+        assert code == 0
+        assert {(line["verdict"], line["lookup"]) for line in lines} == {("authentic", None)}
+    code, (line,), _ = inspect(*words, "--query", query.replace("77", "78"))
+    assert (code, line["reason"]) == (1, "bad_signature")
+    assert inspect(*words, inspect.file("c", "{"))[1][0]["reason"] == "malformed"
+    assert inspect(*words, "--query", f"{query}&status=CANCELLED")[1][0]["reason"] == "malformed"
+    for own in ("next=/a?b=1", "tag=a&tag=b", "next=https://shop.example/?a=b"):
+        assert inspect(*words, "--query", f"{query}&{own}")[1][0]["verdict"] == "authentic"
+
+
+def test_the_customers_way_back_from_trust_payments_is_hashed_as_a_notification_is(inspect: Inspect) -> None:
+    vector = vectors("trustpayments")["signature_vectors"][0]
+    words = ("trustpayments", "shop-uk", "--kind", "return-url")
+    for rest in (("--query", vector["body"]), (inspect.file("b", f"https://shop.example/back?{vector['body']}"),)):
+        code, (line,), _ = inspect(*words, *rest)
+        assert (code, line["verdict"], line["lookup"]) == (0, "authentic", None)
+    assert inspect(*words, "--query", f"{vector['body']}&errorcode=1")[1][0]["verdict"] == "rejected"
+
+
+def test_a_get_call_is_judged_by_its_query(inspect: Inspect) -> None:
+    code, (line,), _ = inspect("nevogate", "shop-hu", "--query", f"TransactionId={TRANSACTION}")
+    assert (code, line["file"], line["verdict"]) == (0, None, "unsigned")
+    assert line["lookup"]["reference"] == TRANSACTION
+
+
+def test_an_alert_causes_no_lookup(inspect: Inspect) -> None:
+    file = inspect.file("a", '{"alertNoSuccessTransaction":{"storeName":"sdk_test"}}')
+    code, (line,), _ = inspect("nevogate", "shop-hu", file)
+    assert (code, line["verdict"], line["lookup"]) == (0, "unsigned", None)
+
+
+def test_the_bytes_of_standard_input_are_judged_untouched(inspect: Inspect, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = vectors("trustpayments")["signature_vectors"][0]["body"]
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(body.encode())))
+    code, (line,), _ = inspect("trustpayments", "shop-uk", "-")
+    assert (code, line["file"], line["lookup"]["reference"]) == (0, "-", "2-44-66")
+
+
+@pytest.mark.parametrize(
+    ("provider", "merchant", "words", "says"),
+    [
+        ("omnikassa", "shop-nl", (), "Nothing to judge"),
+        ("omnikassa", "shop-xx", ("f",), "no merchant 'shop-xx'"),
+        ("omnikassa", "shop-uk", ("f",), "no merchant 'shop-uk'"),
+        ("omnikassa", "shop-nl", ("--at", "noon", "f"), "--at 'noon'"),
+        ("omnikassa", "shop-nl", ("/nowhere/at/all",), "can't be read"),
+        ("nevogate", "shop-hu", ("--kind", "return-url", "f"), "judged as a notification"),
+    ],
+)
+def test_wrong_use_is_one_sentence_and_exit_2(
+    inspect: Inspect, provider: str, merchant: str, words: tuple[str, ...], says: str
+) -> None:
+    code, lines, err = inspect(provider, merchant, *words)
+    assert (code, lines) == (2, [])
+    assert says in err
+    assert len(err.splitlines()) == 1
+
+
+def test_secrets_that_can_not_be_read_are_exit_2(inspect: Inspect) -> None:
+    code, lines, err = inspect("omnikassa", "shop-env", inspect.file("a", vector("N06")))
+    assert (code, lines) == (2, [])
+    assert "PAYNOTIFY_TEST_NOT_SET" in err
+
+
+def test_what_opens_the_providers_api_need_not_be_there(inspect: Inspect) -> None:
+    config = inspect.folder / "paynotify.yaml"
+    elsewhere = "{env: PAYNOTIFY_TEST_NOT_SET}"
+    text = CONFIG.replace("password: {value: pw}", f"password: {elsewhere}")
+    text = text.replace("api_key: {value: k}", f"api_key: {elsewhere}")
+    text = text.replace("poi_id: 5000,", f"poi_id: 5000, refresh_token: {elsewhere},")
+    assert text.count("PAYNOTIFY_TEST_NOT_SET") == 5
+    config.write_text(text, "utf-8")
+    assert inspect("omnikassa", "shop-nl", *AT, inspect.file("a", vector("N06")))[0] == 0
+    assert inspect("nevogate", "shop-hu", "--query", f"TransactionId={TRANSACTION}")[0] == 0
+    code, (line,), _ = inspect("trustpayments", "shop-uk", inspect.file("b", "errorcode=0&responsesitesecurity=x"))
+    assert (code, line["reason"]) == (1, "bad_signature")

@@ -1,0 +1,330 @@
+"""InitRP, StartRP, Close and Details against a real HTTP server: what is sent, and what each answer is taken for."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import socket
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final, get_args
+from urllib.parse import parse_qs
+
+import pytest
+from aiohttp import web
+
+from processors.providers.base import Account, Response
+from processors.providers.charging import (
+    CaptureOrVoid,
+    ChargeDelayed,
+    ChargeOpened,
+    ChargeOrder,
+    ChargeRejected,
+    ChargeReport,
+    ChargeUnknown,
+)
+from processors.providers.nevogate.charging import CODES, Decision
+from processors.providers.registry import CHARGERS, PROVIDERS
+from schemas.messages import RequestedPayment
+from schemas.money import Money
+from schemas.reasons import REQUEST_REASONS, RequestReason
+from tests.fakes.accounts import TRANSACTION, account, response
+from tests.fakes.gateway import Gateway, Scripted, World, json_answer, serving, world
+
+NEVOGATE: Final = CHARGERS["nevogate"]
+REFERENCE: Final = "0123456789abcdef" * 2
+CHARGES: Final = {
+    "public_url": "https://pay.shop.example",
+    "limits": {"EUR": {"per_charge": 10_000, "per_reference": 10_000, "per_day": 10_000}},
+    "call_timeout_seconds": 3.0,
+}
+ORDER: Final = ChargeOrder(
+    order_id="order-1", amount=Money(1990, "EUR"), reference_payment_id=REFERENCE, user_id="customer-7"
+)
+WHOLE: Final = CaptureOrVoid(
+    payment_id=TRANSACTION, capture=True, amount=Money(1990, "EUR"), authorised=Money(1990, "EUR")
+)
+PAGE: Final = Path(__file__).parents[4] / "docs" / "charging.md"
+METHODS: Final = ("InitRP", "StartRP", "Close", "Details")
+
+
+ASKED_NOW: Final = {"asked-at": "2026-06-01T12:00:00.000Z"}
+
+
+def shop(url: str, **settings: Any) -> Account:
+    return account("nevogate", **{"base_url": url, "charges": CHARGES, **settings})
+
+
+def answer(code: object, **more: Any) -> Scripted:
+    return json_answer(json.dumps({"TransactionId": TRANSACTION, "ResultCode": code, "ResultMessage": None, **more}))
+
+
+def state(code: str, commit: str = "", *, auto: str | None = "false") -> Scripted:
+    words = {"CommitState": commit, "Amount": "19.90", "Currency": "EUR", "OrderId": "order-1"}
+    return answer(code, **words, **({"AutoCommit": auto} if auto is not None else {}))
+
+
+async def call(method: str, account: Account, here: World) -> Any:
+    if method == "InitRP":
+        return await NEVOGATE.init(ORDER, account, here.outside())
+    if method == "StartRP":
+        return await NEVOGATE.start(TRANSACTION, account, here.outside())
+    if method == "Close":
+        return await NEVOGATE.close(WHOLE, account, here.outside())
+    return await NEVOGATE.truth(TRANSACTION, account, here.outside())
+
+
+async def said(method: str, scripted: Scripted) -> Any:
+    async with serving(scripted) as gateway, world() as here:
+        word = await call(method, shop(gateway.url), here)
+    assert len(gateway.seen) == 1, "a call is never repeated by itself"
+    return word
+
+
+def sent(gateway: Gateway) -> tuple[str, dict[str, Any]]:
+    (seen,) = gateway.seen
+    form = {name: values[0] for name, values in parse_qs(seen.body.decode(), strict_parsing=True).items()}
+    assert (seen.method, seen.path) == ("POST", "/api/payment/")
+    assert seen.headers["Authorization"] == "Basic c2RrX3Rlc3Q6a2V5LTE="
+    assert re.fullmatch(rf"{form['method']} \| [A-Za-z0-9.-]+ \| Python \| 3\.\S+", seen.headers["User-Agent"])
+    return form["method"], json.loads(form["json"])
+
+
+async def asked(method: str, scripted: Scripted, **settings: Any) -> dict[str, Any]:
+    async with serving(scripted) as gateway, world() as here:
+        await call(method, shop(gateway.url, **settings), here)
+    name, arguments = sent(gateway)
+    assert name == method
+    return arguments
+
+
+async def test_init_names_the_reference_the_amount_and_our_own_urls() -> None:
+    url = "https://pay.shop.example/notifications/nevogate/shop"
+    assert await asked("InitRP", answer("SUCCESSFUL")) == {
+        "StoreName": "sdk_test",
+        "ReferenceTransactionId": REFERENCE,
+        "ResponseUrl": url,
+        "NotificationUrl": url,
+        "Amount": "19.90",
+        "Currency": "EUR",
+        "OrderId": "order-1",
+        "UserId": "customer-7",
+        "ModuleName": "paynotify",
+        "ModuleVersion": "1",
+    }
+
+
+async def test_the_urls_carry_the_merchants_first_token() -> None:
+    arguments = await asked("InitRP", answer("SUCCESSFUL"), url_tokens=[{"value": "tok-1"}, {"value": "tok-2"}])
+    assert arguments["NotificationUrl"] == "https://pay.shop.example/notifications/nevogate/shop?token=tok-1"
+    assert arguments["ResponseUrl"] == arguments["NotificationUrl"]
+
+
+@pytest.mark.parametrize("token", ["has space", "a&b", "x" * 201, "é"])
+async def test_a_token_that_would_not_come_back_is_a_matter_of_configuration(token: str) -> None:
+    own = shop("https://gateway.example", url_tokens=[{"value": token}])
+    async with world() as here:
+        assert await NEVOGATE.init(ORDER, own, here.outside()) == ChargeRejected("configuration")
+    request = RequestedPayment(request_id="r", merchant="shop", action="charge", reference_payment_id=REFERENCE)
+    assert NEVOGATE.problem(request, own) == "configuration"
+
+
+def test_a_url_that_is_too_long_for_the_gateway_is_a_matter_of_configuration() -> None:
+    charges = {**CHARGES, "public_url": "https://pay.shop.example/" + "p" * 220}
+    request = RequestedPayment(request_id="r", merchant="shop", action="charge", reference_payment_id=REFERENCE)
+    assert NEVOGATE.problem(request, shop("https://gateway.example", charges=charges)) == "configuration"
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"reference_payment_id": REFERENCE}, None),
+        ({"reference_payment_id": REFERENCE.upper()}, "bad_request"),
+        ({"reference_payment_id": "57-9-1"}, "bad_request"),
+        ({"reference_payment_id": REFERENCE, "order_id": "o" * 256}, "bad_request"),
+        ({"action": "capture", "payment_id": TRANSACTION}, None),
+        ({"action": "release", "payment_id": "' OR 1=1"}, "bad_request"),
+    ],
+)
+def test_what_the_gateway_would_not_take_is_not_sent(fields: dict[str, Any], problem: str | None) -> None:
+    request = RequestedPayment(**{"request_id": "r", "merchant": "shop", "action": "charge", **fields})
+    assert NEVOGATE.problem(request, shop("https://gateway.example")) == problem
+
+
+@pytest.mark.parametrize(
+    ("closing", "arguments"),
+    [
+        (WHOLE, {"Approved": "true"}),
+        (CaptureOrVoid(payment_id=TRANSACTION, capture=True, amount=None, authorised=None), {"Approved": "true"}),
+        (
+            CaptureOrVoid(
+                payment_id=TRANSACTION, capture=True, amount=Money(990, "EUR"), authorised=Money(1990, "EUR")
+            ),
+            {"Approved": "true", "ApprovedAmount": "9.90"},
+        ),
+        (
+            CaptureOrVoid(
+                payment_id=TRANSACTION, capture=False, amount=Money(1990, "EUR"), authorised=Money(1990, "EUR")
+            ),
+            {"Approved": "false"},
+        ),
+    ],
+)
+async def test_a_closing_captures_all_or_a_part_or_releases_all(
+    closing: CaptureOrVoid, arguments: dict[str, str]
+) -> None:
+    async with serving(answer("SUCCESSFUL")) as gateway, world() as here:
+        await NEVOGATE.close(closing, shop(gateway.url), here.outside())
+    assert sent(gateway) == ("Close", {"TransactionId": TRANSACTION, **arguments})
+
+
+async def test_the_truth_is_asked_for_without_the_orders_earlier_transactions() -> None:
+    assert await asked("Details", state("PENDING")) == {"TransactionId": TRANSACTION, "GetRelatedTransactions": False}
+
+
+@pytest.mark.parametrize(
+    ("scripted", "status"),
+    [
+        (state("SUCCESSFUL", "PENDING"), "authorised"),
+        (state("SUCCESSFUL", auto="true"), "captured"),
+        (state("SUCCESSFUL", "APPROVED"), "captured"),
+        (state("SUCCESSFUL", "DECLINED"), "cancelled"),
+        (state("PENDING"), "pending"),
+        (state("OPEN"), "pending"),
+        (state("ERROR"), "failed"),
+        (state("TIMEOUT"), "expired"),
+        (state("CANCELED"), "cancelled"),
+    ],
+)
+@pytest.mark.parametrize("method", ["StartRP", "Details"])
+async def test_what_the_gateway_tells_of_the_payment(method: str, scripted: Scripted, status: str) -> None:
+    word = await said(method, scripted)
+    assert isinstance(word, ChargeReport)
+    assert (word.status, word.amount, word.order_id) == (status, Money(1990, "EUR"), "order-1")
+    assert (word.answer.reference, word.answer.facts) == (TRANSACTION, {"method": method, **ASKED_NOW})
+
+
+async def test_a_success_that_does_not_say_whether_the_money_is_only_reserved_is_asked_for() -> None:
+    assert await said("StartRP", answer("SUCCESSFUL")) == ChargeUnknown("no_answer")
+
+
+async def test_the_answer_to_a_closing_is_read_with_what_was_asked() -> None:
+    word = await said("Close", answer("SUCCESSFUL"))
+    assert isinstance(word, ChargeReport)
+    assert word.status == "captured"
+    facts = {"method": "Close", "asked": "capture", "value": "1990", "currency": "EUR"}
+    assert word.answer.facts == {**facts, **ASKED_NOW}
+    (observation,) = PROVIDERS["nevogate"].interpret(
+        response_about(word.answer.body, facts), shop("https://gateway.example")
+    )
+    assert (observation.status, observation.paid, observation.source) == ("captured", Money(1990, "EUR"), "Close")
+
+
+def response_about(body: bytes, facts: dict[str, str]) -> Response:
+    return replace(response(body, **facts), reference=TRANSACTION)
+
+
+#: What each documented code means, call by call. A code that refuses leads nowhere; one that waits has moved nothing;
+#: one that asks may have moved something, but opening a transaction never does.
+EXPECTED: Final[dict[str, tuple[RequestReason, Decision]]] = {
+    "InactiveStore": ("inactive_store", "refuse"),
+    "InactiveProvider": ("inactive_provider", "refuse"),
+    "MissingParameter": ("parameters", "refuse"),
+    "MissingRemoteAddress": ("address", "wait"),
+    "UnauthorizedAccess": ("credentials", "wait"),
+    "UnauthorizedRemoteAddress": ("address", "wait"),
+    "UnknownParameter": ("parameters", "refuse"),
+    "UnknownProvider": ("unknown_provider", "refuse"),
+    "UnknownProviderForStore": ("unknown_provider", "refuse"),
+    "UnknownReferenceTransaction": ("unknown_reference", "refuse"),
+    "UnknownStore": ("unknown_store", "refuse"),
+    "UnknownTransaction": ("unknown_payment", "refuse"),
+    "WrongApikey": ("credentials", "wait"),
+    "WrongParameter": ("parameters", "refuse"),
+    "WrongProviderSettings": ("provider_settings", "refuse"),
+    "WrongReferenceTransactionStatus": ("reference_not_usable", "refuse"),
+    "WrongTransactionStatus": ("wrong_state", "ask"),
+    "BORGUN_51": ("provider_code", "ask"),
+    "a provider's own words": ("provider_code", "ask"),
+}
+
+
+@pytest.mark.parametrize("reason", REQUEST_REASONS)
+def test_a_shops_developer_finds_every_reason_on_the_page(reason: RequestReason) -> None:
+    assert f"`{reason}`" in PAGE.read_text("utf-8")
+
+
+def test_every_documented_code_is_in_the_table() -> None:
+    assert set(CODES) == set(EXPECTED) - {"BORGUN_51", "a provider's own words"}
+    assert {decision for _, decision in EXPECTED.values()} == set(get_args(Decision))
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("code", EXPECTED)
+async def test_every_code_has_a_reason_and_a_decision(code: str, method: str) -> None:
+    reason, decision = EXPECTED[code]
+    kinds: dict[Decision, type[ChargeRejected | ChargeDelayed | ChargeUnknown]] = {
+        "refuse": ChargeRejected,
+        "wait": ChargeDelayed,
+        "ask": ChargeUnknown,
+    }
+    if decision == "ask" and method in ("InitRP", "Details"):
+        kinds["ask"] = ChargeRejected if method == "InitRP" else ChargeDelayed
+    word = await said(method, answer(code))
+    assert word == kinds[decision](reason)
+
+
+async def _hangs(request: web.Request, body: bytes) -> web.StreamResponse:
+    """No answer while the caller waits."""
+    await asyncio.sleep(2)
+    return web.Response()
+
+
+async def _breaks(request: web.Request, body: bytes) -> web.StreamResponse:
+    """The connection breaks after the request was read."""
+    assert request.transport is not None
+    request.transport.abort()
+    return web.Response()
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "scripted",
+    [
+        _hangs,
+        _breaks,
+        json_answer("<html>"),
+        json_answer("[]"),
+        json_answer(""),
+        json_answer("{}"),
+        json_answer("{}", 502),
+        json_answer("", 429),
+        json_answer("", 307, {"Location": "/"}),
+        answer(None),
+        answer(17),
+        json_answer('{"ResultCode": "SUCCESSFUL", "TransactionId": "another"}'),
+    ],
+)
+async def test_an_answer_that_is_none_leaves_open_what_was_done(method: str, scripted: Scripted) -> None:
+    word = await said(method, scripted)
+    wanted = ChargeUnknown if method in ("StartRP", "Close") else ChargeDelayed
+    assert word == wanted("no_answer")
+
+
+@pytest.mark.parametrize("method", METHODS)
+async def test_without_a_connection_certainly_nothing_was_done(method: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    async with world() as here:
+        assert await call(method, shop(f"http://127.0.0.1:{port}"), here) == ChargeDelayed("unavailable")
+
+
+@pytest.mark.parametrize("method", METHODS)
+async def test_a_gateway_that_does_not_let_us_in_has_done_nothing(method: str) -> None:
+    assert await said(method, json_answer("<html>", 401)) == ChargeDelayed("credentials")
+
+
+async def test_an_opened_transaction_is_known_by_its_id() -> None:
+    assert await said("InitRP", answer("SUCCESSFUL")) == ChargeOpened(TRANSACTION)
+    assert await said("InitRP", answer("SUCCESSFUL", TransactionId="x")) == ChargeDelayed("no_answer")

@@ -1,0 +1,152 @@
+"""The Result call, against a real HTTP server: one for each lookup, kept only where it speaks of the payment."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from typing import Final
+from urllib.parse import parse_qs
+
+import pytest
+
+from processors.providers.base import Failed, Succeeded, WaitingLookup
+from processors.providers.registry import PROVIDERS
+from schemas.errors import Permanent, ProviderBusy, ProviderRefused, ProviderUnavailable, Retryable
+from schemas.times import parse_time
+from tests.fakes.accounts import TRANSACTION, account, response, vectors, waiting
+from tests.fakes.gateway import Scripted, World, json_answer, serving, world
+
+NEVOGATE: Final = PROVIDERS["nevogate"]
+PAIR: Final = next(one for one in vectors("nevogate")["sdk_pairs"] if one["id"] == "result_successful_captured")
+ANSWER: Final[str] = PAIR["response"]["body"]
+
+
+async def fetch(url: str, here: World, *lookup_ids: str) -> dict[str, object]:
+    shop = account("nevogate", base_url=url)
+    outcomes: dict[str, object] = {}
+    lookups = [waiting("nevogate", TRANSACTION, lookup_id=lookup_id) for lookup_id in lookup_ids]
+    for call in NEVOGATE.calls(lookups, here.outside()):
+        outcomes.update(await NEVOGATE.fetch(call, shop, here.outside(), here.store))
+    return outcomes
+
+
+async def test_every_lookup_is_owed_a_result_of_its_own() -> None:
+    async with serving(json_answer(ANSWER)) as gateway, world() as here:
+        outcomes = await fetch(gateway.url, here, "first", "second")
+    assert outcomes == {"first": Succeeded(), "second": Succeeded()}
+    assert [one.headers["X-Request-Id"] for one in gateway.seen] == ["first", "second"]
+    assert [[one.lookup_id for one in answer.answers] for answer in here.stored] == [["first"], ["second"]]
+    assert here.stored[0].body.decode() == ANSWER
+    assert here.stored[0].reference == TRANSACTION
+    assert NEVOGATE.policy.remembers_answered
+    assert here.paced == []
+    assert parse_time(here.stored[0].facts["asked-at"]) is not None
+
+
+async def test_the_request_asks_as_the_sdk_does() -> None:
+    recorded = PAIR["request"]
+    async with serving(json_answer(ANSWER)) as gateway, world() as here:
+        await fetch(gateway.url + "/", here, "first")
+    (seen,) = gateway.seen
+    assert (seen.method, seen.path) == (recorded["http_method"], recorded["path"])
+    form = {name: values[0] for name, values in parse_qs(seen.body.decode(), strict_parsing=True).items()}
+    assert form["method"] == "Result"
+    assert json.loads(form["json"]) == recorded["json_value"]
+    assert seen.headers["Content-Type"] == "application/x-www-form-urlencoded"
+    assert seen.headers["Authorization"] == "Basic c2RrX3Rlc3Q6a2V5LTE="
+    assert re.fullmatch(r"Result \| [A-Za-z0-9.-]+ \| Python \| 3\.[0-9]+\.[0-9]+\S*", seen.headers["User-Agent"])
+
+
+def details(lookup_id: str = "first") -> WaitingLookup:
+    one = waiting("nevogate", TRANSACTION, lookup_id=lookup_id, recovery="1")
+    return replace(one, lookup=replace(one.lookup, operation="details"))
+
+
+async def _details(url: str, here: World) -> object:
+    (call,) = NEVOGATE.calls([details()], here.outside())
+    outcomes = await NEVOGATE.fetch(call, account("nevogate", base_url=url), here.outside(), here.store)
+    return outcomes["first"]
+
+
+async def test_in_recovery_the_details_are_asked_for_and_say_what_a_result_would() -> None:
+    answer = json.dumps({"CommonData": json.loads(ANSWER), "ProviderSpecificData": {"CardPan": "400000******1000"}})
+    async with serving(json_answer(answer)) as gateway, world() as here:
+        assert await _details(gateway.url, here) == Succeeded()
+    (seen,) = gateway.seen
+    form = {name: values[0] for name, values in parse_qs(seen.body.decode(), strict_parsing=True).items()}
+    assert form["method"] == "Details"
+    assert json.loads(form["json"]) == {"TransactionId": TRANSACTION, "GetRelatedTransactions": False}
+    assert seen.headers["User-Agent"].startswith("Details | ")
+    (stored,) = here.stored
+    body = stored.body.decode()
+    assert NEVOGATE.interpret(replace(response(body), reference=TRANSACTION), account("nevogate")) == (
+        NEVOGATE.interpret(replace(response(ANSWER), reference=TRANSACTION), account("nevogate"))
+    )
+
+
+async def test_details_of_an_unknown_transaction_or_of_another_one_are_no_answer() -> None:
+    beside = json_answer(json.dumps({"CommonData": None, "ResultCode": "UnknownTransaction"}))
+    for scripted in (_code("UnknownTransaction"), beside):
+        async with serving(scripted) as gateway, world() as here:
+            outcome = await _details(gateway.url, here)
+        assert isinstance(outcome, Failed)
+        assert outcome.reason == "not_found"
+    other = json.dumps({"CommonData": {**json.loads(ANSWER), "TransactionId": "f" * 32}})
+    for answer in (other, json.dumps({"CommonData": None}), json.dumps({"CommonData": []})):
+        async with serving(json_answer(answer)) as gateway, world() as here:
+            with pytest.raises(ProviderUnavailable):
+                await _details(gateway.url, here)
+        assert here.stored == []
+
+
+def _code(code: object) -> Scripted:
+    return json_answer(json.dumps({"TransactionId": None, "ResultCode": code, "ResultMessage": None}))
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "reason"),
+    [
+        (_code("WrongApikey"), ProviderRefused, "credentials"),
+        (_code("UnauthorizedRemoteAddress"), ProviderRefused, "credentials"),
+        (_code("UnknownStore"), ProviderRefused, "refused"),
+        (_code("something of a provider"), ProviderRefused, "refused"),
+        (_code(None), ProviderUnavailable, "unavailable"),
+        (_code("SUCCESSFUL"), ProviderUnavailable, "unavailable"),
+        (json_answer("<html>", 401), ProviderRefused, "credentials"),
+        (json_answer("<html>"), ProviderUnavailable, "unavailable"),
+        (json_answer("[]"), ProviderUnavailable, "unavailable"),
+        (json_answer("null"), ProviderUnavailable, "unavailable"),
+        (json_answer(""), ProviderUnavailable, "unavailable"),
+        (json_answer("{}"), ProviderUnavailable, "unavailable"),
+        (json_answer(ANSWER, 502), ProviderUnavailable, "unavailable"),
+        (json_answer(ANSWER, 307, {"Location": "/elsewhere"}), ProviderUnavailable, "unavailable"),
+        (json_answer("", 429), ProviderBusy, "rate_limited"),
+    ],
+)
+async def test_what_says_nothing_of_the_payment_is_not_stored(
+    answer: Scripted, kind: type[Permanent] | type[Retryable], reason: str
+) -> None:
+    async with serving(answer) as gateway, world() as here:
+        with pytest.raises(kind) as error:
+            await fetch(gateway.url, here, "first")
+    assert isinstance(error.value, Permanent | Retryable)
+    assert error.value.reason == reason
+    assert "something of a provider" not in str(error.value)
+    assert here.stored == []
+    assert len(gateway.seen) == 1
+
+
+async def test_an_unknown_transaction_is_dead_at_once() -> None:
+    async with serving(_code("UnknownTransaction")) as gateway, world() as here:
+        outcome = (await fetch(gateway.url, here, "first"))["first"]
+    assert isinstance(outcome, Failed)
+    assert outcome.reason == "not_found"
+
+
+async def test_a_reference_that_is_no_id_is_never_sent() -> None:
+    async with serving(json_answer(ANSWER)) as gateway, world() as here:
+        (call,) = NEVOGATE.calls([waiting("nevogate", "' OR 1=1")], here.outside())
+        outcomes = await NEVOGATE.fetch(call, account("nevogate", base_url=gateway.url), here.outside(), here.store)
+    assert isinstance(outcomes["l-1"], Failed)
+    assert gateway.seen == []

@@ -1,0 +1,198 @@
+"""The pull, against a real HTTP server: stored first, never repeated by itself, drained page by page."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import timedelta
+from typing import Any, Final
+
+import pytest
+from aiohttp import web
+
+from processors.providers.base import Call, Failed, Succeeded, WaitingLookup
+from processors.providers.registry import PROVIDERS
+from schemas.errors import Permanent, ProviderBusy, ProviderUnavailable, Retryable
+from tests.fakes.accounts import account, vectors, waiting
+from tests.fakes.gateway import json_answer, serving, world
+
+OMNIKASSA: Final = PROVIDERS["omnikassa"]
+EVENT: Final = "merchant.order.status.changed"
+VALID: Final = "2026-06-01T14:10:00.000+02:00"  # ten minutes after the tests' clock
+LATER: Final = "2026-06-01T12:20:00.5Z"
+EXPIRED: Final = "2026-06-01T11:59:00.000+0000"
+
+
+def _page(vector_id: str) -> str:
+    return str(next(one["body"] for one in vectors("omnikassa")["vectors"] if one["id"] == vector_id))
+
+
+LAST: Final = _page("S03")
+FULL: Final = _page("S36")
+
+
+def ping(lookup_id: str, expires: str = VALID, token: str = "aa.bb.cc") -> WaitingLookup:
+    return waiting("omnikassa", lookup_id=lookup_id, event=EVENT, token=token, expires=expires)
+
+
+def call_of(*pings: WaitingLookup) -> Call:
+    (call,) = OMNIKASSA.calls(pings, None)  # type: ignore[arg-type]  # calls() of this provider needs no outside
+    return call
+
+
+async def test_one_pull_answers_all_waiting_pings_with_the_newest_token() -> None:
+    async with serving(json_answer(LAST)) as bank, world() as here:
+        shop = account("omnikassa", base_url=bank.url + "/omnikassa-api/")
+        call = call_of(ping("old", EXPIRED, "ee.ee.ee"), ping("a"), ping("b", LATER, "new.est.token"))
+        outcomes = await OMNIKASSA.fetch(call, shop, here.outside(), here.store)
+    assert outcomes == {"old": Succeeded(), "a": Succeeded(), "b": Succeeded()}
+    (seen,) = bank.seen
+    assert (seen.method, seen.path) == ("GET", f"/omnikassa-api/order/server/api/v2/events/results/{EVENT}")
+    assert seen.headers["Authorization"] == "Bearer new.est.token"
+    assert seen.headers["User-Agent"].startswith("paynotify/")
+    (stored,) = here.stored
+    assert stored.body.decode() == LAST
+    assert [one.lookup_id for one in stored.answers] == ["old", "a", "b"]
+    assert stored.reference is None
+    assert here.paced == ["shop"]
+
+
+async def test_a_v1_webshop_pulls_from_the_v1_path() -> None:
+    async with serving(json_answer(_page("R05"))) as bank, world() as here:
+        shop = account("omnikassa", base_url=bank.url, results_version=1)
+        await OMNIKASSA.fetch(call_of(ping("a")), shop, here.outside(), here.store)
+    assert bank.seen[0].path == f"/order/server/api/events/results/{EVENT}"
+    assert here.stored[0].facts == {"results-version": "1"}
+
+
+async def test_pages_are_stored_one_before_the_next_is_asked_for() -> None:
+    stored_at_call: list[int] = []
+
+    async with world() as here:
+
+        async def page(request: web.Request, body: bytes) -> web.StreamResponse:
+            stored_at_call.append(len(here.stored))
+            return json_answer(LAST if len(stored_at_call) == 3 else FULL)
+
+        async with serving(page) as bank:
+            shop = account("omnikassa", base_url=bank.url)
+            outcomes = await OMNIKASSA.fetch(call_of(ping("a")), shop, here.outside(), here.store)
+    assert stored_at_call == [0, 1, 2]
+    assert [one.body.decode() for one in here.stored] == [FULL, FULL, LAST]
+    assert outcomes == {"a": Succeeded()}
+    assert here.paced == ["shop"] * 3
+
+
+@pytest.mark.parametrize("more", ["true", '"true"', "1"])
+async def test_true_without_orders_and_words_that_are_no_boolean_end_the_loop(more: str) -> None:
+    page = f'{{"moreOrderResultsAvailable": {more}, "orderResults": []}}'
+    async with serving(json_answer(page)) as bank, world() as here:
+        await OMNIKASSA.fetch(call_of(ping("a")), account("omnikassa", base_url=bank.url), here.outside(), here.store)
+    assert len(bank.seen) == len(here.stored) == 1
+
+
+async def test_an_endless_backlog_is_left_to_the_next_ping() -> None:
+    async with serving(json_answer(FULL)) as bank, world() as here:
+        shop = account("omnikassa", base_url=bank.url)
+        outcomes = await OMNIKASSA.fetch(call_of(ping("a")), shop, here.outside(), here.store)
+    assert len(bank.seen) == len(here.stored) == 200
+    assert outcomes == {"a": Succeeded()}
+
+
+async def test_a_token_that_expires_between_pages_ends_the_pull() -> None:
+    async with world() as here:
+
+        async def page(request: web.Request, body: bytes) -> web.StreamResponse:
+            here.now += timedelta(minutes=6)
+            return json_answer(FULL)
+
+        async with serving(page) as bank:
+            shop = account("omnikassa", base_url=bank.url)
+            outcomes = await OMNIKASSA.fetch(call_of(ping("a")), shop, here.outside(), here.store)
+    assert len(bank.seen) == len(here.stored) == 2
+    assert outcomes == {"a": Succeeded()}
+
+
+@pytest.mark.parametrize("expires", [EXPIRED, "", "soon"])
+async def test_without_a_valid_token_nothing_is_pulled(expires: str) -> None:
+    async with serving(json_answer(LAST)) as bank, world() as here:
+        shop = account("omnikassa", base_url=bank.url)
+        outcomes = await OMNIKASSA.fetch(call_of(ping("a", expires)), shop, here.outside(), here.store)
+    assert bank.seen == []
+    outcome = outcomes["a"]
+    assert isinstance(outcome, Failed)
+    assert outcome.reason == "expired_token"
+
+
+async def test_a_lookup_with_another_event_or_token_is_never_put_into_an_address() -> None:
+    bad = waiting("omnikassa", lookup_id="x", event="../../gatekeeper/refresh?x=", token="a.b.c", expires=VALID)
+    async with serving(json_answer(LAST)) as bank, world() as here:
+        shop = account("omnikassa", base_url=bank.url)
+        outcomes = await OMNIKASSA.fetch(
+            call_of(bad, ping("y", token="a.b.c\r\nX: y")), shop, here.outside(), here.store
+        )
+    assert bank.seen == []
+    assert all(isinstance(one, Failed) for one in outcomes.values())
+
+
+async def test_a_failure_after_a_stored_page_keeps_it_and_asks_again_once() -> None:
+    async with serving(json_answer(FULL), json_answer("<html>", 503)) as bank, world() as here:
+        shop = account("omnikassa", base_url=bank.url)
+        outcomes = await OMNIKASSA.fetch(call_of(ping("a"), ping("b", LATER)), shop, here.outside(), here.store)
+    assert len(here.stored) == 1
+    assert outcomes == {"a": Succeeded(), "b": Succeeded(again="unavailable")}
+    assert len(bank.seen) == 2
+
+
+async def test_a_page_that_can_not_be_read_is_kept_because_it_may_be_consumed() -> None:
+    async with serving(json_answer('{"moreOrderResultsAvailable": true, "orderRes')) as bank, world() as here:
+        shop = account("omnikassa", base_url=bank.url)
+        outcomes = await OMNIKASSA.fetch(call_of(ping("a")), shop, here.outside(), here.store)
+    assert len(bank.seen) == len(here.stored) == 1
+    assert outcomes == {"a": Succeeded()}
+
+
+async def test_a_broken_connection_is_not_repeated_behind_our_back() -> None:
+    """The HTTP library would repeat a GET by itself; the bank might have handed a page over to nobody."""
+    asked = 0
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        await reader.readuntil(b"\r\n\r\n")
+        asked += 1
+        writer.close()
+
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    async with server, world() as here:
+        shop = account("omnikassa", base_url=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        with pytest.raises(ProviderUnavailable):
+            await OMNIKASSA.fetch(call_of(ping("a")), shop, here.outside(), here.store)
+    assert asked == 1
+    assert here.stored == []
+
+
+ERRORS: Final = vectors("omnikassa")["samples_unsigned"]["error_bodies"]
+
+
+@pytest.mark.parametrize("sample", ERRORS, ids=range(len(ERRORS)))
+async def test_the_banks_errors_are_errors_whatever_the_status(sample: Any) -> None:
+    status = sample["http_status"] or 200
+    is_html = sample["body"].startswith("<")
+    token = status in (401, 403) or (not is_html and str(json.loads(sample["body"])["errorCode"]) == "5001")
+    async with serving(json_answer(sample["body"], status)) as bank, world() as here:
+        shop = account("omnikassa", base_url=bank.url)
+        with pytest.raises((Permanent, Retryable)) as error:
+            await OMNIKASSA.fetch(call_of(ping("a")), shop, here.outside(), here.store)
+    assert isinstance(error.value, Permanent | Retryable)
+    assert error.value.reason == ("unavailable" if is_html else "credentials" if token else "refused")
+    assert here.stored == []
+    assert "Full authentication" not in str(error.value)
+
+
+async def test_429_asks_for_patience() -> None:
+    async with serving(json_answer("{}", 429, {"Retry-After": "17"})) as bank, world() as here:
+        with pytest.raises(ProviderBusy) as busy:
+            await OMNIKASSA.fetch(
+                call_of(ping("a")), account("omnikassa", base_url=bank.url), here.outside(), here.store
+            )
+    assert busy.value.retry_after_seconds == 17.0

@@ -1,0 +1,207 @@
+"""The list of a period's payments over real HTTP: complete, however many there are, or said not to be."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import pytest
+from aiohttp import web
+
+from processors.providers.base import Account
+from processors.providers.payment_list import ListedPayment, PaymentReference
+from processors.providers.registry import LISTERS
+from processors.providers.trustpayments.payment_list import MOST_RECORDS, TrustPaymentsLister
+from processors.providers.trustpayments.provider import ask
+from sandbox.simulators.trustpayments import (
+    TrustPaymentsSettings,
+    TrustPaymentsShop,
+    TrustPaymentsSimulator,
+)
+from schemas.errors import ProviderRefused, ProviderUnavailable
+from tests.fakes.accounts import account
+from tests.fakes.gateway import World, json_answer, serving, world
+from tests.fakes.simulated import simulated
+
+START: Final = datetime(2026, 11, 22, tzinfo=UTC)
+DAY: Final = timedelta(days=1)
+LIST: Final = TrustPaymentsLister(waits_seconds=(0.0, 0.0))
+
+
+def gateway() -> TrustPaymentsSimulator:
+    shop = TrustPaymentsShop(
+        merchant="shop",
+        site_reference="test_acme98765",
+        notification_password="n",
+        username="webservices@merchant.example",
+        password="Passw0rd_é",
+    )
+    return TrustPaymentsSimulator(TrustPaymentsSettings(shops=(shop,), visible_within_seconds=0.0))
+
+
+def pay(simulator: TrustPaymentsSimulator, at: datetime, order_id: str = "O", **more: Any) -> str:
+    order = {"order_id": order_id, "amount": 100, "notify": False, "visible_after_seconds": 0.0, **more}
+    created = simulator.create({**order, "started_at": at.strftime("%Y-%m-%d %H:%M:%S")})
+    return str(created["payment_id"])
+
+
+def shop_at(address: str) -> Account:
+    return account("trustpayments", webservices_url=address + "/json/")
+
+
+async def listed(
+    address: str, here: World, start: datetime, end: datetime, lister: TrustPaymentsLister = LIST
+) -> tuple[list[ListedPayment], list[datetime]]:
+    found: list[ListedPayment] = []
+    reached = []
+    outside = here.outside(answer_bytes=4 << 20)
+    async for until, sightings in lister.between(shop_at(address), outside, start, end):
+        found += sightings
+        reached.append(until)
+    return found, reached
+
+
+def payments(found: Sequence[ListedPayment]) -> set[str]:
+    return {one.observation.payment_id for one in found if one.started is not None}
+
+
+async def test_a_quiet_period_is_a_few_queries_and_nothing_outside_of_it_is_listed() -> None:
+    simulator = gateway()
+    inside = {pay(simulator, START + timedelta(hours=hour)) for hour in (0, 5, 23)}
+    for outside in (START - timedelta(seconds=1), START + DAY + timedelta(seconds=1)):
+        pay(simulator, outside)
+    async with simulated(simulator) as address, world() as here:
+        found, reached = await listed(address, here, START, START + DAY)
+    assert payments(found) == inside
+    assert reached == sorted(set(reached))
+    assert reached[-1] == START + DAY
+    assert len(here.paced) <= 4, "every query waits for its turn, and there are few"
+    assert {one.started for one in found} == {START + timedelta(hours=hour) for hour in (0, 5, 23)}
+
+
+async def test_a_busy_hour_is_split_until_no_answer_is_cut_off() -> None:
+    simulator = gateway()
+    made = {pay(simulator, START + timedelta(seconds=number)) for number in range(3 * MOST_RECORDS)}
+    made |= {pay(simulator, START + timedelta(seconds=7)) for _ in range(MOST_RECORDS - 10)}
+    async with simulated(simulator) as address, world() as here:
+        found, _ = await listed(address, here, START, START + DAY)
+    assert payments(found) == made
+
+
+async def test_two_full_seconds_side_by_side_are_told_apart() -> None:
+    simulator = gateway()
+    made = {pay(simulator, START + timedelta(seconds=number % 2)) for number in range(2 * (MOST_RECORDS - 1))}
+    async with simulated(simulator) as address, world() as here:
+        found, _ = await listed(address, here, START, START + timedelta(seconds=10))
+    assert payments(found) == made
+
+
+async def test_a_second_that_is_too_full_is_named_and_nothing_passes_for_complete() -> None:
+    simulator = gateway()
+    for _ in range(MOST_RECORDS):
+        pay(simulator, START + timedelta(seconds=5))
+    async with simulated(simulator) as address, world() as here:
+        with pytest.raises(ProviderRefused, match=r"within one second \(2026-11-22 00:00:0[45] GMT\)"):
+            await listed(address, here, START, START + DAY)
+
+
+@pytest.mark.parametrize(("seconds", "complete"), [(3, True), (1, False)])
+async def test_a_gateway_that_leaves_a_periods_end_out_loses_no_payment(seconds: int, complete: bool) -> None:
+    """Its answer to one moment is empty, which must not pass for a second without payments."""
+    times = [f"2026-11-22 00:00:0{number % seconds}" for number in range(MOST_RECORDS + 100)]
+    records = [
+        {
+            "requesttypedescription": "AUTH",
+            "transactionreference": f"1-1-{number}",
+            "sitereference": "test_acme98765",
+            "errorcode": "0",
+            "settlestatus": "0",
+            "transactionstartedtimestamp": started,
+        }
+        for number, started in enumerate(times)
+    ]
+
+    async def answer(request: web.Request, body: bytes) -> web.StreamResponse:
+        asked = json.loads(body)["request"][0]
+        start, end = (asked["filter"][name][0]["value"] for name in ("starttimestamp", "endtimestamp"))
+        inside = [one for one in records if start <= one["transactionstartedtimestamp"] < end]
+        found = {"errorcode": "0", "records": inside[:MOST_RECORDS]}
+        return json_answer(json.dumps({"requestreference": asked["requestreference"], "response": [found]}))
+
+    async with serving(answer) as bank, world() as here:
+        if complete:
+            found, _ = await listed(bank.url, here, START, START + DAY)
+            assert payments(found) == {one["transactionreference"] for one in records}
+        else:
+            with pytest.raises(ProviderRefused, match="within one second"):
+                await listed(bank.url, here, START, START + DAY)
+
+
+async def test_refunds_are_seen_with_their_payment_and_whenever_they_were() -> None:
+    simulator = gateway()
+    payment = pay(simulator, START, "ORD-1", settlestatus="100")
+    async with simulated(simulator) as address, world() as here:
+        simulator.change(payment, {"refund": 40, "notify": False})  # now, long after the period
+        found, _ = await listed(address, here, START, START + DAY)
+        asked = [
+            one async for one in LIST.about(shop_at(address), here.outside(), [PaymentReference(payment, "ORD-1")])
+        ]
+        alone = [one async for one in LIST.about(shop_at(address), here.outside(), [PaymentReference(payment, None)])]
+    assert [one.observation.refund for one in found] == [None]
+    ((count, sightings),) = asked
+    refunds = [one.observation.refund for one in sightings if one.observation.refund is not None]
+    assert (count, len(sightings), refunds[0].amount.value) == (1, 2, 40)
+    assert [one.started for one in sightings if one.observation.refund is not None] == [None]
+    assert payments(alone[0][1]) == {payment}
+
+
+async def test_many_orders_are_asked_for_together_and_split_where_an_answer_may_be_cut_off() -> None:
+    simulator = gateway()
+    named = [
+        PaymentReference(pay(simulator, START, f"ORD-{number % 25}"), f"ORD-{number % 25}") for number in range(1000)
+    ]
+    async with simulated(simulator) as address, world() as here:
+        parts = [one async for one in LIST.about(shop_at(address), here.outside(answer_bytes=4 << 20), named)]
+    assert sum(count for count, _ in parts) == len(named)
+    assert {one.observation.payment_id for _, part in parts for one in part} == {one.payment_id for one in named}
+
+
+async def test_an_outage_is_waited_out_for_a_while_and_a_refusal_is_not() -> None:
+    simulator = gateway()
+    payment = pay(simulator, START)
+    async with simulated(simulator) as address, world() as here:
+        shop = shop_at(address)
+
+        async def failing(request: web.Request, body: bytes) -> web.StreamResponse:
+            raise web.HTTPServiceUnavailable
+
+        async def passed_on(request: web.Request, body: bytes) -> web.StreamResponse:
+            headers = {name: request.headers[name] for name in ("Authorization", "Content-Type")}
+            answer = await here.http.post(shop.merchant.base_url, content=body, headers=headers)
+            return json_answer(answer.content)
+
+        async with serving(failing, failing, passed_on) as between:
+            found, _ = await listed(between.url, here, START, START + timedelta(hours=1))
+            assert payments(found) == {payment}
+        async with serving(failing) as between:
+            with pytest.raises(ProviderUnavailable):
+                await listed(between.url, here, START, START + timedelta(hours=1))
+            assert len(between.seen) == 3
+        async with serving(json_answer("", 401)) as between:
+            with pytest.raises(ProviderRefused):
+                await listed(between.url, here, START, START + timedelta(hours=1))
+            assert len(between.seen) == 1
+
+
+async def test_a_period_that_is_no_time_is_refused_and_does_not_list_everything() -> None:
+    simulator = gateway()
+    pay(simulator, START)
+    async with simulated(simulator) as address, world() as here:
+        with pytest.raises(ProviderRefused, match="60019"):
+            await ask({"starttimestamp": ["2026-11-22T00:00:00Z"]}, shop_at(address), here.outside())
+
+
+def test_only_trust_payments_has_a_list() -> None:
+    assert set(LISTERS) == {"trustpayments"}

@@ -1,0 +1,72 @@
+"""Accounts, notifications and vectors for the providers' tests."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from processors.providers.base import Account, Notification, Response, WaitingLookup, account_of
+from schemas.configuration.model import parse
+from schemas.messages import Lookup
+
+NOW: Final = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
+OMNIKASSA_KEY: Final = "QAhFrajUoLsKowfRo15vFXIpdbCgmI2S82idk6xPiCk="
+TRANSACTION: Final = "a4d6f6f27f2116da21da62d705dbd7ef"
+
+_DEFAULTS: Final[dict[str, dict[str, Any]]] = {
+    "omnikassa": {"poi_id": 123, "base_url": "https://bank.example", "signing_keys": [{"value": OMNIKASSA_KEY}]},
+    "trustpayments": {
+        "site_reference": "test_acme98765",
+        "notification_passwords": [{"value": "hunter2-URLnotify"}],
+        "webservices_url": "https://gateway.example/json/",
+        "username": "webservices@merchant.example",
+        "password": {"value": "Passw0rd_é"},
+        "extra_fields": ["baseamount", "currencyiso3a", "requesttypedescription", "parenttransactionreference"],
+    },
+    "nevogate": {"store_name": "sdk_test", "api_key": {"value": "key-1"}, "base_url": "https://gateway.example"},
+}
+
+
+def vectors(provider: str) -> Any:
+    """The provider's vector file."""
+    return json.loads((Path(__file__).parents[1] / "vectors" / f"{provider}.json").read_text("utf-8"))
+
+
+def account(provider: str, **settings: Any) -> Account:
+    """A merchant ``shop`` of the provider, with ``settings`` instead of the defaults."""
+    merchant = {"id": "shop", "provider": provider, **_DEFAULTS[provider], **settings}
+    text = yaml.safe_dump({"sandbox": True, "merchants": [merchant]})
+    return account_of(parse(text, "test").merchants[0])
+
+
+def notification(
+    provider: str, body: str | bytes, *, method: str = "POST", query: str = "", at: datetime = NOW
+) -> Notification:
+    """A webhook call as the stages see it."""
+    raw = body.encode() if isinstance(body, str) else body
+    return Notification("n-1", provider, "shop", method, query, "", raw, at)
+
+
+def response(body: str | bytes, **facts: str) -> Response:
+    """A stored answer as the stages see it."""
+    raw = body.encode() if isinstance(body, str) else body
+    return Response("shop", raw, "application/json", 200, NOW, facts=facts)
+
+
+def waiting(provider: str, reference: str | None = None, *, lookup_id: str = "l-1", **arguments: str) -> WaitingLookup:
+    """A lookup as it lies on the topic."""
+    operations: dict[str, Any] = {"omnikassa": "pull", "trustpayments": "transaction", "nevogate": "result"}
+    lookup = Lookup(
+        provider=provider,
+        merchant="shop",
+        operation=operations[provider],
+        reference=reference,
+        notification_id="n-1",
+        received_at="2026-06-01T12:00:00.000Z",
+        arguments=arguments,
+    )
+    return WaitingLookup(lookup_id, lookup, "", 0, NOW)

@@ -1,0 +1,111 @@
+"""A provider's side of an HTTP exchange: a real server on a free port that answers from a script."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import httpx
+from aiohttp import web
+
+from processors.providers.base import Answer, CallContext
+from processors.providers.http import open_client
+from tests.fakes.accounts import NOW
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One request as it came."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+Scripted = web.Response | Callable[[web.Request, bytes], Awaitable[web.StreamResponse]]
+
+
+@dataclass(slots=True)
+class Gateway:
+    """Answers the requests in turn with ``script``, the last entry for ever."""
+
+    script: list[Scripted]
+    url: str = ""
+    seen: list[Seen] = field(default_factory=list)
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        self.seen.append(Seen(request.method, request.raw_path, request.headers, body))
+        entry = self.script[min(len(self.seen), len(self.script)) - 1]
+        if isinstance(entry, web.Response):
+            copy = web.Response(body=entry.body, status=entry.status)
+            copy.headers.update({name: value for name, value in entry.headers.items() if name != "Content-Length"})
+            return copy
+        return await entry(request, body)
+
+
+@asynccontextmanager
+async def serving(*script: Scripted) -> AsyncIterator[Gateway]:
+    """A gateway that listens until the block ends."""
+    gateway = Gateway(list(script))
+    app = web.Application()
+    app.router.add_route("*", "/{tail:.*}", gateway.handle)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    assert runner.addresses
+    gateway.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    try:
+        yield gateway
+    finally:
+        await runner.cleanup()
+
+
+def json_answer(text: str | bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    """A JSON answer with the given text."""
+    body = text.encode() if isinstance(text, str) else text
+    return web.Response(body=body, status=status, headers={"Content-Type": "application/json", **(headers or {})})
+
+
+@dataclass(slots=True)
+class World:
+    """What a fetch touches besides the provider: the clock, the pace, and the answers it stored."""
+
+    http: httpx.AsyncClient
+    now: datetime = NOW
+    stored: list[Answer] = field(default_factory=list)
+    paced: list[str] = field(default_factory=list)
+    recovered: list[str] = field(default_factory=list)
+    patience_seconds: float = 0.0
+
+    def outside(
+        self, *, answer_bytes: int = 1 << 20, timeout_seconds: float = 5.0, transactions: int = 100
+    ) -> CallContext:
+        return CallContext(
+            self.http, lambda: self.now, answer_bytes, timeout_seconds, transactions, self._pace, self._recovery
+        )
+
+    async def store(self, answer: Answer) -> None:
+        await asyncio.sleep(0)
+        self.stored.append(answer)
+
+    @asynccontextmanager
+    async def _pace(self, key: str) -> AsyncIterator[None]:
+        self.paced.append(key)
+        yield
+
+    def _recovery(self, key: str) -> float:
+        self.recovered.append(key)
+        return self.patience_seconds
+
+
+@asynccontextmanager
+async def world() -> AsyncIterator[World]:
+    """A world with the workers' own HTTP client."""
+    async with open_client(8) as http:
+        yield World(http)

@@ -1,0 +1,317 @@
+"""What a stage works on and with, small enough to see through: records, a store, a publisher, a provider."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, Final, Literal, cast
+
+import httpx
+from prometheus_client import CollectorRegistry
+
+from processors.metrics import Metrics
+from processors.providers.base import (
+    Account,
+    Answer,
+    Authenticity,
+    Call,
+    CallContext,
+    LookupOutcome,
+    Notification,
+    ParsedNotification,
+    Policy,
+    Response,
+    Store,
+    Succeeded,
+    WaitingLookup,
+)
+from processors.state.changelog import Changelog
+from processors.state.partition_state import Overlay
+from processors.transport.publisher import Metadata, OutputPublisher
+from schemas import messages
+from schemas.configuration.merchants import NevogateMerchant
+from schemas.configuration.model import KafkaSettings
+from schemas.configuration.secrets import SecretRef
+from schemas.errors import PartlyUnreadable, Rejected, Unreadable
+from schemas.messages import Expectation, Lookup, Observation
+from schemas.records import Output, Record
+from tests.fakes.observations import notification_headers, observation
+
+NOW: Final = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
+KAFKA: Final = KafkaSettings()
+
+
+def metrics() -> Metrics:
+    return Metrics(CollectorRegistry())
+
+
+def counted(of: Any, **labels: str) -> float:
+    """The value of a counter's one labelled child."""
+    return float(of.labels(**labels)._value.get())
+
+
+def record(
+    value: bytes | None = b"",
+    headers: Mapping[str, str] | None = None,
+    *,
+    offset: int = 0,
+    key: bytes = b"shop/1",
+    topic: str = "source",
+    partition: int = 1,
+) -> Record:
+    raw = tuple((name, text.encode()) for name, text in (headers or {}).items())
+    return Record(topic, partition, offset, key, value, raw, NOW.timestamp())
+
+
+def header(output: Output, name: str) -> str:
+    return next((value.decode() for key, value in reversed(output.headers) if key == name), "")
+
+
+class MemoryStore:
+    """A partition's store that tells in which order it was written."""
+
+    def __init__(self, told: list[str] | None = None) -> None:
+        self.values: dict[bytes, bytes] = {}
+        self.next_offset: int | None = None
+        self._told = told if told is not None else []
+
+    def get(self, key: bytes) -> bytes | None:
+        return self.values.get(key)
+
+    def write(self, changes: Mapping[bytes, bytes | None], next_offset: int, state_format: int = 1) -> None:
+        self._told.append("store")
+        self.next_offset = next_offset
+        for key, value in changes.items():
+            if value is None:
+                self.values.pop(key, None)
+            else:
+                self.values[key] = value
+
+    def close(self) -> None:
+        self._told.append("closed")
+
+
+class FakeChangelog(Changelog):
+    """A changelog of which others have written what a test says; each of ``lost`` is raised once by a write.
+
+    Outputs published by its holder go to ``publisher``.
+    """
+
+    def __init__(self, told: list[str] | None = None, publisher: OutputPublisher | None = None) -> None:
+        super().__init__({}, "changelog", 1)
+        self.publisher = publisher
+        self.others: dict[bytes, bytes | None] = {}
+        self.written: list[Mapping[bytes, bytes | None]] = []
+        self.lost: list[Exception] = []
+        self.old = False
+        self._told = told if told is not None else []
+
+    async def take(self) -> None:
+        self._told.append("take")
+        self.old = False
+
+    @property
+    def taken_long_ago(self) -> bool:
+        return self.old
+
+    async def confirm(self, *, anew: bool = False) -> None:
+        self._told.append("confirm anew" if anew else "confirm")
+        if anew and self.lost:
+            raise self.lost.pop()
+
+    async def write(self, changes: Mapping[bytes, bytes | None], state_format: int = 1) -> int:
+        self._told.append("changelog")
+        if self.lost:
+            raise self.lost.pop()
+        self.written.append(dict(changes))
+        return sum(len(one) for one in self.written)
+
+    async def publish(self, outputs: Sequence[Output]) -> None:
+        assert self.publisher is not None
+        await self.publisher.publish(outputs)
+
+    async def catch_up(self, store: Any, moved: Callable[[], None] = lambda: None) -> int:
+        self._told.append("caught up")
+        store.write(self.others, 0)
+        return len(self.others)
+
+
+class RecordingPublisher(OutputPublisher):
+    """Keeps what is published; fails first as often as told."""
+
+    def __init__(self, told: list[str] | None = None, failures: Iterable[Exception] = ()) -> None:
+        self.outputs: list[Output] = []
+        self._told = told if told is not None else []
+        self._failures = list(failures)
+
+    async def publish(self, outputs: Sequence[Output]) -> list[Metadata]:
+        if self._failures:
+            raise self._failures.pop(0)
+        self._told.append("outputs")
+        metadata = []
+        for output in outputs:
+            offset = sum(one.topic == output.topic for one in self.outputs)
+            metadata.append(cast(Metadata, SimpleNamespace(offset=offset)))
+            self.outputs.append(output)
+        return metadata
+
+
+class NothingExpected:
+    """A shop that announces nothing, or only what it is given: expectations by order."""
+
+    def __init__(self, **orders: Expectation) -> None:
+        self.orders = orders
+
+    async def ready(self) -> None:
+        return
+
+    def of(self, merchant: str, payment_id: str, order_id: str | None) -> Expectation | None:
+        return self.orders.get(order_id or "")
+
+
+async def refuse_publish(outputs: Sequence[Output]) -> None:
+    """For stages that publish nothing themselves."""
+    raise AssertionError("nothing is published before the batch ends")
+
+
+def lookup(reference: str | None, merchant: str = "shop") -> Lookup:
+    return Lookup(
+        provider="nevogate",
+        merchant=merchant,
+        operation="result",
+        reference=reference,
+        notification_id="n-1",
+        received_at="2026-06-01T12:00:00.000Z",
+    )
+
+
+def lookup_record(
+    lookup_id: str, reference: str | None = "t", *, merchant: str = "shop", offset: int = 0, **headers: str
+) -> Record:
+    more = {name.replace("_", "-"): text for name, text in headers.items()}
+    return record(
+        messages.encode(lookup(reference, merchant)),
+        {"ce_id": lookup_id, "ce_time": "2026-06-01T11:00:00.000Z", **more},
+        key=f"{merchant}/{reference}".encode(),
+        offset=offset,
+    )
+
+
+def notification_record(
+    notification_id: str, body: bytes = b"t-1", merchant: str = "shop", offset: int = 0, at: datetime = NOW
+) -> Record:
+    headers = notification_headers("nevogate", merchant, notification_id)
+    return record(body, {**headers, "ce_time": at.isoformat()}, offset=offset, topic="notifications.nevogate")
+
+
+def accounts(*names: str) -> dict[str, Account]:
+    return {
+        name: Account(
+            NevogateMerchant(id=name, store_name="s", api_key=SecretRef(value="k"), base_url="https://hu.example"), {}
+        )
+        for name in names or ("shop",)
+    }
+
+
+Answering = Callable[[Call], Mapping[str, LookupOutcome] | Exception]
+
+
+class FakeProvider:
+    """A provider whose every answer a test decides.
+
+    A notification's body is its reference; ``bad...`` is rejected, ``alert...`` an alert, ``bug`` breaks the module.
+    """
+
+    name = "nevogate"
+
+    def __init__(self, policy: Policy | None = None, answer: Answering | None = None, lanes: bool = True) -> None:
+        self.policy = policy or Policy(retries={"unavailable": 3, "uncertain": 2}, remembers_answered=True)
+        self.made: list[tuple[str, ...]] = []
+        self.at_work: set[str] = set()
+        self.most_at_work = 0
+        self._answer = answer or (lambda call: {one.lookup_id: Succeeded() for one in call.lookups})
+        self._lanes = lanes
+
+    def parse(self, notification: Notification, account: Account) -> ParsedNotification:
+        text = notification.body.decode()
+        if text == "bug":
+            raise ZeroDivisionError("nobody foresaw this: secret-4711")
+        if text.startswith("alert"):
+            return ParsedNotification(reference=None, duplicate_key=None, detail=None, alert=text)
+        return ParsedNotification(
+            reference=text, duplicate_key=None if text.startswith("every") else notification.body, detail=None
+        )
+
+    def verify(self, claim: ParsedNotification, notification: Notification, account: Account) -> Authenticity:
+        if claim.reference is not None and claim.reference.startswith("bad"):
+            raise Rejected("bad_signature", "no key made the signature")
+        return "authentic"
+
+    def plan(self, claim: ParsedNotification, notification: Notification) -> Lookup:
+        return lookup(claim.reference, notification.merchant)
+
+    def calls(self, lookups: Sequence[WaitingLookup], outside: CallContext) -> Iterable[Call]:
+        return [Call((one.lookup.reference or "") if self._lanes else "one", (one,)) for one in lookups]
+
+    async def fetch(
+        self, call: Call, account: Account, outside: CallContext, store: Store
+    ) -> Mapping[str, LookupOutcome]:
+        assert call.lane not in self.at_work, "two calls of one lane at once"
+        self.at_work.add(call.lane)
+        self.most_at_work = max(self.most_at_work, len(self.at_work))
+        try:
+            async with outside.pace(account.merchant.id):
+                self.made.append(tuple(one.lookup_id for one in call.lookups))
+                result = self._answer(call)
+            if isinstance(result, Exception):
+                raise result
+            if any(isinstance(one, Succeeded) for one in result.values()):
+                await store(
+                    Answer(
+                        b"{}",
+                        "application/json",
+                        200,
+                        NOW,
+                        call.lookups[0].lookup.reference,
+                        call.lookups,
+                        {"version": "2"},
+                    )
+                )
+            return result
+        finally:
+            self.at_work.discard(call.lane)
+
+    def interpret(self, response: Response, account: Account) -> tuple[Observation, ...]:
+        if response.body == b"unsigned":
+            raise Unreadable("no key made the signature", "unverified_answer")
+        names = response.body.decode().split()
+        read = [name for name in names if name != "unreadable"]
+        found = tuple(observation(name, merchant=response.merchant, provider="nevogate") for name in read)
+        if len(read) < len(names):
+            raise PartlyUnreadable("one can't be read", found)
+        return found
+
+
+def outside(turn: Callable[[str], Awaitable[Any]] | None = None, now: Literal["later"] | None = None) -> CallContext:
+    """``turn`` is what a call waits for before it goes out; without it everybody's turn is now."""
+
+    @asynccontextmanager
+    async def pace(merchant: str) -> AsyncIterator[None]:
+        if turn is not None:
+            await turn(merchant)
+        yield
+
+    return CallContext(
+        http=cast(httpx.AsyncClient, None),
+        now=lambda: NOW + timedelta(hours=1 if now else 0),
+        answer_bytes=1000,
+        timeout_seconds=1.0,
+        transactions_per_query=10,
+        pace=pace,
+    )
+
+
+def empty() -> Overlay:
+    return Overlay(MemoryStore())

@@ -1,0 +1,315 @@
+"""The application by itself: every row of the table of answers, driven through ASGI."""
+
+import asyncio
+import re
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from prometheus_client import generate_latest
+
+from ingest.app import ANSWERS, Ingress, RequestOutcome, provider_in
+from ingest.limits import Slots
+from ingest.metrics import IngestMetrics
+from ingest.notification import RecordHeaders
+from schemas.configuration.model import Configuration, parse
+from schemas.routes import token_digest
+from schemas.topics import PROVIDERS
+
+CONFIGURATION = """
+sandbox: true
+kafka: {topic_prefix: "test."}
+ingest: {max_body_bytes: 100, body_deadline_seconds: 0.05, max_in_flight: 2, rate_per_second: 1, burst: 5}
+merchants:
+  - {id: shop-nl, provider: omnikassa, poi_id: 1, base_url: "https://nl.example", signing_keys: [{value: k}]}
+  - {id: shop-uk, provider: trustpayments, site_reference: s, notification_passwords: [{value: p}],
+     webservices_url: "https://uk.example", username: u, password: {value: p}}
+  - {id: shop-hu, provider: nevogate, store_name: s, api_key: {value: k}, base_url: "https://hu.example"}
+  - {id: guarded, provider: nevogate, store_name: s, api_key: {value: k}, base_url: "https://hu.example",
+     url_tokens: [{value: right}]}
+"""
+TRANSACTION = b"ab" * 16
+
+
+class Log:
+    """A log in memory that answers as told: stored, not stored, or refused at once."""
+
+    def __init__(self, answer: bool | None = True) -> None:
+        self.answer = answer
+        self.records: list[tuple[str, bytes, bytes, dict[str, bytes]]] = []
+
+    def publish(self, topic: str, key: bytes, value: bytes, headers: RecordHeaders) -> asyncio.Future[bool] | None:
+        if self.answer is None:
+            return None
+        self.records.append((topic, key, value, dict(headers)))
+        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        future.set_result(self.answer)
+        return future
+
+
+class Web:
+    """The application with a log, and a client for it."""
+
+    def __init__(self, answer: bool | None = True, configuration: str = "") -> None:
+        self.configuration: Configuration = parse(configuration or CONFIGURATION, "test.yaml")
+        self.log = Log(answer)
+        self.slots = Slots(self.configuration.ingest.max_in_flight)
+        self.meters = IngestMetrics(PROVIDERS, tuple(outcome.value for outcome in RequestOutcome))
+        self.ingress = Ingress(self.configuration, self.log, self.slots, self.meters)
+
+    async def call(
+        self,
+        path: str,
+        *,
+        method: str = "POST",
+        body: list[bytes] | None = None,
+        query: bytes = b"",
+        headers: list[tuple[bytes, bytes]] | None = None,
+        ends: str = "complete",
+        address: str = "192.0.2.1",
+    ) -> tuple[int, dict[bytes, bytes], bytes]:
+        parts = [{"type": "http.request", "body": part, "more_body": True} for part in body or [b""]]
+        if ends == "complete":
+            parts[-1]["more_body"] = False
+        sent: list[Any] = []
+
+        async def receive() -> dict[str, Any]:
+            if parts:
+                return parts.pop(0)
+            if ends == "gone":
+                return {"type": "http.disconnect"}
+            await asyncio.Event().wait()
+            raise AssertionError("nothing more is sent")
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": path,
+            "query_string": query,
+            "headers": headers or [],
+            "client": (address, 40_000),
+        }
+        await self.ingress(scope, receive, send)
+        start, end = sent
+        return start["status"], dict(start["headers"]), end["body"]
+
+    def count(self, provider: str, outcome: str) -> float:
+        labels = {"provider": provider, "outcome": outcome}
+        return self.meters.registry.get_sample_value("paynotify_ingest_requests_total", labels) or 0.0
+
+
+async def test_a_notification_is_stored_untouched_under_its_key() -> None:
+    web = Web()
+    body = b"errorcode=0&transactionreference=57-9-1&x=%FF\x00\xff"
+    status, headers, answer = await web.call("/notifications/trustpayments/shop-uk", body=[body[:7], body[7:]])
+    assert (status, answer) == (200, b"")
+    assert headers == {b"content-length": b"0"}
+    topic, key, value, written = web.log.records[0]
+    assert (topic, key, value) == ("test.notifications.trustpayments", b"shop-uk/57-9-1", body)
+    assert written["ce_source"] == b"/notifications/trustpayments/shop-uk"
+    assert web.count("trustpayments", "stored") == 1
+
+
+async def test_a_nevogate_return_url_is_stored_with_an_empty_body() -> None:
+    web = Web()
+    query = b"shop=1&TransactionId=" + TRANSACTION
+    status, _, _ = await web.call("/notifications/nevogate/shop-hu", method="GET", query=query)
+    assert status == 200
+    topic, key, value, written = web.log.records[0]
+    assert (topic, key, value) == ("test.notifications.nevogate", b"shop-hu/" + TRANSACTION, b"")
+    assert (written["http-method"], written["http-query"]) == (b"GET", query)
+
+
+async def test_a_webshop_has_one_queue() -> None:
+    web = Web()
+    await web.call("/notifications/omnikassa/shop-nl", body=[b'{"poiId": 1}'])
+    assert web.log.records[0][1] == b"shop-nl"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "/",
+        "*",
+        "/notifications",
+        "/notifications/",
+        "/notifications/trustpayments",
+        "/notifications//shop-uk",
+        "/notifications/stripe/shop-uk",
+        "/notifications/omnikassa/shop-uk",
+        "/notifications/trustpayments/shop-uk/",
+        "/notifications/trustpayments/../omnikassa/shop-nl",
+        "/notifications/trustpayments/\udcff\x00",
+        "//notifications/trustpayments/shop-uk",
+        "/Notifications/trustpayments/shop-uk",
+        "/metrics",
+    ],
+)
+async def test_any_other_path_is_unknown(path: str) -> None:
+    web = Web()
+    assert (await web.call(path))[0] == 404
+    assert web.log.records == []
+
+
+def test_a_path_counts_for_its_provider_only_where_it_names_one() -> None:
+    assert provider_in("/notifications/trustpayments/stranger") == "trustpayments"
+    assert provider_in("/notifications/stranger/shop-uk") == "unknown"
+    assert provider_in("/trustpayments") == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "allow"),
+    [
+        ("/notifications/trustpayments/shop-uk", "GET", b"POST"),
+        ("/notifications/omnikassa/shop-nl", "PUT", b"POST"),
+        ("/notifications/nevogate/shop-hu", "DELETE", b"POST, GET"),
+        ("/notifications/nevogate/shop-hu", "HEAD", b"POST, GET"),
+    ],
+)
+async def test_a_wrong_method_is_told_the_right_ones(path: str, method: str, allow: bytes) -> None:
+    status, headers, _ = await Web().call(path, method=method)
+    assert (status, headers[b"allow"]) == (405, allow)
+
+
+async def test_a_large_body_is_refused_by_its_head_or_while_it_is_read() -> None:
+    web = Web()
+    path = "/notifications/omnikassa/shop-nl"
+    assert (await web.call(path, headers=[(b"content-length", b"101")], ends="never"))[0] == 413
+    assert (await web.call(path, headers=[(b"content-length", b"9" * 40)], ends="never"))[0] == 413
+    assert (await web.call(path, body=[b"x" * 60, b"x" * 60], ends="never"))[0] == 413
+    assert web.slots.taken == 0
+    assert web.count("omnikassa", "too_large") == 3
+    assert (await web.call(path, body=[b"x" * 100]))[0] == 200
+
+
+async def test_a_length_written_with_thousands_of_digits_is_a_length() -> None:
+    web = Web()
+    path, zeros = "/notifications/omnikassa/shop-nl", b"0" * 5000
+    assert (await web.call(path, headers=[(b"content-length", zeros + b"2")], body=[b"ok"]))[0] == 200
+    assert (await web.call(path, headers=[(b"content-length", zeros)], body=[b""]))[0] == 200
+    assert (await web.call(path, headers=[(b"content-length", zeros + b"101")], ends="never"))[0] == 413
+    assert (await web.call(path, headers=[(b"content-length", b"9" * 5000)], ends="never"))[0] == 413
+
+
+async def test_a_slow_sender_is_cut() -> None:
+    web = Web()
+    status, headers, _ = await web.call("/notifications/omnikassa/shop-nl", body=[b"x"], ends="never")
+    assert (status, headers[b"connection"]) == (408, b"close")
+    assert web.slots.taken == 0
+
+
+async def test_a_sender_who_leaves_stores_nothing() -> None:
+    web = Web()
+    assert (await web.call("/notifications/omnikassa/shop-nl", body=[b"x"], ends="gone"))[0] == 400
+    assert web.log.records == []
+    assert web.slots.taken == 0
+
+
+async def test_a_route_has_its_own_rate() -> None:
+    web = Web()
+    web.log.answer = None
+    answers = [await web.call("/notifications/omnikassa/shop-nl") for _ in range(6)]
+    assert [status for status, _, _ in answers] == [503] * 5 + [429]
+    assert answers[-1][1][b"retry-after"] == b"5"
+    web.slots.taken = 0
+    assert (await web.call("/notifications/trustpayments/shop-uk"))[0] == 503
+
+
+@pytest.mark.parametrize("answer", [False, None])
+async def test_what_is_not_stored_is_never_a_success(answer: bool | None) -> None:
+    status, headers, _ = await Web(answer).call("/notifications/omnikassa/shop-nl")
+    assert (status, headers[b"retry-after"]) == (503, b"5")
+
+
+async def test_a_refused_record_gives_its_slot_back() -> None:
+    web = Web(None)
+    await web.call("/notifications/omnikassa/shop-nl")
+    assert web.slots.taken == 0
+
+
+async def test_all_slots_taken_is_an_answer_at_once() -> None:
+    web = Web()
+    web.slots.taken = web.slots.limit
+    status, headers, _ = await web.call("/notifications/omnikassa/shop-nl", ends="never")
+    assert (status, headers[b"retry-after"]) == (503, b"5")
+    assert web.slots.taken == web.slots.limit
+
+
+async def test_a_success_is_counted_and_timed() -> None:
+    web = Web()
+    await web.call("/notifications/omnikassa/shop-nl")
+    text = generate_latest(web.meters.registry).decode()
+    assert 'paynotify_ingest_stored_total{provider="omnikassa"} 1.0' in text
+    assert 'paynotify_ingest_publish_seconds_count{provider="omnikassa"} 1.0' in text
+    assert "shop-nl" not in text
+
+
+def test_every_outcome_has_an_answer_and_only_stored_is_a_success() -> None:
+    assert set(ANSWERS) == set(RequestOutcome)
+    assert [outcome for outcome, reply in ANSWERS.items() if reply.status < 400] == [RequestOutcome.STORED]
+
+
+async def test_start_and_stop_of_a_server_are_acknowledged() -> None:
+    waiting = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, str]:
+        return waiting.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
+    await Web().ingress({"type": "lifespan"}, receive, send)
+    assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "stored_query"),
+    [
+        ("/notifications/nevogate/guarded/right", b"", b""),
+        ("/notifications/nevogate/guarded", b"token=right&a=1", b"a=1"),
+        ("/notifications/nevogate/guarded", b"a=1&token=right", b"a=1"),
+        ("/notifications/nevogate/guarded", b"a=1&token=right&b=2", b"a=1&b=2"),
+        ("/notifications/nevogate/guarded", b"a=1&token=%72i%67ht&b=2", b"a=1&b=2"),
+        ("/notifications/nevogate/guarded", b"token=right&a=1&token=right", b"a=1"),
+    ],
+)
+async def test_a_url_token_is_stored_as_its_digest_only(path: str, query: bytes, stored_query: bytes) -> None:
+    web = Web()
+    status, _, _ = await web.call(path, query=query)
+    assert status == 200
+    _, _, _, written = web.log.records[0]
+    assert written["url-token"] == token_digest(b"right").encode()
+    assert written["http-query"] == stored_query
+    assert not any(b"right" in value for value in written.values())
+
+
+async def test_a_token_of_any_alphabet_and_length_comes_back_as_it_was_and_is_never_stored() -> None:
+    web = Web()
+    token = "a+b/c=" * 100
+    await web.call("/notifications/nevogate/guarded", query=f"token={quote(token, safe='')}".encode())
+    _, _, _, written = web.log.records[0]
+    assert written["url-token"] == token_digest(token.encode()).encode()
+    assert written["http-query"] == b""
+
+
+async def test_a_path_with_a_token_is_unknown_where_the_merchant_has_none() -> None:
+    status, _, _ = await Web().call("/notifications/nevogate/shop-hu/right")
+    assert status == 404
+
+
+async def test_an_address_above_its_rate_is_refused_and_no_header_helps_it() -> None:
+    limits = "ingest: {address_rate_per_second: 0.001, address_burst: 2}"
+    web = Web(configuration=re.sub("ingest: {.*}", limits, CONFIGURATION))
+    forwarded = [(b"x-forwarded-for", b"203.0.113.9")]
+    codes = [
+        (await web.call("/notifications/omnikassa/shop-nl", body=[b"{}"], headers=headers))[0]
+        for headers in ([], [], [], forwarded)
+    ]
+    assert codes == [200, 200, 429, 429]
+    assert (await web.call("/notifications/omnikassa/shop-nl", body=[b"{}"], address="192.0.2.2"))[0] == 200
+    assert web.count("omnikassa", "over_rate") == 2

@@ -1,0 +1,212 @@
+"""The application behind the real HTTP server: what strangers may send down a socket."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from ingest.app import Ingress, RequestOutcome
+from ingest.limits import Slots
+from ingest.metrics import IngestMetrics
+from ingest.notification import RecordHeaders
+from ingest.server import build_server, open_listener, sweep
+from schemas.configuration.model import parse
+from schemas.topics import PROVIDERS
+
+CONFIGURATION = """
+sandbox: true
+ingest: {max_body_bytes: 1000, max_header_bytes: 2000, body_deadline_seconds: 0.3}
+merchants:
+  - {id: shop-nl, provider: omnikassa, poi_id: 1, base_url: "https://nl.example", signing_keys: [{value: k}]}
+"""
+PATH = b"/notifications/omnikassa/shop-nl"
+DEADLINE_SECONDS = 10
+
+
+class Log:
+    """Stores everything at once."""
+
+    def __init__(self) -> None:
+        self.values: list[bytes] = []
+
+    def publish(self, topic: str, key: bytes, value: bytes, headers: RecordHeaders) -> asyncio.Future[bool] | None:
+        self.values.append(value)
+        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        future.set_result(True)
+        return future
+
+
+class Site:
+    """The running server and raw connections to it."""
+
+    def __init__(self, port: int, log: Log, server: Any) -> None:
+        self.port = port
+        self.log = log
+        self.server = server
+
+    async def say(self, *parts: bytes) -> bytes:
+        """Everything the server answers on one connection until it closes or the answer is complete."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            for part in parts:
+                writer.write(part)
+                await writer.drain()
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                return await reader.readuntil(b"\r\n\r\n")
+        finally:
+            writer.close()
+
+
+@pytest.fixture
+async def site() -> AsyncIterator[Site]:
+    configuration = parse(CONFIGURATION, "test.yaml")
+    log = Log()
+    meters = IngestMetrics(PROVIDERS, tuple(outcome.value for outcome in RequestOutcome))
+    server = build_server(configuration, Ingress(configuration, log, Slots(10), meters))
+    with open_listener("127.0.0.1:0") as listener:
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while not server.started:
+                await asyncio.sleep(0.01)
+        yield Site(listener.getsockname()[1], log, server)
+        server.should_exit = True
+        await serving
+
+
+def post(body: bytes, path: bytes = PATH, *headers: bytes) -> bytes:
+    lines = [b"POST %b HTTP/1.1" % path, b"host: x", b"content-length: %d" % len(body), *headers]
+    return b"\r\n".join(lines) + b"\r\n\r\n" + body
+
+
+async def test_a_body_in_pieces_is_stored_whole(site: Site) -> None:
+    whole = post(b"\x00\xffabc" * 50)
+    assert (await site.say(whole[:20], whole[20:90], whole[90:])).startswith(b"HTTP/1.1 200 OK\r\n")
+    assert site.log.values == [b"\x00\xffabc" * 50]
+
+
+async def test_a_chunked_body_is_stored_without_its_framing(site: Site) -> None:
+    head = b"POST %b HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n" % PATH
+    assert b" 200 " in await site.say(head, b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
+    assert site.log.values == [b"abcde"]
+
+
+@pytest.mark.parametrize("upgrade", [b"h2c", b"websocket"])
+async def test_an_offer_to_speak_another_protocol_is_ignored_and_loses_no_body(site: Site, upgrade: bytes) -> None:
+    offer = (b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: " + upgrade, b"HTTP2-Settings: AAEAAEAAAAIAAAAA")
+    whole = post(b'{"whole": 1}', PATH, *offer)
+    assert b" 200 " in await site.say(whole)
+    assert b" 200 " in await site.say(whole[:30], whole[30:100], whole[100:-5], whole[-5:])
+    chunked = b"\r\n".join([b"POST %b HTTP/1.1" % PATH, b"host: x", b"transfer-encoding: chunked", *offer, b"", b""])
+    assert b" 200 " in await site.say(chunked + b"3\r\nabc\r\n", b"2\r\nde\r\n0\r\n\r\n")
+    assert site.log.values == [b'{"whole": 1}', b'{"whole": 1}', b"abcde"]
+
+
+async def test_a_connection_serves_on_after_an_offer(site: Site) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    offer = (b"connection: upgrade", b"upgrade: h2c")
+    plain, last = post(b"2"), post(b"4", PATH, b"connection: close")
+    writer.write(post(b"1", PATH, *offer) + plain + post(b"3", PATH, *offer) + last)
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        answers = await reader.read()
+    writer.close()
+    assert answers.count(b" 200 ") == 4
+    assert site.log.values == [b"1", b"2", b"3", b"4"]
+
+
+@pytest.mark.parametrize("filler", [b"x-a: " + b"a" * 1900, b"\r\n".join([b"x-a: a"] * 250)])
+async def test_an_offer_does_not_lift_the_bound_on_heads(site: Site, filler: bytes) -> None:
+    offer = (b"connection: upgrade", b"upgrade: h2c")
+    assert b" 431 " in await site.say(post(b"", PATH, *offer, filler))
+    assert b" 413 " in await site.say(post(b"x" * 1001, PATH, *offer))
+
+
+async def test_the_answer_names_no_server(site: Site) -> None:
+    assert await site.say(post(b"")) == b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        b"/%",
+        b"/%zz",
+        b"/%00",
+        b"/notifications/%FF/%2e%2e",
+        b"*",
+        b"http://x/notifications",
+        b"/\xff",
+        b"//",
+        b"/?" + b"a" * 900,
+    ],
+)
+async def test_odd_paths_are_answered_and_the_server_goes_on(site: Site, path: bytes) -> None:
+    answer = await site.say(post(b"", path))
+    assert answer[9:12] in (b"404", b"400")
+    assert b" 200 " in await site.say(post(b"ok"))
+
+
+async def test_a_large_body_gets_its_answer_and_the_connection_serves_on(site: Site) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    writer.write(post(b"x" * 300_000))
+    assert (await reader.readuntil(b"\r\n\r\n"))[9:12] == b"413"
+    writer.write(post(b"next"))
+    assert (await reader.readuntil(b"\r\n\r\n"))[9:12] == b"200"
+    writer.close()
+    assert site.log.values == [b"next"]
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        post(b"", PATH, b"x-long: " + b"a" * 3_000),
+        post(b"", PATH, *[b"x-%d: %b" % (n, b"a" * 50) for n in range(60)]),
+        post(b"", b"/" + b"a" * 3_000),
+        b"GET /" + b"a" * 600_000,
+        b"POST / HTTP/1.1\r\nx: " + b"a" * 600_000,
+    ],
+    ids=["long header", "many headers", "long path", "endless path", "endless header"],
+)
+async def test_a_large_head_is_refused(site: Site, request_bytes: bytes) -> None:
+    try:
+        answer = await site.say(request_bytes)
+    except ConnectionError:  # cut while the rest was on its way
+        assert len(request_bytes) > 500_000
+    else:
+        assert answer[9:12] == b"431"
+    assert site.log.values == []
+
+
+@pytest.mark.parametrize(
+    "unreadable", [b"\x16\x03\x01\x02\x00", b"NONSENSE\r\n\r\n", post(b"", PATH, b"content-length: 5")]
+)
+async def test_what_is_not_http_is_refused(site: Site, unreadable: bytes) -> None:
+    assert (await site.say(unreadable))[9:12] == b"400"
+
+
+async def test_a_slow_body_is_cut(site: Site) -> None:
+    answer = await site.say(post(b"x" * 50)[:-10])
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"connection: close" in answer
+
+
+async def test_a_slow_head_is_cut(site: Site) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    writer.write(b"POST /notifi")
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while not any(one.message_bytes for one in site.server.server_state.connections):
+            await asyncio.sleep(0.01)
+        sweep(site.server, loop.time())
+        assert site.server.server_state.connections
+        sweep(site.server, loop.time() + 1)
+        assert (await reader.read()).startswith(b"HTTP/1.1 408 ")
+    writer.close()
+
+
+async def test_pipelined_requests_are_answered_in_order(site: Site) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    writer.write(post(b"one") + post(b"two", b"/other") + post(b"three"))
+    told = [(await reader.readuntil(b"\r\n\r\n"))[9:12] for _ in range(3)]
+    writer.close()
+    assert told == [b"200", b"404", b"200"]
+    assert site.log.values == [b"one", b"three"]

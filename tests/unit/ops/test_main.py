@@ -1,0 +1,107 @@
+"""The command: exit codes, and one paragraph instead of a traceback."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ops.main import SUBCOMMANDS, main
+
+ROOT = Path(__file__).parents[3]
+
+
+def paynotify(*words: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "ops.main", *words],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={"PATH": "/usr/bin:/bin", **(environment or {})},
+        check=False,
+    )
+
+
+def one_paragraph(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    return done.stderr
+
+
+def test_help_names_every_subcommand() -> None:
+    done = paynotify("--help")
+    assert done.returncode == 0
+    assert all(one.name in done.stdout for one in SUBCOMMANDS)
+
+
+@pytest.mark.parametrize(("name", "said"), [("ingest", "Run the HTTP ingress."), ("up", "running until Ctrl-C.")])
+def test_a_subcommands_help_keeps_its_capitals(name: str, said: str) -> None:
+    assert said in paynotify(name, "--help").stdout
+
+
+@pytest.mark.parametrize("words", [(), ("fly",), ("worker", "--stage", "fly"), ("topics",)])
+def test_wrong_use_is_2(words: tuple[str, ...]) -> None:
+    done = paynotify(*words)
+    assert done.returncode == 2
+    assert "usage: paynotify" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("demo", "--workers", "0"),
+        ("demo", "--seconds", "0"),
+        ("demo", "--seconds=-1"),
+        ("demo", "--payments", "0"),
+        ("demo", "--seconds", "nan"),
+        ("up", "--time-scale", "0"),
+        ("up", "--latency-seconds=-1"),
+        ("up", "--latency-seconds", "inf"),
+    ],
+)
+def test_a_sandbox_that_can_not_be_is_refused_before_it_is_started(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "is no " in said.err
+
+
+@pytest.mark.parametrize("words", [("worker",), ("ingest",), ("topics", "check")])
+def test_no_configuration_says_how_to_name_one(words: tuple[str, ...]) -> None:
+    said = one_paragraph(paynotify(*words))
+    assert said.startswith(f"paynotify {words[0]}: No configuration given")
+    assert "PAYNOTIFY_CONFIG" in said
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("replay", "--key", "\udcff"),
+        ("inspect", "--provider", "omnikassa", "--merchant", "shop", "--kind", "return-url", "--query", "\udcff=1"),
+        ("inspect", "--provider", "nevogate", "--merchant", "shop", "\udcff.json"),
+    ],
+)
+def test_an_argument_that_is_no_text_is_told(words: tuple[str, ...]) -> None:
+    assert "not UTF-8" in one_paragraph(paynotify(*words))
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "none.yaml"
+    said = one_paragraph(paynotify("topics", "check", environment={"PAYNOTIFY_CONFIG": str(file)}))
+    assert str(file) in said
+
+
+def test_a_misspelt_key_is_named_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "paynotify.yaml"
+    file.write_text("sandbox: true\nworkers: {batch_records: 5}\nmerchants: []\n")
+    said = one_paragraph(paynotify("worker", "--config", str(file)))
+    assert f"{file}, line 2: workers is not a key paynotify knows" in said

@@ -1,0 +1,277 @@
+"""What becomes of each lookup, and which calls run side by side."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from processors.fetch.stage import FetchStage
+from processors.metrics import Metrics
+from processors.providers.base import Call, Failed, Policy, RetryLater, Succeeded
+from processors.runtime.loop import BatchContext
+from processors.state.partition_state import Overlay
+from schemas.errors import ProviderBusy, ProviderRefused, ProviderUnavailable
+from schemas.messages import Answered, Lookup, decode, encode
+from schemas.records import Output, Record
+from schemas.times import parse_time
+from tests.fakes.stages import (
+    KAFKA,
+    NOW,
+    Answering,
+    FakeProvider,
+    accounts,
+    counted,
+    empty,
+    header,
+    lookup_record,
+    metrics,
+    outside,
+    record,
+)
+
+DELAYS = (5.0, 30.0, 120.0, 600.0, 3600.0)
+
+
+class Bench:
+    """A fetch stage with its provider, and what it published on the way."""
+
+    def __init__(self, provider: FakeProvider, *names: str, calls_in_flight: int = 8) -> None:
+        self.provider = provider
+        self.stored: list[Output] = []
+        self.state = empty()
+        self.metrics: Metrics = metrics()
+        self.stage = FetchStage(
+            provider,
+            accounts(*names),
+            KAFKA,
+            outside(),
+            self.metrics,
+            delays_seconds=DELAYS,
+            calls_in_flight=calls_in_flight,
+        )
+
+    async def publish(self, outputs: Sequence[Output]) -> None:
+        self.stored.extend(outputs)
+
+    async def work(self, *records: Record, state: Overlay | None = None) -> list[Output]:
+        return list(await self.stage.process(BatchContext(records, state or self.state, self.publish)))
+
+
+def answering(outcome: Succeeded | RetryLater | Failed | Exception) -> Answering:
+    def answer(call: Call) -> dict[str, Succeeded | RetryLater | Failed] | Exception:
+        return outcome if isinstance(outcome, Exception) else {one.lookup_id: outcome for one in call.lookups}
+
+    return answer
+
+
+def recovery_record(lookup_id: str, reference: str) -> Record:
+    made = lookup_record(lookup_id, reference)
+    lookup = replace(decode(made.value, Lookup), arguments={"recovery": "1", "own": "x"}, notification_id="overdue")
+    return replace(made, value=encode(lookup))
+
+
+async def test_an_answer_is_stored_with_what_it_answers_before_the_batch_ends() -> None:
+    bench = Bench(FakeProvider())
+    assert await bench.work(lookup_record("l-1", "t-1")) == []
+    (stored,) = bench.stored
+    assert (stored.topic, stored.key, stored.value) == ("responses.nevogate", b"shop/t-1", b"{}")
+    assert (header(stored, "http-status"), header(stored, "fact-version")) == ("200", "2")
+    (answered,) = decode(header(stored, "lookups").encode(), list[Answered])
+    assert (answered.lookup_id, answered.reference) == ("l-1", "t-1")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason", "step"),
+    [
+        (RetryLater("unavailable", "down"), "unavailable", 1),
+        (ProviderUnavailable("HTTP 503"), "unavailable", 1),
+        (ProviderUnavailable("HTTP 503", retry_after_seconds=200), "unavailable", 4),
+    ],
+)
+async def test_later_goes_to_the_retry_topic_of_its_delay(
+    outcome: RetryLater | Exception, reason: str, step: int
+) -> None:
+    bench = Bench(FakeProvider(answer=answering(outcome)))
+    made = lookup_record("l-1")
+    (output,) = await bench.work(made)
+    assert output.topic == f"lookups.nevogate.retry.{step}"
+    assert (output.key, output.value) == (made.key, made.value)
+    assert (header(output, "ce_id"), header(output, "attempts"), header(output, "reason")) == ("l-1", "1", reason)
+    due = parse_time(header(output, "not-before"))
+    assert due is not None
+    assert (due - NOW).total_seconds() == DELAYS[step - 1]
+    assert header(output, "first-seen") == "2026-06-01T11:00:00.000Z"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason"),
+    [
+        (Failed("not_found", "forged"), "not_found"),
+        (ProviderRefused("credentials", "wrong key"), "credentials"),
+        (ProviderBusy("HTTP 429"), "rate_limited"),
+    ],
+)
+async def test_the_dead_are_kept_whole_with_their_reason(outcome: Failed | Exception, reason: str) -> None:
+    bench = Bench(FakeProvider(answer=answering(outcome)))
+    made = lookup_record("l-1", attempts="2", first_seen="2026-06-01T10:00:00.000Z")
+    (output,) = await bench.work(made)
+    assert output.topic == "lookups.dead"
+    assert (output.key, output.value) == (made.key, made.value)
+    assert (header(output, "reason"), header(output, "attempts")) == (reason, "3")
+    assert header(output, "first-seen") == "2026-06-01T10:00:00.000Z"
+    assert counted(bench.metrics.dead, provider="nevogate", stage="fetch", reason=reason) == 1
+
+
+async def test_used_up_tries_end_a_lookup() -> None:
+    bench = Bench(FakeProvider(answer=answering(RetryLater("unavailable", "down"))))
+    (output,) = await bench.work(lookup_record("l-1", attempts="3"))
+    assert (output.topic, header(output, "reason")) == ("lookups.dead", "unavailable")
+
+
+async def test_a_lookup_the_call_says_nothing_of_is_not_lost() -> None:
+    bench = Bench(FakeProvider(answer=lambda call: {}))
+    (output,) = await bench.work(lookup_record("l-1"))
+    assert output.topic == "lookups.nevogate.retry.1"
+
+
+async def test_an_inconclusive_answer_asks_again_under_a_new_id() -> None:
+    bench = Bench(FakeProvider(answer=answering(Succeeded(again="uncertain"))))
+    (output,) = await bench.work(lookup_record("l-1"))
+    assert output.topic == "lookups.nevogate.retry.1"
+    assert header(output, "ce_id") not in ("", "l-1")
+    assert (await bench.work(lookup_record("l-1"), state=empty()))[0].headers == output.headers
+
+
+async def test_an_inconclusive_answer_without_tries_left_is_an_answer_and_the_next_lookup_is_dead() -> None:
+    bench = Bench(FakeProvider(answer=answering(Succeeded(again="uncertain"))))
+    (output,) = await bench.work(lookup_record("l-1", attempts="7"))
+    assert (output.topic, header(output, "reason")) == ("lookups.dead", "uncertain")
+    assert header(output, "ce_id") not in ("", "l-1")
+    assert header(output, "again-of") == "l-1"
+
+
+async def test_follow_ups_are_lookups_of_their_own() -> None:
+    bench = Bench(FakeProvider(answer=answering(Succeeded(follow_ups=("t-9",)))))
+    (output,) = await bench.work(lookup_record("l-1", "t-1"))
+    assert (output.topic, output.key) == ("lookups.nevogate", b"shop/t-9")
+    assert decode(output.value, Lookup).reference == "t-9"
+    assert header(output, "ce_id") not in ("", "l-1")
+
+
+async def test_what_follows_a_recovery_lookup_is_recovery_too() -> None:
+    bench = Bench(FakeProvider(answer=answering(Succeeded(follow_ups=("t-9",)))))
+    made = recovery_record("l-1", "t-1")
+    (output,) = await bench.work(made)
+    followed = decode(output.value, Lookup)
+    assert (followed.arguments, followed.notification_id) == ({"recovery": "1"}, "overdue")
+
+
+async def test_an_id_the_provider_does_not_know_counts_against_strangers_only_where_a_call_named_it() -> None:
+    unknown, policy = answering(Failed("not_found", "forged")), Policy(retries={}, unsigned=True)
+    bench = Bench(FakeProvider(policy=policy, answer=unknown))
+    assert [one.topic for one in await bench.work(lookup_record("l-1", "t-1"))] == [
+        "lookups.dead",
+        "lookups.nevogate.known",
+    ]
+    assert [one.topic for one in await bench.work(recovery_record("l-2", "t-1"))] == ["lookups.dead"]
+
+
+async def test_what_is_no_lookup_and_whose_merchant_is_gone_ends_dead() -> None:
+    bench = Bench(FakeProvider())
+    outputs = await bench.work(
+        record(b"garbage", {"ce_id": "x"}),
+        lookup_record(""),
+        lookup_record("l-1", merchant="gone"),
+        lookup_record("l-2"),
+    )
+    assert [header(one, "reason") for one in outputs] == ["unreadable_lookup", "unreadable_lookup", "unknown_merchant"]
+    assert bench.provider.made == [("l-2",)]
+
+
+async def test_an_answered_lookup_is_not_asked_twice() -> None:
+    bench = Bench(FakeProvider())
+    await bench.work(lookup_record("l-1"))
+    assert await bench.work(lookup_record("l-1"), lookup_record("l-2", "t-2")) == []
+    assert bench.provider.made == [("l-1",), ("l-2",)]
+
+
+async def test_where_repeats_do_no_harm_nothing_is_remembered() -> None:
+    bench = Bench(FakeProvider(Policy(retries={})))
+    await bench.work(lookup_record("l-1"))
+    await bench.work(lookup_record("l-1"))
+    assert bench.provider.made == [("l-1",)] * 2
+    assert not bench.state.changes
+
+
+async def test_one_lookup_twice_in_a_batch_is_asked_once() -> None:
+    bench = Bench(FakeProvider())
+    await bench.work(lookup_record("l-1", offset=1), lookup_record("l-1", offset=2))
+    assert bench.provider.made == [("l-1",)]
+
+
+async def test_calls_of_one_lane_keep_their_order_and_lanes_run_side_by_side() -> None:
+    bench = Bench(FakeProvider())
+    barrier = asyncio.Barrier(2)
+
+    async def meet(merchant: str) -> None:
+        async with asyncio.timeout(10):
+            await barrier.wait()
+
+    bench.stage._outside = outside(meet)  # the fake's pace: both lanes must be inside before either goes on
+    batch = [lookup_record(f"l-{n}", f"t-{n % 2}", offset=n) for n in range(6)]
+    await bench.work(*batch)
+    assert bench.provider.most_at_work == 2
+    for lane in (0, 1):
+        order = [one for (one,) in bench.provider.made if int(one[2:]) % 2 == lane]
+        assert order == sorted(order)
+
+
+async def test_lanes_of_different_merchants_are_different_lanes() -> None:
+    bench = Bench(FakeProvider(lanes=False), "one", "two")
+    answers = asyncio.Barrier(2)
+
+    async def meet(merchant: str) -> None:
+        bench.provider.at_work.clear()  # the fake knows lanes by name only
+        async with asyncio.timeout(10):
+            await answers.wait()
+
+    bench.stage._outside = outside(meet)
+    await bench.work(lookup_record("l-1", merchant="one"), lookup_record("l-2", merchant="two"))
+    assert len(bench.provider.made) == 2
+
+
+async def test_no_more_calls_at_once_than_allowed() -> None:
+    bench = Bench(FakeProvider(), calls_in_flight=3)
+    await bench.work(*(lookup_record(f"l-{n}", f"t-{n}") for n in range(20)))
+    assert len(bench.provider.made) == 20
+    assert bench.provider.most_at_work <= 3
+
+
+async def test_a_broken_call_leaves_no_other_running_behind() -> None:
+    release = asyncio.Event()
+
+    def answer(call: Call) -> dict[str, Succeeded] | Exception:
+        return ZeroDivisionError() if call.lane == "t-bug" else {one.lookup_id: Succeeded() for one in call.lookups}
+
+    bench = Bench(FakeProvider(answer=answer))
+    entered: list[str] = []
+
+    async def wait(merchant: str) -> None:
+        entered.append(merchant)
+        if len(entered) > 1:
+            await release.wait()
+
+    bench.stage._outside = outside(wait)
+    work = asyncio.create_task(bench.work(lookup_record("l-1", "t-bug"), lookup_record("l-2", "t-2")))
+    while len(entered) < 2:
+        await asyncio.sleep(0)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not work.done(), "the batch would be repeated while the other call still runs"
+    release.set()
+    with pytest.raises(ZeroDivisionError):
+        await work
+    assert bench.provider.made == [("l-1",), ("l-2",)]

@@ -1,0 +1,134 @@
+"""What a stored answer says, and where it goes when it can't be read."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from processors.interpret.stage import InterpretStage, response_of
+from processors.runtime.loop import BatchContext
+from schemas import messages
+from schemas.messages import Answered, Expectation, Observation
+from schemas.money import Money
+from schemas.records import Output, Record
+from schemas.times import rfc3339
+from tests.fakes.stages import (
+    KAFKA,
+    NOW,
+    FakeProvider,
+    NothingExpected,
+    accounts,
+    counted,
+    empty,
+    header,
+    metrics,
+    record,
+    refuse_publish,
+)
+
+TRACES = {name: f"00-{name * 32}-{name * 16}-01" for name in ("a", "b")}
+
+
+def response(body: bytes, merchant: str = "shop", **headers: str) -> Record:
+    more = {name if name.startswith("ce_") else name.replace("_", "-"): text for name, text in headers.items()}
+    stored = {"ce_id": "r-1", "ce_source": f"/providers/nevogate/{merchant}", "ce_time": "2026-06-01T12:00:00.000Z"}
+    return record(body, {**stored, **more}, topic="responses.nevogate")
+
+
+async def interpret(made: Record) -> list[Output]:
+    stage = InterpretStage(FakeProvider(), accounts(), KAFKA, metrics(), NothingExpected())
+    return list(await stage.process(BatchContext([made], empty(), refuse_publish)))
+
+
+def answers(*references: str) -> str:
+    made = [
+        Answered(
+            lookup_id=f"l-{name}",
+            reference=name,
+            received_at=f"2026-06-01T11:00:0{number}.000Z",
+            traceparent=TRACES[name],
+        )
+        for number, name in enumerate(references)
+    ]
+    return messages.encode(made).decode()
+
+
+async def test_one_observation_for_each_payment_under_the_payments_key() -> None:
+    outputs = await interpret(response(b"a b"))
+    assert [(one.topic, one.key) for one in outputs] == [("observations", b"shop/a"), ("observations", b"shop/b")]
+    assert [messages.decode(one.value, Observation).payment_id for one in outputs] == ["a", "b"]
+    assert len({header(one, "ce_id") for one in outputs}) == 2
+
+
+async def test_the_same_answer_always_gives_the_same_records() -> None:
+    assert await interpret(response(b"a b")) == await interpret(response(b"a b"))
+
+
+async def test_each_payment_continues_the_trace_of_the_lookup_that_asked_for_it() -> None:
+    outputs = await interpret(response(b"b a c", lookups=answers("a", "b"), traceparent="00-of-the-answer"))
+    assert [header(one, "traceparent") for one in outputs] == [TRACES["b"], TRACES["a"], "00-of-the-answer"]
+    received = [header(one, "received-at") for one in outputs]
+    assert received == ["2026-06-01T11:00:01.000Z", "2026-06-01T11:00:00.000Z", "2026-06-01T11:00:00.000Z"]
+
+
+async def test_unreadable_lookups_in_the_headers_cost_only_the_trace() -> None:
+    (output,) = await interpret(response(b"a", lookups='[{"lookup_id": 1}]'))
+    assert header(output, "traceparent") == ""
+
+
+async def test_what_can_not_be_trusted_is_kept_whole_for_a_replay() -> None:
+    made = response(b"unsigned", fact_version="2")
+    (output,) = await interpret(made)
+    assert (output.topic, output.key, output.value) == ("lookups.dead", made.key, made.value)
+    assert header(output, "reason") == "unverified_answer"
+    assert header(output, "fact-version") == "2"
+    assert header(output, "original-topic") == "responses.nevogate"
+
+
+async def test_what_can_be_read_of_an_answer_does_not_wait_for_the_rest() -> None:
+    made = response(b"a unreadable b")
+    first, second, kept = await interpret(made)
+    assert [first.key, second.key] == [b"shop/a", b"shop/b"]
+    assert (kept.topic, kept.value, header(kept, "reason")) == ("lookups.dead", made.value, "unreadable_answer")
+
+
+async def test_a_merchant_no_longer_configured_ends_dead() -> None:
+    (output,) = await interpret(response(b"a", merchant="gone"))
+    assert (output.topic, header(output, "reason")) == ("lookups.dead", "unknown_merchant")
+
+
+async def test_what_nobody_foresaw_ends_dead_and_is_counted() -> None:
+    numbers = metrics()
+    output = InterpretStage(FakeProvider(), accounts(), KAFKA, numbers, NothingExpected()).dead_letter(response(b"a"))
+    assert (output.topic, header(output, "reason")) == ("lookups.dead", "internal_error")
+    assert counted(numbers.dead, provider="nevogate", stage="interpret", reason="internal_error") == 1
+
+
+async def test_what_the_shop_expects_goes_with_the_observation_as_another_record() -> None:
+    expected = Expectation(order_id="order", amount=Money(5, "EUR"))
+    stage = InterpretStage(FakeProvider(), accounts(), KAFKA, metrics(), NothingExpected(**{"order-a": expected}))
+    (plain,) = await interpret(response(b"a"))
+    (told,) = await stage.process(BatchContext([response(b"a")], empty(), refuse_publish))
+    assert messages.decode(told.value, Observation).expected == expected
+    assert header(told, "ce_id") != header(plain, "ce_id")
+
+
+@pytest.mark.parametrize(
+    ("told_seconds", "received_seconds"),
+    [(3600.0, 0.0), (0.7, 0.0), (-0.02, 0.0), (-4.9, 0.0), (-5.0, -5.0), (-21.0, -21.0)],
+    ids=["an hour ahead", "ahead", "on its way", "behind", "frozen for long enough to lose it", "frozen"],
+)
+def test_an_answer_was_received_when_the_brokers_stored_it_unless_it_says_long_before(
+    told_seconds: float, received_seconds: float
+) -> None:
+    told_at, received_at = (NOW + timedelta(seconds=one) for one in (told_seconds, received_seconds))
+    found = response_of(response(b"x", ce_time=rfc3339(told_at)))
+    assert (found.received_at, found.behind) == (received_at, received_at - told_at)
+
+
+def test_headers_become_the_facts_of_the_response() -> None:
+    found = response_of(response(b"x", http_status="404", content_type="text/html", reference="t", fact_version="2"))
+    assert (found.merchant, found.http_status, found.content_type) == ("shop", 404, "text/html")
+    assert (found.reference, found.facts, found.received_at) == ("t", {"version": "2"}, NOW)
+    assert response_of(response(b"x", http_status="²")).http_status == 200

@@ -1,0 +1,93 @@
+"""The pace of a merchant's calls: what the provider counts are arrivals, which lie anywhere within a call."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import pytest
+
+from processors.limits.call_pacer import CallPacer
+
+
+class Clock:
+    """Time that passes only where somebody waits; timers wake a little early, as those of an event loop may."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.waits: list[float] = []
+
+    async def sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.now += max(seconds - 0.001, seconds / 2, 1e-9)
+
+
+async def test_after_six_calls_the_next_waits_until_the_first_has_ended_for_a_second() -> None:
+    clock = Clock()
+    pace = CallPacer(6.0, lambda: clock.now, clock.sleep)
+    for _ in range(6):
+        async with pace("one"):
+            clock.now += 0.1
+    assert not clock.waits
+    async with pace("one"):
+        assert clock.now >= 1.1
+    assert clock.waits[0] == pytest.approx(0.5)
+
+
+async def test_one_merchant_does_not_wait_for_another() -> None:
+    clock = Clock()
+    pace = CallPacer(1.0, lambda: clock.now, clock.sleep)
+    async with pace("one"):
+        pass
+    async with pace("other"):
+        assert not clock.waits
+
+
+async def test_a_call_that_fails_counts_like_any_other() -> None:
+    clock = Clock()
+    pace = CallPacer(1.0, lambda: clock.now, clock.sleep)
+    with pytest.raises(OSError, match="gone"):
+        async with pace("one"):
+            raise OSError("gone")
+    async with pace("one"):
+        assert clock.now >= 1.0
+
+
+async def test_no_more_calls_are_in_flight_than_there_are_places() -> None:
+    pace, begun, over = CallPacer(2.0), 0, asyncio.Event()
+
+    async def call() -> None:
+        nonlocal begun
+        async with pace("one"):
+            begun += 1
+            await over.wait()
+
+    calls = [asyncio.create_task(call()) for _ in range(3)]
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert begun == 2
+    for one in calls:
+        one.cancel()
+    await asyncio.gather(*calls, return_exceptions=True)
+
+
+async def test_a_rate_below_one_is_one_call_in_so_many_seconds() -> None:
+    clock = Clock()
+    pace = CallPacer(0.5, lambda: clock.now, clock.sleep)
+    for _ in range(2):
+        async with pace("one"):
+            pass
+    assert clock.now >= 2.0
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_no_second_holds_more_arrivals_than_the_limit_wherever_in_a_call_they_lie(seed: int) -> None:
+    """With even distances between the starts seven calls arrive within a second once the ways there differ."""
+    chance, clock, arrivals = random.Random(seed), Clock(), []
+    pace = CallPacer(6.0, lambda: clock.now, clock.sleep)
+    for _ in range(200):
+        async with pace("one"):
+            seconds = chance.choice((0.001, 0.02, 0.3))
+            arrivals.append(clock.now + chance.random() * seconds)
+            clock.now += seconds
+    assert all(later - earlier >= 1.0 for earlier, later in zip(arrivals, arrivals[6:], strict=False))

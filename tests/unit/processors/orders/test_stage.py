@@ -1,0 +1,477 @@
+"""Orders are joined with their payments, missed when they are overdue, looked for, and found again: each once."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from processors.orders.stage import RAISE, OrdersStage
+from processors.runtime.loop import BatchContext
+from processors.state import timer_queue
+from processors.state.partition_state import Overlay
+from schemas import messages
+from schemas.configuration.model import OverdueSettings, PollSchedules, SilenceSettings
+from schemas.messages import (
+    Expectation,
+    ExpectedPayment,
+    HeardOf,
+    Lookup,
+    Observation,
+    OverduePayment,
+    PaymentSeen,
+    ProviderSilent,
+    TimeReached,
+)
+from schemas.money import Money
+from schemas.records import Output, Record
+from schemas.status import FINAL, Status
+from schemas.times import rfc3339
+from tests.fakes.stages import KAFKA, MemoryStore, counted, metrics, record, refuse_publish
+
+DUE = datetime(2026, 6, 1, 13, tzinfo=UTC)
+LOOKS = (60.0, 600.0)
+PRICE = Money(1000, "GBP")
+#: Of two expectations of one moment the one made later counts.
+_later = itertools.count()
+
+
+def recover(merchant: str, order_id: str | None, payment_id: str | None, cause: str, at: str) -> tuple[bytes, Lookup]:
+    """A provider that finds payments by their order, and single ones by their id."""
+    key = merchant if payment_id is None else f"{merchant}/{payment_id}"
+    return key.encode(), Lookup(
+        provider="trustpayments",
+        merchant=merchant,
+        operation="transaction",
+        reference=payment_id,
+        notification_id=cause,
+        received_at=at,
+    )
+
+
+class Shop:
+    """One stage with its state, told one record after the other; ``said`` is all it published."""
+
+    def __init__(self, **changes: Any) -> None:
+        self.metrics = metrics()
+        self.said: list[Output] = []
+        self.store = MemoryStore()
+        self.stage = OrdersStage(
+            {"shop": "trustpayments", "other": "trustpayments"},
+            KAFKA,
+            self.metrics,
+            changes.get("recover", recover),
+            OverdueSettings(looks_seconds=PollSchedules(trustpayments=LOOKS)),
+            changes.get("silence", SilenceSettings()),
+        )
+
+    async def told(self, *records: Record) -> list[Output]:
+        state = Overlay(self.store)
+        outputs = list(await self.stage.process(BatchContext(records, state, refuse_publish)))
+        self.store.write(state.changes, 0)
+        self.said += outputs
+        for output in outputs:
+            if output.topic == "payments.orders":
+                outputs += await self.told(Record("payments.orders", 0, 0, output.key, output.value, output.headers, 0))
+        return outputs
+
+    async def reach(self, moment: datetime, told: datetime | None = None) -> list[Output]:
+        """Everything that is due until then happens at its own time, or all of it at the time when it is told."""
+        outputs: list[Output] = []
+        while True:
+            entries = [
+                one for lane in (RAISE, "look/shop", "look/other") for one in timer_queue.due(self, lane, moment, 99)
+            ]
+            if not entries:
+                return outputs
+            for entry in entries:
+                outputs += await self.told(time_reached(entry, told))
+
+    def first(self, prefix: bytes, below: bytes, most: int) -> list[bytes]:
+        return sorted(key for key in self.store.values if key.startswith(prefix) and key < below)[:most]
+
+    def of(self, topic: str, kind: type[Any]) -> list[Any]:
+        return [messages.decode(one.value, kind) for one in self.said if one.topic == topic]
+
+    @property
+    def overdue(self) -> list[tuple[str, str | None]]:
+        return [(one.state, one.status) for one in self.of("payments.overdue", OverduePayment)]
+
+    @property
+    def expected(self) -> list[tuple[str, int]]:
+        return [(one.payment_id, one.expected.amount.value) for one in self.of("observations", Observation)]
+
+
+def internal(kind: str, value: Any, key: str, **headers: str) -> Record:
+    more = {name.replace("_", "-"): text for name, text in headers.items()}
+    return record(messages.encode(value), {"ce_type": kind, "ce_time": rfc3339(DUE), **more}, key=key.encode())
+
+
+def expected(order: str = "o1", merchant: str = "shop", **changes: Any) -> Record:
+    one = ExpectedPayment(
+        merchant=merchant, order_id=order, amount=PRICE, created_at="2026-06-01T12:00:00.000Z", final_by=rfc3339(DUE)
+    )
+    one = replace(one, **changes)
+    said = f"{one.created_at}/{next(_later):06d}"
+    return internal(messages.PAYMENT_EXPECTED, one, f"{merchant}/{order}", said=said)
+
+
+def seen(
+    payment: str = "p1",
+    status: Status = "captured",
+    order: str = "o1",
+    compared: Expectation | None = None,
+    **changes: Any,
+) -> Record:
+    one = PaymentSeen(
+        provider="trustpayments",
+        merchant="shop",
+        payment_id=payment,
+        order_id=order,
+        status=status,
+        final=status in FINAL,
+        amount=PRICE,
+        observed_at=rfc3339(DUE),
+        expected=compared,
+    )
+    return internal(messages.PAYMENT_SEEN, replace(one, **changes), f"shop/{order}")
+
+
+def time_reached(entry: timer_queue.Timer, told: datetime | None = None) -> Record:
+    moment = timer_queue.moment_of(entry.due_milliseconds)
+    value = TimeReached(name=entry.name, lane=entry.lane, due=rfc3339(moment))
+    one = internal(messages.TIME_REACHED, value, entry.name)
+    return replace(one, timestamp_seconds=(told or moment).timestamp())
+
+
+async def test_a_payment_is_told_what_was_expected_of_it_whichever_came_first() -> None:
+    for records in ([expected(), seen()], [seen(), expected()]):
+        shop = Shop()
+        await shop.told(*records)
+        assert shop.expected == [("p1", 1000)]
+
+
+async def test_a_payment_compared_with_it_already_is_told_nothing() -> None:
+    shop, one = Shop(), expected()
+    await shop.told(one, seen(compared=Expectation(order_id="o1", amount=PRICE, said=one.header("said"))))
+    assert shop.expected == []
+
+
+async def test_an_announced_payment_is_told_before_it_is_seen() -> None:
+    shop = Shop()
+    await shop.told(expected(payment_id="p9"))
+    assert shop.expected == [("p9", 1000)]
+
+
+def payers(shop: Shop) -> list[tuple[str, str | None]]:
+    """Which payments were told that another has paid their order."""
+    told = [(one.payment_id, one.expected.paid_by) for one in shop.of("observations", Observation)]
+    return [one for one in told if one[1] is not None]
+
+
+async def test_an_order_is_paid_once_and_each_further_payment_is_one_too_many() -> None:
+    shop = Shop()
+    await shop.told(expected(), seen("p1"), seen("p2"), seen("p3", "pending"), seen("p3"))
+    assert payers(shop) == [("p2", "p1"), ("p3", "p1"), ("p3", "p1")]
+    assert ("p1", None) in [(one.payment_id, one.expected.paid_by) for one in shop.of("observations", Observation)]
+    again = Shop()
+    await again.told(seen("p1"), seen("p2"), expected())
+    assert payers(again) == [("p2", "p1")]
+
+
+async def test_payments_that_are_still_open_know_before_they_take_money_that_the_order_is_paid() -> None:
+    shop = Shop()
+    await shop.told(expected(payment_id="p2"), seen("p3", "pending"), seen("p4", "declined"), seen("p1"))
+    assert payers(shop) == [("p2", "p1"), ("p3", "p1")]
+
+
+async def test_an_order_that_was_paid_stays_paid_though_the_money_went_back() -> None:
+    shop = Shop()
+    await shop.told(expected(), seen("p1"), seen("p1", "refunded", sequence=9), seen("p2"))
+    assert payers(shop) == [("p2", "p1")], "its goods may have left"
+
+
+async def test_a_payment_of_the_wrong_amount_pays_no_order() -> None:
+    shop = Shop()
+    await shop.told(expected(), seen("p1", amount=Money(999, "GBP")), seen("p2"))
+    assert payers(shop) == []
+    await shop.told(seen("p3"))
+    assert payers(shop) == [("p3", "p2")]
+
+
+async def test_the_newer_of_two_expectations_counts() -> None:
+    shop, newer = Shop(), "2026-06-01T12:30:00.000Z"
+    await shop.told(seen(), expected(amount=Money(5, "GBP"), created_at=newer), expected())
+    assert shop.expected == [("p1", 5)]
+
+
+async def test_a_repeat_of_what_was_said_before_turns_nothing_back() -> None:
+    shop, old, new = Shop(), expected(), expected(amount=Money(5, "GBP"))
+    await shop.told(old, new, seen(), old, new)
+    assert shop.expected == [("p1", 5)]
+
+
+async def test_batches_repeated_with_the_state_of_after_all_of_them_say_nothing_new() -> None:
+    """Several may be done before the first one's offset is committed; then a crash repeats them all."""
+    shop, log = Shop(), [seen(), expected()]
+    await shop.told(*log)
+    await shop.told(*log)
+    assert shop.expected == [("p1", 1000)]
+
+
+async def test_an_order_is_looked_for_by_each_payment_that_was_named_for_it() -> None:
+    shop = Shop()
+    await shop.told(expected(payment_id="p1"), expected(payment_id="p2"), expected())
+    assert [name for name, _ in shop.expected] == ["p1", "p1", "p2", "p1", "p2"]
+    await shop.reach(DUE + timedelta(seconds=70))
+    lookups = [one.key for one in shop.said if one.topic == "lookups.trustpayments"]
+    assert lookups == [b"shop", b"shop/p1", b"shop/p2"]
+
+
+async def test_a_payment_that_is_final_in_time_is_never_overdue() -> None:
+    shop = Shop()
+    await shop.told(expected(), seen(status="pending"), seen(status="declined"))
+    assert await shop.reach(DUE + timedelta(days=9)) == []
+    assert shop.overdue == []
+
+
+async def test_overdue_is_raised_once_and_cleared_by_the_first_final_payment() -> None:
+    shop = Shop()
+    await shop.told(expected(), seen(status="pending"))
+    await shop.reach(DUE - timedelta(milliseconds=1))
+    assert shop.overdue == []
+    await shop.reach(DUE + timedelta(days=1))
+    assert shop.overdue == [("raised", "pending")]
+    await shop.told(seen(), seen("p2"), expected())
+    assert shop.overdue == [("raised", "pending"), ("cleared", "captured")]
+    assert await shop.reach(DUE + timedelta(days=9)) == []
+
+
+async def test_a_first_try_that_was_declined_settles_nothing_while_a_second_one_is_open() -> None:
+    for second in (seen("p2", "pending"), expected(payment_id="p2")):
+        shop = Shop()
+        await shop.told(expected(), seen("p1", "declined"), second)
+        await shop.reach(DUE + timedelta(seconds=70))
+        assert [word for word, _ in shop.overdue] == ["raised"]
+        lookups = [one.key for one in shop.said if one.topic == "lookups.trustpayments"]
+        assert lookups == [b"shop", b"shop/p2"], "what has ended is not asked for"
+        await shop.told(seen("p2", "captured"))
+        assert shop.overdue[1:] == [("cleared", "captured")]
+        assert await shop.reach(DUE + timedelta(days=9)) == []
+
+
+async def test_a_failure_that_turns_into_less_than_success_is_missed_again() -> None:
+    shop = Shop()
+    await shop.told(expected(), seen("p1", "failed"), seen("p1", "authorised"))
+    await shop.reach(DUE)
+    assert shop.overdue == [("raised", "authorised")]
+
+
+async def test_after_a_long_standstill_an_order_is_looked_for_once_and_not_by_all_looks_at_once() -> None:
+    shop, later = Shop(), DUE + timedelta(days=3)
+    await shop.told(expected())
+    await shop.reach(later, told=later)
+    assert shop.overdue == [("raised", None)]
+    (lookup,) = shop.of("lookups.trustpayments", Lookup)
+    assert lookup.received_at == rfc3339(later), "asked now, not when it was due"
+
+
+async def test_older_news_of_a_payment_that_is_read_again_changes_nothing() -> None:
+    shop = Shop()
+    older, newer = seen(status="authorised", sequence=1), seen(status="captured", sequence=2)
+    await shop.told(expected(), older, newer)
+    await shop.told(expected(), older)
+    await shop.reach(DUE + timedelta(days=9))
+    assert shop.overdue == []
+
+
+async def test_news_of_a_former_release_have_no_sequence_and_count() -> None:
+    shop = Shop()
+    await shop.told(expected(), seen(status="authorised", sequence=1), seen(status="captured"))
+    await shop.reach(DUE + timedelta(days=9))
+    assert shop.overdue == []
+
+
+async def test_an_order_without_a_time_is_never_overdue() -> None:
+    shop = Shop()
+    await shop.told(expected(final_by=None))
+    assert await shop.reach(DUE + timedelta(days=9)) == []
+
+
+async def test_a_new_time_replaces_the_old_one() -> None:
+    shop = Shop()
+    await shop.told(expected(), expected(final_by=rfc3339(DUE + timedelta(hours=1))))
+    assert await shop.reach(DUE + timedelta(minutes=59)) == []
+    await shop.reach(DUE + timedelta(hours=1))
+    assert shop.overdue == [("raised", None)]
+
+
+async def test_the_provider_is_asked_at_each_look_and_then_no_more() -> None:
+    shop = Shop()
+    await shop.told(expected(payment_id="p1"))
+    moments = []
+    while planned := [one for one in shop.store.values if one.startswith(b"due\0")]:
+        (entry,) = planned
+        lane = entry.split(b"\0")[1].decode()
+        (due,) = timer_queue.due(shop, lane, DUE + timedelta(days=99), 2)
+        moments.append((lane, timer_queue.moment_of(due.due_milliseconds) - DUE))
+        await shop.told(time_reached(due))
+    lanes, times = zip(*moments, strict=True)
+    assert lanes == (RAISE, "look/shop", "look/shop")
+    for moment, seconds, spacing in zip(times, (0.0, *LOOKS), (0.0, 60.0, 540.0), strict=True):
+        assert timedelta(0) <= moment - timedelta(seconds=seconds) <= timedelta(seconds=spacing / 10), "jittered"
+    lookups = [one for one in shop.said if one.topic == "lookups.trustpayments"]
+    assert [one.key for one in lookups] == [b"shop", b"shop/p1"] * 2
+    assert len({dict(one.headers)["ce_id"] for one in lookups}) == 4
+
+
+async def test_a_provider_that_finds_payments_by_their_order_is_asked_once_a_look() -> None:
+    shop = Shop(recover=lambda merchant, order_id, payment_id, cause, at: recover(merchant, order_id, None, cause, at))
+    await shop.told(expected(payment_id="p1"), seen("p2", "pending"))
+    await shop.reach(DUE + timedelta(days=9))
+    assert len([one for one in shop.said if one.topic == "lookups.trustpayments"]) == len(LOOKS)
+
+
+async def test_looks_end_when_the_payment_is_final() -> None:
+    shop = Shop()
+    await shop.told(expected())
+    await shop.reach(DUE + timedelta(seconds=70))
+    await shop.told(seen())
+    assert await shop.reach(DUE + timedelta(days=9)) == []
+
+
+async def test_where_the_rules_allow_no_lookup_only_the_overdue_event_is_published() -> None:
+    shop = Shop(recover=lambda *_: None)
+    await shop.told(expected())
+    await shop.reach(DUE + timedelta(days=9))
+    assert {one.topic for one in shop.said} == {"payments.overdue", "payments.orders"}
+
+
+async def test_each_order_is_counted_once_as_heard_of_or_not() -> None:
+    shop = Shop()
+    await shop.told(expected(), seen(status="pending"), seen())
+    await shop.told(seen("p2", order="o2"), expected("o2"))
+    await shop.told(expected("o3"))
+    await shop.reach(DUE + timedelta(days=1))
+    await shop.told(seen("p3", order="o3"))
+    told = [(one.order_id, one.heard) for one in shop.of("payments.orders", HeardOf)]
+    assert told == [("o1", True), ("o2", True), ("o3", False)]
+    labels = {"provider": "trustpayments"}
+    assert counted(shop.metrics.expected, outcome="heard", **labels) == 2
+    assert counted(shop.metrics.expected, outcome="unheard", **labels) == 1
+
+
+async def test_a_provider_that_tells_of_nothing_any_more_is_noticed_once_and_when_it_tells_again() -> None:
+    shop = Shop(silence=SilenceSettings(least_unheard=5, odds=0.05))
+    await shop.told(*(expected(f"o{number}") for number in range(9)))
+    await shop.told(*(seen(f"p{number}", order=f"o{number}") for number in range(9)))
+    later = {"created_at": rfc3339(DUE + timedelta(hours=1)), "final_by": rfc3339(DUE + timedelta(hours=2))}
+    await shop.told(*(expected(f"o{number}", **later) for number in range(9, 40)))
+    await shop.reach(DUE + timedelta(days=9))
+    await shop.told(expected("new"), seen("p", order="new"))
+    said = shop.of("providers.silent", ProviderSilent)
+    assert [(one.state, one.urgent) for one in said] == [("silent", True), ("heard", False)]
+    assert said[0].unheard == 9, "the provider's usual share is not known yet: 0.7 ** 9 is less than 0.05"
+    assert said[1].unheard == 31
+    assert shop.metrics.silent.labels("trustpayments", "")._value.get() == 0
+
+
+async def test_one_merchant_that_is_told_of_nothing_any_more_does_not_hide_among_others() -> None:
+    shop = Shop(silence=SilenceSettings(least_unheard=5, odds=0.2))
+    for number in range(9):
+        later = {
+            "created_at": rfc3339(DUE + timedelta(hours=number)),
+            "final_by": rfc3339(DUE + timedelta(hours=number + 1)),
+        }
+        await shop.told(expected(f"o{number}", **later), expected(f"x{number}", "other", **later))
+        await shop.told(seen(f"p{number}", order=f"o{number}", observed_at=later["final_by"]))
+        await shop.reach(DUE + timedelta(hours=number + 2))
+    said = shop.of("providers.silent", ProviderSilent)
+    assert [(one.state, one.merchant, one.unheard) for one in said] == [("silent", "other", 5)]
+    assert shop.metrics.silent.labels("trustpayments", "other")._value.get() == 1
+    assert shop.metrics.silent.labels("trustpayments", "shop")._value.get() == 0
+
+
+async def test_a_provider_that_tells_nobody_anything_is_named_once_and_not_by_merchant() -> None:
+    shop = Shop(silence=SilenceSettings(least_unheard=5, odds=0.2))
+    await shop.told(*(expected(f"o{number}", name) for number in range(20) for name in ("shop", "other")))
+    await shop.reach(DUE + timedelta(days=9))
+    said = shop.of("providers.silent", ProviderSilent)
+    assert [(one.state, one.merchant) for one in said] == [("silent", None)]
+
+
+async def test_many_attempts_for_one_order_are_bounded_and_the_final_one_is_kept() -> None:
+    shop = Shop()
+    await shop.told(expected(), seen("paid"), *(seen(f"p{number}", "pending") for number in range(99)))
+    await shop.told(*(seen(f"d{number}", "declined") for number in range(99)), seen("last", "pending"))
+    assert len(next(iter(shop.store.values.values()))) < 20_000
+    assert await shop.reach(DUE + timedelta(days=9)) == []
+
+
+async def test_a_merchant_that_is_gone_costs_nothing() -> None:
+    assert await Shop().told(expected(merchant="gone")) == []
+
+
+async def test_times_of_a_merchant_that_is_gone_do_not_stand_in_the_way_of_others() -> None:
+    shop = Shop()
+    await shop.told(expected(merchant="other"), expected("o2", final_by=rfc3339(DUE + timedelta(seconds=1))))
+    shop.stage._providers = {"shop": "trustpayments"}
+    await shop.reach(DUE + timedelta(seconds=1))
+    assert shop.overdue == [("raised", None)]
+    assert [key for key in shop.store.values if key.startswith(b"due\0raise")] == []
+
+
+async def test_an_order_that_was_due_before_computers_counted_time_is_overdue_too() -> None:
+    shop = Shop()
+    await shop.told(expected(final_by="1960-01-01T00:00:00.000Z"))
+    await shop.reach(DUE)
+    assert shop.overdue == [("raised", None)]
+
+
+steps = st.lists(
+    st.one_of(
+        st.builds(
+            lambda order, value, at: expected(order, amount=Money(value, "GBP"), created_at=f"2026-06-01T1{at}Z"),
+            st.sampled_from(("o1", "o2")),
+            st.integers(1, 3),
+            st.sampled_from(("0:00:00", "1:00:00")),
+        ),
+        st.builds(
+            lambda payment, status, order: seen(payment, status, order),
+            st.sampled_from("ab"),
+            st.sampled_from(("pending", "captured", "declined")),
+            st.sampled_from(("o1", "o2")),
+        ),
+        st.sampled_from((DUE, DUE + timedelta(minutes=2), DUE + timedelta(days=1))),
+    ),
+    max_size=12,
+)
+
+
+@given(steps, st.integers(1, 4))
+async def test_a_batch_repeated_with_the_state_of_before_says_the_same(one: list[Any], size: int) -> None:
+    records = [step for step in one if isinstance(step, Record)]
+    first, second = Shop(), Shop()
+    for start in range(0, len(records), size):
+        batch = records[start : start + size]
+        lost = Overlay(second.store)  # a crash before the state was stored
+        said = list(await second.stage.process(BatchContext(batch, lost, refuse_publish)))
+        assert list(await second.stage.process(BatchContext(batch, Overlay(second.store), refuse_publish))) == said
+        assert await first.told(*batch) == await second.told(*batch)
+
+
+@given(steps)
+async def test_overdue_is_raised_and_cleared_in_turn_and_at_most_one_time_is_planned(one: list[Any]) -> None:
+    shop = Shop()
+    for step in one:
+        await (shop.told(step) if isinstance(step, Record) else shop.reach(step))
+    for order in ("o1", "o2"):
+        said = [event for event in shop.of("payments.overdue", OverduePayment) if event.order_id == order]
+        assert [event.state for event in said] == ["raised", "cleared"][: len(said)] * (len(said) <= 2)
+        assert len([key for key in shop.store.values if key.startswith(b"due\0") and key.endswith(order.encode())]) <= 1
+    ids = {dict(output.headers)["ce_id"] for output in shop.said}
+    assert len(ids) == len({(output.topic, output.value) for output in shop.said})

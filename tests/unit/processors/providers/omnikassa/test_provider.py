@@ -1,0 +1,299 @@
+"""OmniKassa's rules one by one: what is judged, in which order, and with which word."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from processors.providers.base import Account, ParsedNotification
+from processors.providers.omnikassa.order_results import instant
+from processors.providers.omnikassa.provider import check_return
+from processors.providers.omnikassa.signature import plain_integer, results_text
+from processors.providers.registry import PROVIDERS
+from schemas.errors import Rejected, SecretError, Unreadable
+from tests.fakes.accounts import NOW, OMNIKASSA_KEY, account, notification, response
+
+OMNIKASSA: Final = PROVIDERS["omnikassa"]
+FIELDS: Final[dict[str, Any]] = {
+    "authentication": "eyJh.eyJi.c2ln",
+    "expiry": "2026-06-01T14:10:00.000+02:00",
+    "eventName": "merchant.order.status.changed",
+    "poiId": 123,
+}
+
+
+def sign(text: str, key: str = OMNIKASSA_KEY) -> str:
+    return hmac.new(base64.b64decode(key), text.encode(), hashlib.sha512).hexdigest()
+
+
+def ping(key: str = OMNIKASSA_KEY, **changes: Any) -> str:
+    """A ping that is signed after the changes; a change to ``...`` leaves the field out."""
+    fields = {name: value for name, value in {**FIELDS, **changes}.items() if value is not ...}
+    texts = ["" if fields.get(name) is None else str(fields.get(name)) for name in FIELDS]
+    return json.dumps({"signature": sign(",".join(texts), key), **fields})
+
+
+def judged(body: str, shop: Account | None = None, at: datetime = NOW) -> ParsedNotification:
+    call = notification("omnikassa", body, at=at)
+    shop = shop or account("omnikassa")
+    claim = OMNIKASSA.parse(call, shop)
+    assert OMNIKASSA.verify(claim, call, shop) == "authentic"
+    return claim
+
+
+def reason_of(body: str, shop: Account | None = None, at: datetime = NOW) -> str:
+    with pytest.raises(Rejected) as rejected:
+        judged(body, shop, at)
+    return rejected.value.reason
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("", "malformed"),
+        ("{", "malformed"),
+        ("null", "malformed"),
+        ('"text"', "malformed"),
+        ('{"poiId": NaN}', "malformed"),
+        ("[" * 5000, "malformed"),
+        ("{}", "missing_signature"),
+        (ping(signature=None), "missing_signature"),
+        (ping(signature=""), "missing_signature"),
+        (ping(signature=5), "malformed"),
+        (ping(authentication=...), "malformed"),
+        (ping(authentication=5), "malformed"),
+        (ping(eventName=None), "malformed"),
+        (ping(expiry=1780000000), "malformed"),
+        (ping(poiId=...), "malformed"),
+        (ping(poiId=True), "malformed"),
+        (ping(poiId=123.5), "malformed"),
+        (ping(poiId="12a"), "malformed"),
+        (ping(poiId="١٢٣"), "malformed"),
+        (ping(poiId=10**30), "malformed"),
+        (ping(poiId="-5"), "malformed"),
+        (ping(signature="0" * 128), "bad_signature"),
+        (ping(signature="é" * 128), "bad_signature"),
+        (ping(poiId=124), "unknown_merchant"),
+        (ping(eventName="merchant.order.status.changed2"), "unknown_event"),
+        (ping(eventName=""), "unknown_event"),
+        (ping(authentication="no token"), "malformed"),
+        (ping(authentication="a.b.c\n"), "malformed"),
+        (ping(authentication=""), "malformed"),
+        (ping(authentication="aa.bb." + "c" * 9000), "malformed"),
+        (ping(authentication="aa", expiry="bb.cc.dd,2026-06-01T14:10:00.000+02:00"), "malformed"),
+        (ping(expiry=None), "expired_token"),
+        (ping(expiry=...), "expired_token"),
+        (ping(expiry="tomorrow"), "expired_token"),
+        (ping(expiry="2026-06-01T14:10:00.000"), "expired_token"),
+        (ping(expiry="2026-13-01T14:10:00.000Z"), "expired_token"),
+        (ping(expiry="0001-01-01T00:00:00+14:00"), "expired_token"),
+        (ping(expiry="2026-06-01T12:00:00Z"), "expired_token"),
+    ],
+)
+def test_what_can_cause_no_pull_is_rejected_with_its_reason(body: str, reason: str) -> None:
+    assert reason_of(body) == reason
+
+
+@pytest.mark.parametrize("token", ["eyJh.eyJi.c2ln", "MyJwt", "a.b", "a.b.c.d.e", "a-_"])
+def test_a_token_is_not_read_only_passed_on(token: str) -> None:
+    assert judged(ping(authentication=token))
+
+
+def test_authenticity_is_judged_before_anything_a_stranger_could_learn() -> None:
+    for change in ({"eventName": "other"}, {"expiry": "never"}, {"poiId": 9}, {"authentication": "?"}):
+        assert reason_of(ping(**change, signature="0" * 128)) == "bad_signature"
+
+
+def test_any_active_key_will_do_and_no_other() -> None:
+    other = base64.b64encode(b"another key").decode()
+    both = account("omnikassa", signing_keys=[{"value": other}, {"value": OMNIKASSA_KEY}])
+    assert judged(ping(), both)
+    assert judged(ping(key=other), both)
+    assert reason_of(ping(key=other)) == "bad_signature"
+    assert reason_of(ping(key=base64.b64encode(OMNIKASSA_KEY.encode()).decode())) == "bad_signature"
+
+
+def test_a_key_that_is_not_base64_is_the_operators_problem_and_hides_no_other() -> None:
+    with pytest.raises(SecretError, match="base64"):
+        judged(ping(), account("omnikassa", signing_keys=[{"value": "not base64!"}]))
+    shop = account("omnikassa", signing_keys=[{"value": "not base64!"}, {"value": OMNIKASSA_KEY}])
+    assert judged(ping(), shop)
+    # a stranger's ping must not stop the stage because one key of two is wrong
+    assert reason_of(ping(signature="0" * 128), shop) == "bad_signature"
+
+
+@pytest.mark.parametrize("poi_id", [123, "123", "00123", 123.0])
+def test_poi_ids_are_signed_as_plain_decimals(poi_id: object) -> None:
+    body = json.dumps({**json.loads(ping()), "poiId": poi_id})
+    assert judged(body).detail.poi_id == "123"
+
+
+def test_copies_are_duplicates_and_another_token_is_not() -> None:
+    key = judged(ping()).duplicate_key
+    assert judged(json.dumps(json.loads(ping()), indent=3)).duplicate_key == key
+    assert judged(ping(authentication="eyJh.eyJi.c2lo")).duplicate_key != key
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-03-29T01:59:59.9+01:00", datetime(2026, 3, 29, 0, 59, 59, 900_000, UTC)),
+        ("2026-03-29T01:59:59+0100", datetime(2026, 3, 29, 0, 59, 59, 0, UTC)),
+        ("2026-03-29T01:59:59.123456789Z", datetime(2026, 3, 29, 1, 59, 59, 123_456, UTC)),
+        ("2026-03-29T01:59Z", datetime(2026, 3, 29, 1, 59, tzinfo=UTC)),
+        ("2026-03-29T01:59:59,9+01:00", None),
+        ("2026-03-29 01:59:59+01:00", None),
+        ("20260329T015959Z", None),
+        ("2026-W13-7T01:59:59Z", None),
+        ("2026-03-29T01:59:59.Z", None),
+        ("2026-03-29T01:59:59.1234567890Z", None),
+        ("2026-03-29T01:59:59Z\n", None),
+        ("", None),
+    ],
+)
+def test_instants_are_read_as_the_bank_writes_them(text: str, expected: datetime | None) -> None:
+    assert instant(text) == expected
+
+
+@given(st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.lists(st.integers())))
+def test_plain_integers_are_plain_or_nothing(value: object) -> None:
+    text = plain_integer(value)
+    assert text is None or (str(int(text)) == text and len(text) < 20)
+
+
+ORDER: Final[dict[str, Any]] = {
+    "merchantOrderId": "A,1",
+    "omnikassaOrderId": "1d0a95f4-2589-439b-9562-c50aa19f9caf",
+    "poiId": "123",
+    "orderStatus": "COMPLETED",
+    "orderStatusDateTime": "2026-06-01T14:00:00.1+02:00",
+    "errorCode": None,
+    "paidAmount": {"amount": "599", "currency": "EUR"},
+    "totalAmount": {"amount": 599, "currency": "EUR"},
+}
+
+
+def page(*orders: dict[str, Any], version: int = 2) -> str:
+    content = {"moreOrderResultsAvailable": False, "orderResults": list(orders)}
+    return json.dumps({**content, "signature": sign(results_text(content, version))})
+
+
+def test_an_order_is_published_with_its_own_times_and_amounts() -> None:
+    (one,) = OMNIKASSA.interpret(response(page(ORDER)), account("omnikassa"))
+    assert (one.order_id, one.status) == ("A,1", "captured")
+    assert one.provider_time == "2026-06-01T12:00:00.100Z"
+    assert one.observed_at == "2026-06-01T12:00:00.000Z"
+    assert one.paid == one.amount
+    assert one.provider_status == {"orderStatus": "COMPLETED"}
+
+
+def test_free_text_never_becomes_a_published_word() -> None:
+    odd = {**ORDER, "orderStatus": "Paid by J. Doe", "errorCode": "card 4111 1111"}
+    (one,) = OMNIKASSA.interpret(response(page(odd)), account("omnikassa"))
+    assert one.status == "unknown"
+    assert one.provider_status == {}
+
+
+def test_one_odd_amount_does_not_lose_the_pages_other_orders() -> None:
+    odd = {**ORDER, "totalAmount": {"amount": "599", "currency": "euro"}, "paidAmount": None}
+    first, second = OMNIKASSA.interpret(response(page(odd, ORDER)), account("omnikassa"))
+    assert (first.amount, first.paid) == (None, None)
+    assert second.amount is not None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"omnikassaOrderId": "B,C"}, {"omnikassaOrderId": ""}, {"omnikassaOrderId": "x" * 37}, {"poiId": 124}],
+)
+def test_a_right_signature_over_the_wrong_form_is_unreadable(change: dict[str, Any]) -> None:
+    with pytest.raises(Unreadable) as unreadable:
+        OMNIKASSA.interpret(response(page({**ORDER, **change})), account("omnikassa"))
+    assert unreadable.value.reason == "unreadable_answer"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "<html>",
+        "[]",
+        "null",
+        '{"errorCode": 5001}',
+        "{}",
+        '{"moreOrderResultsAvailable": 0}',
+        '{"moreOrderResultsAvailable": true, "orderResults": {}}',
+        '{"moreOrderResultsAvailable": true, "orderResults": [1]}',
+        '{"moreOrderResultsAvailable": true, "orderResults": [{"poiId": 123, "merchantOrderId": []}]}',
+        '{"moreOrderResultsAvailable": true, "orderResults": [{"poiId": 1.5}]}',
+        '{"moreOrderResultsAvailable": true, "orderResults": [{"poiId": 1, "paidAmount": 5}]}',
+        '{"moreOrderResultsAvailable": true, "orderResults": [{"poiId": 1, "paidAmount": {"amount": "5.00"}}]}',
+    ],
+)
+def test_what_is_no_page_is_unreadable(body: str) -> None:
+    with pytest.raises(Unreadable) as unreadable:
+        OMNIKASSA.interpret(response(body), account("omnikassa"))
+    assert unreadable.value.reason == "unreadable_answer"
+
+
+@pytest.mark.parametrize("signature", [None, "", 5, "0" * 128])
+def test_a_page_without_a_right_signature_is_unverified(signature: object) -> None:
+    body = json.dumps({**json.loads(page(ORDER)), "signature": signature})
+    with pytest.raises(Unreadable) as unreadable:
+        OMNIKASSA.interpret(response(body), account("omnikassa"))
+    assert unreadable.value.reason == "unverified_answer"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"order_id": "7,7"}, "malformed"),
+        ({"order_id": "x" * 25}, "malformed"),
+        ({"status": "completed"}, "malformed"),
+        ({"signature": ""}, "missing_signature"),
+        ({"signature": "wrong"}, "bad_signature"),
+        ({"signature": "\ud800"}, "bad_signature"),
+    ],
+)
+def test_return_urls_are_narrow(change: dict[str, str], reason: str) -> None:
+    parameters = {"order_id": "77", "status": "COMPLETED", **change}
+    parameters.setdefault("signature", sign(f"{parameters['order_id']},{parameters['status']}"))
+    with pytest.raises(Rejected) as rejected:
+        check_return(parameters, account("omnikassa"))
+    assert rejected.value.reason == reason
+
+
+JSON: Final = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*FIELDS, "signature", "x"]), inner),
+    max_leaves=10,
+)
+
+
+@given(st.one_of(st.binary(max_size=200), JSON.map(lambda value: json.dumps(value).encode())))
+def test_parsing_and_verifying_raise_nothing_but_rejected(body: bytes) -> None:
+    shop, call = account("omnikassa"), notification("omnikassa", body)
+    with pytest.raises(Rejected):
+        OMNIKASSA.verify(OMNIKASSA.parse(call, shop), call, shop)
+
+
+@given(st.one_of(st.binary(max_size=200), JSON.map(lambda value: json.dumps(value).encode())))
+def test_interpreting_raises_nothing_but_unreadable(body: bytes) -> None:
+    with pytest.raises(Unreadable):
+        OMNIKASSA.interpret(response(body), account("omnikassa"))
+
+
+def test_only_what_a_pull_needs_reaches_the_lookup() -> None:
+    body = json.dumps({**json.loads(ping()), "status": "COMPLETED", "orderId": "secret"})
+    call = notification("omnikassa", body, at=NOW - timedelta(minutes=1))
+    lookup = OMNIKASSA.plan(judged(body), call)
+    assert set(lookup.arguments) == {"event", "token", "expires"}
+    assert lookup.reference is None
+    assert lookup.received_at == "2026-06-01T11:59:00.000Z"

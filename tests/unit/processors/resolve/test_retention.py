@@ -1,0 +1,124 @@
+"""What is kept of a payment that nobody talks of any more, and how late news of it is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from processors.resolve.retention import PaymentRetention, closed, payment_state
+from processors.resolve.transitions import PaymentState, advance
+from processors.state.local_store import FIRST_KEY, LocalStore
+from processors.state.partition_state import PartitionState
+from schemas import messages
+from schemas.messages import Observation
+from schemas.status import Status
+from schemas.times import rfc3339
+from tests.fakes.observations import observation
+from tests.fakes.stages import FakeChangelog
+
+SEEN_AT: Final = datetime(2026, 6, 1, tzinfo=UTC)
+YEAR: Final = timedelta(days=365)
+
+
+def state_of(statuses: Iterable[Status], payment: str = "p") -> PaymentState:
+    state = PaymentState()
+    for status in statuses:
+        state = advance(state, seen(status, SEEN_AT, payment)).state
+    return state
+
+
+def seen(status: Status, at: datetime, payment: str = "p") -> Observation:
+    return observation(payment, status, observed_at=rfc3339(at), provider_time=None)
+
+
+def kept(after: timedelta, *, forgotten_after: timedelta | None = 2 * YEAR) -> PaymentRetention:
+    return PaymentRetention(
+        closed_after_seconds=YEAR.total_seconds(),
+        forgotten_after_seconds=forgotten_after.total_seconds() if forgotten_after else None,
+        now=lambda: SEEN_AT + after,
+    )
+
+
+FULL: Final = messages.encode(state_of(["authorised", "captured"]))
+
+
+@given(st.lists(st.sampled_from(get_args(Status)), max_size=6), st.sampled_from(get_args(Status)))
+def test_late_news_of_a_closed_payment_is_answered_as_of_an_open_one(statuses: list[Status], late: Status) -> None:
+    state = state_of(statuses)
+    pressed = closed(messages.encode(state), 0)
+    assert payment_state(pressed) == state
+    news = seen(late, SEEN_AT + YEAR)
+    assert advance(payment_state(pressed), news) == advance(state, news)
+
+
+def test_a_payment_is_closed_after_its_time_then_takes_little_room_and_is_forgotten_in_the_end() -> None:
+    assert kept(YEAR - timedelta(seconds=1)).review(FULL) is FULL
+    pressed = kept(YEAR).review(FULL)
+    assert pressed is not None
+    assert len(pressed) < len(FULL) / 4
+    assert kept(2 * YEAR - timedelta(seconds=1)).review(pressed) is pressed
+    assert kept(2 * YEAR).review(pressed) is None
+    assert kept(2 * YEAR).review(FULL) is None
+    assert kept(20 * YEAR, forgotten_after=None).review(pressed) is pressed
+
+
+@pytest.mark.parametrize("value", [b"", b"{", b'{"last": 1}', messages.encode(PaymentState())])
+def test_what_can_not_be_dated_is_kept(value: bytes) -> None:
+    assert kept(20 * YEAR).review(value) is value
+
+
+async def reviewed(state: PartitionState, keeping: PaymentRetention, most: int = 2) -> None:
+    after: bytes | None = FIRST_KEY
+    while after is not None:
+        after = await state.review(1, keeping, after, most)
+
+
+async def test_a_pass_looks_at_every_payment_and_keeps_all_others_as_they_are(tmp_path: Path) -> None:
+    store, changelog = LocalStore(tmp_path / "0"), FakeChangelog()
+    names = [b"shop/%d" % number for number in range(5)]
+    young = messages.encode(advance(PaymentState(), seen("captured", SEEN_AT + YEAR)).state)
+    changelog.others = {**dict.fromkeys(names, FULL), b"shop/young": young}
+    state = PartitionState(store, changelog)
+    try:
+        await state.claim(1)
+        await reviewed(state, kept(YEAR))
+        assert all(payment_state(store.get(name)) == payment_state(FULL) for name in names)
+        assert all(len(store.get(name) or b"") < len(FULL) / 4 for name in names)
+        assert store.get(b"shop/young") == young
+        assert [len(changes) for changes in changelog.written] == [2, 2, 1]
+        await reviewed(state, kept(2 * YEAR))
+        assert [store.get(name) for name in names] == [None] * 5
+        assert store.get(b"shop/young") is not None
+    finally:
+        await state.close()
+
+
+class Interrupted(LocalStore):
+    """News comes in between the first look and the turn."""
+
+    def after(self, key: bytes, most: int) -> list[tuple[bytes, bytes]]:
+        found = super().after(key, most)
+        self.write({b"shop/p": NEWS}, 9)
+        return found
+
+
+NEWS: Final = messages.encode(advance(state_of(["captured"]), seen("charged_back", SEEN_AT + YEAR)).state)
+
+
+async def test_news_that_comes_during_a_review_is_not_undone(tmp_path: Path) -> None:
+    store, changelog = Interrupted(tmp_path / "0"), FakeChangelog()
+    changelog.others = {b"shop/p": FULL}
+    state = PartitionState(store, changelog)
+    try:
+        await state.claim(1)
+        await reviewed(state, kept(YEAR))
+        assert store.get(b"shop/p") == NEWS
+        assert changelog.written == []
+    finally:
+        await state.close()

@@ -1,0 +1,275 @@
+"""Observations become events on both result topics, once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from processors.resolve.stage import ResolveStage
+from processors.runtime.loop import BatchContext
+from processors.state.partition_state import Overlay
+from schemas import messages
+from schemas.messages import Expectation, Observation, PaymentSeen, PaymentStatus
+from schemas.money import Money
+from schemas.records import Output, Record
+from schemas.status import Status
+from tests.fakes.observations import observation
+from tests.fakes.stages import (
+    KAFKA,
+    MemoryStore,
+    counted,
+    empty,
+    header,
+    metrics,
+    record,
+    refuse_publish,
+)
+
+WORDS: tuple[Status, ...] = ("pending", "authorised", "suspended", "captured", "failed", "refunded")
+
+
+def observed(one: Observation, **headers: str) -> Record:
+    more = {name.replace("_", "-"): text for name, text in headers.items()}
+    key = f"{one.merchant}/{one.payment_id}".encode()
+    return record(messages.encode(one), {"ce_id": "o", **more}, key=key, topic="observations")
+
+
+async def resolve(records: Sequence[Record], state: Overlay | None = None) -> list[Output]:
+    """What is published of payments; what their orders are told is tested apart."""
+    outputs = await ResolveStage(KAFKA, metrics()).process(
+        BatchContext(records, state if state is not None else empty(), refuse_publish)
+    )
+    return [one for one in outputs if one.topic != "payments.orders"]
+
+
+async def test_an_event_goes_to_both_topics_with_the_same_bytes() -> None:
+    status, latest = await resolve([observed(observation("p1"), traceparent="00-x")])
+    assert (status.topic, latest.topic) == ("payments.status", "payments.latest")
+    assert (status.key, status.value, status.headers) == (latest.key, latest.value, latest.headers)
+    assert status.key == b"shop-uk/p1"
+    event = messages.decode(status.value, PaymentStatus)
+    assert header(status, "ce_id") == event.event_id
+    assert header(status, "ce_type") == "payment.status.changed.v1"
+    assert header(status, "traceparent") == "00-x"
+
+
+async def test_the_event_is_the_contracts_json() -> None:
+    (status, _) = await resolve([observed(observation("p1", provider_time="2026-06-01T11:59:59.000Z"))])
+    event = orjson.loads(status.value or b"")
+    assert len(event.pop("event_id")) == 36
+    assert event == {
+        "sequence": 1,
+        "provider": "trustpayments",
+        "merchant": "shop-uk",
+        "payment_id": "p1",
+        "order_id": "order-p1",
+        "status": "captured",
+        "previous_status": None,
+        "final": True,
+        "fulfilment": "release",
+        "amount": {"value": 1000, "currency": "GBP"},
+        "paid": {"value": 1000, "currency": "GBP"},
+        "refunded": None,
+        "reason": None,
+        "provider_status": {},
+        "checks": {"amount": "unknown", "order": "unexpected"},
+        "source": "TRANSACTIONQUERY",
+        "provider_time": "2026-06-01T11:59:59.000Z",
+        "observed_at": "2026-06-01T12:00:00.000Z",
+    }
+
+
+async def test_what_is_known_makes_no_event() -> None:
+    outputs = await resolve([observed(observation("p1"))] * 3)
+    assert len(outputs) == 2
+
+
+@given(st.lists(st.tuples(st.sampled_from(WORDS), st.integers(0, 9)), min_size=1, max_size=12))
+async def test_a_batch_repeated_after_its_state_was_stored_says_nothing_new(words: list[tuple[Status, int]]) -> None:
+    records = [observed(observation("p1", status, provider_time=f"2026-06-01T12:00:0{at}Z")) for status, at in words]
+    store = MemoryStore()
+    before = Overlay(store)
+    first = await resolve(records, before)
+    store.write(before.changes, 1)
+    assert await resolve(records, Overlay(store)) == []
+    assert await resolve(records) == first, "and with the state of before it says the same"
+
+
+@pytest.mark.parametrize("value", [None, b"", b"garbage", b"{}", b"[]", b"\xff", b'{"status": "paid"}'])
+async def test_what_is_no_observation_ends_dead_and_stops_nobody(value: bytes | None) -> None:
+    outputs = await resolve([record(value, {"ce_id": "o"}), observed(observation("p1"))])
+    assert [one.topic for one in outputs] == ["lookups.dead", "payments.status", "payments.latest"]
+    assert header(outputs[0], "reason") == "unreadable_answer"
+    assert outputs[0].value == value
+
+
+async def test_a_refused_transition_is_counted_with_both_statuses() -> None:
+    numbers = metrics()
+    stage = ResolveStage(KAFKA, numbers)
+    batch = [observed(observation("p1", "captured")), observed(observation("p1", "pending"))]
+    await stage.process(BatchContext(batch, empty(), refuse_publish))
+    labels = {"provider": "trustpayments", "previous": "captured", "refused": "pending"}
+    assert counted(numbers.refused, **labels) == 1
+
+
+async def test_a_late_success_and_an_unknown_word_are_counted() -> None:
+    numbers = metrics()
+    stage = ResolveStage(KAFKA, numbers)
+    later = "2026-06-01T12:30:00.000Z"
+    batch = [
+        observed(observation("p1", "failed")),
+        observed(observation("p1", "captured", observed_at=later)),
+        observed(observation("p2", "unknown")),
+    ]
+    await stage.process(BatchContext(batch, empty(), refuse_publish))
+    assert counted(numbers.late_successes, provider="trustpayments") == 1
+    assert counted(numbers.unknown_statuses, provider="trustpayments") == 1
+
+
+async def test_where_an_expectation_is_required_nothing_is_released_without_it() -> None:
+    stage = ResolveStage(KAFKA, metrics(), {"shop-uk"})
+    batch = [observed(observation("p1")), observed(expectation())]
+    first, _, _, second, _ = await stage.process(BatchContext(batch, empty(), refuse_publish))
+    events = [messages.decode(one.value, PaymentStatus) for one in (first, second)]
+    assert [(one.status, one.fulfilment) for one in events] == [("captured", "hold"), ("captured", "release")]
+
+
+def expectation(
+    value: int = 1000,
+    order: str = "order-p1",
+    currency: str = "GBP",
+    said: str = "",
+    announced: str = "",
+    paid_by: str | None = None,
+) -> Observation:
+    expected = Expectation(
+        order_id=order, amount=Money(value, currency), said=said, announced=announced, paid_by=paid_by
+    )
+    return observation("p1", None, amount=None, order_id=None, source="payments.expected", expected=expected)
+
+
+@pytest.mark.parametrize(
+    ("expected", "amount", "order", "fulfilment"),
+    [
+        (expectation(), "match", "expected", "release"),
+        (expectation(999), "mismatch", "expected", "hold"),
+        (expectation(currency="EUR"), "mismatch", "expected", "hold"),
+        (expectation(order="another"), "match", "unexpected", "hold"),
+        (expectation(paid_by="p0"), "match", "unexpected", "hold"),
+    ],
+)
+async def test_what_the_shop_expects_decides_what_is_released_whenever_it_comes(
+    expected: Observation, amount: str, order: str, fulfilment: str
+) -> None:
+    paid = observed(observation("p1"))
+    together = observed(replace(observation("p1"), expected=expected.expected))
+    for batch in ([observed(expected), paid], [paid, observed(expected)], [together]):
+        *_, latest = await resolve(batch)
+        event = messages.decode(latest.value, PaymentStatus)
+        assert (event.checks.amount, event.checks.order, event.fulfilment) == (amount, order, fulfilment)
+        assert event.sequence == (2 if batch[0] is paid else 1)
+
+
+async def test_an_order_that_was_paid_stays_so_for_those_who_do_not_know_it() -> None:
+    """interpret reads what the shop says of the order, and never what was paid for it."""
+    unknowing = observed(replace(observation("p1"), expected=expectation(said="2").expected))
+    for batch in (
+        [observed(expectation(said="1", paid_by="p0")), unknowing],
+        [unknowing, observed(expectation(said="2", paid_by="p0")), unknowing],
+    ):
+        *_, latest = await resolve(batch)
+        assert messages.decode(latest.value, PaymentStatus).fulfilment == "hold"
+
+
+async def test_a_try_that_took_no_money_is_no_surprise_where_another_paid() -> None:
+    events = await resolve([observed(observation("p1", "pending")), observed(expectation(paid_by="p0"))])
+    assert messages.decode(events[-1].value, PaymentStatus).checks.order == "expected"
+
+
+async def test_an_answer_compared_with_an_older_word_of_the_shop_releases_nothing() -> None:
+    """interpret may not know the newest word yet: it is read there and here apart."""
+    stale = observed(replace(observation("p1"), expected=expectation(1000, said="1").expected))
+    events = await resolve([observed(expectation(1500, said="2")), stale, stale])
+    assert [messages.decode(one.value, PaymentStatus).fulfilment for one in events[::2]] == ["hold"]
+
+
+@given(
+    st.permutations(
+        [
+            expectation(1, said="1"),
+            expectation(2, said="3", announced="1"),
+            expectation(3, said="2", announced="1"),
+            expectation(4, "another", said="9"),
+            expectation(5, "third", said="0", announced="0"),
+        ]
+    )
+)
+async def test_the_newest_word_counts_in_whatever_order_they_come(words: list[Observation]) -> None:
+    *_, latest = await resolve([observed(one) for one in (*words, observation("p1", "pending"))])
+    event = messages.decode(latest.value, PaymentStatus)
+    assert (event.checks.amount, event.checks.order) == ("mismatch", "expected"), "the one of 2"
+
+
+async def test_an_order_is_told_of_a_payment_that_is_announced_for_it_now() -> None:
+    batch = [observation("p1", order_id=None), expectation(order="o1", said="1"), expectation(order="o2", said="2")]
+    outputs = await ResolveStage(KAFKA, metrics()).process(
+        BatchContext([observed(one) for one in batch], empty(), refuse_publish)
+    )
+    assert [one.key for one in outputs if one.topic == "payments.orders"] == [b"shop-uk/o1", b"shop-uk/o2"]
+
+
+async def test_a_payment_the_provider_ties_to_no_order_is_the_expected_one_by_its_id() -> None:
+    batch = [observed(expectation()), observed(observation("p1", order_id=None))]
+    event = messages.decode((await resolve(batch))[0].value, PaymentStatus)
+    assert (event.order_id, event.checks.order, event.fulfilment) == (None, "expected", "release")
+
+
+async def test_before_it_is_paid_a_payment_is_compared_by_the_amount_to_be_paid() -> None:
+    batch = [observed(expectation(5)), observed(observation("p1", "authorised", paid=None))]
+    event = messages.decode((await resolve(batch))[0].value, PaymentStatus)
+    assert (event.checks.amount, event.fulfilment) == ("mismatch", "hold")
+
+
+async def test_of_a_part_that_we_captured_the_part_is_paid_whatever_the_provider_tells() -> None:
+    part = Money(400, "GBP")
+    capturing = observation("p1", None, amount=None, order_id=None, capturing=part)
+    batch = [observed(observation("p1", "authorised", paid=None)), observed(capturing), observed(observation("p1"))]
+    event = messages.decode((await resolve(batch))[-1].value, PaymentStatus)
+    assert (event.status, event.paid, event.fulfilment) == ("captured", part, "hold")
+
+
+async def test_a_difference_is_counted_when_it_is_found_and_not_with_every_event() -> None:
+    numbers = metrics()
+    stage = ResolveStage(KAFKA, numbers)
+    batch = [observed(observation("p1", "authorised")), observed(expectation(5)), observed(observation("p1"))]
+    await stage.process(BatchContext(batch, empty(), refuse_publish))
+    assert counted(numbers.mismatches, provider="trustpayments", check="amount") == 1
+    assert counted(numbers.mismatches, provider="trustpayments", check="order") == 0
+
+
+async def test_orders_are_told_of_each_new_status_once() -> None:
+    late = observation("p1", observed_at="2026-06-01T12:00:01.000Z")
+    batch = [observed(observation("p1", "pending")), observed(late), observed(expectation()), observed(late)]
+    outputs = await ResolveStage(KAFKA, metrics()).process(BatchContext(batch, empty(), refuse_publish))
+    told = [one for one in outputs if one.topic == "payments.orders"]
+    seen = [messages.decode(one.value, PaymentSeen) for one in told]
+    assert [(one.status, one.final) for one in seen] == [("pending", False), ("captured", True)]
+    assert {one.key for one in told} == {b"shop-uk/order-p1"}
+    assert {header(one, "ce_type") for one in told} == {messages.PAYMENT_SEEN}
+
+
+async def test_both_orders_are_told_of_a_payment_that_is_another_orders_than_expected() -> None:
+    batch = [observed(expectation(order="another")), observed(observation("p1"))]
+    outputs = await ResolveStage(KAFKA, metrics()).process(BatchContext(batch, empty(), refuse_publish))
+    told = [one.key for one in outputs if one.topic == "payments.orders"]
+    assert told == [b"shop-uk/order-p1", b"shop-uk/another"]
+
+
+async def test_what_nobody_foresaw_ends_dead() -> None:
+    output = ResolveStage(KAFKA, metrics()).dead_letter(observed(observation("p1")))
+    assert (output.topic, header(output, "reason")) == ("lookups.dead", "internal_error")

@@ -1,0 +1,244 @@
+"""A payment's status under observations in any order, any number of times."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, get_args
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from processors.resolve.transitions import (
+    ALLOWED,
+    NEWEST_WINS,
+    Advance,
+    PaymentState,
+    advance,
+    allowed,
+)
+from schemas import messages
+from schemas.messages import Observation, PaymentStatus, Refund
+from schemas.money import Money
+from schemas.status import Status
+from tests.fakes.observations import observation
+
+STATUSES: Final[tuple[Status, ...]] = get_args(Status)
+ENDS: Final = {"declined", "cancelled", "expired", "failed"}
+
+
+def moment(number: int) -> str:
+    return f"2026-06-01T12:00:{number:02}.000Z"
+
+
+def word(status: Status | None, at: int = 0, **fields: Any) -> Observation:
+    """An observation whose provider's clock says ``at``."""
+    return observation("p1", status, provider_time=moment(at), observed_at=moment(at), **fields)
+
+
+def refund(number: int, value: int, *, settled: bool = True) -> Refund:
+    return Refund(refund_id=f"r{number}", amount=Money(value, "GBP"), settled=settled)
+
+
+refunds = st.builds(refund, st.integers(0, 2), st.sampled_from((300, 400, 1000)), settled=st.booleans())
+words = st.one_of(
+    st.builds(word, st.sampled_from(STATUSES), st.integers(0, 20)),
+    st.builds(lambda at: word("charged_back", at, amount=None, paid=None, order_id=None), st.integers(0, 20)),
+    st.builds(lambda one, at: word(None, at, refund=one), refunds, st.integers(0, 20)),
+)
+
+
+def run(observations: Sequence[Observation], state: PaymentState | None = None) -> tuple[PaymentState, list[Advance]]:
+    state, steps = state or PaymentState(), []
+    for one in observations:
+        steps.append(advance(state, one))
+        state = steps[-1].state
+    return state, steps
+
+
+def events(steps: Sequence[Advance]) -> list[PaymentStatus]:
+    return [step.event for step in steps if step.event is not None]
+
+
+@given(st.lists(words, max_size=12))
+@settings(max_examples=400)
+def test_events_are_gapless_and_only_go_where_the_table_allows(observations: list[Observation]) -> None:
+    _, steps = run(observations)
+    previous: PaymentStatus | None = None
+    for number, event in enumerate(events(steps), start=1):
+        assert event.sequence == number
+        assert event.previous_status == (previous.status if previous else None)
+        if previous is not None and event.status != previous.status:
+            assert event.status in ALLOWED[previous.status]
+        previous = event
+
+
+@given(st.lists(words, max_size=12))
+def test_what_was_captured_never_becomes_anything_but_refunded_or_charged_back(observations: list[Observation]) -> None:
+    _, steps = run(observations)
+    told = [event.status for event in events(steps)]
+    if "captured" in told:
+        after = set(told[told.index("captured") :])
+        assert after <= {"captured", "partially_refunded", "refunded", "charged_back"}
+
+
+@given(st.lists(words, max_size=10))
+@settings(max_examples=400)
+def test_the_same_observation_again_changes_nothing(observations: list[Observation]) -> None:
+    state = PaymentState()
+    for one in observations:
+        state = advance(state, one).state
+        again = advance(state, one)
+        assert again.event is None
+        assert again.state == state
+
+
+@given(st.lists(words))
+@settings(max_examples=2000)
+def test_a_batch_repeated_after_a_crash_makes_no_event(observations: list[Observation]) -> None:
+    state, _ = run(observations)
+    after, steps = run(observations, state)
+    assert events(steps) == []
+    assert after == state
+
+
+@given(st.lists(words, max_size=8))
+def test_the_same_observations_always_give_the_same_bytes(observations: list[Observation]) -> None:
+    first, again = run(observations), run(observations)
+    assert [messages.encode(one) for one in events(first[1])] == [messages.encode(one) for one in events(again[1])]
+    ids = [event.event_id for event in events(first[1])]
+    assert len(set(ids)) == len(ids)
+
+
+@given(st.lists(words, max_size=8))
+def test_a_state_survives_its_way_through_the_store(observations: list[Observation]) -> None:
+    state, _ = run(observations)
+    assert msgspec.json.decode(messages.encode(state), type=PaymentState) == state
+
+
+@given(st.permutations([word("pending", 1), word("authorised", 2), word("cancelled", 3)]))
+def test_open_payments_end_at_the_newest_word_in_any_order(observations: list[Observation]) -> None:
+    state, _ = run(observations)
+    assert state.last is not None
+    assert state.last.status == "cancelled"
+
+
+@given(st.permutations([word("authorised", 1), word("suspended", 2), word("authorised", 3), word("suspended", 4)]))
+def test_between_authorised_and_suspended_the_newest_word_counts(observations: list[Observation]) -> None:
+    state, _ = run(observations)
+    assert state.last is not None
+    assert state.last.status == "suspended"
+
+
+def test_a_refused_word_is_not_overtaken_by_an_older_one() -> None:
+    state, steps = run([word("declined", 0), word("cancelled", 2), word("authorised", 1)])
+    assert [step.verdict for step in steps] == ["changed", "refused", "refused"]
+    assert state.last is not None
+    assert state.last.status == "declined"
+
+
+def test_a_word_that_was_confirmed_later_is_not_undone_by_one_from_between() -> None:
+    state, steps = run([word("authorised", 1), word("authorised", 5), word("suspended", 3)])
+    assert [step.verdict for step in steps] == ["changed", "unchanged", "refused"]
+    assert state.last is not None
+    assert state.last.status == "authorised"
+
+
+def test_a_late_authorisation_does_not_reopen_a_cancelled_payment() -> None:
+    _, steps = run([word("authorised", 1), word("cancelled", 2), word("authorised", 1)])
+    assert [step.verdict for step in steps] == ["changed", "changed", "refused"]
+
+
+@pytest.mark.parametrize("end", sorted(ENDS))
+@pytest.mark.parametrize("success", ["authorised", "captured"])
+def test_a_late_success_is_flagged(end: Status, success: Status) -> None:
+    _, steps = run([word(end, 1), word(success, 2)])
+    assert [(step.verdict, step.late_success) for step in steps] == [("changed", False), ("changed", True)]
+
+
+def test_a_capture_counts_even_if_an_older_clock_tells_it() -> None:
+    _, steps = run([word("failed", 9), word("captured", 1)])
+    assert steps[-1].event is not None
+    assert steps[-1].late_success
+
+
+@pytest.mark.parametrize(
+    ("amounts", "status", "refunded"),
+    [((400,), "partially_refunded", 400), ((400, 600), "refunded", 1000), ((1000,), "refunded", 1000)],
+)
+def test_refunds_go_by_amounts(amounts: tuple[int, ...], status: Status, refunded: int) -> None:
+    children = [word(None, 5, refund=refund(number, value)) for number, value in enumerate(amounts)]
+    for order in ([word("captured"), *children], [*children, word("captured")]):
+        state, _ = run(order)
+        assert state.last is not None
+        assert state.last.status == status
+        assert state.last.refunded == Money(refunded, "GBP")
+        assert state.last.fulfilment == "stop"
+
+
+def test_a_refund_counts_once_it_is_settled_and_then_for_good() -> None:
+    open_child, settled_child = (word(None, 5, refund=refund(1, 400, settled=settled)) for settled in (False, True))
+    _, steps = run([word("captured"), open_child, settled_child, open_child])
+    assert [step.verdict for step in steps] == ["changed", "unchanged", "changed", "unchanged"]
+
+
+def test_a_refund_of_an_unknown_payment_waits_for_it() -> None:
+    state, steps = run([word(None, 1, refund=refund(1, 1000))])
+    assert (steps[0].event, state.last) == (None, None)
+    assert advance(state, word("captured", 2)).event is not None
+
+
+@pytest.mark.parametrize(
+    ("fields", "fulfilment"),
+    [
+        ({}, "release"),
+        ({"paid": Money(999, "GBP")}, "hold"),
+        ({"paid": Money(1000, "EUR")}, "hold"),
+        ({"paid": None}, "hold"),
+        ({"amount": None}, "hold"),
+    ],
+)
+def test_only_the_right_amount_releases_goods(fields: dict[str, Any], fulfilment: str) -> None:
+    event = advance(PaymentState(), word("captured", **fields)).event
+    assert event is not None
+    assert event.fulfilment == fulfilment
+
+
+def test_nothing_is_released_while_an_expectation_is_required() -> None:
+    event = advance(PaymentState(), word("captured"), expected_required=True).event
+    assert event is not None
+    assert event.fulfilment == "hold"
+
+
+def test_an_older_word_corrects_no_amount() -> None:
+    _, steps = run([word("captured", 5), word("captured", 3, paid=Money(1, "GBP"))])
+    assert steps[-1].verdict == "unchanged"
+    _, steps = run([word("captured", 5), word("captured", 6, paid=Money(1, "GBP"))])
+    assert steps[-1].event is not None
+    assert steps[-1].event.fulfilment == "hold"
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_what_only_an_older_word_tells_is_told_in_whatever_order_they_come(order: Sequence[int]) -> None:
+    """A chargeback names neither amount nor order, and its answer may come before that of the capture."""
+    both = (word("captured", 1, order_id="O-1"), word("charged_back", 2, amount=None, paid=None, order_id=None))
+    last = events(run([both[number] for number in order])[1])[-1]
+    assert (last.status, last.amount, last.paid, last.order_id) == (
+        "charged_back",
+        Money(1000, "GBP"),
+        Money(1000, "GBP"),
+        "O-1",
+    )
+
+
+def test_the_table_speaks_of_every_status() -> None:
+    assert set(ALLOWED) == set(STATUSES)
+    assert all(wanted in ALLOWED[current] for current, wanted in NEWEST_WINS)
+    assert not any(current in wanted for current, wanted in ALLOWED.items())
+
+
+@pytest.mark.parametrize("current", STATUSES)
+def test_a_first_word_is_always_taken_and_a_repeated_one_never(current: Status) -> None:
+    assert allowed(None, current, newer=False) == "changed"
+    assert allowed(current, current, newer=True) == "unchanged"

@@ -1,0 +1,321 @@
+"""The loop's order of durability, and what happens when a step fails."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import pytest
+
+from processors.metrics import Metrics
+from processors.runtime.failpoints import Failpoint
+from processors.runtime.loop import Batch, BatchContext, StageLoop
+from processors.state.local_store import LocalStore
+from processors.state.partition_state import Overlay, PartitionState
+from schemas.errors import ConfigurationError, PartitionLost, StateUnavailable
+from schemas.records import Output, Record
+from tests.fakes.stages import (
+    FakeChangelog,
+    MemoryStore,
+    RecordingPublisher,
+    counted,
+    metrics,
+    record,
+)
+
+CLAIM = ["take", "caught up", "store"]
+WRITE = ["confirm", "outputs", "changelog", "store", "acknowledge"]
+
+
+class Echo:
+    """Publishes each record's value and remembers it; ``b"bad"`` breaks it."""
+
+    name = "echo"
+    provider = "all"
+
+    def __init__(self, told: list[str]) -> None:
+        self._told = told
+        self.failures: list[Exception] = []
+        self.batches: list[int] = []
+        self.at_work: Callable[[], object] = lambda: None
+        self.tells = False
+
+    async def process(self, context: BatchContext) -> Sequence[Output]:
+        self._told.append("work")
+        self.at_work()
+        self.batches.append(len(context.records))
+        outputs = []
+        for one in context.records:
+            count = int(context.state.get(one.key or b"") or b"0") + 1
+            context.state.put(one.key or b"", str(count).encode())
+            if self.failures:
+                raise self.failures.pop(0)
+            if one.value == b"bad":
+                raise ZeroDivisionError("secret-4711")
+            if self.tells:
+                await context.state.keep()
+                await context.state.tell([Output("told", one.key, one.value, ())])
+            outputs.append(Output("result", one.key, b"%d" % count, ()))
+        return outputs
+
+    def dead_letter(self, record: Record) -> Output:
+        return Output("grave", record.key, record.value, ())
+
+
+class Bench:
+    """One loop with parts that tell the order in which they were used."""
+
+    def __init__(self, failures: Sequence[Exception] = (), *, state: bool = True, repeatable: bool = False) -> None:
+        self.told: list[str] = []
+        self.steps: list[Failpoint] = []
+        self.ours = True
+        self.stage = Echo(self.told)
+        self.store = MemoryStore(self.told)
+        self.publisher = RecordingPublisher(self.told, failures)
+        self.unfenced = RecordingPublisher(self.told)
+        self.changelog = FakeChangelog(self.told, self.publisher if state else None)
+        self.state = PartitionState(cast(LocalStore, self.store), self.changelog, repeatable=repeatable)
+        self.generation = 1
+        self.metrics: Metrics = metrics()
+        self.loop = StageLoop(
+            self.stage,
+            self.unfenced if state else self.publisher,
+            self.metrics,
+            state=self.state if state else None,
+            reached=lambda unit, step: self.steps.append(step),
+        )
+
+    async def carry_out(self, *records: Record) -> None:
+        await self.loop.carry_out(self.batch(*records))
+
+    def batch(self, *records: Record) -> Batch:
+        ours = self.generation
+        return Batch(
+            records, ours, lambda: self.told.append("acknowledge"), lambda: self.ours and ours == self.generation
+        )
+
+    def errors(self, kind: str) -> float:
+        return counted(self.metrics.loop_errors, provider="all", stage="echo", kind=kind)
+
+    def published(self, topic: str) -> list[bytes | None]:
+        return [output.value for output in self.publisher.outputs if output.topic == topic]
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The loop's pauses, which take no time here."""
+    made: list[float] = []
+    turn = asyncio.sleep
+
+    async def pause(seconds: float) -> None:
+        made.append(seconds)
+        await turn(0)
+
+    monkeypatch.setattr(asyncio, "sleep", pause)
+    return made
+
+
+def records(*values: bytes) -> list[Record]:
+    return [record(value, offset=offset, key=b"k%d" % offset) for offset, value in enumerate(values)]
+
+
+async def test_each_step_is_durable_before_the_next() -> None:
+    bench = Bench()
+    await bench.carry_out(*records(b"a", b"b"))
+    assert bench.told == [*CLAIM, "work", *WRITE]
+    assert bench.steps == [step for step in Failpoint if step <= Failpoint.SOURCE_ACKNOWLEDGED]
+    assert bench.store.values == {b"k0": b"1", b"k1": b"1"}
+    assert bench.store.next_offset == 2, "after the newest changelog record"
+    assert bench.loop.progress.next_offset == 2
+    assert bench.loop.progress.taken_at is None
+
+
+async def test_outputs_of_a_state_are_published_by_its_holder_alone() -> None:
+    bench = Bench()
+    await bench.carry_out(*records(b"a"))
+    assert bench.published("result") == [b"1"]
+    assert bench.unfenced.outputs == []
+
+
+async def test_what_is_told_in_the_midst_of_the_work_is_published_by_the_state_s_holder_too() -> None:
+    """A machine that froze between the two would else say afterwards what its successor has gone beyond."""
+    bench = Bench()
+    bench.stage.tells = True
+    await bench.carry_out(*records(b"a"))
+    assert bench.told == [*CLAIM, "work", "changelog", "store", "confirm", "outputs", *WRITE[:2], "acknowledge"]
+    assert bench.published("told") == [b"a"]
+    assert bench.unfenced.outputs == []
+
+
+async def test_without_a_state_nothing_can_be_told_in_the_midst_of_the_work() -> None:
+    with pytest.raises(StateUnavailable, match="no state"):
+        await Overlay(None).tell([])
+
+
+async def test_one_changelog_record_for_each_key() -> None:
+    bench = Bench()
+    await bench.carry_out(*[record(b"a", offset=number, key=b"k") for number in range(5)])
+    assert bench.changelog.written == [{b"k": b"5"}]
+
+
+async def test_a_stage_without_state_writes_none() -> None:
+    bench = Bench(state=False)
+    await bench.carry_out(*records(b"a"))
+    assert bench.told == ["work", "outputs", "acknowledge"]
+
+
+async def test_one_bad_record_is_buried_and_the_others_are_handled() -> None:
+    bench = Bench()
+    await bench.carry_out(*records(b"a", b"bad", b"c"))
+    assert bench.stage.batches == [3, 1, 1, 1]
+    assert bench.published("result") == [b"1", b"1"]
+    assert bench.published("grave") == [b"bad"]
+    assert bench.store.values == {b"k0": b"1", b"k2": b"1"}, "nothing of the bad record, nothing twice"
+    assert bench.told[-1] == "acknowledge"
+    assert (bench.errors("unforeseen"), bench.errors("buried")) == (1, 1)
+
+
+async def test_what_one_record_learns_the_next_one_knows_when_they_are_handled_alone() -> None:
+    bench = Bench()
+    batch = [record(value, offset=number, key=b"k") for number, value in enumerate((b"a", b"bad", b"c"))]
+    await bench.carry_out(*batch)
+    assert bench.published("result") == [b"1", b"2"]
+
+
+async def test_logs_name_the_place_of_a_buried_record_and_quote_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    bench = Bench()
+    await bench.carry_out(*records(b"bad"))
+    (buried,) = [one for one in caplog.records if one.getMessage() == "record buried"]
+    fields: dict[str, Any] = vars(buried)["fields"]
+    assert (fields["topic"], fields["partition"], fields["offset"]) == ("source", 1, 0)
+    assert "secret-4711" not in repr(fields)
+
+
+async def test_a_missing_secret_is_waited_for_and_nothing_is_counted_twice(pauses: list[float]) -> None:
+    bench = Bench()
+    bench.stage.failures = [ConfigurationError("the secret file can't be read"), ConfigurationError("still not")]
+    await bench.carry_out(*records(b"a"))
+    assert bench.published("result") == [b"1"]
+    assert len(pauses) == 2
+    assert bench.errors("configuration") == 2
+
+
+async def test_a_batch_that_is_no_longer_ours_is_left_alone() -> None:
+    bench = Bench()
+    bench.ours = False
+    await bench.carry_out(*records(b"a"))
+    assert bench.told == [], "it is not even begun"
+    assert bench.errors("abandoned") == 1
+
+
+async def test_a_partition_lost_during_the_work_is_not_written() -> None:
+    bench = Bench()
+    bench.stage.at_work = lambda: setattr(bench, "generation", 2)
+    await bench.carry_out(*records(b"a"))
+    assert bench.told == [*CLAIM, "work"]
+    assert bench.store.values == {}
+    assert bench.errors("abandoned") == 1
+
+
+async def test_a_state_is_claimed_once_for_each_generation_that_another_held_it_before() -> None:
+    bench = Bench()
+    await bench.carry_out(*records(b"a"))
+    await bench.carry_out(*records(b"b"))
+    bench.generation = 2
+    bench.changelog.others = {b"k0": b"7"}
+    bench.changelog.lost = [PartitionLost("held by another")]
+    await bench.carry_out(*records(b"c"))
+    assert [one for one in bench.told if one in ("take", "caught up")] == ["take", "caught up"] * 2
+    assert bench.published("result") == [b"1", b"2", b"8"], "what another wrote meanwhile counts"
+
+
+async def test_a_state_that_nobody_else_has_held_in_between_is_not_taken_anew() -> None:
+    bench = Bench()
+    await bench.carry_out(*records(b"a"))
+    bench.generation = 2
+    bench.told.clear()
+    await bench.carry_out(*records(b"b"))
+    assert bench.told == ["confirm anew", "work", *WRITE], "the brokers are asked by a record of now"
+    assert bench.published("result") == [b"1", b"2"]
+
+
+async def test_of_repeatable_work_the_brokers_are_only_asked_in_a_new_generation() -> None:
+    bench = Bench(repeatable=True)
+    await bench.carry_out(*records(b"a"))
+    bench.told.clear()
+    await bench.carry_out(*records(b"b"))
+    assert bench.told == ["work", *WRITE[1:]]
+    bench.generation = 2
+    bench.told.clear()
+    await bench.carry_out(*records(b"c"))
+    assert bench.told == ["confirm anew", "work", *WRITE[1:]]
+
+
+async def test_a_state_held_for_long_is_taken_anew_before_it_is_used() -> None:
+    bench = Bench()
+    await bench.carry_out(*records(b"a"))
+    bench.changelog.old = True
+    await bench.carry_out(*records(b"b"))
+    await bench.carry_out(*records(b"c"))
+    assert bench.told.count("take") == 2
+    assert bench.published("result") == [b"1", b"2", b"3"]
+
+
+async def test_a_batch_of_a_partition_lost_unseen_is_repeated_over_what_the_other_wrote(pauses: list[float]) -> None:
+    bench = Bench()
+    bench.changelog.lost = [PartitionLost("held by another")]
+    bench.stage.at_work = lambda: bench.changelog.others.update({b"k0": b"7"})
+    await bench.carry_out(*records(b"a"))
+    assert bench.told.count("take") == 2
+    assert bench.published("result") == [b"1", b"8"]
+    assert bench.told[-len(WRITE) :] == WRITE
+    assert bench.errors("lost") == 1
+
+
+async def test_a_batch_lost_while_its_partition_is_taken_away_is_the_next_holder_s(pauses: list[float]) -> None:
+    bench = Bench()
+    batch = bench.batch(*records(b"a"))
+    bench.changelog.lost = [PartitionLost("held by another")]
+    bench.stage.at_work = batch.revoked.set
+    await bench.loop.carry_out(batch)
+    assert bench.told.count("take") == 1, "the next holder's state is not taken back"
+    assert "acknowledge" not in bench.told
+    assert bench.errors("abandoned") == 1
+
+
+async def test_a_batch_at_work_when_its_partition_is_taken_away_is_finished() -> None:
+    bench = Bench()
+    batch = bench.batch(*records(b"a"))
+    bench.stage.at_work = batch.revoked.set
+    await bench.loop.carry_out(batch)
+    assert bench.told[-len(WRITE) :] == WRITE
+
+
+async def test_a_step_that_fails_is_repeated_with_the_state_of_before(pauses: list[float]) -> None:
+    bench = Bench([OSError("down"), OSError("down")])
+    await bench.carry_out(*records(b"a"))
+    assert bench.told == [*([*CLAIM, "work", "confirm"] * 3), *WRITE[1:]]
+    assert bench.published("result") == [b"1"]
+    assert len(pauses) == 2
+    assert bench.errors("repeated") == 2
+
+
+async def test_a_state_that_cannot_be_read_is_no_record_s_fault(pauses: list[float]) -> None:
+    bench = Bench()
+    bench.stage.failures = [StateUnavailable("1 can't be read (IO error)")]
+    await bench.carry_out(*records(b"a", b"b"))
+    assert bench.published("grave") == []
+    assert bench.published("result") == [b"1", b"1"]
+    assert bench.errors("repeated") == 1
+
+
+async def test_a_batch_of_an_earlier_generation_does_not_take_the_claim_of_the_present_one() -> None:
+    now = [5]
+    state = PartitionState(cast(LocalStore, MemoryStore()), FakeChangelog(), lambda: now[0])
+    await state.claim(5)
+    now[0] = 6
+    await state.claim(6)
+    with pytest.raises(PartitionLost):
+        await state.claim(5)
+    assert state.held(6), "or nobody would hold it until the next record comes"

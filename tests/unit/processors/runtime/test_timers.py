@@ -1,0 +1,184 @@
+"""What is on an agenda is told when its time has come: in order, once, and no faster than its lane may."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from processors.charges.repository import UNCERTAIN
+from processors.charges.stage import ChargeTimers
+from processors.limits.hourly_quota import HourlyQuota
+from processors.orders.stage import OrderTimers
+from processors.runtime.timers import TimerService
+from processors.state import timer_queue
+from processors.state.local_store import LocalStore
+from processors.state.partition_state import Branch, Overlay
+from processors.state.timer_queue import Timer
+from schemas import messages
+from schemas.errors import StateUnavailable
+from schemas.messages import TimeReached
+from tests.fakes.stages import counted, metrics
+
+NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
+
+
+class Moment:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+def entry(seconds: float, name: str = "shop/1", lane: str = "look/shop") -> Timer:
+    return Timer(lane, timer_queue.milliseconds(NOW) + round(seconds * 1000), name)
+
+
+def stored(path: Path, *entries: Timer, keep_seconds: int | None = None) -> LocalStore:
+    store, state = LocalStore(path / "state", keep_seconds), Overlay(None)
+    for one in entries:
+        timer_queue.add(state, one)
+    store.write(state.changes, 1)
+    return store
+
+
+def clock(moment: Moment, allowance: HourlyQuota | None = None) -> TimerService:
+    return TimerService("payments.orders", {"look/shop": allowance, "raise": None}, lambda one: one.name, moment)
+
+
+def told(clock: TimerService, store: LocalStore) -> list[str]:
+    return [messages.decode(one.value, TimeReached).name for one in clock.tell(0, store)]
+
+
+def test_what_is_counted_of_a_partition_is_counted_by_its_holder_alone(tmp_path: Path) -> None:
+    """Or an alarm would stay for as long as the process lives that raised it."""
+    numbers = metrics()
+    store = LocalStore(tmp_path / "state")
+    store.write({UNCERTAIN + b"shop/1": b""}, 1)
+    moment, kept = Moment(), LocalStore(tmp_path / "kept")
+    charges, orders = (
+        ChargeTimers("payments.charges", {}, numbers),
+        OrderTimers("payments.orders", {}, numbers, settles={}),
+    )
+    charges._now = orders._now = moment
+    charges.tell(0, store)
+    orders.tell(0, store)
+    numbers.silent.labels("nevogate", "").set(1)
+    for seconds in (5, 10, 5):
+        charges.tell(1, kept)
+        assert counted(numbers.uncertain, partition="0") == 1, "a rebalance may be all there is"
+        assert numbers.silent._metrics
+        moment.now += timedelta(seconds=seconds)
+        charges.tell(1, kept)
+        charges.forget_lost()
+        orders.forget_lost()
+    assert list(numbers.uncertain._metrics) == [("1",)]
+    assert not numbers.silent._metrics
+
+
+@pytest.mark.parametrize("keep_seconds", [None, 3600])
+def test_the_due_are_told_in_order_and_the_others_are_not(tmp_path: Path, keep_seconds: int | None) -> None:
+    store = stored(tmp_path, entry(5, "later"), entry(0, "b"), entry(-9, "a"), keep_seconds=keep_seconds)
+    moment = Moment()
+    assert told(clock(moment), store) == ["a", "b"]
+
+
+def test_an_entry_is_told_once_and_again_only_when_it_is_still_there_much_later(tmp_path: Path) -> None:
+    store, moment = stored(tmp_path, entry(0)), Moment()
+    teller = clock(moment)
+    assert told(teller, store) == ["shop/1"]
+    assert told(teller, store) == []
+    moment.now += timedelta(seconds=61)
+    assert told(teller, store) == ["shop/1"]
+    state = Overlay(store)
+    timer_queue.remove(state, entry(0))
+    store.write(state.changes, 2)
+    moment.now += timedelta(seconds=61)
+    assert told(teller, store) == []
+
+
+def test_a_lane_waits_for_its_allowance_and_no_other_lane_with_it(tmp_path: Path) -> None:
+    entries = [entry(-10 + number, f"shop/{number}") for number in range(5)]
+    store, moment = stored(tmp_path, *entries, entry(0, "shop/9", "raise")), Moment()
+    allowance = HourlyQuota(2, lambda: moment.now.timestamp())
+    teller = clock(moment, allowance)
+    assert told(teller, store) == ["shop/0", "shop/1", "shop/9"]
+    assert told(teller, store) == []
+    moment.now += timedelta(minutes=30)
+    # the first two have not been handled and are told again only where the allowance lets them
+    assert told(teller, store) == ["shop/0", "shop/9"]
+
+
+def test_a_lane_that_settles_waits_after_each_time_a_partition_is_taken_over(tmp_path: Path) -> None:
+    store, moment = stored(tmp_path, entry(0), entry(0, "shop/2", "raise")), Moment()
+    teller = TimerService(
+        "payments.orders", {"look/shop": None, "raise": None}, lambda one: one.name, moment, settles={"raise": 12.0}
+    )
+    assert told(teller, store) == ["shop/1"]
+    for _ in range(2):
+        assert told(teller, store) == []
+        moment.now += timedelta(seconds=6)
+    assert told(teller, store) == ["shop/2"]
+    moment.now += timedelta(seconds=61)  # another had it, or nobody
+    assert told(teller, store) == ["shop/1"]
+    for _ in range(2):
+        assert told(teller, store) == []
+        moment.now += timedelta(seconds=6)
+    assert told(teller, store) == ["shop/2"]
+
+
+def test_a_record_of_time_is_the_same_whoever_tells_it_and_when(tmp_path: Path) -> None:
+    store, moment = stored(tmp_path, entry(0)), Moment()
+    (first,) = clock(moment).tell(0, store)
+    moment.now += timedelta(hours=3)
+    (second,) = clock(moment).tell(0, store)
+    assert first == second
+
+
+@given(st.lists(st.tuples(st.floats(-1e6, 1e6), st.text(st.characters(codec="utf-8"), max_size=20))))
+def test_entries_come_back_as_they_were_put(times: list[tuple[float, str]]) -> None:
+    entries = [entry(seconds, name) for seconds, name in times]
+    keys = sorted({one.key for one in entries})
+
+    class Keys:
+        def first(self, prefix: bytes, below: bytes, most: int) -> list[bytes]:
+            return [key for key in keys if key.startswith(prefix) and key < below][:most]
+
+    found = timer_queue.due(Keys(), "look/shop", NOW, 1000)
+    assert sorted(set(found), key=lambda one: one.key) == found
+    assert set(found) == {one for one in entries if timer_queue.moment_of(one.due_milliseconds) <= NOW}
+
+
+async def test_what_is_kept_is_kept_at_once_and_not_written_again() -> None:
+    kept: list[dict[bytes, bytes | None]] = []
+
+    async def keep(changes: object) -> None:
+        kept.append(dict(changes))  # type: ignore[call-overload]  # a mapping
+
+    state = Overlay(None, keep)
+    state.put(b"a", b"1")
+    state.remove(b"b")
+    await state.keep()
+    await state.keep()
+    branch = Branch(state)
+    branch.put(b"c", b"1")
+    await branch.keep()
+    assert kept == [{b"a": b"1", b"b": None}, {b"c": b"1"}]
+    assert not state.changes
+    assert not branch.changes
+
+
+async def test_without_a_state_nothing_can_be_kept() -> None:
+    with pytest.raises(StateUnavailable):
+        await Overlay(None).keep()
+
+
+def test_a_record_goes_to_the_partition_whose_state_holds_the_entry(tmp_path: Path) -> None:
+    (record,) = clock(Moment()).tell(3, stored(tmp_path, entry(0)))
+    assert (record.key, record.partition) == (b"shop/1", 3), "even if the key would lead it elsewhere by now"

@@ -1,0 +1,52 @@
+"""Which part of the work a worker process does, and what it needs for that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import httpx
+import pytest
+from prometheus_client import CollectorRegistry
+
+from processors.metrics import Metrics
+from processors.orders.expectation_cache import ExpectedPayments
+from processors.runtime import failpoints
+from processors.wiring import StageSelection, build_stages
+from schemas.configuration.model import load
+from schemas.errors import SecretError
+from tests.fakes import configurations
+
+
+def units(choice: StageSelection, readable: str, directory: Path) -> set[str]:
+    """The units of a process in which only the secrets of ``readable``'s merchants are there."""
+    merchants = configurations.merchants()
+    for merchant in merchants:
+        if merchant["provider"] != readable:
+            for key in ("signing_keys", "notification_passwords", "password", "api_key"):
+                if key in merchant:
+                    missing: Any = {"file": str(directory / "missing")}
+                    merchant[key] = [missing] if isinstance(merchant[key], list) else missing
+    document = configurations.document("127.0.0.1:1", "", directory, merchants=merchants)
+    configuration = load(configurations.write(directory, document))
+    metrics, reached = Metrics(CollectorRegistry()), failpoints.from_environment(sandbox=False)
+    return set(build_stages(configuration, choice, metrics, httpx.AsyncClient(), cast(ExpectedPayments, None), reached))
+
+
+COMMON = {"resolve", "orders", "charge"}
+
+
+@pytest.mark.parametrize("provider", ["omnikassa", "trustpayments", "nevogate"])
+def test_one_provider_s_process_needs_no_other_s_secrets(provider: str, tmp_path: Path) -> None:
+    own = {f"verify.{provider}", f"fetch.{provider}", f"interpret.{provider}"}
+    assert units(StageSelection(providers=[provider]), provider, tmp_path) == own | COMMON
+    assert units(StageSelection(providers=[provider], stages=["fetch"]), provider, tmp_path) == {f"fetch.{provider}"}
+
+
+def test_stages_of_all_providers_need_no_secret(tmp_path: Path) -> None:
+    assert units(StageSelection(stages=["resolve", "orders"]), "none", tmp_path) == {"resolve", "orders"}
+
+
+def test_a_secret_that_is_needed_is_missed_at_the_start(tmp_path: Path) -> None:
+    with pytest.raises(SecretError, match="missing"):
+        units(StageSelection(), "nevogate", tmp_path)

@@ -1,0 +1,132 @@
+"""A member of a consumer group finds out about a dead connection before the group gives it up."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiokafka.client import ConnectionGroup
+from aiokafka.conn import CloseReason
+from aiokafka.consumer import consumer
+from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.protocol.group import SyncGroupRequest
+
+from processors.transport import group_coordinator
+from processors.transport.group_coordinator import StableGroupCoordinator
+
+SESSION_SECONDS = 0.3
+
+
+class Time:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Time:
+    time = Time()
+    monkeypatch.setattr(group_coordinator, "time", time)
+    return time
+
+
+def member(closed: list[CloseReason]) -> StableGroupCoordinator:
+    """One that has joined, without brokers."""
+    one = object.__new__(StableGroupCoordinator)
+    connection = SimpleNamespace(close=lambda reason: closed.append(reason))
+    one._confirmed_at = one._synced_at = float("-inf")
+    one._session_timeout_ms = SESSION_SECONDS * 1000
+    one.coordinator_id, one.group_id = 7, "group"
+    one._coordinator_dead_fut = asyncio.get_running_loop().create_future()
+    one._client = SimpleNamespace(_conns={(7, ConnectionGroup.COORDINATION): connection})
+    return one
+
+
+def answers(monkeypatch: pytest.MonkeyPatch, *given: bool | None) -> None:
+    """What the group says to each heartbeat in turn; none: nothing at all."""
+    left = list(given)
+
+    async def heartbeat(self: Any) -> bool:
+        said = left.pop(0)
+        if said is None:
+            await asyncio.Event().wait()
+        return bool(said)
+
+    monkeypatch.setattr(GroupCoordinator, "_do_heartbeat", heartbeat)
+
+
+def test_the_clients_of_the_group_are_made_with_it() -> None:
+    assert consumer.GroupCoordinator is StableGroupCoordinator
+
+
+async def test_a_heartbeat_without_an_answer_gives_up_its_connection_within_the_session(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    closed: list[CloseReason] = []
+    one = member(closed)
+    answers(monkeypatch, None)
+    async with asyncio.timeout(SESSION_SECONDS * 10):
+        assert not await one._do_heartbeat()
+    assert closed == [CloseReason.CONNECTION_TIMEOUT]
+    assert one.coordinator_id is None, "it is looked up again, over another connection"
+
+
+async def test_a_member_is_confirmed_for_one_session_after_the_heartbeat_that_was_answered(
+    monkeypatch: pytest.MonkeyPatch, clock: Time
+) -> None:
+    one = member([])
+    answers(monkeypatch, False, True)
+    confirmed = []
+    for seconds in (0.0, 0.0, SESSION_SECONDS * 0.9, SESSION_SECONDS * 0.2):
+        clock.now += seconds
+        if seconds == 0.0:
+            await one._do_heartbeat()
+        confirmed.append(one.confirmed)
+    assert confirmed == [False, True, True, False]
+
+
+async def test_heartbeats_go_on_while_partitions_are_taken_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = member([])
+    told: list[str] = []
+
+    async def taken_over(self: Any, *args: Any) -> None:
+        told.append("taken over")
+
+    monkeypatch.setattr(GroupCoordinator, "_on_join_complete", taken_over)
+    monkeypatch.setattr(GroupCoordinator, "_start_heartbeat_task", lambda self: told.append("heartbeats"))
+    await one._on_join_complete(1, "member", "roundrobin", b"")
+    assert told == ["heartbeats", "taken over"]
+
+
+async def test_who_stands_still_while_it_joins_is_confirmed_from_when_it_had_asked(
+    monkeypatch: pytest.MonkeyPatch, clock: Time
+) -> None:
+    one = member([])
+
+    async def nothing(self: Any, *args: Any) -> None:
+        return
+
+    monkeypatch.setattr(GroupCoordinator, "_send_req", nothing)
+    monkeypatch.setattr(GroupCoordinator, "_on_join_complete", nothing)
+    monkeypatch.setattr(GroupCoordinator, "_start_heartbeat_task", lambda self: None)
+    await one._send_req(SyncGroupRequest("group", 1, "member", None, []))
+    clock.now += SESSION_SECONDS * 0.9
+    await one._on_join_complete(1, "member", "roundrobin", b"")
+    assert one.confirmed
+    clock.now += SESSION_SECONDS * 0.2
+    assert not one.confirmed
+
+
+async def test_who_is_put_out_of_its_group_is_not_confirmed_any_more(
+    monkeypatch: pytest.MonkeyPatch, clock: Time
+) -> None:
+    one = member([])
+    answers(monkeypatch, True)
+    await one._do_heartbeat()
+    monkeypatch.setattr(GroupCoordinator, "reset_generation", lambda self: None)
+    one.reset_generation()
+    assert not one.confirmed

@@ -1,0 +1,227 @@
+"""The contract's documents equal the types, and what the stages write fits them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest.app import ANSWERS
+from processors.resolve.transitions import PaymentState, advance
+from schemas import messages
+from schemas.errors import Unreadable
+from schemas.generate import json_schema
+from schemas.generate.json_schema import CARRIES, FOLDER, documents
+from schemas.generate.openapi import openapi
+from schemas.messages import (
+    ExpectedPayment,
+    Lookup,
+    Observation,
+    OverduePayment,
+    PaymentRequest,
+    PaymentStatus,
+    ProviderSilent,
+    RequestedPayment,
+)
+from schemas.topics import all_topics
+
+KINDS: tuple[type[Any], ...] = (
+    ExpectedPayment,
+    Lookup,
+    Observation,
+    OverduePayment,
+    PaymentRequest,
+    PaymentStatus,
+    ProviderSilent,
+    RequestedPayment,
+)
+
+
+def test_the_files_are_those_generated_from_the_types() -> None:
+    made = documents()
+    assert {file.name for file in FOLDER.iterdir()} == set(made)
+    for name, content in made.items():
+        assert (FOLDER / name).read_bytes() == content, f"{name} differs: run `make schemas` and look at the difference"
+
+
+def test_every_topic_is_described() -> None:
+    index = orjson.loads(documents()["topics.json"])
+    assert list(index) == sorted(topic.name for topic in all_topics())
+    assert {index[name]["value"] for name in CARRIES} == {f"{kind.__name__}.json" for kind in KINDS}
+
+
+def test_writing_anew_gives_the_same_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_schema, "FOLDER", tmp_path)
+    json_schema.write()
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == documents()
+
+
+def fits(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> bool:
+    """Whether the value fits the part of JSON Schema that the documents use."""
+    unknown = schema.keys() - {
+        "$ref",
+        "anyOf",
+        "type",
+        "enum",
+        "const",
+        "properties",
+        "required",
+        "items",
+        "additionalProperties",
+        "title",
+        "description",
+        "default",
+        "$schema",
+        "$defs",
+    }
+    assert not unknown, f"the test does not know {unknown}"
+    if "$ref" in schema:
+        return fits(value, root["$defs"][schema["$ref"].removeprefix("#/$defs/")], root)
+    if "anyOf" in schema:
+        return any(fits(value, one, root) for one in schema["anyOf"])
+    if "enum" in schema:
+        return value in schema["enum"]
+    return bool(_TYPES[schema["type"]](value, schema, root))
+
+
+def _object(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> bool:
+    if not isinstance(value, dict) or not set(schema.get("required", ())) <= set(value):
+        return False
+    properties, others = schema.get("properties", {}), schema.get("additionalProperties", {})
+    if others is False and not set(value) <= set(properties):
+        return False
+    return all(
+        fits(one, properties.get(name, others), root) for name, one in value.items() if name in properties or others
+    )
+
+
+_TYPES: dict[str, Any] = {
+    "object": _object,
+    "array": lambda value, schema, root: (
+        isinstance(value, list) and all(fits(one, schema["items"], root) for one in value)
+    ),
+    "string": lambda value, schema, root: isinstance(value, str),
+    "integer": lambda value, schema, root: isinstance(value, int) and not isinstance(value, bool),
+    "boolean": lambda value, schema, root: isinstance(value, bool),
+    "null": lambda value, schema, root: value is None,
+}
+
+SCHEMAS = {kind: orjson.loads(documents()[f"{kind.__name__}.json"]) for kind in KINDS}
+words = st.text(alphabet=st.characters(codec="utf-8"), max_size=12)
+
+
+def built(kind: type[Any]) -> st.SearchStrategy[Any]:
+    strategy: st.SearchStrategy[Any] = st.from_type(kind)
+    return strategy
+
+
+st.register_type_strategy(str, words)
+st.register_type_strategy(int, st.integers(-(2**53), 2**53))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_message_fits_its_schema_and_comes_back_equal(kind: type[Any]) -> None:
+    @given(built(kind))
+    def check(message: Any) -> None:
+        data = messages.encode(message)
+        assert fits(orjson.loads(data), SCHEMAS[kind], SCHEMAS[kind])
+        assert messages.decode(data, kind) == message
+        assert messages.encode(messages.decode(data, kind)) == data
+
+    check()
+
+
+@given(st.lists(built(Observation), max_size=4))
+def test_every_event_fits_the_result_topics_schema(observations: list[Observation]) -> None:
+    state, schema = PaymentState(), SCHEMAS[PaymentStatus]
+    for one in observations:
+        after = advance(state, one)
+        state = after.state
+        if after.event is not None:
+            assert fits(orjson.loads(messages.encode(after.event)), schema, schema)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sequence": "1"},
+        {"status": "paid"},
+        {"amount": {"value": 10.5, "currency": "GBP"}},
+        {"final": None},
+        {"checks": {}},
+        {"provider_status": {"a": 1}},
+        {"payment_id": None},
+    ],
+)
+def test_what_is_no_message_fits_nowhere(change: dict[str, Any]) -> None:
+    event = advance(PaymentState(), _captured()).event
+    document = {**orjson.loads(messages.encode(event)), **change}
+    schema = SCHEMAS[PaymentStatus]
+    assert not fits(document, schema, schema)
+    with pytest.raises(Unreadable):
+        messages.decode(orjson.dumps(document), PaymentStatus)
+
+
+def test_refusals_quote_nothing_from_outside() -> None:
+    secret = "4111111111111111"
+    document = orjson.loads(messages.encode(_captured()))
+    for name in document:
+        for wrong in (secret, {secret: secret}, [secret], 1, None):
+            assert secret not in _refusal({**document, name: wrong})
+
+
+def test_the_frozen_fields_of_the_result_are_all_there_in_order() -> None:
+    event = orjson.loads(messages.encode(advance(PaymentState(), _captured()).event))
+    assert list(event) == [
+        "event_id",
+        "sequence",
+        "provider",
+        "merchant",
+        "payment_id",
+        "order_id",
+        "status",
+        "previous_status",
+        "final",
+        "fulfilment",
+        "amount",
+        "paid",
+        "refunded",
+        "reason",
+        "provider_status",
+        "checks",
+        "source",
+        "provider_time",
+        "observed_at",
+    ]
+
+
+def test_every_answer_of_the_ingress_is_in_its_document() -> None:
+    heads_too_large = 431  # said by the connection, before there is a request
+    answered = {str(one) for one in (*(reply.status for reply in ANSWERS.values()), heads_too_large)}
+    for path in openapi("1")["paths"].values():
+        for operation in (path[method] for method in ("get", "post") if method in path):
+            assert set(operation["responses"]) == answered
+
+
+def _refusal(document: dict[str, Any]) -> str:
+    try:
+        messages.decode(orjson.dumps(document), Observation)
+    except Unreadable as error:
+        return str(error)
+    return ""
+
+
+def _captured() -> Observation:
+    return Observation(
+        provider="nevogate",
+        merchant="shop",
+        payment_id="p",
+        order_id=None,
+        status="captured",
+        source="Result",
+        observed_at="2026-06-01T12:00:00.000Z",
+    )

@@ -1,0 +1,64 @@
+"""What a warehouse may do; topics and reasons as tables."""
+
+from __future__ import annotations
+
+import inspect
+from typing import get_args
+
+import pytest
+
+from schemas import errors, reasons
+from schemas.status import FINAL, HOLD, Fulfilment, Status, fulfilment
+from schemas.topics import all_topics
+
+STATUSES: tuple[Status, ...] = get_args(Status)
+
+
+@pytest.mark.parametrize("status", STATUSES)
+@pytest.mark.parametrize("amounts_match", [True, False])
+def test_only_captured_money_in_the_right_amount_releases_goods(status: Status, amounts_match: bool) -> None:
+    allowed = fulfilment(status, amounts_match=amounts_match)
+    assert allowed in get_args(Fulfilment)
+    assert (allowed == "release") == (status == "captured" and amounts_match)
+    assert (allowed == "stop") == (status in FINAL - {"captured"})
+
+
+def test_every_status_waits_or_is_final() -> None:
+    assert set(STATUSES) == FINAL | HOLD
+    assert not FINAL & HOLD
+
+
+def test_topics_are_named_once_and_follow_topics_that_exist() -> None:
+    names = [topic.name for topic in all_topics()]
+    assert len(set(names)) == len(names)
+    assert {topic.follows for topic in all_topics()} - {None} <= set(names)
+
+
+def test_what_must_never_be_lost_is_kept_for_ever() -> None:
+    kept = {topic.name for topic in all_topics() if topic.retention_seconds is None}
+    assert kept == {"payments.status", "payments.latest", "payments.requests", "paynotify.resolve-state-changelog"}
+    policies = {topic.name: topic.kafka_settings()["cleanup.policy"] for topic in all_topics()}
+    assert policies["payments.status"] == "delete"
+    assert policies["payments.latest"] == "compact"
+    assert policies["paynotify.verify.trustpayments-state-changelog"] == "compact,delete"
+
+
+def test_what_a_stage_has_rejected_fits_where_it_goes() -> None:
+    # a record with its added headers that is too large for the topic would be sent again for ever
+    sizes = {topic.name: int(topic.kafka_settings().get("max.message.bytes", 1_048_588)) for topic in all_topics()}
+    for provider in ("omnikassa", "trustpayments", "nevogate"):
+        assert sizes["notifications.rejected"] > sizes[f"notifications.{provider}"]
+        assert sizes["notifications.alerts"] > sizes[f"notifications.{provider}"]
+        assert sizes["lookups.dead"] >= sizes[f"responses.{provider}"]
+
+
+def test_every_error_on_purpose_is_in_the_tree() -> None:
+    kinds = [one for _, one in inspect.getmembers(errors, inspect.isclass) if issubclass(one, Exception)]
+    assert all(issubclass(one, errors.PaynotifyError) for one in kinds)
+    assert issubclass(errors.SecretError, errors.ConfigurationError)
+    assert issubclass(errors.ClusterError, errors.ConfigurationError)
+
+
+def test_reasons_are_words() -> None:
+    for reason in reasons.REJECT_REASONS + reasons.DEAD_REASONS:
+        assert reason.replace("_", "").isalpha()
