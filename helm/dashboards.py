@@ -110,7 +110,7 @@ OVERVIEW: Final = (
     Panel(
         "Dead letters today (none is good)",
         # an increase is no whole number
-        f"round(sum by (provider) {_counted('paynotify_lookups_dead_total', seconds=_DAY)})",
+        f"round(sum by (provider) {_counted('paynotify_dead_letters_total', seconds=_DAY)})",
         "{{provider}}",
         kind="stat",
         width=6,
@@ -265,7 +265,7 @@ def _of_every_stage(stage: str) -> tuple[Panel, ...]:
         ),
         Panel(
             "Stands still for",
-            f"max by (topic, partition) ({_in('paynotify_standstill_seconds', here)})",
+            f"max by (topic, partition) ({_in('paynotify_partition_stalled_seconds', here)})",
             "{{topic}}/{{partition}}",
             unit="s",
             red_from=120,

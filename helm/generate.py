@@ -25,8 +25,8 @@ CHART: Final = Path(__file__).parent / "paynotify"
 #: What the chart fills in by itself, from ``kafkaAccess`` or from the pod.
 _NOT_IN_VALUES: Final = {
     "Configuration": ("state_directory",),
-    "Kafka": ("sasl_plain_username", "sasl_plain_password", "ssl_cafile", "ssl_certfile", "ssl_keyfile"),
-    "Worker": ("group_instance_id",),
+    "KafkaSettings": ("sasl_plain_username", "sasl_plain_password", "ssl_cafile", "ssl_certfile", "ssl_keyfile"),
+    "WorkerSettings": ("group_instance_id",),
 }
 #: What is written where a secret is wanted.
 _REFERENCE: Final = "{existingSecret: NAME, key: KEY}"
@@ -73,14 +73,14 @@ def schema() -> dict[str, Any]:
     product["SecretRef"] = {"$ref": "#/$defs/SecretKey"}
     # what values.yaml has a default for is missing only where a person has set it to nothing
     product["Configuration"]["required"] = ["kafka", "merchants", "topics"]
-    product["Kafka"]["required"] = ["bootstrap_servers", "security_protocol"]
+    product["KafkaSettings"]["required"] = ["bootstrap_servers", "security_protocol"]
     parts |= _defaults(parts)
-    product["Kafka"]["properties"]["bootstrap_servers"]["pattern"] = rf"^{_BROKER}(,\s*{_BROKER})*$"
+    product["KafkaSettings"]["properties"]["bootstrap_servers"]["pattern"] = rf"^{_BROKER}(,\s*{_BROKER})*$"
     # the one key whose null means something else than its absence
-    forgotten = product["Retention"]["properties"]["forgotten_after_days"]
+    forgotten = product["RetentionSettings"]["properties"]["delete_after_days"]
     (number,) = (one for one in forgotten.pop("anyOf") if one["type"] != "null")
     forgotten.update(number, type=["number", "null"])
-    delays = product["Worker"]["properties"]["retry_delays_seconds"]
+    delays = product["WorkerSettings"]["properties"]["retry_delays_seconds"]
     delays["minItems"] = delays["maxItems"] = RETRY_STEPS
     parts["Values"]["properties"]["configuration"] = {"$ref": "#/$defs/product.Configuration"}
     # Helm itself takes away a group that is set to null only if the chart has it, not one of an earlier values file

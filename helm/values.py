@@ -269,7 +269,7 @@ class Alerts(Section, frozen=True, kw_only=True):
     unavailable_share: Share
     bad_signatures_per_minute: Positive
     oldest_seconds: Count
-    standstill_seconds: Count
+    stall_seconds: Count
     # no lookup is put off more often
     retry_share: Annotated[float, Meta(gt=0, le=RETRY_STEPS)]
     provider_failure_share: Share

@@ -112,9 +112,9 @@ class Brokers:
         """Log a change, not a state: an outage is one line, its end another."""
         before, self._problem = self._problem, problem
         if problem is not None and before in (None, _NOT_ASKED_YET):
-            event(logger, "brokers not usable", level=logging.WARNING, problem=problem)
+            event(logger, "brokers_unavailable", level=logging.WARNING, problem=problem)
         if problem is None and before is not None:
-            event(logger, "brokers usable")
+            event(logger, "brokers_available")
 
     def _forget_client(self) -> None:
         client, self._client = self._client, None

@@ -165,7 +165,7 @@ def _supply(
     if not publisher.is_open:
         publisher.open(connect(configuration.kafka, configuration.ingest, partitions), partitions)
     elif (refused_seconds := publisher.refused_seconds()) > _REFUSED_SECONDS:
-        event(logger, "producer made anew", level=logging.WARNING, refused_seconds=round(refused_seconds, 1))
+        event(logger, "producer_recreated", level=logging.WARNING, refused_seconds=round(refused_seconds, 1))
         publisher.replace(connect(configuration.kafka, configuration.ingest, partitions))
     with contextlib.suppress(RuntimeError):  # the loop has ended while the brokers were asked
         loop.call_soon_threadsafe(publisher.set_partitions, partitions)
@@ -184,7 +184,7 @@ async def _tick(state: IngressState, publisher: NotificationPublisher, server: S
             sweep(server, loop.time())
         if count % _TICKS_PER_REPORT == 0 and publisher.failures:
             failures, publisher.failures = publisher.failures, {}
-            event(logger, "notifications not stored", level=logging.WARNING, counts=failures)
+            event(logger, "notifications_not_stored", level=logging.WARNING, counts=failures)
 
 
 def sweep(server: Server, now_seconds: float) -> None:

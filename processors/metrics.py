@@ -47,7 +47,7 @@ class Metrics:
             "paynotify_lookup_retries_total", "Lookups put off", ("provider", "reason"), registry=registry
         )
         self.dead = Counter(
-            "paynotify_lookups_dead_total",
+            "paynotify_dead_letters_total",
             "Records on lookups.dead",
             ("provider", "stage", "reason"),
             registry=registry,
@@ -136,7 +136,7 @@ class Metrics:
             registry=registry,
         )
         self.standstill = Gauge(
-            "paynotify_standstill_seconds",
+            "paynotify_partition_stalled_seconds",
             "How long a partition that has records shows no progress",
             partition,
             registry=registry,

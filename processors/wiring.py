@@ -107,7 +107,7 @@ def _verify(
     budget = None
     if provider.policy.unsigned:
         partitions = configuration.wanted_topics()[kafka.topic(topics.notifications(provider.name))][1]
-        budget = share(worker.unverified_budget, partitions)
+        budget = share(worker.unsigned_budget, partitions)
     stage = VerifyStage(provider, accounts, kafka, metrics, window_seconds, budget)
     source = kafka.topic(topics.notifications(provider.name))
     memory_seconds = max(_KNOWN_IDS_SECONDS if budget else 3600, int(window_seconds * _STATE_MARGIN))
@@ -172,10 +172,10 @@ def _resolve(configuration: Configuration, metrics: Metrics) -> tuple[StageSpec,
     stage = ResolveStage(configuration.kafka, metrics, required, _charging(configuration))
     source = configuration.kafka.topic(topics.OBSERVATIONS)
     kept = configuration.worker.retention
-    forgotten_after_days = kept.forgotten_after_days
+    delete_after_days = kept.delete_after_days
     keeping = PaymentRetention(
-        closed_after_seconds=kept.closed_after_days * _DAY_SECONDS,
-        forgotten_after_seconds=None if forgotten_after_days is None else forgotten_after_days * _DAY_SECONDS,
+        compress_after_seconds=kept.compress_after_days * _DAY_SECONDS,
+        delete_after_seconds=None if delete_after_days is None else delete_after_days * _DAY_SECONDS,
         now=lambda: datetime.now(UTC),
     )
     return (
@@ -209,7 +209,7 @@ def _orders(configuration: Configuration, metrics: Metrics) -> tuple[StageSpec, 
         return HourlyQuota(share, most=max(1.0, share / 60))
 
     lanes = {RAISE: None, **{look_lane(name): per_hour(merchant) for name, merchant in merchants.items()}}
-    clock = OrderTimers(orders, lanes, metrics, settles={RAISE: worker.overdue.settle_seconds})
+    clock = OrderTimers(orders, lanes, metrics, settles={RAISE: worker.overdue.takeover_grace_seconds})
     announce = OrderIntakeStage(providers, unsigned, kafka, metrics)
     stage = OrdersStage(providers, kafka, metrics, recover, worker.overdue, worker.silence)
     return (
@@ -269,9 +269,9 @@ def _outside(worker: WorkerSettings, http: httpx.AsyncClient) -> CallContext:
     return CallContext(
         http=http,
         now=lambda: datetime.now(UTC),
-        answer_bytes=worker.provider_answer_bytes,
+        answer_bytes=worker.provider_response_bytes,
         timeout_seconds=worker.provider_timeout_seconds,
         transactions_per_query=worker.transactions_per_query,
-        pace=CallPacer(worker.pulls_per_second),
+        pace=CallPacer(worker.omnikassa_calls_per_second),
         recovery=HourlyQuota(worker.recovery_calls_per_hour),
     )

@@ -108,7 +108,7 @@ class Worker:
                 StageRunner(name, parts, self._configuration, self._metrics, self._state_directory, reached, loop_kind)
                 for name, parts in works.items()
             ]
-            self._lag = LagWatch(kafka, self._units, self._metrics, self._configuration.worker.standstill_seconds)
+            self._lag = LagWatch(kafka, self._units, self._metrics, self._configuration.worker.stall_seconds)
             try:
                 return await self._work(stop)
             finally:
@@ -131,7 +131,7 @@ class Worker:
                 await asyncio.to_thread(cluster.check, self._configuration)
             except ClusterUnready as error:
                 if self._waits_for is None:
-                    event(logger, "brokers not usable", level=logging.WARNING, problem=str(error))
+                    event(logger, "brokers_unavailable", level=logging.WARNING, problem=str(error))
                 self._waits_for = str(error)
                 # kafka-python leaves each refused connection's socket in a reference cycle, and a process that only
                 # waits collects so rarely that it would run out of files
@@ -147,18 +147,18 @@ class Worker:
         try:
             await asyncio.gather(*(unit.start() for unit in self._units))
         except KafkaError as error:
-            event(logger, "units could not start", level=logging.ERROR, error=type(error).__name__)
+            event(logger, "stages_failed_to_start", level=logging.ERROR, error=type(error).__name__)
             return 1
         self._lag.start()
         if self._reads_expectations:
             self._expectations.start()
         self._started = True
-        event(logger, "working", units=[unit.name for unit in self._units])
+        event(logger, "worker_started", units=[unit.name for unit in self._units])
         while not stop.is_set():
             self._beat_at = time.monotonic()
             failed = [unit.name for unit in self._units if unit.failed]
             if failed:
-                event(logger, "units failed, the process ends to be started again", level=logging.ERROR, units=failed)
+                event(logger, "stage_failed_exiting", level=logging.ERROR, units=failed)
                 return 1
             await _told_within(stop, _TURN_SECONDS)
         return 0
@@ -210,7 +210,7 @@ def _end_within(seconds: float) -> None:
     """
 
     def end() -> None:
-        event(logger, "could not stop in time, the process ends as it is", level=logging.ERROR)
+        event(logger, "shutdown_timed_out", level=logging.ERROR)
         os._exit(1)
 
     timer = threading.Timer(seconds, end)

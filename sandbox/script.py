@@ -88,7 +88,7 @@ _BILLER_SECONDS: Final = 60.0
 #: What a sandbox needs to be played in: a merchant that may charge, and missed payments are looked for at once.
 NEEDS: Final[Mapping[str, Any]] = {
     "charges": {MERCHANT: {}},
-    "configuration": {"worker": {"overdue": {"looks_seconds": {"trustpayments": (0.5, 2.0, 5.0, 10.0, 20.0)}}}},
+    "configuration": {"worker": {"overdue": {"poll_schedule_seconds": {"trustpayments": (0.5, 2.0, 5.0, 10.0, 20.0)}}}},
 }
 
 

@@ -47,14 +47,14 @@ _CHARGES: Final[Mapping[str, Any]] = {
     },
     "call_timeout_seconds": 5,
     "close_settles_seconds": 5,
-    "looks_seconds": [0.5, 1, 2, 5, 10, 20, 60],
+    "poll_schedule_seconds": [0.5, 1, 2, 5, 10, 20, 60],
 }
 
 #: The retry ladder of production takes hours; here it takes seconds.
 _WORKER: Final[Mapping[str, Any]] = {
     "retry_delays_seconds": [0.3, 1, 2, 5, 10],
     "session_timeout_seconds": 6,
-    "overdue": {"settle_seconds": 0},
+    "overdue": {"takeover_grace_seconds": 0},
 }
 
 
@@ -223,7 +223,7 @@ class Sandbox:
         Raises:
             ConfigurationError: it ended, or was not ready in time.
         """
-        port = int(child.wait_for_event("management port open", within_seconds=within_seconds)["port"])
+        port = int(child.wait_for_event("management_listening", within_seconds=within_seconds)["port"])
         ready = wait_for(
             lambda: probe(port, "/readyz")[0] == 200 or not child.running, within_seconds=within_seconds, every=0.1
         )

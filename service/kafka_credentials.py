@@ -80,7 +80,7 @@ class BrokerTLS(ssl.SSLContext):
             try:
                 self._present = _context(self._kafka)
             except ConfigurationError as error:
-                event(logger, "changed certificates not used", level=logging.WARNING, problem=str(error))
+                event(logger, "changed_certificates_rejected", level=logging.WARNING, problem=str(error))
         return self._present
 
     def _looks(self) -> list[tuple[int, ...]]:

@@ -75,7 +75,7 @@ class Management:
     def start(self) -> None:
         """Serve until `stop`."""
         self._thread.start()
-        event(logger, "management port open", port=self.port)
+        event(logger, "management_listening", port=self.port)
 
     def stop(self) -> None:
         """Close the port."""

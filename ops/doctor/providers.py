@@ -105,7 +105,7 @@ def _ask(
                 CallContext(
                     http=client,
                     now=lambda: datetime.now(UTC),
-                    answer_bytes=worker.provider_answer_bytes,
+                    answer_bytes=worker.provider_response_bytes,
                     timeout_seconds=worker.provider_timeout_seconds,
                     transactions_per_query=1,
                     pace=CallPacer(1),

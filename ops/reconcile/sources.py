@@ -176,7 +176,7 @@ class ProviderList:
         return CallContext(
             http=http,
             now=lambda: datetime.now(UTC),
-            answer_bytes=max(_ANSWER_BYTES, worker.provider_answer_bytes),
+            answer_bytes=max(_ANSWER_BYTES, worker.provider_response_bytes),
             timeout_seconds=worker.provider_timeout_seconds,
             transactions_per_query=worker.transactions_per_query,
             pace=CallPacer(self._per_second),

@@ -128,7 +128,7 @@ class RequestRepository:
         if said.state == "uncertain":
             event(
                 logger,
-                "request uncertain",
+                "request_uncertain",
                 level=logging.ERROR,
                 provider=said.provider,
                 merchant=said.merchant,

@@ -291,7 +291,7 @@ class RequestHandler:
 
     def timing(self, request: ChargeRequest) -> Timing:
         charges = self._shops.charges(request.asked.merchant)
-        return Timing(charges.looks_seconds, charges.call_timeout_seconds, charges.close_settles_seconds)
+        return Timing(charges.poll_schedule_seconds, charges.call_timeout_seconds, charges.close_settles_seconds)
 
     def announce(self, request: ChargeRequest, step: NextStep) -> None:
         """Tell resolve what the payment is to be, before it can be anything."""
@@ -351,7 +351,7 @@ class RequestHandler:
         if word.reason in _ALARMING:
             event(
                 logger,
-                "provider does not do what was asked",
+                "charge_not_carried_out",
                 level=logging.ERROR,
                 provider=request.provider,
                 merchant=request.asked.merchant,

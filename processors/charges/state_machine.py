@@ -75,7 +75,7 @@ class Timing:
     """The merchant's times: the looks after a call whose outcome is not known, how long a call may take, and how long
     a closing that was given up may still take effect."""
 
-    looks_seconds: Sequence[float]
+    poll_schedule_seconds: Sequence[float]
     call_timeout_seconds: float
     close_settles_seconds: float
 
@@ -280,7 +280,7 @@ def _still_open(request: ChargeRequest, now: datetime, timing: Timing) -> Charge
     """Not closed. Once the closing can't take effect any more it may be made again."""
     called_at = parse_time(request.called_at)
     over = called_at is None or now >= called_at + timedelta(seconds=timing.close_settles_seconds)
-    if over and request.looks <= len(timing.looks_seconds):
+    if over and request.looks <= len(timing.poll_schedule_seconds):
         return replace(request, phase="close", looks=request.looks + 1)
     return _look_again(request, now, timing)
 
@@ -288,12 +288,12 @@ def _still_open(request: ChargeRequest, now: datetime, timing: Timing) -> Charge
 def _look_again(request: ChargeRequest, now: datetime, timing: Timing) -> ChargeRequest:
     """Not known yet: ask for the truth later; after the last look it is held."""
     doubt = request.doubt or (None if request.phase == "pending" else "no_answer")
-    if request.looks >= len(timing.looks_seconds):
+    if request.looks >= len(timing.poll_schedule_seconds):
         held = replace(request, held=True, waits=False, due=None, doubt=doubt or "no_answer")
         return tell(held, "uncertain", now, reason=held.doubt)
     called_at = parse_time(request.called_at) or now
     due = max(
-        called_at + timedelta(seconds=timing.looks_seconds[request.looks]),
+        called_at + timedelta(seconds=timing.poll_schedule_seconds[request.looks]),
         now + timedelta(seconds=_SHORTEST_WAIT_SECONDS),
     )
     request = replace(request, waits=True, due=timer_queue.milliseconds(due), looks=request.looks + 1, doubt=doubt)
@@ -304,7 +304,7 @@ def _tried(
     request: ChargeRequest, step: NextStep, reason: RequestReason, now: datetime, timing: Timing
 ) -> ChargeRequest:
     """Nothing was done: again later, until the request expires."""
-    ladder = timing.looks_seconds
+    ladder = timing.poll_schedule_seconds
     due = now + timedelta(seconds=ladder[min(request.tries, len(ladder) - 1)])
     if expired(request, due):
         return _given_up(request, step, reason, now)

@@ -235,7 +235,7 @@ class FetchStage:
         self._metrics.dead.labels(self.provider, self.name, reason).inc()
         event(
             logger,
-            "lookup dead",
+            "lookup_dead_lettered",
             level=logging.WARNING,
             provider=self.provider,
             reason=reason,

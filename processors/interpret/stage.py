@@ -134,7 +134,7 @@ class InterpretStage:
         self._metrics.dead.labels(self.provider, self.name, reason).inc()
         event(
             logger,
-            "answer dead",
+            "response_dead_lettered",
             level=logging.ERROR,
             provider=self.provider,
             reason=reason,

@@ -103,7 +103,7 @@ class ExpectationCache:
             except Exception as error:  # noqa: BLE001 - whatever it was, without it no answer is read any more
                 event(
                     logger,
-                    "expected payments can't be read, will try again",
+                    "expected_payments_unavailable",
                     level=logging.WARNING,
                     error=type(error).__name__,
                 )
@@ -144,7 +144,7 @@ class ExpectationCache:
                     return
             if not self._ready.is_set() and not await _behind(consumer, ends):
                 self._ready.set()
-                event(logger, "expected payments are known")
+                event(logger, "expected_payments_loaded")
             found = await consumer.getmany(timeout_ms=_WAIT_MILLISECONDS, max_records=_RECORDS_AT_A_TIME)
             for place, records in found.items():
                 self.take(place.partition, records)

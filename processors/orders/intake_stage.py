@@ -94,7 +94,7 @@ class OrderIntakeStage:
         provider = self._providers.get(expected.merchant)
         if provider is None:
             return [self._dead_letter(record, "unknown_merchant")]
-        self._metrics.expected.labels(provider, "announced").inc()
+        self._metrics.expected.labels(provider, "registered").inc()
         outputs = [self._order(expected, record)]
         if expected.payment_id is not None and provider in self._unsigned:
             key = f"{expected.merchant}/{expected.payment_id}".encode()

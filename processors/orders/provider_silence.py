@@ -53,8 +53,8 @@ def miss(hearing: SilenceState, at: str, sold_at: str, silence: SilenceSettings)
     if sold_at <= hearing.last:
         return _bounded(replace(hearing, told=hearing.told + 1))
     missed = replace(hearing, unheard=hearing.unheard + 1, since=hearing.since or at)
-    unlikely = (1 - missed.share) ** missed.unheard < silence.odds
-    return replace(missed, silent=hearing.silent or (missed.unheard >= silence.least_unheard and unlikely))
+    unlikely = (1 - missed.share) ** missed.unheard < silence.false_alarm_probability
+    return replace(missed, silent=hearing.silent or (missed.unheard >= silence.min_missed and unlikely))
 
 
 def _bounded(hearing: SilenceState) -> SilenceState:

@@ -176,7 +176,7 @@ class OrdersStage:
         said = replace(said, event_id=derived_id("silent", messages.encode(said).decode()))
         event(
             logger,
-            "provider is silent" if silent else "provider is heard again",
+            "provider_silent" if silent else "provider_resumed",
             level=logging.WARNING,
             provider=told.provider,
             merchant=merchant,
@@ -336,7 +336,7 @@ class _Order:
         self._change(told=True)
         if not heard and self._state.payments:
             heard = True
-        self._count("heard" if heard else "unheard")
+        self._count("observed" if heard else "missed")
         expected = self._state.expected
         assert expected is not None
         assert self.provider is not None
@@ -392,7 +392,7 @@ class _Order:
             # a provider that finds payments by their order is asked once
             if allowed is not None and (question := messages.encode(allowed[1])) not in asked:
                 asked.add(question)
-                self._count("looked")
+                self._count("polled")
                 self._ask(*allowed, f"{cause}/{payment_id}", at)
 
     def _ask(self, key: bytes, lookup: Lookup, cause: str, at: str) -> None:
@@ -407,7 +407,7 @@ class _Order:
     @property
     def _ladder(self) -> tuple[float, ...]:
         assert self.provider is not None
-        ladder: tuple[float, ...] = getattr(self._stage._overdue.looks_seconds, self.provider)
+        ladder: tuple[float, ...] = getattr(self._stage._overdue.poll_schedule_seconds, self.provider)
         return ladder
 
     def _looks_until(self, at: str) -> int:

@@ -1,8 +1,8 @@
 """How long a payment is kept in full, and what is kept of it afterwards.
 
-A payment without news for `closed_after_seconds` is closed: its state is kept compressed, which takes about a seventh
+A payment without news for `compress_after_seconds` is closed: its state is kept compressed, which takes about a seventh
 of the room. Late news (a refund, a chargeback, the shop's or anybody's call about it) is answered from that as from the
-full state, and opens it again. After `forgotten_after_seconds` nothing is kept; whatever tells of it then is taken for
+full state, and opens it again. After `delete_after_seconds` nothing is kept; whatever tells of it then is taken for
 a payment nobody knew. So growth is bounded by the payments of that time.
 """
 
@@ -67,8 +67,8 @@ def _opened(value: bytes) -> bytes:
 class PaymentRetention:
     """The times that a payment is kept since its last news, and the judgement that follows from them."""
 
-    closed_after_seconds: float
-    forgotten_after_seconds: float | None
+    compress_after_seconds: float
+    delete_after_seconds: float | None
     now: Callable[[], datetime]
 
     #: Of closed values (see `processors.state.local_store`).
@@ -77,7 +77,7 @@ class PaymentRetention:
     @property
     def rests_seconds(self) -> float:
         """A payment is closed at most this much later than it could be."""
-        return self.closed_after_seconds / _PASSES
+        return self.compress_after_seconds / _PASSES
 
     def review(self, value: bytes) -> bytes | None:
         """What is to be kept of a payment's value: itself, something shorter, or nothing."""
@@ -86,9 +86,9 @@ class PaymentRetention:
         except (msgspec.MsgspecError, UnicodeDecodeError, struct.error):
             return value  # what nobody can read is not for this to throw away
         age_seconds = self.now().timestamp() - news_at
-        if self.forgotten_after_seconds is not None and age_seconds >= self.forgotten_after_seconds:
+        if self.delete_after_seconds is not None and age_seconds >= self.delete_after_seconds:
             return None
-        if age_seconds >= self.closed_after_seconds and not value.startswith(_CLOSED):
+        if age_seconds >= self.compress_after_seconds and not value.startswith(_CLOSED):
             return closed(value, news_at)
         return value
 

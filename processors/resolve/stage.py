@@ -140,7 +140,7 @@ class ResolveStage:
             self._metrics.refused.labels(provider, before.last.status, observation.status).inc()
             event(
                 logger,
-                "transition refused",
+                "transition_refused",
                 level=logging.WARNING,
                 provider=provider,
                 merchant=observation.merchant,
@@ -158,7 +158,7 @@ class ResolveStage:
                 self._metrics.mismatches.labels(changed.provider, name).inc()
                 event(
                     logger,
-                    "not what the shop expects",
+                    "expectation_mismatch",
                     level=logging.WARNING,
                     provider=changed.provider,
                     merchant=changed.merchant,

@@ -31,10 +31,10 @@ class LagWatch:
     """Asks the brokers every few seconds, in a thread of its own."""
 
     def __init__(
-        self, kafka: KafkaSettings, units: Sequence[StageRunner], metrics: Metrics, standstill_seconds: float
+        self, kafka: KafkaSettings, units: Sequence[StageRunner], metrics: Metrics, stall_seconds: float
     ) -> None:
         self._kafka = kafka
-        self._standstill_seconds = standstill_seconds
+        self._standstill_seconds = stall_seconds
         self._units = units
         self._metrics = metrics
         self._stop = threading.Event()
@@ -153,4 +153,4 @@ def _records_lie(consumer: Any, place: Any, offset: int, end: int) -> bool:
 
 
 def _unknown(error: Exception) -> None:
-    event(logger, "lag is not known", level=logging.WARNING, error=type(error).__name__)
+    event(logger, "lag_unknown", level=logging.WARNING, error=type(error).__name__)

@@ -114,12 +114,12 @@ class StageLoop:
                 await self._steps(batch)
                 return
             except PartitionLost as lost:
-                self._count("lost")
-                event(logger, "partition lost", level=logging.WARNING, unit=self._unit, problem=str(lost))
+                self._count("revoked")
+                event(logger, "partition_revoked", level=logging.WARNING, unit=self._unit, problem=str(lost))
                 await asyncio.sleep(_LOST_PAUSE_SECONDS)
             except Exception:
-                self._count("repeated")
-                logger.exception("a step failed, the batch is repeated")
+                self._count("retried")
+                logger.exception("step_failed_retrying")
                 await asyncio.sleep(_PAUSE_SECONDS)
             if batch.revoked.is_set():
                 # the group tells its new generation only later; until then a state claimed for the old one would be
@@ -190,8 +190,8 @@ class StageLoop:
         except (StateUnavailable, PartitionLost):
             raise  # no record's fault: none may be buried for it
         except Exception:
-            self._count("unforeseen")
-            logger.exception("batch failed, its records are handled one by one")
+            self._count("unexpected")
+            logger.exception("batch_failed_processing_individually")
             overlay.clear()
             return overlay, await self._one_by_one(records, overlay)
 
@@ -205,10 +205,10 @@ class StageLoop:
             except (StateUnavailable, PartitionLost):
                 raise
             except Exception:  # noqa: BLE001 - the one record that caused it is buried with its place
-                self._count("buried")
+                self._count("dead_lettered")
                 event(
                     logger,
-                    "record buried",
+                    "record_dead_lettered",
                     level=logging.ERROR,
                     unit=self._unit,
                     topic=record.topic,
@@ -228,7 +228,7 @@ class StageLoop:
                 self._count("configuration")
                 event(
                     logger,
-                    "stage waits for its configuration",
+                    "stage_waiting_for_configuration",
                     level=logging.ERROR,
                     unit=self._unit,
                     problem=str(error),

@@ -203,7 +203,7 @@ class StageRunner:
             except Exception as error:  # noqa: BLE001 - whatever it was, it is tried again
                 told = isinstance(error, PartitionLost | StateUnavailable)
                 problem = str(error) if told else type(error).__name__
-                event(logger, "state not claimed yet", level=logging.WARNING, problem=problem)
+                event(logger, "state_not_acquired", level=logging.WARNING, problem=problem)
             await asyncio.sleep(_CLAIM_AGAIN_SECONDS)
 
     async def _tell_time(self, clock: TimerService) -> None:
@@ -217,7 +217,7 @@ class StageRunner:
                 try:
                     await self._publisher.publish(clock.tell(partition, state))
                 except Exception as error:  # noqa: BLE001 - whatever it was, the next second tries again
-                    event(logger, "time not told", level=logging.WARNING, problem=type(error).__name__)
+                    event(logger, "timers_not_published", level=logging.WARNING, problem=type(error).__name__)
             clock.forget_lost()
 
     async def _look_through(self, keeping: RetentionPolicy) -> None:
@@ -234,7 +234,7 @@ class StageRunner:
                 try:
                     last = await state.review(generation, keeping, after.get(partition, FIRST_KEY), _REVIEWED_AT_A_TIME)
                 except Exception as error:  # noqa: BLE001 - whatever it was, a later second tries again
-                    event(logger, "state not reviewed", level=logging.WARNING, problem=type(error).__name__)
+                    event(logger, "retention_pass_failed", level=logging.WARNING, problem=type(error).__name__)
                     # a partition without records is not claimed again by any batch
                     self._beside(self._claim(state, generation))
                     continue

@@ -44,7 +44,7 @@ def loop_from_environment(*, sandbox: bool) -> type[StageLoop]:
         raise ConfigurationError(f"{VARIABLE} is set: it makes a worker lose payments, for tests. Unset it.")
     if kind not in BROKEN:
         raise ConfigurationError(f"{VARIABLE} must be one of {', '.join(BROKEN)}.")
-    event(logger, "broken on purpose", level=logging.WARNING, rule=kind)
+    event(logger, "broken_on_purpose", level=logging.WARNING, rule=kind)
     return BROKEN[kind]
 
 
@@ -66,7 +66,7 @@ class _Broken(StageLoop):
         await super()._make_durable(generation, outputs, overlay)
 
     async def _await_the_crash(self) -> None:
-        event(logger, "to be killed now", level=logging.WARNING, unit=self._unit)
+        event(logger, "to_be_killed_now", level=logging.WARNING, unit=self._unit)
         await asyncio.sleep(_LONG_SECONDS)
 
 

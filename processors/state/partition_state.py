@@ -169,7 +169,7 @@ class PartitionState:
             if count:
                 event(
                     logger,
-                    "state caught up",
+                    "state_restored",
                     changelog=self._changelog.name,
                     records=count,
                     seconds=round(time.monotonic() - started, 3),

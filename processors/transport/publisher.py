@@ -62,7 +62,7 @@ class OutputPublisher:
             except (KafkaError, ProducerSendError) as error:
                 event(
                     logger,
-                    "publish failed, will repeat",
+                    "publish_failed_retrying",
                     level=logging.WARNING,
                     error=type(error).__name__,
                     records=len(outputs),

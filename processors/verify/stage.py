@@ -34,7 +34,7 @@ from processors.verify.unsigned_budget import (
 )
 from schemas import messages, topics
 from schemas.cloudevents import cloud_event
-from schemas.configuration.model import KafkaSettings, UnverifiedBudget
+from schemas.configuration.model import KafkaSettings, UnsignedBudget
 from schemas.configuration.secrets import reveal_all
 from schemas.errors import Rejected
 from schemas.ids import derived_id
@@ -106,7 +106,7 @@ class VerifyStage:
         kafka: KafkaSettings,
         metrics: Metrics,
         duplicate_window_seconds: float = 0.0,
-        budget: UnverifiedBudget | None = None,
+        budget: UnsignedBudget | None = None,
     ) -> None:
         self.provider = provider.name
         self._provider = provider
@@ -134,7 +134,7 @@ class VerifyStage:
             # not the alerts' names: the calls are unsigned, so the words are whatever a stranger likes to see in a log
             event(
                 logger,
-                "provider alert",
+                "provider_alert",
                 level=logging.WARNING,
                 provider=self.provider,
                 alerts=len(alerts),

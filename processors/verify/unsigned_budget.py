@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from schemas.configuration.model import UnverifiedBudget
+from schemas.configuration.model import UnsignedBudget
 
 _ACCOUNT: Final = struct.Struct(">ddQ")
 _COUNT: Final = struct.Struct(">Q")
@@ -34,7 +34,7 @@ class TokenBucketState:
         return _ACCOUNT.pack(self.left, self.at_seconds, self.charged_unknown)
 
 
-def spending(stored: bytes | None, budget: UnverifiedBudget, now_seconds: float) -> TokenBucketState:
+def spending(stored: bytes | None, budget: UnsignedBudget, now_seconds: float) -> TokenBucketState:
     """The account as stored; a full one for a merchant not seen before."""
     if stored is None:
         return TokenBucketState(float(budget.burst), now_seconds, 0)
@@ -42,7 +42,7 @@ def spending(stored: bytes | None, budget: UnverifiedBudget, now_seconds: float)
 
 
 def spend(
-    account: TokenBucketState, budget: UnverifiedBudget, *, unknown_ids: int, now_seconds: float
+    account: TokenBucketState, budget: UnsignedBudget, *, unknown_ids: int, now_seconds: float
 ) -> tuple[bool, TokenBucketState]:
     """Whether one more lookup is within the budget, and the account afterwards.
 
@@ -58,9 +58,7 @@ def spend(
     return within, TokenBucketState(left - 1 if within else left, max(now_seconds, account.at_seconds), unknown_ids)
 
 
-def spend_known(
-    stored: bytes | None, budget: UnverifiedBudget, *, now_seconds: float, offset: int
-) -> tuple[bool, bytes]:
+def spend_known(stored: bytes | None, budget: UnsignedBudget, *, now_seconds: float, offset: int) -> tuple[bool, bytes]:
     """Whether one more call about an id the provider knew is within that id's own account, and the account afterwards.
 
     A record that was counted before (``offset`` is not beyond the last one's) was within it.
@@ -74,7 +72,7 @@ def spend_known(
     return within, _KNOWN.pack(left - 1 if within else left, max(now_seconds, at_seconds), offset)
 
 
-def share(budget: UnverifiedBudget, partitions: int) -> UnverifiedBudget:
+def share(budget: UnsignedBudget, partitions: int) -> UnsignedBudget:
     """One partition's part of a budget: a merchant's ids are spread over all of them."""
     return msgspec.structs.replace(
         budget, per_second=budget.per_second / partitions, burst=max(1, budget.burst // partitions)

@@ -62,7 +62,7 @@ class Charges(Section, frozen=True):
     """Lets the shop charge, capture and release by topic. Without this section every such request is refused.
 
     ``public_url`` is where the gateway reaches the ingress from outside, up to before ``/notifications``. A step whose
-    answer could not be read is asked for at ``looks_seconds`` after it was made, and uncertain until it is known. A
+    response could not be read is polled at ``poll_schedule_seconds`` after the call, and uncertain until it is known. A
     Close may work at the gateway for up to ``close_settles_seconds`` though its answer was lost (the vendor's own
     client waits ten minutes); only what is still open after that is closed again.
     """
@@ -71,12 +71,14 @@ class Charges(Section, frozen=True):
     limits: Annotated[dict[Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z")], ChargeLimits], Meta(min_length=1)]
     call_timeout_seconds: Annotated[float, Meta(gt=0, le=600)] = 30.0
     close_settles_seconds: Annotated[float, Meta(gt=0, le=3600)] = 600.0
-    looks_seconds: tuple[Positive, ...] = (5.0, 30.0, 300.0, 900.0, 3600.0, 6 * 3600.0, 24 * 3600.0)
+    poll_schedule_seconds: tuple[Positive, ...] = (5.0, 30.0, 300.0, 900.0, 3600.0, 6 * 3600.0, 24 * 3600.0)
     expires_seconds: Positive = 24 * 3600.0
 
     def __post_init__(self) -> None:
-        if not 0 < len(self.looks_seconds) <= MOST_LOOKS or list(self.looks_seconds) != sorted(self.looks_seconds):
-            raise ValueError(f"looks_seconds must be 1 to {MOST_LOOKS} times, each after the one before")
+        if not 0 < len(self.poll_schedule_seconds) <= MOST_LOOKS or list(self.poll_schedule_seconds) != sorted(
+            self.poll_schedule_seconds
+        ):
+            raise ValueError(f"poll_schedule_seconds must be 1 to {MOST_LOOKS} times, each after the one before")
 
 
 class NevogateMerchant(Section, frozen=True, tag_field="provider", tag="nevogate"):

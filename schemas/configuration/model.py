@@ -115,7 +115,7 @@ class DuplicateWindows(Section, frozen=True):
     trustpayments: Positive = 50 * 3600.0
 
 
-class UnverifiedBudget(Section, frozen=True):
+class UnsignedBudget(Section, frozen=True):
     """What calls that carry no signature may cost a merchant, in lookups.
 
     A first call about an id costs one, and an id the provider turns out not to know ``unknown_cost`` in all. ``burst``
@@ -151,24 +151,24 @@ class OverdueSettings(Section, frozen=True):
     """How expected payments are looked after that are not final in time.
 
     ``lookups_per_hour`` is per merchant: what an outage made overdue is asked for one after another, not all at once.
-    Nothing is overdue in the first ``settle_seconds`` after a worker took over: notifications that waited for it come
-    first.
+    Nothing is overdue in the first ``takeover_grace_seconds`` after a worker took over, so that it processes waiting
+    notifications first.
     """
 
-    looks_seconds: PollSchedules = PollSchedules()
+    poll_schedule_seconds: PollSchedules = PollSchedules()
     lookups_per_hour: Count = 3600
-    settle_seconds: Annotated[float, Meta(ge=0, le=3600)] = 120.0
+    takeover_grace_seconds: Annotated[float, Meta(ge=0, le=3600)] = 120.0
 
 
 class SilenceSettings(Section, frozen=True):
     """When a provider is taken to be silent: after so many expected orders in a row of which it told nothing.
 
-    Customers who leave before paying make such runs too, so the run must also be less likely than ``odds`` by the
-    provider's usual share. It is urgent only if it took no longer than ``urgent_within_seconds``.
+    Customers who leave before paying make such runs too, so the run must also be less likely than
+    ``false_alarm_probability`` by the provider's usual share. It is urgent only within ``urgent_within_seconds``.
     """
 
-    least_unheard: Annotated[int, Meta(ge=2, le=10_000)] = 10
-    odds: Annotated[float, Meta(gt=0, lt=0.1)] = 1e-6
+    min_missed: Annotated[int, Meta(ge=2, le=10_000)] = 10
+    false_alarm_probability: Annotated[float, Meta(gt=0, lt=0.1)] = 1e-6
     urgent_within_seconds: Positive = 6 * 3600.0
 
 
@@ -177,12 +177,12 @@ class RetentionSettings(Section, frozen=True):
     then not at all. Whatever tells of a forgotten payment is taken for a new one; ``null`` forgets none. What may still
     be played again, such as dead lookups, is kept on its topic for 90 days: no payment is forgotten sooner."""
 
-    closed_after_days: Positive = 400.0
-    forgotten_after_days: Annotated[float, Meta(ge=100, le=1e9)] | None = 3650.0
+    compress_after_days: Positive = 400.0
+    delete_after_days: Annotated[float, Meta(ge=100, le=1e9)] | None = 3650.0
 
     def __post_init__(self) -> None:
-        if self.forgotten_after_days is not None and self.forgotten_after_days <= self.closed_after_days:
-            raise ValueError("forgotten_after_days must be longer than closed_after_days")
+        if self.delete_after_days is not None and self.delete_after_days <= self.compress_after_days:
+            raise ValueError("delete_after_days must be longer than compress_after_days")
 
 
 class WorkerSettings(Section, frozen=True):
@@ -194,19 +194,19 @@ class WorkerSettings(Section, frozen=True):
     provider_timeout_seconds: Positive = 15.0
     provider_calls_in_flight: Count = 64
     # with all that is known of it an answer must fit into `schemas.topics.RESPONSE_BYTES`
-    provider_answer_bytes: Annotated[int, Meta(ge=1, le=1_500_000)] = 1024 * 1024
+    provider_response_bytes: Annotated[int, Meta(ge=1, le=1_500_000)] = 1024 * 1024
     transactions_per_query: Annotated[int, Meta(ge=1, le=100)] = 100
-    pulls_per_second: Positive = 6.0
+    omnikassa_calls_per_second: Positive = 6.0
     # of each merchant, for what a provider wants to be asked rarely (OmniKassa's single orders)
     recovery_calls_per_hour: Count = 60
     duplicate_window_seconds: DuplicateWindows = DuplicateWindows()
-    unverified_budget: UnverifiedBudget = UnverifiedBudget()
+    unsigned_budget: UnsignedBudget = UnsignedBudget()
     overdue: OverdueSettings = OverdueSettings()
     silence: SilenceSettings = SilenceSettings()
     retention: RetentionSettings = RetentionSettings()
     session_timeout_seconds: Positive = 10.0
     # a partition that has records and shows no progress for so long makes the worker unhealthy
-    standstill_seconds: Positive = 120.0
+    stall_seconds: Positive = 120.0
     group_instance_id: str | None = None
 
     def __post_init__(self) -> None:
@@ -214,10 +214,8 @@ class WorkerSettings(Section, frozen=True):
             raise ValueError(f"retry_delays_seconds needs exactly {RETRY_STEPS} delays, one for each retry topic")
         if list(self.retry_delays_seconds) != sorted(self.retry_delays_seconds):
             raise ValueError("retry_delays_seconds must not get shorter from step to step")
-        if self.standstill_seconds <= self.provider_timeout_seconds:
-            raise ValueError(
-                "standstill_seconds must be longer than provider_timeout_seconds: waiting is no standstill"
-            )
+        if self.stall_seconds <= self.provider_timeout_seconds:
+            raise ValueError("stall_seconds must be longer than provider_timeout_seconds: waiting is no standstill")
 
 
 class Configuration(Section, frozen=True, kw_only=True):

@@ -145,7 +145,7 @@ def test_no_poison_stops_a_partition_of_any_input(sandbox: Sandbox, observer: Ob
 
 
 def management_port(child: Child) -> int:
-    return int(child.wait_for_event("management port open")["port"])
+    return int(child.wait_for_event("management_listening")["port"])
 
 
 def calls(sandbox: Sandbox, provider: str) -> int:

@@ -194,7 +194,7 @@ def _garbled(sandbox: Sandbox) -> list[str]:
 
 def _management_ports(sandbox: Sandbox) -> list[int]:
     processes = [child for child in (sandbox.ingest, *sandbox.workers) if child is not None and child.running]
-    return [int(child.wait_for_event("management port open")["port"]) for child in processes]
+    return [int(child.wait_for_event("management_listening")["port"]) for child in processes]
 
 
 def marks(sandbox: Sandbox) -> dict[str, list[bytes]]:

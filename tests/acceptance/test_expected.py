@@ -18,7 +18,7 @@ from tests.acceptance.ledger import Observer, header
 
 pytestmark = pytest.mark.kafka
 
-LOOKS = {"looks_seconds": {"trustpayments": [0.2, 2.0, 5.0], "omnikassa": [0.2, 2.0], "nevogate": [0.2, 2.0]}}
+LOOKS = {"poll_schedule_seconds": {"trustpayments": [0.2, 2.0, 5.0], "omnikassa": [0.2, 2.0], "nevogate": [0.2, 2.0]}}
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def sandbox(start: Callable[[Plan], Sandbox]) -> Sandbox:
         workers=((), ()),
         merchants={**MERCHANTS, "nevogate": ("shop-hu", "store-hu")},
         merchant={"store-hu": {"recover_by_details": True}},
-        configuration={"worker": {"overdue": LOOKS, "silence": {"least_unheard": 3, "odds": 0.05}}},
+        configuration={"worker": {"overdue": LOOKS, "silence": {"min_missed": 3, "false_alarm_probability": 0.05}}},
         partitions=2,
         consumers=False,
     )

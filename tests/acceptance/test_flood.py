@@ -29,7 +29,7 @@ def sandbox() -> Iterator[Sandbox]:
     plan = Plan(
         merchants={"nevogate": ("open", "guarded")},
         with_url_token=["guarded"],
-        configuration={"worker": {"unverified_budget": budget}},
+        configuration={"worker": {"unsigned_budget": budget}},
         partitions=2,
         consumers=False,
     )

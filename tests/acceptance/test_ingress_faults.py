@@ -99,7 +99,7 @@ def test_without_a_broker_callers_are_refused_soon_then_at_once_and_every_200_is
         soon(lambda: time.monotonic() - began > OUTAGE_SECONDS, OUTAGE_SECONDS * 2, "time stands still")
         grown_bytes, grown_files = rss_bytes(ingest.pid) - before_bytes, open_files(ingest) - before_files
         flat_bytes = rss_bytes(ingest.pid) - early_bytes
-        port = int(ingest.wait_for_event("management port open")["port"])
+        port = int(ingest.wait_for_event("management_listening")["port"])
         soon(lambda: probe(port, "/readyz")[0] == 503, DEADLINE_SECONDS, "ready without a broker")
         assert probe(port, "/livez")[0] == 200
         resumed = time.monotonic()
@@ -139,7 +139,7 @@ def quickly(answers: list[Answered]) -> bool:
 def test_a_stop_under_load_tells_first_stores_what_it_accepted_and_exits_cleanly(
     sandbox: Sandbox, observer: Observer, ingest: Child
 ) -> None:
-    port = int(ingest.wait_for_event("management port open")["port"])
+    port = int(ingest.wait_for_event("management_listening")["port"])
     slow = http.client.HTTPConnection(sandbox.ingest_address.removeprefix("http://"), timeout=DEADLINE_SECONDS)
     with Knocking(sandbox.ingest_address, PATH) as knocking:
         soon(lambda: len(knocking.having(200)) > REFUSALS, DEADLINE_SECONDS, "no notification was accepted")

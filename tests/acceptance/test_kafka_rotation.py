@@ -21,7 +21,7 @@ DEADLINE_SECONDS: Final = 240.0
 
 
 def ready(child: Child) -> bool:
-    return probe(int(child.wait_for_event("management port open")["port"]), "/readyz")[0] == 200
+    return probe(int(child.wait_for_event("management_listening")["port"]), "/readyz")[0] == 200
 
 
 def pay(sandbox: Sandbox) -> None:

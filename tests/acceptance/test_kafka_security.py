@@ -158,7 +158,7 @@ def test_a_process_that_is_not_let_in_says_so_and_waits(
     command = [sys.executable, "-m", "ops.main", *PROCESSES[process], "--config", str(file)]
     child = Child(process, command, tmp_path / "log", directory=ROOT)
     try:
-        port = int(child.wait_for_event("management port open")["port"])
+        port = int(child.wait_for_event("management_listening")["port"])
         soon(
             lambda: "security settings" in probe(port, "/readyz")[1], START_SECONDS, f"it never said so: {child.end()}"
         )

@@ -41,7 +41,7 @@ class Started:
         return Child(role, [*command, "--management", "127.0.0.1:0"], directory / f"{role}.log", directory=ROOT)
 
     def answer(self, child: Child, page: str) -> tuple[int, str]:
-        return probe(int(child.wait_for_event("management port open")["port"]), page)
+        return probe(int(child.wait_for_event("management_listening")["port"]), page)
 
     def soon_unready(self, child: Child, why: str) -> None:
         """It is not ready and says why, and nobody may think that a restart would help."""
@@ -118,5 +118,5 @@ def test_what_waits_for_brokers_stops_when_it_is_told_to(tmp_path: Path) -> None
         stop_all(started.children)
     for child in started.children:
         assert "Traceback" not in child.log_path.read_text("utf-8")
-        told = [line for line in child.log_lines() if line["event"] == "brokers not usable"]
+        told = [line for line in child.log_lines() if line["event"] == "brokers_unavailable"]
         assert len(told) == 1

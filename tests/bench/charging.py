@@ -108,7 +108,7 @@ def _peer(sandbox: Sandbox, charges: int, peaks: Peaks) -> Charged:
     command = [sys.executable, "-m", "tests.bench.peers.charges", "--work", str(work)]
     child = Child("peer-charges", command, sandbox.logs / "peer-charges.log")
     try:
-        child.wait_for_event("working")
+        child.wait_for_event("worker_started")
         running = roles_of(sandbox, provider="nevogate", peer=child)
         before, began = roles.cpu_seconds(running), time.monotonic()
         child.wait_for_event("charged", within_seconds=_WAIT_SECONDS)

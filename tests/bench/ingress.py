@@ -28,7 +28,7 @@ _PEER_TOPIC: Final = "peer.notifications"
 #: A limit would be measured instead: the routes' rates, and what a merchant's unsigned calls may cost in lookups.
 UNLIMITED: Final[Mapping[str, Mapping[str, Any]]] = {
     "ingest": {"rate_per_second": 1e9, "burst": 10**9},
-    "worker": {"unverified_budget": {"per_second": 1e9, "burst": 10**9, "known_burst": 10**9}},
+    "worker": {"unsigned_budget": {"per_second": 1e9, "burst": 10**9, "known_burst": 10**9}},
 }
 
 

@@ -146,7 +146,7 @@ class _Bench:
         command += ["--provider", provider, "--topic", topic, "--notifications", str(payments)]
         child = Child("peer-pipeline", command, sandbox.logs / "peer-pipeline.log")
         try:
-            child.wait_for_event("working")
+            child.wait_for_event("worker_started")
             running = roles_of(sandbox, provider=provider, peer=child)
             begin = self._read(provider, running)
             self._await(_PEER_STATUS, payments)

@@ -129,7 +129,7 @@ def _fill(sandbox: Sandbox, payments: int) -> int:
 def _recovered(child: Child, payments: int) -> float:
     def done() -> list[dict[str, object]]:
         said = [
-            one for one in child.log_lines() if one.get("event") == "state caught up" and "resolve" in one["changelog"]
+            one for one in child.log_lines() if one.get("event") == "state_restored" and "resolve" in one["changelog"]
         ]
         return said if sum(int(one["records"]) for one in said) >= payments else []
 

@@ -61,7 +61,7 @@ def shop(name: str = "shop", **charges: Any) -> Account:
     settings = {
         "public_url": "https://pay.shop.example",
         "limits": LIMITS,
-        "looks_seconds": list(LOOKS_SECONDS),
+        "poll_schedule_seconds": list(LOOKS_SECONDS),
         "call_timeout_seconds": CALL_SECONDS,
         "close_settles_seconds": SETTLES_SECONDS,
         "expires_seconds": 3600,

@@ -44,10 +44,10 @@ _VERIFIER_MARGIN_SECONDS: Final = 60.0
 #: Looks of a recovery and time-outs that fit a run of minutes; the bank keeps its own limit of calls a second.
 _WORKER: Final[dict[str, Any]] = {
     "provider_timeout_seconds": 4.0,
-    "standstill_seconds": 25.0,
+    "stall_seconds": 25.0,
     "recovery_calls_per_hour": 36_000,
     "overdue": {
-        "looks_seconds": {
+        "poll_schedule_seconds": {
             "omnikassa": [0.5, 3, 8, 15, 30, 60, 120, 240, 480],
             "trustpayments": [1, 5, 15, 45, 120, 300],
         },
@@ -57,7 +57,7 @@ _WORKER: Final[dict[str, Any]] = {
 
 
 #: Long enough for a worker to be started again: until then its partitions wait for it.
-_STATIC: Final[dict[str, Any]] = {"session_timeout_seconds": 20, "standstill_seconds": 45}
+_STATIC: Final[dict[str, Any]] = {"session_timeout_seconds": 20, "stall_seconds": 45}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,7 @@ class Order:
     """What is to be run. ``faults`` are done in rounds, each once a round, until the time is over.
 
     With ``static`` each worker has a name of its own in its groups, which it keeps over restarts: its partitions wait
-    for it. With ``standstill_seconds`` it is wrong too if a partition had records and made no progress for longer.
+    for it. With ``stall_seconds`` it is wrong too if a partition had records and made no progress for longer.
     """
 
     seed: int
@@ -74,7 +74,7 @@ class Order:
     nodes: int = 1
     workers: int = 2
     static: bool = False
-    standstill_seconds: float | None = None
+    stall_seconds: float | None = None
     faults: Sequence[str] = tuple(FAULTS)
     within_seconds: float = 180.0
     directory: Path | None = None
@@ -319,7 +319,7 @@ class FaultRun:
         return judged_report, verifier.log_path.read_text("utf-8")
 
     def _judge_standstill(self, places: Mapping[str, Mapping[str, Any]]) -> None:
-        most = self._order.standstill_seconds
+        most = self._order.stall_seconds
         if most is None:
             return
         if not places:

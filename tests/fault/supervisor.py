@@ -39,7 +39,7 @@ class Supervisor:
 
     def _port(self, child: Child) -> int | None:
         if child.pid not in self._ports:
-            opened = [int(line["port"]) for line in child.log_lines() if line.get("event") == "management port open"]
+            opened = [int(line["port"]) for line in child.log_lines() if line.get("event") == "management_listening"]
             if not opened:
                 return None
             self._ports[child.pid] = opened[0]

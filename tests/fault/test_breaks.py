@@ -67,7 +67,7 @@ class Bench:
 
     def crash(self) -> None:
         """Kill the worker when it says so; the next one is intact."""
-        self.sandbox.workers[0].wait_for_event("to be killed now", within_seconds=DEADLINE_SECONDS)
+        self.sandbox.workers[0].wait_for_event("to_be_killed_now", within_seconds=DEADLINE_SECONDS)
         self.killed_and_started_intact()
 
     def killed_and_started_intact(self) -> None:
@@ -90,7 +90,7 @@ class Bench:
 
 def crashes_after_the_acknowledgement(bench: Bench) -> None:
     bench.one_event()
-    bench.sandbox.workers[0].wait_for_event("to be killed now", within_seconds=DEADLINE_SECONDS)
+    bench.sandbox.workers[0].wait_for_event("to_be_killed_now", within_seconds=DEADLINE_SECONDS)
     bench.committed(f"verify.{PROVIDER}", topics.notifications(PROVIDER), 1)
     bench.killed_and_started_intact()
 

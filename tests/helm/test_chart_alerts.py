@@ -97,7 +97,10 @@ def test_each_stage_that_runs_is_missed_when_it_is_gone() -> None:
     for way in ("strimzi", "external"):
         (made,) = of_kind(things(way), "PrometheusRule")
         (rule,) = [
-            rule for group in made["spec"]["groups"] for rule in group["rules"] if rule["alert"] == "PaynotifyStageGone"
+            rule
+            for group in made["spec"]["groups"]
+            for rule in group["rules"]
+            if rule["alert"] == "PaynotifyStageNotRunning"
         ]
         missed = re.findall(r'provider="(\w+)",stage="(\w+)"', rule["expr"])
         providers = ("trustpayments",) if way == "strimzi" else PROVIDERS

@@ -205,10 +205,10 @@ def test_a_shop_that_reads_results_has_both_rights(tmp_path: Path) -> None:
 @pytest.mark.parametrize("version", HELMS)
 def test_payments_can_be_remembered_for_ever(version: str, tmp_path: Path) -> None:
     found = rendered(
-        "scram", put("configuration.worker.retention", {"forgotten_after_days": None}), folder=tmp_path, version=version
+        "scram", put("configuration.worker.retention", {"delete_after_days": None}), folder=tmp_path, version=version
     )
     text = named(found, "ConfigMap", "shop-paynotify-worker")["data"]["paynotify.yaml"]
-    assert parse(text, "paynotify.yaml").worker.retention.forgotten_after_days is None
+    assert parse(text, "paynotify.yaml").worker.retention.delete_after_days is None
 
 
 def test_cilium_lets_merchants_of_one_host_through_on_each_of_their_ports(tmp_path: Path) -> None:

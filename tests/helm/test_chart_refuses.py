@@ -233,24 +233,24 @@ MISTAKES: dict[str, tuple[Change, tuple[str, ...]]] = {
         ("configuration.worker.retry_delays_seconds has 20 after 30", "do not get shorter"),
     ),
     "looks in the wrong order": (
-        put("configuration.worker.overdue", {"looks_seconds": {"omnikassa": [3600, 300]}}),
-        ("configuration.worker.overdue.looks_seconds.omnikassa", "do not get shorter"),
+        put("configuration.worker.overdue", {"poll_schedule_seconds": {"omnikassa": [3600, 300]}}),
+        ("configuration.worker.overdue.poll_schedule_seconds.omnikassa", "do not get shorter"),
     ),
     "too many looks": (
-        put("configuration.worker.overdue", {"looks_seconds": {"omnikassa": list(range(1, 22))}}),
-        ("configuration.worker.overdue.looks_seconds.omnikassa", "at most 20"),
+        put("configuration.worker.overdue", {"poll_schedule_seconds": {"omnikassa": list(range(1, 22))}}),
+        ("configuration.worker.overdue.poll_schedule_seconds.omnikassa", "at most 20"),
     ),
     "no look at a charge": (
-        put("configuration.merchants.2.charges.looks_seconds", []),
-        ("configuration.merchants[2].charges.looks_seconds is empty", "1 to 20 times"),
+        put("configuration.merchants.2.charges.poll_schedule_seconds", []),
+        ("configuration.merchants[2].charges.poll_schedule_seconds is empty", "1 to 20 times"),
     ),
     "forgotten before it is closed": (
-        put("configuration.worker.retention", {"closed_after_days": 4000}),
-        ("configuration.worker.retention.forgotten_after_days is 3650", "longer than closed_after_days, 4000"),
+        put("configuration.worker.retention", {"compress_after_days": 4000}),
+        ("configuration.worker.retention.delete_after_days is 3650", "longer than compress_after_days, 4000"),
     ),
     "forgotten while it may be played again": (
-        put("configuration.worker.retention", {"closed_after_days": 10, "forgotten_after_days": 30}),
-        ("/configuration/worker/retention/forgotten_after_days", "100"),
+        put("configuration.worker.retention", {"compress_after_days": 10, "delete_after_days": 30}),
+        ("/configuration/worker/retention/delete_after_days", "100"),
     ),
     "megabytes without their unit": (
         put("ingest.resources", {"requests": {"memory": 256}, "limits": {"memory": 512}}),

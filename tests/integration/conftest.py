@@ -63,7 +63,7 @@ class Installation:
         environment = {"PAYNOTIFY_KILL_AT": kill_at}
         child = self.run("worker", "--management", "127.0.0.1:0", *options, environment=environment)
         if ready:
-            port = child.wait_for_event("management port open", within_seconds=DEADLINE_SECONDS)["port"]
+            port = child.wait_for_event("management_listening", within_seconds=DEADLINE_SECONDS)["port"]
             self.until(lambda: _answer(f"http://127.0.0.1:{port}/readyz") == "ok", child)
         return child
 

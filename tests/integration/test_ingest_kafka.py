@@ -66,7 +66,7 @@ class Ingest:
         return int(self.await_event("listening")["port"])
 
     def management_port(self) -> int:
-        return int(self.await_event("management port open")["port"])
+        return int(self.await_event("management_listening")["port"])
 
     def end(self) -> None:
         if self.process.poll() is None:
@@ -212,7 +212,7 @@ def test_a_stop_answers_what_was_accepted_and_exits_cleanly(ingest: Ingest, numb
 def test_missing_topics_are_one_clear_sentence(kafka: str, tmp_path: Path) -> None:
     process = Ingest(tmp_path, CONFIGURATION.format(kafka=kafka, prefix="absent."))
     try:
-        problem = process.await_event("brokers not usable")["problem"]
+        problem = process.await_event("brokers_unavailable")["problem"]
         assert "absent.notifications.omnikassa" in problem
         assert "paynotify topics apply" in problem
         assert call(process.management_port(), "GET", "/readyz") == (503, problem + "\n")
@@ -248,7 +248,7 @@ def test_after_a_record_that_brokers_refuse_for_good_others_are_stored(kafka: st
         assert call(port, "POST", path, b"first")[0] == 200
         assert call(port, "POST", path, b"x" * 10_000)[0] == 503
         wait_for(lambda: call(port, "POST", path, b"second")[0] == 200, ingest.text)
-        ingest.await_event("producer made anew")
+        ingest.await_event("producer_recreated")
         assert [one.value for one in records(kafka, names[1], 2)] == [b"first", b"second"]
         assert ingest.process.poll() is None
     finally:

@@ -72,7 +72,10 @@ def distinct(installation: Installation, topic: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("step", range(1, 7) if LONG else (3, 4))
 def test_each_order_is_told_of_once(installation: Installation, step: int) -> None:
-    worker = {"overdue": {"looks_seconds": {"trustpayments": LOOKS}, "settle_seconds": 0}, "batch_records": 50}
+    worker = {
+        "overdue": {"poll_schedule_seconds": {"trustpayments": LOOKS}, "takeover_grace_seconds": 0},
+        "batch_records": 50,
+    }
     installation.configure(worker=worker)
     topic = installation.topic("payments.orders")
     send(installation.kafka, installation.topic("payments.expected"), announced())

@@ -38,7 +38,7 @@ def lookups(number: int, merchant: str, **headers: str) -> Records:
 
 
 def management_port(worker: Child) -> int:
-    return int(worker.wait_for_event("management port open", within_seconds=DEADLINE_SECONDS)["port"])
+    return int(worker.wait_for_event("management_listening", within_seconds=DEADLINE_SECONDS)["port"])
 
 
 def test_lookups_that_wait_for_an_hour_delay_nobody(installation: Installation) -> None:
@@ -84,7 +84,7 @@ def test_a_record_nobody_foresaw_stops_no_partition(bare_installation: Installat
     assert [header(record, "reason") for record in dead] == ["internal_error"] * 3
     assert {record.value for record in dead} == {bad}
     log = worker.log_path.read_text("utf-8")
-    assert "record buried" in log
+    assert "record_dead_lettered" in log
     assert "no state" not in log
 
 
@@ -100,7 +100,7 @@ def test_the_largest_notification_can_be_rejected(installation: Installation) ->
 def test_a_partition_that_stands_still_makes_the_worker_unhealthy_and_one_that_waits_does_not(
     installation: Installation,
 ) -> None:
-    worker = {"session_timeout_seconds": SESSION_SECONDS, "standstill_seconds": 4, "provider_timeout_seconds": 1}
+    worker = {"session_timeout_seconds": SESSION_SECONDS, "stall_seconds": 4, "provider_timeout_seconds": 1}
     installation.configure(worker=worker)
     due = rfc3339(datetime.now(UTC) + timedelta(hours=1))
     waiting = lookups(10, "shop-hu", not_before=due, attempts="5")
@@ -159,7 +159,7 @@ def test_other_partitions_than_configured_are_one_clear_paragraph(installation: 
 
 def test_missing_topics_are_one_clear_paragraph(bare_installation: Installation) -> None:
     worker = bare_installation.run("worker", "--management", "127.0.0.1:0")
-    problem = worker.wait_for_event("brokers not usable")["problem"]
+    problem = worker.wait_for_event("brokers_unavailable")["problem"]
     assert f"{len(all_topics())} topics are missing" in problem
     assert "paynotify topics apply" in problem
     assert worker.stop() == 0

@@ -101,7 +101,7 @@ class _Eyes:
 
     def _port(self, child: Child) -> int | None:
         if child.pid not in self._ports:
-            opened = next((line for line in child.log_lines() if line.get("event") == "management port open"), None)
+            opened = next((line for line in child.log_lines() if line.get("event") == "management_listening"), None)
             if opened is None:
                 return None
             self._ports[child.pid] = int(opened["port"])

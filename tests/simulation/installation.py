@@ -26,11 +26,11 @@ CHARGES: Final = {
     "limits": {"EUR": {"per_charge": CHARGE_LIMIT, "per_reference": REFERENCE_LIMIT, "per_day": 10_000_000}},
     "call_timeout_seconds": 8.0,
     "close_settles_seconds": 8.0,
-    "looks_seconds": [1.0, 3.0, 10.0, 30.0, 60.0],
+    "poll_schedule_seconds": [1.0, 3.0, 10.0, 30.0, 60.0],
 }
 
 
-def installed(forgotten_after_seconds: float | None = None) -> Configuration:
+def installed(delete_after_seconds: float | None = None) -> Configuration:
     """The worker's configuration. Payments are closed while they are still talked of, and as a rule never forgotten."""
     merchants: list[dict[str, Any]] = [
         *(
@@ -77,19 +77,19 @@ def installed(forgotten_after_seconds: float | None = None) -> Configuration:
         "worker": {
             "retry_delays_seconds": [1.0, 3.0, 10.0, 30.0, 60.0],
             "recovery_calls_per_hour": 36_000,
-            "pulls_per_second": 50.0,
-            "unverified_budget": plenty,
-            "retention": {"closed_after_days": 20 / 86400, "forgotten_after_days": None},
+            "omnikassa_calls_per_second": 50.0,
+            "unsigned_budget": plenty,
+            "retention": {"compress_after_days": 20 / 86400, "delete_after_days": None},
             "overdue": {
-                "looks_seconds": {provider: list(LOOKS_SECONDS) for provider in topics.PROVIDERS},
+                "poll_schedule_seconds": {provider: list(LOOKS_SECONDS) for provider in topics.PROVIDERS},
                 "lookups_per_hour": 360_000,
-                "settle_seconds": 0,
+                "takeover_grace_seconds": 0,
             },
         },
     }
     parsed = model.parse(yaml.safe_dump(document), "simulation")
-    if forgotten_after_seconds is None:
+    if delete_after_seconds is None:
         return parsed
     # sooner than any configuration may say
-    retention = replace(parsed.worker.retention, forgotten_after_days=forgotten_after_seconds / 86400)
+    retention = replace(parsed.worker.retention, delete_after_days=delete_after_seconds / 86400)
     return replace(parsed, worker=replace(parsed.worker, retention=retention))

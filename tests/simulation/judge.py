@@ -115,7 +115,7 @@ def _standing(evidence: Evidence) -> Iterator[str]:
 
 def _errors(evidence: Evidence) -> Iterator[str]:
     for (unit, kind), count in sorted(evidence.errors.items()):
-        if kind in ("unforeseen", "buried", "configuration"):
+        if kind in ("unexpected", "dead_lettered", "configuration"):
             yield f"G2 {unit}: {count} times {kind}"
 
 

@@ -27,7 +27,7 @@ class Mutant:
     loop_kind: type[StageLoop] = StageLoop
     disturb: Callable[[Broker], Disturb] = _undisturbed
     fences: bool = True
-    forgotten_after_seconds: float | None = None
+    delete_after_seconds: float | None = None
 
     @staticmethod
     def named(name: str | None) -> Mutant:
@@ -126,6 +126,6 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
     "publishes an id with two contents": Mutant(disturb=_second_content),
     "swaps records of a partition": Mutant(disturb=_swapped),
     "fences nobody": Mutant(fences=False),
-    "forgets payments too early": Mutant(forgotten_after_seconds=30.0),
+    "forgets payments too early": Mutant(delete_after_seconds=30.0),
     "publishes outputs that no fence holds back": Mutant(loop_kind=_PublishesUnfenced),
 }

@@ -128,7 +128,7 @@ class _World:
         self.history = History()
         self.meters = Meters()
         self.ended_at = 0.0
-        self.configuration = installed(mutant.forgotten_after_seconds)
+        self.configuration = installed(mutant.delete_after_seconds)
         partitions = {name: count for name, (_, count, _) in self.configuration.wanted_topics().items()}
         self.broker = Broker(loop, schedule.lot("broker"), self.history, partitions, schedule.broker_seconds)
         self.broker.fences = mutant.fences

@@ -90,7 +90,7 @@ def plan(order: Order) -> Plan:
         configuration={
             "ingest": _NO_LIMITS,
             # the bank takes six a second: a busy machine would come closer than that
-            "worker": {"pulls_per_second": 5.0, "unverified_budget": {"per_second": 1e9, "burst": 10**9}},
+            "worker": {"omnikassa_calls_per_second": 5.0, "unsigned_budget": {"per_second": 1e9, "burst": 10**9}},
         },
         logs=order.directory / "logs",
     )

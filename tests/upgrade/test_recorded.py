@@ -115,7 +115,7 @@ def resolver(sandbox: Sandbox) -> Child:
 
 def caught_up(child: Child) -> int:
     """How many records of its changelog a worker has read."""
-    return sum(one["records"] for one in child.log_lines() if one.get("event") == "state caught up")
+    return sum(one["records"] for one in child.log_lines() if one.get("event") == "state_restored")
 
 
 def news_of(carried: Carried, payments: dict[str, PaymentStatus], status: str) -> None:

@@ -126,8 +126,8 @@
 {{- range $key, $url := $urls -}}
 {{- include "paynotify.checkURL" (dict "root" $ "url" $url "key" (printf "configuration.merchants[%d].%s" $index $key)) -}}
 {{- end -}}
-{{- if hasKey (.charges | default dict) "looks_seconds" -}}
-{{- include "paynotify.checkTimes" (dict "times" .charges.looks_seconds "least" 1 "key" (printf "configuration.merchants[%d].charges.looks_seconds" $index)) -}}
+{{- if hasKey (.charges | default dict) "poll_schedule_seconds" -}}
+{{- include "paynotify.checkTimes" (dict "times" .charges.poll_schedule_seconds "least" 1 "key" (printf "configuration.merchants[%d].charges.poll_schedule_seconds" $index)) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -337,21 +337,21 @@
 {{- if hasKey $worker "retry_delays_seconds" -}}
 {{- include "paynotify.checkTimes" (dict "times" $worker.retry_delays_seconds "least" 1 "key" "configuration.worker.retry_delays_seconds") -}}
 {{- end -}}
-{{- range $provider, $times := ($worker.overdue | default dict).looks_seconds | default dict -}}
-{{- include "paynotify.checkTimes" (dict "times" $times "least" 0 "key" (printf "configuration.worker.overdue.looks_seconds.%s" $provider)) -}}
+{{- range $provider, $times := ($worker.overdue | default dict).poll_schedule_seconds | default dict -}}
+{{- include "paynotify.checkTimes" (dict "times" $times "least" 0 "key" (printf "configuration.worker.overdue.poll_schedule_seconds.%s" $provider)) -}}
 {{- end -}}
 {{- with $worker.retention -}}
-{{- $closed := .closed_after_days | default 400 | float64 -}}
-{{- $forgotten := ternary .forgotten_after_days 3650 (hasKey . "forgotten_after_days") -}}
+{{- $closed := .compress_after_days | default 400 | float64 -}}
+{{- $forgotten := ternary .delete_after_days 3650 (hasKey . "delete_after_days") -}}
 {{- if and (not (kindIs "invalid" $forgotten)) (le (float64 $forgotten) $closed) -}}
-{{- fail (printf "configuration.worker.retention.forgotten_after_days is %v and must be longer than closed_after_days, %v." $forgotten $closed) -}}
+{{- fail (printf "configuration.worker.retention.delete_after_days is %v and must be longer than compress_after_days, %v." $forgotten $closed) -}}
 {{- end -}}
 {{- end -}}
-{{- $standstill := $worker.standstill_seconds | default 120 | float64 -}}
+{{- $standstill := $worker.stall_seconds | default 120 | float64 -}}
 {{- if le $standstill ($worker.provider_timeout_seconds | default 15 | float64) -}}
-{{- fail (printf "configuration.worker.standstill_seconds is %v and must be longer than provider_timeout_seconds, %v: waiting is no standstill." $standstill ($worker.provider_timeout_seconds | default 15)) -}}
+{{- fail (printf "configuration.worker.stall_seconds is %v and must be longer than provider_timeout_seconds, %v: waiting is no standstill." $standstill ($worker.provider_timeout_seconds | default 15)) -}}
 {{- end -}}
 {{- if le (float64 $values.alerts.standstillSeconds) $standstill -}}
-{{- fail (printf "alerts.standstillSeconds is %v and must be longer than configuration.worker.standstill_seconds, %v: a pod that is started anew by then wakes nobody." $values.alerts.standstillSeconds $standstill) -}}
+{{- fail (printf "alerts.standstillSeconds is %v and must be longer than configuration.worker.stall_seconds, %v: a pod that is started anew by then wakes nobody." $values.alerts.standstillSeconds $standstill) -}}
 {{- end -}}
 {{- end -}}

@@ -53,7 +53,7 @@ async def run(work: dict[str, Any]) -> None:
                 await call("StartRP", {"TransactionId": transaction})
                 await call("Close", {"TransactionId": transaction, "Approved": "true"})
 
-        print(json.dumps({"event": "working"}), flush=True)
+        print(json.dumps({"event": "worker_started"}), flush=True)
         await asyncio.gather(*(charge(number, one) for number, one in enumerate(work["references"])))
         print(json.dumps({"event": "charged"}), flush=True)
         await asyncio.Event().wait()

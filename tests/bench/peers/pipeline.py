@@ -52,10 +52,10 @@ class Pipeline:
         self._outside = CallContext(
             http=http,
             now=lambda: datetime.now(UTC),
-            answer_bytes=worker.provider_answer_bytes,
+            answer_bytes=worker.provider_response_bytes,
             timeout_seconds=worker.provider_timeout_seconds,
             transactions_per_query=1,
-            pace=CallPacer(worker.pulls_per_second),
+            pace=CallPacer(worker.omnikassa_calls_per_second),
         )
         self._producer = producer
         self._topic = topic
@@ -104,7 +104,7 @@ async def run(arguments: argparse.Namespace) -> None:
             finally:
                 slots.release()
 
-        print(json.dumps({"event": "working"}), flush=True)
+        print(json.dumps({"event": "worker_started"}), flush=True)
         for _ in range(arguments.notifications):
             message = await consumer.getone()
             await slots.acquire()

@@ -179,7 +179,7 @@ def test_files_that_are_half_replaced_leave_the_last_ones_in_use(
         assert shaken(client, broker)
         first.client.key.unlink()
         assert shaken(client, broker)
-    told = [one for one in caplog.records if one.getMessage() == "changed certificates not used"]
+    told = [one for one in caplog.records if one.getMessage() == "changed_certificates_rejected"]
     assert len(told) == 2, "once for each change"
     second.client.key.replace(first.client.key)
     assert not shaken(client, broker), "what fits together again is used"

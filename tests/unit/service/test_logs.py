@@ -40,14 +40,16 @@ def lines() -> Iterator[Any]:
 
 
 def test_an_event_is_one_line_with_its_fields(lines: Any) -> None:
-    event(logging.getLogger("paynotify.fetch"), "lookup dead", level=logging.WARNING, reason="not_found", tries=3)
+    event(
+        logging.getLogger("paynotify.fetch"), "lookup_dead_lettered", level=logging.WARNING, reason="not_found", tries=3
+    )
     (line,) = lines()
     assert line.pop("time").endswith("+00:00")
     assert line == {
         "level": "warning",
         "process": "test",
         "logger": "paynotify.fetch",
-        "event": "lookup dead",
+        "event": "lookup_dead_lettered",
         "reason": "not_found",
         "tries": 3,
     }
@@ -91,8 +93,8 @@ def test_a_task_that_fails_unseen_tells_no_text(lines: Any) -> None:
 def test_libraries_are_heard_from_warnings_on(lines: Any) -> None:
     logging.getLogger("aiokafka").info("chatter")
     logging.getLogger("kafka").warning("chatter")
-    logging.getLogger("paynotify.worker").info("working")
-    assert [line["event"] for line in lines()] == ["working"]
+    logging.getLogger("paynotify.worker").info("worker_started")
+    assert [line["event"] for line in lines()] == ["worker_started"]
 
 
 def _said(bounded: Bounded, name: str, times: int, line: int = 1) -> list[int | None]:

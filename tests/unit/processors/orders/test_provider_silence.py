@@ -37,7 +37,7 @@ def missed_until_silent(hearing: SilenceState) -> int:
 def test_the_fewer_customers_pay_as_a_rule_the_longer_a_run_must_be() -> None:
     nearly_all = after([True] * 95 + [False, True] * 5)
     half = after([True, False] * 100 + [True])
-    assert missed_until_silent(nearly_all) == 10, "never fewer than least_unheard"
+    assert missed_until_silent(nearly_all) == 10, "never fewer than min_missed"
     assert missed_until_silent(half) == 20
     assert missed_until_silent(SilenceState()) == 39, "of a new provider three in ten are taken to be heard of"
 

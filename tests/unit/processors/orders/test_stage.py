@@ -65,7 +65,7 @@ class Shop:
             KAFKA,
             self.metrics,
             changes.get("recover", recover),
-            OverdueSettings(looks_seconds=PollSchedules(trustpayments=LOOKS)),
+            OverdueSettings(poll_schedule_seconds=PollSchedules(trustpayments=LOOKS)),
             changes.get("silence", SilenceSettings()),
         )
 
@@ -361,12 +361,12 @@ async def test_each_order_is_counted_once_as_heard_of_or_not() -> None:
     told = [(one.order_id, one.heard) for one in shop.of("payments.orders", HeardOf)]
     assert told == [("o1", True), ("o2", True), ("o3", False)]
     labels = {"provider": "trustpayments"}
-    assert counted(shop.metrics.expected, outcome="heard", **labels) == 2
-    assert counted(shop.metrics.expected, outcome="unheard", **labels) == 1
+    assert counted(shop.metrics.expected, outcome="observed", **labels) == 2
+    assert counted(shop.metrics.expected, outcome="missed", **labels) == 1
 
 
 async def test_a_provider_that_tells_of_nothing_any_more_is_noticed_once_and_when_it_tells_again() -> None:
-    shop = Shop(silence=SilenceSettings(least_unheard=5, odds=0.05))
+    shop = Shop(silence=SilenceSettings(min_missed=5, false_alarm_probability=0.05))
     await shop.told(*(expected(f"o{number}") for number in range(9)))
     await shop.told(*(seen(f"p{number}", order=f"o{number}") for number in range(9)))
     later = {"created_at": rfc3339(DUE + timedelta(hours=1)), "final_by": rfc3339(DUE + timedelta(hours=2))}
@@ -381,7 +381,7 @@ async def test_a_provider_that_tells_of_nothing_any_more_is_noticed_once_and_whe
 
 
 async def test_one_merchant_that_is_told_of_nothing_any_more_does_not_hide_among_others() -> None:
-    shop = Shop(silence=SilenceSettings(least_unheard=5, odds=0.2))
+    shop = Shop(silence=SilenceSettings(min_missed=5, false_alarm_probability=0.2))
     for number in range(9):
         later = {
             "created_at": rfc3339(DUE + timedelta(hours=number)),
@@ -397,7 +397,7 @@ async def test_one_merchant_that_is_told_of_nothing_any_more_does_not_hide_among
 
 
 async def test_a_provider_that_tells_nobody_anything_is_named_once_and_not_by_merchant() -> None:
-    shop = Shop(silence=SilenceSettings(least_unheard=5, odds=0.2))
+    shop = Shop(silence=SilenceSettings(min_missed=5, false_alarm_probability=0.2))
     await shop.told(*(expected(f"o{number}", name) for number in range(20) for name in ("shop", "other")))
     await shop.reach(DUE + timedelta(days=9))
     said = shop.of("providers.silent", ProviderSilent)

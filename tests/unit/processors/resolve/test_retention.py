@@ -39,8 +39,8 @@ def seen(status: Status, at: datetime, payment: str = "p") -> Observation:
 
 def kept(after: timedelta, *, forgotten_after: timedelta | None = 2 * YEAR) -> PaymentRetention:
     return PaymentRetention(
-        closed_after_seconds=YEAR.total_seconds(),
-        forgotten_after_seconds=forgotten_after.total_seconds() if forgotten_after else None,
+        compress_after_seconds=YEAR.total_seconds(),
+        delete_after_seconds=forgotten_after.total_seconds() if forgotten_after else None,
         now=lambda: SEEN_AT + after,
     )
 

@@ -173,7 +173,7 @@ async def test_one_bad_record_is_buried_and_the_others_are_handled() -> None:
     assert bench.published("grave") == [b"bad"]
     assert bench.store.values == {b"k0": b"1", b"k2": b"1"}, "nothing of the bad record, nothing twice"
     assert bench.told[-1] == "acknowledge"
-    assert (bench.errors("unforeseen"), bench.errors("buried")) == (1, 1)
+    assert (bench.errors("unexpected"), bench.errors("dead_lettered")) == (1, 1)
 
 
 async def test_what_one_record_learns_the_next_one_knows_when_they_are_handled_alone() -> None:
@@ -186,7 +186,7 @@ async def test_what_one_record_learns_the_next_one_knows_when_they_are_handled_a
 async def test_logs_name_the_place_of_a_buried_record_and_quote_nothing(caplog: pytest.LogCaptureFixture) -> None:
     bench = Bench()
     await bench.carry_out(*records(b"bad"))
-    (buried,) = [one for one in caplog.records if one.getMessage() == "record buried"]
+    (buried,) = [one for one in caplog.records if one.getMessage() == "record_dead_lettered"]
     fields: dict[str, Any] = vars(buried)["fields"]
     assert (fields["topic"], fields["partition"], fields["offset"]) == ("source", 1, 0)
     assert "secret-4711" not in repr(fields)
@@ -270,7 +270,7 @@ async def test_a_batch_of_a_partition_lost_unseen_is_repeated_over_what_the_othe
     assert bench.told.count("take") == 2
     assert bench.published("result") == [b"1", b"8"]
     assert bench.told[-len(WRITE) :] == WRITE
-    assert bench.errors("lost") == 1
+    assert bench.errors("revoked") == 1
 
 
 async def test_a_batch_lost_while_its_partition_is_taken_away_is_the_next_holder_s(pauses: list[float]) -> None:
@@ -298,7 +298,7 @@ async def test_a_step_that_fails_is_repeated_with_the_state_of_before(pauses: li
     assert bench.told == [*([*CLAIM, "work", "confirm"] * 3), *WRITE[1:]]
     assert bench.published("result") == [b"1"]
     assert len(pauses) == 2
-    assert bench.errors("repeated") == 2
+    assert bench.errors("retried") == 2
 
 
 async def test_a_state_that_cannot_be_read_is_no_record_s_fault(pauses: list[float]) -> None:
@@ -307,7 +307,7 @@ async def test_a_state_that_cannot_be_read_is_no_record_s_fault(pauses: list[flo
     await bench.carry_out(*records(b"a", b"b"))
     assert bench.published("grave") == []
     assert bench.published("result") == [b"1", b"1"]
-    assert bench.errors("repeated") == 1
+    assert bench.errors("retried") == 1
 
 
 async def test_a_batch_of_an_earlier_generation_does_not_take_the_claim_of_the_present_one() -> None:

@@ -110,7 +110,7 @@ async def test_where_every_call_must_be_answered_none_is_a_duplicate() -> None:
 
 async def test_many_alerts_are_one_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
     await verify([notification_record(f"n-{number}", b"alertDown") for number in range(20)])
-    assert [one.getMessage() for one in caplog.records] == ["provider alert"]
+    assert [one.getMessage() for one in caplog.records] == ["provider_alert"]
 
 
 async def test_an_alert_causes_no_lookup() -> None:

@@ -14,11 +14,11 @@ from processors.state.partition_state import Overlay
 from processors.verify.known_ids import KNOWN, UNKNOWN, KnownIdsStage
 from processors.verify.stage import VerifyStage
 from processors.verify.unsigned_budget import TokenBucketState, share, spend, spending
-from schemas.configuration.model import UnverifiedBudget, parse
+from schemas.configuration.model import UnsignedBudget, parse
 from schemas.records import Record
 from schemas.times import rfc3339
 
-BUDGET = UnverifiedBudget(per_second=1, burst=10, unknown_cost=5, known_per_second=0.5, known_burst=4)
+BUDGET = UnsignedBudget(per_second=1, burst=10, unknown_cost=5, known_per_second=0.5, known_burst=4)
 CONFIGURATION = """
 sandbox: true
 merchants:
@@ -136,6 +136,6 @@ def test_no_more_is_spent_than_was_saved_and_earned(steps: list[tuple[float, int
 
 
 def test_partitions_share_a_budget() -> None:
-    assert share(BUDGET, 4) == UnverifiedBudget(
+    assert share(BUDGET, 4) == UnsignedBudget(
         per_second=0.25, burst=2, unknown_cost=5, known_per_second=0.5, known_burst=4
     )

@@ -101,13 +101,16 @@ def test_the_defaults_are_production() -> None:
         (lambda d: d.update(worker={"retry_delays_seconds": [1, 2]}), "worker has a wrong value"),
         (lambda d: d.update(worker={"retry_delays_seconds": [5, 4, 3, 2, 1]}), "worker has a wrong value"),
         (
-            lambda d: d.update(worker={"retention": {"closed_after_days": 10, "forgotten_after_days": 30}}),
-            "worker.retention.forgotten_after_days has a wrong value",
+            lambda d: d.update(worker={"retention": {"compress_after_days": 10, "delete_after_days": 30}}),
+            "worker.retention.delete_after_days has a wrong value",
         ),
-        (lambda d: d.update(worker={"standstill_seconds": 5}), "worker has a wrong value"),
+        (lambda d: d.update(worker={"stall_seconds": 5}), "worker has a wrong value"),
         (lambda d: d.update(ingest={"max_body_bytes": 0}), "ingest.max_body_bytes has a wrong value"),
         (lambda d: d.update(ingest={"max_body_bytes": 2_000_000}), "ingest.max_body_bytes has a wrong value"),
-        (lambda d: d.update(worker={"provider_answer_bytes": 2_000_000}), "worker.provider_answer_bytes has a wrong"),
+        (
+            lambda d: d.update(worker={"provider_response_bytes": 2_000_000}),
+            "worker.provider_response_bytes has a wrong",
+        ),
     ],
 )
 def test_a_wrong_file_names_the_key(change: Callable[[Any], Any], key: str) -> None:
