@@ -90,7 +90,7 @@ helm: $(VENV)/.development                      ## judge the chart (in `make tes
 	PAYNOTIFY_LONG=1 $(BIN)/python -m pytest tests/helm $(ARGS)
 
 MINUTES ?= 4
-pictures: prerequisites $(VENV)/.development    ## every dashboard drawn into docs/kubernetes, as a real Prometheus answers it (MINUTES=)
+pictures: prerequisites $(VENV)/.development    ## every dashboard drawn into docs/operations/kubernetes, as a real Prometheus answers it (MINUTES=)
 	$(BIN)/python -m tests.helm.tools
 	$(BIN)/python -m tests.pictures --minutes $(MINUTES) $(ARGS)
 

@@ -25,7 +25,7 @@ from tests.helm.tools import prometheus_tool
 
 CASES = Path(__file__).with_name("alerts.yaml")
 WEEKS = CASES.with_name("alerts-weeks.yaml")
-RUNBOOKS = Path(__file__).parents[2] / "docs" / "runbook"
+RUNBOOKS = Path(__file__).parents[2] / "docs" / "operations" / "runbook"
 ROUTES = RUNBOOKS.parent / "kubernetes" / "alertmanager.yaml"
 
 

@@ -1,4 +1,4 @@
-"""The trial of docs/kubernetes.md holds together: its files are valid, and name each other's parts."""
+"""The trial of docs/operations/kubernetes.md holds together: its files are valid, and name each other's parts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from schemas.configuration.model import parse
 from tests.helm.rendering import CHART, KUBERNETES, named, pod_of, run, workloads
 from tests.helm.test_chart_objects import judge, workloads_are_restricted
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[2] / "docs" / "operations"
 PAGE = (DOCS / "kubernetes.md").read_text("utf-8")
 
 

@@ -11,7 +11,7 @@ from tests.helm.tools import HELMS
 from tests.kube.control_plane import Access, Kubelet
 from tests.kube.releases import CHANGED, RELEASE, chart, lifecycle, soon, topics
 
-POLICY = str(CHART.parents[1] / "docs" / "kubernetes" / "keep-partitions.yaml")
+POLICY = str(CHART.parents[1] / "docs" / "operations" / "kubernetes" / "keep-partitions.yaml")
 
 pytestmark = pytest.mark.usefixtures("custom_kinds")
 

@@ -1,4 +1,4 @@
-"""The ten commands of docs/kubernetes.md, as they stand there, up to the events on ``payments.status``.
+"""The ten commands of docs/operations/kubernetes.md, as they stand there, up to the events on ``payments.status``.
 
 What needs containers is done in their place: pods run as processes of this machine (`tests.kube.node`),
 ``port-forward`` is the address of the Service, and ``exec`` runs its words with the pod's files and environment.
@@ -25,7 +25,7 @@ from tests.kube.node import Node, running
 from tests.kube.releases import WITHIN_SECONDS, refusals, soon, templates
 
 ROOT: Final = CHART.parents[1]
-PAGE: Final = (ROOT / "docs" / "kubernetes.md").read_text("utf-8")
+PAGE: Final = (ROOT / "docs" / "operations" / "kubernetes.md").read_text("utf-8")
 COMMANDS: Final = tuple(line for line in PAGE.split("```sh\n")[1].split("```")[0].splitlines() if line)
 NAMESPACE: Final = "payments"
 #: What the page says that the eighth command shows, in this order.
