@@ -200,8 +200,8 @@ MISTAKES: dict[str, tuple[Change, tuple[str, ...]]] = {
         ("/networkPolicy/providerCIDRs/omnikassa",),
     ),
     "an alert before the restart": (
-        put("alerts.standstillSeconds", 60),
-        ("alerts.standstillSeconds", "must be longer than"),
+        put("alerts.stallSeconds", 60),
+        ("alerts.stallSeconds", "must be longer than"),
     ),
     "a runbook without https": (put("alerts.runbookURL", "runbooks"), ("/alerts/runbookURL", "https")),
     "the tag within the repository": (

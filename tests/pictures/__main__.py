@@ -1,4 +1,4 @@
-"""``python -m tests.pictures``: every dashboard of the chart, as a real Prometheus answers it, in docs/operations/kubernetes.
+"""``python -m tests.pictures``: draws every dashboard of the chart from a real Prometheus.
 
 The sandbox lives a short day of payments and troubles while Prometheus scrapes it; then every query is asked and
 every dashboard drawn. Exit code 0 if each query was answered, 1 if one was not, 2 if the day could not be lived.
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.pictures", description=__doc__)
     parser.add_argument("--minutes", type=float, default=4.0, help="how long the day lasts (default %(default)g)")
     parser.add_argument("--again", action="store_true", help="draw the last day once more, without living one")
-    parser.add_argument("--out", type=Path, default=PICTURES, metavar="DIRECTORY", help="(default docs/operations/kubernetes)")
+    parser.add_argument("--out", type=Path, default=PICTURES, metavar="DIRECTORY", help="where the pictures go")
     parser.add_argument(
         "--work",
         type=Path,

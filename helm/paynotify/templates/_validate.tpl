@@ -351,7 +351,7 @@
 {{- if le $standstill ($worker.provider_timeout_seconds | default 15 | float64) -}}
 {{- fail (printf "configuration.worker.stall_seconds is %v and must be longer than provider_timeout_seconds, %v: waiting is no standstill." $standstill ($worker.provider_timeout_seconds | default 15)) -}}
 {{- end -}}
-{{- if le (float64 $values.alerts.standstillSeconds) $standstill -}}
-{{- fail (printf "alerts.standstillSeconds is %v and must be longer than configuration.worker.stall_seconds, %v: a pod that is started anew by then wakes nobody." $values.alerts.standstillSeconds $standstill) -}}
+{{- if le (float64 $values.alerts.stallSeconds) $standstill -}}
+{{- fail (printf "alerts.stallSeconds is %v and must be longer than configuration.worker.stall_seconds, %v: a pod that is started anew by then wakes nobody." $values.alerts.stallSeconds $standstill) -}}
 {{- end -}}
 {{- end -}}
