@@ -44,7 +44,7 @@ def test_a_first_case_is_counted_and_what_is_older_is_not(tmp_path: Path) -> Non
     }
     wanted = {"born": 1, "old": 0, "grown": 4, "gone": 3, "unseen": 0, "again": 1}
     series = {
-        f"paynotify_lookups_dead_{kind}{labels % name}": values
+        f"paynotify_dead_letters_{kind}{labels % name}": values
         for name, both in counters.items()
         for kind, values in zip(("total", "created"), both, strict=True)
     }
