@@ -8,6 +8,9 @@ import time
 import uuid
 from typing import Final
 
+#: The longest id of an order, payment, request or merchant that a shop may write, in characters.
+MAX_ID_LENGTH: Final = 255
+
 #: Derived ids (lookups, payment events) are UUIDv5 under this name, so a repeat has the same id (G5).
 _NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "https://paynotify/events/v1").bytes
 

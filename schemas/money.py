@@ -65,13 +65,18 @@ def exponent(currency: str) -> int:
     return _EXPONENTS.get(currency, 2)
 
 
+def is_currency(code: object) -> bool:
+    """Whether the value is a text of three capital letters, as ISO 4217 codes are."""
+    return isinstance(code, str) and _CURRENCY.match(code) is not None
+
+
 def checked_currency(code: object) -> str:
     """A three-letter currency code.
 
     Raises:
         Unreadable: it is not one.
     """
-    if not isinstance(code, str) or not _CURRENCY.match(code):
+    if not isinstance(code, str) or not is_currency(code):
         raise Unreadable("the answer's currency is not a three-letter code")
     return code
 

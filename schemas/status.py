@@ -29,6 +29,9 @@ FINAL: Final[frozenset[Status]] = frozenset(
     {"captured", "declined", "cancelled", "expired", "failed", "partially_refunded", "refunded", "charged_back"}
 )
 
+#: The payment has ended and took no money. A late success may still follow.
+ENDED_WITHOUT_MONEY: Final[frozenset[Status]] = frozenset({"declined", "cancelled", "expired", "failed"})
+
 #: A warehouse waits: money may still come, or a person must look.
 HOLD: Final[frozenset[Status]] = frozenset({"pending", "authorised", "suspended", "unknown"})
 

@@ -12,13 +12,11 @@ from schemas import messages, topics
 from schemas.cloudevents import cloud_event
 from schemas.configuration.model import KafkaSettings
 from schemas.errors import Unreadable
-from schemas.ids import derived_id
+from schemas.ids import MAX_ID_LENGTH, derived_id
 from schemas.messages import RequestedPayment
 from schemas.reasons import DeadReason
 from schemas.records import Output, Record
 from schemas.times import rfc3339
-
-_LONGEST_ID = 255
 
 
 def request_of(value: bytes | None) -> RequestedPayment:
@@ -29,8 +27,8 @@ def request_of(value: bytes | None) -> RequestedPayment:
     """
     asked = messages.decode(value, RequestedPayment)
     for name, text in (("request_id", asked.request_id), ("merchant", asked.merchant)):
-        if not 0 < len(text) <= _LONGEST_ID:
-            raise Unreadable(f"{name} must have 1 to {_LONGEST_ID} characters", "unreadable_request")
+        if not 0 < len(text) <= MAX_ID_LENGTH:
+            raise Unreadable(f"{name} must have 1 to {MAX_ID_LENGTH} characters", "unreadable_request")
     return asked
 
 

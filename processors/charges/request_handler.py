@@ -195,7 +195,7 @@ class RequestHandler:
 
     def _time(self, time: TimeReached) -> None:
         request = self._book.request(time.name)
-        due = _milliseconds(time.due)
+        due = timer_queue.parse_milliseconds(time.due)
         if request is not None:
             self._repeated(request)
         if request is None or request.due != due:
@@ -418,8 +418,3 @@ def _closes(earlier: ChargeRequest, *, payment_id: str | None) -> bool:
 
 def _received_at(record: Record) -> datetime:
     return parse_time(record.header("received-at")) or datetime.fromtimestamp(record.timestamp_seconds, UTC)
-
-
-def _milliseconds(text: str) -> int:
-    moment = parse_time(text)
-    return timer_queue.milliseconds(moment) if moment is not None else 0

@@ -39,7 +39,7 @@ from schemas.ids import derived_id
 from schemas.messages import PaymentRequest, RequestedPayment
 from schemas.money import Money
 from schemas.reasons import RequestReason
-from schemas.status import Status
+from schemas.status import ENDED_WITHOUT_MONEY, Status
 from schemas.times import parse_time, rfc3339
 
 Phase = Literal["check", "init", "start", "starting", "pending", "close", "closing", "done", "refused"]
@@ -62,8 +62,6 @@ INTENDED: Final[Mapping[NextStep, Phase]] = {"init": "init", "start": "starting"
 #: Where a call that certainly did nothing leads back to.
 _BACK: Final[Mapping[Phase, Phase]] = {"starting": "start", "closing": "close"}
 
-#: The payment has ended and its money is where it was.
-WITHOUT_MONEY: Final[frozenset[Status]] = frozenset({"declined", "cancelled", "expired", "failed"})
 _TAKEN: Final[frozenset[Status]] = frozenset({"captured", "partially_refunded", "refunded", "charged_back"})
 
 _SAFETY_SECONDS: Final = 60.0
@@ -131,7 +129,7 @@ class ChargeRequest:
     @property
     def without_money(self) -> bool:
         """Whether it ended, and its payment moved nothing."""
-        return self.phase == "refused" or (self.phase == "done" and self.status in WITHOUT_MONEY)
+        return self.phase == "refused" or (self.phase == "done" and self.status in ENDED_WITHOUT_MONEY)
 
     @property
     def status(self) -> Status | None:
@@ -215,7 +213,7 @@ def seen(request: ChargeRequest, status: Status, now: datetime) -> ChargeRequest
     if request.ended:
         late = request.is_charge and request.without_money and (status in _TAKEN or status == "authorised")
         return tell(replace(request, phase="done"), "done", now, status=status) if late else request
-    if status in _TAKEN or status in WITHOUT_MONEY:
+    if status in _TAKEN or status in ENDED_WITHOUT_MONEY:
         return _done(request, status, now)
     if status == "authorised" and request.phase in ("start", "starting", "pending"):
         return _authorised(request, now)
@@ -258,7 +256,7 @@ def tell(
 
 def _settled(request: ChargeRequest, step: NextStep, status: Status, now: datetime, timing: Timing) -> ChargeRequest:
     """The provider's word on the payment itself."""
-    if status in _TAKEN or status in WITHOUT_MONEY:
+    if status in _TAKEN or status in ENDED_WITHOUT_MONEY:
         return _done(request, status, now)
     if status == "authorised":
         return _still_open(request, now, timing) if request.phase == "closing" else _authorised(request, now)

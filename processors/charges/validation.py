@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
 from schemas.configuration.merchants import ChargeLimits
+from schemas.ids import MAX_ID_LENGTH
 from schemas.messages import RequestedPayment
-from schemas.money import Money
+from schemas.money import Money, is_currency
 from schemas.reasons import RequestReason
 from schemas.status import Status
 from schemas.times import parse_time
@@ -18,8 +18,6 @@ from schemas.times import parse_time
 #: How long charges of one reference payment are added up.
 REFERENCE_DAYS: Final = 30
 
-_LONGEST_ID: Final = 255
-_CURRENCY: Final = re.compile(r"[A-Z]{3}\Z")
 #: What a payment that registered a means of payment may have become. A cancelled one may be a hold that was released
 #: after the registration, as is usual; whether it is usable the provider knows.
 _GOOD_REFERENCE: Final[frozenset[Status]] = frozenset(
@@ -45,7 +43,7 @@ def well_formed(asked: RequestedPayment) -> bool:
     ids = (asked.request_id, asked.order_id, asked.payment_id, asked.reference_payment_id, asked.user_id)
     if not all(one is None or _is_id(one) for one in ids):
         return False
-    if asked.amount is not None and (asked.amount.value <= 0 or not _CURRENCY.match(asked.amount.currency)):
+    if asked.amount is not None and (asked.amount.value <= 0 or not is_currency(asked.amount.currency)):
         return False
     if asked.expires_at is not None and parse_time(asked.expires_at) is None:
         return False
@@ -58,7 +56,7 @@ def well_formed(asked: RequestedPayment) -> bool:
 
 
 def _is_id(text: str) -> bool:
-    return 0 < len(text) <= _LONGEST_ID and text.isprintable()
+    return 0 < len(text) <= MAX_ID_LENGTH and text.isprintable()
 
 
 def reference_problem(amount: Money, reference: KnownPayment) -> RequestReason | None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Final
 
 from processors.dead_letters import ended
 from processors.metrics import Metrics
@@ -16,14 +14,12 @@ from schemas import messages, topics
 from schemas.cloudevents import cloud_event
 from schemas.configuration.model import KafkaSettings
 from schemas.errors import Unreadable
-from schemas.ids import derived_id
+from schemas.ids import MAX_ID_LENGTH, derived_id
 from schemas.messages import ExpectedPayment
+from schemas.money import is_currency
 from schemas.reasons import DeadReason
 from schemas.records import Output, Record
 from schemas.times import parse_time, rfc3339
-
-_LONGEST_ID: Final = 255
-_CURRENCY: Final = re.compile(r"[A-Z]{3}\Z")
 
 
 def expected_of(value: bytes | None) -> ExpectedPayment:
@@ -37,11 +33,11 @@ def expected_of(value: bytes | None) -> ExpectedPayment:
         ("order_id", expected.order_id),
         ("payment_id", "-" if expected.payment_id is None else expected.payment_id),
     ):
-        if not 0 < len(text) <= _LONGEST_ID:
-            raise Unreadable(f"{name} must have 1 to {_LONGEST_ID} characters", "unreadable_expectation")
+        if not 0 < len(text) <= MAX_ID_LENGTH:
+            raise Unreadable(f"{name} must have 1 to {MAX_ID_LENGTH} characters", "unreadable_expectation")
     if expected.amount.value <= 0:
         raise Unreadable("the amount must be more than 0", "unreadable_expectation")
-    if not _CURRENCY.match(expected.amount.currency):
+    if not is_currency(expected.amount.currency):
         # taken as it is, "gbp" would be a mismatch and hold every payment back
         raise Unreadable("the amount's currency is not three capital letters", "unreadable_expectation")
     final_by = None if expected.final_by is None else _utc(expected.final_by, "final_by")

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
 
 from schemas.messages import ExpectedPayment, PaymentSeen
-from schemas.status import Status
-
-_WITHOUT_MONEY: Final[frozenset[Status]] = frozenset({"declined", "cancelled", "expired", "failed"})
+from schemas.status import ENDED_WITHOUT_MONEY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,4 +61,4 @@ class OrderState:
 
 def weight(payment: PaymentSeen) -> int:
     """How much it matters to remember the payment: one that took money most, one that ended without it least."""
-    return 1 if not payment.final else 0 if payment.status in _WITHOUT_MONEY else 2
+    return 1 if not payment.final else 0 if payment.status in ENDED_WITHOUT_MONEY else 2

@@ -44,7 +44,7 @@ from schemas.messages import (
     TimeReached,
 )
 from schemas.records import Output, Record
-from schemas.times import parse_time, rfc3339
+from schemas.times import rfc3339
 from service.logs import event
 
 logger = logging.getLogger("paynotify.orders")
@@ -275,7 +275,7 @@ class _Order:
         elif expected.final_by is None:
             self._plan(None)
         elif not self._state.raised:
-            self._plan((RAISE, _milliseconds(expected.final_by)))
+            self._plan((RAISE, timer_queue.parse_milliseconds(expected.final_by)))
         elif self._state.due is None:
             self._plan(self._next_look())
 
@@ -415,7 +415,7 @@ class _Order:
         expected = self._state.expected
         if expected is None or expected.final_by is None:
             return 0
-        passed_seconds = (_milliseconds(at) - _milliseconds(expected.final_by)) / 1000
+        passed_seconds = (timer_queue.parse_milliseconds(at) - timer_queue.parse_milliseconds(expected.final_by)) / 1000
         return sum(one <= passed_seconds for one in self._ladder)
 
     def _next_look(self) -> tuple[str, int] | None:
@@ -424,7 +424,7 @@ class _Order:
             return None
         spacing_seconds = ladder[looks] - (ladder[looks - 1] if looks else 0.0)
         jitter_seconds = _chance(f"{self._name}/{looks}") * _JITTER_SHARE * spacing_seconds
-        return look_lane(self.merchant), _milliseconds(expected.final_by) + round(
+        return look_lane(self.merchant), timer_queue.parse_milliseconds(expected.final_by) + round(
             (ladder[looks] + jitter_seconds) * 1000
         )
 
@@ -446,13 +446,7 @@ class _Order:
 
 
 def _entry(time: TimeReached) -> Timer:
-    return Timer(time.lane, _milliseconds(time.due), time.name)
-
-
-def _milliseconds(text: str) -> int:
-    """In Unix time; what was before its beginning is as overdue as its beginning, for an entry can say no less."""
-    moment = parse_time(text)
-    return max(0, timer_queue.milliseconds(moment)) if moment is not None else 0
+    return Timer(time.lane, timer_queue.parse_milliseconds(time.due), time.name)
 
 
 def _chance(text: str) -> float:

@@ -15,21 +15,20 @@ from schemas import messages
 from schemas.ids import derived_id
 from schemas.messages import Checks, Expectation, Observation, PaymentStatus, Refund
 from schemas.money import Money
-from schemas.status import FINAL, Status, fulfilment
+from schemas.status import ENDED_WITHOUT_MONEY, FINAL, Status, fulfilment
 
 T = TypeVar("T")
 
 _SUCCESSES: Final[frozenset[Status]] = frozenset({"authorised", "captured"})
-_ENDS: Final[frozenset[Status]] = frozenset({"declined", "cancelled", "expired", "failed"})
 _REFUNDS: Final[frozenset[Status]] = frozenset({"partially_refunded", "refunded", "charged_back"})
 
 _MOVES: Final[frozenset[Status]] = frozenset({"authorised", "captured", "suspended", "unknown"})
 
 ALLOWED: Final[Mapping[Status, frozenset[Status]]] = {
-    "pending": _MOVES | _ENDS | _REFUNDS,
-    "authorised": (_MOVES - {"authorised"}) | _ENDS | _REFUNDS,
-    "suspended": (_MOVES - {"suspended"}) | _ENDS | _REFUNDS,
-    "unknown": (_MOVES - {"unknown"}) | _ENDS | _REFUNDS,
+    "pending": _MOVES | ENDED_WITHOUT_MONEY | _REFUNDS,
+    "authorised": (_MOVES - {"authorised"}) | ENDED_WITHOUT_MONEY | _REFUNDS,
+    "suspended": (_MOVES - {"suspended"}) | ENDED_WITHOUT_MONEY | _REFUNDS,
+    "unknown": (_MOVES - {"unknown"}) | ENDED_WITHOUT_MONEY | _REFUNDS,
     "declined": _SUCCESSES | _REFUNDS,
     "cancelled": _SUCCESSES | _REFUNDS,
     "expired": _SUCCESSES | _REFUNDS,
@@ -45,7 +44,9 @@ _OPEN: Final[frozenset[Status]] = frozenset({"authorised", "suspended", "unknown
 #: Moves that can be undone, at once or on a way round. Only a newer word of the provider may make them: a late answer,
 #: or the same one again after a crash, would otherwise turn the payment back.
 NEWEST_WINS: Final[frozenset[tuple[Status, Status]]] = frozenset(
-    (current, wanted) for current in _OPEN | _ENDS for wanted in ALLOWED[current] & (_OPEN | _ENDS)
+    (current, wanted)
+    for current in _OPEN | ENDED_WITHOUT_MONEY
+    for wanted in ALLOWED[current] & (_OPEN | ENDED_WITHOUT_MONEY)
 )
 
 #: The provider goes on reporting the payment as captured after money went back; that is no step backwards.
@@ -121,7 +122,7 @@ def advance(state: PaymentState, observation: Observation, *, expected_required:
     event = _event(state, observation, reported, expected_required, takes_details=verdict == "changed" or newer)
     if last is not None and _material(event) == _material(last):
         return Advance(state, "unchanged")
-    late = current in _ENDS and event.status not in _ENDS
+    late = current in ENDED_WITHOUT_MONEY and event.status not in ENDED_WITHOUT_MONEY
     return Advance(replace(state, last=event), "changed", event, late)
 
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
 from processors.state.partition_state import Overlay
+from schemas.times import parse_time
 
 _PREFIX: Final = b"due\0"
 _TIME_BYTES: Final = 8
@@ -70,6 +71,13 @@ def _moment(unix_milliseconds: int) -> bytes:
 def milliseconds(moment: datetime) -> int:
     """The moment in Unix time; parts of a millisecond are left out, as in texts."""
     return (moment - _EPOCH) // timedelta(milliseconds=1)
+
+
+def parse_milliseconds(text: str) -> int:
+    """The RFC 3339 time in Unix milliseconds; 0 for a time before 1970, which no key can hold, and for any other
+    text."""
+    moment = parse_time(text)
+    return max(0, milliseconds(moment)) if moment is not None else 0
 
 
 def moment_of(unix_milliseconds: int) -> datetime:
