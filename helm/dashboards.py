@@ -264,7 +264,7 @@ def _of_every_stage(stage: str) -> tuple[Panel, ...]:
             "{{topic}}/{{partition}}",
         ),
         Panel(
-            "Stands still for",
+            "Stalled for",
             f"max by (topic, partition) ({_in('paynotify_partition_stalled_seconds', here)})",
             "{{topic}}/{{partition}}",
             unit="s",
