@@ -14,8 +14,8 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from schemas.configuration.model import KafkaSettings
-from schemas.errors import ClusterError, ConfigurationError
-from service.kafka_client import client_settings, opened
+from schemas.errors import ClusterUnavailable, ConfigurationError, TopicsMissing
+from service.kafka_client import client_settings, opened, unreachable
 from service.logs import event
 
 logger = logging.getLogger("paynotify.ingest")
@@ -56,7 +56,8 @@ class Brokers:
         """How many partitions each topic has, asked of a broker now.
 
         Raises:
-            ClusterError: no broker answered, or a topic is missing.
+            ClusterUnavailable: no broker answered.
+            TopicsMissing: a topic does not exist.
         """
         try:
             if self._client is None:
@@ -64,14 +65,11 @@ class Brokers:
             described = self._client.describe_topics(list(self._topics))
         except (KafkaError, OSError) as error:
             # a client that was made stays: it connects again by itself
-            raise ClusterError(
-                f"No Kafka broker answered at {self._servers} ({type(error).__name__}). "
-                "Check kafka.bootstrap_servers and the security settings, and that the brokers run."
-            ) from None
+            raise unreachable(self._servers, error) from None
         found = {topic["name"]: len(topic["partitions"]) for topic in described if topic["partitions"]}
         missing = [topic for topic in self._topics if topic not in found]
         if missing:
-            raise ClusterError(
+            raise TopicsMissing(
                 f"The topics {', '.join(missing)} are missing at {self._servers}. "
                 "Create them with `paynotify topics apply`."
             )
@@ -94,7 +92,10 @@ class Brokers:
         while not self._stopped.is_set():
             try:
                 on_partitions(self._partitions())
-            except ConfigurationError as error:  # a secret or certificate that can't be read just now among them
+            except (
+                ClusterUnavailable,
+                ConfigurationError,
+            ) as error:  # a secret or certificate that can't be read just now among them
                 self._tell(str(error))
             except Exception as error:  # noqa: BLE001 - a check that has died would leave a healthy ingress unready
                 self._tell(f"the brokers could not be asked ({type(error).__name__})")

@@ -23,8 +23,8 @@ from kafka.partitioner import murmur2
 from ingest.limits import Slots
 from ingest.notification import RecordHeaders
 from schemas.configuration.model import IngestSettings, KafkaSettings
-from schemas.errors import ClusterError
-from service.kafka_client import client_settings, opened
+from schemas.errors import ClusterUnavailable
+from service.kafka_client import client_settings, opened, unreachable
 
 #: Long enough to gather what arrives together, short beside a broker's own answer time.
 _LINGER_MILLISECONDS: Final = 2
@@ -66,7 +66,7 @@ def connect(kafka: KafkaSettings, limits: IngestSettings, topics: Iterable[str])
     what was refused meanwhile may still be stored later (at least once, G5).
 
     Raises:
-        ClusterError: no broker answered, or a topic could not be looked up.
+        ClusterUnavailable: no broker answered, or a topic could not be looked up.
     """
     settings = {
         **client_settings(kafka, "paynotify-ingest"),
@@ -86,10 +86,7 @@ def connect(kafka: KafkaSettings, limits: IngestSettings, topics: Iterable[str])
     try:
         producer: ProducerClient = opened(KafkaProducer, settings)
     except KafkaError as error:
-        raise ClusterError(
-            f"No Kafka broker answered at {kafka.bootstrap_servers} ({type(error).__name__}). "
-            "Check kafka.bootstrap_servers and the security settings, and that the brokers run."
-        ) from None
+        raise unreachable(kafka.bootstrap_servers, error) from None
     try:
         _await_metadata(producer, topics, kafka.bootstrap_servers)
     except BaseException:
@@ -108,7 +105,7 @@ def _await_metadata(producer: ProducerClient, topics: Iterable[str], bootstrap_s
                 break
             except KafkaError as error:
                 if time.monotonic() > until:
-                    raise ClusterError(
+                    raise ClusterUnavailable(
                         f"The topic {topic} could not be looked up at {bootstrap_servers} "
                         f"({type(error).__name__}). Check that the brokers run and this user may write to it."
                     ) from None

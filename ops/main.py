@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from schemas.errors import ConfigurationError
+from schemas.errors import ClusterUnavailable, ConfigurationError
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +47,23 @@ SUBCOMMANDS: Final = (
 )
 
 
+_EXIT_CODES: Final = """\
+exit code: 0 success, 1 a negative result (each command's help says which), 2 wrong use or configuration,
+3 no Kafka broker could be used: none answered, let this user in or took a request, 130 interrupted
+
+`ingest` and `worker` wait for brokers and topics instead of exiting.
+"""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one subcommand. Returns its exit code: 2 for wrong use or configuration."""
+    """Run one subcommand. Returns its exit code; `_EXIT_CODES` lists those that all commands share."""
     words = list(sys.argv[1:] if argv is None else argv)
     chosen = next((one for one in SUBCOMMANDS if words and one.name == words[0]), None)
     parser = argparse.ArgumentParser(
-        prog="paynotify", description="Turns payment providers' webhooks into one trustworthy stream of statuses."
+        prog="paynotify",
+        description="Turns payment providers' webhooks into one trustworthy stream of statuses.",
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     choices = parser.add_subparsers(dest="subcommand", metavar="COMMAND", required=True)
     for one in SUBCOMMANDS:
@@ -74,6 +85,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ConfigurationError as error:
         print(f"paynotify {chosen.name}: {error}", file=sys.stderr)
         return 2
+    except ClusterUnavailable as error:
+        print(f"paynotify {chosen.name}: {error}", file=sys.stderr)
+        return 3
     except KeyboardInterrupt:
         return 130
 

@@ -65,7 +65,8 @@ examples:
   paynotify replay dead --provider nevogate --since 24h --yes         all of yesterday's outage
   paynotify replay dead --key shop-uk/57-9-2204417 --yes              one transaction
 
-exit code: 0 done, 1 some records can't be sent back (their original topic is none of ours), 2 wrong use
+exit code: 0 done, 1 some records can't be sent back (their original topic is none of ours), 2 wrong use,
+3 no Kafka broker could be used
 """
 
 

@@ -27,7 +27,7 @@ from processors.wiring import ORDERS_SECONDS, StageSelection, build_stages
 from schemas import topics
 from schemas.configuration.model import Configuration
 from schemas.configuration.secrets import Secret
-from schemas.errors import ClusterUnready, ConfigurationError
+from schemas.errors import ClusterUnavailable, ConfigurationError, TopicsMissing
 from service import cluster, expiry
 from service.aiokafka_client import aiokafka_settings
 from service.logs import event
@@ -124,12 +124,12 @@ class Worker:
         """Whether brokers and topics were there before the process was told to stop.
 
         Raises:
-            ClusterError: they are there, but not as the configuration says.
+            ClusterError: a topic has another number of partitions than the configuration says.
         """
         while not stop.is_set():
             try:
                 await asyncio.to_thread(cluster.check, self._configuration)
-            except ClusterUnready as error:
+            except (ClusterUnavailable, TopicsMissing) as error:
                 if self._waits_for is None:
                     event(logger, "brokers_unavailable", level=logging.WARNING, problem=str(error))
                 self._waits_for = str(error)

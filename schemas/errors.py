@@ -5,9 +5,10 @@
     PaynotifyError
     ├── ConfigurationError        the operator must change something; the command exits with 2
     │   ├── SecretError           a secret can't be read
-    │   └── ClusterError          brokers or topics are not as the configuration says
-    │       └── ClusterUnready    none answers, or topics are missing: they may come by themselves
+    │   └── ClusterError          the cluster's topics are not as the configuration says
+    │       └── TopicsMissing     a topic does not exist yet; processes wait until it is created
     ├── Retryable                 the same work may succeed later
+    │   ├── ClusterUnavailable    no broker answers, or it refuses; processes wait, commands exit with 3
     │   ├── ProviderUnavailable   outage, time-out, 5xx, an answer that is no answer
     │   │   └── ProviderUnreachable   no connection: the request was certainly never sent
     │   ├── ProviderBusy          429: the provider asks for patience
@@ -46,11 +47,11 @@ class SecretError(ConfigurationError):
 
 
 class ClusterError(ConfigurationError):
-    """The Kafka cluster can't be reached or its topics differ from the configuration."""
+    """The Kafka cluster does not fit the configuration, for instance in a topic's number of partitions."""
 
 
-class ClusterUnready(ClusterError):
-    """What may come without anybody changing the configuration: brokers that answer, rights, and missing topics."""
+class TopicsMissing(ClusterError):
+    """A topic does not exist. Somebody may create it at any time, so a process waits for it."""
 
 
 class Retryable(PaynotifyError):
@@ -61,6 +62,10 @@ class Retryable(PaynotifyError):
     def __init__(self, detail: str, *, retry_after_seconds: float | None = None) -> None:
         super().__init__(detail)
         self.retry_after_seconds = retry_after_seconds
+
+
+class ClusterUnavailable(Retryable):
+    """No Kafka broker answers, or the brokers refuse a request. The text says where, and what to check."""
 
 
 class ProviderUnavailable(Retryable):

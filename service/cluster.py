@@ -12,8 +12,8 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError
 
 from schemas.configuration.model import Configuration
-from schemas.errors import ClusterError, ClusterUnready
-from service.kafka_client import client_settings, opened
+from schemas.errors import ClusterError, ClusterUnavailable, TopicsMissing
+from service.kafka_client import client_settings, opened, unreachable
 
 _CONNECT_MILLISECONDS: Final = 10_000
 
@@ -46,7 +46,7 @@ def admin(configuration: Configuration) -> Iterator[Any]:
     """An admin client.
 
     Raises:
-        ClusterUnready: no broker answers, or it refuses the request.
+        ClusterUnavailable: no broker answers, or the brokers refuse a request.
     """
     servers = configuration.kafka.bootstrap_servers
     settings = {
@@ -57,14 +57,11 @@ def admin(configuration: Configuration) -> Iterator[Any]:
     try:
         client = opened(KafkaAdminClient, settings)
     except (KafkaError, OSError, ValueError) as error:
-        raise ClusterUnready(
-            f"No Kafka broker could be reached at {servers} ({type(error).__name__}). "
-            "Check kafka.bootstrap_servers and the security settings of the configuration, and that the brokers run."
-        ) from None
+        raise unreachable(servers, error) from None
     try:
         yield client
     except KafkaError as error:
-        raise ClusterUnready(
+        raise ClusterUnavailable(
             f"The Kafka cluster at {servers} refused a request ({type(error).__name__}). "
             "Check that its brokers are well and that this user may describe and change topics."
         ) from None
@@ -140,14 +137,15 @@ def check(configuration: Configuration) -> None:
     """Make sure a process can work on this cluster.
 
     Raises:
-        ClusterUnready: no broker, or a missing topic.
-        ClusterError: a wrong number of partitions.
+        ClusterUnavailable: no broker answers, or the brokers refuse a request.
+        TopicsMissing: a topic of the configuration does not exist.
+        ClusterError: a topic has another number of partitions than the configuration says.
     """
     with admin(configuration) as client:
         present = inspect_topics(configuration, client)
     absent = missing(configuration, present)
     if absent:
-        raise ClusterUnready(
+        raise TopicsMissing(
             f"{len(absent)} topics are missing at {configuration.kafka.bootstrap_servers}, "
             f"{absent[0]} among them. Create them with `paynotify topics apply`."
         )

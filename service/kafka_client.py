@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from kafka.net.compat import KafkaNetClient
 
 from schemas.configuration.model import KafkaSettings
+from schemas.errors import ClusterUnavailable
 from service.kafka_credentials import password, tls
 
 T = TypeVar("T")
@@ -32,6 +33,14 @@ def client_settings(kafka: KafkaSettings, client_id: str) -> dict[str, Any]:
         settings["sasl_plain_username"] = kafka.sasl_plain_username
         settings["sasl_plain_password"] = password(kafka)
     return settings
+
+
+def unreachable(servers: str, error: Exception) -> ClusterUnavailable:
+    """The error for bootstrap servers of which none answered, or none let this user in."""
+    return ClusterUnavailable(
+        f"No Kafka broker answered at {servers} ({type(error).__name__}). Check that the brokers run, and "
+        "kafka.bootstrap_servers and the security settings of the configuration."
+    )
 
 
 def opened(kind: Callable[..., T], settings: Mapping[str, Any]) -> T:

@@ -9,8 +9,8 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from schemas.configuration.model import KafkaSettings
-from schemas.errors import ClusterError
-from service.kafka_client import client_settings
+from schemas.errors import ClusterUnavailable, TopicsMissing
+from service.kafka_client import client_settings, opened, unreachable
 
 _CONNECT_MILLISECONDS: Final = 10_000
 _RECORDS_AT_A_TIME: Final = 2_000
@@ -20,7 +20,8 @@ class Tail:
     """Records of the topics (names without prefix) written after the block was entered, as a context manager.
 
     Raises:
-        ClusterError: no broker answers, they refuse, or a topic is not there.
+        ClusterUnavailable: no broker answers, or the brokers refuse a request.
+        TopicsMissing: a topic does not exist.
     """
 
     def __init__(self, kafka: KafkaSettings, *names: str) -> None:
@@ -30,12 +31,13 @@ class Tail:
 
     def __enter__(self) -> Tail:
         try:
-            self._consumer = KafkaConsumer(
+            settings = {
                 **client_settings(self._kafka, "paynotify-tail"),
-                enable_auto_commit=False,
-                bootstrap_timeout_ms=_CONNECT_MILLISECONDS,
-                max_poll_records=_RECORDS_AT_A_TIME,
-            )
+                "enable_auto_commit": False,
+                "bootstrap_timeout_ms": _CONNECT_MILLISECONDS,
+                "max_poll_records": _RECORDS_AT_A_TIME,
+            }
+            self._consumer = opened(KafkaConsumer, settings)
             places = [place for name in self._names for place in self._partitions(name)]
             ends = self._consumer.end_offsets(places)
             self._consumer.assign(places)
@@ -44,11 +46,8 @@ class Tail:
                 self._consumer.seek(place, ends[place])
         except (KafkaError, OSError, ValueError) as error:
             self._close()
-            raise ClusterError(
-                f"No Kafka broker could be read at {self._kafka.bootstrap_servers} ({type(error).__name__}). "
-                "Check kafka.bootstrap_servers and the security settings of the configuration."
-            ) from None
-        except ClusterError:
+            raise unreachable(self._kafka.bootstrap_servers, error) from None
+        except TopicsMissing:
             self._close()
             raise
         return self
@@ -60,12 +59,12 @@ class Tail:
         """What has come, after at most so many seconds: records of kafka-python, in order within a partition.
 
         Raises:
-            ClusterError: the brokers refuse.
+            ClusterUnavailable: the brokers stopped answering, or refuse.
         """
         try:
             batches = self._consumer.poll(timeout_ms=int(within_seconds * 1000))
         except KafkaError as error:
-            raise ClusterError(
+            raise ClusterUnavailable(
                 f"The brokers at {self._kafka.bootstrap_servers} stopped answering ({type(error).__name__}). "
                 "See that they are well; what was published stays published."
             ) from None
@@ -78,7 +77,7 @@ class Tail:
     def _partitions(self, name: str) -> list[Any]:
         partitions = self._consumer.partitions_for_topic(name)
         if not partitions:
-            raise ClusterError(f"The topic {name} is not there. Create it with: paynotify topics apply")
+            raise TopicsMissing(f"The topic {name} does not exist. Create it with `paynotify topics apply`.")
         return [TopicPartition(name, number) for number in sorted(partitions)]
 
     def _close(self) -> None:

@@ -23,7 +23,7 @@ from ops.common.topic_reader import Place, Span, TopicReader
 from ops.replay import REPLAYED_FROM
 from schemas import topics
 from schemas.configuration.model import Configuration, load
-from schemas.errors import ClusterError
+from schemas.errors import TopicsMissing
 from schemas.messages import RECOVERY
 from schemas.times import rfc3339
 from service.cluster import admin, inspect_topics, missing
@@ -56,7 +56,8 @@ examples:
   paynotify audit --since 24h
   paynotify audit --since 2026-11-23T00:00:00Z --until 2026-11-24T00:00:00Z --json
 
-exit code: 0 everything is accounted for, 1 differences (the first {_SHOWN} are shown), 2 wrong use
+exit code: 0 everything is accounted for, 1 differences (the first {_SHOWN} are shown), 2 wrong use,
+3 no Kafka broker could be used
 """
 
 
@@ -148,7 +149,7 @@ def _committed(configuration: Configuration) -> dict[Place, int]:
     with admin(configuration) as client:
         present = inspect_topics(configuration, client)
         for name in missing(configuration, present):
-            raise ClusterError(f"The topic {name} is not there. Create it with `paynotify topics apply`.")
+            raise TopicsMissing(f"The topic {name} does not exist. Create it with `paynotify topics apply`.")
         groups: dict[str, list[Any]] = {}
         for provider in topics.PROVIDERS:
             retries = [topics.retry(provider, step) for step in range(1, topics.RETRY_STEPS + 1)]

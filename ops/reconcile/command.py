@@ -69,7 +69,8 @@ examples:
   paynotify reconcile --merchant shop-nl --from 7d --export november.csv --format csv >differences.csv
   paynotify reconcile --merchant shop-uk --from 24h --mend --yes
 
-exit code: 0 no differences, 1 differences, 2 wrong use or nothing could be compared
+exit code: 0 no differences, 1 differences, 2 wrong use or nothing could be compared,
+3 no Kafka broker could be used
 """
 
 

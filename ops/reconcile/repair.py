@@ -130,7 +130,7 @@ def queue(found: RepairPlan, kafka: KafkaSettings, per_second: float) -> int:
     """Queue the lookups; how many were.
 
     Raises:
-        ClusterError: the brokers did not take one; those before it are queued and left out next time.
+        ClusterUnavailable: the brokers did not take one; those before it are queued and left out next time.
     """
     turn, sent = turns(per_second), 0
     remedy = "start again: a lookup that is queued is not queued twice"

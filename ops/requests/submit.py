@@ -20,7 +20,7 @@ from schemas import topics
 from schemas.cloudevents import cloud_event
 from schemas.configuration.merchants import NevogateMerchant
 from schemas.configuration.model import Configuration, KafkaSettings
-from schemas.errors import ClusterError, ConfigurationError, Unreadable
+from schemas.errors import ClusterUnavailable, ConfigurationError, Unreadable
 from schemas.messages import REQUEST_MADE, Action, PaymentRequest, RequestedPayment, decode, encode
 from schemas.records import Output
 from schemas.times import rfc3339
@@ -35,7 +35,7 @@ changed by this command: the charge stage of the workers does what was asked, by
 with the same --request-id is done once and answered with its first outcome.
 
 exit code: 0 published (with --wait: done as asked), 1 not confirmed, or with --wait refused, uncertain, ended otherwise
-or not answered in time, 2 wrong use, nothing was published
+or not answered in time, 2 wrong use, nothing was published, 3 no Kafka broker could be used
 """
 
 #: What a payment is after each action went as it was meant to.
@@ -74,7 +74,8 @@ def run(arguments: argparse.Namespace, request: RequestedPayment, configuration:
     """Show, confirm, publish, follow. The exit code is told in `HELP`.
 
     Raises:
-        ConfigurationError: wrong use, no confirmation possible, or a cluster that can't be reached.
+        ConfigurationError: wrong use, or no confirmation possible.
+        ClusterUnavailable: no Kafka broker could be used.
     """
     wait_seconds = arguments.wait or 0.0
     if not 0 <= wait_seconds <= _LONGEST_WAIT_SECONDS:
@@ -121,8 +122,8 @@ def _publish(kafka: KafkaSettings, request: RequestedPayment) -> None:
     try:
         with RecordSender(kafka) as sender:
             sender.send(Output(kafka.topic(topics.REQUESTED), key, encode(request), headers))
-    except ClusterError:
-        raise ClusterError(
+    except ClusterUnavailable:
+        raise ClusterUnavailable(
             f"The brokers at {kafka.bootstrap_servers} did not say that they took the request. See that they are well "
             f"and ask for it again with --request-id {request.request_id}: it is then done once."
         ) from None

@@ -43,7 +43,7 @@ examples:
   paynotify trace --merchant shop-uk --order ORD-2024-000481 --json
   paynotify trace shop-hu/6a5e3c4fb0d14bd6a7b0f1c2d3e4f506 --html payment.html
 
-exit code: 0 something was found, 1 nothing was, 2 wrong use
+exit code: 0 something was found, 1 nothing was, 2 wrong use, 3 no Kafka broker could be used
 """
 
 

@@ -28,7 +28,7 @@ from sandbox.billing.bills import COLUMNS, SETTLED, Bill, Month, in_major, read_
 from schemas import topics
 from schemas.cloudevents import cloud_event
 from schemas.configuration.model import Configuration, KafkaSettings, load
-from schemas.errors import ClusterError, ConfigurationError, Unreadable
+from schemas.errors import ClusterUnavailable, ConfigurationError, Unreadable
 from schemas.messages import REQUEST_MADE, PaymentRequest, PaymentStatus, decode, encode
 from schemas.times import rfc3339
 from schemas.traceparent import new_traceparent
@@ -48,7 +48,7 @@ def bill(configuration: Configuration, month: Month, wait_seconds: float) -> Non
     """Ask for every bill of the month and follow what becomes of them, at most so long.
 
     Raises:
-        ClusterError: the brokers can't be reached or did not take every request. Starting again does no harm.
+        ClusterUnavailable: the brokers can't be reached or did not take every request. Starting again does no harm.
     """
     with Tail(configuration.kafka, topics.REQUESTS, topics.STATUS) as tail:
         _request(configuration.kafka, month)
@@ -72,7 +72,7 @@ def _request(kafka: KafkaSettings, month: Month) -> None:
             for one in sent:
                 one.get(timeout=_ANSWER_SECONDS)
     except KafkaError as error:
-        raise ClusterError(
+        raise ClusterUnavailable(
             f"The brokers at {kafka.bootstrap_servers} did not take every request ({type(error).__name__}). "
             "See that they are well and start again: nobody is charged twice."
         ) from None
@@ -177,6 +177,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ConfigurationError as error:
         print(f"sandbox.billing.biller: {error}", file=sys.stderr)
         return 2
+    except ClusterUnavailable as error:
+        print(f"sandbox.billing.biller: {error}", file=sys.stderr)
+        return 3
     except KeyboardInterrupt:
         print("Interrupted: what was asked for goes on. Start the biller again to follow it.", file=sys.stderr)
         return 130

@@ -141,7 +141,7 @@ def refusals(
 @pytest.mark.parametrize("refused", REFUSED)
 def test_nobody_is_let_in_with(refusals: dict[str, tuple[int, str]], refused: str) -> None:
     code, said = refusals[refused]
-    assert code == 2, said
+    assert code == 3, said
     assert "Traceback" not in said
     assert "wr0ng" not in said
     assert "security settings" in said

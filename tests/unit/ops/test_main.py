@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from ops import topics
 from ops.main import SUBCOMMANDS, main
+from schemas.errors import ClusterUnavailable
 
 ROOT = Path(__file__).parents[3]
 
@@ -105,3 +107,17 @@ def test_a_misspelt_key_is_named_with_its_line(tmp_path: Path) -> None:
     file.write_text("sandbox: true\nworkers: {batch_records: 5}\nmerchants: []\n")
     said = one_paragraph(paynotify("worker", "--config", str(file)))
     assert f"{file}, line 2: workers is not a key paynotify knows" in said
+
+
+def test_brokers_that_cannot_be_used_are_3(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def away(_: object) -> int:
+        raise ClusterUnavailable("No Kafka broker answered at 127.0.0.1:1.")
+
+    monkeypatch.setattr(topics, "run", away)
+    assert main(["topics", "check"]) == 3
+    assert capsys.readouterr().err == "paynotify topics: No Kafka broker answered at 127.0.0.1:1.\n"
+
+
+def test_help_documents_the_exit_codes() -> None:
+    said = paynotify("--help").stdout
+    assert all(code in said for code in ("0 success", "1 a negative result", "2 wrong use", "3 no Kafka broker"))
