@@ -28,13 +28,15 @@ from processors.runtime.failpoints import Failpoint, Reached, nothing
 from processors.runtime.progress import Progress, current
 from processors.state.partition_state import Branch, Overlay, PartitionState
 from processors.transport.publisher import OutputPublisher
-from schemas.errors import ConfigurationError, PartitionLost, StateUnavailable
+from schemas.errors import ClusterUnavailable, ConfigurationError, PartitionLost, StateUnavailable
 from schemas.records import Output, Record
 from service.logs import event
 
 logger = logging.getLogger("paynotify.loop")
 
 _PAUSE_SECONDS: Final = 5.0
+#: Errors for which no record may be dead-lettered: the batch is retried.
+_NO_RECORDS_FAULT: Final = (StateUnavailable, PartitionLost, ClusterUnavailable)
 
 #: Long enough for a worker that stood still to be told by the group that its partition is another's now.
 _LOST_PAUSE_SECONDS: Final = 1.0
@@ -187,7 +189,7 @@ class StageLoop:
     async def _work(self, records: Sequence[Record], overlay: Overlay) -> tuple[Overlay, Sequence[Output]]:
         try:
             return overlay, await self._patiently(records, overlay)
-        except (StateUnavailable, PartitionLost):
+        except _NO_RECORDS_FAULT:
             raise  # no record's fault: none may be buried for it
         except Exception:
             self._count("unexpected")
@@ -202,7 +204,7 @@ class StageLoop:
             try:
                 outputs.extend(await self._patiently([record], branch))
                 overlay.merge(branch)
-            except (StateUnavailable, PartitionLost):
+            except _NO_RECORDS_FAULT:
                 raise
             except Exception:  # noqa: BLE001 - the one record that caused it is buried with its place
                 self._count("dead_lettered")

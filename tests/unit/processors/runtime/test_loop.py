@@ -13,7 +13,7 @@ from processors.runtime.failpoints import Failpoint
 from processors.runtime.loop import Batch, BatchContext, StageLoop
 from processors.state.local_store import LocalStore
 from processors.state.partition_state import Overlay, PartitionState
-from schemas.errors import ConfigurationError, PartitionLost, StateUnavailable
+from schemas.errors import ClusterUnavailable, ConfigurationError, PartitionLost, StateUnavailable
 from schemas.records import Output, Record
 from tests.fakes.stages import (
     FakeChangelog,
@@ -199,6 +199,15 @@ async def test_a_missing_secret_is_waited_for_and_nothing_is_counted_twice(pause
     assert bench.published("result") == [b"1"]
     assert len(pauses) == 2
     assert bench.errors("configuration") == 2
+
+
+async def test_unavailable_brokers_are_retried_and_dead_letter_nothing(pauses: list[float]) -> None:
+    bench = Bench()
+    bench.stage.failures = [ClusterUnavailable("no broker answers")]
+    await bench.carry_out(*records(b"a"))
+    assert bench.published("result") == [b"1"]
+    assert bench.errors("configuration") == 0
+    assert bench.errors("retried") == 1
 
 
 async def test_a_batch_that_is_no_longer_ours_is_left_alone() -> None:
