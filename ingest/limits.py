@@ -9,6 +9,8 @@ from enum import Enum
 from ipaddress import AddressValueError, IPv6Address
 from typing import Any, Final
 
+from service.token_bucket import take
+
 #: Of an IPv6 address: what providers hand out is a network of 64 bits.
 _NETWORK_BYTES: Final = 8
 
@@ -27,16 +29,11 @@ class TokenBucket:
         self._at_seconds = 0.0
 
     def take(self, now_seconds: float) -> bool:
-        """Take one token; false where there is none. ``now_seconds`` is a monotonic clock."""
-        tokens = self._tokens + (now_seconds - self._at_seconds) * self._rate_per_second
-        self._at_seconds = now_seconds
-        if tokens > self._burst:
-            tokens = self._burst
-        if tokens < 1.0:
-            self._tokens = tokens
-            return False
-        self._tokens = tokens - 1.0
-        return True
+        """Take one token; false if there is none. ``now_seconds`` is a monotonic clock."""
+        ok, self._tokens, self._at_seconds = take(
+            self._tokens, self._at_seconds, now_seconds, self._rate_per_second, self._burst
+        )
+        return ok
 
 
 class AddressLimits:

@@ -31,7 +31,7 @@ from processors.runtime.failpoints import Reached
 from processors.runtime.runner import StageSpec
 from processors.verify.known_ids import KnownIdsStage
 from processors.verify.stage import VerifyStage
-from processors.verify.unsigned_budget import share
+from processors.verify.unsigned_budget import partition_share
 from schemas import topics
 from schemas.configuration.merchants import Merchant, provider_of
 from schemas.configuration.model import Configuration, WorkerSettings
@@ -107,7 +107,7 @@ def _verify(
     budget = None
     if provider.policy.unsigned:
         partitions = configuration.wanted_topics()[kafka.topic(topics.notifications(provider.name))][1]
-        budget = share(worker.unsigned_budget, partitions)
+        budget = partition_share(worker.unsigned_budget, partitions)
     stage = VerifyStage(provider, accounts, kafka, metrics, window_seconds, budget)
     source = kafka.topic(topics.notifications(provider.name))
     memory_seconds = max(_KNOWN_IDS_SECONDS if budget else 3600, int(window_seconds * _STATE_MARGIN))
@@ -206,7 +206,7 @@ def _orders(configuration: Configuration, metrics: Metrics) -> tuple[StageSpec, 
         budget = worker.recovery_calls_per_hour if rare else worker.overdue.lookups_per_hour
         share = max(1, budget // partitions)
         # a minute's worth at once: what an outage made overdue must not become a storm
-        return HourlyQuota(share, most=max(1.0, share / 60))
+        return HourlyQuota(share, burst=max(1.0, share / 60))
 
     lanes = {RAISE: None, **{look_lane(name): per_hour(merchant) for name, merchant in merchants.items()}}
     clock = OrderTimers(orders, lanes, metrics, settles={RAISE: worker.overdue.takeover_grace_seconds})

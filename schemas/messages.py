@@ -35,6 +35,10 @@ REQUEST_ANSWERED: Final = "payment.request.answered.v1"
 #: What a lookup asks for. ``pull`` drains a webshop's waiting results; the others ask about one transaction.
 Operation = Literal["pull", "order", "transaction", "result", "details"]
 
+#: The values on ``lookups.<provider>.known``: whether the provider knew the id that is the record's key.
+KNOWN: Final = b"known"
+UNKNOWN: Final = b"unknown"
+
 #: The argument that marks a lookup no notification caused: an answer that knows nothing is an answer to it.
 RECOVERY: Final = "recovery"
 

@@ -32,14 +32,13 @@ from processors.providers.response_record import response
 from processors.resolve.transitions import allowed
 from processors.state import timer_queue
 from processors.state.timer_queue import Timer
-from processors.verify.known_ids import KNOWN
 from schemas import messages, topics
 from schemas.cloudevents import cloud_event
 from schemas.configuration.merchants import Charges, NevogateMerchant
 from schemas.configuration.model import KafkaSettings
 from schemas.errors import Unreadable
 from schemas.ids import derived_id
-from schemas.messages import Expectation, Observation, PaymentSeen, RequestedPayment, TimeReached
+from schemas.messages import KNOWN, Expectation, Observation, PaymentSeen, RequestedPayment, TimeReached
 from schemas.reasons import RequestReason
 from schemas.records import Output, Record
 from schemas.status import Status

@@ -29,13 +29,12 @@ from processors.providers.response_record import response
 from processors.runtime.loop import BatchContext, Publish
 from processors.runtime.progress import moved
 from processors.state.partition_state import Overlay
-from processors.verify.known_ids import KNOWN, UNKNOWN
 from schemas import messages, topics
 from schemas.cloudevents import cloud_event, with_headers
 from schemas.configuration.model import KafkaSettings
 from schemas.errors import Permanent, Retryable, Unreadable
 from schemas.ids import derived_id
-from schemas.messages import Lookup
+from schemas.messages import KNOWN, UNKNOWN, Lookup
 from schemas.reasons import DeadReason
 from schemas.records import Output, Record
 from schemas.times import parse_time, rfc3339

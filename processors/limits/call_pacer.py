@@ -1,9 +1,10 @@
-"""A shared pace of calls per merchant: the provider's limit counts all of a merchant's calls together.
+"""A rate limit on calls to a provider, shared by all calls of a merchant: a sliding window held around each call.
 
-The provider counts calls when they arrive, which is at some time between their start and their end. So a place is free
-again only when a call has *ended* for as long as the limit's window: then no window can hold more arrivals than there
-are places, however long the way to the provider takes. Only one process is counted here. While a merchant's partition
-changes hands two may call for some seconds; the provider refuses what is too much, and it is asked again.
+A token bucket would not do here. The provider counts calls when they arrive, which is at some time between their start
+and their end. So a slot is free again only when a call has *ended* for as long as the limit's window: then no window
+can hold more arrivals than there are slots, however long the way to the provider takes. Only one process is counted.
+While a merchant's partition changes its owner two may call for some seconds; the provider then refuses what is too
+much, and the call is retried.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from time import monotonic
 class CallPacer:
     """At most ``per_second`` calls of a merchant in any second; further callers wait for their turn, in order.
 
-    Less than one a second is one call in so many seconds. What is not whole is rounded to fewer calls in a shorter
-    window: 2.5 are two calls in 0.8 s.
+    Less than one a second is one call in so many seconds. A fraction is rounded to fewer calls in a shorter window:
+    2.5 are two calls in 0.8 s.
     """
 
     def __init__(
@@ -28,30 +29,30 @@ class CallPacer:
         now: Callable[[], float] = monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._places = max(1, int(per_second))
-        self._window_seconds = self._places / per_second
+        self._slots = max(1, int(per_second))
+        self._window_seconds = self._slots / per_second
         self._now = now
         self._sleep = sleep
-        self._merchants: dict[str, _Places] = {}  # as many entries as there are merchants in the configuration
+        self._merchants: dict[str, _CallSlots] = {}  # as many entries as there are merchants in the configuration
 
     @asynccontextmanager
     async def __call__(self, merchant: str) -> AsyncIterator[None]:
-        """Begins when the merchant's next call may go out, and lasts until the call has ended, however it did."""
-        places = self._merchants.get(merchant)
-        if places is None:
-            places = self._merchants[merchant] = _Places(self._places)
-        async with places.free:
-            free_at = places.free_at.popleft()
+        """Enter when the merchant's next call may go out, and exit when the call has ended, however it did."""
+        slots = self._merchants.get(merchant)
+        if slots is None:
+            slots = self._merchants[merchant] = _CallSlots(self._slots)
+        async with slots.free:
+            free_at = slots.free_at.popleft()
             try:
-                while (wait_seconds := free_at - self._now()) > 0:  # a timer may wake a little early
+                while (wait_seconds := free_at - self._now()) > 0:  # a timer may fire a little early
                     await self._sleep(wait_seconds)
                 yield
             finally:
-                places.free_at.append(self._now() + self._window_seconds)
+                slots.free_at.append(self._now() + self._window_seconds)
 
 
-class _Places:
-    """``free`` counts the places without a call; ``free_at`` says from when on each may be used, oldest first."""
+class _CallSlots:
+    """``free`` counts the slots without a call; ``free_at`` is from when on each may be used, oldest first."""
 
     def __init__(self, count: int) -> None:
         self.free = asyncio.Semaphore(count)

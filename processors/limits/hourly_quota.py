@@ -1,4 +1,4 @@
-"""How often something rare may be done for each merchant: saved up over time, within bounds."""
+"""A quota of calls per hour for each merchant: a token bucket in memory."""
 
 from __future__ import annotations
 
@@ -6,32 +6,34 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Final
 
+from service.token_bucket import refill, take
+
 _HOUR_SECONDS: Final = 3600.0
 
 
 class HourlyQuota:
-    """``per_hour`` for each merchant, of which a quiet one saves up to ``most`` (an hour's worth, if not said)."""
+    """``per_hour`` calls for each merchant, of which an idle one accumulates up to ``burst`` (by default one hour's).
 
-    def __init__(self, per_hour: int, now: Callable[[], float] = monotonic, *, most: float | None = None) -> None:
-        self._per_hour = per_hour
-        self._most = float(per_hour) if most is None else most
+    ``now`` returns seconds. Each process counts its own calls only, and begins with a full burst.
+    """
+
+    def __init__(self, per_hour: int, now: Callable[[], float] = monotonic, *, burst: float | None = None) -> None:
+        self._rate_per_second = per_hour / _HOUR_SECONDS
+        self._burst = float(per_hour) if burst is None else burst
         self._now = now
-        self._saved: dict[str, tuple[float, float]] = {}  # as many entries as there are merchants in the configuration
+        #: Tokens and when they were counted. As many entries as there are merchants in the configuration.
+        self._buckets: dict[str, tuple[float, float]] = {}
 
     def __call__(self, merchant: str) -> float:
-        """Spend one and return 0.0; or spend nothing and return in how many seconds there is one."""
-        saved, now = self._now_saved(merchant)
-        if saved < 1:
-            self._saved[merchant] = (saved, now)
-            return (1 - saved) * _HOUR_SECONDS / self._per_hour
-        self._saved[merchant] = (saved - 1, now)
-        return 0.0
-
-    def saved(self, merchant: str) -> int:
-        """How many may be spent now."""
-        return int(self._now_saved(merchant)[0])
-
-    def _now_saved(self, merchant: str) -> tuple[float, float]:
+        """Take one call and return 0.0; or take none and return in how many seconds there will be one."""
         now = self._now()
-        saved, at = self._saved.get(merchant, (self._most, now))
-        return min(self._most, saved + (now - at) * self._per_hour / _HOUR_SECONDS), now
+        tokens, at_seconds = self._buckets.get(merchant, (self._burst, now))
+        taken = take(tokens, at_seconds, now, self._rate_per_second, self._burst)
+        self._buckets[merchant] = taken.tokens, taken.at_seconds
+        return 0.0 if taken.ok else (1 - taken.tokens) / self._rate_per_second
+
+    def available(self, merchant: str) -> int:
+        """How many calls may be taken now."""
+        now = self._now()
+        tokens, at_seconds = self._buckets.get(merchant, (self._burst, now))
+        return int(refill(tokens, at_seconds, now, self._rate_per_second, self._burst))

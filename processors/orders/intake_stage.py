@@ -9,13 +9,12 @@ from datetime import UTC, datetime
 from processors.dead_letters import ended
 from processors.metrics import Metrics
 from processors.runtime.loop import BatchContext
-from processors.verify.known_ids import KNOWN
 from schemas import messages, topics
 from schemas.cloudevents import cloud_event
 from schemas.configuration.model import KafkaSettings
 from schemas.errors import Unreadable
 from schemas.ids import MAX_ID_LENGTH, derived_id
-from schemas.messages import ExpectedPayment
+from schemas.messages import KNOWN, ExpectedPayment
 from schemas.money import is_currency
 from schemas.reasons import DeadReason
 from schemas.records import Output, Record

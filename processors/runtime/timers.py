@@ -94,7 +94,7 @@ class TimerService:
         _forget(told, now - _TELL_AGAIN)
         most = _ENTRIES_AT_A_TIME
         if allowance is not None:
-            allowed = allowance.saved(name)
+            allowed = allowance.available(name)
             most = min(most, allowed + len(told)) if allowed else 0
         for entry in timer_queue.due(state, lane, now, most) if most else ():
             key = entry.key

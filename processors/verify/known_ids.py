@@ -1,23 +1,50 @@
-"""reputation: which ids of unsigned calls the provider knew, so that ``verify`` can tell regulars from strangers."""
+"""Which payment ids the provider knows, as far as its responses have told: known ids have a budget of their own.
+
+``verify`` can't ask the provider. So ``fetch`` and other stages publish what they learn of each id on the topic
+``lookups.<provider>.known``, and the stage here stores it in verify's state.
+"""
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from typing import Final
 
 from processors.dead_letters import ended
 from processors.runtime.loop import BatchContext
-from processors.verify.unsigned_budget import count, counted, known_key, unknown_key
+from processors.state.partition_state import Overlay
 from schemas import topics
 from schemas.configuration.model import KafkaSettings
+from schemas.messages import KNOWN, UNKNOWN
 from schemas.records import Output, Record
 
-KNOWN: Final = b"known"
-UNKNOWN: Final = b"unknown"
+_COUNT: Final = struct.Struct(">Q")
+
+
+class KnownIds:
+    """The known ids in one partition's state, and how many unknown ones each merchant's notifications named."""
+
+    def __init__(self, state: Overlay) -> None:
+        self._state = state
+
+    def is_known(self, merchant: str, reference: str) -> bool:
+        """Whether the provider has known the id."""
+        return self._state.get(_known_key(merchant, reference)) is not None
+
+    def unknown_count(self, merchant: str) -> int:
+        """How many ids of the merchant's notifications the provider has not known so far."""
+        stored = self._state.get(_unknown_key(merchant))
+        return int(_COUNT.unpack(stored)[0]) if stored is not None else 0
+
+    def add_known(self, merchant: str, reference: str) -> None:
+        self._state.put(_known_key(merchant, reference), b"1")
+
+    def add_unknown(self, merchant: str) -> None:
+        self._state.put(_unknown_key(merchant), _COUNT.pack(self.unknown_count(merchant) + 1))
 
 
 class KnownIdsStage:
-    """Shares verify's state, under keys that only this stage writes."""
+    """Stores what other stages learned of ids. Shares verify's state, under keys that only this stage writes."""
 
     name = "reputation"
 
@@ -26,15 +53,24 @@ class KnownIdsStage:
         self._dead = kafka.topic(topics.DEAD)
 
     async def process(self, context: BatchContext) -> Sequence[Output]:
-        """Remember known ids; count unknown ones. A repeat counts an unknown id twice, which costs a stranger more."""
+        """Store known ids and count unknown ones. A batch processed again counts an unknown id twice: the budget of
+        unauthenticated callers is then charged more than it should be, never less."""
+        known_ids = KnownIds(context.state)
         for record in context.records:
             merchant, _, reference = (record.key or b"").decode("utf-8", "replace").partition("/")
             if record.value == KNOWN:
-                context.state.put(known_key(merchant, reference), b"1")
+                known_ids.add_known(merchant, reference)
             elif record.value == UNKNOWN:
-                key = unknown_key(merchant)
-                context.state.put(key, counted(count(context.state.get(key)) + 1))
+                known_ids.add_unknown(merchant)
         return ()
 
     def dead_letter(self, record: Record) -> Output:
         return ended(record, self._dead, "internal_error")
+
+
+def _known_key(merchant: str, reference: str) -> bytes:
+    return b"known\0" + merchant.encode() + b"/" + reference.encode()
+
+
+def _unknown_key(merchant: str) -> bytes:
+    return b"unknown\0" + merchant.encode()

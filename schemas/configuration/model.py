@@ -115,7 +115,7 @@ class DuplicateWindows(Section, frozen=True):
     trustpayments: Positive = 50 * 3600.0
 
 
-class UnsignedBudget(Section, frozen=True):
+class UnsignedBudgetSettings(Section, frozen=True):
     """What calls that carry no signature may cost a merchant, in lookups.
 
     A first call about an id costs one, and an id the provider turns out not to know ``unknown_cost`` in all. ``burst``
@@ -200,7 +200,7 @@ class WorkerSettings(Section, frozen=True):
     # of each merchant, for what a provider wants to be asked rarely (OmniKassa's single orders)
     recovery_calls_per_hour: Count = 60
     duplicate_window_seconds: DuplicateWindows = DuplicateWindows()
-    unsigned_budget: UnsignedBudget = UnsignedBudget()
+    unsigned_budget: UnsignedBudgetSettings = UnsignedBudgetSettings()
     overdue: OverdueSettings = OverdueSettings()
     silence: SilenceSettings = SilenceSettings()
     retention: RetentionSettings = RetentionSettings()

@@ -10,7 +10,7 @@ import orjson
 
 from processors.providers.base import Notification
 from processors.providers.registry import PROVIDERS
-from processors.verify.stage import judge, notification_of
+from processors.verify.stage import authenticate, notification_of
 from tests.fakes.accounts import account
 from tests.fakes.observations import trustpayments_form
 from tests.fuzz import genuine
@@ -50,10 +50,10 @@ def _measure(provider: str, bodies: list[bytes], scale: float) -> Verification:
     module, shop = PROVIDERS[provider], _ACCOUNTS[provider]
     rounds = max(1, round(_JUDGEMENTS * scale) // _DISTINCT)
     for one in notifications:
-        judge(module, shop, one)
+        authenticate(module, shop, one)
     began = time.process_time()
     for _ in range(rounds):
         for one in notifications:
-            judge(module, shop, one)
+            authenticate(module, shop, one)
     seconds = time.process_time() - began
     return Verification(provider, len(bodies[0]), seconds / (rounds * _DISTINCT) * 1e6)

@@ -29,7 +29,7 @@ from processors.providers.base import (
 )
 from processors.providers.http import open_client
 from processors.providers.registry import PROVIDERS
-from processors.verify.stage import judge, notification_of
+from processors.verify.stage import authenticate, notification_of
 from schemas import messages
 from schemas.configuration.model import Configuration, load
 from schemas.records import Record
@@ -64,7 +64,7 @@ class Pipeline:
         """Verify, ask, publish."""
         notification = notification_of(record)
         account = self._accounts[notification.merchant]
-        lookup = self._provider.plan(judge(self._provider, account, notification)[0], notification)
+        lookup = self._provider.plan(authenticate(self._provider, account, notification)[0], notification)
         waiting = WaitingLookup(notification.notification_id, lookup, "", 0, notification.received_at)
         answers: list[Answer] = []
 

@@ -83,7 +83,7 @@ async def test_what_an_outage_made_overdue_is_no_storm(tmp_path: Path) -> None:
         await part.work([expected(f"o{number}") for number in range(part.number, ORDERS, PARTITIONS)])
     before_bytes = resident_bytes()
     share = PER_HOUR // PARTITIONS
-    allowance = HourlyQuota(share, lambda: moment.timestamp(), most=share / 60)
+    allowance = HourlyQuota(share, lambda: moment.timestamp(), burst=share / 60)
     lanes = {RAISE: None, look_lane("shop"): allowance}
     clock = TimerService("payments.orders", lanes, lambda entry: entry.name, lambda: moment)
     asked: list[int] = []  # at each tick

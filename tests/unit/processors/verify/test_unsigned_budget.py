@@ -1,4 +1,4 @@
-"""What unsigned calls may cost: the pure account, and verify with what it learned of ids."""
+"""The budget of unsigned notifications: the pure bucket, and verify with the ids that it knows."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -11,14 +11,15 @@ from processors.providers.base import account_of
 from processors.providers.registry import PROVIDERS
 from processors.runtime.loop import BatchContext
 from processors.state.partition_state import Overlay
-from processors.verify.known_ids import KNOWN, UNKNOWN, KnownIdsStage
+from processors.verify.known_ids import KnownIdsStage
 from processors.verify.stage import VerifyStage
-from processors.verify.unsigned_budget import TokenBucketState, share, spend, spending
-from schemas.configuration.model import UnsignedBudget, parse
+from processors.verify.unsigned_budget import TokenBucketState, charge_unknown, full_bucket, partition_share
+from schemas.configuration.model import UnsignedBudgetSettings, parse
+from schemas.messages import KNOWN, UNKNOWN
 from schemas.records import Record
 from schemas.times import rfc3339
 
-BUDGET = UnsignedBudget(per_second=1, burst=10, unknown_cost=5, known_per_second=0.5, known_burst=4)
+BUDGET = UnsignedBudgetSettings(per_second=1, burst=10, unknown_cost=5, known_per_second=0.5, known_burst=4)
 CONFIGURATION = """
 sandbox: true
 merchants:
@@ -27,8 +28,8 @@ merchants:
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-class Desk:
-    """verify and reputation over one partition's state."""
+class Partition:
+    """The stages verify and reputation over one partition's state."""
 
     def __init__(self) -> None:
         configuration = parse(CONFIGURATION, "test.yaml")
@@ -53,9 +54,9 @@ class Desk:
         (output,) = await self.verify.process(BatchContext([record], self.state, no_publish))
         return output.topic
 
-    async def learn(self, transaction: int, word: bytes) -> None:
+    async def learn(self, transaction: int, value: bytes) -> None:
         key = b"shop-hu/%032x" % transaction
-        record = Record("lookups.nevogate.known", 0, 0, key, word, (), 0.0)
+        record = Record("lookups.nevogate.known", 0, 0, key, value, (), 0.0)
         assert not await self.reputation.process(BatchContext([record], self.state, no_publish))
 
 
@@ -63,79 +64,79 @@ async def no_publish(outputs: object) -> None:
     raise AssertionError("nothing is published early here")
 
 
-async def test_a_flood_of_new_ids_is_rejected_beyond_the_burst_and_recovers_with_time() -> None:
-    desk = Desk()
-    ended = [await desk.call(number) for number in range(15)]
+async def test_budget_rejects_a_flood_of_new_ids_and_recovers_with_time() -> None:
+    partition = Partition()
+    ended = [await partition.call(number) for number in range(15)]
     assert ended == ["lookups.nevogate"] * 10 + ["notifications.rejected"] * 5
-    assert await desk.call(99, after_seconds=2.0) == "lookups.nevogate"
+    assert await partition.call(99, after_seconds=2.0) == "lookups.nevogate"
 
 
-async def test_a_call_repeated_after_a_crash_is_charged_once_and_judged_the_same() -> None:
-    desk = Desk()
+async def test_repeated_call_is_charged_once_and_judged_the_same() -> None:
+    partition = Partition()
     for number in range(10):
-        await desk.call(number)
-    assert await desk.call(10) == "notifications.rejected"
-    desk.calls -= 1
-    assert await desk.call(10, after_seconds=5.0) == "notifications.rejected"
-    desk.calls = 0
-    assert [await desk.call(number, after_seconds=5.0) for number in range(10)] == ["lookups.nevogate"] * 10
-    desk.calls = 50
-    new = [await desk.call(number, after_seconds=5.0) for number in range(200, 210)]
+        await partition.call(number)
+    assert await partition.call(10) == "notifications.rejected"
+    partition.calls -= 1
+    assert await partition.call(10, after_seconds=5.0) == "notifications.rejected"
+    partition.calls = 0
+    assert [await partition.call(number, after_seconds=5.0) for number in range(10)] == ["lookups.nevogate"] * 10
+    partition.calls = 50
+    new = [await partition.call(number, after_seconds=5.0) for number in range(200, 210)]
     assert new.count("lookups.nevogate") == 5  # what five seconds have earned, nothing less
 
 
-async def test_an_id_the_provider_knew_is_never_over_budget() -> None:
-    desk = Desk()
-    await desk.learn(7, KNOWN)
+async def test_known_id_is_not_charged_to_the_merchants_bucket() -> None:
+    partition = Partition()
+    await partition.learn(7, KNOWN)
     for number in range(100, 120):
-        await desk.call(number)
-    assert await desk.call(7) == "lookups.nevogate"
+        await partition.call(number)
+    assert await partition.call(7) == "lookups.nevogate"
 
 
-async def test_what_was_over_budget_can_be_replayed_once_there_is_budget_again() -> None:
-    desk = Desk()
+async def test_over_budget_call_can_be_replayed_once_the_bucket_has_filled() -> None:
+    partition = Partition()
     for number in range(10):
-        await desk.call(number)
-    ended = [await desk.call(10, replayed_seconds=seconds) for seconds in (0.1, 0.2, 60.0)]
+        await partition.call(number)
+    ended = [await partition.call(10, replayed_seconds=seconds) for seconds in (0.1, 0.2, 60.0)]
     assert ended == ["notifications.rejected", "notifications.rejected", "lookups.nevogate"]
 
 
-async def test_calls_about_one_known_id_have_an_account_of_their_own() -> None:
-    desk = Desk()
-    await desk.learn(7, KNOWN)
-    await desk.learn(8, KNOWN)
-    ended = [await desk.call(7) for _ in range(12)]
+async def test_known_id_has_a_bucket_of_its_own() -> None:
+    partition = Partition()
+    await partition.learn(7, KNOWN)
+    await partition.learn(8, KNOWN)
+    ended = [await partition.call(7) for _ in range(12)]
     assert ended == ["lookups.nevogate"] * 4 + ["notifications.rejected"] * 8
-    desk.calls = 0
-    assert [await desk.call(7, after_seconds=1.0) for _ in range(12)] == ended, "repeated after a crash"
-    assert await desk.call(8) == "lookups.nevogate"
-    assert [await desk.call(number) for number in range(100, 110)] == ["lookups.nevogate"] * 10
-    assert await desk.call(7, after_seconds=3.0) == "lookups.nevogate"
+    partition.calls = 0
+    assert [await partition.call(7, after_seconds=1.0) for _ in range(12)] == ended, "repeated after a crash"
+    assert await partition.call(8) == "lookups.nevogate"
+    assert [await partition.call(number) for number in range(100, 110)] == ["lookups.nevogate"] * 10
+    assert await partition.call(7, after_seconds=3.0) == "lookups.nevogate"
 
 
-async def test_an_id_the_provider_did_not_know_weighs_more() -> None:
-    desk = Desk()
-    await desk.call(1)
-    await desk.learn(1, UNKNOWN)
-    ended = [await desk.call(number) for number in range(2, 9)]
-    assert ended.count("lookups.nevogate") == 5  # of ten: one spent, four fined
+async def test_unknown_id_costs_more() -> None:
+    partition = Partition()
+    await partition.call(1)
+    await partition.learn(1, UNKNOWN)
+    ended = [await partition.call(number) for number in range(2, 9)]
+    assert ended.count("lookups.nevogate") == 5  # of ten: one taken, four more as penalty
 
 
 @given(
     steps=st.lists(st.tuples(st.floats(0, 100), st.integers(0, 3)), max_size=50),
 )
-def test_no_more_is_spent_than_was_saved_and_earned(steps: list[tuple[float, int]]) -> None:
-    account: TokenBucketState = spending(None, BUDGET, 0.0)
+def test_bucket_never_spends_more_than_burst_and_earnings(steps: list[tuple[float, int]]) -> None:
+    bucket = full_bucket(BUDGET, 0.0)
     now_seconds, unknown_ids, spent = 0.0, 0, 0
     for wait_seconds, new_unknown in steps:
         now_seconds, unknown_ids = now_seconds + wait_seconds, unknown_ids + new_unknown
-        within, account = spend(account, BUDGET, unknown_ids=unknown_ids, now_seconds=now_seconds)
-        spent += within
-        account = spending(account.to_bytes(), BUDGET, now_seconds)
+        ok, bucket = charge_unknown(bucket, BUDGET, unknown_ids=unknown_ids, now_seconds=now_seconds)
+        spent += ok
+        bucket = TokenBucketState.from_bytes(bucket.to_bytes())
     assert spent <= BUDGET.burst + now_seconds * BUDGET.per_second + 1e-6
 
 
-def test_partitions_share_a_budget() -> None:
-    assert share(BUDGET, 4) == UnsignedBudget(
+def test_partition_share_divides_the_budget() -> None:
+    assert partition_share(BUDGET, 4) == UnsignedBudgetSettings(
         per_second=0.25, burst=2, unknown_cost=5, known_per_second=0.5, known_burst=4
     )

@@ -1,9 +1,9 @@
-"""The token in a merchant's URL, judged by verify from its digest."""
+"""The token in a merchant's URL, verified from its digest."""
 
 import pytest
 
 from processors.providers.base import Account, account_of
-from processors.verify.stage import check_url_token
+from processors.verify.url_tokens import check_url_token
 from schemas.configuration.model import parse
 from schemas.errors import Rejected
 from schemas.routes import token_digest
@@ -22,17 +22,17 @@ def account(merchant: str) -> Account:
 
 
 @pytest.mark.parametrize("token", [b"old", b"new"])
-def test_each_token_that_is_listed_is_valid(token: bytes) -> None:
+def test_url_token_is_valid_if_listed(token: bytes) -> None:
     check_url_token(token_digest(token), account("guarded"))
 
 
 @pytest.mark.parametrize(("digest", "reason"), [("", "missing_signature"), (token_digest(b"guess"), "bad_signature")])
-def test_a_call_without_the_right_token_is_rejected(digest: str, reason: str) -> None:
+def test_url_token_missing_or_wrong_is_rejected(digest: str, reason: str) -> None:
     with pytest.raises(Rejected) as rejected:
         check_url_token(digest, account("guarded"))
     assert rejected.value.reason == reason
 
 
-def test_a_merchant_without_tokens_takes_every_call() -> None:
+def test_url_token_is_ignored_for_a_merchant_without_tokens() -> None:
     check_url_token("", account("open"))
     check_url_token(token_digest(b"anything"), account("open"))

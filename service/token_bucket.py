@@ -1,0 +1,30 @@
+"""The token bucket behind every rate limit and quota, as pure functions of tokens and time.
+
+A bucket holds at most ``burst`` tokens and earns ``rate_per_second``. Callers keep the two numbers themselves, since
+some hold them in memory and some persist them. Times are seconds of whichever clock the caller uses; a clock that goes
+back earns nothing and takes nothing away.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Taken(NamedTuple):
+    """Whether there was a token to take, and what the bucket holds afterwards, as of ``at_seconds``."""
+
+    ok: bool
+    tokens: float
+    at_seconds: float
+
+
+def refill(tokens: float, at_seconds: float, now_seconds: float, rate_per_second: float, burst: float) -> float:
+    """The tokens that a bucket which held ``tokens`` at ``at_seconds`` holds now."""
+    return min(burst, tokens + max(0.0, now_seconds - at_seconds) * rate_per_second)
+
+
+def take(tokens: float, at_seconds: float, now_seconds: float, rate_per_second: float, burst: float) -> Taken:
+    """Refill the bucket and take one token if it holds a whole one."""
+    tokens = refill(tokens, at_seconds, now_seconds, rate_per_second, burst)
+    ok = tokens >= 1.0
+    return Taken(ok, tokens - 1.0 if ok else tokens, max(at_seconds, now_seconds))
