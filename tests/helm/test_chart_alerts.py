@@ -126,7 +126,7 @@ def test_each_alert_has_a_runbook_page_and_each_page_an_alert() -> None:
     assert {path.stem for path in RUNBOOKS.glob("Paynotify*.md")} == {rule["alert"] for rule in rules()}
     for path in RUNBOOKS.glob("Paynotify*.md"):
         text = path.read_text("utf-8")
-        for heading in ("## What it means", "## First look", "## Mend"):
+        for heading in ("## What it means", "## Diagnose", "## Fix"):
             assert heading in text, f"{path.name} lacks {heading}"
 
 
