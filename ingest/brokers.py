@@ -14,7 +14,7 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from schemas.configuration.model import KafkaSettings
-from schemas.errors import ClusterUnavailable, ConfigurationError, TopicsMissing
+from schemas.errors import ClusterUnavailableError, ConfigurationError, MissingTopicsError
 from service.kafka_client import client_settings, opened, unreachable
 from service.logs import event
 
@@ -56,8 +56,8 @@ class Brokers:
         """How many partitions each topic has, asked of a broker now.
 
         Raises:
-            ClusterUnavailable: no broker answered.
-            TopicsMissing: a topic does not exist.
+            ClusterUnavailableError: no broker answered.
+            MissingTopicsError: a topic does not exist.
         """
         try:
             if self._client is None:
@@ -69,7 +69,7 @@ class Brokers:
         found = {topic["name"]: len(topic["partitions"]) for topic in described if topic["partitions"]}
         missing = [topic for topic in self._topics if topic not in found]
         if missing:
-            raise TopicsMissing(
+            raise MissingTopicsError(
                 f"The topics {', '.join(missing)} are missing at {self._servers}. "
                 "Create them with `paynotify topics apply`."
             )
@@ -93,7 +93,7 @@ class Brokers:
             try:
                 on_partitions(self._partitions())
             except (
-                ClusterUnavailable,
+                ClusterUnavailableError,
                 ConfigurationError,
             ) as error:  # a secret or certificate that can't be read just now among them
                 self._tell(str(error))

@@ -23,7 +23,7 @@ from kafka.partitioner import murmur2
 from ingest.limits import Slots
 from ingest.notification import RecordHeaders
 from schemas.configuration.model import IngestSettings, KafkaSettings
-from schemas.errors import ClusterUnavailable
+from schemas.errors import ClusterUnavailableError
 from service.kafka_client import client_settings, opened, unreachable
 
 #: Long enough to gather what arrives together, short beside a broker's own answer time.
@@ -66,7 +66,7 @@ def connect(kafka: KafkaSettings, limits: IngestSettings, topics: Iterable[str])
     what was refused meanwhile may still be stored later (at least once, G5).
 
     Raises:
-        ClusterUnavailable: no broker answered, or a topic could not be looked up.
+        ClusterUnavailableError: no broker answered, or a topic could not be looked up.
     """
     settings = {
         **client_settings(kafka, "paynotify-ingest"),
@@ -105,7 +105,7 @@ def _await_metadata(producer: ProducerClient, topics: Iterable[str], bootstrap_s
                 break
             except KafkaError as error:
                 if time.monotonic() > until:
-                    raise ClusterUnavailable(
+                    raise ClusterUnavailableError(
                         f"The topic {topic} could not be looked up at {bootstrap_servers} "
                         f"({type(error).__name__}). Check that the brokers run and this user may write to it."
                     ) from None

@@ -22,7 +22,7 @@ from processors.providers.omnikassa.provider import check_return
 from processors.providers.omnikassa.single_order import KIND, order_in
 from processors.providers.registry import PROVIDERS
 from schemas.configuration.model import load
-from schemas.errors import ConfigurationError, PartlyUnreadable, Rejected, Unreadable
+from schemas.errors import ConfigurationError, PartlyUnreadableError, RejectedNotificationError, UnreadableError
 from schemas.messages import Lookup
 from schemas.reasons import DeadReason, RejectReason
 from schemas.times import parse_time
@@ -158,7 +158,7 @@ def _notification(capture: Capture, provider: Provider, account: Account) -> dic
     try:
         claim = provider.parse(notification, account)
         verdict = provider.verify(claim, notification, account)
-    except Rejected as rejected:
+    except RejectedNotificationError as rejected:
         return _line("rejected", rejected.reason, str(rejected), lookup=None)
     if claim.alert is not None:
         return _line(verdict, None, f"{claim.alert}: about the service, not a payment", lookup=None)
@@ -188,9 +188,9 @@ def _response(capture: Capture, provider: Provider, account: Account) -> dict[st
     )
     try:
         observations = provider.interpret(response, account)
-    except Unreadable as unreadable:
+    except UnreadableError as unreadable:
         reason = _REASONS.get(unreadable.reason, "malformed")
-        read = unreadable.observations if isinstance(unreadable, PartlyUnreadable) else ()
+        read = unreadable.observations if isinstance(unreadable, PartlyUnreadableError) else ()
         return _line("rejected", reason, str(unreadable), observations=[asdict(one) for one in read])
     verdict = "authentic" if provider.name in _SIGNED_ANSWERS and order_id is None else "unsigned"
     return _line(verdict, None, "", observations=[asdict(one) for one in observations])
@@ -199,7 +199,7 @@ def _response(capture: Capture, provider: Provider, account: Account) -> dict[st
 def _return_url(capture: Capture, check: Callable[[Capture, Account], None], account: Account) -> dict[str, Any]:
     try:
         check(capture, account)
-    except Rejected as rejected:
+    except RejectedNotificationError as rejected:
         return _line("rejected", rejected.reason, str(rejected), lookup=None)
     return _line("authentic", None, "only a hint: the payment's status comes from the provider's answer", lookup=None)
 
@@ -234,12 +234,12 @@ def _parameters(capture: Capture) -> dict[str, str]:
         try:
             parameters = orjson.loads(raw)
         except orjson.JSONDecodeError:
-            raise Rejected("malformed", "the parameters are not JSON") from None
+            raise RejectedNotificationError("malformed", "the parameters are not JSON") from None
         return {name: value for name, value in parameters.items() if isinstance(value, str)}
     # the shop's own parameters may stand beside these, and as often as it likes
     named = [(name.decode("utf-8", "replace"), value) for name, value in fields(raw) if name in _SIGNED_PARAMETERS]
     if len({name for name, _ in named}) != len(named):
-        raise Rejected("malformed", "a parameter is given twice")
+        raise RejectedNotificationError("malformed", "a parameter is given twice")
     return {name: value.decode("utf-8", "replace") for name, value in named}
 
 

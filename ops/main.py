@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from schemas.errors import ClusterUnavailable, ConfigurationError
+from schemas.errors import ClusterUnavailableError, ConfigurationError
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ConfigurationError as error:
         print(f"paynotify {chosen.name}: {error}", file=sys.stderr)
         return 2
-    except ClusterUnavailable as error:
+    except ClusterUnavailableError as error:
         print(f"paynotify {chosen.name}: {error}", file=sys.stderr)
         return 3
     except KeyboardInterrupt:

@@ -27,7 +27,7 @@ from processors.wiring import ORDERS_SECONDS, StageSelection, build_stages
 from schemas import topics
 from schemas.configuration.model import Configuration
 from schemas.configuration.secrets import Secret
-from schemas.errors import ClusterUnavailable, ConfigurationError, TopicsMissing
+from schemas.errors import ClusterUnavailableError, ConfigurationError, MissingTopicsError
 from service import cluster, expiry
 from service.aiokafka_client import aiokafka_settings
 from service.logs import event
@@ -129,7 +129,7 @@ class Worker:
         while not stop.is_set():
             try:
                 await asyncio.to_thread(cluster.check, self._configuration)
-            except (ClusterUnavailable, TopicsMissing) as error:
+            except (ClusterUnavailableError, MissingTopicsError) as error:
                 if self._waits_for is None:
                     event(logger, "brokers_unavailable", level=logging.WARNING, problem=str(error))
                 self._waits_for = str(error)

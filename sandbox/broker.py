@@ -24,7 +24,7 @@ from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from sandbox.processes import Child, wait_for
-from schemas.errors import ClusterError, ClusterUnavailable, ConfigurationError
+from schemas.errors import ClusterError, ClusterUnavailableError, ConfigurationError
 
 KAFKA_VERSION: Final = "4.3.1"
 _JAVA_VERSION: Final = 17
@@ -371,7 +371,7 @@ def existing_or_local(extra_settings: Mapping[str, str] | None = None) -> Iterat
     """The bootstrap address of the cluster named by ``KAFKA``, else of a local broker for the block.
 
     Raises:
-        ClusterUnavailable: the named cluster does not answer.
+        ClusterUnavailableError: the named cluster does not answer.
         ClusterError: the local broker does not start.
         ConfigurationError: Java or Maven is missing.
     """
@@ -381,5 +381,5 @@ def existing_or_local(extra_settings: Mapping[str, str] | None = None) -> Iterat
             yield broker.bootstrap
         return
     if not answers(named):
-        raise ClusterUnavailable(f"No Kafka answers at {named}. Correct KAFKA, or unset it to start a local one.")
+        raise ClusterUnavailableError(f"No Kafka answers at {named}. Correct KAFKA, or unset it to start a local one.")
     yield named

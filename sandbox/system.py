@@ -33,7 +33,7 @@ from sandbox.broker import LocalBroker, answers, nodes_settings, start_together
 from sandbox.processes import Child, stop_all, wait_for
 from sandbox.simulators.control import Control
 from schemas.configuration.model import Configuration, load
-from schemas.errors import ClusterUnavailable, ConfigurationError
+from schemas.errors import ClusterUnavailableError, ConfigurationError
 
 _READY_SECONDS: Final = 180.0
 _COMMAND_SECONDS: Final = 60
@@ -257,7 +257,9 @@ class Sandbox:
             self._start_nodes()
             return
         if not answers(named):
-            raise ClusterUnavailable(f"No Kafka answers at {named}. Correct KAFKA, or unset it to start a local one.")
+            raise ClusterUnavailableError(
+                f"No Kafka answers at {named}. Correct KAFKA, or unset it to start a local one."
+            )
         self.bootstrap = named
         self.prefix = f"sandbox-{secrets.token_hex(4)}."
         self._undo.callback(self._remove_topics)

@@ -1,27 +1,27 @@
-"""Every error paynotify raises on purpose, in one tree.
+"""Every exception paynotify raises on purpose, in one tree.
 
 ::
 
     PaynotifyError
-    ├── ConfigurationError        the operator must change something; the command exits with 2
-    │   ├── SecretError           a secret can't be read
-    │   └── ClusterError          the cluster's topics are not as the configuration says
-    │       └── TopicsMissing     a topic does not exist yet; processes wait until it is created
-    ├── Retryable                 the same work may succeed later
-    │   ├── ClusterUnavailable    no broker answers, or it refuses; processes wait, commands exit with 3
-    │   ├── ProviderUnavailable   outage, time-out, 5xx, an answer that is no answer
-    │   │   └── ProviderUnreachable   no connection: the request was certainly never sent
-    │   ├── ProviderBusy          429: the provider asks for patience
-    │   ├── PartitionLost         another process may hold the partition: take it again or leave it
-    │   └── StateUnavailable      the local state can't be read or written
-    ├── Permanent                 the same work will never succeed without a person
-    │   └── ProviderRefused       credentials, addresses, settings, an id the provider doesn't know
-    └── Poison                    the bytes themselves are wrong
-        ├── Rejected              a notification, with a reason of the closed list
-        └── Unreadable            a provider's answer that can't be trusted or understood
-            └── PartlyUnreadable  one that says enough of some payments, and too little of others
+    ├── ConfigurationError              the operator must change something; commands exit with 2
+    │   ├── SecretError                 a secret can't be read
+    │   └── ClusterError                the cluster's topics are not as the configuration says
+    │       └── MissingTopicsError      a topic does not exist yet; processes wait until it is created
+    ├── RetryableError                  the same call may succeed later
+    │   ├── ClusterUnavailableError     no broker answers, or it refuses; processes wait, commands exit with 3
+    │   ├── ProviderUnavailableError    outage, timeout, 5xx, or a response that is not the provider's own
+    │   │   └── ProviderUnreachableError    no connection: the request was certainly not sent
+    │   ├── RateLimitedError            429: the provider asks for fewer calls
+    │   ├── PartitionRevokedError       another process may own the partition
+    │   └── StateUnavailableError       the local state can't be read or written
+    ├── PermanentError                  the same call fails until a person changes something
+    │   └── ProviderRefusedError        credentials, addresses, settings, an id the provider doesn't know
+    └── InvalidInputError               the bytes themselves are wrong
+        ├── RejectedNotificationError   a notification that must not cause a lookup
+        └── UnreadableError             a response or message that can't be parsed or trusted
+            └── PartlyUnreadableError   a response of which some payments could be read
 
-``reason`` is a word of a closed list in `schemas.reasons`.
+A ``reason`` is a word of a closed list in `schemas.reasons`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class PaynotifyError(Exception):
 
 
 class ConfigurationError(PaynotifyError):
-    """Something the operator set is missing or wrong. The text is one paragraph: what, where, what to do."""
+    """A setting is missing or wrong. The text is one paragraph: what is wrong, where, and what to do."""
 
 
 class SecretError(ConfigurationError):
@@ -50,12 +50,12 @@ class ClusterError(ConfigurationError):
     """The Kafka cluster does not fit the configuration, for instance in a topic's number of partitions."""
 
 
-class TopicsMissing(ClusterError):
+class MissingTopicsError(ClusterError):
     """A topic does not exist. Somebody may create it at any time, so a process waits for it."""
 
 
-class Retryable(PaynotifyError):
-    """The same work may succeed later without anybody's help."""
+class RetryableError(PaynotifyError):
+    """The same call may succeed later without anybody's help."""
 
     reason: DeadReason = "unavailable"
 
@@ -64,58 +64,58 @@ class Retryable(PaynotifyError):
         self.retry_after_seconds = retry_after_seconds
 
 
-class ClusterUnavailable(Retryable):
+class ClusterUnavailableError(RetryableError):
     """No Kafka broker answers, or the brokers refuse a request. The text says where, and what to check."""
 
 
-class ProviderUnavailable(Retryable):
-    """Outage, time-out, 5xx, or an answer that can't be the provider's own (HTML, empty, null)."""
+class ProviderUnavailableError(RetryableError):
+    """Outage, timeout, 5xx, or a response that can't be the provider's own (HTML, empty, null)."""
 
 
-class ProviderUnreachable(ProviderUnavailable):
-    """No connection could be opened, so the request was certainly never sent."""
+class ProviderUnreachableError(ProviderUnavailableError):
+    """No connection could be opened, so the request was certainly not sent."""
 
 
-class ProviderBusy(Retryable):
-    """The provider answered 429 or its own word for it."""
+class RateLimitedError(RetryableError):
+    """The provider responded with 429 or its own code for it."""
 
     reason: DeadReason = "rate_limited"
 
 
-class PartitionLost(Retryable):
-    """This process may no longer write for the partition: another has taken it, or the brokers ended its turn."""
+class PartitionRevokedError(RetryableError):
+    """This process may no longer write for the partition: another owns it, or the brokers revoked it."""
 
     reason: DeadReason = "internal_error"
 
 
-class StateUnavailable(Retryable):
+class StateUnavailableError(RetryableError):
     """The local state can't be read or written: disk full, too many open files, damaged. No record is to blame."""
 
     reason: DeadReason = "internal_error"
 
 
-class Permanent(PaynotifyError):
-    """The same work will never succeed until a person changes something."""
+class PermanentError(PaynotifyError):
+    """The same call fails until a person changes something."""
 
     reason: DeadReason = "refused"
 
 
-class ProviderRefused(Permanent):
-    """The provider understood and refused: credentials, allow-lists, settings, unknown ids."""
+class ProviderRefusedError(PermanentError):
+    """The provider understood the request and refused it: credentials, allow-lists, settings, unknown ids."""
 
     def __init__(self, reason: DeadReason, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
 
 
-class Poison(PaynotifyError):
-    """The bytes themselves are wrong; repeating the work gives the same error."""
+class InvalidInputError(PaynotifyError):
+    """The bytes themselves are wrong; parsing them again gives the same error."""
 
 
-class Rejected(Poison):
+class RejectedNotificationError(InvalidInputError):
     """A notification that must not cause a lookup.
 
-    ``detail`` is for people and may name a field, never a value from outside.
+    ``detail`` is for people. It may name a field, never a value from outside.
     """
 
     def __init__(self, reason: RejectReason, detail: str) -> None:
@@ -123,18 +123,18 @@ class Rejected(Poison):
         self.reason: RejectReason = reason
 
 
-class Unreadable(Poison):
-    """A provider's answer that can't be understood (``unreadable_answer``) or trusted (``unverified_answer``)."""
+class UnreadableError(InvalidInputError):
+    """A response or message that can't be parsed (``unreadable_answer``) or trusted (``unverified_answer``)."""
 
     def __init__(self, detail: str, reason: DeadReason = "unreadable_answer") -> None:
         super().__init__(detail)
         self.reason = reason
 
 
-class PartlyUnreadable(Unreadable):
-    """What one answer says of many payments can't be read for some of them: the others are not to wait for that.
+class PartlyUnreadableError(UnreadableError):
+    """A response about many payments of which some can't be read; the others must not wait for those.
 
-    ``observations`` are those of the payments about which everything could be read.
+    ``observations`` are those of the payments that could be read in full.
     """
 
     def __init__(self, detail: str, observations: tuple[Observation, ...]) -> None:

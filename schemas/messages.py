@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, TypeVar
 import msgspec
 import orjson
 
-from schemas.errors import Unreadable
+from schemas.errors import UnreadableError
 from schemas.money import Money
 from schemas.reasons import RequestReason
 from schemas.status import AmountCheck, Fulfilment, OrderCheck, Status
@@ -322,12 +322,12 @@ def decode(data: bytes | None, kind: type[Message]) -> Message:
     """The message in ``data``.
 
     Raises:
-        Unreadable: the bytes are no JSON of that kind; the text names the field.
+        UnreadableError: the bytes are no JSON of that kind; the text names the field.
     """
     try:
         return msgspec.json.decode(data or b"", type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Unreadable(f"not a {kind.__name__}: {_safe(error)}", "unreadable_lookup") from None
+        raise UnreadableError(f"not a {kind.__name__}: {_safe(error)}", "unreadable_lookup") from None
 
 
 def _safe(error: Exception) -> str:

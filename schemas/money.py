@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
-from schemas.errors import Unreadable
+from schemas.errors import UnreadableError
 
 #: ISO 4217 exponents other than 2, list of the maintenance agency (amendment 177).
 _EXPONENTS: Final[dict[str, int]] = {
@@ -74,10 +74,10 @@ def checked_currency(code: object) -> str:
     """A three-letter currency code.
 
     Raises:
-        Unreadable: it is not one.
+        UnreadableError: it is not one.
     """
     if not isinstance(code, str) or not is_currency(code):
-        raise Unreadable("the answer's currency is not a three-letter code")
+        raise UnreadableError("the answer's currency is not a three-letter code")
     return code
 
 
@@ -85,10 +85,10 @@ def from_minor(value: object, currency: object) -> Money:
     """Money from an amount already in minor units, as integer or digits. No provider states a payment below zero.
 
     Raises:
-        Unreadable: the amount is no integer from zero on, or the currency no three-letter code.
+        UnreadableError: the amount is no integer from zero on, or the currency no three-letter code.
     """
     if isinstance(value, bool) or not isinstance(value, int | str) or not _MINOR.match(str(value)):
-        raise Unreadable("the answer's amount is not an integer in minor units")
+        raise UnreadableError("the answer's amount is not an integer in minor units")
     return Money(int(value), checked_currency(currency))
 
 
@@ -96,20 +96,20 @@ def from_major(value: object, currency: object) -> Money:
     """Money from an amount in major units, as number or text (``"100"``, ``"10.50"``).
 
     Raises:
-        Unreadable: the amount is no decimal, or has more digits than the currency allows.
+        UnreadableError: the amount is no decimal, or has more digits than the currency allows.
     """
     code = checked_currency(currency)
     text = str(value) if isinstance(value, int | float | str) else ""
     if isinstance(value, bool) or not _MAJOR.match(text):
-        raise Unreadable("the answer's amount is not a decimal in major units")
+        raise UnreadableError("the answer's amount is not a decimal in major units")
     try:
         minor = Decimal(text).scaleb(exponent(code))
     except InvalidOperation as error:  # pragma: no cover - the pattern above admits decimals only
-        raise Unreadable("the answer's amount is not a decimal in major units") from error
+        raise UnreadableError("the answer's amount is not a decimal in major units") from error
     if minor != minor.to_integral_value():
-        raise Unreadable("the answer's amount has more digits than its currency allows")
+        raise UnreadableError("the answer's amount has more digits than its currency allows")
     if minor >= _LIMIT:
-        raise Unreadable("the answer's amount has more than 18 digits in minor units")
+        raise UnreadableError("the answer's amount has more than 18 digits in minor units")
     return Money(int(minor), code)
 
 

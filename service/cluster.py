@@ -12,7 +12,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError
 
 from schemas.configuration.model import Configuration
-from schemas.errors import ClusterError, ClusterUnavailable, TopicsMissing
+from schemas.errors import ClusterError, ClusterUnavailableError, MissingTopicsError
 from service.kafka_client import client_settings, opened, unreachable
 
 _CONNECT_MILLISECONDS: Final = 10_000
@@ -46,7 +46,7 @@ def admin(configuration: Configuration) -> Iterator[Any]:
     """An admin client.
 
     Raises:
-        ClusterUnavailable: no broker answers, or the brokers refuse a request.
+        ClusterUnavailableError: no broker answers, or the brokers refuse a request.
     """
     servers = configuration.kafka.bootstrap_servers
     settings = {
@@ -61,7 +61,7 @@ def admin(configuration: Configuration) -> Iterator[Any]:
     try:
         yield client
     except KafkaError as error:
-        raise ClusterUnavailable(
+        raise ClusterUnavailableError(
             f"The Kafka cluster at {servers} refused a request ({type(error).__name__}). "
             "Check that its brokers are well and that this user may describe and change topics."
         ) from None
@@ -137,15 +137,15 @@ def check(configuration: Configuration) -> None:
     """Make sure a process can work on this cluster.
 
     Raises:
-        ClusterUnavailable: no broker answers, or the brokers refuse a request.
-        TopicsMissing: a topic of the configuration does not exist.
+        ClusterUnavailableError: no broker answers, or the brokers refuse a request.
+        MissingTopicsError: a topic of the configuration does not exist.
         ClusterError: a topic has another number of partitions than the configuration says.
     """
     with admin(configuration) as client:
         present = inspect_topics(configuration, client)
     absent = missing(configuration, present)
     if absent:
-        raise TopicsMissing(
+        raise MissingTopicsError(
             f"{len(absent)} topics are missing at {configuration.kafka.bootstrap_servers}, "
             f"{absent[0]} among them. Create them with `paynotify topics apply`."
         )

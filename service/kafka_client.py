@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from kafka.net.compat import KafkaNetClient
 
 from schemas.configuration.model import KafkaSettings
-from schemas.errors import ClusterUnavailable
+from schemas.errors import ClusterUnavailableError
 from service.kafka_credentials import password, tls
 
 T = TypeVar("T")
@@ -35,9 +35,9 @@ def client_settings(kafka: KafkaSettings, client_id: str) -> dict[str, Any]:
     return settings
 
 
-def unreachable(servers: str, error: Exception) -> ClusterUnavailable:
+def unreachable(servers: str, error: Exception) -> ClusterUnavailableError:
     """The error for bootstrap servers of which none answered, or none let this user in."""
-    return ClusterUnavailable(
+    return ClusterUnavailableError(
         f"No Kafka broker answered at {servers} ({type(error).__name__}). Check that the brokers run, and "
         "kafka.bootstrap_servers and the security settings of the configuration."
     )

@@ -9,7 +9,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from schemas.configuration.model import KafkaSettings
-from schemas.errors import ClusterUnavailable, TopicsMissing
+from schemas.errors import ClusterUnavailableError, MissingTopicsError
 from service.kafka_client import client_settings, opened, unreachable
 
 _CONNECT_MILLISECONDS: Final = 10_000
@@ -20,8 +20,8 @@ class Tail:
     """Records of the topics (names without prefix) written after the block was entered, as a context manager.
 
     Raises:
-        ClusterUnavailable: no broker answers, or the brokers refuse a request.
-        TopicsMissing: a topic does not exist.
+        ClusterUnavailableError: no broker answers, or the brokers refuse a request.
+        MissingTopicsError: a topic does not exist.
     """
 
     def __init__(self, kafka: KafkaSettings, *names: str) -> None:
@@ -47,7 +47,7 @@ class Tail:
         except (KafkaError, OSError, ValueError) as error:
             self._close()
             raise unreachable(self._kafka.bootstrap_servers, error) from None
-        except TopicsMissing:
+        except MissingTopicsError:
             self._close()
             raise
         return self
@@ -59,12 +59,12 @@ class Tail:
         """What has come, after at most so many seconds: records of kafka-python, in order within a partition.
 
         Raises:
-            ClusterUnavailable: the brokers stopped answering, or refuse.
+            ClusterUnavailableError: the brokers stopped answering, or refuse.
         """
         try:
             batches = self._consumer.poll(timeout_ms=int(within_seconds * 1000))
         except KafkaError as error:
-            raise ClusterUnavailable(
+            raise ClusterUnavailableError(
                 f"The brokers at {self._kafka.bootstrap_servers} stopped answering ({type(error).__name__}). "
                 "See that they are well; what was published stays published."
             ) from None
@@ -77,7 +77,7 @@ class Tail:
     def _partitions(self, name: str) -> list[Any]:
         partitions = self._consumer.partitions_for_topic(name)
         if not partitions:
-            raise TopicsMissing(f"The topic {name} does not exist. Create it with `paynotify topics apply`.")
+            raise MissingTopicsError(f"The topic {name} does not exist. Create it with `paynotify topics apply`.")
         return [TopicPartition(name, number) for number in sorted(partitions)]
 
     def _close(self) -> None:

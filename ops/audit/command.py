@@ -23,7 +23,7 @@ from ops.common.topic_reader import Place, Span, TopicReader
 from ops.replay import REPLAYED_FROM
 from schemas import topics
 from schemas.configuration.model import Configuration, load
-from schemas.errors import TopicsMissing
+from schemas.errors import MissingTopicsError
 from schemas.messages import RECOVERY
 from schemas.times import rfc3339
 from service.cluster import admin, inspect_topics, missing
@@ -149,7 +149,7 @@ def _committed(configuration: Configuration) -> dict[Place, int]:
     with admin(configuration) as client:
         present = inspect_topics(configuration, client)
         for name in missing(configuration, present):
-            raise TopicsMissing(f"The topic {name} does not exist. Create it with `paynotify topics apply`.")
+            raise MissingTopicsError(f"The topic {name} does not exist. Create it with `paynotify topics apply`.")
         groups: dict[str, list[Any]] = {}
         for provider in topics.PROVIDERS:
             retries = [topics.retry(provider, step) for step in range(1, topics.RETRY_STEPS + 1)]

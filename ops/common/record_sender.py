@@ -12,7 +12,7 @@ from kafka.errors import KafkaError
 
 from schemas import topics
 from schemas.configuration.model import KafkaSettings
-from schemas.errors import ClusterUnavailable
+from schemas.errors import ClusterUnavailableError
 from schemas.records import Output
 from service.kafka_client import client_settings
 
@@ -66,7 +66,7 @@ class RecordSender:
         """Hand one record over.
 
         Raises:
-            ClusterUnavailable: the brokers did not take it or one before it.
+            ClusterUnavailableError: the brokers did not take it or one before it.
         """
         try:
             self._open.append(self._producer.send(output.topic, output.value, output.key, list(output.headers)))
@@ -83,8 +83,8 @@ class RecordSender:
         except KafkaError as error:
             raise self._failed(error) from None
 
-    def _failed(self, error: Exception) -> ClusterUnavailable:
-        return ClusterUnavailable(
+    def _failed(self, error: Exception) -> ClusterUnavailableError:
+        return ClusterUnavailableError(
             f"The brokers at {self._kafka.bootstrap_servers} did not take {self._what} ({type(error).__name__}). "
             f"See that they are well and {self._remedy}."
         )

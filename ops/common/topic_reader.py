@@ -22,7 +22,7 @@ from kafka.admin import OffsetSpec
 
 from ops.common.raw_scan import RawScan, Wanted
 from schemas.configuration.model import Configuration
-from schemas.errors import ClusterUnavailable
+from schemas.errors import ClusterUnavailableError
 from schemas.records import Record
 from service.aiokafka_client import aiokafka_settings
 from service.cluster import admin
@@ -71,7 +71,7 @@ class TopicReader:
     """Reads partitions' spans, as a context manager.
 
     Raises:
-        ClusterUnavailable: no broker answers, or the brokers refuse a request.
+        ClusterUnavailableError: no broker answers, or the brokers refuse a request.
     """
 
     def __init__(self, configuration: Configuration) -> None:
@@ -146,7 +146,7 @@ class TopicReader:
             return self._loop.run_until_complete(work)
         except (KafkaError, TimeoutError) as error:
             servers = self._configuration.kafka.bootstrap_servers
-            raise ClusterUnavailable(
+            raise ClusterUnavailableError(
                 f"The Kafka cluster at {servers} could not be read ({type(error).__name__}). "
                 "Check that its brokers are well and that this user may read every topic."
             ) from None
@@ -205,7 +205,7 @@ class TopicReader:
             if found or len(left) < before:
                 heard = time.monotonic()
             elif time.monotonic() - heard > _SILENCE_SECONDS:
-                raise ClusterUnavailable(
+                raise ClusterUnavailableError(
                     f"The brokers sent nothing of {next(iter(left.values())).place.topic} for {_SILENCE_SECONDS:g} s. "
                     "Check that all partitions have a leader (kafka-topics.sh --describe) and try again."
                 )

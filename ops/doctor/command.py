@@ -30,7 +30,7 @@ from processors.providers.omnikassa.signature import signed
 from schemas.configuration.merchants import Merchant, OmniKassaMerchant, provider_of
 from schemas.configuration.model import Configuration, load
 from schemas.configuration.secrets import Secret
-from schemas.errors import ClusterUnavailable, ConfigurationError, SecretError
+from schemas.errors import ClusterUnavailableError, ConfigurationError, SecretError
 from schemas.topics import PROVIDERS
 from service.cluster import admin, differences, inspect_topics, missing
 
@@ -149,7 +149,7 @@ def _cluster(configuration: Configuration) -> Iterator[Finding]:
             yield Finding("brokers", "ok", f"{len(client.describe_cluster()['brokers'])} at {servers}")
             for examine_one in _OF_CLUSTER:
                 yield from examine_one(configuration, client)
-    except (ClusterUnavailable, ConfigurationError) as error:
+    except (ClusterUnavailableError, ConfigurationError) as error:
         yield Finding("brokers", "error", str(error))
 
 

@@ -21,7 +21,7 @@ from processors.providers.omnikassa.single_order import refreshed
 from processors.providers.registry import PROVIDERS
 from schemas.configuration.merchants import Merchant, OmniKassaMerchant, provider_of
 from schemas.configuration.model import Configuration
-from schemas.errors import Permanent, Retryable, SecretError
+from schemas.errors import PermanentError, RetryableError, SecretError
 from schemas.messages import Lookup
 from schemas.times import rfc3339
 
@@ -114,9 +114,9 @@ def _ask(
 
     try:
         accepted = asyncio.run(ask())
-    except Permanent as error:
+    except PermanentError as error:
         return Finding(about, "error", f"credentials: {error}", "Compare user, password and the list of our addresses.")
-    except (Retryable, SecretError) as error:
+    except (RetryableError, SecretError) as error:
         return Finding(about, "warning", f"credentials: could not be tried ({error})", "Try again later.")
     if not accepted:
         return Finding(about, "error", "credentials: not accepted", "Compare them with the provider's portal.")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, get_args
 
 from ops.reconcile.compare import PaymentEntry
-from schemas.errors import ConfigurationError, Unreadable
+from schemas.errors import ConfigurationError, UnreadableError
 from schemas.money import Money, from_major
 from schemas.status import Status
 from schemas.times import parse_time
@@ -23,7 +23,7 @@ _ERRORS_SHOWN: Final = 20
 _WORDS: Final[Mapping[str, Status]] = {word: word for word in get_args(Status)}
 
 
-class _BadRow(Exception):
+class _BadRowError(Exception):
     """What is wrong with one row; never leaves this module."""
 
 
@@ -65,7 +65,7 @@ def payments_in(raw: bytes, path: str) -> list[PaymentEntry]:
                 entry = _entry(names, cells, rows.line_num)
                 _refuse_second(entry, lines, rows.line_num)
                 entries.append(entry)
-            except _BadRow as error:
+            except _BadRowError as error:
                 problems.append(f"line {rows.line_num}: {error}")
     except csv.Error as error:
         problems.append(f"line {rows.line_num}: not CSV ({error})")
@@ -106,13 +106,13 @@ def _header(path: str, cells: list[str]) -> list[str]:
 
 def _entry(names: list[str], cells: list[str], line: int) -> PaymentEntry:
     if len(cells) != len(names):
-        raise _BadRow(f"{len(cells)} cells instead of {len(names)}")
+        raise _BadRowError(f"{len(cells)} cells instead of {len(names)}")
     row = {name: cell.strip() for name, cell in zip(names, cells, strict=True)}
     payment_id, order_id = row.get("payment_id") or None, row.get("order_id") or None
     if payment_id is None and order_id is None:
-        raise _BadRow("neither order_id nor payment_id")
+        raise _BadRowError("neither order_id nor payment_id")
     if any(len(one) > _LONGEST for one in (payment_id, order_id) if one):
-        raise _BadRow(f"an id of more than {_LONGEST} characters")
+        raise _BadRowError(f"an id of more than {_LONGEST} characters")
     return PaymentEntry(
         payment_id=payment_id,
         order_id=order_id,
@@ -127,7 +127,7 @@ def _status(word: str) -> Status | None:
     if not word:
         return None
     if word not in _WORDS:
-        raise _BadRow(f"status is none of {', '.join(_WORDS)}")
+        raise _BadRowError(f"status is none of {', '.join(_WORDS)}")
     return _WORDS[word]
 
 
@@ -136,8 +136,8 @@ def _amount(amount: str, currency: str) -> Money | None:
         return None
     try:
         return from_major(amount, currency)
-    except Unreadable:
-        raise _BadRow(
+    except UnreadableError:
+        raise _BadRowError(
             "amount and currency are no sum of money: write the amount in major units with a point (10.50), "
             "with no more digits than the currency has, and the currency as three capital letters"
         ) from None
@@ -148,7 +148,7 @@ def _time(text: str) -> datetime | None:
         return None
     at = parse_time(text)
     if at is None:
-        raise _BadRow("created_at is no RFC 3339 time with offset, such as 2026-11-23T09:00:00Z")
+        raise _BadRowError("created_at is no RFC 3339 time with offset, such as 2026-11-23T09:00:00Z")
     return at
 
 
@@ -156,7 +156,7 @@ def _refuse_second(entry: PaymentEntry, lines: dict[tuple[str, str], int], line:
     """Two rows of one payment could say two things of it."""
     for key in _keys(entry):
         if key in lines:
-            raise _BadRow(f"the same {key[0]} stands on line {lines[key]}")
+            raise _BadRowError(f"the same {key[0]} stands on line {lines[key]}")
         lines[key] = line
 
 

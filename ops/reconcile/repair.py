@@ -17,7 +17,7 @@ from schemas import messages, topics
 from schemas.cloudevents import cloud_event
 from schemas.configuration.merchants import Merchant, provider_of
 from schemas.configuration.model import Configuration, KafkaSettings
-from schemas.errors import Unreadable
+from schemas.errors import UnreadableError
 from schemas.ids import derived_id
 from schemas.messages import RECOVERY, Lookup, decode
 from schemas.records import Output, Record
@@ -122,7 +122,7 @@ def _is_recovery(record: Record, merchant: Merchant) -> bool:
         return False
     try:
         return RECOVERY in decode(record.value, Lookup).arguments
-    except Unreadable:
+    except UnreadableError:
         return False
 
 
@@ -130,7 +130,7 @@ def queue(found: RepairPlan, kafka: KafkaSettings, per_second: float) -> int:
     """Queue the lookups; how many were.
 
     Raises:
-        ClusterUnavailable: the brokers did not take one; those before it are queued and left out next time.
+        ClusterUnavailableError: the brokers did not take one; those before it are queued and left out next time.
     """
     turn, sent = turns(per_second), 0
     remedy = "start again: a lookup that is queued is not queued twice"

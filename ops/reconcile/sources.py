@@ -19,7 +19,7 @@ from processors.providers.payment_list import ListedPayment, PaymentLister, Paym
 from processors.resolve.transitions import PaymentState, advance
 from schemas import topics
 from schemas.configuration.model import Configuration
-from schemas.errors import ConfigurationError, Permanent, Retryable, Unreadable
+from schemas.errors import ConfigurationError, PermanentError, RetryableError, UnreadableError
 from schemas.messages import decode
 from schemas.money import Money
 from schemas.status import Status
@@ -89,7 +89,7 @@ def read_here(reader: TopicReader, configuration: Configuration, merchant: str, 
 def _event(record: Any) -> _StatusEvent:
     try:
         return decode(record.value, _StatusEvent)
-    except Unreadable as error:
+    except UnreadableError as error:
         place = f"{record.topic}/{record.partition}/{record.offset}"
         raise ConfigurationError(f"The record {place} is no status event ({error}). Run `paynotify audit`.") from None
 
@@ -143,7 +143,7 @@ class ProviderList:
     def _run(self, work: Any) -> None:
         try:
             asyncio.run(work)
-        except (Retryable, Permanent, Unreadable) as error:
+        except (RetryableError, PermanentError, UnreadableError) as error:
             merchant = self._account.merchant.id
             raise ConfigurationError(f"The provider's list for {merchant} can't be read: {error}.") from None
 

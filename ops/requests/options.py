@@ -8,7 +8,7 @@ from typing import Final
 
 from schemas.configuration.merchants import NevogateMerchant, provider_of
 from schemas.configuration.model import Configuration
-from schemas.errors import ConfigurationError, Unreadable
+from schemas.errors import ConfigurationError, UnreadableError
 from schemas.ids import time_ordered_id
 from schemas.money import Money, from_major
 from schemas.times import parse_time, rfc3339
@@ -84,7 +84,7 @@ def amount(text: str | None, currency: str | None) -> Money | None:
         raise ConfigurationError("--amount and --currency go together. Give, say, --amount 19.90 --currency EUR.")
     try:
         money = from_major(text, currency)
-    except Unreadable:
+    except UnreadableError:
         money = Money(0, "EUR")
     if not money.value:
         raise ConfigurationError(

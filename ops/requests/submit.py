@@ -20,7 +20,7 @@ from schemas import topics
 from schemas.cloudevents import cloud_event
 from schemas.configuration.merchants import NevogateMerchant
 from schemas.configuration.model import Configuration, KafkaSettings
-from schemas.errors import ClusterUnavailable, ConfigurationError, Unreadable
+from schemas.errors import ClusterUnavailableError, ConfigurationError, UnreadableError
 from schemas.messages import REQUEST_MADE, Action, PaymentRequest, RequestedPayment, decode, encode
 from schemas.records import Output
 from schemas.times import rfc3339
@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace, request: RequestedPayment, configuration:
 
     Raises:
         ConfigurationError: wrong use, or no confirmation possible.
-        ClusterUnavailable: no Kafka broker could be used.
+        ClusterUnavailableError: no Kafka broker could be used.
     """
     wait_seconds = arguments.wait or 0.0
     if not 0 <= wait_seconds <= _LONGEST_WAIT_SECONDS:
@@ -122,8 +122,8 @@ def _publish(kafka: KafkaSettings, request: RequestedPayment) -> None:
     try:
         with RecordSender(kafka) as sender:
             sender.send(Output(kafka.topic(topics.REQUESTED), key, encode(request), headers))
-    except ClusterUnavailable:
-        raise ClusterUnavailable(
+    except ClusterUnavailableError:
+        raise ClusterUnavailableError(
             f"The brokers at {kafka.bootstrap_servers} did not say that they took the request. See that they are well "
             f"and ask for it again with --request-id {request.request_id}: it is then done once."
         ) from None
@@ -137,7 +137,7 @@ def _follow(tail: Tail, request: RequestedPayment, wait_seconds: float) -> Payme
         for record in tail.read(_READ_SECONDS):
             try:
                 event = decode(record.value, PaymentRequest)
-            except Unreadable:  # of a later version: nothing that answers ours
+            except UnreadableError:  # of a later version: nothing that answers ours
                 continue
             if (event.merchant, event.request_id) == (request.merchant, request.request_id):
                 newest = event

@@ -24,7 +24,7 @@ from ops.common.topic_reader import Place, Span, TopicReader
 from processors.interpret.stage import observation_id, response_of
 from schemas import topics
 from schemas.configuration.model import Configuration
-from schemas.errors import Unreadable
+from schemas.errors import UnreadableError
 from schemas.messages import (
     Answered,
     ExpectedPayment,
@@ -156,7 +156,7 @@ class PaymentSearch:
         for record in self._own(topics.OBSERVATIONS, floor, {self._key}):
             try:
                 self.found.observations.append((record, decode(record.value, Observation)))
-            except Unreadable:
+            except UnreadableError:
                 continue  # resolve has buried it; it is told as a dead record
 
     # --- answers, questions, calls -------------------------------------------------------------------------
@@ -299,7 +299,7 @@ def _news_in(record: Record, kind: type[OrderNews]) -> OrderNews | None:
     """What the record tells; none where a shop wrote something else."""
     try:
         return decode(record.value, kind)
-    except Unreadable:
+    except UnreadableError:
         return None
 
 
@@ -315,7 +315,7 @@ def lookup_in(record: Record) -> Lookup | None:
     """The lookup in a record; none where it holds something else, such as a dead answer."""
     try:
         return decode(record.value, Lookup)
-    except Unreadable:
+    except UnreadableError:
         return None
 
 

@@ -11,7 +11,7 @@ from processors.runtime.loop import BatchContext
 from schemas import messages, topics
 from schemas.cloudevents import cloud_event
 from schemas.configuration.model import KafkaSettings
-from schemas.errors import Unreadable
+from schemas.errors import UnreadableError
 from schemas.ids import MAX_ID_LENGTH, derived_id
 from schemas.messages import RequestedPayment
 from schemas.reasons import DeadReason
@@ -23,12 +23,12 @@ def request_of(value: bytes | None) -> RequestedPayment:
     """What a shop wrote, if it can be answered at all: with an id, and a merchant.
 
     Raises:
-        Unreadable: it can't; the text names the field.
+        UnreadableError: it can't; the text names the field.
     """
     asked = messages.decode(value, RequestedPayment)
     for name, text in (("request_id", asked.request_id), ("merchant", asked.merchant)):
         if not 0 < len(text) <= MAX_ID_LENGTH:
-            raise Unreadable(f"{name} must have 1 to {MAX_ID_LENGTH} characters", "unreadable_request")
+            raise UnreadableError(f"{name} must have 1 to {MAX_ID_LENGTH} characters", "unreadable_request")
     return asked
 
 
@@ -52,7 +52,7 @@ class ChargeIntakeStage:
     def _output(self, record: Record) -> Output:
         try:
             asked = request_of(record.value)
-        except Unreadable:
+        except UnreadableError:
             return self._dead_letter(record, "unreadable_request")
         received_at = rfc3339(datetime.fromtimestamp(record.timestamp_seconds, UTC))
         headers = cloud_event(

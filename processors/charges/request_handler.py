@@ -36,7 +36,7 @@ from schemas import messages, topics
 from schemas.cloudevents import cloud_event
 from schemas.configuration.merchants import Charges, NevogateMerchant
 from schemas.configuration.model import KafkaSettings
-from schemas.errors import Unreadable
+from schemas.errors import UnreadableError
 from schemas.ids import derived_id
 from schemas.messages import KNOWN, Expectation, Observation, PaymentSeen, RequestedPayment, TimeReached
 from schemas.reasons import RequestReason
@@ -110,7 +110,7 @@ class RequestHandler:
         """Handle one record of the log.
 
         Raises:
-            Unreadable: it is none of the log's.
+            UnreadableError: it is none of the log's.
         """
         self._book.cause = record.offset
         kind = record.header("ce_type")
@@ -121,7 +121,7 @@ class RequestHandler:
         elif kind == messages.TIME_REACHED:
             self._time(messages.decode(record.value, TimeReached))
         else:
-            raise Unreadable("no record of charge is of this type")
+            raise UnreadableError("no record of charge is of this type")
         self._book.cause = None
 
     def _asked(self, asked: RequestedPayment, received_at: datetime) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from processors.runtime.failpoints import Failpoint
 from processors.runtime.loop import Publish
 from processors.state.partition_state import Branch, Overlay
-from schemas.errors import PartitionLost
+from schemas.errors import PartitionRevokedError
 from schemas.records import Output
 
 
@@ -85,13 +85,13 @@ class WriteBatch(Branch):
         """Returns when all that was put, stored and said before is durable.
 
         Raises:
-            PartitionLost: another holds the partition; no call may be made any more.
+            PartitionRevokedError: another holds the partition; no call may be made any more.
         """
         wanted = self._count
         await asyncio.sleep(0)  # whoever is about to write too goes along
         async with self._turn:
             if self._lost is not None:
-                raise PartitionLost("a write failed before, the batch is given up") from self._lost
+                raise PartitionRevokedError("a write failed before, the batch is given up") from self._lost
             if self._written < wanted:
                 try:
                     await self._write()

@@ -32,7 +32,7 @@ from processors.state.partition_state import Overlay
 from schemas import messages, topics
 from schemas.cloudevents import cloud_event, with_headers
 from schemas.configuration.model import KafkaSettings
-from schemas.errors import Permanent, Retryable, Unreadable
+from schemas.errors import PermanentError, RetryableError, UnreadableError
 from schemas.ids import derived_id
 from schemas.messages import KNOWN, UNKNOWN, Lookup
 from schemas.reasons import DeadReason
@@ -47,10 +47,10 @@ def waiting_lookup(record: Record) -> WaitingLookup:
     """The lookup in a record.
 
     Raises:
-        Unreadable: its value is no lookup, or it has no id.
+        UnreadableError: its value is no lookup, or it has no id.
     """
     if not record.header("ce_id"):
-        raise Unreadable("the lookup has no ce_id", "unreadable_lookup")  # several of them would pass for one
+        raise UnreadableError("the lookup has no ce_id", "unreadable_lookup")  # several of them would pass for one
     first_seen = parse_time(record.header("first-seen") or record.header("ce_time"))
     return WaitingLookup(
         lookup_id=record.header("ce_id"),
@@ -95,7 +95,7 @@ class FetchStage:
         for record in context.records:
             try:
                 waiting = waiting_lookup(record)
-            except Unreadable:
+            except UnreadableError:
                 outputs.append(self._dead_letter(record, "unreadable_lookup"))
                 continue
             if waiting.lookup.merchant not in self._accounts:
@@ -150,12 +150,12 @@ class FetchStage:
         try:
             outcomes = await self._provider.fetch(call, account, self._outside, store)
             ended_as = "answered"
-        except Retryable as error:
+        except RetryableError as error:
             ended_as = error.reason
             outcomes = dict.fromkeys(
                 (one.lookup_id for one in call.lookups), RetryLater(error.reason, str(error), error.retry_after_seconds)
             )
-        except Permanent as error:
+        except PermanentError as error:
             ended_as = error.reason
             outcomes = dict.fromkeys((one.lookup_id for one in call.lookups), Failed(error.reason, str(error)))
         moved()

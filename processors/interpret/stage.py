@@ -18,7 +18,7 @@ from processors.runtime.loop import BatchContext
 from schemas import messages, topics
 from schemas.cloudevents import cloud_event
 from schemas.configuration.model import KafkaSettings
-from schemas.errors import PartlyUnreadable, Unreadable
+from schemas.errors import PartlyUnreadableError, UnreadableError
 from schemas.ids import derived_id
 from schemas.messages import Answered, Observation
 from schemas.reasons import DeadReason
@@ -101,9 +101,9 @@ class InterpretStage:
             return [self._dead_letter(record, "unknown_merchant")]
         try:
             observations = self._provider.interpret(response, account)
-        except PartlyUnreadable as error:
+        except PartlyUnreadableError as error:
             return [*self._observed(record, error.observations), self._dead_letter(record, error.reason)]
-        except Unreadable as error:
+        except UnreadableError as error:
             # kept whole with its reason: after a key change it is replayed and read again
             return [self._dead_letter(record, error.reason)]
         self._count("observed")

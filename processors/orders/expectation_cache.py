@@ -22,7 +22,7 @@ from aiokafka.errors import UnknownTopicOrPartitionError
 from processors.orders.intake_stage import expected_of, said
 from processors.state.local_store import LocalStore
 from schemas import messages
-from schemas.errors import StateUnavailable, Unreadable
+from schemas.errors import StateUnavailableError, UnreadableError
 from schemas.messages import Expectation
 from service.logs import event
 
@@ -82,7 +82,7 @@ class ExpectationCache:
     def of(self, merchant: str, payment_id: str, order_id: str | None) -> Expectation | None:
         """
         Raises:
-            StateUnavailable: the files can't be read.
+            StateUnavailableError: the files can't be read.
         """
         named = self._known(_payment_key(merchant, payment_id))
         order = named.order_id if named is not None else order_id
@@ -114,7 +114,7 @@ class ExpectationCache:
         for number, store in enumerate(self._stores):
             try:
                 store.get(_next_key(0))
-            except StateUnavailable:
+            except StateUnavailableError:
                 if number + 1 == len(self._stores):
                     raise
             else:
@@ -177,7 +177,7 @@ class ExpectationCache:
         for record in records:
             try:
                 expected = expected_of(record.value)
-            except Unreadable:
+            except UnreadableError:
                 continue
             place = said(expected, record.timestamp, partition, record.offset)
             told = Expectation(order_id=expected.order_id, amount=expected.amount, said=place)

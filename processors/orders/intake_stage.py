@@ -12,7 +12,7 @@ from processors.runtime.loop import BatchContext
 from schemas import messages, topics
 from schemas.cloudevents import cloud_event
 from schemas.configuration.model import KafkaSettings
-from schemas.errors import Unreadable
+from schemas.errors import UnreadableError
 from schemas.ids import MAX_ID_LENGTH, derived_id
 from schemas.messages import KNOWN, ExpectedPayment
 from schemas.money import is_currency
@@ -25,7 +25,7 @@ def expected_of(value: bytes | None) -> ExpectedPayment:
     """What a shop wrote, with its times in UTC.
 
     Raises:
-        Unreadable: it is no expected payment; the text names the field.
+        UnreadableError: it is no expected payment; the text names the field.
     """
     expected = messages.decode(value, ExpectedPayment)
     for name, text in (
@@ -33,12 +33,12 @@ def expected_of(value: bytes | None) -> ExpectedPayment:
         ("payment_id", "-" if expected.payment_id is None else expected.payment_id),
     ):
         if not 0 < len(text) <= MAX_ID_LENGTH:
-            raise Unreadable(f"{name} must have 1 to {MAX_ID_LENGTH} characters", "unreadable_expectation")
+            raise UnreadableError(f"{name} must have 1 to {MAX_ID_LENGTH} characters", "unreadable_expectation")
     if expected.amount.value <= 0:
-        raise Unreadable("the amount must be more than 0", "unreadable_expectation")
+        raise UnreadableError("the amount must be more than 0", "unreadable_expectation")
     if not is_currency(expected.amount.currency):
         # taken as it is, "gbp" would be a mismatch and hold every payment back
-        raise Unreadable("the amount's currency is not three capital letters", "unreadable_expectation")
+        raise UnreadableError("the amount's currency is not three capital letters", "unreadable_expectation")
     final_by = None if expected.final_by is None else _utc(expected.final_by, "final_by")
     return replace(expected, created_at=_utc(expected.created_at, "created_at"), final_by=final_by)
 
@@ -55,7 +55,7 @@ def said(expected: ExpectedPayment, timestamp_milliseconds: int, partition: int,
 def _utc(text: str, name: str) -> str:
     moment = parse_time(text)
     if moment is None:
-        raise Unreadable(f"{name} is not a time with its offset (2026-11-23T09:00:00Z)", "unreadable_expectation")
+        raise UnreadableError(f"{name} is not a time with its offset (2026-11-23T09:00:00Z)", "unreadable_expectation")
     return rfc3339(moment)
 
 
@@ -84,7 +84,7 @@ class OrderIntakeStage:
     def _outputs(self, record: Record) -> list[Output]:
         try:
             expected = expected_of(record.value)
-        except Unreadable:
+        except UnreadableError:
             return [self._dead_letter(record, "unreadable_expectation")]
         provider = self._providers.get(expected.merchant)
         if provider is None:

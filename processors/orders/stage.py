@@ -30,7 +30,7 @@ from processors.state.timer_queue import Timer
 from schemas import messages, topics
 from schemas.cloudevents import cloud_event
 from schemas.configuration.model import KafkaSettings, OverdueSettings, SilenceSettings
-from schemas.errors import Unreadable
+from schemas.errors import UnreadableError
 from schemas.ids import derived_id
 from schemas.messages import (
     Expectation,
@@ -133,7 +133,7 @@ class OrdersStage:
         elif kind == messages.TIME_REACHED:
             order.come_to(messages.decode(record.value, TimeReached), record.timestamp_seconds)
         else:
-            raise Unreadable(f"no record of {self.name} is of this type")
+            raise UnreadableError(f"no record of {self.name} is of this type")
         return order.end()
 
     def _heard_of(self, told: HeardOf, state: Overlay) -> list[Output]:

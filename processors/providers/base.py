@@ -214,14 +214,14 @@ class Provider(Protocol):
         """The notification's claim. Uses the account's settings, never its secrets.
 
         Raises:
-            Rejected: malformed, unexpected_field, unknown_event, missing_signature.
+            RejectedNotificationError: malformed, unexpected_field, unknown_event, missing_signature.
         """
 
     def verify(self, claim: ParsedNotification, notification: Notification, account: Account) -> Authenticity:
         """Judge the claim with every secret that is valid now, in constant time.
 
         Raises:
-            Rejected: bad_signature, expired_token, malformed.
+            RejectedNotificationError: bad_signature, expired_token, malformed.
         """
 
     def plan(self, claim: ParsedNotification, notification: Notification) -> Lookup:
@@ -236,15 +236,15 @@ class Provider(Protocol):
         """Make one call; the outcome of each of its lookups by lookup id.
 
         Raises:
-            Retryable: for all lookups of the call.
-            Permanent: for all lookups of the call.
+            RetryableError: for all lookups of the call.
+            PermanentError: for all lookups of the call.
         """
 
     def interpret(self, response: Response, account: Account) -> tuple[Observation, ...]:
         """What the answer says, payment by payment.
 
         Raises:
-            Unreadable: the answer can't be understood or trusted.
+            UnreadableError: the answer can't be understood or trusted.
         """
 
 

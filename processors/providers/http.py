@@ -24,7 +24,7 @@ from httpx_aiohttp import AiohttpTransport
 
 from processors.providers.base import CallContext
 from schemas.configuration.secrets import Secret
-from schemas.errors import ProviderBusy, ProviderUnavailable, ProviderUnreachable, SecretError
+from schemas.errors import ProviderUnavailableError, ProviderUnreachableError, RateLimitedError, SecretError
 
 _LONGEST_PATIENCE_SECONDS: Final = 24 * 3600.0
 _GZIP_WBITS: Final = 16 + zlib.MAX_WBITS
@@ -86,9 +86,9 @@ async def exchange(
     """Send one request and read the whole answer, within ``timeout_seconds`` and ``answer_bytes``.
 
     Raises:
-        ProviderBusy: 429, with the patience asked for.
-        ProviderUnreachable: no connection could be opened, so nothing was sent.
-        ProviderUnavailable: no complete answer in time, too long, a redirect, 5xx, a connection that broke.
+        RateLimitedError: 429, with the patience asked for.
+        ProviderUnreachableError: no connection could be opened, so nothing was sent.
+        ProviderUnavailableError: no complete answer in time, too long, a redirect, 5xx, a connection that broke.
     """
     asked_at = outside.now()
     try:
@@ -106,12 +106,12 @@ async def exchange(
             _refuse_outage(response, outside.now())
             body = await _bounded_body(response, outside.answer_bytes)
     except TimeoutError:
-        raise ProviderUnavailable(f"no complete answer within {outside.timeout_seconds:g} s") from None
+        raise ProviderUnavailableError(f"no complete answer within {outside.timeout_seconds:g} s") from None
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, aiohttp.ClientError, zlib.error, OSError) as error:
         # the cause, because the transport calls a connection that broke after the request a ConnectTimeout too
         if isinstance(error.__cause__, aiohttp.ClientConnectorError):
-            raise ProviderUnreachable(f"the exchange broke off ({type(error.__cause__).__name__})") from None
-        raise ProviderUnavailable(f"the exchange broke off ({type(error).__name__})") from None
+            raise ProviderUnreachableError(f"the exchange broke off ({type(error.__cause__).__name__})") from None
+        raise ProviderUnavailableError(f"the exchange broke off ({type(error).__name__})") from None
     return HttpResponse(response.status_code, response.headers.get("content-type", ""), body, outside.now(), asked_at)
 
 
@@ -119,24 +119,24 @@ def _refuse_outage(response: httpx.Response, now: datetime) -> None:
     status = response.status_code
     patience_seconds = _patience_seconds(response.headers.get("retry-after", ""), now)
     if status == 429:
-        raise ProviderBusy("HTTP 429", retry_after_seconds=patience_seconds)
+        raise RateLimitedError("HTTP 429", retry_after_seconds=patience_seconds)
     if not (200 <= status < 300 or 400 <= status < 500):
-        raise ProviderUnavailable(f"HTTP {status}", retry_after_seconds=patience_seconds)
+        raise ProviderUnavailableError(f"HTTP {status}", retry_after_seconds=patience_seconds)
 
 
 async def _bounded_body(response: httpx.Response, limit_bytes: int) -> bytes:
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("gzip", "identity"):
-        raise ProviderUnavailable("the answer's content encoding is neither gzip nor identity")
+        raise ProviderUnavailableError("the answer's content encoding is neither gzip nor identity")
     # the client's own decoder inflates a whole chunk at a time, a thousandfold for a hostile one
     inflate = zlib.decompressobj(_GZIP_WBITS) if encoding == "gzip" else None
     body = bytearray()
     async for chunk in response.aiter_raw():
         body += chunk if inflate is None else inflate.decompress(chunk, limit_bytes + 1 - len(body))
         if len(body) > limit_bytes:
-            raise ProviderUnavailable(f"the answer is longer than {limit_bytes} bytes")
+            raise ProviderUnavailableError(f"the answer is longer than {limit_bytes} bytes")
     if inflate is not None and not inflate.eof:
-        raise ProviderUnavailable("the answer's end is missing")
+        raise ProviderUnavailableError("the answer's end is missing")
     return bytes(body)
 
 
@@ -157,14 +157,14 @@ def json_object(body: bytes) -> dict[str, Any]:
     """The JSON object in an answer.
 
     Raises:
-        ProviderUnavailable: HTML, nothing, null, a list: not the provider's own voice.
+        ProviderUnavailableError: HTML, nothing, null, a list: not the provider's own voice.
     """
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
-        raise ProviderUnavailable("the answer is not JSON") from None
+        raise ProviderUnavailableError("the answer is not JSON") from None
     if not isinstance(value, dict):
-        raise ProviderUnavailable("the answer is not a JSON object")
+        raise ProviderUnavailableError("the answer is not a JSON object")
     return value
 
 
@@ -174,13 +174,13 @@ def basic_authorization(user: str, secret: Secret) -> str:
     Latin-1 where the credentials fit into it, as Trust Payments' own client sends them, else UTF-8.
 
     Raises:
-        ProviderUnreachable: the secret can't be read now, so nothing is sent. The call waits by itself: were the whole
-            stage to wait, it would make the other merchants' calls again afterwards.
+        ProviderUnreachableError: the secret can't be read now, so nothing is sent. The call waits by itself: were the
+            whole stage to wait, it would make the other merchants' calls again afterwards.
     """
     try:
         text = f"{user}:{secret.reveal()}"
     except SecretError as error:
-        raise ProviderUnreachable(str(error)) from None
+        raise ProviderUnreachableError(str(error)) from None
     try:
         raw = text.encode("latin-1")
     except UnicodeEncodeError:

@@ -40,8 +40,8 @@ class PaymentLister(Protocol):
         """What was started from ``start`` to ``end``, both included, part by part with the time each reaches.
 
         Raises:
-            Retryable: the provider does not answer, also after some patience.
-            Permanent: it refuses, or lists more at one moment than it can tell.
+            RetryableError: the provider does not answer, also after some patience.
+            PermanentError: it refuses, or lists more at one moment than it can tell.
         """
 
     def about(
@@ -50,6 +50,6 @@ class PaymentLister(Protocol):
         """What the provider says of these payments, whenever they were; part by part with how many each answers.
 
         Raises:
-            Retryable: the provider does not answer, also after some patience.
-            Permanent: it refuses.
+            RetryableError: the provider does not answer, also after some patience.
+            PermanentError: it refuses.
         """

@@ -15,7 +15,7 @@ from processors.state.partition_state import Overlay
 from schemas import messages, topics
 from schemas.cloudevents import cloud_event
 from schemas.configuration.model import KafkaSettings
-from schemas.errors import Unreadable
+from schemas.errors import UnreadableError
 from schemas.ids import derived_id
 from schemas.messages import Expectation, Observation, PaymentSeen, PaymentStatus
 from schemas.records import Output, Record
@@ -60,7 +60,7 @@ class ResolveStage:
     def _outputs(self, record: Record, state: Overlay) -> list[Output]:
         try:
             observation = messages.decode(record.value, Observation)
-        except Unreadable:
+        except UnreadableError:
             self._metrics.dead.labels(self.provider, self.name, "unreadable_answer").inc()
             return [ended(record, self._dead, "unreadable_answer")]
         key = f"{observation.merchant}/{observation.payment_id}".encode()

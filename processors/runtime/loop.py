@@ -28,7 +28,7 @@ from processors.runtime.failpoints import Failpoint, Reached, nothing
 from processors.runtime.progress import Progress, current
 from processors.state.partition_state import Branch, Overlay, PartitionState
 from processors.transport.publisher import OutputPublisher
-from schemas.errors import ClusterUnavailable, ConfigurationError, PartitionLost, StateUnavailable
+from schemas.errors import ClusterUnavailableError, ConfigurationError, PartitionRevokedError, StateUnavailableError
 from schemas.records import Output, Record
 from service.logs import event
 
@@ -36,7 +36,7 @@ logger = logging.getLogger("paynotify.loop")
 
 _PAUSE_SECONDS: Final = 5.0
 #: Errors for which no record may be dead-lettered: the batch is retried.
-_NO_RECORDS_FAULT: Final = (StateUnavailable, PartitionLost, ClusterUnavailable)
+_NO_RECORDS_FAULT: Final = (StateUnavailableError, PartitionRevokedError, ClusterUnavailableError)
 
 #: Long enough for a worker that stood still to be told by the group that its partition is another's now.
 _LOST_PAUSE_SECONDS: Final = 1.0
@@ -115,7 +115,7 @@ class StageLoop:
             try:
                 await self._steps(batch)
                 return
-            except PartitionLost as lost:
+            except PartitionRevokedError as lost:
                 self._count("revoked")
                 event(logger, "partition_revoked", level=logging.WARNING, unit=self._unit, problem=str(lost))
                 await asyncio.sleep(_LOST_PAUSE_SECONDS)

@@ -28,7 +28,7 @@ from processors.transport.faust_driver import FaustTransport, FlowControl
 from processors.transport.publisher import OutputPublisher
 from schemas import topics
 from schemas.configuration.model import Configuration, KafkaSettings
-from schemas.errors import PartitionLost, StateUnavailable
+from schemas.errors import PartitionRevokedError, StateUnavailableError
 from service.aiokafka_client import aiokafka_settings
 from service.kafka_credentials import password, tls
 from service.logs import event
@@ -201,7 +201,7 @@ class StageRunner:
                 await state.claim(generation)
                 return
             except Exception as error:  # noqa: BLE001 - whatever it was, it is tried again
-                told = isinstance(error, PartitionLost | StateUnavailable)
+                told = isinstance(error, PartitionRevokedError | StateUnavailableError)
                 problem = str(error) if told else type(error).__name__
                 event(logger, "state_not_acquired", level=logging.WARNING, problem=problem)
             await asyncio.sleep(_CLAIM_AGAIN_SECONDS)

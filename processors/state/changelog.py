@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from processors.state import local_store as local
 from processors.state.local_store import LocalStore
 from processors.transport.fenced_producer import FencedProducer
-from schemas.errors import StateUnavailable
+from schemas.errors import StateUnavailableError
 from schemas.records import Output
 
 _RECORDS_AT_A_TIME: Final = 2_000
@@ -53,7 +53,7 @@ class Changelog:
         """Become its only writer.
 
         Raises:
-            aiokafka.errors.KafkaError, PartitionLost: try again.
+            aiokafka.errors.KafkaError, PartitionRevokedError: try again.
         """
         await self._fence.take()
 
@@ -68,7 +68,7 @@ class Changelog:
         The machine may freeze at that very instant; what is published after it is refused by the brokers (`publish`).
 
         Raises:
-            PartitionLost: another has taken it.
+            PartitionRevokedError: another has taken it.
         """
         if anew or self._fence.seconds_since_written() > _CONFIRM_SECONDS:
             await self.write({_CONFIRMATION: b""})
@@ -77,7 +77,7 @@ class Changelog:
         """Returns when the brokers have one record for each key: the offset after the last of them.
 
         Raises:
-            PartitionLost: another has taken it.
+            PartitionRevokedError: another has taken it.
         """
         headers = _format_headers(state_format)
         written = await self._fence.write(
@@ -91,7 +91,7 @@ class Changelog:
         A late repeat would be the same byte by byte, and yet turn `payments.latest` back to an older event for good.
 
         Raises:
-            PartitionLost: another has taken it and written where these were to go.
+            PartitionRevokedError: another has taken it and written where these were to go.
         """
         await self._fence.publish(outputs)
 
@@ -106,7 +106,7 @@ class Changelog:
 
         Raises:
             aiokafka.errors.KafkaError: the brokers can't be reached; what was read until then is kept.
-            StateUnavailable: the files can't be written, or a later release has written values of another format.
+            StateUnavailableError: the files can't be written, or a later release has written values of another format.
         """
         consumer = AIOKafkaConsumer(
             **self._settings,
@@ -147,7 +147,9 @@ class Changelog:
             records = found.get(self._place, ())
             state_format = max((_format_of(one.headers) for one in records if one.headers), default=1)
             if state_format > local.STATE_FORMAT:
-                raise StateUnavailable(f"{self.name} was written by a later release, whose values this one can't keep")
+                raise StateUnavailableError(
+                    f"{self.name} was written by a later release, whose values this one can't keep"
+                )
             position = await consumer.position(self._place)
             changes = {one.key: one.value for one in records if one.key and one.key != _CONFIRMATION}
             store.write(changes, position, state_format)

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import rocksdict
 
-from schemas.errors import StateUnavailable
+from schemas.errors import StateUnavailableError
 
 #: The newest format of states' values, here and in changelogs, that this release reads. Members with a default may be
 #: added within a format, and an earlier release leaves them out when it writes the value anew; whatever must not be
@@ -88,19 +88,19 @@ class LocalStore:
     def get(self, key: bytes) -> bytes | None:
         """
         Raises:
-            StateUnavailable: the files can't be read.
+            StateUnavailableError: the files can't be read.
         """
         try:
             value: bytes | None = self._values().get(key)
         except Exception as error:  # RocksDB's errors have no class of their own
-            raise StateUnavailable(f"{self._directory.name} can't be read ({_kind(error)})") from error
+            raise StateUnavailableError(f"{self._directory.name} can't be read ({_kind(error)})") from error
         return value if value is None or self._keep_seconds is None else value[: -_WRITTEN.size]
 
     def first(self, prefix: bytes, below: bytes, most: int) -> list[bytes]:
         """The first keys, at most so many, that begin with ``prefix`` and come before ``below``, in order.
 
         Raises:
-            StateUnavailable: the files can't be read.
+            StateUnavailableError: the files can't be read.
         """
         found: list[bytes] = []
         # without the bound, an empty range is left only at the next key there is, past all that were deleted lately
@@ -113,20 +113,20 @@ class LocalStore:
                     break
                 found.append(key)
         except Exception as error:  # as in `get`
-            raise StateUnavailable(f"{self._directory.name} can't be read ({_kind(error)})") from error
+            raise StateUnavailableError(f"{self._directory.name} can't be read ({_kind(error)})") from error
         return found
 
     def after(self, key: bytes, most: int) -> list[tuple[bytes, bytes]]:
         """The first keys, at most so many, that come after this one, with their values, in order.
 
         Raises:
-            StateUnavailable: the files can't be read.
+            StateUnavailableError: the files can't be read.
         """
         try:
             items: Iterator[Any] = self._values().items(from_key=key + b"\0")
             found = [(bytes(name), bytes(value)) for name, value in islice(items, most)]
         except Exception as error:  # as in `get`
-            raise StateUnavailable(f"{self._directory.name} can't be read ({_kind(error)})") from error
+            raise StateUnavailableError(f"{self._directory.name} can't be read ({_kind(error)})") from error
         end = None if self._keep_seconds is None else -_WRITTEN.size
         return [(name, value[:end]) for name, value in found]
 
@@ -134,7 +134,7 @@ class LocalStore:
         """Apply all changes at once, together with how far the changelog is now held.
 
         Raises:
-            StateUnavailable: the files can't be written.
+            StateUnavailableError: the files can't be written.
         """
         batch = rocksdict.WriteBatch(raw_mode=True)
         written = b"" if self._keep_seconds is None else _WRITTEN.pack(int(self._now()))
@@ -152,7 +152,7 @@ class LocalStore:
                 batch.put(_FORMAT, bytes([state_format]) + written)
             self._values().write(batch, _write_options(loading=self._loading))
         except Exception as error:
-            raise StateUnavailable(f"{self._directory.name} can't be written ({_kind(error)})") from error
+            raise StateUnavailableError(f"{self._directory.name} can't be written ({_kind(error)})") from error
 
     @contextmanager
     def loading(self) -> Iterator[None]:
@@ -162,7 +162,7 @@ class LocalStore:
         was written, as without this; when it ends, all of it is on the disk, and may be built upon.
 
         Raises:
-            StateUnavailable: the files can't be written.
+            StateUnavailableError: the files can't be written.
         """
         self._set(write_buffer_size=_LOADING_BUFFER_BYTES, disable_auto_compactions="true")
         self._loading = True
@@ -180,7 +180,7 @@ class LocalStore:
                 values.flush()
             values.set_options({name: str(value) for name, value in options.items()})
         except Exception as error:  # as in `get`
-            raise StateUnavailable(f"{self._directory.name} can't be written ({_kind(error)})") from error
+            raise StateUnavailableError(f"{self._directory.name} can't be written ({_kind(error)})") from error
 
     def _expired(self) -> list[bytes]:
         """Some of the keys whose values are older than they must be kept; all of them within a few writes."""

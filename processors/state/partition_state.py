@@ -15,7 +15,7 @@ from typing import Protocol
 
 from processors.state.changelog import Changelog
 from processors.state.local_store import LocalStore
-from schemas.errors import PartitionLost, StateUnavailable
+from schemas.errors import PartitionRevokedError, StateUnavailableError
 from schemas.records import Output
 from service.logs import event
 
@@ -42,10 +42,10 @@ class RetentionPolicy(Protocol):
         """What is to be kept of it: itself (the same object), something else, or nothing."""
 
 
-#: Writes changes to the changelog and then to the store; raises `PartitionLost` if the partition is another's.
+#: Writes changes to the changelog and then to the store; raises `PartitionRevokedError` if the partition is another's.
 Keep = Callable[[Mapping[bytes, bytes | None]], Awaitable[None]]
 
-#: Publishes as the partition's holder; raises `PartitionLost` if the partition is another's.
+#: Publishes as the partition's holder; raises `PartitionRevokedError` if the partition is another's.
 Tell = Callable[[Sequence[Output]], Awaitable[None]]
 
 
@@ -78,10 +78,10 @@ class Overlay:
         What is kept must not make a repeat of the batch leave out an output: publish those before.
 
         Raises:
-            PartitionLost: another process holds the partition; whatever was to be done is not ours to do.
+            PartitionRevokedError: another process holds the partition; whatever was to be done is not ours to do.
         """
         if self._keep is None:
-            raise StateUnavailable("there is no state to keep anything in")
+            raise StateUnavailableError("there is no state to keep anything in")
         if self._changes:
             await self._keep(dict(self._changes))
             self._changes.clear()
@@ -90,10 +90,10 @@ class Overlay:
         """Publish now what follows from what was kept. Returns when the brokers have it.
 
         Raises:
-            PartitionLost: another process holds the partition, and has told what follows there.
+            PartitionRevokedError: another process holds the partition, and has told what follows there.
         """
         if self._tell is None:
-            raise StateUnavailable("there is no state that anything could follow from")
+            raise StateUnavailableError("there is no state that anything could follow from")
         await self._tell(outputs)
 
     @property
@@ -154,11 +154,13 @@ class PartitionState:
         """Hold the partition for this generation, with all that was written before; or see to it that it is held.
 
         Raises:
-            aiokafka.errors.KafkaError, PartitionLost: try again.
+            aiokafka.errors.KafkaError, PartitionRevokedError: try again.
         """
         async with self._turn:
             if self._current is not None and generation != self._current():
-                raise PartitionLost(f"{self._changelog.name} is not asked for in generation {generation} any more")
+                raise PartitionRevokedError(
+                    f"{self._changelog.name} is not asked for in generation {generation} any more"
+                )
             if await self._still_held(generation):
                 return
             self._generation = None
@@ -185,7 +187,7 @@ class PartitionState:
         if known != generation:
             try:
                 await self._changelog.confirm(anew=True)
-            except PartitionLost:
+            except PartitionRevokedError:
                 return False  # it was another's in between
         elif not self._repeatable:
             await self._changelog.confirm()
@@ -210,7 +212,7 @@ class PartitionState:
         """Make changes durable at once: changelog, then store.
 
         Raises:
-            PartitionLost: not claimed for this generation, or taken by another meanwhile.
+            PartitionRevokedError: not claimed for this generation, or taken by another meanwhile.
         """
         async with self.turn(generation) as turn:
             await turn.log(changes)
@@ -220,7 +222,7 @@ class PartitionState:
         """Publish at once what follows from what was remembered: refused where a later holder has written since.
 
         Raises:
-            PartitionLost: as `remember`.
+            PartitionRevokedError: as `remember`.
         """
         async with self.turn(generation) as turn:
             await turn.publish(outputs)
@@ -231,7 +233,7 @@ class PartitionState:
         Returns the key to go on after; none at the end.
 
         Raises:
-            PartitionLost, StateUnavailable: as `turn`, and as the store's reading and writing.
+            PartitionRevokedError, StateUnavailableError: as `turn`, and as the store's reading and writing.
         """
         items = self._store.after(after, most)
         # of the first look only whether there is anything to do is wanted: what is compressed here is thrown away
@@ -251,11 +253,11 @@ class PartitionState:
         """The right to publish and to change the state, for one batch. After any failure within, claim again.
 
         Raises:
-            PartitionLost: not claimed for this generation, or taken by another meanwhile.
+            PartitionRevokedError: not claimed for this generation, or taken by another meanwhile.
         """
         async with self._turn:
             if self._generation != generation:
-                raise PartitionLost(f"{self._changelog.name} is not claimed for generation {generation}")
+                raise PartitionRevokedError(f"{self._changelog.name} is not claimed for generation {generation}")
             try:
                 yield ExclusiveWrite(self._store, self._changelog, repeatable=self._repeatable)
             except BaseException:

@@ -17,7 +17,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from processors.transport.publisher import Metadata, acknowledged
-from schemas.errors import PartitionLost
+from schemas.errors import PartitionRevokedError
 from schemas.records import Output
 from schemas.topics import RESPONSE_BYTES
 
@@ -82,7 +82,7 @@ class FencedProducer:
         """Become the partition's only writer. What others have not written yet they never will.
 
         Raises:
-            PartitionLost: no coordinator answered in time, or another took it meanwhile.
+            PartitionRevokedError: no coordinator answered in time, or another took it meanwhile.
             aiokafka.errors.KafkaError: the brokers can't be reached, or refuse the transactional id.
         """
         self._give_up()
@@ -93,7 +93,7 @@ class FencedProducer:
                 self._producer = await (self._plain_producer() if self._without else self._taken())
         except TimeoutError:
             self._without = self._optional and await self._no_transaction_log()
-            raise PartitionLost(
+            raise PartitionRevokedError(
                 f"{self._shared_id} could not be taken within {seconds:g} s. Where this stays so, look at the "
                 f"brokers' topic {_TRANSACTION_LOG}: its replication factor must not exceed their number."
                 + (" As this is a sandbox, work goes on without the fence." if self._without else "")
@@ -152,7 +152,7 @@ class FencedProducer:
         """Write to the partition itself. Returns when the brokers have acknowledged all of them.
 
         Raises:
-            PartitionLost: another process has taken the partition, or the brokers refused for another reason.
+            PartitionRevokedError: another process has taken the partition, or the brokers refused for another reason.
         """
         sent_at = _now()
         written = await self.publish(outputs)
@@ -166,11 +166,11 @@ class FencedProducer:
         still can; so this says nothing of who holds the partition.
 
         Raises:
-            PartitionLost: as `write`.
+            PartitionRevokedError: as `write`.
         """
         producer = self._producer
         if producer is None:
-            raise PartitionLost(f"{self._shared_id} is not held, take it first")
+            raise PartitionRevokedError(f"{self._shared_id} is not held, take it first")
         try:
             return await self._unless_dead(
                 producer,
@@ -195,11 +195,13 @@ class FencedProducer:
         try:
             await asyncio.wait([task, sender], return_when=asyncio.FIRST_COMPLETED)
             if not task.done():
-                raise PartitionLost(f"{self._shared_id} can't be written any more: {_why(sender)}")
+                raise PartitionRevokedError(f"{self._shared_id} can't be written any more: {_why(sender)}")
             try:
                 return task.result()
             except Exception as error:
-                raise PartitionLost(f"{self._shared_id} can't be written any more: {type(error).__name__}") from error
+                raise PartitionRevokedError(
+                    f"{self._shared_id} can't be written any more: {type(error).__name__}"
+                ) from error
         finally:
             task.cancel()
 

@@ -23,7 +23,7 @@ from processors.verify.url_tokens import check_url_token
 from schemas import messages, topics
 from schemas.cloudevents import cloud_event
 from schemas.configuration.model import KafkaSettings, UnsignedBudgetSettings
-from schemas.errors import Rejected
+from schemas.errors import RejectedNotificationError
 from schemas.ids import derived_id
 from schemas.messages import Lookup
 from schemas.records import Output, Record
@@ -57,7 +57,7 @@ def authenticate(
     """Parse the notification, then verify its signature.
 
     Raises:
-        Rejected: the notification is malformed or its signature is wrong.
+        RejectedNotificationError: the notification is malformed or its signature is wrong.
     """
     parsed = provider.parse(notification, account)
     return parsed, provider.verify(parsed, notification, account)
@@ -115,13 +115,13 @@ class VerifyStage:
 
     def dead_letter(self, record: Record) -> Output:
         """A notification whose processing failed unexpectedly is rejected as malformed."""
-        return self._reject(record, Rejected("malformed", "unforeseen"))
+        return self._reject(record, RejectedNotificationError("malformed", "unforeseen"))
 
     def _output(self, record: Record, state: Overlay) -> Output:
         notification = notification_of(record)
         try:
             parsed = self._accepted(notification, record, state)
-        except Rejected as rejected:
+        except RejectedNotificationError as rejected:
             return self._reject(record, rejected)
         self._last.set(notification.received_at.timestamp())
         if parsed.alert is not None:
@@ -136,13 +136,13 @@ class VerifyStage:
         """The parsed notification, once it passed every check.
 
         Raises:
-            Rejected: it did not pass one of them.
+            RejectedNotificationError: it did not pass one of them.
         """
         if not notification.notification_id:
-            raise Rejected("malformed", "the record has no ce_id")
+            raise RejectedNotificationError("malformed", "the record has no ce_id")
         account = self._accounts.get(notification.merchant)
         if account is None:
-            raise Rejected("unknown_merchant", "the configuration has no such merchant")
+            raise RejectedNotificationError("unknown_merchant", "the configuration has no such merchant")
         check_url_token(record.header("url-token"), account)
         parsed, authenticity = authenticate(self._provider, account, notification)
         # a caller who knows the URL's token is authenticated: no flood may delay the calls of a merchant that has one
@@ -164,9 +164,11 @@ class VerifyStage:
         if not UnsignedBudget(state, settings).charge(
             notification.merchant, reference, notification.notification_id, record.offset, now_seconds
         ):
-            raise Rejected("over_budget", "the budget of unsigned calls for this id, or for unknown ids, is used up")
+            raise RejectedNotificationError(
+                "over_budget", "the budget of unsigned calls for this id, or for unknown ids, is used up"
+            )
 
-    def _reject(self, record: Record, rejected: Rejected) -> Output:
+    def _reject(self, record: Record, rejected: RejectedNotificationError) -> Output:
         self._count("rejected", rejected.reason)
         return ended(record, self._rejected, rejected.reason)
 

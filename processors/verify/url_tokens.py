@@ -6,7 +6,7 @@ import hmac
 
 from processors.providers.base import Account
 from schemas.configuration.secrets import reveal_all
-from schemas.errors import Rejected
+from schemas.errors import RejectedNotificationError
 from schemas.routes import token_digest
 
 
@@ -14,15 +14,16 @@ def check_url_token(digest: str, account: Account) -> None:
     """Compare the digest of the URL's token with that of each token that is valid now.
 
     Raises:
-        Rejected: the merchant has tokens and the URL had none (``missing_signature``) or another (``bad_signature``).
+        RejectedNotificationError: the merchant has tokens, and the URL had none (``missing_signature``) or another
+            (``bad_signature``).
     """
     tokens = account.secrets["url_tokens"] if account.merchant.url_tokens else ()
     if not tokens:
         return
     if not digest:
-        raise Rejected("missing_signature", "the URL has no token, but the merchant requires one")
+        raise RejectedNotificationError("missing_signature", "the URL has no token, but the merchant requires one")
     given = digest.encode()
     # all of them are compared, so that the time taken does not tell which one matched
     matches = [hmac.compare_digest(token_digest(token.encode()).encode(), given) for token in reveal_all(tokens)]
     if not any(matches):
-        raise Rejected("bad_signature", "the URL's token is not one of the merchant's")
+        raise RejectedNotificationError("bad_signature", "the URL's token is not one of the merchant's")

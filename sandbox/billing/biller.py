@@ -28,7 +28,7 @@ from sandbox.billing.bills import COLUMNS, SETTLED, Bill, Month, in_major, read_
 from schemas import topics
 from schemas.cloudevents import cloud_event
 from schemas.configuration.model import Configuration, KafkaSettings, load
-from schemas.errors import ClusterUnavailable, ConfigurationError, Unreadable
+from schemas.errors import ClusterUnavailableError, ConfigurationError, UnreadableError
 from schemas.messages import REQUEST_MADE, PaymentRequest, PaymentStatus, decode, encode
 from schemas.times import rfc3339
 from schemas.traceparent import new_traceparent
@@ -48,7 +48,8 @@ def bill(configuration: Configuration, month: Month, wait_seconds: float) -> Non
     """Ask for every bill of the month and follow what becomes of them, at most so long.
 
     Raises:
-        ClusterUnavailable: the brokers can't be reached or did not take every request. Starting again does no harm.
+        ClusterUnavailableError: the brokers can't be reached or did not take every request. Starting again does
+            no harm.
     """
     with Tail(configuration.kafka, topics.REQUESTS, topics.STATUS) as tail:
         _request(configuration.kafka, month)
@@ -72,7 +73,7 @@ def _request(kafka: KafkaSettings, month: Month) -> None:
             for one in sent:
                 one.get(timeout=_ANSWER_SECONDS)
     except KafkaError as error:
-        raise ClusterUnavailable(
+        raise ClusterUnavailableError(
             f"The brokers at {kafka.bootstrap_servers} did not take every request ({type(error).__name__}). "
             "See that they are well and start again: nobody is charged twice."
         ) from None
@@ -98,7 +99,7 @@ def _note(month: Month, tail: Tail) -> None:
                 month.requested(decode(record.value, PaymentRequest))
             else:
                 month.changed(decode(record.value, PaymentStatus))
-        except Unreadable:  # of a later version, or somebody else's: nothing that answers ours
+        except UnreadableError:  # of a later version, or somebody else's: nothing that answers ours
             continue
 
 
@@ -177,7 +178,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ConfigurationError as error:
         print(f"sandbox.billing.biller: {error}", file=sys.stderr)
         return 2
-    except ClusterUnavailable as error:
+    except ClusterUnavailableError as error:
         print(f"sandbox.billing.biller: {error}", file=sys.stderr)
         return 3
     except KeyboardInterrupt:

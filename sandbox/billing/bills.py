@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from schemas.errors import ConfigurationError, Unreadable
+from schemas.errors import ConfigurationError, UnreadableError
 from schemas.ids import derived_id
 from schemas.messages import PaymentRequest, PaymentStatus, RequestedPayment
 from schemas.money import Money, from_major, to_major
@@ -94,7 +94,7 @@ def _bills(file: Path, rows: csv.DictReader[str]) -> Iterator[Bill]:
 def _amount(row: dict[str, str], where: str) -> Money:
     try:
         amount = from_major(row["amount"], row["currency"])
-    except Unreadable:
+    except UnreadableError:
         amount = None
     if amount is None or not amount.value:
         raise ConfigurationError(

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from sandbox.billing.bills import COLUMNS
 from sandbox.simulators.control import Control
-from schemas.errors import ProviderUnavailable
+from schemas.errors import ProviderUnavailableError
 from schemas.money import Money, to_major
 
 #: What becomes of a charge of this customer's means, and how many of a thousand have such a one.
@@ -36,7 +36,7 @@ def register(
     With ``notify`` the gateway tells of these payments; without, they are from before the sandbox began.
 
     Raises:
-        ProviderUnavailable: the simulator is gone or refuses.
+        ProviderUnavailableError: the simulator is gone or refuses.
     """
     chance = random.Random(seed)
     prices = [chance.choice(_PRICES) for _ in range(count)]
@@ -98,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         lines = register(control, arguments.merchant, arguments.customers, month=arguments.month, seed=arguments.seed)
         write(arguments.csv, lines)
-    except (ProviderUnavailable, OSError) as error:
+    except (ProviderUnavailableError, OSError) as error:
         print(f"{error}. Correct --gateway or --csv.", file=sys.stderr)
         return 2
     finally:

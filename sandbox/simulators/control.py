@@ -8,11 +8,11 @@ from typing import Any
 import httpx
 
 from sandbox.simulators.faults import FaultKind
-from schemas.errors import ProviderUnavailable
+from schemas.errors import ProviderUnavailableError
 
 
 class Control:
-    """One simulator at ``address``. Every method raises `ProviderUnavailable` if it is gone or refuses."""
+    """One simulator at ``address``. Every method raises `ProviderUnavailableError` if it is gone or refuses."""
 
     def __init__(self, provider: str, address: str) -> None:
         self.provider = provider
@@ -68,7 +68,11 @@ class Control:
         try:
             answer = self._client.request(method, f"/control/{path}", json=data)
         except httpx.HTTPError as error:
-            raise ProviderUnavailable(f"the simulator of {self.provider} is gone ({type(error).__name__})") from None
+            raise ProviderUnavailableError(
+                f"the simulator of {self.provider} is gone ({type(error).__name__})"
+            ) from None
         if answer.status_code != 200:
-            raise ProviderUnavailable(f"the simulator of {self.provider} refused {method} {path}: {answer.text[:300]}")
+            raise ProviderUnavailableError(
+                f"the simulator of {self.provider} refused {method} {path}: {answer.text[:300]}"
+            )
         return answer.json()

@@ -27,7 +27,7 @@ from sandbox.simulators.server import (
     json_reply,
 )
 from sandbox.simulators.webhooks import Delivery
-from schemas.errors import ProviderRefused
+from schemas.errors import ProviderRefusedError
 from schemas.status import Status
 
 EVENT: Final = "merchant.order.status.changed"
@@ -131,7 +131,7 @@ class OmniKassaSimulator(Simulator[OmniKassaSettings]):
         new = msgspec.convert(order, _NewOrder)
         webshop = self._webshops.get(new.merchant) or next(iter(self._webshops.values()))
         if new.merchant and new.merchant != webshop.shop.merchant:
-            raise ProviderRefused("refused", f"no shop {new.merchant}")
+            raise ProviderRefusedError("refused", f"no shop {new.merchant}")
         truth = Truth(
             payment_id=str(uuid.UUID(int=self.chance.getrandbits(128), version=4)),
             merchant=webshop.shop.merchant,
@@ -151,7 +151,7 @@ class OmniKassaSimulator(Simulator[OmniKassaSettings]):
     def change(self, payment_id: str, change: dict[str, Any]) -> dict[str, Any]:
         order = self._orders.get(payment_id)
         if order is None:
-            raise ProviderRefused("refused", f"no order {payment_id}")
+            raise ProviderRefusedError("refused", f"no order {payment_id}")
         self._finish(order, msgspec.convert(change, _OmniKassaChange).status)
         return {"payment_id": payment_id}
 

@@ -36,7 +36,7 @@ from msgspec import Meta
 from sandbox.simulators.faults import Fault, Faults
 from sandbox.simulators.ledger import Ledger
 from sandbox.simulators.webhooks import DeliveryLog, Unrest, Webhooks
-from schemas.errors import ProviderBusy, ProviderRefused
+from schemas.errors import ProviderRefusedError, RateLimitedError
 from service.logs import event
 
 logger = logging.getLogger("paynotify.simulator")
@@ -175,7 +175,7 @@ class Simulator(ABC, Generic[S]):
 
         Raises:
             msgspec.ValidationError: the order is not one.
-            ProviderRefused: no such shop.
+            ProviderRefusedError: no such shop.
         """
 
     @abstractmethod
@@ -184,7 +184,7 @@ class Simulator(ABC, Generic[S]):
 
         Raises:
             msgspec.ValidationError: the change is not one.
-            ProviderRefused: no such payment.
+            ProviderRefusedError: no such payment.
         """
 
     def summary(self) -> dict[str, Any]:
@@ -254,9 +254,9 @@ class App:
         try:
             data = msgspec.json.decode(request.body) if request.body else {}
             return json_reply(200, handler(self, data, payment_id))
-        except (msgspec.MsgspecError, ProviderRefused) as error:
+        except (msgspec.MsgspecError, ProviderRefusedError) as error:
             return json_reply(400, {"error": str(error)})
-        except ProviderBusy as error:
+        except RateLimitedError as error:
             return json_reply(503, {"error": str(error)}, retry_after="1")
 
     def _payments(self, data: Any, payment_id: str) -> Any:
@@ -290,7 +290,7 @@ class App:
     def _change_shop(self, data: Any, merchant: str) -> Any:
         shop = next((one for one in self._simulator.settings.shops if one.merchant == merchant), None)
         if shop is None or not isinstance(data, dict):
-            raise ProviderRefused("refused", f"no shop {merchant}")
+            raise ProviderRefusedError("refused", f"no shop {merchant}")
         changed = msgspec.convert({**msgspec.to_builtins(shop), **data}, type(shop))
         for name in shop.__struct_fields__:
             setattr(shop, name, getattr(changed, name))

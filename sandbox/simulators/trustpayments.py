@@ -27,7 +27,7 @@ from sandbox.simulators.server import (
     json_reply,
 )
 from sandbox.simulators.webhooks import Delivery
-from schemas.errors import ProviderRefused
+from schemas.errors import ProviderRefusedError
 from schemas.status import Status
 
 _DEFAULT_FIELDS: Final = (
@@ -168,7 +168,7 @@ class TrustPaymentsSimulator(Simulator[TrustPaymentsSettings]):
         new = msgspec.convert(order, _TrustPaymentsPayment)
         shop = self._shops.get(new.merchant) or next(iter(self._shops.values()))
         if new.merchant and new.merchant != shop.merchant:
-            raise ProviderRefused("refused", f"no site for {new.merchant}")
+            raise ProviderRefusedError("refused", f"no site for {new.merchant}")
         settlestatus = new.settlestatus or ("0" if new.errorcode in {"0", *_UNCERTAIN} else "3")
         truth = Truth(
             payment_id=self._reference(),
@@ -204,7 +204,7 @@ class TrustPaymentsSimulator(Simulator[TrustPaymentsSettings]):
         wanted = msgspec.convert(change, _TrustPaymentsChange)
         entry = self._entries.get(payment_id)
         if entry is None:
-            raise ProviderRefused("refused", f"no transaction {payment_id}")
+            raise ProviderRefusedError("refused", f"no transaction {payment_id}")
         shop = self._shops[entry.truth.merchant]
         if wanted.refund is not None:
             entry = self._child(shop, entry, "REFUND", wanted.refund, wanted.refund_settlestatus)

@@ -17,7 +17,7 @@ from typing import IO, Any, Final
 
 import aiohttp
 
-from schemas.errors import ProviderBusy
+from schemas.errors import RateLimitedError
 
 _KEPT_SENT: Final = 1000
 
@@ -143,10 +143,10 @@ class Webhooks:
         """Queue a new delivery.
 
         Raises:
-            ProviderBusy: too many are waiting already.
+            RateLimitedError: too many are waiting already.
         """
         if len(self._waiting) >= self._limit:
-            raise ProviderBusy(f"{self._limit} notifications are waiting already")
+            raise RateLimitedError(f"{self._limit} notifications are waiting already")
         self.again(delivery, after_seconds=after_seconds + self._drawn(self._unrest.late))
 
     def _drawn(self, share: float) -> float:

@@ -34,7 +34,7 @@ from schemas import messages
 from schemas.configuration.merchants import NevogateMerchant
 from schemas.configuration.model import KafkaSettings
 from schemas.configuration.secrets import SecretRef
-from schemas.errors import PartlyUnreadable, Rejected, Unreadable
+from schemas.errors import PartlyUnreadableError, RejectedNotificationError, UnreadableError
 from schemas.messages import Expectation, Lookup, Observation
 from schemas.records import Output, Record
 from tests.fakes.observations import notification_headers, observation
@@ -246,7 +246,7 @@ class FakeProvider:
 
     def verify(self, claim: ParsedNotification, notification: Notification, account: Account) -> Authenticity:
         if claim.reference is not None and claim.reference.startswith("bad"):
-            raise Rejected("bad_signature", "no key made the signature")
+            raise RejectedNotificationError("bad_signature", "no key made the signature")
         return "authentic"
 
     def plan(self, claim: ParsedNotification, notification: Notification) -> Lookup:
@@ -285,12 +285,12 @@ class FakeProvider:
 
     def interpret(self, response: Response, account: Account) -> tuple[Observation, ...]:
         if response.body == b"unsigned":
-            raise Unreadable("no key made the signature", "unverified_answer")
+            raise UnreadableError("no key made the signature", "unverified_answer")
         names = response.body.decode().split()
         read = [name for name in names if name != "unreadable"]
         found = tuple(observation(name, merchant=response.merchant, provider="nevogate") for name in read)
         if len(read) < len(names):
-            raise PartlyUnreadable("one can't be read", found)
+            raise PartlyUnreadableError("one can't be read", found)
         return found
 
 

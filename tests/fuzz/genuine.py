@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from processors.providers.omnikassa.signature import results_text
 from schemas import messages
-from schemas.errors import Unreadable
+from schemas.errors import UnreadableError
 from schemas.records import Record
 from tests.fakes.accounts import NOW, OMNIKASSA_KEY, TRANSACTION, account
 
@@ -217,7 +217,7 @@ def signed_page(page: Any) -> Any:
         return page
     try:
         return {**page, "signature": omnikassa_signature(results_text(page, 2))}
-    except (Unreadable, UnicodeError, AttributeError):
+    except (UnreadableError, UnicodeError, AttributeError):
         return page
 
 

@@ -34,7 +34,13 @@ from processors.state.partition_state import Overlay
 from schemas import topics
 from schemas.configuration.merchants import OmniKassaMerchant
 from schemas.configuration.model import parse
-from schemas.errors import ConfigurationError, Permanent, Rejected, Retryable, Unreadable
+from schemas.errors import (
+    ConfigurationError,
+    PermanentError,
+    RejectedNotificationError,
+    RetryableError,
+    UnreadableError,
+)
 from schemas.messages import Observation, decode
 from schemas.money import Money, from_major, from_minor
 from schemas.reasons import REJECT_REASONS
@@ -423,20 +429,36 @@ _reads: Final[Mapping[str, st.SearchStrategy[Any]]] = {
 }
 
 PARSERS: Final = (
-    Parser("omnikassa notification", _noticed("omnikassa"), (Rejected,), _calls(_pings), 10, _as_call),
-    Parser("trustpayments notification", _noticed("trustpayments"), (Rejected,), _calls(_forms), 12, _as_call),
-    Parser("nevogate notification", _noticed("nevogate"), (Rejected,), _calls(json_bytes(genuine.CALL)), 10, _as_call),
-    Parser("omnikassa page", _interpreted("omnikassa"), (Unreadable,), _pages, 8, bytes),
+    Parser("omnikassa notification", _noticed("omnikassa"), (RejectedNotificationError,), _calls(_pings), 10, _as_call),
+    Parser(
+        "trustpayments notification",
+        _noticed("trustpayments"),
+        (RejectedNotificationError,),
+        _calls(_forms),
+        12,
+        _as_call,
+    ),
+    Parser(
+        "nevogate notification",
+        _noticed("nevogate"),
+        (RejectedNotificationError,),
+        _calls(json_bytes(genuine.CALL)),
+        10,
+        _as_call,
+    ),
+    Parser("omnikassa page", _interpreted("omnikassa"), (UnreadableError,), _pages, 8, bytes),
     Parser(
         "omnikassa order",
         _interpreted("omnikassa", genuine.ORDER_ANSWER["order"]["id"], kind="order"),
-        (Unreadable,),
+        (UnreadableError,),
         json_bytes(genuine.ORDER_ANSWER),
         4,
         bytes,
     ),
-    Parser("trustpayments answer", _interpreted("trustpayments"), (Unreadable,), json_bytes(genuine.QUERY), 8, bytes),
-    Parser("nevogate answer", _interpreted("nevogate"), (Unreadable,), json_bytes(genuine.RESULT), 6, bytes),
+    Parser(
+        "trustpayments answer", _interpreted("trustpayments"), (UnreadableError,), json_bytes(genuine.QUERY), 8, bytes
+    ),
+    Parser("nevogate answer", _interpreted("nevogate"), (UnreadableError,), json_bytes(genuine.RESULT), 6, bytes),
     Parser(
         "omnikassa call",
         _asked(
@@ -446,7 +468,7 @@ PARSERS: Final = (
             token=str(genuine.PING["authentication"]),
             expires=str(genuine.PING["expiry"]),
         ),
-        (Retryable, Permanent),
+        (RetryableError, PermanentError),
         _answers(_pages),
         3,
         _as_answer,
@@ -454,7 +476,7 @@ PARSERS: Final = (
     Parser(
         "trustpayments call",
         _asked("trustpayments", genuine.REFERENCE),
-        (Retryable, Permanent),
+        (RetryableError, PermanentError),
         _answers(json_bytes(genuine.QUERY)),
         3,
         _as_answer,
@@ -462,14 +484,21 @@ PARSERS: Final = (
     Parser(
         "nevogate call",
         _asked("nevogate", TRANSACTION),
-        (Retryable, Permanent),
+        (RetryableError, PermanentError),
         _answers(json_bytes(genuine.RESULT)),
         3,
         _as_answer,
     ),
     Parser("charge's answer", _charged, (), _answers(json_bytes(genuine.RESULT)), 2, _as_answer),
-    Parser("access token", _refreshed, (Retryable, Permanent), _answers(json_bytes(genuine.ACCESS)), 1, _as_answer),
-    Parser("list", _listed, (Retryable, Permanent, Unreadable), json_bytes(genuine.QUERY), 2, bytes),
+    Parser(
+        "access token",
+        _refreshed,
+        (RetryableError, PermanentError),
+        _answers(json_bytes(genuine.ACCESS)),
+        1,
+        _as_answer,
+    ),
+    Parser("list", _listed, (RetryableError, PermanentError, UnreadableError), json_bytes(genuine.QUERY), 2, bytes),
     Parser(
         "verify",
         _verified,
@@ -481,7 +510,7 @@ PARSERS: Final = (
     Parser(
         "lookup",
         _looked_up,
-        (Unreadable,),
+        (UnreadableError,),
         st.tuples(_reads["lookup"], _headers),
         5,
         lambda raw: (raw, (("attempts", raw), ("first-seen", raw))),
@@ -502,9 +531,9 @@ PARSERS: Final = (
         4,
         lambda raw: (raw, (("lookups", raw), ("http-status", raw))),
     ),
-    Parser("observation", lambda raw: decode(raw, Observation), (Unreadable,), _reads["observation"], 3, bytes),
-    Parser("expected payment", expected_of, (Unreadable,), json_bytes(genuine.EXPECTED), 3, bytes),
-    Parser("requested payment", _requested, (Unreadable,), json_bytes(genuine.REQUESTED), 3, bytes),
+    Parser("observation", lambda raw: decode(raw, Observation), (UnreadableError,), _reads["observation"], 3, bytes),
+    Parser("expected payment", expected_of, (UnreadableError,), json_bytes(genuine.EXPECTED), 3, bytes),
+    Parser("requested payment", _requested, (UnreadableError,), json_bytes(genuine.REQUESTED), 3, bytes),
     Parser("resolve", _resolved, (), st.lists(_reads["observation"], min_size=1, max_size=3), 4, lambda raw: [raw]),
     Parser("configuration", _configured, (ConfigurationError,), _documents(), 2, _text),
     Parser("export", lambda raw: payments_in(raw, "fuzz.csv"), (ConfigurationError,), bent(genuine.EXPORT), 2, bytes),
@@ -534,13 +563,18 @@ PARSERS: Final = (
     Parser(
         "minor units",
         _money(from_minor),
-        (Unreadable,),
+        (UnreadableError,),
         st.tuples(values, scalars),
         1,
         lambda raw: (_text(raw), _text(raw[:3])),
     ),
     Parser(
-        "major units", _money(from_major), (Unreadable,), st.tuples(values, scalars), 1, lambda raw: (_text(raw), "EUR")
+        "major units",
+        _money(from_major),
+        (UnreadableError,),
+        st.tuples(values, scalars),
+        1,
+        lambda raw: (_text(raw), "EUR"),
     ),
     Parser("form", fields, (), bent(form_bytes(list(genuine.FORM.items()))) | st.binary(max_size=100), 2, bytes),
     Parser(
@@ -554,7 +588,7 @@ PARSERS: Final = (
     Parser(
         "return URL",
         _return,
-        (Rejected,),
+        (RejectedNotificationError,),
         st.tuples(texts, texts, texts),
         1,
         lambda raw: (_text(raw), "COMPLETED", _text(raw)),

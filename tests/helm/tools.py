@@ -30,7 +30,7 @@ _REQUIREMENTS: Final = Path(__file__).parents[2] / "requirements" / "helm.txt"
 _DEBIAN: Final = {"promtool": "prometheus", "prometheus": "prometheus", "amtool": "prometheus-alertmanager"}
 
 
-class ToolMissing(AssertionError):
+class MissingToolError(AssertionError):
     """A program is not there; says how to get it."""
 
 
@@ -38,11 +38,11 @@ def helm(version: str) -> str:
     """The path of helm in that version.
 
     Raises:
-        ToolMissing: it has not been fetched.
+        MissingToolError: it has not been fetched.
     """
     path = CACHE / version / "helm"
     if not path.exists():
-        raise ToolMissing(f"{version} is not in {CACHE}. Fetch it with `make helm`.")
+        raise MissingToolError(f"{version} is not in {CACHE}. Fetch it with `make helm`.")
     return str(path)
 
 
@@ -55,12 +55,12 @@ def program(name: str) -> str:
     """The path of promtool, amtool or Prometheus itself: the one in the cache, else the machine's.
 
     Raises:
-        ToolMissing: there is none.
+        MissingToolError: there is none.
     """
     path = CACHE / "debian" / "usr" / "bin" / name
     found = str(path) if path.exists() else shutil.which(name)
     if found is None:
-        raise ToolMissing(f"{name} is missing. Fetch it with `make helm`, or install Debian's {_DEBIAN[name]}.")
+        raise MissingToolError(f"{name} is missing. Fetch it with `make helm`, or install Debian's {_DEBIAN[name]}.")
     return found
 
 
@@ -68,11 +68,11 @@ def prometheus_tool(name: str) -> str:
     """The path of promtool or amtool. Skips the test where there is none.
 
     Raises:
-        ToolMissing: there is none, in CI.
+        MissingToolError: there is none, in CI.
     """
     try:
         return program(name)
-    except ToolMissing as missing:
+    except MissingToolError as missing:
         if os.environ.get("CI"):
             raise
         pytest.skip(str(missing))

@@ -13,7 +13,7 @@ from processors.state.changelog import Changelog
 from processors.state.local_store import LocalStore
 from processors.state.partition_state import PartitionState
 from sandbox.broker import LocalBroker
-from schemas.errors import PartitionLost, StateUnavailable
+from schemas.errors import PartitionRevokedError, StateUnavailableError
 from schemas.records import Output
 from tests.integration.conftest import Installation
 from tests.topics_reader import whole
@@ -29,13 +29,13 @@ async def test_whoever_held_it_before_is_refused(installation: Installation) -> 
         await one.write({b"k": b"first"})
         await two.take()
         # the new holder has not written anything yet
-        with pytest.raises(PartitionLost):
+        with pytest.raises(PartitionRevokedError):
             await one.write({b"k": b"late"})
-        with pytest.raises(PartitionLost, match="take it first"):
+        with pytest.raises(PartitionRevokedError, match="take it first"):
             await one.confirm()
         await two.write({b"k": b"second"})
         await one.take()
-        with pytest.raises(PartitionLost):
+        with pytest.raises(PartitionRevokedError):
             await two.write({b"k": b"late"})
         await one.write({b"k": b"third"})
     finally:
@@ -53,7 +53,7 @@ async def test_what_an_earlier_holder_publishes_never_comes_after_a_later_one_s(
         await one.publish([first])
         await two.take()
         await two.publish([first, second])
-        with pytest.raises(PartitionLost):
+        with pytest.raises(PartitionRevokedError):
             await one.publish([first])
         await one.take()
         await one.publish([second])
@@ -71,7 +71,7 @@ async def test_of_those_who_take_it_at_the_same_time_one_holds_it(installation: 
     async def written(taker: Changelog, value: bytes) -> bool:
         try:
             await taker.write({b"k": value})
-        except PartitionLost:
+        except PartitionRevokedError:
             return False
         return True
 
@@ -113,7 +113,7 @@ async def test_after_a_rebalance_a_state_is_taken_anew_only_where_another_had_it
         await one.claim(4)
         assert taken == [changelogs[0], changelogs[1], changelogs[0]]
         assert one.get(b"k") == b"second"
-        with pytest.raises(PartitionLost):
+        with pytest.raises(PartitionRevokedError):
             await two.remember(3, {b"k": b"late"})
         await one.remember(4, {b"k": b"third"})
     finally:
@@ -161,7 +161,7 @@ async def test_values_of_a_later_release_are_neither_read_nor_kept(
             assert store.get(b"a") == b"new"
         store.close()
         assert store.get(b"a") is None
-        with pytest.raises(StateUnavailable, match="later release"):
+        with pytest.raises(StateUnavailableError, match="later release"):
             await changelog.catch_up(store)
     finally:
         store.close()
@@ -177,7 +177,7 @@ async def test_a_sandbox_on_a_broker_without_transaction_log_works_on_without_th
         settings = {"bootstrap_servers": broker.bootstrap}
         sandbox = Changelog(settings, "changelog", 0, sandbox=True)
         try:
-            with pytest.raises(PartitionLost, match="__transaction_state"):
+            with pytest.raises(PartitionRevokedError, match="__transaction_state"):
                 await sandbox.take()
             await sandbox.take()
             assert await sandbox.write({b"k": b"v"}) == 1

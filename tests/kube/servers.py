@@ -34,7 +34,7 @@ func main() { etcdmain.Main(os.Args) }
 """
 
 
-class ServerMissing(AssertionError):
+class MissingServerError(AssertionError):
     """A server has not been built; says how to get it."""
 
 
@@ -42,11 +42,11 @@ def server(name: str) -> str:
     """The path of one of `NAMES`.
 
     Raises:
-        ServerMissing: it has not been built.
+        MissingServerError: it has not been built.
     """
     path = _path(name)
     if not path.exists():
-        raise ServerMissing(f"{path} is missing. Build it with `make kube-test`.")
+        raise MissingServerError(f"{path} is missing. Build it with `make kube-test`.")
     return str(path)
 
 

@@ -18,7 +18,7 @@ from typing import Final
 
 from sandbox.system import Sandbox, ends_on_signal
 from schemas.errors import PaynotifyError
-from tests.helm.tools import ToolMissing
+from tests.helm.tools import MissingToolError
 from tests.pictures.dashboard import Answer, ask, read
 from tests.pictures.day import live, plan
 from tests.pictures.picture import draw
@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if not arguments.again:
                 shutil.rmtree(work, ignore_errors=True)
             answers = _answers(work, arguments.minutes * 60, again=arguments.again, out=arguments.out)
-    except (PaynotifyError, ToolMissing) as error:
+    except (PaynotifyError, MissingToolError) as error:
         print(f"There are no pictures: {error}", file=sys.stderr)
         return 2
     return _told(answers)

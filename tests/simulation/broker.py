@@ -186,7 +186,7 @@ class Broker:
         self._on_their_way[batch.sender].remove((place, batch))
         offset = -1
         if batch.hold is not None and self._fenced(self._logs[place], *batch.hold):
-            batch.error = _Refused()
+            batch.error = _RefusedError()
         else:
             offset = self._append(place, batch.records[: batch.most])
         self.loop.outside(self.delay(place[0], b"answer"), _answer, batch, offset)
@@ -213,7 +213,7 @@ class Broker:
         return False
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     """The producer's epoch is not the newest."""
 
 

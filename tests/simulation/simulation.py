@@ -33,7 +33,7 @@ from tests.simulation.mutants import Mutant
 from tests.simulation.plan import Plan, plan_of
 from tests.simulation.shop import Shop
 from tests.simulation.substitutes import Meters, simulated
-from tests.simulation.timeline import NothingLeft, Timeline
+from tests.simulation.timeline import NothingLeftError, Timeline
 from tests.simulation.wire import Gateway, Wire
 from tests.simulation.wire import Trouble as WireTrouble
 from tests.simulation.worker import STOP_SECONDS, Disks, Worker
@@ -166,7 +166,7 @@ class _World:
             self.loop.outside(fault.at, self._happen, fault)
         try:
             return self.loop.run_until_complete(self._until_done())
-        except NothingLeft:
+        except NothingLeftError:
             return ["nothing moves any more"]
 
     def end(self) -> None:

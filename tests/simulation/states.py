@@ -15,7 +15,7 @@ from processors.state.changelog import Changelog
 from processors.state.local_store import LocalStore
 from processors.transport.fenced_producer import FencedProducer
 from processors.transport.publisher import Metadata, all_done
-from schemas.errors import PartitionLost
+from schemas.errors import PartitionRevokedError
 from schemas.records import Output
 from tests.simulation.broker import Broker, Place, ProducedBatch, Stored
 
@@ -108,7 +108,7 @@ class SimulatedFence(FencedProducer):
             async with asyncio.timeout(_TAKE_SECONDS):
                 self._epoch = await done
         except TimeoutError:
-            raise PartitionLost("could not be taken in time") from None  # and yet it may be, a moment later
+            raise PartitionRevokedError("could not be taken in time") from None  # and yet it may be, a moment later
         self._taken_at = asked_at
         self._written_at = float("-inf")
 
@@ -124,7 +124,7 @@ class SimulatedFence(FencedProducer):
 
     async def publish(self, outputs: Sequence[Output]) -> list[Metadata]:
         if self._epoch is None:
-            raise PartitionLost("not held, take it first")
+            raise PartitionRevokedError("not held, take it first")
         batches: dict[Place, ProducedBatch] = {}
         for one in outputs:
             place = self._broker.place(one.topic, one.key) if one.partition is None else (one.topic, one.partition)
@@ -143,7 +143,7 @@ class SimulatedFence(FencedProducer):
             self._epoch = None
             self._written_at = self._taken_at = float("-inf")
             if isinstance(error, Exception):
-                raise PartitionLost(f"can't be written any more: {type(error).__name__}") from error
+                raise PartitionRevokedError(f"can't be written any more: {type(error).__name__}") from error
             raise
 
     async def close(self) -> None:

@@ -8,7 +8,7 @@ from contextvars import Context
 
 import pytest
 
-from tests.simulation.timeline import RUNNING, Handle, NothingLeft, Timeline
+from tests.simulation.timeline import RUNNING, Handle, NothingLeftError, Timeline
 
 
 class Process:
@@ -83,5 +83,5 @@ def test_what_is_killed_does_not_even_clean_up(loop: Timeline) -> None:
 
 
 def test_to_wait_for_nobody_is_an_error(loop: Timeline) -> None:
-    with pytest.raises(NothingLeft):
+    with pytest.raises(NothingLeftError):
         loop.run_until_complete(loop.create_future())

@@ -30,7 +30,7 @@ class Halting(Protocol):
 RUNNING: Final[ContextVar[Any]] = ContextVar("running", default=None)
 
 
-class NothingLeft(RuntimeError):
+class NothingLeftError(RuntimeError):
     """Nobody waits for any time, and something still waits for somebody."""
 
 
@@ -143,7 +143,7 @@ class Timeline(asyncio.BaseEventLoop):
         while timers and timers[0][2]._cancelled:
             heappop(timers)
         if not timers:
-            raise NothingLeft
+            raise NothingLeftError
         now = self.now = max(self.now, timers[0][0])
         while timers and timers[0][0] <= now:
             self._soon.append(heappop(timers)[2])

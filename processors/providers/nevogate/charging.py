@@ -27,12 +27,12 @@ from processors.providers.nevogate.client import ask
 from processors.providers.nevogate.provider import ASKED_AT, STATUSES, NevogateProvider
 from schemas.configuration.merchants import NevogateMerchant
 from schemas.errors import (
-    Permanent,
-    ProviderRefused,
-    ProviderUnreachable,
-    Retryable,
+    PermanentError,
+    ProviderRefusedError,
+    ProviderUnreachableError,
+    RetryableError,
     SecretError,
-    Unreadable,
+    UnreadableError,
 )
 from schemas.messages import RequestedPayment
 from schemas.money import to_major
@@ -203,11 +203,11 @@ async def _said(
     try:
         reply = await ask(method, arguments, account, replace(outside, timeout_seconds=charges.call_timeout_seconds))
         answer = json_object(reply.body)
-    except ProviderUnreachable:
+    except ProviderUnreachableError:
         return ChargeDelayed("unavailable")
-    except ProviderRefused:
+    except ProviderRefusedError:
         return ChargeDelayed("credentials")
-    except (Retryable, Permanent):
+    except (RetryableError, PermanentError):
         return ChargeUnknown("no_answer")
     code = _code(answer)
     if code in STATUSES:
@@ -239,7 +239,7 @@ def _told(reply: HttpResponse, payment_id: str, account: Account, facts: Mapping
     )
     try:
         (observation,) = _READER.interpret(response, account)
-    except Unreadable:
+    except UnreadableError:
         return None
     if observation.status is None or observation.status == "unknown":
         return None

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 from processors.providers.base import Account, CallContext
 from processors.providers.http import HttpResponse, basic_authorization, exchange
 from schemas.configuration.merchants import NevogateMerchant
-from schemas.errors import ProviderRefused
+from schemas.errors import ProviderRefusedError
 
 _HOST: Final = re.compile(r"[^A-Za-z0-9.-]")
 
@@ -24,9 +24,9 @@ async def ask(
     """Call the method; whatever is in the answer, it is the gateway's.
 
     Raises:
-        ProviderRefused: it does not let us in.
-        ProviderUnreachable: nothing was sent.
-        ProviderBusy, ProviderUnavailable: as `exchange`.
+        ProviderRefusedError: it does not let us in.
+        ProviderUnreachableError: nothing was sent.
+        RateLimitedError, ProviderUnavailableError: as `exchange`.
     """
     merchant = account.merchant
     assert isinstance(merchant, NevogateMerchant)
@@ -41,5 +41,5 @@ async def ask(
     url = f"{merchant.base_url.rstrip('/')}/api/payment/"
     reply = await exchange(outside, "POST", url, headers=headers, content=urlencode(form).encode())
     if reply.status in (401, 403) and not reply.body.lstrip().startswith(b"{"):
-        raise ProviderRefused("credentials", f"the gateway does not let us in (HTTP {reply.status})")
+        raise ProviderRefusedError("credentials", f"the gateway does not let us in (HTTP {reply.status})")
     return reply

@@ -33,7 +33,7 @@ from processors.providers.base import (
 from processors.providers.form import fields
 from processors.providers.http import json_object
 from processors.providers.nevogate.client import ask
-from schemas.errors import ProviderRefused, ProviderUnavailable, Rejected, Unreadable
+from schemas.errors import ProviderRefusedError, ProviderUnavailableError, RejectedNotificationError, UnreadableError
 from schemas.messages import Lookup, Observation
 from schemas.money import Money, from_major, from_minor
 from schemas.status import Status
@@ -115,7 +115,7 @@ class NevogateProvider:
         in_query = _id_in_query(notification.query)
         try:
             body = _json_of(notification)
-        except Rejected:
+        except RejectedNotificationError:
             if in_query is None:
                 raise
             body = {}
@@ -125,7 +125,9 @@ class NevogateProvider:
             )
         transaction = _id_in(body) or in_query
         if transaction is None:
-            raise Rejected("malformed", "no transaction id of 32 lower-case hex digits in body or query")
+            raise RejectedNotificationError(
+                "malformed", "no transaction id of 32 lower-case hex digits in body or query"
+            )
         return ParsedNotification(reference=transaction, duplicate_key=None, detail=None)
 
     def verify(self, claim: ParsedNotification, notification: Notification, account: Account) -> Authenticity:
@@ -162,15 +164,15 @@ class NevogateProvider:
         answer = _common(json_object(reply.body))
         code = answer.get("ResultCode")
         if not isinstance(code, str) or not code:
-            raise ProviderUnavailable("the answer has no ResultCode")
+            raise ProviderUnavailableError("the answer has no ResultCode")
         if code == "UnknownTransaction":
             return {
                 waiting.lookup_id: Failed("not_found", "the gateway doesn't know it: forged, or another environment's")
             }
         if code not in STATUSES:
-            raise ProviderRefused("credentials" if code in CREDENTIALS else "refused", _refusal(code))
+            raise ProviderRefusedError("credentials" if code in CREDENTIALS else "refused", _refusal(code))
         if answer.get("TransactionId") != transaction:
-            raise ProviderUnavailable("the answer is about another transaction")
+            raise ProviderUnavailableError("the answer is about another transaction")
         await store(
             Answer(
                 body=reply.body,
@@ -191,18 +193,18 @@ class NevogateProvider:
         """
         try:
             answer = json_object(response.body)
-        except ProviderUnavailable as error:
-            raise Unreadable(str(error)) from None
+        except ProviderUnavailableError as error:
+            raise UnreadableError(str(error)) from None
         if response.facts.get("method") == "Close":
             return (_closed(answer, response),)
         common = _common(answer)
         if _word(common.get("ResultCode")) not in STATUSES:
-            raise Unreadable("the ResultCode speaks of the request, not of a payment")
+            raise UnreadableError("the ResultCode speaks of the request, not of a payment")
         transaction = common.get("TransactionId")
         if not isinstance(transaction, str) or not is_transaction(transaction):
-            raise Unreadable("the answer names no transaction")
+            raise UnreadableError("the answer names no transaction")
         if response.reference not in (None, transaction):
-            raise Unreadable("the answer is about another transaction than the one asked for")
+            raise UnreadableError("the answer is about another transaction than the one asked for")
         return (_observation(common, transaction, response),)
 
 
@@ -213,9 +215,9 @@ def _json_of(notification: Notification) -> Mapping[str, Any]:
     try:
         body = orjson.loads(notification.body)
     except orjson.JSONDecodeError:
-        raise Rejected("malformed", "the body is not JSON") from None
+        raise RejectedNotificationError("malformed", "the body is not JSON") from None
     if not isinstance(body, dict):
-        raise Rejected("malformed", "the body is not a JSON object")
+        raise RejectedNotificationError("malformed", "the body is not a JSON object")
     return body
 
 
@@ -289,9 +291,9 @@ def _asked_at(response: Response) -> datetime:
 def _closed(answer: Mapping[str, Any], response: Response) -> Observation:
     """What the answer to our own Close means: all of the hold is captured, a part and the rest is free, or all is."""
     if answer.get("ResultCode") != "SUCCESSFUL":
-        raise Unreadable("the hold was not closed")
+        raise UnreadableError("the hold was not closed")
     if response.reference is None or answer.get("TransactionId", response.reference) != response.reference:
-        raise Unreadable("the answer is about another transaction than the one closed")
+        raise UnreadableError("the answer is about another transaction than the one closed")
     captured = response.facts.get("asked") == "capture"
     value, currency = response.facts.get("value"), response.facts.get("currency")
     return Observation(
@@ -325,5 +327,5 @@ def _money(answer: Mapping[str, Any]) -> Money | None:
     """The amount in minor units, or none: older answers lack it, and an odd one must not hide the state."""
     try:
         return from_major(answer.get("Amount"), answer.get("Currency"))
-    except Unreadable:
+    except UnreadableError:
         return None

@@ -16,7 +16,7 @@ import orjson
 from processors.providers.base import Response
 from processors.providers.omnikassa.signature import plain_integer
 from schemas.configuration.merchants import OmniKassaMerchant
-from schemas.errors import Unreadable
+from schemas.errors import UnreadableError
 from schemas.messages import Observation
 from schemas.money import Money, from_minor
 from schemas.status import Status
@@ -57,16 +57,16 @@ def page_of(body: bytes) -> Mapping[str, Any]:
     """The page in a stored answer.
 
     Raises:
-        Unreadable: no JSON object, or an error of the bank.
+        UnreadableError: no JSON object, or an error of the bank.
     """
     try:
         page = orjson.loads(body)
     except orjson.JSONDecodeError:
-        raise Unreadable("the page is not JSON") from None
+        raise UnreadableError("the page is not JSON") from None
     if not isinstance(page, dict):
-        raise Unreadable("the page is not a JSON object")
+        raise UnreadableError("the page is not a JSON object")
     if page.get("errorCode") is not None:
-        raise Unreadable("an error of the bank, not a page of results")
+        raise UnreadableError("an error of the bank, not a page of results")
     return page
 
 
@@ -74,13 +74,13 @@ def observation(order: Mapping[str, Any], merchant: OmniKassaMerchant, response:
     """What an order of a verified page says about its payment.
 
     Raises:
-        Unreadable: an id that is none, or another webshop's.
+        UnreadableError: an id that is none, or another webshop's.
     """
     order_id = order.get("omnikassaOrderId")
     if not isinstance(order_id, str) or not _ORDER_ID.match(order_id):
-        raise Unreadable("omnikassaOrderId is not an id of the bank, so the fields may have been split anew")
+        raise UnreadableError("omnikassaOrderId is not an id of the bank, so the fields may have been split anew")
     if plain_integer(order.get("poiId")) != str(merchant.poi_id):
-        raise Unreadable("poiId is another webshop's than the configured poi_id")
+        raise UnreadableError("poiId is another webshop's than the configured poi_id")
     word = order.get("orderStatus")
     status = STATUSES.get(word, "unknown") if isinstance(word, str) else "unknown"
     words = {"orderStatus": _safe(word, _WORD), "errorCode": _safe(order.get("errorCode"), _ERROR_WORD)}
@@ -113,5 +113,5 @@ def money(value: object) -> Money | None:
         return None
     try:
         return from_minor(plain_integer(value.get("amount")), value.get("currency"))
-    except Unreadable:
+    except UnreadableError:
         return None

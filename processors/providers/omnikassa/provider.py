@@ -40,12 +40,12 @@ from processors.providers.omnikassa.single_order import KIND, OrderEndpoint
 from processors.providers.omnikassa.single_order import observation as order_observation
 from schemas.configuration.merchants import OmniKassaMerchant
 from schemas.errors import (
-    Permanent,
-    ProviderRefused,
-    ProviderUnavailable,
-    Rejected,
-    Retryable,
-    Unreadable,
+    PermanentError,
+    ProviderRefusedError,
+    ProviderUnavailableError,
+    RejectedNotificationError,
+    RetryableError,
+    UnreadableError,
 )
 from schemas.messages import Lookup, Observation
 from schemas.times import rfc3339
@@ -102,15 +102,15 @@ class OmniKassaProvider:
         try:
             body = orjson.loads(notification.body)
         except orjson.JSONDecodeError:
-            raise Rejected("malformed", "the body is not JSON") from None
+            raise RejectedNotificationError("malformed", "the body is not JSON") from None
         if not isinstance(body, dict):
-            raise Rejected("malformed", "the body is not a JSON object")
+            raise RejectedNotificationError("malformed", "the body is not a JSON object")
         signature = body.get("signature")
         if signature is None or signature == "":
-            raise Rejected("missing_signature", "the body has no signature")
+            raise RejectedNotificationError("missing_signature", "the body has no signature")
         poi_id = plain_integer(body.get("poiId"))
         if poi_id is None or poi_id.startswith("-"):
-            raise Rejected("malformed", "poiId is not a number of a webshop")
+            raise RejectedNotificationError("malformed", "poiId is not a number of a webshop")
         expiry = body.get("expiry")
         ping = Ping(
             _required_text(body, "authentication"),
@@ -126,15 +126,15 @@ class OmniKassaProvider:
         """First who sent it, then whether it may cause a pull: a stranger learns nothing of the second."""
         ping: Ping = claim.detail
         if not signed(ping.signed_text(), ping.signature, account):
-            raise Rejected("bad_signature", "no active signing key made the signature")
+            raise RejectedNotificationError("bad_signature", "no active signing key made the signature")
         _check_format(ping)
         if ping.poi_id != str(_merchant(account).poi_id):
-            raise Rejected("unknown_merchant", "poiId is another webshop's than the configured poi_id")
+            raise RejectedNotificationError("unknown_merchant", "poiId is another webshop's than the configured poi_id")
         expires = instant(ping.expiry)
         if expires is None:
-            raise Rejected("expired_token", "expiry is no point in time, so the token can't be used")
+            raise RejectedNotificationError("expired_token", "expiry is no point in time, so the token can't be used")
         if expires <= notification.received_at:
-            raise Rejected("expired_token", "the token had expired when the notification came")
+            raise RejectedNotificationError("expired_token", "the token had expired when the notification came")
         return "authentic"
 
     def plan(self, claim: ParsedNotification, notification: Notification) -> Lookup:
@@ -175,11 +175,11 @@ class OmniKassaProvider:
                     if token.expires <= outside.now():
                         break
                     reply, page = await self._page(token, _merchant(account), outside)
-            except (Retryable, Permanent) as error:
+            except (RetryableError, PermanentError) as error:
                 if stored == 0:
                     raise
                 # What came so far answers the lookups; what is left comes with a further pull or the next ping.
-                again = error.reason if isinstance(error, Retryable) else None
+                again = error.reason if isinstance(error, RetryableError) else None
                 break
             # G6: the bank counts the page as delivered, so it is stored before anything else is done with it.
             await store(_answer(reply, call, _merchant(account)))
@@ -218,7 +218,7 @@ class OmniKassaProvider:
         text = results_text(page, 2 if version == "2" else 1)
         signature = page.get("signature")
         if not isinstance(signature, str) or not signed(text, signature, account):
-            raise Unreadable("no active signing key made the page's signature", "unverified_answer")
+            raise UnreadableError("no active signing key made the page's signature", "unverified_answer")
         return tuple([observation(order, merchant, response) for order in objects(page, "orderResults")])
 
 
@@ -226,15 +226,15 @@ def check_return(parameters: Mapping[str, str], account: Account) -> None:
     """Judge the parameters of the shopper's return URL. They are only a hint; nothing is published from them.
 
     Raises:
-        Rejected: malformed, missing_signature, bad_signature.
+        RejectedNotificationError: malformed, missing_signature, bad_signature.
     """
     order_id, status = parameters.get("order_id", ""), parameters.get("status", "")
     if not _RETURN_ORDER.match(order_id) or not _RETURN_STATUS.match(status):
-        raise Rejected("malformed", "order_id or status is missing or not of its documented form")
+        raise RejectedNotificationError("malformed", "order_id or status is missing or not of its documented form")
     if not parameters.get("signature"):
-        raise Rejected("missing_signature", "the parameters have no signature")
+        raise RejectedNotificationError("missing_signature", "the parameters have no signature")
     if not signed(f"{order_id},{status}", parameters["signature"], account):
-        raise Rejected("bad_signature", "no active signing key made the signature")
+        raise RejectedNotificationError("bad_signature", "no active signing key made the signature")
 
 
 def _merchant(account: Account) -> OmniKassaMerchant:
@@ -245,18 +245,18 @@ def _merchant(account: Account) -> OmniKassaMerchant:
 def _required_text(body: Mapping[str, Any], name: str) -> str:
     value = body.get(name)
     if not isinstance(value, str):
-        raise Rejected("malformed", f"{name} is missing or not text")
+        raise RejectedNotificationError("malformed", f"{name} is missing or not text")
     return value
 
 
 def _check_format(ping: Ping) -> None:
     """Moving a comma between neighbouring fields keeps the signature right, so each field's form is looked at too."""
     if "," in ping.authentication or "," in ping.expiry or "," in ping.event:
-        raise Rejected("malformed", "a field holds a comma, so the fields may have been split anew")
+        raise RejectedNotificationError("malformed", "a field holds a comma, so the fields may have been split anew")
     if ping.event not in EVENTS:
-        raise Rejected("unknown_event", "eventName is not on the list of known events")
+        raise RejectedNotificationError("unknown_event", "eventName is not on the list of known events")
     if len(ping.authentication) > _LONGEST_TOKEN or not _TOKEN.match(ping.authentication):
-        raise Rejected("malformed", "authentication is not a token")
+        raise RejectedNotificationError("malformed", "authentication is not a token")
 
 
 def _token(waiting: WaitingLookup) -> _Token | None:
@@ -273,8 +273,8 @@ def _readable(reply: HttpResponse) -> Mapping[str, Any]:
     """The page to look at, or an empty one where it looks like a page and can't be read: it may be consumed.
 
     Raises:
-        ProviderRefused: the token or the request is not accepted; the next ping brings another token.
-        ProviderUnavailable: not the bank's own voice.
+        ProviderRefusedError: the token or the request is not accepted; the next ping brings another token.
+        ProviderUnavailableError: not the bank's own voice.
     """
     try:
         page = orjson.loads(reply.body)
@@ -282,11 +282,11 @@ def _readable(reply: HttpResponse) -> Mapping[str, Any]:
         page = {} if reply.body.lstrip()[:1] == b"{" and reply.status == 200 else None
     error_code = page.get("errorCode") if isinstance(page, dict) else None
     if reply.status in (401, 403) or error_code in (5001, "5001"):
-        raise ProviderRefused("credentials", "the bank does not accept the notification's token")
+        raise ProviderRefusedError("credentials", "the bank does not accept the notification's token")
     if error_code is not None or 400 <= reply.status < 500:
-        raise ProviderRefused("refused", f"the bank refuses the pull (HTTP {reply.status})")
+        raise ProviderRefusedError("refused", f"the bank refuses the pull (HTTP {reply.status})")
     if reply.status != 200 or not isinstance(page, dict):
-        raise ProviderUnavailable("the answer is not a page of results")
+        raise ProviderUnavailableError("the answer is not a page of results")
     return page
 
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from processors.providers.base import Account
 from schemas.configuration.secrets import reveal_all
-from schemas.errors import SecretError, Unreadable
+from schemas.errors import SecretError, UnreadableError
 
 _DIGITS: Final = re.compile(r"-?[0-9]{1,18}\Z")
 _LARGEST_EXACT_FLOAT: Final = 2.0**53
@@ -64,11 +64,11 @@ def results_text(page: Mapping[str, Any], version: int) -> str:
     A page without orders is the bare word ``false`` or ``true``, with no comma.
 
     Raises:
-        Unreadable: the page has not the documented shape.
+        UnreadableError: the page has not the documented shape.
     """
     more = page.get("moreOrderResultsAvailable")
     if not isinstance(more, bool):
-        raise Unreadable("moreOrderResultsAvailable is not a JSON boolean")
+        raise UnreadableError("moreOrderResultsAvailable is not a JSON boolean")
     parts = ["true" if more else "false"]
     for order in objects(page, "orderResults"):
         parts += _texts(order, "merchantOrderId", "omnikassaOrderId")
@@ -88,13 +88,13 @@ def objects(holder: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     """The list of objects under ``name``; null or absent is an empty list.
 
     Raises:
-        Unreadable: it is something else.
+        UnreadableError: it is something else.
     """
     value = holder.get(name)
     if value is None:
         return []
     if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
-        raise Unreadable(f"{name} is not a list of objects")
+        raise UnreadableError(f"{name} is not a list of objects")
     return value
 
 
@@ -110,13 +110,13 @@ def _text(holder: Mapping[str, Any], name: str) -> str:
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    raise Unreadable(f"{name} is not text")
+    raise UnreadableError(f"{name} is not text")
 
 
 def _integer(holder: Mapping[str, Any], name: str) -> str:
     text = plain_integer(holder.get(name))
     if text is None:
-        raise Unreadable(f"{name} is not an integer")
+        raise UnreadableError(f"{name} is not an integer")
     return text
 
 
@@ -126,5 +126,5 @@ def _money(holder: Mapping[str, Any], name: str) -> list[str]:
     if value is None:
         return ["", ""]
     if not isinstance(value, dict):
-        raise Unreadable(f"{name} is not an amount")
+        raise UnreadableError(f"{name} is not an amount")
     return [_text(value, "currency"), _integer(value, "amount")]

@@ -21,11 +21,11 @@ from processors.providers.omnikassa.order_results import STATUSES, instant, mone
 from processors.providers.omnikassa.signature import objects
 from schemas.configuration.merchants import OmniKassaMerchant
 from schemas.errors import (
-    ProviderBusy,
-    ProviderRefused,
-    ProviderUnavailable,
+    ProviderRefusedError,
+    ProviderUnavailableError,
+    RateLimitedError,
     SecretError,
-    Unreadable,
+    UnreadableError,
 )
 from schemas.messages import Observation
 from schemas.times import rfc3339
@@ -65,17 +65,17 @@ class OrderEndpoint:
         """The bank's word on one order.
 
         Raises:
-            ProviderRefused: not_found, credentials, refused (also where no ``refresh_token`` is configured).
-            ProviderBusy: the bank asks for patience, or the budget of such calls is used up.
-            ProviderUnavailable: outage, or an answer that can't be the bank's own.
+            ProviderRefusedError: not_found, credentials, refused (also where no ``refresh_token`` is configured).
+            RateLimitedError: the bank asks for patience, or the budget of such calls is used up.
+            ProviderUnavailableError: outage, or an answer that can't be the bank's own.
         """
         if not is_order_id(order_id):
-            raise ProviderRefused("refused", "not the id of an order")
+            raise ProviderRefusedError("refused", "not the id of an order")
         if merchant.refresh_token is None:
-            raise ProviderRefused("refused", "single orders can only be asked for with a refresh_token")
+            raise ProviderRefusedError("refused", "single orders can only be asked for with a refresh_token")
         patience_seconds = outside.recovery(merchant.id)
         if patience_seconds > 0:
-            raise ProviderBusy("the budget of recovery calls is used up", retry_after_seconds=patience_seconds)
+            raise RateLimitedError("the budget of recovery calls is used up", retry_after_seconds=patience_seconds)
         reply = await self._order(order_id, account, merchant, outside)
         if reply.status in (401, 403):
             del self._tokens[merchant.id]  # withdrawn before its time; once more with a new one
@@ -104,51 +104,51 @@ async def refreshed(account: Account, merchant: OmniKassaMerchant, outside: Call
     """A new access token for the webshop's refresh token.
 
     Raises:
-        ProviderRefused: credentials.
-        ProviderBusy, ProviderUnavailable: no answer, or none that can be the bank's own.
+        ProviderRefusedError: credentials.
+        RateLimitedError, ProviderUnavailableError: no answer, or none that can be the bank's own.
     """
     try:
         secret = account.secrets["refresh_token"][0].reveal()
     except SecretError as error:
-        raise ProviderUnavailable(str(error)) from None
+        raise ProviderUnavailableError(str(error)) from None
     url = f"{merchant.base_url.rstrip('/')}/gatekeeper/refresh"
     reply = await exchange(outside, "GET", url, headers={"Authorization": f"Bearer {secret}"})
     if reply.status != 200:
-        raise ProviderRefused("credentials", f"the bank does not accept the refresh token (HTTP {reply.status})")
+        raise ProviderRefusedError("credentials", f"the bank does not accept the refresh token (HTTP {reply.status})")
     body = json_object(reply.body)
     text, milliseconds = body.get("token"), body.get("durationInMillis")
     if not isinstance(text, str) or not _TOKEN.match(text) or type(milliseconds) is not int or milliseconds <= 0:
-        raise ProviderUnavailable("the answer holds no access token")
+        raise ProviderUnavailableError("the answer holds no access token")
     life = min(timedelta(milliseconds=min(milliseconds, 10**9)), _LONGEST_LIFE)
     return AccessToken(text, outside.now() + life * (1 - _RENEWAL_SHARE))
 
 
 def _judge(reply: HttpResponse) -> None:
     if reply.status in (401, 403):
-        raise ProviderRefused("credentials", "the bank does not accept the access token")
+        raise ProviderRefusedError("credentials", "the bank does not accept the access token")
     if reply.status == 404:
-        raise ProviderRefused("not_found", "the bank does not know the order, or does not keep it any more")
+        raise ProviderRefusedError("not_found", "the bank does not know the order, or does not keep it any more")
     if reply.status >= 400:
-        raise ProviderRefused("refused", f"the bank refuses to tell about the order (HTTP {reply.status})")
+        raise ProviderRefusedError("refused", f"the bank refuses to tell about the order (HTTP {reply.status})")
     body = json_object(reply.body)
     if body.get("errorCode") is not None:
-        raise ProviderRefused("refused", "the bank refuses to tell about the order")
+        raise ProviderRefusedError("refused", "the bank refuses to tell about the order")
     if not isinstance(body.get("order"), dict):
-        raise ProviderUnavailable("the answer holds no order")
+        raise ProviderUnavailableError("the answer holds no order")
 
 
 def observation(response: Response) -> Observation:
     """What a stored answer says about its payment. There is no paid amount in it: a completed order is paid in full.
 
     Raises:
-        Unreadable: no order, or another one than was asked for.
+        UnreadableError: no order, or another one than was asked for.
     """
     order = page_of(response.body).get("order")
     if not isinstance(order, dict):
-        raise Unreadable("the answer holds no order")
+        raise UnreadableError("the answer holds no order")
     order_id = order.get("id")
     if not isinstance(order_id, str) or order_id != response.reference:
-        raise Unreadable("the answer is about another order than was asked for")
+        raise UnreadableError("the answer is about another order than was asked for")
     word = order.get("status")
     word = word if isinstance(word, str) else ""
     amount = money(order.get("totalAmount"))
@@ -172,7 +172,7 @@ def order_in(body: bytes) -> str | None:
     """The id of the order that a captured answer is about; none where it is a page of results, or nothing."""
     try:
         answer = page_of(body)
-    except Unreadable:
+    except UnreadableError:
         return None
     order = answer.get("order") if "moreOrderResultsAvailable" not in answer else None
     order_id = order.get("id") if isinstance(order, dict) else None

@@ -24,7 +24,7 @@ from processors.providers.trustpayments.records import (
     word,
 )
 from schemas.configuration.merchants import TrustPaymentsMerchant
-from schemas.errors import ProviderRefused, Retryable
+from schemas.errors import ProviderRefusedError, RetryableError
 
 #: An answer with as many records may have left some out.
 MOST_RECORDS: Final = 500
@@ -94,7 +94,7 @@ class TrustPaymentsLister:
         found = frozenset().union(*(part.references for part in parts))
         # were a period's end not part of it, a window of one moment would be empty and look complete
         if any(part.full for part in parts) or not together.references <= found:
-            raise ProviderRefused(
+            raise ProviderRefusedError(
                 "refused",
                 f"the gateway has {MOST_RECORDS} records or more within one second ({_text(first)} GMT), and its list "
                 "tells no more than that, so it can't be read completely; leave this second out of the period",
@@ -108,7 +108,7 @@ class TrustPaymentsLister:
         for wait_seconds in self._waits_seconds:
             try:
                 return await _once(account, outside, wanted)
-            except Retryable as error:
+            except RetryableError as error:
                 patience_seconds = max(wait_seconds, error.retry_after_seconds or 0.0)
                 await asyncio.sleep(min(patience_seconds, _LONGEST_PATIENCE_SECONDS))
         return await _once(account, outside, wanted)

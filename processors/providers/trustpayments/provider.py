@@ -49,7 +49,7 @@ from processors.providers.trustpayments.records import (
 )
 from schemas.configuration.merchants import TrustPaymentsMerchant
 from schemas.configuration.secrets import reveal_all
-from schemas.errors import ProviderRefused, ProviderUnavailable, Rejected, Unreadable
+from schemas.errors import ProviderRefusedError, ProviderUnavailableError, RejectedNotificationError, UnreadableError
 from schemas.messages import RECOVERY, Lookup, Observation
 from schemas.times import rfc3339
 
@@ -106,13 +106,13 @@ class TrustPaymentsProvider:
     def parse(self, notification: Notification, account: Account) -> ParsedNotification:
         """The form's fields. What they mean is judged after the hash."""
         if notification.body.count(b"&") >= _MOST_FIELDS:
-            raise Rejected("malformed", f"the form has more than {_MOST_FIELDS} fields")
+            raise RejectedNotificationError("malformed", f"the form has more than {_MOST_FIELDS} fields")
         form = fields(notification.body)
         if not form:
-            raise Rejected("malformed", "the body is not a form")
+            raise RejectedNotificationError("malformed", "the body is not a form")
         signature = next((value for name, value in form if name == b"responsesitesecurity"), b"")
         if not signature:
-            raise Rejected("missing_signature", "the form has no responsesitesecurity")
+            raise RejectedNotificationError("missing_signature", "the form has no responsesitesecurity")
         detail = Form(form, signature)
         reference = detail.first(b"transactionreference").decode("ascii", "replace")
         return ParsedNotification(
@@ -180,10 +180,10 @@ class TrustPaymentsProvider:
         """Payments, refunds and chargebacks among the answer's records."""
         try:
             query = query_of(json_object(response.body))
-        except ProviderUnavailable as error:
-            raise Unreadable(str(error)) from None
+        except ProviderUnavailableError as error:
+            raise UnreadableError(str(error)) from None
         if query is None or word(query, "errorcode") != "0":
-            raise Unreadable("the query failed, so nothing is said of any payment")
+            raise UnreadableError("the query failed, so nothing is said of any payment")
         return observations(query, _merchant(account), response)
 
 
@@ -215,7 +215,7 @@ def _check_hash(form: Form, passwords: tuple[str, ...]) -> None:
         digest = hashlib.sha256(text + password.encode()).hexdigest().encode()
         if hmac.compare_digest(digest, form.signature):
             return
-    raise Rejected("bad_signature", "no active notification password made the hash")
+    raise RejectedNotificationError("bad_signature", "no active notification password made the hash")
 
 
 def _check_names(form: Form, merchant: TrustPaymentsMerchant) -> None:
@@ -223,12 +223,16 @@ def _check_names(form: Form, merchant: TrustPaymentsMerchant) -> None:
     names = {name for name, _ in form.fields}
     repeated = _bytes(merchant.repeated_fields)
     if unknown := names - DEFAULT_FIELDS - _bytes(merchant.extra_fields) - repeated:
-        raise Rejected("unexpected_field", f"{_shown(min(unknown))} is not in the merchant's extra_fields")
+        raise RejectedNotificationError(
+            "unexpected_field", f"{_shown(min(unknown))} is not in the merchant's extra_fields"
+        )
     if len(names) == len(form.fields):
         return
     for name, times in Counter(name for name, _ in form.fields).items():
         if times > 1 and name not in repeated:
-            raise Rejected("unexpected_field", f"{_shown(name)} is repeated and not in repeated_fields")
+            raise RejectedNotificationError(
+                "unexpected_field", f"{_shown(name)} is repeated and not in repeated_fields"
+            )
 
 
 @lru_cache(maxsize=256)
@@ -244,15 +248,17 @@ def _check_values(form: Form, claim: ParsedNotification, merchant: TrustPayments
     """The documented form of the values a lookup could hang on."""
     for name, value in form.fields:
         if name == b"errorcode" and not _DIGITS.match(value):
-            raise Rejected("malformed", "errorcode is not a number")
+            raise RejectedNotificationError("malformed", "errorcode is not a number")
         if name == b"settlestatus" and value and value.decode("ascii", "replace") not in SETTLE_STATUSES:
-            raise Rejected("malformed", "settlestatus is none of the documented values")
+            raise RejectedNotificationError("malformed", "settlestatus is none of the documented values")
         if name == b"sitereference" and value != merchant.site_reference.encode():
-            raise Rejected("malformed", "sitereference is another site's than the configured site_reference")
+            raise RejectedNotificationError(
+                "malformed", "sitereference is another site's than the configured site_reference"
+            )
         if name == b"transactionreference" and value and claim.reference is None:
-            raise Rejected("malformed", "transactionreference is not three numbers joined by hyphens")
+            raise RejectedNotificationError("malformed", "transactionreference is not three numbers joined by hyphens")
     if claim.reference is None and not _usable_order(form.first(b"orderreference")):
-        raise Rejected("malformed", "the form names neither a transaction nor an order")
+        raise RejectedNotificationError("malformed", "the form names neither a transaction nor an order")
 
 
 def _usable_order(value: bytes) -> bool:
@@ -269,8 +275,8 @@ async def ask(
     """One query for the site's records that have, in each field of ``wanted``, any of its values.
 
     Raises:
-        ProviderRefused: credentials (401), or a request that fails again until a person changes something.
-        ProviderUnavailable: anything else that is no answer to this very query.
+        ProviderRefusedError: credentials (401), or a request that fails again until a person changes something.
+        ProviderUnavailableError: anything else that is no answer to this very query.
     """
     merchant = _merchant(account)
     reference = "A" + "".join(secrets.choice(_REQUEST_ALPHABET) for _ in range(8))
@@ -295,23 +301,23 @@ async def ask(
     content = json.dumps(question).encode()
     reply = await exchange(outside, "POST", merchant.webservices_url, headers=headers, content=content)
     if reply.status in (401, 403):
-        raise ProviderRefused("credentials", "the Web Services user, its password or our address is not accepted")
+        raise ProviderRefusedError("credentials", "the Web Services user, its password or our address is not accepted")
     if reply.status == 400:
-        raise ProviderRefused("refused", "the query is refused (HTTP 400)")
+        raise ProviderRefusedError("refused", "the query is refused (HTTP 400)")
     if reply.status != 200:
-        raise ProviderUnavailable(f"HTTP {reply.status}")
+        raise ProviderUnavailableError(f"HTTP {reply.status}")
     return reply, _answering(json_object(reply.body), reference)
 
 
 def _answering(answer: Mapping[str, Any], reference: str) -> Mapping[str, Any]:
     query = query_of(answer)
     if query is None or answer.get("requestreference") != reference:
-        raise ProviderUnavailable("the answer is not to this query")
+        raise ProviderUnavailableError("the answer is not to this query")
     errorcode = word(query, "errorcode")
     if errorcode in STOP_QUERY:
-        raise ProviderRefused("refused", f"the query is refused with errorcode {errorcode}")
+        raise ProviderRefusedError("refused", f"the query is refused with errorcode {errorcode}")
     if errorcode != "0":
-        raise ProviderUnavailable("the query failed")
+        raise ProviderUnavailableError("the query failed")
     return query
 
 

@@ -21,7 +21,7 @@ from processors.providers.trustpayments.codes import (
     uncertain,
 )
 from schemas.configuration.merchants import TrustPaymentsMerchant
-from schemas.errors import PartlyUnreadable, Unreadable
+from schemas.errors import PartlyUnreadableError, UnreadableError
 from schemas.messages import Observation, Refund
 from schemas.money import Money, from_minor
 from schemas.times import rfc3339
@@ -64,8 +64,8 @@ def observations(
     """What the records say: payments, refunds and chargebacks. All other request types are no payment states.
 
     Raises:
-        PartlyUnreadable: a refund's or chargeback's amount, state or payment can't be read. Its payment is left out
-            whole, because without the refund it would look like money that is still there.
+        PartlyUnreadableError: a refund's or chargeback's amount, state or payment can't be read. Its payment is left
+            out whole, because without the refund it would look like money that is still there.
     """
     # the query's own time: between suspended and authorised, which may go both ways, the newest query wins
     asked = gateway_time(word(query, "transactionstartedtimestamp"))
@@ -76,7 +76,7 @@ def observations(
         read = _READERS.get(word(record, "requesttypedescription"))
         try:
             observed = read(record) if read else None
-        except Unreadable:
+        except UnreadableError:
             unreadable.add(word(record, "parenttransactionreference"))
             continue
         if observed is not None and is_reference(observed["payment_id"]):
@@ -94,7 +94,7 @@ def observations(
             )
     if unreadable:
         rest = tuple(one for one in found if one.payment_id not in unreadable)
-        raise PartlyUnreadable(f"refunds or chargebacks of {len(unreadable)} payments can't be read", rest)
+        raise PartlyUnreadableError(f"refunds or chargebacks of {len(unreadable)} payments can't be read", rest)
     return tuple(found)
 
 
@@ -117,7 +117,7 @@ def _refund(record: TransactionRecord) -> dict[str, Any] | None:
         return None
     amount = (_money(record, "settlebaseamount") if settled else None) or _money(record, "baseamount")
     if amount is None:
-        raise Unreadable("a refund's amount can't be read")
+        raise UnreadableError("a refund's amount can't be read")
     return {
         "payment_id": _parent(record),
         "status": None,
@@ -133,7 +133,7 @@ def _settled(record: TransactionRecord) -> bool | None:
     """Whether a refund's money has gone; none where it never will.
 
     Raises:
-        Unreadable: it says nothing of that.
+        UnreadableError: it says nothing of that.
     """
     errorcode, settlestatus = _errorcode(record), word(record, "settlestatus")
     if uncertain(errorcode):
@@ -141,21 +141,21 @@ def _settled(record: TransactionRecord) -> bool | None:
     if errorcode != "0":
         return None
     if settlestatus not in SETTLE_STATUSES:
-        raise Unreadable("a refund's settlestatus is none that is known")
+        raise UnreadableError("a refund's settlestatus is none that is known")
     return REFUND_SETTLED.get(settlestatus)
 
 
 def _errorcode(record: TransactionRecord) -> str:
     errorcode = word(record, "errorcode")
     if not errorcode:
-        raise Unreadable("a refund or chargeback does not say whether it was made")
+        raise UnreadableError("a refund or chargeback does not say whether it was made")
     return errorcode
 
 
 def _parent(record: TransactionRecord) -> str:
     parent = word(record, "parenttransactionreference")
     if not is_reference(parent):
-        raise Unreadable("a refund or chargeback names no payment")
+        raise UnreadableError("a refund or chargeback names no payment")
     return parent
 
 
@@ -166,7 +166,7 @@ def _money(record: TransactionRecord, name: str) -> Money | None:
     """The amount, or none where it can't be read: one odd record must not lose the other payments of the answer."""
     try:
         money = from_minor(record.get(name), record.get("currencyiso3a"))
-    except Unreadable:
+    except UnreadableError:
         return None
     return replace(money, value=money.value * WITHOUT_DECIMALS.get(money.currency, 1)) if money else None
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from sandbox.simulators.ledger import Ledger, Truth
 from sandbox.simulators.nevogate.transaction import ResultCode, Transaction
-from schemas.errors import ProviderRefused, Unreadable
+from schemas.errors import ProviderRefusedError, UnreadableError
 from schemas.money import Money, from_major
 
 #: What becomes of a started charge. What begins with PENDING ends as the second word says, or never.
@@ -50,7 +50,7 @@ Schedule = Callable[[float, Callable[[], None]], None]
 
 
 class Recurring:
-    """The three calls. Each raises `ProviderRefused` with the gateway's error code as its text."""
+    """The three calls. Each raises `ProviderRefusedError` with the gateway's error code as its text."""
 
     def __init__(
         self,
@@ -175,7 +175,7 @@ class Recurring:
 
 
 def _refuse(code: str) -> NoReturn:
-    raise ProviderRefused("refused", code)
+    raise ProviderRefusedError("refused", code)
 
 
 def _check_parameters(arguments: Mapping[str, Any], store_name: str) -> None:
@@ -219,5 +219,5 @@ def _amount(arguments: Mapping[str, Any], reference: Transaction | None) -> Mone
 def _parsed(amount: object, currency: object) -> Money:
     try:
         return from_major(amount, currency)
-    except Unreadable:
+    except UnreadableError:
         _refuse("WrongParameter")

@@ -34,7 +34,7 @@ from sandbox.simulators.server import (
     json_reply,
 )
 from sandbox.simulators.webhooks import Delivery
-from schemas.errors import ProviderRefused
+from schemas.errors import ProviderRefusedError
 
 _USER_AGENT: Final = re.compile(r"(\w+) \| [^|\s]+ \| [^|]+ \| [^|\s]+\Z")
 _RESENDS: Final = 10
@@ -138,7 +138,7 @@ class NevogateSimulator(Simulator[NevogateSettings]):
         new = msgspec.convert(order, _NevogatePayment)
         shop = self._shops.get(new.merchant) or next(iter(self._shops.values()))
         if new.merchant and new.merchant != shop.merchant:
-            raise ProviderRefused("refused", f"no store for {new.merchant}")
+            raise ProviderRefusedError("refused", f"no store for {new.merchant}")
         truth = Truth(
             payment_id=self.chance.randbytes(16).hex(),
             merchant=shop.merchant,
@@ -164,7 +164,7 @@ class NevogateSimulator(Simulator[NevogateSettings]):
         wanted = msgspec.convert(change, _NevogateChange)
         transaction = self._transactions.get(payment_id)
         if transaction is None:
-            raise ProviderRefused("refused", f"no transaction {payment_id}")
+            raise ProviderRefusedError("refused", f"no transaction {payment_id}")
         if wanted.foreign_calls:
             transaction.calls_attempted += wanted.foreign_calls
             return {"payment_id": payment_id}
@@ -175,7 +175,7 @@ class NevogateSimulator(Simulator[NevogateSettings]):
                 self.book.open(transaction.truth)
             transaction.becomes(wanted.result)
         if wanted.close is not None and not transaction.close(transaction.truth.amount if wanted.close else 0):
-            raise ProviderRefused("refused", f"{payment_id} holds no money")
+            raise ProviderRefusedError("refused", f"{payment_id} holds no money")
         if wanted.notify and not wanted.quiet:
             self._signal(transaction, wanted.copies, response_url=wanted.response_url)
         return {"payment_id": payment_id}
@@ -265,7 +265,7 @@ class NevogateSimulator(Simulator[NevogateSettings]):
         try:
             arguments = json.loads(fields.get("json", ""))
             return operation(self, request, shop, arguments)
-        except ProviderRefused as error:
+        except ProviderRefusedError as error:
             return self.refuse(str(error))
         except (ValueError, KeyError, TypeError, AttributeError):
             return self.refuse("MissingParameter")

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from processors.providers.http import basic_authorization, exchange, json_object
 from schemas.configuration.secrets import Secret, SecretRef
-from schemas.errors import ProviderBusy, ProviderUnavailable
+from schemas.errors import ProviderUnavailableError, RateLimitedError
 from tests.fakes.accounts import NOW
 from tests.fakes.gateway import Scripted, json_answer, serving, world
 
@@ -70,7 +70,7 @@ async def test_what_is_no_answer_is_unavailable(answer: Scripted, words: str) ->
     async with serving(answer) as gateway, world() as here:
         # the others must not be slow by the machine alone
         outside = here.outside(answer_bytes=1000, timeout_seconds=0.5 if answer is _slow else 30.0)
-        with pytest.raises(ProviderUnavailable, match=words):
+        with pytest.raises(ProviderUnavailableError, match=words):
             await exchange(outside, "GET", gateway.url + "/", headers={})
     assert len(gateway.seen) == 1
 
@@ -79,7 +79,7 @@ async def test_no_connection_is_unavailable() -> None:
     async with serving(json_answer("{}")) as gateway:
         closed = gateway.url
     async with world() as here:
-        with pytest.raises(ProviderUnavailable, match="broke off"):
+        with pytest.raises(ProviderUnavailableError, match="broke off"):
             await exchange(here.outside(), "GET", closed + "/", headers={})
 
 
@@ -115,14 +115,14 @@ async def test_cookies_are_not_kept() -> None:
 )
 async def test_patience_is_read_and_bounded(header: str, seconds: float | None) -> None:
     async with serving(json_answer("{}", 429, headers={"Retry-After": header})) as gateway, world() as here:
-        with pytest.raises(ProviderBusy) as busy:
+        with pytest.raises(RateLimitedError) as busy:
             await exchange(here.outside(), "GET", gateway.url + "/", headers={})
     assert busy.value.retry_after_seconds == seconds
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"null", b"1", b'"x"', b"{", b"\xff", b"NaN"])
 def test_what_is_no_json_object_is_unavailable(body: bytes) -> None:
-    with pytest.raises(ProviderUnavailable):
+    with pytest.raises(ProviderUnavailableError):
         json_object(body)
 
 
@@ -132,5 +132,5 @@ def test_credentials_are_latin_1_where_they_fit(password: str, header: str) -> N
 
 
 def test_a_secret_that_can_not_be_read_delays_its_own_call_only() -> None:
-    with pytest.raises(ProviderUnavailable, match="PAYNOTIFY_TEST_NOT_SET"):
+    with pytest.raises(ProviderUnavailableError, match="PAYNOTIFY_TEST_NOT_SET"):
         basic_authorization("u", Secret(SecretRef(env="PAYNOTIFY_TEST_NOT_SET")))

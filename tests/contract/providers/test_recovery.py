@@ -26,7 +26,7 @@ from sandbox.simulators.trustpayments import (
     TrustPaymentsShop,
     TrustPaymentsSimulator,
 )
-from schemas.errors import ProviderRefused
+from schemas.errors import ProviderRefusedError
 from schemas.messages import Lookup, Observation
 from tests.fakes.accounts import NOW, OMNIKASSA_KEY, account
 from tests.fakes.gateway import World, world
@@ -128,6 +128,6 @@ async def test_an_id_that_omnikassa_or_nevogate_do_not_know_is_a_dead_lookup() -
         unknown = "1d0a95f4-2589-439b-9562-c50aa19f9caf"
         lookup = recovery_lookup(shop, order_id=None, payment_id=unknown, lookup_cause="overdue", at="")
         assert lookup is not None
-        with pytest.raises(ProviderRefused) as raised:
+        with pytest.raises(ProviderRefusedError) as raised:
             await fetched(shop, here, lookup)
         assert raised.value.reason == "not_found"

@@ -10,7 +10,7 @@ import pytest
 
 from ops import topics
 from ops.main import SUBCOMMANDS, main
-from schemas.errors import ClusterUnavailable
+from schemas.errors import ClusterUnavailableError
 
 ROOT = Path(__file__).parents[3]
 
@@ -111,7 +111,7 @@ def test_a_misspelt_key_is_named_with_its_line(tmp_path: Path) -> None:
 
 def test_brokers_that_cannot_be_used_are_3(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def away(_: object) -> int:
-        raise ClusterUnavailable("No Kafka broker answered at 127.0.0.1:1.")
+        raise ClusterUnavailableError("No Kafka broker answered at 127.0.0.1:1.")
 
     monkeypatch.setattr(topics, "run", away)
     assert main(["topics", "check"]) == 3

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.errors import Unreadable
+from schemas.errors import UnreadableError
 from schemas.money import Money, exponent, from_major, from_minor, to_major
 
 
@@ -23,20 +23,20 @@ def test_major_units_become_minor_by_the_currencys_exponent(value: Any, currency
 
 @pytest.mark.parametrize("value", ["", "1,0", "1e3", "-1", "٣", "1.", ".5", "10.005", True, None, [], 1e22])
 def test_what_is_no_amount_in_major_units_is_unreadable(value: Any) -> None:
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableError):
         from_major(value, "EUR")
 
 
 @pytest.mark.parametrize("value", ["", "1.0", "1e3", " 1", "1\n", "-1", -1, "٣", "9" * 19, True, None, 1.0, []])
 def test_what_is_no_amount_in_minor_units_is_unreadable(value: Any) -> None:
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableError):
         from_minor(value, "EUR")
 
 
 @pytest.mark.parametrize("currency", ["", "eur", "EURO", "EU", "EUR\n", None, 978, "ÉUR"])
 def test_what_is_no_currency_is_unreadable(currency: Any) -> None:
     for read in (from_minor, from_major):
-        with pytest.raises(Unreadable):
+        with pytest.raises(UnreadableError):
             read("1", currency)
 
 

@@ -57,7 +57,7 @@ def test_every_error_on_purpose_is_in_the_tree() -> None:
     assert all(issubclass(one, errors.PaynotifyError) for one in kinds)
     assert issubclass(errors.SecretError, errors.ConfigurationError)
     assert issubclass(errors.ClusterError, errors.ConfigurationError)
-    assert not issubclass(errors.ClusterUnavailable, errors.ConfigurationError)
+    assert not issubclass(errors.ClusterUnavailableError, errors.ConfigurationError)
 
 
 def test_reasons_are_words() -> None:

@@ -12,7 +12,13 @@ import pytest
 
 from processors.providers.base import Failed, Succeeded, WaitingLookup
 from processors.providers.registry import PROVIDERS
-from schemas.errors import Permanent, ProviderBusy, ProviderRefused, ProviderUnavailable, Retryable
+from schemas.errors import (
+    PermanentError,
+    ProviderRefusedError,
+    ProviderUnavailableError,
+    RateLimitedError,
+    RetryableError,
+)
 from schemas.times import parse_time
 from tests.fakes.accounts import TRANSACTION, account, response, vectors, waiting
 from tests.fakes.gateway import Scripted, World, json_answer, serving, world
@@ -95,7 +101,7 @@ async def test_details_of_an_unknown_transaction_or_of_another_one_are_no_answer
     other = json.dumps({"CommonData": {**json.loads(ANSWER), "TransactionId": "f" * 32}})
     for answer in (other, json.dumps({"CommonData": None}), json.dumps({"CommonData": []})):
         async with serving(json_answer(answer)) as gateway, world() as here:
-            with pytest.raises(ProviderUnavailable):
+            with pytest.raises(ProviderUnavailableError):
                 await _details(gateway.url, here)
         assert here.stored == []
 
@@ -107,30 +113,30 @@ def _code(code: object) -> Scripted:
 @pytest.mark.parametrize(
     ("answer", "kind", "reason"),
     [
-        (_code("WrongApikey"), ProviderRefused, "credentials"),
-        (_code("UnauthorizedRemoteAddress"), ProviderRefused, "credentials"),
-        (_code("UnknownStore"), ProviderRefused, "refused"),
-        (_code("something of a provider"), ProviderRefused, "refused"),
-        (_code(None), ProviderUnavailable, "unavailable"),
-        (_code("SUCCESSFUL"), ProviderUnavailable, "unavailable"),
-        (json_answer("<html>", 401), ProviderRefused, "credentials"),
-        (json_answer("<html>"), ProviderUnavailable, "unavailable"),
-        (json_answer("[]"), ProviderUnavailable, "unavailable"),
-        (json_answer("null"), ProviderUnavailable, "unavailable"),
-        (json_answer(""), ProviderUnavailable, "unavailable"),
-        (json_answer("{}"), ProviderUnavailable, "unavailable"),
-        (json_answer(ANSWER, 502), ProviderUnavailable, "unavailable"),
-        (json_answer(ANSWER, 307, {"Location": "/elsewhere"}), ProviderUnavailable, "unavailable"),
-        (json_answer("", 429), ProviderBusy, "rate_limited"),
+        (_code("WrongApikey"), ProviderRefusedError, "credentials"),
+        (_code("UnauthorizedRemoteAddress"), ProviderRefusedError, "credentials"),
+        (_code("UnknownStore"), ProviderRefusedError, "refused"),
+        (_code("something of a provider"), ProviderRefusedError, "refused"),
+        (_code(None), ProviderUnavailableError, "unavailable"),
+        (_code("SUCCESSFUL"), ProviderUnavailableError, "unavailable"),
+        (json_answer("<html>", 401), ProviderRefusedError, "credentials"),
+        (json_answer("<html>"), ProviderUnavailableError, "unavailable"),
+        (json_answer("[]"), ProviderUnavailableError, "unavailable"),
+        (json_answer("null"), ProviderUnavailableError, "unavailable"),
+        (json_answer(""), ProviderUnavailableError, "unavailable"),
+        (json_answer("{}"), ProviderUnavailableError, "unavailable"),
+        (json_answer(ANSWER, 502), ProviderUnavailableError, "unavailable"),
+        (json_answer(ANSWER, 307, {"Location": "/elsewhere"}), ProviderUnavailableError, "unavailable"),
+        (json_answer("", 429), RateLimitedError, "rate_limited"),
     ],
 )
 async def test_what_says_nothing_of_the_payment_is_not_stored(
-    answer: Scripted, kind: type[Permanent] | type[Retryable], reason: str
+    answer: Scripted, kind: type[PermanentError] | type[RetryableError], reason: str
 ) -> None:
     async with serving(answer) as gateway, world() as here:
         with pytest.raises(kind) as error:
             await fetch(gateway.url, here, "first")
-    assert isinstance(error.value, Permanent | Retryable)
+    assert isinstance(error.value, PermanentError | RetryableError)
     assert error.value.reason == reason
     assert "something of a provider" not in str(error.value)
     assert here.stored == []

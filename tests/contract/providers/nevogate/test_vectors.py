@@ -9,7 +9,7 @@ import pytest
 
 from processors.providers.nevogate.provider import CREDENTIALS, REFUSALS, STATUSES
 from processors.providers.registry import PROVIDERS
-from schemas.errors import Rejected, Unreadable
+from schemas.errors import RejectedNotificationError, UnreadableError
 from tests.fakes.accounts import TRANSACTION, account, notification, response, vectors
 
 NEVOGATE: Final = PROVIDERS["nevogate"]
@@ -22,7 +22,7 @@ def test_webhook_calls_give_the_id_and_nothing_else(case: Any) -> None:
     call = notification("nevogate", request["body"], method=request["http_method"], query=request["query"])
     shop = account("nevogate")
     if expected["kind"] == "reject":
-        with pytest.raises(Rejected) as rejected:
+        with pytest.raises(RejectedNotificationError) as rejected:
             NEVOGATE.parse(call, shop)
         assert rejected.value.reason == "malformed"
         return
@@ -60,7 +60,7 @@ def test_recorded_answers_are_read(pair: Any) -> None:
     recorded = pair["sdk_decoded_response"]
     expected = recorded.get("CommonData", recorded)
     if expected["ResultCode"] not in STATUSES:
-        with pytest.raises(Unreadable):
+        with pytest.raises(UnreadableError):
             NEVOGATE.interpret(response(pair["response"]["body"]), account("nevogate"))
         return
     (one,) = NEVOGATE.interpret(response(pair["response"]["body"]), account("nevogate"))

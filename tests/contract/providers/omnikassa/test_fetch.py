@@ -12,7 +12,7 @@ from aiohttp import web
 
 from processors.providers.base import Call, Failed, Succeeded, WaitingLookup
 from processors.providers.registry import PROVIDERS
-from schemas.errors import Permanent, ProviderBusy, ProviderUnavailable, Retryable
+from schemas.errors import PermanentError, ProviderUnavailableError, RateLimitedError, RetryableError
 from tests.fakes.accounts import account, vectors, waiting
 from tests.fakes.gateway import json_answer, serving, world
 
@@ -165,7 +165,7 @@ async def test_a_broken_connection_is_not_repeated_behind_our_back() -> None:
     server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
     async with server, world() as here:
         shop = account("omnikassa", base_url=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
-        with pytest.raises(ProviderUnavailable):
+        with pytest.raises(ProviderUnavailableError):
             await OMNIKASSA.fetch(call_of(ping("a")), shop, here.outside(), here.store)
     assert asked == 1
     assert here.stored == []
@@ -181,9 +181,9 @@ async def test_the_banks_errors_are_errors_whatever_the_status(sample: Any) -> N
     token = status in (401, 403) or (not is_html and str(json.loads(sample["body"])["errorCode"]) == "5001")
     async with serving(json_answer(sample["body"], status)) as bank, world() as here:
         shop = account("omnikassa", base_url=bank.url)
-        with pytest.raises((Permanent, Retryable)) as error:
+        with pytest.raises((PermanentError, RetryableError)) as error:
             await OMNIKASSA.fetch(call_of(ping("a")), shop, here.outside(), here.store)
-    assert isinstance(error.value, Permanent | Retryable)
+    assert isinstance(error.value, PermanentError | RetryableError)
     assert error.value.reason == ("unavailable" if is_html else "credentials" if token else "refused")
     assert here.stored == []
     assert "Full authentication" not in str(error.value)
@@ -191,7 +191,7 @@ async def test_the_banks_errors_are_errors_whatever_the_status(sample: Any) -> N
 
 async def test_429_asks_for_patience() -> None:
     async with serving(json_answer("{}", 429, {"Retry-After": "17"})) as bank, world() as here:
-        with pytest.raises(ProviderBusy) as busy:
+        with pytest.raises(RateLimitedError) as busy:
             await OMNIKASSA.fetch(
                 call_of(ping("a")), account("omnikassa", base_url=bank.url), here.outside(), here.store
             )

@@ -13,7 +13,7 @@ from aiohttp import web
 from processors.limits.hourly_quota import HourlyQuota
 from processors.providers.base import Account, Call, Succeeded, WaitingLookup
 from processors.providers.omnikassa.provider import OmniKassaProvider
-from schemas.errors import ProviderBusy, ProviderRefused, ProviderUnavailable, Unreadable
+from schemas.errors import ProviderRefusedError, ProviderUnavailableError, RateLimitedError, UnreadableError
 from tests.fakes.accounts import account, response, waiting
 from tests.fakes.gateway import Gateway, World, json_answer, serving, world
 
@@ -60,7 +60,7 @@ async def test_an_order_is_asked_for_with_an_access_token_that_is_kept() -> None
         assert await ask(provider, shop, here) == {"o-1": Succeeded()}
         await ask(provider, shop, here)
         here.now += timedelta(minutes=58)
-        with pytest.raises(ProviderUnavailable, match="no access token"):
+        with pytest.raises(ProviderUnavailableError, match="no access token"):
             await ask(provider, shop, here)  # renewed before its end; the script answers with an order again
     assert [(one.path, one.headers["Authorization"]) for one in bank.seen] == [
         ("/omnikassa-api/gatekeeper/refresh", "Bearer refresh-1"),
@@ -86,7 +86,7 @@ async def test_pulls_need_no_access_token_and_come_before_orders() -> None:
 async def test_without_budget_nothing_is_asked() -> None:
     async with serving(TOKEN) as bank, world() as here:
         here.patience_seconds = 40.0
-        with pytest.raises(ProviderBusy) as raised:
+        with pytest.raises(RateLimitedError) as raised:
             await ask(OmniKassaProvider(), shop_at(bank), here)
     assert raised.value.retry_after_seconds == 40.0
     assert bank.seen == []
@@ -107,14 +107,14 @@ def test_a_budget_saves_up_an_hours_worth_and_fills_again() -> None:
 @pytest.mark.parametrize("order_id", ["", "../../x", ORDER.upper(), ORDER + "\n", "a" * 36])
 async def test_what_is_no_order_id_is_never_asked_for(order_id: str) -> None:
     async with serving(TOKEN) as bank, world() as here:
-        with pytest.raises(ProviderRefused, match="not the id"):
+        with pytest.raises(ProviderRefusedError, match="not the id"):
             await ask(OmniKassaProvider(), shop_at(bank), here, lookup(order_id))
     assert bank.seen == []
 
 
 async def test_a_webshop_without_refresh_token_cannot_ask() -> None:
     async with serving(TOKEN) as bank, world() as here:
-        with pytest.raises(ProviderRefused, match="refresh_token"):
+        with pytest.raises(ProviderRefusedError, match="refresh_token"):
             await ask(OmniKassaProvider(), shop_at(bank, refresh_token=None), here)
     assert bank.seen == []
 
@@ -124,7 +124,7 @@ async def test_a_token_withdrawn_early_is_renewed_once() -> None:
         assert await ask(OmniKassaProvider(), shop_at(bank), here) == {"o-1": Succeeded()}
         assert len(bank.seen) == 4
     async with serving(TOKEN, UNAUTHENTICATED, TOKEN, UNAUTHENTICATED) as bank, world() as here:
-        with pytest.raises(ProviderRefused) as raised:
+        with pytest.raises(ProviderRefusedError) as raised:
             await ask(OmniKassaProvider(), shop_at(bank), here)
         assert raised.value.reason == "credentials"
         assert len(bank.seen) == 4
@@ -133,13 +133,13 @@ async def test_a_token_withdrawn_early_is_renewed_once() -> None:
 @pytest.mark.parametrize(
     ("answer", "error", "reason"),
     [
-        (json_answer('{"errorCode": 5404}', 404), ProviderRefused, "not_found"),
-        (json_answer('{"errorCode": 5017}', 422), ProviderRefused, "refused"),
-        (json_answer('{"errorCode": 5017}'), ProviderRefused, "refused"),
-        (json_answer("{}"), ProviderUnavailable, "unavailable"),
-        (json_answer("<html>"), ProviderUnavailable, "unavailable"),
-        (json_answer("", 503), ProviderUnavailable, "unavailable"),
-        (json_answer("", 429), ProviderBusy, "rate_limited"),
+        (json_answer('{"errorCode": 5404}', 404), ProviderRefusedError, "not_found"),
+        (json_answer('{"errorCode": 5017}', 422), ProviderRefusedError, "refused"),
+        (json_answer('{"errorCode": 5017}'), ProviderRefusedError, "refused"),
+        (json_answer("{}"), ProviderUnavailableError, "unavailable"),
+        (json_answer("<html>"), ProviderUnavailableError, "unavailable"),
+        (json_answer("", 503), ProviderUnavailableError, "unavailable"),
+        (json_answer("", 429), RateLimitedError, "rate_limited"),
     ],
 )
 async def test_what_is_no_order_ends_with_its_reason(answer: web.Response, error: Any, reason: str) -> None:
@@ -155,7 +155,7 @@ async def test_an_order_the_bank_does_not_know_is_a_dead_lookup_in_recovery_too(
     one = lookup()
     one = replace(one, lookup=replace(one.lookup, arguments={"recovery": "1"}))
     async with serving(TOKEN, json_answer('{"errorCode": 5404}', 404)) as bank, world() as here:
-        with pytest.raises(ProviderRefused) as raised:
+        with pytest.raises(ProviderRefusedError) as raised:
             await ask(OmniKassaProvider(), shop_at(bank), here, one)
     assert raised.value.reason == "not_found"
     assert here.stored == []
@@ -164,7 +164,7 @@ async def test_an_order_the_bank_does_not_know_is_a_dead_lookup_in_recovery_too(
 @pytest.mark.parametrize("answer", [UNAUTHENTICATED, json_answer("", 400)])
 async def test_a_refresh_token_that_is_not_accepted_is_a_matter_of_credentials(answer: web.Response) -> None:
     async with serving(answer) as bank, world() as here:
-        with pytest.raises(ProviderRefused) as raised:
+        with pytest.raises(ProviderRefusedError) as raised:
             await ask(OmniKassaProvider(), shop_at(bank), here)
     assert raised.value.reason == "credentials"
     assert len(bank.seen) == 1
@@ -200,12 +200,12 @@ def test_other_words_have_no_paid_amount_and_unknown_ones_are_not_guessed() -> N
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"order": []}', order_text(id="another"), order_text(id=None)])
 def test_an_answer_about_something_else_is_unreadable(text: str) -> None:
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableError):
         observed(text)
 
 
 def test_a_page_cannot_pass_for_an_order_nor_an_order_for_a_page() -> None:
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableError):
         OmniKassaProvider().interpret(response(order_text()), account("omnikassa"))
 
 

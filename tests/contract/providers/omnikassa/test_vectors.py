@@ -11,7 +11,7 @@ import pytest
 from processors.providers.omnikassa.provider import check_return
 from processors.providers.omnikassa.signature import signed
 from processors.providers.registry import PROVIDERS
-from schemas.errors import Rejected, Unreadable
+from schemas.errors import RejectedNotificationError, UnreadableError
 from tests.fakes.accounts import account, notification, response, vectors
 
 OMNIKASSA: Final = PROVIDERS["omnikassa"]
@@ -49,7 +49,7 @@ def test_notifications_are_judged_as_the_sdks_judge_them(vector: Any) -> None:
     if vector["expected_valid"] is False:
         reason = "malformed" if vector["id"] == "N48" else "bad_signature"
     if reason is not None:
-        with pytest.raises(Rejected) as rejected:
+        with pytest.raises(RejectedNotificationError) as rejected:
             OMNIKASSA.verify(OMNIKASSA.parse(call, shop), call, shop)
         assert rejected.value.reason == reason
         return
@@ -65,7 +65,7 @@ def test_notifications_are_judged_as_the_sdks_judge_them(vector: Any) -> None:
 def test_pages_are_judged_as_the_sdks_judge_them(vector: Any) -> None:
     answer = response(vector["body"])
     if vector["expected_valid"] is False or vector.get("recommended_processor_outcome") == "reject_malformed":
-        with pytest.raises(Unreadable) as unreadable:
+        with pytest.raises(UnreadableError) as unreadable:
             OMNIKASSA.interpret(answer, _account(vector))
         assert unreadable.value.reason == (
             "unreadable_answer" if vector["expected_valid"] is not False else "unverified_answer"
@@ -96,7 +96,7 @@ def test_the_stored_version_wins_over_the_configured_one() -> None:
     """After a merchant moved to v2, pages pulled as v1 still verify."""
     (vector,) = [one for one in vectors("omnikassa")["vectors"] if one["id"] == "S03"]
     shop = account("omnikassa", poi_id=5000, results_version=1)
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableError):
         OMNIKASSA.interpret(response(vector["body"]), shop)
     assert OMNIKASSA.interpret(response(vector["body"], **{"results-version": "2"}), shop)
 
@@ -107,7 +107,7 @@ def test_return_urls_are_judged_as_the_sdks_judge_them(vector: Any) -> None:
     if vector["expected_valid"]:
         check_return(parameters, _account(vector))
         return
-    with pytest.raises(Rejected) as rejected:
+    with pytest.raises(RejectedNotificationError) as rejected:
         check_return(parameters, _account(vector))
     assert rejected.value.reason == "bad_signature"
 

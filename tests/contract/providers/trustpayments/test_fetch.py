@@ -19,7 +19,7 @@ from processors.providers.base import (
     WaitingLookup,
 )
 from processors.providers.registry import PROVIDERS
-from schemas.errors import Permanent, ProviderRefused, ProviderUnavailable, Retryable
+from schemas.errors import PermanentError, ProviderRefusedError, ProviderUnavailableError, RetryableError
 from tests.fakes.accounts import account, response, vectors, waiting
 from tests.fakes.gateway import Gateway, Scripted, World, json_answer, serving, world
 
@@ -168,28 +168,28 @@ async def test_another_sites_record_answers_nothing() -> None:
 @pytest.mark.parametrize(
     ("answer", "kind", "reason"),
     [
-        (answering(errorcode="30000"), ProviderRefused, "refused"),
-        (answering(errorcode="60019"), ProviderRefused, "refused"),
-        (answering(errorcode="50003"), ProviderUnavailable, "unavailable"),
-        (answering(errorcode="12345"), ProviderUnavailable, "unavailable"),
-        (answering(record("1-1-1"), echo=False), ProviderUnavailable, "unavailable"),
-        (json_answer("{}"), ProviderUnavailable, "unavailable"),
-        (json_answer("[]"), ProviderUnavailable, "unavailable"),
-        (json_answer("null"), ProviderUnavailable, "unavailable"),
-        (json_answer(""), ProviderUnavailable, "unavailable"),
-        (json_answer("<html>"), ProviderUnavailable, "unavailable"),
-        (json_answer("{}", 401), ProviderRefused, "credentials"),
-        (json_answer("{}", 400), ProviderRefused, "refused"),
-        (json_answer("{}", 404), ProviderUnavailable, "unavailable"),
+        (answering(errorcode="30000"), ProviderRefusedError, "refused"),
+        (answering(errorcode="60019"), ProviderRefusedError, "refused"),
+        (answering(errorcode="50003"), ProviderUnavailableError, "unavailable"),
+        (answering(errorcode="12345"), ProviderUnavailableError, "unavailable"),
+        (answering(record("1-1-1"), echo=False), ProviderUnavailableError, "unavailable"),
+        (json_answer("{}"), ProviderUnavailableError, "unavailable"),
+        (json_answer("[]"), ProviderUnavailableError, "unavailable"),
+        (json_answer("null"), ProviderUnavailableError, "unavailable"),
+        (json_answer(""), ProviderUnavailableError, "unavailable"),
+        (json_answer("<html>"), ProviderUnavailableError, "unavailable"),
+        (json_answer("{}", 401), ProviderRefusedError, "credentials"),
+        (json_answer("{}", 400), ProviderRefusedError, "refused"),
+        (json_answer("{}", 404), ProviderUnavailableError, "unavailable"),
     ],
 )
 async def test_errors_follow_the_vendors_policy(
-    answer: Scripted, kind: type[Permanent] | type[Retryable], reason: str
+    answer: Scripted, kind: type[PermanentError] | type[RetryableError], reason: str
 ) -> None:
     async with serving(answer) as gateway, world() as here:
         with pytest.raises(kind) as error:
             await fetch(gateway, here, asked("1-1-1"))
-    assert isinstance(error.value, Permanent | Retryable)
+    assert isinstance(error.value, PermanentError | RetryableError)
     assert error.value.reason == reason
     assert here.stored == []
 

@@ -20,7 +20,7 @@ from sandbox.simulators.trustpayments import (
     TrustPaymentsShop,
     TrustPaymentsSimulator,
 )
-from schemas.errors import ProviderRefused, ProviderUnavailable
+from schemas.errors import ProviderRefusedError, ProviderUnavailableError
 from tests.fakes.accounts import account
 from tests.fakes.gateway import World, json_answer, serving, world
 from tests.fakes.simulated import simulated
@@ -103,7 +103,7 @@ async def test_a_second_that_is_too_full_is_named_and_nothing_passes_for_complet
     for _ in range(MOST_RECORDS):
         pay(simulator, START + timedelta(seconds=5))
     async with simulated(simulator) as address, world() as here:
-        with pytest.raises(ProviderRefused, match=r"within one second \(2026-11-22 00:00:0[45] GMT\)"):
+        with pytest.raises(ProviderRefusedError, match=r"within one second \(2026-11-22 00:00:0[45] GMT\)"):
             await listed(address, here, START, START + DAY)
 
 
@@ -135,7 +135,7 @@ async def test_a_gateway_that_leaves_a_periods_end_out_loses_no_payment(seconds:
             found, _ = await listed(bank.url, here, START, START + DAY)
             assert payments(found) == {one["transactionreference"] for one in records}
         else:
-            with pytest.raises(ProviderRefused, match="within one second"):
+            with pytest.raises(ProviderRefusedError, match="within one second"):
                 await listed(bank.url, here, START, START + DAY)
 
 
@@ -186,11 +186,11 @@ async def test_an_outage_is_waited_out_for_a_while_and_a_refusal_is_not() -> Non
             found, _ = await listed(between.url, here, START, START + timedelta(hours=1))
             assert payments(found) == {payment}
         async with serving(failing) as between:
-            with pytest.raises(ProviderUnavailable):
+            with pytest.raises(ProviderUnavailableError):
                 await listed(between.url, here, START, START + timedelta(hours=1))
             assert len(between.seen) == 3
         async with serving(json_answer("", 401)) as between:
-            with pytest.raises(ProviderRefused):
+            with pytest.raises(ProviderRefusedError):
                 await listed(between.url, here, START, START + timedelta(hours=1))
             assert len(between.seen) == 1
 
@@ -199,7 +199,7 @@ async def test_a_period_that_is_no_time_is_refused_and_does_not_list_everything(
     simulator = gateway()
     pay(simulator, START)
     async with simulated(simulator) as address, world() as here:
-        with pytest.raises(ProviderRefused, match="60019"):
+        with pytest.raises(ProviderRefusedError, match="60019"):
             await ask({"starttimestamp": ["2026-11-22T00:00:00Z"]}, shop_at(address), here.outside())
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from processors.providers.registry import PROVIDERS
 from processors.providers.trustpayments.codes import payment_status
-from schemas.errors import Rejected
+from schemas.errors import RejectedNotificationError
 from tests.fakes.accounts import account, notification, response, vectors
 
 TRUSTPAYMENTS: Final = PROVIDERS["trustpayments"]
@@ -39,7 +39,7 @@ def test_hashes_are_judged_as_the_vendors_modules_judge_them(vector: Any) -> Non
     claim = TRUSTPAYMENTS.parse(call, shop)
     assert [name.decode() for name, _ in claim.detail.fields] == names
     if vector["expect_signature_valid"] is False:
-        with pytest.raises(Rejected) as rejected:
+        with pytest.raises(RejectedNotificationError) as rejected:
             TRUSTPAYMENTS.verify(claim, call, shop)
         assert rejected.value.reason == "bad_signature"
         return
@@ -72,7 +72,7 @@ DEFAULT: Final = {
 def test_fields_nobody_asked_for_are_refused_though_the_hash_is_right(vector: Any) -> None:
     shop = _account(vector)
     call = notification("trustpayments", vector["body"])
-    with pytest.raises(Rejected) as rejected:
+    with pytest.raises(RejectedNotificationError) as rejected:
         TRUSTPAYMENTS.verify(TRUSTPAYMENTS.parse(call, shop), call, shop)
     assert rejected.value.reason == "unexpected_field"
 

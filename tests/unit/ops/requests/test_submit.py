@@ -14,7 +14,7 @@ from ops.requests import submit
 from ops.requests.summary import doubts, facts
 from schemas.configuration.merchants import ChargeLimits, Charges, NevogateMerchant
 from schemas.configuration.secrets import SecretRef
-from schemas.errors import ClusterUnavailable
+from schemas.errors import ClusterUnavailableError
 from schemas.messages import PaymentRequest, RequestedPayment, decode, encode
 from schemas.money import Money
 from schemas.records import Output
@@ -188,7 +188,7 @@ def test_brokers_that_do_not_take_it_leave_the_id_to_ask_again_with(
 ) -> None:
     class Refusing(_Brokers):
         def send(self, output: Output) -> None:
-            raise ClusterUnavailable("they did not")
+            raise ClusterUnavailableError("they did not")
 
     _with(Refusing(), monkeypatch)
     assert _ended([*CHARGE, "--yes"], config) == 3

@@ -13,7 +13,7 @@ from processors.metrics import Metrics
 from processors.providers.base import Call, Failed, Policy, RetryLater, Succeeded
 from processors.runtime.loop import BatchContext
 from processors.state.partition_state import Overlay
-from schemas.errors import ProviderBusy, ProviderRefused, ProviderUnavailable
+from schemas.errors import ProviderRefusedError, ProviderUnavailableError, RateLimitedError
 from schemas.messages import Answered, Lookup, decode, encode
 from schemas.records import Output, Record
 from schemas.times import parse_time
@@ -87,8 +87,8 @@ async def test_an_answer_is_stored_with_what_it_answers_before_the_batch_ends() 
     ("outcome", "reason", "step"),
     [
         (RetryLater("unavailable", "down"), "unavailable", 1),
-        (ProviderUnavailable("HTTP 503"), "unavailable", 1),
-        (ProviderUnavailable("HTTP 503", retry_after_seconds=200), "unavailable", 4),
+        (ProviderUnavailableError("HTTP 503"), "unavailable", 1),
+        (ProviderUnavailableError("HTTP 503", retry_after_seconds=200), "unavailable", 4),
     ],
 )
 async def test_later_goes_to_the_retry_topic_of_its_delay(
@@ -110,8 +110,8 @@ async def test_later_goes_to_the_retry_topic_of_its_delay(
     ("outcome", "reason"),
     [
         (Failed("not_found", "forged"), "not_found"),
-        (ProviderRefused("credentials", "wrong key"), "credentials"),
-        (ProviderBusy("HTTP 429"), "rate_limited"),
+        (ProviderRefusedError("credentials", "wrong key"), "credentials"),
+        (RateLimitedError("HTTP 429"), "rate_limited"),
     ],
 )
 async def test_the_dead_are_kept_whole_with_their_reason(outcome: Failed | Exception, reason: str) -> None:

@@ -15,7 +15,7 @@ from processors.orders.expectation_cache import ExpectationCache
 from processors.orders.intake_stage import OrderIntakeStage, expected_of
 from processors.runtime.loop import BatchContext
 from schemas import messages
-from schemas.errors import StateUnavailable, Unreadable
+from schemas.errors import StateUnavailableError, UnreadableError
 from schemas.messages import ExpectedPayment
 from schemas.money import Money
 from schemas.records import Output, Record
@@ -88,7 +88,7 @@ def test_what_nobody_foresaw_is_counted() -> None:
 
 @pytest.mark.parametrize("change", WRONG)
 def test_a_refusal_names_the_field_and_never_its_value(change: dict[str, Any]) -> None:
-    with pytest.raises(Unreadable) as caught:
+    with pytest.raises(UnreadableError) as caught:
         expected_of(written(**change))
     (name,) = change
     assert name in str(caught.value)
@@ -160,7 +160,7 @@ async def test_processes_that_share_a_directory_each_have_files_of_their_own(tmp
 
 def test_files_that_cannot_be_opened_are_no_others_that_are_open(tmp_path: Path) -> None:
     (tmp_path / "expected").write_text("a file where the directory should be")
-    with pytest.raises(StateUnavailable):
+    with pytest.raises(StateUnavailableError):
         ExpectationCache({}, "t", tmp_path / "expected", 3600)._open()
 
 

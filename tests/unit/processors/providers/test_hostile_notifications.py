@@ -21,7 +21,7 @@ from processors.runtime.loop import BatchContext
 from processors.state.partition_state import Overlay
 from processors.verify.stage import lookup_output
 from schemas import topics
-from schemas.errors import Rejected
+from schemas.errors import RejectedNotificationError
 from schemas.messages import Lookup
 from schemas.records import Output
 from tests.fakes.accounts import TRANSACTION, notification
@@ -42,20 +42,20 @@ def planned(call: Notification) -> Lookup:
     """The lookup a notification causes.
 
     Raises:
-        Rejected: it causes none.
+        RejectedNotificationError: it causes none.
     """
     shop, module = ACCOUNTS[call.provider], PROVIDERS[call.provider]
     claim = module.parse(call, shop)
     module.verify(claim, call, shop)
     if claim.alert is not None:
-        raise Rejected("malformed", "an alert")
+        raise RejectedNotificationError("malformed", "an alert")
     return module.plan(claim, call)
 
 
 def try_planned(call: Notification) -> Lookup | None:
     try:
         return planned(call)
-    except Rejected:
+    except RejectedNotificationError:
         return None
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from processors.providers.http import exchange
 from sandbox.certificates import Authority, Issued
-from schemas.errors import ProviderUnavailable, Retryable
+from schemas.errors import ProviderUnavailableError, RetryableError
 from tests.fakes.gateway import world
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
@@ -66,14 +66,14 @@ async def test_a_certificate_of_a_known_authority_for_the_right_name_is_accepted
 
 async def test_a_certificate_of_an_unknown_authority_is_refused(authority: Authority) -> None:
     async with speaking(ANSWER, context=context_of(authority.issue("unknown"))) as url, world() as here:
-        with pytest.raises(ProviderUnavailable, match="broke off"):
+        with pytest.raises(ProviderUnavailableError, match="broke off"):
             await exchange(here.outside(), "GET", url, headers={"Authorization": "Bearer secret"})
 
 
 async def test_a_certificate_for_another_name_is_refused(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.certificate))
     async with speaking(ANSWER, context=context_of(authority.issue("other", "127.0.0.2"))) as url, world() as here:
-        with pytest.raises(ProviderUnavailable, match="broke off"):
+        with pytest.raises(ProviderUnavailableError, match="broke off"):
             await exchange(here.outside(), "GET", url, headers={})
 
 
@@ -82,7 +82,7 @@ async def test_a_certificate_that_signed_itself_is_refused(tmp_path: Path) -> No
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(own.certificate, tmp_path / "authority.key")
     async with speaking(ANSWER, context=context) as url, world() as here:
-        with pytest.raises(ProviderUnavailable, match="broke off"):
+        with pytest.raises(ProviderUnavailableError, match="broke off"):
             await exchange(here.outside(), "GET", url, headers={})
 
 
@@ -96,7 +96,7 @@ async def test_tls_of_the_last_century_is_refused(
     context.set_ciphers("ALL:@SECLEVEL=0")
     context.minimum_version = context.maximum_version = old
     async with speaking(ANSWER, context=context) as url, world() as here:
-        with pytest.raises(ProviderUnavailable, match="broke off"):
+        with pytest.raises(ProviderUnavailableError, match="broke off"):
             await exchange(here.outside(), "GET", url, headers={})
 
 
@@ -131,7 +131,7 @@ HEAD = b"HTTP/1.1 200 OK\r\n"
 async def test_what_is_no_answer_ends_soon_in_an_error_of_ours(answer: bytes, again: bool) -> None:
     async with speaking(answer, again=again) as url, world() as here:
         began = time.monotonic()
-        with pytest.raises(Retryable):
+        with pytest.raises(RetryableError):
             await exchange(here.outside(answer_bytes=1000, timeout_seconds=SECONDS), "GET", url, headers={})
         assert time.monotonic() - began < 5 * SECONDS
 
@@ -142,5 +142,5 @@ async def test_what_is_no_answer_ends_soon_in_an_error_of_ours(answer: bytes, ag
 )
 async def test_an_address_that_is_none_is_an_error_of_ours_too(make: Callable[[str], str]) -> None:
     async with speaking(ANSWER) as url, world() as here:
-        with pytest.raises(Retryable):
+        with pytest.raises(RetryableError):
             await exchange(here.outside(), "GET", make(url), headers={})

@@ -13,7 +13,7 @@ from processors.runtime.failpoints import Failpoint
 from processors.runtime.loop import Batch, BatchContext, StageLoop
 from processors.state.local_store import LocalStore
 from processors.state.partition_state import Overlay, PartitionState
-from schemas.errors import ClusterUnavailable, ConfigurationError, PartitionLost, StateUnavailable
+from schemas.errors import ClusterUnavailableError, ConfigurationError, PartitionRevokedError, StateUnavailableError
 from schemas.records import Output, Record
 from tests.fakes.stages import (
     FakeChangelog,
@@ -149,7 +149,7 @@ async def test_what_is_told_in_the_midst_of_the_work_is_published_by_the_state_s
 
 
 async def test_without_a_state_nothing_can_be_told_in_the_midst_of_the_work() -> None:
-    with pytest.raises(StateUnavailable, match="no state"):
+    with pytest.raises(StateUnavailableError, match="no state"):
         await Overlay(None).tell([])
 
 
@@ -203,7 +203,7 @@ async def test_a_missing_secret_is_waited_for_and_nothing_is_counted_twice(pause
 
 async def test_unavailable_brokers_are_retried_and_dead_letter_nothing(pauses: list[float]) -> None:
     bench = Bench()
-    bench.stage.failures = [ClusterUnavailable("no broker answers")]
+    bench.stage.failures = [ClusterUnavailableError("no broker answers")]
     await bench.carry_out(*records(b"a"))
     assert bench.published("result") == [b"1"]
     assert bench.errors("configuration") == 0
@@ -233,7 +233,7 @@ async def test_a_state_is_claimed_once_for_each_generation_that_another_held_it_
     await bench.carry_out(*records(b"b"))
     bench.generation = 2
     bench.changelog.others = {b"k0": b"7"}
-    bench.changelog.lost = [PartitionLost("held by another")]
+    bench.changelog.lost = [PartitionRevokedError("held by another")]
     await bench.carry_out(*records(b"c"))
     assert [one for one in bench.told if one in ("take", "caught up")] == ["take", "caught up"] * 2
     assert bench.published("result") == [b"1", b"2", b"8"], "what another wrote meanwhile counts"
@@ -273,7 +273,7 @@ async def test_a_state_held_for_long_is_taken_anew_before_it_is_used() -> None:
 
 async def test_a_batch_of_a_partition_lost_unseen_is_repeated_over_what_the_other_wrote(pauses: list[float]) -> None:
     bench = Bench()
-    bench.changelog.lost = [PartitionLost("held by another")]
+    bench.changelog.lost = [PartitionRevokedError("held by another")]
     bench.stage.at_work = lambda: bench.changelog.others.update({b"k0": b"7"})
     await bench.carry_out(*records(b"a"))
     assert bench.told.count("take") == 2
@@ -285,7 +285,7 @@ async def test_a_batch_of_a_partition_lost_unseen_is_repeated_over_what_the_othe
 async def test_a_batch_lost_while_its_partition_is_taken_away_is_the_next_holder_s(pauses: list[float]) -> None:
     bench = Bench()
     batch = bench.batch(*records(b"a"))
-    bench.changelog.lost = [PartitionLost("held by another")]
+    bench.changelog.lost = [PartitionRevokedError("held by another")]
     bench.stage.at_work = batch.revoked.set
     await bench.loop.carry_out(batch)
     assert bench.told.count("take") == 1, "the next holder's state is not taken back"
@@ -312,7 +312,7 @@ async def test_a_step_that_fails_is_repeated_with_the_state_of_before(pauses: li
 
 async def test_a_state_that_cannot_be_read_is_no_record_s_fault(pauses: list[float]) -> None:
     bench = Bench()
-    bench.stage.failures = [StateUnavailable("1 can't be read (IO error)")]
+    bench.stage.failures = [StateUnavailableError("1 can't be read (IO error)")]
     await bench.carry_out(*records(b"a", b"b"))
     assert bench.published("grave") == []
     assert bench.published("result") == [b"1", b"1"]
@@ -325,6 +325,6 @@ async def test_a_batch_of_an_earlier_generation_does_not_take_the_claim_of_the_p
     await state.claim(5)
     now[0] = 6
     await state.claim(6)
-    with pytest.raises(PartitionLost):
+    with pytest.raises(PartitionRevokedError):
         await state.claim(5)
     assert state.held(6), "or nobody would hold it until the next record comes"

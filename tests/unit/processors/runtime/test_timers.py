@@ -19,7 +19,7 @@ from processors.state.local_store import LocalStore
 from processors.state.partition_state import Branch, Overlay
 from processors.state.timer_queue import Timer
 from schemas import messages
-from schemas.errors import StateUnavailable
+from schemas.errors import StateUnavailableError
 from schemas.messages import TimeReached
 from tests.fakes.stages import counted, metrics
 
@@ -175,7 +175,7 @@ async def test_what_is_kept_is_kept_at_once_and_not_written_again() -> None:
 
 
 async def test_without_a_state_nothing_can_be_kept() -> None:
-    with pytest.raises(StateUnavailable):
+    with pytest.raises(StateUnavailableError):
         await Overlay(None).keep()
 
 

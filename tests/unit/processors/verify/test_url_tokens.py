@@ -5,7 +5,7 @@ import pytest
 from processors.providers.base import Account, account_of
 from processors.verify.url_tokens import check_url_token
 from schemas.configuration.model import parse
-from schemas.errors import Rejected
+from schemas.errors import RejectedNotificationError
 from schemas.routes import token_digest
 
 CONFIGURATION = """
@@ -28,7 +28,7 @@ def test_url_token_is_valid_if_listed(token: bytes) -> None:
 
 @pytest.mark.parametrize(("digest", "reason"), [("", "missing_signature"), (token_digest(b"guess"), "bad_signature")])
 def test_url_token_missing_or_wrong_is_rejected(digest: str, reason: str) -> None:
-    with pytest.raises(Rejected) as rejected:
+    with pytest.raises(RejectedNotificationError) as rejected:
         check_url_token(digest, account("guarded"))
     assert rejected.value.reason == reason
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sandbox.simulators.ledger import Ledger, Truth
 from sandbox.simulators.nevogate.recurring import OUTCOMES, Recurring
 from sandbox.simulators.nevogate.transaction import Transaction
-from schemas.errors import ProviderRefused
+from schemas.errors import ProviderRefusedError
 
 REFERENCE: Final = "a" * 32
 URL: Final = "https://shop.example/notifications/nevogate/shop"
@@ -99,7 +99,7 @@ def test_money_moves_at_most_once_and_every_cent_is_accounted_for(outcome: str, 
         before = [(one.money.moved, one.money.closed) for one in world.charges]
         try:
             world.step(*step)
-        except ProviderRefused:
+        except ProviderRefusedError:
             assert [(one.money.moved, one.money.closed) for one in world.charges] == before, "refused, and yet it moved"
         for one in world.charges:
             money = one.money

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ingest.app import ANSWERS
 from processors.resolve.transitions import PaymentState, advance
 from schemas import messages
-from schemas.errors import Unreadable
+from schemas.errors import UnreadableError
 from schemas.generate import json_schema
 from schemas.generate.json_schema import CARRIES, FOLDER, documents
 from schemas.generate.openapi import openapi
@@ -162,7 +162,7 @@ def test_what_is_no_message_fits_nowhere(change: dict[str, Any]) -> None:
     document = {**orjson.loads(messages.encode(event)), **change}
     schema = SCHEMAS[PaymentStatus]
     assert not fits(document, schema, schema)
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableError):
         messages.decode(orjson.dumps(document), PaymentStatus)
 
 
@@ -210,7 +210,7 @@ def test_every_answer_of_the_ingress_is_in_its_document() -> None:
 def _refusal(document: dict[str, Any]) -> str:
     try:
         messages.decode(orjson.dumps(document), Observation)
-    except Unreadable as error:
+    except UnreadableError as error:
         return str(error)
     return ""
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from processors.providers.base import ParsedNotification, Response
 from processors.providers.registry import PROVIDERS
-from schemas.errors import Rejected, Unreadable
+from schemas.errors import RejectedNotificationError, UnreadableError
 from schemas.messages import Observation
 from schemas.money import Money
 from schemas.times import rfc3339
@@ -80,7 +80,7 @@ def test_a_clock_that_jumps_while_the_answer_is_waited_for_moves_nothing(jumped_
 def test_a_body_that_is_no_json_takes_nothing_from_the_querys_id(body: str | bytes) -> None:
     """The call is owed its Result, whatever else it carries."""
     assert claimed(body, f"TransactionId={TRANSACTION}").reference == TRANSACTION
-    with pytest.raises(Rejected, match="not JSON"):
+    with pytest.raises(RejectedNotificationError, match="not JSON"):
         claimed(body, f"TransactionId={TRANSACTION}x")
 
 
@@ -108,7 +108,7 @@ def test_a_call_without_a_body_has_its_id_in_the_query(method: str) -> None:
     ],
 )
 def test_without_an_id_a_call_is_malformed(body: str, query: str) -> None:
-    with pytest.raises(Rejected) as rejected:
+    with pytest.raises(RejectedNotificationError) as rejected:
         claimed(body, query)
     assert rejected.value.reason == "malformed"
 
@@ -144,7 +144,7 @@ def test_every_call_counts_so_none_is_a_duplicate() -> None:
 def test_parsing_raises_nothing_but_rejected_and_passes_only_ids(body: bytes, query: str) -> None:
     try:
         claim = claimed(body, query)
-    except Rejected:
+    except RejectedNotificationError:
         return
     assert claim.alert is not None or (claim.reference is not None and len(claim.reference) == 32)
 
@@ -220,11 +220,11 @@ def test_only_closed_words_are_published() -> None:
     ],
 )
 def test_what_says_nothing_of_a_payment_is_unreadable(answer: Any) -> None:
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableError):
         NEVOGATE.interpret(response(json.dumps(answer)), account("nevogate"))
 
 
 def test_an_answer_about_another_transaction_is_unreadable() -> None:
     body = json.dumps({"ResultCode": "ERROR", "TransactionId": TRANSACTION}).encode()
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableError):
         NEVOGATE.interpret(Response("shop", body, "", 200, NOW, reference=OTHER), account("nevogate"))

@@ -18,7 +18,7 @@ from processors.providers.omnikassa.order_results import instant
 from processors.providers.omnikassa.provider import check_return
 from processors.providers.omnikassa.signature import plain_integer, results_text
 from processors.providers.registry import PROVIDERS
-from schemas.errors import Rejected, SecretError, Unreadable
+from schemas.errors import RejectedNotificationError, SecretError, UnreadableError
 from tests.fakes.accounts import NOW, OMNIKASSA_KEY, account, notification, response
 
 OMNIKASSA: Final = PROVIDERS["omnikassa"]
@@ -50,7 +50,7 @@ def judged(body: str, shop: Account | None = None, at: datetime = NOW) -> Parsed
 
 
 def reason_of(body: str, shop: Account | None = None, at: datetime = NOW) -> str:
-    with pytest.raises(Rejected) as rejected:
+    with pytest.raises(RejectedNotificationError) as rejected:
         judged(body, shop, at)
     return rejected.value.reason
 
@@ -214,7 +214,7 @@ def test_one_odd_amount_does_not_lose_the_pages_other_orders() -> None:
     [{"omnikassaOrderId": "B,C"}, {"omnikassaOrderId": ""}, {"omnikassaOrderId": "x" * 37}, {"poiId": 124}],
 )
 def test_a_right_signature_over_the_wrong_form_is_unreadable(change: dict[str, Any]) -> None:
-    with pytest.raises(Unreadable) as unreadable:
+    with pytest.raises(UnreadableError) as unreadable:
         OMNIKASSA.interpret(response(page({**ORDER, **change})), account("omnikassa"))
     assert unreadable.value.reason == "unreadable_answer"
 
@@ -238,7 +238,7 @@ def test_a_right_signature_over_the_wrong_form_is_unreadable(change: dict[str, A
     ],
 )
 def test_what_is_no_page_is_unreadable(body: str) -> None:
-    with pytest.raises(Unreadable) as unreadable:
+    with pytest.raises(UnreadableError) as unreadable:
         OMNIKASSA.interpret(response(body), account("omnikassa"))
     assert unreadable.value.reason == "unreadable_answer"
 
@@ -246,7 +246,7 @@ def test_what_is_no_page_is_unreadable(body: str) -> None:
 @pytest.mark.parametrize("signature", [None, "", 5, "0" * 128])
 def test_a_page_without_a_right_signature_is_unverified(signature: object) -> None:
     body = json.dumps({**json.loads(page(ORDER)), "signature": signature})
-    with pytest.raises(Unreadable) as unreadable:
+    with pytest.raises(UnreadableError) as unreadable:
         OMNIKASSA.interpret(response(body), account("omnikassa"))
     assert unreadable.value.reason == "unverified_answer"
 
@@ -265,7 +265,7 @@ def test_a_page_without_a_right_signature_is_unverified(signature: object) -> No
 def test_return_urls_are_narrow(change: dict[str, str], reason: str) -> None:
     parameters = {"order_id": "77", "status": "COMPLETED", **change}
     parameters.setdefault("signature", sign(f"{parameters['order_id']},{parameters['status']}"))
-    with pytest.raises(Rejected) as rejected:
+    with pytest.raises(RejectedNotificationError) as rejected:
         check_return(parameters, account("omnikassa"))
     assert rejected.value.reason == reason
 
@@ -280,13 +280,13 @@ JSON: Final = st.recursive(
 @given(st.one_of(st.binary(max_size=200), JSON.map(lambda value: json.dumps(value).encode())))
 def test_parsing_and_verifying_raise_nothing_but_rejected(body: bytes) -> None:
     shop, call = account("omnikassa"), notification("omnikassa", body)
-    with pytest.raises(Rejected):
+    with pytest.raises(RejectedNotificationError):
         OMNIKASSA.verify(OMNIKASSA.parse(call, shop), call, shop)
 
 
 @given(st.one_of(st.binary(max_size=200), JSON.map(lambda value: json.dumps(value).encode())))
 def test_interpreting_raises_nothing_but_unreadable(body: bytes) -> None:
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableError):
         OMNIKASSA.interpret(response(body), account("omnikassa"))
 
 

@@ -15,7 +15,7 @@ from processors.providers.base import Account
 from processors.providers.form import fields
 from processors.providers.registry import PROVIDERS
 from processors.providers.trustpayments.codes import payment_status
-from schemas.errors import PartlyUnreadable, Rejected, Unreadable
+from schemas.errors import PartlyUnreadableError, RejectedNotificationError, UnreadableError
 from schemas.messages import Lookup, Observation, Refund
 from schemas.money import Money
 from tests.fakes.accounts import account, notification, response
@@ -58,7 +58,7 @@ def planned(body: str | bytes, shop: Account | None = None) -> Lookup:
 
 
 def reason_of(body: str | bytes, shop: Account | None = None) -> str:
-    with pytest.raises(Rejected) as rejected:
+    with pytest.raises(RejectedNotificationError) as rejected:
         planned(body, shop)
     return rejected.value.reason
 
@@ -128,10 +128,10 @@ def test_what_can_cause_no_lookup_is_rejected_with_its_reason(body: str, reason:
 
 
 def test_a_rejection_never_quotes_a_value_or_an_odd_name() -> None:
-    with pytest.raises(Rejected) as rejected:
+    with pytest.raises(RejectedNotificationError) as rejected:
         planned(form(PASSWORD, ("\u202e<script>", "Joe")))
     assert "script" not in str(rejected.value)
-    with pytest.raises(Rejected, match="billingemail") as rejected:
+    with pytest.raises(RejectedNotificationError, match="billingemail") as rejected:
         planned(form(PASSWORD, ("billingemail", "joe@example.com")))
     assert "joe" not in str(rejected.value)
 
@@ -191,7 +191,7 @@ def test_parsing_and_verifying_raise_nothing_but_rejected(body: bytes) -> None:
     try:
         claim = TRUSTPAYMENTS.parse(call, shop)
         TRUSTPAYMENTS.verify(claim, call, shop)
-    except Rejected:
+    except RejectedNotificationError:
         return
     assert TRUSTPAYMENTS.plan(claim, call).reference == "57-9-1"
 
@@ -294,7 +294,7 @@ def test_what_is_no_payment_of_ours_says_nothing(one: Any) -> None:
     ],
 )
 def test_a_refund_that_can_not_be_read_holds_back_its_payment_and_no_other(kind: str, fields: dict[str, Any]) -> None:
-    with pytest.raises(PartlyUnreadable) as caught:
+    with pytest.raises(PartlyUnreadableError) as caught:
         read(
             record(settlestatus="100", transactionreference="9-9-9"),
             record(kind, **{"settlestatus": "100", "parenttransactionreference": "9-9-9", **fields}),
@@ -310,7 +310,7 @@ def test_a_refund_whose_outcome_the_gateway_does_not_know_is_on_its_way() -> Non
 
 
 def test_a_refund_of_no_payment_is_not_passed_over() -> None:
-    with pytest.raises(PartlyUnreadable) as caught:
+    with pytest.raises(PartlyUnreadableError) as caught:
         read(record("REFUND", settlestatus="100"), record(settlestatus="100", transactionreference="7-7-7"))
     assert [one.payment_id for one in caught.value.observations] == ["7-7-7"]
 
@@ -326,5 +326,5 @@ def test_amounts_without_decimals_are_brought_into_the_minor_unit() -> None:
     "body", [b"", b"<html>", b"null", b"[]", b"{}", b'{"response": []}', b'{"response": [{"errorcode": "60019"}]}']
 )
 def test_what_is_no_answer_is_unreadable(body: bytes) -> None:
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableError):
         TRUSTPAYMENTS.interpret(response(body), account("trustpayments"))
