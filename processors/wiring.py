@@ -21,7 +21,9 @@ from processors.limits.hourly_quota import HourlyQuota
 from processors.metrics import Metrics
 from processors.orders.expectation_cache import ExpectedPayments
 from processors.orders.intake_stage import OrderIntakeStage
-from processors.orders.stage import RAISE, OrdersStage, OrderTimers, look_lane
+from processors.orders.stage import OrdersStage
+from processors.orders.state_machine import OVERDUE_QUEUE, poll_queue
+from processors.orders.timers import OrderTimers
 from processors.providers.base import Account, CallContext, Provider, account_of
 from processors.providers.recovery import lookup_key, recovery_lookup
 from processors.providers.registry import CHARGERS, PROVIDERS
@@ -208,8 +210,8 @@ def _orders(configuration: Configuration, metrics: Metrics) -> tuple[StageSpec, 
         # a minute's worth at once: what an outage made overdue must not become a storm
         return HourlyQuota(share, burst=max(1.0, share / 60))
 
-    lanes = {RAISE: None, **{look_lane(name): per_hour(merchant) for name, merchant in merchants.items()}}
-    clock = OrderTimers(orders, lanes, metrics, settles={RAISE: worker.overdue.takeover_grace_seconds})
+    lanes = {OVERDUE_QUEUE: None, **{poll_queue(name): per_hour(merchant) for name, merchant in merchants.items()}}
+    clock = OrderTimers(orders, lanes, metrics, settles={OVERDUE_QUEUE: worker.overdue.takeover_grace_seconds})
     announce = OrderIntakeStage(providers, unsigned, kafka, metrics)
     stage = OrdersStage(providers, kafka, metrics, recover, worker.overdue, worker.silence)
     return (

@@ -1,4 +1,4 @@
-"""What is remembered of one order: what the shop expects, and which payments were seen for it."""
+"""The persisted state of one order: what the shop expects, and the payments observed for it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from schemas.status import ENDED_WITHOUT_MONEY
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderState:
-    """What is remembered of one order.
+    """The state of one order, as encoded in the changelog.
 
-    ``said`` places what is expected among all that the shop said of the order, ``announced`` does so for each payment
-    whose id the shop named. ``payments`` are those seen for it. ``due`` is what stands on the agenda for it, ``looks``
-    how often it was looked for. ``paid_by`` is the first payment seen that took the expected amount; it stays so, since
-    goods may have left for it. ``told`` says whether it was counted as heard of or not; ``raised`` that it was overdue
-    once, ``overdue`` that it still is.
+    ``said`` is the version of the expectation, and ``announced`` the version in which the shop named each payment id
+    (see `processors.orders.intake_stage.version_of`). ``payments`` are those observed for it, by id, the newest last.
+    ``paid_by`` is the first payment observed that took the expected amount; it stays so, since goods may have been
+    shipped for it. ``due`` is the order's timer: its queue and time in Unix milliseconds. ``looks`` is how many polls
+    of the schedule are done. ``raised`` says that the order was reported as overdue, ``overdue`` that it still is, and
+    ``told`` that it was counted as observed or missed.
     """
 
     expected: ExpectedPayment | None = None
@@ -31,10 +32,10 @@ class OrderState:
     told: bool = False
 
     @property
-    def settled(self) -> PaymentSeen | None:
-        """The payment after which none is missed any more, if there is one: it took money, or it is the last of those
-        seen, which have all ended, with the one announced last among them. A first try that was declined says nothing
-        of a second one.
+    def settled_by(self) -> PaymentSeen | None:
+        """The payment that settles the order, if any: one that took money, or else the last one observed, once all
+        have ended, the one that the shop named last among them. A declined first attempt does not settle the order
+        while a second one is open.
         """
         paid = next((one for one in self.payments.values() if weight(one) == 2), None)
         if paid is not None:
@@ -46,19 +47,25 @@ class OrderState:
 
     @property
     def payer(self) -> PaymentSeen | None:
-        """A payment that took the expected amount and holds it."""
+        """A payment whose newest state is captured, with the expected amount."""
         expected = self.expected
         if expected is None:
             return None
         paid = (one for one in self.payments.values() if one.status == "captured" and one.amount == expected.amount)
         return next(paid, None)
 
-    def open(self, *, but: str | None = None) -> list[str]:
-        """The payments that have not ended, as far as is known, without that one."""
-        known = dict.fromkeys((*self.announced, *self.payments))
-        return [one for one in known if one != but and (one not in self.payments or not self.payments[one].final)]
+    @property
+    def payment_ids(self) -> list[str]:
+        """The payments that the shop named, then the other observed ones."""
+        return list(dict.fromkeys((*self.announced, *self.payments)))
+
+    def open_ids(self, *, but: str | None = None) -> list[str]:
+        """The payments that have not ended as far as is known, without the one named ``but``."""
+        return [
+            one for one in self.payment_ids if one != but and (one not in self.payments or not self.payments[one].final)
+        ]
 
 
 def weight(payment: PaymentSeen) -> int:
-    """How much it matters to remember the payment: one that took money most, one that ended without it least."""
+    """The priority of retaining the payment: 2 if it took money, 1 while it is open, 0 if it ended without money."""
     return 1 if not payment.final else 0 if payment.status in ENDED_WITHOUT_MONEY else 2

@@ -1,10 +1,11 @@
-"""Is a provider silent? A pure account of the expected orders it has told of, and of those it has not.
+"""Detects a silent provider from the orders it reported and missed: a pure state per provider or merchant.
 
-Counted by orders and not by time, so that a shop with two orders a day is as quiet as it is: a run of orders that were
-not heard of counts as silence when it is long, and unlikely by the provider's usual share. Customers who leave before
-paying make short runs all day. They are missed long after those who paid were heard of, by the hundred where a shop
-stops selling for the night or names midnight for the whole day; so an order is only missed in a run if the provider
-told of nothing since it was sold.
+The state counts orders and not time, so that a shop with two orders a day may be as quiet as it is. A run of missed
+orders counts as silence when it is long, and unlikely by the share of orders that the provider usually reports.
+
+Customers who leave before they pay make short runs all day. Their orders become overdue long after those of customers
+who paid were observed, by the hundred where a shop stops selling for the night or gives midnight as the deadline of the
+whole day. So a missed order extends the run only if the provider reported nothing since it was sold.
 """
 
 from __future__ import annotations
@@ -15,17 +16,20 @@ from typing import Final
 from schemas.configuration.model import SilenceSettings
 from schemas.times import parse_time
 
-#: Of a provider that few orders are known of yet, this share is taken to be heard of.
-_SHARE_AT_FIRST: Final = 0.3
-_ENOUGH: Final = 50
-#: Older orders count for less: at so many, both numbers are halved.
-_MOST: Final = 1_000
+#: The share assumed until enough orders of the provider were counted.
+_INITIAL_SHARE: Final = 0.3
+_MIN_COUNTED: Final = 50
+#: Beyond this many orders both counts are halved, so that older orders weigh less.
+_MAX_COUNTED: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SilenceState:
-    """What is remembered of one provider. ``heard`` of ``told`` orders before the run of ``unheard`` ones, which
-    began at ``since``; ``silent`` while that run counts as silence. It was last heard of at ``last``."""
+    """The counts of one provider, or of one merchant of it, as encoded in the changelog.
+
+    ``heard`` of ``told`` orders were observed in time, not counting the current run of ``unheard`` missed ones, which
+    began at ``since``. ``silent`` says that the run counts as silence. ``last`` is when an order was last observed.
+    """
 
     heard: int = 0
     told: int = 0
@@ -36,34 +40,34 @@ class SilenceState:
 
     @property
     def share(self) -> float:
-        """The part of the orders that the provider usually tells of."""
-        return self.heard / self.told if self.told >= _ENOUGH else _SHARE_AT_FIRST
+        """The share of orders that the provider usually reports in time."""
+        return self.heard / self.told if self.told >= _MIN_COUNTED else _INITIAL_SHARE
 
 
-def hear(hearing: SilenceState, at: str) -> SilenceState:
-    """An order was heard of in time: the run ends and goes into the usual share."""
-    heard, told = hearing.heard + 1, hearing.told + hearing.unheard + 1
-    if hearing.silent:
-        told = hearing.told + 1  # an outage says nothing of what customers do
-    return _bounded(SilenceState(heard=heard, told=told, last=max(hearing.last, at)))
+def observed(state: SilenceState, at: str) -> SilenceState:
+    """Count an order that was observed in time: the run ends and becomes part of the usual share."""
+    told = state.told + state.unheard + 1
+    if state.silent:
+        told = state.told + 1  # an outage says nothing about what customers do
+    return _bounded(SilenceState(heard=state.heard + 1, told=told, last=max(state.last, at)))
 
 
-def miss(hearing: SilenceState, at: str, sold_at: str, silence: SilenceSettings) -> SilenceState:
-    """An order was not heard of in time; its customer left, if others were heard of since it was sold."""
-    if sold_at <= hearing.last:
-        return _bounded(replace(hearing, told=hearing.told + 1))
-    missed = replace(hearing, unheard=hearing.unheard + 1, since=hearing.since or at)
-    unlikely = (1 - missed.share) ** missed.unheard < silence.false_alarm_probability
-    return replace(missed, silent=hearing.silent or (missed.unheard >= silence.min_missed and unlikely))
+def missed(state: SilenceState, at: str, sold_at: str, settings: SilenceSettings) -> SilenceState:
+    """Count an order that was not observed in time. If others were observed since it was sold, its customer left."""
+    if sold_at <= state.last:
+        return _bounded(replace(state, told=state.told + 1))
+    after = replace(state, unheard=state.unheard + 1, since=state.since or at)
+    unlikely = (1 - after.share) ** after.unheard < settings.false_alarm_probability
+    return replace(after, silent=state.silent or (after.unheard >= settings.min_missed and unlikely))
 
 
-def _bounded(hearing: SilenceState) -> SilenceState:
-    while hearing.told > _MOST:
-        hearing = replace(hearing, heard=hearing.heard // 2, told=hearing.told // 2)
-    return hearing
+def urgent(state: SilenceState, at: str, settings: SilenceSettings) -> bool:
+    """Whether the run is so short in time that somebody should be woken."""
+    since, now = parse_time(state.since), parse_time(at)
+    return since is not None and now is not None and (now - since).total_seconds() <= settings.urgent_within_seconds
 
 
-def urgent(hearing: SilenceState, at: str, silence: SilenceSettings) -> bool:
-    """Whether so much was missed in so short a time that somebody should be woken."""
-    since, now = parse_time(hearing.since), parse_time(at)
-    return since is not None and now is not None and (now - since).total_seconds() <= silence.urgent_within_seconds
+def _bounded(state: SilenceState) -> SilenceState:
+    while state.told > _MAX_COUNTED:
+        state = replace(state, heard=state.heard // 2, told=state.told // 2)
+    return state

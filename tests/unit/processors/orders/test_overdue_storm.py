@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from processors.limits.hourly_quota import HourlyQuota
-from processors.orders.stage import RAISE, look_lane
+from processors.orders.state_machine import OVERDUE_QUEUE, poll_queue
 from processors.runtime.loop import BatchContext
 from processors.runtime.timers import TimerService
 from processors.state.local_store import LocalStore
@@ -84,7 +84,7 @@ async def test_what_an_outage_made_overdue_is_no_storm(tmp_path: Path) -> None:
     before_bytes = resident_bytes()
     share = PER_HOUR // PARTITIONS
     allowance = HourlyQuota(share, lambda: moment.timestamp(), burst=share / 60)
-    lanes = {RAISE: None, look_lane("shop"): allowance}
+    lanes = {OVERDUE_QUEUE: None, poll_queue("shop"): allowance}
     clock = TimerService("payments.orders", lanes, lambda entry: entry.name, lambda: moment)
     asked: list[int] = []  # at each tick
     raised, cleared = 0, 0

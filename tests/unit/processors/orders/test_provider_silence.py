@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.orders.provider_silence import SilenceState, hear, miss, urgent
+from processors.orders.provider_silence import SilenceState, missed, observed, urgent
 from schemas.configuration.model import SilenceSettings
 from schemas.times import rfc3339
 
@@ -23,14 +23,14 @@ RULE = SilenceSettings()
 def after(heard: Iterable[bool], hearing: SilenceState | None = None) -> SilenceState:
     hearing = hearing or SilenceState()
     for one in heard:
-        hearing = hear(hearing, AT) if one else miss(hearing, AT, SOLD, RULE)
+        hearing = observed(hearing, AT) if one else missed(hearing, AT, SOLD, RULE)
     return hearing
 
 
 def missed_until_silent(hearing: SilenceState) -> int:
     count = 0
     while not hearing.silent:
-        hearing, count = miss(hearing, AT, SOLD, RULE), count + 1
+        hearing, count = missed(hearing, AT, SOLD, RULE), count + 1
     return count
 
 
@@ -76,7 +76,7 @@ def alarms(share: float, orders_a_day: int, due: Callable[[datetime], datetime],
     for at, heard, sold in sorted(happened):
         before = hearing
         told, sold_at = rfc3339(at), rfc3339(sold)
-        hearing = hear(before, told) if heard else miss(before, told, sold_at, RULE)
+        hearing = observed(before, told) if heard else missed(before, told, sold_at, RULE)
         found += hearing.silent and not before.silent
     return found
 

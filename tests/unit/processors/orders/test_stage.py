@@ -10,7 +10,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.orders.stage import RAISE, OrdersStage
+from processors.orders.stage import OrdersStage
+from processors.orders.state_machine import OVERDUE_QUEUE
 from processors.runtime.loop import BatchContext
 from processors.state import timer_queue
 from processors.state.partition_state import Overlay
@@ -59,9 +60,9 @@ class Shop:
     def __init__(self, **changes: Any) -> None:
         self.metrics = metrics()
         self.said: list[Output] = []
-        self.store = MemoryStore()
+        self.store = changes.get("store", MemoryStore())
         self.stage = OrdersStage(
-            {"shop": "trustpayments", "other": "trustpayments"},
+            changes.get("providers", {"shop": "trustpayments", "other": "trustpayments"}),
             KAFKA,
             self.metrics,
             changes.get("recover", recover),
@@ -84,7 +85,9 @@ class Shop:
         outputs: list[Output] = []
         while True:
             entries = [
-                one for lane in (RAISE, "look/shop", "look/other") for one in timer_queue.due(self, lane, moment, 99)
+                one
+                for lane in (OVERDUE_QUEUE, "look/shop", "look/other")
+                for one in timer_queue.due(self, lane, moment, 99)
             ]
             if not entries:
                 return outputs
@@ -321,7 +324,7 @@ async def test_the_provider_is_asked_at_each_look_and_then_no_more() -> None:
         moments.append((lane, timer_queue.moment_of(due.due_milliseconds) - DUE))
         await shop.told(time_reached(due))
     lanes, times = zip(*moments, strict=True)
-    assert lanes == (RAISE, "look/shop", "look/shop")
+    assert lanes == (OVERDUE_QUEUE, "look/shop", "look/shop")
     for moment, seconds, spacing in zip(times, (0.0, *LOOKS), (0.0, 60.0, 540.0), strict=True):
         assert timedelta(0) <= moment - timedelta(seconds=seconds) <= timedelta(seconds=spacing / 10), "jittered"
     lookups = [one for one in shop.said if one.topic == "lookups.trustpayments"]
@@ -417,9 +420,9 @@ async def test_a_merchant_that_is_gone_costs_nothing() -> None:
 
 
 async def test_times_of_a_merchant_that_is_gone_do_not_stand_in_the_way_of_others() -> None:
-    shop = Shop()
-    await shop.told(expected(merchant="other"), expected("o2", final_by=rfc3339(DUE + timedelta(seconds=1))))
-    shop.stage._providers = {"shop": "trustpayments"}
+    before = Shop()
+    await before.told(expected(merchant="other"), expected("o2", final_by=rfc3339(DUE + timedelta(seconds=1))))
+    shop = Shop(providers={"shop": "trustpayments"}, store=before.store)
     await shop.reach(DUE + timedelta(seconds=1))
     assert shop.overdue == [("raised", None)]
     assert [key for key in shop.store.values if key.startswith(b"due\0raise")] == []

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from processors.charges.repository import UNCERTAIN
 from processors.charges.stage import ChargeTimers
 from processors.limits.hourly_quota import HourlyQuota
-from processors.orders.stage import OrderTimers
+from processors.orders.timers import OrderTimers
 from processors.runtime.timers import TimerService
 from processors.state import timer_queue
 from processors.state.local_store import LocalStore
