@@ -1,7 +1,6 @@
-"""A YAML file as plain data that remembers the line of every key.
+"""A YAML file as plain data, whose errors name the line and the key.
 
-Parsed by libyaml, in a twentieth of the time of PyYAML's own parser. Of libyaml only the flat events are used: PyYAML's
-composer around it recurses in C, and a file of brackets would end the process.
+The file is the operator's own, so nothing here defends against a hostile author: only its size is limited.
 """
 
 from __future__ import annotations
@@ -12,23 +11,18 @@ from typing import Any, Final, TypeAlias
 
 import yaml
 
+from schemas.configuration.renamed_keys import renamed
 from schemas.errors import ConfigurationError
 
 #: Keys and indexes from the top of the file; ``None`` where a mapping's key is not known.
 Place: TypeAlias = tuple[str | int | None, ...]
 
-_DEEPEST: Final = 20
-#: A key and its value are five characters at least. Files of single digits or aliases have more values than anybody
-#: wants, and aliases of aliases can make a small file an endless one.
-_CHARACTERS_PER_VALUE: Final = 4
-_FREE_VALUES: Final = 1_000
-_MOST_SHOWN: Final = 80
-#: 1:1:1:... is a number to base 60, read in the square of its length.
-_LONGEST_NUMBER: Final = 100
+MAX_CHARACTERS: Final = 4 * 1024 * 1024
+_MAX_SHOWN: Final = 80
 
-_TEXT: Final = "tag:yaml.org,2002:str"
 _SCALARS: Final = frozenset(f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null"))
-#: What msgspec says: "Expected `int`, got `str` - at `$.merchants[3].limits[...]`", of a key "at `key` in `$.path`".
+_CONSTRUCTOR: Final = yaml.constructor.SafeConstructor()
+#: msgspec's message: "Expected `int`, got `str` - at `$.merchants[3].limits[...]`", for a key "at `key` in `$.path`".
 _MESSAGE: Final = re.compile(r"(.*?)(?: - at `(?:key` in `)?\$([^`]*)`)?", re.DOTALL)
 _STEP: Final = re.compile(r"\.(\w+)|\[(\d+)\]|\[\.\.\.\]")
 _UNKNOWN: Final = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
@@ -36,159 +30,110 @@ _MISSING: Final = re.compile(r"Object missing required field `(\w+)`")
 
 
 class Document:
-    """The one document of ``text``; ``file`` is only named in errors.
+    """The one document of ``text``; ``file`` is only named in errors. ``data`` is its content (``{}`` if empty).
 
     Raises:
-        ConfigurationError: no YAML, several documents, or more values or levels than a file of this size should have.
+        ConfigurationError: the text is not one YAML document of mappings, lists, text, numbers, true, false and null,
+            or a key is given twice.
     """
 
     def __init__(self, text: str, file: str) -> None:
         self.file = file
-        self.data: Any = {}
-        self._lines: dict[int, dict[str | int, int]] = {}  # of each mapping's and list's members, by its id
-        self._anchors: dict[str, tuple[Any, int]] = {}  # the value, and for how many it counts
-        self._read: dict[tuple[str | None, bool, str], Any] = {}
-        self._values, self._most_values = 0, _FREE_VALUES + len(text) // _CHARACTERS_PER_VALUE
+        if len(text) > MAX_CHARACTERS:
+            raise ConfigurationError(f"{file}: the file has more than {MAX_CHARACTERS} characters. Make it shorter.")
         try:
-            self._yaml: Any = yaml.CSafeLoader(text)
-            self._load()
+            self._root = yaml.compose(text, yaml.CSafeLoader)
+            self.data: Any = {} if self._root is None else self._plain(self._root, ())
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
-            raise self._refusal(line, f"this is not YAML ({error.problem}). Mend the line and try again.") from None
-        except yaml.YAMLError:
-            raise ConfigurationError(f"{file}: this is not YAML. Mend the file and try again.") from None
-        except UnicodeError:
-            raise ConfigurationError(f"{file}: this is not Unicode text. Mend the file and try again.") from None
+            raise self._refusal(line, f"this is not YAML ({error.problem}). Correct the line.") from None
+        except (yaml.YAMLError, UnicodeError):
+            raise ConfigurationError(f"{file}: this is not YAML in Unicode text. Correct the file.") from None
+        except RecursionError:
+            raise ConfigurationError(f"{file}: the values are nested too deeply. Write them without aliases.") from None
 
     def error(self, place: Place, problem: str, remedy: str) -> ConfigurationError:
         """One paragraph: file, line, key, what is wrong, what to do."""
         return self._refusal(self._line_of(place), f"{_shown(place)} {problem}. {remedy}")
 
     def refused(self, message: str) -> ConfigurationError:
-        """msgspec's message (text, then "- at `$.path`") as ours."""
-        said = _MESSAGE.fullmatch(message)
-        text, place = (said[1], _place(said[2] or "")) if said else (message, ())
+        """The error for msgspec's message (text, then "- at `$.path`")."""
+        match = _MESSAGE.fullmatch(message)
+        text, place = (match[1], _place(match[2] or "")) if match else (message, ())
         if unknown := _UNKNOWN.match(text):
-            place = self._only((*place, unknown[1]))
+            place = self._completed((*place, unknown[1]))
+            if new_key := renamed(place):
+                new_place = _shown((*place[:-1], *new_key.split(".")))
+                return self.error(place, f"was renamed to {new_place}", "Use the new name.")
             return self.error(place, "is not a key paynotify knows", "Check its spelling and place.")
-        place = self._only(place)
+        place = self._completed(place)
         if missing := _MISSING.match(text):
-            return self.error(place, f"lacks the key {missing[1]}", "Add it; the README lists every key.")
+            return self.error(place, f"lacks the key {missing[1]}", "Add it; docs/configuration.md lists every key.")
         # msgspec begins with a capital letter, our own rules with a key or a setting's value such as SASL_SSL
-        said_of_it = text[:1].lower() + text[1:] if text[1:2].islower() else text
-        return self.error(place, f"has a wrong value ({said_of_it})", "Correct it.")
+        reason = text[:1].lower() + text[1:] if text[1:2].islower() else text
+        return self.error(place, f"has a wrong value ({reason})", "Correct it.")
 
-    def _refusal(self, line: int, said: str) -> ConfigurationError:
-        return ConfigurationError(f"{self.file}, line {line}: {said}")
+    def _refusal(self, line: int, text: str) -> ConfigurationError:
+        return ConfigurationError(f"{self.file}, line {line}: {text}")
 
     def _line_of(self, place: Place) -> int:
-        """Of the key itself, else of the nearest around it."""
-        line, inner = 1, self.data
+        """The line of the place's key, or of the nearest key around it that exists."""
+        line, node = 1, self._root
         for step in place:
-            lines = self._members(inner)
-            if step is None or step not in lines:
+            members = _members(node)
+            if step is None or step not in members:
                 break
-            line, inner = lines[step], inner[step]
+            marked, node = members[step]
+            line = marked.start_mark.line + 1
         return line
 
-    def _only(self, place: Place) -> Place:
-        """The place with its first unknown key, if only one of the mapping's can be meant."""
+    def _completed(self, place: Place) -> Place:
+        """The place with its first unknown key filled in, if only one key of that mapping fits."""
         if None not in place:
             return place
         at = place.index(None)
-        inner = self.data
+        node = self._root
         for step in place[:at]:
-            inner = inner[step]
-        following = place[at + 1 : at + 2]
-        fitting = [key for key in inner if set(following) <= set(self._members(inner[key]))]
+            node = _members(node)[step][1]
+        following = set(place[at + 1 : at + 2])
+        fitting = [key for key, (_, value) in _members(node).items() if following <= set(_members(value))]
         return (*place[:at], fitting[0], *place[at + 1 :]) if len(fitting) == 1 else place
 
-    def _members(self, inner: Any) -> Mapping[str | int, int]:
-        return self._lines.get(id(inner), {}) if isinstance(inner, dict | list) else {}
+    def _plain(self, node: yaml.Node, place: Place) -> Any:
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, place)
+        if isinstance(node, yaml.SequenceNode):
+            return [self._plain(item, (*place, index)) for index, item in enumerate(node.value)]
+        try:
+            if node.tag not in _SCALARS:
+                raise ValueError(node.tag)
+            return _CONSTRUCTOR.yaml_constructors[node.tag](_CONSTRUCTOR, node)
+        except (yaml.YAMLError, ValueError, LookupError, OverflowError):
+            problem = "has a value that can't be read"
+            raise self._wrong(node, place, problem, "Write it as text in quotes, or as a plain number.") from None
 
-    # --- reading -------------------------------------------------------------------------------------------------
-
-    def _load(self) -> None:
-        self._next()  # the stream begins
-        if isinstance(self._next(), yaml.StreamEndEvent):
-            return
-        self.data = self._value(self._next(), ())
-        self._next()  # the document ends
-        if not isinstance(another := self._next(), yaml.StreamEndEvent):
-            raise self._refusal(another.start_mark.line + 1, "a second YAML document begins. Keep one of the two.")
-
-    def _next(self) -> Any:
-        return self._yaml.get_event()
-
-    def _value(self, event: Any, place: Place) -> Any:
-        before = self._values
-        self._count(1, event, place)
-        if isinstance(event, yaml.AliasEvent):
-            return self._alias(event, place)
-        if isinstance(event, yaml.ScalarEvent):
-            value = self._scalar(event, place)
-        else:
-            value = self._mapping(place) if isinstance(event, yaml.MappingStartEvent) else self._list(place)
-        if event.anchor is not None:
-            self._anchors[event.anchor] = (value, self._values - before)
-        return value
-
-    def _count(self, values: int, event: Any, place: Place) -> None:
-        self._values += values
-        if self._values > self._most_values or len(place) > _DEEPEST:
-            problem = "goes too far: the file has too many values or levels"
-            raise self._wrong(event, place, problem, "Write it without aliases.")
-
-    def _alias(self, event: Any, place: Place) -> Any:
-        if event.anchor not in self._anchors:  # or is itself a part of what it names
-            raise self._wrong(event, place, "is an alias of nothing before it", "Write the value itself.")
-        value, values = self._anchors[event.anchor]
-        self._count(values, event, place)
-        return value
-
-    def _list(self, place: Place) -> list[Any]:
-        found: list[Any] = []
-        lines = self._lines[id(found)] = {}
-        while not isinstance(event := self._next(), yaml.SequenceEndEvent):
-            lines[len(found)] = event.start_mark.line + 1
-            found.append(self._value(event, (*place, len(found))))
-        return found
-
-    def _mapping(self, place: Place) -> dict[str, Any]:
+    def _mapping(self, node: yaml.MappingNode, place: Place) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        lines = self._lines[id(found)] = {}
-        while not isinstance(event := self._next(), yaml.MappingEndEvent):
-            key = event.value if isinstance(event, yaml.ScalarEvent) else ""
+        for key_node, value_node in node.value:
+            key = key_node.value if isinstance(key_node, yaml.ScalarNode) else ""
             if not key or not key.isprintable():
-                raise self._wrong(event, place, "has a key that is no name", "Check the file's keys.")
+                raise self._wrong(key_node, place, "has a key that is not a name", "Check the file's keys.")
             if key in found:
-                raise self._wrong(event, (*place, key), "is given twice", "Keep one of the two.")
-            lines[key] = event.start_mark.line + 1
-            found[key] = self._value(self._next(), (*place, key))
+                raise self._wrong(key_node, (*place, key), "is given twice", "Keep one of the two.")
+            found[key] = self._plain(value_node, (*place, key))
         return found
 
-    def _scalar(self, event: Any, place: Place) -> Any:
-        known = (event.tag, event.implicit[0], event.value)
-        if known not in self._read:
-            try:
-                self._read[known] = self._constructed(event)
-            except (yaml.YAMLError, ValueError, LookupError, OverflowError):
-                problem = "has a value that can't be read"
-                raise self._wrong(event, place, problem, "Write it as text in quotes, or as a plain number.") from None
-        return self._read[known]
+    def _wrong(self, node: yaml.Node, place: Place, problem: str, remedy: str) -> ConfigurationError:
+        return self._refusal(node.start_mark.line + 1, f"{_shown(place)} {problem}. {remedy}")
 
-    def _constructed(self, event: Any) -> Any:
-        event.value.encode()  # an escaped half of a surrogate pair is text to YAML and to nobody else
-        tag = event.tag
-        if tag is None or tag == "!":
-            tag = self._yaml.resolve(yaml.ScalarNode, event.value, event.implicit)
-        if tag not in _SCALARS or (tag != _TEXT and len(event.value) > _LONGEST_NUMBER):
-            raise ValueError(tag)
-        return self._yaml.yaml_constructors[tag](self._yaml, yaml.ScalarNode(tag, event.value))
 
-    def _wrong(self, event: Any, place: Place, problem: str, remedy: str) -> ConfigurationError:
-        """As `error`, while the file is still being read."""
-        return self._refusal(event.start_mark.line + 1, f"{_shown(place)} {problem}. {remedy}")
+def _members(node: yaml.Node | None) -> Mapping[str | int | None, tuple[yaml.Node, yaml.Node]]:
+    """The node that marks the line of each member of a mapping or list, and the member's value."""
+    if isinstance(node, yaml.MappingNode):
+        return {key.value: (key, value) for key, value in node.value if isinstance(key, yaml.ScalarNode)}
+    if isinstance(node, yaml.SequenceNode):
+        return {index: (item, item) for index, item in enumerate(node.value)}
+    return {}
 
 
 def _place(path: str) -> Place:
@@ -197,6 +142,6 @@ def _place(path: str) -> Place:
 
 
 def _shown(place: Place) -> str:
-    """`merchants[3].id`; a key that is somebody's typing error may be long."""
-    steps = (f"[{step}]" if isinstance(step, int) else f".{step}"[:_MOST_SHOWN] for step in place if step is not None)
+    """`merchants[3].id`, with each key cut: a misspelt one may be long."""
+    steps = (f"[{step}]" if isinstance(step, int) else f".{step}"[:_MAX_SHOWN] for step in place if step is not None)
     return "".join(steps).removeprefix(".") or "the file"
