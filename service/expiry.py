@@ -1,6 +1,6 @@
-"""When what lets this process in stops working: certificates towards the brokers, and tokens that name their own end.
+"""Exports the expiry times of credentials as a metric: certificates for the brokers, and tokens with an ``exp`` claim.
 
-The values are read when somebody asks for the metrics, so a renewed file shows without a restart.
+The files are read for each scrape, so a renewed one shows without a restart.
 """
 
 from __future__ import annotations
@@ -9,12 +9,11 @@ import base64
 import json
 import math
 import re
-import ssl
-from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
+from cryptography import x509
 from prometheus_client import CollectorRegistry, Gauge
 
 from schemas.configuration.model import KafkaSettings
@@ -23,16 +22,12 @@ from schemas.errors import SecretError
 
 METRIC: Final = "paynotify_credential_expires_timestamp_seconds"
 
-_PEM: Final = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
-# tags of X.690
-_VERSION: Final = 0xA0
-_UTC_TIME: Final = 0x17
-_GENERALIZED_TIME: Final = 0x18
-_FIELDS_BEFORE_VALIDITY: Final = 3  # serial number, algorithm, issuer (RFC 5280, 4.1)
+# a file may hold keys and comments beside its certificates
+_PEM: Final = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 
 def watch(registry: CollectorRegistry, kafka: KafkaSettings, tokens: Iterable[Secret] = ()) -> None:
-    """Export the end of each kind of credential: of several of a kind the earliest, NaN where it can't be read."""
+    """Export the expiry time of each kind of credential: the earliest of several, NaN if it can't be read."""
     gauge = Gauge(
         METRIC,
         "Unix time at which a certificate towards the brokers or a provider's token expires",
@@ -48,19 +43,20 @@ def watch(registry: CollectorRegistry, kafka: KafkaSettings, tokens: Iterable[Se
         gauge.labels("refresh_token").set_function(lambda: _earliest(map(_revealed_end, dated)))
 
 
-def certificates_end(pem: str) -> float | None:
-    """The earliest end of the certificates in a PEM file, as Unix time; none where there is no certificate.
+def certificates_end(pem: bytes) -> float | None:
+    """The earliest end of the certificates in a PEM file, as Unix time; None if it has no certificate.
 
     Raises:
-        ValueError: something that calls itself a certificate is none.
+        ValueError: a block marked as a certificate can't be parsed.
     """
-    return min((_not_after(ssl.PEM_cert_to_DER_cert(found)) for found in _PEM.findall(pem)), default=None)
+    certificates = (x509.load_pem_x509_certificate(block) for block in _PEM.findall(pem))
+    return min((one.not_valid_after_utc.timestamp() for one in certificates), default=None)
 
 
 def token_end(text: str) -> float | None:
-    """``exp`` of a JSON Web Token (RFC 7519), as Unix time; none where it has none or is another kind of token.
+    """The ``exp`` claim of a JSON Web Token (RFC 7519), as Unix time; None for a token without one or of another kind.
 
-    The signature is not looked at: only the issuer can tell whether the token is good.
+    The signature is not verified: only the issuer has the key, and only the expiry time is needed.
     """
     parts = text.split(".")
     if len(parts) != 3:
@@ -80,7 +76,7 @@ def _earliest(ends: Iterable[float | None]) -> float:
 def _end_of_file(path: Path) -> Callable[[], float]:
     def end() -> float:
         try:
-            return _earliest((certificates_end(path.read_text("ascii", "replace")),))
+            return _earliest((certificates_end(path.read_bytes()),))
         except (OSError, ValueError):
             return math.nan
 
@@ -92,34 +88,3 @@ def _revealed_end(token: Secret) -> float | None:
         return token_end(token.reveal())
     except SecretError:
         return None
-
-
-def _not_after(der: bytes) -> float:
-    """The end of validity of one certificate (RFC 5280, 4.1)."""
-    try:
-        _, certificate = next(_elements(der))
-        _, to_be_signed = next(_elements(certificate))
-        fields = [content for tag, content in _elements(to_be_signed) if tag != _VERSION]
-        _, (tag, end) = _elements(fields[_FIELDS_BEFORE_VALIDITY])
-        text = end.decode("ascii")
-    except (StopIteration, IndexError) as error:
-        raise ValueError("no certificate") from error
-    if tag == _UTC_TIME:
-        text = ("19" if text >= "50" else "20") + text
-    elif tag != _GENERALIZED_TIME:
-        raise ValueError("no certificate")
-    return datetime.strptime(text, "%Y%m%d%H%M%SZ").replace(tzinfo=UTC).timestamp()
-
-
-def _elements(der: bytes) -> Iterator[tuple[int, bytes]]:
-    """Tag and content of each element that lies side by side in ``der``."""
-    at = 0
-    while at < len(der):
-        tag, length, at = der[at], der[at + 1], at + 2
-        if length >= 0x80:
-            size = length - 0x80
-            length, at = int.from_bytes(der[at : at + size], "big"), at + size
-        if at + length > len(der):
-            raise ValueError("no certificate")
-        yield tag, der[at : at + length]
-        at += length

@@ -38,29 +38,29 @@ def exported(registry: CollectorRegistry, credential: str) -> float | None:
 def test_a_certificate_says_its_end(authority: Authority) -> None:
     issued = authority.issue("user")
     for file in (authority.certificate, issued.certificate, issued.both):
-        end = certificates_end(file.read_text("utf-8"))
+        end = certificates_end(file.read_bytes())
         assert end is not None
         assert abs(end - time.time() - 3 * DAY) < 60
 
 
 def test_of_several_certificates_the_earliest_end_counts() -> None:
-    pem = Path(__file__).with_name("certificates.pem").read_text("utf-8")
+    pem = Path(__file__).with_name("certificates.pem").read_bytes()
     # `openssl x509 -enddate`: Jan  1 00:00:00 2049 GMT as UTCTime, Jun 30 12:00:00 2051 GMT as GeneralizedTime
-    early, late = pem.split("\n\n")
+    early, late = pem.split(b"\n\n")
     assert certificates_end(late) == 2571739200
     assert certificates_end(early) == 2493072000
     assert certificates_end(late + early) == 2493072000
 
 
 def test_a_file_without_a_certificate_has_no_end(authority: Authority) -> None:
-    assert certificates_end(authority.issue("other").key.read_text("utf-8")) is None
+    assert certificates_end(authority.issue("other").key.read_bytes()) is None
 
 
 @given(st.binary(max_size=200))
 def test_anything_else_that_calls_itself_a_certificate_is_refused(noise: bytes) -> None:
     body = base64.encodebytes(noise).decode()
     with pytest.raises(ValueError):  # noqa: PT011 - its subclasses too
-        certificates_end(f"-----BEGIN CERTIFICATE-----\n{body}-----END CERTIFICATE-----\n")
+        certificates_end(f"-----BEGIN CERTIFICATE-----\n{body}-----END CERTIFICATE-----\n".encode())
 
 
 def test_a_token_says_its_end() -> None:
