@@ -14,13 +14,18 @@ from pathlib import Path
 from typing import Final
 
 from cryptography import x509
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry
 
 from schemas.configuration.model import KafkaSettings
 from schemas.configuration.secrets import Secret
 from schemas.errors import SecretError
+from service.metrics import gauge
 
-METRIC: Final = "paynotify_credential_expires_timestamp_seconds"
+CREDENTIAL_EXPIRES: Final = gauge(
+    "paynotify_credential_expires_timestamp_seconds",
+    "Unix time at which a certificate for the brokers or a provider's token expires",
+    "credential",
+)
 
 # a file may hold keys and comments beside its certificates
 _PEM: Final = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
@@ -28,19 +33,14 @@ _PEM: Final = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE--
 
 def watch(registry: CollectorRegistry, kafka: KafkaSettings, tokens: Iterable[Secret] = ()) -> None:
     """Export the expiry time of each kind of credential: the earliest of several, NaN if it can't be read."""
-    gauge = Gauge(
-        METRIC,
-        "Unix time at which a certificate towards the brokers or a provider's token expires",
-        ("credential",),
-        registry=registry,
-    )
+    expires = CREDENTIAL_EXPIRES.create(registry)
     files = {"kafka_ca": kafka.ssl_cafile, "kafka_certificate": kafka.ssl_certfile}
     for credential, path in files.items():
         if path is not None:
-            gauge.labels(credential).set_function(_end_of_file(Path(path)))
+            expires.labels(credential).set_function(_end_of_file(Path(path)))
     dated = [token for token in tokens if _revealed_end(token) is not None]
     if dated:
-        gauge.labels("refresh_token").set_function(lambda: _earliest(map(_revealed_end, dated)))
+        expires.labels("refresh_token").set_function(lambda: _earliest(map(_revealed_end, dated)))
 
 
 def certificates_end(pem: bytes) -> float | None:

@@ -14,10 +14,11 @@ from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final, Literal
 
-from prometheus_client import CollectorRegistry, Gauge, exposition
+from prometheus_client import CollectorRegistry, exposition
 
 from schemas.errors import ConfigurationError
 from service.logs import event
+from service.metrics import gauge
 
 logger = logging.getLogger("paynotify.management")
 
@@ -25,6 +26,8 @@ logger = logging.getLogger("paynotify.management")
 Judgement = Callable[[], str | None]
 
 Process = Literal["ingest", "worker"]
+
+READY: Final = gauge("paynotify_ready", "1 while /readyz answers with 200, else 0", "process")
 
 _SOCKET_SECONDS: Final = 5
 
@@ -43,8 +46,7 @@ def split_address(text: str) -> tuple[str, int]:
 
 def watch_readiness(process: Process, ready: Judgement, registry: CollectorRegistry) -> None:
     """Export it as a metric: a process that waits for its brokers is up, scraped, and of no use."""
-    gauge = Gauge("paynotify_ready", "1 while /readyz answers 200, else 0", ["process"], registry=registry)
-    gauge.labels(process).set_function(lambda: float(ready() is None))
+    READY.create(registry).labels(process).set_function(lambda: float(ready() is None))
 
 
 class Management:

@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 from sandbox.certificates import Authority
 from schemas.configuration.model import KafkaSettings
 from schemas.configuration.secrets import Secret, SecretRef
-from service.expiry import METRIC, certificates_end, token_end, watch
+from service.expiry import CREDENTIAL_EXPIRES, certificates_end, token_end, watch
 
 DAY = 86400.0
 
@@ -32,7 +32,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 def exported(registry: CollectorRegistry, credential: str) -> float | None:
-    return registry.get_sample_value(METRIC, {"credential": credential})
+    return registry.get_sample_value(CREDENTIAL_EXPIRES.name, {"credential": credential})
 
 
 def test_a_certificate_says_its_end(authority: Authority) -> None:
