@@ -81,7 +81,7 @@ format: $(VENV)/.development                    ## put the code into its form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-schemas: $(VENV)/.runtime                       ## write schemas/json and the chart's made files anew from the types
+schemas: $(VENV)/.development                   ## write schemas/json and the chart's made files anew from the types
 	$(BIN)/python -m schemas.generate.json_schema
 	$(BIN)/python -m helm.generate
 

@@ -1,20 +1,21 @@
-"""The chart's values as types: what is allowed where, from which ``values.schema.json`` is made.
+"""The types of the chart's values, from which ``values.schema.json`` is generated.
 
-``configuration`` is the product's own file, so its part of the schema comes from the product's types. Names are those
-of ``values.yaml``, where each key's meaning stands.
+``configuration`` is the product's own file, so its schema comes from the product's types. The fields are named like the
+keys of ``values.yaml``, which documents them.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
 
-from helm.network_policy_types import EgressRule, Peer
-from helm.scheduling import Affinity, Toleration
+from helm.kubernetes_types import Affinity, EgressRule, Peer, Toleration
 from helm.value_types import (
+    NO_TAKEN_NAMES,
     Annotations,
+    Bytes,
     Cidr,
     Count,
     Cpus,
@@ -23,23 +24,26 @@ from helm.value_types import (
     Key,
     Labels,
     Name,
-    NameOrNone,
+    NodeLabels,
+    OptionalName,
+    PodAnnotations,
     Port,
     Positive,
-    Quantity,
     Section,
     Share,
 )
 from schemas.topics import PROVIDERS, RETRY_STEPS
 
+#: The stages by the names that ``stages`` of a group takes, and those that run once for each provider.
 STAGES: Final = ("verify", "fetch", "interpret", "resolve", "orders", "charge")
+PROVIDER_STAGES: Final = STAGES[:3]
 
-#: A registry's host and port, if any, and the path there; no scheme, no tag.
+#: An image without its tag: an optional registry with an optional port, then the path; no scheme.
 _IMAGE: Final = r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?/)?[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*$"
 
 
 class SecretKey(Section, frozen=True, kw_only=True):
-    """Where a secret is: the name of a Secret in the release's namespace, and the key in it."""
+    """A reference to a secret: a Secret in the release's namespace, and a key in it."""
 
     existing_secret: Name
     key: Key
@@ -58,7 +62,7 @@ class Image(Section, frozen=True, kw_only=True):
 
 
 class KafkaUser(Section, frozen=True, kw_only=True):
-    """One process's user: ``username`` with ``password``, or ``certificate`` with ``privateKey``."""
+    """The credentials of one process: ``username`` with ``password``, or ``certificate`` with ``privateKey``."""
 
     username: str | UnsetType = UNSET
     password: SecretKey | UnsetType = UNSET
@@ -97,8 +101,8 @@ class ExternalSecrets(Section, frozen=True, kw_only=True):
 
 class Amounts(Section, frozen=True, kw_only=True):
     cpu: Cpus | UnsetType = UNSET
-    memory: Quantity | UnsetType = UNSET
-    ephemeral_storage: Quantity | UnsetType = field(default=UNSET, name="ephemeral-storage")
+    memory: Bytes | UnsetType = UNSET
+    ephemeral_storage: Bytes | UnsetType = field(default=UNSET, name="ephemeral-storage")
 
 
 class Resources(Section, frozen=True, kw_only=True):
@@ -129,8 +133,8 @@ class StrimziUsers(Section, frozen=True, kw_only=True):
 
 
 class Strimzi(Section, frozen=True, kw_only=True):
-    cluster: NameOrNone
-    namespace: NameOrNone
+    cluster: OptionalName
+    namespace: OptionalName
     users: StrimziUsers
 
 
@@ -157,8 +161,8 @@ class Ingest(Section, frozen=True, kw_only=True):
 
 
 class State(Section, frozen=True, kw_only=True):
-    size: Quantity | UnsetType = UNSET
-    storage_class_name: NameOrNone | UnsetType = UNSET
+    size: Bytes | UnsetType = UNSET
+    storage_class_name: OptionalName | UnsetType = UNSET
     ephemeral: bool | UnsetType = UNSET
 
 
@@ -179,8 +183,11 @@ class WorkerDefaults(Section, frozen=True, kw_only=True):
     autoscaling: WorkerScaling | UnsetType = UNSET
 
 
+GroupName: TypeAlias = Annotated[str, Meta(pattern=r"^[a-z]([-a-z0-9]{0,18}[a-z0-9])?$")]
+
+
 class Group(WorkerDefaults, frozen=True, kw_only=True):
-    """One StatefulSet: which stages, of which providers, in how many pods."""
+    """One StatefulSet: its stages, their providers, and the number of pods."""
 
     stages: Annotated[list[Literal[STAGES]], Meta(min_length=1)]  # type: ignore[valid-type]
     providers: list[Literal[PROVIDERS]] = field(default_factory=list)  # type: ignore[valid-type]
@@ -193,13 +200,13 @@ class TopologySpread(Section, frozen=True, kw_only=True):
 
 
 class Pod(Section, frozen=True, kw_only=True):
-    annotations: Annotations
+    annotations: PodAnnotations
     labels: Labels
     run_as_user: Annotated[int, Meta(ge=1, le=2**31 - 1)] | UnsetType = UNSET
-    node_selector: Labels
+    node_selector: NodeLabels
     tolerations: list[Toleration]
     affinity: Affinity
-    priority_class_name: NameOrNone
+    priority_class_name: OptionalName
     topology_spread: TopologySpread
 
 
@@ -209,10 +216,10 @@ class ServiceAccount(Section, frozen=True, kw_only=True):
 
 class HttpIngress(Section, frozen=True, kw_only=True):
     enabled: bool
-    class_name: NameOrNone
+    class_name: OptionalName
     annotations: Annotations
     hosts: list[Host]
-    tls_secret: NameOrNone
+    tls_secret: OptionalName
 
 
 class ParentRef(Section, frozen=True, kw_only=True):
@@ -246,7 +253,7 @@ class NetworkPolicy(Section, frozen=True, kw_only=True):
     dns_ports: Annotated[list[Port], Meta(min_length=1)]
     brokers: list[Peer]
     broker_ports: list[Port]
-    # a map's keys would not be looked at: a misspelt provider's addresses would be all of the internet
+    # not a map: a misspelt provider would silently be allowed to be anywhere on the internet
     provider_cidrs: ProviderCidrs = field(name="providerCIDRs")  # type: ignore[valid-type]
     cilium: bool
     extra_egress: list[EgressRule]
@@ -263,14 +270,14 @@ class Monitoring(Section, frozen=True, kw_only=True):
 class Alerts(Section, frozen=True, kw_only=True):
     enabled: bool
     runbook_url: Annotated[str, Meta(pattern=r"^(https://\S+)?$")] = field(name="runbookURL")
-    # a day is compared with the day before
+    # a window is compared with the same window of the day before
     quiet_minutes: Annotated[int, Meta(ge=1, le=1440)]
-    quiet_least: Count
+    quiet_baseline: Count
     unavailable_share: Share
     bad_signatures_per_minute: Positive
     oldest_seconds: Count
     stall_seconds: Count
-    # no lookup is put off more often
+    # a lookup is retried at most this many times
     retry_share: Annotated[float, Meta(gt=0, le=RETRY_STEPS)]
     provider_failure_share: Share
     refused_per_hour: Positive
@@ -279,7 +286,7 @@ class Alerts(Section, frozen=True, kw_only=True):
 
 
 class Values(Section, frozen=True, kw_only=True):
-    """The whole file, but for ``configuration``, which is the product's."""
+    """The whole file. ``configuration`` is replaced by the schema of the product's own types."""
 
     fullname_override: Annotated[str, Meta(pattern=r"^([a-z]([-a-z0-9]{0,28}[a-z0-9])?)?$")]
     common_labels: Labels
@@ -290,7 +297,7 @@ class Values(Section, frozen=True, kw_only=True):
     topics: Topics
     strimzi: Strimzi
     ingest: Ingest
-    workers: dict[Annotated[str, Meta(pattern=r"^[a-z]([-a-z0-9]{0,18}[a-z0-9])?$")], Group]
+    workers: Annotated[dict[GroupName, Group], NO_TAKEN_NAMES]
     worker_defaults: WorkerDefaults
     pod: Pod
     service_account: ServiceAccount

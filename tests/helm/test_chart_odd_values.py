@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from schemas.configuration.model import parse
+from tests.helm.changes import Change, put
 from tests.helm.rendering import (
     CHART,
     NAMESPACE,
@@ -25,7 +26,6 @@ from tests.helm.rendering import (
     workloads,
 )
 from tests.helm.test_chart_objects import judge, quantity
-from tests.helm.test_chart_refuses import Change, put
 from tests.helm.tools import HELMS, helm
 
 SCALED: Final = put("workerDefaults.autoscaling", {"enabled": True})

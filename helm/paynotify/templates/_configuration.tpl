@@ -1,14 +1,10 @@
-{{/* The product's file out of the values: secrets become paths, and each process gets its own Kafka user. */}}
+{{/* The product's configuration file, rendered from the values: secrets become paths, and each process has its own Kafka user. */}}
 
-{{- define "paynotify.secretFile" -}}
-/run/secrets/paynotify/{{ .existingSecret }}/{{ .key }}
-{{- end -}}
-
-{{/* Any value with its secrets as {file: PATH}; as JSON {"is": value}, since a template gives text only. */}}
+{{/* The value with each secret replaced by {file: PATH}; as JSON {"is": value}, since a template can only return text. */}}
 {{- define "paynotify.withFiles" -}}
 {{- if kindIs "map" . -}}
   {{- if hasKey . "existingSecret" -}}
-    {{- dict "is" (dict "file" (include "paynotify.secretFile" .)) | toJson -}}
+    {{- dict "is" (dict "file" (include "paynotify.secretPath" .)) | toJson -}}
   {{- else -}}
     {{- $copy := dict -}}
     {{- range $key, $value := . -}}
@@ -27,7 +23,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* The names of all Secrets a value speaks of, as JSON {"names": [...]}. */}}
+{{/* The names of all Secrets that a value refers to, as JSON {"names": [...]}. */}}
 {{- define "paynotify.secretsIn" -}}
 {{- $names := list -}}
 {{- if kindIs "map" . -}}
@@ -56,21 +52,21 @@
 {{- end -}}
 {{- with $user.username -}}{{- $kafka = set $kafka "sasl_plain_username" . -}}{{- end -}}
 {{- with $user.password -}}{{- $kafka = set $kafka "sasl_plain_password" . -}}{{- end -}}
-{{- with $values.kafkaAccess.ca -}}{{- $kafka = set $kafka "ssl_cafile" (include "paynotify.secretFile" .) -}}{{- end -}}
-{{- with $user.certificate -}}{{- $kafka = set $kafka "ssl_certfile" (include "paynotify.secretFile" .) -}}{{- end -}}
-{{- with $user.privateKey -}}{{- $kafka = set $kafka "ssl_keyfile" (include "paynotify.secretFile" .) -}}{{- end -}}
+{{- with $values.kafkaAccess.ca -}}{{- $kafka = set $kafka "ssl_cafile" (include "paynotify.secretPath" .) -}}{{- end -}}
+{{- with $user.certificate -}}{{- $kafka = set $kafka "ssl_certfile" (include "paynotify.secretPath" .) -}}{{- end -}}
+{{- with $user.privateKey -}}{{- $kafka = set $kafka "ssl_keyfile" (include "paynotify.secretPath" .) -}}{{- end -}}
 {{- $file := set (deepCopy $values.configuration) "kafka" $kafka -}}
 {{- $file = set $file "state_directory" "/var/lib/paynotify" -}}
 {{- get (include "paynotify.withFiles" $file | fromJson) "is" | toYaml -}}
 {{- end -}}
 
-{{/* What one process must be able to read; given root, user, and the merchants it serves. As JSON {"names": [...]}. */}}
+{{/* The Secrets that one process may read; given root, user, and the merchants it serves. As JSON {"names": [...]}. */}}
 {{- define "paynotify.secrets" -}}
 {{- $access := .root.Values.kafkaAccess -}}
 {{- include "paynotify.secretsIn" (list $access.ca (get $access .user) .merchants) -}}
 {{- end -}}
 
-{{/* How many partitions a topic has, as the product counts: its override, else the default. */}}
+{{/* The number of partitions of a topic, by the rules of the product: its override, else the default. Given root and topic. */}}
 {{- define "paynotify.partitions" -}}
 {{- $topics := .root.Values.configuration.topics -}}
 {{- $override := get ($topics.overrides | default dict) .topic | default dict -}}

@@ -1,3 +1,6 @@
+{{/* Objects that exist before the release is installed or upgraded. */}}
+
+{{/* The annotations of a hook; given weight, and optionally more annotations. */}}
 {{- define "paynotify.hook" -}}
 helm.sh/hook: pre-install,pre-upgrade
 helm.sh/hook-weight: {{ .weight | quote }}

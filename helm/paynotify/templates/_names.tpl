@@ -1,4 +1,4 @@
-{{/* Names and labels. A name is at most 30 characters, so that all that is made of it stays within 63. */}}
+{{/* Names and labels. A name has at most 30 characters, so that every name derived from it has at most 63. */}}
 {{- define "paynotify.fullname" -}}
 {{- if .Values.fullnameOverride -}}
 {{ .Values.fullnameOverride }}
@@ -9,14 +9,15 @@
 {{- end -}}
 {{- end -}}
 
-{{/* What selects the pods of one component; given (dict "root" $ "component" NAME). Never changes over upgrades. */}}
+{{/* The labels that select the pods of one component; given (dict "root" $ "component" NAME). They never change: a
+selector cannot be changed by an upgrade. */}}
 {{- define "paynotify.selector" -}}
 app.kubernetes.io/name: paynotify
 app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component | quote }}
 {{- end -}}
 
-{{/* Of objects; given root, component, and perhaps more labels, which win over commonLabels. */}}
+{{/* The labels of an object; given root, component, and optionally more labels, which win over commonLabels. */}}
 {{- define "paynotify.labels" -}}
 {{ include "paynotify.selector" . }}
 app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
@@ -38,7 +39,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end -}}
 {{- end -}}
 
-{{/* Of pods: without the chart's version, which would restart everything when only the chart changes. */}}
+{{/* The labels of pods: without the chart's version, which would restart them all when only the chart changes. */}}
 {{- define "paynotify.podLabels" -}}
 {{ include "paynotify.selector" . }}
 app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
@@ -48,8 +49,8 @@ app.kubernetes.io/part-of: paynotify
 {{- end }}
 {{- end -}}
 
-{{/* All pods of the release. */}}
-{{- define "paynotify.everything" -}}
+{{/* The labels that select all pods of the release. */}}
+{{- define "paynotify.releaseSelector" -}}
 app.kubernetes.io/name: paynotify
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}

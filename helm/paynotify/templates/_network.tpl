@@ -8,7 +8,7 @@
 {{- dict "ports" ($ports | uniq) | toJson -}}
 {{- end -}}
 
-{{/* What every process must reach: names, and the brokers. */}}
+{{/* What every process must reach: DNS and the brokers. */}}
 {{- define "paynotify.egress" -}}
 - to:
     {{- toYaml .Values.networkPolicy.dns | nindent 4 }}
@@ -30,7 +30,7 @@
 {{- end }}
 {{- end -}}
 
-{{/* The address of a merchant's provider. */}}
+{{/* The base URL of a merchant's provider. */}}
 {{- define "paynotify.baseURL" -}}
 {{- .base_url | default .webservices_url | default "" -}}
 {{- end -}}
@@ -41,7 +41,7 @@
 {{- $port | default (ternary "80" "443" (eq $url.scheme "http")) -}}
 {{- end -}}
 
-{{/* The providers' hosts and ports of these merchants, as JSON {"HOST": [PORT, ...]}. */}}
+{{/* The hosts and ports of these merchants' providers, as JSON {"HOST": [PORT, ...]}. */}}
 {{- define "paynotify.providerHosts" -}}
 {{- $hosts := dict -}}
 {{- range . -}}
@@ -54,7 +54,7 @@
 
 {{/* Whether a group of workers calls providers. */}}
 {{- define "paynotify.callsProviders" -}}
-{{- range .units -}}{{- if or (hasPrefix "fetch." .) (eq . "charge") -}}yes{{- end -}}{{- end -}}
+{{- range .runners -}}{{- if or (hasPrefix "fetch." .) (eq . "charge") -}}yes{{- end -}}{{- end -}}
 {{- end -}}
 
 {{- define "paynotify.metricsRule" -}}

@@ -1,4 +1,4 @@
-{{/* What every pod has in common. */}}
+{{/* Security, scheduling and environment of all pods. Their volumes are in _volumes.tpl. */}}
 
 {{- define "paynotify.podSecurity" -}}
 runAsNonRoot: true
@@ -17,7 +17,7 @@ readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end -}}
 
-{{/* Scheduling; given root, component, and spread for what has several pods. */}}
+{{/* Where the pods may run; given root, component, and spread for workloads of several pods. */}}
 {{- define "paynotify.scheduling" -}}
 {{- $pod := .root.Values.pod -}}
 {{- $spread := and .spread $pod.topologySpread.enabled -}}
@@ -31,7 +31,7 @@ tolerations:
 {{- end }}
 {{- $affinity := $pod.affinity -}}
 {{- if and $spread (not (hasKey $affinity "podAntiAffinity")) -}}
-{{- $affinity = merge (include "paynotify.apart" . | fromYaml) $affinity -}}
+{{- $affinity = merge (include "paynotify.antiAffinity" . | fromYaml) $affinity -}}
 {{- end -}}
 {{- with $affinity }}
 affinity:
@@ -57,8 +57,8 @@ topologySpreadConstraints:
 {{- end }}
 {{- end -}}
 
-{{/* What the constraints say already, in the words that policy checks look for; given root and component. */}}
-{{- define "paynotify.apart" -}}
+{{/* The spread constraints say the same; policy checkers look for this one. Given root and component. */}}
+{{- define "paynotify.antiAffinity" -}}
 podAntiAffinity:
   preferredDuringSchedulingIgnoredDuringExecution:
     - weight: 100
@@ -67,49 +67,6 @@ podAntiAffinity:
         labelSelector:
           matchLabels:
             {{- include "paynotify.selector" . | nindent 12 }}
-{{- end -}}
-
-{{/* An amount as it was written: numbers come from JSON, and a large one would get an exponent. */}}
-{{- define "paynotify.amount" -}}
-{{- if and (kindIs "float64" .) (eq . (floor .)) -}}{{ printf "%.0f" . }}{{- else -}}{{ . }}{{- end -}}
-{{- end -}}
-
-{{/* What a container may use; given resources, and perhaps the size of a state that is kept in the pod. */}}
-{{- define "paynotify.resources" -}}
-{{- $size := .size -}}
-{{- range $which, $amounts := .resources -}}
-{{- with $amounts }}
-{{ $which }}:
-  {{- range $what, $amount := . -}}
-  {{- $text := include "paynotify.amount" $amount -}}
-  {{- if and $size (eq $what "ephemeral-storage") -}}
-  {{- $thousandths := addf (include "paynotify.thousandths" $text) (include "paynotify.thousandths" $size) -}}
-  {{- $text = printf "%.0fMi" (divf $thousandths 1048576e3 | ceil) -}}
-  {{- end }}
-  {{ $what }}: {{ $text | quote }}
-  {{- end -}}
-{{- end -}}
-{{- end -}}
-{{- end -}}
-
-{{/* Secrets and the configuration as volumes; given names (of Secrets), configMap, and suffix of the Secrets' objects. */}}
-{{- define "paynotify.volumes" -}}
-- name: configuration
-  configMap: {name: {{ .configMap }}}
-- name: tmp
-  emptyDir: {sizeLimit: 64Mi}
-{{- range $index, $name := .names }}
-- name: secret-{{ $index }}
-  secret: {secretName: {{ ternary (printf "%s-hook" $name) $name (has $name $.copied) | quote }}, defaultMode: 0440}
-{{- end }}
-{{- end -}}
-
-{{- define "paynotify.mounts" -}}
-- {name: configuration, mountPath: /etc/paynotify, readOnly: true}
-- {name: tmp, mountPath: /tmp}
-{{- range $index, $name := .names }}
-- {name: secret-{{ $index }}, mountPath: /run/secrets/paynotify/{{ $name }}, readOnly: true}
-{{- end }}
 {{- end -}}
 
 {{- define "paynotify.environment" -}}

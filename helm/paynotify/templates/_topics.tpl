@@ -4,7 +4,7 @@
 {{- $overrides := $settings.overrides | default dict -}}
 {{- $replicas := $settings.replication_factor | default 3 | int -}}
 {{- $insync := $settings.min_insync_replicas | default (max 1 (sub $replicas 1)) | int -}}
-{{- $made := list -}}
+{{- $topics := list -}}
 {{- range (.Files.Get "files/topics.yaml" | fromYaml).topics -}}
   {{- $override := get $overrides .name | default dict -}}
   {{- $copies := $override.replication_factor | default $replicas | int -}}
@@ -15,9 +15,9 @@
       "min.insync.replicas" (min $insync $copies | toString) -}}
   {{- $config = mergeOverwrite $config .settings ($override.settings | default dict) -}}
   {{- $partitions := include "paynotify.partitions" (dict "root" $ "topic" (.follows | default .name)) | int -}}
-  {{- $made = append $made (dict "name" .name "partitions" $partitions "replicas" $copies "config" $config) -}}
+  {{- $topics = append $topics (dict "name" .name "partitions" $partitions "replicas" $copies "config" $config) -}}
 {{- end -}}
-{{- dict "topics" $made | toJson -}}
+{{- dict "topics" $topics | toJson -}}
 {{- end -}}
 
 {{/* One access rule; given type, name, operations and perhaps patternType. */}}

@@ -1,18 +1,18 @@
-{{/* The groups of stages that have something to do, with their defaults filled in. */}}
+{{/* The groups of workers that have a stage to run, with their defaults filled in. */}}
 
-{{/* Stages that belong to each provider; the others serve all. */}}
+{{/* The stages that run once for each provider; the others serve all providers. */}}
 {{- define "paynotify.providerStages" -}}
 verify fetch interpret
 {{- end -}}
 
-{{/* As JSON {"providers": [...]}: those that have a merchant. */}}
+{{/* The providers that have a merchant, as JSON {"providers": [...]}. */}}
 {{- define "paynotify.providersInUse" -}}
 {{- $used := list -}}
 {{- range .Values.configuration.merchants -}}{{- $used = append $used .provider -}}{{- end -}}
 {{- dict "providers" ($used | uniq | sortAlpha) | toJson -}}
 {{- end -}}
 
-{{/* As JSON {"NAME": group, ...}; each group with `units` (verify.omnikassa, resolve, ...) and `merchants`. */}}
+{{/* As JSON {"NAME": group, ...}; each group with its `runners` (verify.omnikassa, resolve, ...) and `merchants`. */}}
 {{- define "paynotify.groups" -}}
 {{- $values := .Values -}}
 {{- $used := get (include "paynotify.providersInUse" . | fromJson) "providers" -}}
@@ -26,27 +26,27 @@ verify fetch interpret
       {{- if kindIs "invalid" $amount -}}{{- $_ := unset (get $group.resources $which) $what -}}{{- end -}}
     {{- end -}}
   {{- end -}}
-  {{- $units := list -}}
+  {{- $runners := list -}}
   {{- $served := list -}}
   {{- range $stage := $group.stages -}}
     {{- if has $stage $ofProvider -}}
       {{- range $provider := $group.providers -}}
         {{- if has $provider $used -}}
-          {{- $units = append $units (printf "%s.%s" $stage $provider) -}}
+          {{- $runners = append $runners (printf "%s.%s" $stage $provider) -}}
           {{- $served = append $served $provider -}}
         {{- end -}}
       {{- end -}}
     {{- else -}}
-      {{- $units = append $units $stage -}}
+      {{- $runners = append $runners $stage -}}
       {{- if eq $stage "charge" -}}{{- $served = append $served "nevogate" -}}{{- end -}}
     {{- end -}}
   {{- end -}}
-  {{- if $units -}}
+  {{- if $runners -}}
     {{- $merchants := list -}}
     {{- range $values.configuration.merchants -}}
       {{- if has .provider $served -}}{{- $merchants = append $merchants . -}}{{- end -}}
     {{- end -}}
-    {{- $group = merge (dict "units" $units "merchants" $merchants) $group -}}
+    {{- $group = merge (dict "runners" $runners "merchants" $merchants) $group -}}
     {{- $_ := set $groups $name $group -}}
   {{- end -}}
   {{- end -}}
@@ -54,8 +54,8 @@ verify fetch interpret
 {{- $groups | toJson -}}
 {{- end -}}
 
-{{/* The topics a unit reads, the one it works through first, as JSON {"topics": [...]}. Without retry topics: what lies
-there waits for its time, which more pods would not shorten, and comes back through `lookups` when it is due. */}}
+{{/* The topics a stage runner reads, its source first, as JSON {"topics": [...]}. Without retry topics: their records
+wait until they are due, which more pods would not shorten, and come back through `lookups`. */}}
 {{- define "paynotify.inputs" -}}
 {{- $parts := splitList "." . -}}
 {{- $stage := index $parts 0 -}}
@@ -67,12 +67,12 @@ there waits for its time, which more pods would not shorten, and comes back thro
     "resolve" (list "observations")
     "orders" (list "payments.orders" "payments.expected")
     "charge" (list "payments.charges" "payments.requested")) $stage -}}
-{{- /* only this one's calls are unsigned: verify learns which ids are known */}}
+{{- /* only this provider's calls are unsigned: verify reads which ids it knows */}}
 {{- if eq . "verify.nevogate" -}}{{- $inputs = append $inputs "lookups.nevogate.known" -}}{{- end -}}
 {{- dict "topics" $inputs | toJson -}}
 {{- end -}}
 
-{{/* The topic a unit works through. */}}
+{{/* The topic whose partitions the runner shares among its pods. */}}
 {{- define "paynotify.source" -}}
 {{- get (include "paynotify.inputs" . | fromJson) "topics" | first -}}
 {{- end -}}
