@@ -13,7 +13,7 @@ class OrderState:
     """The state of one order, as encoded in the changelog.
 
     ``said`` is the version of the expectation, and ``announced`` the version in which the shop named each payment id
-    (see `processors.orders.intake_stage.version_of`). ``payments`` are those observed for it, by id, the newest last.
+    (see `processors.orders.expected_payment.version_of`). ``payments`` are those observed, by id, the newest last.
     ``paid_by`` is the first payment observed that took the expected amount; it stays so, since goods may have been
     shipped for it. ``due`` is the order's timer: its queue and time in Unix milliseconds. ``looks`` is how many polls
     of the schedule are done. ``raised`` says that the order was reported as overdue, ``overdue`` that it still is, and

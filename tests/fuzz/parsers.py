@@ -17,7 +17,7 @@ from processors.charges.intake_stage import request_of
 from processors.charges.validation import well_formed
 from processors.fetch.retry_stage import RetryStage
 from processors.fetch.stage import waiting_lookup
-from processors.orders.intake_stage import expected_of
+from processors.orders.expected_payment import parse_expected
 from processors.providers.base import Account, Response
 from processors.providers.charging import CaptureOrVoid
 from processors.providers.form import fields
@@ -532,7 +532,7 @@ PARSERS: Final = (
         lambda raw: (raw, (("lookups", raw), ("http-status", raw))),
     ),
     Parser("observation", lambda raw: decode(raw, Observation), (UnreadableError,), _reads["observation"], 3, bytes),
-    Parser("expected payment", expected_of, (UnreadableError,), json_bytes(genuine.EXPECTED), 3, bytes),
+    Parser("expected payment", parse_expected, (UnreadableError,), json_bytes(genuine.EXPECTED), 3, bytes),
     Parser("requested payment", _requested, (UnreadableError,), json_bytes(genuine.REQUESTED), 3, bytes),
     Parser("resolve", _resolved, (), st.lists(_reads["observation"], min_size=1, max_size=3), 4, lambda raw: [raw]),
     Parser("configuration", _configured, (ConfigurationError,), _documents(), 2, _text),

@@ -59,8 +59,8 @@ async def known(view: ExpectationCache, *orders: str) -> None:
 async def test_a_topic_that_comes_late_and_grows_is_read_whole(
     bare_installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(expectation_cache, "_PARTITIONS_SECONDS", 0.2)
-    monkeypatch.setattr(expectation_cache, "_AGAIN_SECONDS", 0.2)
+    monkeypatch.setattr(expectation_cache, "_PARTITION_CHECK_SECONDS", 0.2)
+    monkeypatch.setattr(expectation_cache, "_RETRY_SECONDS", 0.2)
     topic = bare_installation.topic("payments.expected")
     async with reading(bare_installation) as view:
         with pytest.raises(TimeoutError):

@@ -30,7 +30,7 @@ class SimulatedExpectations(ExpectationCache):
     async def _read(self) -> None:
         await self._follow(_Consumer(self._broker, self._worker))
 
-    async def _places(self) -> list[Any]:
+    async def _topic_partitions(self) -> list[Any]:
         return [TopicPartition(topics.EXPECTED, number) for number in range(self._broker.partitions(topics.EXPECTED))]
 
 

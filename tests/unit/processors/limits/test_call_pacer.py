@@ -22,7 +22,7 @@ class Clock:
         self.now += max(seconds - 0.001, seconds / 2, 1e-9)
 
 
-async def test_after_six_calls_the_next_waits_until_the_first_has_ended_for_a_second() -> None:
+async def test_seventh_call_waits_until_the_first_has_ended_for_a_second() -> None:
     clock = Clock()
     pace = CallPacer(6.0, lambda: clock.now, clock.sleep)
     for _ in range(6):
@@ -34,7 +34,7 @@ async def test_after_six_calls_the_next_waits_until_the_first_has_ended_for_a_se
     assert clock.waits[0] == pytest.approx(0.5)
 
 
-async def test_one_merchant_does_not_wait_for_another() -> None:
+async def test_merchants_do_not_wait_for_each_other() -> None:
     clock = Clock()
     pace = CallPacer(1.0, lambda: clock.now, clock.sleep)
     async with pace("one"):
@@ -43,7 +43,7 @@ async def test_one_merchant_does_not_wait_for_another() -> None:
         assert not clock.waits
 
 
-async def test_a_call_that_fails_counts_like_any_other() -> None:
+async def test_failed_call_counts_like_any_other() -> None:
     clock = Clock()
     pace = CallPacer(1.0, lambda: clock.now, clock.sleep)
     with pytest.raises(OSError, match="gone"):
@@ -53,7 +53,7 @@ async def test_a_call_that_fails_counts_like_any_other() -> None:
         assert clock.now >= 1.0
 
 
-async def test_no_more_calls_are_in_flight_than_there_are_places() -> None:
+async def test_calls_in_flight_never_exceed_the_slots() -> None:
     pace, begun, over = CallPacer(2.0), 0, asyncio.Event()
 
     async def call() -> None:
@@ -71,7 +71,7 @@ async def test_no_more_calls_are_in_flight_than_there_are_places() -> None:
     await asyncio.gather(*calls, return_exceptions=True)
 
 
-async def test_a_rate_below_one_is_one_call_in_so_many_seconds() -> None:
+async def test_rate_below_one_is_one_call_in_so_many_seconds() -> None:
     clock = Clock()
     pace = CallPacer(0.5, lambda: clock.now, clock.sleep)
     for _ in range(2):
@@ -81,7 +81,7 @@ async def test_a_rate_below_one_is_one_call_in_so_many_seconds() -> None:
 
 
 @pytest.mark.parametrize("seed", range(20))
-async def test_no_second_holds_more_arrivals_than_the_limit_wherever_in_a_call_they_lie(seed: int) -> None:
+async def test_arrivals_in_any_second_never_exceed_the_limit(seed: int) -> None:
     """With even distances between the starts seven calls arrive within a second once the ways there differ."""
     chance, clock, arrivals = random.Random(seed), Clock(), []
     pace = CallPacer(6.0, lambda: clock.now, clock.sleep)

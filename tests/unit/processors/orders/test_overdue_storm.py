@@ -76,7 +76,7 @@ def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-async def test_what_an_outage_made_overdue_is_no_storm(tmp_path: Path) -> None:
+async def test_polls_after_an_outage_stay_within_the_quota(tmp_path: Path) -> None:
     moment = DUE + timedelta(hours=9)  # the outage is over
     parts = [Partition(number, LocalStore(tmp_path / str(number)), Shop()) for number in range(PARTITIONS)]
     for part in parts:

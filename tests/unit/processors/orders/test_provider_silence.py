@@ -1,4 +1,4 @@
-"""A provider counts as silent by its usual share of orders heard of, not by the clock."""
+"""A provider counts as silent by its usual share of observed orders, not by the clock."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ SOLD = "2026-06-01T12:00:01.000Z"
 RULE = SilenceSettings()
 
 
-def after(heard: Iterable[bool], hearing: SilenceState | None = None) -> SilenceState:
-    hearing = hearing or SilenceState()
+def after(heard: Iterable[bool], state: SilenceState | None = None) -> SilenceState:
+    state = state or SilenceState()
     for one in heard:
-        hearing = observed(hearing, AT) if one else missed(hearing, AT, SOLD, RULE)
-    return hearing
+        state = observed(state, AT) if one else missed(state, AT, SOLD, RULE)
+    return state
 
 
-def missed_until_silent(hearing: SilenceState) -> int:
+def missed_until_silent(state: SilenceState) -> int:
     count = 0
-    while not hearing.silent:
-        hearing, count = missed(hearing, AT, SOLD, RULE), count + 1
+    while not state.silent:
+        state, count = missed(state, AT, SOLD, RULE), count + 1
     return count
 
 
-def test_the_fewer_customers_pay_as_a_rule_the_longer_a_run_must_be() -> None:
+def test_run_must_be_longer_the_fewer_orders_are_usually_observed() -> None:
     nearly_all = after([True] * 95 + [False, True] * 5)
     half = after([True, False] * 100 + [True])
     assert missed_until_silent(nearly_all) == 10, "never fewer than min_missed"
@@ -42,18 +42,18 @@ def test_the_fewer_customers_pay_as_a_rule_the_longer_a_run_must_be() -> None:
     assert missed_until_silent(SilenceState()) == 39, "of a new provider three in ten are taken to be heard of"
 
 
-def test_the_usual_share_is_that_of_before_the_run() -> None:
+def test_usual_share_excludes_the_current_run() -> None:
     steady = after([True] * 100)
     assert after([False] * 9, steady).share == steady.share
 
 
-def test_an_outage_does_not_spoil_the_usual_share() -> None:
+def test_usual_share_is_not_changed_by_an_outage() -> None:
     steady = after([True] * 100)
     assert after([False] * 500 + [True], steady).share == 1.0
     assert not after([False] * 500 + [True], steady).silent
 
 
-def test_only_a_quick_run_is_urgent() -> None:
+def test_urgent_is_a_quick_run_only() -> None:
     run = after([False] * 40)
     assert urgent(run, "2026-06-01T17:59:00.000Z", RULE)
     assert not urgent(run, "2026-06-02T12:00:00.000Z", RULE), "two orders a day wake nobody"
@@ -72,12 +72,12 @@ def alarms(share: float, orders_a_day: int, due: Callable[[datetime], datetime],
         pays = chance.random() < share
         at = sold + timedelta(seconds=chance.uniform(0, 300))
         happened.append((at, True, sold) if pays and day not in out else (due(sold), False, sold))
-    hearing, found = SilenceState(), 0
+    state, found = SilenceState(), 0
     for at, heard, sold in sorted(happened):
-        before = hearing
+        before = state
         told, sold_at = rfc3339(at), rfc3339(sold)
-        hearing = observed(before, told) if heard else missed(before, told, sold_at, RULE)
-        found += hearing.silent and not before.silent
+        state = observed(before, told) if heard else missed(before, told, sold_at, RULE)
+        found += state.silent and not before.silent
     return found
 
 
@@ -92,7 +92,7 @@ def midnight(sold: datetime) -> datetime:
 @pytest.mark.parametrize("due", [half_an_hour, midnight])
 @pytest.mark.parametrize("orders_a_day", [2, 30, 300, 3000])
 @pytest.mark.parametrize("share", [0.5, 0.75, 0.95])
-def test_a_shop_that_stops_selling_for_the_night_wakes_nobody(
+def test_shop_that_stops_selling_for_the_night_is_not_silent(
     share: float, orders_a_day: int, due: Callable[[datetime], datetime]
 ) -> None:
     assert alarms(share, orders_a_day, due) == 0
@@ -100,8 +100,8 @@ def test_a_shop_that_stops_selling_for_the_night_wakes_nobody(
 
 
 @given(st.lists(st.booleans(), max_size=3000))
-def test_the_account_stays_small_and_right(heard: list[bool]) -> None:
-    hearing = after(heard)
-    assert 0 <= hearing.heard <= hearing.told <= 1000
+def test_counts_stay_bounded_and_right(heard: list[bool]) -> None:
+    state = after(heard)
+    assert 0 <= state.heard <= state.told <= 1000
     run = len(heard) - 1 - max((place for place, one in enumerate(heard) if one), default=-1)
-    assert hearing.unheard == run
+    assert state.unheard == run

@@ -1,4 +1,4 @@
-"""Orders are joined with their payments, missed when they are overdue, looked for, and found again: each once."""
+"""Orders are compared with their payments, reported as overdue, polled, and reported as settled: each once."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from schemas.times import rfc3339
 from tests.fakes.stages import KAFKA, MemoryStore, counted, metrics, record, refuse_publish
 
 DUE = datetime(2026, 6, 1, 13, tzinfo=UTC)
-LOOKS = (60.0, 600.0)
+SCHEDULE_SECONDS = (60.0, 600.0)
 PRICE = Money(1000, "GBP")
 #: Of two expectations of one moment the one made later counts.
 _later = itertools.count()
@@ -55,18 +55,18 @@ def recover(merchant: str, order_id: str | None, payment_id: str | None, cause: 
 
 
 class Shop:
-    """One stage with its state, told one record after the other; ``said`` is all it published."""
+    """One stage with its state, given one record after the other; ``outputs`` is all it published."""
 
     def __init__(self, **changes: Any) -> None:
         self.metrics = metrics()
-        self.said: list[Output] = []
+        self.outputs: list[Output] = []
         self.store = changes.get("store", MemoryStore())
         self.stage = OrdersStage(
             changes.get("providers", {"shop": "trustpayments", "other": "trustpayments"}),
             KAFKA,
             self.metrics,
             changes.get("recover", recover),
-            OverdueSettings(poll_schedule_seconds=PollSchedules(trustpayments=LOOKS)),
+            OverdueSettings(poll_schedule_seconds=PollSchedules(trustpayments=SCHEDULE_SECONDS)),
             changes.get("silence", SilenceSettings()),
         )
 
@@ -74,14 +74,14 @@ class Shop:
         state = Overlay(self.store)
         outputs = list(await self.stage.process(BatchContext(records, state, refuse_publish)))
         self.store.write(state.changes, 0)
-        self.said += outputs
+        self.outputs += outputs
         for output in outputs:
             if output.topic == "payments.orders":
                 outputs += await self.told(Record("payments.orders", 0, 0, output.key, output.value, output.headers, 0))
         return outputs
 
     async def reach(self, moment: datetime, told: datetime | None = None) -> list[Output]:
-        """Everything that is due until then happens at its own time, or all of it at the time when it is told."""
+        """Fire every timer due until then, at its own time or all of them at the time ``told``."""
         outputs: list[Output] = []
         while True:
             entries = [
@@ -98,7 +98,7 @@ class Shop:
         return sorted(key for key in self.store.values if key.startswith(prefix) and key < below)[:most]
 
     def of(self, topic: str, kind: type[Any]) -> list[Any]:
-        return [messages.decode(one.value, kind) for one in self.said if one.topic == topic]
+        return [messages.decode(one.value, kind) for one in self.outputs if one.topic == topic]
 
     @property
     def overdue(self) -> list[tuple[str, str | None]]:
@@ -151,20 +151,20 @@ def time_reached(entry: timer_queue.Timer, told: datetime | None = None) -> Reco
     return replace(one, timestamp_seconds=(told or moment).timestamp())
 
 
-async def test_a_payment_is_told_what_was_expected_of_it_whichever_came_first() -> None:
+async def test_payment_is_compared_whichever_came_first() -> None:
     for records in ([expected(), seen()], [seen(), expected()]):
         shop = Shop()
         await shop.told(*records)
         assert shop.expected == [("p1", 1000)]
 
 
-async def test_a_payment_compared_with_it_already_is_told_nothing() -> None:
+async def test_payment_already_compared_is_not_compared_again() -> None:
     shop, one = Shop(), expected()
     await shop.told(one, seen(compared=Expectation(order_id="o1", amount=PRICE, said=one.header("said"))))
     assert shop.expected == []
 
 
-async def test_an_announced_payment_is_told_before_it_is_seen() -> None:
+async def test_registered_payment_is_compared_before_it_is_observed() -> None:
     shop = Shop()
     await shop.told(expected(payment_id="p9"))
     assert shop.expected == [("p9", 1000)]
@@ -176,7 +176,7 @@ def payers(shop: Shop) -> list[tuple[str, str | None]]:
     return [one for one in told if one[1] is not None]
 
 
-async def test_an_order_is_paid_once_and_each_further_payment_is_one_too_many() -> None:
+async def test_order_is_paid_once_and_each_further_payment_is_one_too_many() -> None:
     shop = Shop()
     await shop.told(expected(), seen("p1"), seen("p2"), seen("p3", "pending"), seen("p3"))
     assert payers(shop) == [("p2", "p1"), ("p3", "p1"), ("p3", "p1")]
@@ -186,19 +186,19 @@ async def test_an_order_is_paid_once_and_each_further_payment_is_one_too_many() 
     assert payers(again) == [("p2", "p1")]
 
 
-async def test_payments_that_are_still_open_know_before_they_take_money_that_the_order_is_paid() -> None:
+async def test_open_payments_are_compared_again_once_the_order_is_paid() -> None:
     shop = Shop()
     await shop.told(expected(payment_id="p2"), seen("p3", "pending"), seen("p4", "declined"), seen("p1"))
     assert payers(shop) == [("p2", "p1"), ("p3", "p1")]
 
 
-async def test_an_order_that_was_paid_stays_paid_though_the_money_went_back() -> None:
+async def test_order_stays_paid_after_a_refund() -> None:
     shop = Shop()
     await shop.told(expected(), seen("p1"), seen("p1", "refunded", sequence=9), seen("p2"))
     assert payers(shop) == [("p2", "p1")], "its goods may have left"
 
 
-async def test_a_payment_of_the_wrong_amount_pays_no_order() -> None:
+async def test_order_is_not_paid_by_a_wrong_amount() -> None:
     shop = Shop()
     await shop.told(expected(), seen("p1", amount=Money(999, "GBP")), seen("p2"))
     assert payers(shop) == []
@@ -206,36 +206,36 @@ async def test_a_payment_of_the_wrong_amount_pays_no_order() -> None:
     assert payers(shop) == [("p3", "p2")]
 
 
-async def test_the_newer_of_two_expectations_counts() -> None:
+async def test_newer_expectation_counts() -> None:
     shop, newer = Shop(), "2026-06-01T12:30:00.000Z"
     await shop.told(seen(), expected(amount=Money(5, "GBP"), created_at=newer), expected())
     assert shop.expected == [("p1", 5)]
 
 
-async def test_a_repeat_of_what_was_said_before_turns_nothing_back() -> None:
+async def test_repeated_older_expectation_changes_nothing() -> None:
     shop, old, new = Shop(), expected(), expected(amount=Money(5, "GBP"))
     await shop.told(old, new, seen(), old, new)
     assert shop.expected == [("p1", 5)]
 
 
-async def test_batches_repeated_with_the_state_of_after_all_of_them_say_nothing_new() -> None:
-    """Several may be done before the first one's offset is committed; then a crash repeats them all."""
+async def test_batches_repeated_on_the_state_after_them_publish_nothing_new() -> None:
+    """Several may be processed before the first one's offset is committed; then a crash repeats them all."""
     shop, log = Shop(), [seen(), expected()]
     await shop.told(*log)
     await shop.told(*log)
     assert shop.expected == [("p1", 1000)]
 
 
-async def test_an_order_is_looked_for_by_each_payment_that_was_named_for_it() -> None:
+async def test_polls_include_each_payment_the_shop_named() -> None:
     shop = Shop()
     await shop.told(expected(payment_id="p1"), expected(payment_id="p2"), expected())
     assert [name for name, _ in shop.expected] == ["p1", "p1", "p2", "p1", "p2"]
     await shop.reach(DUE + timedelta(seconds=70))
-    lookups = [one.key for one in shop.said if one.topic == "lookups.trustpayments"]
+    lookups = [one.key for one in shop.outputs if one.topic == "lookups.trustpayments"]
     assert lookups == [b"shop", b"shop/p1", b"shop/p2"]
 
 
-async def test_a_payment_that_is_final_in_time_is_never_overdue() -> None:
+async def test_payment_final_in_time_is_never_overdue() -> None:
     shop = Shop()
     await shop.told(expected(), seen(status="pending"), seen(status="declined"))
     assert await shop.reach(DUE + timedelta(days=9)) == []
@@ -254,27 +254,27 @@ async def test_overdue_is_raised_once_and_cleared_by_the_first_final_payment() -
     assert await shop.reach(DUE + timedelta(days=9)) == []
 
 
-async def test_a_first_try_that_was_declined_settles_nothing_while_a_second_one_is_open() -> None:
+async def test_declined_first_attempt_settles_nothing_while_a_second_is_open() -> None:
     for second in (seen("p2", "pending"), expected(payment_id="p2")):
         shop = Shop()
         await shop.told(expected(), seen("p1", "declined"), second)
         await shop.reach(DUE + timedelta(seconds=70))
         assert [word for word, _ in shop.overdue] == ["raised"]
-        lookups = [one.key for one in shop.said if one.topic == "lookups.trustpayments"]
+        lookups = [one.key for one in shop.outputs if one.topic == "lookups.trustpayments"]
         assert lookups == [b"shop", b"shop/p2"], "what has ended is not asked for"
         await shop.told(seen("p2", "captured"))
         assert shop.overdue[1:] == [("cleared", "captured")]
         assert await shop.reach(DUE + timedelta(days=9)) == []
 
 
-async def test_a_failure_that_turns_into_less_than_success_is_missed_again() -> None:
+async def test_failed_payment_authorised_later_is_overdue_again() -> None:
     shop = Shop()
     await shop.told(expected(), seen("p1", "failed"), seen("p1", "authorised"))
     await shop.reach(DUE)
     assert shop.overdue == [("raised", "authorised")]
 
 
-async def test_after_a_long_standstill_an_order_is_looked_for_once_and_not_by_all_looks_at_once() -> None:
+async def test_missed_polls_are_made_once_after_a_long_stall() -> None:
     shop, later = Shop(), DUE + timedelta(days=3)
     await shop.told(expected())
     await shop.reach(later, told=later)
@@ -283,7 +283,7 @@ async def test_after_a_long_standstill_an_order_is_looked_for_once_and_not_by_al
     assert lookup.received_at == rfc3339(later), "asked now, not when it was due"
 
 
-async def test_older_news_of_a_payment_that_is_read_again_changes_nothing() -> None:
+async def test_older_news_read_again_changes_nothing() -> None:
     shop = Shop()
     older, newer = seen(status="authorised", sequence=1), seen(status="captured", sequence=2)
     await shop.told(expected(), older, newer)
@@ -292,20 +292,20 @@ async def test_older_news_of_a_payment_that_is_read_again_changes_nothing() -> N
     assert shop.overdue == []
 
 
-async def test_news_of_a_former_release_have_no_sequence_and_count() -> None:
+async def test_news_of_an_earlier_release_count_without_a_sequence() -> None:
     shop = Shop()
     await shop.told(expected(), seen(status="authorised", sequence=1), seen(status="captured"))
     await shop.reach(DUE + timedelta(days=9))
     assert shop.overdue == []
 
 
-async def test_an_order_without_a_time_is_never_overdue() -> None:
+async def test_order_without_a_deadline_is_never_overdue() -> None:
     shop = Shop()
     await shop.told(expected(final_by=None))
     assert await shop.reach(DUE + timedelta(days=9)) == []
 
 
-async def test_a_new_time_replaces_the_old_one() -> None:
+async def test_new_deadline_replaces_the_old_one() -> None:
     shop = Shop()
     await shop.told(expected(), expected(final_by=rfc3339(DUE + timedelta(hours=1))))
     assert await shop.reach(DUE + timedelta(minutes=59)) == []
@@ -313,7 +313,7 @@ async def test_a_new_time_replaces_the_old_one() -> None:
     assert shop.overdue == [("raised", None)]
 
 
-async def test_the_provider_is_asked_at_each_look_and_then_no_more() -> None:
+async def test_polls_follow_the_schedule_and_then_end() -> None:
     shop = Shop()
     await shop.told(expected(payment_id="p1"))
     moments = []
@@ -325,21 +325,21 @@ async def test_the_provider_is_asked_at_each_look_and_then_no_more() -> None:
         await shop.told(time_reached(due))
     lanes, times = zip(*moments, strict=True)
     assert lanes == (OVERDUE_QUEUE, "look/shop", "look/shop")
-    for moment, seconds, spacing in zip(times, (0.0, *LOOKS), (0.0, 60.0, 540.0), strict=True):
+    for moment, seconds, spacing in zip(times, (0.0, *SCHEDULE_SECONDS), (0.0, 60.0, 540.0), strict=True):
         assert timedelta(0) <= moment - timedelta(seconds=seconds) <= timedelta(seconds=spacing / 10), "jittered"
-    lookups = [one for one in shop.said if one.topic == "lookups.trustpayments"]
+    lookups = [one for one in shop.outputs if one.topic == "lookups.trustpayments"]
     assert [one.key for one in lookups] == [b"shop", b"shop/p1"] * 2
     assert len({dict(one.headers)["ce_id"] for one in lookups}) == 4
 
 
-async def test_a_provider_that_finds_payments_by_their_order_is_asked_once_a_look() -> None:
+async def test_poll_is_one_lookup_where_the_order_finds_its_payments() -> None:
     shop = Shop(recover=lambda merchant, order_id, payment_id, cause, at: recover(merchant, order_id, None, cause, at))
     await shop.told(expected(payment_id="p1"), seen("p2", "pending"))
     await shop.reach(DUE + timedelta(days=9))
-    assert len([one for one in shop.said if one.topic == "lookups.trustpayments"]) == len(LOOKS)
+    assert len([one for one in shop.outputs if one.topic == "lookups.trustpayments"]) == len(SCHEDULE_SECONDS)
 
 
-async def test_looks_end_when_the_payment_is_final() -> None:
+async def test_polls_end_when_the_payment_is_final() -> None:
     shop = Shop()
     await shop.told(expected())
     await shop.reach(DUE + timedelta(seconds=70))
@@ -347,14 +347,14 @@ async def test_looks_end_when_the_payment_is_final() -> None:
     assert await shop.reach(DUE + timedelta(days=9)) == []
 
 
-async def test_where_the_rules_allow_no_lookup_only_the_overdue_event_is_published() -> None:
+async def test_polls_are_left_out_where_no_lookup_is_allowed() -> None:
     shop = Shop(recover=lambda *_: None)
     await shop.told(expected())
     await shop.reach(DUE + timedelta(days=9))
-    assert {one.topic for one in shop.said} == {"payments.overdue", "payments.orders"}
+    assert {one.topic for one in shop.outputs} == {"payments.overdue", "payments.orders"}
 
 
-async def test_each_order_is_counted_once_as_heard_of_or_not() -> None:
+async def test_each_order_is_counted_once_as_observed_or_missed() -> None:
     shop = Shop()
     await shop.told(expected(), seen(status="pending"), seen())
     await shop.told(seen("p2", order="o2"), expected("o2"))
@@ -368,7 +368,7 @@ async def test_each_order_is_counted_once_as_heard_of_or_not() -> None:
     assert counted(shop.metrics.expected, outcome="missed", **labels) == 1
 
 
-async def test_a_provider_that_tells_of_nothing_any_more_is_noticed_once_and_when_it_tells_again() -> None:
+async def test_silent_provider_is_reported_once_and_again_when_it_resumes() -> None:
     shop = Shop(silence=SilenceSettings(min_missed=5, false_alarm_probability=0.05))
     await shop.told(*(expected(f"o{number}") for number in range(9)))
     await shop.told(*(seen(f"p{number}", order=f"o{number}") for number in range(9)))
@@ -383,7 +383,7 @@ async def test_a_provider_that_tells_of_nothing_any_more_is_noticed_once_and_whe
     assert shop.metrics.silent.labels("trustpayments", "")._value.get() == 0
 
 
-async def test_one_merchant_that_is_told_of_nothing_any_more_does_not_hide_among_others() -> None:
+async def test_silent_merchant_is_reported_among_others() -> None:
     shop = Shop(silence=SilenceSettings(min_missed=5, false_alarm_probability=0.2))
     for number in range(9):
         later = {
@@ -399,7 +399,7 @@ async def test_one_merchant_that_is_told_of_nothing_any_more_does_not_hide_among
     assert shop.metrics.silent.labels("trustpayments", "shop")._value.get() == 0
 
 
-async def test_a_provider_that_tells_nobody_anything_is_named_once_and_not_by_merchant() -> None:
+async def test_silent_provider_is_not_reported_by_merchant() -> None:
     shop = Shop(silence=SilenceSettings(min_missed=5, false_alarm_probability=0.2))
     await shop.told(*(expected(f"o{number}", name) for number in range(20) for name in ("shop", "other")))
     await shop.reach(DUE + timedelta(days=9))
@@ -407,7 +407,7 @@ async def test_a_provider_that_tells_nobody_anything_is_named_once_and_not_by_me
     assert [(one.state, one.merchant) for one in said] == [("silent", None)]
 
 
-async def test_many_attempts_for_one_order_are_bounded_and_the_final_one_is_kept() -> None:
+async def test_many_attempts_are_bounded_and_the_paid_one_is_retained() -> None:
     shop = Shop()
     await shop.told(expected(), seen("paid"), *(seen(f"p{number}", "pending") for number in range(99)))
     await shop.told(*(seen(f"d{number}", "declined") for number in range(99)), seen("last", "pending"))
@@ -415,11 +415,11 @@ async def test_many_attempts_for_one_order_are_bounded_and_the_final_one_is_kept
     assert await shop.reach(DUE + timedelta(days=9)) == []
 
 
-async def test_a_merchant_that_is_gone_costs_nothing() -> None:
+async def test_removed_merchants_records_are_ignored() -> None:
     assert await Shop().told(expected(merchant="gone")) == []
 
 
-async def test_times_of_a_merchant_that_is_gone_do_not_stand_in_the_way_of_others() -> None:
+async def test_removed_merchants_timers_do_not_block_others() -> None:
     before = Shop()
     await before.told(expected(merchant="other"), expected("o2", final_by=rfc3339(DUE + timedelta(seconds=1))))
     shop = Shop(providers={"shop": "trustpayments"}, store=before.store)
@@ -428,7 +428,7 @@ async def test_times_of_a_merchant_that_is_gone_do_not_stand_in_the_way_of_other
     assert [key for key in shop.store.values if key.startswith(b"due\0raise")] == []
 
 
-async def test_an_order_that_was_due_before_computers_counted_time_is_overdue_too() -> None:
+async def test_deadline_before_1970_is_overdue_too() -> None:
     shop = Shop()
     await shop.told(expected(final_by="1960-01-01T00:00:00.000Z"))
     await shop.reach(DUE)
@@ -456,7 +456,7 @@ steps = st.lists(
 
 
 @given(steps, st.integers(1, 4))
-async def test_a_batch_repeated_with_the_state_of_before_says_the_same(one: list[Any], size: int) -> None:
+async def test_batch_repeated_on_the_state_before_it_has_the_same_outputs(one: list[Any], size: int) -> None:
     records = [step for step in one if isinstance(step, Record)]
     first, second = Shop(), Shop()
     for start in range(0, len(records), size):
@@ -468,7 +468,7 @@ async def test_a_batch_repeated_with_the_state_of_before_says_the_same(one: list
 
 
 @given(steps)
-async def test_overdue_is_raised_and_cleared_in_turn_and_at_most_one_time_is_planned(one: list[Any]) -> None:
+async def test_overdue_is_raised_then_cleared_and_one_timer_at_most_is_set(one: list[Any]) -> None:
     shop = Shop()
     for step in one:
         await (shop.told(step) if isinstance(step, Record) else shop.reach(step))
@@ -476,5 +476,5 @@ async def test_overdue_is_raised_and_cleared_in_turn_and_at_most_one_time_is_pla
         said = [event for event in shop.of("payments.overdue", OverduePayment) if event.order_id == order]
         assert [event.state for event in said] == ["raised", "cleared"][: len(said)] * (len(said) <= 2)
         assert len([key for key in shop.store.values if key.startswith(b"due\0") and key.endswith(order.encode())]) <= 1
-    ids = {dict(output.headers)["ce_id"] for output in shop.said}
-    assert len(ids) == len({(output.topic, output.value) for output in shop.said})
+    ids = {dict(output.headers)["ce_id"] for output in shop.outputs}
+    assert len(ids) == len({(output.topic, output.value) for output in shop.outputs})
