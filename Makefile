@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 BIN := $(VENV)/bin
 LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
-.PHONY: demo up test unit check fuzz crash charges overdue simulate fault outage rolling upgrade soak bench format schemas helm pictures image image-test kube-test \
+.PHONY: demo up test unit check fuzz crash charges overdue simulate fault outage rolling upgrade soak bench format schemas docs helm pictures image image-test kube-test \
 	lock clean help
 
 help:          ## this list
@@ -84,6 +84,9 @@ format: $(VENV)/.development                    ## put the code into its form
 schemas: $(VENV)/.development                   ## write schemas/json and the chart's made files anew from the types
 	$(BIN)/python -m schemas.generate.json_schema
 	$(BIN)/python -m helm.generate
+
+docs: $(VENV)/.runtime                          ## generate the pages of docs/ that are made from the code
+	$(BIN)/python -m ops.generate_cli
 
 helm: $(VENV)/.development                      ## judge the chart (in `make test` too), in every combination
 	$(BIN)/python -m tests.helm.tools

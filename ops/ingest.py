@@ -1,4 +1,4 @@
-"""``paynotify ingest``: run the HTTP ingress until SIGTERM."""
+"""``paynotify ingest``: runs the HTTP ingress until SIGTERM."""
 
 from __future__ import annotations
 
@@ -10,21 +10,27 @@ from service.logs import set_up
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """The options of the subcommand."""
-    parser.add_argument("--config", metavar="FILE", help="the configuration (or PAYNOTIFY_CONFIG)")
+    """Add the options of ``paynotify ingest``."""
     parser.add_argument(
-        "--listen", metavar="HOST:PORT", default="0.0.0.0:8080", help="for providers (default %(default)s)"
+        "--listen",
+        metavar="HOST:PORT",
+        default="0.0.0.0:8080",
+        help="address for the providers' calls (default: %(default)s)",
     )
     parser.add_argument(
         "--management",
         metavar="HOST:PORT",
         default="0.0.0.0:9090",
-        help="for /livez, /readyz and /metrics (default %(default)s); port 0 takes a free one and logs it",
+        help="address for /livez, /readyz and /metrics; port 0 uses a free port and logs it (default: %(default)s)",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Serve; the exit code."""
+    """Serve until SIGTERM. Returns the exit code.
+
+    Raises:
+        ConfigurationError: an option or the configuration is wrong.
+    """
     configuration = load(arguments.config)
     set_up("ingest")
     return serve(configuration, arguments.listen, arguments.management)

@@ -59,7 +59,6 @@ class Capture:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The options of ``paynotify inspect``."""
-    parser.add_argument("--config", metavar="FILE", help="the configuration (or PAYNOTIFY_CONFIG)")
     parser.add_argument("--provider", required=True, choices=sorted(PROVIDERS))
     parser.add_argument("--merchant", required=True, metavar="ID", help="whose secrets and settings apply")
     parser.add_argument("--kind", choices=_KINDS, default="notification", help="what was captured")

@@ -1,7 +1,7 @@
-"""The ``paynotify`` command: finds the subcommand's module and turns expected errors into one paragraph.
+"""The ``paynotify`` command: dispatches to a subcommand and reports expected errors in one paragraph.
 
-A subcommand's module is only imported when it is used, so that ``paynotify ingest`` starts without the workers'
-libraries and the other way round.
+A subcommand's module is imported only when it is used. ``paynotify ingest`` therefore starts without the workers'
+libraries, and ``paynotify worker`` without those of the ingress.
 """
 
 from __future__ import annotations
@@ -9,74 +9,75 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
+from ops.common.arguments import CONFIG, JSON
 from schemas.errors import ClusterUnavailableError, ConfigurationError
 
-
-@dataclass(frozen=True, slots=True)
-class Subcommand:
-    """One word after ``paynotify``: the module that serves it and what it is for."""
-
-    name: str
-    module: str
-    purpose: str
-
-
-SUBCOMMANDS: Final = (
-    Subcommand("demo", "sandbox.demo", "play a scripted day of payments through the whole system and prove the result"),
-    Subcommand("up", "sandbox.up", "keep the same sandbox running until Ctrl-C"),
-    Subcommand("ingest", "ops.ingest", "run the HTTP ingress"),
-    Subcommand("worker", "ops.worker", "run the stages (all, or those chosen)"),
-    Subcommand("topics", "ops.topics", "create the topics, or compare them with the configuration"),
-    Subcommand("charge", "ops.requests.charge", "ask for one charge of a registered means of payment"),
-    Subcommand("capture", "ops.requests.capture", "ask for a hold to be charged, whole or in part"),
-    Subcommand("release", "ops.requests.release", "ask for a hold to be given back"),
-    Subcommand("inspect", "ops.inspect", "judge captured calls offline, through the code the stages run"),
-    Subcommand("trace", "ops.trace.command", "tell everything known about one payment, in order"),
-    Subcommand("replay", "ops.replay", "send rejected notifications and dead lookups back to where they came from"),
-    Subcommand(
-        "reconcile", "ops.reconcile.command", "compare a period's payments with the provider's list or a shop's export"
-    ),
-    Subcommand(
-        "audit", "ops.audit.command", "account for every notification, lookup and result from the topics themselves"
-    ),
-    Subcommand("doctor", "ops.doctor.command", "look for what is wrong around paynotify, and say what to do"),
-)
-
-
-_EXIT_CODES: Final = """\
-exit code: 0 success, 1 a negative result (each command's help says which), 2 wrong use or configuration,
-3 no Kafka broker could be used: none answered, let this user in or took a request, 130 interrupted
+_DESCRIPTION: Final = "Turns payment providers' webhooks into one ordered stream of payment statuses on Apache Kafka."
+_EPILOG: Final = """\
+exit codes: 0 success, 1 a negative result (see the command's own help), 2 wrong use or configuration,
+3 no Kafka broker is usable (unreachable, authentication refused, or a request not acknowledged), 130 interrupted
 
 `ingest` and `worker` wait for brokers and topics instead of exiting.
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Subcommand:
+    """A word after ``paynotify``: the module that implements it, its purpose and its shared options."""
+
+    name: str
+    module: str
+    purpose: str
+    parents: tuple[argparse.ArgumentParser, ...] = (CONFIG,)
+
+
+SUBCOMMANDS: Final = (
+    Subcommand("demo", "sandbox.demo", "run a scripted day of payments through the whole system, with proof", ()),
+    Subcommand("up", "sandbox.up", "run the sandbox until Ctrl-C", ()),
+    Subcommand("ingest", "ops.ingest", "run the HTTP ingress"),
+    Subcommand("worker", "ops.worker", "run stages (all by default)"),
+    Subcommand("topics", "ops.topics", "create the topics, or compare them with the configuration", (CONFIG, JSON)),
+    Subcommand(
+        "charge", "ops.requests.charge", "request a merchant-initiated charge of a payment method", (CONFIG, JSON)
+    ),
+    Subcommand("capture", "ops.requests.capture", "capture an authorisation, in full or in part", (CONFIG, JSON)),
+    Subcommand("release", "ops.requests.release", "void an authorisation", (CONFIG, JSON)),
+    Subcommand("inspect", "ops.inspect", "verify captured calls offline, with the code of the stages"),
+    Subcommand("trace", "ops.trace.command", "show everything known about one payment, in order"),
+    Subcommand(
+        "replay",
+        "ops.replay.command",
+        "re-publish rejected or dead-lettered records (dry run by default; --yes to send)",
+        (CONFIG, JSON),
+    ),
+    Subcommand(
+        "reconcile", "ops.reconcile.command", "compare a period's payments with the provider's list or a shop's export"
+    ),
+    Subcommand(
+        "audit",
+        "ops.audit.command",
+        "verify from the topics that every notification, lookup and result is accounted for",
+        (CONFIG, JSON),
+    ),
+    Subcommand("doctor", "ops.doctor.command", "diagnose configuration, brokers, topics and providers", (CONFIG, JSON)),
+)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one subcommand. Returns its exit code; `_EXIT_CODES` lists those that all commands share."""
+    """Run one subcommand. Returns its exit code; `_EPILOG` lists those that all commands share."""
     words = list(sys.argv[1:] if argv is None else argv)
     chosen = next((one for one in SUBCOMMANDS if words and one.name == words[0]), None)
-    parser = argparse.ArgumentParser(
-        prog="paynotify",
-        description="Turns payment providers' webhooks into one trustworthy stream of statuses.",
-        epilog=_EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    choices = parser.add_subparsers(dest="subcommand", metavar="COMMAND", required=True)
-    for one in SUBCOMMANDS:
-        described = one.purpose[0].upper() + one.purpose[1:] + "."
-        child = choices.add_parser(one.name, help=one.purpose, description=described)
-        if one is chosen:
-            importlib.import_module(one.module).configure(child)
+    parser, _ = build_parsers(() if chosen is None else (chosen,))
     arguments = parser.parse_args(words)
     assert chosen is not None
     if not all(_is_text(word) for word in words):
-        # a shell passes any bytes; ids, keys and what is printed are text
+        # a shell passes any bytes, but ids, keys and printed paths are text
         print(
-            f"paynotify {chosen.name}: An argument is not UTF-8 text. Write it anew, or rename the file.",
+            f"paynotify {chosen.name}: Arguments must be UTF-8 text. Correct the argument, or rename the file.",
             file=sys.stderr,
         )
         return 2
@@ -90,6 +91,35 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 3
     except KeyboardInterrupt:
         return 130
+
+
+def build_parsers(
+    configured: Collection[Subcommand],
+) -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    """The command's parser, and each subcommand's by name.
+
+    Only the ``configured`` subcommands' modules are imported and asked for their options.
+    """
+    parser = argparse.ArgumentParser(
+        prog="paynotify",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    choices: Any = parser.add_subparsers(dest="subcommand", metavar="COMMAND", required=True)
+    children = {}
+    for one in SUBCOMMANDS:
+        child = choices.add_parser(
+            one.name,
+            help=one.purpose,
+            description=f"{one.purpose[0].upper()}{one.purpose[1:]}.",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            parents=one.parents,
+        )
+        if one in configured:
+            importlib.import_module(one.module).configure(child)
+        children[one.name] = child
+    return parser, children
 
 
 def _is_text(word: str) -> bool:

@@ -1,4 +1,4 @@
-"""``paynotify topics apply|check``: the topics of the configuration, created and compared, never deleted."""
+"""``paynotify topics apply|check``: creates the configured topics or compares them; never deletes one."""
 
 from __future__ import annotations
 
@@ -25,15 +25,34 @@ from service.cluster import (
 _SETTLE_SECONDS: Final = 10.0
 _SETTLE_PAUSE_SECONDS: Final = 0.1
 
+_EPILOG: Final = """\
+`apply` creates missing topics and changes settings that can be changed without loss. Nothing is deleted, and the number
+of partitions is never changed.
+
+examples:
+  paynotify topics check --config paynotify.yaml
+  paynotify topics apply --config paynotify.yaml
+
+exit codes: 0 the topics are as configured, 1 differences remain, 2 wrong use or configuration,
+3 no Kafka broker is usable
+"""
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("action", choices=("apply", "check"), help="create and adjust, or only compare")
-    parser.add_argument("--config", metavar="FILE", help="the configuration (or PAYNOTIFY_CONFIG)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    """Add the options of ``paynotify topics``."""
+    parser.epilog = _EPILOG
+    parser.add_argument(
+        "action", choices=("apply", "check"), help="create missing topics and adjust settings, or only compare"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit code 0: the topics are as wanted. 1: they differ in what can't or may not be changed here."""
+    """Apply or check. Exit code 0 if the topics are as configured, 1 if differences remain.
+
+    Raises:
+        ConfigurationError: the configuration is wrong.
+        ClusterUnavailableError: the cluster is not reachable.
+    """
     configuration = load(arguments.config)
     with admin(configuration) as client:
         present = inspect_topics(configuration, client)
@@ -58,12 +77,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _settled(configuration: Configuration, client: Any) -> dict[str, PresentTopic]:
-    """The topics once the brokers tell of what was created and changed, which may take them a moment."""
+    """The topics, once the brokers' metadata shows what was created and changed, or after 10 seconds."""
     deadline = time.monotonic() + _SETTLE_SECONDS
     while True:
         present = inspect_topics(configuration, client)
-        waits = missing(configuration, present) or any(one.mendable for one in differences(configuration, present))
-        if not waits or time.monotonic() >= deadline:
+        unsettled = missing(configuration, present) or any(one.mendable for one in differences(configuration, present))
+        if not unsettled or time.monotonic() >= deadline:
             return present
         time.sleep(_SETTLE_PAUSE_SECONDS)
 

@@ -1,4 +1,4 @@
-"""``paynotify worker``: the stages, all of them or those chosen."""
+"""``paynotify worker``: runs stages, all of them by default, until SIGTERM."""
 
 from __future__ import annotations
 
@@ -18,26 +18,40 @@ from service import logs
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", metavar="FILE", help="the configuration (or PAYNOTIFY_CONFIG)")
+    """Add the options of ``paynotify worker``."""
     parser.add_argument(
         "--provider",
         action="append",
         choices=PROVIDERS,
         default=[],
-        help="only this provider's stages, and resolve (repeatable)",
+        help="run only this provider's stages, and the stages of all providers (repeatable)",
     )
-    parser.add_argument("--stage", action="append", choices=STAGES, default=[], help="only this stage (repeatable)")
-    parser.add_argument("--management", metavar="HOST:PORT", default="0.0.0.0:9090", help="probes and metrics")
-    parser.add_argument("--state-directory", metavar="DIR", help="local state (else of the configuration)")
+    parser.add_argument("--stage", action="append", choices=STAGES, default=[], help="run only this stage (repeatable)")
+    parser.add_argument(
+        "--management",
+        metavar="HOST:PORT",
+        default="0.0.0.0:9090",
+        help="address for /livez, /readyz and /metrics; port 0 uses a free port and logs it (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--state-directory",
+        metavar="DIR",
+        help="directory of the local state (default: state_directory of the configuration)",
+    )
     parser.add_argument(
         "--group-instance-id",
         metavar="NAME",
-        help="this process's own name, kept over restarts: its partitions wait for it (else of the configuration)",
+        help="static membership: a name that is unique to this process and survives restarts, so that its partitions "
+        "wait for it (default: worker.group_instance_id of the configuration)",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Work until SIGTERM. Exit code 0 after a clean stop, 1 when a unit failed for good, 2 for wrong use."""
+    """Run until SIGTERM. Exit code 0 after a clean stop, 1 if a stage failed.
+
+    Raises:
+        ConfigurationError: an option or the configuration is wrong, or the state directory cannot be created.
+    """
     configuration = load(arguments.config)
     if arguments.group_instance_id:
         named = msgspec.structs.replace(configuration.worker, group_instance_id=arguments.group_instance_id)
@@ -48,13 +62,13 @@ def run(arguments: argparse.Namespace) -> int:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigurationError(
-            f"The state directory {directory} can't be made: {error.strerror}. "
-            "Choose another with state_directory or --state-directory."
+            f"The state directory {directory} cannot be created: {error.strerror}. "
+            "Set another one with state_directory or --state-directory."
         ) from None
-    choice = StageSelection(arguments.provider, arguments.stage)
+    selection = StageSelection(arguments.provider, arguments.stage)
 
     async def work() -> int:
-        return await Worker(configuration, choice, arguments.management, directory).run()
+        return await Worker(configuration, selection, arguments.management, directory).run()
 
-    uvloop.install()  # also for the threads in which Faust's consumers live
+    uvloop.install()  # also for the threads of Faust's consumers
     return asyncio.run(work())

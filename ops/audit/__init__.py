@@ -1,1 +1,1 @@
-"""``paynotify audit``: proves from the topics that everything is accounted for."""
+"""``paynotify audit``: verifies from the topics that everything is accounted for."""

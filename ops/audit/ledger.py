@@ -1,7 +1,7 @@
-"""What becomes of each notification and each lookup, by their ids: the sums of G2 for one provider.
+"""Accounts for one provider's notifications and lookups by their ids.
 
-Pure bookkeeping. An id is 16 bytes and its fate a few bits, about 100 bytes of memory for a notification and as many
-for a lookup; bodies are never kept.
+Pure: no topic is read here. An id is 16 bytes and its state a few bits, which takes about 100 bytes of memory for a
+notification and the same for a lookup. Bodies are never stored.
 """
 
 from __future__ import annotations
@@ -12,52 +12,54 @@ from dataclasses import dataclass, field
 from typing import Final
 
 
-class Fate:
-    """What was seen of one notification: plain bits, for an enumeration's would cost more than the rest."""
+class NotificationFlags:
+    """What was observed of one notification, as plain integers: `enum.Flag` costs more than the rest of the audit."""
 
     STORED: Final = 1
     LOOKUP: Final = 2
     ALERT: Final = 4
     DUPLICATE: Final = 8
     REJECTED: Final = 16
-    #: verify has not committed it yet
+    #: the verify stage has not committed it yet
     OPEN: Final = 32
     REPLAYED: Final = 64
 
 
-class End:
-    """What was seen of one lookup."""
+class LookupFlags:
+    """What was observed of one lookup."""
 
     ASKED: Final = 1
     ANSWERED: Final = 2
     DEAD: Final = 4
-    #: on a retry topic and not yet back
+    #: on a retry topic, and not yet back on the lookup topic
     WAITING: Final = 8
-    #: fetch has not committed it yet
+    #: the fetch stage has not committed it yet
     OPEN: Final = 16
 
 
-#: The ends of a notification; the one that counts after a replay first.
-_FATES: Final = (
-    ("lookup", Fate.LOOKUP),
-    ("alert", Fate.ALERT),
-    ("duplicate", Fate.DUPLICATE),
-    ("rejected", Fate.REJECTED),
+#: The outcomes of a notification; after a replay, the first that applies counts.
+_OUTCOMES: Final = (
+    ("lookup", NotificationFlags.LOOKUP),
+    ("alert", NotificationFlags.ALERT),
+    ("duplicate", NotificationFlags.DUPLICATE),
+    ("rejected", NotificationFlags.REJECTED),
 )
-_ONE_OF: Final = Fate.LOOKUP | Fate.ALERT | Fate.DUPLICATE | Fate.REJECTED
-#: A dead lookup that was replayed is in work again.
-_LOOKUP_ENDS: Final = (
-    ("answered", End.ANSWERED),
-    ("waiting", End.WAITING),
-    ("in_work", End.OPEN),
-    ("dead", End.DEAD),
+_ANY_OUTCOME: Final = (
+    NotificationFlags.LOOKUP | NotificationFlags.ALERT | NotificationFlags.DUPLICATE | NotificationFlags.REJECTED
 )
-_ACCOUNTED: Final = End.ANSWERED | End.WAITING | End.OPEN | End.DEAD
+#: In order of precedence: a dead-lettered lookup that was replayed is in work again.
+_LOOKUP_STATES: Final = (
+    ("answered", LookupFlags.ANSWERED),
+    ("waiting", LookupFlags.WAITING),
+    ("in_work", LookupFlags.OPEN),
+    ("dead", LookupFlags.DEAD),
+)
+_ACCOUNTED: Final = LookupFlags.ANSWERED | LookupFlags.WAITING | LookupFlags.OPEN | LookupFlags.DEAD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditDifference:
-    """One thing that does not add up."""
+    """One id that is not accounted for as it should be."""
 
     scope: str
     what: str
@@ -69,102 +71,110 @@ class AuditDifference:
 
 
 @dataclass(slots=True)
-class Sums:
+class AuditSums:
     """One provider's sums; ``lost`` is what no other number accounts for."""
 
     notifications: dict[str, int] = field(default_factory=dict)
     lookups: dict[str, int] = field(default_factory=dict)
 
 
-class Ledger:
+class AuditLedger:
     """One provider's notifications and lookups of the window."""
 
     def __init__(self, provider: str) -> None:
         self.provider = provider
-        self.fates: dict[bytes, int] = {}
-        self.ends: dict[bytes, int] = {}
+        self.notifications: dict[bytes, int] = {}
+        self.lookups: dict[bytes, int] = {}
 
     def notification(self, name: bytes, flags: int) -> None:
-        """Something was seen of the notification."""
-        fates = self.fates
-        fates[name] = fates.get(name, 0) | flags
+        """Add flags to a notification."""
+        known = self.notifications
+        known[name] = known.get(name, 0) | flags
 
     def lookup(self, name: bytes, flags: int) -> None:
-        """Something was seen of the lookup."""
-        ends = self.ends
-        ends[name] = ends.get(name, 0) | flags
+        """Add flags to a lookup."""
+        known = self.lookups
+        known[name] = known.get(name, 0) | flags
 
-    def sums(self) -> Sums:
-        """Each id counted under one word."""
+    def sums(self) -> AuditSums:
+        """The counts; each id counts once."""
         stored = dict.fromkeys(("stored", "lookup", "duplicate", "rejected", "alert", "in_work", "lost"), 0)
-        for flags in self.fates.values():
-            if flags & Fate.STORED:
+        for flags in self.notifications.values():
+            if flags & NotificationFlags.STORED:
                 stored["stored"] += 1
-                stored[_fate(flags)] += 1
+                stored[_notification_outcome(flags)] += 1
         asked = dict.fromkeys(("asked", "answered", "dead", "waiting", "in_work", "lost"), 0)
-        for flags in self.ends.values():
-            if flags & End.ASKED:
+        for flags in self.lookups.values():
+            if flags & LookupFlags.ASKED:
                 asked["asked"] += 1
-                asked[_end(flags)] += 1
-        return Sums(stored, asked)
+                asked[_lookup_state(flags)] += 1
+        return AuditSums(stored, asked)
 
     def differences(self) -> Iterator[AuditDifference]:
-        """Every id that does not end as exactly one thing, or ends without having begun."""
-        for name, flags in self.fates.items():
-            what = _wrong_fate(flags)
+        """Every id with no outcome, with several, or with an outcome but no beginning."""
+        for name, flags in self.notifications.items():
+            what = _notification_problem(flags)
             if what:
-                yield AuditDifference(scope=self.provider, what=what, name=f"notification {shown(name)}")
-        for name, flags in self.ends.items():
-            what = _wrong_end(flags)
+                yield AuditDifference(scope=self.provider, what=what, name=f"notification {identity_text(name)}")
+        for name, flags in self.lookups.items():
+            what = _lookup_problem(flags)
             if what:
-                yield AuditDifference(scope=self.provider, what=what, name=f"lookup {shown(name)}")
+                yield AuditDifference(scope=self.provider, what=what, name=f"lookup {identity_text(name)}")
 
 
 def identity(text: bytes) -> bytes:
-    """16 bytes that stand for an id: a UUID's own, a digest of anything else."""
+    """16 bytes that identify an id: a UUID's own bytes, a digest of any other text."""
     if len(text) == 36:
         try:
             return bytes.fromhex(text.replace(b"-", b"").decode("ascii"))
         except ValueError:
-            pass  # as long as a UUID, but none
+            pass  # has the length of a UUID, but is not one
     return hashlib.blake2b(text, digest_size=16).digest()
 
 
-def shown(name: bytes) -> str:
-    """The id as it is written in headers (a digest for an id that is no UUID)."""
+def identity_text(name: bytes) -> str:
+    """The identity in the form of a UUID, which is the id itself if it is a UUID."""
     text = name.hex()
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-def _fate(flags: int) -> str:
-    for word, bit in _FATES:
+def _notification_outcome(flags: int) -> str:
+    for name, bit in _OUTCOMES:
         if flags & bit:
-            return word
-    return "in_work" if flags & Fate.OPEN else "lost"
+            return name
+    return "in_work" if flags & NotificationFlags.OPEN else "lost"
 
 
-def _end(flags: int) -> str:
-    for word, bit in _LOOKUP_ENDS:
+def _lookup_state(flags: int) -> str:
+    for name, bit in _LOOKUP_STATES:
         if flags & bit:
-            return word
+            return name
     return "lost"
 
 
-def _wrong_fate(flags: int) -> str:
-    ends = flags & _ONE_OF
-    if flags & Fate.STORED and ends and not ends & (ends - 1):
-        return ""  # exactly one, as nearly all are
-    words = [word for word, bit in _FATES if flags & bit]
-    if not flags & Fate.STORED:
-        return f"is {' and '.join(words)} but was never stored" if words else ""
-    if not ends:
-        return "" if flags & Fate.OPEN else "was stored and verified and has become nothing"
-    if len(words) > 1 and not flags & Fate.REPLAYED:
-        return f"is {' and '.join(words)}, and must be one thing only"
+def _notification_problem(flags: int) -> str:
+    outcomes = flags & _ANY_OUTCOME
+    if flags & NotificationFlags.STORED and outcomes and not outcomes & (outcomes - 1):
+        return ""  # exactly one bit is set, as for nearly all
+    names = [name for name, bit in _OUTCOMES if flags & bit]
+    if not flags & NotificationFlags.STORED:
+        return f"is {' and '.join(names)} but was never stored" if names else ""
+    if not outcomes:
+        return "" if flags & NotificationFlags.OPEN else "was stored and verified but has no outcome"
+    if len(names) > 1 and not flags & NotificationFlags.REPLAYED:
+        return f"is {' and '.join(names)}, but must have one outcome only"
     return ""
 
 
-def _wrong_end(flags: int) -> str:
-    if not flags & End.ASKED:
-        return "ended but was never asked" if flags & (End.ANSWERED | End.DEAD) else ""
-    return "" if flags & _ACCOUNTED else "was asked and has neither response nor dead letter, and waits nowhere"
+def _lookup_problem(flags: int) -> str:
+    if not flags & LookupFlags.ASKED:
+        return (
+            "has a response or dead letter but was never published"
+            if flags & (LookupFlags.ANSWERED | LookupFlags.DEAD)
+            else ""
+        )
+    return (
+        ""
+        if flags & _ACCOUNTED
+        else "was published but has neither response nor dead letter, and is not on a retry topic"
+    )

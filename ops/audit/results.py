@@ -1,6 +1,6 @@
-"""The result topics: sequences without gaps, one content per event id, and the newest event on ``payments.latest``.
+"""Checks the result topics: gapless sequences, one content per event id, the newest event on ``payments.latest``.
 
-Memory: about 430 bytes for a payment of the window with one event, 150 for each further event.
+Memory: about 430 bytes for a payment with one event in the window, and 150 bytes for each further event.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import msgspec
 
-from ops.audit.ledger import AuditDifference, identity, shown
-from ops.common.topic_reader import Place
+from ops.audit.ledger import AuditDifference, identity, identity_text
+from ops.common.topic_reader import TopicPartition
 
 
 class _ResultEvent(msgspec.Struct):
@@ -26,63 +26,71 @@ _EVENT: Final = msgspec.json.Decoder(_ResultEvent)
 
 @dataclass(slots=True)
 class ResultSums:
-    """What the result topic holds."""
+    """Counts of the result topic's records."""
 
     events: int = 0
     payments: int = 0
     repeats: int = 0
 
 
-class Results:
-    """Judges the records of ``payments.status`` in order, then those of ``payments.latest``."""
+class ResultChecks:
+    """Checks the records of ``payments.status`` in order, then those of ``payments.latest``.
 
-    def __init__(self, complete: frozenset[Place]) -> None:
-        self._complete = complete  # partitions read from their first record on: there a payment begins with 1
+    ``complete`` holds the partitions that are read from their first record on: only there must a payment's events start
+    with sequence 1.
+    """
+
+    def __init__(self, complete: frozenset[TopicPartition]) -> None:
+        self._complete = complete
         self._contents: dict[bytes, bytes] = {}
         self._sequences: dict[bytes, int] = {}
         self._newest: dict[bytes, bytes] = {}
         self._latest: dict[bytes, bytes] = {}
         self.sums = ResultSums()
 
-    def status(self, place: Place, records: list[Any]) -> Iterator[AuditDifference]:
-        """Take records of ``payments.status``."""
+    def status(self, partition: TopicPartition, records: list[Any]) -> Iterator[AuditDifference]:
+        """Check records of ``payments.status``."""
         for record in records:
-            what = self._event(place, record)
+            what = self._check(partition, record)
             if what:
                 yield AuditDifference(
                     scope="results",
                     what=what,
                     name=f"payment {_text(record.key)}",
-                    where=f"{place.topic}/{place.partition}/{record.offset}",
+                    where=f"{partition.topic}/{partition.partition}/{record.offset}",
                 )
 
     def latest(self, records: list[Any]) -> None:
-        """Take records of ``payments.latest``."""
+        """Add records of ``payments.latest``."""
         for record in records:
             self._latest[record.key or b""] = _digest(record.value or b"")
 
     def unequal(self) -> list[bytes]:
-        """The payments whose latest is not their last event."""
+        """The keys of payments whose record on ``payments.latest`` is not their last event."""
         latest = self._latest
         return [key for key, digest in self._newest.items() if latest.get(key) != digest]
 
     def differences(self) -> Iterator[AuditDifference]:
-        """What is only known when both topics were read."""
+        """The differences between the topics, once both were read."""
         for key in self.unequal():
-            what = "on payments.latest is not its last event" if key in self._latest else "is not on payments.latest"
+            what = (
+                "has another event on payments.latest than its last one"
+                if key in self._latest
+                else "is not on payments.latest"
+            )
             yield AuditDifference(scope="results", what=what, name=f"payment {_text(key)}")
 
-    def _event(self, place: Place, record: Any) -> str:
+    def _check(self, partition: TopicPartition, record: Any) -> str:
         key, value = record.key or b"", record.value or b""
         try:
             event = _EVENT.decode(value)
         except msgspec.MsgspecError:
-            return "has an event that can't be read"
+            return "has an unreadable event"
         name, digest = identity(event.event_id.encode()), _digest(value)
         known = self._contents.get(name)
         if known is not None:
             self.sums.repeats += 1
-            return "" if known == digest else f"has two contents under one event id {shown(name)}"
+            return "" if known == digest else f"has two contents under one event id {identity_text(name)}"
         self._contents[name] = digest
         self.sums.events += 1
         self._newest[key] = digest
@@ -90,7 +98,7 @@ class Results:
         self._sequences[key] = event.sequence
         if before is None:
             self.sums.payments += 1
-            if event.sequence == 1 or place not in self._complete:
+            if event.sequence == 1 or partition not in self._complete:
                 return ""
             before = 0
         return "" if event.sequence == before + 1 else f"has sequence {event.sequence} after {before}"

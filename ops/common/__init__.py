@@ -1,1 +1,1 @@
-"""What several commands share: reading and writing topics, times, progress."""
+"""Shared by the subcommands: options, times, topic reading, record sending and terminal output."""

@@ -1,4 +1,4 @@
-"""A progress bar on standard error, for what takes longer than two seconds in front of a person."""
+"""A progress bar on standard error, shown only on a terminal and only for operations longer than two seconds."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import Final
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-_PATIENCE_SECONDS: Final = 2.0
+_DELAY_SECONDS: Final = 2.0
 
 
-class Bar:
-    """Counts up to ``total``; shows itself only on a terminal and only after two seconds."""
+class ProgressBar:
+    """Counts up to ``total``; a context manager."""
 
-    def __init__(self, what: str, total: int) -> None:
-        self._what = what
+    def __init__(self, title: str, total: int) -> None:
+        self._title = title
         self._total = total
         self._done = 0
-        self._shows_at = time.monotonic() + _PATIENCE_SECONDS if sys.stderr.isatty() else float("inf")
+        self._shows_at = time.monotonic() + _DELAY_SECONDS if sys.stderr.isatty() else float("inf")
         self._progress: Progress | None = None
 
-    def __enter__(self) -> Bar:
+    def __enter__(self) -> ProgressBar:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -31,7 +31,7 @@ class Bar:
             self._progress.stop()
 
     def advance(self, count: int) -> None:
-        """``count`` more are done."""
+        """Report that ``count`` more items are done."""
         self._done += count
         if self._progress is None and time.monotonic() >= self._shows_at:
             self._progress = Progress(
@@ -42,7 +42,7 @@ class Bar:
                 console=Console(stderr=True),
                 transient=True,
             )
-            self._progress.add_task(self._what, total=self._total)
+            self._progress.add_task(self._title, total=self._total)
             self._progress.start()
         if self._progress is not None:
             self._progress.update(self._progress.task_ids[0], completed=self._done)

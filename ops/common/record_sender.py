@@ -1,4 +1,4 @@
-"""Sending records: each is acknowledged by all in-sync brokers, or the tool ends with an error."""
+"""Sends records: all in-sync replicas acknowledge each one, or the tool ends with an error."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from schemas.errors import ClusterUnavailableError
 from schemas.records import Output
 from service.kafka_client import client_settings
 
-_IN_FLIGHT: Final = 200
+_MAX_UNACKNOWLEDGED: Final = 200
 _RECORD_OVERHEAD_BYTES: Final = 256 * 1024
-_ANSWER_SECONDS: Final = 30
+_ACKNOWLEDGE_SECONDS: Final = 30
 
 
 class RecordSender:
-    """An idempotent producer that never has more than a few hundred records open, as a context manager.
+    """An idempotent producer with at most a few hundred unacknowledged records; a context manager.
 
-    ``what`` names a record in errors, ``remedy`` says what to do when the brokers did not take one.
+    ``what`` names a record in errors; ``remedy`` says what to do after a record was not acknowledged.
     """
 
     def __init__(
@@ -33,13 +33,13 @@ class RecordSender:
         *,
         client_id: str = "paynotify-replay",
         what: str = "a replayed record",
-        remedy: str = "start the replay again: what was sent is left out then",
+        remedy: str = "start the replay again; it skips the records that were already sent",
     ) -> None:
         self._kafka = kafka
         self._client_id = client_id
         self._what = what
         self._remedy = remedy
-        self._open: list[Any] = []
+        self._unacknowledged: list[Any] = []
         self._producer: Any = None
 
     def __enter__(self) -> RecordSender:
@@ -57,48 +57,54 @@ class RecordSender:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         try:
-            # also after Ctrl-C: what was handed over is finished, so the next start knows of it
-            self._settle()
+            # also after Ctrl-C: otherwise the next start could not see records that were already on their way
+            self._await_acknowledgements()
         finally:
-            self._producer.close(timeout=_ANSWER_SECONDS)
+            self._producer.close(timeout=_ACKNOWLEDGE_SECONDS)
 
     def send(self, output: Output) -> None:
-        """Hand one record over.
+        """Queue one record; block while too many are unacknowledged.
 
         Raises:
-            ClusterUnavailableError: the brokers did not take it or one before it.
+            ClusterUnavailableError: the brokers did not acknowledge this record or an earlier one.
         """
         try:
-            self._open.append(self._producer.send(output.topic, output.value, output.key, list(output.headers)))
+            self._unacknowledged.append(
+                self._producer.send(output.topic, output.value, output.key, list(output.headers))
+            )
         except KafkaError as error:
             raise self._failed(error) from None
-        if len(self._open) >= _IN_FLIGHT:
-            self._settle()
+        if len(self._unacknowledged) >= _MAX_UNACKNOWLEDGED:
+            self._await_acknowledgements()
 
-    def _settle(self) -> None:
-        waiting, self._open = self._open, []
+    def _await_acknowledgements(self) -> None:
+        pending, self._unacknowledged = self._unacknowledged, []
         try:
-            for one in waiting:
-                one.get(timeout=_ANSWER_SECONDS)
+            for one in pending:
+                one.get(timeout=_ACKNOWLEDGE_SECONDS)
         except KafkaError as error:
             raise self._failed(error) from None
 
     def _failed(self, error: Exception) -> ClusterUnavailableError:
         return ClusterUnavailableError(
-            f"The brokers at {self._kafka.bootstrap_servers} did not take {self._what} ({type(error).__name__}). "
-            f"See that they are well and {self._remedy}."
+            f"The brokers at {self._kafka.bootstrap_servers} did not acknowledge {self._what} "
+            f"({type(error).__name__}). "
+            f"Check that they are healthy and {self._remedy}."
         )
 
 
-def turns(per_second: float) -> Callable[[], None]:
-    """Waits until the next record's turn has come. What was missed is not caught up: a burst is what it prevents."""
-    due = time.monotonic()
+def rate_limiter(per_second: float) -> Callable[[], None]:
+    """A function that blocks until the next record may be sent.
 
-    def turn() -> None:
-        nonlocal due
+    Time that was lost is not caught up: the limit exists to prevent bursts.
+    """
+    next_at = time.monotonic()
+
+    def wait() -> None:
+        nonlocal next_at
         now = time.monotonic()
-        if due > now:
-            time.sleep(due - now)
-        due = max(due, now) + 1 / per_second
+        if next_at > now:
+            time.sleep(next_at - now)
+        next_at = max(next_at, now) + 1 / per_second
 
-    return turn
+    return wait

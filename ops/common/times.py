@@ -1,4 +1,4 @@
-"""Times as an operator gives them, and the numbers Kafka wants."""
+"""Parses the times and durations that an operator passes as options."""
 
 from __future__ import annotations
 
@@ -9,57 +9,57 @@ from typing import Final
 from schemas.errors import ConfigurationError
 from schemas.times import parse_time
 
-_AGO: Final = re.compile(r"([0-9]{1,6})([smhd])\Z")
+_DURATION: Final = re.compile(r"([0-9]{1,6})([smhd])\Z")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
-_EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_LATEST: Final = datetime(9000, 1, 1, tzinfo=UTC)
+_MIN_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MAX_TIME: Final = datetime(9000, 1, 1, tzinfo=UTC)
 
 #: For the help of every option that takes a time.
-FORMS: Final = "an RFC 3339 time such as 2026-11-23T09:00:00Z, or how long ago: 90s, 15m, 24h, 7d"
+TIME_FORMS: Final = "an RFC 3339 time such as 2026-11-23T09:00:00Z, or an age: 90s, 15m, 24h, 7d"
 
 
-def moment(option: str, text: str | None, now: datetime | None = None) -> datetime | None:
-    """The time an option names; none where it was not given.
+def parse_time_option(option: str, text: str | None, now: datetime | None = None) -> datetime | None:
+    """The time that an option names as RFC 3339 or as an age before ``now``; None if the option was not given.
 
     Raises:
-        ConfigurationError: it is neither a time nor a duration, or of no year in which there is Kafka.
+        ConfigurationError: the text is neither a time nor a duration, or the time lies outside 1970-9000.
     """
     if text is None:
         return None
-    if _AGO.match(text):
-        ago = duration(option, text)
+    if _DURATION.match(text):
+        age = parse_duration_option(option, text)
         present = now or datetime.now(UTC)
-        found = present - ago if ago < present - _EARLIEST else None
+        found = present - age if age < present - _MIN_TIME else None
     else:
         found = parse_time(text)
         if found is None:
-            raise ConfigurationError(f"{option} {text!r} is not a time. Give {FORMS}.")
-    # what is taken from or added to it must stay within the calendar
-    if found is None or not _EARLIEST <= found < _LATEST:
-        raise ConfigurationError(f"{option} {text!r} is before 1970 or after 9000. Give {FORMS}.")
+            raise ConfigurationError(f"{option} must be {TIME_FORMS}; got {text!r}.")
+    # the tools add to and subtract from this time, and the result must stay within the calendar
+    if found is None or not _MIN_TIME <= found < _MAX_TIME:
+        raise ConfigurationError(f"{option} must be a time between 1970 and 9000, got {text!r}.")
     return found
 
 
-def duration(option: str, text: str) -> timedelta:
-    """How long an option says.
+def parse_duration_option(option: str, text: str) -> timedelta:
+    """The duration that an option names.
 
     Raises:
-        ConfigurationError: it is no duration.
+        ConfigurationError: the text is not a duration.
     """
-    given = _AGO.match(text)
-    if not given:
-        raise ConfigurationError(f"{option} {text!r} is no duration. Give one such as 90s, 15m, 24h or 7d.")
-    return timedelta(**{_UNITS[given[2]]: int(given[1])})
+    matched = _DURATION.match(text)
+    if not matched:
+        raise ConfigurationError(f"{option} must be a duration such as 90s, 15m, 24h or 7d, got {text!r}.")
+    return timedelta(**{_UNITS[matched[2]]: int(matched[1])})
 
 
-def window(since: str | None, until: str | None) -> tuple[datetime | None, datetime | None]:
-    """Both ends of a window.
+def parse_window(since: str | None, until: str | None) -> tuple[datetime | None, datetime | None]:
+    """The times of ``--since`` and ``--until``.
 
     Raises:
-        ConfigurationError: one is no time, or the window is empty.
+        ConfigurationError: one of them is not a time, or ``--since`` is not before ``--until``.
     """
-    start, end = moment("--since", since), moment("--until", until)
+    start, end = parse_time_option("--since", since), parse_time_option("--until", until)
     if start is not None and end is not None and start >= end:
-        raise ConfigurationError("--since is not before --until, so there is nothing between them. Swap the two.")
+        raise ConfigurationError(f"--since must be before --until, got {since!r} and {until!r}.")
     return start, end

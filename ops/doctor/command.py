@@ -1,4 +1,4 @@
-"""``paynotify doctor``: what is wrong around paynotify, each finding with what to do. Changes nothing."""
+"""``paynotify doctor``: diagnoses configuration, brokers, topics and providers; changes nothing."""
 
 from __future__ import annotations
 
@@ -34,46 +34,44 @@ from schemas.errors import ClusterUnavailableError, ConfigurationError, SecretEr
 from schemas.topics import PROVIDERS
 from service.cluster import admin, differences, inspect_topics, missing
 
-_HELP: Final = """
-Looks at the configuration, every secret, the brokers, the topics (as `topics check`), access rules, and each provider:
-connection and TLS, the clock beside the provider's, and credentials where asking is harmless.
-
-  trustpayments  a TRANSACTIONQUERY about an order that doesn't exist; it reads only
-  omnikassa      credentials are left out: asking is a token refresh, out of the merchant's budget; --recovery asks
-  nevogate       credentials are left out: the gateway allows no Result without a call that caused it
-
-Nothing is changed anywhere. Each line is ok, warning, error or skipped, with what to do.
+_EPILOG: Final = """\
+Checks the configuration, every secret, the brokers, the topics (as `topics check`), access control, and each provider:
+connection, TLS, clock, and credentials where a call is harmless. Nothing is changed. Each finding is ok, warning, error
+or skipped. docs/operations/doctor.md lists the checks.
 
 examples:
   paynotify doctor --config paynotify.yaml
   paynotify doctor --offline --json        configuration and secrets only
-  paynotify doctor --provider omnikassa    where no other provider's secrets are, such as a worker's pod of one provider
+  paynotify doctor --provider omnikassa    where only this provider's secrets are mounted
 
-exit code: 0 no error, 1 at least one error, 2 wrong use
+exit codes: 0 no errors, 1 errors (unreachable brokers are one), 2 wrong use or configuration
 """
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """The options of ``paynotify doctor``."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = _HELP
-    parser.add_argument("--config", metavar="FILE", help="the configuration (or PAYNOTIFY_CONFIG)")
+    """Add the options of ``paynotify doctor``."""
+    parser.epilog = _EPILOG
     parser.add_argument(
         "--provider",
         action="append",
         choices=PROVIDERS,
         default=[],
-        help="of the providers, only this one and its merchants' secrets (repeatable)",
+        help="check only this provider and its merchants' secrets (repeatable)",
     )
-    parser.add_argument("--recovery", action="store_true", help="also one OmniKassa token refresh per webshop")
-    parser.add_argument("--offline", action="store_true", help="only configuration and secrets")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument(
+        "--recovery", action="store_true", help="also check OmniKassa's credentials, with one token refresh per webshop"
+    )
+    parser.add_argument("--offline", action="store_true", help="check only configuration and secrets")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Examine. Exit code 1 if anything is an error; a configuration that can't be read is one too."""
+    """Run the checks. Exit code 1 if a finding is an error.
+
+    Raises:
+        ConfigurationError: the configuration cannot be loaded, so nothing can be checked.
+    """
     findings: list[Finding] = []
-    for finding in _examine(arguments):
+    for finding in _findings(arguments):
         findings.append(finding)
         if not arguments.json:
             print(finding, flush=True)
@@ -86,35 +84,35 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if errors else 0
 
 
-def _examine(arguments: argparse.Namespace) -> Iterator[Finding]:
-    configuration = load(arguments.config)  # without one there is nothing to examine: exit code 2
-    kinds = ", ".join(sorted(one.id for one in configuration.merchants))
-    yield Finding("configuration", "ok", f"{len(configuration.merchants)} merchants: {kinds}")
+def _findings(arguments: argparse.Namespace) -> Iterator[Finding]:
+    configuration = load(arguments.config)  # without a configuration there is nothing to check: exit code 2
+    merchant_ids = ", ".join(sorted(one.id for one in configuration.merchants))
+    yield Finding("configuration", "ok", f"{len(configuration.merchants)} merchants: {merchant_ids}")
     if configuration.sandbox:
         yield Finding(
             "configuration",
             "warning",
-            "sandbox: true allows http and secrets in the file",
-            "Take it out for production.",
+            "sandbox: true allows plain HTTP and secrets in the file",
+            "Remove it for production.",
         )
-    asked_for = arguments.provider or PROVIDERS
-    merchants = [one for one in configuration.merchants if provider_of(one) in asked_for]
+    providers = arguments.provider or PROVIDERS
+    merchants = [one for one in configuration.merchants if provider_of(one) in providers]
     broken: set[str] = set()
     for merchant in merchants:
-        for finding in _secrets(merchant):
+        for finding in _check_secrets(merchant):
             if finding.verdict == "error":
                 broken.add(merchant.id)
             yield finding
     if arguments.offline:
         return
-    yield from _cluster(configuration)
+    yield from _check_cluster(configuration)
     for merchant in merchants:
-        # an examination with a secret that can't be read would only repeat its error
+        # a check with an unreadable secret would only repeat that error
         account = None if merchant.id in broken else account_of(merchant)
         yield from examine(merchant, account, configuration, recovery=arguments.recovery)
 
 
-def _secrets(merchant: Merchant) -> Iterator[Finding]:
+def _check_secrets(merchant: Merchant) -> Iterator[Finding]:
     where = f"secrets of {merchant.id}"
     readable, unreadable = 0, 0
     for name in SECRET_FIELDS:
@@ -131,10 +129,10 @@ def _secrets(merchant: Merchant) -> Iterator[Finding]:
     if not unreadable:
         yield Finding(where, "ok", f"{readable} readable")
     if isinstance(merchant, OmniKassaMerchant):
-        yield from _signing_keys(merchant, where)
+        yield from _check_signing_keys(merchant, where)
 
 
-def _signing_keys(merchant: OmniKassaMerchant, where: str) -> Iterator[Finding]:
+def _check_signing_keys(merchant: OmniKassaMerchant, where: str) -> Iterator[Finding]:
     try:
         signed("", "", account_of(merchant, {"signing_keys"}))
     except SecretError as error:
@@ -142,24 +140,24 @@ def _signing_keys(merchant: OmniKassaMerchant, where: str) -> Iterator[Finding]:
             yield Finding(where, "error", str(error))
 
 
-def _cluster(configuration: Configuration) -> Iterator[Finding]:
+def _check_cluster(configuration: Configuration) -> Iterator[Finding]:
     servers = configuration.kafka.bootstrap_servers
     try:
         with admin(configuration) as client:
             yield Finding("brokers", "ok", f"{len(client.describe_cluster()['brokers'])} at {servers}")
-            for examine_one in _OF_CLUSTER:
-                yield from examine_one(configuration, client)
+            for check in _CLUSTER_CHECKS:
+                yield from check(configuration, client)
     except (ClusterUnavailableError, ConfigurationError) as error:
         yield Finding("brokers", "error", str(error))
 
 
-def _topics(configuration: Configuration, client: Any) -> Iterator[Finding]:
+def _check_topics(configuration: Configuration, client: Any) -> Iterator[Finding]:
     present = inspect_topics(configuration, client)
     absent, different = missing(configuration, present), differences(configuration, present)
     if absent:
         yield Finding("topics", "error", f"{_first_of(absent)} missing", "Run `paynotify topics apply`.")
     for one in different:
-        remedy = "Run `paynotify topics apply`." if one.mendable else "Set the configuration to what the topic has."
+        remedy = "Run `paynotify topics apply`." if one.mendable else "Set the configuration to the topic's value."
         yield Finding("topics", "warning" if one.mendable else "error", str(one), remedy)
     if not absent and not different:
         yield Finding("topics", "ok", f"{len(present)} as configured")
@@ -168,15 +166,15 @@ def _topics(configuration: Configuration, client: Any) -> Iterator[Finding]:
             yield Finding(
                 "topics",
                 "warning",
-                f"{name} has one replica only: a lost disk loses accepted notifications",
-                "Set topics.replication_factor to 3 and move the topic.",
+                f"{name} has only one replica: a lost disk loses accepted notifications",
+                "Set topics.replication_factor to 3 and reassign the topic's replicas.",
             )
             return
 
 
-def _access(configuration: Configuration, client: Any) -> Iterator[Finding]:
-    """What the configured user may do, by the brokers' own word, and whether anybody is kept from anything."""
-    yield from _granted(configuration, client)
+def _check_access(configuration: Configuration, client: Any) -> Iterator[Finding]:
+    """What the brokers allow the configured user, and whether they enforce access control at all."""
+    yield from _check_grants(configuration, client)
     everything = ACLFilter(
         None,
         None,
@@ -190,20 +188,20 @@ def _access(configuration: Configuration, client: Any) -> Iterator[Finding]:
         yield Finding(
             "access",
             "warning",
-            "no authoriser: whoever reaches the brokers may read and write every topic",
-            "Switch one on in production (authorizer.class.name).",
+            "no authorizer enabled: anyone who reaches the brokers can read and write every topic",
+            "Enable one in production (authorizer.class.name).",
         )
     except ClusterAuthorizationFailedError:
-        yield Finding("access", "skipped", "an authoriser is there; this user may not list its rules")
+        yield Finding("access", "skipped", "authorizer enabled; this user is not allowed to list ACLs")
     except KafkaError as error:
-        yield Finding("access", "warning", f"the access rules could not be listed ({type(error).__name__})")
+        yield Finding("access", "warning", f"the ACLs could not be listed ({type(error).__name__})")
     else:
         found = rules[0] if isinstance(rules, tuple) else rules
-        yield Finding("access", "ok", f"an authoriser with {len(found)} rules")
+        yield Finding("access", "ok", f"authorizer enabled with {len(found)} ACLs")
 
 
-def _granted(configuration: Configuration, client: Any) -> Iterator[Finding]:
-    """Each process's user needs its own part of this; one that is used for all needs everything."""
+def _check_grants(configuration: Configuration, client: Any) -> Iterator[Finding]:
+    """Compares the granted operations with all that paynotify needs; each process's own user needs only a part."""
     described = client.describe_topics(list(configuration.wanted_topics()))
     granted = {
         one["name"]: set(one.get("authorized_operations") or ()) for one in described if not one.get("error_code")
@@ -214,18 +212,18 @@ def _granted(configuration: Configuration, client: Any) -> Iterator[Finding]:
             yield Finding(
                 "access",
                 "error",
-                f"this user may not {operation} {_first_of(refused)}",
-                "Grant it, unless another process does that under a user of its own.",
+                f"this user is not allowed to {operation} {_first_of(refused)}",
+                "Grant it, unless another process with its own user does that.",
             )
     hidden = sorted(one["name"] for one in described if one.get("error_code") == TopicAuthorizationFailedError.errno)
     if hidden:
-        yield Finding("access", "error", f"this user may not DESCRIBE {_first_of(hidden)}", "Grant it.")
+        yield Finding("access", "error", f"this user is not allowed to DESCRIBE {_first_of(hidden)}", "Grant it.")
     elif granted and all(operations >= {"READ", "WRITE"} for operations in granted.values()):
-        yield Finding("access", "ok", f"this user may read and write all {len(granted)} topics")
+        yield Finding("access", "ok", f"this user is allowed to read and write all {len(granted)} topics")
 
 
 def _first_of(names: Sequence[str]) -> str:
     return f"{names[0]} and {len(names) - 1} more" if len(names) > 1 else names[0]
 
 
-_OF_CLUSTER: Final[tuple[Callable[[Configuration, Any], Iterator[Finding]], ...]] = (_topics, _access)
+_CLUSTER_CHECKS: Final[tuple[Callable[[Configuration, Any], Iterator[Finding]], ...]] = (_check_topics, _check_access)

@@ -1,4 +1,4 @@
-"""One line of the doctor's report."""
+"""One finding of ``paynotify doctor``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was looked at, how it is, and what to do about it."""
+    """The result of one check: its subject, verdict and description, and what to do."""
 
     about: str
     verdict: Literal["ok", "warning", "error", "skipped"]

@@ -1,4 +1,7 @@
-"""What two books say of a merchant's payments, side by side: pure, so that the order of reading changes nothing."""
+"""Compares two sets of a merchant's payments: ours ("here") with the provider's or the shop's ("there").
+
+Pure functions: the order in which the two sides were read does not change the result.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,14 @@ from typing import Final, Literal, get_args
 from schemas.money import Money
 from schemas.status import Status
 
-Kind = Literal["missing_here", "missing_there", "other_status", "other_amount"]
-KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+DifferenceKind = Literal["missing_here", "missing_there", "other_status", "other_amount"]
+KINDS: Final[tuple[DifferenceKind, ...]] = get_args(DifferenceKind)
 
-#: Money went back, which only the order's other requests tell.
+#: Statuses of payments whose money went back, which only the order's other transactions show.
 AFTER_CAPTURE: Final[frozenset[Status]] = frozenset({"partially_refunded", "refunded", "charged_back"})
 
-#: Of an order's several payments the one that got furthest stands for the order.
-_FURTHEST: Final[tuple[Status, ...]] = (
+#: Of an order's payments, the one furthest in this order represents the order.
+_PROGRESS: Final[tuple[Status, ...]] = (
     "unknown",
     "failed",
     "expired",
@@ -35,9 +38,10 @@ _FURTHEST: Final[tuple[Status, ...]] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentEntry:
-    """One payment in a book; what the book does not tell is none. ``at`` is when the payment belongs to.
+    """One side's view of a payment; a field is None if that side does not state it.
 
-    ``where`` names the entry's place, such as a line of a file.
+    ``at`` is the time that assigns the payment to a period. ``where`` is the entry's position, such
+    as a line of a file.
     """
 
     payment_id: str | None
@@ -51,9 +55,9 @@ class PaymentEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentDifference:
-    """One thing the books tell differently; ``here`` and ``there`` are none where the payment is missing."""
+    """One difference between the two sides; ``here`` or ``there`` is None if the payment is missing on that side."""
 
-    kind: Kind
+    kind: DifferenceKind
     payment_id: str | None
     order_id: str | None
     here: PaymentEntry | None
@@ -62,28 +66,28 @@ class PaymentDifference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Period:
-    """From ``start`` up to, not including, ``end``; ``slack`` is how far the two books' times may lie apart."""
+    """From ``start`` up to, not including, ``end``; ``slack`` is how far the times of the two sides may differ."""
 
     start: datetime
     end: datetime
     slack: timedelta
     now: datetime
 
-    def holds(self, at: datetime | None) -> bool:
-        """Whether an entry belongs to the period; one without a time does."""
+    def contains(self, at: datetime | None) -> bool:
+        """Whether an entry belongs to the period; an entry without a time does."""
         return at is None or self.start <= at < self.end
 
-    def surely_holds(self, at: datetime | None) -> bool:
-        """Whether an entry belongs to the period by the other book's clock too."""
+    def surely_contains(self, at: datetime | None) -> bool:
+        """Whether an entry belongs to the period by the other side's time too."""
         return at is not None and self.start + self.slack <= at < self.end - self.slack
 
-    def too_new(self, at: datetime | None) -> bool:
-        """Whether the payment may just be on its way to us."""
+    def is_too_new(self, at: datetime | None) -> bool:
+        """Whether the payment is so recent that its notification may still be on its way."""
         return at is not None and at >= self.now - self.slack
 
 
-class Here:
-    """Our book: every payment by its id and by its order, whenever it was."""
+class OwnPayments:
+    """Our payments of all times, by payment id and by order id."""
 
     def __init__(self, entries: Iterable[PaymentEntry]) -> None:
         self.payments = {one.payment_id: one for one in entries if one.payment_id is not None}
@@ -93,41 +97,45 @@ class Here:
                 self.orders.setdefault(one.order_id, []).append(one)
 
     def matching(self, there: PaymentEntry) -> PaymentEntry | None:
-        """Ours for theirs: by the payment's id if they tell it, else the order's one that agrees or got furthest."""
+        """Our payment for their entry.
+
+        It is found by payment id if they state it. Otherwise it is the order's payment that agrees with the entry, or
+        else the one that progressed furthest.
+        """
         if there.payment_id is not None:
             return self.payments.get(there.payment_id)
-        found = self.orders.get(there.order_id or "", [])
-        agreeing = [one for one in found if not any(_unequal(one, there))]
-        return max(agreeing or found, key=_rank, default=None)
+        candidates = self.orders.get(there.order_id or "", [])
+        agreeing = [one for one in candidates if not any(_unequal(one, there))]
+        return max(agreeing or candidates, key=_rank, default=None)
 
 
-def compare(there: Sequence[PaymentEntry], here: Here, period: Period) -> list[PaymentDifference]:
-    """Every difference of the period, in a fixed order."""
-    found = [one for entry in there if period.holds(entry.at) for one in _of(entry, here, period)]
+def compare(there: Sequence[PaymentEntry], here: OwnPayments, period: Period) -> list[PaymentDifference]:
+    """The differences of the period, in a fixed order."""
+    found = [one for entry in there if period.contains(entry.at) for one in _differences(entry, here, period)]
     payments = {one.payment_id for one in there}
     orders = {one.order_id for one in there if one.payment_id is None}
     for one in here.payments.values():
         known = one.payment_id in payments or (one.order_id is not None and one.order_id in orders)
-        if not known and period.surely_holds(one.at):
+        if not known and period.surely_contains(one.at):
             found.append(
                 PaymentDifference(
                     kind="missing_there", payment_id=one.payment_id, order_id=one.order_id, here=one, there=None
                 )
             )
-    return sorted(found, key=_place)
+    return sorted(found, key=_sort_key)
 
 
-def count_too_new(there: Sequence[PaymentEntry], here: Here, period: Period) -> int:
-    """How many of theirs are not here yet and so new that this says nothing."""
-    new = [one for one in there if period.holds(one.at) and period.too_new(one.at)]
+def count_too_new(there: Sequence[PaymentEntry], here: OwnPayments, period: Period) -> int:
+    """How many of their payments are not here yet but are too recent to count as missing."""
+    new = [one for one in there if period.contains(one.at) and period.is_too_new(one.at)]
     return sum(here.matching(one) is None for one in new)
 
 
-def _of(there: PaymentEntry, here: Here, period: Period) -> Iterator[PaymentDifference]:
+def _differences(there: PaymentEntry, here: OwnPayments, period: Period) -> Iterator[PaymentDifference]:
     ours = here.matching(there)
-    kinds: tuple[Kind, ...]
+    kinds: tuple[DifferenceKind, ...]
     if ours is None:
-        kinds = () if period.too_new(there.at) else ("missing_here",)
+        kinds = () if period.is_too_new(there.at) else ("missing_here",)
     else:
         kinds = tuple(kind for kind, unequal in zip(_COMPARED, _unequal(ours, there), strict=True) if unequal)
     for kind in kinds:
@@ -140,11 +148,11 @@ def _of(there: PaymentEntry, here: Here, period: Period) -> Iterator[PaymentDiff
         )
 
 
-_COMPARED: Final[tuple[Kind, ...]] = ("other_status", "other_amount")
+_COMPARED: Final[tuple[DifferenceKind, ...]] = ("other_status", "other_amount")
 
 
 def _unequal(here: PaymentEntry, there: PaymentEntry) -> tuple[bool, bool]:
-    """Whether status and amounts differ; what one of them doesn't tell is no difference."""
+    """Whether the statuses and the amounts differ. A value that one side does not state is not a difference."""
     amounts = ((here.amount, there.amount), (here.paid, there.paid))
     return (
         there.status is not None and here.status != there.status,
@@ -153,10 +161,10 @@ def _unequal(here: PaymentEntry, there: PaymentEntry) -> tuple[bool, bool]:
 
 
 def _rank(entry: PaymentEntry) -> tuple[int, str]:
-    return (_FURTHEST.index(entry.status) if entry.status else -1, entry.payment_id or "")
+    return (_PROGRESS.index(entry.status) if entry.status else -1, entry.payment_id or "")
 
 
-def _place(difference: PaymentDifference) -> tuple[int, str, str, str]:
+def _sort_key(difference: PaymentDifference) -> tuple[int, str, str, str]:
     return (
         KINDS.index(difference.kind),
         difference.order_id or "",
@@ -165,8 +173,8 @@ def _place(difference: PaymentDifference) -> tuple[int, str, str, str]:
     )
 
 
-def by_kind(differences: Iterable[PaymentDifference]) -> Mapping[Kind, int]:
-    """How many there are of each kind."""
+def by_kind(differences: Iterable[PaymentDifference]) -> Mapping[DifferenceKind, int]:
+    """The number of differences of each kind."""
     counts = dict.fromkeys(KINDS, 0)
     for one in differences:
         counts[one.kind] += 1

@@ -1,4 +1,4 @@
-"""A shop's export of its payments: a CSV file with documented columns, read whole or not at all."""
+"""Reads a shop's CSV export of its payments; a file with any bad row is refused as a whole."""
 
 from __future__ import annotations
 
@@ -17,39 +17,39 @@ from schemas.times import parse_time
 
 COLUMNS: Final = ("order_id", "payment_id", "status", "amount", "currency", "created_at")
 
-_LARGEST_BYTES: Final = 256 * 1024 * 1024
-_LONGEST: Final = 250
-_ERRORS_SHOWN: Final = 20
-_WORDS: Final[Mapping[str, Status]] = {word: word for word in get_args(Status)}
+_MAX_BYTES: Final = 256 * 1024 * 1024
+_MAX_ID_LENGTH: Final = 250
+_MAX_ERRORS_SHOWN: Final = 20
+_STATUSES: Final[Mapping[str, Status]] = {status: status for status in get_args(Status)}
 
 
 class _BadRowError(Exception):
-    """What is wrong with one row; never leaves this module."""
+    """The problem of one row; does not leave this module."""
 
 
 def read_export(path: str) -> list[PaymentEntry]:
-    """The file's payments, each with the line it stands on.
+    """The file's payments, each with its line number.
 
     Raises:
-        ConfigurationError: it can't be read, or some rows are wrong; the text names their lines.
+        ConfigurationError: the file cannot be read, or rows are wrong; the text names their lines.
     """
     try:
         with Path(path).open("rb") as file:
-            raw = file.read(_LARGEST_BYTES + 1)
+            raw = file.read(_MAX_BYTES + 1)
     except OSError as error:
-        raise ConfigurationError(f"The export {path} can't be read: {error.strerror}.") from None
-    if len(raw) > _LARGEST_BYTES:
+        raise ConfigurationError(f"The export {path} cannot be read: {error.strerror}.") from None
+    if len(raw) > _MAX_BYTES:
         raise ConfigurationError(
-            f"The export {path} is larger than {_LARGEST_BYTES // 1024**2} MiB. Export a shorter period."
+            f"The export {path} must be at most {_MAX_BYTES // 1024**2} MiB. Export a shorter period."
         )
     return payments_in(raw, path)
 
 
 def payments_in(raw: bytes, path: str) -> list[PaymentEntry]:
-    """The payments in an export's bytes; ``path`` is only named in errors.
+    """The payments in an export's bytes; ``path`` is used in error messages only.
 
     Raises:
-        ConfigurationError: some rows are wrong, or it is no such file at all.
+        ConfigurationError: rows are wrong, or the content is not such an export.
     """
     text = _text(raw, path)
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
@@ -60,20 +60,22 @@ def payments_in(raw: bytes, path: str) -> list[PaymentEntry]:
         names = _header(path, next(rows, []))
         for cells in rows:
             if not any(cells):
-                continue  # an empty line at the end is no payment
+                continue  # an empty line, such as the last one
             try:
                 entry = _entry(names, cells, rows.line_num)
-                _refuse_second(entry, lines, rows.line_num)
+                _refuse_duplicate(entry, lines, rows.line_num)
                 entries.append(entry)
             except _BadRowError as error:
                 problems.append(f"line {rows.line_num}: {error}")
     except csv.Error as error:
         problems.append(f"line {rows.line_num}: not CSV ({error})")
     if problems:
-        more = len(problems) - _ERRORS_SHOWN
+        more = len(problems) - _MAX_ERRORS_SHOWN
         rest = [f"... and {more} more"] if more > 0 else []
         raise ConfigurationError(
-            "\n  ".join([f"The export {path} has bad rows; nothing was compared.", *problems[:_ERRORS_SHOWN], *rest])
+            "\n  ".join(
+                [f"The export {path} has bad rows, so nothing was compared:", *problems[:_MAX_ERRORS_SHOWN], *rest]
+            )
         )
     return entries
 
@@ -83,7 +85,7 @@ def _text(raw: bytes, path: str) -> str:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        raise ConfigurationError(f"The export {path} is not UTF-8 (line {line}). Export it as UTF-8.") from None
+        raise ConfigurationError(f"The export {path} must be UTF-8, but line {line} is not.") from None
 
 
 def _delimiter(text: str) -> str:
@@ -93,26 +95,26 @@ def _delimiter(text: str) -> str:
 
 def _header(path: str, cells: list[str]) -> list[str]:
     names = [one.strip() for one in cells]
-    known = f"Its columns may be {', '.join(COLUMNS)}; order_id or payment_id must be among them."
+    known = f"The columns must be among {', '.join(COLUMNS)}, with at least order_id or payment_id."
     unknown = sorted({one if one.isprintable() else "?" for one in names if one not in COLUMNS})
     if unknown:
-        raise ConfigurationError(f"The export {path} has no header of known columns: {unknown[0][:50]!r}. {known}")
+        raise ConfigurationError(f"The export {path} has an unknown column in its header: {unknown[0][:50]!r}. {known}")
     if len(set(names)) != len(names):
-        raise ConfigurationError(f"The export {path} has a column twice. {known}")
+        raise ConfigurationError(f"The export {path} has a duplicate column. {known}")
     if not {"order_id", "payment_id"} & set(names):
-        raise ConfigurationError(f"The export {path} names no payments. {known}")
+        raise ConfigurationError(f"The export {path} has neither order_id nor payment_id. {known}")
     return names
 
 
 def _entry(names: list[str], cells: list[str], line: int) -> PaymentEntry:
     if len(cells) != len(names):
-        raise _BadRowError(f"{len(cells)} cells instead of {len(names)}")
+        raise _BadRowError(f"must have {len(names)} cells, got {len(cells)}")
     row = {name: cell.strip() for name, cell in zip(names, cells, strict=True)}
     payment_id, order_id = row.get("payment_id") or None, row.get("order_id") or None
     if payment_id is None and order_id is None:
-        raise _BadRowError("neither order_id nor payment_id")
-    if any(len(one) > _LONGEST for one in (payment_id, order_id) if one):
-        raise _BadRowError(f"an id of more than {_LONGEST} characters")
+        raise _BadRowError("must have an order_id or a payment_id")
+    if any(len(one) > _MAX_ID_LENGTH for one in (payment_id, order_id) if one):
+        raise _BadRowError(f"ids must have at most {_MAX_ID_LENGTH} characters")
     return PaymentEntry(
         payment_id=payment_id,
         order_id=order_id,
@@ -123,12 +125,12 @@ def _entry(names: list[str], cells: list[str], line: int) -> PaymentEntry:
     )
 
 
-def _status(word: str) -> Status | None:
-    if not word:
+def _status(text: str) -> Status | None:
+    if not text:
         return None
-    if word not in _WORDS:
-        raise _BadRowError(f"status is none of {', '.join(_WORDS)}")
-    return _WORDS[word]
+    if text not in _STATUSES:
+        raise _BadRowError(f"status must be one of {', '.join(_STATUSES)}")
+    return _STATUSES[text]
 
 
 def _amount(amount: str, currency: str) -> Money | None:
@@ -138,8 +140,8 @@ def _amount(amount: str, currency: str) -> Money | None:
         return from_major(amount, currency)
     except UnreadableError:
         raise _BadRowError(
-            "amount and currency are no sum of money: write the amount in major units with a point (10.50), "
-            "with no more digits than the currency has, and the currency as three capital letters"
+            "amount must be in major units with a point (10.50) and no more decimals than the currency has, "
+            "and currency must be three capital letters"
         ) from None
 
 
@@ -148,15 +150,15 @@ def _time(text: str) -> datetime | None:
         return None
     at = parse_time(text)
     if at is None:
-        raise _BadRowError("created_at is no RFC 3339 time with offset, such as 2026-11-23T09:00:00Z")
+        raise _BadRowError("created_at must be an RFC 3339 time with offset, such as 2026-11-23T09:00:00Z")
     return at
 
 
-def _refuse_second(entry: PaymentEntry, lines: dict[tuple[str, str], int], line: int) -> None:
-    """Two rows of one payment could say two things of it."""
+def _refuse_duplicate(entry: PaymentEntry, lines: dict[tuple[str, str], int], line: int) -> None:
+    """Refuse a second row for one payment, because the two could contradict each other."""
     for key in _keys(entry):
         if key in lines:
-            raise _BadRowError(f"the same {key[0]} stands on line {lines[key]}")
+            raise _BadRowError(f"{key[0]} must be unique, but it is also on line {lines[key]}")
         lines[key] = line
 
 

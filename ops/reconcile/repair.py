@@ -1,4 +1,4 @@
-"""The lookups that would mend differences: what may be asked, each at most once a day, by the rules of recovery."""
+"""Plans and queues the lookups that repair differences, by the rules of recovery and each at most once a day."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from ops.common.progress_bar import Bar
-from ops.common.record_sender import RecordSender, turns
-from ops.common.topic_reader import TopicReader, record_of
+from ops.common.progress_bar import ProgressBar
+from ops.common.record_sender import RecordSender, rate_limiter
+from ops.common.topic_reader import TopicReader, to_record
 from ops.reconcile.compare import AFTER_CAPTURE, PaymentDifference
 from processors.providers.recovery import BUDGETED, lookup_key, recovery_lookup
 from schemas import messages, topics
@@ -24,54 +24,56 @@ from schemas.records import Output, Record
 from schemas.times import rfc3339
 from schemas.traceparent import new_traceparent
 
-#: What the lookups name as their cause, where others name a notification.
+#: The cause that these lookups name where others name their notification.
 CAUSE: Final = "reconcile"
 
-#: The worker's budget of recovery calls is by the hour.
-_BUDGET_PERIOD: Final = timedelta(hours=1)
+#: The worker's quota of recovery calls is per hour.
+_QUOTA_PERIOD: Final = timedelta(hours=1)
 
 
 @dataclass(slots=True)
 class RepairPlan:
-    """The lookups to queue by their id, and the differences that none mends, by cause."""
+    """The lookups to queue, by id, and the number of differences without a lookup, by cause."""
 
     lookups: dict[str, Lookup] = field(default_factory=dict)
     left_out: Counter[str] = field(default_factory=Counter)
 
 
-def mending(merchant: Merchant, differences: Iterable[PaymentDifference], now: datetime, *, listed: bool) -> RepairPlan:
-    """One lookup for each payment or order that differs. The same question has the same id for the whole day (UTC).
+def plan_repair(
+    merchant: Merchant, differences: Iterable[PaymentDifference], now: datetime, *, listed: bool
+) -> RepairPlan:
+    """One lookup for each payment or order that differs; a lookup has the same id for the whole day (UTC).
 
-    ``listed`` says that their book is the provider's own list.
+    ``listed`` is whether the other side is the provider's own list.
     """
-    found = RepairPlan()
+    plan = RepairPlan()
     for one in differences:
         if one.there is None:
-            found.left_out["missing there: we know more than they tell, so there is nothing to ask"] += 1
+            plan.left_out["missing there: a lookup cannot add anything"] += 1
             continue
         lookup = _lookup(merchant, one, rfc3339(now), listed=listed)
         if lookup is None:
-            found.left_out["the provider's rules allow no lookup (see --help)"] += 1
+            plan.left_out["the provider's rules allow no lookup (docs/operations/reconcile.md)"] += 1
             continue
-        found.lookups.setdefault(lookup_id(lookup, now), lookup)
-    return found
+        plan.lookups.setdefault(lookup_id(lookup, now), lookup)
+    return plan
 
 
 def lookup_id(lookup: Lookup, now: datetime) -> str:
-    """The id of a lookup's record: of what it asks, and the day."""
+    """The id of a lookup's record, derived from what it looks up and from the day."""
     asked = lookup.reference or lookup.arguments.get("orderreference", "")
     return derived_id(CAUSE, lookup.merchant, lookup.operation, asked, f"{now:%Y-%m-%d}")
 
 
 def _lookup(merchant: Merchant, difference: PaymentDifference, at: str, *, listed: bool) -> Lookup | None:
-    """By the payment, of which many are asked for at once; by the order where more than it is to be learned."""
+    """A lookup by payment, because one call can serve many; by order if other transactions of the order matter."""
     here, there = difference.here, difference.there
     assert there is not None
-    # a shop may write its orders' ids in a way of its own: where it tells the payment's, only that is sure
-    theirs = there.order_id if listed or there.payment_id is None else None
-    order_id = theirs if here is None else here.order_id
-    money_went_back = any(one is not None and one.status in AFTER_CAPTURE for one in (here, there))
-    by_order = order_id is not None and (money_went_back or there.payment_id is None)
+    # an export may format order ids differently from the provider, so its payment id is used if it has one
+    their_order = there.order_id if listed or there.payment_id is None else None
+    order_id = their_order if here is None else here.order_id
+    refunded = any(one is not None and one.status in AFTER_CAPTURE for one in (here, there))
+    by_order = order_id is not None and (refunded or there.payment_id is None)
     return recovery_lookup(
         merchant,
         order_id=order_id if by_order else None,
@@ -81,43 +83,43 @@ def _lookup(merchant: Merchant, difference: PaymentDifference, at: str, *, liste
     )
 
 
-def leave_out(
-    found: RepairPlan, reader: TopicReader, configuration: Configuration, merchant: Merchant, now: datetime
+def leave_out_queued(
+    plan: RepairPlan, reader: TopicReader, configuration: Configuration, merchant: Merchant, now: datetime
 ) -> None:
-    """Take out what was queued today, and what the hour's budget has no room for.
+    """Remove the lookups that were queued today, and those that exceed the hour's quota.
 
-    The topic of lookups itself is the memory of both, so an interrupted mending can simply be started again.
+    Both are read from the lookup topic itself, so an interrupted repair can be started again.
     """
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    since = min(midnight, now - _BUDGET_PERIOD)
+    since = min(midnight, now - _QUOTA_PERIOD)
     topic = configuration.kafka.topic(topics.lookups(provider_of(merchant)))
-    spans = reader.spans(reader.places(topic), since.timestamp())
-    before: set[str] = set()
-    recently: set[str] = set()
-    with Bar("looking for earlier lookups", sum(span.length for span in spans)) as bar:
-        for _, records in reader.read(spans):
+    ranges = reader.ranges(reader.partitions(topic), since.timestamp())
+    queued: set[str] = set()
+    recent: set[str] = set()
+    with ProgressBar("finding earlier lookups", sum(one.length for one in ranges)) as bar:
+        for _, records in reader.read(ranges):
             bar.advance(len(records))
             for raw in records:
-                record = record_of(raw)
-                before.add(record.header("ce_id"))
-                if record.timestamp_seconds >= (now - _BUDGET_PERIOD).timestamp() and _is_recovery(record, merchant):
-                    recently.add(record.header("ce_id"))
-    for name in before & found.lookups.keys():
-        del found.lookups[name]
-        found.left_out["queued before today"] += 1
+                record = to_record(raw)
+                queued.add(record.header("ce_id"))
+                if record.timestamp_seconds >= (now - _QUOTA_PERIOD).timestamp() and _is_recovery(record, merchant):
+                    recent.add(record.header("ce_id"))
+    for name in queued & plan.lookups.keys():
+        del plan.lookups[name]
+        plan.left_out["already queued today"] += 1
     if provider_of(merchant) in BUDGETED:
-        keep_within(found, configuration.worker.recovery_calls_per_hour - len(recently))
+        limit_lookups(plan, configuration.worker.recovery_calls_per_hour - len(recent))
 
 
-def keep_within(found: RepairPlan, most: int) -> None:
-    """Keep the first ``most`` lookups: more than the worker may make in an hour would end dead."""
-    for name, _ in _in_order(found)[max(0, most) :]:
-        del found.lookups[name]
-        found.left_out["no room in this hour's recovery_calls_per_hour: mend again in an hour"] += 1
+def limit_lookups(plan: RepairPlan, limit: int) -> None:
+    """Keep the first ``limit`` lookups: the worker would dead-letter those beyond its quota."""
+    for name, _ in _in_order(plan)[max(0, limit) :]:
+        del plan.lookups[name]
+        plan.left_out["over this hour's recovery_calls_per_hour: repeat the repair in an hour"] += 1
 
 
 def _is_recovery(record: Record, merchant: Merchant) -> bool:
-    """Whether the record asks for something of the merchant's on the recovery budget."""
+    """Whether the record is a recovery lookup of the merchant."""
     if (record.key or b"").partition(b"/")[0] != merchant.id.encode():
         return False
     try:
@@ -126,36 +128,37 @@ def _is_recovery(record: Record, merchant: Merchant) -> bool:
         return False
 
 
-def queue(found: RepairPlan, kafka: KafkaSettings, per_second: float) -> int:
-    """Queue the lookups; how many were.
+def queue(plan: RepairPlan, kafka: KafkaSettings, per_second: float) -> int:
+    """Queue the lookups. Returns how many were queued.
 
     Raises:
-        ClusterUnavailableError: the brokers did not take one; those before it are queued and left out next time.
+        ClusterUnavailableError: the brokers did not acknowledge a lookup. Those before it are queued, and left out
+            next time.
     """
-    turn, sent = turns(per_second), 0
-    remedy = "start again: a lookup that is queued is not queued twice"
+    wait, sent = rate_limiter(per_second), 0
+    remedy = "start again; a queued lookup is not queued twice"
     with (
         RecordSender(kafka, client_id="paynotify-reconcile", what="a lookup", remedy=remedy) as sender,
-        Bar("queueing lookups", len(found.lookups)) as bar,
+        ProgressBar("queueing lookups", len(plan.lookups)) as bar,
     ):
-        for output in outputs(found, kafka):
-            turn()
+        for output in outputs(plan, kafka):
+            wait()
             sender.send(output)
             sent += 1
             bar.advance(1)
     return sent
 
 
-def outputs(found: RepairPlan, kafka: KafkaSettings) -> Sequence[Output]:
+def outputs(plan: RepairPlan, kafka: KafkaSettings) -> Sequence[Output]:
     """The lookups as records, in a fixed order."""
-    return [_output(name, lookup, kafka) for name, lookup in _in_order(found)]
+    return [_output(name, lookup, kafka) for name, lookup in _in_order(plan)]
 
 
-def _in_order(found: RepairPlan) -> list[tuple[str, Lookup]]:
-    return sorted(found.lookups.items(), key=_question)
+def _in_order(plan: RepairPlan) -> list[tuple[str, Lookup]]:
+    return sorted(plan.lookups.items(), key=_sort_key)
 
 
-def _question(item: tuple[str, Lookup]) -> tuple[str, str]:
+def _sort_key(item: tuple[str, Lookup]) -> tuple[str, str]:
     return item[1].reference or "", item[1].arguments.get("orderreference", "")
 
 

@@ -1,1 +1,1 @@
-"""``paynotify charge``, ``capture`` and ``release``: requests that move money."""
+"""``paynotify charge``, ``capture`` and ``release``: publishes an operator's request on ``payments.requested``."""

@@ -1,4 +1,4 @@
-"""``paynotify capture``: ask for a hold to be charged, whole or in part."""
+"""``paynotify capture``: requests the capture of an authorisation, in full or in part."""
 
 from __future__ import annotations
 
@@ -6,40 +6,27 @@ import argparse
 from typing import Final
 
 from ops.requests import options, submit
-from schemas.configuration.model import load
-from schemas.messages import RequestedPayment
 
 _EXAMPLES: Final = """\
-  paynotify capture shop-hu/6a5e3c4fb0d14bd6a7b0f1c2d3e4f506 --dry-run        only show it
-  paynotify capture shop-hu/6a5e3c4fb0d14bd6a7b0f1c2d3e4f506 --wait 60        charge the whole hold
+  paynotify capture shop-hu/6a5e3c4fb0d14bd6a7b0f1c2d3e4f506 --dry-run        show the request only
+  paynotify capture shop-hu/6a5e3c4fb0d14bd6a7b0f1c2d3e4f506 --wait 60        capture the whole authorisation
   paynotify capture shop-hu/6a5e3c4fb0d14bd6a7b0f1c2d3e4f506 --amount 5 --currency EUR
-                                                                     charge 5.00, release the rest
+                                                                     capture 5.00, void the remainder
 """
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """The options of ``paynotify capture``."""
-    parser.add_argument("payment", metavar="MERCHANT/PAYMENT", help="the authorised payment")
-    parser.add_argument("--amount", metavar="N", help="a part of the hold in major units; the rest is released")
-    parser.add_argument("--currency", metavar="CODE", help="of the amount, such as EUR")
+    """Add the options of ``paynotify capture``."""
+    options.add_payment(parser)
+    parser.add_argument("--amount", metavar="N", help="capture only this part, in major units; the remainder is voided")
+    parser.add_argument("--currency", metavar="CODE", help="currency of the amount, such as EUR")
     submit.configure(parser, _EXAMPLES)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Ask for the capture.
+    """Request the capture. The exit codes are those of `submit.run`.
 
     Raises:
-        ConfigurationError: wrong use, nothing was published.
+        ConfigurationError: an option or the configuration is wrong, or nothing could be published.
     """
-    configuration = load(arguments.config)
-    merchant, payment = options.payment_of(arguments.payment)
-    options.merchant_of(configuration, merchant)
-    wanted = RequestedPayment(
-        request_id=options.request_id(arguments.request_id),
-        merchant=merchant,
-        action="capture",
-        payment_id=payment,
-        amount=options.amount(arguments.amount, arguments.currency),
-        expires_at=options.expires(arguments.expires),
-    )
-    return submit.run(arguments, wanted, configuration)
+    return submit.run_for_payment(arguments, "capture", options.parse_amount(arguments.amount, arguments.currency))

@@ -1,4 +1,4 @@
-"""``paynotify release``: ask for a hold to be given back whole."""
+"""``paynotify release``: requests that an authorisation is voided, so that none of its amount is captured."""
 
 from __future__ import annotations
 
@@ -6,35 +6,23 @@ import argparse
 from typing import Final
 
 from ops.requests import options, submit
-from schemas.configuration.model import load
-from schemas.messages import RequestedPayment
 
 _EXAMPLES: Final = """\
-  paynotify release shop-hu/6a5e3c4fb0d14bd6a7b0f1c2d3e4f506 --dry-run        only show it
-  paynotify release shop-hu/6a5e3c4fb0d14bd6a7b0f1c2d3e4f506 --wait 60        give the money back to the customer
+  paynotify release shop-hu/6a5e3c4fb0d14bd6a7b0f1c2d3e4f506 --dry-run        show the request only
+  paynotify release shop-hu/6a5e3c4fb0d14bd6a7b0f1c2d3e4f506 --wait 60        void the authorisation
 """
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """The options of ``paynotify release``."""
-    parser.add_argument("payment", metavar="MERCHANT/PAYMENT", help="the authorised payment")
+    """Add the options of ``paynotify release``."""
+    options.add_payment(parser)
     submit.configure(parser, _EXAMPLES)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Ask for the release.
+    """Request the void. The exit codes are those of `submit.run`.
 
     Raises:
-        ConfigurationError: wrong use, nothing was published.
+        ConfigurationError: an option or the configuration is wrong, or nothing could be published.
     """
-    configuration = load(arguments.config)
-    merchant, payment = options.payment_of(arguments.payment)
-    options.merchant_of(configuration, merchant)
-    wanted = RequestedPayment(
-        request_id=options.request_id(arguments.request_id),
-        merchant=merchant,
-        action="release",
-        payment_id=payment,
-        expires_at=options.expires(arguments.expires),
-    )
-    return submit.run(arguments, wanted, configuration)
+    return submit.run_for_payment(arguments, "release")

@@ -1,4 +1,9 @@
-"""A payment's story as one HTML page that needs nothing else: no script, no font, no address."""
+"""Renders a payment's timeline as one self-contained HTML page: no script, no external font, no link.
+
+The page exists to be attached to a ticket, where a drawing of the times says more than a table. Every text passes
+through `html.escape`, and entry kinds and colours come from closed lists; a template engine would add a dependency for
+one page of fixed markup.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +14,7 @@ from typing import Any, Final
 
 from ops.trace.timeline import KINDS, Timeline, TimelineEntry
 
-#: One lane of the timeline for each, and its colour.
+#: Colour of each entry kind; each kind is one row of the drawing.
 _COLOURS: Final = {
     "expected": "#117733",
     "request": "#882255",
@@ -26,7 +31,7 @@ _COLOURS: Final = {
     "refused": "#ee7733",
 }
 _WIDTH: Final = 960
-_LANE: Final = 24
+_ROW_HEIGHT: Final = 24
 _LEFT: Final = 110
 
 _STYLE: Final = """
@@ -43,10 +48,10 @@ td:nth-child(3){min-width:20rem}dd{margin:0;overflow-wrap:anywhere}summary{curso
 """
 
 
-def page(stories: list[Timeline]) -> str:
-    """The page for the stories, mostly one."""
-    title = escape(" · ".join(one.name for one in stories))
-    body = "".join(part for story in stories for part in _story(story))
+def page(timelines: list[Timeline]) -> str:
+    """The page for the timelines, of which there is usually one."""
+    title = escape(" · ".join(one.name for one in timelines))
+    body = "".join(part for one in timelines for part in _timeline(one))
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
@@ -54,27 +59,27 @@ def page(stories: list[Timeline]) -> str:
     )
 
 
-def _story(story: Timeline) -> Iterator[str]:
-    yield f"<h1>{escape(story.name)}</h1>"
-    order = f", order {escape(story.order_id)}" if story.order_id else ""
-    yield f'<p class="meta">{escape(story.provider)}{order}: <b>{escape(story.status or "no status")}</b></p>'
-    for note in story.notes:
+def _timeline(timeline: Timeline) -> Iterator[str]:
+    yield f"<h1>{escape(timeline.name)}</h1>"
+    order = f", order {escape(timeline.order_id)}" if timeline.order_id else ""
+    yield f'<p class="meta">{escape(timeline.provider)}{order}: <b>{escape(timeline.status or "no status")}</b></p>'
+    for note in timeline.notes:
         yield f'<p class="meta">{escape(note)}</p>'
-    if not story.entries:
-        yield "<p>Nothing was found.</p>"
+    if not timeline.entries:
+        yield "<p>No records were found.</p>"
         return
-    yield _drawing(story.entries)
-    yield "<table><thead><tr><th>time (UTC)<th>after<th>what<th>topic/partition/offset</tr></thead><tbody>"
-    first = _seconds(story.entries[0])
-    for entry in story.entries:
+    yield _drawing(timeline.entries)
+    yield "<table><thead><tr><th>time (UTC)<th>elapsed<th>entry<th>topic/partition/offset</tr></thead><tbody>"
+    first = _seconds(timeline.entries[0])
+    for entry in timeline.entries:
         yield _row(entry, _seconds(entry) - first)
     yield "</tbody></table>"
 
 
-def _row(entry: TimelineEntry, after_seconds: float) -> str:
+def _row(entry: TimelineEntry, elapsed_seconds: float) -> str:
     details = "".join(f"<dt>{escape(name)}<dd>{escape(_text(value))}" for name, value in entry.details.items())
     return (
-        f'<tr><td class="t">{escape(entry.at)}<td class="t">+{after_seconds:.3f} s'
+        f'<tr><td class="t">{escape(entry.at)}<td class="t">+{elapsed_seconds:.3f} s'
         f'<td><details><summary><span class="k" style="background:{_COLOURS[entry.kind]}">{entry.kind}</span> '
         f"{escape(entry.what)}</summary><dl><dt>id<dd>{escape(entry.id)}{details}</dl></details>"
         f'<td class="p">{escape(entry.topic)}/{entry.partition}/{entry.offset}</tr>'
@@ -82,13 +87,13 @@ def _row(entry: TimelineEntry, after_seconds: float) -> str:
 
 
 def _drawing(entries: tuple[TimelineEntry, ...]) -> str:
-    lanes = [kind for kind in KINDS if any(one.kind == kind for one in entries)]
+    kinds = [kind for kind in KINDS if any(one.kind == kind for one in entries)]
     first, last = _seconds(entries[0]), _seconds(entries[-1])
     scale = (_WIDTH - _LEFT - 20) / ((last - first) or 1.0)
-    height = _LANE * len(lanes) + 24
+    height = _ROW_HEIGHT * len(kinds) + 24
     parts = [f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="timeline">']
-    for number, kind in enumerate(lanes):
-        y = _LANE * number + 14
+    for number, kind in enumerate(kinds):
+        y = _ROW_HEIGHT * number + 14
         parts.append(f'<text x="0" y="{y + 4}">{kind}</text>')
         parts.append(f'<line x1="{_LEFT}" x2="{_WIDTH - 10}" y1="{y}" y2="{y}" stroke="#8884"/>')
         for one in entries:

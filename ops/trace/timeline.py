@@ -1,4 +1,8 @@
-"""A payment's records told in order. What is told is an allow-list: no bodies, tokens, card or personal data (G8)."""
+"""Builds a payment's timeline from its records.
+
+Only fields on an allow-list are shown. Bodies, tokens, card data and personal data never leave the topics through this
+tool: its output is pasted into tickets and chats.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from ops.trace.search import OrderNews, PaymentRecords, answered, lookup_in
+from ops.trace.search import OrderMessage, PaymentRecords, answered_lookups, lookup_of
 from processors.resolve.transitions import PaymentState, advance
 from schemas.messages import (
     RECOVERY,
@@ -24,7 +28,7 @@ from schemas.reasons import DEAD_REASONS, REJECT_REASONS
 from schemas.records import Record
 from schemas.times import parse_time, rfc3339
 
-#: In the order of the flow; what bears the same millisecond is told in this order.
+#: Entry kinds in the order of the flow, which is also the order of entries with the same time.
 KINDS: Final = (
     "expected",
     "request",
@@ -43,12 +47,12 @@ KINDS: Final = (
 
 _ID: Final = re.compile(r"[0-9A-Za-z._:-]{1,250}\Z")
 _MEDIA_TYPE: Final = re.compile(r"[a-z0-9.+-]{1,40}/[a-z0-9.+-]{1,60}")
-_REASONS: Final = frozenset((*REJECT_REASONS, *DEAD_REASONS))
+_KNOWN_REASONS: Final = frozenset((*REJECT_REASONS, *DEAD_REASONS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimelineEntry:
-    """One thing that happened: what, when (of the record, UTC), and where it lies."""
+    """One record of the timeline: its time (UTC), kind, description and position; ``details`` are for programs."""
 
     at: str
     kind: str
@@ -75,15 +79,17 @@ class Timeline:
 
     @property
     def name(self) -> str:
-        """The payment's key; of an order without any payment only the merchant's."""
+        """The payment's key; for an order without a payment, the merchant's id."""
         return f"{self.merchant}/{self.payment_id}" if self.payment_id else self.merchant
 
 
-def tell(provider: str, merchant: str, payment: str, found: PaymentRecords, *, expected_required: bool) -> Timeline:
-    """The story of the records found."""
+def build_timeline(
+    provider: str, merchant: str, payment: str, found: PaymentRecords, *, expected_required: bool
+) -> Timeline:
+    """The timeline of the records that were found."""
     refusals, note = _refusals(found, expected_required)
-    told = (_calls, _questions, _answers, _results, _news)
-    entries = [*(entry for kind in told for entry in kind(found)), *refusals]
+    parts = (_notifications, _lookups, _responses, _results, _order_messages)
+    entries = [*(entry for part in parts for entry in part(found)), *refusals]
     entries.sort(key=lambda one: (one.at, KINDS.index(one.kind), one.topic, one.partition, one.offset))
     last = found.statuses[-1][1] if found.statuses else None
     since = found.searched_from_seconds
@@ -99,7 +105,7 @@ def tell(provider: str, merchant: str, payment: str, found: PaymentRecords, *, e
     )
 
 
-def _calls(found: PaymentRecords) -> Iterator[TimelineEntry]:
+def _notifications(found: PaymentRecords) -> Iterator[TimelineEntry]:
     for record in found.notifications:
         replayed = record.header("replayed-from")
         details = {
@@ -107,9 +113,9 @@ def _calls(found: PaymentRecords) -> Iterator[TimelineEntry]:
             "method": _plain(record.header("http-method")),
             **_fingerprint(record),
         }
-        what = "received again by replay" if replayed else "received"
+        what = "received again (replay)" if replayed else "received"
         yield _entry(
-            record, "notification", what, {**details, **({"replayed_from": _place(replayed)} if replayed else {})}
+            record, "notification", what, {**details, **({"replayed_from": _position(replayed)} if replayed else {})}
         )
     for record in found.rejected:
         yield _entry(record, "rejected", f"rejected: {_reason(record)}", {"reason": _reason(record), **_origin(record)})
@@ -118,10 +124,10 @@ def _calls(found: PaymentRecords) -> Iterator[TimelineEntry]:
         yield _entry(record, "duplicate", f"repeats {first}", {"duplicate_of": first, **_origin(record)})
 
 
-def _questions(found: PaymentRecords) -> Iterator[TimelineEntry]:
+def _lookups(found: PaymentRecords) -> Iterator[TimelineEntry]:
     for record in found.lookups:
-        waits = bool(record.header("not-before")) and ".retry." in record.topic
-        lookup = lookup_in(record)
+        delayed = bool(record.header("not-before")) and ".retry." in record.topic
+        lookup = lookup_of(record)
         details: dict[str, Any] = {"attempts": _number(record.header("attempts"))}
         if lookup is not None:
             cause = "recovery" if RECOVERY in lookup.arguments else "notification"
@@ -130,75 +136,79 @@ def _questions(found: PaymentRecords) -> Iterator[TimelineEntry]:
                 "reference": lookup.reference,
                 cause: _plain(lookup.notification_id),
             }
-        if waits:
+        if delayed:
             details |= {"reason": _reason(record), "not_before": _time(record, "not-before")}
-        what = f"waits until {_time(record, 'not-before')}: {_reason(record)}" if waits else _asks(details)
-        yield _entry(record, "retry" if waits else "lookup", what, details)
+        what = f"retry after {_time(record, 'not-before')}: {_reason(record)}" if delayed else _lookup_text(details)
+        yield _entry(record, "retry" if delayed else "lookup", what, details)
     for record in found.dead:
         details = {"reason": _reason(record), "attempts": _number(record.header("attempts")), **_origin(record)}
-        yield _entry(record, "dead", f"dead: {_reason(record)}", details)
+        yield _entry(record, "dead", f"dead-lettered: {_reason(record)}", details)
 
 
-def _asks(details: Mapping[str, Any]) -> str:
-    tries, recovery = details["attempts"], details.get("recovery")
-    said = f"asks for {details.get('operation', '?')}" + (f", try {tries + 1}" if tries else "")
-    return f"{said} ({recovery})" if recovery else said
+def _lookup_text(details: Mapping[str, Any]) -> str:
+    attempts, recovery = details["attempts"], details.get("recovery")
+    text = f"look up {details.get('operation', '?')}" + (f", attempt {attempts + 1}" if attempts else "")
+    return f"{text} ({recovery})" if recovery else text
 
 
-def _answers(found: PaymentRecords) -> Iterator[TimelineEntry]:
+def _responses(found: PaymentRecords) -> Iterator[TimelineEntry]:
     for record in found.responses:
-        words = dict.fromkeys(map(_words, found.said_by(record)))
+        observed = dict.fromkeys(map(_observation_text, found.observations_of(record)))
         details = {
             "http_status": _number(record.header("http-status")),
-            "answers_lookups": len(answered(record)),
+            "answers_lookups": len(answered_lookups(record)),
             **_fingerprint(record),
         }
-        what = f"HTTP {details['http_status']}: {', '.join(words) or 'nothing of this payment'}"
+        what = f"HTTP {details['http_status']}: {', '.join(observed) or 'no observation of this payment'}"
         yield _entry(record, "answer", what, details)
 
 
 def _results(found: PaymentRecords) -> Iterator[TimelineEntry]:
     for record, observation in found.observations:
-        yield _entry(record, "observation", _words(observation), _shown(observation))
+        yield _entry(record, "observation", _observation_text(observation), _shown(observation))
     for record, event in found.statuses:
         what = f"{event.sequence}. {event.status}, {event.fulfilment}"
         yield _entry(record, "status", what, _shown(event))
 
 
-def _news(found: PaymentRecords) -> Iterator[TimelineEntry]:
-    for record, news in found.news:
+def _order_messages(found: PaymentRecords) -> Iterator[TimelineEntry]:
+    for record, message in found.order_messages:
         details = {
-            name: _NEWS_TEXTS[name](value) if name in _NEWS_TEXTS else value
-            for name, value in asdict(news).items()
-            if name not in _NEWS_HIDDEN and value is not None
+            name: _SHOP_TEXTS[name](value) if name in _SHOP_TEXTS else value
+            for name, value in asdict(message).items()
+            if name not in _HIDDEN_FIELDS and value is not None
         }
-        yield _entry(record, _NEWS_KINDS[type(news)], _said(news), details)
+        yield _entry(record, _ORDER_MESSAGE_KINDS[type(message)], _order_message_text(message), details)
 
 
-_NEWS_KINDS: Final[Mapping[type[Any], str]] = {
+_ORDER_MESSAGE_KINDS: Final[Mapping[type[Any], str]] = {
     ExpectedPayment: "expected",
     OverduePayment: "overdue",
     PaymentRequest: "request",
 }
 
 
-_NEWS_HIDDEN: Final = frozenset({"event_id", "merchant", "provider", "order_id"})
+_HIDDEN_FIELDS: Final = frozenset({"event_id", "merchant", "provider", "order_id"})
 
 
-def _said(news: OrderNews) -> str:
-    if isinstance(news, ExpectedPayment):
-        by = f", final by {_moment(news.final_by)}" if news.final_by else ""
-        return f"the shop expects {money(news.amount)}{by}"
-    if isinstance(news, OverduePayment):
-        raised = f"overdue: not final by {_moment(news.final_by)}"
-        return raised if news.state == "raised" else f"no more overdue: {news.status or 'no payment'}"
-    return f"{news.action} {news.state}" + (f": {_plain(news.reason)}" if news.reason else "")
+def _order_message_text(message: OrderMessage) -> str:
+    if isinstance(message, ExpectedPayment):
+        deadline = f", final by {_time_text(message.final_by)}" if message.final_by else ""
+        return f"expected by the shop: {money_text(message.amount)}{deadline}"
+    if isinstance(message, OverduePayment):
+        if message.state == "raised":
+            return f"overdue: not final by {_time_text(message.final_by)}"
+        return f"no longer overdue: {message.status or 'no payment'}"
+    return f"{message.action} {message.state}" + (f": {_plain(message.reason)}" if message.reason else "")
 
 
 def _refusals(found: PaymentRecords, expected_required: bool) -> tuple[list[TimelineEntry], str]:
-    """What resolve has refused, told by the same pure step it uses; nothing if the observations don't lead to the
-    very events that were published (they are kept for a shorter time)."""
-    state, refused, made = PaymentState(), [], set()
+    """The transitions that resolve refused, recomputed with its own pure function; and a note if that is impossible.
+
+    Observations have a shorter retention than events. Without all of them the recomputed state would be wrong, so
+    nothing is shown unless the observations lead to every published event.
+    """
+    state, refused, computed = PaymentState(), [], set()
     for record, observation in found.observations:
         after = advance(state, observation, expected_required=expected_required)
         if after.verdict == "refused" and state.last is not None:
@@ -206,31 +216,33 @@ def _refusals(found: PaymentRecords, expected_required: bool) -> tuple[list[Time
             details = {"from": state.last.status, "to": observation.status}
             refused.append(_entry(record, "refused", what, details))
         if after.event is not None:
-            made.add(after.event.event_id)
+            computed.add(after.event.event_id)
         state = after.state
     published = {event.event_id for _, event in found.statuses}
-    if made >= published:
+    if computed >= published:
         return refused, ""
-    return [], "Refused transitions can't be told: the observations kept don't lead to all of the events published."
+    return [], "Refused transitions cannot be shown: some of the payment's observations are past their retention."
 
 
 def _shown(message: Observation | PaymentStatus) -> dict[str, Any]:
-    """Both kinds hold only what interpret lets through; ids and places are told beside."""
+    """The message's fields that interpret lets through; ids are shown elsewhere in the entry."""
     hidden = ("event_id", "provider", "merchant", "payment_id")
     return {name: value for name, value in asdict(message).items() if name not in hidden and value is not None}
 
 
-def _words(observation: Observation) -> str:
+def _observation_text(observation: Observation) -> str:
     parts: list[str] = [observation.status] if observation.status else []
     if observation.refund is not None:
-        parts.append(f"refund {money(observation.refund.amount)} {'settled' if observation.refund.settled else 'open'}")
+        parts.append(
+            f"refund {money_text(observation.refund.amount)} {'settled' if observation.refund.settled else 'open'}"
+        )
     elif observation.paid is not None:
-        parts.append(money(observation.paid))
+        parts.append(money_text(observation.paid))
     return " ".join(parts)
 
 
-def money(amount: Money) -> str:
-    """An amount in the currency's minor unit."""
+def money_text(amount: Money) -> str:
+    """The amount in the currency's minor unit."""
     return f"{amount.value} {amount.currency} (minor units)"
 
 
@@ -248,7 +260,7 @@ def _entry(record: Record, kind: str, what: str, details: dict[str, Any]) -> Tim
 
 
 def _fingerprint(record: Record) -> dict[str, Any]:
-    """What tells a body from another without showing it."""
+    """Properties that distinguish bodies without showing them."""
     value = record.value or b""
     media_type = _MEDIA_TYPE.match(record.header("content-type").lower())
     return {
@@ -264,25 +276,25 @@ def _origin(record: Record) -> dict[str, Any]:
 
 
 def _time(record: Record, name: str) -> str:
-    return _moment(record.header(name))
+    return _time_text(record.header(name))
 
 
-def _moment(text: str) -> str:
-    moment = parse_time(text)
-    return rfc3339(moment) if moment is not None else ""
+def _time_text(text: str) -> str:
+    time = parse_time(text)
+    return rfc3339(time) if time is not None else ""
 
 
-def _place(text: str) -> str:
+def _position(text: str) -> str:
     return "/".join(_plain(part) for part in text.split("/")[:3])
 
 
 def _reason(record: Record) -> str:
     reason = record.header("reason")
-    return reason if reason in _REASONS else "?"
+    return reason if reason in _KNOWN_REASONS else "?"
 
 
 def _plain(text: str) -> str:
-    """Ids and names of ours; whatever else stands there came from outside."""
+    """The text if it has the form of an id; otherwise a question mark, because it may hold anything."""
     return text if not text or _ID.match(text) else "?"
 
 
@@ -290,11 +302,11 @@ def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
 
 
-#: Texts that shops wrote, and what may be told of them.
-_NEWS_TEXTS: Final[Mapping[str, Callable[[str], str]]] = {
-    "created_at": _moment,
-    "final_by": _moment,
-    "at": _moment,
+#: How to show fields that shops write, because a shop may put anything there.
+_SHOP_TEXTS: Final[Mapping[str, Callable[[str], str]]] = {
+    "created_at": _time_text,
+    "final_by": _time_text,
+    "at": _time_text,
     "request_id": _plain,
     "payment_id": _plain,
     "reason": _plain,

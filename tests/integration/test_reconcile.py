@@ -1,4 +1,4 @@
-"""A webhook that never came is found by comparing with the provider, and mended by the lookups that are queued."""
+"""A missing webhook is found by comparing with the provider, and repaired by the queued lookups."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _until(condition: Any) -> Any:
     return found
 
 
-def test_a_payment_nobody_told_us_of_is_found_shown_and_mended_once(sandbox: Sandbox) -> None:
+def test_unreported_payment_is_found_listed_and_repaired_once(sandbox: Sandbox) -> None:
     pay = sandbox.providers["trustpayments"].pay
     known = pay(order_id="ORD-known", amount=700, settlestatus="100")
     _until(lambda: _events(sandbox, f"shop-uk/{known}"))
@@ -74,12 +74,12 @@ def test_a_payment_nobody_told_us_of_is_found_shown_and_mended_once(sandbox: San
     assert report["compared"] == 3
 
     asked = _lookups(sandbox, "trustpayments")
-    code, report = _reconcile(sandbox, "shop-uk", "--mend")
-    assert (code, report["mend"]["dry_run"], report["mend"]["lookups"]) == (1, True, 2)
+    code, report = _reconcile(sandbox, "shop-uk", "--repair")
+    assert (code, report["repair"]["dry_run"], report["repair"]["lookups"]) == (1, True, 2)
     assert _lookups(sandbox, "trustpayments") == asked, "a dry run queues nothing"
 
-    _, report = _reconcile(sandbox, "shop-uk", "--mend", "--yes")
-    assert report["mend"]["sent"] == 2
+    _, report = _reconcile(sandbox, "shop-uk", "--repair", "--yes")
+    assert report["repair"]["sent"] == 2
     _until(lambda: _events(sandbox, f"shop-uk/{silent}"))
     _until(lambda: _events(sandbox, f"shop-uk/{refunded}")[-1]["status"] == "refunded")
     assert _reconcile(sandbox, "shop-uk")[0] == 0
@@ -89,22 +89,22 @@ def test_a_payment_nobody_told_us_of_is_found_shown_and_mended_once(sandbox: San
     assert code == 0, problems
 
 
-def test_the_same_question_is_queued_once_a_day(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_lookup_is_queued_once_a_day(sandbox: Sandbox, tmp_path: Path) -> None:
     export = tmp_path / "export.csv"
     export.write_text("payment_id,status\n57-9-1,captured\n", "utf-8")  # a typing error: nobody has such a payment
-    choice = ("--export", str(export), "--mend", "--yes")
+    choice = ("--export", str(export), "--repair", "--yes")
     # ours that the export lacks are nothing to ask about
     assert _reconcile(sandbox, "shop-uk", *choice)[1]["mend"]["sent"] == 1
     asked = _lookups(sandbox, "trustpayments")
     _, report = _reconcile(sandbox, "shop-uk", *choice)
-    assert (report["mend"]["sent"], report["mend"]["left_out"]["queued before today"]) == (0, 1)
+    assert (report["repair"]["sent"], report["repair"]["left_out"]["already queued today"]) == (0, 1)
     assert _lookups(sandbox, "trustpayments") == asked
 
 
-def test_where_the_provider_has_no_list_the_shops_export_is_compared(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_export_is_compared_where_the_provider_has_no_list(sandbox: Sandbox, tmp_path: Path) -> None:
     code, said, problems = _run(sandbox, "reconcile", "--merchant", "shop-hu", *NOW)
     assert code == 2
-    assert "has no list" in problems
+    assert "has no list of payments" in problems
     assert "--export" in problems
 
     payment = sandbox.providers["nevogate"].pay(order_id="ORD-hu", amount=1250, currency="EUR")
@@ -127,8 +127,8 @@ def test_where_the_provider_has_no_list_the_shops_export_is_compared(sandbox: Sa
         str(export),
         "--format",
         "csv",
-        "--mend",
-        "--most",
+        "--repair",
+        "--limit",
         "1",
     )
     assert said.splitlines()[0].startswith("kind,order_id,payment_id,here_status")
@@ -139,8 +139,8 @@ def test_where_the_provider_has_no_list_the_shops_export_is_compared(sandbox: Sa
     asked = _lookups(sandbox, "nevogate")
     export.write_text(f"payment_id,status\n{payment},paid\n", "utf-8")
     code, said, problems = _run(
-        sandbox, "reconcile", "--merchant", "shop-hu", *NOW, "--export", str(export), "--mend", "--yes"
+        sandbox, "reconcile", "--merchant", "shop-hu", *NOW, "--export", str(export), "--repair", "--yes"
     )
     assert (code, said) == (2, "")
-    assert "line 2: status is none of" in problems
+    assert "line 2: status must be one of" in problems
     assert _lookups(sandbox, "nevogate") == asked

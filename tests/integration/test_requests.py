@@ -140,7 +140,7 @@ def _becomes(request: RequestedPayment) -> PaymentRequest:
     return _answer(request, "done", "captured")
 
 
-def test_a_month_is_billed_once_though_the_biller_starts_twice(shop: Installation, tmp_path: Path) -> None:
+def test_month_is_billed_once_even_if_the_biller_starts_twice(shop: Installation, tmp_path: Path) -> None:
     file = _bills(tmp_path / "bills.csv", 1000)
     with _stage(shop, _becomes):
         code, first, said = _biller(shop, file, "--wait", "60")
@@ -157,7 +157,7 @@ def test_a_month_is_billed_once_though_the_biller_starts_twice(shop: Installatio
     assert len({one.request_id for one in asked}) == 1000
 
 
-def test_what_is_uncertain_or_unanswered_is_listed_and_is_exit_code_1(shop: Installation, tmp_path: Path) -> None:
+def test_uncertain_or_unanswered_bills_are_listed_and_exit_with_1(shop: Installation, tmp_path: Path) -> None:
     file = _bills(tmp_path / "bills.csv", 3)
     with _stage(shop, lambda request: _answer(request, "uncertain", None, "no_answer")):
         code, found, said = _biller(shop, file, "--wait", "2")
@@ -167,7 +167,7 @@ def test_what_is_uncertain_or_unanswered_is_listed_and_is_exit_code_1(shop: Inst
     assert _biller(shop, _bills(tmp_path / "more.csv", 4), "--month", "2026-12", "--wait", "0.5")[0] == 1
 
 
-def test_an_operators_request_is_published_and_followed(shop: Installation) -> None:
+def test_operators_request_is_published_and_followed(shop: Installation) -> None:
     with _stage(shop, lambda request: _answer(request, "done", "authorised")):
         code, said = shop.finished(*CHARGE, "--yes", "--wait", "30", "--request-id", "r-1")
         assert code == 0, said

@@ -55,7 +55,7 @@ def vector(vector_id: str) -> str:
     return str(next(one["body"] for one in vectors("omnikassa")["vectors"] if one["id"] == vector_id))
 
 
-def test_an_authentic_ping_shows_its_lookup_without_the_token(inspect: Inspect) -> None:
+def test_authentic_notification_shows_its_lookup_without_the_token(inspect: Inspect) -> None:
     file = inspect.file("ping", vector("N06"))
     code, (line,), _ = inspect("omnikassa", "shop-nl", *AT, file)
     assert code == 0
@@ -64,19 +64,19 @@ def test_an_authentic_ping_shows_its_lookup_without_the_token(inspect: Inspect) 
     assert "eyJ" not in json.dumps(line)
 
 
-def test_one_rejected_file_decides_the_exit_code(inspect: Inspect) -> None:
+def test_exit_code_is_1_if_any_file_is_rejected(inspect: Inspect) -> None:
     files = [inspect.file("a", vector("N06")), inspect.file("b", vector("N02")), inspect.file("c", "{}")]
     code, lines, _ = inspect("omnikassa", "shop-nl", *AT, *files)
     assert code == 1
     assert [line["reason"] for line in lines] == [None, "bad_signature", "missing_signature"]
 
 
-def test_the_time_of_receipt_decides_over_expiry(inspect: Inspect) -> None:
+def test_expiry_is_compared_with_the_time_of_receipt(inspect: Inspect) -> None:
     code, (line,), _ = inspect("omnikassa", "shop-nl", inspect.file("a", vector("N06")))
     assert (code, line["reason"]) == (1, "expired_token")
 
 
-def test_a_response_shows_its_observations(inspect: Inspect) -> None:
+def test_response_shows_its_observations(inspect: Inspect) -> None:
     good, bad = inspect.file("good", vector("S03")), inspect.file("bad", vector("S05"))
     code, lines, _ = inspect("omnikassa", "shop-nl", "--kind", "response", good, bad, inspect.file("no", "[]"))
     assert code == 1
@@ -89,13 +89,13 @@ def test_a_response_shows_its_observations(inspect: Inspect) -> None:
     assert (one["status"], one["amount"]) == ("expired", {"value": 123700, "currency": "EUR"})
 
 
-def test_an_unsigned_answer_is_called_unsigned(inspect: Inspect) -> None:
+def test_unsigned_response_has_the_verdict_unsigned(inspect: Inspect) -> None:
     answer = json.dumps({"TransactionId": TRANSACTION, "ResultCode": "PENDING"})
     code, (line,), _ = inspect("nevogate", "shop-hu", "--kind", "response", inspect.file("a", answer))
     assert (code, line["verdict"], line["observations"][0]["status"]) == (0, "unsigned", "pending")
 
 
-def test_a_single_orders_answer_is_told_from_a_page(inspect: Inspect) -> None:
+def test_single_order_response_is_distinguished_from_a_page(inspect: Inspect) -> None:
     answer = vectors("omnikassa")["samples_unsigned"]["order_details_response"][0]["body"]
     code, (line,), _ = inspect("omnikassa", "shop-nl", "--kind", "response", inspect.file("a", answer))
     assert (code, line["verdict"], line["reason"]) == (0, "unsigned", None)
@@ -112,7 +112,7 @@ def test_a_single_orders_answer_is_told_from_a_page(inspect: Inspect) -> None:
     )
 
 
-def test_return_urls_come_as_json_file_query_or_address(inspect: Inspect) -> None:
+def test_return_url_may_be_json_file_query_or_url(inspect: Inspect) -> None:
     parameters = json.loads(vector("U01"))
     query = "&".join(f"{name}={value}" for name, value in parameters.items())
     file, address = inspect.file("a", vector("U01")), inspect.file("b", f"https://shop.example/back?{query}\n")
@@ -129,7 +129,7 @@ def test_return_urls_come_as_json_file_query_or_address(inspect: Inspect) -> Non
         assert inspect(*words, "--query", f"{query}&{own}")[1][0]["verdict"] == "authentic"
 
 
-def test_the_customers_way_back_from_trust_payments_is_hashed_as_a_notification_is(inspect: Inspect) -> None:
+def test_return_url_of_trust_payments_is_hashed_as_a_notification(inspect: Inspect) -> None:
     vector = vectors("trustpayments")["signature_vectors"][0]
     words = ("trustpayments", "shop-uk", "--kind", "return-url")
     for rest in (("--query", vector["body"]), (inspect.file("b", f"https://shop.example/back?{vector['body']}"),)):
@@ -138,19 +138,19 @@ def test_the_customers_way_back_from_trust_payments_is_hashed_as_a_notification_
     assert inspect(*words, "--query", f"{vector['body']}&errorcode=1")[1][0]["verdict"] == "rejected"
 
 
-def test_a_get_call_is_judged_by_its_query(inspect: Inspect) -> None:
+def test_get_call_is_verified_by_its_query(inspect: Inspect) -> None:
     code, (line,), _ = inspect("nevogate", "shop-hu", "--query", f"TransactionId={TRANSACTION}")
     assert (code, line["file"], line["verdict"]) == (0, None, "unsigned")
     assert line["lookup"]["reference"] == TRANSACTION
 
 
-def test_an_alert_causes_no_lookup(inspect: Inspect) -> None:
+def test_alert_causes_no_lookup(inspect: Inspect) -> None:
     file = inspect.file("a", '{"alertNoSuccessTransaction":{"storeName":"sdk_test"}}')
     code, (line,), _ = inspect("nevogate", "shop-hu", file)
     assert (code, line["verdict"], line["lookup"]) == (0, "unsigned", None)
 
 
-def test_the_bytes_of_standard_input_are_judged_untouched(inspect: Inspect, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_standard_input_is_verified_byte_for_byte(inspect: Inspect, monkeypatch: pytest.MonkeyPatch) -> None:
     body = vectors("trustpayments")["signature_vectors"][0]["body"]
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(body.encode())))
     code, (line,), _ = inspect("trustpayments", "shop-uk", "-")
@@ -168,7 +168,7 @@ def test_the_bytes_of_standard_input_are_judged_untouched(inspect: Inspect, monk
         ("nevogate", "shop-hu", ("--kind", "return-url", "f"), "judged as a notification"),
     ],
 )
-def test_wrong_use_is_one_sentence_and_exit_2(
+def test_wrong_use_is_one_sentence_and_exit_code_2(
     inspect: Inspect, provider: str, merchant: str, words: tuple[str, ...], says: str
 ) -> None:
     code, lines, err = inspect(provider, merchant, *words)
@@ -177,13 +177,13 @@ def test_wrong_use_is_one_sentence_and_exit_2(
     assert len(err.splitlines()) == 1
 
 
-def test_secrets_that_can_not_be_read_are_exit_2(inspect: Inspect) -> None:
+def test_unreadable_secret_is_exit_code_2(inspect: Inspect) -> None:
     code, lines, err = inspect("omnikassa", "shop-env", inspect.file("a", vector("N06")))
     assert (code, lines) == (2, [])
     assert "PAYNOTIFY_TEST_NOT_SET" in err
 
 
-def test_what_opens_the_providers_api_need_not_be_there(inspect: Inspect) -> None:
+def test_api_credentials_are_not_needed(inspect: Inspect) -> None:
     config = inspect.folder / "paynotify.yaml"
     elsewhere = "{env: PAYNOTIFY_TEST_NOT_SET}"
     text = CONFIG.replace("password: {value: pw}", f"password: {elsewhere}")

@@ -1,4 +1,4 @@
-"""The command: exit codes, and one paragraph instead of a traceback."""
+"""The command: help, exit codes, and one paragraph instead of a traceback."""
 
 from __future__ import annotations
 
@@ -40,13 +40,15 @@ def test_help_names_every_subcommand() -> None:
     assert all(one.name in done.stdout for one in SUBCOMMANDS)
 
 
-@pytest.mark.parametrize(("name", "said"), [("ingest", "Run the HTTP ingress."), ("up", "running until Ctrl-C.")])
-def test_a_subcommands_help_keeps_its_capitals(name: str, said: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "said"), [("ingest", "Run the HTTP ingress."), ("up", "Run the sandbox until Ctrl-C.")]
+)
+def test_subcommand_help_keeps_its_capitals(name: str, said: str) -> None:
     assert said in paynotify(name, "--help").stdout
 
 
 @pytest.mark.parametrize("words", [(), ("fly",), ("worker", "--stage", "fly"), ("topics",)])
-def test_wrong_use_is_2(words: tuple[str, ...]) -> None:
+def test_wrong_use_exits_with_2(words: tuple[str, ...]) -> None:
     done = paynotify(*words)
     assert done.returncode == 2
     assert "usage: paynotify" in done.stderr
@@ -66,7 +68,7 @@ def test_wrong_use_is_2(words: tuple[str, ...]) -> None:
         ("up", "--latency-seconds", "inf"),
     ],
 )
-def test_a_sandbox_that_can_not_be_is_refused_before_it_is_started(
+def test_sandbox_with_impossible_options_is_not_started(
     words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
@@ -78,7 +80,7 @@ def test_a_sandbox_that_can_not_be_is_refused_before_it_is_started(
 
 
 @pytest.mark.parametrize("words", [("worker",), ("ingest",), ("topics", "check")])
-def test_no_configuration_says_how_to_name_one(words: tuple[str, ...]) -> None:
+def test_missing_configuration_option_explains_how_to_set_it(words: tuple[str, ...]) -> None:
     said = one_paragraph(paynotify(*words))
     assert said.startswith(f"paynotify {words[0]}: No configuration given")
     assert "PAYNOTIFY_CONFIG" in said
@@ -92,24 +94,24 @@ def test_no_configuration_says_how_to_name_one(words: tuple[str, ...]) -> None:
         ("inspect", "--provider", "nevogate", "--merchant", "shop", "\udcff.json"),
     ],
 )
-def test_an_argument_that_is_no_text_is_told(words: tuple[str, ...]) -> None:
-    assert "not UTF-8" in one_paragraph(paynotify(*words))
+def test_argument_that_is_not_text_is_refused(words: tuple[str, ...]) -> None:
+    assert "must be UTF-8 text" in one_paragraph(paynotify(*words))
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
+def test_missing_file_is_named(tmp_path: Path) -> None:
     file = tmp_path / "none.yaml"
     said = one_paragraph(paynotify("topics", "check", environment={"PAYNOTIFY_CONFIG": str(file)}))
     assert str(file) in said
 
 
-def test_a_misspelt_key_is_named_with_its_line(tmp_path: Path) -> None:
+def test_misspelt_key_is_named_with_its_line(tmp_path: Path) -> None:
     file = tmp_path / "paynotify.yaml"
     file.write_text("sandbox: true\nworkers: {batch_records: 5}\nmerchants: []\n")
     said = one_paragraph(paynotify("worker", "--config", str(file)))
     assert f"{file}, line 2: workers is not a key paynotify knows" in said
 
 
-def test_brokers_that_cannot_be_used_are_3(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unusable_brokers_exit_with_3(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def away(_: object) -> int:
         raise ClusterUnavailableError("No Kafka broker answered at 127.0.0.1:1.")
 

@@ -1,4 +1,4 @@
-"""Where only one provider's secrets are, as in a worker's pod, the doctor can look at that provider alone."""
+"""The doctor can check one provider alone, because a worker's pod has only one provider's secrets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.fakes import configurations
 
 @pytest.fixture
 def config(tmp_path: Path) -> str:
-    """Three providers; of Trust Payments' secrets one is not there."""
+    """Three providers; one of Trust Payments' secrets is missing."""
     merchants = configurations.merchants()
     merchants[1]["password"] = {"file": str(tmp_path / "elsewhere")}
     content = configurations.document("127.0.0.1:9", "", tmp_path, merchants=merchants)
@@ -21,7 +21,7 @@ def config(tmp_path: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    ("providers", "code", "looked_at"),
+    ("providers", "code", "checked"),
     [
         ([], 1, {"shop-nl", "shop-uk", "shop-hu"}),
         (["omnikassa"], 0, {"shop-nl"}),
@@ -29,24 +29,24 @@ def config(tmp_path: Path) -> str:
         (["trustpayments"], 1, {"shop-uk"}),
     ],
 )
-def test_only_the_secrets_of_the_providers_asked_for_are_read(
-    providers: list[str], code: int, looked_at: set[str], config: str, capsys: pytest.CaptureFixture[str]
+def test_provider_option_limits_which_secrets_are_read(
+    providers: list[str], code: int, checked: set[str], config: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     chosen = [f"--provider={provider}" for provider in providers]
     assert main(["doctor", "--offline", "--json", "--config", config, *chosen]) == code
     findings = json.loads(capsys.readouterr().out)["findings"]
     about = {one["about"].removeprefix("secrets of ") for one in findings if one["about"].startswith("secrets of")}
-    assert about == looked_at
+    assert about == checked
 
 
-def test_secrets_are_well_only_where_all_of_them_are_there(config: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_secrets_are_ok_only_if_all_of_them_are_readable(config: str, capsys: pytest.CaptureFixture[str]) -> None:
     main(["doctor", "--offline", "--json", "--config", config])
     findings = json.loads(capsys.readouterr().out)["findings"]
     verdicts = [one["verdict"] for one in findings if one["about"] == "secrets of shop-uk"]
     assert verdicts == ["error"]
 
 
-def test_a_key_that_is_none_is_found_also_where_another_secret_is_missing(
+def test_invalid_key_is_found_even_if_another_secret_is_missing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     merchants = configurations.merchants()[:1]
@@ -54,6 +54,6 @@ def test_a_key_that_is_none_is_found_also_where_another_secret_is_missing(
     content = configurations.document("127.0.0.1:9", "", tmp_path, merchants=merchants)
     config = str(configurations.write(tmp_path, content))
     assert main(["doctor", "--offline", "--config", config]) == 1
-    said = capsys.readouterr().out
-    assert "base64" in said
-    assert "elsewhere" in said
+    printed = capsys.readouterr().out
+    assert "base64" in printed
+    assert "elsewhere" in printed

@@ -1,15 +1,12 @@
-"""A payment's story: what is told, in which order, and what never is."""
+"""A payment's timeline: its entries, their order, and what is never shown."""
 
 from __future__ import annotations
 
 import dataclasses
 
-from aiokafka.record.default_records import DefaultRecordBatchBuilder
-
-from ops.common.raw_scan import batches
 from ops.trace.html import page
-from ops.trace.search import OrderNews, PaymentRecords
-from ops.trace.timeline import Timeline, tell
+from ops.trace.search import OrderMessage, PaymentRecords
+from ops.trace.timeline import Timeline, build_timeline
 from processors.dead_letters import ended
 from processors.interpret.stage import observation_id
 from processors.resolve.transitions import PaymentState, advance
@@ -30,7 +27,7 @@ def _record(topic: str, offset: int, value: bytes, at: float, **headers: str) ->
 
 
 def _found() -> PaymentRecords:
-    found = PaymentRecords(whole=True)
+    found = PaymentRecords(complete=True)
     lookup = Lookup(
         provider="omnikassa",
         merchant="shop-uk",
@@ -50,8 +47,8 @@ def _found() -> PaymentRecords:
         **{"content-type": "application/json; secret=1", "http-query": "q=personal"},
     )
     found.notifications = [stored]
-    buried = ended(stored, "rejected", "bad_signature")
-    found.rejected = [Record(buried.topic, 0, 0, buried.key, buried.value, buried.headers, 1.5)]
+    rejected = ended(stored, "rejected", "bad_signature")
+    found.rejected = [Record(rejected.topic, 0, 0, rejected.key, rejected.value, rejected.headers, 1.5)]
     found.lookups = [_record("lookups", 0, messages.encode(lookup), 2.0, ce_id="l1")]
     found.responses = [_record("responses", 0, BODY, 3.0, ce_id="r1", ce_time="2026-06-01T12:00:00.000Z")]
     state = PaymentState()
@@ -68,13 +65,13 @@ def _found() -> PaymentRecords:
     return found
 
 
-def _story() -> Timeline:
-    return tell("omnikassa", "shop-uk", "p1", _found(), expected_required=False)
+def _timeline() -> Timeline:
+    return build_timeline("omnikassa", "shop-uk", "p1", _found(), expected_required=False)
 
 
-def test_everything_is_told_in_order_with_its_place() -> None:
-    story = _story()
-    kinds = [one.kind for one in story.entries]
+def test_timeline_has_every_record_in_order_with_its_position() -> None:
+    timeline = _timeline()
+    kinds = [one.kind for one in timeline.entries]
     assert kinds == [
         "notification",
         "rejected",
@@ -85,17 +82,17 @@ def test_everything_is_told_in_order_with_its_place() -> None:
         "observation",
         "refused",
     ]
-    assert story.status == "captured"
-    assert story.entries[0].details["bytes"] == len(BODY)
-    assert len(story.entries[0].details["sha256"]) == 64
-    assert story.entries[1].details == {"reason": "bad_signature", "original": "notifications/0/0"}
-    assert story.entries[-1].what == "captured -> pending refused"
-    assert (story.entries[-1].topic, story.entries[-1].offset) == ("observations", 1)
+    assert timeline.status == "captured"
+    assert timeline.entries[0].details["bytes"] == len(BODY)
+    assert len(timeline.entries[0].details["sha256"]) == 64
+    assert timeline.entries[1].details == {"reason": "bad_signature", "original": "notifications/0/0"}
+    assert timeline.entries[-1].what == "captured -> pending refused"
+    assert (timeline.entries[-1].topic, timeline.entries[-1].offset) == ("observations", 1)
 
 
-def _news(number: int, kind: str) -> tuple[Record, OrderNews]:
+def _order_message(number: int, kind: str) -> tuple[Record, OrderMessage]:
     amount = Money(1050, "GBP")
-    news: dict[str, OrderNews] = {
+    news: dict[str, OrderMessage] = {
         "expected": ExpectedPayment(
             merchant="shop-uk",
             order_id="O1",
@@ -147,32 +144,37 @@ def _news(number: int, kind: str) -> tuple[Record, OrderNews]:
     return _record(f"payments.{kind}", number, b"", float(number)), news[kind]
 
 
-def test_what_the_shop_expected_and_requested_is_told_in_its_place_in_time() -> None:
+def test_timeline_has_expected_and_overdue_payments_and_requests_by_time() -> None:
     found = _found()
-    found.news = [_news(1, "expected"), _news(2, "request"), _news(3, "raised"), _news(9, "cleared")]
-    story = tell("omnikassa", "shop-uk", "p1", found, expected_required=False)
-    told = {one.kind: one for one in story.entries if one.kind in ("expected", "request", "overdue")}
-    assert story.entries[0].kind == "expected"  # of the same moment as the notification
-    assert story.entries[-1].what == "no more overdue: captured"
-    assert [one.at for one in story.entries] == sorted(one.at for one in story.entries)
-    assert told["expected"].what == "the shop expects 1050 GBP (minor units), final by 2026-06-01T13:00:00.000Z"
-    assert told["request"].what == "charge refused: over_day_limit"
-    assert "overdue: not final by 2026-06-01T13:00:00.000Z" in [one.what for one in story.entries]
-    assert "<script>" not in messages.encode(story).decode()
-    html = page([story])
+    found.order_messages = [
+        _order_message(1, "expected"),
+        _order_message(2, "request"),
+        _order_message(3, "raised"),
+        _order_message(9, "cleared"),
+    ]
+    timeline = build_timeline("omnikassa", "shop-uk", "p1", found, expected_required=False)
+    shown = {one.kind: one for one in timeline.entries if one.kind in ("expected", "request", "overdue")}
+    assert timeline.entries[0].kind == "expected"  # of the same moment as the notification
+    assert timeline.entries[-1].what == "no longer overdue: captured"
+    assert [one.at for one in timeline.entries] == sorted(one.at for one in timeline.entries)
+    assert shown["expected"].what == "expected by the shop: 1050 GBP (minor units), final by 2026-06-01T13:00:00.000Z"
+    assert shown["request"].what == "charge refused: over_day_limit"
+    assert "overdue: not final by 2026-06-01T13:00:00.000Z" in [one.what for one in timeline.entries]
+    assert "<script>" not in messages.encode(timeline).decode()
+    html = page([timeline])
     assert all(one in html for one in (">expected<", ">overdue<", ">request<"))
-    assert html.count("<circle") == len(story.entries)
+    assert html.count("<circle") == len(timeline.entries)
 
 
-def test_an_order_without_a_payment_has_a_story_too() -> None:
-    found = PaymentRecords(order_id="O1", news=[_news(1, "expected"), _news(3, "raised")])
-    story = tell("omnikassa", "shop-uk", "", found, expected_required=False)
-    assert (story.name, story.order_id, story.status) == ("shop-uk", "O1", None)
-    assert [one.kind for one in story.entries] == ["expected", "overdue"]
-    assert "order O1" in page([story])
+def test_timeline_of_an_order_without_a_payment() -> None:
+    found = PaymentRecords(order_id="O1", order_messages=[_order_message(1, "expected"), _order_message(3, "raised")])
+    timeline = build_timeline("omnikassa", "shop-uk", "", found, expected_required=False)
+    assert (timeline.name, timeline.order_id, timeline.status) == ("shop-uk", "O1", None)
+    assert [one.kind for one in timeline.entries] == ["expected", "overdue"]
+    assert "order O1" in page([timeline])
 
 
-def test_a_lookup_of_recovery_tells_why_it_was_made() -> None:
+def test_recovery_lookup_shows_its_cause() -> None:
     lookup = Lookup(
         provider="trustpayments",
         merchant="shop-uk",
@@ -183,12 +185,12 @@ def test_a_lookup_of_recovery_tells_why_it_was_made() -> None:
         arguments={"orderreference": "O1", "recovery": "1"},
     )
     found = PaymentRecords(order_id="O1", lookups=[_record("lookups", 0, messages.encode(lookup), 2.0, ce_id="l1")])
-    (entry,) = tell("trustpayments", "shop-uk", "", found, expected_required=False).entries
-    assert entry.what == "asks for transaction (overdue)"
+    (entry,) = build_timeline("trustpayments", "shop-uk", "", found, expected_required=False).entries
+    assert entry.what == "look up transaction (overdue)"
     assert entry.details["recovery"] == "overdue"
 
 
-def test_an_answer_tells_what_follows_from_it_whatever_was_expected_and_whenever_it_was_asked() -> None:
+def test_response_shows_its_observations_whatever_was_expected_and_whenever_it_came() -> None:
     said = dataclasses.replace(
         observation("p1", "captured"),
         observed_at="2026-06-01T11:59:59.000Z",
@@ -201,48 +203,30 @@ def test_an_answer_tells_what_follows_from_it_whatever_was_expected_and_whenever
         ],
         observations=[(_record("observations", 0, b"", 4.0, ce_id=observation_id("r2", said)), said)],
     )
-    other, own, _ = tell("nevogate", "shop-hu", "p1", found, expected_required=False).entries
-    assert other.what.endswith("nothing of this payment")
+    other, own, _ = build_timeline("nevogate", "shop-hu", "p1", found, expected_required=False).entries
+    assert other.what.endswith("no observation of this payment")
     assert "captured" in own.what
 
 
-def test_no_body_token_or_free_header_is_told() -> None:
-    story = _story()
-    told = messages.encode(story).decode() + page([story])
+def test_timeline_hides_bodies_tokens_and_free_headers() -> None:
+    timeline = _timeline()
+    shown = messages.encode(timeline).decode() + page([timeline])
     for hidden in (TOKEN, "4111", "Shopper", "secret=1", "q=personal"):
-        assert hidden not in told
+        assert hidden not in shown
 
 
-def test_refusals_are_left_out_where_the_observations_don_t_lead_to_the_events() -> None:
+def test_refusals_are_left_out_if_observations_are_missing() -> None:
     found = _found()
     found.observations = found.observations[1:]
-    story = tell("omnikassa", "shop-uk", "p1", found, expected_required=False)
-    assert "refused" not in [one.kind for one in story.entries]
-    assert "can't be told" in story.notes[0]
+    timeline = build_timeline("omnikassa", "shop-uk", "p1", found, expected_required=False)
+    assert "refused" not in [one.kind for one in timeline.entries]
+    assert "cannot be shown" in timeline.notes[0]
 
 
-def test_the_page_needs_nothing_else_and_escapes_what_came_from_outside() -> None:
-    story = dataclasses.replace(_story(), order_id="<script>alert(1)</script>")
-    html = page([story])
+def test_html_page_is_self_contained_and_escapes_everything() -> None:
+    timeline = dataclasses.replace(_timeline(), order_id="<script>alert(1)</script>")
+    html = page([timeline])
     assert "<script" not in html
     assert "src=" not in html
     assert "http" not in html.replace("http_status", "")
-    assert html.count("<circle") == len(story.entries)
-
-
-def _batch(base: int, keys: list[bytes], compression: int = 0) -> bytes:
-    builder = DefaultRecordBatchBuilder(2, compression, False, -1, -1, -1, 1 << 20)
-    for number, key in enumerate(keys):
-        builder.append(number, 1, key, b"v" * 100, [])
-    raw = bytearray(builder.build())
-    raw[0:8] = base.to_bytes(8, "big")
-    return bytes(raw)
-
-
-def test_batches_are_told_apart_and_a_torn_last_one_is_left_out() -> None:
-    first, second = _batch(10, [b"a", b"b"]), _batch(12, [b"c"], compression=1)
-    raw = first + second + first[:50]
-    assert list(batches(raw)) == [
-        (0, len(first), 12, False),
-        (len(first), len(first) + len(second), 13, True),
-    ]
+    assert html.count("<circle") == len(timeline.entries)

@@ -1,0 +1,1 @@
+"""``paynotify replay``: re-publishes rejected and dead-lettered records."""

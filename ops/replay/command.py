@@ -1,0 +1,231 @@
+"""``paynotify replay``: re-publishes rejected and dead-lettered records to their original topics.
+
+Id, key and bytes stay the same, so the stages treat a replay as a repeat: verify knows the notification's id, its
+lookup gets the same derived id, and resolve publishes only what changes a payment. A replayed record has the header
+``replayed-from`` with its position on the rejected or dead-letter topic. The target topics therefore record what was
+replayed, and an interrupted replay can be started again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, Final
+
+import orjson
+
+from ops.common.arguments import number_between
+from ops.common.merchants import unknown_merchant
+from ops.common.progress_bar import ProgressBar
+from ops.common.record_sender import RecordSender, rate_limiter
+from ops.common.terminal import print_table
+from ops.common.times import TIME_FORMS, parse_window
+from ops.common.topic_reader import TopicReader
+from ops.replay.original import original, position_text, replay_targets
+from ops.replay.plan import ReplayPlan, ReplaySelection, find, leave_out_replayed
+from schemas import topics
+from schemas.configuration.model import Configuration, load
+from schemas.errors import ConfigurationError
+from schemas.reasons import DEAD_REASONS, REJECT_REASONS
+from schemas.records import Record
+
+_SOURCES: Final = {"rejected": (topics.REJECTED,), "dead": (topics.DEAD,)}
+_REASONS: Final[Mapping[str, Collection[str]]] = {"rejected": REJECT_REASONS, "dead": DEAD_REASONS}
+_MAX_LISTED: Final = 20
+
+_EPILOG: Final = f"""\
+Nothing is sent without --yes. Of several records with one id only the newest is sent. Requests that move money are
+never replayed. docs/operations/replay.md describes what a replay changes.
+
+Times: {TIME_FORMS}.
+
+examples:
+  paynotify replay --reason bad_signature --merchant shop-uk          list the records, after a key was corrected
+  paynotify replay --reason bad_signature --merchant shop-uk --yes    send them
+  paynotify replay dead --provider nevogate --since 24h --yes         everything of yesterday's outage
+  paynotify replay dead --key shop-uk/57-9-2204417 --yes              one transaction
+
+exit codes: 0 done, 1 some records were not sent (their original topic is not one of paynotify's),
+2 wrong use or configuration, 3 no Kafka broker is usable
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``paynotify replay``."""
+    parser.epilog = _EPILOG
+    reasons = sorted({*REJECT_REASONS, *DEAD_REASONS})
+    parser.add_argument(
+        "kind",
+        nargs="?",
+        choices=("rejected", "dead", "all"),
+        default="all",
+        help="rejected notifications, dead-lettered lookups and responses, or both (default: all)",
+    )
+    parser.add_argument(
+        "--reason",
+        action="append",
+        default=[],
+        choices=reasons,
+        metavar="REASON",
+        help=f"only records with this reason (repeatable): {', '.join(reasons)}",
+    )
+    parser.add_argument(
+        "--merchant", action="append", default=[], metavar="ID", help="only this merchant's records (repeatable)"
+    )
+    parser.add_argument(
+        "--provider",
+        action="append",
+        default=[],
+        choices=topics.PROVIDERS,
+        help="only this provider's records (repeatable)",
+    )
+    parser.add_argument(
+        "--key", action="append", default=[], metavar="KEY", help="only records with this key (repeatable)"
+    )
+    parser.add_argument("--since", metavar="TIME", help="only records rejected or dead-lettered at or after this time")
+    parser.add_argument("--until", metavar="TIME", help="only records rejected or dead-lettered before this time")
+    parser.add_argument("--again", action="store_true", help="include records that were replayed before")
+    parser.add_argument(
+        "--per-second",
+        type=number_between(0, 1_000_000, above_minimum=True),
+        default=100.0,
+        metavar="N",
+        help="send at most this many records per second (default: 100)",
+    )
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("--dry-run", action="store_true", help="only print what would be sent (default)")
+    group.add_argument("--yes", "--execute", action="store_true", dest="yes", help="send the records")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Plan the replay, and with ``--yes`` send the records. Exit code 1 if a record has an unknown original topic.
+
+    Raises:
+        ConfigurationError: an option is wrong.
+        ClusterUnavailableError: the cluster is not reachable, or did not acknowledge a record.
+    """
+    configuration = load(arguments.config)
+    selection = _selection(arguments, configuration)
+    since, until = parse_window(arguments.since, arguments.until)
+    sources = [name for kind in _kinds(arguments.kind) for name in _SOURCES[kind]]
+    with TopicReader(configuration) as reader:
+        plan = find(reader, configuration.kafka, sources, selection, since, until)
+        if not arguments.again:
+            leave_out_replayed(reader, plan)
+        counts: Counter[tuple[str, str, str]] = Counter()
+        records = _counted(plan.records(reader), counts, replay_targets(configuration.kafka))
+        listed, sent = [], 0
+        if arguments.yes:
+            sent = _send(configuration, records, len(plan.selected), arguments.per_second)
+        else:
+            listed = _list(records)
+    report = _report(plan, counts, listed, sent, dry_run=not arguments.yes)
+    if arguments.json:
+        print(orjson.dumps(report).decode())
+    else:
+        _print(report)
+    return 1 if plan.unknown_targets else 0
+
+
+def _kinds(kind: str) -> tuple[str, ...]:
+    return ("rejected", "dead") if kind == "all" else (kind,)
+
+
+def _selection(arguments: argparse.Namespace, configuration: Configuration) -> ReplaySelection:
+    configured = [one.id for one in configuration.merchants]
+    for merchant_id in arguments.merchant:
+        if merchant_id not in configured:
+            raise unknown_merchant(merchant_id, configured)
+    possible = {reason for kind in _kinds(arguments.kind) for reason in _REASONS[kind]}
+    for reason in arguments.reason:
+        if reason not in possible:
+            raise ConfigurationError(
+                f"--reason must be a reason of {arguments.kind} records ({', '.join(sorted(possible))}), "
+                f"got {reason!r}."
+            )
+    return ReplaySelection(
+        reasons=frozenset(arguments.reason),
+        merchants=frozenset(arguments.merchant),
+        providers=frozenset(arguments.provider),
+        keys=frozenset(one.encode() for one in arguments.key),
+    )
+
+
+def _counted(
+    records: Iterator[Record], counts: Counter[tuple[str, str, str]], targets: Mapping[str, str]
+) -> Iterator[Record]:
+    """The records, each counted by provider, reason and target when it is taken."""
+    for record in records:
+        target = record.header("original-topic")
+        counts[targets[target], record.header("reason"), target] += 1
+        yield record
+
+
+def _list(records: Iterator[Record]) -> list[dict[str, Any]]:
+    """The first records as objects; all are read, so that they are counted."""
+    listed: list[dict[str, Any]] = []
+    for record in records:
+        if len(listed) < _MAX_LISTED:
+            listed.append(
+                {
+                    "id": record.header("ce_id"),
+                    "key": (record.key or b"").decode("utf-8", "replace"),
+                    "reason": record.header("reason"),
+                    "from": position_text(record.topic, record.partition, record.offset),
+                    "to": record.header("original-topic"),
+                    "first_seen": record.header("first-seen"),
+                }
+            )
+    return listed
+
+
+def _send(configuration: Configuration, records: Iterator[Record], total: int, per_second: float) -> int:
+    """The number of records sent."""
+    sent = 0
+    wait = rate_limiter(per_second)
+    with RecordSender(configuration.kafka) as sender, ProgressBar("replaying", total) as bar:
+        for record in records:
+            wait()
+            sender.send(original(record))
+            sent += 1
+            bar.advance(1)
+    return sent
+
+
+def _report(
+    plan: ReplayPlan, counts: Counter[tuple[str, str, str]], listed: list[dict[str, Any]], sent: int, *, dry_run: bool
+) -> dict[str, Any]:
+    return {
+        "sent": sent,
+        "matched": len(plan.selected),
+        "dry_run": dry_run,
+        "by": [
+            {"provider": provider, "reason": reason, "to": target, "records": count}
+            for (provider, reason, target), count in sorted(counts.items())
+        ],
+        "left_out": dict(plan.left_out),
+        "foreign_targets": dict(plan.unknown_targets),
+        "first": listed,
+    }
+
+
+def _print(report: Mapping[str, Any]) -> None:
+    listed = report["first"]
+    print_table(
+        ((one["first_seen"], one["reason"], one["key"], one["from"], one["to"]) for one in listed),
+        header=("first seen", "reason", "key", "from", "to"),
+    )
+    if report["matched"] > len(listed) and listed:
+        print(f"... and {report['matched'] - len(listed)} more")
+    rows = [(str(one["records"]), f"{one['provider']} {one['reason']} -> {one['to']}") for one in report["by"]]
+    rows += [(str(count), f"left out: {cause}") for cause, count in report["left_out"].items()]
+    print_table(rows, right_aligned=1)
+    unknown = [
+        (str(count), f"not sent: the original topic {target!r} is not one of paynotify's")
+        for target, count in report["foreign_targets"].items()
+    ]
+    print_table(unknown, right_aligned=1, stream=sys.stderr)
+    matched = report["matched"]
+    print(f"{matched} would be sent; --yes sends them" if report["dry_run"] else f"{report['sent']} sent")
