@@ -11,7 +11,7 @@ from typing import Any, Final
 from hypothesis import strategies as st
 
 from ingest.notification import origin, record_headers
-from ops.common.times import moment
+from ops.common.times import parse_time_option
 from ops.reconcile.csv_export import payments_in
 from processors.charges.intake_stage import request_of
 from processors.charges.validation import well_formed
@@ -537,7 +537,7 @@ PARSERS: Final = (
     Parser("resolve", _resolved, (), st.lists(_reads["observation"], min_size=1, max_size=3), 4, lambda raw: [raw]),
     Parser("configuration", _configured, (ConfigurationError,), _documents(), 2, _text),
     Parser("export", lambda raw: payments_in(raw, "fuzz.csv"), (ConfigurationError,), bent(genuine.EXPORT), 2, bytes),
-    Parser("moment", lambda text: moment("--since", text), (ConfigurationError,), _time_texts, 1, _text),
+    Parser("moment", lambda text: parse_time_option("--since", text), (ConfigurationError,), _time_texts, 1, _text),
     Parser("address", split_address, (ConfigurationError,), texts, 1, _text),
     Parser("traceparent", valid_traceparent, (), texts, 1, _text),
     Parser(
