@@ -23,13 +23,14 @@ from processors.providers.registry import PROVIDERS
 from processors.runtime import failpoints, sabotage
 from processors.runtime.lag import LagWatch
 from processors.runtime.runner import REQUEST_SECONDS, StageRunner
+from processors.transport import patches
 from processors.wiring import ORDERS_SECONDS, StageSelection, build_stages
 from schemas import topics
 from schemas.configuration.model import Configuration
 from schemas.configuration.secrets import Secret
 from schemas.errors import ClusterUnavailableError, ConfigurationError, MissingTopicsError
 from service import cluster, expiry
-from service.aiokafka_client import aiokafka_settings
+from service.kafka_client import client_settings
 from service.logs import event
 from service.management import Management
 
@@ -72,6 +73,7 @@ class Worker:
         Raises:
             ConfigurationError: something that waiting does not mend.
         """
+        patches.install(faust=True)
         stop = asyncio.Event()
 
         def told_to_stop() -> None:
@@ -87,7 +89,7 @@ class Worker:
         connections = self._configuration.worker.provider_calls_in_flight * (len(PROVIDERS) + charged)
         async with open_client(connections) as http:
             kafka = self._configuration.kafka
-            reader = aiokafka_settings(kafka, "paynotify-expectations")
+            reader = client_settings(kafka, "paynotify-expectations")
             self._expectations = ExpectationCache(
                 {**reader, "request_timeout_ms": round(REQUEST_SECONDS * 1000)},
                 kafka.topic(topics.EXPECTED),

@@ -5,6 +5,7 @@
     PaynotifyError
     ├── ConfigurationError              the operator must change something; commands exit with 2
     │   ├── SecretError                 a secret can't be read
+    │   ├── UnsupportedLibraryError     an installed library lacks a private name this product needs
     │   └── ClusterError                the cluster's topics are not as the configuration says
     │       └── MissingTopicsError      a topic does not exist yet; processes wait until it is created
     ├── RetryableError                  the same call may succeed later
@@ -44,6 +45,10 @@ class ConfigurationError(PaynotifyError):
 
 class SecretError(ConfigurationError):
     """A secret named in the configuration can't be read. The text names its place, never its value."""
+
+
+class UnsupportedLibraryError(ConfigurationError):
+    """An installed library lacks a private name this product needs. The text names it and the supported versions."""
 
 
 class ClusterError(ConfigurationError):

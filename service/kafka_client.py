@@ -9,16 +9,19 @@ from kafka.net.compat import KafkaNetClient
 
 from schemas.configuration.model import KafkaSettings
 from schemas.errors import ClusterUnavailableError
-from service.kafka_credentials import password, tls
+from service.kafka_credentials import password, reveal_passwords_per_connection, tls
 
 T = TypeVar("T")
 
 
 def client_settings(kafka: KafkaSettings, client_id: str) -> dict[str, Any]:
-    """Keyword arguments every client of kafka-python takes (of aiokafka: see `service.aiokafka_client`).
+    """Keyword arguments that every client of kafka-python and of aiokafka takes.
+
+    A password is a `Secret`, which is read again for each connection. aiokafka accepts one only after
+    `processors.transport.patches.install`.
 
     Raises:
-        ConfigurationError: a password, certificate or key can't be read. Once it was, the client keeps to its files.
+        ConfigurationError: a password, certificate or key can't be read.
     """
     settings: dict[str, Any] = {
         "bootstrap_servers": [server.strip() for server in kafka.bootstrap_servers.split(",")],
@@ -29,6 +32,7 @@ def client_settings(kafka: KafkaSettings, client_id: str) -> dict[str, Any]:
     if context is not None:
         settings["ssl_context"] = context
     if kafka.sasl_mechanism is not None:
+        reveal_passwords_per_connection()
         settings["sasl_mechanism"] = kafka.sasl_mechanism
         settings["sasl_plain_username"] = kafka.sasl_plain_username
         settings["sasl_plain_password"] = password(kafka)
@@ -44,10 +48,10 @@ def unreachable(servers: str, error: Exception) -> ClusterUnavailableError:
 
 
 def opened(kind: Callable[..., T], settings: Mapping[str, Any]) -> T:
-    """A client of kafka-python, which asks the brokers while it is made.
+    """A client of kafka-python. Its constructor connects to a broker, so this blocks.
 
-    One that can't be made would leave its thread, its sockets and its selector behind: whoever tries again and again
-    while the brokers are away would run out of files.
+    A constructor that fails leaves a thread, sockets and a selector behind: a process that retries while the brokers
+    are away would run out of files. They are closed here. No upstream issue is known for kafka-python 3.
 
     Raises:
         kafka.errors.KafkaError: no broker answered within its ``bootstrap_timeout_ms``.

@@ -1,17 +1,16 @@
-"""What brokers let a process in by, as its files hold it when a connection is made.
+"""Hot-reloaded Kafka credentials: passwords and TLS files are read for each new connection.
 
-Passwords and certificates are changed while processes run. A client that kept what it was made with would go on until
-its first new connection, and then never get in again. So clients are given a `Secret` instead of a password, revealed
-for each connection, and a `BrokerTLS` instead of a context. Connections that are open live on with what they were made
-with.
+Operators change passwords and certificates while processes run. A client that kept what it started with would fail at
+its first new connection, and never connect again. So clients get a `Secret` instead of a password, revealed for each
+connection, and a `BrokerTLS` instead of an SSL context. Open connections keep the credentials they were opened with.
 """
 
 from __future__ import annotations
 
+import functools
 import logging
 import ssl
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,13 +24,14 @@ from service.logs import event
 logger = logging.getLogger("paynotify.kafka")
 
 _WITH_TLS: Final = ("SSL", "SASL_SSL")
+_MECHANISMS: Final = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 
 
 def password(kafka: KafkaSettings) -> Secret | None:
-    """The user's password, which was read once; none without SASL.
+    """The user's password, after a first read that proves it readable; None without SASL.
 
     Raises:
-        SecretError: it can't be read.
+        SecretError: the password can't be read.
     """
     if kafka.sasl_plain_password is None:
         return None
@@ -41,16 +41,16 @@ def password(kafka: KafkaSettings) -> Secret | None:
 
 
 def revealed(given: Secret | str | None) -> str | None:
-    """A client's password as it is now."""
+    """The current text of a client's password."""
     return given.reveal() if isinstance(given, Secret) else given
 
 
 class BrokerTLS(ssl.SSLContext):
-    """A context that makes each connection by what the configured files hold then.
+    """An SSL context that opens each connection with the current content of the configured files.
 
-    OpenSSL's context can take another certificate, but never forgets an authority; so connections are handed on to one
-    that is made anew whenever a file has changed. Files that can't be used, or don't fit together, leave the last one
-    in place: they may be half replaced.
+    OpenSSL's context accepts another certificate, but never forgets an authority. So connections are delegated to a
+    context that is created again whenever a file has changed. Files that can't be used, or do not fit together, leave
+    the previous context in place: they may be half replaced.
 
     Raises:
         ConfigurationError: a certificate or key can't be used at the start.
@@ -62,33 +62,33 @@ class BrokerTLS(ssl.SSLContext):
     def __init__(self, kafka: KafkaSettings) -> None:
         self._kafka = kafka
         self._files = [Path(one) for one in (kafka.ssl_cafile, kafka.ssl_certfile, kafka.ssl_keyfile) if one]
-        self._seen = self._looks()
-        self._present = _context(kafka)
+        self._seen = self._stamps()
+        self._context = _context(kafka)
 
     def wrap_socket(self, *arguments: Any, **settings: Any) -> ssl.SSLSocket:
-        """As kafka-python connects."""
-        return self._renewed().wrap_socket(*arguments, **settings)
+        """Open a connection of kafka-python."""
+        return self._current().wrap_socket(*arguments, **settings)
 
     def wrap_bio(self, *arguments: Any, **settings: Any) -> ssl.SSLObject:
-        """As event loops connect."""
-        return self._renewed().wrap_bio(*arguments, **settings)
+        """Open a connection of an event loop."""
+        return self._current().wrap_bio(*arguments, **settings)
 
-    def _renewed(self) -> ssl.SSLContext:
-        looks = self._looks()  # before reading: what changes meanwhile is read again for the next connection
-        if looks != self._seen:
-            self._seen = looks
+    def _current(self) -> ssl.SSLContext:
+        stamps = self._stamps()  # before reading: a change meanwhile is read for the next connection
+        if stamps != self._seen:
+            self._seen = stamps
             try:
-                self._present = _context(self._kafka)
+                self._context = _context(self._kafka)
             except ConfigurationError as error:
                 event(logger, "changed_certificates_rejected", level=logging.WARNING, problem=str(error))
-        return self._present
+        return self._context
 
-    def _looks(self) -> list[tuple[int, ...]]:
-        return [_look(file) for file in self._files]
+    def _stamps(self) -> list[tuple[int, ...]]:
+        return [_stamp(file) for file in self._files]
 
 
 def tls(kafka: KafkaSettings) -> BrokerTLS | None:
-    """The context for brokers, or none where the connection is not TLS.
+    """The context for brokers; None if the connection does not use TLS.
 
     Raises:
         ConfigurationError: a certificate or key can't be used.
@@ -96,8 +96,8 @@ def tls(kafka: KafkaSettings) -> BrokerTLS | None:
     return BrokerTLS(kafka) if kafka.security_protocol in _WITH_TLS else None
 
 
-def _look(file: Path) -> tuple[int, ...]:
-    """As `look_of`; empty for a file that is not there."""
+def _stamp(file: Path) -> tuple[int, ...]:
+    """As `look_of`; empty for a file that does not exist."""
     try:
         return look_of(file)
     except OSError:
@@ -119,9 +119,16 @@ def _context(kafka: KafkaSettings) -> ssl.SSLContext:
 
 
 def _mechanism(kind: Callable[..., Any], **config: Any) -> Any:
-    """kafka-python makes one for each connection, and again where a connection must prove itself anew."""
+    """kafka-python creates a mechanism for each connection, and again when a connection must authenticate again."""
     return kind(**{**config, "sasl_plain_password": revealed(config["sasl_plain_password"])})
 
 
-for _name in ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"):
-    register_sasl_mechanism(_name, partial(_mechanism, get_sasl_mechanism(_name)), overwrite=True)
+@functools.cache
+def reveal_passwords_per_connection() -> None:
+    """Register SASL mechanisms with kafka-python that accept a `Secret`, for the whole process; once.
+
+    `service.kafka_client.client_settings` calls it. The registry is public; for aiokafka see
+    `processors.transport.patches`.
+    """
+    for name in _MECHANISMS:
+        register_sasl_mechanism(name, functools.partial(_mechanism, get_sasl_mechanism(name)), overwrite=True)

@@ -20,11 +20,12 @@ from aiokafka.errors import KafkaError
 from kafka.admin import OffsetSpec
 
 from ops.common.raw_scan import RawScan, RecordFilter
+from processors.transport import patches
 from schemas.configuration.model import Configuration
 from schemas.errors import ClusterUnavailableError
 from schemas.records import Record
-from service.aiokafka_client import aiokafka_settings
 from service.cluster import admin
+from service.kafka_client import client_settings
 
 _PARTITION_BYTES: Final = 2 * 1024 * 1024
 _FETCH_BYTES: Final = 32 * 1024 * 1024
@@ -88,6 +89,7 @@ class TopicReader:
     def __enter__(self) -> TopicReader:
         with ExitStack() as undo:
             undo.callback(self._loop.close)
+            patches.install()
             self._admin = undo.enter_context(admin(self._configuration))
             present = set(self._configuration.wanted_topics()) & set(self._admin.list_topics())
             for topic in self._admin.describe_topics(sorted(present)) if present else ():
@@ -158,7 +160,7 @@ class TopicReader:
 
     async def _open(self) -> None:
         self._consumer = AIOKafkaConsumer(
-            **aiokafka_settings(self._configuration.kafka, "paynotify-tools"),
+            **client_settings(self._configuration.kafka, "paynotify-tools"),
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
@@ -178,7 +180,7 @@ class TopicReader:
         if not ranges:
             return []
         if self._scan is None:
-            self._scan = RawScan(aiokafka_settings(self._configuration.kafka, "paynotify-tools"))
+            self._scan = RawScan(client_settings(self._configuration.kafka, "paynotify-tools"))
             await self._scan.open()
         found: list[Record] = []
         for one in ranges:

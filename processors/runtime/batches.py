@@ -1,17 +1,24 @@
-"""Taking batches from a Faust stream and acknowledging them only when the loop says so.
+"""Takes batches from a Faust stream and acknowledges each one only when it is durable.
 
-Faust's ``take_events`` acknowledges its buffer in a ``finally``: a batch that is abandoned by a rebalance or a
-shutdown half-way would be committed without its outputs. So the batch is taken from the stream's channel, and each
-event acknowledged by hand.
+Batches come from the stream's queue, because none of Faust's own ways fits:
+
+- ``take_events`` acknowledges its buffer in a ``finally``: a batch abandoned half-way, by a rebalance or a shutdown,
+  would be committed without its outputs (https://github.com/robinhood/faust/issues/513).
+- ``noack_take`` always waits for its whole time-out, and may deliver events of an earlier generation.
+
+One batch of a partition is in progress at a time, and the next one follows only after it was acknowledged. So within a
+generation the events of a partition are acknowledged in offset order and without a hole. Faust's commits depend on it:
+they pass over an unacknowledged record at the head (https://github.com/faust-streaming/faust/issues/606).
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from typing import Any, Final
+from typing import Final
 
 from processors.runtime.loop import Batch, StageLoop
+from processors.transport.streams import EventStream, StreamApp, StreamEvent, StreamMessage
 from schemas.records import Record
 
 #: A batch at work when its partition is taken away may need this long to end well (an answer being stored).
@@ -22,7 +29,7 @@ _BUSY_RECORDS: Final = 8
 
 
 async def run(
-    loop_of: Callable[[int], StageLoop], stream: Any, app: Any, max_records: int, wait_seconds: float
+    loop_of: Callable[[int], StageLoop], stream: EventStream, app: StreamApp, max_records: int, wait_seconds: float
 ) -> None:
     """Carry out every batch of the stream's one partition, which is known with its first record."""
     try:
@@ -49,7 +56,7 @@ async def _to_its_end(loop: StageLoop, batch: Batch) -> None:
         raise
 
 
-async def _batches(stream: Any, app: Any, max_records: int, wait_seconds: float) -> AsyncIterator[Batch]:
+async def _batches(stream: EventStream, app: StreamApp, max_records: int, wait_seconds: float) -> AsyncIterator[Batch]:
     queue = stream.channel.queue
     busy = False
     while True:
@@ -70,7 +77,7 @@ async def _batches(stream: Any, app: Any, max_records: int, wait_seconds: float)
             yield _taken(ours, app, generation)
 
 
-def _taken(events: list[Any], app: Any, generation: int) -> Batch:
+def _taken(events: list[StreamEvent], app: StreamApp, generation: int) -> Batch:
     def acknowledge() -> None:
         for event in events:
             event.ack()
@@ -83,7 +90,7 @@ def _taken(events: list[Any], app: Any, generation: int) -> Batch:
     )
 
 
-def _record(message: Any) -> Record:
+def _record(message: StreamMessage) -> Record:
     return Record(
         message.topic,
         message.partition,

@@ -29,7 +29,7 @@ from processors.transport.publisher import OutputPublisher
 from schemas import topics
 from schemas.configuration.model import Configuration, KafkaSettings
 from schemas.errors import PartitionRevokedError, StateUnavailableError
-from service.aiokafka_client import aiokafka_settings
+from service.kafka_client import client_settings
 from service.kafka_credentials import password, tls
 from service.logs import event
 
@@ -116,9 +116,7 @@ class StageRunner:
     @property
     def failed(self) -> bool:
         """Whether it has ended for good: Faust gave up, or the sender of its producer did, and nothing gets out."""
-        producer = getattr(self.app.producer, "_producer", None)
-        sender = producer._sender.sender_task if producer is not None else None
-        return bool(self.app.crashed or self.app.should_stop or (sender is not None and sender.done()))
+        return bool(self.app.crashed or self.app.should_stop or self.app.producer.sender_ended)
 
     @property
     def source_topics(self) -> tuple[str, ...]:
@@ -156,7 +154,7 @@ class StageRunner:
         state = self._states.get(partition)
         if state is None:
             settings = {
-                **aiokafka_settings(self._kafka, self.group),
+                **client_settings(self._kafka, self.group),
                 "request_timeout_ms": round(REQUEST_SECONDS * 1000),
             }
             topic = self._kafka.topic(topics.changelog(self.name))

@@ -1,35 +1,30 @@
-"""Faust's Kafka driver with the parts that lose records or order replaced.
+"""Faust's Kafka driver with the parts replaced that lose records or their order.
 
-Each class names the failure it prevents; each was seen on a real cluster, under load and crashes.
+Each class names the failure it prevents; all were seen on a real cluster, under load and crashes. Upstream issues are
+named where one is known. `processors.transport.patches` changes the client below.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Mapping
-from typing import Any, Final, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
-from aiokafka.conn import AIOKafkaConnection, CloseReason
-from aiokafka.errors import KafkaConnectionError, KafkaError
-from aiokafka.protocol.group import JoinGroupRequest
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode.utils.queues import FlowControlEvent
 
 from processors.transport.group_coordinator import StableGroupCoordinator
 
-T = TypeVar("T")
-
-_JOIN_MARGIN_SECONDS: Final = 5.0
-
 
 class FlowControl(FlowControlEvent):
-    """Lets records flow again without throwing away those that already wait.
+    """Resumes the flow of records without discarding those that are queued.
 
-    mode empties every queue here. Faust calls it last when it has recovered state, while the consumer already reads
-    on: records delivered in between would be gone, and commits would pass over them. A record that comes twice
-    instead does no harm, and those of an earlier generation are left out when batches are taken.
+    mode empties every queue on resume. Faust resumes last when it has recovered state, while the consumer already reads
+    on: records delivered in between would be lost, and commits would pass over them
+    (https://github.com/faust-streaming/faust/issues/596). A duplicate delivery instead is harmless, and records of an
+    earlier generation are dropped when batches are taken.
     """
 
     def resume(self) -> None:
@@ -38,11 +33,23 @@ class FlowControl(FlowControlEvent):
 
 
 class FaustProducer(driver.Producer):
-    """Idempotent: records are never expired, reordered or doubled by its own retries.
+    """An idempotent producer whose batches never expire.
 
-    A request without an answer is given up, with its connection, like any other. aiokafka would then give up a batch of
-    that age too where no leader is known; but its place in the order is taken, and without it nothing more is accepted.
+    Faust produces idempotently only within transactions. And aiokafka drops a batch that is older than the request
+    time-out while its partition has no leader; if that batch was sent before, its sequence number is missing, and the
+    brokers refuse everything after it. No upstream issue names this cause;
+    https://github.com/aio-libs/aiokafka/issues/1017 has the same symptom.
     """
+
+    @property
+    def sender_ended(self) -> bool:
+        """Whether aiokafka's sender task has ended, so that nothing is published any more.
+
+        Such a producer accepts records and never reports them: https://github.com/aio-libs/aiokafka/issues/1039.
+        """
+        client = self._producer
+        task = client._sender.sender_task if client is not None else None
+        return task is not None and bool(task.done())
 
     def _settings_extra(self) -> Mapping[str, Any]:
         return {"acks": "all", "enable_idempotence": True}
@@ -54,7 +61,11 @@ class FaustProducer(driver.Producer):
 
 
 class FaustConsumerThread(driver.AIOKafkaConsumerThread):
-    """Its requests are given up after the same time as all others'; what Faust calls their time-out is another one."""
+    """A consumer whose requests time out like the producer's.
+
+    Faust has one setting, ``broker_request_timeout``, for its requests and for its own recovery, which may take far
+    longer. No upstream issue is known.
+    """
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
@@ -64,11 +75,13 @@ class FaustConsumerThread(driver.AIOKafkaConsumerThread):
 
 
 class FaustConsumer(driver.Consumer):
-    """Goes back to the committed offsets while nothing is being fetched, and to the beginning where there are none.
+    """Seeks to the committed offsets while no fetch is in progress, and to the beginning where there are none.
 
-    After each rebalance some records have been fetched that no stage will see; going back brings them again. Faust
-    goes back with a fetch still under way, whose later records then pass for the newest read so that the earlier ones
-    are dropped; and aiokafka leaves partitions without a commit where they are, beyond what was fetched for nothing.
+    After a rebalance some fetched records reach no stage, and the seek brings them again. Faust seeks while a fetch is
+    still in progress: its later records then count as the newest read, and the earlier ones are dropped. Faust's own
+    ``wait_for_stopped_flow`` returns at once, because the event it waits for is never cleared; no upstream issue is
+    known. And aiokafka leaves a partition without a commit at its position, beyond the records that were lost:
+    https://github.com/aio-libs/aiokafka/issues/1003.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -81,10 +94,10 @@ class FaustConsumer(driver.Consumer):
 
     @property
     def confirmed(self) -> bool:
-        """Whether this is still a member of its group, by what was last heard of it."""
+        """Whether the group confirmed this member's heartbeat within the last session time-out."""
         client = self._thread._consumer
-        membership = client._coordinator if client is not None else None
-        return isinstance(membership, StableGroupCoordinator) and membership.confirmed
+        coordinator = client._coordinator if client is not None else None
+        return isinstance(coordinator, StableGroupCoordinator) and coordinator.confirmed
 
     async def _getmany(self, active_partitions: Any, timeout: float) -> Any:
         self._no_fetch.clear()
@@ -94,10 +107,11 @@ class FaustConsumer(driver.Consumer):
             self._no_fetch.set()
 
     def highwater(self, tp: TP) -> int:
-        """The partition's end; 0 for one that is no longer ours, which only Faust's own monitor is told.
+        """The partition's end offset; 0 for a revoked partition, which only Faust's monitor reads.
 
-        The group may take a partition away while its last fetch is handed over. The client's thread knows that first,
-        and its assertion would end the unit, and the process with it.
+        The group may revoke a partition while its last fetch is delivered. The client's thread knows that first, and
+        its AssertionError would end the app, and the process with it. A pull request for Faust was not merged:
+        https://github.com/faust-streaming/faust/pull/507.
         """
         try:
             return int(super().highwater(tp) or 0)
@@ -105,7 +119,7 @@ class FaustConsumer(driver.Consumer):
             return 0
 
     async def perform_seek(self) -> None:
-        """Called with the flow about to be resumed by the caller, or stopped already."""
+        """Seek to the committed offsets. The caller has stopped the flow, or is about to resume it."""
         self.stop_flow()
         await self._no_fetch.wait()
         await super().perform_seek()
@@ -114,50 +128,13 @@ class FaustConsumer(driver.Consumer):
         committed = await super().seek_to_committed()
         for tp, offset in committed.items():
             if not offset and not self._is_changelog_tp(tp):
-                # where the log begins later the client resets itself to there; asking would wait behind a long fetch
+                # the client resets itself if the log begins later; asking for its begin would wait behind a long fetch
                 await self._seek(tp, 0)
         return committed
 
 
-_send_to_open = AIOKafkaConnection.send
-
-
-def _send(connection: Any, request: Any, expect_response: bool = True) -> Any:
-    """Takes a connection that has just been reset, or does not answer, for what it is.
-
-    uvloop tells of the first with a RuntimeError where aiokafka expects an OSError: the consumer's thread would end
-    with it, and the whole process with that. And a dead connection over which only metadata is asked for was never
-    given up. Joining a group may take as long as the group waits for its other members: given up before, it is begun
-    again, and the group with it.
-    """
-    usual_seconds = connection._request_timeout
-    if isinstance(request, JoinGroupRequest):
-        connection._request_timeout = max(usual_seconds, request._rebalance_timeout / 1000 + _JOIN_MARGIN_SECONDS)
-    try:
-        answer = _send_to_open(connection, request, expect_response)
-    except KafkaError:
-        raise  # these are RuntimeErrors too
-    except RuntimeError as error:
-        connection.close(reason=CloseReason.CONNECTION_BROKEN)
-        raise KafkaConnectionError("the connection was closed while it was written to") from error
-    finally:
-        connection._request_timeout = usual_seconds
-    return _answered(connection, answer) if expect_response else answer
-
-
-async def _answered(connection: Any, answer: Awaitable[T]) -> T:
-    try:
-        return await answer
-    except TimeoutError:
-        connection.close(reason=CloseReason.CONNECTION_TIMEOUT)
-        raise
-
-
-AIOKafkaConnection.send = _send
-
-
 class FaustTransport(driver.Transport):
-    """Makes the app's consumer and its producer: Faust asks one transport for both."""
+    """Creates the app's consumer and producer: Faust asks one transport for both."""
 
     Consumer = FaustConsumer
     Producer = FaustProducer

@@ -1,14 +1,17 @@
-"""A unit's membership in its consumer group, where aiokafka's own keeps it badly.
+"""Group membership that detects a dead connection before the group expels this member.
 
-Each difference was seen to make partitions stand still:
+`processors.transport.patches` makes aiokafka's consumers use it. Each difference was seen to stall partitions; upstream
+issues are named where one is known:
 
-- A heartbeat is given up after half a session, not after the time-out of all requests, which may be longer than a
-  session: on a connection that is open but dead the member would be expelled before it learns of it. The next heartbeat
-  goes over a new connection within the session, and the group never notices.
-- Heartbeats go on while the partitions assigned are taken over. aiokafka begins with them only afterwards; taking over
-  may wait for a batch to end, and a member that says nothing for a session is expelled, joins again, and waits again.
-- A member that has heard nothing from its group for a session says so (`confirmed`): another may have its partitions,
-  and taking the states back from that one would only make the two do each other's work again and again.
+- A heartbeat times out after half a session time-out, not after the time-out of all requests, which may be longer than
+  a session: on a connection that is open but dead the member would be expelled before it notices. The next heartbeat
+  uses a new connection, still within the session. No upstream issue is known.
+- Heartbeats continue while assigned partitions are acquired. aiokafka starts them afterwards, but acquiring may wait
+  for a batch to end, and a member that is silent for a session is expelled, joins again and waits again. No upstream
+  issue is known.
+- A member that got no response from its group for a session knows it (`StableGroupCoordinator.confirmed`), as asked
+  for in https://github.com/aio-libs/aiokafka/issues/1040: another may own its partitions, and if both acquire the
+  states from each other, they only repeat each other's work.
 """
 
 from __future__ import annotations
@@ -19,40 +22,42 @@ from typing import Any, Final
 
 from aiokafka.client import ConnectionGroup
 from aiokafka.conn import CloseReason
-from aiokafka.consumer import consumer as aiokafka_consumer
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.protocol.group import SyncGroupRequest
 
-#: Of a session. Heartbeats are sent four times in it: after one without an answer the next still comes in time.
+#: Of a session time-out. There are four heartbeats in it, so that after one without a response the next is in time.
 _HEARTBEAT_SHARE: Final = 1 / 2
 
 
 class StableGroupCoordinator(GroupCoordinator):  # type: ignore[misc]  # aiokafka has no types
-    """``_confirmed_at`` (monotonic) is when the last request had been sent by whose answer it is a member."""
+    """aiokafka's coordinator with these three differences.
+
+    ``_confirmed_at`` (monotonic) is when the last request was sent whose response confirmed the membership.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
         self._confirmed_at = self._synced_at = float("-inf")
+        super().__init__(*args, **kwargs)
 
     @property
     def confirmed(self) -> bool:
-        """Whether the group still counts on this member, by what was last heard of it. For any thread."""
+        """Whether the group confirmed this member within the last session time-out. Any thread may ask."""
         return bool(time.monotonic() - self._confirmed_at < self._session_timeout_ms / 1000)
 
     async def _do_heartbeat(self) -> bool:
         sent_at = time.monotonic()
         try:
             async with asyncio.timeout(self._session_timeout_ms / 1000 * _HEARTBEAT_SHARE):
-                well = bool(await super()._do_heartbeat())
+                accepted = bool(await super()._do_heartbeat())
         except TimeoutError:
-            self._give_up_connection()
+            self._close_connection()
             return False
-        if well:
+        if accepted:
             self._confirmed_at = sent_at
-        return well
+        return accepted
 
     def reset_generation(self) -> None:
-        """Called when the group has said that this is no member any more."""
+        """Called when the group has said that this is no longer a member."""
         self._confirmed_at = float("-inf")
         super().reset_generation()
 
@@ -61,18 +66,14 @@ class StableGroupCoordinator(GroupCoordinator):  # type: ignore[misc]  # aiokafk
             self._synced_at = time.monotonic()
         return await super()._send_req(request)
 
-    def _give_up_connection(self) -> None:
+    def _close_connection(self) -> None:
         connection = self._client._conns.get((self.coordinator_id, ConnectionGroup.COORDINATION))
         if connection is not None:
             connection.close(reason=CloseReason.CONNECTION_TIMEOUT)
         self.coordinator_dead()
 
     async def _on_join_complete(self, *args: Any) -> None:
-        # not the time of now: this process may have stood still since the group answered
+        # when the request was sent, not now: this process may have been frozen since the group responded
         self._confirmed_at = self._synced_at
         self._start_heartbeat_task()
         await super()._on_join_complete(*args)
-
-
-#: aiokafka's consumer has no parameter for it.
-aiokafka_consumer.GroupCoordinator = StableGroupCoordinator

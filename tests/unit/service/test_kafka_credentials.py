@@ -1,15 +1,13 @@
-"""Each new connection to a broker is made with the password and the certificates of then, by each client library."""
+"""Each new connection to a broker uses the current password and certificates. (aiokafka: see test_patches.)"""
 
 from __future__ import annotations
 
 import logging
 import ssl
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
-from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import KafkaConnectionError
 from kafka.net.sasl import get_sasl_mechanism
 
 from processors.runtime.runner import _credentials
@@ -17,8 +15,6 @@ from sandbox.certificates import Authority, Issued
 from schemas.configuration.model import KafkaSettings
 from schemas.configuration.secrets import Secret, SecretRef
 from schemas.errors import ConfigurationError, SecretError
-from service import aiokafka_client
-from service.aiokafka_client import aiokafka_settings
 from service.kafka_client import client_settings
 from service.kafka_credentials import BrokerTLS
 
@@ -41,9 +37,7 @@ def first_password(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)
-def test_kafka_python_authenticates_each_time_with_the_password_of_then(
-    mechanism: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_kafka_python_authenticates_with_the_current_password(mechanism: str, monkeypatch: pytest.MonkeyPatch) -> None:
     config = client_settings(with_password(mechanism), "test")
 
     def presented() -> str:
@@ -54,31 +48,6 @@ def test_kafka_python_authenticates_each_time_with_the_password_of_then(
     monkeypatch.setenv("BROKER_PASSWORD", "second")
     assert presented() == "second"
     assert "second" not in repr(config)
-
-
-@pytest.mark.parametrize("mechanism", MECHANISMS)
-async def test_aiokafka_connects_each_time_with_the_password_of_then(
-    mechanism: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    presented = []
-
-    async def refuse(*_: Any, sasl_plain_password: Any, **settings: Any) -> Any:
-        presented.append(sasl_plain_password)
-        raise OSError(settings["sasl_mechanism"])
-
-    monkeypatch.setattr(aiokafka_client, "create_conn", refuse)
-    client = AIOKafkaClient(**aiokafka_settings(with_password(mechanism), "test"))
-    for password in ("first", "second"):
-        monkeypatch.setenv("BROKER_PASSWORD", password)
-        with pytest.raises(KafkaConnectionError):
-            await client.bootstrap()
-    assert presented == ["first", "second"]
-
-
-def test_aiokafka_makes_every_connection_in_the_one_way_that_reveals_the_password() -> None:
-    """If this fails the library has another way, which must reveal it too: see `service.aiokafka_client`."""
-    for made in (AIOKafkaClient.bootstrap, AIOKafkaClient._get_conn):
-        assert "create_conn" in made.__code__.co_names
 
 
 def test_a_unit_gives_faust_what_is_revealed_later() -> None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
 
 import pytest
+from aiokafka import TopicPartition
+from aiokafka.conn import AIOKafkaConnection
+from aiokafka.errors import KafkaError
 from faust.tables.recovery import Recovery, ServiceStopped
+from faust.transport.drivers import aiokafka as driver
 
 from processors.fetch.retry_stage import RetryStage
 from processors.runtime.failpoints import nothing
@@ -37,14 +42,71 @@ async def test_what_a_unit_reads_and_writes_with_is_ours_and_it_writes_idempoten
 
 
 @pytest.mark.parametrize("session_seconds", [1.0, 6.0, 45.0])
-async def test_a_connection_without_answers_is_given_up_whoever_uses_it(tmp_path: Path, session_seconds: float) -> None:
-    """Faust's producer would wait twenty minutes for an answer, and its consumer as long as a session at least."""
+async def test_requests_of_every_client_time_out_alike(tmp_path: Path, session_seconds: float) -> None:
+    """Faust's producer would wait twenty minutes for a response, and its consumer as long as a session at least."""
     app = unit(tmp_path, session_seconds).app
     producer = app.producer._new_producer()
     consumer = app.consumer._thread._create_worker_consumer(app.transport)
-    assert {one._request_timeout_ms for one in (producer.client, consumer._client)} == {round(REQUEST_SECONDS * 1000)}
-    assert producer._message_accumulator._batch_ttl == math.inf, "a record whose place is taken is never given up"
+    seconds = [await request_seconds(client) for client in (producer.client, consumer._client)]
+    assert seconds == [REQUEST_SECONDS, REQUEST_SECONDS]
     producer._closed = consumer._closed = True  # they were never started
+
+
+async def test_fausts_own_consumer_waits_longer_for_a_response(tmp_path: Path) -> None:
+    """If this fails, Faust has a setting of its own for it: `FaustConsumerThread` can go."""
+    app = unit(tmp_path).app
+    consumer = driver.AIOKafkaConsumerThread._create_worker_consumer(app.consumer._thread, app.transport)
+    assert await request_seconds(consumer._client) > REQUEST_SECONDS
+    consumer._closed = True
+
+
+async def test_a_sent_batch_never_expires(tmp_path: Path) -> None:
+    """Its sequence number is taken: without it the brokers refuse everything after it."""
+    assert not await expires(unit(tmp_path).app.producer._new_producer())
+
+
+async def test_fausts_own_producer_drops_a_sent_batch(tmp_path: Path) -> None:
+    """If this fails, aiokafka no longer expires a batch with a sequence number: the patch can go."""
+    app = unit(tmp_path).app
+    producer = driver.Producer._new_producer(app.producer)
+    assert await expires(producer)
+
+
+async def request_seconds(client: Any) -> float:
+    """How long a request may take on a connection that the client opens."""
+    opened: list[float] = []
+
+    async def refuse(self: Any) -> None:
+        opened.append(self._request_timeout)
+        raise OSError("no broker")
+
+    client.cluster = SimpleNamespace(broker_metadata=lambda _: SimpleNamespace(host="127.0.0.1", port=1))
+    client.force_metadata_update = lambda: None
+    with patch.object(AIOKafkaConnection, "connect", refuse):
+        await client._get_conn(1)
+    return opened[0]
+
+
+async def expires(producer: Any) -> bool:
+    """Whether the producer drops a batch that was sent, refused by a broker, and then waits an hour for a leader."""
+    place, leader = TopicPartition("topic", 0), [0]
+    accumulator = producer._message_accumulator
+    accumulator._cluster = SimpleNamespace(leader_for_partition=lambda _: leader[0] if leader else None)
+    accumulator._linger_time = 0
+    producer._txn_manager.set_pid_and_epoch(7, 0)
+    record = await accumulator.add_message(place, None, b"value", timeout=1)
+    nodes, _ = accumulator.drain_by_nodes(ignore_nodes=[])
+    batch = nodes[0][place]
+    accumulator.reenqueue(batch)
+    batch._ctime -= 3600
+    leader.clear()
+    accumulator.drain_by_nodes(ignore_nodes=[])
+    dropped = bool(record.done())
+    if dropped:
+        assert isinstance(record.exception(), KafkaError)
+    record.cancel()
+    producer._closed = True  # it was never started
+    return dropped
 
 
 async def test_going_back_after_a_rebalance_may_take_as_long_as_it_takes(tmp_path: Path) -> None:
@@ -56,11 +118,16 @@ async def test_going_back_after_a_rebalance_may_take_as_long_as_it_takes(tmp_pat
     assert app.conf.broker_request_timeout >= 1000 * REQUEST_SECONDS
 
 
-async def test_a_unit_whose_producer_has_given_up_has_failed(tmp_path: Path) -> None:
+async def test_a_unit_whose_producer_has_no_sender_any_more_has_failed(tmp_path: Path) -> None:
     one = unit(tmp_path)
-    assert not one.failed
-    sender = asyncio.get_running_loop().create_future()
-    one.app.producer._producer = SimpleNamespace(_sender=SimpleNamespace(sender_task=sender))
-    assert not one.failed
-    sender.set_result(None)
+    failed = [one.failed]
+    client = one.app.producer._producer = one.app.producer._new_producer()
+    failed.append(one.failed)
+    client._sender._sender_task = asyncio.ensure_future(asyncio.Event().wait())
+    await asyncio.sleep(0)
+    failed.append(one.failed)
+    client._sender._sender_task.cancel()
+    await asyncio.sleep(0)
+    assert failed == [False, False, False]
     assert one.failed
+    client._closed = True  # it was never started

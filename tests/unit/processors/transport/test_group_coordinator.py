@@ -1,4 +1,4 @@
-"""A member of a consumer group finds out about a dead connection before the group gives it up."""
+"""A member of a consumer group detects a dead connection before the group expels it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from aiokafka.client import ConnectionGroup
 from aiokafka.conn import CloseReason
-from aiokafka.consumer import consumer
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.protocol.group import SyncGroupRequest
 
-from processors.transport import group_coordinator
+from processors.transport import group_coordinator, patches
 from processors.transport.group_coordinator import StableGroupCoordinator
+from tests.fakes.aiokafka_probes import member_of_a_group
 
 SESSION_SECONDS = 0.3
 
@@ -35,7 +35,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Time:
 
 
 def member(closed: list[CloseReason]) -> StableGroupCoordinator:
-    """One that has joined, without brokers."""
+    """A coordinator that has joined its group, without brokers."""
     one = object.__new__(StableGroupCoordinator)
     connection = SimpleNamespace(close=lambda reason: closed.append(reason))
     one._confirmed_at = one._synced_at = float("-inf")
@@ -46,40 +46,43 @@ def member(closed: list[CloseReason]) -> StableGroupCoordinator:
     return one
 
 
-def answers(monkeypatch: pytest.MonkeyPatch, *given: bool | None) -> None:
-    """What the group says to each heartbeat in turn; none: nothing at all."""
+def responses(monkeypatch: pytest.MonkeyPatch, *given: bool | None) -> None:
+    """The group's response to each heartbeat in turn; None: no response at all."""
     left = list(given)
 
     async def heartbeat(self: Any) -> bool:
-        said = left.pop(0)
-        if said is None:
+        response = left.pop(0)
+        if response is None:
             await asyncio.Event().wait()
-        return bool(said)
+        return bool(response)
 
     monkeypatch.setattr(GroupCoordinator, "_do_heartbeat", heartbeat)
 
 
-def test_the_clients_of_the_group_are_made_with_it() -> None:
-    assert consumer.GroupCoordinator is StableGroupCoordinator
+async def test_a_started_consumer_is_a_member_through_it() -> None:
+    patches.install()
+    async with member_of_a_group() as coordinator:
+        assert isinstance(coordinator, StableGroupCoordinator)
+        assert not coordinator.confirmed, "it has not joined yet"
 
 
-async def test_a_heartbeat_without_an_answer_gives_up_its_connection_within_the_session(
+async def test_a_heartbeat_without_a_response_closes_its_connection_within_the_session(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     closed: list[CloseReason] = []
     one = member(closed)
-    answers(monkeypatch, None)
+    responses(monkeypatch, None)
     async with asyncio.timeout(SESSION_SECONDS * 10):
         assert not await one._do_heartbeat()
     assert closed == [CloseReason.CONNECTION_TIMEOUT]
     assert one.coordinator_id is None, "it is looked up again, over another connection"
 
 
-async def test_a_member_is_confirmed_for_one_session_after_the_heartbeat_that_was_answered(
+async def test_a_member_is_confirmed_for_one_session_after_an_accepted_heartbeat(
     monkeypatch: pytest.MonkeyPatch, clock: Time
 ) -> None:
     one = member([])
-    answers(monkeypatch, False, True)
+    responses(monkeypatch, False, True)
     confirmed = []
     for seconds in (0.0, 0.0, SESSION_SECONDS * 0.9, SESSION_SECONDS * 0.2):
         clock.now += seconds
@@ -89,20 +92,20 @@ async def test_a_member_is_confirmed_for_one_session_after_the_heartbeat_that_wa
     assert confirmed == [False, True, True, False]
 
 
-async def test_heartbeats_go_on_while_partitions_are_taken_over(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_heartbeats_continue_while_partitions_are_acquired(monkeypatch: pytest.MonkeyPatch) -> None:
     one = member([])
-    told: list[str] = []
+    order: list[str] = []
 
-    async def taken_over(self: Any, *args: Any) -> None:
-        told.append("taken over")
+    async def acquired(self: Any, *args: Any) -> None:
+        order.append("acquired")
 
-    monkeypatch.setattr(GroupCoordinator, "_on_join_complete", taken_over)
-    monkeypatch.setattr(GroupCoordinator, "_start_heartbeat_task", lambda self: told.append("heartbeats"))
+    monkeypatch.setattr(GroupCoordinator, "_on_join_complete", acquired)
+    monkeypatch.setattr(GroupCoordinator, "_start_heartbeat_task", lambda self: order.append("heartbeats"))
     await one._on_join_complete(1, "member", "roundrobin", b"")
-    assert told == ["heartbeats", "taken over"]
+    assert order == ["heartbeats", "acquired"]
 
 
-async def test_who_stands_still_while_it_joins_is_confirmed_from_when_it_had_asked(
+async def test_a_member_frozen_while_it_joins_is_confirmed_from_when_it_sent_the_request(
     monkeypatch: pytest.MonkeyPatch, clock: Time
 ) -> None:
     one = member([])
@@ -121,11 +124,9 @@ async def test_who_stands_still_while_it_joins_is_confirmed_from_when_it_had_ask
     assert not one.confirmed
 
 
-async def test_who_is_put_out_of_its_group_is_not_confirmed_any_more(
-    monkeypatch: pytest.MonkeyPatch, clock: Time
-) -> None:
+async def test_an_expelled_member_is_not_confirmed(monkeypatch: pytest.MonkeyPatch, clock: Time) -> None:
     one = member([])
-    answers(monkeypatch, True)
+    responses(monkeypatch, True)
     await one._do_heartbeat()
     monkeypatch.setattr(GroupCoordinator, "reset_generation", lambda self: None)
     one.reset_generation()

@@ -1,0 +1,236 @@
+"""What aiokafka does in the situations that `processors.transport.patches` changes.
+
+Each probe uses real objects of the library with the network replaced, and returns what happened. Tests run the probes
+in a patched process. ``python -m tests.fakes.aiokafka_probes`` runs them without patches and prints a JSON object.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from types import SimpleNamespace
+from typing import Any, Final
+from unittest.mock import patch
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, conn
+from aiokafka.client import AIOKafkaClient
+from aiokafka.conn import AIOKafkaConnection
+from aiokafka.consumer import group_coordinator
+from aiokafka.consumer.fetcher import Fetcher
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
+from aiokafka.errors import KafkaConnectionError
+from aiokafka.protocol.coordination import FindCoordinatorRequest
+from aiokafka.protocol.group import JoinGroupRequest
+
+from schemas.configuration.model import KafkaSettings
+from schemas.configuration.secrets import SecretRef
+from service.kafka_client import client_settings
+
+#: As good as for ever.
+LONG_SECONDS: Final = 3600.0
+JOIN_SECONDS: Final = 30.0
+REQUEST_SECONDS: Final = 10.0
+SESSION_SECONDS: Final = 0.1
+
+_VERSIONS: Final = {FindCoordinatorRequest.API_KEY: (0, 1), JoinGroupRequest.API_KEY: (2, 5)}
+_ENVIRONMENT: Final = "PROBED_PASSWORD"
+
+
+async def passwords() -> list[str]:
+    """The password of each new connection, by each way a client opens one; it changes in between."""
+    kafka = KafkaSettings(
+        bootstrap_servers="127.0.0.1:1",
+        security_protocol="SASL_PLAINTEXT",
+        sasl_mechanism="PLAIN",
+        sasl_plain_username="user",
+        sasl_plain_password=SecretRef(env=_ENVIRONMENT),
+    )
+    presented: list[str] = []
+
+    async def refuse(self: Any) -> None:
+        password = self._sasl_plain_password
+        presented.append(password if isinstance(password, str) else f"a {type(password).__name__}")
+        raise OSError("no broker")
+
+    with patch.dict(os.environ, {_ENVIRONMENT: "first"}), patch.object(AIOKafkaConnection, "connect", refuse):
+        client = AIOKafkaClient(**client_settings(kafka, "probe"))
+        client.cluster = SimpleNamespace(broker_metadata=lambda _: SimpleNamespace(host="127.0.0.1", port=1))
+        client.force_metadata_update = lambda: None
+        await client._get_conn(1)
+        os.environ[_ENVIRONMENT] = "second"
+        await client._get_conn(1)
+        client = AIOKafkaClient(**client_settings(kafka, "probe"))
+        os.environ[_ENVIRONMENT] = "third"
+        with suppress(KafkaConnectionError):
+            await client.bootstrap()
+    return presented
+
+
+async def close_while_a_fetch_waits() -> str:
+    """What ``Fetcher.close`` does while a fetch waits to be repeated after a failure."""
+    refused = asyncio.Event()
+
+    async def refuse(*_: Any) -> None:
+        refused.set()
+        raise KafkaConnectionError("no broker")
+
+    fetcher = object.__new__(Fetcher)
+    fetcher._client = SimpleNamespace(send=refuse)
+    fetcher._retry_backoff = LONG_SECONDS
+    fetcher._fetch_waiters = set()
+    fetcher._invalidate_preferred_read_replica_for_node = lambda *_: None
+    fetcher._fetch_task = asyncio.ensure_future(asyncio.sleep(LONG_SECONDS))
+    waiting = asyncio.ensure_future(fetcher._proc_fetch_request(None, 1, SimpleNamespace(topics=[])))
+    fetcher._pending_tasks = {waiting}
+    await refused.wait()
+    try:
+        await fetcher.close()
+    except asyncio.CancelledError:
+        return "raised CancelledError"
+    return "returned"
+
+
+async def write_to_a_reset_connection() -> str:
+    """The error of a request that is written to a connection uvloop has just closed."""
+
+    class Closed:
+        def write(self, data: bytes) -> None:
+            raise RuntimeError("unable to perform operation on <TCPTransport closed>; the handler is closed")
+
+        def close(self) -> None:
+            return
+
+    connection = AIOKafkaConnection("127.0.0.1", 1)
+    connection._writer, connection._versions = Closed(), _VERSIONS
+    try:
+        connection.send(FindCoordinatorRequest("a group", 0))
+    except RuntimeError as error:
+        return type(error).__name__
+    finally:
+        connection._writer = None
+    return "none"
+
+
+async def closed_after_a_timeout() -> list[str]:
+    """Why the connection was closed after a request over it timed out; nothing if it was kept."""
+    reasons: list[str] = []
+    connection = AIOKafkaConnection("127.0.0.1", 1, request_timeout_ms=10)
+    connection._writer, connection._versions = SimpleNamespace(write=lambda _: None), _VERSIONS
+    connection.close = lambda reason=None, exc=None: reasons.append(reason.name)
+    with suppress(TimeoutError):
+        await connection.send(FindCoordinatorRequest("a group", 0))
+    return reasons
+
+
+async def request_timeouts() -> list[float]:
+    """The seconds that a join and another request may take."""
+    seconds: list[float] = []
+
+    async def wait_for(response: Any, timeout: float) -> None:
+        seconds.append(timeout)
+
+    with patch.object(conn, "wait_for", wait_for):
+        connection = AIOKafkaConnection("127.0.0.1", 1, request_timeout_ms=round(REQUEST_SECONDS * 1000))
+        connection._writer, connection._versions = SimpleNamespace(write=lambda _: None), _VERSIONS
+        rebalance = round(JOIN_SECONDS * 1000)
+        await connection.send(
+            JoinGroupRequest("group", 6_000, rebalance, "", "name", "consumer", [("roundrobin", b"")])
+        )
+        await connection.send(FindCoordinatorRequest("group", 0))
+    return seconds
+
+
+@asynccontextmanager
+async def member_of_a_group() -> AsyncIterator[Any]:
+    """The coordinator of a started consumer, made where the consumer makes it."""
+    consumer = AIOKafkaConsumer(group_id="group", session_timeout_ms=round(SESSION_SECONDS * 1000))
+
+    async def connected() -> None:
+        return
+
+    consumer._client.bootstrap = connected
+    await consumer.start()
+    try:
+        yield consumer._coordinator
+    finally:
+        await consumer.stop()
+
+
+async def heartbeat_without_a_response() -> str:
+    """What a heartbeat does if nothing comes back within several session time-outs."""
+    async with member_of_a_group() as coordinator:
+        coordinator.coordinator_id = 1
+
+        async def silent(*_: Any, **__: Any) -> None:
+            await asyncio.sleep(LONG_SECONDS)
+
+        coordinator._client.send = silent
+        try:
+            await asyncio.wait_for(coordinator._do_heartbeat(), SESSION_SECONDS * 5)
+        except TimeoutError:
+            return "still waits"
+        finally:
+            coordinator.coordinator_id = None
+    return "gave up"
+
+
+async def order_of_a_rebalance() -> list[str]:
+    """Whether heartbeats run while the listener acquires the assigned partitions."""
+    order: list[str] = []
+
+    class Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
+        async def on_partitions_revoked(self, revoked: Any) -> None:
+            return
+
+        async def on_partitions_assigned(self, assigned: Any) -> None:
+            order.append("acquired")
+
+    async def joined(self: Any) -> tuple[str, bytes]:
+        assignment = ConsumerProtocolMemberAssignment(0, [("topic", [0])], b"")
+        return "roundrobin", assignment.encode()
+
+    async def nothing(*_: Any) -> None:
+        await asyncio.sleep(0)
+
+    async with member_of_a_group() as coordinator:
+        start = coordinator._start_heartbeat_task
+
+        def recorded() -> None:
+            if coordinator._heartbeat_task is None:
+                order.append("heartbeats start")
+            start()
+
+        coordinator._start_heartbeat_task = recorded
+        coordinator._heartbeat_routine = nothing
+        coordinator.start_commit_offsets_refresh_task = lambda _: None
+        coordinator._coordination_task.cancel()  # it would look for a coordinator
+        coordinator._coordination_task = asyncio.ensure_future(nothing())
+        coordinator._subscription.subscribe({"topic"}, listener=Listener())
+        subscription = coordinator._subscription.subscription
+        with patch.object(group_coordinator.CoordinatorGroupRebalance, "perform_group_join", joined):
+            await coordinator.ensure_active_group(subscription, None)
+    return order
+
+
+PROBES: Final[tuple[Callable[[], Awaitable[object]], ...]] = (
+    passwords,
+    close_while_a_fetch_waits,
+    write_to_a_reset_connection,
+    closed_after_a_timeout,
+    request_timeouts,
+    heartbeat_without_a_response,
+    order_of_a_rebalance,
+)
+
+
+async def _outcomes() -> dict[str, object]:
+    return {probe.__name__: await probe() for probe in PROBES}
+
+
+if __name__ == "__main__":
+    logging.disable(logging.CRITICAL)
+    print(json.dumps(asyncio.run(_outcomes())))
