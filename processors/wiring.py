@@ -242,7 +242,7 @@ def _charge(
     partitions = configuration.wanted_topics()[charges][1]
     shops = ChargeContext(
         accounts={name: account_of(merchant) for name, merchant in charging.items()},
-        chargers=CHARGERS,
+        gateways=CHARGERS,
         providers={merchant.id: provider_of(merchant) for merchant in configuration.merchants},
         kafka=kafka,
     )

@@ -1,4 +1,7 @@
-"""requested: what the shops want done, put where all that concerns the same merchant's charges goes."""
+"""requested: validates shops' requests and re-keys them by merchant.
+
+All of a merchant's requests must be in one partition, because limits and refusals depend on their order.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +23,10 @@ from schemas.times import rfc3339
 
 
 def request_of(value: bytes | None) -> RequestedPayment:
-    """What a shop wrote, if it can be answered at all: with an id, and a merchant.
+    """The request in a record that a shop wrote.
 
     Raises:
-        UnreadableError: it can't; the text names the field.
+        UnreadableError: the value is no valid request, or its request_id or merchant is empty or too long.
     """
     asked = messages.decode(value, RequestedPayment)
     for name, text in (("request_id", asked.request_id), ("merchant", asked.merchant)):
@@ -33,7 +36,7 @@ def request_of(value: bytes | None) -> RequestedPayment:
 
 
 class ChargeIntakeStage:
-    """Takes the shops' records, whatever their keys, to the log of the merchant. Without state."""
+    """The stateless stage that moves requests, whatever their keys, to ``payments.charges``."""
 
     name = "requested"
     provider = "all"
@@ -43,7 +46,7 @@ class ChargeIntakeStage:
         self._metrics = metrics
 
     async def process(self, context: BatchContext) -> Sequence[Output]:
-        """Each request that can be read, with the time it was received."""
+        """Each readable request, with the time of its receipt."""
         return [self._output(record) for record in context.records]
 
     def dead_letter(self, record: Record) -> Output:

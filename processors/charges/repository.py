@@ -1,7 +1,7 @@
-"""The requests as they are kept and told of, and what is known of the payments they are about.
+"""Repository of charge requests and of the payments they refer to.
 
 State keys: ``request`` by name, ``payment`` by merchant and the provider's id, ``order`` (its newest charge),
-``uncertain`` (an index), and the agenda's.
+``uncertain`` (an index), and those of the timer queue.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from service.logs import event
 
 logger = logging.getLogger("paynotify.charge")
 
-#: Where the uncertain requests are listed.
+#: Prefix of the index of uncertain requests.
 UNCERTAIN: Final = b"uncertain\0"
 
 _REQUEST: Final = msgspec.json.Decoder(ChargeRequest)
@@ -34,27 +34,27 @@ _KNOWN: Final = msgspec.json.Decoder(KnownPayment)
 
 
 def lane(merchant: str) -> str:
-    """The agenda's lane for all that a merchant's requests wait for."""
+    """The timer queue of a merchant's requests."""
     return f"charge/{merchant}"
 
 
 class RequestRepository:
-    """One batch's view of it. ``cause`` is the offset of the log's record at work, if one is."""
+    """Reads and writes of one batch. ``cause`` is the offset of the record in progress, if any."""
 
-    def __init__(self, journal: WriteBatch, spending: SpendingCounters, metrics: Metrics, topic: str) -> None:
+    def __init__(self, writes: WriteBatch, spending: SpendingCounters, metrics: Metrics, topic: str) -> None:
         self.cause: int | None = None
-        self._journal = journal
+        self._writes = writes
         self._spending = spending
         self._metrics = metrics
         self._topic = topic
 
     def request(self, name: str) -> ChargeRequest | None:
-        """The request, if it was made."""
-        value = self._journal.get(_request_key(name))
+        """The request of that name, if it exists."""
+        value = self._writes.get(_request_key(name))
         return _REQUEST.decode(value) if value is not None else None
 
     def put(self, request: ChargeRequest) -> None:
-        """Keep the request, its place on the agenda and in the limits, and tell what is new of it."""
+        """Persist the request, its timer and its share of the limits, and publish its new event, if any."""
         before = self.request(request.name)
         if self.cause is not None:
             request = replace(request, cause=self.cause)
@@ -66,74 +66,74 @@ class RequestRepository:
             self._spending.give_back(request)
             request = replace(request, counted=False)
         planned = before.due if before is not None else None
-        self._journal.decide(_request_key(request.name), messages.encode(request))
+        self._writes.put_request(_request_key(request.name), messages.encode(request))
         self._plan(request, planned)
-        self.list(request)
+        self.index_uncertain(request)
         if before is None or request.told != before.told:
             self._measure(request)
-            self.say(request)
+            self.publish(request)
 
     def _plan(self, request: ChargeRequest, planned: int | None) -> None:
         if request.due == planned:
             return
         place = lane(request.asked.merchant)
         if request.due is not None:
-            timer_queue.add(self._journal, Timer(place, request.due, request.name))
+            timer_queue.add(self._writes, Timer(place, request.due, request.name))
         if planned is not None:
-            timer_queue.remove(self._journal, Timer(place, planned, request.name))
+            timer_queue.remove(self._writes, Timer(place, planned, request.name))
 
-    def list(self, request: ChargeRequest) -> None:
-        """Have the request among the uncertain ones, if it is."""
+    def index_uncertain(self, request: ChargeRequest) -> None:
+        """Add the request to the index of uncertain requests, or remove it."""
         key = UNCERTAIN + request.name.encode()
-        listed = self._journal.get(key) is not None
+        listed = self._writes.get(key) is not None
         if request.uncertain and not listed:
-            self._journal.put(key, b"1")
+            self._writes.put(key, b"1")
         elif listed and not request.uncertain:
-            self._journal.remove(key)
+            self._writes.remove(key)
 
     def newest_charge(self, request: ChargeRequest) -> ChargeRequest | None:
-        """The order's newest charge before this one."""
-        value = self._journal.get(_order_key(request))
+        """The order's newest earlier charge."""
+        value = self._writes.get(_order_key(request))
         return self.request(f"{request.asked.merchant}/{value.decode()}") if value is not None else None
 
-    def newest_charge_is(self, request: ChargeRequest) -> None:
-        """From now on this is the order's newest charge."""
-        self._journal.put(_order_key(request), request.asked.request_id.encode())
+    def set_newest_charge(self, request: ChargeRequest) -> None:
+        """Record this request as the order's newest charge."""
+        self._writes.put(_order_key(request), request.asked.request_id.encode())
 
     def payment(self, merchant: str, payment_id: str) -> KnownPayment:
-        """What is known of the payment; nothing, if nothing was heard of it."""
-        value = self._journal.get(_payment_key(merchant, payment_id))
+        """What is known of the payment; an empty value if it was never observed."""
+        value = self._writes.get(_payment_key(merchant, payment_id))
         return _KNOWN.decode(value) if value is not None else KnownPayment()
 
-    def know(self, merchant: str, payment_id: str, known: KnownPayment) -> None:
-        """Keep what is known of the payment."""
-        self._journal.put(_payment_key(merchant, payment_id), messages.encode(known))
+    def put_payment(self, merchant: str, payment_id: str, known: KnownPayment) -> None:
+        """Persist what is known of the payment."""
+        self._writes.put(_payment_key(merchant, payment_id), messages.encode(known))
 
-    def say(self, request: ChargeRequest) -> None:
-        """Tell what was told last; once more, if it was told before."""
-        said = request.told
-        if said is None:
+    def publish(self, request: ChargeRequest) -> None:
+        """Publish the request's latest event. Idempotent: a repeat has the same event id."""
+        latest = request.told
+        if latest is None:
             return
         headers = cloud_event(
-            event_id=said.event_id, source="/charge", event_type=messages.REQUEST_ANSWERED, event_time=said.at
+            event_id=latest.event_id, source="/charge", event_type=messages.REQUEST_ANSWERED, event_time=latest.at
         )
         key = request.name.encode()
-        self._journal.say(Output(self._topic, key, messages.encode(said), headers))
+        self._writes.publish_after(Output(self._topic, key, messages.encode(latest), headers))
 
     def _measure(self, request: ChargeRequest) -> None:
-        said = request.told
-        if said is None:
+        latest = request.told
+        if latest is None:
             return
-        self._metrics.requests.labels(said.provider, said.action, said.state, said.reason or "").inc()
-        if said.state == "uncertain":
+        self._metrics.requests.labels(latest.provider, latest.action, latest.state, latest.reason or "").inc()
+        if latest.state == "uncertain":
             event(
                 logger,
                 "request_uncertain",
                 level=logging.ERROR,
-                provider=said.provider,
-                merchant=said.merchant,
-                payment=said.payment_id,
-                reason=said.reason,
+                provider=latest.provider,
+                merchant=latest.merchant,
+                payment=latest.payment_id,
+                reason=latest.reason,
             )
 
 

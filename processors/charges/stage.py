@@ -39,98 +39,98 @@ from processors.state import timer_queue
 from schemas import topics
 from schemas.records import Output, Record
 
-_MOST_COUNTED: Final = 10_000
+_MAX_COUNTED: Final = 10_000
 
 
 class ChargeTimers(TimerService):
-    """Tells the merchants' times, each no faster than its allowance, and counts the requests that are uncertain."""
+    """The merchants' timers, each limited by its quota. Also counts the uncertain requests."""
 
     def __init__(self, topic: str, allowances: Mapping[str, HourlyQuota | None], metrics: Metrics) -> None:
         lanes = {lane(merchant): allowance for merchant, allowance in allowances.items()}
         super().__init__(topic, lanes, lambda entry: entry.name.partition("/")[0])
         self._uncertain = metrics.uncertain
 
-    def tell(self, partition: int, state: timer_queue.Keys) -> Sequence[Output]:
-        uncertain = state.first(UNCERTAIN, UNCERTAIN + b"\xff", _MOST_COUNTED)
+    def with_event(self, partition: int, state: timer_queue.Keys) -> Sequence[Output]:
+        uncertain = state.first(UNCERTAIN, UNCERTAIN + b"\xff", _MAX_COUNTED)
         self._uncertain.labels(str(partition)).set(len(uncertain))
         return super().tell(partition, state)
 
     def lost(self, partition: int) -> None:
-        # or this process would be alarmed for as long as it lives, whatever its next holder finds out
+        # otherwise this process would report them for as long as it lives, whatever the next owner finds out
         self._uncertain.remove(str(partition))
 
 
 class ChargeStage:
-    """The stage for all providers that charge. Its state is each request's, each payment's, and the limits used up."""
+    """The stage for all providers that charge. Its state: requests, payments, and counters of the limits."""
 
     name = "charge"
     provider = "all"
 
     def __init__(
-        self, shops: ChargeContext, outside: CallContext, metrics: Metrics, *, reached: Reached = nothing
+        self, context: ChargeContext, outside: CallContext, metrics: Metrics, *, reached: Reached = nothing
     ) -> None:
-        self._shops = shops
+        self._context = context
         self._outside = outside
         self._metrics = metrics
         self._reached: Callable[[Failpoint], None] = partial(reached, f"{self.name}.{self.provider}")
 
     async def process(self, context: BatchContext) -> Sequence[Output]:
-        """Take the batch's records in order, then bring each request they concern as far as it can come now.
+        """Handle the batch's records in order, then advance every request they concern as far as possible.
 
-        All of them at once, so that other merchants' wait at most as long as one request can take: four calls (its
-        reference's truth or its opening, its start, its closing, and a truth), each cut off by its time-out. How many
-        calls run at once is bounded by the batch.
+        Requests advance concurrently, so others wait at most for one request's four calls (the initial payment's state
+        or the opening, the start, the closing, and a poll), each limited by its timeout. The batch size limits the
+        number of concurrent calls.
         """
-        journal = WriteBatch(context.state, context.publish, self._reached)
-        desk = RequestHandler(self._shops, journal, self._metrics, self._outside.now)
+        writes = WriteBatch(context.state, context.publish, self._reached)
+        handler = RequestHandler(self._context, writes, self._metrics, self._outside.now)
         for record in context.records:
-            desk.take(record)
+            handler.handle(record)
         results = await asyncio.gather(
-            *(self._carry_on(name, desk, journal) for name in desk.called), return_exceptions=True
+            *(self._advance(name, handler, writes) for name in handler.callable_requests), return_exceptions=True
         )
         for result in results:
             if isinstance(result, BaseException):
-                # only now: the batch is done again after it, and none of its calls may still run then
+                # only after all calls ended: the batch is repeated, and none of its calls may still run then
                 raise result
-        await journal.write()
+        await writes.write()
         return ()
 
     def dead_letter(self, record: Record) -> Output:
         self._metrics.dead.labels(self.provider, self.name, "internal_error").inc()
-        return ended(record, self._shops.kafka.topic(topics.DEAD), "internal_error")
+        return ended(record, self._context.kafka.topic(topics.DEAD), "internal_error")
 
-    async def _carry_on(self, name: str, desk: RequestHandler, journal: WriteBatch) -> None:
-        """Step after step until the request has ended or must wait, which is told whatever the others wait for."""
+    async def _advance(self, name: str, handler: RequestHandler, writes: WriteBatch) -> None:
+        """Advance the request step by step until it has ended or must wait."""
         while True:
-            request = desk.request(name)
+            request = handler.request(name)
             assert request is not None
             step = state_machine.next_step(request)
             if step is None:
                 break
             now = self._outside.now()
             if state_machine.too_late(request, step, now):
-                desk.put(state_machine.refused(request, "expired", now))
+                handler.put(state_machine.refused(request, "expired", now))
                 break
             if step in state_machine.INTENDED:
-                request = state_machine.intend(request, step, now, desk.timing(request))
-                desk.announce(request, step)
-                desk.put(request)
-                await journal.write()
-            word = await self._call(request, step)
+                request = state_machine.with_intention(request, step, now, handler.timing(request))
+                handler.register_expectation(request, step)
+                handler.put(request)
+                await writes.write()
+            report = await self._call(request, step)
             self._reached(Failpoint.CALLED)
-            desk.learn(request, step, word)
-        await journal.write()
+            handler.record_report(request, step, report)
+        await writes.write()
 
     async def _call(self, request: ChargeRequest, step: NextStep) -> ProviderReport:
         started = time.monotonic()
-        word = await self._word(request, step, self._shops.chargers[request.provider])
+        report = await self._ask_gateway(request, step, self._context.gateways[request.provider])
         moved()
-        self._metrics.calls.labels(request.provider, f"{step}_{type(word).__name__.lower()}").inc()
+        self._metrics.calls.labels(request.provider, f"{step}_{type(report).__name__.lower()}").inc()
         self._metrics.fetch_seconds.labels(request.provider).observe(time.monotonic() - started)
-        return word
+        return report
 
-    async def _word(self, request: ChargeRequest, step: NextStep, charger: ChargeGateway) -> ProviderReport:
-        asked, account = request.asked, self._shops.accounts[request.asked.merchant]
+    async def _ask_gateway(self, request: ChargeRequest, step: NextStep, charger: ChargeGateway) -> ProviderReport:
+        asked, account = request.asked, self._context.accounts[request.asked.merchant]
         if step == "init":
             assert request.amount is not None
             order = ChargeOrder(

@@ -1,21 +1,21 @@
-"""What is done next about a shop's request, and what a provider's word means for it: pure decisions.
+"""State machine of a charge request: pure functions from a request and an event to the next request.
 
-A request goes through phases. Each call that moves money has two: in the first (``start``, ``close``) it was certainly
-not made, in the second (``starting``, ``closing``) it may have been, and from there only the provider's own word on the
-payment leads on. The second is durable before the call is made, so after a crash nobody takes it for the first.
+Each call that moves money has two phases. In the first (``start``, ``close``) the call was certainly not made. In the
+second (``starting``, ``closing``) it may have been made, and only the provider's report of the payment leads on. The
+second phase is durable before the call is made, so a crash never turns it back into the first.
 
 ======== =================================================== =========================
 phase    meaning                                             next step
 ======== =================================================== =========================
-check    the payment it names must be asked for first        ``check`` (a read)
-init     no transaction, or one that nobody remembers        ``init`` (may be repeated)
+check    the payment it names must be looked up first        ``check`` (a read)
+init     no transaction, or one that was lost in a crash     ``init`` (may be repeated)
 start    a transaction that certainly was not started        ``start``
-starting the start may have been sent                        ``look`` (a read)
-pending  started; the provider itself waits for the end      ``look``
-close    money reserved, certainly not closed                ``close``
-closing  the closing may have been sent                      ``look``
-done     its end is known                                    none
-refused  it never came to moving money                       none
+starting the start may have been sent                        ``poll`` (a read)
+pending  started; the provider itself waits                  ``poll``
+close    authorised, certainly not captured or voided        ``close``
+closing  the capture or void may have been sent              ``poll``
+done     the outcome is known                                none
+refused  no money moved                                      none
 ======== =================================================== =========================
 """
 
@@ -43,7 +43,7 @@ from schemas.status import ENDED_WITHOUT_MONEY, Status
 from schemas.times import parse_time, rfc3339
 
 Phase = Literal["check", "init", "start", "starting", "pending", "close", "closing", "done", "refused"]
-NextStep = Literal["check", "init", "start", "close", "look"]
+NextStep = Literal["check", "init", "start", "close", "poll"]
 ProviderReport = ChargeOpened | ChargeReport | ChargeRejected | ChargeDelayed | ChargeUnknown
 RequestState = Literal["received", "started", "uncertain", "refused", "done"]
 
@@ -51,27 +51,27 @@ _STEPS: Final[Mapping[Phase, NextStep]] = {
     "check": "check",
     "init": "init",
     "start": "start",
-    "starting": "look",
-    "pending": "look",
+    "starting": "poll",
+    "pending": "poll",
     "close": "close",
-    "closing": "look",
+    "closing": "poll",
 }
 
 #: The phase that must be durable before the step's call is made. Reads have none.
 INTENDED: Final[Mapping[NextStep, Phase]] = {"init": "init", "start": "starting", "close": "closing"}
-#: Where a call that certainly did nothing leads back to.
+#: The phase after a call that certainly did nothing.
 _BACK: Final[Mapping[Phase, Phase]] = {"starting": "start", "closing": "close"}
 
 _TAKEN: Final[frozenset[Status]] = frozenset({"captured", "partially_refunded", "refunded", "charged_back"})
 
-_SAFETY_SECONDS: Final = 60.0
-_SHORTEST_WAIT_SECONDS: Final = 1.0
+_FALLBACK_SECONDS: Final = 60.0
+_MIN_WAIT_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """The merchant's times: the looks after a call whose outcome is not known, how long a call may take, and how long
-    a closing that was given up may still take effect."""
+    """The merchant's times: when to poll after a call whose outcome is unknown, how long a call may take, and how long
+    a capture or void may still take effect after its timeout."""
 
     poll_schedule_seconds: Sequence[float]
     call_timeout_seconds: float
@@ -80,15 +80,16 @@ class Timing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChargeRequest:
-    """One request, as remembered.
+    """One request. The field names are those of the stored state and do not change.
 
-    ``running`` while a call of it may be under way, ``waits`` while nothing is to be done before ``due`` (its place on
-    the agenda, Unix milliseconds), ``held`` when only news of the payment can settle it. ``tries`` counts calls that
-    certainly did nothing, ``looks`` those at a truth that told nothing; ``called_at`` is when the call in question was
-    made and ``doubt`` why its outcome is not known. ``amount`` is what is to be charged or captured, ``authorised``
-    what the payment to be closed holds. ``counted`` while it stands in the limits of ``day``. ``told`` is its newest
-    event.
-    ``cause`` is the offset of the record that changed it last: when that comes again, the same is told again.
+    - ``asked``: the shop's record; ``told``: the latest event about it
+    - ``running``: a call may be in progress; ``waits``: nothing to do before ``due`` (its timer, Unix milliseconds);
+      ``held``: only a change of the payment can settle it
+    - ``tries``: calls that certainly did nothing; ``looks``: polls without a conclusive report
+    - ``called_at``: when the call in question was made; ``doubt``: why its outcome is unknown
+    - ``amount``: what to charge or capture; ``authorised``: what the payment to be closed has authorised
+    - ``counted``: the amount counts against the limits of ``day``
+    - ``cause``: offset of the record that changed it last; a repeat of that record publishes the same event again
     """
 
     asked: RequestedPayment
@@ -115,7 +116,7 @@ class ChargeRequest:
 
     @property
     def name(self) -> str:
-        """Its key on ``payments.requests`` and its name on the agenda."""
+        """Its key on ``payments.requests`` and its name in the timer queue."""
         return f"{self.asked.merchant}/{self.asked.request_id}"
 
     @property
@@ -128,91 +129,91 @@ class ChargeRequest:
 
     @property
     def without_money(self) -> bool:
-        """Whether it ended, and its payment moved nothing."""
+        """Whether it ended without moving money."""
         return self.phase == "refused" or (self.phase == "done" and self.status in ENDED_WITHOUT_MONEY)
 
     @property
     def status(self) -> Status | None:
-        """What became of the payment, as told."""
+        """The payment's status in the latest event."""
         return self.told.status if self.told is not None else None
 
     @property
     def uncertain(self) -> bool:
-        """Whether it was told as such, and nothing newer."""
+        """Whether its latest event says ``uncertain``."""
         return self.told is not None and self.told.state == "uncertain"
 
 
 def next_step(request: ChargeRequest) -> NextStep | None:
-    """What is to be done now; none for a request that has ended, is held, or waits for its time."""
+    """The step to do now; None for a request that has ended, is held, or waits for its timer."""
     return None if request.ended or request.held or request.waits else _STEPS[request.phase]
 
 
 def expired(request: ChargeRequest, now: datetime) -> bool:
-    """Whether it is too late to begin. What was begun is brought to its end whenever that is."""
+    """Whether it is too late to start. A started request is brought to its end at any time."""
     expires = parse_time(request.expires_at)
     return expires is not None and now >= expires
 
 
 def too_late(request: ChargeRequest, step: NextStep, now: datetime) -> bool:
-    """Whether the request has expired before the step, and nothing was begun that must be ended."""
+    """Whether the request expired before the step, with nothing started that must be brought to its end."""
     begins = step in ("check", "init", "start") or (step == "close" and not request.is_charge and not request.looks)
     return begins and expired(request, now)
 
 
-def safety(now: datetime, timing: Timing) -> int:
-    """When a step under way is looked after, if nothing else led on from it until then (Unix milliseconds)."""
-    return timer_queue.milliseconds(now + timedelta(seconds=timing.call_timeout_seconds + _SAFETY_SECONDS))
+def fallback_due(now: datetime, timing: Timing) -> int:
+    """When to resume a step in progress if nothing else has continued it by then (Unix milliseconds)."""
+    return timer_queue.milliseconds(now + timedelta(seconds=timing.call_timeout_seconds + _FALLBACK_SECONDS))
 
 
-def intend(request: ChargeRequest, step: NextStep, now: datetime, timing: Timing) -> ChargeRequest:
-    """The request as it must be remembered before the step's call is made."""
+def with_intention(request: ChargeRequest, step: NextStep, now: datetime, timing: Timing) -> ChargeRequest:
+    """The request as it must be persisted before the step's call is made."""
     request = replace(
         request,
         phase=INTENDED[step],
         running=True,
         called_at=rfc3339(now),
-        due=request.due if request.due is not None else safety(now, timing),
+        due=request.due if request.due is not None else fallback_due(now, timing),
     )
     begins = step == "start" or (step == "close" and not request.is_charge)
-    return tell(request, "started", now) if begins and not request.uncertain else request
+    return with_event(request, "started", now) if begins and not request.uncertain else request
 
 
 def resumed(request: ChargeRequest, now: datetime) -> ChargeRequest:
-    """A request whose call was under way when its process ended: the call may have been made just before ``now``."""
+    """A request whose process ended during a call: the call may have been made just before ``now``."""
     moved = request.phase in _BACK
     return replace(request, running=False, called_at=rfc3339(now), doubt="no_answer" if moved else None, waits=False)
 
 
-def woken(request: ChargeRequest) -> ChargeRequest:
-    """Its time has come. It stays on the agenda until something else is planned, so that nothing is forgotten."""
+def timer_fired(request: ChargeRequest) -> ChargeRequest:
+    """The request after its timer fired. The timer stays until another replaces it, so that nothing is forgotten."""
     return replace(request, waits=False)
 
 
-def answered(
-    request: ChargeRequest, step: NextStep, word: ProviderReport, now: datetime, timing: Timing
+def reported(
+    request: ChargeRequest, step: NextStep, report: ProviderReport, now: datetime, timing: Timing
 ) -> ChargeRequest:
-    """What the provider's word on the step means for the request."""
+    """The request after the provider's report on the step."""
     request = replace(request, running=False)
-    match word:
+    match report:
         case ChargeOpened(payment_id):
             return replace(request, phase="start", payment_id=payment_id, tries=0)
         case ChargeReport(status):
             return _settled(request, step, status, now, timing)
-        case ChargeRejected(reason) if step != "look":
+        case ChargeRejected(reason) if step != "poll":
             return _given_up(request, step, reason, now)
-        case ChargeDelayed(reason) if step != "look":
-            return _tried(request, step, reason, now, timing)
+        case ChargeDelayed(reason) if step != "poll":
+            return _retry_later(request, step, reason, now, timing)
         case ChargeUnknown(reason):
-            # the truth is asked for at once: as a rule it is known by now
+            # poll at once: as a rule the outcome is known by now
             return replace(request, called_at=rfc3339(now), doubt=reason)
-    return _look_again(request, now, timing)
+    return _poll_later(request, now, timing)
 
 
-def seen(request: ChargeRequest, status: Status, now: datetime) -> ChargeRequest:
-    """News of the request's payment, by a notification's lookup; what settles nothing changes nothing."""
+def observed(request: ChargeRequest, status: Status, now: datetime) -> ChargeRequest:
+    """The request after a change of its payment that a notification brought."""
     if request.ended:
         late = request.is_charge and request.without_money and (status in _TAKEN or status == "authorised")
-        return tell(replace(request, phase="done"), "done", now, status=status) if late else request
+        return with_event(replace(request, phase="done"), "done", now, status=status) if late else request
     if status in _TAKEN or status in ENDED_WITHOUT_MONEY:
         return _done(request, status, now)
     if status == "authorised" and request.phase in ("start", "starting", "pending"):
@@ -221,11 +222,11 @@ def seen(request: ChargeRequest, status: Status, now: datetime) -> ChargeRequest
 
 
 def refused(request: ChargeRequest, reason: RequestReason, now: datetime) -> ChargeRequest:
-    """Its end before any money moved."""
-    return tell(_ended(request, "refused"), "refused", now, reason=reason)
+    """The request, ended before any money moved."""
+    return with_event(_ended(request, "refused"), "refused", now, reason=reason)
 
 
-def tell(
+def with_event(
     request: ChargeRequest,
     state: RequestState,
     now: datetime,
@@ -233,7 +234,7 @@ def tell(
     reason: RequestReason | None = None,
     status: Status | None = None,
 ) -> ChargeRequest:
-    """The request with its newest event, unless that says what was said before."""
+    """The request with a new event, unless the event equals the latest one."""
     event = PaymentRequest(
         event_id="",
         request_id=request.asked.request_id,
@@ -255,18 +256,18 @@ def tell(
 
 
 def _settled(request: ChargeRequest, step: NextStep, status: Status, now: datetime, timing: Timing) -> ChargeRequest:
-    """The provider's word on the payment itself."""
+    """The request after a report of the payment's status."""
     if status in _TAKEN or status in ENDED_WITHOUT_MONEY:
         return _done(request, status, now)
     if status == "authorised":
-        return _still_open(request, now, timing) if request.phase == "closing" else _authorised(request, now)
+        return _still_authorised(request, now, timing) if request.phase == "closing" else _authorised(request, now)
     if step == "start" and status == "pending":
         request = replace(request, phase="pending")
-    return _look_again(request, now, timing)
+    return _poll_later(request, now, timing)
 
 
 def _authorised(request: ChargeRequest, now: datetime) -> ChargeRequest:
-    """The money is reserved: captured now, or whenever the shop wants."""
+    """The request after the authorisation: capture now, or when the shop requests it."""
     if request.asked.capture == "later":
         return _done(request, "authorised", now)
     return replace(
@@ -274,36 +275,36 @@ def _authorised(request: ChargeRequest, now: datetime) -> ChargeRequest:
     )
 
 
-def _still_open(request: ChargeRequest, now: datetime, timing: Timing) -> ChargeRequest:
-    """Not closed. Once the closing can't take effect any more it may be made again."""
+def _still_authorised(request: ChargeRequest, now: datetime, timing: Timing) -> ChargeRequest:
+    """Neither captured nor voided. Once the earlier call cannot take effect any more, it may be repeated."""
     called_at = parse_time(request.called_at)
     over = called_at is None or now >= called_at + timedelta(seconds=timing.close_settles_seconds)
     if over and request.looks <= len(timing.poll_schedule_seconds):
         return replace(request, phase="close", looks=request.looks + 1)
-    return _look_again(request, now, timing)
+    return _poll_later(request, now, timing)
 
 
-def _look_again(request: ChargeRequest, now: datetime, timing: Timing) -> ChargeRequest:
-    """Not known yet: ask for the truth later; after the last look it is held."""
+def _poll_later(request: ChargeRequest, now: datetime, timing: Timing) -> ChargeRequest:
+    """The outcome is unknown: poll later. After the last poll the request is held."""
     doubt = request.doubt or (None if request.phase == "pending" else "no_answer")
     if request.looks >= len(timing.poll_schedule_seconds):
         held = replace(request, held=True, waits=False, due=None, doubt=doubt or "no_answer")
-        return tell(held, "uncertain", now, reason=held.doubt)
+        return with_event(held, "uncertain", now, reason=held.doubt)
     called_at = parse_time(request.called_at) or now
     due = max(
         called_at + timedelta(seconds=timing.poll_schedule_seconds[request.looks]),
-        now + timedelta(seconds=_SHORTEST_WAIT_SECONDS),
+        now + timedelta(seconds=_MIN_WAIT_SECONDS),
     )
     request = replace(request, waits=True, due=timer_queue.milliseconds(due), looks=request.looks + 1, doubt=doubt)
-    return tell(request, "uncertain", now, reason=doubt) if doubt is not None else request
+    return with_event(request, "uncertain", now, reason=doubt) if doubt is not None else request
 
 
-def _tried(
+def _retry_later(
     request: ChargeRequest, step: NextStep, reason: RequestReason, now: datetime, timing: Timing
 ) -> ChargeRequest:
-    """Nothing was done: again later, until the request expires."""
-    ladder = timing.poll_schedule_seconds
-    due = now + timedelta(seconds=ladder[min(request.tries, len(ladder) - 1)])
+    """Nothing was done: retry later, until the request expires."""
+    schedule = timing.poll_schedule_seconds
+    due = now + timedelta(seconds=schedule[min(request.tries, len(schedule) - 1)])
     if expired(request, due):
         return _given_up(request, step, reason, now)
     return replace(
@@ -316,16 +317,16 @@ def _tried(
 
 
 def _given_up(request: ChargeRequest, step: NextStep, reason: RequestReason, now: datetime) -> ChargeRequest:
-    """The step will not be done. A charge whose money is reserved stays so: the shop may capture or release it."""
+    """The step will not be done. An authorised charge stays authorised: the shop may capture or void it."""
     if step == "close" and request.is_charge:
-        return tell(_ended(request, "done"), "done", now, reason=reason, status="authorised")
+        return with_event(_ended(request, "done"), "done", now, reason=reason, status="authorised")
     if step == "check" and reason == "unknown_payment" and request.is_charge:
         reason = "unknown_reference"
     return refused(request, reason, now)
 
 
 def _done(request: ChargeRequest, status: Status, now: datetime) -> ChargeRequest:
-    return tell(_ended(request, "done"), "done", now, status=status)
+    return with_event(_ended(request, "done"), "done", now, status=status)
 
 
 def _ended(request: ChargeRequest, phase: Phase) -> ChargeRequest:

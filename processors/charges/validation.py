@@ -1,4 +1,4 @@
-"""Whether a shop's request may be begun at all: pure checks of its fields, its amount, and the payment it names."""
+"""Validates a request before anything is started: its fields, its amount, and the payment it names."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from schemas.reasons import RequestReason
 from schemas.status import Status
 from schemas.times import parse_time
 
-#: How long charges of one reference payment are added up.
+#: How many days of charges count against the limit of one initial payment.
 REFERENCE_DAYS: Final = 30
 
-#: What a payment that registered a means of payment may have become. A cancelled one may be a hold that was released
-#: after the registration, as is usual; whether it is usable the provider knows.
+#: Statuses of an initial payment that allow later charges. A cancelled one may be an authorisation that was voided
+#: after the registration, as is usual; the provider knows whether it is usable.
 _GOOD_REFERENCE: Final[frozenset[Status]] = frozenset(
     {"authorised", "captured", "partially_refunded", "refunded", "cancelled"}
 )
@@ -27,8 +27,11 @@ _GOOD_REFERENCE: Final[frozenset[Status]] = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownPayment:
-    """What is known of one payment of the merchant. ``charged_by`` and ``closed_by`` are the requests (by id) that
-    made it, and that capture or release it; ``as_of`` is the time of the newest word on its status."""
+    """What is known of one payment of the merchant.
+
+    ``charged_by`` is the id of the request that created it, ``closed_by`` of the one that captures or voids it;
+    ``as_of`` is the time of the newest report of its status.
+    """
 
     status: Status | None = None
     as_of: str = ""
@@ -39,7 +42,7 @@ class KnownPayment:
 
 
 def well_formed(asked: RequestedPayment) -> bool:
-    """Whether the action has the fields it needs, none that contradicts it, and each within its bounds."""
+    """Whether the request has the fields that its action needs, no others, and each within its limits."""
     ids = (asked.request_id, asked.order_id, asked.payment_id, asked.reference_payment_id, asked.user_id)
     if not all(one is None or _is_id(one) for one in ids):
         return False
@@ -60,14 +63,14 @@ def _is_id(text: str) -> bool:
 
 
 def reference_problem(amount: Money, reference: KnownPayment) -> RequestReason | None:
-    """Why the known payment can't be the reference of a charge."""
+    """Why the payment cannot be the initial payment of a charge, if it cannot."""
     if reference.status not in _GOOD_REFERENCE or reference.amount is None:
         return "reference_not_usable"
     return None if reference.amount.currency == amount.currency else "wrong_currency"
 
 
 def closing_problem(amount: Money | None, payment: KnownPayment) -> RequestReason | None:
-    """Why the known payment can't be captured or released."""
+    """Why the payment cannot be captured or voided, if it cannot."""
     if payment.status != "authorised":
         return "not_authorised"
     if amount is None:
@@ -82,7 +85,7 @@ def closing_problem(amount: Money | None, payment: KnownPayment) -> RequestReaso
 def over_limit(
     amount: Money, limits: Mapping[str, ChargeLimits], on_reference: Mapping[str, int], on_day: int
 ) -> RequestReason | None:
-    """Which of the merchant's limits the charge would pass; ``on_reference`` is by day and within the 30 days."""
+    """Which of the merchant's limits the charge would exceed; ``on_reference`` is by day, within 30 days."""
     limit = limits.get(amount.currency)
     if limit is None:
         return "no_limit"
@@ -94,6 +97,6 @@ def over_limit(
 
 
 def within(by_day: Mapping[str, int], day: str) -> dict[str, int]:
-    """The sums that still count on that day: of it and of the 29 days before, and of later ones."""
+    """The sums that still count on that day: those of the day, of the 29 days before it, and of later days."""
     first = (date.fromisoformat(day) - timedelta(days=REFERENCE_DAYS - 1)).isoformat()
     return {one: value for one, value in by_day.items() if one >= first}

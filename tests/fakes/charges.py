@@ -142,10 +142,10 @@ class Gateway:
             self.transactions[name] = Transaction(order.order_id, order.amount)
             return ChargeOpened(name)
 
-        word: ChargeOpened | ChargeRejected | ChargeDelayed = self._call(
+        report: ChargeOpened | ChargeRejected | ChargeDelayed = self._call(
             "init", order.order_id, opened, ChargeDelayed("no_answer")
         )
-        return word
+        return report
 
     async def start(
         self, payment_id: str, account: Account, outside: CallContext
@@ -161,10 +161,10 @@ class Gateway:
             self.news.append(payment_id)
             return self._told(payment_id)
 
-        word: ChargeReport | ChargeRejected | ChargeDelayed | ChargeUnknown = self._call(
+        report: ChargeReport | ChargeRejected | ChargeDelayed | ChargeUnknown = self._call(
             "start", payment_id, started, ChargeUnknown("no_answer")
         )
-        return word
+        return report
 
     async def close(
         self, closing: CaptureOrVoid, account: Account, outside: CallContext
@@ -179,10 +179,10 @@ class Gateway:
             self.news.append(closing.payment_id)
             return self._told(closing.payment_id)
 
-        word: ChargeReport | ChargeRejected | ChargeDelayed | ChargeUnknown = self._call(
+        report: ChargeReport | ChargeRejected | ChargeDelayed | ChargeUnknown = self._call(
             "close", closing.payment_id, closed, ChargeUnknown("no_answer")
         )
-        return word
+        return report
 
     async def truth(
         self, payment_id: str, account: Account, outside: CallContext
@@ -192,10 +192,10 @@ class Gateway:
                 return ChargeRejected("unknown_payment")
             return self._told(payment_id)
 
-        word: ChargeReport | ChargeRejected | ChargeDelayed = self._call(
+        report: ChargeReport | ChargeRejected | ChargeDelayed = self._call(
             "truth", payment_id, known, ChargeDelayed("no_answer")
         )
-        return word
+        return report
 
     def arrive(self) -> None:
         """What was still on its way is done; nobody hears its answer."""
