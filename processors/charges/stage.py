@@ -30,7 +30,16 @@ from processors.dead_letters import ended
 from processors.limits.hourly_quota import HourlyQuota
 from processors.metrics import Metrics
 from processors.providers.base import CallContext
-from processors.providers.charging import CaptureOrVoid, ChargeGateway, ChargeOrder
+from processors.providers.charging import (
+    CaptureOrVoid,
+    ChargeDelayed,
+    ChargeGateway,
+    ChargeOpened,
+    ChargeOrder,
+    ChargeRejected,
+    ChargeReport,
+    ChargeUnknown,
+)
 from processors.runtime.failpoints import Failpoint, Reached, nothing
 from processors.runtime.loop import BatchContext
 from processors.runtime.progress import moved
@@ -41,6 +50,15 @@ from schemas.records import Output, Record
 
 _MAX_COUNTED: Final = 10_000
 
+#: How a call ended, as a metric label. Alerts and dashboards depend on these words.
+_OUTCOMES: Final[Mapping[type[ProviderReport], str]] = {
+    ChargeOpened: "opened",
+    ChargeReport: "reported",
+    ChargeRejected: "rejected",
+    ChargeDelayed: "delayed",
+    ChargeUnknown: "unknown",
+}
+
 
 class ChargeTimers(TimerService):
     """The merchants' timers, each limited by its quota. Also counts the uncertain requests."""
@@ -50,7 +68,7 @@ class ChargeTimers(TimerService):
         super().__init__(topic, lanes, lambda entry: entry.name.partition("/")[0])
         self._uncertain = metrics.uncertain
 
-    def with_event(self, partition: int, state: timer_queue.Keys) -> Sequence[Output]:
+    def tell(self, partition: int, state: timer_queue.Keys) -> Sequence[Output]:
         uncertain = state.first(UNCERTAIN, UNCERTAIN + b"\xff", _MAX_COUNTED)
         self._uncertain.labels(str(partition)).set(len(uncertain))
         return super().tell(partition, state)
@@ -125,11 +143,11 @@ class ChargeStage:
         started = time.monotonic()
         report = await self._ask_gateway(request, step, self._context.gateways[request.provider])
         moved()
-        self._metrics.calls.labels(request.provider, f"{step}_{type(report).__name__.lower()}").inc()
+        self._metrics.calls.labels(request.provider, f"{step}_{_OUTCOMES[type(report)]}").inc()
         self._metrics.fetch_seconds.labels(request.provider).observe(time.monotonic() - started)
         return report
 
-    async def _ask_gateway(self, request: ChargeRequest, step: NextStep, charger: ChargeGateway) -> ProviderReport:
+    async def _ask_gateway(self, request: ChargeRequest, step: NextStep, gateway: ChargeGateway) -> ProviderReport:
         asked, account = request.asked, self._context.accounts[request.asked.merchant]
         if step == "init":
             assert request.amount is not None
@@ -139,10 +157,10 @@ class ChargeStage:
                 reference_payment_id=asked.reference_payment_id or "",
                 user_id=asked.user_id,
             )
-            return await charger.init(order, account, self._outside)
+            return await gateway.init(order, account, self._outside)
         payment_id = request.payment_id or asked.reference_payment_id or ""
         if step == "start":
-            return await charger.start(payment_id, account, self._outside)
+            return await gateway.start(payment_id, account, self._outside)
         if step == "close":
             closing = CaptureOrVoid(
                 payment_id=payment_id,
@@ -150,5 +168,5 @@ class ChargeStage:
                 amount=request.amount,
                 authorised=request.authorised,
             )
-            return await charger.close(closing, account, self._outside)
-        return await charger.truth(payment_id, account, self._outside)
+            return await gateway.close(closing, account, self._outside)
+        return await gateway.truth(payment_id, account, self._outside)

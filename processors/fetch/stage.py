@@ -149,7 +149,7 @@ class FetchStage:
         started = time.monotonic()
         try:
             outcomes = await self._provider.fetch(call, account, self._outside, store)
-            ended_as = "answered"
+            ended_as = "succeeded"
         except RetryableError as error:
             ended_as = error.reason
             outcomes = dict.fromkeys(
