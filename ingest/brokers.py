@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import logging
 import threading
 import time
@@ -16,7 +15,7 @@ from kafka.errors import KafkaError
 from schemas.configuration.model import KafkaSettings
 from schemas.errors import ClusterUnavailableError, ConfigurationError, MissingTopicsError
 from service.kafka_client import client_settings, opened, unreachable
-from service.logs import event
+from service.outage import BrokerAvailability
 
 logger = logging.getLogger("paynotify.ingest")
 
@@ -48,7 +47,7 @@ class Brokers:
         }
         self._topics = topics
         self._client: KafkaAdminClient | None = None
-        self._problem: str | None = _NOT_ASKED_YET
+        self._availability = BrokerAvailability(logger, _NOT_ASKED_YET)
         self._asked_at_seconds = time.monotonic()
         self._stopped = threading.Event()
 
@@ -86,36 +85,22 @@ class Brokers:
         """What was wrong at the last check, or that the last check is long ago."""
         if time.monotonic() - self._asked_at_seconds > _STALE_SECONDS:
             return "the brokers' state is unknown"
-        return self._problem
+        return self._availability.problem
 
     def _watch(self, on_partitions: OnPartitions) -> None:
         while not self._stopped.is_set():
+            problem = None
             try:
                 on_partitions(self._partitions())
-            except (
-                ClusterUnavailableError,
-                ConfigurationError,
-            ) as error:  # a secret or certificate that can't be read just now among them
-                self._tell(str(error))
+            except (ClusterUnavailableError, ConfigurationError) as error:
+                # among them a secret or certificate that can't be read just now
+                problem = str(error)
             except Exception as error:  # noqa: BLE001 - a check that has died would leave a healthy ingress unready
-                self._tell(f"the brokers could not be asked ({type(error).__name__})")
-            else:
-                self._tell(None)
+                problem = f"the brokers could not be asked ({type(error).__name__})"
+            self._availability.report(problem)  # outside of `except`: an error in progress keeps its sockets
             self._asked_at_seconds = time.monotonic()
-            if self._problem is not None:
-                # kafka-python leaves each refused connection's socket in a reference cycle; this process collects so
-                # rarely that a long outage would use up its files and stop it from accepting calls ever after
-                gc.collect()
             self._stopped.wait(_ASK_EVERY_SECONDS)
         self._forget_client()
-
-    def _tell(self, problem: str | None) -> None:
-        """Log a change, not a state: an outage is one line, its end another."""
-        before, self._problem = self._problem, problem
-        if problem is not None and before in (None, _NOT_ASKED_YET):
-            event(logger, "brokers_unavailable", level=logging.WARNING, problem=problem)
-        if problem is None and before is not None:
-            event(logger, "brokers_available")
 
     def _forget_client(self) -> None:
         client, self._client = self._client, None

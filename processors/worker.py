@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 import signal
@@ -33,6 +32,7 @@ from service import cluster, expiry
 from service.kafka_client import client_settings
 from service.logs import event
 from service.management import Management
+from service.outage import BrokerAvailability
 
 logger = logging.getLogger("paynotify.worker")
 
@@ -61,7 +61,7 @@ class Worker:
         self._units: list[StageRunner] = []
         self._started = False
         self._stopping = False
-        self._waits_for: str | None = None
+        self._brokers = BrokerAvailability(logger)
         self._beat_at = time.monotonic()
         self._lag: LagWatch | None = None
         self._management = Management("worker", management_address, registry, self._live, self._ready, self._begun)
@@ -129,19 +129,15 @@ class Worker:
             ClusterError: a topic has another number of partitions than the configuration says.
         """
         while not stop.is_set():
+            problem = None
             try:
                 await asyncio.to_thread(cluster.check, self._configuration)
             except (ClusterUnavailableError, MissingTopicsError) as error:
-                if self._waits_for is None:
-                    event(logger, "brokers_unavailable", level=logging.WARNING, problem=str(error))
-                self._waits_for = str(error)
-                # kafka-python leaves each refused connection's socket in a reference cycle, and a process that only
-                # waits collects so rarely that it would run out of files
-                gc.collect()
-                await _told_within(stop, _ASK_AGAIN_SECONDS)
-            else:
-                self._waits_for = None
+                problem = str(error)
+            self._brokers.report(problem)  # outside of `except`: an error in progress keeps its sockets
+            if problem is None:
                 return True
+            await _told_within(stop, _ASK_AGAIN_SECONDS)
         return False
 
     async def _work(self, stop: asyncio.Event) -> int:
@@ -177,7 +173,7 @@ class Worker:
 
     def _begun(self) -> str | None:
         """What is left of the start. Brokers that are away are not: a new start would not help."""
-        if self._waits_for is not None:
+        if self._brokers.problem is not None:
             return None
         lag = self._lag
         if lag is not None and lag.answered_at is not None and lag.seconds_since_answer() > _BROKER_SILENCE_SECONDS:
@@ -186,7 +182,7 @@ class Worker:
 
     def _ready(self) -> str | None:
         if not self._started or self._stopping:
-            return (self._waits_for or "starting") if not self._stopping else "stopping"
+            return (self._brokers.problem or "starting") if not self._stopping else "stopping"
         if self._lag is None or self._lag.seconds_since_answer() > _BROKER_SILENCE_SECONDS:
             return "the brokers have not answered lately"
         waiting = [unit.name for unit in self._units if unit.app.rebalancing or not unit.assigned()]

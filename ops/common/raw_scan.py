@@ -10,8 +10,8 @@ included):
 
 For a million results that is 2 s against 9 s by order, and the benchmark's limit is 5 s (tests/bench/targets.py). So
 the batches are fetched as the log stores them, one substring search skips nearly all of them, and only a batch that may
-contain a match, or a compressed one, is parsed. This uses aiokafka's client below its consumer; the batch header is
-Kafka's message format 2, which no release of Kafka may change in place.
+contain a match, or a compressed one, is parsed. The batch header is Kafka's message format 2, which no release of Kafka
+may change in place.
 """
 
 from __future__ import annotations
@@ -19,15 +19,12 @@ from __future__ import annotations
 import asyncio
 import struct
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Collection, Iterator
+from typing import Final
 
-from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import KafkaError, NotLeaderForPartitionError, for_code
-from aiokafka.protocol.fetch import FetchRequest
-from aiokafka.record import MemoryRecords
-from kafka import TopicPartition
+from aiokafka.errors import NotLeaderForPartitionError
 
+from processors.transport.batch_fetcher import BatchFetcher, RecordFilter, parsed
 from schemas.records import Record
 
 #: base offset, length of the rest, leader epoch, magic, checksum, attributes, last offset delta
@@ -36,28 +33,12 @@ _PREFIX_BYTES: Final = 12
 _CODEC_BITS: Final = 0x07
 _MAGIC: Final = 2
 
-_FETCH_BYTES: Final = 8 * 1024 * 1024
-_WAIT_MILLISECONDS: Final = 100
 _PAUSE_SECONDS: Final = 0.2
 _STALL_SECONDS: Final = 30.0
 
-#: Whether a record is wanted, by its key and value.
-RecordFilter = Callable[[bytes | None, bytes | None], bool]
 
-
-class RawScan:
+class RawScan(BatchFetcher):
     """A connection for scans, to be opened and closed in the event loop that uses it."""
-
-    def __init__(self, settings: Mapping[str, Any]) -> None:
-        self._client = AIOKafkaClient(**settings)
-
-    async def open(self) -> None:
-        """Connect."""
-        await self._client.bootstrap()
-
-    async def close(self) -> None:
-        """Disconnect."""
-        await self._client.close()
 
     async def scan(
         self, topic: str, partition: int, start: int, end: int, needles: Collection[bytes], wanted: RecordFilter
@@ -72,12 +53,12 @@ class RawScan:
         found: list[Record] = []
         progress_at = time.monotonic()
         while start < end:
-            raw = await self._fetch(TopicPartition(topic, partition), start)
+            raw = await self.fetch(topic, partition, start)
             following = start
             for first, last, following, compressed in batches(raw):
                 if compressed or any(raw.find(needle, first, last) >= 0 for needle in needles):
                     found += [
-                        one for one in _records(topic, partition, raw[first:last], wanted) if start <= one.offset < end
+                        one for one in parsed(topic, partition, raw[first:last], wanted) if start <= one.offset < end
                     ]
                 if following >= end:
                     break
@@ -88,25 +69,6 @@ class RawScan:
             else:
                 await asyncio.sleep(_PAUSE_SECONDS)
         return found
-
-    async def _fetch(self, partition: Any, offset: int) -> bytes:
-        """Batches starting with the one that contains the offset; empty while the partition has no leader."""
-        node = self._client.cluster.leader_for_partition(partition)
-        if node is None or node == -1:
-            await self._client.add_topic(partition.topic)
-            node = self._client.cluster.leader_for_partition(partition)
-        if node is None or node == -1:
-            return b""
-        partitions = [(partition.topic, [(partition.partition, offset, _FETCH_BYTES)])]
-        response = await self._client.send(node, FetchRequest(_WAIT_MILLISECONDS, 1, _FETCH_BYTES, 0, partitions))
-        ((_, ((_, code, *_, raw),)),) = response.topics
-        error: type[KafkaError] = for_code(code)
-        if error is NotLeaderForPartitionError:
-            await self._client.force_metadata_update()
-            return b""
-        if code:
-            raise error
-        return bytes(raw or b"")
 
 
 def batches(raw: bytes) -> Iterator[tuple[int, int, int, bool]]:
@@ -122,19 +84,3 @@ def batches(raw: bytes) -> Iterator[tuple[int, int, int, bool]]:
             return
         yield position, last, base + distance + 1, magic != _MAGIC or bool(attributes & _CODEC_BITS)
         position = last
-
-
-def _records(topic: str, partition: int, raw: bytes, wanted: RecordFilter) -> Sequence[Record]:
-    found = []
-    log = MemoryRecords(raw)
-    while log.has_next():
-        batch = log.next_batch()
-        if batch.is_control_batch:
-            continue
-        for one in batch:
-            if wanted(one.key, one.value):
-                headers = tuple(one.headers)
-                found.append(
-                    Record(topic, partition, one.offset, one.key, one.value, headers, (one.timestamp or 0) / 1000)
-                )
-    return found

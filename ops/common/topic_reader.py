@@ -19,8 +19,9 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 from kafka.admin import OffsetSpec
 
-from ops.common.raw_scan import RawScan, RecordFilter
+from ops.common.raw_scan import RawScan
 from processors.transport import patches
+from processors.transport.batch_fetcher import RecordFilter
 from schemas.configuration.model import Configuration
 from schemas.errors import ClusterUnavailableError
 from schemas.records import Record

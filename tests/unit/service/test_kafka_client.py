@@ -1,4 +1,4 @@
-"""Clients of kafka-python: what is left of one that can't be made."""
+"""Clients of kafka-python: what a failed constructor leaves behind, and the defects that are worked around."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaError
+from kafka.producer.transaction_manager import ProducerIdAndEpoch, TransactionManager, TransactionState
 
 from service.kafka_client import opened
 
@@ -42,3 +43,32 @@ def test_a_client_that_cannot_be_made_leaves_no_thread_and_no_file(
     before = held()
     assert [refused(kind) for _ in range(2)] == [True, True]
     assert held() == before
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_refused_connections_keep_their_sockets_until_a_collection(caplog: pytest.LogCaptureFixture) -> None:
+    """Why `service.outage` collects. If this fails, kafka-python closes them itself: the collection can go."""
+    caplog.set_level(logging.CRITICAL, "kafka")
+    files = held()[0]
+    gc.disable()
+    try:
+        assert all(refused(KafkaAdminClient) for _ in range(3))
+        left = len(list(Path("/proc/self/fd").iterdir()))
+    finally:
+        gc.enable()
+    assert left > files
+    assert held()[0] == files
+
+
+def test_a_producer_without_an_id_never_asks_for_another() -> None:
+    """Why the ingress never lets a record expire. If this fails, kafka-python recovers: the settings can go."""
+    manager = TransactionManager()
+    manager.init_producer_id()
+    assert len(manager._pending_requests) == 1
+    manager._pending_requests.clear()
+    manager.set_producer_id_and_epoch(ProducerIdAndEpoch(7, 0))
+    manager._transition_to(TransactionState.READY)
+    manager.reset_producer_id()  # what an expired record does that was sent before
+    manager.init_producer_id()
+    assert not manager._pending_requests
+    assert not manager.has_producer_id()
