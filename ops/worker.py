@@ -9,6 +9,8 @@ from pathlib import Path
 import msgspec
 import uvloop
 
+from processors.runtime.failpoints import Reached, ignore
+from processors.runtime.loop import StageLoop
 from processors.wiring import STAGES, StageSelection
 from processors.worker import Worker
 from schemas.configuration.model import load
@@ -46,8 +48,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace, *, loop_class: type[StageLoop] = StageLoop, reached: Reached = ignore) -> int:
     """Run until SIGTERM. Exit code 0 after a clean stop, 1 if a stage failed.
+
+    ``loop_class`` and ``reached`` are for tests that break or kill a worker on purpose.
 
     Raises:
         ConfigurationError: an option or the configuration is wrong, or the state directory cannot be created.
@@ -68,7 +72,10 @@ def run(arguments: argparse.Namespace) -> int:
     selection = StageSelection(arguments.provider, arguments.stage)
 
     async def work() -> int:
-        return await Worker(configuration, selection, arguments.management, directory).run()
+        worker = Worker(
+            configuration, selection, arguments.management, directory, loop_class=loop_class, reached=reached
+        )
+        return await worker.run()
 
     uvloop.install()  # also for the threads of Faust's consumers
     return asyncio.run(work())

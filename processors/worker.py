@@ -1,4 +1,4 @@
-"""The worker process: how it starts, judges its own health and stops. What its units do: `processors.wiring`."""
+"""The worker process: how it starts, serves its probes and stops. Which stages it runs: `processors.wiring`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import logging
 import os
 import signal
 import threading
-import time
 from pathlib import Path
 from typing import Final
 
@@ -19,9 +18,14 @@ from processors.metrics import Metrics
 from processors.orders.expectation_cache import ExpectationCache
 from processors.providers.http import open_client
 from processors.providers.registry import PROVIDERS
-from processors.runtime import failpoints, sabotage
-from processors.runtime.lag import LagWatch
-from processors.runtime.runner import REQUEST_SECONDS, StageRunner
+from processors.runtime.failpoints import Reached, ignore
+from processors.runtime.faust_app import REQUEST_SECONDS
+from processors.runtime.health import Health
+from processors.runtime.lag import LagMonitor
+from processors.runtime.loop import StageLoop
+from processors.runtime.partition_loops import LoopSettings
+from processors.runtime.runner import StageRunner
+from processors.runtime.stage import StageSpec
 from processors.transport import patches
 from processors.wiring import ORDERS_SECONDS, StageSelection, build_stages
 from schemas import topics
@@ -36,19 +40,24 @@ from service.outage import BrokerAvailability
 
 logger = logging.getLogger("paynotify.worker")
 
-_BROKER_SILENCE_SECONDS: Final = 30.0
-_LOOP_SILENCE_SECONDS: Final = 30.0
-_ASK_AGAIN_SECONDS: Final = 2.0
-_TURN_SECONDS: Final = 0.5
-#: A batch at work may take most of it to end well; whoever runs processes kills after 30 s as a rule.
+_CHECK_AGAIN_SECONDS: Final = 2.0
+_HEARTBEAT_SECONDS: Final = 0.5
+#: A batch in progress may take most of it to finish; process managers usually kill after 30 s.
 _STOP_SECONDS: Final = 24.0
 
 
 class Worker:
-    """The process: its units, the management port, and the judgement on its own health."""
+    """The process: stage runners, management port, start and stop. Tests inject ``loop_class`` and ``reached``."""
 
     def __init__(
-        self, configuration: Configuration, choice: StageSelection, management_address: str, state_directory: Path
+        self,
+        configuration: Configuration,
+        selection: StageSelection,
+        management_address: str,
+        state_directory: Path,
+        *,
+        loop_class: type[StageLoop] = StageLoop,
+        reached: Reached = ignore,
     ) -> None:
         registry = CollectorRegistry()
         ProcessCollector(registry=registry)
@@ -56,74 +65,88 @@ class Worker:
         tokens = (getattr(merchant, "refresh_token", None) for merchant in configuration.merchants)
         expiry.watch(registry, configuration.kafka, [Secret(token) for token in tokens if token is not None])
         self._configuration = configuration
-        self._choice = choice
+        self._selection = selection
         self._state_directory = state_directory
-        self._units: list[StageRunner] = []
-        self._started = False
-        self._stopping = False
+        self._loop_settings = LoopSettings(
+            configuration.worker.batch_wait_seconds, configuration.worker.dead_letter_limit, reached, loop_class
+        )
+        self._runners: list[StageRunner] = []
         self._brokers = BrokerAvailability(logger)
-        self._beat_at = time.monotonic()
-        self._lag: LagWatch | None = None
-        self._management = Management("worker", management_address, registry, self._live, self._ready, self._begun)
+        self._health = health = Health(self._brokers)
+        self._management = Management("worker", management_address, registry, health.live, health.ready, health.startup)
 
     async def run(self) -> int:
-        """Work until SIGTERM or SIGINT (0), or until a unit has failed for good (1). Brokers and topics that are not
-        there yet are waited for.
+        """Run until SIGTERM or SIGINT (0), or until a stage runner has failed for good (1).
+
+        Waits for brokers and topics that are not there yet.
 
         Raises:
-            ConfigurationError: something that waiting does not mend.
+            ConfigurationError: the configuration must be corrected; waiting would not help.
         """
         patches.install(faust=True)
         stop = asyncio.Event()
 
-        def told_to_stop() -> None:
+        def request_stop() -> None:
             stop.set()
-            _end_within(_STOP_SECONDS)
+            _exit_within(_STOP_SECONDS)
 
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, told_to_stop)
+            asyncio.get_running_loop().add_signal_handler(number, request_stop)
         self._management.start()
-        # each provider's fetch keeps to its own number of calls; with fewer connections than all of them together a
-        # slow provider would take those of the others; each partition of the charges has its own number too
-        charged = self._configuration.wanted_topics()[self._configuration.kafka.topic(topics.CHARGES)][1]
-        connections = self._configuration.worker.provider_calls_in_flight * (len(PROVIDERS) + charged)
-        async with open_client(connections) as http:
-            kafka = self._configuration.kafka
-            reader = client_settings(kafka, "paynotify-expectations")
-            self._expectations = ExpectationCache(
-                {**reader, "request_timeout_ms": round(REQUEST_SECONDS * 1000)},
-                kafka.topic(topics.EXPECTED),
-                self._state_directory / f"{kafka.topic_prefix}paynotify.expected",
-                ORDERS_SECONDS,
+        async with open_client(self._connections()) as http:
+            expectations = self._expectation_cache()
+            specs = build_stages(
+                self._configuration, self._selection, self._metrics, http, expectations, self._loop_settings.reached
             )
-            reached = failpoints.from_environment(sandbox=self._configuration.sandbox)
-            works = build_stages(self._configuration, self._choice, self._metrics, http, self._expectations, reached)
-            if not works:
+            if not specs:
                 raise ConfigurationError(
-                    "There is nothing to do: no merchant of the configuration is one of the chosen providers'. "
-                    "Add one under `merchants`, or choose others with --provider and --stage."
+                    "There is nothing to do: no merchant of the configuration belongs to the selected providers. "
+                    "Add one under `merchants`, or select others with --provider and --stage."
                 )
-            if not await self._cluster_comes(stop):
+            if not await self._wait_for_cluster(stop):
                 return 0
-            loop_kind = sabotage.loop_from_environment(sandbox=self._configuration.sandbox)
-            self._units = [
-                StageRunner(name, parts, self._configuration, self._metrics, self._state_directory, reached, loop_kind)
-                for name, parts in works.items()
-            ]
-            self._lag = LagWatch(kafka, self._units, self._metrics, self._configuration.worker.stall_seconds)
+            self._runners = [self._runner(name, group_specs) for name, group_specs in specs.items()]
+            reads_expectations = any(runner.name.startswith("interpret") for runner in self._runners)
+            used = expectations if reads_expectations else None
+            lag = LagMonitor(
+                self._configuration.kafka, self._runners, self._metrics, self._configuration.worker.stall_seconds
+            )
+            self._health.observe(self._runners, lag, used)
             try:
-                return await self._work(stop)
+                return await self._process(stop, lag, used)
             finally:
-                self._stopping = True
-                _end_within(_STOP_SECONDS)
-                await asyncio.gather(*(unit.stop() for unit in self._units), return_exceptions=True)
-                await self._expectations.stop()
-                self._lag.stop()
+                self._health.stopping()
+                _exit_within(_STOP_SECONDS)
+                await asyncio.gather(*(runner.stop() for runner in self._runners), return_exceptions=True)
+                await expectations.stop()
+                lag.stop()
                 self._management.stop()
                 event(logger, "stopped")
 
-    async def _cluster_comes(self, stop: asyncio.Event) -> bool:
-        """Whether brokers and topics were there before the process was told to stop.
+    def _connections(self) -> int:
+        """The limit on connections to providers.
+
+        Each provider's fetch stage, and each partition of the charges, has its own number of calls. With fewer
+        connections than all of them together, a slow provider would take those of the others.
+        """
+        partitions = self._configuration.wanted_topics()[self._configuration.kafka.topic(topics.CHARGES)][1]
+        return self._configuration.worker.provider_calls_in_flight * (len(PROVIDERS) + partitions)
+
+    def _expectation_cache(self) -> ExpectationCache:
+        kafka = self._configuration.kafka
+        settings = client_settings(kafka, "paynotify-expectations")
+        return ExpectationCache(
+            {**settings, "request_timeout_ms": round(REQUEST_SECONDS * 1000)},
+            kafka.topic(topics.EXPECTED),
+            self._state_directory / f"{kafka.topic_prefix}paynotify.expected",
+            ORDERS_SECONDS,
+        )
+
+    def _runner(self, name: str, specs: tuple[StageSpec, ...]) -> StageRunner:
+        return StageRunner(name, specs, self._configuration, self._metrics, self._state_directory, self._loop_settings)
+
+    async def _wait_for_cluster(self, stop: asyncio.Event) -> bool:
+        """Wait for brokers and topics. Returns False if the process must stop before they are there.
 
         Raises:
             ClusterError: a topic has another number of partitions than the configuration says.
@@ -137,74 +160,41 @@ class Worker:
             self._brokers.report(problem)  # outside of `except`: an error in progress keeps its sockets
             if problem is None:
                 return True
-            await _told_within(stop, _ASK_AGAIN_SECONDS)
+            await _wait(stop, _CHECK_AGAIN_SECONDS)
         return False
 
-    async def _work(self, stop: asyncio.Event) -> int:
-        assert self._lag is not None
+    async def _process(self, stop: asyncio.Event, lag: LagMonitor, expectations: ExpectationCache | None) -> int:
         try:
-            await asyncio.gather(*(unit.start() for unit in self._units))
+            await asyncio.gather(*(runner.start() for runner in self._runners))
         except KafkaError as error:
             event(logger, "stages_failed_to_start", level=logging.ERROR, error=type(error).__name__)
             return 1
-        self._lag.start()
-        if self._reads_expectations:
-            self._expectations.start()
-        self._started = True
-        event(logger, "worker_started", units=[unit.name for unit in self._units])
+        lag.start()
+        if expectations is not None:
+            expectations.start()
+        self._health.started()
+        event(logger, "worker_started", stages=[runner.name for runner in self._runners])
         while not stop.is_set():
-            self._beat_at = time.monotonic()
-            failed = [unit.name for unit in self._units if unit.failed]
+            self._health.heartbeat()
+            failed = [runner.name for runner in self._runners if runner.failed]
             if failed:
-                event(logger, "stage_failed_exiting", level=logging.ERROR, units=failed)
+                event(logger, "stage_failed_exiting", level=logging.ERROR, stages=failed)
                 return 1
-            await _told_within(stop, _TURN_SECONDS)
+            await _wait(stop, _HEARTBEAT_SECONDS)
         return 0
 
-    @property
-    def _reads_expectations(self) -> bool:
-        return any(unit.name.startswith("interpret") for unit in self._units)
 
-    def _live(self) -> str | None:
-        silent_seconds = time.monotonic() - self._beat_at
-        if self._started and silent_seconds > _LOOP_SILENCE_SECONDS:
-            return f"the event loop has not turned for {silent_seconds:.0f} s"
-        return "; ".join(self._lag.standing_still()) or None if self._lag is not None else None
-
-    def _begun(self) -> str | None:
-        """What is left of the start. Brokers that are away are not: a new start would not help."""
-        if self._brokers.problem is not None:
-            return None
-        lag = self._lag
-        if lag is not None and lag.answered_at is not None and lag.seconds_since_answer() > _BROKER_SILENCE_SECONDS:
-            return None
-        return self._ready()
-
-    def _ready(self) -> str | None:
-        if not self._started or self._stopping:
-            return (self._brokers.problem or "starting") if not self._stopping else "stopping"
-        if self._lag is None or self._lag.seconds_since_answer() > _BROKER_SILENCE_SECONDS:
-            return "the brokers have not answered lately"
-        waiting = [unit.name for unit in self._units if unit.app.rebalancing or not unit.assigned()]
-        if waiting:
-            return f"no partitions yet: {', '.join(waiting)}"
-        if self._reads_expectations and self._expectations.behind:
-            return "expected payments are being read"
-        recovering = [unit.name for unit in self._units if unit.recovering()]
-        return f"state is being recovered: {', '.join(recovering)}" if recovering else None
-
-
-async def _told_within(stop: asyncio.Event, seconds: float) -> None:
-    """Wait for so long, or until the process is told to stop."""
+async def _wait(stop: asyncio.Event, seconds: float) -> None:
+    """Wait, but no longer than until the process must stop."""
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(stop.wait(), timeout=seconds)
 
 
-def _end_within(seconds: float) -> None:
-    """End the process after that time if it has not ended by itself.
+def _exit_within(seconds: float) -> None:
+    """Exit the process after that time if it has not ended by itself.
 
-    While the brokers are away a unit can neither start nor stop, and publishes for ever. Ending then is what kill -9
-    is at any step: harmless (G5).
+    While the brokers are unreachable a stage can neither start nor stop, and retries its publishing for ever. Exiting
+    then is like `kill -9` at any step, which loses nothing (see `processors.runtime.loop`).
     """
 
     def end() -> None:

@@ -62,7 +62,8 @@ _WORKER: Final[Mapping[str, Any]] = {
 class Plan:
     """What the sandbox is to consist of.
 
-    ``workers`` holds the extra arguments of each worker process; ``simulators`` the settings of every simulator,
+    ``workers`` holds the extra arguments of each worker process, ``worker_module`` the Python module that runs them: a
+    test's own may break or kill its worker on purpose. ``simulators`` holds the settings of every simulator,
     ``simulator`` those of one, by provider; the merchants ``with_url_token`` have one. ``charges`` names the merchants
     that may charge by topic, with what their section has instead of the sandbox's own; ``merchant`` has more settings
     of single ones. ``configuration`` is merged over the written configuration. Logs stay where ``logs`` says; without
@@ -72,6 +73,7 @@ class Plan:
     """
 
     workers: Sequence[Sequence[str]] = ((),)
+    worker_module: str = "ops.main"
     merchants: Mapping[str, Sequence[str]] = field(default_factory=lambda: dict(MERCHANTS))
     with_url_token: Collection[str] = ()
     charges: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -338,7 +340,7 @@ class Sandbox:
         arguments = ["--config", str(self.config_path), "--management", "127.0.0.1:0"]
         state = ["--state-directory", str(self.state_directory(number))]
         extra = self.plan.workers[number] if number < len(self.plan.workers) else ()
-        command = ("-m", "ops.main", "worker", *arguments, *state, *extra)
+        command = ("-m", self.plan.worker_module, "worker", *arguments, *state, *extra)
         return self._child(f"worker-{number}", *command, environment=environment)
 
     def _consumer(self, name: str) -> Child:

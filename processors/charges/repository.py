@@ -89,7 +89,7 @@ class RequestRepository:
         if request.uncertain and not listed:
             self._writes.put(key, b"1")
         elif listed and not request.uncertain:
-            self._writes.remove(key)
+            self._writes.delete(key)
 
     def newest_charge(self, request: ChargeRequest) -> ChargeRequest | None:
         """The order's newest earlier charge."""

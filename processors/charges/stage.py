@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Final
 
@@ -40,11 +41,11 @@ from processors.providers.charging import (
     ChargeReport,
     ChargeUnknown,
 )
-from processors.runtime.failpoints import Failpoint, Reached, nothing
-from processors.runtime.loop import BatchContext
-from processors.runtime.progress import moved
-from processors.runtime.timers import TimerService
-from processors.state import timer_queue
+from processors.runtime.failpoints import Failpoint, Reached, ignore
+from processors.runtime.progress import report_progress
+from processors.runtime.stage import BatchContext
+from processors.runtime.timers import TimerService, utc_now
+from processors.state.store import SortedKeys
 from schemas import topics
 from schemas.records import Output, Record
 
@@ -63,17 +64,23 @@ _OUTCOMES: Final[Mapping[type[ProviderReport], str]] = {
 class ChargeTimers(TimerService):
     """The merchants' timers, each limited by its quota. Also counts the uncertain requests."""
 
-    def __init__(self, topic: str, allowances: Mapping[str, HourlyQuota | None], metrics: Metrics) -> None:
+    def __init__(
+        self,
+        topic: str,
+        allowances: Mapping[str, HourlyQuota | None],
+        metrics: Metrics,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
         lanes = {lane(merchant): allowance for merchant, allowance in allowances.items()}
-        super().__init__(topic, lanes, lambda entry: entry.name.partition("/")[0])
+        super().__init__(topic, lanes, lambda entry: entry.name.partition("/")[0], now)
         self._uncertain = metrics.uncertain
 
-    def tell(self, partition: int, state: timer_queue.Keys) -> Sequence[Output]:
-        uncertain = state.first(UNCERTAIN, UNCERTAIN + b"\xff", _MAX_COUNTED)
+    def due_records(self, partition: int, state: SortedKeys) -> Sequence[Output]:
+        uncertain = state.keys(UNCERTAIN, UNCERTAIN + b"\xff", _MAX_COUNTED)
         self._uncertain.labels(str(partition)).set(len(uncertain))
-        return super().tell(partition, state)
+        return super().due_records(partition, state)
 
-    def lost(self, partition: int) -> None:
+    def revoked(self, partition: int) -> None:
         # otherwise this process would report them for as long as it lives, whatever the next owner finds out
         self._uncertain.remove(str(partition))
 
@@ -85,7 +92,7 @@ class ChargeStage:
     provider = "all"
 
     def __init__(
-        self, context: ChargeContext, outside: CallContext, metrics: Metrics, *, reached: Reached = nothing
+        self, context: ChargeContext, outside: CallContext, metrics: Metrics, *, reached: Reached = ignore
     ) -> None:
         self._context = context
         self._outside = outside
@@ -135,14 +142,14 @@ class ChargeStage:
                 handler.put(request)
                 await writes.write()
             report = await self._call(request, step)
-            self._reached(Failpoint.CALLED)
+            self._reached(Failpoint.PROVIDER_CALLED)
             handler.record_report(request, step, report)
         await writes.write()
 
     async def _call(self, request: ChargeRequest, step: NextStep) -> ProviderReport:
         started = time.monotonic()
         report = await self._ask_gateway(request, step, self._context.gateways[request.provider])
-        moved()
+        report_progress()
         self._metrics.calls.labels(request.provider, f"{step}_{_OUTCOMES[type(report)]}").inc()
         self._metrics.fetch_seconds.labels(request.provider).observe(time.monotonic() - started)
         return report

@@ -10,13 +10,13 @@ import asyncio
 from collections.abc import Callable
 
 from processors.runtime.failpoints import Failpoint
-from processors.runtime.loop import Publish
-from processors.state.partition_state import Branch, Overlay
+from processors.runtime.stage import Publish
+from processors.state.overlay import Overlay
 from schemas.errors import PartitionRevokedError
 from schemas.records import Output
 
 
-class WriteBatch(Branch):
+class WriteBatch(Overlay):
     """The batch's view of the state, with an order of durability of its own:
 
     7. the brokers acknowledge responses and the observations that resolve needs
@@ -34,6 +34,7 @@ class WriteBatch(Branch):
 
     def __init__(self, below: Overlay, publish: Publish, reached: Callable[[Failpoint], None]) -> None:
         super().__init__(below)
+        self._state = below
         self._publish = publish
         self._reached = reached
         self._writing = asyncio.Lock()
@@ -60,9 +61,9 @@ class WriteBatch(Branch):
         super().put(key, value)
         self._change(self._last, key, value)
 
-    def remove(self, key: bytes) -> None:
+    def delete(self, key: bytes) -> None:
         """Remove a value that a request no longer needs."""
-        super().remove(key)
+        super().delete(key)
         self._change(self._last, key, None)
 
     def _change(self, part: dict[bytes, bytes | None], key: bytes, value: bytes | None) -> None:
@@ -105,15 +106,15 @@ class WriteBatch(Branch):
         self._before, self._after, self._first, self._requests, self._last = [], [], {}, {}, {}
         if before:
             await self._publish(before)
-            self._reached(Failpoint.ANSWERS_STORED)
+            self._reached(Failpoint.RESPONSES_PUBLISHED)
         for key, value in changes.items():
             if value is None:
-                self._below.remove(key)
+                self._state.delete(key)
             else:
-                self._below.put(key, value)
-        await self._below.keep()
-        self._reached(Failpoint.REQUESTS_KEPT)
+                self._state.put(key, value)
+        await self._state.persist()
+        self._reached(Failpoint.REQUESTS_PERSISTED)
         if after:
-            await self._below.tell(after)
-            self._reached(Failpoint.REQUESTS_TOLD)
+            await self._state.publish_as_owner(after)
+            self._reached(Failpoint.EVENTS_PUBLISHED)
         self._written = count

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from processors.dead_letters import ended
-from processors.runtime.loop import BatchContext
-from processors.runtime.progress import moved
+from processors.runtime.progress import report_progress
+from processors.runtime.stage import BatchContext
 from schemas import topics
 from schemas.configuration.model import KafkaSettings
 from schemas.records import Output, Record
@@ -57,7 +57,7 @@ class RetryStage:
     async def _wait(self, seconds: float) -> None:
         """In parts, so that it can be told from a standstill."""
         while seconds > 0:
-            moved()
+            report_progress()
             await self._sleep(min(seconds, _LONGEST_SLEEP_SECONDS))
             seconds -= _LONGEST_SLEEP_SECONDS
 

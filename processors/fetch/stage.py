@@ -26,9 +26,9 @@ from processors.providers.base import (
     WaitingLookup,
 )
 from processors.providers.response_record import response
-from processors.runtime.loop import BatchContext, Publish
-from processors.runtime.progress import moved
-from processors.state.partition_state import Overlay
+from processors.runtime.progress import report_progress
+from processors.runtime.stage import BatchContext, Publish
+from processors.state.overlay import Overlay
 from schemas import messages, topics
 from schemas.cloudevents import cloud_event, with_headers
 from schemas.configuration.model import KafkaSettings
@@ -158,7 +158,7 @@ class FetchStage:
         except PermanentError as error:
             ended_as = error.reason
             outcomes = dict.fromkeys((one.lookup_id for one in call.lookups), Failed(error.reason, str(error)))
-        moved()
+        report_progress()
         self._metrics.calls.labels(self.provider, ended_as).inc()
         self._metrics.fetch_seconds.labels(self.provider).observe(time.monotonic() - started)
         return outcomes

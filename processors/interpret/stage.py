@@ -14,7 +14,7 @@ from processors.dead_letters import ended
 from processors.metrics import Metrics
 from processors.orders.expectation_cache import ExpectedPayments
 from processors.providers.base import Account, Provider, Response
-from processors.runtime.loop import BatchContext
+from processors.runtime.stage import BatchContext
 from schemas import messages, topics
 from schemas.cloudevents import cloud_event
 from schemas.configuration.model import KafkaSettings

@@ -20,7 +20,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import UnknownTopicOrPartitionError
 
 from processors.orders.expected_payment import parse_expected, version_of
-from processors.state.local_store import LocalStore
+from processors.state.rocksdb_store import RocksDBStore
+from processors.state.store import StateStore
 from schemas import messages
 from schemas.errors import StateUnavailableError, UnreadableError
 from schemas.messages import Expectation
@@ -57,7 +58,9 @@ class ExpectationCache:
         """``settings`` are those of every aiokafka client."""
         self._settings = settings
         self._topic = topic
-        self._stores = [LocalStore(directory / str(number), retention_seconds) for number in range(_MAX_PROCESSES)]
+        self._stores: list[StateStore] = [
+            RocksDBStore(directory / str(number), retention_seconds) for number in range(_MAX_PROCESSES)
+        ]
         self._store = self._stores[0]
         self._ready = asyncio.Event()
         self._task: asyncio.Task[None] | None = None

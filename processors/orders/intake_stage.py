@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from processors.dead_letters import ended
 from processors.metrics import Metrics
 from processors.orders.expected_payment import parse_expected, version_of
-from processors.runtime.loop import BatchContext
+from processors.runtime.stage import BatchContext
 from schemas import messages, topics
 from schemas.cloudevents import cloud_event
 from schemas.configuration.model import KafkaSettings

@@ -13,7 +13,7 @@ import msgspec
 from processors.metrics import Metrics
 from processors.orders import provider_silence
 from processors.orders.provider_silence import SilenceState
-from processors.state.partition_state import Overlay
+from processors.state.overlay import Overlay
 from schemas import messages, topics
 from schemas.cloudevents import cloud_event
 from schemas.configuration.model import KafkaSettings, SilenceSettings

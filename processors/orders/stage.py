@@ -28,9 +28,9 @@ from processors.orders.state_machine import (
     ReportOverdue,
     Transition,
 )
-from processors.runtime.loop import BatchContext
+from processors.runtime.stage import BatchContext
 from processors.state import timer_queue
-from processors.state.partition_state import Overlay
+from processors.state.overlay import Overlay
 from processors.state.timer_queue import Timer
 from schemas import messages, topics
 from schemas.configuration.model import KafkaSettings, OverdueSettings, SilenceSettings

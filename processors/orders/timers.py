@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 
 from processors.limits.hourly_quota import HourlyQuota
 from processors.metrics import Metrics
-from processors.runtime.timers import TimerService
+from processors.runtime.timers import TimerService, utc_now
 
 
 class OrderTimers(TimerService):
     """Publishes due timers of orders, and forgets the silence of providers whose partition was revoked."""
 
     def __init__(
-        self, topic: str, lanes: Mapping[str, HourlyQuota | None], metrics: Metrics, *, settles: Mapping[str, float]
+        self,
+        topic: str,
+        queues: Mapping[str, HourlyQuota | None],
+        metrics: Metrics,
+        now: Callable[[], datetime] = utc_now,
+        *,
+        grace_seconds: Mapping[str, float],
     ) -> None:
-        super().__init__(topic, lanes, lambda entry: entry.name, settles=settles)
+        super().__init__(topic, queues, lambda timer: timer.name, now, grace_seconds=grace_seconds)
         self._silent = metrics.silent
 
-    def lost(self, partition: int) -> None:
+    def revoked(self, partition: int) -> None:
         # silence is known to the partition's next owner alone; for partitions still owned, the next order sets it again
         self._silent.clear()

@@ -71,15 +71,15 @@ class PaymentRetention:
     delete_after_seconds: float | None
     now: Callable[[], datetime]
 
-    #: Of closed values (see `processors.state.local_store`).
+    #: Of closed values (see `processors.state.rocksdb_store`).
     state_format: ClassVar[int] = 2
 
     @property
-    def rests_seconds(self) -> float:
+    def pause_seconds(self) -> float:
         """A payment is closed at most this much later than it could be."""
         return self.compress_after_seconds / _PASSES
 
-    def review(self, value: bytes) -> bytes | None:
+    def apply(self, value: bytes) -> bytes | None:
         """What is to be kept of a payment's value: itself, something shorter, or nothing."""
         try:
             news_at = _news_at(value)

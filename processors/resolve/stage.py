@@ -10,8 +10,8 @@ from processors.dead_letters import ended
 from processors.metrics import Metrics
 from processors.resolve.retention import payment_state
 from processors.resolve.transitions import Advance, PaymentState, advance
-from processors.runtime.loop import BatchContext
-from processors.state.partition_state import Overlay
+from processors.runtime.stage import BatchContext
+from processors.state.overlay import Overlay
 from schemas import messages, topics
 from schemas.cloudevents import cloud_event
 from schemas.configuration.model import KafkaSettings

@@ -1,4 +1,4 @@
-"""Takes batches from a Faust stream and acknowledges each one only when it is durable.
+"""Takes batches from a Faust stream and acknowledges records only when they are durable.
 
 Batches come from the stream's queue, because none of Faust's own ways fits:
 
@@ -15,37 +15,43 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from itertools import islice
 from typing import Final
 
 from processors.runtime.loop import Batch, StageLoop
-from processors.transport.streams import EventStream, StreamApp, StreamEvent, StreamMessage
+from processors.runtime.membership import Membership
+from processors.transport.streams import EventStream, StreamEvent, StreamMessage
 from schemas.records import Record
 
-#: A batch at work when its partition is taken away may need this long to end well (an answer being stored).
+#: How long a batch in progress may take to finish when its partition is revoked, such as to store a response.
 _FINISH_SECONDS: Final = 20.0
 
-#: A batch of at least so many tells that records come fast and are worth waiting for; a lone one is not kept waiting.
+#: A batch of at least this many records means that records come fast and are worth waiting for; a lone one is not.
 _BUSY_RECORDS: Final = 8
 
 
 async def run(
-    loop_of: Callable[[int], StageLoop], stream: EventStream, app: StreamApp, max_records: int, wait_seconds: float
+    loop_of: Callable[[int], StageLoop],
+    stream: EventStream,
+    membership: Membership,
+    max_records: int,
+    wait_seconds: float,
 ) -> None:
-    """Carry out every batch of the stream's one partition, which is known with its first record."""
+    """Process every batch of the stream's one partition, which is known with its first record."""
     try:
-        async for batch in _batches(stream, app, max_records, wait_seconds):
-            await _to_its_end(loop_of(batch.records[0].partition), batch)
+        async for batch in _batches(stream, membership, max_records, wait_seconds):
+            await _finish(loop_of(batch.records[0].partition), batch)
     finally:
-        # what Faust's own iteration does at its end; a channel left behind breaks the next rebalance
+        # as Faust's own iteration does at its end; a channel left behind breaks the next rebalance
         stream.channel.on_stop_iteration()
 
 
-async def _to_its_end(loop: StageLoop, batch: Batch) -> None:
-    """A batch is never torn: cancelled in the middle, it is finished first, within bounds.
+async def _finish(loop: StageLoop, batch: Batch) -> None:
+    """Process a batch; if cancelled in the middle, let it finish first, within a limit.
 
-    Otherwise a result page already taken from the bank's queue could be lost between the answer and Kafka.
+    Otherwise a result page already taken from the bank's queue could be lost between the response and Kafka.
     """
-    work = asyncio.ensure_future(loop.carry_out(batch))
+    work = asyncio.ensure_future(loop.process_batch(batch))
     try:
         await asyncio.shield(work)
     except asyncio.CancelledError:
@@ -56,7 +62,9 @@ async def _to_its_end(loop: StageLoop, batch: Batch) -> None:
         raise
 
 
-async def _batches(stream: EventStream, app: StreamApp, max_records: int, wait_seconds: float) -> AsyncIterator[Batch]:
+async def _batches(
+    stream: EventStream, membership: Membership, max_records: int, wait_seconds: float
+) -> AsyncIterator[Batch]:
     queue = stream.channel.queue
     busy = False
     while True:
@@ -65,28 +73,30 @@ async def _batches(stream: EventStream, app: StreamApp, max_records: int, wait_s
         except StopAsyncIteration:
             return
         if busy:
-            await asyncio.sleep(wait_seconds)  # what costs is the batch: a few milliseconds gather many records
+            await asyncio.sleep(wait_seconds)  # the cost is per batch: a few milliseconds gather many records
         events = [first]
         while len(events) < max_records and not queue.empty():
             events.append(queue.get_nowait())
         busy = len(events) >= _BUSY_RECORDS
-        generation = app.consumer_generation_id
-        # what was fetched before a rebalance comes again; acknowledging it here would skip it
-        ours = [event for event in events if event.message.generation_id == generation]
-        if ours:
-            yield _taken(ours, app, generation)
+        generation = membership.generation
+        # what was fetched before a rebalance is fetched again; acknowledging it here would skip it
+        present = [event for event in events if event.message.generation_id == generation]
+        if present:
+            yield _batch(present, membership, generation)
 
 
-def _taken(events: list[StreamEvent], app: StreamApp, generation: int) -> Batch:
-    def acknowledge() -> None:
-        for event in events:
+def _batch(events: list[StreamEvent], membership: Membership, generation: int) -> Batch:
+    unacknowledged = iter(events)
+
+    def acknowledge(count: int) -> None:
+        for event in islice(unacknowledged, count):
             event.ack()
 
     return Batch(
         [_record(event.message) for event in events],
         generation,
         acknowledge,
-        lambda: app.consumer_generation_id == generation and not app.should_stop,
+        lambda: membership.generation == generation and not membership.stopping,
     )
 
 

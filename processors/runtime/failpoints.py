@@ -1,58 +1,33 @@
-"""Where a test may kill the worker: the numbered steps of the stage loop, and of a charge within its second.
+"""The numbered steps of a batch, and the callback that a test uses to crash at one of them.
 
-Crash safety can only be shown by crashing at every step. ``PAYNOTIFY_KILL_AT=resolve/3/2`` kills the process the
-second time the unit whose name starts with ``resolve`` has finished step 3. It works in the sandbox only.
+Crash safety can only be shown by crashing at every step. Production passes `ignore`.
 """
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Callable
 from enum import IntEnum
-from typing import Final
-
-VARIABLE: Final = "PAYNOTIFY_KILL_AT"
+from typing import TypeAlias
 
 
 class Failpoint(IntEnum):
-    """The numbered steps of a batch, in order of durability. Steps from 7 on belong to a charge."""
+    """The steps in order of durability (see `processors.runtime.loop`). Steps from 7 on are those of a charge."""
 
     TAKEN = 1
-    WORKED = 2
+    PROCESSED = 2
     OUTPUTS_ACKNOWLEDGED = 3
     CHANGELOG_ACKNOWLEDGED = 4
-    STORED = 5
+    STORE_WRITTEN = 5
     SOURCE_ACKNOWLEDGED = 6
-    ANSWERS_STORED = 7
-    REQUESTS_KEPT = 8
-    REQUESTS_TOLD = 9
-    CALLED = 10
+    RESPONSES_PUBLISHED = 7
+    REQUESTS_PERSISTED = 8
+    EVENTS_PUBLISHED = 9
+    PROVIDER_CALLED = 10
 
 
-#: Told after each step of each batch.
-Reached = Callable[[str, Failpoint], None]
+#: Called with ``stage.provider`` after each step of each batch.
+Reached: TypeAlias = Callable[[str, Failpoint], None]
 
 
-def nothing(unit: str, step: Failpoint) -> None:
-    """What production does at every step."""
-
-
-def from_environment(*, sandbox: bool) -> Reached:
-    """A killer if the variable is set and this is a sandbox, else `nothing`."""
-    text = os.environ.get(VARIABLE, "")
-    if not text or not sandbox:
-        return nothing
-    unit_prefix, step, times = text.split("/")
-    return _Killer(unit_prefix, Failpoint(int(step)), int(times))
-
-
-class _Killer:
-    def __init__(self, unit_prefix: str, step: Failpoint, times: int) -> None:
-        self._unit_prefix, self._step, self._left = unit_prefix, step, times
-
-    def __call__(self, unit: str, step: Failpoint) -> None:
-        if step is self._step and unit.startswith(self._unit_prefix):
-            self._left -= 1
-            if self._left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+def ignore(stage: str, step: Failpoint) -> None:
+    """Do nothing, as in production."""

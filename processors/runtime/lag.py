@@ -1,4 +1,4 @@
-"""Lag and age of every assigned partition, by the broker's own offsets.
+"""Lag and age of every assigned partition, by the brokers' own offsets.
 
 Faust's own committed offset advances even if the commit failed, so nothing here trusts it.
 """
@@ -23,53 +23,54 @@ from service.logs import event
 
 logger = logging.getLogger("paynotify.lag")
 
-_EVERY_SECONDS: Final = 5.0
+_INTERVAL_SECONDS: Final = 5.0
 _REQUEST_MILLISECONDS: Final = 5_000
 
 
-class LagWatch:
-    """Asks the brokers every few seconds, in a thread of its own."""
+class LagMonitor:
+    """Queries the brokers every few seconds, in a thread of its own."""
 
     def __init__(
-        self, kafka: KafkaSettings, units: Sequence[StageRunner], metrics: Metrics, stall_seconds: float
+        self, kafka: KafkaSettings, runners: Sequence[StageRunner], metrics: Metrics, stall_seconds: float
     ) -> None:
         self._kafka = kafka
-        self._standstill_seconds = stall_seconds
-        self._units = units
+        self._stall_seconds = stall_seconds
+        self._runners = runners
         self._metrics = metrics
+        self._gauges = (metrics.lag, metrics.oldest, metrics.standstill, metrics.halted)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lag", daemon=True)
-        self._standstill = StallDetector()
-        self._standing: tuple[str, ...] = ()
+        self._stalls = StallDetector()
+        self._stalled: tuple[str, ...] = ()
         self._reported: set[tuple[str, ...]] = set()
-        self.answered_at: float | None = None
+        self.responded_at: float | None = None
 
     def start(self) -> None:
         self._thread.start()
 
     def stop(self) -> None:
         self._stop.set()
-        if self._thread.is_alive():  # not where the brokers went away while the units started
+        if self._thread.is_alive():  # it was never started if the brokers went away while the runners started
             self._thread.join(timeout=_REQUEST_MILLISECONDS / 1000)
 
-    def seconds_since_answer(self) -> float:
-        """How long ago the brokers last answered; infinite before the first time."""
-        return float("inf") if self.answered_at is None else time.monotonic() - self.answered_at
+    def seconds_since_response(self) -> float:
+        """How long ago the brokers last responded; infinite before the first time."""
+        return float("inf") if self.responded_at is None else time.monotonic() - self.responded_at
 
-    def standing_still(self) -> tuple[str, ...]:
-        """The partitions of this process that stand still, in words. Nobody's while the brokers are away."""
-        return self._standing
+    def stalled(self) -> tuple[str, ...]:
+        """The stalled partitions of this process, as sentences. None while the brokers are unreachable."""
+        return self._stalled
 
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                self._watch()
-            except Exception as error:  # noqa: BLE001 - a watch that has died would make a healthy worker look unready
+                self._monitor()
+            except Exception as error:  # noqa: BLE001 - a monitor that ended would make a healthy worker unready
                 _unknown(error)
-            self._stop.wait(_EVERY_SECONDS)
+            self._stop.wait(_INTERVAL_SECONDS)
 
-    def _watch(self) -> None:
-        """Measure until the end. The clients stay through outages: kafka-python's connect again by themselves."""
+    def _monitor(self) -> None:
+        """Measure until stopped. The clients stay through outages: kafka-python's reconnect by themselves."""
         settings = {**client_settings(self._kafka, "paynotify-lag"), "request_timeout_ms": _REQUEST_MILLISECONDS}
         with (
             contextlib.closing(opened(KafkaAdminClient, settings)) as admin,
@@ -78,69 +79,70 @@ class LagWatch:
             while not self._stop.is_set():
                 try:
                     self._measure(admin, consumer)
-                    self.answered_at = time.monotonic()
-                except Exception as error:  # noqa: BLE001 - whatever it was, it is asked again
+                    self.responded_at = time.monotonic()
+                except Exception as error:  # noqa: BLE001 - any failure is retried with the next measurement
                     _unknown(error)
-                    self._standstill.begin_anew()
-                    self._standing = ()
-                self._stop.wait(_EVERY_SECONDS)
+                    self._stalls.reset()
+                    self._stalled = ()
+                self._stop.wait(_INTERVAL_SECONDS)
 
     def _measure(self, admin: Any, consumer: Any) -> None:
-        assigned = {unit: [TopicPartition(*place) for place in unit.assigned()] for unit in self._units}
+        assigned = {runner: [TopicPartition(*place) for place in runner.assigned()] for runner in self._runners}
         everywhere = sorted({place for places in assigned.values() for place in places})
         if not everywhere:
-            self._forget_all_but(set())
-            self._standing = ()
+            self._remove_gauges_except(set())
+            self._stalled = ()
             return
         ends = consumer.end_offsets(everywhere)
-        committed = admin.list_group_offsets({unit.group: places for unit, places in assigned.items() if places})
-        self._standstill.keep((unit.name, *place) for unit, places in assigned.items() for place in places)
-        standing = []
-        self._forget_all_but({_labels(unit, place) for unit, places in assigned.items() for place in places})
-        for unit, places in assigned.items():
-            offsets = committed.get(unit.group, {})
+        committed = admin.list_group_offsets({runner.group: places for runner, places in assigned.items() if places})
+        self._stalls.retain_only((runner.name, *place) for runner, places in assigned.items() for place in places)
+        self._remove_gauges_except({_labels(runner, place) for runner, places in assigned.items() for place in places})
+        stalled = []
+        for runner, places in assigned.items():
+            offsets = committed.get(runner.group, {})
+            halted = runner.halted()
             for place in places:
                 known = offsets.get(place)
                 done = max(0, known.offset if known is not None else 0)
-                self._report(unit, place, ends[place] - done)
-                seconds = self._stood(unit, place, done, ends[place])
-                if seconds > self._standstill_seconds:
-                    if _records_lie(consumer, place, done, ends[place]):
-                        standing.append(
-                            f"{unit.name} stands still at {place.topic}/{place.partition} for {seconds:.0f} s"
-                        )
+                self._report_lag(runner, place, ends[place] - done)
+                self._metrics.halted.labels(*_labels(runner, place)).set(tuple(place) in halted)
+                seconds = self._stalled_seconds(runner, place, done, ends[place])
+                if tuple(place) in halted:
+                    seconds = 0.0  # it stands still on purpose: a restart by the liveness probe would not help
+                elif seconds > self._stall_seconds:
+                    if _has_records(consumer, place, done, ends[place]):
+                        stalled.append(f"{runner.name} stalled at {place.topic}/{place.partition} for {seconds:.0f} s")
                     else:
                         seconds = 0.0
-                self._metrics.standstill.labels(*_labels(unit, place)).set(seconds)
-        self._standing = tuple(standing)
+                self._metrics.standstill.labels(*_labels(runner, place)).set(seconds)
+        self._stalled = tuple(stalled)
 
-    def _forget_all_but(self, kept: set[tuple[str, ...]]) -> None:
-        """Partitions that are another worker's now: what was last seen of them here would be told for ever."""
-        for gone in self._reported - kept:
-            for gauge in (self._metrics.lag, self._metrics.oldest, self._metrics.standstill):
-                gauge.remove(*gone)
-        self._reported = kept
+    def _remove_gauges_except(self, assigned: set[tuple[str, ...]]) -> None:
+        """Remove the gauges of revoked partitions: their last values would be exported for ever."""
+        for revoked in self._reported - assigned:
+            for gauge in self._gauges:
+                gauge.remove(*revoked)
+        self._reported = assigned
 
-    def _stood(self, unit: StageRunner, place: Any, done: int, end: int) -> float:
-        moved = unit.moved_at(place.topic, place.partition)
-        return self._standstill.note((unit.name, *place), done, end - done, moved, time.monotonic())
+    def _stalled_seconds(self, runner: StageRunner, place: Any, done: int, end: int) -> float:
+        progressed = runner.progressed_at(place.topic, place.partition)
+        return self._stalls.observe((runner.name, *place), done, end - done, progressed, time.monotonic())
 
-    def _report(self, unit: StageRunner, place: Any, lag: int) -> None:
-        now = time.time()
-        loop = unit.loops.get((place.topic, place.partition))
-        oldest = loop.progress.oldest_seconds if loop is not None else None
-        labels = _labels(unit, place)
+    def _report_lag(self, runner: StageRunner, place: Any, lag: int) -> None:
+        oldest = runner.oldest_seconds(place.topic, place.partition)
+        labels = _labels(runner, place)
         self._metrics.lag.labels(*labels).set(lag)
-        self._metrics.oldest.labels(*labels).set(max(0.0, now - oldest) if oldest is not None and lag > 0 else 0.0)
+        age_seconds = max(0.0, time.time() - oldest) if oldest is not None and lag > 0 else 0.0
+        self._metrics.oldest.labels(*labels).set(age_seconds)
 
 
-def _labels(unit: StageRunner, place: Any) -> tuple[str, ...]:
-    stage, _, provider = unit.name.partition(".")
+def _labels(runner: StageRunner, place: Any) -> tuple[str, ...]:
+    stage, _, provider = runner.name.partition(".")
     return provider or "all", stage, place.topic, str(place.partition)
 
 
-def _records_lie(consumer: Any, place: Any, offset: int, end: int) -> bool:
-    """Whether there are records at all: what ends a shop's transaction takes an offset that nobody can commit."""
+def _has_records(consumer: Any, place: Any, offset: int, end: int) -> bool:
+    """Whether there are records at all: a transaction's end marker takes an offset that no consumer can commit."""
     consumer.assign([place])
     consumer.seek(place, max(offset, consumer.beginning_offsets([place])[place]))
     deadline = time.monotonic() + _REQUEST_MILLISECONDS / 1000

@@ -1,16 +1,32 @@
-"""The loop every stage runs in, written once. It alone decides when something is durable (G6).
+"""The loop every stage runs in. It alone decides when something is durable.
 
-For each batch of one partition:
+For each batch of one partition, in this order:
 
-1. the batch is taken
-2. the work is done on an in-memory overlay of the state
-3. the outputs are acknowledged by the brokers
-4. the state's changelog is acknowledged by the brokers
-5. the local store is written
-6. the source records are acknowledged, so their offsets may be committed
+1. `Failpoint.TAKEN`: the batch is taken, and the partition's state is owned
+2. `Failpoint.PROCESSED`: the stage has processed the batch on an in-memory overlay of the state
+3. `Failpoint.OUTPUTS_ACKNOWLEDGED`: the brokers have acknowledged the outputs
+4. `Failpoint.CHANGELOG_ACKNOWLEDGED`: the brokers have acknowledged the state's changes in its changelog
+5. `Failpoint.STORE_WRITTEN`: the local store has the changes
+6. `Failpoint.SOURCE_ACKNOWLEDGED`: the source records are acknowledged, so their offsets may be committed
 
-A crash after any step repeats the batch from step 1 with the state of before or of after it; both give the same
-outputs. No exception leaves the loop: Faust would take it for an acknowledgement.
+After a crash the next owner reads the source from the committed offset, and the state from the changelog:
+
+* after 1 or 2 nothing of the batch is durable: it is processed as if for the first time
+* after 3 the outputs are published, the state is that of before: the same outputs are published again
+* after 4 or 5 the state is that of after the batch: the stage finds each record processed, and publishes its outputs
+  again or none. The store needs no repair: recovery reads what it lacks from the changelog
+* after 6 the offset may or may not be committed: either nothing is repeated, or it is as after 5
+
+So an output is never lost and never contradicted; at most it is published again with the same id. State that became
+durable before its outputs would lose them, and a source offset committed before them would lose the whole batch.
+
+Charges have an order of their own within step 2: steps 7 to 10, see `processors.charges.write_batch`.
+
+A record that raises an unexpected exception is dead-lettered, within the partition's limit
+(`processors.runtime.dead_letter_limit`). Beyond the limit the partition halts: the records before are made durable, the
+failed record stays at the head and is retried at a slow pace, and nothing more is dead-lettered.
+
+No exception leaves the loop: Faust would take it for an acknowledgement.
 """
 
 from __future__ import annotations
@@ -18,71 +34,68 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Final
 
 from processors.metrics import Metrics
-from processors.runtime.failpoints import Failpoint, Reached, nothing
+from processors.runtime.dead_letter_limit import DeadLetterWindow
+from processors.runtime.failpoints import Failpoint, Reached, ignore
 from processors.runtime.progress import Progress, current
-from processors.state.partition_state import Branch, Overlay, PartitionState
+from processors.runtime.stage import BatchContext, Publish, Stage
+from processors.state.overlay import Overlay
+from processors.state.partition_state import PartitionState
 from processors.transport.publisher import OutputPublisher
+from schemas.configuration.model import DeadLetterLimit
 from schemas.errors import ClusterUnavailableError, ConfigurationError, PartitionRevokedError, StateUnavailableError
 from schemas.records import Output, Record
 from service.logs import event
 
 logger = logging.getLogger("paynotify.loop")
 
-_PAUSE_SECONDS: Final = 5.0
+_RETRY_SECONDS: Final = 5.0
+
+#: Long enough for a worker that was frozen to learn from the group that its partition was revoked.
+_LOST_RETRY_SECONDS: Final = 1.0
+
+#: How often a halted partition retries its head. Slow: each retry may call a provider.
+_HALTED_RETRY_SECONDS: Final = 30.0
+
 #: Errors for which no record may be dead-lettered: the batch is retried.
 _NO_RECORDS_FAULT: Final = (StateUnavailableError, PartitionRevokedError, ClusterUnavailableError)
 
-#: Long enough for a worker that stood still to be told by the group that its partition is another's now.
-_LOST_PAUSE_SECONDS: Final = 1.0
-
-#: Publishes at once and returns when the brokers have it; for side effects that can't be repeated.
-Publish = Callable[[Sequence[Output]], Awaitable[Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class BatchContext:
-    """What a stage gets for one batch: its records, the partition's state, and a way to publish early.
-
-    ``publish`` returns once the brokers have the outputs. Only a stage with a side effect that cannot be repeated needs
-    it; all other outputs are returned.
-    """
-
-    records: Sequence[Record]
-    state: Overlay
-    publish: Publish
-
-
-class Stage(Protocol):
-    """One step of the flow. Knows records and state, neither Faust nor Kafka."""
-
-    name: str
-    provider: str
-
-    async def process(self, context: BatchContext) -> Sequence[Output]:
-        """Process the batch and return what is to be published. May be called again with the same records."""
-
-    def dead_letter(self, record: Record) -> Output:
-        """The dead letter of a record whose processing raised an unexpected exception."""
+#: Re-publishes what was dead-lettered before the halt, once the defect is fixed.
+_REPLAY: Final = "paynotify replay dead --reason internal_error --yes"
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """A batch of one partition: its records, how to acknowledge them, and the group's generation it was read in.
 
-    ``revoked`` is set when the partition is being taken away: what is at work may end, and is not begun again.
+    ``acknowledge(count)`` acknowledges the first ``count`` records not acknowledged yet. ``revoked`` is set while the
+    partition is being revoked: a batch in progress may finish, and is not started again.
     """
 
     records: Sequence[Record]
     generation: int
-    acknowledge: Callable[[], None]
-    still_ours: Callable[[], bool]
+    acknowledge: Callable[[int], None]
+    still_owned: Callable[[], bool]
     revoked: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(frozen=True, slots=True)
+class _Processed:
+    """What processing a batch gave: the outputs of its first ``records`` records, and why it went no further.
+
+    ``dead_letters`` is the partition's window after the batch, if any record failed.
+    """
+
+    outputs: Sequence[Output]
+    records: int
+    dead_letters: DeadLetterWindow | None = None
+    halted: str | None = None
 
 
 class StageLoop:
@@ -95,83 +108,102 @@ class StageLoop:
         metrics: Metrics,
         *,
         state: PartitionState | None = None,
-        reached: Reached = nothing,
+        reached: Reached = ignore,
+        dead_letter_limit: DeadLetterLimit | None = None,
     ) -> None:
         self.stage = stage
         self.progress = Progress()
+        #: Why the partition has halted at its dead-letter limit; None while it is processed.
+        self.halted: str | None = None
         self._publisher = publisher
         self._state = state
-        self._unit = f"{stage.name}.{stage.provider}"
+        self._stage_name = f"{stage.name}.{stage.provider}"
         self._reached = reached
+        self._dead_letters = DeadLetterWindow(dead_letter_limit or DeadLetterLimit())
         labels = (stage.provider, stage.name)
         self._received = metrics.received.labels(*labels)
         self._batch_seconds = metrics.batch_seconds.labels(*labels)
         self._publish_seconds = metrics.publish_seconds.labels(*labels)
         self._errors = metrics.loop_errors
 
-    async def carry_out(self, batch: Batch) -> None:
+    async def process_batch(self, batch: Batch) -> None:
         """Take one batch through all steps, however often that must be tried. Raises nothing but cancellation."""
-        while True:
+        while batch.records:
             try:
-                await self._steps(batch)
-                return
+                # a halted partition retries its head alone: no other record may cause side effects meanwhile
+                attempt = batch if self.halted is None else replace(batch, records=batch.records[:1])
+                done = await self._steps(attempt)
+                if done is None:
+                    return
+                batch = replace(batch, records=batch.records[done:])
+                if self.halted is not None:
+                    await _pause(batch, _HALTED_RETRY_SECONDS)
             except PartitionRevokedError as lost:
                 self._count("revoked")
-                event(logger, "partition_revoked", level=logging.WARNING, unit=self._unit, problem=str(lost))
-                await asyncio.sleep(_LOST_PAUSE_SECONDS)
+                event(logger, "partition_revoked", level=logging.WARNING, stage=self._stage_name, problem=str(lost))
+                await asyncio.sleep(_LOST_RETRY_SECONDS)
             except Exception:
                 self._count("retried")
                 logger.exception("step_failed_retrying")
-                await asyncio.sleep(_PAUSE_SECONDS)
-            if batch.revoked.is_set():
-                # the group tells its new generation only later; until then a state claimed for the old one would be
-                # taken from the next holder, and this batch be done once more over what that one has done since
+                await asyncio.sleep(_RETRY_SECONDS)
+            if batch.records and batch.revoked.is_set():
+                # the group announces its new generation only later; until then, acquiring the state for the old one
+                # would take it from the next owner, and repeat this batch over what that owner has done since
                 self._count("abandoned")
                 return
 
-    async def _steps(self, batch: Batch) -> None:
-        if not batch.still_ours():
+    async def _steps(self, batch: Batch) -> int | None:
+        """Returns how many of the records are done; None if the partition is no longer this process's."""
+        if not batch.still_owned():
             self._count("abandoned")
-            return
+            return None
         started = time.monotonic()
         self.progress.taken_at, self.progress.oldest_seconds = started, batch.records[0].timestamp_seconds
-        self.progress.moved()
+        self.progress.report()
         current.set(self.progress)
         self._received.inc(len(batch.records))
         if self._state is not None:
-            await self._state.claim(batch.generation)
-        self._reached(self._unit, Failpoint.TAKEN)
+            await self._state.acquire(batch.generation)
+        self._reached(self._stage_name, Failpoint.TAKEN)
 
-        overlay, outputs = await self._work(batch.records, self._overlay(batch.generation))
-        self._reached(self._unit, Failpoint.WORKED)
-        if not batch.still_ours():
-            # another worker has the partition and will do the same work
+        overlay = self._overlay(batch.generation)
+        processed = await self._process(batch.records, overlay)
+        self._reached(self._stage_name, Failpoint.PROCESSED)
+        if not batch.still_owned():
+            # another worker owns the partition and processes the same records
             self._count("abandoned")
-            return
+            return None
 
-        await self._make_durable(batch.generation, outputs, overlay)
+        if processed.records:
+            await self._make_durable(batch.generation, processed.outputs, overlay)
 
-        batch.acknowledge()
-        self.progress.batches += 1
-        self.progress.next_offset = batch.records[-1].offset + 1
-        self.progress.taken_at = self.progress.oldest_seconds = None
-        self._batch_seconds.observe(time.monotonic() - started)
-        self._reached(self._unit, Failpoint.SOURCE_ACKNOWLEDGED)
+            batch.acknowledge(processed.records)
+            self.progress.batches += 1
+            self.progress.next_offset = batch.records[processed.records - 1].offset + 1
+            self.progress.taken_at = self.progress.oldest_seconds = None
+            self._batch_seconds.observe(time.monotonic() - started)
+            self._reached(self._stage_name, Failpoint.SOURCE_ACKNOWLEDGED)
+        if processed.dead_letters is not None:
+            self._dead_letters = processed.dead_letters
+        else:
+            self._dead_letters.succeeded(processed.records)
+        self._halt_or_resume(batch, processed)
+        return processed.records
 
     async def _make_durable(self, generation: int, outputs: Sequence[Output], overlay: Overlay) -> None:
         if self._state is None:
             await self._publish(outputs)
-            self._reached(self._unit, Failpoint.OUTPUTS_ACKNOWLEDGED)
+            self._reached(self._stage_name, Failpoint.OUTPUTS_ACKNOWLEDGED)
             return
-        async with self._state.turn(generation) as turn:
-            # by the state's own writer: what a frozen machine publishes late must not come after the next holder's
-            await self._publish(outputs, turn.publish)
-            self._reached(self._unit, Failpoint.OUTPUTS_ACKNOWLEDGED)
+        async with self._state.exclusive_write(generation) as write:
+            # with the fenced producer: what a frozen machine publishes late must not come after the next owner's
+            await self._publish(outputs, write.publish)
+            self._reached(self._stage_name, Failpoint.OUTPUTS_ACKNOWLEDGED)
             if overlay.changes:
-                await turn.log(overlay.changes)
-                self._reached(self._unit, Failpoint.CHANGELOG_ACKNOWLEDGED)
-                turn.store(overlay.changes)
-                self._reached(self._unit, Failpoint.STORED)
+                await write.log(overlay.changes)
+                self._reached(self._stage_name, Failpoint.CHANGELOG_ACKNOWLEDGED)
+                write.store(overlay.changes)
+                self._reached(self._stage_name, Failpoint.STORE_WRITTEN)
 
     async def _publish(self, outputs: Sequence[Output], publish: Publish | None = None) -> None:
         if outputs:
@@ -180,48 +212,48 @@ class StageLoop:
             self._publish_seconds.observe(time.monotonic() - started)
 
     def _overlay(self, generation: int) -> Overlay:
-        state = self._state
-        if state is None:
+        if self._state is None:
             return Overlay(None)
-        tell = partial(self._publish, publish=partial(state.tell, generation))
-        return Overlay(state, partial(state.remember, generation), tell)
+        return Overlay(self._state, _Owner(self._state, generation, self._publish))
 
-    async def _work(self, records: Sequence[Record], overlay: Overlay) -> tuple[Overlay, Sequence[Output]]:
+    async def _process(self, records: Sequence[Record], overlay: Overlay) -> _Processed:
         try:
-            return overlay, await self._patiently(records, overlay)
+            outputs = await self._process_configured(records, overlay)
         except _NO_RECORDS_FAULT:
-            raise  # no record's fault: none may be buried for it
+            raise
         except Exception:
             self._count("unexpected")
             logger.exception("batch_failed_processing_individually")
             overlay.clear()
-            return overlay, await self._one_by_one(records, overlay)
+            return await self._process_individually(records, overlay)
+        return _Processed(outputs, len(records))
 
-    async def _one_by_one(self, records: Sequence[Record], overlay: Overlay) -> Sequence[Output]:
+    async def _process_individually(self, records: Sequence[Record], overlay: Overlay) -> _Processed:
+        """Process record after record, and dead-letter those that fail, until the limit is reached."""
         outputs: list[Output] = []
-        for record in records:
-            branch = Branch(overlay)
+        # a copy: if a later step fails, the batch is repeated and its dead letters must not count twice
+        dead_letters = self._dead_letters.copy()
+        for number, record in enumerate(records):
+            branch = overlay.branch()
             try:
-                outputs.extend(await self._patiently([record], branch))
+                outputs.extend(await self._process_configured([record], branch))
                 overlay.merge(branch)
+                dead_letters.succeeded()
             except _NO_RECORDS_FAULT:
                 raise
-            except Exception:  # noqa: BLE001 - the one record that caused it is buried with its place
+            except Exception as error:  # noqa: BLE001 - the failed record is dead-lettered with its place
+                halted = dead_letters.reached()
+                if halted is not None:
+                    return _Processed(outputs, number, dead_letters, f"{halted}, the next with {type(error).__name__}")
                 self._count("dead_lettered")
-                event(
-                    logger,
-                    "record_dead_lettered",
-                    level=logging.ERROR,
-                    unit=self._unit,
-                    topic=record.topic,
-                    partition=record.partition,
-                    offset=record.offset,
-                )
-                outputs.append(self.stage.dead_letter(record))
-        return outputs
+                event(logger, "record_dead_lettered", level=logging.ERROR, **self._place(record))
+                letter = self.stage.dead_letter(record)
+                dead_letters.dead_lettered(letter)
+                outputs.append(letter)
+        return _Processed(outputs, len(records), dead_letters)
 
-    async def _patiently(self, records: Sequence[Record], overlay: Overlay) -> Sequence[Output]:
-        """The stage's work; waits for as long as a secret or setting must be mended by a person."""
+    async def _process_configured(self, records: Sequence[Record], overlay: Overlay) -> Sequence[Output]:
+        """Call the stage; wait for as long as a person must fix a secret or setting."""
         while True:
             try:
                 return await self.stage.process(BatchContext(records, overlay, self._publish))
@@ -232,10 +264,48 @@ class StageLoop:
                     logger,
                     "stage_waiting_for_configuration",
                     level=logging.ERROR,
-                    unit=self._unit,
+                    stage=self._stage_name,
                     problem=str(error),
                 )
-                await asyncio.sleep(_PAUSE_SECONDS)
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    def _halt_or_resume(self, batch: Batch, processed: _Processed) -> None:
+        was, self.halted = self.halted, processed.halted
+        if processed.halted is not None and was is None:
+            self._count("halted")
+            place = self._place(batch.records[processed.records])
+            event(logger, "partition_halted", level=logging.ERROR, **place, problem=processed.halted, replay=_REPLAY)
+        elif processed.halted is None and was is not None:
+            event(logger, "partition_resumed", level=logging.WARNING, **self._place(batch.records[0]), replay=_REPLAY)
+
+    def _place(self, record: Record) -> Mapping[str, str | int]:
+        return {
+            "stage": self._stage_name,
+            "topic": record.topic,
+            "partition": record.partition,
+            "offset": record.offset,
+        }
 
     def _count(self, kind: str) -> None:
         self._errors.labels(self.stage.provider, self.stage.name, kind).inc()
+
+
+@dataclass(frozen=True, slots=True)
+class _Owner:
+    """The partition's owner in one generation, for what must be durable before the batch ends."""
+
+    state: PartitionState
+    generation: int
+    measured: Callable[[Sequence[Output], Publish], Awaitable[None]]
+
+    async def persist(self, changes: Mapping[bytes, bytes | None]) -> None:
+        await self.state.persist(self.generation, changes)
+
+    async def publish(self, outputs: Sequence[Output]) -> None:
+        await self.measured(outputs, partial(self.state.publish, self.generation))
+
+
+async def _pause(batch: Batch, seconds: float) -> None:
+    """Wait, but no longer than until the partition is being revoked."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(batch.revoked.wait(), seconds)

@@ -1,4 +1,4 @@
-"""How far one partition's loop is, read by health and metrics; and a stage's word that it only waits."""
+"""The progress of one partition's loop, read by health checks and metrics."""
 
 from __future__ import annotations
 
@@ -10,24 +10,26 @@ from typing import Final
 
 @dataclass(slots=True)
 class Progress:
-    """``moved_at`` (monotonic) is when a batch last began, or a call within it ended."""
+    """``taken_at`` and ``progressed_at`` are monotonic: when the present batch was taken, and when a batch was last
+    taken or a call within it ended. ``oldest_seconds`` is the Unix time of the oldest record in the present batch."""
 
     taken_at: float | None = None
     oldest_seconds: float | None = None
     batches: int = 0
     next_offset: int | None = None
-    moved_at: float = 0.0
+    progressed_at: float = 0.0
 
-    def moved(self) -> None:
-        self.moved_at = time.monotonic()
+    def report(self) -> None:
+        """Note that the batch progresses."""
+        self.progressed_at = time.monotonic()
 
 
-#: That of the batch at work; the tasks a stage starts for it have it too.
+#: The progress of the batch being processed; tasks started by its stage inherit it.
 current: Final[ContextVar[Progress]] = ContextVar("progress")
 
 
-def moved() -> None:
-    """Tell that the batch at work goes on: a provider's call has ended, however it did, or a time is waited for."""
+def report_progress() -> None:
+    """Note that the present batch progresses: a provider call ended, successfully or not, or a delay is waited for."""
     progress = current.get(None)
     if progress is not None:
-        progress.moved()
+        progress.report()

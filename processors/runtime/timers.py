@@ -1,12 +1,12 @@
-"""Time for the stages, as records: when something on a stage's agenda is due, its own log is told so.
+"""Timer service: publishes a TimeReached record to the stage's own topic when a timer in its state is due.
 
-A stage that looked at a clock would do other things when its batch is repeated after a crash. So whatever happens
-because time has passed begins with a record, and each effect has its place in the order of the log. A record that
-comes twice, or too late, finds that its entry is gone.
+A stage that read a clock would behave differently when its batch is repeated after a crash. So every effect of time
+begins with a record and has its place in the log. A record that comes twice, or too late, finds that its timer is gone.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
@@ -14,7 +14,8 @@ from typing import Final
 
 from processors.limits.hourly_quota import HourlyQuota
 from processors.state import timer_queue
-from processors.state.timer_queue import Keys, Timer
+from processors.state.store import SortedKeys
+from processors.state.timer_queue import Timer
 from schemas import messages
 from schemas.cloudevents import cloud_event
 from schemas.ids import derived_id
@@ -22,102 +23,110 @@ from schemas.messages import TimeReached
 from schemas.records import Output
 from schemas.times import rfc3339
 
-_ENTRIES_AT_A_TIME: Final = 500
-#: An entry that is still there so long after it was told is told again: the record may not have been handled yet.
-_TELL_AGAIN: Final = timedelta(seconds=60)
-#: A partition that nothing was told of for so long was another's, or this process stood still: it begins anew.
-_GAP: Final = timedelta(seconds=15)
+logger = logging.getLogger("paynotify.timers")
+
+_MAX_TIMERS_PER_TICK: Final = 500
+#: A timer that is still due this long after its record was published is published again: the record may be late.
+_PUBLISH_AGAIN_AFTER: Final = timedelta(seconds=60)
+#: A partition not served for this long was owned by another process, or this process stalled: its times start over.
+_UNSERVED_GAP: Final = timedelta(seconds=15)
+
+
+def utc_now() -> datetime:
+    """The present moment."""
+    return datetime.now(UTC)
 
 
 class TimerService:
-    """Tells what is due in one lane after another, no faster than each lane's allowance.
+    """Publishes the due timers of each queue in turn, within each queue's quota.
 
-    ``lanes`` are by name; the allowance is spent with one for each entry told. ``key`` makes the record's key of an
-    entry. The record goes to the partition whose state holds the entry, wherever its key would lead it by now: after
-    the topic was given more partitions, entries told to others would stay for ever and keep later ones from their turn.
+    ``queues`` maps each queue's name to its quota; each timer uses one. ``key`` makes the record's key of a timer. The
+    record goes to the partition whose state holds the timer, wherever its key would lead by now: after partitions were
+    added to the topic, timers published to other partitions would never be removed and would block later ones.
 
-    A lane in ``settles`` is told nothing of for so many seconds after a partition was taken over: news that waited
-    during a downtime comes first, and most of what became due meanwhile has come to nothing by then.
+    A queue in ``grace_seconds`` publishes nothing for that long after a partition was acquired: records that waited
+    during a downtime are processed first, and make most timers that became due meanwhile unnecessary.
     """
 
     def __init__(
         self,
         topic: str,
-        lanes: Mapping[str, HourlyQuota | None],
+        queues: Mapping[str, HourlyQuota | None],
         key: Callable[[Timer], str],
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] = utc_now,
         *,
-        settles: Mapping[str, float] = MappingProxyType({}),
+        grace_seconds: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
         self._topic = topic
-        self._lanes = lanes
+        self._queues = queues
         self._key = key
         self._now = now
-        self._settles = settles
-        #: By partition, since when it is told of without a gap, and when it was told of last.
-        self._held: dict[int, tuple[datetime, datetime]] = {}
-        #: By lane and partition, in the order in which they were told.
-        self._told: dict[str, dict[bytes, datetime]] = {}
+        self._grace_seconds = grace_seconds
+        #: By partition, since when it has been served without a gap, and when it was served last.
+        self._served: dict[int, tuple[datetime, datetime]] = {}
+        #: By queue and partition, when each timer was last published, the oldest first.
+        self._published: dict[str, dict[bytes, datetime]] = {}
 
-    def tell(self, partition: int, state: Keys) -> Sequence[Output]:
-        """The records to publish now for what is due in a partition's state."""
+    def due_records(self, partition: int, state: SortedKeys) -> Sequence[Output]:
+        """The records to publish now for the due timers of a partition's state."""
         now = self._now()
-        since, last = self._held.get(partition, (now, now))
-        if now - last > _GAP:
+        since, last = self._served.get(partition, (now, now))
+        if now - last > _UNSERVED_GAP:
             since = now
-        self._held[partition] = since, now
+        self._served[partition] = since, now
         return [
-            self._record(entry, partition)
-            for lane, allowance in self._lanes.items()
-            if now >= since + timedelta(seconds=self._settles.get(lane, 0.0))
-            for entry in self._lane(lane, allowance, partition, state, now)
+            self._record(timer, partition)
+            for queue, quota in self._queues.items()
+            if now >= since + timedelta(seconds=self._grace_seconds.get(queue, 0.0))
+            for timer in self._due(queue, quota, partition, state, now)
         ]
 
-    def forget_lost(self) -> None:
-        """Let go of the partitions that were not told of for a while: they are another's now. A rebalance that leaves
-        them here takes less."""
+    def forget_revoked(self) -> None:
+        """Forget partitions that have not been served for a while: another process owns them.
+
+        A rebalance that leaves a partition here takes less time.
+        """
         now = self._now()
-        for partition in [one for one, (_, last) in self._held.items() if now - last > _GAP]:
-            del self._held[partition]
-            self.lost(partition)
+        for partition in [one for one, (_, last) in self._served.items() if now - last > _UNSERVED_GAP]:
+            del self._served[partition]
+            self.revoked(partition)
 
-    def lost(self, partition: int) -> None:
-        """Nothing that was said of the partition is known here any more."""
+    def revoked(self, partition: int) -> None:
+        """Discard what was derived from the partition's state, such as its metrics."""
 
-    def _lane(
-        self, lane: str, allowance: HourlyQuota | None, partition: int, state: Keys, now: datetime
+    def _due(
+        self, queue: str, quota: HourlyQuota | None, partition: int, state: SortedKeys, now: datetime
     ) -> Iterator[Timer]:
-        """The lane's entries to be told now. No more are read than may be: a lane with a long queue is looked at every
-        second for hours."""
-        name = f"{lane}/{partition}"
-        told = self._told.setdefault(name, {})
-        _forget(told, now - _TELL_AGAIN)
-        most = _ENTRIES_AT_A_TIME
-        if allowance is not None:
-            allowed = allowance.available(name)
-            most = min(most, allowed + len(told)) if allowed else 0
-        for entry in timer_queue.due(state, lane, now, most) if most else ():
-            key = entry.key
-            if key in told:
+        """The queue's timers to publish now. Reads no more than the quota allows: a long queue is read each second."""
+        name = f"{queue}/{partition}"
+        published = self._published.setdefault(name, {})
+        _forget(published, now - _PUBLISH_AGAIN_AFTER)
+        limit = _MAX_TIMERS_PER_TICK
+        if quota is not None:
+            available = quota.available(name)
+            limit = min(limit, available + len(published)) if available else 0
+        for timer in timer_queue.due(state, queue, now, limit) if limit else ():
+            key = timer.key
+            if key in published:
                 continue
-            if allowance is not None and allowance(name) > 0:
+            if quota is not None and quota(name) > 0:
                 return
-            told[key] = now
-            yield entry
+            published[key] = now
+            yield timer
 
-    def _record(self, entry: Timer, partition: int) -> Output:
-        due = rfc3339(timer_queue.moment_of(entry.due_milliseconds))
+    def _record(self, timer: Timer, partition: int) -> Output:
+        due = rfc3339(timer_queue.moment_of(timer.due_milliseconds))
         headers = cloud_event(
-            event_id=derived_id("time", entry.lane, due, entry.name),
+            event_id=derived_id("time", timer.queue, due, timer.name),
             source="/clock",
             event_type=messages.TIME_REACHED,
             event_time=due,
         )
-        value = messages.encode(TimeReached(name=entry.name, lane=entry.lane, due=due))
-        return Output(self._topic, self._key(entry).encode(), value, headers, partition)
+        value = messages.encode(TimeReached(name=timer.name, lane=timer.queue, due=due))
+        return Output(self._topic, self._key(timer).encode(), value, headers, partition)
 
 
-def _forget(told: dict[bytes, datetime], before: datetime) -> None:
-    """Drop what was told until then; the oldest come first."""
-    while told and told[first := next(iter(told))] <= before:
-        del told[first]
+def _forget(published: dict[bytes, datetime], before: datetime) -> None:
+    """Forget what was published until then; the oldest come first."""
+    while published and published[first := next(iter(published))] <= before:
+        del published[first]

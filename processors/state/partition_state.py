@@ -1,172 +1,86 @@
-"""A stage's state: an in-memory overlay for the batch, over a partition's changelog in Kafka and its local store.
-
-State that is ahead of its outputs is a loss: after a crash the record would look handled although its output was
-never published. So a batch only writes to the overlay; the loop makes it durable after the outputs are.
-"""
+"""The state of one partition and its ownership: a changelog in Kafka, and a local store that follows it."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
 
 from processors.state.changelog import Changelog
-from processors.state.local_store import LocalStore
-from schemas.errors import PartitionRevokedError, StateUnavailableError
+from processors.state.store import StateStore
+from schemas.errors import PartitionRevokedError
 from schemas.records import Output
 from service.logs import event
 
 logger = logging.getLogger("paynotify.state")
 
 
-class Values(Protocol):
-    """What can be looked up."""
-
-    def get(self, key: bytes) -> bytes | None: ...
-
-
 class RetentionPolicy(Protocol):
-    """How long values are kept. ``state_format`` is that of the values it makes, ``rests_seconds`` how long after a
-    pass over all values the next one may begin."""
+    """How long values are retained, and in which form."""
 
     @property
-    def state_format(self) -> int: ...
+    def state_format(self) -> int:
+        """The format of the values that `apply` returns."""
 
     @property
-    def rests_seconds(self) -> float: ...
+    def pause_seconds(self) -> float:
+        """The pause between the end of one pass over all values and the start of the next."""
 
-    def review(self, value: bytes) -> bytes | None:
-        """What is to be kept of it: itself (the same object), something else, or nothing."""
-
-
-#: Writes changes to the changelog and then to the store; raises `PartitionRevokedError` if the partition is another's.
-Keep = Callable[[Mapping[bytes, bytes | None]], Awaitable[None]]
-
-#: Publishes as the partition's holder; raises `PartitionRevokedError` if the partition is another's.
-Tell = Callable[[Sequence[Output]], Awaitable[None]]
-
-
-class Overlay:
-    """What a batch reads and writes: its own changes first, then the store."""
-
-    def __init__(self, store: Values | None, keep: Keep | None = None, tell: Tell | None = None) -> None:
-        self._store = store
-        self._keep = keep
-        self._tell = tell
-        self._changes: dict[bytes, bytes | None] = {}
-
-    def get(self, key: bytes) -> bytes | None:
-        """The newest value, or none."""
-        if key in self._changes:
-            return self._changes[key]
-        return self._store.get(key) if self._store is not None else None
-
-    def put(self, key: bytes, value: bytes) -> None:
-        """Set the value for the rest of this batch and, once the batch is done, for good."""
-        self._changes[key] = value
-
-    def remove(self, key: bytes) -> None:
-        """Forget the value for the rest of this batch and, once the batch is done, for good."""
-        self._changes[key] = None
-
-    async def keep(self) -> None:
-        """Make what was changed so far durable now, before something is done that can't be repeated.
-
-        What is kept must not make a repeat of the batch leave out an output: publish those before.
-
-        Raises:
-            PartitionRevokedError: another process holds the partition; whatever was to be done is not ours to do.
-        """
-        if self._keep is None:
-            raise StateUnavailableError("there is no state to keep anything in")
-        if self._changes:
-            await self._keep(dict(self._changes))
-            self._changes.clear()
-
-    async def tell(self, outputs: Sequence[Output]) -> None:
-        """Publish now what follows from what was kept. Returns when the brokers have it.
-
-        Raises:
-            PartitionRevokedError: another process holds the partition, and has told what follows there.
-        """
-        if self._tell is None:
-            raise StateUnavailableError("there is no state that anything could follow from")
-        await self._tell(outputs)
-
-    @property
-    def changes(self) -> Mapping[bytes, bytes | None]:
-        """What this batch changed, one entry per key."""
-        return self._changes
-
-    def clear(self) -> None:
-        """Forget what this batch changed, because its work starts over."""
-        self._changes.clear()
-
-    def merge(self, other: Overlay) -> None:
-        """Take over another overlay's changes (a record handled alone)."""
-        self._changes.update(other._changes)
-
-
-class Branch(Overlay):
-    """An overlay over an overlay: kept or thrown away as a whole."""
-
-    def __init__(self, below: Overlay) -> None:
-        super().__init__(None, below._keep, below._tell)
-        self._below = below
-
-    def get(self, key: bytes) -> bytes | None:
-        return self._changes[key] if key in self._changes else self._below.get(key)
+    def apply(self, value: bytes) -> bytes | None:
+        """The value to retain: the same object if unchanged, a shorter value, or None to delete it."""
 
 
 class PartitionState:
-    """One partition's state while this process may hold the partition.
+    """One partition's state, for as long as this process owns the partition.
 
-    Claimed once for each generation of the consumer group: another may have held the partition in between, without
-    this process noticing. A claim keeps the others out, then reads what they wrote, unless there were none. ``current``
-    tells the generation of now, or none while the group may have gone on without us: a batch of an earlier one must not
-    claim over it, or nobody would hold the partition until the next record.
+    Ownership is acquired once for each generation of the consumer group: another process may have owned the partition
+    in between without this one noticing. Acquiring fences other processes out, then reads what they wrote, unless there
+    was none. ``current`` returns the group's present generation, or None while the group may have moved on without this
+    process. A batch of an earlier generation must not acquire the partition: nobody would own it until the next record.
 
-    Where the work is ``repeatable``, outputs follow from records and state alone. Then whoever has lost the partition
-    without knowing can only publish what its next holder will publish too, and is refused after that one's records
-    (`Changelog.publish`). Of other work, such as what a provider answers, the brokers are asked before it and after it.
+    A ``deterministic`` stage computes its outputs from records and state alone. A process that lost the partition
+    without knowing can then only publish what the next owner publishes too, and the brokers refuse it after that
+    owner's records (`Changelog.publish`). For other stages, such as those that publish a provider's responses,
+    ownership is verified with the brokers before and after processing.
     """
 
     def __init__(
         self,
-        store: LocalStore,
+        store: StateStore,
         changelog: Changelog,
         current: Callable[[], int | None] | None = None,
         *,
-        repeatable: bool = False,
+        deterministic: bool = False,
     ) -> None:
         self._store = store
         self._changelog = changelog
         self._current = current
-        self._repeatable = repeatable
+        self._deterministic = deterministic
         self._generation: int | None = None
-        self._turn = asyncio.Lock()
-        self.moved_at = 0.0
+        self._exclusive = asyncio.Lock()
+        self.progressed_at = 0.0
 
-    async def claim(self, generation: int) -> None:
-        """Hold the partition for this generation, with all that was written before; or see to it that it is held.
+    async def acquire(self, generation: int) -> None:
+        """Own the partition for this generation, with everything written before. Does nothing if it is owned already.
 
         Raises:
-            aiokafka.errors.KafkaError, PartitionRevokedError: try again.
+            aiokafka.errors.KafkaError: the brokers failed; try again.
+            PartitionRevokedError: another process acquired it meanwhile, or the generation is not the present one.
         """
-        async with self._turn:
+        async with self._exclusive:
             if self._current is not None and generation != self._current():
                 raise PartitionRevokedError(
-                    f"{self._changelog.name} is not asked for in generation {generation} any more"
+                    f"{self._changelog.name} is not acquired for the past generation {generation}"
                 )
-            if await self._still_held(generation):
+            if await self._still_owned(generation):
                 return
             self._generation = None
             started = time.monotonic()
-            await self._changelog.take()
-            count = await self._changelog.catch_up(self._store, self._moved)
+            await self._changelog.acquire()
+            count = await self._changelog.catch_up(self._store, self._report_progress)
             self._generation = generation
             if count:
                 event(
@@ -177,127 +91,131 @@ class PartitionState:
                     seconds=round(time.monotonic() - started, 3),
                 )
 
-    async def _still_held(self, generation: int) -> bool:
-        """Whether nobody has taken it since it was last claimed. To take it anew for each generation of the group
-        would cost every rebalance several connections to the brokers for each partition that stays where it is.
+    async def _still_owned(self, generation: int) -> bool:
+        """Whether no other process has acquired the partition since this one did.
+
+        Acquiring again for each generation would cost every rebalance several broker connections for each partition
+        that does not move.
         """
-        if self._generation is None or self._changelog.taken_long_ago:
+        if self._generation is None or self._changelog.must_be_reacquired:
             return False
         known, self._generation = self._generation, None
         if known != generation:
             try:
-                await self._changelog.confirm(anew=True)
+                await self._changelog.verify_ownership(force=True)
             except PartitionRevokedError:
-                return False  # it was another's in between
-        elif not self._repeatable:
-            await self._changelog.confirm()
+                return False  # another process owned it in between
+        elif not self._deterministic:
+            await self._changelog.verify_ownership()
         self._generation = generation
         return True
 
-    def _moved(self) -> None:
-        self.moved_at = time.monotonic()
+    def _report_progress(self) -> None:
+        self.progressed_at = time.monotonic()
 
-    def held(self, generation: int) -> bool:
-        """Whether the partition was claimed for this generation, and not lost since."""
+    def owned(self, generation: int) -> bool:
+        """Whether the partition was acquired for this generation and not lost since, as far as this process knows."""
         return self._generation == generation
 
     def get(self, key: bytes) -> bytes | None:
+        """The key's durable value; None if there is none."""
         return self._store.get(key)
 
-    def first(self, prefix: bytes, below: bytes, most: int) -> Sequence[bytes]:
-        """The first keys that begin with ``prefix`` and come before ``below``, in order."""
-        return self._store.first(prefix, below, most)
+    def keys(self, prefix: bytes, before: bytes, limit: int) -> Sequence[bytes]:
+        """The first ``limit`` keys that begin with ``prefix`` and sort before ``before``, in order."""
+        return self._store.keys(prefix, before, limit)
 
-    async def remember(self, generation: int, changes: Mapping[bytes, bytes | None]) -> None:
+    async def persist(self, generation: int, changes: Mapping[bytes, bytes | None]) -> None:
         """Make changes durable at once: changelog, then store.
 
         Raises:
-            PartitionRevokedError: not claimed for this generation, or taken by another meanwhile.
+            PartitionRevokedError: the partition is not owned for this generation.
         """
-        async with self.turn(generation) as turn:
-            await turn.log(changes)
-            turn.store(changes)
+        async with self.exclusive_write(generation) as write:
+            await write.log(changes)
+            write.store(changes)
 
-    async def tell(self, generation: int, outputs: Sequence[Output]) -> None:
-        """Publish at once what follows from what was remembered: refused where a later holder has written since.
+    async def publish(self, generation: int, outputs: Sequence[Output]) -> None:
+        """Publish at once what follows from persisted state. The brokers refuse it after a later owner's records.
 
         Raises:
-            PartitionRevokedError: as `remember`.
+            PartitionRevokedError: the partition is not owned for this generation.
         """
-        async with self.turn(generation) as turn:
-            await turn.publish(outputs)
+        async with self.exclusive_write(generation) as write:
+            await write.publish(outputs)
 
-    async def review(self, generation: int, keeping: RetentionPolicy, after: bytes, most: int) -> bytes | None:
-        """Shorten or remove what is kept for too long, of at most so many keys after the one named.
+    async def apply_retention(self, generation: int, policy: RetentionPolicy, after: bytes, limit: int) -> bytes | None:
+        """Apply the policy to at most ``limit`` values after a key.
 
-        Returns the key to go on after; none at the end.
+        Returns the key to continue after; None at the end.
 
         Raises:
-            PartitionRevokedError, StateUnavailableError: as `turn`, and as the store's reading and writing.
+            PartitionRevokedError: the partition is not owned for this generation.
+            StateUnavailableError: the store cannot be read or written.
         """
-        items = self._store.after(after, most)
-        # of the first look only whether there is anything to do is wanted: what is compressed here is thrown away
-        if any(keeping.review(value) is not value for _, value in items):
-            await self.claim(generation)  # an old hold is taken anew before it is used
-            async with self.turn(generation) as turn:
-                # read anew now that nobody else writes: news must not be undone by what was there before
+        items = self._store.items_after(after, limit)
+        # this first pass only decides whether there is anything to do; what it compresses is discarded
+        if any(policy.apply(value) is not value for _, value in items):
+            await self.acquire(generation)  # an ownership that is about to expire is renewed before it is used
+            async with self.exclusive_write(generation) as write:
+                # read again, now that no batch can write in between: a newer value must not be overwritten
                 found = [(key, self._store.get(key)) for key, _ in items]
-                changes = _changed(keeping, [(key, value) for key, value in found if value is not None])
+                changes = _retained(policy, [(key, value) for key, value in found if value is not None])
                 if changes:
-                    await turn.log(changes, keeping.state_format)
-                    turn.store(changes, keeping.state_format)
-        return items[-1][0] if len(items) == most else None
+                    await write.log(changes, policy.state_format)
+                    write.store(changes, policy.state_format)
+        return items[-1][0] if len(items) == limit else None
 
     @asynccontextmanager
-    async def turn(self, generation: int) -> AsyncIterator[ExclusiveWrite]:
-        """The right to publish and to change the state, for one batch. After any failure within, claim again.
+    async def exclusive_write(self, generation: int) -> AsyncIterator[ExclusiveWrite]:
+        """The exclusive right to publish and to change the state. Any failure within ends the ownership.
 
         Raises:
-            PartitionRevokedError: not claimed for this generation, or taken by another meanwhile.
+            PartitionRevokedError: the partition is not owned for this generation, or another process has acquired it.
         """
-        async with self._turn:
+        async with self._exclusive:
             if self._generation != generation:
-                raise PartitionRevokedError(f"{self._changelog.name} is not claimed for generation {generation}")
+                raise PartitionRevokedError(f"{self._changelog.name} is not owned for generation {generation}")
             try:
-                yield ExclusiveWrite(self._store, self._changelog, repeatable=self._repeatable)
+                yield ExclusiveWrite(self._store, self._changelog, deterministic=self._deterministic)
             except BaseException:
                 self._generation = None
                 raise
 
     async def release(self) -> None:
-        """Let go of the local files and of the brokers, until the next claim."""
-        async with self._turn:
+        """Close files and connections until the partition is acquired again. Waits for a write in progress."""
+        async with self._exclusive:
             await self.close()
 
     async def close(self) -> None:
-        """Let go at once, whatever is going on."""
+        """Close files and connections at once, whatever is in progress."""
         self._generation = None
         await self._changelog.close()
         self._store.close()
 
 
-def _changed(keeping: RetentionPolicy, items: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes | None]:
-    kept = ((key, value, keeping.review(value)) for key, value in items)
-    return {key: after for key, value, after in kept if after is not value}
+def _retained(policy: RetentionPolicy, items: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes | None]:
+    applied = ((key, value, policy.apply(value)) for key, value in items)
+    return {key: after for key, value, after in applied if after is not value}
 
 
 class ExclusiveWrite:
     """One batch's outputs, and its changes on their way into changelog and store."""
 
-    def __init__(self, store: LocalStore, changelog: Changelog, *, repeatable: bool) -> None:
+    def __init__(self, store: StateStore, changelog: Changelog, *, deterministic: bool) -> None:
         self._store = store
         self._changelog = changelog
-        self._repeatable = repeatable
+        self._deterministic = deterministic
         self._next_offset = 0
 
     async def publish(self, outputs: Sequence[Output]) -> None:
-        """Returns when the brokers have the batch's outputs."""
-        if not self._repeatable:
-            await self._changelog.confirm()
+        """Returns when the brokers have acknowledged the outputs."""
+        if not self._deterministic:
+            await self._changelog.verify_ownership()
         await self._changelog.publish(outputs)
 
     async def log(self, changes: Mapping[bytes, bytes | None], state_format: int = 1) -> None:
-        """Returns when the brokers have the changes."""
+        """Returns when the brokers have acknowledged the changes."""
         self._next_offset = await self._changelog.write(changes, state_format)
 
     def store(self, changes: Mapping[bytes, bytes | None], state_format: int = 1) -> None:

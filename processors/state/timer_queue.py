@@ -1,17 +1,17 @@
-"""What a stage's state must come back to, and when: entries in order of time, lane by lane.
+"""Durable timers in a stage's state: queues of timers, each in order of time.
 
-An entry is a key of the state, so it is as durable as everything else there. Lanes part what is paced apart, such as
-one merchant's lookups from another's.
+A timer is a key of the state, so it is as durable as every other value. Separate queues hold timers that are paced
+separately, such as one merchant's status checks and another's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final, Protocol
+from typing import Final
 
-from processors.state.partition_state import Overlay
+from processors.state.overlay import Overlay
+from processors.state.store import SortedKeys
 from schemas.times import parse_time
 
 _PREFIX: Final = b"due\0"
@@ -19,63 +19,56 @@ _TIME_BYTES: Final = 8
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Keys(Protocol):
-    """A state whose keys can be read in order."""
-
-    def first(self, prefix: bytes, below: bytes, most: int) -> Sequence[bytes]: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Timer:
-    """One thing that is due, in Unix time: ``name`` is the stage's own."""
+    """A timer of a queue, due at a Unix time. ``name`` is the stage's own."""
 
-    lane: str
+    queue: str
     due_milliseconds: int
     name: str
 
     @property
     def key(self) -> bytes:
-        """Its key in the state: entries of a lane are in order of time."""
-        return _start(self.lane) + _moment(self.due_milliseconds) + self.name.encode()
+        """Its key in the state: the timers of a queue sort by time."""
+        return _queue_prefix(self.queue) + _sortable(self.due_milliseconds) + self.name.encode()
 
 
-def add(state: Overlay, entry: Timer) -> None:
-    """Let the time be told when it has come."""
-    state.put(entry.key, b"1")
+def add(state: Overlay, timer: Timer) -> None:
+    """Start the timer."""
+    state.put(timer.key, b"1")
 
 
-def remove(state: Overlay, entry: Timer) -> None:
-    """It has come, or nobody waits for it any more."""
-    state.remove(entry.key)
+def remove(state: Overlay, timer: Timer) -> None:
+    """Remove a timer that was handled or is no longer wanted."""
+    state.delete(timer.key)
 
 
-def due(state: Keys, lane: str, now: datetime, most: int) -> list[Timer]:
-    """The lane's entries whose time has come, the oldest first."""
-    start = _start(lane)
-    keys = state.first(start, start + _moment(milliseconds(now) + 1), most)
-    return [_entry(lane, key[len(start) :]) for key in keys]
+def due(state: SortedKeys, queue: str, now: datetime, limit: int) -> list[Timer]:
+    """The queue's due timers, at most ``limit``, the oldest first."""
+    prefix = _queue_prefix(queue)
+    keys = state.keys(prefix, prefix + _sortable(milliseconds(now) + 1), limit)
+    return [_timer(queue, key[len(prefix) :]) for key in keys]
 
 
-def _entry(lane: str, rest: bytes) -> Timer:
-    return Timer(lane, int.from_bytes(rest[:_TIME_BYTES], "big"), rest[_TIME_BYTES:].decode())
+def _timer(queue: str, rest: bytes) -> Timer:
+    return Timer(queue, int.from_bytes(rest[:_TIME_BYTES], "big"), rest[_TIME_BYTES:].decode())
 
 
-def _start(lane: str) -> bytes:
-    return _PREFIX + lane.encode() + b"\0"
+def _queue_prefix(queue: str) -> bytes:
+    return _PREFIX + queue.encode() + b"\0"
 
 
-def _moment(unix_milliseconds: int) -> bytes:
+def _sortable(unix_milliseconds: int) -> bytes:
     return max(0, unix_milliseconds).to_bytes(_TIME_BYTES, "big")
 
 
 def milliseconds(moment: datetime) -> int:
-    """The moment in Unix time; parts of a millisecond are left out, as in texts."""
+    """The moment in Unix time, rounded down to milliseconds, as in texts."""
     return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
 def parse_milliseconds(text: str) -> int:
-    """The RFC 3339 time in Unix milliseconds; 0 for a time before 1970, which no key can hold, and for any other
-    text."""
+    """The RFC 3339 time in Unix milliseconds; 0 for a time before 1970, which no key can hold, and for other texts."""
     moment = parse_time(text)
     return max(0, milliseconds(moment)) if moment is not None else 0
 

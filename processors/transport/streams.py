@@ -1,4 +1,4 @@
-"""The part of a Faust stream and app that batches are taken from, as types: Faust's own say nothing about it."""
+"""The part of a Faust stream that batches are taken from, as types: Faust's own say nothing about it."""
 
 from __future__ import annotations
 
@@ -53,10 +53,3 @@ class EventStream(Protocol):
     """A stream of one partition."""
 
     channel: EventChannel
-
-
-class StreamApp(Protocol):
-    """An app, as far as it says whether a batch may still be processed."""
-
-    consumer_generation_id: int
-    should_stop: bool

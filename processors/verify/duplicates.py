@@ -11,7 +11,7 @@ import struct
 from typing import Final
 
 from processors.providers.base import Notification, ParsedNotification
-from processors.state.partition_state import Overlay
+from processors.state.overlay import Overlay
 
 _KEY_BYTES: Final = 20
 _RECEIVED_AT: Final = struct.Struct(">d")

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from processors.dead_letters import ended
-from processors.runtime.loop import BatchContext
-from processors.state.partition_state import Overlay
+from processors.runtime.stage import BatchContext
+from processors.state.overlay import Overlay
 from schemas import topics
 from schemas.configuration.model import KafkaSettings
 from schemas.messages import KNOWN, UNKNOWN

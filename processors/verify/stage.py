@@ -15,8 +15,8 @@ from processors.providers.base import (
     ParsedNotification,
     Provider,
 )
-from processors.runtime.loop import BatchContext
-from processors.state.partition_state import Overlay
+from processors.runtime.stage import BatchContext
+from processors.state.overlay import Overlay
 from processors.verify.duplicates import DuplicateDetector
 from processors.verify.unsigned_budget import UnsignedBudget
 from processors.verify.url_tokens import check_url_token

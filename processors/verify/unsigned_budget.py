@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from processors.state.partition_state import Overlay
+from processors.state.overlay import Overlay
 from processors.verify.known_ids import KnownIds
 from schemas.configuration.model import UnsignedBudgetSettings
 from service.token_bucket import refill, take

@@ -185,6 +185,22 @@ class RetentionSettings(Section, frozen=True):
             raise ValueError("delete_after_days must be longer than compress_after_days")
 
 
+class DeadLetterLimit(Section, frozen=True):
+    """How many records of a partition may raise an unexpected exception before it halts.
+
+    At most ``consecutive_records`` in a row are dead-lettered, and at most ``share`` of the last ``window_records``.
+    Expected reasons, such as an unreadable record or a payment that the provider does not know, do not count.
+    """
+
+    consecutive_records: Annotated[int, Meta(ge=1, le=1_000_000)] = 20
+    share: Annotated[float, Meta(gt=0, le=1)] = 0.1
+    window_records: Annotated[int, Meta(ge=1, le=1_000_000)] = 1000
+
+    def __post_init__(self) -> None:
+        if self.share * self.window_records < 1:
+            raise ValueError("share of window_records must be at least one record, or no record may be dead-lettered")
+
+
 class WorkerSettings(Section, frozen=True):
     """How the stages work. ``retry_delays_seconds`` are the waits of the retry topics, shortest first."""
 
@@ -204,6 +220,7 @@ class WorkerSettings(Section, frozen=True):
     overdue: OverdueSettings = OverdueSettings()
     silence: SilenceSettings = SilenceSettings()
     retention: RetentionSettings = RetentionSettings()
+    dead_letter_limit: DeadLetterLimit = DeadLetterLimit()
     session_timeout_seconds: Positive = 10.0
     # a partition that has records and shows no progress for so long makes the worker unhealthy
     stall_seconds: Positive = 120.0

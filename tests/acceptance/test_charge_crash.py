@@ -8,12 +8,13 @@ from typing import Final
 
 import pytest
 
-from processors.runtime.failpoints import VARIABLE, Failpoint
+from processors.runtime.failpoints import Failpoint
 from sandbox.processes import wait_for
 from sandbox.simulators.nevogate.transaction import moved_by_order
 from sandbox.system import Plan, Sandbox
 from tests import topics_reader
 from tests.acceptance.test_charges import Shop, charge
+from tests.fault.broken_worker import KILL_AT, MODULE
 from tests.long_form import LONG
 
 pytestmark = pytest.mark.kafka
@@ -26,6 +27,7 @@ _PLAN: Final = Plan(
     consumers=False,
     partitions=1,
     workers=(tuple(word for stage in _OTHERS for word in ("--stage", stage)), ("--stage", "charge")),
+    worker_module=MODULE,
     # what is never started is given up by the gateway after 15 s
     simulator={"nevogate": {"start_within_seconds": 900}},
     configuration={"worker": {"session_timeout_seconds": 2}},
@@ -33,26 +35,26 @@ _PLAN: Final = Plan(
 
 #: A charge asks for its unknown reference, opens, starts and captures: so often each of its steps is passed.
 _ALL: Final = [
-    *((step, 1) for step in (Failpoint.TAKEN, Failpoint.WORKED, Failpoint.SOURCE_ACKNOWLEDGED)),
-    *((Failpoint.ANSWERS_STORED, times) for times in (1, 2, 3)),
-    *((Failpoint.REQUESTS_KEPT, times) for times in (1, 2, 3, 4)),
-    *((Failpoint.REQUESTS_TOLD, times) for times in (1, 2, 3)),
-    *((Failpoint.CALLED, times) for times in (1, 2, 3, 4)),
+    *((step, 1) for step in (Failpoint.TAKEN, Failpoint.PROCESSED, Failpoint.SOURCE_ACKNOWLEDGED)),
+    *((Failpoint.RESPONSES_PUBLISHED, times) for times in (1, 2, 3)),
+    *((Failpoint.REQUESTS_PERSISTED, times) for times in (1, 2, 3, 4)),
+    *((Failpoint.EVENTS_PUBLISHED, times) for times in (1, 2, 3)),
+    *((Failpoint.PROVIDER_CALLED, times) for times in (1, 2, 3, 4)),
 ]
 
 #: Around each of the calls: intended and not made, made and not answered, answered and not told.
 _TELLING: Final = [
-    (Failpoint.REQUESTS_KEPT, 2),
-    (Failpoint.CALLED, 3),
-    (Failpoint.ANSWERS_STORED, 2),
-    (Failpoint.CALLED, 4),
-    (Failpoint.REQUESTS_TOLD, 3),
+    (Failpoint.REQUESTS_PERSISTED, 2),
+    (Failpoint.PROVIDER_CALLED, 3),
+    (Failpoint.RESPONSES_PUBLISHED, 2),
+    (Failpoint.PROVIDER_CALLED, 4),
+    (Failpoint.EVENTS_PUBLISHED, 3),
 ]
 _POINTS: Final = _ALL if LONG else _TELLING
 
 #: The process ended when the start was kept as intended, and had not been called: nobody can know that, so it is never
 #: called again, and the gateway gives the transaction up.
-_NEVER_STARTED: Final = frozenset({(Failpoint.REQUESTS_KEPT, 2), (Failpoint.REQUESTS_TOLD, 2)})
+_NEVER_STARTED: Final = frozenset({(Failpoint.REQUESTS_PERSISTED, 2), (Failpoint.EVENTS_PUBLISHED, 2)})
 
 
 @pytest.fixture(scope="module")
@@ -78,11 +80,11 @@ def test_a_charge_outlives_its_worker(
     assert wait_for(lambda: quiet(sandbox), within_seconds=60, every=0.3)
     assert sandbox.workers[_CHARGER].stop() == 0
     shop.ask(charge(name, shop.register(f"registration-{name}"), capture="now"))
-    monkeypatch.setenv(VARIABLE, f"charge/{int(step)}/{times}")
+    monkeypatch.setenv(KILL_AT, f"charge/{int(step)}/{times}")
     killed = sandbox.start_worker(_CHARGER)
     assert killed.wait(60), killed.end()
     assert killed.exit_code == -signal.SIGKILL, killed.end()
-    monkeypatch.delenv(VARIABLE)
+    monkeypatch.delenv(KILL_AT)
     sandbox.start_worker(_CHARGER)
     end = shop.ended(name)
     moves = int((step, times) not in _NEVER_STARTED)

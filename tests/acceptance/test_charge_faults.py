@@ -16,12 +16,13 @@ from typing import Any, Final
 import orjson
 import pytest
 
-from processors.runtime.failpoints import VARIABLE, Failpoint
+from processors.runtime.failpoints import Failpoint
 from sandbox.billing.subscriptions import MERCHANT, SubscriptionDay
 from sandbox.processes import wait_for
 from sandbox.simulators.nevogate.transaction import moved_by_order
 from sandbox.system import Plan, Sandbox
 from tests.acceptance.ledger import books_of
+from tests.fault.broken_worker import KILL_AT, MODULE
 from tests.topics_reader import payments, whole
 
 pytestmark = [
@@ -61,6 +62,7 @@ def sandbox(start: Callable[[Plan], Sandbox]) -> Sandbox:
         simulator={"nevogate": {"faults": FAULTS, "doubled_share": 0.2, "start_within_seconds": 900.0}},
         simulators={"time_scale": 60.0, "latency_seconds": 0.02},
         consumers=False,
+        worker_module=MODULE,
     )
     return start(plan)
 
@@ -85,8 +87,8 @@ class Killer:
         self._thread.join()
 
     def _begin(self) -> None:
-        killed_at = f"charge/{int(Failpoint.CALLED)}/{KILL_AFTER_CALLS}"
-        self._sandbox.start_worker(0, {} if self._over.is_set() else {VARIABLE: killed_at})
+        killed_at = f"charge/{int(Failpoint.PROVIDER_CALLED)}/{KILL_AFTER_CALLS}"
+        self._sandbox.start_worker(0, {} if self._over.is_set() else {KILL_AT: killed_at})
 
     def _run(self) -> None:
         while not self._over.is_set():

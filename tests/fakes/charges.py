@@ -26,9 +26,10 @@ from processors.providers.charging import (
     ChargeUnknown,
 )
 from processors.runtime.failpoints import Failpoint
-from processors.runtime.loop import BatchContext
+from processors.runtime.stage import BatchContext
 from processors.state import timer_queue
-from processors.state.partition_state import Overlay
+from processors.state.memory_store import MemoryStore
+from processors.state.overlay import Overlay
 from processors.state.timer_queue import Timer
 from schemas import messages
 from schemas.cloudevents import cloud_event
@@ -230,24 +231,17 @@ class Gateway:
         return sum(one.moved for one in self.transactions.values() if one.order_id == order_id)
 
 
-class Store(timer_queue.Keys):
-    """A state that is as durable as what was kept."""
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The partition's owner, for what the stage makes durable before its batch ends."""
 
-    def __init__(self) -> None:
-        self.values: dict[bytes, bytes] = {}
+    world: World
 
-    def get(self, key: bytes) -> bytes | None:
-        return self.values.get(key)
+    async def persist(self, changes: Mapping[bytes, bytes | None]) -> None:
+        await self.world.keep(changes)
 
-    def first(self, prefix: bytes, below: bytes, most: int) -> Sequence[bytes]:
-        return [key for key in sorted(self.values) if key.startswith(prefix) and key < below][:most]
-
-    def write(self, changes: Mapping[bytes, bytes | None]) -> None:
-        for key, value in changes.items():
-            if value is None:
-                self.values.pop(key, None)
-            else:
-                self.values[key] = value
+    async def publish(self, outputs: Sequence[Output]) -> None:
+        await self.world.tell(outputs)
 
 
 @dataclass(slots=True)
@@ -258,7 +252,7 @@ class World:
     gateway: Gateway = field(default_factory=Gateway)
     accounts: Mapping[str, Account] = field(default_factory=lambda: {"shop": shop()})
     crashes: Callable[[str], bool] = lambda place: False
-    store: Store = field(default_factory=Store)
+    store: MemoryStore = field(default_factory=MemoryStore)
     published: list[Output] = field(default_factory=list)
     told: list[Output] = field(default_factory=list)
     kept: list[Mapping[bytes, bytes | None]] = field(default_factory=list)
@@ -297,12 +291,12 @@ class World:
         for key, value in changes.items():
             if self.crashes("keep"):
                 raise Crash
-            self.store.write({key: value})
+            self.store.write({key: value}, 0)
 
     async def work(self, *records: Record) -> None:
         """Take a batch to its end, by as many processes as it needs."""
         while True:
-            overlay = Overlay(self.store, self.keep, self.tell)
+            overlay = Overlay(self.store, Owner(self))
             if not self.gateway.late:
                 # what was given up takes effect no later than that
                 self.late_until = self.now + timedelta(seconds=SETTLES_SECONDS)
@@ -364,9 +358,8 @@ class World:
         self.now = max(self.now, timer_queue.moment_of(entries[0].due_milliseconds))
         if self.now >= self.late_until:
             self.gateway.arrive()
-        clock = ChargeTimers("payments.charges", {"shop": None}, self.metrics)
-        clock._now = lambda: self.now
-        for output in clock.tell(0, self.store):
+        clock = ChargeTimers("payments.charges", {"shop": None}, self.metrics, lambda: self.now)
+        for output in clock.due_records(0, self.store):
             await self.work(self.record(output.value or b"", output.headers, output.key or b""))
         return True
 
@@ -406,5 +399,5 @@ class World:
 
     def gauge(self) -> float:
         """The uncertain requests as the clock counts them."""
-        ChargeTimers("payments.charges", {}, self.metrics).tell(0, self.store)
+        ChargeTimers("payments.charges", {}, self.metrics).due_records(0, self.store)
         return float(self.metrics.uncertain.labels("0")._value.get())

@@ -28,7 +28,9 @@ from processors.providers.base import (
     WaitingLookup,
 )
 from processors.state.changelog import Changelog
-from processors.state.partition_state import Overlay
+from processors.state.memory_store import MemoryStore
+from processors.state.overlay import Overlay
+from processors.state.store import StateStore
 from processors.transport.publisher import Metadata, OutputPublisher
 from schemas import messages
 from schemas.configuration.merchants import NevogateMerchant
@@ -69,25 +71,16 @@ def header(output: Output, name: str) -> str:
     return next((value.decode() for key, value in reversed(output.headers) if key == name), "")
 
 
-class MemoryStore:
+class RecordingStore(MemoryStore):
     """A partition's store that tells in which order it was written."""
 
-    def __init__(self, told: list[str] | None = None) -> None:
-        self.values: dict[bytes, bytes] = {}
-        self.next_offset: int | None = None
-        self._told = told if told is not None else []
-
-    def get(self, key: bytes) -> bytes | None:
-        return self.values.get(key)
+    def __init__(self, told: list[str]) -> None:
+        super().__init__()
+        self._told = told
 
     def write(self, changes: Mapping[bytes, bytes | None], next_offset: int, state_format: int = 1) -> None:
         self._told.append("store")
-        self.next_offset = next_offset
-        for key, value in changes.items():
-            if value is None:
-                self.values.pop(key, None)
-            else:
-                self.values[key] = value
+        super().write(changes, next_offset, state_format)
 
     def close(self) -> None:
         self._told.append("closed")
@@ -108,17 +101,17 @@ class FakeChangelog(Changelog):
         self.old = False
         self._told = told if told is not None else []
 
-    async def take(self) -> None:
-        self._told.append("take")
+    async def acquire(self) -> None:
+        self._told.append("acquire")
         self.old = False
 
     @property
-    def taken_long_ago(self) -> bool:
+    def must_be_reacquired(self) -> bool:
         return self.old
 
-    async def confirm(self, *, anew: bool = False) -> None:
-        self._told.append("confirm anew" if anew else "confirm")
-        if anew and self.lost:
+    async def verify_ownership(self, *, force: bool = False) -> None:
+        self._told.append("verify ownership now" if force else "verify ownership")
+        if force and self.lost:
             raise self.lost.pop()
 
     async def write(self, changes: Mapping[bytes, bytes | None], state_format: int = 1) -> int:
@@ -132,7 +125,7 @@ class FakeChangelog(Changelog):
         assert self.publisher is not None
         await self.publisher.publish(outputs)
 
-    async def catch_up(self, store: Any, moved: Callable[[], None] = lambda: None) -> int:
+    async def catch_up(self, store: StateStore, on_progress: Callable[[], None] = lambda: None) -> int:
         self._told.append("caught up")
         store.write(self.others, 0)
         return len(self.others)

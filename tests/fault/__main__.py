@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     try:
         with ends_on_signal():
-            outcome = FaultRun(order).carry_out()
+            outcome = FaultRun(order).process_batch()
     except PaynotifyError as error:
         print(f"The run of seed {order.seed} could not be made: {error}", file=sys.stderr)
         return 2

@@ -106,7 +106,7 @@ class FaultRun:
         self._stack = ExitStack()
         self._problems: list[str] = []
 
-    def carry_out(self) -> Outcome:
+    def process_batch(self) -> Outcome:
         """Everything.
 
         Raises:

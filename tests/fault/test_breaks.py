@@ -5,6 +5,7 @@ Each case is the least that exposes its rule: one payment, and a crash where it 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,11 +13,13 @@ from typing import Final
 
 import pytest
 
-from processors.runtime.sabotage import BROKEN, VARIABLE, loop_from_environment
+from processors.runtime.loop import StageLoop
 from sandbox.processes import wait_for
 from sandbox.system import Plan, Sandbox
 from schemas import topics
 from schemas.errors import ConfigurationError
+from tests.fault.broken_loops import BROKEN
+from tests.fault.broken_worker import BREAK, KILL_AT, MODULE, loop_class
 from tests.fault.evidence import Groups
 from tests.fault.verifier import Verdict, Verifier
 from tests.long_form import LONG
@@ -25,6 +28,7 @@ DEADLINE_SECONDS: Final = 90.0
 #: For a product that will never be right; all there was to be read has been read before.
 WRONG_SECONDS: Final = 2.0
 PROVIDER: Final = "trustpayments"
+ROOT: Final = Path(__file__).parents[2]
 
 
 class Bench:
@@ -39,7 +43,8 @@ class Bench:
                     kafka=kafka,
                     merchants={PROVIDER: ("shop-uk",)},
                     simulator={PROVIDER: {"visible_within_seconds": 0.0, "delivery_log": str(log)}},
-                    environment={VARIABLE: rule},
+                    worker_module=MODULE,
+                    environment={BREAK: rule},
                     partitions=1,
                     consumers=False,
                 )
@@ -72,7 +77,7 @@ class Bench:
 
     def killed_and_started_intact(self) -> None:
         self.sandbox.workers[0].kill()
-        self.sandbox.wait_ready(self.sandbox.start_worker(0, {VARIABLE: ""}))
+        self.sandbox.wait_ready(self.sandbox.start_worker(0, {BREAK: ""}))
 
     def two_events(self) -> None:
         """A payment that is authorised and, when that is known, captured."""
@@ -153,13 +158,17 @@ def test_an_intact_product_is_called_right_over_the_same_crash(bench: Callable[[
     assert (verdict.accepted, verdict.payments, verdict.events) == (3, 2, 3)
 
 
-def test_no_worker_can_be_broken_outside_the_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(VARIABLE, "drop-batch")
-    with pytest.raises(ConfigurationError, match="Unset it"):
-        loop_from_environment(sandbox=False)
+def test_a_broken_worker_without_a_rule_is_intact() -> None:
+    assert loop_class({}) is StageLoop
 
 
-def test_a_way_to_be_broken_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(VARIABLE, "drop-everything")
+def test_an_unknown_rule_to_break_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="must be one of ack-before-output"):
-        loop_from_environment(sandbox=True)
+        loop_class({BREAK: "drop-everything"})
+
+
+@pytest.mark.parametrize("package", ["schemas", "service", "ingest", "processors", "ops", "sandbox"])
+def test_the_product_has_no_switch_that_breaks_or_kills_it(package: str) -> None:
+    files = [file for file in (ROOT / package).rglob("*.py") if "PAYNOTIFY_" in file.read_text("utf-8")]
+    assert files or package != "ops", "PAYNOTIFY_CONFIG is read somewhere"
+    assert not [file for file in files if re.search(f"{BREAK}|{KILL_AT}", file.read_text("utf-8"))]

@@ -22,8 +22,8 @@ from processors.providers.base import Account, Answer, Call, CallContext, Lookup
 from processors.providers.http import client_over
 from processors.providers.registry import PROVIDERS
 from processors.resolve.stage import ResolveStage
-from processors.runtime.loop import BatchContext
-from processors.state.partition_state import Overlay
+from processors.runtime.stage import BatchContext
+from processors.state.overlay import Overlay
 from processors.verify.stage import VerifyStage
 from schemas import topics
 from schemas.configuration.model import KafkaSettings

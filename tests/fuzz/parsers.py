@@ -29,8 +29,8 @@ from processors.providers.omnikassa.single_order import refreshed
 from processors.providers.registry import PROVIDERS
 from processors.providers.trustpayments.payment_list import _once
 from processors.providers.trustpayments.records import gateway_time
-from processors.runtime.loop import BatchContext
-from processors.state.partition_state import Overlay
+from processors.runtime.stage import BatchContext
+from processors.state.overlay import Overlay
 from schemas import topics
 from schemas.configuration.merchants import OmniKassaMerchant
 from schemas.configuration.model import parse

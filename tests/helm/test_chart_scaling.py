@@ -12,7 +12,8 @@ from prometheus_client import CollectorRegistry
 
 from processors.metrics import Metrics
 from processors.orders.expectation_cache import ExpectedPayments
-from processors.runtime import failpoints
+from processors.runtime.failpoints import ignore
+from processors.runtime.partition_loops import LoopSettings
 from processors.runtime.runner import StageRunner
 from processors.wiring import StageSelection, build_stages
 from schemas import topics
@@ -39,9 +40,9 @@ def configuration_of(way: str, folder: Path) -> Configuration:
 def units_of(way: str, choice: StageSelection, folder: Path) -> list[StageRunner]:
     """The product's own wiring of one way to run the chart."""
     configuration, metrics = configuration_of(way, folder), Metrics(CollectorRegistry())
-    reached = failpoints.from_environment(sandbox=False)
-    works = build_stages(configuration, choice, metrics, httpx.AsyncClient(), cast(ExpectedPayments, None), reached)
-    return [StageRunner(name, parts, configuration, metrics, folder, reached) for name, parts in works.items()]
+    specs = build_stages(configuration, choice, metrics, httpx.AsyncClient(), cast(ExpectedPayments, None), ignore)
+    settings = LoopSettings(configuration.worker.batch_wait_seconds, configuration.worker.dead_letter_limit)
+    return [StageRunner(name, one, configuration, metrics, folder, settings) for name, one in specs.items()]
 
 
 def waits(topic: str) -> bool:

@@ -14,6 +14,7 @@ import pytest
 from sandbox.processes import Child, wait_for
 from tests import topics_reader
 from tests.fakes import configurations
+from tests.fault.broken_worker import BREAK, KILL_AT, MODULE
 
 ROOT: Final = Path(__file__).parents[2]
 DEADLINE_SECONDS: Final = 60.0
@@ -38,9 +39,9 @@ class Installation:
     def topic(self, name: str) -> str:
         return self.prefix + name
 
-    def run(self, *words: str, environment: dict[str, str] | None = None) -> Child:
+    def run(self, *words: str, module: str = "ops.main", environment: dict[str, str] | None = None) -> Child:
         """``paynotify`` with the words and the configuration, in the background."""
-        command = [sys.executable, "-m", "ops.main", *words, "--config", str(self.file)]
+        command = [sys.executable, "-m", module, *words, "--config", str(self.file)]
         log = self.directory / f"{len(self._children)}-{words[0]}.log"
         child = Child(words[0], command, log, environment=environment, directory=ROOT)
         self._children.append(child)
@@ -56,12 +57,15 @@ class Installation:
         code, said = self.finished("topics", "apply")
         assert code == 0, said
 
-    def worker(self, *stages: str, kill_at: str = "", ready: bool = True, state: str = "state") -> Child:
-        """``paynotify worker`` for the stages (all, if none is given), ready for work unless it is to be killed."""
+    def worker(
+        self, *stages: str, kill_at: str = "", rule: str = "", ready: bool = True, state: str = "state"
+    ) -> Child:
+        """A worker for the stages (all by default), ready unless it is to be killed or broken (``rule``) at once."""
         options = [word for stage in stages for word in ("--stage", stage)]
         options += ["--state-directory", str(self.directory / state)]
-        environment = {"PAYNOTIFY_KILL_AT": kill_at}
-        child = self.run("worker", "--management", "127.0.0.1:0", *options, environment=environment)
+        environment = {KILL_AT: kill_at, BREAK: rule}
+        module = MODULE if kill_at or rule else "ops.main"
+        child = self.run("worker", "--management", "127.0.0.1:0", *options, module=module, environment=environment)
         if ready:
             port = child.wait_for_event("management_listening", within_seconds=DEADLINE_SECONDS)["port"]
             self.until(lambda: _answer(f"http://127.0.0.1:{port}/readyz") == "ok", child)

@@ -10,8 +10,8 @@ from kafka import KafkaAdminClient
 from kafka.admin import NewTopic
 
 from processors.state.changelog import Changelog
-from processors.state.local_store import LocalStore
 from processors.state.partition_state import PartitionState
+from processors.state.rocksdb_store import RocksDBStore
 from sandbox.broker import LocalBroker
 from schemas.errors import PartitionRevokedError, StateUnavailableError
 from schemas.records import Output
@@ -25,16 +25,16 @@ async def test_whoever_held_it_before_is_refused(installation: Installation) -> 
     topic = installation.topic("paynotify.resolve-state-changelog")
     one, two = (Changelog({"bootstrap_servers": installation.kafka}, topic, 1) for _ in range(2))
     try:
-        await one.take()
+        await one.acquire()
         await one.write({b"k": b"first"})
-        await two.take()
+        await two.acquire()
         # the new holder has not written anything yet
         with pytest.raises(PartitionRevokedError):
             await one.write({b"k": b"late"})
         with pytest.raises(PartitionRevokedError, match="take it first"):
-            await one.confirm()
+            await one.verify_ownership()
         await two.write({b"k": b"second"})
-        await one.take()
+        await one.acquire()
         with pytest.raises(PartitionRevokedError):
             await two.write({b"k": b"late"})
         await one.write({b"k": b"third"})
@@ -49,13 +49,13 @@ async def test_what_an_earlier_holder_publishes_never_comes_after_a_later_one_s(
     one, two = (Changelog({"bootstrap_servers": installation.kafka}, topic, 1) for _ in range(2))
     first, second = (Output(results, b"shop/1", value, ()) for value in (b"first", b"second"))
     try:
-        await one.take()
+        await one.acquire()
         await one.publish([first])
-        await two.take()
+        await two.acquire()
         await two.publish([first, second])
         with pytest.raises(PartitionRevokedError):
             await one.publish([first])
-        await one.take()
+        await one.acquire()
         await one.publish([second])
     finally:
         await one.close()
@@ -77,10 +77,10 @@ async def test_of_those_who_take_it_at_the_same_time_one_holds_it(installation: 
 
     try:
         for number in range(3):
-            await asyncio.gather(*(taker.take() for taker in takers), return_exceptions=True)
+            await asyncio.gather(*(taker.acquire() for taker in takers), return_exceptions=True)
             wrote = [await written(taker, b"%d" % number) for taker in takers]
             assert sum(wrote) <= 1
-        await takers[0].take()
+        await takers[0].acquire()
         assert await written(takers[0], b"last")
     finally:
         await asyncio.gather(*(taker.close() for taker in takers))
@@ -91,7 +91,7 @@ async def test_after_a_rebalance_a_state_is_taken_anew_only_where_another_had_it
 ) -> None:
     topic = installation.topic("paynotify.resolve-state-changelog")
     taken: list[Changelog] = []
-    take = Changelog.take
+    take = Changelog.acquire
 
     async def counted(changelog: Changelog) -> None:
         taken.append(changelog)
@@ -100,22 +100,22 @@ async def test_after_a_rebalance_a_state_is_taken_anew_only_where_another_had_it
     monkeypatch.setattr(Changelog, "take", counted)
     changelogs = [Changelog({"bootstrap_servers": installation.kafka}, topic, 0) for _ in range(2)]
     one, two = (
-        PartitionState(LocalStore(tmp_path / str(number), None), changelog)
+        PartitionState(RocksDBStore(tmp_path / str(number), None), changelog)
         for number, changelog in enumerate(changelogs)
     )
     try:
-        await one.claim(1)
-        await one.remember(1, {b"k": b"first"})
-        await one.claim(2)
+        await one.acquire(1)
+        await one.persist(1, {b"k": b"first"})
+        await one.acquire(2)
         assert taken == [changelogs[0]]
-        await two.claim(3)
-        await two.remember(3, {b"k": b"second"})
-        await one.claim(4)
+        await two.acquire(3)
+        await two.persist(3, {b"k": b"second"})
+        await one.acquire(4)
         assert taken == [changelogs[0], changelogs[1], changelogs[0]]
         assert one.get(b"k") == b"second"
         with pytest.raises(PartitionRevokedError):
-            await two.remember(3, {b"k": b"late"})
-        await one.remember(4, {b"k": b"third"})
+            await two.persist(3, {b"k": b"late"})
+        await one.persist(4, {b"k": b"third"})
     finally:
         await one.close()
         await two.close()
@@ -125,10 +125,10 @@ async def test_a_store_is_filled_from_the_changelog_and_again_when_that_was_made
     installation: Installation,
 ) -> None:
     topic = installation.topic("paynotify.resolve-state-changelog")
-    store = LocalStore(installation.state_directory / "0")
+    store = RocksDBStore(installation.state_directory / "0")
     changelog = Changelog({"bootstrap_servers": installation.kafka}, topic, 0)
     try:
-        await changelog.take()
+        await changelog.acquire()
         await changelog.write({b"a": b"1", b"b": b"2"})
         store.write({}, await changelog.write({b"a": None, b"c": b"3"}))
         assert await changelog.catch_up(store) == 0
@@ -148,13 +148,13 @@ async def test_values_of_a_later_release_are_neither_read_nor_kept(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     topic = installation.topic("paynotify.resolve-state-changelog")
-    store = LocalStore(installation.state_directory / "1")
+    store = RocksDBStore(installation.state_directory / "1")
     changelog = Changelog({"bootstrap_servers": installation.kafka}, topic, 1)
     try:
-        await changelog.take()
+        await changelog.acquire()
         store.write({b"a": b"1"}, await changelog.write({b"a": b"1"}))
         with monkeypatch.context() as later:
-            later.setattr("processors.state.local_store.STATE_FORMAT", 3)
+            later.setattr("processors.state.rocksdb_store.STATE_FORMAT", 3)
             store.write({b"a": b"new"}, await changelog.write({b"a": b"new"}, 3), 3)
             store.close()
             assert await changelog.catch_up(store) == 0
@@ -178,8 +178,8 @@ async def test_a_sandbox_on_a_broker_without_transaction_log_works_on_without_th
         sandbox = Changelog(settings, "changelog", 0, sandbox=True)
         try:
             with pytest.raises(PartitionRevokedError, match="__transaction_state"):
-                await sandbox.take()
-            await sandbox.take()
+                await sandbox.acquire()
+            await sandbox.acquire()
             assert await sandbox.write({b"k": b"v"}) == 1
         finally:
             await sandbox.close()

@@ -113,7 +113,7 @@ def test_a_partition_that_stands_still_makes_the_worker_unhealthy_and_one_that_w
     client.close()
     send(installation.kafka, installation.topic("observations"), lives(3))
     port = management_port(stuck)
-    installation.until(lambda: "resolve stands still at" in probe(port, "/livez")[1], stuck)
+    installation.until(lambda: "resolve stalled at" in probe(port, "/livez")[1], stuck)
     assert probe(port, "/livez")[0] == 503
     assert probe(management_port(patient), "/livez") == (200, "ok\n")
     assert patient.stop() == 0

@@ -9,9 +9,9 @@ from typing import Any
 from aiokafka import TopicPartition
 
 from processors.orders.expectation_cache import ExpectationCache
+from processors.state.memory_store import MemoryStore
 from schemas import topics
 from tests.simulation.broker import Broker, Place, Stored
-from tests.simulation.states import Disk, Store
 from tests.simulation.worker import Worker
 
 
@@ -21,7 +21,7 @@ class SimulatedExpectations(ExpectationCache):
     def __init__(self, broker: Broker, worker: Worker) -> None:
         self._broker = broker
         self._worker = worker
-        self._store = Store(worker.disk.setdefault(("expectations", 0), Disk()))
+        self._store = worker.disk.setdefault(("expectations", 0), MemoryStore())
         self._ready = asyncio.Event()
 
     def begin(self) -> None:

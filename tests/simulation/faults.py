@@ -104,7 +104,7 @@ def _fault(chance: Random, kind: Kind, span_seconds: float, processes: int) -> F
         case "kill_at_step" | "freeze_at_step":
             stage = chance.choice(_STAGES)
             step = chance.randint(
-                Failpoint.TAKEN, Failpoint.CALLED if stage == "charge" else Failpoint.SOURCE_ACKNOWLEDGED
+                Failpoint.TAKEN, Failpoint.PROVIDER_CALLED if stage == "charge" else Failpoint.SOURCE_ACKNOWLEDGED
             )
             seconds = seconds if kind == "kill_at_step" else _standstill(chance)
             return Fault(kind, at, seconds, process, stage, step=step, times=chance.randint(1, 20))

@@ -7,8 +7,9 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from processors.runtime.loop import Batch, Publish, StageLoop
-from processors.state.partition_state import Overlay
+from processors.runtime.loop import Batch, StageLoop
+from processors.runtime.stage import Publish
+from processors.state.overlay import Overlay
 from schemas.records import Output
 from tests.simulation.broker import Broker, Headers, Place, ProducedBatch
 
@@ -24,7 +25,7 @@ def _undisturbed(broker: Broker) -> Disturb:
 class Mutant:
     """What is made otherwise; by default nothing."""
 
-    loop_kind: type[StageLoop] = StageLoop
+    loop_class: type[StageLoop] = StageLoop
     disturb: Callable[[Broker], Disturb] = _undisturbed
     fences: bool = True
     delete_after_seconds: float | None = None
@@ -36,15 +37,15 @@ class Mutant:
 
 
 class _AcknowledgesFirst(StageLoop):
-    async def carry_out(self, batch: Batch) -> None:
-        batch.acknowledge()
-        await super().carry_out(dataclasses.replace(batch, acknowledge=lambda: None))
+    async def process_batch(self, batch: Batch) -> None:
+        batch.acknowledge(len(batch.records))
+        await super().process_batch(dataclasses.replace(batch, acknowledge=lambda count: None))
 
 
 class _StateFirst(StageLoop):
     async def _make_durable(self, generation: int, outputs: Sequence[Output], overlay: Overlay) -> None:
         if self._state is not None and overlay.changes:
-            await self._state.remember(generation, overlay.changes)
+            await self._state.persist(generation, overlay.changes)
             overlay.clear()
         await super()._make_durable(generation, outputs, overlay)
 
@@ -62,17 +63,17 @@ class _CallsFirst(StageLoop):
 
 
 class _Forgetful(Overlay):
-    async def keep(self) -> None:
+    async def persist(self) -> None:
         return
 
 
 class _DropsBatches(StageLoop):
-    async def carry_out(self, batch: Batch) -> None:
+    async def process_batch(self, batch: Batch) -> None:
         if self.progress.batches % 10 == 9:
             self.progress.batches += 1
-            batch.acknowledge()
+            batch.acknowledge(len(batch.records))
         else:
-            await super().carry_out(batch)
+            await super().process_batch(batch)
 
 
 def _second_content(broker: Broker) -> Disturb:
@@ -119,13 +120,13 @@ _WAITS_SECONDS: Final = 30.0
 
 
 MUTANTS: Final[Mapping[str, Mutant]] = {
-    "acknowledges the source before the outputs": Mutant(loop_kind=_AcknowledgesFirst),
-    "writes the state before the outputs": Mutant(loop_kind=_StateFirst),
-    "charges before that is durable": Mutant(loop_kind=_CallsFirst),
-    "drops a batch": Mutant(loop_kind=_DropsBatches),
+    "acknowledges the source before the outputs": Mutant(loop_class=_AcknowledgesFirst),
+    "writes the state before the outputs": Mutant(loop_class=_StateFirst),
+    "charges before that is durable": Mutant(loop_class=_CallsFirst),
+    "drops a batch": Mutant(loop_class=_DropsBatches),
     "publishes an id with two contents": Mutant(disturb=_second_content),
     "swaps records of a partition": Mutant(disturb=_swapped),
     "fences nobody": Mutant(fences=False),
     "forgets payments too early": Mutant(delete_after_seconds=30.0),
-    "publishes outputs that no fence holds back": Mutant(loop_kind=_PublishesUnfenced),
+    "publishes outputs that no fence holds back": Mutant(loop_class=_PublishesUnfenced),
 }

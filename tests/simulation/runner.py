@@ -1,31 +1,22 @@
-"""A unit on the simulated brokers. The unit's own code makes its loops, claims its states and tells its time; what is
-replaced is Faust: the group, the streams of records, and the commits."""
+"""A stage runner on the simulated brokers. The product's own code creates the loops, acquires their states and
+publishes due timers; what is replaced is Faust: the group, the streams of records, and the commits."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from processors.metrics import Metrics
-from processors.runtime.loop import StageLoop
-from processors.runtime.runner import StageRunner, StageSpec
-from processors.state.partition_state import PartitionState
+from processors.runtime.partition_loops import LoopSettings, PartitionLoops
+from processors.runtime.stage import StageSpec
+from processors.state.memory_store import MemoryStore
 from processors.transport.publisher import OutputPublisher
+from processors.transport.streams import EventChannel, EventQueue, StreamMessage
 from schemas import topics
 from tests.simulation.broker import Broker, Place, Stored
 from tests.simulation.groups import SESSION_SECONDS, Group
-from tests.simulation.states import Disk, SimulatedChangelog, Store
-
-
-@dataclass(slots=True)
-class App:
-    """What batches and claims ask of Faust's app and of its consumer."""
-
-    consumer: Any
-    consumer_generation_id: int = 0
-    should_stop: bool = False
+from tests.simulation.states import SimulatedChangelog
 
 
 class Delivered:
@@ -46,9 +37,10 @@ class Delivered:
 
     def __init__(self, stored: Stored, generation: int, done: Callable[[Place, int], None]) -> None:
         self.topic, self.partition, self.offset = stored.topic, stored.partition, stored.offset
-        self.key, self.value, self.headers, self.timestamp = stored.key, stored.value, stored.headers, stored.timestamp
+        self.key, self.value, self.timestamp = stored.key, stored.value, stored.timestamp
+        self.headers: Sequence[tuple[str, bytes]] | None = stored.headers
         self.generation_id = generation
-        self.message = self
+        self.message: StreamMessage = self
         self._done = done
 
     def ack(self) -> None:
@@ -59,7 +51,8 @@ class Stream:
     """One partition's records from an offset on: a stream, its channel and its queue in one."""
 
     def __init__(self, broker: Broker, client: Any, place: Place, offset: int, generation: int, done: Any) -> None:
-        self.channel = self.queue = self
+        self.queue: EventQueue = self
+        self.channel: EventChannel = self
         self._broker = broker
         self._client = client
         self._place = place
@@ -96,72 +89,53 @@ class Stream:
             self._waits.set_result(None)
 
 
-class SimulatedUnit(StageRunner):
-    """A unit of one process, and its membership in the unit's group."""
+class SimulatedRunner:
+    """A stage runner of one process, and its membership in the stage's group."""
 
     def __init__(
         self,
         name: str,
-        works: tuple[StageSpec, ...],
+        specs: tuple[StageSpec, ...],
         process: Any,
         broker: Broker,
         group: Group,
         metrics: Metrics,
-        loop_kind: type[StageLoop],
-        wait_seconds: float,
+        settings: LoopSettings,
     ) -> None:
         self.name = name
         self.number = process.number
-        self.loops = {}
-        self.app = App(self)
+        self.generation = 0
+        self.stopping = False
         self._confirmed_at = float("-inf")
         self._process = process
         self._broker = broker
         self._simulated_group = group
-        self._loop_kind = loop_kind
-        self._works = works
-        self._metrics = metrics
-        self._reached = process.reached
-        self._stateful_sources = frozenset(topic for work in works if work.stateful for topic in work.sources)
-        self._states: dict[int, PartitionState] = {}
-        self._wait_seconds = wait_seconds
-        self._publisher = OutputPublisher(process.producer)
-        self._agents = {source: self._agent(work, source) for work in works for source in work.sources}
+        self._loops = PartitionLoops(
+            specs, self, OutputPublisher(process.producer), metrics, settings, self._create_storage, process.spawn
+        )
+        self._specs = {source: spec for spec in specs for source in spec.sources}
         self._streams: list[asyncio.Task[None]] = []
         self._done: dict[Place, int] = {}
         self._joining = 0
         self._putting_down = asyncio.Lock()
 
-    # --- what the product's unit takes from Faust ---------------------------------------------------------
+    # --- what the product's runner takes from Faust -------------------------------------------------------
 
-    def _state(self, partition: int) -> PartitionState:
-        state = self._states.get(partition)
-        if state is None:
-            disk = self._process.disk.setdefault((self.name, partition), Disk())
-            changelog = SimulatedChangelog(self._broker, self._process, (topics.changelog(self.name), partition))
-            state = self._states[partition] = PartitionState(
-                Store(disk), changelog, self._generation, repeatable=self._repeatable()
-            )
-        return state
+    def _create_storage(self, partition: int) -> tuple[MemoryStore, SimulatedChangelog]:
+        store = self._process.disk.setdefault((self.name, partition), MemoryStore())
+        return store, SimulatedChangelog(self._broker, self._process, (topics.changelog(self.name), partition))
 
     async def start(self) -> None:
-        for work in self._works:
-            if work.clock is not None:
-                self._beside(self._tell_time(work.clock))
-            if work.keeping is not None:
-                self._beside(self._look_through(work.keeping))
+        self._loops.start_periodic()
         self._simulated_group.join(self)
 
-    def _beside(self, work: Coroutine[Any, Any, None]) -> None:
-        self._process.spawn(work)
-
     async def stop(self) -> None:
-        """Finish what is at work, commit, leave the group."""
-        self.app.should_stop = True
+        """Finish the batches in progress, commit, leave the group."""
+        self.stopping = True
         await self._put_all_down()
         if not self._simulated_group.static:
             self._process.after(self._broker.delay(self.name, None), self._simulated_group.leave, self)
-        await asyncio.gather(*(state.close() for state in self._states.values()))
+        await self._loops.close()
 
     # --- the group ----------------------------------------------------------------------------------------
 
@@ -178,7 +152,7 @@ class SimulatedUnit(StageRunner):
         """A heartbeat: whoever was put out of the group learns it now."""
         if self._simulated_group.has(self):
             self._confirmed_at = self._broker.loop.now
-        elif not self.app.should_stop:
+        elif not self.stopping:
             self._joining += 1
             self._put_down(self._joining)
 
@@ -190,16 +164,16 @@ class SimulatedUnit(StageRunner):
     def commit(self) -> None:
         """Tell the group how far this process is."""
         reached = self._broker.reachable_in(self._process) == 0
-        if self._done and reached and self._simulated_group.commit(self, self.app.consumer_generation_id, self._done):
+        if self._done and reached and self._simulated_group.commit(self, self.generation, self._done):
             self._done = {}
 
     def _put_down(self, round_number: int) -> None:
         if round_number == self._joining:
-            self._beside(self._join_again(round_number))
+            self._process.spawn(self._join_again(round_number))
 
     async def _join_again(self, round_number: int) -> None:
         await self._put_all_down()
-        if round_number == self._joining and not self.app.should_stop:
+        if round_number == self._joining and not self.stopping:
             self._simulated_group.join(self)
 
     async def _put_all_down(self) -> None:
@@ -214,15 +188,15 @@ class SimulatedUnit(StageRunner):
     def _begin(self, generation: int, places: tuple[Place, ...]) -> None:
         if generation != self._simulated_group.generation or not self._simulated_group.has(self):
             return
-        if self.app.should_stop:
+        if self.stopping:
             return
-        self.app.consumer_generation_id = generation
+        self.generation = generation
         self._confirmed_at = self._broker.loop.now
-        self._claim_assigned(None, set(places))
+        self._loops.assigned(set(places))
         for place in places:
             offset = self._simulated_group.committed.get(place, 0)
             stream = Stream(self._broker, self._process, place, offset, generation, self._acknowledged)
-            self._streams.append(self._process.spawn(self._agents[place[0]](stream)))
+            self._streams.append(self._process.spawn(self._loops.run(self._specs[place[0]], place[0], stream)))
 
     def _acknowledged(self, place: Place, next_offset: int) -> None:
         if next_offset > self._done.get(place, 0):

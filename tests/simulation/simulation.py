@@ -17,8 +17,9 @@ from processors.metrics import Metrics
 from processors.providers.nevogate.provider import NevogateProvider
 from processors.providers.omnikassa.provider import OmniKassaProvider
 from processors.providers.trustpayments.provider import TrustPaymentsProvider
-from processors.runtime.failpoints import Failpoint, Reached, nothing
-from processors.runtime.runner import StageSpec
+from processors.runtime.failpoints import Failpoint, Reached, ignore
+from processors.runtime.partition_loops import LoopSettings
+from processors.runtime.stage import StageSpec
 from tests.simulation import judge
 from tests.simulation.broker import Broker, Trouble
 from tests.simulation.expectations import SimulatedExpectations
@@ -227,7 +228,7 @@ class _World:
 
     # --- the processes ------------------------------------------------------------------------------------
 
-    def _works(self, expectations: Any, reached: Reached = nothing) -> dict[str, tuple[StageSpec, ...]]:
+    def _works(self, expectations: Any, reached: Reached = ignore) -> dict[str, tuple[StageSpec, ...]]:
         """The product's own wiring, with provider modules as fresh as in a process that has just begun."""
         modules = {one.name: one for one in (OmniKassaProvider(), TrustPaymentsProvider(), NevogateProvider())}
         with patch.object(wiring, "PROVIDERS", modules):
@@ -258,8 +259,13 @@ class _World:
             expectations.begin()
             return self._works(expectations, worker.reached)
 
-        wait_seconds = self.configuration.worker.batch_wait_seconds
-        worker.run(works, self._groups, self.meters, self.mutant.loop_kind, wait_seconds)
+        settings = LoopSettings(
+            self.configuration.worker.batch_wait_seconds,
+            self.configuration.worker.dead_letter_limit,
+            worker.reached,
+            self.mutant.loop_class,
+        )
+        worker.run(works, self._groups, self.meters, settings)
         return worker
 
     def _restart(self, number: int) -> None:

@@ -1,84 +1,24 @@
-"""What the stages' state lies on: a dictionary for the local disk, a log of the simulated brokers for the changelog.
+"""What the stages' state is stored in: a memory store for the local disk, the simulated brokers for the changelog.
 
-Only the clients are replaced. How a state is claimed, confirmed, logged, stored and caught up is the product's code.
+Only the clients are replaced. How a state is acquired, verified, logged, stored and caught up is the product's code.
 """
 
 from __future__ import annotations
 
 import asyncio
-from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any, Final, cast
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Final
 
 from processors.state.changelog import Changelog
-from processors.state.local_store import LocalStore
+from processors.state.store import StateStore
 from processors.transport.fenced_producer import FencedProducer
 from processors.transport.publisher import Metadata, all_done
 from schemas.errors import PartitionRevokedError
 from schemas.records import Output
 from tests.simulation.broker import Broker, Place, ProducedBatch, Stored
 
-_NEXT_OFFSET: Final = b"\0changelog-next-offset"
-
 _TAKE_SECONDS: Final = 30.0
-
-
-class Disk:
-    """What one store holds on a process's disk."""
-
-    def __init__(self) -> None:
-        self.values: dict[bytes, bytes] = {}
-        self.keys: list[bytes] = []
-        """All of them, in order."""
-
-    def put(self, key: bytes, value: bytes) -> None:
-        if key not in self.values:
-            insort(self.keys, key)
-        self.values[key] = value
-
-    def delete(self, key: bytes) -> None:
-        if self.values.pop(key, None) is not None:
-            del self.keys[bisect_left(self.keys, key)]
-
-
-class Store(LocalStore):
-    """A partition's store: whatever was written is there after a crash, unless the disk is lost."""
-
-    def __init__(self, disk: Disk) -> None:
-        self._disk = disk
-
-    def get(self, key: bytes) -> bytes | None:
-        return self._disk.values.get(key)
-
-    def first(self, prefix: bytes, below: bytes, most: int) -> list[bytes]:
-        keys = self._disk.keys
-        start = bisect_left(keys, prefix)
-        return [key for key in keys[start : min(bisect_left(keys, below), start + most)] if key.startswith(prefix)]
-
-    def after(self, key: bytes, most: int) -> list[tuple[bytes, bytes]]:
-        start = bisect_right(self._disk.keys, key)
-        return [(name, self._disk.values[name]) for name in self._disk.keys[start : start + most]]
-
-    def write(self, changes: Mapping[bytes, bytes | None], next_offset: int, state_format: int = 1) -> None:
-        for key, value in changes.items():
-            if value is None:
-                self._disk.delete(key)
-            else:
-                self._disk.put(key, value)
-        self._disk.put(_NEXT_OFFSET, b"%d" % next_offset)
-
-    @contextmanager
-    def loading(self) -> Iterator[None]:
-        """Much at once is nothing special here."""
-        yield
-
-    def clear(self) -> None:
-        self._disk.values.clear()
-        self._disk.keys.clear()
-
-    def close(self) -> None:
-        """Nothing is open."""
 
 
 class SimulatedFence(FencedProducer):
@@ -169,21 +109,11 @@ class SimulatedChangelog(Changelog):
     """The product's changelog over the simulated brokers."""
 
     def __init__(self, broker: Broker, client: Any, place: Place) -> None:
-        self._broker = broker
-        self._client = client
-        self._place = cast(Any, _Place(place))
-        self._fence = SimulatedFence(broker, client, place)
+        super().__init__({}, *place, producer=SimulatedFence(broker, client, place))
+        self._reader = partial(_Reader, broker, client, place)
 
-    async def catch_up(self, store: LocalStore, moved: Callable[[], None] = lambda: None) -> int:
-        reader = _Reader(self._broker, self._client, (self._place.topic, self._place.partition))
-        return await self._read(reader, store, moved)
-
-
-class _Place:
-    """A topic and partition, as the changelog names its place."""
-
-    def __init__(self, place: Place) -> None:
-        self.topic, self.partition = place
+    async def catch_up(self, store: StateStore, on_progress: Callable[[], None] = lambda: None) -> int:
+        return await self._read(self._reader(), store, on_progress)
 
 
 class _Reader:

@@ -8,13 +8,13 @@ from contextvars import Context
 from typing import Any, Final
 
 from processors.runtime.failpoints import Failpoint
-from processors.runtime.loop import StageLoop
-from processors.runtime.runner import StageSpec
+from processors.runtime.partition_loops import LoopSettings
+from processors.runtime.stage import StageSpec
+from processors.state.memory_store import MemoryStore
 from tests.simulation.broker import EPOCH_SECONDS, Broker, Producer
 from tests.simulation.groups import Group
 from tests.simulation.lot import Lot
-from tests.simulation.runner import SimulatedUnit
-from tests.simulation.states import Disk
+from tests.simulation.runner import SimulatedRunner
 from tests.simulation.timeline import RUNNING, Handle, Timeline
 
 #: Whoever is told to stop and has not after this time ends as it is.
@@ -27,8 +27,8 @@ class Killed(BaseException):
     """The process was killed at this very instruction."""
 
 
-#: What a machine's disk holds, by unit and partition; a process that starts again finds it as it was.
-Disks = dict[tuple[str, int], Disk]
+#: What a machine's disk holds, by stage and partition; a process that starts again finds it as it was.
+Disks = dict[tuple[str, int], MemoryStore]
 
 
 class Worker:
@@ -49,7 +49,7 @@ class Worker:
         self.halted = False
         self.gone = False
         self.cut_until = 0.0
-        self.units: list[SimulatedUnit] = []
+        self.units: list[SimulatedRunner] = []
         self.producer = Producer(broker, self)
         self._broker = broker
         self._lot = lot
@@ -70,16 +70,13 @@ class Worker:
         works: Callable[[], Mapping[str, tuple[StageSpec, ...]]],
         groups: Mapping[str, Group],
         metrics: Any,
-        loop_kind: type[StageLoop],
-        wait_seconds: float,
+        settings: LoopSettings,
     ) -> None:
         """Start: join all groups, commit every second."""
 
         async def start() -> None:
             for name, parts in works().items():
-                self.units.append(
-                    SimulatedUnit(name, parts, self, self._broker, groups[name], metrics, loop_kind, wait_seconds)
-                )
+                self.units.append(SimulatedRunner(name, parts, self, self._broker, groups[name], metrics, settings))
             for unit in self.units:
                 await unit.start()
             while True:

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from processors.metrics import Metrics
 from processors.orders.expectation_cache import ExpectedPayments
-from processors.runtime import failpoints
+from processors.runtime.failpoints import ignore
 from processors.wiring import StageSelection, build_stages
 from schemas.configuration.model import load
 from schemas.errors import SecretError
@@ -29,8 +29,8 @@ def units(choice: StageSelection, readable: str, directory: Path) -> set[str]:
                     merchant[key] = [missing] if isinstance(merchant[key], list) else missing
     document = configurations.document("127.0.0.1:1", "", directory, merchants=merchants)
     configuration = load(configurations.write(directory, document))
-    metrics, reached = Metrics(CollectorRegistry()), failpoints.from_environment(sandbox=False)
-    return set(build_stages(configuration, choice, metrics, httpx.AsyncClient(), cast(ExpectedPayments, None), reached))
+    metrics = Metrics(CollectorRegistry())
+    return set(build_stages(configuration, choice, metrics, httpx.AsyncClient(), cast(ExpectedPayments, None), ignore))
 
 
 COMMON = {"resolve", "orders", "charge"}

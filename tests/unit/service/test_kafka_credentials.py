@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 from kafka.net.sasl import get_sasl_mechanism
 
-from processors.runtime.runner import _credentials
+from processors.runtime.faust_app import broker_credentials
 from sandbox.certificates import Authority, Issued
 from schemas.configuration.model import KafkaSettings
 from schemas.configuration.secrets import Secret, SecretRef
@@ -51,7 +51,7 @@ def test_kafka_python_authenticates_with_the_current_password(mechanism: str, mo
 
 
 def test_a_unit_gives_faust_what_is_revealed_later() -> None:
-    assert isinstance(_credentials(with_password("PLAIN")).password, Secret)
+    assert isinstance(broker_credentials(with_password("PLAIN")).password, Secret)
 
 
 def test_a_password_that_cannot_be_read_ends_the_start(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,8 +47,8 @@ def process() -> Iterator[Process]:
 def test_health_is_the_processes_own_judgement(process: Process) -> None:
     assert process.get("/livez") == (200, "ok\n")
     assert process.get("/readyz") == (503, "starting\n")
-    process.live, process.ready = "the event loop has not turned for 31 s", None
-    assert process.get("/livez") == (503, "the event loop has not turned for 31 s\n")
+    process.live, process.ready = "the event loop has not run for 31 s", None
+    assert process.get("/livez") == (503, "the event loop has not run for 31 s\n")
     assert process.get("/readyz?verbose") == (200, "ok\n")
 
 

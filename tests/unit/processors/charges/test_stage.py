@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from processors.charges.intake_stage import ChargeIntakeStage
 from processors.providers.base import Account, CallContext
 from processors.providers.charging import ChargeDelayed, ChargeRejected, ChargeUnknown
-from processors.runtime.loop import BatchContext
+from processors.runtime.stage import BatchContext
 from schemas import messages, topics
 from schemas.messages import Observation, RequestedPayment
 from schemas.money import Money

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from processors.fetch.retry_stage import RetryStage
-from processors.runtime.loop import BatchContext
+from processors.runtime.stage import BatchContext
 from schemas.records import Output, Record
 from schemas.times import rfc3339
 from tests.fakes.stages import KAFKA, NOW, empty, header, lookup_record

@@ -11,8 +11,8 @@ import pytest
 from processors.fetch.stage import FetchStage
 from processors.metrics import Metrics
 from processors.providers.base import Call, Failed, Policy, RetryLater, Succeeded
-from processors.runtime.loop import BatchContext
-from processors.state.partition_state import Overlay
+from processors.runtime.stage import BatchContext
+from processors.state.overlay import Overlay
 from schemas.errors import ProviderRefusedError, ProviderUnavailableError, RateLimitedError
 from schemas.messages import Answered, Lookup, decode, encode
 from schemas.records import Output, Record

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from processors.interpret.stage import InterpretStage, response_of
-from processors.runtime.loop import BatchContext
+from processors.runtime.stage import BatchContext
 from schemas import messages
 from schemas.messages import Answered, Expectation, Observation
 from schemas.money import Money

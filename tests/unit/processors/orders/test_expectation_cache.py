@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from processors.orders.expectation_cache import ExpectationCache
 from processors.orders.intake_stage import OrderIntakeStage
-from processors.runtime.loop import BatchContext
+from processors.runtime.stage import BatchContext
 from schemas.errors import StateUnavailableError
 from schemas.money import Money
 from schemas.records import Record

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from processors.orders.intake_stage import OrderIntakeStage
-from processors.runtime.loop import BatchContext
+from processors.runtime.stage import BatchContext
 from schemas import messages
 from schemas.messages import ExpectedPayment
 from schemas.records import Output

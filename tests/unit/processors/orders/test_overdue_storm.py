@@ -17,10 +17,10 @@ from typing import Final
 
 from processors.limits.hourly_quota import HourlyQuota
 from processors.orders.state_machine import OVERDUE_QUEUE, poll_queue
-from processors.runtime.loop import BatchContext
+from processors.runtime.stage import BatchContext
 from processors.runtime.timers import TimerService
-from processors.state.local_store import LocalStore
-from processors.state.partition_state import Overlay
+from processors.state.overlay import Overlay
+from processors.state.rocksdb_store import RocksDBStore
 from schemas.records import Output, Record
 from tests.fakes.stages import refuse_publish
 from tests.unit.processors.orders.test_stage import DUE, Shop, expected, seen
@@ -41,7 +41,7 @@ class Partition:
     """One partition of ``payments.orders``: its state, and how much CPU time its longest batch and tick took."""
 
     number: int
-    store: LocalStore
+    store: RocksDBStore
     shop: Shop
     longest_batch_seconds: float = 0.0
     longest_tick_seconds: float = 0.0
@@ -65,7 +65,7 @@ class Partition:
     async def tick(self, clock: TimerService, now: datetime) -> list[Output]:
         """Tell what is due, and do it."""
         begun = time.process_time()
-        told = clock.tell(self.number, self.store)
+        told = clock.due_records(self.number, self.store)
         self.longest_tick_seconds = max(self.longest_tick_seconds, time.process_time() - begun)
         self.most_told = max(self.most_told, len(told))
         times = [Record("payments.orders", 0, 0, one.key, one.value, one.headers, now.timestamp()) for one in told]
@@ -78,7 +78,7 @@ def resident_bytes() -> int:
 
 async def test_polls_after_an_outage_stay_within_the_quota(tmp_path: Path) -> None:
     moment = DUE + timedelta(hours=9)  # the outage is over
-    parts = [Partition(number, LocalStore(tmp_path / str(number)), Shop()) for number in range(PARTITIONS)]
+    parts = [Partition(number, RocksDBStore(tmp_path / str(number)), Shop()) for number in range(PARTITIONS)]
     for part in parts:
         await part.work([expected(f"o{number}") for number in range(part.number, ORDERS, PARTITIONS)])
     before_bytes = resident_bytes()

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from processors.orders.stage import OrdersStage
 from processors.orders.state_machine import OVERDUE_QUEUE
-from processors.runtime.loop import BatchContext
+from processors.runtime.stage import BatchContext
 from processors.state import timer_queue
-from processors.state.partition_state import Overlay
+from processors.state.memory_store import MemoryStore
+from processors.state.overlay import Overlay
 from schemas import messages
 from schemas.configuration.model import OverdueSettings, PollSchedules, SilenceSettings
 from schemas.messages import (
@@ -32,7 +33,7 @@ from schemas.money import Money
 from schemas.records import Output, Record
 from schemas.status import FINAL, Status
 from schemas.times import rfc3339
-from tests.fakes.stages import KAFKA, MemoryStore, counted, metrics, record, refuse_publish
+from tests.fakes.stages import KAFKA, counted, metrics, record, refuse_publish
 
 DUE = datetime(2026, 6, 1, 13, tzinfo=UTC)
 SCHEDULE_SECONDS = (60.0, 600.0)
@@ -87,15 +88,12 @@ class Shop:
             entries = [
                 one
                 for lane in (OVERDUE_QUEUE, "look/shop", "look/other")
-                for one in timer_queue.due(self, lane, moment, 99)
+                for one in timer_queue.due(self.store, lane, moment, 99)
             ]
             if not entries:
                 return outputs
             for entry in entries:
                 outputs += await self.told(time_reached(entry, told))
-
-    def first(self, prefix: bytes, below: bytes, most: int) -> list[bytes]:
-        return sorted(key for key in self.store.values if key.startswith(prefix) and key < below)[:most]
 
     def of(self, topic: str, kind: type[Any]) -> list[Any]:
         return [messages.decode(one.value, kind) for one in self.outputs if one.topic == topic]
@@ -146,7 +144,7 @@ def seen(
 
 def time_reached(entry: timer_queue.Timer, told: datetime | None = None) -> Record:
     moment = timer_queue.moment_of(entry.due_milliseconds)
-    value = TimeReached(name=entry.name, lane=entry.lane, due=rfc3339(moment))
+    value = TimeReached(name=entry.name, lane=entry.queue, due=rfc3339(moment))
     one = internal(messages.TIME_REACHED, value, entry.name)
     return replace(one, timestamp_seconds=(told or moment).timestamp())
 
@@ -320,7 +318,7 @@ async def test_polls_follow_the_schedule_and_then_end() -> None:
     while planned := [one for one in shop.store.values if one.startswith(b"due\0")]:
         (entry,) = planned
         lane = entry.split(b"\0")[1].decode()
-        (due,) = timer_queue.due(shop, lane, DUE + timedelta(days=99), 2)
+        (due,) = timer_queue.due(shop.store, lane, DUE + timedelta(days=99), 2)
         moments.append((lane, timer_queue.moment_of(due.due_milliseconds) - DUE))
         await shop.told(time_reached(due))
     lanes, times = zip(*moments, strict=True)

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from processors.providers.base import Notification
 from processors.providers.registry import PROVIDERS
-from processors.runtime.loop import BatchContext
-from processors.state.partition_state import Overlay
+from processors.runtime.stage import BatchContext
+from processors.state.overlay import Overlay
 from processors.verify.stage import lookup_output
 from schemas import topics
 from schemas.errors import RejectedNotificationError

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from processors.resolve.retention import PaymentRetention, closed, payment_state
 from processors.resolve.transitions import PaymentState, advance
-from processors.state.local_store import FIRST_KEY, LocalStore
 from processors.state.partition_state import PartitionState
+from processors.state.rocksdb_store import RocksDBStore
+from processors.state.store import FIRST_KEY
 from schemas import messages
 from schemas.messages import Observation
 from schemas.status import Status
@@ -58,35 +59,35 @@ def test_late_news_of_a_closed_payment_is_answered_as_of_an_open_one(statuses: l
 
 
 def test_a_payment_is_closed_after_its_time_then_takes_little_room_and_is_forgotten_in_the_end() -> None:
-    assert kept(YEAR - timedelta(seconds=1)).review(FULL) is FULL
-    pressed = kept(YEAR).review(FULL)
+    assert kept(YEAR - timedelta(seconds=1)).apply(FULL) is FULL
+    pressed = kept(YEAR).apply(FULL)
     assert pressed is not None
     assert len(pressed) < len(FULL) / 4
-    assert kept(2 * YEAR - timedelta(seconds=1)).review(pressed) is pressed
-    assert kept(2 * YEAR).review(pressed) is None
-    assert kept(2 * YEAR).review(FULL) is None
-    assert kept(20 * YEAR, forgotten_after=None).review(pressed) is pressed
+    assert kept(2 * YEAR - timedelta(seconds=1)).apply(pressed) is pressed
+    assert kept(2 * YEAR).apply(pressed) is None
+    assert kept(2 * YEAR).apply(FULL) is None
+    assert kept(20 * YEAR, forgotten_after=None).apply(pressed) is pressed
 
 
 @pytest.mark.parametrize("value", [b"", b"{", b'{"last": 1}', messages.encode(PaymentState())])
 def test_what_can_not_be_dated_is_kept(value: bytes) -> None:
-    assert kept(20 * YEAR).review(value) is value
+    assert kept(20 * YEAR).apply(value) is value
 
 
 async def reviewed(state: PartitionState, keeping: PaymentRetention, most: int = 2) -> None:
     after: bytes | None = FIRST_KEY
     while after is not None:
-        after = await state.review(1, keeping, after, most)
+        after = await state.apply_retention(1, keeping, after, most)
 
 
 async def test_a_pass_looks_at_every_payment_and_keeps_all_others_as_they_are(tmp_path: Path) -> None:
-    store, changelog = LocalStore(tmp_path / "0"), FakeChangelog()
+    store, changelog = RocksDBStore(tmp_path / "0"), FakeChangelog()
     names = [b"shop/%d" % number for number in range(5)]
     young = messages.encode(advance(PaymentState(), seen("captured", SEEN_AT + YEAR)).state)
     changelog.others = {**dict.fromkeys(names, FULL), b"shop/young": young}
     state = PartitionState(store, changelog)
     try:
-        await state.claim(1)
+        await state.acquire(1)
         await reviewed(state, kept(YEAR))
         assert all(payment_state(store.get(name)) == payment_state(FULL) for name in names)
         assert all(len(store.get(name) or b"") < len(FULL) / 4 for name in names)
@@ -99,11 +100,11 @@ async def test_a_pass_looks_at_every_payment_and_keeps_all_others_as_they_are(tm
         await state.close()
 
 
-class Interrupted(LocalStore):
+class Interrupted(RocksDBStore):
     """News comes in between the first look and the turn."""
 
-    def after(self, key: bytes, most: int) -> list[tuple[bytes, bytes]]:
-        found = super().after(key, most)
+    def items_after(self, key: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        found = super().items_after(key, limit)
         self.write({b"shop/p": NEWS}, 9)
         return found
 
@@ -116,7 +117,7 @@ async def test_news_that_comes_during_a_review_is_not_undone(tmp_path: Path) -> 
     changelog.others = {b"shop/p": FULL}
     state = PartitionState(store, changelog)
     try:
-        await state.claim(1)
+        await state.acquire(1)
         await reviewed(state, kept(YEAR))
         assert store.get(b"shop/p") == NEWS
         assert changelog.written == []

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.resolve.stage import ResolveStage
-from processors.runtime.loop import BatchContext
-from processors.state.partition_state import Overlay
+from processors.runtime.stage import BatchContext
+from processors.state.memory_store import MemoryStore
+from processors.state.overlay import Overlay
 from schemas import messages
 from schemas.messages import Expectation, Observation, PaymentSeen, PaymentStatus
 from schemas.money import Money
@@ -21,7 +22,6 @@ from schemas.status import Status
 from tests.fakes.observations import observation
 from tests.fakes.stages import (
     KAFKA,
-    MemoryStore,
     counted,
     empty,
     header,

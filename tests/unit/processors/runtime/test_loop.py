@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from processors.metrics import Metrics
 from processors.runtime.failpoints import Failpoint
-from processors.runtime.loop import Batch, BatchContext, StageLoop
-from processors.state.local_store import LocalStore
-from processors.state.partition_state import Overlay, PartitionState
+from processors.runtime.loop import Batch, StageLoop
+from processors.runtime.stage import BatchContext
+from processors.state.memory_store import MemoryStore
+from processors.state.overlay import Overlay
+from processors.state.partition_state import PartitionState
 from schemas.errors import ClusterUnavailableError, ConfigurationError, PartitionRevokedError, StateUnavailableError
 from schemas.records import Output, Record
 from tests.fakes.stages import (
     FakeChangelog,
-    MemoryStore,
     RecordingPublisher,
+    RecordingStore,
     counted,
     metrics,
     record,
 )
 
-CLAIM = ["take", "caught up", "store"]
-WRITE = ["confirm", "outputs", "changelog", "store", "acknowledge"]
+CLAIM = ["acquire", "caught up", "store"]
+WRITE = ["verify ownership", "outputs", "changelog", "store", "acknowledge"]
 
 
 class Echo:
@@ -54,8 +56,8 @@ class Echo:
             if one.value == b"bad":
                 raise ZeroDivisionError("secret-4711")
             if self.tells:
-                await context.state.keep()
-                await context.state.tell([Output("told", one.key, one.value, ())])
+                await context.state.persist()
+                await context.state.publish_as_owner([Output("told", one.key, one.value, ())])
             outputs.append(Output("result", one.key, b"%d" % count, ()))
         return outputs
 
@@ -66,17 +68,18 @@ class Echo:
 class Bench:
     """One loop with parts that tell the order in which they were used."""
 
-    def __init__(self, failures: Sequence[Exception] = (), *, state: bool = True, repeatable: bool = False) -> None:
+    def __init__(self, failures: Sequence[Exception] = (), *, state: bool = True, deterministic: bool = False) -> None:
         self.told: list[str] = []
         self.steps: list[Failpoint] = []
         self.ours = True
         self.stage = Echo(self.told)
-        self.store = MemoryStore(self.told)
+        self.store = RecordingStore(self.told)
         self.publisher = RecordingPublisher(self.told, failures)
         self.unfenced = RecordingPublisher(self.told)
         self.changelog = FakeChangelog(self.told, self.publisher if state else None)
-        self.state = PartitionState(cast(LocalStore, self.store), self.changelog, repeatable=repeatable)
+        self.state = PartitionState(self.store, self.changelog, deterministic=deterministic)
         self.generation = 1
+        self.acknowledged = 0
         self.metrics: Metrics = metrics()
         self.loop = StageLoop(
             self.stage,
@@ -86,14 +89,16 @@ class Bench:
             reached=lambda unit, step: self.steps.append(step),
         )
 
-    async def carry_out(self, *records: Record) -> None:
-        await self.loop.carry_out(self.batch(*records))
+    async def process_batch(self, *records: Record) -> None:
+        await self.loop.process_batch(self.batch(*records))
 
     def batch(self, *records: Record) -> Batch:
         ours = self.generation
-        return Batch(
-            records, ours, lambda: self.told.append("acknowledge"), lambda: self.ours and ours == self.generation
-        )
+        return Batch(records, ours, self._acknowledge, lambda: self.ours and ours == self.generation)
+
+    def _acknowledge(self, count: int) -> None:
+        self.told.append("acknowledge")
+        self.acknowledged += count
 
     def errors(self, kind: str) -> float:
         return counted(self.metrics.loop_errors, provider="all", stage="echo", kind=kind)
@@ -122,7 +127,7 @@ def records(*values: bytes) -> list[Record]:
 
 async def test_each_step_is_durable_before_the_next() -> None:
     bench = Bench()
-    await bench.carry_out(*records(b"a", b"b"))
+    await bench.process_batch(*records(b"a", b"b"))
     assert bench.told == [*CLAIM, "work", *WRITE]
     assert bench.steps == [step for step in Failpoint if step <= Failpoint.SOURCE_ACKNOWLEDGED]
     assert bench.store.values == {b"k0": b"1", b"k1": b"1"}
@@ -133,7 +138,7 @@ async def test_each_step_is_durable_before_the_next() -> None:
 
 async def test_outputs_of_a_state_are_published_by_its_holder_alone() -> None:
     bench = Bench()
-    await bench.carry_out(*records(b"a"))
+    await bench.process_batch(*records(b"a"))
     assert bench.published("result") == [b"1"]
     assert bench.unfenced.outputs == []
 
@@ -142,32 +147,41 @@ async def test_what_is_told_in_the_midst_of_the_work_is_published_by_the_state_s
     """A machine that froze between the two would else say afterwards what its successor has gone beyond."""
     bench = Bench()
     bench.stage.tells = True
-    await bench.carry_out(*records(b"a"))
-    assert bench.told == [*CLAIM, "work", "changelog", "store", "confirm", "outputs", *WRITE[:2], "acknowledge"]
+    await bench.process_batch(*records(b"a"))
+    assert bench.told == [
+        *CLAIM,
+        "work",
+        "changelog",
+        "store",
+        "verify ownership",
+        "outputs",
+        *WRITE[:2],
+        "acknowledge",
+    ]
     assert bench.published("told") == [b"a"]
     assert bench.unfenced.outputs == []
 
 
 async def test_without_a_state_nothing_can_be_told_in_the_midst_of_the_work() -> None:
     with pytest.raises(StateUnavailableError, match="no state"):
-        await Overlay(None).tell([])
+        await Overlay(None).publish_as_owner([])
 
 
 async def test_one_changelog_record_for_each_key() -> None:
     bench = Bench()
-    await bench.carry_out(*[record(b"a", offset=number, key=b"k") for number in range(5)])
+    await bench.process_batch(*[record(b"a", offset=number, key=b"k") for number in range(5)])
     assert bench.changelog.written == [{b"k": b"5"}]
 
 
 async def test_a_stage_without_state_writes_none() -> None:
     bench = Bench(state=False)
-    await bench.carry_out(*records(b"a"))
+    await bench.process_batch(*records(b"a"))
     assert bench.told == ["work", "outputs", "acknowledge"]
 
 
 async def test_one_bad_record_is_buried_and_the_others_are_handled() -> None:
     bench = Bench()
-    await bench.carry_out(*records(b"a", b"bad", b"c"))
+    await bench.process_batch(*records(b"a", b"bad", b"c"))
     assert bench.stage.batches == [3, 1, 1, 1]
     assert bench.published("result") == [b"1", b"1"]
     assert bench.published("grave") == [b"bad"]
@@ -179,13 +193,13 @@ async def test_one_bad_record_is_buried_and_the_others_are_handled() -> None:
 async def test_what_one_record_learns_the_next_one_knows_when_they_are_handled_alone() -> None:
     bench = Bench()
     batch = [record(value, offset=number, key=b"k") for number, value in enumerate((b"a", b"bad", b"c"))]
-    await bench.carry_out(*batch)
+    await bench.process_batch(*batch)
     assert bench.published("result") == [b"1", b"2"]
 
 
 async def test_logs_name_the_place_of_a_buried_record_and_quote_nothing(caplog: pytest.LogCaptureFixture) -> None:
     bench = Bench()
-    await bench.carry_out(*records(b"bad"))
+    await bench.process_batch(*records(b"bad"))
     (buried,) = [one for one in caplog.records if one.getMessage() == "record_dead_lettered"]
     fields: dict[str, Any] = vars(buried)["fields"]
     assert (fields["topic"], fields["partition"], fields["offset"]) == ("source", 1, 0)
@@ -195,7 +209,7 @@ async def test_logs_name_the_place_of_a_buried_record_and_quote_nothing(caplog: 
 async def test_a_missing_secret_is_waited_for_and_nothing_is_counted_twice(pauses: list[float]) -> None:
     bench = Bench()
     bench.stage.failures = [ConfigurationError("the secret file can't be read"), ConfigurationError("still not")]
-    await bench.carry_out(*records(b"a"))
+    await bench.process_batch(*records(b"a"))
     assert bench.published("result") == [b"1"]
     assert len(pauses) == 2
     assert bench.errors("configuration") == 2
@@ -204,7 +218,7 @@ async def test_a_missing_secret_is_waited_for_and_nothing_is_counted_twice(pause
 async def test_unavailable_brokers_are_retried_and_dead_letter_nothing(pauses: list[float]) -> None:
     bench = Bench()
     bench.stage.failures = [ClusterUnavailableError("no broker answers")]
-    await bench.carry_out(*records(b"a"))
+    await bench.process_batch(*records(b"a"))
     assert bench.published("result") == [b"1"]
     assert bench.errors("configuration") == 0
     assert bench.errors("retried") == 1
@@ -213,7 +227,7 @@ async def test_unavailable_brokers_are_retried_and_dead_letter_nothing(pauses: l
 async def test_a_batch_that_is_no_longer_ours_is_left_alone() -> None:
     bench = Bench()
     bench.ours = False
-    await bench.carry_out(*records(b"a"))
+    await bench.process_batch(*records(b"a"))
     assert bench.told == [], "it is not even begun"
     assert bench.errors("abandoned") == 1
 
@@ -221,7 +235,7 @@ async def test_a_batch_that_is_no_longer_ours_is_left_alone() -> None:
 async def test_a_partition_lost_during_the_work_is_not_written() -> None:
     bench = Bench()
     bench.stage.at_work = lambda: setattr(bench, "generation", 2)
-    await bench.carry_out(*records(b"a"))
+    await bench.process_batch(*records(b"a"))
     assert bench.told == [*CLAIM, "work"]
     assert bench.store.values == {}
     assert bench.errors("abandoned") == 1
@@ -229,45 +243,45 @@ async def test_a_partition_lost_during_the_work_is_not_written() -> None:
 
 async def test_a_state_is_claimed_once_for_each_generation_that_another_held_it_before() -> None:
     bench = Bench()
-    await bench.carry_out(*records(b"a"))
-    await bench.carry_out(*records(b"b"))
+    await bench.process_batch(*records(b"a"))
+    await bench.process_batch(*records(b"b"))
     bench.generation = 2
     bench.changelog.others = {b"k0": b"7"}
     bench.changelog.lost = [PartitionRevokedError("held by another")]
-    await bench.carry_out(*records(b"c"))
-    assert [one for one in bench.told if one in ("take", "caught up")] == ["take", "caught up"] * 2
+    await bench.process_batch(*records(b"c"))
+    assert [one for one in bench.told if one in ("acquire", "caught up")] == ["acquire", "caught up"] * 2
     assert bench.published("result") == [b"1", b"2", b"8"], "what another wrote meanwhile counts"
 
 
 async def test_a_state_that_nobody_else_has_held_in_between_is_not_taken_anew() -> None:
     bench = Bench()
-    await bench.carry_out(*records(b"a"))
+    await bench.process_batch(*records(b"a"))
     bench.generation = 2
     bench.told.clear()
-    await bench.carry_out(*records(b"b"))
-    assert bench.told == ["confirm anew", "work", *WRITE], "the brokers are asked by a record of now"
+    await bench.process_batch(*records(b"b"))
+    assert bench.told == ["verify ownership now", "work", *WRITE], "the brokers are asked by a record of now"
     assert bench.published("result") == [b"1", b"2"]
 
 
 async def test_of_repeatable_work_the_brokers_are_only_asked_in_a_new_generation() -> None:
-    bench = Bench(repeatable=True)
-    await bench.carry_out(*records(b"a"))
+    bench = Bench(deterministic=True)
+    await bench.process_batch(*records(b"a"))
     bench.told.clear()
-    await bench.carry_out(*records(b"b"))
+    await bench.process_batch(*records(b"b"))
     assert bench.told == ["work", *WRITE[1:]]
     bench.generation = 2
     bench.told.clear()
-    await bench.carry_out(*records(b"c"))
-    assert bench.told == ["confirm anew", "work", *WRITE[1:]]
+    await bench.process_batch(*records(b"c"))
+    assert bench.told == ["verify ownership now", "work", *WRITE[1:]]
 
 
 async def test_a_state_held_for_long_is_taken_anew_before_it_is_used() -> None:
     bench = Bench()
-    await bench.carry_out(*records(b"a"))
+    await bench.process_batch(*records(b"a"))
     bench.changelog.old = True
-    await bench.carry_out(*records(b"b"))
-    await bench.carry_out(*records(b"c"))
-    assert bench.told.count("take") == 2
+    await bench.process_batch(*records(b"b"))
+    await bench.process_batch(*records(b"c"))
+    assert bench.told.count("acquire") == 2
     assert bench.published("result") == [b"1", b"2", b"3"]
 
 
@@ -275,8 +289,8 @@ async def test_a_batch_of_a_partition_lost_unseen_is_repeated_over_what_the_othe
     bench = Bench()
     bench.changelog.lost = [PartitionRevokedError("held by another")]
     bench.stage.at_work = lambda: bench.changelog.others.update({b"k0": b"7"})
-    await bench.carry_out(*records(b"a"))
-    assert bench.told.count("take") == 2
+    await bench.process_batch(*records(b"a"))
+    assert bench.told.count("acquire") == 2
     assert bench.published("result") == [b"1", b"8"]
     assert bench.told[-len(WRITE) :] == WRITE
     assert bench.errors("revoked") == 1
@@ -287,8 +301,8 @@ async def test_a_batch_lost_while_its_partition_is_taken_away_is_the_next_holder
     batch = bench.batch(*records(b"a"))
     bench.changelog.lost = [PartitionRevokedError("held by another")]
     bench.stage.at_work = batch.revoked.set
-    await bench.loop.carry_out(batch)
-    assert bench.told.count("take") == 1, "the next holder's state is not taken back"
+    await bench.loop.process_batch(batch)
+    assert bench.told.count("acquire") == 1, "the next holder's state is not taken back"
     assert "acknowledge" not in bench.told
     assert bench.errors("abandoned") == 1
 
@@ -297,14 +311,14 @@ async def test_a_batch_at_work_when_its_partition_is_taken_away_is_finished() ->
     bench = Bench()
     batch = bench.batch(*records(b"a"))
     bench.stage.at_work = batch.revoked.set
-    await bench.loop.carry_out(batch)
+    await bench.loop.process_batch(batch)
     assert bench.told[-len(WRITE) :] == WRITE
 
 
 async def test_a_step_that_fails_is_repeated_with_the_state_of_before(pauses: list[float]) -> None:
     bench = Bench([OSError("down"), OSError("down")])
-    await bench.carry_out(*records(b"a"))
-    assert bench.told == [*([*CLAIM, "work", "confirm"] * 3), *WRITE[1:]]
+    await bench.process_batch(*records(b"a"))
+    assert bench.told == [*([*CLAIM, "work", "verify ownership"] * 3), *WRITE[1:]]
     assert bench.published("result") == [b"1"]
     assert len(pauses) == 2
     assert bench.errors("retried") == 2
@@ -313,7 +327,7 @@ async def test_a_step_that_fails_is_repeated_with_the_state_of_before(pauses: li
 async def test_a_state_that_cannot_be_read_is_no_record_s_fault(pauses: list[float]) -> None:
     bench = Bench()
     bench.stage.failures = [StateUnavailableError("1 can't be read (IO error)")]
-    await bench.carry_out(*records(b"a", b"b"))
+    await bench.process_batch(*records(b"a", b"b"))
     assert bench.published("grave") == []
     assert bench.published("result") == [b"1", b"1"]
     assert bench.errors("retried") == 1
@@ -321,10 +335,10 @@ async def test_a_state_that_cannot_be_read_is_no_record_s_fault(pauses: list[flo
 
 async def test_a_batch_of_an_earlier_generation_does_not_take_the_claim_of_the_present_one() -> None:
     now = [5]
-    state = PartitionState(cast(LocalStore, MemoryStore()), FakeChangelog(), lambda: now[0])
-    await state.claim(5)
+    state = PartitionState(MemoryStore(), FakeChangelog(), lambda: now[0])
+    await state.acquire(5)
     now[0] = 6
-    await state.claim(6)
+    await state.acquire(6)
     with pytest.raises(PartitionRevokedError):
-        await state.claim(5)
-    assert state.held(6), "or nobody would hold it until the next record comes"
+        await state.acquire(5)
+    assert state.owned(6), "or nobody would hold it until the next record comes"

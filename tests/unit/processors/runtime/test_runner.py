@@ -16,10 +16,12 @@ from faust.tables.recovery import Recovery, ServiceStopped
 from faust.transport.drivers import aiokafka as driver
 
 from processors.fetch.retry_stage import RetryStage
-from processors.runtime.failpoints import nothing
-from processors.runtime.runner import REQUEST_SECONDS, StageRunner, StageSpec
+from processors.runtime.faust_app import REQUEST_SECONDS
+from processors.runtime.partition_loops import LoopSettings
+from processors.runtime.runner import StageRunner
+from processors.runtime.stage import StageSpec
 from processors.transport.faust_driver import FaustConsumer, FaustProducer
-from schemas.configuration.model import load
+from schemas.configuration.model import DeadLetterLimit, load
 from tests.fakes import configurations
 from tests.fakes.stages import metrics
 
@@ -29,7 +31,7 @@ def unit(directory: Path, session_seconds: float = 10.0) -> StageRunner:
     document["worker"] = {**document.get("worker", {}), "session_timeout_seconds": session_seconds}
     file = configurations.write(directory, document)
     works = (StageSpec(RetryStage("nevogate", load(file).kafka), ("a.topic",), 10),)
-    return StageRunner("fetch.nevogate", works, load(file), metrics(), directory, nothing)
+    return StageRunner("fetch.nevogate", works, load(file), metrics(), directory, LoopSettings(0.01, DeadLetterLimit()))
 
 
 async def test_what_a_unit_reads_and_writes_with_is_ours_and_it_writes_idempotently(tmp_path: Path) -> None:

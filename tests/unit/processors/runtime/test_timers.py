@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,12 +16,13 @@ from processors.limits.hourly_quota import HourlyQuota
 from processors.orders.timers import OrderTimers
 from processors.runtime.timers import TimerService
 from processors.state import timer_queue
-from processors.state.local_store import LocalStore
-from processors.state.partition_state import Branch, Overlay
+from processors.state.overlay import Overlay
+from processors.state.rocksdb_store import RocksDBStore
 from processors.state.timer_queue import Timer
 from schemas import messages
 from schemas.errors import StateUnavailableError
 from schemas.messages import TimeReached
+from schemas.records import Output
 from tests.fakes.stages import counted, metrics
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -40,8 +42,8 @@ def entry(seconds: float, name: str = "shop/1", lane: str = "look/shop") -> Time
     return Timer(lane, timer_queue.milliseconds(NOW) + round(seconds * 1000), name)
 
 
-def stored(path: Path, *entries: Timer, keep_seconds: int | None = None) -> LocalStore:
-    store, state = LocalStore(path / "state", keep_seconds), Overlay(None)
+def stored(path: Path, *entries: Timer, retention_seconds: int | None = None) -> RocksDBStore:
+    store, state = RocksDBStore(path / "state", retention_seconds), Overlay(None)
     for one in entries:
         timer_queue.add(state, one)
     store.write(state.changes, 1)
@@ -52,39 +54,38 @@ def clock(moment: Moment, allowance: HourlyQuota | None = None) -> TimerService:
     return TimerService("payments.orders", {"look/shop": allowance, "raise": None}, lambda one: one.name, moment)
 
 
-def told(clock: TimerService, store: LocalStore) -> list[str]:
-    return [messages.decode(one.value, TimeReached).name for one in clock.tell(0, store)]
+def told(clock: TimerService, store: RocksDBStore) -> list[str]:
+    return [messages.decode(one.value, TimeReached).name for one in clock.due_records(0, store)]
 
 
 def test_what_is_counted_of_a_partition_is_counted_by_its_holder_alone(tmp_path: Path) -> None:
     """Or an alarm would stay for as long as the process lives that raised it."""
     numbers = metrics()
-    store = LocalStore(tmp_path / "state")
+    store = RocksDBStore(tmp_path / "state")
     store.write({UNCERTAIN + b"shop/1": b""}, 1)
-    moment, kept = Moment(), LocalStore(tmp_path / "kept")
+    moment, kept = Moment(), RocksDBStore(tmp_path / "kept")
     charges, orders = (
-        ChargeTimers("payments.charges", {}, numbers),
-        OrderTimers("payments.orders", {}, numbers, settles={}),
+        ChargeTimers("payments.charges", {}, numbers, moment),
+        OrderTimers("payments.orders", {}, numbers, moment, grace_seconds={}),
     )
-    charges._now = orders._now = moment
-    charges.tell(0, store)
-    orders.tell(0, store)
+    charges.due_records(0, store)
+    orders.due_records(0, store)
     numbers.silent.labels("nevogate", "").set(1)
     for seconds in (5, 10, 5):
-        charges.tell(1, kept)
+        charges.due_records(1, kept)
         assert counted(numbers.uncertain, partition="0") == 1, "a rebalance may be all there is"
         assert numbers.silent._metrics
         moment.now += timedelta(seconds=seconds)
-        charges.tell(1, kept)
-        charges.forget_lost()
-        orders.forget_lost()
+        charges.due_records(1, kept)
+        charges.forget_revoked()
+        orders.forget_revoked()
     assert list(numbers.uncertain._metrics) == [("1",)]
     assert not numbers.silent._metrics
 
 
-@pytest.mark.parametrize("keep_seconds", [None, 3600])
-def test_the_due_are_told_in_order_and_the_others_are_not(tmp_path: Path, keep_seconds: int | None) -> None:
-    store = stored(tmp_path, entry(5, "later"), entry(0, "b"), entry(-9, "a"), keep_seconds=keep_seconds)
+@pytest.mark.parametrize("retention_seconds", [None, 3600])
+def test_the_due_are_told_in_order_and_the_others_are_not(tmp_path: Path, retention_seconds: int | None) -> None:
+    store = stored(tmp_path, entry(5, "later"), entry(0, "b"), entry(-9, "a"), retention_seconds=retention_seconds)
     moment = Moment()
     assert told(clock(moment), store) == ["a", "b"]
 
@@ -118,7 +119,11 @@ def test_a_lane_waits_for_its_allowance_and_no_other_lane_with_it(tmp_path: Path
 def test_a_lane_that_settles_waits_after_each_time_a_partition_is_taken_over(tmp_path: Path) -> None:
     store, moment = stored(tmp_path, entry(0), entry(0, "shop/2", "raise")), Moment()
     teller = TimerService(
-        "payments.orders", {"look/shop": None, "raise": None}, lambda one: one.name, moment, settles={"raise": 12.0}
+        "payments.orders",
+        {"look/shop": None, "raise": None},
+        lambda one: one.name,
+        moment,
+        grace_seconds={"raise": 12.0},
     )
     assert told(teller, store) == ["shop/1"]
     for _ in range(2):
@@ -135,9 +140,9 @@ def test_a_lane_that_settles_waits_after_each_time_a_partition_is_taken_over(tmp
 
 def test_a_record_of_time_is_the_same_whoever_tells_it_and_when(tmp_path: Path) -> None:
     store, moment = stored(tmp_path, entry(0)), Moment()
-    (first,) = clock(moment).tell(0, store)
+    (first,) = clock(moment).due_records(0, store)
     moment.now += timedelta(hours=3)
-    (second,) = clock(moment).tell(0, store)
+    (second,) = clock(moment).due_records(0, store)
     assert first == second
 
 
@@ -147,8 +152,8 @@ def test_entries_come_back_as_they_were_put(times: list[tuple[float, str]]) -> N
     keys = sorted({one.key for one in entries})
 
     class Keys:
-        def first(self, prefix: bytes, below: bytes, most: int) -> list[bytes]:
-            return [key for key in keys if key.startswith(prefix) and key < below][:most]
+        def keys(self, prefix: bytes, before: bytes, limit: int) -> list[bytes]:
+            return [key for key in keys if key.startswith(prefix) and key < before][:limit]
 
     found = timer_queue.due(Keys(), "look/shop", NOW, 1000)
     assert sorted(set(found), key=lambda one: one.key) == found
@@ -158,17 +163,21 @@ def test_entries_come_back_as_they_were_put(times: list[tuple[float, str]]) -> N
 async def test_what_is_kept_is_kept_at_once_and_not_written_again() -> None:
     kept: list[dict[bytes, bytes | None]] = []
 
-    async def keep(changes: object) -> None:
-        kept.append(dict(changes))  # type: ignore[call-overload]  # a mapping
+    class Owner:
+        async def persist(self, changes: Mapping[bytes, bytes | None]) -> None:
+            kept.append(dict(changes))
 
-    state = Overlay(None, keep)
+        async def publish(self, outputs: Sequence[Output]) -> None:
+            raise AssertionError("nothing is published")
+
+    state = Overlay(None, Owner())
     state.put(b"a", b"1")
-    state.remove(b"b")
-    await state.keep()
-    await state.keep()
-    branch = Branch(state)
+    state.delete(b"b")
+    await state.persist()
+    await state.persist()
+    branch = state.branch()
     branch.put(b"c", b"1")
-    await branch.keep()
+    await branch.persist()
     assert kept == [{b"a": b"1", b"b": None}, {b"c": b"1"}]
     assert not state.changes
     assert not branch.changes
@@ -176,9 +185,9 @@ async def test_what_is_kept_is_kept_at_once_and_not_written_again() -> None:
 
 async def test_without_a_state_nothing_can_be_kept() -> None:
     with pytest.raises(StateUnavailableError):
-        await Overlay(None).keep()
+        await Overlay(None).persist()
 
 
 def test_a_record_goes_to_the_partition_whose_state_holds_the_entry(tmp_path: Path) -> None:
-    (record,) = clock(Moment()).tell(3, stored(tmp_path, entry(0)))
+    (record,) = clock(Moment()).due_records(3, stored(tmp_path, entry(0)))
     assert (record.key, record.partition) == (b"shop/1", 3), "even if the key would lead it elsewhere by now"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from processors.runtime.loop import BatchContext
+from processors.runtime.stage import BatchContext
 from processors.verify.stage import VerifyStage
 from schemas.records import Output, Record
 from tests.fakes.stages import (

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.runtime.loop import BatchContext
-from processors.state.partition_state import Overlay
+from processors.runtime.stage import BatchContext
+from processors.state.memory_store import MemoryStore
+from processors.state.overlay import Overlay
 from processors.verify.stage import VerifyStage, notification_of
 from schemas import messages
 from schemas.messages import Lookup
@@ -18,7 +19,6 @@ from tests.fakes.stages import (
     KAFKA,
     NOW,
     FakeProvider,
-    MemoryStore,
     accounts,
     counted,
     empty,

@@ -9,8 +9,8 @@ from prometheus_client import CollectorRegistry
 from processors.metrics import Metrics
 from processors.providers.base import account_of
 from processors.providers.registry import PROVIDERS
-from processors.runtime.loop import BatchContext
-from processors.state.partition_state import Overlay
+from processors.runtime.stage import BatchContext
+from processors.state.overlay import Overlay
 from processors.verify.known_ids import KnownIdsStage
 from processors.verify.stage import VerifyStage
 from processors.verify.unsigned_budget import TokenBucketState, charge_unknown, full_bucket, partition_share

@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 
-from processors.state.local_store import LocalStore
+from processors.state.rocksdb_store import RocksDBStore
 
 HOUR_SECONDS = 3600
 
@@ -19,9 +19,9 @@ HOUR_SECONDS = 3600
 KILLED: Final = """
 import os, signal, sys
 from pathlib import Path
-from processors.state.local_store import LocalStore
+from processors.state.rocksdb_store import RocksDBStore
 
-store = LocalStore(Path(sys.argv[1]))
+store = RocksDBStore(Path(sys.argv[1]))
 with store.loading():
     for number in range(400):
         store.write({b"k%d" % (400 * round_ + number): b"v" * 100 for round_ in range(100)}, number + 1)
@@ -33,10 +33,10 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def load_and_be_killed(path: Path, when: str) -> LocalStore:
+def load_and_be_killed(path: Path, when: str) -> RocksDBStore:
     done = subprocess.run([sys.executable, "-c", KILLED, str(path), when], check=False)
     assert done.returncode == -signal.SIGKILL
-    return LocalStore(path)
+    return RocksDBStore(path)
 
 
 class Clock:
@@ -47,22 +47,24 @@ class Clock:
         return self.now
 
 
-def kept(store: LocalStore, count: int) -> int:
+def kept(store: RocksDBStore, count: int) -> int:
     return sum(store.get(b"k%d" % number) == b"v%d" % number for number in range(count))
 
 
-def write(store: LocalStore, count: int) -> None:
+def write(store: RocksDBStore, count: int) -> None:
     for number in range(count):
         store.write({b"k%d" % number: b"v%d" % number, b"gone": None}, number + 1)
 
 
-@pytest.mark.parametrize("keep_seconds", [None, HOUR_SECONDS, 400 * 24 * HOUR_SECONDS])
-def test_nothing_is_lost_when_the_files_are_compacted_after_a_restart(tmp_path: Path, keep_seconds: int | None) -> None:
-    store = LocalStore(tmp_path / "state", keep_seconds)
+@pytest.mark.parametrize("retention_seconds", [None, HOUR_SECONDS, 400 * 24 * HOUR_SECONDS])
+def test_nothing_is_lost_when_the_files_are_compacted_after_a_restart(
+    tmp_path: Path, retention_seconds: int | None
+) -> None:
+    store = RocksDBStore(tmp_path / "state", retention_seconds)
     write(store, 300)
     for _ in range(3):
         store.close()
-        store = LocalStore(tmp_path / "state", keep_seconds)
+        store = RocksDBStore(tmp_path / "state", retention_seconds)
         store._values().compact_range(None, None)
         assert kept(store, 300) == 300
         assert store.next_offset == 300
@@ -71,7 +73,7 @@ def test_nothing_is_lost_when_the_files_are_compacted_after_a_restart(tmp_path: 
 
 def test_what_is_older_than_it_must_be_is_forgotten_a_little_with_each_write(tmp_path: Path) -> None:
     clock = Clock()
-    store = LocalStore(tmp_path / "state", HOUR_SECONDS, clock)
+    store = RocksDBStore(tmp_path / "state", HOUR_SECONDS, clock)
     write(store, 300)
     clock.now += HOUR_SECONDS - 1
     write(store, 50)
@@ -90,7 +92,7 @@ def test_what_is_older_than_it_must_be_is_forgotten_a_little_with_each_write(tmp
 
 def test_a_key_that_expired_and_is_written_again_stays(tmp_path: Path) -> None:
     clock = Clock()
-    store = LocalStore(tmp_path / "state", HOUR_SECONDS, clock)
+    store = RocksDBStore(tmp_path / "state", HOUR_SECONDS, clock)
     write(store, 1)
     clock.now += 2 * HOUR_SECONDS
     write(store, 1)
@@ -98,7 +100,7 @@ def test_a_key_that_expired_and_is_written_again_stays(tmp_path: Path) -> None:
     store.close()
 
 
-def loaded(store: LocalStore) -> list[int]:
+def loaded(store: RocksDBStore) -> list[int]:
     """Which of the loading process's writes are there, judged by all of their values."""
     return [
         number

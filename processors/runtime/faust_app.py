@@ -1,0 +1,114 @@
+"""The Faust app of one consumer group: its settings, its credentials, and the runtime's view of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import faust
+
+from processors.transport.faust_driver import FaustTransport, FlowControl
+from schemas import topics
+from schemas.configuration.model import Configuration, KafkaSettings
+from service.kafka_credentials import password, tls
+
+_HOUR_SECONDS: Final = 3600.0
+
+#: How long brokers may take to respond before the connection is given up. Nothing else shows a connection that is open
+#: but dead; commit, fetch and publish each wait this long. (Heartbeats: `processors.transport.group_coordinator`.)
+REQUEST_SECONDS: Final = 10.0
+
+#: How long Faust may take to seek to the committed offsets after a rebalance. When that time is over it ends the task
+#: that does so, for good: no partition of the group would ever be read again. Each request has its own time limit.
+_RESUME_SECONDS: Final = 30 * 24 * _HOUR_SECONDS
+
+#: How long a group waits for a live member that does not join again, before it goes on without it. A batch in progress
+#: may take 20 seconds of them to finish.
+_REBALANCE_SECONDS: Final = 30.0
+
+#: Records taken from the client at a time; a partition's buffer is six times as large.
+_MAX_POLL_RECORDS: Final = 250
+
+
+def create_app(configuration: Configuration, group: str, state_directory: Path, batch_records: int) -> Any:
+    """The group's Faust app, not started yet. ``batch_records`` is the largest batch of its stages."""
+    kafka, worker = configuration.kafka, configuration.worker
+    max_delay_seconds = max(worker.retry_delays_seconds)
+    poll_records = min(_MAX_POLL_RECORDS, batch_records)
+    data_directory = state_directory / group
+    data_directory.mkdir(parents=True, exist_ok=True)
+    instance = f"{worker.group_instance_id}.{group}" if worker.group_instance_id else None
+    app = faust.App(
+        group,
+        broker=[f"kafka://{server.strip()}" for server in kafka.bootstrap_servers.split(",")],
+        broker_credentials=broker_credentials(kafka),
+        datadir=str(data_directory),
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        web_enabled=False,
+        consumer_auto_offset_reset="earliest",
+        consumer_group_instance_id=instance,
+        broker_session_timeout=worker.session_timeout_seconds,
+        broker_rebalance_timeout=max(_REBALANCE_SECONDS, worker.session_timeout_seconds),
+        broker_heartbeat_interval=worker.session_timeout_seconds / 4,
+        broker_request_timeout=_RESUME_SECONDS,
+        broker_max_poll_interval=max_delay_seconds * 2 + _HOUR_SECONDS,
+        broker_commit_interval=1.0,
+        broker_max_poll_records=poll_records,
+        # A partition whose buffer is four fifths full is no longer fetched, but what was fetched must still fit: a full
+        # buffer stops all the group's partitions, and one that waits for a retry's time would stop them for hours.
+        stream_buffer_maxsize=poll_records * 6,
+        stream_wait_empty=False,
+        # a retry topic waits for as long as its delay; health is judged elsewhere, by offsets
+        stream_processing_timeout=max_delay_seconds * 2 + _HOUR_SECONDS,
+        producer_request_timeout=REQUEST_SECONDS,
+        producer_acks=-1,
+        producer_linger_ms=1,
+        producer_max_batch_size=256 * 1024,
+        producer_max_request_size=topics.RESPONSE_BYTES,
+    )
+    app.transport = FaustTransport(app.conf.broker_consumer, app)
+    app.flow_control = FlowControl()
+    return app
+
+
+def broker_credentials(kafka: KafkaSettings) -> Any:
+    """Faust's credentials for the brokers; None for plaintext without authentication."""
+    context = tls(kafka)
+    if kafka.sasl_mechanism is not None:
+        return faust.SASLCredentials(
+            username=kafka.sasl_plain_username,
+            password=password(kafka),  # type: ignore[arg-type]  # Faust only hands it on to aiokafka's connections
+            mechanism=kafka.sasl_mechanism,
+            ssl_context=context,
+        )
+    return faust.SSLCredentials(context=context) if context is not None else None
+
+
+class AppProducer:
+    """The app's producer, which exists only once the app has started."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def send(self, topic: str, key: Any, value: Any, partition: Any, timestamp: Any, headers: Any) -> Any:
+        return await self._app.producer.send(topic, key, value, partition, timestamp, headers)
+
+
+class AppMembership:
+    """The app's membership in its consumer group."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    @property
+    def generation(self) -> int:
+        return int(self._app.consumer_generation_id)
+
+    @property
+    def confirmed(self) -> bool:
+        return bool(self._app.consumer.confirmed)
+
+    @property
+    def stopping(self) -> bool:
+        return bool(self._app.should_stop)
