@@ -1,7 +1,6 @@
-"""``paynotify inspect``: judge captured calls offline, through the code the stages run.
+"""``paynotify inspect``: verifies captured calls offline, with the code of the stages.
 
-No broker, no network. One line of JSON per file on standard output; 0 when nothing was rejected, 1 otherwise, 2 for
-wrong use or secrets that can't be read.
+It uses no broker and no network, and prints one line of JSON per file.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from typing import Any, Final
 
 import orjson
 
+from ops.common.merchants import unknown_merchant
 from processors.providers.base import Account, Notification, Provider, Response, account_of
 from processors.providers.form import fields
 from processors.providers.omnikassa.provider import check_return
@@ -28,27 +28,40 @@ from schemas.reasons import DeadReason, RejectReason
 from schemas.times import parse_time
 
 _KINDS: Final = ("notification", "response", "return-url")
-_LARGEST_FILE_BYTES: Final = 16 * 1024 * 1024
+_MAX_FILE_BYTES: Final = 16 * 1024 * 1024
 
-#: Whose answers are signed (but for OmniKassa's single orders); the others' are only as good as their connection.
+#: Providers whose responses are signed (except OmniKassa's single orders); others rely on the connection.
 _SIGNED_ANSWERS: Final = frozenset({"omnikassa"})
 
-#: How an answer's reason is called among the reasons for notifications.
+#: The reject reason that corresponds to a dead-letter reason.
 _REASONS: Final[Mapping[DeadReason, RejectReason]] = {"unverified_answer": "bad_signature"}
 
 #: The parameters of OmniKassa's return URL.
 _SIGNED_PARAMETERS: Final = frozenset({b"order_id", b"status", b"signature"})
 
-#: What signatures are made with. What opens a provider's API is none of a judge's business, and may be elsewhere.
-_JUDGED_WITH: Final = frozenset({"signing_keys", "notification_passwords"})
+#: The secrets that verification needs. Credentials of the providers' APIs may be missing.
+_VERIFICATION_SECRETS: Final = frozenset({"signing_keys", "notification_passwords"})
 
-#: Arguments of a lookup that open something; they are needed by nobody who reads the judgement.
+#: Arguments of a lookup that grant access; the output is copied into tickets and must not contain them.
 _SECRET_ARGUMENTS: Final = frozenset({"token"})
+
+
+_EPILOG: Final = """\
+Each line of the output is one JSON object: file, verdict (authentic, unsigned or rejected), reason, detail, and the
+lookup of a notification or the observations of a response.
+
+examples:
+  paynotify inspect --provider nevogate --merchant shop-hu captured.json
+  paynotify inspect --provider omnikassa --merchant shop-nl --at 2026-11-23T09:00:01Z captured.json
+  paynotify inspect --provider trustpayments --merchant shop-uk --kind return-url --query "$QUERY_STRING"
+
+exit codes: 0 nothing was rejected, 1 at least one file was rejected, 2 wrong use or configuration
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """One captured call: the file's bytes and what the options say about it."""
+    """One captured call: the body from the file, the rest from the options."""
 
     body: bytes
     query: str
@@ -58,31 +71,40 @@ class Capture:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """The options of ``paynotify inspect``."""
-    parser.add_argument("--provider", required=True, choices=sorted(PROVIDERS))
-    parser.add_argument("--merchant", required=True, metavar="ID", help="whose secrets and settings apply")
-    parser.add_argument("--kind", choices=_KINDS, default="notification", help="what was captured")
-    parser.add_argument("--content-type", default="", metavar="TYPE", help="the call's Content-Type")
-    parser.add_argument("--query", default="", metavar="QUERY", help="the call's query, without the question mark")
-    parser.add_argument("--method", choices=("GET", "POST"), help="GET if there is a query and no body, else POST")
-    parser.add_argument("--at", metavar="TIME", help="the time of receipt as RFC 3339; now, if not given")
-    parser.add_argument("files", nargs="*", metavar="FILE", help="the captured body; - is standard input")
+    """Add the options of ``paynotify inspect``."""
+    parser.epilog = _EPILOG
+    parser.add_argument("--provider", required=True, choices=sorted(PROVIDERS), help="provider that made the call")
+    parser.add_argument("--merchant", required=True, metavar="ID", help="merchant whose secrets and settings apply")
+    parser.add_argument(
+        "--kind", choices=_KINDS, default="notification", help="what was captured (default: notification)"
+    )
+    parser.add_argument("--content-type", default="", metavar="TYPE", help="Content-Type of the call")
+    parser.add_argument(
+        "--query", default="", metavar="QUERY", help="query string of the call, without the question mark"
+    )
+    parser.add_argument(
+        "--method",
+        choices=("GET", "POST"),
+        help="method of the call (default: GET with a query and no body, otherwise POST)",
+    )
+    parser.add_argument("--at", metavar="TIME", help="time of receipt as RFC 3339 (default: now)")
+    parser.add_argument("files", nargs="*", metavar="FILE", help="captured body; - reads standard input")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Judge each file.
+    """Verify each file. Exit code 1 if one was rejected.
 
     Raises:
-        ConfigurationError: wrong use, no such merchant, a file or secret that can't be read.
+        ConfigurationError: an option is wrong, or a file or secret cannot be read.
     """
     account = _account(arguments)
-    judge = _judge(arguments, account)
+    verify = _verifier(arguments, account)
     at = _time(arguments.at)
     rejected = False
     for name in _files(arguments):
         body = _read(name) if name is not None else b""
         method = arguments.method or ("GET" if arguments.query and not body.strip() else "POST")
-        line = judge(Capture(body, arguments.query, method, arguments.content_type, at))
+        line = verify(Capture(body, arguments.query, method, arguments.content_type, at))
         rejected |= line["verdict"] == "rejected"
         print(orjson.dumps({"file": name, **line}).decode(), flush=True)
     return 1 if rejected else 0
@@ -91,23 +113,18 @@ def run(arguments: argparse.Namespace) -> int:
 def _account(arguments: argparse.Namespace) -> Account:
     merchants = load(arguments.config).merchants_of(arguments.provider)
     if arguments.merchant not in merchants:
-        raise ConfigurationError(
-            f"The configuration has no merchant {arguments.merchant!r} at {arguments.provider}; "
-            f"it knows {', '.join(sorted(merchants)) or 'none'}."
-        )
-    return account_of(merchants[arguments.merchant], _JUDGED_WITH)
+        raise unknown_merchant(arguments.merchant, merchants)
+    return account_of(merchants[arguments.merchant], _VERIFICATION_SECRETS)
 
 
-def _judge(arguments: argparse.Namespace, account: Account) -> Callable[[Capture], dict[str, Any]]:
+def _verifier(arguments: argparse.Namespace, account: Account) -> Callable[[Capture], dict[str, Any]]:
     provider = PROVIDERS[arguments.provider]
     if arguments.kind == "notification":
         return lambda capture: _notification(capture, provider, account)
     if arguments.kind == "response":
         return lambda capture: _response(capture, provider, account)
     if provider.name == "nevogate":
-        raise ConfigurationError(
-            "--kind return-url is not for nevogate: it signs nothing, and its ResponseUrl is judged as a notification."
-        )
+        raise ConfigurationError("--kind return-url must not be given for nevogate: its ResponseUrl is a notification.")
     check = _RETURNS[provider.name]
     return lambda capture: _return_url(capture, check, account)
 
@@ -117,7 +134,9 @@ def _time(text: str | None) -> datetime:
         return datetime.now(UTC)
     moment = parse_time(text)
     if moment is None:
-        raise ConfigurationError(f"--at {text!r} is not a time with its offset. Give, say, 2026-11-23T09:00:01Z.")
+        raise ConfigurationError(
+            f"--at must be an RFC 3339 time with offset, such as 2026-11-23T09:00:01Z; got {text!r}."
+        )
     return moment
 
 
@@ -126,20 +145,20 @@ def _files(arguments: argparse.Namespace) -> list[str | None]:
         return list(arguments.files)
     if arguments.query:
         return [None]
-    raise ConfigurationError("Nothing to judge: name a FILE (- is standard input) or give --query.")
+    raise ConfigurationError("A FILE (- reads standard input) or --query must be given.")
 
 
 def _read(name: str) -> bytes:
     try:
         if name == "-":
-            body = sys.stdin.buffer.read(_LARGEST_FILE_BYTES + 1)
+            body = sys.stdin.buffer.read(_MAX_FILE_BYTES + 1)
         else:
             with Path(name).open("rb") as file:
-                body = file.read(_LARGEST_FILE_BYTES + 1)
+                body = file.read(_MAX_FILE_BYTES + 1)
     except OSError as error:
-        raise ConfigurationError(f"The file {name} can't be read: {error.strerror}.") from None
-    if len(body) > _LARGEST_FILE_BYTES:
-        raise ConfigurationError(f"The file {name} is too large for a captured call.")
+        raise ConfigurationError(f"The file {name} cannot be read: {error.strerror}.") from None
+    if len(body) > _MAX_FILE_BYTES:
+        raise ConfigurationError(f"The file {name} must be at most {_MAX_FILE_BYTES // 1024**2} MiB.")
     return body
 
 
@@ -165,7 +184,7 @@ def _notification(capture: Capture, provider: Provider, account: Account) -> dic
 
 
 def _shown(lookup: Lookup) -> dict[str, Any]:
-    """The lookup without what opens something (G8): a judgement is copied into tickets."""
+    """The lookup without arguments that grant access."""
     shown = asdict(lookup)
     shown["arguments"] = {
         name: "(hidden)" if name in _SECRET_ARGUMENTS else value for name, value in lookup.arguments.items()
@@ -174,7 +193,7 @@ def _shown(lookup: Lookup) -> dict[str, Any]:
 
 
 def _response(capture: Capture, provider: Provider, account: Account) -> dict[str, Any]:
-    # a stored answer says what was asked for; of a captured one it is seen
+    # a stored response has headers that state its kind; a captured one is recognised by its content
     order_id = order_in(capture.body) if provider.name == "omnikassa" else None
     response = Response(
         merchant=account.merchant.id,
@@ -200,7 +219,7 @@ def _return_url(capture: Capture, check: Callable[[Capture, Account], None], acc
         check(capture, account)
     except RejectedNotificationError as rejected:
         return _line("rejected", rejected.reason, str(rejected), lookup=None)
-    return _line("authentic", None, "only a hint: the payment's status comes from the provider's answer", lookup=None)
+    return _line("authentic", None, "only a hint: the payment's status comes from the provider's response", lookup=None)
 
 
 def _omnikassa_return(capture: Capture, account: Account) -> None:
@@ -208,7 +227,7 @@ def _omnikassa_return(capture: Capture, account: Account) -> None:
 
 
 def _trustpayments_return(capture: Capture, account: Account) -> None:
-    """The customer comes back with the notification's fields in the query, hashed alike."""
+    """Trust Payments' return URL has the notification's fields, and the same hash."""
     form = Notification("inspect", "trustpayments", account.merchant.id, "POST", "", "", _query(capture), capture.at)
     provider = PROVIDERS["trustpayments"]
     provider.verify(provider.parse(form, account), form, account)
@@ -221,13 +240,13 @@ _RETURNS: Final[Mapping[str, Callable[[Capture, Account], None]]] = {
 
 
 def _query(capture: Capture) -> bytes:
-    """The query of a captured return URL, which may be given with the address before it."""
+    """The query of a captured return URL, which may include the address."""
     raw = capture.query.encode("utf-8", "surrogatepass") or capture.body.strip()
     return raw.partition(b"?")[2] if raw.startswith((b"http://", b"https://", b"/", b"?")) else raw
 
 
 def _parameters(capture: Capture) -> dict[str, str]:
-    """The return URL's parameters, captured as a query (with or without the address before it) or as JSON."""
+    """The return URL's parameters, captured as a query (with or without the address) or as JSON."""
     raw = _query(capture)
     if raw[:1] == b"{":
         try:
@@ -235,7 +254,7 @@ def _parameters(capture: Capture) -> dict[str, str]:
         except orjson.JSONDecodeError:
             raise RejectedNotificationError("malformed", "the parameters are not JSON") from None
         return {name: value for name, value in parameters.items() if isinstance(value, str)}
-    # the shop's own parameters may stand beside these, and as often as it likes
+    # the shop may add parameters of its own, and repeat them
     named = [(name.decode("utf-8", "replace"), value) for name, value in fields(raw) if name in _SIGNED_PARAMETERS]
     if len({name for name, _ in named}) != len(named):
         raise RejectedNotificationError("malformed", "a parameter is given twice")

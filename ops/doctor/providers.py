@@ -1,4 +1,4 @@
-"""The doctor's look at one merchant's provider: connection, clock, and credentials where asking is harmless."""
+"""Checks one merchant's provider: connection, clock, and credentials if a call is harmless."""
 
 from __future__ import annotations
 
@@ -27,30 +27,30 @@ from schemas.times import rfc3339
 
 _CONNECT_SECONDS: Final = 5.0
 _WARN_SKEW_SECONDS: Final = 5.0
-_MOST_SKEW_SECONDS: Final = 60.0
+_MAX_SKEW_SECONDS: Final = 60.0
 
-_ALLOW: Final = "Check DNS, firewall and proxy for outgoing connections from here, and the base URL."
+_ALLOW: Final = "Check the base URL, and DNS, firewall and proxy for outgoing connections from this host."
 
 
 def examine(
     merchant: Merchant, account: Account | None, configuration: Configuration, *, recovery: bool
 ) -> Iterator[Finding]:
-    """Connect, compare clocks, ask if that is harmless. ``account`` is none where a secret can't be read."""
+    """Check connection, clock and credentials. ``account`` is None if a secret cannot be read."""
     about = f"{provider_of(merchant)} for {merchant.id}"
     found = _connect(merchant.base_url)
     if isinstance(found, str):
         yield Finding(about, "error", found, _ALLOW)
         return
-    yield Finding(about, "ok", f"{urlsplit(merchant.base_url).hostname} answers")
+    yield Finding(about, "ok", f"{urlsplit(merchant.base_url).hostname} is reachable")
     yield _clock(about, found)
     if account is None:
-        yield Finding(about, "skipped", "credentials: a secret can't be read")
+        yield Finding(about, "skipped", "credentials: a secret cannot be read")
         return
     yield _credentials(about, account, configuration, recovery)
 
 
 def _connect(url: str) -> datetime | str | None:
-    """The provider's clock (none where it doesn't tell), or what is wrong. A HEAD of ``/`` asks for nothing."""
+    """The provider's time (None if it sends none), or a problem as text. ``HEAD /`` has no side effects."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
@@ -59,11 +59,11 @@ def _connect(url: str) -> datetime | str | None:
         connection.request("HEAD", "/", headers={"User-Agent": "paynotify"})
         date = connection.getresponse().getheader("Date", "")
     except ssl.SSLCertVerificationError as error:
-        return f"{host} shows a certificate that is not valid ({error.verify_message})"
+        return f"{host} has an invalid certificate ({error.verify_message})"
     except socket.gaierror:
-        return f"the name {host} can't be resolved"
+        return f"the name {host} cannot be resolved"
     except (OSError, http.client.HTTPException) as error:
-        return f"{host} can't be reached ({type(error).__name__})"
+        return f"{host} cannot be reached ({type(error).__name__})"
     finally:
         connection.close()
     try:
@@ -74,21 +74,23 @@ def _connect(url: str) -> datetime | str | None:
 
 def _clock(about: str, theirs: datetime | None) -> Finding:
     if theirs is None or theirs.tzinfo is None:
-        return Finding(about, "skipped", "clock: the provider doesn't tell its time")
+        return Finding(about, "skipped", "clock: the provider does not send its time")
     skew_seconds = (datetime.now(UTC) - theirs).total_seconds()
     text = f"clock: {abs(skew_seconds):.0f} s {'ahead of' if skew_seconds > 0 else 'behind'} the provider's"
     if abs(skew_seconds) <= _WARN_SKEW_SECONDS:
-        return Finding(about, "ok", "clock: as the provider's")
-    verdict: Any = "error" if abs(skew_seconds) > _MOST_SKEW_SECONDS else "warning"
-    return Finding(about, verdict, text, "Tokens' expiry is judged by our clock: synchronise it (chrony, systemd).")
+        return Finding(about, "ok", "clock: the same as the provider's")
+    verdict: Any = "error" if abs(skew_seconds) > _MAX_SKEW_SECONDS else "warning"
+    return Finding(
+        about, verdict, text, "Synchronise this host's clock (chrony, systemd): the expiry of tokens depends on it."
+    )
 
 
 def _credentials(about: str, account: Account, configuration: Configuration, recovery: bool) -> Finding:
     if provider_of(account.merchant) == "nevogate":
-        return Finding(about, "skipped", "credentials: the gateway allows no Result without cause")
+        return Finding(about, "skipped", "credentials: the gateway does not allow a query that no notification caused")
     if isinstance(account.merchant, OmniKassaMerchant):
         if not recovery:
-            return Finding(about, "skipped", "credentials: --recovery spends one token refresh on it")
+            return Finding(about, "skipped", "credentials: pass --recovery to check them with one token refresh")
         if account.merchant.refresh_token is None:
             return Finding(about, "skipped", "credentials: no refresh_token is configured")
         return _ask(about, configuration, lambda outside: _refresh(account, outside))
@@ -115,16 +117,16 @@ def _ask(
     try:
         accepted = asyncio.run(ask())
     except PermanentError as error:
-        return Finding(about, "error", f"credentials: {error}", "Compare user, password and the list of our addresses.")
+        return Finding(about, "error", f"credentials: {error}", "Compare user, password and the allowed IP addresses.")
     except (RetryableError, SecretError) as error:
-        return Finding(about, "warning", f"credentials: could not be tried ({error})", "Try again later.")
+        return Finding(about, "warning", f"credentials: could not be checked ({error})", "Try again later.")
     if not accepted:
         return Finding(about, "error", "credentials: not accepted", "Compare them with the provider's portal.")
     return Finding(about, "ok", "credentials: accepted")
 
 
 async def _query(account: Account, outside: CallContext) -> bool:
-    """An order nobody has: the answer is empty, and its being one tells that we were let in."""
+    """Query an order that does not exist: an empty response proves that the credentials were accepted."""
     now = rfc3339()
     lookup = Lookup(
         provider="trustpayments",
@@ -146,7 +148,7 @@ async def _query(account: Account, outside: CallContext) -> bool:
 
 
 async def _refresh(account: Account, outside: CallContext) -> bool:
-    """The bank's token refresh; the token it gives is thrown away."""
+    """Refresh the bank's token, and discard it."""
     assert isinstance(account.merchant, OmniKassaMerchant)
     await refreshed(account, account.merchant, outside)
     return True

@@ -1,8 +1,8 @@
 """Renders a payment's timeline as one self-contained HTML page: no script, no external font, no link.
 
-The page exists to be attached to a ticket, where a drawing of the times says more than a table. Every text passes
-through `html.escape`, and entry kinds and colours come from closed lists; a template engine would add a dependency for
-one page of fixed markup.
+The page exists to be attached to a ticket, where a drawing of the times is easier to read than a table. Every text
+passes through `html.escape`, and entry kinds and colours come from closed lists. A template engine would add a
+dependency for one page of fixed markup.
 """
 
 from __future__ import annotations

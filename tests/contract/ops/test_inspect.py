@@ -160,12 +160,12 @@ def test_standard_input_is_verified_byte_for_byte(inspect: Inspect, monkeypatch:
 @pytest.mark.parametrize(
     ("provider", "merchant", "words", "says"),
     [
-        ("omnikassa", "shop-nl", (), "Nothing to judge"),
-        ("omnikassa", "shop-xx", ("f",), "no merchant 'shop-xx'"),
-        ("omnikassa", "shop-uk", ("f",), "no merchant 'shop-uk'"),
-        ("omnikassa", "shop-nl", ("--at", "noon", "f"), "--at 'noon'"),
-        ("omnikassa", "shop-nl", ("/nowhere/at/all",), "can't be read"),
-        ("nevogate", "shop-hu", ("--kind", "return-url", "f"), "judged as a notification"),
+        ("omnikassa", "shop-nl", (), "A FILE (- reads standard input) or --query must be given"),
+        ("omnikassa", "shop-xx", ("f",), "(shop-env, shop-nl), got 'shop-xx'"),
+        ("omnikassa", "shop-uk", ("f",), "(shop-env, shop-nl), got 'shop-uk'"),
+        ("omnikassa", "shop-nl", ("--at", "noon", "f"), "--at must be an RFC 3339 time with offset"),
+        ("omnikassa", "shop-nl", ("/nowhere/at/all",), "cannot be read"),
+        ("nevogate", "shop-hu", ("--kind", "return-url", "f"), "its ResponseUrl is a notification"),
     ],
 )
 def test_wrong_use_is_one_sentence_and_exit_code_2(
