@@ -94,7 +94,7 @@ def test_lookup_is_queued_once_a_day(sandbox: Sandbox, tmp_path: Path) -> None:
     export.write_text("payment_id,status\n57-9-1,captured\n", "utf-8")  # a typing error: nobody has such a payment
     choice = ("--export", str(export), "--repair", "--yes")
     # ours that the export lacks are nothing to ask about
-    assert _reconcile(sandbox, "shop-uk", *choice)[1]["mend"]["sent"] == 1
+    assert _reconcile(sandbox, "shop-uk", *choice)[1]["repair"]["sent"] == 1
     asked = _lookups(sandbox, "trustpayments")
     _, report = _reconcile(sandbox, "shop-uk", *choice)
     assert (report["repair"]["sent"], report["repair"]["left_out"]["already queued today"]) == (0, 1)
