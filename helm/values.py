@@ -32,7 +32,8 @@ from helm.value_types import (
     Section,
     Share,
 )
-from schemas.topics import PROVIDERS, RETRY_STEPS
+from schemas.providers import provider_names
+from schemas.topics import RETRY_STEPS
 
 #: The stages by the names that ``stages`` of a group takes, and those that run once for each provider.
 STAGES: Final = ("verify", "fetch", "interpret", "resolve", "orders", "charge")
@@ -190,7 +191,7 @@ class Group(WorkerDefaults, frozen=True, kw_only=True):
     """One StatefulSet: its stages, their providers, and the number of pods."""
 
     stages: Annotated[list[Literal[STAGES]], Meta(min_length=1)]  # type: ignore[valid-type]
-    providers: list[Literal[PROVIDERS]] = field(default_factory=list)  # type: ignore[valid-type]
+    providers: list[Literal[provider_names()]] = field(default_factory=list)  # type: ignore[valid-type]
     replicas: Count = 1
 
 
@@ -238,7 +239,7 @@ class HttpRoute(Section, frozen=True, kw_only=True):
 
 ProviderCidrs = msgspec.defstruct(
     "ProviderCidrs",
-    [(name, Annotated[list[Cidr], Meta(min_length=1)] | UnsetType, UNSET) for name in PROVIDERS],
+    [(name, Annotated[list[Cidr], Meta(min_length=1)] | UnsetType, UNSET) for name in provider_names()],
     bases=(Section,),
     frozen=True,
     kw_only=True,

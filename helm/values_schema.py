@@ -14,7 +14,8 @@ import msgspec
 from helm import kubernetes_types
 from helm.value_rules import PAIRS, RULES, needs_providers, paired
 from helm.values import PROVIDER_STAGES, SecretKey, Values
-from schemas.configuration.model import Configuration
+from schemas.configuration.model import configuration_type
+from schemas.providers import provider_contracts
 from schemas.topics import RETRY_STEPS
 
 #: Keys of the product's file that the chart sets itself, from ``kafkaAccess`` or from the pod.
@@ -64,7 +65,7 @@ def _chart() -> dict[str, Any]:
 
 def _product() -> dict[str, Any]:
     """The definitions of the product's configuration, without the keys that the chart sets itself."""
-    _, product = msgspec.json.schema_components([Configuration], ref_template="#/$defs/product.{name}")
+    _, product = msgspec.json.schema_components([configuration_type()], ref_template="#/$defs/product.{name}")
     for name, keys in _SET_BY_CHART.items():
         for key in keys:
             del product[name]["properties"][key]
@@ -77,9 +78,31 @@ def _product() -> dict[str, Any]:
     delete_after = product["RetentionSettings"]["properties"]["delete_after_days"]
     (number,) = (one for one in delete_after.pop("anyOf") if one["type"] != "null")
     delete_after.update(number, type=["number", "null"])
+    _close_provider_settings(product)
     delays = product["WorkerSettings"]["properties"]["retry_delays_seconds"]
     delays["minItems"] = delays["maxItems"] = RETRY_STEPS
     return {f"product.{name}": part for name, part in product.items()}
+
+
+def _close_provider_settings(product: dict[str, Any]) -> None:
+    """Limit the keys of each setting by provider to the providers that have it."""
+    contracts = provider_contracts()
+    for section, key, names in (
+        (
+            "WorkerSettings",
+            "duplicate_window_seconds",
+            [name for name, one in contracts.items() if one.duplicate_window_seconds is not None],
+        ),
+        (
+            "WorkerSettings",
+            "calls_per_second",
+            [name for name, one in contracts.items() if one.calls_per_second is not None],
+        ),
+        ("OverdueSettings", "poll_schedule_seconds", list(contracts)),
+    ):
+        setting = product[section]["properties"][key]
+        setting["properties"] = dict.fromkeys(names, setting["additionalProperties"])
+        setting["additionalProperties"] = False
 
 
 def _complete_defaults(parts: dict[str, Any]) -> dict[str, Any]:

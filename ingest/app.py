@@ -18,8 +18,9 @@ from ingest.metrics import UNKNOWN, IngestMetrics
 from ingest.notification import Origin, RecordHeaders, TimestampFormatter, origin, record_headers
 from schemas.configuration.merchants import provider_of
 from schemas.configuration.model import Configuration, IngestSettings
-from schemas.routes import ROUTES, Route, token_digest, without_token
-from schemas.topics import PROVIDERS, notifications
+from schemas.providers import provider_contracts, provider_names
+from schemas.routes import Route, token_digest, without_token
+from schemas.topics import notifications
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -97,7 +98,7 @@ def destinations(configuration: Configuration) -> dict[str, Destination]:
     return {
         f"/notifications/{provider}/{merchant.id}": Destination(
             origin(provider, merchant.id),
-            ROUTES[provider],
+            provider_contracts()[provider].route,
             configuration.kafka.topic(notifications(provider)),
             TokenBucket(limits.rate_per_second, limits.burst),
             bool(merchant.url_tokens),
@@ -122,8 +123,8 @@ class Ingress:
         self._clock = TimestampFormatter()
         self._starts = {outcome: _start(reply, self._limits.retry_after_seconds) for outcome, reply in ANSWERS.items()}
         self._wrong_method = {
-            provider: _start(ANSWERS[RequestOutcome.WRONG_METHOD], 0, allow=", ".join(route.methods))
-            for provider, route in ROUTES.items()
+            provider: _start(ANSWERS[RequestOutcome.WRONG_METHOD], 0, allow=", ".join(contract.route.methods))
+            for provider, contract in provider_contracts().items()
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -226,7 +227,7 @@ def _digest(path: str, query_token: bytes) -> bytes | None:
 def provider_in(path: str) -> str:
     """The provider a path names, for the metrics; ``unknown`` where it names none."""
     parts = path.split("/", 3)
-    return parts[2] if len(parts) == 4 and parts[1] == "notifications" and parts[2] in PROVIDERS else UNKNOWN
+    return parts[2] if len(parts) == 4 and parts[1] == "notifications" and parts[2] in provider_names() else UNKNOWN
 
 
 def _start(reply: IngressResponse, retry_after_seconds: int, allow: str = "") -> dict[str, Any]:

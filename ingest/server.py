@@ -25,7 +25,8 @@ from ingest.metrics import IngestMetrics
 from ingest.publisher import NotificationPublisher, connect
 from schemas.configuration.model import Configuration
 from schemas.errors import ConfigurationError
-from schemas.topics import PROVIDERS, notifications
+from schemas.providers import provider_names
+from schemas.topics import notifications
 from service import expiry
 from service.logs import event
 from service.management import Management, split_address
@@ -100,7 +101,7 @@ def serve(configuration: Configuration, listen: str, management: str) -> int:
     _quiet_libraries()
     used = tuple(
         configuration.kafka.topic(notifications(provider))
-        for provider in PROVIDERS
+        for provider in provider_names()
         if configuration.merchants_of(provider)
     )
     with contextlib.closing(open_listener(listen)) as listener:
@@ -121,7 +122,7 @@ async def _run(
     loop = asyncio.get_running_loop()
     slots = Slots(limits.max_in_flight)
     publisher = NotificationPublisher(slots, limits.publish_timeout_seconds)
-    meters = IngestMetrics(PROVIDERS, tuple(outcome.value for outcome in RequestOutcome))
+    meters = IngestMetrics(provider_names(), tuple(outcome.value for outcome in RequestOutcome))
     meters.watch_in_flight(lambda: slots.taken)
     expiry.watch(meters.registry, configuration.kafka)
     server = build_server(configuration, Ingress(configuration, publisher, slots, meters))

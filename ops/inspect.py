@@ -16,35 +16,22 @@ from typing import Any, Final
 import orjson
 
 from ops.common.merchants import unknown_merchant
-from processors.providers.base import Account, Notification, Provider, Response, account_of
-from processors.providers.form import fields
-from processors.providers.omnikassa.provider import check_return
-from processors.providers.omnikassa.single_order import KIND, order_in
-from processors.providers.registry import PROVIDERS
+from processors.providers.account import Account, open_account
+from processors.providers.base import Notification, ProviderResponse
+from processors.providers.registry import provider_specs
+from processors.providers.spec import ProviderSpec
 from schemas.configuration.model import load
-from schemas.errors import ConfigurationError, PartlyUnreadableError, RejectedNotificationError, UnreadableError
+from schemas.errors import ConfigurationError, RejectedNotificationError, UnreadableError
 from schemas.messages import Lookup
+from schemas.providers import provider_names
 from schemas.reasons import DeadReason, RejectReason
 from schemas.times import parse_time
 
 _KINDS: Final = ("notification", "response", "return-url")
 _MAX_FILE_BYTES: Final = 16 * 1024 * 1024
 
-#: Providers whose responses are signed (except OmniKassa's single orders); others rely on the connection.
-_SIGNED_ANSWERS: Final = frozenset({"omnikassa"})
-
 #: The reject reason that corresponds to a dead-letter reason.
 _REASONS: Final[Mapping[DeadReason, RejectReason]] = {"unverified_answer": "bad_signature"}
-
-#: The parameters of OmniKassa's return URL.
-_SIGNED_PARAMETERS: Final = frozenset({b"order_id", b"status", b"signature"})
-
-#: The secrets that verification needs. Credentials of the providers' APIs may be missing.
-_VERIFICATION_SECRETS: Final = frozenset({"signing_keys", "notification_passwords"})
-
-#: Arguments of a lookup that grant access; the output is copied into tickets and must not contain them.
-_SECRET_ARGUMENTS: Final = frozenset({"token"})
-
 
 _EPILOG: Final = """\
 Each line of the output is one JSON object: file, verdict (authentic, unsigned or rejected), reason, detail, and the
@@ -73,7 +60,9 @@ class Capture:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``paynotify inspect``."""
     parser.epilog = _EPILOG
-    parser.add_argument("--provider", required=True, choices=sorted(PROVIDERS), help="provider that made the call")
+    parser.add_argument(
+        "--provider", required=True, choices=sorted(provider_names()), help="provider that made the call"
+    )
     parser.add_argument("--merchant", required=True, metavar="ID", help="merchant whose secrets and settings apply")
     parser.add_argument(
         "--kind", choices=_KINDS, default="notification", help="what was captured (default: notification)"
@@ -110,22 +99,27 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if rejected else 0
 
 
-def _account(arguments: argparse.Namespace) -> Account:
+def _account(arguments: argparse.Namespace) -> Account[Any]:
     merchants = load(arguments.config).merchants_of(arguments.provider)
     if arguments.merchant not in merchants:
         raise unknown_merchant(arguments.merchant, merchants)
-    return account_of(merchants[arguments.merchant], _VERIFICATION_SECRETS)
+    merchant = merchants[arguments.merchant]
+    # credentials of the provider's API are not needed here, and may be missing
+    return open_account(merchant, merchant.signature_secrets())
 
 
-def _verifier(arguments: argparse.Namespace, account: Account) -> Callable[[Capture], dict[str, Any]]:
-    provider = PROVIDERS[arguments.provider]
+def _verifier(arguments: argparse.Namespace, account: Account[Any]) -> Callable[[Capture], dict[str, Any]]:
+    spec = provider_specs()[arguments.provider]
     if arguments.kind == "notification":
-        return lambda capture: _notification(capture, provider, account)
+        return lambda capture: _notification(capture, spec, account)
     if arguments.kind == "response":
-        return lambda capture: _response(capture, provider, account)
-    if provider.name == "nevogate":
-        raise ConfigurationError("--kind return-url must not be given for nevogate: its ResponseUrl is a notification.")
-    check = _RETURNS[provider.name]
+        return lambda capture: _response(capture, spec, account)
+    check = spec.inspection.check_return_url
+    if check is None:
+        raise ConfigurationError(
+            f"--kind return-url must not be given for {spec.name}: it signs no return URL. "
+            "Use --kind notification for a call of the customer's browser."
+        )
     return lambda capture: _return_url(capture, check, account)
 
 
@@ -162,7 +156,8 @@ def _read(name: str) -> bytes:
     return body
 
 
-def _notification(capture: Capture, provider: Provider, account: Account) -> dict[str, Any]:
+def _notification(capture: Capture, spec: ProviderSpec, account: Account[Any]) -> dict[str, Any]:
+    provider = spec.provider
     notification = Notification(
         notification_id="inspect",
         provider=provider.name,
@@ -174,91 +169,54 @@ def _notification(capture: Capture, provider: Provider, account: Account) -> dic
         received_at=capture.at,
     )
     try:
-        claim = provider.parse(notification, account)
-        verdict = provider.verify(claim, notification, account)
+        parsed = provider.parse(notification, account)
+        verdict = provider.verify(parsed, notification, account)
     except RejectedNotificationError as rejected:
         return _line("rejected", rejected.reason, str(rejected), lookup=None)
-    if claim.alert is not None:
-        return _line(verdict, None, f"{claim.alert}: about the service, not a payment", lookup=None)
-    return _line(verdict, None, "", lookup=_shown(provider.plan(claim, notification)))
+    if parsed.alert is not None:
+        return _line(verdict, None, f"{parsed.alert}: about the service, not a payment", lookup=None)
+    return _line(verdict, None, "", lookup=_shown(provider.plan(parsed, notification), spec))
 
 
-def _shown(lookup: Lookup) -> dict[str, Any]:
-    """The lookup without arguments that grant access."""
+def _shown(lookup: Lookup, spec: ProviderSpec) -> dict[str, Any]:
+    """The lookup without arguments that grant access: the output is copied into tickets."""
+    hidden = spec.inspection.secret_arguments
     shown = asdict(lookup)
-    shown["arguments"] = {
-        name: "(hidden)" if name in _SECRET_ARGUMENTS else value for name, value in lookup.arguments.items()
-    }
+    shown["arguments"] = {name: "(hidden)" if name in hidden else value for name, value in lookup.arguments.items()}
     return shown
 
 
-def _response(capture: Capture, provider: Provider, account: Account) -> dict[str, Any]:
+def _response(capture: Capture, spec: ProviderSpec, account: Account[Any]) -> dict[str, Any]:
     # a stored response has headers that state its kind; a captured one is recognised by its content
-    order_id = order_in(capture.body) if provider.name == "omnikassa" else None
-    response = Response(
-        merchant=account.merchant.id,
-        body=capture.body,
-        content_type=capture.content_type,
-        http_status=200,
-        received_at=capture.at,
-        reference=order_id,
-        facts={"kind": KIND} if order_id is not None else {},
+    response = spec.inspection.recognise(
+        ProviderResponse(body=capture.body, content_type=capture.content_type, http_status=200, received_at=capture.at)
     )
     try:
-        observations = provider.interpret(response, account)
+        interpretation = spec.provider.interpret(response, account)
     except UnreadableError as unreadable:
-        reason = _REASONS.get(unreadable.reason, "malformed")
-        read = unreadable.observations if isinstance(unreadable, PartlyUnreadableError) else ()
-        return _line("rejected", reason, str(unreadable), observations=[asdict(one) for one in read])
-    verdict = "authentic" if provider.name in _SIGNED_ANSWERS and order_id is None else "unsigned"
-    return _line(verdict, None, "", observations=[asdict(one) for one in observations])
+        return _line("rejected", _REASONS.get(unreadable.reason, "malformed"), str(unreadable), observations=[])
+    observations = [asdict(one) for one in interpretation.observations]
+    if interpretation.unreadable is not None:
+        reason = _REASONS.get(interpretation.unreadable, "malformed")
+        return _line("rejected", reason, interpretation.detail, observations=observations)
+    verdict = "authentic" if spec.inspection.signed(response) else "unsigned"
+    return _line(verdict, None, "", observations=observations)
 
 
-def _return_url(capture: Capture, check: Callable[[Capture, Account], None], account: Account) -> dict[str, Any]:
+def _return_url(
+    capture: Capture, check: Callable[[bytes, Account[Any], datetime], None], account: Account[Any]
+) -> dict[str, Any]:
     try:
-        check(capture, account)
+        check(_query(capture), account, capture.at)
     except RejectedNotificationError as rejected:
         return _line("rejected", rejected.reason, str(rejected), lookup=None)
     return _line("authentic", None, "only a hint: the payment's status comes from the provider's response", lookup=None)
-
-
-def _omnikassa_return(capture: Capture, account: Account) -> None:
-    check_return(_parameters(capture), account)
-
-
-def _trustpayments_return(capture: Capture, account: Account) -> None:
-    """Trust Payments' return URL has the notification's fields, and the same hash."""
-    form = Notification("inspect", "trustpayments", account.merchant.id, "POST", "", "", _query(capture), capture.at)
-    provider = PROVIDERS["trustpayments"]
-    provider.verify(provider.parse(form, account), form, account)
-
-
-_RETURNS: Final[Mapping[str, Callable[[Capture, Account], None]]] = {
-    "omnikassa": _omnikassa_return,
-    "trustpayments": _trustpayments_return,
-}
 
 
 def _query(capture: Capture) -> bytes:
     """The query of a captured return URL, which may include the address."""
     raw = capture.query.encode("utf-8", "surrogatepass") or capture.body.strip()
     return raw.partition(b"?")[2] if raw.startswith((b"http://", b"https://", b"/", b"?")) else raw
-
-
-def _parameters(capture: Capture) -> dict[str, str]:
-    """The return URL's parameters, captured as a query (with or without the address) or as JSON."""
-    raw = _query(capture)
-    if raw[:1] == b"{":
-        try:
-            parameters = orjson.loads(raw)
-        except orjson.JSONDecodeError:
-            raise RejectedNotificationError("malformed", "the parameters are not JSON") from None
-        return {name: value for name, value in parameters.items() if isinstance(value, str)}
-    # the shop may add parameters of its own, and repeat them
-    named = [(name.decode("utf-8", "replace"), value) for name, value in fields(raw) if name in _SIGNED_PARAMETERS]
-    if len({name for name, _ in named}) != len(named):
-        raise RejectedNotificationError("malformed", "a parameter is given twice")
-    return {name: value.decode("utf-8", "replace") for name, value in named}
 
 
 def _line(verdict: str, reason: RejectReason | None, detail: str, **more: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from processors.wiring import STAGES, StageSelection
 from processors.worker import Worker
 from schemas.configuration.model import load
 from schemas.errors import ConfigurationError
-from schemas.topics import PROVIDERS
+from schemas.providers import provider_names
 from service import logs
 
 
@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--provider",
         action="append",
-        choices=PROVIDERS,
+        choices=provider_names(),
         default=[],
         help="run only this provider's stages, and the stages of all providers (repeatable)",
     )

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Final, TypeAlias
-
-import httpx
+from typing import Any, Final, TypeAlias
 
 from processors.charges.intake_stage import ChargeIntakeStage
 from processors.charges.request_handler import ChargeContext
@@ -24,9 +22,10 @@ from processors.orders.intake_stage import OrderIntakeStage
 from processors.orders.stage import OrdersStage
 from processors.orders.state_machine import OVERDUE_QUEUE, poll_queue
 from processors.orders.timers import OrderTimers
-from processors.providers.base import Account, CallContext, Provider, account_of
+from processors.providers.account import Account, open_account
+from processors.providers.base import CallContext, Provider
 from processors.providers.recovery import lookup_key, recovery_lookup
-from processors.providers.registry import CHARGERS, PROVIDERS
+from processors.providers.registry import provider_specs
 from processors.resolve.retention import PaymentRetention
 from processors.resolve.stage import ResolveStage
 from processors.runtime.failpoints import Reached
@@ -35,8 +34,9 @@ from processors.verify.known_ids import KnownIdsStage
 from processors.verify.stage import VerifyStage
 from processors.verify.unsigned_budget import partition_share
 from schemas import topics
-from schemas.configuration.merchants import Merchant, provider_of
-from schemas.configuration.model import Configuration, WorkerSettings
+from schemas.configuration.merchants import ChargingMerchant, Merchant, provider_of
+from schemas.configuration.model import Configuration
+from schemas.configuration.worker import WorkerSettings
 from schemas.messages import Lookup
 
 _PROVIDER_STAGES: Final = ("verify", "fetch", "interpret")
@@ -77,33 +77,33 @@ class _Common:
 
     configuration: Configuration
     metrics: Metrics
-    http: httpx.AsyncClient
+    calls: CallContext
     expectations: ExpectedPayments
     reached: Reached
 
 
-_Accounts: TypeAlias = Mapping[str, Account]
+_Accounts: TypeAlias = Mapping[str, Account[Any]]
 
 
 def build_stages(
     configuration: Configuration,
     selection: StageSelection,
     metrics: Metrics,
-    http: httpx.AsyncClient,
+    calls: CallContext,
     expectations: ExpectedPayments,
     reached: Reached,
 ) -> dict[str, tuple[StageSpec, ...]]:
     """The selected stages, by the name of their consumer group."""
-    common = _Common(configuration, metrics, http, expectations, reached)
+    common = _Common(configuration, metrics, calls, expectations, reached)
     specs: dict[str, tuple[StageSpec, ...]] = {}
-    for provider in PROVIDERS.values():
-        merchants = configuration.merchants_of(provider.name)
-        selected = [stage for stage in _PROVIDER_STAGES if selection.includes(stage, provider.name)]
+    for name, spec in provider_specs().items():
+        merchants = configuration.merchants_of(name)
+        selected = [stage for stage in _PROVIDER_STAGES if selection.includes(stage, name)]
         if not merchants or not selected:
             continue  # and this process does not need the provider's secrets
-        accounts = {name: account_of(merchant) for name, merchant in merchants.items()}
+        accounts = {one: open_account(merchant) for one, merchant in merchants.items()}
         for stage in selected:
-            specs[f"{stage}.{provider.name}"] = _PROVIDER_BUILDERS[stage](common, provider, accounts)
+            specs[f"{stage}.{name}"] = _PROVIDER_BUILDERS[stage](common, spec.provider, accounts)
     for stage, build in _COMMON_BUILDERS.items():
         if selection.includes(stage, None):
             specs[stage] = build(common)
@@ -112,7 +112,7 @@ def build_stages(
 
 def _verify(common: _Common, provider: Provider, accounts: _Accounts) -> tuple[StageSpec, ...]:
     configuration, worker, kafka = common.configuration, common.configuration.worker, common.configuration.kafka
-    window_seconds = getattr(worker.duplicate_window_seconds, provider.name, 0.0)
+    window_seconds = worker.duplicate_window(provider.name)
     source = kafka.topic(topics.notifications(provider.name))
     budget = None
     if provider.policy.unsigned:
@@ -140,7 +140,7 @@ def _fetch(common: _Common, provider: Provider, accounts: _Accounts) -> tuple[St
         provider,
         accounts,
         kafka,
-        _call_context(worker, common.http),
+        _limited(common.calls, worker, provider.name),
         common.metrics,
         delays_seconds=worker.retry_delays_seconds,
         calls_in_flight=worker.provider_calls_in_flight,
@@ -193,7 +193,7 @@ def _orders(common: _Common) -> tuple[StageSpec, ...]:
     configuration, kafka, worker = common.configuration, common.configuration.kafka, common.configuration.worker
     merchants = {merchant.id: merchant for merchant in configuration.merchants}
     providers = {name: provider_of(merchant) for name, merchant in merchants.items()}
-    unsigned = [provider.name for provider in PROVIDERS.values() if provider.policy.unsigned]
+    unsigned = [name for name, spec in provider_specs().items() if spec.provider.policy.unsigned]
     orders = kafka.topic(topics.ORDERS)
     partitions = configuration.wanted_topics()[orders][1]
     quotas = {poll_queue(name): _lookup_quota(merchant, worker, partitions) for name, merchant in merchants.items()}
@@ -235,16 +235,17 @@ def _recovery_lookup(
 
 def _lookup_quota(merchant: Merchant, worker: WorkerSettings, partitions: int) -> HourlyQuota:
     """One partition's share of the status checks of a merchant's overdue payments."""
-    limited = PROVIDERS[provider_of(merchant)].policy.recovers_rarely
+    limited = provider_specs()[provider_of(merchant)].provider.policy.recovers_rarely
     per_hour = worker.recovery_calls_per_hour if limited else worker.overdue.lookups_per_hour
     quota = max(1, per_hour // partitions)
     # a minute's worth at once: the payments that an outage made overdue must not cause a burst of calls
     return HourlyQuota(quota, burst=max(1.0, quota / 60))
 
 
-def _charging(configuration: Configuration) -> dict[str, Merchant]:
+def _charging(configuration: Configuration) -> dict[str, ChargingMerchant]:
     """The merchants that may charge, by id."""
-    return {one.id: one for one in configuration.merchants if getattr(one, "charges", None) is not None}
+    merchants = configuration.merchants
+    return {one.id: one for one in merchants if isinstance(one, ChargingMerchant) and one.charges is not None}
 
 
 def _charge(common: _Common) -> tuple[StageSpec, ...]:
@@ -253,12 +254,12 @@ def _charge(common: _Common) -> tuple[StageSpec, ...]:
     charges = kafka.topic(topics.CHARGES)
     partitions = configuration.wanted_topics()[charges][1]
     context = ChargeContext(
-        accounts={name: account_of(merchant) for name, merchant in charging.items()},
-        gateways=CHARGERS,
+        accounts={name: open_account(merchant) for name, merchant in charging.items()},
+        gateways={name: gateway for name, spec in provider_specs().items() if (gateway := spec.charge_gateway)},
         providers={merchant.id: provider_of(merchant) for merchant in configuration.merchants},
         kafka=kafka,
     )
-    stage = ChargeStage(context, _call_context(worker, common.http), common.metrics, reached=common.reached)
+    stage = ChargeStage(context, common.calls, common.metrics, reached=common.reached)
     quotas = {name: HourlyQuota(max(1, worker.overdue.lookups_per_hour // partitions)) for name in charging}
     intake = ChargeIntakeStage(kafka, common.metrics)
     return (
@@ -296,13 +297,11 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def _call_context(worker: WorkerSettings, http: httpx.AsyncClient) -> CallContext:
-    return CallContext(
-        http=http,
-        now=_utc_now,
-        answer_bytes=worker.provider_response_bytes,
-        timeout_seconds=worker.provider_timeout_seconds,
-        transactions_per_query=worker.transactions_per_query,
-        pace=CallPacer(worker.omnikassa_calls_per_second),
-        recovery=HourlyQuota(worker.recovery_calls_per_hour),
+def _limited(calls: CallContext, worker: WorkerSettings, provider: str) -> CallContext:
+    """The context with the provider's own rate limit and quota of recovery calls."""
+    rate = worker.call_rate(provider)
+    return replace(
+        calls,
+        pace=calls.pace if rate is None else CallPacer(rate),
+        recovery_wait=HourlyQuota(worker.recovery_calls_per_hour),
     )

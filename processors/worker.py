@@ -16,8 +16,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 
 from processors.metrics import Metrics
 from processors.orders.expectation_cache import ExpectationCache
-from processors.providers.http import open_client
-from processors.providers.registry import PROVIDERS
+from processors.providers.call_context import open_call_context
 from processors.runtime.failpoints import Reached, ignore
 from processors.runtime.faust_app import REQUEST_SECONDS
 from processors.runtime.health import Health
@@ -32,6 +31,7 @@ from schemas import topics
 from schemas.configuration.model import Configuration
 from schemas.configuration.secrets import Secret
 from schemas.errors import ClusterUnavailableError, ConfigurationError, MissingTopicsError
+from schemas.providers import provider_names
 from service import cluster, expiry
 from service.kafka_client import client_settings
 from service.logs import event
@@ -62,8 +62,8 @@ class Worker:
         registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         self._metrics = Metrics(registry)
-        tokens = (getattr(merchant, "refresh_token", None) for merchant in configuration.merchants)
-        expiry.watch(registry, configuration.kafka, [Secret(token) for token in tokens if token is not None])
+        tokens = [Secret(token) for merchant in configuration.merchants for token in merchant.expiring_tokens()]
+        expiry.watch(registry, configuration.kafka, tokens)
         self._configuration = configuration
         self._selection = selection
         self._state_directory = state_directory
@@ -93,10 +93,10 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, request_stop)
         self._management.start()
-        async with open_client(self._connections()) as http:
+        async with open_call_context(self._configuration.worker, self._connections()) as calls:
             expectations = self._expectation_cache()
             specs = build_stages(
-                self._configuration, self._selection, self._metrics, http, expectations, self._loop_settings.reached
+                self._configuration, self._selection, self._metrics, calls, expectations, self._loop_settings.reached
             )
             if not specs:
                 raise ConfigurationError(
@@ -130,7 +130,7 @@ class Worker:
         connections than all of them together, a slow provider would take those of the others.
         """
         partitions = self._configuration.wanted_topics()[self._configuration.kafka.topic(topics.CHARGES)][1]
-        return self._configuration.worker.provider_calls_in_flight * (len(PROVIDERS) + partitions)
+        return self._configuration.worker.provider_calls_in_flight * (len(provider_names()) + partitions)
 
     def _expectation_cache(self) -> ExpectationCache:
         kafka = self._configuration.kafka

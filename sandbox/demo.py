@@ -23,7 +23,7 @@ from sandbox.observer import Observer, quantile
 from sandbox.script import NEEDS, Played, Player
 from sandbox.system import Plan, Sandbox, ends_on_signal
 from sandbox.verification import Books, ProofResult, applied, judge, missed, settled, statuses
-from schemas.topics import PROVIDERS
+from schemas.providers import provider_names
 
 _SETTLE_SECONDS: Final = 45.0
 _PLAIN_EVERY_SECONDS: Final = 3.0
@@ -188,9 +188,9 @@ class DemoReport:
             for row in statuses(self.books, self.witness):
                 listed.add_row(*row)
             console.print(listed)
-        flow = Table("", *PROVIDERS, title="What came in and what was asked")
+        flow = Table("", *provider_names(), title="What came in and what was asked")
         for name, counts in self.flow().items():
-            flow.add_row(name, *(str(counts[provider]) for provider in PROVIDERS))
+            flow.add_row(name, *(str(counts[provider]) for provider in provider_names()))
         console.print(flow)
         speed = Table("receive → result, seconds", "results", *(f"p{share * 100:g}" for share in _SHARES))
         for name, values in self._latencies().items():
@@ -202,15 +202,15 @@ class DemoReport:
     def flow(self) -> dict[str, dict[str, int]]:
         """What came in and what was asked: each count by provider."""
         witness = self.witness
-        rows: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(PROVIDERS, 0))
-        for provider in PROVIDERS:
+        rows: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(provider_names(), 0))
+        for provider in provider_names():
             rows["received"][provider] = len(witness.received[provider])
             rows["duplicate"][provider] = len(witness.duplicates[provider])
         for (provider, reason), ids in sorted(witness.rejected.items()):
             rows[f"rejected: {reason}"][provider] = len(ids)
         for (provider, reason), count in sorted(witness.dead.items()):
             rows[f"dead: {reason}"][provider] = count
-        for provider in PROVIDERS:
+        for provider in provider_names():
             counters = self.books[provider]["counters"]
             rows["lookups"][provider] = len(witness.lookups[provider])
             rows["provider calls"][provider] = counters.get("calls", 0)

@@ -12,16 +12,17 @@ import orjson
 from kafka import KafkaConsumer, TopicPartition
 
 from schemas import topics
+from schemas.providers import provider_names
 
 #: Columns of the live count, in the order of the flow, and the topics that belong to each.
 STAGES: Final[Mapping[str, tuple[str, ...]]] = {
-    "received": tuple(topics.notifications(provider) for provider in topics.PROVIDERS),
+    "received": tuple(topics.notifications(provider) for provider in provider_names()),
     "duplicate": (topics.DUPLICATES,),
     "rejected": (topics.REJECTED,),
-    "lookups": tuple(topics.lookups(provider) for provider in topics.PROVIDERS),
-    "waiting": tuple(topics.retry(provider, step) for provider in topics.PROVIDERS for step in range(1, 6)),
+    "lookups": tuple(topics.lookups(provider) for provider in provider_names()),
+    "waiting": tuple(topics.retry(provider, step) for provider in provider_names() for step in range(1, 6)),
     "dead": (topics.DEAD,),
-    "responses": tuple(topics.responses(provider) for provider in topics.PROVIDERS),
+    "responses": tuple(topics.responses(provider) for provider in provider_names()),
     "observations": (topics.OBSERVATIONS,),
     "results": (topics.STATUS,),
     "overdue": (topics.OVERDUE,),
@@ -103,7 +104,7 @@ class Observer:
             self.duplicates[_provider_of(headers)].add(headers["ce_id"])
         elif name == topics.DEAD:
             self.dead[_provider_of(headers), headers.get("reason", "?")] += 1
-        elif kind == "lookups" and provider in topics.PROVIDERS:
+        elif kind == "lookups" and provider in provider_names():
             self.lookups[provider].add(headers["ce_id"])  # one that waited comes here again
             self.looked_up[provider].add(orjson.loads(record.value)["notification_id"])
         elif kind == "notifications":
@@ -159,7 +160,7 @@ def quantile(values: list[float], share: float) -> float:
 
 
 def _provider_of(headers: Mapping[str, str]) -> str:
-    return next((one for one in topics.PROVIDERS if one in headers.get("original-topic", "")), "?")
+    return next((one for one in provider_names() if one in headers.get("original-topic", "")), "?")
 
 
 def _trace(headers: Mapping[str, str]) -> str:

@@ -20,19 +20,13 @@
     └── InvalidInputError               the bytes themselves are wrong
         ├── RejectedNotificationError   a notification that must not cause a lookup
         └── UnreadableError             a response or message that can't be parsed or trusted
-            └── PartlyUnreadableError   a response of which some payments could be read
 
 A ``reason`` is a word of a closed list in `schemas.reasons`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from schemas.reasons import DeadReason, RejectReason
-
-if TYPE_CHECKING:
-    from schemas.messages import Observation
 
 
 class PaynotifyError(Exception):
@@ -134,14 +128,3 @@ class UnreadableError(InvalidInputError):
     def __init__(self, detail: str, reason: DeadReason = "unreadable_answer") -> None:
         super().__init__(detail)
         self.reason = reason
-
-
-class PartlyUnreadableError(UnreadableError):
-    """A response about many payments of which some can't be read; the others must not wait for those.
-
-    ``observations`` are those of the payments that could be read in full.
-    """
-
-    def __init__(self, detail: str, observations: tuple[Observation, ...]) -> None:
-        super().__init__(detail)
-        self.observations = observations

@@ -32,9 +32,6 @@ PROVIDER_SILENT: Final = "payment.provider.silent.v1"
 REQUEST_MADE: Final = "payment.request.made.v1"
 REQUEST_ANSWERED: Final = "payment.request.answered.v1"
 
-#: What a lookup asks for. ``pull`` drains a webshop's waiting results; the others ask about one transaction.
-Operation = Literal["pull", "order", "transaction", "result", "details"]
-
 #: The values on ``lookups.<provider>.known``: whether the provider knew the id that is the record's key.
 KNOWN: Final = b"known"
 UNKNOWN: Final = b"unknown"
@@ -47,14 +44,14 @@ RECOVERY: Final = "recovery"
 class Lookup:
     """A request to ask the provider about something; its id is the record's ``ce_id``.
 
-    ``reference`` is the provider's id of what is asked about (none for a pull); ``arguments`` holds what only
-    the provider's own module understands, such as the notification's pull token. A lookup of recovery has no
-    notification: there ``notification_id`` is a word for what made it necessary.
+    ``operation`` is one of those in the provider's contract. ``reference`` is the provider's id of what is asked about
+    (None for a pull); ``arguments`` holds what only the provider itself understands, such as the notification's pull
+    token. A lookup of recovery has no notification: there ``notification_id`` is a word for what made it necessary.
     """
 
     provider: str
     merchant: str
-    operation: Operation
+    operation: str
     reference: str | None
     notification_id: str
     received_at: str

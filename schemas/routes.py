@@ -1,14 +1,13 @@
-"""What the ingress knows of a provider: its methods, and where to look for an id that spreads the load.
+"""A provider's route at the ingress: its HTTP methods, and where the transaction id for the record's key is.
 
 The id found here only chooses a partition, so that one transaction's notifications stay in order and meet
-their duplicates. It proves nothing and is never used again: ``verify`` parses the body anew.
+their duplicates. It proves nothing and is not used again: ``verify`` parses the body itself.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote_to_bytes
@@ -16,9 +15,11 @@ from urllib.parse import unquote_to_bytes
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One provider's notifications. ``transaction`` finds the id in the query and body, by its first group."""
+    """One provider's notifications. ``transaction`` finds the id in the query and body, by its first group.
 
-    provider: str
+    It is None where all of a merchant's notifications are one queue.
+    """
+
     methods: tuple[str, ...]
     transaction: re.Pattern[bytes] | None
 
@@ -29,18 +30,6 @@ class Route:
         found = self.transaction.search(query) or self.transaction.search(body)
         return merchant.encode() + b"/" + (found.group(1) if found else b"")
 
-
-ROUTES: Final[Mapping[str, Route]] = {
-    "omnikassa": Route("omnikassa", ("POST",), None),
-    "trustpayments": Route(
-        "trustpayments", ("POST",), re.compile(rb"(?:\A|&)transactionreference=([0-9-]{1,64})(?:&|\Z)")
-    ),
-    "nevogate": Route(
-        "nevogate",
-        ("POST", "GET"),
-        re.compile(rb"(?:\"[Tt]ransactionId\"\s*:\s*\"|(?:\A|&)[Tt]ransactionId=)([0-9a-f]{32})(?:\"|&|\Z)"),
-    ),
-}
 
 #: A merchant's URL token in the query; it is taken out of what is stored.
 _QUERY_TOKEN: Final = re.compile(rb"(?:\A|&)token=([^&]*)")

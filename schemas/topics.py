@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-PROVIDERS: Final = ("omnikassa", "trustpayments", "nevogate")
+from schemas.providers import provider_names
 
 RETRY_STEPS: Final = 5
 
@@ -141,4 +141,4 @@ def all_topics() -> tuple[Topic, ...]:
         ),
         Topic(changelog("charge"), "requests, and how far each is", 400 * _DAY, compacted=True, follows=CHARGES),
     ]
-    return tuple([topic for provider in PROVIDERS for topic in _of_provider(provider)] + shared)
+    return tuple([topic for provider in provider_names() for topic in _of_provider(provider)] + shared)

@@ -24,6 +24,7 @@ from ops.common.topic_reader import TopicPartition, TopicReader
 from schemas import topics
 from schemas.configuration.model import Configuration, load
 from schemas.errors import MissingTopicsError
+from schemas.providers import provider_names
 from schemas.times import rfc3339
 from service.cluster import admin, inspect_topics, missing
 
@@ -106,7 +107,7 @@ def _committed(configuration: Configuration) -> dict[TopicPartition, int]:
         for name in missing(configuration, present):
             raise MissingTopicsError(f"The topic {name} does not exist. Create it with `paynotify topics apply`.")
         groups: dict[str, list[Any]] = {}
-        for provider in topics.PROVIDERS:
+        for provider in provider_names():
             retries = [topics.retry(provider, step) for step in range(1, topics.RETRY_STEPS + 1)]
             for stage, names in (
                 ("verify", [topics.notifications(provider)]),

@@ -19,6 +19,7 @@ from ops.replay.original import REPLAYED_FROM
 from schemas import topics
 from schemas.configuration.model import Configuration
 from schemas.messages import RECOVERY
+from schemas.providers import provider_names
 from schemas.times import rfc3339
 
 #: A record's timestamp comes from its producer and may differ this much from the time of receipt.
@@ -64,7 +65,7 @@ class AuditScan:
         self._until = report.until.encode() or b"~"
         self._report = report
         self._topic = configuration.kafka.topic
-        self._ledgers = {provider: AuditLedger(provider) for provider in topics.PROVIDERS}
+        self._ledgers = {provider: AuditLedger(provider) for provider in provider_names()}
         self._results = ResultChecks(frozenset())
 
     def run(self) -> None:

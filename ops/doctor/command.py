@@ -25,13 +25,13 @@ from kafka.errors import (
 
 from ops.doctor.finding import Finding
 from ops.doctor.providers import examine
-from processors.providers.base import SECRET_FIELDS, account_of
-from processors.providers.omnikassa.signature import signed
-from schemas.configuration.merchants import Merchant, OmniKassaMerchant, provider_of
+from processors.providers.account import open_account
+from processors.providers.registry import provider_specs
+from schemas.configuration.merchants import Merchant, provider_of
 from schemas.configuration.model import Configuration, load
 from schemas.configuration.secrets import Secret
 from schemas.errors import ClusterUnavailableError, ConfigurationError, SecretError
-from schemas.topics import PROVIDERS
+from schemas.providers import provider_names
 from service.cluster import admin, differences, inspect_topics, missing
 
 _EPILOG: Final = """\
@@ -54,7 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--provider",
         action="append",
-        choices=PROVIDERS,
+        choices=provider_names(),
         default=[],
         help="check only this provider and its merchants' secrets (repeatable)",
     )
@@ -95,7 +95,7 @@ def _findings(arguments: argparse.Namespace) -> Iterator[Finding]:
             "sandbox: true allows plain HTTP and secrets in the file",
             "Remove it for production.",
         )
-    providers = arguments.provider or PROVIDERS
+    providers = arguments.provider or provider_names()
     merchants = [one for one in configuration.merchants if provider_of(one) in providers]
     broken: set[str] = set()
     for merchant in merchants:
@@ -108,36 +108,25 @@ def _findings(arguments: argparse.Namespace) -> Iterator[Finding]:
     yield from _check_cluster(configuration)
     for merchant in merchants:
         # a check with an unreadable secret would only repeat that error
-        account = None if merchant.id in broken else account_of(merchant)
+        account = None if merchant.id in broken else open_account(merchant)
         yield from examine(merchant, account, configuration, recovery=arguments.recovery)
 
 
 def _check_secrets(merchant: Merchant) -> Iterator[Finding]:
     where = f"secrets of {merchant.id}"
     readable, unreadable = 0, 0
-    for name in SECRET_FIELDS:
-        reference = getattr(merchant, name, None)
-        if reference is None:
-            continue
-        for one in reference if isinstance(reference, tuple) else (reference,):
-            try:
-                Secret(one).reveal()
-                readable += 1
-            except SecretError as error:
-                unreadable += 1
-                yield Finding(where, "error", f"{name}: {error}")
+    for key, reference in merchant.secret_references():
+        try:
+            Secret(reference).reveal()
+            readable += 1
+        except SecretError as error:
+            unreadable += 1
+            yield Finding(where, "error", f"{key}: {error}")
     if not unreadable:
         yield Finding(where, "ok", f"{readable} readable")
-    if isinstance(merchant, OmniKassaMerchant):
-        yield from _check_signing_keys(merchant, where)
-
-
-def _check_signing_keys(merchant: OmniKassaMerchant, where: str) -> Iterator[Finding]:
-    try:
-        signed("", "", account_of(merchant, {"signing_keys"}))
-    except SecretError as error:
-        if "base64" in str(error):
-            yield Finding(where, "error", str(error))
+    problem = provider_specs()[provider_of(merchant)].probe.secret_problem(open_account(merchant, needed=()))
+    if problem is not None:
+        yield Finding(where, "error", problem)
 
 
 def _check_cluster(configuration: Configuration) -> Iterator[Finding]:

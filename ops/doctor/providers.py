@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import http.client
-import secrets
-import socket
-import ssl
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from ops.doctor.finding import Finding
-from processors.limits.call_pacer import CallPacer
-from processors.providers.base import Account, Answer, Call, CallContext, RetryLater, WaitingLookup
-from processors.providers.http import open_client
-from processors.providers.omnikassa.single_order import refreshed
-from processors.providers.registry import PROVIDERS
-from schemas.configuration.merchants import Merchant, OmniKassaMerchant, provider_of
+from processors.providers.account import Account
+from processors.providers.call_context import open_call_context
+from processors.providers.reachability import clock_of
+from processors.providers.registry import provider_specs
+from processors.providers.spec import CredentialProbe
+from schemas.configuration.merchants import Merchant, provider_of
 from schemas.configuration.model import Configuration
-from schemas.errors import PermanentError, RetryableError, SecretError
-from schemas.messages import Lookup
-from schemas.times import rfc3339
+from schemas.errors import PermanentError, ProviderUnavailableError, RetryableError, SecretError
 
-_CONNECT_SECONDS: Final = 5.0
 _WARN_SKEW_SECONDS: Final = 5.0
 _MAX_SKEW_SECONDS: Final = 60.0
 
@@ -33,43 +25,27 @@ _ALLOW: Final = "Check the base URL, and DNS, firewall and proxy for outgoing co
 
 
 def examine(
-    merchant: Merchant, account: Account | None, configuration: Configuration, *, recovery: bool
+    merchant: Merchant, account: Account[Any] | None, configuration: Configuration, *, recovery: bool
 ) -> Iterator[Finding]:
     """Check connection, clock and credentials. ``account`` is None if a secret cannot be read."""
     about = f"{provider_of(merchant)} for {merchant.id}"
-    found = _connect(merchant.base_url)
-    if isinstance(found, str):
-        yield Finding(about, "error", found, _ALLOW)
-        return
-    yield Finding(about, "ok", f"{urlsplit(merchant.base_url).hostname} is reachable")
-    yield _clock(about, found)
+    for url in merchant.base_urls().values():
+        try:
+            provider_clock = clock_of(url)
+        except ProviderUnavailableError as error:
+            yield Finding(about, "error", str(error), _ALLOW)
+            return
+        yield Finding(about, "ok", f"{urlsplit(url).hostname} is reachable")
+        yield _clock(about, provider_clock)
     if account is None:
         yield Finding(about, "skipped", "credentials: a secret cannot be read")
         return
-    yield _credentials(about, account, configuration, recovery)
-
-
-def _connect(url: str) -> datetime | str | None:
-    """The provider's time (None if it sends none), or a problem as text. ``HEAD /`` has no side effects."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(host, parts.port, timeout=_CONNECT_SECONDS)
-    try:
-        connection.request("HEAD", "/", headers={"User-Agent": "paynotify"})
-        date = connection.getresponse().getheader("Date", "")
-    except ssl.SSLCertVerificationError as error:
-        return f"{host} has an invalid certificate ({error.verify_message})"
-    except socket.gaierror:
-        return f"the name {host} cannot be resolved"
-    except (OSError, http.client.HTTPException) as error:
-        return f"{host} cannot be reached ({type(error).__name__})"
-    finally:
-        connection.close()
-    try:
-        return parsedate_to_datetime(date)
-    except (ValueError, TypeError):
-        return None
+    probe = provider_specs()[provider_of(merchant)].probe
+    skip_reason = probe.skip_reason(account, recovery=recovery)
+    if skip_reason is not None:
+        yield Finding(about, "skipped", f"credentials: {skip_reason}")
+        return
+    yield _credentials(about, probe, account, configuration)
 
 
 def _clock(about: str, theirs: datetime | None) -> Finding:
@@ -85,37 +61,13 @@ def _clock(about: str, theirs: datetime | None) -> Finding:
     )
 
 
-def _credentials(about: str, account: Account, configuration: Configuration, recovery: bool) -> Finding:
-    if provider_of(account.merchant) == "nevogate":
-        return Finding(about, "skipped", "credentials: the gateway does not allow a query that no notification caused")
-    if isinstance(account.merchant, OmniKassaMerchant):
-        if not recovery:
-            return Finding(about, "skipped", "credentials: pass --recovery to check them with one token refresh")
-        if account.merchant.refresh_token is None:
-            return Finding(about, "skipped", "credentials: no refresh_token is configured")
-        return _ask(about, configuration, lambda outside: _refresh(account, outside))
-    return _ask(about, configuration, lambda outside: _query(account, outside))
-
-
-def _ask(
-    about: str, configuration: Configuration, question: Callable[[CallContext], Coroutine[Any, Any, bool]]
-) -> Finding:
-    async def ask() -> bool:
-        async with open_client(1) as client:
-            worker = configuration.worker
-            return await question(
-                CallContext(
-                    http=client,
-                    now=lambda: datetime.now(UTC),
-                    answer_bytes=worker.provider_response_bytes,
-                    timeout_seconds=worker.provider_timeout_seconds,
-                    transactions_per_query=1,
-                    pace=CallPacer(1),
-                )
-            )
+def _credentials(about: str, probe: CredentialProbe, account: Account[Any], configuration: Configuration) -> Finding:
+    async def check() -> bool:
+        async with open_call_context(configuration.worker, 1) as calls:
+            return await probe.accepted(account, calls)
 
     try:
-        accepted = asyncio.run(ask())
+        accepted = asyncio.run(check())
     except PermanentError as error:
         return Finding(about, "error", f"credentials: {error}", "Compare user, password and the allowed IP addresses.")
     except (RetryableError, SecretError) as error:
@@ -123,32 +75,3 @@ def _ask(
     if not accepted:
         return Finding(about, "error", "credentials: not accepted", "Compare them with the provider's portal.")
     return Finding(about, "ok", "credentials: accepted")
-
-
-async def _query(account: Account, outside: CallContext) -> bool:
-    """Query an order that does not exist: an empty response proves that the credentials were accepted."""
-    now = rfc3339()
-    lookup = Lookup(
-        provider="trustpayments",
-        merchant=account.merchant.id,
-        operation="transaction",
-        reference=None,
-        notification_id="doctor",
-        received_at=now,
-        arguments={"orderreference": f"paynotify-doctor-{secrets.token_hex(8)}"},
-    )
-    waiting = WaitingLookup("doctor", lookup, "", 0, datetime.now(UTC))
-
-    async def store(_: Answer) -> None:
-        return None
-
-    outcomes = await PROVIDERS["trustpayments"].fetch(Call("doctor", (waiting,)), account, outside, store)
-    outcome = outcomes["doctor"]
-    return not isinstance(outcome, RetryLater) or outcome.reason == "not_found"
-
-
-async def _refresh(account: Account, outside: CallContext) -> bool:
-    """Refresh the bank's token, and discard it."""
-    assert isinstance(account.merchant, OmniKassaMerchant)
-    await refreshed(account, account.merchant, outside)
-    return True

@@ -23,9 +23,9 @@ from ops.reconcile.csv_export import COLUMNS, read_export
 from ops.reconcile.repair import leave_out_queued, plan_repair, queue
 from ops.reconcile.report import PRINTERS, ReconcileReport
 from ops.reconcile.sources import ProviderList, read_own_payments
-from processors.providers.base import account_of
-from processors.providers.payment_list import PaymentReference
-from processors.providers.registry import LISTERS
+from processors.providers.account import open_account
+from processors.providers.payment_list import PaymentLister, PaymentReference
+from processors.providers.registry import provider_specs
 from schemas.configuration.merchants import Merchant, provider_of
 from schemas.configuration.model import Configuration, load
 from schemas.errors import ConfigurationError
@@ -115,12 +115,16 @@ def _merchant(arguments: argparse.Namespace, configuration: Configuration) -> Me
     if arguments.yes and not arguments.repair:
         raise ConfigurationError("--yes must be given with --repair; without it nothing is queued.")
     merchant = find_merchant(configuration, arguments.merchant)
-    if arguments.export is None and provider_of(merchant) not in LISTERS:
+    if arguments.export is None and _lister(merchant) is None:
         raise ConfigurationError(
             f"--export must be given for merchants of {provider_of(merchant)}, which has no list of payments. "
             f"The shop's CSV file has the columns {', '.join(COLUMNS)}."
         )
     return merchant
+
+
+def _lister(merchant: Merchant) -> PaymentLister | None:
+    return provider_specs()[provider_of(merchant)].lister
 
 
 def _period(arguments: argparse.Namespace) -> Period:
@@ -173,7 +177,9 @@ def _listed(
     reader: TopicReader, configuration: Configuration, merchant: Merchant, period: Period, per_second: float
 ) -> tuple[list[PaymentEntry], OwnPayments]:
     """The provider's payments and ours. Payments on which the list is inconclusive are queried one by one."""
-    provider_list = ProviderList(configuration, account_of(merchant), LISTERS[provider_of(merchant)], per_second)
+    lister = _lister(merchant)
+    assert lister is not None
+    provider_list = ProviderList(configuration, open_account(merchant), lister, per_second)
     provider_list.read(period)
     here = read_own_payments(reader, configuration, merchant.id, period)
     provider_list.query(

@@ -12,7 +12,8 @@ from ops.common.progress_bar import ProgressBar
 from ops.common.record_sender import RecordSender, rate_limiter
 from ops.common.topic_reader import TopicReader, to_record
 from ops.reconcile.compare import AFTER_CAPTURE, PaymentDifference
-from processors.providers.recovery import BUDGETED, lookup_key, recovery_lookup
+from processors.providers.recovery import lookup_key, recovery_lookup
+from processors.providers.registry import provider_specs
 from schemas import messages, topics
 from schemas.cloudevents import cloud_event
 from schemas.configuration.merchants import Merchant, provider_of
@@ -107,7 +108,7 @@ def leave_out_queued(
     for name in queued & plan.lookups.keys():
         del plan.lookups[name]
         plan.left_out["already queued today"] += 1
-    if provider_of(merchant) in BUDGETED:
+    if provider_specs()[provider_of(merchant)].provider.policy.recovers_rarely:
         limit_lookups(plan, configuration.worker.recovery_calls_per_hour - len(recent))
 
 

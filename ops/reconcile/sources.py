@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -13,8 +15,9 @@ from ops.common.progress_bar import ProgressBar
 from ops.common.topic_reader import TopicReader
 from ops.reconcile.compare import OwnPayments, PaymentEntry, Period
 from processors.limits.call_pacer import CallPacer
-from processors.providers.base import Account, CallContext
-from processors.providers.http import open_client
+from processors.providers.account import Account
+from processors.providers.base import CallContext
+from processors.providers.call_context import open_call_context
 from processors.providers.payment_list import ListedPayment, PaymentLister, PaymentReference
 from processors.resolve.transitions import PaymentState, advance
 from schemas import topics
@@ -100,7 +103,7 @@ class ProviderList:
     """The provider's payments, computed from its list with the same functions that compute our results."""
 
     def __init__(
-        self, configuration: Configuration, account: Account, lister: PaymentLister, per_second: float
+        self, configuration: Configuration, account: Account[Any], lister: PaymentLister, per_second: float
     ) -> None:
         self._configuration = configuration
         self._account = account
@@ -152,17 +155,17 @@ class ProviderList:
     async def _list(self, start: datetime, end: datetime) -> None:
         whole_seconds = int((end - start).total_seconds())
         with ProgressBar("listing (seconds)", whole_seconds) as bar:
-            async with open_client(1) as http:
+            async with self._calls() as calls:
                 done = start
-                async for until, listed in self._lister.between(self._account, self._call_context(http), start, end):
+                async for until, listed in self._lister.between(self._account, calls, start, end):
                     self._add(listed)
                     bar.advance(int((until - done).total_seconds()))
                     done = until
 
     async def _query(self, payments: Sequence[PaymentReference]) -> None:
         with ProgressBar("querying single payments", len(payments)) as bar:
-            async with open_client(1) as http:
-                async for count, listed in self._lister.about(self._account, self._call_context(http), payments):
+            async with self._calls() as calls:
+                async for count, listed in self._lister.about(self._account, calls, payments):
                     self._add(listed)
                     bar.advance(count)
 
@@ -173,13 +176,9 @@ class ProviderList:
             if one.started is not None:
                 self._started[payment] = one.started
 
-    def _call_context(self, http: Any) -> CallContext:
+    @asynccontextmanager
+    async def _calls(self) -> AsyncIterator[CallContext]:
         worker = self._configuration.worker
-        return CallContext(
-            http=http,
-            now=lambda: datetime.now(UTC),
-            answer_bytes=max(_MAX_RESPONSE_BYTES, worker.provider_response_bytes),
-            timeout_seconds=worker.provider_timeout_seconds,
-            transactions_per_query=worker.transactions_per_query,
-            pace=CallPacer(self._per_second),
-        )
+        async with open_call_context(worker, 1) as calls:
+            limit = max(_MAX_RESPONSE_BYTES, worker.provider_response_bytes)
+            yield replace(calls, max_response_bytes=limit, pace=CallPacer(self._per_second))

@@ -28,6 +28,7 @@ from ops.replay.plan import ReplayPlan, ReplaySelection, find, leave_out_replaye
 from schemas import topics
 from schemas.configuration.model import Configuration, load
 from schemas.errors import ConfigurationError
+from schemas.providers import provider_names
 from schemas.reasons import DEAD_REASONS, REJECT_REASONS
 from schemas.records import Record
 
@@ -78,7 +79,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--provider",
         action="append",
         default=[],
-        choices=topics.PROVIDERS,
+        choices=provider_names(),
         help="only this provider's records (repeatable)",
     )
     parser.add_argument(

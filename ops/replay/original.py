@@ -6,6 +6,7 @@ from typing import Final
 
 from schemas import topics
 from schemas.configuration.model import KafkaSettings
+from schemas.providers import provider_names
 from schemas.records import Output, Record
 
 #: Header of a replayed record: the position on the rejected or dead-letter topic that it came from.
@@ -42,7 +43,7 @@ def replay_targets(kafka: KafkaSettings) -> dict[str, str]:
     """The topics that records may be replayed to (names on the cluster), each with its provider or "all"."""
     return {
         kafka.topic(name): provider
-        for provider in topics.PROVIDERS
+        for provider in provider_names()
         for name in (
             topics.notifications(provider),
             topics.lookups(provider),

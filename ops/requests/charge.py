@@ -48,13 +48,13 @@ def run(arguments: argparse.Namespace) -> int:
         ConfigurationError: an option or the configuration is wrong, or nothing could be published.
     """
     configuration = load(arguments.config)
-    options.charging_merchant(configuration, arguments.merchant)
+    merchant = options.charging_merchant(configuration, arguments.merchant)
     request = RequestedPayment(
         request_id=options.parse_request_id(arguments.request_id),
         merchant=arguments.merchant,
         action="charge",
         order_id=options.parse_order_id(arguments.order),
-        reference_payment_id=options.parse_payment_id("--reference", arguments.reference),
+        reference_payment_id=options.parse_payment_id("--reference", arguments.reference, merchant),
         user_id=options.parse_user_id(arguments.user),
         amount=options.parse_amount(arguments.amount, arguments.currency),
         capture=arguments.capture,

@@ -8,16 +8,16 @@ from datetime import UTC, datetime
 from typing import Final
 
 from ops.common.merchants import find_merchant
-from schemas.configuration.merchants import NevogateMerchant, provider_of
+from processors.providers.charging import ChargeGateway
+from processors.providers.registry import provider_specs
+from schemas.configuration.merchants import ChargingMerchant, Merchant, provider_of
 from schemas.configuration.model import Configuration
 from schemas.errors import ConfigurationError, UnreadableError
-from schemas.ids import time_ordered_id
+from schemas.ids import MAX_ID_LENGTH, time_ordered_id
 from schemas.money import Money, from_major
 from schemas.times import parse_time, rfc3339
 
-_PAYMENT_ID: Final = re.compile(r"[0-9a-f]{32}\Z")
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,99}\Z")
-_MAX_ID_LENGTH: Final = 255
 
 
 def add_payment(parser: argparse.ArgumentParser) -> None:
@@ -25,43 +25,54 @@ def add_payment(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("payment", metavar="MERCHANT/PAYMENT", help="key of the authorised payment")
 
 
-def charging_merchant(configuration: Configuration, merchant_id: str) -> NevogateMerchant:
+def charging_merchant(configuration: Configuration, merchant_id: str) -> ChargingMerchant:
     """The configured merchant with this id.
 
     Raises:
         ConfigurationError: no merchant has this id, or the merchant's provider does not support charges by request.
     """
     merchant = find_merchant(configuration, merchant_id)
-    if not isinstance(merchant, NevogateMerchant):
+    if not isinstance(merchant, ChargingMerchant):
+        charging = [name for name, spec in provider_specs().items() if spec.charge_gateway is not None]
         raise ConfigurationError(
-            f"The merchant must be one of nevogate, but {merchant_id} is one of {provider_of(merchant)}. "
-            "Other providers do not support requests."
+            f"The merchant must be one of {' or '.join(charging)}, but {merchant_id} is one of "
+            f"{provider_of(merchant)}. Other providers do not support requests."
         )
     return merchant
 
 
-def parse_payment(text: str) -> tuple[str, str]:
+def _gateway(merchant: Merchant) -> ChargeGateway:
+    gateway = provider_specs()[provider_of(merchant)].charge_gateway
+    assert gateway is not None, "a provider with a charges section has a gateway"
+    return gateway
+
+
+def parse_payment(configuration: Configuration, text: str) -> tuple[str, str]:
     """The merchant's id and the payment's id in ``MERCHANT/PAYMENT``.
 
     Raises:
-        ConfigurationError: the text does not have this form.
+        ConfigurationError: the text does not have this form, or the merchant can't be charged by request.
     """
-    merchant, _, payment = text.partition("/")
-    if not merchant or not _PAYMENT_ID.match(payment):
+    merchant_id, slash, payment = text.partition("/")
+    if not merchant_id or not slash:
+        raise ConfigurationError(f"The payment must be MERCHANT/PAYMENT, got {text!r}.")
+    gateway = _gateway(charging_merchant(configuration, merchant_id))
+    if not gateway.is_payment_id(payment):
         raise ConfigurationError(
-            f"The payment must be MERCHANT/PAYMENT, with PAYMENT as 32 lower-case hex digits; got {text!r}."
+            f"The payment must be MERCHANT/PAYMENT, with PAYMENT as {gateway.payment_id_form}; got {text!r}."
         )
-    return merchant, payment
+    return merchant_id, payment
 
 
-def parse_payment_id(option: str, text: str) -> str:
-    """A payment's id at the gateway.
+def parse_payment_id(option: str, text: str, merchant: ChargingMerchant) -> str:
+    """A payment's id at the merchant's provider.
 
     Raises:
         ConfigurationError: the text is not a payment id.
     """
-    if not _PAYMENT_ID.match(text):
-        raise ConfigurationError(f"{option} must be a payment id of 32 lower-case hex digits, got {text!r}.")
+    gateway = _gateway(merchant)
+    if not gateway.is_payment_id(text):
+        raise ConfigurationError(f"{option} must be a payment id of {gateway.payment_id_form}, got {text!r}.")
     return text
 
 
@@ -71,9 +82,9 @@ def parse_order_id(text: str) -> str:
     Raises:
         ConfigurationError: the gateway would refuse the id, or the id is an e-mail address.
     """
-    if not 0 < len(text) <= _MAX_ID_LENGTH or not text.isprintable() or "@" in text:
+    if not 0 < len(text) <= MAX_ID_LENGTH or not text.isprintable() or "@" in text:
         raise ConfigurationError(
-            f"--order must be 1 to {_MAX_ID_LENGTH} printable characters without personal data "
+            f"--order must be 1 to {MAX_ID_LENGTH} printable characters without personal data "
             f"(no e-mail address), got {text[:50]!r}."
         )
     return text
@@ -138,6 +149,6 @@ def parse_user_id(text: str | None) -> str | None:
     Raises:
         ConfigurationError: the gateway would refuse the id.
     """
-    if text is not None and (not 0 < len(text) <= _MAX_ID_LENGTH or not text.isprintable()):
-        raise ConfigurationError(f"--user must be 1 to {_MAX_ID_LENGTH} printable characters, got {text[:50]!r}.")
+    if text is not None and (not 0 < len(text) <= MAX_ID_LENGTH or not text.isprintable()):
+        raise ConfigurationError(f"--user must be 1 to {MAX_ID_LENGTH} printable characters, got {text[:50]!r}.")
     return text

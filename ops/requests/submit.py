@@ -20,7 +20,7 @@ from ops.requests import options
 from ops.requests.summary import describe, expected_refusals
 from schemas import topics
 from schemas.cloudevents import cloud_event
-from schemas.configuration.merchants import NevogateMerchant
+from schemas.configuration.merchants import ChargingMerchant
 from schemas.configuration.model import Configuration, KafkaSettings, load
 from schemas.errors import ClusterUnavailableError, ConfigurationError, UnreadableError
 from schemas.messages import REQUEST_MADE, Action, PaymentRequest, RequestedPayment, decode, encode
@@ -75,8 +75,7 @@ def configure(parser: argparse.ArgumentParser, examples: str) -> None:
 def run_for_payment(arguments: argparse.Namespace, action: Action, amount: Money | None = None) -> int:
     """Request ``action`` for the authorised payment that the arguments name; see `run`."""
     configuration = load(arguments.config)
-    merchant, payment = options.parse_payment(arguments.payment)
-    options.charging_merchant(configuration, merchant)
+    merchant, payment = options.parse_payment(configuration, arguments.payment)
     request = RequestedPayment(
         request_id=options.parse_request_id(arguments.request_id),
         merchant=merchant,
@@ -110,7 +109,7 @@ def run(arguments: argparse.Namespace, request: RequestedPayment, configuration:
     return _report(arguments, request, warnings, published=True, outcome=outcome, code=code)
 
 
-def _show(request: RequestedPayment, merchant: NevogateMerchant, warnings: list[str], *, to_stderr: bool) -> None:
+def _show(request: RequestedPayment, merchant: ChargingMerchant, warnings: list[str], *, to_stderr: bool) -> None:
     print_table(describe(request, merchant), stream=sys.stderr if to_stderr else sys.stdout)
     for warning in warnings:
         print(f"warning: {printable(warning)}", file=sys.stderr)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from schemas.configuration.merchants import ChargeLimits, NevogateMerchant, provider_of
+from schemas.configuration.merchants import ChargeLimits, ChargingMerchant, provider_of
 from schemas.messages import RequestedPayment
 from schemas.money import Money, to_major
 
 
-def describe(request: RequestedPayment, merchant: NevogateMerchant) -> list[tuple[str, str]]:
+def describe(request: RequestedPayment, merchant: ChargingMerchant) -> list[tuple[str, str]]:
     """The request as labels and texts, one pair per line."""
     lines = [(request.action, f"{request.merchant} ({provider_of(merchant)})"), ("request", request.request_id)]
     named = (
@@ -29,7 +29,7 @@ def describe(request: RequestedPayment, merchant: NevogateMerchant) -> list[tupl
     return lines
 
 
-def expected_refusals(request: RequestedPayment, merchant: NevogateMerchant) -> list[str]:
+def expected_refusals(request: RequestedPayment, merchant: ChargingMerchant) -> list[str]:
     """Why the request will be refused, as far as the configuration alone can tell."""
     if merchant.charges is None:
         return [f"charges are not enabled for {merchant.id} (no charges section): the request will be refused"]
@@ -55,7 +55,7 @@ def money_text(money: Money) -> str:
     return f"{to_major(money)} {money.currency}"
 
 
-def _limits(request: RequestedPayment, merchant: NevogateMerchant) -> ChargeLimits | None:
+def _limits(request: RequestedPayment, merchant: ChargingMerchant) -> ChargeLimits | None:
     if request.action != "charge" or request.amount is None or merchant.charges is None:
         return None
     return merchant.charges.limits.get(request.amount.currency)

@@ -36,6 +36,7 @@ from schemas.messages import (
     PaymentStatus,
     decode,
 )
+from schemas.providers import provider_contracts
 from schemas.records import Record
 from schemas.times import parse_time, rfc3339
 
@@ -278,7 +279,7 @@ class PaymentSearch:
     ) -> list[Record]:
         """The payment's own records, and the merchant's relevant records that were written in one of the windows."""
         found: dict[tuple[str, int, int], Record] = {}
-        if self._provider != "omnikassa":
+        if not provider_contracts()[self._provider].one_queue_per_merchant:
             for record in self._own(name, since, self._keys):
                 found[record.topic, record.partition, record.offset] = record
         partitions = self._partitions(name, self._shared)

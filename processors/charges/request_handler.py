@@ -19,22 +19,16 @@ from processors.charges.state_machine import ChargeRequest, NextStep, ProviderRe
 from processors.charges.validation import KnownPayment
 from processors.charges.write_batch import WriteBatch
 from processors.metrics import Metrics
-from processors.providers.base import Account
-from processors.providers.charging import (
-    ChargeDelayed,
-    ChargeGateway,
-    ChargeOpened,
-    ChargeRejected,
-    ChargeReport,
-    ChargeUnknown,
-)
-from processors.providers.response_record import response
+from processors.providers.account import Account
+from processors.providers.charging import ChargeGateway, ChargeOpened, ChargeReport, NotDone
+from processors.providers.outcomes import Unknown
+from processors.providers.response_record import response_record
 from processors.resolve.transitions import allowed
 from processors.state import timer_queue
 from processors.state.timer_queue import Timer
 from schemas import messages, topics
 from schemas.cloudevents import cloud_event
-from schemas.configuration.merchants import Charges, NevogateMerchant
+from schemas.configuration.merchants import Charges, ChargingMerchant
 from schemas.configuration.model import KafkaSettings
 from schemas.errors import UnreadableError
 from schemas.ids import derived_id
@@ -69,17 +63,16 @@ class ChargeContext:
     """What the handler needs: ``accounts`` of merchants that may charge, ``gateways`` by provider, and each
     merchant's provider."""
 
-    accounts: Mapping[str, Account]
+    accounts: Mapping[str, Account[ChargingMerchant]]
     gateways: Mapping[str, ChargeGateway]
     providers: Mapping[str, str]
     kafka: KafkaSettings
 
     def charges(self, merchant: str) -> Charges:
         """The merchant's settings for charges."""
-        settings = self.accounts[merchant].merchant
-        assert isinstance(settings, NevogateMerchant)
-        assert settings.charges is not None
-        return settings.charges
+        charges = self.accounts[merchant].merchant.charges
+        assert charges is not None
+        return charges
 
 
 class RequestHandler:
@@ -326,7 +319,7 @@ class RequestHandler:
             self._repository.put(state_machine.reported(request, step, report, now, self.timing(request)))
 
     def _record_payment(self, request: ChargeRequest, step: NextStep, report: ChargeReport) -> None:
-        merchant, payment_id = request.asked.merchant, report.answer.reference or ""
+        merchant, payment_id = request.asked.merchant, report.response.reference or ""
         known = self._repository.payment(merchant, payment_id)
         amount = known.amount or report.amount if step == "close" else report.amount or known.amount
         self._repository.put_payment(
@@ -343,11 +336,9 @@ class RequestHandler:
         # a payment that was only looked up, perhaps years old, must not become news for a warehouse
         if step != "check":
             topic = self._topic(topics.responses(request.provider))
-            self._writes.publish_before(response(topic, request.provider, merchant, report.answer))
+            self._writes.publish_before(response_record(topic, request.provider, merchant, report.response))
 
-    def _log_problem(
-        self, request: ChargeRequest, step: NextStep, report: ChargeRejected | ChargeDelayed | ChargeUnknown
-    ) -> None:
+    def _log_problem(self, request: ChargeRequest, step: NextStep, report: NotDone | Unknown[RequestReason]) -> None:
         if step == "init" and report.reason == "no_answer":
             self._metrics.orphans.labels(request.provider).inc()
         if report.reason in _NEEDS_A_PERSON:

@@ -31,16 +31,8 @@ from processors.dead_letters import ended
 from processors.limits.hourly_quota import HourlyQuota
 from processors.metrics import Metrics
 from processors.providers.base import CallContext
-from processors.providers.charging import (
-    CaptureOrVoid,
-    ChargeDelayed,
-    ChargeGateway,
-    ChargeOpened,
-    ChargeOrder,
-    ChargeRejected,
-    ChargeReport,
-    ChargeUnknown,
-)
+from processors.providers.charging import CaptureOrVoid, ChargeGateway, ChargeOpened, ChargeOrder, ChargeReport
+from processors.providers.outcomes import Failed, RetryLater, Unknown
 from processors.runtime.failpoints import Failpoint, Reached, ignore
 from processors.runtime.progress import report_progress
 from processors.runtime.stage import BatchContext
@@ -55,9 +47,9 @@ _MAX_COUNTED: Final = 10_000
 _OUTCOMES: Final[Mapping[type[ProviderReport], str]] = {
     ChargeOpened: "opened",
     ChargeReport: "reported",
-    ChargeRejected: "rejected",
-    ChargeDelayed: "delayed",
-    ChargeUnknown: "unknown",
+    Failed: "rejected",
+    RetryLater: "delayed",
+    Unknown: "unknown",
 }
 
 
@@ -176,4 +168,4 @@ class ChargeStage:
                 authorised=request.authorised,
             )
             return await gateway.close(closing, account, self._outside)
-        return await gateway.truth(payment_id, account, self._outside)
+        return await gateway.get_payment(payment_id, account, self._outside)

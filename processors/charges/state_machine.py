@@ -26,13 +26,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from processors.providers.charging import (
-    ChargeDelayed,
-    ChargeOpened,
-    ChargeRejected,
-    ChargeReport,
-    ChargeUnknown,
-)
+from processors.providers.charging import ChargeOpened, ChargeReport, MoneyOutcome, OpenOutcome
+from processors.providers.outcomes import Failed, RetryLater, Unknown
 from processors.state import timer_queue
 from schemas import messages
 from schemas.ids import derived_id
@@ -44,7 +39,7 @@ from schemas.times import parse_time, rfc3339
 
 Phase = Literal["check", "init", "start", "starting", "pending", "close", "closing", "done", "refused"]
 NextStep = Literal["check", "init", "start", "close", "poll"]
-ProviderReport = ChargeOpened | ChargeReport | ChargeRejected | ChargeDelayed | ChargeUnknown
+ProviderReport = OpenOutcome | MoneyOutcome
 RequestState = Literal["received", "started", "uncertain", "refused", "done"]
 
 _STEPS: Final[Mapping[Phase, NextStep]] = {
@@ -199,11 +194,11 @@ def reported(
             return replace(request, phase="start", payment_id=payment_id, tries=0)
         case ChargeReport(status):
             return _settled(request, step, status, now, timing)
-        case ChargeRejected(reason) if step != "poll":
+        case Failed(reason) if step != "poll":
             return _given_up(request, step, reason, now)
-        case ChargeDelayed(reason) if step != "poll":
+        case RetryLater(reason) if step != "poll":
             return _retry_later(request, step, reason, now, timing)
-        case ChargeUnknown(reason):
+        case Unknown(reason):
             # poll at once: as a rule the outcome is known by now
             return replace(request, called_at=rfc3339(now), doubt=reason)
     return _poll_later(request, now, timing)

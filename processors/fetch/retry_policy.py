@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from processors.providers.base import Failed, Policy, RetryLater
+from processors.providers.base import Policy
+from processors.providers.outcomes import Failed, RetryLater
+from schemas.reasons import DeadReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +24,8 @@ class ScheduledRetry:
 
 
 def decide(
-    outcome: RetryLater, *, tries: int, now: datetime, delays_seconds: Sequence[float], policy: Policy
-) -> ScheduledRetry | Failed:
+    outcome: RetryLater[DeadReason], *, tries: int, now: datetime, delays_seconds: Sequence[float], policy: Policy
+) -> ScheduledRetry | Failed[DeadReason]:
     """What becomes of a lookup after ``tries`` tries, this one included.
 
     The wait grows with the tries and stays at the longest; a provider that asks for more patience gets the first

@@ -9,23 +9,15 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 from processors.dead_letters import ended
 from processors.fetch.retry_policy import decide
 from processors.metrics import Metrics
-from processors.providers.base import (
-    Account,
-    Answer,
-    Call,
-    CallContext,
-    Failed,
-    LookupOutcome,
-    Provider,
-    RetryLater,
-    Succeeded,
-    WaitingLookup,
-)
-from processors.providers.response_record import response
+from processors.providers.account import Account
+from processors.providers.base import Call, CallContext, Provider, ProviderResponse, WaitingLookup
+from processors.providers.outcomes import Failed, LookupOutcome, RetryLater, Succeeded
+from processors.providers.response_record import response_record
 from processors.runtime.progress import report_progress
 from processors.runtime.stage import BatchContext, Publish
 from processors.state.overlay import Overlay
@@ -35,6 +27,7 @@ from schemas.configuration.model import KafkaSettings
 from schemas.errors import PermanentError, RetryableError, UnreadableError
 from schemas.ids import derived_id
 from schemas.messages import KNOWN, UNKNOWN, Lookup
+from schemas.providers import provider_operations
 from schemas.reasons import DeadReason
 from schemas.records import Output, Record
 from schemas.times import parse_time, rfc3339
@@ -47,14 +40,17 @@ def waiting_lookup(record: Record) -> WaitingLookup:
     """The lookup in a record.
 
     Raises:
-        UnreadableError: its value is no lookup, or it has no id.
+        UnreadableError: the record has no id, or its value is not a lookup that some provider can make.
     """
     if not record.header("ce_id"):
         raise UnreadableError("the lookup has no ce_id", "unreadable_lookup")  # several of them would pass for one
+    lookup = messages.decode(record.value, Lookup)
+    if lookup.operation not in provider_operations():
+        raise UnreadableError("no provider has the lookup's operation", "unreadable_lookup")
     first_seen = parse_time(record.header("first-seen") or record.header("ce_time"))
     return WaitingLookup(
         lookup_id=record.header("ce_id"),
-        lookup=messages.decode(record.value, Lookup),
+        lookup=lookup,
         traceparent=record.header("traceparent"),
         attempts=record.number("attempts"),
         first_seen=first_seen or datetime.fromtimestamp(record.timestamp_seconds, UTC),
@@ -69,7 +65,7 @@ class FetchStage:
     def __init__(
         self,
         provider: Provider,
-        accounts: Mapping[str, Account],
+        accounts: Mapping[str, Account[Any]],
         kafka: KafkaSettings,
         outside: CallContext,
         metrics: Metrics,
@@ -122,7 +118,7 @@ class FetchStage:
         lanes: dict[tuple[str, str], list[Call]] = defaultdict(list)
         for merchant, lookups in by_merchant.items():
             for call in self._provider.calls(lookups, self._outside):
-                lanes[merchant, call.lane].append(call)
+                lanes[merchant, call.queue].append(call)
         results = await asyncio.gather(
             *(self._lane(self._accounts[merchant], calls, publish) for (merchant, _), calls in lanes.items()),
             return_exceptions=True,
@@ -135,16 +131,17 @@ class FetchStage:
             outcomes.update(result)
         return outcomes
 
-    async def _lane(self, account: Account, calls: Sequence[Call], publish: Publish) -> dict[str, LookupOutcome]:
+    async def _lane(self, account: Account[Any], calls: Sequence[Call], publish: Publish) -> dict[str, LookupOutcome]:
         outcomes: dict[str, LookupOutcome] = {}
         for call in calls:
             async with self._slots:
                 outcomes.update(await self._call(account, call, publish))
         return outcomes
 
-    async def _call(self, account: Account, call: Call, publish: Publish) -> Mapping[str, LookupOutcome]:
-        async def store(answer: Answer) -> None:
-            await publish([response(self._responses, self.provider, account.merchant.id, answer)])
+    async def _call(self, account: Account[Any], call: Call, publish: Publish) -> Mapping[str, LookupOutcome]:
+        async def store(response: ProviderResponse, lookups: tuple[WaitingLookup, ...]) -> None:
+            merchant = account.merchant.id
+            await publish([response_record(self._responses, self.provider, merchant, response, lookups)])
 
         started = time.monotonic()
         try:
@@ -192,7 +189,7 @@ class FetchStage:
             more.append(self._later(anew, waiting, RetryLater(outcome.again, "the answer was not conclusive")))
         return more
 
-    def _later(self, record: Record, waiting: WaitingLookup, outcome: RetryLater) -> Output:
+    def _later(self, record: Record, waiting: WaitingLookup, outcome: RetryLater[DeadReason]) -> Output:
         tries = waiting.attempts + 1
         decision = decide(
             outcome,

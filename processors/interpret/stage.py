@@ -6,19 +6,20 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from processors.dead_letters import ended
 from processors.metrics import Metrics
 from processors.orders.expectation_cache import ExpectedPayments
-from processors.providers.base import Account, Provider, Response
+from processors.providers.account import Account
+from processors.providers.base import Provider, ProviderResponse
 from processors.runtime.stage import BatchContext
 from schemas import messages, topics
 from schemas.cloudevents import cloud_event
 from schemas.configuration.model import KafkaSettings
-from schemas.errors import PartlyUnreadableError, UnreadableError
+from schemas.errors import UnreadableError
 from schemas.ids import derived_id
 from schemas.messages import Answered, Observation
 from schemas.reasons import DeadReason
@@ -36,7 +37,7 @@ _ANSWERED = msgspec.json.Decoder(list[Answered])
 _STORED_WITHIN: Final = timedelta(seconds=5)
 
 
-def response_of(record: Record) -> Response:
+def response_of(record: Record) -> ProviderResponse:
     """A stored answer as the providers read it.
 
     It was received when the brokers stored it: their clock is one, those of several workers are not, and a word of one
@@ -46,13 +47,12 @@ def response_of(record: Record) -> Response:
     stored_at = datetime.fromtimestamp(record.timestamp_seconds, UTC)
     told_at = parse_time(record.header("ce_time")) or stored_at
     received_at = stored_at if told_at > stored_at - _STORED_WITHIN else told_at
-    return Response(
-        merchant=record.header("ce_source").rpartition("/")[2],
+    return ProviderResponse(
         body=record.value or b"",
         content_type=record.header("content-type"),
         http_status=record.number("http-status", 200),
         received_at=received_at,
-        behind=received_at - told_at,
+        clock_offset=received_at - told_at,
         reference=record.header("reference") or None,
         facts={name[len(_FACT) :]: record.header(name) for name, _ in record.headers if name.startswith(_FACT)},
     )
@@ -73,7 +73,7 @@ class InterpretStage:
     def __init__(
         self,
         provider: Provider,
-        accounts: Mapping[str, Account],
+        accounts: Mapping[str, Account[Any]],
         kafka: KafkaSettings,
         metrics: Metrics,
         expectations: ExpectedPayments,
@@ -95,19 +95,19 @@ class InterpretStage:
         return self._dead_letter(record, "internal_error")
 
     def _outputs(self, record: Record) -> list[Output]:
-        response = response_of(record)
-        account = self._accounts.get(response.merchant)
+        account = self._accounts.get(record.header("ce_source").rpartition("/")[2])
         if account is None:
             return [self._dead_letter(record, "unknown_merchant")]
         try:
-            observations = self._provider.interpret(response, account)
-        except PartlyUnreadableError as error:
-            return [*self._observed(record, error.observations), self._dead_letter(record, error.reason)]
+            interpretation = self._provider.interpret(response_of(record), account)
         except UnreadableError as error:
             # kept whole with its reason: after a key change it is replayed and read again
             return [self._dead_letter(record, error.reason)]
+        observed = self._observed(record, interpretation.observations)
+        if interpretation.unreadable is not None:
+            return [*observed, self._dead_letter(record, interpretation.unreadable)]
         self._count("observed")
-        return self._observed(record, observations)
+        return observed
 
     def _observed(self, record: Record, observations: Sequence[Observation]) -> list[Output]:
         answered = _answered(record)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from schemas.configuration.model import SilenceSettings
+from schemas.configuration.worker import SilenceSettings
 from schemas.times import parse_time
 
 #: The share assumed until enough orders of the provider were counted.

@@ -33,7 +33,8 @@ from processors.state import timer_queue
 from processors.state.overlay import Overlay
 from processors.state.timer_queue import Timer
 from schemas import messages, topics
-from schemas.configuration.model import KafkaSettings, OverdueSettings, SilenceSettings
+from schemas.configuration.model import KafkaSettings
+from schemas.configuration.worker import OverdueSettings, SilenceSettings
 from schemas.errors import UnreadableError
 from schemas.messages import ExpectedPayment, HeardOf, PaymentSeen, TimeReached
 from schemas.records import Output, Record
@@ -97,7 +98,7 @@ class OrdersStage:
         provider = self._providers.get(merchant)
         if provider is None:
             return None
-        return Order(merchant, order_id, provider, getattr(self._overdue.poll_schedule_seconds, provider))
+        return Order(merchant, order_id, provider, self._overdue.poll_schedule(provider))
 
     def _transition(self, order: Order, state: OrderState, record: Record, overlay: Overlay) -> Transition:
         match record.header("ce_type"):

@@ -1,29 +1,29 @@
-"""What a provider's module offers to the stages, and nothing more.
+"""The protocol between the stages and a provider.
 
 A stage never asks which provider it works for. It calls, in the order of the flow:
 
-1. ``parse``      a notification's bytes into a claim, without secrets
-2. ``verify``     the claim's authenticity, without network
-3. ``plan``       the lookup the claim causes
-4. ``calls``      how waiting lookups are gathered into provider calls
-5. ``fetch``      one provider call; every raw answer is stored before anything else happens with it
-6. ``interpret``  a stored answer into observations
+1. ``parse``      a notification's bytes, without secrets
+2. ``verify``     the parsed notification's authenticity, without network
+3. ``plan``       the lookup that the notification causes
+4. ``calls``      how waiting lookups are grouped into provider calls
+5. ``fetch``      one provider call; every raw response is stored before anything else happens with it
+6. ``interpret``  a stored response into observations
 
-Everything that is a number or a table (windows, ladders, reasons) is in ``policy``.
+Everything that is a number or a table (windows, schedules, reasons) is in the contract and in ``policy``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import httpx
 
-from schemas.configuration.merchants import Merchant
-from schemas.configuration.secrets import Secret
+from processors.providers.account import Account
+from processors.providers.outcomes import LookupOutcome
 from schemas.messages import Answered as AnsweredLookup
 from schemas.messages import Lookup, Observation
 from schemas.reasons import DeadReason
@@ -48,10 +48,10 @@ class Notification:
 
 @dataclass(frozen=True, slots=True)
 class ParsedNotification:
-    """What a notification says, parsed but not believed.
+    """What a notification says, parsed but not verified.
 
-    ``duplicate_key`` is equal for copies of one delivery, or none where every call must be answered.
-    ``alert`` names a message about the service rather than a payment. ``detail`` is the provider module's own.
+    ``duplicate_key`` is equal for copies of one delivery, None where every call must cause a lookup. ``alert`` names a
+    message about the service rather than a payment. ``detail`` is only for the provider itself.
     """
 
     reference: str | None
@@ -62,7 +62,7 @@ class ParsedNotification:
 
 @dataclass(frozen=True, slots=True)
 class WaitingLookup:
-    """A lookup as it lies on the topic: with its id, its trace and what has been tried."""
+    """A lookup as it lies on the topic: with its id, its trace, its past attempts, and when it was first seen."""
 
     lookup_id: str
     lookup: Lookup
@@ -82,83 +82,56 @@ class WaitingLookup:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Lookups that one provider call serves. Calls of one lane run one after the other, lanes side by side."""
+    """Lookups that one provider call serves. Calls of one queue run one after the other, queues side by side."""
 
-    lane: str
+    queue: str
     lookups: tuple[WaitingLookup, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """A raw answer as received. ``reference`` is none where it serves many transactions."""
+class ProviderResponse:
+    """A provider's complete response: as received, as stored, and as ``interpret`` gets it.
 
-    body: bytes
-    content_type: str
-    http_status: int
-    received_at: datetime
-    reference: str | None
-    answers: tuple[WaitingLookup, ...]
-    facts: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """A stored answer, as ``interpret`` gets it. ``facts`` are the record's headers the module wrote itself.
-
-    ``received_at`` is by the brokers' clock, which all workers share; ``behind`` is how far the clock of the worker
-    that asked was behind it (ahead, if negative).
+    ``body`` is decoded from its content encoding. ``reference`` is the provider's id of what the response is about,
+    None where it serves many. ``facts`` are what only the provider itself understands; they are stored as headers.
+    What the response says was true at some moment from ``asked_at`` to ``received_at``. Of a stored response
+    ``received_at`` is by the brokers' clock, which all workers share; ``clock_offset`` is how far the clock of the
+    worker that asked was behind it (ahead, if negative).
     """
 
-    merchant: str
     body: bytes
     content_type: str
     http_status: int
     received_at: datetime
+    asked_at: datetime | None = None
     reference: str | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
-    behind: timedelta = timedelta(0)
+    clock_offset: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
-class Succeeded:
-    """The lookup is answered by a stored response.
+class Interpretation:
+    """What a response says, payment by payment.
 
-    ``again`` asks for the same lookup once more later (the answer was not conclusive), ``follow_ups`` for further
-    references to be looked up, such as a refund's parent.
+    Where some payments of the response could not be read, ``unreadable`` is the reason and ``detail`` says what; the
+    observations are those of the payments about which everything could be read.
     """
 
-    again: DeadReason | None = None
-    follow_ups: tuple[str, ...] = ()
+    observations: tuple[Observation, ...]
+    unreadable: DeadReason | None = None
+    detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class RetryLater:
-    """Not answered; try again after the delay the retry policy chooses."""
-
-    reason: DeadReason
-    detail: str
-    retry_after_seconds: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """Not answered, and trying again would not help."""
-
-    reason: DeadReason
-    detail: str
-
-
-LookupOutcome = Succeeded | RetryLater | Failed
-
-#: Stores a raw answer; returns once the brokers have it.
-Store = Callable[[Answer], Awaitable[None]]
+#: Stores a raw response with the lookups it answers; returns once the brokers have acknowledged it.
+Store = Callable[[ProviderResponse, tuple[WaitingLookup, ...]], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The provider's numbers. ``retries`` says for each reason how many tries follow the first.
+    """How the stages treat the provider. ``retries`` is how many retries follow the first attempt, by reason.
 
-    ``recovers_rarely`` for one that wants to be asked without a notification as rarely as can be.
+    ``remembers_answered``: a lookup that was answered must never be made again. ``unsigned``: notifications carry no
+    signature. ``recovers_rarely``: lookups without a notification are allowed only rarely.
     """
 
     retries: Mapping[DeadReason, int]
@@ -168,40 +141,31 @@ class Policy:
     answered_window_seconds: float = 3600.0
 
 
-class MerchantSecrets(Protocol):
-    """The secrets of one merchant by the configuration's key, e.g. ``signing_keys``."""
-
-    def __getitem__(self, name: str) -> tuple[Secret, ...]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """One merchant with its secrets at hand."""
-
-    merchant: Merchant
-    secrets: MerchantSecrets
+def unlimited(merchant: str) -> AbstractAsyncContextManager[None]:
+    """No rate limit: every call may be made at once."""
+    return nullcontext()
 
 
 def no_recovery(merchant: str) -> float:
-    """No budget at all: every recovery call must wait."""
+    """No quota at all: every recovery call must wait."""
     return 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class CallContext:
-    """What a fetch may use: the HTTP client, the limits, and the clock.
+    """What a provider call may use: the HTTP client, the limits, and the clock.
 
-    ``recovery`` charges a merchant's budget of calls that the provider only wants to see rarely; it returns how many
-    seconds such a call must wait, and charges nothing unless that is zero. ``pace`` is held around a merchant's call.
+    ``pace`` is held around a merchant's call. ``recovery_wait`` takes a call from the merchant's quota of recovery
+    calls; it returns how many seconds the call must wait, and takes nothing unless that is zero.
     """
 
     http: httpx.AsyncClient
     now: Callable[[], datetime]
-    answer_bytes: int
+    max_response_bytes: int
     timeout_seconds: float
     transactions_per_query: int
-    pace: Callable[[str], AbstractAsyncContextManager[None]]
-    recovery: Callable[[str], float] = no_recovery
+    pace: Callable[[str], AbstractAsyncContextManager[None]] = unlimited
+    recovery_wait: Callable[[str], float] = no_recovery
 
 
 class Provider(Protocol):
@@ -210,68 +174,40 @@ class Provider(Protocol):
     name: str
     policy: Policy
 
-    def parse(self, notification: Notification, account: Account) -> ParsedNotification:
-        """The notification's claim. Uses the account's settings, never its secrets.
+    def parse(self, notification: Notification, account: Account[Any]) -> ParsedNotification:
+        """Parse the notification. Uses the account's settings, never its secrets.
 
         Raises:
-            RejectedNotificationError: malformed, unexpected_field, unknown_event, missing_signature.
+            RejectedNotificationError: the notification is malformed, has an unexpected field, names an unknown event,
+                or has no signature.
         """
 
-    def verify(self, claim: ParsedNotification, notification: Notification, account: Account) -> Authenticity:
-        """Judge the claim with every secret that is valid now, in constant time.
+    def verify(self, parsed: ParsedNotification, notification: Notification, account: Account[Any]) -> Authenticity:
+        """Verify the notification with every secret that is valid now, in constant time.
 
         Raises:
-            RejectedNotificationError: bad_signature, expired_token, malformed.
+            RejectedNotificationError: the signature is wrong, the token has expired, or a signed value is malformed.
         """
 
-    def plan(self, claim: ParsedNotification, notification: Notification) -> Lookup:
-        """The lookup this claim causes. Only ids needed to ask go into it (G3)."""
+    def plan(self, parsed: ParsedNotification, notification: Notification) -> Lookup:
+        """The lookup this notification causes. Of the notification's content only ids needed to ask go into it."""
 
-    def calls(self, lookups: Sequence[WaitingLookup], outside: CallContext) -> Iterable[Call]:
-        """Gather one merchant's waiting lookups into calls."""
+    def calls(self, lookups: Sequence[WaitingLookup], context: CallContext) -> Iterable[Call]:
+        """Group one merchant's waiting lookups into calls."""
 
     async def fetch(
-        self, call: Call, account: Account, outside: CallContext, store: Store
+        self, call: Call, account: Account[Any], context: CallContext, store: Store
     ) -> Mapping[str, LookupOutcome]:
         """Make one call; the outcome of each of its lookups by lookup id.
 
         Raises:
-            RetryableError: for all lookups of the call.
-            PermanentError: for all lookups of the call.
+            RetryableError: all lookups of the call may succeed later.
+            PermanentError: all lookups of the call fail until a person changes something.
         """
 
-    def interpret(self, response: Response, account: Account) -> tuple[Observation, ...]:
-        """What the answer says, payment by payment.
+    def interpret(self, response: ProviderResponse, account: Account[Any]) -> Interpretation:
+        """What the response says, payment by payment.
 
         Raises:
-            UnreadableError: the answer can't be understood or trusted.
+            UnreadableError: the response as a whole can't be parsed or trusted.
         """
-
-
-SECRET_FIELDS: Final = (
-    "signing_keys",
-    "refresh_token",
-    "notification_passwords",
-    "password",
-    "api_key",
-    "url_tokens",
-)
-
-
-def account_of(merchant: Merchant, needed: Collection[str] = SECRET_FIELDS) -> Account:
-    """A merchant's account. Its secrets are read now, so that a wrong path is found at the start, and again later.
-
-    Where only those of the keys ``needed`` are used, the others need not be there.
-
-    Raises:
-        SecretError: one of them can't be read.
-    """
-    opened: dict[str, tuple[Secret, ...]] = {}
-    for name in SECRET_FIELDS:
-        reference = getattr(merchant, name, None)
-        if reference is not None:
-            references = reference if isinstance(reference, tuple) else (reference,)
-            opened[name] = tuple(Secret(one) for one in references)
-            for secret in opened[name] if name in needed else ():
-                secret.reveal()
-    return Account(merchant, opened)

@@ -1,16 +1,18 @@
-"""What a provider's module offers to the stage that charges, and nothing more.
+"""The protocol between the charges stage and a provider that charges without the customer.
 
-Four calls, of which only ``start`` and ``close`` move money: ``init`` opens a transaction at the provider, ``start``
-charges or reserves, ``close`` captures or releases what is reserved, ``truth`` asks what became of it. Each answers in
-one of five words, and the stage's decisions depend on these words alone.
+Of the four calls only ``start`` and ``close`` move money: ``init`` opens a transaction at the provider, ``start``
+charges or authorises, ``close`` captures or voids an authorisation, ``get_payment`` reads the payment's state. The
+stage decides on their outcomes alone.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
-from processors.providers.base import Account, Answer, CallContext
+from processors.providers.account import Account
+from processors.providers.base import CallContext, ProviderResponse
+from processors.providers.outcomes import Failed, RetryLater, Unknown
 from schemas.messages import RequestedPayment
 from schemas.money import Money
 from schemas.reasons import RequestReason
@@ -19,41 +21,26 @@ from schemas.status import Status
 
 @dataclass(frozen=True, slots=True)
 class ChargeOpened:
-    """The provider has made a transaction; nothing has moved."""
+    """The provider has created a transaction; no money has moved."""
 
     payment_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class ChargeReport:
-    """The provider has told the payment's state, in the raw ``answer``; ``observed_at`` is as of when it is true."""
+    """The payment's state by the provider's ``response``, true as of ``observed_at``."""
 
     status: Status
     amount: Money | None
     order_id: str | None
     observed_at: str
-    answer: Answer
+    response: ProviderResponse
 
 
-@dataclass(frozen=True, slots=True)
-class ChargeRejected:
-    """Certainly nothing was done, and asking again would not help."""
-
-    reason: RequestReason
-
-
-@dataclass(frozen=True, slots=True)
-class ChargeDelayed:
-    """Certainly nothing was done; it may work later, perhaps once a person has mended something."""
-
-    reason: RequestReason
-
-
-@dataclass(frozen=True, slots=True)
-class ChargeUnknown:
-    """It may have been done: only the truth can tell."""
-
-    reason: RequestReason
+NotDone = Failed[RequestReason] | RetryLater[RequestReason]
+OpenOutcome = ChargeOpened | NotDone
+MoneyOutcome = ChargeReport | NotDone | Unknown[RequestReason]
+ReadOutcome = ChargeReport | NotDone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,9 +55,9 @@ class ChargeOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaptureOrVoid:
-    """What becomes of reserved money: ``capture`` this much of ``authorised`` and release the rest, none of it if none.
+    """What to do with an authorisation: ``capture`` this ``amount`` and void the rest, or void all of it.
 
-    ``authorised`` is none where nobody has told the amount; then only all of it can be captured or released.
+    ``authorised`` is None where the amount is not known; then only all of it can be captured or voided.
     """
 
     payment_id: str
@@ -80,31 +67,28 @@ class CaptureOrVoid:
 
 
 class ChargeGateway(Protocol):
-    """One payment service provider that charges without the customer."""
+    """One payment service provider that makes merchant-initiated charges."""
 
     name: str
     #: Whether its notifications are unsigned, so that `verify` must be told which payments are its own.
     unsigned: bool
+    #: How a payment's id looks, for people, such as "32 lower-case hex digits".
+    payment_id_form: str
 
-    def problem(self, asked: RequestedPayment, account: Account) -> RequestReason | None:
-        """What in the request, or in the merchant's settings, the provider would not take."""
+    def is_payment_id(self, text: str) -> bool:
+        """Whether the text has the form of a payment's id."""
 
-    async def init(
-        self, order: ChargeOrder, account: Account, outside: CallContext
-    ) -> ChargeOpened | ChargeRejected | ChargeDelayed:
-        """Open a transaction. May be repeated: what is not started moves nothing."""
+    def problem(self, asked: RequestedPayment, account: Account[Any]) -> RequestReason | None:
+        """What the provider would not accept in the request or in the merchant's settings; None if nothing."""
 
-    async def start(
-        self, payment_id: str, account: Account, outside: CallContext
-    ) -> ChargeReport | ChargeRejected | ChargeDelayed | ChargeUnknown:
-        """Charge. Must not be repeated unless it answered `Waits`."""
+    async def init(self, order: ChargeOrder, account: Account[Any], context: CallContext) -> OpenOutcome:
+        """Open a transaction. May be repeated: a transaction that is not started moves no money."""
 
-    async def close(
-        self, closing: CaptureOrVoid, account: Account, outside: CallContext
-    ) -> ChargeReport | ChargeRejected | ChargeDelayed | ChargeUnknown:
-        """Capture or release. Must not be repeated unless it answered `Waits`, or the truth says: still open."""
+    async def start(self, payment_id: str, account: Account[Any], context: CallContext) -> MoneyOutcome:
+        """Charge. Must not be repeated unless the outcome is `RetryLater`."""
 
-    async def truth(
-        self, payment_id: str, account: Account, outside: CallContext
-    ) -> ChargeReport | ChargeRejected | ChargeDelayed:
-        """What the provider knows of a payment. A read, which may be repeated."""
+    async def close(self, closing: CaptureOrVoid, account: Account[Any], context: CallContext) -> MoneyOutcome:
+        """Capture or void. Must not be repeated unless the outcome is `RetryLater`, or a poll finds it still open."""
+
+    async def get_payment(self, payment_id: str, account: Account[Any], context: CallContext) -> ReadOutcome:
+        """The provider's state of a payment. A read, which may be repeated."""

@@ -1,27 +1,22 @@
-"""What is peculiar to each payment service provider, behind the protocol of `processors.providers.base`."""
+"""The registered providers with their behaviour, by name (`schemas.providers` lists their packages)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
+from importlib import import_module
 from types import MappingProxyType
-from typing import Final
 
-from processors.providers.base import Provider
-from processors.providers.charging import ChargeGateway
-from processors.providers.nevogate.charging import NevogateChargeGateway
-from processors.providers.nevogate.provider import NevogateProvider
-from processors.providers.omnikassa.provider import OmniKassaProvider
-from processors.providers.payment_list import PaymentLister
-from processors.providers.trustpayments.payment_list import TrustPaymentsLister
-from processors.providers.trustpayments.provider import TrustPaymentsProvider
+from processors.providers.spec import ProviderSpec
+from schemas.providers import provider_packages
 
-#: Every provider by the word the configuration, routes and topics use for it.
-PROVIDERS: Final[Mapping[str, Provider]] = MappingProxyType(
-    {one.name: one for one in (OmniKassaProvider(), TrustPaymentsProvider(), NevogateProvider())}
-)
 
-#: The providers that charge registered means of payment, by the same words.
-CHARGERS: Final[Mapping[str, ChargeGateway]] = MappingProxyType({one.name: one for one in (NevogateChargeGateway(),)})
+def provider_specs() -> Mapping[str, ProviderSpec]:
+    """Every registered provider's spec by the provider's name, in the order of registration."""
+    return _specs(provider_packages())
 
-#: The providers that list their payments by time. For the others a shop's export is compared.
-LISTERS: Final[Mapping[str, PaymentLister]] = MappingProxyType({"trustpayments": TrustPaymentsLister()})
+
+@lru_cache(maxsize=8)
+def _specs(packages: tuple[str, ...]) -> Mapping[str, ProviderSpec]:
+    specs: list[ProviderSpec] = [import_module(f"{package}.spec").SPEC for package in packages]
+    return MappingProxyType({one.name: one for one in specs})

@@ -1,8 +1,10 @@
-"""A provider's raw answer as the record that is stored of it, before anything else is done with it."""
+"""The record on ``responses.<provider>``: a raw response, stored before anything else is done with it."""
 
 from __future__ import annotations
 
-from processors.providers.base import Answer
+from collections.abc import Sequence
+
+from processors.providers.base import ProviderResponse, WaitingLookup
 from schemas import messages
 from schemas.cloudevents import cloud_event
 from schemas.ids import time_ordered_id
@@ -10,19 +12,21 @@ from schemas.records import Output
 from schemas.times import rfc3339
 
 
-def response(topic: str, provider: str, merchant: str, answer: Answer) -> Output:
-    """The record on ``responses.<provider>``: the bytes as received, and which lookups they answer."""
+def response_record(
+    topic: str, provider: str, merchant: str, response: ProviderResponse, lookups: Sequence[WaitingLookup] = ()
+) -> Output:
+    """The bytes as received, with ``lookups`` as those that the response answers."""
     headers = cloud_event(
         event_id=time_ordered_id(),
         source=f"/providers/{provider}/{merchant}",
         event_type=messages.RESPONSE_RECEIVED,
-        event_time=rfc3339(answer.received_at),
-        traceparent=answer.answers[0].traceparent if answer.answers else "",
-        content_type=answer.content_type,
-        http_status=str(answer.http_status),
-        reference=answer.reference or "",
-        lookups=messages.encode([one.as_answered() for one in answer.answers]).decode(),
-        **{f"fact_{name}": value for name, value in answer.facts.items()},
+        event_time=rfc3339(response.received_at),
+        traceparent=lookups[0].traceparent if lookups else "",
+        content_type=response.content_type,
+        http_status=str(response.http_status),
+        reference=response.reference or "",
+        lookups=messages.encode([one.as_answered() for one in lookups]).decode(),
+        **{f"fact_{name}": value for name, value in response.facts.items()},
     )
-    key = merchant if answer.reference is None else f"{merchant}/{answer.reference}"
-    return Output(topic, key.encode(), answer.body, headers)
+    key = merchant if response.reference is None else f"{merchant}/{response.reference}"
+    return Output(topic, key.encode(), response.body, headers)

@@ -11,7 +11,7 @@ from collections import deque
 from copy import copy
 from typing import Final
 
-from schemas.configuration.model import DeadLetterLimit
+from schemas.configuration.worker import DeadLetterLimit
 from schemas.reasons import DeadReason
 from schemas.records import Output
 

@@ -48,7 +48,7 @@ from processors.runtime.stage import BatchContext, Publish, Stage
 from processors.state.overlay import Overlay
 from processors.state.partition_state import PartitionState
 from processors.transport.publisher import OutputPublisher
-from schemas.configuration.model import DeadLetterLimit
+from schemas.configuration.worker import DeadLetterLimit
 from schemas.errors import ClusterUnavailableError, ConfigurationError, PartitionRevokedError, StateUnavailableError
 from schemas.records import Output, Record
 from service.logs import event

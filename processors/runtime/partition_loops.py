@@ -22,7 +22,7 @@ from processors.state.partition_state import PartitionState
 from processors.state.store import StateStore
 from processors.transport.publisher import OutputPublisher
 from processors.transport.streams import EventStream
-from schemas.configuration.model import DeadLetterLimit
+from schemas.configuration.worker import DeadLetterLimit
 
 #: Creates the changelog and the local store of a partition.
 CreateStorage = Callable[[int], tuple[StateStore, Changelog]]

@@ -5,16 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from processors.dead_letters import ended
 from processors.metrics import Metrics
-from processors.providers.base import (
-    Account,
-    Authenticity,
-    Notification,
-    ParsedNotification,
-    Provider,
-)
+from processors.providers.account import Account
+from processors.providers.base import Authenticity, Notification, ParsedNotification, Provider
 from processors.runtime.stage import BatchContext
 from processors.state.overlay import Overlay
 from processors.verify.duplicates import DuplicateDetector
@@ -22,7 +18,8 @@ from processors.verify.unsigned_budget import UnsignedBudget
 from processors.verify.url_tokens import check_url_token
 from schemas import messages, topics
 from schemas.cloudevents import cloud_event
-from schemas.configuration.model import KafkaSettings, UnsignedBudgetSettings
+from schemas.configuration.model import KafkaSettings
+from schemas.configuration.worker import UnsignedBudgetSettings
 from schemas.errors import RejectedNotificationError
 from schemas.ids import derived_id
 from schemas.messages import Lookup
@@ -52,7 +49,7 @@ def notification_of(record: Record) -> Notification:
 
 
 def authenticate(
-    provider: Provider, account: Account, notification: Notification
+    provider: Provider, account: Account[Any], notification: Notification
 ) -> tuple[ParsedNotification, Authenticity]:
     """Parse the notification, then verify its signature.
 
@@ -71,7 +68,7 @@ class VerifyStage:
     def __init__(
         self,
         provider: Provider,
-        accounts: Mapping[str, Account],
+        accounts: Mapping[str, Account[Any]],
         kafka: KafkaSettings,
         metrics: Metrics,
         duplicate_window_seconds: float = 0.0,

@@ -17,7 +17,7 @@ import msgspec
 
 from processors.state.overlay import Overlay
 from processors.verify.known_ids import KnownIds
-from schemas.configuration.model import UnsignedBudgetSettings
+from schemas.configuration.worker import UnsignedBudgetSettings
 from service.token_bucket import refill, take
 
 _BUCKET: Final = struct.Struct(">ddQ")

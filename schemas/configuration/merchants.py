@@ -1,56 +1,54 @@
-"""A merchant's account at a provider, as the configuration names it: a section for each provider.
+"""A merchant's section of the configuration: what the sections of all providers have in common.
 
-Secrets are references (`schemas.configuration.secrets`). `schemas.configuration.model` checks rules across fields.
+Each provider's contract defines its own section on top of `Merchant` (`schemas.providers`). Secrets are references
+(`schemas.configuration.secrets`). `schemas.configuration.model` checks rules across fields.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta
 
 from schemas.configuration.secrets import SecretRef
-from schemas.configuration.sections import MOST_LOOKS, Count, Positive, Section
+from schemas.configuration.sections import MAX_POLLS, Count, Positive, Section
 
 # not $, which would let a line break at the end pass into keys and headers
 MerchantId: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]
 Secrets: TypeAlias = Annotated[tuple[SecretRef, ...], Meta(min_length=1)]
 
 
-class OmniKassaMerchant(Section, frozen=True, tag_field="provider", tag="omnikassa"):
-    """A webshop of Rabo OmniKassa (Smart Pay)."""
+class Merchant(Section, frozen=True, kw_only=True):
+    """One shop account at one provider. A provider's section subclasses it with the provider's name as its tag."""
 
     id: MerchantId
-    poi_id: Count
-    base_url: str
-    signing_keys: Secrets
-    refresh_token: SecretRef | None = None
-    results_version: Literal[1, 2] = 2
     url_tokens: tuple[SecretRef, ...] = ()
     expected: Literal["optional", "required"] = "optional"
 
+    def base_urls(self) -> Mapping[str, str]:
+        """The URLs that calls to the provider go to, by the key that configures them."""
+        raise NotImplementedError
 
-class TrustPaymentsMerchant(Section, frozen=True, tag_field="provider", tag="trustpayments"):
-    """A site of Trust Payments."""
+    def signature_secrets(self) -> tuple[SecretRef, ...]:
+        """The secrets that signatures of notifications and responses are verified with."""
+        return ()
 
-    id: MerchantId
-    site_reference: Annotated[str, Meta(min_length=1, max_length=50)]
-    notification_passwords: Secrets
-    webservices_url: str
-    username: str
-    password: SecretRef
-    extra_fields: tuple[str, ...] = ()
-    repeated_fields: tuple[str, ...] = ()
-    url_tokens: tuple[SecretRef, ...] = ()
-    expected: Literal["optional", "required"] = "optional"
+    def expiring_tokens(self) -> tuple[SecretRef, ...]:
+        """The secrets that are tokens with an expiry time of their own."""
+        return ()
 
-    @property
-    def base_url(self) -> str:
-        return self.webservices_url
+    def secret_references(self) -> Iterator[tuple[str, SecretRef]]:
+        """Every secret of the section with the key that configures it."""
+        for key in self.__struct_fields__:
+            value = getattr(self, key)
+            for one in value if isinstance(value, tuple) else (value,):
+                if isinstance(one, SecretRef):
+                    yield key, one
 
 
 class ChargeLimits(Section, frozen=True):
-    """The most that may be charged in one currency, in its minor unit: at once, on one reference payment within 30
+    """The limits of charges in one currency, in its minor unit: for one charge, for one initial payment within 30
     days, and for all of the merchant's customers within a day (UTC)."""
 
     per_charge: Count
@@ -61,10 +59,10 @@ class ChargeLimits(Section, frozen=True):
 class Charges(Section, frozen=True):
     """Lets the shop charge, capture and release by topic. Without this section every such request is refused.
 
-    ``public_url`` is where the gateway reaches the ingress from outside, up to before ``/notifications``. A step whose
-    response could not be read is polled at ``poll_schedule_seconds`` after the call, and uncertain until it is known. A
-    Close may work at the gateway for up to ``close_settles_seconds`` though its answer was lost (the vendor's own
-    client waits ten minutes); only what is still open after that is closed again.
+    ``public_url`` is where the provider reaches the ingress from outside, up to before ``/notifications``. A step whose
+    response could not be read is polled at ``poll_schedule_seconds`` after the call, and uncertain until it is known.
+    A Close may be in progress at the gateway for up to ``close_settles_seconds`` though its response was lost (the
+    vendor's own client waits ten minutes); only what is still open after that is closed again.
     """
 
     public_url: str
@@ -75,28 +73,23 @@ class Charges(Section, frozen=True):
     expires_seconds: Positive = 24 * 3600.0
 
     def __post_init__(self) -> None:
-        if not 0 < len(self.poll_schedule_seconds) <= MOST_LOOKS or list(self.poll_schedule_seconds) != sorted(
+        if not 0 < len(self.poll_schedule_seconds) <= MAX_POLLS or list(self.poll_schedule_seconds) != sorted(
             self.poll_schedule_seconds
         ):
-            raise ValueError(f"poll_schedule_seconds must be 1 to {MOST_LOOKS} times, each after the one before")
+            raise ValueError(f"poll_schedule_seconds must be 1 to {MAX_POLLS} times, each after the one before")
 
 
-class NevogateMerchant(Section, frozen=True, tag_field="provider", tag="nevogate"):
-    """A store of BIG FISH / Nevogate. ``recover_by_details`` lets overdue payments be asked for without a call."""
+class ChargingMerchant(Merchant, frozen=True, kw_only=True):
+    """A merchant of a provider that charges without the customer (merchant-initiated charges)."""
 
-    id: MerchantId
-    store_name: Annotated[str, Meta(min_length=1)]
-    api_key: SecretRef
-    base_url: str
-    url_tokens: tuple[SecretRef, ...] = ()
-    expected: Literal["optional", "required"] = "optional"
-    recover_by_details: bool = False
     charges: Charges | None = None
 
 
-Merchant: TypeAlias = OmniKassaMerchant | TrustPaymentsMerchant | NevogateMerchant
-
-
 def provider_of(merchant: Merchant) -> str:
-    """The provider's word for routes and topics."""
+    """The provider's name in routes and topics."""
     return str(merchant.__struct_config__.tag)
+
+
+def charges_of(merchant: Merchant) -> Charges | None:
+    """The merchant's settings for charges; None where the provider can't charge or the shop may not."""
+    return merchant.charges if isinstance(merchant, ChargingMerchant) else None

@@ -10,24 +10,23 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache, reduce
+from operator import or_
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, cast
 from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
 
-from schemas.configuration.merchants import (
-    Merchant,
-    NevogateMerchant,
-    TrustPaymentsMerchant,
-    provider_of,
-)
+from schemas.configuration.merchants import Merchant, charges_of, provider_of
 from schemas.configuration.secrets import SecretRef
-from schemas.configuration.sections import MOST_LOOKS, Count, Positive, Section
+from schemas.configuration.sections import MAX_POLLS, Count, Positive, Section
+from schemas.configuration.worker import WorkerSettings
 from schemas.configuration.yaml_document import Document, Place
 from schemas.errors import ConfigurationError
-from schemas.topics import PROVIDERS, RETRY_STEPS, Topic, all_topics
+from schemas.providers import ProviderContract, provider_contracts
+from schemas.topics import Topic, all_topics
 
 
 class KafkaSettings(Section, frozen=True):
@@ -104,139 +103,8 @@ class IngestSettings(Section, frozen=True):
     drain_seconds: Positive = 20.0
 
 
-class DuplicateWindows(Section, frozen=True):
-    """How long a notification is remembered as seen.
-
-    OmniKassa repeats its ping every minute until somebody pulls, and each repeat must be able to cause a pull:
-    its window only swallows copies of one delivery. Trust Payments re-sends for about 48 hours.
-    """
-
-    omnikassa: Positive = 45.0
-    trustpayments: Positive = 50 * 3600.0
-
-
-class UnsignedBudgetSettings(Section, frozen=True):
-    """What calls that carry no signature may cost a merchant, in lookups.
-
-    A first call about an id costs one, and an id the provider turns out not to know ``unknown_cost`` in all. ``burst``
-    is what a quiet merchant has saved up. Each id the provider knew has an account of its own for the calls about it.
-    """
-
-    per_second: Positive = 20.0
-    burst: Count = 2000
-    unknown_cost: Count = 5
-    known_per_second: Positive = 0.1
-    known_burst: Count = 50
-
-
-class PollSchedules(Section, frozen=True):
-    """When an overdue payment is asked for, in seconds after its ``final_by``: first look, spacing, last look.
-
-    OmniKassa keeps an order for a day at least after its final status, and wants few such calls. A Trust Payments query
-    costs nothing but itself. Nevogate's ``Details`` are asked for only where the merchant has switched them on.
-    """
-
-    omnikassa: tuple[Positive, ...] = (300.0, 3600.0, 6 * 3600.0, 20 * 3600.0)
-    trustpayments: tuple[Positive, ...] = (60.0, 600.0, 3600.0, 6 * 3600.0, 24 * 3600.0)
-    nevogate: tuple[Positive, ...] = (300.0, 3600.0, 6 * 3600.0, 24 * 3600.0)
-
-    def __post_init__(self) -> None:
-        for provider in PROVIDERS:
-            looks = getattr(self, provider)
-            if list(looks) != sorted(looks) or len(looks) > MOST_LOOKS:
-                raise ValueError(f"{provider} must be at most {MOST_LOOKS} times, each after the one before")
-
-
-class OverdueSettings(Section, frozen=True):
-    """How expected payments are looked after that are not final in time.
-
-    ``lookups_per_hour`` is per merchant: what an outage made overdue is asked for one after another, not all at once.
-    Nothing is overdue in the first ``takeover_grace_seconds`` after a worker took over, so that it processes waiting
-    notifications first.
-    """
-
-    poll_schedule_seconds: PollSchedules = PollSchedules()
-    lookups_per_hour: Count = 3600
-    takeover_grace_seconds: Annotated[float, Meta(ge=0, le=3600)] = 120.0
-
-
-class SilenceSettings(Section, frozen=True):
-    """When a provider is taken to be silent: after so many expected orders in a row of which it told nothing.
-
-    Customers who leave before paying make such runs too, so the run must also be less likely than
-    ``false_alarm_probability`` by the provider's usual share. It is urgent only within ``urgent_within_seconds``.
-    """
-
-    min_missed: Annotated[int, Meta(ge=2, le=10_000)] = 10
-    false_alarm_probability: Annotated[float, Meta(gt=0, lt=0.1)] = 1e-6
-    urgent_within_seconds: Positive = 6 * 3600.0
-
-
-class RetentionSettings(Section, frozen=True):
-    """How long a payment's state is kept after its last news: in full, then closed (compressed, a seventh of the room),
-    then not at all. Whatever tells of a forgotten payment is taken for a new one; ``null`` forgets none. What may still
-    be played again, such as dead lookups, is kept on its topic for 90 days: no payment is forgotten sooner."""
-
-    compress_after_days: Positive = 400.0
-    delete_after_days: Annotated[float, Meta(ge=100, le=1e9)] | None = 3650.0
-
-    def __post_init__(self) -> None:
-        if self.delete_after_days is not None and self.delete_after_days <= self.compress_after_days:
-            raise ValueError("delete_after_days must be longer than compress_after_days")
-
-
-class DeadLetterLimit(Section, frozen=True):
-    """How many records of a partition may raise an unexpected exception before it halts.
-
-    At most ``consecutive_records`` in a row are dead-lettered, and at most ``share`` of the last ``window_records``.
-    Expected reasons, such as an unreadable record or a payment that the provider does not know, do not count.
-    """
-
-    consecutive_records: Annotated[int, Meta(ge=1, le=1_000_000)] = 20
-    share: Annotated[float, Meta(gt=0, le=1)] = 0.1
-    window_records: Annotated[int, Meta(ge=1, le=1_000_000)] = 1000
-
-    def __post_init__(self) -> None:
-        if self.share * self.window_records < 1:
-            raise ValueError("share of window_records must be at least one record, or no record may be dead-lettered")
-
-
-class WorkerSettings(Section, frozen=True):
-    """How the stages work. ``retry_delays_seconds`` are the waits of the retry topics, shortest first."""
-
-    batch_records: Count = 500
-    batch_wait_seconds: Positive = 0.01
-    retry_delays_seconds: tuple[Positive, ...] = (5.0, 30.0, 120.0, 600.0, 3600.0)
-    provider_timeout_seconds: Positive = 15.0
-    provider_calls_in_flight: Count = 64
-    # with all that is known of it an answer must fit into `schemas.topics.RESPONSE_BYTES`
-    provider_response_bytes: Annotated[int, Meta(ge=1, le=1_500_000)] = 1024 * 1024
-    transactions_per_query: Annotated[int, Meta(ge=1, le=100)] = 100
-    omnikassa_calls_per_second: Positive = 6.0
-    # of each merchant, for what a provider wants to be asked rarely (OmniKassa's single orders)
-    recovery_calls_per_hour: Count = 60
-    duplicate_window_seconds: DuplicateWindows = DuplicateWindows()
-    unsigned_budget: UnsignedBudgetSettings = UnsignedBudgetSettings()
-    overdue: OverdueSettings = OverdueSettings()
-    silence: SilenceSettings = SilenceSettings()
-    retention: RetentionSettings = RetentionSettings()
-    dead_letter_limit: DeadLetterLimit = DeadLetterLimit()
-    session_timeout_seconds: Positive = 10.0
-    # a partition that has records and shows no progress for so long makes the worker unhealthy
-    stall_seconds: Positive = 120.0
-    group_instance_id: str | None = None
-
-    def __post_init__(self) -> None:
-        if len(self.retry_delays_seconds) != RETRY_STEPS:
-            raise ValueError(f"retry_delays_seconds needs exactly {RETRY_STEPS} delays, one for each retry topic")
-        if list(self.retry_delays_seconds) != sorted(self.retry_delays_seconds):
-            raise ValueError("retry_delays_seconds must not get shorter from step to step")
-        if self.stall_seconds <= self.provider_timeout_seconds:
-            raise ValueError("stall_seconds must be longer than provider_timeout_seconds: waiting is no standstill")
-
-
 class Configuration(Section, frozen=True, kw_only=True):
-    """The whole file."""
+    """The whole file. Files are parsed as `configuration_type`, which knows each provider's merchant section."""
 
     kafka: KafkaSettings = KafkaSettings()
     topics: TopicSettings = TopicSettings()
@@ -273,6 +141,27 @@ class Configuration(Section, frozen=True, kw_only=True):
         return wanted
 
 
+def configuration_type() -> type[Configuration]:
+    """`Configuration` with the merchant sections of the registered providers."""
+    return _configuration_of(tuple(one.merchant for one in provider_contracts().values()))
+
+
+@lru_cache(maxsize=8)
+def _configuration_of(sections: tuple[type[Merchant], ...]) -> type[Configuration]:
+    section: Any = reduce(or_, sections)
+    merchants = Annotated[tuple[section, ...], Meta(min_length=1)]
+    defined = msgspec.defstruct(
+        Configuration.__name__,
+        [("merchants", merchants)],
+        bases=(Configuration,),
+        module=__name__,
+        frozen=True,
+        kw_only=True,
+        forbid_unknown_fields=True,
+    )
+    return cast("type[Configuration]", defined)
+
+
 def load(path: str | os.PathLike[str] | None = None) -> Configuration:
     """Read and check the file at ``path``, or at ``PAYNOTIFY_CONFIG``.
 
@@ -302,7 +191,7 @@ def parse(text: str, file: str) -> Configuration:
     """
     document = Document(text, file)
     try:
-        configuration = msgspec.convert(document.data, Configuration)
+        configuration = msgspec.convert(document.data, configuration_type())
     except msgspec.ValidationError as error:
         raise document.refused(str(error)) from None
     _check_rules(configuration, document)
@@ -322,6 +211,7 @@ def _check_rules(configuration: Configuration, document: Document) -> None:
         _check_urls(merchant, place, configuration.sandbox, document)
     if not configuration.sandbox:
         _refuse_values(document.data, (), document)
+    _check_providers(configuration.worker, document)
     known = {topic.name: topic for topic in all_topics()}
     for name, override in configuration.topics.overrides.items():
         follows = known[name].follows if name in known else None
@@ -337,15 +227,47 @@ def _check_rules(configuration: Configuration, document: Document) -> None:
             )
 
 
+def _check_providers(worker: WorkerSettings, document: Document) -> None:
+    """The mappings by provider: each name is a provider's that has such a setting, and schedules go forward."""
+    contracts = provider_contracts()
+    schedules = worker.overdue.poll_schedule_seconds
+    for place, names, settable in (
+        (("worker", "duplicate_window_seconds"), worker.duplicate_window_seconds, _windowed(contracts)),
+        (("worker", "calls_per_second"), worker.calls_per_second, _limited(contracts)),
+        (("worker", "overdue", "poll_schedule_seconds"), schedules, tuple(contracts)),
+    ):
+        for name in names:
+            if name not in settable:
+                raise document.error(
+                    (*place, name), "must be a provider that has this setting", f"They are {', '.join(settable)}."
+                )
+    for name, times in schedules.items():
+        if list(times) != sorted(times) or len(times) > MAX_POLLS:
+            raise document.error(
+                ("worker", "overdue", "poll_schedule_seconds", name),
+                f"must be at most {MAX_POLLS} times, each after the one before",
+                "An empty list polls never.",
+            )
+
+
+def _windowed(contracts: Mapping[str, ProviderContract]) -> tuple[str, ...]:
+    return tuple(name for name, one in contracts.items() if one.duplicate_window_seconds is not None)
+
+
+def _limited(contracts: Mapping[str, ProviderContract]) -> tuple[str, ...]:
+    return tuple(name for name, one in contracts.items() if one.calls_per_second is not None)
+
+
 #: Visible ASCII: a host outside it is written in Punycode, a path percent-encoded.
 _URL: Final = re.compile(r"[!-~]+\Z")
 
 
 def _check_urls(merchant: Merchant, place: Place, sandbox: bool, document: Document) -> None:
-    key = "webservices_url" if isinstance(merchant, TrustPaymentsMerchant) else "base_url"
-    _check_url(merchant.base_url, (*place, key), sandbox, document)
-    if isinstance(merchant, NevogateMerchant) and merchant.charges is not None:
-        _check_url(merchant.charges.public_url, (*place, "charges", "public_url"), sandbox, document)
+    for key, url in merchant.base_urls().items():
+        _check_url(url, (*place, key), sandbox, document)
+    charges = charges_of(merchant)
+    if charges is not None:
+        _check_url(charges.public_url, (*place, "charges", "public_url"), sandbox, document)
 
 
 def _check_url(url: str, place: Place, sandbox: bool, document: Document) -> None:

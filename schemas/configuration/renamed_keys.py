@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-#: The new name in the same section, by the old key's place without list indexes.
+#: The new name below the same section, by the old key's place without list indexes.
 RENAMED_KEYS: Final = {
     "worker.provider_answer_bytes": "provider_response_bytes",
-    "worker.pulls_per_second": "omnikassa_calls_per_second",
+    "worker.pulls_per_second": "calls_per_second.omnikassa",
     "worker.standstill_seconds": "stall_seconds",
     "worker.unverified_budget": "unsigned_budget",
     "worker.overdue.looks_seconds": "poll_schedule_seconds",

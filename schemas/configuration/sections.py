@@ -7,8 +7,8 @@ from typing import Annotated, Final, TypeAlias
 import msgspec
 from msgspec import Meta
 
-#: The longest list of times at which something is asked for.
-MOST_LOOKS: Final = 20
+#: The longest poll schedule.
+MAX_POLLS: Final = 20
 
 Positive: TypeAlias = Annotated[float, Meta(gt=0, le=1e9)]
 Count: TypeAlias = Annotated[int, Meta(ge=1)]

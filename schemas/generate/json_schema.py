@@ -17,6 +17,7 @@ import orjson
 from schemas import messages, topics
 from schemas.generate.asyncapi import asyncapi
 from schemas.generate.openapi import openapi
+from schemas.providers import provider_names, provider_operations
 
 #: Of the contract, which changes additively within it; not of the distribution.
 VERSION: Final = "1.0.0"
@@ -25,10 +26,10 @@ FOLDER: Final = Path(__file__).parents[1] / "json"
 
 #: Which message each topic carries; topics not named carry raw bytes, described in `topics.all_topics`.
 CARRIES: Final[dict[str, type[Any]]] = {
-    **{topics.lookups(provider): messages.Lookup for provider in topics.PROVIDERS},
+    **{topics.lookups(provider): messages.Lookup for provider in provider_names()},
     **{
         topics.retry(provider, step): messages.Lookup
-        for provider in topics.PROVIDERS
+        for provider in provider_names()
         for step in range(1, topics.RETRY_STEPS + 1)
     },
     topics.OBSERVATIONS: messages.Observation,
@@ -45,6 +46,8 @@ CARRIES: Final[dict[str, type[Any]]] = {
 def schema_of(kind: type[Any]) -> dict[str, Any]:
     """The JSON Schema (2020-12) of one message type."""
     (reference,), components = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
+    if kind is messages.Lookup:
+        components["Lookup"]["properties"]["operation"] = {"enum": sorted(provider_operations())}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **reference, "$defs": components}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from schemas.routes import ROUTES
+from schemas.providers import provider_contracts
 
 _RETRY_AFTER: Final = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait."}}
 
@@ -33,9 +33,9 @@ def openapi(version: str) -> dict[str, Any]:
         "paths": {
             f"/notifications/{provider}/{{merchant}}": {
                 "parameters": [{"name": "merchant", "in": "path", "required": True, "schema": {"type": "string"}}],
-                **{method.lower(): _operation(provider, method) for method in route.methods},
+                **{method.lower(): _operation(provider, method) for method in contract.route.methods},
             }
-            for provider, route in ROUTES.items()
+            for provider, contract in provider_contracts().items()
         },
     }
 

@@ -23,6 +23,7 @@ from sandbox.processes import wait_for
 from sandbox.system import Sandbox
 from schemas import topics
 from schemas.messages import RECOVERY
+from schemas.providers import provider_names
 from tests.fault.judgement import never_started
 
 #: kafka-python's ConsumerRecord: topic, partition, offset, key, value, headers, timestamp.
@@ -35,7 +36,7 @@ _READ_SECONDS: Final = 30.0
 #: Once there was money, only these may follow, and never to the left.
 _MONEY: Final = ("captured", "partially_refunded", "refunded", "charged_back")
 _RETRIES: Final = tuple(
-    topics.retry(one, step) for one in topics.PROVIDERS for step in range(1, topics.RETRY_STEPS + 1)
+    topics.retry(one, step) for one in provider_names() for step in range(1, topics.RETRY_STEPS + 1)
 )
 
 
@@ -110,7 +111,7 @@ class Observer:
         wanted = set(payments)
         received = {
             _trace(record): datetime.fromisoformat(header(record, "ce_time")).timestamp()
-            for record in self.all_of(map(topics.notifications, topics.PROVIDERS))
+            for record in self.all_of(map(topics.notifications, provider_names()))
         }
         return [
             record.timestamp / 1000 - received[_trace(record)]
@@ -223,23 +224,23 @@ def _unaccounted(observer: Observer) -> list[str]:
 
 def _notifications_without_one_end(observer: Observer) -> list[str]:
     ends: dict[str, set[str]] = defaultdict(set)
-    for record in observer.all_of(map(topics.lookups, topics.PROVIDERS)):
+    for record in observer.all_of(map(topics.lookups, provider_names())):
         lookup = orjson.loads(record.value)
         if RECOVERY not in lookup["arguments"]:  # no notification caused it
             ends[lookup["notification_id"]].add("lookup")
     for kind in (topics.DUPLICATES, topics.REJECTED, topics.ALERTS):
         for record in observer.records[kind]:
             ends[header(record, "ce_id")].add(kind)
-    stored = [header(one, "ce_id") for one in observer.all_of(map(topics.notifications, topics.PROVIDERS))]
+    stored = [header(one, "ce_id") for one in observer.all_of(map(topics.notifications, provider_names()))]
     found = [f"notification {name} was stored {times} times" for name, times in Counter(stored).items() if times > 1]
     found += [f"notification {name} ended as {sorted(ends[name])}" for name in set(stored) if len(ends[name]) != 1]
     return found + [f"{sorted(ends[name])} of no stored notification {name}" for name in ends.keys() - set(stored)]
 
 
 def _lookups_without_end(observer: Observer) -> list[str]:
-    asked = observer.all_of(map(topics.lookups, topics.PROVIDERS))
+    asked = observer.all_of(map(topics.lookups, provider_names()))
     put_off = observer.all_of(_RETRIES)
-    responses = observer.all_of(map(topics.responses, topics.PROVIDERS))
+    responses = observer.all_of(map(topics.responses, provider_names()))
     ended = {one["lookup_id"] for record in responses for one in orjson.loads(header(record, "lookups"))}
     ended |= {header(record, "ce_id") for record in observer.records[topics.DEAD]}
     came_back = {(header(record, "ce_id"), header(record, "attempts")) for record in asked}

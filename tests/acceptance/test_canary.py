@@ -20,6 +20,7 @@ import pytest
 from sandbox.script import NEEDS, Player
 from sandbox.system import Plan, Sandbox, probe
 from schemas import topics
+from schemas.providers import provider_names
 from tests.acceptance.knocking import soon
 from tests.acceptance.ledger import Observer, assert_right
 from tests.acceptance.shopping import buy
@@ -62,8 +63,8 @@ STRANGER: Final = "StrangerCanary"
 
 RAW: Final = frozenset(
     (
-        *map(topics.notifications, topics.PROVIDERS),
-        *map(topics.responses, topics.PROVIDERS),
+        *map(topics.notifications, provider_names()),
+        *map(topics.responses, provider_names()),
         topics.REJECTED,
         topics.DEAD,
         topics.ALERTS,
@@ -243,7 +244,7 @@ def test_what_was_planted_did_arrive(sandbox: Sandbox, observer: Observer) -> No
     assert there >= {*PLANTED, *KEPT_HEADERS, "a stranger's text", "pull tokens"}
     for topic in (topics.REJECTED, topics.DEAD, topics.ALERTS):
         assert observer.records[topic], f"nothing on {topic}"
-    for provider in topics.PROVIDERS:
+    for provider in provider_names():
         raw = b"\n".join(parts(one) for one in observer.records[topics.responses(provider)])
         assert PLANTED["billingemail"].encode() in raw
 
@@ -264,7 +265,7 @@ def test_nothing_secret_or_personal_is_on_a_topic_of_results(sandbox: Sandbox, o
             added = b"\n".join(parts(record, only=ADDED_HEADERS) for record in observer.records[topic])
             assert found_in(wanted, added) == [], topic
             continue
-        by_design = {"pull tokens"} if topic.startswith(f"lookups.{topics.PROVIDERS[0]}") else set()
+        by_design = {"pull tokens"} if topic.startswith(f"lookups.{provider_names()[0]}") else set()
         every = b"\n".join(parts(record) for record in observer.records[topic])
         assert set(found_in(wanted, every)) - by_design == set(), topic
     for topic in (topics.OBSERVATIONS, topics.STATUS, topics.LATEST):

@@ -15,6 +15,7 @@ from sandbox.broker import LocalBroker
 from sandbox.processes import Child, stop_all
 from sandbox.system import Plan, Sandbox
 from schemas import topics
+from schemas.providers import provider_names
 from tests.acceptance.knocking import soon
 from tests.acceptance.ledger import (
     Observer,
@@ -160,7 +161,7 @@ def _unpublished(sandbox: Sandbox, observer: Observer, payments: set[str]) -> li
 def test_two_workers_share_the_work_and_one_stopped_under_load_ends_cleanly_and_is_replaced_by_the_other(
     sandbox: Sandbox, observer: Observer, workers: list[Child]
 ) -> None:
-    groups = [f"paynotify.{name}" for name in ("resolve", *(f"verify.{one}" for one in topics.PROVIDERS))]
+    groups = [f"paynotify.{name}" for name in ("resolve", *(f"verify.{one}" for one in provider_names()))]
     for group in groups:
         soon(lambda group=group: _owned(sandbox, group) == [2, 2], DEADLINE_SECONDS, f"{group} is not shared evenly")  # type: ignore[misc]  # the default binds the loop's value
     with Shopping(sandbox) as shopping:
@@ -187,6 +188,6 @@ def _owned(sandbox: Sandbox, group: str) -> list[int]:
 
 
 def _partitions(member: Any) -> int:
-    sources = (topics.OBSERVATIONS, *map(topics.notifications, topics.PROVIDERS))
+    sources = (topics.OBSERVATIONS, *map(topics.notifications, provider_names()))
     assigned = member["member_assignment"]["assigned_partitions"]
     return sum(len(one["partitions"]) for one in assigned if one["topic"] in sources)

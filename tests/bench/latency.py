@@ -13,7 +13,8 @@ from typing import Final
 from sandbox.observer import Observer, quantile
 from sandbox.system import Plan, Sandbox
 from schemas.errors import ClusterError
-from schemas.topics import PROVIDERS, notifications
+from schemas.providers import provider_names
+from schemas.topics import notifications
 from tests.bench.backlog import order
 from tests.bench.ingress import UNLIMITED
 from tests.bench.pipeline import PROVIDER_LATENCY_SECONDS
@@ -110,7 +111,7 @@ def _pay(sandbox: Sandbox, witness: Observer, seconds: float) -> float:
 
 
 def _received(witness: Observer) -> int:
-    return sum(witness.counts[notifications(provider)] for provider in PROVIDERS)
+    return sum(witness.counts[notifications(provider)] for provider in provider_names())
 
 
 def _latency(values: list[float]) -> Latency:

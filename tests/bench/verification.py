@@ -9,7 +9,7 @@ from typing import Final
 import orjson
 
 from processors.providers.base import Notification
-from processors.providers.registry import PROVIDERS
+from processors.providers.registry import provider_specs
 from processors.verify.stage import authenticate, notification_of
 from tests.fakes.accounts import account
 from tests.fakes.observations import trustpayments_form
@@ -47,7 +47,7 @@ def _measure(provider: str, bodies: list[bytes], scale: float) -> Verification:
     notifications: list[Notification] = [
         notification_of(genuine.notification_record(provider, body)) for body in bodies
     ]
-    module, shop = PROVIDERS[provider], _ACCOUNTS[provider]
+    module, shop = provider_specs()[provider].provider, _ACCOUNTS[provider]
     rounds = max(1, round(_JUDGEMENTS * scale) // _DISTINCT)
     for one in notifications:
         authenticate(module, shop, one)

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 import yaml
 
-from processors.providers.base import Account, Notification, Response, WaitingLookup, account_of
+from processors.providers.account import Account, open_account
+from processors.providers.base import Notification, ProviderResponse, WaitingLookup
 from schemas.configuration.model import parse
 from schemas.messages import Lookup
 
@@ -36,11 +37,11 @@ def vectors(provider: str) -> Any:
     return json.loads((Path(__file__).parents[1] / "vectors" / f"{provider}.json").read_text("utf-8"))
 
 
-def account(provider: str, **settings: Any) -> Account:
+def account(provider: str, **settings: Any) -> Account[Any]:
     """A merchant ``shop`` of the provider, with ``settings`` instead of the defaults."""
     merchant = {"id": "shop", "provider": provider, **_DEFAULTS[provider], **settings}
     text = yaml.safe_dump({"sandbox": True, "merchants": [merchant]})
-    return account_of(parse(text, "test").merchants[0])
+    return open_account(parse(text, "test").merchants[0])
 
 
 def notification(
@@ -51,10 +52,10 @@ def notification(
     return Notification("n-1", provider, "shop", method, query, "", raw, at)
 
 
-def response(body: str | bytes, **facts: str) -> Response:
+def response(body: str | bytes, **facts: str) -> ProviderResponse:
     """A stored answer as the stages see it."""
     raw = body.encode() if isinstance(body, str) else body
-    return Response("shop", raw, "application/json", 200, NOW, facts=facts)
+    return ProviderResponse(raw, "application/json", 200, NOW, facts=facts)
 
 
 def waiting(provider: str, reference: str | None = None, *, lookup_id: str = "l-1", **arguments: str) -> WaitingLookup:

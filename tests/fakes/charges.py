@@ -15,16 +15,19 @@ from processors.charges.repository import UNCERTAIN
 from processors.charges.request_handler import ChargeContext
 from processors.charges.stage import ChargeStage, ChargeTimers
 from processors.metrics import Metrics
-from processors.providers.base import Account, Answer, CallContext
+from processors.providers.account import Account
+from processors.providers.base import CallContext, ProviderResponse
 from processors.providers.charging import (
     CaptureOrVoid,
-    ChargeDelayed,
     ChargeOpened,
     ChargeOrder,
-    ChargeRejected,
     ChargeReport,
-    ChargeUnknown,
+    MoneyOutcome,
+    NotDone,
+    OpenOutcome,
+    ReadOutcome,
 )
+from processors.providers.outcomes import Failed, RetryLater, Unknown
 from processors.runtime.failpoints import Failpoint
 from processors.runtime.stage import BatchContext
 from processors.state import timer_queue
@@ -57,7 +60,7 @@ class Crash(BaseException):
     """The process ends here, as by kill -9."""
 
 
-def shop(name: str = "shop", **charges: Any) -> Account:
+def shop(name: str = "shop", **charges: Any) -> Account[Any]:
     """A merchant that may charge."""
     settings = {
         "public_url": "https://pay.shop.example",
@@ -121,82 +124,70 @@ class Gateway:
 
     fault: Callable[[str], Fault] = lambda call: "answer"
     end: Callable[[], Status] = lambda: "authorised"
-    refusals: dict[str, ChargeRejected | ChargeDelayed | ChargeUnknown] = field(default_factory=dict)
+    refusals: dict[str, NotDone | Unknown[RequestReason]] = field(default_factory=dict)
     transactions: dict[str, Transaction] = field(default_factory=dict)
     calls: list[tuple[str, str]] = field(default_factory=list)
     news: list[str] = field(default_factory=list)
     late: list[tuple[str, str, Callable[[], Any]]] = field(default_factory=list)
     name: str = "nevogate"
     unsigned: bool = True
+    payment_id_form: str = "32 lower-case hex digits"
+
+    def is_payment_id(self, text: str) -> bool:
+        return len(text) == 32
 
     def __post_init__(self) -> None:
         self.transactions[REFERENCE] = Transaction("registration", euros(500), "captured")
 
-    def problem(self, asked: RequestedPayment, account: Account) -> RequestReason | None:
+    def problem(self, asked: RequestedPayment, account: Account[Any]) -> RequestReason | None:
         return None
 
-    async def init(
-        self, order: ChargeOrder, account: Account, outside: CallContext
-    ) -> ChargeOpened | ChargeRejected | ChargeDelayed:
+    async def init(self, order: ChargeOrder, account: Account[Any], context: CallContext) -> OpenOutcome:
         def opened() -> ChargeOpened:
             name = f"{len(self.transactions):032x}"
             self.transactions[name] = Transaction(order.order_id, order.amount)
             return ChargeOpened(name)
 
-        report: ChargeOpened | ChargeRejected | ChargeDelayed = self._call(
-            "init", order.order_id, opened, ChargeDelayed("no_answer")
-        )
-        return report
+        word: OpenOutcome = self._call("init", order.order_id, opened, RetryLater("no_answer"))
+        return word
 
-    async def start(
-        self, payment_id: str, account: Account, outside: CallContext
-    ) -> ChargeReport | ChargeRejected | ChargeDelayed | ChargeUnknown:
+    async def start(self, payment_id: str, account: Account[Any], context: CallContext) -> MoneyOutcome:
         def started() -> Any:
             one = self.transactions[payment_id]
             one.starts += 1
             if one.started:
-                return ChargeUnknown("wrong_state")
+                return Unknown("wrong_state")
             one.started = True
             one.status = self.end()
             one.moved += one.status == "authorised"
             self.news.append(payment_id)
             return self._told(payment_id)
 
-        report: ChargeReport | ChargeRejected | ChargeDelayed | ChargeUnknown = self._call(
-            "start", payment_id, started, ChargeUnknown("no_answer")
-        )
-        return report
+        word: MoneyOutcome = self._call("start", payment_id, started, Unknown("no_answer"))
+        return word
 
-    async def close(
-        self, closing: CaptureOrVoid, account: Account, outside: CallContext
-    ) -> ChargeReport | ChargeRejected | ChargeDelayed | ChargeUnknown:
+    async def close(self, closing: CaptureOrVoid, account: Account[Any], context: CallContext) -> MoneyOutcome:
         def closed() -> Any:
             one = self.transactions[closing.payment_id]
             if one.status != "authorised":
-                return ChargeUnknown("wrong_state")
+                return Unknown("wrong_state")
             one.closed += 1
             one.captured = (closing.amount or one.amount).value if closing.capture else 0
             one.status = "captured" if closing.capture else "cancelled"
             self.news.append(closing.payment_id)
             return self._told(closing.payment_id)
 
-        report: ChargeReport | ChargeRejected | ChargeDelayed | ChargeUnknown = self._call(
-            "close", closing.payment_id, closed, ChargeUnknown("no_answer")
-        )
-        return report
+        word: MoneyOutcome = self._call("close", closing.payment_id, closed, Unknown("no_answer"))
+        return word
 
-    async def truth(
-        self, payment_id: str, account: Account, outside: CallContext
-    ) -> ChargeReport | ChargeRejected | ChargeDelayed:
+    async def get_payment(self, payment_id: str, account: Account[Any], context: CallContext) -> ReadOutcome:
         def known() -> Any:
             if payment_id not in self.transactions:
-                return ChargeRejected("unknown_payment")
+                return Failed("unknown_payment")
             return self._told(payment_id)
 
-        report: ChargeReport | ChargeRejected | ChargeDelayed = self._call(
-            "truth", payment_id, known, ChargeDelayed("no_answer")
-        )
-        return report
+        word: ReadOutcome = self._call("get_payment", payment_id, known, RetryLater("no_answer"))
+        return word
 
     def arrive(self) -> None:
         """What was still on its way is done; nobody hears its answer."""
@@ -211,7 +202,7 @@ class Gateway:
         if fault == "crash before":
             raise Crash
         if fault == "not sent":
-            return ChargeDelayed("unavailable")
+            return RetryLater("unavailable")
         if fault == "late":
             self.late.append((call, about, done))
         if fault in ("lost before", "late"):
@@ -223,7 +214,9 @@ class Gateway:
 
     def _told(self, payment_id: str) -> ChargeReport:
         one = self.transactions[payment_id]
-        answer = Answer(b"{}", "application/json", 200, NOW, payment_id, (), {"method": "Details"})
+        answer = ProviderResponse(
+            b"{}", "application/json", 200, NOW, reference=payment_id, facts={"method": "Details"}
+        )
         return ChargeReport(one.status, one.amount, one.order_id, rfc3339(NOW), answer)
 
     def moved(self, order_id: str) -> int:
@@ -250,7 +243,7 @@ class World:
     end: by the number of the step, or by ``publish`` and ``keep``."""
 
     gateway: Gateway = field(default_factory=Gateway)
-    accounts: Mapping[str, Account] = field(default_factory=lambda: {"shop": shop()})
+    accounts: Mapping[str, Account[Any]] = field(default_factory=lambda: {"shop": shop()})
     crashes: Callable[[str], bool] = lambda place: False
     store: MemoryStore = field(default_factory=MemoryStore)
     published: list[Output] = field(default_factory=list)

@@ -11,7 +11,7 @@ from datetime import datetime
 import httpx
 from aiohttp import web
 
-from processors.providers.base import Answer, CallContext
+from processors.providers.base import CallContext, ProviderResponse, WaitingLookup
 from processors.providers.http import open_client
 from tests.fakes.accounts import NOW
 
@@ -78,21 +78,24 @@ class World:
 
     http: httpx.AsyncClient
     now: datetime = NOW
-    stored: list[Answer] = field(default_factory=list)
+    stored: list[ProviderResponse] = field(default_factory=list)
+    #: The lookups that each of the stored responses answers.
+    answered: list[tuple[WaitingLookup, ...]] = field(default_factory=list)
     paced: list[str] = field(default_factory=list)
     recovered: list[str] = field(default_factory=list)
     patience_seconds: float = 0.0
 
     def outside(
-        self, *, answer_bytes: int = 1 << 20, timeout_seconds: float = 5.0, transactions: int = 100
+        self, *, max_response_bytes: int = 1 << 20, timeout_seconds: float = 5.0, transactions: int = 100
     ) -> CallContext:
         return CallContext(
-            self.http, lambda: self.now, answer_bytes, timeout_seconds, transactions, self._pace, self._recovery
+            self.http, lambda: self.now, max_response_bytes, timeout_seconds, transactions, self._pace, self._recovery
         )
 
-    async def store(self, answer: Answer) -> None:
+    async def store(self, response: ProviderResponse, lookups: tuple[WaitingLookup, ...]) -> None:
         await asyncio.sleep(0)
-        self.stored.append(answer)
+        self.stored.append(response)
+        self.answered.append(lookups)
 
     @asynccontextmanager
     async def _pace(self, key: str) -> AsyncIterator[None]:

@@ -12,32 +12,31 @@ import httpx
 from prometheus_client import CollectorRegistry
 
 from processors.metrics import Metrics
+from processors.providers.account import Account
 from processors.providers.base import (
-    Account,
-    Answer,
     Authenticity,
     Call,
     CallContext,
-    LookupOutcome,
+    Interpretation,
     Notification,
     ParsedNotification,
     Policy,
-    Response,
+    ProviderResponse,
     Store,
-    Succeeded,
     WaitingLookup,
 )
+from processors.providers.nevogate.contract import NevogateMerchant
+from processors.providers.outcomes import LookupOutcome, Succeeded
 from processors.state.changelog import Changelog
 from processors.state.memory_store import MemoryStore
 from processors.state.overlay import Overlay
 from processors.state.store import StateStore
 from processors.transport.publisher import Metadata, OutputPublisher
 from schemas import messages
-from schemas.configuration.merchants import NevogateMerchant
 from schemas.configuration.model import KafkaSettings
 from schemas.configuration.secrets import SecretRef
-from schemas.errors import PartlyUnreadableError, RejectedNotificationError, UnreadableError
-from schemas.messages import Expectation, Lookup, Observation
+from schemas.errors import RejectedNotificationError, UnreadableError
+from schemas.messages import Expectation, Lookup
 from schemas.records import Output, Record
 from tests.fakes.observations import notification_headers, observation
 
@@ -199,7 +198,7 @@ def notification_record(
     return record(body, {**headers, "ce_time": at.isoformat()}, offset=offset, topic="notifications.nevogate")
 
 
-def accounts(*names: str) -> dict[str, Account]:
+def accounts(*names: str) -> dict[str, Account[Any]]:
     return {
         name: Account(
             NevogateMerchant(id=name, store_name="s", api_key=SecretRef(value="k"), base_url="https://hu.example"), {}
@@ -227,7 +226,7 @@ class FakeProvider:
         self._answer = answer or (lambda call: {one.lookup_id: Succeeded() for one in call.lookups})
         self._lanes = lanes
 
-    def parse(self, notification: Notification, account: Account) -> ParsedNotification:
+    def parse(self, notification: Notification, account: Account[Any]) -> ParsedNotification:
         text = notification.body.decode()
         if text == "bug":
             raise ZeroDivisionError("nobody foresaw this: secret-4711")
@@ -237,54 +236,52 @@ class FakeProvider:
             reference=text, duplicate_key=None if text.startswith("every") else notification.body, detail=None
         )
 
-    def verify(self, claim: ParsedNotification, notification: Notification, account: Account) -> Authenticity:
-        if claim.reference is not None and claim.reference.startswith("bad"):
+    def verify(self, parsed: ParsedNotification, notification: Notification, account: Account[Any]) -> Authenticity:
+        if parsed.reference is not None and parsed.reference.startswith("bad"):
             raise RejectedNotificationError("bad_signature", "no key made the signature")
         return "authentic"
 
-    def plan(self, claim: ParsedNotification, notification: Notification) -> Lookup:
-        return lookup(claim.reference, notification.merchant)
+    def plan(self, parsed: ParsedNotification, notification: Notification) -> Lookup:
+        return lookup(parsed.reference, notification.merchant)
 
-    def calls(self, lookups: Sequence[WaitingLookup], outside: CallContext) -> Iterable[Call]:
+    def calls(self, lookups: Sequence[WaitingLookup], context: CallContext) -> Iterable[Call]:
         return [Call((one.lookup.reference or "") if self._lanes else "one", (one,)) for one in lookups]
 
     async def fetch(
-        self, call: Call, account: Account, outside: CallContext, store: Store
+        self, call: Call, account: Account[Any], context: CallContext, store: Store
     ) -> Mapping[str, LookupOutcome]:
-        assert call.lane not in self.at_work, "two calls of one lane at once"
-        self.at_work.add(call.lane)
+        assert call.queue not in self.at_work, "two calls of one lane at once"
+        self.at_work.add(call.queue)
         self.most_at_work = max(self.most_at_work, len(self.at_work))
         try:
-            async with outside.pace(account.merchant.id):
+            async with context.pace(account.merchant.id):
                 self.made.append(tuple(one.lookup_id for one in call.lookups))
                 result = self._answer(call)
             if isinstance(result, Exception):
                 raise result
             if any(isinstance(one, Succeeded) for one in result.values()):
-                await store(
-                    Answer(
-                        b"{}",
-                        "application/json",
-                        200,
-                        NOW,
-                        call.lookups[0].lookup.reference,
-                        call.lookups,
-                        {"version": "2"},
-                    )
+                response = ProviderResponse(
+                    b"{}",
+                    "application/json",
+                    200,
+                    NOW,
+                    reference=call.lookups[0].lookup.reference,
+                    facts={"version": "2"},
                 )
+                await store(response, call.lookups)
             return result
         finally:
-            self.at_work.discard(call.lane)
+            self.at_work.discard(call.queue)
 
-    def interpret(self, response: Response, account: Account) -> tuple[Observation, ...]:
+    def interpret(self, response: ProviderResponse, account: Account[Any]) -> Interpretation:
         if response.body == b"unsigned":
             raise UnreadableError("no key made the signature", "unverified_answer")
         names = response.body.decode().split()
         read = [name for name in names if name != "unreadable"]
-        found = tuple(observation(name, merchant=response.merchant, provider="nevogate") for name in read)
+        found = tuple(observation(name, merchant=account.merchant.id, provider="nevogate") for name in read)
         if len(read) < len(names):
-            raise PartlyUnreadableError("one can't be read", found)
-        return found
+            return Interpretation(found, "unreadable_answer", "one can't be read")
+        return Interpretation(found)
 
 
 def outside(turn: Callable[[str], Awaitable[Any]] | None = None, now: Literal["later"] | None = None) -> CallContext:
@@ -299,7 +296,7 @@ def outside(turn: Callable[[str], Awaitable[Any]] | None = None, now: Literal["l
     return CallContext(
         http=cast(httpx.AsyncClient, None),
         now=lambda: NOW + timedelta(hours=1 if now else 0),
-        answer_bytes=1000,
+        max_response_bytes=1000,
         timeout_seconds=1.0,
         transactions_per_query=10,
         pace=pace,

@@ -16,19 +16,20 @@ from typing import Any, Final, TypeAlias
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 
 from schemas import topics
+from schemas.providers import provider_names
 
 Books: TypeAlias = Mapping[str, Mapping[str, Any]]
 
 _RETRIES: Final = tuple(
-    topics.retry(provider, step) for provider in topics.PROVIDERS for step in range(1, topics.RETRY_STEPS + 1)
+    topics.retry(provider, step) for provider in provider_names() for step in range(1, topics.RETRY_STEPS + 1)
 )
 
 #: What the judgement is made of.
 READ: Final = (
-    *map(topics.notifications, topics.PROVIDERS),
-    *map(topics.lookups, topics.PROVIDERS),
+    *map(topics.notifications, provider_names()),
+    *map(topics.lookups, provider_names()),
     *_RETRIES,
-    *map(topics.responses, topics.PROVIDERS),
+    *map(topics.responses, provider_names()),
     topics.REJECTED,
     topics.DUPLICATES,
     topics.ALERTS,

@@ -15,6 +15,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 from schemas import topics
+from schemas.providers import provider_names
 from tests.fault.evidence import Books, Delivery, Entry, Evidence
 
 #: Once there was money, only these may follow, and never to the left.
@@ -45,7 +46,7 @@ def lost(evidence: Evidence) -> list[str]:
     told = Counter(one for one in evidence.deliveries if one.status == 200)
     stored = Counter(
         _stored_as(entry, provider)
-        for provider in topics.PROVIDERS
+        for provider in provider_names()
         for entry in evidence.records[topics.notifications(provider)]
     )
     return [f"{one.provider}/{one.merchant} {one.query or one.sha256[:12]}" for one in (told - stored).elements()]
@@ -174,22 +175,22 @@ def unaccounted(evidence: Evidence) -> list[str]:
 
 def _notifications_without_one_end(evidence: Evidence) -> list[str]:
     ends: dict[str, set[str]] = defaultdict(set)
-    for entry in evidence.of(map(topics.lookups, topics.PROVIDERS)):
+    for entry in evidence.of(map(topics.lookups, provider_names())):
         ends[json.loads(entry.value)["notification_id"]].add("lookup")
     for kind in (topics.DUPLICATES, topics.REJECTED, topics.ALERTS):
         for entry in evidence.records[kind]:
             ends[entry.headers.get("ce_id", "")].add(kind)
-    stored = [entry.headers.get("ce_id", "") for entry in evidence.of(map(topics.notifications, topics.PROVIDERS))]
+    stored = [entry.headers.get("ce_id", "") for entry in evidence.of(map(topics.notifications, provider_names()))]
     return [
         f"notification {name} ended as {sorted(ends[name])}" for name in sorted(set(stored)) if len(ends[name]) != 1
     ]
 
 
 def _lookups_without_end(evidence: Evidence) -> list[str]:
-    asked = evidence.of(map(topics.lookups, topics.PROVIDERS))
+    asked = evidence.of(map(topics.lookups, provider_names()))
     ended = {
         one["lookup_id"]
-        for entry in evidence.of(map(topics.responses, topics.PROVIDERS))
+        for entry in evidence.of(map(topics.responses, provider_names()))
         for one in json.loads(entry.headers["lookups"])
     }
     ended |= {entry.headers.get("ce_id", "") for entry in evidence.records[topics.DEAD]}

@@ -18,9 +18,11 @@ from prometheus_client import CollectorRegistry
 from processors.fetch.stage import FetchStage
 from processors.interpret.stage import InterpretStage
 from processors.metrics import Metrics
-from processors.providers.base import Account, Answer, Call, CallContext, LookupOutcome
+from processors.providers.account import Account
+from processors.providers.base import Call, CallContext, ProviderResponse, WaitingLookup
 from processors.providers.http import client_over
-from processors.providers.registry import PROVIDERS
+from processors.providers.outcomes import LookupOutcome
+from processors.providers.registry import provider_specs
 from processors.resolve.stage import ResolveStage
 from processors.runtime.stage import BatchContext
 from processors.state.overlay import Overlay
@@ -70,22 +72,22 @@ def outside(script: Script) -> CallContext:
 
 
 async def fetched(
-    provider: str, account: Account, script: Script, reference: str | None = None, **arguments: str
+    provider: str, account: Account[Any], script: Script, reference: str | None = None, **arguments: str
 ) -> dict[str, LookupOutcome]:
     """One provider call for one lookup."""
     call = Call("lane", (waiting(provider, reference, **arguments),))
 
-    async def store(answer: Answer) -> None:
+    async def store(response: ProviderResponse, lookups: tuple[WaitingLookup, ...]) -> None:
         return
 
-    return dict(await PROVIDERS[provider].fetch(call, account, outside(script), store))
+    return dict(await provider_specs()[provider].provider.fetch(call, account, outside(script), store))
 
 
 class Line:
     """verify, fetch, interpret and resolve of one provider, one after the other over one notification's record."""
 
-    def __init__(self, provider: str, account: Account) -> None:
-        one, accounts = PROVIDERS[provider], {account.merchant.id: account}
+    def __init__(self, provider: str, account: Account[Any]) -> None:
+        one, accounts = provider_specs()[provider].provider, {account.merchant.id: account}
         metrics = Metrics(CollectorRegistry())
         self._one, self._accounts, self._metrics = one, accounts, metrics
         self.verify = VerifyStage(one, accounts, KAFKA, metrics)

@@ -18,21 +18,21 @@ from processors.charges.validation import well_formed
 from processors.fetch.retry_stage import RetryStage
 from processors.fetch.stage import waiting_lookup
 from processors.orders.expected_payment import parse_expected
-from processors.providers.base import Account, Response
+from processors.providers.account import Account
+from processors.providers.base import ProviderResponse
 from processors.providers.charging import CaptureOrVoid
 from processors.providers.form import fields
-from processors.providers.http import _patience_seconds
+from processors.providers.http import _retry_after_seconds
 from processors.providers.nevogate.charging import NevogateChargeGateway
 from processors.providers.omnikassa.order_results import instant
-from processors.providers.omnikassa.provider import check_return
+from processors.providers.omnikassa.return_url import check_return
 from processors.providers.omnikassa.single_order import refreshed
-from processors.providers.registry import PROVIDERS
+from processors.providers.registry import provider_specs
 from processors.providers.trustpayments.payment_list import _once
 from processors.providers.trustpayments.records import gateway_time
 from processors.runtime.stage import BatchContext
 from processors.state.overlay import Overlay
 from schemas import topics
-from schemas.configuration.merchants import OmniKassaMerchant
 from schemas.configuration.model import parse
 from schemas.errors import (
     ConfigurationError,
@@ -43,9 +43,10 @@ from schemas.errors import (
 )
 from schemas.messages import Observation, decode
 from schemas.money import Money, from_major, from_minor
+from schemas.providers import provider_contracts
 from schemas.reasons import REJECT_REASONS
 from schemas.records import Record
-from schemas.routes import ROUTES, without_token
+from schemas.routes import without_token
 from schemas.times import parse_time, rfc3339
 from schemas.traceparent import valid_traceparent
 from service.management import split_address
@@ -92,7 +93,7 @@ class Parser:
 
 
 def _noticed(provider: str) -> Callable[[tuple[str, bytes, str]], object]:
-    shop, module = ACCOUNTS[provider], PROVIDERS[provider]
+    shop, module = ACCOUNTS[provider], provider_specs()[provider].provider
 
     def judge(given: tuple[str, bytes, str]) -> object:
         method, body, query = given
@@ -139,10 +140,10 @@ def _as_call(body: bytes) -> tuple[str, bytes, str]:
 
 
 def _interpreted(provider: str, reference: str | None = None, **facts: str) -> Callable[[bytes], object]:
-    shop, module = ACCOUNTS[provider], PROVIDERS[provider]
+    shop, module = ACCOUNTS[provider], provider_specs()[provider].provider
 
     def interpret(body: bytes) -> object:
-        return module.interpret(Response("shop", body, "", 200, NOW, reference, facts), shop)
+        return module.interpret(ProviderResponse(body, "", 200, NOW, reference=reference, facts=facts), shop)
 
     return interpret
 
@@ -213,9 +214,7 @@ def _charged(given: tuple[int, list[tuple[bytes, bytes]], bytes]) -> object:
 
 
 def _refreshed(given: tuple[int, list[tuple[bytes, bytes]], bytes]) -> object:
-    merchant = _REFRESHING.merchant
-    assert isinstance(merchant, OmniKassaMerchant)
-    return run(refreshed(_REFRESHING, merchant, outside(lambda question: given)))
+    return run(refreshed(_REFRESHING, outside(lambda question: given)))
 
 
 def _listed(answer: bytes) -> object:
@@ -345,8 +344,8 @@ def _kept(values: tuple[bytes, ...]) -> object:
 
 
 def _key(given: tuple[bytes, bytes]) -> object:
-    for route in ROUTES.values():
-        assert len(route.key("shop", *given)) <= 4 + 1 + 64
+    for contract in provider_contracts().values():
+        assert len(contract.route.key("shop", *given)) <= 4 + 1 + 64
     return without_token(given[0])
 
 
@@ -355,7 +354,7 @@ def _return(given: tuple[str, str, str]) -> None:
     check_return({"order_id": order, "status": status, "signature": signature}, _OMNIKASSA)
 
 
-_OMNIKASSA: Final[Account] = ACCOUNTS["omnikassa"]
+_OMNIKASSA: Final[Account[Any]] = ACCOUNTS["omnikassa"]
 _time_texts: Final = (
     texts
     | st.datetimes().map(lambda moment: moment.isoformat() + "Z")
@@ -559,7 +558,7 @@ PARSERS: Final = (
         1,
         bytes,
     ),
-    Parser("patience", lambda text: _patience_seconds(text, NOW), (), _time_texts, 1, _text),
+    Parser("patience", lambda text: _retry_after_seconds(text, NOW), (), _time_texts, 1, _text),
     Parser(
         "minor units",
         _money(from_minor),

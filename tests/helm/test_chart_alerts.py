@@ -17,7 +17,7 @@ from ingest.app import RequestOutcome
 from ingest.metrics import IngestMetrics
 from processors.metrics import Metrics
 from schemas.configuration.model import KafkaSettings
-from schemas.topics import PROVIDERS
+from schemas.providers import provider_names
 from service import expiry
 from service.management import watch_readiness
 from tests.helm.rendering import of_kind, things
@@ -40,7 +40,7 @@ def exported() -> set[str]:
     Metrics(registry)
     expiry.watch(registry, KafkaSettings(ssl_cafile="ca.crt"))
     watch_readiness("worker", lambda: None, registry)
-    ingest = IngestMetrics(PROVIDERS, tuple(outcome.value for outcome in RequestOutcome)).registry
+    ingest = IngestMetrics(provider_names(), tuple(outcome.value for outcome in RequestOutcome)).registry
     names: set[str] = set()
     for one in (registry, ingest):
         for family in one.collect():
@@ -103,7 +103,7 @@ def test_each_stage_that_runs_is_missed_when_it_is_gone() -> None:
             if rule["alert"] == "PaynotifyStageNotRunning"
         ]
         missed = re.findall(r'provider="(\w+)",stage="(\w+)"', rule["expr"])
-        providers = ("trustpayments",) if way == "strimzi" else PROVIDERS
+        providers = ("trustpayments",) if way == "strimzi" else provider_names()
         assert sorted(missed) == sorted(
             [(provider, stage) for provider in providers for stage in STAGES[:3]] + [("all", one) for one in STAGES[3:]]
         )

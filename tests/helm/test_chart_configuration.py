@@ -10,7 +10,7 @@ import yaml
 from helm.values import STAGES as CHART_STAGES
 from processors.wiring import STAGES
 from schemas import topics
-from schemas.configuration.merchants import provider_of
+from schemas.configuration.merchants import charges_of, provider_of
 from schemas.configuration.model import Configuration, parse
 from service.cluster import wanted_settings
 from tests.helm.rendering import WAYS, Thing, named, of_kind, pod_of, things, workloads
@@ -78,8 +78,9 @@ def test_all_processes_mean_the_same_but_for_their_user(way: str) -> None:
 def test_numbers_arrive_as_they_were_written() -> None:
     configuration = configuration_of("scram", "worker")
     (charging,) = [one for one in configuration.merchants if one.id == "shop-hu"]
-    assert charging.charges is not None  # type: ignore[union-attr]  # it is Nevogate's
-    assert charging.charges.limits["EUR"].per_day == 5_000_000  # type: ignore[union-attr]
+    charges = charges_of(charging)
+    assert charges is not None
+    assert charges.limits["EUR"].per_day == 5_000_000
     assert configuration.worker.session_timeout_seconds == 45
 
 

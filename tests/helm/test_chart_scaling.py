@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import cast
 
-import httpx
 import pytest
 import yaml
 from prometheus_client import CollectorRegistry
@@ -18,6 +17,8 @@ from processors.runtime.runner import StageRunner
 from processors.wiring import StageSelection, build_stages
 from schemas import topics
 from schemas.configuration.model import Configuration, parse
+from schemas.providers import provider_names
+from tests.fakes.stages import outside
 from tests.helm.rendering import named, of_kind, things
 from tests.helm.test_chart_configuration import SECRETS, file_of, options, paths_in
 
@@ -40,7 +41,7 @@ def configuration_of(way: str, folder: Path) -> Configuration:
 def units_of(way: str, choice: StageSelection, folder: Path) -> list[StageRunner]:
     """The product's own wiring of one way to run the chart."""
     configuration, metrics = configuration_of(way, folder), Metrics(CollectorRegistry())
-    specs = build_stages(configuration, choice, metrics, httpx.AsyncClient(), cast(ExpectedPayments, None), ignore)
+    specs = build_stages(configuration, choice, metrics, outside(), cast(ExpectedPayments, None), ignore)
     settings = LoopSettings(configuration.worker.batch_wait_seconds, configuration.worker.dead_letter_limit)
     return [StageRunner(name, one, configuration, metrics, folder, settings) for name, one in specs.items()]
 
@@ -48,7 +49,7 @@ def units_of(way: str, choice: StageSelection, folder: Path) -> list[StageRunner
 def waits(topic: str) -> bool:
     """Whether it is a retry topic, whatever the prefix."""
     steps = range(1, topics.RETRY_STEPS + 1)
-    return topic.endswith(tuple(topics.retry(provider, step) for provider in topics.PROVIDERS for step in steps))
+    return topic.endswith(tuple(topics.retry(provider, step) for provider in provider_names() for step in steps))
 
 
 @pytest.mark.parametrize("way", SCALED)

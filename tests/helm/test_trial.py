@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 import yaml
 
+from processors.providers.nevogate.contract import NevogateMerchant
 from sandbox.simulators.nevogate.simulator import NevogateSettings
-from schemas.configuration.merchants import NevogateMerchant
 from schemas.configuration.model import parse
 from tests.helm.rendering import CHART, KUBERNETES, named, pod_of, run, workloads
 from tests.helm.test_chart_objects import judge, workloads_are_restricted

@@ -10,10 +10,10 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 
+from processors.providers.nevogate.contract import NevogateMerchant
 from sandbox.processes import wait_for
 from sandbox.system import Plan, Sandbox
 from schemas import topics
-from schemas.configuration.merchants import NevogateMerchant
 from tests import topics_reader
 
 pytestmark = pytest.mark.kafka

@@ -7,9 +7,9 @@ from typing import Any, Final
 import yaml
 from msgspec.structs import replace
 
-from schemas import topics
 from schemas.configuration import model
 from schemas.configuration.model import Configuration
+from schemas.providers import provider_names
 from tests.simulation.gateways import PASSWORD, SIGNING_KEY
 from tests.simulation.plan import MERCHANTS
 
@@ -77,11 +77,11 @@ def installed(delete_after_seconds: float | None = None) -> Configuration:
         "worker": {
             "retry_delays_seconds": [1.0, 3.0, 10.0, 30.0, 60.0],
             "recovery_calls_per_hour": 36_000,
-            "omnikassa_calls_per_second": 50.0,
+            "calls_per_second": {"omnikassa": 50.0},
             "unsigned_budget": plenty,
             "retention": {"compress_after_days": 20 / 86400, "delete_after_days": None},
             "overdue": {
-                "poll_schedule_seconds": {provider: list(LOOKS_SECONDS) for provider in topics.PROVIDERS},
+                "poll_schedule_seconds": {provider: list(LOOKS_SECONDS) for provider in provider_names()},
                 "lookups_per_hour": 360_000,
                 "takeover_grace_seconds": 0,
             },

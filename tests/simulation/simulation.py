@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from random import Random
 from typing import Any, Final, cast
 from unittest.mock import patch
@@ -14,8 +15,10 @@ import httpx
 
 from processors import wiring
 from processors.metrics import Metrics
+from processors.providers.base import CallContext
 from processors.providers.nevogate.provider import NevogateProvider
 from processors.providers.omnikassa.provider import OmniKassaProvider
+from processors.providers.registry import provider_specs
 from processors.providers.trustpayments.provider import TrustPaymentsProvider
 from processors.runtime.failpoints import Failpoint, Reached, ignore
 from processors.runtime.partition_loops import LoopSettings
@@ -230,13 +233,22 @@ class _World:
 
     def _works(self, expectations: Any, reached: Reached = ignore) -> dict[str, tuple[StageSpec, ...]]:
         """The product's own wiring, with provider modules as fresh as in a process that has just begun."""
-        modules = {one.name: one for one in (OmniKassaProvider(), TrustPaymentsProvider(), NevogateProvider())}
-        with patch.object(wiring, "PROVIDERS", modules):
+        fresh = {one.name: one for one in (OmniKassaProvider(), TrustPaymentsProvider(), NevogateProvider())}
+        specs = {name: replace(spec, provider=fresh[name]) for name, spec in provider_specs().items()}
+        worker = self.configuration.worker
+        calls = CallContext(
+            http=cast(httpx.AsyncClient, self.wire),
+            now=lambda: datetime.now(UTC),
+            max_response_bytes=worker.provider_response_bytes,
+            timeout_seconds=worker.provider_timeout_seconds,
+            transactions_per_query=worker.transactions_per_query,
+        )
+        with patch.object(wiring, "provider_specs", lambda: specs):
             return wiring.build_stages(
                 self.configuration,
                 wiring.StageSelection(),
                 cast(Metrics, self.meters),
-                cast(httpx.AsyncClient, self.wire),
+                calls,
                 expectations,
                 reached,
             )

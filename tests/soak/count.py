@@ -19,8 +19,9 @@ from typing import Any, Final
 from kafka import KafkaConsumer, TopicPartition
 
 from schemas import topics
+from schemas.providers import provider_names
 
-_NOTIFICATIONS: Final = tuple(map(topics.notifications, topics.PROVIDERS))
+_NOTIFICATIONS: Final = tuple(map(topics.notifications, provider_names()))
 _ENDS: Final = (topics.REJECTED, topics.DEAD)
 _POLL_MILLISECONDS: Final = 500
 _LOOK_SECONDS: Final = 5.0

@@ -13,6 +13,7 @@ from sandbox.processes import wait_for
 from sandbox.system import Plan, Sandbox
 from schemas import topics
 from schemas.errors import ClusterError
+from schemas.providers import provider_names
 from tests.bench.machine import load_average
 from tests.bench.roles import broker_pid
 from tests.bench.topics import Topics
@@ -85,12 +86,12 @@ def plan(order: Order) -> Plan:
         },
         simulator={
             name: {"delivery_log": str(order.directory / f"deliveries-{name}.jsonl"), **_SOONER.get(name, {})}
-            for name in topics.PROVIDERS
+            for name in provider_names()
         },
         configuration={
             "ingest": _NO_LIMITS,
             # the bank takes six a second: a busy machine would come closer than that
-            "worker": {"omnikassa_calls_per_second": 5.0, "unsigned_budget": {"per_second": 1e9, "burst": 10**9}},
+            "worker": {"calls_per_second": {"omnikassa": 5.0}, "unsigned_budget": {"per_second": 1e9, "burst": 10**9}},
         },
         logs=order.directory / "logs",
     )
@@ -103,7 +104,7 @@ def carry_out(order: Order, say: Callable[[str], Any]) -> Outcome:
         PaynotifyError: a part could not be started, or the peak can't be measured.
     """
     order.directory.mkdir(parents=True, exist_ok=True)
-    for name in topics.PROVIDERS:
+    for name in provider_names():
         (order.directory / f"deliveries-{name}.jsonl").unlink(missing_ok=True)
     with ExitStack() as stack:
         sandbox = stack.enter_context(Sandbox(plan(order)))
@@ -122,7 +123,7 @@ def carry_out(order: Order, say: Callable[[str], Any]) -> Outcome:
         say(f"{load.made} payments made; counting")
         accountant = Accountant(sandbox.bootstrap, sandbox.prefix)
         stack.callback(accountant.close)
-        logs = [order.directory / f"deliveries-{name}.jsonl" for name in topics.PROVIDERS]
+        logs = [order.directory / f"deliveries-{name}.jsonl" for name in provider_names()]
         addresses = {name: control.address for name, control in sandbox.providers.items()}
         count = accountant.judge(addresses, logs, _CATCH_UP_SECONDS)
     return Outcome(

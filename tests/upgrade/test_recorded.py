@@ -16,6 +16,7 @@ from sandbox.processes import Child, stop_all, wait_for
 from sandbox.system import Plan, Sandbox
 from schemas import messages, topics
 from schemas.messages import Answered, Lookup, Observation, PaymentStatus
+from schemas.providers import provider_names
 from tests.acceptance.ledger import Observer
 from tests.upgrade.dump import Kept, records, unpack_state
 from tests.upgrade.earlier import EARLIER
@@ -30,7 +31,7 @@ KINDS: Final[dict[str, type[Any]]] = {
     topics.STATUS: PaymentStatus,
     topics.LATEST: PaymentStatus,
     CHANGELOG: PaymentState,
-    **dict.fromkeys(map(topics.lookups, topics.PROVIDERS), Lookup),
+    **dict.fromkeys(map(topics.lookups, provider_names()), Lookup),
 }
 
 
@@ -53,7 +54,7 @@ def test_each_recorded_value_is_read_and_keeps_all_it_says(recorded: dict[str, l
 
 
 def test_each_recorded_answer_names_the_lookups_it_answers(recorded: dict[str, list[Kept]]) -> None:
-    answers = [record for provider in topics.PROVIDERS for record in recorded[topics.responses(provider)]]
+    answers = [record for provider in provider_names() for record in recorded[topics.responses(provider)]]
     assert answers
     for record in answers:
         for one in orjson.loads(dict(record.headers)["lookups"]):

@@ -1,4 +1,4 @@
-"""Charging a registered means of payment at BIG FISH / Nevogate: InitRP, StartRP, Close, and Details for the truth.
+"""Merchant-initiated charges at BIG FISH / Nevogate: InitRP, StartRP, Close, and Details for the payment's state.
 
 Sources: the vendor's pages on the recurring two-step payment, InitRP, StartRP, Close and Details. The API has no
 idempotency key, so StartRP and Close are never repeated unless the gateway certainly did nothing.
@@ -12,20 +12,29 @@ from dataclasses import replace
 from typing import Any, Final, Literal
 from urllib.parse import quote
 
-from processors.providers.base import Account, Answer, CallContext, Response
+from processors.providers.account import Account
+from processors.providers.base import CallContext, ProviderResponse
 from processors.providers.charging import (
     CaptureOrVoid,
-    ChargeDelayed,
     ChargeOpened,
     ChargeOrder,
-    ChargeRejected,
     ChargeReport,
-    ChargeUnknown,
+    MoneyOutcome,
+    NotDone,
+    OpenOutcome,
+    ReadOutcome,
 )
-from processors.providers.http import HttpResponse, json_object
-from processors.providers.nevogate.client import ask
-from processors.providers.nevogate.provider import ASKED_AT, STATUSES, NevogateProvider
-from schemas.configuration.merchants import NevogateMerchant
+from processors.providers.http import response_object
+from processors.providers.nevogate import client
+from processors.providers.nevogate.contract import NAME, NevogateMerchant
+from processors.providers.nevogate.interpretation import (
+    ASKED_AT,
+    STATUSES,
+    common_data,
+    interpreted,
+    is_transaction,
+)
+from processors.providers.outcomes import Failed, RetryLater, Unknown
 from schemas.errors import (
     PermanentError,
     ProviderRefusedError,
@@ -34,80 +43,79 @@ from schemas.errors import (
     SecretError,
     UnreadableError,
 )
+from schemas.ids import MAX_ID_LENGTH
 from schemas.messages import RequestedPayment
 from schemas.money import to_major
 from schemas.reasons import RequestReason
 from schemas.times import rfc3339
 
-#: What an error code means for a call that moves money: it certainly did nothing and never will (``refuse``), it did
-#: nothing and a person can mend that (``wait``), or perhaps it is done already (``ask`` for the truth).
-Decision = Literal["refuse", "wait", "ask"]
+#: What an error code means for a call that moves money: it certainly did nothing and never will (``fail``), it did
+#: nothing and a person can fix the cause (``retry``), or it may be done already (``unknown``).
+Decision = Literal["fail", "retry", "unknown"]
 
-#: Every code of the vendor's tables. The vendor documents none as retryable: credentials and addresses wait because
-#: all of the merchant's requests fail alike until they are mended, and nothing has moved.
+#: Every code of the vendor's tables. The vendor documents none as retryable: credentials and addresses are retried
+#: because all of the merchant's requests fail alike until a person fixes them, and no money has moved.
 CODES: Final[Mapping[str, tuple[RequestReason, Decision]]] = {
-    "InactiveStore": ("inactive_store", "refuse"),
-    "InactiveProvider": ("inactive_provider", "refuse"),
-    "MissingParameter": ("parameters", "refuse"),
-    "MissingRemoteAddress": ("address", "wait"),
-    "UnauthorizedAccess": ("credentials", "wait"),
-    "UnauthorizedRemoteAddress": ("address", "wait"),
-    "UnknownParameter": ("parameters", "refuse"),
-    "UnknownProvider": ("unknown_provider", "refuse"),
-    "UnknownProviderForStore": ("unknown_provider", "refuse"),
-    "UnknownReferenceTransaction": ("unknown_reference", "refuse"),
-    "UnknownStore": ("unknown_store", "refuse"),
-    "UnknownTransaction": ("unknown_payment", "refuse"),
-    "WrongApikey": ("credentials", "wait"),
-    "WrongParameter": ("parameters", "refuse"),
-    "WrongProviderSettings": ("provider_settings", "refuse"),
-    "WrongReferenceTransactionStatus": ("reference_not_usable", "refuse"),
-    "WrongTransactionStatus": ("wrong_state", "ask"),
+    "InactiveStore": ("inactive_store", "fail"),
+    "InactiveProvider": ("inactive_provider", "fail"),
+    "MissingParameter": ("parameters", "fail"),
+    "MissingRemoteAddress": ("address", "retry"),
+    "UnauthorizedAccess": ("credentials", "retry"),
+    "UnauthorizedRemoteAddress": ("address", "retry"),
+    "UnknownParameter": ("parameters", "fail"),
+    "UnknownProvider": ("unknown_provider", "fail"),
+    "UnknownProviderForStore": ("unknown_provider", "fail"),
+    "UnknownReferenceTransaction": ("unknown_reference", "fail"),
+    "UnknownStore": ("unknown_store", "fail"),
+    "UnknownTransaction": ("unknown_payment", "fail"),
+    "WrongApikey": ("credentials", "retry"),
+    "WrongParameter": ("parameters", "fail"),
+    "WrongProviderSettings": ("provider_settings", "fail"),
+    "WrongReferenceTransactionStatus": ("reference_not_usable", "fail"),
+    "WrongTransactionStatus": ("wrong_state", "unknown"),
 }
-#: A code of a provider behind the gateway: of a call that moves money nobody knows what it left behind.
-OTHER_CODE: Final[tuple[RequestReason, Decision]] = ("provider_code", "ask")
+#: A code of an acquirer behind the gateway: what a call that moves money left behind is not known.
+OTHER_CODE: Final[tuple[RequestReason, Decision]] = ("provider_code", "unknown")
 
-_TRANSACTION: Final = re.compile(r"[0-9a-f]{32}\Z")
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._~-]{1,200}\Z")
-_LONGEST_URL: Final = 255
-_LONGEST_ORDER_ID: Final = 255
-#: Not documented; the longest text the vendor's other parameters take.
-_LONGEST_USER_ID: Final = 255
+_MAX_URL_CHARACTERS: Final = 255
 _MODULE: Final = {"ModuleName": "paynotify", "ModuleVersion": "1"}
-
-_READER: Final = NevogateProvider()
 
 
 class NevogateChargeGateway:
-    """Charging at ``nevogate``."""
+    """Charges at ``nevogate``."""
 
-    name = "nevogate"
+    name = NAME
     unsigned = True
+    payment_id_form = "32 lower-case hex digits"
 
-    def problem(self, asked: RequestedPayment, account: Account) -> RequestReason | None:
-        """Ids the gateway would not take; a URL longer than InitRP takes."""
+    def is_payment_id(self, text: str) -> bool:
+        """Whether the text has the form of a transaction's id."""
+        return is_transaction(text)
+
+    def problem(self, asked: RequestedPayment, account: Account[NevogateMerchant]) -> RequestReason | None:
+        """Ids that the gateway would not accept, or a URL longer than InitRP accepts."""
         ids = (asked.reference_payment_id, asked.payment_id)
-        if any(one is not None and not _TRANSACTION.match(one) for one in ids):
+        if any(one is not None and not is_transaction(one) for one in ids):
             return "bad_request"
-        if len(asked.order_id or "") > _LONGEST_ORDER_ID or len(asked.user_id or "") > _LONGEST_USER_ID:
+        # the limit of a user's id is not documented; it is that of the vendor's other parameters
+        if len(asked.order_id or "") > MAX_ID_LENGTH or len(asked.user_id or "") > MAX_ID_LENGTH:
             return "bad_request"
         try:
             return "configuration" if asked.action == "charge" and _own_url(account) is None else None
         except SecretError:
-            return None  # it can't be read now; the call waits until it can
+            return None  # the token can't be read now; the call is delayed until it can
 
-    async def init(
-        self, order: ChargeOrder, account: Account, outside: CallContext
-    ) -> ChargeOpened | ChargeRejected | ChargeDelayed:
-        """InitRP: no money moves, so whatever went wrong can be tried again."""
+    async def init(self, order: ChargeOrder, account: Account[NevogateMerchant], context: CallContext) -> OpenOutcome:
+        """InitRP: no money moves, so any failure may be retried."""
         try:
             url = _own_url(account)
         except SecretError:
-            return ChargeDelayed("configuration")
+            return RetryLater("configuration")
         if url is None:
-            return ChargeRejected("configuration")
+            return Failed("configuration")
         arguments = {
-            "StoreName": _merchant(account).store_name,
+            "StoreName": account.merchant.store_name,
             "ReferenceTransactionId": order.reference_payment_id,
             "ResponseUrl": url,
             "NotificationUrl": url,
@@ -117,31 +125,29 @@ class NevogateChargeGateway:
             **({"UserId": order.user_id} if order.user_id else {}),
             **_MODULE,
         }
-        said = await _said("InitRP", arguments, account, outside)
-        if isinstance(said, ChargeUnknown):
-            # whatever it left behind is never started; only a code of a provider is an answer
-            return ChargeDelayed("no_answer") if said.reason == "no_answer" else ChargeRejected(said.reason)
-        if not isinstance(said, tuple):
-            return said
-        _, answer = said
-        transaction = answer.get("TransactionId")
-        if not isinstance(transaction, str) or not _TRANSACTION.match(transaction):
-            return ChargeDelayed("no_answer")
+        called = await _call("InitRP", arguments, account, context)
+        if isinstance(called, Unknown):
+            # a transaction it may have left is never started; only an acquirer's code is final
+            return RetryLater("no_answer") if called.reason == "no_answer" else Failed(called.reason)
+        if not isinstance(called, tuple):
+            return called
+        _, body = called
+        transaction = body.get("TransactionId")
+        if not isinstance(transaction, str) or not is_transaction(transaction):
+            return RetryLater("no_answer")
         return ChargeOpened(transaction)
 
-    async def start(
-        self, payment_id: str, account: Account, outside: CallContext
-    ) -> ChargeReport | ChargeRejected | ChargeDelayed | ChargeUnknown:
-        """StartRP: the answer is the outcome, unless it does not tell whether the money is only reserved."""
-        said = await _said("StartRP", {"TransactionId": payment_id}, account, outside)
-        if not isinstance(said, tuple):
-            return said
-        return _told(said[0], payment_id, account, {"method": "StartRP"}) or ChargeUnknown("no_answer")
+    async def start(self, payment_id: str, account: Account[NevogateMerchant], context: CallContext) -> MoneyOutcome:
+        """StartRP: the response is the outcome, unless it does not say whether the money is only authorised."""
+        called = await _call("StartRP", {"TransactionId": payment_id}, account, context)
+        if not isinstance(called, tuple):
+            return called
+        return _report(called[0], payment_id, account, {"method": "StartRP"}) or Unknown("no_answer")
 
     async def close(
-        self, closing: CaptureOrVoid, account: Account, outside: CallContext
-    ) -> ChargeReport | ChargeRejected | ChargeDelayed | ChargeUnknown:
-        """Close in one of its three ways. ApprovedAmount 0 would capture everything, so it is sent for a part alone."""
+        self, closing: CaptureOrVoid, account: Account[NevogateMerchant], context: CallContext
+    ) -> MoneyOutcome:
+        """Close in one of its three forms. ApprovedAmount 0 would capture everything, so it is only sent for a part."""
         arguments: dict[str, Any] = {
             "TransactionId": closing.payment_id,
             "Approved": "true" if closing.capture else "false",
@@ -149,107 +155,83 @@ class NevogateChargeGateway:
         part = closing.amount if closing.capture and closing.amount != closing.authorised else None
         if part is not None:
             arguments["ApprovedAmount"] = to_major(part)
-        said = await _said("Close", arguments, account, outside)
-        if not isinstance(said, tuple):
-            return said
+        called = await _call("Close", arguments, account, context)
+        if not isinstance(called, tuple):
+            return called
         facts = {"method": "Close", "asked": "capture" if closing.capture else "release"}
         if closing.capture and closing.amount is not None:
             facts |= {"value": str(closing.amount.value), "currency": closing.amount.currency}
-        return _told(said[0], closing.payment_id, account, facts) or ChargeUnknown("no_answer")
+        return _report(called[0], closing.payment_id, account, facts) or Unknown("no_answer")
 
-    async def truth(
-        self, payment_id: str, account: Account, outside: CallContext
-    ) -> ChargeReport | ChargeRejected | ChargeDelayed:
+    async def get_payment(
+        self, payment_id: str, account: Account[NevogateMerchant], context: CallContext
+    ) -> ReadOutcome:
         """Details, without the earlier transactions of the order."""
         arguments = {"TransactionId": payment_id, "GetRelatedTransactions": False}
-        said = await _said("Details", arguments, account, outside)
-        if isinstance(said, ChargeUnknown):
-            return ChargeDelayed(said.reason)
-        if not isinstance(said, tuple):
-            return said
-        return _told(said[0], payment_id, account, {"method": "Details"}) or ChargeDelayed("no_answer")
+        called = await _call("Details", arguments, account, context)
+        if isinstance(called, Unknown):
+            return RetryLater(called.reason)
+        if not isinstance(called, tuple):
+            return called
+        return _report(called[0], payment_id, account, {"method": "Details"}) or RetryLater("no_answer")
 
 
-def _merchant(account: Account) -> NevogateMerchant:
-    assert isinstance(account.merchant, NevogateMerchant)
-    return account.merchant
-
-
-def _own_url(account: Account) -> str | None:
-    """Where the gateway reaches this merchant's route, with the first token; none if InitRP would not take it.
+def _own_url(account: Account[NevogateMerchant]) -> str | None:
+    """The URL of this merchant's route for the gateway, with the first token; None if InitRP would not accept it.
 
     It is only ever sent to the gateway: with the token in it, it must not be logged or stored.
 
     Raises:
         SecretError: the token can't be read.
     """
-    merchant = _merchant(account)
+    merchant = account.merchant
     assert merchant.charges is not None
-    url = f"{merchant.charges.public_url.rstrip('/')}/notifications/nevogate/{quote(merchant.id)}"
+    url = f"{merchant.charges.public_url.rstrip('/')}/notifications/{NAME}/{quote(merchant.id)}"
     if merchant.url_tokens:
-        token = account.secrets["url_tokens"][0].reveal()
+        token = account.reveal(merchant.url_tokens[0])
         if not _TOKEN.match(token):
             return None  # it would not come back as it was sent
         url += f"?token={token}"
-    return url if len(url) <= _LONGEST_URL else None
+    return url if len(url) <= _MAX_URL_CHARACTERS else None
 
 
-async def _said(
-    method: str, arguments: Mapping[str, Any], account: Account, outside: CallContext
-) -> tuple[HttpResponse, dict[str, Any]] | ChargeRejected | ChargeDelayed | ChargeUnknown:
-    """The call's answer if it is the gateway's and no error; else what its failure means."""
-    charges = _merchant(account).charges
+async def _call(
+    method: str, arguments: Mapping[str, Any], account: Account[NevogateMerchant], context: CallContext
+) -> tuple[ProviderResponse, dict[str, Any]] | NotDone | Unknown[RequestReason]:
+    """The response and its JSON object if it is the gateway's and no error; else what the failure means."""
+    charges = account.merchant.charges
     assert charges is not None
+    patient = replace(context, timeout_seconds=charges.call_timeout_seconds)
     try:
-        reply = await ask(method, arguments, account, replace(outside, timeout_seconds=charges.call_timeout_seconds))
-        answer = json_object(reply.body)
+        response = await client.call(method, arguments, account, patient)
+        body = response_object(response)
     except ProviderUnreachableError:
-        return ChargeDelayed("unavailable")
+        return RetryLater("unavailable")
     except ProviderRefusedError:
-        return ChargeDelayed("credentials")
+        return RetryLater("credentials")
     except (RetryableError, PermanentError):
-        return ChargeUnknown("no_answer")
-    code = _code(answer)
+        return Unknown("no_answer")
+    code = common_data(body).get("ResultCode")
+    if not isinstance(code, str) or not code:
+        return Unknown("no_answer")
     if code in STATUSES:
-        return reply, answer
-    if not code:
-        return ChargeUnknown("no_answer")
+        return response, body
     reason, decision = CODES.get(code, OTHER_CODE)
-    if decision == "refuse":
-        return ChargeRejected(reason)
-    return ChargeDelayed(reason) if decision == "wait" else ChargeUnknown(reason)
+    if decision == "fail":
+        return Failed(reason)
+    return RetryLater(reason) if decision == "retry" else Unknown(reason)
 
 
-def _code(answer: Mapping[str, Any]) -> str:
-    common = answer.get("CommonData")
-    code = (common if isinstance(common, dict) else answer).get("ResultCode")
-    return code if isinstance(code, str) else ""
-
-
-def _told(reply: HttpResponse, payment_id: str, account: Account, facts: Mapping[str, str]) -> ChargeReport | None:
-    """The answer as `interpret` will read it once it is stored; none where it tells nothing certain."""
-    response = Response(
-        merchant=account.merchant.id,
-        body=reply.body,
-        content_type=reply.content_type,
-        http_status=reply.status,
-        received_at=reply.received_at,
-        reference=payment_id,
-        facts={**facts, ASKED_AT: rfc3339(reply.asked_at)},
-    )
+def _report(
+    response: ProviderResponse, payment_id: str, account: Account[NevogateMerchant], facts: Mapping[str, str]
+) -> ChargeReport | None:
+    """The payment's state as `interpret` will read it once the response is stored; None where it is not certain."""
+    assert response.asked_at is not None
+    stored = replace(response, reference=payment_id, facts={**facts, ASKED_AT: rfc3339(response.asked_at)})
     try:
-        (observation,) = _READER.interpret(response, account)
+        observation = interpreted(stored, account.merchant)
     except UnreadableError:
         return None
     if observation.status is None or observation.status == "unknown":
         return None
-    answer = Answer(
-        body=reply.body,
-        content_type=reply.content_type,
-        http_status=reply.status,
-        received_at=reply.received_at,
-        reference=payment_id,
-        answers=(),
-        facts={**facts, ASKED_AT: rfc3339(reply.asked_at)},
-    )
-    return ChargeReport(observation.status, observation.amount, observation.order_id, observation.observed_at, answer)
+    return ChargeReport(observation.status, observation.amount, observation.order_id, observation.observed_at, stored)

@@ -1,4 +1,4 @@
-"""One call of the gateway's API, the same for every method: form, credentials, and the User-Agent the vendor wants."""
+"""One call of the gateway's API, the same for every method: form, credentials, and the required User-Agent."""
 
 from __future__ import annotations
 
@@ -10,36 +10,42 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from processors.providers.base import Account, CallContext
-from processors.providers.http import HttpResponse, basic_authorization, exchange
-from schemas.configuration.merchants import NevogateMerchant
+from processors.providers.account import Account
+from processors.providers.base import CallContext, ProviderResponse
+from processors.providers.http import basic_authorization, exchange
+from processors.providers.nevogate.contract import NevogateMerchant
 from schemas.errors import ProviderRefusedError
 
 _HOST: Final = re.compile(r"[^A-Za-z0-9.-]")
 
 
-async def ask(
-    method: str, arguments: Mapping[str, Any], account: Account, outside: CallContext, *, request_id: str = ""
-) -> HttpResponse:
-    """Call the method; whatever is in the answer, it is the gateway's.
+async def call(
+    method: str,
+    arguments: Mapping[str, Any],
+    account: Account[NevogateMerchant],
+    context: CallContext,
+    *,
+    request_id: str = "",
+) -> ProviderResponse:
+    """Call the method; the response is the gateway's own, whatever it says.
 
     Raises:
-        ProviderRefusedError: it does not let us in.
-        ProviderUnreachableError: nothing was sent.
-        RateLimitedError, ProviderUnavailableError: as `exchange`.
+        ProviderRefusedError: the gateway does not accept the credentials or the address.
+        ProviderUnreachableError: no connection could be opened, so nothing was sent.
+        RateLimitedError: the status is 429.
+        ProviderUnavailableError: there is no complete response.
     """
     merchant = account.merchant
-    assert isinstance(merchant, NevogateMerchant)
     caller = _HOST.sub("-", socket.gethostname())
     headers = {
-        "Authorization": basic_authorization(merchant.store_name, account.secrets["api_key"][0]),
+        "Authorization": basic_authorization(merchant.store_name, account, merchant.api_key),
         "Content-Type": "application/x-www-form-urlencoded",
         "User-Agent": f"{method} | {caller} | Python | {platform.python_version()}",
         **({"X-Request-Id": request_id} if request_id else {}),
     }
     form = {"method": method, "json": json.dumps(arguments)}
     url = f"{merchant.base_url.rstrip('/')}/api/payment/"
-    reply = await exchange(outside, "POST", url, headers=headers, content=urlencode(form).encode())
-    if reply.status in (401, 403) and not reply.body.lstrip().startswith(b"{"):
-        raise ProviderRefusedError("credentials", f"the gateway does not let us in (HTTP {reply.status})")
-    return reply
+    response = await exchange(context, "POST", url, headers=headers, content=urlencode(form).encode())
+    if response.http_status in (401, 403) and not response.body.lstrip().startswith(b"{"):
+        raise ProviderRefusedError("credentials", f"the gateway does not let us in (HTTP {response.http_status})")
+    return response

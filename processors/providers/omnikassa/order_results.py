@@ -1,7 +1,7 @@
-"""OmniKassa's order results: what a stored page says about each payment, once its signature is right.
+"""Interprets OmniKassa's order results: what a page says about each payment, once its signature is verified.
 
-Sources: the bank's API manual 1.7 and SDK manual 1.20. Statuses, currencies and codes are taken as they come: a word
-nobody knows must neither lose the page nor be guessed.
+Sources: the bank's API manual 1.7 and SDK manual 1.20. Statuses, currencies and codes are taken as they come: an
+unknown one must neither lose the page nor be guessed.
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import orjson
-
-from processors.providers.base import Response
+from processors.providers.base import ProviderResponse
+from processors.providers.json_body import json_object
+from processors.providers.omnikassa.contract import NAME, OmniKassaMerchant
 from processors.providers.omnikassa.signature import plain_integer
-from schemas.configuration.merchants import OmniKassaMerchant
 from schemas.errors import UnreadableError
 from schemas.messages import Observation
 from schemas.money import Money, from_minor
@@ -41,7 +40,7 @@ _ERROR_WORD: Final = re.compile(r"[0-9A-Za-z_.-]{1,40}\Z")
 
 
 def instant(text: str) -> datetime | None:
-    """An ISO 8601 point in time as the bank writes them; none where the text is none.
+    """An ISO 8601 point in time as the bank writes them; None where the text is none.
 
     One to nine fraction digits or none, the offset with or without colon.
     """
@@ -54,27 +53,22 @@ def instant(text: str) -> datetime | None:
 
 
 def page_of(body: bytes) -> Mapping[str, Any]:
-    """The page in a stored answer.
+    """The page in a stored response.
 
     Raises:
-        UnreadableError: no JSON object, or an error of the bank.
+        UnreadableError: the body is no JSON object, or an error of the bank.
     """
-    try:
-        page = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        raise UnreadableError("the page is not JSON") from None
-    if not isinstance(page, dict):
-        raise UnreadableError("the page is not a JSON object")
+    page = json_object(body, lambda problem: UnreadableError(f"the page {problem}"))
     if page.get("errorCode") is not None:
         raise UnreadableError("an error of the bank, not a page of results")
     return page
 
 
-def observation(order: Mapping[str, Any], merchant: OmniKassaMerchant, response: Response) -> Observation:
+def observation(order: Mapping[str, Any], merchant: OmniKassaMerchant, response: ProviderResponse) -> Observation:
     """What an order of a verified page says about its payment.
 
     Raises:
-        UnreadableError: an id that is none, or another webshop's.
+        UnreadableError: the order's id is not of the bank's form, or the order is another webshop's.
     """
     order_id = order.get("omnikassaOrderId")
     if not isinstance(order_id, str) or not _ORDER_ID.match(order_id):
@@ -87,8 +81,8 @@ def observation(order: Mapping[str, Any], merchant: OmniKassaMerchant, response:
     moment = instant(str(order.get("orderStatusDateTime")))
     merchant_order_id = order.get("merchantOrderId")
     return Observation(
-        provider="omnikassa",
-        merchant=response.merchant,
+        provider=NAME,
+        merchant=merchant.id,
         payment_id=order_id,
         order_id=str(merchant_order_id) if merchant_order_id not in (None, "") else None,
         status=status,
@@ -102,13 +96,13 @@ def observation(order: Mapping[str, Any], merchant: OmniKassaMerchant, response:
 
 
 def _safe(value: object, form: re.Pattern[str]) -> str:
-    """A provider's word that may be published; free text may not."""
+    """A code of the bank that may be published; free text may not."""
     text = str(value) if isinstance(value, str | int) else ""
     return text if form.match(text) else ""
 
 
 def money(value: object) -> Money | None:
-    """An amount of the bank's, or none where it can't be read: one odd amount must not lose the page's other orders."""
+    """An amount of the bank's, or None where it can't be read: one odd amount must not lose the page's other orders."""
     if not isinstance(value, dict):
         return None
     try:

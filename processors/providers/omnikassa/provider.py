@@ -1,9 +1,9 @@
-"""Rabo OmniKassa (Smart Pay): a signed ping says "something waits", a pull with the ping's own token fetches it.
+"""Rabo OmniKassa (Smart Pay): a signed ping says that results wait; a pull with the ping's own token fetches them.
 
-Sources: the bank's API manual 1.7, SDK manual 1.20, and the official SDKs for Java and PHP. The pull hands results
-over: the same address gives the next ones, without a cursor. So every page is stored before anything else, nothing is
-repeated behind the caller's back, and one pull answers all pings that wait. Single orders are asked for in recovery
-only (`omnikassa_order`).
+Sources: the bank's API manual 1.7, SDK manual 1.20, and the official SDKs for Java and PHP. A pull consumes the
+results: the same URL then gives the next ones, without a cursor. So every page is stored before anything else, no call
+is repeated behind the caller's back, and one pull answers all pings that wait. Single orders are looked up in recovery
+only (`processors.providers.omnikassa.single_order`).
 """
 
 from __future__ import annotations
@@ -17,28 +17,27 @@ from typing import Any, Final
 
 import orjson
 
+from processors.providers.account import Account
 from processors.providers.base import (
-    Account,
-    Answer,
     Authenticity,
     Call,
     CallContext,
-    Failed,
-    LookupOutcome,
+    Interpretation,
     Notification,
     ParsedNotification,
     Policy,
-    Response,
+    ProviderResponse,
     Store,
-    Succeeded,
     WaitingLookup,
 )
-from processors.providers.http import HttpResponse, exchange
+from processors.providers.http import exchange
+from processors.providers.json_body import json_object
+from processors.providers.omnikassa.contract import NAME, ORDER, PULL, OmniKassaMerchant
 from processors.providers.omnikassa.order_results import instant, observation, page_of
 from processors.providers.omnikassa.signature import objects, plain_integer, results_text, signed
 from processors.providers.omnikassa.single_order import KIND, OrderEndpoint
 from processors.providers.omnikassa.single_order import observation as order_observation
-from schemas.configuration.merchants import OmniKassaMerchant
+from processors.providers.outcomes import Failed, LookupOutcome, Succeeded
 from schemas.errors import (
     PermanentError,
     ProviderRefusedError,
@@ -47,7 +46,7 @@ from schemas.errors import (
     RetryableError,
     UnreadableError,
 )
-from schemas.messages import Lookup, Observation
+from schemas.messages import Lookup
 from schemas.times import rfc3339
 
 #: Event names that may cause a pull. The name becomes part of the address, so nothing else may.
@@ -58,9 +57,7 @@ _PAGES_PER_CALL: Final = 200
 
 #: The alphabet of a JWT. Its three parts are the bank's business: shops need not read tokens.
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_.-]+\Z")
-_LONGEST_TOKEN: Final = 8192
-_RETURN_ORDER: Final = re.compile(r"[0-9A-Za-z]{1,24}\Z")
-_RETURN_STATUS: Final = re.compile(r"[A-Z_]{1,20}\Z")
+_MAX_TOKEN_CHARACTERS: Final = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +76,7 @@ class Ping:
 
 @dataclass(frozen=True, slots=True)
 class _Token:
-    """What a pull is made with, and whose lookup it came from."""
+    """What a pull is authorised by, and the lookup it came from."""
 
     lookup_id: str
     event: str
@@ -90,21 +87,18 @@ class _Token:
 class OmniKassaProvider:
     """The provider ``omnikassa``."""
 
-    name = "omnikassa"
+    name = NAME
     #: Few tries: a token lives minutes, and the bank pings every minute until its results are pulled.
     policy = Policy(retries={"unavailable": 5, "rate_limited": 5}, recovers_rarely=True)
 
     def __init__(self) -> None:
         self._orders = OrderEndpoint()
 
-    def parse(self, notification: Notification, account: Account) -> ParsedNotification:
-        """The ping in the body; members nobody knows are ignored, as the official SDKs do."""
-        try:
-            body = orjson.loads(notification.body)
-        except orjson.JSONDecodeError:
-            raise RejectedNotificationError("malformed", "the body is not JSON") from None
-        if not isinstance(body, dict):
-            raise RejectedNotificationError("malformed", "the body is not a JSON object")
+    def parse(self, notification: Notification, account: Account[OmniKassaMerchant]) -> ParsedNotification:
+        """The ping in the body; unknown members are ignored, as the official SDKs do."""
+        body = json_object(
+            notification.body, lambda problem: RejectedNotificationError("malformed", f"the body {problem}")
+        )
         signature = body.get("signature")
         if signature is None or signature == "":
             raise RejectedNotificationError("missing_signature", "the body has no signature")
@@ -122,13 +116,15 @@ class OmniKassaProvider:
         whole = f"{ping.signed_text()},{ping.signature}"
         return ParsedNotification(reference=None, duplicate_key=hashlib.sha256(whole.encode()).digest(), detail=ping)
 
-    def verify(self, claim: ParsedNotification, notification: Notification, account: Account) -> Authenticity:
-        """First who sent it, then whether it may cause a pull: a stranger learns nothing of the second."""
-        ping: Ping = claim.detail
+    def verify(
+        self, parsed: ParsedNotification, notification: Notification, account: Account[OmniKassaMerchant]
+    ) -> Authenticity:
+        """First the signature, then whether the ping may cause a pull, which unauthenticated callers must not learn."""
+        ping: Ping = parsed.detail
         if not signed(ping.signed_text(), ping.signature, account):
             raise RejectedNotificationError("bad_signature", "no active signing key made the signature")
         _check_format(ping)
-        if ping.poi_id != str(_merchant(account).poi_id):
+        if ping.poi_id != str(account.merchant.poi_id):
             raise RejectedNotificationError("unknown_merchant", "poiId is another webshop's than the configured poi_id")
         expires = instant(ping.expiry)
         if expires is None:
@@ -137,31 +133,31 @@ class OmniKassaProvider:
             raise RejectedNotificationError("expired_token", "the token had expired when the notification came")
         return "authentic"
 
-    def plan(self, claim: ParsedNotification, notification: Notification) -> Lookup:
+    def plan(self, parsed: ParsedNotification, notification: Notification) -> Lookup:
         """A pull with the ping's own token: no other one is needed, and it is bound to shop and event."""
-        ping: Ping = claim.detail
+        ping: Ping = parsed.detail
         return Lookup(
             provider=self.name,
             merchant=notification.merchant,
-            operation="pull",
+            operation=PULL,
             reference=None,
             notification_id=notification.notification_id,
             received_at=rfc3339(notification.received_at),
             arguments={"event": ping.event, "token": ping.authentication, "expires": ping.expiry},
         )
 
-    def calls(self, lookups: Sequence[WaitingLookup], outside: CallContext) -> Iterable[Call]:
-        """One pull for all waiting pings, and one call for each order asked for; all in the webshop's one lane."""
-        pulls = tuple(one for one in lookups if one.lookup.operation != "order")
-        orders = [Call(one.lookup.merchant, (one,)) for one in lookups if one.lookup.operation == "order"]
+    def calls(self, lookups: Sequence[WaitingLookup], context: CallContext) -> Iterable[Call]:
+        """One pull for all waiting pings, and one call for each order; all in the webshop's one queue."""
+        pulls = tuple(one for one in lookups if one.lookup.operation != ORDER)
+        orders = [Call(one.lookup.merchant, (one,)) for one in lookups if one.lookup.operation == ORDER]
         return [*([Call(pulls[0].lookup.merchant, pulls)] if pulls else []), *orders]
 
     async def fetch(
-        self, call: Call, account: Account, outside: CallContext, store: Store
+        self, call: Call, account: Account[OmniKassaMerchant], context: CallContext, store: Store
     ) -> Mapping[str, LookupOutcome]:
         """Ask for one order, or pull page after page with the newest token that is still valid."""
-        if call.lookups[0].lookup.operation == "order":
-            return await self._order(call, account, outside, store)
+        if call.lookups[0].lookup.operation == ORDER:
+            return await self._order(call, account, context, store)
         tokens = [token for one in call.lookups if (token := _token(one)) is not None]
         token = max(tokens, key=lambda one: one.expires, default=None)
         if token is None:
@@ -171,18 +167,18 @@ class OmniKassaProvider:
         more = True
         while more and stored < _PAGES_PER_CALL:
             try:
-                async with outside.pace(call.lane):
-                    if token.expires <= outside.now():
+                async with context.pace(call.queue):
+                    if token.expires <= context.now():
                         break
-                    reply, page = await self._page(token, _merchant(account), outside)
+                    response, page = await self._page(token, account.merchant, context)
             except (RetryableError, PermanentError) as error:
                 if stored == 0:
                     raise
                 # What came so far answers the lookups; what is left comes with a further pull or the next ping.
                 again = error.reason if isinstance(error, RetryableError) else None
                 break
-            # G6: the bank counts the page as delivered, so it is stored before anything else is done with it.
-            await store(_answer(reply, call, _merchant(account)))
+            # the bank counts the page as delivered, so it is stored before anything else is done with it
+            await store(replace(response, facts=_page_facts(account.merchant)), call.lookups)
             stored += 1
             # True without orders would go on for ever.
             more = page.get("moreOrderResultsAvailable") is True and bool(page.get("orderResults"))
@@ -192,54 +188,34 @@ class OmniKassaProvider:
         return {**_all(call, Succeeded()), token.lookup_id: Succeeded(again=again)}
 
     async def _order(
-        self, call: Call, account: Account, outside: CallContext, store: Store
+        self, call: Call, account: Account[OmniKassaMerchant], context: CallContext, store: Store
     ) -> Mapping[str, LookupOutcome]:
         order_id = call.lookups[0].lookup.reference or ""
-        reply = await self._orders.ask(order_id, account, _merchant(account), outside)
-        await store(replace(_answer(reply, call, _merchant(account)), reference=order_id, facts={"kind": KIND}))
+        response = await self._orders.ask(order_id, account, context)
+        await store(replace(response, reference=order_id, facts={"kind": KIND}), call.lookups)
         return _all(call, Succeeded())
 
     async def _page(
-        self, token: _Token, merchant: OmniKassaMerchant, outside: CallContext
-    ) -> tuple[HttpResponse, Mapping[str, Any]]:
+        self, token: _Token, merchant: OmniKassaMerchant, context: CallContext
+    ) -> tuple[ProviderResponse, Mapping[str, Any]]:
         # path and signing rule belong together: v2 pages are signed with their transactions, v1 pages without
         version = "v2/" if merchant.results_version == 2 else ""
         url = f"{merchant.base_url.rstrip('/')}/order/server/api/{version}events/results/{token.event}"
-        reply = await exchange(outside, "GET", url, headers={"Authorization": f"Bearer {token.text}"})
-        return reply, _readable(reply)
+        response = await exchange(context, "GET", url, headers={"Authorization": f"Bearer {token.text}"})
+        return response, _readable(response)
 
-    def interpret(self, response: Response, account: Account) -> tuple[Observation, ...]:
+    def interpret(self, response: ProviderResponse, account: Account[OmniKassaMerchant]) -> Interpretation:
         """The orders of a page, once its signature is right; or the one order that was asked for."""
+        merchant = account.merchant
         if response.facts.get("kind") == KIND:
-            return (order_observation(response),)
-        merchant = _merchant(account)
+            return Interpretation((order_observation(response, merchant),))
         page = page_of(response.body)
         version = response.facts.get("results-version", str(merchant.results_version))
         text = results_text(page, 2 if version == "2" else 1)
         signature = page.get("signature")
         if not isinstance(signature, str) or not signed(text, signature, account):
             raise UnreadableError("no active signing key made the page's signature", "unverified_answer")
-        return tuple([observation(order, merchant, response) for order in objects(page, "orderResults")])
-
-
-def check_return(parameters: Mapping[str, str], account: Account) -> None:
-    """Judge the parameters of the shopper's return URL. They are only a hint; nothing is published from them.
-
-    Raises:
-        RejectedNotificationError: malformed, missing_signature, bad_signature.
-    """
-    order_id, status = parameters.get("order_id", ""), parameters.get("status", "")
-    if not _RETURN_ORDER.match(order_id) or not _RETURN_STATUS.match(status):
-        raise RejectedNotificationError("malformed", "order_id or status is missing or not of its documented form")
-    if not parameters.get("signature"):
-        raise RejectedNotificationError("missing_signature", "the parameters have no signature")
-    if not signed(f"{order_id},{status}", parameters["signature"], account):
-        raise RejectedNotificationError("bad_signature", "no active signing key made the signature")
-
-
-def _merchant(account: Account) -> OmniKassaMerchant:
-    assert isinstance(account.merchant, OmniKassaMerchant)
-    return account.merchant
+        return Interpretation(tuple([observation(one, merchant, response) for one in objects(page, "orderResults")]))
 
 
 def _required_text(body: Mapping[str, Any], name: str) -> str:
@@ -255,7 +231,7 @@ def _check_format(ping: Ping) -> None:
         raise RejectedNotificationError("malformed", "a field holds a comma, so the fields may have been split anew")
     if ping.event not in EVENTS:
         raise RejectedNotificationError("unknown_event", "eventName is not on the list of known events")
-    if len(ping.authentication) > _LONGEST_TOKEN or not _TOKEN.match(ping.authentication):
+    if len(ping.authentication) > _MAX_TOKEN_CHARACTERS or not _TOKEN.match(ping.authentication):
         raise RejectedNotificationError("malformed", "authentication is not a token")
 
 
@@ -269,40 +245,35 @@ def _token(waiting: WaitingLookup) -> _Token | None:
     return _Token(waiting.lookup_id, event, text, expires)
 
 
-def _readable(reply: HttpResponse) -> Mapping[str, Any]:
-    """The page to look at, or an empty one where it looks like a page and can't be read: it may be consumed.
+def _readable(response: ProviderResponse) -> Mapping[str, Any]:
+    """The page, or an empty one where the body looks like a page but can't be read: it may be consumed.
 
     Raises:
-        ProviderRefusedError: the token or the request is not accepted; the next ping brings another token.
-        ProviderUnavailableError: not the bank's own voice.
+        ProviderRefusedError: the bank does not accept the token or the request; the next ping brings another token.
+        ProviderUnavailableError: the response can't be the bank's own.
     """
     try:
-        page = orjson.loads(reply.body)
+        page = orjson.loads(response.body)
     except orjson.JSONDecodeError:
-        page = {} if reply.body.lstrip()[:1] == b"{" and reply.status == 200 else None
+        page = {} if response.body.lstrip()[:1] == b"{" and response.http_status == 200 else None
     error_code = page.get("errorCode") if isinstance(page, dict) else None
-    if reply.status in (401, 403) or error_code in (5001, "5001"):
+    if response.http_status in (401, 403) or error_code in (5001, "5001"):
         raise ProviderRefusedError("credentials", "the bank does not accept the notification's token")
-    if error_code is not None or 400 <= reply.status < 500:
-        raise ProviderRefusedError("refused", f"the bank refuses the pull (HTTP {reply.status})")
-    if reply.status != 200 or not isinstance(page, dict):
-        raise ProviderUnavailableError("the answer is not a page of results")
+    if error_code is not None or 400 <= response.http_status < 500:
+        raise ProviderRefusedError("refused", f"the bank refuses the pull (HTTP {response.http_status})")
+    if response.http_status != 200 or not isinstance(page, dict):
+        raise ProviderUnavailableError("the response is not a page of results")
     return page
 
 
-def _answer(reply: HttpResponse, call: Call, merchant: OmniKassaMerchant) -> Answer:
-    return Answer(
-        body=reply.body,
-        content_type=reply.content_type,
-        http_status=reply.status,
-        received_at=reply.received_at,
-        reference=None,
-        answers=call.lookups,
-        facts={"results-version": str(merchant.results_version)},
-    )
+def _page_facts(merchant: OmniKassaMerchant) -> Mapping[str, str]:
+    """The signing rule that a stored page is verified by, whatever the configuration says later."""
+    return {"results-version": str(merchant.results_version)}
 
 
-_EXPIRED: Final = Failed("expired_token", "no waiting notification's token is valid any more; the next ping brings one")
+_EXPIRED: Final[LookupOutcome] = Failed(
+    "expired_token", "no waiting notification's token is valid any more; the next ping brings one"
+)
 
 
 def _all(call: Call, outcome: LookupOutcome) -> dict[str, LookupOutcome]:

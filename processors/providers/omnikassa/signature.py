@@ -1,4 +1,4 @@
-"""OmniKassa's signatures: what is signed, in which form, and whether a key of ours made it.
+"""OmniKassa's signatures: what is signed, in which form, and whether one of the merchant's keys made a signature.
 
 Sources: the bank's API manual 1.7 (chapters 4 to 6) and the official SDKs for Java and PHP. All signatures are
 ``lowercase_hex(HMAC_SHA512(base64_decode(signing_key), utf8(",".join(fields))))``. Fields are the decoded values
@@ -15,23 +15,23 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
 
-from processors.providers.base import Account
-from schemas.configuration.secrets import reveal_all
+from processors.providers.account import Account
+from processors.providers.omnikassa.contract import OmniKassaMerchant
 from schemas.errors import SecretError, UnreadableError
 
 _DIGITS: Final = re.compile(r"-?[0-9]{1,18}\Z")
 _LARGEST_EXACT_FLOAT: Final = 2.0**53
 
 
-def signed(text: str, signature: str, account: Account) -> bool:
+def signed(text: str, signature: str, account: Account[OmniKassaMerchant]) -> bool:
     """Whether one of the merchant's active signing keys made ``signature`` over ``text``.
 
     Raises:
-        SecretError: no key can be read, or none of them is base64.
+        SecretError: no key can be read, or no key is base64.
     """
     # what is no text at all (from a URL) has no signature either, but must not break the comparison
     message, given = text.encode("utf-8", "surrogatepass"), signature.encode("utf-8", "surrogatepass")
-    keys = [key for secret in reveal_all(account.secrets["signing_keys"]) if (key := _key(secret)) is not None]
+    keys = [key for secret in account.reveal_all(account.merchant.signing_keys) if (key := _key(secret)) is not None]
     if not keys:
         raise SecretError(
             f"No signing key of merchant {account.merchant.id} is base64. Copy it again from the bank's dashboard."
@@ -64,7 +64,7 @@ def results_text(page: Mapping[str, Any], version: int) -> str:
     A page without orders is the bare word ``false`` or ``true``, with no comma.
 
     Raises:
-        UnreadableError: the page has not the documented shape.
+        UnreadableError: the page does not have the documented shape.
     """
     more = page.get("moreOrderResultsAvailable")
     if not isinstance(more, bool):
@@ -88,7 +88,7 @@ def objects(holder: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     """The list of objects under ``name``; null or absent is an empty list.
 
     Raises:
-        UnreadableError: it is something else.
+        UnreadableError: the value is not a list of objects.
     """
     value = holder.get(name)
     if value is None:

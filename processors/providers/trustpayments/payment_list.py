@@ -1,7 +1,7 @@
 """Trust Payments' list of a site's payments: TRANSACTIONQUERY by time, in windows small enough to be complete.
 
 Sources: the vendor's pages on transaction queries (filters starttimestamp and endtimestamp in GMT, at most 500 records
-in an answer, no paging). Whether the ends of a period belong to it is not documented, so neighbouring windows share
+in a response, no paging). Whether the ends of a period belong to it is not documented, so neighbouring windows share
 their border, and the same record may come twice.
 """
 
@@ -13,28 +13,30 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from processors.providers.base import Account, CallContext, Response
+from processors.providers.account import Account
+from processors.providers.base import CallContext
 from processors.providers.payment_list import ListedPayment, PaymentReference
-from processors.providers.trustpayments.provider import ask, is_order_reference
+from processors.providers.trustpayments.client import query as transaction_query
+from processors.providers.trustpayments.contract import TrustPaymentsMerchant
 from processors.providers.trustpayments.records import (
     gateway_time,
+    interpreted,
+    is_order_reference,
     is_reference,
-    observations,
     records_of,
     word,
 )
-from schemas.configuration.merchants import TrustPaymentsMerchant
-from schemas.errors import ProviderRefusedError, RetryableError
+from schemas.errors import ProviderRefusedError, RetryableError, UnreadableError
 
-#: An answer with as many records may have left some out.
-MOST_RECORDS: Final = 500
+#: A response with as many records may have left some out.
+MAX_RECORDS: Final = 500
 
 _SECOND: Final = timedelta(seconds=1)
 _FIRST_STEP: Final = timedelta(hours=6)
-_LONGEST_STEP: Final = timedelta(days=7)
-_FEW_RECORDS: Final = MOST_RECORDS // 4
+_MAX_STEP: Final = timedelta(days=7)
+_FEW_RECORDS: Final = MAX_RECORDS // 4
 _ORDERS_AT_A_TIME: Final = 20
-_LONGEST_PATIENCE_SECONDS: Final = 60.0
+_MAX_RETRY_AFTER_SECONDS: Final = 60.0
 
 
 class TrustPaymentsLister:
@@ -44,26 +46,26 @@ class TrustPaymentsLister:
         self._waits_seconds = waits_seconds
 
     async def between(
-        self, account: Account, outside: CallContext, start: datetime, end: datetime
+        self, account: Account[TrustPaymentsMerchant], context: CallContext, start: datetime, end: datetime
     ) -> AsyncIterator[tuple[datetime, Sequence[ListedPayment]]]:
-        """Window after window; one whose answer may be cut off is asked for again in halves, down to one second."""
+        """Window after window; one whose response may be cut off is queried again in halves, down to one second."""
         at, last = start.replace(microsecond=0), end.replace(microsecond=0)
         step = _FIRST_STEP
         while at < last:
             until = min(at + step, last)
-            answer = await self._window(account, outside, at, until)
-            if answer.full and until - at > _SECOND:
+            listing = await self._window(account, context, at, until)
+            if listing.full and until - at > _SECOND:
                 step = _SECOND * max(1, (until - at) // _SECOND // 2)
                 continue
-            yield until, await self._seconds(account, outside, at, until, answer) if answer.full else answer.sightings
-            if answer.count < _FEW_RECORDS:
-                step = min(step * 2, _LONGEST_STEP)
+            yield until, await self._seconds(account, context, at, until, listing) if listing.full else listing.payments
+            if listing.count < _FEW_RECORDS:
+                step = min(step * 2, _MAX_STEP)
             at = until
 
     async def about(
-        self, account: Account, outside: CallContext, payments: Sequence[PaymentReference]
+        self, account: Account[TrustPaymentsMerchant], context: CallContext, payments: Sequence[PaymentReference]
     ) -> AsyncIterator[tuple[int, Sequence[ListedPayment]]]:
-        """By order, which finds refunds too; a payment whose order can't be asked for is asked for by itself."""
+        """By order, which finds refunds too; a payment whose order can't be queried is queried by itself."""
         by_order: dict[str, int] = {}
         alone = []
         for one in payments:
@@ -75,73 +77,85 @@ class TrustPaymentsLister:
         groups = [orders[start : start + _ORDERS_AT_A_TIME] for start in range(0, len(orders), _ORDERS_AT_A_TIME)]
         while groups:
             group = groups.pop(0)
-            answer = await self._ask(account, outside, {"orderreference": group})
-            if answer.full and len(group) > 1:
+            listing = await self._ask(account, context, {"orderreference": group})
+            if listing.full and len(group) > 1:
                 middle = len(group) // 2
                 groups[:0] = [group[:middle], group[middle:]]
                 continue
-            yield sum(by_order[order] for order in group), answer.sightings
-        size = outside.transactions_per_query
+            yield sum(by_order[order] for order in group), listing.payments
+        size = context.transactions_per_query
         for start in range(0, len(alone), size):
             part = alone[start : start + size]
-            yield len(part), (await self._ask(account, outside, {"transactionreference": part})).sightings
+            yield len(part), (await self._ask(account, context, {"transactionreference": part})).payments
 
     async def _seconds(
-        self, account: Account, outside: CallContext, first: datetime, second: datetime, together: _Answer
+        self,
+        account: Account[TrustPaymentsMerchant],
+        context: CallContext,
+        first: datetime,
+        second: datetime,
+        together: _Listing,
     ) -> Sequence[ListedPayment]:
         """Two neighbouring seconds, each by itself: together they were too many."""
-        parts = [await self._window(account, outside, one, one) for one in (first, second)]
+        parts = [await self._window(account, context, one, one) for one in (first, second)]
         found = frozenset().union(*(part.references for part in parts))
         # were a period's end not part of it, a window of one moment would be empty and look complete
         if any(part.full for part in parts) or not together.references <= found:
             raise ProviderRefusedError(
                 "refused",
-                f"the gateway has {MOST_RECORDS} records or more within one second ({_text(first)} GMT), and its list "
-                "tells no more than that, so it can't be read completely; leave this second out of the period",
+                f"the gateway has {MAX_RECORDS} records or more within one second ({_text(first)} GMT), and its list "
+                "holds no more than that, so it can't be read completely; leave this second out of the period",
             )
-        return [one for part in parts for one in part.sightings]
+        return [one for part in parts for one in part.payments]
 
-    async def _window(self, account: Account, outside: CallContext, start: datetime, end: datetime) -> _Answer:
-        return await self._ask(account, outside, {"starttimestamp": [_text(start)], "endtimestamp": [_text(end)]})
+    async def _window(
+        self, account: Account[TrustPaymentsMerchant], context: CallContext, start: datetime, end: datetime
+    ) -> _Listing:
+        return await self._ask(account, context, {"starttimestamp": [_text(start)], "endtimestamp": [_text(end)]})
 
-    async def _ask(self, account: Account, outside: CallContext, wanted: Mapping[str, Sequence[str]]) -> _Answer:
+    async def _ask(
+        self, account: Account[TrustPaymentsMerchant], context: CallContext, wanted: Mapping[str, Sequence[str]]
+    ) -> _Listing:
         for wait_seconds in self._waits_seconds:
             try:
-                return await _once(account, outside, wanted)
+                return await _once(account, context, wanted)
             except RetryableError as error:
-                patience_seconds = max(wait_seconds, error.retry_after_seconds or 0.0)
-                await asyncio.sleep(min(patience_seconds, _LONGEST_PATIENCE_SECONDS))
-        return await _once(account, outside, wanted)
+                delay_seconds = max(wait_seconds, error.retry_after_seconds or 0.0)
+                await asyncio.sleep(min(delay_seconds, _MAX_RETRY_AFTER_SECONDS))
+        return await _once(account, context, wanted)
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
-    """One answer: what it says of payments, which records it holds, and how many there were before any was left out."""
+class _Listing:
+    """One response: its payments, its records' references, and the count of records before any was left out."""
 
-    sightings: Sequence[ListedPayment]
+    payments: Sequence[ListedPayment]
     references: frozenset[str]
     count: int
 
     @property
     def full(self) -> bool:
-        return self.count >= MOST_RECORDS
+        return self.count >= MAX_RECORDS
 
 
-async def _once(account: Account, outside: CallContext, wanted: Mapping[str, Sequence[str]]) -> _Answer:
+async def _once(
+    account: Account[TrustPaymentsMerchant], context: CallContext, wanted: Mapping[str, Sequence[str]]
+) -> _Listing:
     merchant = account.merchant
-    assert isinstance(merchant, TrustPaymentsMerchant)
-    async with outside.pace(merchant.id):
-        reply, query = await ask(wanted, account, outside)
-    response = Response(merchant.id, reply.body, reply.content_type, reply.status, reply.received_at)
+    async with context.pace(merchant.id):
+        response, query = await transaction_query(wanted, account, context)
     own = records_of(query, merchant.site_reference)
     started = {word(one, "transactionreference"): _started(one) for one in own if _is_payment(one)}
-    sightings = [
+    interpretation = interpreted(query, merchant, response)
+    if interpretation.unreadable is not None:
+        raise UnreadableError(interpretation.detail, interpretation.unreadable)
+    payments = [
         ListedPayment(one, started.get(one.payment_id) if one.refund is None else None)
-        for one in observations(query, merchant, response)
+        for one in interpretation.observations
     ]
     listed: Any = query.get("records")
     count = len(listed) if isinstance(listed, list) else 0
-    return _Answer(sightings, frozenset(word(one, "transactionreference") for one in own), count)
+    return _Listing(payments, frozenset(word(one, "transactionreference") for one in own), count)
 
 
 def _is_payment(record: Mapping[str, Any]) -> bool:

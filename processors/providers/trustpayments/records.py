@@ -1,7 +1,7 @@
-"""The records of a TRANSACTIONQUERY answer: which they are, and what each says about a payment.
+"""The records of a TRANSACTIONQUERY response: which they are, and what each says about a payment.
 
-The answer's own errorcode is about the query; only a record's errorcode and settlestatus describe a payment. All
-scalars are strings, absent rather than null, and an answer that found nothing is a success without records.
+The response's own errorcode is about the query; only a record's errorcode and settlestatus describe a payment. All
+scalars are strings, absent rather than null, and a response that found nothing is a success without records.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from processors.providers.base import Response
+from processors.providers.base import Interpretation, ProviderResponse
 from processors.providers.trustpayments.codes import (
     REFUND_SETTLED,
     SETTLE_STATUSES,
@@ -20,8 +20,9 @@ from processors.providers.trustpayments.codes import (
     payment_status,
     uncertain,
 )
-from schemas.configuration.merchants import TrustPaymentsMerchant
-from schemas.errors import PartlyUnreadableError, UnreadableError
+from processors.providers.trustpayments.contract import NAME, TrustPaymentsMerchant
+from schemas.errors import UnreadableError
+from schemas.ids import MAX_ID_LENGTH
 from schemas.messages import Observation, Refund
 from schemas.money import Money, from_minor
 from schemas.times import rfc3339
@@ -37,6 +38,11 @@ def is_reference(text: str) -> bool:
     return bool(_REFERENCE.match(text))
 
 
+def is_order_reference(text: str) -> bool:
+    """Whether an order can be looked up by this text."""
+    return 0 < len(text) <= MAX_ID_LENGTH and "\0" not in text
+
+
 def word(record: TransactionRecord, name: str) -> str:
     """A field's text, empty where it is absent or no scalar."""
     value = record.get(name)
@@ -46,26 +52,25 @@ def word(record: TransactionRecord, name: str) -> str:
 
 
 def query_of(answer: Mapping[str, Any]) -> TransactionRecord | None:
-    """The part of an answer that answers the one query asked; none where it has no such part."""
+    """The part of a response that is about its one query; None where it has no such part."""
     items = answer.get("response")
     return items[0] if isinstance(items, list) and items and isinstance(items[0], dict) else None
 
 
 def records_of(query: TransactionRecord, site_reference: str) -> list[TransactionRecord]:
-    """The site's own records. Those of another site are none of this merchant's business."""
+    """The site's own records. Another site's records are not this merchant's."""
     records = query.get("records")
     own = [one for one in records if isinstance(one, dict)] if isinstance(records, list) else []
     return [one for one in own if word(one, "sitereference") in ("", site_reference)]
 
 
-def observations(
-    query: TransactionRecord, merchant: TrustPaymentsMerchant, response: Response
-) -> tuple[Observation, ...]:
+def interpreted(
+    query: TransactionRecord, merchant: TrustPaymentsMerchant, response: ProviderResponse
+) -> Interpretation:
     """What the records say: payments, refunds and chargebacks. All other request types are no payment states.
 
-    Raises:
-        PartlyUnreadableError: a refund's or chargeback's amount, state or payment can't be read. Its payment is left
-            out whole, because without the refund it would look like money that is still there.
+    Where a refund's or chargeback's amount, state or payment can't be read, its payment is left out as a whole, because
+    without the refund it would look like money that is still there.
     """
     # the query's own time: between suspended and authorised, which may go both ways, the newest query wins
     asked = gateway_time(word(query, "transactionstartedtimestamp"))
@@ -82,8 +87,8 @@ def observations(
         if observed is not None and is_reference(observed["payment_id"]):
             found.append(
                 Observation(
-                    provider="trustpayments",
-                    merchant=response.merchant,
+                    provider=NAME,
+                    merchant=merchant.id,
                     order_id=word(record, "orderreference") or None,
                     source="TRANSACTIONQUERY",
                     provider_status=_codes(record),
@@ -94,8 +99,9 @@ def observations(
             )
     if unreadable:
         rest = tuple(one for one in found if one.payment_id not in unreadable)
-        raise PartlyUnreadableError(f"refunds or chargebacks of {len(unreadable)} payments can't be read", rest)
-    return tuple(found)
+        detail = f"refunds or chargebacks of {len(unreadable)} payments can't be read"
+        return Interpretation(rest, "unreadable_answer", detail)
+    return Interpretation(tuple(found))
 
 
 def _payment(record: TransactionRecord) -> dict[str, Any]:
@@ -130,10 +136,10 @@ def _chargeback(record: TransactionRecord) -> dict[str, Any] | None:
 
 
 def _settled(record: TransactionRecord) -> bool | None:
-    """Whether a refund's money has gone; none where it never will.
+    """Whether a refund's money has gone; None where it never will.
 
     Raises:
-        UnreadableError: it says nothing of that.
+        UnreadableError: the record does not say whether the refund is settled.
     """
     errorcode, settlestatus = _errorcode(record), word(record, "settlestatus")
     if uncertain(errorcode):
@@ -141,7 +147,7 @@ def _settled(record: TransactionRecord) -> bool | None:
     if errorcode != "0":
         return None
     if settlestatus not in SETTLE_STATUSES:
-        raise UnreadableError("a refund's settlestatus is none that is known")
+        raise UnreadableError("a refund's settlestatus is not a known one")
     return REFUND_SETTLED.get(settlestatus)
 
 
@@ -163,7 +169,7 @@ _READERS: Final = {"AUTH": _payment, "REFUND": _refund, "CHARGEBACK": _chargebac
 
 
 def _money(record: TransactionRecord, name: str) -> Money | None:
-    """The amount, or none where it can't be read: one odd record must not lose the other payments of the answer."""
+    """The amount, or None where it can't be read: one odd record must not lose the other payments of the response."""
     try:
         money = from_minor(record.get(name), record.get("currencyiso3a"))
     except UnreadableError:
@@ -177,7 +183,7 @@ def _codes(record: TransactionRecord) -> dict[str, str]:
 
 
 def gateway_time(text: str) -> datetime | None:
-    """The gateway's ``YYYY-MM-DD HH:MM:SS``, which is GMT; none where the text is no such time."""
+    """The gateway's ``YYYY-MM-DD HH:MM:SS``, which is GMT; None where the text is no such time."""
     try:
         return datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
     except ValueError:

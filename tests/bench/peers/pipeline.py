@@ -17,18 +17,10 @@ import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from processors.limits.call_pacer import CallPacer
-from processors.providers.base import (
-    Account,
-    Answer,
-    Call,
-    CallContext,
-    Provider,
-    Response,
-    WaitingLookup,
-    account_of,
-)
+from processors.providers.account import Account, open_account
+from processors.providers.base import Call, CallContext, Provider, ProviderResponse, WaitingLookup, unlimited
 from processors.providers.http import open_client
-from processors.providers.registry import PROVIDERS
+from processors.providers.registry import provider_specs
 from processors.verify.stage import authenticate, notification_of
 from schemas import messages
 from schemas.configuration.model import Configuration, load
@@ -45,17 +37,18 @@ class Pipeline:
 
     def __init__(self, provider: Provider, configuration: Configuration, http: Any, producer: Any, topic: str) -> None:
         worker = configuration.worker
+        rate = worker.call_rate(provider.name)
         self._provider = provider
-        self._accounts: dict[str, Account] = {
-            name: account_of(merchant) for name, merchant in configuration.merchants_of(provider.name).items()
+        self._accounts: dict[str, Account[Any]] = {
+            name: open_account(merchant) for name, merchant in configuration.merchants_of(provider.name).items()
         }
         self._outside = CallContext(
             http=http,
             now=lambda: datetime.now(UTC),
-            answer_bytes=worker.provider_response_bytes,
+            max_response_bytes=worker.provider_response_bytes,
             timeout_seconds=worker.provider_timeout_seconds,
             transactions_per_query=1,
-            pace=CallPacer(worker.omnikassa_calls_per_second),
+            pace=unlimited if rate is None else CallPacer(rate),
         )
         self._producer = producer
         self._topic = topic
@@ -66,23 +59,14 @@ class Pipeline:
         account = self._accounts[notification.merchant]
         lookup = self._provider.plan(authenticate(self._provider, account, notification)[0], notification)
         waiting = WaitingLookup(notification.notification_id, lookup, "", 0, notification.received_at)
-        answers: list[Answer] = []
+        responses: list[ProviderResponse] = []
 
-        async def keep(answer: Answer) -> None:
-            answers.append(answer)
+        async def keep(response: ProviderResponse, lookups: tuple[WaitingLookup, ...]) -> None:
+            responses.append(response)
 
         await self._provider.fetch(Call("", (waiting,)), account, self._outside, keep)
-        for answer in answers:
-            response = Response(
-                notification.merchant,
-                answer.body,
-                answer.content_type,
-                answer.http_status,
-                answer.received_at,
-                answer.reference,
-                answer.facts,
-            )
-            for observation in self._provider.interpret(response, account):
+        for response in responses:
+            for observation in self._provider.interpret(response, account).observations:
                 key = f"{observation.merchant}/{observation.payment_id}".encode()
                 await self._producer.send_and_wait(self._topic, messages.encode(observation), key=key)
 
@@ -96,7 +80,9 @@ async def run(arguments: argparse.Namespace) -> None:
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", enable_idempotence=True)
     slots = asyncio.Semaphore(_IN_FLIGHT)
     async with open_client(_IN_FLIGHT) as http, producer, consumer, asyncio.TaskGroup() as tasks:
-        pipeline = Pipeline(PROVIDERS[arguments.provider], configuration, http, producer, arguments.topic)
+        pipeline = Pipeline(
+            provider_specs()[arguments.provider].provider, configuration, http, producer, arguments.topic
+        )
 
         async def handle(record: Record) -> None:
             try:

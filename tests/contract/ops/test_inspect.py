@@ -165,7 +165,7 @@ def test_standard_input_is_verified_byte_for_byte(inspect: Inspect, monkeypatch:
         ("omnikassa", "shop-uk", ("f",), "(shop-env, shop-nl), got 'shop-uk'"),
         ("omnikassa", "shop-nl", ("--at", "noon", "f"), "--at must be an RFC 3339 time with offset"),
         ("omnikassa", "shop-nl", ("/nowhere/at/all",), "cannot be read"),
-        ("nevogate", "shop-hu", ("--kind", "return-url", "f"), "its ResponseUrl is a notification"),
+        ("nevogate", "shop-hu", ("--kind", "return-url", "f"), "it signs no return URL"),
     ],
 )
 def test_wrong_use_is_one_sentence_and_exit_code_2(

@@ -10,10 +10,11 @@ from email.utils import format_datetime
 import pytest
 from aiohttp import web
 
-from processors.providers.http import basic_authorization, exchange, json_object
+from processors.providers.account import Account
+from processors.providers.http import basic_authorization, exchange, response_object
 from schemas.configuration.secrets import Secret, SecretRef
 from schemas.errors import ProviderUnavailableError, RateLimitedError
-from tests.fakes.accounts import NOW
+from tests.fakes.accounts import NOW, account, response
 from tests.fakes.gateway import Scripted, json_answer, serving, world
 
 BOMB = gzip.compress(b"0" * 50_000_000)
@@ -49,7 +50,7 @@ async def _endless(request: web.Request, body: bytes) -> web.StreamResponse:
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        pytest.param(_slow, "no complete answer within 0.5 s", id="slow"),
+        pytest.param(_slow, "no complete response within 0.5 s", id="slow"),
         pytest.param(_cut, "broke off", id="cut"),
         pytest.param(_endless, "longer than 1000 bytes", id="endless"),
         pytest.param(json_answer(b"0" * 1001), "longer than 1000 bytes", id="oversized"),
@@ -69,7 +70,7 @@ async def _endless(request: web.Request, body: bytes) -> web.StreamResponse:
 async def test_what_is_no_answer_is_unavailable(answer: Scripted, words: str) -> None:
     async with serving(answer) as gateway, world() as here:
         # the others must not be slow by the machine alone
-        outside = here.outside(answer_bytes=1000, timeout_seconds=0.5 if answer is _slow else 30.0)
+        outside = here.outside(max_response_bytes=1000, timeout_seconds=0.5 if answer is _slow else 30.0)
         with pytest.raises(ProviderUnavailableError, match=words):
             await exchange(outside, "GET", gateway.url + "/", headers={})
     assert len(gateway.seen) == 1
@@ -121,16 +122,20 @@ async def test_patience_is_read_and_bounded(header: str, seconds: float | None) 
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"null", b"1", b'"x"', b"{", b"\xff", b"NaN"])
-def test_what_is_no_json_object_is_unavailable(body: bytes) -> None:
+def test_what_is_no_response_object_is_unavailable(body: bytes) -> None:
     with pytest.raises(ProviderUnavailableError):
-        json_object(body)
+        response_object(response(body))
+
+
+def _authorization(secret: SecretRef) -> str:
+    return basic_authorization("u", Account(account("nevogate").merchant, {secret: Secret(secret)}), secret)
 
 
 @pytest.mark.parametrize(("password", "header"), [("é", "Basic dTrp"), ("€", "Basic dTrigqw=")])
 def test_credentials_are_latin_1_where_they_fit(password: str, header: str) -> None:
-    assert basic_authorization("u", Secret(SecretRef(value=password))) == header
+    assert _authorization(SecretRef(value=password)) == header
 
 
 def test_a_secret_that_can_not_be_read_delays_its_own_call_only() -> None:
     with pytest.raises(ProviderUnavailableError, match="PAYNOTIFY_TEST_NOT_SET"):
-        basic_authorization("u", Secret(SecretRef(env="PAYNOTIFY_TEST_NOT_SET")))
+        _authorization(SecretRef(env="PAYNOTIFY_TEST_NOT_SET"))

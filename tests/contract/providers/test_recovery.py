@@ -8,16 +8,11 @@ from typing import Any
 
 import pytest
 
-from processors.providers.base import (
-    Account,
-    Failed,
-    LookupOutcome,
-    Response,
-    Succeeded,
-    WaitingLookup,
-)
+from processors.providers.account import Account
+from processors.providers.base import WaitingLookup
+from processors.providers.outcomes import Failed, LookupOutcome, Succeeded
 from processors.providers.recovery import recovery_lookup
-from processors.providers.registry import PROVIDERS
+from processors.providers.registry import provider_specs
 from sandbox.simulators.nevogate.simulator import NevogateSettings, NevogateShop, NevogateSimulator
 from sandbox.simulators.omnikassa import OmniKassaSettings, OmniKassaShop, OmniKassaSimulator
 from sandbox.simulators.server import Simulator
@@ -51,7 +46,7 @@ def simulator(provider: str) -> Simulator[Any]:
     return TrustPaymentsSimulator(TrustPaymentsSettings(shops=(site,), visible_within_seconds=0.0))
 
 
-def shop_at(provider: str, address: str) -> Account:
+def shop_at(provider: str, address: str) -> Account[Any]:
     if provider == "omnikassa":
         return account(provider, base_url=f"{address}/omnikassa-api", refresh_token={"value": "refresh-1"})
     if provider == "nevogate":
@@ -59,22 +54,24 @@ def shop_at(provider: str, address: str) -> Account:
     return account(provider, webservices_url=f"{address}/json/")
 
 
-async def fetched(shop: Account, here: World, lookup: Lookup) -> LookupOutcome:
-    provider = PROVIDERS[lookup.provider]
+async def fetched(shop: Account[Any], here: World, lookup: Lookup) -> LookupOutcome:
+    provider = provider_specs()[lookup.provider].provider
     outcomes: dict[str, LookupOutcome] = {}
     for call in provider.calls([WaitingLookup("l-1", lookup, "", 0, NOW)], here.outside()):
         outcomes.update(await provider.fetch(call, shop, here.outside(), here.store))
     return outcomes["l-1"]
 
 
-def understood(shop: Account, here: World, provider: str) -> list[Observation]:
+def understood(shop: Account[Any], here: World, provider: str) -> list[Observation]:
     return [
         observation
         for one in here.stored
-        for observation in PROVIDERS[provider].interpret(
-            Response("shop", one.body, one.content_type, one.http_status, one.received_at, one.reference, one.facts),
+        for observation in provider_specs()[provider]
+        .provider.interpret(
+            one,
             shop,
         )
+        .observations
     ]
 
 
@@ -95,7 +92,7 @@ async def test_what_no_notification_told_is_learned_by_asking(provider: str) -> 
     async with simulated(simulated_provider) as address, world() as here:
         here.now = datetime.now(UTC)
         shop = shop_at(provider, address)
-        lookup = recovery_lookup(shop, order_id="ORD1", payment_id=payment, lookup_cause="overdue", at="")
+        lookup = recovery_lookup(shop.merchant, order_id="ORD1", payment_id=payment, lookup_cause="overdue", at="")
         assert lookup is not None
         assert await fetched(shop, here, lookup) == Succeeded()
         (seen,) = understood(shop, here, provider)
@@ -107,7 +104,7 @@ async def test_what_no_notification_told_is_learned_by_asking(provider: str) -> 
 async def test_an_order_nobody_began_to_pay_is_answered_with_nothing() -> None:
     async with simulated(simulator("trustpayments")) as address, world() as here:
         shop = shop_at("trustpayments", address)
-        lookup = recovery_lookup(shop, order_id="ORD1", payment_id=None, lookup_cause="overdue", at="")
+        lookup = recovery_lookup(shop.merchant, order_id="ORD1", payment_id=None, lookup_cause="overdue", at="")
         assert lookup is not None
         assert await fetched(shop, here, lookup) == Succeeded()
         assert len(here.stored) == 1
@@ -117,7 +114,7 @@ async def test_an_order_nobody_began_to_pay_is_answered_with_nothing() -> None:
 async def test_an_id_that_omnikassa_or_nevogate_do_not_know_is_a_dead_lookup() -> None:
     async with simulated(simulator("nevogate")) as address, world() as here:
         shop = shop_at("nevogate", address)
-        lookup = recovery_lookup(shop, order_id=None, payment_id="f" * 32, lookup_cause="overdue", at="")
+        lookup = recovery_lookup(shop.merchant, order_id=None, payment_id="f" * 32, lookup_cause="overdue", at="")
         assert lookup is not None
         outcome = await fetched(shop, here, lookup)
         assert isinstance(outcome, Failed)
@@ -126,7 +123,7 @@ async def test_an_id_that_omnikassa_or_nevogate_do_not_know_is_a_dead_lookup() -
         here.now = datetime.now(UTC)
         shop = shop_at("omnikassa", address)
         unknown = "1d0a95f4-2589-439b-9562-c50aa19f9caf"
-        lookup = recovery_lookup(shop, order_id=None, payment_id=unknown, lookup_cause="overdue", at="")
+        lookup = recovery_lookup(shop.merchant, order_id=None, payment_id=unknown, lookup_cause="overdue", at="")
         assert lookup is not None
         with pytest.raises(ProviderRefusedError) as raised:
             await fetched(shop, here, lookup)

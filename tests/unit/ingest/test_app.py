@@ -13,8 +13,8 @@ from ingest.limits import Slots
 from ingest.metrics import IngestMetrics
 from ingest.notification import RecordHeaders
 from schemas.configuration.model import Configuration, parse
+from schemas.providers import provider_names
 from schemas.routes import token_digest
-from schemas.topics import PROVIDERS
 
 CONFIGURATION = """
 sandbox: true
@@ -54,7 +54,7 @@ class Web:
         self.configuration: Configuration = parse(configuration or CONFIGURATION, "test.yaml")
         self.log = Log(answer)
         self.slots = Slots(self.configuration.ingest.max_in_flight)
-        self.meters = IngestMetrics(PROVIDERS, tuple(outcome.value for outcome in RequestOutcome))
+        self.meters = IngestMetrics(provider_names(), tuple(outcome.value for outcome in RequestOutcome))
         self.ingress = Ingress(self.configuration, self.log, self.slots, self.meters)
 
     async def call(

@@ -12,7 +12,7 @@ from ingest.metrics import IngestMetrics
 from ingest.notification import RecordHeaders
 from ingest.server import build_server, open_listener, sweep
 from schemas.configuration.model import parse
-from schemas.topics import PROVIDERS
+from schemas.providers import provider_names
 
 CONFIGURATION = """
 sandbox: true
@@ -62,7 +62,7 @@ class Site:
 async def site() -> AsyncIterator[Site]:
     configuration = parse(CONFIGURATION, "test.yaml")
     log = Log()
-    meters = IngestMetrics(PROVIDERS, tuple(outcome.value for outcome in RequestOutcome))
+    meters = IngestMetrics(provider_names(), tuple(outcome.value for outcome in RequestOutcome))
     server = build_server(configuration, Ingress(configuration, log, Slots(10), meters))
     with open_listener("127.0.0.1:0") as listener:
         serving = asyncio.create_task(server.serve(sockets=[listener]))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, cast
 
-import httpx
 import pytest
 from prometheus_client import CollectorRegistry
 
@@ -16,6 +15,7 @@ from processors.wiring import StageSelection, build_stages
 from schemas.configuration.model import load
 from schemas.errors import SecretError
 from tests.fakes import configurations
+from tests.fakes.stages import outside
 
 
 def units(choice: StageSelection, readable: str, directory: Path) -> set[str]:
@@ -30,7 +30,7 @@ def units(choice: StageSelection, readable: str, directory: Path) -> set[str]:
     document = configurations.document("127.0.0.1:1", "", directory, merchants=merchants)
     configuration = load(configurations.write(directory, document))
     metrics = Metrics(CollectorRegistry())
-    return set(build_stages(configuration, choice, metrics, httpx.AsyncClient(), cast(ExpectedPayments, None), ignore))
+    return set(build_stages(configuration, choice, metrics, outside(), cast(ExpectedPayments, None), ignore))
 
 
 COMMON = {"resolve", "orders", "charge"}

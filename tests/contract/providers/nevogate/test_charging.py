@@ -14,25 +14,19 @@ from urllib.parse import parse_qs
 import pytest
 from aiohttp import web
 
-from processors.providers.base import Account, Response
-from processors.providers.charging import (
-    CaptureOrVoid,
-    ChargeDelayed,
-    ChargeOpened,
-    ChargeOrder,
-    ChargeRejected,
-    ChargeReport,
-    ChargeUnknown,
-)
-from processors.providers.nevogate.charging import CODES, Decision
-from processors.providers.registry import CHARGERS, PROVIDERS
+from processors.providers.account import Account
+from processors.providers.base import ProviderResponse
+from processors.providers.charging import CaptureOrVoid, ChargeOpened, ChargeOrder, ChargeReport
+from processors.providers.nevogate.charging import CODES, Decision, NevogateChargeGateway
+from processors.providers.nevogate.provider import NevogateProvider
+from processors.providers.outcomes import Failed, RetryLater, Unknown
 from schemas.messages import RequestedPayment
 from schemas.money import Money
 from schemas.reasons import REQUEST_REASONS, RequestReason
 from tests.fakes.accounts import TRANSACTION, account, response
 from tests.fakes.gateway import Gateway, Scripted, World, json_answer, serving, world
 
-NEVOGATE: Final = CHARGERS["nevogate"]
+NEVOGATE: Final = NevogateChargeGateway()
 REFERENCE: Final = "0123456789abcdef" * 2
 CHARGES: Final = {
     "public_url": "https://pay.shop.example",
@@ -52,7 +46,7 @@ METHODS: Final = ("InitRP", "StartRP", "Close", "Details")
 ASKED_NOW: Final = {"asked-at": "2026-06-01T12:00:00.000Z"}
 
 
-def shop(url: str, **settings: Any) -> Account:
+def shop(url: str, **settings: Any) -> Account[Any]:
     return account("nevogate", **{"base_url": url, "charges": CHARGES, **settings})
 
 
@@ -65,14 +59,14 @@ def state(code: str, commit: str = "", *, auto: str | None = "false") -> Scripte
     return answer(code, **words, **({"AutoCommit": auto} if auto is not None else {}))
 
 
-async def call(method: str, account: Account, here: World) -> Any:
+async def call(method: str, account: Account[Any], here: World) -> Any:
     if method == "InitRP":
         return await NEVOGATE.init(ORDER, account, here.outside())
     if method == "StartRP":
         return await NEVOGATE.start(TRANSACTION, account, here.outside())
     if method == "Close":
         return await NEVOGATE.close(WHOLE, account, here.outside())
-    return await NEVOGATE.truth(TRANSACTION, account, here.outside())
+    return await NEVOGATE.get_payment(TRANSACTION, account, here.outside())
 
 
 async def said(method: str, scripted: Scripted) -> Any:
@@ -125,7 +119,7 @@ async def test_the_urls_carry_the_merchants_first_token() -> None:
 async def test_a_token_that_would_not_come_back_is_a_matter_of_configuration(token: str) -> None:
     own = shop("https://gateway.example", url_tokens=[{"value": token}])
     async with world() as here:
-        assert await NEVOGATE.init(ORDER, own, here.outside()) == ChargeRejected("configuration")
+        assert await NEVOGATE.init(ORDER, own, here.outside()) == Failed("configuration")
     request = RequestedPayment(request_id="r", merchant="shop", action="charge", reference_payment_id=REFERENCE)
     assert NEVOGATE.problem(request, own) == "configuration"
 
@@ -202,11 +196,11 @@ async def test_what_the_gateway_tells_of_the_payment(method: str, scripted: Scri
     word = await said(method, scripted)
     assert isinstance(word, ChargeReport)
     assert (word.status, word.amount, word.order_id) == (status, Money(1990, "EUR"), "order-1")
-    assert (word.answer.reference, word.answer.facts) == (TRANSACTION, {"method": method, **ASKED_NOW})
+    assert (word.response.reference, word.response.facts) == (TRANSACTION, {"method": method, **ASKED_NOW})
 
 
 async def test_a_success_that_does_not_say_whether_the_money_is_only_reserved_is_asked_for() -> None:
-    assert await said("StartRP", answer("SUCCESSFUL")) == ChargeUnknown("no_answer")
+    assert await said("StartRP", answer("SUCCESSFUL")) == Unknown("no_answer")
 
 
 async def test_the_answer_to_a_closing_is_read_with_what_was_asked() -> None:
@@ -214,39 +208,41 @@ async def test_the_answer_to_a_closing_is_read_with_what_was_asked() -> None:
     assert isinstance(word, ChargeReport)
     assert word.status == "captured"
     facts = {"method": "Close", "asked": "capture", "value": "1990", "currency": "EUR"}
-    assert word.answer.facts == {**facts, **ASKED_NOW}
-    (observation,) = PROVIDERS["nevogate"].interpret(
-        response_about(word.answer.body, facts), shop("https://gateway.example")
+    assert word.response.facts == {**facts, **ASKED_NOW}
+    (observation,) = (
+        NevogateProvider()
+        .interpret(response_about(word.response.body, facts), shop("https://gateway.example"))
+        .observations
     )
     assert (observation.status, observation.paid, observation.source) == ("captured", Money(1990, "EUR"), "Close")
 
 
-def response_about(body: bytes, facts: dict[str, str]) -> Response:
+def response_about(body: bytes, facts: dict[str, str]) -> ProviderResponse:
     return replace(response(body, **facts), reference=TRANSACTION)
 
 
-#: What each documented code means, call by call. A code that refuses leads nowhere; one that waits has moved nothing;
-#: one that asks may have moved something, but opening a transaction never does.
+#: What each documented code means, call by call. After ``fail`` and ``retry`` no money has moved; after ``unknown``
+#: some may have moved, but opening a transaction never moves any.
 EXPECTED: Final[dict[str, tuple[RequestReason, Decision]]] = {
-    "InactiveStore": ("inactive_store", "refuse"),
-    "InactiveProvider": ("inactive_provider", "refuse"),
-    "MissingParameter": ("parameters", "refuse"),
-    "MissingRemoteAddress": ("address", "wait"),
-    "UnauthorizedAccess": ("credentials", "wait"),
-    "UnauthorizedRemoteAddress": ("address", "wait"),
-    "UnknownParameter": ("parameters", "refuse"),
-    "UnknownProvider": ("unknown_provider", "refuse"),
-    "UnknownProviderForStore": ("unknown_provider", "refuse"),
-    "UnknownReferenceTransaction": ("unknown_reference", "refuse"),
-    "UnknownStore": ("unknown_store", "refuse"),
-    "UnknownTransaction": ("unknown_payment", "refuse"),
-    "WrongApikey": ("credentials", "wait"),
-    "WrongParameter": ("parameters", "refuse"),
-    "WrongProviderSettings": ("provider_settings", "refuse"),
-    "WrongReferenceTransactionStatus": ("reference_not_usable", "refuse"),
-    "WrongTransactionStatus": ("wrong_state", "ask"),
-    "BORGUN_51": ("provider_code", "ask"),
-    "a provider's own words": ("provider_code", "ask"),
+    "InactiveStore": ("inactive_store", "fail"),
+    "InactiveProvider": ("inactive_provider", "fail"),
+    "MissingParameter": ("parameters", "fail"),
+    "MissingRemoteAddress": ("address", "retry"),
+    "UnauthorizedAccess": ("credentials", "retry"),
+    "UnauthorizedRemoteAddress": ("address", "retry"),
+    "UnknownParameter": ("parameters", "fail"),
+    "UnknownProvider": ("unknown_provider", "fail"),
+    "UnknownProviderForStore": ("unknown_provider", "fail"),
+    "UnknownReferenceTransaction": ("unknown_reference", "fail"),
+    "UnknownStore": ("unknown_store", "fail"),
+    "UnknownTransaction": ("unknown_payment", "fail"),
+    "WrongApikey": ("credentials", "retry"),
+    "WrongParameter": ("parameters", "fail"),
+    "WrongProviderSettings": ("provider_settings", "fail"),
+    "WrongReferenceTransactionStatus": ("reference_not_usable", "fail"),
+    "WrongTransactionStatus": ("wrong_state", "unknown"),
+    "BORGUN_51": ("provider_code", "unknown"),
+    "a provider's own words": ("provider_code", "unknown"),
 }
 
 
@@ -264,13 +260,13 @@ def test_every_documented_code_is_in_the_table() -> None:
 @pytest.mark.parametrize("code", EXPECTED)
 async def test_every_code_has_a_reason_and_a_decision(code: str, method: str) -> None:
     reason, decision = EXPECTED[code]
-    kinds: dict[Decision, type[ChargeRejected | ChargeDelayed | ChargeUnknown]] = {
-        "refuse": ChargeRejected,
-        "wait": ChargeDelayed,
-        "ask": ChargeUnknown,
+    kinds: dict[Decision, type[Failed[Any] | RetryLater[Any] | Unknown[Any]]] = {
+        "fail": Failed,
+        "retry": RetryLater,
+        "unknown": Unknown,
     }
-    if decision == "ask" and method in ("InitRP", "Details"):
-        kinds["ask"] = ChargeRejected if method == "InitRP" else ChargeDelayed
+    if decision == "unknown" and method in ("InitRP", "Details"):
+        kinds["unknown"] = Failed if method == "InitRP" else RetryLater
     word = await said(method, answer(code))
     assert word == kinds[decision](reason)
 
@@ -308,7 +304,7 @@ async def _breaks(request: web.Request, body: bytes) -> web.StreamResponse:
 )
 async def test_an_answer_that_is_none_leaves_open_what_was_done(method: str, scripted: Scripted) -> None:
     word = await said(method, scripted)
-    wanted = ChargeUnknown if method in ("StartRP", "Close") else ChargeDelayed
+    wanted = Unknown if method in ("StartRP", "Close") else RetryLater
     assert word == wanted("no_answer")
 
 
@@ -317,14 +313,14 @@ async def test_without_a_connection_certainly_nothing_was_done(method: str) -> N
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     async with world() as here:
-        assert await call(method, shop(f"http://127.0.0.1:{port}"), here) == ChargeDelayed("unavailable")
+        assert await call(method, shop(f"http://127.0.0.1:{port}"), here) == RetryLater("unavailable")
 
 
 @pytest.mark.parametrize("method", METHODS)
 async def test_a_gateway_that_does_not_let_us_in_has_done_nothing(method: str) -> None:
-    assert await said(method, json_answer("<html>", 401)) == ChargeDelayed("credentials")
+    assert await said(method, json_answer("<html>", 401)) == RetryLater("credentials")
 
 
 async def test_an_opened_transaction_is_known_by_its_id() -> None:
     assert await said("InitRP", answer("SUCCESSFUL")) == ChargeOpened(TRANSACTION)
-    assert await said("InitRP", answer("SUCCESSFUL", TransactionId="x")) == ChargeDelayed("no_answer")
+    assert await said("InitRP", answer("SUCCESSFUL", TransactionId="x")) == RetryLater("no_answer")

@@ -10,8 +10,9 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from processors.providers.base import Failed, Succeeded, WaitingLookup
-from processors.providers.registry import PROVIDERS
+from processors.providers.base import WaitingLookup
+from processors.providers.outcomes import Failed, Succeeded
+from processors.providers.registry import provider_specs
 from schemas.errors import (
     PermanentError,
     ProviderRefusedError,
@@ -23,7 +24,7 @@ from schemas.times import parse_time
 from tests.fakes.accounts import TRANSACTION, account, response, vectors, waiting
 from tests.fakes.gateway import Scripted, World, json_answer, serving, world
 
-NEVOGATE: Final = PROVIDERS["nevogate"]
+NEVOGATE: Final = provider_specs()["nevogate"].provider
 PAIR: Final = next(one for one in vectors("nevogate")["sdk_pairs"] if one["id"] == "result_successful_captured")
 ANSWER: Final[str] = PAIR["response"]["body"]
 
@@ -42,7 +43,7 @@ async def test_every_lookup_is_owed_a_result_of_its_own() -> None:
         outcomes = await fetch(gateway.url, here, "first", "second")
     assert outcomes == {"first": Succeeded(), "second": Succeeded()}
     assert [one.headers["X-Request-Id"] for one in gateway.seen] == ["first", "second"]
-    assert [[one.lookup_id for one in answer.answers] for answer in here.stored] == [["first"], ["second"]]
+    assert [[one.lookup_id for one in lookups] for lookups in here.answered] == [["first"], ["second"]]
     assert here.stored[0].body.decode() == ANSWER
     assert here.stored[0].reference == TRANSACTION
     assert NEVOGATE.policy.remembers_answered
@@ -86,8 +87,8 @@ async def test_in_recovery_the_details_are_asked_for_and_say_what_a_result_would
     assert seen.headers["User-Agent"].startswith("Details | ")
     (stored,) = here.stored
     body = stored.body.decode()
-    assert NEVOGATE.interpret(replace(response(body), reference=TRANSACTION), account("nevogate")) == (
-        NEVOGATE.interpret(replace(response(ANSWER), reference=TRANSACTION), account("nevogate"))
+    assert NEVOGATE.interpret(replace(response(body), reference=TRANSACTION), account("nevogate")).observations == (
+        NEVOGATE.interpret(replace(response(ANSWER), reference=TRANSACTION), account("nevogate")).observations
     )
 
 

@@ -7,12 +7,13 @@ from typing import Any, Final
 
 import pytest
 
-from processors.providers.nevogate.provider import CREDENTIALS, REFUSALS, STATUSES
-from processors.providers.registry import PROVIDERS
+from processors.providers.nevogate.interpretation import STATUSES
+from processors.providers.nevogate.provider import CREDENTIALS, REFUSALS
+from processors.providers.registry import provider_specs
 from schemas.errors import RejectedNotificationError, UnreadableError
 from tests.fakes.accounts import TRANSACTION, account, notification, response, vectors
 
-NEVOGATE: Final = PROVIDERS["nevogate"]
+NEVOGATE: Final = provider_specs()["nevogate"].provider
 VECTORS: Final = vectors("nevogate")
 
 
@@ -44,7 +45,9 @@ CANONICAL: Final = {"authorized": "authorised", "released": "cancelled", "cancel
 )
 def test_answers_map_as_classified(row: Any) -> None:
     answer = {name: row[name] for name in ("ResultCode", "AutoCommit", "CommitState")}
-    (one,) = NEVOGATE.interpret(response(json.dumps({"TransactionId": TRANSACTION, **answer})), account("nevogate"))
+    (one,) = NEVOGATE.interpret(
+        response(json.dumps({"TransactionId": TRANSACTION, **answer})), account("nevogate")
+    ).observations
     # the vectors call a TIMEOUT failed, the canonical table expired: both end without money
     expected = "expired" if row["ResultCode"] == "TIMEOUT" else row["payment_status"]
     assert one.status == CANONICAL.get(expected, expected)
@@ -63,7 +66,7 @@ def test_recorded_answers_are_read(pair: Any) -> None:
         with pytest.raises(UnreadableError):
             NEVOGATE.interpret(response(pair["response"]["body"]), account("nevogate"))
         return
-    (one,) = NEVOGATE.interpret(response(pair["response"]["body"]), account("nevogate"))
+    (one,) = NEVOGATE.interpret(response(pair["response"]["body"]), account("nevogate")).observations
     assert one.payment_id == expected["TransactionId"]
     assert one.order_id == expected["OrderId"]
     assert one.amount is not None

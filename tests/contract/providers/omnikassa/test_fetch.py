@@ -10,13 +10,14 @@ from typing import Any, Final
 import pytest
 from aiohttp import web
 
-from processors.providers.base import Call, Failed, Succeeded, WaitingLookup
-from processors.providers.registry import PROVIDERS
+from processors.providers.base import Call, WaitingLookup
+from processors.providers.outcomes import Failed, Succeeded
+from processors.providers.registry import provider_specs
 from schemas.errors import PermanentError, ProviderUnavailableError, RateLimitedError, RetryableError
 from tests.fakes.accounts import account, vectors, waiting
 from tests.fakes.gateway import json_answer, serving, world
 
-OMNIKASSA: Final = PROVIDERS["omnikassa"]
+OMNIKASSA: Final = provider_specs()["omnikassa"].provider
 EVENT: Final = "merchant.order.status.changed"
 VALID: Final = "2026-06-01T14:10:00.000+02:00"  # ten minutes after the tests' clock
 LATER: Final = "2026-06-01T12:20:00.5Z"
@@ -52,7 +53,7 @@ async def test_one_pull_answers_all_waiting_pings_with_the_newest_token() -> Non
     assert seen.headers["User-Agent"].startswith("paynotify/")
     (stored,) = here.stored
     assert stored.body.decode() == LAST
-    assert [one.lookup_id for one in stored.answers] == ["old", "a", "b"]
+    assert [one.lookup_id for one in here.answered[-1]] == ["old", "a", "b"]
     assert stored.reference is None
     assert here.paced == ["shop"]
 

@@ -11,8 +11,10 @@ import pytest
 from aiohttp import web
 
 from processors.limits.hourly_quota import HourlyQuota
-from processors.providers.base import Account, Call, Succeeded, WaitingLookup
+from processors.providers.account import Account
+from processors.providers.base import Call, WaitingLookup
 from processors.providers.omnikassa.provider import OmniKassaProvider
+from processors.providers.outcomes import Succeeded
 from schemas.errors import ProviderRefusedError, ProviderUnavailableError, RateLimitedError, UnreadableError
 from tests.fakes.accounts import account, response, waiting
 from tests.fakes.gateway import Gateway, World, json_answer, serving, world
@@ -43,12 +45,12 @@ def lookup(order_id: str = ORDER, lookup_id: str = "o-1") -> WaitingLookup:
     return replace(one, lookup=replace(one.lookup, operation="order"))
 
 
-def shop_at(bank: Gateway, **settings: Any) -> Account:
+def shop_at(bank: Gateway, **settings: Any) -> Account[Any]:
     settings.setdefault("refresh_token", {"value": "refresh-1"})
     return account("omnikassa", base_url=bank.url + "/omnikassa-api", **settings)
 
 
-async def ask(provider: OmniKassaProvider, shop: Account, here: World, one: WaitingLookup | None = None) -> Any:
+async def ask(provider: OmniKassaProvider, shop: Account[Any], here: World, one: WaitingLookup | None = None) -> Any:
     (call,) = provider.calls([one or lookup()], here.outside())
     return await provider.fetch(call, shop, here.outside(), here.store)
 
@@ -80,7 +82,7 @@ async def test_pulls_need_no_access_token_and_come_before_orders() -> None:
         ping = waiting("omnikassa", lookup_id="p")
         calls = list(provider.calls([lookup(), ping, lookup(lookup_id="o-2")], here.outside()))
     assert [[one.lookup_id for one in call.lookups] for call in calls] == [["p"], ["o-1"], ["o-2"]]
-    assert {call.lane for call in calls} == {"shop"}, "one caller for each webshop"
+    assert {call.queue for call in calls} == {"shop"}, "one caller for each webshop"
 
 
 async def test_without_budget_nothing_is_asked() -> None:
@@ -172,7 +174,7 @@ async def test_a_refresh_token_that_is_not_accepted_is_a_matter_of_credentials(a
 
 def observed(text: str) -> Any:
     one = replace(response(text, kind="order"), reference=ORDER)
-    (observation,) = OmniKassaProvider().interpret(one, account("omnikassa"))
+    (observation,) = OmniKassaProvider().interpret(one, account("omnikassa")).observations
     return observation
 
 

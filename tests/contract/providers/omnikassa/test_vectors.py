@@ -8,13 +8,13 @@ from typing import Any, Final
 
 import pytest
 
-from processors.providers.omnikassa.provider import check_return
+from processors.providers.omnikassa.return_url import check_return
 from processors.providers.omnikassa.signature import signed
-from processors.providers.registry import PROVIDERS
+from processors.providers.registry import provider_specs
 from schemas.errors import RejectedNotificationError, UnreadableError
 from tests.fakes.accounts import account, notification, response, vectors
 
-OMNIKASSA: Final = PROVIDERS["omnikassa"]
+OMNIKASSA: Final = provider_specs()["omnikassa"].provider
 #: before every expiry in the vectors that is one
 EARLY: Final = datetime(1999, 1, 1, tzinfo=UTC)
 
@@ -71,7 +71,7 @@ def test_pages_are_judged_as_the_sdks_judge_them(vector: Any) -> None:
             "unreadable_answer" if vector["expected_valid"] is not False else "unverified_answer"
         )
         return
-    observations = OMNIKASSA.interpret(answer, _account(vector))
+    observations = OMNIKASSA.interpret(answer, _account(vector)).observations
     orders = json.loads(vector["body"])["orderResults"]
     assert [one.payment_id for one in observations] == [order["omnikassaOrderId"] for order in orders]
     assert [one.order_id for one in observations] == [order["merchantOrderId"] for order in orders]
@@ -87,7 +87,7 @@ def test_pages_are_judged_as_the_sdks_judge_them(vector: Any) -> None:
 
 def test_an_unknown_order_status_is_surfaced() -> None:
     (vector,) = [one for one in vectors("omnikassa")["vectors"] if one["id"] == "R37"]
-    (observation,) = OMNIKASSA.interpret(response(vector["body"]), _account(vector))
+    (observation,) = OMNIKASSA.interpret(response(vector["body"]), _account(vector)).observations
     assert observation.status == "unknown"
     assert observation.provider_status == {"orderStatus": "SOMETHING_NEW"}
 
@@ -98,7 +98,7 @@ def test_the_stored_version_wins_over_the_configured_one() -> None:
     shop = account("omnikassa", poi_id=5000, results_version=1)
     with pytest.raises(UnreadableError):
         OMNIKASSA.interpret(response(vector["body"]), shop)
-    assert OMNIKASSA.interpret(response(vector["body"], **{"results-version": "2"}), shop)
+    assert OMNIKASSA.interpret(response(vector["body"], **{"results-version": "2"}), shop).observations
 
 
 @pytest.mark.parametrize("vector", _of("return_url"))

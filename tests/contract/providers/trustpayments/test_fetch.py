@@ -10,20 +10,14 @@ import orjson
 import pytest
 from aiohttp import web
 
-from processors.providers.base import (
-    Call,
-    Failed,
-    LookupOutcome,
-    RetryLater,
-    Succeeded,
-    WaitingLookup,
-)
-from processors.providers.registry import PROVIDERS
+from processors.providers.base import Call, WaitingLookup
+from processors.providers.outcomes import Failed, LookupOutcome, RetryLater, Succeeded
+from processors.providers.registry import provider_specs
 from schemas.errors import PermanentError, ProviderRefusedError, ProviderUnavailableError, RetryableError
 from tests.fakes.accounts import account, response, vectors, waiting
 from tests.fakes.gateway import Gateway, Scripted, World, json_answer, serving, world
 
-TRUSTPAYMENTS: Final = PROVIDERS["trustpayments"]
+TRUSTPAYMENTS: Final = provider_specs()["trustpayments"].provider
 
 
 def record(reference: str, kind: str = "AUTH", **fields: str) -> dict[str, str]:
@@ -96,7 +90,7 @@ async def test_one_call_asks_for_many_and_each_gets_its_own_outcome() -> None:
     assert len(gateway.seen) == 1
     (stored,) = here.stored
     assert stored.reference is None
-    assert {one.lookup_id for one in stored.answers} == {"a", "b", "1-1-2", "1-1-4", "1-1-5"}
+    assert {one.lookup_id for one in here.answered[-1]} == {"a", "b", "1-1-2", "1-1-4", "1-1-5"}
 
 
 def test_calls_hold_no_more_transactions_than_configured() -> None:
@@ -111,7 +105,7 @@ def test_calls_hold_no_more_transactions_than_configured() -> None:
     assert sorted(one.lookup_id for call in calls for one in call.lookups) == sorted(
         one.lookup_id for one in [*lookups, *orders]
     )
-    assert len({call.lane for call in calls}) == len(calls)
+    assert len({call.queue for call in calls}) == len(calls)
 
 
 async def test_a_single_transactions_answer_carries_its_reference() -> None:
@@ -145,8 +139,8 @@ async def test_in_recovery_knowing_nothing_is_an_answer_and_stored() -> None:
         outcomes = await fetch(gateway, here, lookup)
     assert outcomes == {"o": Succeeded()}
     (stored,) = here.stored
-    assert [one.lookup_id for one in stored.answers] == ["o"]
-    assert TRUSTPAYMENTS.interpret(response(stored.body), account("trustpayments")) == ()
+    assert [one.lookup_id for one in here.answered[-1]] == ["o"]
+    assert TRUSTPAYMENTS.interpret(response(stored.body), account("trustpayments")).observations == ()
 
 
 async def test_a_notifications_lookup_waits_though_one_of_recovery_in_its_call_does_not() -> None:
@@ -155,8 +149,7 @@ async def test_a_notifications_lookup_waits_though_one_of_recovery_in_its_call_d
         outcomes = await fetch(gateway, here, asked("1-1-1"), recovery)
     assert outcomes["r"] == Succeeded()
     assert isinstance(outcomes["1-1-1"], RetryLater)
-    (stored,) = here.stored
-    assert [one.lookup_id for one in stored.answers] == ["r"]
+    assert [[one.lookup_id for one in lookups] for lookups in here.answered] == [["r"]]
 
 
 async def test_another_sites_record_answers_nothing() -> None:

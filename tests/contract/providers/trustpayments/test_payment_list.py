@@ -10,11 +10,11 @@ from typing import Any, Final
 import pytest
 from aiohttp import web
 
-from processors.providers.base import Account
+from processors.providers.account import Account
 from processors.providers.payment_list import ListedPayment, PaymentReference
-from processors.providers.registry import LISTERS
-from processors.providers.trustpayments.payment_list import MOST_RECORDS, TrustPaymentsLister
-from processors.providers.trustpayments.provider import ask
+from processors.providers.registry import provider_specs
+from processors.providers.trustpayments.client import query
+from processors.providers.trustpayments.payment_list import MAX_RECORDS, TrustPaymentsLister
 from sandbox.simulators.trustpayments import (
     TrustPaymentsSettings,
     TrustPaymentsShop,
@@ -47,7 +47,7 @@ def pay(simulator: TrustPaymentsSimulator, at: datetime, order_id: str = "O", **
     return str(created["payment_id"])
 
 
-def shop_at(address: str) -> Account:
+def shop_at(address: str) -> Account[Any]:
     return account("trustpayments", webservices_url=address + "/json/")
 
 
@@ -56,7 +56,7 @@ async def listed(
 ) -> tuple[list[ListedPayment], list[datetime]]:
     found: list[ListedPayment] = []
     reached = []
-    outside = here.outside(answer_bytes=4 << 20)
+    outside = here.outside(max_response_bytes=4 << 20)
     async for until, sightings in lister.between(shop_at(address), outside, start, end):
         found += sightings
         reached.append(until)
@@ -83,8 +83,8 @@ async def test_a_quiet_period_is_a_few_queries_and_nothing_outside_of_it_is_list
 
 async def test_a_busy_hour_is_split_until_no_answer_is_cut_off() -> None:
     simulator = gateway()
-    made = {pay(simulator, START + timedelta(seconds=number)) for number in range(3 * MOST_RECORDS)}
-    made |= {pay(simulator, START + timedelta(seconds=7)) for _ in range(MOST_RECORDS - 10)}
+    made = {pay(simulator, START + timedelta(seconds=number)) for number in range(3 * MAX_RECORDS)}
+    made |= {pay(simulator, START + timedelta(seconds=7)) for _ in range(MAX_RECORDS - 10)}
     async with simulated(simulator) as address, world() as here:
         found, _ = await listed(address, here, START, START + DAY)
     assert payments(found) == made
@@ -92,7 +92,7 @@ async def test_a_busy_hour_is_split_until_no_answer_is_cut_off() -> None:
 
 async def test_two_full_seconds_side_by_side_are_told_apart() -> None:
     simulator = gateway()
-    made = {pay(simulator, START + timedelta(seconds=number % 2)) for number in range(2 * (MOST_RECORDS - 1))}
+    made = {pay(simulator, START + timedelta(seconds=number % 2)) for number in range(2 * (MAX_RECORDS - 1))}
     async with simulated(simulator) as address, world() as here:
         found, _ = await listed(address, here, START, START + timedelta(seconds=10))
     assert payments(found) == made
@@ -100,7 +100,7 @@ async def test_two_full_seconds_side_by_side_are_told_apart() -> None:
 
 async def test_a_second_that_is_too_full_is_named_and_nothing_passes_for_complete() -> None:
     simulator = gateway()
-    for _ in range(MOST_RECORDS):
+    for _ in range(MAX_RECORDS):
         pay(simulator, START + timedelta(seconds=5))
     async with simulated(simulator) as address, world() as here:
         with pytest.raises(ProviderRefusedError, match=r"within one second \(2026-11-22 00:00:0[45] GMT\)"):
@@ -110,7 +110,7 @@ async def test_a_second_that_is_too_full_is_named_and_nothing_passes_for_complet
 @pytest.mark.parametrize(("seconds", "complete"), [(3, True), (1, False)])
 async def test_a_gateway_that_leaves_a_periods_end_out_loses_no_payment(seconds: int, complete: bool) -> None:
     """Its answer to one moment is empty, which must not pass for a second without payments."""
-    times = [f"2026-11-22 00:00:0{number % seconds}" for number in range(MOST_RECORDS + 100)]
+    times = [f"2026-11-22 00:00:0{number % seconds}" for number in range(MAX_RECORDS + 100)]
     records = [
         {
             "requesttypedescription": "AUTH",
@@ -127,7 +127,7 @@ async def test_a_gateway_that_leaves_a_periods_end_out_loses_no_payment(seconds:
         asked = json.loads(body)["request"][0]
         start, end = (asked["filter"][name][0]["value"] for name in ("starttimestamp", "endtimestamp"))
         inside = [one for one in records if start <= one["transactionstartedtimestamp"] < end]
-        found = {"errorcode": "0", "records": inside[:MOST_RECORDS]}
+        found = {"errorcode": "0", "records": inside[:MAX_RECORDS]}
         return json_answer(json.dumps({"requestreference": asked["requestreference"], "response": [found]}))
 
     async with serving(answer) as bank, world() as here:
@@ -163,7 +163,7 @@ async def test_many_orders_are_asked_for_together_and_split_where_an_answer_may_
         PaymentReference(pay(simulator, START, f"ORD-{number % 25}"), f"ORD-{number % 25}") for number in range(1000)
     ]
     async with simulated(simulator) as address, world() as here:
-        parts = [one async for one in LIST.about(shop_at(address), here.outside(answer_bytes=4 << 20), named)]
+        parts = [one async for one in LIST.about(shop_at(address), here.outside(max_response_bytes=4 << 20), named)]
     assert sum(count for count, _ in parts) == len(named)
     assert {one.observation.payment_id for _, part in parts for one in part} == {one.payment_id for one in named}
 
@@ -179,7 +179,7 @@ async def test_an_outage_is_waited_out_for_a_while_and_a_refusal_is_not() -> Non
 
         async def passed_on(request: web.Request, body: bytes) -> web.StreamResponse:
             headers = {name: request.headers[name] for name in ("Authorization", "Content-Type")}
-            answer = await here.http.post(shop.merchant.base_url, content=body, headers=headers)
+            answer = await here.http.post(shop.merchant.webservices_url, content=body, headers=headers)
             return json_answer(answer.content)
 
         async with serving(failing, failing, passed_on) as between:
@@ -200,8 +200,8 @@ async def test_a_period_that_is_no_time_is_refused_and_does_not_list_everything(
     pay(simulator, START)
     async with simulated(simulator) as address, world() as here:
         with pytest.raises(ProviderRefusedError, match="60019"):
-            await ask({"starttimestamp": ["2026-11-22T00:00:00Z"]}, shop_at(address), here.outside())
+            await query({"starttimestamp": ["2026-11-22T00:00:00Z"]}, shop_at(address), here.outside())
 
 
 def test_only_trust_payments_has_a_list() -> None:
-    assert set(LISTERS) == {"trustpayments"}
+    assert [name for name, spec in provider_specs().items() if spec.lister] == ["trustpayments"]

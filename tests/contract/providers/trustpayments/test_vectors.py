@@ -8,12 +8,12 @@ from urllib.parse import parse_qsl
 import orjson
 import pytest
 
-from processors.providers.registry import PROVIDERS
+from processors.providers.registry import provider_specs
 from processors.providers.trustpayments.codes import payment_status
 from schemas.errors import RejectedNotificationError
 from tests.fakes.accounts import account, notification, response, vectors
 
-TRUSTPAYMENTS: Final = PROVIDERS["trustpayments"]
+TRUSTPAYMENTS: Final = provider_specs()["trustpayments"].provider
 
 
 def _signature_vectors() -> list[Any]:
@@ -99,7 +99,7 @@ def test_records_map_as_recommended(row: Any) -> None:
         "baseamount": "500",
         "currencyiso3a": "GBP",
     }
-    observed = TRUSTPAYMENTS.interpret(response(_answer([record])), account("trustpayments"))
+    observed = TRUSTPAYMENTS.interpret(response(_answer([record])), account("trustpayments")).observations
     if expected == "refund_pending":
         (one,) = observed
         assert one.payment_id == "1-2-3"
@@ -131,7 +131,7 @@ STATUSES: Final = {
     "vector", [pytest.param(one, id=one["id"]) for one in vectors("trustpayments")["transactionquery"]["responses"]]
 )
 def test_answers_are_read_record_by_record(vector: Any) -> None:
-    observed = TRUSTPAYMENTS.interpret(response(vector["server_sends"]["body"]), account("trustpayments"))
+    observed = TRUSTPAYMENTS.interpret(response(vector["server_sends"]["body"]), account("trustpayments")).observations
     assert [(one.payment_id, one.status) for one in observed] == STATUSES[vector["id"]]
     for one in observed:
         assert one.provider_time == "2024-05-01T10:16:00.000Z"

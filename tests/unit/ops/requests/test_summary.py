@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from ops.requests.summary import describe, expected_refusals
-from schemas.configuration.merchants import ChargeLimits, Charges, NevogateMerchant
+from processors.providers.nevogate.contract import NevogateMerchant
+from schemas.configuration.merchants import ChargeLimits, Charges
 from schemas.configuration.secrets import SecretRef
 from schemas.messages import RequestedPayment
 from schemas.money import Money

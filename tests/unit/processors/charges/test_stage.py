@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.charges.intake_stage import ChargeIntakeStage
-from processors.providers.base import Account, CallContext
-from processors.providers.charging import ChargeDelayed, ChargeRejected, ChargeUnknown
+from processors.providers.account import Account
+from processors.providers.base import CallContext
+from processors.providers.outcomes import Failed, RetryLater, Unknown
 from processors.runtime.stage import BatchContext
 from schemas import messages, topics
 from schemas.messages import Observation, RequestedPayment
@@ -116,7 +117,7 @@ class Slow(Gateway):
 
     hanging: asyncio.Event
 
-    async def start(self, payment_id: str, account: Account, outside: CallContext) -> Any:
+    async def start(self, payment_id: str, account: Account[Any], outside: CallContext) -> Any:
         if account.merchant.id == "slow":
             self.hanging.set()
             await asyncio.Event().wait()
@@ -271,7 +272,7 @@ async def test_a_reference_that_was_never_seen_is_asked_for_once() -> None:
     world = World()
     await ask(world, charge("a"))
     await ask(world, charge("b"))
-    assert [call for call, _ in world.gateway.calls] == ["truth", "init", "start", "init", "start"]
+    assert [call for call, _ in world.gateway.calls] == ["get_payment", "init", "start", "init", "start"]
     # it is perhaps years old: asking for it must not make news of it
     assert {output.key for output in world.topic("responses.nevogate")} == {
         f"shop/{world.events(name)[-1].payment_id}".encode() for name in ("a", "b")
@@ -293,7 +294,7 @@ async def test_the_truth_about_a_payment_never_seen_can_refuse_the_request(
     world = World()
     await ask(world, asked)
     assert world.events(asked.request_id)[-1].reason == reason
-    assert {call for call, _ in world.gateway.calls} <= {"truth"}
+    assert {call for call, _ in world.gateway.calls} <= {"get_payment"}
     assert world.counted() == 0
 
 
@@ -387,7 +388,7 @@ async def test_a_payment_that_its_charge_is_capturing_is_not_closed_by_another_r
 
 async def test_a_hold_that_its_charge_could_not_capture_may_be_closed_by_another_request() -> None:
     world = await known(World())
-    world.gateway.refusals["close"] = ChargeRejected("unknown_provider")
+    world.gateway.refusals["close"] = Failed("unknown_provider")
     await ask(world, charge(capture="now"))
     world.gateway.refusals.clear()
     await ask(world, capture(world.events()[-1].payment_id or "", action="release"))
@@ -396,7 +397,7 @@ async def test_a_hold_that_its_charge_could_not_capture_may_be_closed_by_another
 
 async def test_a_payment_whose_closing_was_refused_may_be_closed_by_another_request() -> None:
     world, payment_id = await reserved()
-    world.gateway.refusals["close"] = ChargeRejected("parameters")
+    world.gateway.refusals["close"] = Failed("parameters")
     await ask(world, capture(payment_id, amount=euros(300)))
     assert world.events("c1")[-1].reason == "parameters"
     world.gateway.refusals.clear()
@@ -408,7 +409,7 @@ async def test_a_payment_whose_closing_was_refused_may_be_closed_by_another_requ
 
 async def test_a_charge_whose_capture_is_refused_ends_with_the_money_reserved() -> None:
     world = await known(World())
-    world.gateway.refusals["close"] = ChargeRejected("unknown_provider")
+    world.gateway.refusals["close"] = Failed("unknown_provider")
     await ask(world, charge(capture="now"))
     end = world.events()[-1]
     assert (end.state, end.status, end.reason) == ("done", "authorised", "unknown_provider")
@@ -425,7 +426,7 @@ async def test_a_call_whose_answer_is_lost_is_asked_for_and_not_repeated_blindly
     await ask(world, charge(capture="now"))
     names = [name for name, _ in world.gateway.calls]
     at = names.index(call)
-    assert names[at + 1] == "truth"
+    assert names[at + 1] == "get_payment"
     await world.settle()
     if lost == "lost after":
         assert world.events()[-1].status == "captured"
@@ -455,12 +456,12 @@ async def test_a_closing_that_never_arrived_is_made_again_only_after_its_time() 
     world = await known(World(Gateway(fault=faults({"close": "lost before"}))))
     await ask(world, charge(capture="now"))
     names = [name for name, _ in world.gateway.calls]
-    assert names == ["init", "start", "close", "truth"]
+    assert names == ["init", "start", "close", "get_payment"]
     for looks in (1, 2):  # 5 s and 30 s after the call, which may take effect for 60 s
         await world.wait()
-        assert [name for name, _ in world.gateway.calls] == [*names, *["truth"] * looks]
+        assert [name for name, _ in world.gateway.calls] == [*names, *["get_payment"] * looks]
     await world.wait()
-    assert [name for name, _ in world.gateway.calls] == [*names, *["truth"] * 3, "close"]
+    assert [name for name, _ in world.gateway.calls] == [*names, *["get_payment"] * 3, "close"]
     assert world.events()[-1].status == "captured"
 
 
@@ -472,12 +473,12 @@ async def test_a_call_that_was_never_sent_is_made_again_later(call: str) -> None
     await world.settle()
     assert world.events()[-1].status == "captured"
     assert [name for name, _ in world.gateway.calls].count(call) == 2
-    assert "truth" not in [name for name, _ in world.gateway.calls]
+    assert "get_payment" not in [name for name, _ in world.gateway.calls]
 
 
 async def test_what_can_not_be_begun_in_time_is_refused() -> None:
     world = await known(World())
-    world.gateway.refusals["init"] = ChargeDelayed("credentials")
+    world.gateway.refusals["init"] = RetryLater("credentials")
     await ask(world, charge())
     await world.settle()
     end = world.events()[-1]
@@ -503,12 +504,12 @@ async def test_a_charge_that_stays_pending_is_held_as_uncertain() -> None:
     await ask(world, charge())
     await world.settle()
     assert world.states() == ["received", "started", "uncertain"]
-    assert [name for name, _ in world.gateway.calls].count("truth") == 3
+    assert [name for name, _ in world.gateway.calls].count("get_payment") == 3
 
 
 async def test_an_unknown_code_of_a_start_is_not_guessed_at() -> None:
     world = await known(World())
-    world.gateway.refusals["start"] = ChargeUnknown("provider_code")
+    world.gateway.refusals["start"] = Unknown("provider_code")
     await ask(world, charge())
     assert (world.events()[-1].state, world.events()[-1].reason) == ("uncertain", "provider_code")
 

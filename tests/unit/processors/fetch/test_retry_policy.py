@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.fetch.retry_policy import ScheduledRetry, decide
-from processors.providers.base import Failed, Policy, RetryLater
+from processors.providers.base import Policy
+from processors.providers.outcomes import Failed, RetryLater
+from schemas.reasons import DeadReason
 from tests.fakes.stages import NOW
 
 DELAYS = (5.0, 30.0, 120.0, 600.0, 3600.0)
@@ -17,9 +19,9 @@ POLICY = Policy(retries={"unavailable": 24, "rate_limited": 3})
 
 
 def decided(
-    tries: int, *, patience_seconds: float | None = None, reason: str = "unavailable"
-) -> ScheduledRetry | Failed:
-    later = RetryLater(reason, "down", patience_seconds)  # type: ignore[arg-type]  # any word of the closed list
+    tries: int, *, patience_seconds: float | None = None, reason: DeadReason = "unavailable"
+) -> ScheduledRetry | Failed[DeadReason]:
+    later = RetryLater(reason, "down", patience_seconds)
     return decide(later, tries=tries, now=NOW, delays_seconds=DELAYS, policy=POLICY)
 
 

@@ -10,11 +10,13 @@ import pytest
 
 from processors.fetch.stage import FetchStage
 from processors.metrics import Metrics
-from processors.providers.base import Call, Failed, Policy, RetryLater, Succeeded
+from processors.providers.base import Call, Policy
+from processors.providers.outcomes import Failed, LookupOutcome, RetryLater, Succeeded
 from processors.runtime.stage import BatchContext
 from processors.state.overlay import Overlay
 from schemas.errors import ProviderRefusedError, ProviderUnavailableError, RateLimitedError
 from schemas.messages import Answered, Lookup, decode, encode
+from schemas.reasons import DeadReason
 from schemas.records import Output, Record
 from schemas.times import parse_time
 from tests.fakes.stages import (
@@ -60,8 +62,8 @@ class Bench:
         return list(await self.stage.process(BatchContext(records, state or self.state, self.publish)))
 
 
-def answering(outcome: Succeeded | RetryLater | Failed | Exception) -> Answering:
-    def answer(call: Call) -> dict[str, Succeeded | RetryLater | Failed] | Exception:
+def answering(outcome: LookupOutcome | Exception) -> Answering:
+    def answer(call: Call) -> dict[str, LookupOutcome] | Exception:
         return outcome if isinstance(outcome, Exception) else {one.lookup_id: outcome for one in call.lookups}
 
     return answer
@@ -92,7 +94,7 @@ async def test_an_answer_is_stored_with_what_it_answers_before_the_batch_ends() 
     ],
 )
 async def test_later_goes_to_the_retry_topic_of_its_delay(
-    outcome: RetryLater | Exception, reason: str, step: int
+    outcome: RetryLater[DeadReason] | Exception, reason: str, step: int
 ) -> None:
     bench = Bench(FakeProvider(answer=answering(outcome)))
     made = lookup_record("l-1")
@@ -114,7 +116,7 @@ async def test_later_goes_to_the_retry_topic_of_its_delay(
         (RateLimitedError("HTTP 429"), "rate_limited"),
     ],
 )
-async def test_the_dead_are_kept_whole_with_their_reason(outcome: Failed | Exception, reason: str) -> None:
+async def test_the_dead_are_kept_whole_with_their_reason(outcome: Failed[DeadReason] | Exception, reason: str) -> None:
     bench = Bench(FakeProvider(answer=answering(outcome)))
     made = lookup_record("l-1", attempts="2", first_seen="2026-06-01T10:00:00.000Z")
     (output,) = await bench.work(made)
@@ -254,7 +256,7 @@ async def test_a_broken_call_leaves_no_other_running_behind() -> None:
     release = asyncio.Event()
 
     def answer(call: Call) -> dict[str, Succeeded] | Exception:
-        return ZeroDivisionError() if call.lane == "t-bug" else {one.lookup_id: Succeeded() for one in call.lookups}
+        return ZeroDivisionError() if call.queue == "t-bug" else {one.lookup_id: Succeeded() for one in call.lookups}
 
     bench = Bench(FakeProvider(answer=answer))
     entered: list[str] = []

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.orders.provider_silence import SilenceState, missed, observed, urgent
-from schemas.configuration.model import SilenceSettings
+from schemas.configuration.worker import SilenceSettings
 from schemas.times import rfc3339
 
 AT = "2026-06-01T12:00:00.000Z"

@@ -17,7 +17,7 @@ from processors.state import timer_queue
 from processors.state.memory_store import MemoryStore
 from processors.state.overlay import Overlay
 from schemas import messages
-from schemas.configuration.model import OverdueSettings, PollSchedules, SilenceSettings
+from schemas.configuration.worker import OverdueSettings, SilenceSettings
 from schemas.messages import (
     Expectation,
     ExpectedPayment,
@@ -67,7 +67,7 @@ class Shop:
             KAFKA,
             self.metrics,
             changes.get("recover", recover),
-            OverdueSettings(poll_schedule_seconds=PollSchedules(trustpayments=SCHEDULE_SECONDS)),
+            OverdueSettings(poll_schedule_seconds={"trustpayments": SCHEDULE_SECONDS}),
             changes.get("silence", SilenceSettings()),
         )
 

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from processors.providers.base import Notification
-from processors.providers.registry import PROVIDERS
+from processors.providers.registry import provider_specs
 from processors.runtime.stage import BatchContext
 from processors.state.overlay import Overlay
 from processors.verify.stage import lookup_output
@@ -44,7 +44,7 @@ def planned(call: Notification) -> Lookup:
     Raises:
         RejectedNotificationError: it causes none.
     """
-    shop, module = ACCOUNTS[call.provider], PROVIDERS[call.provider]
+    shop, module = ACCOUNTS[call.provider], provider_specs()[call.provider].provider
     claim = module.parse(call, shop)
     module.verify(claim, call, shop)
     if claim.alert is not None:
@@ -65,7 +65,7 @@ def bare(call: Notification, **asked: Any) -> Lookup:
     return Lookup(
         provider=call.provider,
         merchant="shop",
-        operation=operation,  # type: ignore[arg-type]  # one of its words
+        operation=operation,
         notification_id="n-1",
         received_at="2026-06-01T12:00:00.000Z",
         **{"reference": None, **asked},

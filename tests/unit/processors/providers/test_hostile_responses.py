@@ -132,7 +132,7 @@ async def test_what_is_no_answer_ends_soon_in_an_error_of_ours(answer: bytes, ag
     async with speaking(answer, again=again) as url, world() as here:
         began = time.monotonic()
         with pytest.raises(RetryableError):
-            await exchange(here.outside(answer_bytes=1000, timeout_seconds=SECONDS), "GET", url, headers={})
+            await exchange(here.outside(max_response_bytes=1000, timeout_seconds=SECONDS), "GET", url, headers={})
         assert time.monotonic() - began < 5 * SECONDS
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.providers.base import Account
+from processors.providers.account import Account
 from processors.providers.recovery import lookup_key, recovery_lookup
 from schemas.configuration.merchants import provider_of
 from schemas.messages import Lookup
@@ -24,7 +24,7 @@ DETAILS: Final[dict[str, Any]] = {"recover_by_details": True}
 
 def lookup(provider: str, order_id: str | None, payment_id: str | None, **settings: Any) -> Lookup | None:
     return recovery_lookup(
-        account(provider, **settings), order_id=order_id, payment_id=payment_id, lookup_cause="overdue", at=AT
+        account(provider, **settings).merchant, order_id=order_id, payment_id=payment_id, lookup_cause="overdue", at=AT
     )
 
 
@@ -72,12 +72,9 @@ SHOPS: Final = (account("trustpayments"), account("omnikassa", **REFRESH), accou
 @pytest.mark.parametrize("shop", SHOPS, ids=lambda shop: provider_of(shop.merchant))
 @given(order_id=st.none() | st.text(max_size=300), payment_id=st.none() | st.text(max_size=300))
 def test_whatever_the_ids_the_question_is_one_recovery_may_ask(
-    shop: Account, order_id: str | None, payment_id: str | None
+    shop: Account[Any], order_id: str | None, payment_id: str | None
 ) -> None:
-    found = recovery_lookup(shop, order_id=order_id, payment_id=payment_id, lookup_cause="overdue", at=AT)
-    assert found == recovery_lookup(
-        shop.merchant, order_id=order_id, payment_id=payment_id, lookup_cause="overdue", at=AT
-    )
+    found = recovery_lookup(shop.merchant, order_id=order_id, payment_id=payment_id, lookup_cause="overdue", at=AT)
     if found is not None:
         assert found.arguments["recovery"] == "1"
         assert found.operation in ("transaction", "order", "details")

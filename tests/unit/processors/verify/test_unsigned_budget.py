@@ -7,14 +7,15 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from processors.metrics import Metrics
-from processors.providers.base import account_of
-from processors.providers.registry import PROVIDERS
+from processors.providers.account import open_account
+from processors.providers.registry import provider_specs
 from processors.runtime.stage import BatchContext
 from processors.state.overlay import Overlay
 from processors.verify.known_ids import KnownIdsStage
 from processors.verify.stage import VerifyStage
 from processors.verify.unsigned_budget import TokenBucketState, charge_unknown, full_bucket, partition_share
-from schemas.configuration.model import UnsignedBudgetSettings, parse
+from schemas.configuration.model import parse
+from schemas.configuration.worker import UnsignedBudgetSettings
 from schemas.messages import KNOWN, UNKNOWN
 from schemas.records import Record
 from schemas.times import rfc3339
@@ -33,9 +34,11 @@ class Partition:
 
     def __init__(self) -> None:
         configuration = parse(CONFIGURATION, "test.yaml")
-        accounts = {name: account_of(one) for name, one in configuration.merchants_of("nevogate").items()}
+        accounts = {name: open_account(one) for name, one in configuration.merchants_of("nevogate").items()}
         self.metrics = Metrics(CollectorRegistry())
-        self.verify = VerifyStage(PROVIDERS["nevogate"], accounts, configuration.kafka, self.metrics, 0.0, BUDGET)
+        self.verify = VerifyStage(
+            provider_specs()["nevogate"].provider, accounts, configuration.kafka, self.metrics, 0.0, BUDGET
+        )
         self.reputation = KnownIdsStage("nevogate", configuration.kafka)
         self.state = Overlay(None)
         self.calls = 0

@@ -1,8 +1,10 @@
 """The token in a merchant's URL, verified from its digest."""
 
+from typing import Any
+
 import pytest
 
-from processors.providers.base import Account, account_of
+from processors.providers.account import Account, open_account
 from processors.verify.url_tokens import check_url_token
 from schemas.configuration.model import parse
 from schemas.errors import RejectedNotificationError
@@ -17,8 +19,8 @@ merchants:
 """
 
 
-def account(merchant: str) -> Account:
-    return account_of(parse(CONFIGURATION, "test.yaml").merchants_of("nevogate")[merchant])
+def account(merchant: str) -> Account[Any]:
+    return open_account(parse(CONFIGURATION, "test.yaml").merchants_of("nevogate")[merchant])
 
 
 @pytest.mark.parametrize("token", [b"old", b"new"])

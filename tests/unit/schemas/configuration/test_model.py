@@ -14,7 +14,8 @@ import yaml
 from schemas.configuration.merchants import provider_of
 from schemas.configuration.model import Configuration, load, parse
 from schemas.errors import ConfigurationError
-from schemas.topics import PROVIDERS, all_topics, changelog
+from schemas.providers import provider_names
+from schemas.topics import all_topics, changelog
 from service.cluster import wanted_settings
 from tests.fakes.configurations import merchants
 
@@ -69,7 +70,7 @@ def refused(text: str) -> str:
 def test_the_defaults_are_production() -> None:
     configuration = parsed()
     assert configuration.sandbox is False
-    assert [provider_of(merchant) for merchant in configuration.merchants] == list(PROVIDERS)
+    assert [provider_of(merchant) for merchant in configuration.merchants] == list(provider_names())
     assert list(configuration.merchants_of("nevogate")) == ["shop-hu"]
     assert configuration.topics.minimum_insync() == 2
     assert len(configuration.wanted_topics()) == len(all_topics())

@@ -27,6 +27,7 @@ from schemas.messages import (
     ProviderSilent,
     RequestedPayment,
 )
+from schemas.providers import provider_operations
 from schemas.topics import all_topics
 
 KINDS: tuple[type[Any], ...] = (
@@ -115,6 +116,8 @@ words = st.text(alphabet=st.characters(codec="utf-8"), max_size=12)
 
 
 def built(kind: type[Any]) -> st.SearchStrategy[Any]:
+    if kind is Lookup:
+        return st.builds(Lookup, operation=st.sampled_from(sorted(provider_operations())))
     strategy: st.SearchStrategy[Any] = st.from_type(kind)
     return strategy
 

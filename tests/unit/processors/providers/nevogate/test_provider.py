@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.providers.base import ParsedNotification, Response
-from processors.providers.registry import PROVIDERS
+from processors.providers.base import ParsedNotification, ProviderResponse
+from processors.providers.registry import provider_specs
 from schemas.errors import RejectedNotificationError, UnreadableError
 from schemas.messages import Observation
 from schemas.money import Money
 from schemas.times import rfc3339
 from tests.fakes.accounts import NOW, TRANSACTION, account, notification, response
 
-NEVOGATE: Final = PROVIDERS["nevogate"]
+NEVOGATE: Final = provider_specs()["nevogate"].provider
 OTHER: Final = "0" * 32
 
 
@@ -54,8 +54,8 @@ def test_a_slow_answer_counts_as_of_when_it_was_asked_for() -> None:
     answer = {"ResultCode": "PENDING", "TransactionId": TRANSACTION}
     asked_at = "2026-06-01T11:59:50.000Z"
     slow = replace(response(json.dumps(answer)), facts={"asked-at": asked_at})
-    assert [one.observed_at for one in NEVOGATE.interpret(slow, account("nevogate"))] == [asked_at]
-    (told,) = NEVOGATE.interpret(response(json.dumps(answer)), account("nevogate"))
+    assert [one.observed_at for one in NEVOGATE.interpret(slow, account("nevogate")).observations] == [asked_at]
+    (told,) = NEVOGATE.interpret(response(json.dumps(answer)), account("nevogate")).observations
     assert told.observed_at == rfc3339(NOW), "an answer stored by a former release"
 
 
@@ -64,7 +64,7 @@ def test_when_it_was_asked_for_is_told_by_the_brokers_clock(ahead_seconds: int) 
     ahead = timedelta(seconds=ahead_seconds)
     facts = {"asked-at": rfc3339(NOW - timedelta(seconds=1) + ahead)}
     made = replace(response(json.dumps({"ResultCode": "PENDING", "TransactionId": TRANSACTION})), facts=facts)
-    (told,) = NEVOGATE.interpret(replace(made, behind=-ahead), account("nevogate"))
+    (told,) = NEVOGATE.interpret(replace(made, clock_offset=-ahead), account("nevogate")).observations
     assert told.observed_at == rfc3339(NOW - timedelta(seconds=1))
 
 
@@ -72,7 +72,7 @@ def test_when_it_was_asked_for_is_told_by_the_brokers_clock(ahead_seconds: int) 
 def test_a_clock_that_jumps_while_the_answer_is_waited_for_moves_nothing(jumped_seconds: int) -> None:
     facts = {"asked-at": rfc3339(NOW - timedelta(seconds=1 + jumped_seconds))}
     made = replace(response(json.dumps({"ResultCode": "PENDING", "TransactionId": TRANSACTION})), facts=facts)
-    (told,) = NEVOGATE.interpret(made, account("nevogate"))
+    (told,) = NEVOGATE.interpret(made, account("nevogate")).observations
     assert told.observed_at == rfc3339(NOW)
 
 
@@ -151,7 +151,7 @@ def test_parsing_raises_nothing_but_rejected_and_passes_only_ids(body: bytes, qu
 
 def read(**fields: Any) -> Observation:
     answer = {"TransactionId": TRANSACTION, "ResultCode": "SUCCESSFUL", **fields}
-    (one,) = NEVOGATE.interpret(response(json.dumps(answer)), account("nevogate"))
+    (one,) = NEVOGATE.interpret(response(json.dumps(answer)), account("nevogate")).observations
     return one
 
 
@@ -227,4 +227,4 @@ def test_what_says_nothing_of_a_payment_is_unreadable(answer: Any) -> None:
 def test_an_answer_about_another_transaction_is_unreadable() -> None:
     body = json.dumps({"ResultCode": "ERROR", "TransactionId": TRANSACTION}).encode()
     with pytest.raises(UnreadableError):
-        NEVOGATE.interpret(Response("shop", body, "", 200, NOW, reference=OTHER), account("nevogate"))
+        NEVOGATE.interpret(ProviderResponse(body, "", 200, NOW, reference=OTHER), account("nevogate"))

@@ -13,15 +13,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.providers.base import Account, ParsedNotification
+from processors.providers.account import Account
+from processors.providers.base import ParsedNotification
 from processors.providers.omnikassa.order_results import instant
-from processors.providers.omnikassa.provider import check_return
+from processors.providers.omnikassa.return_url import check_return
 from processors.providers.omnikassa.signature import plain_integer, results_text
-from processors.providers.registry import PROVIDERS
+from processors.providers.registry import provider_specs
 from schemas.errors import RejectedNotificationError, SecretError, UnreadableError
 from tests.fakes.accounts import NOW, OMNIKASSA_KEY, account, notification, response
 
-OMNIKASSA: Final = PROVIDERS["omnikassa"]
+OMNIKASSA: Final = provider_specs()["omnikassa"].provider
 FIELDS: Final[dict[str, Any]] = {
     "authentication": "eyJh.eyJi.c2ln",
     "expiry": "2026-06-01T14:10:00.000+02:00",
@@ -41,7 +42,7 @@ def ping(key: str = OMNIKASSA_KEY, **changes: Any) -> str:
     return json.dumps({"signature": sign(",".join(texts), key), **fields})
 
 
-def judged(body: str, shop: Account | None = None, at: datetime = NOW) -> ParsedNotification:
+def judged(body: str, shop: Account[Any] | None = None, at: datetime = NOW) -> ParsedNotification:
     call = notification("omnikassa", body, at=at)
     shop = shop or account("omnikassa")
     claim = OMNIKASSA.parse(call, shop)
@@ -49,7 +50,7 @@ def judged(body: str, shop: Account | None = None, at: datetime = NOW) -> Parsed
     return claim
 
 
-def reason_of(body: str, shop: Account | None = None, at: datetime = NOW) -> str:
+def reason_of(body: str, shop: Account[Any] | None = None, at: datetime = NOW) -> str:
     with pytest.raises(RejectedNotificationError) as rejected:
         judged(body, shop, at)
     return rejected.value.reason
@@ -187,7 +188,7 @@ def page(*orders: dict[str, Any], version: int = 2) -> str:
 
 
 def test_an_order_is_published_with_its_own_times_and_amounts() -> None:
-    (one,) = OMNIKASSA.interpret(response(page(ORDER)), account("omnikassa"))
+    (one,) = OMNIKASSA.interpret(response(page(ORDER)), account("omnikassa")).observations
     assert (one.order_id, one.status) == ("A,1", "captured")
     assert one.provider_time == "2026-06-01T12:00:00.100Z"
     assert one.observed_at == "2026-06-01T12:00:00.000Z"
@@ -197,14 +198,14 @@ def test_an_order_is_published_with_its_own_times_and_amounts() -> None:
 
 def test_free_text_never_becomes_a_published_word() -> None:
     odd = {**ORDER, "orderStatus": "Paid by J. Doe", "errorCode": "card 4111 1111"}
-    (one,) = OMNIKASSA.interpret(response(page(odd)), account("omnikassa"))
+    (one,) = OMNIKASSA.interpret(response(page(odd)), account("omnikassa")).observations
     assert one.status == "unknown"
     assert one.provider_status == {}
 
 
 def test_one_odd_amount_does_not_lose_the_pages_other_orders() -> None:
     odd = {**ORDER, "totalAmount": {"amount": "599", "currency": "euro"}, "paidAmount": None}
-    first, second = OMNIKASSA.interpret(response(page(odd, ORDER)), account("omnikassa"))
+    first, second = OMNIKASSA.interpret(response(page(odd, ORDER)), account("omnikassa")).observations
     assert (first.amount, first.paid) == (None, None)
     assert second.amount is not None
 

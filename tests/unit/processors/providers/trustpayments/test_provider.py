@@ -11,16 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.providers.base import Account
+from processors.providers.account import Account
+from processors.providers.base import Interpretation
 from processors.providers.form import fields
-from processors.providers.registry import PROVIDERS
+from processors.providers.registry import provider_specs
 from processors.providers.trustpayments.codes import payment_status
-from schemas.errors import PartlyUnreadableError, RejectedNotificationError, UnreadableError
+from schemas.errors import RejectedNotificationError, UnreadableError
 from schemas.messages import Lookup, Observation, Refund
 from schemas.money import Money
 from tests.fakes.accounts import account, notification, response
 
-TRUSTPAYMENTS: Final = PROVIDERS["trustpayments"]
+TRUSTPAYMENTS: Final = provider_specs()["trustpayments"].provider
 PASSWORD: Final = "hunter2-URLnotify"
 DEFAULTS: Final = {
     "errorcode": "0",
@@ -50,14 +51,14 @@ def _name(pair: tuple[str, str]) -> bytes:
     return pair[0].encode()
 
 
-def planned(body: str | bytes, shop: Account | None = None) -> Lookup:
+def planned(body: str | bytes, shop: Account[Any] | None = None) -> Lookup:
     shop, call = shop or account("trustpayments"), notification("trustpayments", body)
     claim = TRUSTPAYMENTS.parse(call, shop)
     assert TRUSTPAYMENTS.verify(claim, call, shop) == "authentic"
     return TRUSTPAYMENTS.plan(claim, call)
 
 
-def reason_of(body: str | bytes, shop: Account | None = None) -> str:
+def reason_of(body: str | bytes, shop: Account[Any] | None = None) -> str:
     with pytest.raises(RejectedNotificationError) as rejected:
         planned(body, shop)
     return rejected.value.reason
@@ -222,6 +223,12 @@ def test_codes_without_a_row_are_never_guessed(codes: tuple[str, str, str], stat
 
 
 def read(*records: Any, **query: Any) -> tuple[Observation, ...]:
+    interpretation = interpreted(*records, **query)
+    assert interpretation.unreadable is None
+    return interpretation.observations
+
+
+def interpreted(*records: Any, **query: Any) -> Interpretation:
     found = {"errorcode": "0", "transactionstartedtimestamp": "2026-06-01 11:59:58", "records": list(records), **query}
     body = orjson.dumps({"requestreference": "A1", "version": "1.00", "response": [found]})
     return TRUSTPAYMENTS.interpret(response(body), account("trustpayments"))
@@ -294,13 +301,13 @@ def test_what_is_no_payment_of_ours_says_nothing(one: Any) -> None:
     ],
 )
 def test_a_refund_that_can_not_be_read_holds_back_its_payment_and_no_other(kind: str, fields: dict[str, Any]) -> None:
-    with pytest.raises(PartlyUnreadableError) as caught:
-        read(
-            record(settlestatus="100", transactionreference="9-9-9"),
-            record(kind, **{"settlestatus": "100", "parenttransactionreference": "9-9-9", **fields}),
-            record(settlestatus="100", transactionreference="7-7-7"),
-        )
-    assert [one.payment_id for one in caught.value.observations] == ["7-7-7"]
+    found = interpreted(
+        record(settlestatus="100", transactionreference="9-9-9"),
+        record(kind, **{"settlestatus": "100", "parenttransactionreference": "9-9-9", **fields}),
+        record(settlestatus="100", transactionreference="7-7-7"),
+    )
+    assert found.unreadable == "unreadable_answer"
+    assert [one.payment_id for one in found.observations] == ["7-7-7"]
 
 
 def test_a_refund_whose_outcome_the_gateway_does_not_know_is_on_its_way() -> None:
@@ -310,9 +317,9 @@ def test_a_refund_whose_outcome_the_gateway_does_not_know_is_on_its_way() -> Non
 
 
 def test_a_refund_of_no_payment_is_not_passed_over() -> None:
-    with pytest.raises(PartlyUnreadableError) as caught:
-        read(record("REFUND", settlestatus="100"), record(settlestatus="100", transactionreference="7-7-7"))
-    assert [one.payment_id for one in caught.value.observations] == ["7-7-7"]
+    found = interpreted(record("REFUND", settlestatus="100"), record(settlestatus="100", transactionreference="7-7-7"))
+    assert found.unreadable == "unreadable_answer"
+    assert [one.payment_id for one in found.observations] == ["7-7-7"]
 
 
 def test_amounts_without_decimals_are_brought_into_the_minor_unit() -> None:

@@ -1,0 +1,24 @@
+"""Opens the HTTP client for provider calls, with the limits that the worker's configuration sets."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+from processors.providers.base import CallContext
+from processors.providers.http import open_client
+from schemas.configuration.worker import WorkerSettings
+
+
+@asynccontextmanager
+async def open_call_context(worker: WorkerSettings, connections: int) -> AsyncIterator[CallContext]:
+    """A context for calls over at most ``connections`` connections, without rate limit and without recovery calls."""
+    async with open_client(connections) as http:
+        yield CallContext(
+            http=http,
+            now=lambda: datetime.now(UTC),
+            max_response_bytes=worker.provider_response_bytes,
+            timeout_seconds=worker.provider_timeout_seconds,
+            transactions_per_query=worker.transactions_per_query,
+        )

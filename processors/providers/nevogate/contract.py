@@ -1,0 +1,47 @@
+"""Nevogate's contract: its merchant section, route, operations and defaults."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Final
+
+from msgspec import Meta
+
+from schemas.configuration.merchants import ChargingMerchant
+from schemas.configuration.secrets import SecretRef
+from schemas.providers import ProviderContract
+from schemas.routes import Route
+
+NAME: Final = "nevogate"
+
+RESULT: Final = "result"
+DETAILS: Final = "details"
+
+
+class NevogateMerchant(ChargingMerchant, frozen=True, kw_only=True, tag_field="provider", tag=NAME):
+    """A store of BIG FISH / Nevogate. ``recover_by_details`` lets overdue payments be polled without a call."""
+
+    store_name: Annotated[str, Meta(min_length=1)]
+    api_key: SecretRef
+    base_url: str
+    recover_by_details: bool = False
+
+    def base_urls(self) -> Mapping[str, str]:
+        return {"base_url": self.base_url}
+
+
+CONTRACT: Final = ProviderContract(
+    name=NAME,
+    merchant=NevogateMerchant,
+    route=Route(
+        methods=("POST", "GET"),
+        transaction=re.compile(
+            rb"(?:\"[Tt]ransactionId\"\s*:\s*\"|(?:\A|&)[Tt]ransactionId=)([0-9a-f]{32})(?:\"|&|\Z)"
+        ),
+    ),
+    operations=frozenset({RESULT, DETAILS}),
+    # no duplicate window: the gateway wants one Result for every call
+    poll_schedule_seconds=(300.0, 3600.0, 6 * 3600.0, 24 * 3600.0),
+    simulator="sandbox.simulators.nevogate",
+)

@@ -1,0 +1,159 @@
+"""Interprets Nevogate's responses: Result, StartRP, Details, and the product's own Close.
+
+Sources: the vendor's pages on Result, StartRP, Close and Details.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from processors.providers.base import ProviderResponse
+from processors.providers.json_body import json_object
+from processors.providers.nevogate.contract import NAME, NevogateMerchant
+from schemas.errors import UnreadableError
+from schemas.messages import Observation
+from schemas.money import Money, from_major, from_minor
+from schemas.status import Status
+from schemas.times import parse_time, rfc3339
+
+#: ResultCodes that speak of the payment; SUCCESSFUL depends on `TWO_STEP` too. All others speak of the request.
+STATUSES: Final[Mapping[str, Status | None]] = {
+    "SUCCESSFUL": None,
+    "PENDING": "pending",
+    "OPEN": "pending",
+    "CANCELED": "cancelled",
+    "TIMEOUT": "expired",
+    "ERROR": "failed",
+}
+
+#: ``(AutoCommit, CommitState)`` of a two-step payment. DECLINED is the only known value for a voided authorisation,
+#: though no vendor page shows it; any other value is left unknown rather than taken for a void.
+TWO_STEP: Final[Mapping[tuple[str, str], Status]] = {
+    ("false", "PENDING"): "authorised",
+    ("false", "DECLINED"): "cancelled",
+}
+
+_TRANSACTION: Final = re.compile(r"[0-9a-f]{32}\Z")
+_WORD: Final = re.compile(r"[A-Za-z_]{1,40}\Z")
+#: Tables call AutoCommit a boolean, samples show it as text.
+_TRUTHS: Final = {"true": "true", "1": "true", "false": "false", "0": "false"}
+#: The fact that a stored response carries of when it was asked for; responses of former releases have none.
+ASKED_AT: Final = "asked-at"
+_MAX_CALL: Final = timedelta(minutes=5)
+
+
+def is_transaction(text: str) -> bool:
+    """Whether the text has the form of a transaction's id: 32 lower-case hex digits."""
+    return bool(_TRANSACTION.match(text))
+
+
+def interpreted(response: ProviderResponse, merchant: NevogateMerchant) -> Observation:
+    """The state of the response's transaction; a Details response holds the same data as ``CommonData``.
+
+    The response to a Close says only that it was done, so what was asked for is among the response's facts.
+
+    Raises:
+        UnreadableError: the response is an error, or about another transaction, or about none.
+    """
+    body = json_object(response.body, lambda problem: UnreadableError(f"the response {problem}"))
+    if response.facts.get("method") == "Close":
+        return _closed(body, response, merchant)
+    common = common_data(body)
+    if _word(common.get("ResultCode")) not in STATUSES:
+        raise UnreadableError("the ResultCode speaks of the request, not of a payment")
+    transaction = common.get("TransactionId")
+    if not isinstance(transaction, str) or not is_transaction(transaction):
+        raise UnreadableError("the response names no transaction")
+    if response.reference not in (None, transaction):
+        raise UnreadableError("the response is about another transaction than the one asked for")
+    return _observation(common, transaction, response, merchant)
+
+
+def common_data(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The transaction's data: a Details response has it as ``CommonData``, and its errors beside it."""
+    common = body.get("CommonData")
+    if common is None:
+        return body
+    return common if isinstance(common, dict) else {}
+
+
+def _observation(
+    data: Mapping[str, Any], transaction: str, response: ProviderResponse, merchant: NevogateMerchant
+) -> Observation:
+    words = {name: _word(data.get(name)) for name in ("ResultCode", "CommitState")}
+    commits = data.get("AutoCommit")
+    # nothing but these is made text: of a deeply nested value that would fail
+    words["AutoCommit"] = _TRUTHS.get(str(commits).lower(), "") if isinstance(commits, str | int) else ""
+    status = _status(words["ResultCode"], words["AutoCommit"], words["CommitState"])
+    amount = _money(data)
+    order_id = data.get("OrderId")
+    return Observation(
+        provider=NAME,
+        merchant=merchant.id,
+        payment_id=transaction,
+        order_id=str(order_id) if isinstance(order_id, str | int) and order_id != "" else None,
+        status=status,
+        amount=amount,
+        paid=amount if status == "captured" else None,
+        provider_status={name: text for name, text in words.items() if text},
+        source=response.facts.get("method", "Result"),
+        # Created is when the transaction was made, in a zone nobody names: no time of this state
+        provider_time=None,
+        # by when they were asked for: a slow response may say what was true long before a quick one that overtook it,
+        # while the Result of the newest call was asked for after the last change
+        observed_at=rfc3339(_asked_at(response)),
+    )
+
+
+def _asked_at(response: ProviderResponse) -> datetime:
+    """By the brokers' clock; the time of receipt where the worker's clock jumped during the call."""
+    asked_at = parse_time(response.facts.get(ASKED_AT, ""))
+    if asked_at is None or not timedelta(0) <= response.received_at - (asked_at + response.clock_offset) <= _MAX_CALL:
+        return response.received_at
+    return asked_at + response.clock_offset
+
+
+def _closed(data: Mapping[str, Any], response: ProviderResponse, merchant: NevogateMerchant) -> Observation:
+    """The state after the product's own Close: all of the authorisation is captured, a part of it, or none."""
+    if data.get("ResultCode") != "SUCCESSFUL":
+        raise UnreadableError("the authorisation was not closed")
+    if response.reference is None or data.get("TransactionId", response.reference) != response.reference:
+        raise UnreadableError("the response is about another transaction than the one closed")
+    captured = response.facts.get("asked") == "capture"
+    value, currency = response.facts.get("value"), response.facts.get("currency")
+    return Observation(
+        provider=NAME,
+        merchant=merchant.id,
+        payment_id=response.reference,
+        order_id=None,
+        status="captured" if captured else "cancelled",
+        paid=from_minor(value, currency) if captured and value is not None else None,
+        provider_status={"ResultCode": "SUCCESSFUL"},
+        source="Close",
+        observed_at=rfc3339(response.received_at),
+    )
+
+
+def _status(code: str, auto_commit: str, commit_state: str) -> Status:
+    status = STATUSES[code]
+    if status is not None:
+        return status
+    if auto_commit == "true" or commit_state == "APPROVED":
+        return "captured"
+    return TWO_STEP.get((auto_commit, commit_state), "unknown")
+
+
+def _word(value: object) -> str:
+    """A code of the gateway; anything that may be free text is left out."""
+    return value if isinstance(value, str) and _WORD.match(value) else ""
+
+
+def _money(data: Mapping[str, Any]) -> Money | None:
+    """The amount in minor units, or None: older responses lack it, and an odd one must not hide the state."""
+    try:
+        return from_major(data.get("Amount"), data.get("Currency"))
+    except UnreadableError:
+        return None

@@ -1,0 +1,26 @@
+"""Nevogate's spec: the provider, its recovery rule, its charge gateway, and how the tools deal with it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from processors.providers.nevogate.charging import NevogateChargeGateway
+from processors.providers.nevogate.contract import CONTRACT, DETAILS, NevogateMerchant
+from processors.providers.nevogate.interpretation import is_transaction
+from processors.providers.nevogate.provider import NevogateProvider
+from processors.providers.spec import NoProbe, ProviderSpec, RecoveryQuery
+
+
+def _recovery(merchant: NevogateMerchant, order_id: str, payment_id: str) -> RecoveryQuery | None:
+    """No ``Result`` is allowed without a call; ``Details`` are read only where the merchant switched it on."""
+    allowed = merchant.recover_by_details and is_transaction(payment_id)
+    return RecoveryQuery(DETAILS, payment_id) if allowed else None
+
+
+SPEC: Final = ProviderSpec(
+    contract=CONTRACT,
+    provider=NevogateProvider(),
+    recovery=_recovery,
+    probe=NoProbe("the gateway does not allow a query that no notification caused"),
+    charge_gateway=NevogateChargeGateway(),
+)

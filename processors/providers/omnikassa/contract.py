@@ -1,0 +1,52 @@
+"""OmniKassa's contract: its merchant section, route, operations and defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+from schemas.configuration.merchants import Merchant, Secrets
+from schemas.configuration.secrets import SecretRef
+from schemas.configuration.sections import Count
+from schemas.providers import ProviderContract
+from schemas.routes import Route
+
+NAME: Final = "omnikassa"
+
+PULL: Final = "pull"
+ORDER: Final = "order"
+
+
+class OmniKassaMerchant(Merchant, frozen=True, kw_only=True, tag_field="provider", tag=NAME):
+    """A webshop of Rabo OmniKassa (Smart Pay)."""
+
+    poi_id: Count
+    base_url: str
+    signing_keys: Secrets
+    refresh_token: SecretRef | None = None
+    results_version: Literal[1, 2] = 2
+
+    def base_urls(self) -> Mapping[str, str]:
+        return {"base_url": self.base_url}
+
+    def signature_secrets(self) -> tuple[SecretRef, ...]:
+        return self.signing_keys
+
+    def expiring_tokens(self) -> tuple[SecretRef, ...]:
+        return () if self.refresh_token is None else (self.refresh_token,)
+
+
+CONTRACT: Final = ProviderContract(
+    name=NAME,
+    merchant=OmniKassaMerchant,
+    # one queue: a ping names no payment, and a webshop's pulls must not overlap
+    route=Route(methods=("POST",), transaction=None),
+    operations=frozenset({PULL, ORDER}),
+    # the bank repeats its ping every minute until somebody pulls, and each repeat must be able to cause a pull: the
+    # window only catches copies of one delivery
+    duplicate_window_seconds=45.0,
+    # the bank keeps an order for at least a day after its final status, and wants few such calls
+    poll_schedule_seconds=(300.0, 3600.0, 6 * 3600.0, 20 * 3600.0),
+    calls_per_second=6.0,
+    simulator="sandbox.simulators.omnikassa",
+)

@@ -1,0 +1,52 @@
+"""What became of a call to a provider: one family of outcomes for lookups and charges.
+
+``reason`` is a word of a closed list (`schemas.reasons`): of `DeadReason` for lookups, of `RequestReason` for charges.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from schemas.reasons import DeadReason
+
+Reason = TypeVar("Reason", bound=str)
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    """A stored response answers the lookup.
+
+    ``again`` asks for the same lookup once more later (the response was not conclusive), ``follow_ups`` for further
+    references to be looked up, such as a refund's parent.
+    """
+
+    again: DeadReason | None = None
+    follow_ups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RetryLater(Generic[Reason]):
+    """Certainly nothing was done; it may succeed later. ``retry_after_seconds`` is the wait the provider asks for."""
+
+    reason: Reason
+    detail: str = ""
+    retry_after_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed(Generic[Reason]):
+    """Certainly nothing was done, and a retry would not help."""
+
+    reason: Reason
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown(Generic[Reason]):
+    """It may have been done: only a poll of the payment can tell."""
+
+    reason: Reason
+
+
+LookupOutcome = Succeeded | RetryLater[DeadReason] | Failed[DeadReason]

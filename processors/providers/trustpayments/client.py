@@ -1,0 +1,75 @@
+"""One TRANSACTIONQUERY of Trust Payments' web services: request, credentials, and whether the response is to it.
+
+Sources: the vendor's pages on transaction queries and error codes, and its Python client 1.0.26.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from processors.providers.account import Account
+from processors.providers.base import CallContext, ProviderResponse
+from processors.providers.http import basic_authorization, exchange, response_object
+from processors.providers.trustpayments.codes import STOP_QUERY
+from processors.providers.trustpayments.contract import TrustPaymentsMerchant
+from processors.providers.trustpayments.records import query_of, word
+from schemas.errors import ProviderRefusedError, ProviderUnavailableError
+
+#: The official client's alphabet of request references.
+_REQUEST_ALPHABET: Final = "0123456789abcdefghjkmnpqrtuvwxy"
+
+
+async def query(
+    wanted: Mapping[str, Sequence[str]], account: Account[TrustPaymentsMerchant], context: CallContext
+) -> tuple[ProviderResponse, Mapping[str, Any]]:
+    """One query for the site's records that have, in each field of ``wanted``, any of its values.
+
+    Raises:
+        ProviderRefusedError: the credentials are not accepted, or the query fails again until a person changes
+            something.
+        ProviderUnavailableError: the response is not a successful one to this very query.
+    """
+    merchant = account.merchant
+    reference = "A" + "".join(secrets.choice(_REQUEST_ALPHABET) for _ in range(8))
+    question = {
+        "alias": merchant.username,
+        "version": "1.00",
+        "request": [
+            {
+                "requestreference": reference,
+                "requesttypedescriptions": ["TRANSACTIONQUERY"],
+                "filter": {
+                    "sitereference": [{"value": merchant.site_reference}],
+                    **{field: [{"value": value} for value in values] for field, values in wanted.items()},
+                },
+            }
+        ],
+    }
+    headers = {
+        "Authorization": basic_authorization(merchant.username, account, merchant.password),
+        "Content-Type": "application/json;charset=utf-8",
+    }
+    content = json.dumps(question).encode()
+    response = await exchange(context, "POST", merchant.webservices_url, headers=headers, content=content)
+    if response.http_status in (401, 403):
+        raise ProviderRefusedError("credentials", "the Web Services user, its password or our address is not accepted")
+    if response.http_status == 400:
+        raise ProviderRefusedError("refused", "the query is refused (HTTP 400)")
+    if response.http_status != 200:
+        raise ProviderUnavailableError(f"HTTP {response.http_status}")
+    return response, _query_in(response_object(response), reference)
+
+
+def _query_in(body: Mapping[str, Any], reference: str) -> Mapping[str, Any]:
+    query = query_of(body)
+    if query is None or body.get("requestreference") != reference:
+        raise ProviderUnavailableError("the response is not to this query")
+    errorcode = word(query, "errorcode")
+    if errorcode in STOP_QUERY:
+        raise ProviderRefusedError("refused", f"the query is refused with errorcode {errorcode}")
+    if errorcode != "0":
+        raise ProviderUnavailableError("the query failed")
+    return query

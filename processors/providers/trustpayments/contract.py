@@ -1,0 +1,49 @@
+"""Trust Payments' contract: its merchant section, route, operation and defaults."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Final
+
+from msgspec import Meta
+
+from schemas.configuration.merchants import Merchant, Secrets
+from schemas.configuration.secrets import SecretRef
+from schemas.providers import ProviderContract
+from schemas.routes import Route
+
+NAME: Final = "trustpayments"
+
+TRANSACTION: Final = "transaction"
+
+
+class TrustPaymentsMerchant(Merchant, frozen=True, kw_only=True, tag_field="provider", tag=NAME):
+    """A site of Trust Payments."""
+
+    site_reference: Annotated[str, Meta(min_length=1, max_length=50)]
+    notification_passwords: Secrets
+    webservices_url: str
+    username: str
+    password: SecretRef
+    extra_fields: tuple[str, ...] = ()
+    repeated_fields: tuple[str, ...] = ()
+
+    def base_urls(self) -> Mapping[str, str]:
+        return {"webservices_url": self.webservices_url}
+
+    def signature_secrets(self) -> tuple[SecretRef, ...]:
+        return self.notification_passwords
+
+
+CONTRACT: Final = ProviderContract(
+    name=NAME,
+    merchant=TrustPaymentsMerchant,
+    route=Route(methods=("POST",), transaction=re.compile(rb"(?:\A|&)transactionreference=([0-9-]{1,64})(?:&|\Z)")),
+    operations=frozenset({TRANSACTION}),
+    # the gateway re-sends a notification for about 48 hours
+    duplicate_window_seconds=50 * 3600.0,
+    # a query only reads and costs nothing but itself
+    poll_schedule_seconds=(60.0, 600.0, 3600.0, 6 * 3600.0, 24 * 3600.0),
+    simulator="sandbox.simulators.trustpayments",
+)
