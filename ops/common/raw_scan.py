@@ -1,14 +1,14 @@
 """Finds the records that contain one of a few byte strings, by searching whole record batches before parsing them.
 
 ``paynotify trace`` needs a handful of records among a million. Parsing every one with the consumer costs 5 to 6
-microseconds of CPU a record. Measured on a topic of 300,000 results (three runs each, the start of Python, 0.55 s,
-included):
+microseconds of CPU a record. User CPU time measured on a topic of 300,000 results, of which 0.55 s is Python's start:
 
-                          this module     AIOKafkaConsumer
-    trace by payment      0.65 s          1.3 s
-    trace by order        0.9 s           3.2 s
+                          this module       AIOKafkaConsumer
+    trace by payment      0.56 - 0.66 s     1.0 - 1.3 s
+    trace by order        0.85 - 0.99 s     3.1 - 3.4 s
 
-For a million results that is 2 s against 9 s by order, and the benchmark's limit is 5 s (tests/bench/targets.py). So
+Extrapolated to a million results, a trace by order takes 2 s here and more than 9 s with the consumer, and the
+benchmark's limit is 5 s (tests/bench/targets.py). So
 the batches are fetched as the log stores them, one substring search skips nearly all of them, and only a batch that may
 contain a match, or a compressed one, is parsed. The batch header is Kafka's message format 2, which no release of Kafka
 may change in place.

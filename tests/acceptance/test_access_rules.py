@@ -88,7 +88,7 @@ def test_the_documented_grants_are_enough_and_the_doctor_sees_which_one_is_missi
         finally:
             observer.close()
         config = ("--config", str(sandbox.config_path))
-        assert "may read and write all" in sandbox.command("doctor", *config)
+        assert "is allowed to read and write all" in sandbox.command("doctor", *config)
         grant(
             broker,
             rule(
@@ -99,5 +99,5 @@ def test_the_documented_grants_are_enough_and_the_doctor_sees_which_one_is_missi
                 pattern=ACLResourcePatternType.LITERAL,
             ),
         )
-        with pytest.raises(ConfigurationError, match=r"may not WRITE sandbox-[0-9a-f]+\.payments\.status"):
+        with pytest.raises(ConfigurationError, match=r"is not allowed to WRITE sandbox-[0-9a-f]+\.payments\.status"):
             sandbox.command("doctor", *config)
