@@ -211,7 +211,7 @@ def _refusals(found: PaymentRecords, expected_required: bool) -> tuple[list[Time
     state, refused, computed = PaymentState(), [], set()
     for record, observation in found.observations:
         after = advance(state, observation, expected_required=expected_required)
-        if after.verdict == "refused" and state.last is not None:
+        if after.kind == "refused" and state.last is not None:
             what = f"{state.last.status} -> {observation.status} refused"
             details = {"from": state.last.status, "to": observation.status}
             refused.append(_entry(record, "refused", what, details))

@@ -1,4 +1,4 @@
-"""interpret: what does a raw answer say, payment by payment?"""
+"""interpret: turns each stored response of the provider into one observation per payment."""
 
 from __future__ import annotations
 
@@ -32,41 +32,41 @@ logger = logging.getLogger("paynotify.interpret")
 _FACT = "fact-"
 _ANSWERED = msgspec.json.Decoder(list[Answered])
 
-#: A worker that needs longer to store an answer may have stood still meanwhile; one that stood still for less than this
-#: still holds its partitions, so that no other has asked in between.
+#: A response stored later than this was stored by a worker that stalled. One that stalled for less still owned its
+#: partitions, so that no other worker called the provider meanwhile.
 _STORED_WITHIN: Final = timedelta(seconds=5)
 
 
 def response_of(record: Record) -> ProviderResponse:
-    """A stored answer as the providers read it.
+    """The response stored in a record, as the providers read it.
 
-    It was received when the brokers stored it: their clock is one, those of several workers are not, and a word of one
-    whose clock is seconds ahead would pass for newer than the words of others after it. Where the answer says a time
-    long before that, its worker may have been frozen before it stored it, and is believed.
+    It counts as received when the brokers stored it. Workers' clocks differ, and a clock that is seconds ahead would
+    make a response look newer than later ones of other workers. If the worker's own time (``ce_time``) is long before
+    that, the worker may have stalled before it stored the response, and its own time counts.
     """
     stored_at = datetime.fromtimestamp(record.timestamp_seconds, UTC)
-    told_at = parse_time(record.header("ce_time")) or stored_at
-    received_at = stored_at if told_at > stored_at - _STORED_WITHIN else told_at
+    worker_time = parse_time(record.header("ce_time")) or stored_at
+    received_at = stored_at if worker_time > stored_at - _STORED_WITHIN else worker_time
     return ProviderResponse(
         body=record.value or b"",
         content_type=record.header("content-type"),
         http_status=record.number("http-status", 200),
         received_at=received_at,
-        clock_offset=received_at - told_at,
+        clock_offset=received_at - worker_time,
         reference=record.header("reference") or None,
         facts={name[len(_FACT) :]: record.header(name) for name, _ in record.headers if name.startswith(_FACT)},
     )
 
 
-def observation_id(answer_id: str, observation: Observation) -> str:
-    """The id of what an answer says. What is made again with something else expected is another one."""
+def observation_id(response_id: str, observation: Observation) -> str:
+    """The id of an observation of that response. Made again with another expectation it has another id."""
     expected = [messages.encode(observation.expected).decode()] if observation.expected else []
     refund = observation.refund.refund_id if observation.refund else ""
-    return derived_id("observation", answer_id, observation.payment_id, refund, *expected)
+    return derived_id("observation", response_id, observation.payment_id, refund, *expected)
 
 
 class InterpretStage:
-    """The stage for one provider. It has no state: the same answer always says the same of a payment."""
+    """The stage for one provider. It has no state: a response always has the same observations."""
 
     name = "interpret"
 
@@ -87,7 +87,7 @@ class InterpretStage:
         self._metrics = metrics
 
     async def process(self, context: BatchContext) -> Sequence[Output]:
-        """The observations of each answer, in order."""
+        """The observations of each response, in order."""
         await self._expectations.ready()
         return [output for record in context.records for output in self._outputs(record)]
 
@@ -101,7 +101,7 @@ class InterpretStage:
         try:
             interpretation = self._provider.interpret(response_of(record), account)
         except UnreadableError as error:
-            # kept whole with its reason: after a key change it is replayed and read again
+            # dead-lettered whole: after a key change it can be replayed and interpreted again
             return [self._dead_letter(record, error.reason)]
         observed = self._observed(record, interpretation.observations)
         if interpretation.unreadable is not None:

@@ -1,9 +1,9 @@
-"""How long a payment is kept in full, and what is kept of it afterwards.
+"""The retention of payments: their states are compressed after some time and deleted after a longer one.
 
-A payment without news for `compress_after_seconds` is closed: its state is kept compressed, which takes about a seventh
-of the room. Late news (a refund, a chargeback, the shop's or anybody's call about it) is answered from that as from the
-full state, and opens it again. After `delete_after_seconds` nothing is kept; whatever tells of it then is taken for
-a payment nobody knew. So growth is bounded by the payments of that time.
+A payment without news for ``compress_after_seconds`` is closed: its state is stored compressed, which takes about a
+seventh of the space. Late news, such as a refund, a chargeback or a repeated notification, is applied to it as to any
+other state, and opens it again. After ``delete_after_seconds`` the state is deleted; news of the payment is then that
+of an unknown payment. So the state's size is bounded by the payments of that period.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from schemas.times import parse_time
 
 _STATE: Final = msgspec.json.Decoder(PaymentState)
 
-#: Begins a closed payment's value; a full one begins as JSON does. Behind it is when its last news came (Unix time).
+#: The first byte of a closed payment's value; an open one begins with JSON's brace. The time of its last news follows.
 _CLOSED: Final = b"z"
 _PASSES: Final = 100
 _NEWS_AT: Final = struct.Struct(">q")
 
-#: What nearly every state contains. It is part of the format: closed values can be read with these bytes only.
+#: The compression dictionary: text that most states contain. Part of the format of closed values: never change it.
 _COMMON: Final = (
     b'"paid_by":"refunded":{"value":"currency":"HUF"}"USD"}"settled":true}],{"refund_id":"","amount":{"value":'
     b'"capturing":{"value":"capturing":null}"expired""failed""cancelled""declined""charged_back""partially_refunded"'
@@ -47,16 +47,16 @@ _COMMON: Final = (
 
 
 def payment_state(value: bytes | None) -> PaymentState:
-    """The state in a stored value, closed or not; of an unknown payment an empty one."""
+    """The state in a stored value, closed or open; an empty one if there is no value."""
     if value is None:
         return PaymentState()
     return _STATE.decode(_opened(value) if value.startswith(_CLOSED) else value)
 
 
 def closed(value: bytes, news_at: float) -> bytes:
-    """A full state's value as it is kept from then on."""
-    pressing = zlib.compressobj(wbits=-15, zdict=_COMMON)
-    return _CLOSED + _NEWS_AT.pack(int(news_at)) + pressing.compress(value) + pressing.flush()
+    """The compressed value of an open payment whose last news came at ``news_at`` (Unix time)."""
+    compressor = zlib.compressobj(wbits=-15, zdict=_COMMON)
+    return _CLOSED + _NEWS_AT.pack(int(news_at)) + compressor.compress(value) + compressor.flush()
 
 
 def _opened(value: bytes) -> bytes:
@@ -65,26 +65,29 @@ def _opened(value: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class PaymentRetention:
-    """The times that a payment is kept since its last news, and the judgement that follows from them."""
+    """Decides what to store of a payment by the time since its last news.
+
+    If ``delete_after_seconds`` is None, payments are never deleted.
+    """
 
     compress_after_seconds: float
     delete_after_seconds: float | None
     now: Callable[[], datetime]
 
-    #: Of closed values (see `processors.state.rocksdb_store`).
+    #: The state format of closed values (see `processors.state.rocksdb_store`).
     state_format: ClassVar[int] = 2
 
     @property
     def pause_seconds(self) -> float:
-        """A payment is closed at most this much later than it could be."""
+        """The pause between two passes over all payments: each is closed at most this much later than it could be."""
         return self.compress_after_seconds / _PASSES
 
     def apply(self, value: bytes) -> bytes | None:
-        """What is to be kept of a payment's value: itself, something shorter, or nothing."""
+        """The value to store from now on: the same object, its compressed form, or None to delete it."""
         try:
             news_at = _news_at(value)
         except (msgspec.MsgspecError, UnicodeDecodeError, struct.error):
-            return value  # what nobody can read is not for this to throw away
+            return value  # an unreadable value is not deleted: a person must look at it
         age_seconds = self.now().timestamp() - news_at
         if self.delete_after_seconds is not None and age_seconds >= self.delete_after_seconds:
             return None
@@ -94,11 +97,11 @@ class PaymentRetention:
 
 
 def _news_at(value: bytes) -> float:
-    """Unix time; of what can't be dated, such as a refund of a payment nobody has told of, the end of all time."""
+    """The time of the last news (Unix time); infinity for a value without one, so that it never expires."""
     if value.startswith(_CLOSED):
         (seconds,) = _NEWS_AT.unpack_from(value, 1)
         return float(seconds)
     state = _STATE.decode(value)
-    told = (state.newest[1], state.last.observed_at if state.last else "")
-    moments = [moment.timestamp() for moment in map(parse_time, told) if moment is not None]
+    times = (state.newest[1], state.last.observed_at if state.last else "")
+    moments = [moment.timestamp() for moment in map(parse_time, times) if moment is not None]
     return max(moments, default=float("inf"))

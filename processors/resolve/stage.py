@@ -1,4 +1,4 @@
-"""resolve: the newest state of every payment, as gapless events that never go backwards."""
+"""resolve: merges observations into one status per payment, as gapless events that never go backwards."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ logger = logging.getLogger("paynotify.resolve")
 
 
 class ResolveStage:
-    """The stage for all providers. Its state is each payment's newest event and refunds."""
+    """The stage for all providers. Its state holds each payment."""
 
     name = "resolve"
     provider = "all"
@@ -39,7 +39,8 @@ class ResolveStage:
         expected_required: Collection[str] = (),
         charging: Collection[str] = (),
     ) -> None:
-        """``charging`` are the merchants whose charges wait for news of their payments."""
+        """``expected_required`` are the merchants whose payments release no goods without an expectation, ``charging``
+        those whose charges need news of their payments."""
         self._status = kafka.topic(topics.STATUS)
         self._latest = kafka.topic(topics.LATEST)
         self._dead = kafka.topic(topics.DEAD)
@@ -71,11 +72,11 @@ class ResolveStage:
             state.put(key, messages.encode(after.state))
         self._count(before, observation, after)
         if after.event is None:
-            # no news of the payment may still be news to an order: the one it is announced for by now
-            return self._seen(before, after.state, after.state.last) if after.state.last else []
+            # without an event there may still be news for an order: the one that the payment was registered for since
+            return self._order_news(before, after.state, after.state.last) if after.state.last else []
         self._measure(record, observation)
-        seen = self._seen(before, after.state, after.event)
-        return self._events(key, after.event, record) + seen + self._told(after.event)
+        orders = self._order_news(before, after.state, after.event)
+        return self._events(key, after.event, record) + orders + self._charge_news(after.event)
 
     def _events(self, key: bytes, changed: PaymentStatus, record: Record) -> list[Output]:
         value = messages.encode(changed)
@@ -88,8 +89,8 @@ class ResolveStage:
         )
         return [Output(self._status, key, value, headers), Output(self._latest, key, value, headers)]
 
-    def _seen(self, before: PaymentState, after: PaymentState, changed: PaymentStatus) -> list[Output]:
-        """News of the payment for its order, by the provider's word and by the shop's."""
+    def _order_news(self, before: PaymentState, after: PaymentState, changed: PaymentStatus) -> list[Output]:
+        """News of the payment for its orders: the one that the provider names, and the one that the shop names."""
         if before.last is not None and _to_orders(before, before.last) == _to_orders(after, changed):
             return []
         _, orders = _to_orders(after, changed)
@@ -98,7 +99,7 @@ class ResolveStage:
             for order_id in orders
         ]
 
-    def _told(self, changed: PaymentStatus) -> list[Output]:
+    def _charge_news(self, changed: PaymentStatus) -> list[Output]:
         """News of the payment for the charges of its merchant."""
         if changed.merchant not in self._charging:
             return []
@@ -129,14 +130,14 @@ class ResolveStage:
 
     def _count(self, before: PaymentState, observation: Observation, after: Advance) -> None:
         provider = observation.provider
-        self._metrics.outcomes.labels(provider, self.name, after.verdict, "").inc()
+        self._metrics.outcomes.labels(provider, self.name, after.kind, "").inc()
         if after.late_success:
             self._metrics.late_successes.labels(provider).inc()
         if after.event is not None and after.event.status == "unknown":
             self._metrics.unknown_statuses.labels(provider).inc()
         if after.event is not None and after.state.expected is not None:
             self._compare(before, after.event)
-        if after.verdict == "refused" and before.last is not None and observation.status is not None:
+        if after.kind == "refused" and before.last is not None and observation.status is not None:
             self._metrics.refused.labels(provider, before.last.status, observation.status).inc()
             event(
                 logger,
@@ -150,7 +151,7 @@ class ResolveStage:
             )
 
     def _compare(self, before: PaymentState, changed: PaymentStatus) -> None:
-        """A difference from what was expected is told once, when it is found."""
+        """Count and log a difference from the expectation once, when it is first found."""
         checks, last = changed.checks, before.last.checks if before.last and before.expected else None
         wrong = {"amount": checks.amount == "mismatch", "order": checks.order == "unexpected"}
         for name, differs in wrong.items():
@@ -174,6 +175,6 @@ class ResolveStage:
 
 
 def _to_orders(state: PaymentState, last: PaymentStatus) -> tuple[Status, tuple[str, ...]]:
-    """What the payment's orders are told: its status, and which orders these are."""
+    """The news for a payment's orders: its status, and which orders these are."""
     named = (last.order_id, state.expected.order_id if state.expected else None)
     return last.status, tuple(dict.fromkeys(order_id for order_id in named if order_id is not None))

@@ -1,8 +1,8 @@
-"""Which status may follow which: the line of the design as data, and the pure step that applies it (G4).
+"""The transitions between payment statuses, as a table, and the pure function that applies an observation.
 
-``pending`` → ``authorised`` → ``captured``; a failure may be reported before the success it turns into; captured
-money only goes back by refunds and chargebacks; ``authorised`` and ``suspended`` follow the provider's newest word.
-Everything else is refused.
+``pending`` → ``authorised`` → ``captured``. A failure may be reported before the success it turns into. Captured money
+only goes back by refunds and chargebacks. ``authorised`` and ``suspended`` follow the provider's newest response. Every
+other transition is refused, so that no published status is ever taken back (guarantee G4 in docs/guarantees.md).
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ ALLOWED: Final[Mapping[Status, frozenset[Status]]] = {
 
 _OPEN: Final[frozenset[Status]] = frozenset({"authorised", "suspended", "unknown"})
 
-#: Moves that can be undone, at once or on a way round. Only a newer word of the provider may make them: a late answer,
-#: or the same one again after a crash, would otherwise turn the payment back.
+#: Transitions that later ones can undo, directly or by a detour. Only a newer response of the provider may cause them:
+#: a late response, or one processed again after a crash, would otherwise turn the payment back.
 NEWEST_WINS: Final[frozenset[tuple[Status, Status]]] = frozenset(
     (current, wanted)
     for current in _OPEN | ENDED_WITHOUT_MONEY
     for wanted in ALLOWED[current] & (_OPEN | ENDED_WITHOUT_MONEY)
 )
 
-#: The provider goes on reporting the payment as captured after money went back; that is no step backwards.
+#: A provider still reports the payment as captured after money went back; that does not turn the payment back.
 _STILL_CAPTURED: Final = _REFUNDS
 
 TransitionKind = Literal["changed", "unchanged", "refused"]
@@ -57,11 +57,12 @@ TransitionKind = Literal["changed", "unchanged", "refused"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentState:
-    """What is remembered of one payment: its newest event and the refunds seen, also those that came too early.
+    """The persisted state of one payment, as encoded in the changelog.
 
-    ``newest`` is the time of the newest word on its status, by the provider's clock and then by ours. It is not the
-    last event's: a word that is refused or repeats what is known makes no event, and a refund has a time of its own.
-    ``expected`` is what the shop said of it, ``capturing`` the part that we asked the provider to capture.
+    ``last`` is its newest event; ``refunds`` are all observed ones, also those observed before the payment itself.
+    ``newest`` is the time of the newest observation of its status, by the provider's clock and then by ours. It may be
+    later than the last event's: an observation that is refused or changes nothing makes no event, and a refund has a
+    time of its own. ``expected`` is what the shop expects, ``capturing`` the part that we asked to be captured.
     """
 
     last: PaymentStatus | None = None
@@ -73,16 +74,19 @@ class PaymentState:
 
 @dataclass(frozen=True, slots=True)
 class Advance:
-    """The result of one observation: the new state, the event to publish if any, and why not otherwise."""
+    """The result of one observation: the new state, the kind of transition, and the event to publish if any.
+
+    ``late_success`` says that the payment succeeded after a failure had been published.
+    """
 
     state: PaymentState
-    verdict: TransitionKind
+    kind: TransitionKind
     event: PaymentStatus | None = None
     late_success: bool = False
 
 
 def allowed(current: Status | None, wanted: Status, *, newer: bool) -> TransitionKind:
-    """Whether ``wanted`` may follow ``current``; ``newer`` tells if the provider's time moved on."""
+    """Whether ``wanted`` may follow ``current``. ``newer`` says that it was observed later than all statuses before."""
     if current is None:
         return "changed"
     if wanted == current or (wanted == "captured" and current in _STILL_CAPTURED):
@@ -95,31 +99,31 @@ def allowed(current: Status | None, wanted: Status, *, newer: bool) -> Transitio
 
 
 def advance(state: PaymentState, observation: Observation, *, expected_required: bool = False) -> Advance:
-    """Apply one observation to a payment's state. Pure: the same two always give the same event and id."""
+    """Apply one observation to a payment's state. The same state and observation always give the same event and id."""
     last = state.last
-    # strictly: of two words of the same moment the first stays, in whatever order they are repeated
+    # strictly later: of two observations of the same moment the first counts, however they are repeated
     newer = last is None or _moment(observation) > state.newest
     state = replace(
         state,
         refunds=_merged(state.refunds, observation.refund),
         expected=_newest(observation.expected, state.expected),
         capturing=observation.capturing or state.capturing,
-        # a refused word counts too: an older one must not undo it later, nor itself when it is repeated
+        # of a refused observation too: neither an older one nor the same one repeated may change the status later
         newest=state.newest if observation.status is None else max(state.newest, _moment(observation)),
     )
     if observation.status is None and last is None:
-        return Advance(state, "unchanged")  # what comes before its payment is kept until the payment is known
+        return Advance(state, "unchanged")  # stored until the payment itself is observed
     current = last.status if last else None
-    verdict: TransitionKind = "unchanged"
+    kind: TransitionKind = "unchanged"
     reported = current
     if observation.status is not None:
-        verdict = allowed(current, observation.status, newer=newer)
-        if verdict == "refused":
+        kind = allowed(current, observation.status, newer=newer)
+        if kind == "refused":
             return Advance(state, "refused")
-        if verdict == "changed":
+        if kind == "changed":
             reported = observation.status
     assert reported is not None
-    event = _event(state, observation, reported, expected_required, takes_details=verdict == "changed" or newer)
+    event = _event(state, observation, reported, expected_required, takes_details=kind == "changed" or newer)
     if last is not None and _material(event) == _material(last):
         return Advance(state, "unchanged")
     late = current in ENDED_WITHOUT_MONEY and event.status not in ENDED_WITHOUT_MONEY
@@ -130,12 +134,13 @@ def _event(
     state: PaymentState, observation: Observation, reported: Status, expected_required: bool, *, takes_details: bool
 ) -> PaymentStatus:
     last = state.last
-    speaks = observation.status is not None
-    newest = speaks and takes_details
-    # an older word tells what no newer one did: a chargeback names no amount, and may be read before the capture is
-    amount = _told(newest, observation.amount if speaks else None, last.amount if last else None)
-    paid = _told(newest, _paid(state, observation) if speaks else None, last.paid if last else None)
-    order_id = _told(newest, observation.order_id if speaks or last is None else None, last.order_id if last else None)
+    has_status = observation.status is not None
+    newest = has_status and takes_details
+    # an older response fills in what no newer one had: a chargeback has no amount, and may be read before the capture
+    amount = _merged_field(newest, observation.amount if has_status else None, last.amount if last else None)
+    paid = _merged_field(newest, _paid(state, observation) if has_status else None, last.paid if last else None)
+    observed_order = observation.order_id if has_status or last is None else None
+    order_id = _merged_field(newest, observed_order, last.order_id if last else None)
     refunded = _refunded(state.refunds)
     status = _with_refunds(reported, paid, refunded)
     details = observation if newest or last is None else last
@@ -168,10 +173,10 @@ def _event(
 
 
 def check(expected: Expectation | None, order_id: str | None, *, amount: Money | None, paid: Money | None) -> Checks:
-    """How a payment compares with what the shop expected of it: by what was paid, before that by what is to be paid.
+    """Compare a payment with the expectation: by the amount paid, or before that by the amount to be paid.
 
-    A payment that the shop announced by the provider's id is its order's even where the provider names no order. Nobody
-    expects money for an order that another payment has paid.
+    A payment that the shop registered by the provider's id belongs to its order even if the provider names no order. A
+    payment for an order that another payment has paid is unexpected.
     """
     if expected is None:
         return Checks(amount="unknown", order="unexpected")
@@ -188,8 +193,8 @@ _AS_EXPECTED: Final = Checks(amount="match", order="expected")
 
 
 def _newest(one: Expectation | None, other: Expectation | None) -> Expectation | None:
-    """The shop's newest word, whichever comes last: an answer may be read by a process that doesn't know it yet, nor
-    that the order was paid by another payment."""
+    """The newer expectation, whichever is read last: a response may be interpreted by a process that does not know the
+    newest one yet, nor that the order was paid by another payment."""
     if one is None or other is None:
         return one or other
     newest = one if (one.announced, one.said) >= (other.announced, other.said) else other
@@ -199,7 +204,8 @@ def _newest(one: Expectation | None, other: Expectation | None) -> Expectation |
 
 
 def _paid(state: PaymentState, observation: Observation) -> Money | None:
-    """What was captured. Of a part, some providers go on telling the whole amount; the part was our own request."""
+    """The captured amount. Of a partial capture some providers still report the whole amount; what counts is the part
+    that we requested."""
     return state.capturing or observation.paid if observation.status == "captured" else observation.paid
 
 
@@ -207,14 +213,14 @@ def _moment(observation: Observation) -> tuple[str, str]:
     return observation.provider_time or "", observation.observed_at
 
 
-def _told(newest: bool, said: T | None, known: T | None) -> T | None:
-    """What the newest word says, or else what is known; an older word counts only where nothing is known."""
-    first, second = (said, known) if newest else (known, said)
+def _merged_field(newest: bool, observed: T | None, known: T | None) -> T | None:
+    """The observed value if it is the newest, else the known one; where one is missing, the other."""
+    first, second = (observed, known) if newest else (known, observed)
     return second if first is None else first
 
 
 def _merged(refunds: tuple[Refund, ...], seen: Refund | None) -> tuple[Refund, ...]:
-    """The refunds with ``seen`` added, or settled; what was settled once stays as it was, whatever is repeated."""
+    """The refunds with ``seen`` added or settled. A settled refund never changes again, whatever is repeated."""
     if seen is None:
         return refunds
     known = next((one for one in refunds if one.refund_id == seen.refund_id), None)
@@ -231,7 +237,7 @@ def _refunded(refunds: tuple[Refund, ...]) -> Money | None:
 
 
 def _with_refunds(reported: Status, paid: Money | None, refunded: Money | None) -> Status:
-    """Captured money that went back, in part or whole, by amounts."""
+    """The reported status, or a refunded one if captured money went back in part or in whole."""
     if refunded is None or reported not in ("captured", "partially_refunded"):
         return reported
     if paid is None or refunded.currency != paid.currency or refunded.value < paid.value:
@@ -240,7 +246,7 @@ def _with_refunds(reported: Status, paid: Money | None, refunded: Money | None) 
 
 
 def _material(event: PaymentStatus) -> tuple[object, ...]:
-    """What makes an event worth publishing; times and wording alone don't."""
+    """The fields whose change is published; a change of times or texts alone is not."""
     return (
         event.status,
         event.order_id,

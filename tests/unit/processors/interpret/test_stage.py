@@ -1,4 +1,4 @@
-"""What a stored answer says, and where it goes when it can't be read."""
+"""The observations of a stored response, and what becomes of an unreadable one."""
 
 from __future__ import annotations
 
@@ -54,30 +54,30 @@ def answers(*references: str) -> str:
     return messages.encode(made).decode()
 
 
-async def test_one_observation_for_each_payment_under_the_payments_key() -> None:
+async def test_observation_of_each_payment_has_the_payments_key() -> None:
     outputs = await interpret(response(b"a b"))
     assert [(one.topic, one.key) for one in outputs] == [("observations", b"shop/a"), ("observations", b"shop/b")]
     assert [messages.decode(one.value, Observation).payment_id for one in outputs] == ["a", "b"]
     assert len({header(one, "ce_id") for one in outputs}) == 2
 
 
-async def test_the_same_answer_always_gives_the_same_records() -> None:
+async def test_response_always_has_the_same_observations() -> None:
     assert await interpret(response(b"a b")) == await interpret(response(b"a b"))
 
 
-async def test_each_payment_continues_the_trace_of_the_lookup_that_asked_for_it() -> None:
+async def test_trace_of_each_payments_lookup_is_continued() -> None:
     outputs = await interpret(response(b"b a c", lookups=answers("a", "b"), traceparent="00-of-the-answer"))
     assert [header(one, "traceparent") for one in outputs] == [TRACES["b"], TRACES["a"], "00-of-the-answer"]
     received = [header(one, "received-at") for one in outputs]
     assert received == ["2026-06-01T11:00:01.000Z", "2026-06-01T11:00:00.000Z", "2026-06-01T11:00:00.000Z"]
 
 
-async def test_unreadable_lookups_in_the_headers_cost_only_the_trace() -> None:
+async def test_trace_is_all_that_unreadable_lookup_headers_cost() -> None:
     (output,) = await interpret(response(b"a", lookups='[{"lookup_id": 1}]'))
     assert header(output, "traceparent") == ""
 
 
-async def test_what_can_not_be_trusted_is_kept_whole_for_a_replay() -> None:
+async def test_untrusted_response_is_dead_lettered_whole() -> None:
     made = response(b"unsigned", fact_version="2")
     (output,) = await interpret(made)
     assert (output.topic, output.key, output.value) == ("lookups.dead", made.key, made.value)
@@ -86,26 +86,26 @@ async def test_what_can_not_be_trusted_is_kept_whole_for_a_replay() -> None:
     assert header(output, "original-topic") == "responses.nevogate"
 
 
-async def test_what_can_be_read_of_an_answer_does_not_wait_for_the_rest() -> None:
+async def test_readable_part_of_a_response_is_observed() -> None:
     made = response(b"a unreadable b")
     first, second, kept = await interpret(made)
     assert [first.key, second.key] == [b"shop/a", b"shop/b"]
     assert (kept.topic, kept.value, header(kept, "reason")) == ("lookups.dead", made.value, "unreadable_answer")
 
 
-async def test_a_merchant_no_longer_configured_ends_dead() -> None:
+async def test_removed_merchants_response_is_dead_lettered() -> None:
     (output,) = await interpret(response(b"a", merchant="gone"))
     assert (output.topic, header(output, "reason")) == ("lookups.dead", "unknown_merchant")
 
 
-async def test_what_nobody_foresaw_ends_dead_and_is_counted() -> None:
+async def test_dead_letter_is_counted() -> None:
     numbers = metrics()
     output = InterpretStage(FakeProvider(), accounts(), KAFKA, numbers, NothingExpected()).dead_letter(response(b"a"))
     assert (output.topic, header(output, "reason")) == ("lookups.dead", "internal_error")
     assert counted(numbers.dead, provider="nevogate", stage="interpret", reason="internal_error") == 1
 
 
-async def test_what_the_shop_expects_goes_with_the_observation_as_another_record() -> None:
+async def test_expectation_is_part_of_the_observation_and_its_id() -> None:
     expected = Expectation(order_id="order", amount=Money(5, "EUR"))
     stage = InterpretStage(FakeProvider(), accounts(), KAFKA, metrics(), NothingExpected(**{"order-a": expected}))
     (plain,) = await interpret(response(b"a"))
@@ -119,7 +119,7 @@ async def test_what_the_shop_expects_goes_with_the_observation_as_another_record
     [(3600.0, 0.0), (0.7, 0.0), (-0.02, 0.0), (-4.9, 0.0), (-5.0, -5.0), (-21.0, -21.0)],
     ids=["an hour ahead", "ahead", "on its way", "behind", "frozen for long enough to lose it", "frozen"],
 )
-def test_an_answer_was_received_when_the_brokers_stored_it_unless_it_says_long_before(
+def test_received_at_is_the_brokers_time_unless_the_worker_stalled(
     told_seconds: float, received_seconds: float
 ) -> None:
     told_at, received_at = (NOW + timedelta(seconds=one) for one in (told_seconds, received_seconds))
@@ -127,7 +127,7 @@ def test_an_answer_was_received_when_the_brokers_stored_it_unless_it_says_long_b
     assert (found.received_at, found.clock_offset) == (received_at, received_at - told_at)
 
 
-def test_headers_become_the_facts_of_the_response() -> None:
+def test_facts_of_the_response_come_from_headers() -> None:
     found = response_of(response(b"x", http_status="404", content_type="text/html", reference="t", fact_version="2"))
     assert (found.http_status, found.content_type) == (404, "text/html")
     assert (found.reference, found.facts, found.received_at) == ("t", {"version": "2"}, NOW)

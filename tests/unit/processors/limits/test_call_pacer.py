@@ -1,4 +1,4 @@
-"""The pace of a merchant's calls: what the provider counts are arrivals, which lie anywhere within a call."""
+"""The rate limit on a merchant's calls: the provider counts arrivals, which lie anywhere within a call."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from processors.limits.call_pacer import CallPacer
 
 
 class Clock:
-    """Time that passes only where somebody waits; timers wake a little early, as those of an event loop may."""
+    """Time that passes only while somebody waits; timers fire a little early, as those of an event loop may."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -82,7 +82,7 @@ async def test_rate_below_one_is_one_call_in_so_many_seconds() -> None:
 
 @pytest.mark.parametrize("seed", range(20))
 async def test_arrivals_in_any_second_never_exceed_the_limit(seed: int) -> None:
-    """With even distances between the starts seven calls arrive within a second once the ways there differ."""
+    """With equal intervals between starts, seven calls would arrive within a second if their latencies differ."""
     chance, clock, arrivals = random.Random(seed), Clock(), []
     pace = CallPacer(6.0, lambda: clock.now, clock.sleep)
     for _ in range(200):

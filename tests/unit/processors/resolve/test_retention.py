@@ -1,4 +1,4 @@
-"""What is kept of a payment that nobody talks of any more, and how late news of it is answered."""
+"""The retention of payments without news, and late news of them."""
 
 from __future__ import annotations
 
@@ -50,27 +50,27 @@ FULL: Final = messages.encode(state_of(["authorised", "captured"]))
 
 
 @given(st.lists(st.sampled_from(get_args(Status)), max_size=6), st.sampled_from(get_args(Status)))
-def test_late_news_of_a_closed_payment_is_answered_as_of_an_open_one(statuses: list[Status], late: Status) -> None:
+def test_late_news_changes_a_closed_payment_like_an_open_one(statuses: list[Status], late: Status) -> None:
     state = state_of(statuses)
-    pressed = closed(messages.encode(state), 0)
-    assert payment_state(pressed) == state
+    compressed = closed(messages.encode(state), 0)
+    assert payment_state(compressed) == state
     news = seen(late, SEEN_AT + YEAR)
-    assert advance(payment_state(pressed), news) == advance(state, news)
+    assert advance(payment_state(compressed), news) == advance(state, news)
 
 
-def test_a_payment_is_closed_after_its_time_then_takes_little_room_and_is_forgotten_in_the_end() -> None:
+def test_payment_is_compressed_and_later_deleted() -> None:
     assert kept(YEAR - timedelta(seconds=1)).apply(FULL) is FULL
-    pressed = kept(YEAR).apply(FULL)
-    assert pressed is not None
-    assert len(pressed) < len(FULL) / 4
-    assert kept(2 * YEAR - timedelta(seconds=1)).apply(pressed) is pressed
-    assert kept(2 * YEAR).apply(pressed) is None
+    compressed = kept(YEAR).apply(FULL)
+    assert compressed is not None
+    assert len(compressed) < len(FULL) / 4
+    assert kept(2 * YEAR - timedelta(seconds=1)).apply(compressed) is compressed
+    assert kept(2 * YEAR).apply(compressed) is None
     assert kept(2 * YEAR).apply(FULL) is None
-    assert kept(20 * YEAR, forgotten_after=None).apply(pressed) is pressed
+    assert kept(20 * YEAR, forgotten_after=None).apply(compressed) is compressed
 
 
 @pytest.mark.parametrize("value", [b"", b"{", b'{"last": 1}', messages.encode(PaymentState())])
-def test_what_can_not_be_dated_is_kept(value: bytes) -> None:
+def test_value_without_a_time_is_retained(value: bytes) -> None:
     assert kept(20 * YEAR).apply(value) is value
 
 
@@ -80,7 +80,7 @@ async def reviewed(state: PartitionState, keeping: PaymentRetention, most: int =
         after = await state.apply_retention(1, keeping, after, most)
 
 
-async def test_a_pass_looks_at_every_payment_and_keeps_all_others_as_they_are(tmp_path: Path) -> None:
+async def test_pass_reviews_every_payment_and_changes_old_ones_only(tmp_path: Path) -> None:
     store, changelog = RocksDBStore(tmp_path / "0"), FakeChangelog()
     names = [b"shop/%d" % number for number in range(5)]
     young = messages.encode(advance(PaymentState(), seen("captured", SEEN_AT + YEAR)).state)
@@ -101,7 +101,7 @@ async def test_a_pass_looks_at_every_payment_and_keeps_all_others_as_they_are(tm
 
 
 class Interrupted(RocksDBStore):
-    """News comes in between the first look and the turn."""
+    """News arrives between the first read and the exclusive section."""
 
     def items_after(self, key: bytes, limit: int) -> list[tuple[bytes, bytes]]:
         found = super().items_after(key, limit)
@@ -112,7 +112,7 @@ class Interrupted(RocksDBStore):
 NEWS: Final = messages.encode(advance(state_of(["captured"]), seen("charged_back", SEEN_AT + YEAR)).state)
 
 
-async def test_news_that_comes_during_a_review_is_not_undone(tmp_path: Path) -> None:
+async def test_news_during_a_review_is_not_undone(tmp_path: Path) -> None:
     store, changelog = Interrupted(tmp_path / "0"), FakeChangelog()
     changelog.others = {b"shop/p": FULL}
     state = PartitionState(store, changelog)

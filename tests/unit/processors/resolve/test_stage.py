@@ -40,14 +40,14 @@ def observed(one: Observation, **headers: str) -> Record:
 
 
 async def resolve(records: Sequence[Record], state: Overlay | None = None) -> list[Output]:
-    """What is published of payments; what their orders are told is tested apart."""
+    """What is published of payments, without the news for their orders."""
     outputs = await ResolveStage(KAFKA, metrics()).process(
         BatchContext(records, state if state is not None else empty(), refuse_publish)
     )
     return [one for one in outputs if one.topic != "payments.orders"]
 
 
-async def test_an_event_goes_to_both_topics_with_the_same_bytes() -> None:
+async def test_event_goes_to_both_topics_with_the_same_bytes() -> None:
     status, latest = await resolve([observed(observation("p1"), traceparent="00-x")])
     assert (status.topic, latest.topic) == ("payments.status", "payments.latest")
     assert (status.key, status.value, status.headers) == (latest.key, latest.value, latest.headers)
@@ -58,7 +58,7 @@ async def test_an_event_goes_to_both_topics_with_the_same_bytes() -> None:
     assert header(status, "traceparent") == "00-x"
 
 
-async def test_the_event_is_the_contracts_json() -> None:
+async def test_event_is_the_contracts_json() -> None:
     (status, _) = await resolve([observed(observation("p1", provider_time="2026-06-01T11:59:59.000Z"))])
     event = orjson.loads(status.value or b"")
     assert len(event.pop("event_id")) == 36
@@ -84,13 +84,13 @@ async def test_the_event_is_the_contracts_json() -> None:
     }
 
 
-async def test_what_is_known_makes_no_event() -> None:
+async def test_known_status_makes_no_event() -> None:
     outputs = await resolve([observed(observation("p1"))] * 3)
     assert len(outputs) == 2
 
 
 @given(st.lists(st.tuples(st.sampled_from(WORDS), st.integers(0, 9)), min_size=1, max_size=12))
-async def test_a_batch_repeated_after_its_state_was_stored_says_nothing_new(words: list[tuple[Status, int]]) -> None:
+async def test_batch_repeated_after_its_state_was_stored_publishes_nothing(words: list[tuple[Status, int]]) -> None:
     records = [observed(observation("p1", status, provider_time=f"2026-06-01T12:00:0{at}Z")) for status, at in words]
     store = MemoryStore()
     before = Overlay(store)
@@ -101,14 +101,14 @@ async def test_a_batch_repeated_after_its_state_was_stored_says_nothing_new(word
 
 
 @pytest.mark.parametrize("value", [None, b"", b"garbage", b"{}", b"[]", b"\xff", b'{"status": "paid"}'])
-async def test_what_is_no_observation_ends_dead_and_stops_nobody(value: bytes | None) -> None:
+async def test_unreadable_observation_is_dead_lettered_alone(value: bytes | None) -> None:
     outputs = await resolve([record(value, {"ce_id": "o"}), observed(observation("p1"))])
     assert [one.topic for one in outputs] == ["lookups.dead", "payments.status", "payments.latest"]
     assert header(outputs[0], "reason") == "unreadable_answer"
     assert outputs[0].value == value
 
 
-async def test_a_refused_transition_is_counted_with_both_statuses() -> None:
+async def test_refused_transition_is_counted_with_both_statuses() -> None:
     numbers = metrics()
     stage = ResolveStage(KAFKA, numbers)
     batch = [observed(observation("p1", "captured")), observed(observation("p1", "pending"))]
@@ -117,7 +117,7 @@ async def test_a_refused_transition_is_counted_with_both_statuses() -> None:
     assert counted(numbers.refused, **labels) == 1
 
 
-async def test_a_late_success_and_an_unknown_word_are_counted() -> None:
+async def test_late_success_and_unknown_status_are_counted() -> None:
     numbers = metrics()
     stage = ResolveStage(KAFKA, numbers)
     later = "2026-06-01T12:30:00.000Z"
@@ -131,7 +131,7 @@ async def test_a_late_success_and_an_unknown_word_are_counted() -> None:
     assert counted(numbers.unknown_statuses, provider="trustpayments") == 1
 
 
-async def test_where_an_expectation_is_required_nothing_is_released_without_it() -> None:
+async def test_required_expectation_holds_a_payment_without_one() -> None:
     stage = ResolveStage(KAFKA, metrics(), {"shop-uk"})
     batch = [observed(observation("p1")), observed(expectation())]
     first, _, _, second, _ = await stage.process(BatchContext(batch, empty(), refuse_publish))
@@ -163,7 +163,7 @@ def expectation(
         (expectation(paid_by="p0"), "match", "unexpected", "hold"),
     ],
 )
-async def test_what_the_shop_expects_decides_what_is_released_whenever_it_comes(
+async def test_expectation_decides_fulfilment_whenever_it_comes(
     expected: Observation, amount: str, order: str, fulfilment: str
 ) -> None:
     paid = observed(observation("p1"))
@@ -175,8 +175,8 @@ async def test_what_the_shop_expects_decides_what_is_released_whenever_it_comes(
         assert event.sequence == (2 if batch[0] is paid else 1)
 
 
-async def test_an_order_that_was_paid_stays_so_for_those_who_do_not_know_it() -> None:
-    """interpret reads what the shop says of the order, and never what was paid for it."""
+async def test_paid_order_stays_paid_after_an_expectation_without_payer() -> None:
+    """interpret knows the order's expectation, but not which payment paid the order."""
     unknowing = observed(replace(observation("p1"), expected=expectation(said="2").expected))
     for batch in (
         [observed(expectation(said="1", paid_by="p0")), unknowing],
@@ -186,13 +186,13 @@ async def test_an_order_that_was_paid_stays_so_for_those_who_do_not_know_it() ->
         assert messages.decode(latest.value, PaymentStatus).fulfilment == "hold"
 
 
-async def test_a_try_that_took_no_money_is_no_surprise_where_another_paid() -> None:
+async def test_attempt_without_money_is_expected_although_another_paid() -> None:
     events = await resolve([observed(observation("p1", "pending")), observed(expectation(paid_by="p0"))])
     assert messages.decode(events[-1].value, PaymentStatus).checks.order == "expected"
 
 
-async def test_an_answer_compared_with_an_older_word_of_the_shop_releases_nothing() -> None:
-    """interpret may not know the newest word yet: it is read there and here apart."""
+async def test_older_expectation_releases_nothing() -> None:
+    """interpret may not know the newest expectation yet: it reads the topic separately."""
     stale = observed(replace(observation("p1"), expected=expectation(1000, said="1").expected))
     events = await resolve([observed(expectation(1500, said="2")), stale, stale])
     assert [messages.decode(one.value, PaymentStatus).fulfilment for one in events[::2]] == ["hold"]
@@ -209,13 +209,13 @@ async def test_an_answer_compared_with_an_older_word_of_the_shop_releases_nothin
         ]
     )
 )
-async def test_the_newest_word_counts_in_whatever_order_they_come(words: list[Observation]) -> None:
+async def test_newest_expectation_counts_in_any_order(words: list[Observation]) -> None:
     *_, latest = await resolve([observed(one) for one in (*words, observation("p1", "pending"))])
     event = messages.decode(latest.value, PaymentStatus)
     assert (event.checks.amount, event.checks.order) == ("mismatch", "expected"), "the one of 2"
 
 
-async def test_an_order_is_told_of_a_payment_that_is_announced_for_it_now() -> None:
+async def test_order_gets_news_of_a_payment_registered_for_it_later() -> None:
     batch = [observation("p1", order_id=None), expectation(order="o1", said="1"), expectation(order="o2", said="2")]
     outputs = await ResolveStage(KAFKA, metrics()).process(
         BatchContext([observed(one) for one in batch], empty(), refuse_publish)
@@ -223,19 +223,19 @@ async def test_an_order_is_told_of_a_payment_that_is_announced_for_it_now() -> N
     assert [one.key for one in outputs if one.topic == "payments.orders"] == [b"shop-uk/o1", b"shop-uk/o2"]
 
 
-async def test_a_payment_the_provider_ties_to_no_order_is_the_expected_one_by_its_id() -> None:
+async def test_payment_without_order_is_expected_by_its_id() -> None:
     batch = [observed(expectation()), observed(observation("p1", order_id=None))]
     event = messages.decode((await resolve(batch))[0].value, PaymentStatus)
     assert (event.order_id, event.checks.order, event.fulfilment) == (None, "expected", "release")
 
 
-async def test_before_it_is_paid_a_payment_is_compared_by_the_amount_to_be_paid() -> None:
+async def test_unpaid_payment_is_compared_by_the_amount_to_be_paid() -> None:
     batch = [observed(expectation(5)), observed(observation("p1", "authorised", paid=None))]
     event = messages.decode((await resolve(batch))[0].value, PaymentStatus)
     assert (event.checks.amount, event.fulfilment) == ("mismatch", "hold")
 
 
-async def test_of_a_part_that_we_captured_the_part_is_paid_whatever_the_provider_tells() -> None:
+async def test_partial_capture_counts_as_requested_not_as_reported() -> None:
     part = Money(400, "GBP")
     capturing = observation("p1", None, amount=None, order_id=None, capturing=part)
     batch = [observed(observation("p1", "authorised", paid=None)), observed(capturing), observed(observation("p1"))]
@@ -243,7 +243,7 @@ async def test_of_a_part_that_we_captured_the_part_is_paid_whatever_the_provider
     assert (event.status, event.paid, event.fulfilment) == ("captured", part, "hold")
 
 
-async def test_a_difference_is_counted_when_it_is_found_and_not_with_every_event() -> None:
+async def test_mismatch_is_counted_when_it_is_first_found() -> None:
     numbers = metrics()
     stage = ResolveStage(KAFKA, numbers)
     batch = [observed(observation("p1", "authorised")), observed(expectation(5)), observed(observation("p1"))]
@@ -252,7 +252,7 @@ async def test_a_difference_is_counted_when_it_is_found_and_not_with_every_event
     assert counted(numbers.mismatches, provider="trustpayments", check="order") == 0
 
 
-async def test_orders_are_told_of_each_new_status_once() -> None:
+async def test_orders_get_news_of_each_status_once() -> None:
     late = observation("p1", observed_at="2026-06-01T12:00:01.000Z")
     batch = [observed(observation("p1", "pending")), observed(late), observed(expectation()), observed(late)]
     outputs = await ResolveStage(KAFKA, metrics()).process(BatchContext(batch, empty(), refuse_publish))
@@ -263,13 +263,13 @@ async def test_orders_are_told_of_each_new_status_once() -> None:
     assert {header(one, "ce_type") for one in told} == {messages.PAYMENT_SEEN}
 
 
-async def test_both_orders_are_told_of_a_payment_that_is_another_orders_than_expected() -> None:
+async def test_both_orders_get_news_of_a_payment_of_another_order() -> None:
     batch = [observed(expectation(order="another")), observed(observation("p1"))]
     outputs = await ResolveStage(KAFKA, metrics()).process(BatchContext(batch, empty(), refuse_publish))
     told = [one.key for one in outputs if one.topic == "payments.orders"]
     assert told == [b"shop-uk/order-p1", b"shop-uk/another"]
 
 
-async def test_what_nobody_foresaw_ends_dead() -> None:
+async def test_dead_letter_is_counted() -> None:
     output = ResolveStage(KAFKA, metrics()).dead_letter(observed(observation("p1")))
     assert (output.topic, header(output, "reason")) == ("lookups.dead", "internal_error")

@@ -63,7 +63,7 @@ def events(steps: Sequence[Advance]) -> list[PaymentStatus]:
 
 @given(st.lists(words, max_size=12))
 @settings(max_examples=400)
-def test_events_are_gapless_and_only_go_where_the_table_allows(observations: list[Observation]) -> None:
+def test_events_have_no_gaps_and_follow_the_table(observations: list[Observation]) -> None:
     _, steps = run(observations)
     previous: PaymentStatus | None = None
     for number, event in enumerate(events(steps), start=1):
@@ -75,7 +75,7 @@ def test_events_are_gapless_and_only_go_where_the_table_allows(observations: lis
 
 
 @given(st.lists(words, max_size=12))
-def test_what_was_captured_never_becomes_anything_but_refunded_or_charged_back(observations: list[Observation]) -> None:
+def test_captured_payment_is_only_ever_refunded_or_charged_back(observations: list[Observation]) -> None:
     _, steps = run(observations)
     told = [event.status for event in events(steps)]
     if "captured" in told:
@@ -85,7 +85,7 @@ def test_what_was_captured_never_becomes_anything_but_refunded_or_charged_back(o
 
 @given(st.lists(words, max_size=10))
 @settings(max_examples=400)
-def test_the_same_observation_again_changes_nothing(observations: list[Observation]) -> None:
+def test_observation_repeated_at_once_changes_nothing(observations: list[Observation]) -> None:
     state = PaymentState()
     for one in observations:
         state = advance(state, one).state
@@ -96,7 +96,7 @@ def test_the_same_observation_again_changes_nothing(observations: list[Observati
 
 @given(st.lists(words))
 @settings(max_examples=2000)
-def test_a_batch_repeated_after_a_crash_makes_no_event(observations: list[Observation]) -> None:
+def test_batch_repeated_after_a_crash_makes_no_event(observations: list[Observation]) -> None:
     state, _ = run(observations)
     after, steps = run(observations, state)
     assert events(steps) == []
@@ -104,7 +104,7 @@ def test_a_batch_repeated_after_a_crash_makes_no_event(observations: list[Observ
 
 
 @given(st.lists(words, max_size=8))
-def test_the_same_observations_always_give_the_same_bytes(observations: list[Observation]) -> None:
+def test_observations_always_give_the_same_bytes(observations: list[Observation]) -> None:
     first, again = run(observations), run(observations)
     assert [messages.encode(one) for one in events(first[1])] == [messages.encode(one) for one in events(again[1])]
     ids = [event.event_id for event in events(first[1])]
@@ -112,52 +112,52 @@ def test_the_same_observations_always_give_the_same_bytes(observations: list[Obs
 
 
 @given(st.lists(words, max_size=8))
-def test_a_state_survives_its_way_through_the_store(observations: list[Observation]) -> None:
+def test_state_survives_encoding(observations: list[Observation]) -> None:
     state, _ = run(observations)
     assert msgspec.json.decode(messages.encode(state), type=PaymentState) == state
 
 
 @given(st.permutations([word("pending", 1), word("authorised", 2), word("cancelled", 3)]))
-def test_open_payments_end_at_the_newest_word_in_any_order(observations: list[Observation]) -> None:
+def test_open_payment_ends_at_the_newest_observation_in_any_order(observations: list[Observation]) -> None:
     state, _ = run(observations)
     assert state.last is not None
     assert state.last.status == "cancelled"
 
 
 @given(st.permutations([word("authorised", 1), word("suspended", 2), word("authorised", 3), word("suspended", 4)]))
-def test_between_authorised_and_suspended_the_newest_word_counts(observations: list[Observation]) -> None:
+def test_newest_observation_counts_between_authorised_and_suspended(observations: list[Observation]) -> None:
     state, _ = run(observations)
     assert state.last is not None
     assert state.last.status == "suspended"
 
 
-def test_a_refused_word_is_not_overtaken_by_an_older_one() -> None:
+def test_refused_observation_is_not_overtaken_by_an_older_one() -> None:
     state, steps = run([word("declined", 0), word("cancelled", 2), word("authorised", 1)])
-    assert [step.verdict for step in steps] == ["changed", "refused", "refused"]
+    assert [step.kind for step in steps] == ["changed", "refused", "refused"]
     assert state.last is not None
     assert state.last.status == "declined"
 
 
-def test_a_word_that_was_confirmed_later_is_not_undone_by_one_from_between() -> None:
+def test_status_confirmed_later_is_not_undone_by_one_from_between() -> None:
     state, steps = run([word("authorised", 1), word("authorised", 5), word("suspended", 3)])
-    assert [step.verdict for step in steps] == ["changed", "unchanged", "refused"]
+    assert [step.kind for step in steps] == ["changed", "unchanged", "refused"]
     assert state.last is not None
     assert state.last.status == "authorised"
 
 
-def test_a_late_authorisation_does_not_reopen_a_cancelled_payment() -> None:
+def test_late_authorisation_does_not_reopen_a_cancelled_payment() -> None:
     _, steps = run([word("authorised", 1), word("cancelled", 2), word("authorised", 1)])
-    assert [step.verdict for step in steps] == ["changed", "changed", "refused"]
+    assert [step.kind for step in steps] == ["changed", "changed", "refused"]
 
 
 @pytest.mark.parametrize("end", sorted(ENDS))
 @pytest.mark.parametrize("success", ["authorised", "captured"])
-def test_a_late_success_is_flagged(end: Status, success: Status) -> None:
+def test_late_success_is_flagged(end: Status, success: Status) -> None:
     _, steps = run([word(end, 1), word(success, 2)])
-    assert [(step.verdict, step.late_success) for step in steps] == [("changed", False), ("changed", True)]
+    assert [(step.kind, step.late_success) for step in steps] == [("changed", False), ("changed", True)]
 
 
-def test_a_capture_counts_even_if_an_older_clock_tells_it() -> None:
+def test_capture_counts_even_with_an_older_time() -> None:
     _, steps = run([word("failed", 9), word("captured", 1)])
     assert steps[-1].event is not None
     assert steps[-1].late_success
@@ -167,7 +167,7 @@ def test_a_capture_counts_even_if_an_older_clock_tells_it() -> None:
     ("amounts", "status", "refunded"),
     [((400,), "partially_refunded", 400), ((400, 600), "refunded", 1000), ((1000,), "refunded", 1000)],
 )
-def test_refunds_go_by_amounts(amounts: tuple[int, ...], status: Status, refunded: int) -> None:
+def test_refunded_status_goes_by_amounts(amounts: tuple[int, ...], status: Status, refunded: int) -> None:
     children = [word(None, 5, refund=refund(number, value)) for number, value in enumerate(amounts)]
     for order in ([word("captured"), *children], [*children, word("captured")]):
         state, _ = run(order)
@@ -177,13 +177,13 @@ def test_refunds_go_by_amounts(amounts: tuple[int, ...], status: Status, refunde
         assert state.last.fulfilment == "stop"
 
 
-def test_a_refund_counts_once_it_is_settled_and_then_for_good() -> None:
+def test_refund_counts_once_settled_and_then_for_good() -> None:
     open_child, settled_child = (word(None, 5, refund=refund(1, 400, settled=settled)) for settled in (False, True))
     _, steps = run([word("captured"), open_child, settled_child, open_child])
-    assert [step.verdict for step in steps] == ["changed", "unchanged", "changed", "unchanged"]
+    assert [step.kind for step in steps] == ["changed", "unchanged", "changed", "unchanged"]
 
 
-def test_a_refund_of_an_unknown_payment_waits_for_it() -> None:
+def test_refund_of_an_unknown_payment_waits_for_it() -> None:
     state, steps = run([word(None, 1, refund=refund(1, 1000))])
     assert (steps[0].event, state.last) == (None, None)
     assert advance(state, word("captured", 2)).event is not None
@@ -199,29 +199,29 @@ def test_a_refund_of_an_unknown_payment_waits_for_it() -> None:
         ({"amount": None}, "hold"),
     ],
 )
-def test_only_the_right_amount_releases_goods(fields: dict[str, Any], fulfilment: str) -> None:
+def test_right_amount_alone_releases_goods(fields: dict[str, Any], fulfilment: str) -> None:
     event = advance(PaymentState(), word("captured", **fields)).event
     assert event is not None
     assert event.fulfilment == fulfilment
 
 
-def test_nothing_is_released_while_an_expectation_is_required() -> None:
+def test_required_expectation_holds_the_goods() -> None:
     event = advance(PaymentState(), word("captured"), expected_required=True).event
     assert event is not None
     assert event.fulfilment == "hold"
 
 
-def test_an_older_word_corrects_no_amount() -> None:
+def test_older_observation_does_not_correct_an_amount() -> None:
     _, steps = run([word("captured", 5), word("captured", 3, paid=Money(1, "GBP"))])
-    assert steps[-1].verdict == "unchanged"
+    assert steps[-1].kind == "unchanged"
     _, steps = run([word("captured", 5), word("captured", 6, paid=Money(1, "GBP"))])
     assert steps[-1].event is not None
     assert steps[-1].event.fulfilment == "hold"
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_what_only_an_older_word_tells_is_told_in_whatever_order_they_come(order: Sequence[int]) -> None:
-    """A chargeback names neither amount nor order, and its answer may come before that of the capture."""
+def test_older_observation_fills_in_missing_fields_in_any_order(order: Sequence[int]) -> None:
+    """A chargeback names neither amount nor order, and its response may come before that of the capture."""
     both = (word("captured", 1, order_id="O-1"), word("charged_back", 2, amount=None, paid=None, order_id=None))
     last = events(run([both[number] for number in order])[1])[-1]
     assert (last.status, last.amount, last.paid, last.order_id) == (
@@ -232,13 +232,13 @@ def test_what_only_an_older_word_tells_is_told_in_whatever_order_they_come(order
     )
 
 
-def test_the_table_speaks_of_every_status() -> None:
+def test_table_has_every_status() -> None:
     assert set(ALLOWED) == set(STATUSES)
     assert all(wanted in ALLOWED[current] for current, wanted in NEWEST_WINS)
     assert not any(current in wanted for current, wanted in ALLOWED.items())
 
 
 @pytest.mark.parametrize("current", STATUSES)
-def test_a_first_word_is_always_taken_and_a_repeated_one_never(current: Status) -> None:
+def test_first_status_is_always_allowed_and_a_repeated_one_never(current: Status) -> None:
     assert allowed(None, current, newer=False) == "changed"
     assert allowed(current, current, newer=True) == "unchanged"
