@@ -1,8 +1,12 @@
 """The limit on dead letters of a partition: a defect of the stage must not move a whole topic to the dead letters.
 
-Only records that raised an unexpected exception count (reason ``internal_error``). A few of them are defects that one
-record triggers. Many of them, in a row or among the last records, are a defect of the stage or its environment, such as
-a bad deployment. Then the partition halts instead.
+Only records that raised an unexpected exception count. A few of them are defects that one record triggers. Many of
+them, in a row or among the last records, are a defect of the stage or its environment, such as a bad deployment. Then
+the partition halts instead.
+
+Two kinds of dead letters do not count, because whoever writes the records could halt the partition with them: a record
+that cannot be parsed (`InvalidInputError`), and a notification that verify rejects, whatever its parser raised. Anybody
+may send notifications; they stay replayable on the topic of rejected ones.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ from copy import copy
 from typing import Final
 
 from schemas.configuration.worker import DeadLetterLimit
+from schemas.errors import InvalidInputError
 from schemas.reasons import DeadReason
 from schemas.records import Output
 
@@ -40,9 +45,9 @@ class DeadLetterWindow:
         self._consecutive = 0
         self._forget_old()
 
-    def dead_lettered(self, letter: Output) -> None:
-        """Count a record that was dead-lettered. Reasons other than ``internal_error`` count as processed."""
-        if ("reason", _COUNTED.encode()) not in letter.headers:
+    def dead_lettered(self, letter: Output, error: Exception) -> None:
+        """Count a record that was dead-lettered for this error, as failed or as processed."""
+        if isinstance(error, InvalidInputError) or ("reason", _COUNTED.encode()) not in letter.headers:
             self.succeeded()
             return
         self._processed += 1
@@ -50,8 +55,10 @@ class DeadLetterWindow:
         self._positions.append(self._processed)
         self._forget_old()
 
-    def reached(self) -> str | None:
-        """Why no further record may be dead-lettered; None while one may."""
+    def reached(self, error: Exception) -> str | None:
+        """Why a record that raised this error may not be dead-lettered any more; None if it may."""
+        if isinstance(error, InvalidInputError):
+            return None
         if self._consecutive >= self._limit.consecutive_records:
             return f"the last {self._consecutive} records in a row raised an unexpected exception"
         if len(self._positions) >= self._limit.share * self._limit.window_records:

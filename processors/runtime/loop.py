@@ -242,13 +242,13 @@ class StageLoop:
             except _NO_RECORDS_FAULT:
                 raise
             except Exception as error:  # noqa: BLE001 - the failed record is dead-lettered with its place
-                halted = dead_letters.reached()
+                halted = dead_letters.reached(error)
                 if halted is not None:
                     return _Processed(outputs, number, dead_letters, f"{halted}, the next with {type(error).__name__}")
                 self._count("dead_lettered")
                 event(logger, "record_dead_lettered", level=logging.ERROR, **self._place(record))
                 letter = self.stage.dead_letter(record)
-                dead_letters.dead_lettered(letter)
+                dead_letters.dead_lettered(letter, error)
                 outputs.append(letter)
         return _Processed(outputs, len(records), dead_letters)
 

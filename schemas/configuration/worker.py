@@ -80,7 +80,7 @@ class DeadLetterLimit(Section, frozen=True):
     Expected reasons, such as an unreadable record or a payment that the provider does not know, do not count.
     """
 
-    consecutive_records: Annotated[int, Meta(ge=1, le=1_000_000)] = 20
+    consecutive_records: Annotated[int, Meta(ge=1, le=1_000_000)] = 50
     share: Annotated[float, Meta(gt=0, le=1)] = 0.1
     window_records: Annotated[int, Meta(ge=1, le=1_000_000)] = 1000
 

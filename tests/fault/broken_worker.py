@@ -7,7 +7,6 @@ has finished step 3 (`processors.runtime.failpoints.Failpoint`). Without either 
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
 import sys
@@ -15,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from ops import worker
+from ops.main import SUBCOMMANDS, build_parsers
 from processors.runtime.failpoints import Failpoint, Reached, ignore
 from processors.runtime.loop import StageLoop
 from schemas.errors import ConfigurationError
@@ -61,9 +61,7 @@ class _Killer:
 
 
 def main(words: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="broken_worker")
-    commands = parser.add_subparsers(dest="command", required=True)
-    worker.configure(commands.add_parser("worker"))
+    parser, _ = build_parsers([one for one in SUBCOMMANDS if one.name == "worker"])
     arguments = parser.parse_args(words)
     try:
         return worker.run(arguments, loop_class=loop_class(os.environ), reached=reached(os.environ))

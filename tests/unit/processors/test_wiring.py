@@ -8,18 +8,25 @@ from typing import Any, cast
 import pytest
 from prometheus_client import CollectorRegistry
 
+from ops.replay.original import money_moving_topics, replay_targets
 from processors.metrics import Metrics
 from processors.orders.expectation_cache import ExpectedPayments
 from processors.runtime.failpoints import ignore
+from processors.runtime.stage import StageSpec
 from processors.wiring import StageSelection, build_stages
-from schemas.configuration.model import load
+from schemas.configuration.model import Configuration, load
 from schemas.errors import SecretError
 from tests.fakes import configurations
 from tests.fakes.stages import outside
 
 
-def units(choice: StageSelection, readable: str, directory: Path) -> set[str]:
-    """The units of a process in which only the secrets of ``readable``'s merchants are there."""
+def specs_of(configuration: Configuration, selection: StageSelection) -> dict[str, tuple[StageSpec, ...]]:
+    metrics = Metrics(CollectorRegistry())
+    return build_stages(configuration, selection, metrics, outside(), cast(ExpectedPayments, None), ignore)
+
+
+def stages(selection: StageSelection, readable: str, directory: Path) -> set[str]:
+    """The stages of a process in which only the secrets of ``readable``'s merchants are there."""
     merchants = configurations.merchants()
     for merchant in merchants:
         if merchant["provider"] != readable:
@@ -29,8 +36,7 @@ def units(choice: StageSelection, readable: str, directory: Path) -> set[str]:
                     merchant[key] = [missing] if isinstance(merchant[key], list) else missing
     document = configurations.document("127.0.0.1:1", "", directory, merchants=merchants)
     configuration = load(configurations.write(directory, document))
-    metrics = Metrics(CollectorRegistry())
-    return set(build_stages(configuration, choice, metrics, outside(), cast(ExpectedPayments, None), ignore))
+    return set(specs_of(configuration, selection))
 
 
 COMMON = {"resolve", "orders", "charge"}
@@ -39,14 +45,21 @@ COMMON = {"resolve", "orders", "charge"}
 @pytest.mark.parametrize("provider", ["omnikassa", "trustpayments", "nevogate"])
 def test_one_provider_s_process_needs_no_other_s_secrets(provider: str, tmp_path: Path) -> None:
     own = {f"verify.{provider}", f"fetch.{provider}", f"interpret.{provider}"}
-    assert units(StageSelection(providers=[provider]), provider, tmp_path) == own | COMMON
-    assert units(StageSelection(providers=[provider], stages=["fetch"]), provider, tmp_path) == {f"fetch.{provider}"}
+    assert stages(StageSelection(providers=[provider]), provider, tmp_path) == own | COMMON
+    assert stages(StageSelection(providers=[provider], stages=["fetch"]), provider, tmp_path) == {f"fetch.{provider}"}
 
 
 def test_stages_of_all_providers_need_no_secret(tmp_path: Path) -> None:
-    assert units(StageSelection(stages=["resolve", "orders"]), "none", tmp_path) == {"resolve", "orders"}
+    assert stages(StageSelection(stages=["resolve", "orders"]), "none", tmp_path) == {"resolve", "orders"}
 
 
 def test_a_secret_that_is_needed_is_missed_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(SecretError, match="missing"):
-        units(StageSelection(), "nevogate", tmp_path)
+        stages(StageSelection(), "nevogate", tmp_path)
+
+
+def test_dead_letters_of_every_source_can_be_replayed_unless_they_move_money(tmp_path: Path) -> None:
+    configuration = load(configurations.write(tmp_path, configurations.document("127.0.0.1:1", "", tmp_path)))
+    specs = [spec for group in specs_of(configuration, StageSelection()).values() for spec in group]
+    sources = {source for spec in specs for source in spec.sources}
+    assert sources <= replay_targets(configuration.kafka).keys() | money_moving_topics(configuration.kafka)
