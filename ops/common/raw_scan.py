@@ -8,10 +8,11 @@ microseconds of CPU a record. User CPU time measured on a topic of 300,000 resul
     trace by order        0.85 - 0.99 s     3.1 - 3.4 s
 
 Extrapolated to a million results, a trace by order takes 2 s here and more than 9 s with the consumer, and the
-benchmark's limit is 5 s (tests/bench/targets.py). So
-the batches are fetched as the log stores them, one substring search skips nearly all of them, and only a batch that may
-contain a match, or a compressed one, is parsed. The batch header is Kafka's message format 2, which no release of Kafka
-may change in place.
+benchmark's limit is 5 s (tests/bench/targets.py).
+
+So the batches are fetched as the log stores them, one substring search skips nearly all of them, and only a batch that
+may contain a match, or a compressed one, is parsed. The batch header is Kafka's message format 2, which no release of
+Kafka may change in place.
 """
 
 from __future__ import annotations
