@@ -109,6 +109,10 @@ def _interruptions_later() -> Iterator[None]:
             signal.raise_signal(missed)
 
 
+#: Told of every process that is started; the tests keep the logs of those that a failed test had.
+on_start: Final[list[Callable[[Child], None]]] = []
+
+
 class Child:
     """One process: started on construction, standard output and error appended to ``log_path``."""
 
@@ -136,6 +140,8 @@ class Child:
             )
             self.pid = self._process.pid
             _GUARDS.watch(self.pid)
+        for told in on_start:
+            told(self)
 
     @property
     def exit_code(self) -> int | None:

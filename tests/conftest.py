@@ -14,10 +14,15 @@ from kafka.errors import CoordinatorLoadInProgressError, CoordinatorNotAvailable
 from sandbox.broker import existing_or_local
 from sandbox.processes import wait_for
 from tests.fakes.configurations import remove_topics
+from tests.kept_logs import KeptLogs
 
 # a machine that is busy with other things is no defect: how long an example takes is no test of it
 settings.register_profile("any_machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any_machine")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(KeptLogs(config.rootpath))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -11,7 +11,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import closing
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -249,8 +249,13 @@ def _lookups_without_end(observer: Observer) -> list[str]:
         for record in put_off
         if (header(record, "ce_id"), header(record, "attempts")) not in came_back
     }
-    every = {header(record, "ce_id") for record in (*asked, *put_off)}
-    return [f"lookup {name} has no end" for name in every - ended - waiting]
+    places = {header(record, "ce_id"): _place(record) for record in (*put_off, *asked)}
+    return [f"lookup {name} at {place} has no end" for name, place in places.items() if name not in ended | waiting]
+
+
+def _place(record: Record) -> str:
+    stored = datetime.fromtimestamp(record.timestamp / 1000, UTC).isoformat(timespec="milliseconds")
+    return f"{record.topic}/{record.partition}/{record.offset}, stored {stored}"
 
 
 def assert_consumers_applied_once(sandbox: Sandbox, observer: Observer) -> None:
