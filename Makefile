@@ -33,18 +33,22 @@ check: $(VENV)/.development                     ## style, types, and which modul
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# a test usually has ten minutes; in the long forms as many as it was asked to take, or as building something takes
+NO_TIME_LIMIT = --timeout=0
+BUILDS = --timeout=3600
+
 fuzz: $(VENV)/.development                      ## hostile input for every parser (INPUTS=1000000 for the long form)
-	PAYNOTIFY_FUZZ_INPUTS=$(INPUTS) $(BIN)/python -m pytest tests/fuzz $(ARGS)
+	PAYNOTIFY_FUZZ_INPUTS=$(INPUTS) $(BIN)/python -m pytest tests/fuzz $(NO_TIME_LIMIT) $(ARGS)
 
 crash: prerequisites $(VENV)/.development       ## kill -9 at every numbered step (a choice of them is in `make test`)
 	PAYNOTIFY_LONG=1 $(BIN)/python -m pytest tests/integration/test_crash.py tests/integration/test_orders_crash.py \
 		tests/acceptance/test_charge_crash.py $(ARGS)
 
 charges: prerequisites $(VENV)/.development     ## many charges while answers are lost and the worker is killed (CHARGES=10000)
-	PAYNOTIFY_CHARGES=$(CHARGES) $(BIN)/python -m pytest -s tests/acceptance/test_charge_faults.py $(ARGS)
+	PAYNOTIFY_CHARGES=$(CHARGES) $(BIN)/python -m pytest -s tests/acceptance/test_charge_faults.py $(NO_TIME_LIMIT) $(ARGS)
 
 overdue: $(VENV)/.development                   ## what an outage made overdue is no storm (ORDERS=100000)
-	PAYNOTIFY_OVERDUE_ORDERS=$(ORDERS) $(BIN)/python -m pytest -s tests/unit/processors/orders/test_overdue_storm.py $(ARGS)
+	PAYNOTIFY_OVERDUE_ORDERS=$(ORDERS) $(BIN)/python -m pytest -s tests/unit/processors/orders/test_overdue_storm.py $(NO_TIME_LIMIT) $(ARGS)
 
 simulate: $(VENV)/.development                  ## the stages on simulated time, brokers and providers (SEED=, SECONDS=, SCHEDULE=)
 	$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS)) \
@@ -60,7 +64,7 @@ fault: prerequisites $(VENV)/.development       ## break everything, lose nothin
 
 OUTAGE ?= 600
 outage: prerequisites $(VENV)/.development      ## no broker for 10 minutes at 500 calls a second (OUTAGE=seconds)
-	PAYNOTIFY_OUTAGE_SECONDS=$(OUTAGE) $(BIN)/python -m pytest -s tests/acceptance/test_ingress_faults.py -k without_a_broker $(ARGS)
+	PAYNOTIFY_OUTAGE_SECONDS=$(OUTAGE) $(BIN)/python -m pytest -s tests/acceptance/test_ingress_faults.py -k without_a_broker $(NO_TIME_LIMIT) $(ARGS)
 
 HOURS ?= 1
 soak: prerequisites $(VENV)/.development        ## half of the peak for hours: what grows, and what became of it (HOURS= SEED=)
@@ -68,7 +72,7 @@ soak: prerequisites $(VENV)/.development        ## half of the peak for hours: w
 
 FROM ?= 126b77e
 upgrade: prerequisites $(VENV)/.development     ## workers of an earlier release beside those of this one (FROM=commit)
-	PAYNOTIFY_UPGRADE_FROM=$(FROM) $(BIN)/python -m pytest tests/upgrade $(ARGS)
+	PAYNOTIFY_UPGRADE_FROM=$(FROM) $(BIN)/python -m pytest tests/upgrade $(BUILDS) $(ARGS)
 
 rolling: prerequisites $(VENV)/.development     ## a rolling restart of four workers under load: how long any partition stands still (SEED=)
 	$(BIN)/python -m tests.fault --workers 4 --static --fault rolling-restart --standstill 15 --duration 60 \
@@ -90,7 +94,7 @@ docs: $(VENV)/.runtime                          ## generate the pages of docs/ t
 
 helm: $(VENV)/.development                      ## judge the chart (in `make test` too), in every combination
 	$(BIN)/python -m tests.helm.tools
-	PAYNOTIFY_LONG=1 $(BIN)/python -m pytest tests/helm $(ARGS)
+	PAYNOTIFY_LONG=1 $(BIN)/python -m pytest tests/helm $(NO_TIME_LIMIT) $(ARGS)
 
 MINUTES ?= 4
 pictures: prerequisites $(VENV)/.development    ## every dashboard drawn into docs/operations/kubernetes, as a real Prometheus answers it (MINUTES=)
@@ -107,12 +111,12 @@ image: $(VENV)/.runtime                         ## build the image (BASE= anothe
 	$(ENGINE) build --tag $(IMAGE) $(if $(BASE),--build-arg BASE=$(BASE)) .
 
 image-test: prerequisites $(VENV)/.development  ## build the image without Docker on a Debian of its own, and run it read-only
-	$(BIN)/python -m pytest tests/image $(ARGS)
+	$(BIN)/python -m pytest tests/image $(BUILDS) $(ARGS)
 
 kube-test: prerequisites $(VENV)/.development   ## the chart on a real API server, built from its Go modules, and the trial on it (needs Go)
 	$(BIN)/python -m tests.helm.tools
 	$(BIN)/python -m tests.kube.servers
-	$(BIN)/python -m pytest tests/kube $(ARGS)
+	$(BIN)/python -m pytest tests/kube $(BUILDS) $(ARGS)
 
 lock:                                           ## pin every dependency anew, with hashes
 	$(LOCK) pyproject.toml requirements/build.in -o requirements/runtime.txt
