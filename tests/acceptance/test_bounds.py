@@ -136,8 +136,8 @@ def test_no_poison_stops_a_partition_of_any_input(sandbox: Sandbox, observer: Ob
     producer.flush()
     producer.close()
     bought = {provider: buy(sandbox, provider, 3) for provider in sandbox.providers}
-    wait_for(lambda: not groups.behind(), within_seconds=DEADLINE_SECONDS, every=0.5)
-    assert groups.behind() == {}, "records are left unread"
+    all_read = wait_for(lambda: not groups.behind(), within_seconds=DEADLINE_SECONDS, every=0.5)
+    assert all_read, f"records are left unread: {groups.behind()}"
     books = settle(sandbox, observer, DEADLINE_SECONDS)
     assert all(name in books[provider]["payments"] for provider, names in bought.items() for name in names)
     for worker in sandbox.workers:
