@@ -9,14 +9,14 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 
 from processors.metrics import Metrics
 from processors.runtime.runner import StageRunner
-from processors.runtime.stalls import StallDetector
+from processors.runtime.stalls import StagePartition, StallDetector
 from schemas.configuration.model import KafkaSettings
 from service.kafka_client import client_settings, opened
 from service.logs import event
@@ -42,6 +42,7 @@ class LagMonitor:
         self._thread = threading.Thread(target=self._run, name="lag", daemon=True)
         self._stalls = StallDetector()
         self._stalled: tuple[str, ...] = ()
+        self._logged: frozenset[StagePartition] = frozenset()
         self._reported: set[tuple[str, ...]] = set()
         self.responded_at: float | None = None
 
@@ -83,7 +84,7 @@ class LagMonitor:
                 except Exception as error:  # noqa: BLE001 - any failure is retried with the next measurement
                     _unknown(error)
                     self._stalls.reset()
-                    self._stalled = ()
+                    self._note_stalled({})
                 self._stop.wait(_INTERVAL_SECONDS)
 
     def _measure(self, admin: Any, consumer: Any) -> None:
@@ -91,13 +92,13 @@ class LagMonitor:
         everywhere = sorted({place for places in assigned.values() for place in places})
         if not everywhere:
             self._remove_gauges_except(set())
-            self._stalled = ()
+            self._note_stalled({})
             return
         ends = consumer.end_offsets(everywhere)
         committed = admin.list_group_offsets({runner.group: places for runner, places in assigned.items() if places})
         self._stalls.retain_only((runner.name, *place) for runner, places in assigned.items() for place in places)
         self._remove_gauges_except({_labels(runner, place) for runner, places in assigned.items() for place in places})
-        stalled = []
+        stalled: dict[StagePartition, float] = {}
         for runner, places in assigned.items():
             offsets = committed.get(runner.group, {})
             halted = runner.halted()
@@ -111,11 +112,32 @@ class LagMonitor:
                     seconds = 0.0  # it stands still on purpose: a restart by the liveness probe would not help
                 elif seconds > self._stall_seconds:
                     if _has_records(consumer, place, done, ends[place]):
-                        stalled.append(f"{runner.name} stalled at {place.topic}/{place.partition} for {seconds:.0f} s")
+                        stalled[runner.name, place.topic, place.partition] = seconds
                     else:
                         seconds = 0.0
                 self._metrics.standstill.labels(*_labels(runner, place)).set(seconds)
-        self._stalled = tuple(stalled)
+        self._note_stalled(stalled)
+
+    def _note_stalled(self, stalled: Mapping[StagePartition, float]) -> None:
+        """Log each stall once: the process may be killed for it, and its metrics with it."""
+        for place in sorted(stalled.keys() - self._logged):
+            runner, topic, partition = place
+            event(
+                logger,
+                "partition_stalled",
+                level=logging.ERROR,
+                runner=runner,
+                topic=topic,
+                partition=partition,
+                seconds=round(stalled[place]),
+            )
+        for runner, topic, partition in sorted(self._logged - stalled.keys()):
+            event(logger, "partition_recovered", runner=runner, topic=topic, partition=partition)
+        self._logged = frozenset(stalled)
+        self._stalled = tuple(
+            f"{runner} stalled at {topic}/{partition} for {seconds:.0f} s"
+            for (runner, topic, partition), seconds in stalled.items()
+        )
 
     def _remove_gauges_except(self, assigned: set[tuple[str, ...]]) -> None:
         """Remove the gauges of revoked partitions: their last values would be exported for ever."""

@@ -8,6 +8,7 @@ way without a group changing its members' topics. All runners of one process sha
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ from processors.transport.publisher import OutputPublisher
 from schemas import topics
 from schemas.configuration.model import Configuration
 from service.kafka_client import client_settings
+from service.logs import event
+
+logger = logging.getLogger("paynotify.runner")
 
 
 class StageRunner:
@@ -80,6 +84,8 @@ class StageRunner:
         )
 
     def _on_assigned(self, sender: Any, assigned: set[Any], **_: Any) -> None:
+        generation = int(self.app.consumer_generation_id)
+        event(logger, "partitions_assigned", runner=self.name, generation=generation, partitions=len(assigned))
         self._loops.assigned(assigned)
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
