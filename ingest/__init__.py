@@ -1,1 +1,1 @@
-"""The HTTP ingress: stores each webhook call exactly as received. Holds no secret and decides nothing."""
+"""The HTTP ingress: stores each webhook call exactly as received. It has no secret and decides nothing."""

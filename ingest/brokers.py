@@ -1,4 +1,4 @@
-"""Whether the brokers answer and have the topics: asked again and again, also while they are not there yet."""
+"""Polls the brokers for the notification topics, also before they are available, and reports what is wrong."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ logger = logging.getLogger("paynotify.ingest")
 
 OnPartitions = Callable[[Mapping[str, int]], None]
 
-_ASK_EVERY_SECONDS: Final = 2.0
+_POLL_SECONDS: Final = 2.0
 _BOOTSTRAP_SECONDS: Final = 10.0
-_ANSWER_SECONDS: Final = 3.0
-#: What is said until the first answer, or until the first time that none came.
-_NOT_ASKED_YET: Final = "the brokers have not answered yet"
-#: A check that takes longer than its own bounds allow: the thread hangs, and nobody knows about the brokers.
+_REQUEST_SECONDS: Final = 3.0
+#: The problem until the first poll has ended.
+_NOT_POLLED_YET: Final = "the brokers have not responded yet"
+#: A poll that takes longer than its own timeouts allow hangs, and the brokers' state is unknown.
 _STALE_SECONDS: Final = 30.0
 
 
@@ -34,7 +34,7 @@ class Brokers:
     """The cluster as the ingress needs it: reachable, with all notification topics.
 
     Raises:
-        ConfigurationError: a secret or certificate can't be read. All else may come by itself, and is waited for.
+        ConfigurationError: a secret or certificate can't be read. All other problems may pass and are polled for.
     """
 
     def __init__(self, kafka: KafkaSettings, topics: tuple[str, ...]) -> None:
@@ -42,17 +42,17 @@ class Brokers:
         self._settings = {
             **client_settings(kafka, "paynotify-ingest-check"),
             "bootstrap_timeout_ms": round(_BOOTSTRAP_SECONDS * 1000),
-            "request_timeout_ms": round(_ANSWER_SECONDS * 1000),
+            "request_timeout_ms": round(_REQUEST_SECONDS * 1000),
             "reconnect_backoff_max_ms": 1000,
         }
         self._topics = topics
         self._client: KafkaAdminClient | None = None
-        self._availability = BrokerAvailability(logger, _NOT_ASKED_YET)
-        self._asked_at_seconds = time.monotonic()
+        self._availability = BrokerAvailability(logger, _NOT_POLLED_YET)
+        self._polled_at_seconds = time.monotonic()
         self._stopped = threading.Event()
 
     def _partitions(self) -> dict[str, int]:
-        """How many partitions each topic has, asked of a broker now.
+        """The number of partitions of each topic, from a broker.
 
         Raises:
             ClusterUnavailableError: no broker answered.
@@ -63,7 +63,7 @@ class Brokers:
                 self._client = opened(KafkaAdminClient, self._settings)
             described = self._client.describe_topics(list(self._topics))
         except (KafkaError, OSError) as error:
-            # a client that was made stays: it connects again by itself
+            # a client once created is reused: it reconnects by itself
             raise unreachable(self._servers, error) from None
         found = {topic["name"]: len(topic["partitions"]) for topic in described if topic["partitions"]}
         missing = [topic for topic in self._topics if topic not in found]
@@ -75,15 +75,15 @@ class Brokers:
         return found
 
     def watch(self, on_partitions: OnPartitions) -> None:
-        """Keep asking in a thread until `stop`; answers go to ``on_partitions``, in that thread."""
+        """Poll in a thread until `stop`. ``on_partitions`` is called with each result, in that thread."""
         threading.Thread(target=self._watch, args=(on_partitions,), name="brokers", daemon=True).start()
 
     def stop(self) -> None:
         self._stopped.set()
 
     def problem(self) -> str | None:
-        """What was wrong at the last check, or that the last check is long ago."""
-        if time.monotonic() - self._asked_at_seconds > _STALE_SECONDS:
+        """What was wrong at the last poll, or that it was too long ago; None if all is well."""
+        if time.monotonic() - self._polled_at_seconds > _STALE_SECONDS:
             return "the brokers' state is unknown"
         return self._availability.problem
 
@@ -93,16 +93,16 @@ class Brokers:
             try:
                 on_partitions(self._partitions())
             except (ClusterUnavailableError, ConfigurationError) as error:
-                # among them a secret or certificate that can't be read just now
+                # among them a secret or certificate that is being replaced
                 problem = str(error)
-            except Exception as error:  # noqa: BLE001 - a check that has died would leave a healthy ingress unready
-                problem = f"the brokers could not be asked ({type(error).__name__})"
+            except Exception as error:  # noqa: BLE001 - a dead thread would leave a healthy ingress unready
+                problem = f"the brokers could not be polled ({type(error).__name__})"
             self._availability.report(problem)  # outside of `except`: an error in progress keeps its sockets
-            self._asked_at_seconds = time.monotonic()
-            self._stopped.wait(_ASK_EVERY_SECONDS)
-        self._forget_client()
+            self._polled_at_seconds = time.monotonic()
+            self._stopped.wait(_POLL_SECONDS)
+        self._close_client()
 
-    def _forget_client(self) -> None:
+    def _close_client(self) -> None:
         client, self._client = self._client, None
         if client is not None:
             with contextlib.suppress(KafkaError, OSError):

@@ -1,8 +1,13 @@
-"""One HTTP connection with bounds.
+"""An HTTP connection with limits, and without the loss of bodies that offer an upgrade.
 
 uvicorn's httptools protocol limits neither the size of a request's head nor the time until it is complete, so
-strangers could hold memory and sockets for nothing (G9). And of a request that offers another protocol it throws the
-body away: Java's HTTP client offers h2c with every call it makes without TLS, so its calls would be stored empty.
+unauthenticated callers could occupy memory and sockets. The limits here close such connections.
+
+uvicorn also discards the body of a request that offers another protocol. Java's HTTP client offers h2c with every call
+it makes without TLS, so its calls would be stored without their body. Such offers are ignored here.
+
+A proxy in front of the ingress that limits the size and time of request heads, buffers bodies and drops the ``Upgrade``
+header makes all of this superfluous, except the number of connections. Most do not drop ``Upgrade`` by default.
 """
 
 from __future__ import annotations
@@ -13,25 +18,25 @@ from typing import Any, ClassVar, Final
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-#: The most uvloop hands over in one read; it may hold the rest of one request and the head of the next.
+from schemas.ingress import HEAD_TOO_LARGE, RESPONSES, RequestOutcome
+
+#: uvloop's largest read. It may contain the rest of one request and the head of the next.
 _READ_BYTES: Final = 256 * 1024
-#: What is read and thrown away after an early answer (413 and the like), so that the client sees the answer
+#: What is read and discarded after an early response (413 and the like), so that the client reads the response
 #: instead of a reset connection.
 _DISCARD_BYTES: Final = 4 * 1024 * 1024
 
-_HEAD_TOO_LARGE: Final = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-)
+_HEAD_TOO_LARGE: Final = HEAD_TOO_LARGE.head()
 _NOT_HTTP: Final = "Invalid HTTP request received."
-_TOO_SLOW: Final = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+_TOO_SLOW: Final = RESPONSES[RequestOutcome.TOO_SLOW].head()
 
 
 class HeadTooLargeError(Exception):
-    """Stops the parser; never leaves this module."""
+    """Stops the parser. It never leaves this module."""
 
 
 class BoundedConnection(HttpToolsProtocol):
-    """A connection whose request heads are bounded in size and time. `bounded` sets the numbers."""
+    """A connection that limits its request heads in size and time. `bounded` sets the limits."""
 
     max_head_bytes: ClassVar[int] = 16 * 1024
     max_message_bytes: ClassVar[int] = _DISCARD_BYTES
@@ -66,8 +71,8 @@ class BoundedConnection(HttpToolsProtocol):
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as stopped:
             if not self.offers_upgrade:
-                return  # CONNECT: what follows is meant for somebody else
-            # RFC 9110, 7.8: an offer may be ignored, and the request is then like any other
+                return  # CONNECT: what follows is for another server
+            # RFC 9110, 7.8: an offer may be ignored; the request is then like any other
             self._parse(self._head_without_upgrade() + data[stopped.args[0] :])
 
     def _head_without_upgrade(self) -> bytes:
@@ -95,7 +100,7 @@ class BoundedConnection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self.offers_upgrade = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
         if self.offers_upgrade:
-            return  # the parser stops here; it is all parsed anew without the offer
+            return  # the parser stops here; the request is parsed again without the offer
         self.in_head = False
         self.head_until_seconds = math.inf
         super().on_headers_complete()
@@ -119,26 +124,26 @@ class BoundedConnection(HttpToolsProtocol):
             super().send_400_response(msg)
 
     def end_if_slow(self, now_seconds: float) -> None:
-        """Cut a connection whose next head (or the rest of a refused request) takes too long."""
+        """Close a connection whose next head (or the rest of a refused request) takes too long."""
         if now_seconds > self.head_until_seconds:
             self.end(_TOO_SLOW if self.cycle is None else b"")
 
-    def end(self, answer: bytes) -> None:
-        """Say ``answer`` and close."""
+    def end(self, response: bytes) -> None:
+        """Send ``response`` and close."""
         if not self.transport.is_closing():
-            self.transport.write(answer)
+            self.transport.write(response)
             self.transport.close()
 
 
 def bounded(
     *, max_head_bytes: int, max_body_bytes: int, head_seconds: float, max_connections: int
 ) -> type[BoundedConnection]:
-    """The protocol class with these bounds; uvicorn makes the instances and passes no numbers."""
-    numbers = {
+    """The protocol class with these limits; uvicorn creates the instances and passes no arguments."""
+    limits = {
         "max_head_bytes": max_head_bytes,
         # a chunked body may need several bytes on the wire for each of its own
         "max_message_bytes": _DISCARD_BYTES + 8 * (max_body_bytes + max_head_bytes),
         "head_seconds": head_seconds,
         "max_connections": max_connections,
     }
-    return type("BoundedConnection", (BoundedConnection,), numbers)
+    return type("BoundedConnection", (BoundedConnection,), limits)

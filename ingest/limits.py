@@ -1,20 +1,19 @@
-"""The bounds of the ingress: rate per route and address, records in flight, size and time of a body (G9)."""
+"""Limits what unauthenticated callers can use: rate per route and address, slots in flight, size and time of a body."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import MutableMapping
 from enum import Enum
 from ipaddress import AddressValueError, IPv6Address
 from typing import Any, Final
 
+from service.asgi import Receive
 from service.token_bucket import take
 
-#: Of an IPv6 address: what providers hand out is a network of 64 bits.
+#: An IPv6 caller usually has a network of 64 bits to choose addresses from.
 _NETWORK_BYTES: Final = 8
-
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 
 class TokenBucket:
@@ -37,26 +36,26 @@ class TokenBucket:
 
 
 class AddressLimits:
-    """A bucket for each caller's address; an IPv6 caller is its network, within which it can choose addresses.
+    """A token bucket for each caller's address; for IPv6, for each network of 64 bits.
 
-    Bounded: of more addresses than ``most`` those heard of longest ago are forgotten.
+    At most ``limit`` addresses are tracked; beyond that the least recently used is dropped.
     """
 
-    __slots__ = ("_buckets", "_burst", "_most", "_rate_per_second")
+    __slots__ = ("_buckets", "_burst", "_limit", "_rate_per_second")
 
-    def __init__(self, rate_per_second: float, burst: int, most: int = 10_000) -> None:
+    def __init__(self, rate_per_second: float, burst: int, limit: int = 10_000) -> None:
         self._rate_per_second = rate_per_second
         self._burst = burst
-        self._most = most
+        self._limit = limit
         self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
 
     def take(self, address: str, now_seconds: float) -> bool:
-        """Take one token of the address; false where there is none."""
+        """Take one token of the address; false if there is none."""
         caller = _caller(address)
         bucket = self._buckets.get(caller)
         if bucket is None:
             bucket = self._buckets[caller] = TokenBucket(self._rate_per_second, self._burst)
-            if len(self._buckets) > self._most:
+            if len(self._buckets) > self._limit:
                 self._buckets.popitem(last=False)
         self._buckets.move_to_end(caller)
         return bucket.take(now_seconds)
@@ -75,7 +74,7 @@ def _caller(address: str) -> str:
 
 
 class Slots:
-    """How many notifications may be in memory at once, from the body's first byte to the brokers' answer."""
+    """Limits the notifications in memory, from a body's first byte to the brokers' acknowledgement."""
 
     __slots__ = ("limit", "taken")
 
@@ -84,13 +83,13 @@ class Slots:
         self.taken = 0
 
     def take(self) -> bool:
-        """Take one slot; false where all are taken."""
+        """Take one slot; false if all are taken."""
         if self.taken >= self.limit:
             return False
         self.taken += 1
         return True
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         self.taken -= 1
 
 
@@ -103,7 +102,7 @@ class Unread(Enum):
 
 
 async def read_body(receive: Receive, max_bytes: int, deadline_seconds: float) -> bytes | Unread:
-    """The body, or why there is none. Never holds more than ``max_bytes`` and one read of the server."""
+    """The body, or why it could not be read. Buffers at most ``max_bytes`` and one read of the server."""
     try:
         async with asyncio.timeout(deadline_seconds):
             message = await receive()

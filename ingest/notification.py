@@ -1,7 +1,7 @@
-"""A webhook call as a Kafka record: what is kept of the request, in CloudEvents 1.0 headers (binary mode).
+"""Builds the Kafka record of a webhook call: the body as received, and CloudEvents 1.0 headers (binary mode).
 
-Only what a verifier or an investigator needs is kept, by allow-list. Addresses, credentials, cookies and all
-other headers of the request are left behind (G8).
+An allow-list selects the request headers that verification and investigations need. Addresses, credentials, cookies
+and all other headers are dropped, so that no personal data or secret reaches a topic.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from schemas.ids import time_ordered_id
 from schemas.messages import NOTIFICATION_RECEIVED
 from schemas.traceparent import new_traceparent, valid_traceparent
 
-#: Longest value kept of one request header.
+#: Longer values of request headers are cut.
 MAX_VALUE_BYTES: Final = 256
 
-#: Kept where the request has them. ``content-type`` and ``traceparent`` are written always.
-KEPT_IF_PRESENT: Final = (b"user-agent", b"x-request-id")
+#: Stored if the request has them. ``content-type`` and ``traceparent`` are always stored.
+OPTIONAL_HEADERS: Final = (b"user-agent", b"x-request-id")
 
-_KEPT_NAMES: Final = tuple((name, name.decode()) for name in KEPT_IF_PRESENT)
+_OPTIONAL_NAMES: Final = tuple((name, name.decode()) for name in OPTIONAL_HEADERS)
 _SPECVERSION: Final = ("ce_specversion", b"1.0")
 _TYPE: Final = ("ce_type", NOTIFICATION_RECEIVED.encode())
 _METHODS: Final = {method: ("http-method", method.encode()) for method in ("POST", "GET")}
@@ -31,7 +31,7 @@ RecordHeaders = list[tuple[str, bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Whose notification it is. ``source`` is ready to be a header, so that it is built once per route."""
+    """Provider and merchant of a notification. ``source`` is a finished header, built once for each route."""
 
     provider: str
     merchant: str
@@ -44,8 +44,10 @@ def origin(provider: str, merchant: str) -> Origin:
 
 
 class TimestampFormatter:
-    """RFC 3339 in UTC with milliseconds, as bytes. Formatting a whole date for each call would cost more than
-    the rest of the headers, so the part down to the second is kept while it lasts."""
+    """RFC 3339 in UTC with milliseconds, as bytes.
+
+    The part down to the second is cached: formatting it for each call would cost more than all other headers.
+    """
 
     __slots__ = ("_prefix", "_second")
 
@@ -65,7 +67,7 @@ class TimestampFormatter:
 def record_headers(
     came_from: Origin, method: str, query: bytes, request: Mapping[bytes, bytes], received_at: bytes
 ) -> RecordHeaders:
-    """The headers of one stored notification. ``request`` are the HTTP headers, names in lower case."""
+    """The headers of one record. ``request`` has the HTTP headers, with names in lower case."""
     headers = [
         _SPECVERSION,
         ("ce_id", time_ordered_id().encode()),
@@ -77,7 +79,7 @@ def record_headers(
         ("http-query", query),
         ("traceparent", _trace(request.get(b"traceparent"))),
     ]
-    for name, record_name in _KEPT_NAMES:
+    for name, record_name in _OPTIONAL_NAMES:
         value = request.get(name)
         if value is not None:
             headers.append((record_name, _plain(value)))
@@ -85,13 +87,13 @@ def record_headers(
 
 
 def _plain(value: bytes) -> bytes:
-    """Cut to length; bytes outside ASCII are escaped, because readers of record headers expect UTF-8."""
+    """The value, cut to length. Bytes outside ASCII are escaped, because readers of record headers expect UTF-8."""
     value = value[:MAX_VALUE_BYTES]
     return value if value.isascii() else value.decode("ascii", "backslashreplace").encode()[:MAX_VALUE_BYTES]
 
 
 def _trace(given: bytes | None) -> bytes:
-    """The caller's trace context if it is one, else a new one."""
+    """The caller's trace context if it is valid, else a new one."""
     if given is not None and given.isascii() and valid_traceparent(given.decode()):
         return given
     return new_traceparent().encode()

@@ -1,7 +1,7 @@
-"""Records into Kafka and the brokers' answers back, without ever blocking the event loop.
+"""Publishes notifications to Kafka and reports when the brokers have stored them, without blocking the event loop.
 
-Two threads work here: the event loop hands records to kafka-python's producer, and the producer's own network
-thread learns the brokers' answers. The loop is woken once per burst of answers, not once per record.
+Two threads are involved: the event loop hands records to kafka-python's producer, and the producer's own network
+thread receives the brokers' acknowledgements. The loop is woken once for a burst of them, not once for each record.
 
 ``KafkaProducer.send`` blocks only while it waits for a topic's metadata. ``max_block_ms=0`` turns that wait
 into an error at once (and still asks for the metadata), so a send on the event loop never waits for a broker.
@@ -26,7 +26,7 @@ from schemas.configuration.model import IngestSettings, KafkaSettings
 from schemas.errors import ClusterUnavailableError
 from service.kafka_client import client_settings, opened, unreachable
 
-#: Long enough to gather what arrives together, short beside a broker's own answer time.
+#: Long enough to batch what arrives together, short compared with a broker's response time.
 _LINGER_MILLISECONDS: Final = 2
 _BATCH_BYTES: Final = 512 * 1024
 _RECORD_OVERHEAD_BYTES: Final = 64 * 1024
@@ -34,13 +34,13 @@ _MEBIBYTE: Final = 1024 * 1024
 _RECONNECT_MILLISECONDS: Final = 1_000
 _CLOSE_SECONDS: Final = 1.0
 _START_SECONDS: Final = 10.0
-_ASK_AGAIN_SECONDS: Final = 0.02
-_PASSING: Final = (RetriableError, ValueError)
-_NEVER_MILLISECONDS: Final = 2**31 - 1
+_METADATA_POLL_SECONDS: Final = 0.02
+_TRANSIENT: Final = (RetriableError, ValueError)
+_NO_TIMEOUT_MILLISECONDS: Final = 2**31 - 1
 
 
 class SentRecord(Protocol):
-    """What a producer returns for a record: something that calls back, from any thread."""
+    """What a producer returns for a record. It calls back from any thread."""
 
     def add_callback(self, function: Any, *arguments: Any) -> Any: ...
 
@@ -58,12 +58,12 @@ class ProducerClient(Protocol):
 
 
 def connect(kafka: KafkaSettings, limits: IngestSettings, topics: Iterable[str]) -> ProducerClient:
-    """An idempotent producer that waits for all in-sync replicas (G1), and knows the topics. Blocks for some seconds.
+    """An idempotent producer that waits for all in-sync replicas and has the topics' metadata. Blocks for some seconds.
 
-    The producer itself never gives a record up. kafka-python 3.0.12 forgets its producer id when a record that was
-    sent once expires, and then asks for no new one: an outage longer than ``delivery_timeout_ms`` would end all
-    publishing for good. So requests are answered by `Publisher.expire`, memory stays bounded by `Slots`, and
-    what was refused meanwhile may still be stored later (at least once, G5).
+    The producer never expires a record. kafka-python 3.0.12 forgets its producer id when a record that was
+    sent once expires, and never requests a new one: an outage longer than ``delivery_timeout_ms`` would end all
+    publishing. So `NotificationPublisher.expire` answers the requests, `Slots` bounds the memory, and a record whose
+    request was refused meanwhile may still be stored later (at-least-once delivery).
 
     Raises:
         ClusterUnavailableError: no broker answered, or a topic could not be looked up.
@@ -78,7 +78,7 @@ def connect(kafka: KafkaSettings, limits: IngestSettings, topics: Iterable[str])
         "max_block_ms": 0,
         "allow_auto_create_topics": False,
         "request_timeout_ms": round(limits.publish_timeout_seconds * 1000),
-        "delivery_timeout_ms": _NEVER_MILLISECONDS,
+        "delivery_timeout_ms": _NO_TIMEOUT_MILLISECONDS,
         "reconnect_backoff_max_ms": _RECONNECT_MILLISECONDS,
         "bootstrap_timeout_ms": round(_START_SECONDS * 1000),
         "metrics_enabled": False,
@@ -96,7 +96,7 @@ def connect(kafka: KafkaSettings, limits: IngestSettings, topics: Iterable[str])
 
 
 def _await_metadata(producer: ProducerClient, topics: Iterable[str], bootstrap_servers: str) -> None:
-    """Wait until the producer knows the topics, so that the first request need not be refused."""
+    """Wait until the producer knows the topics, so that the first request is not refused."""
     until = time.monotonic() + _START_SECONDS
     for topic in topics:
         while True:
@@ -109,41 +109,42 @@ def _await_metadata(producer: ProducerClient, topics: Iterable[str], bootstrap_s
                         f"The topic {topic} could not be looked up at {bootstrap_servers} "
                         f"({type(error).__name__}). Check that the brokers run and this user may write to it."
                     ) from None
-                time.sleep(_ASK_AGAIN_SECONDS)
+                time.sleep(_METADATA_POLL_SECONDS)
 
 
 def disconnect(producer: ProducerClient) -> None:
-    """End a producer. Blocks for a moment; what it still holds was refused to its sender and is given up."""
+    """Close a producer. Blocks for a moment. The requests of its unsent records were refused already."""
     with contextlib.suppress(KafkaError):
         producer.close(timeout=_CLOSE_SECONDS)
 
 
-class Pending:
-    """One record on its way."""
+class PendingRecord:
+    """One record that is sent and not yet acknowledged."""
 
-    __slots__ = ("answer", "lane", "since_seconds")
+    __slots__ = ("partition", "since_seconds", "stored")
 
-    def __init__(self, answer: asyncio.Future[bool], lane: Lane, since_seconds: float) -> None:
-        self.answer = answer
-        self.lane = lane
+    def __init__(self, stored: asyncio.Future[bool], partition: TargetPartition, since_seconds: float) -> None:
+        self.stored = stored
+        self.partition = partition
         self.since_seconds = since_seconds
 
 
-class Lane:
-    """One partition. ``late_records`` counts records in it whose time is over but whose fate is open."""
+class TargetPartition:
+    """One partition. ``timed_out_records`` counts its records that were not acknowledged in time and still may be."""
 
-    __slots__ = ("late_records", "partition")
+    __slots__ = ("number", "timed_out_records")
 
-    def __init__(self, partition: int) -> None:
-        self.partition = partition
-        self.late_records = 0
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.timed_out_records = 0
 
 
 class NotificationPublisher:
-    """Publishes records and tells when the brokers have them. Until it is open every record is refused.
+    """Publishes records and reports when the brokers have stored them. Until it is open it refuses every record.
 
-    A partition with late records takes no new ones until their fate is known: while a broker is away its
-    requests are refused at once instead of each waiting its full time, and other partitions keep the room.
+    A partition with timed-out records accepts no new ones until those are acknowledged or refused: while a broker is
+    unavailable its requests are refused at once instead of waiting for the timeout, and the slots stay free for other
+    partitions.
     """
 
     def __init__(self, slots: Slots, timeout_seconds: float) -> None:
@@ -151,11 +152,11 @@ class NotificationPublisher:
         self._slots = slots
         self._timeout_seconds = timeout_seconds
         self._loop = asyncio.get_running_loop()
-        self._lanes: dict[str, list[Lane]] = {}
-        self._waiting: dict[Pending, None] = {}
-        self._finished: deque[tuple[Pending, str | None]] = deque()
-        self._woken = False
-        self._late: dict[Pending, None] = {}
+        self._partitions: dict[str, list[TargetPartition]] = {}
+        self._waiting: dict[PendingRecord, None] = {}
+        self._finished: deque[tuple[PendingRecord, str | None]] = deque()
+        self._wake_up_pending = False
+        self._timed_out: dict[PendingRecord, None] = {}
         self._stored_at_seconds = 0.0
         self._refused_since_seconds: float | None = None
         self.failures: dict[str, int] = {}
@@ -165,73 +166,70 @@ class NotificationPublisher:
         return self._producer is not None
 
     def open(self, producer: ProducerClient, partitions: Mapping[str, int]) -> None:
-        """Publish from now on. Any thread may call it, once: the partitions are not looked at without a producer."""
+        """Accept records from now on. Any thread may call it, once: the partitions are not read without a producer."""
         self.set_partitions(partitions)
         self._producer = producer
 
     def replace(self, producer: ProducerClient) -> None:
-        """Publish by another producer from now on, and end the one before. Blocks for a moment; any thread may call it.
+        """Switch to another producer and close the previous one. Blocks for a moment; any thread may call it.
 
-        What the one before still holds is refused; it may have been stored (at least once, G5).
+        The previous producer's unsent records are refused, although some may be stored (at-least-once delivery).
         """
-        before, self._producer = self._producer, producer
-        if before is not None:
-            disconnect(before)
-        self._refused_since_seconds = None  # last: ending the one before refuses what it held
+        previous, self._producer = self._producer, producer
+        if previous is not None:
+            disconnect(previous)
+        self._refused_since_seconds = None  # last: closing the previous producer refuses its records
 
     def refused_seconds(self) -> float:
-        """For how long the producer has refused records for good, and stored none; 0 where it has not."""
+        """For how long the producer has refused records permanently and stored none; 0 if it has not."""
         since = self._refused_since_seconds
         return self._loop.time() - since if since is not None else 0.0
 
     def close(self) -> None:
-        """End the producer. Blocks for a moment."""
+        """Close the producer. Blocks for a moment."""
         if self._producer is not None:
             disconnect(self._producer)
 
     def set_partitions(self, partitions: Mapping[str, int]) -> None:
-        """How many partitions each topic has now; they can only become more."""
+        """Set how many partitions each topic has; the number can only grow."""
         for topic, count in partitions.items():
-            lanes = self._lanes.setdefault(topic, [])
-            lanes.extend(Lane(partition) for partition in range(len(lanes), count))
+            known = self._partitions.setdefault(topic, [])
+            known.extend(TargetPartition(number) for number in range(len(known), count))
 
     def publish(self, topic: str, key: bytes, value: bytes, headers: RecordHeaders) -> asyncio.Future[bool] | None:
-        """Hand over one record; its slot is given back when its fate is known.
+        """Send one record. Its slot is released when the record is acknowledged or refused.
 
-        Returns a future that tells whether the brokers have the record in time, or none where it was refused
-        at once. Then the slot stays with the caller.
+        Returns a future of whether the brokers stored the record in time, or None if it was refused at once; then the
+        caller still has the slot.
         """
         producer = self._producer
         if producer is None:
             self._failed("no broker yet")
             return None
-        lanes = self._lanes[topic]
-        lane = lanes[partition_of(key, len(lanes))]
-        if lane.late_records:
+        partitions = self._partitions[topic]
+        partition = partitions[partition_of(key, len(partitions))]
+        if partition.timed_out_records:
             return None
         try:
-            sent = producer.send(topic, value, key, headers, lane.partition)
-        except (
-            KafkaError,
-            ValueError,
-        ) as error:  # ValueError: a partition the metadata doesn't know at present
+            sent = producer.send(topic, value, key, headers, partition.number)
+        except (KafkaError, ValueError) as error:  # ValueError: the current metadata lacks the partition
             self._note_refusal(error)
             self._failed(type(error).__name__)
             return None
-        answer: asyncio.Future[bool] = self._loop.create_future()
-        pending = Pending(answer, lane, self._loop.time())
+        stored: asyncio.Future[bool] = self._loop.create_future()
+        pending = PendingRecord(stored, partition, self._loop.time())
         self._waiting[pending] = None
         sent.add_callback(self._acknowledged, pending)
         sent.add_errback(self._refused, pending)
-        return answer
+        return stored
 
     def stuck_seconds(self) -> float:
-        """For how long a record has waited while no other was stored either; 0 where none waits too long."""
-        oldest = next(iter(self._late), None)
+        """For how long a timed-out record has waited while no other was stored either; 0 if none has timed out."""
+        oldest = next(iter(self._timed_out), None)
         return self._loop.time() - max(oldest.since_seconds, self._stored_at_seconds) if oldest else 0.0
 
     def expire(self) -> None:
-        """Answer the requests whose time is over. Called by the event loop several times a second."""
+        """Refuse the requests whose records were not stored in time. The event loop calls it several times a second."""
         limit = self._loop.time() - self._timeout_seconds
         expired = []
         for pending in self._waiting:  # oldest first
@@ -240,51 +238,51 @@ class NotificationPublisher:
             expired.append(pending)
         for pending in expired:
             del self._waiting[pending]
-            self._late[pending] = None
-            pending.lane.late_records += 1
+            self._timed_out[pending] = None
+            pending.partition.timed_out_records += 1
             self._failed("no answer in time")
-            _set(pending.answer, False)
+            _set(pending.stored, False)
 
-    def _acknowledged(self, pending: Pending, _metadata: object) -> None:
+    def _acknowledged(self, pending: PendingRecord, _metadata: object) -> None:
         self._report(pending, None)
 
-    def _refused(self, pending: Pending, error: BaseException) -> None:
+    def _refused(self, pending: PendingRecord, error: BaseException) -> None:
         self._note_refusal(error)
         self._report(pending, type(error).__name__)
 
     def _note_refusal(self, error: BaseException) -> None:
-        """Runs in any thread. What passes by itself is none: brokers that are away, a buffer that is full."""
-        if self._refused_since_seconds is None and not isinstance(error, _PASSING):
+        """Runs in any thread. Transient errors don't count: unavailable brokers, a full buffer."""
+        if self._refused_since_seconds is None and not isinstance(error, _TRANSIENT):
             self._refused_since_seconds = self._loop.time()
 
-    def _report(self, pending: Pending, problem: str | None) -> None:
-        """Runs in the producer's thread. The flag is read after the append and cleared before the reading, so
-        no answer is left behind without a wake-up."""
+    def _report(self, pending: PendingRecord, problem: str | None) -> None:
+        """Runs in the producer's thread. The flag is read after the append and cleared before the queue is read, so no
+        report is left without a wake-up."""
         self._finished.append((pending, problem))
-        if not self._woken:
-            self._woken = True
+        if not self._wake_up_pending:
+            self._wake_up_pending = True
             try:
                 self._loop.call_soon_threadsafe(self._settle)
             except RuntimeError:
-                return  # the loop has ended: nobody waits any more
+                return  # the loop has ended: no request waits any more
 
     def _settle(self) -> None:
-        self._woken = False
+        self._wake_up_pending = False
         finished = self._finished
         now_seconds = self._loop.time()
         while finished:
             pending, problem = finished.popleft()
-            self._slots.give_back()
+            self._slots.release()
             if problem is None:
                 self._stored_at_seconds, self._refused_since_seconds = now_seconds, None
             else:
                 self._failed(problem)
-            if pending in self._late:
-                del self._late[pending]
-                pending.lane.late_records -= 1
+            if pending in self._timed_out:
+                del self._timed_out[pending]
+                pending.partition.timed_out_records -= 1
             else:
                 del self._waiting[pending]
-                _set(pending.answer, problem is None)
+                _set(pending.stored, problem is None)
 
     def _failed(self, problem: str) -> None:
         self.failures[problem] = self.failures.get(problem, 0) + 1
@@ -295,6 +293,6 @@ def partition_of(key: bytes, partitions: int) -> int:
     return int(murmur2(key) & 0x7FFFFFFF) % partitions
 
 
-def _set(answer: asyncio.Future[bool], stored: bool) -> None:
-    if not answer.done():  # a cancelled request has no reader
-        answer.set_result(stored)
+def _set(future: asyncio.Future[bool], stored: bool) -> None:
+    if not future.done():  # a cancelled request has no reader
+        future.set_result(stored)

@@ -1,4 +1,4 @@
-"""The ingress as a process: brokers, producer, HTTP server and management port, their start and their end."""
+"""The ingress process: starts and stops the broker poll, the producer, the HTTP server and the management port."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Final
 import uvicorn
 import uvloop
 
-from ingest.app import Ingress, RequestOutcome
+from ingest.app import Ingress
 from ingest.brokers import Brokers
 from ingest.connection import BoundedConnection, bounded
 from ingest.limits import Slots
@@ -25,6 +25,7 @@ from ingest.metrics import IngestMetrics
 from ingest.publisher import NotificationPublisher, connect
 from schemas.configuration.model import Configuration
 from schemas.errors import ConfigurationError
+from schemas.ingress import RequestOutcome
 from schemas.providers import provider_names
 from schemas.topics import notifications
 from service import expiry
@@ -33,17 +34,17 @@ from service.management import Management, split_address
 
 logger = logging.getLogger("paynotify.ingest")
 
-#: The event loop and the producer's thread share one interpreter; the default of 5 ms would be added to every
-#: answer on a busy machine.
+#: The event loop and the producer's thread share the interpreter lock. The default of 5 ms would be added to every
+#: response on a busy machine.
 _SWITCH_SECONDS: Final = 0.001
 _TICK_SECONDS: Final = 0.1
 _TICKS_PER_SWEEP: Final = 10
 _TICKS_PER_REPORT: Final = 100
 _STUCK_SECONDS: Final = 10.0
-#: kafka-python's idempotent producer never publishes again once a broker has refused a record for a reason that it does
-#: not try again for, such as an unknown error while a disk is full. One that refuses for so long is made anew.
+#: kafka-python's idempotent producer never publishes again once a broker has refused a record with an error that it
+#: does not retry, such as an unknown error while a disk is full. After this time the producer is recreated.
 _REFUSED_SECONDS: Final = 2.0
-#: Brokers that answer but take no record for so long: the producer itself is stuck, and only a restart helps.
+#: Brokers that respond but store no record for so long: the producer itself is stuck, and only a restart helps.
 _NOTHING_STORED_SECONDS: Final = 60.0
 _KEEP_ALIVE_SECONDS: Final = 30
 _BACKLOG: Final = 2048
@@ -52,7 +53,7 @@ _GC_THRESHOLDS: Final = (20_000, 20, 50)
 
 
 class Server(uvicorn.Server):
-    """uvicorn without its own signal handling, which would end the process by the signal, not with 0."""
+    """uvicorn without its own signal handling, which would end the process by the signal, not with exit code 0."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -60,7 +61,7 @@ class Server(uvicorn.Server):
 
 
 class IngressState:
-    """What the management port asks: is the loop alive, and should calls be sent here."""
+    """The answers to the management port's probes: does the event loop run, and should calls be sent here."""
 
     def __init__(self, brokers: Brokers, publisher: NotificationPublisher) -> None:
         self._brokers = brokers
@@ -70,7 +71,7 @@ class IngressState:
         self._stuck_since_seconds: float | None = None
 
     def beat(self, stuck_seconds: float) -> None:
-        """Called by the event loop again and again, with how long nothing could be stored."""
+        """Called periodically by the event loop, with how long nothing could be stored."""
         self.beat_seconds = time.monotonic()
         if stuck_seconds < _STUCK_SECONDS or self._brokers.problem() is not None:
             self._stuck_since_seconds = None
@@ -80,20 +81,20 @@ class IngressState:
     def live(self) -> str | None:
         now = time.monotonic()
         if now - self.beat_seconds > _STUCK_SECONDS:
-            return f"the event loop has not answered for {now - self.beat_seconds:.0f} s"
+            return f"the event loop has not run for {now - self.beat_seconds:.0f} s"
         stuck_since = self._stuck_since_seconds
         if stuck_since is not None and now - stuck_since > _NOTHING_STORED_SECONDS:
-            return f"records wait although the brokers have answered for {now - stuck_since:.0f} s"
+            return f"no record was stored although the brokers have responded for {now - stuck_since:.0f} s"
         return None
 
     def ready(self) -> str | None:
         if self.stopping:
             return "stopping"
-        return self._brokers.problem() or (None if self._publisher.is_open else "the producer is not there yet")
+        return self._brokers.problem() or (None if self._publisher.is_open else "the producer is not created yet")
 
 
 def serve(configuration: Configuration, listen: str, management: str) -> int:
-    """Run until SIGTERM or SIGINT; returns the exit code. Brokers and topics that are not there are waited for.
+    """Run until SIGTERM or SIGINT; returns the exit code. Waits for brokers and topics that are not available yet.
 
     Raises:
         ConfigurationError: an address can't be used, or a secret or certificate can't be read.
@@ -139,7 +140,7 @@ async def _run(
         loop.add_signal_handler(number, stop)
     brokers.watch(partial(_supply, configuration, publisher, loop))
     management.start()
-    listener.listen(_BACKLOG)  # before the event: who has read it may connect at once
+    listener.listen(_BACKLOG)  # before the event: a reader of it may connect at once
     event(logger, "listening", port=listener.getsockname()[1], merchants=len(configuration.merchants))
     gc.collect()
     gc.freeze()
@@ -161,19 +162,21 @@ def _supply(
     loop: asyncio.AbstractEventLoop,
     partitions: Mapping[str, int],
 ) -> None:
-    """Give the publisher its producer the first time, another for one that only refuses, and the partitions found. Runs
-    in the brokers' thread."""
+    """Give the publisher its first producer, a new one for one that only refuses, and the partitions found.
+
+    Runs in the thread of the broker poll.
+    """
     if not publisher.is_open:
         publisher.open(connect(configuration.kafka, configuration.ingest, partitions), partitions)
     elif (refused_seconds := publisher.refused_seconds()) > _REFUSED_SECONDS:
         event(logger, "producer_recreated", level=logging.WARNING, refused_seconds=round(refused_seconds, 1))
         publisher.replace(connect(configuration.kafka, configuration.ingest, partitions))
-    with contextlib.suppress(RuntimeError):  # the loop has ended while the brokers were asked
+    with contextlib.suppress(RuntimeError):  # the loop has ended during the poll
         loop.call_soon_threadsafe(publisher.set_partitions, partitions)
 
 
 async def _tick(state: IngressState, publisher: NotificationPublisher, server: Server) -> None:
-    """What has to be done by the clock: heartbeat, requests and connections whose time is over, reports."""
+    """Periodic tasks: the heartbeat, timeouts of requests and connections, and the log of failures."""
     loop = asyncio.get_running_loop()
     count = 0
     while True:
@@ -189,14 +192,14 @@ async def _tick(state: IngressState, publisher: NotificationPublisher, server: S
 
 
 def sweep(server: Server, now_seconds: float) -> None:
-    """Cut the connections that take too long over a request's head."""
+    """Close the connections that take too long to send a request's head."""
     for connection in list(server.server_state.connections):
         if isinstance(connection, BoundedConnection):
             connection.end_if_slow(now_seconds)
 
 
 def build_server(configuration: Configuration, application: Ingress) -> Server:
-    """uvicorn with every bound set and nothing it would tell strangers or the log."""
+    """uvicorn with every limit set. It discloses nothing about itself, and does not log requests."""
     limits = configuration.ingest
     return Server(
         uvicorn.Config(
@@ -223,10 +226,10 @@ def build_server(configuration: Configuration, application: Ingress) -> Server:
 
 
 def open_listener(address: str) -> socket.socket:
-    """A bound socket.
+    """A socket bound to the address.
 
     Raises:
-        ConfigurationError: the address can't be used.
+        ConfigurationError: the address can't be bound.
     """
     host, port = split_address(address)
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
@@ -242,6 +245,6 @@ def open_listener(address: str) -> socket.socket:
 
 
 def _quiet_libraries() -> None:
-    """Libraries would log every stranger's odd request and every retry of an outage in their own words."""
+    """Silence libraries that log each malformed request and each retry of an outage: callers could fill the log."""
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)

@@ -24,7 +24,7 @@ import random
 import signal
 import socket
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Final, Generic, TypeVar
@@ -37,6 +37,7 @@ from sandbox.simulators.faults import Fault, Faults
 from sandbox.simulators.ledger import Ledger
 from sandbox.simulators.webhooks import DeliveryLog, Unrest, Webhooks
 from schemas.errors import ProviderRefusedError, RateLimitedError
+from service.asgi import Receive, Scope, Send
 from service.logs import event
 
 logger = logging.getLogger("paynotify.simulator")
@@ -44,10 +45,6 @@ logger = logging.getLogger("paynotify.simulator")
 _BODY_BYTES: Final = 8 * 1024 * 1024
 _HTML: Final = b"<HTML><HEAD><TITLE>Error</TITLE></HEAD><BODY>Something went wrong</BODY></HTML>"
 _SLOW_PIECES: Final = 10
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

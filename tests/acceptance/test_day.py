@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from ingest.notification import KEPT_IF_PRESENT
+from ingest.notification import OPTIONAL_HEADERS
 from sandbox.attacker import Attacker, replayed, resplit
 from sandbox.script import NEEDS, Player
 from sandbox.simulators.trustpayments import security_hash
@@ -44,7 +44,7 @@ ALLOWED: Final = {
     "http-method",
     "http-query",
     "traceparent",
-    *(name.decode() for name in KEPT_IF_PRESENT),
+    *(name.decode() for name in OPTIONAL_HEADERS),
 }
 
 

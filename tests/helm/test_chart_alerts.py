@@ -13,10 +13,10 @@ import yaml
 from prometheus_client import CollectorRegistry
 
 from helm.values import STAGES
-from ingest.app import RequestOutcome
 from ingest.metrics import IngestMetrics
 from processors.metrics import Metrics
 from schemas.configuration.model import KafkaSettings
+from schemas.ingress import RequestOutcome
 from schemas.providers import provider_names
 from service import expiry
 from service.management import watch_readiness

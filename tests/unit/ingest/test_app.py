@@ -8,11 +8,12 @@ from urllib.parse import quote
 import pytest
 from prometheus_client import generate_latest
 
-from ingest.app import ANSWERS, Ingress, RequestOutcome, provider_in
+from ingest.app import Ingress, provider_in
 from ingest.limits import Slots
 from ingest.metrics import IngestMetrics
 from ingest.notification import RecordHeaders
 from schemas.configuration.model import Configuration, parse
+from schemas.ingress import RESPONSES, RequestOutcome
 from schemas.providers import provider_names
 from schemas.routes import token_digest
 
@@ -249,8 +250,8 @@ async def test_a_success_is_counted_and_timed() -> None:
 
 
 def test_every_outcome_has_an_answer_and_only_stored_is_a_success() -> None:
-    assert set(ANSWERS) == set(RequestOutcome)
-    assert [outcome for outcome, reply in ANSWERS.items() if reply.status < 400] == [RequestOutcome.STORED]
+    assert set(RESPONSES) == set(RequestOutcome)
+    assert [outcome for outcome, response in RESPONSES.items() if response.status < 400] == [RequestOutcome.STORED]
 
 
 async def test_start_and_stop_of_a_server_are_acknowledged() -> None:

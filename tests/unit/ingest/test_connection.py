@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from ingest.app import Ingress, RequestOutcome
+from ingest.app import Ingress
 from ingest.limits import Slots
 from ingest.metrics import IngestMetrics
 from ingest.notification import RecordHeaders
 from ingest.server import build_server, open_listener, sweep
 from schemas.configuration.model import parse
+from schemas.ingress import RequestOutcome
 from schemas.providers import provider_names
 
 CONFIGURATION = """

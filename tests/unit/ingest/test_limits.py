@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from ingest.limits import AddressLimits, Receive, Slots, TokenBucket, Unread, read_body
+from ingest.limits import AddressLimits, Slots, TokenBucket, Unread, read_body
+from service.asgi import Receive
 
 
 def receiving(*messages: dict[str, Any]) -> Receive:
@@ -34,7 +35,7 @@ def test_a_bucket_allows_a_burst_and_then_its_rate() -> None:
 def test_slots_are_a_hard_limit() -> None:
     slots = Slots(2)
     assert [slots.take() for _ in range(3)] == [True, True, False]
-    slots.give_back()
+    slots.release()
     assert slots.take()
 
 
@@ -84,7 +85,7 @@ def test_who_chooses_among_many_addresses_is_one_caller(one: str, other: str, sa
 
 
 def test_addresses_are_forgotten_rather_than_piled_up() -> None:
-    limits = AddressLimits(1.0, 1, most=3)
+    limits = AddressLimits(1.0, 1, limit=3)
     for number in range(4):
         assert limits.take(f"192.0.2.{number}", 10.0)
     assert not limits.take("192.0.2.3", 10.0)

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.app import ANSWERS
 from processors.resolve.transitions import PaymentState, advance
 from schemas import messages
 from schemas.errors import UnreadableError
 from schemas.generate import json_schema
 from schemas.generate.json_schema import CARRIES, FOLDER, documents
 from schemas.generate.openapi import openapi
+from schemas.ingress import HEAD_TOO_LARGE, RESPONSES
 from schemas.messages import (
     ExpectedPayment,
     Lookup,
@@ -202,12 +202,16 @@ def test_the_frozen_fields_of_the_result_are_all_there_in_order() -> None:
     ]
 
 
-def test_every_answer_of_the_ingress_is_in_its_document() -> None:
-    heads_too_large = 431  # said by the connection, before there is a request
-    answered = {str(one) for one in (*(reply.status for reply in ANSWERS.values()), heads_too_large)}
+def test_the_openapi_document_has_every_response_of_the_ingress() -> None:
+    statuses = {str(one.status) for one in (*RESPONSES.values(), HEAD_TOO_LARGE)}
     for path in openapi("1")["paths"].values():
         for operation in (path[method] for method in ("get", "post") if method in path):
-            assert set(operation["responses"]) == answered
+            assert set(operation["responses"]) == statuses
+
+
+def test_each_status_of_the_ingress_has_one_meaning() -> None:
+    rows = {*RESPONSES.values(), HEAD_TOO_LARGE}
+    assert len({one.status for one in rows}) == len(rows), "the document has one entry for each status"
 
 
 def _refusal(document: dict[str, Any]) -> str:
