@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from functools import partial
 from random import Random
 from typing import Any, Final, cast
 from unittest.mock import patch
@@ -36,7 +36,7 @@ from tests.simulation.lot import Lot
 from tests.simulation.mutants import Mutant
 from tests.simulation.plan import Plan, plan_of
 from tests.simulation.shop import Shop
-from tests.simulation.substitutes import Meters, simulated
+from tests.simulation.substitutes import Meters, product_time, simulated
 from tests.simulation.timeline import NothingLeftError, Timeline
 from tests.simulation.wire import Gateway, Wire
 from tests.simulation.wire import Trouble as WireTrouble
@@ -238,7 +238,7 @@ class _World:
         worker = self.configuration.worker
         calls = CallContext(
             http=cast(httpx.AsyncClient, self.wire),
-            now=lambda: datetime.now(UTC),
+            now=partial(product_time, self.loop),
             max_response_bytes=worker.provider_response_bytes,
             timeout_seconds=worker.provider_timeout_seconds,
             transactions_per_query=worker.transactions_per_query,

@@ -23,7 +23,7 @@ from processors.fetch import retry_stage
 from processors.limits.call_pacer import CallPacer
 from processors.limits.hourly_quota import HourlyQuota
 from processors.orders import expectation_cache
-from processors.providers.trustpayments import provider as trustpayments
+from processors.providers.trustpayments import client as trustpayments
 from processors.resolve import retention
 from processors.resolve import stage as resolve_stage
 from processors.runtime import timers
@@ -35,22 +35,28 @@ from tests.simulation.timeline import RUNNING, Timeline
 _PASSES_OVER_STATE: Final = 4
 
 
+def unix_seconds(loop: Timeline) -> float:
+    """The running process's clock, or the loop's outside of a process."""
+    process = RUNNING.get()
+    return float(process.now()) if process is not None else EPOCH_SECONDS + loop.now
+
+
+def product_time(loop: Timeline, zone: tzinfo | None = None) -> datetime:
+    """The clock that the product reads."""
+    return datetime.fromtimestamp(unix_seconds(loop), zone or UTC)
+
+
 @contextmanager
 def simulated(loop: Timeline, chance: Random, *, silent: bool = True) -> Iterator[None]:
     """The product runs on the loop's time and the seed's chance. The collector rests: it runs when it likes."""
 
-    def seconds() -> float:
-        process = RUNNING.get()
-        return float(process.now()) if process is not None else EPOCH_SECONDS + loop.now
-
-    def now(zone: tzinfo | None = None) -> datetime:
-        return datetime.fromtimestamp(seconds(), zone or UTC)
-
-    dates = SimpleNamespace(now=now, fromtimestamp=datetime.fromtimestamp, fromisoformat=datetime.fromisoformat)
+    dates = SimpleNamespace(
+        now=partial(product_time, loop), fromtimestamp=datetime.fromtimestamp, fromisoformat=datetime.fromisoformat
+    )
     replaced: list[tuple[Any, str, Any]] = [
         *((module, "datetime", dates) for module in (timers, retry_stage, resolve_stage, times, wiring)),
         (expectation_cache, "time", SimpleNamespace(monotonic=loop.time)),
-        (ids, "time", SimpleNamespace(time_ns=lambda: round(seconds() * 1e9))),
+        (ids, "time", SimpleNamespace(time_ns=lambda: round(unix_seconds(loop) * 1e9))),
         (ids, "os", SimpleNamespace(urandom=chance.randbytes)),
         (trustpayments, "secrets", SimpleNamespace(choice=chance.choice)),
         (retention, "_PASSES", _PASSES_OVER_STATE),
