@@ -1,7 +1,7 @@
-"""When a lookup that failed is tried again: a pure function of what happened, how often, and the policy.
+"""Decides when a failed lookup is retried: a pure function of the outcome, the attempts so far, and the policy.
 
-Each retry topic has one fixed delay, so its records are in order of their due time and the head of a partition is
-always the next one due.
+Each retry topic has one fixed delay. So its records are in order of their due times, and the head of a partition is
+always due first.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from schemas.reasons import DeadReason
 
 @dataclass(frozen=True, slots=True)
 class ScheduledRetry:
-    """Put the lookup on the retry topic of ``step`` (1 is the shortest delay) until ``due``."""
+    """Publish the lookup to the retry topic of ``step`` (1 has the shortest delay), where it waits until ``due``."""
 
     step: int
     due: datetime
@@ -26,15 +26,15 @@ class ScheduledRetry:
 def decide(
     outcome: RetryLater[DeadReason], *, tries: int, now: datetime, delays_seconds: Sequence[float], policy: Policy
 ) -> ScheduledRetry | Failed[DeadReason]:
-    """What becomes of a lookup after ``tries`` tries, this one included.
+    """The outcome of a lookup after ``tries`` attempts, this one included.
 
-    The wait grows with the tries and stays at the longest; a provider that asks for more patience gets the first
-    delay that is long enough. When the policy's tries for the reason are used up, the lookup is dead.
+    The delay grows with the attempts up to the longest. If the provider asks for a longer pause (Retry-After), the
+    first delay that is long enough is used. After the policy's last retry for the reason the lookup fails.
     """
     if tries > policy.retries.get(outcome.reason, 0):
         return Failed(outcome.reason, outcome.detail)
     step = min(tries, len(delays_seconds))
-    patience_seconds = outcome.retry_after_seconds or 0.0
-    while step < len(delays_seconds) and delays_seconds[step - 1] < patience_seconds:
+    pause_seconds = outcome.retry_after_seconds or 0.0
+    while step < len(delays_seconds) and delays_seconds[step - 1] < pause_seconds:
         step += 1
     return ScheduledRetry(step, now + timedelta(seconds=delays_seconds[step - 1]))

@@ -1,4 +1,7 @@
-"""requeue: lookups come back from a retry topic when they are due."""
+"""requeue: returns lookups from a retry topic when they are due.
+
+Its stage name is ``requeue``, as in consumer groups and metrics.
+"""
 
 from __future__ import annotations
 
@@ -16,16 +19,16 @@ from schemas.configuration.model import KafkaSettings
 from schemas.records import Output, Record
 from schemas.times import parse_time
 
-_LONGEST_SLEEP_SECONDS: Final = 2.0
+_MAX_SLEEP_SECONDS: Final = 2.0
 
 
-#: So much longer, at most, than it must the head of a partition waits. What an outage put off at one moment would else
-#: come back at one moment from all partitions; those behind the head keep their order and are due by then.
+#: The head of a partition waits longer by up to this share. Otherwise lookups that an outage delayed together would
+#: return from all partitions together. Records behind the head keep their order and are due by then.
 _JITTER_SHARE: Final = 0.1
 
 
 class RetryStage:
-    """The stage for one provider's retry topics. Sleeps until the head of its partition is due, and a little longer."""
+    """The stage for one provider's retry topics. Sleeps until the head of its partition is due, plus jitter."""
 
     name = "requeue"
 
@@ -43,7 +46,7 @@ class RetryStage:
         self._sleep = sleep
 
     async def process(self, context: BatchContext) -> Sequence[Output]:
-        """Publish what is due group by group, so that a batch's first record doesn't wait for its last."""
+        """Publish due lookups group by group, so that a batch's first record does not wait for its last."""
         due: list[Output] = []
         for record in context.records:
             wait_seconds = self._wait_seconds(record)
@@ -55,11 +58,11 @@ class RetryStage:
         return due
 
     async def _wait(self, seconds: float) -> None:
-        """In parts, so that it can be told from a standstill."""
+        """Sleep in parts and report progress, so that waiting does not look like a stall."""
         while seconds > 0:
             report_progress()
-            await self._sleep(min(seconds, _LONGEST_SLEEP_SECONDS))
-            seconds -= _LONGEST_SLEEP_SECONDS
+            await self._sleep(min(seconds, _MAX_SLEEP_SECONDS))
+            seconds -= _MAX_SLEEP_SECONDS
 
     def dead_letter(self, record: Record) -> Output:
         return ended(record, self._dead, "internal_error")
@@ -70,5 +73,5 @@ class RetryStage:
 
 
 def _jitter(record: Record) -> float:
-    """The same for the same lookup, so that a repeat after a crash does not wait anew for longer."""
+    """Jitter derived from the lookup's id, so that a repeat after a crash does not extend the wait."""
     return zlib.crc32(record.header("ce_id").encode()) / 2**32 * _JITTER_SHARE

@@ -1,4 +1,4 @@
-"""fetch: ask the provider, keep its raw answer, decide what becomes of each lookup."""
+"""fetch: asks the provider, stores its raw response, and decides the outcome of each lookup."""
 
 from __future__ import annotations
 
@@ -43,7 +43,9 @@ def waiting_lookup(record: Record) -> WaitingLookup:
         UnreadableError: the record has no id, or its value is not a lookup that some provider can make.
     """
     if not record.header("ce_id"):
-        raise UnreadableError("the lookup has no ce_id", "unreadable_lookup")  # several of them would pass for one
+        raise UnreadableError(
+            "the lookup has no ce_id", "unreadable_lookup"
+        )  # several lookups without an id would count as one
     lookup = messages.decode(record.value, Lookup)
     if lookup.operation not in provider_operations():
         raise UnreadableError("no provider has the lookup's operation", "unreadable_lookup")
@@ -58,7 +60,7 @@ def waiting_lookup(record: Record) -> WaitingLookup:
 
 
 class FetchStage:
-    """The stage for one provider. Its state is which lookups were answered, where that must not be repeated."""
+    """The stage for one provider. Its state: lookups already answered, where a repeated call does harm."""
 
     name = "fetch"
 
@@ -67,7 +69,7 @@ class FetchStage:
         provider: Provider,
         accounts: Mapping[str, Account[Any]],
         kafka: KafkaSettings,
-        outside: CallContext,
+        context: CallContext,
         metrics: Metrics,
         *,
         delays_seconds: Sequence[float],
@@ -76,7 +78,7 @@ class FetchStage:
         self.provider = provider.name
         self._provider = provider
         self._accounts = accounts
-        self._outside = outside
+        self._context = context
         self._metrics = metrics
         self._delays_seconds = delays_seconds
         self._slots = asyncio.Semaphore(calls_in_flight)
@@ -85,7 +87,7 @@ class FetchStage:
         self._dead = kafka.topic(topics.DEAD)
 
     async def process(self, context: BatchContext) -> Sequence[Output]:
-        """Make the batch's calls, side by side where their lanes differ; answers are published on arrival."""
+        """Make the batch's calls, concurrently across queues. Responses are published as they arrive."""
         outputs: list[Output] = []
         records: dict[str, tuple[Record, WaitingLookup]] = {}
         for record in context.records:
@@ -100,7 +102,7 @@ class FetchStage:
                 records[waiting.lookup_id] = (record, waiting)
         outcomes = await self._fetch_all([waiting for _, waiting in records.values()], context.publish)
         for lookup_id, (record, waiting) in records.items():
-            outcome = outcomes.get(lookup_id, RetryLater("unavailable", "the call said nothing of this lookup"))
+            outcome = outcomes.get(lookup_id, RetryLater("unavailable", "the call did not report on this lookup"))
             outputs.extend(self._settle(record, waiting, outcome, context.state))
         return outputs
 
@@ -108,30 +110,32 @@ class FetchStage:
         return self._dead_letter(record, "internal_error")
 
     def _answered_before(self, waiting: WaitingLookup, state: Overlay) -> bool:
-        """Whether this very lookup was answered: it lies on the topic twice after a crash upstream."""
+        """Whether this lookup was answered before: after a crash upstream it is on the topic twice."""
         return self._provider.policy.remembers_answered and state.get(waiting.lookup_id.encode()) is not None
 
     async def _fetch_all(self, waiting: Sequence[WaitingLookup], publish: Publish) -> dict[str, LookupOutcome]:
         by_merchant: dict[str, list[WaitingLookup]] = defaultdict(list)
         for one in waiting:
             by_merchant[one.lookup.merchant].append(one)
-        lanes: dict[tuple[str, str], list[Call]] = defaultdict(list)
+        queues: dict[tuple[str, str], list[Call]] = defaultdict(list)
         for merchant, lookups in by_merchant.items():
-            for call in self._provider.calls(lookups, self._outside):
-                lanes[merchant, call.queue].append(call)
+            for call in self._provider.calls(lookups, self._context):
+                queues[merchant, call.queue].append(call)
         results = await asyncio.gather(
-            *(self._lane(self._accounts[merchant], calls, publish) for (merchant, _), calls in lanes.items()),
+            *(self._run_queue(self._accounts[merchant], calls, publish) for (merchant, _), calls in queues.items()),
             return_exceptions=True,
         )
         outcomes: dict[str, LookupOutcome] = {}
         for result in results:
             if isinstance(result, BaseException):
-                # only now: the batch is done again after it, and none of its calls may still run then
+                # only after all calls ended: the batch is repeated, and none of its calls may still run then
                 raise result
             outcomes.update(result)
         return outcomes
 
-    async def _lane(self, account: Account[Any], calls: Sequence[Call], publish: Publish) -> dict[str, LookupOutcome]:
+    async def _run_queue(
+        self, account: Account[Any], calls: Sequence[Call], publish: Publish
+    ) -> dict[str, LookupOutcome]:
         outcomes: dict[str, LookupOutcome] = {}
         for call in calls:
             async with self._slots:
@@ -145,7 +149,7 @@ class FetchStage:
 
         started = time.monotonic()
         try:
-            outcomes = await self._provider.fetch(call, account, self._outside, store)
+            outcomes = await self._provider.fetch(call, account, self._context, store)
             ended_as = "succeeded"
         except RetryableError as error:
             ended_as = error.reason
@@ -160,41 +164,41 @@ class FetchStage:
         self._metrics.fetch_seconds.labels(self.provider).observe(time.monotonic() - started)
         return outcomes
 
-    def _judged(self, waiting: WaitingLookup, *, knew: bool) -> list[Output]:
-        """What verify learns of an unsigned call's id."""
+    def _known_id(self, waiting: WaitingLookup, *, known: bool) -> list[Output]:
+        """Whether the provider knew the id of an unsigned call, for verify."""
         if not self._provider.policy.unsigned or waiting.lookup.reference is None:
             return []
         key = f"{waiting.lookup.merchant}/{waiting.lookup.reference}".encode()
-        return [Output(self._topic(topics.known(self.provider)), key, KNOWN if knew else UNKNOWN, ())]
+        return [Output(self._topic(topics.known(self.provider)), key, KNOWN if known else UNKNOWN, ())]
 
     def _settle(self, record: Record, waiting: WaitingLookup, outcome: LookupOutcome, state: Overlay) -> list[Output]:
         if isinstance(outcome, Succeeded):
             self._count("response")
             if self._provider.policy.remembers_answered:
-                state.put(waiting.lookup_id.encode(), rfc3339(self._outside.now()).encode())
-            return self._judged(waiting, knew=True) + self._after_done(record, waiting, outcome)
+                state.put(waiting.lookup_id.encode(), rfc3339(self._context.now()).encode())
+            return self._known_id(waiting, known=True) + self._more_lookups(record, waiting, outcome)
         if isinstance(outcome, RetryLater):
-            return [self._later(record, waiting, outcome)]
-        # what a notification named counts against strangers; what recovery asked for came from the shop itself
+            return [self._retry(record, waiting, outcome)]
+        # an unknown id counts against unauthenticated callers, unless a shop registered the order
         named = outcome.reason == "not_found" and messages.RECOVERY not in waiting.lookup.arguments
-        unknown = self._judged(waiting, knew=False) if named else []
+        unknown = self._known_id(waiting, known=False) if named else []
         return [self._dead_letter(record, outcome.reason, waiting), *unknown]
 
-    def _after_done(self, record: Record, waiting: WaitingLookup, outcome: Succeeded) -> list[Output]:
+    def _more_lookups(self, record: Record, waiting: WaitingLookup, outcome: Succeeded) -> list[Output]:
         more = [self._follow_up(waiting, reference) for reference in outcome.follow_ups]
         if outcome.again is not None:
-            # a new lookup with an id of its own: the old one is answered and must be counted as such
+            # a new lookup with an id of its own: the old one is answered and must count as answered
             again = {"ce_id": derived_id("again", waiting.lookup_id), "again-of": waiting.lookup_id}
-            anew = replace(record, headers=with_headers(record.headers, again))
-            more.append(self._later(anew, waiting, RetryLater(outcome.again, "the answer was not conclusive")))
+            repeated = replace(record, headers=with_headers(record.headers, again))
+            more.append(self._retry(repeated, waiting, RetryLater(outcome.again, "the response was not conclusive")))
         return more
 
-    def _later(self, record: Record, waiting: WaitingLookup, outcome: RetryLater[DeadReason]) -> Output:
+    def _retry(self, record: Record, waiting: WaitingLookup, outcome: RetryLater[DeadReason]) -> Output:
         tries = waiting.attempts + 1
         decision = decide(
             outcome,
             tries=tries,
-            now=self._outside.now(),
+            now=self._context.now(),
             delays_seconds=self._delays_seconds,
             policy=self._provider.policy,
         )

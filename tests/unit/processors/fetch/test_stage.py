@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -40,7 +40,13 @@ DELAYS = (5.0, 30.0, 120.0, 600.0, 3600.0)
 class Bench:
     """A fetch stage with its provider, and what it published on the way."""
 
-    def __init__(self, provider: FakeProvider, *names: str, calls_in_flight: int = 8) -> None:
+    def __init__(
+        self,
+        provider: FakeProvider,
+        *names: str,
+        calls_in_flight: int = 8,
+        pace: Callable[[str], Awaitable[None]] | None = None,
+    ) -> None:
         self.provider = provider
         self.stored: list[Output] = []
         self.state = empty()
@@ -49,7 +55,7 @@ class Bench:
             provider,
             accounts(*names),
             KAFKA,
-            outside(),
+            outside(pace) if pace is not None else outside(),
             self.metrics,
             delays_seconds=DELAYS,
             calls_in_flight=calls_in_flight,
@@ -215,14 +221,14 @@ async def test_one_lookup_twice_in_a_batch_is_asked_once() -> None:
 
 
 async def test_calls_of_one_lane_keep_their_order_and_lanes_run_side_by_side() -> None:
-    bench = Bench(FakeProvider())
     barrier = asyncio.Barrier(2)
 
     async def meet(merchant: str) -> None:
         async with asyncio.timeout(10):
             await barrier.wait()
 
-    bench.stage._outside = outside(meet)  # the fake's pace: both lanes must be inside before either goes on
+    # both queues must be inside before either continues
+    bench = Bench(FakeProvider(), pace=meet)
     batch = [lookup_record(f"l-{n}", f"t-{n % 2}", offset=n) for n in range(6)]
     await bench.work(*batch)
     assert bench.provider.most_at_work == 2
@@ -232,15 +238,15 @@ async def test_calls_of_one_lane_keep_their_order_and_lanes_run_side_by_side() -
 
 
 async def test_lanes_of_different_merchants_are_different_lanes() -> None:
-    bench = Bench(FakeProvider(lanes=False), "one", "two")
+    provider = FakeProvider(lanes=False)
     answers = asyncio.Barrier(2)
 
     async def meet(merchant: str) -> None:
-        bench.provider.at_work.clear()  # the fake knows lanes by name only
+        provider.at_work.clear()  # the fake knows queues by name only
         async with asyncio.timeout(10):
             await answers.wait()
 
-    bench.stage._outside = outside(meet)
+    bench = Bench(provider, "one", "two", pace=meet)
     await bench.work(lookup_record("l-1", merchant="one"), lookup_record("l-2", merchant="two"))
     assert len(bench.provider.made) == 2
 
@@ -258,7 +264,6 @@ async def test_a_broken_call_leaves_no_other_running_behind() -> None:
     def answer(call: Call) -> dict[str, Succeeded] | Exception:
         return ZeroDivisionError() if call.queue == "t-bug" else {one.lookup_id: Succeeded() for one in call.lookups}
 
-    bench = Bench(FakeProvider(answer=answer))
     entered: list[str] = []
 
     async def wait(merchant: str) -> None:
@@ -266,7 +271,7 @@ async def test_a_broken_call_leaves_no_other_running_behind() -> None:
         if len(entered) > 1:
             await release.wait()
 
-    bench.stage._outside = outside(wait)
+    bench = Bench(FakeProvider(answer=answer), pace=wait)
     work = asyncio.create_task(bench.work(lookup_record("l-1", "t-bug"), lookup_record("l-2", "t-2")))
     while len(entered) < 2:
         await asyncio.sleep(0)
