@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, TypeAlias
 
+from processors.charges.context import ChargeContext
 from processors.charges.intake_stage import ChargeIntakeStage
-from processors.charges.request_handler import ChargeContext
 from processors.charges.stage import ChargeStage, ChargeTimers
 from processors.fetch.retry_stage import RetryStage
 from processors.fetch.stage import FetchStage

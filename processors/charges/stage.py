@@ -23,8 +23,9 @@ from functools import partial
 from typing import Final
 
 from processors.charges import state_machine
+from processors.charges.context import ChargeContext
 from processors.charges.repository import UNCERTAIN, lane
-from processors.charges.request_handler import ChargeContext, RequestHandler
+from processors.charges.request_handler import RequestHandler
 from processors.charges.state_machine import ChargeRequest, NextStep, ProviderReport
 from processors.charges.write_batch import WriteBatch
 from processors.dead_letters import ended
@@ -129,13 +130,13 @@ class ChargeStage:
                 handler.put(state_machine.refused(request, "expired", now))
                 break
             if step in state_machine.INTENDED:
-                request = state_machine.with_intention(request, step, now, handler.timing(request))
-                handler.register_expectation(request, step)
+                request = state_machine.with_intention(request, step, now, self._context.timing(request.asked.merchant))
+                handler.results.before_call(request, step)
                 handler.put(request)
                 await writes.write()
             report = await self._call(request, step)
             self._reached(Failpoint.PROVIDER_CALLED)
-            handler.record_report(request, step, report)
+            handler.results.after_call(request, step, report)
         await writes.write()
 
     async def _call(self, request: ChargeRequest, step: NextStep) -> ProviderReport:

@@ -11,8 +11,8 @@ from typing import Any, Final, Literal, cast
 import orjson
 from prometheus_client import CollectorRegistry
 
+from processors.charges.context import ChargeContext
 from processors.charges.repository import UNCERTAIN
-from processors.charges.request_handler import ChargeContext
 from processors.charges.stage import ChargeStage, ChargeTimers
 from processors.metrics import Metrics
 from processors.providers.account import Account
