@@ -40,7 +40,7 @@ class Metrics(MetricSet):
     oldest = gauge(
         "paynotify_oldest_unprocessed_age_seconds", "Age of the oldest record not yet acknowledged", *_PARTITION
     )
-    standstill = gauge(
+    stalled = gauge(
         "paynotify_partition_stalled_seconds",
         "How long a partition that has records has made no progress",
         *_PARTITION,

@@ -56,7 +56,7 @@ async def _finish(loop: StageLoop, batch: Batch) -> None:
         await asyncio.shield(work)
     except asyncio.CancelledError:
         batch.revoked.set()
-        if loop.stage.name != "requeue":
+        if loop.stage.name != "requeue":  # a stage that only waits: there is nothing to finish
             await asyncio.wait([work], timeout=_FINISH_SECONDS)
         work.cancel()
         raise

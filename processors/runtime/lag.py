@@ -37,7 +37,7 @@ class LagMonitor:
         self._stall_seconds = stall_seconds
         self._runners = runners
         self._metrics = metrics
-        self._gauges = (metrics.lag, metrics.oldest, metrics.standstill, metrics.halted)
+        self._gauges = (metrics.lag, metrics.oldest, metrics.stalled, metrics.halted)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lag", daemon=True)
         self._stalls = StallDetector()
@@ -115,7 +115,7 @@ class LagMonitor:
                         stalled[runner.name, place.topic, place.partition] = seconds
                     else:
                         seconds = 0.0
-                self._metrics.standstill.labels(*_labels(runner, place)).set(seconds)
+                self._metrics.stalled.labels(*_labels(runner, place)).set(seconds)
         self._note_stalled(stalled)
 
     def _note_stalled(self, stalled: Mapping[StagePartition, float]) -> None:

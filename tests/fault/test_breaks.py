@@ -130,14 +130,14 @@ def bench(kafka: str, tmp_path: Path) -> Iterator[Callable[[str], Bench]]:
         yield lambda rule: Bench(kafka, tmp_path, stack, rule)
 
 
-def test_every_way_to_be_broken_has_a_case() -> None:
+def test_every_broken_loop_has_a_case() -> None:
     assert CASES.keys() == BROKEN.keys()
 
 
 @pytest.mark.kafka
 @pytest.mark.skipif(not LONG, reason="minutes: PAYNOTIFY_LONG=1")
 @pytest.mark.parametrize("rule", BROKEN)
-def test_a_product_that_breaks_the_rule_is_called_wrong(bench: Callable[[str], Bench], rule: str) -> None:
+def test_verdict_on_a_worker_that_breaks_a_rule_is_wrong(bench: Callable[[str], Bench], rule: str) -> None:
     broken = bench(rule)
     happens, figure = CASES[rule]
     happens(broken)
@@ -148,7 +148,7 @@ def test_a_product_that_breaks_the_rule_is_called_wrong(bench: Callable[[str], B
 
 @pytest.mark.kafka
 @pytest.mark.skipif(not LONG, reason="minutes: PAYNOTIFY_LONG=1")
-def test_an_intact_product_is_called_right_over_the_same_crash(bench: Callable[[str], Bench]) -> None:
+def test_verdict_on_an_intact_worker_over_the_same_crash_is_right(bench: Callable[[str], Bench]) -> None:
     intact = bench("")
     intact.two_events()
     intact.killed_and_started_intact()

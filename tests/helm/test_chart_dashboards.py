@@ -106,6 +106,7 @@ def test_every_metric_of_the_stages_is_on_some_dashboard() -> None:
         "paynotify_ingest_publish_seconds_bucket",
         "paynotify_ingest_in_flight",
         "paynotify_charge_orphans_total",
+        "paynotify_partition_halted",
         "paynotify_ready",
     }
     assert {name for name in ours if name.startswith("paynotify_")} - shown == elsewhere

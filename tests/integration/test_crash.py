@@ -87,7 +87,7 @@ def ends(installation: Installation) -> dict[str, str]:
     return found
 
 
-def test_state_comes_back_from_the_changelog_when_the_disk_is_lost(installation: Installation) -> None:
+def test_state_is_restored_from_the_changelog_if_the_disk_is_lost(installation: Installation) -> None:
     everything = list(lives(PAYMENTS))
     half = len(everything) // 2
     topic = installation.topic("observations")
@@ -103,7 +103,7 @@ def test_state_comes_back_from_the_changelog_when_the_disk_is_lost(installation:
     assert_whole_lives(installation.records("payments.status"), PAYMENTS)
 
 
-def test_a_stop_in_the_middle_of_load_loses_nothing_and_repeats_little(installation: Installation) -> None:
+def test_stop_under_load_loses_nothing_and_repeats_little(installation: Installation) -> None:
     send(installation.kafka, installation.topic("observations"), lives(4 * PAYMENTS))
     first = installation.worker("resolve", ready=False)
     installation.until(lambda: installation.count("payments.status") > 0, first)

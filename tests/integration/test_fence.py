@@ -21,7 +21,7 @@ from tests.topics_reader import whole
 pytestmark = pytest.mark.kafka
 
 
-async def test_whoever_held_it_before_is_refused(installation: Installation) -> None:
+async def test_former_owner_is_refused(installation: Installation) -> None:
     topic = installation.topic("paynotify.resolve-state-changelog")
     one, two = (Changelog({"bootstrap_servers": installation.kafka}, topic, 1) for _ in range(2))
     try:
@@ -44,7 +44,7 @@ async def test_whoever_held_it_before_is_refused(installation: Installation) -> 
     assert [record.value for record in whole(installation.kafka, topic)] == [b"first", b"second", b"third"]
 
 
-async def test_what_an_earlier_holder_publishes_never_comes_after_a_later_one_s(installation: Installation) -> None:
+async def test_former_owners_outputs_never_follow_those_of_the_next_owner(installation: Installation) -> None:
     topic, results = installation.topic("paynotify.resolve-state-changelog"), installation.topic("payments.latest")
     one, two = (Changelog({"bootstrap_servers": installation.kafka}, topic, 1) for _ in range(2))
     first, second = (Output(results, b"shop/1", value, ()) for value in (b"first", b"second"))
@@ -64,7 +64,7 @@ async def test_what_an_earlier_holder_publishes_never_comes_after_a_later_one_s(
     assert found == [b"first", b"first", b"second", b"second"]
 
 
-async def test_of_those_who_take_it_at_the_same_time_one_holds_it(installation: Installation) -> None:
+async def test_concurrent_acquisitions_have_one_owner(installation: Installation) -> None:
     topic = installation.topic("paynotify.resolve-state-changelog")
     takers = [Changelog({"bootstrap_servers": installation.kafka}, topic, 2) for _ in range(3)]
 
@@ -86,7 +86,7 @@ async def test_of_those_who_take_it_at_the_same_time_one_holds_it(installation: 
         await asyncio.gather(*(taker.close() for taker in takers))
 
 
-async def test_after_a_rebalance_a_state_is_taken_anew_only_where_another_had_it(
+async def test_state_is_acquired_again_after_a_rebalance_only_if_another_owned_it(
     installation: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     topic = installation.topic("paynotify.resolve-state-changelog")
@@ -121,7 +121,7 @@ async def test_after_a_rebalance_a_state_is_taken_anew_only_where_another_had_it
         await two.close()
 
 
-async def test_a_store_is_filled_from_the_changelog_and_again_when_that_was_made_anew(
+async def test_store_is_filled_from_the_changelog_and_again_if_that_was_recreated(
     installation: Installation,
 ) -> None:
     topic = installation.topic("paynotify.resolve-state-changelog")
@@ -144,7 +144,7 @@ async def test_a_store_is_filled_from_the_changelog_and_again_when_that_was_made
         await changelog.close()
 
 
-async def test_values_of_a_later_release_are_neither_read_nor_kept(
+async def test_values_of_a_later_release_are_neither_read_nor_stored(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     topic = installation.topic("paynotify.resolve-state-changelog")
@@ -168,7 +168,7 @@ async def test_values_of_a_later_release_are_neither_read_nor_kept(
         await changelog.close()
 
 
-async def test_a_sandbox_on_a_broker_without_transaction_log_works_on_without_the_fence() -> None:
+async def test_sandbox_without_a_transaction_log_works_without_fencing() -> None:
     # what a single broker is like whose settings nobody adapted to its number
     with LocalBroker({"transaction.state.log.replication.factor": "3"}) as broker:
         admin = KafkaAdminClient(bootstrap_servers=broker.bootstrap)

@@ -41,7 +41,7 @@ def management_port(worker: Child) -> int:
     return int(worker.wait_for_event("management_listening", within_seconds=DEADLINE_SECONDS)["port"])
 
 
-def test_lookups_that_wait_for_an_hour_delay_nobody(installation: Installation) -> None:
+def test_lookups_that_wait_for_an_hour_delay_no_others(installation: Installation) -> None:
     due = rfc3339(datetime.now(UTC) + timedelta(hours=1))
     waiting = lookups(6000, "shop-hu", not_before=due, attempts="5")
     send(installation.kafka, installation.topic("lookups.nevogate.retry.5"), waiting)
@@ -65,7 +65,7 @@ def test_a_lookup_comes_back_when_it_is_due(installation: Installation) -> None:
         assert record.timestamp / 1000 >= datetime.fromisoformat(due).timestamp()
 
 
-def test_a_record_nobody_foresaw_stops_no_partition(bare_installation: Installation) -> None:
+def test_unexpected_exceptions_of_single_records_stop_no_partition(bare_installation: Installation) -> None:
     installation = bare_installation
     installation.configure(topics={"partitions": 1, "replication_factor": 1})
     installation.apply_topics()
@@ -97,7 +97,7 @@ def test_the_largest_notification_can_be_rejected(installation: Installation) ->
     assert worker.stop() == 0
 
 
-def test_a_partition_that_stands_still_makes_the_worker_unhealthy_and_one_that_waits_does_not(
+def test_stalled_partition_makes_the_worker_unhealthy_and_a_waiting_one_does_not(
     installation: Installation,
 ) -> None:
     worker = {"session_timeout_seconds": SESSION_SECONDS, "stall_seconds": 4, "provider_timeout_seconds": 1}

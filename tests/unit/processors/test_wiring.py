@@ -43,7 +43,7 @@ COMMON = {"resolve", "orders", "charge"}
 
 
 @pytest.mark.parametrize("provider", ["omnikassa", "trustpayments", "nevogate"])
-def test_one_provider_s_process_needs_no_other_s_secrets(provider: str, tmp_path: Path) -> None:
+def test_process_of_one_provider_needs_no_other_providers_secrets(provider: str, tmp_path: Path) -> None:
     own = {f"verify.{provider}", f"fetch.{provider}", f"interpret.{provider}"}
     assert stages(StageSelection(providers=[provider]), provider, tmp_path) == own | COMMON
     assert stages(StageSelection(providers=[provider], stages=["fetch"]), provider, tmp_path) == {f"fetch.{provider}"}
@@ -53,7 +53,7 @@ def test_stages_of_all_providers_need_no_secret(tmp_path: Path) -> None:
     assert stages(StageSelection(stages=["resolve", "orders"]), "none", tmp_path) == {"resolve", "orders"}
 
 
-def test_a_secret_that_is_needed_is_missed_at_the_start(tmp_path: Path) -> None:
+def test_missing_secret_is_reported_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(SecretError, match="missing"):
         stages(StageSelection(), "nevogate", tmp_path)
 

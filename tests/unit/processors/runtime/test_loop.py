@@ -136,14 +136,14 @@ async def test_each_step_is_durable_before_the_next() -> None:
     assert bench.loop.progress.taken_at is None
 
 
-async def test_outputs_of_a_state_are_published_by_its_holder_alone() -> None:
+async def test_outputs_of_a_stateful_stage_are_published_by_the_fenced_producer() -> None:
     bench = Bench()
     await bench.process_batch(*records(b"a"))
     assert bench.published("result") == [b"1"]
     assert bench.unfenced.outputs == []
 
 
-async def test_what_is_told_in_the_midst_of_the_work_is_published_by_the_state_s_holder_too() -> None:
+async def test_early_outputs_of_a_stateful_stage_are_published_by_the_fenced_producer() -> None:
     """A machine that froze between the two would else say afterwards what its successor has gone beyond."""
     bench = Bench()
     bench.stage.tells = True
@@ -162,24 +162,24 @@ async def test_what_is_told_in_the_midst_of_the_work_is_published_by_the_state_s
     assert bench.unfenced.outputs == []
 
 
-async def test_without_a_state_nothing_can_be_told_in_the_midst_of_the_work() -> None:
+async def test_early_outputs_of_a_stateless_stage_are_refused() -> None:
     with pytest.raises(StateUnavailableError, match="no state"):
         await Overlay(None).publish_as_owner([])
 
 
-async def test_one_changelog_record_for_each_key() -> None:
+async def test_changelog_has_one_record_for_each_key() -> None:
     bench = Bench()
     await bench.process_batch(*[record(b"a", offset=number, key=b"k") for number in range(5)])
     assert bench.changelog.written == [{b"k": b"5"}]
 
 
-async def test_a_stage_without_state_writes_none() -> None:
+async def test_stateless_stage_writes_no_state() -> None:
     bench = Bench(state=False)
     await bench.process_batch(*records(b"a"))
     assert bench.told == ["work", "outputs", "acknowledge"]
 
 
-async def test_one_bad_record_is_buried_and_the_others_are_handled() -> None:
+async def test_failing_record_is_dead_lettered_and_the_others_are_processed() -> None:
     bench = Bench()
     await bench.process_batch(*records(b"a", b"bad", b"c"))
     assert bench.stage.batches == [3, 1, 1, 1]
@@ -190,14 +190,14 @@ async def test_one_bad_record_is_buried_and_the_others_are_handled() -> None:
     assert (bench.errors("unexpected"), bench.errors("dead_lettered")) == (1, 1)
 
 
-async def test_what_one_record_learns_the_next_one_knows_when_they_are_handled_alone() -> None:
+async def test_individually_processed_records_see_the_state_of_the_ones_before() -> None:
     bench = Bench()
     batch = [record(value, offset=number, key=b"k") for number, value in enumerate((b"a", b"bad", b"c"))]
     await bench.process_batch(*batch)
     assert bench.published("result") == [b"1", b"2"]
 
 
-async def test_logs_name_the_place_of_a_buried_record_and_quote_nothing(caplog: pytest.LogCaptureFixture) -> None:
+async def test_log_of_a_dead_letter_names_its_place_and_quotes_nothing(caplog: pytest.LogCaptureFixture) -> None:
     bench = Bench()
     await bench.process_batch(*records(b"bad"))
     (buried,) = [one for one in caplog.records if one.getMessage() == "record_dead_lettered"]
@@ -206,7 +206,7 @@ async def test_logs_name_the_place_of_a_buried_record_and_quote_nothing(caplog: 
     assert "secret-4711" not in repr(fields)
 
 
-async def test_a_missing_secret_is_waited_for_and_nothing_is_counted_twice(pauses: list[float]) -> None:
+async def test_missing_secret_is_waited_for_and_counts_nothing_twice(pauses: list[float]) -> None:
     bench = Bench()
     bench.stage.failures = [ConfigurationError("the secret file can't be read"), ConfigurationError("still not")]
     await bench.process_batch(*records(b"a"))
@@ -224,7 +224,7 @@ async def test_unavailable_brokers_are_retried_and_dead_letter_nothing(pauses: l
     assert bench.errors("retried") == 1
 
 
-async def test_a_batch_that_is_no_longer_ours_is_left_alone() -> None:
+async def test_batch_of_a_revoked_partition_is_not_started() -> None:
     bench = Bench()
     bench.ours = False
     await bench.process_batch(*records(b"a"))
@@ -232,7 +232,7 @@ async def test_a_batch_that_is_no_longer_ours_is_left_alone() -> None:
     assert bench.errors("abandoned") == 1
 
 
-async def test_a_partition_lost_during_the_work_is_not_written() -> None:
+async def test_partition_revoked_during_processing_is_not_written() -> None:
     bench = Bench()
     bench.stage.at_work = lambda: setattr(bench, "generation", 2)
     await bench.process_batch(*records(b"a"))
@@ -241,7 +241,7 @@ async def test_a_partition_lost_during_the_work_is_not_written() -> None:
     assert bench.errors("abandoned") == 1
 
 
-async def test_a_state_is_claimed_once_for_each_generation_that_another_held_it_before() -> None:
+async def test_state_is_acquired_again_after_another_process_owned_it() -> None:
     bench = Bench()
     await bench.process_batch(*records(b"a"))
     await bench.process_batch(*records(b"b"))
@@ -253,7 +253,7 @@ async def test_a_state_is_claimed_once_for_each_generation_that_another_held_it_
     assert bench.published("result") == [b"1", b"2", b"8"], "what another wrote meanwhile counts"
 
 
-async def test_a_state_that_nobody_else_has_held_in_between_is_not_taken_anew() -> None:
+async def test_state_that_nobody_else_owned_is_verified_and_not_acquired_again() -> None:
     bench = Bench()
     await bench.process_batch(*records(b"a"))
     bench.generation = 2
@@ -263,7 +263,7 @@ async def test_a_state_that_nobody_else_has_held_in_between_is_not_taken_anew() 
     assert bench.published("result") == [b"1", b"2"]
 
 
-async def test_of_repeatable_work_the_brokers_are_only_asked_in_a_new_generation() -> None:
+async def test_ownership_of_a_deterministic_stage_is_verified_once_for_each_generation() -> None:
     bench = Bench(deterministic=True)
     await bench.process_batch(*records(b"a"))
     bench.told.clear()
@@ -275,7 +275,7 @@ async def test_of_repeatable_work_the_brokers_are_only_asked_in_a_new_generation
     assert bench.told == ["verify ownership now", "work", *WRITE[1:]]
 
 
-async def test_a_state_held_for_long_is_taken_anew_before_it_is_used() -> None:
+async def test_old_ownership_is_acquired_again_before_it_is_used() -> None:
     bench = Bench()
     await bench.process_batch(*records(b"a"))
     bench.changelog.old = True
@@ -285,7 +285,7 @@ async def test_a_state_held_for_long_is_taken_anew_before_it_is_used() -> None:
     assert bench.published("result") == [b"1", b"2", b"3"]
 
 
-async def test_a_batch_of_a_partition_lost_unseen_is_repeated_over_what_the_other_wrote(pauses: list[float]) -> None:
+async def test_batch_after_an_unnoticed_loss_is_repeated_on_the_other_owners_state(pauses: list[float]) -> None:
     bench = Bench()
     bench.changelog.lost = [PartitionRevokedError("held by another")]
     bench.stage.at_work = lambda: bench.changelog.others.update({b"k0": b"7"})
@@ -296,7 +296,7 @@ async def test_a_batch_of_a_partition_lost_unseen_is_repeated_over_what_the_othe
     assert bench.errors("revoked") == 1
 
 
-async def test_a_batch_lost_while_its_partition_is_taken_away_is_the_next_holder_s(pauses: list[float]) -> None:
+async def test_batch_lost_during_a_revocation_is_left_to_the_next_owner(pauses: list[float]) -> None:
     bench = Bench()
     batch = bench.batch(*records(b"a"))
     bench.changelog.lost = [PartitionRevokedError("held by another")]
@@ -307,7 +307,7 @@ async def test_a_batch_lost_while_its_partition_is_taken_away_is_the_next_holder
     assert bench.errors("abandoned") == 1
 
 
-async def test_a_batch_at_work_when_its_partition_is_taken_away_is_finished() -> None:
+async def test_batch_in_progress_during_a_revocation_is_finished() -> None:
     bench = Bench()
     batch = bench.batch(*records(b"a"))
     bench.stage.at_work = batch.revoked.set
@@ -315,7 +315,7 @@ async def test_a_batch_at_work_when_its_partition_is_taken_away_is_finished() ->
     assert bench.told[-len(WRITE) :] == WRITE
 
 
-async def test_a_step_that_fails_is_repeated_with_the_state_of_before(pauses: list[float]) -> None:
+async def test_failed_step_is_repeated_with_the_state_before_the_batch(pauses: list[float]) -> None:
     bench = Bench([OSError("down"), OSError("down")])
     await bench.process_batch(*records(b"a"))
     assert bench.told == [*([*CLAIM, "work", "verify ownership"] * 3), *WRITE[1:]]
@@ -324,7 +324,7 @@ async def test_a_step_that_fails_is_repeated_with_the_state_of_before(pauses: li
     assert bench.errors("retried") == 2
 
 
-async def test_a_state_that_cannot_be_read_is_no_record_s_fault(pauses: list[float]) -> None:
+async def test_unreadable_state_dead_letters_no_record(pauses: list[float]) -> None:
     bench = Bench()
     bench.stage.failures = [StateUnavailableError("1 can't be read (IO error)")]
     await bench.process_batch(*records(b"a", b"b"))
@@ -333,7 +333,7 @@ async def test_a_state_that_cannot_be_read_is_no_record_s_fault(pauses: list[flo
     assert bench.errors("retried") == 1
 
 
-async def test_a_batch_of_an_earlier_generation_does_not_take_the_claim_of_the_present_one() -> None:
+async def test_batch_of_a_past_generation_does_not_take_over_the_ownership() -> None:
     now = [5]
     state = PartitionState(MemoryStore(), FakeChangelog(), lambda: now[0])
     await state.acquire(5)

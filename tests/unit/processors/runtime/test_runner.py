@@ -1,4 +1,4 @@
-"""How a unit talks to the brokers: nothing of Faust's own client is left where it was replaced."""
+"""The stage runner: its clients are the patched ones, and it knows when it has failed."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from tests.fakes import configurations
 from tests.fakes.stages import metrics
 
 
-def unit(directory: Path, session_seconds: float = 10.0) -> StageRunner:
+def runner(directory: Path, session_seconds: float = 10.0) -> StageRunner:
     document = configurations.document("127.0.0.1:1", "", directory)
     document["worker"] = {**document.get("worker", {}), "session_timeout_seconds": session_seconds}
     file = configurations.write(directory, document)
-    works = (StageSpec(RetryStage("nevogate", load(file).kafka), ("a.topic",), 10),)
-    return StageRunner("fetch.nevogate", works, load(file), metrics(), directory, LoopSettings(0.01, DeadLetterLimit()))
+    specs = (StageSpec(RetryStage("nevogate", load(file).kafka), ("a.topic",), 10),)
+    return StageRunner("fetch.nevogate", specs, load(file), metrics(), directory, LoopSettings(0.01, DeadLetterLimit()))
 
 
-async def test_what_a_unit_reads_and_writes_with_is_ours_and_it_writes_idempotently(tmp_path: Path) -> None:
-    app = unit(tmp_path).app
+async def test_runner_uses_its_own_consumer_and_an_idempotent_producer(tmp_path: Path) -> None:
+    app = runner(tmp_path).app
     assert isinstance(app.consumer, FaustConsumer)
     assert isinstance(app.producer, FaustProducer)
     client = app.producer._new_producer()
@@ -47,7 +47,7 @@ async def test_what_a_unit_reads_and_writes_with_is_ours_and_it_writes_idempoten
 @pytest.mark.parametrize("session_seconds", [1.0, 6.0, 45.0])
 async def test_requests_of_every_client_time_out_alike(tmp_path: Path, session_seconds: float) -> None:
     """Faust's producer would wait twenty minutes for a response, and its consumer as long as a session at least."""
-    app = unit(tmp_path, session_seconds).app
+    app = runner(tmp_path, session_seconds).app
     producer = app.producer._new_producer()
     consumer = app.consumer._thread._create_worker_consumer(app.transport)
     seconds = [await request_seconds(client) for client in (producer.client, consumer._client)]
@@ -57,7 +57,7 @@ async def test_requests_of_every_client_time_out_alike(tmp_path: Path, session_s
 
 async def test_fausts_own_consumer_waits_longer_for_a_response(tmp_path: Path) -> None:
     """If this fails, Faust has a setting of its own for it: `FaustConsumerThread` can go."""
-    app = unit(tmp_path).app
+    app = runner(tmp_path).app
     consumer = driver.AIOKafkaConsumerThread._create_worker_consumer(app.consumer._thread, app.transport)
     assert await request_seconds(consumer._client) > REQUEST_SECONDS
     consumer._closed = True
@@ -65,12 +65,12 @@ async def test_fausts_own_consumer_waits_longer_for_a_response(tmp_path: Path) -
 
 async def test_a_sent_batch_never_expires(tmp_path: Path) -> None:
     """Its sequence number is taken: without it the brokers refuse everything after it."""
-    assert not await expires(unit(tmp_path).app.producer._new_producer())
+    assert not await expires(runner(tmp_path).app.producer._new_producer())
 
 
 async def test_fausts_own_producer_drops_a_sent_batch(tmp_path: Path) -> None:
     """If this fails, aiokafka no longer expires a batch with a sequence number: the patch can go."""
-    app = unit(tmp_path).app
+    app = runner(tmp_path).app
     producer = driver.Producer._new_producer(app.producer)
     assert await expires(producer)
 
@@ -112,17 +112,17 @@ async def expires(producer: Any) -> bool:
     return dropped
 
 
-async def test_going_back_after_a_rebalance_may_take_as_long_as_it_takes(tmp_path: Path) -> None:
+async def test_seeking_back_after_a_rebalance_has_no_time_limit(tmp_path: Path) -> None:
     """Faust takes a time-out of it for the end of the app, and never reads a partition again."""
-    app = unit(tmp_path).app
+    app = runner(tmp_path).app
     recovery = Recovery(app, app.tables)
     with pytest.raises(ServiceStopped):
         await recovery._wait(asyncio.Event().wait(), timeout=0.01)
     assert app.conf.broker_request_timeout >= 1000 * REQUEST_SECONDS
 
 
-async def test_a_unit_whose_producer_has_no_sender_any_more_has_failed(tmp_path: Path) -> None:
-    one = unit(tmp_path)
+async def test_runner_whose_producer_has_no_sender_any_more_has_failed(tmp_path: Path) -> None:
+    one = runner(tmp_path)
     failed = [one.failed]
     client = one.app.producer._producer = one.app.producer._new_producer()
     failed.append(one.failed)

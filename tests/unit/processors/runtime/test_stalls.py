@@ -1,4 +1,4 @@
-"""A partition stands still when records lie there and nothing moves; waiting is no standstill."""
+"""Stall detection: a partition has records and makes no progress; waiting for a time is progress."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from tests.fakes.stages import KAFKA, NOW, record
 PLACE = ("resolve", "observations", 0)
 
 
-def test_time_counts_while_records_lie_there_and_nothing_is_committed() -> None:
-    standstill = StallDetector()
-    assert standstill.observe(PLACE, 5, 3, 0.0, 100.0) == 0
-    assert standstill.observe(PLACE, 5, 9, 0.0, 130.0) == 30
-    assert standstill.observe(PLACE, 6, 8, 0.0, 140.0) == 0, "something was committed"
-    assert standstill.observe(PLACE, 6, 0, 0.0, 150.0) == 0, "nothing lies there"
-    assert standstill.observe(PLACE, 6, 1, 0.0, 160.0) == 10
+def test_stall_time_counts_while_records_wait_and_nothing_is_committed() -> None:
+    stalled = StallDetector()
+    assert stalled.observe(PLACE, 5, 3, 0.0, 100.0) == 0
+    assert stalled.observe(PLACE, 5, 9, 0.0, 130.0) == 30
+    assert stalled.observe(PLACE, 6, 8, 0.0, 140.0) == 0, "something was committed"
+    assert stalled.observe(PLACE, 6, 0, 0.0, 150.0) == 0, "nothing lies there"
+    assert stalled.observe(PLACE, 6, 1, 0.0, 160.0) == 10
 
 
-def test_any_other_sign_of_progress_counts_too() -> None:
-    standstill = StallDetector()
-    standstill.observe(PLACE, 5, 3, 0.0, 100.0)
-    assert standstill.observe(PLACE, 5, 3, 190.0, 200.0) == 10
+def test_stall_time_starts_over_with_any_other_sign_of_progress() -> None:
+    stalled = StallDetector()
+    stalled.observe(PLACE, 5, 3, 0.0, 100.0)
+    assert stalled.observe(PLACE, 5, 3, 190.0, 200.0) == 10
 
 
-def test_an_outage_of_the_brokers_and_a_lost_partition_are_nobodys_standstill() -> None:
-    standstill = StallDetector()
-    standstill.observe(PLACE, 5, 3, 0.0, 100.0)
-    standstill.reset()
-    assert standstill.observe(PLACE, 5, 3, 0.0, 900.0) == 0
-    standstill.retain_only([])
-    assert standstill.observe(PLACE, 5, 3, 0.0, 1900.0) == 0
+def test_stall_time_does_not_count_outages_and_revoked_partitions() -> None:
+    stalled = StallDetector()
+    stalled.observe(PLACE, 5, 3, 0.0, 100.0)
+    stalled.reset()
+    assert stalled.observe(PLACE, 5, 3, 0.0, 900.0) == 0
+    stalled.retain_only([])
+    assert stalled.observe(PLACE, 5, 3, 0.0, 1900.0) == 0
 
 
-async def test_a_record_that_waits_for_its_time_shows_that_it_waits() -> None:
+async def test_retry_that_waits_for_its_time_reports_progress() -> None:
     progress, slept = Progress(), []
     current.set(progress)
 
@@ -57,5 +57,5 @@ async def test_a_record_that_waits_for_its_time_shows_that_it_waits() -> None:
     assert progress.progressed_at > 0
 
 
-def test_outside_of_a_batch_there_is_nothing_to_tell() -> None:
+def test_progress_outside_of_a_batch_is_ignored() -> None:
     report_progress()

@@ -58,7 +58,7 @@ def told(clock: TimerService, store: RocksDBStore) -> list[str]:
     return [messages.decode(one.value, TimeReached).name for one in clock.due_records(0, store)]
 
 
-def test_what_is_counted_of_a_partition_is_counted_by_its_holder_alone(tmp_path: Path) -> None:
+def test_gauges_of_a_partition_are_exported_by_its_owner_alone(tmp_path: Path) -> None:
     """Or an alarm would stay for as long as the process lives that raised it."""
     numbers = metrics()
     store = RocksDBStore(tmp_path / "state")
@@ -84,13 +84,13 @@ def test_what_is_counted_of_a_partition_is_counted_by_its_holder_alone(tmp_path:
 
 
 @pytest.mark.parametrize("retention_seconds", [None, 3600])
-def test_the_due_are_told_in_order_and_the_others_are_not(tmp_path: Path, retention_seconds: int | None) -> None:
+def test_due_timers_are_published_in_order_and_others_are_not(tmp_path: Path, retention_seconds: int | None) -> None:
     store = stored(tmp_path, entry(5, "later"), entry(0, "b"), entry(-9, "a"), retention_seconds=retention_seconds)
     moment = Moment()
     assert told(clock(moment), store) == ["a", "b"]
 
 
-def test_an_entry_is_told_once_and_again_only_when_it_is_still_there_much_later(tmp_path: Path) -> None:
+def test_timer_is_published_again_only_if_it_is_still_due_much_later(tmp_path: Path) -> None:
     store, moment = stored(tmp_path, entry(0)), Moment()
     teller = clock(moment)
     assert told(teller, store) == ["shop/1"]
@@ -104,7 +104,7 @@ def test_an_entry_is_told_once_and_again_only_when_it_is_still_there_much_later(
     assert told(teller, store) == []
 
 
-def test_a_lane_waits_for_its_allowance_and_no_other_lane_with_it(tmp_path: Path) -> None:
+def test_queue_waits_for_its_own_quota_alone(tmp_path: Path) -> None:
     entries = [entry(-10 + number, f"shop/{number}") for number in range(5)]
     store, moment = stored(tmp_path, *entries, entry(0, "shop/9", "raise")), Moment()
     allowance = HourlyQuota(2, lambda: moment.now.timestamp())
@@ -116,7 +116,7 @@ def test_a_lane_waits_for_its_allowance_and_no_other_lane_with_it(tmp_path: Path
     assert told(teller, store) == ["shop/0", "shop/9"]
 
 
-def test_a_lane_that_settles_waits_after_each_time_a_partition_is_taken_over(tmp_path: Path) -> None:
+def test_queue_with_a_grace_period_waits_after_each_acquisition(tmp_path: Path) -> None:
     store, moment = stored(tmp_path, entry(0), entry(0, "shop/2", "raise")), Moment()
     teller = TimerService(
         "payments.orders",
@@ -138,7 +138,7 @@ def test_a_lane_that_settles_waits_after_each_time_a_partition_is_taken_over(tmp
     assert told(teller, store) == ["shop/2"]
 
 
-def test_a_record_of_time_is_the_same_whoever_tells_it_and_when(tmp_path: Path) -> None:
+def test_time_record_is_the_same_whoever_publishes_it_and_when(tmp_path: Path) -> None:
     store, moment = stored(tmp_path, entry(0)), Moment()
     (first,) = clock(moment).due_records(0, store)
     moment.now += timedelta(hours=3)
@@ -147,7 +147,7 @@ def test_a_record_of_time_is_the_same_whoever_tells_it_and_when(tmp_path: Path) 
 
 
 @given(st.lists(st.tuples(st.floats(-1e6, 1e6), st.text(st.characters(codec="utf-8"), max_size=20))))
-def test_entries_come_back_as_they_were_put(times: list[tuple[float, str]]) -> None:
+def test_timers_are_read_as_they_were_added(times: list[tuple[float, str]]) -> None:
     entries = [entry(seconds, name) for seconds, name in times]
     keys = sorted({one.key for one in entries})
 
@@ -160,7 +160,7 @@ def test_entries_come_back_as_they_were_put(times: list[tuple[float, str]]) -> N
     assert set(found) == {one for one in entries if timer_queue.moment_of(one.due_milliseconds) <= NOW}
 
 
-async def test_what_is_kept_is_kept_at_once_and_not_written_again() -> None:
+async def test_persisted_changes_are_written_at_once_and_not_again() -> None:
     kept: list[dict[bytes, bytes | None]] = []
 
     class Owner:
@@ -183,11 +183,11 @@ async def test_what_is_kept_is_kept_at_once_and_not_written_again() -> None:
     assert not branch.changes
 
 
-async def test_without_a_state_nothing_can_be_kept() -> None:
+async def test_persisting_without_a_state_is_refused() -> None:
     with pytest.raises(StateUnavailableError):
         await Overlay(None).persist()
 
 
-def test_a_record_goes_to_the_partition_whose_state_holds_the_entry(tmp_path: Path) -> None:
+def test_time_record_goes_to_the_partition_whose_state_has_the_timer(tmp_path: Path) -> None:
     (record,) = clock(Moment()).due_records(3, stored(tmp_path, entry(0)))
     assert (record.key, record.partition) == (b"shop/1", 3), "even if the key would lead it elsewhere by now"

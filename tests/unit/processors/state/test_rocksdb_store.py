@@ -57,9 +57,7 @@ def write(store: RocksDBStore, count: int) -> None:
 
 
 @pytest.mark.parametrize("retention_seconds", [None, HOUR_SECONDS, 400 * 24 * HOUR_SECONDS])
-def test_nothing_is_lost_when_the_files_are_compacted_after_a_restart(
-    tmp_path: Path, retention_seconds: int | None
-) -> None:
+def test_compaction_after_a_restart_loses_nothing(tmp_path: Path, retention_seconds: int | None) -> None:
     store = RocksDBStore(tmp_path / "state", retention_seconds)
     write(store, 300)
     for _ in range(3):
@@ -71,7 +69,7 @@ def test_nothing_is_lost_when_the_files_are_compacted_after_a_restart(
     store.close()
 
 
-def test_what_is_older_than_it_must_be_is_forgotten_a_little_with_each_write(tmp_path: Path) -> None:
+def test_expired_values_are_deleted_a_few_with_each_write(tmp_path: Path) -> None:
     clock = Clock()
     store = RocksDBStore(tmp_path / "state", HOUR_SECONDS, clock)
     write(store, 300)
@@ -90,7 +88,7 @@ def test_what_is_older_than_it_must_be_is_forgotten_a_little_with_each_write(tmp
     store.close()
 
 
-def test_a_key_that_expired_and_is_written_again_stays(tmp_path: Path) -> None:
+def test_expired_key_that_is_written_again_stays(tmp_path: Path) -> None:
     clock = Clock()
     store = RocksDBStore(tmp_path / "state", HOUR_SECONDS, clock)
     write(store, 1)
@@ -109,14 +107,14 @@ def loaded(store: RocksDBStore) -> list[int]:
     ]
 
 
-def test_a_process_killed_while_it_loads_leaves_a_beginning_of_what_it_wrote(tmp_path: Path) -> None:
+def test_bulk_load_that_is_killed_leaves_a_prefix_of_its_writes(tmp_path: Path) -> None:
     store = load_and_be_killed(tmp_path / "state", "loading")
     held = store.next_offset or 0
     assert loaded(store) == list(range(held))
     store.close()
 
 
-def test_what_is_written_after_loading_is_never_there_without_what_was_loaded(tmp_path: Path) -> None:
+def test_writes_after_a_bulk_load_never_survive_without_it(tmp_path: Path) -> None:
     store = load_and_be_killed(tmp_path / "state", "after")
     assert store.next_offset == 500
     assert loaded(store) == list(range(400))

@@ -105,6 +105,14 @@ def test_the_defaults_are_production() -> None:
             lambda d: d.update(worker={"retention": {"compress_after_days": 10, "delete_after_days": 30}}),
             "worker.retention.delete_after_days has a wrong value",
         ),
+        (
+            lambda d: d.update(worker={"dead_letter_limit": {"share": 0.01, "window_records": 50}}),
+            "worker.dead_letter_limit has a wrong value",
+        ),
+        (
+            lambda d: d.update(worker={"dead_letter_limit": {"consecutive_records": 0}}),
+            "worker.dead_letter_limit.consecutive_records has a wrong value",
+        ),
         (lambda d: d.update(worker={"stall_seconds": 5}), "worker has a wrong value"),
         (lambda d: d.update(ingest={"max_body_bytes": 0}), "ingest.max_body_bytes has a wrong value"),
         (lambda d: d.update(ingest={"max_body_bytes": 2_000_000}), "ingest.max_body_bytes has a wrong value"),
