@@ -24,23 +24,22 @@ VERSION: Final = "1.0.0"
 
 FOLDER: Final = Path(__file__).parents[1] / "json"
 
-#: Which message each topic carries; topics not named carry raw bytes, described in `topics.all_topics`.
-CARRIES: Final[dict[str, type[Any]]] = {
-    **{topics.lookups(provider): messages.Lookup for provider in provider_names()},
-    **{
-        topics.retry(provider, step): messages.Lookup
-        for provider in provider_names()
-        for step in range(1, topics.RETRY_STEPS + 1)
-    },
-    topics.OBSERVATIONS: messages.Observation,
-    topics.STATUS: messages.PaymentStatus,
-    topics.LATEST: messages.PaymentStatus,
-    topics.EXPECTED: messages.ExpectedPayment,
-    topics.OVERDUE: messages.OverduePayment,
-    topics.SILENT: messages.ProviderSilent,
-    topics.REQUESTED: messages.RequestedPayment,
-    topics.REQUESTS: messages.PaymentRequest,
-}
+
+def carries() -> dict[str, type[Any]]:
+    """Which message each topic carries; a topic not named carries raw bytes, described in `topics.all_topics`."""
+    names = provider_names()
+    retries = [topics.retry(name, step) for name in names for step in range(1, topics.RETRY_STEPS + 1)]
+    return {
+        **dict.fromkeys((*map(topics.lookups, names), *retries), messages.Lookup),
+        topics.OBSERVATIONS: messages.Observation,
+        topics.STATUS: messages.PaymentStatus,
+        topics.LATEST: messages.PaymentStatus,
+        topics.EXPECTED: messages.ExpectedPayment,
+        topics.OVERDUE: messages.OverduePayment,
+        topics.SILENT: messages.ProviderSilent,
+        topics.REQUESTED: messages.RequestedPayment,
+        topics.REQUESTS: messages.PaymentRequest,
+    }
 
 
 def schema_of(kind: type[Any]) -> dict[str, Any]:
@@ -53,19 +52,20 @@ def schema_of(kind: type[Any]) -> dict[str, Any]:
 
 def documents() -> dict[str, bytes]:
     """Every file of the folder by name."""
-    kinds = sorted(set(CARRIES.values()), key=lambda kind: kind.__name__)
+    carried = carries()
+    kinds = sorted(set(carried.values()), key=lambda kind: kind.__name__)
     files = {f"{kind.__name__}.json": _pretty(schema_of(kind)) for kind in kinds}
     index = {
         topic.name: {
             "holds": topic.holds,
-            "value": f"{CARRIES[topic.name].__name__}.json" if topic.name in CARRIES else "raw bytes",
+            "value": f"{carried[topic.name].__name__}.json" if topic.name in carried else "raw bytes",
         }
         for topic in topics.all_topics()
     }
     return {
         **files,
         "topics.json": _pretty(index),
-        "asyncapi.json": _pretty(asyncapi(CARRIES, VERSION)),
+        "asyncapi.json": _pretty(asyncapi(carried, VERSION)),
         "openapi.json": _pretty(openapi(VERSION)),
     }
 

@@ -1,0 +1,187 @@
+"""A provider is added by its own folder and one line of the registry; nothing else names it.
+
+Toypay is in tests/fakes/toypay. It is registered for these tests only, and a payment of it is taken through everything
+that the product does with a provider.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+import pytest
+from prometheus_client import CollectorRegistry
+
+from ingest.app import Ingress
+from ingest.limits import Slots
+from ingest.metrics import IngestMetrics
+from ingest.notification import RecordHeaders
+from ops.main import main
+from processors.metrics import Metrics
+from processors.providers.recovery import lookup_key, recovery_lookup
+from processors.providers.registry import provider_specs
+from processors.runtime.failpoints import ignore
+from processors.runtime.stage import BatchContext, StageSpec
+from processors.wiring import StageSelection, build_stages
+from schemas.configuration.model import Configuration, parse
+from schemas.errors import ConfigurationError
+from schemas.generate.json_schema import documents
+from schemas.ingress import RequestOutcome
+from schemas.messages import PaymentStatus, decode
+from schemas.providers import PROVIDER_PACKAGES, provider_names, registered
+from schemas.records import Output, Record
+from schemas.topics import all_topics
+from tests.fakes.gateway import World, json_answer, serving, world
+from tests.fakes.stages import NothingExpected, empty
+from tests.fakes.toypay.provider import signature
+
+CONFIGURATION: Final = """
+sandbox: true
+merchants:
+  - {{id: shop-toy, provider: toypay, base_url: "{url}", keys: [{{value: toy-key}}], expected: optional}}
+worker: {{duplicate_window_seconds: {{toypay: 30}}, calls_per_second: {{toypay: 2}}}}
+"""
+BODY: Final = b"payment=toy-1&signature=" + signature("toy-1", "toy-key").encode()
+PAYMENT: Final = {"id": "toy-1", "order": "ORD-1", "state": "paid", "amount": 1050, "currency": "EUR"}
+
+
+@pytest.fixture(autouse=True)
+def _registered() -> Iterator[None]:
+    with registered("tests.fakes.toypay"):
+        yield
+    assert "toypay" not in provider_names()
+
+
+def configured(url: str = "https://toy.example") -> Configuration:
+    return parse(CONFIGURATION.format(url=url), "toy.yaml")
+
+
+class Stored:
+    """The ingress's log: what a call became."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+
+    def publish(self, topic: str, key: bytes, value: bytes, headers: RecordHeaders) -> asyncio.Future[bool]:
+        self.records.append(Record(topic, 0, 0, key, value, tuple(headers), 1_780_000_000.0))
+        acknowledged: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        acknowledged.set_result(True)
+        return acknowledged
+
+
+async def received(configuration: Configuration, path: str, body: bytes) -> list[Record]:
+    """The records of one call of the ingress."""
+    stored = Stored()
+    metrics = IngestMetrics(provider_names(), tuple(outcome.value for outcome in RequestOutcome))
+    ingress = Ingress(configuration, stored, Slots(1), metrics)
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            assert message["status"] == 200
+
+    scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": [], "client": ("::1", 1)}
+    await ingress(scope, receive, send)
+    return stored.records
+
+
+async def processed(specs: Sequence[StageSpec], records: Sequence[Record]) -> list[Record]:
+    """The records that the first stage publishes for these."""
+    early: list[Output] = []
+
+    async def publish(outputs: Sequence[Output]) -> None:
+        early.extend(outputs)
+
+    outputs = await specs[0].stage.process(BatchContext(records, empty(), publish))
+    return [_record(offset, one) for offset, one in enumerate((*early, *outputs))]
+
+
+def _record(offset: int, output: Output) -> Record:
+    return Record(output.topic, 0, offset, output.key, output.value, tuple(output.headers), 1_780_000_000.0)
+
+
+def stages(configuration: Configuration, here: World) -> dict[str, tuple[StageSpec, ...]]:
+    calls = replace(here.outside(), max_response_bytes=1 << 20)
+    return build_stages(configuration, StageSelection(), Metrics(CollectorRegistry()), calls, NothingExpected(), ignore)
+
+
+async def test_payment_goes_through_all_stages() -> None:
+    async with serving(json_answer(json.dumps(PAYMENT))) as gateway, world() as here:
+        configuration = configured(gateway.url)
+        specs = stages(configuration, here)
+        notifications = await received(configuration, "/notifications/toypay/shop-toy", BODY)
+        assert [(one.topic, one.key) for one in notifications] == [("notifications.toypay", b"shop-toy/toy-1")]
+        lookups = await processed(specs["verify.toypay"], notifications)
+        assert [(one.topic, one.key) for one in lookups] == [("lookups.toypay", b"shop-toy/toy-1")]
+        responses = await processed(specs["fetch.toypay"], lookups)
+        assert [(one.topic, one.key) for one in responses] == [("responses.toypay", b"shop-toy/toy-1")]
+        assert [one.path for one in gateway.seen] == ["/payments/toy-1"]
+        observations = await processed(specs["interpret.toypay"], responses)
+        results = await processed(specs["resolve"], observations)
+    event = decode(next(one.value for one in results if one.topic == "payments.status"), PaymentStatus)
+    assert (event.provider, event.merchant, event.payment_id) == ("toypay", "shop-toy", "toy-1")
+    assert (event.status, event.order_id, event.fulfilment) == ("captured", "ORD-1", "release")
+
+
+async def test_forged_notification_is_rejected() -> None:
+    async with world() as here:
+        configuration = configured()
+        forged = await received(configuration, "/notifications/toypay/shop-toy", b"payment=toy-1&signature=00")
+        (rejected,) = await processed(stages(configuration, here)["verify.toypay"], forged)
+    assert (rejected.topic, rejected.header("reason")) == ("notifications.rejected", "bad_signature")
+
+
+def test_configuration_topics_and_settings_know_the_provider() -> None:
+    configuration = configured()
+    worker = configuration.worker
+    assert (worker.duplicate_window("toypay"), worker.call_rate("toypay")) == (30.0, 2.0)
+    assert worker.overdue.poll_schedule("toypay") == (30.0, 300.0)
+    names = {topic.name for topic in all_topics()}
+    assert {"notifications.toypay", "lookups.toypay", "lookups.toypay.retry.5", "responses.toypay"} <= names
+    assert "paynotify.verify.toypay-state-changelog" in configuration.wanted_topics()
+
+
+def test_wrong_merchant_section_is_refused_with_its_line() -> None:
+    with pytest.raises(ConfigurationError, match=r"toy\.yaml, line 4: merchants\[0\] lacks the key keys"):
+        parse(CONFIGURATION.format(url="https://toy.example").replace("keys: [{value: toy-key}], ", ""), "toy.yaml")
+
+
+def test_contract_documents_have_its_route_and_operation() -> None:
+    files = {name: orjson.loads(content) for name, content in documents().items()}
+    assert "/notifications/toypay/{merchant}" in files["openapi.json"]["paths"]
+    assert "toy-payment" in files["Lookup.json"]["$defs"]["Lookup"]["properties"]["operation"]["enum"]
+    assert files["topics.json"]["lookups.toypay"]["value"] == "Lookup.json"
+
+
+def test_overdue_payment_has_a_recovery_lookup() -> None:
+    (merchant,) = configured().merchants
+    lookup = recovery_lookup(merchant, order_id="ORD-1", payment_id="toy-1", lookup_cause="overdue", at="")
+    assert lookup is not None
+    assert (lookup.operation, lookup.reference, lookup_key(lookup)) == ("toy-payment", "toy-1", b"shop-toy/toy-1")
+
+
+def test_inspect_judges_its_captured_calls(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "toy.yaml").write_text(CONFIGURATION.format(url="https://toy.example"), "utf-8")
+    (tmp_path / "call").write_bytes(BODY)
+    words = ["--provider", "toypay", "--merchant", "shop-toy"]
+    assert main(["inspect", "--config", str(tmp_path / "toy.yaml"), *words, str(tmp_path / "call")]) == 0
+    judged = json.loads(capsys.readouterr().out)
+    assert (judged["verdict"], judged["lookup"]["reference"]) == ("authentic", "toy-1")
+
+
+def test_doctor_checks_its_secrets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "toy.yaml").write_text(CONFIGURATION.format(url="https://toy.example"), "utf-8")
+    assert main(["doctor", "--config", str(tmp_path / "toy.yaml"), "--offline"]) == 0
+    assert "secrets of shop-toy: 1 readable" in capsys.readouterr().out
+
+
+def test_registry_has_one_package_for_each_provider() -> None:
+    assert provider_names() == (*(package.rpartition(".")[2] for package in PROVIDER_PACKAGES), "toypay")
+    assert list(provider_specs()) == list(provider_names())

@@ -1,0 +1,1 @@
+"""A payment provider of the tests: everything that adding one to the product takes, in one folder."""

@@ -1,0 +1,18 @@
+"""Toypay's spec."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from processors.providers.spec import NoProbe, ProviderSpec, RecoveryQuery
+from tests.fakes.toypay.contract import CONTRACT, PAYMENT, ToypayMerchant
+from tests.fakes.toypay.provider import ToypayProvider
+
+
+def _recovery(merchant: ToypayMerchant, order_id: str, payment_id: str) -> RecoveryQuery | None:
+    return RecoveryQuery(PAYMENT, payment_id) if payment_id else None
+
+
+SPEC: Final = ProviderSpec(
+    contract=CONTRACT, provider=ToypayProvider(), recovery=_recovery, probe=NoProbe("Toypay has no credentials")
+)
