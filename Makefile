@@ -91,6 +91,8 @@ schemas: $(VENV)/.development                   ## write schemas/json and the ch
 
 docs: $(VENV)/.runtime                          ## generate the pages of docs/ that are made from the code
 	$(BIN)/python -m ops.generate_cli
+	$(BIN)/python -m ops.generate_configuration
+	$(BIN)/python -m ops.generate_metrics
 
 helm: $(VENV)/.development                      ## judge the chart (in `make test` too), in every combination
 	$(BIN)/python -m tests.helm.tools

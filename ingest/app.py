@@ -15,8 +15,9 @@ from typing import Any, Final, Protocol
 from ingest.limits import AddressLimits, Slots, TokenBucket, Unread, read_body
 from ingest.metrics import UNKNOWN, IngestMetrics
 from ingest.notification import Origin, RecordHeaders, TimestampFormatter, origin, record_headers
+from schemas.configuration.ingest import IngestSettings
 from schemas.configuration.merchants import provider_of
-from schemas.configuration.model import Configuration, IngestSettings
+from schemas.configuration.model import Configuration
 from schemas.ingress import RESPONSES, IngressResponse, RequestOutcome
 from schemas.providers import provider_contracts, provider_names
 from schemas.routes import Route, token_digest, without_token

@@ -12,7 +12,7 @@ from typing import Final
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
 
-from schemas.configuration.model import KafkaSettings
+from schemas.configuration.kafka import KafkaSettings
 from schemas.errors import ClusterUnavailableError, ConfigurationError, MissingTopicsError
 from service.kafka_client import client_settings, opened, unreachable
 from service.outage import BrokerAvailability

@@ -22,7 +22,8 @@ from kafka.partitioner import murmur2
 
 from ingest.limits import Slots
 from ingest.notification import RecordHeaders
-from schemas.configuration.model import IngestSettings, KafkaSettings
+from schemas.configuration.ingest import IngestSettings
+from schemas.configuration.kafka import KafkaSettings
 from schemas.errors import ClusterUnavailableError
 from service.kafka_client import client_settings, opened, unreachable
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ingest.server import serve
-from schemas.configuration.model import load
+from schemas.configuration.load import load
 from service.logs import set_up
 
 

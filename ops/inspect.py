@@ -20,7 +20,7 @@ from processors.providers.account import Account, open_account
 from processors.providers.base import Notification, ProviderResponse
 from processors.providers.registry import provider_specs
 from processors.providers.spec import ProviderSpec
-from schemas.configuration.model import load
+from schemas.configuration.load import load
 from schemas.errors import ConfigurationError, RejectedNotificationError, UnreadableError
 from schemas.messages import Lookup
 from schemas.providers import provider_names

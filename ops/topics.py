@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from kafka.admin import ConfigResource, ConfigResourceType
 
-from schemas.configuration.model import Configuration, load
+from schemas.configuration.load import load
+from schemas.configuration.model import Configuration
 from service.cluster import (
     PresentTopic,
     TopicDifference,

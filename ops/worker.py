@@ -13,7 +13,7 @@ from processors.runtime.failpoints import Reached, ignore
 from processors.runtime.loop import StageLoop
 from processors.wiring import STAGES, StageSelection
 from processors.worker import Worker
-from schemas.configuration.model import load
+from schemas.configuration.load import load
 from schemas.errors import ConfigurationError
 from schemas.providers import provider_names
 from service import logs

@@ -32,7 +32,8 @@ from sandbox.accounts import MERCHANTS, SandboxAccount, open_accounts
 from sandbox.broker import LocalBroker, answers, nodes_settings, start_together
 from sandbox.processes import Child, stop_all, wait_for
 from sandbox.simulators.control import Control
-from schemas.configuration.model import Configuration, load
+from schemas.configuration.load import load
+from schemas.configuration.model import Configuration
 from schemas.errors import ClusterUnavailableError, ConfigurationError
 
 _READY_SECONDS: Final = 180.0

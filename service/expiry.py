@@ -16,7 +16,7 @@ from typing import Final
 from cryptography import x509
 from prometheus_client import CollectorRegistry
 
-from schemas.configuration.model import KafkaSettings
+from schemas.configuration.kafka import KafkaSettings
 from schemas.configuration.secrets import Secret
 from schemas.errors import SecretError
 from service.metrics import gauge

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from kafka.net.compat import KafkaNetClient
 
-from schemas.configuration.model import KafkaSettings
+from schemas.configuration.kafka import KafkaSettings
 from schemas.errors import ClusterUnavailableError
 from service.kafka_credentials import password, reveal_passwords_per_connection, tls
 

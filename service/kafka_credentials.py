@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from kafka.net.sasl import get_sasl_mechanism, register_sasl_mechanism
 
-from schemas.configuration.model import KafkaSettings
+from schemas.configuration.kafka import KafkaSettings
 from schemas.configuration.secrets import Secret, look_of
 from schemas.errors import ConfigurationError
 from service.logs import event

@@ -8,7 +8,7 @@ from typing import Any, Final
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
-from schemas.configuration.model import KafkaSettings
+from schemas.configuration.kafka import KafkaSettings
 from schemas.errors import ClusterUnavailableError, MissingTopicsError
 from service.kafka_client import client_settings, opened, unreachable
 

@@ -22,7 +22,8 @@ from ops.audit.scan import AuditScan
 from ops.common.times import TIME_FORMS, parse_window
 from ops.common.topic_reader import TopicPartition, TopicReader
 from schemas import topics
-from schemas.configuration.model import Configuration, load
+from schemas.configuration.load import load
+from schemas.configuration.model import Configuration
 from schemas.errors import MissingTopicsError
 from schemas.providers import provider_names
 from schemas.times import rfc3339

@@ -11,7 +11,7 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from schemas import topics
-from schemas.configuration.model import KafkaSettings
+from schemas.configuration.kafka import KafkaSettings
 from schemas.errors import ClusterUnavailableError
 from schemas.records import Output
 from service.kafka_client import client_settings

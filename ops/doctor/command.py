@@ -27,8 +27,9 @@ from ops.doctor.finding import Finding
 from ops.doctor.providers import examine
 from processors.providers.account import open_account
 from processors.providers.registry import provider_specs
+from schemas.configuration.load import load
 from schemas.configuration.merchants import Merchant, provider_of
-from schemas.configuration.model import Configuration, load
+from schemas.configuration.model import Configuration
 from schemas.configuration.secrets import Secret
 from schemas.errors import ClusterUnavailableError, ConfigurationError, SecretError
 from schemas.providers import provider_names

@@ -26,8 +26,9 @@ from ops.reconcile.sources import ProviderList, read_own_payments
 from processors.providers.account import open_account
 from processors.providers.payment_list import PaymentLister, PaymentReference
 from processors.providers.registry import provider_specs
+from schemas.configuration.load import load
 from schemas.configuration.merchants import Merchant, provider_of
-from schemas.configuration.model import Configuration, load
+from schemas.configuration.model import Configuration
 from schemas.errors import ConfigurationError
 
 _MAX_RATE: Final = 1000

@@ -16,8 +16,9 @@ from processors.providers.recovery import lookup_key, recovery_lookup
 from processors.providers.registry import provider_specs
 from schemas import messages, topics
 from schemas.cloudevents import cloud_event
+from schemas.configuration.kafka import KafkaSettings
 from schemas.configuration.merchants import Merchant, provider_of
-from schemas.configuration.model import Configuration, KafkaSettings
+from schemas.configuration.model import Configuration
 from schemas.errors import UnreadableError
 from schemas.ids import derived_id
 from schemas.messages import RECOVERY, Lookup, decode

@@ -26,7 +26,8 @@ from ops.common.topic_reader import TopicReader
 from ops.replay.original import original, position_text, replay_targets
 from ops.replay.plan import ReplayPlan, ReplaySelection, find, leave_out_replayed
 from schemas import topics
-from schemas.configuration.model import Configuration, load
+from schemas.configuration.load import load
+from schemas.configuration.model import Configuration
 from schemas.errors import ConfigurationError
 from schemas.providers import provider_names
 from schemas.reasons import DEAD_REASONS, REJECT_REASONS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from schemas import topics
-from schemas.configuration.model import KafkaSettings
+from schemas.configuration.kafka import KafkaSettings
 from schemas.providers import provider_names
 from schemas.records import Output, Record
 

@@ -12,7 +12,7 @@ from typing import Final
 from ops.common.progress_bar import ProgressBar
 from ops.common.topic_reader import OffsetRange, TopicPartition, TopicReader, to_record
 from ops.replay.original import REPLAYED_FROM, money_moving_topics, position_text, replay_targets
-from schemas.configuration.model import KafkaSettings
+from schemas.configuration.kafka import KafkaSettings
 from schemas.records import Record
 
 _MONEY_MOVING: Final = "requests that move money; the shop must request them again"

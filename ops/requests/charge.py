@@ -6,7 +6,7 @@ import argparse
 from typing import Final
 
 from ops.requests import options, submit
-from schemas.configuration.model import load
+from schemas.configuration.load import load
 from schemas.messages import RequestedPayment
 
 _EXAMPLES: Final = """\

@@ -20,8 +20,10 @@ from ops.requests import options
 from ops.requests.summary import describe, expected_refusals
 from schemas import topics
 from schemas.cloudevents import cloud_event
+from schemas.configuration.kafka import KafkaSettings
+from schemas.configuration.load import load
 from schemas.configuration.merchants import ChargingMerchant
-from schemas.configuration.model import Configuration, KafkaSettings, load
+from schemas.configuration.model import Configuration
 from schemas.errors import ClusterUnavailableError, ConfigurationError, UnreadableError
 from schemas.messages import REQUEST_MADE, Action, PaymentRequest, RequestedPayment, decode, encode
 from schemas.money import Money

@@ -18,8 +18,9 @@ from ops.common.topic_reader import TopicReader
 from ops.trace.html import page
 from ops.trace.search import PaymentSearch, payments_of_order
 from ops.trace.timeline import Timeline, TimelineEntry, build_timeline
+from schemas.configuration.load import load
 from schemas.configuration.merchants import Merchant, provider_of
-from schemas.configuration.model import Configuration, load
+from schemas.configuration.model import Configuration
 from schemas.errors import ConfigurationError
 
 _MAX_PAYMENTS: Final = 20

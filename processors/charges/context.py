@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from processors.charges.state_machine import Timing
 from processors.providers.account import Account
 from processors.providers.charging import ChargeGateway
+from schemas.configuration.kafka import KafkaSettings
 from schemas.configuration.merchants import Charges, ChargingMerchant
-from schemas.configuration.model import KafkaSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from processors.metrics import Metrics
 from processors.runtime.stage import BatchContext
 from schemas import messages, topics
 from schemas.cloudevents import cloud_event
-from schemas.configuration.model import KafkaSettings
+from schemas.configuration.kafka import KafkaSettings
 from schemas.errors import UnreadableError
 from schemas.ids import MAX_ID_LENGTH, derived_id
 from schemas.messages import RequestedPayment

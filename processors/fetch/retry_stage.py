@@ -15,7 +15,7 @@ from processors.dead_letters import ended
 from processors.runtime.progress import report_progress
 from processors.runtime.stage import BatchContext
 from schemas import topics
-from schemas.configuration.model import KafkaSettings
+from schemas.configuration.kafka import KafkaSettings
 from schemas.records import Output, Record
 from schemas.times import parse_time
 

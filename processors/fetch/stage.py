@@ -23,7 +23,7 @@ from processors.runtime.stage import BatchContext, Publish
 from processors.state.overlay import Overlay
 from schemas import messages, topics
 from schemas.cloudevents import cloud_event, with_headers
-from schemas.configuration.model import KafkaSettings
+from schemas.configuration.kafka import KafkaSettings
 from schemas.errors import PermanentError, RetryableError, UnreadableError
 from schemas.ids import derived_id
 from schemas.messages import KNOWN, UNKNOWN, Lookup

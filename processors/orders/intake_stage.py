@@ -11,7 +11,7 @@ from processors.orders.expected_payment import parse_expected, version_of
 from processors.runtime.stage import BatchContext
 from schemas import messages, topics
 from schemas.cloudevents import cloud_event
-from schemas.configuration.model import KafkaSettings
+from schemas.configuration.kafka import KafkaSettings
 from schemas.errors import UnreadableError
 from schemas.ids import derived_id
 from schemas.messages import KNOWN, ExpectedPayment

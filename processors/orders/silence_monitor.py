@@ -16,7 +16,7 @@ from processors.orders.provider_silence import SilenceState
 from processors.state.overlay import Overlay
 from schemas import messages, topics
 from schemas.cloudevents import cloud_event
-from schemas.configuration.model import KafkaSettings
+from schemas.configuration.kafka import KafkaSettings
 from schemas.configuration.worker import SilenceSettings
 from schemas.ids import derived_id
 from schemas.messages import HeardOf, ProviderSilent

@@ -33,7 +33,7 @@ from processors.state import timer_queue
 from processors.state.overlay import Overlay
 from processors.state.timer_queue import Timer
 from schemas import messages, topics
-from schemas.configuration.model import KafkaSettings
+from schemas.configuration.kafka import KafkaSettings
 from schemas.configuration.worker import OverdueSettings, SilenceSettings
 from schemas.errors import UnreadableError
 from schemas.messages import ExpectedPayment, HeardOf, PaymentSeen, TimeReached

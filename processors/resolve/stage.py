@@ -14,7 +14,7 @@ from processors.runtime.stage import BatchContext
 from processors.state.overlay import Overlay
 from schemas import messages, topics
 from schemas.cloudevents import cloud_event
-from schemas.configuration.model import KafkaSettings
+from schemas.configuration.kafka import KafkaSettings
 from schemas.errors import UnreadableError
 from schemas.ids import derived_id
 from schemas.messages import Expectation, Observation, PaymentSeen, PaymentStatus

@@ -9,7 +9,8 @@ import faust
 
 from processors.transport.faust_driver import FaustTransport, FlowControl
 from schemas import topics
-from schemas.configuration.model import Configuration, KafkaSettings
+from schemas.configuration.kafka import KafkaSettings
+from schemas.configuration.model import Configuration
 from service.kafka_credentials import password, tls
 
 _HOUR_SECONDS: Final = 3600.0

@@ -17,7 +17,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from processors.metrics import Metrics
 from processors.runtime.runner import StageRunner
 from processors.runtime.stalls import StagePartition, StallDetector
-from schemas.configuration.model import KafkaSettings
+from schemas.configuration.kafka import KafkaSettings
 from service.kafka_client import client_settings, opened
 from service.logs import event
 

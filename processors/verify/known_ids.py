@@ -14,7 +14,7 @@ from processors.dead_letters import ended
 from processors.runtime.stage import BatchContext
 from processors.state.overlay import Overlay
 from schemas import topics
-from schemas.configuration.model import KafkaSettings
+from schemas.configuration.kafka import KafkaSettings
 from schemas.messages import KNOWN, UNKNOWN
 from schemas.records import Output, Record
 

@@ -18,7 +18,7 @@ from processors.verify.unsigned_budget import UnsignedBudget
 from processors.verify.url_tokens import check_url_token
 from schemas import messages, topics
 from schemas.cloudevents import cloud_event
-from schemas.configuration.model import KafkaSettings
+from schemas.configuration.kafka import KafkaSettings
 from schemas.configuration.worker import UnsignedBudgetSettings
 from schemas.errors import RejectedNotificationError
 from schemas.ids import derived_id

@@ -27,7 +27,9 @@ from rich.table import Table
 from sandbox.billing.bills import COLUMNS, SETTLED, Bill, Month, in_major, read_bills
 from schemas import topics
 from schemas.cloudevents import cloud_event
-from schemas.configuration.model import Configuration, KafkaSettings, load
+from schemas.configuration.kafka import KafkaSettings
+from schemas.configuration.load import load
+from schemas.configuration.model import Configuration
 from schemas.errors import ClusterUnavailableError, ConfigurationError, UnreadableError
 from schemas.messages import REQUEST_MADE, PaymentRequest, PaymentStatus, decode, encode
 from schemas.times import rfc3339

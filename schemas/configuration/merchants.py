@@ -1,7 +1,7 @@
 """A merchant's section of the configuration: what the sections of all providers have in common.
 
 Each provider's contract defines its own section on top of `Merchant` (`schemas.providers`). Secrets are references
-(`schemas.configuration.secrets`). `schemas.configuration.model` checks rules across fields.
+(`schemas.configuration.secrets`). `schemas.configuration.rules` checks rules across keys.
 """
 
 from __future__ import annotations
@@ -23,8 +23,11 @@ class Merchant(Section, frozen=True, kw_only=True):
     """One shop account at one provider. A provider's section subclasses it with the provider's name as its tag."""
 
     id: MerchantId
+    """The merchant's name in keys, topics and URLs. It can't be changed later."""
     url_tokens: tuple[SecretRef, ...] = ()
+    """Tokens of which one must end the merchant's URL (`/TOKEN` or `?token=TOKEN`), if any are set."""
     expected: Literal["optional", "required"] = "optional"
+    """`required`: goods are released only for payments that the shop registered on `payments.expected`."""
 
     def base_urls(self) -> Mapping[str, str]:
         """The URLs that calls to the provider go to, by the key that configures them."""
@@ -48,29 +51,31 @@ class Merchant(Section, frozen=True, kw_only=True):
 
 
 class ChargeLimits(Section, frozen=True):
-    """The limits of charges in one currency, in its minor unit: for one charge, for one initial payment within 30
-    days, and for all of the merchant's customers within a day (UTC)."""
+    """Limits of charges in one currency, in its minor unit."""
 
     per_charge: Count
+    """Limit of one charge."""
     per_reference: Count
+    """Limit of all charges of one initial payment within 30 days."""
     per_day: Count
+    """Limit of all the merchant's charges within a day (UTC)."""
 
 
 class Charges(Section, frozen=True):
-    """Lets the shop charge, capture and release by topic. Without this section every such request is refused.
-
-    ``public_url`` is where the provider reaches the ingress from outside, up to before ``/notifications``. A step whose
-    response could not be read is polled at ``poll_schedule_seconds`` after the call, and uncertain until it is known.
-    A Close may be in progress at the gateway for up to ``close_settles_seconds`` though its response was lost (the
-    vendor's own client waits ten minutes); only what is still open after that is closed again.
-    """
+    """Lets the shop charge, capture and release by topic. Without this section every such request is refused."""
 
     public_url: str
+    """Where the provider reaches the ingress from outside, up to before `/notifications`."""
     limits: Annotated[dict[Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z")], ChargeLimits], Meta(min_length=1)]
+    """Limits of charges by currency (ISO 4217). Charges in other currencies are refused."""
     call_timeout_seconds: Annotated[float, Meta(gt=0, le=600)] = 30.0
+    """Timeout of one call that moves money."""
     close_settles_seconds: Annotated[float, Meta(gt=0, le=3600)] = 600.0
+    """How long a Close may be in progress at the provider after its response was lost. It is repeated afterwards."""
     poll_schedule_seconds: tuple[Positive, ...] = (5.0, 30.0, 300.0, 900.0, 3600.0, 6 * 3600.0, 24 * 3600.0)
+    """Times after a call without a readable response at which its result is polled."""
     expires_seconds: Positive = 24 * 3600.0
+    """A request that was not started within this time is refused."""
 
     def __post_init__(self) -> None:
         if not 0 < len(self.poll_schedule_seconds) <= MAX_POLLS or list(self.poll_schedule_seconds) != sorted(
@@ -83,6 +88,7 @@ class ChargingMerchant(Merchant, frozen=True, kw_only=True):
     """A merchant of a provider that charges without the customer (merchant-initiated charges)."""
 
     charges: Charges | None = None
+    """Settings of merchant-initiated charges."""
 
 
 def provider_of(merchant: Merchant) -> str:

@@ -16,31 +16,33 @@ from schemas.topics import RETRY_STEPS
 
 
 class UnsignedBudgetSettings(Section, frozen=True):
-    """What calls that carry no signature may cost a merchant, in lookups.
+    """The limit on lookups that notifications without a signature may cause.
 
-    A first call about an id costs one, and an id the provider turns out not to know ``unknown_cost`` in all. ``burst``
-    is what a quiet merchant has saved up. Each id the provider knew has an account of its own for the calls about it.
+    The first notification about an id costs one lookup. Ids that the provider knew have a token bucket each, so that
+    calls about one payment can't use up the budget of others.
     """
 
     per_second: Positive = 20.0
+    """Lookups per second that unsigned notifications about unknown ids may cause each merchant, on average."""
     burst: Count = 2000
+    """Lookups that may be caused at once after a quiet time."""
     unknown_cost: Count = 5
+    """Lookups that an id counts as if the provider turns out not to know it."""
     known_per_second: Positive = 0.1
+    """Notifications per second about each id that the provider knew, on average."""
     known_burst: Count = 50
+    """Notifications about a known id that are accepted at once."""
 
 
 class OverdueSettings(Section, frozen=True):
-    """How expected payments are polled that are not final in time.
-
-    ``poll_schedule_seconds`` are the times after ``final_by`` at which they are polled, by provider: the first poll,
-    the spacing, the last poll. Where a provider is left out its own schedule counts. ``lookups_per_hour`` is per
-    merchant: payments that an outage made overdue are polled one after another, not all at once. Nothing is overdue in
-    the first ``takeover_grace_seconds`` after a worker took over, so that it processes waiting notifications first.
-    """
+    """How expected payments are polled that are not final in time."""
 
     poll_schedule_seconds: dict[str, tuple[Positive, ...]] = msgspec.field(default_factory=dict)
+    """Times after `final_by` at which an overdue payment is polled, by provider (default: each provider's own)."""
     lookups_per_hour: Count = 3600
+    """Polls per hour and merchant. After an outage overdue payments are polled one after another."""
     takeover_grace_seconds: Annotated[float, Meta(ge=0, le=3600)] = 120.0
+    """Nothing is overdue so soon after a worker took over a partition: it processes waiting notifications first."""
 
     def poll_schedule(self, provider: str) -> tuple[float, ...]:
         """The provider's poll schedule in seconds after ``final_by``."""
@@ -49,24 +51,30 @@ class OverdueSettings(Section, frozen=True):
 
 
 class SilenceSettings(Section, frozen=True):
-    """When a provider is taken to be silent: after so many expected orders in a row of which it told nothing.
+    """When a provider is taken to be silent: it reported none of so many expected orders in a row.
 
-    Customers who leave before paying make such runs too, so the run must also be less likely than
-    ``false_alarm_probability`` by the provider's usual share. It is urgent only within ``urgent_within_seconds``.
+    Customers who leave before paying cause such runs too, so a run must also be unlikely.
     """
 
     min_missed: Annotated[int, Meta(ge=2, le=10_000)] = 10
+    """Expected orders in a row that a provider did not report before it is taken to be silent."""
     false_alarm_probability: Annotated[float, Meta(gt=0, lt=0.1)] = 1e-6
+    """The run must also be less likely than this by the provider's usual share of unreported orders."""
     urgent_within_seconds: Positive = 6 * 3600.0
+    """The event is urgent only if the run took no longer than this."""
 
 
 class RetentionSettings(Section, frozen=True):
-    """How long a payment's state is kept after its last news: in full, then closed (compressed, a seventh of the room),
-    then not at all. Whatever tells of a forgotten payment is taken for a new one; ``null`` forgets none. What may still
-    be played again, such as dead lookups, is kept on its topic for 90 days: no payment is forgotten sooner."""
+    """How long a payment's state is retained after its last event.
+
+    Records that may be replayed, such as dead-lettered lookups, are retained on their topic for 90 days: no payment is
+    deleted sooner.
+    """
 
     compress_after_days: Positive = 400.0
+    """A payment without events for so long is compressed to about a seventh of its size."""
     delete_after_days: Annotated[float, Meta(ge=100, le=1e9)] | None = 3650.0
+    """A payment without events for so long is deleted; `null` never deletes. Later events start a new payment."""
 
     def __post_init__(self) -> None:
         if self.delete_after_days is not None and self.delete_after_days <= self.compress_after_days:
@@ -76,13 +84,15 @@ class RetentionSettings(Section, frozen=True):
 class DeadLetterLimit(Section, frozen=True):
     """How many records of a partition may raise an unexpected exception before it halts.
 
-    At most ``consecutive_records`` in a row are dead-lettered, and at most ``share`` of the last ``window_records``.
     Expected reasons, such as an unreadable record or a payment that the provider does not know, do not count.
     """
 
     consecutive_records: Annotated[int, Meta(ge=1, le=1_000_000)] = 50
+    """Records in a row that may be dead-lettered."""
     share: Annotated[float, Meta(gt=0, le=1)] = 0.1
+    """Share of the last `window_records` that may be dead-lettered."""
     window_records: Annotated[int, Meta(ge=1, le=1_000_000)] = 1000
+    """Number of records that `share` is measured over."""
 
     def __post_init__(self) -> None:
         if self.share * self.window_records < 1:
@@ -90,31 +100,45 @@ class DeadLetterLimit(Section, frozen=True):
 
 
 class WorkerSettings(Section, frozen=True):
-    """How the stages work. ``retry_delays_seconds`` are the waits of the retry topics, shortest first."""
+    """How the stages process, retry, poll and persist."""
 
     batch_records: Count = 500
+    """Records that a stage processes together."""
     batch_wait_seconds: Positive = 0.01
+    """How long a stage waits for a batch to fill."""
     retry_delays_seconds: tuple[Positive, ...] = (5.0, 30.0, 120.0, 600.0, 3600.0)
+    """Delays of the retry topics, shortest first: one for each of them."""
     provider_timeout_seconds: Positive = 15.0
+    """Timeout of one provider call."""
     provider_calls_in_flight: Count = 64
-    # with all that is known of it an answer must fit into `schemas.topics.RESPONSE_BYTES`
+    """Provider calls in progress at once, for each provider and partition of charges."""
+    # with its headers a response must fit into `schemas.topics.RESPONSE_BYTES`
     provider_response_bytes: Annotated[int, Meta(ge=1, le=1_500_000)] = 1024 * 1024
+    """Longer responses of a provider are not read."""
     transactions_per_query: Annotated[int, Meta(ge=1, le=100)] = 100
-    # of each merchant, by provider; where one is left out its own rate limit counts
+    """Transactions that one query asks for, at providers that allow several."""
     calls_per_second: dict[str, Positive] = msgspec.field(default_factory=dict)
-    # of each merchant, at providers that allow recovery lookups only rarely
+    """Calls per second for each merchant, by provider (default: each provider's own rate limit)."""
     recovery_calls_per_hour: Count = 60
-    # how long a notification is remembered, by provider; where one is left out its own window counts
+    """Polls per hour and merchant at providers that allow few of them."""
     duplicate_window_seconds: dict[str, Positive] = msgspec.field(default_factory=dict)
+    """How long a repeated notification counts as a duplicate, by provider (default: each provider's own)."""
     unsigned_budget: UnsignedBudgetSettings = UnsignedBudgetSettings()
+    """The limit on lookups that notifications without a signature may cause."""
     overdue: OverdueSettings = OverdueSettings()
+    """How overdue payments are polled."""
     silence: SilenceSettings = SilenceSettings()
+    """When a provider is taken to be silent."""
     retention: RetentionSettings = RetentionSettings()
+    """How long the state of payments is retained."""
     dead_letter_limit: DeadLetterLimit = DeadLetterLimit()
+    """When a partition halts instead of dead-lettering further records."""
     session_timeout_seconds: Positive = 10.0
-    # a partition that has records and shows no progress for so long makes the worker unhealthy
+    """A worker that the brokers have not heard for so long loses its partitions."""
     stall_seconds: Positive = 120.0
+    """A partition that has records and makes no progress for so long makes the worker unhealthy."""
     group_instance_id: str | None = None
+    """A stable name of this worker (static membership): a restart within the session timeout moves no partition."""
 
     def __post_init__(self) -> None:
         if len(self.retry_delays_seconds) != RETRY_STEPS:
@@ -122,7 +146,9 @@ class WorkerSettings(Section, frozen=True):
         if list(self.retry_delays_seconds) != sorted(self.retry_delays_seconds):
             raise ValueError("retry_delays_seconds must not get shorter from step to step")
         if self.stall_seconds <= self.provider_timeout_seconds:
-            raise ValueError("stall_seconds must be longer than provider_timeout_seconds: waiting is no standstill")
+            raise ValueError(
+                "stall_seconds must be longer than provider_timeout_seconds: a call in progress is no stall"
+            )
 
     def duplicate_window(self, provider: str) -> float:
         """How long a notification of the provider is remembered, in seconds; 0 where none may be a duplicate."""

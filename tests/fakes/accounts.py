@@ -11,7 +11,7 @@ import yaml
 
 from processors.providers.account import Account, open_account
 from processors.providers.base import Notification, ProviderResponse, WaitingLookup
-from schemas.configuration.model import parse
+from schemas.configuration.load import parse
 from schemas.messages import Lookup
 
 NOW: Final = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)

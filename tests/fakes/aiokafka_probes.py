@@ -26,7 +26,7 @@ from aiokafka.errors import KafkaConnectionError
 from aiokafka.protocol.coordination import FindCoordinatorRequest
 from aiokafka.protocol.group import JoinGroupRequest
 
-from schemas.configuration.model import KafkaSettings
+from schemas.configuration.kafka import KafkaSettings
 from schemas.configuration.secrets import SecretRef
 from service.kafka_client import client_settings
 

@@ -36,7 +36,7 @@ from processors.state.overlay import Overlay
 from processors.state.timer_queue import Timer
 from schemas import messages
 from schemas.cloudevents import cloud_event
-from schemas.configuration.model import KafkaSettings
+from schemas.configuration.kafka import KafkaSettings
 from schemas.messages import PaymentRequest, PaymentSeen, RequestedPayment
 from schemas.money import Money
 from schemas.reasons import RequestReason

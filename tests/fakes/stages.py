@@ -33,7 +33,7 @@ from processors.state.overlay import Overlay
 from processors.state.store import StateStore
 from processors.transport.publisher import Metadata, OutputPublisher
 from schemas import messages
-from schemas.configuration.model import KafkaSettings
+from schemas.configuration.kafka import KafkaSettings
 from schemas.configuration.secrets import SecretRef
 from schemas.errors import RejectedNotificationError, UnreadableError
 from schemas.messages import Expectation, Lookup

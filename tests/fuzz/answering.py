@@ -28,7 +28,7 @@ from processors.runtime.stage import BatchContext
 from processors.state.overlay import Overlay
 from processors.verify.stage import VerifyStage
 from schemas import topics
-from schemas.configuration.model import KafkaSettings
+from schemas.configuration.kafka import KafkaSettings
 from schemas.records import Output, Record
 from tests.fakes.accounts import NOW, waiting
 from tests.fakes.stages import NothingExpected

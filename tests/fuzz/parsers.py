@@ -33,7 +33,7 @@ from processors.providers.trustpayments.records import gateway_time
 from processors.runtime.stage import BatchContext
 from processors.state.overlay import Overlay
 from schemas import topics
-from schemas.configuration.model import parse
+from schemas.configuration.load import parse
 from schemas.errors import (
     ConfigurationError,
     PermanentError,

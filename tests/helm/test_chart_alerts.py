@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from helm.values import STAGES
 from ingest.metrics import IngestMetrics
 from processors.metrics import Metrics
-from schemas.configuration.model import KafkaSettings
+from schemas.configuration.kafka import KafkaSettings
 from schemas.ingress import RequestOutcome
 from schemas.providers import provider_names
 from service import expiry

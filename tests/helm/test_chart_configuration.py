@@ -10,8 +10,9 @@ import yaml
 from helm.values import STAGES as CHART_STAGES
 from processors.wiring import STAGES
 from schemas import topics
+from schemas.configuration.load import parse
 from schemas.configuration.merchants import charges_of, provider_of
-from schemas.configuration.model import Configuration, parse
+from schemas.configuration.model import Configuration
 from service.cluster import wanted_settings
 from tests.helm.rendering import WAYS, Thing, named, of_kind, pod_of, things, workloads
 

@@ -16,7 +16,8 @@ from processors.runtime.partition_loops import LoopSettings
 from processors.runtime.runner import StageRunner
 from processors.wiring import StageSelection, build_stages
 from schemas import topics
-from schemas.configuration.model import Configuration, parse
+from schemas.configuration.load import parse
+from schemas.configuration.model import Configuration
 from schemas.providers import provider_names
 from tests.fakes.stages import outside
 from tests.helm.rendering import named, of_kind, things

@@ -19,7 +19,7 @@ from processors.resolve.transitions import PaymentState, advance
 from processors.verify.stage import lookup_output
 from schemas import messages, topics
 from schemas.cloudevents import cloud_event, with_headers
-from schemas.configuration.model import load
+from schemas.configuration.load import load
 from schemas.ids import derived_id
 from schemas.messages import Answered, Lookup
 from schemas.records import Output, Record

@@ -7,7 +7,7 @@ from typing import Any, Final
 import yaml
 from msgspec.structs import replace
 
-from schemas.configuration import model
+from schemas.configuration import load
 from schemas.configuration.model import Configuration
 from schemas.providers import provider_names
 from tests.simulation.gateways import PASSWORD, SIGNING_KEY
@@ -87,7 +87,7 @@ def installed(delete_after_seconds: float | None = None) -> Configuration:
             },
         },
     }
-    parsed = model.parse(yaml.safe_dump(document), "simulation")
+    parsed = load.parse(yaml.safe_dump(document), "simulation")
     if delete_after_seconds is None:
         return parsed
     # sooner than any configuration may say

@@ -20,12 +20,16 @@ DETAILS: Final = "details"
 
 
 class NevogateMerchant(ChargingMerchant, frozen=True, kw_only=True, tag_field="provider", tag=NAME):
-    """A store of BIG FISH / Nevogate. ``recover_by_details`` lets overdue payments be polled without a call."""
+    """A store of BIG FISH / Nevogate."""
 
     store_name: Annotated[str, Meta(min_length=1)]
+    """The store's name at the gateway."""
     api_key: SecretRef
+    """The store's API key."""
     base_url: str
+    """Base URL of the gateway."""
     recover_by_details: bool = False
+    """Whether overdue payments are polled with `Details`, which the gateway must allow."""
 
     def base_urls(self) -> Mapping[str, str]:
         return {"base_url": self.base_url}

@@ -21,10 +21,15 @@ class OmniKassaMerchant(Merchant, frozen=True, kw_only=True, tag_field="provider
     """A webshop of Rabo OmniKassa (Smart Pay)."""
 
     poi_id: Count
+    """The webshop's number at the bank."""
     base_url: str
+    """Base URL of the bank's API."""
     signing_keys: Secrets
+    """Keys that notifications and responses are signed with. During a rotation list the old and the new one."""
     refresh_token: SecretRef | None = None
+    """Token for the API. Without it single orders can't be polled."""
     results_version: Literal[1, 2] = 2
+    """Version of the API's order results."""
 
     def base_urls(self) -> Mapping[str, str]:
         return {"base_url": self.base_url}

@@ -22,12 +22,19 @@ class TrustPaymentsMerchant(Merchant, frozen=True, kw_only=True, tag_field="prov
     """A site of Trust Payments."""
 
     site_reference: Annotated[str, Meta(min_length=1, max_length=50)]
+    """The site reference."""
     notification_passwords: Secrets
+    """Passwords of the notification's hash. During a rotation list the old and the new one."""
     webservices_url: str
+    """URL of the JSON web services."""
     username: str
+    """User of the web services."""
     password: SecretRef
+    """The user's password."""
     extra_fields: tuple[str, ...] = ()
+    """Further fields of the site's notifications. A notification with a field that is not expected is rejected."""
     repeated_fields: tuple[str, ...] = ()
+    """Fields that a notification may have more than once."""
 
     def base_urls(self) -> Mapping[str, str]:
         return {"webservices_url": self.webservices_url}

@@ -23,7 +23,8 @@ from processors.providers.http import open_client
 from processors.providers.registry import provider_specs
 from processors.verify.stage import authenticate, notification_of
 from schemas import messages
-from schemas.configuration.model import Configuration, load
+from schemas.configuration.load import load
+from schemas.configuration.model import Configuration
 from schemas.records import Record
 from schemas.topics import notifications
 

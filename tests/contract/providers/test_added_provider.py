@@ -28,7 +28,8 @@ from processors.providers.registry import provider_specs
 from processors.runtime.failpoints import ignore
 from processors.runtime.stage import BatchContext, StageSpec
 from processors.wiring import StageSelection, build_stages
-from schemas.configuration.model import Configuration, parse
+from schemas.configuration.load import parse
+from schemas.configuration.model import Configuration
 from schemas.errors import ConfigurationError
 from schemas.generate.json_schema import documents
 from schemas.ingress import RequestOutcome

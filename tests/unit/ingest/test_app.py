@@ -12,7 +12,8 @@ from ingest.app import Ingress, provider_in
 from ingest.limits import Slots
 from ingest.metrics import IngestMetrics
 from ingest.notification import RecordHeaders
-from schemas.configuration.model import Configuration, parse
+from schemas.configuration.load import parse
+from schemas.configuration.model import Configuration
 from schemas.ingress import RESPONSES, RequestOutcome
 from schemas.providers import provider_names
 from schemas.routes import token_digest

@@ -11,7 +11,7 @@ from ingest.limits import Slots
 from ingest.metrics import IngestMetrics
 from ingest.notification import RecordHeaders
 from ingest.server import build_server, open_listener, sweep
-from schemas.configuration.model import parse
+from schemas.configuration.load import parse
 from schemas.ingress import RequestOutcome
 from schemas.providers import provider_names
 

@@ -14,7 +14,8 @@ from processors.orders.expectation_cache import ExpectedPayments
 from processors.runtime.failpoints import ignore
 from processors.runtime.stage import StageSpec
 from processors.wiring import StageSelection, build_stages
-from schemas.configuration.model import Configuration, load
+from schemas.configuration.load import load
+from schemas.configuration.model import Configuration
 from schemas.errors import SecretError
 from tests.fakes import configurations
 from tests.fakes.stages import outside

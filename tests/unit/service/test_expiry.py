@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from sandbox.certificates import Authority
-from schemas.configuration.model import KafkaSettings
+from schemas.configuration.kafka import KafkaSettings
 from schemas.configuration.secrets import Secret, SecretRef
 from service.expiry import CREDENTIAL_EXPIRES, certificates_end, token_end, watch
 

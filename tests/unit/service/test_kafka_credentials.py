@@ -12,7 +12,7 @@ from kafka.net.sasl import get_sasl_mechanism
 
 from processors.runtime.faust_app import broker_credentials
 from sandbox.certificates import Authority, Issued
-from schemas.configuration.model import KafkaSettings
+from schemas.configuration.kafka import KafkaSettings
 from schemas.configuration.secrets import Secret, SecretRef
 from schemas.errors import ConfigurationError, SecretError
 from service.kafka_client import client_settings

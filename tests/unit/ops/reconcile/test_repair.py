@@ -9,7 +9,7 @@ import pytest
 
 from ops.reconcile.compare import PaymentDifference, PaymentEntry
 from ops.reconcile.repair import limit_lookups, lookup_id, outputs, plan_repair
-from schemas.configuration.model import KafkaSettings
+from schemas.configuration.kafka import KafkaSettings
 from schemas.messages import Lookup, decode
 from schemas.money import Money
 from schemas.records import Record

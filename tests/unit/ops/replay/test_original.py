@@ -7,7 +7,7 @@ import pytest
 from ops.replay.original import money_moving_topics, original, replay_targets
 from ops.replay.plan import ReplaySelection
 from processors.dead_letters import ended
-from schemas.configuration.model import KafkaSettings
+from schemas.configuration.kafka import KafkaSettings
 from schemas.records import Record
 
 HEADERS = (("ce_id", b"n-1"), ("ce_source", b"/notifications/nevogate/shop-hu"), ("http-query", b"a=b"))

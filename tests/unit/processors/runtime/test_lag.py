@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from processors.metrics import Metrics
 from processors.runtime.lag import LagMonitor
 from processors.runtime.runner import StageRunner
-from schemas.configuration.model import KafkaSettings
+from schemas.configuration.kafka import KafkaSettings
 
 PLACE = TopicPartition("lookups.trustpayments", 2)
 STALLED = ("partition_stalled", "fetch.trustpayments", "lookups.trustpayments", 2)

@@ -21,7 +21,7 @@ from processors.runtime.partition_loops import LoopSettings
 from processors.runtime.runner import StageRunner
 from processors.runtime.stage import StageSpec
 from processors.transport.faust_driver import FaustConsumer, FaustProducer
-from schemas.configuration.model import load
+from schemas.configuration.load import load
 from schemas.configuration.worker import DeadLetterLimit
 from tests.fakes import configurations
 from tests.fakes.stages import metrics

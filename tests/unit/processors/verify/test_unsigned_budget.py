@@ -14,7 +14,7 @@ from processors.state.overlay import Overlay
 from processors.verify.known_ids import KnownIdsStage
 from processors.verify.stage import VerifyStage
 from processors.verify.unsigned_budget import TokenBucketState, charge_unknown, full_bucket, partition_share
-from schemas.configuration.model import parse
+from schemas.configuration.load import parse
 from schemas.configuration.worker import UnsignedBudgetSettings
 from schemas.messages import KNOWN, UNKNOWN
 from schemas.records import Record

@@ -6,7 +6,7 @@ import pytest
 
 from processors.providers.account import Account, open_account
 from processors.verify.url_tokens import check_url_token
-from schemas.configuration.model import parse
+from schemas.configuration.load import parse
 from schemas.errors import RejectedNotificationError
 from schemas.routes import token_digest
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.configuration.model import parse
+from schemas.configuration.load import parse
 from schemas.configuration.secrets import Secret, SecretRef
 from schemas.errors import ConfigurationError, SecretError
 

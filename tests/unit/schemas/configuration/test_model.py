@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
+from schemas.configuration.load import load, parse
 from schemas.configuration.merchants import provider_of
-from schemas.configuration.model import Configuration, load, parse
+from schemas.configuration.model import Configuration
 from schemas.errors import ConfigurationError
 from schemas.providers import provider_names
 from schemas.topics import all_topics, changelog

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from schemas.configuration.model import parse
+from schemas.configuration.load import parse
 from schemas.configuration.renamed_keys import RENAMED_KEYS, renamed
 from schemas.errors import ConfigurationError
 from tests.unit.schemas.configuration.test_model import PRODUCTION

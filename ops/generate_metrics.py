@@ -1,0 +1,57 @@
+"""Writes ``docs/metrics.md`` from the metric definitions.
+
+Run it with ``python -m ops.generate_metrics``; a unit test compares the page with the definitions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from ingest.metrics import IngestMetricSet
+from processors.metrics import Metrics
+from service.expiry import CREDENTIAL_EXPIRES
+from service.management import READY
+from service.metrics import MetricDefinition
+
+PAGE: Final = Path(__file__).parents[1] / "docs" / "metrics.md"
+
+_INTRODUCTION: Final = """\
+# Metrics
+
+<!-- Generated from the metric definitions by `python -m ops.generate_metrics`. Do not edit. -->
+
+Both processes serve `/metrics` on their management port in the Prometheus text format. A histogram also has the series
+`_bucket`, `_sum` and `_count`. Label values come from closed lists, never from callers. The chart's alerts and
+dashboards use these metrics; the [runbook](operations/runbook/README.md) has a page for each alert.
+"""
+
+
+def page() -> str:
+    """The Markdown page."""
+    parts = [_INTRODUCTION]
+    parts += _section("Both processes", (READY, CREDENTIAL_EXPIRES))
+    parts += _section("Ingress", IngestMetricSet.definitions.values())
+    parts += _section("Workers", Metrics.definitions.values())
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _section(title: str, definitions: Iterable[MetricDefinition[Any]]) -> Iterator[str]:
+    yield f"## {title}\n"
+    yield "| metric | kind | meaning | labels |"
+    yield "| --- | --- | --- | --- |"
+    for one in definitions:
+        labels = ", ".join(f"`{label}`" for label in one.labels)
+        yield f"| `{one.name}` | {one.kind.__name__.lower()} | {one.help}{_buckets(one)} | {labels} |"
+    yield ""
+
+
+def _buckets(definition: MetricDefinition[Any]) -> str:
+    if not definition.buckets:
+        return ""
+    return f" (buckets from {definition.buckets[0]:g} to {definition.buckets[-1]:g})"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), "utf-8")

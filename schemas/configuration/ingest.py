@@ -1,0 +1,37 @@
+"""The ``ingest`` section of the configuration: the limits of the HTTP ingress."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from schemas.configuration.sections import Count, Positive, Section
+
+
+class IngestSettings(Section, frozen=True):
+    """Limits of the HTTP ingress."""
+
+    # with its headers a body must fit into a record of Kafka's default size
+    max_body_bytes: Annotated[int, Meta(ge=1, le=1_000_000)] = 64 * 1024
+    """Longer bodies are refused with 413."""
+    max_header_bytes: Count = 16 * 1024
+    """Longer request heads are refused with 431."""
+    max_in_flight: Count = 5_000
+    """Notifications in memory at once, from a body's first byte to the brokers' acknowledgement. Others get 503."""
+    publish_timeout_seconds: Positive = 5.0
+    """A notification that the brokers have not acknowledged by then gets 503."""
+    body_deadline_seconds: Positive = 10.0
+    """A head or body that takes longer gets 408."""
+    rate_per_second: Positive = 10_000.0
+    """Calls per second on each merchant's route, on average. Calls beyond the rate and burst get 429."""
+    burst: Count = 20_000
+    """Calls that each merchant's route accepts at once after a quiet time."""
+    address_rate_per_second: Positive | None = None
+    """Calls per second of each caller's address. Not set by default: behind a proxy all calls come from one address."""
+    address_burst: Count = 100
+    """Calls that each address may make at once after a quiet time."""
+    retry_after_seconds: Count = 5
+    """The `Retry-After` header of responses 429 and 503."""
+    drain_seconds: Positive = 20.0
+    """How long requests in progress may take after SIGTERM."""

@@ -1,0 +1,123 @@
+"""Rules of the configuration that no type can express: unique ids, URLs, secrets in the file, names of topics."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from schemas.configuration.kafka import TopicOverride
+from schemas.configuration.merchants import Merchant, charges_of
+from schemas.configuration.model import Configuration
+from schemas.configuration.sections import MAX_POLLS
+from schemas.configuration.worker import WorkerSettings
+from schemas.configuration.yaml_document import Document, Place
+from schemas.providers import provider_contracts
+from schemas.topics import all_topics
+
+#: Visible ASCII: a host outside it is written in Punycode, a path percent-encoded.
+_URL: Final = re.compile(r"[!-~]+\Z")
+
+
+def check_rules(configuration: Configuration, document: Document) -> None:
+    """Check the configuration in ``document``.
+
+    Raises:
+        ConfigurationError: a rule is broken; the text names the key and its line.
+    """
+    _check_merchants(configuration, document)
+    if not configuration.sandbox:
+        _refuse_values(document.data, (), document)
+    _check_providers(configuration.worker, document)
+    _check_overrides(configuration.topics.overrides, document)
+
+
+def _check_merchants(configuration: Configuration, document: Document) -> None:
+    seen: set[str] = set()
+    for index, merchant in enumerate(configuration.merchants):
+        place: Place = ("merchants", index)
+        if merchant.id in seen:
+            raise document.error(
+                (*place, "id"), "is another merchant's id too", "Ids are part of every key and must differ."
+            )
+        seen.add(merchant.id)
+        _check_urls(merchant, place, configuration.sandbox, document)
+
+
+def _check_overrides(overrides: Mapping[str, TopicOverride], document: Document) -> None:
+    known = {topic.name: topic for topic in all_topics()}
+    for name, override in overrides.items():
+        follows = known[name].follows if name in known else None
+        if follows is not None and override.partitions is not None:
+            raise document.error(
+                ("topics", "overrides", name, "partitions"),
+                f"can't be set: {name} has as many partitions as {follows}",
+                f"Set the partitions of {follows}.",
+            )
+        if name not in known:
+            raise document.error(
+                ("topics", "overrides", name), "is not a topic of paynotify", "Use the name without the prefix."
+            )
+
+
+def _check_providers(worker: WorkerSettings, document: Document) -> None:
+    """The mappings by provider name providers that have such a setting, and schedules ascend."""
+    contracts = provider_contracts()
+    windows = [name for name, one in contracts.items() if one.duplicate_window_seconds is not None]
+    rates = [name for name, one in contracts.items() if one.calls_per_second is not None]
+    schedules = worker.overdue.poll_schedule_seconds
+    at_schedules: Place = ("worker", "overdue", "poll_schedule_seconds")
+    _check_names(worker.duplicate_window_seconds, windows, ("worker", "duplicate_window_seconds"), document)
+    _check_names(worker.calls_per_second, rates, ("worker", "calls_per_second"), document)
+    _check_names(schedules, list(contracts), at_schedules, document)
+    for name, times in schedules.items():
+        if list(times) != sorted(times) or len(times) > MAX_POLLS:
+            problem = f"must be at most {MAX_POLLS} times, each after the one before"
+            raise document.error((*at_schedules, name), problem, "With an empty list nothing is polled.")
+
+
+def _check_names(names: Iterable[str], settable: list[str], place: Place, document: Document) -> None:
+    for name in names:
+        if name not in settable:
+            raise document.error(
+                (*place, name), "must be a provider that has this setting", f"They are {', '.join(settable)}."
+            )
+
+
+def _check_urls(merchant: Merchant, place: Place, sandbox: bool, document: Document) -> None:
+    for key, url in merchant.base_urls().items():
+        _check_url(url, (*place, key), sandbox, document)
+    charges = charges_of(merchant)
+    if charges is not None:
+        _check_url(charges.public_url, (*place, "charges", "public_url"), sandbox, document)
+
+
+def _check_url(url: str, place: Place, sandbox: bool, document: Document) -> None:
+    try:
+        parts = urlsplit(url)
+        usable = bool(parts.hostname and parts.port != 0 and _URL.match(url))
+    except ValueError:  # a port that is not a number, brackets that hold no IPv6 address
+        parts, usable = urlsplit(""), False
+    if not usable or parts.query or parts.fragment or "@" in parts.netloc:
+        raise document.error(place, "is not a base URL", "Give scheme, host and path only.")
+    if parts.scheme != "https" and not (parts.scheme == "http" and sandbox):
+        raise document.error(
+            place, "is not an https URL", "Use https; http needs `sandbox: true` at the top of the file."
+        )
+
+
+def _refuse_values(data: Any, place: Place, document: Document) -> None:
+    """A secret may be written into the file itself in a sandbox only."""
+    if isinstance(data, Mapping):
+        if set(data) == {"value"}:
+            raise document.error(
+                (*place, "value"),
+                "is a secret in the open",
+                "Use {file: PATH} or {env: NAME}; {value: ...} needs `sandbox: true` at the top of the file.",
+            )
+        for key, child in data.items():
+            _refuse_values(child, (*place, key), document)
+    elif isinstance(data, list):
+        for index, child in enumerate(data):
+            _refuse_values(child, (*place, index), document)
