@@ -1,4 +1,4 @@
-"""Which payment ids the provider knows, as far as its responses have told: known ids have a budget of their own.
+"""The payment ids that the provider knows, as far as its responses show: known ids have a budget of their own.
 
 ``verify`` can't ask the provider. So ``fetch`` and other stages publish what they learn of each id on the topic
 ``lookups.<provider>.known``, and the stage here stores it in verify's state.
