@@ -42,6 +42,8 @@ def _section(parser: argparse.ArgumentParser) -> Iterator[str]:
     yield "| --- | --- |"
     # argparse lists a parser's arguments in no public place, and format_help() differs between releases of Python
     for action in parser._actions:
+        if action.help == argparse.SUPPRESS:
+            continue
         if not isinstance(action, argparse._HelpAction):
             yield f"| {_argument(action)} | {_cell(_help(parser, action))} |"
     yield ""

@@ -83,6 +83,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="print at most this many differences (default: 100)",
     )
     parser.add_argument("--repair", action="store_true", help="list the lookups that can repair the differences")
+    parser.add_argument("--mend", dest="repair", action="store_true", help=argparse.SUPPRESS)  # its earlier name
     group = parser.add_mutually_exclusive_group()
     group.add_argument("--dry-run", action="store_true", help="with --repair: only list the lookups (default)")
     group.add_argument("--yes", action="store_true", help="with --repair: queue the lookups")

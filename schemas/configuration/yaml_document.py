@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import accumulate
 from typing import Any, Final, TypeAlias
 
 import yaml
@@ -28,6 +29,17 @@ _STEP: Final = re.compile(r"\.(\w+)|\[(\d+)\]|\[\.\.\.\]")
 _UNKNOWN: Final = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 _MISSING: Final = re.compile(r"Object missing required field `(\w+)`")
 
+#: libyaml composes nodes recursively in C. Some ten thousand levels overflow the C stack, and the process crashes.
+_MAX_DEPTH: Final = 1000
+_BRACKETS = re.compile(r"[\[\]{}]")
+_DEEP_INDENTATION = re.compile(rf"^[ \t?-]{{{_MAX_DEPTH}}}", re.MULTILINE)
+
+
+def _check_depth(text: str, file: str) -> None:
+    steps = (1 if bracket in "[{" else -1 for bracket in _BRACKETS.findall(text))
+    if max(accumulate(steps), default=0) > _MAX_DEPTH or _DEEP_INDENTATION.search(text):
+        raise ConfigurationError(f"{file}: the values are nested too deeply. Flatten them.")
+
 
 class Document:
     """The one document of ``text``; ``file`` is only named in errors. ``data`` is its content (``{}`` if empty).
@@ -42,6 +54,7 @@ class Document:
         if len(text) > MAX_CHARACTERS:
             raise ConfigurationError(f"{file}: the file has more than {MAX_CHARACTERS} characters. Make it shorter.")
         try:
+            _check_depth(text, file)
             self._root = yaml.compose(text, yaml.CSafeLoader)
             self.data: Any = {} if self._root is None else self._plain(self._root, ())
         except yaml.MarkedYAMLError as error:

@@ -79,7 +79,10 @@ Errors = tuple[type[Exception], ...]
 
 @dataclass(frozen=True, slots=True)
 class Parser:
-    """One parser; ``share`` is its part of all inputs, ``extreme`` how it gets one of the extremes."""
+    """One parser; ``share`` is its part of all inputs, ``extreme`` how it gets one of the extremes.
+
+    ``allowance`` multiplies the limits of time and memory.
+    """
 
     name: str
     parse: Callable[[Any], object]
@@ -87,6 +90,7 @@ class Parser:
     inputs: st.SearchStrategy[Any]
     share: int
     extreme: Callable[[bytes], Any]
+    allowance: int = 1
 
 
 # --- notifications -----------------------------------------------------------------------------------------
@@ -534,7 +538,8 @@ PARSERS: Final = (
     Parser("expected payment", parse_expected, (UnreadableError,), json_bytes(genuine.EXPECTED), 3, bytes),
     Parser("requested payment", _requested, (UnreadableError,), json_bytes(genuine.REQUESTED), 3, bytes),
     Parser("resolve", _resolved, (), st.lists(_reads["observation"], min_size=1, max_size=3), 4, lambda raw: [raw]),
-    Parser("configuration", _configured, (ConfigurationError,), _documents(), 2, _text),
+    # an operator's own file, read once by a process that he starts
+    Parser("configuration", _configured, (ConfigurationError,), _documents(), 2, _text, allowance=20),
     Parser("export", lambda raw: payments_in(raw, "fuzz.csv"), (ConfigurationError,), bent(genuine.EXPORT), 2, bytes),
     Parser("moment", lambda text: parse_time_option("--since", text), (ConfigurationError,), _time_texts, 1, _text),
     Parser("address", split_address, (ConfigurationError,), texts, 1, _text),
