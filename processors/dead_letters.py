@@ -1,7 +1,7 @@
-"""Records that end without a result: kept whole, with the reason and the place they came from.
+"""Dead letters and rejected notifications: the whole record, with the reason and the position it came from.
 
-Value, key and headers stay as they were, so a replay is the original again; the added headers are the frozen ones
-of the design. Reasons are closed words: a dead letter's reason never quotes what came from outside.
+Value, key and headers are unchanged, so a replay publishes the original again; the added headers are listed in
+docs/topics.md. The reason is one of a closed list: it never quotes anything that came from outside.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from schemas.records import Output, Record
 from schemas.times import rfc3339
 
 
-def ended(
+def dead_lettered(
     record: Record, topic: str, reason: RejectReason | DeadReason, *, attempts: int = 1, first_seen: str = ""
 ) -> Output:
-    """The record as it goes to ``notifications.rejected`` or ``lookups.dead``."""
+    """The record as it is published to ``notifications.rejected`` or ``lookups.dead``."""
     added = {
         "reason": reason,
         "original-topic": record.topic,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from processors.dead_letters import ended
+from processors.dead_letters import dead_lettered
 from processors.metrics import Metrics
 from processors.runtime.stage import BatchContext
 from schemas import messages, topics
@@ -70,4 +70,4 @@ class ChargeIntakeStage:
 
     def _dead_letter(self, record: Record, reason: DeadReason) -> Output:
         self._metrics.dead.labels(self.provider, self.name, reason).inc()
-        return ended(record, self._topic(topics.DEAD), reason)
+        return dead_lettered(record, self._topic(topics.DEAD), reason)

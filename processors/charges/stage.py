@@ -28,7 +28,7 @@ from processors.charges.repository import UNCERTAIN, lane
 from processors.charges.request_handler import RequestHandler
 from processors.charges.state_machine import ChargeRequest, NextStep, ProviderReport
 from processors.charges.write_batch import WriteBatch
-from processors.dead_letters import ended
+from processors.dead_letters import dead_lettered
 from processors.limits.hourly_quota import HourlyQuota
 from processors.metrics import Metrics
 from processors.providers.base import CallContext
@@ -115,7 +115,7 @@ class ChargeStage:
 
     def dead_letter(self, record: Record) -> Output:
         self._metrics.dead.labels(self.provider, self.name, "internal_error").inc()
-        return ended(record, self._context.kafka.topic(topics.DEAD), "internal_error")
+        return dead_lettered(record, self._context.kafka.topic(topics.DEAD), "internal_error")
 
     async def _advance(self, name: str, handler: RequestHandler, writes: WriteBatch) -> None:
         """Advance the request step by step until it has ended or must wait."""

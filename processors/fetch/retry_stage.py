@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from processors.dead_letters import ended
+from processors.dead_letters import dead_lettered
 from processors.runtime.progress import report_progress
 from processors.runtime.stage import BatchContext
 from schemas import topics
@@ -65,7 +65,7 @@ class RetryStage:
             seconds -= _MAX_SLEEP_SECONDS
 
     def dead_letter(self, record: Record) -> Output:
-        return ended(record, self._dead, "internal_error")
+        return dead_lettered(record, self._dead, "internal_error")
 
     def _wait_seconds(self, record: Record) -> float:
         due = parse_time(record.header("not-before"))

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from processors.dead_letters import ended
+from processors.dead_letters import dead_lettered
 from processors.fetch.retry_policy import decide
 from processors.metrics import Metrics
 from processors.providers.account import Account
@@ -242,8 +242,10 @@ class FetchStage:
             lookup=record.header("ce_id")[:64],
         )
         if waiting is None:
-            return ended(record, self._dead, reason)
-        return ended(record, self._dead, reason, attempts=waiting.attempts + 1, first_seen=rfc3339(waiting.first_seen))
+            return dead_lettered(record, self._dead, reason)
+        return dead_lettered(
+            record, self._dead, reason, attempts=waiting.attempts + 1, first_seen=rfc3339(waiting.first_seen)
+        )
 
     def _count(self, outcome: str, reason: str = "") -> None:
         self._metrics.outcomes.labels(self.provider, self.name, outcome, reason).inc()

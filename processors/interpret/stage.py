@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from processors.dead_letters import ended
+from processors.dead_letters import dead_lettered
 from processors.metrics import Metrics
 from processors.orders.expectation_cache import ExpectedPayments
 from processors.providers.account import Account
@@ -142,7 +142,7 @@ class InterpretStage:
             partition=record.partition,
             offset=record.offset,
         )
-        return ended(record, self._dead, reason)
+        return dead_lettered(record, self._dead, reason)
 
     def _count(self, outcome: str, reason: str = "") -> None:
         self._metrics.outcomes.labels(self.provider, self.name, outcome, reason).inc()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
-from processors.dead_letters import ended
+from processors.dead_letters import dead_lettered
 from processors.metrics import Metrics
 from processors.orders.expected_payment import parse_expected, version_of
 from processors.runtime.stage import BatchContext
@@ -71,4 +71,4 @@ class OrderIntakeStage:
 
     def _dead_letter(self, record: Record, reason: DeadReason) -> Output:
         self._metrics.dead.labels(self.provider, self.name, reason).inc()
-        return ended(record, self._topic(topics.DEAD), reason)
+        return dead_lettered(record, self._topic(topics.DEAD), reason)

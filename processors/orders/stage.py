@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from processors.dead_letters import ended
+from processors.dead_letters import dead_lettered
 from processors.metrics import Metrics
 from processors.orders import state_machine
 from processors.orders.order_state import OrderState
@@ -72,7 +72,7 @@ class OrdersStage:
 
     def dead_letter(self, record: Record) -> Output:
         self._metrics.dead.labels(self.provider, self.name, "internal_error").inc()
-        return ended(record, self._dead, "internal_error")
+        return dead_lettered(record, self._dead, "internal_error")
 
     def _process(self, record: Record, overlay: Overlay) -> list[Output]:
         if record.header("ce_type") == messages.ORDER_HEARD_OF:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
-from processors.dead_letters import ended
+from processors.dead_letters import dead_lettered
 from processors.metrics import Metrics
 from processors.resolve.retention import payment_state
 from processors.resolve.transitions import Advance, PaymentState, advance
@@ -56,14 +56,14 @@ class ResolveStage:
 
     def dead_letter(self, record: Record) -> Output:
         self._metrics.dead.labels(self.provider, self.name, "internal_error").inc()
-        return ended(record, self._dead, "internal_error")
+        return dead_lettered(record, self._dead, "internal_error")
 
     def _outputs(self, record: Record, state: Overlay) -> list[Output]:
         try:
             observation = messages.decode(record.value, Observation)
         except UnreadableError:
             self._metrics.dead.labels(self.provider, self.name, "unreadable_answer").inc()
-            return [ended(record, self._dead, "unreadable_answer")]
+            return [dead_lettered(record, self._dead, "unreadable_answer")]
         key = f"{observation.merchant}/{observation.payment_id}".encode()
         known = state.get(key)
         before = payment_state(known)

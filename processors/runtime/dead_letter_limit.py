@@ -24,7 +24,7 @@ _COUNTED: Final[DeadReason] = "internal_error"
 
 
 class DeadLetterWindow:
-    """Counts the dead letters among a partition's last records. Kept in memory: a restart begins an empty window."""
+    """Counts the dead letters among a partition's last records. In memory: a restart begins an empty window."""
 
     def __init__(self, limit: DeadLetterLimit) -> None:
         self._limit = limit

@@ -109,7 +109,7 @@ class LagMonitor:
                 self._metrics.halted.labels(*_labels(runner, place)).set(tuple(place) in halted)
                 seconds = self._stalled_seconds(runner, place, done, ends[place])
                 if tuple(place) in halted:
-                    seconds = 0.0  # it stands still on purpose: a restart by the liveness probe would not help
+                    seconds = 0.0  # it waits on purpose: a restart by the liveness probe would not help
                 elif seconds > self._stall_seconds:
                     if _has_records(consumer, place, done, ends[place]):
                         stalled[runner.name, place.topic, place.partition] = seconds

@@ -66,7 +66,7 @@ class StateOwnership:
             await asyncio.sleep(_ACQUIRE_AGAIN_SECONDS)
 
     def owned(self) -> Iterator[tuple[int, PartitionState]]:
-        """The partitions owned in the present generation. The generation is read anew for each."""
+        """The partitions owned in the present generation. The generation is read again for each."""
         for partition, state in list(self._states.items()):
             if state.owned(self._membership.generation):
                 yield partition, state

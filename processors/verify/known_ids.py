@@ -10,7 +10,7 @@ import struct
 from collections.abc import Sequence
 from typing import Final
 
-from processors.dead_letters import ended
+from processors.dead_letters import dead_lettered
 from processors.runtime.stage import BatchContext
 from processors.state.overlay import Overlay
 from schemas import topics
@@ -65,7 +65,7 @@ class KnownIdsStage:
         return ()
 
     def dead_letter(self, record: Record) -> Output:
-        return ended(record, self._dead, "internal_error")
+        return dead_lettered(record, self._dead, "internal_error")
 
 
 def _known_key(merchant: str, reference: str) -> bytes:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from processors.dead_letters import ended
+from processors.dead_letters import dead_lettered
 from processors.metrics import Metrics
 from processors.providers.account import Account
 from processors.providers.base import Authenticity, Notification, ParsedNotification, Provider
@@ -167,7 +167,7 @@ class VerifyStage:
 
     def _reject(self, record: Record, rejected: RejectedNotificationError) -> Output:
         self._count("rejected", rejected.reason)
-        return ended(record, self._rejected, rejected.reason)
+        return dead_lettered(record, self._rejected, rejected.reason)
 
     def _duplicate(self, record: Record, notification: Notification, original: str) -> Output:
         self._count("duplicate")

@@ -13,7 +13,7 @@ from kafka.structs import OffsetAndMetadata
 
 from ops.audit.command import audit
 from ops.audit.report import AuditReport
-from processors.dead_letters import ended
+from processors.dead_letters import dead_lettered
 from processors.providers.base import Notification
 from processors.resolve.transitions import PaymentState, advance
 from processors.verify.stage import lookup_output
@@ -110,9 +110,9 @@ def _clean() -> list[Output]:
         *(Output(SOURCE, one.key, one.value, one.headers) for one in stored),
         *(_lookup(number) for number in range(4)),
         _response([0, 1]),
-        ended(_record(_lookup(2)), topics.DEAD, "not_found"),
+        dead_lettered(_record(_lookup(2)), topics.DEAD, "not_found"),
         Output(topics.retry(PROVIDER, 1), waits.key, waits.value, with_headers(waits.headers, {"attempts": "1"})),
-        ended(stored[4], topics.REJECTED, "bad_signature"),
+        dead_lettered(stored[4], topics.REJECTED, "bad_signature"),
         *_events(),
     ]
 
@@ -230,7 +230,10 @@ MISSING: Final = (
 )
 EXTRA: Final = (
     (_add(_lookup(77)), "is lookup but was never stored"),
-    (_add(ended(_stored(0), topics.REJECTED, "malformed")), "is lookup and rejected, but must have one outcome only"),
+    (
+        _add(dead_lettered(_stored(0), topics.REJECTED, "malformed")),
+        "is lookup and rejected, but must have one outcome only",
+    ),
     (_add(_events()[1]), "payment shop-uk/p1 has another event on payments.latest than its last one"),
     (_add(_events("p2")[0]), "payment shop-uk/p2 is not on payments.latest"),
     (_add(*_events("p3")[2:]), "payment shop-uk/p3 has sequence 2 after 0"),

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.dead_letters import ended
+from processors.dead_letters import dead_lettered
 from schemas.cloudevents import cloud_event, with_headers
 from schemas.ids import derived_id, time_ordered_id
 from schemas.records import Record
@@ -105,9 +105,9 @@ def test_cloud_events_are_binary_mode_headers() -> None:
 
 
 def test_a_record_that_ended_twice_says_where_it_ended_last() -> None:
-    first = ended(record(b"x", {"ce_time": "2026-06-01T12:00:00.000Z"}, offset=7), "dead", "refused")
+    first = dead_lettered(record(b"x", {"ce_time": "2026-06-01T12:00:00.000Z"}, offset=7), "dead", "refused")
     again = Record("dead", 3, 9, first.key, first.value, first.headers, 0.0)
-    second = ended(again, "dead", "internal_error", attempts=4)
+    second = dead_lettered(again, "dead", "internal_error", attempts=4)
     assert [header(second, name) for name in ("reason", "original-offset", "attempts", "first-seen")] == [
         "internal_error",
         "9",

@@ -6,7 +6,7 @@ import pytest
 
 from ops.replay.original import money_moving_topics, original, replay_targets
 from ops.replay.plan import ReplaySelection
-from processors.dead_letters import ended
+from processors.dead_letters import dead_lettered
 from schemas.configuration.kafka import KafkaSettings
 from schemas.records import Record
 
@@ -15,7 +15,7 @@ HEADERS = (("ce_id", b"n-1"), ("ce_source", b"/notifications/nevogate/shop-hu"),
 
 def _rejected() -> Record:
     source = Record("p.notifications.nevogate", 2, 7, b"shop-hu/ab", b"\x00raw", HEADERS, 1.0)
-    output = ended(source, "p.notifications.rejected", "bad_signature", attempts=3)
+    output = dead_lettered(source, "p.notifications.rejected", "bad_signature", attempts=3)
     return Record(output.topic, 1, 5, output.key, output.value, output.headers, 2.0)
 
 
@@ -28,7 +28,7 @@ def test_original_is_restored_and_marked_with_its_position() -> None:
 def test_record_replayed_twice_has_only_the_last_mark() -> None:
     once = original(_rejected())
     source = Record(once.topic, 2, 9, once.key, once.value, once.headers, 3.0)
-    output = ended(source, "p.notifications.rejected", "bad_signature")
+    output = dead_lettered(source, "p.notifications.rejected", "bad_signature")
     twice = original(Record(output.topic, 1, 6, output.key, output.value, output.headers, 4.0))
     assert twice.headers == (*HEADERS, ("replayed-from", b"p.notifications.rejected/1/6"))
 

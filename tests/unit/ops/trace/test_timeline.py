@@ -7,7 +7,7 @@ import dataclasses
 from ops.trace.html import page
 from ops.trace.search import OrderMessage, PaymentRecords
 from ops.trace.timeline import Timeline, build_timeline
-from processors.dead_letters import ended
+from processors.dead_letters import dead_lettered
 from processors.interpret.stage import observation_id
 from processors.resolve.transitions import PaymentState, advance
 from schemas import messages
@@ -47,7 +47,7 @@ def _found() -> PaymentRecords:
         **{"content-type": "application/json; secret=1", "http-query": "q=personal"},
     )
     found.notifications = [stored]
-    rejected = ended(stored, "rejected", "bad_signature")
+    rejected = dead_lettered(stored, "rejected", "bad_signature")
     found.rejected = [Record(rejected.topic, 0, 0, rejected.key, rejected.value, rejected.headers, 1.5)]
     found.lookups = [_record("lookups", 0, messages.encode(lookup), 2.0, ce_id="l1")]
     found.responses = [_record("responses", 0, BODY, 3.0, ce_id="r1", ce_time="2026-06-01T12:00:00.000Z")]

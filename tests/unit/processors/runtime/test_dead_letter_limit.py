@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.dead_letters import ended
+from processors.dead_letters import dead_lettered
 from processors.metrics import Metrics
 from processors.runtime.dead_letter_limit import DeadLetterWindow
 from processors.runtime.loop import Batch, StageLoop
@@ -49,7 +49,7 @@ class Counting:
         return outputs
 
     def dead_letter(self, record: Record) -> Output:
-        return ended(record, "lookups.dead", self.reason)
+        return dead_lettered(record, "lookups.dead", self.reason)
 
 
 class Bench:
@@ -240,7 +240,7 @@ def test_the_window_never_allows_more_than_its_limits(
     """Whatever fails, in whatever order: the numbers are counted again here, over all records there were."""
     limit = DeadLetterLimit(consecutive_records=consecutive, share=share, window_records=window)
     one, processed = DeadLetterWindow(limit), list[bool]()
-    letter = ended(record(), "lookups.dead", "internal_error")
+    letter = dead_lettered(record(), "lookups.dead", "internal_error")
     for fails in failed:
         row = next((number for number, last in enumerate(reversed(processed)) if not last), len(processed))
         full = row >= consecutive or sum(processed[-window:]) >= share * window
