@@ -19,6 +19,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from schemas.ingress import HEAD_TOO_LARGE, RESPONSES, RequestOutcome
+from service.private_names import PrivateName, require
 
 #: uvloop's largest read. It may contain the rest of one request and the head of the next.
 _READ_BYTES: Final = 256 * 1024
@@ -29,6 +30,24 @@ _DISCARD_BYTES: Final = 4 * 1024 * 1024
 _HEAD_TOO_LARGE: Final = HEAD_TOO_LARGE.head()
 _NOT_HTTP: Final = "Invalid HTTP request received."
 _TOO_SLOW: Final = RESPONSES[RequestOutcome.TOO_SLOW].head()
+
+
+_PROTOCOL: Final = "uvicorn.protocols.http.httptools_impl"
+
+#: What `BoundedConnection` and `ingest.server.Server` use of uvicorn; ``data_received`` is replaced as a whole.
+PRIVATE_NAMES: Final = (
+    PrivateName(
+        "uvicorn",
+        _PROTOCOL,
+        "HttpToolsProtocol.data_received",
+        ("_unset_keepalive_if_required", "feed_data", "send_400_response", "HttpParserUpgrade"),
+    ),
+    PrivateName(
+        "uvicorn", _PROTOCOL, "HttpToolsProtocol.__init__", ("connections", "parser", "cycle", "loop", "transport")
+    ),
+    PrivateName("uvicorn", _PROTOCOL, "HttpToolsProtocol.on_message_begin", ("url", "headers")),
+    PrivateName("uvicorn", "uvicorn.server", "Server.serve", ("capture_signals",)),
+)
 
 
 class HeadTooLargeError(Exception):
@@ -138,7 +157,12 @@ class BoundedConnection(HttpToolsProtocol):
 def bounded(
     *, max_head_bytes: int, max_body_bytes: int, head_seconds: float, max_connections: int
 ) -> type[BoundedConnection]:
-    """The protocol class with these limits; uvicorn creates the instances and passes no arguments."""
+    """The protocol class with these limits; uvicorn creates the instances and passes no arguments.
+
+    Raises:
+        UnsupportedLibraryError: the installed uvicorn lacks a private name that the class uses.
+    """
+    require(PRIVATE_NAMES)
     limits = {
         "max_head_bytes": max_head_bytes,
         # a chunked body may need several bytes on the wire for each of its own

@@ -20,11 +20,15 @@ from schemas.configuration.kafka import KafkaSettings
 from schemas.configuration.secrets import Secret, look_of
 from schemas.errors import ConfigurationError
 from service.logs import event
+from service.private_names import PrivateName, require
 
 logger = logging.getLogger("paynotify.kafka")
 
 _WITH_TLS: Final = ("SSL", "SASL_SSL")
 _MECHANISMS: Final = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+_PRIVATE_NAMES: Final = (
+    PrivateName("kafka-python", "kafka.net.connection", "KafkaConnection._sasl_authenticate", ("get_sasl_mechanism",)),
+)
 
 
 def password(kafka: KafkaSettings) -> Secret | None:
@@ -129,6 +133,10 @@ def reveal_passwords_per_connection() -> None:
 
     `service.kafka_client.client_settings` calls it. The registry is public; for aiokafka see
     `processors.transport.patches`.
+
+    Raises:
+        UnsupportedLibraryError: the installed kafka-python does not ask the registry for each connection.
     """
+    require(_PRIVATE_NAMES)
     for name in _MECHANISMS:
         register_sasl_mechanism(name, functools.partial(_mechanism, get_sasl_mechanism(name)), overwrite=True)

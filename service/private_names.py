@@ -23,7 +23,6 @@ SUPPORTED: Final[Mapping[str, str]] = {
     "aiohttp": ">=3.12,<3.15",
     "aiokafka": ">=0.13,<0.15",
     "faust-streaming": ">=0.15.3,<0.16",
-    "httpx-aiohttp": ">=0.2,<0.3",
     "kafka-python": ">=3.0.12,<3.1",
     "mode-streaming": ">=0.7,<0.8",
     "uvicorn": ">=0.35,<0.55",

@@ -26,6 +26,7 @@ from processors.providers.json_body import json_object
 from schemas.configuration.merchants import Merchant
 from schemas.configuration.secrets import SecretRef
 from schemas.errors import ProviderUnavailableError, ProviderUnreachableError, RateLimitedError, SecretError
+from service.private_names import PrivateName, require
 
 _MAX_RETRY_AFTER_SECONDS: Final = 24 * 3600.0
 _GZIP_WBITS: Final = 16 + zlib.MAX_WBITS
@@ -42,19 +43,27 @@ def _version() -> str:
 USER_AGENT: Final = f"paynotify/{_version()}"
 
 
+#: aiohttp has no public switch for its repeats (https://github.com/aio-libs/aiohttp/issues/10790).
+_PRIVATE_NAMES: Final = (PrivateName("aiohttp", "aiohttp.client", "ClientSession._request", ("_retry_connection",)),)
+
+
 def open_client(connections: int) -> httpx.AsyncClient:
     """The client for all providers' calls, with at most ``connections`` at once.
 
     aiohttp repeats a GET by itself when the connection breaks before the response. An OmniKassa pull hands results
     over, so a repeat nobody sees could skip a page: it is switched off. Cookies would mix merchants' sessions.
+
+    Raises:
+        UnsupportedLibraryError: the installed aiohttp has no switch for its repeats.
     """
+    require(_PRIVATE_NAMES)
 
     def session() -> aiohttp.ClientSession:
         opened = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=connections, ssl=httpx.create_ssl_context()),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
-        opened._retry_connection = False  # aiohttp has no public switch; a contract test counts the calls
+        opened._retry_connection = False  # a contract test counts the calls
         return opened
 
     return client_over(AiohttpTransport(client=session))

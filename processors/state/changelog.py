@@ -64,7 +64,7 @@ class Changelog:
             aiokafka.errors.KafkaError: the brokers failed; try again.
             PartitionRevokedError: another process acquired it at the same time; try again.
         """
-        await self._producer.take()
+        await self._producer.acquire()
 
     @property
     def must_be_reacquired(self) -> bool:

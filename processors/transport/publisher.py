@@ -1,6 +1,7 @@
-"""Sending outputs and waiting until the brokers have every one of them.
+"""Publishes outputs and waits until the brokers have acknowledged every one of them.
 
-A send that returns is only a record in a buffer; the difference has cost others data (design section 7).
+A send that returns has only put a record into a buffer: a process that then commits its source loses the record if it
+ends before the buffer is sent.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from service.logs import event
 logger = logging.getLogger("paynotify.publisher")
 
 _FIRST_PAUSE_SECONDS: Final = 0.2
-_LONGEST_PAUSE_SECONDS: Final = 10.0
+_MAX_PAUSE_SECONDS: Final = 10.0
 
 
 class Metadata(Protocol):
-    """Where an acknowledged record lies."""
+    """The place of an acknowledged record."""
 
     offset: int
 
@@ -44,16 +45,16 @@ class RecordProducer(Protocol):
 
 
 class OutputPublisher:
-    """Publishes a batch's outputs in order; never gives up while the stage lives."""
+    """Publishes a batch's outputs in order, and retries until that succeeds or the caller is cancelled."""
 
     def __init__(self, sender: RecordProducer) -> None:
         self._sender = sender
 
     async def publish(self, outputs: Sequence[Output]) -> list[Metadata]:
-        """Returns when the brokers have acknowledged all of them, in the order given.
+        """Returns when the brokers have acknowledged all outputs, in the order given.
 
-        After a failure the whole sequence is sent again: a part of it would overtake the rest. Repeats are
-        identical records, which every reader must bear anyway (G5).
+        After a failure the whole sequence is sent again, because a part of it would overtake the rest. Duplicates are
+        identical records, and delivery is at least once for every reader anyway.
         """
         pause_seconds = _FIRST_PAUSE_SECONDS
         while True:
@@ -68,7 +69,7 @@ class OutputPublisher:
                     records=len(outputs),
                 )
             await asyncio.sleep(pause_seconds)
-            pause_seconds = min(pause_seconds * 2, _LONGEST_PAUSE_SECONDS)
+            pause_seconds = min(pause_seconds * 2, _MAX_PAUSE_SECONDS)
 
     async def _once(self, outputs: Sequence[Output]) -> list[Metadata]:
         send = self._sender.send
@@ -80,9 +81,10 @@ class OutputPublisher:
 async def acknowledged(
     send: Callable[[Output], Awaitable[asyncio.Future[Metadata]]], outputs: Sequence[Output]
 ) -> list[Metadata]:
-    """Send all in the order given and wait for every broker's answer; the first failure is raised after all of them.
+    """Send all outputs in the order given and wait for each acknowledgement. No failure stays unseen.
 
-    None is left to fail unseen.
+    Raises:
+        Exception: the first failure, after all others have their result.
     """
     waiting: list[asyncio.Future[Metadata]] = []
     try:
@@ -94,9 +96,9 @@ async def acknowledged(
 
 
 async def all_done(waiting: Sequence[asyncio.Future[Any]]) -> None:
-    """Returns when each of them has a result or a failure; cancelled, it cancels them all.
+    """Returns when each future has a result or an error. If this is cancelled, it cancels them all.
 
-    They are waited for one after the other: most come together, and to watch all of them would cost more than that.
+    It awaits one after the other: most complete together, and watching all of them at once would cost more.
     """
     try:
         for one in waiting:

@@ -31,7 +31,7 @@ async def test_former_owner_is_refused(installation: Installation) -> None:
         # the new holder has not written anything yet
         with pytest.raises(PartitionRevokedError):
             await one.write({b"k": b"late"})
-        with pytest.raises(PartitionRevokedError, match="take it first"):
+        with pytest.raises(PartitionRevokedError, match="not acquired"):
             await one.verify_ownership()
         await two.write({b"k": b"second"})
         await one.acquire()

@@ -29,15 +29,15 @@ class SimulatedFence(FencedProducer):
         self._client = client
         self._at = place
         self._epoch: int | None = None
-        self._written_at = self._taken_at = float("-inf")
+        self._written_at = self._acquired_at = float("-inf")
 
     def age_seconds(self) -> float:
-        return self._broker.loop.now - self._taken_at
+        return self._broker.loop.now - self._acquired_at
 
     def seconds_since_written(self) -> float:
         return self._broker.loop.now - self._written_at
 
-    async def take(self) -> None:
+    async def acquire(self) -> None:
         self._epoch = None
         asked_at = self._broker.loop.now
         done: asyncio.Future[int] = self._broker.loop.create_future()
@@ -49,7 +49,7 @@ class SimulatedFence(FencedProducer):
                 self._epoch = await done
         except TimeoutError:
             raise PartitionRevokedError("could not be taken in time") from None  # and yet it may be, a moment later
-        self._taken_at = asked_at
+        self._acquired_at = asked_at
         self._written_at = float("-inf")
 
     def _next(self, done: asyncio.Future[int]) -> None:
@@ -64,7 +64,7 @@ class SimulatedFence(FencedProducer):
 
     async def publish(self, outputs: Sequence[Output]) -> list[Metadata]:
         if self._epoch is None:
-            raise PartitionRevokedError("not held, take it first")
+            raise PartitionRevokedError("not acquired")
         batches: dict[Place, ProducedBatch] = {}
         for one in outputs:
             place = self._broker.place(one.topic, one.key) if one.partition is None else (one.topic, one.partition)
@@ -81,14 +81,14 @@ class SimulatedFence(FencedProducer):
             return [_At(batch.acknowledged.result().offset) for batch in batches.values()]
         except BaseException as error:
             self._epoch = None
-            self._written_at = self._taken_at = float("-inf")
+            self._written_at = self._acquired_at = float("-inf")
             if isinstance(error, Exception):
                 raise PartitionRevokedError(f"can't be written any more: {type(error).__name__}") from error
             raise
 
     async def close(self) -> None:
         self._epoch = None
-        self._written_at = self._taken_at = float("-inf")
+        self._written_at = self._acquired_at = float("-inf")
 
 
 def _named(place: Place) -> tuple[str, bytes]:

@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from ingest import connection
 from ingest.app import Ingress
 from ingest.limits import Slots
 from ingest.metrics import IngestMetrics
@@ -13,6 +15,7 @@ from ingest.notification import RecordHeaders
 from ingest.server import build_server, open_listener, sweep
 from schemas.configuration.load import parse
 from schemas.ingress import RequestOutcome
+from schemas.errors import UnsupportedLibraryError
 from schemas.providers import provider_names
 
 CONFIGURATION = """
@@ -211,3 +214,9 @@ async def test_pipelined_requests_are_answered_in_order(site: Site) -> None:
     writer.close()
     assert told == [b"200", b"404", b"200"]
     assert site.log.values == [b"one", b"three"]
+
+
+def test_a_uvicorn_without_the_private_names_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(HttpToolsProtocol, "data_received", lambda self, data: None)
+    with pytest.raises(UnsupportedLibraryError, match=r"^uvicorn .*does not use _unset_keepalive_if_required"):
+        connection.bounded(max_head_bytes=1, max_body_bytes=1, head_seconds=1.0, max_connections=1)

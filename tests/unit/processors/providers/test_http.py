@@ -1,0 +1,20 @@
+"""The client for providers' calls. What it does with a broken connection: `tests/contract/providers`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import aiohttp
+import pytest
+
+from processors.providers.http import open_client
+from schemas.errors import UnsupportedLibraryError
+
+
+def test_an_aiohttp_without_the_switch_for_repeats_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def renamed(self: Any) -> None:
+        return
+
+    monkeypatch.setattr(aiohttp.ClientSession, "_request", renamed)
+    with pytest.raises(UnsupportedLibraryError, match=r"^aiohttp .*does not use _retry_connection"):
+        open_client(1)

@@ -1,0 +1,161 @@
+"""Records of a partition are acknowledged in offset order and without a hole, whatever happens to their batches.
+
+Faust commits past a record at the head that is not acknowledged (https://github.com/faust-streaming/faust/issues/606),
+so a hole would lose it. That Faust does so is shown in `tests/unit/processors/transport/test_faust_driver.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, Final
+
+import pytest
+
+from processors.runtime import batches
+from processors.runtime.loop import BatchContext, StageLoop
+from processors.transport.publisher import OutputPublisher
+from schemas.errors import ClusterUnavailableError
+from schemas.records import Output, Record
+from tests.fakes.stages import metrics
+
+RECORDS: Final = 60
+BATCH_RECORDS: Final = 7
+
+
+@dataclass(slots=True)
+class Partition:
+    """A partition as Faust delivers it: after a rebalance again from the committed offset, in a new generation."""
+
+    chance: random.Random
+    consumer_generation_id: int = 0
+    should_stop: bool = False
+    ended: bool = False
+    committed: int = 0
+    firsts: dict[int, int] = field(default_factory=dict)
+    acknowledged: dict[int, list[int]] = field(default_factory=dict)
+    queue: asyncio.Queue[Any] = field(default_factory=asyncio.Queue)
+
+    def stream(self) -> Any:
+        return SimpleNamespace(channel=SimpleNamespace(queue=self, on_stop_iteration=self.on_stop_iteration))
+
+    def rebalance(self) -> None:
+        self.consumer_generation_id += 1
+        generation = self.consumer_generation_id
+        self.firsts[generation], self.acknowledged[generation] = self.committed, []
+        for offset in range(self.committed, RECORDS):
+            self.queue.put_nowait(self._event(offset, generation))
+
+    def _event(self, offset: int, generation: int) -> Any:
+        def ack() -> None:
+            # as Faust notes it: for the partition, whatever generation the event is of
+            self.acknowledged[self.consumer_generation_id].append(offset)
+            if self.chance.random() < 0.8:
+                self.committed = offset + 1
+            if offset == RECORDS - 1:
+                self.ended = True
+
+        message = SimpleNamespace(
+            topic="topic",
+            partition=0,
+            offset=offset,
+            key=b"key",
+            value=b"value",
+            headers=None,
+            timestamp=0.0,
+            generation_id=generation,
+        )
+        return SimpleNamespace(message=message, ack=ack)
+
+    async def get(self) -> Any:
+        if self.ended:
+            raise StopAsyncIteration
+        return await self.queue.get()
+
+    def get_nowait(self) -> Any:
+        return self.queue.get_nowait()
+
+    def empty(self) -> bool:
+        return self.queue.empty()
+
+    def on_stop_iteration(self) -> None:
+        self.ended = True
+
+
+class Unreliable:
+    """A stage that fails in every way there is, and during whose work the group rebalances."""
+
+    name = "unreliable"
+    provider = "all"
+
+    def __init__(self, partition: Partition) -> None:
+        self._partition = partition
+        self._chance = partition.chance
+
+    async def process(self, context: BatchContext) -> Sequence[Output]:
+        for _ in range(self._chance.randrange(4)):
+            await asyncio.sleep(0)
+        chosen = self._chance.random()
+        if chosen < 0.15:
+            raise ClusterUnavailableError("no broker")
+        if chosen < 0.3:
+            raise ZeroDivisionError
+        if chosen < 0.4:
+            self._partition.rebalance()
+        return [self.dead_letter(one) for one in context.records]
+
+    def dead_letter(self, record: Record) -> Output:
+        return Output("outputs", record.key, record.value, ())
+
+
+class Sender:
+    """Brokers that acknowledge after a while."""
+
+    async def send(self, *_: Any) -> asyncio.Future[Any]:
+        return asyncio.ensure_future(asyncio.sleep(0, SimpleNamespace(offset=0)))
+
+
+@pytest.mark.parametrize("seed", range(25))
+async def test_acknowledgements_are_in_order_and_without_a_hole(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    turn = asyncio.sleep
+    monkeypatch.setattr(asyncio, "sleep", lambda seconds, result=None: turn(0, result))
+    partition = Partition(random.Random(seed))
+    partition.rebalance()
+    loop = StageLoop(Unreliable(partition), OutputPublisher(Sender()), metrics())
+    stream: Any = SimpleNamespace(
+        channel=SimpleNamespace(queue=partition, on_stop_iteration=partition.on_stop_iteration)
+    )
+    async with asyncio.timeout(30):
+        await batches.run(lambda _: loop, stream, partition, BATCH_RECORDS, 0.01)
+    for generation, offsets in partition.acknowledged.items():
+        first = partition.firsts[generation]
+        assert offsets == list(range(first, first + len(offsets))), f"generation {generation}"
+    assert partition.acknowledged[partition.consumer_generation_id][-1] == RECORDS - 1
+
+
+async def test_a_cancelled_stream_ends_its_batch_and_acknowledges_nothing_after_it() -> None:
+    partition = Partition(random.Random(0))
+    partition.rebalance()
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    class Slow(Unreliable):
+        async def process(self, context: BatchContext) -> Sequence[Output]:
+            begun.set()
+            await go_on.wait()
+            return []
+
+    loop = StageLoop(Slow(partition), OutputPublisher(Sender()), metrics())
+    stream: Any = SimpleNamespace(
+        channel=SimpleNamespace(queue=partition, on_stop_iteration=partition.on_stop_iteration)
+    )
+    running = asyncio.ensure_future(batches.run(lambda _: loop, stream, partition, BATCH_RECORDS, 0.0))
+    await begun.wait()
+    running.cancel()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert partition.acknowledged == {1: list(range(BATCH_RECORDS))}
+    assert partition.ended, "the channel is told, as Faust's own iteration does"
