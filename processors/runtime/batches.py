@@ -6,9 +6,10 @@ Batches come from the stream's queue, because none of Faust's own ways fits:
   would be committed without its outputs (https://github.com/robinhood/faust/issues/513).
 - ``noack_take`` always waits for its whole time-out, and may deliver events of an earlier generation.
 
-One batch of a partition is in progress at a time, and the next one follows only after it was acknowledged. So within a
-generation the events of a partition are acknowledged in offset order and without a hole. Faust's commits depend on it:
-they pass over an unacknowledged record at the head (https://github.com/faust-streaming/faust/issues/606).
+One batch of a partition is in progress at a time. It is acknowledged from its beginning, in one or several parts, and
+the next batch of the same generation follows only after its last record was acknowledged. So within a generation the
+events of a partition are acknowledged in offset order and without a hole. Faust's commits depend on it: they pass over
+an unacknowledged record at the head (https://github.com/faust-streaming/faust/issues/606).
 """
 
 from __future__ import annotations

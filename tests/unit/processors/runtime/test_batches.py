@@ -16,8 +16,11 @@ from typing import Any, Final
 import pytest
 
 from processors.runtime import batches
-from processors.runtime.loop import BatchContext, StageLoop
+from processors.runtime import loop as loop_module
+from processors.runtime.loop import StageLoop
+from processors.runtime.stage import BatchContext
 from processors.transport.publisher import OutputPublisher
+from schemas.configuration.worker import DeadLetterLimit
 from schemas.errors import ClusterUnavailableError
 from schemas.records import Output, Record
 from tests.fakes.stages import metrics
@@ -31,8 +34,9 @@ class Partition:
     """A partition as Faust delivers it: after a rebalance again from the committed offset, in a new generation."""
 
     chance: random.Random
-    consumer_generation_id: int = 0
-    should_stop: bool = False
+    generation: int = 0
+    confirmed: bool = True
+    stopping: bool = False
     ended: bool = False
     committed: int = 0
     firsts: dict[int, int] = field(default_factory=dict)
@@ -43,8 +47,8 @@ class Partition:
         return SimpleNamespace(channel=SimpleNamespace(queue=self, on_stop_iteration=self.on_stop_iteration))
 
     def rebalance(self) -> None:
-        self.consumer_generation_id += 1
-        generation = self.consumer_generation_id
+        self.generation += 1
+        generation = self.generation
         self.firsts[generation], self.acknowledged[generation] = self.committed, []
         for offset in range(self.committed, RECORDS):
             self.queue.put_nowait(self._event(offset, generation))
@@ -52,7 +56,7 @@ class Partition:
     def _event(self, offset: int, generation: int) -> Any:
         def ack() -> None:
             # as Faust notes it: for the partition, whatever generation the event is of
-            self.acknowledged[self.consumer_generation_id].append(offset)
+            self.acknowledged[self.generation].append(offset)
             if self.chance.random() < 0.8:
                 self.committed = offset + 1
             if offset == RECORDS - 1:
@@ -94,6 +98,7 @@ class Unreliable:
     def __init__(self, partition: Partition) -> None:
         self._partition = partition
         self._chance = partition.chance
+        self._failures = 0
 
     async def process(self, context: BatchContext) -> Sequence[Output]:
         for _ in range(self._chance.randrange(4)):
@@ -102,13 +107,16 @@ class Unreliable:
         if chosen < 0.15:
             raise ClusterUnavailableError("no broker")
         if chosen < 0.3:
-            raise ZeroDivisionError
-        if chosen < 0.4:
+            self._failures = 6
+        elif chosen < 0.4:
             self._partition.rebalance()
+        if self._failures:
+            self._failures -= 1
+            raise ZeroDivisionError
         return [self.dead_letter(one) for one in context.records]
 
     def dead_letter(self, record: Record) -> Output:
-        return Output("outputs", record.key, record.value, ())
+        return Output("outputs", record.key, record.value, (("reason", b"internal_error"),))
 
 
 class Sender:
@@ -122,18 +130,17 @@ class Sender:
 async def test_acknowledgements_are_in_order_and_without_a_hole(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     turn = asyncio.sleep
     monkeypatch.setattr(asyncio, "sleep", lambda seconds, result=None: turn(0, result))
+    monkeypatch.setattr(loop_module, "_HALTED_RETRY_SECONDS", 0.0)
     partition = Partition(random.Random(seed))
     partition.rebalance()
-    loop = StageLoop(Unreliable(partition), OutputPublisher(Sender()), metrics())
-    stream: Any = SimpleNamespace(
-        channel=SimpleNamespace(queue=partition, on_stop_iteration=partition.on_stop_iteration)
-    )
+    limit = DeadLetterLimit(consecutive_records=2)  # so that batches are acknowledged in parts too
+    loop = StageLoop(Unreliable(partition), OutputPublisher(Sender()), metrics(), dead_letter_limit=limit)
     async with asyncio.timeout(30):
-        await batches.run(lambda _: loop, stream, partition, BATCH_RECORDS, 0.01)
+        await batches.run(lambda _: loop, partition.stream(), partition, BATCH_RECORDS, 0.01)
     for generation, offsets in partition.acknowledged.items():
         first = partition.firsts[generation]
         assert offsets == list(range(first, first + len(offsets))), f"generation {generation}"
-    assert partition.acknowledged[partition.consumer_generation_id][-1] == RECORDS - 1
+    assert partition.acknowledged[partition.generation][-1] == RECORDS - 1
 
 
 async def test_a_cancelled_stream_ends_its_batch_and_acknowledges_nothing_after_it() -> None:
@@ -148,10 +155,7 @@ async def test_a_cancelled_stream_ends_its_batch_and_acknowledges_nothing_after_
             return []
 
     loop = StageLoop(Slow(partition), OutputPublisher(Sender()), metrics())
-    stream: Any = SimpleNamespace(
-        channel=SimpleNamespace(queue=partition, on_stop_iteration=partition.on_stop_iteration)
-    )
-    running = asyncio.ensure_future(batches.run(lambda _: loop, stream, partition, BATCH_RECORDS, 0.0))
+    running = asyncio.ensure_future(batches.run(lambda _: loop, partition.stream(), partition, BATCH_RECORDS, 0.0))
     await begun.wait()
     running.cancel()
     go_on.set()
