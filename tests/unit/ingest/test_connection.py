@@ -14,8 +14,8 @@ from ingest.metrics import IngestMetrics
 from ingest.notification import RecordHeaders
 from ingest.server import build_server, open_listener, sweep
 from schemas.configuration.load import parse
-from schemas.ingress import RequestOutcome
 from schemas.errors import UnsupportedLibraryError
+from schemas.ingress import RequestOutcome
 from schemas.providers import provider_names
 
 CONFIGURATION = """
