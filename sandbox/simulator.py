@@ -10,45 +10,37 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
 
 import msgspec
 import uvloop
 
-from sandbox.simulators.nevogate.simulator import NevogateSettings, NevogateSimulator
-from sandbox.simulators.omnikassa import OmniKassaSettings, OmniKassaSimulator
-from sandbox.simulators.server import Settings, Simulator, serve
-from sandbox.simulators.trustpayments import TrustPaymentsSettings, TrustPaymentsSimulator
+from sandbox.simulators.server import serve
+from sandbox.simulators.spec import simulator_specs
 from schemas.errors import ConfigurationError
 from service.logs import set_up
 from service.management import split_address
 
-_SIMULATORS: Final[dict[str, tuple[type[Simulator[Any]], type[Settings]]]] = {
-    "omnikassa": (OmniKassaSimulator, OmniKassaSettings),
-    "trustpayments": (TrustPaymentsSimulator, TrustPaymentsSettings),
-    "nevogate": (NevogateSimulator, NevogateSettings),
-}
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve one provider until SIGTERM. Exit code 2 for settings that are wrong."""
+    simulators = simulator_specs()
     parser = argparse.ArgumentParser(prog="sandbox.simulator", description="Simulate one payment provider.")
-    parser.add_argument("provider", choices=sorted(_SIMULATORS))
+    parser.add_argument("provider", choices=sorted(simulators))
     parser.add_argument("--settings", type=Path, required=True, help="JSON file with shops, secrets and times")
     parser.add_argument("--listen", default="127.0.0.1:0", metavar="HOST:PORT", help="port 0 takes a free one")
     parser.add_argument("--latency-seconds", type=float, help="how long every answer takes")
     parser.add_argument("--time-scale", type=float, help="how many of the provider's seconds pass in one of ours")
     arguments = parser.parse_args(argv)
     set_up(f"simulator-{arguments.provider}")
-    kind, settings_kind = _SIMULATORS[arguments.provider]
+    spec = simulators[arguments.provider]
     try:
         host, port = split_address(arguments.listen)
         data = msgspec.json.decode(arguments.settings.read_bytes())
         for name in ("latency_seconds", "time_scale"):
             if getattr(arguments, name) is not None:
                 data[name] = getattr(arguments, name)
-        settings = msgspec.convert(data, settings_kind)
-        uvloop.run(serve(kind(settings), host, port))
+        settings = msgspec.convert(data, spec.settings)
+        uvloop.run(serve(spec.simulator(settings), host, port))
     except (OSError, msgspec.MsgspecError, ConfigurationError) as error:
         print(f"{arguments.settings}: {error}. Correct the file or the address.", file=sys.stderr)
         return 2

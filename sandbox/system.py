@@ -28,10 +28,11 @@ from typing import Any, Final
 import yaml
 from kafka import KafkaAdminClient
 
-from sandbox.accounts import MERCHANTS, SandboxAccount, open_accounts
+from sandbox.accounts import default_merchants, open_accounts
 from sandbox.broker import LocalBroker, answers, nodes_settings, start_together
 from sandbox.processes import Child, stop_all, wait_for
 from sandbox.simulators.control import Control
+from sandbox.simulators.spec import SandboxAccount
 from schemas.configuration.load import load
 from schemas.configuration.model import Configuration
 from schemas.errors import ClusterUnavailableError, ConfigurationError
@@ -75,7 +76,7 @@ class Plan:
 
     workers: Sequence[Sequence[str]] = ((),)
     worker_module: str = "ops.main"
-    merchants: Mapping[str, Sequence[str]] = field(default_factory=lambda: dict(MERCHANTS))
+    merchants: Mapping[str, Sequence[str]] = field(default_factory=default_merchants)
     with_url_token: Collection[str] = ()
     charges: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     merchant: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What the three simulators have in common: HTTP, faults, the control API and the clock.
+"""Serves one simulator: its provider's own API with faults, and the control API.
 
 The provider's own API is everything outside ``/control/``. The control API (JSON):
 
@@ -15,27 +15,20 @@ The provider's own API is everything outside ``/control/``. The control API (JSO
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import contextlib
-import json
 import logging
 import random
 import signal
 import socket
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Annotated, Any, Final, Generic, TypeVar
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Final
 
 import msgspec
 import uvicorn
-from msgspec import Meta
 
+from sandbox.simulators.base import Simulator, SimulatorRequest, SimulatorResponse, json_reply
 from sandbox.simulators.faults import Fault, Faults
-from sandbox.simulators.ledger import Ledger
-from sandbox.simulators.webhooks import DeliveryLog, Unrest, Webhooks
 from schemas.errors import ProviderRefusedError, RateLimitedError
 from service.asgi import Receive, Scope, Send
 from service.logs import event
@@ -45,152 +38,6 @@ logger = logging.getLogger("paynotify.simulator")
 _BODY_BYTES: Final = 8 * 1024 * 1024
 _HTML: Final = b"<HTML><HEAD><TITLE>Error</TITLE></HEAD><BODY>Something went wrong</BODY></HTML>"
 _SLOW_PIECES: Final = 10
-
-
-class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """What every simulator can be told. Times of the provider's own rules are divided by ``time_scale``."""
-
-    time_scale: Annotated[float, Meta(gt=0)] = 1.0
-    latency_seconds: Annotated[float, Meta(ge=0)] = 0.0
-    seed: int = 1
-    target: str = ""
-    webhook_concurrency: Annotated[int, Meta(ge=1)] = 64
-    webhook_limit: Annotated[int, Meta(ge=1)] = 200_000
-    #: Which shares of the notifications come twice, or late and so after younger ones, within so many of our seconds.
-    copied_share: Annotated[float, Meta(ge=0, le=1)] = 0.0
-    late_share: Annotated[float, Meta(ge=0, le=1)] = 0.0
-    unrest_seconds: Annotated[float, Meta(gt=0)] = 1.0
-    #: A file that gets a line for each attempt to notify; none, if empty.
-    delivery_log: str = ""
-    #: Members added to every notification and answer, as providers add what nobody has told of; and request headers.
-    planted: dict[str, str] = {}
-    planted_headers: dict[str, str] = {}
-    #: Faults that are on from the start.
-    faults: tuple[Fault, ...] = ()
-
-
-class SimulatedShop(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """A merchant's account; ``merchant`` is its id at our ingress, ``url_token`` the end of its URL, if it has one."""
-
-    merchant: str
-    url_token: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class SimulatorRequest:
-    """One HTTP request, read whole. Header names are lower case."""
-
-    method: str
-    path: str
-    query: str
-    headers: Mapping[str, str]
-    body: bytes
-
-    def bearer(self) -> str:
-        """The bearer token, or nothing."""
-        scheme, _, token = self.headers.get("authorization", "").partition(" ")
-        return token.strip() if scheme.lower() == "bearer" else ""
-
-    def basic(self) -> tuple[str, str] | None:
-        """User name and password of HTTP Basic authentication."""
-        scheme, _, encoded = self.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "basic":
-            return None
-        try:
-            name, colon, password = base64.b64decode(encoded, validate=True).decode("latin-1").partition(":")
-        except (binascii.Error, ValueError):
-            return None
-        return (name, password) if colon else None
-
-
-@dataclass(frozen=True, slots=True)
-class SimulatorResponse:
-    """One HTTP answer."""
-
-    status: int
-    body: bytes
-    content_type: str = "application/json"
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-def json_reply(status: int, value: Any, **headers: str) -> SimulatorResponse:
-    """An answer with a JSON body."""
-    body = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
-    return SimulatorResponse(status, body, headers={name.replace("_", "-"): text for name, text in headers.items()})
-
-
-S = TypeVar("S", bound=Settings)
-
-
-class Simulator(ABC, Generic[S]):
-    """One provider. `api` is its own API; `create` and `change` are what the control API does."""
-
-    provider: str
-    #: How long the provider waits for the acknowledgement of a notification.
-    acknowledge_within_seconds: float = 8.0
-
-    def __init__(self, settings: S) -> None:
-        self.settings = settings
-        shops: Sequence[SimulatedShop] = getattr(settings, "shops")  # noqa: B009 - each provider's settings have its own shops
-        self.chance = random.Random(settings.seed)
-        self.book = Ledger()
-        self.webhooks = Webhooks(
-            self.provider,
-            self.book.counters,
-            timeout_seconds=max(1.0, self.acknowledge_within_seconds / settings.time_scale),
-            concurrency=settings.webhook_concurrency,
-            limit=settings.webhook_limit,
-            headers=settings.planted_headers,
-            url_tokens={shop.merchant: shop.url_token for shop in shops if shop.url_token},
-            unrest=Unrest(
-                copied=settings.copied_share, late=settings.late_share, within_seconds=settings.unrest_seconds
-            ),
-            chance=random.Random(settings.seed),
-            log=DeliveryLog(self.provider, Path(settings.delivery_log)) if settings.delivery_log else None,
-        )
-        self.webhooks.target = settings.target
-
-    def scaled(self, seconds: float) -> float:
-        """The provider's seconds as ours."""
-        return seconds / self.settings.time_scale
-
-    @abstractmethod
-    def api(self, request: SimulatorRequest) -> SimulatorResponse:
-        """Answer a call of the provider's own API."""
-
-    def arrived(self, request: SimulatorRequest) -> str:
-        """A call has come, whatever becomes of it; what faults know it by."""
-        return request.path
-
-    def refuse(self, code: str) -> SimulatorResponse:
-        """The provider's answer with an error code, without doing anything."""
-        return json_reply(400, {"errorCode": code})
-
-    @abstractmethod
-    def create(self, order: dict[str, Any]) -> dict[str, Any]:
-        """Open a payment.
-
-        Raises:
-            msgspec.ValidationError: the order is not one.
-            ProviderRefusedError: no such shop.
-        """
-
-    @abstractmethod
-    def change(self, payment_id: str, change: dict[str, Any]) -> dict[str, Any]:
-        """Change a payment.
-
-        Raises:
-            msgspec.ValidationError: the change is not one.
-            ProviderRefusedError: no such payment.
-        """
-
-    def summary(self) -> dict[str, Any]:
-        """What the provider adds to its book when asked for it."""
-        return {}
-
-    def start(self) -> None:
-        """Called once, when the event loop runs."""
-        return
 
 
 class App:

@@ -13,7 +13,7 @@ import pytest
 from ingest.notification import OPTIONAL_HEADERS
 from sandbox.attacker import Attacker, replayed, resplit
 from sandbox.script import NEEDS, Player
-from sandbox.simulators.trustpayments import security_hash
+from sandbox.simulators.trustpayments.signature import security_hash
 from sandbox.system import Plan, Sandbox
 from schemas import topics
 from tests.acceptance.knocking import soon

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from sandbox.accounts import MERCHANTS
+from sandbox.accounts import default_merchants
 from sandbox.processes import wait_for
 from sandbox.shop import ExampleShop
 from sandbox.system import Plan, Sandbox
@@ -25,7 +25,7 @@ LOOKS = {"poll_schedule_seconds": {"trustpayments": [0.2, 2.0, 5.0], "omnikassa"
 def sandbox(start: Callable[[Plan], Sandbox]) -> Sandbox:
     plan = Plan(
         workers=((), ()),
-        merchants={**MERCHANTS, "nevogate": ("shop-hu", "store-hu")},
+        merchants={**default_merchants(), "nevogate": ("shop-hu", "store-hu")},
         merchant={"store-hu": {"recover_by_details": True}},
         configuration={"worker": {"overdue": LOOKS, "silence": {"min_missed": 3, "false_alarm_probability": 0.05}}},
         partitions=2,

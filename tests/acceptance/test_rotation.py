@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 import pytest
 import yaml
 
-from sandbox.simulators.trustpayments import security_hash
+from sandbox.simulators.trustpayments.signature import security_hash
 from sandbox.system import Plan, Sandbox
 from schemas import topics
 from tests.acceptance.knocking import soon

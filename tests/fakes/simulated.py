@@ -10,7 +10,8 @@ from typing import Any
 
 import uvicorn
 
-from sandbox.simulators.server import App, Simulator
+from sandbox.simulators.base import Simulator
+from sandbox.simulators.server import App
 
 
 @asynccontextmanager

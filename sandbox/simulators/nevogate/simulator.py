@@ -11,27 +11,18 @@ from dataclasses import asdict
 from email.message import EmailMessage
 from email.parser import BytesParser
 from email.policy import HTTP
-from typing import Annotated, Any, Final
+from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
-from msgspec import Meta
 
+from sandbox.simulators.base import Simulator, SimulatorRequest, SimulatorResponse, json_reply
 from sandbox.simulators.ledger import Truth
-from sandbox.simulators.nevogate.recurring import ChargeScript, Recurring
+from sandbox.simulators.nevogate.recurring import Recurring
+from sandbox.simulators.nevogate.settings import NevogateChange, NevogatePayment, NevogateSettings, NevogateShop
 from sandbox.simulators.nevogate.transaction import (
-    Registration,
-    ResultCode,
     Transaction,
     response_id,
-)
-from sandbox.simulators.server import (
-    Settings,
-    SimulatedShop,
-    Simulator,
-    SimulatorRequest,
-    SimulatorResponse,
-    json_reply,
 )
 from sandbox.simulators.webhooks import Delivery
 from schemas.errors import ProviderRefusedError
@@ -39,75 +30,6 @@ from schemas.errors import ProviderRefusedError
 _USER_AGENT: Final = re.compile(r"(\w+) \| [^|\s]+ \| [^|]+ \| [^|\s]+\Z")
 _RESENDS: Final = 10
 _LOOPBACK: Final = frozenset(("127.0.0.1", "localhost", "::1"))
-
-Share = Annotated[float, Meta(ge=0, le=1)]
-
-
-class NevogateShop(SimulatedShop):
-    """A store and its API key."""
-
-    store_name: str
-    api_key: str
-
-
-class NevogateSettings(Settings):
-    """The gateway's rules, in its own seconds. How often it re-sends is not documented; here ten times.
-
-    A charge that is not started within ``start_within_seconds`` ends as TIMEOUT; one that is pending has its end after
-    ``pending_seconds``. ``outcomes`` says what share of the started charges ends how (the rest is SUCCESSFUL), unless
-    the payment whose means is charged has an outcome of its own. ``doubled_share`` of the signals come twice.
-    Documents leave open whether a withdrawn registration is noticed by InitRP or by StartRP (the default), and whether
-    a Close is followed by a call.
-    """
-
-    shops: tuple[NevogateShop, ...]
-    resend_after_seconds: float = 30.0
-    signals_within_seconds: float = 2.0
-    start_within_seconds: float = 3600.0
-    pending_seconds: float = 60.0
-    outcomes: dict[ChargeScript, Share] = msgspec.field(default_factory=dict)
-    doubled_share: Share = 0.0
-    checks_reference_at_init: bool = False
-    signals_close: bool = False
-
-
-class _NevogatePayment(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """``registration`` lets later charges name the payment as reference; ``outcome`` is then what becomes of them."""
-
-    merchant: str = ""
-    order_id: str
-    amount: Annotated[int, Meta(ge=0)]
-    currency: str = "HUF"
-    result: ResultCode = "SUCCESSFUL"
-    auto_commit: bool = True
-    user_id: str = "SANDBOX-USER"
-    registration: Registration = "none"
-    outcome: ChargeScript | None = None
-    notify: bool = True
-    response_url: bool = True
-    copies: Annotated[int, Meta(ge=1, le=20)] = 1
-
-
-class _NevogateChange(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """A new result, a hold closed (true charges it, false releases it), or calls somebody else made.
-
-    A change of the registered means alone is told to nobody, as a customer withdraws it at the bank.
-    """
-
-    result: ResultCode | None = None
-    close: bool | None = None
-    registration: Registration | None = None
-    outcome: ChargeScript | None = None
-    foreign_calls: Annotated[int, Meta(ge=0)] = 0
-    notify: bool = True
-    response_url: bool = True
-    copies: Annotated[int, Meta(ge=1, le=20)] = 1
-
-    @property
-    def quiet(self) -> bool:
-        """Whether nothing but the registered means of payment changes."""
-        about_means = self.registration is not None or self.outcome is not None
-        return about_means and self.result is None and self.close is None
 
 
 class NevogateSimulator(Simulator[NevogateSettings]):
@@ -135,7 +57,7 @@ class NevogateSimulator(Simulator[NevogateSettings]):
     # --- control -------------------------------------------------------------------------------------------
 
     def create(self, order: dict[str, Any]) -> dict[str, Any]:
-        new = msgspec.convert(order, _NevogatePayment)
+        new = msgspec.convert(order, NevogatePayment)
         shop = self._shops.get(new.merchant) or next(iter(self._shops.values()))
         if new.merchant and new.merchant != shop.merchant:
             raise ProviderRefusedError("refused", f"no store for {new.merchant}")
@@ -161,7 +83,7 @@ class NevogateSimulator(Simulator[NevogateSettings]):
         return {"payment_id": truth.payment_id}
 
     def change(self, payment_id: str, change: dict[str, Any]) -> dict[str, Any]:
-        wanted = msgspec.convert(change, _NevogateChange)
+        wanted = msgspec.convert(change, NevogateChange)
         transaction = self._transactions.get(payment_id)
         if transaction is None:
             raise ProviderRefusedError("refused", f"no transaction {payment_id}")

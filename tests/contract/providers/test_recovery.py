@@ -13,14 +13,13 @@ from processors.providers.base import WaitingLookup
 from processors.providers.outcomes import Failed, LookupOutcome, Succeeded
 from processors.providers.recovery import recovery_lookup
 from processors.providers.registry import provider_specs
-from sandbox.simulators.nevogate.simulator import NevogateSettings, NevogateShop, NevogateSimulator
-from sandbox.simulators.omnikassa import OmniKassaSettings, OmniKassaShop, OmniKassaSimulator
-from sandbox.simulators.server import Simulator
-from sandbox.simulators.trustpayments import (
-    TrustPaymentsSettings,
-    TrustPaymentsShop,
-    TrustPaymentsSimulator,
-)
+from sandbox.simulators.base import Simulator
+from sandbox.simulators.nevogate.settings import NevogateSettings, NevogateShop
+from sandbox.simulators.nevogate.simulator import NevogateSimulator
+from sandbox.simulators.omnikassa.settings import OmniKassaSettings, OmniKassaShop
+from sandbox.simulators.omnikassa.simulator import OmniKassaSimulator
+from sandbox.simulators.trustpayments.settings import TrustPaymentsSettings, TrustPaymentsShop
+from sandbox.simulators.trustpayments.simulator import TrustPaymentsSimulator
 from schemas.errors import ProviderRefusedError
 from schemas.messages import Lookup, Observation
 from tests.fakes.accounts import NOW, OMNIKASSA_KEY, account

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import parse_qsl, urlencode
 
 from sandbox.attacker import resplit
-from sandbox.simulators.trustpayments import security_hash
+from sandbox.simulators.trustpayments.signature import security_hash
 
 PASSWORD = "word"
 

@@ -15,11 +15,8 @@ from processors.providers.payment_list import ListedPayment, PaymentReference
 from processors.providers.registry import provider_specs
 from processors.providers.trustpayments.client import query
 from processors.providers.trustpayments.payment_list import MAX_RECORDS, TrustPaymentsLister
-from sandbox.simulators.trustpayments import (
-    TrustPaymentsSettings,
-    TrustPaymentsShop,
-    TrustPaymentsSimulator,
-)
+from sandbox.simulators.trustpayments.settings import TrustPaymentsSettings, TrustPaymentsShop
+from sandbox.simulators.trustpayments.simulator import TrustPaymentsSimulator
 from schemas.errors import ProviderRefusedError, ProviderUnavailableError
 from tests.fakes.accounts import account
 from tests.fakes.gateway import World, json_answer, serving, world

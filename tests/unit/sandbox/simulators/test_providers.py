@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from sandbox.processes import Child, wait_for
-from sandbox.simulators.omnikassa import sign
+from sandbox.simulators.omnikassa.signature import sign
 from tests.fakes.http_receiver import Receiver
 
 KEY = "c2FuZGJveC1rZXktb25lLW5vdC1hLXNlY3JldA=="

@@ -9,8 +9,8 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from sandbox.simulators.omnikassa import _signed_fields, sign
-from sandbox.simulators.trustpayments import security_hash
+from sandbox.simulators.omnikassa.signature import sign, signed_fields
+from sandbox.simulators.trustpayments.signature import security_hash
 
 VECTORS = Path(__file__).parents[3] / "vectors"
 
@@ -33,7 +33,7 @@ def test_a_result_page_with_an_unconfirmed_card_payment_is_signed_as_the_bank_si
     vectors = {one["id"]: one for one in json.loads((VECTORS / "omnikassa.json").read_text("utf-8"))["vectors"]}
     for name in ("R04", "R05", "S03"):
         page = json.loads(vectors[name]["body"])
-        assert sign(vectors[name]["signing_key_base64"], _signed_fields(page)) == page["signature"], name
+        assert sign(vectors[name]["signing_key_base64"], signed_fields(page)) == page["signature"], name
 
 
 def _trust_payments() -> list[Any]:

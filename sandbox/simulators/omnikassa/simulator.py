@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 import json
 import time
 import uuid
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
-from msgspec import Meta
 
+from sandbox.simulators.base import Simulator, SimulatorRequest, SimulatorResponse, json_reply
 from sandbox.simulators.ledger import Truth
-from sandbox.simulators.server import (
-    Settings,
-    SimulatedShop,
-    Simulator,
-    SimulatorRequest,
-    SimulatorResponse,
-    json_reply,
-)
+from sandbox.simulators.omnikassa.settings import NewOrder, OmniKassaSettings, OmniKassaShop, OrderChange, OrderStatus
+from sandbox.simulators.omnikassa.signature import sign, signed_fields
 from sandbox.simulators.webhooks import Delivery
 from schemas.errors import ProviderRefusedError
 from schemas.status import Status
@@ -43,45 +35,6 @@ _STATUS: Final[dict[str, Status]] = {
     "CANCELLED": "cancelled",
     "EXPIRED": "expired",
 }
-
-OrderStatus = Literal["IN_PROGRESS", "COMPLETED", "CANCELLED", "EXPIRED"]
-
-
-class OmniKassaShop(SimulatedShop):
-    """A webshop with the keys that are active at the bank; several mean one ping per key."""
-
-    poi_id: int
-    signing_keys: tuple[str, ...]
-    refresh_token: str = ""
-
-
-class OmniKassaSettings(Settings):
-    """The bank's rules, in its own seconds; ``after_refusal`` is what a non-200 does to the pings after it.
-
-    The documents disagree about that: pings go on every minute, or only when another order is processed.
-    """
-
-    shops: tuple[OmniKassaShop, ...]
-    token_seconds: float = 600.0
-    ping_delay_seconds: float = 5.0
-    ping_every_seconds: float = 60.0
-    ping_until_seconds: float = 24 * 3600.0
-    calls_per_second: int = 6
-    after_refusal: Literal["repeat", "pause"] = "repeat"
-
-
-class _NewOrder(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    merchant: str = ""
-    order_id: str
-    amount: Annotated[int, Meta(ge=0)]
-    currency: str = "EUR"
-    status: OrderStatus = "COMPLETED"
-    brand: str = "IDEAL"
-    failed_attempts: Annotated[int, Meta(ge=0, le=5)] = 0
-
-
-class _OmniKassaChange(msgspec.Struct, forbid_unknown_fields=True):
-    status: OrderStatus
 
 
 @dataclass(slots=True)
@@ -128,7 +81,7 @@ class OmniKassaSimulator(Simulator[OmniKassaSettings]):
     # --- control -------------------------------------------------------------------------------------------
 
     def create(self, order: dict[str, Any]) -> dict[str, Any]:
-        new = msgspec.convert(order, _NewOrder)
+        new = msgspec.convert(order, NewOrder)
         webshop = self._webshops.get(new.merchant) or next(iter(self._webshops.values()))
         if new.merchant and new.merchant != webshop.shop.merchant:
             raise ProviderRefusedError("refused", f"no shop {new.merchant}")
@@ -152,7 +105,7 @@ class OmniKassaSimulator(Simulator[OmniKassaSettings]):
         order = self._orders.get(payment_id)
         if order is None:
             raise ProviderRefusedError("refused", f"no order {payment_id}")
-        self._finish(order, msgspec.convert(change, _OmniKassaChange).status)
+        self._finish(order, msgspec.convert(change, OrderChange).status)
         return {"payment_id": payment_id}
 
     def summary(self) -> dict[str, Any]:
@@ -306,7 +259,7 @@ class OmniKassaSimulator(Simulator[OmniKassaSettings]):
             "moreOrderResultsAvailable": bool(queue),
             "orderResults": [self._result(order, with_transactions) for order in orders],
         }
-        signature = sign(token.key, _signed_fields(page))
+        signature = sign(token.key, signed_fields(page))
         if orders:
             paid_for = [order.truth.payment_id for order in orders]
             merchant = token.webshop.shop.merchant
@@ -390,36 +343,6 @@ _UNAUTHENTICATED: Final = json_reply(
     401, {"errorCode": 5001, "errorMessage": "Full authentication is required to access this resource"}
 )
 _TOO_FAST: Final = json_reply(429, {"errorCode": 5429, "errorMessage": "Too many requests"}, retry_after="1")
-
-
-def sign(key: str, fields: Iterable[object]) -> str:
-    """The bank's signature: HMAC-SHA512 over the fields, joined by commas; nothing stands for null."""
-    text = ",".join("" if one is None else str(one) for one in fields)
-    return hmac.new(base64.b64decode(key), text.encode(), hashlib.sha512).hexdigest()
-
-
-def _signed_fields(page: dict[str, Any]) -> list[object]:
-    fields: list[object] = ["true" if page["moreOrderResultsAvailable"] else "false"]
-    for order in page["orderResults"]:
-        names = (
-            "merchantOrderId",
-            "omnikassaOrderId",
-            "poiId",
-            "orderStatus",
-            "orderStatusDateTime",
-            "errorCode",
-        )
-        fields += [order[name] for name in names]
-        fields += [*_money(order["paidAmount"]), *_money(order["totalAmount"])]
-        for one in order.get("transactions", ()):
-            fields += [one[name] for name in ("id", "paymentBrand", "type", "status")]
-            fields += [*_money(one["amount"]), *_money(one["confirmedAmount"])]
-            fields += [one["startTime"], one["lastUpdateTime"]]
-    return fields
-
-
-def _money(amount: dict[str, str] | None) -> tuple[str | None, str | None]:
-    return (amount["currency"], amount["amount"]) if amount else (None, None)
 
 
 def _unexpired(tokens: dict[str, _IssuedToken]) -> dict[str, _IssuedToken]:

@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import json
-import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final
 from urllib.parse import urlencode
 
 import msgspec
-from msgspec import Meta
 
+from sandbox.simulators.base import Simulator, SimulatorRequest, SimulatorResponse
 from sandbox.simulators.ledger import Truth
-from sandbox.simulators.server import (
-    Settings,
-    SimulatedShop,
-    Simulator,
-    SimulatorRequest,
-    SimulatorResponse,
-    json_reply,
+from sandbox.simulators.trustpayments.query import GatewayRecord, filter_values, matches
+from sandbox.simulators.trustpayments.responses import (
+    MESSAGES,
+    UNCERTAIN,
+    error,
+    gateway_time,
+    query_response,
+    status_of,
 )
+from sandbox.simulators.trustpayments.settings import (
+    TrustPaymentsChange,
+    TrustPaymentsPayment,
+    TrustPaymentsSettings,
+    TrustPaymentsShop,
+)
+from sandbox.simulators.trustpayments.signature import security_hash
 from sandbox.simulators.webhooks import Delivery
 from schemas.errors import ProviderRefusedError
-from schemas.status import Status
 
 _DEFAULT_FIELDS: Final = (
     "transactionreference",
@@ -39,105 +43,16 @@ _DEFAULT_FIELDS: Final = (
     "settlestatus",
     "paymenttypedescription",
 )
-_UNSIGNED_FIELDS: Final = ("notificationreference", "responsesitesecurity")
 _FORM: Final = "application/x-www-form-urlencoded; charset=UTF-8"
-_MOST_RECORDS: Final = 500
-#: The gateway's own form of a time, GMT.
-_TIME: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}$"
-_PERIOD: Final = ("starttimestamp", "endtimestamp")
+_MAX_RECORDS: Final = 500
 _RESEND_GROWTH: Final = 2.0
-_RESEND_MOST_SECONDS: Final = 3600.0
-
-GatewayRecord = dict[str, str]
-Rule = Literal["STR-8", "STR-9", "STR-10"]
+_MAX_RESEND_SECONDS: Final = 3600.0
 
 _RULES: Final[Mapping[str, Callable[[GatewayRecord], bool]]] = {
     "STR-8": lambda record: record["errorcode"] == "0",
     "STR-9": lambda record: record["errorcode"] != "0",
     "STR-10": lambda record: True,
 }
-
-_MESSAGES: Final[Mapping[str, str]] = {
-    "0": "Ok",
-    "70000": "Decline",
-    "71000": "Soft Decline",
-    "60010": "Unable to process transaction",
-    "60034": "Manual investigation required",
-    "60022": "Not authenticated",
-    "99999": "Unknown error",
-}
-
-_AFTER_AUTHORISATION: Final[Mapping[str, Status]] = {
-    "0": "authorised",
-    "1": "authorised",
-    "2": "suspended",
-    "3": "cancelled",
-    "10": "authorised",
-    "100": "captured",
-}
-
-_UNCERTAIN: Final = frozenset({"60010", "60034", "70001", "99999", "60020", "62000"})
-
-_FILTERS: Final = (
-    "sitereference",
-    "transactionreference",
-    "orderreference",
-    "currencyiso3a",
-    "requesttypedescription",
-    "starttimestamp",
-    "endtimestamp",
-)
-
-
-class TrustPaymentsShop(SimulatedShop):
-    """A site, its notification password and its web services user."""
-
-    site_reference: str
-    notification_password: str
-    username: str
-    password: str
-    rules: tuple[Rule, ...] = ("STR-10",)
-    extra_fields: tuple[str, ...] = ()
-
-
-class TrustPaymentsSettings(Settings):
-    """The gateway's rules, in its own seconds. A record is found up to ``visible_within_seconds`` late."""
-
-    shops: tuple[TrustPaymentsShop, ...]
-    resend_after_seconds: float = 60.0
-    resend_until_seconds: float = 48 * 3600.0
-    visible_within_seconds: float = 5.0
-
-
-SettleStatus = Literal["0", "1", "2", "3", "10", "100"]
-
-
-class _TrustPaymentsPayment(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    merchant: str = ""
-    order_id: str
-    amount: Annotated[int, Meta(ge=0)]
-    currency: str = "GBP"
-    errorcode: Annotated[str, Meta(pattern="^[0-9]{1,5}$")] = "0"
-    settlestatus: SettleStatus | None = None
-    payment_type: str = "VISA"
-    notify: bool = True
-    copies: Annotated[int, Meta(ge=1, le=20)] = 1
-    notify_after_seconds: float = 0.0
-    visible_after_seconds: float | None = None
-    started_at: Annotated[str, Meta(pattern=_TIME)] | None = None
-
-
-class _TrustPaymentsChange(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """A new settle status (with the code, after an uncertain answer), a refund or a chargeback."""
-
-    settlestatus: SettleStatus | None = None
-    errorcode: Annotated[str, Meta(pattern="^[0-9]{1,5}$")] | None = None
-    refund: Annotated[int, Meta(ge=1)] | None = None
-    refund_settlestatus: SettleStatus = "100"
-    chargeback: bool = False
-    notify: bool = True
-    copies: Annotated[int, Meta(ge=1, le=20)] = 1
-    notify_after_seconds: float = 0.0
 
 
 @dataclass(slots=True)
@@ -165,11 +80,11 @@ class TrustPaymentsSimulator(Simulator[TrustPaymentsSettings]):
     # --- control -------------------------------------------------------------------------------------------
 
     def create(self, order: dict[str, Any]) -> dict[str, Any]:
-        new = msgspec.convert(order, _TrustPaymentsPayment)
+        new = msgspec.convert(order, TrustPaymentsPayment)
         shop = self._shops.get(new.merchant) or next(iter(self._shops.values()))
         if new.merchant and new.merchant != shop.merchant:
             raise ProviderRefusedError("refused", f"no site for {new.merchant}")
-        settlestatus = new.settlestatus or ("0" if new.errorcode in {"0", *_UNCERTAIN} else "3")
+        settlestatus = new.settlestatus or ("0" if new.errorcode in {"0", *UNCERTAIN} else "3")
         truth = Truth(
             payment_id=self._reference(),
             merchant=shop.merchant,
@@ -183,13 +98,13 @@ class TrustPaymentsSimulator(Simulator[TrustPaymentsSettings]):
             errorcode=new.errorcode,
             settlestatus=settlestatus,
             paymenttypedescription=new.payment_type,
-            errormessage=_MESSAGES.get(new.errorcode, "Other"),
+            errormessage=MESSAGES.get(new.errorcode, "Other"),
         )
         if new.started_at is not None:
             record["transactionstartedtimestamp"] = new.started_at
         if new.errorcode != "0":
             record.update(authcode="", acquirerresponsecode="05")
-        truth.status = _status(record)
+        truth.status = status_of(record)
         self.book.open(truth)
         late_seconds = new.visible_after_seconds
         if late_seconds is None:
@@ -201,7 +116,7 @@ class TrustPaymentsSimulator(Simulator[TrustPaymentsSettings]):
         return {"payment_id": truth.payment_id}
 
     def change(self, payment_id: str, change: dict[str, Any]) -> dict[str, Any]:
-        wanted = msgspec.convert(change, _TrustPaymentsChange)
+        wanted = msgspec.convert(change, TrustPaymentsChange)
         entry = self._entries.get(payment_id)
         if entry is None:
             raise ProviderRefusedError("refused", f"no transaction {payment_id}")
@@ -212,7 +127,7 @@ class TrustPaymentsSimulator(Simulator[TrustPaymentsSettings]):
             entry = self._child(shop, entry, "CHARGEBACK", entry.truth.paid - entry.truth.refunded, "100")
         else:
             if wanted.errorcode is not None:
-                entry.record.update(errorcode=wanted.errorcode, errormessage=_MESSAGES.get(wanted.errorcode, "Other"))
+                entry.record.update(errorcode=wanted.errorcode, errormessage=MESSAGES.get(wanted.errorcode, "Other"))
             if wanted.settlestatus is not None:
                 entry.record["settlestatus"] = wanted.settlestatus
             self._settled(entry)
@@ -227,11 +142,11 @@ class TrustPaymentsSimulator(Simulator[TrustPaymentsSettings]):
         """The truth follows from what the gateway decided about this record."""
         record, truth = entry.record, entry.truth
         if record["settlestatus"] == "100" and "settledtimestamp" not in record:
-            record["settledtimestamp"] = _gateway_time()
+            record["settledtimestamp"] = gateway_time()
         kind = record["requesttypedescription"]
         if kind == "AUTH":
             if truth.refunded == 0 and truth.status != "charged_back":
-                truth.becomes(_status(record))
+                truth.becomes(status_of(record))
             truth.paid = truth.amount if record["settlestatus"] == "100" else 0
         elif kind == "CHARGEBACK":
             truth.becomes("charged_back")
@@ -261,7 +176,7 @@ class TrustPaymentsSimulator(Simulator[TrustPaymentsSettings]):
         return f"57-9-{self._number}"
 
     def _record(self, shop: TrustPaymentsShop, reference: str, truth: Truth, kind: str, amount: int) -> GatewayRecord:
-        now = _gateway_time()
+        now = gateway_time()
         return {
             "requesttypedescription": kind,
             "transactionreference": reference,
@@ -334,7 +249,7 @@ class TrustPaymentsSimulator(Simulator[TrustPaymentsSettings]):
             self.book.counters["notifications.given_up"] += 1
             return
         growth = _RESEND_GROWTH ** min(delivery.attempts - 1, 10)
-        after_seconds = min(self.settings.resend_after_seconds * growth, _RESEND_MOST_SECONDS)
+        after_seconds = min(self.settings.resend_after_seconds * growth, _MAX_RESEND_SECONDS)
         self.book.counters["notifications.resent"] += 1
         self.webhooks.again(delivery, after_seconds=self.scaled(after_seconds))
 
@@ -353,11 +268,11 @@ class TrustPaymentsSimulator(Simulator[TrustPaymentsSettings]):
             requests = asked if isinstance(asked, list) else [asked]
             alias, reference = body.get("alias"), requests[0].get("requestreference", "")
         except (ValueError, KeyError, IndexError, TypeError, AttributeError):
-            return _answer("", [_error("60018", "Invalid request")])
+            return query_response("", [error("60018", "Invalid request")])
         if alias not in (None, shop.username):
-            return _answer(reference, [_error("30000", "Invalid field", "alias")])
+            return query_response(reference, [error("30000", "Invalid field", "alias")])
         self.book.counters["queries"] += 1
-        return _answer(reference, [self._query(one, shop) for one in requests])
+        return query_response(reference, [self._query(one, shop) for one in requests])
 
     def _authenticated(self, request: SimulatorRequest) -> TrustPaymentsShop | None:
         offered = request.basic()
@@ -371,27 +286,27 @@ class TrustPaymentsSimulator(Simulator[TrustPaymentsSettings]):
 
     def _query(self, query: Any, shop: TrustPaymentsShop) -> dict[str, Any]:
         if not isinstance(query, dict):
-            return _error("60018", "Invalid request")
+            return error("60018", "Invalid request")
         kinds = query.get("requesttypedescriptions")
         if "requesttypedescription" in query and kinds is not None:
-            return _error("60040", "Conflicting request types")
+            return error("60040", "Conflicting request types")
         if (kinds or [query.get("requesttypedescription")]) != ["TRANSACTIONQUERY"]:
-            return _error("60023", "Unsupported request type")
+            return error("60023", "Unsupported request type")
         try:
-            wanted = _values(query.get("filter"))
-        except ValueError as error:
-            return _error("60019", "Invalid filter", str(error))
+            wanted = filter_values(query.get("filter"))
+        except ValueError as wrong:
+            return error("60019", "Invalid filter", str(wrong))
         if not wanted:
-            return _error("60019", "No filter")
+            return error("60019", "No filter")
         if any(site != shop.site_reference for site in wanted.get("sitereference", ())):
-            return _error("30000", "Invalid field", "sitereference")
+            return error("30000", "Invalid field", "sitereference")
         found = self._found(wanted, shop)
         self.book.counters["records"] += len(found)
         answer: dict[str, Any] = {
             "errorcode": "0",
             "errormessage": "Ok",
             "requesttypedescription": "TRANSACTIONQUERY",
-            "transactionstartedtimestamp": _gateway_time(),
+            "transactionstartedtimestamp": gateway_time(),
             "found": str(len(found)),
         }
         if found:  # no records at all is how the gateway says "not found"
@@ -410,75 +325,6 @@ class TrustPaymentsSimulator(Simulator[TrustPaymentsSettings]):
         found = []
         for entry in candidates:
             own = entry.truth.merchant == shop.merchant
-            if own and entry.visible_seconds <= now and _matches(entry.record, wanted):
+            if own and entry.visible_seconds <= now and matches(entry.record, wanted):
                 found.append(entry.record)
-        return found[:_MOST_RECORDS]
-
-
-def security_hash(fields: Mapping[str, str], password: str) -> str:
-    """``responsesitesecurity``: values in byte order of their names, then the password, SHA-256."""
-    names = sorted(name for name in fields if name not in _UNSIGNED_FIELDS)
-    return hashlib.sha256(("".join(fields[name] for name in names) + password).encode()).hexdigest()
-
-
-def _status(record: GatewayRecord) -> Status:
-    code = record["errorcode"]
-    if code in _UNCERTAIN:
-        return "pending"
-    if code != "0":
-        return "declined"
-    return _AFTER_AUTHORISATION[record["settlestatus"]]
-
-
-def _gateway_time() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _values(filters: Any) -> dict[str, list[str]]:
-    """The filter's values by field.
-
-    Raises:
-        ValueError: naming the field that is wrong.
-    """
-    wanted = {}
-    for name, alternatives in (filters if isinstance(filters, dict) else {}).items():
-        if name not in _FILTERS:
-            raise ValueError(name)
-        try:
-            listed = alternatives if isinstance(alternatives, list) else [alternatives]
-            wanted[name] = [str(one["value"]) for one in listed]
-        except (KeyError, TypeError):
-            raise ValueError(name) from None
-        if name in _PERIOD and not all(re.match(_TIME, value) for value in wanted[name]):
-            raise ValueError(name)
-    return wanted
-
-
-def _matches(record: GatewayRecord, wanted: Mapping[str, list[str]]) -> bool:
-    started = record["transactionstartedtimestamp"]
-    for name, values in wanted.items():
-        if name == "starttimestamp":
-            if started < min(values):
-                return False
-        elif name == "endtimestamp":
-            if started > max(values):
-                return False
-        elif record.get(name) not in values:
-            return False
-    return True
-
-
-def _error(code: str, message: str, *data: str) -> dict[str, Any]:
-    error: dict[str, Any] = {
-        "errorcode": code,
-        "errormessage": message,
-        "requesttypedescription": "ERROR",
-        "transactionstartedtimestamp": _gateway_time(),
-    }
-    return {**error, "errordata": list(data)} if data else error
-
-
-def _answer(reference: object, responses: list[dict[str, Any]]) -> SimulatorResponse:
-    return json_reply(
-        200, {"requestreference": str(reference), "version": "1.00", "response": responses, "secrand": "Z0Xk"}
-    )
+        return found[:_MAX_RECORDS]
