@@ -97,7 +97,7 @@ async def test_state_is_acquired_again_after_a_rebalance_only_if_another_owned_i
         taken.append(changelog)
         await take(changelog)
 
-    monkeypatch.setattr(Changelog, "take", counted)
+    monkeypatch.setattr(Changelog, "acquire", counted)
     changelogs = [Changelog({"bootstrap_servers": installation.kafka}, topic, 0) for _ in range(2)]
     one, two = (
         PartitionState(RocksDBStore(tmp_path / str(number), None), changelog)
