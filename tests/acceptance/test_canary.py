@@ -82,7 +82,7 @@ def sandbox() -> Iterator[Sandbox]:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("KAFKA", raising=False)
         # the shop has asked the gateway to send what had better not be sent
-        patch.setattr("sandbox.accounts._EXTRA_FIELDS", [*FIELDS, *PLANTED])
+        patch.setattr("sandbox.simulators.trustpayments.spec._EXTRA_FIELDS", [*FIELDS, *PLANTED])
         plan = Plan(
             simulators={
                 "time_scale": 60.0,
