@@ -91,11 +91,11 @@ async def test_state_is_acquired_again_after_a_rebalance_only_if_another_owned_i
 ) -> None:
     topic = installation.topic("paynotify.resolve-state-changelog")
     taken: list[Changelog] = []
-    take = Changelog.acquire
+    acquire = Changelog.acquire
 
     async def counted(changelog: Changelog) -> None:
         taken.append(changelog)
-        await take(changelog)
+        await acquire(changelog)
 
     monkeypatch.setattr(Changelog, "acquire", counted)
     changelogs = [Changelog({"bootstrap_servers": installation.kafka}, topic, 0) for _ in range(2)]
