@@ -60,7 +60,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="check only this provider and its merchants' secrets (repeatable)",
     )
     parser.add_argument(
-        "--recovery", action="store_true", help="also check OmniKassa's credentials, with one token refresh per webshop"
+        "--recovery",
+        action="store_true",
+        help="also check credentials that a provider lets be used only rarely, with one call for each merchant",
     )
     parser.add_argument("--offline", action="store_true", help="check only configuration and secrets")
 

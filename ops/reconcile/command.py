@@ -36,8 +36,8 @@ _MAX_LIMIT: Final = 1_000_000
 _MAX_SLACK: Final = timedelta(days=7)
 
 _EPILOG: Final = f"""\
-Compares payments.latest with the provider's list (Trust Payments), or with the shop's CSV export (--export; required
-for OmniKassa and Nevogate, which have no list). Kinds of differences:
+Compares payments.latest with the provider's list of payments, or with the shop's CSV export (--export; required for
+providers that have no list). Kinds of differences:
 
   missing_here   they have the payment, paynotify does not     other_status   the statuses differ
   missing_there  paynotify has the payment, they do not        other_amount   the amounts or currencies differ

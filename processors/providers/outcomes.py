@@ -44,7 +44,7 @@ class Failed(Generic[Reason]):
 
 @dataclass(frozen=True, slots=True)
 class Unknown(Generic[Reason]):
-    """It may have been done: only a poll of the payment can tell."""
+    """It may have been done: only a poll of the payment shows whether it was."""
 
     reason: Reason
 

@@ -16,7 +16,7 @@ _CONNECT_SECONDS: Final = 5.0
 
 
 def clock_of(url: str) -> datetime | None:
-    """The clock of the provider at ``url``; None where it does not tell its time.
+    """The clock of the provider at ``url``; None where it does not send its time.
 
     Raises:
         ProviderUnavailableError: the host cannot be resolved or reached, or its certificate is not valid.

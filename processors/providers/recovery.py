@@ -14,9 +14,9 @@ from schemas.providers import provider_contracts
 def recovery_lookup(
     merchant: Merchant, *, order_id: str | None, payment_id: str | None, lookup_cause: str, at: str
 ) -> Lookup | None:
-    """The lookup that tells the state of an order or a payment; None where the provider's rules allow none.
+    """The lookup that returns the state of an order or a payment; None where the provider's rules allow no lookup.
 
-    ``lookup_cause`` is the product's own word for what made it necessary (``overdue``, ``reconcile``); it stands where
+    ``lookup_cause`` is the product's own name for what made it necessary (``overdue``, ``reconcile``); it stands where
     other lookups name their notification. ``at`` (RFC 3339) is when: the audit finds the lookup in that time's window,
     so the record's ``ce_time`` must be the same.
     """

@@ -27,8 +27,8 @@ class RecoveryQuery:
     arguments: Mapping[str, str] = field(default_factory=dict)
 
 
-#: The query that tells the state of an order or a payment (merchant, order id, payment id; an unknown id is empty);
-#: None where the provider's rules allow none.
+#: The query that returns the state of an order or a payment (merchant, order id, payment id; an unknown id is empty);
+#: None where the provider's rules allow no such query.
 RecoveryRule = Callable[[Any, str, str], RecoveryQuery | None]
 
 
@@ -43,7 +43,7 @@ class CredentialProbe(Protocol):
 
         Raises:
             PermanentError: the provider refuses the credentials.
-            RetryableError: the provider could not be asked.
+            RetryableError: the provider could not be reached.
         """
 
     def secret_problem(self, account: Account[Any]) -> str | None:
@@ -79,9 +79,9 @@ class CaptureInspection:
     """How calls captured outside the product are judged offline.
 
     ``check_return_url`` verifies the query of the customer's return URL, received at a time, and raises
-    `RejectedNotificationError`; None where the provider signs none. ``recognise`` adds to a captured response what a
-    stored one has among its facts. ``signed`` says whether a response carries a signature. ``secret_arguments`` are
-    arguments of lookups that grant access.
+    `RejectedNotificationError`; None where the provider does not sign it. ``recognise`` adds to a captured response
+    what a stored one has among its facts. ``signed`` says whether a response carries a signature.
+    ``secret_arguments`` are arguments of lookups that grant access.
     """
 
     check_return_url: Callable[[bytes, Account[Any], datetime], None] | None = None

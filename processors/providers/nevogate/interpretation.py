@@ -37,7 +37,7 @@ TWO_STEP: Final[Mapping[tuple[str, str], Status]] = {
 }
 
 _TRANSACTION: Final = re.compile(r"[0-9a-f]{32}\Z")
-_WORD: Final = re.compile(r"[A-Za-z_]{1,40}\Z")
+_CODE: Final = re.compile(r"[A-Za-z_]{1,40}\Z")
 #: Tables call AutoCommit a boolean, samples show it as text.
 _TRUTHS: Final = {"true": "true", "1": "true", "false": "false", "0": "false"}
 #: The fact that a stored response carries of when it was asked for; responses of former releases have none.
@@ -62,7 +62,7 @@ def interpreted(response: ProviderResponse, merchant: NevogateMerchant) -> Obser
     if response.facts.get("method") == "Close":
         return _closed(body, response, merchant)
     common = common_data(body)
-    if _word(common.get("ResultCode")) not in STATUSES:
+    if _code(common.get("ResultCode")) not in STATUSES:
         raise UnreadableError("the ResultCode speaks of the request, not of a payment")
     transaction = common.get("TransactionId")
     if not isinstance(transaction, str) or not is_transaction(transaction):
@@ -83,11 +83,11 @@ def common_data(body: Mapping[str, Any]) -> Mapping[str, Any]:
 def _observation(
     data: Mapping[str, Any], transaction: str, response: ProviderResponse, merchant: NevogateMerchant
 ) -> Observation:
-    words = {name: _word(data.get(name)) for name in ("ResultCode", "CommitState")}
+    codes = {name: _code(data.get(name)) for name in ("ResultCode", "CommitState")}
     commits = data.get("AutoCommit")
     # nothing but these is made text: of a deeply nested value that would fail
-    words["AutoCommit"] = _TRUTHS.get(str(commits).lower(), "") if isinstance(commits, str | int) else ""
-    status = _status(words["ResultCode"], words["AutoCommit"], words["CommitState"])
+    codes["AutoCommit"] = _TRUTHS.get(str(commits).lower(), "") if isinstance(commits, str | int) else ""
+    status = _status(codes["ResultCode"], codes["AutoCommit"], codes["CommitState"])
     amount = _money(data)
     order_id = data.get("OrderId")
     return Observation(
@@ -98,7 +98,7 @@ def _observation(
         status=status,
         amount=amount,
         paid=amount if status == "captured" else None,
-        provider_status={name: text for name, text in words.items() if text},
+        provider_status={name: text for name, text in codes.items() if text},
         source=response.facts.get("method", "Result"),
         # Created is when the transaction was made, in a zone nobody names: no time of this state
         provider_time=None,
@@ -146,9 +146,9 @@ def _status(code: str, auto_commit: str, commit_state: str) -> Status:
     return TWO_STEP.get((auto_commit, commit_state), "unknown")
 
 
-def _word(value: object) -> str:
+def _code(value: object) -> str:
     """A code of the gateway; anything that may be free text is left out."""
-    return value if isinstance(value, str) and _WORD.match(value) else ""
+    return value if isinstance(value, str) and _CODE.match(value) else ""
 
 
 def _money(data: Mapping[str, Any]) -> Money | None:

@@ -65,7 +65,7 @@ _METHODS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
     DETAILS: ("Details", {"GetRelatedTransactions": False}),
 }
 
-#: Names of alerts that are told as they are; any other single member that begins so is an alert without a name.
+#: Names of alerts that are published as they are; any other single member with this prefix is an alert without a name.
 _ALERT: Final = re.compile(r"alert[A-Za-z]{1,60}\Z")
 
 
@@ -101,7 +101,7 @@ class NevogateProvider:
     def verify(
         self, parsed: ParsedNotification, notification: Notification, account: Account[NevogateMerchant]
     ) -> Authenticity:
-        """The vendor signs nothing: the call is a hint, and the Result is asked for over TLS with our credentials."""
+        """The vendor signs nothing: the call is a hint, and the Result is fetched with the merchant's credentials."""
         return "unsigned"
 
     def plan(self, parsed: ParsedNotification, notification: Notification) -> Lookup:
@@ -129,7 +129,7 @@ class NevogateProvider:
             return {waiting.lookup_id: Failed("unreadable_lookup", "the lookup names no transaction")}
         method, more = _METHODS.get(waiting.lookup.operation, _METHODS[RESULT])
         arguments = {"TransactionId": transaction, **more}
-        # a proxy or simulator can tell the retry of one lookup from the lookup of another call
+        # a proxy or simulator can distinguish the retry of one lookup from the lookup of another call
         response = await client.call(method, arguments, account, context, request_id=waiting.lookup_id)
         data = common_data(response_object(response))
         code = data.get("ResultCode")
@@ -161,12 +161,12 @@ def _json_of(notification: Notification) -> Mapping[str, Any]:
 
 
 def _either(holder: Mapping[str, Any], name: str) -> Any:
-    """A member whose first letter may be of either case; an empty one is none."""
+    """A member whose first letter may be of either case; an empty one counts as missing."""
     return holder.get(name) or holder.get(name[0].lower() + name[1:])
 
 
 def _id_in(body: Mapping[str, Any]) -> str | None:
-    """The first place's that holds one; what is none says nothing."""
+    """The id in the first place that holds one; anything else is ignored."""
     common = _either(body, "CommonData")
     nested = _either(common, "TransactionId") if isinstance(common, dict) else None
     ids = (one for one in (nested, _either(body, "TransactionId")) if isinstance(one, str) and is_transaction(one))
@@ -174,7 +174,7 @@ def _id_in(body: Mapping[str, Any]) -> str | None:
 
 
 def _id_in_query(query: str) -> str | None:
-    """The query's one transaction id; several different ones are none."""
+    """The query's one transaction id; None where it names several different ones."""
     named = fields(query.encode("utf-8", "surrogatepass"))  # a shell's argument may hold bytes that are no UTF-8
     texts = {value.decode("ascii", "replace") for name, value in named if name in (b"TransactionId", b"transactionId")}
     found = [text for text in texts if is_transaction(text)]

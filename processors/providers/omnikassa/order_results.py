@@ -35,12 +35,12 @@ _INSTANT: Final = re.compile(
 #: The bank's ids are UUIDs, the SDKs' signed fixtures also have short ones. A comma would mean that the text was split
 #: anew between two fields, which keeps the signature right.
 _ORDER_ID: Final = re.compile(r"[0-9A-Za-z-]{1,36}\Z")
-_WORD: Final = re.compile(r"[A-Z_]{1,40}\Z")
-_ERROR_WORD: Final = re.compile(r"[0-9A-Za-z_.-]{1,40}\Z")
+_CODE: Final = re.compile(r"[A-Z_]{1,40}\Z")
+_ERROR_CODE: Final = re.compile(r"[0-9A-Za-z_.-]{1,40}\Z")
 
 
 def instant(text: str) -> datetime | None:
-    """An ISO 8601 point in time as the bank writes them; None where the text is none.
+    """An ISO 8601 point in time as the bank writes them; None where the text is not one.
 
     One to nine fraction digits or none, the offset with or without colon.
     """
@@ -75,9 +75,9 @@ def observation(order: Mapping[str, Any], merchant: OmniKassaMerchant, response:
         raise UnreadableError("omnikassaOrderId is not an id of the bank, so the fields may have been split anew")
     if plain_integer(order.get("poiId")) != str(merchant.poi_id):
         raise UnreadableError("poiId is another webshop's than the configured poi_id")
-    word = order.get("orderStatus")
-    status = STATUSES.get(word, "unknown") if isinstance(word, str) else "unknown"
-    words = {"orderStatus": _safe(word, _WORD), "errorCode": _safe(order.get("errorCode"), _ERROR_WORD)}
+    code = order.get("orderStatus")
+    status = STATUSES.get(code, "unknown") if isinstance(code, str) else "unknown"
+    codes = {"orderStatus": _safe(code, _CODE), "errorCode": _safe(order.get("errorCode"), _ERROR_CODE)}
     moment = instant(str(order.get("orderStatusDateTime")))
     merchant_order_id = order.get("merchantOrderId")
     return Observation(
@@ -88,7 +88,7 @@ def observation(order: Mapping[str, Any], merchant: OmniKassaMerchant, response:
         status=status,
         amount=money(order.get("totalAmount")),
         paid=money(order.get("paidAmount")) if status == "captured" else None,
-        provider_status={name: text for name, text in words.items() if text},
+        provider_status={name: text for name, text in codes.items() if text},
         source="ORDER_RESULTS",
         provider_time=rfc3339(moment) if moment else None,
         observed_at=rfc3339(response.received_at),

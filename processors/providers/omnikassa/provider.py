@@ -205,7 +205,7 @@ class OmniKassaProvider:
         return response, _readable(response)
 
     def interpret(self, response: ProviderResponse, account: Account[OmniKassaMerchant]) -> Interpretation:
-        """The orders of a page, once its signature is right; or the one order that was asked for."""
+        """The orders of a page, once its signature is right; or the single order that was queried."""
         merchant = account.merchant
         if response.facts.get("kind") == KIND:
             return Interpretation((order_observation(response, merchant),))

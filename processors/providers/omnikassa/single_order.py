@@ -35,7 +35,7 @@ from schemas.times import rfc3339
 KIND: Final = "order"
 
 _ORDER_ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
-_NOT_ENABLED: Final = "single orders can only be asked for with a refresh_token"
+_NOT_ENABLED: Final = "single orders can only be queried with a refresh_token"
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/=-]{1,8192}\Z")
 #: An access token is renewed when this part of its life is left.
 _RENEWAL_SHARE: Final = 0.05
@@ -138,10 +138,10 @@ def _judge(response: ProviderResponse) -> None:
     if response.http_status == 404:
         raise ProviderRefusedError("not_found", "the bank does not know the order, or does not keep it any more")
     if response.http_status >= 400:
-        raise ProviderRefusedError("refused", f"the bank refuses to tell about the order (HTTP {response.http_status})")
+        raise ProviderRefusedError("refused", f"the bank refuses the query of the order (HTTP {response.http_status})")
     body = response_object(response)
     if body.get("errorCode") is not None:
-        raise ProviderRefusedError("refused", "the bank refuses to tell about the order")
+        raise ProviderRefusedError("refused", "the bank refuses the query of the order")
     if not isinstance(body.get("order"), dict):
         raise ProviderUnavailableError("the response holds no order")
 
@@ -158,8 +158,8 @@ def observation(response: ProviderResponse, merchant: OmniKassaMerchant) -> Obse
     order_id = order.get("id")
     if not isinstance(order_id, str) or order_id != response.reference:
         raise UnreadableError("the response is about another order than was asked for")
-    word = order.get("status")
-    word = word if isinstance(word, str) else ""
+    code = order.get("status")
+    code = code if isinstance(code, str) else ""
     amount = money(order.get("totalAmount"))
     merchant_order_id = order.get("merchantOrderId")
     return Observation(
@@ -167,10 +167,10 @@ def observation(response: ProviderResponse, merchant: OmniKassaMerchant) -> Obse
         merchant=merchant.id,
         payment_id=order_id,
         order_id=merchant_order_id if isinstance(merchant_order_id, str) and merchant_order_id else None,
-        status=STATUSES.get(word, "unknown"),
+        status=STATUSES.get(code, "unknown"),
         amount=amount,
-        paid=amount if STATUSES.get(word) == "captured" else None,
-        provider_status={"orderStatus": word} if word in STATUSES else {},
+        paid=amount if STATUSES.get(code) == "captured" else None,
+        provider_status={"orderStatus": code} if code in STATUSES else {},
         source="ORDER",
         provider_time=_newest(order),
         observed_at=rfc3339(response.received_at),
@@ -178,12 +178,12 @@ def observation(response: ProviderResponse, merchant: OmniKassaMerchant) -> Obse
 
 
 def order_in(body: bytes) -> str | None:
-    """The id of the order that a captured response is about; none where it is a page of results, or nothing."""
+    """The id of the order that a captured response is about; None where it is a page of results, or nothing."""
     try:
-        answer = page_of(body)
+        document = page_of(body)
     except UnreadableError:
         return None
-    order = answer.get("order") if "moreOrderResultsAvailable" not in answer else None
+    order = document.get("order") if "moreOrderResultsAvailable" not in document else None
     order_id = order.get("id") if isinstance(order, dict) else None
     return order_id if isinstance(order_id, str) else None
 

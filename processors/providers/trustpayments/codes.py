@@ -89,7 +89,7 @@ def uncertain(errorcode: str) -> bool:
 
 
 def payment_status(errorcode: str, settlestatus: str, payment_type: str) -> Status:
-    """The canonical status of an AUTH record; whatever has no row is ``unknown``, a hold, and never guessed."""
+    """The canonical status of an AUTH record. A code without a row is ``unknown``, and never guessed."""
     if errorcode == "0":
         if settlestatus == "10" and payment_type.upper() in BANK_METHODS:
             return "pending"

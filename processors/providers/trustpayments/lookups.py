@@ -48,7 +48,7 @@ class FoundRecords:
                 return Succeeded()  # no notification named it: an abandoned basket is no dead letter
             return RetryLater("not_found", "the provider has no record of it yet")
         kinds = [(one, word(one, "requesttypedescription")) for one in mine]
-        # a refund says nothing of its payment, so the payment itself is asked for where it is not among the records
+        # a refund says nothing of its payment, so the payment itself is looked up where it is not among the records
         parents = {word(one, "parenttransactionreference") for one, kind in kinds if kind != "AUTH"}
         open_ended = any(uncertain(word(one, "errorcode")) for one, kind in kinds if kind in _MOVING)
         return Succeeded(

@@ -51,9 +51,9 @@ def word(record: TransactionRecord, name: str) -> str:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
 
 
-def query_of(answer: Mapping[str, Any]) -> TransactionRecord | None:
+def query_of(body: Mapping[str, Any]) -> TransactionRecord | None:
     """The part of a response that is about its one query; None where it has no such part."""
-    items = answer.get("response")
+    items = body.get("response")
     return items[0] if isinstance(items, list) and items and isinstance(items[0], dict) else None
 
 
@@ -143,7 +143,7 @@ def _settled(record: TransactionRecord) -> bool | None:
     """
     errorcode, settlestatus = _errorcode(record), word(record, "settlestatus")
     if uncertain(errorcode):
-        return False  # the gateway doesn't know itself; it is asked again
+        return False  # the gateway doesn't know itself; it is looked up again
     if errorcode != "0":
         return None
     if settlestatus not in SETTLE_STATUSES:

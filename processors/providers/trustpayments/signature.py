@@ -110,7 +110,7 @@ def check_values(form: Form, reference: str | None, merchant: TrustPaymentsMerch
         if name == b"errorcode" and not _DIGITS.match(value):
             raise RejectedNotificationError("malformed", "errorcode is not a number")
         if name == b"settlestatus" and value and value.decode("ascii", "replace") not in SETTLE_STATUSES:
-            raise RejectedNotificationError("malformed", "settlestatus is none of the documented values")
+            raise RejectedNotificationError("malformed", "settlestatus is not one of the documented values")
         if name == b"sitereference" and value != merchant.site_reference.encode():
             raise RejectedNotificationError(
                 "malformed", "sitereference is another site's than the configured site_reference"
@@ -122,7 +122,7 @@ def check_values(form: Form, reference: str | None, merchant: TrustPaymentsMerch
 
 
 def _usable_order(value: bytes) -> bool:
-    """An order reference can be asked for if it is text; bytes that are not UTF-8 matter only where it is needed."""
+    """An order reference can be queried if it is text; bytes that are not UTF-8 matter only where it is needed."""
     try:
         return is_order_reference(value.decode())
     except UnicodeDecodeError:

@@ -1,7 +1,7 @@
 """A provider is added by its own folder and one line of the registry; nothing else names it.
 
-Toypay is in tests/fakes/toypay. It is registered for these tests only, and a payment of it is taken through everything
-that the product does with a provider.
+Toypay is in tests/fakes/toy_provider. It is registered for these tests only, and a payment of it is taken through
+everything that the product does with a provider.
 """
 
 from __future__ import annotations
@@ -15,8 +15,11 @@ from typing import Any, Final
 
 import orjson
 import pytest
+import yaml
 from prometheus_client import CollectorRegistry
 
+from helm.generate import CHART, with_groups
+from helm.generate import topics as chart_topics
 from ingest.app import Ingress
 from ingest.limits import Slots
 from ingest.metrics import IngestMetrics
@@ -39,7 +42,7 @@ from schemas.records import Output, Record
 from schemas.topics import all_topics
 from tests.fakes.gateway import World, json_answer, serving, world
 from tests.fakes.stages import NothingExpected, empty
-from tests.fakes.toypay.provider import signature
+from tests.fakes.toy_provider.provider import signature
 
 CONFIGURATION: Final = """
 sandbox: true
@@ -53,7 +56,7 @@ PAYMENT: Final = {"id": "toy-1", "order": "ORD-1", "state": "paid", "amount": 10
 
 @pytest.fixture(autouse=True)
 def _registered() -> Iterator[None]:
-    with registered("tests.fakes.toypay"):
+    with registered("tests.fakes.toy_provider"):
         yield
     assert "toypay" not in provider_names()
 
@@ -181,6 +184,16 @@ def test_doctor_checks_its_secrets(tmp_path: Path, capsys: pytest.CaptureFixture
     (tmp_path / "toy.yaml").write_text(CONFIGURATION.format(url="https://toy.example"), "utf-8")
     assert main(["doctor", "--config", str(tmp_path / "toy.yaml"), "--offline"]) == 0
     assert "secrets of shop-toy: 1 readable" in capsys.readouterr().out
+
+
+def test_chart_has_its_topics_and_its_group_of_workers() -> None:
+    values = yaml.safe_load(with_groups((CHART / "values.yaml").read_text("utf-8")))
+    assert values["workers"]["toypay"] == {
+        "providers": ["toypay"],
+        "stages": ["verify", "fetch", "interpret"],
+        "replicas": 1,
+    }
+    assert "notifications.toypay" in {one["name"] for one in yaml.safe_load(chart_topics())["topics"]}
 
 
 def test_registry_has_one_package_for_each_provider() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from processors.providers.spec import NoProbe, ProviderSpec, RecoveryQuery
-from tests.fakes.toypay.contract import CONTRACT, PAYMENT, ToypayMerchant
-from tests.fakes.toypay.provider import ToypayProvider
+from tests.fakes.toy_provider.contract import CONTRACT, PAYMENT, ToypayMerchant
+from tests.fakes.toy_provider.provider import ToypayProvider
 
 
 def _recovery(merchant: ToypayMerchant, order_id: str, payment_id: str) -> RecoveryQuery | None:

@@ -30,7 +30,7 @@ from schemas.messages import Lookup, Observation
 from schemas.money import from_minor
 from schemas.status import Status
 from schemas.times import rfc3339
-from tests.fakes.toypay.contract import NAME, PAYMENT, ToypayMerchant
+from tests.fakes.toy_provider.contract import NAME, PAYMENT, ToypayMerchant
 
 _STATUSES: Final[Mapping[str, Status]] = {"open": "pending", "paid": "captured"}
 
