@@ -67,7 +67,7 @@ def connect(kafka: KafkaSettings, limits: IngestSettings, topics: Iterable[str])
     request was refused meanwhile may still be stored later (at-least-once delivery).
 
     Raises:
-        ClusterUnavailableError: no broker answered, or a topic could not be looked up.
+        ClusterUnavailableError: no broker answered, or a topic's metadata could not be read.
     """
     settings = {
         **client_settings(kafka, "paynotify-ingest"),
@@ -241,7 +241,7 @@ class NotificationPublisher:
             del self._waiting[pending]
             self._timed_out[pending] = None
             pending.partition.timed_out_records += 1
-            self._failed("no answer in time")
+            self._failed("not acknowledged in time")
             _set(pending.stored, False)
 
     def _acknowledged(self, pending: PendingRecord, _metadata: object) -> None:

@@ -52,7 +52,7 @@ _NAMES: Final[Mapping[type[Any], str]] = {
     msgspec.inspect.FloatType: "number",
     msgspec.inspect.StrType: "text",
 }
-#: The bound that keeps infinity out of every number; not worth a word.
+#: The upper limit of every number, which only excludes infinity; not shown.
 _NO_LIMIT: Final = 1e9
 
 

@@ -204,15 +204,15 @@ class Child:
                         continue
         return lines
 
-    def wait_for_event(self, event: str, *, within_seconds: float = 30.0) -> dict[str, Any]:
-        """The fields of the first logged event of that name.
+    def wait_for_event(self, *events: str, within_seconds: float = 30.0) -> dict[str, Any]:
+        """The fields of the first logged event of one of these names.
 
         Raises:
             ConfigurationError: the process ended, or said nothing in time; with its last lines.
         """
 
         def logged() -> dict[str, Any] | None:
-            return next((line for line in self.log_lines() if line.get("event") == event), None)
+            return next((line for line in self.log_lines() if line.get("event") in events), None)
 
         wait_for(lambda: logged() is not None or not self.running, within_seconds=within_seconds)
         found = logged()

@@ -221,13 +221,15 @@ class Sandbox:
         self.wait_ready(self.ingest)
         return self.ingest
 
-    def wait_ready(self, child: Child, within_seconds: float = _READY_SECONDS) -> int:
-        """Wait until the process answers ``/readyz`` with 200; its management port.
+    def wait_ready(
+        self, child: Child, within_seconds: float = _READY_SECONDS, events: Sequence[str] = ("management_listening",)
+    ) -> int:
+        """Wait until the process answers ``/readyz`` with 200; its management port, which one of ``events`` names.
 
         Raises:
             ConfigurationError: it ended, or was not ready in time.
         """
-        port = int(child.wait_for_event("management_listening", within_seconds=within_seconds)["port"])
+        port = int(child.wait_for_event(*events, within_seconds=within_seconds)["port"])
         ready = wait_for(
             lambda: probe(port, "/readyz")[0] == 200 or not child.running, within_seconds=within_seconds, every=0.1
         )

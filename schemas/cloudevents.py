@@ -30,5 +30,5 @@ def cloud_event(
 
 def with_headers(headers: Iterable[tuple[str, bytes]], changes: Mapping[str, str]) -> Headers:
     """The same headers in the same order, with those of ``changes`` replaced or added at the end."""
-    kept = tuple((name, value) for name, value in headers if name not in changes)
-    return kept + tuple((name, value.encode()) for name, value in changes.items())
+    unchanged = tuple((name, value) for name, value in headers if name not in changes)
+    return unchanged + tuple((name, value.encode()) for name, value in changes.items())

@@ -1,4 +1,4 @@
-"""Event ids: derived from content where a repeat must carry the same id, ordered by time elsewhere."""
+"""Event ids: derived from content where a repeated event must have the same id, ordered by time elsewhere."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Final
 #: The longest id of an order, payment, request or merchant that a shop may write, in characters.
 MAX_ID_LENGTH: Final = 255
 
-#: Derived ids (lookups, payment events) are UUIDv5 under this name, so a repeat has the same id (G5).
+#: Derived ids (lookups, payment events) are UUIDv5 under this name, so a
+#: record published again after a crash has the same id.
 _NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "https://paynotify/events/v1").bytes
 
 
@@ -22,13 +23,13 @@ def derived_id(*parts: str) -> str:
 
 
 def time_ordered_id() -> str:
-    """A new UUIDv7: unique, and sorted by the millisecond of its making."""
+    """A new UUIDv7: unique, and sorted by the millisecond of its creation."""
     milliseconds = time.time_ns() // 1_000_000
     return _uuid_text(milliseconds.to_bytes(6, "big") + os.urandom(10), version=7)
 
 
 def _uuid_text(raw: bytes, version: int) -> str:
-    """A UUID's text from its 16 bytes; by `uuid.UUID` it takes three times as long, and each record has one."""
+    """A UUID's text from its 16 bytes; `uuid.UUID` takes three times as long, and each record has one."""
     text = raw.hex()
     variant = "89ab"[raw[8] >> 4 & 3]
     return f"{text[:8]}-{text[8:12]}-{version}{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"

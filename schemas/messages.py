@@ -1,4 +1,4 @@
-"""The values that travel on the topics, one frozen class each, and how they become bytes.
+"""The messages on the topics, one frozen class each, and their encoding.
 
 JSON Schemas under ``schemas/json`` are generated from these classes; changes within a version are additive.
 """
@@ -36,17 +36,17 @@ REQUEST_ANSWERED: Final = "payment.request.answered.v1"
 KNOWN: Final = b"known"
 UNKNOWN: Final = b"unknown"
 
-#: The argument that marks a lookup no notification caused: an answer that knows nothing is an answer to it.
+#: The argument of a recovery lookup, which no notification caused: a payment unknown to the provider is no error there.
 RECOVERY: Final = "recovery"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lookup:
-    """A request to ask the provider about something; its id is the record's ``ce_id``.
+    """A call to make to the provider; its id is the record's ``ce_id``.
 
-    ``operation`` is one of those in the provider's contract. ``reference`` is the provider's id of what is asked about
-    (None for a pull); ``arguments`` holds what only the provider itself understands, such as the notification's pull
-    token. A lookup of recovery has no notification: there ``notification_id`` is a word for what made it necessary.
+    ``operation`` is one of those in the provider's contract. ``reference`` is the provider's id of the payment or order
+    (None for a pull). ``arguments`` are the provider's own, such as the notification's pull token. A recovery lookup
+    has no notification: its ``notification_id`` names its cause.
     """
 
     provider: str
@@ -70,7 +70,7 @@ class Answered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refund:
-    """Money on its way back: one child of a payment, by the provider's id for it."""
+    """A refund or chargeback of a payment, by the provider's id for it."""
 
     refund_id: str
     amount: Money
@@ -79,11 +79,10 @@ class Refund:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expectation:
-    """What the shop says of one payment: the order it is for, and the amount to be paid.
+    """What the shop expects of one payment: its order, and the amount to be paid.
 
-    ``said`` places it among all that was said of the order, ``announced`` what named the payment's own id (empty if
-    nothing did) among all that named it: texts that only tell which of two is the newer. ``paid_by`` is the payment
-    that the order was paid by already, if that is another one.
+    ``said`` and ``announced`` are versions, of which the greater text is the newer: of the order's expectation, and of
+    the one that named the payment's own id (empty if none did). ``paid_by`` is another payment that has paid the order.
     """
 
     order_id: str
@@ -95,11 +94,11 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """What one response says about one payment, and what the shop said of it before.
+    """What one response reports about one payment, and what the shop expects of it.
 
-    ``status`` is none where the record speaks only of a refund, or of what is ``expected``. ``amount`` is what was to
-    be paid, ``paid`` what was captured, ``capturing`` what we are about to capture of it. ``provider_time`` is the
-    provider's own clock where it tells, ``observed_at`` ours.
+    ``status`` is None if the record is only about a refund or an expectation. ``amount`` is what was to be paid,
+    ``paid`` what was captured, ``capturing`` what is about to be captured. ``provider_time`` is by the provider's
+    clock, if it reports it, ``observed_at`` by ours.
     """
 
     provider: str
@@ -121,7 +120,7 @@ class Observation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checks:
-    """How the payment compares with what the shop expected."""
+    """How the payment compares with the shop's expectation."""
 
     amount: AmountCheck
     order: OrderCheck
@@ -129,7 +128,7 @@ class Checks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentStatus:
-    """One event of the result topic: the newest state of one payment, and what may be done about it.
+    """One event of the result topic: the newest state of one payment, and whether its goods may be released.
 
     ``sequence`` counts a payment's events from 1 without gaps; ``event_id`` is derived from the rest of the
     content, so a repeat is byte-identical. Amounts are integers in the currency's minor unit.
@@ -160,8 +159,8 @@ class PaymentStatus:
 class ExpectedPayment:
     """What a shop sold and expects to be paid (written by shops to ``payments.expected``).
 
-    ``payment_id`` is the provider's id where the shop has it already; ``final_by`` the time after which the payment is
-    overdue, none for a payment that nobody waits for. Times are RFC 3339 with offset.
+    ``payment_id`` is the provider's id if the shop has it already. After ``final_by`` the payment is overdue; without
+    it the payment never is. Times are RFC 3339 with offset.
     """
 
     merchant: str
@@ -174,10 +173,10 @@ class ExpectedPayment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentSeen:
-    """The newest state of one payment, told to the stages that are keyed by order or by merchant.
+    """The newest state of one payment, published for the stages that are keyed by order or by merchant.
 
-    ``expected`` is what it was compared with, so that a stage that knows better can say so. ``sequence`` is the
-    payment's event's, so that older news read again is known as such; 0 where a former release told it.
+    ``expected`` is what it was compared with, so that a stage with a newer expectation can correct it. ``sequence`` is
+    that of the payment's event, so that an older record read again is recognised; 0 in records of earlier releases.
     """
 
     provider: str
@@ -194,9 +193,10 @@ class PaymentSeen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimeReached:
-    """A time that a stage waited for has come: ``name`` says what for, ``due`` when it was to be.
+    """A timer of a stage is due. ``name`` is its purpose, ``lane`` its queue, ``due`` its time.
 
-    Time comes as a record of the stage's own log, so that a batch repeated after a crash finds it in the same place.
+    Time reaches a stage as a record of its own topic, so that a batch processed again after a crash has it at the same
+    position.
     """
 
     name: str
@@ -208,8 +208,8 @@ class TimeReached:
 class OverduePayment:
     """An order that is not paid, declined or otherwise final in time: raised once, and cleared when it is.
 
-    ``status`` is the newest of its payments, none where no provider has told of any. ``at`` is when the payment was
-    to be final (raised), or when its final state was observed (cleared).
+    ``status`` is that of its newest payment, None if no provider has reported any. ``at`` is when the payment was to be
+    final (raised), or when its final state was observed (cleared).
     """
 
     event_id: str
@@ -227,7 +227,7 @@ class OverduePayment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeardOf:
-    """Whether a provider told of an expected order in time: one for each order, added up by provider.
+    """Whether a provider reported an expected order in time: one record for each order, keyed by provider.
 
     ``sold_at`` is when the shop sold it, by the shop's clock.
     """
@@ -242,11 +242,11 @@ class HeardOf:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderSilent:
-    """A provider that tells of none of the orders expected from it, or tells again.
+    """A provider that reports none of the orders expected from it (``silent``), or reports again (``heard``).
 
-    ``merchant`` is named where it tells of other merchants' orders, and of none of this one's. ``unheard`` is how many
-    orders in a row it has not told of, since ``since``; ``urgent`` if they were so many within a few hours that
-    somebody should be woken.
+    ``merchant`` is set if it reports other merchants' orders and none of this one's. ``unheard`` is how many orders
+    in a row it has not reported since ``since``. ``urgent`` means so many within a few hours that a person should be
+    paged.
     """
 
     event_id: str
@@ -264,11 +264,11 @@ Action = Literal["charge", "capture", "release"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestedPayment:
-    """Something a shop wants done at a provider (written by shops to ``payments.requested``).
+    """A shop's request to charge, capture or release (written by shops to ``payments.requested``).
 
-    ``charge`` needs ``order_id``, ``amount`` and ``reference_payment_id`` (the payment that registered the means of
-    payment); ``capture`` and ``release`` need ``payment_id``, and a ``capture`` may name a smaller ``amount``, the rest
-    of which is released. ``again`` marks a further charge for an order that has one already as intended.
+    ``charge`` needs ``order_id``, ``amount`` and ``reference_payment_id`` (the initial payment that registered the
+    payment method). ``capture`` and ``release`` need ``payment_id``. A ``capture`` may have a smaller ``amount``; the
+    rest is released. ``again`` allows a further charge for an order that has one.
     """
 
     request_id: str
@@ -286,11 +286,11 @@ class RequestedPayment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentRequest:
-    """How far a request is (on ``payments.requests``). ``reason`` is a word of a closed list.
+    """The progress of a request (on ``payments.requests``). ``reason`` is a word of a closed list.
 
-    ``received`` is accepted and not yet begun, ``started`` may have moved money, ``uncertain`` waits for the truth,
-    ``refused`` and ``done`` are its end; ``status`` is then what became of the payment. ``amount`` is what was asked
-    for, of a ``capture`` or ``release`` without one what is authorised.
+    ``received``: accepted, not started. ``started``: may have moved money. ``uncertain``: the result is being polled.
+    ``refused`` and ``done`` are final; ``status`` is then the payment's. ``amount`` is the requested amount, or what is
+    authorised for a ``capture`` or ``release`` without one.
     """
 
     event_id: str
@@ -319,7 +319,7 @@ def decode(data: bytes | None, kind: type[Message]) -> Message:
     """The message in ``data``.
 
     Raises:
-        UnreadableError: the bytes are no JSON of that kind; the text names the field.
+        UnreadableError: the bytes are not JSON of that kind. The text names the field.
     """
     try:
         return msgspec.json.decode(data or b"", type=kind)

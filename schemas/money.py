@@ -51,10 +51,10 @@ class Money:
     currency: str
 
     def __post_init__(self) -> None:
-        """Refuse what has more than 18 digits: it can't be written as JSON of 64 bits.
+        """Refuse amounts of more than 18 digits: they do not fit into 64 bits, which JSON readers expect.
 
         Raises:
-            ValueError: it has.
+            ValueError: the amount has more than 18 digits.
         """
         if not -_LIMIT < self.value < _LIMIT:
             raise ValueError("an amount has at most 18 digits")
@@ -74,21 +74,21 @@ def checked_currency(code: object) -> str:
     """A three-letter currency code.
 
     Raises:
-        UnreadableError: it is not one.
+        UnreadableError: the code is not three capital letters.
     """
     if not isinstance(code, str) or not is_currency(code):
-        raise UnreadableError("the answer's currency is not a three-letter code")
+        raise UnreadableError("the response's currency is not a three-letter code")
     return code
 
 
 def from_minor(value: object, currency: object) -> Money:
-    """Money from an amount already in minor units, as integer or digits. No provider states a payment below zero.
+    """Money from an amount in minor units, as integer or digits. No provider reports negative payments.
 
     Raises:
-        UnreadableError: the amount is no integer from zero on, or the currency no three-letter code.
+        UnreadableError: the amount is not an integer of at least 0, or the currency not a three-letter code.
     """
     if isinstance(value, bool) or not isinstance(value, int | str) or not _MINOR.match(str(value)):
-        raise UnreadableError("the answer's amount is not an integer in minor units")
+        raise UnreadableError("the response's amount is not an integer in minor units")
     return Money(int(value), checked_currency(currency))
 
 
@@ -96,20 +96,20 @@ def from_major(value: object, currency: object) -> Money:
     """Money from an amount in major units, as number or text (``"100"``, ``"10.50"``).
 
     Raises:
-        UnreadableError: the amount is no decimal, or has more digits than the currency allows.
+        UnreadableError: the amount is not a decimal number, or has more digits than the currency allows.
     """
     code = checked_currency(currency)
     text = str(value) if isinstance(value, int | float | str) else ""
     if isinstance(value, bool) or not _MAJOR.match(text):
-        raise UnreadableError("the answer's amount is not a decimal in major units")
+        raise UnreadableError("the response's amount is not a decimal in major units")
     try:
         minor = Decimal(text).scaleb(exponent(code))
     except InvalidOperation as error:  # pragma: no cover - the pattern above admits decimals only
-        raise UnreadableError("the answer's amount is not a decimal in major units") from error
+        raise UnreadableError("the response's amount is not a decimal in major units") from error
     if minor != minor.to_integral_value():
-        raise UnreadableError("the answer's amount has more digits than its currency allows")
+        raise UnreadableError("the response's amount has more digits than its currency allows")
     if minor >= _LIMIT:
-        raise UnreadableError("the answer's amount has more than 18 digits in minor units")
+        raise UnreadableError("the response's amount has more than 18 digits in minor units")
     return Money(int(minor), code)
 
 

@@ -23,7 +23,7 @@ class Record:
     timestamp_seconds: float
 
     def header(self, name: str, default: str = "") -> str:
-        """The last header of that name as text; ``default`` where there is none or it is not UTF-8."""
+        """The last header of that name as text; ``default`` without one, or if it is not UTF-8."""
         for key, value in reversed(self.headers):
             if key == name:
                 try:
@@ -33,14 +33,14 @@ class Record:
         return default
 
     def number(self, name: str, default: int = 0) -> int:
-        """The header as a number from 0 to 999,999,999; ``default`` where it is none."""
+        """The header as a number from 0 to 999,999,999; ``default`` if it is not such a number."""
         text = self.header(name)
         return int(text) if _NUMBER.match(text) else default
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One record to be written. ``partition`` is only given where a partitioner must not choose."""
+    """One record to be written. ``partition`` is set only if the partitioner must not choose."""
 
     topic: str
     key: bytes | None

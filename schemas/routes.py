@@ -36,8 +36,7 @@ _QUERY_TOKEN: Final = re.compile(rb"(?:\A|&)token=([^&]*)")
 
 
 def without_token(query: bytes) -> tuple[bytes, bytes]:
-    """The query without any ``token`` parameter, and the first one's token as it was before a URL was made of it (empty
-    where there is none)."""
+    """The query without ``token`` parameters, and the decoded token of the first one (empty without one)."""
     found = _QUERY_TOKEN.search(query)
     if found is None:
         return query, b""

@@ -1,4 +1,4 @@
-"""The canonical states of a payment and what a warehouse may do in each (design, "Canonical status")."""
+"""The canonical states of a payment and what a warehouse may do in each (docs/topics.md)."""
 
 from __future__ import annotations
 

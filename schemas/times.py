@@ -11,7 +11,7 @@ def rfc3339(moment: datetime | None = None) -> str:
 
 
 def parse_time(text: str) -> datetime | None:
-    """An RFC 3339 or ISO 8601 instant with offset, in UTC; ``None`` where the text is none."""
+    """An RFC 3339 or ISO 8601 instant with offset, in UTC; None if the text is not one."""
     try:
         moment = datetime.fromisoformat(text)
         return moment.astimezone(UTC) if moment.tzinfo is not None else None

@@ -57,7 +57,7 @@ def responses(provider: str) -> str:
 
 
 def known(provider: str) -> str:
-    """The topic that tells ``verify`` which ids of unsigned calls the provider knew."""
+    """The topic from which ``verify`` learns which ids of unsigned notifications the provider knew."""
     return f"lookups.{provider}.known"
 
 
@@ -76,7 +76,7 @@ REQUESTS: Final = "payments.requests"
 CHARGES: Final = "payments.charges"
 SILENT: Final = "providers.silent"
 
-#: Raw answers may be as large as a full page of results with all their transactions.
+#: Raw responses may be as large as a full page of results with all their transactions.
 RESPONSE_BYTES: Final = 2 * 1024 * 1024
 
 
@@ -86,29 +86,32 @@ def changelog(unit: str) -> str:
 
 
 def _of_provider(provider: str) -> list[Topic]:
-    # by the brokers' clock, because those of the workers that ask may differ (`processors.interpret.stage`)
-    answers = {"max.message.bytes": str(RESPONSE_BYTES), "message.timestamp.type": "LogAppendTime"}
+    # stamped by the brokers' clock: the clocks of workers differ (`processors.interpret.stage`)
+    response_settings = {"max.message.bytes": str(RESPONSE_BYTES), "message.timestamp.type": "LogAppendTime"}
     return [
         Topic(notifications(provider), "webhook calls exactly as received"),
-        Topic(lookups(provider), "requests to ask the provider"),
+        Topic(lookups(provider), "calls to make to the provider"),
         *(
-            Topic(retry(provider, step), "lookups that wait for a later try", follows=lookups(provider))
+            Topic(retry(provider, step), "lookups that wait to be retried", follows=lookups(provider))
             for step in range(1, RETRY_STEPS + 1)
         ),
         Topic(
-            known(provider), "which ids of unsigned calls the provider knew", 3 * _DAY, follows=notifications(provider)
+            known(provider),
+            "which ids of unsigned notifications the provider knew",
+            3 * _DAY,
+            follows=notifications(provider),
         ),
-        Topic(responses(provider), "the provider's raw answers", settings=answers),
+        Topic(responses(provider), "the provider's raw responses", settings=response_settings),
         Topic(
             changelog(f"verify.{provider}"),
-            "notifications seen before",
+            "notifications already received",
             3 * _DAY,
             compacted=True,
             follows=notifications(provider),
         ),
         Topic(
             changelog(f"fetch.{provider}"),
-            "lookups answered before",
+            "lookups already carried out",
             3 * _DAY,
             compacted=True,
             follows=lookups(provider),
@@ -118,27 +121,25 @@ def _of_provider(provider: str) -> list[Topic]:
 
 def all_topics() -> tuple[Topic, ...]:
     """Every topic of the system, in the order of the flow."""
-    # they take over whole records with headers added; one that didn't fit would be sent again for ever
+    # whole records are copied here with headers added; one that does not fit would be retried for ever
     roomy = {"max.message.bytes": str(RESPONSE_BYTES)}
     shared = [
         Topic(REJECTED, "notifications that cause no lookup, with the reason", 90 * _DAY, settings=roomy),
-        Topic(DUPLICATES, "which notification repeats which"),
-        Topic(ALERTS, "what providers send that is about the service, not a payment", settings=roomy),
-        Topic(DEAD, "lookups that ended without an answer, with the reason", 90 * _DAY, settings=roomy),
+        Topic(DUPLICATES, "which notification is a duplicate of which"),
+        Topic(ALERTS, "notifications about the provider's service, not about a payment", settings=roomy),
+        Topic(DEAD, "dead-lettered records, with the reason", 90 * _DAY, settings=roomy),
         Topic(OBSERVATIONS, "what one response says about one payment"),
         Topic(STATUS, "the result: every change of every payment's status", None),
         Topic(LATEST, "the newest event of every payment", None, compacted=True),
-        Topic(EXPECTED, "what the shops sold (written by shops)", 90 * _DAY),
-        Topic(OVERDUE, "sold, but nothing final in time", 90 * _DAY),
-        Topic(SILENT, "providers that tell of none of the orders expected, and that they tell again", 90 * _DAY),
-        Topic(ORDERS, "expected payments and the payments seen for them, by order"),
-        Topic(REQUESTED, "what the shops want charged, captured or released (written by shops)", 90 * _DAY),
-        Topic(REQUESTS, "how far each of these requests is", None),
-        Topic(CHARGES, "requests and what they wait for, by merchant"),
+        Topic(EXPECTED, "payments that the shops expect (written by shops)", 90 * _DAY),
+        Topic(OVERDUE, "expected payments that were not final in time", 90 * _DAY),
+        Topic(SILENT, "providers that report none of the orders expected from them, and that report again", 90 * _DAY),
+        Topic(ORDERS, "expected payments and the payments observed for them, by order"),
+        Topic(REQUESTED, "requests to charge, capture or release (written by shops)", 90 * _DAY),
+        Topic(REQUESTS, "the progress of each of these requests", None),
+        Topic(CHARGES, "requests and the events they wait for, by merchant"),
         Topic(changelog("resolve"), "the newest state of every payment", None, compacted=True, follows=OBSERVATIONS),
-        Topic(
-            changelog("orders"), "orders expected, and what is due of them", 90 * _DAY, compacted=True, follows=ORDERS
-        ),
-        Topic(changelog("charge"), "requests, and how far each is", 400 * _DAY, compacted=True, follows=CHARGES),
+        Topic(changelog("orders"), "expected orders and their timers", 90 * _DAY, compacted=True, follows=ORDERS),
+        Topic(changelog("charge"), "requests and their state", 400 * _DAY, compacted=True, follows=CHARGES),
     ]
     return tuple([topic for provider in provider_names() for topic in _of_provider(provider)] + shared)

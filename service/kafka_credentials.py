@@ -17,7 +17,7 @@ from typing import Any, Final
 from kafka.net.sasl import get_sasl_mechanism, register_sasl_mechanism
 
 from schemas.configuration.kafka import KafkaSettings
-from schemas.configuration.secrets import Secret, look_of
+from schemas.configuration.secrets import Secret, file_version
 from schemas.errors import ConfigurationError
 from service.logs import event
 from service.private_names import PrivateName, require
@@ -101,9 +101,9 @@ def tls(kafka: KafkaSettings) -> BrokerTLS | None:
 
 
 def _stamp(file: Path) -> tuple[int, ...]:
-    """As `look_of`; empty for a file that does not exist."""
+    """As `file_version`; empty for a file that does not exist."""
     try:
-        return look_of(file)
+        return file_version(file)
     except OSError:
         return ()
 

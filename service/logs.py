@@ -1,9 +1,10 @@
-"""Logs: one JSON object per line on standard error, for events that matter.
+"""Logs: one JSON object per line on standard error.
 
-Only names, counts, ids and closed words are logged. Text from outside (bodies, headers, provider messages,
-exception texts of other libraries) never is: it may hold secrets or personal data (G8).
+Only names, counts, ids and words of closed lists are logged. Text from outside (bodies, headers, provider messages,
+exception texts of other libraries) never is: it may contain secrets or personal data.
 
-What other libraries log is bounded: while brokers are away, clients say the same thing thousands of times a second.
+Lines of other libraries are rate-limited: while brokers are unavailable, clients log the same thing thousands of times
+a second.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ import orjson
 
 _OWN: Final = "paynotify"
 
-#: Of each place in another library's code, so many lines are logged in so many seconds.
-_MOST_LINES: Final = 5
+#: Lines of each place in another library's code that are logged within the window.
+_MAX_LINES: Final = 5
 _WINDOW_SECONDS: Final = 10.0
-#: Places that are counted apart from each other; all further ones together are one place.
-_MOST_PLACES: Final = 500
+#: Places that are counted separately; all further ones share one count.
+_MAX_PLACES: Final = 500
 
 
 class JsonLines(logging.Formatter):
@@ -47,16 +48,16 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info and record.exc_info[0] is not None:
             line["error"] = record.exc_info[0].__name__
-            # frames only: an exception's text may quote what came from outside
+            # frames only: an exception's text may contain text from outside
             line["at"] = [f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(record.exc_info[2])[-6:]]
         return orjson.dumps(line, default=str).decode()
 
 
-class Bounded(logging.Filter):
-    """Lets through the first lines of each place in a library's code, and after a while the first ones again.
+class RateLimited(logging.Filter):
+    """Passes the first lines of each place in a library's code in each window.
 
-    The first line that is let through again says in ``left_out`` how many were not. Our own events are all let through:
-    each of them is written where it is bounded by what happens.
+    The first line of a window has in ``left_out`` how many of the previous one were dropped. The project's own events
+    all pass: each is logged where its number is limited by what happens.
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
@@ -72,13 +73,13 @@ class Bounded(logging.Filter):
             place = self._place((record.pathname, record.lineno))
             now = self._now()
             if now - place.since >= _WINDOW_SECONDS:
-                record.left_out = max(0, place.count - _MOST_LINES)
+                record.left_out = max(0, place.count - _MAX_LINES)
                 place.since, place.count = now, 0
             place.count += 1
-            return place.count <= _MOST_LINES
+            return place.count <= _MAX_LINES
 
     def _place(self, where: tuple[str, int]) -> _Place:
-        if where not in self._places and len(self._places) >= _MOST_PLACES:
+        if where not in self._places and len(self._places) >= _MAX_PLACES:
             where = ("", 0)
         return self._places.setdefault(where, _Place(self._now()))
 
@@ -92,7 +93,7 @@ class _Place:
 
 
 class _Hidden:
-    """Stands for what another library wanted to quote: an error's class may be told, its text may not."""
+    """Replaces a value in another library's message. An error's class is shown, its text is not."""
 
     def __init__(self, quoted: object) -> None:
         self._shown = type(quoted).__name__ if isinstance(quoted, BaseException) else "..."
@@ -102,7 +103,7 @@ class _Hidden:
 
 
 def _without_quotes(record: logging.LogRecord) -> str:
-    """Another library's message: its first line, in which only numbers are filled in."""
+    """Another library's message: its first line, with only its numbers filled in."""
     line = str(record.msg).partition("\n")[0]
     if not isinstance(record.args, tuple):
         return line
@@ -116,11 +117,11 @@ def set_up(process: str, level: str = "INFO") -> None:
     """Send all logging of this process to standard error as JSON lines; libraries only from WARNING on."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines(process))
-    handler.addFilter(Bounded())
+    handler.addFilter(RateLimited())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
-    logging.getLogger("kafka").setLevel(logging.ERROR)  # its warnings tell of settings we mean as they are
+    logging.getLogger("kafka").setLevel(logging.ERROR)  # it warns about settings that are intended
     logging.getLogger("paynotify").setLevel(level)
 
 

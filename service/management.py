@@ -1,8 +1,7 @@
 """The management port of both processes: ``/startz``, ``/livez``, ``/readyz`` and ``/metrics``.
 
-It runs in a thread of its own, so that a busy event loop can't make a healthy process look dead, and a stuck one
-can't make a dead one look healthy: liveness and readiness are asked of the process's own judgement, and so is whether
-it is still starting, which may take long and is no reason to end it.
+It runs in a thread of its own, so that a busy event loop does not fail the probes of a healthy process. The process
+itself reports its liveness and readiness, and whether it is still starting, which may take long.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ from service.metrics import gauge
 
 logger = logging.getLogger("paynotify.management")
 
-#: A judgement: none when well, else what is wrong in a few words.
-Judgement = Callable[[], str | None]
+#: A probe: None if all is well, else what is wrong in a few words.
+Probe = Callable[[], str | None]
 
 Process = Literal["ingest", "worker"]
 
@@ -36,36 +35,40 @@ def split_address(text: str) -> tuple[str, int]:
     """``HOST:PORT`` as host and port; an empty host means all interfaces.
 
     Raises:
-        ConfigurationError: the text is no such address.
+        ConfigurationError: the text is not HOST:PORT.
     """
     host, colon, port = text.rpartition(":")
     if not colon or not (port.isascii() and port.isdigit()) or int(port) > 65535:
         raise ConfigurationError(f"{text!r} is not an address. Give HOST:PORT, for example 0.0.0.0:9090.")
-    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - an empty host asks for all interfaces
+    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - an empty host means all interfaces
 
 
-def watch_readiness(process: Process, ready: Judgement, registry: CollectorRegistry) -> None:
-    """Export it as a metric: a process that waits for its brokers is up, scraped, and of no use."""
+def watch_readiness(process: Process, ready: Probe, registry: CollectorRegistry) -> None:
+    """Export readiness as a metric: a process that waits for its brokers is up and scraped, but not usable."""
     READY.create(registry).labels(process).set_function(lambda: float(ready() is None))
 
 
 class Management:
-    """The server; ``port`` is the one it really listens on (port 0 takes a free one)."""
+    """The server. ``port`` is the port it listens on (with port 0 in the address, a free one).
+
+    Raises:
+        ConfigurationError: the address can't be used.
+    """
 
     def __init__(
         self,
         process: Process,
         address: str,
         registry: CollectorRegistry,
-        live: Judgement,
-        ready: Judgement,
-        started: Judgement | None = None,
+        live: Probe,
+        ready: Probe,
+        started: Probe | None = None,
     ) -> None:
         host, port = split_address(address)
         watch_readiness(process, ready, registry)
-        judgements = {"/startz": started or live, "/livez": live, "/readyz": ready}
+        probes = {"/startz": started or live, "/livez": live, "/readyz": ready}
         try:
-            self._server = _Server((host, port), _handler(registry, judgements))
+            self._server = _Server((host, port), _handler(registry, probes))
         except OSError as error:
             raise ConfigurationError(
                 f"The management address {address} can't be used: {error.strerror}. "
@@ -94,7 +97,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__(address, handler)
 
 
-def _handler(registry: CollectorRegistry, judgements: Mapping[str, Judgement]) -> type[BaseHTTPRequestHandler]:
+def _handler(registry: CollectorRegistry, probes: Mapping[str, Probe]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         timeout = _SOCKET_SECONDS
         server_version = "paynotify"
@@ -103,18 +106,18 @@ def _handler(registry: CollectorRegistry, judgements: Mapping[str, Judgement]) -
         def do_GET(self) -> None:  # the name is http.server's
             path = self.path.partition("?")[0]
             if path == "/metrics":
-                self._answer(200, exposition.generate_latest(registry), exposition.CONTENT_TYPE_LATEST)
-            elif path in judgements:
-                problem = judgements[path]()
-                self._answer(200 if problem is None else 503, (problem or "ok").encode() + b"\n", "text/plain")
+                self._respond(200, exposition.generate_latest(registry), exposition.CONTENT_TYPE_LATEST)
+            elif path in probes:
+                problem = probes[path]()
+                self._respond(200 if problem is None else 503, (problem or "ok").encode() + b"\n", "text/plain")
             else:
-                self._answer(404, b"not found\n", "text/plain")
+                self._respond(404, b"not found\n", "text/plain")
 
         def do_HEAD(self) -> None:
-            """Load balancers ask so too."""
+            """For load balancers that probe with HEAD."""
             self.do_GET()
 
-        def _answer(self, status: int, body: bytes, content_type: str) -> None:
+        def _respond(self, status: int, body: bytes, content_type: str) -> None:
             self.send_response(status)
             self.send_header("Content-Type", content_type)
             self.send_header("Content-Length", str(len(body)))
@@ -123,11 +126,11 @@ def _handler(registry: CollectorRegistry, judgements: Mapping[str, Judgement]) -
                 self.wfile.write(body)
 
         def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-            """Without the library's page, which repeats what the caller sent."""
+            """Replaces the library's page, which repeats what the caller sent."""
             self.close_connection = True
-            self._answer(code, b"not understood\n", "text/plain")
+            self._respond(code, b"bad request\n", "text/plain")
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's parameter name
-            """Probes are not events that matter."""
+            """Probes are not logged."""
 
     return Handler

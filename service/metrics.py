@@ -21,7 +21,7 @@ LONG_SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 36
 
 @dataclass(frozen=True, kw_only=True)
 class MetricDefinition(Generic[Metric]):
-    """One metric. ``buckets`` are a histogram's upper bounds; labels have few values, none of them from outside."""
+    """One metric. ``buckets`` are a histogram's upper bounds. Label values come from closed lists, not from callers."""
 
     kind: type[Metric]
     name: str
@@ -45,7 +45,7 @@ class MetricDefinition(Generic[Metric]):
     def __get__(self, instance: object, owner: type) -> Metric: ...
 
     def __get__(self, instance: object | None, owner: type) -> MetricDefinition[Metric] | Metric:
-        # an instance has the metric of that name in its own dictionary, which is looked at first
+        # the instance dictionary has the metric itself and takes precedence
         if instance is not None:
             raise AttributeError(f"{owner.__name__} was not created with a registry")
         return self

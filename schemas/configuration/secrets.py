@@ -1,7 +1,7 @@
 """Secrets by reference: a file, an environment variable, or (sandbox only) a value in the configuration.
 
-Files are re-read when they change, so a rotated secret needs no restart; several references side by side keep
-the old and the new one valid for as long as both are listed.
+A changed file is read again, so a rotated secret needs no restart. Where several references are allowed, the old and
+the new secret are both valid for as long as both are listed.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ class SecretRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
 
 
 class Secret:
-    """The present value of one reference. Reading is cheap: a file's change is looked for once a second."""
+    """The present value of one reference. Reading is cheap: a file is checked for changes at most once a second."""
 
-    __slots__ = ("_checked_at", "_seen", "_text", "reference")
+    __slots__ = ("_checked_at", "_text", "_version", "reference")
 
     def __init__(self, reference: SecretRef) -> None:
         self.reference = reference
         self._text: str | None = reference.value
-        self._seen: tuple[int, ...] = ()
+        self._version: tuple[int, ...] = ()
         self._checked_at = float("-inf")
 
     def __repr__(self) -> str:
@@ -53,7 +53,7 @@ class Secret:
         """The secret's text without a trailing line break.
 
         Raises:
-            SecretError: the file or variable is missing, unreadable, empty or not UTF-8.
+            SecretError: the file or variable is missing, unreadable, empty or not UTF-8 text.
         """
         if self.reference.file is not None:
             self._reread(Path(self.reference.file))
@@ -78,36 +78,36 @@ class Secret:
             return
         self._checked_at = now
         try:
-            seen = look_of(path)
-            if seen != self._seen or self._text is None:
+            version = file_version(path)
+            if version != self._version or self._text is None:
                 text = path.read_text("utf-8").rstrip("\r\n")
                 if not text and self._text is not None:
                     return  # caught between truncation and write: the last value stays valid
                 if not text:
                     raise SecretError(f"The secret file {path} is empty. Write the secret into it.")
-                self._text, self._seen = text, seen
+                self._text, self._version = text, version
         except (OSError, ValueError) as error:
             if self._text is not None:
                 return  # a file being replaced is missing for a moment: the last value stays valid
-            why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text, or the path is none"
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text, or the path is invalid"
             raise SecretError(
-                f"The secret file {path} can't be read: {why}. Check the path and its permissions."
+                f"The secret file {path} can't be read: {reason}. Check the path and its permissions."
             ) from None
 
 
-def look_of(path: Path) -> tuple[int, ...]:
-    """What tells a file's content from its last one without reading it.
+def file_version(path: Path) -> tuple[int, ...]:
+    """A value that changes with the file's content, without reading it.
 
     Raises:
-        OSError: it is not there, or nobody may look.
+        OSError: the file is missing or can't be accessed.
     """
     found = path.stat()
-    # two writes may fall into one tick of the file system's clock: another file or length tells them apart
+    # two writes may fall into one tick of the file system's clock: the inode and the length differ then
     return found.st_mtime_ns, found.st_ino, found.st_size
 
 
 def _is_text(text: str) -> bool:
-    """Whether the text can be encoded; bytes of the environment that are no UTF-8 become surrogates that can't."""
+    """Whether the text can be encoded. Bytes of the environment that are not UTF-8 become surrogates, which can't."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -116,10 +116,10 @@ def _is_text(text: str) -> bool:
 
 
 def reveal_all(secrets: tuple[Secret, ...]) -> tuple[str, ...]:
-    """Every value that is valid now; one unreadable reference doesn't hide the others.
+    """Every value that is valid now. An unreadable reference is left out if another can be read.
 
     Raises:
-        SecretError: none of them can be read.
+        SecretError: no reference can be read.
     """
     values: list[str] = []
     problem: SecretError | None = None

@@ -134,7 +134,7 @@ class WorkerSettings(Section, frozen=True):
     dead_letter_limit: DeadLetterLimit = DeadLetterLimit()
     """When a partition halts instead of dead-lettering further records."""
     session_timeout_seconds: Positive = 10.0
-    """A worker that the brokers have not heard for so long loses its partitions."""
+    """A worker without a heartbeat for so long loses its partitions."""
     stall_seconds: Positive = 120.0
     """A partition that has records and makes no progress for so long makes the worker unhealthy."""
     group_instance_id: str | None = None
@@ -151,10 +151,10 @@ class WorkerSettings(Section, frozen=True):
             )
 
     def duplicate_window(self, provider: str) -> float:
-        """How long a notification of the provider is remembered, in seconds; 0 where none may be a duplicate."""
+        """How long a repeated notification counts as a duplicate, in seconds; 0 if none may."""
         default = provider_contracts()[provider].duplicate_window_seconds
         return self.duplicate_window_seconds.get(provider, default or 0.0)
 
     def call_rate(self, provider: str) -> float | None:
-        """The provider's rate limit for each merchant in calls per second; None where it has none."""
+        """The provider's rate limit for each merchant in calls per second; None if it has none."""
         return self.calls_per_second.get(provider, provider_contracts()[provider].calls_per_second)

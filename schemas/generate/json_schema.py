@@ -75,7 +75,7 @@ def _pretty(document: Any) -> bytes:
 
 
 def write() -> None:
-    """Write the folder anew."""
+    """Write the folder again."""
     FOLDER.mkdir(exist_ok=True)
     for name, content in documents().items():
         (FOLDER / name).write_bytes(content)

@@ -57,14 +57,14 @@ def test_releases_side_by_side_lose_nothing_and_turn_nothing_back(sandbox: Sandb
     for number in range(2):
         old(number)
     for child in list(sandbox.workers):
-        sandbox.wait_ready(child, DEADLINE_SECONDS)
+        sandbox.wait_ready(child, DEADLINE_SECONDS, earlier.LISTENING)
     with Shopping(sandbox, every_seconds=EVERY_SECONDS) as shopping:
         bought(shopping)
         # one by one to this release, each on the disk of the one before it; then one back
         for number, begin in ((0, new), (1, new), (0, old)):
             assert sandbox.workers[number].stop(STOP_SECONDS) == 0, sandbox.workers[number].end()
             child = begin(number)
-            sandbox.wait_ready(child, DEADLINE_SECONDS)
+            sandbox.wait_ready(child, DEADLINE_SECONDS, earlier.LISTENING)
             bought(shopping)
     observer = Observer(sandbox)
     try:

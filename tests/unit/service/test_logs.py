@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from service.logs import Bounded, JsonLines, event, set_up
+from service.logs import JsonLines, RateLimited, event, set_up
 
 SECRET = "4111111111111111"
 
@@ -97,7 +97,7 @@ def test_libraries_are_heard_from_warnings_on(lines: Any) -> None:
     assert [line["event"] for line in lines()] == ["worker_started"]
 
 
-def _said(bounded: Bounded, name: str, times: int, line: int = 1) -> list[int | None]:
+def _said(bounded: RateLimited, name: str, times: int, line: int = 1) -> list[int | None]:
     """Of so many lines of one place in a library's code, those let through, by how many were left out before."""
     through: list[int | None] = []
     for _ in range(times):
@@ -109,7 +109,7 @@ def _said(bounded: Bounded, name: str, times: int, line: int = 1) -> list[int | 
 
 def test_what_a_library_repeats_is_bounded_and_counted() -> None:
     now = [0.0]
-    bounded = Bounded(lambda: now[0])
+    bounded = RateLimited(lambda: now[0])
     assert _said(bounded, "aiokafka", 5000) == [None] * 5
     now[0] += 9.9
     assert not _said(bounded, "aiokafka", 1)
@@ -120,14 +120,14 @@ def test_what_a_library_repeats_is_bounded_and_counted() -> None:
 
 
 def test_one_place_does_not_take_another_ones_lines_and_our_own_events_are_all_logged() -> None:
-    bounded = Bounded(lambda: 0.0)
+    bounded = RateLimited(lambda: 0.0)
     _said(bounded, "aiokafka", 100)
     assert len(_said(bounded, "aiokafka", 100, line=2)) == 5
     assert len(_said(bounded, "paynotify.loop", 100)) == 100
 
 
 def test_the_places_that_are_counted_are_bounded_too() -> None:
-    bounded = Bounded(lambda: 0.0)
+    bounded = RateLimited(lambda: 0.0)
     assert sum(len(_said(bounded, "some", 1, line=line)) for line in range(1000)) == 505
 
 
@@ -143,7 +143,7 @@ def test_the_processes_log_so() -> None:
     before, level = root.handlers[:], root.level
     try:
         set_up("test")
-        assert [type(one) for one in root.handlers[0].filters] == [Bounded]
+        assert [type(one) for one in root.handlers[0].filters] == [RateLimited]
     finally:
         root.handlers[:] = before
         root.setLevel(level)

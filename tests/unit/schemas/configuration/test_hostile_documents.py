@@ -64,6 +64,7 @@ def test_a_merchants_id_fits_into_keys_and_addresses(name: str) -> None:
     [
         "a: &a [*a]",
         "a: &a {a: *a}",
+        "[" * 65536,
         "{" * 5000,
         "- " * 5000,
         "? " * 5000,
