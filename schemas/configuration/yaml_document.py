@@ -1,13 +1,12 @@
 """A YAML file as plain data, whose errors name the line and the key.
 
-The file is the operator's own, so nothing here defends against a hostile author: only its size is limited.
+The file is the operator's own, so nothing here defends against a hostile author: only its size and depth are limited.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from itertools import accumulate
 from typing import Any, Final, TypeAlias
 
 import yaml
@@ -29,16 +28,8 @@ _STEP: Final = re.compile(r"\.(\w+)|\[(\d+)\]|\[\.\.\.\]")
 _UNKNOWN: Final = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 _MISSING: Final = re.compile(r"Object missing required field `(\w+)`")
 
-#: libyaml composes nodes recursively in C. Some ten thousand levels overflow the C stack, and the process crashes.
-_MAX_DEPTH: Final = 1000
-_BRACKETS = re.compile(r"[\[\]{}]")
-_DEEP_INDENTATION = re.compile(rf"^[ \t?-]{{{_MAX_DEPTH}}}", re.MULTILINE)
-
-
-def _check_depth(text: str, file: str) -> None:
-    steps = (1 if bracket in "[{" else -1 for bracket in _BRACKETS.findall(text))
-    if max(accumulate(steps), default=0) > _MAX_DEPTH or _DEEP_INDENTATION.search(text):
-        raise ConfigurationError(f"{file}: the values are nested too deeply. Flatten them.")
+#: PyYAML composes nodes recursively in C: some ten thousand levels would overflow the stack and crash the process.
+_MAX_DEPTH: Final = 100
 
 
 class Document:
@@ -54,7 +45,7 @@ class Document:
         if len(text) > MAX_CHARACTERS:
             raise ConfigurationError(f"{file}: the file has more than {MAX_CHARACTERS} characters. Make it shorter.")
         try:
-            _check_depth(text, file)
+            _check_depth(text)
             self._root = yaml.compose(text, yaml.CSafeLoader)
             self.data: Any = {} if self._root is None else self._plain(self._root, ())
         except yaml.MarkedYAMLError as error:
@@ -138,6 +129,16 @@ class Document:
 
     def _wrong(self, node: yaml.Node, place: Place, problem: str, remedy: str) -> ConfigurationError:
         return self._refusal(node.start_mark.line + 1, f"{_shown(place)} {problem}. {remedy}")
+
+
+def _check_depth(text: str) -> None:
+    """Raise RecursionError where mappings and lists are nested too deeply; the parser's events need no recursion."""
+    depth = 0
+    for event in yaml.parse(text, yaml.CSafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > _MAX_DEPTH:
+            raise RecursionError
 
 
 def _members(node: yaml.Node | None) -> Mapping[str | int | None, tuple[yaml.Node, yaml.Node]]:
