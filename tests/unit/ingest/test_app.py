@@ -1,4 +1,4 @@
-"""The application by itself: every row of the table of answers, driven through ASGI."""
+"""The application by itself: every row of the table of responses, through ASGI."""
 
 import asyncio
 import re
@@ -34,27 +34,27 @@ TRANSACTION = b"ab" * 16
 
 
 class Log:
-    """A log in memory that answers as told: stored, not stored, or refused at once."""
+    """A log in memory with a set result: stored, not stored, or refused at once."""
 
-    def __init__(self, answer: bool | None = True) -> None:
-        self.answer = answer
+    def __init__(self, response: bool | None = True) -> None:
+        self.response = response
         self.records: list[tuple[str, bytes, bytes, dict[str, bytes]]] = []
 
     def publish(self, topic: str, key: bytes, value: bytes, headers: RecordHeaders) -> asyncio.Future[bool] | None:
-        if self.answer is None:
+        if self.response is None:
             return None
         self.records.append((topic, key, value, dict(headers)))
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        future.set_result(self.answer)
+        future.set_result(self.response)
         return future
 
 
 class Web:
     """The application with a log, and a client for it."""
 
-    def __init__(self, answer: bool | None = True, configuration: str = "") -> None:
+    def __init__(self, response: bool | None = True, configuration: str = "") -> None:
         self.configuration: Configuration = parse(configuration or CONFIGURATION, "test.yaml")
-        self.log = Log(answer)
+        self.log = Log(response)
         self.slots = Slots(self.configuration.ingest.max_in_flight)
         self.meters = IngestMetrics(provider_names(), tuple(outcome.value for outcome in RequestOutcome))
         self.ingress = Ingress(self.configuration, self.log, self.slots, self.meters)
@@ -106,8 +106,8 @@ class Web:
 async def test_a_notification_is_stored_untouched_under_its_key() -> None:
     web = Web()
     body = b"errorcode=0&transactionreference=57-9-1&x=%FF\x00\xff"
-    status, headers, answer = await web.call("/notifications/trustpayments/shop-uk", body=[body[:7], body[7:]])
-    assert (status, answer) == (200, b"")
+    status, headers, response = await web.call("/notifications/trustpayments/shop-uk", body=[body[:7], body[7:]])
+    assert (status, response) == (200, b"")
     assert headers == {b"content-length": b"0"}
     topic, key, value, written = web.log.records[0]
     assert (topic, key, value) == ("test.notifications.trustpayments", b"shop-uk/57-9-1", body)
@@ -151,13 +151,13 @@ async def test_a_webshop_has_one_queue() -> None:
         "/metrics",
     ],
 )
-async def test_any_other_path_is_unknown(path: str) -> None:
+async def test_unknown_management_path_is_404(path: str) -> None:
     web = Web()
     assert (await web.call(path))[0] == 404
     assert web.log.records == []
 
 
-def test_a_path_counts_for_its_provider_only_where_it_names_one() -> None:
+def test_provider_in_a_path_is_known_only_if_it_is_named() -> None:
     assert provider_in("/notifications/trustpayments/stranger") == "trustpayments"
     assert provider_in("/notifications/stranger/shop-uk") == "unknown"
     assert provider_in("/trustpayments") == "unknown"
@@ -172,12 +172,12 @@ def test_a_path_counts_for_its_provider_only_where_it_names_one() -> None:
         ("/notifications/nevogate/shop-hu", "HEAD", b"POST, GET"),
     ],
 )
-async def test_a_wrong_method_is_told_the_right_ones(path: str, method: str, allow: bytes) -> None:
+async def test_wrong_method_gets_405_with_the_allowed_ones(path: str, method: str, allow: bytes) -> None:
     status, headers, _ = await Web().call(path, method=method)
     assert (status, headers[b"allow"]) == (405, allow)
 
 
-async def test_a_large_body_is_refused_by_its_head_or_while_it_is_read() -> None:
+async def test_large_body_is_refused_by_its_head_or_while_it_is_read() -> None:
     web = Web()
     path = "/notifications/omnikassa/shop-nl"
     assert (await web.call(path, headers=[(b"content-length", b"101")], ends="never"))[0] == 413
@@ -188,7 +188,7 @@ async def test_a_large_body_is_refused_by_its_head_or_while_it_is_read() -> None
     assert (await web.call(path, body=[b"x" * 100]))[0] == 200
 
 
-async def test_a_length_written_with_thousands_of_digits_is_a_length() -> None:
+async def test_content_length_of_thousands_of_digits_is_handled() -> None:
     web = Web()
     path, zeros = "/notifications/omnikassa/shop-nl", b"0" * 5000
     assert (await web.call(path, headers=[(b"content-length", zeros + b"2")], body=[b"ok"]))[0] == 200
@@ -197,14 +197,14 @@ async def test_a_length_written_with_thousands_of_digits_is_a_length() -> None:
     assert (await web.call(path, headers=[(b"content-length", b"9" * 5000)], ends="never"))[0] == 413
 
 
-async def test_a_slow_sender_is_cut() -> None:
+async def test_body_of_a_slow_sender_is_refused() -> None:
     web = Web()
     status, headers, _ = await web.call("/notifications/omnikassa/shop-nl", body=[b"x"], ends="never")
     assert (status, headers[b"connection"]) == (408, b"close")
     assert web.slots.taken == 0
 
 
-async def test_a_sender_who_leaves_stores_nothing() -> None:
+async def test_sender_who_disconnects_stores_nothing() -> None:
     web = Web()
     assert (await web.call("/notifications/omnikassa/shop-nl", body=[b"x"], ends="gone"))[0] == 400
     assert web.log.records == []
@@ -213,27 +213,27 @@ async def test_a_sender_who_leaves_stores_nothing() -> None:
 
 async def test_a_route_has_its_own_rate() -> None:
     web = Web()
-    web.log.answer = None
-    answers = [await web.call("/notifications/omnikassa/shop-nl") for _ in range(6)]
-    assert [status for status, _, _ in answers] == [503] * 5 + [429]
-    assert answers[-1][1][b"retry-after"] == b"5"
+    web.log.response = None
+    responses = [await web.call("/notifications/omnikassa/shop-nl") for _ in range(6)]
+    assert [status for status, _, _ in responses] == [503] * 5 + [429]
+    assert responses[-1][1][b"retry-after"] == b"5"
     web.slots.taken = 0
     assert (await web.call("/notifications/trustpayments/shop-uk"))[0] == 503
 
 
-@pytest.mark.parametrize("answer", [False, None])
-async def test_what_is_not_stored_is_never_a_success(answer: bool | None) -> None:
-    status, headers, _ = await Web(answer).call("/notifications/omnikassa/shop-nl")
+@pytest.mark.parametrize("response", [False, None])
+async def test_notification_not_stored_is_never_a_success(response: bool | None) -> None:
+    status, headers, _ = await Web(response).call("/notifications/omnikassa/shop-nl")
     assert (status, headers[b"retry-after"]) == (503, b"5")
 
 
-async def test_a_refused_record_gives_its_slot_back() -> None:
+async def test_refused_record_releases_its_slot() -> None:
     web = Web(None)
     await web.call("/notifications/omnikassa/shop-nl")
     assert web.slots.taken == 0
 
 
-async def test_all_slots_taken_is_an_answer_at_once() -> None:
+async def test_request_beyond_all_slots_is_refused_at_once() -> None:
     web = Web()
     web.slots.taken = web.slots.limit
     status, headers, _ = await web.call("/notifications/omnikassa/shop-nl", ends="never")
@@ -250,7 +250,7 @@ async def test_a_success_is_counted_and_timed() -> None:
     assert "shop-nl" not in text
 
 
-def test_every_outcome_has_an_answer_and_only_stored_is_a_success() -> None:
+def test_every_outcome_has_a_response_and_only_stored_is_a_success() -> None:
     assert set(RESPONSES) == set(RequestOutcome)
     assert [outcome for outcome, response in RESPONSES.items() if response.status < 400] == [RequestOutcome.STORED]
 
@@ -280,7 +280,7 @@ async def test_start_and_stop_of_a_server_are_acknowledged() -> None:
         ("/notifications/nevogate/guarded", b"token=right&a=1&token=right", b"a=1"),
     ],
 )
-async def test_a_url_token_is_stored_as_its_digest_only(path: str, query: bytes, stored_query: bytes) -> None:
+async def test_url_token_is_stored_as_its_digest_only(path: str, query: bytes, stored_query: bytes) -> None:
     web = Web()
     status, _, _ = await web.call(path, query=query)
     assert status == 200
@@ -290,7 +290,7 @@ async def test_a_url_token_is_stored_as_its_digest_only(path: str, query: bytes,
     assert not any(b"right" in value for value in written.values())
 
 
-async def test_a_token_of_any_alphabet_and_length_comes_back_as_it_was_and_is_never_stored() -> None:
+async def test_url_token_of_any_text_is_decoded_and_never_stored() -> None:
     web = Web()
     token = "a+b/c=" * 100
     await web.call("/notifications/nevogate/guarded", query=f"token={quote(token, safe='')}".encode())
@@ -299,12 +299,12 @@ async def test_a_token_of_any_alphabet_and_length_comes_back_as_it_was_and_is_ne
     assert written["http-query"] == b""
 
 
-async def test_a_path_with_a_token_is_unknown_where_the_merchant_has_none() -> None:
+async def test_path_with_a_token_is_unknown_if_the_merchant_has_none() -> None:
     status, _, _ = await Web().call("/notifications/nevogate/shop-hu/right")
     assert status == 404
 
 
-async def test_an_address_above_its_rate_is_refused_and_no_header_helps_it() -> None:
+async def test_address_above_its_rate_is_refused_whatever_its_headers() -> None:
     limits = "ingest: {address_rate_per_second: 0.001, address_burst: 2}"
     web = Web(configuration=re.sub("ingest: {.*}", limits, CONFIGURATION))
     forwarded = [(b"x-forwarded-for", b"203.0.113.9")]

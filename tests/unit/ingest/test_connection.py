@@ -50,7 +50,7 @@ class Site:
         self.server = server
 
     async def say(self, *parts: bytes) -> bytes:
-        """Everything the server answers on one connection until it closes or the answer is complete."""
+        """Everything the server sends on one connection until it closes or the response is complete."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
             for part in parts:
@@ -96,7 +96,7 @@ async def test_a_chunked_body_is_stored_without_its_framing(site: Site) -> None:
 
 
 @pytest.mark.parametrize("upgrade", [b"h2c", b"websocket"])
-async def test_an_offer_to_speak_another_protocol_is_ignored_and_loses_no_body(site: Site, upgrade: bytes) -> None:
+async def test_upgrade_offer_is_ignored_and_loses_no_body(site: Site, upgrade: bytes) -> None:
     offer = (b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: " + upgrade, b"HTTP2-Settings: AAEAAEAAAAIAAAAA")
     whole = post(b'{"whole": 1}', PATH, *offer)
     assert b" 200 " in await site.say(whole)
@@ -106,26 +106,26 @@ async def test_an_offer_to_speak_another_protocol_is_ignored_and_loses_no_body(s
     assert site.log.values == [b'{"whole": 1}', b'{"whole": 1}', b"abcde"]
 
 
-async def test_a_connection_serves_on_after_an_offer(site: Site) -> None:
+async def test_connection_is_usable_after_an_upgrade_offer(site: Site) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
     offer = (b"connection: upgrade", b"upgrade: h2c")
     plain, last = post(b"2"), post(b"4", PATH, b"connection: close")
     writer.write(post(b"1", PATH, *offer) + plain + post(b"3", PATH, *offer) + last)
     async with asyncio.timeout(DEADLINE_SECONDS):
-        answers = await reader.read()
+        responses = await reader.read()
     writer.close()
-    assert answers.count(b" 200 ") == 4
+    assert responses.count(b" 200 ") == 4
     assert site.log.values == [b"1", b"2", b"3", b"4"]
 
 
 @pytest.mark.parametrize("filler", [b"x-a: " + b"a" * 1900, b"\r\n".join([b"x-a: a"] * 250)])
-async def test_an_offer_does_not_lift_the_bound_on_heads(site: Site, filler: bytes) -> None:
+async def test_upgrade_offer_does_not_lift_the_limit_of_heads(site: Site, filler: bytes) -> None:
     offer = (b"connection: upgrade", b"upgrade: h2c")
     assert b" 431 " in await site.say(post(b"", PATH, *offer, filler))
     assert b" 413 " in await site.say(post(b"x" * 1001, PATH, *offer))
 
 
-async def test_the_answer_names_no_server(site: Site) -> None:
+async def test_response_names_no_server(site: Site) -> None:
     assert await site.say(post(b"")) == b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
 
 
@@ -143,13 +143,13 @@ async def test_the_answer_names_no_server(site: Site) -> None:
         b"/?" + b"a" * 900,
     ],
 )
-async def test_odd_paths_are_answered_and_the_server_goes_on(site: Site, path: bytes) -> None:
-    answer = await site.say(post(b"", path))
-    assert answer[9:12] in (b"404", b"400")
+async def test_management_server_survives_odd_paths(site: Site, path: bytes) -> None:
+    response = await site.say(post(b"", path))
+    assert response[9:12] in (b"404", b"400")
     assert b" 200 " in await site.say(post(b"ok"))
 
 
-async def test_a_large_body_gets_its_answer_and_the_connection_serves_on(site: Site) -> None:
+async def test_large_body_gets_its_response_and_the_connection_goes_on(site: Site) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
     writer.write(post(b"x" * 300_000))
     assert (await reader.readuntil(b"\r\n\r\n"))[9:12] == b"413"
@@ -172,25 +172,25 @@ async def test_a_large_body_gets_its_answer_and_the_connection_serves_on(site: S
 )
 async def test_a_large_head_is_refused(site: Site, request_bytes: bytes) -> None:
     try:
-        answer = await site.say(request_bytes)
+        response = await site.say(request_bytes)
     except ConnectionError:  # cut while the rest was on its way
         assert len(request_bytes) > 500_000
     else:
-        assert answer[9:12] == b"431"
+        assert response[9:12] == b"431"
     assert site.log.values == []
 
 
 @pytest.mark.parametrize(
     "unreadable", [b"\x16\x03\x01\x02\x00", b"NONSENSE\r\n\r\n", post(b"", PATH, b"content-length: 5")]
 )
-async def test_what_is_not_http_is_refused(site: Site, unreadable: bytes) -> None:
+async def test_bytes_that_are_not_http_are_refused(site: Site, unreadable: bytes) -> None:
     assert (await site.say(unreadable))[9:12] == b"400"
 
 
 async def test_a_slow_body_is_cut(site: Site) -> None:
-    answer = await site.say(post(b"x" * 50)[:-10])
-    assert answer.startswith(b"HTTP/1.1 408 ")
-    assert b"connection: close" in answer
+    response = await site.say(post(b"x" * 50)[:-10])
+    assert response.startswith(b"HTTP/1.1 408 ")
+    assert b"connection: close" in response
 
 
 async def test_a_slow_head_is_cut(site: Site) -> None:

@@ -24,7 +24,7 @@ def part(body: bytes, more: bool = False) -> dict[str, Any]:
     return {"type": "http.request", "body": body, "more_body": more}
 
 
-def test_a_bucket_allows_a_burst_and_then_its_rate() -> None:
+def test_token_bucket_allows_a_burst_and_then_its_rate() -> None:
     bucket = TokenBucket(rate_per_second=10, burst=3)
     assert [bucket.take(100.0) for _ in range(4)] == [True, True, True, False]
     assert bucket.take(100.05) is False
@@ -52,7 +52,7 @@ def test_slots_are_a_hard_limit() -> None:
         ([part(b"ab", more=True), {"type": "http.disconnect"}], Unread.GONE),
     ],
 )
-async def test_a_body_is_read_whole_or_not_at_all(parts: list[dict[str, Any]], read: bytes | Unread) -> None:
+async def test_body_is_read_whole_or_not_at_all(parts: list[dict[str, Any]], read: bytes | Unread) -> None:
     assert await read_body(receiving(*parts), max_bytes=5, deadline_seconds=5) == read
 
 
@@ -61,7 +61,7 @@ async def test_a_slow_body_is_cut() -> None:
     assert await read_body(receiving(), 5, deadline_seconds=0.01) is Unread.TOO_SLOW
 
 
-def test_each_address_has_a_bucket_of_its_own() -> None:
+def test_address_limits_have_a_bucket_for_each_address() -> None:
     limits = AddressLimits(1.0, 2)
     assert [limits.take("192.0.2.1", 10.0) for _ in range(3)] == [True, True, False]
     assert limits.take("192.0.2.2", 10.0)
@@ -78,13 +78,13 @@ def test_each_address_has_a_bucket_of_its_own() -> None:
         ("not:an:address", "not:an:address", True),
     ],
 )
-def test_who_chooses_among_many_addresses_is_one_caller(one: str, other: str, same: bool) -> None:
+def test_address_limits_count_an_ipv6_network_as_one_caller(one: str, other: str, same: bool) -> None:
     limits = AddressLimits(1.0, 1)
     assert limits.take(one, 10.0)
     assert limits.take(other, 10.0) is not same
 
 
-def test_addresses_are_forgotten_rather_than_piled_up() -> None:
+def test_address_limits_track_a_limited_number_of_addresses() -> None:
     limits = AddressLimits(1.0, 1, limit=3)
     for number in range(4):
         assert limits.take(f"192.0.2.{number}", 10.0)

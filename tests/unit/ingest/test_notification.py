@@ -20,7 +20,7 @@ def headers_of(request: dict[bytes, bytes], method: str = "POST", query: bytes =
     return dict(written)
 
 
-def test_a_record_names_source_type_time_and_request() -> None:
+def test_record_headers_name_source_type_time_and_request() -> None:
     written = headers_of({b"content-type": b"text/plain", b"traceparent": TRACE}, query=b"a=1&b=%20")
     event_id = written.pop("ce_id").decode()
     assert re.fullmatch(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", event_id)
@@ -36,7 +36,7 @@ def test_a_record_names_source_type_time_and_request() -> None:
     }
 
 
-def test_only_listed_request_headers_are_kept() -> None:
+def test_record_headers_keep_only_listed_request_headers() -> None:
     request = {
         b"authorization": b"Bearer secret",
         b"cookie": b"session=secret",
@@ -52,28 +52,28 @@ def test_only_listed_request_headers_are_kept() -> None:
     assert not any(b"secret" in value or b"192.0.2.7" in value for value in written.values())
 
 
-def test_a_wrong_trace_context_is_replaced_by_a_new_one() -> None:
+def test_trace_context_that_is_invalid_is_replaced() -> None:
     for wrong in (b"", b"00-zz", b"\xff\xfe", b"00-" + b"0" * 32 + b"-" + b"1" * 16 + b"-01"):
         written = headers_of({b"traceparent": wrong})["traceparent"]
         assert written != wrong
         assert valid_traceparent(written.decode())
 
 
-def test_each_notification_has_its_own_id_and_trace() -> None:
+def test_record_ids_and_traces_are_unique() -> None:
     first, second = headers_of({}), headers_of({})
     assert first["ce_id"] != second["ce_id"]
     assert first["traceparent"] != second["traceparent"]
 
 
 @given(st.binary(max_size=2_000))
-def test_kept_values_are_short_text_whatever_was_sent(value: bytes) -> None:
+def test_record_header_values_are_short_text_for_any_input(value: bytes) -> None:
     written = headers_of({b"user-agent": value, b"content-type": value, b"x-request-id": value})
     for name in ("user-agent", "content-type", "x-request-id"):
         assert len(written[name]) <= MAX_VALUE_BYTES
         assert written[name].decode("ascii") == written[name].decode("utf-8")
 
 
-def test_the_clock_tells_utc_with_milliseconds() -> None:
+def test_timestamps_are_utc_with_milliseconds() -> None:
     clock = TimestampFormatter()
     before = datetime.now(UTC)
     told = [clock.now().decode() for _ in range(1_000)]

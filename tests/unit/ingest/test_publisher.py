@@ -1,4 +1,4 @@
-"""The publisher against the client's own futures: partitions, answers, expiry and the bound on memory."""
+"""The publisher against the client's own futures: partitions, acknowledgements, expiry and the limit of memory."""
 
 import threading
 from typing import Any
@@ -17,7 +17,7 @@ TOPIC = "notifications.trustpayments"
 
 
 class HeldProducer:
-    """Keeps every record and its future, so that a test decides when and how the brokers answer."""
+    """Keeps every record and its future, so that a test decides when and how the brokers respond."""
 
     def __init__(self) -> None:
         self.records: list[tuple[bytes, int, Future]] = []
@@ -55,7 +55,7 @@ def make(timeout_seconds: float = 5.0) -> tuple[NotificationPublisher, HeldProdu
     return publisher, producer, slots
 
 
-async def test_until_it_is_open_every_record_is_refused_at_once() -> None:
+async def test_publisher_refuses_every_record_until_it_is_open() -> None:
     publisher = NotificationPublisher(Slots(10), 5.0)
     assert not publisher.is_open
     assert publisher.publish(TOPIC, b"shop-uk/1", b"body", []) is None
@@ -64,33 +64,33 @@ async def test_until_it_is_open_every_record_is_refused_at_once() -> None:
 
 
 @given(st.binary(min_size=1, max_size=100))
-def test_keys_go_where_the_default_partitioner_sends_them(key: bytes) -> None:
+def test_partition_of_a_key_is_the_default_partitioners(key: bytes) -> None:
     expected = DefaultPartitioner().partition(TOPIC, key, key, b"", b"", FourPartitions())
     assert partition_of(key, 4) == expected
 
 
-async def test_an_answer_comes_after_the_brokers_and_gives_the_slot_back() -> None:
+async def test_record_acknowledged_by_the_brokers_releases_its_slot() -> None:
     publisher, producer, slots = make()
     slots.take()
-    answer = publisher.publish(TOPIC, b"shop-uk/1", b"body", [])
-    assert answer is not None
+    response = publisher.publish(TOPIC, b"shop-uk/1", b"body", [])
+    assert response is not None
     value, partition, future = producer.records[0]
     assert (value, partition) == (b"body", partition_of(b"shop-uk/1", 4))
-    assert not answer.done()
+    assert not response.done()
     assert slots.taken == 1
     thread = threading.Thread(target=future.success, args=(None,))
     thread.start()
-    assert await answer is True
+    assert await response is True
     thread.join()
     assert slots.taken == 0
 
 
-async def test_a_burst_of_answers_settles_every_request() -> None:
+async def test_burst_of_acknowledgements_settles_every_request() -> None:
     publisher, producer, slots = make()
-    answers = []
+    responses = []
     for number in range(10):
         assert slots.take()
-        answers.append(publisher.publish(TOPIC, b"shop-uk/%d" % number, b"", []))
+        responses.append(publisher.publish(TOPIC, b"shop-uk/%d" % number, b"", []))
 
     def brokers() -> None:
         for number, (_, _, future) in enumerate(producer.records):
@@ -101,14 +101,14 @@ async def test_a_burst_of_answers_settles_every_request() -> None:
 
     thread = threading.Thread(target=brokers)
     thread.start()
-    told = [await answer for answer in answers if answer is not None]
+    told = [await response for response in responses if response is not None]
     thread.join()
     assert told == [True, False] * 5
     assert slots.taken == 0
     assert publisher.failures == {"KafkaTimeoutError": 5}
 
 
-async def test_a_record_the_producer_refuses_leaves_the_slot_to_the_caller() -> None:
+async def test_record_refused_at_once_leaves_the_slot_to_the_caller() -> None:
     publisher, producer, slots = make()
     producer.error = KafkaTimeoutError()
     slots.take()
@@ -117,13 +117,13 @@ async def test_a_record_the_producer_refuses_leaves_the_slot_to_the_caller() -> 
     assert publisher.failures == {"KafkaTimeoutError": 1}
 
 
-async def test_a_late_record_keeps_its_slot_and_closes_its_partition_until_its_fate_is_known() -> None:
+async def test_timed_out_record_keeps_its_slot_and_blocks_its_partition() -> None:
     publisher, producer, slots = make(timeout_seconds=0.0)
     slots.take()
-    answer = publisher.publish(TOPIC, b"shop-uk/1", b"", [])
-    assert answer is not None
+    response = publisher.publish(TOPIC, b"shop-uk/1", b"", [])
+    assert response is not None
     publisher.expire()
-    assert await answer is False
+    assert await response is False
     assert slots.taken == 1
     assert publisher.publish(TOPIC, b"shop-uk/1", b"", []) is None
     assert publisher.stuck_seconds() > 0
@@ -140,7 +140,7 @@ async def test_a_late_record_keeps_its_slot_and_closes_its_partition_until_its_f
     assert publisher.publish(TOPIC, b"shop-uk/1", b"", []) is not None
 
 
-async def test_new_partitions_are_used_when_they_appear() -> None:
+async def test_partitions_added_later_are_used() -> None:
     publisher, producer, slots = make()
     publisher.set_partitions({TOPIC: 64})
     for number in range(10):
@@ -149,27 +149,27 @@ async def test_new_partitions_are_used_when_they_appear() -> None:
     assert [part for _, part, _ in producer.records] == [partition_of(b"shop-uk/%d" % n, 64) for n in range(10)]
 
 
-async def test_a_producer_that_refuses_for_good_is_known_and_replaced() -> None:
+async def test_producer_that_refuses_permanently_is_detected_and_replaced() -> None:
     publisher, producer, slots = make()
     slots.take()
-    answer = publisher.publish(TOPIC, b"shop-uk/1", b"", [])
-    assert answer is not None
+    response = publisher.publish(TOPIC, b"shop-uk/1", b"", [])
+    assert response is not None
     assert publisher.refused_seconds() == 0
     producer.records[0][2].failure(UnknownError())
-    assert await answer is False
+    assert await response is False
     assert publisher.refused_seconds() > 0
     other = HeldProducer()
     publisher.replace(other)
     assert producer.closed
     assert publisher.refused_seconds() == 0
     slots.take()
-    answer = publisher.publish(TOPIC, b"shop-uk/1", b"again", [])
-    assert answer is not None
+    response = publisher.publish(TOPIC, b"shop-uk/1", b"again", [])
+    assert response is not None
     other.records[0][2].success(None)
-    assert await answer is True
+    assert await response is True
 
 
-async def test_what_passes_by_itself_is_no_refusal_for_good_and_a_stored_record_ends_one() -> None:
+async def test_transient_errors_are_no_refusal_and_a_stored_record_ends_one() -> None:
     publisher, producer, slots = make()
     producer.error = KafkaTimeoutError()
     assert publisher.publish(TOPIC, b"shop-uk/1", b"", []) is None
@@ -179,8 +179,8 @@ async def test_what_passes_by_itself_is_no_refusal_for_good_and_a_stored_record_
     assert publisher.refused_seconds() > 0
     producer.error = None
     slots.take()
-    answer = publisher.publish(TOPIC, b"shop-uk/1", b"", [])
-    assert answer is not None
+    response = publisher.publish(TOPIC, b"shop-uk/1", b"", [])
+    assert response is not None
     producer.records[0][2].success(None)
-    assert await answer is True
+    assert await response is True
     assert publisher.refused_seconds() == 0

@@ -22,19 +22,19 @@ def test_major_units_become_minor_by_the_currencys_exponent(value: Any, currency
 
 
 @pytest.mark.parametrize("value", ["", "1,0", "1e3", "-1", "٣", "1.", ".5", "10.005", True, None, [], 1e22])
-def test_what_is_no_amount_in_major_units_is_unreadable(value: Any) -> None:
+def test_invalid_amount_in_major_units_is_unreadable(value: Any) -> None:
     with pytest.raises(UnreadableError):
         from_major(value, "EUR")
 
 
 @pytest.mark.parametrize("value", ["", "1.0", "1e3", " 1", "1\n", "-1", -1, "٣", "9" * 19, True, None, 1.0, []])
-def test_what_is_no_amount_in_minor_units_is_unreadable(value: Any) -> None:
+def test_invalid_amount_in_minor_units_is_unreadable(value: Any) -> None:
     with pytest.raises(UnreadableError):
         from_minor(value, "EUR")
 
 
 @pytest.mark.parametrize("currency", ["", "eur", "EURO", "EU", "EUR\n", None, 978, "ÉUR"])
-def test_what_is_no_currency_is_unreadable(currency: Any) -> None:
+def test_invalid_currency_is_unreadable(currency: Any) -> None:
     for read in (from_minor, from_major):
         with pytest.raises(UnreadableError):
             read("1", currency)
@@ -47,7 +47,7 @@ def test_no_money_is_lost_between_units(minor: int, currency: str) -> None:
 
 
 @given(st.integers(0, 10**14), st.sampled_from(["EUR", "JPY", "KWD", "CLF", "HUF"]))
-def test_what_is_told_in_major_units_is_read_as_the_same_money(minor: int, currency: str) -> None:
+def test_amount_written_in_major_units_is_read_as_the_same_money(minor: int, currency: str) -> None:
     told = to_major(Money(minor, currency))
     assert from_major(told, currency) == Money(minor, currency)
     assert len(told.partition(".")[2]) == exponent(currency)

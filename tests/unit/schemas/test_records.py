@@ -77,7 +77,7 @@ def test_the_order_of_texts_is_the_order_of_times(one: datetime, other: datetime
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2026-06-01", "2026-06-01T12:00:00", "2026-13-01T12:00:00Z"])
-def test_what_is_no_instant_is_none(text: str) -> None:
+def test_text_that_is_no_instant_is_none(text: str) -> None:
     assert parse_time(text) is None
 
 

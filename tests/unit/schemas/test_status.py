@@ -34,7 +34,7 @@ def test_topics_are_named_once_and_follow_topics_that_exist() -> None:
     assert {topic.follows for topic in all_topics()} - {None} <= set(names)
 
 
-def test_what_must_never_be_lost_is_kept_for_ever() -> None:
+def test_topics_that_must_never_lose_a_record_are_retained_for_ever() -> None:
     kept = {topic.name for topic in all_topics() if topic.retention_seconds is None}
     assert kept == {"payments.status", "payments.latest", "payments.requests", "paynotify.resolve-state-changelog"}
     policies = {topic.name: topic.kafka_settings()["cleanup.policy"] for topic in all_topics()}
@@ -43,7 +43,7 @@ def test_what_must_never_be_lost_is_kept_for_ever() -> None:
     assert policies["paynotify.verify.trustpayments-state-changelog"] == "compact,delete"
 
 
-def test_what_a_stage_has_rejected_fits_where_it_goes() -> None:
+def test_rejected_records_fit_into_the_topics_they_go_to() -> None:
     # a record with its added headers that is too large for the topic would be sent again for ever
     sizes = {topic.name: int(topic.kafka_settings().get("max.message.bytes", 1_048_588)) for topic in all_topics()}
     for provider in ("omnikassa", "trustpayments", "nevogate"):
@@ -52,7 +52,7 @@ def test_what_a_stage_has_rejected_fits_where_it_goes() -> None:
         assert sizes["lookups.dead"] >= sizes[f"responses.{provider}"]
 
 
-def test_every_error_on_purpose_is_in_the_tree() -> None:
+def test_every_error_is_in_the_tree() -> None:
     kinds = [one for _, one in inspect.getmembers(errors, inspect.isclass) if issubclass(one, Exception)]
     assert all(issubclass(one, errors.PaynotifyError) for one in kinds)
     assert issubclass(errors.SecretError, errors.ConfigurationError)

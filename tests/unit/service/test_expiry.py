@@ -35,7 +35,7 @@ def exported(registry: CollectorRegistry, credential: str) -> float | None:
     return registry.get_sample_value(CREDENTIAL_EXPIRES.name, {"credential": credential})
 
 
-def test_a_certificate_says_its_end(authority: Authority) -> None:
+def test_certificate_end_is_read(authority: Authority) -> None:
     issued = authority.issue("user")
     for file in (authority.certificate, issued.certificate, issued.both):
         end = certificates_end(file.read_bytes())
@@ -43,7 +43,7 @@ def test_a_certificate_says_its_end(authority: Authority) -> None:
         assert abs(end - time.time() - 3 * DAY) < 60
 
 
-def test_of_several_certificates_the_earliest_end_counts() -> None:
+def test_certificates_end_is_the_earliest() -> None:
     pem = Path(__file__).with_name("certificates.pem").read_bytes()
     # `openssl x509 -enddate`: Jan  1 00:00:00 2049 GMT as UTCTime, Jun 30 12:00:00 2051 GMT as GeneralizedTime
     early, late = pem.split(b"\n\n")
@@ -52,24 +52,24 @@ def test_of_several_certificates_the_earliest_end_counts() -> None:
     assert certificates_end(late + early) == 2493072000
 
 
-def test_a_file_without_a_certificate_has_no_end(authority: Authority) -> None:
+def test_file_without_a_certificate_has_no_end(authority: Authority) -> None:
     assert certificates_end(authority.issue("other").key.read_bytes()) is None
 
 
 @given(st.binary(max_size=200))
-def test_anything_else_that_calls_itself_a_certificate_is_refused(noise: bytes) -> None:
+def test_block_that_is_no_certificate_is_refused(noise: bytes) -> None:
     body = base64.encodebytes(noise).decode()
     with pytest.raises(ValueError):  # noqa: PT011 - its subclasses too
         certificates_end(f"-----BEGIN CERTIFICATE-----\n{body}-----END CERTIFICATE-----\n".encode())
 
 
-def test_a_token_says_its_end() -> None:
+def test_token_end_is_its_exp_claim() -> None:
     assert token_end(token(exp=1_900_000_000)) == 1_900_000_000
     for other in ("opaque", token(), token(exp="soon"), token(exp=True), token(exp=10**400), "a.b.c", "ä.ä.ä"):
         assert token_end(other) is None
 
 
-def test_a_renewed_file_shows_without_a_restart(authority: Authority, tmp_path: Path) -> None:
+def test_renewed_certificate_shows_without_a_restart(authority: Authority, tmp_path: Path) -> None:
     registry, file = CollectorRegistry(), tmp_path / "user.crt"
     watch(registry, KafkaSettings(ssl_cafile=str(authority.certificate), ssl_certfile=str(file)))
     ends = exported(registry, "kafka_certificate")
@@ -82,7 +82,7 @@ def test_a_renewed_file_shows_without_a_restart(authority: Authority, tmp_path: 
     assert exported(registry, "refresh_token") is None
 
 
-def test_of_several_tokens_the_earliest_end_counts_and_others_have_none() -> None:
+def test_tokens_end_is_the_earliest_of_those_that_have_one() -> None:
     registry = CollectorRegistry()
     tokens = (token(exp=2_000_000_000), token(exp=1_900_000_000), "opaque")
     watch(registry, KafkaSettings(), [Secret(SecretRef(value=one)) for one in tokens])

@@ -49,7 +49,9 @@ def answer(port: int, request: bytes) -> bytes:
         b"GET / HTTP/1.1\r\nX: " + MARK * 20_000 + b"\r\n\r\n",
     ],
 )
-def test_no_answer_repeats_the_request(port: int, request_bytes: bytes, capfd: pytest.CaptureFixture[str]) -> None:
+def test_management_responses_repeat_nothing_of_the_request(
+    port: int, request_bytes: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
     assert MARK not in answer(port, request_bytes)
     assert b" 200 " in answer(port, b"GET /livez HTTP/1.0\r\n\r\n")
     said = capfd.readouterr()

@@ -60,7 +60,7 @@ def test_refused_connections_keep_their_sockets_until_a_collection(caplog: pytes
     assert held()[0] == files
 
 
-def test_a_producer_without_an_id_never_asks_for_another() -> None:
+def test_producer_without_an_id_never_requests_another() -> None:
     """Why the ingress never lets a record expire. If this fails, kafka-python recovers: the settings can go."""
     manager = TransactionManager()
     manager.init_producer_id()

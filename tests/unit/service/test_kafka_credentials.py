@@ -124,9 +124,7 @@ def move(source: Path, target: Path) -> None:
     other.replace(target)
 
 
-def test_changed_certificates_are_used_for_new_connections_and_the_old_authority_is_forgotten(
-    first: Both, second: Both
-) -> None:
+def test_changed_certificates_are_used_and_the_old_authority_is_dropped(first: Both, second: Both) -> None:
     client = BrokerTLS(first.kafka())
     assert first.lets_in(client)
     assert not second.lets_in(client)

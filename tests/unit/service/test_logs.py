@@ -39,7 +39,7 @@ def lines() -> Iterator[Any]:
         logging.getLogger(name).setLevel(known)
 
 
-def test_an_event_is_one_line_with_its_fields(lines: Any) -> None:
+def test_log_event_is_one_line_with_its_fields(lines: Any) -> None:
     event(
         logging.getLogger("paynotify.fetch"), "lookup_dead_lettered", level=logging.WARNING, reason="not_found", tries=3
     )
@@ -55,17 +55,17 @@ def test_an_event_is_one_line_with_its_fields(lines: Any) -> None:
     }
 
 
-def test_an_exception_is_its_class_and_place_not_its_text(lines: Any) -> None:
+def test_logged_exception_has_its_class_and_place_not_its_text(lines: Any) -> None:
     try:
         raise ValueError(f"card {SECRET}")
     except ValueError:
         logging.getLogger("paynotify.loop").exception("a step failed")
     (line,) = lines()
     assert line["error"] == "ValueError"
-    assert line["at"][-1].startswith("test_an_exception_is_its_class")
+    assert line["at"][-1].startswith("test_logged_exception_has_its_class")
 
 
-def test_the_words_of_other_libraries_lose_what_they_quote(lines: Any) -> None:
+def test_log_lines_of_other_libraries_lose_their_values(lines: Any) -> None:
     logging.getLogger("mode.service").error("[^%s]: Crashed reason=%r", "App", ValueError(SECRET))
     logging.getLogger("aiokafka").warning("request %d failed: %s", 7, SECRET)
     first, second = lines()
@@ -73,7 +73,7 @@ def test_the_words_of_other_libraries_lose_what_they_quote(lines: Any) -> None:
     assert second["event"] == "request 7 failed: ..."
 
 
-def test_a_task_that_fails_unseen_tells_no_text(lines: Any) -> None:
+def test_logged_failure_of_a_task_has_no_text(lines: Any) -> None:
     async def fail() -> None:
         raise ValueError(SECRET)
 
@@ -90,7 +90,7 @@ def test_a_task_that_fails_unseen_tells_no_text(lines: Any) -> None:
     assert line["error"] == "ValueError"
 
 
-def test_libraries_are_heard_from_warnings_on(lines: Any) -> None:
+def test_log_lines_of_libraries_start_at_warning(lines: Any) -> None:
     logging.getLogger("aiokafka").info("chatter")
     logging.getLogger("kafka").warning("chatter")
     logging.getLogger("paynotify.worker").info("worker_started")
@@ -107,7 +107,7 @@ def _said(bounded: RateLimited, name: str, times: int, line: int = 1) -> list[in
     return through
 
 
-def test_what_a_library_repeats_is_bounded_and_counted() -> None:
+def test_log_lines_of_a_library_are_limited_and_counted() -> None:
     now = [0.0]
     bounded = RateLimited(lambda: now[0])
     assert _said(bounded, "aiokafka", 5000) == [None] * 5
@@ -119,26 +119,26 @@ def test_what_a_library_repeats_is_bounded_and_counted() -> None:
     assert _said(bounded, "aiokafka", 1) == [2]
 
 
-def test_one_place_does_not_take_another_ones_lines_and_our_own_events_are_all_logged() -> None:
+def test_log_places_are_limited_separately_and_own_events_are_not() -> None:
     bounded = RateLimited(lambda: 0.0)
     _said(bounded, "aiokafka", 100)
     assert len(_said(bounded, "aiokafka", 100, line=2)) == 5
     assert len(_said(bounded, "paynotify.loop", 100)) == 100
 
 
-def test_the_places_that_are_counted_are_bounded_too() -> None:
+def test_log_places_are_limited_in_number() -> None:
     bounded = RateLimited(lambda: 0.0)
     assert sum(len(_said(bounded, "some", 1, line=line)) for line in range(1000)) == 505
 
 
-def test_a_line_tells_how_many_were_left_out_before_it() -> None:
+def test_log_line_has_the_number_of_those_left_out() -> None:
     record = logging.LogRecord("aiokafka", logging.ERROR, "client.py", 1, "away", (), None)
     assert "left_out" not in json.loads(JsonLines("test").format(record))
     record.left_out = 4996
     assert json.loads(JsonLines("test").format(record))["left_out"] == 4996
 
 
-def test_the_processes_log_so() -> None:
+def test_set_up_logs_json_lines() -> None:
     root = logging.getLogger()
     before, level = root.handlers[:], root.level
     try:

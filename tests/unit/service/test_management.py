@@ -44,7 +44,7 @@ def process() -> Iterator[Process]:
     made.management.stop()
 
 
-def test_health_is_the_processes_own_judgement(process: Process) -> None:
+def test_probes_report_the_processes_own_state(process: Process) -> None:
     assert process.get("/livez") == (200, "ok\n")
     assert process.get("/readyz") == (503, "starting\n")
     process.live, process.ready = "the event loop has not run for 31 s", None
@@ -52,7 +52,7 @@ def test_health_is_the_processes_own_judgement(process: Process) -> None:
     assert process.get("/readyz?verbose") == (200, "ok\n")
 
 
-def test_a_start_that_takes_long_is_neither_life_nor_death(process: Process) -> None:
+def test_startup_probe_is_separate_from_liveness(process: Process) -> None:
     assert process.get("/startz") == (503, "state is being recovered: resolve\n")
     assert process.get("/livez") == (200, "ok\n")
     process.started = None
@@ -65,18 +65,18 @@ def test_metrics_are_prometheus_text(process: Process) -> None:
     assert "paynotify_made_total 3.0" in text
 
 
-def test_whether_it_is_ready_is_a_metric_too(process: Process) -> None:
+def test_readiness_is_a_metric_too(process: Process) -> None:
     assert 'paynotify_ready{process="worker"} 0.0' in process.get("/metrics")[1]
     process.ready = None
     assert 'paynotify_ready{process="worker"} 1.0' in process.get("/metrics")[1]
 
 
-def test_everything_else_is_not_there(process: Process) -> None:
+def test_unknown_paths_are_404(process: Process) -> None:
     assert process.get("/")[0] == 404
     assert process.get("/livez", "POST")[0] == 501
 
 
-def test_a_head_request_is_told_the_same_without_the_text(process: Process) -> None:
+def test_head_request_gets_the_same_response_without_body(process: Process) -> None:
     assert process.get("/livez", "HEAD") == (200, "")
     assert process.get("/readyz", "HEAD") == (503, "")
     assert process.get("/metrics", "HEAD") == (200, "")
@@ -95,7 +95,7 @@ def test_an_address_of_ipv6_can_be_listened_on() -> None:
         management.stop()
 
 
-def test_a_taken_port_is_one_clear_paragraph(process: Process) -> None:
+def test_port_in_use_is_one_clear_paragraph(process: Process) -> None:
     address = f"127.0.0.1:{process.management.port}"
     with pytest.raises(ConfigurationError, match="--management"):
         Management("ingest", address, CollectorRegistry(), lambda: None, lambda: None)
@@ -110,6 +110,6 @@ def test_addresses(text: str, address: tuple[str, int]) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "9090", "host:", "host:http", "host:70000", "host:-1", "host:¹"])
-def test_what_is_no_address_is_told_with_an_example(text: str) -> None:
+def test_invalid_address_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ConfigurationError, match=r"0\.0\.0\.0:9090"):
         split_address(text)

@@ -25,7 +25,7 @@ def refused(document: str) -> str:
     return str(error.value)
 
 
-def test_the_document_the_others_are_made_of_is_right() -> None:
+def test_base_document_is_valid() -> None:
     assert parse(text(), "shop.yaml").merchants[0].id == "shop"
 
 
@@ -93,7 +93,7 @@ def test_a_merchants_id_fits_into_keys_and_addresses(name: str) -> None:
         "? &a b\n: *a",
     ],
 )
-def test_what_yaml_allows_or_not_ends_in_a_paragraph(document: str) -> None:
+def test_odd_yaml_is_refused_with_a_paragraph(document: str) -> None:
     refused(document)
 
 
@@ -110,11 +110,11 @@ def test_what_yaml_allows_or_not_ends_in_a_paragraph(document: str) -> None:
         ("topics:\n overrides:\n  a:\n   partitions: 1\n  b:\n   partitions: x", "line 2: topics.overrides.partitions"),
     ],
 )
-def test_a_mistake_below_a_name_the_operator_chose_is_found(document: str, place: str) -> None:
+def test_mistake_below_a_free_name_has_its_line(document: str, place: str) -> None:
     assert f"shop.yaml, {place}" in refused(document)
 
 
-def test_a_currency_in_small_letters_is_told() -> None:
+def test_currency_in_small_letters_is_refused() -> None:
     charges = "{public_url: 'https://x.example', limits: {eur: {per_charge: 1, per_reference: 1, per_day: 1}}}"
     assert "merchants[0].charges.limits has a wrong value" in refused(
         text(url=f"'https://hu.example', charges: {charges}")
@@ -131,7 +131,7 @@ def test_a_currency_in_small_letters_is_told() -> None:
         ("{security_protocol: SSL, ssl_keyfile: k}", "ssl_certfile"),
     ],
 )
-def test_no_client_leaves_a_password_out_or_sends_it_in_the_open(kafka: str, word: str) -> None:
+def test_kafka_settings_never_drop_a_password_or_send_it_in_the_open(kafka: str, word: str) -> None:
     assert word in refused(text(more=f"kafka: {kafka}"))
 
 
@@ -144,7 +144,7 @@ def test_a_secret_has_one_place_which_is_not_the_file(key: str) -> None:
     refused(text(key=key.replace("value: k", "value: ''"), more="sandbox: true"))
 
 
-def test_an_environment_variable_that_is_no_text_is_told_without_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_variable_that_is_no_text_is_named_without_value(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(os.environb, b"PAYNOTIFY_TEST_KEY", b"geheim\xff")
     with pytest.raises(SecretError, match="PAYNOTIFY_TEST_KEY is not UTF-8") as error:
         Secret(SecretRef(env="PAYNOTIFY_TEST_KEY")).reveal()
@@ -152,7 +152,7 @@ def test_an_environment_variable_that_is_no_text_is_told_without_its_value(monke
 
 
 @pytest.mark.parametrize("content", [b"", b"\r\n", b"\xff\xfe"])
-def test_a_secret_file_without_text_is_told_by_its_path(tmp_path: Path, content: bytes) -> None:
+def test_secret_file_without_text_is_named(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "key"
     file.write_bytes(content)
     with pytest.raises(SecretError, match="key"):
@@ -161,9 +161,7 @@ def test_a_secret_file_without_text_is_told_by_its_path(tmp_path: Path, content:
         Secret(SecretRef(file="a\0b")).reveal()
 
 
-def test_a_secret_replaced_within_one_tick_of_the_clock_is_noticed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_secret_file_replaced_within_one_clock_tick_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("schemas.configuration.secrets._RECHECK_SECONDS", 0.0)
     file, other = tmp_path / "key", tmp_path / "other"
     file.write_text("old", "utf-8")

@@ -68,7 +68,7 @@ def refused(text: str) -> str:
     return said
 
 
-def test_the_defaults_are_production() -> None:
+def test_defaults_are_for_production() -> None:
     configuration = parsed()
     assert configuration.sandbox is False
     assert [provider_of(merchant) for merchant in configuration.merchants] == list(provider_names())
@@ -123,11 +123,11 @@ def test_the_defaults_are_production() -> None:
         ),
     ],
 )
-def test_a_wrong_file_names_the_key(change: Callable[[Any], Any], key: str) -> None:
+def test_refusal_names_the_key(change: Callable[[Any], Any], key: str) -> None:
     assert re.search(key, refused(changed(change)))
 
 
-def test_the_line_is_the_keys_own() -> None:
+def test_refusal_has_the_line_of_the_key() -> None:
     text = "state_directory: /tmp/state\nworker:\n  batch_records: 5\n\n  retries: 3\nmerchants: []\n"
     assert refused(text).startswith("shop.yaml, line 5: worker.retries")
 
@@ -141,7 +141,7 @@ def test_the_line_is_the_keys_own() -> None:
         ("", "line 1: the file lacks the key merchants"),
     ],
 )
-def test_what_is_no_mapping_of_settings_is_refused(text: str, said: str) -> None:
+def test_file_that_is_no_mapping_of_settings_is_refused(text: str, said: str) -> None:
     assert said in refused(text)
 
 
@@ -176,7 +176,7 @@ def test_http_needs_a_sandbox() -> None:
     parse("sandbox: true\n" + changed(change), "shop.yaml")
 
 
-def test_the_files_the_tests_use_are_right() -> None:
+def test_configurations_of_the_tests_are_valid() -> None:
     assert parse(yaml.safe_dump({"sandbox": True, "merchants": merchants()}), "shop.yaml").sandbox
 
 
@@ -197,7 +197,7 @@ def test_topics_have_the_prefix_and_their_overrides() -> None:
     assert topic.kafka_settings() == {"cleanup.policy": "delete", "retention.ms": "60000", "a": "b"}
 
 
-def test_a_state_has_as_many_partitions_as_its_source() -> None:
+def test_changelog_has_as_many_partitions_as_its_source() -> None:
     configuration = parsed(lambda d: d.update(topics={"overrides": {"observations": {"partitions": 12}}}))
     assert configuration.wanted_topics()[changelog("resolve")][1] == 12
     overrides = {changelog("resolve"): {"partitions": 3}}
@@ -205,7 +205,7 @@ def test_a_state_has_as_many_partitions_as_its_source() -> None:
     assert "has as many partitions as observations" in said
 
 
-def test_no_topic_needs_more_replicas_in_sync_than_it_has() -> None:
+def test_min_insync_replicas_never_exceed_the_replicas() -> None:
     overrides = {
         "notifications.alerts": {"replication_factor": 1},
         "observations": {"settings": {"min.insync.replicas": "3"}},
@@ -216,7 +216,7 @@ def test_no_topic_needs_more_replicas_in_sync_than_it_has() -> None:
     assert settings["observations"]["min.insync.replicas"] == "3"
 
 
-def test_the_file_is_named_by_option_or_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_configuration_file_is_named_by_option_or_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "shop.yaml"
     file.write_text(changed(lambda document: None))
     assert len(load(file).merchants) == 3
@@ -227,7 +227,7 @@ def test_the_file_is_named_by_option_or_environment(tmp_path: Path, monkeypatch:
         load()
 
 
-def test_a_file_that_can_not_be_read_is_named(tmp_path: Path) -> None:
+def test_configuration_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=re.escape(str(tmp_path))):
         load(tmp_path)
     binary = tmp_path / "binary"

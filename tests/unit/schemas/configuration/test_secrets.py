@@ -26,7 +26,7 @@ def tick(monkeypatch: pytest.MonkeyPatch) -> Tick:
     return advance
 
 
-def test_a_value_and_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secret_from_a_value_and_from_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Secret(SecretRef(value="v")).reveal() == "v"
     monkeypatch.setenv("SHOP_KEY", "one")
     secret = Secret(SecretRef(env="SHOP_KEY"))
@@ -36,7 +36,7 @@ def test_a_value_and_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("text", [None, ""])
-def test_a_missing_variable_is_named(text: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_environment_variable_is_named(text: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SHOP_KEY", raising=False)
     if text is not None:
         monkeypatch.setenv("SHOP_KEY", text)
@@ -44,13 +44,13 @@ def test_a_missing_variable_is_named(text: str | None, monkeypatch: pytest.Monke
         Secret(SecretRef(env="SHOP_KEY")).reveal()
 
 
-def test_a_file_without_its_last_line_break(tmp_path: Path) -> None:
+def test_secret_file_loses_its_last_line_break(tmp_path: Path) -> None:
     file = tmp_path / "key"
     file.write_bytes(b"s p\xc3\xa9\r\n")
     assert Secret(SecretRef(file=str(file))).reveal() == "s pé"
 
 
-def test_a_changed_file_is_read_anew(tmp_path: Path, tick: Tick) -> None:
+def test_changed_secret_file_is_read_again(tmp_path: Path, tick: Tick) -> None:
     file = tmp_path / "key"
     file.write_text("old")
     secret = Secret(SecretRef(file=str(file)))
@@ -63,7 +63,7 @@ def test_a_changed_file_is_read_anew(tmp_path: Path, tick: Tick) -> None:
     assert secret.reveal() == "newer"
 
 
-def test_a_file_that_is_gone_or_empty_for_a_moment_keeps_its_last_value(tmp_path: Path, tick: Tick) -> None:
+def test_secret_file_missing_or_empty_for_a_moment_keeps_its_value(tmp_path: Path, tick: Tick) -> None:
     file = tmp_path / "key"
     file.write_text("old")
     secret = Secret(SecretRef(file=str(file)))
@@ -78,7 +78,7 @@ def test_a_file_that_is_gone_or_empty_for_a_moment_keeps_its_last_value(tmp_path
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\n", b"\xff\xff"])
-def test_a_file_that_never_held_a_secret_is_told_by_its_path(content: bytes | None, tmp_path: Path) -> None:
+def test_secret_file_that_was_never_valid_is_named(content: bytes | None, tmp_path: Path) -> None:
     file = tmp_path / "key"
     if content is not None:
         file.write_bytes(content)
@@ -86,7 +86,7 @@ def test_a_file_that_never_held_a_secret_is_told_by_its_path(content: bytes | No
         Secret(SecretRef(file=str(file))).reveal()
 
 
-def test_a_file_that_comes_later_is_found(tmp_path: Path) -> None:
+def test_secret_file_created_later_is_found(tmp_path: Path) -> None:
     file = tmp_path / "key"
     secret = Secret(SecretRef(file=str(file)))
     with pytest.raises(SecretError):
@@ -95,7 +95,7 @@ def test_a_file_that_comes_later_is_found(tmp_path: Path) -> None:
     assert secret.reveal() == "here"
 
 
-def test_one_that_can_not_be_read_does_not_hide_the_others(tmp_path: Path) -> None:
+def test_unreadable_secret_does_not_hide_the_others(tmp_path: Path) -> None:
     missing = Secret(SecretRef(file=str(tmp_path / "none")))
     assert reveal_all((Secret(SecretRef(value="old")), missing, Secret(SecretRef(value="new")))) == ("old", "new")
     with pytest.raises(SecretError):

@@ -55,7 +55,7 @@ def test_every_topic_is_described() -> None:
     assert {index[name]["value"] for name in carries()} == {f"{kind.__name__}.json" for kind in KINDS}
 
 
-def test_writing_anew_gives_the_same_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_writing_again_gives_the_same_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_schema, "FOLDER", tmp_path)
     json_schema.write()
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == documents()
@@ -160,7 +160,7 @@ def test_every_event_fits_the_result_topics_schema(observations: list[Observatio
         {"payment_id": None},
     ],
 )
-def test_what_is_no_message_fits_nowhere(change: dict[str, Any]) -> None:
+def test_invalid_message_fits_no_schema(change: dict[str, Any]) -> None:
     event = advance(PaymentState(), _captured()).event
     document = {**orjson.loads(messages.encode(event)), **change}
     schema = SCHEMAS[PaymentStatus]
