@@ -85,11 +85,11 @@ format: $(VENV)/.development                    ## put the code into its form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-schemas: $(VENV)/.development                   ## write schemas/json and the chart's made files anew from the types
+schemas: $(VENV)/.development                   ## generate schemas/json and the chart's generated files
 	$(BIN)/python -m schemas.generate.json_schema
 	$(BIN)/python -m helm.generate
 
-docs: $(VENV)/.runtime                          ## generate the pages of docs/ that are made from the code
+docs: schemas                                   ## generate the reference pages of docs/ too: commands, configuration, metrics
 	$(BIN)/python -m ops.generate_cli
 	$(BIN)/python -m ops.generate_configuration
 	$(BIN)/python -m ops.generate_metrics
