@@ -64,7 +64,7 @@ fault: prerequisites $(VENV)/.development       ## break everything, lose nothin
 
 OUTAGE ?= 600
 outage: prerequisites $(VENV)/.development      ## no broker for 10 minutes at 500 calls a second (OUTAGE=seconds)
-	PAYNOTIFY_OUTAGE_SECONDS=$(OUTAGE) $(BIN)/python -m pytest -s tests/acceptance/test_ingress_faults.py -k without_a_broker $(NO_TIME_LIMIT) $(ARGS)
+	PAYNOTIFY_OUTAGE_SECONDS=$(OUTAGE) $(BIN)/python -m pytest -s tests/acceptance/test_ingress_faults.py -k refused_without_a_broker $(NO_TIME_LIMIT) $(ARGS)
 
 HOURS ?= 1
 soak: prerequisites $(VENV)/.development        ## half of the peak for hours: what grows, and what became of it (HOURS= SEED=)

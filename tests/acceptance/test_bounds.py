@@ -154,7 +154,7 @@ def calls(sandbox: Sandbox, provider: str) -> int:
 
 
 @pytest.mark.parametrize("provider", ["trustpayments", "nevogate"])
-def test_a_provider_that_was_away_for_the_whole_ladder_is_asked_once_for_each_payment(
+def test_provider_back_after_all_retries_is_asked_once_for_each_payment(
     start: Callable[[Plan], Sandbox], provider: str
 ) -> None:
     sandbox = start(

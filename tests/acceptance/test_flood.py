@@ -90,7 +90,7 @@ def test_a_merchant_with_a_token_in_its_url_notices_nothing(sandbox: Sandbox, ob
     assert calls(sandbox) - before == signals >= 2 * len(payments), "one Result for each genuine call, no other"
 
 
-def test_without_a_token_a_flood_costs_no_more_than_the_budget_and_the_surplus_can_be_replayed(
+def test_flood_without_a_token_costs_the_budget_and_the_surplus_is_replayable(
     sandbox: Sandbox, observer: Observer
 ) -> None:
     known = buy(sandbox, "nevogate", times=5, merchant="open")

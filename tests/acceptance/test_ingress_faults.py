@@ -81,7 +81,7 @@ def kill(broker: LocalBroker) -> Callable[[], None]:
 
 
 @pytest.mark.parametrize("outage", [freeze, kill])
-def test_without_a_broker_callers_are_refused_soon_then_at_once_and_every_200_is_stored(
+def test_callers_are_refused_without_a_broker_and_every_200_is_stored(
     sandbox: Sandbox, observer: Observer, ingest: Child, outage: Callable[[LocalBroker], Callable[[], None]]
 ) -> None:
     assert sandbox.broker is not None

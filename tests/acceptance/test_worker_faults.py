@@ -158,7 +158,7 @@ def _unpublished(sandbox: Sandbox, observer: Observer, payments: set[str]) -> li
     return [one for one in left if one.partition(":")[0].partition("/")[2] in payments]
 
 
-def test_two_workers_share_the_work_and_one_stopped_under_load_ends_cleanly_and_is_replaced_by_the_other(
+def test_worker_stopped_under_load_ends_cleanly_and_is_replaced(
     sandbox: Sandbox, observer: Observer, workers: list[Child]
 ) -> None:
     groups = [f"paynotify.{name}" for name in ("resolve", *(f"verify.{one}" for one in provider_names()))]

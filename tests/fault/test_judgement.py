@@ -185,9 +185,7 @@ def test_calls_over_the_banks_pace_are_stated_and_break_no_rule(right: Evidence)
 
 
 @pytest.mark.parametrize(("word", "right_word"), [("pending", True), ("captured", False)])
-def test_a_charge_that_the_gateway_opened_and_never_started_is_pending_and_nothing_else(
-    right: Evidence, word: str, right_word: bool
-) -> None:
+def test_charge_opened_and_never_started_is_only_pending(right: Evidence, word: str, right_word: bool) -> None:
     charge = {"c2": {"merchant": "shop-hu", "order_id": "R2", "moved": 0}}
     _book(right, "nevogate", money=charge, orphans=["c2"])
     told = status(1, word, None)

@@ -94,9 +94,7 @@ def test_a_reset_reaches_both_ends(proxy: Proxy, echo: Echo) -> None:
     assert wait_for(lambda: echo.ended == ["reset"], within_seconds=SECONDS)
 
 
-def test_a_half_open_connection_says_nothing_and_its_far_end_does_not_learn_that_it_was_closed(
-    proxy: Proxy, echo: Echo
-) -> None:
+def test_half_open_connection_is_silent_and_its_far_end_learns_nothing(proxy: Proxy, echo: Echo) -> None:
     address = proxy.detour(echo.address)
     with closing(connected(address)) as connection:
         assert said_back(connection, b"hello") == b"hello"

@@ -76,7 +76,7 @@ def _run(project: Path, **environment: str) -> str:
     return done.stdout
 
 
-def test_the_logs_of_a_failed_test_and_of_its_module_are_kept_and_named_and_told_in_ci(tmp_path: Path) -> None:
+def test_logs_of_a_failed_test_are_kept_named_and_printed_in_ci(tmp_path: Path) -> None:
     (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --import-mode=importlib\nfilterwarnings = ignore\n")
     (tmp_path / "conftest.py").write_text(CONFTEST, "utf-8")
     for kind in ("acceptance", "unit"):

@@ -76,7 +76,7 @@ def _bill(customer: str = "c-1", value: int = 1990, currency: str = "EUR") -> Bi
     )
 
 
-def test_a_request_is_the_same_each_time_and_another_for_another_month_customer_or_merchant() -> None:
+def test_request_id_depends_on_month_customer_and_merchant_only() -> None:
     first = _bill().request("shop-hu", "2026-11")
     assert _bill().request("shop-hu", "2026-11") == first
     assert (first.action, first.capture, first.again, first.user_id) == ("charge", "now", False, None)

@@ -74,7 +74,7 @@ async def test_a_charge_for_now_is_captured() -> None:
     assert (transaction.moved, transaction.closed, transaction.captured) == (1, 1, 1000)
 
 
-async def test_each_intention_is_kept_before_its_call_and_each_answer_published_before_the_next() -> None:
+async def test_intention_is_durable_before_its_call_and_response_before_the_next() -> None:
     world = await known(World())
     seen: list[tuple[str, str, int]] = []
 
@@ -89,7 +89,7 @@ async def test_each_intention_is_kept_before_its_call_and_each_answer_published_
     assert len(world.topic("responses.nevogate")) == 2
 
 
-async def test_what_shops_are_told_is_by_the_states_holder_and_what_the_provider_said_by_anybody() -> None:
+async def test_events_are_published_by_the_owner_and_responses_by_anybody() -> None:
     """An answer that came while the machine stood still must not be lost; a state told late would be a step back."""
     world = await known(World())
     await ask(world, charge(capture="now"))
@@ -98,7 +98,7 @@ async def test_what_shops_are_told_is_by_the_states_holder_and_what_the_provider
     assert len(world.topic("responses.nevogate")) == 2
 
 
-async def test_resolve_knows_what_is_expected_before_the_money_moves_and_verify_knows_the_id() -> None:
+async def test_resolve_and_verify_know_the_payment_before_money_moves() -> None:
     world = await known(World())
     await ask(world, charge())
     (output,) = world.topic("observations")

@@ -153,7 +153,7 @@ async def test_an_inconclusive_answer_asks_again_under_a_new_id() -> None:
     assert (await bench.work(lookup_record("l-1"), state=empty()))[0].headers == output.headers
 
 
-async def test_an_inconclusive_answer_without_tries_left_is_an_answer_and_the_next_lookup_is_dead() -> None:
+async def test_inconclusive_response_after_the_last_try_dead_letters_the_next_lookup() -> None:
     bench = Bench(FakeProvider(answer=answering(Succeeded(again="uncertain"))))
     (output,) = await bench.work(lookup_record("l-1", attempts="7"))
     assert (output.topic, header(output, "reason")) == ("lookups.dead", "uncertain")
@@ -177,7 +177,7 @@ async def test_what_follows_a_recovery_lookup_is_recovery_too() -> None:
     assert (followed.arguments, followed.notification_id) == ({"recovery": "1"}, "overdue")
 
 
-async def test_an_id_the_provider_does_not_know_counts_against_strangers_only_where_a_call_named_it() -> None:
+async def test_unknown_id_counts_against_callers_only_if_a_call_named_it() -> None:
     unknown, policy = answering(Failed("not_found", "forged")), Policy(retries={}, unsigned=True)
     bench = Bench(FakeProvider(policy=policy, answer=unknown))
     assert [one.topic for one in await bench.work(lookup_record("l-1", "t-1"))] == [

@@ -37,7 +37,7 @@ def test_trust_payments_is_asked_by_the_order_which_finds_its_refunds_too() -> N
     assert lookup_key(found) == b"shop"
 
 
-def test_trust_payments_is_asked_by_the_transaction_where_the_order_is_not_known_or_can_not_be_asked_for() -> None:
+def test_trustpayments_recovery_asks_by_transaction_without_a_usable_order() -> None:
     for order_id in (None, "", "x" * 256):
         found = lookup("trustpayments", order_id, TRANSACTION)
         assert found is not None
@@ -57,7 +57,7 @@ def test_omnikassa_is_asked_for_the_banks_own_id_and_only_with_a_refresh_token()
     assert lookup("omnikassa", "ORD-1", BANK_ORDER.upper(), **REFRESH) is None
 
 
-def test_nevogate_is_asked_by_details_where_the_merchant_switched_it_on_and_never_by_result() -> None:
+def test_nevogate_recovery_asks_by_details_only_where_allowed_never_by_result() -> None:
     found = lookup("nevogate", "ORD-1", GATEWAY_ID, **DETAILS)
     assert found is not None
     assert (found.operation, found.reference) == ("details", GATEWAY_ID)

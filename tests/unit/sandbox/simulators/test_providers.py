@@ -296,7 +296,7 @@ def test_a_lost_answer_comes_after_the_pull_has_emptied_the_queue(start: Start, 
         _pull(client, token)
 
 
-def test_a_copy_on_the_network_has_the_bytes_of_the_first_and_every_attempt_is_logged_without_its_secret(
+def test_duplicate_delivery_has_equal_bytes_and_is_logged_without_its_secret(
     start: Start, receiver: Receiver, tmp_path: Path
 ) -> None:
     log = tmp_path / "deliveries.jsonl"

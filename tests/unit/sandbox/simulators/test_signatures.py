@@ -29,7 +29,7 @@ def test_pings_are_signed_as_the_bank_signs_them(vector: dict[str, Any]) -> None
     assert sign(vector["signing_key_base64"], fields) == body["signature"]
 
 
-def test_a_result_page_with_an_unconfirmed_card_payment_is_signed_as_the_bank_signed_it() -> None:
+def test_page_with_an_unconfirmed_card_payment_is_signed_as_by_the_bank() -> None:
     vectors = {one["id"]: one for one in json.loads((VECTORS / "omnikassa.json").read_text("utf-8"))["vectors"]}
     for name in ("R04", "R05", "S03"):
         page = json.loads(vectors[name]["body"])
