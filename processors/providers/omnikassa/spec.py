@@ -26,7 +26,7 @@ def _recovery(merchant: OmniKassaMerchant, order_id: str, payment_id: str) -> Re
     return RecoveryQuery(ORDER, payment_id) if allowed else None
 
 
-class _Probe:
+class _OmniKassaProbe:
     """One token refresh, which counts against the merchant's quota at the bank."""
 
     def skip_reason(self, account: Account[OmniKassaMerchant], *, recovery: bool) -> str | None:
@@ -67,7 +67,7 @@ SPEC: Final = ProviderSpec(
     contract=CONTRACT,
     provider=OmniKassaProvider(),
     recovery=_recovery,
-    probe=_Probe(),
+    probe=_OmniKassaProbe(),
     inspection=CaptureInspection(
         check_return_url=check_return_url,
         recognise=_recognise,

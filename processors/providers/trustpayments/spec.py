@@ -26,7 +26,7 @@ def _recovery(merchant: TrustPaymentsMerchant, order_id: str, payment_id: str) -
     return RecoveryQuery(TRANSACTION, payment_id) if is_reference(payment_id) else None
 
 
-class _Probe:
+class _TrustPaymentsProbe:
     """A query for an order that does not exist: an empty response shows that the credentials are accepted."""
 
     def skip_reason(self, account: Account[TrustPaymentsMerchant], *, recovery: bool) -> str | None:
@@ -51,7 +51,7 @@ SPEC: Final = ProviderSpec(
     contract=CONTRACT,
     provider=_PROVIDER,
     recovery=_recovery,
-    probe=_Probe(),
+    probe=_TrustPaymentsProbe(),
     inspection=CaptureInspection(check_return_url=_check_return_url),
     lister=TrustPaymentsLister(),
 )
