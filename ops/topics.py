@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
         changed: list[TopicDifference] = []
         if arguments.action == "apply":
             created = _create(configuration, client, missing(configuration, present))
-            changed = _adjust(client, [one for one in differences(configuration, present) if one.mendable])
+            changed = _adjust(client, [one for one in differences(configuration, present) if one.fixable])
             present = _settled(configuration, client)
     absent, different = missing(configuration, present), differences(configuration, present)
     if arguments.json:
@@ -82,7 +82,7 @@ def _settled(configuration: Configuration, client: Any) -> dict[str, PresentTopi
     deadline = time.monotonic() + _SETTLE_SECONDS
     while True:
         present = inspect_topics(configuration, client)
-        unsettled = missing(configuration, present) or any(one.mendable for one in differences(configuration, present))
+        unsettled = missing(configuration, present) or any(one.fixable for one in differences(configuration, present))
         if not unsettled or time.monotonic() >= deadline:
             return present
         time.sleep(_SETTLE_PAUSE_SECONDS)

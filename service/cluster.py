@@ -1,4 +1,4 @@
-"""The brokers and topics as they are, compared with what the configuration wants."""
+"""Compares the cluster's topics with the configuration."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CONNECT_MILLISECONDS: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class PresentTopic:
-    """A topic as the cluster has it."""
+    """A topic as it exists on the cluster."""
 
     partitions: int
     replication_factor: int
@@ -29,13 +29,13 @@ class PresentTopic:
 
 @dataclass(frozen=True, slots=True)
 class TopicDifference:
-    """One way in which a topic differs; ``mendable`` tells if ``topics apply`` can change it."""
+    """One difference between a topic and the configuration. If ``fixable``, ``topics apply`` can change it."""
 
     topic: str
     what: str
     wanted: str
     present: str
-    mendable: bool
+    fixable: bool
 
     def __str__(self) -> str:
         return f"{self.topic}: {self.what} is {self.present}, wanted {self.wanted}"
@@ -43,7 +43,7 @@ class TopicDifference:
 
 @contextmanager
 def admin(configuration: Configuration) -> Iterator[Any]:
-    """An admin client.
+    """An admin client of kafka-python, closed at the end of the block.
 
     Raises:
         ClusterUnavailableError: no broker answers, or the brokers refuse a request.
@@ -63,7 +63,7 @@ def admin(configuration: Configuration) -> Iterator[Any]:
     except KafkaError as error:
         raise ClusterUnavailableError(
             f"The Kafka cluster at {servers} refused a request ({type(error).__name__}). "
-            "Check that its brokers are well and that this user may describe and change topics."
+            "Check that its brokers are healthy and that this user may describe and change topics."
         ) from None
     finally:
         client.close()
@@ -72,7 +72,7 @@ def admin(configuration: Configuration) -> Iterator[Any]:
 def present_topics(
     client: Any, names: Iterable[str], setting_names: Mapping[str, Iterable[str]]
 ) -> dict[str, PresentTopic]:
-    """Those of the named topics that exist, with the settings asked for."""
+    """The named topics that exist, with the current values of the named settings."""
     existing = set(client.list_topics()) & set(names)
     if not existing:
         return {}
@@ -90,22 +90,22 @@ def present_topics(
 
 
 def wanted_settings(configuration: Configuration) -> dict[str, dict[str, str]]:
-    """The settings of every topic by its name on the cluster."""
+    """The configured settings of every topic, by its name on the cluster."""
     minimum = configuration.topics.minimum_insync()
     return {
-        # a topic with fewer replicas than must be in sync would take no record at all
+        # a topic with fewer replicas than min.insync.replicas would accept no record at all
         name: {"min.insync.replicas": str(min(minimum, replication_factor)), **topic.kafka_settings()}
         for name, (topic, _, replication_factor) in configuration.wanted_topics().items()
     }
 
 
 def missing(configuration: Configuration, present: Mapping[str, PresentTopic]) -> list[str]:
-    """The topics that are not there."""
+    """The configured topics that do not exist."""
     return [name for name in configuration.wanted_topics() if name not in present]
 
 
 def differences(configuration: Configuration, present: Mapping[str, PresentTopic]) -> list[TopicDifference]:
-    """How the topics that are there differ from what is wanted."""
+    """How the existing topics differ from the configuration."""
     found: list[TopicDifference] = []
     settings = wanted_settings(configuration)
     for name, (_, partitions, replication_factor) in configuration.wanted_topics().items():
@@ -113,15 +113,15 @@ def differences(configuration: Configuration, present: Mapping[str, PresentTopic
         if topic is None:
             continue
         if topic.partitions != partitions:
-            found.append(TopicDifference(name, "partitions", str(partitions), str(topic.partitions), mendable=False))
+            found.append(TopicDifference(name, "partitions", str(partitions), str(topic.partitions), fixable=False))
         if topic.replication_factor != replication_factor:
             found.append(
                 TopicDifference(
-                    name, "replication factor", str(replication_factor), str(topic.replication_factor), mendable=False
+                    name, "replication factor", str(replication_factor), str(topic.replication_factor), fixable=False
                 )
             )
         found.extend(
-            TopicDifference(name, key, value, topic.settings.get(key, "unset"), mendable=True)
+            TopicDifference(name, key, value, topic.settings.get(key, "unset"), fixable=True)
             for key, value in settings[name].items()
             if topic.settings.get(key) != value
         )
@@ -129,12 +129,12 @@ def differences(configuration: Configuration, present: Mapping[str, PresentTopic
 
 
 def inspect_topics(configuration: Configuration, client: Any) -> dict[str, PresentTopic]:
-    """The wanted topics as they are."""
+    """The configured topics as they exist on the cluster."""
     return present_topics(client, configuration.wanted_topics(), wanted_settings(configuration))
 
 
 def check(configuration: Configuration) -> None:
-    """Make sure a process can work on this cluster.
+    """Check that a process can work on this cluster.
 
     Raises:
         ClusterUnavailableError: no broker answers, or the brokers refuse a request.
@@ -152,6 +152,6 @@ def check(configuration: Configuration) -> None:
     for difference in differences(configuration, present):
         if difference.what == "partitions":
             raise ClusterError(
-                f"{difference}. Keys would change their partition and state its place: set the number the topic has "
-                "in the configuration (topics.partitions or topics.overrides), or move to new topics."
+                f"{difference}. Another number would move keys to other partitions, away from their state. Set the "
+                "topic's number in the configuration (topics.partitions or topics.overrides), or move to new topics."
             )

@@ -1,9 +1,9 @@
-"""What is written to topics from now on, read without a group and without a trace on the brokers."""
+"""Follows topics from their end, without a consumer group, so that nothing is left on the brokers."""
 
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
@@ -16,8 +16,22 @@ _CONNECT_MILLISECONDS: Final = 10_000
 _RECORDS_AT_A_TIME: Final = 2_000
 
 
+class ConsumedRecord(Protocol):
+    """A record as kafka-python returns it; ``timestamp`` is in milliseconds."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]]
+    timestamp: int
+
+
 class Tail:
-    """Records of the topics (names without prefix) written after the block was entered, as a context manager.
+    """A context manager that reads the records written to topics after it was entered.
+
+    ``names`` are topic names without the configured prefix.
 
     Raises:
         ClusterUnavailableError: no broker answers, or the brokers refuse a request.
@@ -42,7 +56,7 @@ class Tail:
             ends = self._consumer.end_offsets(places)
             self._consumer.assign(places)
             for place in places:
-                # not seek_to_end, which would only look when something is read
+                # not seek_to_end, which would look up the end only at the first read
                 self._consumer.seek(place, ends[place])
         except (KafkaError, OSError, ValueError) as error:
             self._close()
@@ -55,22 +69,22 @@ class Tail:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._close()
 
-    def read(self, within_seconds: float) -> list[Any]:
-        """What has come, after at most so many seconds: records of kafka-python, in order within a partition.
+    def read(self, within_seconds: float) -> list[ConsumedRecord]:
+        """The new records, in order within a partition. Waits at most so long; empty if there are none.
 
         Raises:
-            ClusterUnavailableError: the brokers stopped answering, or refuse.
+            ClusterUnavailableError: the brokers stopped answering, or refuse the request.
         """
         try:
             batches = self._consumer.poll(timeout_ms=int(within_seconds * 1000))
         except KafkaError as error:
             raise ClusterUnavailableError(
                 f"The brokers at {self._kafka.bootstrap_servers} stopped answering ({type(error).__name__}). "
-                "See that they are well; what was published stays published."
+                "Check that they are healthy. What was published before stays published."
             ) from None
         return [record for batch in batches.values() for record in batch]
 
-    def named(self, record: Any) -> str:
+    def named(self, record: ConsumedRecord) -> str:
         """The name of the record's topic, without prefix."""
         return str(record.topic).removeprefix(self._kafka.topic_prefix)
 

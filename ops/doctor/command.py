@@ -149,8 +149,8 @@ def _check_topics(configuration: Configuration, client: Any) -> Iterator[Finding
     if absent:
         yield Finding("topics", "error", f"{_first_of(absent)} missing", "Run `paynotify topics apply`.")
     for one in different:
-        remedy = "Run `paynotify topics apply`." if one.mendable else "Set the configuration to the topic's value."
-        yield Finding("topics", "warning" if one.mendable else "error", str(one), remedy)
+        remedy = "Run `paynotify topics apply`." if one.fixable else "Set the configuration to the topic's value."
+        yield Finding("topics", "warning" if one.fixable else "error", str(one), remedy)
     if not absent and not different:
         yield Finding("topics", "ok", f"{len(present)} as configured")
     for name, topic in sorted(present.items()):

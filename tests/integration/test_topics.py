@@ -53,7 +53,7 @@ def test_a_changed_retention_is_mended(installation: Installation) -> None:
     code, report = topics(installation, "check")
     assert code == 1
     (difference,) = report["different"]
-    assert difference["mendable"] is True
+    assert difference["fixable"] is True
     code, report = topics(installation, "apply")
     assert (code, len(report["changed"]), report["different"]) == (0, 1, [])
     assert settings(installation, "notifications.rejected")["retention.ms"] == str(7 * DAY_MILLISECONDS)
@@ -80,7 +80,7 @@ def test_a_wrong_number_of_partitions_is_reported_and_not_changed(installation: 
     code, report = topics(installation, "apply")
     assert code == 1
     assert {one["what"] for one in report["different"]} == {"partitions"}
-    assert not any(one["mendable"] for one in report["different"])
+    assert not any(one["fixable"] for one in report["different"])
     installation.configure()
     assert topics(installation, "check")[0] == 0
 
