@@ -21,7 +21,8 @@ from sandbox.arguments import how_many, positive
 from sandbox.billing.bills import Month
 from sandbox.observer import Observer, quantile
 from sandbox.script import NEEDS, Played, Player
-from sandbox.system import Plan, Sandbox, ends_on_signal
+from sandbox.signals import ends_on_signal
+from sandbox.system import Plan, Sandbox
 from sandbox.verification import Books, ProofResult, applied, judge, missed, settled, statuses
 from schemas.providers import provider_names
 

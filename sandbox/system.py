@@ -11,26 +11,25 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import threading
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
 import yaml
-from kafka import KafkaAdminClient
 
 from sandbox.accounts import default_merchants, open_accounts
 from sandbox.broker import LocalBroker, answers, nodes_settings, start_together
+from sandbox.cleanup import remove_everything
+from sandbox.configuration import CHARGES, configuration_document, merged
+from sandbox.probes import free_port, probe
 from sandbox.processes import Child, stop_all, wait_for
+from sandbox.signals import uninterrupted
 from sandbox.simulators.control import Control
 from sandbox.simulators.spec import SandboxAccount
 from schemas.configuration.load import load
@@ -40,24 +39,6 @@ from schemas.errors import ClusterUnavailableError, ConfigurationError
 _READY_SECONDS: Final = 180.0
 _COMMAND_SECONDS: Final = 60
 _STOP_SECONDS: Final = 20.0
-
-#: What a merchant that may charge by topic is configured with, besides where the gateway reaches the ingress.
-_CHARGES: Final[Mapping[str, Any]] = {
-    "limits": {
-        currency: {"per_charge": 50_000_00, "per_reference": 200_000_00, "per_day": 100_000_000_00}
-        for currency in ("EUR", "GBP", "HUF")
-    },
-    "call_timeout_seconds": 5,
-    "close_settles_seconds": 5,
-    "poll_schedule_seconds": [0.5, 1, 2, 5, 10, 20, 60],
-}
-
-#: The retry ladder of production takes hours; here it takes seconds.
-_WORKER: Final[Mapping[str, Any]] = {
-    "retry_delays_seconds": [0.3, 1, 2, 5, 10],
-    "session_timeout_seconds": 6,
-    "overdue": {"takeover_grace_seconds": 0},
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +110,7 @@ class Sandbox:
             self._undo.callback(self._stop_processes)
             self._start_simulators()
             # the configuration names it, for the gateway is told where to call with every charge
-            self.ingest_address = f"http://127.0.0.1:{_free_port()}"
+            self.ingest_address = f"http://127.0.0.1:{free_port()}"
             self._write_configuration()
             self.command("topics", "apply", "--config", str(self.config_path))
             self.workers = [self._worker(number) for number in range(len(self.plan.workers))]
@@ -150,7 +131,7 @@ class Sandbox:
 
     def stop(self) -> None:
         """End every process, remove the directory, and the topics where the cluster was not ours."""
-        with _uninterrupted():
+        with uninterrupted():
             self._undo.close()
 
     def __enter__(self) -> Sandbox:
@@ -268,7 +249,7 @@ class Sandbox:
             )
         self.bootstrap = named
         self.prefix = f"sandbox-{secrets.token_hex(4)}."
-        self._undo.callback(self._remove_topics)
+        self._undo.callback(remove_everything, self.bootstrap, self.prefix)
 
     def _start_nodes(self) -> None:
         plan = self.plan
@@ -322,22 +303,22 @@ class Sandbox:
             self._undo.callback(self.providers[provider].close)
 
     def _write_configuration(self) -> None:
-        written = {
-            "sandbox": True,
-            "kafka": {"bootstrap_servers": self.bootstrap, "topic_prefix": self.prefix},
-            "topics": {"partitions": self.plan.partitions, "replication_factor": self.plan.nodes},
-            "state_directory": str(self.directory / "state"),
-            "worker": dict(_WORKER),
-            "merchants": [self._merchant(one) for one in self.accounts],
-        }
-        self.config_path.write_text(yaml.safe_dump(_merged(written, self.plan.configuration)), "utf-8")
+        document = configuration_document(
+            bootstrap=self.bootstrap,
+            topic_prefix=self.prefix,
+            partitions=self.plan.partitions,
+            replication_factor=self.plan.nodes,
+            state_directory=str(self.directory / "state"),
+            merchants=[self._merchant(one) for one in self.accounts],
+        )
+        self.config_path.write_text(yaml.safe_dump(merged(document, self.plan.configuration)), "utf-8")
 
     def _merchant(self, account: SandboxAccount) -> dict[str, Any]:
         configured = account.configured(self._found_at(self.providers[account.provider].address))
         configured |= self.plan.merchant.get(account.name, {})
         if account.name in self.plan.charges:
             changes = self.plan.charges[account.name]
-            configured["charges"] = {"public_url": self._found_at(self.ingest_address), **_CHARGES, **changes}
+            configured["charges"] = {"public_url": self._found_at(self.ingest_address), **CHARGES, **changes}
         return configured
 
     def _worker(self, number: int, environment: Mapping[str, str] | None = None) -> Child:
@@ -366,70 +347,3 @@ class Sandbox:
         for child in self._simulators:
             child.signal(signal.SIGTERM)
         stop_all(self.children(), _STOP_SECONDS)
-
-    def _remove_topics(self) -> None:
-        admin = KafkaAdminClient(bootstrap_servers=self.bootstrap)
-        try:
-            ours = [name for name in admin.list_topics() if name.startswith(self.prefix)]
-            if ours:
-                admin.delete_topics(ours)
-            groups = [one["group_id"] for one in admin.list_groups() if one["group_id"].startswith(self.prefix)]
-            if groups:
-                admin.delete_groups(groups)
-        finally:
-            admin.close()
-
-
-@contextmanager
-def ends_on_signal() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the block as Ctrl-C does, so that what was started is stopped."""
-
-    def interrupt(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """A second Ctrl-C must not leave the clean-up half done."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def probe(port: int, path: str) -> tuple[int, str]:
-    """Status and text of a management port's page; status 0 where nothing answers."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
-            return int(answer.status), answer.read().decode()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read().decode()
-    except OSError:
-        return 0, ""
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return int(one.getsockname()[1])
-
-
-def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(below)
-    for name, value in above.items():
-        deeper = isinstance(value, Mapping) and isinstance(merged.get(name), Mapping)
-        merged[name] = _merged(merged[name], value) if deeper else value
-    return merged

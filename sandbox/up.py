@@ -10,7 +10,8 @@ import time
 from typing import Final
 
 from sandbox.arguments import duration, positive
-from sandbox.system import Plan, Sandbox, ends_on_signal
+from sandbox.signals import ends_on_signal
+from sandbox.system import Plan, Sandbox
 
 _CHARGING: Final = "shop-hu"
 

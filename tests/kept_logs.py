@@ -18,8 +18,8 @@ from typing import IO, Any, Final
 import pytest
 
 from sandbox import processes
+from sandbox.probes import probe
 from sandbox.processes import Child
-from sandbox.system import probe
 
 _KINDS: Final = ("acceptance", "integration", "fault")
 _TAIL_LINES: Final = 40

@@ -7,7 +7,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from sandbox.system import Plan, Sandbox, ends_on_signal
+from sandbox.signals import ends_on_signal
+from sandbox.system import Plan, Sandbox
 from tests.acceptance.ledger import Observer
 
 

@@ -11,8 +11,9 @@ from typing import Any, Final
 import pytest
 from kafka import KafkaProducer
 
+from sandbox.probes import probe
 from sandbox.processes import Child, wait_for
-from sandbox.system import Plan, Sandbox, probe
+from sandbox.system import Plan, Sandbox
 from schemas import topics
 from schemas.ids import time_ordered_id
 from schemas.providers import provider_names

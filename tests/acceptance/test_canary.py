@@ -17,8 +17,9 @@ from urllib.parse import quote, quote_plus
 import httpx
 import pytest
 
+from sandbox.probes import probe
 from sandbox.script import NEEDS, Player
-from sandbox.system import Plan, Sandbox, probe
+from sandbox.system import Plan, Sandbox
 from schemas import topics
 from schemas.providers import provider_names
 from tests.acceptance.knocking import soon

@@ -15,8 +15,9 @@ from typing import Final
 import pytest
 
 from sandbox.broker import LocalBroker
+from sandbox.probes import probe
 from sandbox.processes import Child
-from sandbox.system import Plan, Sandbox, probe
+from sandbox.system import Plan, Sandbox
 from schemas import topics
 from tests.acceptance.knocking import Answered, Knocking, soon
 from tests.acceptance.ledger import Observer, header

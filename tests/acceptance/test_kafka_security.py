@@ -12,8 +12,9 @@ from typing import Any, Final
 import pytest
 
 from sandbox.certificates import Authority
+from sandbox.probes import probe
 from sandbox.processes import Child
-from sandbox.system import Plan, Sandbox, probe
+from sandbox.system import Plan, Sandbox
 from tests.acceptance.knocking import soon
 from tests.acceptance.ledger import Observer, assert_right
 from tests.acceptance.securing import MECHANISMS, PASSWORD, Secured, secured_broker

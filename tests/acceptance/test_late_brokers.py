@@ -13,8 +13,8 @@ from typing import Final
 import pytest
 
 from sandbox.broker import LocalBroker
+from sandbox.probes import probe
 from sandbox.processes import Child, stop_all
-from sandbox.system import probe
 from schemas import topics
 from tests import topics_reader
 from tests.acceptance.knocking import soon

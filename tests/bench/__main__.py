@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import orjson
 
-from sandbox.system import ends_on_signal
+from sandbox.signals import ends_on_signal
 from schemas.errors import PaynotifyError
 from tests.bench import (
     charging,

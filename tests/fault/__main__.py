@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from sandbox.system import ends_on_signal
+from sandbox.signals import ends_on_signal
 from schemas.errors import PaynotifyError
 from tests.fault.faults import FAULTS, described
 from tests.fault.run import FaultRun, Order

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from kafka import KafkaAdminClient
 
+from sandbox.probes import probe
 from sandbox.processes import Child
-from sandbox.system import probe
 from schemas import messages
 from schemas.messages import Lookup
 from schemas.times import rfc3339

@@ -16,7 +16,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from sandbox.system import Sandbox, ends_on_signal
+from sandbox.signals import ends_on_signal
+from sandbox.system import Sandbox
 from schemas.errors import PaynotifyError
 from tests.helm.tools import MissingToolError
 from tests.pictures.dashboard import Answer, ask, read

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from sandbox.system import ends_on_signal
+from sandbox.signals import ends_on_signal
 from schemas.errors import PaynotifyError
 from tests.bench.machine import this_machine
 from tests.soak.plot import draw
