@@ -104,13 +104,14 @@ pictures: prerequisites $(VENV)/.development    ## every dashboard drawn into do
 	$(BIN)/python -m tests.pictures --minutes $(MINUTES) $(ARGS)
 
 ENGINE ?= $(shell for e in docker podman buildah; do command -v $$e && break; done)
-IMAGE ?= paynotify:$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+TARGET ?= product
+IMAGE ?= paynotify$(if $(filter trial,$(TARGET)),-trial):$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 # libraries for the image's Python, whatever runs here
 WHEELS = $(BIN)/pip download --quiet --disable-pip-version-check --require-hashes --only-binary=:all: --dest build/wheels \
 	--implementation cp --python-version 3.11 $(foreach libc,_2_28 _2_17 2014,--platform manylinux$(libc)_$(shell uname -m))
-image: $(VENV)/.runtime                         ## build the image (BASE= another base, IMAGE= its name, ENGINE= docker, podman or buildah)
+image: $(VENV)/.runtime                         ## build the image (TARGET=trial with the sandbox, BASE=, IMAGE=, ENGINE=)
 	for file in runtime image sbom; do $(WHEELS) -r requirements/$$file.txt || exit; done
-	$(ENGINE) build --tag $(IMAGE) $(if $(BASE),--build-arg BASE=$(BASE)) .
+	$(ENGINE) build --target $(TARGET) --tag $(IMAGE) $(if $(BASE),--build-arg BASE=$(BASE)) .
 
 image-test: prerequisites $(VENV)/.development  ## build the image without Docker on a Debian of its own, and run it read-only
 	$(BIN)/python -m pytest tests/image $(BUILDS) $(ARGS)
@@ -133,11 +134,11 @@ clean:         ## remove what make has made here (the Kafka cache stays)
 prerequisites:
 	@sh requirements/prerequisites.sh "$(PYTHON)" "$(KAFKA)"
 
-$(VENV)/.runtime: requirements/runtime.txt pyproject.toml
+$(VENV)/.runtime: requirements/runtime.txt pyproject.toml sandbox/pyproject.toml
 	@sh requirements/prerequisites.sh "$(PYTHON)" no-kafka
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . --editable ./sandbox
 	@touch $@
 
 $(VENV)/.development: $(VENV)/.runtime requirements/development.txt

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import importlib.util
 import sys
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -71,6 +72,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand. Returns its exit code; `_EPILOG` lists those that all commands share."""
     words = list(sys.argv[1:] if argv is None else argv)
     chosen = next((one for one in SUBCOMMANDS if words and one.name == words[0]), None)
+    if chosen is not None and _not_installed(chosen):
+        print(
+            f"paynotify {chosen.name}: The sandbox is not installed. Install it with "
+            "`pip install 'paynotify[sandbox]'`, or with `pip install ./sandbox` from a checkout of paynotify.",
+            file=sys.stderr,
+        )
+        return 2
     parser, _ = build_parsers(() if chosen is None else (chosen,))
     arguments = parser.parse_args(words)
     assert chosen is not None
@@ -120,6 +128,11 @@ def build_parsers(
             importlib.import_module(one.module).configure(child)
         children[one.name] = child
     return parser, children
+
+
+def _not_installed(chosen: Subcommand) -> bool:
+    """Whether the subcommand belongs to the sandbox, a distribution of its own, and this is missing."""
+    return chosen.module.startswith("sandbox.") and importlib.util.find_spec("sandbox") is None
 
 
 def _is_text(word: str) -> bool:

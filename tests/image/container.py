@@ -1,6 +1,6 @@
-"""The image built and run without a container engine: buildah on a Debian of its own, bubblewrap for the sandbox.
+"""Builds and runs the image without a container engine: buildah on a Debian base of its own, bubblewrap to run it.
 
-The base is made from Debian's packages, so nothing is asked of an image registry. Needs root, and buildah, mmdebstrap
+The base is built from Debian's packages, so no image registry is needed. Needs root, and buildah, mmdebstrap
 and bubblewrap (Debian and Ubuntu: ``apt-get install buildah mmdebstrap bubblewrap``).
 """
 
@@ -18,7 +18,7 @@ from typing import Any, Final
 ROOT: Final = Path(__file__).parents[2]
 CACHE: Final = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "paynotify" / "image"
 BASE: Final = "localhost/paynotify-base:bookworm"
-IMAGE: Final = "localhost/paynotify:test"
+IMAGES: Final = {"product": "localhost/paynotify:test", "trial": "localhost/paynotify-trial:test"}
 USER: Final = 10001
 
 _BUILDAH: Final = (
@@ -101,26 +101,26 @@ class Image:
         )
 
 
-def built() -> Image:
-    """Build the image with `make image` on a base of Debian's packages."""
+def built(target: str) -> Image:
+    """Build an image (``product`` or ``trial``) with `make image` on a base of Debian's packages."""
     CACHE.mkdir(parents=True, exist_ok=True)
     if _buildah("images", "--quiet", BASE, check=False).strip() == "":
-        _make_base()
+        _build_base()
     engine = " ".join(_BUILDAH)
     environment = {**os.environ, "BUILDAH_ISOLATION": "chroot"}
     subprocess.run(
-        ("make", "image", f"ENGINE={engine}", f"IMAGE={IMAGE}", f"BASE={BASE}"),
+        ("make", "image", f"TARGET={target}", f"ENGINE={engine}", f"IMAGE={IMAGES[target]}", f"BASE={BASE}"),
         cwd=ROOT,
         env=environment,
         timeout=_BUILD_SECONDS,
         check=True,
     )
-    configuration = json.loads(_buildah("inspect", "--type", "image", IMAGE))["OCIv1"]["config"]
-    container = _buildah("from", IMAGE).strip()
+    configuration = json.loads(_buildah("inspect", "--type", "image", IMAGES[target]))["OCIv1"]["config"]
+    container = _buildah("from", IMAGES[target]).strip()
     return Image(configuration, Path(_buildah("mount", container).strip()))
 
 
-def _make_base() -> None:
+def _build_base() -> None:
     archive = CACHE / "base.tar"
     subprocess.run(
         (
@@ -141,8 +141,8 @@ def _make_base() -> None:
     archive.unlink()
 
 
-def forget() -> None:
-    """Remove what running has left in the storage; base and image stay."""
+def remove_containers() -> None:
+    """Remove the working containers from the storage; base and images stay."""
     _buildah("rm", "--all", check=False)
 
 

@@ -1,4 +1,4 @@
-"""The image is what its Dockerfile promises, and its own command works in it: as its user, with a read-only root."""
+"""The images keep the promises of the Dockerfile, and their command works as their user with a read-only root."""
 
 from __future__ import annotations
 
@@ -13,21 +13,33 @@ from typing import Final
 import pytest
 
 from sandbox.system import Plan, Sandbox
-from tests.image.container import ROOT, USER, Image, built, forget, missing_tools
+from tests.image.container import ROOT, USER, Image, built, missing_tools, remove_containers
 
-#: What must not be in the last stage, whatever the base brings.
+#: Programs that must not be in the environment, whatever the base contains.
 TOOLS: Final = ("pip", "pip3", "setuptools", "gcc", "cc", "g++", "make", "ld", "uv", "cyclonedx-py")
 
 
-@pytest.fixture(scope="session")
-def image() -> Iterator[Image]:
+@pytest.fixture(scope="session", autouse=True)
+def engine() -> Iterator[None]:
     if os.geteuid() != 0 or missing_tools():
         pytest.fail(f"needs root and these programs: {', '.join(missing_tools())}")
-    yield built()
-    forget()
+    yield
+    remove_containers()
 
 
-def test_it_runs_as_a_numeric_user_under_an_init_and_has_no_health_check(image: Image) -> None:
+@pytest.fixture(scope="session")
+def image(engine: None) -> Image:
+    """The product's image."""
+    return built("product")
+
+
+@pytest.fixture(scope="session")
+def trial(engine: None) -> Image:
+    """The image with the sandbox."""
+    return built("trial")
+
+
+def test_image_runs_as_a_numeric_user_under_an_init_process(image: Image) -> None:
     assert image.configuration["User"] == f"{USER}:{USER}"
     assert image.configuration["Entrypoint"] == ["dumb-init", "--", "paynotify"]
     assert "Healthcheck" not in image.configuration
@@ -36,7 +48,7 @@ def test_it_runs_as_a_numeric_user_under_an_init_and_has_no_health_check(image: 
     assert said == [str(USER)] * 3 + ["CapEff:", "0" * 16]
 
 
-def test_the_root_is_read_only_and_nothing_of_the_product_is_the_users(image: Image) -> None:
+def test_root_is_read_only_and_the_user_owns_nothing_of_the_product(image: Image) -> None:
     for path in ("/", "/opt/paynotify", "/etc", "/var/lib/paynotify"):
         done = image.run(command=("touch", f"{path}/written"))
         assert done.returncode != 0, path
@@ -50,7 +62,7 @@ def test_the_root_is_read_only_and_nothing_of_the_product_is_the_users(image: Im
         assert file.is_symlink() or not found.st_mode & (stat.S_IWOTH | stat.S_ISUID | stat.S_ISGID), file
 
 
-def test_there_is_no_compiler_and_no_package_manager_besides_the_bases(image: Image) -> None:
+def test_image_has_no_compiler_and_no_package_manager_besides_the_bases(image: Image) -> None:
     names = {path.name for path in (image.root / "opt/paynotify/bin").iterdir()}
     assert {"paynotify", "dumb-init", "python"} <= names
     assert not names & set(TOOLS)
@@ -60,7 +72,7 @@ def test_there_is_no_compiler_and_no_package_manager_besides_the_bases(image: Im
     assert not (image.root / "wheels").exists()
 
 
-def test_the_bill_of_materials_names_what_is_installed(image: Image) -> None:
+def test_bill_of_materials_lists_what_is_installed(image: Image) -> None:
     bill = json.loads((image.root / "opt/paynotify/sbom.cdx.json").read_text("utf-8"))
     assert bill["bomFormat"] == "CycloneDX"
     assert bill["metadata"]["component"]["name"] == "paynotify"
@@ -75,8 +87,17 @@ def test_the_bill_of_materials_names_what_is_installed(image: Image) -> None:
     assert all(f"{name}=={version}" in locked.lower() for name, version in installed.items() if name != "dumb-init")
 
 
+def test_product_has_no_sandbox_and_says_where_it_is(image: Image, trial: Image) -> None:
+    packages = next((image.root / "opt/paynotify/lib").glob("python3.*")) / "site-packages"
+    assert not (packages / "sandbox").exists()
+    done = image.run("demo")
+    assert done.returncode == 2
+    assert "The sandbox is not installed." in done.stderr
+    assert trial.run("demo", "--help").returncode == 0
+
+
 @pytest.mark.kafka
-def test_its_doctor_finds_nothing_wrong(image: Image, kafka: str, tmp_path: Path) -> None:
+def test_doctor_in_the_image_finds_no_error(image: Image, kafka: str, tmp_path: Path) -> None:
     with Sandbox(Plan(kafka=kafka, consumers=False)) as sandbox:
         _readable_by_all(sandbox.directory)
         done = image.run(
@@ -89,9 +110,9 @@ def test_its_doctor_finds_nothing_wrong(image: Image, kafka: str, tmp_path: Path
 
 
 @pytest.mark.kafka
-def test_a_short_day_of_payments_ends_as_the_providers_know_it(image: Image, kafka: str) -> None:
-    """Ingress, workers, simulators, consumers and the proof, each process from the image alone."""
-    done = image.run(
+def test_demo_in_the_trial_image_proves_a_short_day_of_payments(trial: Image, kafka: str) -> None:
+    """Ingress, workers, simulators, consumers and the verification, each process from the image alone."""
+    done = trial.run(
         "demo", "--payments", "54", "--seconds", "12", "--json", environment={"KAFKA": kafka}, seconds=400.0
     )
     print(done.stdout[-2000:], done.stderr[-2000:], file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The Dockerfile keeps to its rules, by hadolint and by what no linter knows."""
+"""The Dockerfile follows the rules of hadolint and those of this project."""
 
 from __future__ import annotations
 
@@ -12,25 +12,39 @@ ROOT: Final = Path(__file__).parents[2]
 DOCKERFILE: Final = (ROOT / "Dockerfile").read_text("utf-8")
 
 
-def test_hadolint_has_nothing_to_say() -> None:
+def test_hadolint_finds_nothing() -> None:
     program = Path(sys.executable).with_name("hadolint")
     done = subprocess.run((str(program), "--no-color", str(ROOT / "Dockerfile")), capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_both_stages_stand_on_one_base_that_is_pinned_by_digest() -> None:
+def test_stages_stand_on_one_base_pinned_by_digest_and_the_last_is_the_product() -> None:
     assert re.search(r"^ARG BASE=\S+@sha256:[0-9a-f]{64}$", DOCKERFILE, re.MULTILINE)
-    assert re.findall(r"^FROM (.+)$", DOCKERFILE, re.MULTILINE) == ["${BASE} AS build", "${BASE}"]
+    assert re.findall(r"^FROM (.+)$", DOCKERFILE, re.MULTILINE) == [
+        "${BASE} AS build",
+        "build AS build-trial",
+        "${BASE} AS base",
+        "base AS trial",
+        "base AS product",
+    ]
 
 
-def test_the_last_stage_takes_only_the_environment_and_a_numeric_user() -> None:
-    last = DOCKERFILE.rpartition("\nFROM ")[2]
-    assert re.findall(r"^COPY (.+)$", last, re.MULTILINE) == ["--from=build /opt/paynotify /opt/paynotify"]
-    assert re.search(r"^USER [1-9][0-9]*:[1-9][0-9]*$", last, re.MULTILINE)
+def test_images_copy_only_the_environment_and_run_as_a_numeric_user() -> None:
+    stages = {stage.split()[2]: stage for stage in DOCKERFILE.split("\nFROM ")[1:]}
+    for name, build in (("product", "build"), ("trial", "build-trial")):
+        copied = re.findall(r"^COPY (.+)$", stages[name], re.MULTILINE)
+        assert copied == [f"--from={build} /opt/paynotify /opt/paynotify"]
+    assert "COPY" not in stages["base"]
+    assert re.search(r"^USER [1-9][0-9]*:[1-9][0-9]*$", stages["base"], re.MULTILINE)
     assert "HEALTHCHECK" not in DOCKERFILE
 
 
-def test_the_charts_user_is_the_images() -> None:
+def test_sandbox_is_installed_in_the_trial_image_only() -> None:
+    stages = {stage.split()[2]: stage for stage in DOCKERFILE.split("\nFROM ")[1:]}
+    assert [name for name, stage in stages.items() if "install --no-deps /tmp/sandbox/" in stage] == ["build-trial"]
+
+
+def test_chart_runs_the_pods_as_the_user_of_the_image() -> None:
     values = (ROOT / "helm" / "paynotify" / "values.yaml").read_text("utf-8")
     user = re.search(r"^USER (\d+):", DOCKERFILE, re.MULTILINE)
     assert user is not None

@@ -123,3 +123,15 @@ def test_unusable_brokers_exit_with_3(monkeypatch: pytest.MonkeyPatch, capsys: p
 def test_help_documents_the_exit_codes() -> None:
     said = paynotify("--help").stdout
     assert all(code in said for code in ("0 success", "1 a negative result", "2 wrong use", "3 no Kafka broker"))
+
+
+@pytest.mark.parametrize("name", ["demo", "up"])
+def test_sandbox_commands_say_how_to_install_the_sandbox(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda module: None)
+    assert main([name]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"paynotify {name}: The sandbox is not installed.")
+    assert "pip install 'paynotify[sandbox]'" in said
+    assert len(said.splitlines()) == 1
