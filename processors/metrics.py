@@ -18,7 +18,7 @@ class Metrics(MetricSet):
     outcomes = counter(
         "paynotify_stage_outcomes_total", "Records of a stage, by how they ended", *_STAGE, "outcome", "reason"
     )
-    loop_errors = counter(
+    stage_errors = counter(
         "paynotify_stage_errors_total", "Batches that were repeated or processed record by record", *_STAGE, "kind"
     )
     batch_seconds = histogram(
@@ -33,7 +33,7 @@ class Metrics(MetricSet):
         *_STAGE,
         buckets=SECONDS,
     )
-    dead = counter("paynotify_dead_letters_total", "Records dead-lettered to lookups.dead", *_STAGE, "reason")
+    dead_letters = counter("paynotify_dead_letters_total", "Records dead-lettered to lookups.dead", *_STAGE, "reason")
 
     # partitions
     lag = gauge("paynotify_lag_records", "Records not yet committed, by the brokers' own offsets", *_PARTITION)

@@ -69,5 +69,5 @@ class ChargeIntakeStage:
         return Output(self._topic(topics.CHARGES), asked.merchant.encode(), messages.encode(asked), headers)
 
     def _dead_letter(self, record: Record, reason: DeadReason) -> Output:
-        self._metrics.dead.labels(self.provider, self.name, reason).inc()
+        self._metrics.dead_letters.labels(self.provider, self.name, reason).inc()
         return dead_lettered(record, self._topic(topics.DEAD), reason)

@@ -114,7 +114,7 @@ class ChargeStage:
         return ()
 
     def dead_letter(self, record: Record) -> Output:
-        self._metrics.dead.labels(self.provider, self.name, "internal_error").inc()
+        self._metrics.dead_letters.labels(self.provider, self.name, "internal_error").inc()
         return dead_lettered(record, self._context.kafka.topic(topics.DEAD), "internal_error")
 
     async def _advance(self, name: str, handler: RequestHandler, writes: WriteBatch) -> None:

@@ -232,7 +232,7 @@ class FetchStage:
 
     def _dead_letter(self, record: Record, reason: DeadReason, waiting: WaitingLookup | None = None) -> Output:
         self._count("dead", reason)
-        self._metrics.dead.labels(self.provider, self.name, reason).inc()
+        self._metrics.dead_letters.labels(self.provider, self.name, reason).inc()
         event(
             logger,
             "lookup_dead_lettered",

@@ -131,7 +131,7 @@ class InterpretStage:
 
     def _dead_letter(self, record: Record, reason: DeadReason) -> Output:
         self._count("dead", reason)
-        self._metrics.dead.labels(self.provider, self.name, reason).inc()
+        self._metrics.dead_letters.labels(self.provider, self.name, reason).inc()
         event(
             logger,
             "response_dead_lettered",

@@ -70,5 +70,5 @@ class OrderIntakeStage:
         return Output(self._topic(topics.ORDERS), key, messages.encode(expected), headers)
 
     def _dead_letter(self, record: Record, reason: DeadReason) -> Output:
-        self._metrics.dead.labels(self.provider, self.name, reason).inc()
+        self._metrics.dead_letters.labels(self.provider, self.name, reason).inc()
         return dead_lettered(record, self._topic(topics.DEAD), reason)

@@ -71,7 +71,7 @@ class OrdersStage:
         return [output for record in context.records for output in self._process(record, context.state)]
 
     def dead_letter(self, record: Record) -> Output:
-        self._metrics.dead.labels(self.provider, self.name, "internal_error").inc()
+        self._metrics.dead_letters.labels(self.provider, self.name, "internal_error").inc()
         return dead_lettered(record, self._dead, "internal_error")
 
     def _process(self, record: Record, overlay: Overlay) -> list[Output]:

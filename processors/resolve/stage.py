@@ -55,14 +55,14 @@ class ResolveStage:
         return [output for record in context.records for output in self._outputs(record, context.state)]
 
     def dead_letter(self, record: Record) -> Output:
-        self._metrics.dead.labels(self.provider, self.name, "internal_error").inc()
+        self._metrics.dead_letters.labels(self.provider, self.name, "internal_error").inc()
         return dead_lettered(record, self._dead, "internal_error")
 
     def _outputs(self, record: Record, state: Overlay) -> list[Output]:
         try:
             observation = messages.decode(record.value, Observation)
         except UnreadableError:
-            self._metrics.dead.labels(self.provider, self.name, "unreadable_answer").inc()
+            self._metrics.dead_letters.labels(self.provider, self.name, "unreadable_answer").inc()
             return [dead_lettered(record, self._dead, "unreadable_answer")]
         key = f"{observation.merchant}/{observation.payment_id}".encode()
         known = state.get(key)

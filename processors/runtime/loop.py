@@ -124,7 +124,7 @@ class StageLoop:
         self._received = metrics.received.labels(*labels)
         self._batch_seconds = metrics.batch_seconds.labels(*labels)
         self._publish_seconds = metrics.publish_seconds.labels(*labels)
-        self._errors = metrics.loop_errors
+        self._errors = metrics.stage_errors
 
     async def process_batch(self, batch: Batch) -> None:
         """Take one batch through all steps, however often that must be tried. Raises nothing but cancellation."""

@@ -83,7 +83,7 @@ class Meters:
 
     def __init__(self) -> None:
         self.errors: Counter[tuple[str, str]] = Counter()
-        self.loop_errors = _Errors(self.errors)
+        self.stage_errors = _Errors(self.errors)
 
     def __getattr__(self, name: str) -> _Meter:
         return _METER

@@ -564,7 +564,7 @@ async def test_a_record_that_is_none_of_the_logs_is_buried_with_its_place() -> N
     stage = world.stage()
     buried = stage.dead_letter(record(b"?", {"ce_type": "other"}))
     assert buried.topic == "lookups.dead"
-    assert counted(world.metrics.dead, provider="all", stage="charge", reason="internal_error") == 1
+    assert counted(world.metrics.dead_letters, provider="all", stage="charge", reason="internal_error") == 1
 
 
 # --- the shops' topic --------------------------------------------------------------------------------------------

@@ -130,7 +130,7 @@ async def test_the_dead_are_kept_whole_with_their_reason(outcome: Failed[DeadRea
     assert (output.key, output.value) == (made.key, made.value)
     assert (header(output, "reason"), header(output, "attempts")) == (reason, "3")
     assert header(output, "first-seen") == "2026-06-01T10:00:00.000Z"
-    assert counted(bench.metrics.dead, provider="nevogate", stage="fetch", reason=reason) == 1
+    assert counted(bench.metrics.dead_letters, provider="nevogate", stage="fetch", reason=reason) == 1
 
 
 async def test_used_up_tries_end_a_lookup() -> None:

@@ -102,7 +102,7 @@ async def test_dead_letter_is_counted() -> None:
     numbers = metrics()
     output = InterpretStage(FakeProvider(), accounts(), KAFKA, numbers, NothingExpected()).dead_letter(response(b"a"))
     assert (output.topic, header(output, "reason")) == ("lookups.dead", "internal_error")
-    assert counted(numbers.dead, provider="nevogate", stage="interpret", reason="internal_error") == 1
+    assert counted(numbers.dead_letters, provider="nevogate", stage="interpret", reason="internal_error") == 1
 
 
 async def test_expectation_is_part_of_the_observation_and_its_id() -> None:

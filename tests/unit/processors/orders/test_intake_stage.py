@@ -48,4 +48,4 @@ async def test_order_of_an_unknown_merchant_is_dead_lettered() -> None:
 def test_dead_letter_is_counted() -> None:
     numbers = metrics()
     OrderIntakeStage({}, [], KAFKA, numbers).dead_letter(record(b"x"))
-    assert counted(numbers.dead, provider="all", stage="announce", reason="internal_error") == 1
+    assert counted(numbers.dead_letters, provider="all", stage="announce", reason="internal_error") == 1

@@ -95,7 +95,7 @@ class Bench:
         return [output.value for output in self.publisher.outputs if output.topic == topic]
 
     def errors(self, kind: str) -> float:
-        return counted(self.metrics.loop_errors, provider="all", stage="resolve", kind=kind)
+        return counted(self.metrics.stage_errors, provider="all", stage="resolve", kind=kind)
 
 
 def records(count: int, start: int = 0) -> list[Record]:

@@ -101,7 +101,7 @@ class Bench:
         self.acknowledged += count
 
     def errors(self, kind: str) -> float:
-        return counted(self.metrics.loop_errors, provider="all", stage="echo", kind=kind)
+        return counted(self.metrics.stage_errors, provider="all", stage="echo", kind=kind)
 
     def published(self, topic: str) -> list[bytes | None]:
         return [output.value for output in self.publisher.outputs if output.topic == topic]
