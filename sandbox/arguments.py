@@ -1,4 +1,4 @@
-"""How many and how long: what the sandbox's options may say, refused before anything is started."""
+"""Number types for command-line options, which reject a wrong value before anything is started."""
 
 from __future__ import annotations
 
@@ -6,34 +6,46 @@ import argparse
 import math
 
 
-def how_many(text: str) -> int:
-    """A whole number from 1 on."""
+def positive_integer(text: str) -> int:
+    """A whole number of at least 1.
+
+    Raises:
+        argparse.ArgumentTypeError: the text is not such a number.
+    """
     try:
         number = int(text)
     except ValueError:
         number = 0
     if number < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
     return number
 
 
-def positive(text: str) -> float:
-    """A number above zero."""
-    number = _number(text)
+def positive_number(text: str) -> float:
+    """A finite number above 0.
+
+    Raises:
+        argparse.ArgumentTypeError: the text is not such a number.
+    """
+    number = _finite(text)
     if number is None or number <= 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+        raise argparse.ArgumentTypeError(f"must be a number above 0, got {text!r}")
     return number
 
 
-def duration(text: str) -> float:
-    """A number from zero on."""
-    number = _number(text)
+def non_negative_number(text: str) -> float:
+    """A finite number of at least 0.
+
+    Raises:
+        argparse.ArgumentTypeError: the text is not such a number.
+    """
+    number = _finite(text)
     if number is None or number < 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 on")
+        raise argparse.ArgumentTypeError(f"must be a number of at least 0, got {text!r}")
     return number
 
 
-def _number(text: str) -> float | None:
+def _finite(text: str) -> float | None:
     try:
         number = float(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What strangers send to a notification address: forged, altered and replayed calls, and plain rubbish."""
+"""Calls from unauthenticated callers to a notification URL: forged, altered, replayed and malformed ones."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _EVENT: Final = "merchant.order.status.changed"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attack:
-    """One call. ``answer`` is the HTTP status a correct ingress gives; ``kind`` says what is tried."""
+    """One call. ``status`` is the HTTP status of a correct ingress; ``kind`` names the attack."""
 
     kind: str
     path: str
@@ -28,19 +28,19 @@ class Attack:
     content_type: str = _JSON
     method: str = "POST"
     query: str = ""
-    answer: int = 200
+    status: int = 200
 
 
 class Attacker:
-    """Sends attacks to the ingress at ``address``; knows no secret."""
+    """Sends attacks to the ingress at ``address``, without knowing any secret."""
 
     def __init__(self, address: str, seed: int = 1) -> None:
         self._client = httpx.Client(base_url=address, timeout=10.0)
-        # not the seed alone: with that of a simulator it would invent the very ids that exist there
+        # not the seed alone: with the seed of a simulator it would invent ids that exist there
         self.chance = random.Random(f"attacker {seed}")
 
     def send(self, attack: Attack) -> int:
-        """The HTTP status the attack was answered with; 0 where the connection was closed on it."""
+        """The HTTP status of the response; 0 if the connection was closed without one."""
         try:
             return self._client.request(
                 attack.method,
@@ -54,11 +54,11 @@ class Attacker:
     def close(self) -> None:
         self._client.close()
 
-    def rubbish(self, merchants: Mapping[str, str]) -> list[Attack]:
-        """Bodies no provider sends, and merchants that don't exist; ``merchants`` is one for each provider."""
+    def malformed(self, merchants: Mapping[str, str]) -> list[Attack]:
+        """Malformed calls, and calls to unknown merchants. ``merchants`` has one merchant for each provider."""
         attacks = [
-            Attack(kind="unknown merchant", path="/notifications/omnikassa/nobody", body=b"{}", answer=404),
-            Attack(kind="unknown provider", path="/notifications/nobody/shop", body=b"{}", answer=404),
+            Attack(kind="unknown merchant", path="/notifications/omnikassa/nobody", body=b"{}", status=404),
+            Attack(kind="unknown provider", path="/notifications/nobody/shop", body=b"{}", status=404),
         ]
         for provider, merchant in merchants.items():
             path = f"/notifications/{provider}/{merchant}"
@@ -68,8 +68,8 @@ class Attacker:
                 Attack(kind="deep JSON", path=path, body=b"[" * 30_000),
                 Attack(kind="empty body", path=path),
                 Attack(kind="other content", path=path, body=b"<order>1</order>", content_type="text/xml"),
-                Attack(kind="huge body", path=path, body=b"x" * _TOO_LARGE_BYTES, answer=413),
-                Attack(kind="wrong method", path=path, method="DELETE", answer=405),
+                Attack(kind="huge body", path=path, body=b"x" * _TOO_LARGE_BYTES, status=413),
+                Attack(kind="wrong method", path=path, method="DELETE", status=405),
             ]
         return attacks
 
@@ -104,7 +104,7 @@ class Attacker:
         return _form("forged hash", merchant, fields)
 
     def unsigned_form(self, merchant: str, site: str, transaction: str) -> Attack:
-        """The same without any hash."""
+        """The same notification without a hash."""
         fields = {"errorcode": "0", "settlestatus": "100", "sitereference": site, "transactionreference": transaction}
         return _form("no hash", merchant, fields)
 
@@ -115,7 +115,7 @@ class Attacker:
 
 
 def replayed(sent: Mapping[str, str]) -> Attack:
-    """A genuine call once more, as an eavesdropper recorded it (`Control.sent`)."""
+    """A genuine call again, as an eavesdropper recorded it (`Control.sent`)."""
     return Attack(
         kind="replay",
         path=sent["path"],
@@ -127,10 +127,10 @@ def replayed(sent: Mapping[str, str]) -> Attack:
 
 
 def resplit(sent: Mapping[str, str]) -> list[Attack]:
-    """A genuine Trust Payments notification of a decline, split anew so that the very same hash says "paid".
+    """A genuine Trust Payments notification of a decline, re-split so that the same hash says "paid".
 
-    Values are hashed without separators and names not at all, so no password is needed. The first attack uses
-    only fields the merchant allows, the second brings one of its own.
+    The hash covers the values without separators and not the names, so no password is needed. The first attack uses
+    only fields that the merchant allows, the second adds one of its own.
     """
     merchant = sent["path"].rpartition("/")[2]
     genuine = dict(parse_qsl(sent["body"], keep_blank_values=True))

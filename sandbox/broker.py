@@ -1,4 +1,4 @@
-"""A real Apache Kafka for the sandbox and the tests: KRaft, one process a node, free ports, nothing left behind.
+"""Runs a real Apache Kafka for the sandbox and the tests: KRaft, one process per node, free ports, nothing left behind.
 
 Needs Java 17 or newer, and Maven once, to fetch Kafka's jars into a cache. With ``KAFKA=host:port`` in the
 environment an existing cluster is used instead.
@@ -28,7 +28,7 @@ _START_SECONDS: Final = 60.0
 _ATTEMPTS: Final = 3
 _HERE: Final = Path(__file__).parent / "kafka"
 
-# serial collector, first-tier compiler: a broker of a few minutes' life never earns back what the others cost
+# serial collector and first-tier compiler: a broker that lives for minutes never earns back the cost of the others
 _JAVA_FLAGS: Final = ("-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
 
 _SETTINGS: Final[Mapping[str, str]] = {
@@ -57,10 +57,10 @@ _SETTINGS: Final[Mapping[str, str]] = {
 class LocalBroker:
     """One broker on free ports of this machine, in a temporary directory, as a context manager.
 
-    ``extra_settings`` are added to the broker's settings, ``listeners`` (security protocol by name) stand beside the
-    plain one, ``scram`` are users as the storage tool's ``--add-scram`` takes them. ``detour`` tells where clients are
-    to find the plain listener, if not at its own address; the broker itself is then looked at by the listener
-    ``DIRECT``. The data is kept below ``directory``, if given. Ports and data stay the same over `restart`.
+    ``extra_settings`` are added to the broker's settings, ``listeners`` (security protocol by name) to the plain
+    listener. ``scram`` are users in the form of the storage tool's ``--add-scram``. ``detour`` maps the address of the
+    plain listener to the one that clients use, such as that of a proxy; health checks then use the listener ``DIRECT``.
+    Data is stored below ``directory``, if given. Ports and data survive `restart`.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class LocalBroker:
 
     @property
     def direct(self) -> str:
-        """``host:port`` without any detour."""
+        """``host:port`` without the detour."""
         return self.address("DIRECT" if "DIRECT" in self._listeners else "PLAINTEXT")
 
     def _advertised(self, listener: str) -> str:
@@ -112,7 +112,7 @@ class LocalBroker:
         return self._child is not None and self._child.running
 
     def start(self) -> LocalBroker:
-        """Format storage, start the broker and wait until it answers.
+        """Format storage, start the broker and wait until it is available.
 
         Raises:
             ConfigurationError: Java or Maven is missing.
@@ -122,14 +122,14 @@ class LocalBroker:
         return self
 
     def prepare(self) -> str:
-        """Choose directory and ports; what the other nodes call this one by (``node@host:port``)."""
+        """Choose directory and ports; returns how the other nodes address this one (``node@host:port``)."""
         self._classpath, self._java = f"{jars()}/*", java()
         self._directory = Path(tempfile.mkdtemp(prefix="paynotify-kafka-", dir=self._within))
         self._ports = _free_ports((*self._listeners, "CONTROLLER"))
         return f"{self.node}@{self.address('CONTROLLER')}"
 
     def stop(self) -> None:
-        """End the broker and remove its data."""
+        """Stop the broker and remove its data."""
         if self._child is not None:
             self._child.stop()
             self._child = None
@@ -138,12 +138,12 @@ class LocalBroker:
             self._directory = None
 
     def kill(self) -> None:
-        """End the broker as kill -9 does; its data stays."""
+        """Kill the broker (SIGKILL); its data stays."""
         if self._child is not None:
             self._child.kill()
 
     def pause(self) -> None:
-        """Freeze the broker: connections stay open, nothing is answered."""
+        """Freeze the broker: connections stay open, requests get no response."""
         if self._child is not None:
             self._child.pause()
 
@@ -152,7 +152,7 @@ class LocalBroker:
             self._child.resume()
 
     def restart(self) -> None:
-        """Start again on the same ports and data, ending the broker first if it still runs.
+        """Start again on the same ports and data; a running broker is stopped first.
 
         Raises:
             ClusterError: the broker did not start.
@@ -160,7 +160,7 @@ class LocalBroker:
         if self._child is not None:
             self._child.stop()
         self.launch()
-        self.await_answer()
+        self.wait_until_ready()
 
     def __enter__(self) -> LocalBroker:
         return self.start()
@@ -169,10 +169,10 @@ class LocalBroker:
         self.stop()
 
     def format(self, voters: str) -> None:
-        """Make the storage of a node of the cluster that these nodes make up.
+        """Format the storage of a node of the cluster with these voters.
 
         Raises:
-            ClusterError: it can't be made.
+            ClusterError: the storage tool failed.
         """
         assert self._directory is not None
         clients = ",".join(f"{name}://{self.address(name)}" for name in self._listeners)
@@ -195,25 +195,27 @@ class LocalBroker:
         tool = Child("kafka storage", self._command("kafka.tools.StorageTool", *arguments), self.log_path)
         if not tool.wait(_START_SECONDS) or tool.exit_code != 0:
             tool.kill()
-            raise ClusterError(f"Kafka's storage could not be formatted. It said: {self._log_end()}")
+            raise ClusterError(f"Kafka's storage could not be formatted. The tool printed: {self._log_end()}")
 
     def launch(self) -> None:
-        """Start the process; it answers later."""
+        """Start the process without waiting for it."""
         assert self._directory is not None, "not started"
         command = self._command("kafka.Kafka", str(self._directory / "server.properties"))
         self._child = Child("kafka", command, self.log_path, directory=self._directory)
 
-    def await_answer(self) -> None:
-        """Wait until the broker answers.
+    def wait_until_ready(self) -> None:
+        """Wait until the broker is available.
 
         Raises:
-            ClusterError: it did not; with the end of its log.
+            ClusterError: the broker was not available in time; with the end of its log.
         """
-        answered = wait_for(lambda: answers(self.direct) or not self.running, within_seconds=_START_SECONDS, every=0.1)
-        if not answered or not self.running:
+        available = wait_for(
+            lambda: is_available(self.direct) or not self.running, within_seconds=_START_SECONDS, every=0.1
+        )
+        if not available or not self.running:
             end = self._log_end()
             self.kill()
-            raise ClusterError(f"The local Kafka did not answer within {_START_SECONDS:g} s. Its log ends: {end}")
+            raise ClusterError(f"The local Kafka was not available within {_START_SECONDS:g} s. Its log ends: {end}")
 
     def _command(self, main: str, *arguments: str) -> list[str]:
         log4j = f"-Dlog4j2.configurationFile={_HERE / 'log4j2.properties'}"
@@ -221,19 +223,19 @@ class LocalBroker:
 
     def _log_end(self) -> str:
         lines = self.log_path.read_text("utf-8", "replace").splitlines() if self.log_path.exists() else []
-        telling = [line for line in lines if "ERROR" in line or "Exception" in line] or lines
-        return " / ".join(telling[-6:])[:1500]
+        relevant = [line for line in lines if "ERROR" in line or "Exception" in line] or lines
+        return " / ".join(relevant[-6:])[:1500]
 
 
 def start_together(brokers: Sequence[LocalBroker]) -> None:
-    """Start nodes that make up one cluster, and wait until each answers.
+    """Start the nodes of one cluster, and wait until each is available.
 
     Raises:
         ConfigurationError: Java or Maven is missing.
         ClusterError: a node did not start; with the end of its log.
     """
     problem = ""
-    for _ in range(_ATTEMPTS):  # a port found free may be taken before the broker has it
+    for _ in range(_ATTEMPTS):  # a free port may be taken before the broker binds it
         try:
             voters = ",".join([broker.prepare() for broker in brokers])
             for broker in brokers:
@@ -241,7 +243,7 @@ def start_together(brokers: Sequence[LocalBroker]) -> None:
             for broker in brokers:
                 broker.launch()
             for broker in brokers:
-                broker.await_answer()
+                broker.wait_until_ready()
         except BaseException as error:
             for broker in brokers:
                 broker.stop()
@@ -253,26 +255,26 @@ def start_together(brokers: Sequence[LocalBroker]) -> None:
     raise ClusterError(problem)
 
 
-def nodes_settings(nodes: int) -> dict[str, str]:
-    """What differs where the cluster has so many nodes: its own topics are kept by all, and written to most of them."""
-    kept, insync = str(nodes), str(max(1, nodes - 1))
+def cluster_settings(nodes: int) -> dict[str, str]:
+    """Settings for a cluster of several nodes: internal topics are replicated to all, and one node may be missing."""
+    replicas, insync = str(nodes), str(max(1, nodes - 1))
     return {
-        "offsets.topic.replication.factor": kept,
-        "transaction.state.log.replication.factor": kept,
+        "offsets.topic.replication.factor": replicas,
+        "transaction.state.log.replication.factor": replicas,
         "transaction.state.log.min.isr": insync,
-        "share.coordinator.state.topic.replication.factor": kept,
+        "share.coordinator.state.topic.replication.factor": replicas,
         "share.coordinator.state.topic.min.isr": insync,
         "min.insync.replicas": insync,
     }
 
 
-def answers(bootstrap: str) -> bool:
-    """Whether a broker there answers a metadata request with at least one broker that takes work."""
+def is_available(bootstrap: str) -> bool:
+    """Whether a metadata request to this address returns at least one broker."""
     logs = logging.getLogger("kafka")
-    level, logs.level = logs.level, logging.CRITICAL  # refusals are expected while a broker starts
+    level, logs.level = logs.level, logging.CRITICAL  # refused connections are expected while a broker starts
     try:
         host, _, port = bootstrap.split(",")[0].rpartition(":")
-        socket.create_connection((host, int(port)), timeout=2).close()  # a refused client would leak its sockets
+        socket.create_connection((host, int(port)), timeout=2).close()  # a client that is refused leaks its sockets
         admin = KafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=5000, bootstrap_timeout_ms=3000)
         try:
             return bool(admin.describe_cluster().get("brokers"))
@@ -285,8 +287,8 @@ def answers(bootstrap: str) -> bool:
 
 
 def _free_ports(names: Sequence[str]) -> dict[str, int]:
-    with ExitStack() as held:
-        sockets = {name: held.enter_context(socket.create_server(("127.0.0.1", 0))) for name in names}
+    with ExitStack() as stack:
+        sockets = {name: stack.enter_context(socket.create_server(("127.0.0.1", 0))) for name in names}
         return {name: int(one.getsockname()[1]) for name, one in sockets.items()}
 
 
@@ -295,7 +297,7 @@ def existing_or_local(extra_settings: Mapping[str, str] | None = None) -> Iterat
     """The bootstrap address of the cluster named by ``KAFKA``, else of a local broker for the block.
 
     Raises:
-        ClusterUnavailableError: the named cluster does not answer.
+        ClusterUnavailableError: the named cluster is not available.
         ClusterError: the local broker does not start.
         ConfigurationError: Java or Maven is missing.
     """
@@ -304,6 +306,8 @@ def existing_or_local(extra_settings: Mapping[str, str] | None = None) -> Iterat
         with LocalBroker(extra_settings) as broker:
             yield broker.bootstrap
         return
-    if not answers(named):
-        raise ClusterUnavailableError(f"No Kafka answers at {named}. Correct KAFKA, or unset it to start a local one.")
+    if not is_available(named):
+        raise ClusterUnavailableError(
+            f"No Kafka broker is available at {named}. Correct KAFKA, or unset it to start a local one."
+        )
     yield named

@@ -1,4 +1,4 @@
-"""Certificates for a few days and this machine: an authority of one's own, and what it signs. Needs ``openssl``."""
+"""Issues short-lived certificates for this machine from an authority of its own. Needs ``openssl``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DAYS: Final = ("-days", "3")
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """Files in PEM: the certificate, its key, and both in one as Kafka's keystores take them."""
+    """PEM files: the certificate, its key, and both in one file as Kafka's keystores need them."""
 
     certificate: Path
     key: Path
@@ -25,10 +25,10 @@ class Issued:
 
 
 class Authority:
-    """An authority whose files are in ``directory``, which must exist.
+    """A certificate authority with its files in ``directory``, which must exist.
 
     Raises:
-        ConfigurationError: there is no openssl, or it fails.
+        ConfigurationError: openssl is not installed, or it fails.
     """
 
     def __init__(self, directory: Path, name: str = "authority") -> None:
@@ -85,7 +85,7 @@ def _openssl(*arguments: str) -> None:
     program = shutil.which("openssl")
     if program is None:
         raise ConfigurationError(
-            "Making certificates needs openssl and there is none on the PATH. "
+            "Issuing certificates needs openssl, which is not on the PATH. "
             "Install it (Debian and Ubuntu: apt-get install openssl)."
         )
     done = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=_SECONDS, check=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-#: What a merchant that may charge by topic is configured with, besides where the gateway reaches the ingress.
+#: The ``charges`` section of a merchant that may charge by topic, without its ``public_url``.
 CHARGES: Final[Mapping[str, Any]] = {
     "limits": {
         currency: {"per_charge": 50_000_00, "per_reference": 200_000_00, "per_day": 100_000_000_00}
@@ -16,7 +16,7 @@ CHARGES: Final[Mapping[str, Any]] = {
     "poll_schedule_seconds": [0.5, 1, 2, 5, 10, 20, 60],
 }
 
-#: The retry ladder of production takes hours; here it takes seconds.
+#: Seconds instead of the hours that retries take in production.
 _WORKER: Final[Mapping[str, Any]] = {
     "retry_delays_seconds": [0.3, 1, 2, 5, 10],
     "session_timeout_seconds": 6,
@@ -33,7 +33,7 @@ def configuration_document(
     state_directory: str,
     merchants: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """The document before a plan's own settings are merged over it."""
+    """The configuration, into which a plan's own settings are merged."""
     return {
         "sandbox": True,
         "kafka": {"bootstrap_servers": bootstrap, "topic_prefix": topic_prefix},

@@ -1,7 +1,7 @@
-"""How a shop's own system reads ``payments.status``: every event applied once, gaps noticed. Free to copy.
+"""Reads ``payments.status`` as a shop's own system would: applies every event once and records gaps. Free to copy.
 
-An event's effect, the note that it was applied and the position in the topic are written in one SQLite
-transaction, so a crash at any moment repeats nothing and loses nothing. Kafka itself stores no position.
+An event's effect, its id and the offset are written in one SQLite transaction, so a crash at any moment neither
+repeats nor loses an event. Kafka stores no offset.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 
-#: Writes what one event means to this system; the transaction is the caller's.
+#: Writes the effect of one event, within the caller's transaction.
 Effect = Callable[[sqlite3.Connection, dict[str, Any]], None]
 
 _TABLES = """
@@ -32,7 +32,7 @@ CREATE TABLE IF NOT EXISTS repeats (reader PRIMARY KEY, count);
 
 
 def open_database(path: str, tables: str) -> sqlite3.Connection:
-    """The database with the reader's tables and those of the effect; transactions are explicit."""
+    """Open the database and create the reader's tables and those of the effect; transactions are explicit."""
     database = sqlite3.connect(path, timeout=30, isolation_level=None)
     database.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;" + _TABLES + tables)
     return database
@@ -63,11 +63,11 @@ def _apply(database: sqlite3.Connection, place: tuple[str, str, int], record: An
     if not database.execute("INSERT OR IGNORE INTO applied VALUES (?, ?)", (reader, event_id)).rowcount:
         database.execute(
             "INSERT INTO repeats VALUES (?, 1) ON CONFLICT DO UPDATE SET count = count + 1", (reader,)
-        )  # at least once: a repeat is the same event with the same id
+        )  # delivery is at least once: a repeat is the same event with the same id
         return
     known = database.execute("SELECT sequence FROM positions WHERE reader = ? AND payment = ?", (reader, payment))
     expected = next(known, (0,))[0] + 1
-    if sequence != expected:  # noted for a person; the event is still the newest truth there is
+    if sequence != expected:  # recorded for a person; the event is still the newest status
         database.execute("INSERT INTO gaps VALUES (?, ?, ?, ?, ?)", (reader, payment, expected, sequence, event_id))
     if sequence >= expected:
         database.execute("INSERT OR REPLACE INTO positions VALUES (?, ?, ?)", (reader, payment, sequence))
@@ -80,7 +80,7 @@ def main(name: str, tables: str, effect: Effect) -> int:
     parser.add_argument("--bootstrap", default="localhost:9092", help="Kafka's HOST:PORT (default %(default)s)")
     parser.add_argument("--topic", default="payments.status", help="default %(default)s")
     parser.add_argument("--database", required=True, metavar="FILE")
-    parser.add_argument("--group", default=name, help="whose positions these are in the database (default %(default)s)")
+    parser.add_argument("--group", default=name, help="name of the stored offsets (default %(default)s)")
     arguments = parser.parse_args()
     stopped: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,4 +1,4 @@
-"""``paynotify demo``: a scripted day of payments through the whole system while things go wrong, then the proof."""
+"""``paynotify demo``: runs a scripted day of payments with faults, then verifies the result."""
 
 from __future__ import annotations
 
@@ -17,40 +17,53 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from sandbox.arguments import how_many, positive
+from sandbox.arguments import positive_integer, positive_number
 from sandbox.billing.bills import Month
 from sandbox.observer import Observer, quantile
-from sandbox.script import NEEDS, Played, Player
+from sandbox.script import REQUIRED_PLAN, DayProgress, Player
 from sandbox.signals import ends_on_signal
 from sandbox.system import Plan, Sandbox
-from sandbox.verification import Books, ProofResult, applied, judge, missed, settled, statuses
+from sandbox.verification import Books, VerificationResult, applied, missed, settled, statuses, verify
 from schemas.providers import provider_names
 
 _SETTLE_SECONDS: Final = 45.0
-_PLAIN_EVERY_SECONDS: Final = 3.0
-_LOOK_EVERY_SECONDS: Final = 0.5
+_PRINT_SECONDS: Final = 3.0
+_POLL_SECONDS: Final = 0.5
 
-#: One second here is a minute at the providers; Trust Payments' records come up to one and a half seconds late.
+#: A minute of the providers takes one second; Trust Payments' records are up to one and a half seconds late.
 _PLAN: Final = Plan(
     simulators={"time_scale": 60.0, "latency_seconds": 0.02},
     simulator={"trustpayments": {"visible_within_seconds": 90.0}},
-    **NEEDS,
+    **REQUIRED_PLAN,
 )
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """The options of the subcommand."""
-    parser.add_argument("--payments", type=how_many, default=360, help="at least how many payments (default 360)")
-    parser.add_argument("--seconds", type=positive, default=30.0, help="how long the day lasts (default 30)")
-    parser.add_argument("--workers", type=how_many, default=2, help="worker processes; the first is killed (default 2)")
-    parser.add_argument("--seed", type=int, default=1, help="of all that is random (default %(default)s)")
-    parser.add_argument("--list", action="store_true", help="print every payment: the provider's truth, the result")
-    parser.add_argument("--logs", type=Path, metavar="DIR", help="keep every process's log there")
+    """Add the options of the subcommand."""
+    parser.add_argument(
+        "--payments", type=positive_integer, default=360, help="minimum number of payments (default 360)"
+    )
+    parser.add_argument(
+        "--seconds", type=positive_number, default=30.0, help="duration of the day in seconds (default 30)"
+    )
+    parser.add_argument(
+        "--workers",
+        type=positive_integer,
+        default=2,
+        help="number of worker processes; the first is killed (default 2)",
+    )
+    parser.add_argument("--seed", type=int, default=1, help="seed of the random numbers (default %(default)s)")
+    parser.add_argument(
+        "--list", action="store_true", help="list every payment with its status at the provider and on the topic"
+    )
+    parser.add_argument(
+        "--logs", type=Path, metavar="DIR", help="write the processes' logs to this directory and keep them"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit code 0: every payment ended as the provider knows it. 1: some did not, each is named."""
+    """Exit code 0: every payment has the status that it has at the provider. 1: some have not, and each is named."""
     console = Console(stderr=arguments.json, highlight=False)
     began = time.monotonic()
     with ends_on_signal():
@@ -65,62 +78,64 @@ def run(arguments: argparse.Namespace) -> int:
             else:
                 report.show(console, every_payment=arguments.list)
     console.print(f"Everything stopped and removed after {time.monotonic() - began:.0f} s.")
-    return 0 if report.verdict.holds and not report.played.surprises else 1
+    return 0 if report.result.holds and not report.progress.surprises else 1
 
 
 def _play(sandbox: Sandbox, console: Console, arguments: argparse.Namespace) -> DemoReport:
-    witness = Observer(sandbox.bootstrap, sandbox.prefix)
+    observer = Observer(sandbox.bootstrap, sandbox.prefix)
     player = Player(sandbox, seconds=arguments.seconds, payments=arguments.payments, seed=arguments.seed)
     try:
-        witness.start()
+        observer.start()
         player.start()
-        display = _Display(console, player.played, witness)
+        display = _Display(console, player.progress, observer)
         with display:
             while not player.over:
-                witness.read()
+                observer.read()
                 display.update()
             player.finish()
-            books = _wait_until_settled(sandbox, witness, player.played, display.update)
-        verdict = _judge(sandbox, books, witness)
-        verdict.wrong += missed(player.played.overdue, witness)
-        verdict.twice += player.subscriptions.differences(books["nevogate"])
-        return DemoReport(books, witness, verdict, player.played, player.subscriptions.month)
+            books = _wait_until_settled(sandbox, observer, player.progress, display.update)
+        result = _verify(sandbox, books, observer)
+        result.wrong += missed(player.progress.overdue, observer)
+        result.twice += player.subscriptions.differences(books["nevogate"])
+        return DemoReport(books, observer, result, player.progress, player.subscriptions.month)
     finally:
         player.stop()
-        witness.close()
+        observer.close()
 
 
-def _wait_until_settled(sandbox: Sandbox, witness: Observer, played: Played, update: Callable[[], None]) -> Books:
+def _wait_until_settled(
+    sandbox: Sandbox, observer: Observer, progress: DayProgress, update: Callable[[], None]
+) -> Books:
     deadline = time.monotonic() + _SETTLE_SECONDS
-    looked, books = 0.0, {}
+    polled, books = 0.0, {}
     while time.monotonic() < deadline:
-        quiet = witness.read() == 0
+        quiet = observer.read() == 0
         update()
-        if time.monotonic() - looked > _LOOK_EVERY_SECONDS:
-            looked = time.monotonic()
+        if time.monotonic() - polled > _POLL_SECONDS:
+            polled = time.monotonic()
             books = {provider: control.book() for provider, control in sandbox.providers.items()}
-            if quiet and settled(books, witness) and not missed(played.overdue, witness):
+            if quiet and settled(books, observer) and not missed(progress.overdue, observer):
                 break
     return books
 
 
-def _judge(sandbox: Sandbox, books: Books, witness: Observer) -> ProofResult:
-    """The consumers may be a moment behind the topic: wait for them, then judge."""
+def _verify(sandbox: Sandbox, books: Books, observer: Observer) -> VerificationResult:
+    """Wait for the example consumers, which may be behind the topic, then verify."""
     databases = [sandbox.database("erp"), sandbox.database("fulfilment")]
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
-        witness.read()
-        events = sum(1 for _ in witness.events())
+        observer.read()
+        events = sum(1 for _ in observer.events())
         if all(applied(database) >= events for database in databases):
             break
-    return judge(books, witness, *databases)
+    return verify(books, observer, *databases)
 
 
 class _Display:
-    """What the terminal shows meanwhile: a live table, or a plain line now and then where there is no terminal."""
+    """Shows progress: a live table on a terminal, otherwise a line every few seconds."""
 
-    def __init__(self, console: Console, played: Played, witness: Observer) -> None:
-        self._console, self._played, self._witness = console, played, witness
+    def __init__(self, console: Console, progress: DayProgress, observer: Observer) -> None:
+        self._console, self._played, self._observer = console, progress, observer
         self._live = Live(console=console, transient=True, refresh_per_second=5) if console.is_terminal else None
         self._printed = 0.0
 
@@ -134,62 +149,64 @@ class _Display:
             self._live.stop()
 
     def update(self) -> None:
-        """Show the present state."""
-        played = self._played
+        """Show the current state."""
+        progress = self._played
         if self._live:
             self._live.update(
-                Group(ProgressBar(played.planned, played.payments), Text(played.happening), self._table())
+                Group(ProgressBar(progress.planned, progress.payments), Text(progress.happening), self._table())
             )
-        elif time.monotonic() - self._printed > _PLAIN_EVERY_SECONDS:
+        elif time.monotonic() - self._printed > _PRINT_SECONDS:
             self._printed = time.monotonic()
-            counts = ", ".join(f"{stage} {count}" for stage, count in self._witness.stage_counts().items())
+            counts = ", ".join(f"{stage} {count}" for stage, count in self._observer.stage_counts().items())
             self._console.print(
-                f"{played.payments}/{played.planned} payments; {counts}; {played.happening}", soft_wrap=True
+                f"{progress.payments}/{progress.planned} payments; {counts}; {progress.happening}", soft_wrap=True
             )
 
     def _table(self) -> Table:
         table = Table("stage", "records")
-        for stage, count in self._witness.stage_counts().items():
+        for stage, count in self._observer.stage_counts().items():
             table.add_row(stage, str(count))
         return table
 
 
 class DemoReport:
-    """What the day came to, from the topics, the providers' books and the consumers' databases."""
+    """The results of the day, from the topics, the providers' ledgers and the consumers' databases."""
 
-    def __init__(self, books: Books, witness: Observer, verdict: ProofResult, played: Played, month: Month) -> None:
-        self.books, self.witness, self.verdict, self.played, self.month = books, witness, verdict, played, month
+    def __init__(
+        self, books: Books, observer: Observer, result: VerificationResult, progress: DayProgress, month: Month
+    ) -> None:
+        self.books, self.observer, self.result, self.progress, self.month = books, observer, result, progress, month
 
     def as_json(self) -> dict[str, Any]:
-        """For programs."""
-        verdict = self.verdict
+        """The report for programs."""
+        result = self.result
         return {
-            "payments": verdict.payments,
-            "lost": verdict.lost,
-            "wrong": verdict.wrong,
-            "applied_twice": verdict.twice,
-            "broken_rules": verdict.broken_rules,
-            "surprises": self.played.surprises,
+            "payments": result.payments,
+            "lost": result.lost,
+            "wrong": result.wrong,
+            "applied_twice": result.twice,
+            "broken_rules": result.broken_rules,
+            "surprises": self.progress.surprises,
             "flow": self.flow(),
             "latency_seconds": {
                 name: {f"p{share * 100:g}": round(quantile(values, share), 3) for share in _SHARES}
                 for name, values in self._latencies().items()
             },
-            "overdue": {name: list(said) for name, said in sorted(self.witness.overdue.items())},
+            "overdue": {name: list(states) for name, states in sorted(self.observer.overdue.items())},
             "subscriptions": self.month.as_json(),
-            "booked": dict(verdict.booked),
-            "parcels": dict(verdict.parcels),
-            "repeated_events": self.witness.repeats,
+            "booked": dict(result.booked),
+            "parcels": dict(result.parcels),
+            "repeated_events": self.observer.repeats,
         }
 
     def show(self, console: Console, *, every_payment: bool = False) -> None:
-        """For people."""
+        """Print the report for people."""
         if every_payment:
-            listed = Table("provider", "payment", "provider's truth", "payments.status", title="Every payment")
-            for row in statuses(self.books, self.witness):
+            listed = Table("provider", "payment", "at the provider", "payments.status", title="Every payment")
+            for row in statuses(self.books, self.observer):
                 listed.add_row(*row)
             console.print(listed)
-        flow = Table("", *provider_names(), title="What came in and what was asked")
+        flow = Table("", *provider_names(), title="Notifications and provider calls")
         for name, counts in self.flow().items():
             flow.add_row(name, *(str(counts[provider]) for provider in provider_names()))
         console.print(flow)
@@ -201,53 +218,53 @@ class DemoReport:
         self._show_proof(console)
 
     def flow(self) -> dict[str, dict[str, int]]:
-        """What came in and what was asked: each count by provider."""
-        witness = self.witness
+        """Counts of notifications, lookups and provider calls, each by provider."""
+        observer = self.observer
         rows: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(provider_names(), 0))
         for provider in provider_names():
-            rows["received"][provider] = len(witness.received[provider])
-            rows["duplicate"][provider] = len(witness.duplicates[provider])
-        for (provider, reason), ids in sorted(witness.rejected.items()):
+            rows["received"][provider] = len(observer.received[provider])
+            rows["duplicate"][provider] = len(observer.duplicates[provider])
+        for (provider, reason), ids in sorted(observer.rejected.items()):
             rows[f"rejected: {reason}"][provider] = len(ids)
-        for (provider, reason), count in sorted(witness.dead.items()):
-            rows[f"dead: {reason}"][provider] = count
+        for (provider, reason), count in sorted(observer.dead.items()):
+            rows[f"dead-lettered: {reason}"][provider] = count
         for provider in provider_names():
             counters = self.books[provider]["counters"]
-            rows["lookups"][provider] = len(witness.lookups[provider])
+            rows["lookups"][provider] = len(observer.lookups[provider])
             rows["provider calls"][provider] = counters.get("calls", 0)
             rows["notifications sent by the provider"][provider] = counters.get("webhooks.attempted", 0)
         return dict(rows)
 
     def _latencies(self) -> dict[str, list[float]]:
-        measured = self.witness.measured()
+        measured = self.observer.measured()
         return {**measured, "all": sorted(value for values in measured.values() for value in values)}
 
     def _show_consumers(self, console: Console) -> None:
-        booked = _listed(dict(self.verdict.booked))
-        console.print(f"ERP booked: {booked}. Warehouse: {_listed(dict(self.verdict.parcels))}.", soft_wrap=True)
+        booked = _listed(dict(self.result.booked))
+        console.print(f"ERP booked: {booked}. Warehouse: {_listed(dict(self.result.parcels))}.", soft_wrap=True)
         verdicts = Counter[str](self.month.verdict(one)[0] for one in self.month.bills)
-        console.print(f"Subscriptions billed by topic: {_listed(verdicts)}; money moved at most once for each.")
-        overdue = Counter(" and ".join(said) for said in self.witness.overdue.values())
-        console.print(f"Orders that were missed on payments.overdue: {_listed(overdue)}.")
-        console.print(f"Events on payments.status that came twice, byte for byte: {self.witness.repeats}.")
+        console.print(f"Subscriptions billed by topic: {_listed(verdicts)}. Each moved money at most once.")
+        overdue = Counter(" and ".join(states) for states in self.observer.overdue.values())
+        console.print(f"Orders on payments.overdue: {_listed(overdue)}.")
+        console.print(f"Events published twice on payments.status, with the same bytes: {self.observer.repeats}.")
 
     def _show_proof(self, console: Console) -> None:
-        verdict = self.verdict
-        proof = Table("provider", "provider's truth", "payments.status", "payments", title="The proof")
-        for (provider, true, published), count in sorted(verdict.pairs.items()):
+        result = self.result
+        table = Table("provider", "at the provider", "payments.status", "payments", title="The proof")
+        for (provider, true, published), count in sorted(result.pairs.items()):
             style = None if true == published else "bold red"
-            proof.add_row(provider, true, published or "nothing", str(count), style=style)
-        console.print(proof)
-        for difference in (*verdict.lost, *verdict.wrong, *verdict.twice, *verdict.broken_rules):
+            table.add_row(provider, true, published or "nothing", str(count), style=style)
+        console.print(table)
+        for difference in (*result.lost, *result.wrong, *result.twice, *result.broken_rules):
             console.print(f"  {difference}", style="red", soft_wrap=True)
-        for surprise in self.played.surprises:
+        for surprise in self.progress.surprises:
             console.print(f"  {surprise}", style="red", soft_wrap=True)
-        result = (
-            f"{verdict.payments} payments, {self.played.attacks} attacks: lost {len(verdict.lost)}, "
-            f"wrong {len(verdict.wrong)}, applied twice {len(verdict.twice)}, "
-            f"providers' rules broken {len(verdict.broken_rules)}"
+        summary = (
+            f"{result.payments} payments, {self.progress.attacks} attacks: lost {len(result.lost)}, "
+            f"wrong {len(result.wrong)}, applied twice {len(result.twice)}, "
+            f"providers' rules broken {len(result.broken_rules)}"
         )
-        console.print(result, style="bold green" if verdict.holds else "bold red", soft_wrap=True)
+        console.print(summary, style="bold green" if result.holds else "bold red", soft_wrap=True)
 
 
 _SHARES: Final = (0.5, 0.95, 0.99)

@@ -1,7 +1,7 @@
-"""An example ERP: books what was paid, refunded and charged back. Run as ``python -m sandbox.erp``. Free to copy.
+"""An example ERP: books payments, refunds and chargebacks. Run as ``python -m sandbox.erp``. Free to copy.
 
-A booking is the difference between what the event says in total and what is booked already, so it is right
-whatever steps a payment took: straight from unknown to refunded, or a partial refund that grew.
+A booking is the difference between the event's total and what is booked already. It is therefore right for any
+sequence of statuses: straight from unknown to refunded, or a partial refund that grows.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _PAID = {"captured", "partially_refunded", "refunded", "charged_back"}
 
 
 def totals(event: dict[str, Any]) -> dict[str, int]:
-    """What should be booked for the payment in all, by kind, in the currency's minor unit."""
+    """The totals to be booked for the payment by kind, in the currency's minor unit."""
     if event["status"] not in _PAID:
         return {}
     paid = (event["paid"] or event["amount"] or {"value": 0})["value"]

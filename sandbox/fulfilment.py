@@ -1,7 +1,7 @@
 """An example warehouse: releases, holds or stops goods. Run as ``python -m sandbox.fulfilment``. Free to copy.
 
-It does what the event's ``fulfilment`` says. Goods leave once for each order, by the first of its payments that may
-release them; a stop after that is a recall, which a person must see.
+It follows the event's ``fulfilment``. Goods leave once per order, with the first of its payments that may release
+them; a stop after that is a recall, which needs a person.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CREATE TABLE IF NOT EXISTS decisions (event_id TEXT PRIMARY KEY, merchant TEXT, 
 
 
 def decide(database: sqlite3.Connection, event: dict[str, Any]) -> None:
-    """Do what the event says; the first release and the first recall are kept by their event."""
+    """Apply the event's decision; the first release and the first recall are stored with their events."""
     payment = (event["merchant"], event["payment_id"])
     state, event_id = event["fulfilment"], event["event_id"]
     database.execute("INSERT INTO decisions VALUES (?, ?, ?, ?)", (event_id, *payment, state))
@@ -43,7 +43,7 @@ def decide(database: sqlite3.Connection, event: dict[str, Any]) -> None:
 
 
 def _left_already(database: sqlite3.Connection, event: dict[str, Any]) -> bool:
-    """Whether the order's goods left for another payment of it."""
+    """Whether the order's goods were released for another payment."""
     released = "SELECT 1 FROM parcels WHERE merchant = ? AND order_id = ? AND payment_id <> ? AND released_by NOT NULL"
     found = database.execute(released, (event["merchant"], event["order_id"], event["payment_id"])).fetchone()
     return found is not None

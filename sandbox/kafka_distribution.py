@@ -31,9 +31,9 @@ def java() -> str:
     wanted = f"Install Java {_JAVA_VERSION} or newer (Debian and Ubuntu: apt-get install openjdk-17-jre-headless)"
     instead = "or name a running cluster with KAFKA=host:port"
     if path is None:
-        raise ConfigurationError(f"The local Kafka needs Java and there is none on the PATH. {wanted}, {instead}.")
-    answer = subprocess.run([path, "-version"], capture_output=True, text=True, timeout=30, check=False)
-    found = re.search(r'version "(?:1\.)?(\d+)', answer.stderr + answer.stdout)
+        raise ConfigurationError(f"The local Kafka needs Java, which is not on the PATH. {wanted}, {instead}.")
+    output = subprocess.run([path, "-version"], capture_output=True, text=True, timeout=30, check=False)
+    found = re.search(r'version "(?:1\.)?(\d+)', output.stderr + output.stdout)
     if not found or int(found[1]) < _JAVA_VERSION:
         version = found[1] if found else "of an unknown version"
         raise ConfigurationError(
@@ -69,7 +69,7 @@ def _fetch(cache: Path, complete: Path) -> None:
     maven = shutil.which("mvn")
     if maven is None:
         raise ConfigurationError(
-            "Fetching the local Kafka needs Maven once and there is no mvn on the PATH. Install it "
+            "Downloading Kafka needs Maven once, and mvn is not on the PATH. Install it "
             "(Debian and Ubuntu: apt-get install maven), or name a running cluster with KAFKA=host:port."
         )
     with tempfile.TemporaryDirectory(dir=cache, prefix="fetch-") as directory:

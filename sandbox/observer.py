@@ -1,4 +1,4 @@
-"""An independent reader of every topic: counts, last statuses and latencies from the records themselves."""
+"""Reads every topic independently of the system: counts, last statuses and latencies from the records themselves."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kafka import KafkaConsumer, TopicPartition
 from schemas import topics
 from schemas.providers import provider_names
 
-#: Columns of the live count, in the order of the flow, and the topics that belong to each.
+#: The rows of the live table in the order of the flow, each with its topics.
 STAGES: Final[Mapping[str, tuple[str, ...]]] = {
     "received": tuple(topics.notifications(provider) for provider in provider_names()),
     "duplicate": (topics.DUPLICATES,),
@@ -30,8 +30,8 @@ STAGES: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 @dataclass(slots=True)
-class Seen:
-    """What was seen of one payment on the result topic."""
+class ObservedPayment:
+    """What was observed of one payment on the result topic."""
 
     events: dict[str, bytes] = field(default_factory=dict)
     sequences: list[int] = field(default_factory=list)
@@ -39,7 +39,7 @@ class Seen:
 
 
 class Observer:
-    """Reads from the beginning, commits nothing, believes no counter of the system."""
+    """Reads all topics from the beginning. It commits no offsets and uses no counter of the system."""
 
     def __init__(self, bootstrap: str, prefix: str) -> None:
         self._bootstrap, self._prefix = bootstrap, prefix
@@ -51,7 +51,7 @@ class Observer:
         self.looked_up: dict[str, set[str]] = defaultdict(set)
         self.lookups: dict[str, set[str]] = defaultdict(set)
         self.dead: Counter[tuple[str, str]] = Counter()
-        self.payments: dict[str, Seen] = defaultdict(Seen)
+        self.payments: dict[str, ObservedPayment] = defaultdict(ObservedPayment)
         self.latencies: dict[str, list[float]] = defaultdict(list)
         self.overdue: dict[str, list[str]] = defaultdict(list)
         self._overdue_ids: set[str] = set()
@@ -61,7 +61,7 @@ class Observer:
         self._waiting_for_receipt: list[tuple[str, str, float]] = []
 
     def start(self) -> None:
-        """Take every partition there is now; topics are never created later."""
+        """Assign all partitions of all topics, which must exist already."""
         self._consumer = KafkaConsumer(
             bootstrap_servers=self._bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
         )
@@ -75,21 +75,21 @@ class Observer:
             self._consumer.close()
 
     def read(self, timeout_seconds: float = 0.2) -> int:
-        """Read what is there; how many records."""
+        """Read the available records; returns their number."""
         batches = self._consumer.poll(timeout_ms=int(timeout_seconds * 1000), max_records=5000)
         for place, records in batches.items():
             name = place.topic.removeprefix(self._prefix)
             self.counts[name] += len(records)
             for record in records:
-                self.note(name, record)
+                self.add(name, record)
         return sum(map(len, batches.values()))
 
     def stage_counts(self) -> dict[str, int]:
         """Records so far by stage."""
         return {stage: sum(self.counts[name] for name in names) for stage, names in STAGES.items()}
 
-    def note(self, name: str, record: Any) -> None:
-        """Take account of one record of the topic ``name`` (without prefix)."""
+    def add(self, name: str, record: Any) -> None:
+        """Add one record of the topic ``name`` (without prefix)."""
         headers = {key: value.decode("utf-8", "replace") for key, value in record.headers}
         kind, _, provider = name.partition(".")
         if name == topics.STATUS:
@@ -105,7 +105,7 @@ class Observer:
         elif name == topics.DEAD:
             self.dead[_provider_of(headers), headers.get("reason", "?")] += 1
         elif kind == "lookups" and provider in provider_names():
-            self.lookups[provider].add(headers["ce_id"])  # one that waited comes here again
+            self.lookups[provider].add(headers["ce_id"])  # a delayed lookup comes back here
             self.looked_up[provider].add(orjson.loads(record.value)["notification_id"])
         elif kind == "notifications":
             self.received[provider].add(headers["ce_id"])
@@ -114,22 +114,22 @@ class Observer:
 
     def _result(self, record: Any, headers: Mapping[str, str]) -> None:
         event = orjson.loads(record.value)
-        seen = self.payments[f"{event['merchant']}/{event['payment_id']}"]
+        payment = self.payments[f"{event['merchant']}/{event['payment_id']}"]
         event_id, sequence = event["event_id"], event["sequence"]
-        if event_id in seen.events:
+        if event_id in payment.events:
             self.repeats += 1
-            if seen.events[event_id] != record.value:
-                self.contradictions.append(f"{event['payment_id']}: event {event_id} came with two contents")
+            if payment.events[event_id] != record.value:
+                self.contradictions.append(f"{event['payment_id']}: event {event_id} was published with two contents")
             return
-        if sequence != len(seen.sequences) + 1:
-            self.contradictions.append(f"{event['payment_id']}: sequence {sequence} after {seen.sequences}")
-        seen.events[event_id] = record.value
-        seen.sequences.append(sequence)
-        seen.last = event
+        if sequence != len(payment.sequences) + 1:
+            self.contradictions.append(f"{event['payment_id']}: sequence {sequence} after {payment.sequences}")
+        payment.events[event_id] = record.value
+        payment.sequences.append(sequence)
+        payment.last = event
         self._waiting_for_receipt.append((event["provider"], _trace(headers), record.timestamp / 1000))
 
     def measured(self) -> dict[str, list[float]]:
-        """Seconds from the receipt of a notification to each result it caused, by provider, sorted."""
+        """The seconds from the receipt of a notification to each of its results, by provider, sorted."""
         waiting, self._waiting_for_receipt = self._waiting_for_receipt, []
         for provider, trace, published in waiting:
             received = self._received_seconds.get(trace)
@@ -140,7 +140,7 @@ class Observer:
         return {provider: sorted(values) for provider, values in self.latencies.items()}
 
     def unaccounted(self) -> Iterator[str]:
-        """Stored notifications that did not end as exactly one of lookup, duplicate and rejected."""
+        """Stored notifications that did not become exactly one of lookup, duplicate and rejected."""
         for provider, received in self.received.items():
             rejected = set[str]().union(*(ids for (name, _), ids in self.rejected.items() if name == provider))
             ends = Counter((*rejected, *self.duplicates[provider], *self.looked_up[provider]))
@@ -149,13 +149,13 @@ class Observer:
                     yield f"{provider} notification {notification} ended {ends[notification]} times"
 
     def events(self) -> Iterator[str]:
-        """The id of every distinct result event."""
-        for seen in self.payments.values():
-            yield from seen.events
+        """The id of each distinct result event."""
+        for payment in self.payments.values():
+            yield from payment.events
 
 
 def quantile(values: list[float], share: float) -> float:
-    """The value that ``share`` of the sorted values don't exceed; 0 where there are none."""
+    """The value that a ``share`` of the sorted values does not exceed; 0 if there are none."""
     return values[min(len(values) - 1, int(len(values) * share))] if values else 0.0
 
 

@@ -1,4 +1,4 @@
-"""Ports of the sandbox's processes: finds a free one, reads a management port."""
+"""Finds free ports and reads management ports."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import urllib.request
 
 
 def probe(port: int, path: str) -> tuple[int, str]:
-    """Status and text of a management port's page; status 0 where nothing answers."""
+    """The status and text of a page of a management port; status 0 if nothing listens there."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
-            return int(answer.status), answer.read().decode()
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as response:
+            return int(response.status), response.read().decode()
     except urllib.error.HTTPError as error:
         with error:
             return error.code, error.read().decode()

@@ -1,7 +1,7 @@
-"""Child processes of the sandbox: started in sessions of their own, their output kept, none left behind.
+"""Starts and stops the sandbox's child processes, logs their output, and leaves none behind.
 
-Every child is a session leader, so Ctrl-C in the terminal reaches only the program that started them, which
-ends them in order. Should that program itself be killed, a guard process notices and kills what is left.
+Every child is a session leader, so Ctrl-C in the terminal reaches only the program that started them, which stops
+them in order. If that program is killed, a guard process notices it and kills the children.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ Found = TypeVar("Found")
 def wait_for(
     condition: Callable[[], Found | None], *, within_seconds: float, every: float = _POLL_SECONDS
 ) -> Found | None:
-    """The first true value of ``condition``, asked again and again; ``None`` when the time is over."""
+    """Poll ``condition`` until it returns a true value, which is returned; None after ``within_seconds``."""
     deadline = time.monotonic() + within_seconds
     while True:
         found = condition()
@@ -55,7 +55,7 @@ def wait_for(
 
 
 class _Guard:
-    """Kills every registered process group when this program is gone, however it went."""
+    """Kills every registered process group when this program has ended, for whatever reason."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -63,12 +63,12 @@ class _Guard:
         self._owner = 0
 
     def watch(self, group: int) -> None:
-        self._tell(f"+{group}\n")
+        self._write(f"+{group}\n")
 
     def forget(self, group: int) -> None:
-        self._tell(f"-{group}\n")
+        self._write(f"-{group}\n")
 
-    def _tell(self, line: str) -> None:
+    def _write(self, line: str) -> None:
         with self._lock:
             if self._pipe is None or self._owner != os.getpid():
                 guard = subprocess.Popen(
@@ -89,27 +89,27 @@ _GUARDS: Final = _Guard()
 
 
 @contextmanager
-def _interruptions_later() -> Iterator[None]:
-    """Ctrl-C between a process's start and its entry with the guard would leave it running for ever.
+def _deferred_signals() -> Iterator[None]:
+    """Defer Ctrl-C between the start of a process and its registration with the guard, or it would run for ever.
 
-    The handler is a function, because a signal that is ignored or blocked here would be so in the new process too.
+    The handler is a function, because the new process would inherit an ignored or blocked signal.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    waiting: list[int] = []
+    deferred: list[int] = []
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, lambda number, frame: waiting.append(number)) for number in numbers}
+    before = {number: signal.signal(number, lambda number, frame: deferred.append(number)) for number in numbers}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        for missed in waiting:
-            signal.raise_signal(missed)
+        for late in deferred:
+            signal.raise_signal(late)
 
 
-#: Told of every process that is started; the tests keep the logs of those that a failed test had.
+#: Called with every process that is started. The tests use it to keep the logs of a failed test.
 on_start: Final[list[Callable[[Child], None]]] = []
 
 
@@ -127,7 +127,7 @@ class Child:
     ) -> None:
         self.name = name
         self.log_path = log_path
-        with _interruptions_later(), log_path.open("ab") as log:
+        with _deferred_signals(), log_path.open("ab") as log:
             self._log_start = log.tell()
             self._process = subprocess.Popen(
                 list(command),
@@ -140,12 +140,12 @@ class Child:
             )
             self.pid = self._process.pid
             _GUARDS.watch(self.pid)
-        for told in on_start:
-            told(self)
+        for callback in on_start:
+            callback(self)
 
     @property
     def exit_code(self) -> int | None:
-        """The exit code, negative for a signal; none while the process runs."""
+        """The exit code, negative for a signal; None while the process runs."""
         return self._process.poll()
 
     @property
@@ -153,7 +153,7 @@ class Child:
         return self.exit_code is None
 
     def signal(self, number: int) -> None:
-        """Send a signal to the process and its own children; nothing happens if it is gone."""
+        """Send a signal to the process and its own children, unless it has ended."""
         if self.running:
             try:
                 os.killpg(self.pid, number)
@@ -170,13 +170,13 @@ class Child:
         return True
 
     def kill(self) -> None:
-        """End it at once, as kill -9 does."""
+        """Kill it (SIGKILL)."""
         self.signal(signal.SIGKILL)
         self._process.wait()
         _GUARDS.forget(self.pid)
 
     def stop(self, within_seconds: float = 15.0) -> int:
-        """Ask it to end and kill it if it does not; its exit code."""
+        """Send SIGTERM, and SIGKILL if it does not end in time; returns the exit code."""
         self.signal(signal.SIGCONT)
         self.signal(signal.SIGTERM)
         if not self.wait(within_seconds):
@@ -192,7 +192,7 @@ class Child:
         self.signal(signal.SIGCONT)
 
     def log_lines(self) -> list[dict[str, Any]]:
-        """The JSON lines this process has logged so far; lines of other kinds are left out."""
+        """The JSON lines that this process has logged so far; other lines are skipped."""
         lines = []
         with self.log_path.open("rb") as log:
             log.seek(self._log_start)
@@ -205,10 +205,10 @@ class Child:
         return lines
 
     def wait_for_event(self, *events: str, within_seconds: float = 30.0) -> dict[str, Any]:
-        """The fields of the first logged event of one of these names.
+        """Wait for the first logged event with one of these names; returns its fields.
 
         Raises:
-            ConfigurationError: the process ended, or said nothing in time; with its last lines.
+            ConfigurationError: the process ended, or did not log the event in time; with the end of its log.
         """
 
         def logged() -> dict[str, Any] | None:
@@ -223,7 +223,7 @@ class Child:
         return found
 
     def _fate(self) -> str:
-        return "it gave no sign in time" if self.running else f"it ended with exit code {self.exit_code}"
+        return "it did not log the event in time" if self.running else f"it ended with exit code {self.exit_code}"
 
     def end(self) -> str:
         """The last lines of its log."""
@@ -233,13 +233,13 @@ class Child:
 
 
 def stop_all(children: Iterable[Child], within_seconds: float = 15.0) -> dict[str, int]:
-    """Ask all of them to end at once, wait together, kill the rest. Exit codes by name."""
-    asked = list(children)
-    for child in asked:
+    """Send SIGTERM to all, wait for all, and kill the rest; returns the exit codes by name."""
+    stopping = list(children)
+    for child in stopping:
         child.resume()
         child.signal(signal.SIGTERM)
     deadline = time.monotonic() + within_seconds
-    return {child.name: _ended(child, deadline) for child in asked}
+    return {child.name: _ended(child, deadline) for child in stopping}
 
 
 def _ended(child: Child, deadline: float) -> int:

@@ -1,6 +1,6 @@
-"""The scripted day: which payments are made, what becomes of them, and what goes wrong meanwhile.
+"""The scripted day of the demo: its payments, their later changes, and the faults.
 
-The tables say what happens when; a player carries it out in a thread of its own.
+Tables define the events and their times; a player runs them in a thread of its own.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from sandbox.shop import ExampleShop
 from sandbox.system import Sandbox
 from schemas.errors import PaynotifyError
 
-#: Changes come this many seconds after the payment.
+#: Seconds from the payment to a change.
 _SOON, _LATER, _LAST = 1.5, 3.0, 4.5
 
 Change = tuple[float, Mapping[str, Any]]
@@ -32,7 +32,7 @@ Change = tuple[float, Mapping[str, Any]]
 class Scenario:
     """``count`` payments of one kind. A ``refund`` among the changes is a share of the amount.
 
-    The shop announces each of them; ``late_after_seconds`` is when it begins to miss the payment.
+    The shop registers each as expected; ``late_after_seconds`` is when the payment is overdue.
     """
 
     count: int
@@ -64,7 +64,7 @@ SCENARIOS: Final = (
     Scenario(5, "trustpayments", {"settlestatus": "100"}, ((_LATER, {"refund": 1.0}),)),
     Scenario(2, "trustpayments", {"settlestatus": "100"}, ((_LATER, {"chargeback": True}),)),
     Scenario(4, "trustpayments", {"errorcode": "60010"}, ((_LAST, {"errorcode": "0", "settlestatus": "100"}),)),
-    # paid, and the webhook never comes: missed, looked for and found
+    # paid, but the webhook never arrives: the payment is overdue, polled and found
     Scenario(6, "trustpayments", {"settlestatus": "100", "notify": False}, late_after_seconds=2.0),
     Scenario(58, "nevogate"),
     Scenario(22, "nevogate", {"auto_commit": False}, ((_LATER, {"close": True}),)),
@@ -73,40 +73,40 @@ SCENARIOS: Final = (
     Scenario(8, "nevogate", {"result": "TIMEOUT"}),
     Scenario(4, "nevogate", {"result": "ERROR"}),
     Scenario(8, "nevogate", {"result": "PENDING"}, ((_SOON, {"result": "SUCCESSFUL"}),)),
-    # a failure that turns out a success after all
+    # a failure that becomes a success
     Scenario(2, "nevogate", {"result": "ERROR"}, ((_LATER, {"result": "SUCCESSFUL"}),)),
     Scenario(4, "nevogate", {"copies": 3}),
 )
 
-#: Orders that are announced and never paid.
+#: Orders that are registered and never paid.
 _ABANDONED: Final = 4
-#: Customers whose subscription is billed.
+#: Customers whose subscriptions are billed.
 _SUBSCRIBERS: Final = 40
 _BILLER_SECONDS: Final = 60.0
 
 
-#: What a sandbox needs to be played in: a merchant that may charge, and missed payments are looked for at once.
-NEEDS: Final[Mapping[str, Any]] = {
+#: Settings of a `Plan` that the day needs: a merchant that may charge, and overdue payments polled at once.
+REQUIRED_PLAN: Final[Mapping[str, Any]] = {
     "charges": {MERCHANT: {}},
     "configuration": {"worker": {"overdue": {"poll_schedule_seconds": {"trustpayments": (0.5, 2.0, 5.0, 10.0, 20.0)}}}},
 }
 
 
 @dataclass(slots=True)
-class Played:
-    """What the player has done so far."""
+class DayProgress:
+    """What the player has done so far, and what the topics must show in the end."""
 
     payments: int = 0
     planned: int = 0
     attacks: int = 0
     happening: str = "the day begins"
-    #: what ``payments.overdue`` must say in the end of each order that is missed
+    #: the states that ``payments.overdue`` must have for each overdue order in the end
     overdue: dict[str, list[str]] = field(default_factory=dict)
     surprises: list[str] = field(default_factory=list)
 
 
 class Player:
-    """Plays the day of ``seconds`` against the sandbox. An error ends it and is raised by `finish`."""
+    """Runs the day against the sandbox within ``seconds``. An error ends it and is raised by `finish`."""
 
     def __init__(self, sandbox: Sandbox, *, seconds: float, payments: int, seed: int) -> None:
         self._sandbox = sandbox
@@ -123,7 +123,7 @@ class Player:
         self._stopped = threading.Event()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="player", daemon=True)
-        self.played = Played()
+        self.progress = DayProgress()
         self._plan(payments)
 
     def start(self) -> None:
@@ -131,7 +131,7 @@ class Player:
         self._thread.start()
 
     def stop(self) -> None:
-        """End early, wherever it is."""
+        """Stop early."""
         self._stopped.set()
         self._thread.join(30)
         self._attacker.close()
@@ -142,7 +142,7 @@ class Player:
         return not self._thread.is_alive()
 
     def finish(self) -> None:
-        """Raise what went wrong, if anything did; returns when the biller has an answer for everybody."""
+        """Raise the error that ended the day, if any; returns when the biller knows the outcome of every bill."""
         if self._error is not None:
             raise self._error
         self.subscriptions.finish()
@@ -154,11 +154,11 @@ class Player:
         number = itertools.count(1)
         for scenario in SCENARIOS:
             for _ in range(math.ceil(scenario.count * share)):
-                self.played.planned += 1
+                self.progress.planned += 1
                 name = f"SANDBOX{next(number):06d}"
                 at_seconds = self._chance.uniform(0, self._seconds)
                 self._at(at_seconds, lambda scenario=scenario, name=name: self._pay(scenario, name))  # type: ignore[misc]
-        self.played.planned += _SUBSCRIBERS
+        self.progress.planned += _SUBSCRIBERS
         for left in range(_ABANDONED):
             self._at(self._seconds * 0.5, lambda left=left: self._abandon(f"LEFT{left:03d}"))  # type: ignore[misc]
         for at_share, action in (
@@ -169,7 +169,7 @@ class Player:
             (0.42, self._bill),
             (0.45, self._kill_worker),
             (0.60, self._restart_worker),
-            (0.70, self._bad_answers),
+            (0.70, self._bad_responses),
             (0.80, self._replays),
             (0.90, self._forgeries),
             (1.00, self._rubbish),
@@ -187,7 +187,7 @@ class Player:
                 if due > now and self._stopped.wait(due - now):
                     return
                 action()
-            self.played.happening = "the day is over, the last answers come in"
+            self.progress.happening = "the day is over, the last responses arrive"
         except (PaynotifyError, OSError) as error:
             if not self._stopped.is_set():
                 self._error = error
@@ -196,15 +196,15 @@ class Player:
 
     def _pay(self, scenario: Scenario, name: str) -> None:
         amount = self._chance.randrange(500, 50_000)
-        self._announce(scenario.provider, name, amount, scenario.late_after_seconds)
+        self._expect(scenario.provider, name, amount, scenario.late_after_seconds)
         payment = self._sandbox.providers[scenario.provider].pay(order_id=name, amount=amount, **scenario.order)
-        self.played.payments += 1
+        self.progress.payments += 1
         now = time.monotonic() - self._started_seconds
         refunded = 0
         for after_seconds, change in scenario.changes:
             details = dict(change)
             if "refund" in details:
-                # the last refund takes what is left, so that shares that add up to one leave nothing over
+                # the last refund is the remainder, so that shares that add up to one refund the whole amount
                 part = round(amount * details["refund"])
                 details["refund"] = min(part, amount - refunded)
                 refunded += details["refund"]
@@ -214,54 +214,54 @@ class Player:
                 lambda details=details, control=control: control.change(payment, **details) and None,  # type: ignore[misc]
             )
 
-    def _announce(self, provider: str, name: str, amount: int, late_after_seconds: float) -> None:
+    def _expect(self, provider: str, name: str, amount: int, late_after_seconds: float) -> None:
         final_by = timedelta(seconds=late_after_seconds)
         if late_after_seconds < self._seconds:
-            self.played.overdue[f"{self._merchants[provider]}/{name}"] = ["raised", "cleared"]
+            self.progress.overdue[f"{self._merchants[provider]}/{name}"] = ["raised", "cleared"]
         self._shop.expects(self._merchants[provider], name, amount, _CURRENCIES[provider], final_by=final_by)
 
     def _abandon(self, name: str) -> None:
-        self.played.happening = "customers leave without paying"
-        self._announce(_TRUST, name, self._chance.randrange(500, 50_000), 2.0)
-        self.played.overdue[f"{self._merchants[_TRUST]}/{name}"] = ["raised"]
+        self.progress.happening = "customers leave without paying"
+        self._expect(_TRUST, name, self._chance.randrange(500, 50_000), 2.0)
+        self.progress.overdue[f"{self._merchants[_TRUST]}/{name}"] = ["raised"]
 
     def _register(self) -> None:
-        self.played.payments += self.subscriptions.register()
+        self.progress.payments += self.subscriptions.register()
 
     def _bill(self) -> None:
-        self.played.happening = "a month of subscriptions is billed"
+        self.progress.happening = "a month of subscriptions is billed"
         self.subscriptions.start()
 
     # --- what goes wrong -----------------------------------------------------------------------------------
 
     def _outage(self) -> None:
-        self.played.happening = "Trust Payments answers 503 for a while"
+        self.progress.happening = "Trust Payments returns 503 for a while"
         self._sandbox.providers[_TRUST].fault("unavailable", for_seconds=self._seconds * 0.15)
 
-    def _bad_answers(self) -> None:
-        self.played.happening = "HTML from Nevogate, 429 from OmniKassa, connections that break"
+    def _bad_responses(self) -> None:
+        self.progress.happening = "HTML from Nevogate, 429 from OmniKassa, dropped connections from Trust Payments"
         self._sandbox.providers["nevogate"].fault("html", for_seconds=2, share=0.5)
         self._sandbox.providers["omnikassa"].fault("too_many", for_seconds=2)
         self._sandbox.providers[_TRUST].fault("drop", for_seconds=2, share=0.5)
 
     def _kill_worker(self) -> None:
-        self.played.happening = "a worker is killed with kill -9"
-        # the bank forgets a page once it was handed out: one in flight to a dying worker would be lost at the bank
+        self.progress.happening = "a worker is killed (SIGKILL)"
+        # the bank returns each page only once: a page on its way to the killed worker would be lost
         self._sandbox.providers["omnikassa"].notify(paused=True)
         self._stopped.wait(0.5)
         self._sandbox.workers[0].kill()
         self._sandbox.providers["omnikassa"].notify(paused=False)
 
     def _restart_worker(self) -> None:
-        self.played.happening = "the killed worker is started again"
+        self.progress.happening = "the killed worker is started again"
         self._sandbox.start_worker(0)
 
     def _rubbish(self) -> None:
-        self.played.happening = "rubbish arrives, and calls for unknown merchants"
-        self._attack(*self._attacker.rubbish(self._merchants))
+        self.progress.happening = "malformed calls arrive, and calls for unknown merchants"
+        self._attack(*self._attacker.malformed(self._merchants))
 
     def _forgeries(self) -> None:
-        self.played.happening = "forged signatures, and a hash re-split by an attacker"
+        self.progress.happening = "forged signatures, and a hash re-split by an attacker"
         sent = self._sandbox.providers[_TRUST].sent()
         declines = [one for one in sent if "errorcode=70000" in one["body"]][-3:]
         merchant = self._merchants[_TRUST]
@@ -277,7 +277,7 @@ class Player:
         )
 
     def _replays(self) -> None:
-        self.played.happening = "recorded calls are replayed"
+        self.progress.happening = "recorded calls are replayed"
         pings = self._sandbox.providers["omnikassa"].sent()
         self._attack(
             *(replayed(one) for one in (*pings[:3], *pings[-1:], *self._sandbox.providers[_TRUST].sent()[-5:]))
@@ -289,13 +289,15 @@ class Player:
 
     def _attack(self, *attacks: Attack) -> None:
         for attack in attacks:
-            answer = self._attacker.send(attack)
-            self.played.attacks += 1
-            if answer not in (attack.answer, 0):
-                self.played.surprises.append(f"{attack.kind} was answered {answer}, expected {attack.answer}")
+            status = self._attacker.send(attack)
+            self.progress.attacks += 1
+            if status not in (attack.status, 0):
+                self.progress.surprises.append(
+                    f"{attack.kind}: the ingress returned {status}, expected {attack.status}"
+                )
 
 
 _TRUST: Final = "trustpayments"
 
-#: In which currency each provider's customers pay, if nothing else is said.
+#: The currency of each provider's payments by default.
 _CURRENCIES: Final[Mapping[str, str]] = {"omnikassa": "EUR", "trustpayments": "GBP", "nevogate": "HUF"}

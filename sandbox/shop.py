@@ -1,4 +1,4 @@
-"""A web shop that announces what it sold: what ``payments.expected`` is for."""
+"""An example web shop that registers each order as an expected payment on ``payments.expected``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SEND_SECONDS: Final = 30
 
 
 class ExampleShop:
-    """Writes with a client of its own and without keys, as any shop may."""
+    """Writes with its own Kafka client and without record keys, as any shop may."""
 
     def __init__(self, bootstrap: str, prefix: str) -> None:
         self._topic = prefix + topics.EXPECTED
@@ -31,9 +31,9 @@ class ExampleShop:
         final_by: timedelta = timedelta(hours=1),
         payment_id: str | None = None,
     ) -> None:
-        """Announce one order, final ``final_by`` from now; returns when the brokers have it."""
+        """Register one order, to be final ``final_by`` from now; returns when the brokers have acknowledged it."""
         now = datetime.now(UTC)
-        announced = {
+        expected = {
             "merchant": merchant,
             "order_id": order_id,
             "payment_id": payment_id,
@@ -41,7 +41,7 @@ class ExampleShop:
             "created_at": rfc3339(now),
             "final_by": rfc3339(now + final_by),
         }
-        self._producer.send(self._topic, orjson.dumps(announced)).get(timeout=_SEND_SECONDS)
+        self._producer.send(self._topic, orjson.dumps(expected)).get(timeout=_SEND_SECONDS)
 
     def close(self) -> None:
         self._producer.close()

@@ -1,7 +1,7 @@
-"""``python -m sandbox.simulator PROVIDER --settings FILE``: one simulated provider in a process of its own.
+"""``python -m sandbox.simulator PROVIDER --settings FILE``: runs one simulated provider as a process.
 
-The settings file (JSON) holds the shops with their secrets, which whoever starts the sandbox has made up;
-nothing secret is in the program. The port is logged as the event ``listening``.
+The settings file (JSON) holds the shops with their generated secrets; the program itself contains none. The port is
+logged as the event ``listening``.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from service.management import split_address
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Serve one provider until SIGTERM. Exit code 2 for settings that are wrong."""
+    """Serve one provider until SIGTERM. Exit code 2: the settings are wrong."""
     simulators = simulator_specs()
     parser = argparse.ArgumentParser(prog="sandbox.simulator", description="Simulate one payment provider.")
     parser.add_argument("provider", choices=sorted(simulators))
     parser.add_argument("--settings", type=Path, required=True, help="JSON file with shops, secrets and times")
-    parser.add_argument("--listen", default="127.0.0.1:0", metavar="HOST:PORT", help="port 0 takes a free one")
-    parser.add_argument("--latency-seconds", type=float, help="how long every answer takes")
-    parser.add_argument("--time-scale", type=float, help="how many of the provider's seconds pass in one of ours")
+    parser.add_argument("--listen", default="127.0.0.1:0", metavar="HOST:PORT", help="port 0 chooses a free one")
+    parser.add_argument("--latency-seconds", type=float, help="delay of every response")
+    parser.add_argument("--time-scale", type=float, help="the provider's seconds per real second")
     arguments = parser.parse_args(argv)
     set_up(f"simulator-{arguments.provider}")
     spec = simulators[arguments.provider]

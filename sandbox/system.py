@@ -1,7 +1,7 @@
-"""The whole system on one machine: Kafka, simulators, ingress, workers and the example consumers.
+"""Runs the whole system on one machine: Kafka, simulators, ingress, workers and the example consumers.
 
-Used by the demo, ``paynotify up``, the acceptance tests and the benches. Everything it writes is in one temporary
-directory, every process ends with it.
+Used by the demo, ``paynotify up``, the acceptance tests and the benchmarks. All its files are in one temporary
+directory, and all its processes stop with it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any, Final
 import yaml
 
 from sandbox.accounts import default_merchants, open_accounts
-from sandbox.broker import LocalBroker, answers, nodes_settings, start_together
+from sandbox.broker import LocalBroker, cluster_settings, is_available, start_together
 from sandbox.cleanup import remove_everything
 from sandbox.configuration import CHARGES, configuration_document, merged
 from sandbox.probes import free_port, probe
@@ -43,16 +43,16 @@ _STOP_SECONDS: Final = 20.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What the sandbox is to consist of.
+    """The parts and settings of a sandbox.
 
-    ``workers`` holds the extra arguments of each worker process, ``worker_module`` the Python module that runs them: a
-    test's own may break or kill its worker on purpose. ``simulators`` holds the settings of every simulator,
-    ``simulator`` those of one, by provider; the merchants ``with_url_token`` have one. ``charges`` names the merchants
-    that may charge by topic, with what their section has instead of the sandbox's own; ``merchant`` has more settings
-    of single ones. ``configuration`` is merged over the written configuration. Logs stay where ``logs`` says; without
-    it they go with everything else. A local Kafka has so many ``nodes``; each keeps its data below ``kafka_directory``,
-    by its number. With a ``detour`` all parts find each other where it says for a part's address: what tests put in
-    between; the sandbox itself keeps to the addresses.
+    ``workers`` holds the extra arguments of each worker process; ``worker_module`` is the Python module that runs them,
+    which tests replace to break or kill a worker. ``simulators`` holds the settings of all simulators, ``simulator``
+    those of single ones by provider. The merchants in ``with_url_token`` have one. ``charges`` names the merchants that
+    may charge by topic, with changes to the default section; ``merchant`` adds settings to single merchants.
+    ``configuration`` is merged into the generated configuration. Logs are written to ``logs`` and stay; by default they
+    are deleted with everything else. ``nodes`` is the size of the local Kafka; ``kafka_directory`` chooses where a
+    node stores its data, by number. ``detour`` maps the address of a part to the one under which the other parts reach
+    it, such as that of a faulty network; the sandbox itself always uses the direct address.
     """
 
     workers: Sequence[Sequence[str]] = ((),)
@@ -94,13 +94,13 @@ class Sandbox:
         self._simulators: list[Child] = []
         self._undo = ExitStack()
 
-    # --- life ----------------------------------------------------------------------------------------------
+    # --- start and stop ----------------------------------------------------------------------------------------------
 
     def start(self) -> Sandbox:
-        """Start everything and return when it is ready for payments.
+        """Start everything; returns when the system is ready for payments.
 
         Raises:
-            ConfigurationError: a part could not start; the text says which, and what it last said.
+            ConfigurationError: a part did not start; the text names it and has the end of its log.
         """
         try:
             self.directory = Path(tempfile.mkdtemp(prefix="paynotify-sandbox-"))
@@ -109,7 +109,7 @@ class Sandbox:
             self._start_kafka()
             self._undo.callback(self._stop_processes)
             self._start_simulators()
-            # the configuration names it, for the gateway is told where to call with every charge
+            # needed by the configuration: each charge names the URL that the gateway calls
             self.ingest_address = f"http://127.0.0.1:{free_port()}"
             self._write_configuration()
             self.command("topics", "apply", "--config", str(self.config_path))
@@ -130,7 +130,7 @@ class Sandbox:
         return self
 
     def stop(self) -> None:
-        """End every process, remove the directory, and the topics where the cluster was not ours."""
+        """Stop every process; remove the directory, and the topics if the cluster is not the local one."""
         with uninterrupted():
             self._undo.close()
 
@@ -140,7 +140,7 @@ class Sandbox:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.stop()
 
-    # --- what is where -------------------------------------------------------------------------------------
+    # --- addresses and paths -------------------------------------------------------------------------------------
 
     @property
     def config_path(self) -> Path:
@@ -153,12 +153,12 @@ class Sandbox:
 
     @property
     def broker(self) -> LocalBroker | None:
-        """The first node of the local Kafka; none where the cluster was not ours."""
+        """The first node of the local Kafka; None if another cluster is used."""
         return self.brokers[0] if self.brokers else None
 
     @property
     def configuration(self) -> Configuration:
-        """The configuration every process here has read."""
+        """The configuration that all processes have read."""
         return load(self.config_path)
 
     def topic(self, name: str) -> str:
@@ -170,32 +170,32 @@ class Sandbox:
         return self.directory / f"{consumer}.sqlite"
 
     def state_directory(self, number: int) -> Path:
-        """Where a worker keeps its state; another one of the same number finds it there."""
+        """The state directory of a worker; a later worker of the same number uses it again."""
         return self.directory / f"state-{number}"
 
     def notification_url(self, provider: str, merchant: str) -> str:
-        """Where the provider sends this merchant's notifications."""
+        """The URL to which the provider sends this merchant's notifications."""
         return f"{self.ingest_address}/notifications/{provider}/{merchant}"
 
     def children(self) -> list[Child]:
-        """Every process except Kafka, in the order in which they should end."""
+        """Every process except Kafka, in the order in which to stop them."""
         first = [self.ingest] if self.ingest else []
         return [*self._simulators, *first, *self.workers, *self.consumers.values()]
 
-    # --- what tests and demo do to it ----------------------------------------------------------------------
+    # --- operations of tests and demo ----------------------------------------------------------------------
 
     def start_worker(self, number: int, environment: Mapping[str, str] | None = None) -> Child:
-        """Start a worker again after it was ended; the same arguments, the same state, and more in its environment."""
+        """Start a stopped worker again with the same arguments and state, and optionally more environment variables."""
         self.workers[number] = self._worker(number, environment)
         return self.workers[number]
 
     def add_worker(self) -> Child:
-        """Start one more worker than there are."""
+        """Start one more worker."""
         self.workers.append(self._worker(len(self.workers)))
         return self.workers[-1]
 
     def start_ingest(self) -> Child:
-        """Start the ingress, again on the same port after it was ended, and wait until it is ready."""
+        """Start the ingress, always on the same port, and wait until it is ready."""
         listen = self.ingest_address.removeprefix("http://")
         arguments = ["--config", str(self.config_path), "--listen", listen, "--management", "127.0.0.1:0"]
         self.ingest = self._child("ingest", "-m", "ops.main", "ingest", *arguments)
@@ -205,10 +205,10 @@ class Sandbox:
     def wait_ready(
         self, child: Child, within_seconds: float = _READY_SECONDS, events: Sequence[str] = ("management_listening",)
     ) -> int:
-        """Wait until the process answers ``/readyz`` with 200; its management port, which one of ``events`` names.
+        """Wait until ``/readyz`` returns 200; returns the management port, which one of the logged ``events`` names.
 
         Raises:
-            ConfigurationError: it ended, or was not ready in time.
+            ConfigurationError: the process ended, or was not ready in time.
         """
         port = int(child.wait_for_event(*events, within_seconds=within_seconds)["port"])
         ready = wait_for(
@@ -219,10 +219,10 @@ class Sandbox:
         return port
 
     def command(self, *arguments: str) -> str:
-        """Run ``paynotify`` with these arguments to its end; what it printed.
+        """Run ``paynotify`` with these arguments; returns what it printed.
 
         Raises:
-            ConfigurationError: its exit code was not 0.
+            ConfigurationError: the exit code is not 0.
         """
         done = subprocess.run(
             [sys.executable, "-m", "ops.main", *arguments],
@@ -243,9 +243,9 @@ class Sandbox:
         if not named:
             self._start_nodes()
             return
-        if not answers(named):
+        if not is_available(named):
             raise ClusterUnavailableError(
-                f"No Kafka answers at {named}. Correct KAFKA, or unset it to start a local one."
+                f"No Kafka broker is available at {named}. Correct KAFKA, or unset it to start a local one."
             )
         self.bootstrap = named
         self.prefix = f"sandbox-{secrets.token_hex(4)}."
@@ -253,10 +253,10 @@ class Sandbox:
 
     def _start_nodes(self) -> None:
         plan = self.plan
-        settings: dict[str, str] = nodes_settings(plan.nodes) if plan.nodes > 1 else {}
+        settings: dict[str, str] = cluster_settings(plan.nodes) if plan.nodes > 1 else {}
         listeners = {}
         if plan.detour is not None:
-            # the nodes talk to each other beside the detour, as the sandbox does
+            # the nodes connect to each other directly, as the sandbox does
             listeners, settings["inter.broker.listener.name"] = {"DIRECT": "PLAINTEXT"}, "DIRECT"
         brokers = [
             LocalBroker(
@@ -276,11 +276,11 @@ class Sandbox:
 
     @property
     def direct_bootstrap(self) -> str:
-        """The brokers without any detour: for whoever only looks on."""
+        """The brokers' direct addresses, for observers that a detour must not affect."""
         return ",".join(broker.direct for broker in self.brokers) or self.bootstrap
 
     def _found_at(self, address: str) -> str:
-        """Where others reach a part at this address (``http://host:port``)."""
+        """The address under which the other parts reach this one (``http://host:port``)."""
         if self.plan.detour is None:
             return address
         scheme, _, place = address.partition("://")
@@ -338,7 +338,7 @@ class Sandbox:
         return Child(name, command, self.logs / f"{name}.log", environment=whole)
 
     def _environment(self) -> dict[str, str]:
-        # a child must find the same packages, also where they are run from a checkout
+        # a child must find the same packages, also in a checkout that is not installed
         here = str(Path(__file__).parent.parent)
         paths = [here, *filter(None, [os.environ.get("PYTHONPATH")])]
         return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **self.plan.environment}

@@ -1,4 +1,4 @@
-"""``python -m sandbox.tail --bootstrap HOST:PORT``: every event of a topic as one line, from the beginning on."""
+"""``python -m sandbox.tail --bootstrap HOST:PORT``: prints every event of a topic as one line, from the beginning."""
 
 from __future__ import annotations
 

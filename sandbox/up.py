@@ -1,4 +1,4 @@
-"""``paynotify up``: the sandbox, kept running until Ctrl-C, with the lines that make and follow payments."""
+"""``paynotify up``: runs the sandbox until Ctrl-C and prints commands that make and follow payments."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 import time
 from typing import Final
 
-from sandbox.arguments import duration, positive
+from sandbox.arguments import non_negative_number, positive_number
 from sandbox.signals import ends_on_signal
 from sandbox.system import Plan, Sandbox
 
@@ -17,17 +17,20 @@ _CHARGING: Final = "shop-hu"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """The options of the subcommand."""
+    """Add the options of the subcommand."""
     parser.add_argument(
-        "--time-scale", type=positive, default=60.0, help="how many of the providers' seconds pass in one (default 60)"
+        "--time-scale", type=positive_number, default=60.0, help="the providers' seconds per real second (default 60)"
     )
     parser.add_argument(
-        "--latency-seconds", type=duration, default=0.05, help="of every provider's answer (default 0.05)"
+        "--latency-seconds",
+        type=non_negative_number,
+        default=0.05,
+        help="delay of every provider's response (default 0.05)",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit code 0 after Ctrl-C, 1 if a process of the sandbox ended by itself."""
+    """Exit code 0: Ctrl-C. 1: a process of the sandbox ended by itself."""
     plan = Plan(
         simulators={"time_scale": arguments.time_scale, "latency_seconds": arguments.latency_seconds},
         charges={_CHARGING: {}},
@@ -56,7 +59,7 @@ def _addresses(sandbox: Sandbox) -> str:
     lines = [f"Kafka            {sandbox.bootstrap}", f"ingress          {sandbox.ingest_address}"]
     lines += [f"{name:<16} {control.address}" for name, control in sandbox.providers.items()]
     lines += [f"configuration    {sandbox.config_path}", f"logs             {sandbox.logs}"]
-    lines += ["", "Make a payment (amounts in minor units; /control/book shows the provider's truth):"]
+    lines += ["", "Make a payment (amounts in minor units; /control/book shows the provider's ledger):"]
     for control in sandbox.providers.values():
         order = json.dumps({"order_id": "ORDER1", "amount": 1050})
         lines.append(f"  curl -s {control.address}/control/payments -d {shlex.quote(order)}")

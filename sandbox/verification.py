@@ -1,4 +1,4 @@
-"""The simulators' own truth of every payment beside what was published, booked and released."""
+"""Compares the simulators' ledgers with what was published, booked and released."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import Any, Final
 
 from sandbox.observer import Observer
 
-#: What money moved, as the ERP books it and the provider's book calls it.
+#: Money movements: the ERP's kind of booking, and the key in the provider's ledger.
 _BOOKED: Final = (("paid", "paid"), ("refunded", "refunded"))
 
 Books = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(slots=True)
-class ProofResult:
-    """Every difference names its payment. ``pairs`` counts payments by provider, true and published status."""
+class VerificationResult:
+    """The differences, each with its payment. ``pairs`` counts payments by provider, true and published status."""
 
     payments: int = 0
     lost: list[str] = field(default_factory=list)
@@ -36,84 +36,84 @@ class ProofResult:
         return not (self.lost or self.wrong or self.twice or self.broken_rules)
 
 
-def statuses(books: Books, witness: Observer) -> Iterator[tuple[str, str, str, str]]:
-    """Provider, payment, true status and last published status (empty where none) of every payment."""
+def statuses(books: Books, observer: Observer) -> Iterator[tuple[str, str, str, str]]:
+    """Provider, payment, true status and last published status of every payment; empty if nothing was published."""
     for provider, book in books.items():
         for payment_id, truth in book["payments"].items():
-            seen = witness.payments.get(f"{truth['merchant']}/{payment_id}")
+            seen = observer.payments.get(f"{truth['merchant']}/{payment_id}")
             yield provider, payment_id, truth["status"], seen.last["status"] if seen else ""
 
 
-def missed(overdue: Mapping[str, Sequence[str]], witness: Observer) -> list[str]:
-    """Where ``payments.overdue`` says anything else of the orders than it must."""
-    names = sorted(overdue.keys() | witness.overdue.keys())
+def missed(overdue: Mapping[str, Sequence[str]], observer: Observer) -> list[str]:
+    """The orders for which ``payments.overdue`` has other events than ``overdue`` expects."""
+    names = sorted(overdue.keys() | observer.overdue.keys())
     return [
-        f"{name}: overdue is {witness.overdue.get(name, [])}, must be {list(overdue.get(name, ()))}"
+        f"{name}: payments.overdue has {observer.overdue.get(name, [])}, must have {list(overdue.get(name, ()))}"
         for name in names
-        if list(overdue.get(name, ())) != witness.overdue.get(name, [])
+        if list(overdue.get(name, ())) != observer.overdue.get(name, [])
     ]
 
 
-def settled(books: Books, witness: Observer) -> bool:
-    """Whether nothing more is to be expected: all published, all notifications acknowledged, all calls answered."""
+def settled(books: Books, observer: Observer) -> bool:
+    """Whether everything is published and the providers wait for no acknowledgement and no call."""
     quiet = all(book["waiting"] == 0 and not book.get("unanswered") for book in books.values())
-    return quiet and all(true == published for _, _, true, published in statuses(books, witness))
+    return quiet and all(true == published for _, _, true, published in statuses(books, observer))
 
 
-def judge(books: Books, witness: Observer, erp: Path, warehouse: Path) -> ProofResult:
-    """Compare everything with everything."""
-    verdict = ProofResult()
-    for provider, payment_id, true, published in statuses(books, witness):
-        verdict.payments += 1
-        verdict.pairs[provider, true, published] += 1
+def verify(books: Books, observer: Observer, erp: Path, warehouse: Path) -> VerificationResult:
+    """Compare the providers' ledgers with the topics, the ERP's bookings and the warehouse's parcels."""
+    result = VerificationResult()
+    for provider, payment_id, true, published in statuses(books, observer):
+        result.payments += 1
+        result.pairs[provider, true, published] += 1
         if not published:
-            verdict.lost.append(f"{provider} {payment_id}: {true} at the provider, nothing published")
+            result.lost.append(f"{provider} {payment_id}: {true} at the provider, nothing published")
         elif published != true:
-            verdict.wrong.append(f"{provider} {payment_id}: {true} at the provider, {published} published")
-    verdict.wrong += [*witness.contradictions, *witness.unaccounted()]
-    _judge_bookings(books, erp, verdict)
-    _judge_parcels(books, witness, warehouse, verdict)
+            result.wrong.append(f"{provider} {payment_id}: {true} at the provider, {published} published")
+    result.wrong += [*observer.contradictions, *observer.unaccounted()]
+    _verify_bookings(books, erp, result)
+    _verify_parcels(books, observer, warehouse, result)
     for name in ("unanswered", "uncaused"):
         calls = books["nevogate"]["calls"] if "nevogate" in books else {}
         for payment_id in books.get("nevogate", {}).get(name, ()):
-            verdict.broken_rules.append(f"nevogate {payment_id}: Result calls {name}: {calls[payment_id]}")
-    return verdict
+            result.broken_rules.append(f"nevogate {payment_id}: Result calls {name}: {calls[payment_id]}")
+    return result
 
 
-def _judge_bookings(books: Books, erp: Path, verdict: ProofResult) -> None:
+def _verify_bookings(books: Books, erp: Path, result: VerificationResult) -> None:
     booked: Counter[tuple[str, str]] = Counter()
     for payment_id, kind, value in _rows(erp, "SELECT payment_id, kind, value FROM bookings"):
         booked[payment_id, kind] += value
-        verdict.booked[kind] += 1
+        result.booked[kind] += 1
     for book in books.values():
         for payment_id, truth in book["payments"].items():
             for kind, name in _BOOKED:
                 true, found = truth[name], booked[payment_id, kind]
                 if found > true:
-                    verdict.twice.append(f"{payment_id}: {kind} {true} at the provider, the ERP booked {found}")
+                    result.twice.append(f"{payment_id}: {kind} {true} at the provider, the ERP booked {found}")
                 elif found < true:
-                    verdict.wrong.append(f"{payment_id}: {kind} {true} at the provider, the ERP booked {found}")
+                    result.wrong.append(f"{payment_id}: {kind} {true} at the provider, the ERP booked {found}")
 
 
-def _judge_parcels(books: Books, witness: Observer, warehouse: Path, verdict: ProofResult) -> None:
+def _verify_parcels(books: Books, observer: Observer, warehouse: Path, result: VerificationResult) -> None:
     truths = {name: truth for book in books.values() for name, truth in book["payments"].items()}
     for payment_id, state, released_by in _rows(warehouse, "SELECT payment_id, state, released_by FROM parcels"):
-        verdict.parcels[state] += 1
-        verdict.parcels["released in all"] += released_by is not None
+        result.parcels[state] += 1
+        result.parcels["released in all"] += released_by is not None
         truth = truths.get(payment_id)
         if released_by is not None and (truth is None or not truth["paid"]):
-            verdict.wrong.append(f"{payment_id}: goods released although nothing was paid")
+            result.wrong.append(f"{payment_id}: goods were released although nothing was paid")
     decided = Counter(payment_id for (payment_id,) in _rows(warehouse, "SELECT payment_id FROM decisions"))
-    for name, seen in witness.payments.items():
+    for name, seen in observer.payments.items():
         payment_id = name.partition("/")[2]
         if decided[payment_id] > len(seen.events):
-            verdict.twice.append(f"{payment_id}: {len(seen.events)} events, {decided[payment_id]} decisions")
+            result.twice.append(f"{payment_id}: {len(seen.events)} events, {decided[payment_id]} decisions")
         elif decided[payment_id] < len(seen.events):
-            verdict.wrong.append(f"{payment_id}: {len(seen.events)} events, {decided[payment_id]} decisions")
+            result.wrong.append(f"{payment_id}: {len(seen.events)} events, {decided[payment_id]} decisions")
 
 
 def applied(database: Path) -> int:
-    """How many distinct events an example consumer has applied."""
+    """The number of distinct events that an example consumer has applied."""
     return int(_rows(database, "SELECT count(*) FROM applied")[0][0])
 
 

@@ -1,8 +1,8 @@
-"""``python -m sandbox.billing.biller --csv FILE --config FILE``: an example of a shop that bills a month.
+"""``python -m sandbox.billing.biller --csv FILE --config FILE``: an example biller of monthly subscriptions.
 
-Asks for one charge per line of the CSV on ``payments.requested`` and follows ``payments.requests`` and
-``payments.status`` until each is settled. A request's id is made of month and customer, so that a biller that crashed,
-or is started twice, charges nobody twice: what was asked for before is answered with its first outcome.
+It requests one charge per line of the CSV on ``payments.requested`` and follows ``payments.requests`` and
+``payments.status`` until each is settled. A request's id is derived from month and customer, so a biller that crashes
+or is started twice charges nobody twice: a repeated request gets the outcome of the first.
 """
 
 from __future__ import annotations
@@ -37,21 +37,21 @@ from schemas.traceparent import new_traceparent
 from service.kafka_client import client_settings
 from service.tail import Tail
 
-_ANSWER_SECONDS: Final = 30
+_ACKNOWLEDGED_SECONDS: Final = 30
 _READ_SECONDS: Final = 0.2
-_PATIENCE_SECONDS: Final = 2.0
-#: The result topic may be a moment behind the answer to a request.
+_BAR_AFTER_SECONDS: Final = 2.0
+#: The result topic may be a moment behind the events of a request.
 _GRACE_SECONDS: Final = 2.0
 _LISTED: Final = 20
 _MONTH: Final = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])\Z")
 
 
 def bill(configuration: Configuration, month: Month, wait_seconds: float) -> None:
-    """Ask for every bill of the month and follow what becomes of them, at most so long.
+    """Request every bill of the month and follow the outcomes, for at most ``wait_seconds``.
 
     Raises:
-        ClusterUnavailableError: the brokers can't be reached or did not take every request. Starting again does
-            no harm.
+        ClusterUnavailableError: the brokers cannot be reached, or did not acknowledge every request. Billing again
+            is safe.
     """
     with Tail(configuration.kafka, topics.REQUESTS, topics.STATUS) as tail:
         _request(configuration.kafka, month)
@@ -73,11 +73,11 @@ def _request(kafka: KafkaSettings, month: Month) -> None:
         with closing(producer):
             sent = [_send(producer, kafka.topic(topics.REQUESTED), one, month) for one in month.bills]
             for one in sent:
-                one.get(timeout=_ANSWER_SECONDS)
+                one.get(timeout=_ACKNOWLEDGED_SECONDS)
     except KafkaError as error:
         raise ClusterUnavailableError(
-            f"The brokers at {kafka.bootstrap_servers} did not take every request ({type(error).__name__}). "
-            "See that they are well and start again: nobody is charged twice."
+            f"The brokers at {kafka.bootstrap_servers} did not acknowledge every request ({type(error).__name__}). "
+            "Check the brokers and start again: nobody is charged twice."
         ) from None
 
 
@@ -101,17 +101,17 @@ def _note(month: Month, tail: Tail) -> None:
                 month.requested(decode(record.value, PaymentRequest))
             else:
                 month.changed(decode(record.value, PaymentStatus))
-        except UnreadableError:  # of a later version, or somebody else's: nothing that answers ours
+        except UnreadableError:  # of a later version or of another program: not about these requests
             continue
 
 
 @contextmanager
 def _progress(total: int) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error, on a terminal and after two seconds; call with how many are settled."""
+    """A progress bar on standard error, on a terminal only and after two seconds; yields its update function."""
     columns = (TextColumn("billing"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     progress = Progress(*columns, console=Console(stderr=True), transient=True)
     task = progress.add_task("billing", total=total)
-    shows_at = time.monotonic() + _PATIENCE_SECONDS if sys.stderr.isatty() else float("inf")
+    shows_at = time.monotonic() + _BAR_AFTER_SECONDS if sys.stderr.isatty() else float("inf")
 
     def show(settled: int) -> None:
         progress.update(task, completed=settled)
@@ -125,13 +125,13 @@ def _progress(total: int) -> Iterator[Callable[[int], None]]:
 
 
 def show(month: Month, console: Console, *, everybody: bool) -> None:
-    """Who paid, who did not and why, who is uncertain, and the sums."""
+    """Print who paid, who did not and why, who is uncertain, and the sums."""
     found = month.as_json()
     for verdict, title in (
         ("paid", "Paid"),
         ("unpaid", "Not paid"),
-        ("uncertain", "Uncertain: the truth is being asked for"),
-        ("open", "Not answered in time"),
+        ("uncertain", "Uncertain: paynotify polls the provider"),
+        ("open", "No outcome in time"),
     ):
         lines = found[verdict]
         shown = lines if everybody else [] if verdict == "paid" else lines[:_LISTED]
@@ -156,21 +156,23 @@ def show(month: Month, console: Console, *, everybody: bool) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Bill. Exit code 0: everybody paid or will not. 1: some are uncertain or open. 2: wrong use, nothing was asked."""
+    """Bill a month. Exit code 0: every bill is paid or unpaid. 1: some are uncertain or open. 2: wrong use."""
     parser = argparse.ArgumentParser(
         prog="sandbox.billing.biller", description="Bill a month of subscriptions by topic."
     )
     parser.add_argument("--csv", required=True, type=Path, metavar="FILE", help=f"columns: {', '.join(COLUMNS)}")
     parser.add_argument("--config", metavar="FILE", help="the configuration (or PAYNOTIFY_CONFIG)")
-    parser.add_argument("--merchant", metavar="ID", help="who bills; not needed where only one merchant may charge")
+    parser.add_argument("--merchant", metavar="ID", help="the billing merchant; optional if only one may charge")
     parser.add_argument(
         "--month",
         default=f"{datetime.now(UTC):%Y-%m}",
         metavar="YYYY-MM",
-        help="with the customer it makes the request's id (default %(default)s)",
+        help="the billed month, part of each request's id (default %(default)s)",
     )
-    parser.add_argument("--wait", type=float, default=600.0, metavar="SECONDS", help="at most (default %(default)g)")
-    parser.add_argument("--list", action="store_true", help="list everybody, also who paid")
+    parser.add_argument(
+        "--wait", type=float, default=600.0, metavar="SECONDS", help="maximum time to wait (default %(default)g)"
+    )
+    parser.add_argument("--list", action="store_true", help="list every bill, including the paid ones")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     arguments = parser.parse_args(argv)
     try:
@@ -184,7 +186,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"sandbox.billing.biller: {error}", file=sys.stderr)
         return 3
     except KeyboardInterrupt:
-        print("Interrupted: what was asked for goes on. Start the biller again to follow it.", file=sys.stderr)
+        print("Interrupted. The requests continue; start the biller again to follow them.", file=sys.stderr)
         return 130
     if arguments.json:
         print(json.dumps(month.as_json()))
@@ -194,7 +196,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if left:
         print(
             f"{left} of {len(month.bills)} bills are not settled after {arguments.wait:g} s. Start the biller again to "
-            "see what became of them: nobody is charged twice.",
+            "follow them: nobody is charged twice.",
             file=sys.stderr,
         )
     return 1 if left else 0
@@ -202,19 +204,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _month(arguments: argparse.Namespace, configuration: Configuration) -> Month:
     if not _MONTH.match(arguments.month):
-        raise ConfigurationError(f"--month {arguments.month!r} is no month. Give one such as 2026-11.")
+        raise ConfigurationError(f"--month must be a month such as 2026-11, got {arguments.month!r}.")
     if not 0 <= arguments.wait <= 86_400:
-        raise ConfigurationError(f"--wait {arguments.wait:g} is no time to wait. Give seconds from 0 to 86400.")
+        raise ConfigurationError(f"--wait must be between 0 and 86400 seconds, got {arguments.wait:g}.")
     charging = [one.id for one in configuration.merchants if getattr(one, "charges", None) is not None]
     merchant = arguments.merchant or (charging[0] if len(charging) == 1 else None)
     if merchant not in charging:
         raise ConfigurationError(
-            f"--merchant {arguments.merchant or '(not given)'}: of the configuration's merchants "
-            f"{', '.join(sorted(charging)) or 'none'} may charge. Name one, or give a merchant a charges section."
+            f"--merchant must be a merchant that may charge ({', '.join(sorted(charging)) or 'none is configured'}), "
+            f"got {arguments.merchant or 'none'}. Name one, or give a merchant a charges section."
         )
     bills = read_bills(arguments.csv)
     if not bills:
-        raise ConfigurationError(f"{arguments.csv} holds no bills. Name the right file.")
+        raise ConfigurationError(f"{arguments.csv} contains no bills. Name another file.")
     return Month(merchant, arguments.month, bills)
 
 

@@ -1,4 +1,4 @@
-"""A month's bills of the example biller: read from a CSV, asked for as charges, and what became of each."""
+"""The bills of a month: reads them from a CSV, turns them into requests, and tracks the outcome of each."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from schemas.money import Money, from_major, to_major
 COLUMNS: Final = ("customer", "reference_payment_id", "amount", "currency", "order_id")
 
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,99}\Z")
-_MOST_BILLS: Final = 100_000
-_GONE_BACK: Final = frozenset({"partially_refunded", "refunded", "charged_back"})
+_MAX_BILLS: Final = 100_000
+_REVERSED: Final = frozenset({"partially_refunded", "refunded", "charged_back"})
 
 BillResult = Literal["paid", "unpaid", "uncertain", "open"]
 SETTLED: Final[tuple[BillResult, ...]] = ("paid", "unpaid")
@@ -28,7 +28,7 @@ SETTLED: Final[tuple[BillResult, ...]] = ("paid", "unpaid")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bill:
-    """What one customer owes for the month, and the payment that registered the means to pay it by."""
+    """What a customer owes for the month, and the initial payment that registered the payment method."""
 
     customer: str
     reference_payment_id: str
@@ -36,7 +36,7 @@ class Bill:
     order_id: str
 
     def request(self, merchant: str, month: str) -> RequestedPayment:
-        """The charge to ask for. Its id depends on month and customer alone: asked for again, it is the same one."""
+        """The charge to request. Its id depends on month and customer only, so a repeated request is the same one."""
         return RequestedPayment(
             request_id=derived_id("bill", merchant, month, self.customer),
             merchant=merchant,
@@ -49,18 +49,18 @@ class Bill:
 
 
 def read_bills(file: Path) -> list[Bill]:
-    """The bills of the file.
+    """Read the bills of the file.
 
     Raises:
-        ConfigurationError: no file, not such a CSV, a wrong value, or a customer or order that comes twice; the text
-            names file, line and column.
+        ConfigurationError: the file is missing or no such CSV, or a line has a wrong value or repeats a customer or
+            order; the text names file, line and column.
     """
     try:
         with file.open(encoding="utf-8-sig", newline="") as source:
             return list(_bills(file, csv.DictReader(source, strict=True)))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no CSV in UTF-8"
-        raise ConfigurationError(f"The bills {file} can't be read: {why}. Correct the path or the file.") from None
+        why = error.strerror if isinstance(error, OSError) else "it is not a CSV file in UTF-8"
+        raise ConfigurationError(f"{file} cannot be read: {why}. Correct the path or the file.") from None
 
 
 def _bills(file: Path, rows: csv.DictReader[str]) -> Iterator[Bill]:
@@ -70,19 +70,19 @@ def _bills(file: Path, rows: csv.DictReader[str]) -> Iterator[Bill]:
     for row in rows:
         where = f"{file}, line {rows.line_num}"
         if None in row or None in row.values():
-            raise ConfigurationError(f"{where}: it has not {len(COLUMNS)} values. Correct the line.")
+            raise ConfigurationError(f"{where}: the line must have {len(COLUMNS)} values. Correct it.")
         for name in ("customer", "order_id", "reference_payment_id"):
             if not _ID.match(row[name]):
                 raise ConfigurationError(
-                    f"{where}: {name} is no id of 1 to 100 letters, digits and . _ : / -. Correct it; never use an "
-                    "e-mail address or a name."
+                    f"{where}: {name} must be an id of 1 to 100 letters, digits and . _ : / -. Correct it; never use "
+                    "an e-mail address or a name."
                 )
         for name in ("customer", "order_id"):
             before = seen.setdefault((name, row[name]), rows.line_num)
             if before != rows.line_num:
-                raise ConfigurationError(f"{where}: {name} was on line {before} already. Take one of the two out.")
-        if len(seen) > 2 * _MOST_BILLS:
-            raise ConfigurationError(f"{where}: more than {_MOST_BILLS} bills. Split the file.")
+                raise ConfigurationError(f"{where}: {name} is already on line {before}. Remove one of the two.")
+        if len(seen) > 2 * _MAX_BILLS:
+            raise ConfigurationError(f"{where}: the file must have at most {_MAX_BILLS} bills. Split it.")
         yield Bill(
             customer=row["customer"],
             reference_payment_id=row["reference_payment_id"],
@@ -98,7 +98,7 @@ def _amount(row: dict[str, str], where: str) -> Money:
         amount = None
     if amount is None or not amount.value:
         raise ConfigurationError(
-            f"{where}: amount and currency are no amount such as 19.90 and EUR, with at most the currency's digits. "
+            f"{where}: amount and currency must be such as 19.90 and EUR, with no more digits than the currency has. "
             "Correct them."
         )
     return amount
@@ -106,7 +106,7 @@ def _amount(row: dict[str, str], where: str) -> Money:
 
 @dataclass(slots=True)
 class Month:
-    """What became of each bill, from the events of ``payments.requests`` and ``payments.status``."""
+    """The outcome of each bill, from the events on ``payments.requests`` and ``payments.status``."""
 
     merchant: str
     month: str
@@ -121,49 +121,49 @@ class Month:
         self._orders = {one.order_id for one in self.bills}
 
     def requested(self, event: PaymentRequest) -> None:
-        """Take account of how far a request is; other people's are none of ours."""
+        """Add an event of a request; those of other requests are ignored."""
         if event.merchant == self.merchant and event.request_id in self._by_request:
             self._requests[self._by_request[event.request_id].customer] = event
 
     def changed(self, event: PaymentStatus) -> None:
-        """Take account of a payment's newest status."""
+        """Add a payment's newest status."""
         if event.merchant == self.merchant and event.order_id in self._orders:
             self._statuses[event.payment_id] = event
 
     def count(self, *verdicts: BillResult) -> int:
-        """How many bills ended so."""
+        """The number of bills with one of these verdicts."""
         return sum(self.verdict(bill)[0] in verdicts for bill in self.bills)
 
     @property
     def confirmed(self) -> int:
-        """How many paid bills were seen on ``payments.status`` too; of a run before this one none are."""
+        """The number of paid bills with an event on ``payments.status`` since the start of this run."""
         return sum(
             self.verdict(bill)[0] == "paid" and (self._requests[bill.customer].payment_id or "") in self._statuses
             for bill in self.bills
         )
 
     def verdict(self, bill: Bill) -> tuple[BillResult, str]:
-        """What became of the bill, and why if it is not paid. The reason is a word, never a text from outside."""
+        """The verdict on the bill, and the reason if it is not paid: a word of a closed list, never foreign text."""
         request = self._requests.get(bill.customer)
         if request is None:
-            return "open", "no answer yet"
+            return "open", "no outcome yet"
         if request.state == "refused":
             return "unpaid", f"refused: {request.reason or 'no reason given'}"
         if request.state == "uncertain":
-            return "uncertain", request.reason or "the provider's answer is not known"
+            return "uncertain", request.reason or "the provider's response is not known"
         if request.state != "done":
             return "open", request.state
         known = self._statuses.get(request.payment_id or "")
-        told = known.status if known is not None else None
-        if told in _GONE_BACK:
-            return "unpaid", str(told)
-        # the result topic may be a moment behind the answer to the request, or tell of a late success before it
-        if "captured" in (request.status, told):
+        published = known.status if known is not None else None
+        if published in _REVERSED:
+            return "unpaid", str(published)
+        # the result topic may be behind the request's events, or publish a late success before them
+        if "captured" in (request.status, published):
             return "paid", ""
         return "unpaid", ": ".join(filter(None, (request.status or "no status", request.reason)))
 
     def _amount(self, bill: Bill) -> Money:
-        """What was paid or asked for: of a month billed before, the file may say something else by now."""
+        """The amount that was paid or requested: the file may have changed since an earlier run."""
         request = self._requests.get(bill.customer)
         if request is None:
             return bill.amount
@@ -171,7 +171,7 @@ class Month:
         return (known.paid if known is not None else None) or request.amount or bill.amount
 
     def as_json(self) -> dict[str, Any]:
-        """For programs: customers by verdict, and the sums by currency in minor units."""
+        """The outcome for programs: customers by verdict, and sums by currency in minor units."""
         listed: dict[str, list[dict[str, str]]] = {"paid": [], "unpaid": [], "uncertain": [], "open": []}
         for bill in self.bills:
             verdict, why = self.verdict(bill)
@@ -188,7 +188,7 @@ class Month:
         }
 
     def sums(self) -> dict[str, dict[str, int]]:
-        """By currency: how many bills of each verdict, and ``<verdict>_value`` what they come to in minor units."""
+        """By currency: the number of bills of each verdict, and their sum ``<verdict>_value`` in minor units."""
         sums: dict[str, Counter[str]] = {}
         for bill in self.bills:
             verdict, _ = self.verdict(bill)
@@ -198,5 +198,5 @@ class Month:
 
 
 def in_major(value: int, currency: str) -> str:
-    """A sum for people."""
+    """A sum in major units with its currency, for people."""
     return f"{to_major(Money(value, currency))} {currency}"

@@ -1,7 +1,7 @@
 """``python -m sandbox.billing.subscribers --gateway URL --csv FILE``: registers example customers.
 
-Each gets a payment at the simulated gateway that registered a means of payment, and a line of the file the example
-biller reads. A few of the means are withdrawn, without money, or decide late, as in life.
+Each gets an initial payment at the simulated gateway that registers a payment method, and a line in the file that the
+example biller reads. A few payment methods are withdrawn, declined, or decided late.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from sandbox.simulators.control import Control
 from schemas.errors import ProviderUnavailableError
 from schemas.money import Money, to_major
 
-#: What becomes of a charge of this customer's means, and how many of a thousand have such a one.
-_MEANS: Final[Mapping[str, tuple[int, Mapping[str, str]]]] = {
+#: Payment methods that do not simply succeed: how many of a thousand, and their settings at the gateway.
+_PAYMENT_METHODS: Final[Mapping[str, tuple[int, Mapping[str, str]]]] = {
     "declined": (20, {"outcome": "ERROR"}),
     "withdrawn": (10, {"registration": "withdrawn"}),
     "slow": (20, {"outcome": "PENDING-SUCCESSFUL"}),
@@ -33,10 +33,10 @@ def register(
 ) -> list[dict[str, str]]:
     """Lines of the biller's CSV for ``count`` new customers of the merchant, registered at the gateway.
 
-    With ``notify`` the gateway tells of these payments; without, they are from before the sandbox began.
+    With ``notify`` the gateway sends notifications of these payments; without, they predate the sandbox.
 
     Raises:
-        ProviderUnavailableError: the simulator is gone or refuses.
+        ProviderUnavailableError: the simulator cannot be reached, or rejects a payment.
     """
     chance = random.Random(seed)
     prices = [chance.choice(_PRICES) for _ in range(count)]
@@ -57,7 +57,7 @@ def register(
 
 
 def write(file: Path, lines: Iterable[Mapping[str, str]]) -> None:
-    """The lines as the file the biller reads."""
+    """Write the lines as the file that the biller reads."""
     with file.open("w", encoding="utf-8", newline="") as target:
         writer = csv.DictWriter(target, COLUMNS)
         writer.writeheader()
@@ -75,24 +75,28 @@ def _registration(merchant: str, number: int, price: Money, chance: random.Rando
         "registration": "active",
     }
     drawn = chance.randrange(1000)
-    for share, means in _MEANS.values():
+    for share, method in _PAYMENT_METHODS.values():
         drawn -= share
         if drawn < 0:
-            return {**order, **means}
+            return {**order, **method}
     return order
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Register and write. Exit code 2 if the gateway or the file can't be reached."""
+    """Register the customers and write the file. Exit code 2: the gateway or the file is not accessible."""
     parser = argparse.ArgumentParser(
-        prog="sandbox.billing.subscribers", description="Make customers for the example biller."
+        prog="sandbox.billing.subscribers", description="Register customers for the example biller."
     )
     parser.add_argument("--gateway", required=True, metavar="URL", help="address of the simulated gateway")
     parser.add_argument("--csv", required=True, type=Path, metavar="FILE", help="the file to write")
-    parser.add_argument("--merchant", default="shop-hu", help="whose customers (default %(default)s)")
-    parser.add_argument("--customers", type=int, default=1000, metavar="N", help="how many (default %(default)s)")
-    parser.add_argument("--month", default="2026-11", metavar="YYYY-MM", help="of the orders (default %(default)s)")
-    parser.add_argument("--seed", type=int, default=1, help="of all that is random (default %(default)s)")
+    parser.add_argument("--merchant", default="shop-hu", help="the customers' merchant (default %(default)s)")
+    parser.add_argument(
+        "--customers", type=int, default=1000, metavar="N", help="number of customers (default %(default)s)"
+    )
+    parser.add_argument(
+        "--month", default="2026-11", metavar="YYYY-MM", help="month of the orders (default %(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="seed of the random numbers (default %(default)s)")
     arguments = parser.parse_args(argv)
     control = Control("nevogate", arguments.gateway)
     try:

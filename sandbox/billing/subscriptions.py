@@ -1,4 +1,4 @@
-"""A day on which a month of subscriptions is billed, in the middle of whatever else happens in the sandbox."""
+"""Bills a month of subscriptions in the sandbox, in parallel to everything else that happens there."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MONTH: Final = "2026-11"
 
 
 class SubscriptionDay:
-    """Customers with registered means of payment, and the biller that charges all of them once."""
+    """Customers with registered payment methods, and the biller that charges each of them once."""
 
     def __init__(self, sandbox: Sandbox, customers: int, *, wait_seconds: float) -> None:
         self._sandbox = sandbox
@@ -30,7 +30,7 @@ class SubscriptionDay:
         self.month = Month(MERCHANT, _MONTH, [])
 
     def register(self, *, notify: bool = True) -> int:
-        """Let the customers pay once and leave their means of payment; how many payments that made."""
+        """Let each customer make an initial payment that registers a payment method; returns the number of payments."""
         control = self._sandbox.providers["nevogate"]
         lines = register(control, MERCHANT, self._customers, month=_MONTH, notify=notify)
         bills = [
@@ -46,14 +46,14 @@ class SubscriptionDay:
         return len(bills)
 
     def start(self) -> None:
-        """Bill everybody, beside what else happens."""
+        """Start the biller in its thread."""
         self._thread.start()
 
     def finish(self) -> None:
         """Wait for the biller.
 
         Raises:
-            PaynotifyError: what ended it.
+            PaynotifyError: the biller failed.
         """
         if self._thread.ident is not None:
             self._thread.join()
@@ -67,7 +67,7 @@ class SubscriptionDay:
             self._error = error
 
     def differences(self, book: Mapping[str, Any]) -> list[str]:
-        """Where the money that moved at the gateway is not what the biller was told."""
+        """The bills whose outcome differs from the money that moved at the gateway, by its ledger ``book``."""
         moved = moved_by_order(book)
         found = []
         for one in self.month.bills:
@@ -75,11 +75,11 @@ class SubscriptionDay:
             money = moved.get(one.order_id, {})
             taken, times = money.get("captured", 0), money.get("moved", 0)
             if verdict == "paid" and (taken, times) != (one.amount.value, 1):
-                found.append(f"{one.order_id}: told as paid, money moved {times} times, {taken} captured")
+                found.append(f"{one.order_id}: published as paid, money moved {times} times, {taken} captured")
             elif verdict == "unpaid" and taken:
-                found.append(f"{one.order_id}: told as unpaid ({why}), {taken} captured")
-            # a worker killed after it had kept its intention and before its call leaves a charge of which nobody can
-            # know whether it is still on its way: what was told is true, and a person decides
+                found.append(f"{one.order_id}: published as unpaid ({why}), {taken} captured")
+            # a worker killed between its intention and its call leaves a charge that may or may not reach the gateway:
+            # `uncertain` is then the correct outcome, and a person decides
             elif verdict == "open" or (verdict == "uncertain" and times):
                 found.append(f"{one.order_id}: not settled ({why}), {taken} captured")
         return found

@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from sandbox.probes import probe
-from sandbox.script import NEEDS, Player
+from sandbox.script import REQUIRED_PLAN, Player
 from sandbox.system import Plan, Sandbox
 from schemas import topics
 from schemas.providers import provider_names
@@ -92,7 +92,7 @@ def sandbox() -> Iterator[Sandbox]:
             },
             simulator={"trustpayments": {"visible_within_seconds": 60.0}},
             partitions=2,
-            **NEEDS,
+            **REQUIRED_PLAN,
         )
         with Sandbox(plan) as one:
             yield one

@@ -12,7 +12,7 @@ import pytest
 
 from ingest.notification import OPTIONAL_HEADERS
 from sandbox.attacker import Attacker, replayed, resplit
-from sandbox.script import NEEDS, Player
+from sandbox.script import REQUIRED_PLAN, Player
 from sandbox.simulators.trustpayments.signature import security_hash
 from sandbox.system import Plan, Sandbox
 from schemas import topics
@@ -54,7 +54,7 @@ def sandbox(start: Callable[[Plan], Sandbox]) -> Sandbox:
         Plan(
             simulators={"time_scale": 60.0, "latency_seconds": 0.01},
             simulator={"trustpayments": {"visible_within_seconds": 60.0}},
-            **NEEDS,
+            **REQUIRED_PLAN,
         )
     )
 
@@ -69,8 +69,8 @@ def test_a_day_in_which_everything_goes_wrong_ends_as_the_providers_know_it(
     finally:
         player.stop()
     player.finish()
-    assert player.played.payments == player.played.planned >= PAYMENTS / 2
-    assert player.played.surprises == []
+    assert player.progress.payments == player.progress.planned >= PAYMENTS / 2
+    assert player.progress.surprises == []
     assert_right(sandbox, observer)
     assert_consumers_applied_once(sandbox, observer)
     published = Counter(events[-1]["status"] for events in observer.events().values())

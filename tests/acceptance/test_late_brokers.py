@@ -90,7 +90,7 @@ def test_processes_wait_for_brokers_then_for_topics_and_begin_without_a_restart(
         assert started.notify() == (503, "5")
         broker.format(voters)
         broker.launch()
-        broker.await_answer()
+        broker.wait_until_ready()
         for child in started.children:
             started.soon_unready(child, "paynotify topics apply")
         assert started.notify() == (503, "5")

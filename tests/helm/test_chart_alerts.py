@@ -71,28 +71,28 @@ def promtool(folder: Path, *arguments: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_rules_parse(folder: Path) -> None:
+def test_alert_rules_parse(folder: Path) -> None:
     promtool(folder, "check", "rules", "--lint=all", "--lint-fatal", "rules.yaml")
 
 
-def test_each_alert_fires_when_it_must_and_only_then(folder: Path) -> None:
+def test_alerts_fire_when_they_must_and_only_then(folder: Path) -> None:
     promtool(folder, "test", "rules", CASES.name, WEEKS.name)
 
 
-def test_each_alert_has_a_test_both_ways() -> None:
+def test_alerts_have_a_firing_and_a_silent_test_each() -> None:
     cases = [check for test in yaml.safe_load(CASES.read_text("utf-8"))["tests"] for check in test["alert_rule_test"]]
     firing = {case["alertname"] for case in cases if case["exp_alerts"]}
     silent = {case["alertname"] for case in cases if not case["exp_alerts"]}
     assert firing == silent == {rule["alert"] for rule in rules()}
 
 
-def test_each_alert_asks_for_what_the_product_exports() -> None:
+def test_alert_queries_use_exported_metrics_only() -> None:
     for rule in rules():
         assert metrics_in(rule["expr"])
         assert metrics_in(rule["expr"]) <= exported(), rule["alert"]
 
 
-def test_each_stage_that_runs_is_missed_when_it_is_gone() -> None:
+def test_alert_notices_each_stage_that_stops_running() -> None:
     """As the product names them in its metrics: the stages of all providers are those of ``all``."""
     for way in ("strimzi", "external"):
         (made,) = of_kind(things(way), "PrometheusRule")
@@ -109,20 +109,20 @@ def test_each_stage_that_runs_is_missed_when_it_is_gone() -> None:
         )
 
 
-def test_outcomes_in_rules_are_words_of_the_product() -> None:
+def test_alert_rules_use_outcomes_of_the_product_only() -> None:
     words = {outcome.value for outcome in RequestOutcome}
     (rule,) = [rule for rule in rules() if rule["alert"] == "PaynotifyUnavailable"]
     for listed in re.findall(r'outcome=~"([^"]+)"', rule["expr"]):
         assert set(listed.split("|")) <= words
 
 
-def test_each_alert_says_how_bad_it_is_and_where_to_read_on() -> None:
+def test_alerts_have_severity_summary_and_runbook() -> None:
     for rule in rules():
         assert rule["labels"]["severity"] in {"critical", "warning"}
         assert rule["annotations"]["runbook_url"].endswith(f"/{rule['alert']}.md")
 
 
-def test_each_alert_has_a_runbook_page_and_each_page_an_alert() -> None:
+def test_alerts_and_runbook_pages_match() -> None:
     assert {path.stem for path in RUNBOOKS.glob("Paynotify*.md")} == {rule["alert"] for rule in rules()}
     for path in RUNBOOKS.glob("Paynotify*.md"):
         text = path.read_text("utf-8")
@@ -136,7 +136,7 @@ def amtool(*arguments: str) -> str:
     return done.stdout.strip()
 
 
-def test_the_sample_routes_parse_and_bring_each_alert_to_whom_its_severity_says() -> None:
+def test_sample_routes_deliver_each_alert_by_its_severity() -> None:
     amtool("check-config", str(ROUTES))
     receivers = {"critical": "on-call", "warning": "payments-channel"}
     for rule in rules():
@@ -147,7 +147,7 @@ def test_the_sample_routes_parse_and_bring_each_alert_to_whom_its_severity_says(
     assert amtool("config", "routes", "test", f"--config.file={ROUTES}", *other) == "everything-else"
 
 
-def test_the_sample_inhibitions_name_alerts_that_exist() -> None:
+def test_sample_inhibitions_name_existing_alerts() -> None:
     alerts = {rule["alert"] for rule in rules()}
     for rule in yaml.safe_load(ROUTES.read_text("utf-8"))["inhibit_rules"]:
         for matcher in (*rule["source_matchers"], *rule["target_matchers"]):

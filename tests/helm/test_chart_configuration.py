@@ -61,14 +61,14 @@ def options(workload: Thing, option: str) -> list[str]:
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("process", ["ingest", "worker"])
-def test_the_product_reads_what_the_chart_writes(way: str, process: str) -> None:
+def test_configuration_is_valid_for_the_product(way: str, process: str) -> None:
     configuration = configuration_of(way, process)
     assert configuration.merchants
     assert configuration.state_directory == "/var/lib/paynotify"
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_all_processes_mean_the_same_but_for_their_user(way: str) -> None:
+def test_configuration_differs_between_processes_by_user_only(way: str) -> None:
     ingest, worker = (yaml.safe_load(file_of(way, process)) for process in ("ingest", "worker"))
     for one in (ingest, worker):
         for key in [key for key in one["kafka"] if key.startswith(("sasl_plain", "ssl_certfile", "ssl_keyfile"))]:
@@ -76,7 +76,7 @@ def test_all_processes_mean_the_same_but_for_their_user(way: str) -> None:
     assert ingest == worker
 
 
-def test_numbers_arrive_as_they_were_written() -> None:
+def test_configuration_keeps_numbers_as_written() -> None:
     configuration = configuration_of("scram", "worker")
     (charging,) = [one for one in configuration.merchants if one.id == "shop-hu"]
     charges = charges_of(charging)
@@ -86,7 +86,7 @@ def test_numbers_arrive_as_they_were_written() -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_each_process_can_read_its_secrets_and_no_others(way: str) -> None:
+def test_secrets_are_mounted_only_where_they_are_needed(way: str) -> None:
     found = things(way)
     whole = yaml.safe_load(file_of(way, "worker"))
     kafka_paths = {
@@ -106,12 +106,12 @@ def test_each_process_can_read_its_secrets_and_no_others(way: str) -> None:
             assert path == SECRETS + secret.removesuffix("-hook")
 
 
-def test_the_ingress_holds_no_secret_of_a_merchant() -> None:
+def test_ingress_mounts_no_secret_of_a_merchant() -> None:
     (ingest,) = of_kind(things("scram"), "Deployment")
     assert set(mounted(ingest).values()) == {"kafka-ca", "paynotify-ingest"}
 
 
-def test_every_stage_of_every_provider_in_use_runs_in_one_group() -> None:
+def test_groups_run_every_stage_of_every_provider_once() -> None:
     assert CHART_STAGES == STAGES
     for way in WAYS:
         configuration = configuration_of(way, "worker")
@@ -128,7 +128,7 @@ def test_every_stage_of_every_provider_in_use_runs_in_one_group() -> None:
         assert len(set(run)) == len(run)
 
 
-def test_strimzi_makes_the_topics_that_the_product_wants() -> None:
+def test_strimzi_topics_are_those_of_the_product() -> None:
     configuration = configuration_of("strimzi", "worker")
     settings = wanted_settings(configuration)
     made = {one["spec"]["topicName"]: one for one in of_kind(things("strimzi"), "KafkaTopic")}
@@ -139,7 +139,7 @@ def test_strimzi_makes_the_topics_that_the_product_wants() -> None:
         assert spec["config"] == settings[name], name
 
 
-def test_an_uninstall_keeps_the_topics() -> None:
+def test_uninstall_keeps_the_topics() -> None:
     for topic in of_kind(things("strimzi"), "KafkaTopic"):
         annotations = topic["metadata"]["annotations"]
         assert annotations["helm.sh/resource-policy"] == "keep"
@@ -156,7 +156,7 @@ def grants(user: str) -> dict[tuple[str, str], set[str]]:
     return granted
 
 
-def test_only_shops_that_may_charge_write_requests() -> None:
+def test_strimzi_shops_may_write_requests_only_with_may_charge() -> None:
     assert grants("webshop") == {("topic", "prod_payments.expected"): {"Write", "Describe"}}
     assert grants("subscriptions") == {
         ("topic", "prod_payments.expected"): {"Write", "Describe"},
@@ -167,11 +167,11 @@ def test_only_shops_that_may_charge_write_requests() -> None:
     assert [user for user in users if "Write" in grants(user).get(asked, set())] == ["subscriptions"]
 
 
-def test_the_ingress_writes_notifications_and_nothing_else() -> None:
+def test_strimzi_ingress_may_write_notifications_only() -> None:
     assert grants("pay-ingest") == {("topic", "prod_notifications.trustpayments"): {"Write", "Describe"}}
 
 
-def test_consumers_read_results_and_nothing_else() -> None:
+def test_strimzi_consumers_may_read_results_only() -> None:
     granted = grants("erp")
     assert granted.pop(("group", "erp*")) == {"Read", "Describe"}
     assert {name.removeprefix("prod_") for _, name in granted} == {
@@ -184,7 +184,7 @@ def test_consumers_read_results_and_nothing_else() -> None:
     assert all(operations == {"Read", "Describe"} for operations in granted.values())
 
 
-def test_workers_write_everything_but_what_charges() -> None:
+def test_strimzi_workers_may_write_every_topic_but_requests() -> None:
     granted = grants("pay-worker")
     for topic in topics.all_topics():
         operations = granted.pop(("topic", f"prod_{topic.name}"))
@@ -196,7 +196,7 @@ def test_workers_write_everything_but_what_charges() -> None:
     }
 
 
-def test_workers_reach_the_providers_they_ask_and_nothing_else_outside() -> None:
+def test_workers_reach_only_the_providers_that_they_call() -> None:
     found = things("external")
     reach = {
         policy["metadata"]["name"].removeprefix("shop-paynotify-"): [

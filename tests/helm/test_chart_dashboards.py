@@ -17,7 +17,7 @@ from tests.helm.test_chart_alerts import exported, metrics_in
 from tests.helm.tools import prometheus_tool
 
 
-def test_every_query_parses(tmp_path: Path) -> None:
+def test_dashboard_queries_parse(tmp_path: Path) -> None:
     rules = [
         {"record": f"query:{number}", "expr": query.replace("$namespace", "payments")}
         for number, query in enumerate(queries())
@@ -29,7 +29,7 @@ def test_every_query_parses(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_a_first_case_is_counted_and_what_is_older_is_not(tmp_path: Path) -> None:
+def test_dashboard_counts_the_first_case_and_nothing_older(tmp_path: Path) -> None:
     """The counter of a rare thing comes with its first case; an increase alone would be 0."""
     (panel,) = [panel for panel in OVERVIEW if panel.title.startswith("Dead letters")]
     labels = '{namespace="payments",provider="%s",stage="fetch",reason="expired"}'
@@ -51,7 +51,7 @@ def test_a_first_case_is_counted_and_what_is_older_is_not(tmp_path: Path) -> Non
     answers(tmp_path, panel, "15m", "40h", series, wanted)
 
 
-def test_who_is_not_heard_of_and_since_when_is_told_after_a_restart(tmp_path: Path) -> None:
+def test_overview_shows_silent_providers_after_a_restart(tmp_path: Path) -> None:
     """A release that cuts a provider off starts every process anew, and none of them has heard of it."""
     last, results = "paynotify_last_notification_timestamp_seconds", "paynotify_receive_to_result_seconds_count"
     series = {
@@ -91,13 +91,13 @@ def answers(
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_every_query_asks_for_what_the_product_exports() -> None:
+def test_dashboard_queries_use_exported_metrics_only() -> None:
     for query in queries():
         assert metrics_in(query)
         assert metrics_in(query) <= exported(), query
 
 
-def test_every_metric_of_the_stages_is_on_some_dashboard() -> None:
+def test_dashboards_show_every_metric_of_the_stages() -> None:
     shown = {name for query in queries() for name in metrics_in(query)}
     ours = {name for name in exported() if not name.endswith(("_sum", "_count", "_created"))}
     # seen in the alerts' and runbooks' queries, or of no use without an incident
@@ -112,7 +112,7 @@ def test_every_metric_of_the_stages_is_on_some_dashboard() -> None:
     assert {name for name in ours if name.startswith("paynotify_")} - shown == elsewhere
 
 
-def test_the_config_map_carries_an_overview_and_one_for_each_stage() -> None:
+def test_dashboards_are_an_overview_and_one_for_each_stage() -> None:
     made = named(things("strimzi"), "ConfigMap", "pay-dashboards")
     assert made["metadata"]["labels"]["grafana_dashboard"] == "1"
     assert made["data"].keys() == {"paynotify-overview.json", *(f"paynotify-{stage}.json" for stage in STAGES)}
@@ -121,7 +121,7 @@ def test_the_config_map_carries_an_overview_and_one_for_each_stage() -> None:
     assert sum(len(text) for text in made["data"].values()) < 900_000, "more does not fit into one object"
 
 
-def test_panels_do_not_lie_on_each_other() -> None:
+def test_dashboard_panels_do_not_overlap() -> None:
     for text in named(things("strimzi"), "ConfigMap", "pay-dashboards")["data"].values():
         taken: set[tuple[int, int]] = set()
         for panel in json.loads(text)["panels"]:
@@ -136,7 +136,7 @@ def test_panels_do_not_lie_on_each_other() -> None:
             assert place["x"] + place["w"] <= 24
 
 
-def test_the_overview_shows_what_is_wrong_at_once() -> None:
+def test_overview_shows_problems_first() -> None:
     stats = [panel for panel in OVERVIEW if panel.kind == "stat"]
     assert stats == list(OVERVIEW[: len(stats)]), "what is read first stands first"
     assert all(panel.red_from is not None for panel in stats[1:])
@@ -147,7 +147,7 @@ def test_the_overview_shows_what_is_wrong_at_once() -> None:
     assert [step["color"] for step in steps] == ["text", "green"], "no news is not green"
 
 
-def test_the_overview_says_of_which_provider_news_does_not_flow() -> None:
+def test_overview_names_the_provider_without_results() -> None:
     """Stages that serve all providers count under ``all``, which would hide one that is silent behind the others."""
     for panel in OVERVIEW:
         if panel.legend == "{{provider}}":

@@ -17,11 +17,11 @@ VALUES: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text("utf-8
 
 
 @pytest.mark.parametrize("path", generate.documents(), ids=lambda path: path.name)
-def test_made_files_are_up_to_date(path: Path) -> None:
+def test_generated_files_are_up_to_date(path: Path) -> None:
     assert path.read_text("utf-8") == generate.documents()[path], "run `make schemas`"
 
 
-def test_every_value_allowed_is_in_the_values_file_and_the_other_way_round() -> None:
+def test_schema_and_values_file_have_the_same_keys() -> None:
     parts = json.loads((CHART / "values.schema.json").read_text("utf-8"))["$defs"]
     open_ended = {"KafkaUser", "CertificateAuthority", "Store", "SecretKey", "Amounts", "ProviderCidrs"}
 
@@ -38,7 +38,7 @@ def test_every_value_allowed_is_in_the_values_file_and_the_other_way_round() -> 
     compare({"$ref": "#/$defs/Values"}, VALUES, "")
 
 
-def test_every_default_is_explained() -> None:
+def test_values_file_explains_every_default() -> None:
     explained = {path for path, _ in generate.documented((CHART / "values.yaml").read_text("utf-8"))}
 
     def leaves(values: Any, path: tuple[str, ...]) -> set[tuple[str, ...]]:
@@ -51,18 +51,18 @@ def test_every_default_is_explained() -> None:
     assert leaves(VALUES, ()) == set()
 
 
-def test_an_explanation_of_several_lines_is_kept_whole() -> None:
+def test_values_comment_of_several_lines_is_kept_whole() -> None:
     text = "# Not for the table.\n\n# -- Begins here\n# and ends here\none:\n  # of no key\n  # -- Alone\n  two: 1\n"
     assert list(generate.documented(text)) == [(("one",), "Begins here and ends here"), (("one", "two"), "Alone")]
 
 
-def test_every_key_of_the_products_file_but_the_charts_own_is_allowed() -> None:
+def test_schema_allows_every_key_of_the_product_but_those_of_the_chart() -> None:
     parts = json.loads((CHART / "values.schema.json").read_text("utf-8"))["$defs"]
     allowed = set(parts["product.Configuration"]["properties"])
     assert allowed == set(Configuration.__struct_fields__) - {"state_directory"}
 
 
-def test_the_charts_version_is_the_products() -> None:
+def test_chart_has_the_version_of_the_product() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text("utf-8"))
     project = (CHART.parents[1] / "pyproject.toml").read_text("utf-8")
     assert f'version = "{chart["appVersion"]}"' in project

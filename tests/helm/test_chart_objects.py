@@ -69,13 +69,13 @@ def containers(pod: Thing) -> list[Thing]:
 @pytest.mark.parametrize(
     ("way", "kubernetes", "capabilities", "version"), list(product(*MATRIX)) if LONG else pairwise(*MATRIX)
 )
-def test_each_object_is_valid(way: str, kubernetes: str, capabilities: str, version: str) -> None:
+def test_objects_are_valid(way: str, kubernetes: str, capabilities: str, version: str) -> None:
     """Every combination in the long form; else 28 of the 168, in which any two choices meet."""
     for thing in things(way, version=version, kubernetes=kubernetes, capabilities=capabilities):
         judge(json.dumps(thing, sort_keys=True), kubernetes)
 
 
-def test_any_two_choices_meet_in_few_combinations() -> None:
+def test_pairwise_covers_any_two_choices_with_few_combinations() -> None:
     chosen = pairwise(*MATRIX)
     everything = set(product(*MATRIX))
     assert {pair for one in chosen for pair in pairs_of(one)} == {pair for one in everything for pair in pairs_of(one)}
@@ -84,7 +84,7 @@ def test_any_two_choices_meet_in_few_combinations() -> None:
     assert pairwise(*MATRIX) == chosen
 
 
-def test_the_judge_refuses_unknown_fields_and_kinds() -> None:
+def test_judge_refuses_unknown_fields_and_kinds() -> None:
     service = of_kind(things("scram"), "Service")[0]
     with pytest.raises(jsonschema.ValidationError):
         judge(json.dumps({**service, "spec": {**service["spec"], "sessionAfinity": "None"}}), "1.37")
@@ -101,13 +101,13 @@ def test_the_judge_refuses_unknown_fields_and_kinds() -> None:
 
 @pytest.mark.parametrize("version", HELMS)
 @pytest.mark.parametrize("way", WAYS)
-def test_lint_has_nothing_to_say(way: str, version: str) -> None:
+def test_lint_finds_nothing(way: str, version: str) -> None:
     linted = run("lint", "--strict", str(CHART), "-f", values_file(way), version=version)
     assert linted.returncode == 0, linted.stdout + linted.stderr
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_both_helms_make_the_same(way: str) -> None:
+def test_helm_versions_render_the_same(way: str) -> None:
     first, second = (sorted(things(way, version=version), key=str) for version in HELMS)
     assert first == second
 
@@ -118,7 +118,7 @@ def test_kubernetes_before_1_31_is_refused() -> None:
     assert "1.31" in refused.stderr
 
 
-def test_each_kind_has_the_version_that_the_cluster_serves() -> None:
+def test_api_versions_are_those_that_the_cluster_serves() -> None:
     def versions(capabilities: str) -> set[str]:
         found = [*things("strimzi", capabilities=capabilities), *things("external", capabilities=capabilities)]
         return {one["apiVersion"] for one in of_kind(found, "KafkaTopic", "KafkaUser", "ExternalSecret", "HTTPRoute")}
@@ -134,7 +134,7 @@ def test_each_kind_has_the_version_that_the_cluster_serves() -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 class TestTheyFitEachOther:
-    def test_names_differ_and_leave_room_for_what_is_made_of_them(self, way: str) -> None:
+    def test_object_names_differ_and_leave_room_for_derived_names(self, way: str) -> None:
         found = things(way)
         names = [(one["kind"], one["metadata"].get("namespace"), one["metadata"]["name"]) for one in found]
         assert len(set(names)) == len(names)
@@ -143,7 +143,7 @@ class TestTheyFitEachOther:
         # a StatefulSet's revision is a label of its pods: the name, and eleven characters more
         assert all(len(one["metadata"]["name"]) <= 52 for one in of_kind(found, "StatefulSet", "Job"))
 
-    def test_everything_carries_the_labels_helm_recommends(self, way: str) -> None:
+    def test_objects_carry_the_labels_helm_recommends(self, way: str) -> None:
         wanted = {
             f"app.kubernetes.io/{word}"
             for word in ("name", "instance", "version", "component", "part-of", "managed-by")
@@ -152,7 +152,7 @@ class TestTheyFitEachOther:
             assert wanted | {"helm.sh/chart"} <= labels_of(thing).keys(), thing["metadata"]["name"]
             assert all(len(value) <= 63 for value in labels_of(thing).values())
 
-    def test_selectors_find_the_pods_meant_and_no_others(self, way: str) -> None:
+    def test_selectors_match_their_own_pods_only(self, way: str) -> None:
         found = things(way)
         pods = {one["metadata"]["name"]: labels_of(pod_of(one)) for one in workloads(found)}
         for one in of_kind(found, "Deployment", "StatefulSet"):
@@ -169,7 +169,7 @@ class TestTheyFitEachOther:
             chosen = [name for name, labels in pods.items() if selects(selector, labels)]
             assert len(chosen) == (len(pods) if one["metadata"]["name"].endswith("-deny") else 1)
 
-    def test_ports_by_name_exist(self, way: str) -> None:
+    def test_named_ports_exist(self, way: str) -> None:
         found = things(way)
         for one in of_kind(found, "Service"):
             pods = [
@@ -203,7 +203,7 @@ class TestTheyFitEachOther:
                 for other in of_kind(found, "Deployment", "StatefulSet")
             }
 
-    def test_network_policies_let_through_the_ports_that_pods_listen_on(self, way: str) -> None:
+    def test_network_policies_allow_the_ports_that_pods_listen_on(self, way: str) -> None:
         found = things(way)
         listening = {
             port["containerPort"]
@@ -247,7 +247,7 @@ class TestTheyFitEachOther:
         for backend in backends(found):
             assert ("Service", backend) in present
 
-    def test_requests_are_at_most_limits(self, way: str) -> None:
+    def test_resource_requests_are_at_most_the_limits(self, way: str) -> None:
         for one in workloads(things(way)):
             for container in containers(pod_of(one)):
                 requests, limits = container["resources"]["requests"], container["resources"]["limits"]
@@ -255,7 +255,7 @@ class TestTheyFitEachOther:
                 for what, limit in limits.items():
                     assert quantity(requests[what]) <= quantity(limit)
 
-    def test_what_a_pod_may_write_fits_into_its_ephemeral_storage(self, way: str) -> None:
+    def test_ephemeral_storage_covers_what_a_pod_may_write(self, way: str) -> None:
         kept_logs = 5 * 10 * 2**20  # by a kubelet as it is delivered
         for one in workloads(things(way)):
             pod = pod_of(one)["spec"]
@@ -265,17 +265,17 @@ class TestTheyFitEachOther:
             (container,) = pod["containers"]
             assert written + kept_logs <= quantity(container["resources"]["limits"]["ephemeral-storage"])
 
-    def test_pods_are_as_restricted_as_the_policy_wants(self, way: str) -> None:
+    def test_pods_satisfy_the_restricted_policy(self, way: str) -> None:
         workloads_are_restricted(things(way))
         for account in of_kind(things(way), "ServiceAccount"):
             assert account["automountServiceAccountToken"] is False
 
-    def test_no_role_and_no_secret_is_made(self, way: str) -> None:
+    def test_chart_creates_no_role_and_no_secret(self, way: str) -> None:
         assert not of_kind(things(way), "Secret", "Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding")
 
 
 @pytest.mark.parametrize("way", ["scram", "strimzi"])
-def test_policy_checks_have_nothing_to_say_of_the_defaults(way: str) -> None:
+def test_defaults_pass_the_policy_checks(way: str) -> None:
     """What kube-score, Polaris, kube-linter and kubesec look for besides `restricted`; these ways keep all of it."""
     found = things(way)
     guarded = [one["spec"]["podSelector"]["matchLabels"] for one in of_kind(found, "NetworkPolicy")]
@@ -358,7 +358,7 @@ def quantity(text: Any) -> float:
     return float(digits) * UNITS[str(text)[len(digits) :]]
 
 
-def test_only_notifications_are_reachable_from_outside() -> None:
+def test_ingress_exposes_notifications_only() -> None:
     found = things("strimzi")
     (ingress,), (route,) = of_kind(found, "Ingress"), of_kind(found, "HTTPRoute")
     paths = [path["path"] for rule in ingress["spec"]["rules"] for path in rule["http"]["paths"]]
@@ -368,7 +368,7 @@ def test_only_notifications_are_reachable_from_outside() -> None:
     ]
 
 
-def test_what_runs_before_the_release_needs_nothing_of_it() -> None:
+def test_topics_job_needs_nothing_of_the_release() -> None:
     found = things("external")
     early = [one for one in found if "helm.sh/hook" in one["metadata"].get("annotations", {})]
     assert {one["kind"] for one in early} == {"ServiceAccount", "ConfigMap", "NetworkPolicy", "ExternalSecret", "Job"}
@@ -389,7 +389,7 @@ def test_what_runs_before_the_release_needs_nothing_of_it() -> None:
         assert one["metadata"]["annotations"]["helm.sh/hook-delete-policy"] == "before-hook-creation,hook-succeeded"
 
 
-def test_pods_are_told_to_go_slower_than_they_need() -> None:
+def test_pods_have_more_time_to_stop_than_they_need() -> None:
     """Out of the endpoints, then the drain, then the end: each within the grace period."""
     (ingest,) = of_kind(things("scram"), "Deployment")
     (container,) = containers(pod_of(ingest))
@@ -399,7 +399,7 @@ def test_pods_are_told_to_go_slower_than_they_need() -> None:
         assert pod_of(one)["spec"]["terminationGracePeriodSeconds"] > 24 + 10
 
 
-def test_a_changed_configuration_rolls_the_pods_and_a_rotated_secret_does_not() -> None:
+def test_pods_roll_for_a_changed_configuration_not_for_a_rotated_secret() -> None:
     def checksums(*settings: str) -> set[str]:
         rendered = run("template", "shop", str(CHART), "-f", values_file("scram"), *settings).stdout
         return {line.strip() for line in rendered.splitlines() if "checksum/" in line}

@@ -165,17 +165,17 @@ def rendered(way: str, *changes: Change, folder: Path, release: str = "shop", ve
 
 
 @pytest.mark.parametrize("odd", ODD)
-def test_odd_values_make_valid_objects_that_the_product_reads(odd: str, tmp_path: Path) -> None:
+def test_unusual_values_give_valid_objects_that_the_product_reads(odd: str, tmp_path: Path) -> None:
     assert workloads(rendered("scram", *ODD[odd], folder=tmp_path))
 
 
 @pytest.mark.parametrize("release", ["no", "on", "y"])
-def test_a_release_may_be_named_after_a_country(release: str, tmp_path: Path) -> None:
+def test_release_name_may_be_a_yaml_boolean(release: str, tmp_path: Path) -> None:
     (deployment,) = of_kind(rendered("scram", folder=tmp_path, release=release), "Deployment")
     assert deployment["spec"]["selector"]["matchLabels"]["app.kubernetes.io/instance"] == release
 
 
-def test_the_more_particular_label_wins(tmp_path: Path) -> None:
+def test_labels_of_pods_and_monitoring_win_over_common_labels(tmp_path: Path) -> None:
     labels: dict[str, Any] = {"team": "payments", "release": "all", "grafana_dashboard": "all"}
     found = rendered("strimzi", put("commonLabels", labels), put("pod.labels", {"team": "on-call"}), folder=tmp_path)
     (deployment,) = of_kind(found, "Deployment")
@@ -186,7 +186,7 @@ def test_the_more_particular_label_wins(tmp_path: Path) -> None:
     assert named(found, "ConfigMap", "pay-dashboards")["metadata"]["labels"]["grafana_dashboard"] == "1"
 
 
-def test_a_shop_that_reads_results_has_both_rights(tmp_path: Path) -> None:
+def test_strimzi_shop_that_is_a_consumer_has_both_rights(tmp_path: Path) -> None:
     users = {"consumers": ["webshop"], "shops": {"webshop": {"mayCharge": True}}}
     found = rendered("strimzi", lambda values: values["strimzi"]["users"].update(users), folder=tmp_path)
     granted = {
@@ -203,7 +203,7 @@ def test_a_shop_that_reads_results_has_both_rights(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("version", HELMS)
-def test_payments_can_be_remembered_for_ever(version: str, tmp_path: Path) -> None:
+def test_retention_can_be_unlimited(version: str, tmp_path: Path) -> None:
     found = rendered(
         "scram", put("configuration.worker.retention", {"delete_after_days": None}), folder=tmp_path, version=version
     )
@@ -211,7 +211,7 @@ def test_payments_can_be_remembered_for_ever(version: str, tmp_path: Path) -> No
     assert parse(text, "paynotify.yaml").worker.retention.delete_after_days is None
 
 
-def test_cilium_lets_merchants_of_one_host_through_on_each_of_their_ports(tmp_path: Path) -> None:
+def test_cilium_allows_every_port_of_a_host(tmp_path: Path) -> None:
     (policy,) = of_kind(rendered("strimzi", folder=tmp_path), "CiliumNetworkPolicy")
     reach = {
         (host["matchName"], port["port"])
@@ -223,7 +223,7 @@ def test_cilium_lets_merchants_of_one_host_through_on_each_of_their_ports(tmp_pa
     assert reach == {("webservices.securetrading.net", "443"), ("webservices.securetrading.net", "8443")}
 
 
-def test_names_can_be_asked_for_where_dns_has_a_port_of_its_own(tmp_path: Path) -> None:
+def test_dns_port_can_be_changed(tmp_path: Path) -> None:
     found = rendered("scram", put("networkPolicy.dnsPorts", [5353]), folder=tmp_path)
     for policy in of_kind(found, "NetworkPolicy"):
         if not policy["metadata"]["name"].endswith("-deny"):
@@ -231,7 +231,7 @@ def test_names_can_be_asked_for_where_dns_has_a_port_of_its_own(tmp_path: Path) 
             assert [(one["port"], one["protocol"]) for one in ports] == [(5353, "UDP"), (5353, "TCP")]
 
 
-def test_a_node_keeps_room_for_a_state_that_is_kept_in_the_pod(tmp_path: Path) -> None:
+def test_ephemeral_storage_covers_a_state_in_the_pod(tmp_path: Path) -> None:
     """The pod would be evicted once its state grew beyond the limit of what else it writes."""
     sizes = (
         put("workerDefaults.state", {"ephemeral": True, "size": "5Gi"}),
@@ -247,13 +247,13 @@ def test_a_node_keeps_room_for_a_state_that_is_kept_in_the_pod(tmp_path: Path) -
         assert quantity(resources["limits"]["ephemeral-storage"]) == size + 256 * 2**20
 
 
-def test_amounts_may_be_plain_bytes(tmp_path: Path) -> None:
+def test_quantities_may_be_plain_bytes(tmp_path: Path) -> None:
     found = rendered("scram", put("workerDefaults.resources", {"limits": {"memory": 2**30}}), folder=tmp_path)
     for one in of_kind(found, "StatefulSet"):
         assert pod_of(one)["spec"]["containers"][0]["resources"]["limits"]["memory"] == "1073741824"
 
 
-def test_who_wants_no_limit_of_cpu_gets_none(tmp_path: Path) -> None:
+def test_cpu_limit_can_be_removed_everywhere(tmp_path: Path) -> None:
     without = {"limits": {"cpu": None}}
     keys = ("ingest.resources", "workerDefaults.resources", "topics.job.resources")
     for one in workloads(rendered("scram", *(put(key, without) for key in keys), folder=tmp_path)):
@@ -262,7 +262,7 @@ def test_who_wants_no_limit_of_cpu_gets_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("version", HELMS)
-def test_one_group_may_have_no_limit_of_cpu(version: str, tmp_path: Path) -> None:
+def test_cpu_limit_can_be_removed_for_one_group(version: str, tmp_path: Path) -> None:
     """Helm itself drops only a null that stands where the chart has a default."""
     change = put("workers.results.resources", {"limits": {"cpu": None}})
     for one in of_kind(rendered("scram", change, folder=tmp_path, version=version), "StatefulSet"):
@@ -271,7 +271,7 @@ def test_one_group_may_have_no_limit_of_cpu(version: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("version", HELMS)
-def test_a_later_file_takes_a_group_of_an_earlier_one_away(version: str, tmp_path: Path) -> None:
+def test_groups_can_be_removed_by_a_later_values_file(version: str, tmp_path: Path) -> None:
     earlier, later = tmp_path / "earlier.yaml", tmp_path / "later.yaml"
     earlier.write_text("workers: {results: null, late: {stages: [resolve, orders, charge]}}", "utf-8")
     later.write_text("workers: {late: null, money: {stages: [resolve, orders, charge]}}", "utf-8")
@@ -282,7 +282,7 @@ def test_a_later_file_takes_a_group_of_an_earlier_one_away(version: str, tmp_pat
     assert made == {f"shop-paynotify-{name}" for name in ("omnikassa", "trustpayments", "nevogate", "money")}
 
 
-def test_an_affinity_of_ones_own_wins(tmp_path: Path) -> None:
+def test_affinity_from_the_values_replaces_the_default(tmp_path: Path) -> None:
     own: Thing = {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}}
     for one in workloads(rendered("scram", put("pod.affinity", own), folder=tmp_path)):
         assert pod_of(one)["spec"]["affinity"] == own
@@ -300,7 +300,7 @@ def notes(*settings: str) -> str:
     return done.stdout.partition("\nNOTES:\n")[2]
 
 
-def test_the_notes_name_the_hosts_that_are_there() -> None:
+def test_notes_name_the_configured_hosts() -> None:
     assert "Providers call https://hooks.shop.example:" in notes()
     more = ("--set", "httpIngress.hosts={a.shop.example,b.shop.example}")
     assert "Providers call https://a.shop.example, https://b.shop.example, https://hooks.shop.example:" in notes(*more)
@@ -308,6 +308,6 @@ def test_the_notes_name_the_hosts_that_are_there() -> None:
     assert "Providers call Service pay-ingest:" in notes(*neither)
 
 
-def test_the_notes_warn_of_a_prometheus_that_is_locked_out() -> None:
+def test_notes_warn_if_prometheus_has_no_access() -> None:
     assert "networkPolicy.metricsFrom" not in notes()
     assert "networkPolicy.metricsFrom" in notes("--set-json", "networkPolicy.metricsFrom=[]")

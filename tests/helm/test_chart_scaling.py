@@ -54,7 +54,7 @@ def waits(topic: str) -> bool:
 
 
 @pytest.mark.parametrize("way", SCALED)
-def test_lag_is_watched_wherever_it_means_work(way: str, tmp_path: Path) -> None:
+def test_autoscaling_watches_every_topic_with_work(way: str, tmp_path: Path) -> None:
     """Retry topics hold what is not due yet: more pods would not make it due, and then it lags in ``lookups``."""
     scaled = of_kind(things(way), "ScaledObject")
     assert scaled
@@ -69,13 +69,13 @@ def test_lag_is_watched_wherever_it_means_work(way: str, tmp_path: Path) -> None
         assert len({each["name"] for each in triggers}) == len(triggers)
 
 
-def test_what_shops_ask_for_is_watched() -> None:
+def test_autoscaling_watches_the_requests_of_shops() -> None:
     """Of all inputs these are not written by the product, so their lag is the first to be seen."""
     triggers = named(things("external"), "ScaledObject", "shop-paynotify-results")["spec"]["triggers"]
     assert {topics.EXPECTED, topics.REQUESTED} <= {one["metadata"]["topic"] for one in triggers}
 
 
-def test_a_topic_never_read_counts_from_where_the_workers_will_begin(tmp_path: Path) -> None:
+def test_autoscaling_counts_an_unread_topic_from_the_workers_start(tmp_path: Path) -> None:
     begins = {unit.app.conf.consumer_auto_offset_reset for unit in units_of("external", StageSelection(), tmp_path)}
     for one in of_kind(things("external"), "ScaledObject"):
         assert {trigger["metadata"]["offsetResetPolicy"] for trigger in one["spec"]["triggers"]} == begins

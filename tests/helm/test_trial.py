@@ -29,7 +29,7 @@ def simulator() -> list[dict[str, Any]]:
     return list(yaml.safe_load_all((DOCS / "kubernetes" / "trial-simulator.yaml").read_text("utf-8")))
 
 
-def test_the_trials_objects_are_valid_and_restricted() -> None:
+def test_trial_objects_are_valid_and_restricted() -> None:
     for thing in [*rendered(), *simulator()]:
         judge(json.dumps(thing, sort_keys=True), KUBERNETES[-1])
     pod = named(simulator(), "Pod", "simulator")
@@ -42,7 +42,7 @@ def test_the_trials_objects_are_valid_and_restricted() -> None:
         assert resources["requests"].keys() == resources["limits"].keys() == {"cpu", "memory", "ephemeral-storage"}
 
 
-def test_simulator_and_configuration_know_each_other() -> None:
+def test_trial_simulator_and_configuration_match() -> None:
     settings = msgspec.json.decode(named(simulator(), "ConfigMap", "simulator")["data"]["settings.json"])
     (shop,) = msgspec.convert(settings, NevogateSettings).shops
     configuration = parse(
@@ -60,7 +60,7 @@ def test_simulator_and_configuration_know_each_other() -> None:
     assert ingest["spec"]["ports"][0]["port"] == 80
 
 
-def test_it_takes_ten_commands() -> None:
+def test_trial_takes_ten_commands() -> None:
     block = PAGE.split("```sh\n")[1].split("```")[0]
     commands = [line for line in block.splitlines() if line]
     assert len(commands) == 10

@@ -38,12 +38,12 @@ RIGHTS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
 
 @pytest.mark.parametrize("version", HELMS)
 @pytest.mark.parametrize("way", PLAIN)
-def test_without_other_projects_kinds(admin: Access, kubelet: Kubelet, namespace: str, way: str, version: str) -> None:
+def test_lifecycle_without_custom_kinds(admin: Access, kubelet: Kubelet, namespace: str, way: str, version: str) -> None:
     lifecycle(admin, kubelet, namespace, way, version)
 
 
 @pytest.mark.parametrize("way", sorted(set(WAYS) - set(PLAIN)))
-def test_a_cluster_without_the_kinds_is_told_so_and_left_as_it_was(admin: Access, namespace: str, way: str) -> None:
+def test_install_without_the_custom_kinds_fails_and_changes_nothing(admin: Access, namespace: str, way: str) -> None:
     done = admin.helm("install", RELEASE, str(CHART), "-n", namespace, "-f", values_file(way), "--timeout=60s")
     assert done.returncode != 0
     # the second is said of kinds that the chart looks up before it makes them
@@ -51,7 +51,7 @@ def test_a_cluster_without_the_kinds_is_told_so_and_left_as_it_was(admin: Access
     assert not admin.get("deployments,statefulsets,jobs,services,networkpolicies", namespace)
 
 
-def test_whoever_installs_needs_no_right_outside_the_namespace(
+def test_install_needs_no_right_outside_the_namespace(
     admin: Access, installer: Access, namespace: str
 ) -> None:
     verbs = ["get", "list", "watch", "create", "update", "patch", "delete"]
@@ -77,7 +77,7 @@ def test_whoever_installs_needs_no_right_outside_the_namespace(
     release(installer, "uninstall", RELEASE, "-n", namespace)
 
 
-def test_the_pods_accounts_may_do_nothing(admin: Access, namespace: str) -> None:
+def test_service_accounts_may_do_nothing(admin: Access, namespace: str) -> None:
     chart(admin, "install", "scram", namespace)
     accounts = [one["metadata"]["name"] for one in admin.get("serviceaccounts", namespace)]
     assert {f"{RELEASE}-paynotify-ingest", f"{RELEASE}-paynotify-worker"} <= set(accounts)
@@ -91,7 +91,7 @@ def test_the_pods_accounts_may_do_nothing(admin: Access, namespace: str) -> None
         assert not any("projected" in volume for volume in pod["spec"]["volumes"]), "a token would be mounted"
 
 
-def test_it_fits_into_a_quota_that_asks_for_requests_and_limits_of_everything(admin: Access, namespace: str) -> None:
+def test_install_fits_into_a_quota_of_all_requests_and_limits(admin: Access, namespace: str) -> None:
     hard = {
         "requests.cpu": "4",
         "requests.memory": "4Gi",
@@ -112,7 +112,7 @@ def test_it_fits_into_a_quota_that_asks_for_requests_and_limits_of_everything(ad
     assert not refusals(admin, namespace)
 
 
-def test_volumes_that_can_not_change_are_refused_before_anything_does(admin: Access, namespace: str) -> None:
+def test_changed_volumes_are_refused_before_any_change(admin: Access, namespace: str) -> None:
     chart(admin, "install", "scram", namespace)
     before = templates(admin, namespace)
     larger = ("--set", "workerDefaults.state.size=6Gi")
@@ -130,7 +130,7 @@ def test_volumes_that_can_not_change_are_refused_before_anything_does(admin: Acc
     assert {one["spec"]["resources"]["requests"]["storage"] for one in claims} == {"6Gi"}
 
 
-def test_a_pod_that_is_not_restricted_would_be_refused(admin: Access, namespace: str) -> None:
+def test_pod_security_refuses_an_unrestricted_pod(admin: Access, namespace: str) -> None:
     """The judge of the tests above refuses what it should."""
     chart(admin, "install", "scram", namespace)
     patch = {"spec": {"template": {"spec": {"securityContext": {"seccompProfile": None, "runAsNonRoot": False}}}}}

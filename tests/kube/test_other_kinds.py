@@ -17,11 +17,11 @@ pytestmark = pytest.mark.usefixtures("custom_kinds")
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_with_other_projects_kinds(admin: Access, kubelet: Kubelet, namespace: str, way: str) -> None:
+def test_lifecycle_with_custom_kinds(admin: Access, kubelet: Kubelet, namespace: str, way: str) -> None:
     lifecycle(admin, kubelet, namespace, way, HELMS[0])
 
 
-def test_topics_are_looked_up_and_stay_what_they_are(admin: Access, namespace: str) -> None:
+def test_strimzi_topics_keep_their_partitions(admin: Access, namespace: str) -> None:
     chart(admin, "install", "strimzi", namespace)
     before = {
         one["metadata"]["name"]: (one["metadata"]["uid"], one["spec"]["partitions"]) for one in topics(admin, namespace)
@@ -47,7 +47,7 @@ def keeps_partitions(admin: Access) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("keeps_partitions")
-def test_partitions_stay_what_they_are_where_the_chart_is_only_rendered(admin: Access, namespace: str) -> None:
+def test_partitions_cannot_be_checked_when_only_rendered(admin: Access, namespace: str) -> None:
     """As Argo CD does it: the chart can look nothing up, and Strimzi would add the partitions."""
 
     def sync(*more: str) -> str:

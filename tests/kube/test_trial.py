@@ -80,7 +80,7 @@ def person(admin: Access, node: Node, tmp_path: Path) -> Person:
     return Person(admin, node, tmp_path / "tools")
 
 
-def test_from_an_empty_cluster_to_the_first_payment_status(admin: Access, node: Node, person: Person) -> None:
+def test_trial_publishes_a_payment_status_on_an_empty_cluster(admin: Access, node: Node, person: Person) -> None:
     space, label, simulator, install, pods, forward, pay, trace, uninstall, delete = COMMANDS
     for line in (space, label, simulator, install):
         person.types(line)

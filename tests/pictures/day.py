@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sandbox.processes import Child
-from sandbox.script import NEEDS, Player
+from sandbox.script import REQUIRED_PLAN, Player
 from sandbox.shop import ExampleShop
 from sandbox.system import Plan, Sandbox
 from schemas.errors import ClusterError
@@ -48,8 +48,8 @@ def plan(logs: Path) -> Plan:
         consumers=False,
         simulators={"time_scale": 60.0, "latency_seconds": 0.02},
         simulator={"trustpayments": {"visible_within_seconds": 90.0}},
-        charges=NEEDS["charges"],
-        configuration={**NEEDS["configuration"], "ingest": {"publish_timeout_seconds": 2.0}},
+        charges=REQUIRED_PLAN["charges"],
+        configuration={**REQUIRED_PLAN["configuration"], "ingest": {"publish_timeout_seconds": 2.0}},
         logs=logs,
     )
 
@@ -71,8 +71,8 @@ def live(sandbox: Sandbox, prometheus: Prometheus, seconds: float, say: Callable
             time.sleep(_LOOK_SECONDS)
             eyes.look()
             troubles.until(time.time() - span.start)
-            if player.played.happening != happening:
-                happening = player.played.happening
+            if player.progress.happening != happening:
+                happening = player.progress.happening
                 say(f"{time.time() - span.start:3.0f} s: {happening}")
             if player.over:
                 player.finish()

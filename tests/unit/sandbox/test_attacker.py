@@ -10,7 +10,7 @@ from sandbox.simulators.trustpayments.signature import security_hash
 PASSWORD = "word"
 
 
-def test_a_resplit_decline_keeps_its_hash_and_says_paid() -> None:
+def test_attacker_resplit_decline_keeps_its_hash_and_says_paid() -> None:
     fields = {
         "baseamount": "1000",
         "errorcode": "70000",

@@ -27,14 +27,14 @@ def _file(directory: Path, *lines: str) -> Path:
     return file
 
 
-def test_each_line_is_a_bill_in_minor_units(tmp_path: Path) -> None:
+def test_bills_are_read_from_lines_in_minor_units(tmp_path: Path) -> None:
     (found,) = read_bills(_file(tmp_path, "\ufeff" + HEAD, LINE))
     assert found == Bill(
         customer="c-1", reference_payment_id=TRANSACTION, amount=Money(1990, "EUR"), order_id="2026-11/c-1"
     )
 
 
-def test_the_order_of_the_columns_does_not_matter(tmp_path: Path) -> None:
+def test_bills_may_have_columns_in_any_order(tmp_path: Path) -> None:
     turned = [",".join(reversed(one.split(","))) for one in (HEAD, LINE)]
     assert read_bills(_file(tmp_path, *turned)) == read_bills(_file(tmp_path, HEAD, LINE))
 
@@ -45,28 +45,28 @@ def test_the_order_of_the_columns_does_not_matter(tmp_path: Path) -> None:
         ([], "line 1: the columns must be customer"),
         (["customer,amount"], "line 1: the columns must be"),
         ([HEAD + ",email", LINE + ",x"], "line 1: the columns must be"),
-        ([HEAD, LINE + ",more"], "line 2: it has not 5 values"),
-        ([HEAD, "c-1,x"], "line 2: it has not 5 values"),
-        ([HEAD, LINE.replace("19.90", "19,90")], "line 2: it has not 5 values"),
+        ([HEAD, LINE + ",more"], "line 2: the line must have 5 values"),
+        ([HEAD, "c-1,x"], "line 2: the line must have 5 values"),
+        ([HEAD, LINE.replace("19.90", "19,90")], "line 2: the line must have 5 values"),
         ([HEAD, LINE.replace("19.90", "19.901")], "line 2: amount and currency"),
         ([HEAD, LINE.replace("19.90", "0")], "line 2: amount and currency"),
         ([HEAD, LINE.replace("EUR", "eur")], "line 2: amount and currency"),
-        ([HEAD, LINE.replace("c-1,", "a@b.example,", 1)], "line 2: customer is no id"),
-        ([HEAD, LINE.replace(TRANSACTION, "")], "line 2: reference_payment_id is no id"),
-        ([HEAD, LINE, LINE], "line 3: customer was on line 2 already"),
-        ([HEAD, LINE, LINE.replace("c-1,", "c-2,", 1)], "line 3: order_id was on line 2 already"),
-        ([HEAD, '"' + LINE], "is no CSV"),
+        ([HEAD, LINE.replace("c-1,", "a@b.example,", 1)], "line 2: customer must be an id"),
+        ([HEAD, LINE.replace(TRANSACTION, "")], "line 2: reference_payment_id must be an id"),
+        ([HEAD, LINE, LINE], "line 3: customer is already on line 2"),
+        ([HEAD, LINE, LINE.replace("c-1,", "c-2,", 1)], "line 3: order_id is already on line 2"),
+        ([HEAD, '"' + LINE], "is not a CSV"),
     ],
 )
-def test_a_wrong_file_is_refused_with_line_and_column(lines: list[str], said: str, tmp_path: Path) -> None:
+def test_bills_file_with_a_mistake_is_refused_with_its_line_and_column(lines: list[str], said: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=said):
         read_bills(_file(tmp_path, *lines))
 
 
-def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+def test_bills_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "bills.csv"
     file.write_bytes(HEAD.encode() + b"\n\xff\xfe")
-    with pytest.raises(ConfigurationError, match="no CSV in UTF-8"):
+    with pytest.raises(ConfigurationError, match="not a CSV file in UTF-8"):
         read_bills(file)
 
 
@@ -138,7 +138,7 @@ def _status(bill: Bill, status: Any, **more: Any) -> PaymentStatus:
 @pytest.mark.parametrize(
     ("events", "verdict", "why"),
     [
-        ([], "open", "no answer yet"),
+        ([], "open", "no outcome yet"),
         ([("received", None, None)], "open", "received"),
         ([("received", None, None), ("started", None, None)], "open", "started"),
         ([("uncertain", None, "no_answer")], "uncertain", "no_answer"),
@@ -148,7 +148,7 @@ def _status(bill: Bill, status: Any, **more: Any) -> PaymentStatus:
         ([("done", "authorised", None)], "unpaid", "authorised"),
     ],
 )
-def test_the_newest_answer_is_the_verdict(events: list[tuple[Any, Any, Any]], verdict: str, why: str) -> None:
+def test_bill_verdict_follows_the_newest_event(events: list[tuple[Any, Any, Any]], verdict: str, why: str) -> None:
     month = Month("shop-hu", "2026-11", [_bill()])
     for state, status, reason in events:
         month.requested(_answer(_bill(), state, status, reason))
@@ -156,7 +156,7 @@ def test_the_newest_answer_is_the_verdict(events: list[tuple[Any, Any, Any]], ve
     assert month.count(*SETTLED) == (verdict in SETTLED)
 
 
-def test_the_result_topic_has_the_last_word_on_a_payment() -> None:
+def test_bill_verdict_follows_the_result_topic() -> None:
     month = Month("shop-hu", "2026-11", [_bill()])
     month.changed(_status(_bill(), "captured", paid=Money(1500, "EUR")))
     assert month.verdict(_bill())[0] == "open"
@@ -168,7 +168,7 @@ def test_the_result_topic_has_the_last_word_on_a_payment() -> None:
     assert month.verdict(_bill()) == ("unpaid", "charged_back")
 
 
-def test_a_result_topic_that_is_behind_makes_nobody_unpaid() -> None:
+def test_bill_verdict_is_paid_while_the_result_topic_is_behind() -> None:
     month = Month("shop-hu", "2026-11", [_bill()])
     month.changed(_status(_bill(), "authorised"))
     month.requested(_answer(_bill(), "done", "captured"))
@@ -183,7 +183,7 @@ def test_an_expired_attempt_for_the_same_order_says_nothing_of_the_charge() -> N
     assert month.confirmed == 0
 
 
-def test_other_peoples_events_are_none_of_ours() -> None:
+def test_bills_ignore_events_of_other_requests() -> None:
     month = Month("shop-hu", "2026-11", [_bill()])
     month.requested(_answer(_bill(), "done", "captured", merchant="shop-xx"))
     month.requested(_answer(_bill(), "done", "captured", request_id="another"))
@@ -199,7 +199,7 @@ _EVENTS = st.tuples(
 
 
 @given(st.lists(_EVENTS, max_size=30))
-def test_every_bill_has_one_verdict_and_the_sums_add_up(events: list[tuple[int, Any, Any]]) -> None:
+def test_bills_have_one_verdict_each_and_the_sums_add_up(events: list[tuple[int, Any, Any]]) -> None:
     bills = [_bill(f"c-{number}", 100 * number + 1, "EUR" if number % 2 else "HUF") for number in range(4)]
     month = Month("shop-hu", "2026-11", bills)
     for number, state, status in events:
@@ -217,13 +217,13 @@ def test_every_bill_has_one_verdict_and_the_sums_add_up(events: list[tuple[int, 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--month", "November"], "is no month"),
-        (["--wait", "-1"], "is no time to wait"),
-        (["--merchant", "shop-uk"], "merchants none may charge"),
+        (["--month", "November"], "--month must be a month"),
+        (["--wait", "-1"], "--wait must be between 0 and 86400"),
+        (["--merchant", "shop-uk"], "(none is configured)"),
         (["--config", "/nowhere/at-all"], "can't be read"),
     ],
 )
-def test_wrong_use_is_one_sentence_and_exit_code_2(
+def test_biller_wrong_use_is_one_sentence_and_exit_code_2(
     options: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = configurations.write(tmp_path, configurations.document("127.0.0.1:9", "", tmp_path))

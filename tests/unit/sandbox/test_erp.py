@@ -25,49 +25,49 @@ def _booked(database: sqlite3.Connection) -> list[tuple[str, int]]:
     return list(database.execute("SELECT kind, value FROM bookings ORDER BY rowid"))
 
 
-def test_only_captured_money_is_booked(database: sqlite3.Connection) -> None:
+def test_erp_books_captured_money_only(database: sqlite3.Connection) -> None:
     read(database, book, event(1, "pending"), event(2, "authorised"), event(3, "captured"))
     assert _booked(database) == [("paid", 1050)]
 
 
-def test_a_growing_refund_books_each_part_once(database: sqlite3.Connection) -> None:
+def test_erp_books_each_part_of_a_growing_refund_once(database: sqlite3.Connection) -> None:
     part, more = {"value": 300, "currency": "GBP"}, {"value": 1050, "currency": "GBP"}
     read(database, book, event(1, "captured"), event(2, "partially_refunded", refunded=part))
     read(database, book, event(3, "refunded", refunded=more))
     assert _booked(database) == [("paid", 1050), ("refunded", 300), ("refunded", 750)]
 
 
-def test_a_chargeback_takes_back_what_was_not_refunded(database: sqlite3.Connection) -> None:
+def test_erp_books_a_chargeback_of_what_was_not_refunded(database: sqlite3.Connection) -> None:
     part = {"value": 300, "currency": "GBP"}
     read(database, book, event(1, "partially_refunded", refunded=part), event(2, "charged_back", refunded=part))
     assert _booked(database) == [("paid", 1050), ("refunded", 300), ("charged_back", 750)]
 
 
-def test_a_repeated_event_is_counted_and_changes_nothing(database: sqlite3.Connection) -> None:
+def test_consumer_counts_a_repeated_event_and_applies_it_once(database: sqlite3.Connection) -> None:
     read(database, book, event(1, "captured"), event(1, "captured"))
     read(database, book, event(1, "captured"))
     assert _booked(database) == [("paid", 1050)]
     assert database.execute("SELECT count FROM repeats").fetchone() == (2,)
 
 
-def test_a_gap_in_the_sequence_is_reported(database: sqlite3.Connection) -> None:
+def test_consumer_reports_a_gap_in_the_sequence(database: sqlite3.Connection) -> None:
     read(database, book, event(1, "pending"), event(3, "captured"))
     assert list(database.execute("SELECT payment, expected, found FROM gaps")) == [("shop/P1", 2, 3)]
     assert _booked(database) == [("paid", 1050)]
 
 
-def test_an_older_event_that_comes_late_has_no_effect(database: sqlite3.Connection) -> None:
+def test_consumer_ignores_an_older_event_that_arrives_late(database: sqlite3.Connection) -> None:
     read(database, book, event(2, "declined"), event(1, "captured"))
     assert _booked(database) == []
 
 
-def test_an_unreadable_record_does_not_stop_the_others(database: sqlite3.Connection) -> None:
+def test_consumer_skips_an_unreadable_record_and_reads_on(database: sqlite3.Connection) -> None:
     read(database, book, b"no json", event(1, "captured"))
     assert _booked(database) == [("paid", 1050)]
     assert database.execute("SELECT count(*) FROM unreadable").fetchone() == (1,)
 
 
-def test_a_failure_within_a_batch_leaves_neither_effects_nor_position(database: sqlite3.Connection) -> None:
+def test_consumer_rolls_back_effects_and_offset_of_a_failed_batch(database: sqlite3.Connection) -> None:
     def failing(connection: sqlite3.Connection, one: dict[str, Any]) -> None:
         book(connection, one)
         if one["payment_id"] == "P2":

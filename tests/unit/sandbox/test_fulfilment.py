@@ -27,30 +27,30 @@ def _parcel(database: sqlite3.Connection) -> tuple[str, str | None, str | None]:
     return found
 
 
-def test_goods_wait_until_the_money_is_captured(database: sqlite3.Connection) -> None:
+def test_fulfilment_holds_goods_until_the_money_is_captured(database: sqlite3.Connection) -> None:
     read(database, decide, event(1, "authorised"))
     assert _parcel(database) == ("hold", None, None)
     read(database, decide, event(2, "captured", fulfilment="release"))
     assert _parcel(database) == ("release", "P1-2-captured", None)
 
 
-def test_a_stop_before_the_release_is_no_recall(database: sqlite3.Connection) -> None:
+def test_fulfilment_records_no_recall_for_a_stop_before_the_release(database: sqlite3.Connection) -> None:
     read(database, decide, event(1, "declined", fulfilment="stop"))
     assert _parcel(database) == ("stop", None, None)
 
 
-def test_a_stop_after_the_release_is_a_recall(database: sqlite3.Connection) -> None:
+def test_fulfilment_records_a_stop_after_the_release_as_recall(database: sqlite3.Connection) -> None:
     read(database, decide, event(1, "captured", fulfilment="release"), event(2, "refunded", fulfilment="stop"))
     assert _parcel(database) == ("stop", "P1-1-captured", "P1-2-refunded")
 
 
-def test_repeated_events_release_once(database: sqlite3.Connection) -> None:
+def test_fulfilment_releases_once_for_repeated_events(database: sqlite3.Connection) -> None:
     released = event(1, "captured", fulfilment="release")
     read(database, decide, released, released, released)
     assert database.execute("SELECT count(*) FROM decisions").fetchone() == (1,)
 
 
-def test_an_order_that_is_paid_twice_is_sent_once(database: sqlite3.Connection) -> None:
+def test_fulfilment_sends_an_order_that_is_paid_twice_once(database: sqlite3.Connection) -> None:
     first = event(1, "captured", fulfilment="release")
     read(database, decide, first, {**first, "event_id": "second", "payment_id": "P2"})
     assert database.execute("SELECT payment_id, state, released_by FROM parcels ORDER BY payment_id").fetchall() == [

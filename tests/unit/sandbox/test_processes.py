@@ -29,34 +29,34 @@ def _gone(pid: int) -> bool:
     return state.exists() and state.read_text("utf-8").rpartition(")")[2].split()[0] == "Z"
 
 
-def test_an_event_is_waited_for_in_the_log(tmp_path: Path) -> None:
+def test_wait_for_event_finds_the_event_in_the_log(tmp_path: Path) -> None:
     child = _child(tmp_path, SLEEPS)
     assert child.wait_for_event("up")["port"] == 7
     assert child.stop() != 0
 
 
-def test_a_process_that_ends_before_its_event_is_an_error_with_its_last_words(tmp_path: Path) -> None:
+def test_wait_for_event_raises_with_the_logs_end_if_the_process_ends(tmp_path: Path) -> None:
     child = _child(tmp_path, "print('no such port'); raise SystemExit(3)")
     with pytest.raises(ConfigurationError, match=r"exit code 3.*no such port"):
         child.wait_for_event("up", within_seconds=10)
     child.stop()
 
 
-def test_those_that_do_not_end_when_asked_are_killed(tmp_path: Path) -> None:
+def test_stop_all_kills_processes_that_ignore_sigterm(tmp_path: Path) -> None:
     children = [_child(tmp_path, SLEEPS, "willing"), _child(tmp_path, STUBBORN, "stubborn")]
     for child in children:
         child.wait_for_event("up")
     assert stop_all(children, within_seconds=0.5) == {"willing": -15, "stubborn": -9}
 
 
-def test_a_paused_process_can_be_stopped(tmp_path: Path) -> None:
+def test_paused_process_can_be_stopped(tmp_path: Path) -> None:
     child = _child(tmp_path, SLEEPS)
     child.wait_for_event("up")
     child.pause()
     assert child.stop() == -15
 
 
-def test_children_die_with_a_parent_that_was_killed(tmp_path: Path) -> None:
+def test_children_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
     starter = (
         "import os, signal, sys; from pathlib import Path; from sandbox.processes import Child\n"
         f"child = Child('one', [sys.executable, '-c', {SLEEPS!r}], Path({str(tmp_path)!r}) / 'one.log')\n"

@@ -1,4 +1,4 @@
-"""The demo's proof fails for every kind of difference, and names the payment."""
+"""The demo's verification reports every kind of difference, with the payment."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from sandbox import erp, fulfilment
 from sandbox.consumer import open_database
 from sandbox.observer import Observer
-from sandbox.verification import ProofResult, judge
+from sandbox.verification import VerificationResult, verify
 from schemas import topics
 from tests.fakes.status_events import event, read, record
 
@@ -23,7 +23,7 @@ class Day:
     """One payment that the provider captured, and what the system made of it."""
 
     def __init__(self, directory: Path) -> None:
-        self.witness = Observer("nowhere:0", "")
+        self.observer = Observer("nowhere:0", "")
         self.erp, self.warehouse = directory / "erp.db", directory / "warehouse.db"
         self.books: dict[str, Any] = {"trustpayments": {"payments": {"P1": dict(TRUTH)}, "waiting": 0}}
         self._databases: list[sqlite3.Connection] = [
@@ -34,7 +34,7 @@ class Day:
     def publish(self, value: dict[str, Any]) -> None:
         value = {"provider": "trustpayments", **value}
         published = SimpleNamespace(**vars(record(value)), headers=[], timestamp=0)
-        self.witness.note(topics.STATUS, published)
+        self.observer.add(topics.STATUS, published)
         read(self._databases[0], erp.book, value)
         read(self._databases[1], fulfilment.decide, value)
 
@@ -45,10 +45,10 @@ class Day:
 
     def stored(self, notification: str) -> None:
         headers = [("ce_id", notification.encode()), ("ce_time", b"2026-11-23T09:00:00Z")]
-        self.witness.note("notifications.trustpayments", SimpleNamespace(headers=headers, value=b""))
+        self.observer.add("notifications.trustpayments", SimpleNamespace(headers=headers, value=b""))
 
-    def verdict(self) -> ProofResult:
-        return judge(self.books, self.witness, self.erp, self.warehouse)
+    def result(self) -> VerificationResult:
+        return verify(self.books, self.observer, self.erp, self.warehouse)
 
     def close(self) -> None:
         for database in self._databases:
@@ -62,47 +62,47 @@ def day(tmp_path: Path) -> Any:
     one.close()
 
 
-def test_a_payment_that_ended_as_the_provider_knows_it_is_proof(day: Day) -> None:
+def test_verification_holds_for_a_payment_that_ended_as_at_the_provider(day: Day) -> None:
     day.publish(event(1, "captured", fulfilment="release"))
-    assert day.verdict().holds
+    assert day.result().holds
 
 
-def test_a_payment_never_published_is_lost(day: Day) -> None:
-    assert "P1" in day.verdict().lost[0]
+def test_verification_reports_a_payment_never_published_as_lost(day: Day) -> None:
+    assert "P1" in day.result().lost[0]
 
 
-def test_another_status_than_the_providers_is_wrong(day: Day) -> None:
+def test_verification_reports_another_status_than_the_providers(day: Day) -> None:
     day.publish(event(1, "authorised"))
-    assert any("P1" in one and "authorised published" in one for one in day.verdict().wrong)
+    assert any("P1" in one and "authorised published" in one for one in day.result().wrong)
 
 
-def test_money_booked_twice_is_found(day: Day) -> None:
+def test_verification_reports_money_booked_twice(day: Day) -> None:
     day.publish(event(1, "captured", fulfilment="release"))
     day.book_again()
-    assert day.verdict().twice == ["P1: paid 1050 at the provider, the ERP booked 2100"]
+    assert day.result().twice == ["P1: paid 1050 at the provider, the ERP booked 2100"]
 
 
-def test_goods_released_without_money_are_wrong(day: Day) -> None:
+def test_verification_reports_goods_released_without_money(day: Day) -> None:
     day.books["trustpayments"]["payments"]["P1"].update(status="declined", paid=0)
     day.publish(event(1, "declined", fulfilment="release"))
-    assert day.verdict().wrong == ["P1: goods released although nothing was paid"]
+    assert day.result().wrong == ["P1: goods were released although nothing was paid"]
 
 
-def test_a_gap_and_an_id_with_two_contents_are_wrong(day: Day) -> None:
+def test_verification_reports_a_gap_and_an_event_id_with_two_contents(day: Day) -> None:
     day.publish(event(2, "captured", fulfilment="release"))
     day.publish(event(2, "captured", fulfilment="release", reason="another"))
-    assert len(day.witness.contradictions) == 2
-    assert not day.verdict().holds
+    assert len(day.observer.contradictions) == 2
+    assert not day.result().holds
 
 
 def test_a_repeat_of_the_same_bytes_is_only_counted(day: Day) -> None:
     for _ in range(2):
         day.publish(event(1, "captured", fulfilment="release"))
-    assert day.witness.repeats == 1
-    assert day.verdict().holds
+    assert day.observer.repeats == 1
+    assert day.result().holds
 
 
-def test_a_stored_notification_without_an_end_is_wrong(day: Day) -> None:
+def test_verification_reports_a_stored_notification_without_outcome(day: Day) -> None:
     day.publish(event(1, "captured", fulfilment="release"))
     day.stored("N1")
-    assert day.verdict().wrong == ["trustpayments notification N1 ended 0 times"]
+    assert day.result().wrong == ["trustpayments notification N1 ended 0 times"]
