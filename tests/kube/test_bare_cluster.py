@@ -38,7 +38,9 @@ RIGHTS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
 
 @pytest.mark.parametrize("version", HELMS)
 @pytest.mark.parametrize("way", PLAIN)
-def test_lifecycle_without_custom_kinds(admin: Access, kubelet: Kubelet, namespace: str, way: str, version: str) -> None:
+def test_lifecycle_without_custom_kinds(
+    admin: Access, kubelet: Kubelet, namespace: str, way: str, version: str
+) -> None:
     lifecycle(admin, kubelet, namespace, way, version)
 
 
@@ -51,9 +53,7 @@ def test_install_without_the_custom_kinds_fails_and_changes_nothing(admin: Acces
     assert not admin.get("deployments,statefulsets,jobs,services,networkpolicies", namespace)
 
 
-def test_install_needs_no_right_outside_the_namespace(
-    admin: Access, installer: Access, namespace: str
-) -> None:
+def test_install_needs_no_right_outside_the_namespace(admin: Access, installer: Access, namespace: str) -> None:
     verbs = ["get", "list", "watch", "create", "update", "patch", "delete"]
     rules = [{"apiGroups": [group], "resources": list(kinds), "verbs": verbs} for group, kinds in RIGHTS]
     rules.append({"apiGroups": [""], "resources": ["pods", "events"], "verbs": ["get", "list", "watch"]})

@@ -58,7 +58,9 @@ def test_bills_may_have_columns_in_any_order(tmp_path: Path) -> None:
         ([HEAD, '"' + LINE], "is not a CSV"),
     ],
 )
-def test_bills_file_with_a_mistake_is_refused_with_its_line_and_column(lines: list[str], said: str, tmp_path: Path) -> None:
+def test_bills_file_with_a_mistake_is_refused_with_its_line_and_column(
+    lines: list[str], said: str, tmp_path: Path
+) -> None:
     with pytest.raises(ConfigurationError, match=said):
         read_bills(_file(tmp_path, *lines))
 
