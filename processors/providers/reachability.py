@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import http.client
 import socket
 import ssl
+from collections.abc import Iterator
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
-from urllib.parse import urlsplit
+
+import httpx
 
 from schemas.errors import ProviderUnavailableError
 
@@ -21,22 +22,28 @@ def clock_of(url: str) -> datetime | None:
     Raises:
         ProviderUnavailableError: the host cannot be resolved or reached, or its certificate is not valid.
     """
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(host, parts.port, timeout=_CONNECT_SECONDS)
+    root = httpx.URL(url).copy_with(path="/", query=None)
     try:
-        connection.request("HEAD", "/", headers={"User-Agent": "paynotify"})
-        date = connection.getresponse().getheader("Date", "")
-    except ssl.SSLCertVerificationError as error:
-        raise ProviderUnavailableError(f"{host} has an invalid certificate ({error.verify_message})") from None
-    except socket.gaierror:
-        raise ProviderUnavailableError(f"the name {host} cannot be resolved") from None
-    except (OSError, http.client.HTTPException) as error:
-        raise ProviderUnavailableError(f"{host} cannot be reached ({type(error).__name__})") from None
-    finally:
-        connection.close()
+        with httpx.Client(timeout=_CONNECT_SECONDS, trust_env=False) as client:
+            date = client.head(root, headers={"User-Agent": "paynotify"}).headers.get("Date", "")
+    except httpx.HTTPError as error:
+        raise ProviderUnavailableError(_problem(root.host, error)) from None
     try:
         return parsedate_to_datetime(date)
     except (ValueError, TypeError):
         return None
+
+
+def _problem(host: str, error: httpx.HTTPError) -> str:
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"{host} has an invalid certificate ({cause.verify_message})"
+        if isinstance(cause, socket.gaierror):
+            return f"the name {host} cannot be resolved"
+    return f"{host} cannot be reached ({type(error).__name__})"
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
