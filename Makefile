@@ -1,5 +1,5 @@
-# One command per intent, the same for laptop and CI. `make demo` and `make test` need nothing but Python 3.11 or
-# newer, Java 17 or newer and Maven; each sets up all the rest itself.
+# The same commands for laptop and CI. `make demo` and `make test` need Python 3.11, Java 17 (or newer) and Maven; they
+# install everything else themselves.
 
 VENV ?= .venv
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do command -v $$p && break; done)
@@ -9,25 +9,25 @@ LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashe
 .PHONY: demo up test unit check fuzz crash charges overdue simulate fault outage rolling upgrade soak bench format schemas docs helm pictures image image-test kube-test \
 	lock clean help
 
-help:          ## this list
+help:          ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
-demo: prerequisites $(VENV)/.runtime            ## a day of payments through the whole system, with proof (KAFKA=host:port to use yours)
+demo: prerequisites $(VENV)/.runtime            ## run a day of payments with faults through the whole system and verify it (KAFKA=host:port)
 	$(BIN)/paynotify demo $(ARGS)
 
-up: prerequisites $(VENV)/.runtime              ## the same sandbox, kept running until Ctrl-C
+up: prerequisites $(VENV)/.runtime              ## run the sandbox until Ctrl-C
 	$(BIN)/paynotify up $(ARGS)
 
-# most tests wait for brokers, workers and time-outs; the slow kinds first
+# most tests wait for brokers, workers and timeouts; the slow ones run first
 PROCESSES ?= 2
-test: prerequisites $(VENV)/.development        ## every test, on a real Apache Kafka
+test: prerequisites $(VENV)/.development        ## run all tests on a real Apache Kafka
 	$(BIN)/python -m tests.helm.tools
 	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS)
 
-unit: $(VENV)/.development                      ## the fast tests: no services
+unit: $(VENV)/.development                      ## run the fast tests, which need no services
 	$(BIN)/python -m pytest tests/unit tests/contract $(ARGS)
 
-check: $(VENV)/.development                     ## style, types, and which module may import which
+check: $(VENV)/.development                     ## check style, types and import rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -37,20 +37,20 @@ check: $(VENV)/.development                     ## style, types, and which modul
 NO_TIME_LIMIT = --timeout=0
 BUILDS = --timeout=3600
 
-fuzz: $(VENV)/.development                      ## hostile input for every parser (INPUTS=1000000 for the long form)
+fuzz: $(VENV)/.development                      ## feed hostile input to every parser (INPUTS=1000000 for the long run)
 	PAYNOTIFY_FUZZ_INPUTS=$(INPUTS) $(BIN)/python -m pytest tests/fuzz $(NO_TIME_LIMIT) $(ARGS)
 
-crash: prerequisites $(VENV)/.development       ## kill -9 at every numbered step (a choice of them is in `make test`)
+crash: prerequisites $(VENV)/.development       ## kill a worker at every numbered step (`make test` runs a part)
 	PAYNOTIFY_LONG=1 $(BIN)/python -m pytest tests/integration/test_crash.py tests/integration/test_orders_crash.py \
 		tests/acceptance/test_charge_crash.py $(ARGS)
 
-charges: prerequisites $(VENV)/.development     ## many charges while answers are lost and the worker is killed (CHARGES=10000)
+charges: prerequisites $(VENV)/.development     ## charge while responses are lost and the worker is killed (CHARGES=10000)
 	PAYNOTIFY_CHARGES=$(CHARGES) $(BIN)/python -m pytest -s tests/acceptance/test_charge_faults.py $(NO_TIME_LIMIT) $(ARGS)
 
-overdue: $(VENV)/.development                   ## what an outage made overdue is no storm (ORDERS=100000)
+overdue: $(VENV)/.development                   ## poll overdue payments after an outage at a limited rate (ORDERS=100000)
 	PAYNOTIFY_OVERDUE_ORDERS=$(ORDERS) $(BIN)/python -m pytest -s tests/unit/processors/orders/test_overdue_storm.py $(NO_TIME_LIMIT) $(ARGS)
 
-simulate: $(VENV)/.development                  ## the stages on simulated time, brokers and providers (SEED=, SECONDS=, SCHEDULE=)
+simulate: $(VENV)/.development                  ## run the stages on simulated time, brokers and providers (SEED=, SECONDS=, SCHEDULE=)
 	$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS)) \
 		$(if $(NOTIFICATIONS),--notifications $(NOTIFICATIONS)) $(if $(FAULTS),--faults $(FAULTS)) \
 		$(if $(SCHEDULE),--schedule "$(SCHEDULE)") $(ARGS)
@@ -58,76 +58,76 @@ simulate: $(VENV)/.development                  ## the stages on simulated time,
 DURATION ?= 120
 NODES ?= 1
 fault: NOTIFICATIONS ?= 600
-fault: prerequisites $(VENV)/.development       ## break everything, lose nothing (DURATION= NOTIFICATIONS= SEED= NODES=3)
+fault: prerequisites $(VENV)/.development       ## inject faults everywhere and verify that nothing is lost (DURATION=, NOTIFICATIONS=, SEED=, NODES=3)
 	$(BIN)/python -m tests.fault --duration $(DURATION) --notifications $(NOTIFICATIONS) --nodes $(NODES) \
 		$(if $(SEED),--seed $(SEED)) $(ARGS)
 
 OUTAGE ?= 600
-outage: prerequisites $(VENV)/.development      ## no broker for 10 minutes at 500 calls a second (OUTAGE=seconds)
+outage: prerequisites $(VENV)/.development      ## run without brokers for 10 minutes at 500 calls per second (OUTAGE=seconds)
 	PAYNOTIFY_OUTAGE_SECONDS=$(OUTAGE) $(BIN)/python -m pytest -s tests/acceptance/test_ingress_faults.py -k refused_without_a_broker $(NO_TIME_LIMIT) $(ARGS)
 
 HOURS ?= 1
-soak: prerequisites $(VENV)/.development        ## half of the peak for hours: what grows, and what became of it (HOURS= SEED=)
+soak: prerequisites $(VENV)/.development        ## run at half the peak load for hours, looking for leaks (HOURS=, SEED=)
 	$(BIN)/python -m tests.soak --hours $(HOURS) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 FROM ?= 126b77e
-upgrade: prerequisites $(VENV)/.development     ## workers of an earlier release beside those of this one (FROM=commit)
+upgrade: prerequisites $(VENV)/.development     ## run workers of an earlier release beside those of this one (FROM=commit)
 	PAYNOTIFY_UPGRADE_FROM=$(FROM) $(BIN)/python -m pytest tests/upgrade $(BUILDS) $(ARGS)
 
-rolling: prerequisites $(VENV)/.development     ## a rolling restart of four workers under load: how long any partition stands still (SEED=)
+rolling: prerequisites $(VENV)/.development     ## measure how long partitions stall in a rolling restart of four workers (SEED=)
 	$(BIN)/python -m tests.fault --workers 4 --static --fault rolling-restart --standstill 15 --duration 60 \
 		--notifications 1200 $(if $(SEED),--seed $(SEED)) $(ARGS)
 
-bench: prerequisites $(VENV)/.development       ## cost and latency, side by side in one run
+bench: prerequisites $(VENV)/.development       ## measure cost and latency, side by side with peers
 	$(BIN)/python -m tests.bench $(ARGS)
 
-format: $(VENV)/.development                    ## put the code into its form
+format: $(VENV)/.development                    ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-schemas: $(VENV)/.development                   ## generate schemas/json and the chart's generated files
+schemas: $(VENV)/.development                   ## regenerate schemas/json and the chart's generated files
 	$(BIN)/python -m schemas.generate.json_schema
 	$(BIN)/python -m helm.generate
 
-docs: schemas                                   ## generate the reference pages of docs/ too: commands, configuration, metrics
+docs: schemas                                   ## regenerate the reference pages of docs/ too: commands, configuration, metrics
 	$(BIN)/python -m ops.generate_cli
 	$(BIN)/python -m ops.generate_configuration
 	$(BIN)/python -m ops.generate_metrics
 
-helm: $(VENV)/.development                      ## judge the chart (in `make test` too), in every combination
+helm: $(VENV)/.development                      ## test the chart in every combination of install mode, Kubernetes, CRDs and Helm version
 	$(BIN)/python -m tests.helm.tools
 	PAYNOTIFY_LONG=1 $(BIN)/python -m pytest tests/helm $(NO_TIME_LIMIT) $(ARGS)
 
 MINUTES ?= 4
-pictures: prerequisites $(VENV)/.development    ## every dashboard drawn into docs/operations/kubernetes, as a real Prometheus answers it (MINUTES=)
+pictures: prerequisites $(VENV)/.development    ## draw the dashboards with data of a real Prometheus (MINUTES=)
 	$(BIN)/python -m tests.helm.tools
 	$(BIN)/python -m tests.pictures --minutes $(MINUTES) $(ARGS)
 
 ENGINE ?= $(shell for e in docker podman buildah; do command -v $$e && break; done)
 TARGET ?= product
 IMAGE ?= paynotify$(if $(filter trial,$(TARGET)),-trial):$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
-# libraries for the image's Python, whatever runs here
+# libraries for the image's Python, independent of the local one
 WHEELS = $(BIN)/pip download --quiet --disable-pip-version-check --require-hashes --only-binary=:all: --dest build/wheels \
 	--implementation cp --python-version 3.11 $(foreach libc,_2_28 _2_17 2014,--platform manylinux$(libc)_$(shell uname -m))
 image: $(VENV)/.runtime                         ## build the image (TARGET=trial with the sandbox, BASE=, IMAGE=, ENGINE=)
 	for file in runtime image sbom; do $(WHEELS) -r requirements/$$file.txt || exit; done
 	$(ENGINE) build --target $(TARGET) --tag $(IMAGE) $(if $(BASE),--build-arg BASE=$(BASE)) .
 
-image-test: prerequisites $(VENV)/.development  ## build the image without Docker on a Debian of its own, and run it read-only
+image-test: prerequisites $(VENV)/.development  ## build the images without Docker and run them read-only
 	$(BIN)/python -m pytest tests/image $(BUILDS) $(ARGS)
 
-kube-test: prerequisites $(VENV)/.development   ## the chart on a real API server, built from its Go modules, and the trial on it (needs Go)
+kube-test: prerequisites $(VENV)/.development   ## test the chart and the trial on a real API server (needs Go)
 	$(BIN)/python -m tests.helm.tools
 	$(BIN)/python -m tests.kube.servers
 	$(BIN)/python -m pytest tests/kube $(BUILDS) $(ARGS)
 
-lock:                                           ## pin every dependency anew, with hashes
+lock:                                           ## update and pin all dependencies, with hashes
 	$(LOCK) pyproject.toml requirements/build.in -o requirements/runtime.txt
 	$(LOCK) requirements/image.in -o requirements/image.txt
 	$(LOCK) requirements/sbom.in -o requirements/sbom.txt
 	$(LOCK) requirements/development.in -o requirements/development.txt
 
-clean:         ## remove what make has made here (the Kafka cache stays)
+clean:         ## remove all generated files except the Kafka cache
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 .PHONY: prerequisites

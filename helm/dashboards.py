@@ -1,7 +1,7 @@
-"""The Grafana dashboards as data: one overview, and one for each stage. ``python -m helm.generate`` writes them.
+"""The Grafana dashboards as data: an overview, and one dashboard per stage. ``python -m helm.generate`` writes them.
 
-The overview answers three questions in this order: does money news flow, for whom not, and since when. Every panel is a
-row of a table here, so that a query is read, reviewed and tested as text.
+The overview answers three questions in this order: are results published, for which provider not, and since when. Each
+panel is a row of a table here, so that its query can be reviewed and tested as text.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ _NO_RETRIES: Final = 'topic!~".*retry.*"'
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One panel: its title says what is good, ``query`` asks Prometheus, ``legend`` names the lines.
+    """One panel: ``query`` is PromQL, ``legend`` names the lines.
 
-    A stat shows what is true now: after the processes are gone it shows nothing or for how long, not what was good.
+    A stat shows the current value. When the processes are gone it shows nothing, or for how long; never an old value.
     """
 
     title: str
@@ -43,12 +43,12 @@ def _in(metric: str, labels: str = "") -> str:
     return f"{metric}{{{_HERE}{',' if labels else ''}{labels}}}"
 
 
-def _counted(metric: str, labels: str = "", seconds: int = _HOUR) -> str:
-    """What each counter has counted in the last seconds, from its first case on.
+def _increase(metric: str, labels: str = "", seconds: int = _HOUR) -> str:
+    """The increase of each counter in the last seconds, including its first case.
 
-    A counter with a label of many values comes with its first case, and what it came with is no increase to Prometheus:
-    208 dead letters within one scrape would be 0. Of a young one all it has counted counts. That it is young is told by
-    ``_created``, not by its absence before, or every counter would be young after Prometheus was away.
+    A counter with a label of many values appears with its first case, which Prometheus does not take for an increase:
+    208 dead letters within one scrape would be 0. The whole value of a new counter therefore counts. ``_created`` says
+    that it is new; its absence before does not, or every counter would be new after an outage of Prometheus.
     """
     counter, created = _in(metric, labels), _in(metric.removesuffix("_total") + "_created", labels)
     within = f"[{seconds}s]"
@@ -57,32 +57,34 @@ def _counted(metric: str, labels: str = "", seconds: int = _HOUR) -> str:
 
 
 def _per_second(metric: str, labels: str = "") -> str:
-    """How often each counter counts, by the last five minutes."""
-    return f"({_counted(metric, labels, _MINUTES)} / {_MINUTES})"
+    """The rate of each counter over the last five minutes."""
+    return f"({_increase(metric, labels, _MINUTES)} / {_MINUTES})"
 
 
-def _nine_of_ten(histogram: str, labels: str = "") -> str:
-    """What nine of ten stay within, by provider."""
+def _p90(histogram: str, labels: str = "") -> str:
+    """The 90th percentile by provider."""
     return f"histogram_quantile(0.9, sum by (provider, le) (rate({_in(histogram + '_bucket', labels)}[5m])))"
 
 
-#: When each provider was heard of. A process that was just started has not heard of any yet, and a release that cut one
-#: off is when it is asked: what an earlier process heard within a week counts.
-_HEARD: Final = f"(max by (provider) (max_over_time({_in('paynotify_last_notification_timestamp_seconds')}[7d])) > 0)"
+#: The time of each provider's last notification. A process that has just started has none, and a provider that a
+#: release cut off must still show: what earlier processes exported within a week counts.
+_HEARD_FROM: Final = (
+    f"(max by (provider) (max_over_time({_in('paynotify_last_notification_timestamp_seconds')}[7d])) > 0)"
+)
 
 OVERVIEW: Final = (
     Panel(
-        "Money news: results a minute",
-        # of who was heard of and has no result since the workers began, too
-        f"sum by (provider) (rate({_in('paynotify_receive_to_result_seconds_count')}[5m])) * 60 or 0 * {_HEARD}",
+        "Results per minute",
+        # also of providers with notifications but without a result since the workers started
+        f"sum by (provider) (rate({_in('paynotify_receive_to_result_seconds_count')}[5m])) * 60 or 0 * {_HEARD_FROM}",
         "{{provider}}",
         kind="stat",
         width=8,
         green_from=0.001,
     ),
     Panel(
-        "Last notification, ago",
-        f"time() - {_HEARD}",
+        "Time since the last notification",
+        f"time() - {_HEARD_FROM}",
         "{{provider}}",
         unit="s",
         kind="stat",
@@ -90,7 +92,7 @@ OVERVIEW: Final = (
         red_from=1800,
     ),
     Panel(
-        "Furthest behind",
+        "Oldest unprocessed record",
         f"topk(3, max by (provider, stage) ({_in('paynotify_oldest_unprocessed_age_seconds', _NO_RETRIES)}))",
         "{{provider}} {{stage}}",
         unit="s",
@@ -99,7 +101,7 @@ OVERVIEW: Final = (
         red_from=300,
     ),
     Panel(
-        "Answered 503 (none is good)",
+        "Responses 503 (should be none)",
         f"sum(rate({_in('paynotify_ingest_requests_total', _UNAVAILABLE)}[5m]))",
         "503",
         unit="reqps",
@@ -108,16 +110,16 @@ OVERVIEW: Final = (
         red_from=0.001,
     ),
     Panel(
-        "Dead letters today (none is good)",
-        # an increase is no whole number
-        f"round(sum by (provider) {_counted('paynotify_dead_letters_total', seconds=_DAY)})",
+        "Dead letters in 24 hours (should be none)",
+        # an extrapolated increase is not a whole number
+        f"round(sum by (provider) {_increase('paynotify_dead_letters_total', seconds=_DAY)})",
         "{{provider}}",
         kind="stat",
         width=6,
         red_from=0.5,
     ),
     Panel(
-        "Silent providers (none is good)",
+        "Silent providers (should be none)",
         f"max by (provider) ({_in('paynotify_provider_silent')})",
         "{{provider}}",
         kind="stat",
@@ -125,7 +127,7 @@ OVERVIEW: Final = (
         red_from=0.5,
     ),
     Panel(
-        "Uncertain charges (none is good)",
+        "Uncertain charges (should be none)",
         f"sum({_in('paynotify_requests_uncertain')})",
         "uncertain",
         kind="stat",
@@ -139,34 +141,34 @@ OVERVIEW: Final = (
         unit="reqps",
     ),
     Panel(
-        "From receipt to result, 9 of 10 within",
-        _nine_of_ten("paynotify_receive_to_result_seconds"),
+        "Receipt to result, 90th percentile",
+        _p90("paynotify_receive_to_result_seconds"),
         "{{provider}}",
         unit="s",
     ),
     Panel(
-        "Records waiting",
+        "Lag in records",
         f"sum by (provider, stage) ({_in('paynotify_lag_records')})",
         "{{provider}} {{stage}}",
     ),
     Panel(
-        "Provider calls by how they ended",
+        "Provider calls by outcome",
         f"sum by (provider, outcome) {_per_second('paynotify_provider_calls_total')}",
         "{{provider}} {{outcome}}",
         unit="reqps",
     ),
     Panel(
         "Expected payments",
-        f"sum by (provider, outcome) {_counted('paynotify_expected_payments_total')}",
+        f"sum by (provider, outcome) {_increase('paynotify_expected_payments_total')}",
         "{{provider}} {{outcome}}",
     ),
     Panel(
         "Refused transitions",
-        f"sum by (provider, previous, refused) {_counted('paynotify_refused_transitions_total')}",
+        f"sum by (provider, previous, refused) {_increase('paynotify_refused_transitions_total')}",
         "{{provider}} {{previous}} to {{refused}}",
     ),
     Panel(
-        "Certificates and tokens expire in",
+        "Time until certificates and tokens expire",
         f"min by (credential) ({_in('paynotify_credential_expires_timestamp_seconds')}) - time()",
         "{{credential}}",
         unit="s",
@@ -174,11 +176,11 @@ OVERVIEW: Final = (
     ),
 )
 
-#: What only some stages have, besides what all have.
+#: Additional panels of single stages.
 OF_STAGE: Final[dict[str, tuple[Panel, ...]]] = {
     "verify": (
         Panel(
-            "Rejected, by reason",
+            "Rejections by reason",
             f"sum by (provider, reason) {_per_second('paynotify_stage_outcomes_total', _REJECTED)}",
             "{{provider}} {{reason}}",
             unit="reqps",
@@ -186,13 +188,13 @@ OF_STAGE: Final[dict[str, tuple[Panel, ...]]] = {
     ),
     "fetch": (
         Panel(
-            "Provider calls take, 9 of 10 within",
-            _nine_of_ten("paynotify_fetch_seconds"),
+            "Duration of provider calls, 90th percentile",
+            _p90("paynotify_fetch_seconds"),
             "{{provider}}",
             unit="s",
         ),
         Panel(
-            "Put off, by reason",
+            "Retries by reason",
             f"sum by (provider, reason) {_per_second('paynotify_lookup_retries_total')}",
             "{{provider}} {{reason}}",
             unit="reqps",
@@ -200,34 +202,34 @@ OF_STAGE: Final[dict[str, tuple[Panel, ...]]] = {
     ),
     "interpret": (
         Panel(
-            "Words without a row in the table",
-            f"sum by (provider) {_counted('paynotify_unknown_statuses_total')}",
+            "Unknown statuses",
+            f"sum by (provider) {_increase('paynotify_unknown_statuses_total')}",
             "{{provider}}",
         ),
     ),
     "resolve": (
         Panel(
-            "Failures that became successes",
-            f"sum by (provider) {_counted('paynotify_late_successes_total')}",
+            "Late successes",
+            f"sum by (provider) {_increase('paynotify_late_successes_total')}",
             "{{provider}}",
         ),
         Panel(
-            "Not what the shop expects",
-            f"sum by (provider, check) {_counted('paynotify_mismatches_total')}",
+            "Mismatches with the expected payment",
+            f"sum by (provider, check) {_increase('paynotify_mismatches_total')}",
             "{{provider}} {{check}}",
         ),
     ),
     "orders": (
         Panel(
             "Expected payments",
-            f"sum by (provider, outcome) {_counted('paynotify_expected_payments_total')}",
+            f"sum by (provider, outcome) {_increase('paynotify_expected_payments_total')}",
             "{{provider}} {{outcome}}",
         ),
     ),
     "charge": (
         Panel(
-            "Requests, by state",
-            f"sum by (provider, action, state) {_counted('paynotify_requests_total')}",
+            "Requests by state",
+            f"sum by (provider, action, state) {_increase('paynotify_requests_total')}",
             "{{provider}} {{action}} {{state}}",
         ),
         Panel("Uncertain", f"sum({_in('paynotify_requests_uncertain')})", "uncertain", red_from=0.5),
@@ -237,13 +239,13 @@ OF_STAGE: Final[dict[str, tuple[Panel, ...]]] = {
 
 def _of_every_stage(stage: str) -> tuple[Panel, ...]:
     here = f'stage="{stage}"'
-    # orders and requests are many records each: how they end is on a panel of their own
+    # an order or a request has many records: its outcomes have a panel of their own
     ended = (
         ()
         if stage in ("orders", "charge")
         else (
             Panel(
-                "How they ended",
+                "Records by outcome",
                 f"sum by (provider, outcome) {_per_second('paynotify_stage_outcomes_total', here)}",
                 "{{provider}} {{outcome}}",
                 unit="reqps",
@@ -252,14 +254,14 @@ def _of_every_stage(stage: str) -> tuple[Panel, ...]:
     )
     return (
         Panel(
-            "Records taken",
+            "Records processed",
             f"sum by (provider) (rate({_in('paynotify_stage_received_total', here)}[5m]))",
             "{{provider}}",
             unit="reqps",
         ),
         *ended,
         Panel(
-            "Records waiting, by partition",
+            "Lag by partition, in records",
             f"max by (topic, partition) ({_in('paynotify_lag_records', here)})",
             "{{topic}}/{{partition}}",
         ),
@@ -271,14 +273,14 @@ def _of_every_stage(stage: str) -> tuple[Panel, ...]:
             red_from=120,
         ),
         Panel(
-            "A batch takes, 9 of 10 within",
-            _nine_of_ten("paynotify_stage_batch_seconds", here),
+            "Duration of a batch, 90th percentile",
+            _p90("paynotify_stage_batch_seconds", here),
             "{{provider}}",
             unit="s",
         ),
         Panel(
-            "Batches repeated or taken apart",
-            f"sum by (provider, kind) {_counted('paynotify_stage_errors_total', here)}",
+            "Errors by kind",
+            f"sum by (provider, kind) {_increase('paynotify_stage_errors_total', here)}",
             "{{provider}} {{kind}}",
         ),
     )
@@ -340,7 +342,7 @@ def _variables() -> list[dict[str, Any]]:
 
 def _panel(panel: Panel, number: int, place: dict[str, int]) -> dict[str, Any]:
     now = panel.kind == "stat"
-    options = {"options": {"textMode": "value_and_name"}} if now else {}  # of one alone it must be seen whose it is
+    options = {"options": {"textMode": "value_and_name"}} if now else {}  # a single value must show its provider
     defaults: dict[str, Any] = {"unit": panel.unit, "thresholds": _thresholds(panel)}
     if panel.red_from is not None and not now:
         defaults["custom"] = {"thresholdsStyle": {"mode": "line"}}

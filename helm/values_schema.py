@@ -159,7 +159,7 @@ def _without_unknown_keys(part: dict[str, Any]) -> dict[str, Any]:
 
 
 def _alternatives(part: dict[str, Any]) -> dict[str, Any]:
-    """Alternatives told apart by their type or tag, so that the error is that of the one that was meant."""
+    """Alternatives distinguished by type or tag, so that an error concerns the intended one only."""
     choices = [one for one in part["anyOf"] if one != {"type": "null"}]  # Helm removes keys that are null
     rest = {key: value for key, value in part.items() if key not in ("anyOf", "discriminator")}
     if len(choices) == 1:
