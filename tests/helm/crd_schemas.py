@@ -1,9 +1,9 @@
-"""The schemas of other projects' kinds, as the chart makes them: ``python -m tests.helm.crd_schemas`` reads them anew.
+"""The schemas of the custom kinds that the chart renders; ``python -m tests.helm.crd_schemas`` generates them again.
 
 They come from the releases that the projects publish as Go modules (all Apache-2.0), reduced to what a validator
-needs: no descriptions, and unknown fields are errors. What a trigger of KEDA's may say is not in its definition: the
-words for Kafka come from the same module. Strimzi publishes no such module; its two kinds are written by
-hand in ``strimzi.yaml`` from its reference, field by field.
+needs: no descriptions, and unknown fields are errors. KEDA's definition leaves the metadata of
+triggers open: the keys for Kafka come from the same module. Strimzi publishes no such module; its two kinds are written
+by hand in ``strimzi.yaml``, after its reference.
 """
 
 from __future__ import annotations
@@ -53,11 +53,11 @@ def load() -> dict[tuple[str, str], dict[str, Any]]:
     return known
 
 
-def renew() -> None:
-    """Write the folder's made files anew."""
+def generate() -> None:
+    """Generate the folder's files again."""
     for module, files in SOURCES.items():
-        answer = subprocess.run(("go", "mod", "download", "-json", module), check=True, capture_output=True, text=True)
-        directory = Path(json.loads(answer.stdout)["Dir"])
+        output = subprocess.run(("go", "mod", "download", "-json", module), check=True, capture_output=True, text=True)
+        directory = Path(json.loads(output.stdout)["Dir"])
         for file, versions in files.items():
             definition = yaml.safe_load((directory / file).read_text("utf-8"))["spec"]
             for version in definition["versions"]:
@@ -113,4 +113,4 @@ def strict(schema: Any, *, top: bool = False) -> Any:
 
 
 if __name__ == "__main__":
-    renew()
+    generate()

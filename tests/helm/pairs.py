@@ -1,4 +1,4 @@
-"""A few combinations in which any two choices meet: what two of them do to each other is found by some of these."""
+"""Pairwise testing: a few combinations that contain any two choices together, so that interactions of two are found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The chart rendered as a cluster would get it, with nothing but `helm template`."""
+"""Renders the chart with `helm template`, without a cluster."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The alert rules are judged by Prometheus' own tool: they parse, fire when they must and are silent when they must."""
+"""The alert rules, tested with promtool: they parse, and fire only when they must."""
 
 from __future__ import annotations
 

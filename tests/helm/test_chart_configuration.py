@@ -1,4 +1,4 @@
-"""The chart's configuration is the product's: what it renders, the product reads, and means the same."""
+"""The configuration that the chart renders is valid for the product and means the same."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every query of every dashboard parses, and asks for what the product exports."""
+"""The dashboards: their queries parse and use exported metrics only."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ def test_dashboard_counts_the_first_case_and_nothing_older(tmp_path: Path) -> No
         for name, both in counters.items()
         for kind, values in zip(("total", "created"), both, strict=True)
     }
-    answers(tmp_path, panel, "15m", "40h", series, wanted)
+    assert_query(tmp_path, panel, "15m", "40h", series, wanted)
 
 
 def test_overview_shows_silent_providers_after_a_restart(tmp_path: Path) -> None:
-    """A release that cuts a provider off starts every process anew, and none of them has heard of it."""
+    """A release that cuts a provider off restarts every process, and none of them has received a notification of it."""
     last, results = "paynotify_last_notification_timestamp_seconds", "paynotify_receive_to_result_seconds_count"
     series = {
         last + '{namespace="payments",provider="nevogate",pod="a"}': "0+60x60 stale",
@@ -65,14 +65,14 @@ def test_overview_shows_silent_providers_after_a_restart(tmp_path: Path) -> None
         results + '{namespace="payments",provider="omnikassa",pod="d"}': "_x60 0+2x60",
     }
     flows, ago = OVERVIEW[:2]
-    answers(tmp_path, flows, "1m", "2h", series, {"nevogate": 0, "omnikassa": 2})
-    answers(tmp_path, ago, "1m", "2h", series, {"nevogate": 3600, "omnikassa": 0})
+    assert_query(tmp_path, flows, "1m", "2h", series, {"nevogate": 0, "omnikassa": 2})
+    assert_query(tmp_path, ago, "1m", "2h", series, {"nevogate": 3600, "omnikassa": 0})
 
 
-def answers(
+def assert_query(
     folder: Path, panel: Panel, interval: str, time: str, series: Mapping[str, str], wanted: Mapping[str, float]
 ) -> None:
-    """Prometheus, of these series at this time, answers the panel's query by provider."""
+    """Assert what the panel's query returns for these series at this time, by provider."""
     case = {
         "interval": interval,
         "input_series": [{"series": name, "values": values} for name, values in series.items()],

@@ -1,4 +1,4 @@
-"""Every object the chart makes is one that its cluster takes, and they fit each other."""
+"""The rendered objects are valid for every supported Kubernetes version, and their references resolve."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ CUSTOM = {key: jsonschema.Draft202012Validator(schema) for key, schema in crd_sc
 #: Values, Kubernetes, what the cluster serves, and helm.
 MATRIX = (WAYS, KUBERNETES, tuple(CAPABILITIES), HELMS)
 
-# it reads all definitions of a version for each object anew, and looks which versions there are twice
+# the library reads all definitions of a version again for each object, and lists the versions twice
 kubernetes_validate.utils.schema_contents = functools.cache(kubernetes_validate.utils.schema_contents)
 kubernetes_validate.utils.all_versions = functools.cache(kubernetes_validate.utils.all_versions)
 
@@ -296,7 +296,7 @@ def test_defaults_pass_the_policy_checks(way: str) -> None:
 
 
 def served(found: list[Thing], workload: Thing) -> None:
-    """It is asked how it is, may be evicted, and is told apart: what runs all the time needs."""
+    """A long-running workload has probes and a disruption budget."""
     (container,) = containers(pod_of(workload))
     assert {"startupProbe", "livenessProbe", "readinessProbe"} <= container.keys()
     assert container["livenessProbe"]["httpGet"]["path"] != container["readinessProbe"]["httpGet"]["path"]

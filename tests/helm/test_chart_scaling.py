@@ -1,4 +1,4 @@
-"""What scaling by lag watches is what the scaled processes read: the product is asked, not this file."""
+"""Autoscaling by lag watches the topics that the scaled processes read, according to the product itself."""
 
 from __future__ import annotations
 

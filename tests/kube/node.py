@@ -1,8 +1,8 @@
-"""A node without containers: a namespace's pods run as processes of this machine, as the API server admitted them.
+"""A node without containers: runs a namespace's admitted pods as processes of this machine.
 
-Command, arguments, environment, and the files of ConfigMaps and Secrets are the pod's own; the program is the one of
-this environment instead of an image's, and addresses and paths are exchanged for those of this machine. Probes are
-asked as the pod says. What they answer becomes its status: controllers and `helm --wait` then do as they do anywhere.
+Command, arguments, environment, and the files of ConfigMaps and Secrets are the pod's own. The program is that of this
+environment instead of an image's, and addresses and paths are replaced by those of this machine. The results of the
+pod's probes become its status, so that controllers and `helm --wait` behave as on a cluster.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _LOOK_SECONDS: Final = 0.5
 _PROBE_SECONDS: Final = 5.0
 _EXECUTE_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 40.0
-#: The image's, as the Dockerfile says; its first process passes signals on, as a process group does here.
+#: That of the image, by its Dockerfile. The init process there forwards signals, as the process group does here.
 _ENTRYPOINT: Final = ("paynotify",)
 #: The options behind the ports that the product listens on where nothing else is said.
 _LISTENS: Final = {8080: "--listen", 9090: "--management"}
@@ -56,8 +56,8 @@ class Pod:
         container: Thing = self.said["spec"]["containers"][0]
         return container
 
-    def answers(self) -> bool:
-        """What its probes say now; a pod without any is ready as it is."""
+    def is_ready(self) -> bool:
+        """The result of its probes; a running pod without probes is ready."""
         probes = [self.container[kind] for kind in ("startupProbe", "readinessProbe") if kind in self.container]
         return self.child.running and all(self._asked(probe) for probe in probes)
 
@@ -98,7 +98,7 @@ class Node:
         self.network.close()
 
     def execute(self, name: str, *words: str) -> str:
-        """What a program says that is run in a pod, as ``kubectl exec`` does it."""
+        """Run a program with the pod's files and environment, as ``kubectl exec`` does; returns its output."""
         (pod,) = (one for one in self._pods.values() if one.said["metadata"]["name"] == name)
         done = subprocess.run(
             words,
@@ -122,7 +122,7 @@ class Node:
                 if uid not in self._pods and said["status"]["phase"] == "Pending":
                     self._pods[uid] = self._started(said)
                 if uid in self._pods:
-                    self._tell(self._pods[uid], said["status"]["phase"])
+                    self._report(self._pods[uid], said["status"]["phase"])
 
     def _stop(self, gone: set[str]) -> None:
         children = [self._pods.pop(uid).child for uid in gone]
@@ -174,12 +174,12 @@ class Node:
             return {key: base64.b64decode(value) for key, value in data.items()}
         return {}
 
-    def _tell(self, pod: Pod, phase: str) -> None:
-        """The pod's status as a kubelet tells it, when there is news."""
+    def _report(self, pod: Pod, phase: str) -> None:
+        """Update the pod's status as a kubelet does, if it has changed."""
         if not pod.child.running and pod.said["spec"]["restartPolicy"] == "Never":
             if phase in ("Pending", "Running"):
                 self._patch(pod, {"phase": "Failed" if pod.child.exit_code else "Succeeded"})
-        elif (ready := pod.answers()) != pod.ready:
+        elif (ready := pod.is_ready()) != pod.ready:
             pod.ready = ready
             now, word = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), str(ready)
             conditions = [
@@ -210,7 +210,7 @@ class Node:
 
 
 def _ports(container: Thing) -> tuple[dict[str, int], list[str]]:
-    """A free port for each that the container has, and what tells the product of them."""
+    """A free port for each of the container's, and the product's options to use them."""
     ports, words = {}, []
     for one in container.get("ports", []):
         with socket.socket() as free:

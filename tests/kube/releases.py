@@ -1,4 +1,4 @@
-"""What is done with a release on a real API server, as a platform's own pipeline would do it."""
+"""Operations on a release on a real API server, as a deployment pipeline performs them."""
 
 from __future__ import annotations
 

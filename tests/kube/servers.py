@@ -1,6 +1,6 @@
-"""A Kubernetes control plane, built from the Go module proxy into the cache: ``make kube-test`` asks for it.
+"""Builds a Kubernetes control plane from Go modules into the cache, for ``make kube-test``.
 
-A server is a module of ours that names the released one as a dependency. Kubernetes' own go.mod requires its staging
+Each server is a generated module that depends on the released one. Kubernetes' own go.mod requires its staging
 modules at v0.0.0, which exist only within its repository: each is replaced by its release of the same number.
 Building all three takes about a quarter of an hour on two cores, once.
 """
@@ -35,7 +35,7 @@ func main() { etcdmain.Main(os.Args) }
 
 
 class MissingServerError(AssertionError):
-    """A server has not been built; says how to get it."""
+    """A server has not been built; the text says how to build it."""
 
 
 def server(name: str) -> str:

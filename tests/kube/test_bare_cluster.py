@@ -1,4 +1,4 @@
-"""A cluster that knows Kubernetes' own kinds only: a release's life, access rights, Pod Security and a quota."""
+"""On a cluster without custom kinds: the lifecycle of a release, access rights, Pod Security and a quota."""
 
 from __future__ import annotations
 

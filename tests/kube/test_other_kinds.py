@@ -1,4 +1,4 @@
-"""A cluster that serves the kinds of Strimzi, KEDA, Prometheus, External Secrets, the Gateway API and Cilium."""
+"""On a cluster with the kinds of Strimzi, KEDA, Prometheus, External Secrets, the Gateway API and Cilium."""
 
 from __future__ import annotations
 

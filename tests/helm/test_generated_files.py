@@ -1,4 +1,4 @@
-"""What of the chart is made from the product is up to date, and its values are all allowed and explained."""
+"""The generated files are up to date, and schema, values and their explanations match."""
 
 from __future__ import annotations
 

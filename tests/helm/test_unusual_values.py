@@ -1,4 +1,4 @@
-"""Values that are odd but right: a person may write them, and the chart takes them as they are meant."""
+"""Unusual but valid values: the chart renders what they mean."""
 
 from __future__ import annotations
 
