@@ -70,5 +70,5 @@ NO_TAKEN_NAMES: Final = Meta(
 )
 
 
-class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+class ValuesSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
     """Unknown keys are errors everywhere, as in the product's configuration."""

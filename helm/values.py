@@ -29,8 +29,8 @@ from helm.value_types import (
     PodAnnotations,
     Port,
     Positive,
-    Section,
     Share,
+    ValuesSection,
 )
 from schemas.providers import provider_names
 from schemas.topics import RETRY_STEPS
@@ -43,18 +43,18 @@ PROVIDER_STAGES: Final = STAGES[:3]
 _IMAGE: Final = r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?/)?[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*$"
 
 
-class SecretKey(Section, frozen=True, kw_only=True):
+class SecretKey(ValuesSection, frozen=True, kw_only=True):
     """A reference to a secret: a Secret in the release's namespace, and a key in it."""
 
     existing_secret: Name
     key: Key
 
 
-class PullSecret(Section, frozen=True, kw_only=True):
+class PullSecret(ValuesSection, frozen=True, kw_only=True):
     name: Name
 
 
-class Image(Section, frozen=True, kw_only=True):
+class Image(ValuesSection, frozen=True, kw_only=True):
     repository: Annotated[str, Meta(pattern=_IMAGE)]
     tag: Annotated[str, Meta(pattern=r"^([A-Za-z0-9_][A-Za-z0-9._-]{0,127})?$")] = ""
     digest: Annotated[str, Meta(pattern=r"^(sha256:[0-9a-f]{64})?$")] = ""
@@ -62,7 +62,7 @@ class Image(Section, frozen=True, kw_only=True):
     pull_secrets: list[PullSecret] = field(default_factory=list)
 
 
-class KafkaUser(Section, frozen=True, kw_only=True):
+class KafkaUser(ValuesSection, frozen=True, kw_only=True):
     """The credentials of one process: ``username`` with ``password``, or ``certificate`` with ``privateKey``."""
 
     username: str | UnsetType = UNSET
@@ -71,88 +71,88 @@ class KafkaUser(Section, frozen=True, kw_only=True):
     private_key: SecretKey | UnsetType = UNSET
 
 
-class CertificateAuthority(Section, frozen=True, kw_only=True):
+class CertificateAuthority(ValuesSection, frozen=True, kw_only=True):
     existing_secret: Name | UnsetType = UNSET
     key: Key | UnsetType = UNSET
 
 
-class KafkaAccess(Section, frozen=True, kw_only=True):
+class KafkaAccess(ValuesSection, frozen=True, kw_only=True):
     ca: CertificateAuthority
     ingest: KafkaUser
     worker: KafkaUser
     topics: KafkaUser
 
 
-class Store(Section, frozen=True, kw_only=True):
+class Store(ValuesSection, frozen=True, kw_only=True):
     name: Name | UnsetType = UNSET
     kind: Literal["SecretStore", "ClusterSecretStore"] | UnsetType = UNSET
 
 
-class Remote(Section, frozen=True, kw_only=True):
+class Remote(ValuesSection, frozen=True, kw_only=True):
     remote_key: Annotated[str, Meta(min_length=1)]
     property: str | UnsetType = UNSET
 
 
-class ExternalSecrets(Section, frozen=True, kw_only=True):
+class ExternalSecrets(ValuesSection, frozen=True, kw_only=True):
     enabled: bool
     store: Store
     refresh_interval: Duration
     secrets: dict[Name, Annotated[dict[Key, Remote], Meta(min_length=1)]]
 
 
-class Amounts(Section, frozen=True, kw_only=True):
+class Amounts(ValuesSection, frozen=True, kw_only=True):
     cpu: Cpus | UnsetType = UNSET
     memory: Bytes | UnsetType = UNSET
     ephemeral_storage: Bytes | UnsetType = field(default=UNSET, name="ephemeral-storage")
 
 
-class Resources(Section, frozen=True, kw_only=True):
+class Resources(ValuesSection, frozen=True, kw_only=True):
     requests: Amounts | UnsetType = UNSET
     limits: Amounts | UnsetType = UNSET
 
 
-class TopicsJob(Section, frozen=True, kw_only=True):
+class TopicsJob(ValuesSection, frozen=True, kw_only=True):
     active_deadline_seconds: Annotated[int, Meta(ge=10, le=86400)]
     backoff_limit: Annotated[int, Meta(ge=0, le=20)]
     resources: Resources
 
 
-class Topics(Section, frozen=True, kw_only=True):
+class Topics(ValuesSection, frozen=True, kw_only=True):
     manage: Literal["job", "strimzi", "none"]
     job: TopicsJob
 
 
-class Shop(Section, frozen=True, kw_only=True):
+class Shop(ValuesSection, frozen=True, kw_only=True):
     may_charge: bool = False
 
 
-class StrimziUsers(Section, frozen=True, kw_only=True):
+class StrimziUsers(ValuesSection, frozen=True, kw_only=True):
     enabled: bool
     authentication: Literal["scram-sha-512", "tls", "tls-external"]
     consumers: list[Name]
     shops: dict[Name, Shop]
 
 
-class Strimzi(Section, frozen=True, kw_only=True):
+class Strimzi(ValuesSection, frozen=True, kw_only=True):
     cluster: OptionalName
     namespace: OptionalName
     users: StrimziUsers
 
 
-class IngestScaling(Section, frozen=True, kw_only=True):
+class IngestScaling(ValuesSection, frozen=True, kw_only=True):
     enabled: bool
     min_replicas: Count
     max_replicas: Count
     target: Annotated[int, Meta(ge=1, le=100)] = field(name="targetCPUUtilizationPercentage")
 
 
-class Service(Section, frozen=True, kw_only=True):
+class Service(ValuesSection, frozen=True, kw_only=True):
     type: Literal["ClusterIP", "NodePort", "LoadBalancer"]
     port: Port
     annotations: Annotations
 
 
-class Ingest(Section, frozen=True, kw_only=True):
+class Ingest(ValuesSection, frozen=True, kw_only=True):
     replicas: Count
     autoscaling: IngestScaling
     resources: Resources
@@ -161,13 +161,13 @@ class Ingest(Section, frozen=True, kw_only=True):
     service: Service
 
 
-class State(Section, frozen=True, kw_only=True):
+class State(ValuesSection, frozen=True, kw_only=True):
     size: Bytes | UnsetType = UNSET
     storage_class_name: OptionalName | UnsetType = UNSET
     ephemeral: bool | UnsetType = UNSET
 
 
-class WorkerScaling(Section, frozen=True, kw_only=True):
+class WorkerScaling(ValuesSection, frozen=True, kw_only=True):
     enabled: bool | UnsetType = UNSET
     min_replicas: Count | UnsetType = UNSET
     max_replicas: Count | UnsetType = UNSET
@@ -176,7 +176,7 @@ class WorkerScaling(Section, frozen=True, kw_only=True):
     cooldown_seconds: Annotated[int, Meta(ge=300, le=3600)] | UnsetType = UNSET
 
 
-class WorkerDefaults(Section, frozen=True, kw_only=True):
+class WorkerDefaults(ValuesSection, frozen=True, kw_only=True):
     resources: Resources | UnsetType = UNSET
     state: State | UnsetType = UNSET
     startup_seconds: Annotated[int, Meta(ge=30, le=86400)] | UnsetType = UNSET
@@ -195,12 +195,12 @@ class Group(WorkerDefaults, frozen=True, kw_only=True):
     replicas: Count = 1
 
 
-class TopologySpread(Section, frozen=True, kw_only=True):
+class TopologySpread(ValuesSection, frozen=True, kw_only=True):
     enabled: bool
     when_unsatisfiable: Literal["ScheduleAnyway", "DoNotSchedule"]
 
 
-class Pod(Section, frozen=True, kw_only=True):
+class Pod(ValuesSection, frozen=True, kw_only=True):
     annotations: PodAnnotations
     labels: Labels
     run_as_user: Annotated[int, Meta(ge=1, le=2**31 - 1)] | UnsetType = UNSET
@@ -211,11 +211,11 @@ class Pod(Section, frozen=True, kw_only=True):
     topology_spread: TopologySpread
 
 
-class ServiceAccount(Section, frozen=True, kw_only=True):
+class ServiceAccount(ValuesSection, frozen=True, kw_only=True):
     annotations: Annotations
 
 
-class HttpIngress(Section, frozen=True, kw_only=True):
+class HttpIngress(ValuesSection, frozen=True, kw_only=True):
     enabled: bool
     class_name: OptionalName
     annotations: Annotations
@@ -223,14 +223,14 @@ class HttpIngress(Section, frozen=True, kw_only=True):
     tls_secret: OptionalName
 
 
-class ParentRef(Section, frozen=True, kw_only=True):
+class ParentRef(ValuesSection, frozen=True, kw_only=True):
     name: Name
     namespace: Name | UnsetType = UNSET
     section_name: Name | UnsetType = UNSET
     port: Port | UnsetType = UNSET
 
 
-class HttpRoute(Section, frozen=True, kw_only=True):
+class HttpRoute(ValuesSection, frozen=True, kw_only=True):
     enabled: bool
     annotations: Annotations
     parent_refs: list[ParentRef]
@@ -240,13 +240,13 @@ class HttpRoute(Section, frozen=True, kw_only=True):
 ProviderCidrs = msgspec.defstruct(
     "ProviderCidrs",
     [(name, Annotated[list[Cidr], Meta(min_length=1)] | UnsetType, UNSET) for name in provider_names()],
-    bases=(Section,),
+    bases=(ValuesSection,),
     frozen=True,
     kw_only=True,
 )
 
 
-class NetworkPolicy(Section, frozen=True, kw_only=True):
+class NetworkPolicy(ValuesSection, frozen=True, kw_only=True):
     enabled: bool
     ingress_from: list[Peer]
     metrics_from: list[Peer]
@@ -260,7 +260,7 @@ class NetworkPolicy(Section, frozen=True, kw_only=True):
     extra_egress: list[EgressRule]
 
 
-class Monitoring(Section, frozen=True, kw_only=True):
+class Monitoring(ValuesSection, frozen=True, kw_only=True):
     monitor: Literal["none", "pod", "service"]
     interval_seconds: Annotated[int, Meta(ge=5, le=120)]
     labels: Labels
@@ -268,7 +268,7 @@ class Monitoring(Section, frozen=True, kw_only=True):
     dashboard_labels: Labels
 
 
-class Alerts(Section, frozen=True, kw_only=True):
+class Alerts(ValuesSection, frozen=True, kw_only=True):
     enabled: bool
     runbook_url: Annotated[str, Meta(pattern=r"^(https://\S+)?$")] = field(name="runbookURL")
     # a window is compared with the same window of the day before
@@ -286,7 +286,7 @@ class Alerts(Section, frozen=True, kw_only=True):
     expiry_days: Count
 
 
-class Values(Section, frozen=True, kw_only=True):
+class Values(ValuesSection, frozen=True, kw_only=True):
     """The whole file. ``configuration`` is replaced by the schema of the product's own types."""
 
     fullname_override: Annotated[str, Meta(pattern=r"^([a-z]([-a-z0-9]{0,28}[a-z0-9])?)?$")]

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import yaml
 
-from helm.dashboards import OVERVIEW, Panel, queries
+from helm.dashboard_panels import OVERVIEW, Panel
+from helm.dashboards import queries
 from helm.values import STAGES
 from tests.helm.rendering import named, things
 from tests.helm.test_chart_alerts import exported, metrics_in
