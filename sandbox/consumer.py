@@ -19,7 +19,7 @@ from typing import Any
 from kafka import KafkaConsumer, TopicPartition
 
 #: Writes the effect of one event, within the caller's transaction.
-Effect = Callable[[sqlite3.Connection, dict[str, Any]], None]
+ApplyEvent = Callable[[sqlite3.Connection, dict[str, Any]], None]
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS offsets (reader, topic, partition, next, PRIMARY KEY (reader, topic, partition));
@@ -38,7 +38,7 @@ def open_database(path: str, tables: str) -> sqlite3.Connection:
     return database
 
 
-def apply_batch(database: sqlite3.Connection, reader: str, records: Iterable[Any], effect: Effect) -> None:
+def apply_batch(database: sqlite3.Connection, reader: str, records: Iterable[Any], effect: ApplyEvent) -> None:
     """Apply records (``topic``, ``partition``, ``offset``, ``value``) in one transaction: all of them or none."""
     database.execute("BEGIN IMMEDIATE")
     try:
@@ -52,7 +52,7 @@ def apply_batch(database: sqlite3.Connection, reader: str, records: Iterable[Any
     database.execute("COMMIT")
 
 
-def _apply(database: sqlite3.Connection, place: tuple[str, str, int], record: Any, effect: Effect) -> None:
+def _apply(database: sqlite3.Connection, place: tuple[str, str, int], record: Any, effect: ApplyEvent) -> None:
     try:
         event = json.loads(record.value)
         reader, event_id, sequence = place[0], event["event_id"], event["sequence"]
@@ -74,7 +74,7 @@ def _apply(database: sqlite3.Connection, place: tuple[str, str, int], record: An
         effect(database, event)
 
 
-def main(name: str, tables: str, effect: Effect) -> int:
+def main(name: str, tables: str, effect: ApplyEvent) -> int:
     """Read until SIGTERM or SIGINT; exit code 0."""
     parser = argparse.ArgumentParser(prog=f"sandbox.{name}")
     parser.add_argument("--bootstrap", default="localhost:9092", help="Kafka's HOST:PORT (default %(default)s)")
