@@ -177,13 +177,13 @@ def _number(value: float) -> str:
 
 
 def _provider_defaults(contracts: Mapping[str, ProviderContract]) -> Iterator[str]:
-    yield "What counts for a provider that the mappings of `worker` do not name.\n"
+    yield "The defaults of a provider that the mappings of `worker` do not name.\n"
     yield "| provider | `duplicate_window_seconds` | `calls_per_second` | `overdue.poll_schedule_seconds` |"
     yield "| --- | --- | --- | --- |"
     for one in contracts.values():
         window, rate = one.duplicate_window_seconds, one.calls_per_second
         yield (
-            f"| {one.name} | {'no duplicates' if window is None else f'`{_value(window)}`'} "
+            f"| {one.name} | {'no duplicate window' if window is None else f'`{_value(window)}`'} "
             f"| {'no limit' if rate is None else f'`{_value(rate)}`'} | `{_value(one.poll_schedule_seconds)}` |"
         )
     yield ""

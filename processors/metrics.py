@@ -19,7 +19,10 @@ class Metrics(MetricSet):
         "paynotify_stage_outcomes_total", "Records of a stage, by how they ended", *_STAGE, "outcome", "reason"
     )
     stage_errors = counter(
-        "paynotify_stage_errors_total", "Batches that were repeated or processed record by record", *_STAGE, "kind"
+        "paynotify_stage_errors_total",
+        "Failures in the stage loop: repeated or abandoned batches, and failed records",
+        *_STAGE,
+        "kind",
     )
     batch_seconds = histogram(
         "paynotify_stage_batch_seconds",

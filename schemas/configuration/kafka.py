@@ -17,7 +17,7 @@ class KafkaSettings(Section, frozen=True):
     bootstrap_servers: Annotated[str, Meta(min_length=1)] = "localhost:9092"
     """Brokers to connect to first, as `HOST:PORT`, separated by commas."""
     topic_prefix: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{0,100}\Z")] = ""
-    """Put before the name of every topic and consumer group, so that several installations can share a cluster."""
+    """Prefix of the names of all topics, consumer groups and transactional ids: installations can share a cluster."""
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     """Whether connections use TLS and SASL."""
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None

@@ -65,7 +65,7 @@ class Charges(Section, frozen=True):
     """Lets the shop charge, capture and release by topic. Without this section every such request is refused."""
 
     public_url: str
-    """Where the provider reaches the ingress from outside, up to before `/notifications`."""
+    """URL at which the provider reaches the ingress from outside, without `/notifications`."""
     limits: Annotated[dict[Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z")], ChargeLimits], Meta(min_length=1)]
     """Limits of charges by currency (ISO 4217). Charges in other currencies are refused."""
     call_timeout_seconds: Annotated[float, Meta(gt=0, le=600)] = 30.0

@@ -38,7 +38,7 @@ class Configuration(Section, frozen=True, kw_only=True):
     worker: WorkerSettings = WorkerSettings()
     """How the stages process, retry, poll and persist."""
     merchants: Annotated[tuple[Merchant, ...], Meta(min_length=1)]
-    """The shop accounts at the providers, each with a section of its provider's keys."""
+    """The shop accounts at the providers, each with the keys of its provider."""
 
     def merchants_of(self, provider: str) -> dict[str, Merchant]:
         """The provider's merchants by id."""

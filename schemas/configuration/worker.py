@@ -27,7 +27,7 @@ class UnsignedBudgetSettings(Section, frozen=True):
     burst: Count = 2000
     """Lookups that may be caused at once after a quiet time."""
     unknown_cost: Count = 5
-    """Lookups that an id counts as if the provider turns out not to know it."""
+    """Number of lookups that an id costs once the provider turns out not to know it."""
     known_per_second: Positive = 0.1
     """Notifications per second about each id that the provider knew, on average."""
     known_burst: Count = 50
@@ -42,7 +42,7 @@ class OverdueSettings(Section, frozen=True):
     lookups_per_hour: Count = 3600
     """Polls per hour and merchant. After an outage overdue payments are polled one after another."""
     takeover_grace_seconds: Annotated[float, Meta(ge=0, le=3600)] = 120.0
-    """Nothing is overdue so soon after a worker took over a partition: it processes waiting notifications first."""
+    """For so long after a worker took over a partition nothing becomes overdue: it first processes what waits."""
 
     def poll_schedule(self, provider: str) -> tuple[float, ...]:
         """The provider's poll schedule in seconds after ``final_by``."""
@@ -51,7 +51,7 @@ class OverdueSettings(Section, frozen=True):
 
 
 class SilenceSettings(Section, frozen=True):
-    """When a provider is taken to be silent: it reported none of so many expected orders in a row.
+    """When a provider is taken to be silent: it reported none of a long run of expected orders.
 
     Customers who leave before paying cause such runs too, so a run must also be unlikely.
     """
@@ -111,7 +111,7 @@ class WorkerSettings(Section, frozen=True):
     provider_timeout_seconds: Positive = 15.0
     """Timeout of one provider call."""
     provider_calls_in_flight: Count = 64
-    """Provider calls in progress at once, for each provider and partition of charges."""
+    """Provider calls in progress at once, for each provider, and for each partition of the charge stage."""
     # with its headers a response must fit into `schemas.topics.RESPONSE_BYTES`
     provider_response_bytes: Annotated[int, Meta(ge=1, le=1_500_000)] = 1024 * 1024
     """Longer responses of a provider are not read."""
