@@ -21,7 +21,7 @@ from sandbox.simulators.webhooks import DeliveryLog, Unrest, Webhooks
 
 
 class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """What every simulator can be told. Times of the provider's own rules are divided by ``time_scale``."""
+    """The settings of every simulator. Times of the provider's own rules are divided by ``time_scale``."""
 
     time_scale: Annotated[float, Meta(gt=0)] = 1.0
     latency_seconds: Annotated[float, Meta(ge=0)] = 0.0
@@ -29,13 +29,13 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     target: str = ""
     webhook_concurrency: Annotated[int, Meta(ge=1)] = 64
     webhook_limit: Annotated[int, Meta(ge=1)] = 200_000
-    #: Which shares of the notifications come twice, or late and so after younger ones, within so many of our seconds.
+    #: The shares of notifications delivered twice, or late and so after newer ones, within so many real seconds.
     copied_share: Annotated[float, Meta(ge=0, le=1)] = 0.0
     late_share: Annotated[float, Meta(ge=0, le=1)] = 0.0
     unrest_seconds: Annotated[float, Meta(gt=0)] = 1.0
-    #: A file that gets a line for each attempt to notify; none, if empty.
+    #: A file that gets a line for each delivery attempt; empty for no file.
     delivery_log: str = ""
-    #: Members added to every notification and answer, as providers add what nobody has told of; and request headers.
+    #: Undocumented members added to every notification and response, as providers add some; and request headers.
     planted: dict[str, str] = {}
     planted_headers: dict[str, str] = {}
     #: Faults that are on from the start.
@@ -43,7 +43,7 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class SimulatedShop(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """A merchant's account; ``merchant`` is its id at our ingress, ``url_token`` the end of its URL, if it has one."""
+    """A merchant's account; ``merchant`` is its id at the ingress, ``url_token`` the end of its URL, if it has one."""
 
     merchant: str
     url_token: str = ""
@@ -78,7 +78,7 @@ class SimulatorRequest:
 
 @dataclass(frozen=True, slots=True)
 class SimulatorResponse:
-    """One HTTP answer."""
+    """One HTTP response."""
 
     status: int
     body: bytes
@@ -87,7 +87,7 @@ class SimulatorResponse:
 
 
 def json_reply(status: int, value: Any, **headers: str) -> SimulatorResponse:
-    """An answer with a JSON body."""
+    """A response with a JSON body."""
     body = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
     return SimulatorResponse(status, body, headers={name.replace("_", "-"): text for name, text in headers.items()})
 
@@ -124,19 +124,19 @@ class Simulator(ABC, Generic[S]):
         self.webhooks.target = settings.target
 
     def scaled(self, seconds: float) -> float:
-        """The provider's seconds as ours."""
+        """The provider's seconds as real seconds."""
         return seconds / self.settings.time_scale
 
     @abstractmethod
     def api(self, request: SimulatorRequest) -> SimulatorResponse:
-        """Answer a call of the provider's own API."""
+        """The response to a call of the provider's own API."""
 
     def arrived(self, request: SimulatorRequest) -> str:
-        """A call has come, whatever becomes of it; what faults know it by."""
+        """Called when a call arrives, whatever its outcome; returns the path that faults match."""
         return request.path
 
     def refuse(self, code: str) -> SimulatorResponse:
-        """The provider's answer with an error code, without doing anything."""
+        """The provider's response with an error code; nothing else is done."""
         return json_reply(400, {"errorCode": code})
 
     @abstractmethod
@@ -144,8 +144,8 @@ class Simulator(ABC, Generic[S]):
         """Open a payment.
 
         Raises:
-            msgspec.ValidationError: the order is not one.
-            ProviderRefusedError: no such shop.
+            msgspec.ValidationError: the order is not valid.
+            ProviderRefusedError: there is no such shop.
         """
 
     @abstractmethod
@@ -153,14 +153,14 @@ class Simulator(ABC, Generic[S]):
         """Change a payment.
 
         Raises:
-            msgspec.ValidationError: the change is not one.
-            ProviderRefusedError: no such payment.
+            msgspec.ValidationError: the change is not valid.
+            ProviderRefusedError: there is no such payment.
         """
 
     def summary(self) -> dict[str, Any]:
-        """What the provider adds to its book when asked for it."""
+        """What the provider adds to its ledger as reported by the control API."""
         return {}
 
     def start(self) -> None:
-        """Called once, when the event loop runs."""
+        """Start background tasks; called once the event loop runs."""
         return

@@ -1,4 +1,4 @@
-"""The control API of one running simulator, for whoever drives the sandbox."""
+"""A client of one running simulator's control API, for the programs that drive the sandbox."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from schemas.errors import ProviderUnavailableError
 
 
 class Control:
-    """One simulator at ``address``. Every method raises `ProviderUnavailableError` if it is gone or refuses."""
+    """One simulator at ``address``. Every method raises `ProviderUnavailableError` if it has ended or refuses."""
 
     def __init__(self, provider: str, address: str) -> None:
         self.provider = provider
@@ -20,11 +20,11 @@ class Control:
         self._client = httpx.Client(base_url=address, timeout=30.0)
 
     def pay(self, **order: Any) -> str:
-        """Make one payment; its id at the provider."""
+        """Make one payment; returns its id at the provider."""
         return str(self._ask("POST", "payments", order)["payment_id"])
 
     def pay_all(self, orders: Sequence[dict[str, Any]]) -> list[str]:
-        """Make many payments at once; their ids in the same order."""
+        """Make many payments at once; returns their ids in the same order."""
         return [str(one["payment_id"]) for one in self._ask("POST", "payments", list(orders))]
 
     def change(self, payment_id: str, **change: Any) -> dict[str, Any]:
@@ -33,7 +33,7 @@ class Control:
         return changed
 
     def book(self) -> dict[str, Any]:
-        """The truth about every payment, counters, breaches of the provider's rules."""
+        """The ledger: every payment's true state, counters, and breaches of the provider's rules."""
         book: dict[str, Any] = self._ask("GET", "book")
         return book
 
@@ -47,7 +47,7 @@ class Control:
         return sent
 
     def notify(self, *, target: str | None = None, paused: bool | None = None) -> None:
-        """Where notifications go, and whether they go at all."""
+        """Set where notifications are sent, and whether they are paused."""
         self._ask("POST", "notifications", {"target": target, "paused": paused})
 
     def change_shop(self, merchant: str, **changes: Any) -> None:
@@ -69,7 +69,7 @@ class Control:
             answer = self._client.request(method, f"/control/{path}", json=data)
         except httpx.HTTPError as error:
             raise ProviderUnavailableError(
-                f"the simulator of {self.provider} is gone ({type(error).__name__})"
+                f"the simulator of {self.provider} is unreachable ({type(error).__name__})"
             ) from None
         if answer.status_code != 200:
             raise ProviderUnavailableError(

@@ -1,4 +1,4 @@
-"""What can go wrong on the way to a provider, switched on for a while from outside."""
+"""Faults of calls to a provider, switched on for a time through the control API."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-#: ``drop`` closes the connection before anything is done, ``lose`` after the work: only the answer is lost.
-#: ``timeout`` and ``timeout_after`` are silent instead of closing it, ``html_after`` and ``truncated`` answer what
-#: nobody can read after the work, ``latency`` does the work late, also if the caller has given up. ``refuse`` does
-#: nothing and answers the error ``code``.
+#: ``drop`` closes the connection before the call is processed, ``lose`` afterwards: only the response is lost.
+#: ``timeout`` and ``timeout_after`` send nothing instead of closing it. ``html_after`` and ``truncated`` process the
+#: call and send an unreadable response. ``latency`` processes it late, even if the caller has given up. ``refuse``
+#: does not process it and responds with the error ``code``.
 FaultKind = Literal[
     "unavailable",
     "broken",
@@ -31,10 +31,10 @@ FaultKind = Literal[
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One fault. ``seconds`` is how long a slow or late answer or the silence takes, ``share`` how many calls it hits.
+    """One fault. ``seconds`` is how long a slow, late or missing response takes, ``share`` the share of calls hit.
 
     ``path`` limits it to calls whose path contains that text (Nevogate's calls have their method at the end of it),
-    ``calls`` to so many calls, ``for_seconds`` to a while; without, it lasts until the faults are cleared.
+    ``calls`` to so many calls, ``for_seconds`` to a time. Without these it lasts until the faults are cleared.
     """
 
     kind: FaultKind
@@ -47,7 +47,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     def __post_init__(self) -> None:
         if (self.kind == "refuse") != bool(self.code):
-            raise ValueError("a code belongs to the kind refuse, and it to a code")
+            raise ValueError("code is required for the kind refuse, and allowed for no other")
 
 
 class _Active:
@@ -64,7 +64,7 @@ class _Active:
 
 
 class Faults:
-    """The faults that are on now."""
+    """The faults that are switched on now."""
 
     def __init__(self, chance: random.Random) -> None:
         self._chance = chance
@@ -77,7 +77,7 @@ class Faults:
         self._active.clear()
 
     def hits(self, path: str) -> Fault | None:
-        """The fault this call meets, if any; the oldest wins."""
+        """The fault that hits this call, if any; the oldest one first."""
         if not self._active:
             return None
         self._active = [active for active in self._active if not active.over]

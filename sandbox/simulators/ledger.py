@@ -1,4 +1,4 @@
-"""The truth about every payment of one simulator, and what the simulator saw happen."""
+"""The ledger of one simulator: every payment's true state, counters, and breaches of the provider's rules."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Truth:
     history: list[Status] = field(default_factory=list)
 
     def becomes(self, status: Status) -> None:
-        """The payment's state changes; the way it went is kept."""
+        """Change the payment's state; all earlier states are kept."""
         self.status = status
         if not self.history or self.history[-1] != status:
             self.history.append(status)
@@ -42,14 +42,14 @@ class Ledger:
         self.violations: deque[dict[str, str]] = deque(maxlen=_KEPT_VIOLATIONS)
 
     def open(self, truth: Truth) -> Truth:
-        """Enter a new payment."""
+        """Add a new payment."""
         truth.becomes(truth.status)
         self.payments[truth.payment_id] = truth
         self.counters["payments"] += 1
         return truth
 
     def violation(self, rule: str, about: str) -> None:
-        """Someone broke a rule of the provider; ``about`` is an id or a closed word."""
+        """Record that a rule of the provider was broken; ``about`` is an id or a word of a closed list."""
         self.counters["violations"] += 1
         self.violations.append({"rule": rule, "about": about, "at": rfc3339()})
 

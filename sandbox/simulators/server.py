@@ -2,14 +2,14 @@
 
 The provider's own API is everything outside ``/control/``. The control API (JSON):
 
-- ``POST /control/payments``           one payment or a list; answers with their ids
+- ``POST /control/payments``           one payment or a list; responds with their ids
 - ``POST /control/payments/{id}``      change one payment as the provider or the merchant's portal would
-- ``GET /control/book``                the truth about every payment, counters, breaches of the rules, money moved
+- ``GET /control/book``                the ledger: true states, counters, breaches of the rules, money moved
 - ``GET /control/counters``            the counters alone, and how many notifications wait
 - ``GET /control/sent``                the last notifications as sent, byte for byte
 - ``POST /control/notifications``      ``{"target": URL, "paused": bool}``
 - ``POST /control/shops/{merchant}``   change a shop's account, such as its secrets
-- ``POST | DELETE /control/faults``    a fault for a while; none any more
+- ``POST | DELETE /control/faults``    switch a fault on for a time; switch all off
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ class _Notifications(msgspec.Struct, forbid_unknown_fields=True):
     paused: bool | None = None
 
 
-#: What is answered instead of doing anything.
+#: The responses of faults that do not process the call.
 _INSTEAD: Final[Mapping[str, SimulatorResponse]] = {
     "broken": SimulatorResponse(500, b"Internal Server Error", "text/plain"),
     "unavailable": SimulatorResponse(503, b"Service Unavailable", "text/plain"),
@@ -206,13 +206,13 @@ async def _write(send: Send, reply: SimulatorResponse, *, slow_seconds: float = 
 
 
 async def _break(receive: Receive, send: Send, *, after_seconds: float) -> None:
-    """No answer: silence for so long, or until the caller gives up, then a connection that breaks."""
+    """No response: wait for so long, or until the caller gives up, then break the connection."""
     if after_seconds:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(after_seconds):
                 await _gone(receive)
                 return
-    # ASGI has no word for a connection that breaks; uvicorn's own transport is behind `send`
+    # ASGI cannot break a connection; uvicorn's own transport is behind `send`
     send.__self__.transport.abort()  # type: ignore[attr-defined]
     await _gone(receive)
 
@@ -225,7 +225,7 @@ async def _gone(receive: Receive) -> None:
 class _SimulatorServer(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Without uvicorn's own handling, which ends the process by the signal instead of exit code 0."""
+        """Without uvicorn's signal handling, which would end the process by the signal instead of with exit code 0."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.handle_exit, number, None)

@@ -1,4 +1,4 @@
-"""How a simulator sends notifications: at a given time, a bounded number at once, and what came of each."""
+"""Sends a simulator's notifications: at a given time, a bounded number at once, and records each outcome."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _KEPT_SENT: Final = 1000
 class Delivery:
     """One notification to one merchant.
 
-    ``started`` is told before each attempt and may still write the body; ``done`` gets the attempt's HTTP
-    status, or none without an answer. ``mark`` is the simulator's own. The network's copy of a delivery that is
-    ``written_late`` has the bytes of the first, and nobody is told of it. Without a ``path`` it goes where the
-    merchant's notifications go, without a ``base`` to the target of all.
+    ``started`` is called before each attempt and may still set the body; ``done`` gets the attempt's HTTP status, or
+    None without a response. ``mark`` is for the simulator. The network's copy of a ``written_late`` delivery has the
+    bytes of the first, and calls neither. Without a ``path`` it is sent to the merchant's notification path, without a
+    ``base`` to the common target.
     """
 
     merchant: str
@@ -48,7 +48,7 @@ class Delivery:
     first_seconds: float = field(default_factory=time.monotonic)
 
     def goes_to(self, base: str, path: str, query: str, **more: str) -> None:
-        """Send it to the place a URL names, with ``more`` at the end of its query."""
+        """Set the URL that it is sent to, with ``more`` appended to the query."""
         self.base, self.path = base, path
         self.query = "&".join(filter(None, (query, *(f"{name}={value}" for name, value in more.items()))))
 
@@ -58,7 +58,7 @@ class Delivery:
 
 
 def _told_nobody(delivery: Delivery, status: int | None = None) -> None:
-    """What becomes of a copy whose sender knows nothing of it."""
+    """Ignore the outcome of a copy, which the sender does not know of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +71,8 @@ class Unrest:
 
 
 class DeliveryLog:
-    """Every attempt as a line of JSON, with the hash of what was sent and what was answered; the truth of what we were
-    told and acknowledged. Each line is in the file when the attempt is over.
+    """Writes each attempt as a line of JSON, with the body's hash and the response's status: what was sent and what was
+    acknowledged. The line is in the file when the attempt is over.
     """
 
     def __init__(self, provider: str, file: Path) -> None:
@@ -80,7 +80,7 @@ class DeliveryLog:
         self._file: IO[str] = file.open("a", encoding="utf-8", buffering=1)
 
     def add(self, delivery: Delivery, status: int | None) -> None:
-        """One attempt is over; ``status`` is none where no answer came. A secret in the query stays out of the log."""
+        """Write a finished attempt; ``status`` is None without a response. A secret in the query is not written."""
         query = "&".join(part for part in delivery.query.split("&") if not part.startswith("token="))
         line = {
             "at": time.time(),
@@ -99,7 +99,7 @@ class DeliveryLog:
 
 
 class Webhooks:
-    """The sending side. ``target`` is the base address; until it is set, nothing leaves."""
+    """Sends deliveries. ``target`` is the base address; until it is set, nothing is sent."""
 
     def __init__(
         self,
@@ -136,21 +136,21 @@ class Webhooks:
 
     @property
     def waiting(self) -> int:
-        """Deliveries not done yet, those in flight included."""
+        """Number of deliveries that are not finished, including those in flight."""
         return len(self._waiting) + len(self._sending)
 
     def send(self, delivery: Delivery, *, after_seconds: float = 0.0) -> None:
         """Queue a new delivery.
 
         Raises:
-            RateLimitedError: too many are waiting already.
+            RateLimitedError: too many deliveries wait.
         """
         if len(self._waiting) >= self._limit:
             raise RateLimitedError(f"{self._limit} notifications are waiting already")
         self.again(delivery, after_seconds=after_seconds + self._drawn(self._unrest.late))
 
     def _drawn(self, share: float) -> float:
-        """How long this one is held up: nothing for all but the share."""
+        """By how long to delay a delivery: 0 except for the share."""
         hit = share > 0 and self._chance.random() < share
         return self._chance.uniform(0, self._unrest.within_seconds) if hit else 0.0
 
@@ -165,19 +165,19 @@ class Webhooks:
         self.again(copy, after_seconds=after_seconds)
 
     def again(self, delivery: Delivery, *, after_seconds: float) -> None:
-        """Queue a delivery once more; never refused, for it has just left the queue."""
+        """Queue a delivery again; never refused, because it has just left the queue."""
         heapq.heappush(self._waiting, (time.monotonic() + after_seconds, next(self._order), delivery))
         self._wake.set()
 
     def wake(self) -> None:
-        """Look again: the target or the pause has changed."""
+        """Wake the sender: the target or the pause has changed."""
         self._wake.set()
 
     async def run(self) -> None:
         """Send until cancelled."""
         connector = aiohttp.TCPConnector(limit=self._concurrency)
         async with aiohttp.ClientSession(connector=connector, timeout=self._timeout, auto_decompress=False) as session:
-            # by default it repeats a GET whose connection was reset: two calls, of which the provider knows of one
+            # aiohttp repeats a GET whose connection was reset: two calls, of which the simulator would count one
             session._retry_connection = False
             try:
                 while True:

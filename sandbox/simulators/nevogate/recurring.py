@@ -1,7 +1,7 @@
-"""Charges by a registered means of payment, as the gateway's pages describe them: InitRP, StartRP, Close.
+"""Charges of a registered payment method, as the gateway's pages describe them: InitRP, StartRP, Close.
 
-InitRP moves nothing and may be repeated; StartRP moves money once, Close settles the hold once. What the gateway
-answers a second StartRP or Close is WrongTransactionStatus, and both are counted.
+InitRP moves no money and may be repeated. StartRP moves money once, and Close captures or voids the authorisation once.
+The response to a second StartRP or Close is WrongTransactionStatus, and both are counted.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sandbox.simulators.nevogate.transaction import ResultCode, Transaction
 from schemas.errors import ProviderRefusedError, UnreadableError
 from schemas.money import Money, from_major
 
-#: What becomes of a started charge. What begins with PENDING ends as the second word says, or never.
+#: Outcomes of a started charge. One that begins with PENDING ends as its second part says, or never.
 ChargeScript = Literal[
     "SUCCESSFUL",
     "ERROR",
@@ -32,7 +32,7 @@ ChargeScript = Literal[
 OUTCOMES: Final[tuple[ChargeScript, ...]] = get_args(ChargeScript)
 
 _REFERENCE: Final = re.compile(r"[0-9a-f]{32}\Z")
-#: Longest text of each parameter of InitRP; those not named there are required to be nothing in particular.
+#: InitRP's required parameters, and below its optional ones, with their maximum length.
 _REQUIRED: Final[Mapping[str, int]] = {
     "StoreName": 255,
     "ReferenceTransactionId": 32,
@@ -43,9 +43,9 @@ _OPTIONAL: Final[Mapping[str, int]] = {"OrderId": 255, "UserId": 255, "ModuleNam
 _KNOWN: Final = {*_REQUIRED, *_OPTIONAL, "Amount", "Currency", "Info", "ProviderName"}
 _APPROVED: Final[Mapping[str, bool]] = {"true": True, "false": False}
 
-#: Tells the merchant of a transaction's new state, by ResponseUrl too if so said.
+#: Notifies the merchant of a transaction's new state; with true, on the ResponseUrl too.
 Signal = Callable[[Transaction, bool], None]
-#: Does something after so many of the gateway's seconds.
+#: Calls a function after so many of the gateway's seconds.
 Schedule = Callable[[float, Callable[[], None]], None]
 
 
@@ -78,7 +78,7 @@ class Recurring:
     # --- InitRP --------------------------------------------------------------------------------------------
 
     def init(self, merchant: str, store_name: str, arguments: Mapping[str, Any]) -> Transaction:
-        """A new transaction; the gateway gives it up if it is not started in time."""
+        """A new transaction; it expires if it is not started in time."""
         _check_parameters(arguments, store_name)
         reference = self._reference_of(merchant, str(arguments["ReferenceTransactionId"]))
         if self._checks_reference_at_init:
@@ -123,7 +123,7 @@ class Recurring:
     # --- StartRP -------------------------------------------------------------------------------------------
 
     def start(self, transaction: Transaction) -> None:
-        """Charge, as the reference's means of payment or else chance decides."""
+        """Charge; the outcome is that of the reference's payment method, or else drawn at random."""
         if transaction.started:
             self._book.counters["charges.started_again"] += 1
         if not transaction.reference or transaction.started or transaction.result != "OPEN":
@@ -159,7 +159,7 @@ class Recurring:
     # --- Close ---------------------------------------------------------------------------------------------
 
     def close(self, transaction: Transaction, arguments: Mapping[str, Any]) -> None:
-        """Charge all of the hold, or a part and release the rest, or release all; ApprovedAmount 0 charges all."""
+        """Capture the authorisation, or a part of it and void the rest, or void it; ApprovedAmount 0 captures all."""
         approved = _APPROVED.get(str(arguments.get("Approved", "true")).lower())
         if approved is None:
             _refuse("WrongParameter")

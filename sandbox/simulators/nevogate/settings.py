@@ -22,13 +22,13 @@ class NevogateShop(SimulatedShop):
 
 
 class NevogateSettings(Settings):
-    """The gateway's rules, in its own seconds. How often it re-sends is not documented; here ten times.
+    """The gateway's rules, in its own seconds. How often it re-sends is not documented; here it is ten times.
 
-    A charge that is not started within ``start_within_seconds`` ends as TIMEOUT; one that is pending has its end after
-    ``pending_seconds``. ``outcomes`` says what share of the started charges ends how (the rest is SUCCESSFUL), unless
-    the payment whose means is charged has an outcome of its own. ``doubled_share`` of the signals come twice.
-    Documents leave open whether a withdrawn registration is noticed by InitRP or by StartRP (the default), and whether
-    a Close is followed by a call.
+    A charge that is not started within ``start_within_seconds`` ends as TIMEOUT; a pending one ends after
+    ``pending_seconds``. ``outcomes`` has the share of started charges for each outcome (the rest is SUCCESSFUL), unless
+    the initial payment has an outcome of its own. ``doubled_share`` of the notifications are sent twice.
+    The documents do not say whether a withdrawn registration is noticed by InitRP or by StartRP (the default), nor
+    whether a Close causes a notification.
     """
 
     shops: tuple[NevogateShop, ...]
@@ -43,7 +43,7 @@ class NevogateSettings(Settings):
 
 
 class NevogatePayment(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """``registration`` lets later charges name the payment as reference; ``outcome`` is then what becomes of them."""
+    """``registration`` lets later charges name the payment as reference; ``outcome`` is then their outcome."""
 
     merchant: str = ""
     order_id: str
@@ -60,9 +60,9 @@ class NevogatePayment(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class NevogateChange(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """A new result, a hold closed (true charges it, false releases it), or calls somebody else made.
+    """A new result, a closed authorisation (true captures it, false voids it), or calls that somebody else made.
 
-    A change of the registered means alone is told to nobody, as a customer withdraws it at the bank.
+    A change of the registered payment method alone causes no notification: the customer withdraws it at the bank.
     """
 
     result: ResultCode | None = None
@@ -76,6 +76,6 @@ class NevogateChange(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     @property
     def quiet(self) -> bool:
-        """Whether nothing but the registered means of payment changes."""
+        """Whether only the registered payment method changes."""
         about_means = self.registration is not None or self.outcome is not None
         return about_means and self.result is None and self.close is None

@@ -33,7 +33,7 @@ _LOOPBACK: Final = frozenset(("127.0.0.1", "localhost", "::1"))
 
 
 class NevogateSimulator(Simulator[NevogateSettings]):
-    """Two signals for each payment, in no order, and a count of what the merchant owes for them."""
+    """Two notifications for each payment, in any order, and a count of the ``Result`` calls owed for them."""
 
     provider = "nevogate"
 
@@ -103,8 +103,8 @@ class NevogateSimulator(Simulator[NevogateSettings]):
         return {"payment_id": payment_id}
 
     def summary(self) -> dict[str, Any]:
-        """Per transaction: calls made, acknowledged and answered by a ``Result``; where that is wrong; and for each
-        recurring charge the money it moved, and those that were opened and never started.
+        """Per transaction: the notifications sent, acknowledged and followed by a ``Result``, and what is wrong. For
+        each recurring charge: the money it moved, and whether it was opened and never started.
         """
         calls, unanswered, uncaused = {}, [], []
         for name, one in self._transactions.items():
@@ -126,7 +126,7 @@ class NevogateSimulator(Simulator[NevogateSettings]):
             "orphans": [name for name, one in charges.items() if one.orphan],
         }
 
-    # --- signals -------------------------------------------------------------------------------------------
+    # --- notifications -------------------------------------------------------------------------------------------
 
     def _signal(self, transaction: Transaction, copies: int, *, response_url: bool) -> None:
         truth = transaction.truth
@@ -193,7 +193,7 @@ class NevogateSimulator(Simulator[NevogateSettings]):
             return self.refuse("MissingParameter")
 
     def arrived(self, request: SimulatorRequest) -> str:
-        """The path with the method behind it, so that a fault can be for StartRP alone."""
+        """The path followed by the method, so that a fault can hit StartRP alone."""
         fields = _form(request)
         method = fields.get("method", "")
         if method in _COUNTED:
@@ -216,7 +216,7 @@ class NevogateSimulator(Simulator[NevogateSettings]):
         return shop if hmac.compare_digest(shop.api_key.encode(), offered[1].encode()) else "WrongApikey"
 
     def refuse(self, code: str) -> SimulatorResponse:
-        """The gateway's answer with an error code, without doing anything."""
+        """The gateway's response with an error code; nothing else is done."""
         self.book.counters[f"errors.{code}"] += 1
         return json_reply(200, {"TransactionId": None, "ResultCode": code, "ResultMessage": None, **response_id()})
 
@@ -231,7 +231,7 @@ class NevogateSimulator(Simulator[NevogateSettings]):
         self._step += 1
         transaction.last_result = self._step
         request_id = request.headers.get("x-request-id", "")
-        # the same call tried again, after a crash or a lost answer, is one call
+        # a call repeated after a crash or a lost response counts once
         if not request_id or request_id not in transaction.request_ids:
             transaction.results += 1
         if request_id:
@@ -290,7 +290,7 @@ _METHODS: Final[Mapping[str, _Operation]] = {
     "Close": NevogateSimulator._close_two_step,
 }
 
-#: The calls that move money: how often each was asked for is counted though its connection may break.
+#: The calls that move money. Each is counted when it arrives, even if its connection breaks.
 _COUNTED: Final = frozenset(("StartRP", "Close"))
 
 
@@ -301,7 +301,7 @@ def _money(transaction: Transaction) -> dict[str, Any]:
 
 
 def _target(url: str) -> tuple[str, str, str]:
-    """Base, path and query of a URL the merchant gave; a base that is not of this machine is left to the target."""
+    """Base, path and query of a URL of the merchant. Without a base on this machine, the target is used."""
     parts = urlsplit(url)
     base = f"{parts.scheme}://{parts.netloc}" if parts.hostname in _LOOPBACK else ""
     return base, parts.path, parts.query

@@ -1,4 +1,4 @@
-"""One transaction at the simulated gateway: its state, the money it moved, and how the gateway tells of it."""
+"""One transaction at the simulated gateway: its state, the money it moved, and how the gateway reports it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from schemas.money import exponent
 from schemas.status import Status
 
 ResultCode = Literal["SUCCESSFUL", "PENDING", "OPEN", "CANCELED", "TIMEOUT", "ERROR"]
-#: Whether a payment registered its means of payment for later charges, and whether that still holds.
+#: Whether a payment registered its payment method for later charges, and whether the registration is still valid.
 Registration = Literal["none", "active", "withdrawn"]
 
 _STATUS: Final[Mapping[str, Status]] = {
@@ -35,9 +35,9 @@ _MESSAGES: Final[Mapping[str, str]] = {
 class MoneyMoved:
     """What one transaction moved, in the currency's minor unit.
 
-    ``moved`` counts how often money was reserved (or taken at once) and ``closed`` how often a hold was closed. Neither
-    is ever more than 1, whatever is asked of the gateway; ``starts`` and ``closes`` count the calls that asked for it,
-    also those whose connection broke before anything was done.
+    ``moved`` counts how often money was authorised (or captured at once) and ``closed`` how often the authorisation was
+    closed. Neither is ever more than 1, whatever calls are made; ``starts`` and ``closes`` count the calls, including
+    those whose connection broke before they were processed.
     """
 
     reserved: int = 0
@@ -51,7 +51,7 @@ class MoneyMoved:
 
 @dataclass(slots=True, kw_only=True)
 class Transaction:
-    """``reference`` names the payment whose registered means a recurring charge uses; empty for any other payment."""
+    """``reference`` is the initial payment of a recurring charge; empty for any other payment."""
 
     truth: Truth
     result: ResultCode = "OPEN"
@@ -70,17 +70,17 @@ class Transaction:
     calls_acknowledged: int = 0
     results: int = 0
     request_ids: set[str] = field(default_factory=set)
-    #: the order of things: a Result must come after the last acknowledged call began
+    #: when the last acknowledged notification began: a Result must come later
     last_call: int = 0
     last_result: int = 0
 
     @property
     def orphan(self) -> bool:
-        """Whether it was made for a charge that never started."""
+        """Whether it was opened for a charge and never started."""
         return bool(self.reference) and not self.started
 
     def becomes(self, result: ResultCode) -> None:
-        """The gateway's result changes; money moves the first time it is SUCCESSFUL, and never again."""
+        """Change the gateway's result; money moves the first time that it is SUCCESSFUL, and never again."""
         self.result = result
         if result != "SUCCESSFUL":
             self.truth.becomes(_STATUS[result])
@@ -94,7 +94,7 @@ class Transaction:
             self.truth.becomes("captured" if self.auto_commit else "authorised")
 
     def close(self, captured: int) -> bool:
-        """Charge ``captured`` of the hold and release the rest; false where there is no hold."""
+        """Capture ``captured`` of the authorisation and void the rest; false if nothing is authorised."""
         if self.result != "SUCCESSFUL" or self.commit_state != "PENDING":
             return False
         self.money.closed += 1
@@ -105,7 +105,7 @@ class Transaction:
         return True
 
     def common(self, store_name: str) -> dict[str, str]:
-        """The data of a Result; the amount stays what it was to be, also after a part of it was charged."""
+        """The data of a Result; the amount stays the authorised one, even if only a part was captured."""
         truth = self.truth
         amount = Decimal(truth.amount).scaleb(-exponent(truth.currency))
         return {
@@ -129,7 +129,7 @@ class Transaction:
 
 
 def response_id() -> dict[str, str]:
-    """The id of one answer: another one each time, also for the same thing."""
+    """The id of one response; every response has another, also about the same transaction."""
     return {"ResponseId": f"3{time.time_ns() // 1000}"}
 
 

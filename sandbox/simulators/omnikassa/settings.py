@@ -21,9 +21,9 @@ class OmniKassaShop(SimulatedShop):
 
 
 class OmniKassaSettings(Settings):
-    """The bank's rules, in its own seconds; ``after_refusal`` is what a non-200 does to the pings after it.
+    """The bank's rules, in its own seconds; ``after_refusal`` is when pings follow a response other than 200.
 
-    The documents disagree about that: pings go on every minute, or only when another order is processed.
+    The documents disagree: every minute, or only when another order is processed.
     """
 
     shops: tuple[OmniKassaShop, ...]

@@ -10,7 +10,7 @@ from typing import Any
 
 
 def sign(key: str, fields: Iterable[object]) -> str:
-    """The bank's signature: HMAC-SHA512 over the fields, joined by commas; nothing stands for null."""
+    """The bank's signature: HMAC-SHA512 over the fields, joined by commas; null is empty."""
     text = ",".join("" if one is None else str(one) for one in fields)
     return hmac.new(base64.b64decode(key), text.encode(), hashlib.sha512).hexdigest()
 

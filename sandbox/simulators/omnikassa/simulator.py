@@ -48,7 +48,7 @@ class _SimulatedOrder:
 
 @dataclass(slots=True)
 class _Webshop:
-    """One point of interaction: its queue of results nobody has collected yet."""
+    """One point of interaction (webshop): its queue of results that were not pulled yet."""
 
     shop: OmniKassaShop
     queue: deque[_SimulatedOrder] = field(default_factory=deque)
@@ -66,7 +66,7 @@ class _IssuedToken:
 
 
 class OmniKassaSimulator(Simulator[OmniKassaSettings]):
-    """Orders become final; the shop is pinged until it pulls; what was pulled is gone."""
+    """Orders become final; the shop is pinged until it pulls; pulled results are forgotten."""
 
     provider = "omnikassa"
 
@@ -109,7 +109,7 @@ class OmniKassaSimulator(Simulator[OmniKassaSettings]):
         return {"payment_id": payment_id}
 
     def summary(self) -> dict[str, Any]:
-        """How many orders nobody has collected; the pages handed out with orders, which the bank has then forgotten."""
+        """The number of orders not pulled yet, and the pages with orders that were handed out and forgotten."""
         return {
             "uncollected": sum(len(webshop.queue) for webshop in self._webshops.values()),
             "pages": list(self._pages),
@@ -139,14 +139,14 @@ class OmniKassaSimulator(Simulator[OmniKassaSettings]):
             "type": "PAYMENT",
             "status": status,
             "amount": amount,
-            # an attempt that brought no money has none confirmed; it signs as two empty fields
+            # an attempt that moved no money has no confirmed amount, which is signed as two empty fields
             "confirmedAmount": amount if status == "SUCCESS" else None,
             "startTime": self._now(),
             "lastUpdateTime": self._now(),
         }
 
     def _now(self, moment: datetime | None = None) -> str:
-        """The bank's way to write a time: one to three fraction digits, as they come."""
+        """A time as the bank writes it, with one to three fraction digits."""
         local = (moment or datetime.now(UTC)).astimezone(_CET)
         fraction = f"{local.microsecond // 1000:03d}"[: self.chance.randint(1, 3)]
         return local.strftime("%Y-%m-%dT%H:%M:%S.") + fraction + "+01:00"
@@ -154,7 +154,7 @@ class OmniKassaSimulator(Simulator[OmniKassaSettings]):
     # --- the ping ------------------------------------------------------------------------------------------
 
     def _ping(self, webshop: _Webshop, after_seconds: float) -> None:
-        """One ping per active key; the first of them keeps the rhythm."""
+        """One ping per active key; the first one schedules the next."""
         for index, key in enumerate(webshop.shop.signing_keys):
             self.webhooks.again(
                 Delivery(
@@ -168,7 +168,7 @@ class OmniKassaSimulator(Simulator[OmniKassaSettings]):
             )
 
     def _write_ping(self, webshop: _Webshop, key: str, delivery: Delivery) -> None:
-        """The body is made when it leaves, so that its token is as fresh as the bank's."""
+        """The body is made when it is sent, so that its token is new."""
         active = webshop.shop.signing_keys
         key = key if key in active else active[0]  # it may have been withdrawn since the ping was planned
         seconds = self.scaled(self.settings.token_seconds)

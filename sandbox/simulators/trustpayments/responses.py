@@ -1,4 +1,4 @@
-"""What the simulated gateway says: its codes, times and responses to queries."""
+"""The simulated gateway's codes, times and responses to queries."""
 
 from __future__ import annotations
 

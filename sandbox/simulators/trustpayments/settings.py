@@ -27,7 +27,7 @@ class TrustPaymentsShop(SimulatedShop):
 
 
 class TrustPaymentsSettings(Settings):
-    """The gateway's rules, in its own seconds. A record is found up to ``visible_within_seconds`` late."""
+    """The gateway's rules, in its own seconds. Queries see a record up to ``visible_within_seconds`` late."""
 
     shops: tuple[TrustPaymentsShop, ...]
     resend_after_seconds: float = 60.0
@@ -56,7 +56,7 @@ class TrustPaymentsPayment(msgspec.Struct, forbid_unknown_fields=True, kw_only=T
 
 
 class TrustPaymentsChange(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """A new settle status (with the code, after an uncertain answer), a refund or a chargeback."""
+    """A new settle status (with the code, after an uncertain response), a refund or a chargeback."""
 
     settlestatus: SettleStatus | None = None
     errorcode: Annotated[str, Meta(pattern="^[0-9]{1,5}$")] | None = None

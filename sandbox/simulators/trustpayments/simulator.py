@@ -65,7 +65,7 @@ class _Entry:
 
 
 class TrustPaymentsSimulator(Simulator[TrustPaymentsSettings]):
-    """Payments are authorised, settled, cancelled, refunded; each step may notify; queries answer late."""
+    """Payments are authorised, settled, cancelled, refunded; each step may notify; queries see them late."""
 
     provider = "trustpayments"
 
@@ -139,7 +139,7 @@ class TrustPaymentsSimulator(Simulator[TrustPaymentsSettings]):
         }
 
     def _settled(self, entry: _Entry) -> None:
-        """The truth follows from what the gateway decided about this record."""
+        """The payment's true state follows from this record."""
         record, truth = entry.record, entry.truth
         if record["settlestatus"] == "100" and "settledtimestamp" not in record:
             record["settledtimestamp"] = gateway_time()
@@ -233,7 +233,7 @@ class TrustPaymentsSimulator(Simulator[TrustPaymentsSettings]):
                     )
 
     def _form(self, shop: TrustPaymentsShop, record: GatewayRecord) -> bytes:
-        """The form as it leaves now; a re-send repeats it to the byte, whatever the record has become."""
+        """The form as it is sent now; a re-send repeats it byte for byte, although the record may have changed."""
         names = (*_DEFAULT_FIELDS, *shop.extra_fields)
         fields = {name: record[name] for name in names if name in record}
         self._notification_number += 1

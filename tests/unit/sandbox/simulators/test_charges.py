@@ -231,7 +231,7 @@ def test_every_documented_code_can_be_had_of_every_call(gateway: Gateway, method
 
 
 def test_a_refusal_without_a_code_is_no_fault(gateway: Gateway) -> None:
-    with pytest.raises(Exception, match="a code belongs to the kind refuse"):
+    with pytest.raises(Exception, match="code is required for the kind refuse"):
         gateway.control.fault("refuse")
 
 
