@@ -1,1 +1,1 @@
-"""The contract: message types, topics, configuration and the words everything else uses."""
+"""The contract: message types, topics, configuration and the terms that all other packages use."""

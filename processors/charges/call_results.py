@@ -29,7 +29,7 @@ from service.logs import event
 
 logger = logging.getLogger("paynotify.charge")
 
-#: Reasons that only a person can fix, or that nobody foresaw.
+#: Reasons that only a person can fix, or that are unexpected.
 _NEEDS_A_PERSON: Final[frozenset[RequestReason]] = frozenset(
     {
         "credentials",
@@ -111,7 +111,7 @@ class CallResults:
                 order_id=report.order_id or known.order_id,
             ),
         )
-        # a payment that was only looked up, perhaps years old, must not become news for a warehouse
+        # a payment that was only looked up, perhaps years old, must not cause an event
         if step != "check":
             topic = self._topic(topics.responses(request.provider))
             self._writes.publish_before(response_record(topic, request.provider, merchant, report.response))

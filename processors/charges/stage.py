@@ -1,6 +1,6 @@
 """charge: carries out the charges, captures and voids that shops request, each at most once.
 
-The stage's topic, ``payments.charges``, holds each merchant's requests, the news of its payments, and due timers
+The stage's topic, ``payments.charges``, holds each merchant's requests, the changes of its payments, and due timers
 (`processors.runtime.timers`). `processors.charges.state_machine` decides what happens next. Within step 2 of the stage
 loop (`processors.runtime.loop`) each call to a provider has steps of its own, repeated for every call:
 

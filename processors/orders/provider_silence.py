@@ -1,6 +1,6 @@
 """Detects a silent provider from the orders it reported and missed: a pure state per provider or merchant.
 
-The state counts orders and not time, so that a shop with two orders a day may be as quiet as it is. A run of missed
+The state counts orders and not time, so that a shop with two orders a day raises no alarm between them. A run of missed
 orders counts as silence when it is long, and unlikely by the share of orders that the provider usually reports.
 
 Customers who leave before they pay make short runs all day. Their orders become overdue long after those of customers
@@ -48,7 +48,7 @@ def observed(state: SilenceState, at: str) -> SilenceState:
     """Count an order that was observed in time: the run ends and becomes part of the usual share."""
     told = state.told + state.unheard + 1
     if state.silent:
-        told = state.told + 1  # an outage says nothing about what customers do
+        told = state.told + 1  # a run during an outage says nothing about the share that the provider usually reports
     return _bounded(SilenceState(heard=state.heard + 1, told=told, last=max(state.last, at)))
 
 

@@ -1,8 +1,8 @@
 """orders: compares expected payments with observed ones, and reports and polls the overdue ones.
 
-The stage's topic, ``payments.orders``, holds for each order the shop's expectation, news of its payments, and due
-timers (`processors.runtime.timers`). `processors.orders.state_machine` decides what follows from each record;
-everything follows from the order of records, so a batch processed again after a crash has the same outputs.
+The stage's topic, ``payments.orders``, holds for each order the shop's expectation, changes of its payments, and
+due timers (`processors.runtime.timers`). `processors.orders.state_machine` decides the effects of each record. They
+depend on the records and their order only, so a batch processed again after a crash has the same outputs.
 """
 
 from __future__ import annotations

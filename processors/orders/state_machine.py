@@ -1,12 +1,12 @@
 """The state machine of an order, as pure functions: each takes the order's state and returns the next one with effects.
 
-An order begins with whatever comes first, the shop's expectation or a payment's news. Three kinds of records change it:
+An order begins with the shop's expectation or a change of a payment. Three kinds of records change it:
 
 ============ ======================================== =====================================================
 record       function                                 effects
 ============ ======================================== =====================================================
 expectation  `expectation_registered`                 the payments are compared with it
-payment news `payment_observed`                       the payment is compared; the order is reported once as
+payment      `payment_observed`                       the payment is compared; the order is reported once as
                                                       observed, and as no longer overdue once it is settled
 due timer    `timer_fired`                            the order is reported as missed and overdue, then the
                                                       provider is polled by the schedule
@@ -123,7 +123,7 @@ def expectation_registered(
 def payment_observed(order: Order, state: OrderState, payment: PaymentSeen) -> Transition:
     """A payment of the order has a new state. One older than the known state was read again and changes nothing."""
     known = state.payments.get(payment.payment_id)
-    # the same news again was compared with what was known then: nothing follows from it now
+    # the same state again was compared with what was known then: it has no effect now
     if known == payment or (known is not None and 0 < payment.sequence < known.sequence):
         return Transition(state)
     after = _with_payment(state, payment)

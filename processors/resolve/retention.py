@@ -1,9 +1,9 @@
 """The retention of payments: their states are compressed after some time and deleted after a longer one.
 
-A payment without news for ``compress_after_seconds`` is closed: its state is stored compressed, which takes about a
-seventh of the space. Late news, such as a refund, a chargeback or a repeated notification, is applied to it as to any
-other state, and opens it again. After ``delete_after_seconds`` the state is deleted; news of the payment is then that
-of an unknown payment. So the state's size is bounded by the payments of that period.
+A payment unchanged for ``compress_after_seconds`` is closed: its state is stored compressed, which takes about a
+seventh of the space. A late observation, such as of a refund or a chargeback, is applied to it as to any other
+state, and opens it again. After ``delete_after_seconds`` the state is deleted; a later observation is then one of an
+unknown payment. So the state's size is bounded by the payments of that period.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from schemas.times import parse_time
 
 _STATE: Final = msgspec.json.Decoder(PaymentState)
 
-#: The first byte of a closed payment's value; an open one begins with JSON's brace. The time of its last news follows.
+#: The first byte of a closed payment's value; an open one begins with JSON's brace. Its last time follows.
 _CLOSED: Final = b"z"
 _PASSES: Final = 100
 _NEWS_AT: Final = struct.Struct(">q")
@@ -54,7 +54,7 @@ def payment_state(value: bytes | None) -> PaymentState:
 
 
 def closed(value: bytes, news_at: float) -> bytes:
-    """The compressed value of an open payment whose last news came at ``news_at`` (Unix time)."""
+    """The compressed value of an open payment that was last changed at ``news_at`` (Unix time)."""
     compressor = zlib.compressobj(wbits=-15, zdict=_COMMON)
     return _CLOSED + _NEWS_AT.pack(int(news_at)) + compressor.compress(value) + compressor.flush()
 
@@ -65,7 +65,7 @@ def _opened(value: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class PaymentRetention:
-    """Decides what to store of a payment by the time since its last news.
+    """Decides what to store of a payment by the time since its last change.
 
     If ``delete_after_seconds`` is None, payments are never deleted.
     """
@@ -97,7 +97,7 @@ class PaymentRetention:
 
 
 def _news_at(value: bytes) -> float:
-    """The time of the last news (Unix time); infinity for a value without one, so that it never expires."""
+    """The time of the last change (Unix time); infinity for a value without one, so that it never expires."""
     if value.startswith(_CLOSED):
         (seconds,) = _NEWS_AT.unpack_from(value, 1)
         return float(seconds)

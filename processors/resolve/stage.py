@@ -40,7 +40,7 @@ class ResolveStage:
         charging: Collection[str] = (),
     ) -> None:
         """``expected_required`` are the merchants whose payments release no goods without an expectation, ``charging``
-        those whose charges need news of their payments."""
+        those whose charges depend on changes of their payments."""
         self._status = kafka.topic(topics.STATUS)
         self._latest = kafka.topic(topics.LATEST)
         self._dead = kafka.topic(topics.DEAD)
@@ -72,7 +72,7 @@ class ResolveStage:
             state.put(key, messages.encode(after.state))
         self._count(before, observation, after)
         if after.event is None:
-            # without an event there may still be news for an order: the one that the payment was registered for since
+            # without an event an order may still be notified: the one that the payment was registered for since
             return self._order_news(before, after.state, after.state.last) if after.state.last else []
         self._measure(record, observation)
         orders = self._order_news(before, after.state, after.event)
@@ -90,7 +90,7 @@ class ResolveStage:
         return [Output(self._status, key, value, headers), Output(self._latest, key, value, headers)]
 
     def _order_news(self, before: PaymentState, after: PaymentState, changed: PaymentStatus) -> list[Output]:
-        """News of the payment for its orders: the one that the provider names, and the one that the shop names."""
+        """Notify the payment's orders: the one that the provider names, and the one that the shop names."""
         if before.last is not None and _to_orders(before, before.last) == _to_orders(after, changed):
             return []
         _, orders = _to_orders(after, changed)
@@ -100,7 +100,7 @@ class ResolveStage:
         ]
 
     def _charge_news(self, changed: PaymentStatus) -> list[Output]:
-        """News of the payment for the charges of its merchant."""
+        """Notify the charges of its merchant."""
         if changed.merchant not in self._charging:
             return []
         return [self._news(changed, self._charges, changed.merchant, changed.order_id, None)]
@@ -175,6 +175,6 @@ class ResolveStage:
 
 
 def _to_orders(state: PaymentState, last: PaymentStatus) -> tuple[Status, tuple[str, ...]]:
-    """The news for a payment's orders: its status, and which orders these are."""
+    """What is reported to a payment's orders: its status, and which orders these are."""
     named = (last.order_id, state.expected.order_id if state.expected else None)
     return last.status, tuple(dict.fromkeys(order_id for order_id in named if order_id is not None))

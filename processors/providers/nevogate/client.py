@@ -47,5 +47,7 @@ async def call(
     url = f"{merchant.base_url.rstrip('/')}/api/payment/"
     response = await exchange(context, "POST", url, headers=headers, content=urlencode(form).encode())
     if response.http_status in (401, 403) and not response.body.lstrip().startswith(b"{"):
-        raise ProviderRefusedError("credentials", f"the gateway does not let us in (HTTP {response.http_status})")
+        raise ProviderRefusedError(
+            "credentials", f"the gateway refuses the credentials or this address (HTTP {response.http_status})"
+        )
     return response

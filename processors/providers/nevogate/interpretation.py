@@ -19,7 +19,7 @@ from schemas.money import Money, from_major, from_minor
 from schemas.status import Status
 from schemas.times import parse_time, rfc3339
 
-#: ResultCodes that speak of the payment; SUCCESSFUL depends on `TWO_STEP` too. All others speak of the request.
+#: ResultCodes that describe the payment; SUCCESSFUL depends on `TWO_STEP` too. All others describe the request.
 STATUSES: Final[Mapping[str, Status | None]] = {
     "SUCCESSFUL": None,
     "PENDING": "pending",
@@ -40,7 +40,7 @@ _TRANSACTION: Final = re.compile(r"[0-9a-f]{32}\Z")
 _CODE: Final = re.compile(r"[A-Za-z_]{1,40}\Z")
 #: Tables call AutoCommit a boolean, samples show it as text.
 _TRUTHS: Final = {"true": "true", "1": "true", "false": "false", "0": "false"}
-#: The fact that a stored response carries of when it was asked for; responses of former releases have none.
+#: The fact of a stored response with the time of its call; responses of earlier releases have none.
 ASKED_AT: Final = "asked-at"
 _MAX_CALL: Final = timedelta(minutes=5)
 
@@ -53,7 +53,7 @@ def is_transaction(text: str) -> bool:
 def interpreted(response: ProviderResponse, merchant: NevogateMerchant) -> Observation:
     """The state of the response's transaction; a Details response holds the same data as ``CommonData``.
 
-    The response to a Close says only that it was done, so what was asked for is among the response's facts.
+    The response to a Close says only that it was done; the response's facts say what was requested.
 
     Raises:
         UnreadableError: the response is an error, or about another transaction, or about none.
@@ -63,7 +63,7 @@ def interpreted(response: ProviderResponse, merchant: NevogateMerchant) -> Obser
         return _closed(body, response, merchant)
     common = common_data(body)
     if _code(common.get("ResultCode")) not in STATUSES:
-        raise UnreadableError("the ResultCode speaks of the request, not of a payment")
+        raise UnreadableError("the ResultCode describes the request, not a payment")
     transaction = common.get("TransactionId")
     if not isinstance(transaction, str) or not is_transaction(transaction):
         raise UnreadableError("the response names no transaction")
@@ -85,7 +85,7 @@ def _observation(
 ) -> Observation:
     codes = {name: _code(data.get(name)) for name in ("ResultCode", "CommitState")}
     commits = data.get("AutoCommit")
-    # nothing but these is made text: of a deeply nested value that would fail
+    # only these are converted to text: converting a deeply nested value would fail
     codes["AutoCommit"] = _TRUTHS.get(str(commits).lower(), "") if isinstance(commits, str | int) else ""
     status = _status(codes["ResultCode"], codes["AutoCommit"], codes["CommitState"])
     amount = _money(data)
@@ -100,10 +100,10 @@ def _observation(
         paid=amount if status == "captured" else None,
         provider_status={name: text for name, text in codes.items() if text},
         source=response.facts.get("method", "Result"),
-        # Created is when the transaction was made, in a zone nobody names: no time of this state
+        # Created is when the transaction was made, in an unknown time zone: not the time of this state
         provider_time=None,
-        # by when they were asked for: a slow response may say what was true long before a quick one that overtook it,
-        # while the Result of the newest call was asked for after the last change
+        # the time of the call: a slow response may be older than a quick one that overtook it, while the newest Result
+        # was called after the last change
         observed_at=rfc3339(_asked_at(response)),
     )
 

@@ -78,7 +78,7 @@ class NevogateProvider:
     def parse(self, notification: Notification, account: Account[NevogateMerchant]) -> ParsedNotification:
         """The transaction's id from the JSON body or the query; a PayAlert has none.
 
-        A body that says nothing takes nothing from a query that names the transaction: the call is owed its Result.
+        An unreadable body does not matter if the query names the transaction: the call needs its Result.
         """
         in_query = _id_in_query(notification.query)
         try:
@@ -122,7 +122,7 @@ class NevogateProvider:
     async def fetch(
         self, call: Call, account: Account[NevogateMerchant], context: CallContext, store: Store
     ) -> Mapping[str, LookupOutcome]:
-        """Ask for one Result, or in recovery for the Details that say the same without being owed to a call."""
+        """Call Result once; for a recovery lookup Details, which returns the same and needs no notification."""
         waiting = call.lookups[0]
         transaction = waiting.lookup.reference or ""
         if not is_transaction(transaction):

@@ -32,8 +32,8 @@ STATUSES: Final[Mapping[str, Status]] = {
 _INSTANT: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?(Z|[+-][0-9]{2}(:?[0-9]{2})?)\Z"
 )
-#: The bank's ids are UUIDs, the SDKs' signed fixtures also have short ones. A comma would mean that the text was split
-#: anew between two fields, which keeps the signature right.
+#: The bank's ids are UUIDs, the SDKs' signed fixtures also have short ones. A comma would mean that the text was
+#: re-split between two fields, which keeps the signature valid.
 _ORDER_ID: Final = re.compile(r"[0-9A-Za-z-]{1,36}\Z")
 _CODE: Final = re.compile(r"[A-Z_]{1,40}\Z")
 _ERROR_CODE: Final = re.compile(r"[0-9A-Za-z_.-]{1,40}\Z")
@@ -72,7 +72,7 @@ def observation(order: Mapping[str, Any], merchant: OmniKassaMerchant, response:
     """
     order_id = order.get("omnikassaOrderId")
     if not isinstance(order_id, str) or not _ORDER_ID.match(order_id):
-        raise UnreadableError("omnikassaOrderId is not an id of the bank, so the fields may have been split anew")
+        raise UnreadableError("omnikassaOrderId is not an id of the bank, so the fields may have been re-split")
     if plain_integer(order.get("poiId")) != str(merchant.poi_id):
         raise UnreadableError("poiId is another webshop's than the configured poi_id")
     code = order.get("orderStatus")

@@ -128,7 +128,7 @@ class OmniKassaProvider:
             raise RejectedNotificationError("unknown_merchant", "poiId is another webshop's than the configured poi_id")
         expires = instant(ping.expiry)
         if expires is None:
-            raise RejectedNotificationError("expired_token", "expiry is no point in time, so the token can't be used")
+            raise RejectedNotificationError("expired_token", "expiry is not a valid time, so the token can't be used")
         if expires <= notification.received_at:
             raise RejectedNotificationError("expired_token", "the token had expired when the notification came")
         return "authentic"
@@ -228,7 +228,7 @@ def _required_text(body: Mapping[str, Any], name: str) -> str:
 def _check_format(ping: Ping) -> None:
     """Moving a comma between neighbouring fields keeps the signature right, so each field's form is looked at too."""
     if "," in ping.authentication or "," in ping.expiry or "," in ping.event:
-        raise RejectedNotificationError("malformed", "a field holds a comma, so the fields may have been split anew")
+        raise RejectedNotificationError("malformed", "a field holds a comma, so the fields may have been re-split")
     if ping.event not in EVENTS:
         raise RejectedNotificationError("unknown_event", "eventName is not on the list of known events")
     if len(ping.authentication) > _MAX_TOKEN_CHARACTERS or not _TOKEN.match(ping.authentication):

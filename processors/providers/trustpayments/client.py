@@ -55,7 +55,7 @@ async def query(
     content = json.dumps(question).encode()
     response = await exchange(context, "POST", merchant.webservices_url, headers=headers, content=content)
     if response.http_status in (401, 403):
-        raise ProviderRefusedError("credentials", "the Web Services user, its password or our address is not accepted")
+        raise ProviderRefusedError("credentials", "the Web Services user, its password or this address is not accepted")
     if response.http_status == 400:
         raise ProviderRefusedError("refused", "the query is refused (HTTP 400)")
     if response.http_status != 200:
