@@ -87,7 +87,7 @@ Everything else is refused by values.schema.json, the API server, or the topics 
 {{- $key = printf "%s.autoscaling.maxReplicas" (ternary (printf "workers.%s" .name) "workerDefaults" (hasKey $own "maxReplicas")) -}}
 {{- end -}}
 {{- range $runner := .group.runners -}}
-{{- $source := include "paynotify.source" $runner -}}
+{{- $source := include "paynotify.source" (dict "root" $.root "runner" $runner) -}}
 {{- $partitions := include "paynotify.partitions" (dict "root" $.root "topic" $source) | int -}}
 {{- if gt $replicas $partitions -}}
 {{- fail (printf "%s is %d, but %s has %d partitions: a pod without one is never ready. Use at most %d." $key $replicas $source $partitions $partitions) -}}

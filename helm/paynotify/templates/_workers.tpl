@@ -17,6 +17,10 @@ verify fetch interpret
 {{- $values := .Values -}}
 {{- $used := get (include "paynotify.providersInUse" . | fromJson) "providers" -}}
 {{- $ofProvider := splitList " " (include "paynotify.providerStages" .) -}}
+{{- $charging := list -}}
+{{- range (.Files.Get "files/topics.yaml" | fromYaml).providers -}}
+  {{- if .charges -}}{{- $charging = append $charging .name -}}{{- end -}}
+{{- end -}}
 {{- $groups := dict -}}
 {{- range $name, $given := $values.workers -}}
   {{- if $given -}}
@@ -38,7 +42,7 @@ verify fetch interpret
       {{- end -}}
     {{- else -}}
       {{- $runners = append $runners $stage -}}
-      {{- if eq $stage "charge" -}}{{- $served = append $served "nevogate" -}}{{- end -}}
+      {{- if eq $stage "charge" -}}{{- $served = concat $served $charging -}}{{- end -}}
     {{- end -}}
   {{- end -}}
   {{- if $runners -}}
@@ -54,10 +58,10 @@ verify fetch interpret
 {{- $groups | toJson -}}
 {{- end -}}
 
-{{/* The topics a stage runner reads, its source first, as JSON {"topics": [...]}. Without retry topics: their records
+{{/* The topics that a stage runner reads, its source first, as JSON {"topics": [...]}; given {"root", "runner"}. Without retry topics: their records
 wait until they are due, which more pods would not shorten, and come back through `lookups`. */}}
 {{- define "paynotify.inputs" -}}
-{{- $parts := splitList "." . -}}
+{{- $parts := splitList "." .runner -}}
 {{- $stage := index $parts 0 -}}
 {{- $provider := rest $parts | join "." -}}
 {{- $inputs := get (dict
@@ -67,8 +71,12 @@ wait until they are due, which more pods would not shorten, and come back throug
     "resolve" (list "observations")
     "orders" (list "payments.orders" "payments.expected")
     "charge" (list "payments.charges" "payments.requested")) $stage -}}
-{{- /* only this provider's calls are unsigned: verify reads which ids it knows */}}
-{{- if eq . "verify.nevogate" -}}{{- $inputs = append $inputs "lookups.nevogate.known" -}}{{- end -}}
+{{- /* where calls are unsigned, verify reads which ids the provider knows */}}
+{{- range (.root.Files.Get "files/topics.yaml" | fromYaml).providers -}}
+  {{- if and .unsigned (eq $stage "verify") (eq $provider .name) -}}
+    {{- $inputs = append $inputs (printf "lookups.%s.known" $provider) -}}
+  {{- end -}}
+{{- end -}}
 {{- dict "topics" $inputs | toJson -}}
 {{- end -}}
 
