@@ -67,7 +67,7 @@ def plan(broker: LocalBroker, password_file: Path) -> Plan:
     return Plan(kafka=broker.bootstrap, configuration={"kafka": kafka}, merchants=merchants, consumers=False)
 
 
-def test_the_documented_grants_are_enough_and_the_doctor_sees_which_one_is_missing(
+def test_documented_grants_are_enough_and_the_doctor_sees_which_one_is_missing(
     broker: LocalBroker, tmp_path: Path
 ) -> None:
     (tmp_path / "password").write_text(PASSWORD, "utf-8")

@@ -66,7 +66,7 @@ WRONG: Final[dict[str, tuple[Change, tuple[str, ...]]]] = {
 
 
 @pytest.mark.parametrize("what", WRONG)
-def test_a_wrong_configuration_is_told_with_its_place(what: str, tmp_path: Path) -> None:
+def test_wrong_configuration_is_told_with_its_place(what: str, tmp_path: Path) -> None:
     content = document(NOBODY, "", tmp_path)
     change, words = WRONG[what]
     change(content)
@@ -74,7 +74,7 @@ def test_a_wrong_configuration_is_told_with_its_place(what: str, tmp_path: Path)
     assert_told(file, str(file), *words)
 
 
-def test_a_file_that_is_missing_or_no_yaml_is_told(tmp_path: Path) -> None:
+def test_file_that_is_missing_or_no_yaml_is_told(tmp_path: Path) -> None:
     assert_told(tmp_path / "absent.yaml", "absent.yaml", "can't be read", "Check the path")
     broken = tmp_path / "broken.yaml"
     broken.write_text("kafka:\n  - ]\n", "utf-8")
@@ -100,7 +100,7 @@ def test_another_number_of_partitions_is_told_before_a_key_moves(kafka: str, pre
     assert_told(write(tmp_path, content), *words, roles=["worker"])
 
 
-def test_a_secret_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+def test_secret_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     content = document(NOBODY, "", tmp_path)
     secret = tmp_path / "secrets" / "key"
     content["merchants"][2]["api_key"] = {"file": str(secret)}
@@ -109,14 +109,14 @@ def test_a_secret_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     assert_told(write(tmp_path, content), "NO_SUCH_SECRET_HERE", roles=["worker"])
 
 
-def test_a_state_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+def test_state_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", "utf-8")
     directory = str(tmp_path / "file" / "state")
     content = document(NOBODY, "", tmp_path, state_directory=directory)
     assert_told(write(tmp_path, content), directory, "--state-directory", roles=["worker"])
 
 
-def test_a_choice_that_leaves_nothing_to_do_is_told(tmp_path: Path) -> None:
+def test_choice_that_leaves_nothing_to_do_is_told(tmp_path: Path) -> None:
     content = document(NOBODY, "", tmp_path)
     content["merchants"] = [one for one in content["merchants"] if one["provider"] != "omnikassa"]
     chosen = ["--provider", "omnikassa", "--stage", "fetch"]

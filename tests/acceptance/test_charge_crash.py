@@ -73,7 +73,7 @@ def quiet(sandbox: Sandbox) -> bool:
 
 
 @pytest.mark.parametrize(("step", "times"), _POINTS, ids=[f"{step.name.lower()}-{times}" for step, times in _POINTS])
-def test_a_charge_outlives_its_worker(
+def test_charge_outlives_its_worker(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, step: Failpoint, times: int
 ) -> None:
     shop, name = Shop(sandbox), f"{step.name.lower()}-{times}"

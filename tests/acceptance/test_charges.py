@@ -88,7 +88,7 @@ def shop(sandbox: Sandbox) -> Shop:
     return Shop(sandbox)
 
 
-def test_a_charge_is_reserved_and_captured_and_told_on_both_topics(shop: Shop) -> None:
+def test_charge_is_reserved_and_captured_and_told_on_both_topics(shop: Shop) -> None:
     shop.ask(charge("now", shop.register("first"), capture="now"))
     end = shop.ended("now")
     assert (end["state"], end["status"], end["amount"]) == ("done", "captured", {"value": 1990, "currency": "EUR"})
@@ -131,14 +131,14 @@ def test_reserved_money_is_released(shop: Shop) -> None:
     assert shop.ended("free-c")["reason"] in ("already_closing", "not_authorised")
 
 
-def test_a_withdrawn_means_of_payment_is_refused_and_moves_nothing(shop: Shop) -> None:
+def test_withdrawn_means_of_payment_is_refused_and_moves_nothing(shop: Shop) -> None:
     shop.ask(charge("gone", shop.register("fourth", registration="withdrawn"), capture="now"))
     end = shop.ended("gone")
     assert (end["state"], end["reason"]) == ("refused", "reference_not_usable")
     assert moved_by_order(shop.gateway.book())["order-gone"]["moved"] == 0
 
 
-def test_a_request_asked_twice_is_done_once(shop: Shop) -> None:
+def test_request_asked_twice_is_done_once(shop: Shop) -> None:
     wanted = charge("twice", shop.register("fifth"), capture="now")
     shop.ask(wanted, wanted)
     assert shop.ended("twice")["status"] == "captured"
@@ -148,7 +148,7 @@ def test_a_request_asked_twice_is_done_once(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize(("outcome", "status"), [("PENDING-SUCCESSFUL", "captured"), ("PENDING-ERROR", "failed")])
-def test_a_pending_charge_ends_as_its_notification_tells(shop: Shop, outcome: str, status: str) -> None:
+def test_pending_charge_ends_as_its_notification_tells(shop: Shop, outcome: str, status: str) -> None:
     name = outcome.lower()
     shop.ask(charge(name, shop.register(f"pending-{status}", outcome=outcome), capture="now"))
     assert shop.ended(name)["status"] == status
@@ -179,7 +179,7 @@ def test_whatever_is_lost_the_money_moves_once(shop: Shop, method: str, kind: An
     assert (money["moved"], money["closed"], money["captured"]) == (1, 1, 1990)
 
 
-def test_every_call_of_the_gateway_got_its_one_result(shop: Shop) -> None:
+def test_call_of_the_gateway_got_its_one_result(shop: Shop) -> None:
     """After all the charges of this module, whose calls came to the merchant's own URL with its token."""
 
     def answered() -> bool:

@@ -59,9 +59,7 @@ def sandbox(start: Callable[[Plan], Sandbox]) -> Sandbox:
     )
 
 
-def test_a_day_in_which_everything_goes_wrong_ends_as_the_providers_know_it(
-    sandbox: Sandbox, observer: Observer
-) -> None:
+def test_day_in_which_everything_goes_wrong_ends_as_the_providers_know_it(sandbox: Sandbox, observer: Observer) -> None:
     player = Player(sandbox, seconds=DAY_SECONDS, payments=PAYMENTS, seed=7)
     player.start()
     try:
@@ -91,7 +89,7 @@ def test_a_day_in_which_everything_goes_wrong_ends_as_the_providers_know_it(
     assert observer.all_of(topics.retry("trustpayments", step) for step in range(1, 6)), "no lookup was ever put off"
 
 
-def test_a_resplit_hash_of_a_decline_never_publishes_a_payment(sandbox: Sandbox, observer: Observer) -> None:
+def test_resplit_hash_of_a_decline_never_publishes_a_payment(sandbox: Sandbox, observer: Observer) -> None:
     _, declined = buy(sandbox, "trustpayments")
     settle(sandbox, observer)
     genuine = next(one for one in sandbox.providers["trustpayments"].sent() if one["about"] == declined)
@@ -105,7 +103,7 @@ def test_a_resplit_hash_of_a_decline_never_publishes_a_payment(sandbox: Sandbox,
 
 
 @pytest.mark.parametrize("provider", ["nevogate", "trustpayments"])
-def test_the_callers_trace_reaches_the_result_and_his_secrets_are_left_behind(
+def test_callers_trace_reaches_the_result_and_his_secrets_are_left_behind(
     sandbox: Sandbox, observer: Observer, provider: str
 ) -> None:
     control, shop = sandbox.providers[provider], sandbox.plan.merchants[provider][0]
@@ -168,7 +166,7 @@ def _signed_form(sandbox: Sandbox, payment: str) -> bytes:
     return urlencode(sorted(fields.items())).encode()
 
 
-def test_every_provider_was_asked_and_none_of_its_rules_was_broken(sandbox: Sandbox, observer: Observer) -> None:
+def test_provider_was_asked_and_none_of_its_rules_was_broken(sandbox: Sandbox, observer: Observer) -> None:
     for provider in sandbox.providers:
         buy(sandbox, provider)
     assert_right(sandbox, observer)

@@ -61,7 +61,7 @@ def seen(event: dict[str, Any]) -> tuple[str, str, str, str]:
     return event["status"], event["checks"]["amount"], event["checks"]["order"], event["fulfilment"]
 
 
-def test_a_payment_announced_before_is_compared_in_its_first_event(
+def test_payment_announced_before_is_compared_in_its_first_event(
     sandbox: Sandbox, shop: ExampleShop, observer: Observer
 ) -> None:
     shop.expects("shop-uk", "BEFORE1", 1000, "GBP")
@@ -79,7 +79,7 @@ def test_a_payment_announced_before_is_compared_in_its_first_event(
     assert seen(wrong) == ("captured", "mismatch", "expected", "hold")
 
 
-def test_an_expectation_that_comes_after_the_payment_corrects_the_answer(
+def test_expectation_that_comes_after_the_payment_corrects_the_answer(
     sandbox: Sandbox, shop: ExampleShop, observer: Observer
 ) -> None:
     sandbox.providers["nevogate"].pay(order_id="AFTER1", amount=1000, currency="HUF")
@@ -91,7 +91,7 @@ def test_an_expectation_that_comes_after_the_payment_corrects_the_answer(
     assert (second["sequence"], second["previous_status"]) == (2, "captured")
 
 
-def test_a_payment_whose_webhook_never_came_is_overdue_then_found_and_cleared(
+def test_payment_whose_webhook_never_came_is_overdue_then_found_and_cleared(
     sandbox: Sandbox, shop: ExampleShop, observer: Observer
 ) -> None:
     lost = sandbox.providers["trustpayments"].pay(order_id="LOST1", amount=700, settlestatus="100", notify=False)
@@ -104,7 +104,7 @@ def test_a_payment_whose_webhook_never_came_is_overdue_then_found_and_cleared(
     assert (cleared["state"], cleared["status"], cleared["payment_id"]) == ("cleared", "captured", lost)
 
 
-def test_an_announced_order_of_the_bank_is_asked_for_alone_when_no_ping_comes(
+def test_announced_order_of_the_bank_is_asked_for_alone_when_no_ping_comes(
     sandbox: Sandbox, shop: ExampleShop, observer: Observer
 ) -> None:
     bank = sandbox.providers["omnikassa"]
@@ -135,7 +135,7 @@ def test_nevogates_details_are_asked_for_only_where_the_merchant_allows_it(
     assert gateway.book()["uncaused"] == []
 
 
-def test_an_abandoned_basket_is_overdue_and_no_dead_letter(
+def test_abandoned_basket_is_overdue_and_no_dead_letter(
     sandbox: Sandbox, shop: ExampleShop, observer: Observer
 ) -> None:
     calls = sandbox.providers["nevogate"].counters().get("calls", 0)
@@ -176,7 +176,7 @@ def test_what_no_shop_can_have_meant_is_kept_with_its_reason(
     assert wait_for(lambda: reasons() == ["unknown_merchant", "unreadable_expectation"], within_seconds=20, every=0.2)
 
 
-def test_a_provider_that_tells_of_nothing_is_noticed(sandbox: Sandbox, shop: ExampleShop, observer: Observer) -> None:
+def test_provider_that_tells_of_nothing_is_noticed(sandbox: Sandbox, shop: ExampleShop, observer: Observer) -> None:
     sandbox.providers["omnikassa"].notify(paused=True)
     for number in range(12):
         shop.expects("shop-nl", f"SILENT{number}", 100, "EUR", final_by=timedelta(seconds=0.2))

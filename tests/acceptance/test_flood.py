@@ -73,7 +73,7 @@ def announce(sandbox: Sandbox, payments: list[str]) -> None:
         assert wait_for(read, within_seconds=30, every=0.2)
 
 
-def test_a_merchant_with_a_token_in_its_url_notices_nothing(sandbox: Sandbox, observer: Observer) -> None:
+def test_merchant_with_a_token_in_its_url_notices_nothing(sandbox: Sandbox, observer: Observer) -> None:
     before = calls(sandbox)
     flood(sandbox, "guarded")
     payments = buy(sandbox, "nevogate", times=40, merchant="guarded")

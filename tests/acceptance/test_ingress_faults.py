@@ -137,7 +137,7 @@ def quickly(answers: list[Answered]) -> bool:
     return len(slow) * 10 < len(answers)
 
 
-def test_a_stop_under_load_tells_first_stores_what_it_accepted_and_exits_cleanly(
+def test_stop_under_load_tells_first_stores_what_it_accepted_and_exits_cleanly(
     sandbox: Sandbox, observer: Observer, ingest: Child
 ) -> None:
     port = int(ingest.wait_for_event("management_listening")["port"])

@@ -151,7 +151,7 @@ def test_nobody_is_let_in_with(refusals: dict[str, tuple[int, str]], refused: st
 @pytest.mark.parametrize("process", PROCESSES)
 @pytest.mark.parametrize("refused", REFUSED[:2])
 @pytest.mark.usefixtures("topics_there")
-def test_a_process_that_is_not_let_in_says_so_and_waits(
+def test_process_that_is_not_let_in_says_so_and_waits(
     secured: Secured, refused: str, process: str, tmp_path: Path
 ) -> None:
     """For the password's file or the brokers may be the next to change."""
@@ -174,7 +174,7 @@ def test_a_process_that_is_not_let_in_says_so_and_waits(
 
 
 @pytest.mark.usefixtures("topics_there")
-def test_a_host_name_is_only_left_unchecked_on_request(secured: Secured, tmp_path: Path) -> None:
+def test_host_name_is_only_left_unchecked_on_request(secured: Secured, tmp_path: Path) -> None:
     port = secured.broker.address("SASL").rpartition(":")[2]
     kafka = secured.sasl("PLAIN", bootstrap_servers=f"localhost:{port}", ssl_check_hostname=False)
     code, said = paynotify("topics", "check", file=configuration(kafka, tmp_path))

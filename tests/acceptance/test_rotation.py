@@ -75,7 +75,7 @@ def made_with(observer: Observer, password: str) -> int:
     return sum(form["responsesitesecurity"] == security_hash(form, password) for form in forms)
 
 
-def test_a_provider_changes_its_secrets_while_payments_flow(sandbox: Rotating, observer: Observer) -> None:
+def test_provider_changes_its_secrets_while_payments_flow(sandbox: Rotating, observer: Observer) -> None:
     old = {
         "omnikassa": sandbox.secret_file("omnikassa", "signing-key").read_text("utf-8"),
         "trustpayments": sandbox.secret_file("trustpayments", "notification").read_text("utf-8"),

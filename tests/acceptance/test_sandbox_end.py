@@ -90,7 +90,7 @@ def up(tmp_path: Path) -> Iterator[Up]:
         ("ingest", signal.SIGTERM),
     ],
 )
-def test_an_interrupted_start_leaves_nothing(up: Up, moment: str, number: signal.Signals) -> None:
+def test_interrupted_start_leaves_nothing(up: Up, moment: str, number: signal.Signals) -> None:
     soon(lambda: up.logs(moment), DEADLINE_SECONDS, f"{moment} was never started")
     up.process.send_signal(number)
     assert wait_for(lambda: up.process.poll() is not None, within_seconds=DEADLINE_SECONDS), up.said()
@@ -99,7 +99,7 @@ def test_an_interrupted_start_leaves_nothing(up: Up, moment: str, number: signal
     up.await_nothing()
 
 
-def test_a_sandbox_that_was_ready_leaves_nothing(up: Up) -> None:
+def test_sandbox_that_was_ready_leaves_nothing(up: Up) -> None:
     soon(lambda: "Ctrl-C ends everything." in up.said(), DEADLINE_SECONDS, "it was never ready")
     assert len(up.processes()) >= 9
     up.process.send_signal(signal.SIGINT)

@@ -130,7 +130,7 @@ def bench(kafka: str, tmp_path: Path) -> Iterator[Callable[[str], Bench]]:
         yield lambda rule: Bench(kafka, tmp_path, stack, rule)
 
 
-def test_every_broken_loop_has_a_case() -> None:
+def test_broken_loop_has_a_case() -> None:
     assert CASES.keys() == BROKEN.keys()
 
 
@@ -158,17 +158,17 @@ def test_verdict_on_an_intact_worker_over_the_same_crash_is_right(bench: Callabl
     assert (verdict.accepted, verdict.payments, verdict.events) == (3, 2, 3)
 
 
-def test_a_broken_worker_without_a_rule_is_intact() -> None:
+def test_broken_worker_without_a_rule_is_intact() -> None:
     assert loop_class({}) is StageLoop
 
 
-def test_an_unknown_rule_to_break_is_refused() -> None:
+def test_unknown_rule_to_break_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="must be one of ack-before-output"):
         loop_class({BREAK: "drop-everything"})
 
 
 @pytest.mark.parametrize("package", ["schemas", "service", "ingest", "processors", "ops", "sandbox"])
-def test_the_product_has_no_switch_that_breaks_or_kills_it(package: str) -> None:
+def test_product_has_no_switch_that_breaks_or_kills_it(package: str) -> None:
     files = [file for file in (ROOT / package).rglob("*.py") if "PAYNOTIFY_" in file.read_text("utf-8")]
     assert files or package != "ops", "PAYNOTIFY_CONFIG is read somewhere"
     assert not [file for file in files if re.search(f"{BREAK}|{KILL_AT}", file.read_text("utf-8"))]

@@ -160,16 +160,16 @@ WRONGS: Final[list[tuple[str, Callable[[Evidence], object]]]] = [
 
 
 @pytest.mark.parametrize(("figure", "go_wrong"), WRONGS)
-def test_each_wrong_is_found_by_its_rule(right: Evidence, figure: str, go_wrong: Callable[[Evidence], object]) -> None:
+def test_wrong_is_found_by_its_rule(right: Evidence, figure: str, go_wrong: Callable[[Evidence], object]) -> None:
     go_wrong(right)
     assert RULES[figure](right)
 
 
-def test_every_rule_has_its_wrong() -> None:
+def test_rule_has_its_wrong() -> None:
     assert {figure for figure, _ in WRONGS} == RULES.keys() - {"omnikassa_orders_lost_in_the_window"}
 
 
-def test_a_page_that_was_never_stored_is_healed_by_a_right_status_and_lost_without(right: Evidence) -> None:
+def test_page_that_was_never_stored_is_healed_by_a_right_status_and_lost_without(right: Evidence) -> None:
     right.records[BANK].clear()
     window = pages(right)
     assert (window.not_stored, window.orders_on_them, window.not_healed) == (("abc",), 1, ())

@@ -27,7 +27,7 @@ for _ in sys.stdin:
 """
 
 
-def test_a_round_has_each_fault_once_and_follows_from_the_seed() -> None:
+def test_round_has_each_fault_once_and_follows_from_the_seed() -> None:
     names = list(FAULTS)
     one, same, other = (schedule(names, random.Random(seed)) for seed in (1, 1, 2))
     assert one == same != other
@@ -36,7 +36,7 @@ def test_a_round_has_each_fault_once_and_follows_from_the_seed() -> None:
 
 
 @pytest.mark.skipif(not shutil.which("cc"), reason="a clock is moved by a library that a C compiler makes")
-def test_a_clock_moves_while_its_process_runs_and_no_other_does(tmp_path: Path) -> None:
+def test_clock_moves_while_its_process_runs_and_no_other_does(tmp_path: Path) -> None:
     clock = MovableClock(tmp_path)
     command = [sys.executable, "-c", _TELLS_THE_TIME]
     environment = {**os.environ, **clock.environment}
@@ -60,7 +60,7 @@ def test_a_clock_moves_while_its_process_runs_and_no_other_does(tmp_path: Path) 
         child.stdin.close()
 
 
-def test_a_full_disk_takes_nothing_until_it_is_freed(tmp_path: Path) -> None:
+def test_full_disk_takes_nothing_until_it_is_freed(tmp_path: Path) -> None:
     with ExitStack() as stack:
         disk = small_disk(tmp_path / "disk", 2 * 1024 * 1024, stack)
         if disk is None:

@@ -85,7 +85,7 @@ def test_bytes_pass_unchanged_and_the_way_round_stays_the_same(proxy: Proxy, ech
     assert wait_for(lambda: echo.ended == ["closed"], within_seconds=SECONDS)
 
 
-def test_a_reset_reaches_both_ends(proxy: Proxy, echo: Echo) -> None:
+def test_reset_reaches_both_ends(proxy: Proxy, echo: Echo) -> None:
     with closing(connected(proxy.detour(echo.address))) as connection:
         assert said_back(connection, b"hello") == b"hello"
         assert proxy.reset([echo.address]) == 1

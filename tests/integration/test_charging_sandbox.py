@@ -82,7 +82,7 @@ def _charged(sandbox: Sandbox, outcome: str) -> str:
     ("outcome", "status", "calls"),
     [("SUCCESSFUL", "authorised", 2), ("PENDING-SUCCESSFUL", "authorised", 3), ("ERROR", "failed", 2)],
 )
-def test_each_call_about_a_charge_gets_its_result_and_the_status_is_published(
+def test_call_about_a_charge_gets_its_result_and_the_status_is_published(
     sandbox: Sandbox, outcome: str, status: str, calls: int
 ) -> None:
     transaction = _charged(sandbox, outcome)

@@ -50,7 +50,7 @@ def inputs(installation: Installation, codec: str | None) -> dict[str, Records]:
     return {installation.topic(name): records for name, records in made.items()}
 
 
-def test_every_codec_is_read_on_every_input(installation: Installation) -> None:
+def test_codec_is_read_on_every_input(installation: Installation) -> None:
     for codec in CODECS:
         asyncio.run(send_all(installation.kafka, inputs(installation, codec), codec))
     worker = installation.worker()

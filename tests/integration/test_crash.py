@@ -54,7 +54,7 @@ def test_no_payment_is_lost_or_turned_back(installation: Installation, step: int
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_each_notification_ends_as_exactly_one_thing(installation: Installation, step: int) -> None:
+def test_notification_ends_as_exactly_one_thing(installation: Installation, step: int) -> None:
     records = []
     wanted = {}
     for number in range(NOTIFICATIONS):

@@ -56,7 +56,7 @@ async def known(view: ExpectationCache, *orders: str) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_a_topic_that_comes_late_and_grows_is_read_whole(
+async def test_topic_that_comes_late_and_grows_is_read_whole(
     bare_installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(expectation_cache, "_PARTITION_CHECK_SECONDS", 0.2)

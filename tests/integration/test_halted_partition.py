@@ -33,7 +33,7 @@ def halted(port: int) -> dict[str, float]:
     return {line.partition('partition="')[2].partition('"')[0]: float(line.rpartition(" ")[2]) for line in found}
 
 
-def test_a_stage_that_raises_on_every_record_halts_and_a_good_one_goes_on(bare_installation: Installation) -> None:
+def test_stage_that_raises_on_every_record_halts_and_a_good_one_goes_on(bare_installation: Installation) -> None:
     installation = bare_installation
     installation.configure(
         topics={"partitions": 2, "replication_factor": 1},

@@ -130,7 +130,7 @@ def ingest(kafka: str, prefix: str, tmp_path: Path) -> Iterator[Ingest]:
 
 
 @pytest.mark.kafka
-def test_a_notification_arrives_as_it_was_sent(kafka: str, prefix: str, ingest: Ingest) -> None:
+def test_notification_arrives_as_it_was_sent(kafka: str, prefix: str, ingest: Ingest) -> None:
     body = b'{"poiId": 1, "authentication": "t", "odd": "\xc3\xa9"}'
     sent = {
         "Content-Type": "application/json",
@@ -151,7 +151,7 @@ def test_a_notification_arrives_as_it_was_sent(kafka: str, prefix: str, ingest: 
 
 
 @pytest.mark.kafka
-def test_a_return_url_has_an_empty_value_and_not_a_tombstone(kafka: str, prefix: str, ingest: Ingest) -> None:
+def test_return_url_has_an_empty_value_and_not_a_tombstone(kafka: str, prefix: str, ingest: Ingest) -> None:
     path = "/notifications/nevogate/shop-hu?TransactionId=" + "ab" * 16
     assert call(ingest.port(), "GET", path)[0] == 200
     (record,) = records(kafka, f"{prefix}notifications.nevogate", 1)
@@ -159,7 +159,7 @@ def test_a_return_url_has_an_empty_value_and_not_a_tombstone(kafka: str, prefix:
 
 
 @pytest.mark.kafka
-async def test_each_success_under_load_is_one_record(kafka: str, prefix: str, ingest: Ingest) -> None:
+async def test_success_under_load_is_one_record(kafka: str, prefix: str, ingest: Ingest) -> None:
     address = ("127.0.0.1", await asyncio.to_thread(ingest.port))
     body = b"transactionreference=57-9-1&errorcode=0"
     result = await load(address, "/notifications/trustpayments/shop-uk", 16, body, 0.5)
@@ -173,7 +173,7 @@ async def test_each_success_under_load_is_one_record(kafka: str, prefix: str, in
 
 
 @pytest.mark.kafka
-def test_the_management_port_tells_the_state(ingest: Ingest) -> None:
+def test_management_port_tells_the_state(ingest: Ingest) -> None:
     port, management = ingest.port(), ingest.management_port()
     assert call(port, "POST", "/notifications/omnikassa/shop-nl")[0] == 200
     assert call(port, "POST", "/notifications/omnikassa/other-shop")[0] == 404
@@ -190,7 +190,7 @@ def test_the_management_port_tells_the_state(ingest: Ingest) -> None:
 
 @pytest.mark.kafka
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_stop_answers_what_was_accepted_and_exits_cleanly(ingest: Ingest, number: signal.Signals) -> None:
+def test_stop_answers_what_was_accepted_and_exits_cleanly(ingest: Ingest, number: signal.Signals) -> None:
     port = ingest.port()
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE_SECONDS)
     connection.putrequest("POST", "/notifications/omnikassa/shop-nl")

@@ -17,7 +17,7 @@ POI_ID: Final = 2004
 OTHER_KEY: Final = "c2VjcmV0"
 
 
-def test_an_unverifiable_page_is_read_again_after_a_key_change(bare_installation: Installation) -> None:
+def test_unverifiable_page_is_read_again_after_a_key_change(bare_installation: Installation) -> None:
     installation = bare_installation
     key_file = installation.directory / "signing-key"
     key_file.write_text(OTHER_KEY, "utf-8")

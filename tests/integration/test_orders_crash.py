@@ -71,7 +71,7 @@ def distinct(installation: Installation, topic: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("step", range(1, 7) if LONG else (3, 4))
-def test_each_order_is_reported_once(installation: Installation, step: int) -> None:
+def test_order_is_reported_once(installation: Installation, step: int) -> None:
     worker = {
         "overdue": {"poll_schedule_seconds": {"trustpayments": LOOKS}, "takeover_grace_seconds": 0},
         "batch_records": 50,

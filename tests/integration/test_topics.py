@@ -47,7 +47,7 @@ def test_apply_creates_every_topic_and_then_changes_nothing(bare_installation: I
     assert settings(bare_installation, "paynotify.resolve-state-changelog")["cleanup.policy"] == "compact"
 
 
-def test_a_changed_retention_is_mended(installation: Installation) -> None:
+def test_changed_retention_is_mended(installation: Installation) -> None:
     changed = {"notifications.rejected": {"retention_seconds": 7 * 24 * 3600}}
     installation.configure(topics={"partitions": 3, "replication_factor": 1, "overrides": changed})
     code, report = topics(installation, "check")
@@ -75,7 +75,7 @@ def test_what_somebody_set_by_hand_is_left_alone(installation: Installation) -> 
         client.close()
 
 
-def test_a_wrong_number_of_partitions_is_reported_and_not_changed(installation: Installation) -> None:
+def test_wrong_number_of_partitions_is_reported_and_not_changed(installation: Installation) -> None:
     installation.configure(topics={"partitions": 4, "replication_factor": 1})
     code, report = topics(installation, "apply")
     assert code == 1
@@ -85,7 +85,7 @@ def test_a_wrong_number_of_partitions_is_reported_and_not_changed(installation: 
     assert topics(installation, "check")[0] == 0
 
 
-def test_an_unreachable_broker_is_one_clear_paragraph(bare_installation: Installation) -> None:
+def test_unreachable_broker_is_one_clear_paragraph(bare_installation: Installation) -> None:
     bare_installation.configure(kafka={"bootstrap_servers": "127.0.0.1:1"})
     code, said = bare_installation.finished("topics", "apply", within_seconds=25)
     assert code == 3, said

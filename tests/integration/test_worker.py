@@ -52,7 +52,7 @@ def test_lookups_that_wait_for_an_hour_delay_no_others(installation: Installatio
     assert worker.stop() == 0
 
 
-def test_a_lookup_comes_back_when_it_is_due(installation: Installation) -> None:
+def test_lookup_comes_back_when_it_is_due(installation: Installation) -> None:
     due = rfc3339(datetime.now(UTC) + timedelta(seconds=1))
     topic = installation.topic("lookups.nevogate.retry.1")
     send(installation.kafka, topic, lookups(3, "gone", not_before=due, attempts="1"))
@@ -88,7 +88,7 @@ def test_unexpected_exceptions_of_single_records_stop_no_partition(bare_installa
     assert "no state" not in log
 
 
-def test_the_largest_notification_can_be_rejected(installation: Installation) -> None:
+def test_largest_notification_can_be_rejected(installation: Installation) -> None:
     headers = notification_headers("omnikassa", "shop-nl", "n-1")
     large, small = [(b"shop-nl", b"x" * size, {**headers, "ce_id": f"n-{size}"}) for size in (1_000_000, 1)]
     send(installation.kafka, installation.topic("notifications.omnikassa"), [large, small])

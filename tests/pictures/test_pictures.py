@@ -20,7 +20,7 @@ SPAN = Span(1_700_000_000.0, 1_700_000_240.0)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_every_dashboard_is_understood_and_has_a_picture(file: Path) -> None:
+def test_dashboard_is_understood_and_has_a_picture(file: Path) -> None:
     dashboard = read(file)
     variables = dict.fromkeys(dashboard.variables, "payments")
     assert not any("$" in filled(panel.query, variables) for panel in dashboard.panels)
@@ -29,13 +29,13 @@ def test_every_dashboard_is_understood_and_has_a_picture(file: Path) -> None:
     assert picture.stat().st_size < 250_000, "run `make pictures`"
 
 
-def test_a_variable_that_nobody_knows_is_an_error() -> None:
+def test_variable_that_nobody_knows_is_an_error() -> None:
     assert filled('a{b="$b"}[${c}]', {"b": "1", "c": "5m"}) == 'a{b="1"}[5m]'
     with pytest.raises(QueryError):
         filled('a{b="$b"}', {})
 
 
-def test_a_legend_has_the_labels_values() -> None:
+def test_legend_has_the_labels_values() -> None:
     assert named("{{provider}} {{ outcome }}", {"provider": "nevogate", "outcome": "dead"}) == "nevogate dead"
     assert named("{{provider}} {{stage}}", {"provider": "nevogate"}) == "nevogate"
 

@@ -26,7 +26,7 @@ def test_without_any_time_nothing_is_left_out() -> None:
 
 
 @given(places, places, st.integers(0, 9))
-def test_a_part_comes_back_from_its_text(faults: tuple[int, ...], items: tuple[int, ...], salt: int) -> None:
+def test_part_comes_back_from_its_text(faults: tuple[int, ...], items: tuple[int, ...], salt: int) -> None:
     part = Part(faults, items, salt)
     assert Part.read(str(part)) == part
 

@@ -55,7 +55,7 @@ def test_without_faults_nothing_is_done_twice(seed: int) -> None:
     assert outcome.errors == {}
 
 
-def test_a_seed_is_the_same_history_every_time() -> None:
+def test_seed_is_the_same_history_every_time() -> None:
     schedule = next(one for seed in range(1, 100) if len((one := schedule_of(seed, 300)).faults) >= 10)
     first, second = run(schedule), run(schedule)
     assert first.digest == second.digest
@@ -81,7 +81,7 @@ def test_seeds_at_a_time_are_the_histories_they_are_alone() -> None:
 
 
 @pytest.mark.parametrize("name", [one for one in MUTANTS if LONG or one not in _RARELY_FOUND])
-def test_a_product_that_is_wrong_is_found(name: str) -> None:
+def test_product_that_is_wrong_is_found(name: str) -> None:
     seeds_for_it = _SEEDS_FOR_A_RARE_MUTANT if name in _RARELY_FOUND else _SEEDS_FOR_A_MUTANT
     for seed in range(1, seeds_for_it + 1):
         schedule = _SIZE_FOR_A_MUTANT.of(seed)
@@ -91,7 +91,7 @@ def test_a_product_that_is_wrong_is_found(name: str) -> None:
     pytest.fail(f"a product that {name} passes {seeds_for_it} seeds")
 
 
-def test_a_failing_schedule_is_made_short_and_fails_again_from_its_text() -> None:
+def test_failing_schedule_is_made_short_and_fails_again_from_its_text() -> None:
     mutant = MUTANTS["publishes an id with two contents"]
     schedule = schedule_of(1, 200)
     outcome = run(schedule, mutant)

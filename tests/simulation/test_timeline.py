@@ -35,7 +35,7 @@ def loop() -> Iterator[Timeline]:
     loop.close()
 
 
-def test_an_hour_takes_no_time_and_timers_run_in_order(loop: Timeline) -> None:
+def test_hour_takes_no_time_and_timers_run_in_order(loop: Timeline) -> None:
     told: list[str] = []
     loop.call_later(3600, told.append, "late")
     loop.call_later(1, told.append, "early").cancel()
@@ -46,7 +46,7 @@ def test_an_hour_takes_no_time_and_timers_run_in_order(loop: Timeline) -> None:
     assert loop.time() == 4000
 
 
-def test_a_process_that_stands_still_goes_on_where_it_was(loop: Timeline) -> None:
+def test_process_that_stands_still_goes_on_where_it_was(loop: Timeline) -> None:
     process, told = Process(), list[float]()
 
     async def tick() -> None:

@@ -51,7 +51,7 @@ def _record(topic: str, value: Any, **headers: str) -> Any:
     )  # fmt: skip
 
 
-def test_a_lookup_without_an_end_is_an_error_and_its_place_is_told() -> None:
+def test_lookup_without_an_end_is_an_error_and_its_place_is_told() -> None:
     told = r"1 not right: lookup A at lookups\.trustpayments/0/0, stored .* has no end"
     with pytest.raises(AssertionError, match=told):
         assert_right(NOBODY, Readings([looks("A")]), within_seconds=0)

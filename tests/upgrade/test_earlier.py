@@ -34,7 +34,7 @@ def release(code: Path, text: str) -> Path:
     return code
 
 
-def test_an_earlier_release_gets_its_own_key_names(tmp_path: Path) -> None:
+def test_earlier_release_gets_its_own_key_names(tmp_path: Path) -> None:
     assert earlier.configuration(DOCUMENT, release(tmp_path, OLD)) == {
         "kafka": {"topic_prefix": "x."},
         "worker": {
@@ -46,7 +46,7 @@ def test_an_earlier_release_gets_its_own_key_names(tmp_path: Path) -> None:
     }
 
 
-def test_a_release_with_the_new_names_gets_the_file_as_it_is(tmp_path: Path) -> None:
+def test_release_with_the_new_names_gets_the_file_as_it_is(tmp_path: Path) -> None:
     new = "\n    calls_per_second: x\n    stall_seconds: x\n    overdue: x\n    dead_letter_limit: x\n"
     code = release(tmp_path, new + "    poll_schedule_seconds: x\n")
     assert earlier.configuration(DOCUMENT, code) == DOCUMENT

@@ -45,7 +45,7 @@ def recorded() -> dict[str, list[Kept]]:
 
 
 @pytest.mark.parametrize("topic", sorted(KINDS))
-def test_each_recorded_value_is_read_and_keeps_all_it_says(recorded: dict[str, list[Kept]], topic: str) -> None:
+def test_recorded_value_is_read_and_keeps_all_it_says(recorded: dict[str, list[Kept]], topic: str) -> None:
     values = [record.value for record in recorded[topic] if record.value and not (record.key or b"").startswith(b"\0")]
     assert values
     for value in values:
@@ -53,7 +53,7 @@ def test_each_recorded_value_is_read_and_keeps_all_it_says(recorded: dict[str, l
         assert said | orjson.loads(value) == said, "a member is left out or says something else"
 
 
-def test_each_recorded_answer_names_the_lookups_it_answers(recorded: dict[str, list[Kept]]) -> None:
+def test_recorded_answer_names_the_lookups_it_answers(recorded: dict[str, list[Kept]]) -> None:
     answers = [record for provider in provider_names() for record in recorded[topics.responses(provider)]]
     assert answers
     for record in answers:
@@ -146,7 +146,7 @@ def until_published(carried: Carried, wanted: dict[str, tuple[int, str]]) -> Non
 
 
 @pytest.mark.kafka
-def test_a_recorded_state_and_its_topics_are_carried_on_without_a_gap(
+def test_recorded_state_and_its_topics_are_carried_on_without_a_gap(
     recorded: dict[str, list[Kept]], carried: Carried
 ) -> None:
     sandbox = carried.sandbox

@@ -84,7 +84,7 @@ async def test_no_connection_is_unavailable() -> None:
             await exchange(here.outside(), "GET", closed + "/", headers={})
 
 
-async def test_a_compressed_answer_is_decoded() -> None:
+async def test_compressed_answer_is_decoded() -> None:
     async with (
         serving(json_answer(gzip.compress(b'{"a":1}'), headers={"Content-Encoding": "gzip"})) as gateway,
         world() as here,
@@ -136,6 +136,6 @@ def test_credentials_are_latin_1_where_they_fit(password: str, header: str) -> N
     assert _authorization(SecretRef(value=password)) == header
 
 
-def test_a_secret_that_can_not_be_read_delays_its_own_call_only() -> None:
+def test_secret_that_can_not_be_read_delays_its_own_call_only() -> None:
     with pytest.raises(ProviderUnavailableError, match="PAYNOTIFY_TEST_NOT_SET"):
         _authorization(SecretRef(env="PAYNOTIFY_TEST_NOT_SET"))

@@ -100,7 +100,7 @@ async def test_what_no_notification_told_is_learned_by_asking(provider: str) -> 
     assert seen.amount.value == 1050
 
 
-async def test_an_order_nobody_began_to_pay_is_answered_with_nothing() -> None:
+async def test_order_nobody_began_to_pay_is_answered_with_nothing() -> None:
     async with simulated(simulator("trustpayments")) as address, world() as here:
         shop = shop_at("trustpayments", address)
         lookup = recovery_lookup(shop.merchant, order_id="ORD1", payment_id=None, lookup_cause="overdue", at="")
@@ -110,7 +110,7 @@ async def test_an_order_nobody_began_to_pay_is_answered_with_nothing() -> None:
         assert understood(shop, here, "trustpayments") == []
 
 
-async def test_an_id_that_omnikassa_or_nevogate_do_not_know_is_a_dead_lookup() -> None:
+async def test_id_that_omnikassa_or_nevogate_do_not_know_is_a_dead_lookup() -> None:
     async with simulated(simulator("nevogate")) as address, world() as here:
         shop = shop_at("nevogate", address)
         lookup = recovery_lookup(shop.merchant, order_id=None, payment_id="f" * 32, lookup_cause="overdue", at="")

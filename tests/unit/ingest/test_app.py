@@ -103,7 +103,7 @@ class Web:
         return self.meters.registry.get_sample_value("paynotify_ingest_requests_total", labels) or 0.0
 
 
-async def test_a_notification_is_stored_untouched_under_its_key() -> None:
+async def test_notification_is_stored_untouched_under_its_key() -> None:
     web = Web()
     body = b"errorcode=0&transactionreference=57-9-1&x=%FF\x00\xff"
     status, headers, response = await web.call("/notifications/trustpayments/shop-uk", body=[body[:7], body[7:]])
@@ -115,7 +115,7 @@ async def test_a_notification_is_stored_untouched_under_its_key() -> None:
     assert web.count("trustpayments", "stored") == 1
 
 
-async def test_a_nevogate_return_url_is_stored_with_an_empty_body() -> None:
+async def test_nevogate_return_url_is_stored_with_an_empty_body() -> None:
     web = Web()
     query = b"shop=1&TransactionId=" + TRANSACTION
     status, _, _ = await web.call("/notifications/nevogate/shop-hu", method="GET", query=query)
@@ -125,7 +125,7 @@ async def test_a_nevogate_return_url_is_stored_with_an_empty_body() -> None:
     assert (written["http-method"], written["http-query"]) == (b"GET", query)
 
 
-async def test_a_webshop_has_one_queue() -> None:
+async def test_webshop_has_one_queue() -> None:
     web = Web()
     await web.call("/notifications/omnikassa/shop-nl", body=[b'{"poiId": 1}'])
     assert web.log.records[0][1] == b"shop-nl"
@@ -211,7 +211,7 @@ async def test_sender_who_disconnects_stores_nothing() -> None:
     assert web.slots.taken == 0
 
 
-async def test_a_route_has_its_own_rate() -> None:
+async def test_route_has_its_own_rate() -> None:
     web = Web()
     web.log.response = None
     responses = [await web.call("/notifications/omnikassa/shop-nl") for _ in range(6)]
@@ -241,7 +241,7 @@ async def test_request_beyond_all_slots_is_refused_at_once() -> None:
     assert web.slots.taken == web.slots.limit
 
 
-async def test_a_success_is_counted_and_timed() -> None:
+async def test_success_is_counted_and_timed() -> None:
     web = Web()
     await web.call("/notifications/omnikassa/shop-nl")
     text = generate_latest(web.meters.registry).decode()
@@ -250,7 +250,7 @@ async def test_a_success_is_counted_and_timed() -> None:
     assert "shop-nl" not in text
 
 
-def test_every_outcome_has_a_response_and_only_stored_is_a_success() -> None:
+def test_outcome_has_a_response_and_only_stored_is_a_success() -> None:
     assert set(RESPONSES) == set(RequestOutcome)
     assert [outcome for outcome, response in RESPONSES.items() if response.status < 400] == [RequestOutcome.STORED]
 

@@ -83,13 +83,13 @@ def post(body: bytes, path: bytes = PATH, *headers: bytes) -> bytes:
     return b"\r\n".join(lines) + b"\r\n\r\n" + body
 
 
-async def test_a_body_in_pieces_is_stored_whole(site: Site) -> None:
+async def test_body_in_pieces_is_stored_whole(site: Site) -> None:
     whole = post(b"\x00\xffabc" * 50)
     assert (await site.say(whole[:20], whole[20:90], whole[90:])).startswith(b"HTTP/1.1 200 OK\r\n")
     assert site.log.values == [b"\x00\xffabc" * 50]
 
 
-async def test_a_chunked_body_is_stored_without_its_framing(site: Site) -> None:
+async def test_chunked_body_is_stored_without_its_framing(site: Site) -> None:
     head = b"POST %b HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n" % PATH
     assert b" 200 " in await site.say(head, b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
     assert site.log.values == [b"abcde"]
@@ -170,7 +170,7 @@ async def test_large_body_gets_its_response_and_the_connection_goes_on(site: Sit
     ],
     ids=["long header", "many headers", "long path", "endless path", "endless header"],
 )
-async def test_a_large_head_is_refused(site: Site, request_bytes: bytes) -> None:
+async def test_large_head_is_refused(site: Site, request_bytes: bytes) -> None:
     try:
         response = await site.say(request_bytes)
     except ConnectionError:  # cut while the rest was on its way
@@ -187,13 +187,13 @@ async def test_bytes_that_are_not_http_are_refused(site: Site, unreadable: bytes
     assert (await site.say(unreadable))[9:12] == b"400"
 
 
-async def test_a_slow_body_is_cut(site: Site) -> None:
+async def test_slow_body_is_cut(site: Site) -> None:
     response = await site.say(post(b"x" * 50)[:-10])
     assert response.startswith(b"HTTP/1.1 408 ")
     assert b"connection: close" in response
 
 
-async def test_a_slow_head_is_cut(site: Site) -> None:
+async def test_slow_head_is_cut(site: Site) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
     writer.write(b"POST /notifi")
     loop = asyncio.get_running_loop()
@@ -216,7 +216,7 @@ async def test_pipelined_requests_are_answered_in_order(site: Site) -> None:
     assert site.log.values == [b"one", b"three"]
 
 
-def test_a_uvicorn_without_the_private_names_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_uvicorn_without_the_private_names_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(HttpToolsProtocol, "data_received", lambda self, data: None)
     with pytest.raises(UnsupportedLibraryError, match=r"^uvicorn .*does not use _unset_keepalive_if_required"):
         connection.bounded(max_head_bytes=1, max_body_bytes=1, head_seconds=1.0, max_connections=1)

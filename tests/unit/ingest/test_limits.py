@@ -56,7 +56,7 @@ async def test_body_is_read_whole_or_not_at_all(parts: list[dict[str, Any]], rea
     assert await read_body(receiving(*parts), max_bytes=5, deadline_seconds=5) == read
 
 
-async def test_a_slow_body_is_cut() -> None:
+async def test_slow_body_is_cut() -> None:
     assert await read_body(receiving(part(b"a", more=True)), 5, deadline_seconds=0.01) is Unread.TOO_SLOW
     assert await read_body(receiving(), 5, deadline_seconds=0.01) is Unread.TOO_SLOW
 

@@ -14,11 +14,11 @@ from schemas.providers import provider_contracts
 
 
 @pytest.mark.parametrize("generator", [generate_configuration, generate_metrics], ids=["configuration", "metrics"])
-def test_the_page_is_up_to_date(generator: object) -> None:
+def test_page_is_up_to_date(generator: object) -> None:
     assert generator.PAGE.read_text("utf-8") == generator.page(), "run `make docs`"  # type: ignore[attr-defined]  # modules
 
 
-def test_the_configuration_page_has_every_key() -> None:
+def test_configuration_page_has_every_key() -> None:
     page = generate_configuration.page()
     sections: list[type[msgspec.Struct]] = [Configuration, IngestSettings, WorkerSettings]
     sections += [contract.merchant for contract in provider_contracts().values()]
@@ -28,13 +28,13 @@ def test_the_configuration_page_has_every_key() -> None:
     assert set(configuration_type().__struct_fields__) == set(Configuration.__struct_fields__)
 
 
-def test_every_meaning_is_a_sentence() -> None:
+def test_meaning_is_a_sentence() -> None:
     for section in (Configuration, IngestSettings, WorkerSettings):
         for key, meaning in generate_configuration.meanings(section).items():
             assert meaning.endswith("."), key
 
 
-def test_the_metrics_page_has_every_metric() -> None:
+def test_metrics_page_has_every_metric() -> None:
     page = generate_metrics.page()
     for definition in Metrics.definitions.values():
         assert f"| `{definition.name}` | " in page

@@ -177,7 +177,7 @@ def test_bill_verdict_is_paid_while_the_result_topic_is_behind() -> None:
     assert month.verdict(_bill()) == ("paid", "")
 
 
-def test_an_expired_attempt_for_the_same_order_says_nothing_of_the_charge() -> None:
+def test_expired_attempt_for_the_same_order_says_nothing_of_the_charge() -> None:
     month = Month("shop-hu", "2026-11", [_bill()])
     month.requested(_answer(_bill(), "done", "captured"))
     month.changed(_status(_bill(), "expired", payment_id="an orphan's"))

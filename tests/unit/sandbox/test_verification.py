@@ -95,7 +95,7 @@ def test_verification_reports_a_gap_and_an_event_id_with_two_contents(day: Day) 
     assert not day.result().holds
 
 
-def test_a_repeat_of_the_same_bytes_is_only_counted(day: Day) -> None:
+def test_repeat_of_the_same_bytes_is_only_counted(day: Day) -> None:
     for _ in range(2):
         day.publish(event(1, "captured", fulfilment="release"))
     assert day.observer.repeats == 1

@@ -70,7 +70,7 @@ def test_times_survive_their_text_to_the_millisecond(naive: datetime) -> None:
 
 
 @given(st.datetimes(), st.datetimes())
-def test_the_order_of_texts_is_the_order_of_times(one: datetime, other: datetime) -> None:
+def test_order_of_texts_is_the_order_of_times(one: datetime, other: datetime) -> None:
     first, second = one.replace(tzinfo=UTC), other.replace(tzinfo=UTC)
     if first <= second:
         assert rfc3339(first) <= rfc3339(second)
@@ -81,7 +81,7 @@ def test_text_that_is_no_instant_is_none(text: str) -> None:
     assert parse_time(text) is None
 
 
-def test_the_last_header_of_a_name_counts_and_no_value_breaks_it() -> None:
+def test_last_header_of_a_name_counts_and_no_value_breaks_it() -> None:
     made = Record("t", 0, 0, None, None, (("a", b"1"), ("a", b"2"), ("b", b"\xff"), ("c", None)), 0.0)  # type: ignore[arg-type]  # a null header is legal in Kafka
     assert (made.header("a"), made.header("b", "x"), made.header("c", "y"), made.header("d")) == ("2", "x", "y", "")
 
@@ -104,7 +104,7 @@ def test_cloud_events_are_binary_mode_headers() -> None:
     )
 
 
-def test_a_record_that_ended_twice_says_where_it_ended_last() -> None:
+def test_record_that_ended_twice_says_where_it_ended_last() -> None:
     first = dead_lettered(record(b"x", {"ce_time": "2026-06-01T12:00:00.000Z"}, offset=7), "dead", "refused")
     again = Record("dead", 3, 9, first.key, first.value, first.headers, 0.0)
     second = dead_lettered(again, "dead", "internal_error", attempts=4)

@@ -23,7 +23,7 @@ def test_only_captured_money_in_the_right_amount_releases_goods(status: Status, 
     assert (allowed == "stop") == (status in FINAL - {"captured"})
 
 
-def test_every_status_waits_or_is_final() -> None:
+def test_status_waits_or_is_final() -> None:
     assert set(STATUSES) == FINAL | HOLD
     assert not FINAL & HOLD
 
@@ -52,7 +52,7 @@ def test_rejected_records_fit_into_the_topics_they_go_to() -> None:
         assert sizes["lookups.dead"] >= sizes[f"responses.{provider}"]
 
 
-def test_every_error_is_in_the_tree() -> None:
+def test_error_is_in_the_tree() -> None:
     kinds = [one for _, one in inspect.getmembers(errors, inspect.isclass) if issubclass(one, Exception)]
     assert all(issubclass(one, errors.PaynotifyError) for one in kinds)
     assert issubclass(errors.SecretError, errors.ConfigurationError)

@@ -36,7 +36,7 @@ def refused(kind: Callable[..., Any]) -> bool:
 # kafka-python leaves a refused connection's socket to the collector, which warns of it
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.parametrize("kind", [KafkaAdminClient, KafkaConsumer, KafkaProducer])
-def test_a_client_that_cannot_be_made_leaves_no_thread_and_no_file(
+def test_client_that_cannot_be_made_leaves_no_thread_and_no_file(
     kind: Callable[..., Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.CRITICAL, "kafka")  # a kept line keeps the connection it tells of

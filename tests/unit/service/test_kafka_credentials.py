@@ -50,11 +50,11 @@ def test_kafka_python_authenticates_with_the_current_password(mechanism: str, mo
     assert "second" not in repr(config)
 
 
-def test_a_unit_gives_faust_what_is_revealed_later() -> None:
+def test_unit_gives_faust_what_is_revealed_later() -> None:
     assert isinstance(broker_credentials(with_password("PLAIN")).password, Secret)
 
 
-def test_a_password_that_cannot_be_read_ends_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_password_that_cannot_be_read_ends_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("BROKER_PASSWORD")
     with pytest.raises(SecretError, match="BROKER_PASSWORD"):
         client_settings(with_password("PLAIN"), "test")

@@ -84,7 +84,7 @@ def test_head_request_gets_the_same_response_without_body(process: Process) -> N
 
 
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="no IPv6 here")
-def test_an_address_of_ipv6_can_be_listened_on() -> None:
+def test_address_of_ipv6_can_be_listened_on() -> None:
     management = Management("ingest", "[::1]:0", CollectorRegistry(), lambda: None, lambda: None)
     management.start()
     try:

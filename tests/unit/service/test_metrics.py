@@ -17,7 +17,7 @@ class BiggerKitchen(Kitchen):
     wait = histogram("wait_seconds", "Time to the cup", buckets=(1.0, 5.0))
 
 
-def test_a_set_holds_its_metrics_in_the_registry() -> None:
+def test_set_holds_its_metrics_in_the_registry() -> None:
     registry = CollectorRegistry()
     kitchen = BiggerKitchen(registry)
     kitchen.cups.labels("tea").inc()
@@ -41,7 +41,7 @@ def test_definitions_are_listed_with_those_inherited() -> None:
     assert Kitchen.cups.labels == ("drink",)
 
 
-def test_a_name_is_registered_once() -> None:
+def test_name_is_registered_once() -> None:
     registry = CollectorRegistry()
     Kitchen(registry)
     with pytest.raises(ValueError, match="cups"):

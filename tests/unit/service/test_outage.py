@@ -21,7 +21,7 @@ def events(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 @pytest.mark.parametrize("unknown", [None, "not asked yet"])
-def test_an_outage_is_one_line_and_its_end_another(unknown: str | None, caplog: pytest.LogCaptureFixture) -> None:
+def test_outage_is_one_line_and_its_end_another(unknown: str | None, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     availability = BrokerAvailability(logging.getLogger("test"), unknown)
     assert availability.problem == unknown

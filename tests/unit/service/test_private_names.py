@@ -43,7 +43,7 @@ def test_used_names_are_accepted() -> None:
         (PrivateName("aiokafka", "no_such_module", "Library"), "no_such_module.Library does not exist"),
     ],
 )
-def test_a_missing_name_is_one_sentence_with_the_supported_versions(wanted: PrivateName, problem: str) -> None:
+def test_missing_name_is_one_sentence_with_the_supported_versions(wanted: PrivateName, problem: str) -> None:
     with pytest.raises(UnsupportedLibraryError) as raised:
         require([name("Library.reads", "outside"), wanted])
     said = str(raised.value)

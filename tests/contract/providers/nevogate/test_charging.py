@@ -109,14 +109,14 @@ async def test_init_names_the_reference_the_amount_and_our_own_urls() -> None:
     }
 
 
-async def test_the_urls_carry_the_merchants_first_token() -> None:
+async def test_urls_carry_the_merchants_first_token() -> None:
     arguments = await asked("InitRP", answer("SUCCESSFUL"), url_tokens=[{"value": "tok-1"}, {"value": "tok-2"}])
     assert arguments["NotificationUrl"] == "https://pay.shop.example/notifications/nevogate/shop?token=tok-1"
     assert arguments["ResponseUrl"] == arguments["NotificationUrl"]
 
 
 @pytest.mark.parametrize("token", ["has space", "a&b", "x" * 201, "é"])
-async def test_a_token_that_would_not_come_back_is_a_matter_of_configuration(token: str) -> None:
+async def test_token_that_would_not_come_back_is_a_matter_of_configuration(token: str) -> None:
     own = shop("https://gateway.example", url_tokens=[{"value": token}])
     async with world() as here:
         assert await NEVOGATE.init(ORDER, own, here.outside()) == Failed("configuration")
@@ -124,7 +124,7 @@ async def test_a_token_that_would_not_come_back_is_a_matter_of_configuration(tok
     assert NEVOGATE.problem(request, own) == "configuration"
 
 
-def test_a_url_that_is_too_long_for_the_gateway_is_a_matter_of_configuration() -> None:
+def test_url_that_is_too_long_for_the_gateway_is_a_matter_of_configuration() -> None:
     charges = {**CHARGES, "public_url": "https://pay.shop.example/" + "p" * 220}
     request = RequestedPayment(request_id="r", merchant="shop", action="charge", reference_payment_id=REFERENCE)
     assert NEVOGATE.problem(request, shop("https://gateway.example", charges=charges)) == "configuration"
@@ -165,7 +165,7 @@ def test_what_the_gateway_would_not_take_is_not_sent(fields: dict[str, Any], pro
         ),
     ],
 )
-async def test_a_closing_captures_all_or_a_part_or_releases_all(
+async def test_closing_captures_all_or_a_part_or_releases_all(
     closing: CaptureOrVoid, arguments: dict[str, str]
 ) -> None:
     async with serving(answer("SUCCESSFUL")) as gateway, world() as here:
@@ -173,7 +173,7 @@ async def test_a_closing_captures_all_or_a_part_or_releases_all(
     assert sent(gateway) == ("Close", {"TransactionId": TRANSACTION, **arguments})
 
 
-async def test_the_truth_is_asked_for_without_the_orders_earlier_transactions() -> None:
+async def test_truth_is_asked_for_without_the_orders_earlier_transactions() -> None:
     assert await asked("Details", state("PENDING")) == {"TransactionId": TRANSACTION, "GetRelatedTransactions": False}
 
 
@@ -199,11 +199,11 @@ async def test_what_the_gateway_tells_of_the_payment(method: str, scripted: Scri
     assert (word.response.reference, word.response.facts) == (TRANSACTION, {"method": method, **ASKED_NOW})
 
 
-async def test_a_success_that_does_not_say_whether_the_money_is_only_reserved_is_asked_for() -> None:
+async def test_success_that_does_not_say_whether_the_money_is_only_reserved_is_asked_for() -> None:
     assert await said("StartRP", answer("SUCCESSFUL")) == Unknown("no_answer")
 
 
-async def test_the_answer_to_a_closing_is_read_with_what_was_asked() -> None:
+async def test_answer_to_a_closing_is_read_with_what_was_asked() -> None:
     word = await said("Close", answer("SUCCESSFUL"))
     assert isinstance(word, ChargeReport)
     assert word.status == "captured"
@@ -247,18 +247,18 @@ EXPECTED: Final[dict[str, tuple[RequestReason, Decision]]] = {
 
 
 @pytest.mark.parametrize("reason", REQUEST_REASONS)
-def test_a_shops_developer_finds_every_reason_on_the_page(reason: RequestReason) -> None:
+def test_shops_developer_finds_every_reason_on_the_page(reason: RequestReason) -> None:
     assert f"`{reason}`" in PAGE.read_text("utf-8")
 
 
-def test_every_documented_code_is_in_the_table() -> None:
+def test_documented_code_is_in_the_table() -> None:
     assert set(CODES) == set(EXPECTED) - {"BORGUN_51", "a provider's own words"}
     assert {decision for _, decision in EXPECTED.values()} == set(get_args(Decision))
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("code", EXPECTED)
-async def test_every_code_has_a_reason_and_a_decision(code: str, method: str) -> None:
+async def test_code_has_a_reason_and_a_decision(code: str, method: str) -> None:
     reason, decision = EXPECTED[code]
     kinds: dict[Decision, type[Failed[Any] | RetryLater[Any] | Unknown[Any]]] = {
         "fail": Failed,
@@ -302,7 +302,7 @@ async def _breaks(request: web.Request, body: bytes) -> web.StreamResponse:
         json_answer('{"ResultCode": "SUCCESSFUL", "TransactionId": "another"}'),
     ],
 )
-async def test_an_answer_that_is_none_leaves_open_what_was_done(method: str, scripted: Scripted) -> None:
+async def test_answer_that_is_none_leaves_open_what_was_done(method: str, scripted: Scripted) -> None:
     word = await said(method, scripted)
     wanted = Unknown if method in ("StartRP", "Close") else RetryLater
     assert word == wanted("no_answer")
@@ -317,10 +317,10 @@ async def test_without_a_connection_certainly_nothing_was_done(method: str) -> N
 
 
 @pytest.mark.parametrize("method", METHODS)
-async def test_a_gateway_that_does_not_let_us_in_has_done_nothing(method: str) -> None:
+async def test_gateway_that_does_not_let_us_in_has_done_nothing(method: str) -> None:
     assert await said(method, json_answer("<html>", 401)) == RetryLater("credentials")
 
 
-async def test_an_opened_transaction_is_known_by_its_id() -> None:
+async def test_opened_transaction_is_known_by_its_id() -> None:
     assert await said("InitRP", answer("SUCCESSFUL")) == ChargeOpened(TRANSACTION)
     assert await said("InitRP", answer("SUCCESSFUL", TransactionId="x")) == RetryLater("no_answer")

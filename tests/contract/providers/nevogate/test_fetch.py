@@ -38,7 +38,7 @@ async def fetch(url: str, here: World, *lookup_ids: str) -> dict[str, object]:
     return outcomes
 
 
-async def test_every_lookup_is_owed_a_result_of_its_own() -> None:
+async def test_lookup_is_owed_a_result_of_its_own() -> None:
     async with serving(json_answer(ANSWER)) as gateway, world() as here:
         outcomes = await fetch(gateway.url, here, "first", "second")
     assert outcomes == {"first": Succeeded(), "second": Succeeded()}
@@ -51,7 +51,7 @@ async def test_every_lookup_is_owed_a_result_of_its_own() -> None:
     assert parse_time(here.stored[0].facts["asked-at"]) is not None
 
 
-async def test_the_request_asks_as_the_sdk_does() -> None:
+async def test_request_asks_as_the_sdk_does() -> None:
     recorded = PAIR["request"]
     async with serving(json_answer(ANSWER)) as gateway, world() as here:
         await fetch(gateway.url + "/", here, "first")
@@ -144,14 +144,14 @@ async def test_what_says_nothing_of_the_payment_is_not_stored(
     assert len(gateway.seen) == 1
 
 
-async def test_an_unknown_transaction_is_dead_at_once() -> None:
+async def test_unknown_transaction_is_dead_at_once() -> None:
     async with serving(_code("UnknownTransaction")) as gateway, world() as here:
         outcome = (await fetch(gateway.url, here, "first"))["first"]
     assert isinstance(outcome, Failed)
     assert outcome.reason == "not_found"
 
 
-async def test_a_reference_that_is_no_id_is_never_sent() -> None:
+async def test_reference_that_is_no_id_is_never_sent() -> None:
     async with serving(json_answer(ANSWER)) as gateway, world() as here:
         (call,) = NEVOGATE.calls([waiting("nevogate", "' OR 1=1")], here.outside())
         outcomes = await NEVOGATE.fetch(call, account("nevogate", base_url=gateway.url), here.outside(), here.store)

@@ -58,7 +58,7 @@ async def test_one_pull_answers_all_waiting_pings_with_the_newest_token() -> Non
     assert here.paced == ["shop"]
 
 
-async def test_a_v1_webshop_pulls_from_the_v1_path() -> None:
+async def test_v1_webshop_pulls_from_the_v1_path() -> None:
     async with serving(json_answer(_page("R05"))) as bank, world() as here:
         shop = account("omnikassa", base_url=bank.url, results_version=1)
         await OMNIKASSA.fetch(call_of(ping("a")), shop, here.outside(), here.store)
@@ -92,7 +92,7 @@ async def test_true_without_orders_and_words_that_are_no_boolean_end_the_loop(mo
     assert len(bank.seen) == len(here.stored) == 1
 
 
-async def test_an_endless_backlog_is_left_to_the_next_ping() -> None:
+async def test_endless_backlog_is_left_to_the_next_ping() -> None:
     async with serving(json_answer(FULL)) as bank, world() as here:
         shop = account("omnikassa", base_url=bank.url)
         outcomes = await OMNIKASSA.fetch(call_of(ping("a")), shop, here.outside(), here.store)
@@ -100,7 +100,7 @@ async def test_an_endless_backlog_is_left_to_the_next_ping() -> None:
     assert outcomes == {"a": Succeeded()}
 
 
-async def test_a_token_that_expires_between_pages_ends_the_pull() -> None:
+async def test_token_that_expires_between_pages_ends_the_pull() -> None:
     async with world() as here:
 
         async def page(request: web.Request, body: bytes) -> web.StreamResponse:
@@ -125,7 +125,7 @@ async def test_without_a_valid_token_nothing_is_pulled(expires: str) -> None:
     assert outcome.reason == "expired_token"
 
 
-async def test_a_lookup_with_another_event_or_token_is_never_put_into_an_address() -> None:
+async def test_lookup_with_another_event_or_token_is_never_put_into_an_address() -> None:
     bad = waiting("omnikassa", lookup_id="x", event="../../gatekeeper/refresh?x=", token="a.b.c", expires=VALID)
     async with serving(json_answer(LAST)) as bank, world() as here:
         shop = account("omnikassa", base_url=bank.url)
@@ -136,7 +136,7 @@ async def test_a_lookup_with_another_event_or_token_is_never_put_into_an_address
     assert all(isinstance(one, Failed) for one in outcomes.values())
 
 
-async def test_a_failure_after_a_stored_page_keeps_it_and_asks_again_once() -> None:
+async def test_failure_after_a_stored_page_keeps_it_and_asks_again_once() -> None:
     async with serving(json_answer(FULL), json_answer("<html>", 503)) as bank, world() as here:
         shop = account("omnikassa", base_url=bank.url)
         outcomes = await OMNIKASSA.fetch(call_of(ping("a"), ping("b", LATER)), shop, here.outside(), here.store)
@@ -145,7 +145,7 @@ async def test_a_failure_after_a_stored_page_keeps_it_and_asks_again_once() -> N
     assert len(bank.seen) == 2
 
 
-async def test_a_page_that_can_not_be_read_is_kept_because_it_may_be_consumed() -> None:
+async def test_page_that_can_not_be_read_is_kept_because_it_may_be_consumed() -> None:
     async with serving(json_answer('{"moreOrderResultsAvailable": true, "orderRes')) as bank, world() as here:
         shop = account("omnikassa", base_url=bank.url)
         outcomes = await OMNIKASSA.fetch(call_of(ping("a")), shop, here.outside(), here.store)
@@ -153,7 +153,7 @@ async def test_a_page_that_can_not_be_read_is_kept_because_it_may_be_consumed() 
     assert outcomes == {"a": Succeeded()}
 
 
-async def test_a_broken_connection_is_not_repeated_behind_our_back() -> None:
+async def test_broken_connection_is_not_repeated_behind_our_back() -> None:
     """The HTTP library would repeat a GET by itself; the bank might have handed a page over to nobody."""
     asked = 0
 
@@ -176,7 +176,7 @@ ERRORS: Final = vectors("omnikassa")["samples_unsigned"]["error_bodies"]
 
 
 @pytest.mark.parametrize("sample", ERRORS, ids=range(len(ERRORS)))
-async def test_the_banks_errors_are_errors_whatever_the_status(sample: Any) -> None:
+async def test_banks_errors_are_errors_whatever_the_status(sample: Any) -> None:
     status = sample["http_status"] or 200
     is_html = sample["body"].startswith("<")
     token = status in (401, 403) or (not is_html and str(json.loads(sample["body"])["errorCode"]) == "5001")

@@ -55,7 +55,7 @@ async def ask(provider: OmniKassaProvider, shop: Account[Any], here: World, one:
     return await provider.fetch(call, shop, here.outside(), here.store)
 
 
-async def test_an_order_is_asked_for_with_an_access_token_that_is_kept() -> None:
+async def test_order_is_asked_for_with_an_access_token_that_is_kept() -> None:
     provider = OmniKassaProvider()
     async with serving(TOKEN, json_answer(order_text())) as bank, world() as here:
         shop = shop_at(bank)
@@ -94,7 +94,7 @@ async def test_without_budget_nothing_is_asked() -> None:
     assert bank.seen == []
 
 
-def test_a_budget_saves_up_an_hours_worth_and_fills_again() -> None:
+def test_budget_saves_up_an_hours_worth_and_fills_again() -> None:
     now = [0.0]
     allowance = HourlyQuota(3, lambda: now[0])
     assert [allowance("a") for _ in range(3)] == [0.0, 0.0, 0.0]
@@ -114,14 +114,14 @@ async def test_what_is_no_order_id_is_never_asked_for(order_id: str) -> None:
     assert bank.seen == []
 
 
-async def test_a_webshop_without_refresh_token_cannot_ask() -> None:
+async def test_webshop_without_refresh_token_cannot_ask() -> None:
     async with serving(TOKEN) as bank, world() as here:
         with pytest.raises(ProviderRefusedError, match="refresh_token"):
             await ask(OmniKassaProvider(), shop_at(bank, refresh_token=None), here)
     assert bank.seen == []
 
 
-async def test_a_token_withdrawn_early_is_renewed_once() -> None:
+async def test_token_withdrawn_early_is_renewed_once() -> None:
     async with serving(TOKEN, UNAUTHENTICATED, TOKEN, json_answer(order_text())) as bank, world() as here:
         assert await ask(OmniKassaProvider(), shop_at(bank), here) == {"o-1": Succeeded()}
         assert len(bank.seen) == 4
@@ -152,7 +152,7 @@ async def test_what_is_no_order_ends_with_its_reason(answer: web.Response, error
     assert here.stored == []
 
 
-async def test_an_order_the_bank_does_not_know_is_a_dead_lookup_in_recovery_too() -> None:
+async def test_order_the_bank_does_not_know_is_a_dead_lookup_in_recovery_too() -> None:
     """Only an announced order has the bank's id: not to know it is no answer, a person must look."""
     one = lookup()
     one = replace(one, lookup=replace(one.lookup, arguments={"recovery": "1"}))
@@ -164,7 +164,7 @@ async def test_an_order_the_bank_does_not_know_is_a_dead_lookup_in_recovery_too(
 
 
 @pytest.mark.parametrize("answer", [UNAUTHENTICATED, json_answer("", 400)])
-async def test_a_refresh_token_that_is_not_accepted_is_a_matter_of_credentials(answer: web.Response) -> None:
+async def test_refresh_token_that_is_not_accepted_is_a_matter_of_credentials(answer: web.Response) -> None:
     async with serving(answer) as bank, world() as here:
         with pytest.raises(ProviderRefusedError) as raised:
             await ask(OmniKassaProvider(), shop_at(bank), here)
@@ -178,7 +178,7 @@ def observed(text: str) -> Any:
     return observation
 
 
-def test_a_completed_order_is_paid_in_full() -> None:
+def test_completed_order_is_paid_in_full() -> None:
     found = observed(order_text())
     assert (found.payment_id, found.order_id, found.status, found.source) == (ORDER, "order123", "captured", "ORDER")
     assert (found.amount.value, found.amount.currency, found.paid) == (4999, "EUR", found.amount)
@@ -201,12 +201,12 @@ def test_other_words_have_no_paid_amount_and_unknown_ones_are_not_guessed() -> N
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"order": []}', order_text(id="another"), order_text(id=None)])
-def test_an_answer_about_something_else_is_unreadable(text: str) -> None:
+def test_answer_about_something_else_is_unreadable(text: str) -> None:
     with pytest.raises(UnreadableError):
         observed(text)
 
 
-def test_a_page_cannot_pass_for_an_order_nor_an_order_for_a_page() -> None:
+def test_page_cannot_pass_for_an_order_nor_an_order_for_a_page() -> None:
     with pytest.raises(UnreadableError):
         OmniKassaProvider().interpret(response(order_text()), account("omnikassa"))
 

@@ -85,14 +85,14 @@ def test_pages_are_judged_as_the_sdks_judge_them(vector: Any) -> None:
         assert (one.paid is not None) == (order["orderStatus"] == "COMPLETED")
 
 
-def test_an_unknown_order_status_is_surfaced() -> None:
+def test_unknown_order_status_is_surfaced() -> None:
     (vector,) = [one for one in vectors("omnikassa")["vectors"] if one["id"] == "R37"]
     (observation,) = OMNIKASSA.interpret(response(vector["body"]), _account(vector)).observations
     assert observation.status == "unknown"
     assert observation.provider_status == {"orderStatus": "SOMETHING_NEW"}
 
 
-def test_the_stored_version_wins_over_the_configured_one() -> None:
+def test_stored_version_wins_over_the_configured_one() -> None:
     """After a merchant moved to v2, pages pulled as v1 still verify."""
     (vector,) = [one for one in vectors("omnikassa")["vectors"] if one["id"] == "S03"]
     shop = account("omnikassa", poi_id=5000, results_version=1)

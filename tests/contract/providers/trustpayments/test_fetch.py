@@ -57,7 +57,7 @@ async def fetch(gateway: Gateway, here: World, *lookups: WaitingLookup) -> Mappi
     return outcomes
 
 
-async def test_the_request_is_the_official_clients_in_what_matters() -> None:
+async def test_request_is_the_official_clients_in_what_matters() -> None:
     (official,) = [one for one in vectors("trustpayments")["transactionquery"]["requests"] if one["id"] == "tq-req-02"]
     async with serving(answering(record("57-9-2204417"))) as gateway, world() as here:
         await fetch(gateway, here, asked("57-9-2204417"))
@@ -108,7 +108,7 @@ def test_calls_hold_no_more_transactions_than_configured() -> None:
     assert len({call.queue for call in calls}) == len(calls)
 
 
-async def test_a_single_transactions_answer_carries_its_reference() -> None:
+async def test_single_transactions_answer_carries_its_reference() -> None:
     async with serving(answering(record("1-1-1"))) as gateway, world() as here:
         await fetch(gateway, here, asked("1-1-1"))
     assert here.stored[0].reference == "1-1-1"
@@ -143,7 +143,7 @@ async def test_in_recovery_knowing_nothing_is_an_answer_and_stored() -> None:
     assert TRUSTPAYMENTS.interpret(response(stored.body), account("trustpayments")).observations == ()
 
 
-async def test_a_notifications_lookup_waits_though_one_of_recovery_in_its_call_does_not() -> None:
+async def test_notifications_lookup_waits_though_one_of_recovery_in_its_call_does_not() -> None:
     recovery = waiting("trustpayments", "1-1-2", lookup_id="r", recovery="1")
     async with serving(answering()) as gateway, world() as here:
         outcomes = await fetch(gateway, here, asked("1-1-1"), recovery)
@@ -187,7 +187,7 @@ async def test_errors_follow_the_vendors_policy(
     assert here.stored == []
 
 
-async def test_a_lookup_that_names_nothing_is_dead() -> None:
+async def test_lookup_that_names_nothing_is_dead() -> None:
     bad: Sequence[WaitingLookup] = (waiting("trustpayments"), waiting("trustpayments", "x' OR 1", lookup_id="l-2"))
     async with serving(answering()) as gateway, world() as here:
         outcomes = await fetch(gateway, here, *bad)

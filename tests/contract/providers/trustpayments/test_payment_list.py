@@ -64,7 +64,7 @@ def payments(found: Sequence[ListedPayment]) -> set[str]:
     return {one.observation.payment_id for one in found if one.started is not None}
 
 
-async def test_a_quiet_period_is_a_few_queries_and_nothing_outside_of_it_is_listed() -> None:
+async def test_quiet_period_is_a_few_queries_and_nothing_outside_of_it_is_listed() -> None:
     simulator = gateway()
     inside = {pay(simulator, START + timedelta(hours=hour)) for hour in (0, 5, 23)}
     for outside in (START - timedelta(seconds=1), START + DAY + timedelta(seconds=1)):
@@ -78,7 +78,7 @@ async def test_a_quiet_period_is_a_few_queries_and_nothing_outside_of_it_is_list
     assert {one.started for one in found} == {START + timedelta(hours=hour) for hour in (0, 5, 23)}
 
 
-async def test_a_busy_hour_is_split_until_no_answer_is_cut_off() -> None:
+async def test_busy_hour_is_split_until_no_answer_is_cut_off() -> None:
     simulator = gateway()
     made = {pay(simulator, START + timedelta(seconds=number)) for number in range(3 * MAX_RECORDS)}
     made |= {pay(simulator, START + timedelta(seconds=7)) for _ in range(MAX_RECORDS - 10)}
@@ -95,7 +95,7 @@ async def test_two_full_seconds_side_by_side_are_told_apart() -> None:
     assert payments(found) == made
 
 
-async def test_a_second_that_is_too_full_is_named_and_nothing_passes_for_complete() -> None:
+async def test_second_that_is_too_full_is_named_and_nothing_passes_for_complete() -> None:
     simulator = gateway()
     for _ in range(MAX_RECORDS):
         pay(simulator, START + timedelta(seconds=5))
@@ -105,7 +105,7 @@ async def test_a_second_that_is_too_full_is_named_and_nothing_passes_for_complet
 
 
 @pytest.mark.parametrize(("seconds", "complete"), [(3, True), (1, False)])
-async def test_a_gateway_that_leaves_a_periods_end_out_loses_no_payment(seconds: int, complete: bool) -> None:
+async def test_gateway_that_leaves_a_periods_end_out_loses_no_payment(seconds: int, complete: bool) -> None:
     """Its answer to one moment is empty, which must not pass for a second without payments."""
     times = [f"2026-11-22 00:00:0{number % seconds}" for number in range(MAX_RECORDS + 100)]
     records = [
@@ -165,7 +165,7 @@ async def test_many_orders_are_asked_for_together_and_split_where_an_answer_may_
     assert {one.observation.payment_id for _, part in parts for one in part} == {one.payment_id for one in named}
 
 
-async def test_an_outage_is_waited_out_for_a_while_and_a_refusal_is_not() -> None:
+async def test_outage_is_waited_out_for_a_while_and_a_refusal_is_not() -> None:
     simulator = gateway()
     payment = pay(simulator, START)
     async with simulated(simulator) as address, world() as here:
@@ -192,7 +192,7 @@ async def test_an_outage_is_waited_out_for_a_while_and_a_refusal_is_not() -> Non
             assert len(between.seen) == 1
 
 
-async def test_a_period_that_is_no_time_is_refused_and_does_not_list_everything() -> None:
+async def test_period_that_is_no_time_is_refused_and_does_not_list_everything() -> None:
     simulator = gateway()
     pay(simulator, START)
     async with simulated(simulator) as address, world() as here:

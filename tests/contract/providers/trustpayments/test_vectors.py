@@ -139,7 +139,7 @@ def test_answers_are_read_record_by_record(vector: Any) -> None:
 
 
 @pytest.mark.parametrize("sequence", vectors("trustpayments")["sequences"], ids=lambda one: one["id"])
-def test_a_retry_is_a_duplicate_and_a_new_notification_is_not(sequence: Any) -> None:
+def test_retry_is_a_duplicate_and_a_new_notification_is_not(sequence: Any) -> None:
     shop = account("trustpayments", notification_passwords=[{"value": sequence["password"]}])
     keys = [
         TRUSTPAYMENTS.parse(notification("trustpayments", step["deliver"]), shop).duplicate_key

@@ -196,7 +196,7 @@ async def test_another_capture_comes_while_the_charges_own_closing_is_late() -> 
     assert world.events("c0")[-1].reason == "already_closing"
 
 
-async def test_a_hold_is_released_before_its_charge_knows_that_it_was_made() -> None:
+async def test_hold_is_released_before_its_charge_knows_that_it_was_made() -> None:
     """Found by the random model: told as cancelled, which it is, though its money was reserved for a while."""
     world = World(Gateway(fault=Schedule({2: "lost after", 3: "lost before"}, ()).fault))
     asked = [charge("r0")]

@@ -56,7 +56,7 @@ async def ask(world: World, *requests: RequestedPayment) -> None:
 # --- charges that go well ----------------------------------------------------------------------------------------
 
 
-async def test_a_charge_for_later_ends_with_the_money_reserved() -> None:
+async def test_charge_for_later_ends_with_the_money_reserved() -> None:
     world = await known(World())
     await ask(world, charge())
     assert [call for call, _ in world.gateway.calls] == ["init", "start"]
@@ -65,7 +65,7 @@ async def test_a_charge_for_later_ends_with_the_money_reserved() -> None:
     assert not world.due()
 
 
-async def test_a_charge_for_now_is_captured() -> None:
+async def test_charge_for_now_is_captured() -> None:
     world = await known(World())
     await ask(world, charge(capture="now"))
     assert [call for call, _ in world.gateway.calls] == ["init", "start", "close"]
@@ -124,7 +124,7 @@ class Slow(Gateway):
         return await super().start(payment_id, account, outside)
 
 
-async def test_a_shop_is_told_of_its_charge_while_another_shops_call_hangs() -> None:
+async def test_shop_is_told_of_its_charge_while_another_shops_call_hangs() -> None:
     gateway = Slow()
     gateway.hanging = asyncio.Event()
     world = World(gateway, accounts={"slow": shop("slow"), "shop": shop()})
@@ -188,7 +188,7 @@ async def test_what_must_not_be_begun_is_refused_without_a_call(asked: Requested
     assert world.counted() == 0
 
 
-async def test_an_expired_request_is_not_begun_though_it_was_received_in_time() -> None:
+async def test_expired_request_is_not_begun_though_it_was_received_in_time() -> None:
     world = await known(World())
     late = world.asked(charge(expires_at=rfc3339(NOW + timedelta(hours=1))))
     world.now += timedelta(hours=2)
@@ -197,13 +197,13 @@ async def test_an_expired_request_is_not_begun_though_it_was_received_in_time() 
     assert world.gateway.calls == []
 
 
-async def test_a_currency_without_limits_is_not_charged() -> None:
+async def test_currency_without_limits_is_not_charged() -> None:
     world = World(accounts={"shop": shop(limits={"HUF": {"per_charge": 1, "per_reference": 1, "per_day": 1}})})
     await ask(await known(world), charge())
     assert world.events()[-1].reason == "no_limit"
 
 
-async def test_the_limits_of_a_reference_and_of_a_day_hold_across_requests() -> None:
+async def test_limits_of_a_reference_and_of_a_day_hold_across_requests() -> None:
     world = await known(World())
     other = "9" * 32
     await world.work(world.seen(other, "captured"))
@@ -236,7 +236,7 @@ async def test_what_moved_no_money_is_given_back_to_the_limits() -> None:
 # --- asked twice -------------------------------------------------------------------------------------------------
 
 
-async def test_a_request_seen_before_is_answered_with_its_outcome_and_not_done_again() -> None:
+async def test_request_seen_before_is_answered_with_its_outcome_and_not_done_again() -> None:
     world = await known(World())
     await ask(world, charge())
     calls = list(world.gateway.calls)
@@ -257,7 +257,7 @@ async def test_two_requests_for_one_order_are_refused_unless_they_are_meant() ->
     assert world.events("d")[-1].reason == "order_already_charged"
 
 
-async def test_an_order_whose_charge_failed_may_be_charged() -> None:
+async def test_order_whose_charge_failed_may_be_charged() -> None:
     world = await known(World(Gateway(end=lambda: "failed")))
     await ask(world, charge("a", order_id="o"))
     world.gateway.end = lambda: "authorised"
@@ -268,7 +268,7 @@ async def test_an_order_whose_charge_failed_may_be_charged() -> None:
 # --- the reference payment ---------------------------------------------------------------------------------------
 
 
-async def test_a_reference_that_was_never_seen_is_asked_for_once() -> None:
+async def test_reference_that_was_never_seen_is_asked_for_once() -> None:
     world = World()
     await ask(world, charge("a"))
     await ask(world, charge("b"))
@@ -288,9 +288,7 @@ async def test_a_reference_that_was_never_seen_is_asked_for_once() -> None:
         (capture(REFERENCE), "not_authorised"),
     ],
 )
-async def test_the_truth_about_a_payment_never_seen_can_refuse_the_request(
-    asked: RequestedPayment, reason: str
-) -> None:
+async def test_truth_about_a_payment_never_seen_can_refuse_the_request(asked: RequestedPayment, reason: str) -> None:
     world = World()
     await ask(world, asked)
     assert world.events(asked.request_id)[-1].reason == reason
@@ -298,14 +296,14 @@ async def test_the_truth_about_a_payment_never_seen_can_refuse_the_request(
     assert world.counted() == 0
 
 
-async def test_a_reference_of_another_currency_is_found_by_asking() -> None:
+async def test_reference_of_another_currency_is_found_by_asking() -> None:
     world = World(accounts={"shop": shop(limits={"HUF": {"per_charge": 10, "per_reference": 10, "per_day": 10}})})
     await ask(world, charge(amount=Money(1, "HUF")))
     assert world.events()[-1].reason == "wrong_currency"
 
 
 @pytest.mark.parametrize("status", ["failed", "declined", "expired", "pending", "charged_back"])
-async def test_a_payment_that_took_no_money_is_no_reference(status: Any) -> None:
+async def test_payment_that_took_no_money_is_no_reference(status: Any) -> None:
     world = World()
     await world.work(world.seen(REFERENCE, status))
     await ask(world, charge())
@@ -353,7 +351,7 @@ async def test_resolve_knows_the_part_before_it_is_captured() -> None:
         ({"amount": Money(10, "HUF")}, "wrong_currency"),
     ],
 )
-async def test_a_capture_beyond_what_is_reserved_is_refused(asked: dict[str, Any], reason: str) -> None:
+async def test_capture_beyond_what_is_reserved_is_refused(asked: dict[str, Any], reason: str) -> None:
     world, payment_id = await reserved()
     calls = len(world.gateway.calls)
     await ask(world, capture(payment_id, **asked))
@@ -361,7 +359,7 @@ async def test_a_capture_beyond_what_is_reserved_is_refused(asked: dict[str, Any
     assert len(world.gateway.calls) == calls
 
 
-async def test_a_payment_is_closed_by_one_request() -> None:
+async def test_payment_is_closed_by_one_request() -> None:
     world, payment_id = await reserved()
     await ask(world, capture(payment_id), capture(payment_id, "c2", action="release"))
     assert world.events("c1")[-1].status == "captured"
@@ -371,7 +369,7 @@ async def test_a_payment_is_closed_by_one_request() -> None:
     assert world.events("c3")[-1].reason == "already_closing"
 
 
-async def test_a_payment_that_its_charge_is_capturing_is_not_closed_by_another_request() -> None:
+async def test_payment_that_its_charge_is_capturing_is_not_closed_by_another_request() -> None:
     world = await known(World(Gateway(fault=faults({"close": "late"}))))
     await ask(world, charge(capture="now"))
     payment_id = world.events()[-1].payment_id or ""
@@ -386,7 +384,7 @@ async def test_a_payment_that_its_charge_is_capturing_is_not_closed_by_another_r
     assert world.gateway.transactions[payment_id].closed == 1
 
 
-async def test_a_hold_that_its_charge_could_not_capture_may_be_closed_by_another_request() -> None:
+async def test_hold_that_its_charge_could_not_capture_may_be_closed_by_another_request() -> None:
     world = await known(World())
     world.gateway.refusals["close"] = Failed("unknown_provider")
     await ask(world, charge(capture="now"))
@@ -395,7 +393,7 @@ async def test_a_hold_that_its_charge_could_not_capture_may_be_closed_by_another
     assert world.events("c1")[-1].status == "cancelled"
 
 
-async def test_a_payment_whose_closing_was_refused_may_be_closed_by_another_request() -> None:
+async def test_payment_whose_closing_was_refused_may_be_closed_by_another_request() -> None:
     world, payment_id = await reserved()
     world.gateway.refusals["close"] = Failed("parameters")
     await ask(world, capture(payment_id, amount=euros(300)))
@@ -407,7 +405,7 @@ async def test_a_payment_whose_closing_was_refused_may_be_closed_by_another_requ
     assert messages.decode(world.topic("observations")[-1].value, Observation).capturing == euros(1000)
 
 
-async def test_a_charge_whose_capture_is_refused_ends_with_the_money_reserved() -> None:
+async def test_charge_whose_capture_is_refused_ends_with_the_money_reserved() -> None:
     world = await known(World())
     world.gateway.refusals["close"] = Failed("unknown_provider")
     await ask(world, charge(capture="now"))
@@ -421,7 +419,7 @@ async def test_a_charge_whose_capture_is_refused_ends_with_the_money_reserved() 
 
 @pytest.mark.parametrize("lost", ["lost before", "lost after"])
 @pytest.mark.parametrize("call", ["start", "close"])
-async def test_a_call_whose_answer_is_lost_is_asked_for_and_not_repeated_blindly(call: str, lost: Fault) -> None:
+async def test_call_whose_answer_is_lost_is_asked_for_and_not_repeated_blindly(call: str, lost: Fault) -> None:
     world = await known(World(Gateway(fault=faults({call: lost}))))
     await ask(world, charge(capture="now"))
     names = [name for name, _ in world.gateway.calls]
@@ -436,7 +434,7 @@ async def test_a_call_whose_answer_is_lost_is_asked_for_and_not_repeated_blindly
     assert one.closed <= 1
 
 
-async def test_a_start_that_never_arrived_is_uncertain_and_settled_by_the_gateways_word() -> None:
+async def test_start_that_never_arrived_is_uncertain_and_settled_by_the_gateways_word() -> None:
     world = await known(World(Gateway(fault=faults({"start": "lost before"}))))
     await ask(world, charge())
     assert (world.events()[-1].state, world.events()[-1].reason) == ("uncertain", "no_answer")
@@ -452,7 +450,7 @@ async def test_a_start_that_never_arrived_is_uncertain_and_settled_by_the_gatewa
     assert world.counted() == 0
 
 
-async def test_a_closing_that_never_arrived_is_made_again_only_after_its_time() -> None:
+async def test_closing_that_never_arrived_is_made_again_only_after_its_time() -> None:
     world = await known(World(Gateway(fault=faults({"close": "lost before"}))))
     await ask(world, charge(capture="now"))
     names = [name for name, _ in world.gateway.calls]
@@ -466,7 +464,7 @@ async def test_a_closing_that_never_arrived_is_made_again_only_after_its_time() 
 
 
 @pytest.mark.parametrize("call", ["init", "start", "close"])
-async def test_a_call_that_was_never_sent_is_made_again_later(call: str) -> None:
+async def test_call_that_was_never_sent_is_made_again_later(call: str) -> None:
     world = await known(World(Gateway(fault=faults({call: "not sent"}))))
     await ask(world, charge(capture="now"))
     assert world.events()[-1].state != "uncertain"
@@ -488,7 +486,7 @@ async def test_what_can_not_be_begun_in_time_is_refused() -> None:
     assert world.counted() == 0
 
 
-async def test_a_pending_charge_is_started_and_ends_as_the_gateway_says() -> None:
+async def test_pending_charge_is_started_and_ends_as_the_gateway_says() -> None:
     world = await known(World(Gateway(end=lambda: "pending")))
     await ask(world, charge(capture="now"))
     assert world.states() == ["received", "started"]
@@ -499,7 +497,7 @@ async def test_a_pending_charge_is_started_and_ends_as_the_gateway_says() -> Non
     assert not world.due()
 
 
-async def test_a_charge_that_stays_pending_is_held_as_uncertain() -> None:
+async def test_charge_that_stays_pending_is_held_as_uncertain() -> None:
     world = await known(World(Gateway(end=lambda: "pending")))
     await ask(world, charge())
     await world.settle()
@@ -507,14 +505,14 @@ async def test_a_charge_that_stays_pending_is_held_as_uncertain() -> None:
     assert [name for name, _ in world.gateway.calls].count("get_payment") == 3
 
 
-async def test_an_unknown_code_of_a_start_is_not_guessed_at() -> None:
+async def test_unknown_code_of_a_start_is_not_guessed_at() -> None:
     world = await known(World())
     world.gateway.refusals["start"] = Unknown("provider_code")
     await ask(world, charge())
     assert (world.events()[-1].state, world.events()[-1].reason) == ("uncertain", "provider_code")
 
 
-async def test_a_failure_that_turns_into_success_is_told() -> None:
+async def test_failure_that_turns_into_success_is_told() -> None:
     world = await known(World(Gateway(end=lambda: "failed")))
     await ask(world, charge(capture="now"))
     payment_id = world.events()[-1].payment_id or ""
@@ -543,14 +541,14 @@ async def test_older_news_does_not_turn_a_failure_into_success() -> None:
     assert world.events()[-1].status == "failed"
 
 
-async def test_a_forgotten_transaction_says_nothing_of_the_request() -> None:
+async def test_forgotten_transaction_says_nothing_of_the_request() -> None:
     world = await known(World())
     await ask(world, charge())
     await world.work(world.seen("a" * 32, "captured"))
     assert world.events()[-1].status == "authorised"
 
 
-async def test_the_gauge_tells_how_many_are_uncertain() -> None:
+async def test_gauge_tells_how_many_are_uncertain() -> None:
     world = await known(World(Gateway(fault=faults({"start": "lost before"}))))
     await ask(world, charge())
     await world.settle()
@@ -559,7 +557,7 @@ async def test_the_gauge_tells_how_many_are_uncertain() -> None:
     assert world.gauge() == 1
 
 
-async def test_a_record_that_is_none_of_the_logs_is_buried_with_its_place() -> None:
+async def test_record_that_is_none_of_the_logs_is_buried_with_its_place() -> None:
     world = World()
     stage = world.stage()
     buried = stage.dead_letter(record(b"?", {"ce_type": "other"}))
@@ -577,7 +575,7 @@ async def requested(value: bytes) -> Any:
     return output
 
 
-async def test_a_request_goes_to_its_merchants_log_with_the_time_it_was_received() -> None:
+async def test_request_goes_to_its_merchants_log_with_the_time_it_was_received() -> None:
     asked = charge()
     output = await requested(messages.encode(asked))
     assert (output.topic, output.key) == ("payments.charges", b"shop")

@@ -26,7 +26,7 @@ def decided(
 
 
 @pytest.mark.parametrize(("tries", "step"), [(1, 1), (2, 2), (5, 5), (6, 5), (24, 5)])
-def test_the_wait_grows_and_stays_at_the_longest(tries: int, step: int) -> None:
+def test_wait_grows_and_stays_at_the_longest(tries: int, step: int) -> None:
     assert decided(tries) == ScheduledRetry(step, NOW + timedelta(seconds=DELAYS[step - 1]))
 
 
@@ -35,12 +35,12 @@ def test_used_up_tries_are_the_end() -> None:
     assert decided(4, reason="rate_limited") == Failed("rate_limited", "down")
 
 
-def test_a_reason_without_tries_is_the_end_at_once() -> None:
+def test_reason_without_tries_is_the_end_at_once() -> None:
     assert decided(1, reason="not_found") == Failed("not_found", "down")
 
 
 @pytest.mark.parametrize(("patience_seconds", "step"), [(4, 1), (6, 2), (601, 5), (86_400, 5), (0, 1)])
-def test_a_provider_that_asks_for_patience_gets_it(patience_seconds: float, step: int) -> None:
+def test_provider_that_asks_for_patience_gets_it(patience_seconds: float, step: int) -> None:
     decision = decided(1, patience_seconds=patience_seconds)
     assert isinstance(decision, ScheduledRetry)
     assert decision.step == step

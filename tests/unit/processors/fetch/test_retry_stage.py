@@ -48,7 +48,7 @@ async def test_what_is_due_goes_at_once() -> None:
     assert groups == [["l0", "l1"]]
 
 
-async def test_the_first_of_a_batch_does_not_wait_for_the_last() -> None:
+async def test_first_of_a_batch_does_not_wait_for_the_last() -> None:
     clock, groups = await run(due(0, 10, 10, 60))
     assert groups == [["l0"], ["l1", "l2"], ["l3"]]
     assert max(clock.slept) == 2, "in parts, so that waiting can be told from a standstill"
@@ -65,7 +65,7 @@ async def test_what_was_put_off_at_one_moment_does_not_come_back_at_one_moment()
     assert max(waits) <= 110
 
 
-async def test_a_lookup_comes_back_as_it_was() -> None:
+async def test_lookup_comes_back_as_it_was() -> None:
     (record,) = due(0)
     stage = RetryStage("nevogate", KAFKA, lambda: NOW)
     (output,) = await stage.process(BatchContext([record], empty(), _no_publish))
@@ -73,7 +73,7 @@ async def test_a_lookup_comes_back_as_it_was() -> None:
     assert output.headers == record.headers
 
 
-async def test_a_record_without_a_time_waits_for_nothing() -> None:
+async def test_record_without_a_time_waits_for_nothing() -> None:
     clock, groups = await run([lookup_record("l0"), lookup_record("l1", not_before="tomorrow")])
     assert (clock.slept, groups) == ([], [["l0", "l1"]])
 

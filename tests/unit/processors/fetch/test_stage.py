@@ -81,7 +81,7 @@ def recovery_record(lookup_id: str, reference: str) -> Record:
     return replace(made, value=encode(lookup))
 
 
-async def test_an_answer_is_stored_with_what_it_answers_before_the_batch_ends() -> None:
+async def test_answer_is_stored_with_what_it_answers_before_the_batch_ends() -> None:
     bench = Bench(FakeProvider())
     assert await bench.work(lookup_record("l-1", "t-1")) == []
     (stored,) = bench.stored
@@ -122,7 +122,7 @@ async def test_later_goes_to_the_retry_topic_of_its_delay(
         (RateLimitedError("HTTP 429"), "rate_limited"),
     ],
 )
-async def test_the_dead_are_kept_whole_with_their_reason(outcome: Failed[DeadReason] | Exception, reason: str) -> None:
+async def test_dead_are_kept_whole_with_their_reason(outcome: Failed[DeadReason] | Exception, reason: str) -> None:
     bench = Bench(FakeProvider(answer=answering(outcome)))
     made = lookup_record("l-1", attempts="2", first_seen="2026-06-01T10:00:00.000Z")
     (output,) = await bench.work(made)
@@ -139,13 +139,13 @@ async def test_used_up_tries_end_a_lookup() -> None:
     assert (output.topic, header(output, "reason")) == ("lookups.dead", "unavailable")
 
 
-async def test_a_lookup_the_call_says_nothing_of_is_not_lost() -> None:
+async def test_lookup_the_call_says_nothing_of_is_not_lost() -> None:
     bench = Bench(FakeProvider(answer=lambda call: {}))
     (output,) = await bench.work(lookup_record("l-1"))
     assert output.topic == "lookups.nevogate.retry.1"
 
 
-async def test_an_inconclusive_answer_asks_again_under_a_new_id() -> None:
+async def test_inconclusive_answer_asks_again_under_a_new_id() -> None:
     bench = Bench(FakeProvider(answer=answering(Succeeded(again="uncertain"))))
     (output,) = await bench.work(lookup_record("l-1"))
     assert output.topic == "lookups.nevogate.retry.1"
@@ -199,7 +199,7 @@ async def test_what_is_no_lookup_and_whose_merchant_is_gone_ends_dead() -> None:
     assert bench.provider.made == [("l-2",)]
 
 
-async def test_an_answered_lookup_is_not_asked_twice() -> None:
+async def test_answered_lookup_is_not_asked_twice() -> None:
     bench = Bench(FakeProvider())
     await bench.work(lookup_record("l-1"))
     assert await bench.work(lookup_record("l-1"), lookup_record("l-2", "t-2")) == []
@@ -258,7 +258,7 @@ async def test_no_more_calls_at_once_than_allowed() -> None:
     assert bench.provider.most_at_work <= 3
 
 
-async def test_a_broken_call_leaves_no_other_running_behind() -> None:
+async def test_broken_call_leaves_no_other_running_behind() -> None:
     release = asyncio.Event()
 
     def answer(call: Call) -> dict[str, Succeeded] | Exception:

@@ -352,7 +352,7 @@ async def test_polls_are_left_out_where_no_lookup_is_allowed() -> None:
     assert {one.topic for one in shop.outputs} == {"payments.overdue", "payments.orders"}
 
 
-async def test_each_order_is_counted_once_as_observed_or_missed() -> None:
+async def test_order_is_counted_once_as_observed_or_missed() -> None:
     shop = Shop()
     await shop.told(expected(), seen(status="pending"), seen())
     await shop.told(seen("p2", order="o2"), expected("o2"))

@@ -249,7 +249,7 @@ def test_what_is_published_is_what_the_provider_answered_not_what_was_claimed(pr
 @pytest.mark.parametrize("provider", sorted(ACCOUNTS))
 @EACH
 @given(lie=lies, other=st.booleans())
-def test_an_answer_about_another_payment_says_nothing_of_the_one_claimed(provider: str, lie: str, other: bool) -> None:
+def test_answer_about_another_payment_says_nothing_of_the_one_claimed(provider: str, lie: str, other: bool) -> None:
     """A page may be about any payment of the shop; a question about one payment has no other answer."""
     payment = OTHER[provider] if other else PAYMENT[provider]
     line = Line(provider, ACCOUNTS[provider])
@@ -262,7 +262,7 @@ def test_an_answer_about_another_payment_says_nothing_of_the_one_claimed(provide
     assert MARK.encode() not in repr(published).encode()
 
 
-def test_a_stored_answer_about_another_payment_than_asked_for_is_dead() -> None:
+def test_stored_answer_about_another_payment_than_asked_for_is_dead() -> None:
     """Even where somebody wrote to the responses' topic: Nevogate's answers are about the transaction asked for."""
     line = Line("nevogate", ACCOUNTS["nevogate"])
     outputs = run(

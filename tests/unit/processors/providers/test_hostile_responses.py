@@ -55,7 +55,7 @@ def context_of(issued: Issued) -> ssl.SSLContext:
     return context
 
 
-async def test_a_certificate_of_a_known_authority_for_the_right_name_is_accepted(
+async def test_certificate_of_a_known_authority_for_the_right_name_is_accepted(
     authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Otherwise the refusals below would prove nothing."""
@@ -64,20 +64,20 @@ async def test_a_certificate_of_a_known_authority_for_the_right_name_is_accepted
         assert (await exchange(here.outside(), "GET", url, headers={})).body == b"{}"
 
 
-async def test_a_certificate_of_an_unknown_authority_is_refused(authority: Authority) -> None:
+async def test_certificate_of_an_unknown_authority_is_refused(authority: Authority) -> None:
     async with speaking(ANSWER, context=context_of(authority.issue("unknown"))) as url, world() as here:
         with pytest.raises(ProviderUnavailableError, match="broke off"):
             await exchange(here.outside(), "GET", url, headers={"Authorization": "Bearer secret"})
 
 
-async def test_a_certificate_for_another_name_is_refused(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_certificate_for_another_name_is_refused(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.certificate))
     async with speaking(ANSWER, context=context_of(authority.issue("other", "127.0.0.2"))) as url, world() as here:
         with pytest.raises(ProviderUnavailableError, match="broke off"):
             await exchange(here.outside(), "GET", url, headers={})
 
 
-async def test_a_certificate_that_signed_itself_is_refused(tmp_path: Path) -> None:
+async def test_certificate_that_signed_itself_is_refused(tmp_path: Path) -> None:
     own = Authority(tmp_path)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(own.certificate, tmp_path / "authority.key")
@@ -140,7 +140,7 @@ async def test_what_is_no_answer_ends_soon_in_an_error_of_ours(answer: bytes, ag
     "make",
     [lambda url: url + "\0", lambda url: url.replace("127.0.0.1", "127.0.0.1:1:1"), lambda url: "https://\ud800/"],
 )
-async def test_an_address_that_is_none_is_an_error_of_ours_too(make: Callable[[str], str]) -> None:
+async def test_address_that_is_none_is_an_error_of_ours_too(make: Callable[[str], str]) -> None:
     async with speaking(ANSWER) as url, world() as here:
         with pytest.raises(RetryableError):
             await exchange(here.outside(), "GET", make(url), headers={})

@@ -11,7 +11,7 @@ from processors.providers.http import open_client
 from schemas.errors import UnsupportedLibraryError
 
 
-def test_an_aiohttp_without_the_switch_for_repeats_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_aiohttp_without_the_switch_for_repeats_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     async def renamed(self: Any) -> None:
         return
 

@@ -143,7 +143,7 @@ async def test_acknowledgements_are_in_order_and_without_a_hole(seed: int, monke
     assert partition.acknowledged[partition.generation][-1] == RECORDS - 1
 
 
-async def test_a_cancelled_stream_ends_its_batch_and_acknowledges_nothing_after_it() -> None:
+async def test_cancelled_stream_ends_its_batch_and_acknowledges_nothing_after_it() -> None:
     partition = Partition(random.Random(0))
     partition.rebalance()
     begun, go_on = asyncio.Event(), asyncio.Event()

@@ -108,7 +108,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("processors.runtime.loop._HALTED_RETRY_SECONDS", 0.0)
 
 
-async def test_a_stage_that_always_raises_dead_letters_no_more_than_the_limit() -> None:
+async def test_stage_that_always_raises_dead_letters_no_more_than_the_limit() -> None:
     bench = Bench()
     batch, task = await bench.until_halted(records(100))
     assert bench.published("lookups.dead") == [b"v0", b"v1", b"v2"]
@@ -121,7 +121,7 @@ async def test_a_stage_that_always_raises_dead_letters_no_more_than_the_limit() 
     assert bench.errors("halted") == 1
 
 
-async def test_a_halted_partition_retries_its_head_alone(at_once: None) -> None:
+async def test_halted_partition_retries_its_head_alone(at_once: None) -> None:
     bench = Bench()
     batch, task = await bench.until_halted(records(100))
     before = len(bench.stage.batches)
@@ -133,7 +133,7 @@ async def test_a_halted_partition_retries_its_head_alone(at_once: None) -> None:
     assert bench.published("lookups.dead") == [b"v0", b"v1", b"v2"]
 
 
-async def test_a_fixed_stage_goes_on_with_the_head_and_loses_nothing(at_once: None) -> None:
+async def test_fixed_stage_goes_on_with_the_head_and_loses_nothing(at_once: None) -> None:
     bench = Bench()
     _, task = await bench.until_halted(records(10))
     bench.stage.broken = lambda record: False
@@ -145,7 +145,7 @@ async def test_a_fixed_stage_goes_on_with_the_head_and_loses_nothing(at_once: No
     assert bench.store.values == {b"k%d" % number: b"1" for number in range(3, 10)}
 
 
-async def test_a_fixed_stage_in_a_new_process_loses_and_doubles_nothing() -> None:
+async def test_fixed_stage_in_a_new_process_loses_and_doubles_nothing() -> None:
     bench = Bench()
     everything = records(10)
     await bench.revoked(*await bench.until_halted(everything))
@@ -174,7 +174,7 @@ async def test_single_failures_are_dead_lettered_without_a_halt() -> None:
     assert bench.acknowledged == 60
 
 
-async def test_a_large_share_of_failures_halts_even_if_they_are_not_in_a_row() -> None:
+async def test_large_share_of_failures_halts_even_if_they_are_not_in_a_row() -> None:
     bench = Bench()
     bench.stage.broken = lambda record: record.offset % 3 != 0
     batch, task = await bench.until_halted(records(60))
@@ -184,7 +184,7 @@ async def test_a_large_share_of_failures_halts_even_if_they_are_not_in_a_row() -
     await bench.revoked(batch, task)
 
 
-async def test_a_batch_that_is_repeated_counts_its_dead_letters_once(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_batch_that_is_repeated_counts_its_dead_letters_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("processors.runtime.loop._RETRY_SECONDS", 0.0)
     bench = Bench(failures=[OSError("down")] * 5)
     await bench.loop.process_batch(bench.batch(records(2)))
@@ -213,7 +213,7 @@ async def test_records_that_cannot_be_parsed_do_not_count_or_halt() -> None:
     assert bench.loop.halted is None, "an unreadable record passes a halted partition"
 
 
-async def test_a_halt_is_logged_once_with_its_place_and_the_replay(
+async def test_halt_is_logged_once_with_its_place_and_the_replay(
     at_once: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     bench = Bench()
@@ -234,7 +234,7 @@ async def test_a_halt_is_logged_once_with_its_place_and_the_replay(
     share=st.sampled_from([0.1, 0.25, 0.5, 1.0]),
     window=st.integers(10, 30),
 )
-def test_the_window_never_allows_more_than_its_limits(
+def test_window_never_allows_more_than_its_limits(
     failed: list[bool], consecutive: int, share: float, window: int
 ) -> None:
     """Whatever fails, in whatever order: the numbers are counted again here, over all records there were."""

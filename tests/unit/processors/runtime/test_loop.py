@@ -125,7 +125,7 @@ def records(*values: bytes) -> list[Record]:
     return [record(value, offset=offset, key=b"k%d" % offset) for offset, value in enumerate(values)]
 
 
-async def test_each_step_is_durable_before_the_next() -> None:
+async def test_step_is_durable_before_the_next() -> None:
     bench = Bench()
     await bench.process_batch(*records(b"a", b"b"))
     assert bench.told == [*CLAIM, "work", *WRITE]

@@ -63,7 +63,7 @@ async def test_fausts_own_consumer_waits_longer_for_a_response(tmp_path: Path) -
     consumer._closed = True
 
 
-async def test_a_sent_batch_never_expires(tmp_path: Path) -> None:
+async def test_sent_batch_never_expires(tmp_path: Path) -> None:
     """Its sequence number is taken: without it the brokers refuse everything after it."""
     assert not await expires(runner(tmp_path).app.producer._new_producer())
 

@@ -62,7 +62,7 @@ async def test_partitions_without_a_commit_seek_to_their_beginning(consumer: Off
     assert consumer.sought == {TP("observations", 1): 0, TP("observations", 2): 0}
 
 
-async def test_the_consumer_seeks_only_when_no_fetch_is_in_progress(consumer: Offline) -> None:
+async def test_consumer_seeks_only_when_no_fetch_is_in_progress(consumer: Offline) -> None:
     fetch = asyncio.ensure_future(consumer._getmany(None, 1.0))
     await asyncio.sleep(0)
     back = asyncio.ensure_future(consumer.perform_seek())

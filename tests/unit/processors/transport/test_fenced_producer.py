@@ -64,7 +64,7 @@ def fenced(offline: Offline, monkeypatch: pytest.MonkeyPatch) -> FencedProducer:
     return one
 
 
-async def test_a_write_fails_as_soon_as_the_sender_has_ended(fenced: FencedProducer, offline: Offline) -> None:
+async def test_write_fails_as_soon_as_the_sender_has_ended(fenced: FencedProducer, offline: Offline) -> None:
     write = asyncio.ensure_future(fenced.write([OUTPUT]))
     await asyncio.sleep(0)
     offline.sender.cancel()

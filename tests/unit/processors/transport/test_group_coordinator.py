@@ -59,14 +59,14 @@ def responses(monkeypatch: pytest.MonkeyPatch, *given: bool | None) -> None:
     monkeypatch.setattr(GroupCoordinator, "_do_heartbeat", heartbeat)
 
 
-async def test_a_started_consumer_is_a_member_through_it() -> None:
+async def test_started_consumer_is_a_member_through_it() -> None:
     patches.install()
     async with member_of_a_group() as coordinator:
         assert isinstance(coordinator, StableGroupCoordinator)
         assert not coordinator.confirmed, "it has not joined yet"
 
 
-async def test_a_heartbeat_without_a_response_closes_its_connection_within_the_session(
+async def test_heartbeat_without_a_response_closes_its_connection_within_the_session(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     closed: list[CloseReason] = []
@@ -78,7 +78,7 @@ async def test_a_heartbeat_without_a_response_closes_its_connection_within_the_s
     assert one.coordinator_id is None, "it is looked up again, over another connection"
 
 
-async def test_a_member_is_confirmed_for_one_session_after_an_accepted_heartbeat(
+async def test_member_is_confirmed_for_one_session_after_an_accepted_heartbeat(
     monkeypatch: pytest.MonkeyPatch, clock: Time
 ) -> None:
     one = member([])
@@ -105,7 +105,7 @@ async def test_heartbeats_continue_while_partitions_are_acquired(monkeypatch: py
     assert order == ["heartbeats", "acquired"]
 
 
-async def test_a_member_frozen_while_it_joins_is_confirmed_from_when_it_sent_the_request(
+async def test_member_frozen_while_it_joins_is_confirmed_from_when_it_sent_the_request(
     monkeypatch: pytest.MonkeyPatch, clock: Time
 ) -> None:
     one = member([])
@@ -124,7 +124,7 @@ async def test_a_member_frozen_while_it_joins_is_confirmed_from_when_it_sent_the
     assert not one.confirmed
 
 
-async def test_an_expelled_member_is_not_confirmed(monkeypatch: pytest.MonkeyPatch, clock: Time) -> None:
+async def test_expelled_member_is_not_confirmed(monkeypatch: pytest.MonkeyPatch, clock: Time) -> None:
     one = member([])
     responses(monkeypatch, True)
     await one._do_heartbeat()

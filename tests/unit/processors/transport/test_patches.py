@@ -86,7 +86,7 @@ def test_unpatched_client_still_needs_the_patch(name: str, defect: object, unpat
     assert unpatched[name] == defect
 
 
-def test_every_probe_has_its_expectations() -> None:
+def test_probe_has_its_expectations() -> None:
     assert tuple(probe for probe, _, _ in DEFECTS) == probes.PROBES
 
 
@@ -132,7 +132,7 @@ def test_nothing_is_patched_where_a_name_is_missing(monkeypatch: pytest.MonkeyPa
         (AIOKafkaProducer, "__init__", "_txn_manager"),
     ],
 )
-def test_a_written_name_that_the_library_no_longer_reads_is_reported(
+def test_written_name_that_the_library_no_longer_reads_is_reported(
     owner: Any, method: str, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def renamed(self: Any) -> None:

@@ -167,7 +167,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 # --- InitRP ------------------------------------------------------------------------------------------------
 
 
-def test_a_charge_that_is_opened_moves_nothing_and_may_be_opened_again(gateway: Gateway) -> None:
+def test_charge_that_is_opened_moves_nothing_and_may_be_opened_again(gateway: Gateway) -> None:
     reference = gateway.register()
     first, second = gateway.opened(reference), gateway.opened(reference)
     assert first != second
@@ -206,9 +206,7 @@ def test_amount_currency_and_customer_are_the_references_unless_named(gateway: G
         ({"Installments": 3}, "UnknownParameter"),
     ],
 )
-def test_a_wrong_parameter_has_its_code_and_opens_nothing(
-    gateway: Gateway, arguments: dict[str, Any], code: str
-) -> None:
+def test_wrong_parameter_has_its_code_and_opens_nothing(gateway: Gateway, arguments: dict[str, Any], code: str) -> None:
     before = gateway.counter("charges.opened")
     answer = gateway.init(gateway.register(user_id="customer-1"), **arguments)
     assert (answer["ResultCode"], answer["TransactionId"]) == (code, None)
@@ -216,7 +214,7 @@ def test_a_wrong_parameter_has_its_code_and_opens_nothing(
 
 
 @pytest.mark.parametrize("method", ["InitRP", "StartRP", "Close"])
-def test_every_documented_code_can_be_had_of_every_call(gateway: Gateway, method: str) -> None:
+def test_documented_code_can_be_had_of_every_call(gateway: Gateway, method: str) -> None:
     reference = gateway.register()
     transaction = gateway.opened(reference)
     opened = gateway.counter("charges.opened")
@@ -230,7 +228,7 @@ def test_every_documented_code_can_be_had_of_every_call(gateway: Gateway, method
     assert gateway.moved(transaction) == (0, 0, 0, 0)
 
 
-def test_a_refusal_without_a_code_is_no_fault(gateway: Gateway) -> None:
+def test_refusal_without_a_code_is_no_fault(gateway: Gateway) -> None:
     with pytest.raises(Exception, match="code is required for the kind refuse"):
         gateway.control.fault("refuse")
 
@@ -238,7 +236,7 @@ def test_a_refusal_without_a_code_is_no_fault(gateway: Gateway) -> None:
 # --- StartRP -----------------------------------------------------------------------------------------------
 
 
-def test_a_charge_reserves_its_amount_and_tells_of_it_at_its_own_url(gateway: Gateway) -> None:
+def test_charge_reserves_its_amount_and_tells_of_it_at_its_own_url(gateway: Gateway) -> None:
     transaction = gateway.charged()
     assert gateway.state(transaction) == ("SUCCESSFUL", "PENDING")
     assert gateway.moved(transaction) == (1, 1990, 0, 0)
@@ -261,7 +259,7 @@ def test_urls_of_another_machine_reach_the_target_with_their_path_and_token(gate
     ]
 
 
-def test_a_second_start_is_refused_counted_and_moves_nothing(gateway: Gateway) -> None:
+def test_second_start_is_refused_counted_and_moves_nothing(gateway: Gateway) -> None:
     transaction, before = gateway.charged(), gateway.counter("charges.started_again")
     assert gateway.ask("StartRP", TransactionId=transaction)["ResultCode"] == "WrongTransactionStatus"
     assert gateway.moved(transaction) == (1, 1990, 0, 0)
@@ -274,7 +272,7 @@ def test_a_second_start_is_refused_counted_and_moves_nothing(gateway: Gateway) -
     [("withdrawn", "WrongReferenceTransactionStatus"), ("none", "WrongReferenceTransactionStatus")],
 )
 @pytest.mark.parametrize("at_init", [False, True])
-def test_a_withdrawn_means_of_payment_is_not_charged(start: Start, registration: str, code: str, at_init: bool) -> None:
+def test_withdrawn_means_of_payment_is_not_charged(start: Start, registration: str, code: str, at_init: bool) -> None:
     gateway = start(checks_reference_at_init=at_init)
     reference = gateway.register()
     gateway.control.change(reference, registration=registration)
@@ -287,7 +285,7 @@ def test_a_withdrawn_means_of_payment_is_not_charged(start: Start, registration:
 
 
 @pytest.mark.parametrize("at_init", [False, True])
-def test_an_unknown_reference_is_not_charged(start: Start, at_init: bool) -> None:
+def test_unknown_reference_is_not_charged(start: Start, at_init: bool) -> None:
     gateway = start(checks_reference_at_init=at_init)
     answer = gateway.init(UNKNOWN)
     if not at_init:
@@ -298,7 +296,7 @@ def test_an_unknown_reference_is_not_charged(start: Start, at_init: bool) -> Non
 @pytest.mark.parametrize(
     ("outcome", "status"), [("ERROR", "failed"), ("TIMEOUT", "expired"), ("CANCELED", "cancelled")]
 )
-def test_a_refused_charge_moves_nothing(gateway: Gateway, outcome: str, status: str) -> None:
+def test_refused_charge_moves_nothing(gateway: Gateway, outcome: str, status: str) -> None:
     transaction = gateway.opened(gateway.register(outcome=outcome))
     assert gateway.ask("StartRP", TransactionId=transaction)["ResultCode"] == outcome
     assert gateway.moved(transaction) == (0, 0, 0, 0)
@@ -307,7 +305,7 @@ def test_a_refused_charge_moves_nothing(gateway: Gateway, outcome: str, status: 
 
 
 @pytest.mark.parametrize(("end", "moved"), [("SUCCESSFUL", 1), ("ERROR", 0), ("TIMEOUT", 0)])
-def test_a_pending_charge_ends_later_and_both_urls_are_called(start: Start, end: str, moved: int) -> None:
+def test_pending_charge_ends_later_and_both_urls_are_called(start: Start, end: str, moved: int) -> None:
     gateway = start(pending_seconds=0.3)
     transaction = gateway.opened(gateway.register(outcome=f"PENDING-{end}"))
     assert gateway.ask("StartRP", TransactionId=transaction)["ResultCode"] == "PENDING"
@@ -317,7 +315,7 @@ def test_a_pending_charge_ends_later_and_both_urls_are_called(start: Start, end:
     assert gateway.money(transaction)["moved"] == moved
 
 
-def test_a_charge_never_started_is_open_until_the_gateway_gives_it_up(start: Start) -> None:
+def test_charge_never_started_is_open_until_the_gateway_gives_it_up(start: Start) -> None:
     gateway = start(start_within_seconds=60, time_scale=120)
     transaction = gateway.opened(gateway.register())
     assert gateway.state(transaction) == ("OPEN", "")
@@ -330,7 +328,7 @@ def test_a_charge_never_started_is_open_until_the_gateway_gives_it_up(start: Sta
 
 @pytest.mark.parametrize(("fault", "moved"), [("timeout", 0), ("drop", 0), ("timeout_after", 1), ("lose", 1)])
 @pytest.mark.parametrize("method", ["StartRP", "Close"])
-def test_a_call_without_an_answer_was_or_was_not_carried_out(
+def test_call_without_an_answer_was_or_was_not_carried_out(
     gateway: Gateway, fault: Any, moved: int, method: str
 ) -> None:
     transaction = gateway.opened(gateway.register()) if method == "StartRP" else gateway.charged()
@@ -345,7 +343,7 @@ def test_a_call_without_an_answer_was_or_was_not_carried_out(
 
 
 @pytest.mark.parametrize("fault", ["html_after", "truncated"])
-def test_an_answer_nobody_can_read_comes_after_the_money_moved(gateway: Gateway, fault: Any) -> None:
+def test_answer_nobody_can_read_comes_after_the_money_moved(gateway: Gateway, fault: Any) -> None:
     transaction = gateway.opened(gateway.register())
     gateway.control.fault(fault, path="StartRP", calls=1)
     answer = gateway.call("StartRP", TransactionId=transaction)
@@ -354,7 +352,7 @@ def test_an_answer_nobody_can_read_comes_after_the_money_moved(gateway: Gateway,
     assert gateway.moved(transaction) == (1, 1990, 0, 0)
 
 
-def test_a_late_gateway_moves_the_money_after_the_caller_has_given_up(gateway: Gateway) -> None:
+def test_late_gateway_moves_the_money_after_the_caller_has_given_up(gateway: Gateway) -> None:
     transaction = gateway.opened(gateway.register())
     gateway.control.fault("latency", path="StartRP", calls=1, seconds=0.6)
     gateway._client.timeout = httpx.Timeout(0.1)
@@ -389,7 +387,7 @@ def test_chances_are_by_call_and_faults_may_be_on_from_the_start(start: Start) -
     assert sum(one["reserved"] for one in sums.values()) == 1990 * moved
 
 
-def test_the_customers_made_for_the_biller_can_be_charged_as_life_has_it(gateway: Gateway, tmp_path: Path) -> None:
+def test_customers_made_for_the_biller_can_be_charged_as_life_has_it(gateway: Gateway, tmp_path: Path) -> None:
     write(tmp_path / "bills.csv", register(gateway.control, "shop", 150, month="2026-11"))
     bills = read_bills(tmp_path / "bills.csv")
     assert len({one.order_id for one in bills}) == 150
@@ -416,7 +414,7 @@ def test_the_customers_made_for_the_biller_can_be_charged_as_life_has_it(gateway
         ({"Approved": "false"}, "DECLINED", 0),
     ],
 )
-def test_a_hold_is_closed_once_in_one_of_three_ways(
+def test_hold_is_closed_once_in_one_of_three_ways(
     gateway: Gateway, arguments: dict[str, Any], state: str, captured: int
 ) -> None:
     transaction = gateway.charged()
@@ -440,7 +438,7 @@ def test_a_hold_is_closed_once_in_one_of_three_ways(
         {"Approved": "maybe"},
     ],
 )
-def test_a_close_of_what_is_not_held_changes_nothing(gateway: Gateway, arguments: dict[str, Any]) -> None:
+def test_close_of_what_is_not_held_changes_nothing(gateway: Gateway, arguments: dict[str, Any]) -> None:
     transaction = gateway.charged()
     assert gateway.ask("Close", TransactionId=transaction, **arguments)["ResultCode"] == "WrongParameter"
     assert gateway.state(transaction) == ("SUCCESSFUL", "PENDING")
@@ -452,7 +450,7 @@ def test_what_was_never_started_holds_nothing(gateway: Gateway) -> None:
     assert gateway.ask("Close", TransactionId=UNKNOWN)["ResultCode"] == "UnknownTransaction"
 
 
-def test_a_close_is_told_of_only_where_the_gateway_is_said_to(start: Start) -> None:
+def test_close_is_told_of_only_where_the_gateway_is_said_to(start: Start) -> None:
     gateway = start(signals_close=True)
     transaction = gateway.charged()
     gateway.ask("Close", TransactionId=transaction)

@@ -114,7 +114,7 @@ def test_money_moves_at_most_once_and_every_cent_is_accounted_for(outcome: str, 
 
 
 @given(st.sampled_from(OUTCOMES))
-def test_a_charge_that_ended_was_told_of_exactly_once(outcome: str) -> None:
+def test_charge_that_ended_was_told_of_exactly_once(outcome: str) -> None:
     world = _World(outcome)
     world.step("init")
     world.step("start", 0)

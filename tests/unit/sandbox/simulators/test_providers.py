@@ -273,7 +273,7 @@ def test_nevogate_charges_a_hold_once(start: Start) -> None:
 @pytest.mark.parametrize(
     ("fault", "seen"), [("unavailable", 503), ("too_many", 429), ("html", 200), ("slow", 200), ("latency", 200)]
 )
-def test_a_fault_hits_the_providers_api_and_not_the_control_api(start: Start, fault: str, seen: int) -> None:
+def test_fault_hits_the_providers_api_and_not_the_control_api(start: Start, fault: str, seen: int) -> None:
     client = start("nevogate")
     client.post("/control/faults", json={"kind": fault, "seconds": 0.2})
     answer = client.post("/api/payment/")
@@ -283,7 +283,7 @@ def test_a_fault_hits_the_providers_api_and_not_the_control_api(start: Start, fa
     assert _book(client)["counters"][f"faults.{fault}"] == 1
 
 
-def test_a_lost_answer_comes_after_the_pull_has_emptied_the_queue(start: Start, receiver: Receiver) -> None:
+def test_lost_answer_comes_after_the_pull_has_emptied_the_queue(start: Start, receiver: Receiver) -> None:
     client = start("omnikassa", time_scale=20)
     _pay(client)
     token = _ping(receiver, 1)["authentication"]
@@ -311,7 +311,7 @@ def test_duplicate_delivery_has_equal_bytes_and_is_logged_without_its_secret(
     assert {line["sha256"] for line in lines} == {hashlib.sha256(bodies[0]).hexdigest()}
 
 
-def test_a_copied_ping_repeats_its_token_and_starts_no_rhythm_of_its_own(start: Start, receiver: Receiver) -> None:
+def test_copied_ping_repeats_its_token_and_starts_no_rhythm_of_its_own(start: Start, receiver: Receiver) -> None:
     client = start("omnikassa", time_scale=300, copied_share=1.0, unrest_seconds=0.01)
     _pay(client)
     bodies = [body for _, _, body in receiver.wait_for(2)]
@@ -322,7 +322,7 @@ def test_a_copied_ping_repeats_its_token_and_starts_no_rhythm_of_its_own(start: 
     assert counters["webhooks.attempted"] == 2 * counters["pings"]
 
 
-def test_a_late_notification_is_overtaken_by_younger_ones(start: Start, receiver: Receiver) -> None:
+def test_late_notification_is_overtaken_by_younger_ones(start: Start, receiver: Receiver) -> None:
     client = start("trustpayments", late_share=0.5, unrest_seconds=0.5, seed=1)
     payments = [_pay(client, order_id=f"O{number}") for number in range(12)]
     came = [parse_qs(body.decode())["transactionreference"][0] for _, _, body in receiver.wait_for(12)]
@@ -330,7 +330,7 @@ def test_a_late_notification_is_overtaken_by_younger_ones(start: Start, receiver
     assert came != payments
 
 
-def test_the_bank_keeps_a_book_of_the_pages_it_has_handed_out(start: Start, receiver: Receiver) -> None:
+def test_bank_keeps_a_book_of_the_pages_it_has_handed_out(start: Start, receiver: Receiver) -> None:
     client = start("omnikassa", time_scale=20)
     payment = _pay(client)
     token = _ping(receiver, 1)["authentication"]

@@ -49,13 +49,13 @@ def test_base_document_is_valid() -> None:
         "''",
     ],
 )
-def test_a_base_url_is_scheme_host_and_path(url: str) -> None:
+def test_base_url_is_scheme_host_and_path(url: str) -> None:
     quoted = url if url[0] in "\"'" else f"'{url}'"
     assert "merchants[0].base_url" in refused(text(url=quoted))
 
 
 @pytest.mark.parametrize("name", ['"a\\n"', "'a/b'", "'a b'", "''", '"a\\0"', "é"])
-def test_a_merchants_id_fits_into_keys_and_addresses(name: str) -> None:
+def test_merchants_id_fits_into_keys_and_addresses(name: str) -> None:
     assert "merchants[0].id" in refused(text(id=name))
 
 
@@ -138,7 +138,7 @@ def test_kafka_settings_never_drop_a_password_or_send_it_in_the_open(kafka: str,
 @pytest.mark.parametrize(
     "key", ["{}", "{value: k}", "{value: ''}", "{file: ''}", "{env: ''}", "{env: A, file: b}", "k"]
 )
-def test_a_secret_has_one_place_which_is_not_the_file(key: str) -> None:
+def test_secret_has_one_place_which_is_not_the_file(key: str) -> None:
     message = refused(text(key=key))
     assert "merchants[0].api_key" in message
     refused(text(key=key.replace("value: k", "value: ''"), more="sandbox: true"))

@@ -146,7 +146,7 @@ def test_file_that_is_no_mapping_of_settings_is_refused(text: str, said: str) ->
 
 
 @pytest.mark.parametrize("place", [("merchants", 0, "signing_keys", 0), ("merchants", 2, "api_key")])
-def test_a_secret_in_the_open_needs_a_sandbox(place: tuple[str | int, ...]) -> None:
+def test_secret_in_the_open_needs_a_sandbox(place: tuple[str | int, ...]) -> None:
     def change(document: Any) -> None:
         *path, last = place
         for step in path:
@@ -162,7 +162,7 @@ def test_a_secret_in_the_open_needs_a_sandbox(place: tuple[str | int, ...]) -> N
 @pytest.mark.parametrize(
     "secret", [{}, {"file": "/a", "env": "B"}, {"path": "/a"}, {"value": "x", "env": "B"}, "hunter2", None]
 )
-def test_a_secret_is_exactly_one_reference(secret: Any) -> None:
+def test_secret_is_exactly_one_reference(secret: Any) -> None:
     said = refused(changed(lambda document: document["merchants"][2].update(api_key=secret)))
     assert "merchants[2].api_key" in said
     assert "hunter2" not in said
@@ -236,7 +236,7 @@ def test_configuration_file_that_cannot_be_read_is_named(tmp_path: Path) -> None
         load(binary)
 
 
-def test_a_configuration_can_be_printed() -> None:
+def test_configuration_can_be_printed() -> None:
     document = {"sandbox": True, "merchants": merchants()}
     document["merchants"][2]["api_key"] = {"value": "hunter2-api"}  # type: ignore[index]  # plain data of the test
     assert "hunter2" not in repr(parse(yaml.safe_dump(document), "shop.yaml"))

@@ -39,7 +39,7 @@ def shown(key: str) -> str:
 
 
 @pytest.mark.parametrize(("old", "new"), RENAMED_KEYS.items())
-def test_an_old_key_is_refused_with_its_line_and_new_name(old: str, new: str) -> None:
+def test_old_key_is_refused_with_its_line_and_new_name(old: str, new: str) -> None:
     section = shown(old.rpartition(".")[0])
     message = refusal(old)
     assert message.startswith("shop.yaml, line ")
@@ -47,13 +47,13 @@ def test_an_old_key_is_refused_with_its_line_and_new_name(old: str, new: str) ->
 
 
 @pytest.mark.parametrize(("old", "new"), RENAMED_KEYS.items())
-def test_the_new_name_is_a_key_of_the_same_section(old: str, new: str) -> None:
+def test_new_name_is_a_key_of_the_same_section(old: str, new: str) -> None:
     key = f"{old.rpartition('.')[0]}.{new}"
     assert renamed(key.split(".")) is None
     # a value that is wrong for every key: known keys are refused for it, unknown ones for their name
     assert "has a wrong value" in refusal(key)
 
 
-def test_the_line_of_an_old_key_is_its_own() -> None:
+def test_line_of_an_old_key_is_its_own() -> None:
     with pytest.raises(ConfigurationError, match=r"^shop\.yaml, line 4: worker\.overdue\.settle_seconds was renamed"):
         parse("worker:\n  overdue:\n    lookups_per_hour: 1\n    settle_seconds: 5\nmerchants: []\n", "shop.yaml")

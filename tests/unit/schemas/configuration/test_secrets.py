@@ -109,6 +109,6 @@ def test_no_secret_is_ever_shown() -> None:
 
 
 @pytest.mark.parametrize("places", [{}, {"file": "/a", "env": "B"}, {"env": "B", "value": "v"}])
-def test_a_reference_names_one_place(places: dict[str, str]) -> None:
+def test_reference_names_one_place(places: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="exactly one"):
         SecretRef(**places)

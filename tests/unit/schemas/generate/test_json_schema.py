@@ -42,14 +42,14 @@ KINDS: tuple[type[Any], ...] = (
 )
 
 
-def test_the_files_are_those_generated_from_the_types() -> None:
+def test_files_are_those_generated_from_the_types() -> None:
     made = documents()
     assert {file.name for file in FOLDER.iterdir()} == set(made)
     for name, content in made.items():
         assert (FOLDER / name).read_bytes() == content, f"{name} differs: run `make schemas` and look at the difference"
 
 
-def test_every_topic_is_described() -> None:
+def test_topic_is_described() -> None:
     index = orjson.loads(documents()["topics.json"])
     assert list(index) == sorted(topic.name for topic in all_topics())
     assert {index[name]["value"] for name in carries()} == {f"{kind.__name__}.json" for kind in KINDS}
@@ -127,7 +127,7 @@ st.register_type_strategy(int, st.integers(-(2**53), 2**53))
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_message_fits_its_schema_and_comes_back_equal(kind: type[Any]) -> None:
+def test_message_fits_its_schema_and_comes_back_equal(kind: type[Any]) -> None:
     @given(built(kind))
     def check(message: Any) -> None:
         data = messages.encode(message)
@@ -139,7 +139,7 @@ def test_every_message_fits_its_schema_and_comes_back_equal(kind: type[Any]) -> 
 
 
 @given(st.lists(built(Observation), max_size=4))
-def test_every_event_fits_the_result_topics_schema(observations: list[Observation]) -> None:
+def test_event_fits_the_result_topics_schema(observations: list[Observation]) -> None:
     state, schema = PaymentState(), SCHEMAS[PaymentStatus]
     for one in observations:
         after = advance(state, one)
@@ -177,7 +177,7 @@ def test_refusals_quote_nothing_from_outside() -> None:
             assert secret not in _refusal({**document, name: wrong})
 
 
-def test_the_frozen_fields_of_the_result_are_all_there_in_order() -> None:
+def test_frozen_fields_of_the_result_are_all_there_in_order() -> None:
     event = orjson.loads(messages.encode(advance(PaymentState(), _captured()).event))
     assert list(event) == [
         "event_id",
@@ -202,14 +202,14 @@ def test_the_frozen_fields_of_the_result_are_all_there_in_order() -> None:
     ]
 
 
-def test_the_openapi_document_has_every_response_of_the_ingress() -> None:
+def test_openapi_document_has_every_response_of_the_ingress() -> None:
     statuses = {str(one.status) for one in (*RESPONSES.values(), HEAD_TOO_LARGE)}
     for path in openapi("1")["paths"].values():
         for operation in (path[method] for method in ("get", "post") if method in path):
             assert set(operation["responses"]) == statuses
 
 
-def test_each_status_of_the_ingress_has_one_meaning() -> None:
+def test_status_of_the_ingress_has_one_meaning() -> None:
     rows = {*RESPONSES.values(), HEAD_TOO_LARGE}
     assert len({one.status for one in rows}) == len(rows), "the document has one entry for each status"
 

@@ -46,11 +46,11 @@ def claimed(body: str | bytes, query: str = "", method: str = "POST") -> ParsedN
         (None, f"TransactionId={TRANSACTION}"),
     ],
 )
-def test_the_id_is_found_where_it_may_be(body: Any, query: str) -> None:
+def test_id_is_found_where_it_may_be(body: Any, query: str) -> None:
     assert claimed(json.dumps(body), query).reference == TRANSACTION
 
 
-def test_a_slow_answer_counts_as_of_when_it_was_asked_for() -> None:
+def test_slow_answer_counts_as_of_when_it_was_asked_for() -> None:
     answer = {"ResultCode": "PENDING", "TransactionId": TRANSACTION}
     asked_at = "2026-06-01T11:59:50.000Z"
     slow = replace(response(json.dumps(answer)), facts={"asked-at": asked_at})
@@ -69,7 +69,7 @@ def test_when_it_was_asked_for_is_told_by_the_brokers_clock(ahead_seconds: int) 
 
 
 @pytest.mark.parametrize("jumped_seconds", [3600, -3600])
-def test_a_clock_that_jumps_while_the_answer_is_waited_for_moves_nothing(jumped_seconds: int) -> None:
+def test_clock_that_jumps_while_the_answer_is_waited_for_moves_nothing(jumped_seconds: int) -> None:
     facts = {"asked-at": rfc3339(NOW - timedelta(seconds=1 + jumped_seconds))}
     made = replace(response(json.dumps({"ResultCode": "PENDING", "TransactionId": TRANSACTION})), facts=facts)
     (told,) = NEVOGATE.interpret(made, account("nevogate")).observations
@@ -77,7 +77,7 @@ def test_a_clock_that_jumps_while_the_answer_is_waited_for_moves_nothing(jumped_
 
 
 @pytest.mark.parametrize("body", [f"TransactionId={OTHER}", "<html>", "{", b"\xff"])
-def test_a_body_that_is_no_json_takes_nothing_from_the_querys_id(body: str | bytes) -> None:
+def test_body_that_is_no_json_takes_nothing_from_the_querys_id(body: str | bytes) -> None:
     """The call is owed its Result, whatever else it carries."""
     assert claimed(body, f"TransactionId={TRANSACTION}").reference == TRANSACTION
     with pytest.raises(RejectedNotificationError, match="not JSON"):
@@ -85,7 +85,7 @@ def test_a_body_that_is_no_json_takes_nothing_from_the_querys_id(body: str | byt
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_call_without_a_body_has_its_id_in_the_query(method: str) -> None:
+def test_call_without_a_body_has_its_id_in_the_query(method: str) -> None:
     assert claimed("", f"shop=1&TransactionId={TRANSACTION}", method).reference == TRANSACTION
 
 
@@ -128,7 +128,7 @@ def test_what_is_no_id_takes_nothing_from_another_place_that_holds_one(body: dic
     assert claimed(json.dumps(body), query).reference == TRANSACTION
 
 
-def test_an_alert_is_no_payment_and_a_payment_with_such_a_member_is_no_alert() -> None:
+def test_alert_is_no_payment_and_a_payment_with_such_a_member_is_no_alert() -> None:
     assert claimed('{"alertNoSuccessTransaction": {"storeName": "s"}}').alert == "alertNoSuccessTransaction"
     for name in ("alert", "alert<script>", "alert_2", "alert" + "x" * 61):
         assert claimed(json.dumps({name: {}})).alert == "alert", "its name is not repeated"
@@ -136,7 +136,7 @@ def test_an_alert_is_no_payment_and_a_payment_with_such_a_member_is_no_alert() -
     assert (both.alert, both.reference) == (None, TRANSACTION)
 
 
-def test_every_call_counts_so_none_is_a_duplicate() -> None:
+def test_call_counts_so_none_is_a_duplicate() -> None:
     assert claimed(json.dumps({"TransactionId": TRANSACTION})).duplicate_key is None
 
 
@@ -224,7 +224,7 @@ def test_what_says_nothing_of_a_payment_is_unreadable(answer: Any) -> None:
         NEVOGATE.interpret(response(json.dumps(answer)), account("nevogate"))
 
 
-def test_an_answer_about_another_transaction_is_unreadable() -> None:
+def test_answer_about_another_transaction_is_unreadable() -> None:
     body = json.dumps({"ResultCode": "ERROR", "TransactionId": TRANSACTION}).encode()
     with pytest.raises(UnreadableError):
         NEVOGATE.interpret(ProviderResponse(body, "", 200, NOW, reference=OTHER), account("nevogate"))

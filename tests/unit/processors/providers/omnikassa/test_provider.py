@@ -104,7 +104,7 @@ def test_what_can_cause_no_pull_is_rejected_with_its_reason(body: str, reason: s
 
 
 @pytest.mark.parametrize("token", ["eyJh.eyJi.c2ln", "MyJwt", "a.b", "a.b.c.d.e", "a-_"])
-def test_a_token_is_not_read_only_passed_on(token: str) -> None:
+def test_token_is_not_read_only_passed_on(token: str) -> None:
     assert judged(ping(authentication=token))
 
 
@@ -122,7 +122,7 @@ def test_any_active_key_will_do_and_no_other() -> None:
     assert reason_of(ping(key=base64.b64encode(OMNIKASSA_KEY.encode()).decode())) == "bad_signature"
 
 
-def test_a_key_that_is_not_base64_is_the_operators_problem_and_hides_no_other() -> None:
+def test_key_that_is_not_base64_is_the_operators_problem_and_hides_no_other() -> None:
     with pytest.raises(SecretError, match="base64"):
         judged(ping(), account("omnikassa", signing_keys=[{"value": "not base64!"}]))
     shop = account("omnikassa", signing_keys=[{"value": "not base64!"}, {"value": OMNIKASSA_KEY}])
@@ -187,7 +187,7 @@ def page(*orders: dict[str, Any], version: int = 2) -> str:
     return json.dumps({**content, "signature": sign(results_text(content, version))})
 
 
-def test_an_order_is_published_with_its_own_times_and_amounts() -> None:
+def test_order_is_published_with_its_own_times_and_amounts() -> None:
     (one,) = OMNIKASSA.interpret(response(page(ORDER)), account("omnikassa")).observations
     assert (one.order_id, one.status) == ("A,1", "captured")
     assert one.provider_time == "2026-06-01T12:00:00.100Z"
@@ -214,7 +214,7 @@ def test_one_odd_amount_does_not_lose_the_pages_other_orders() -> None:
     "change",
     [{"omnikassaOrderId": "B,C"}, {"omnikassaOrderId": ""}, {"omnikassaOrderId": "x" * 37}, {"poiId": 124}],
 )
-def test_a_right_signature_over_the_wrong_form_is_unreadable(change: dict[str, Any]) -> None:
+def test_right_signature_over_the_wrong_form_is_unreadable(change: dict[str, Any]) -> None:
     with pytest.raises(UnreadableError) as unreadable:
         OMNIKASSA.interpret(response(page({**ORDER, **change})), account("omnikassa"))
     assert unreadable.value.reason == "unreadable_answer"
@@ -245,7 +245,7 @@ def test_what_is_no_page_is_unreadable(body: str) -> None:
 
 
 @pytest.mark.parametrize("signature", [None, "", 5, "0" * 128])
-def test_a_page_without_a_right_signature_is_unverified(signature: object) -> None:
+def test_page_without_a_right_signature_is_unverified(signature: object) -> None:
     body = json.dumps({**json.loads(page(ORDER)), "signature": signature})
     with pytest.raises(UnreadableError) as unreadable:
         OMNIKASSA.interpret(response(body), account("omnikassa"))

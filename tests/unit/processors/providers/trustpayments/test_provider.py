@@ -86,7 +86,7 @@ def test_forms_are_decoded_to_the_byte(body: bytes, expected: list[tuple[bytes, 
 
 
 @given(st.lists(st.tuples(st.binary(min_size=1, max_size=9), st.binary(max_size=9)), max_size=9))
-def test_every_form_comes_back_as_it_was_encoded(pairs: list[tuple[bytes, bytes]]) -> None:
+def test_form_comes_back_as_it_was_encoded(pairs: list[tuple[bytes, bytes]]) -> None:
     for encode in (quote, quote_plus):
         assert fields(b"&".join(f"{encode(name)}={encode(value)}".encode() for name, value in pairs)) == pairs
 
@@ -128,7 +128,7 @@ def test_what_can_cause_no_lookup_is_rejected_with_its_reason(body: str, reason:
     assert reason_of(body) == reason
 
 
-def test_a_rejection_never_quotes_a_value_or_an_odd_name() -> None:
+def test_rejection_never_quotes_a_value_or_an_odd_name() -> None:
     with pytest.raises(RejectedNotificationError) as rejected:
         planned(form(PASSWORD, ("\u202e<script>", "Joe")))
     assert "script" not in str(rejected.value)
@@ -152,7 +152,7 @@ def test_any_active_password_will_do() -> None:
     assert reason_of(form(), shop) == "bad_signature"
 
 
-def test_a_fields_repeats_are_hashed_in_wire_order_where_they_are_allowed() -> None:
+def test_fields_repeats_are_hashed_in_wire_order_where_they_are_allowed() -> None:
     shop = account("trustpayments", repeated_fields=["errordata"])
     body = form(PASSWORD, ("errordata", "b"), ("errordata", "a"))
     assert planned(body, shop)
@@ -160,7 +160,7 @@ def test_a_fields_repeats_are_hashed_in_wire_order_where_they_are_allowed() -> N
     assert reason_of(body) == "unexpected_field"
 
 
-def test_an_empty_settle_status_of_a_failed_request_is_let_through() -> None:
+def test_empty_settle_status_of_a_failed_request_is_let_through() -> None:
     assert planned(form(errorcode="99999", settlestatus="")).reference == "57-9-1"
 
 
@@ -300,7 +300,7 @@ def test_what_is_no_payment_of_ours_says_nothing(one: Any) -> None:
         ("CHARGEBACK", {"errorcode": None}),
     ],
 )
-def test_a_refund_that_can_not_be_read_holds_back_its_payment_and_no_other(kind: str, fields: dict[str, Any]) -> None:
+def test_refund_that_can_not_be_read_holds_back_its_payment_and_no_other(kind: str, fields: dict[str, Any]) -> None:
     found = interpreted(
         record(settlestatus="100", transactionreference="9-9-9"),
         record(kind, **{"settlestatus": "100", "parenttransactionreference": "9-9-9", **fields}),
@@ -310,13 +310,13 @@ def test_a_refund_that_can_not_be_read_holds_back_its_payment_and_no_other(kind:
     assert [one.payment_id for one in found.observations] == ["7-7-7"]
 
 
-def test_a_refund_whose_outcome_the_gateway_does_not_know_is_on_its_way() -> None:
+def test_refund_whose_outcome_the_gateway_does_not_know_is_on_its_way() -> None:
     parent = {"parenttransactionreference": "9-9-9"}
     (one,) = read(record("REFUND", errorcode="60010", **parent), record("CHARGEBACK", errorcode="99999", **parent))
     assert one.refund == Refund(refund_id="1-2-3", amount=Money(1050, "GBP"), settled=False)
 
 
-def test_a_refund_of_no_payment_is_not_passed_over() -> None:
+def test_refund_of_no_payment_is_not_passed_over() -> None:
     found = interpreted(record("REFUND", settlestatus="100"), record(settlestatus="100", transactionreference="7-7-7"))
     assert found.unreadable == "unreadable_answer"
     assert [one.payment_id for one in found.observations] == ["7-7-7"]
