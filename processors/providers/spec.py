@@ -32,6 +32,18 @@ class RecoveryQuery:
 RecoveryRule = Callable[[Any, str, str], RecoveryQuery | None]
 
 
+@dataclass(frozen=True, slots=True)
+class FollowRule:
+    """How payments are looked up that the provider still changes without a notification.
+
+    ``references_per_lookup`` is how many references one lookup may ask for. ``query`` is the query for them (merchant,
+    references); None where the merchant or the provider's rules allow none.
+    """
+
+    references_per_lookup: int
+    query: Callable[[Any, tuple[str, ...]], RecoveryQuery | None]
+
+
 class CredentialProbe(Protocol):
     """Whether the provider accepts an account's credentials, where finding out is harmless."""
 
@@ -92,13 +104,15 @@ class CaptureInspection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderSpec:
-    """One provider. ``lister`` is None where it has no list of payments, ``charge_gateway`` where it can't charge."""
+    """One provider. ``lister`` is None where it has no list of payments, ``charge_gateway`` where it can't charge, and
+    ``follow`` where it changes no payment without a notification."""
 
     contract: ProviderContract
     provider: Provider
     recovery: RecoveryRule
     probe: CredentialProbe
     inspection: CaptureInspection = CaptureInspection()
+    follow: FollowRule | None = None
     lister: PaymentLister | None = None
     charge_gateway: ChargeGateway | None = None
 

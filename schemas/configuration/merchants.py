@@ -28,6 +28,8 @@ class Merchant(Section, frozen=True, kw_only=True):
     """Tokens of which one must end the merchant's URL (`/TOKEN` or `?token=TOKEN`), if any are set."""
     expected: Literal["optional", "required"] = "optional"
     """`required`: goods are released only for payments that the shop registered on `payments.expected`."""
+    release_on: Literal["captured", "authorised"] = "captured"
+    """`authorised`: goods may also be released before the money is captured, where the provider's rules allow it."""
 
     def base_urls(self) -> Mapping[str, str]:
         """The URLs that calls to the provider go to, by the key that configures them."""

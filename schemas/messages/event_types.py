@@ -1,0 +1,35 @@
+"""The types of the CloudEvents on the topics (header ``ce_type``)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+NOTIFICATION_RECEIVED: Final = "payment.notification.received.v1"
+
+NOTIFICATION_DUPLICATE: Final = "payment.notification.duplicate.v1"
+
+PROVIDER_ALERT: Final = "payment.provider.alert.v1"
+
+LOOKUP_REQUESTED: Final = "payment.lookup.requested.v1"
+
+RESPONSE_RECEIVED: Final = "payment.response.received.v1"
+
+PAYMENT_OBSERVED: Final = "payment.observed.v1"
+
+STATUS_CHANGED: Final = "payment.status.changed.v1"
+
+PAYMENT_EXPECTED: Final = "payment.expected.v1"
+
+PAYMENT_SEEN: Final = "payment.seen.v1"
+
+PAYMENT_OVERDUE: Final = "payment.overdue.v1"
+
+TIME_REACHED: Final = "payment.time.reached.v1"
+
+ORDER_HEARD_OF: Final = "payment.order.heard-of.v1"
+
+PROVIDER_SILENT: Final = "payment.provider.silent.v1"
+
+REQUEST_MADE: Final = "payment.request.made.v1"
+
+REQUEST_ANSWERED: Final = "payment.request.answered.v1"

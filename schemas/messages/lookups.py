@@ -1,0 +1,50 @@
+"""Lookups: the calls to make to a provider, and which of them a response answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+#: The values on ``lookups.<provider>.known``: whether the provider knew the id that is the record's key.
+KNOWN: Final = b"known"
+
+UNKNOWN: Final = b"unknown"
+
+#: The argument of a recovery lookup, which no notification caused: a payment unknown to the provider is no error there.
+RECOVERY: Final = "recovery"
+
+#: The argument that says why the product makes a lookup, and the cause of a payment that is followed until settled.
+CAUSE: Final = "cause"
+
+SETTLEMENT_DUE: Final = "settlement due"
+
+#: The argument of a lookup of many references at once, separated by blanks; its own ``reference`` is None.
+REFERENCES: Final = "references"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lookup:
+    """A call to make to the provider; its id is the record's ``ce_id``.
+
+    ``operation`` is one of those in the provider's contract. ``reference`` is the provider's id of the payment or order
+    (None for a pull). ``arguments`` are the provider's own, such as the notification's pull token. A recovery lookup
+    has no notification: its ``notification_id`` names its cause.
+    """
+
+    provider: str
+    merchant: str
+    operation: str
+    reference: str | None
+    notification_id: str
+    received_at: str
+    arguments: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """One lookup that a response answers (header ``lookups`` of a response record)."""
+
+    lookup_id: str
+    reference: str | None
+    received_at: str
+    traceparent: str

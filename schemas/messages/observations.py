@@ -1,0 +1,108 @@
+"""Observations: what one response reports about one payment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from schemas.money import Money
+from schemas.status import Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refund:
+    """A refund or chargeback of a payment, by the provider's id for it."""
+
+    refund_id: str
+    amount: Money
+    settled: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chargeback:
+    """A chargeback of a payment, by the provider's id for it. ``amount`` is None where the provider names none: all."""
+
+    chargeback_id: str
+    amount: Money | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowUp:
+    """A request that the provider will still change without a notification, and when to look it up again.
+
+    ``reference`` is the payment's id, or a refund's. ``due`` is the next look, a day after the other, and the last one
+    is at ``until``; a ``due`` of None says that the time is over and nobody looks any more. ``settles_by`` is when the
+    provider is to have settled it.
+    """
+
+    reference: str
+    due: str | None
+    until: str
+    settles_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correction:
+    """An operator's correction of a payment's status: who made it and why."""
+
+    by: str
+    reason: str
+
+
+#: What a payment is to its order: all of it, a part that adds up with others (a split shipment, an instalment), or a
+#: later payment of a subscription.
+OrderRole = Literal["whole", "part", "repeat"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expectation:
+    """What the shop expects of one payment: its order, and the amount to be paid.
+
+    ``said`` and ``announced`` are versions, of which the greater text is the newer: of the order's expectation, and of
+    the one that named the payment's own id (empty if none did). ``paid_by`` is another payment that has paid the order.
+    """
+
+    order_id: str
+    amount: Money
+    said: str = ""
+    announced: str = ""
+    paid_by: str | None = None
+    other_parts: Money | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What one response reports about one payment, and what the shop expects of it.
+
+    ``status`` is None if the record is only about a refund, a chargeback or an expectation. ``amount`` is what was to
+    be paid, ``paid`` what was captured, ``capturing`` what is about to be captured, all in the merchant's currency;
+    ``customer_amount`` is the same amount in the customer's, where that is another. ``provider_time`` is by the
+    provider's clock, if it reports it, ``observed_at`` by ours.
+
+    ``follow`` is set while the provider will still change the payment, or the refund, without a notification.
+    ``secured``: authorised, and the provider's rules for shipping before the capture hold. ``returnable``: captured
+    money of this payment method may be taken back without a refund. ``correction`` is set if an operator made it.
+    """
+
+    provider: str
+    merchant: str
+    payment_id: str
+    order_id: str | None
+    status: Status | None
+    amount: Money | None = None
+    paid: Money | None = None
+    refund: Refund | None = None
+    reason: str | None = None
+    provider_status: dict[str, str] = field(default_factory=dict)
+    source: str
+    provider_time: str | None = None
+    observed_at: str
+    expected: Expectation | None = None
+    capturing: Money | None = None
+    customer_amount: Money | None = None
+    chargeback: Chargeback | None = None
+    follow: FollowUp | None = None
+    secured: bool = False
+    returnable: bool = False
+    order_role: OrderRole = "whole"
+    correction: Correction | None = None

@@ -1,0 +1,84 @@
+"""Orders: what shops expect, and the reports about late orders and silent providers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from schemas.money import Money
+from schemas.status import Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpectedPayment:
+    """What a shop sold and expects to be paid (written by shops to ``payments.expected``).
+
+    ``payment_id`` is the provider's id if the shop has it already. After ``final_by`` the payment is overdue; without
+    it the payment never is. ``several``: more than one payment may pay for the order in full, as through a payment link
+    for many customers. Times are RFC 3339 with offset.
+    """
+
+    merchant: str
+    order_id: str
+    amount: Money
+    created_at: str
+    payment_id: str | None = None
+    final_by: str | None = None
+    several: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverduePayment:
+    """An order that is not paid, declined or otherwise final in time: raised once, and cleared when it is.
+
+    ``status`` is that of its newest payment, None if no provider has reported any. ``at`` is when the payment was to be
+    final (raised), or when its final state was observed (cleared). ``reason``, absent otherwise, is ``settlement`` if
+    the payment is authorised and its settlement is late, so that only the bank's money is missing.
+    """
+
+    event_id: str
+    state: Literal["raised", "cleared"]
+    provider: str
+    merchant: str
+    order_id: str
+    payment_id: str | None
+    status: Status | None
+    amount: Money
+    created_at: str
+    final_by: str
+    at: str
+    reason: Literal["settlement"] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeardOf:
+    """Whether a provider reported an expected order in time: one record for each order, keyed by provider.
+
+    ``sold_at`` is when the shop sold it, by the shop's clock.
+    """
+
+    provider: str
+    merchant: str
+    order_id: str
+    heard: bool
+    at: str
+    sold_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderSilent:
+    """A provider that reports none of the orders expected from it (``silent``), or reports again (``heard``).
+
+    ``merchant`` is set if it reports other merchants' orders and none of this one's. ``unheard`` is how many orders
+    in a row it has not reported since ``since``. ``urgent`` means so many within a few hours that a person should be
+    paged.
+    """
+
+    event_id: str
+    state: Literal["silent", "heard"]
+    provider: str
+    unheard: int
+    since: str
+    at: str
+    urgent: bool
+    merchant: str | None = None

@@ -1,0 +1,97 @@
+"""The result: the events of a payment's status, and how they reach the other stages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from schemas.messages.observations import Correction, Expectation, OrderRole
+from schemas.money import Money
+from schemas.status import AmountCheck, Fulfilment, OrderCheck, Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checks:
+    """How the payment compares with the shop's expectation."""
+
+    amount: AmountCheck
+    order: OrderCheck
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentStatus:
+    """One event of the result topic: the newest state of one payment, and whether its goods may be released.
+
+    ``sequence`` counts a payment's events from 1 without gaps; ``event_id`` is derived from the rest of the
+    content, so a repeat is byte-identical. Amounts are integers in the currency's minor unit.
+
+    ``refunded`` is what went back to the customer, ``refunding`` what is under way and not settled. ``charged_back`` is
+    what chargebacks took. ``customer_amount`` is the amount in the customer's currency, where that is another than the
+    merchant's. ``settles_by`` is when an authorised payment is to be captured. ``correction`` says who corrected the
+    status and why. These fields, which later releases added, are absent where they do not apply.
+    """
+
+    event_id: str
+    sequence: int
+    provider: str
+    merchant: str
+    payment_id: str
+    order_id: str | None
+    status: Status
+    previous_status: Status | None
+    final: bool
+    fulfilment: Fulfilment
+    amount: Money | None
+    paid: Money | None
+    refunded: Money | None
+    reason: str | None
+    provider_status: dict[str, str]
+    checks: Checks
+    source: str
+    provider_time: str | None
+    observed_at: str
+    refunding: Money | None = None
+    charged_back: Money | None = None
+    customer_amount: Money | None = None
+    settles_by: str | None = None
+    correction: Correction | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentSeen:
+    """The newest state of one payment, published for the stages that are keyed by order or by merchant.
+
+    ``expected`` is what it was compared with, so that a stage with a newer expectation can correct it. ``sequence`` is
+    that of the payment's event, so that an older record read again is recognised; 0 in records of earlier releases.
+    ``settles_by`` is when an authorised payment is to be captured. ``paid`` is what was captured.
+    """
+
+    provider: str
+    merchant: str
+    payment_id: str
+    order_id: str | None
+    status: Status
+    final: bool
+    amount: Money | None
+    observed_at: str
+    expected: Expectation | None = None
+    sequence: int = 0
+    paid: Money | None = None
+    settles_by: str | None = None
+    order_role: OrderRole = "whole"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeReached:
+    """A timer of a stage is due. ``name`` is its purpose, ``lane`` its queue, ``due`` its time.
+
+    Timers of a queue whose work is done for many at once come together: ``names`` are then theirs, ``due`` the first
+    one's time, and ``name`` is empty.
+
+    Time reaches a stage as a record of its own topic, so that a batch processed again after a crash has it at the same
+    position.
+    """
+
+    name: str
+    lane: str
+    due: str
+    names: tuple[str, ...] = ()
