@@ -16,7 +16,7 @@ from processors.fetch.retry_policy import decide
 from processors.metrics import Metrics
 from processors.providers.account import Account
 from processors.providers.base import Call, CallContext, Provider, ProviderResponse, WaitingLookup
-from processors.providers.outcomes import Failed, LookupOutcome, RetryLater, Succeeded
+from processors.providers.outcomes import Failed, FurtherLookup, LookupOutcome, RetryLater, Succeeded
 from processors.providers.response_record import response_record
 from processors.runtime.progress import report_progress
 from processors.runtime.stage import BatchContext, Publish
@@ -186,6 +186,7 @@ class FetchStage:
 
     def _more_lookups(self, record: Record, waiting: WaitingLookup, outcome: Succeeded) -> list[Output]:
         more = [self._follow_up(waiting, reference) for reference in outcome.follow_ups]
+        more += [self._further(waiting, one) for one in outcome.further]
         if outcome.again is not None:
             # a new lookup with an id of its own: the old one is answered and must count as answered
             again = {"ce_id": derived_id("again", waiting.lookup_id), "again-of": waiting.lookup_id}
@@ -220,15 +221,23 @@ class FetchStage:
     def _follow_up(self, waiting: WaitingLookup, reference: str) -> Output:
         recovery = {name: value for name, value in waiting.lookup.arguments.items() if name == messages.RECOVERY}
         lookup = replace(waiting.lookup, reference=reference, arguments=recovery)
+        return self._lookup(waiting, lookup, derived_id("follow-up", waiting.lookup_id, reference))
+
+    def _further(self, waiting: WaitingLookup, further: FurtherLookup) -> Output:
+        arguments = {**further.arguments, messages.RECOVERY: "1"}
+        lookup = replace(waiting.lookup, operation=further.operation, reference=further.reference, arguments=arguments)
+        return self._lookup(waiting, lookup, derived_id("further", waiting.lookup_id, messages.encode(lookup).decode()))
+
+    def _lookup(self, waiting: WaitingLookup, lookup: Lookup, lookup_id: str) -> Output:
         headers = cloud_event(
-            event_id=derived_id("follow-up", waiting.lookup_id, reference),
+            event_id=lookup_id,
             source=f"/fetch/{self.provider}",
             event_type=messages.LOOKUP_REQUESTED,
             event_time=lookup.received_at,
             traceparent=waiting.traceparent,
         )
-        key = f"{lookup.merchant}/{reference}".encode()
-        return Output(self._topic(topics.lookups(self.provider)), key, messages.encode(lookup), headers)
+        key = lookup.merchant if lookup.reference is None else f"{lookup.merchant}/{lookup.reference}"
+        return Output(self._topic(topics.lookups(self.provider)), key.encode(), messages.encode(lookup), headers)
 
     def _dead_letter(self, record: Record, reason: DeadReason, waiting: WaitingLookup | None = None) -> Output:
         self._count("dead", reason)

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from schemas.reasons import DeadReason
@@ -14,15 +15,28 @@ Reason = TypeVar("Reason", bound=str)
 
 
 @dataclass(frozen=True, slots=True)
+class FurtherLookup:
+    """A lookup that a response makes necessary: the operation, the provider's id, and further arguments.
+
+    It is a recovery lookup, for no notification caused it.
+    """
+
+    operation: str
+    reference: str | None
+    arguments: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Succeeded:
     """A stored response answers the lookup.
 
     ``again`` asks for the same lookup once more later (the response was not conclusive), ``follow_ups`` for further
-    references to be looked up, such as a refund's parent.
+    references to be looked up, such as a refund's parent, ``further`` for lookups of another operation.
     """
 
     again: DeadReason | None = None
     follow_ups: tuple[str, ...] = ()
+    further: tuple[FurtherLookup, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,9 @@ Each provider's contract defines its own section on top of `Merchant` (`schemas.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, tzinfo
 from typing import Annotated, Literal, TypeAlias
+from zoneinfo import ZoneInfo
 
 from msgspec import Meta
 
@@ -86,7 +88,26 @@ class Charges(Section, frozen=True):
             raise ValueError(f"poll_schedule_seconds must be 1 to {MAX_POLLS} times, each after the one before")
 
 
-class ChargingMerchant(Merchant, frozen=True, kw_only=True):
+class FollowedMerchant(Merchant, frozen=True, kw_only=True):
+    """A merchant of a provider that changes payments without a notification, so that they are looked at daily."""
+
+    settlement_check_hour: Annotated[int, Meta(ge=0, le=23)] = 8
+    """Hour of the day, in `time_zone`, at which payments that are not settled yet are looked up."""
+    time_zone: str = "UTC"
+    """Time zone of `settlement_check_hour`, such as `Europe/Budapest`."""
+
+    def __post_init__(self) -> None:
+        try:
+            self.zone()
+        except (KeyError, ValueError, OSError):  # an unknown name, one that is a path, one that is a folder
+            raise ValueError("time_zone must be a name such as Europe/Budapest") from None
+
+    def zone(self) -> tzinfo:
+        """The time zone."""
+        return UTC if self.time_zone == "UTC" else ZoneInfo(self.time_zone)
+
+
+class ChargingMerchant(FollowedMerchant, frozen=True, kw_only=True):
     """A merchant of a provider that charges without the customer (merchant-initiated charges)."""
 
     charges: Charges | None = None

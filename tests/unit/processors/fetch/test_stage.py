@@ -11,7 +11,7 @@ import pytest
 from processors.fetch.stage import FetchStage
 from processors.metrics import Metrics
 from processors.providers.base import Call, Policy
-from processors.providers.outcomes import Failed, LookupOutcome, RetryLater, Succeeded
+from processors.providers.outcomes import Failed, FurtherLookup, LookupOutcome, RetryLater, Succeeded
 from processors.runtime.stage import BatchContext
 from processors.state.overlay import Overlay
 from schemas.errors import ProviderRefusedError, ProviderUnavailableError, RateLimitedError
@@ -167,6 +167,20 @@ async def test_follow_ups_are_lookups_of_their_own() -> None:
     assert (output.topic, output.key) == ("lookups.nevogate", b"shop/t-9")
     assert decode(output.value, Lookup).reference == "t-9"
     assert header(output, "ce_id") not in ("", "l-1")
+
+
+async def test_further_lookup_of_another_operation_is_recovery_with_an_id_of_its_own() -> None:
+    many = FurtherLookup("transaction", None, {"references": "t-8 t-9"})
+    bench = Bench(FakeProvider(answer=answering(Succeeded(further=(FurtherLookup("details", "t-1"), many)))))
+    one, other = await bench.work(lookup_record("l-1", "t-1"))
+    assert (one.key, other.key) == (b"shop/t-1", b"shop")
+    asked = decode(one.value, Lookup)
+    assert (asked.operation, asked.reference, asked.arguments) == ("details", "t-1", {"recovery": "1"})
+    asked = decode(other.value, Lookup)
+    assert asked.arguments == {"references": "t-8 t-9", "recovery": "1"}
+    assert len({header(one, "ce_id"), header(other, "ce_id"), "l-1"}) == 3
+    again = Bench(FakeProvider(answer=answering(Succeeded(further=(FurtherLookup("details", "t-1"), many)))))
+    assert await again.work(lookup_record("l-1", "t-1")) == [one, other], "a batch processed again asks for the same"
 
 
 async def test_what_follows_a_recovery_lookup_is_recovery_too() -> None:

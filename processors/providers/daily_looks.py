@@ -1,0 +1,40 @@
+"""When a payment is looked up that the provider changes without a notification: each day at one local hour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+
+from schemas.configuration.merchants import FollowedMerchant
+from schemas.messages import FollowUp
+from schemas.times import rfc3339
+
+
+@dataclass(frozen=True, slots=True)
+class DailyLooks:
+    """One look each day at ``hour`` in ``zone``."""
+
+    hour: int
+    zone: tzinfo
+
+    def follow(self, reference: str, *, first: date, last: date, observed_at: datetime) -> FollowUp:
+        """The looks from one day to another. The next one is strictly after the observation: the response to a look
+        must not cause a second look for the same day. After the last day nobody looks any more.
+        """
+        day = max(first, observed_at.astimezone(self.zone).date())
+        if self._at(day) <= observed_at:
+            day += timedelta(days=1)
+        return FollowUp(
+            reference=reference,
+            due=rfc3339(self._at(day)) if day <= last else None,
+            until=rfc3339(self._at(last)),
+            settles_by=rfc3339(self._at(first)),
+        )
+
+    def _at(self, day: date) -> datetime:
+        return datetime.combine(day, time(self.hour), self.zone).astimezone(UTC)
+
+
+def daily_looks(merchant: FollowedMerchant) -> DailyLooks:
+    """The looks at the merchant's hour."""
+    return DailyLooks(merchant.settlement_check_hour, merchant.zone())
