@@ -11,11 +11,15 @@ from schemas.status import Status
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refund:
-    """A refund or chargeback of a payment, by the provider's id for it."""
+    """A refund of a payment, by the provider's id for it: accepted and under way, or ``settled``.
+
+    ``ended``: it was accepted and will not happen, as the provider cancelled or suspended it.
+    """
 
     refund_id: str
     amount: Money
     settled: bool
+    ended: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
