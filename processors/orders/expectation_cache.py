@@ -185,7 +185,9 @@ class ExpectationCache:
             except UnreadableError:
                 continue
             version = version_of(expected, record.timestamp, partition, record.offset)
-            newest = Expectation(order_id=expected.order_id, amount=expected.amount, said=version)
+            newest = Expectation(
+                order_id=expected.order_id, amount=expected.amount, said=version, several=expected.several
+            )
             keys = [_order_key(expected.merchant, expected.order_id)]
             if expected.payment_id is not None:
                 keys.append(_payment_key(expected.merchant, expected.payment_id))

@@ -19,7 +19,6 @@ from schemas.errors import UnreadableError
 from schemas.ids import derived_id
 from schemas.messages import Expectation, Observation, PaymentSeen, PaymentStatus
 from schemas.records import Output, Record
-from schemas.status import Status
 from schemas.times import parse_time
 from service.logs import event
 
@@ -93,7 +92,7 @@ class ResolveStage:
         """Notify the payment's orders: the one that the provider names, and the one that the shop names."""
         if before.last is not None and _to_orders(before, before.last) == _to_orders(after, changed):
             return []
-        _, orders = _to_orders(after, changed)
+        orders, _ = _to_orders(after, changed)
         return [
             self._news(changed, self._orders, f"{changed.merchant}/{order_id}", order_id, after.expected)
             for order_id in orders
@@ -119,6 +118,7 @@ class ResolveStage:
             observed_at=changed.observed_at,
             expected=expected,
             sequence=changed.sequence,
+            paid=changed.paid,
         )
         headers = cloud_event(
             event_id=derived_id("seen", changed.event_id, key, expected.said if expected else ""),
@@ -174,7 +174,8 @@ class ResolveStage:
             self._metrics.receive_to_result.labels(observation.provider).observe(max(0.0, seconds))
 
 
-def _to_orders(state: PaymentState, last: PaymentStatus) -> tuple[Status, tuple[str, ...]]:
-    """What is reported to a payment's orders: its status, and which orders these are."""
+def _to_orders(state: PaymentState, last: PaymentStatus) -> tuple[tuple[str, ...], tuple[object, ...]]:
+    """What is reported to a payment's orders: which orders these are, and what they are told of the payment."""
     named = (last.order_id, state.expected.order_id if state.expected else None)
-    return last.status, tuple(dict.fromkeys(order_id for order_id in named if order_id is not None))
+    orders = tuple(dict.fromkeys(order_id for order_id in named if order_id is not None))
+    return orders, (last.status, last.amount, last.paid)

@@ -194,13 +194,15 @@ _AS_EXPECTED: Final = Checks(amount="match", order="expected")
 
 def _newest(one: Expectation | None, other: Expectation | None) -> Expectation | None:
     """The newer expectation, whichever is read last: a response may be interpreted by a process that does not know the
-    newest one yet, nor that the order was paid by another payment."""
+    newest one yet, nor that the order was paid by another payment, nor what its other parts are."""
     if one is None or other is None:
         return one or other
-    newest = one if (one.announced, one.said) >= (other.announced, other.said) else other
-    if newest.paid_by is None and one.order_id == other.order_id:
-        return replace(newest, paid_by=one.paid_by or other.paid_by)
-    return newest
+    newest, older = (one, other) if (one.announced, one.said) >= (other.announced, other.said) else (other, one)
+    if newest.order_id != older.order_id:
+        return newest
+    paid_by = None if newest.several else newest.paid_by or older.paid_by
+    other_parts = older.other_parts if newest.other_parts is None else newest.other_parts
+    return replace(newest, paid_by=paid_by, other_parts=other_parts)
 
 
 def _paid(state: PaymentState, observation: Observation) -> Money | None:

@@ -64,6 +64,10 @@ class Expectation:
 
     ``said`` and ``announced`` are versions, of which the greater text is the newer: of the order's expectation, and of
     the one that named the payment's own id (empty if none did). ``paid_by`` is another payment that has paid the order.
+    ``several``: more than one payment may pay for the order in full, so no payment is one too many.
+
+    ``other_parts`` is what the order's other parts hold or took (0 if none does), where the payment is a part. None
+    says that it is not known here, so what was known before still counts.
     """
 
     order_id: str
@@ -72,6 +76,7 @@ class Expectation:
     announced: str = ""
     paid_by: str | None = None
     other_parts: Money | None = None
+    several: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

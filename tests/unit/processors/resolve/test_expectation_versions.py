@@ -1,0 +1,48 @@
+"""A payment's expectation: what the order's stage knows of other payments outlives responses that do not know it."""
+
+from __future__ import annotations
+
+from processors.resolve.transitions import PaymentState, advance
+from schemas.messages import Expectation, Observation
+from schemas.money import Money
+
+PRICE = Money(1000, "GBP")
+
+
+def after(*expectations: Expectation) -> Expectation | None:
+    """What is expected of a payment once these were read, in this order."""
+    state = PaymentState()
+    for expected in expectations:
+        observed = Observation(
+            provider="trustpayments",
+            merchant="shop",
+            payment_id="p1",
+            order_id="o1",
+            status=None,
+            source="payments.expected",
+            observed_at="2026-06-01T12:00:00.000Z",
+            expected=expected,
+        )
+        state = advance(state, observed).state
+    return state.expected
+
+
+def expectation(
+    said: str, *, paid_by: str | None = None, parts: int | None = None, several: bool = False
+) -> Expectation:
+    other_parts = None if parts is None else Money(parts, "GBP")
+    return Expectation(
+        order_id="o1", amount=PRICE, said=said, paid_by=paid_by, other_parts=other_parts, several=several
+    )
+
+
+def test_payer_is_kept_until_the_shop_expects_several_payments() -> None:
+    paid, several = expectation("1", paid_by="p2"), expectation("2", several=True)
+    assert after(paid, expectation("1")) == paid
+    assert after(paid, several) == several
+    assert after(several, paid) == several, "read out of order"
+
+
+def test_other_parts_are_kept_until_they_are_told_anew() -> None:
+    assert after(expectation("1", parts=400), expectation("2")) == expectation("2", parts=400)
+    assert after(expectation("1", parts=400), expectation("1", parts=0)) == expectation("1", parts=0)
