@@ -56,6 +56,12 @@ SUBCOMMANDS: Final = (
         (CONFIG, JSON),
     ),
     Subcommand(
+        "correct",
+        "ops.correct.command",
+        "correct the status of one payment (dry run by default; --apply to publish)",
+        (CONFIG, JSON),
+    ),
+    Subcommand(
         "reconcile", "ops.reconcile.command", "compare a period's payments with the provider's list or a shop's export"
     ),
     Subcommand(

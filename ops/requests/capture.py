@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Final
 
+from ops.common.amounts import parse_amount
 from ops.requests import options, submit
 
 _EXAMPLES: Final = """\
@@ -29,4 +30,4 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         ConfigurationError: an option or the configuration is wrong, or nothing could be published.
     """
-    return submit.run_for_payment(arguments, "capture", options.parse_amount(arguments.amount, arguments.currency))
+    return submit.run_for_payment(arguments, "capture", parse_amount(arguments.amount, arguments.currency))

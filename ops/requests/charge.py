@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Final
 
+from ops.common.amounts import parse_amount
 from ops.requests import options, submit
 from schemas.configuration.load import load
 from schemas.messages import RequestedPayment
@@ -56,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
         order_id=options.parse_order_id(arguments.order),
         reference_payment_id=options.parse_payment_id("--reference", arguments.reference, merchant),
         user_id=options.parse_user_id(arguments.user),
-        amount=options.parse_amount(arguments.amount, arguments.currency),
+        amount=parse_amount(arguments.amount, arguments.currency),
         capture=arguments.capture,
         again=arguments.again,
         expires_at=options.parse_expiry(arguments.expires),

@@ -12,9 +12,8 @@ from processors.providers.charging import ChargeGateway
 from processors.providers.registry import provider_specs
 from schemas.configuration.merchants import ChargingMerchant, Merchant, provider_of
 from schemas.configuration.model import Configuration
-from schemas.errors import ConfigurationError, UnreadableError
+from schemas.errors import ConfigurationError
 from schemas.ids import MAX_ID_LENGTH, time_ordered_id
-from schemas.money import Money, from_major
 from schemas.times import parse_time, rfc3339
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,99}\Z")
@@ -88,28 +87,6 @@ def parse_order_id(text: str) -> str:
             f"(no e-mail address), got {text[:50]!r}."
         )
     return text
-
-
-def parse_amount(text: str | None, currency: str | None) -> Money | None:
-    """The amount of ``--amount`` and ``--currency``; None if neither was given.
-
-    Raises:
-        ConfigurationError: only one of the two was given, or the amount is not positive and exact in its currency.
-    """
-    if text is None and currency is None:
-        return None
-    if text is None or currency is None:
-        raise ConfigurationError("--amount and --currency must be given together, as in --amount 19.90 --currency EUR.")
-    try:
-        money = from_major(text, currency)
-    except UnreadableError:
-        money = Money(0, "EUR")
-    if not money.value:
-        raise ConfigurationError(
-            "--amount must be greater than 0 with no more decimals than the currency has, and --currency must be an "
-            f"ISO 4217 code (--amount 19.90 --currency EUR); got {text!r} and {currency!r}."
-        )
-    return money
 
 
 def parse_request_id(text: str | None) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from ops.common.amounts import money_text
 from schemas.configuration.merchants import ChargeLimits, ChargingMerchant, provider_of
 from schemas.messages import RequestedPayment
-from schemas.money import Money, to_major
+from schemas.money import Money
 
 
 def describe(request: RequestedPayment, merchant: ChargingMerchant) -> list[tuple[str, str]]:
@@ -48,11 +49,6 @@ def expected_refusals(request: RequestedPayment, merchant: ChargingMerchant) -> 
         )
         if request.amount.value > limit
     ]
-
-
-def money_text(money: Money) -> str:
-    """The amount in major units with its currency."""
-    return f"{to_major(money)} {money.currency}"
 
 
 def _limits(request: RequestedPayment, merchant: ChargingMerchant) -> ChargeLimits | None:

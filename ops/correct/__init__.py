@@ -1,0 +1,1 @@
+"""``paynotify correct``: publishes an operator's correction of a payment's status."""

@@ -1,0 +1,66 @@
+"""Finds what is known about one payment: its newest event, and the state that resolve will apply a correction to.
+
+Resolve's changelog has what no event has: the refunds, the expectation and the time of the newest observation. With it,
+the event that follows a correction is computed by resolve's own function and is not an estimate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from ingest.publisher import partition_of
+from ops.common.topic_reader import TopicPartition, TopicReader
+from processors.resolve.retention import payment_state
+from processors.resolve.transitions import PaymentState
+from schemas import topics
+from schemas.configuration.kafka import KafkaSettings
+from schemas.errors import ConfigurationError, UnreadableError
+from schemas.messages import PaymentStatus, decode
+from schemas.records import Record
+
+_CHUNK_RECORDS: Final = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentPayment:
+    """A payment's newest event on ``payments.latest``, and its state; None where there is none (any more)."""
+
+    event: PaymentStatus | None
+    state: PaymentState | None
+
+
+def current_payment(reader: TopicReader, kafka: KafkaSettings, key: bytes) -> CurrentPayment:
+    """What the topics hold about the payment with this key.
+
+    Raises:
+        ConfigurationError: a later release has written the payment in a form that this one cannot read.
+        ClusterUnavailableError: the topics cannot be read.
+    """
+    latest = _newest(reader, kafka.topic(topics.LATEST), key)
+    state = _newest(reader, kafka.topic(topics.changelog("resolve")), key)
+    try:
+        return CurrentPayment(
+            decode(latest.value, PaymentStatus) if latest is not None and latest.value is not None else None,
+            payment_state(state.value) if state is not None and state.value is not None else None,
+        )
+    except (UnreadableError, msgspec.MsgspecError, ValueError):
+        raise ConfigurationError(
+            "The payment's newest event or state cannot be read. It may have been written by a later release: "
+            "use the release that the workers run."
+        ) from None
+
+
+def _newest(reader: TopicReader, topic: str, key: bytes) -> Record | None:
+    """The newest record with this key, searched from the end of its partition."""
+    count = reader.partition_count(topic)
+    if not count:
+        return None
+    for whole in reader.ranges([TopicPartition(topic, partition_of(key, count))]):
+        for chunk in reader.backwards(whole, _CHUNK_RECORDS):
+            found = reader.matching([chunk], {key}, lambda one, _: one == key)
+            if found:
+                return found[-1]
+    return None
