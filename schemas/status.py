@@ -32,6 +32,9 @@ FINAL: Final[frozenset[Status]] = frozenset(
 #: The payment has ended and took no money. A late success may still follow.
 ENDED_WITHOUT_MONEY: Final[frozenset[Status]] = frozenset({"declined", "cancelled", "expired", "failed"})
 
+#: Captured money that went back, in part or in whole.
+MONEY_WENT_BACK: Final[frozenset[Status]] = frozenset({"partially_refunded", "refunded", "charged_back"})
+
 #: A warehouse waits: money may still come, or a person must look.
 HOLD: Final[frozenset[Status]] = frozenset({"pending", "authorised", "suspended", "unknown"})
 

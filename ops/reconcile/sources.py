@@ -19,7 +19,8 @@ from processors.providers.account import Account
 from processors.providers.base import CallContext
 from processors.providers.call_context import open_call_context
 from processors.providers.payment_list import ListedPayment, PaymentLister, PaymentReference
-from processors.resolve.transitions import PaymentState, advance
+from processors.resolve.payment_state import PaymentState
+from processors.resolve.transitions import advance
 from schemas import topics
 from schemas.configuration.model import Configuration
 from schemas.errors import ConfigurationError, PermanentError, RetryableError, UnreadableError

@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from ops.trace.search import OrderMessage, PaymentRecords, answered_lookups, lookup_of
-from processors.resolve.transitions import PaymentState, advance
+from processors.resolve.payment_state import PaymentState
+from processors.resolve.transitions import advance
 from schemas.messages import (
     RECOVERY,
     ExpectedPayment,

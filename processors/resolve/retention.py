@@ -17,7 +17,7 @@ from typing import ClassVar, Final
 
 import msgspec
 
-from processors.resolve.transitions import PaymentState
+from processors.resolve.payment_state import PaymentState
 from schemas.times import parse_time
 
 _STATE: Final = msgspec.json.Decoder(PaymentState)

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 
 from processors.dead_letters import dead_lettered
 from processors.metrics import Metrics
+from processors.resolve.payment_state import Advance, PaymentState
 from processors.resolve.retention import payment_state
-from processors.resolve.transitions import Advance, PaymentState, advance
+from processors.resolve.transitions import advance
 from processors.runtime.stage import BatchContext
 from processors.state.overlay import Overlay
 from schemas import messages, topics

@@ -13,7 +13,8 @@ from typing import Final
 
 from kafka import KafkaProducer
 
-from processors.resolve.transitions import PaymentState, advance
+from processors.resolve.payment_state import PaymentState
+from processors.resolve.transitions import advance
 from sandbox.processes import Child, wait_for
 from sandbox.system import Plan, Sandbox
 from schemas import messages, topics

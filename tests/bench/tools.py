@@ -20,7 +20,8 @@ from kafka import KafkaProducer
 
 from processors.interpret.stage import observation_id
 from processors.providers.base import Notification
-from processors.resolve.transitions import PaymentState, advance
+from processors.resolve.payment_state import PaymentState
+from processors.resolve.transitions import advance
 from processors.verify.stage import lookup_output
 from sandbox.system import Plan, Sandbox
 from schemas import messages, topics

@@ -15,7 +15,8 @@ from ops.audit.command import audit
 from ops.audit.report import AuditReport
 from processors.dead_letters import dead_lettered
 from processors.providers.base import Notification
-from processors.resolve.transitions import PaymentState, advance
+from processors.resolve.payment_state import PaymentState
+from processors.resolve.transitions import advance
 from processors.verify.stage import lookup_output
 from schemas import messages, topics
 from schemas.cloudevents import cloud_event, with_headers

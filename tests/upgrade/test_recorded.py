@@ -11,7 +11,7 @@ import orjson
 import pytest
 from kafka import KafkaProducer
 
-from processors.resolve.transitions import PaymentState
+from processors.resolve.payment_state import PaymentState
 from sandbox.processes import Child, stop_all, wait_for
 from sandbox.system import Plan, Sandbox
 from schemas import messages, topics

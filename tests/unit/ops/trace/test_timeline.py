@@ -9,7 +9,8 @@ from ops.trace.search import OrderMessage, PaymentRecords
 from ops.trace.timeline import Timeline, build_timeline
 from processors.dead_letters import dead_lettered
 from processors.interpret.stage import observation_id
-from processors.resolve.transitions import PaymentState, advance
+from processors.resolve.payment_state import PaymentState
+from processors.resolve.transitions import advance
 from schemas import messages
 from schemas.cloudevents import cloud_event
 from schemas.messages import Expectation, ExpectedPayment, Lookup, OverduePayment, PaymentRequest

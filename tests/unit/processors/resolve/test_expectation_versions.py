@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from processors.resolve.transitions import PaymentState, advance
+from processors.resolve.payment_state import PaymentState
+from processors.resolve.transitions import advance
 from schemas.messages import Expectation, Observation
 from schemas.money import Money
 

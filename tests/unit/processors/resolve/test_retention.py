@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from processors.resolve.payment_state import PaymentState
 from processors.resolve.retention import PaymentRetention, closed, payment_state
-from processors.resolve.transitions import PaymentState, advance
+from processors.resolve.transitions import advance
 from processors.state.partition_state import PartitionState
 from processors.state.rocksdb_store import RocksDBStore
 from processors.state.store import FIRST_KEY

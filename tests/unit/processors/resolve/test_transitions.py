@@ -10,11 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from processors.resolve.payment_state import Advance, PaymentState
 from processors.resolve.transitions import (
     ALLOWED,
     NEWEST_WINS,
-    Advance,
-    PaymentState,
     advance,
     allowed,
 )
