@@ -75,7 +75,7 @@ upgrade: prerequisites $(VENV)/.development     ## run workers of an earlier rel
 	PAYNOTIFY_UPGRADE_FROM=$(FROM) $(BIN)/python -m pytest tests/upgrade $(BUILDS) $(ARGS)
 
 rolling: prerequisites $(VENV)/.development     ## measure how long partitions stall in a rolling restart of four workers (SEED=)
-	$(BIN)/python -m tests.fault --workers 4 --static --fault rolling-restart --standstill 15 --duration 60 \
+	$(BIN)/python -m tests.fault --workers 4 --static --fault rolling-restart --stall-seconds 15 --duration 60 \
 		--notifications 1200 $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 bench: prerequisites $(VENV)/.development       ## measure cost and latency, side by side with peers

@@ -1,8 +1,8 @@
 """Keeps what the processes of a failed test have logged, and names the folder: ``build/test-logs/<test>``.
 
 Those of the test itself and those that its module or the session started are kept alike. Beside each log of a process
-with a management port lie its metrics of the moment, with the lag and the standstill of every partition. Where ``CI``
-is set, the ends of the logs are printed too: often nothing else of a machine in CI is left.
+with a management port lie its metrics of the moment, with the lag of every partition and how long it has been stalled.
+Where ``CI`` is set, the ends of the logs are printed too: often nothing else of a machine in CI is left.
 """
 
 from __future__ import annotations

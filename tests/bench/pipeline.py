@@ -35,7 +35,7 @@ _SESSION_SECONDS: Final = 300.0
 _MEET_MILLISECONDS: Final = 3_000
 _LEAST: Final = 200
 _POLL_SECONDS: Final = 0.1
-_STANDSTILL_SECONDS: Final = 60.0
+_STALL_SECONDS: Final = 60.0
 _IDLE_SECONDS: Final = 3.0
 _PEER_STATUS: Final = "peer.status"
 #: Where a notification ends that brings no result.
@@ -168,9 +168,7 @@ class _Bench:
         """
         results = self._ends.count(topic)
         while results < wanted:
-            more = wait_for(
-                _beyond(self._ends, topic, results), within_seconds=_STANDSTILL_SECONDS, every=_POLL_SECONDS
-            )
+            more = wait_for(_beyond(self._ends, topic, results), within_seconds=_STALL_SECONDS, every=_POLL_SECONDS)
             if more is None:
                 ended = ", ".join(f"{self._ends.count(name)} are on {name}" for name in _OTHER_ENDS)
                 raise ClusterError(

@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--nodes", type=int, choices=(1, 3), default=1, help="of the Kafka cluster (%(default)s)")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="how many (%(default)s)")
     parser.add_argument("--static", action="store_true", help="partitions wait for the worker that had them")
-    parser.add_argument("--standstill", type=float, metavar="SECONDS", help="the longest any partition may stand still")
+    parser.add_argument("--stall-seconds", type=float, metavar="SECONDS", help="the longest any partition may stall")
     parser.add_argument("--fault", action="append", choices=list(FAULTS), help="only these (repeat it)")
     parser.add_argument("--within", type=float, default=180.0, metavar="SECONDS", help="to catch up (%(default)g)")
     parser.add_argument("--keep", type=Path, metavar="DIRECTORY", help="keep logs, reports and deliveries there")
@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         nodes=arguments.nodes,
         workers=arguments.workers,
         static=arguments.static,
-        stall_seconds=arguments.standstill,
+        stall_seconds=arguments.stall_seconds,
         faults=arguments.fault or tuple(FAULTS),
         within_seconds=arguments.within,
         directory=arguments.keep,

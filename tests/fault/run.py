@@ -265,7 +265,7 @@ class FaultRun:
                 "--faults",
                 str(self._faults_file),
                 "--out",
-                str(self._standstill),
+                str(self._stalls),
             ],
             self._directory / "watcher.log",
             directory=Path(__file__).parents[2],
@@ -274,8 +274,8 @@ class FaultRun:
         return watcher
 
     @property
-    def _standstill(self) -> Path:
-        return self._directory / "standstill.json"
+    def _stalls(self) -> Path:
+        return self._directory / "stalls.json"
 
     def _verify(self, sandbox: Sandbox, healed_at: float) -> tuple[dict[str, Any], str]:
         order, report = self._order, self._directory / "report.json"
@@ -291,8 +291,8 @@ class FaultRun:
             str(order.within_seconds),
             "--healed-at",
             str(healed_at),
-            "--standstill",
-            str(self._standstill),
+            "--stalls",
+            str(self._stalls),
             "--json",
             str(report),
             "--run",
@@ -315,17 +315,17 @@ class FaultRun:
         if verifier.exit_code not in (0, 1):
             raise PaynotifyError(f"the verifier could not judge: {verifier.end()}")
         judged_report = json.loads(report.read_text("utf-8"))
-        self._judge_standstill(judged_report["longest_seconds_without_progress"])
+        self._judge_stalls(judged_report["longest_seconds_without_progress"])
         return judged_report, verifier.log_path.read_text("utf-8")
 
-    def _judge_standstill(self, places: Mapping[str, Mapping[str, Any]]) -> None:
+    def _judge_stalls(self, places: Mapping[str, Mapping[str, Any]]) -> None:
         most = self._order.stall_seconds
         if most is None:
             return
         if not places:
-            self._problems.append("nobody saw any partition wait, so nothing is known of standstills")
+            self._problems.append("nobody saw any partition wait, so nothing is known of stalls")
         self._problems += [
-            f"{place} stood still for {one['seconds']:.1f} s, longer than {most:g} s"
+            f"{place} stalled for {one['seconds']:.1f} s, longer than {most:g} s"
             for place, one in places.items()
             if one["seconds"] > most
         ]

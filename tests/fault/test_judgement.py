@@ -14,7 +14,7 @@ import pytest
 from schemas import topics
 from tests.fault.evidence import Delivery, Entry, Evidence
 from tests.fault.judgement import RULES, accepted, over_the_pace, pages
-from tests.fault.watcher import Standstill
+from tests.fault.watcher import Stalls
 
 PAYMENT: Final = "shop-uk/57-9-1"
 BODY: Final = b"transactionreference=57-9-1"
@@ -194,9 +194,9 @@ def test_charge_opened_and_never_started_is_only_pending(right: Evidence, word: 
     assert (RULES["events_beyond_the_allowed"](right) == []) is right_word
 
 
-def test_only_a_partition_with_records_to_read_stands_still() -> None:
-    place, still = ("group", "topic", 0), Standstill()
+def test_only_a_partition_with_records_to_read_stalls() -> None:
+    place, stalls = ("group", "topic", 0), Stalls()
     for now, committed, end in ((0, 5, 5), (9, 5, 5), (10, 5, 7), (12, 5, 8), (13, 6, 8), (15, 8, 8), (30, 8, 8)):
-        still.look({place: (committed, end)}, float(now))
+        stalls.look({place: (committed, end)}, float(now))
     # behind from 10 on, moved at 13; then 2 s more to the end
-    assert still.longest == {place: (3.0, 10.0)}
+    assert stalls.longest == {place: (3.0, 10.0)}

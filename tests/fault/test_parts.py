@@ -10,12 +10,16 @@ import subprocess
 import sys
 from contextlib import ExitStack
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
+from schemas.errors import PaynotifyError
+from tests.fault import __main__ as entry
 from tests.fault.clock import MovableClock
 from tests.fault.disk import small_disk
 from tests.fault.faults import FAULTS, described, schedule
+from tests.fault.run import Order
 
 HOUR_SECONDS = 3600
 
@@ -72,3 +76,22 @@ def test_full_disk_takes_nothing_until_it_is_freed(tmp_path: Path) -> None:
         disk.free()
         (disk.place / "more").write_bytes(b"more")
     assert not (tmp_path / "disk" / "more").exists()
+
+
+@pytest.mark.parametrize(("option", "expected"), [("--stall-seconds", 15.0), (None, None)])
+def test_longest_stall_is_an_option_of_the_run(
+    option: str | None, expected: float | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    orders: list[Order] = []
+
+    class _Run:
+        def __init__(self, order: Order) -> None:
+            orders.append(order)
+
+        def process_batch(self) -> NoReturn:
+            raise PaynotifyError("not in this test")
+
+    monkeypatch.setattr(entry, "FaultRun", _Run)
+    assert entry.main([option, "15"] if option else []) == 2
+    assert "could not be made: not in this test" in capsys.readouterr().err
+    assert orders[0].stall_seconds == expected

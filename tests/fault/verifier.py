@@ -52,7 +52,7 @@ class Verdict:
     window: Pages
     over_the_pace: int
     seconds: float | None
-    standstill: Mapping[str, Any]
+    stalls: Mapping[str, Any]
     run: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -82,7 +82,7 @@ class Verdict:
                 "open_seconds_longest": _share(window.seconds, 1.0),
             },
             "omnikassa_calls_over_the_pace": self.over_the_pace,
-            "longest_seconds_without_progress": self.standstill,
+            "longest_seconds_without_progress": self.stalls,
             "seconds_from_heal_to_caught_up": self.seconds,
         }
 
@@ -95,11 +95,11 @@ class Verifier:
     """Looks again and again until nothing is left to wait for."""
 
     def __init__(
-        self, bootstrap: str, prefix: str, providers: Mapping[str, str], logs: Sequence[Path], standstill: Path | None
+        self, bootstrap: str, prefix: str, providers: Mapping[str, str], logs: Sequence[Path], stalls: Path | None
     ) -> None:
         self._providers = providers
         self._logs = logs
-        self._standstill = standstill
+        self._stalls = stalls
         self._topics = Topics(bootstrap, prefix)
         self._groups = Groups(bootstrap, prefix)
         self._evidence = Evidence()
@@ -155,7 +155,7 @@ class Verifier:
             window=pages(evidence),
             over_the_pace=over_the_pace(evidence),
             seconds=None if seconds is None else round(seconds, 1),
-            standstill=json.loads(self._standstill.read_text("utf-8")) if self._standstill else {},
+            stalls=json.loads(self._stalls.read_text("utf-8")) if self._stalls else {},
         )
 
 
@@ -176,7 +176,7 @@ def text(verdict: Verdict) -> str:
         f"{window['open_seconds_99']} s (99 %), {window['open_seconds_longest']} s (longest)"
     )
     lines.append(f"{verdict.over_the_pace} calls refused by the bank as too many in a second")
-    longest = sorted(verdict.standstill.items(), key=lambda item: -item[1]["seconds"])[:_LISTED]
+    longest = sorted(verdict.stalls.items(), key=lambda item: -item[1]["seconds"])[:_LISTED]
     lines += [f"without progress {one['seconds']:.1f} s: {name} (at {one['during']})" for name, one in longest]
     if verdict.seconds is None:
         lines.append(f"NOT caught up in time; behind: {dict(verdict.behind) or 'nothing'}")
@@ -216,7 +216,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--prefix", default="", help="of the topics' names")
     parser.add_argument("--provider", action="append", default=[], metavar="NAME=URL", help="a provider's book")
     parser.add_argument("--deliveries", action="append", default=[], type=Path, metavar="FILE", help="log of attempts")
-    parser.add_argument("--standstill", type=Path, metavar="FILE", help="what the watcher has written")
+    parser.add_argument("--stalls", type=Path, metavar="FILE", help="what the watcher has written")
     parser.add_argument("--within", type=float, default=120.0, metavar="SECONDS", help="to catch up (%(default)g)")
     parser.add_argument("--healed-at", type=float, metavar="TIME", help="Unix time of the last heal; now, if not given")
     parser.add_argument("--run", action="append", default=[], metavar="NAME=VALUE", help="what belongs to the figures")
@@ -224,9 +224,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     providers = dict(one.split("=", 1) for one in arguments.provider)
     try:
-        verifier = Verifier(
-            arguments.bootstrap, arguments.prefix, providers, arguments.deliveries, arguments.standstill
-        )
+        verifier = Verifier(arguments.bootstrap, arguments.prefix, providers, arguments.deliveries, arguments.stalls)
         verdict = verifier.verdict(arguments.within, arguments.healed_at)
         verifier.close()
     except (KafkaError, OSError, ValueError) as error:

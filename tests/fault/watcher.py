@@ -1,4 +1,4 @@
-"""``python -m tests.fault.watcher``: how long each partition stood still while it had records to be read.
+"""``python -m tests.fault.watcher``: how long each partition stalled: had records to be read and made no progress.
 
 Samples what the groups have committed against the ends of the partitions until SIGTERM. A partition whose records
 must wait for their time (a retry topic) is left out. While the brokers can't be asked nothing moves, so that counts.
@@ -30,7 +30,7 @@ Place = tuple[str, str, int]
 
 
 @dataclass(slots=True)
-class Standstill:
+class Stalls:
     """The longest time without progress of each place. Pure: told what was committed when."""
 
     longest: dict[Place, tuple[float, float]] = field(default_factory=dict)
@@ -63,9 +63,9 @@ def _reachable(bootstrap: str) -> bool:
     return False
 
 
-def watch(bootstrap: str, prefix: str, over: threading.Event) -> Standstill:
+def watch(bootstrap: str, prefix: str, over: threading.Event) -> Stalls:
     """Sample until told to end."""
-    still = Standstill()
+    stalls = Stalls()
     while not over.is_set():
         if not _reachable(bootstrap):
             over.wait(_EVERY_SECONDS)
@@ -73,16 +73,16 @@ def watch(bootstrap: str, prefix: str, over: threading.Event) -> Standstill:
         try:
             with closing(Groups(bootstrap, prefix)) as groups:
                 while not over.wait(_EVERY_SECONDS):
-                    still.look(_watched(groups.places()), time.time())
+                    stalls.look(_watched(groups.places()), time.time())
         except KafkaError:
             over.wait(_EVERY_SECONDS)
-    return still
+    return stalls
 
 
-def told(still: Standstill, faults: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+def told(stalls: Stalls, faults: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """By place: the longest time, and which fault was there when it began (or had been last)."""
     found = {}
-    for (group, topic, number), (seconds, since) in still.longest.items():
+    for (group, topic, number), (seconds, since) in stalls.longest.items():
         before = [one["fault"] for one in faults if one["began_at"] <= since + seconds]
         found[f"{group} {topic}/{number}"] = {
             "seconds": round(seconds, 2),
@@ -102,9 +102,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, frame: over.set())
-    still = watch(arguments.bootstrap, arguments.prefix, over)
+    stalls = watch(arguments.bootstrap, arguments.prefix, over)
     lines = arguments.faults.read_text("utf-8").splitlines() if arguments.faults else []
-    arguments.out.write_text(json.dumps(told(still, [json.loads(line) for line in lines])), "utf-8")
+    arguments.out.write_text(json.dumps(told(stalls, [json.loads(line) for line in lines])), "utf-8")
     return 0
 
 

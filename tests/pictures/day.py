@@ -23,7 +23,7 @@ from tests.pictures.prometheus import Prometheus, Span
 _PAYMENTS_PER_SECOND: Final = 4
 _SEED: Final = 1
 _LOOK_SECONDS: Final = 1.0
-_STANDSTILL_SECONDS: Final = 6.0
+_PAUSE_SECONDS: Final = 6.0
 _LOST_SECONDS: Final = 20.0
 _TOKEN_DAYS: Final = 90
 _EACH: Final = 3
@@ -42,7 +42,7 @@ _PAID: Final[Mapping[str, Mapping[str, Any]]] = {"trustpayments": {"settlestatus
 
 
 def plan(logs: Path) -> Plan:
-    """Two workers. The ingress waits for the brokers less long than usual, so that a short standstill shows."""
+    """Two workers. The ingress waits for the brokers less long than usual, so that a short pause of them shows."""
     return Plan(
         workers=((),) * 2,
         consumers=False,
@@ -123,7 +123,7 @@ class _Troubles:
                 (0.20, self._unknown_words),
                 (0.25, self._turned_back),
                 (0.40, self._lost_answers),
-                (0.75, self._standstill),
+                (0.75, self._pause_brokers),
             )
         )
 
@@ -171,14 +171,14 @@ class _Troubles:
         gateway.fault("lose", path="StartRP", share=0.3, for_seconds=_LOST_SECONDS)
         gateway.fault("unavailable", path="Details", for_seconds=_LOST_SECONDS)
 
-    def _standstill(self) -> None:
+    def _pause_brokers(self) -> None:
         """The brokers answer nothing for a while: callers get a 503."""
         for broker in self._sandbox.brokers:
             broker.pause()
-        until = time.monotonic() + _STANDSTILL_SECONDS
+        until = time.monotonic() + _PAUSE_SECONDS
         while time.monotonic() < until:  # the demo's shop waits for the brokers too, before anybody can pay
             for provider in _SHOPS:
-                self._paid.append((provider, self._pay(provider, f"STILL{len(self._paid)}")))
+                self._paid.append((provider, self._pay(provider, f"PAUSE{len(self._paid)}")))
             time.sleep(_LOOK_SECONDS)
         for broker in self._sandbox.brokers:
             broker.resume()

@@ -92,7 +92,7 @@ def faults_of(seed: int, span_seconds: float, processes: int, count: int | None 
     return tuple(sorted((_fault(chance, kind, span_seconds, processes) for kind in kinds), key=lambda one: one.at))
 
 
-def _standstill(chance: Random) -> float:
+def _frozen_seconds(chance: Random) -> float:
     """Shorter or longer than a session."""
     return chance.choice((1.0, 12.0, 25.0)) * (0.8 + chance.random())
 
@@ -106,10 +106,10 @@ def _fault(chance: Random, kind: Kind, span_seconds: float, processes: int) -> F
             step = chance.randint(
                 Failpoint.TAKEN, Failpoint.PROVIDER_CALLED if stage == "charge" else Failpoint.SOURCE_ACKNOWLEDGED
             )
-            seconds = seconds if kind == "kill_at_step" else _standstill(chance)
+            seconds = seconds if kind == "kill_at_step" else _frozen_seconds(chance)
             return Fault(kind, at, seconds, process, stage, step=step, times=chance.randint(1, 20))
         case "freeze" | "cut":
-            return Fault(kind, at, _standstill(chance), process)
+            return Fault(kind, at, _frozen_seconds(chance), process)
         case "rebalance":
             return Fault(kind, at, 0.0, about=chance.choice(_UNITS))
         case "slow_brokers":

@@ -51,7 +51,7 @@ async def test_what_is_due_goes_at_once() -> None:
 async def test_first_of_a_batch_does_not_wait_for_the_last() -> None:
     clock, groups = await run(due(0, 10, 10, 60))
     assert groups == [["l0"], ["l1", "l2"], ["l3"]]
-    assert max(clock.slept) == 2, "in parts, so that waiting can be told from a standstill"
+    assert max(clock.slept) == 2, "in parts, so that waiting can be told from a stall"
     assert 60 <= sum(clock.slept) <= 66
 
 

@@ -1,4 +1,4 @@
-"""Workers that stand still for longer than their session, and then go on as if nothing had happened."""
+"""Workers that are frozen for longer than their session, and then go on as if nothing had happened."""
 
 from __future__ import annotations
 
