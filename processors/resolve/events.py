@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TypeVar
 
+from processors.resolve import follow_up
 from processors.resolve.checks import AS_EXPECTED, check
 from processors.resolve.payment_state import PaymentState
 from processors.resolve.refunds import refunded_amount, with_refunds
@@ -55,6 +56,7 @@ def next_event(
         source=observation.source,
         provider_time=observation.provider_time,
         observed_at=observation.observed_at,
+        settles_by=follow_up.settles_by(state.follows, observation.payment_id) if status == "authorised" else None,
     )
     return replace(event, event_id=derived_id("status", messages.encode(event).decode()))
 

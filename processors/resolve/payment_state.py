@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from schemas.messages import Expectation, PaymentStatus, Refund
+from processors.resolve.follow_up import Follow
+from schemas.messages import Expectation, OrderRole, PaymentStatus, Refund
 from schemas.money import Money
 
 TransitionKind = Literal["changed", "unchanged", "refused"]
@@ -19,6 +20,8 @@ class PaymentState:
     ``newest`` is the time of the newest observation of its status, by the provider's clock and then by ours. It may be
     later than the last event's: an observation that is refused or changes nothing makes no event, and a refund has a
     time of its own. ``expected`` is what the shop expects, ``capturing`` the part that we asked to be captured.
+    ``follows`` is what the provider will still change without a notification, ``order_role`` what the payment is to its
+    order.
     """
 
     last: PaymentStatus | None = None
@@ -26,6 +29,8 @@ class PaymentState:
     newest: tuple[str, str] = ("", "")
     expected: Expectation | None = None
     capturing: Money | None = None
+    follows: tuple[Follow, ...] = ()
+    order_role: OrderRole = "whole"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from schemas.cloudevents import cloud_event
 from schemas.configuration.kafka import KafkaSettings
 from schemas.errors import UnreadableError
 from schemas.ids import derived_id
-from schemas.messages import Expectation, Observation, PaymentSeen, PaymentStatus
+from schemas.messages import Observation, PaymentSeen, PaymentStatus
 from schemas.records import Output, Record
 from schemas.times import parse_time
 from service.logs import event
@@ -95,8 +95,7 @@ class ResolveStage:
             return []
         orders, _ = _to_orders(after, changed)
         return [
-            self._news(changed, self._orders, f"{changed.merchant}/{order_id}", order_id, after.expected)
-            for order_id in orders
+            self._news(changed, self._orders, f"{changed.merchant}/{order_id}", order_id, after) for order_id in orders
         ]
 
     def _charge_news(self, changed: PaymentStatus) -> list[Output]:
@@ -106,8 +105,9 @@ class ResolveStage:
         return [self._news(changed, self._charges, changed.merchant, changed.order_id, None)]
 
     def _news(
-        self, changed: PaymentStatus, topic: str, key: str, order_id: str | None, expected: Expectation | None
+        self, changed: PaymentStatus, topic: str, key: str, order_id: str | None, state: PaymentState | None
     ) -> Output:
+        expected = state.expected if state else None
         seen = PaymentSeen(
             provider=changed.provider,
             merchant=changed.merchant,
@@ -120,6 +120,8 @@ class ResolveStage:
             expected=expected,
             sequence=changed.sequence,
             paid=changed.paid,
+            settles_by=changed.settles_by,
+            order_role=state.order_role if state else "whole",
         )
         headers = cloud_event(
             event_id=derived_id("seen", changed.event_id, key, expected.said if expected else ""),
@@ -179,4 +181,4 @@ def _to_orders(state: PaymentState, last: PaymentStatus) -> tuple[tuple[str, ...
     """What is reported to a payment's orders: which orders these are, and what they are told of the payment."""
     named = (last.order_id, state.expected.order_id if state.expected else None)
     orders = tuple(dict.fromkeys(order_id for order_id in named if order_id is not None))
-    return orders, (last.status, last.amount, last.paid)
+    return orders, (last.status, last.amount, last.paid, last.settles_by, state.order_role)

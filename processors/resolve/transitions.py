@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
+from processors.resolve import follow_up
 from processors.resolve.checks import newest_expectation
 from processors.resolve.events import next_event
 from processors.resolve.payment_state import Advance, PaymentState, TransitionKind
@@ -69,10 +70,19 @@ def advance(state: PaymentState, observation: Observation, *, expected_required:
     last = state.last
     # strictly later: of two observations of the same moment the first counts, however they are repeated
     newer = last is None or _moment(observation) > state.newest
+    refunds = merged(state.refunds, observation.refund)
     state = replace(
         state,
-        refunds=merged(state.refunds, observation.refund),
+        refunds=refunds,
         expected=newest_expectation(observation.expected, state.expected),
+        follows=follow_up.observed(
+            state.follows,
+            observation,
+            moment=_moment(observation),
+            newer=newer,
+            settled_refunds=[one.refund_id for one in refunds if one.settled],
+        ),
+        order_role=observation.order_role if observation.status is not None and newer else state.order_role,
         capturing=observation.capturing or state.capturing,
         # of a refused observation too: neither an older one nor the same one repeated may change the status later
         newest=state.newest if observation.status is None else max(state.newest, _moment(observation)),
@@ -110,4 +120,5 @@ def _material(event: PaymentStatus) -> tuple[object, ...]:
         event.refunded,
         event.fulfilment,
         event.checks,
+        event.settles_by,
     )
