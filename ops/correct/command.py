@@ -20,7 +20,8 @@ from ops.common.terminal import print_table
 from ops.common.topic_reader import TopicReader
 from ops.correct.correction import MAX_REASON_LENGTH, observation, output, parse_reason, parse_user
 from ops.correct.current import CurrentPayment, current_payment
-from processors.resolve.transitions import PaymentState, advance
+from processors.resolve.payment_state import PaymentState
+from processors.resolve.transitions import advance
 from schemas.configuration.load import load
 from schemas.configuration.merchants import Merchant
 from schemas.configuration.model import Configuration

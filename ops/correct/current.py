@@ -13,8 +13,8 @@ import msgspec
 
 from ingest.publisher import partition_of
 from ops.common.topic_reader import TopicPartition, TopicReader
+from processors.resolve.payment_state import PaymentState
 from processors.resolve.retention import payment_state
-from processors.resolve.transitions import PaymentState
 from schemas import topics
 from schemas.configuration.kafka import KafkaSettings
 from schemas.errors import ConfigurationError, UnreadableError

@@ -11,7 +11,8 @@ import pytest
 from ops.correct import command
 from ops.correct.current import CurrentPayment
 from ops.main import main
-from processors.resolve.transitions import PaymentState, advance
+from processors.resolve.payment_state import PaymentState
+from processors.resolve.transitions import advance
 from schemas.messages import Correction, Expectation, Observation, decode
 from schemas.money import Money
 from schemas.records import Output
