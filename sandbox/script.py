@@ -42,7 +42,10 @@ class Scenario:
     late_after_seconds: float = 3600.0
 
 
-_SETTLES: Final = ((_SOON, {"settlestatus": "10"}), (_LATER, {"settlestatus": "100"}))
+_SETTLES: Final = (
+    (_SOON, {"settlestatus": "10", "notify": True}),
+    (_LATER, {"settlestatus": "100", "notify": True}),
+)
 
 SCENARIOS: Final = (
     Scenario(70, "omnikassa"),
@@ -57,11 +60,21 @@ SCENARIOS: Final = (
     Scenario(14, "trustpayments"),
     Scenario(22, "trustpayments", {"errorcode": "70000"}),
     Scenario(4, "trustpayments", {"errorcode": "60022"}),
-    Scenario(8, "trustpayments", {}, ((_SOON, {"settlestatus": "3"}),)),
-    Scenario(6, "trustpayments", {"settlestatus": "2"}, ((_SOON, {"settlestatus": "0"}), *_SETTLES[1:])),
-    Scenario(10, "trustpayments", {"settlestatus": "100"}, ((_LATER, {"refund": 0.3}),)),
-    Scenario(5, "trustpayments", {"settlestatus": "100"}, ((_SOON, {"refund": 0.4}), (_LATER, {"refund": 0.6}))),
-    Scenario(5, "trustpayments", {"settlestatus": "100"}, ((_LATER, {"refund": 1.0}),)),
+    Scenario(8, "trustpayments", {}, ((_SOON, {"settlestatus": "3", "notify": True}),)),
+    Scenario(
+        6, "trustpayments", {"settlestatus": "2"}, ((_SOON, {"settlestatus": "0", "notify": True}), *_SETTLES[1:])
+    ),
+    Scenario(10, "trustpayments", {"settlestatus": "100"}, ((_LATER, {"refund": 0.3, "refund_settlestatus": "100"}),)),
+    Scenario(
+        5,
+        "trustpayments",
+        {"settlestatus": "100"},
+        (
+            (_SOON, {"refund": 0.4, "refund_settlestatus": "100"}),
+            (_LATER, {"refund": 0.6, "refund_settlestatus": "100"}),
+        ),
+    ),
+    Scenario(5, "trustpayments", {"settlestatus": "100"}, ((_LATER, {"refund": 1.0, "refund_settlestatus": "100"}),)),
     Scenario(2, "trustpayments", {"settlestatus": "100"}, ((_LATER, {"chargeback": True}),)),
     Scenario(4, "trustpayments", {"errorcode": "60010"}, ((_LAST, {"errorcode": "0", "settlestatus": "100"}),)),
     # paid, but the webhook never arrives: the payment is overdue, polled and found

@@ -157,6 +157,14 @@ class Simulator(ABC, Generic[S]):
             ProviderRefusedError: there is no such payment.
         """
 
+    def night(self, details: dict[str, Any]) -> dict[str, Any]:
+        """Let a night pass, in which some providers settle payments without telling anybody.
+
+        Raises:
+            msgspec.ValidationError: the details are not valid.
+        """
+        return {}
+
     def summary(self) -> dict[str, Any]:
         """What the provider adds to its ledger as reported by the control API."""
         return {}

@@ -32,6 +32,11 @@ class Control:
         changed: dict[str, Any] = self._ask("POST", f"payments/{payment_id}", change)
         return changed
 
+    def night(self, days: int = 1) -> dict[str, Any]:
+        """Let nights pass: the provider settles what is due, silently; returns what it says of it."""
+        passed: dict[str, Any] = self._ask("POST", "night", {"days": days})
+        return passed
+
     def book(self) -> dict[str, Any]:
         """The ledger: every payment's true state, counters, and breaches of the provider's rules."""
         book: dict[str, Any] = self._ask("GET", "book")

@@ -14,7 +14,10 @@ _KEPT_VIOLATIONS: Final = 1000
 
 @dataclass(slots=True, kw_only=True)
 class Truth:
-    """One payment as the provider knows it. Amounts are in the currency's minor unit."""
+    """One payment as the provider knows it. Amounts are in the currency's minor unit.
+
+    ``refunding`` is what refunds that are not settled will take, ``charged_back`` what chargebacks took.
+    """
 
     payment_id: str
     merchant: str
@@ -24,6 +27,8 @@ class Truth:
     currency: str
     paid: int = 0
     refunded: int = 0
+    refunding: int = 0
+    charged_back: int = 0
     history: list[Status] = field(default_factory=list)
 
     def becomes(self, status: Status) -> None:

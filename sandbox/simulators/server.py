@@ -4,6 +4,7 @@ The provider's own API is everything outside ``/control/``. The control API (JSO
 
 - ``POST /control/payments``           one payment or a list; responds with their ids
 - ``POST /control/payments/{id}``      change one payment as the provider or the merchant's portal would
+- ``POST /control/night``              let a night pass: what is due settles
 - ``GET /control/book``                the ledger: true states, counters, breaches of the rules, money moved
 - ``GET /control/counters``            the counters alone, and how many notifications wait
 - ``GET /control/sent``                the last notifications as sent, byte for byte
@@ -110,6 +111,9 @@ class App:
             return [self._simulator.create(order) for order in data]
         return self._simulator.create(data)
 
+    def _night(self, data: Any, payment_id: str) -> Any:
+        return self._simulator.night(data)
+
     def _book(self, data: Any, payment_id: str) -> Any:
         return {
             **self._simulator.book.as_json(),
@@ -150,6 +154,7 @@ class App:
 
     _CONTROLS: Final = {
         ("POST", "payments"): _payments,
+        ("POST", "night"): _night,
         ("GET", "book"): _book,
         ("GET", "counters"): _counters,
         ("GET", "sent"): _sent,

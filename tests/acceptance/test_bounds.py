@@ -56,7 +56,7 @@ UNSETTLED: Final[dict[str, dict[str, Any]]] = {
     "nevogate": {"result": "PENDING", "response_url": False},
 }
 SETTLED: Final[dict[str, dict[str, Any]]] = {
-    "trustpayments": {"settlestatus": "100"},
+    "trustpayments": {"settlestatus": "100", "notify": True},
     "nevogate": {"result": "SUCCESSFUL"},
 }
 

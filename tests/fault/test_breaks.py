@@ -83,7 +83,7 @@ class Bench:
         """A payment that is authorised and, when that is known, captured."""
         payment = self.control.pay(order_id="ORDER1", amount=1000)
         self.resolved(1)
-        self.control.change(payment, settlestatus="100")
+        self.control.change(payment, settlestatus="100", notify=True)
         self.resolved(2)
 
     def one_event(self) -> None:

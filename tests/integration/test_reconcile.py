@@ -65,7 +65,7 @@ def test_unreported_payment_is_found_listed_and_repaired_once(sandbox: Sandbox) 
     silent = pay(order_id="ORD-silent", amount=500, settlestatus="100", notify=False)
     refunded = pay(order_id="ORD-back", amount=300, settlestatus="100")
     _until(lambda: _events(sandbox, f"shop-uk/{refunded}"))
-    sandbox.providers["trustpayments"].change(refunded, refund=300, notify=False)
+    sandbox.providers["trustpayments"].change(refunded, refund=300, refund_settlestatus="100", notify=False)
 
     code, report = _reconcile(sandbox, "shop-uk")
     assert code == 1

@@ -35,7 +35,7 @@ _SHOPS: Final[Mapping[str, tuple[str, str]]] = {
 }
 #: How a payment that was made is turned back, which nobody may do.
 _BACK: Final[Mapping[str, Mapping[str, Any]]] = {
-    "trustpayments": {"settlestatus": "3"},
+    "trustpayments": {"settlestatus": "3", "notify": True},
     "nevogate": {"result": "CANCELED"},
 }
 _PAID: Final[Mapping[str, Mapping[str, Any]]] = {"trustpayments": {"settlestatus": "100"}, "nevogate": {}}

@@ -50,7 +50,7 @@ KINDS: Final[Mapping[str, tuple[Kind, ...]]] = {
     ),
     "trustpayments": (
         Kind(6, {"settlestatus": "100"}),
-        Kind(2, {}, ((5.0, {"settlestatus": "100"}),)),
+        Kind(2, {}, ((5.0, {"settlestatus": "100", "notify": True}),)),
         Kind(2, {"errorcode": "70000"}),
     ),
     "nevogate": (

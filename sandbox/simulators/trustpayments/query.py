@@ -14,12 +14,18 @@ _PERIOD: Final = ("starttimestamp", "endtimestamp")
 _FILTERS: Final = (
     "sitereference",
     "transactionreference",
+    "parenttransactionreference",
     "orderreference",
-    "currencyiso3a",
     "requesttypedescription",
+    "accounttypedescription",
+    "paymenttypedescription",
+    "currencyiso3a",
     "starttimestamp",
     "endtimestamp",
+    "pan",
+    "customerip",
 )
+_REFERENCE: Final = re.compile(r"[0-9]+-[0-9]+-[0-9]+\Z")
 
 
 def filter_values(filters: Any) -> dict[str, list[str]]:
@@ -40,6 +46,12 @@ def filter_values(filters: Any) -> dict[str, list[str]]:
         if name in _PERIOD and not all(re.match(TIME, value) for value in wanted[name]):
             raise ValueError(name)
     return wanted
+
+
+def odd_references(wanted: Mapping[str, list[str]]) -> bool:
+    """Whether a transaction is named that cannot exist, for which the gateway refuses the query as a whole."""
+    names = ("transactionreference", "parenttransactionreference")
+    return any(not _REFERENCE.match(value) for name in names for value in wanted.get(name, ()))
 
 
 def matches(record: GatewayRecord, wanted: Mapping[str, list[str]]) -> bool:

@@ -1,13 +1,10 @@
-"""Trust Payments as its help pages describe it: signed form posts that are re-sent, and TRANSACTIONQUERY."""
+"""Trust Payments as its help pages describe it: signed form posts that are re-sent, a silent batch each night, and
+TRANSACTIONQUERY."""
 
 from __future__ import annotations
 
-import hmac
-import json
 import time
-from collections import defaultdict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -15,22 +12,22 @@ import msgspec
 
 from sandbox.simulators.base import Simulator, SimulatorRequest, SimulatorResponse
 from sandbox.simulators.ledger import Truth
-from sandbox.simulators.trustpayments.query import GatewayRecord, filter_values, matches
-from sandbox.simulators.trustpayments.responses import (
-    MESSAGES,
-    UNCERTAIN,
-    error,
-    gateway_time,
-    query_response,
-    status_of,
-)
+from sandbox.simulators.trustpayments.batch import after_night
+from sandbox.simulators.trustpayments.clock import GatewayClock
+from sandbox.simulators.trustpayments.query import GatewayRecord
+from sandbox.simulators.trustpayments.records import base_record, child_of, opened
+from sandbox.simulators.trustpayments.responses import MESSAGES
+from sandbox.simulators.trustpayments.rules import RULES
 from sandbox.simulators.trustpayments.settings import (
+    Night,
     TrustPaymentsChange,
     TrustPaymentsPayment,
     TrustPaymentsSettings,
     TrustPaymentsShop,
 )
 from sandbox.simulators.trustpayments.signature import security_hash
+from sandbox.simulators.trustpayments.truth import judge, status_of
+from sandbox.simulators.trustpayments.webservices import Entries, Entry, WebServices
 from sandbox.simulators.webhooks import Delivery
 from schemas.errors import ProviderRefusedError
 
@@ -44,201 +41,209 @@ _DEFAULT_FIELDS: Final = (
     "paymenttypedescription",
 )
 _FORM: Final = "application/x-www-form-urlencoded; charset=UTF-8"
-_MAX_RECORDS: Final = 500
 _RESEND_GROWTH: Final = 2.0
 _MAX_RESEND_SECONDS: Final = 3600.0
 
-_RULES: Final[Mapping[str, Callable[[GatewayRecord], bool]]] = {
-    "STR-8": lambda record: record["errorcode"] == "0",
-    "STR-9": lambda record: record["errorcode"] != "0",
-    "STR-10": lambda record: True,
-}
-
-
-@dataclass(slots=True)
-class _Entry:
-    """One request at the gateway: its record, and whose payment it belongs to."""
-
-    record: GatewayRecord
-    truth: Truth
-    visible_seconds: float
-
 
 class TrustPaymentsSimulator(Simulator[TrustPaymentsSettings]):
-    """Payments are authorised, settled, cancelled, refunded; each step may notify; queries see them late."""
+    """Requests are told of as the site's rules say, and settle at night without a word; queries see them late."""
 
     provider = "trustpayments"
 
     def __init__(self, settings: TrustPaymentsSettings) -> None:
         super().__init__(settings)
         self._shops = {shop.merchant: shop for shop in settings.shops}
-        self._entries: dict[str, _Entry] = {}
-        self._of_order: dict[str, list[_Entry]] = defaultdict(list)
+        self._entries = Entries()
+        self._clock = GatewayClock(settings.day_seconds, settings.first_day_at)
+        self._web_services = WebServices(settings.shops, self._entries, self.book.counters)
+        self._reversed: set[str] = set()
         self._number = 2_000_000 + self.chance.randrange(100_000)
         self._notification_number = 0xA00000
+
+    def api(self, request: SimulatorRequest) -> SimulatorResponse:
+        self._settle_due()
+        return self._web_services.answer(request)
 
     # --- control -------------------------------------------------------------------------------------------
 
     def create(self, order: dict[str, Any]) -> dict[str, Any]:
         new = msgspec.convert(order, TrustPaymentsPayment)
+        self._settle_due()
         shop = self._shops.get(new.merchant) or next(iter(self._shops.values()))
         if new.merchant and new.merchant != shop.merchant:
             raise ProviderRefusedError("refused", f"no site for {new.merchant}")
-        settlestatus = new.settlestatus or ("0" if new.errorcode in {"0", *UNCERTAIN} else "3")
-        truth = Truth(
-            payment_id=self._reference(),
-            merchant=shop.merchant,
-            order_id=new.order_id,
-            status="pending",
-            amount=new.amount,
-            currency=new.currency,
-        )
-        record = self._record(shop, truth.payment_id, truth, "AUTH", new.amount)
-        record.update(
-            errorcode=new.errorcode,
-            settlestatus=settlestatus,
-            paymenttypedescription=new.payment_type,
-            errormessage=MESSAGES.get(new.errorcode, "Other"),
-        )
-        if new.started_at is not None:
-            record["transactionstartedtimestamp"] = new.started_at
-        if new.errorcode != "0":
-            record.update(authcode="", acquirerresponsecode="05")
-        truth.status = status_of(record)
-        self.book.open(truth)
+        kind = "ACCOUNTCHECK" if new.request == "ACCOUNTCHECK" else "AUTH"
+        record = opened(self._record(shop, kind, new.amount), new)
         late_seconds = new.visible_after_seconds
         if late_seconds is None:
             late_seconds = self.scaled(self.chance.uniform(0, self.settings.visible_within_seconds))
-        entry = self._enter(_Entry(record, truth, time.monotonic() + late_seconds))
-        self._settled(entry)
-        if new.notify:
-            self._notify(shop, record, new.copies, new.notify_after_seconds)
-        return {"payment_id": truth.payment_id}
+        truth = self._opened(record, shop, new) if new.request == "AUTH" and not new.refused else None
+        entry = Entry(record, shop, truth, time.monotonic() + late_seconds, refused=new.refused)
+        self._settled(self._entries.add(entry))
+        self._tell_of_request(entry, new.notify, new.copies, new.notify_after_seconds)
+        return {"payment_id": entry.reference}
 
     def change(self, payment_id: str, change: dict[str, Any]) -> dict[str, Any]:
         wanted = msgspec.convert(change, TrustPaymentsChange)
-        entry = self._entries.get(payment_id)
+        self._settle_due()
+        entry = self._entries.by_reference.get(payment_id)
         if entry is None:
             raise ProviderRefusedError("refused", f"no transaction {payment_id}")
-        shop = self._shops[entry.truth.merchant]
-        if wanted.refund is not None:
-            entry = self._child(shop, entry, "REFUND", wanted.refund, wanted.refund_settlestatus)
-        elif wanted.chargeback:
-            entry = self._child(shop, entry, "CHARGEBACK", entry.truth.paid - entry.truth.refunded, "100")
-        else:
-            if wanted.errorcode is not None:
-                entry.record.update(errorcode=wanted.errorcode, errormessage=MESSAGES.get(wanted.errorcode, "Other"))
-            if wanted.settlestatus is not None:
-                entry.record["settlestatus"] = wanted.settlestatus
+        child = self._child(entry, wanted)
+        if child is not None:
+            self._tell_of_request(child, wanted.notify, wanted.copies, wanted.notify_after_seconds)
+        elif wanted.reversed:
+            self._reversed.add(entry.reference)
             self._settled(entry)
-        if wanted.notify:
-            self._notify(shop, entry.record, wanted.copies, wanted.notify_after_seconds)
+        else:
+            self._update(entry, wanted)
+            if self._wanted_by_rules(entry, wanted.notify):
+                self._notify(entry, wanted.copies, wanted.notify_after_seconds)
+        told = child or entry
         return {
-            "payment_id": entry.truth.payment_id,
-            "transactionreference": entry.record["transactionreference"],
+            "payment_id": told.truth.payment_id if told.truth else told.reference,
+            "transactionreference": told.reference,
         }
 
-    def _settled(self, entry: _Entry) -> None:
-        """The payment's true state follows from this record."""
-        record, truth = entry.record, entry.truth
-        if record["settlestatus"] == "100" and "settledtimestamp" not in record:
-            record["settledtimestamp"] = gateway_time()
-        kind = record["requesttypedescription"]
-        if kind == "AUTH":
-            if truth.refunded == 0 and truth.status != "charged_back":
-                truth.becomes(status_of(record))
-            truth.paid = truth.amount if record["settlestatus"] == "100" else 0
-        elif kind == "CHARGEBACK":
-            truth.becomes("charged_back")
-        elif record["settlestatus"] == "100":
-            truth.refunded += int(record["baseamount"])
-            truth.becomes("refunded" if truth.refunded >= truth.paid else "partially_refunded")
+    def night(self, details: dict[str, Any]) -> dict[str, Any]:
+        """Let nights pass: the batch settles what is due, and only a rule on the settle status tells of it."""
+        settled = self._settle_due()
+        for _ in range(msgspec.convert(details, Night).days):
+            self._clock.next_day()
+            settled += self._settle_due()
+        return {"today": self._clock.today.isoformat(), "settled": settled}
 
-    def _child(self, shop: TrustPaymentsShop, parent: _Entry, kind: str, amount: int, settlestatus: str) -> _Entry:
-        reference = self._reference()
-        record = self._record(shop, reference, parent.truth, kind, amount)
-        record.update(
-            parenttransactionreference=parent.record["transactionreference"],
-            settlestatus=settlestatus,
-            paymenttypedescription=parent.record["paymenttypedescription"],
+    def summary(self) -> dict[str, Any]:
+        self._settle_due()
+        return {"today": self._clock.today.isoformat()}
+
+    # --- requests ------------------------------------------------------------------------------------------
+
+    def _record(self, shop: TrustPaymentsShop, kind: str, amount: int) -> GatewayRecord:
+        self._number += self.chance.randint(1, 9)
+        record = base_record(shop, f"57-9-{self._number}", kind, amount, self.chance, self._clock.text())
+        return record | self.settings.planted
+
+    def _opened(self, record: GatewayRecord, shop: TrustPaymentsShop, new: TrustPaymentsPayment) -> Truth:
+        return self.book.open(
+            Truth(
+                payment_id=record["transactionreference"],
+                merchant=shop.merchant,
+                order_id=new.order_id,
+                status=status_of(record),
+                amount=new.amount,
+                currency=new.currency,
+            )
         )
-        child = self._enter(_Entry(record, parent.truth, time.monotonic()))
-        self._settled(child)
+
+    def _child(self, parent: Entry, wanted: TrustPaymentsChange) -> Entry | None:
+        """The child that the change asks for; None where it asks for none."""
+        if wanted.refund is not None:
+            return self._add_child(parent, "REFUND", wanted.refund, {"settlestatus": wanted.refund_settlestatus})
+        if wanted.payout is not None:
+            return self._add_child(parent, "REFUND", wanted.payout, {"accounttypedescription": "CFT"})
+        if wanted.chargeback:
+            truth = parent.truth
+            left = truth.paid - truth.refunded - truth.charged_back if truth else 0
+            amount = left if wanted.chargeback is True else int(wanted.chargeback)
+            return self._add_child(parent, "CHARGEBACK", amount, {"settlestatus": "100"})
+        if wanted.shipment is not None:
+            split = {name: parent.record[name] for name in ("authmethod", "splitfinalnumber")}
+            return self._add_payment(parent, wanted.shipment, split)
+        if wanted.repeat is not None:
+            kind = "INSTALLMENT" if wanted.installment else "RECURRING"
+            number = str(2 + sum("subscriptionnumber" in one.record for one in parent.children))
+            recur = {"accounttypedescription": "RECUR", "subscriptionnumber": number, "subscriptiontype": kind}
+            return self._add_payment(parent, wanted.repeat, recur)
+        return None
+
+    def _add_child(self, parent: Entry, kind: str, amount: int, changes: Mapping[str, str]) -> Entry:
+        record = child_of(parent.record, self._record(parent.shop, kind, amount), changes)
+        child = Entry(record, parent.shop, parent.truth, time.monotonic(), parent=parent)
+        self._settled(self._entries.add(child))
         return child
 
-    def _enter(self, entry: _Entry) -> _Entry:
-        self._entries[entry.record["transactionreference"]] = entry
-        self._of_order[entry.record["orderreference"]].append(entry)
-        return entry
+    def _add_payment(self, parent: Entry, amount: int, changes: Mapping[str, str]) -> Entry:
+        """A child that is a payment of its own, of the parent's order."""
+        record = child_of(parent.record, self._record(parent.shop, "AUTH", amount), changes)
+        currency = parent.truth.currency if parent.truth else record["currencyiso3a"]
+        new = TrustPaymentsPayment(order_id=record["orderreference"], amount=amount, currency=currency)
+        truth = self._opened(record, parent.shop, new)
+        return self._entries.add(Entry(record, parent.shop, truth, time.monotonic(), parent=parent))
 
-    def _reference(self) -> str:
-        self._number += self.chance.randint(1, 9)
-        return f"57-9-{self._number}"
+    def _update(self, entry: Entry, wanted: TrustPaymentsChange) -> None:
+        if wanted.errorcode is not None:
+            entry.record.update(errorcode=wanted.errorcode, errormessage=MESSAGES.get(wanted.errorcode, "Other"))
+        if wanted.settles is not None:
+            entry.record["settlebaseamount"] = str(wanted.settles)
+        if wanted.settlestatus is not None:
+            entry.record["settlestatus"] = wanted.settlestatus
+        self._settled(entry)
 
-    def _record(self, shop: TrustPaymentsShop, reference: str, truth: Truth, kind: str, amount: int) -> GatewayRecord:
-        now = gateway_time()
-        return {
-            "requesttypedescription": kind,
-            "transactionreference": reference,
-            "orderreference": truth.order_id,
-            "sitereference": shop.site_reference,
-            "errorcode": "0",
-            "errormessage": "Ok",
-            "settlestatus": "0",
-            "baseamount": str(amount),
-            "settlebaseamount": str(amount),
-            "currencyiso3a": truth.currency,
-            "accounttypedescription": "ECOM",
-            "paymenttypedescription": "VISA",
-            "settleduedate": now[:10],
-            "transactionstartedtimestamp": now,
-            "interface": "PASS-JSON-JSON",
-            "acquirerresponsecode": "00",
-            "authcode": "TEST" + str(self.chance.randrange(10, 99)),
-            "livestatus": "0",
-            "maskedpan": "400000######1000",
-            "expirydate": "12/2031",
-            "issuer": "TEST ISSUER",
-            "issuercountryiso2a": "ZZ",
-            "merchantname": "Sandbox",
-            "merchantcountryiso2a": "GB",
-            "merchantnumber": "00000000",
-            "operatorname": shop.username,
-            "tid": "27880001",
-            "dccenabled": "0",
-            "splitfinalnumber": "1",
-            "securityresponseaddress": "2",
-            "securityresponsepostcode": "2",
-            "securityresponsesecuritycode": "2",
-            "requestreference": "A" + self.chance.randbytes(4).hex(),
-            **self.settings.planted,
-        }
+    # --- settlement ----------------------------------------------------------------------------------------
+
+    def _settle_due(self) -> int:
+        """The batch of every night that is over; returns how many requests it changed."""
+        changed = 0
+        for night in self._clock.nights_over():
+            for entry in self._entries.by_reference.values():
+                settlestatus = after_night(entry.record, night)
+                if settlestatus is not None:
+                    changed += 1
+                    self._update(entry, TrustPaymentsChange(settlestatus=settlestatus))
+                    if self._wanted_by_rules(entry, None):
+                        self._notify(entry, 1, 0.0)
+        return changed
+
+    def _settled(self, entry: Entry) -> None:
+        """The ledger's payment follows from this record and its relatives."""
+        if entry.record["settlestatus"] == "100" and "settledtimestamp" not in entry.record:
+            entry.record["settledtimestamp"] = self._clock.text()
+        if entry.truth is None:
+            return
+        payment = self._entries.by_reference[entry.truth.payment_id]
+        family = [*payment.children, *(grandchild for child in payment.children for grandchild in child.children)]
+        own = [one.record for one in family if one.truth is entry.truth]
+        judge(entry.truth, payment.record, own, self._reversed)
 
     # --- notifications -------------------------------------------------------------------------------------
 
-    def _notify(self, shop: TrustPaymentsShop, record: GatewayRecord, copies: int, after_seconds: float) -> None:
-        for rule in shop.rules:
-            if _RULES[rule](record):
-                body = self._form(shop, record)
-                for _ in range(copies):
-                    self.webhooks.send(
-                        Delivery(
-                            merchant=shop.merchant,
-                            body=body,
-                            content_type=_FORM,
-                            about=record["transactionreference"],
-                            done=self._delivered,
-                        ),
-                        after_seconds=after_seconds,
-                    )
+    def _tell_of_request(self, entry: Entry, notify: bool | None, copies: int, after_seconds: float) -> None:
+        for rule in entry.shop.rules if notify is not False else ():
+            if RULES[rule].tells_of_request(entry.record):
+                self._notify(entry, copies, after_seconds)
+                notify = None
+        if notify:
+            self._notify(entry, copies, after_seconds)
+
+    def _wanted_by_rules(self, entry: Entry, notify: bool | None) -> bool:
+        """Whether a changed settle status is told of."""
+        if notify is not None:
+            return notify
+        return any(RULES[rule].tells_of_settlement(entry.record) for rule in entry.shop.rules)
+
+    def _notify(self, entry: Entry, copies: int, after_seconds: float) -> None:
+        body = self._form(entry.shop, entry.record)
+        for _ in range(copies):
+            self.webhooks.send(
+                Delivery(
+                    merchant=entry.shop.merchant,
+                    body=body,
+                    content_type=_FORM,
+                    about=entry.reference,
+                    done=self._delivered,
+                ),
+                after_seconds=after_seconds,
+            )
 
     def _form(self, shop: TrustPaymentsShop, record: GatewayRecord) -> bytes:
         """The form as it is sent now; a re-send repeats it byte for byte, although the record may have changed."""
-        names = (*_DEFAULT_FIELDS, *shop.extra_fields)
+        names = dict.fromkeys((*_DEFAULT_FIELDS, *shop.extra_fields, *shop.custom_fields))
         fields = {name: record[name] for name in names if name in record}
         self._notification_number += 1
         fields["notificationreference"] = f"57-{self._notification_number:X}"
-        fields["responsesitesecurity"] = security_hash(fields, shop.notification_password)
+        if shop.site_security:
+            fields["responsesitesecurity"] = security_hash(fields, shop.notification_password)
         self.book.counters["notifications"] += 1
         return urlencode(sorted(fields.items())).encode()
 
@@ -252,79 +257,3 @@ class TrustPaymentsSimulator(Simulator[TrustPaymentsSettings]):
         after_seconds = min(self.settings.resend_after_seconds * growth, _MAX_RESEND_SECONDS)
         self.book.counters["notifications.resent"] += 1
         self.webhooks.again(delivery, after_seconds=self.scaled(after_seconds))
-
-    # --- TRANSACTIONQUERY ----------------------------------------------------------------------------------
-
-    def api(self, request: SimulatorRequest) -> SimulatorResponse:
-        if request.path != "/json/" or request.method != "POST":
-            return SimulatorResponse(404, b"", "text/plain")
-        shop = self._authenticated(request)
-        if shop is None:
-            self.book.counters["unauthorised"] += 1
-            return SimulatorResponse(401, b"Unauthorized", "text/plain")
-        try:
-            body = json.loads(request.body)
-            asked = body["request"]
-            requests = asked if isinstance(asked, list) else [asked]
-            alias, reference = body.get("alias"), requests[0].get("requestreference", "")
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError):
-            return query_response("", [error("60018", "Invalid request")])
-        if alias not in (None, shop.username):
-            return query_response(reference, [error("30000", "Invalid field", "alias")])
-        self.book.counters["queries"] += 1
-        return query_response(reference, [self._query(one, shop) for one in requests])
-
-    def _authenticated(self, request: SimulatorRequest) -> TrustPaymentsShop | None:
-        offered = request.basic()
-        for shop in self._shops.values():
-            wanted = (shop.username, shop.password)
-            if offered and all(
-                hmac.compare_digest(a.encode(), b.encode()) for a, b in zip(offered, wanted, strict=True)
-            ):
-                return shop
-        return None
-
-    def _query(self, query: Any, shop: TrustPaymentsShop) -> dict[str, Any]:
-        if not isinstance(query, dict):
-            return error("60018", "Invalid request")
-        kinds = query.get("requesttypedescriptions")
-        if "requesttypedescription" in query and kinds is not None:
-            return error("60040", "Conflicting request types")
-        if (kinds or [query.get("requesttypedescription")]) != ["TRANSACTIONQUERY"]:
-            return error("60023", "Unsupported request type")
-        try:
-            wanted = filter_values(query.get("filter"))
-        except ValueError as wrong:
-            return error("60019", "Invalid filter", str(wrong))
-        if not wanted:
-            return error("60019", "No filter")
-        if any(site != shop.site_reference for site in wanted.get("sitereference", ())):
-            return error("30000", "Invalid field", "sitereference")
-        found = self._found(wanted, shop)
-        self.book.counters["records"] += len(found)
-        answer: dict[str, Any] = {
-            "errorcode": "0",
-            "errormessage": "Ok",
-            "requesttypedescription": "TRANSACTIONQUERY",
-            "transactionstartedtimestamp": gateway_time(),
-            "found": str(len(found)),
-        }
-        if found:  # no records at all is how the gateway says "not found"
-            answer["records"] = found
-        return answer
-
-    def _found(self, wanted: Mapping[str, list[str]], shop: TrustPaymentsShop) -> list[GatewayRecord]:
-        if "transactionreference" in wanted:
-            references = dict.fromkeys(wanted["transactionreference"])
-            candidates = [self._entries[one] for one in references if one in self._entries]
-        elif "orderreference" in wanted:
-            candidates = [entry for one in dict.fromkeys(wanted["orderreference"]) for entry in self._of_order[one]]
-        else:
-            candidates = list(self._entries.values())
-        now = time.monotonic()
-        found = []
-        for entry in candidates:
-            own = entry.truth.merchant == shop.merchant
-            if own and entry.visible_seconds <= now and matches(entry.record, wanted):
-                found.append(entry.record)
-        return found[:_MAX_RECORDS]

@@ -10,7 +10,15 @@ from sandbox.simulators.spec import SandboxAccount, SimulatorSpec, write_secret
 from sandbox.simulators.trustpayments.settings import TrustPaymentsSettings
 from sandbox.simulators.trustpayments.simulator import TrustPaymentsSimulator
 
-_EXTRA_FIELDS: Final = ["baseamount", "currencyiso3a", "requesttypedescription", "parenttransactionreference"]
+_EXTRA_FIELDS: Final = [
+    "baseamount",
+    "currencyiso3a",
+    "requesttypedescription",
+    "parenttransactionreference",
+    "accounttypedescription",
+]
+#: System rules tell of payments only; the shop added a rule for refunds and chargebacks, and none for settlement.
+_RULES: Final = ["STR-10", "UDR-1"]
 
 
 def _open_account(name: str, number: int, directory: Path) -> SandboxAccount:
@@ -26,6 +34,7 @@ def _open_account(name: str, number: int, directory: Path) -> SandboxAccount:
             "username": user,
             "password": password,
             "extra_fields": _EXTRA_FIELDS,
+            "rules": _RULES,
         },
         merchant={
             "site_reference": site,

@@ -188,22 +188,6 @@ def test_trust_payments_repeats_an_unacknowledged_notification_byte_for_byte(sta
     assert parse_qs(first.decode())["settlestatus"] == ["0"]
 
 
-def test_trust_payments_refunds_are_children_with_a_notification_of_their_own(start: Start, receiver: Receiver) -> None:
-    client = start("trustpayments", visible_within_seconds=0)
-    payment = _pay(client)
-    client.post(f"/control/payments/{payment}", json={"settlestatus": "100"})
-    child = client.post(f"/control/payments/{payment}", json={"refund": 50}).json()["transactionreference"]
-    receiver.wait_for(3)
-    assert any(f"transactionreference={child}".encode() in body for _, _, body in receiver.calls)
-    found = _query(client, sitereference=["test_site1"], orderreference=["O1"])["records"]
-    assert [(record["requesttypedescription"], record["baseamount"]) for record in found] == [
-        ("AUTH", "1050"),
-        ("REFUND", "50"),
-    ]
-    truth = _book(client)["payments"][payment]
-    assert truth["history"] == ["authorised", "captured", "partially_refunded"]
-
-
 def _result(client: httpx.Client, payment: str, *, key: str = "key", **headers: str) -> dict[str, Any]:
     answer = client.post(
         "/api/payment/",
