@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ops.common.arguments import CONFIG, JSON
-from schemas.errors import ClusterUnavailableError, ConfigurationError
+from service.exit_codes import WRONG_USE, exit_code
 
 _DESCRIPTION: Final = "Turns payment providers' webhooks into one ordered stream of payment statuses on Apache Kafka."
 _EPILOG: Final = """\
@@ -84,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             "`pip install 'paynotify[sandbox]'`, or with `pip install ./sandbox` from a checkout of paynotify.",
             file=sys.stderr,
         )
-        return 2
+        return WRONG_USE
     parser, _ = build_parsers(() if chosen is None else (chosen,))
     arguments = parser.parse_args(words)
     assert chosen is not None
@@ -94,17 +94,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"paynotify {chosen.name}: Arguments must be UTF-8 text. Correct the argument, or rename the file.",
             file=sys.stderr,
         )
-        return 2
-    try:
-        return int(importlib.import_module(chosen.module).run(arguments))
-    except ConfigurationError as error:
-        print(f"paynotify {chosen.name}: {error}", file=sys.stderr)
-        return 2
-    except ClusterUnavailableError as error:
-        print(f"paynotify {chosen.name}: {error}", file=sys.stderr)
-        return 3
-    except KeyboardInterrupt:
-        return 130
+        return WRONG_USE
+    module = chosen.module
+    return exit_code(f"paynotify {chosen.name}", lambda: int(importlib.import_module(module).run(arguments)))
 
 
 def build_parsers(

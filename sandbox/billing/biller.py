@@ -34,6 +34,7 @@ from schemas.errors import ClusterUnavailableError, ConfigurationError, Unreadab
 from schemas.messages import REQUEST_MADE, PaymentRequest, PaymentStatus, decode, encode
 from schemas.times import rfc3339
 from schemas.traceparent import new_traceparent
+from service.exit_codes import exit_code
 from service.kafka_client import client_settings
 from service.tail import Tail
 
@@ -175,19 +176,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--list", action="store_true", help="list every bill, including the paid ones")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     arguments = parser.parse_args(argv)
-    try:
-        configuration = load(arguments.config)
-        month = _month(arguments, configuration)
-        bill(configuration, month, arguments.wait)
-    except ConfigurationError as error:
-        print(f"sandbox.billing.biller: {error}", file=sys.stderr)
-        return 2
-    except ClusterUnavailableError as error:
-        print(f"sandbox.billing.biller: {error}", file=sys.stderr)
-        return 3
-    except KeyboardInterrupt:
-        print("Interrupted. The requests continue; start the biller again to follow them.", file=sys.stderr)
-        return 130
+    return exit_code(
+        parser.prog,
+        lambda: _run(arguments),
+        when_interrupted="Interrupted. The requests continue; start the biller again to follow them.",
+    )
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    configuration = load(arguments.config)
+    month = _month(arguments, configuration)
+    bill(configuration, month, arguments.wait)
     if arguments.json:
         print(json.dumps(month.as_json()))
     else:

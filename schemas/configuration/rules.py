@@ -14,7 +14,7 @@ from schemas.configuration.sections import MAX_POLLS
 from schemas.configuration.worker import WorkerSettings
 from schemas.configuration.yaml_document import Document, Place
 from schemas.providers import provider_contracts
-from schemas.topics import all_topics
+from schemas.topics import all_topics, changelog
 
 #: Visible ASCII: a host outside it is written in Punycode, a path percent-encoded.
 _URL: Final = re.compile(r"[!-~]+\Z")
@@ -31,6 +31,7 @@ def check_rules(configuration: Configuration, document: Document) -> None:
         _refuse_values(document.data, (), document)
     _check_providers(configuration.worker, document)
     _check_overrides(configuration.topics.overrides, document)
+    _check_windows(configuration, document)
 
 
 def _check_merchants(configuration: Configuration, document: Document) -> None:
@@ -75,6 +76,32 @@ def _check_providers(worker: WorkerSettings, document: Document) -> None:
         if list(times) != sorted(times) or len(times) > MAX_POLLS:
             problem = f"must be at most {MAX_POLLS} times, each after the one before"
             raise document.error((*at_schedules, name), problem, "With an empty list nothing is polled.")
+
+
+def _check_windows(configuration: Configuration, document: Document) -> None:
+    """A notification is remembered for the whole window: the topic that restores its memory keeps it as long.
+
+    Otherwise a worker that moves to another machine would take an old notification's repeat for a new one.
+    """
+    kept = {topic.name: topic.retention_seconds for topic, _, _ in configuration.wanted_topics().values()}
+    for provider, contract in provider_contracts().items():
+        if contract.duplicate_window_seconds is None:
+            continue
+        name = changelog(f"verify.{provider}")
+        window_seconds, kept_seconds = configuration.worker.duplicate_window(provider), kept[name]
+        if kept_seconds is None or window_seconds <= kept_seconds:
+            continue
+        if provider in configuration.worker.duplicate_window_seconds:
+            raise document.error(
+                ("worker", "duplicate_window_seconds", provider),
+                f"must be at most {kept_seconds}, the retention of {name}, got {window_seconds:g}",
+                "Shorten the window, or set a longer retention_seconds for that topic and run `topics apply`.",
+            )
+        raise document.error(
+            ("topics", "overrides", name, "retention_seconds"),
+            f"must be at least {window_seconds:g}, the duplicate window of {provider}, got {kept_seconds}",
+            "Set a longer retention, or a shorter worker.duplicate_window_seconds.",
+        )
 
 
 def _check_names(names: Iterable[str], settable: list[str], place: Place, document: Document) -> None:

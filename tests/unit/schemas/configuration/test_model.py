@@ -20,6 +20,7 @@ from schemas.topics import all_topics, changelog
 from service.cluster import wanted_settings
 from tests.fakes.configurations import merchants
 
+VERIFY_CHANGELOG = changelog("verify.trustpayments")
 PRODUCTION: dict[str, Any] = {
     "merchants": [
         {
@@ -115,6 +116,15 @@ def test_defaults_are_for_production() -> None:
             "worker.dead_letter_limit.consecutive_records has a wrong value",
         ),
         (lambda d: d.update(worker={"stall_seconds": 5}), "worker has a wrong value"),
+        (
+            lambda d: d.update(worker={"duplicate_window_seconds": {"trustpayments": 259_201}}),
+            "worker.duplicate_window_seconds.trustpayments must be at most 259200, the retention of "
+            "paynotify.verify.trustpayments-state-changelog, got 259201",
+        ),
+        (
+            lambda d: d.update(topics={"overrides": {VERIFY_CHANGELOG: {"retention_seconds": 3600}}}),
+            r"topics.overrides.*retention_seconds must be at least 180000, the duplicate window of trustpayments",
+        ),
         (lambda d: d.update(ingest={"max_body_bytes": 0}), "ingest.max_body_bytes has a wrong value"),
         (lambda d: d.update(ingest={"max_body_bytes": 2_000_000}), "ingest.max_body_bytes has a wrong value"),
         (
@@ -125,6 +135,14 @@ def test_defaults_are_for_production() -> None:
 )
 def test_refusal_names_the_key(change: Callable[[Any], Any], key: str) -> None:
     assert re.search(key, refused(changed(change)))
+
+
+@pytest.mark.parametrize(("window", "retention"), [(259_200, None), (600_000, 604_800)])
+def test_duplicate_window_may_be_as_long_as_its_changelogs_retention(window: int, retention: int | None) -> None:
+    overrides = {} if retention is None else {VERIFY_CHANGELOG: {"retention_seconds": retention}}
+    worker = {"duplicate_window_seconds": {"trustpayments": window}}
+    configuration = parsed(lambda document: document.update(worker=worker, topics={"overrides": overrides}))
+    assert configuration.worker.duplicate_window("trustpayments") == window
 
 
 def test_refusal_has_the_line_of_the_key() -> None:
