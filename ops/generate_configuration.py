@@ -81,7 +81,7 @@ def _own_meanings(section: type[Section]) -> dict[str, str]:
     found = {}
     for key, text in zip(tree.body, tree.body[1:], strict=False):
         if isinstance(key, ast.AnnAssign) and isinstance(key.target, ast.Name) and isinstance(text, ast.Expr):
-            found[key.target.id] = str(ast.literal_eval(text.value))
+            found[key.target.id] = " ".join(str(ast.literal_eval(text.value)).split())  # a table row is one line
     return found
 
 
