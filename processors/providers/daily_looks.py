@@ -5,23 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
-from schemas.configuration.merchants import FollowedMerchant
+from schemas.configuration.merchants import FollowedMerchant, ShortDays
 from schemas.messages import FollowUp
 from schemas.times import rfc3339
 
 
 @dataclass(frozen=True, slots=True)
 class DailyLooks:
-    """One look each day at ``hour`` in ``zone``."""
+    """One look each day at ``hour`` in ``zone``, or in the ``short_days`` of a simulated provider."""
 
     hour: int
     zone: tzinfo
+    short_days: ShortDays | None = None
 
     def follow(self, reference: str, *, first: date, last: date, observed_at: datetime) -> FollowUp:
         """The looks from one day to another. The next one is strictly after the observation: the response to a look
         must not cause a second look for the same day. After the last day nobody looks any more.
         """
-        day = max(first, observed_at.astimezone(self.zone).date())
+        day = max(first, self._date(observed_at))
         if self._at(day) <= observed_at:
             day += timedelta(days=1)
         return FollowUp(
@@ -31,10 +32,20 @@ class DailyLooks:
             settles_by=rfc3339(self._at(first)),
         )
 
+    def _date(self, moment: datetime) -> date:
+        if self.short_days is None:
+            return moment.astimezone(self.zone).date()
+        began, length = self.short_days.first_day(), timedelta(seconds=self.short_days.seconds)
+        return began.date() + timedelta(days=(moment - began) // length)
+
     def _at(self, day: date) -> datetime:
+        if self.short_days is not None:
+            began = self.short_days.first_day()
+            days = (day - began.date()).days + self.hour / 24
+            return began + timedelta(seconds=days * self.short_days.seconds)
         return datetime.combine(day, time(self.hour), self.zone).astimezone(UTC)
 
 
 def daily_looks(merchant: FollowedMerchant) -> DailyLooks:
     """The looks at the merchant's hour."""
-    return DailyLooks(merchant.settlement_check_hour, merchant.zone())
+    return DailyLooks(merchant.settlement_check_hour, merchant.zone(), merchant.short_days)

@@ -7,7 +7,7 @@ Each provider's contract defines its own section on top of `Merchant` (`schemas.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import Annotated, Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -15,6 +15,7 @@ from msgspec import Meta
 
 from schemas.configuration.secrets import SecretRef
 from schemas.configuration.sections import MAX_POLLS, Count, Positive, Section
+from schemas.times import parse_time
 
 # not $, which would let a line break at the end pass into keys and headers
 MerchantId: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]
@@ -88,6 +89,29 @@ class Charges(Section, frozen=True):
             raise ValueError(f"poll_schedule_seconds must be 1 to {MAX_POLLS} times, each after the one before")
 
 
+class ShortDays(Section, frozen=True):
+    """Short days of a simulated provider: each lasts so many seconds, and the first begins at ``starts_at``."""
+
+    starts_at: str
+    """When the simulator's first day began (RFC 3339). It has the date of that time."""
+    seconds: Positive
+    """How long a day lasts."""
+
+    def __post_init__(self) -> None:
+        self.first_day()
+
+    def first_day(self) -> datetime:
+        """When the first day began.
+
+        Raises:
+            ValueError: the text is not a time.
+        """
+        began = parse_time(self.starts_at)
+        if began is None:
+            raise ValueError("starts_at must be a time such as 2026-11-22T10:00:00Z")
+        return began
+
+
 class FollowedMerchant(Merchant, frozen=True, kw_only=True):
     """A merchant of a provider that changes payments without a notification, so that they are looked at daily."""
 
@@ -95,6 +119,8 @@ class FollowedMerchant(Merchant, frozen=True, kw_only=True):
     """Hour of the day, in `time_zone`, at which payments that are not settled yet are looked up."""
     time_zone: str = "UTC"
     """Time zone of `settlement_check_hour`, such as `Europe/Budapest`."""
+    short_days: ShortDays | None = None
+    """In a sandbox: the days of the simulated provider, instead of those of `time_zone`."""
 
     def __post_init__(self) -> None:
         try:

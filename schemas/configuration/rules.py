@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from schemas.configuration.kafka import TopicOverride
-from schemas.configuration.merchants import Merchant, charges_of
+from schemas.configuration.merchants import FollowedMerchant, Merchant, charges_of
 from schemas.configuration.model import Configuration
 from schemas.configuration.sections import MAX_POLLS
 from schemas.configuration.worker import WorkerSettings
@@ -44,6 +44,10 @@ def _check_merchants(configuration: Configuration, document: Document) -> None:
             )
         seen.add(merchant.id)
         _check_urls(merchant, place, configuration.sandbox, document)
+        if isinstance(merchant, FollowedMerchant) and merchant.short_days is not None and not configuration.sandbox:
+            raise document.error(
+                (*place, "short_days"), "is for simulated providers only", "It needs `sandbox: true` at the top."
+            )
 
 
 def _check_overrides(overrides: Mapping[str, TopicOverride], document: Document) -> None:

@@ -60,3 +60,17 @@ def test_hour_is_the_gateways_unless_the_merchant_says_otherwise() -> None:
 def test_time_zone_without_a_clock_is_refused(name: str) -> None:
     with pytest.raises(Exception, match="time_zone must be a name"):
         account("nevogate", time_zone=name)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "due"), [(-30, "30:10"), (9, "30:10"), (10, "30:18"), (25, "30:26"), (73, "31:14"), (74, None)]
+)
+def test_looks_of_a_simulated_provider_follow_its_short_days(seconds: int, due: str | None) -> None:
+    began = datetime(2026, 11, 22, 10, 30, tzinfo=UTC)
+    days = {"starts_at": "2026-11-22T11:30:00+01:00", "seconds": 8}
+    looks = daily_looks(account("nevogate", settlement_check_hour=6, short_days=days).merchant)
+    observed_at = began + timedelta(seconds=seconds)
+    follow = looks.follow("t-1", first=date(2026, 11, 23), last=date(2026, 12, 1), observed_at=observed_at)
+    assert follow.due == (f"2026-11-22T10:{due}.000Z" if due else None)
+    assert follow.settles_by == "2026-11-22T10:30:10.000Z"
+    assert follow.until == "2026-11-22T10:31:14.000Z"

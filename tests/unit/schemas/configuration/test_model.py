@@ -194,6 +194,18 @@ def test_http_needs_a_sandbox() -> None:
     parse("sandbox: true\n" + changed(change), "shop.yaml")
 
 
+def test_short_days_need_a_sandbox_and_a_first_day() -> None:
+    def change(document: Any) -> None:
+        document["merchants"][2]["short_days"] = {"starts_at": "2026-11-22T10:00:00Z", "seconds": 8}
+
+    def wrong(document: Any) -> None:
+        document["merchants"][2]["short_days"] = {"starts_at": "today", "seconds": 8}
+
+    assert "merchants[2].short_days is for simulated providers only" in refused(changed(change))
+    parse("sandbox: true\n" + changed(change), "shop.yaml")
+    assert "starts_at must be a time" in refused("sandbox: true\n" + changed(wrong))
+
+
 def test_configurations_of_the_tests_are_valid() -> None:
     assert parse(yaml.safe_dump({"sandbox": True, "merchants": merchants()}), "shop.yaml").sandbox
 
