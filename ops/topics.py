@@ -10,9 +10,11 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.errors import InvalidReplicationFactorError
 
 from schemas.configuration.load import load
 from schemas.configuration.model import Configuration
+from schemas.errors import ClusterUnavailableError
 from service.cluster import (
     PresentTopic,
     TopicDifference,
@@ -92,17 +94,19 @@ def _create(configuration: Configuration, client: Any, names: list[str]) -> list
     if not names:
         return []
     wanted, settings = configuration.wanted_topics(), wanted_settings(configuration)
-    client.create_topics(
-        {
-            name: {
-                "num_partitions": wanted[name][1],
-                "replication_factor": wanted[name][2],
-                "configs": settings[name],
-            }
-            for name in names
-        },
-        wait_for_metadata=True,
-    )
+    topics = {
+        name: {"num_partitions": wanted[name][1], "replication_factor": wanted[name][2], "configs": settings[name]}
+        for name in names
+    }
+    try:
+        client.create_topics(topics, wait_for_metadata=True)
+    except InvalidReplicationFactorError:
+        most = max(wanted[name][2] for name in names)
+        # the topics job of the chart tries again after this error: a broker may be restarting
+        raise ClusterUnavailableError(
+            f"topics.replication_factor must be at most the number of brokers that are up, got {most}. Start the "
+            "missing brokers. With a single broker, for a trial, set topics: {replication_factor: 1}."
+        ) from None
     return names
 
 

@@ -91,3 +91,11 @@ def test_unreachable_broker_is_one_clear_paragraph(bare_installation: Installati
     assert code == 3, said
     assert "No Kafka broker answered at 127.0.0.1:1" in said
     assert "Traceback" not in said
+
+
+def test_more_replicas_than_brokers_are_refused_with_the_key(bare_installation: Installation) -> None:
+    bare_installation.configure(topics={"partitions": 3, "replication_factor": 99})
+    code, said = bare_installation.finished("topics", "apply")
+    assert code == 3
+    assert "topics.replication_factor must be at most the number of brokers that are up, got 99." in said
+    assert "Traceback" not in said
