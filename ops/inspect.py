@@ -199,6 +199,10 @@ def _response(capture: Capture, spec: ProviderSpec, account: Account[Any]) -> di
     if interpretation.unreadable is not None:
         reason = _REASONS.get(interpretation.unreadable, "malformed")
         return _line("rejected", reason, interpretation.detail, observations=observations)
+    if interpretation.odd:
+        reason = _REASONS.get(interpretation.odd[0].reason, "malformed")
+        detail = "; ".join(f"{one.place}: {one.detail}" for one in interpretation.odd)
+        return _line("rejected", reason, detail, observations=observations)
     verdict = "authentic" if spec.inspection.signed(response) else "unsigned"
     return _line(verdict, None, "", observations=observations)
 

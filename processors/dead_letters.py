@@ -13,9 +13,18 @@ from schemas.times import rfc3339
 
 
 def dead_lettered(
-    record: Record, topic: str, reason: RejectReason | DeadReason, *, attempts: int = 1, first_seen: str = ""
+    record: Record,
+    topic: str,
+    reason: RejectReason | DeadReason,
+    *,
+    attempts: int = 1,
+    first_seen: str = "",
+    elements: str = "",
 ) -> Output:
-    """The record as it is published to ``notifications.rejected`` or ``lookups.dead``."""
+    """The record as it is published to ``notifications.rejected`` or ``lookups.dead``.
+
+    ``elements`` are the places of the elements that could not be read, where the others were.
+    """
     added = {
         "reason": reason,
         "original-topic": record.topic,
@@ -23,5 +32,6 @@ def dead_lettered(
         "original-offset": str(record.offset),
         "attempts": str(attempts),
         "first-seen": first_seen or record.header("ce_time") or rfc3339(),
+        **({"elements": elements} if elements else {}),
     }
     return Output(topic, record.key, record.value, with_headers(record.headers, added))

@@ -22,6 +22,7 @@ _ADDED_HEADERS: Final = frozenset(
         "attempts",
         "first-seen",
         "not-before",
+        "elements",
         REPLAYED_FROM,
     )
 )

@@ -14,7 +14,7 @@ from processors.dead_letters import dead_lettered
 from processors.metrics import Metrics
 from processors.orders.expectation_cache import ExpectedPayments
 from processors.providers.account import Account
-from processors.providers.base import Provider, ProviderResponse
+from processors.providers.base import OddElement, Provider, ProviderResponse
 from processors.runtime.stage import BatchContext
 from schemas import messages, topics
 from schemas.cloudevents import cloud_event
@@ -31,6 +31,8 @@ logger = logging.getLogger("paynotify.interpret")
 
 _FACT = "fact-"
 _ANSWERED = msgspec.json.Decoder(list[Answered])
+
+_MAX_PLACES_CHARACTERS: Final = 4096
 
 #: A response stored later than this was stored by a worker that stalled. One that stalled for less still owned its
 #: partitions, so that no other worker called the provider meanwhile.
@@ -54,6 +56,8 @@ def response_of(record: Record) -> ProviderResponse:
         received_at=received_at,
         clock_offset=received_at - worker_time,
         reference=record.header("reference") or None,
+        content_encoding=record.header("content-encoding"),
+        complete=not record.header("incomplete"),
         facts={name[len(_FACT) :]: record.header(name) for name, _ in record.headers if name.startswith(_FACT)},
     )
 
@@ -103,15 +107,35 @@ class InterpretStage:
         except UnreadableError as error:
             # dead-lettered whole: after a key change it can be replayed and interpreted again
             return [self._dead_letter(record, error.reason)]
-        observed = self._observed(record, interpretation.observations)
-        if interpretation.unreadable is not None:
-            return [*observed, self._dead_letter(record, interpretation.unreadable)]
-        self._count("observed")
-        return observed
+        observed, odd = self._observed(record, interpretation.observations)
+        kept = self._dead_letters(record, interpretation.unreadable, (*interpretation.odd, *odd))
+        if not kept:
+            self._count("observed")
+        return [*observed, *kept]
 
-    def _observed(self, record: Record, observations: Sequence[Observation]) -> list[Output]:
+    def _observed(
+        self, record: Record, observations: Sequence[Observation]
+    ) -> tuple[list[Output], Sequence[OddElement]]:
+        """The observations, and those that can't be written: text that is no Unicode must cost no other payment."""
         answered = _answered(record)
-        return [self._output(record, one, answered) for one in observations]
+        outputs: list[Output] = []
+        odd: list[OddElement] = []
+        for number, one in enumerate(observations):
+            try:
+                outputs.append(self._output(record, one, answered))
+            except (TypeError, ValueError):
+                odd.append(OddElement(f"observations/{number}"))
+        return outputs, odd
+
+    def _dead_letters(self, record: Record, whole: DeadReason | None, odd: Sequence[OddElement]) -> list[Output]:
+        """One dead letter of the response for each reason; it names the elements, because a replay reads all again."""
+        places: dict[DeadReason, list[str]] = {} if whole is None else {whole: []}
+        for one in odd:
+            places.setdefault(one.reason, []).append(one.place)
+        return [
+            self._dead_letter(record, reason, " ".join(named)[:_MAX_PLACES_CHARACTERS])
+            for reason, named in places.items()
+        ]
 
     def _output(self, record: Record, observation: Observation, answered: Sequence[Answered]) -> Output:
         expected = self._expectations.of(observation.merchant, observation.payment_id, observation.order_id)
@@ -129,7 +153,7 @@ class InterpretStage:
         key = f"{observation.merchant}/{observation.payment_id}".encode()
         return Output(self._observations, key, messages.encode(observation), headers)
 
-    def _dead_letter(self, record: Record, reason: DeadReason) -> Output:
+    def _dead_letter(self, record: Record, reason: DeadReason, elements: str = "") -> Output:
         self._count("dead", reason)
         self._metrics.dead_letters.labels(self.provider, self.name, reason).inc()
         event(
@@ -141,8 +165,9 @@ class InterpretStage:
             topic=record.topic,
             partition=record.partition,
             offset=record.offset,
+            elements=elements,
         )
-        return dead_lettered(record, self._dead, reason)
+        return dead_lettered(record, self._dead, reason, elements=elements)
 
     def _count(self, outcome: str, reason: str = "") -> None:
         self._metrics.outcomes.labels(self.provider, self.name, outcome, reason).inc()

@@ -92,8 +92,10 @@ class Call:
 class ProviderResponse:
     """A provider's complete response: as received, as stored, and as ``interpret`` gets it.
 
-    ``body`` is decoded from its content encoding. ``reference`` is the provider's id of what the response is about,
-    None where it serves many. ``facts`` are what only the provider itself understands; they are stored as headers.
+    ``body`` is decoded from its content encoding; where it could not be, it is as received and ``content_encoding``
+    names its encoding. ``complete`` is False where only a beginning was received. ``reference`` is the provider's id of
+    what the response is about, None where it serves many. ``facts`` are what only the provider itself understands; they
+    are stored as headers.
     What the response says was true at some moment from ``asked_at`` to ``received_at``. Of a stored response
     ``received_at`` is by the brokers' clock, which all workers share; ``clock_offset`` is how far the clock of the
     worker that asked was behind it (ahead, if negative).
@@ -107,19 +109,34 @@ class ProviderResponse:
     reference: str | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
     clock_offset: timedelta = timedelta(0)
+    content_encoding: str = ""
+    complete: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class OddElement:
+    """An element of a response that could not be read: its place, such as ``orderResults/3``, why, and in words.
+
+    Neither ``place`` nor ``detail`` quotes anything the provider sent.
+    """
+
+    place: str
+    reason: DeadReason = "unreadable_answer"
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Interpretation:
     """What a response says, payment by payment.
 
-    Where some payments of the response could not be read, ``unreadable`` is the reason and ``detail`` says what; the
-    observations are those of the payments about which everything could be read.
+    Where some payments of the response could not be read, they are ``odd``, or ``unreadable`` is the reason and
+    ``detail`` says what; the observations are those of the payments about which everything could be read.
     """
 
     observations: tuple[Observation, ...]
     unreadable: DeadReason | None = None
     detail: str = ""
+    odd: tuple[OddElement, ...] = ()
 
 
 #: Stores a raw response with the lookups it answers; returns once the brokers have acknowledged it.

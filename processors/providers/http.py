@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -22,14 +21,14 @@ from httpx_aiohttp import AiohttpTransport
 
 from processors.providers.account import Account
 from processors.providers.base import CallContext, ProviderResponse
-from processors.providers.json_body import json_object
+from processors.providers.content_encoding import UNKNOWN, decoded, plain
+from processors.providers.json_body import readable_object
 from schemas.configuration.merchants import Merchant
 from schemas.configuration.secrets import SecretRef
 from schemas.errors import ProviderUnavailableError, ProviderUnreachableError, RateLimitedError, SecretError
 from service.private_names import PrivateName, require
 
 _MAX_RETRY_AFTER_SECONDS: Final = 24 * 3600.0
-_GZIP_WBITS: Final = 16 + zlib.MAX_WBITS
 
 
 def _version() -> str:
@@ -76,18 +75,40 @@ def client_over(transport: httpx.AsyncBaseTransport) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=transport, cookies=no_cookies, follow_redirects=False, trust_env=False)
 
 
+class _Received:
+    """What has come of a response so far. ``problem`` is why no more of it comes."""
+
+    __slots__ = ("body", "headers", "problem", "status")
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.headers: Mapping[str, str] = {}
+        self.body = bytearray()
+        self.problem = ""
+
+
 async def exchange(
-    context: CallContext, method: str, url: str, *, headers: Mapping[str, str], content: bytes | None = None
+    context: CallContext,
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str],
+    content: bytes | None = None,
+    keep_broken: bool = False,
 ) -> ProviderResponse:
     """Send one request and read the whole response, within ``timeout_seconds`` and ``max_response_bytes``.
+
+    A refusal (4xx) counts whatever its body is: a body that is broken is left out. ``keep_broken`` is for a call that
+    can't be repeated: the broken body of a success is returned as received, rather than lost.
 
     Raises:
         RateLimitedError: the status is 429; with the delay of ``Retry-After``.
         ProviderUnreachableError: no connection could be opened, so nothing was sent.
-        ProviderUnavailableError: the response was not complete in time, is too large, is a redirect or 5xx, or the
-            connection broke.
+        ProviderUnavailableError: the response was not complete in time, is too large or encoded in an unknown way, is
+            a redirect or 5xx, or the connection broke.
     """
     asked_at = context.now()
+    received = _Received()
     try:
         async with (
             asyncio.timeout(context.timeout_seconds),
@@ -101,21 +122,17 @@ async def exchange(
             ) as response,
         ):
             _refuse_outage(response, context.now())
-            body = await _bounded_body(response, context.max_response_bytes)
+            await _receive(received, response, context.max_response_bytes)
     except TimeoutError:
-        raise ProviderUnavailableError(f"no complete response within {context.timeout_seconds:g} s") from None
-    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, aiohttp.ClientError, zlib.error, OSError) as error:
+        received.problem = f"no complete response within {context.timeout_seconds:g} s"
+    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, aiohttp.ClientError, OSError) as error:
         # the cause, because the transport calls a connection that broke after the request a ConnectTimeout too
         if isinstance(error.__cause__, aiohttp.ClientConnectorError):
             raise ProviderUnreachableError(f"the exchange broke off ({type(error.__cause__).__name__})") from None
-        raise ProviderUnavailableError(f"the exchange broke off ({type(error).__name__})") from None
-    return ProviderResponse(
-        body=body,
-        content_type=response.headers.get("content-type", ""),
-        http_status=response.status_code,
-        received_at=context.now(),
-        asked_at=asked_at,
-    )
+        received.problem = f"the exchange broke off ({type(error).__name__})"
+    if not received.status:
+        raise ProviderUnavailableError(received.problem)
+    return _judged(received, context, asked_at, keep_broken=keep_broken)
 
 
 def _refuse_outage(response: httpx.Response, now: datetime) -> None:
@@ -127,20 +144,34 @@ def _refuse_outage(response: httpx.Response, now: datetime) -> None:
         raise ProviderUnavailableError(f"HTTP {status}", retry_after_seconds=retry_after_seconds)
 
 
-async def _bounded_body(response: httpx.Response, limit_bytes: int) -> bytes:
-    encoding = response.headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in ("gzip", "identity"):
-        raise ProviderUnavailableError("the response's content encoding is neither gzip nor identity")
-    # the client's own decoder inflates a whole chunk at a time, a thousandfold for a hostile one
-    inflate = zlib.decompressobj(_GZIP_WBITS) if encoding == "gzip" else None
-    body = bytearray()
+async def _receive(received: _Received, response: httpx.Response, limit_bytes: int) -> None:
+    received.status, received.headers = response.status_code, response.headers
     async for chunk in response.aiter_raw():
-        body += chunk if inflate is None else inflate.decompress(chunk, limit_bytes + 1 - len(body))
-        if len(body) > limit_bytes:
-            raise ProviderUnavailableError(f"the response is longer than {limit_bytes} bytes")
-    if inflate is not None and not inflate.eof:
-        raise ProviderUnavailableError("the response's end is missing")
-    return bytes(body)
+        received.body += chunk
+        if len(received.body) > limit_bytes:
+            del received.body[limit_bytes:]
+            received.problem = f"the response is longer than {limit_bytes} bytes"
+            return
+
+
+def _judged(received: _Received, context: CallContext, asked_at: datetime, *, keep_broken: bool) -> ProviderResponse:
+    encoding = plain(received.headers.get("content-encoding", "")).strip().lower()
+    body, problem = decoded(bytes(received.body), encoding, context.max_response_bytes)
+    problem = received.problem or problem
+    success = received.status < 400
+    if problem and success and not (keep_broken and received.body):
+        raise ProviderUnavailableError(problem)
+    if problem:
+        body = bytes(received.body) if success else b""
+    return ProviderResponse(
+        body=body,
+        content_type=plain(received.headers.get("content-type", "")),
+        http_status=received.status,
+        received_at=context.now(),
+        asked_at=asked_at,
+        content_encoding=(encoding or UNKNOWN) if problem and success else "",
+        complete=not received.problem,
+    )
 
 
 def _retry_after_seconds(retry_after: str, now: datetime) -> float | None:
@@ -162,7 +193,7 @@ def response_object(response: ProviderResponse) -> dict[str, Any]:
     Raises:
         ProviderUnavailableError: the body is HTML, nothing, null or a list, so it can't be the provider's own.
     """
-    return json_object(response.body, lambda problem: ProviderUnavailableError(f"the response {problem}"))
+    return readable_object(response.body, lambda problem: ProviderUnavailableError(f"the response {problem}"))
 
 
 def basic_authorization(user: str, account: Account[Merchant], secret: SecretRef) -> str:

@@ -25,6 +25,8 @@ def response_record(
         content_type=response.content_type,
         http_status=str(response.http_status),
         reference=response.reference or "",
+        **({"content_encoding": response.content_encoding} if response.content_encoding else {}),
+        **({} if response.complete else {"incomplete": "1"}),
         lookups=messages.encode([one.as_answered() for one in lookups]).decode(),
         **{f"fact_{name}": value for name, value in response.facts.items()},
     )

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from processors.providers.base import ProviderResponse
-from processors.providers.json_body import json_object
+from processors.providers.json_body import readable_object
 from processors.providers.nevogate.contract import NAME, NevogateMerchant
 from schemas.errors import UnreadableError
 from schemas.messages import Observation
@@ -58,7 +58,7 @@ def interpreted(response: ProviderResponse, merchant: NevogateMerchant) -> Obser
     Raises:
         UnreadableError: the response is an error, or about another transaction, or about none.
     """
-    body = json_object(response.body, lambda problem: UnreadableError(f"the response {problem}"))
+    body = readable_object(response.body, lambda problem: UnreadableError(f"the response {problem}"))
     if response.facts.get("method") == "Close":
         return _closed(body, response, merchant)
     common = common_data(body)

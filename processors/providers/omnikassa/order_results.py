@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from processors.providers.base import ProviderResponse
-from processors.providers.json_body import json_object
+from processors.providers.account import Account
+from processors.providers.base import Interpretation, OddElement, ProviderResponse
+from processors.providers.json_body import readable_object, readings
 from processors.providers.omnikassa.contract import NAME, OmniKassaMerchant
-from processors.providers.omnikassa.signature import plain_integer
+from processors.providers.omnikassa.signature import elements, plain_integer, results_text, signed
 from schemas.errors import UnreadableError
 from schemas.messages import Observation
 from schemas.money import Money, from_minor
@@ -58,41 +59,95 @@ def page_of(body: bytes) -> Mapping[str, Any]:
     Raises:
         UnreadableError: the body is no JSON object, or an error of the bank.
     """
-    page = json_object(body, lambda problem: UnreadableError(f"the page {problem}"))
-    if page.get("errorCode") is not None:
+    return _no_error(readable_object(body, lambda problem: UnreadableError(f"the page {problem}")))
+
+
+def verified_page(response: ProviderResponse, account: Account[OmniKassaMerchant]) -> Mapping[str, Any]:
+    """The page in a stored response, read in the way in which its signature is right.
+
+    Raises:
+        UnreadableError: the body is no page, or no active key made its signature.
+    """
+    page_of(response.body)
+    version = response.facts.get("results-version", str(account.merchant.results_version))
+    for page in readings(response.body):
+        text = results_text(_no_error(page), 2 if version == "2" else 1)
+        signature = page.get("signature")
+        if isinstance(signature, str) and signed(text, signature, account):
+            return page
+    raise UnreadableError("no active signing key made the page's signature", "unverified_answer")
+
+
+def _no_error(page: Mapping[str, Any]) -> Mapping[str, Any]:
+    if page.get("errorCode") is not None and not page.get("orderResults"):
         raise UnreadableError("an error of the bank, not a page of results")
     return page
 
 
-def observation(order: Mapping[str, Any], merchant: OmniKassaMerchant, response: ProviderResponse) -> Observation:
+def interpreted(page: Mapping[str, Any], merchant: OmniKassaMerchant, response: ProviderResponse) -> Interpretation:
+    """What a verified page says, order by order. An order that can't be read costs no other one."""
+    observations: list[Observation] = []
+    odd: list[OddElement] = []
+    for number, order in enumerate(elements(page, "orderResults")):
+        try:
+            observations.append(observation(order, merchant, response))
+        except UnreadableError as error:
+            odd.append(OddElement(f"orderResults/{number}", error.reason, str(error)))
+    return Interpretation(tuple(observations), odd=tuple(odd))
+
+
+def observation(order: object, merchant: OmniKassaMerchant, response: ProviderResponse) -> Observation:
     """What an order of a verified page says about its payment.
 
     Raises:
-        UnreadableError: the order's id is not of the bank's form, or the order is another webshop's.
+        UnreadableError: the order's id, number or amount is not of the bank's form, or the order is another webshop's.
     """
+    if not isinstance(order, dict):
+        raise UnreadableError("the order is no object")
     order_id = order.get("omnikassaOrderId")
     if not isinstance(order_id, str) or not _ORDER_ID.match(order_id):
         raise UnreadableError("omnikassaOrderId is not an id of the bank, so the fields may have been re-split")
     if plain_integer(order.get("poiId")) != str(merchant.poi_id):
-        raise UnreadableError("poiId is another webshop's than the configured poi_id")
+        raise UnreadableError("poiId is another webshop's than the configured poi_id", "unknown_merchant")
     code = order.get("orderStatus")
     status = STATUSES.get(code, "unknown") if isinstance(code, str) else "unknown"
     codes = {"orderStatus": _safe(code, _CODE), "errorCode": _safe(order.get("errorCode"), _ERROR_CODE)}
     moment = instant(str(order.get("orderStatusDateTime")))
-    merchant_order_id = order.get("merchantOrderId")
     return Observation(
         provider=NAME,
         merchant=merchant.id,
         payment_id=order_id,
-        order_id=str(merchant_order_id) if merchant_order_id not in (None, "") else None,
+        order_id=_merchant_order_id(order),
         status=status,
-        amount=money(order.get("totalAmount")),
-        paid=money(order.get("paidAmount")) if status == "captured" else None,
+        amount=_required_money(order, "totalAmount"),
+        paid=_required_money(order, "paidAmount") if status == "captured" else None,
         provider_status={name: text for name, text in codes.items() if text},
         source="ORDER_RESULTS",
         provider_time=rfc3339(moment) if moment else None,
         observed_at=rfc3339(response.received_at),
     )
+
+
+def _merchant_order_id(order: Mapping[str, Any]) -> str | None:
+    """The shop's number of the order, which may be any text that can be published."""
+    value = order.get("merchantOrderId")
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise UnreadableError("merchantOrderId is not text")
+    text = str(value)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UnreadableError("merchantOrderId holds what is no Unicode text") from None
+    return text
+
+
+def _required_money(order: Mapping[str, Any], name: str) -> Money:
+    amount = money(order.get(name))
+    if amount is None:
+        raise UnreadableError(f"{name} is not an amount")
+    return amount
 
 
 def _safe(value: object, form: re.Pattern[str]) -> str:
@@ -102,7 +157,7 @@ def _safe(value: object, form: re.Pattern[str]) -> str:
 
 
 def money(value: object) -> Money | None:
-    """An amount of the bank's, or None where it can't be read: one odd amount must not lose the page's other orders."""
+    """An amount of the bank's, or None where it can't be read."""
     if not isinstance(value, dict):
         return None
     try:

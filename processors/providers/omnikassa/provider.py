@@ -15,8 +15,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-import orjson
-
 from processors.providers.account import Account
 from processors.providers.base import (
     Authenticity,
@@ -31,10 +29,10 @@ from processors.providers.base import (
     WaitingLookup,
 )
 from processors.providers.http import exchange
-from processors.providers.json_body import json_object
+from processors.providers.json_body import json_object, readings
 from processors.providers.omnikassa.contract import NAME, ORDER, PULL, OmniKassaMerchant
-from processors.providers.omnikassa.order_results import instant, observation, page_of
-from processors.providers.omnikassa.signature import objects, plain_integer, results_text, signed
+from processors.providers.omnikassa.order_results import instant, interpreted, verified_page
+from processors.providers.omnikassa.signature import plain_integer, signed
 from processors.providers.omnikassa.single_order import KIND, OrderEndpoint
 from processors.providers.omnikassa.single_order import observation as order_observation
 from processors.providers.outcomes import Failed, LookupOutcome, Succeeded
@@ -44,7 +42,6 @@ from schemas.errors import (
     ProviderUnavailableError,
     RejectedNotificationError,
     RetryableError,
-    UnreadableError,
 )
 from schemas.messages import Lookup
 from schemas.times import rfc3339
@@ -58,6 +55,7 @@ _PAGES_PER_CALL: Final = 200
 #: The alphabet of a JWT. Its three parts are the bank's business: shops need not read tokens.
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_.-]+\Z")
 _MAX_TOKEN_CHARACTERS: Final = 8192
+_NOT_ACCEPTED: Final = "the bank does not accept the notification's token"
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,18 +168,20 @@ class OmniKassaProvider:
                 async with context.pace(call.queue):
                     if token.expires <= context.now():
                         break
-                    response, page = await self._page(token, account.merchant, context)
+                    response = await self._pull(token, account.merchant, context)
             except (RetryableError, PermanentError) as error:
+                failure: RetryableError | PermanentError | None = error
+            else:
+                # the bank counts the page as delivered, so it is stored before anybody judges whether it is one
+                await store(replace(response, facts=_page_facts(account.merchant)), call.lookups)
+                failure, more = _judged(response)
+            if failure is not None:
                 if stored == 0:
-                    raise
+                    raise failure
                 # What came so far answers the lookups; what is left comes with a further pull or the next ping.
-                again = error.reason if isinstance(error, RetryableError) else None
+                again = failure.reason if isinstance(failure, RetryableError) else None
                 break
-            # the bank counts the page as delivered, so it is stored before anything else is done with it
-            await store(replace(response, facts=_page_facts(account.merchant)), call.lookups)
             stored += 1
-            # True without orders would go on for ever.
-            more = page.get("moreOrderResultsAvailable") is True and bool(page.get("orderResults"))
         if stored == 0:
             return _all(call, _EXPIRED)
         # Any page answers all of them, the expired ones too; one of them asks again where pages are left.
@@ -195,27 +195,33 @@ class OmniKassaProvider:
         await store(replace(response, reference=order_id, facts={"kind": KIND}), call.lookups)
         return _all(call, Succeeded())
 
-    async def _page(
-        self, token: _Token, merchant: OmniKassaMerchant, context: CallContext
-    ) -> tuple[ProviderResponse, Mapping[str, Any]]:
+    async def _pull(self, token: _Token, merchant: OmniKassaMerchant, context: CallContext) -> ProviderResponse:
+        """Whatever the bank responds with, unless that is a refusal or nothing at all.
+
+        Raises:
+            ProviderRefusedError: the bank does not accept the token or the request; the next ping brings another token.
+            ProviderUnavailableError: there is no response, or none that is the bank's own.
+        """
         # path and signing rule belong together: v2 pages are signed with their transactions, v1 pages without
         version = "v2/" if merchant.results_version == 2 else ""
         url = f"{merchant.base_url.rstrip('/')}/order/server/api/{version}events/results/{token.event}"
-        response = await exchange(context, "GET", url, headers={"Authorization": f"Bearer {token.text}"})
-        return response, _readable(response)
+        headers = {"Authorization": f"Bearer {token.text}"}
+        response = await exchange(context, "GET", url, headers=headers, keep_broken=True)
+        if response.http_status in (401, 403):
+            raise ProviderRefusedError("credentials", _NOT_ACCEPTED)
+        if response.http_status >= 400:
+            raise _error_in(_object_in(response)) or ProviderRefusedError(
+                "refused", f"the bank refuses the pull (HTTP {response.http_status})"
+            )
+        if not response.body:
+            raise ProviderUnavailableError("the response is empty")
+        return response
 
     def interpret(self, response: ProviderResponse, account: Account[OmniKassaMerchant]) -> Interpretation:
         """The orders of a page, once its signature is right; or the single order that was queried."""
-        merchant = account.merchant
         if response.facts.get("kind") == KIND:
-            return Interpretation((order_observation(response, merchant),))
-        page = page_of(response.body)
-        version = response.facts.get("results-version", str(merchant.results_version))
-        text = results_text(page, 2 if version == "2" else 1)
-        signature = page.get("signature")
-        if not isinstance(signature, str) or not signed(text, signature, account):
-            raise UnreadableError("no active signing key made the page's signature", "unverified_answer")
-        return Interpretation(tuple([observation(one, merchant, response) for one in objects(page, "orderResults")]))
+            return Interpretation((order_observation(response, account.merchant),))
+        return interpreted(verified_page(response, account), account.merchant, response)
 
 
 def _required_text(body: Mapping[str, Any], name: str) -> str:
@@ -245,25 +251,34 @@ def _token(waiting: WaitingLookup) -> _Token | None:
     return _Token(waiting.lookup_id, event, text, expires)
 
 
-def _readable(response: ProviderResponse) -> Mapping[str, Any]:
-    """The page, or an empty one where the body looks like a page but can't be read: it may be consumed.
+def _judged(response: ProviderResponse) -> tuple[RetryableError | PermanentError | None, bool]:
+    """Why a stored response is no page, and whether more pages wait. What may be a page counts as consumed."""
+    if not response.complete:
+        return ProviderUnavailableError("the response's end is missing"), False
+    page = _object_in(response)
+    error = _error_in(page)
+    if error is not None:
+        return error, False
+    if page is not None and response.http_status == 200:
+        # True without orders would go on for ever.
+        return None, page.get("moreOrderResultsAvailable") is True and bool(page.get("orderResults"))
+    if response.content_encoding or (page is None and response.body.lstrip()[:1] == b"{"):
+        return None, False
+    return ProviderUnavailableError("the response is not a page of results"), False
 
-    Raises:
-        ProviderRefusedError: the bank does not accept the token or the request; the next ping brings another token.
-        ProviderUnavailableError: the response can't be the bank's own.
-    """
-    try:
-        page = orjson.loads(response.body)
-    except orjson.JSONDecodeError:
-        page = {} if response.body.lstrip()[:1] == b"{" and response.http_status == 200 else None
-    error_code = page.get("errorCode") if isinstance(page, dict) else None
-    if response.http_status in (401, 403) or error_code in (5001, "5001"):
-        raise ProviderRefusedError("credentials", "the bank does not accept the notification's token")
-    if error_code is not None or 400 <= response.http_status < 500:
-        raise ProviderRefusedError("refused", f"the bank refuses the pull (HTTP {response.http_status})")
-    if response.http_status != 200 or not isinstance(page, dict):
-        raise ProviderUnavailableError("the response is not a page of results")
-    return page
+
+def _object_in(response: ProviderResponse) -> Mapping[str, Any] | None:
+    return next(readings(response.body), None)
+
+
+def _error_in(page: Mapping[str, Any] | None) -> ProviderRefusedError | None:
+    """The bank's error, which is an object with ``errorCode`` and no orders, whatever the status."""
+    error_code = None if page is None or page.get("orderResults") else page.get("errorCode")
+    if error_code is None:
+        return None
+    if error_code in (5001, "5001"):
+        return ProviderRefusedError("credentials", _NOT_ACCEPTED)
+    return ProviderRefusedError("refused", "the bank refuses the pull with an errorCode")
 
 
 def _page_facts(merchant: OmniKassaMerchant) -> Mapping[str, str]:

@@ -29,8 +29,8 @@ def signed(text: str, signature: str, account: Account[OmniKassaMerchant]) -> bo
     Raises:
         SecretError: no key can be read, or no key is base64.
     """
-    # what is no text at all (from a URL) has no signature either, but must not break the comparison
-    message, given = text.encode("utf-8", "surrogatepass"), signature.encode("utf-8", "surrogatepass")
+    # a lone surrogate is a question mark in the bytes that the bank's Java signs; in a signature it must match nothing
+    message, given = text.encode("utf-8", "replace"), signature.encode("utf-8", "surrogatepass")
     keys = [key for secret in account.reveal_all(account.merchant.signing_keys) if (key := _key(secret)) is not None]
     if not keys:
         raise SecretError(
@@ -61,41 +61,53 @@ def plain_integer(value: object) -> str | None:
 def results_text(page: Mapping[str, Any], version: int) -> str:
     """What is signed of a page of order results; ``version`` 2 adds each order's transactions.
 
-    A page without orders is the bare word ``false`` or ``true``, with no comma.
+    A page without orders is the bare word ``false`` or ``true``, with no comma. A value that is not of its documented
+    form is taken as it is: whether that is what the bank signed, the signature tells, and one odd value must not make
+    the page's other orders unverifiable.
 
     Raises:
-        UnreadableError: the page does not have the documented shape.
+        UnreadableError: it is no page.
     """
     more = page.get("moreOrderResultsAvailable")
     if not isinstance(more, bool):
         raise UnreadableError("moreOrderResultsAvailable is not a JSON boolean")
     parts = ["true" if more else "false"]
-    for order in objects(page, "orderResults"):
-        parts += _texts(order, "merchantOrderId", "omnikassaOrderId")
-        parts.append(_integer(order, "poiId"))
-        parts += _texts(order, "orderStatus", "orderStatusDateTime", "errorCode")
-        parts += _money(order, "paidAmount") + _money(order, "totalAmount")
-        if version == 2:
-            for transaction in objects(order, "transactions"):
-                parts += _texts(transaction, "id", "paymentBrand", "type", "status")
-                # a confirmedAmount of null is two empty fields, not none: only so do the bank's own pages verify
-                parts += _money(transaction, "amount") + _money(transaction, "confirmedAmount")
-                parts += _texts(transaction, "startTime", "lastUpdateTime")
+    for order in elements(page, "orderResults"):
+        if isinstance(order, dict):
+            parts += _order_texts(order, version)
     return ",".join(parts)
 
 
-def objects(holder: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
-    """The list of objects under ``name``; null or absent is an empty list.
+def elements(page: Mapping[str, Any], name: str) -> list[Any]:
+    """The list under ``name``, whatever its elements are; null or absent is an empty list.
 
     Raises:
-        UnreadableError: the value is not a list of objects.
+        UnreadableError: the value is not a list.
     """
+    value = page.get(name)
+    if value is not None and not isinstance(value, list):
+        raise UnreadableError(f"{name} is not a list")
+    return value or []
+
+
+def objects(holder: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """The objects in the list under ``name``; what is neither list nor object is left out."""
     value = holder.get(name)
-    if value is None:
-        return []
-    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
-        raise UnreadableError(f"{name} is not a list of objects")
-    return value
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def _order_texts(order: Mapping[str, Any], version: int) -> list[str]:
+    parts = _texts(order, "merchantOrderId", "omnikassaOrderId")
+    parts.append(_integer(order, "poiId"))
+    parts += _texts(order, "orderStatus", "orderStatusDateTime", "errorCode")
+    parts += _money(order, "paidAmount") + _money(order, "totalAmount")
+    if version == 2:
+        for transaction in objects(order, "transactions"):
+            parts += _texts(transaction, "id", "paymentBrand", "type", "status")
+            # a confirmedAmount of null is two empty fields, not none: only so do the bank's own pages verify
+            parts += _money(transaction, "amount") + _money(transaction, "confirmedAmount")
+            parts += _texts(transaction, "startTime", "lastUpdateTime")
+    return parts
 
 
 def _texts(holder: Mapping[str, Any], *names: str) -> list[str]:
@@ -104,27 +116,19 @@ def _texts(holder: Mapping[str, Any], *names: str) -> list[str]:
 
 def _text(holder: Mapping[str, Any], name: str) -> str:
     value = holder.get(name)
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    raise UnreadableError(f"{name} is not text")
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, str | int | float) else ""
 
 
 def _integer(holder: Mapping[str, Any], name: str) -> str:
     text = plain_integer(holder.get(name))
-    if text is None:
-        raise UnreadableError(f"{name} is not an integer")
-    return text
+    return _text(holder, name) if text is None else text
 
 
 def _money(holder: Mapping[str, Any], name: str) -> list[str]:
     """Currency, then amount in minor units, whatever their order in the JSON."""
     value = holder.get(name)
-    if value is None:
-        return ["", ""]
     if not isinstance(value, dict):
-        raise UnreadableError(f"{name} is not an amount")
+        return ["", ""]
     return [_text(value, "currency"), _integer(value, "amount")]

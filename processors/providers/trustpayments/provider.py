@@ -26,7 +26,7 @@ from processors.providers.base import (
     WaitingLookup,
 )
 from processors.providers.form import fields
-from processors.providers.json_body import json_object
+from processors.providers.json_body import readable_object
 from processors.providers.outcomes import Failed, LookupOutcome, Succeeded
 from processors.providers.trustpayments.client import query as transaction_query
 from processors.providers.trustpayments.contract import NAME, TRANSACTION, TrustPaymentsMerchant
@@ -126,7 +126,7 @@ class TrustPaymentsProvider:
 
     def interpret(self, response: ProviderResponse, account: Account[TrustPaymentsMerchant]) -> Interpretation:
         """Payments, refunds and chargebacks among the response's records."""
-        query = query_of(json_object(response.body, lambda problem: UnreadableError(f"the response {problem}")))
+        query = query_of(readable_object(response.body, lambda problem: UnreadableError(f"the response {problem}")))
         if query is None or word(query, "errorcode") != "0":
             raise UnreadableError("the query failed, so nothing is said of any payment")
         return interpreted(query, account.merchant, response)

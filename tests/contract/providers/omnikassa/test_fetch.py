@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
+import zlib
 from datetime import timedelta
 from typing import Any, Final
 
 import pytest
 from aiohttp import web
 
-from processors.providers.base import Call, WaitingLookup
+from processors.interpret.stage import response_of
+from processors.providers.base import Call, ProviderResponse, WaitingLookup
 from processors.providers.outcomes import Failed, Succeeded
 from processors.providers.registry import provider_specs
-from schemas.errors import PermanentError, ProviderUnavailableError, RateLimitedError, RetryableError
-from tests.fakes.accounts import account, vectors, waiting
+from processors.providers.response_record import response_record
+from schemas.errors import PermanentError, ProviderUnavailableError, RateLimitedError, RetryableError, UnreadableError
+from schemas.records import Record
+from tests.fakes.accounts import NOW, account, vectors, waiting
 from tests.fakes.gateway import json_answer, serving, world
 
 OMNIKASSA: Final = provider_specs()["omnikassa"].provider
@@ -30,6 +35,7 @@ def _page(vector_id: str) -> str:
 
 LAST: Final = _page("S03")
 FULL: Final = _page("S36")
+KEY: Final = str(next(one["signing_key_base64"] for one in vectors("omnikassa")["vectors"] if one["id"] == "S03"))
 
 
 def ping(lookup_id: str, expires: str = VALID, token: str = "aa.bb.cc") -> WaitingLookup:
@@ -186,8 +192,88 @@ async def test_banks_errors_are_errors_whatever_the_status(sample: Any) -> None:
             await OMNIKASSA.fetch(call_of(ping("a")), shop, here.outside(), here.store)
     assert isinstance(error.value, PermanentError | RetryableError)
     assert error.value.reason == ("unavailable" if is_html else "credentials" if token else "refused")
-    assert here.stored == []
+    assert len(here.stored) == (status == 200)
     assert "Full authentication" not in str(error.value)
+
+
+ZIPPED: Final = gzip.compress(LAST.encode())
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "readable"),
+    [
+        pytest.param(b"\xef\xbb\xbf" + LAST.encode(), {}, True, id="a byte order mark"),
+        pytest.param(LAST.encode(), {"Content-Type": "text/html"}, True, id="another content type"),
+        pytest.param(LAST.encode(), {"Content-Encoding": ""}, True, id="an empty encoding"),
+        pytest.param(LAST.encode(), {"Content-Encoding": "utf-8"}, True, id="a charset as encoding"),
+        pytest.param(LAST.encode(), {"Content-Encoding": "gzip"}, True, id="decoded on the way"),
+        pytest.param(ZIPPED, {"Content-Encoding": "x-gzip"}, True, id="gzip's old name"),
+        pytest.param(ZIPPED, {}, True, id="gzip nobody mentions"),
+        pytest.param(zlib.compress(LAST.encode()), {"Content-Encoding": "deflate"}, True, id="deflate"),
+        pytest.param(b"\x8b\x10brotli", {"Content-Encoding": "br"}, False, id="an encoding nobody knows"),
+        pytest.param(b"no gzip at all", {"Content-Encoding": "gzip"}, False, id="not compressed and no JSON"),
+        pytest.param(ZIPPED[:-9], {"Content-Encoding": "gzip"}, False, id="a compressed end that is missing"),
+        pytest.param(ZIPPED[:40] + b"\0" * 9 + ZIPPED[49:], {"Content-Encoding": "gzip"}, False, id="damaged"),
+        pytest.param(gzip.compress(b"0" * 9_000_000), {"Content-Encoding": "gzip"}, False, id="a bomb"),
+    ],
+)
+async def test_whatever_a_200_holds_is_stored_before_it_is_judged(
+    body: bytes, headers: dict[str, str], readable: bool
+) -> None:
+    """The call can't be repeated: what is lost here is lost at the bank too."""
+    async with serving(json_answer(body, headers=headers)) as bank, world() as here:
+        shop = account("omnikassa", base_url=bank.url)
+        outcomes = await OMNIKASSA.fetch(call_of(ping("a")), shop, here.outside(), here.store)
+    (stored,) = here.stored
+    assert outcomes == {"a": Succeeded()}
+    assert len(bank.seen) == 1
+    judged = response_of(_stored_record(stored))
+    key = account("omnikassa", poi_id=5000, signing_keys=[{"value": KEY}])
+    if readable:
+        assert len(OMNIKASSA.interpret(judged, key).observations) == 1
+        return
+    assert (judged.body, judged.content_encoding) == (body, headers["Content-Encoding"])
+    with pytest.raises(UnreadableError):
+        OMNIKASSA.interpret(judged, key)
+
+
+def _stored_record(stored: ProviderResponse) -> Record:
+    output = response_record("responses.omnikassa", "omnikassa", "shop", stored)
+    return Record(output.topic, 0, 0, output.key, output.value, output.headers, NOW.timestamp())
+
+
+async def test_page_whose_connection_breaks_off_is_stored_and_asked_for_again() -> None:
+    async def cut(request: web.Request, body: bytes) -> web.StreamResponse:
+        answer = web.StreamResponse(headers={"Content-Length": str(len(LAST))})
+        await answer.prepare(request)
+        await answer.write(LAST[:-40].encode())
+        assert request.transport is not None
+        request.transport.close()
+        return answer
+
+    async with serving(cut) as bank, world() as here:
+        shop = account("omnikassa", base_url=bank.url)
+        with pytest.raises(ProviderUnavailableError):
+            await OMNIKASSA.fetch(call_of(ping("a")), shop, here.outside(), here.store)
+    (stored,) = here.stored
+    assert stored.body.decode() == LAST[:-40]
+    assert not response_of(_stored_record(stored)).complete
+
+
+async def test_page_of_html_is_stored_and_asked_for_again() -> None:
+    async with serving(json_answer("<html>", headers={"Content-Type": "text/html"})) as bank, world() as here:
+        shop = account("omnikassa", base_url=bank.url)
+        with pytest.raises(ProviderUnavailableError):
+            await OMNIKASSA.fetch(call_of(ping("a")), shop, here.outside(), here.store)
+    assert [one.body for one in here.stored] == [b"<html>"]
+
+
+async def test_error_of_the_bank_beside_orders_is_no_error() -> None:
+    page = json.dumps({**json.loads(LAST), "errorCode": 5001})
+    async with serving(json_answer(page)) as bank, world() as here:
+        shop = account("omnikassa", base_url=bank.url)
+        outcomes = await OMNIKASSA.fetch(call_of(ping("a")), shop, here.outside(), here.store)
+    assert outcomes == {"a": Succeeded()}
 
 
 async def test_429_asks_for_patience() -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from ops.replay.original import original
 from processors.interpret.stage import InterpretStage, response_of
+from processors.providers.base import Interpretation, OddElement, ProviderResponse
 from processors.runtime.stage import BatchContext
 from schemas import messages
 from schemas.messages import Answered, Expectation, Observation
@@ -91,6 +95,38 @@ async def test_readable_part_of_a_response_is_observed() -> None:
     first, second, kept = await interpret(made)
     assert [first.key, second.key] == [b"shop/a", b"shop/b"]
     assert (kept.topic, kept.value, header(kept, "reason")) == ("lookups.dead", made.value, "unreadable_answer")
+
+
+class _OddProvider(FakeProvider):
+    """Finds two odd elements for one reason and one for another, and a payment that can't be written."""
+
+    def interpret(self, response: ProviderResponse, account: Any) -> Interpretation:
+        good = super().interpret(response, account).observations
+        unwritable = replace(good[0], order_id="A-\ud800")
+        odd = (OddElement("list/0"), OddElement("list/7", "unknown_merchant"), OddElement("list/9"))
+        return Interpretation((unwritable, *good), odd=odd)
+
+
+async def test_odd_elements_are_dead_lettered_alone_and_named_by_their_place() -> None:
+    stage = InterpretStage(_OddProvider(), accounts(), KAFKA, metrics(), NothingExpected())
+    made = response(b"a b")
+    first, second, unreadable, foreign = await stage.process(BatchContext([made], empty(), refuse_publish))
+    assert [first.key, second.key] == [b"shop/a", b"shop/b"]
+    assert (header(unreadable, "reason"), header(unreadable, "elements")) == (
+        "unreadable_answer",
+        "list/0 list/9 observations/0",
+    )
+    assert (header(foreign, "reason"), header(foreign, "elements")) == ("unknown_merchant", "list/7")
+    assert unreadable.value == foreign.value == made.value
+
+
+async def test_replayed_page_with_odd_elements_is_the_original_response() -> None:
+    stage = InterpretStage(_OddProvider(), accounts(), KAFKA, metrics(), NothingExpected())
+    made = response(b"a b")
+    *_, kept = await stage.process(BatchContext([made], empty(), refuse_publish))
+    replayed = original(replace(made, topic="lookups.dead", headers=kept.headers))
+    assert (replayed.topic, replayed.key, replayed.value) == (made.topic, made.key, made.value)
+    assert [one for one in replayed.headers if one[0] != "replayed-from"] == list(made.headers)
 
 
 async def test_removed_merchants_response_is_dead_lettered() -> None:
