@@ -233,6 +233,8 @@ def _shown(message: Observation | PaymentStatus) -> dict[str, Any]:
 
 def _observation_text(observation: Observation) -> str:
     parts: list[str] = [observation.status] if observation.status else []
+    if observation.correction is not None:
+        parts.append(f"(corrected by {observation.correction.by}: {observation.correction.reason})")
     if observation.refund is not None:
         parts.append(
             f"refund {money_text(observation.refund.amount)} {'settled' if observation.refund.settled else 'open'}"

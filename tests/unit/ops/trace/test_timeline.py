@@ -13,7 +13,7 @@ from processors.resolve.payment_state import PaymentState
 from processors.resolve.transitions import advance
 from schemas import messages
 from schemas.cloudevents import cloud_event
-from schemas.messages import Expectation, ExpectedPayment, Lookup, OverduePayment, PaymentRequest
+from schemas.messages import Correction, Expectation, ExpectedPayment, Lookup, OverduePayment, PaymentRequest
 from schemas.money import Money
 from schemas.records import Record
 from schemas.status import Status
@@ -231,3 +231,12 @@ def test_html_page_is_self_contained_and_escapes_everything() -> None:
     assert "src=" not in html
     assert "http" not in html.replace("http_status", "")
     assert html.count("<circle") == len(timeline.entries)
+
+
+def test_correction_names_its_author_and_reason() -> None:
+    corrected = Correction(by="anna", reason="dispute won, case 4711")
+    one = observation("p1", "captured", source="OPERATOR", correction=corrected)
+    found = PaymentRecords(observations=[(_record("observations", 0, b"", 1.0, ce_id="o1"), one)])
+    (entry,) = build_timeline("trustpayments", "shop-uk", "p1", found, expected_required=False).entries
+    assert entry.what == "captured (corrected by anna: dispute won, case 4711) 1000 GBP (minor units)"
+    assert entry.details["source"] == "OPERATOR"
