@@ -90,7 +90,7 @@ class Metrics(MetricSet):
     )
     expected = counter(
         "paynotify_expected_payments_total",
-        "Expected payments: registered, observed in time or missed, overdue, polled, cleared",
+        "Expected payments: registered, observed in time or missed, overdue or late to settle, polled, cleared",
         "provider",
         "outcome",
     )

@@ -197,6 +197,8 @@ def _order_message_text(message: OrderMessage) -> str:
         deadline = f", final by {_time_text(message.final_by)}" if message.final_by else ""
         return f"expected by the shop: {money_text(message.amount)}{deadline}"
     if isinstance(message, OverduePayment):
+        if message.reason == "settlement":
+            return f"overdue: {message.status}, its settlement is late"
         if message.state == "raised":
             return f"overdue: not final by {_time_text(message.final_by)}"
         return f"no longer overdue: {message.status or 'no payment'}"

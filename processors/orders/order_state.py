@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from processors.orders import parts
 from schemas.messages import ExpectedPayment, PaymentSeen
 from schemas.status import ENDED_WITHOUT_MONEY
 
@@ -17,7 +18,8 @@ class OrderState:
     ``paid_by`` is the first payment observed that took the expected amount; it stays so, since goods may have been
     shipped for it. ``due`` is the order's timer: its queue and time in Unix milliseconds. ``looks`` is how many polls
     of the schedule are done. ``raised`` says that the order was reported as overdue, ``overdue`` that it still is, and
-    ``told`` that it was counted as observed or missed.
+    ``told`` that it was counted as observed or missed. ``raised_at`` is when it was last reported, in Unix
+    milliseconds. ``paid_in_parts`` says that ``paid_by`` is the part that completed the amount.
     """
 
     expected: ExpectedPayment | None = None
@@ -30,16 +32,19 @@ class OrderState:
     overdue: bool = False
     raised: bool = False
     told: bool = False
+    raised_at: int = 0
+    paid_in_parts: bool = False
 
     @property
     def settled_by(self) -> PaymentSeen | None:
         """The payment that settles the order, if any: one that took money, or else the last one observed, once all
         have ended, the one that the shop named last among them. A declined first attempt does not settle the order
-        while a second one is open.
+        while a second one is open, nor do parts that do not add up to the expected amount yet.
         """
-        paid = next((one for one in self.payments.values() if weight(one) == 2), None)
-        if paid is not None:
-            return paid
+        paid = [one for one in self.payments.values() if weight(one) == 2]
+        if paid:
+            whole = next((one for one in paid if one.order_role != "part"), None)
+            return whole or (paid[-1] if self._parts_complete else None)
         newest = next(reversed(self.announced), None)
         awaited = newest is not None and newest not in self.payments
         ended = not awaited and all(one.final for one in self.payments.values())
@@ -47,12 +52,23 @@ class OrderState:
 
     @property
     def payer(self) -> PaymentSeen | None:
-        """A payment whose newest state is captured, with the expected amount."""
+        """A payment whose newest state is captured, with the expected amount; or the newest of the parts that add up
+        to it. A later payment of a subscription is paid for something else."""
         expected = self.expected
         if expected is None:
             return None
-        paid = (one for one in self.payments.values() if one.status == "captured" and one.amount == expected.amount)
-        return next(paid, None)
+        for one in self.payments.values():
+            if one.order_role == "whole" and one.status == "captured" and (one.paid or one.amount) == expected.amount:
+                return one
+        paid_parts = (one for one in reversed(self.payments.values()) if parts.has_taken_money(one))
+        return next(paid_parts, None) if self._parts_complete else None
+
+    @property
+    def _parts_complete(self) -> bool:
+        expected = self.expected
+        return expected is not None and parts.taken(self.payments.values(), expected.amount.currency) >= (
+            expected.amount.value
+        )
 
     @property
     def payment_ids(self) -> list[str]:

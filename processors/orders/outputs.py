@@ -86,6 +86,7 @@ class OrderOutputs:
             created_at=effect.expected.created_at,
             final_by=effect.expected.final_by or "",
             at=effect.at,
+            reason=effect.reason,
         )
         overdue = replace(overdue, event_id=derived_id("overdue", messages.encode(overdue).decode()))
         headers = _headers(overdue.event_id, messages.PAYMENT_OVERDUE, effect.at)

@@ -129,8 +129,10 @@ class OrdersStage:
         match effect:
             case ReportOrder(observed=observed):
                 self._count(order, "observed" if observed else "missed")
-            case ReportOverdue(state=state):
-                self._count(order, "overdue" if state == "raised" else "cleared")
+            case ReportOverdue(state="cleared"):
+                self._count(order, "cleared")
+            case ReportOverdue(reason=reason):
+                self._count(order, "overdue" if reason is None else "settlement_late")
             case PollProvider() if outputs:
                 self._count(order, "polled", len(outputs))
             case ComparePayment() | PollProvider():

@@ -12,6 +12,9 @@ due timer    `timer_fired`                            the order is reported as m
                                                       provider is polled by the schedule
 ============ ======================================== =====================================================
 
+An order is not overdue while it waits for the settlement of an authorised payment that is not late yet. The settlement
+is not polled for: resolve looks up an authorised payment until it is settled.
+
 The order's timer is part of the state (`OrderState.due`); the stage sets and cancels it when that field changes.
 Nothing here reads a clock, so a batch processed again after a crash has the same effects.
 """
@@ -23,7 +26,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final, Literal, NamedTuple
 
+from processors.orders import parts
 from processors.orders.order_state import OrderState, weight
+from processors.orders.settlement import awaited_settlement
 from processors.state import timer_queue
 from schemas.messages import Expectation, ExpectedPayment, PaymentSeen, TimeReached
 from schemas.status import Status
@@ -32,6 +37,8 @@ from schemas.status import Status
 OVERDUE_QUEUE: Final = "raise"
 
 MAX_PAYMENTS: Final = 20
+#: An order may have more parts than attempts: two years of monthly instalments.
+MAX_PARTS: Final = 60
 _JITTER_SHARE: Final = 0.1
 
 
@@ -82,6 +89,7 @@ class ReportOverdue:
     payment_id: str | None
     status: Status | None
     at: str
+    reason: Literal["settlement"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +138,8 @@ def payment_observed(order: Order, state: OrderState, payment: PaymentSeen) -> T
     if after.expected is None:
         return Transition(after)
     after, at = _with_payer(after), payment.observed_at
-    to_compare: list[str] = []
-    if payment.expected != _expectation(after, payment.payment_id):
-        to_compare.append(payment.payment_id)
-    if after.paid_by != state.paid_by:
-        # open payments too, before they take money; ended ones are compared if they turn into late successes
-        to_compare += after.open_ids(but=payment.payment_id)
+    to_compare = [payment.payment_id] if payment.expected != _expectation(after, payment.payment_id) else []
+    to_compare += _affected(state, after, payment.payment_id)
     compared = _compared(after, to_compare, at)
     after, reported = _reported(after, at, observed=True)
     after, cleared = _with_timer(order, after, at)
@@ -152,8 +156,10 @@ def timer_fired(order: Order, state: OrderState, time: TimeReached, published_at
     effects: tuple[Effect, ...]
     if time.lane == OVERDUE_QUEUE:
         state, reported = _reported(state, time.due, observed=False)
-        state = replace(state, overdue=True, raised=True)
-        effects = (*reported, _overdue(state, "raised", time.due))
+        # an order that is overdue again has the same deadline as before: the report must differ, or it is a repeat
+        at = now if state.raised_at else time.due
+        state = replace(state, overdue=True, raised=True, raised_at=timer_queue.parse_milliseconds(now))
+        effects = (*reported, _overdue(state, "raised", at))
     else:
         state = replace(state, looks=state.looks + 1)
         effects = (PollProvider(state.looks, (None, *state.open_ids()), now),)
@@ -172,16 +178,17 @@ def _with_payment_id(state: OrderState, payment_id: str | None, version: str) ->
 def _with_payment(state: OrderState, payment: PaymentSeen) -> OrderState:
     """Remember the payment as the newest; of too many, the first of the least weight is dropped."""
     others = {name: one for name, one in state.payments.items() if name != payment.payment_id}
-    if len(others) >= MAX_PAYMENTS:
+    if len(others) >= (MAX_PARTS if payment.order_role == "part" else MAX_PAYMENTS):
         del others[min(others, key=lambda name: weight(others[name]))]
     return replace(state, payments={**others, payment.payment_id: payment})
 
 
 def _with_payer(state: OrderState) -> OrderState:
     """The first payment that took the expected amount pays the order; any later one is a payment too many."""
-    if state.paid_by is None and (payer := state.payer) is not None:
-        return replace(state, paid_by=payer.payment_id)
-    return state
+    assert state.expected is not None
+    if state.expected.several or state.paid_by is not None or (payer := state.payer) is None:
+        return state
+    return replace(state, paid_by=payer.payment_id, paid_in_parts=payer.order_role == "part")
 
 
 def _with_timer(order: Order, state: OrderState, at: str) -> Transition:
@@ -189,18 +196,34 @@ def _with_timer(order: Order, state: OrderState, at: str) -> Transition:
     expected = state.expected
     assert expected is not None
     if state.settled_by is not None:
-        state = replace(state, due=None)
-        if not state.overdue:
-            return Transition(state)
-        state = replace(state, overdue=False)
-        return Transition(state, (_overdue(state, "cleared", at),))
+        return _no_longer_overdue(replace(state, due=None), at)
     if expected.final_by is None:
         return Transition(replace(state, due=None))
+    final_by, settlement = timer_queue.parse_milliseconds(expected.final_by), awaited_settlement(state)
+    if settlement is not None and (not state.overdue or settlement.late_at > state.raised_at):
+        waiting = replace(state, raised=False, due=(OVERDUE_QUEUE, max(final_by, settlement.late_at)))
+        return _no_longer_overdue(waiting, at)
     if not state.raised:
-        return Transition(replace(state, due=(OVERDUE_QUEUE, timer_queue.parse_milliseconds(expected.final_by))))
-    if state.due is None:
+        return Transition(replace(state, due=(OVERDUE_QUEUE, final_by)))
+    if settlement is not None or state.due is None:
         return Transition(replace(state, due=_next_poll(order, state)))
     return Transition(state)
+
+
+def _no_longer_overdue(state: OrderState, at: str) -> Transition:
+    if not state.overdue:
+        return Transition(state)
+    state = replace(state, overdue=False)
+    return Transition(state, (_overdue(state, "cleared", at),))
+
+
+def _affected(before: OrderState, after: OrderState, payment_id: str) -> list[str]:
+    """The order's other payments of which something else is expected now: open ones too, before they take money, and
+    parts that took money, as their sum decides. Ended ones are compared if they turn into late successes."""
+    candidates = dict.fromkeys(
+        (*after.open_ids(), *(name for name, one in after.payments.items() if parts.has_taken_money(one)))
+    )
+    return [one for one in candidates if one != payment_id and _expectation(before, one) != _expectation(after, one)]
 
 
 def _compared(state: OrderState, payment_ids: Iterable[str], at: str) -> tuple[ComparePayment, ...]:
@@ -209,14 +232,20 @@ def _compared(state: OrderState, payment_ids: Iterable[str], at: str) -> tuple[C
 
 def _expectation(state: OrderState, payment_id: str) -> Expectation:
     """What is expected of one payment of the order."""
-    expected, paid_by = state.expected, state.paid_by
+    expected, payment = state.expected, state.payments.get(payment_id)
     assert expected is not None
+    role = payment.order_role if payment is not None else "whole"
+    may_pay_too = expected.several or role == "repeat" or (role == "part" and state.paid_in_parts)
     return Expectation(
         order_id=expected.order_id,
         amount=expected.amount,
         said=state.said,
         announced=state.announced.get(payment_id, ""),
-        paid_by=None if paid_by == payment_id else paid_by,
+        paid_by=None if may_pay_too or state.paid_by == payment_id else state.paid_by,
+        other_parts=(
+            parts.others(state.payments.values(), payment_id, expected.amount.currency) if role == "part" else None
+        ),
+        several=expected.several,
     )
 
 
@@ -231,9 +260,12 @@ def _reported(state: OrderState, at: str, *, observed: bool) -> Transition:
 
 def _overdue(state: OrderState, change: Literal["raised", "cleared"], at: str) -> ReportOverdue:
     assert state.expected is not None
-    payment = state.settled_by or next(reversed(state.payments.values()), None)
+    settlement = awaited_settlement(state)
+    waiting_for = settlement.payment if settlement is not None else next(reversed(state.payments.values()), None)
+    payment = state.settled_by or waiting_for
     payment_id = payment.payment_id if payment else next(reversed(state.announced), None)
-    return ReportOverdue(change, state.expected, payment_id, payment.status if payment else None, at)
+    reason: Literal["settlement"] | None = "settlement" if change == "raised" and settlement is not None else None
+    return ReportOverdue(change, state.expected, payment_id, payment.status if payment else None, at, reason)
 
 
 def _polls_until(order: Order, expected: ExpectedPayment, at: str) -> int:
@@ -246,9 +278,12 @@ def _polls_until(order: Order, expected: ExpectedPayment, at: str) -> int:
 
 
 def _next_poll(order: Order, state: OrderState) -> tuple[str, int] | None:
-    """The timer of the schedule's next poll, with some jitter; None after the last poll."""
+    """The timer of the schedule's next poll, with some jitter; None after the last poll, and while only a settlement
+    is awaited."""
     expected, polls, schedule = state.expected, state.looks, order.poll_schedule_seconds
     if polls >= len(schedule) or expected is None or expected.final_by is None:
+        return None
+    if awaited_settlement(state) is not None:
         return None
     spacing_seconds = schedule[polls] - (schedule[polls - 1] if polls else 0.0)
     jitter_seconds = _fraction(f"{order.name}/{polls}") * _JITTER_SHARE * spacing_seconds

@@ -29,11 +29,13 @@ class ExpectedPayment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OverduePayment:
-    """An order that is not paid, declined or otherwise final in time: raised once, and cleared when it is.
+    """An order that is not paid, declined or otherwise final in time: raised, and cleared when it is.
 
-    ``status`` is that of its newest payment, None if no provider has reported any. ``at`` is when the payment was to be
-    final (raised), or when its final state was observed (cleared). ``reason``, absent otherwise, is ``settlement`` if
-    the payment is authorised and its settlement is late, so that only the bank's money is missing.
+    An order whose payment is authorised is not overdue before its settlement is late: it is cleared if it was, and may
+    be raised again. ``status`` is that of its newest payment, None if no provider has reported any. ``at`` is when the
+    payment was to be final (raised) or the order became overdue again, or when what clears it was observed (cleared).
+    ``reason``, absent otherwise, is ``settlement`` if the payment is authorised and its settlement is late, so that
+    only the bank's money is missing.
     """
 
     event_id: str

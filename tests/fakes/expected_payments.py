@@ -26,6 +26,7 @@ WRONG: tuple[dict[str, Any], ...] = (
     {"order_id": "o" * 256},
     {"payment_id": ""},
     {"merchant": 1},
+    {"several": "yes"},
 )
 
 

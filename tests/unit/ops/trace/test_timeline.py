@@ -114,6 +114,20 @@ def _order_message(number: int, kind: str) -> tuple[Record, OrderMessage]:
             at="",
             final_by="2026-06-01T13:00:00Z",
         ),
+        "late": OverduePayment(
+            event_id="g",
+            state="raised",
+            provider="omnikassa",
+            merchant="shop-uk",
+            order_id="O1",
+            payment_id="p1",
+            status="authorised",
+            amount=amount,
+            created_at="",
+            at="",
+            final_by="2026-06-01T13:00:00Z",
+            reason="settlement",
+        ),
         "cleared": OverduePayment(
             event_id="f",
             state="cleared",
@@ -151,6 +165,7 @@ def test_timeline_has_expected_and_overdue_payments_and_requests_by_time() -> No
         _order_message(1, "expected"),
         _order_message(2, "request"),
         _order_message(3, "raised"),
+        _order_message(4, "late"),
         _order_message(9, "cleared"),
     ]
     timeline = build_timeline("omnikassa", "shop-uk", "p1", found, expected_required=False)
@@ -160,7 +175,8 @@ def test_timeline_has_expected_and_overdue_payments_and_requests_by_time() -> No
     assert [one.at for one in timeline.entries] == sorted(one.at for one in timeline.entries)
     assert shown["expected"].what == "expected by the shop: 1050 GBP (minor units), final by 2026-06-01T13:00:00.000Z"
     assert shown["request"].what == "charge refused: over_day_limit"
-    assert "overdue: not final by 2026-06-01T13:00:00.000Z" in [one.what for one in timeline.entries]
+    told = [one.what for one in timeline.entries if one.what.startswith("overdue")]
+    assert told == ["overdue: not final by 2026-06-01T13:00:00.000Z", "overdue: authorised, its settlement is late"]
     assert "<script>" not in messages.encode(timeline).decode()
     html = page([timeline])
     assert all(one in html for one in (">expected<", ">overdue<", ">request<"))

@@ -46,6 +46,12 @@ def test_expectation_is_found_by_payment_first_and_then_by_order(cache: Expectat
     assert amounts(cache, *asked, ("another", "p2", "o1")) == [1000, 5, 5, None, None]
 
 
+def test_expectation_of_several_payments_is_found_as_one(cache: ExpectationCache) -> None:
+    read(cache, written(), written(order_id="o2", several=True))
+    found = [cache.of("shop", "p", order) for order in ("o1", "o2")]
+    assert [one is not None and one.several for one in found] == [False, True]
+
+
 def test_newer_expectation_stays_in_any_order_of_reading(cache: ExpectationCache) -> None:
     old, new = written(), written(created_at="2026-06-01T12:30:00Z", amount=Money(7, "GBP"))
     for number, values in enumerate(([old, new], [new, old], [new], [old])):

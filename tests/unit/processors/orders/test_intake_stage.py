@@ -26,6 +26,12 @@ async def test_expected_payment_goes_to_its_order_with_times_in_utc() -> None:
     assert (expected.created_at, expected.final_by) == ("2026-06-01T12:00:00.000Z", "2026-06-01T13:00:00.000Z")
 
 
+async def test_order_for_several_payments_is_written_as_one() -> None:
+    for several in (True, False):
+        (output,) = await registered(written(several=several))
+        assert messages.decode(output.value, ExpectedPayment).several == several
+
+
 async def test_registered_id_of_an_unsigned_provider_is_a_known_id() -> None:
     _, known = await registered(written(merchant="store", payment_id="a" * 32))
     assert (known.topic, known.key, known.value) == ("lookups.nevogate.known", b"store/" + b"a" * 32, b"known")
