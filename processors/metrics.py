@@ -82,6 +82,14 @@ class Metrics(MetricSet):
         "refused",
     )
     late_successes = counter("paynotify_late_successes_total", "Failed payments that succeeded later", "provider")
+    returned_payments = counter(
+        "paynotify_returned_payments_total",
+        "Captured payments whose money the customer's bank took back without a refund",
+        "provider",
+    )
+    over_refunds = counter(
+        "paynotify_over_refunds_total", "Payments of which more was refunded than was captured", "provider"
+    )
     mismatches = counter(
         "paynotify_mismatches_total",
         "Payments whose amount or order is not what the shop expected",

@@ -169,7 +169,8 @@ def _interpret(common: _Common, provider: Provider, accounts: _Accounts) -> tupl
 def _resolve(common: _Common) -> tuple[StageSpec, ...]:
     configuration, kafka = common.configuration, common.configuration.kafka
     required = {merchant.id for merchant in configuration.merchants if merchant.expected == "required"}
-    stage = ResolveStage(kafka, common.metrics, required, _charging(configuration))
+    early = {merchant.id for merchant in configuration.merchants if merchant.release_on == "authorised"}
+    stage = ResolveStage(kafka, common.metrics, required, _charging(configuration), early)
     settings = configuration.worker.retention
     delete_after_days = settings.delete_after_days
     retention = PaymentRetention(

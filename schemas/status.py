@@ -35,14 +35,33 @@ ENDED_WITHOUT_MONEY: Final[frozenset[Status]] = frozenset({"declined", "cancelle
 #: Captured money that went back, in part or in whole.
 MONEY_WENT_BACK: Final[frozenset[Status]] = frozenset({"partially_refunded", "refunded", "charged_back"})
 
+#: Money was captured, even if it went back later.
+TOOK_MONEY: Final[frozenset[Status]] = MONEY_WENT_BACK | {"captured"}
+
 #: A warehouse waits: money may still come, or a person must look.
 HOLD: Final[frozenset[Status]] = frozenset({"pending", "authorised", "suspended", "unknown"})
 
+#: What was promised does not stand any more: goods that were released must come back.
+WITHDRAWN: Final[frozenset[Status]] = ENDED_WITHOUT_MONEY | {"suspended", "unknown"}
 
-def fulfilment(status: Status, *, amounts_match: bool) -> Fulfilment:
-    """What a warehouse may do. Only captured money in the right amount releases goods."""
-    if status in HOLD:
-        return "hold"
-    if status == "captured":
-        return "release" if amounts_match else "hold"
-    return "stop"
+
+def fulfilment(
+    status: Status,
+    *,
+    amounts_match: bool,
+    secured: bool = False,
+    refunding_all: bool = False,
+    withdrawn: bool = False,
+) -> Fulfilment:
+    """What a warehouse may do. Only captured money in the right amount releases goods, or money that is ``secured``.
+
+    A part that was refunded changes nothing about it. ``refunding_all``: a refund of all of it is under way.
+    ``withdrawn``: the goods were released before, so if the payment does not stand any more, they must be recalled.
+    """
+    if status in ("captured", "partially_refunded"):
+        return "release" if amounts_match and not refunding_all else "hold"
+    if status == "authorised":
+        return "release" if secured and not refunding_all else "hold"
+    if status in WITHDRAWN and withdrawn:
+        return "stop"
+    return "hold" if status in HOLD else "stop"

@@ -21,6 +21,7 @@ from ops.common.topic_reader import TopicReader
 from ops.correct.correction import MAX_REASON_LENGTH, observation, output, parse_reason, parse_user
 from ops.correct.current import CurrentPayment, current_payment
 from processors.resolve.payment_state import PaymentState
+from processors.resolve.release import release_rules
 from processors.resolve.transitions import advance
 from schemas.configuration.load import load
 from schemas.configuration.merchants import Merchant
@@ -97,7 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def following(state: PaymentState, observed: Observation, merchant: Merchant) -> PaymentStatus | None:
     """The event that resolve would publish for the observation; None if it would publish none."""
-    return advance(state, observed, expected_required=merchant.expected == "required").event
+    return advance(state, observed, release_rules(merchant)).event
 
 
 def _target(text: str, configuration: Configuration) -> tuple[Merchant, bytes]:

@@ -18,6 +18,7 @@ from ops.common.topic_reader import TopicReader
 from ops.trace.html import page
 from ops.trace.search import PaymentSearch, payments_of_order
 from ops.trace.timeline import Timeline, TimelineEntry, build_timeline
+from processors.resolve.release import release_rules
 from schemas.configuration.load import load
 from schemas.configuration.merchants import Merchant, provider_of
 from schemas.configuration.model import Configuration
@@ -103,7 +104,7 @@ def _timeline(
     """The payment's timeline; if ``payment`` is empty, that of the order."""
     provider = provider_of(merchant)
     found = PaymentSearch(reader, configuration, provider, merchant.id, payment, since_seconds, order).run()
-    return build_timeline(provider, merchant.id, payment, found, expected_required=merchant.expected == "required")
+    return build_timeline(provider, merchant.id, payment, found, release_rules(merchant))
 
 
 def _show(timelines: list[Timeline], arguments: argparse.Namespace) -> None:

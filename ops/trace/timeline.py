@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from ops.trace.search import OrderMessage, PaymentRecords, answered_lookups, lookup_of
 from processors.resolve.payment_state import PaymentState
+from processors.resolve.release import ReleaseRules
 from processors.resolve.transitions import advance
 from schemas.messages import (
     RECOVERY,
@@ -84,11 +85,9 @@ class Timeline:
         return f"{self.merchant}/{self.payment_id}" if self.payment_id else self.merchant
 
 
-def build_timeline(
-    provider: str, merchant: str, payment: str, found: PaymentRecords, *, expected_required: bool
-) -> Timeline:
+def build_timeline(provider: str, merchant: str, payment: str, found: PaymentRecords, rules: ReleaseRules) -> Timeline:
     """The timeline of the records that were found."""
-    refusals, note = _refusals(found, expected_required)
+    refusals, note = _refusals(found, rules)
     parts = (_notifications, _lookups, _responses, _results, _order_messages)
     entries = [*(entry for part in parts for entry in part(found)), *refusals]
     entries.sort(key=lambda one: (one.at, KINDS.index(one.kind), one.topic, one.partition, one.offset))
@@ -205,7 +204,7 @@ def _order_message_text(message: OrderMessage) -> str:
     return f"{message.action} {message.state}" + (f": {_plain(message.reason)}" if message.reason else "")
 
 
-def _refusals(found: PaymentRecords, expected_required: bool) -> tuple[list[TimelineEntry], str]:
+def _refusals(found: PaymentRecords, rules: ReleaseRules) -> tuple[list[TimelineEntry], str]:
     """The transitions that resolve refused, recomputed with its own pure function; and a note if that is impossible.
 
     Observations have a shorter retention than events. Without all of them the recomputed state would be wrong, so
@@ -213,7 +212,7 @@ def _refusals(found: PaymentRecords, expected_required: bool) -> tuple[list[Time
     """
     state, refused, computed = PaymentState(), [], set()
     for record, observation in found.observations:
-        after = advance(state, observation, expected_required=expected_required)
+        after = advance(state, observation, rules)
         if after.kind == "refused" and state.last is not None:
             what = f"{state.last.status} -> {observation.status} refused"
             details = {"from": state.last.status, "to": observation.status}

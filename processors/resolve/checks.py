@@ -5,28 +5,74 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from schemas.messages import Checks, Expectation
+from schemas.messages import Checks, Expectation, OrderRole
 from schemas.money import Money
+from schemas.status import AmountCheck
+
+AS_EXPECTED: Final = Checks(amount="match", order="expected")
 
 
-def check(expected: Expectation | None, order_id: str | None, *, amount: Money | None, paid: Money | None) -> Checks:
+def check(
+    expected: Expectation | None,
+    order_id: str | None,
+    *,
+    amount: Money | None,
+    paid: Money | None,
+    role: OrderRole = "whole",
+) -> Checks:
     """Compare a payment with the expectation: by the amount paid, or before that by the amount to be paid.
 
     A payment that the shop registered by the provider's id belongs to its order even if the provider names no order. A
-    payment for an order that another payment has paid is unexpected.
+    payment for an order that another payment has paid is unexpected, unless the order has several by its nature.
     """
     if expected is None:
         return Checks(amount="unknown", order="unexpected")
-    compared = paid or amount
-    paid_twice = paid is not None and expected.paid_by is not None
+    alone = role == "whole" and not expected.several
+    paid_twice = alone and paid is not None and expected.paid_by is not None
     ours = order_id in (None, expected.order_id) and not paid_twice
-    return Checks(
-        amount="unknown" if compared is None else "match" if compared == expected.amount else "mismatch",
-        order="expected" if ours else "unexpected",
-    )
+    return Checks(amount=_amount_check(expected, paid or amount, role), order="expected" if ours else "unexpected")
 
 
-AS_EXPECTED: Final = Checks(amount="match", order="expected")
+def _amount_check(expected: Expectation, compared: Money | None, role: OrderRole) -> AmountCheck:
+    if compared is None:
+        return "unknown"
+    if role == "part":
+        return "match" if _fits(expected, compared) else "mismatch"
+    if compared == expected.amount:
+        return "match"
+    # of a subscription the first payment was announced; a later one may cost something else
+    return "unknown" if role == "repeat" else "mismatch"
+
+
+def _fits(expected: Expectation, part: Money) -> bool:
+    """Whether the part and the order's other parts are together at most what was announced."""
+    others = expected.other_parts or Money(0, part.currency)
+    if not part.currency == others.currency == expected.amount.currency:
+        return False
+    return part.value + others.value <= expected.amount.value
+
+
+def amounts_match(
+    expected: Expectation | None, checks: Checks, *, amount: Money | None, paid: Money | None, role: OrderRole
+) -> bool:
+    """Whether the captured amount is right: as announced, or else all that was to be paid."""
+    if paid is None:
+        return False
+    if expected is None or _not_judged(checks, role):
+        return paid == amount
+    return checks == AS_EXPECTED
+
+
+def amount_is_certain(expected: Expectation | None, checks: Checks, *, amount: Money | None, role: OrderRole) -> bool:
+    """Whether the amount to be paid is known, and as announced if it was."""
+    if amount is None or amount.value <= 0:
+        return False
+    return expected is None or _not_judged(checks, role) or checks == AS_EXPECTED
+
+
+def _not_judged(checks: Checks, role: OrderRole) -> bool:
+    """Whether this is a later payment of a subscription that costs something else than the announced one."""
+    return role == "repeat" and checks == Checks(amount="unknown", order="expected")
 
 
 def newest_expectation(one: Expectation | None, other: Expectation | None) -> Expectation | None:

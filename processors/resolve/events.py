@@ -3,39 +3,70 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from processors.resolve import follow_up
-from processors.resolve.checks import AS_EXPECTED, check
-from processors.resolve.payment_state import PaymentState
-from processors.resolve.refunds import refunded_amount, with_refunds
+from processors.resolve.chargebacks import charged_back_amount, open_chargebacks
+from processors.resolve.checks import amount_is_certain, amounts_match, check
+from processors.resolve.payment_state import Advance, PaymentState
+from processors.resolve.refunds import RefundSums, refund_sums
+from processors.resolve.release import ReleaseRules
 from schemas import messages
 from schemas.ids import derived_id
 from schemas.messages import Observation, PaymentStatus
 from schemas.money import Money
-from schemas.status import FINAL, MONEY_WENT_BACK, Status, fulfilment
+from schemas.status import (
+    ENDED_WITHOUT_MONEY,
+    FINAL,
+    TOOK_MONEY,
+    WITHDRAWN,
+    Fulfilment,
+    Status,
+    fulfilment,
+)
 
 T = TypeVar("T")
 
+#: The reason of an event that says that captured money came back without a refund.
+MONEY_RETURNED: Final = "money_returned"
+
+#: The reasons of events that take back a release, where the provider names none.
+_AFTER_RELEASE: Final = {status: f"{status}_after_release" for status in sorted(WITHDRAWN)}
+_OWN_REASONS: Final = frozenset({MONEY_RETURNED, *_AFTER_RELEASE.values()})
+
 
 def next_event(
-    state: PaymentState, observation: Observation, reported: Status, expected_required: bool, *, takes_details: bool
+    state: PaymentState, observation: Observation, reported: Status, rules: ReleaseRules, *, takes_details: bool
 ) -> PaymentStatus:
+    """The event that says what is known now. ``takes_details``: the observation's fields are newer than those known."""
     last = state.last
     has_status = observation.status is not None
     newest = has_status and takes_details
     # an older response fills in what no newer one had: a chargeback has no amount, and may be read before the capture
     amount = _merged_field(newest, observation.amount if has_status else None, last.amount if last else None)
-    paid = _merged_field(newest, _paid(state, observation) if has_status else None, last.paid if last else None)
+    paid = _paid(state, observation, newest)
+    customer_amount = _merged_field(
+        newest, observation.customer_amount if has_status else None, last.customer_amount if last else None
+    )
     observed_order = observation.order_id if has_status or last is None else None
     order_id = _merged_field(newest, observed_order, last.order_id if last else None)
-    refunded = refunded_amount(state.refunds)
-    status = with_refunds(reported, paid, refunded)
+    sums = refund_sums(state, paid or amount, customer_amount)
+    status = _status(state, reported, sums, corrected=observation.correction is not None)
     details = observation if newest or last is None else last
-    checks = check(state.expected, order_id, amount=amount, paid=paid)
-    matches = paid is not None and (checks == AS_EXPECTED if state.expected else paid == amount)
-    if expected_required and state.expected is None:
-        matches = False
+    checks = check(state.expected, order_id, amount=amount, paid=paid, role=state.order_role)
+    if rules.expected_required and state.expected is None:
+        match = certain = False
+    else:
+        match = amounts_match(state.expected, checks, amount=amount, paid=paid, role=state.order_role)
+        certain = amount_is_certain(state.expected, checks, amount=amount, role=state.order_role)
+    allowed = fulfilment(
+        status,
+        amounts_match=match and not sums.unclear,
+        secured=rules.authorised and state.secured and certain and not sums.unclear,
+        refunding_all=sums.all_under_way,
+        withdrawn=was_released(state) and not (state.returned and status == "unknown"),
+    )
+    took_money = paid is not None or reported in TOOK_MONEY or status in TOOK_MONEY
     event = PaymentStatus(
         event_id="",
         sequence=last.sequence + 1 if last else 1,
@@ -46,25 +77,149 @@ def next_event(
         status=status,
         previous_status=last.status if last else None,
         final=status in FINAL,
-        fulfilment=fulfilment(status, amounts_match=matches),
+        fulfilment=allowed,
         amount=amount,
         paid=paid,
-        refunded=refunded if status in MONEY_WENT_BACK else None,
-        reason=details.reason,
+        refunded=sums.settled if took_money else None,
+        reason=_reason(state, details.reason, status, allowed),
         provider_status=details.provider_status,
         checks=checks,
         source=observation.source,
         provider_time=observation.provider_time,
         observed_at=observation.observed_at,
+        refunding=_refunding(sums, status, took_money=took_money),
+        charged_back=charged_back_amount(state, paid or amount, sums.settled),
+        customer_amount=customer_amount,
         settles_by=follow_up.settles_by(state.follows, observation.payment_id) if status == "authorised" else None,
+        correction=state.correction,
     )
     return replace(event, event_id=derived_id("status", messages.encode(event).decode()))
 
 
-def _paid(state: PaymentState, observation: Observation) -> Money | None:
+def concluded(state: PaymentState, event: PaymentStatus) -> Advance:
+    """The result: the event is published if it says something new."""
+    last = state.last
+    if last is not None and _material(event) == _material(last):
+        return Advance(state, "unchanged")
+    exceeds = _exceeds(event)
+    after = replace(
+        state,
+        last=event,
+        released=was_released(state) or event.fulfilment == "release",
+        over_refunded=state.over_refunded or exceeds,
+    )
+    return Advance(
+        after,
+        "changed",
+        event,
+        late_success=_late_success(last, event),
+        money_returned=_says_returned(event) and not (last is not None and _says_returned(last)),
+        over_refunded=exceeds and not state.over_refunded,
+    )
+
+
+def was_released(state: PaymentState) -> bool:
+    """Whether an event has released the goods; earlier releases stored only the newest event."""
+    return state.released or (state.last is not None and state.last.fulfilment == "release")
+
+
+def _paid(state: PaymentState, observation: Observation, newest: bool) -> Money | None:
     """The captured amount. Of a partial capture some providers still report the whole amount; what counts is the part
-    that we requested."""
-    return state.capturing or observation.paid if observation.status == "captured" else observation.paid
+    that we requested. An operator who says that no money was taken takes back an earlier amount."""
+    known = state.last.paid if state.last else None
+    if observation.status is None:
+        return known
+    if observation.correction is not None:
+        return _merged_field(True, observation.paid, known if observation.status in _MAY_HAVE_TAKEN else None)
+    observed = state.capturing or observation.paid if observation.status == "captured" else observation.paid
+    return _merged_field(newest, observed, known)
+
+
+_MAY_HAVE_TAKEN: Final[frozenset[Status]] = TOOK_MONEY | {"unknown"}
+
+
+def _status(state: PaymentState, reported: Status, sums: RefundSums, *, corrected: bool) -> Status:
+    """The reported status, or the one that refunds and chargebacks lead to."""
+    status = _with_refunds(state, reported, sums)
+    if open_chargebacks(state):
+        status = "charged_back"
+    last = state.last.status if state.last else None
+    if corrected or last not in _BACKWARDS or status not in _BACKWARDS:
+        return status
+    # if a newer response raises the captured amount, a refunded payment does not turn back
+    return max(last, status, key=_BACKWARDS.index)
+
+
+#: The order in which captured money goes back.
+_BACKWARDS: Final[tuple[Status, ...]] = ("captured", "partially_refunded", "refunded", "charged_back")
+
+
+def _with_refunds(state: PaymentState, reported: Status, sums: RefundSums) -> Status:
+    if state.returned:
+        if not sums.all_under_way:
+            return reported
+        reported = "captured"  # the refund explains it
+    if sums.settled is None or reported not in ("captured", "partially_refunded"):
+        return reported
+    return "refunded" if sums.all_settled else "partially_refunded"
+
+
+def _refunding(sums: RefundSums, status: Status, *, took_money: bool) -> Money | None:
+    """What is under way. Of a payment not captured yet, that is also what the provider calls settled."""
+    if status in ENDED_WITHOUT_MONEY:
+        return None
+    if took_money or sums.settled is None:
+        return sums.under_way
+    if sums.under_way is None or sums.under_way.currency != sums.settled.currency:
+        return sums.under_way or sums.settled
+    return Money(sums.settled.value + sums.under_way.value, sums.settled.currency)
+
+
+def _reason(state: PaymentState, reason: str | None, status: Status, allowed: Fulfilment) -> str | None:
+    """The provider's reason, or a word of ours for what the provider does not explain."""
+    if reason in _OWN_REASONS:
+        reason = None  # of the last event; it may not apply any more
+    if state.returned and status == "unknown":
+        return MONEY_RETURNED
+    if allowed == "stop" and status in WITHDRAWN and was_released(state):
+        return reason or _AFTER_RELEASE[status]
+    return reason
+
+
+def _material(event: PaymentStatus) -> tuple[object, ...]:
+    """The fields whose change is published; a change of times or texts alone is not."""
+    return (
+        event.status,
+        event.order_id,
+        event.amount,
+        event.paid,
+        event.refunded,
+        event.fulfilment,
+        event.checks,
+        event.refunding,
+        event.charged_back,
+        event.customer_amount,
+        event.settles_by,
+    )
+
+
+def _late_success(last: PaymentStatus | None, event: PaymentStatus) -> bool:
+    if event.correction is not None:
+        return False  # an operator's word is no news of the provider
+    return last is not None and last.status in ENDED_WITHOUT_MONEY and event.status not in ENDED_WITHOUT_MONEY
+
+
+def _exceeds(event: PaymentStatus) -> bool:
+    """Whether more was refunded than was captured."""
+    if event.refunded is None:
+        return False
+    whole = (event.paid or event.amount, event.customer_amount)
+    basis = next((one for one in whole if one is not None and one.currency == event.refunded.currency), None)
+    return basis is not None and event.refunded.value > basis.value
+
+
+def _says_returned(event: PaymentStatus) -> bool:
+    return event.status == "unknown" and event.reason == MONEY_RETURNED
 
 
 def _merged_field(newest: bool, observed: T | None, known: T | None) -> T | None:

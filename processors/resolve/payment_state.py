@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Final, Literal
+
+import orjson
 
 from processors.resolve.follow_up import Follow
-from schemas.messages import Expectation, OrderRole, PaymentStatus, Refund
+from schemas import messages
+from schemas.messages import Chargeback, Correction, Expectation, OrderRole, PaymentStatus, Refund
 from schemas.money import Money
+from schemas.status import Status
 
 TransitionKind = Literal["changed", "unchanged", "refused"]
 
@@ -16,12 +21,21 @@ TransitionKind = Literal["changed", "unchanged", "refused"]
 class PaymentState:
     """The persisted state of one payment, as encoded in the changelog.
 
-    ``last`` is its newest event; ``refunds`` are all observed ones, also those observed before the payment itself.
+    ``last`` is its newest event. ``reported`` is the status that the provider reports of the payment itself, or an
+    operator; refunds and chargebacks are added to it (`reported_status`, as earlier releases did not store it).
     ``newest`` is the time of the newest observation of its status, by the provider's clock and then by ours. It may be
     later than the last event's: an observation that is refused or changes nothing makes no event, and a refund has a
     time of its own. ``expected`` is what the shop expects, ``capturing`` the part that we asked to be captured.
     ``follows`` is what the provider will still change without a notification, ``order_role`` what the payment is to its
     order.
+
+    ``refunds`` and ``chargebacks`` are all observed ones, also those observed before the payment itself;
+    ``refund_times`` are the times of the refunds' newest observations. ``overridden`` are the ids of those that a
+    correction declared void. ``corrections`` are the ids of the last ones applied, ``corrected_at`` is when the newest
+    was made, ``correction`` who made it, while its status stands.
+
+    ``secured``: the newest observation as authorised allows shipping. ``released``: an event has released the goods.
+    ``returned``: captured money came back without a refund. ``over_refunded``: more was refunded than was captured.
     """
 
     last: PaymentStatus | None = None
@@ -31,16 +45,53 @@ class PaymentState:
     capturing: Money | None = None
     follows: tuple[Follow, ...] = ()
     order_role: OrderRole = "whole"
+    reported: Status | None = None
+    refund_times: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    chargebacks: tuple[Chargeback, ...] = ()
+    overridden: tuple[str, ...] = ()
+    corrections: tuple[str, ...] = ()
+    corrected_at: str = ""
+    correction: Correction | None = None
+    secured: bool = False
+    released: bool = False
+    returned: bool = False
+    over_refunded: bool = False
+
+
+def reported_status(state: PaymentState) -> Status | None:
+    """The status that the provider or an operator reports of the payment itself; None before there is any."""
+    if state.reported is not None or state.last is None:
+        return state.reported
+    status = state.last.status
+    if status in ("partially_refunded", "refunded") and any(one.settled for one in state.refunds):
+        return "captured"
+    return status
 
 
 @dataclass(frozen=True, slots=True)
 class Advance:
     """The result of one observation: the new state, the kind of transition, and the event to publish if any.
 
-    ``late_success`` says that the payment succeeded after a failure had been published.
+    ``late_success``: the payment succeeded after a failure had been published. ``money_returned``: the event says that
+    captured money came back without a refund. ``over_refunded``: for the first time more is refunded than was captured.
     """
 
     state: PaymentState
     kind: TransitionKind
     event: PaymentStatus | None = None
     late_success: bool = False
+    money_returned: bool = False
+    over_refunded: bool = False
+
+
+_EMPTY: Final = {one.name: getattr(PaymentState(), one.name) for one in fields(PaymentState)}
+
+
+def encoded(state: PaymentState) -> bytes:
+    """The state as it is stored: without the fields that have nothing to say, as there is one for each payment."""
+    values: dict[str, Any] = {
+        name: value for name in _EMPTY if name != "last" and (value := getattr(state, name)) != _EMPTY[name]
+    }
+    if state.last is not None:
+        values = {"last": orjson.Fragment(messages.encode(state.last)), **values}
+    return orjson.dumps(values)

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 
 from processors.dead_letters import dead_lettered
 from processors.metrics import Metrics
-from processors.resolve.payment_state import Advance, PaymentState
+from processors.resolve.payment_state import Advance, PaymentState, encoded
+from processors.resolve.release import ReleaseRules
 from processors.resolve.retention import payment_state
 from processors.resolve.transitions import advance
 from processors.runtime.stage import BatchContext
@@ -38,9 +39,11 @@ class ResolveStage:
         metrics: Metrics,
         expected_required: Collection[str] = (),
         charging: Collection[str] = (),
+        release_on_authorised: Collection[str] = (),
     ) -> None:
         """``expected_required`` are the merchants whose payments release no goods without an expectation, ``charging``
-        those whose charges depend on changes of their payments."""
+        those whose charges depend on changes of their payments, ``release_on_authorised`` those whose payments may
+        release goods before the capture."""
         self._status = kafka.topic(topics.STATUS)
         self._latest = kafka.topic(topics.LATEST)
         self._dead = kafka.topic(topics.DEAD)
@@ -49,6 +52,7 @@ class ResolveStage:
         self._charging = charging
         self._metrics = metrics
         self._expected_required = expected_required
+        self._release_on_authorised = release_on_authorised
 
     async def process(self, context: BatchContext) -> Sequence[Output]:
         """At most one event for each observation, on both result topics."""
@@ -67,9 +71,9 @@ class ResolveStage:
         key = f"{observation.merchant}/{observation.payment_id}".encode()
         known = state.get(key)
         before = payment_state(known)
-        after = advance(before, observation, expected_required=observation.merchant in self._expected_required)
+        after = advance(before, observation, self._rules(observation.merchant))
         if after.state != before:
-            state.put(key, messages.encode(after.state))
+            state.put(key, encoded(after.state))
         self._count(before, observation, after)
         if after.event is None:
             # without an event an order may still be notified: the one that the payment was registered for since
@@ -77,6 +81,11 @@ class ResolveStage:
         self._measure(record, observation)
         orders = self._order_news(before, after.state, after.event)
         return self._events(key, after.event, record) + orders + self._charge_news(after.event)
+
+    def _rules(self, merchant: str) -> ReleaseRules:
+        return ReleaseRules(
+            expected_required=merchant in self._expected_required, authorised=merchant in self._release_on_authorised
+        )
 
     def _events(self, key: bytes, changed: PaymentStatus, record: Record) -> list[Output]:
         value = messages.encode(changed)
@@ -136,22 +145,19 @@ class ResolveStage:
         self._metrics.outcomes.labels(provider, self.name, after.kind, "").inc()
         if after.late_success:
             self._metrics.late_successes.labels(provider).inc()
-        if after.event is not None and after.event.status == "unknown":
+        if after.money_returned:
+            self._metrics.returned_payments.labels(provider).inc()
+            self._warn("money_returned", observation, reported=observation.status or "")
+        if after.over_refunded:
+            self._metrics.over_refunds.labels(provider).inc()
+            self._warn("over_refunded", observation)
+        if after.event is not None and after.event.status == "unknown" and observation.status == "unknown":
             self._metrics.unknown_statuses.labels(provider).inc()
         if after.event is not None and after.state.expected is not None:
             self._compare(before, after.event)
         if after.kind == "refused" and before.last is not None and observation.status is not None:
             self._metrics.refused.labels(provider, before.last.status, observation.status).inc()
-            event(
-                logger,
-                "transition_refused",
-                level=logging.WARNING,
-                provider=provider,
-                merchant=observation.merchant,
-                payment=observation.payment_id,
-                current=before.last.status,
-                refused=observation.status,
-            )
+            self._warn("transition_refused", observation, current=before.last.status, refused=observation.status)
 
     def _compare(self, before: PaymentState, changed: PaymentStatus) -> None:
         """Count and log a difference from the expectation once, when it is first found."""
@@ -160,15 +166,18 @@ class ResolveStage:
         for name, differs in wrong.items():
             if differs and (last is None or getattr(last, name) != getattr(checks, name)):
                 self._metrics.mismatches.labels(changed.provider, name).inc()
-                event(
-                    logger,
-                    "expectation_mismatch",
-                    level=logging.WARNING,
-                    provider=changed.provider,
-                    merchant=changed.merchant,
-                    payment=changed.payment_id,
-                    check=name,
-                )
+                self._warn("expectation_mismatch", changed, check=name)
+
+    def _warn(self, name: str, about: Observation | PaymentStatus, **details: str) -> None:
+        event(
+            logger,
+            name,
+            level=logging.WARNING,
+            provider=about.provider,
+            merchant=about.merchant,
+            payment=about.payment_id,
+            **details,
+        )
 
     def _measure(self, record: Record, observation: Observation) -> None:
         received = parse_time(record.header("received-at"))

@@ -2,7 +2,8 @@
 
 ``pending`` → ``authorised`` → ``captured``. A failure may be reported before the success it turns into. Captured money
 only goes back by refunds and chargebacks. ``authorised`` and ``suspended`` follow the provider's newest response. Every
-other transition is refused, so that no published status is ever taken back (guarantee G4 in docs/guarantees.md).
+other transition is refused, so that no published status is ever taken back (guarantee G4 in docs/guarantees.md), except
+by an operator's correction. Captured money of a bank's debit may be taken back without a refund: that is ``unknown``.
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ from dataclasses import replace
 from typing import Final
 
 from processors.resolve import follow_up
+from processors.resolve.chargebacks import with_chargeback
 from processors.resolve.checks import newest_expectation
-from processors.resolve.events import next_event
-from processors.resolve.payment_state import Advance, PaymentState, TransitionKind
-from processors.resolve.refunds import merged
-from schemas.messages import Observation, PaymentStatus
+from processors.resolve.corrections import corrected, predates_correction
+from processors.resolve.events import concluded, next_event
+from processors.resolve.payment_state import Advance, PaymentState, TransitionKind, reported_status
+from processors.resolve.refunds import with_refund
+from processors.resolve.release import CAPTURED_ONLY, ReleaseRules
+from schemas.messages import Observation
 from schemas.status import ENDED_WITHOUT_MONEY, MONEY_WENT_BACK, Status
 
 _SUCCESSES: Final[frozenset[Status]] = frozenset({"authorised", "captured"})
@@ -48,15 +52,16 @@ NEWEST_WINS: Final[frozenset[tuple[Status, Status]]] = frozenset(
     for wanted in ALLOWED[current] & (_OPEN | ENDED_WITHOUT_MONEY)
 )
 
-#: A provider still reports the payment as captured after money went back; that does not turn the payment back.
-_STILL_CAPTURED: Final = MONEY_WENT_BACK
+#: What a provider reports of a payment whose captured money its bank has taken back.
+_RETURNED: Final[frozenset[Status]] = ENDED_WITHOUT_MONEY | {"pending", "suspended"}
 
 
 def allowed(current: Status | None, wanted: Status, *, newer: bool) -> TransitionKind:
     """Whether ``wanted`` may follow ``current``. ``newer`` says that it was observed later than all statuses before."""
     if current is None:
         return "changed"
-    if wanted == current or (wanted == "captured" and current in _STILL_CAPTURED):
+    # a provider still reports the payment as captured after money went back; that does not turn the payment back
+    if wanted == current or (wanted == "captured" and current in MONEY_WENT_BACK):
         return "unchanged"
     if wanted not in ALLOWED[current]:
         return "refused"
@@ -65,60 +70,81 @@ def allowed(current: Status | None, wanted: Status, *, newer: bool) -> Transitio
     return "changed"
 
 
-def advance(state: PaymentState, observation: Observation, *, expected_required: bool = False) -> Advance:
+def advance(state: PaymentState, observation: Observation, rules: ReleaseRules = CAPTURED_ONLY) -> Advance:
     """Apply one observation to a payment's state. The same state and observation always give the same event and id."""
-    last = state.last
+    if observation.correction is not None:
+        return corrected(state, observation, rules)
+    moment = _moment(observation)
+    if _is_about_others(observation):
+        observation = replace(observation, status=None)
     # strictly later: of two observations of the same moment the first counts, however they are repeated
-    newer = last is None or _moment(observation) > state.newest
-    refunds = merged(state.refunds, observation.refund)
-    state = replace(
+    newer = state.last is None or moment > state.newest
+    if predates_correction(state, observation):
+        newer = False
+    state = _with_facts(state, observation, moment, newer=newer)
+    if predates_correction(state, observation):
+        observation = replace(observation, status=None)
+    kind: TransitionKind = "unchanged"
+    if observation.status is not None:
+        kind, after = _move(state, observation, newer=newer)
+        # of a refused observation too: neither an older one nor the same one repeated may change the status later
+        state = replace(state, newest=max(state.newest, moment))
+        if kind == "refused":
+            return Advance(state, "refused")
+        state = _with_status(state, observation, after if kind == "changed" else None, newer=newer)
+    reported = reported_status(state)
+    if reported is None:
+        return Advance(state, "unchanged")  # stored until the payment itself is observed
+    event = next_event(state, observation, reported, rules, takes_details=kind == "changed" or newer)
+    return concluded(state, event)
+
+
+def _with_facts(state: PaymentState, observation: Observation, moment: tuple[str, str], *, newer: bool) -> PaymentState:
+    """The state with what an observation says beside the status."""
+    state = with_refund(with_chargeback(state, observation.chargeback), observation.refund, moment)
+    return replace(
         state,
-        refunds=refunds,
         expected=newest_expectation(observation.expected, state.expected),
         follows=follow_up.observed(
             state.follows,
             observation,
-            moment=_moment(observation),
+            moment=moment,
             newer=newer,
-            settled_refunds=[one.refund_id for one in refunds if one.settled],
+            settled_refunds=[one.refund_id for one in state.refunds if one.settled],
         ),
-        order_role=observation.order_role if observation.status is not None and newer else state.order_role,
         capturing=observation.capturing or state.capturing,
-        # of a refused observation too: neither an older one nor the same one repeated may change the status later
-        newest=state.newest if observation.status is None else max(state.newest, _moment(observation)),
     )
-    if observation.status is None and last is None:
-        return Advance(state, "unchanged")  # stored until the payment itself is observed
-    current = last.status if last else None
-    kind: TransitionKind = "unchanged"
-    reported = current
-    if observation.status is not None:
-        kind = allowed(current, observation.status, newer=newer)
-        if kind == "refused":
-            return Advance(state, "refused")
-        if kind == "changed":
-            reported = observation.status
-    assert reported is not None
-    event = next_event(state, observation, reported, expected_required, takes_details=kind == "changed" or newer)
-    if last is not None and _material(event) == _material(last):
-        return Advance(state, "unchanged")
-    late = current in ENDED_WITHOUT_MONEY and event.status not in ENDED_WITHOUT_MONEY
-    return Advance(replace(state, last=event), "changed", event, late)
+
+
+def _is_about_others(observation: Observation) -> bool:
+    """Whether the status is that of a chargeback, which is stored by its id."""
+    return observation.chargeback is not None and observation.status == "charged_back"
+
+
+def _move(state: PaymentState, observation: Observation, *, newer: bool) -> tuple[TransitionKind, Status]:
+    """The kind of the reported status's transition, and the status it leads to."""
+    wanted, reported = observation.status, reported_status(state)
+    assert wanted is not None
+    if state.returned and wanted not in MONEY_WENT_BACK:
+        # an older response, or one processed again, that still has the payment as captured is from before
+        return ("changed" if wanted == "captured" and newer else "unchanged"), wanted
+    if reported == "captured" and observation.returnable and newer and wanted in _RETURNED:
+        return "changed", "unknown"
+    return allowed(reported, wanted, newer=newer), wanted
+
+
+def _with_status(state: PaymentState, observation: Observation, after: Status | None, *, newer: bool) -> PaymentState:
+    """The state with what an observation of the status says. ``after`` is the status it leads to, None if it stays."""
+    role = observation.order_role
+    state = replace(
+        state,
+        order_role=state.order_role if role == "whole" else role,
+        secured=observation.secured if after is not None or newer else state.secured,
+    )
+    if after is None:
+        return state
+    return replace(state, reported=after, returned=after != observation.status, correction=None)
 
 
 def _moment(observation: Observation) -> tuple[str, str]:
     return observation.provider_time or "", observation.observed_at
-
-
-def _material(event: PaymentStatus) -> tuple[object, ...]:
-    """The fields whose change is published; a change of times or texts alone is not."""
-    return (
-        event.status,
-        event.order_id,
-        event.amount,
-        event.paid,
-        event.refunded,
-        event.fulfilment,
-        event.checks,
-        event.settles_by,
-    )

@@ -19,8 +19,27 @@ STATUSES: tuple[Status, ...] = get_args(Status)
 def test_only_captured_money_in_the_right_amount_releases_goods(status: Status, amounts_match: bool) -> None:
     allowed = fulfilment(status, amounts_match=amounts_match)
     assert allowed in get_args(Fulfilment)
-    assert (allowed == "release") == (status == "captured" and amounts_match)
-    assert (allowed == "stop") == (status in FINAL - {"captured"})
+    assert (allowed == "release") == (status in {"captured", "partially_refunded"} and amounts_match)
+    assert (allowed == "stop") == (status in FINAL - {"captured", "partially_refunded"})
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_secured_money_releases_goods_only_while_it_is_authorised(status: Status) -> None:
+    allowed = fulfilment(status, amounts_match=False, secured=True)
+    assert (allowed == "release") == (status == "authorised")
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_full_refund_under_way_releases_nothing(status: Status) -> None:
+    assert fulfilment(status, amounts_match=True, secured=True, refunding_all=True) != "release"
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_withdrawn_payment_stops_goods_that_were_released(status: Status) -> None:
+    before = fulfilment(status, amounts_match=True)
+    after = fulfilment(status, amounts_match=True, withdrawn=True)
+    assert (after == before) or (status in {"suspended", "unknown"} and (before, after) == ("hold", "stop"))
+    assert (after == "stop") >= (status in {"suspended", "unknown", "declined", "cancelled", "expired", "failed"})
 
 
 def test_status_waits_or_is_final() -> None:

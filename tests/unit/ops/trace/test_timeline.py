@@ -10,6 +10,7 @@ from ops.trace.timeline import Timeline, build_timeline
 from processors.dead_letters import dead_lettered
 from processors.interpret.stage import observation_id
 from processors.resolve.payment_state import PaymentState
+from processors.resolve.release import CAPTURED_ONLY
 from processors.resolve.transitions import advance
 from schemas import messages
 from schemas.cloudevents import cloud_event
@@ -67,7 +68,7 @@ def _found() -> PaymentRecords:
 
 
 def _timeline() -> Timeline:
-    return build_timeline("omnikassa", "shop-uk", "p1", _found(), expected_required=False)
+    return build_timeline("omnikassa", "shop-uk", "p1", _found(), CAPTURED_ONLY)
 
 
 def test_timeline_has_every_record_in_order_with_its_position() -> None:
@@ -168,7 +169,7 @@ def test_timeline_has_expected_and_overdue_payments_and_requests_by_time() -> No
         _order_message(4, "late"),
         _order_message(9, "cleared"),
     ]
-    timeline = build_timeline("omnikassa", "shop-uk", "p1", found, expected_required=False)
+    timeline = build_timeline("omnikassa", "shop-uk", "p1", found, CAPTURED_ONLY)
     shown = {one.kind: one for one in timeline.entries if one.kind in ("expected", "request", "overdue")}
     assert timeline.entries[0].kind == "expected"  # of the same moment as the notification
     assert timeline.entries[-1].what == "no longer overdue: captured"
@@ -185,7 +186,7 @@ def test_timeline_has_expected_and_overdue_payments_and_requests_by_time() -> No
 
 def test_timeline_of_an_order_without_a_payment() -> None:
     found = PaymentRecords(order_id="O1", order_messages=[_order_message(1, "expected"), _order_message(3, "raised")])
-    timeline = build_timeline("omnikassa", "shop-uk", "", found, expected_required=False)
+    timeline = build_timeline("omnikassa", "shop-uk", "", found, CAPTURED_ONLY)
     assert (timeline.name, timeline.order_id, timeline.status) == ("shop-uk", "O1", None)
     assert [one.kind for one in timeline.entries] == ["expected", "overdue"]
     assert "order O1" in page([timeline])
@@ -202,7 +203,7 @@ def test_recovery_lookup_shows_its_cause() -> None:
         arguments={"orderreference": "O1", "recovery": "1"},
     )
     found = PaymentRecords(order_id="O1", lookups=[_record("lookups", 0, messages.encode(lookup), 2.0, ce_id="l1")])
-    (entry,) = build_timeline("trustpayments", "shop-uk", "", found, expected_required=False).entries
+    (entry,) = build_timeline("trustpayments", "shop-uk", "", found, CAPTURED_ONLY).entries
     assert entry.what == "look up transaction (overdue)"
     assert entry.details["recovery"] == "overdue"
 
@@ -220,7 +221,7 @@ def test_response_shows_its_observations_whatever_was_expected_and_whenever_it_c
         ],
         observations=[(_record("observations", 0, b"", 4.0, ce_id=observation_id("r2", said)), said)],
     )
-    other, own, _ = build_timeline("nevogate", "shop-hu", "p1", found, expected_required=False).entries
+    other, own, _ = build_timeline("nevogate", "shop-hu", "p1", found, CAPTURED_ONLY).entries
     assert other.what.endswith("no observation of this payment")
     assert "captured" in own.what
 
@@ -235,7 +236,7 @@ def test_timeline_hides_bodies_tokens_and_free_headers() -> None:
 def test_refusals_are_left_out_if_observations_are_missing() -> None:
     found = _found()
     found.observations = found.observations[1:]
-    timeline = build_timeline("omnikassa", "shop-uk", "p1", found, expected_required=False)
+    timeline = build_timeline("omnikassa", "shop-uk", "p1", found, CAPTURED_ONLY)
     assert "refused" not in [one.kind for one in timeline.entries]
     assert "cannot be shown" in timeline.notes[0]
 
@@ -253,6 +254,6 @@ def test_correction_names_its_author_and_reason() -> None:
     corrected = Correction(by="anna", reason="dispute won, case 4711")
     one = observation("p1", "captured", source="OPERATOR", correction=corrected)
     found = PaymentRecords(observations=[(_record("observations", 0, b"", 1.0, ce_id="o1"), one)])
-    (entry,) = build_timeline("trustpayments", "shop-uk", "p1", found, expected_required=False).entries
+    (entry,) = build_timeline("trustpayments", "shop-uk", "p1", found, CAPTURED_ONLY).entries
     assert entry.what == "captured (corrected by anna: dispute won, case 4711) 1000 GBP (minor units)"
     assert entry.details["source"] == "OPERATOR"

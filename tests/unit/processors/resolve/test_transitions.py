@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processors.resolve.payment_state import Advance, PaymentState
+from processors.resolve.release import ReleaseRules
 from processors.resolve.transitions import (
     ALLOWED,
     NEWEST_WINS,
@@ -173,13 +174,17 @@ def test_refunded_status_goes_by_amounts(amounts: tuple[int, ...], status: Statu
         assert state.last is not None
         assert state.last.status == status
         assert state.last.refunded == Money(refunded, "GBP")
-        assert state.last.fulfilment == "stop"
+        assert state.last.fulfilment == ("stop" if status == "refunded" else "release")
 
 
 def test_refund_counts_once_settled_and_then_for_good() -> None:
     open_child, settled_child = (word(None, 5, refund=refund(1, 400, settled=settled)) for settled in (False, True))
     _, steps = run([word("captured"), open_child, settled_child, open_child])
-    assert [step.kind for step in steps] == ["changed", "unchanged", "changed", "unchanged"]
+    assert [step.kind for step in steps] == ["changed", "changed", "changed", "unchanged"]
+    assert [(event.refunding, event.refunded) for event in events(steps)[1:]] == [
+        (Money(400, "GBP"), None),
+        (None, Money(400, "GBP")),
+    ]
 
 
 def test_refund_of_an_unknown_payment_waits_for_it() -> None:
@@ -205,7 +210,7 @@ def test_right_amount_alone_releases_goods(fields: dict[str, Any], fulfilment: s
 
 
 def test_required_expectation_holds_the_goods() -> None:
-    event = advance(PaymentState(), word("captured"), expected_required=True).event
+    event = advance(PaymentState(), word("captured"), ReleaseRules(expected_required=True)).event
     assert event is not None
     assert event.fulfilment == "hold"
 
