@@ -63,6 +63,18 @@ class Metrics(MetricSet):
         "provider",
         "merchant",
     )
+    notification_warnings = counter(
+        "paynotify_notification_warnings_total",
+        "Notifications looked up although something about them is odd, such as a field nobody configured",
+        "provider",
+        "warning",
+    )
+    response_warnings = counter(
+        "paynotify_response_warnings_total",
+        "Responses with something odd in them, such as an amount that contradicts its currency's decimals",
+        "provider",
+        "warning",
+    )
     last_notification = gauge(
         "paynotify_last_notification_timestamp_seconds", "Receipt of the newest notification verified", "provider"
     )

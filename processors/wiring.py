@@ -23,7 +23,7 @@ from processors.orders.stage import OrdersStage
 from processors.orders.state_machine import OVERDUE_QUEUE, poll_queue
 from processors.orders.timers import OrderTimers
 from processors.providers.account import Account, open_account
-from processors.providers.base import CallContext, Provider
+from processors.providers.base import CallContext, Provider, accepts_unsigned
 from processors.providers.recovery import lookup_key, recovery_lookup
 from processors.providers.registry import provider_specs
 from processors.resolve.retention import PaymentRetention
@@ -115,7 +115,7 @@ def _verify(common: _Common, provider: Provider, accounts: _Accounts) -> tuple[S
     window_seconds = worker.duplicate_window(provider.name)
     source = kafka.topic(topics.notifications(provider.name))
     budget = None
-    if provider.policy.unsigned:
+    if any(accepts_unsigned(provider, account.merchant) for account in accounts.values()):
         partitions = configuration.wanted_topics()[source][1]
         budget = partition_share(worker.unsigned_budget, partitions)
     stage = VerifyStage(provider, accounts, kafka, common.metrics, window_seconds, budget)
@@ -194,7 +194,7 @@ def _orders(common: _Common) -> tuple[StageSpec, ...]:
     configuration, kafka, worker = common.configuration, common.configuration.kafka, common.configuration.worker
     merchants = {merchant.id: merchant for merchant in configuration.merchants}
     providers = {name: provider_of(merchant) for name, merchant in merchants.items()}
-    unsigned = [name for name, spec in provider_specs().items() if spec.provider.policy.unsigned]
+    unsigned = [name for name, merchant in merchants.items() if _unsigned(merchant)]
     orders = kafka.topic(topics.ORDERS)
     partitions = configuration.wanted_topics()[orders][1]
     quotas = {poll_queue(name): _lookup_quota(merchant, worker, partitions) for name, merchant in merchants.items()}
@@ -219,6 +219,10 @@ def _orders(common: _Common) -> tuple[StageSpec, ...]:
             timers=timers,
         ),
     )
+
+
+def _unsigned(merchant: Merchant) -> bool:
+    return accepts_unsigned(provider_specs()[provider_of(merchant)].provider, merchant)
 
 
 def _recovery_lookup(

@@ -20,6 +20,13 @@ RejectReason = Literal[
 ]
 REJECT_REASONS: tuple[RejectReason, ...] = get_args(RejectReason)
 
+#: What is odd about a notification that causes a lookup all the same.
+NotificationWarning = Literal["unexpected_field"]
+
+#: What is odd about a response beside its unreadable parts. ``amount_decimals``: the same amount in major and in minor
+#: units differs.
+ResponseWarning = Literal["amount_decimals"]
+
 DeadReason = Literal[
     "not_found",
     "unavailable",

@@ -15,7 +15,7 @@ from processors.dead_letters import dead_lettered
 from processors.fetch.retry_policy import decide
 from processors.metrics import Metrics
 from processors.providers.account import Account
-from processors.providers.base import Call, CallContext, Provider, ProviderResponse, WaitingLookup
+from processors.providers.base import Call, CallContext, Provider, ProviderResponse, WaitingLookup, accepts_unsigned
 from processors.providers.outcomes import Failed, FurtherLookup, LookupOutcome, RetryLater, Succeeded
 from processors.providers.response_record import response_record
 from processors.runtime.progress import report_progress
@@ -166,7 +166,8 @@ class FetchStage:
 
     def _known_id(self, waiting: WaitingLookup, *, known: bool) -> list[Output]:
         """Whether the provider knew the id of an unsigned call, for verify."""
-        if not self._provider.policy.unsigned or waiting.lookup.reference is None:
+        unsigned = accepts_unsigned(self._provider, self._accounts[waiting.lookup.merchant].merchant)
+        if not unsigned or waiting.lookup.reference is None:
             return []
         key = f"{waiting.lookup.merchant}/{waiting.lookup.reference}".encode()
         return [Output(self._topic(topics.known(self.provider)), key, KNOWN if known else UNKNOWN, ())]
@@ -224,7 +225,7 @@ class FetchStage:
         return self._lookup(waiting, lookup, derived_id("follow-up", waiting.lookup_id, reference))
 
     def _further(self, waiting: WaitingLookup, further: FurtherLookup) -> Output:
-        arguments = {**further.arguments, messages.RECOVERY: "1"}
+        arguments = dict(further.arguments) if further.must_exist else {**further.arguments, messages.RECOVERY: "1"}
         lookup = replace(waiting.lookup, operation=further.operation, reference=further.reference, arguments=arguments)
         return self._lookup(waiting, lookup, derived_id("further", waiting.lookup_id, messages.encode(lookup).decode()))
 

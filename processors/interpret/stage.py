@@ -65,8 +65,10 @@ def response_of(record: Record) -> ProviderResponse:
 def observation_id(response_id: str, observation: Observation) -> str:
     """The id of an observation of that response. Made again with another expectation it has another id."""
     expected = [messages.encode(observation.expected).decode()] if observation.expected else []
-    refund = observation.refund.refund_id if observation.refund else ""
-    return derived_id("observation", response_id, observation.payment_id, refund, *expected)
+    child = observation.refund.refund_id if observation.refund else ""
+    if observation.chargeback is not None:
+        child = observation.chargeback.chargeback_id
+    return derived_id("observation", response_id, observation.payment_id, child, *expected)
 
 
 class InterpretStage:
@@ -107,6 +109,8 @@ class InterpretStage:
         except UnreadableError as error:
             # dead-lettered whole: after a key change it can be replayed and interpreted again
             return [self._dead_letter(record, error.reason)]
+        for warning in interpretation.warnings:
+            self._metrics.response_warnings.labels(self.provider, warning).inc()
         observed, odd = self._observed(record, interpretation.observations)
         kept = self._dead_letters(record, interpretation.unreadable, (*interpretation.odd, *odd))
         if not kept:

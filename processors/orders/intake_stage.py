@@ -29,7 +29,7 @@ class OrderIntakeStage:
     def __init__(
         self, providers: Mapping[str, str], unsigned: Collection[str], kafka: KafkaSettings, metrics: Metrics
     ) -> None:
-        """``providers`` is each merchant's provider. Registered payment ids of ``unsigned`` providers are known ids:
+        """``providers`` is each merchant's provider. Registered payment ids of ``unsigned`` merchants are known ids:
         notifications about them do not use up the budget of unknown ones."""
         self._providers = providers
         self._unsigned = unsigned
@@ -37,7 +37,7 @@ class OrderIntakeStage:
         self._metrics = metrics
 
     async def process(self, context: BatchContext) -> Sequence[Output]:
-        """The order's record, and one for verify if the shop named the payment id of an unsigned provider."""
+        """The order's record, and one for verify if the shop named the payment id and its calls are unsigned."""
         return [output for record in context.records for output in self._outputs(record)]
 
     def dead_letter(self, record: Record) -> Output:
@@ -53,7 +53,7 @@ class OrderIntakeStage:
             return [self._dead_letter(record, "unknown_merchant")]
         self._metrics.expected.labels(provider, "registered").inc()
         outputs = [self._order(expected, record)]
-        if expected.payment_id is not None and provider in self._unsigned:
+        if expected.payment_id is not None and expected.merchant in self._unsigned:
             key = f"{expected.merchant}/{expected.payment_id}".encode()
             outputs.append(Output(self._topic(topics.known(provider)), key, KNOWN, ()))
         return outputs

@@ -24,9 +24,10 @@ import httpx
 
 from processors.providers.account import Account
 from processors.providers.outcomes import LookupOutcome
+from schemas.configuration.merchants import Merchant
 from schemas.messages import Answered as AnsweredLookup
 from schemas.messages import Lookup, Observation
-from schemas.reasons import DeadReason
+from schemas.reasons import DeadReason, NotificationWarning, ResponseWarning
 
 Authenticity = Literal["authentic", "unsigned"]
 
@@ -51,13 +52,15 @@ class ParsedNotification:
     """What a notification says, parsed but not verified.
 
     ``duplicate_key`` is equal for copies of one delivery, None where every call must cause a lookup. ``alert`` names a
-    message about the service rather than a payment. ``detail`` is only for the provider itself.
+    message about the service rather than a payment. ``detail`` is only for the provider itself. ``warnings`` are what
+    is odd about it and no reason to reject it.
     """
 
     reference: str | None
     duplicate_key: bytes | None
     detail: Any
     alert: str | None = None
+    warnings: tuple[NotificationWarning, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +134,14 @@ class Interpretation:
 
     Where some payments of the response could not be read, they are ``odd``, or ``unreadable`` is the reason and
     ``detail`` says what; the observations are those of the payments about which everything could be read.
+    ``warnings`` are counted.
     """
 
     observations: tuple[Observation, ...]
     unreadable: DeadReason | None = None
     detail: str = ""
     odd: tuple[OddElement, ...] = ()
+    warnings: tuple[ResponseWarning, ...] = ()
 
 
 #: Stores a raw response with the lookups it answers; returns once the brokers have acknowledged it.
@@ -156,6 +161,11 @@ class Policy:
     unsigned: bool = False
     recovers_rarely: bool = False
     answered_window_seconds: float = 3600.0
+
+
+def accepts_unsigned(provider: Provider, merchant: Merchant) -> bool:
+    """Whether the merchant's notifications may be unsigned, so that a budget limits the lookups they cause."""
+    return provider.policy.unsigned or merchant.accepts_unsigned()
 
 
 def unlimited(merchant: str) -> AbstractAsyncContextManager[None]:

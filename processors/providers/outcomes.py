@@ -18,12 +18,14 @@ Reason = TypeVar("Reason", bound=str)
 class FurtherLookup:
     """A lookup that a response makes necessary: the operation, the provider's id, and further arguments.
 
-    It is a recovery lookup, for no notification caused it.
+    It is a recovery lookup, for no notification caused it. ``must_exist``: what it asks for was named by the provider
+    itself, so that it is no recovery lookup, and what the provider does not know is dead-lettered.
     """
 
     operation: str
     reference: str | None
     arguments: Mapping[str, str] = field(default_factory=dict)
+    must_exist: bool = False
 
 
 @dataclass(frozen=True, slots=True)

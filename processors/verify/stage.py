@@ -85,6 +85,7 @@ class VerifyStage:
         self._duplicates = kafka.topic(topics.DUPLICATES)
         self._alerts = kafka.topic(topics.ALERTS)
         self._outcomes = metrics.outcomes
+        self._warnings = metrics.notification_warnings
         self._last = metrics.last_notification.labels(provider.name)
 
     async def process(self, context: BatchContext) -> Sequence[Output]:
@@ -120,6 +121,8 @@ class VerifyStage:
             parsed = self._accepted(notification, record, state)
         except RejectedNotificationError as rejected:
             return self._reject(record, rejected)
+        for warning in parsed.warnings:
+            self._warnings.labels(self.provider, warning).inc()
         self._last.set(notification.received_at.timestamp())
         if parsed.alert is not None:
             return self._alert(record, parsed.alert)

@@ -38,6 +38,10 @@ class Merchant(Section, frozen=True, kw_only=True):
         """The URLs that calls to the provider go to, by the key that configures them."""
         raise NotImplementedError
 
+    def accepts_unsigned(self) -> bool:
+        """Whether notifications without a signature are accepted, where the provider's are signed as a rule."""
+        return False
+
     def signature_secrets(self) -> tuple[SecretRef, ...]:
         """The secrets that signatures of notifications and responses are verified with."""
         return ()

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from processors.providers.account import Account
 from processors.providers.base import CallContext, ProviderResponse
 from processors.providers.http import basic_authorization, exchange, response_object
-from processors.providers.trustpayments.codes import STOP_QUERY
+from processors.providers.trustpayments.codes import FIELD_ERROR, STOP_QUERY
 from processors.providers.trustpayments.contract import TrustPaymentsMerchant
 from processors.providers.trustpayments.records import query_of, word
 from schemas.errors import ProviderRefusedError, ProviderUnavailableError
@@ -22,12 +22,17 @@ from schemas.errors import ProviderRefusedError, ProviderUnavailableError
 _REQUEST_ALPHABET: Final = "0123456789abcdefghjkmnpqrtuvwxy"
 
 
+class RefusedValueError(ProviderRefusedError):
+    """The gateway refuses the whole query because of one of the values it asks for."""
+
+
 async def query(
     wanted: Mapping[str, Sequence[str]], account: Account[TrustPaymentsMerchant], context: CallContext
 ) -> tuple[ProviderResponse, Mapping[str, Any]]:
     """One query for the site's records that have, in each field of ``wanted``, any of its values.
 
     Raises:
+        RefusedValueError: one of the values is refused, and all others with it.
         ProviderRefusedError: the credentials are not accepted, or the query fails again until a person changes
             something.
         ProviderUnavailableError: the response is not a successful one to this very query.
@@ -60,16 +65,25 @@ async def query(
         raise ProviderRefusedError("refused", "the query is refused (HTTP 400)")
     if response.http_status != 200:
         raise ProviderUnavailableError(f"HTTP {response.http_status}")
-    return response, _query_in(response_object(response), reference)
+    return response, _query_in(response_object(response), reference, wanted)
 
 
-def _query_in(body: Mapping[str, Any], reference: str) -> Mapping[str, Any]:
+def _query_in(body: Mapping[str, Any], reference: str, wanted: Iterable[str]) -> Mapping[str, Any]:
     query = query_of(body)
     if query is None or body.get("requestreference") != reference:
         raise ProviderUnavailableError("the response is not to this query")
     errorcode = word(query, "errorcode")
+    if errorcode == FIELD_ERROR and _names(query, wanted):
+        raise RefusedValueError("refused", "the gateway refuses a value of the query (errorcode 30000)")
     if errorcode in STOP_QUERY:
         raise ProviderRefusedError("refused", f"the query is refused with errorcode {errorcode}")
     if errorcode != "0":
         raise ProviderUnavailableError("the query failed")
     return query
+
+
+def _names(query: Mapping[str, Any], wanted: Iterable[str]) -> bool:
+    """Whether an error is about a field that the query filters by: its name is in ``errordata`` or ``data``."""
+    named = [query.get("errordata"), query.get("data")]
+    texts = [one for value in named for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)]
+    return any(field in text for field in wanted for text in texts)

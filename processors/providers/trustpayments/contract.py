@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeAlias
 
-from msgspec import Meta
+from msgspec import Meta, field
 
-from schemas.configuration.merchants import Merchant, Secrets
+from schemas.configuration.merchants import FollowedMerchant, Secrets
 from schemas.configuration.secrets import SecretRef
 from schemas.providers import ProviderContract
 from schemas.routes import Route
@@ -18,7 +18,11 @@ NAME: Final = "trustpayments"
 TRANSACTION: Final = "transaction"
 
 
-class TrustPaymentsMerchant(Merchant, frozen=True, kw_only=True, tag_field="provider", tag=NAME):
+#: No currency has more digits after its point.
+Decimals: TypeAlias = Annotated[int, Meta(ge=0, le=4)]
+
+
+class TrustPaymentsMerchant(FollowedMerchant, frozen=True, kw_only=True, tag_field="provider", tag=NAME):
     """A site of Trust Payments."""
 
     site_reference: Annotated[str, Meta(min_length=1, max_length=50)]
@@ -32,9 +36,16 @@ class TrustPaymentsMerchant(Merchant, frozen=True, kw_only=True, tag_field="prov
     password: SecretRef
     """The user's password."""
     extra_fields: tuple[str, ...] = ()
-    """Further fields of the site's notifications. A notification with a field that is not expected is rejected."""
+    """Further fields of the site's notifications. A notification with others is looked up too, and counted."""
     repeated_fields: tuple[str, ...] = ()
     """Fields that a notification may have more than once."""
+    accept_unsigned: bool = False
+    """Accepts notifications without a hash, of a site without site security, within `worker.unsigned_budget`."""
+    currency_decimals: dict[Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z")], Decimals] = field(default_factory=dict)
+    """Digits after the decimal point that the gateway gives a currency, where they are not those of ISO 4217."""
+
+    def accepts_unsigned(self) -> bool:
+        return self.accept_unsigned
 
     def base_urls(self) -> Mapping[str, str]:
         return {"webservices_url": self.webservices_url}

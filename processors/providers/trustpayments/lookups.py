@@ -1,57 +1,158 @@
-"""Groups Trust Payments' lookups into queries, and finds each lookup's records in a query's response."""
+"""Groups Trust Payments' lookups into queries, and finds each lookup's records in the responses."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from processors.providers.outcomes import LookupOutcome, RetryLater, Succeeded
+from processors.providers.base import WaitingLookup
+from processors.providers.outcomes import Failed, FurtherLookup, LookupOutcome, RetryLater, Succeeded
+from processors.providers.trustpayments.children import is_payout, unresolved_chargebacks
 from processors.providers.trustpayments.codes import uncertain
-from processors.providers.trustpayments.records import is_reference, word
-from schemas.messages import RECOVERY, Lookup
+from processors.providers.trustpayments.contract import TRANSACTION
+from processors.providers.trustpayments.gathered_query import Part, PartFailure, PartResponse
+from processors.providers.trustpayments.records import (
+    TransactionRecord,
+    by_reference,
+    is_reference,
+    kind_of,
+    parent_of,
+    reference_of,
+    word,
+)
+from processors.providers.trustpayments.settlement import may_be_parcel
+from schemas.messages import RECOVERY, REFERENCES, Lookup
+from schemas.reasons import DeadReason
 
 #: Requests whose outcome must be known: until it is, they are looked up again.
 _MOVING: Final = frozenset({"AUTH", "REFUND", "CHARGEBACK"})
+#: Requests that say nothing of a payment, nor of one that they name as their parent.
+_PAYMENTLESS: Final = frozenset({"AUTH", "ACCOUNTCHECK"})
+
+TRANSACTIONS: Final = "transactionreference"
+ORDERS: Final = "orderreference"
 
 
 @dataclass(frozen=True, slots=True)
 class QueryFilter:
-    """The filter a lookup needs; without a field it can't be looked up."""
+    """The filter a lookup needs; without values it can't be looked up."""
 
     field: str
-    value: str
+    values: tuple[str, ...]
 
 
 def filter_of(lookup: Lookup) -> QueryFilter:
-    """By the transaction; by the order where the lookup names no transaction."""
-    if lookup.reference is not None and is_reference(lookup.reference):
-        return QueryFilter("transactionreference", lookup.reference)
-    order = lookup.arguments.get("orderreference", "")
-    return QueryFilter("orderreference" if order and lookup.reference is None else "", order)
+    """By the transaction, or by many; by the order where the lookup names no transaction."""
+    if lookup.reference is not None:
+        return QueryFilter(TRANSACTIONS, (lookup.reference,) if is_reference(lookup.reference) else ())
+    if REFERENCES in lookup.arguments:
+        names = dict.fromkeys(lookup.arguments[REFERENCES].split())
+        return QueryFilter(TRANSACTIONS, tuple(one for one in names if is_reference(one)))
+    order = lookup.arguments.get(ORDERS, "")
+    return QueryFilter(ORDERS, (order,) if order else ())
+
+
+def grouped(lookups: Sequence[WaitingLookup], most_values: int) -> list[tuple[WaitingLookup, ...]]:
+    """The lookups that one query serves: many transactions in one, each order in one of its own.
+
+    A lookup of many transactions is never split here, so its group alone may have more values.
+    """
+    by_filter: dict[QueryFilter, list[WaitingLookup]] = {}
+    for one in lookups:
+        by_filter.setdefault(filter_of(one.lookup), []).append(one)
+    groups: list[tuple[WaitingLookup, ...]] = []
+    values: set[str] = set()
+    together: list[WaitingLookup] = []
+    for asked, waiting in by_filter.items():
+        if asked.field != TRANSACTIONS or not asked.values:
+            groups.append(tuple(waiting))
+            continue
+        if together and len(values.union(asked.values)) > most_values:
+            groups.append(tuple(together))
+            values, together = set(), []
+        values.update(asked.values)
+        together += waiting
+    return [*groups, tuple(together)] if together else groups
 
 
 class FoundRecords:
-    """A response's records by the filter's field: the response to forty lookups is searched once, not forty times."""
+    """The responses' records by the filter's field: they are searched once for forty lookups, not forty times."""
 
-    def __init__(self, field: str, records: Sequence[Mapping[str, Any]]) -> None:
-        self._by_value: dict[str, list[Mapping[str, Any]]] = {}
-        for one in records:
-            self._by_value.setdefault(word(one, field), []).append(one)
-        self._known = {word(one, "transactionreference") for one in records}
+    def __init__(self, field: str, parts: Iterable[Part]) -> None:
+        self._by_value: dict[str, dict[str, TransactionRecord]] = {}
+        self._failures: dict[str, RetryLater[DeadReason] | Failed[DeadReason]] = {}
+        self._known: dict[str, TransactionRecord] = {}
+        # a chargeback is read from one response, so its parent must be in the same one
+        self._unresolved: dict[str, str] = {}
+        for part in parts:
+            if isinstance(part, PartFailure):
+                self._failures.update(dict.fromkeys(part.values, part.outcome))
+            else:
+                self._add(field, part)
+
+    def _add(self, field: str, part: PartResponse) -> None:
+        known = by_reference(part.records)
+        self._known |= known
+        self._unresolved |= unresolved_chargebacks(part.records, known)
+        for one in part.records:
+            self._by_value.setdefault(word(one, field), {})[reference_of(one)] = one
 
     def outcome(self, lookup: Lookup) -> LookupOutcome:
         """The outcome of a lookup with this field."""
-        mine = self._by_value.get(filter_of(lookup).value)
-        if not mine:
-            if RECOVERY in lookup.arguments:
-                return Succeeded()  # no notification named it: an abandoned basket is no dead letter
+        values = filter_of(lookup).values
+        if not values:
+            return Failed("unreadable_lookup", "the lookup names neither a transaction nor an order")
+        recovery = RECOVERY in lookup.arguments
+        failed = {one: self._failures[one] for one in values if one in self._failures}
+        if failed and not (recovery and len(values) > 1):
+            return next(iter(failed.values()))
+        if later := next((one for one in failed.values() if isinstance(one, RetryLater)), None):
+            return later
+        if not recovery and any(one not in self._by_value for one in values):
             return RetryLater("not_found", "the provider has no record of it yet")
-        kinds = [(one, word(one, "requesttypedescription")) for one in mine]
-        # a refund says nothing of its payment, so the payment itself is looked up where it is not among the records
-        parents = {word(one, "parenttransactionreference") for one, kind in kinds if kind != "AUTH"}
-        open_ended = any(uncertain(word(one, "errorcode")) for one, kind in kinds if kind in _MOVING)
+        mine = {name: one for value in values for name, one in self._by_value.get(value, {}).items()}
+        if recovery and REFERENCES in lookup.arguments:
+            return self._settlement(mine, tuple(failed))
+        return self._notified(mine)
+
+    def _settlement(self, mine: Mapping[str, TransactionRecord], refused: Sequence[str]) -> LookupOutcome:
+        """Of payments that are known: what is refused or uncertain is looked up by itself, so that the others are not
+        looked up again because of it."""
+        open_ended = [name for name, one in mine.items() if _is_uncertain(one)]
+        return Succeeded(follow_ups=tuple(sorted({*refused, *open_ended})), further=self._chargebacks(mine))
+
+    def _notified(self, mine: Mapping[str, TransactionRecord]) -> LookupOutcome:
         return Succeeded(
-            again="uncertain" if open_ended else None,
-            follow_ups=tuple(sorted(parent for parent in parents - self._known if is_reference(parent))),
+            again="uncertain" if any(_is_uncertain(one) for one in mine.values()) else None,
+            follow_ups=tuple(sorted({_payment_to_find(one) for one in mine.values()} - {"", *self._known})),
+            further=(*self._chargebacks(mine), *self._parcels(mine)),
         )
+
+    def _chargebacks(self, mine: Mapping[str, TransactionRecord]) -> tuple[FurtherLookup, ...]:
+        """Chargebacks whose parent may be a payment or a refund: both are looked up together."""
+        pairs = sorted((name, parent) for name, parent in self._unresolved.items() if name in mine)
+        return tuple(_together(name, parent, must_exist=True) for name, parent in pairs)
+
+    def _parcels(self, mine: Mapping[str, TransactionRecord]) -> tuple[FurtherLookup, ...]:
+        """Payments of which only their parent shows whether they are parcels of a split shipment."""
+        parents = {name: parent_of(one) for name, one in mine.items() if may_be_parcel(one)}
+        unknown = sorted((name, parent) for name, parent in parents.items() if parent not in self._known)
+        return tuple(_together(name, parent, must_exist=False) for name, parent in unknown)
+
+
+def _together(name: str, parent: str, *, must_exist: bool) -> FurtherLookup:
+    return FurtherLookup(TRANSACTION, None, {REFERENCES: f"{name} {parent}"}, must_exist=must_exist)
+
+
+def _is_uncertain(record: TransactionRecord) -> bool:
+    return kind_of(record) in _MOVING and uncertain(word(record, "errorcode"))
+
+
+def _payment_to_find(record: TransactionRecord) -> str:
+    """The payment of a record that says nothing of it, such as a refund's. A payout changes none, and a chargeback's
+    parent is looked up together with it."""
+    kind = kind_of(record)
+    if kind in _PAYMENTLESS or is_payout(record) or (kind == "CHARGEBACK" and word(record, "errorcode") == "0"):
+        return ""
+    return parent_of(record)

@@ -9,27 +9,31 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from processors.providers.account import Account
 from processors.providers.base import CallContext
 from processors.providers.payment_list import ListedPayment, PaymentReference
+from processors.providers.trustpayments.children import unresolved_chargebacks
+from processors.providers.trustpayments.client import RefusedValueError
 from processors.providers.trustpayments.client import query as transaction_query
 from processors.providers.trustpayments.contract import TrustPaymentsMerchant
+from processors.providers.trustpayments.gathered_query import MAX_RECORDS, gateway_text
+from processors.providers.trustpayments.interpretation import interpreted
 from processors.providers.trustpayments.records import (
+    by_reference,
+    count_of,
     gateway_time,
-    interpreted,
     is_order_reference,
     is_reference,
+    kind_of,
     records_of,
+    reference_of,
     word,
 )
 from schemas.errors import ProviderRefusedError, RetryableError, UnreadableError
-
-#: A response with as many records may have left some out.
-MAX_RECORDS: Final = 500
 
 _SECOND: Final = timedelta(seconds=1)
 _FIRST_STEP: Final = timedelta(hours=6)
@@ -75,18 +79,34 @@ class TrustPaymentsLister:
                 alone.append(one.payment_id)
         orders = list(by_order)
         groups = [orders[start : start + _ORDERS_AT_A_TIME] for start in range(0, len(orders), _ORDERS_AT_A_TIME)]
+        async for group, listing in self._in_parts(account, context, "orderreference", groups):
+            yield sum(by_order[order] for order in group), listing.payments
+        size = context.transactions_per_query
+        groups = [alone[start : start + size] for start in range(0, len(alone), size)]
+        async for group, listing in self._in_parts(account, context, "transactionreference", groups):
+            yield len(group), listing.payments
+
+    async def _in_parts(
+        self, account: Account[TrustPaymentsMerchant], context: CallContext, field: str, groups: list[list[str]]
+    ) -> AsyncIterator[tuple[list[str], _Listing]]:
+        """Each group's listing; a group that is refused, or whose response may be cut off, in halves."""
         while groups:
             group = groups.pop(0)
-            listing = await self._ask(account, context, {"orderreference": group})
-            if listing.full and len(group) > 1:
+            listing = await self._unless_refused(account, context, {field: group})
+            if (listing is None or listing.full) and len(group) > 1:
                 middle = len(group) // 2
                 groups[:0] = [group[:middle], group[middle:]]
                 continue
-            yield sum(by_order[order] for order in group), listing.payments
-        size = context.transactions_per_query
-        for start in range(0, len(alone), size):
-            part = alone[start : start + size]
-            yield len(part), (await self._ask(account, context, {"transactionreference": part})).payments
+            # a value that is refused even by itself is of no payment
+            yield group, listing or _Listing([], frozenset(), 0)
+
+    async def _unless_refused(
+        self, account: Account[TrustPaymentsMerchant], context: CallContext, wanted: Mapping[str, Sequence[str]]
+    ) -> _Listing | None:
+        try:
+            return await self._ask(account, context, wanted)
+        except RefusedValueError:
+            return None
 
     async def _seconds(
         self,
@@ -103,15 +123,24 @@ class TrustPaymentsLister:
         if any(part.full for part in parts) or not together.references <= found:
             raise ProviderRefusedError(
                 "refused",
-                f"the gateway has {MAX_RECORDS} records or more within one second ({_text(first)} GMT), and its list "
-                "holds no more than that, so it can't be read completely; leave this second out of the period",
+                f"the gateway has {MAX_RECORDS} records or more within one second ({gateway_text(first)} GMT), and its "
+                "list holds no more than that, so it can't be read completely; leave this second out of the period",
             )
         return [one for part in parts for one in part.payments]
 
     async def _window(
         self, account: Account[TrustPaymentsMerchant], context: CallContext, start: datetime, end: datetime
     ) -> _Listing:
-        return await self._ask(account, context, {"starttimestamp": [_text(start)], "endtimestamp": [_text(end)]})
+        period = {"starttimestamp": [gateway_text(start)], "endtimestamp": [gateway_text(end)]}
+        listing = await self._ask(account, context, period)
+        pairs = listing.unresolved
+        if not pairs:
+            return listing
+        # of a chargeback whose payment is of another time, only the chargeback is listed
+        wanted = {"transactionreference": sorted({one for pair in pairs for one in pair})}
+        charged = (await self._ask(account, context, wanted)).payments
+        more = [one for one in charged if one.observation.chargeback is not None]
+        return replace(listing, payments=[*listing.payments, *more])
 
     async def _ask(
         self, account: Account[TrustPaymentsMerchant], context: CallContext, wanted: Mapping[str, Sequence[str]]
@@ -127,11 +156,15 @@ class TrustPaymentsLister:
 
 @dataclass(frozen=True, slots=True)
 class _Listing:
-    """One response: its payments, its records' references, and the count of records before any was left out."""
+    """One response: its payments, its records' references, and the count of records before any was left out.
+
+    ``unresolved`` are its chargebacks whose parents are not among the records, each with its parent.
+    """
 
     payments: Sequence[ListedPayment]
     references: frozenset[str]
     count: int
+    unresolved: Sequence[tuple[str, str]] = ()
 
     @property
     def full(self) -> bool:
@@ -145,26 +178,18 @@ async def _once(
     async with context.pace(merchant.id):
         response, query = await transaction_query(wanted, account, context)
     own = records_of(query, merchant.site_reference)
-    started = {word(one, "transactionreference"): _started(one) for one in own if _is_payment(one)}
+    started = {reference_of(one): _started(one) for one in own if kind_of(one) == "AUTH"}
     interpretation = interpreted(query, merchant, response)
-    if interpretation.unreadable is not None:
-        raise UnreadableError(interpretation.detail, interpretation.unreadable)
+    if interpretation.odd:
+        raise UnreadableError(interpretation.odd[0].detail, interpretation.odd[0].reason)
     payments = [
-        ListedPayment(one, started.get(one.payment_id) if one.refund is None else None)
+        ListedPayment(one, started.get(one.payment_id) if one.status is not None else None)
         for one in interpretation.observations
     ]
-    listed: Any = query.get("records")
-    count = len(listed) if isinstance(listed, list) else 0
-    return _Listing(payments, frozenset(word(one, "transactionreference") for one in own), count)
-
-
-def _is_payment(record: Mapping[str, Any]) -> bool:
-    return word(record, "requesttypedescription") == "AUTH"
+    references = by_reference(own)
+    unresolved = unresolved_chargebacks(own, references)
+    return _Listing(payments, frozenset(references), count_of(query), unresolved)
 
 
 def _started(record: Mapping[str, Any]) -> datetime | None:
     return gateway_time(word(record, "transactionstartedtimestamp"))
-
-
-def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")

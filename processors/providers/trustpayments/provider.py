@@ -27,12 +27,13 @@ from processors.providers.base import (
 )
 from processors.providers.form import fields
 from processors.providers.json_body import readable_object
-from processors.providers.outcomes import Failed, LookupOutcome, Succeeded
-from processors.providers.trustpayments.client import query as transaction_query
+from processors.providers.outcomes import LookupOutcome, Succeeded
 from processors.providers.trustpayments.contract import NAME, TRANSACTION, TrustPaymentsMerchant
-from processors.providers.trustpayments.lookups import FoundRecords, QueryFilter, filter_of
-from processors.providers.trustpayments.records import interpreted, is_reference, query_of, records_of, word
-from processors.providers.trustpayments.signature import Form, check_hash, check_names, check_values
+from processors.providers.trustpayments.gathered_query import GatheredQuery, Part, PartResponse
+from processors.providers.trustpayments.interpretation import interpreted
+from processors.providers.trustpayments.lookups import FoundRecords, filter_of, grouped
+from processors.providers.trustpayments.records import is_reference, query_of, word
+from processors.providers.trustpayments.signature import Form, check_hash, check_names, check_values, unknown_names
 from schemas.errors import RejectedNotificationError, UnreadableError
 from schemas.messages import Lookup
 from schemas.times import rfc3339
@@ -55,7 +56,7 @@ class TrustPaymentsProvider:
         if not form:
             raise RejectedNotificationError("malformed", "the body is not a form")
         signature = next((value for name, value in form if name == b"responsesitesecurity"), b"")
-        if not signature:
+        if not signature and not account.merchant.accept_unsigned:
             raise RejectedNotificationError("missing_signature", "the form has no responsesitesecurity")
         detail = Form(form, signature)
         reference = detail.first(b"transactionreference").decode("ascii", "replace")
@@ -63,8 +64,10 @@ class TrustPaymentsProvider:
             reference=reference if is_reference(reference) else None,
             # With notificationreference: a retry carries the same one, while a settle status that goes from 0 to 2
             # and back signs the same text a second time and must be looked up again.
-            duplicate_key=hashlib.sha256(repr(sorted(form)).encode()).digest(),
+            # Of unsigned forms each is looked up: anybody could send one first and make the gateway's a duplicate.
+            duplicate_key=hashlib.sha256(repr(sorted(form)).encode()).digest() if signature else None,
             detail=detail,
+            warnings=("unexpected_field",) if unknown_names(detail, account.merchant) else (),
         )
 
     def verify(
@@ -73,10 +76,14 @@ class TrustPaymentsProvider:
         """The hash first, then the narrow form that makes a forged split of signed values harder."""
         form: Form = parsed.detail
         merchant = account.merchant
-        check_hash(form, account.reveal_all(merchant.notification_passwords))
-        check_names(form, merchant)
+        if form.signature:
+            check_hash(form, account.reveal_all(merchant.notification_passwords))
+        elif parsed.reference is None:
+            # the budget of unsigned calls is by transaction, and an order may have any number of them
+            raise RejectedNotificationError("missing_signature", "a form without a hash must name its transaction")
+        check_names(form, parsed.reference, merchant)
         check_values(form, parsed.reference, merchant)
-        return "authentic"
+        return "authentic" if form.signature else "unsigned"
 
     def plan(self, parsed: ParsedNotification, notification: Notification) -> Lookup:
         """The transaction the form names; by the order where a custom rule leaves the transaction out."""
@@ -94,35 +101,40 @@ class TrustPaymentsProvider:
 
     def calls(self, lookups: Sequence[WaitingLookup], context: CallContext) -> Iterable[Call]:
         """One query filters on many transactions; an order has a query of its own."""
-        by_filter: dict[QueryFilter, list[WaitingLookup]] = {}
-        for one in lookups:
-            by_filter.setdefault(filter_of(one.lookup), []).append(one)
-        transactions = [waiting for asked, waiting in by_filter.items() if asked.field == "transactionreference"]
-        size = context.transactions_per_query
-        groups = [transactions[start : start + size] for start in range(0, len(transactions), size)]
-        groups += [[waiting] for asked, waiting in by_filter.items() if asked.field != "transactionreference"]
         # queues of their own: queries only read, so none has to wait for another
-        return [Call(f"{group[0][0].lookup_id}", tuple(one for same in group for one in same)) for group in groups]
+        return [Call(group[0].lookup_id, group) for group in grouped(lookups, context.transactions_per_query)]
 
     async def fetch(
         self, call: Call, account: Account[TrustPaymentsMerchant], context: CallContext, store: Store
     ) -> Mapping[str, LookupOutcome]:
-        """Make one TRANSACTIONQUERY; each lookup is answered by the records it asked for, or retried later."""
+        """Query the call's transactions or order; each lookup is answered by the records it asked for, or retried
+        later."""
         asked = {one.lookup_id: filter_of(one.lookup) for one in call.lookups}
-        field, values = asked[call.lookups[0].lookup_id].field, sorted({one.value for one in asked.values()})
-        if not field:
-            unreadable: LookupOutcome = Failed(
-                "unreadable_lookup", "the lookup names neither a transaction nor an order"
-            )
-            return dict.fromkeys(asked, unreadable)
-        response, query = await transaction_query({field: values}, account, context)
-        found = FoundRecords(field, records_of(query, account.merchant.site_reference))
+        field = asked[call.lookups[0].lookup_id].field
+        parts = await self._parts(
+            field, sorted({value for one in asked.values() for value in one.values}), account, context
+        )
+        found = FoundRecords(field, parts)
         outcomes = {one.lookup_id: found.outcome(one.lookup) for one in call.lookups}
-        answered = tuple(one for one in call.lookups if isinstance(outcomes[one.lookup_id], Succeeded))
-        if answered:
-            reference = answered[0].lookup.reference if len(values) == 1 else None
-            await store(replace(response, reference=reference), answered)
+        succeeded = [one for one in call.lookups if isinstance(outcomes[one.lookup_id], Succeeded)]
+        for part in parts:
+            if isinstance(part, PartResponse):
+                answered = tuple(one for one in succeeded if set(asked[one.lookup_id].values) & set(part.values))
+                if answered:
+                    reference = answered[0].lookup.reference if len(part.values) == 1 else None
+                    await store(replace(part.response, reference=reference), answered)
         return outcomes
+
+    async def _parts(
+        self, field: str, values: Sequence[str], account: Account[TrustPaymentsMerchant], context: CallContext
+    ) -> list[Part]:
+        """The responses to all values, no more of them in a query than configured. A refund or chargeback and its
+        parent are always in one, so that they are read together."""
+        query, size = GatheredQuery(field, account, context), max(2, context.transactions_per_query)
+        chunks = [values[start : start + size] for start in range(0, len(values), size)]
+        if len(chunks) <= 1:
+            return await query.parts(values) if values else []
+        return [part for chunk in chunks for part in await query.attempted(chunk)]
 
     def interpret(self, response: ProviderResponse, account: Account[TrustPaymentsMerchant]) -> Interpretation:
         """Payments, refunds and chargebacks among the response's records."""

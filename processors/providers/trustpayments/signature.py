@@ -69,21 +69,28 @@ def check_hash(form: Form, passwords: tuple[str, ...]) -> None:
     raise RejectedNotificationError("bad_signature", "no active notification password made the hash")
 
 
-def check_names(form: Form, merchant: TrustPaymentsMerchant) -> None:
-    """Refuse unknown and repeated fields: names are not hashed, so such a field may be a piece of another's value.
+def unknown_names(form: Form, merchant: TrustPaymentsMerchant) -> set[bytes]:
+    """The form's fields that are neither default nor configured. The merchant may add fields to a rule at any time."""
+    known = DEFAULT_FIELDS | _bytes(merchant.extra_fields) | _bytes(merchant.repeated_fields)
+    return {name for name, _ in form.fields} - known
+
+
+def check_names(form: Form, reference: str | None, merchant: TrustPaymentsMerchant) -> None:
+    """Refuse repeated fields: names are not hashed, so such a field may be a piece of another's value. An unknown field
+    may be one too, but where the form names a transaction, at worst that is looked up once in vain.
 
     Raises:
-        RejectedNotificationError: a field is neither default nor among the merchant's ``extra_fields``, or is repeated
-            without being among its ``repeated_fields``.
+        RejectedNotificationError: a known field is repeated without being among the merchant's ``repeated_fields``, or
+            a field is unknown and the form names no transaction.
     """
-    names = {name for name, _ in form.fields}
-    repeated = _bytes(merchant.repeated_fields)
-    if unknown := names - DEFAULT_FIELDS - _bytes(merchant.extra_fields) - repeated:
+    unknown = unknown_names(form, merchant)
+    if unknown and reference is None:
         raise RejectedNotificationError(
             "unexpected_field", f"{_shown(min(unknown))} is not in the merchant's extra_fields"
         )
-    if len(names) == len(form.fields):
+    if len({name for name, _ in form.fields}) == len(form.fields):
         return
+    repeated = _bytes(merchant.repeated_fields) | unknown
     for name, times in Counter(name for name, _ in form.fields).items():
         if times > 1 and name not in repeated:
             raise RejectedNotificationError(

@@ -8,12 +8,16 @@ from typing import Final
 
 from processors.providers.account import Account
 from processors.providers.base import CallContext, Notification
-from processors.providers.spec import CaptureInspection, ProviderSpec, RecoveryQuery
+from processors.providers.spec import CaptureInspection, FollowRule, ProviderSpec, RecoveryQuery
 from processors.providers.trustpayments.client import query
 from processors.providers.trustpayments.contract import CONTRACT, NAME, TRANSACTION, TrustPaymentsMerchant
 from processors.providers.trustpayments.payment_list import TrustPaymentsLister
 from processors.providers.trustpayments.provider import TrustPaymentsProvider
 from processors.providers.trustpayments.records import is_order_reference, is_reference
+from schemas.messages import REFERENCES
+
+#: No maximum is documented; a query for so many is far below the 500 records of a response.
+MAX_REFERENCES: Final = 100
 
 _PROVIDER: Final = TrustPaymentsProvider()
 
@@ -24,6 +28,11 @@ def _recovery(merchant: TrustPaymentsMerchant, order_id: str, payment_id: str) -
     if is_order_reference(order_id):
         return RecoveryQuery(TRANSACTION, None, {"orderreference": order_id})
     return RecoveryQuery(TRANSACTION, payment_id) if is_reference(payment_id) else None
+
+
+def _settlement(merchant: TrustPaymentsMerchant, references: tuple[str, ...]) -> RecoveryQuery:
+    """One query for the payments and refunds that the nightly batch may have settled."""
+    return RecoveryQuery(TRANSACTION, None, {REFERENCES: " ".join(references)})
 
 
 class _TrustPaymentsProbe:
@@ -54,4 +63,5 @@ SPEC: Final = ProviderSpec(
     probe=_TrustPaymentsProbe(),
     inspection=CaptureInspection(check_return_url=_check_return_url),
     lister=TrustPaymentsLister(),
+    follow=FollowRule(MAX_REFERENCES, _settlement),
 )

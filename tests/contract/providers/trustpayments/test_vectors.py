@@ -69,16 +69,22 @@ DEFAULT: Final = {
         if one["expect_signature_valid"] is not False and set(_names(one)) - DEFAULT
     ],
 )
-def test_fields_nobody_asked_for_are_refused_though_the_hash_is_right(vector: Any) -> None:
+def test_fields_nobody_asked_for_are_looked_up_and_counted(vector: Any) -> None:
     shop = _account(vector)
     call = notification("trustpayments", vector["body"])
-    with pytest.raises(RejectedNotificationError) as rejected:
-        TRUSTPAYMENTS.verify(TRUSTPAYMENTS.parse(call, shop), call, shop)
-    assert rejected.value.reason == "unexpected_field"
+    claim = TRUSTPAYMENTS.parse(call, shop)
+    assert claim.warnings == ("unexpected_field",)
+    assert TRUSTPAYMENTS.verify(claim, call, shop) == "authentic"
+    lookup = TRUSTPAYMENTS.plan(claim, call)
+    assert (lookup.reference, lookup.arguments) == (dict(parse_qsl(vector["body"]))["transactionreference"], {})
 
 
 #: Words of the vectors that say more than the canonical status; refunds never are a payment's status.
 CANONICAL: Final = {"error": "unknown"}
+
+
+#: Whether such a refund will not happen as things stand.
+REFUNDS: Final = {"refund_pending": False, "refund_suspended": True, "refund_declined": True}
 
 
 @pytest.mark.parametrize(
@@ -100,12 +106,12 @@ def test_records_map_as_recommended(row: Any) -> None:
         "currencyiso3a": "GBP",
     }
     observed = TRUSTPAYMENTS.interpret(response(_answer([record])), account("trustpayments")).observations
-    if expected == "refund_pending":
+    if expected in REFUNDS:
         (one,) = observed
         assert one.payment_id == "1-2-3"
         assert one.status is None
         assert one.refund is not None
-        assert not one.refund.settled
+        assert (one.refund.settled, one.refund.ended) == (False, REFUNDS[expected])
     else:
         assert observed == ()
 

@@ -14,7 +14,7 @@ from tests.fakes.stages import KAFKA, counted, empty, header, metrics, record, r
 
 
 async def registered(value: bytes | None) -> list[Output]:
-    stage = OrderIntakeStage({"shop": "trustpayments", "store": "nevogate"}, ["nevogate"], KAFKA, metrics())
+    stage = OrderIntakeStage({"shop": "trustpayments", "store": "nevogate"}, ["store"], KAFKA, metrics())
     return list(await stage.process(BatchContext([record(value, topic="payments.expected")], empty(), refuse_publish)))
 
 
@@ -32,7 +32,7 @@ async def test_order_for_several_payments_is_written_as_one() -> None:
         assert messages.decode(output.value, ExpectedPayment).several == several
 
 
-async def test_registered_id_of_an_unsigned_provider_is_a_known_id() -> None:
+async def test_registered_id_of_an_unsigned_merchant_is_a_known_id() -> None:
     _, known = await registered(written(merchant="store", payment_id="a" * 32))
     assert (known.topic, known.key, known.value) == ("lookups.nevogate.known", b"store/" + b"a" * 32, b"known")
     assert len(await registered(written(payment_id="1-2-3"))) == 1, "signed calls have no budget"

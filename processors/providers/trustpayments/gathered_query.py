@@ -1,0 +1,118 @@
+"""A query for many values, asked for in parts where one of them is refused or the response may be cut off.
+
+Sources: the vendor's page on transaction queries (at most 500 records in a response, no paging), and its code list
+(errorcode 30000 is about one field's value, and refuses the whole query).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from processors.providers.account import Account
+from processors.providers.base import CallContext, ProviderResponse
+from processors.providers.outcomes import Failed, RetryLater
+from processors.providers.trustpayments.client import RefusedValueError, query
+from processors.providers.trustpayments.contract import TrustPaymentsMerchant
+from processors.providers.trustpayments.records import TransactionRecord, count_of, records_of
+from schemas.errors import PermanentError, ProviderRefusedError, RetryableError
+from schemas.reasons import DeadReason
+
+#: A response with as many records may have left some out.
+MAX_RECORDS: Final = 500
+
+#: An order's requests of so long ago, and no older ones, are asked for where its response is cut off.
+_ORDER_AGE: Final = timedelta(days=800)
+_SECOND: Final = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class PartResponse:
+    """The response to a query for some of the values, with the site's own records in it."""
+
+    values: tuple[str, ...]
+    response: ProviderResponse
+    records: Sequence[TransactionRecord]
+
+
+@dataclass(frozen=True, slots=True)
+class PartFailure:
+    """Values whose query failed, while that for others did not."""
+
+    values: tuple[str, ...]
+    outcome: RetryLater[DeadReason] | Failed[DeadReason]
+
+
+Part = PartResponse | PartFailure
+
+
+def gateway_text(moment: datetime) -> str:
+    """The gateway's ``YYYY-MM-DD HH:MM:SS`` in GMT."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+class GatheredQuery:
+    """A query by one field of one account."""
+
+    def __init__(self, field: str, account: Account[TrustPaymentsMerchant], context: CallContext) -> None:
+        self._field = field
+        self._account = account
+        self._context = context
+
+    async def parts(self, values: Sequence[str]) -> list[Part]:
+        """The responses to all the values. One value that is refused costs the others some more queries.
+
+        Raises:
+            RetryableError: all the values may be found later.
+            PermanentError: the query fails until a person changes something.
+        """
+        try:
+            part, count = await self._ask(values)
+        except RefusedValueError as refused:
+            if len(values) == 1:
+                return [PartFailure(tuple(values), Failed(refused.reason, str(refused)))]
+            return await self._halves(values)
+        if count < MAX_RECORDS:
+            return [part]
+        if len(values) > 1:
+            return await self._halves(values)
+        end = self._context.now().astimezone(UTC).replace(microsecond=0) + timedelta(days=1)
+        return await self._between(values, end - _ORDER_AGE, end)
+
+    async def _halves(self, values: Sequence[str]) -> list[Part]:
+        middle = len(values) // 2
+        parts: list[Part] = []
+        for half in (values[:middle], values[middle:]):
+            parts += await self.attempted(half)
+        return parts
+
+    async def attempted(self, values: Sequence[str]) -> list[Part]:
+        """The parts, or their failure: other values are not asked for again because of it."""
+        try:
+            return await self.parts(values)
+        except RetryableError as error:
+            return [PartFailure(tuple(values), RetryLater(error.reason, str(error), error.retry_after_seconds))]
+        except PermanentError as error:
+            return [PartFailure(tuple(values), Failed(error.reason, str(error)))]
+
+    async def _between(self, values: Sequence[str], start: datetime, end: datetime) -> list[Part]:
+        """The records of one value by time. Neighbouring periods share their border, and may share a record."""
+        period = {"starttimestamp": [gateway_text(start)], "endtimestamp": [gateway_text(end)]}
+        part, count = await self._ask(values, period)
+        if count < MAX_RECORDS:
+            return [part]
+        if end - start <= _SECOND:
+            raise ProviderRefusedError(
+                "refused", f"the gateway has {MAX_RECORDS} records or more of one order within a second"
+            )
+        middle = start + _SECOND * ((end - start) // _SECOND // 2)
+        return [*await self._between(values, start, middle), *await self._between(values, middle, end)]
+
+    async def _ask(
+        self, values: Sequence[str], period: Mapping[str, Sequence[str]] | None = None
+    ) -> tuple[PartResponse, int]:
+        response, found = await query({self._field: values, **(period or {})}, self._account, self._context)
+        records = records_of(found, self._account.merchant.site_reference)
+        return PartResponse(tuple(values), response, records), count_of(found)

@@ -1,0 +1,143 @@
+"""What the records of a response say about payments, record by record: one odd record costs only its own payment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from processors.providers.base import Interpretation, OddElement, ProviderResponse
+from processors.providers.trustpayments.amounts import amounts_of, contradicts
+from processors.providers.trustpayments.children import PaymentChild, charged_payment, read_chargeback, read_refund
+from processors.providers.trustpayments.codes import is_card, is_code, payment_status
+from processors.providers.trustpayments.contract import NAME, TrustPaymentsMerchant
+from processors.providers.trustpayments.records import (
+    TransactionRecord,
+    by_reference,
+    gateway_time,
+    is_reference,
+    is_text,
+    kind_of,
+    parent_of,
+    placed_records,
+    reference_of,
+    word,
+)
+from processors.providers.trustpayments.settlement import follow_up, order_role, secured
+from schemas.errors import UnreadableError
+from schemas.messages import Observation
+from schemas.reasons import ResponseWarning
+from schemas.times import rfc3339
+
+
+def interpreted(
+    query: TransactionRecord, merchant: TrustPaymentsMerchant, response: ProviderResponse
+) -> Interpretation:
+    """What the records say: payments, refunds and chargebacks. All other request types are no payment states.
+
+    Where a refund's or chargeback's amount, state or payment can't be read, its payment is left out as a whole, because
+    without the refund it would look like money that is still there.
+    """
+    placed = placed_records(query, merchant.site_reference)
+    own = [one for _, one in placed]
+    # the query's own time: between suspended and authorised, which may go both ways, the newest query wins
+    asked = gateway_time(word(query, "transactionstartedtimestamp"))
+    reading = _Reading(merchant, by_reference(own), response.received_at, rfc3339(asked) if asked is not None else None)
+    found: list[Observation] = []
+    odd: list[OddElement] = []
+    unreadable: set[str] = set()
+    for place, record in placed:
+        try:
+            observation = reading.observation(record)
+        except UnreadableError as error:
+            odd.append(OddElement(place, error.reason, str(error)))
+            unreadable.add(reading.payment_of(record))
+            continue
+        if observation is not None and is_reference(observation.payment_id):
+            found.append(observation)
+    warnings: tuple[ResponseWarning, ...] = ()
+    if any(kind_of(one) in _KINDS and contradicts(one, merchant) for one in own):
+        warnings = ("amount_decimals",)
+    rest = tuple(one for one in found if one.payment_id not in unreadable)
+    return Interpretation(rest, odd=tuple(odd), warnings=warnings)
+
+
+_KINDS: Final = frozenset({"AUTH", "REFUND", "CHARGEBACK"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """The records of one response, and when it was asked for and received."""
+
+    merchant: TrustPaymentsMerchant
+    records: Mapping[str, TransactionRecord]
+    received_at: datetime
+    asked_at: str | None
+
+    def observation(self, record: TransactionRecord) -> Observation | None:
+        """What the record says; None where it is about no payment.
+
+        Raises:
+            UnreadableError: it is about a payment, and can't be read.
+        """
+        kind = kind_of(record)
+        if kind not in _KINDS:
+            return None
+        if not is_text(word(record, "orderreference")):
+            raise UnreadableError("an order reference is no text")
+        if kind == "AUTH":
+            return self._observation(record, self._payment(record))
+        if kind == "REFUND":
+            child = read_refund(record, self.merchant)
+        else:
+            child = read_chargeback(record, self.merchant, self.records)
+        return None if child is None else self._observation(record, self._child(record, child))
+
+    def payment_of(self, record: TransactionRecord) -> str:
+        """The payment that a record is about which can't be read."""
+        if kind_of(record) == "AUTH":
+            return reference_of(record)
+        return charged_payment(record, self.records) if kind_of(record) == "CHARGEBACK" else parent_of(record)
+
+    def _observation(self, record: TransactionRecord, said: Mapping[str, Any]) -> Observation:
+        codes = {name: word(record, name) for name in ("errorcode", "settlestatus")}
+        return Observation(
+            provider=NAME,
+            merchant=self.merchant.id,
+            order_id=word(record, "orderreference") or None,
+            source="TRANSACTIONQUERY",
+            provider_status={name: code for name, code in codes.items() if is_code(code)},
+            provider_time=self.asked_at,
+            observed_at=rfc3339(self.received_at),
+            **said,
+        )
+
+    def _payment(self, record: TransactionRecord) -> dict[str, Any]:
+        errorcode, method = word(record, "errorcode"), word(record, "paymenttypedescription")
+        status = payment_status(errorcode, word(record, "settlestatus"), method)
+        amounts, role = amounts_of(record, self.merchant), order_role(record, self.records)
+        # of a split shipment's first parcel the merchant lowers what is settled, and the others make up the rest
+        amount = amounts.settling if role == "part" and amounts.settling is not None else amounts.amount
+        return {
+            "payment_id": reference_of(record),
+            "status": status,
+            "amount": amount,
+            "paid": amounts.settling if status == "captured" else None,
+            "reason": errorcode if errorcode != "0" and is_code(errorcode) else None,
+            "customer_amount": amounts.customer,
+            "follow": follow_up(record, self.merchant, self.received_at),
+            "secured": secured(record, amounts, role, self.records),
+            "returnable": not is_card(method),
+            "order_role": role,
+        }
+
+    def _child(self, record: TransactionRecord, child: PaymentChild) -> dict[str, Any]:
+        follow = follow_up(record, self.merchant, self.received_at) if child.refund is not None else None
+        return {
+            "payment_id": child.payment_id,
+            "status": None,
+            "refund": child.refund,
+            "chargeback": child.chargeback,
+            "follow": follow,
+        }

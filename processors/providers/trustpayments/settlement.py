@@ -1,0 +1,113 @@
+"""How a payment settles: when it is looked up again until it has, what makes it safe to ship before, and its order.
+
+Settlement is a nightly batch that nobody is notified of (cards: settlestatus 0, 1 or 10 to 100). Sources: the vendor's
+pages on settlement, split shipments and subscriptions, and its Magento module, which looks until 8 days after the due
+date and then reports the payment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from typing import Final
+
+from processors.providers.daily_looks import daily_looks
+from processors.providers.trustpayments.amounts import RecordAmounts
+from processors.providers.trustpayments.codes import RISKY, UNSETTLED, is_card
+from processors.providers.trustpayments.contract import TrustPaymentsMerchant
+from processors.providers.trustpayments.records import (
+    TransactionRecord,
+    gateway_date,
+    gateway_time,
+    kind_of,
+    parent_of,
+    reference_of,
+    word,
+)
+from schemas.messages import FollowUp, OrderRole
+
+#: For so many days after its due date a payment is looked up, and a pre-authorisation, which is valid for 31 days.
+_LOOK_DAYS: Final = 8
+_PREAUTHORISED_LOOK_DAYS: Final = 31 + _LOOK_DAYS
+#: An ordinary payment can't be deferred for longer; one that is must be a pre-authorisation.
+_ORDINARY_DEFERRAL: Final = timedelta(days=7)
+#: A due date further away is no due date.
+_LONGEST_DEFERRAL: Final = timedelta(days=366)
+#: Fields of an AUTH that followed a 3-D Secure request, which is its parent then.
+_SECURE_FIELDS: Final = ("enrolled", "threedversion")
+
+
+def follow_up(record: TransactionRecord, merchant: TrustPaymentsMerchant, observed_at: datetime) -> FollowUp | None:
+    """When the request is looked up until it is settled or cancelled; None where it will not change any more."""
+    if word(record, "errorcode") != "0" or word(record, "settlestatus") not in UNSETTLED:
+        return None
+    started = (gateway_time(word(record, "transactionstartedtimestamp")) or observed_at).date()
+    due = _due_date(record, started)
+    preauthorised = word(record, "authmethod") == "PRE" or due - started > _ORDINARY_DEFERRAL
+    return daily_looks(merchant).follow(
+        reference_of(record),
+        first=due + timedelta(days=1),
+        last=due + timedelta(days=_PREAUTHORISED_LOOK_DAYS if preauthorised else _LOOK_DAYS),
+        observed_at=observed_at,
+    )
+
+
+def _due_date(record: TransactionRecord, started: date) -> date:
+    due = gateway_date(word(record, "settleduedate"))
+    return due if due is not None and abs(due - started) <= _LONGEST_DEFERRAL else started
+
+
+def secured(
+    record: TransactionRecord, amounts: RecordAmounts, role: OrderRole, records: Mapping[str, TransactionRecord]
+) -> bool:
+    """Whether goods may leave before the batch: a card, authorised, in full, and no risk check asks for a person."""
+    return (
+        word(record, "errorcode") == "0"
+        and word(record, "settlestatus") in ("0", "1", "10")
+        and is_card(word(record, "paymenttypedescription"))
+        and (amounts.settles_in_full or (role == "part" and amounts.settling is not None))
+        and not _risky(record, records)
+    )
+
+
+def _risky(record: TransactionRecord, records: Mapping[str, TransactionRecord]) -> bool:
+    checks = (one for one in records.values() if kind_of(one) == "RISKDEC" and _same_order(one, record))
+    return any(word(one, "fraudcontrolshieldstatuscode").upper() in RISKY for one in (record, *checks))
+
+
+def _same_order(one: TransactionRecord, other: TransactionRecord) -> bool:
+    order = word(one, "orderreference")
+    related = reference_of(one) == parent_of(other) != "" or parent_of(one) == reference_of(other) != ""
+    return related or (order != "" and order == word(other, "orderreference"))
+
+
+def order_role(record: TransactionRecord, records: Mapping[str, TransactionRecord]) -> OrderRole:
+    """What a payment is to its order: a parcel of a split shipment and an instalment are parts of it, and a later
+    payment of a subscription, which inherits the first one's order, is no second payment."""
+    if word(record, "subscriptiontype").upper() == "INSTALLMENT" or _splits(record):
+        return "part"
+    parent = parent_of(record)
+    if not parent:
+        return "whole"
+    account = word(record, "accounttypedescription")
+    if account == "RECUR":
+        return "repeat"
+    first = records.get(parent)
+    return "part" if account == "ECOM" and first is not None and _splits(first) else "whole"
+
+
+def may_be_parcel(record: TransactionRecord) -> bool:
+    """Whether only the parent shows if the payment is a later parcel of a split shipment."""
+    return (
+        kind_of(record) == "AUTH"
+        and word(record, "errorcode") == "0"
+        and word(record, "accounttypedescription") == "ECOM"
+        and parent_of(record) != ""
+        and not any(word(record, name) for name in _SECURE_FIELDS)
+    )
+
+
+def _splits(record: TransactionRecord) -> bool:
+    number = word(record, "splitfinalnumber")
+    several = number.isascii() and number.isdigit() and number.lstrip("0") not in ("", "1")
+    return kind_of(record) == "AUTH" and (word(record, "authmethod") == "SPLIT" or several)
