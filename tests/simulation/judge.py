@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import pairwise
 from typing import Any, Final
 
@@ -287,7 +288,8 @@ def _results_of_nevogate(evidence: Evidence) -> Iterator[str]:
 
 
 def _overdue(evidence: Evidence) -> Iterator[str]:
-    """Raised once and cleared once, in turn; in the end raised where nothing final is known, and nowhere else."""
+    """Raised and cleared in turn; in the end raised where nothing final is known, and nowhere else. An authorised
+    payment that settles after the run is not late yet."""
     told: dict[str, list[str]] = defaultdict(list)
     contents: dict[str, bytes] = {}
     for record in evidence.whole("payments.overdue"):
@@ -298,16 +300,32 @@ def _overdue(evidence: Evidence) -> Iterator[str]:
             told[(record.key or b"").decode()].append(event["state"])
         elif first != record.value:
             yield f"G5 overdue {event['event_id']} has two contents"
+    waiting = _waiting_for_settlement(evidence)
     for payment in evidence.plan.payments:
         said = payment.announcement
         states = told.pop(f"{payment.merchant}/{payment.order_id}", [])
-        if states != ["raised", "cleared"][: len(states)]:
+        if states != (["raised", "cleared"] * len(states))[: len(states)]:
             yield f"G4 {payment.order_id}: overdue {states}"
-        open_still = payment.last_word not in _FINAL
+        open_still = payment.last_word not in _FINAL and f"{payment.merchant}/{payment.payment_id}" not in waiting
         if said is not None and said.final_by is not None and (states[-1:] == ["raised"]) != open_still:
             yield f"G6 {payment.order_id} is {payment.last_word}, overdue {states or 'never'}"
     for order in told:
         yield f"G3 {order}: overdue, and nobody announced it"
+
+
+def _waiting_for_settlement(evidence: Evidence) -> set[str]:
+    """The payments that are authorised in the end and settle after it."""
+    newest: dict[str, tuple[str, str]] = {}
+    end = 0.0
+    for record in evidence.whole("payments.status"):
+        event = orjson.loads(record.value or b"")
+        newest[(record.key or b"").decode()] = event["status"], event.get("settles_by") or ""
+        end = max(end, record.timestamp)
+    return {
+        name
+        for name, (status, settles_by) in newest.items()
+        if status == "authorised" and settles_by and datetime.fromisoformat(settles_by).timestamp() > end
+    }
 
 
 def _requests(evidence: Evidence) -> Iterator[str]:
