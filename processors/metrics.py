@@ -115,6 +115,17 @@ class Metrics(MetricSet):
         "outcome",
     )
 
+    settlements_due = counter(
+        "paynotify_settlements_due_total",
+        "Payments and refunds looked up because their settlement was due",
+        "provider",
+    )
+    settlements_given_up = counter(
+        "paynotify_settlements_given_up_total",
+        "Payments and refunds that the provider did not settle in time and that are looked up no more",
+        "provider",
+    )
+
     # requests of the shops
     requests = counter(
         "paynotify_requests_total",

@@ -24,9 +24,10 @@ from processors.orders.state_machine import OVERDUE_QUEUE, poll_queue
 from processors.orders.timers import OrderTimers
 from processors.providers.account import Account, open_account
 from processors.providers.base import CallContext, Provider, accepts_unsigned
-from processors.providers.recovery import lookup_key, recovery_lookup
+from processors.providers.recovery import lookup_key, recovery_lookup, settlement_lookup
 from processors.providers.registry import provider_specs
 from processors.resolve.retention import PaymentRetention
+from processors.resolve.settlement import FollowedPayments, SettlementLooks, SettlementTimers
 from processors.resolve.stage import ResolveStage
 from processors.runtime.failpoints import Reached
 from processors.runtime.stage import StageSpec
@@ -170,7 +171,8 @@ def _resolve(common: _Common) -> tuple[StageSpec, ...]:
     configuration, kafka = common.configuration, common.configuration.kafka
     required = {merchant.id for merchant in configuration.merchants if merchant.expected == "required"}
     early = {merchant.id for merchant in configuration.merchants if merchant.release_on == "authorised"}
-    stage = ResolveStage(kafka, common.metrics, required, _charging(configuration), early)
+    looks, timers = _settlement(common)
+    stage = ResolveStage(kafka, common.metrics, required, _charging(configuration), early, looks)
     settings = configuration.worker.retention
     delete_after_days = settings.delete_after_days
     retention = PaymentRetention(
@@ -185,9 +187,33 @@ def _resolve(common: _Common) -> tuple[StageSpec, ...]:
             configuration.worker.batch_records,
             stateful=True,
             deterministic=True,
+            timers=timers,
             retention=retention,
         ),
     )
+
+
+def _settlement(common: _Common) -> tuple[SettlementLooks, SettlementTimers]:
+    """What follows the payments of merchants whose provider settles them without a notification."""
+    configuration, settings = common.configuration, common.configuration.worker.settlement
+    observations = configuration.kafka.topic(topics.OBSERVATIONS)
+    partitions = configuration.wanted_topics()[observations][1]
+    rules = {name: rule for name, spec in provider_specs().items() if (rule := spec.follow) is not None}
+    merchants = {one.id: one for one in configuration.merchants if provider_of(one) in rules}
+    followed = {
+        name: FollowedPayments(provider_of(one), rules[provider_of(one)].references_per_lookup)
+        for name, one in merchants.items()
+    }
+    quotas = {name: _share(settings.calls_per_hour, partitions) for name in merchants}
+
+    def lookup(merchant: str, references: tuple[str, ...], cause: str, at: str) -> tuple[bytes, Lookup] | None:
+        made = settlement_lookup(merchants[merchant], references, lookup_cause=cause, at=at)
+        return None if made is None else (lookup_key(made), made)
+
+    looks = SettlementLooks(
+        followed, lookup, configuration.kafka.topic, common.metrics, jitter_seconds=settings.jitter_seconds
+    )
+    return looks, SettlementTimers(observations, followed, quotas, gather_seconds=settings.gather_seconds)
 
 
 def _orders(common: _Common) -> tuple[StageSpec, ...]:
@@ -242,8 +268,13 @@ def _lookup_quota(merchant: Merchant, worker: WorkerSettings, partitions: int) -
     """One partition's share of the status checks of a merchant's overdue payments."""
     limited = provider_specs()[provider_of(merchant)].provider.policy.recovers_rarely
     per_hour = worker.recovery_calls_per_hour if limited else worker.overdue.lookups_per_hour
+    return _share(per_hour, partitions)
+
+
+def _share(per_hour: int, partitions: int) -> HourlyQuota:
+    """One partition's share of a merchant's calls that no notification caused."""
     quota = max(1, per_hour // partitions)
-    # a minute's worth at once: the payments that an outage made overdue must not cause a burst of calls
+    # a minute's worth at once: the payments that waited for the end of an outage must not cause a burst of calls
     return HourlyQuota(quota, burst=max(1.0, quota / 60))
 
 

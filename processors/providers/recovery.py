@@ -1,13 +1,16 @@
-"""Lookups that no notification caused (recovery), for overdue payments and for reconciliation.
+"""Lookups that no notification caused (recovery): for overdue payments, for reconciliation, and for settlement.
 
-Which of them a provider allows is its own rule (`processors.providers.spec.RecoveryRule`).
+Which of them a provider allows is its own rule (`processors.providers.spec.RecoveryRule` and ``FollowRule``).
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from processors.providers.registry import provider_specs
+from processors.providers.spec import RecoveryQuery
 from schemas.configuration.merchants import Merchant, provider_of
-from schemas.messages import RECOVERY, Lookup
+from schemas.messages import CAUSE, RECOVERY, REFERENCES, SETTLEMENT_DUE, Lookup
 from schemas.providers import provider_contracts
 
 
@@ -24,8 +27,26 @@ def recovery_lookup(
     query = spec.recovery(merchant, order_id or "", payment_id or "")
     if query is None:
         return None
+    return _lookup(spec.name, merchant, query, lookup_cause, at)
+
+
+def settlement_lookup(merchant: Merchant, references: tuple[str, ...], *, lookup_cause: str, at: str) -> Lookup | None:
+    """The lookup of payments and refunds whose settlement is due; None where the provider's rules allow none.
+
+    It names its cause, and all references where it asks for several: `paynotify trace` finds it by them.
+    """
+    spec = provider_specs()[provider_of(merchant)]
+    query = spec.follow.query(merchant, references) if spec.follow else None
+    if query is None:
+        return None
+    several = {REFERENCES: " ".join(references)} if query.reference is None else {}
+    arguments = {**several, **query.arguments, CAUSE: SETTLEMENT_DUE}
+    return _lookup(spec.name, merchant, replace(query, arguments=arguments), lookup_cause, at)
+
+
+def _lookup(provider: str, merchant: Merchant, query: RecoveryQuery, lookup_cause: str, at: str) -> Lookup:
     return Lookup(
-        provider=spec.name,
+        provider=provider,
         merchant=merchant.id,
         operation=query.operation,
         reference=query.reference,

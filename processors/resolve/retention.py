@@ -18,6 +18,7 @@ from typing import ClassVar, Final
 import msgspec
 
 from processors.resolve.payment_state import PaymentState
+from processors.state.timer_queue import STARTED
 from schemas.times import parse_time
 
 _STATE: Final = msgspec.json.Decoder(PaymentState)
@@ -83,7 +84,12 @@ class PaymentRetention:
         return self.compress_after_seconds / _PASSES
 
     def apply(self, value: bytes) -> bytes | None:
-        """The value to store from now on: the same object, its compressed form, or None to delete it."""
+        """The value to store from now on: the same object, its compressed form, or None to delete it.
+
+        A payment's timer is removed when it fires or when nothing is followed any more, not here.
+        """
+        if value == STARTED:
+            return value
         try:
             news_at = _news_at(value)
         except (msgspec.MsgspecError, UnicodeDecodeError, struct.error):

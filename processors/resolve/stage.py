@@ -11,6 +11,7 @@ from processors.metrics import Metrics
 from processors.resolve.payment_state import Advance, PaymentState, encoded
 from processors.resolve.release import ReleaseRules
 from processors.resolve.retention import payment_state
+from processors.resolve.settlement import SettlementLooks
 from processors.resolve.transitions import advance
 from processors.runtime.stage import BatchContext
 from processors.state.overlay import Overlay
@@ -40,10 +41,11 @@ class ResolveStage:
         expected_required: Collection[str] = (),
         charging: Collection[str] = (),
         release_on_authorised: Collection[str] = (),
+        looks: SettlementLooks | None = None,
     ) -> None:
         """``expected_required`` are the merchants whose payments release no goods without an expectation, ``charging``
         those whose charges depend on changes of their payments, ``release_on_authorised`` those whose payments may
-        release goods before the capture."""
+        release goods before the capture. ``looks`` is None where no payment is followed."""
         self._status = kafka.topic(topics.STATUS)
         self._latest = kafka.topic(topics.LATEST)
         self._dead = kafka.topic(topics.DEAD)
@@ -53,6 +55,7 @@ class ResolveStage:
         self._metrics = metrics
         self._expected_required = expected_required
         self._release_on_authorised = release_on_authorised
+        self._looks = looks
 
     async def process(self, context: BatchContext) -> Sequence[Output]:
         """At most one event for each observation, on both result topics."""
@@ -64,6 +67,8 @@ class ResolveStage:
 
     def _outputs(self, record: Record, state: Overlay) -> list[Output]:
         try:
+            if self._looks is not None and record.header("ce_type") == messages.TIME_REACHED:
+                return self._looks.look(record, state)
             observation = messages.decode(record.value, Observation)
         except UnreadableError:
             self._metrics.dead_letters.labels(self.provider, self.name, "unreadable_answer").inc()
@@ -74,6 +79,8 @@ class ResolveStage:
         after = advance(before, observation, self._rules(observation.merchant))
         if after.state != before:
             state.put(key, encoded(after.state))
+            if self._looks is not None:
+                self._looks.follow(state, key.decode(), before.follows, after.state.follows)
         self._count(before, observation, after)
         if after.event is None:
             # without an event an order may still be notified: the one that the payment was registered for since

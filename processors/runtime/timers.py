@@ -46,6 +46,9 @@ class TimerService:
 
     A queue in ``grace_seconds`` publishes nothing for that long after a partition was acquired: records that waited
     during a downtime are processed first, and make most timers that became due meanwhile unnecessary.
+
+    A queue in ``group_sizes`` publishes so many timers in one record, and takes one from its quota for it. Fewer are
+    published together only when the oldest has been due for ``gather_seconds``: others may become due with it.
     """
 
     def __init__(
@@ -56,12 +59,16 @@ class TimerService:
         now: Callable[[], datetime] = utc_now,
         *,
         grace_seconds: Mapping[str, float] = MappingProxyType({}),
+        group_sizes: Mapping[str, int] = MappingProxyType({}),
+        gather_seconds: float = 0.0,
     ) -> None:
         self._topic = topic
         self._queues = queues
         self._key = key
         self._now = now
         self._grace_seconds = grace_seconds
+        self._group_sizes = group_sizes
+        self._gather_time = timedelta(seconds=gather_seconds)
         #: By partition, since when it has been served without a gap, and when it was served last.
         self._served: dict[int, tuple[datetime, datetime]] = {}
         #: By queue and partition, when each timer was last published, the oldest first.
@@ -75,10 +82,10 @@ class TimerService:
             since = now
         self._served[partition] = since, now
         return [
-            self._record(timer, partition)
+            self._record(timers, partition, grouped=queue in self._group_sizes)
             for queue, quota in self._queues.items()
             if now >= since + timedelta(seconds=self._grace_seconds.get(queue, 0.0))
-            for timer in self._due(queue, quota, partition, state, now)
+            for timers in self._due(queue, quota, partition, state, now)
         ]
 
     def forget_revoked(self) -> None:
@@ -96,34 +103,45 @@ class TimerService:
 
     def _due(
         self, queue: str, quota: HourlyQuota | None, partition: int, state: SortedKeys, now: datetime
-    ) -> Iterator[Timer]:
+    ) -> Iterator[Sequence[Timer]]:
         """The queue's timers to publish now. Reads no more than the quota allows: a long queue is read each second."""
-        name = f"{queue}/{partition}"
+        name, size = f"{queue}/{partition}", self._group_sizes.get(queue, 1)
         published = self._published.setdefault(name, {})
         _forget(published, now - _PUBLISH_AGAIN_AFTER)
         limit = _MAX_TIMERS_PER_TICK
         if quota is not None:
             available = quota.available(name)
-            limit = min(limit, available + len(published)) if available else 0
-        for timer in timer_queue.due(state, queue, now, limit) if limit else ():
-            key = timer.key
-            if key in published:
-                continue
+            limit = min(limit, available * size + len(published)) if available else 0
+        due = timer_queue.due(state, queue, now, limit) if limit else []
+        waiting = [timer for timer in due if timer.key not in published]
+        for first in range(0, len(waiting), size):
+            group = waiting[first : first + size]
+            # the rest of what was read is no group yet if there is more to read
+            if len(group) < size and (len(due) == limit or not self._gathered(group[0], now)):
+                return
             if quota is not None and quota(name) > 0:
                 return
-            published[key] = now
-            yield timer
+            published.update((timer.key, now) for timer in group)
+            yield group
 
-    def _record(self, timer: Timer, partition: int) -> Output:
-        due = rfc3339(timer_queue.moment_of(timer.due_milliseconds))
+    def _gathered(self, oldest: Timer, now: datetime) -> bool:
+        return now - timer_queue.moment_of(oldest.due_milliseconds) >= self._gather_time
+
+    def _record(self, timers: Sequence[Timer], partition: int, *, grouped: bool) -> Output:
+        first = timers[0]
+        due = rfc3339(timer_queue.moment_of(first.due_milliseconds))
+        time = TimeReached(name=first.name, lane=first.queue, due=due)
+        if grouped:
+            later = tuple(one.due_milliseconds - first.due_milliseconds for one in timers)
+            names = tuple(one.name for one in timers)
+            time = TimeReached(name="", lane=first.queue, due=due, names=names, later_milliseconds=later)
         headers = cloud_event(
-            event_id=derived_id("time", timer.queue, due, timer.name),
+            event_id=derived_id("time", first.queue, due, *(one.name for one in timers)),
             source="/clock",
             event_type=messages.TIME_REACHED,
             event_time=due,
         )
-        value = messages.encode(TimeReached(name=timer.name, lane=timer.queue, due=due))
-        return Output(self._topic, self._key(timer).encode(), value, headers, partition)
+        return Output(self._topic, self._key(first).encode(), messages.encode(time), headers, partition)
 
 
 def _forget(published: dict[bytes, datetime], before: datetime) -> None:

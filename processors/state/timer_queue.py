@@ -12,7 +12,11 @@ from typing import Final
 
 from processors.state.overlay import Overlay
 from processors.state.store import SortedKeys
+from schemas.messages import TimeReached
 from schemas.times import parse_time
+
+#: The value of every timer.
+STARTED: Final = b"1"
 
 _PREFIX: Final = b"due\0"
 _TIME_BYTES: Final = 8
@@ -35,7 +39,7 @@ class Timer:
 
 def add(state: Overlay, timer: Timer) -> None:
     """Start the timer."""
-    state.put(timer.key, b"1")
+    state.put(timer.key, STARTED)
 
 
 def remove(state: Overlay, timer: Timer) -> None:
@@ -48,6 +52,16 @@ def due(state: SortedKeys, queue: str, now: datetime, limit: int) -> list[Timer]
     prefix = _queue_prefix(queue)
     keys = state.keys(prefix, prefix + _sortable(milliseconds(now) + 1), limit)
     return [_timer(queue, key[len(prefix) :]) for key in keys]
+
+
+def reached(time: TimeReached) -> tuple[Timer, ...]:
+    """The timers of a record, whether it is of one or of many."""
+    due = parse_milliseconds(time.due)
+    if not time.names:
+        return (Timer(time.lane, due, time.name),)
+    return tuple(
+        Timer(time.lane, due + later, name) for name, later in zip(time.names, time.later_milliseconds, strict=False)
+    )
 
 
 def _timer(queue: str, rest: bytes) -> Timer:

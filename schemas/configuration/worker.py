@@ -50,6 +50,17 @@ class OverdueSettings(Section, frozen=True):
         return provider_contracts()[provider].poll_schedule_seconds if configured is None else configured
 
 
+class SettlementSettings(Section, frozen=True):
+    """How payments are looked up that a provider settles without a notification."""
+
+    calls_per_hour: Count = 3600
+    """Lookups per hour and merchant of payments whose settlement is due, each of as many as one query takes."""
+    gather_seconds: Annotated[float, Meta(ge=0, le=3600)] = 60.0
+    """How long a payment whose settlement is due waits for others, so that one lookup serves them all."""
+    jitter_seconds: Annotated[float, Meta(ge=0, le=3600)] = 600.0
+    """Lookups of each merchant and day begin later by up to so long, so that not all merchants' begin together."""
+
+
 class SilenceSettings(Section, frozen=True):
     """When a provider is taken to be silent: it reported none of a long run of expected orders.
 
@@ -128,6 +139,8 @@ class WorkerSettings(Section, frozen=True):
     """The limit on lookups that notifications without a signature may cause."""
     overdue: OverdueSettings = OverdueSettings()
     """How overdue payments are polled."""
+    settlement: SettlementSettings = SettlementSettings()
+    """How payments are looked up that a provider settles without a notification."""
     silence: SilenceSettings = SilenceSettings()
     """When a provider is taken to be silent."""
     retention: RetentionSettings = RetentionSettings()

@@ -85,7 +85,7 @@ class TimeReached:
     """A timer of a stage is due. ``name`` is its purpose, ``lane`` its queue, ``due`` its time.
 
     Timers of a queue whose work is done for many at once come together: ``names`` are then theirs, ``due`` the first
-    one's time, and ``name`` is empty.
+    one's time, ``later_milliseconds`` how much later each of them was due, and ``name`` is empty.
 
     Time reaches a stage as a record of its own topic, so that a batch processed again after a crash has it at the same
     position.
@@ -95,3 +95,4 @@ class TimeReached:
     lane: str
     due: str
     names: tuple[str, ...] = ()
+    later_milliseconds: tuple[int, ...] = ()

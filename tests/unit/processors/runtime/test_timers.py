@@ -16,6 +16,7 @@ from processors.limits.hourly_quota import HourlyQuota
 from processors.orders.timers import OrderTimers
 from processors.runtime.timers import TimerService
 from processors.state import timer_queue
+from processors.state.memory_store import MemoryStore
 from processors.state.overlay import Overlay
 from processors.state.rocksdb_store import RocksDBStore
 from processors.state.timer_queue import Timer
@@ -191,3 +192,85 @@ async def test_persisting_without_a_state_is_refused() -> None:
 def test_time_record_goes_to_the_partition_whose_state_has_the_timer(tmp_path: Path) -> None:
     (record,) = clock(Moment()).due_records(3, stored(tmp_path, entry(0)))
     assert (record.key, record.partition) == (b"shop/1", 3), "even if the key would lead it elsewhere by now"
+
+
+def grouping(moment: Moment, allowance: HourlyQuota | None = None, size: int = 3) -> TimerService:
+    return TimerService(
+        "observations",
+        {"look/shop": allowance},
+        lambda one: "shop",
+        moment,
+        group_sizes={"look/shop": size},
+        gather_seconds=60.0,
+    )
+
+
+def groups(clock: TimerService, store: RocksDBStore) -> list[list[str]]:
+    return [list(messages.decode(one.value, TimeReached).names) for one in clock.due_records(0, store)]
+
+
+def test_full_group_is_published_at_once_and_the_rest_after_gathering(tmp_path: Path) -> None:
+    timers = [entry(number / 10, f"shop/{number}") for number in range(5)]
+    store, moment, handled = stored(tmp_path, *timers), Moment(), Overlay(None)
+    moment.now += timedelta(seconds=1)
+    teller = grouping(moment)
+    assert groups(teller, store) == [["shop/0", "shop/1", "shop/2"]]
+    for one in timers[:3]:
+        timer_queue.remove(handled, one)
+    store.write(handled.changes, 2)
+    moment.now += timedelta(seconds=58)
+    assert groups(teller, store) == []
+    moment.now += timedelta(seconds=2)
+    assert groups(teller, store) == [["shop/3", "shop/4"]]
+
+
+def test_group_takes_one_from_the_quota(tmp_path: Path) -> None:
+    store, moment = stored(tmp_path, *(entry(-99, f"shop/{number}") for number in range(8))), Moment()
+    teller = grouping(moment, HourlyQuota(2, lambda: moment.now.timestamp()))
+    assert [len(one) for one in groups(teller, store)] == [3, 3]
+    assert groups(teller, store) == []
+
+
+def test_group_record_has_each_timers_own_time(tmp_path: Path) -> None:
+    timers = (entry(-100, "shop/1"), entry(-99.5, "shop/2"))
+    store, moment = stored(tmp_path, *timers), Moment()
+    (record,) = grouping(moment).due_records(0, store)
+    time = messages.decode(record.value, TimeReached)
+    assert (time.name, time.names, time.later_milliseconds) == ("", ("shop/1", "shop/2"), (0, 500))
+    assert timer_queue.reached(time) == timers
+    assert (record.key, record.partition) == (b"shop", 0)
+
+
+@pytest.mark.parametrize("in_flight", [0, 430, 500])
+def test_long_queue_is_published_in_full_groups_only(tmp_path: Path, in_flight: int) -> None:
+    """A part of a group at the end of what was read is no group: it would cost a call for a few."""
+    store, moment = stored(tmp_path, *(entry(-900, f"shop/{number:04}") for number in range(1050))), Moment()
+    teller = grouping(moment, size=100)
+    sizes: list[int] = []
+    published: list[str] = []
+    for _ in range(30):
+        found = groups(teller, store)
+        sizes += map(len, found)
+        published += [name for one in found for name in one]
+        moment.now += timedelta(seconds=1)
+        handled = Overlay(store)
+        for name in published[: max(0, len(published) - in_flight)]:
+            timer_queue.remove(handled, entry(-900, name))
+        store.write(handled.changes, 2)
+        in_flight = max(0, in_flight - 50)
+    assert published == [f"shop/{number:04}" for number in range(1050)]
+    assert sizes == [100] * 10 + [50]
+
+
+@given(st.lists(st.integers(-200, 0), max_size=30), st.integers(1, 7))
+def test_each_due_timer_is_in_one_group(seconds: list[int], size: int) -> None:
+    timers = [entry(second, f"shop/{number}") for number, second in enumerate(seconds)]
+    store, moment, state = MemoryStore(), Moment(), Overlay(None)
+    for one in timers:
+        timer_queue.add(state, one)
+    store.write(state.changes, 1)
+    moment.now += timedelta(seconds=60)
+    teller = grouping(moment, size=size)
+    found = [messages.decode(one.value, TimeReached) for one in teller.due_records(0, store)]
+    assert [one for time in found for one in timer_queue.reached(time)] == sorted(timers, key=lambda one: one.key)
+    assert all(len(time.names) == size for time in found[:-1])
