@@ -198,7 +198,7 @@ def test_configured_fields_are_no_warning() -> None:
     assert TRUSTPAYMENTS.parse(call, shop).warnings == ()
 
 
-def test_values_split_again_cost_one_lookup_of_the_transaction_and_carry_nothing_else() -> None:
+def test_values_split_again_cost_one_lookup_and_carry_nothing_into_it() -> None:
     """The gateway's own example of a weak hash: a decline whose digits are moved into a field of another name."""
     declined = form(errorcode="70000")
     digest = declined.rpartition("=")[2]
