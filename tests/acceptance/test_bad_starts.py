@@ -137,7 +137,7 @@ def test_choice_that_leaves_nothing_to_do_is_told(tmp_path: Path) -> None:
     ],
     ids=["password", "authorities", "certificate"],
 )
-def test_what_opens_the_way_to_the_brokers_and_cannot_be_read_is_told(security: dict[str, Any], tmp_path: Path) -> None:
+def test_unreadable_kafka_credential_is_named(security: dict[str, Any], tmp_path: Path) -> None:
     content = document(NOBODY, "", tmp_path)
     content["kafka"].update(security)
     assert_told(write(tmp_path, content), "/absent/file")

@@ -238,7 +238,7 @@ def parts(record: Any, *, only: frozenset[str] = frozenset()) -> bytes:
 
 
 @pytest.mark.usefixtures("answers")
-def test_what_was_planted_did_arrive(sandbox: Sandbox, observer: Observer) -> None:
+def test_planted_marks_arrived(sandbox: Sandbox, observer: Observer) -> None:
     """Otherwise its absence elsewhere would prove nothing."""
     raw = b"\n".join(parts(record) for record in observer.all_of(RAW))
     there = set(found_in(marks(sandbox), raw))
@@ -251,7 +251,7 @@ def test_what_was_planted_did_arrive(sandbox: Sandbox, observer: Observer) -> No
 
 
 @pytest.mark.usefixtures("answers")
-def test_no_record_keeps_headers_nobody_needs(sandbox: Sandbox, observer: Observer) -> None:
+def test_records_keep_no_header_that_nobody_needs(sandbox: Sandbox, observer: Observer) -> None:
     every = b"\n".join(parts(record) for record in observer.all_of(list(observer.records)))
     kept = set(found_in(marks(sandbox), every))
     assert not kept & set(DROPPED_HEADERS)
@@ -259,7 +259,7 @@ def test_no_record_keeps_headers_nobody_needs(sandbox: Sandbox, observer: Observ
 
 
 @pytest.mark.usefixtures("answers")
-def test_nothing_secret_or_personal_is_on_a_topic_of_results(sandbox: Sandbox, observer: Observer) -> None:
+def test_topics_of_results_hold_nothing_secret_or_personal(sandbox: Sandbox, observer: Observer) -> None:
     wanted = marks(sandbox)
     for topic in observer.records:
         if topic in RAW:
@@ -274,7 +274,7 @@ def test_nothing_secret_or_personal_is_on_a_topic_of_results(sandbox: Sandbox, o
 
 
 @pytest.mark.usefixtures("answers")
-def test_nothing_secret_or_personal_is_in_a_log(sandbox: Sandbox) -> None:
+def test_logs_hold_nothing_secret_or_personal(sandbox: Sandbox) -> None:
     wanted = marks(sandbox)
     assert sandbox.broker is not None
     logs = [*sandbox.logs.glob("*.log"), sandbox.broker.log_path]
@@ -283,14 +283,14 @@ def test_nothing_secret_or_personal_is_in_a_log(sandbox: Sandbox) -> None:
         assert found_in(wanted, log.read_bytes()) == [], log.name
 
 
-def test_nothing_secret_or_personal_is_in_an_answer(sandbox: Sandbox, answers: list[str]) -> None:
+def test_ingress_responses_hold_nothing_secret_or_personal(sandbox: Sandbox, answers: list[str]) -> None:
     statuses = {answer.partition(" ")[0] for answer in answers}
     assert statuses >= {"200", "404", "405", "413"}
     assert found_in(marks(sandbox), "\n".join(answers).encode()) == []
 
 
 @pytest.mark.usefixtures("answers")
-def test_nothing_secret_or_personal_is_on_a_management_port(sandbox: Sandbox) -> None:
+def test_management_ports_show_nothing_secret_or_personal(sandbox: Sandbox) -> None:
     ports = _management_ports(sandbox)
     assert len(ports) == 1 + len(sandbox.workers)
     for port in ports:
@@ -301,9 +301,7 @@ def test_nothing_secret_or_personal_is_on_a_management_port(sandbox: Sandbox) ->
 
 
 @pytest.mark.usefixtures("answers")
-def test_nothing_secret_or_personal_is_told_by_the_operators_tools(
-    sandbox: Sandbox, observer: Observer, tmp_path: Path
-) -> None:
+def test_operators_tools_show_nothing_secret_or_personal(sandbox: Sandbox, observer: Observer, tmp_path: Path) -> None:
     config = ("--config", str(sandbox.config_path))
     page = tmp_path / "payment.html"
     chosen = {name.partition("/")[0]: name for name in observer.events()}

@@ -30,7 +30,7 @@ def sandbox(start: Callable[[Plan], Sandbox]) -> Sandbox:
     return start(Plan(workers=((),), consumers=False, simulators={"time_scale": 60.0, "latency_seconds": 0.01}))
 
 
-def test_what_a_worker_ahead_has_heard_is_not_newer_than_what_the_next_one_hears(
+def test_observation_by_a_fast_clock_is_not_newer_than_later_ones(
     sandbox: Sandbox, observer: Observer, tmp_path: Path
 ) -> None:
     clock = MovableClock(tmp_path)

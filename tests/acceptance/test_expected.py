@@ -162,7 +162,7 @@ def until_lookups(observer: Observer, count: int, order: str) -> set[str]:
     return asked()
 
 
-def test_what_no_shop_can_have_meant_is_kept_with_its_reason(
+def test_impossible_expectation_is_dead_lettered_with_its_reason(
     sandbox: Sandbox, shop: ExampleShop, observer: Observer
 ) -> None:
     shop.expects("shop-uk", "WRONG1", -5, "GBP")

@@ -140,7 +140,9 @@ def refusals(
 
 
 @pytest.mark.parametrize("refused", REFUSED)
-def test_nobody_is_let_in_with(refusals: dict[str, tuple[int, str]], refused: str) -> None:
+def test_command_with_wrong_kafka_security_ends_with_a_clear_error(
+    refusals: dict[str, tuple[int, str]], refused: str
+) -> None:
     code, said = refusals[refused]
     assert code == 3, said
     assert "Traceback" not in said

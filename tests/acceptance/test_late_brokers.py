@@ -106,7 +106,7 @@ def test_processes_wait_for_brokers_then_for_topics_and_begin_without_a_restart(
     assert codes == {"ingest": 0, "worker": 0}
 
 
-def test_what_waits_for_brokers_stops_when_it_is_told_to(tmp_path: Path) -> None:
+def test_process_waiting_for_brokers_stops_on_a_signal(tmp_path: Path) -> None:
     started = Started(NOBODY, tmp_path)
     try:
         for child in started.children:

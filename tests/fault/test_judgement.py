@@ -99,7 +99,7 @@ def right() -> Evidence:
     return evidence
 
 
-def test_nothing_is_found_in_what_is_right(right: Evidence) -> None:
+def test_verifier_finds_nothing_in_a_right_run(right: Evidence) -> None:
     assert {name: rule(right) for name, rule in RULES.items()} == {name: [] for name in RULES}
     assert accepted(right) == 1
     assert pages(right).seconds == (0.5,)
@@ -194,7 +194,7 @@ def test_charge_opened_and_never_started_is_only_pending(right: Evidence, word: 
     assert (RULES["events_beyond_the_allowed"](right) == []) is right_word
 
 
-def test_only_a_partition_with_records_to_read_stalls() -> None:
+def test_partition_stalls_while_it_has_records_to_read() -> None:
     place, stalls = ("group", "topic", 0), Stalls()
     for now, committed, end in ((0, 5, 5), (9, 5, 5), (10, 5, 7), (12, 5, 8), (13, 6, 8), (15, 8, 8), (30, 8, 8)):
         stalls.look({place: (committed, end)}, float(now))

@@ -107,7 +107,7 @@ def test_half_open_connection_is_silent_and_its_far_end_learns_nothing(proxy: Pr
         assert echo.ended == []
 
 
-def test_nothing_gets_through_a_cut_until_it_is_healed(proxy: Proxy, echo: Echo) -> None:
+def test_cut_connection_carries_nothing_until_it_is_healed(proxy: Proxy, echo: Echo) -> None:
     address = proxy.detour(echo.address)
     proxy.cut([echo.address])
     with closing(connected(address)) as connection:
@@ -117,7 +117,7 @@ def test_nothing_gets_through_a_cut_until_it_is_healed(proxy: Proxy, echo: Echo)
         assert said_back(connection, b"hello") == b"hello"
 
 
-def test_only_the_targets_named_are_hit(proxy: Proxy, echo: Echo) -> None:
+def test_proxy_resets_the_named_targets_alone(proxy: Proxy, echo: Echo) -> None:
     with closing(connected(proxy.detour(echo.address))) as connection:
         assert said_back(connection, b"hello") == b"hello"
         assert proxy.reset(["127.0.0.1:1"]) == 0

@@ -23,7 +23,7 @@ _VARIATIONS: Final = 4
 
 
 @pytest.mark.parametrize("parser", PARSERS, ids=lambda parser: parser.name)
-def test_no_input_is_too_much(parser: Parser) -> None:
+def test_parser_bears_any_input(parser: Parser) -> None:
     left = max(1, INPUTS * parser.share // sum(one.share for one in PARSERS) // (1 + _VARIATIONS))
     while left > 0:
         _try(parser, min(left, _AT_A_TIME))
@@ -50,7 +50,7 @@ def _try(parser: Parser, inputs: int) -> None:
 
 
 @pytest.mark.parametrize("parser", PARSERS, ids=lambda parser: parser.name)
-def test_no_extreme_is_too_much(parser: Parser) -> None:
+def test_parser_bears_each_extreme(parser: Parser) -> None:
     """What costs most, as long as a notification may be, with memory traced for each."""
     problems = []
     for name, raw in EXTREMES.items():

@@ -41,7 +41,7 @@ def killed(installation: Installation, stage: str, step: int, batch: int) -> Non
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_no_payment_is_lost_or_turned_back(installation: Installation, step: int) -> None:
+def test_payments_survive_a_crash_after_any_step(installation: Installation, step: int) -> None:
     send(installation.kafka, installation.topic("observations"), lives(PAYMENTS))
     killed(installation, "resolve.all", step, 4)
     worker = installation.worker("resolve")

@@ -59,7 +59,7 @@ def test_changed_retention_is_mended(installation: Installation) -> None:
     assert settings(installation, "notifications.rejected")["retention.ms"] == str(7 * DAY_MILLISECONDS)
 
 
-def test_what_somebody_set_by_hand_is_left_alone(installation: Installation) -> None:
+def test_topic_settings_made_by_hand_are_left_alone(installation: Installation) -> None:
     client = KafkaAdminClient(bootstrap_servers=installation.kafka)
     try:
         own = installation.topic("somebody.elses")

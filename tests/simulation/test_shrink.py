@@ -14,7 +14,7 @@ places = numbers.map(lambda some: tuple(map(abs, some)))
 
 
 @given(numbers, st.sets(st.integers(-999, 999), max_size=5))
-def test_nothing_is_left_that_is_not_needed(items: tuple[int, ...], needed: set[int]) -> None:
+def test_shrinking_leaves_what_is_needed_alone(items: tuple[int, ...], needed: set[int]) -> None:
     needed &= set(items)
     found = fewest(items, lambda some: needed <= set(some), lambda: False)
     assert set(found) == needed

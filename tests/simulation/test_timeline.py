@@ -66,7 +66,7 @@ def test_process_that_stands_still_goes_on_where_it_was(loop: Timeline) -> None:
     assert told == [1, 2, 10.25, 11.25]
 
 
-def test_what_is_killed_does_not_even_clean_up(loop: Timeline) -> None:
+def test_killed_process_does_not_clean_up(loop: Timeline) -> None:
     process, told = Process(), list[str]()
 
     async def work() -> None:

@@ -81,7 +81,7 @@ async def _endless(request: web.Request, body: bytes) -> web.StreamResponse:
         pytest.param(json_answer(b"<html>secret</html>", 500), "HTTP 500", id="error page"),
     ],
 )
-async def test_what_is_no_answer_is_unavailable(answer: Scripted, words: str) -> None:
+async def test_unusable_response_means_unavailable(answer: Scripted, words: str) -> None:
     async with serving(answer) as gateway, world() as here:
         # the others must not be slow by the machine alone
         outside = here.outside(max_response_bytes=1000, timeout_seconds=0.5 if answer is _slow else 30.0)
@@ -90,7 +90,7 @@ async def test_what_is_no_answer_is_unavailable(answer: Scripted, words: str) ->
     assert len(gateway.seen) == 1
 
 
-async def test_no_connection_is_unavailable() -> None:
+async def test_refused_connection_means_unavailable() -> None:
     async with serving(json_answer("{}")) as gateway:
         closed = gateway.url
     async with world() as here:
@@ -136,7 +136,7 @@ async def test_patience_is_read_and_bounded(header: str, seconds: float | None) 
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"null", b"1", b'"x"', b"{", b"\xff", b"NaN"])
-def test_what_is_no_response_object_is_unavailable(body: bytes) -> None:
+def test_response_that_is_no_json_object_means_unavailable(body: bytes) -> None:
     with pytest.raises(ProviderUnavailableError):
         response_object(response(body))
 

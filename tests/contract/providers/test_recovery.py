@@ -82,7 +82,7 @@ PAYMENTS: Mapping[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("provider", PAYMENTS)
-async def test_what_no_notification_told_is_learned_by_asking(provider: str) -> None:
+async def test_payment_without_a_notification_is_found_by_a_lookup(provider: str) -> None:
     simulated_provider = simulator(provider)
     order, status = PAYMENTS[provider]
     payment = simulated_provider.create(order)["payment_id"]

@@ -41,7 +41,7 @@ def test_invalid_currency_is_unreadable(currency: Any) -> None:
 
 
 @given(st.integers(0, 10**14), st.sampled_from(["EUR", "JPY", "KWD", "CLF", "HUF"]))
-def test_no_money_is_lost_between_units(minor: int, currency: str) -> None:
+def test_money_keeps_its_value_between_units(minor: int, currency: str) -> None:
     major = Decimal(minor).scaleb(-exponent(currency))
     assert from_major(f"{major:f}", currency) == from_minor(str(minor), currency) == Money(minor, currency)
 

@@ -141,7 +141,7 @@ def test_url_that_is_too_long_for_the_gateway_is_a_matter_of_configuration() -> 
         ({"action": "release", "payment_id": "' OR 1=1"}, "bad_request"),
     ],
 )
-def test_what_the_gateway_would_not_take_is_not_sent(fields: dict[str, Any], problem: str | None) -> None:
+def test_request_that_the_gateway_would_refuse_is_not_sent(fields: dict[str, Any], problem: str | None) -> None:
     request = RequestedPayment(**{"request_id": "r", "merchant": "shop", "action": "charge", **fields})
     assert NEVOGATE.problem(request, shop("https://gateway.example")) == problem
 
@@ -192,7 +192,7 @@ async def test_truth_is_asked_for_without_the_orders_earlier_transactions() -> N
     ],
 )
 @pytest.mark.parametrize("method", ["StartRP", "Details"])
-async def test_what_the_gateway_tells_of_the_payment(method: str, scripted: Scripted, status: str) -> None:
+async def test_report_has_the_payment_as_the_gateway_returned_it(method: str, scripted: Scripted, status: str) -> None:
     word = await said(method, scripted)
     assert isinstance(word, ChargeReport)
     assert (word.status, word.amount, word.order_id) == (status, Money(1990, "EUR"), "order-1")

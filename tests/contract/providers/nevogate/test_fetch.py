@@ -131,7 +131,7 @@ def _code(code: object) -> Scripted:
         (json_answer("", 429), RateLimitedError, "rate_limited"),
     ],
 )
-async def test_what_says_nothing_of_the_payment_is_not_stored(
+async def test_response_without_the_payment_is_not_stored(
     answer: Scripted, kind: type[PermanentError] | type[RetryableError], reason: str
 ) -> None:
     async with serving(answer) as gateway, world() as here:

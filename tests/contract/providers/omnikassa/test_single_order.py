@@ -107,7 +107,7 @@ def test_budget_saves_up_an_hours_worth_and_fills_again() -> None:
 
 
 @pytest.mark.parametrize("order_id", ["", "../../x", ORDER.upper(), ORDER + "\n", "a" * 36])
-async def test_what_is_no_order_id_is_never_asked_for(order_id: str) -> None:
+async def test_malformed_order_id_is_never_looked_up(order_id: str) -> None:
     async with serving(TOKEN) as bank, world() as here:
         with pytest.raises(ProviderRefusedError, match="not the id"):
             await ask(OmniKassaProvider(), shop_at(bank), here, lookup(order_id))
@@ -144,7 +144,7 @@ async def test_token_withdrawn_early_is_renewed_once() -> None:
         (json_answer("", 429), RateLimitedError, "rate_limited"),
     ],
 )
-async def test_what_is_no_order_ends_with_its_reason(answer: web.Response, error: Any, reason: str) -> None:
+async def test_response_without_an_order_ends_with_its_reason(answer: web.Response, error: Any, reason: str) -> None:
     async with serving(TOKEN, answer) as bank, world() as here:
         with pytest.raises(error) as raised:
             await ask(OmniKassaProvider(), shop_at(bank), here)

@@ -200,5 +200,5 @@ async def test_period_that_is_no_time_is_refused_and_does_not_list_everything() 
             await query({"starttimestamp": ["2026-11-22T00:00:00Z"]}, shop_at(address), here.outside())
 
 
-def test_only_trust_payments_has_a_list() -> None:
+def test_trust_payments_alone_has_a_list() -> None:
     assert [name for name, spec in provider_specs().items() if spec.lister] == ["trustpayments"]

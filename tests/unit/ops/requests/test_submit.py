@@ -104,7 +104,7 @@ def test_wrong_use_is_one_sentence_and_exit_code_2(
     assert "Traceback" not in printed
 
 
-def test_nothing_is_published_without_terminal_or_yes(
+def test_request_is_not_published_without_terminal_or_yes(
     config: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("yes\n"))
@@ -113,7 +113,7 @@ def test_nothing_is_published_without_terminal_or_yes(
 
 
 @pytest.mark.parametrize("answer", ["", "no\n", "y\n"])
-def test_nothing_is_published_unless_the_answer_is_yes(
+def test_request_is_not_published_unless_the_answer_is_yes(
     answer: str, config: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdin", _Terminal(answer))

@@ -179,7 +179,7 @@ async def test_many_charges_share_their_writes() -> None:
         (RequestedPayment(request_id="r", merchant="shop", action="capture"), "bad_request"),
     ],
 )
-async def test_what_must_not_be_begun_is_refused_without_a_call(asked: RequestedPayment, reason: str) -> None:
+async def test_forbidden_request_is_refused_without_a_call(asked: RequestedPayment, reason: str) -> None:
     world = await known(World())
     await ask(world, asked)
     (event,) = world.events(asked.request_id)
@@ -223,7 +223,7 @@ async def test_limits_of_a_reference_and_of_a_day_hold_across_requests() -> None
     assert world.events("h")[-1].state == "done"
 
 
-async def test_what_moved_no_money_is_given_back_to_the_limits() -> None:
+async def test_charge_that_moved_no_money_is_returned_to_the_limits() -> None:
     world = await known(World(Gateway(end=lambda: "failed")))
     await ask(world, charge("a"))
     assert world.events("a")[-1].status == "failed"
@@ -474,7 +474,7 @@ async def test_call_that_was_never_sent_is_made_again_later(call: str) -> None:
     assert "get_payment" not in [name for name, _ in world.gateway.calls]
 
 
-async def test_what_can_not_be_begun_in_time_is_refused() -> None:
+async def test_request_that_cannot_begin_in_time_is_refused() -> None:
     world = await known(World())
     world.gateway.refusals["init"] = RetryLater("credentials")
     await ask(world, charge())
@@ -598,12 +598,12 @@ async def test_request_goes_to_its_merchants_log_with_the_time_it_was_received()
         b'{"request_id": "\\ud800", "merchant": "shop", "action": "charge"}',
     ],
 )
-async def test_what_can_not_be_answered_is_kept_with_its_reason(value: bytes) -> None:
+async def test_unreadable_request_is_dead_lettered_with_its_reason(value: bytes) -> None:
     output = await requested(value)
     assert (output.topic, output.value) == ("lookups.dead", value)
     assert dict(output.headers)["reason"] == b"unreadable_request"
 
 
 @given(st.binary(max_size=200))
-async def test_no_bytes_break_the_shops_topic(value: bytes) -> None:
+async def test_any_bytes_on_the_shops_topic_are_forwarded_or_dead_lettered(value: bytes) -> None:
     assert (await requested(value)).topic in ("lookups.dead", "payments.charges")

@@ -47,7 +47,7 @@ def test_provider_that_asks_for_patience_gets_it(patience_seconds: float, step: 
 
 
 @given(st.integers(1, 24), st.floats(0, 3600))
-def test_it_is_never_earlier_than_asked_and_its_step_always_exists(tries: int, patience_seconds: float) -> None:
+def test_retry_is_never_earlier_than_asked_and_its_step_exists(tries: int, patience_seconds: float) -> None:
     decision = decided(tries, patience_seconds=patience_seconds)
     assert isinstance(decision, ScheduledRetry)
     assert 1 <= decision.step <= len(DELAYS)

@@ -42,7 +42,7 @@ async def run(records: Sequence[Record]) -> tuple[Clock, list[list[str]]]:
     return clock, [group for group in groups if group]
 
 
-async def test_what_is_due_goes_at_once() -> None:
+async def test_due_retry_is_published_at_once() -> None:
     clock, groups = await run(due(-5, 0))
     assert clock.slept == []
     assert groups == [["l0", "l1"]]
@@ -55,7 +55,7 @@ async def test_first_of_a_batch_does_not_wait_for_the_last() -> None:
     assert 60 <= sum(clock.slept) <= 66
 
 
-async def test_what_was_put_off_at_one_moment_does_not_come_back_at_one_moment() -> None:
+async def test_retries_delayed_at_one_moment_return_at_different_ones() -> None:
     waits = set()
     for number in range(20):
         clock, _ = await run([lookup_record(f"x{number}", not_before=rfc3339(NOW + timedelta(seconds=100)))])

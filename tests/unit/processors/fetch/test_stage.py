@@ -183,7 +183,7 @@ async def test_further_lookup_of_another_operation_is_recovery_with_an_id_of_its
     assert await again.work(lookup_record("l-1", "t-1")) == [one, other], "a batch processed again asks for the same"
 
 
-async def test_what_follows_a_recovery_lookup_is_recovery_too() -> None:
+async def test_follow_up_of_a_recovery_lookup_is_recovery_too() -> None:
     bench = Bench(FakeProvider(answer=answering(Succeeded(follow_ups=("t-9",)))))
     made = recovery_record("l-1", "t-1")
     (output,) = await bench.work(made)
@@ -201,7 +201,7 @@ async def test_unknown_id_counts_against_callers_only_if_a_call_named_it() -> No
     assert [one.topic for one in await bench.work(recovery_record("l-2", "t-1"))] == ["lookups.dead"]
 
 
-async def test_what_is_no_lookup_and_whose_merchant_is_gone_ends_dead() -> None:
+async def test_unreadable_lookup_and_one_of_a_removed_merchant_end_dead() -> None:
     bench = Bench(FakeProvider())
     outputs = await bench.work(
         record(b"garbage", {"ce_id": "x"}),
@@ -220,7 +220,7 @@ async def test_answered_lookup_is_not_asked_twice() -> None:
     assert bench.provider.made == [("l-1",), ("l-2",)]
 
 
-async def test_where_repeats_do_no_harm_nothing_is_remembered() -> None:
+async def test_harmless_repeats_are_not_remembered() -> None:
     bench = Bench(FakeProvider(Policy(retries={})))
     await bench.work(lookup_record("l-1"))
     await bench.work(lookup_record("l-1"))
@@ -265,7 +265,7 @@ async def test_lanes_of_different_merchants_are_different_lanes() -> None:
     assert len(bench.provider.made) == 2
 
 
-async def test_no_more_calls_at_once_than_allowed() -> None:
+async def test_calls_in_flight_stay_within_the_limit() -> None:
     bench = Bench(FakeProvider(), calls_in_flight=3)
     await bench.work(*(lookup_record(f"l-{n}", f"t-{n}") for n in range(20)))
     assert len(bench.provider.made) == 20

@@ -111,7 +111,7 @@ def test_patches_are_installed_once() -> None:
     assert AIOKafkaConnection.send is before
 
 
-def test_nothing_is_patched_where_a_name_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_name_prevents_every_patch(monkeypatch: pytest.MonkeyPatch) -> None:
     applied: list[str] = []
     monkeypatch.setattr(patches, "_patch", lambda: applied.append("patched"))
     monkeypatch.setattr(private_names, "AIOKAFKA", (PrivateName("aiokafka", "aiokafka.client", "Nothing"),))

@@ -55,7 +55,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 OUTPUTS = [Output("t", None, value, ()) for value in (b"1", b"2", b"3")]
 
 
-async def test_it_returns_only_when_everything_is_acknowledged() -> None:
+async def test_publisher_returns_when_everything_is_acknowledged() -> None:
     brokers = Brokers(set())
     brokers.acknowledged.clear()
     task = asyncio.create_task(OutputPublisher(brokers).publish(OUTPUTS))
@@ -81,5 +81,5 @@ async def test_pauses_grow_and_stay_bounded(pauses: list[float]) -> None:
     assert pauses[-1] == 10
 
 
-async def test_nothing_is_nothing() -> None:
+async def test_publisher_of_nothing_sends_nothing() -> None:
     assert await OutputPublisher(Brokers(set())).publish([]) == []

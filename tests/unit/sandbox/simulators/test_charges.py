@@ -444,7 +444,7 @@ def test_close_of_what_is_not_held_changes_nothing(gateway: Gateway, arguments: 
     assert gateway.state(transaction) == ("SUCCESSFUL", "PENDING")
 
 
-def test_what_was_never_started_holds_nothing(gateway: Gateway) -> None:
+def test_transaction_never_started_holds_nothing(gateway: Gateway) -> None:
     transaction = gateway.opened(gateway.register())
     assert gateway.ask("Close", TransactionId=transaction)["ResultCode"] == "WrongTransactionStatus"
     assert gateway.ask("Close", TransactionId=UNKNOWN)["ResultCode"] == "UnknownTransaction"

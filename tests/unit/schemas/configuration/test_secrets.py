@@ -102,7 +102,7 @@ def test_unreadable_secret_does_not_hide_the_others(tmp_path: Path) -> None:
         reveal_all((missing,))
 
 
-def test_no_secret_is_ever_shown() -> None:
+def test_secret_is_never_shown() -> None:
     reference = SecretRef(value="hunter2")
     for shown in (repr(reference), str(reference), repr(Secret(reference)), f"{(reference,)}"):
         assert "hunter2" not in shown
