@@ -117,6 +117,8 @@ class Ingress:
         if not destination.bucket.take(now_seconds):
             return RequestOutcome.OVER_RATE
         request = dict(scope["headers"])
+        if not destination.route.refused_headers.isdisjoint(request):
+            return RequestOutcome.OTHER_PROTOCOL
         length = request.get(b"content-length")
         if length is not None and _over_limit(length, self._limits.max_body_bytes):
             return RequestOutcome.TOO_LARGE

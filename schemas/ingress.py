@@ -15,6 +15,7 @@ class RequestOutcome(Enum):
     STORED = "stored"
     NO_SUCH_ROUTE = "no_such_route"
     WRONG_METHOD = "wrong_method"
+    OTHER_PROTOCOL = "other_protocol"
     TOO_SLOW = "too_slow"
     TOO_LARGE = "too_large"
     OVER_RATE = "over_rate"
@@ -41,18 +42,22 @@ class IngressResponse:
 
 
 _NOT_STORED: Final = IngressResponse(503, "Not stored; send it again.", retry_after=True)
+_BAD: Final = IngressResponse(
+    400, "The request could not be read, or is of another protocol of the provider's. Not stored.", close=True
+)
 
 #: A client that has closed the connection has a response too; the server drops it.
 RESPONSES: Final[Mapping[RequestOutcome, IngressResponse]] = {
     RequestOutcome.STORED: IngressResponse(200, "Stored: the brokers have acknowledged the record. The body is empty."),
     RequestOutcome.NO_SUCH_ROUTE: IngressResponse(404, "No such provider or merchant."),
     RequestOutcome.WRONG_METHOD: IngressResponse(405, "Not a method of this provider."),
+    RequestOutcome.OTHER_PROTOCOL: _BAD,
     RequestOutcome.TOO_SLOW: IngressResponse(408, "The head or body arrived too slowly.", close=True),
     RequestOutcome.TOO_LARGE: IngressResponse(413, "The body is longer than the configured limit."),
     RequestOutcome.OVER_RATE: IngressResponse(429, "Over the route's or the address's rate limit.", retry_after=True),
     RequestOutcome.FULL: _NOT_STORED,
     RequestOutcome.NOT_STORED: _NOT_STORED,
-    RequestOutcome.GONE: IngressResponse(400, "The request could not be read.", close=True),
+    RequestOutcome.GONE: _BAD,
 }
 
 #: Sent before a request is parsed, so it has no outcome.

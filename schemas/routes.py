@@ -17,11 +17,14 @@ from urllib.parse import unquote_to_bytes
 class Route:
     """One provider's notifications. ``transaction`` finds the id in the query and body, by its first group.
 
-    It is None where all of a merchant's notifications are one queue.
+    It is None where all of a merchant's notifications are one queue. ``refused_headers`` are names, in lower case, of
+    request headers that mark calls of another protocol of the provider's. Their sender would count a 200 as processed,
+    so such a call must be refused, or it would be lost.
     """
 
     methods: tuple[str, ...]
     transaction: re.Pattern[bytes] | None
+    refused_headers: frozenset[bytes] = frozenset()
 
     def key(self, merchant: str, query: bytes, body: bytes) -> bytes:
         """``{merchant}`` or ``{merchant}/{transaction}``."""

@@ -16,6 +16,10 @@ NAME: Final = "omnikassa"
 PULL: Final = "pull"
 ORDER: Final = "order"
 
+#: The header of the successor's events (Rabo Smart Pay webhooks v3), which carry the status and are pulled by nobody.
+#: The bank repeats a refused event for days and takes a 200 without the word "ack" as a wrong configuration.
+EVENT_SIGNATURE: Final = b"x-smartpay-signature"
+
 
 class OmniKassaMerchant(Merchant, frozen=True, kw_only=True, tag_field="provider", tag=NAME):
     """A webshop of Rabo OmniKassa (Smart Pay)."""
@@ -45,7 +49,7 @@ CONTRACT: Final = ProviderContract(
     name=NAME,
     merchant=OmniKassaMerchant,
     # one queue: a ping names no payment, and a webshop's pulls must not overlap
-    route=Route(methods=("POST",), transaction=None),
+    route=Route(methods=("POST",), transaction=None, refused_headers=frozenset({EVENT_SIGNATURE})),
     operations=frozenset({PULL, ORDER}),
     # the bank repeats its ping every minute until somebody pulls, and each repeat must be able to cause a pull: the
     # window only catches copies of one delivery

@@ -163,6 +163,27 @@ def test_provider_in_a_path_is_known_only_if_it_is_named() -> None:
     assert provider_in("/trustpayments") == "unknown"
 
 
+async def test_event_of_the_banks_newer_webhooks_is_refused_and_counted() -> None:
+    """A 200 would tell the bank that it was processed; after a 400 the bank repeats it for days."""
+    web = Web()
+    headers = [
+        (b"content-type", b"application/rabo-smartpay-webhook-v3+json"),
+        (b"x-smartpay-signature", b"eyJhbGciOiJFUzI1NiJ9..c2ln"),
+    ]
+    status, response_headers, body = await web.call("/notifications/omnikassa/shop-nl", headers=headers, body=[b"{}"])
+    assert (status, response_headers[b"content-length"], body) == (400, b"0", b"")
+    assert web.log.records == []
+    assert web.slots.taken == 0
+    text = generate_latest(web.meters.registry).decode()
+    assert 'paynotify_ingest_requests_total{outcome="other_protocol",provider="omnikassa"} 1.0' in text
+
+
+async def test_header_of_one_providers_newer_webhooks_means_nothing_on_anothers_route() -> None:
+    web = Web()
+    status, _, _ = await web.call("/notifications/nevogate/shop-hu", headers=[(b"x-smartpay-signature", b"x")])
+    assert status == 200
+
+
 @pytest.mark.parametrize(
     ("path", "method", "allow"),
     [
