@@ -7,8 +7,15 @@ are lower case and values UTF-8.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from schemas.records import Headers
+
+#: Header of a replayed record: the position on the rejected or dead-letter topic that it came from.
+REPLAYED_FROM: Final = "replayed-from"
+
+#: Header of a rejected notification, and of its replayed copy: when the brokers first stored it.
+STORED_AT: Final = "stored-at"
 
 
 def cloud_event(

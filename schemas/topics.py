@@ -75,6 +75,7 @@ REQUESTED: Final = "payments.requested"
 REQUESTS: Final = "payments.requests"
 CHARGES: Final = "payments.charges"
 SILENT: Final = "providers.silent"
+CLOCK: Final = "paynotify.clock"
 
 #: Raw responses may be as large as a full page of results with all their transactions.
 RESPONSE_BYTES: Final = 2 * 1024 * 1024
@@ -86,10 +87,12 @@ def changelog(unit: str) -> str:
 
 
 def _of_provider(provider: str) -> list[Topic]:
-    # stamped by the brokers' clock: the clocks of workers differ (`processors.interpret.stage`)
-    response_settings = {"max.message.bytes": str(RESPONSE_BYTES), "message.timestamp.type": "LogAppendTime"}
+    # stamped by the brokers' clock: those of workers and of the ingress differ (`processors.interpret.stage`), and the
+    # expiry of a token is judged by it (`processors.verify.stage`)
+    stamped = {"message.timestamp.type": "LogAppendTime"}
+    response_settings = {"max.message.bytes": str(RESPONSE_BYTES), **stamped}
     return [
-        Topic(notifications(provider), "webhook calls exactly as received"),
+        Topic(notifications(provider), "webhook calls exactly as received", settings=stamped),
         Topic(lookups(provider), "calls to make to the provider"),
         *(
             Topic(retry(provider, step), "lookups that wait to be retried", follows=lookups(provider))
@@ -138,6 +141,12 @@ def all_topics() -> tuple[Topic, ...]:
         Topic(REQUESTED, "requests to charge, capture or release (written by shops)", 90 * _DAY),
         Topic(REQUESTS, "the progress of each of these requests", None),
         Topic(CHARGES, "requests and the events they wait for, by merchant"),
+        Topic(
+            CLOCK,
+            "empty records of `paynotify doctor`, which compares its clock with the brokers'",
+            _DAY,
+            settings={"message.timestamp.type": "LogAppendTime"},
+        ),
         Topic(changelog("resolve"), "the newest state of every payment", None, compacted=True, follows=OBSERVATIONS),
         Topic(changelog("orders"), "expected orders and their timers", 90 * _DAY, compacted=True, follows=ORDERS),
         Topic(changelog("charge"), "requests and their state", 400 * _DAY, compacted=True, follows=CHARGES),

@@ -15,8 +15,8 @@ from ops.audit.report import AuditReport
 from ops.audit.results import ResultChecks
 from ops.common.progress_bar import ProgressBar
 from ops.common.topic_reader import OffsetRange, TopicPartition, TopicReader
-from ops.replay.original import REPLAYED_FROM
 from schemas import topics
+from schemas.cloudevents import REPLAYED_FROM
 from schemas.configuration.model import Configuration
 from schemas.messages import RECOVERY
 from schemas.providers import provider_names

@@ -1,4 +1,4 @@
-"""``paynotify doctor``: diagnoses configuration, brokers, topics and providers; changes nothing."""
+"""``paynotify doctor``: diagnoses configuration, brokers, topics and providers; changes nothing but its own topic."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from kafka.errors import (
     TopicAuthorizationFailedError,
 )
 
+from ops.doctor.clocks import check_brokers
 from ops.doctor.finding import Finding
 from ops.doctor.providers import examine
 from processors.providers.account import open_account
@@ -37,8 +38,9 @@ from service.cluster import admin, differences, inspect_topics, missing
 
 _EPILOG: Final = """\
 Checks the configuration, every secret, the brokers, the topics (as `topics check`), access control, and each provider:
-connection, TLS, clock, and credentials where a call is harmless. Nothing is changed. Each finding is ok, warning, error
-or skipped. docs/operations/doctor.md lists the checks.
+connection, TLS, clock, and credentials where a call is harmless. Nothing is changed; to learn the brokers' time, empty
+records are written to the topic paynotify.clock. Each finding is ok, warning, error or skipped.
+docs/operations/doctor.md lists the checks.
 
 examples:
   paynotify doctor --config paynotify.yaml
@@ -218,4 +220,8 @@ def _first_of(names: Sequence[str]) -> str:
     return f"{names[0]} and {len(names) - 1} more" if len(names) > 1 else names[0]
 
 
-_CLUSTER_CHECKS: Final[tuple[Callable[[Configuration, Any], Iterator[Finding]], ...]] = (_check_topics, _check_access)
+_CLUSTER_CHECKS: Final[tuple[Callable[[Configuration, Any], Iterator[Finding]], ...]] = (
+    _check_topics,
+    _check_access,
+    check_brokers,
+)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from ops.doctor.clocks import compared, provider_skew, utc_now
 from ops.doctor.finding import Finding
 from processors.providers.account import Account
 from processors.providers.call_context import open_call_context
@@ -17,9 +18,6 @@ from processors.providers.spec import CredentialProbe
 from schemas.configuration.merchants import Merchant, provider_of
 from schemas.configuration.model import Configuration
 from schemas.errors import PermanentError, ProviderUnavailableError, RetryableError, SecretError
-
-_WARN_SKEW_SECONDS: Final = 5.0
-_MAX_SKEW_SECONDS: Final = 60.0
 
 _ALLOW: Final = "Check the base URL, and DNS, firewall and proxy for outgoing connections from this host."
 
@@ -31,12 +29,15 @@ def examine(
     about = f"{provider_of(merchant)} for {merchant.id}"
     for url in merchant.base_urls().values():
         try:
-            provider_clock = clock_of(url)
+            skew = provider_skew(partial(clock_of, url), utc_now)
         except ProviderUnavailableError as error:
             yield Finding(about, "error", str(error), _ALLOW)
             return
         yield Finding(about, "ok", f"{urlsplit(url).hostname} is reachable")
-        yield _clock(about, provider_clock)
+        if skew is None:
+            yield Finding(about, "skipped", "clock: the provider does not send its time")
+        else:
+            yield compared(about, "the provider's", skew)
     if account is None:
         yield Finding(about, "skipped", "credentials: a secret cannot be read")
         return
@@ -46,19 +47,6 @@ def examine(
         yield Finding(about, "skipped", f"credentials: {skip_reason}")
         return
     yield _credentials(about, probe, account, configuration)
-
-
-def _clock(about: str, theirs: datetime | None) -> Finding:
-    if theirs is None or theirs.tzinfo is None:
-        return Finding(about, "skipped", "clock: the provider does not send its time")
-    skew_seconds = (datetime.now(UTC) - theirs).total_seconds()
-    text = f"clock: {abs(skew_seconds):.0f} s {'ahead of' if skew_seconds > 0 else 'behind'} the provider's"
-    if abs(skew_seconds) <= _WARN_SKEW_SECONDS:
-        return Finding(about, "ok", "clock: the same as the provider's")
-    verdict: Any = "error" if abs(skew_seconds) > _MAX_SKEW_SECONDS else "warning"
-    return Finding(
-        about, verdict, text, "Synchronise this host's clock (chrony, systemd): the expiry of tokens depends on it."
-    )
 
 
 def _credentials(about: str, probe: CredentialProbe, account: Account[Any], configuration: Configuration) -> Finding:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from schemas import topics
+from schemas.cloudevents import REPLAYED_FROM
 from schemas.configuration.kafka import KafkaSettings
 from schemas.providers import provider_names
 from schemas.records import Output, Record
-
-#: Header of a replayed record: the position on the rejected or dead-letter topic that it came from.
-REPLAYED_FROM: Final = "replayed-from"
 
 #: Headers that rejecting, dead-lettering and retrying add to a record; the original had none of them.
 _ADDED_HEADERS: Final = frozenset(

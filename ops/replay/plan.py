@@ -11,7 +11,8 @@ from typing import Final
 
 from ops.common.progress_bar import ProgressBar
 from ops.common.topic_reader import OffsetRange, TopicPartition, TopicReader, to_record
-from ops.replay.original import REPLAYED_FROM, money_moving_topics, position_text, replay_targets
+from ops.replay.original import money_moving_topics, position_text, replay_targets
+from schemas.cloudevents import REPLAYED_FROM
 from schemas.configuration.kafka import KafkaSettings
 from schemas.records import Record
 

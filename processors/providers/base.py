@@ -34,7 +34,11 @@ Authenticity = Literal["authentic", "unsigned"]
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """One webhook call as stored: raw body, the facts of the request, and when it was received."""
+    """One webhook call as stored: raw body, the facts of the request, and when it was received.
+
+    ``received_at`` is by the clock of the ingress, ``stored_at`` by the brokers', when they first stored it; None where
+    no broker has.
+    """
 
     notification_id: str
     provider: str
@@ -45,6 +49,12 @@ class Notification:
     body: bytes
     received_at: datetime
     traceparent: str = ""
+    stored_at: datetime | None = None
+
+    @property
+    def came_at(self) -> datetime:
+        """When it came, by the clock that all processes share, or else by the one that received it."""
+        return self.stored_at or self.received_at
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,14 +18,14 @@ from processors.verify.duplicates import DuplicateDetector
 from processors.verify.unsigned_budget import UnsignedBudget
 from processors.verify.url_tokens import check_url_token
 from schemas import messages, topics
-from schemas.cloudevents import cloud_event
+from schemas.cloudevents import REPLAYED_FROM, STORED_AT, cloud_event, with_headers
 from schemas.configuration.kafka import KafkaSettings
 from schemas.configuration.worker import UnsignedBudgetSettings
 from schemas.errors import RejectedNotificationError
 from schemas.ids import derived_id
 from schemas.messages import Lookup
 from schemas.records import Output, Record
-from schemas.times import parse_time
+from schemas.times import parse_time, rfc3339
 from service.logs import event
 
 logger = logging.getLogger("paynotify.verify")
@@ -45,7 +46,19 @@ def notification_of(record: Record) -> Notification:
         body=record.value or b"",
         received_at=received or datetime.fromtimestamp(record.timestamp_seconds, UTC),
         traceparent=record.header("traceparent"),
+        stored_at=_stored_at(record),
     )
+
+
+def _stored_at(record: Record) -> datetime | None:
+    """When the brokers first stored the notification; None where only the clock of the ingress says when it came.
+
+    A copy that is replayed carries the time of its original: a token that had expired then has expired for good.
+    """
+    carried = record.header(STORED_AT)
+    if carried or record.header(REPLAYED_FROM):
+        return parse_time(carried)
+    return datetime.fromtimestamp(record.timestamp_seconds, UTC) if record.timestamp_seconds > 0 else None
 
 
 def authenticate(
@@ -170,6 +183,9 @@ class VerifyStage:
 
     def _reject(self, record: Record, rejected: RejectedNotificationError) -> Output:
         self._count("rejected", rejected.reason)
+        stored_at = _stored_at(record)
+        if stored_at is not None:
+            record = replace(record, headers=with_headers(record.headers, {STORED_AT: rfc3339(stored_at)}))
         return dead_lettered(record, self._rejected, rejected.reason)
 
     def _duplicate(self, record: Record, notification: Notification, original: str) -> Output:

@@ -127,7 +127,7 @@ class OmniKassaProvider:
         expires = instant(ping.expiry)
         if expires is None:
             raise RejectedNotificationError("expired_token", "expiry is not a valid time, so the token can't be used")
-        if expires <= notification.received_at:
+        if expires <= notification.came_at:
             raise RejectedNotificationError("expired_token", "the token had expired when the notification came")
         return "authentic"
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ops.replay.original import original
 from processors.runtime.stage import BatchContext
 from processors.state.memory_store import MemoryStore
 from processors.state.overlay import Overlay
@@ -128,3 +131,31 @@ def test_notification_of_a_record_without_headers() -> None:
     notification = notification_of(record(None))
     assert (notification.notification_id, notification.merchant, notification.body) == ("", "", b"")
     assert notification.received_at == NOW
+
+
+def test_notification_came_when_the_brokers_stored_it_whatever_the_ingress_says() -> None:
+    fast = notification_record("n-1", at=NOW + timedelta(hours=1))
+    stored = replace(fast, timestamp_seconds=NOW.timestamp())
+    assert notification_of(stored).came_at == NOW
+    assert notification_of(stored).received_at == NOW + timedelta(hours=1)
+
+
+async def test_replayed_copy_came_when_its_original_was_stored() -> None:
+    """A token that had expired then has expired for good, however slow the ingress's clock was."""
+    slow = replace(notification_record("n-1", b"bad-1", at=NOW - timedelta(hours=1)), timestamp_seconds=NOW.timestamp())
+    (rejected,) = await verify([slow])
+    kept = replace(slow, topic="notifications.rejected", headers=rejected.headers)
+    later = NOW.timestamp() + 86_400
+    replayed = original(kept)
+    copy = replace(slow, headers=replayed.headers, timestamp_seconds=later)
+    assert notification_of(copy).came_at == NOW
+    again = original(replace(kept, headers=(await verify([copy]))[0].headers))
+    assert notification_of(replace(copy, headers=again.headers)).came_at == NOW
+
+
+def test_copy_replayed_from_before_the_header_existed_came_by_the_ingress_clock() -> None:
+    made = notification_record("n-1")
+    copy = replace(
+        made, headers=(*made.headers, ("replayed-from", b"notifications.rejected/0/1")), timestamp_seconds=9e9
+    )
+    assert notification_of(copy).came_at == NOW

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -101,6 +102,20 @@ def reason_of(body: str, shop: Account[Any] | None = None, at: datetime = NOW) -
 )
 def test_what_can_cause_no_pull_is_rejected_with_its_reason(body: str, reason: str) -> None:
     assert reason_of(body) == reason
+
+
+@pytest.mark.parametrize(("ingress_hours", "reason"), [(-2, "expired_token"), (2, "")])
+def test_expiry_is_judged_by_when_the_brokers_stored_the_ping(ingress_hours: int, reason: str) -> None:
+    shop = account("omnikassa")
+    received_at = NOW + timedelta(hours=ingress_hours)
+    stored_at = NOW + timedelta(minutes=11 if reason else 9)
+    call = replace(notification("omnikassa", ping(), at=received_at), stored_at=stored_at)
+    if not reason:
+        assert OMNIKASSA.verify(OMNIKASSA.parse(call, shop), call, shop) == "authentic"
+        return
+    with pytest.raises(RejectedNotificationError) as rejected:
+        OMNIKASSA.verify(OMNIKASSA.parse(call, shop), call, shop)
+    assert rejected.value.reason == reason
 
 
 @pytest.mark.parametrize("token", ["eyJh.eyJi.c2ln", "MyJwt", "a.b", "a.b.c.d.e", "a-_"])
