@@ -174,7 +174,7 @@ def _notification(capture: Capture, spec: ProviderSpec, account: Account[Any]) -
     except RejectedNotificationError as rejected:
         return _line("rejected", rejected.reason, str(rejected), lookup=None)
     if parsed.alert is not None:
-        return _line(verdict, None, f"{parsed.alert}: about the service, not a payment", lookup=None)
+        return _line(verdict, None, f"{parsed.alert.name}: about the service, not a payment", lookup=None)
     return _line(verdict, None, "", lookup=_shown(provider.plan(parsed, notification), spec))
 
 

@@ -57,6 +57,13 @@ class Metrics(MetricSet):
     unknown_statuses = counter(
         "paynotify_unknown_statuses_total", "Provider statuses that paynotify has no mapping for", "provider"
     )
+    provider_alerts = counter(
+        "paynotify_provider_alerts_total",
+        "Providers' alerts about their own service, by what they are about and whether it has begun or is over",
+        "provider",
+        "kind",
+        "state",
+    )
     silent = gauge(
         "paynotify_provider_silent",
         "1 while a provider reports none of the orders expected from it, or none of the named merchant's",

@@ -79,3 +79,7 @@ RequestReason = Literal[
     "no_answer",
 ]
 REQUEST_REASONS: tuple[RequestReason, ...] = get_args(RequestReason)
+
+#: What a provider's alert about its service is about (header ``alert-kind``).
+AlertKind = Literal["critical_error", "no_success", "unanswerable", "unsuccessful", "other"]
+ALERT_KINDS: tuple[AlertKind, ...] = get_args(AlertKind)

@@ -27,7 +27,7 @@ from processors.providers.outcomes import LookupOutcome
 from schemas.configuration.merchants import Merchant
 from schemas.messages import Answered as AnsweredLookup
 from schemas.messages import Lookup, Observation
-from schemas.reasons import DeadReason, NotificationWarning, ResponseWarning
+from schemas.reasons import AlertKind, DeadReason, NotificationWarning, ResponseWarning
 
 Authenticity = Literal["authentic", "unsigned"]
 
@@ -57,19 +57,32 @@ class Notification:
         return self.stored_at or self.received_at
 
 
+#: Whether what an alert is about has begun or is over.
+AlertState = Literal["raised", "over"]
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderAlert:
+    """A message about the service rather than a payment: its name at the provider, its kind, and its state."""
+
+    name: str
+    kind: AlertKind = "other"
+    state: AlertState = "raised"
+
+
 @dataclass(frozen=True, slots=True)
 class ParsedNotification:
     """What a notification says, parsed but not verified.
 
-    ``duplicate_key`` is equal for copies of one delivery, None where every call must cause a lookup. ``alert`` names a
-    message about the service rather than a payment. ``detail`` is only for the provider itself. ``warnings`` are what
-    is odd about it and no reason to reject it.
+    ``duplicate_key`` is equal for copies of one delivery, None where every call must cause a lookup. ``alert`` is set
+    for a message about the service rather than a payment. ``detail`` is only for the provider itself. ``warnings`` are
+    what is odd about it and no reason to reject it.
     """
 
     reference: str | None
     duplicate_key: bytes | None
     detail: Any
-    alert: str | None = None
+    alert: ProviderAlert | None = None
     warnings: tuple[NotificationWarning, ...] = ()
 
 

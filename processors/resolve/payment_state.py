@@ -14,7 +14,7 @@ from schemas.messages import Chargeback, Correction, Expectation, OrderRole, Pay
 from schemas.money import Money
 from schemas.status import Status
 
-TransitionKind = Literal["changed", "unchanged", "refused"]
+TransitionKind = Literal["changed", "unchanged", "refused", "moneyless"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

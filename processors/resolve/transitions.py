@@ -72,6 +72,8 @@ def allowed(current: Status | None, wanted: Status, *, newer: bool) -> Transitio
 
 def advance(state: PaymentState, observation: Observation, rules: ReleaseRules = CAPTURED_ONLY) -> Advance:
     """Apply one observation to a payment's state. The same state and observation always give the same event and id."""
+    if observation.moneyless and state.last is None and not (observation.expected or state.expected):
+        return Advance(state, "moneyless")  # no payment: an event of it would make one
     if observation.correction is not None:
         return corrected(state, observation, rules)
     moment = _moment(observation)

@@ -11,7 +11,7 @@ from typing import Any
 from processors.dead_letters import dead_lettered
 from processors.metrics import Metrics
 from processors.providers.account import Account
-from processors.providers.base import Authenticity, Notification, ParsedNotification, Provider
+from processors.providers.base import Authenticity, Notification, ParsedNotification, Provider, ProviderAlert
 from processors.runtime.stage import BatchContext
 from processors.state.overlay import Overlay
 from processors.verify.duplicates import DuplicateDetector
@@ -99,6 +99,7 @@ class VerifyStage:
         self._alerts = kafka.topic(topics.ALERTS)
         self._outcomes = metrics.outcomes
         self._warnings = metrics.notification_warnings
+        self._provider_alerts = metrics.provider_alerts
         self._last = metrics.last_notification.labels(provider.name)
 
     async def process(self, context: BatchContext) -> Sequence[Output]:
@@ -203,9 +204,11 @@ class VerifyStage:
         )
         return Output(self._duplicates, record.key, b"", headers)
 
-    def _alert(self, record: Record, name: str) -> Output:
+    def _alert(self, record: Record, alert: ProviderAlert) -> Output:
         self._count("alert")
-        return Output(self._alerts, record.key, record.value, (*record.headers, ("alert", name.encode())))
+        self._provider_alerts.labels(self.provider, alert.kind, alert.state).inc()
+        about = {"alert": alert.name, "alert-kind": alert.kind, "alert-state": alert.state}
+        return Output(self._alerts, record.key, record.value, with_headers(record.headers, about))
 
     def _count(self, outcome: str, reason: str = "") -> None:
         self._outcomes.labels(self.provider, self.name, outcome, reason).inc()

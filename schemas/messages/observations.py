@@ -91,6 +91,8 @@ class Observation:
     ``follow`` is set while the provider will still change the payment, or the refund, without a notification.
     ``secured``: authorised, and the provider's rules for shipping before the capture hold. ``returnable``: captured
     money of this payment method may be taken back without a refund. ``correction`` is set if an operator made it.
+    ``moneyless``: nothing was to be paid, as when a card is only verified; it counts only where the payment is known or
+    expected.
     """
 
     provider: str
@@ -115,3 +117,4 @@ class Observation:
     returnable: bool = False
     order_role: OrderRole = "whole"
     correction: Correction | None = None
+    moneyless: bool = False

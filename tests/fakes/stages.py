@@ -21,6 +21,7 @@ from processors.providers.base import (
     Notification,
     ParsedNotification,
     Policy,
+    ProviderAlert,
     ProviderResponse,
     Store,
     WaitingLookup,
@@ -231,7 +232,7 @@ class FakeProvider:
         if text == "bug":
             raise ZeroDivisionError("nobody foresaw this: secret-4711")
         if text.startswith("alert"):
-            return ParsedNotification(reference=None, duplicate_key=None, detail=None, alert=text)
+            return ParsedNotification(reference=None, duplicate_key=None, detail=None, alert=ProviderAlert(text))
         return ParsedNotification(
             reference=text, duplicate_key=None if text.startswith("every") else notification.body, detail=None
         )

@@ -232,6 +232,6 @@ def _report(
         observation = interpreted(stored, account.merchant)
     except UnreadableError:
         return None
-    if observation.status is None or observation.status == "unknown":
+    if observation is None or observation.status is None or observation.status == "unknown":
         return None
     return ChargeReport(observation.status, observation.amount, observation.order_id, observation.observed_at, stored)

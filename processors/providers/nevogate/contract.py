@@ -29,7 +29,10 @@ class NevogateMerchant(ChargingMerchant, frozen=True, kw_only=True, tag_field="p
     base_url: str
     """Base URL of the gateway."""
     recover_by_details: bool = False
-    """Whether overdue payments are polled with `Details`, which the gateway must allow."""
+    """Whether overdue payments, holds and payments without an amount are read with `Details`, which the gateway must
+    allow."""
+    hold_days: Annotated[int, Meta(ge=1, le=365)] = 30
+    """Days for which money stays reserved at most. For so long a hold is looked at daily."""
 
     def base_urls(self) -> Mapping[str, str]:
         return {"base_url": self.base_url}
@@ -41,7 +44,10 @@ CONTRACT: Final = ProviderContract(
     route=Route(
         methods=("POST", "GET"),
         transaction=re.compile(
-            rb"(?:\"[Tt]ransactionId\"\s*:\s*\"|(?:\A|&)[Tt]ransactionId=)([0-9a-f]{32})(?:\"|&|\Z)"
+            rb"(?:\"[Tt]ransactionId\"\s*:\s*\""  # JSON
+            rb"|(?:\A|&)(?:[Cc]ommonData(?:\[|%5[Bb]))?[Tt]ransactionId(?:\]|%5[Dd])?="  # a form or a query
+            rb"|[ ;]name=\"(?:[Cc]ommonData\[)?[Tt]ransactionId\]?\"(?:\r\n[^\r\n]{1,200}){0,3}\r\n\r\n)"  # multipart
+            rb"([0-9a-f]{32})(?:\"|&|\r|\Z)"
         ),
     ),
     operations=frozenset({RESULT, DETAILS}),

@@ -1,6 +1,9 @@
 """Interprets Nevogate's responses: Result, StartRP, Details, and the product's own Close.
 
-Sources: the vendor's pages on Result, StartRP, Close and Details.
+SUCCESSFUL alone is no money: the verification of a card ends SUCCESSFUL too, with an amount of 0 or none. And older
+Results have no amount for real payments either, so that only Details can tell the two apart.
+
+Sources: the vendor's pages on Result, StartRP, Close, Details and the card verification.
 """
 
 from __future__ import annotations
@@ -12,10 +15,12 @@ from typing import Any, Final
 
 from processors.providers.base import ProviderResponse
 from processors.providers.json_body import readable_object
+from processors.providers.nevogate.amount import Amount, amount_of
 from processors.providers.nevogate.contract import NAME, NevogateMerchant
+from processors.providers.nevogate.hold import hold_follow_up
 from schemas.errors import UnreadableError
 from schemas.messages import Observation
-from schemas.money import Money, from_major, from_minor
+from schemas.money import from_minor
 from schemas.status import Status
 from schemas.times import parse_time, rfc3339
 
@@ -36,6 +41,11 @@ TWO_STEP: Final[Mapping[tuple[str, str], Status]] = {
     ("false", "DECLINED"): "cancelled",
 }
 
+#: Why a payment that is SUCCESSFUL is held: it has no amount, or nothing was to be paid.
+AMOUNT_MISSING: Final = "amount missing"
+VERIFICATION: Final = "verification"
+
+_DETAILS_METHOD: Final = "Details"
 _TRANSACTION: Final = re.compile(r"[0-9a-f]{32}\Z")
 _CODE: Final = re.compile(r"[A-Za-z_]{1,40}\Z")
 #: Tables call AutoCommit a boolean, samples show it as text.
@@ -50,16 +60,18 @@ def is_transaction(text: str) -> bool:
     return bool(_TRANSACTION.match(text))
 
 
-def interpreted(response: ProviderResponse, merchant: NevogateMerchant) -> Observation:
+def interpreted(response: ProviderResponse, merchant: NevogateMerchant) -> Observation | None:
     """The state of the response's transaction; a Details response holds the same data as ``CommonData``.
 
-    The response to a Close says only that it was done; the response's facts say what was requested.
+    The response to a Close says only that it was done; the response's facts say what was requested. None for a success
+    without an amount that Details are to explain (`needs_details`).
 
     Raises:
         UnreadableError: the response is an error, or about another transaction, or about none.
     """
     body = readable_object(response.body, lambda problem: UnreadableError(f"the response {problem}"))
-    if response.facts.get("method") == "Close":
+    method = _method(response, body)
+    if method == "Close":
         return _closed(body, response, merchant)
     common = common_data(body)
     if _code(common.get("ResultCode")) not in STATUSES:
@@ -69,7 +81,15 @@ def interpreted(response: ProviderResponse, merchant: NevogateMerchant) -> Obser
         raise UnreadableError("the response names no transaction")
     if response.reference not in (None, transaction):
         raise UnreadableError("the response is about another transaction than the one asked for")
-    return _observation(common, transaction, response, merchant)
+    if method != _DETAILS_METHOD and needs_details(common, merchant):
+        return None
+    return _observation(common, transaction, response, merchant, method)
+
+
+def needs_details(data: Mapping[str, Any], merchant: NevogateMerchant) -> bool:
+    """Whether a Result is a success without an amount, and the merchant lets its Details be read."""
+    took_money = _status(_codes(data)) in _WITH_MONEY
+    return merchant.recover_by_details and took_money and amount_of(data).kind == "absent"
 
 
 def common_data(body: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -80,32 +100,61 @@ def common_data(body: Mapping[str, Any]) -> Mapping[str, Any]:
     return common if isinstance(common, dict) else {}
 
 
+def _method(response: ProviderResponse, body: Mapping[str, Any]) -> str:
+    """The method that was called; responses to lookups don't say it, but only Details have their data as a member."""
+    return response.facts.get("method") or (_DETAILS_METHOD if "CommonData" in body else "Result")
+
+
 def _observation(
-    data: Mapping[str, Any], transaction: str, response: ProviderResponse, merchant: NevogateMerchant
+    data: Mapping[str, Any], transaction: str, response: ProviderResponse, merchant: NevogateMerchant, method: str
 ) -> Observation:
-    codes = {name: _code(data.get(name)) for name in ("ResultCode", "CommitState")}
-    commits = data.get("AutoCommit")
-    # only these are converted to text: converting a deeply nested value would fail
-    codes["AutoCommit"] = _TRUTHS.get(str(commits).lower(), "") if isinstance(commits, str | int) else ""
-    status = _status(codes["ResultCode"], codes["AutoCommit"], codes["CommitState"])
-    amount = _money(data)
+    codes, amount = _codes(data), amount_of(data)
+    status = _status(codes)
+    reason = _without_money(status, amount, method)
+    status = "unknown" if reason else status
+    secured = status == "authorised" and amount.money is not None
     order_id = data.get("OrderId")
+    observed_at = _asked_at(response)
     return Observation(
         provider=NAME,
         merchant=merchant.id,
         payment_id=transaction,
         order_id=str(order_id) if isinstance(order_id, str | int) and order_id != "" else None,
         status=status,
-        amount=amount,
-        paid=amount if status == "captured" else None,
+        amount=amount.money,
+        paid=amount.money if status == "captured" else None,
+        reason=reason,
         provider_status={name: text for name, text in codes.items() if text},
-        source=response.facts.get("method", "Result"),
+        source=method,
         # Created is when the transaction was made, in an unknown time zone: not the time of this state
         provider_time=None,
         # the time of the call: a slow response may be older than a quick one that overtook it, while the newest Result
         # was called after the last change
-        observed_at=rfc3339(_asked_at(response)),
+        observed_at=rfc3339(observed_at),
+        follow=hold_follow_up(data, transaction, merchant, observed_at, method) if status == "authorised" else None,
+        secured=secured,
+        moneyless=reason == VERIFICATION or (status == "pending" and amount.kind == "zero"),
     )
+
+
+def _codes(data: Mapping[str, Any]) -> dict[str, str]:
+    codes = {name: _code(data.get(name)) for name in ("ResultCode", "CommitState")}
+    commits = data.get("AutoCommit")
+    # only these are converted to text: converting a deeply nested value would fail
+    codes["AutoCommit"] = _TRUTHS.get(str(commits).lower(), "") if isinstance(commits, str | int) else ""
+    return codes
+
+
+def _without_money(status: Status, amount: Amount, method: str) -> str | None:
+    """Why a success may not count as money; None where it may, or where it is none.
+
+    An amount that can't be read is still an amount: the status stays, and the payment is held without it.
+    """
+    if status not in _WITH_MONEY:
+        return None
+    if amount.kind == "zero" or (amount.kind == "absent" and method == _DETAILS_METHOD):
+        return VERIFICATION
+    return AMOUNT_MISSING if amount.kind == "absent" else None
 
 
 def _asked_at(response: ProviderResponse) -> datetime:
@@ -137,23 +186,19 @@ def _closed(data: Mapping[str, Any], response: ProviderResponse, merchant: Nevog
     )
 
 
-def _status(code: str, auto_commit: str, commit_state: str) -> Status:
-    status = STATUSES[code]
+#: What SUCCESSFUL means if there is an amount; only a voided authorisation is the same without one.
+_WITH_MONEY: Final[frozenset[Status]] = frozenset({"captured", "authorised", "unknown"})
+
+
+def _status(codes: Mapping[str, str]) -> Status:
+    status = STATUSES[codes["ResultCode"]]
     if status is not None:
         return status
-    if auto_commit == "true" or commit_state == "APPROVED":
+    if codes["AutoCommit"] == "true" or codes["CommitState"] == "APPROVED":
         return "captured"
-    return TWO_STEP.get((auto_commit, commit_state), "unknown")
+    return TWO_STEP.get((codes["AutoCommit"], codes["CommitState"]), "unknown")
 
 
 def _code(value: object) -> str:
     """A code of the gateway; anything that may be free text is left out."""
     return value if isinstance(value, str) and _CODE.match(value) else ""
-
-
-def _money(data: Mapping[str, Any]) -> Money | None:
-    """The amount in minor units, or None: older responses lack it, and an odd one must not hide the state."""
-    try:
-        return from_major(data.get("Amount"), data.get("Currency"))
-    except UnreadableError:
-        return None

@@ -7,7 +7,6 @@ the fetch, and a lookup that was answered is never repeated.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -25,15 +24,23 @@ from processors.providers.base import (
     Store,
     WaitingLookup,
 )
-from processors.providers.form import fields
 from processors.providers.http import response_object
-from processors.providers.json_body import json_object
 from processors.providers.nevogate import client
+from processors.providers.nevogate.call_content import content_of
 from processors.providers.nevogate.contract import DETAILS, NAME, RESULT, NevogateMerchant
-from processors.providers.nevogate.interpretation import ASKED_AT, STATUSES, common_data, interpreted, is_transaction
-from processors.providers.outcomes import Failed, LookupOutcome, Succeeded
+from processors.providers.nevogate.interpretation import (
+    AMOUNT_MISSING,
+    ASKED_AT,
+    STATUSES,
+    common_data,
+    interpreted,
+    is_transaction,
+    needs_details,
+)
+from processors.providers.nevogate.pay_alert import alert_in
+from processors.providers.outcomes import Failed, FurtherLookup, LookupOutcome, Succeeded
 from schemas.errors import ProviderRefusedError, ProviderUnavailableError, RejectedNotificationError
-from schemas.messages import Lookup
+from schemas.messages import CAUSE, Lookup
 from schemas.times import rfc3339
 
 CREDENTIALS: Final = frozenset(
@@ -65,8 +72,8 @@ _METHODS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
     DETAILS: ("Details", {"GetRelatedTransactions": False}),
 }
 
-#: Names of alerts that are published as they are; any other single member with this prefix is an alert without a name.
-_ALERT: Final = re.compile(r"alert[A-Za-z]{1,60}\Z")
+#: Why Details are read after a Result.
+_FOR_THE_AMOUNT: Final = {CAUSE: AMOUNT_MISSING}
 
 
 class NevogateProvider:
@@ -76,27 +83,22 @@ class NevogateProvider:
     policy = Policy(retries={"unavailable": 24, "rate_limited": 24}, remembers_answered=True, unsigned=True)
 
     def parse(self, notification: Notification, account: Account[NevogateMerchant]) -> ParsedNotification:
-        """The transaction's id from the JSON body or the query; a PayAlert has none.
+        """The transaction's id from the body or the query; a PayAlert has none.
 
         An unreadable body does not matter if the query names the transaction: the call needs its Result.
         """
-        in_query = _id_in_query(notification.query)
-        try:
-            body = _json_of(notification)
-        except RejectedNotificationError:
-            if in_query is None:
-                raise
-            body = {}
-        if len(body) == 1 and (name := next(iter(body))).startswith("alert"):
-            return ParsedNotification(
-                reference=None, duplicate_key=None, detail=None, alert=name if _ALERT.match(name) else "alert"
-            )
-        transaction = _id_in(body) or in_query
-        if transaction is None:
-            raise RejectedNotificationError(
-                "malformed", "no transaction id of 32 lower-case hex digits in body or query"
-            )
-        return ParsedNotification(reference=transaction, duplicate_key=None, detail=None)
+        content = content_of(notification)
+        transactions = content.transactions
+        if len(transactions) == 1:
+            return ParsedNotification(reference=transactions.pop(), duplicate_key=None, detail=None)
+        if not transactions and (alert := alert_in(content)) is not None:
+            return ParsedNotification(reference=None, duplicate_key=None, detail=None, alert=alert)
+        raise RejectedNotificationError(
+            "malformed",
+            "the call names different transactions"
+            if transactions
+            else f"{content.problem}no transaction id of 32 lower-case hex digits in body or query",
+        )
 
     def verify(
         self, parsed: ParsedNotification, notification: Notification, account: Account[NevogateMerchant]
@@ -146,39 +148,14 @@ class NevogateProvider:
         assert response.asked_at is not None
         facts = {ASKED_AT: rfc3339(response.asked_at)}
         await store(replace(response, reference=transaction, facts=facts), call.lookups)
+        if method == "Result" and needs_details(data, account.merchant):
+            return {waiting.lookup_id: Succeeded(further=(FurtherLookup(DETAILS, transaction, _FOR_THE_AMOUNT),))}
         return {waiting.lookup_id: Succeeded()}
 
     def interpret(self, response: ProviderResponse, account: Account[NevogateMerchant]) -> Interpretation:
         """The state of the response's transaction, as of a Result, StartRP, Close or Details."""
-        return Interpretation((interpreted(response, account.merchant),))
-
-
-def _json_of(notification: Notification) -> Mapping[str, Any]:
-    """The body's JSON object, empty where there is no body; a ResponseUrl call has none."""
-    if notification.method == "GET" or not notification.body.strip():
-        return {}
-    return json_object(notification.body, lambda problem: RejectedNotificationError("malformed", f"the body {problem}"))
-
-
-def _either(holder: Mapping[str, Any], name: str) -> Any:
-    """A member whose first letter may be of either case; an empty one counts as missing."""
-    return holder.get(name) or holder.get(name[0].lower() + name[1:])
-
-
-def _id_in(body: Mapping[str, Any]) -> str | None:
-    """The id in the first place that holds one; anything else is ignored."""
-    common = _either(body, "CommonData")
-    nested = _either(common, "TransactionId") if isinstance(common, dict) else None
-    ids = (one for one in (nested, _either(body, "TransactionId")) if isinstance(one, str) and is_transaction(one))
-    return next(ids, None)
-
-
-def _id_in_query(query: str) -> str | None:
-    """The query's one transaction id; None where it names several different ones."""
-    named = fields(query.encode("utf-8", "surrogatepass"))  # a shell's argument may hold bytes that are no UTF-8
-    texts = {value.decode("ascii", "replace") for name, value in named if name in (b"TransactionId", b"transactionId")}
-    found = [text for text in texts if is_transaction(text)]
-    return found[0] if len(found) == 1 else None
+        observation = interpreted(response, account.merchant)
+        return Interpretation(() if observation is None else (observation,))
 
 
 def _refusal(code: str) -> str:

@@ -8,7 +8,7 @@ from processors.providers.nevogate.charging import NevogateChargeGateway
 from processors.providers.nevogate.contract import CONTRACT, DETAILS, NevogateMerchant
 from processors.providers.nevogate.interpretation import is_transaction
 from processors.providers.nevogate.provider import NevogateProvider
-from processors.providers.spec import NoProbe, ProviderSpec, RecoveryQuery
+from processors.providers.spec import FollowRule, NoProbe, ProviderSpec, RecoveryQuery
 
 
 def _recovery(merchant: NevogateMerchant, order_id: str, payment_id: str) -> RecoveryQuery | None:
@@ -17,10 +17,16 @@ def _recovery(merchant: NevogateMerchant, order_id: str, payment_id: str) -> Rec
     return RecoveryQuery(DETAILS, payment_id) if allowed else None
 
 
+def _follow(merchant: NevogateMerchant, references: tuple[str, ...]) -> RecoveryQuery | None:
+    """One Details for each hold: the gateway has no query for many transactions."""
+    return _recovery(merchant, "", references[0])
+
+
 SPEC: Final = ProviderSpec(
     contract=CONTRACT,
     provider=NevogateProvider(),
     recovery=_recovery,
     probe=NoProbe("the gateway does not allow a query that no notification caused"),
+    follow=FollowRule(references_per_lookup=1, query=_follow),
     charge_gateway=NevogateChargeGateway(),
 )

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from processors.providers.base import WaitingLookup
-from processors.providers.outcomes import Failed, Succeeded
+from processors.providers.outcomes import Failed, FurtherLookup, Succeeded
 from processors.providers.registry import provider_specs
 from schemas.errors import (
     PermanentError,
@@ -87,9 +87,48 @@ async def test_in_recovery_the_details_are_asked_for_and_say_what_a_result_would
     assert seen.headers["User-Agent"].startswith("Details | ")
     (stored,) = here.stored
     body = stored.body.decode()
-    assert NEVOGATE.interpret(replace(response(body), reference=TRANSACTION), account("nevogate")).observations == (
-        NEVOGATE.interpret(replace(response(ANSWER), reference=TRANSACTION), account("nevogate")).observations
+    told, same = (
+        NEVOGATE.interpret(replace(response(one), reference=TRANSACTION), account("nevogate")).observations[0]
+        for one in (body, ANSWER)
     )
+    assert told == replace(same, source="Details")
+
+
+def _without_amount(**fields: str) -> str:
+    result = {name: value for name, value in json.loads(ANSWER).items() if name not in ("Amount", "Currency")}
+    return json.dumps({**result, **fields})
+
+
+@pytest.mark.parametrize(
+    ("answer", "allowed", "asked"),
+    [
+        (_without_amount(), True, True),
+        (_without_amount(CommitState="PENDING"), True, True),
+        (_without_amount(Amount="", Currency="HUF"), True, True),
+        (_without_amount(), False, False),
+        (_without_amount(CommitState="DECLINED"), True, False),
+        (_without_amount(ResultCode="ERROR"), True, False),
+        (_without_amount(Amount="0", Currency="HUF"), True, False),
+        (_without_amount(Amount="100.001", Currency="HUF"), True, False),
+        (ANSWER, True, False),
+    ],
+)
+async def test_success_without_amount_has_its_details_read_once(answer: str, allowed: bool, asked: bool) -> None:
+    async with serving(json_answer(answer)) as gateway, world() as here:
+        shop = account("nevogate", base_url=gateway.url, recover_by_details=allowed)
+        (call,) = NEVOGATE.calls([waiting("nevogate", TRANSACTION)], here.outside())
+        outcomes = await NEVOGATE.fetch(call, shop, here.outside(), here.store)
+    further = (FurtherLookup("details", TRANSACTION, {"cause": "amount missing"}),) if asked else ()
+    assert outcomes == {"l-1": Succeeded(further=further)}
+    assert len(here.stored) == 1
+
+
+async def test_details_without_amount_are_read_no_further() -> None:
+    answer = json.dumps({"CommonData": json.loads(_without_amount()), "ProviderSpecificData": {}})
+    async with serving(json_answer(answer)) as gateway, world() as here:
+        shop = account("nevogate", base_url=gateway.url, recover_by_details=True)
+        (call,) = NEVOGATE.calls([details()], here.outside())
+        assert await NEVOGATE.fetch(call, shop, here.outside(), here.store) == {"first": Succeeded()}
 
 
 async def test_details_of_an_unknown_transaction_or_of_another_one_are_no_answer() -> None:

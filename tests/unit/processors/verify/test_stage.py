@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ops.replay.original import original
+from processors.providers.registry import provider_specs
 from processors.runtime.stage import BatchContext
 from processors.state.memory_store import MemoryStore
 from processors.state.overlay import Overlay
@@ -159,3 +160,18 @@ def test_copy_replayed_from_before_the_header_existed_came_by_the_ingress_clock(
         made, headers=(*made.headers, ("replayed-from", b"notifications.rejected/0/1")), timestamp_seconds=9e9
     )
     assert notification_of(copy).came_at == NOW
+
+
+async def test_alert_is_counted_by_kind_and_state_and_says_both_in_its_headers() -> None:
+    counts = metrics()
+    made = record(
+        b'{"alertNoSuccessTransactionOver": {"storeName": "s"}}',
+        {"ce_id": "n-1", "ce_source": "/notifications/nevogate/shop", "alert-kind": "of an earlier try"},
+    )
+    stage = VerifyStage(provider_specs()["nevogate"].provider, accounts(), KAFKA, counts)
+    (output,) = await stage.process(BatchContext([made], empty(), refuse_publish))
+    assert (output.topic, output.value) == ("notifications.alerts", made.value)
+    assert header(output, "alert") == "alertNoSuccessTransactionOver"
+    assert [name for name, _ in output.headers].count("alert-kind") == 1
+    assert (header(output, "alert-kind"), header(output, "alert-state")) == ("no_success", "over")
+    assert counted(counts.provider_alerts, provider="nevogate", kind="no_success", state="over") == 1

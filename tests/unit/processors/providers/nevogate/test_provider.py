@@ -33,9 +33,9 @@ def claimed(body: str | bytes, query: str = "", method: str = "POST") -> ParsedN
         ({"commonData": {"transactionId": TRANSACTION}}, ""),
         ({"commonData": {"TransactionId": TRANSACTION}}, ""),
         ({"CommonData": {"transactionId": TRANSACTION, "resultCode": "SUCCESSFUL"}}, ""),
-        ({"commonData": {"transactionId": TRANSACTION}, "TransactionId": OTHER}, f"TransactionId={OTHER}"),
+        ({"commonData": {"transactionId": TRANSACTION}, "TransactionId": TRANSACTION}, f"TransactionId={TRANSACTION}"),
         ({"TransactionId": TRANSACTION}, ""),
-        ({"transactionId": TRANSACTION}, f"TransactionId={OTHER}"),
+        ({"transactionId": TRANSACTION}, "TransactionId=ORD-5"),
         ({"commonData": {}}, f"TransactionId={TRANSACTION}"),
         ({"commonData": "text"}, f"a=b&transactionId={TRANSACTION}&TransactionId={TRANSACTION}"),
         ({}, f"TransactionId={TRANSACTION}"),
@@ -76,7 +76,7 @@ def test_clock_that_jumps_while_the_answer_is_waited_for_moves_nothing(jumped_se
     assert told.observed_at == rfc3339(NOW)
 
 
-@pytest.mark.parametrize("body", [f"TransactionId={OTHER}", "<html>", "{", b"\xff"])
+@pytest.mark.parametrize("body", ["TransactionId=ORD-5", "<html>", "{", b"\xff", "--x\r\n"])
 def test_body_that_is_no_json_takes_nothing_from_the_querys_id(body: str | bytes) -> None:
     """The call is owed its Result, whatever else it carries."""
     assert claimed(body, f"TransactionId={TRANSACTION}").reference == TRANSACTION
@@ -104,7 +104,9 @@ def test_call_without_a_body_has_its_id_in_the_query(method: str) -> None:
         (json.dumps({"TransactionId": TRANSACTION + "\n"}), ""),
         (json.dumps({"TransactionId": "' OR 1=1 --"}), ""),
         (json.dumps({"TransactionId": 5}), ""),
-        (json.dumps({"Alert": {}}), ""),
+        (json.dumps({"TransactionId": TRANSACTION, "transactionId": OTHER}), ""),
+        (json.dumps({"commonData": {"transactionId": TRANSACTION}}), f"TransactionId={OTHER}"),
+        (f"commonData[transactionId]={TRANSACTION}", f"TransactionId={OTHER}"),
     ],
 )
 def test_without_an_id_a_call_is_malformed(body: str, query: str) -> None:
@@ -121,19 +123,11 @@ def test_without_an_id_a_call_is_malformed(body: str, query: str) -> None:
         ({"commonData": {"transactionId": TRANSACTION.upper()}}, f"TransactionId={TRANSACTION}"),
         ({"commonData": {"transactionId": "x"}, "transactionId": TRANSACTION}, ""),
         ({}, f"TransactionId=&TransactionId={TRANSACTION}"),
-        ({"commonData": {"transactionId": TRANSACTION}, "transactionId": OTHER}, f"TransactionId={OTHER}"),
+        ({"commonData": {"transactionId": TRANSACTION}, "alertX": 1}, ""),
     ],
 )
 def test_what_is_no_id_takes_nothing_from_another_place_that_holds_one(body: dict[str, Any], query: str) -> None:
     assert claimed(json.dumps(body), query).reference == TRANSACTION
-
-
-def test_alert_is_no_payment_and_a_payment_with_such_a_member_is_no_alert() -> None:
-    assert claimed('{"alertNoSuccessTransaction": {"storeName": "s"}}').alert == "alertNoSuccessTransaction"
-    for name in ("alert", "alert<script>", "alert_2", "alert" + "x" * 61):
-        assert claimed(json.dumps({name: {}})).alert == "alert", "its name is not repeated"
-    both = claimed(json.dumps({"alertX": 1, "TransactionId": TRANSACTION}))
-    assert (both.alert, both.reference) == (None, TRANSACTION)
 
 
 def test_call_counts_so_none_is_a_duplicate() -> None:
@@ -180,6 +174,8 @@ def test_successful_is_captured_only_on_evidence(auto_commit: Any, commit_state:
     one = read(AutoCommit=auto_commit, CommitState=commit_state, Amount="100", Currency="HUF")
     assert one.status == status
     assert (one.paid is not None) == (status == "captured")
+    assert one.secured == (status == "authorised")
+    assert not one.moneyless
 
 
 @pytest.mark.parametrize(
@@ -197,6 +193,65 @@ def test_successful_is_captured_only_on_evidence(auto_commit: Any, commit_state:
 )
 def test_amounts_become_minor_units_or_nothing(amount: Any, currency: Any, expected: Money | None) -> None:
     assert read(AutoCommit="true", Amount=amount, Currency=currency).amount == expected
+
+
+ZERO: Final = ["0", 0, "0.00", 0.0, "0.000", "000"]
+
+
+@pytest.mark.parametrize("amount", ZERO)
+@pytest.mark.parametrize("currency", ["HUF", None])
+@pytest.mark.parametrize("words", [("true", ""), ("false", "PENDING"), ("false", "APPROVED"), (None, None)])
+def test_success_with_amount_zero_is_a_verification_and_no_money(amount: Any, currency: Any, words: Any) -> None:
+    one = read(Amount=amount, Currency=currency, AutoCommit=words[0], CommitState=words[1])
+    assert (one.status, one.reason, one.moneyless) == ("unknown", "verification", True)
+    assert (one.paid, one.secured, one.follow) == (None, False, None)
+
+
+@pytest.mark.parametrize("amount", [None, "", " "])
+@pytest.mark.parametrize("words", [("true", ""), ("false", "PENDING"), ("false", "APPROVED")])
+def test_success_without_amount_is_held_where_no_details_are_allowed(amount: Any, words: Any) -> None:
+    one = read(Amount=amount, Currency="HUF", AutoCommit=words[0], CommitState=words[1])
+    assert (one.status, one.reason, one.moneyless) == ("unknown", "amount missing", False)
+    assert (one.paid, one.secured) == (None, False)
+
+
+def test_success_without_amount_is_left_to_its_details_where_they_are_allowed() -> None:
+    shop = account("nevogate", recover_by_details=True)
+    answer = {"TransactionId": TRANSACTION, "ResultCode": "SUCCESSFUL", "AutoCommit": "true"}
+    assert NEVOGATE.interpret(response(json.dumps(answer)), shop).observations == ()
+    (one,) = NEVOGATE.interpret(response(json.dumps({"CommonData": answer})), shop).observations
+    assert (one.status, one.reason, one.moneyless, one.source) == ("unknown", "verification", True, "Details")
+    (paid,) = NEVOGATE.interpret(
+        response(json.dumps({"CommonData": {**answer, "Amount": "100", "Currency": "HUF"}})), shop
+    ).observations
+    assert (paid.status, paid.paid) == ("captured", Money(10000, "HUF"))
+
+
+@pytest.mark.parametrize(
+    ("code", "commit_state", "status", "moneyless"),
+    [
+        ("PENDING", "", "pending", True),
+        ("OPEN", "", "pending", True),
+        ("ERROR", "", "failed", False),
+        ("CANCELED", "", "cancelled", False),
+        ("TIMEOUT", "", "expired", False),
+        ("SUCCESSFUL", "DECLINED", "cancelled", False),
+    ],
+)
+def test_failure_with_amount_zero_is_still_told(code: str, commit_state: str, status: str, moneyless: bool) -> None:
+    """A payment that failed may have been released before: its end must never get lost."""
+    one = read(ResultCode=code, CommitState=commit_state, AutoCommit="false", Amount="0", Currency="HUF")
+    assert (one.status, one.reason, one.moneyless) == (status, None, moneyless)
+
+
+@pytest.mark.parametrize(("amount", "currency"), [("100.001", "HUF"), ("10.5", "JPY"), ("1,5", "EUR"), ("5", "Ft")])
+@pytest.mark.parametrize("words", [("true", ""), ("false", "PENDING")])
+def test_amount_that_cannot_be_read_keeps_the_status_and_secures_nothing(
+    amount: str, currency: str, words: tuple[str, str]
+) -> None:
+    one = read(Amount=amount, Currency=currency, AutoCommit=words[0], CommitState=words[1])
+    assert one.status == ("captured" if words[0] == "true" else "authorised")
+    assert (one.amount, one.paid, one.secured, one.moneyless) == (None, None, False, False)
 
 
 def test_only_closed_words_are_published() -> None:
