@@ -22,7 +22,7 @@ class DailyLooks:
         """The looks from one day to another. The next one is strictly after the observation: the response to a look
         must not cause a second look for the same day. After the last day nobody looks any more.
         """
-        day = max(first, self._date(observed_at))
+        day = max(first, self.date_of(observed_at))
         if self._at(day) <= observed_at:
             day += timedelta(days=1)
         return FollowUp(
@@ -32,7 +32,8 @@ class DailyLooks:
             settles_by=rfc3339(self._at(first)),
         )
 
-    def _date(self, moment: datetime) -> date:
+    def date_of(self, moment: datetime) -> date:
+        """The day that a moment is in."""
         if self.short_days is None:
             return moment.astimezone(self.zone).date()
         began, length = self.short_days.first_day(), timedelta(seconds=self.short_days.seconds)

@@ -30,7 +30,7 @@ def hold_follow_up(
     if not merchant.recover_by_details:
         return None
     looks = daily_looks(merchant)
-    today = observed_at.astimezone(looks.zone).date()
+    today = looks.date_of(observed_at)
     begun = _created(data, today)
     if begun is not None:
         first, last = begun + _DAY, begun + merchant.hold_days * _DAY
