@@ -38,7 +38,8 @@ def corrected(state: PaymentState, observation: Observation, rules: ReleaseRules
         reported=status,
         expected=newest_expectation(observation.expected, state.expected),
         correction=observation.correction,
-        corrected_at=max(state.corrected_at, observation.observed_at),
+        # the operator's clock may be slow: whatever was processed before the correction was known to it
+        corrected_at=max(state.corrected_at, observation.observed_at, state.newest[0] or state.newest[1]),
         secured=False,
         returned=False,
     )

@@ -31,8 +31,8 @@ class PaymentState:
 
     ``refunds`` and ``chargebacks`` are all observed ones, also those observed before the payment itself;
     ``refund_times`` are the times of the refunds' newest observations. ``overridden`` are the ids of those that a
-    correction declared void. ``corrections`` are the ids of the last ones applied, ``corrected_at`` is when the newest
-    was made, ``correction`` who made it, while its status stands.
+    correction declared void. ``corrections`` are the ids of the last ones applied, ``corrected_at`` is the time of what
+    was known at the newest, ``correction`` who made it, while its status stands.
 
     ``secured``: the newest observation as authorised allows shipping. ``released``: an event has released the goods.
     ``returned``: captured money came back without a refund. ``over_refunded``: more was refunded than was captured.
