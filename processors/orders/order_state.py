@@ -19,7 +19,8 @@ class OrderState:
     shipped for it. ``due`` is the order's timer: its queue and time in Unix milliseconds. ``looks`` is how many polls
     of the schedule are done. ``raised`` says that the order was reported as overdue, ``overdue`` that it still is, and
     ``told`` that it was counted as observed or missed. ``raised_at`` is when it was last reported, in Unix
-    milliseconds. ``paid_in_parts`` says that ``paid_by`` is the part that completed the amount.
+    milliseconds. ``paid_in_parts`` says that ``paid_by`` is the part that completed the amount. ``parts_version``
+    counts what was observed of parts.
     """
 
     expected: ExpectedPayment | None = None
@@ -34,6 +35,7 @@ class OrderState:
     told: bool = False
     raised_at: int = 0
     paid_in_parts: bool = False
+    parts_version: int = 0
 
     @property
     def settled_by(self) -> PaymentSeen | None:

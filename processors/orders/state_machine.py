@@ -138,7 +138,7 @@ def payment_observed(order: Order, state: OrderState, payment: PaymentSeen) -> T
     if after.expected is None:
         return Transition(after)
     after, at = _with_payer(after), payment.observed_at
-    to_compare = [payment.payment_id] if payment.expected != _expectation(after, payment.payment_id) else []
+    to_compare = [payment.payment_id] if _knows_otherwise(after, payment) else []
     to_compare += _affected(state, after, payment.payment_id)
     compared = _compared(after, to_compare, at)
     after, reported = _reported(after, at, observed=True)
@@ -180,7 +180,8 @@ def _with_payment(state: OrderState, payment: PaymentSeen) -> OrderState:
     others = {name: one for name, one in state.payments.items() if name != payment.payment_id}
     if len(others) >= (MAX_PARTS if payment.order_role == "part" else MAX_PAYMENTS):
         del others[min(others, key=lambda name: weight(others[name]))]
-    return replace(state, payments={**others, payment.payment_id: payment})
+    version = state.parts_version + (payment.order_role == "part")
+    return replace(state, payments={**others, payment.payment_id: payment}, parts_version=version)
 
 
 def _with_payer(state: OrderState) -> OrderState:
@@ -226,8 +227,19 @@ def _affected(before: OrderState, after: OrderState, payment_id: str) -> list[st
     return [one for one in candidates if one != payment_id and _expectation(before, one) != _expectation(after, one)]
 
 
+def _knows_otherwise(state: OrderState, payment: PaymentSeen) -> bool:
+    """Whether the payment was compared with something else than what is expected of it."""
+    known = None if payment.expected is None else replace(payment.expected, parts_version=0)
+    return known != _expectation(state, payment.payment_id)
+
+
 def _compared(state: OrderState, payment_ids: Iterable[str], at: str) -> tuple[ComparePayment, ...]:
-    return tuple(ComparePayment(one, _expectation(state, one), at) for one in payment_ids)
+    return tuple(ComparePayment(one, _versioned(state, _expectation(state, one)), at) for one in payment_ids)
+
+
+def _versioned(state: OrderState, expected: Expectation) -> Expectation:
+    """With the version of the other parts, so that resolve recognises an older sum that is read again."""
+    return expected if expected.other_parts is None else replace(expected, parts_version=state.parts_version)
 
 
 def _expectation(state: OrderState, payment_id: str) -> Expectation:

@@ -52,27 +52,24 @@ def _fits(expected: Expectation, part: Money) -> bool:
     return part.value + others.value <= expected.amount.value
 
 
-def amounts_match(
-    expected: Expectation | None, checks: Checks, *, amount: Money | None, paid: Money | None, role: OrderRole
-) -> bool:
+def judged_by(expected: Expectation | None, checks: Checks, role: OrderRole) -> Expectation | None:
+    """The expectation that decides about the payment's amount: none, for a later payment of a subscription that costs
+    something else than the announced one."""
+    return None if role == "repeat" and checks == Checks(amount="unknown", order="expected") else expected
+
+
+def amounts_match(judge: Expectation | None, checks: Checks, *, amount: Money | None, paid: Money | None) -> bool:
     """Whether the captured amount is right: as announced, or else all that was to be paid."""
     if paid is None:
         return False
-    if expected is None or _not_judged(checks, role):
-        return paid == amount
-    return checks == AS_EXPECTED
+    return paid == amount if judge is None else checks == AS_EXPECTED
 
 
-def amount_is_certain(expected: Expectation | None, checks: Checks, *, amount: Money | None, role: OrderRole) -> bool:
+def amount_is_certain(judge: Expectation | None, checks: Checks, *, amount: Money | None) -> bool:
     """Whether the amount to be paid is known, and as announced if it was."""
     if amount is None or amount.value <= 0:
         return False
-    return expected is None or _not_judged(checks, role) or checks == AS_EXPECTED
-
-
-def _not_judged(checks: Checks, role: OrderRole) -> bool:
-    """Whether this is a later payment of a subscription that costs something else than the announced one."""
-    return role == "repeat" and checks == Checks(amount="unknown", order="expected")
+    return judge is None or checks == AS_EXPECTED
 
 
 def newest_expectation(one: Expectation | None, other: Expectation | None) -> Expectation | None:
@@ -84,5 +81,6 @@ def newest_expectation(one: Expectation | None, other: Expectation | None) -> Ex
     if newest.order_id != older.order_id:
         return newest
     paid_by = None if newest.several else newest.paid_by or older.paid_by
-    other_parts = older.other_parts if newest.other_parts is None else newest.other_parts
-    return replace(newest, paid_by=paid_by, other_parts=other_parts)
+    # ``newest`` may be the older one of what is known of the parts: they change without a new expectation
+    parts = max(older, newest, key=lambda known: (known.other_parts is not None, known.parts_version))
+    return replace(newest, paid_by=paid_by, other_parts=parts.other_parts, parts_version=parts.parts_version)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from processors.resolve import follow_up
 from processors.resolve.chargebacks import charged_back_amount, open_chargebacks
-from processors.resolve.checks import amount_is_certain, amounts_match, check
+from processors.resolve.checks import amount_is_certain, amounts_match, check, judged_by
 from processors.resolve.payment_state import Advance, PaymentState
 from processors.resolve.refunds import RefundSums, refund_sums
 from processors.resolve.release import ReleaseRules
 from schemas import messages
 from schemas.ids import derived_id
-from schemas.messages import Observation, PaymentStatus
+from schemas.messages import Checks, Observation, PaymentStatus
 from schemas.money import Money
 from schemas.status import (
     ENDED_WITHOUT_MONEY,
@@ -35,6 +35,18 @@ _AFTER_RELEASE: Final = {status: f"{status}_after_release" for status in sorted(
 _OWN_REASONS: Final = frozenset({MONEY_RETURNED, *_AFTER_RELEASE.values()})
 
 
+class _Amounts(NamedTuple):
+    """What is known of the payment's own money."""
+
+    amount: Money | None
+    paid: Money | None
+    customer_amount: Money | None
+
+    @property
+    def whole(self) -> Money | None:
+        return self.paid or self.amount
+
+
 def next_event(
     state: PaymentState, observation: Observation, reported: Status, rules: ReleaseRules, *, takes_details: bool
 ) -> PaymentStatus:
@@ -42,31 +54,15 @@ def next_event(
     last = state.last
     has_status = observation.status is not None
     newest = has_status and takes_details
-    # an older response fills in what no newer one had: a chargeback has no amount, and may be read before the capture
-    amount = _merged_field(newest, observation.amount if has_status else None, last.amount if last else None)
-    paid = _paid(state, observation, newest)
-    customer_amount = _merged_field(
-        newest, observation.customer_amount if has_status else None, last.customer_amount if last else None
-    )
+    amounts = _amounts(state, observation, newest=newest)
     observed_order = observation.order_id if has_status or last is None else None
     order_id = _merged_field(newest, observed_order, last.order_id if last else None)
-    sums = refund_sums(state, paid or amount, customer_amount)
+    sums = refund_sums(state, amounts.whole, amounts.customer_amount)
     status = _status(state, reported, sums, corrected=observation.correction is not None)
+    took_money = amounts.paid is not None or reported in TOOK_MONEY or status in TOOK_MONEY
+    checks = check(state.expected, order_id, amount=amounts.amount, paid=amounts.paid, role=state.order_role)
+    allowed = _fulfilment(state, status, amounts, sums, checks, rules)
     details = observation if newest or last is None else last
-    checks = check(state.expected, order_id, amount=amount, paid=paid, role=state.order_role)
-    if rules.expected_required and state.expected is None:
-        match = certain = False
-    else:
-        match = amounts_match(state.expected, checks, amount=amount, paid=paid, role=state.order_role)
-        certain = amount_is_certain(state.expected, checks, amount=amount, role=state.order_role)
-    allowed = fulfilment(
-        status,
-        amounts_match=match and not sums.unclear,
-        secured=rules.authorised and state.secured and certain and not sums.unclear,
-        refunding_all=sums.all_under_way,
-        withdrawn=was_released(state) and not (state.returned and status == "unknown"),
-    )
-    took_money = paid is not None or reported in TOOK_MONEY or status in TOOK_MONEY
     event = PaymentStatus(
         event_id="",
         sequence=last.sequence + 1 if last else 1,
@@ -78,8 +74,8 @@ def next_event(
         previous_status=last.status if last else None,
         final=status in FINAL,
         fulfilment=allowed,
-        amount=amount,
-        paid=paid,
+        amount=amounts.amount,
+        paid=amounts.paid,
         refunded=sums.settled if took_money else None,
         reason=_reason(state, details.reason, status, allowed),
         provider_status=details.provider_status,
@@ -88,12 +84,53 @@ def next_event(
         provider_time=observation.provider_time,
         observed_at=observation.observed_at,
         refunding=_refunding(sums, status, took_money=took_money),
-        charged_back=charged_back_amount(state, paid or amount, sums.settled),
-        customer_amount=customer_amount,
+        charged_back=charged_back_amount(state, amounts.whole, sums.settled),
+        customer_amount=amounts.customer_amount,
         settles_by=follow_up.settles_by(state.follows, observation.payment_id) if status == "authorised" else None,
         correction=state.correction,
     )
     return replace(event, event_id=derived_id("status", messages.encode(event).decode()))
+
+
+def _amounts(state: PaymentState, observation: Observation, *, newest: bool) -> _Amounts:
+    """The amounts. An older response fills in what no newer one had: a chargeback has no amount, and may be read before
+    the capture."""
+    last = state.last
+    known = _Amounts(last.amount, last.paid, last.customer_amount) if last else _Amounts(None, None, None)
+    if observation.status is None:
+        return known
+    return _Amounts(
+        _merged_field(newest, observation.amount, known.amount),
+        _paid(state, observation, known.paid, newest=newest),
+        _merged_field(newest, observation.customer_amount, known.customer_amount),
+    )
+
+
+def _paid(state: PaymentState, observation: Observation, known: Money | None, *, newest: bool) -> Money | None:
+    """The captured amount. Of a partial capture some providers still report the whole amount; what counts is the part
+    that we requested. An operator who says that no money was taken takes back an earlier amount."""
+    if observation.correction is not None:
+        return observation.paid or (known if observation.status in _MAY_HAVE_TAKEN else None)
+    observed = state.capturing or observation.paid if observation.status == "captured" else observation.paid
+    return _merged_field(newest, observed, known)
+
+
+_MAY_HAVE_TAKEN: Final[frozenset[Status]] = TOOK_MONEY | {"unknown"}
+
+
+def _fulfilment(
+    state: PaymentState, status: Status, amounts: _Amounts, sums: RefundSums, checks: Checks, rules: ReleaseRules
+) -> Fulfilment:
+    judge = judged_by(state.expected, checks, state.order_role)
+    judgeable = not sums.unclear and not (rules.expected_required and judge is None)
+    secured = rules.authorised and state.secured
+    return fulfilment(
+        status,
+        amounts_match=judgeable and amounts_match(judge, checks, amount=amounts.amount, paid=amounts.paid),
+        secured=judgeable and secured and amount_is_certain(judge, checks, amount=amounts.amount),
+        refunding_all=sums.all_under_way,
+        withdrawn=was_released(state) and not (state.returned and status == "unknown"),
+    )
 
 
 def concluded(state: PaymentState, event: PaymentStatus) -> Advance:
@@ -121,21 +158,6 @@ def concluded(state: PaymentState, event: PaymentStatus) -> Advance:
 def was_released(state: PaymentState) -> bool:
     """Whether an event has released the goods; earlier releases stored only the newest event."""
     return state.released or (state.last is not None and state.last.fulfilment == "release")
-
-
-def _paid(state: PaymentState, observation: Observation, newest: bool) -> Money | None:
-    """The captured amount. Of a partial capture some providers still report the whole amount; what counts is the part
-    that we requested. An operator who says that no money was taken takes back an earlier amount."""
-    known = state.last.paid if state.last else None
-    if observation.status is None:
-        return known
-    if observation.correction is not None:
-        return _merged_field(True, observation.paid, known if observation.status in _MAY_HAVE_TAKEN else None)
-    observed = state.capturing or observation.paid if observation.status == "captured" else observation.paid
-    return _merged_field(newest, observed, known)
-
-
-_MAY_HAVE_TAKEN: Final[frozenset[Status]] = TOOK_MONEY | {"unknown"}
 
 
 def _status(state: PaymentState, reported: Status, sums: RefundSums, *, corrected: bool) -> Status:

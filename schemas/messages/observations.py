@@ -66,8 +66,9 @@ class Expectation:
     the one that named the payment's own id (empty if none did). ``paid_by`` is another payment that has paid the order.
     ``several``: more than one payment may pay for the order in full, so no payment is one too many.
 
-    ``other_parts`` is what the order's other parts hold or took (0 if none does), where the payment is a part. None
-    says that it is not known here, so what was known before still counts.
+    ``other_parts`` is what the order's other parts hold or took (0 if none does), where the payment is a part, and
+    ``parts_version`` grows with each change of it. None says that it is not known here, so what was known before still
+    counts.
     """
 
     order_id: str
@@ -77,6 +78,7 @@ class Expectation:
     paid_by: str | None = None
     other_parts: Money | None = None
     several: bool = False
+    parts_version: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
