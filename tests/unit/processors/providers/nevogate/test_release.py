@@ -6,11 +6,13 @@ import json
 from dataclasses import replace
 from typing import Any, Final
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.providers.registry import provider_specs
 from processors.resolve.payment_state import PaymentState
+from processors.resolve.release import CAPTURED_ONLY, ReleaseRules
 from processors.resolve.transitions import advance
 from schemas.messages import Expectation, PaymentStatus
 from schemas.money import Money
@@ -35,7 +37,13 @@ words = st.fixed_dictionaries(
 )
 
 
-def told(answers: list[tuple[dict[str, Any], bool]], *, allowed: bool, announced: bool) -> list[PaymentStatus]:
+def told(
+    answers: list[tuple[dict[str, Any], bool]],
+    *,
+    allowed: bool,
+    announced: bool,
+    rules: ReleaseRules = CAPTURED_ONLY,
+) -> list[PaymentStatus]:
     """The events after these Results and Details."""
     state, events = PaymentState(), []
     for number, (fields, details) in enumerate(answers):
@@ -43,25 +51,59 @@ def told(answers: list[tuple[dict[str, Any], bool]], *, allowed: bool, announced
         body = response(json.dumps({"CommonData": data} if details else data))
         for one in NEVOGATE.interpret(body, SHOPS[allowed]).observations:
             at = f"2026-06-01T12:00:{number:02}.000Z"
-            step = advance(state, replace(one, observed_at=at, expected=ANNOUNCED if announced else None))
+            step = advance(state, replace(one, observed_at=at, expected=ANNOUNCED if announced else None), rules)
             state = step.state
             events += [step.event] if step.event is not None else []
     return events
 
 
-@given(st.lists(st.tuples(words, st.booleans()), max_size=6), st.booleans())
+rules = st.builds(ReleaseRules, expected_required=st.booleans(), authorised=st.booleans())
+
+
+@given(st.lists(st.tuples(words, st.booleans()), max_size=6), st.booleans(), rules)
 def test_payment_without_the_announced_amount_never_releases(
-    answers: list[tuple[dict[str, Any], bool]], allowed: bool
+    answers: list[tuple[dict[str, Any], bool]], allowed: bool, rules: ReleaseRules
 ) -> None:
-    assert all(one.fulfilment != "release" for one in told(answers, allowed=allowed, announced=True))
+    events = told(answers, allowed=allowed, announced=True, rules=rules)
+    assert all(one.fulfilment != "release" for one in events)
 
 
-@given(
-    st.lists(st.tuples(words.filter(lambda one: one.get("Amount") != "99"), st.booleans()), max_size=6), st.booleans()
-)
-def test_payment_without_any_amount_never_releases(answers: list[tuple[dict[str, Any], bool]], allowed: bool) -> None:
-    events = told(answers, allowed=allowed, announced=False)
+unpaid = words.filter(lambda one: one.get("Amount") != "99")
+
+
+@given(st.lists(st.tuples(unpaid, st.booleans()), max_size=6), st.booleans(), rules)
+def test_payment_without_any_amount_never_releases(
+    answers: list[tuple[dict[str, Any], bool]], allowed: bool, rules: ReleaseRules
+) -> None:
+    events = told(answers, allowed=allowed, announced=False, rules=rules)
     assert all(one.fulfilment != "release" and one.paid is None for one in events)
+
+
+HOLD: Final = {
+    "AutoCommit": "false",
+    "CommitState": "PENDING",
+    "Amount": "100",
+    "Currency": "HUF",
+    "Created": "2026-06-01 10:00:00",
+}
+
+
+def test_hold_in_the_right_amount_releases_only_where_the_merchant_says_so() -> None:
+    early = ReleaseRules(authorised=True)
+    (event,) = told([(HOLD, False)], allowed=False, announced=True, rules=early)
+    assert (event.status, event.fulfilment) == ("authorised", "release")
+    (event,) = told([(HOLD, False)], allowed=False, announced=True)
+    assert (event.status, event.fulfilment) == ("authorised", "hold")
+    for wrong in ({"Amount": "99"}, {"Amount": "100.001"}, {"Amount": "0"}, {"Amount": ""}, {"CommitState": "OTHER"}):
+        (event,) = told([({**HOLD, **wrong}, False)], allowed=False, announced=True, rules=early)
+        assert event.fulfilment == "hold", wrong
+
+
+@pytest.mark.parametrize(("state", "status"), [("APPROVED", "captured"), ("DECLINED", "cancelled")])
+def test_hold_closed_by_hand_is_told_by_the_next_details(state: str, status: str) -> None:
+    closed = [(HOLD, False), (HOLD, True), ({**HOLD, "CommitState": state}, True)]
+    first, last = told(closed, allowed=True, announced=True)
+    assert (first.status, last.status, last.source) == ("authorised", status, "Details")
 
 
 def test_verification_makes_no_event_unless_it_was_announced() -> None:
