@@ -14,7 +14,8 @@ from processors.providers.account import Account
 from processors.providers.payment_list import ListedPayment, PaymentReference
 from processors.providers.registry import provider_specs
 from processors.providers.trustpayments.client import query
-from processors.providers.trustpayments.payment_list import MAX_RECORDS, TrustPaymentsLister
+from processors.providers.trustpayments.gathered_query import MAX_RECORDS
+from processors.providers.trustpayments.payment_list import TrustPaymentsLister
 from sandbox.simulators.trustpayments.settings import TrustPaymentsSettings, TrustPaymentsShop
 from sandbox.simulators.trustpayments.simulator import TrustPaymentsSimulator
 from schemas.errors import ProviderRefusedError, ProviderUnavailableError
