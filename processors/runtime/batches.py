@@ -4,7 +4,7 @@ Batches come from the stream's queue, because none of Faust's own ways fits:
 
 - ``take_events`` acknowledges its buffer in a ``finally``: a batch abandoned half-way, by a rebalance or a shutdown,
   would be committed without its outputs (https://github.com/robinhood/faust/issues/513).
-- ``noack_take`` always waits for its whole time-out, and may deliver events of an earlier generation.
+- ``noack_take`` always waits for its whole timeout, and may deliver events of an earlier generation.
 
 One batch of a partition is in progress at a time. It is acknowledged from its beginning, in one or several parts, and
 the next batch of the same generation follows only after its last record was acknowledged. So within a generation the

@@ -36,7 +36,7 @@ class FaustProducer(driver.Producer):
     """An idempotent producer whose batches never expire.
 
     Faust produces idempotently only within transactions. And aiokafka drops a batch that is older than the request
-    time-out while its partition has no leader; if that batch was sent before, its sequence number is missing, and the
+    timeout while its partition has no leader; if that batch was sent before, its sequence number is missing, and the
     brokers refuse everything after it. No upstream issue names this cause;
     https://github.com/aio-libs/aiokafka/issues/1017 has the same symptom.
     """
@@ -94,7 +94,7 @@ class FaustConsumer(driver.Consumer):
 
     @property
     def confirmed(self) -> bool:
-        """Whether the group confirmed this member's heartbeat within the last session time-out."""
+        """Whether the group confirmed this member's heartbeat within the last session timeout."""
         client = self._thread._consumer
         coordinator = client._coordinator if client is not None else None
         return isinstance(coordinator, StableGroupCoordinator) and coordinator.confirmed

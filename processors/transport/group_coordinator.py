@@ -3,7 +3,7 @@
 `processors.transport.patches` makes aiokafka's consumers use it. Each difference was seen to stall partitions; upstream
 issues are named where one is known:
 
-- A heartbeat times out after half a session time-out, not after the time-out of all requests, which may be longer than
+- A heartbeat times out after half a session timeout, not after the timeout of all requests, which may be longer than
   a session: on a connection that is open but dead the member would be expelled before it notices. The next heartbeat
   uses a new connection, still within the session. No upstream issue is known.
 - Heartbeats continue while assigned partitions are acquired. aiokafka starts them afterwards, but acquiring may wait
@@ -25,7 +25,7 @@ from aiokafka.conn import CloseReason
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.protocol.group import SyncGroupRequest
 
-#: Of a session time-out. There are four heartbeats in it, so that after one without a response the next is in time.
+#: Of a session timeout. There are four heartbeats in it, so that after one without a response the next is in time.
 _HEARTBEAT_SHARE: Final = 1 / 2
 
 
@@ -41,7 +41,7 @@ class StableGroupCoordinator(GroupCoordinator):  # type: ignore[misc]  # aiokafk
 
     @property
     def confirmed(self) -> bool:
-        """Whether the group confirmed this member within the last session time-out. Any thread may ask."""
+        """Whether the group confirmed this member within the last session timeout. Any thread may ask."""
         return bool(time.monotonic() - self._confirmed_at < self._session_timeout_ms / 1000)
 
     async def _do_heartbeat(self) -> bool:

@@ -90,7 +90,7 @@ def _closing_dead_connections(send: Any) -> Any:
       consumer's thread would end and the worker with it: https://github.com/aio-libs/aiokafka/issues/1038.
     - A connection without responses is kept after its requests time out, and metadata requests use it again and again.
       No upstream issue is known.
-    - The brokers answer a JoinGroup request only when all members have joined or the rebalance time-out is over. Given
+    - The brokers answer a JoinGroup request only when all members have joined or the rebalance timeout is over. Given
       up before, the join starts again, and so does the rebalance of the whole group. Java's client waits as here
       (https://github.com/apache/kafka/pull/3503); no upstream issue is known.
     """

@@ -1,4 +1,4 @@
-"""A month of charges while answers are lost, time-outs hit on both sides of the money, and the worker is killed.
+"""A month of charges while answers are lost, timeouts hit on both sides of the money, and the worker is killed.
 
 ``make charges CHARGES=10000`` is the long form. What moved is counted at the gateway, not by the system.
 """

@@ -1,6 +1,6 @@
 """Charges by topic: from the shop's request to the captured money, and beside it a shop that calls the gateway by hand.
 
-Each charge is three calls of the gateway (InitRP, StartRP, Close). The peer keeps nothing: a crash or a time-out leaves
+Each charge is three calls of the gateway (InitRP, StartRP, Close). The peer keeps nothing: a crash or a timeout leaves
 it not knowing what was charged.
 """
 

@@ -161,7 +161,7 @@ async def member_of_a_group() -> AsyncIterator[Any]:
 
 
 async def heartbeat_without_a_response() -> str:
-    """What a heartbeat does if nothing comes back within several session time-outs."""
+    """What a heartbeat does if nothing comes back within several session timeouts."""
     async with member_of_a_group() as coordinator:
         coordinator.coordinator_id = 1
 

@@ -260,8 +260,8 @@ class World:
         return ChargeContext(self.accounts, {"nevogate": self.gateway}, providers, KAFKA)
 
     def stage(self) -> ChargeStage:
-        outside = CallContext(cast(Any, None), lambda: self.now, 1000, 1.0, 10, cast(Any, None))
-        return ChargeStage(self.shops(), outside, self.metrics, reached=self._reached)
+        context = CallContext(cast(Any, None), lambda: self.now, 1000, 1.0, 10, cast(Any, None))
+        return ChargeStage(self.shops(), context, self.metrics, reached=self._reached)
 
     def _reached(self, unit: str, step: Failpoint) -> None:
         assert unit == "charge.all"

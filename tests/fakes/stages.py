@@ -219,13 +219,13 @@ class FakeProvider:
 
     name = "nevogate"
 
-    def __init__(self, policy: Policy | None = None, answer: Answering | None = None, lanes: bool = True) -> None:
+    def __init__(self, policy: Policy | None = None, answer: Answering | None = None, queues: bool = True) -> None:
         self.policy = policy or Policy(retries={"unavailable": 3, "uncertain": 2}, remembers_answered=True)
         self.made: list[tuple[str, ...]] = []
         self.at_work: set[str] = set()
         self.most_at_work = 0
         self._answer = answer or (lambda call: {one.lookup_id: Succeeded() for one in call.lookups})
-        self._lanes = lanes
+        self._queues = queues
 
     def parse(self, notification: Notification, account: Account[Any]) -> ParsedNotification:
         text = notification.body.decode()
@@ -246,12 +246,12 @@ class FakeProvider:
         return lookup(parsed.reference, notification.merchant)
 
     def calls(self, lookups: Sequence[WaitingLookup], context: CallContext) -> Iterable[Call]:
-        return [Call((one.lookup.reference or "") if self._lanes else "one", (one,)) for one in lookups]
+        return [Call((one.lookup.reference or "") if self._queues else "one", (one,)) for one in lookups]
 
     async def fetch(
         self, call: Call, account: Account[Any], context: CallContext, store: Store
     ) -> Mapping[str, LookupOutcome]:
-        assert call.queue not in self.at_work, "two calls of one lane at once"
+        assert call.queue not in self.at_work, "two calls of one queue at once"
         self.at_work.add(call.queue)
         self.most_at_work = max(self.most_at_work, len(self.at_work))
         try:
@@ -285,7 +285,9 @@ class FakeProvider:
         return Interpretation(found)
 
 
-def outside(turn: Callable[[str], Awaitable[Any]] | None = None, now: Literal["later"] | None = None) -> CallContext:
+def call_context(
+    turn: Callable[[str], Awaitable[Any]] | None = None, now: Literal["later"] | None = None
+) -> CallContext:
     """``turn`` is what a call waits for before it goes out; without it everybody's turn is now."""
 
     @asynccontextmanager

@@ -1,6 +1,6 @@
-"""``python -m tests.fault``: break everything that can break, and count what became of each notification.
+"""``python -m tests.fault``: inject every fault, and account for each notification.
 
-Exit code 0 only if the verifier found nothing. 1 if it did, 2 if the run could not be made.
+The exit code is 0 if the verifier found nothing wrong, 1 if it did, and 2 if the run failed to start.
 """
 
 from __future__ import annotations
@@ -26,16 +26,44 @@ def main(argv: Sequence[str] | None = None) -> int:
         epilog=f"faults:\n{faults}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--seed", type=int, help="of load and schedule; a new one, if not given")
-    parser.add_argument("--duration", type=float, default=120.0, metavar="SECONDS", help="of the load (%(default)g)")
-    parser.add_argument("--notifications", type=int, default=600, metavar="N", help="about how many (%(default)s)")
-    parser.add_argument("--nodes", type=int, choices=(1, 3), default=1, help="of the Kafka cluster (%(default)s)")
-    parser.add_argument("--workers", type=int, default=2, metavar="N", help="how many (%(default)s)")
-    parser.add_argument("--static", action="store_true", help="partitions wait for the worker that had them")
-    parser.add_argument("--stall-seconds", type=float, metavar="SECONDS", help="the longest any partition may stall")
-    parser.add_argument("--fault", action="append", choices=list(FAULTS), help="only these (repeat it)")
-    parser.add_argument("--within", type=float, default=180.0, metavar="SECONDS", help="to catch up (%(default)g)")
-    parser.add_argument("--keep", type=Path, metavar="DIRECTORY", help="keep logs, reports and deliveries there")
+    parser.add_argument("--seed", type=int, help="the seed of load and schedule (default: a random one)")
+    parser.add_argument(
+        "--duration",
+        type=float,
+        default=120.0,
+        metavar="SECONDS",
+        help="the duration of the load (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--notifications",
+        type=int,
+        default=600,
+        metavar="N",
+        help="the approximate number of notifications (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--nodes", type=int, choices=(1, 3), default=1, help="the number of brokers (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--workers", type=int, default=2, metavar="N", help="the number of workers (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--static", action="store_true", help="use static membership: partitions wait for their worker to restart"
+    )
+    parser.add_argument(
+        "--stall-seconds", type=float, metavar="SECONDS", help="the longest time that a partition may stall"
+    )
+    parser.add_argument("--fault", action="append", choices=list(FAULTS), help="inject this fault only; repeatable")
+    parser.add_argument(
+        "--within",
+        type=float,
+        default=180.0,
+        metavar="SECONDS",
+        help="the time to catch up after the last fault (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--keep", type=Path, metavar="DIRECTORY", help="keep logs, reports and deliveries in this directory"
+    )
     arguments = parser.parse_args(argv)
     if arguments.duration <= 0 or min(arguments.notifications, arguments.workers) < 1:
         parser.error("--duration, --notifications and --workers must be more than 0")
@@ -55,13 +83,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         with ends_on_signal():
             outcome = FaultRun(order).process_batch()
     except PaynotifyError as error:
-        print(f"The run of seed {order.seed} could not be made: {error}", file=sys.stderr)
+        print(f"The run of seed {order.seed} failed to start: {error}", file=sys.stderr)
         return 2
     print(outcome.text.rstrip())
     for name, why in outcome.skipped.items():
-        print(f"not done: {name} ({why})")
+        print(f"skipped: {name} ({why})")
     for restart in outcome.restarts:
-        print(f"started again: {restart}")
+        print(f"restarted: {restart}")
     for problem in outcome.problems:
         print(f"WRONG: {problem}")
     return 0 if outcome.right else 1

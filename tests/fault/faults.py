@@ -17,7 +17,7 @@ from tests.fault.clock import MovableClock
 from tests.fault.disk import SmallDisk
 from tests.fault.proxy import Proxy
 
-#: Longer than the workers' session time-out, so that the group goes on without the one that is frozen.
+#: Longer than the workers' session timeout, so that the group goes on without the one that is frozen.
 FROZEN_SECONDS: Final = 9.0
 _STOP_SECONDS: Final = 30.0
 _BROKER_ENDS_SECONDS: Final = 60.0
@@ -63,7 +63,7 @@ class Target:
 
 
 def kill_ingress(target: Target) -> None:
-    """kill -9, and started again."""
+    """Kill the ingress with SIGKILL and restart it."""
     assert target.sandbox.ingest is not None
     target.sandbox.ingest.kill()
     target.wait(0.2, 2.0)
@@ -71,7 +71,7 @@ def kill_ingress(target: Target) -> None:
 
 
 def kill_workers(target: Target) -> None:
-    """kill -9 of each worker in turn; each is started again while the next is killed."""
+    """Kill each worker in turn with SIGKILL; restart each while the next one is killed."""
     for number in range(len(target.sandbox.workers)):
         target.sandbox.workers[number].kill()
         target.wait(0.2, 2.0)
@@ -81,7 +81,7 @@ def kill_workers(target: Target) -> None:
 
 
 def kill_all_workers(target: Target) -> None:
-    """kill -9 of all workers at once."""
+    """Kill all workers at once with SIGKILL."""
     for worker in target.sandbox.workers:
         worker.kill()
     for number in range(len(target.sandbox.workers)):
@@ -90,7 +90,7 @@ def kill_all_workers(target: Target) -> None:
 
 
 def kill_broker(target: Target) -> None:
-    """kill -9 of a broker, and started again on its data."""
+    """Kill a broker with SIGKILL and restart it on its data."""
     broker = target.some_broker()
     broker.kill()
     target.wait(1.0, 4.0)
@@ -98,7 +98,7 @@ def kill_broker(target: Target) -> None:
 
 
 def freeze_worker(target: Target) -> None:
-    """SIGSTOP for longer than the session time-out: it comes back as one that believes the partitions are its own."""
+    """Stop a worker for longer than the session timeout; it continues after its partitions have moved."""
     worker = target.sandbox.workers[target.some_worker()]
     worker.pause()
     target.wait(FROZEN_SECONDS, FROZEN_SECONDS * 1.5)
@@ -106,7 +106,7 @@ def freeze_worker(target: Target) -> None:
 
 
 def delete_state(target: Target) -> None:
-    """A worker is killed and its state directory is gone."""
+    """Kill a worker, delete its state directory and restart it."""
     number = target.some_worker()
     target.sandbox.workers[number].kill()
     shutil.rmtree(target.sandbox.state_directory(number))
@@ -114,14 +114,14 @@ def delete_state(target: Target) -> None:
 
 
 def rolling_restart(target: Target) -> None:
-    """Each worker is stopped as a roll-out does it, and the next only when it is ready again."""
+    """Stop each worker as a roll-out does, and the next one once it is ready again."""
     for number, worker in enumerate(list(target.sandbox.workers)):
         worker.stop(_STOP_SECONDS)
         _ready(target, target.sandbox.start_worker(number))
 
 
 def scale(target: Target) -> None:
-    """1 -> 4 -> 2 workers."""
+    """Scale from one worker to four, then to two."""
     sandbox = target.sandbox
     _workers(target, 1)
     _workers(target, _MANY_WORKERS)
@@ -140,7 +140,7 @@ def _workers(target: Target, wanted: int) -> None:
 
 
 def move_clock(target: Target) -> None:
-    """The clock of one worker jumps an hour ahead, an hour behind, and back, while it works."""
+    """Move the clock of a running worker an hour ahead, an hour back, and then right it."""
     assert target.clock is not None
     number = target.some_worker()
     target.sandbox.workers[number].kill()
@@ -152,7 +152,7 @@ def move_clock(target: Target) -> None:
 
 
 def fill_disk(target: Target) -> None:
-    """The disk of a broker is full, until it ends; then there is space again and it is started again."""
+    """Fill the disk of a broker until it stops, then free the space and restart it."""
     assert target.disk is not None
     broker = target.sandbox.brokers[0]
     target.disk.fill()
@@ -165,7 +165,7 @@ def fill_disk(target: Target) -> None:
 
 
 def reset_connections(target: Target) -> None:
-    """Connections of every kind break, again and again."""
+    """Reset connections of every kind repeatedly."""
     for _ in range(3):
         for targets in (target.brokers, target.providers, target.ingress):
             target.proxy.reset(targets, 0.5)
@@ -173,24 +173,24 @@ def reset_connections(target: Target) -> None:
 
 
 def slow_connections(target: Target) -> None:
-    """Everything to the brokers and the providers takes its time."""
+    """Delay everything sent to the brokers and the providers."""
     target.proxy.slow([*target.brokers, *target.providers], 0.15)
     target.wait(4.0, 8.0)
     target.proxy.heal()
 
 
 def half_open_brokers(target: Target) -> None:
-    """Connections to the brokers stay open and carry nothing any more."""
+    """Keep the connections to the brokers open, but let them carry nothing."""
     target.proxy.half_open(target.brokers, 0.3)
 
 
 def half_open_providers(target: Target) -> None:
-    """Connections to providers and ingress stay open and carry nothing any more."""
+    """Keep the connections to providers and ingress open, but let them carry nothing."""
     target.proxy.half_open([*target.providers, *target.ingress], 0.7)
 
 
 def cut_brokers(target: Target) -> None:
-    """No broker can be reached."""
+    """Make every broker unreachable."""
     target.proxy.cut(target.brokers)
     target.wait(3.0, 8.0)
     target.proxy.heal()
@@ -200,7 +200,7 @@ def cut_brokers(target: Target) -> None:
 
 
 def bad_answers(target: Target) -> None:
-    """Each provider answers in another bad way, each way with each provider in the end."""
+    """Let the providers return each kind of bad response, every kind from every provider."""
     kinds: list[FaultKind] = ["broken", "unavailable", "too_many", "html", "truncated", "lose", "drop"]
     target.chance.shuffle(kinds)
     for kind in kinds:
@@ -212,7 +212,7 @@ def bad_answers(target: Target) -> None:
 
 
 def slow_answers(target: Target) -> None:
-    """Answers that come byte by byte, late, or not at all."""
+    """Let responses arrive byte by byte, late, or not at all."""
     for kind, seconds in (("slow", 2.0), ("latency", 2.0), ("timeout", 30.0), ("timeout_after", 30.0)):
         for control in target.sandbox.providers.values():
             control.fault(kind, seconds=seconds, share=0.3, for_seconds=None)  # type: ignore[arg-type]  # a table's plain text

@@ -41,7 +41,7 @@ _WATCHER_SECONDS: Final = 30.0
 _LOOK_MILLISECONDS: Final = 5000
 _VERIFIER_MARGIN_SECONDS: Final = 60.0
 
-#: Looks of a recovery and time-outs that fit a run of minutes; the bank keeps its own limit of calls a second.
+#: Looks of a recovery and timeouts that fit a run of minutes; the bank keeps its own limit of calls a second.
 _WORKER: Final[dict[str, Any]] = {
     "provider_timeout_seconds": 4.0,
     "stall_seconds": 25.0,
@@ -56,7 +56,7 @@ _WORKER: Final[dict[str, Any]] = {
 }
 
 
-#: Long enough for a worker to be started again: until then its partitions wait for it.
+#: Long enough for a worker to be restarted: until then its partitions wait for it.
 _STATIC: Final[dict[str, Any]] = {"session_timeout_seconds": 20, "stall_seconds": 45}
 
 

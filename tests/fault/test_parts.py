@@ -93,5 +93,5 @@ def test_longest_stall_is_an_option_of_the_run(
 
     monkeypatch.setattr(entry, "FaultRun", _Run)
     assert entry.main([option, "15"] if option else []) == 2
-    assert "could not be made: not in this test" in capsys.readouterr().err
+    assert "failed to start: not in this test" in capsys.readouterr().err
     assert orders[0].stall_seconds == expected

@@ -65,22 +65,22 @@ class _Transport(httpx.AsyncBaseTransport):
         return httpx.Response(status, headers=list(headers), stream=_Body(body))
 
 
-def outside(script: Script) -> CallContext:
+def call_context(script: Script) -> CallContext:
     """What a fetch uses, with the provider's side played by ``script``."""
     http = client_over(_Transport(script))
-    return CallContext(http, lambda: NOW, 1 << 20, 5.0, 100, lambda lane: nullcontext(), lambda merchant: 0.0)
+    return CallContext(http, lambda: NOW, 1 << 20, 5.0, 100, lambda queue: nullcontext(), lambda merchant: 0.0)
 
 
 async def fetched(
     provider: str, account: Account[Any], script: Script, reference: str | None = None, **arguments: str
 ) -> dict[str, LookupOutcome]:
     """One provider call for one lookup."""
-    call = Call("lane", (waiting(provider, reference, **arguments),))
+    call = Call("queue", (waiting(provider, reference, **arguments),))
 
     async def store(response: ProviderResponse, lookups: tuple[WaitingLookup, ...]) -> None:
         return
 
-    return dict(await provider_specs()[provider].provider.fetch(call, account, outside(script), store))
+    return dict(await provider_specs()[provider].provider.fetch(call, account, call_context(script), store))
 
 
 class Line:
@@ -100,7 +100,7 @@ class Line:
             self._one,
             self._accounts,
             KAFKA,
-            outside(script),
+            call_context(script),
             self._metrics,
             delays_seconds=(1.0, 2.0, 3.0, 4.0, 5.0),
             calls_in_flight=4,

@@ -1,4 +1,4 @@
-"""Every parser that reads what came from outside, with hostile input for it and the one error it may raise."""
+"""Every parser of foreign input, with hostile input for it and the one error it may raise."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ from tests.fuzz.answering import (
     KAFKA,
     Line,
     Script,
+    call_context,
     fetched,
     no_publish,
-    outside,
     run,
     to_this_query,
 )
@@ -213,16 +213,16 @@ _HOLD: Final = CaptureOrVoid(
 
 
 def _charged(given: tuple[int, list[tuple[bytes, bytes]], bytes]) -> object:
-    charger, there = NevogateChargeGateway(), outside(lambda question: given)
+    charger, there = NevogateChargeGateway(), call_context(lambda question: given)
     return run(charger.start(TRANSACTION, _CHARGING, there)), run(charger.close(_HOLD, _CHARGING, there))
 
 
 def _refreshed(given: tuple[int, list[tuple[bytes, bytes]], bytes]) -> object:
-    return run(refreshed(_REFRESHING, outside(lambda question: given)))
+    return run(refreshed(_REFRESHING, call_context(lambda question: given)))
 
 
 def _listed(answer: bytes) -> object:
-    return run(_once(ACCOUNTS["trustpayments"], outside(to_this_query(answer)), {"orderreference": ["ORD-7"]}))
+    return run(_once(ACCOUNTS["trustpayments"], call_context(to_this_query(answer)), {"orderreference": ["ORD-7"]}))
 
 
 def _answers(bodies: st.SearchStrategy[bytes]) -> st.SearchStrategy[tuple[Any, ...]]:

@@ -19,7 +19,7 @@ from schemas import topics
 from schemas.configuration.load import parse
 from schemas.configuration.model import Configuration
 from schemas.providers import provider_names
-from tests.fakes.stages import outside
+from tests.fakes.stages import call_context
 from tests.helm.rendering import named, of_kind, things
 from tests.helm.test_chart_configuration import SECRETS, file_of, options, paths_in
 
@@ -42,7 +42,7 @@ def configuration_of(way: str, folder: Path) -> Configuration:
 def units_of(way: str, choice: StageSelection, folder: Path) -> list[StageRunner]:
     """The product's own wiring of one way to run the chart."""
     configuration, metrics = configuration_of(way, folder), Metrics(CollectorRegistry())
-    specs = build_stages(configuration, choice, metrics, outside(), cast(ExpectedPayments, None), ignore)
+    specs = build_stages(configuration, choice, metrics, call_context(), cast(ExpectedPayments, None), ignore)
     settings = LoopSettings(configuration.worker.batch_wait_seconds, configuration.worker.dead_letter_limit)
     return [StageRunner(name, one, configuration, metrics, folder, settings) for name, one in specs.items()]
 

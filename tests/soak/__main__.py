@@ -1,7 +1,7 @@
 """``python -m tests.soak``: half the peak for hours; what grows, and whether everything accepted became its result.
 
 Writes ``samples.csv``, ``soak.png`` and ``report.md``. Exit code 0 if everything was accounted for and no process
-ended; 1 if not; 2 if the run could not be made. Growth is stated, not judged.
+ended; 1 if not; 2 if the run failed to start. Growth is stated, not judged.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with ends_on_signal():
             outcome = carry_out(order, lambda text: print(text, file=sys.stderr, flush=True))
     except PaynotifyError as error:
-        print(f"The soak of seed {order.seed} could not be made: {error}", file=sys.stderr)
+        print(f"The soak of seed {order.seed} failed to start: {error}", file=sys.stderr)
         return 2
     report = text(order, outcome)
     write(outcome.samples, order.directory / "samples-all.csv")

@@ -18,12 +18,12 @@ from schemas.configuration.load import load
 from schemas.configuration.model import Configuration
 from schemas.errors import SecretError
 from tests.fakes import configurations
-from tests.fakes.stages import outside
+from tests.fakes.stages import call_context
 
 
 def specs_of(configuration: Configuration, selection: StageSelection) -> dict[str, tuple[StageSpec, ...]]:
     metrics = Metrics(CollectorRegistry())
-    return build_stages(configuration, selection, metrics, outside(), cast(ExpectedPayments, None), ignore)
+    return build_stages(configuration, selection, metrics, call_context(), cast(ExpectedPayments, None), ignore)
 
 
 def stages(selection: StageSelection, readable: str, directory: Path) -> set[str]:

@@ -25,12 +25,12 @@ from tests.fakes.stages import (
     Answering,
     FakeProvider,
     accounts,
+    call_context,
     counted,
     empty,
     header,
     lookup_record,
     metrics,
-    outside,
     record,
 )
 
@@ -55,7 +55,7 @@ class Bench:
             provider,
             accounts(*names),
             KAFKA,
-            outside(pace) if pace is not None else outside(),
+            call_context(pace) if pace is not None else call_context(),
             self.metrics,
             delays_seconds=DELAYS,
             calls_in_flight=calls_in_flight,
@@ -234,7 +234,7 @@ async def test_one_lookup_twice_in_a_batch_is_asked_once() -> None:
     assert bench.provider.made == [("l-1",)]
 
 
-async def test_calls_of_one_lane_keep_their_order_and_lanes_run_side_by_side() -> None:
+async def test_calls_of_one_queue_keep_their_order_and_queues_run_side_by_side() -> None:
     barrier = asyncio.Barrier(2)
 
     async def meet(merchant: str) -> None:
@@ -246,13 +246,13 @@ async def test_calls_of_one_lane_keep_their_order_and_lanes_run_side_by_side() -
     batch = [lookup_record(f"l-{n}", f"t-{n % 2}", offset=n) for n in range(6)]
     await bench.work(*batch)
     assert bench.provider.most_at_work == 2
-    for lane in (0, 1):
-        order = [one for (one,) in bench.provider.made if int(one[2:]) % 2 == lane]
+    for queue in (0, 1):
+        order = [one for (one,) in bench.provider.made if int(one[2:]) % 2 == queue]
         assert order == sorted(order)
 
 
-async def test_lanes_of_different_merchants_are_different_lanes() -> None:
-    provider = FakeProvider(lanes=False)
+async def test_lanes_of_different_merchants_are_different_queues() -> None:
+    provider = FakeProvider(queues=False)
     answers = asyncio.Barrier(2)
 
     async def meet(merchant: str) -> None:

@@ -32,7 +32,7 @@ _TICK_SECONDS: Final = 5.0
 _BATCH_RECORDS: Final = 500
 #: One in so many is paid while it waits for its turn.
 _PAID_EACH: Final = 4
-#: What one tick of one partition may tell of one lane.
+#: What one tick of one partition may tell of one queue.
 _MOST_TOLD: Final = 500
 
 
@@ -84,8 +84,8 @@ async def test_polls_after_an_outage_stay_within_the_quota(tmp_path: Path) -> No
     before_bytes = resident_bytes()
     share = PER_HOUR // PARTITIONS
     allowance = HourlyQuota(share, lambda: moment.timestamp(), burst=share / 60)
-    lanes = {OVERDUE_QUEUE: None, poll_queue("shop"): allowance}
-    clock = TimerService("payments.orders", lanes, lambda entry: entry.name, lambda: moment)
+    queues = {OVERDUE_QUEUE: None, poll_queue("shop"): allowance}
+    clock = TimerService("payments.orders", queues, lambda entry: entry.name, lambda: moment)
     asked: list[int] = []  # at each tick
     raised, cleared = 0, 0
     paid: set[str] = set()

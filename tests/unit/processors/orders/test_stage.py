@@ -87,8 +87,8 @@ class Shop:
         while True:
             entries = [
                 one
-                for lane in (OVERDUE_QUEUE, "look/shop", "look/other")
-                for one in timer_queue.due(self.store, lane, moment, 99)
+                for queue in (OVERDUE_QUEUE, "look/shop", "look/other")
+                for one in timer_queue.due(self.store, queue, moment, 99)
             ]
             if not entries:
                 return outputs
@@ -317,12 +317,12 @@ async def test_polls_follow_the_schedule_and_then_end() -> None:
     moments = []
     while planned := [one for one in shop.store.values if one.startswith(b"due\0")]:
         (entry,) = planned
-        lane = entry.split(b"\0")[1].decode()
-        (due,) = timer_queue.due(shop.store, lane, DUE + timedelta(days=99), 2)
-        moments.append((lane, timer_queue.moment_of(due.due_milliseconds) - DUE))
+        queue = entry.split(b"\0")[1].decode()
+        (due,) = timer_queue.due(shop.store, queue, DUE + timedelta(days=99), 2)
+        moments.append((queue, timer_queue.moment_of(due.due_milliseconds) - DUE))
         await shop.told(time_reached(due))
-    lanes, times = zip(*moments, strict=True)
-    assert lanes == (OVERDUE_QUEUE, "look/shop", "look/shop")
+    queues, times = zip(*moments, strict=True)
+    assert queues == (OVERDUE_QUEUE, "look/shop", "look/shop")
     for moment, seconds, spacing in zip(times, (0.0, *SCHEDULE_SECONDS), (0.0, 60.0, 540.0), strict=True):
         assert timedelta(0) <= moment - timedelta(seconds=seconds) <= timedelta(seconds=spacing / 10), "jittered"
     lookups = [one for one in shop.outputs if one.topic == "lookups.trustpayments"]

@@ -113,7 +113,7 @@ async def expires(producer: Any) -> bool:
 
 
 async def test_seeking_back_after_a_rebalance_has_no_time_limit(tmp_path: Path) -> None:
-    """Faust takes a time-out of it for the end of the app, and never reads a partition again."""
+    """Faust takes a timeout of it for the end of the app, and never reads a partition again."""
     app = runner(tmp_path).app
     recovery = Recovery(app, app.tables)
     with pytest.raises(ServiceStopped):

@@ -1,4 +1,4 @@
-"""What is on an agenda is told when its time has come: in order, once, and no faster than its lane may."""
+"""Due timers are published when their time has come: in order, once, and no faster than their queue allows."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class Moment:
         return self.now
 
 
-def entry(seconds: float, name: str = "shop/1", lane: str = "look/shop") -> Timer:
-    return Timer(lane, timer_queue.milliseconds(NOW) + round(seconds * 1000), name)
+def entry(seconds: float, name: str = "shop/1", queue: str = "look/shop") -> Timer:
+    return Timer(queue, timer_queue.milliseconds(NOW) + round(seconds * 1000), name)
 
 
 def stored(path: Path, *entries: Timer, retention_seconds: int | None = None) -> RocksDBStore:
