@@ -12,7 +12,9 @@ from msgspec import Meta
 #: ``drop`` closes the connection before the call is processed, ``lose`` afterwards: only the response is lost.
 #: ``timeout`` and ``timeout_after`` send nothing instead of closing it. ``html_after`` and ``truncated`` process the
 #: call and send an unreadable response. ``latency`` processes it late, even if the caller has given up. ``refuse``
-#: does not process it and responds with the error ``code``.
+#: does not process it and responds with the error ``code``. ``byte_order_mark`` to ``wrong_type`` process the
+#: call and send its response as a careless proxy would; ``empty_401`` does not process it and sends a refusal whose
+#: compressed body is empty.
 FaultKind = Literal[
     "unavailable",
     "broken",
@@ -27,6 +29,13 @@ FaultKind = Literal[
     "html_after",
     "truncated",
     "refuse",
+    "byte_order_mark",
+    "empty_encoding",
+    "unknown_encoding",
+    "encoding_forgotten",
+    "broken_compression",
+    "wrong_type",
+    "empty_401",
 ]
 
 

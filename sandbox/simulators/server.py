@@ -17,11 +17,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import logging
 import random
 import signal
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -88,7 +89,8 @@ class App:
         reply = self._simulator.api(request)
         if kind == "html_after":
             return _INSTEAD["html"]
-        return replace(reply, body=reply.body[: len(reply.body) // 2]) if kind == "truncated" else reply
+        mangle = _MANGLED.get(kind)
+        return reply if mangle is None else mangle(reply)
 
     def _control(self, request: SimulatorRequest) -> SimulatorResponse:
         path = request.path.removeprefix("/control/")
@@ -176,6 +178,23 @@ _INSTEAD: Final[Mapping[str, SimulatorResponse]] = {
     "unavailable": SimulatorResponse(503, b"Service Unavailable", "text/plain"),
     "too_many": SimulatorResponse(429, b"", headers={"retry-after": "1"}),
     "html": SimulatorResponse(200, _HTML, "text/html"),
+    "empty_401": SimulatorResponse(401, b"", headers={"content-encoding": "gzip"}),
+}
+
+
+def _encoded(reply: SimulatorResponse, body: bytes, encoding: str) -> SimulatorResponse:
+    return replace(reply, body=body, headers={**reply.headers, "content-encoding": encoding})
+
+
+#: What the faults that process the call make of its response.
+_MANGLED: Final[Mapping[str, Callable[[SimulatorResponse], SimulatorResponse]]] = {
+    "truncated": lambda reply: replace(reply, body=reply.body[: len(reply.body) // 2]),
+    "byte_order_mark": lambda reply: replace(reply, body=b"\xef\xbb\xbf" + reply.body),
+    "empty_encoding": lambda reply: _encoded(reply, reply.body, ""),
+    "unknown_encoding": lambda reply: _encoded(reply, reply.body, "utf-8"),
+    "encoding_forgotten": lambda reply: replace(reply, body=gzip.compress(reply.body)),
+    "broken_compression": lambda reply: _encoded(reply, gzip.compress(reply.body)[:-9], "gzip"),
+    "wrong_type": lambda reply: replace(reply, content_type="text/html"),
 }
 
 

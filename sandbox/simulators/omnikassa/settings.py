@@ -12,6 +12,10 @@ from sandbox.simulators.base import Settings, SimulatedShop
 OrderStatus = Literal["IN_PROGRESS", "COMPLETED", "CANCELLED", "EXPIRED"]
 
 
+#: What is odd about a result: it is another shop's, or a field can't be used.
+OddKind = Literal["", "foreign", "no_id", "no_amount", "surrogate", "huge_amount"]
+
+
 class OmniKassaShop(SimulatedShop):
     """A webshop with the keys that are active at the bank; several mean one ping per key."""
 
@@ -36,7 +40,10 @@ class OmniKassaSettings(Settings):
 
 
 class NewOrder(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """An order to open, as the control API takes it."""
+    """An order to open, as the control API takes it.
+
+    An ``odd`` one is put on a page of results and into no ledger: nobody can be told of it.
+    """
 
     merchant: str = ""
     order_id: str
@@ -45,6 +52,7 @@ class NewOrder(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     status: OrderStatus = "COMPLETED"
     brand: str = "IDEAL"
     failed_attempts: Annotated[int, Meta(ge=0, le=5)] = 0
+    odd: OddKind = ""
 
 
 class OrderChange(msgspec.Struct, forbid_unknown_fields=True):

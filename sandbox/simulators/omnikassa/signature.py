@@ -10,9 +10,12 @@ from typing import Any
 
 
 def sign(key: str, fields: Iterable[object]) -> str:
-    """The bank's signature: HMAC-SHA512 over the fields, joined by commas; null is empty."""
+    """The bank's signature: HMAC-SHA512 over the fields, joined by commas; null is empty.
+
+    What is no Unicode becomes a question mark, as in Java.
+    """
     text = ",".join("" if one is None else str(one) for one in fields)
-    return hmac.new(base64.b64decode(key), text.encode(), hashlib.sha512).hexdigest()
+    return hmac.new(base64.b64decode(key), text.encode("utf-8", "replace"), hashlib.sha512).hexdigest()
 
 
 def signed_fields(page: dict[str, Any]) -> list[object]:

@@ -16,7 +16,14 @@ import msgspec
 
 from sandbox.simulators.base import Simulator, SimulatorRequest, SimulatorResponse, json_reply
 from sandbox.simulators.ledger import Truth
-from sandbox.simulators.omnikassa.settings import NewOrder, OmniKassaSettings, OmniKassaShop, OrderChange, OrderStatus
+from sandbox.simulators.omnikassa.results import SimulatedOrder, result, told_order
+from sandbox.simulators.omnikassa.settings import (
+    NewOrder,
+    OmniKassaSettings,
+    OmniKassaShop,
+    OrderChange,
+    OrderStatus,
+)
 from sandbox.simulators.omnikassa.signature import sign, signed_fields
 from sandbox.simulators.webhooks import Delivery
 from schemas.errors import ProviderRefusedError
@@ -38,20 +45,11 @@ _STATUS: Final[dict[str, Status]] = {
 
 
 @dataclass(slots=True)
-class _SimulatedOrder:
-    truth: Truth
-    status: OrderStatus
-    brand: str
-    transactions: list[dict[str, Any]]
-    changed_at: str
-
-
-@dataclass(slots=True)
 class _Webshop:
     """One point of interaction (webshop): its queue of results that were not pulled yet."""
 
     shop: OmniKassaShop
-    queue: deque[_SimulatedOrder] = field(default_factory=deque)
+    queue: deque[SimulatedOrder] = field(default_factory=deque)
     calls: deque[float] = field(default_factory=deque)
     final_seconds: float = 0.0
     pinging: bool = False
@@ -73,7 +71,7 @@ class OmniKassaSimulator(Simulator[OmniKassaSettings]):
     def __init__(self, settings: OmniKassaSettings) -> None:
         super().__init__(settings)
         self._webshops = {shop.merchant: _Webshop(shop) for shop in settings.shops}
-        self._orders: dict[str, _SimulatedOrder] = {}
+        self._orders: dict[str, SimulatedOrder] = {}
         self._pull_tokens: dict[str, _IssuedToken] = {}
         self._access_tokens: dict[str, _IssuedToken] = {}
         self._pages: deque[dict[str, Any]] = deque(maxlen=_KEPT_PAGES)
@@ -93,7 +91,10 @@ class OmniKassaSimulator(Simulator[OmniKassaSettings]):
             amount=new.amount,
             currency=new.currency,
         )
-        opened = _SimulatedOrder(self.book.open(truth), "IN_PROGRESS", new.brand, [], self._now())
+        if new.odd:
+            self._finish(SimulatedOrder(truth, "IN_PROGRESS", new.brand, [], self._now(), new.odd), "COMPLETED")
+            return {"payment_id": truth.payment_id}
+        opened = SimulatedOrder(self.book.open(truth), "IN_PROGRESS", new.brand, [], self._now())
         self._orders[truth.payment_id] = opened
         for _ in range(new.failed_attempts):
             opened.transactions.append(self._transaction(opened, "FAILURE"))
@@ -115,7 +116,7 @@ class OmniKassaSimulator(Simulator[OmniKassaSettings]):
             "pages": list(self._pages),
         }
 
-    def _finish(self, order: _SimulatedOrder, status: OrderStatus) -> None:
+    def _finish(self, order: SimulatedOrder, status: OrderStatus) -> None:
         order.status, order.changed_at = status, self._now()
         if status == "IN_PROGRESS":
             return
@@ -131,7 +132,7 @@ class OmniKassaSimulator(Simulator[OmniKassaSettings]):
             webshop.pinging = True
             self._ping(webshop, self.settings.ping_delay_seconds)
 
-    def _transaction(self, order: _SimulatedOrder, status: str) -> dict[str, Any]:
+    def _transaction(self, order: SimulatedOrder, status: str) -> dict[str, Any]:
         amount = {"currency": order.truth.currency, "amount": str(order.truth.amount)}
         return {
             "id": str(uuid.UUID(int=self.chance.getrandbits(128), version=4)),
@@ -257,31 +258,21 @@ class OmniKassaSimulator(Simulator[OmniKassaSettings]):
         self.book.counters["pulls.empty" if not orders else "pulls.orders"] += max(1, len(orders))
         page = {
             "moreOrderResultsAvailable": bool(queue),
-            "orderResults": [self._result(order, with_transactions) for order in orders],
+            "orderResults": [
+                {
+                    **self.settings.planted,
+                    **result(order, token.webshop.shop.poi_id, with_transactions=with_transactions),
+                }
+                for order in orders
+            ],
         }
         signature = sign(token.key, signed_fields(page))
         if orders:
-            paid_for = [order.truth.payment_id for order in orders]
+            paid_for = [order.truth.payment_id for order in orders if not order.odd]
             merchant = token.webshop.shop.merchant
             self._pages.append({"signature": signature, "at": time.time(), "merchant": merchant, "payments": paid_for})
-        return json_reply(200, {"signature": signature, **page})
-
-    def _result(self, order: _SimulatedOrder, with_transactions: bool) -> dict[str, Any]:
-        truth = order.truth
-        result: dict[str, Any] = {
-            **self.settings.planted,
-            "merchantOrderId": truth.order_id,
-            "omnikassaOrderId": truth.payment_id,
-            "poiId": str(self._webshops[truth.merchant].shop.poi_id),
-            "orderStatus": order.status,
-            "orderStatusDateTime": order.changed_at,
-            "errorCode": "",
-            "paidAmount": {"currency": truth.currency, "amount": str(truth.paid)},
-            "totalAmount": {"currency": truth.currency, "amount": str(truth.amount)},
-        }
-        if with_transactions:
-            result["transactions"] = order.transactions
-        return result
+        # escaped, because one of the odd texts has no UTF-8
+        return SimulatorResponse(200, json.dumps({"signature": signature, **page}).encode())
 
     def _order(self, request: SimulatorRequest) -> SimulatorResponse:
         self.book.counters["order_lookups"] += 1
@@ -295,30 +286,7 @@ class OmniKassaSimulator(Simulator[OmniKassaSettings]):
             return json_reply(
                 404, {"errorCode": 5404, "errorMessage": "Not found", "status": 404, "title": "Not Found"}
             )
-        truth = order.truth
-        return json_reply(
-            200,
-            {
-                "order": {
-                    "id": truth.payment_id,
-                    "merchantOrderId": truth.order_id,
-                    "status": order.status,
-                    "totalAmount": {"currency": truth.currency, "amount": truth.amount},
-                    "transactions": [
-                        {
-                            "id": one["id"],
-                            "paymentBrand": one["paymentBrand"],
-                            "type": one["type"],
-                            "status": one["status"],
-                            "createdAt": one["startTime"],
-                            "lastUpdatedAt": one["lastUpdateTime"],
-                            "amount": {"currency": truth.currency, "amount": truth.amount},
-                        }
-                        for one in order.transactions
-                    ],
-                }
-            },
-        )
+        return json_reply(200, {"order": told_order(order)})
 
     def _valid(self, tokens: dict[str, _IssuedToken], request: SimulatorRequest) -> _IssuedToken | None:
         token = tokens.get(request.bearer())

@@ -14,8 +14,11 @@ from urllib.parse import parse_qs, urlencode
 import httpx
 import pytest
 
+from processors.providers.registry import provider_specs
 from sandbox.processes import Child, wait_for
 from sandbox.simulators.omnikassa.signature import sign
+from tests.fakes.accounts import account, response, waiting
+from tests.fakes.gateway import world
 from tests.fakes.http_receiver import Receiver
 
 KEY = "c2FuZGJveC1rZXktb25lLW5vdC1hLXNlY3JldA=="
@@ -100,6 +103,65 @@ def test_omnikassa_hands_out_a_hundred_results_a_page_and_each_only_once(start: 
     assert [page["moreOrderResultsAvailable"] for page in pages] == [True, False, False]
     assert pages[2]["signature"] == sign(KEY, ["false"])
     assert len({one["omnikassaOrderId"] for page in pages for one in page["orderResults"]}) == 150
+
+
+@pytest.mark.parametrize(
+    ("odd", "reason"),
+    [
+        ("foreign", "unknown_merchant"),
+        ("no_id", "unreadable_answer"),
+        ("no_amount", "unreadable_answer"),
+        ("surrogate", "unreadable_answer"),
+        ("huge_amount", "unreadable_answer"),
+    ],
+)
+def test_omnikassas_odd_order_is_one_element_of_a_page_that_verifies(
+    start: Start, receiver: Receiver, odd: str, reason: str
+) -> None:
+    client = start("omnikassa", time_scale=20)
+    known = [_pay(client, order_id="O1"), _pay(client, order_id="odd", odd=odd), _pay(client, order_id="O2")]
+    page = _pull(client, _ping(receiver, 1)["authentication"])
+    shop = account("omnikassa", poi_id=2004, signing_keys=[{"value": KEY}])
+    interpretation = provider_specs()["omnikassa"].provider.interpret(response(page.content), shop)
+    assert [one.payment_id for one in interpretation.observations] == [known[0], known[2]]
+    assert [(one.place, one.reason) for one in interpretation.odd] == [("orderResults/1", reason)]
+    assert set(_book(client)["payments"]) == {known[0], known[2]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "readable"),
+    [
+        ("byte_order_mark", True),
+        ("empty_encoding", True),
+        ("unknown_encoding", True),
+        ("encoding_forgotten", True),
+        ("wrong_type", True),
+        ("broken_compression", False),
+    ],
+)
+async def test_page_through_a_careless_proxy_is_stored(
+    start: Start, receiver: Receiver, kind: str, readable: bool
+) -> None:
+    client = start("omnikassa", time_scale=20)
+    _pay(client)
+    ping = _ping(receiver, 1)
+    client.post("/control/faults", json={"kind": kind, "calls": 1})
+    shop = account(
+        "omnikassa",
+        poi_id=2004,
+        signing_keys=[{"value": KEY}],
+        base_url=str(client.base_url).rstrip("/") + "/omnikassa-api",
+    )
+    arguments = {"event": ping["eventName"], "token": ping["authentication"], "expires": ping["expiry"]}
+    provider = provider_specs()["omnikassa"].provider
+    async with world() as here:
+        (call,) = provider.calls([waiting("omnikassa", **arguments)], here.outside())
+        await provider.fetch(call, shop, here.outside(), here.store)
+    (stored,) = here.stored
+    if readable:
+        assert len(provider.interpret(stored, shop).observations) == 1
+    else:
+        assert stored.content_encoding == "gzip"
 
 
 def test_omnikassa_repeats_the_ping_with_a_new_token_until_somebody_pulls(start: Start, receiver: Receiver) -> None:
