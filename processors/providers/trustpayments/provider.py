@@ -60,14 +60,12 @@ class TrustPaymentsProvider:
             raise RejectedNotificationError("missing_signature", "the form has no responsesitesecurity")
         detail = Form(form, signature)
         reference = detail.first(b"transactionreference").decode("ascii", "replace")
+        unknown = bool(unknown_names(detail, account.merchant))
         return ParsedNotification(
             reference=reference if is_reference(reference) else None,
-            # With notificationreference: a retry carries the same one, while a settle status that goes from 0 to 2
-            # and back signs the same text a second time and must be looked up again.
-            # Of unsigned forms each is looked up: anybody could send one first and make the gateway's a duplicate.
-            duplicate_key=hashlib.sha256(repr(sorted(form)).encode()).digest() if signature else None,
+            duplicate_key=_duplicate_key(detail, any_names=unknown),
             detail=detail,
-            warnings=("unexpected_field",) if unknown_names(detail, account.merchant) else (),
+            warnings=("unexpected_field",) if unknown else (),
         )
 
     def verify(
@@ -142,3 +140,21 @@ class TrustPaymentsProvider:
         if query is None or word(query, "errorcode") != "0":
             raise UnreadableError("the query failed, so nothing is said of any payment")
         return interpreted(query, account.merchant, response)
+
+
+def _duplicate_key(form: Form, *, any_names: bool) -> bytes | None:
+    """What makes two forms the same notification; None where each is looked up.
+
+    ``any_names``: the form has fields that nobody configured. Whoever has seen one form could invent such names without
+    end, each time with the same hash, so of each hash and transaction the first one counts.
+    """
+    if not form.signature:
+        # anybody could send an unsigned form first, and make the gateway's own a duplicate
+        return None
+    if any_names:
+        same: object = (form.signature, form.first(b"transactionreference"))
+    else:
+        # With notificationreference: a retry carries the same one, while a settle status that goes from 0 to 2 and back
+        # signs the same text a second time and must be looked up again.
+        same = sorted(form.fields)
+    return hashlib.sha256(repr(same).encode()).digest()

@@ -207,6 +207,26 @@ def test_values_split_again_cost_one_lookup_and_carry_nothing_into_it() -> None:
     assert (lookup.reference, lookup.arguments) == ("57-9-1", {})
 
 
+@given(st.lists(st.from_regex(r"[a-z]{8}", fullmatch=True), min_size=1, max_size=3, unique=True), st.integers(1, 10**6))
+def test_invented_fields_make_duplicates_of_one_hash_and_transaction(names: list[str], number: int) -> None:
+    """A field without a value changes no hash: one captured form would cause as many lookups as names are invented."""
+    digest = form().rpartition("=")[2]
+    first, other = (
+        form(
+            PASSWORD,
+            *((f"z{name}", "") for name in invented),
+            notificationreference=f"57-A{call}",
+            responsesitesecurity=digest,
+        )
+        for invented, call in ((["first"], 1), (names, number))
+    )
+    shop = account("trustpayments")
+    keys = [TRUSTPAYMENTS.parse(notification("trustpayments", body), shop).duplicate_key for body in (first, other)]
+    assert keys[0] == keys[1] is not None
+    assert planned(other).reference == "57-9-1"
+    assert keys[0] != TRUSTPAYMENTS.parse(notification("trustpayments", form()), shop).duplicate_key
+
+
 UNSIGNED: Final = form(responsesitesecurity=None)
 
 
