@@ -21,6 +21,7 @@ _WORKER: Final[Mapping[str, Any]] = {
     "retry_delays_seconds": [0.3, 1, 2, 5, 10],
     "session_timeout_seconds": 6,
     "overdue": {"takeover_grace_seconds": 0},
+    "settlement": {"gather_seconds": 0.5, "jitter_seconds": 0},
 }
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import orjson
 from kafka import KafkaConsumer, TopicPartition
 
-from schemas import topics
+from schemas import messages, topics
 from schemas.providers import provider_names
 
 #: The rows of the live table in the order of the flow, each with its topics.
@@ -79,7 +79,7 @@ class Observer:
         batches = self._consumer.poll(timeout_ms=int(timeout_seconds * 1000), max_records=5000)
         for place, records in batches.items():
             name = place.topic.removeprefix(self._prefix)
-            self.counts[name] += len(records)
+            self.counts[name] += sum(not _is_timer(record) for record in records)
             for record in records:
                 self.add(name, record)
         return sum(map(len, batches.values()))
@@ -157,6 +157,11 @@ class Observer:
 def quantile(values: list[float], share: float) -> float:
     """The value that a ``share`` of the sorted values does not exceed; 0 if there are none."""
     return values[min(len(values) - 1, int(len(values) * share))] if values else 0.0
+
+
+def _is_timer(record: Any) -> bool:
+    """Whether the record only says that a timer of the topic's stage is due."""
+    return ("ce_type", messages.TIME_REACHED.encode()) in record.headers
 
 
 def _provider_of(headers: Mapping[str, str]) -> str:

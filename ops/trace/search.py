@@ -22,14 +22,13 @@ import msgspec
 
 from ingest.publisher import partition_of
 from ops.common.topic_reader import OffsetRange, TopicPartition, TopicReader
+from ops.trace.lookups import answered_lookups, is_for, lookup_of
 from processors.interpret.stage import observation_id, response_of
 from schemas import topics
 from schemas.configuration.model import Configuration
 from schemas.errors import UnreadableError
 from schemas.messages import (
-    Answered,
     ExpectedPayment,
-    Lookup,
     Observation,
     OverduePayment,
     PaymentRequest,
@@ -49,8 +48,6 @@ _CLOCK_SKEW_SECONDS: Final = 60.0
 _CHUNK_RECORDS: Final = 50_000
 #: One response to a pull may serve hundreds of notifications; at most this many are shown for a payment.
 _MAX_LOOKUPS: Final = 20
-
-_ANSWERED: Final = msgspec.json.Decoder(list[Answered])
 
 #: Start and end in Unix seconds.
 Window: TypeAlias = tuple[float, float]
@@ -220,7 +217,7 @@ class PaymentSearch:
     # --- the order -----------------------------------------------------------------------------------------
 
     def _find_order_messages(self, since: float | None) -> None:
-        """Expected and overdue payments and requests of the order, and lookups by the order's id."""
+        """Expected and overdue payments and requests of the order, and lookups of the order or of many payments."""
         needles = {needle for one in (self._payment, self.found.order_id) if one for needle in _as_json(one)}
         if since is not None and self._since_seconds is None:
             since -= _ORDER_LOOK_BACK.total_seconds()
@@ -231,9 +228,9 @@ class PaymentSearch:
                     self.found.order_messages.append((record, message))
         known = {(one.topic, one.partition, one.offset) for one in (*self.found.lookups, *self.found.dead)}
         for name, kept in ((topics.lookups(self._provider), self.found.lookups), (topics.DEAD, self.found.dead)):
-            for record in self._containing(self._partitions(name, self._shared), since, needles):
-                lookup = lookup_of(record)
-                mine = lookup is not None and lookup.arguments.get("orderreference", "") == self.found.order_id
+            asked = needles | {one.encode() for one in self._references if one}
+            for record in self._containing(self._partitions(name, self._shared), since, asked):
+                mine = is_for(record, self._merchant, self._references, self.found.order_id)
                 if mine and (record.topic, record.partition, record.offset) not in known:
                     kept.append(record)
 
@@ -317,22 +314,6 @@ def _decoded(record: Record, kind: type[OrderMessage]) -> OrderMessage | None:
     """The record's message; None if a shop wrote something else."""
     try:
         return decode(record.value, kind)
-    except UnreadableError:
-        return None
-
-
-def answered_lookups(response: Record) -> list[Answered]:
-    """The lookups that a response belongs to; empty if the header cannot be read."""
-    try:
-        return _ANSWERED.decode(response.header("lookups", "[]"))
-    except msgspec.MsgspecError:
-        return []
-
-
-def lookup_of(record: Record) -> Lookup | None:
-    """The record's lookup; None if the record holds something else, such as a dead-lettered response."""
-    try:
-        return decode(record.value, Lookup)
     except UnreadableError:
         return None
 

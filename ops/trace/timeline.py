@@ -13,12 +13,15 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from ops.trace.search import OrderMessage, PaymentRecords, answered_lookups, lookup_of
+from ops.trace.lookups import answered_lookups, lookup_of
+from ops.trace.search import OrderMessage, PaymentRecords
 from processors.resolve.payment_state import PaymentState
 from processors.resolve.release import ReleaseRules
 from processors.resolve.transitions import advance
 from schemas.messages import (
+    CAUSE,
     RECOVERY,
+    SETTLEMENT_DUE,
     ExpectedPayment,
     Observation,
     OverduePayment,
@@ -135,6 +138,7 @@ def _lookups(found: PaymentRecords) -> Iterator[TimelineEntry]:
                 "operation": lookup.operation,
                 "reference": lookup.reference,
                 cause: _plain(lookup.notification_id),
+                "cause": SETTLEMENT_DUE if lookup.arguments.get(CAUSE) == SETTLEMENT_DUE else None,
             }
         if delayed:
             details |= {"reason": _reason(record), "not_before": _time(record, "not-before")}
@@ -146,9 +150,9 @@ def _lookups(found: PaymentRecords) -> Iterator[TimelineEntry]:
 
 
 def _lookup_text(details: Mapping[str, Any]) -> str:
-    attempts, recovery = details["attempts"], details.get("recovery")
+    attempts, why = details["attempts"], details.get("cause") or details.get("recovery")
     text = f"look up {details.get('operation', '?')}" + (f", attempt {attempts + 1}" if attempts else "")
-    return f"{text} ({recovery})" if recovery else text
+    return f"{text} ({why})" if why else text
 
 
 def _responses(found: PaymentRecords) -> Iterator[TimelineEntry]:

@@ -257,3 +257,26 @@ def test_correction_names_its_author_and_reason() -> None:
     (entry,) = build_timeline("trustpayments", "shop-uk", "p1", found, CAPTURED_ONLY).entries
     assert entry.what == "captured (corrected by anna: dispute won, case 4711) 1000 GBP (minor units)"
     assert entry.details["source"] == "OPERATOR"
+
+
+def test_lookup_says_that_a_settlement_was_due() -> None:
+    found = _found()
+    arguments = {"references": "p1 p2", "cause": "settlement due", "recovery": "1"}
+    lookup = Lookup(
+        provider="trustpayments",
+        merchant="shop-uk",
+        operation="transaction",
+        reference=None,
+        notification_id="settlement/shop-uk/2026-06-02T08:00:00.000Z",
+        received_at="2026-06-02T08:00:00.000Z",
+        arguments=arguments,
+    )
+    record = _record("lookups", 1, messages.encode(lookup), 9.0, ce_id="l2")
+    found.lookups.append(record)
+    entry = build_timeline("trustpayments", "shop-uk", "p1", found, CAPTURED_ONLY).entries[-1]
+    assert (entry.kind, entry.what) == ("lookup", "look up transaction (settlement due)")
+    assert "p2" not in str(entry), "another payment is none of this one's business"
+    found.lookups[-1] = _record(
+        "lookups", 1, messages.encode(dataclasses.replace(lookup, arguments={**arguments, "cause": "<b>"})), 9.0
+    )
+    assert "<b>" not in str(build_timeline("trustpayments", "shop-uk", "p1", found, CAPTURED_ONLY))
