@@ -183,6 +183,14 @@ async def test_further_lookup_of_another_operation_is_recovery_with_an_id_of_its
     assert await again.work(lookup_record("l-1", "t-1")) == [one, other], "a batch processed again asks for the same"
 
 
+async def test_further_lookup_of_what_must_exist_is_no_recovery_lookup() -> None:
+    pair = FurtherLookup("transaction", None, {"references": "t-8 t-9"}, must_exist=True)
+    bench = Bench(FakeProvider(answer=answering(Succeeded(further=(pair,)))))
+    for made in (lookup_record("l-1", "t-1"), recovery_record("l-1", "t-1")):
+        (output,) = await bench.work(made, state=empty())
+        assert decode(output.value, Lookup).arguments == {"references": "t-8 t-9"}, "not found there is an alarm"
+
+
 async def test_follow_up_of_a_recovery_lookup_is_recovery_too() -> None:
     bench = Bench(FakeProvider(answer=answering(Succeeded(follow_ups=("t-9",)))))
     made = recovery_record("l-1", "t-1")

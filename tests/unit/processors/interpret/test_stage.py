@@ -13,7 +13,7 @@ from processors.interpret.stage import InterpretStage, response_of
 from processors.providers.base import Interpretation, OddElement, ProviderResponse
 from processors.runtime.stage import BatchContext
 from schemas import messages
-from schemas.messages import Answered, Expectation, Observation
+from schemas.messages import Answered, Chargeback, Expectation, Observation, Refund
 from schemas.money import Money
 from schemas.records import Output, Record
 from schemas.times import rfc3339
@@ -168,3 +168,22 @@ def test_facts_of_the_response_come_from_headers() -> None:
     assert (found.http_status, found.content_type) == (404, "text/html")
     assert (found.reference, found.facts, found.received_at) == ("t", {"version": "2"}, NOW)
     assert response_of(response(b"x", http_status="²")).http_status == 200
+
+
+class _WarningProvider(FakeProvider):
+    """Reads a payment, a refund and a chargeback of it, and finds its amounts odd."""
+
+    def interpret(self, response: ProviderResponse, account: Any) -> Interpretation:
+        (payment,) = super().interpret(response, account).observations
+        pounds = Money(1050, "GBP")
+        refund = replace(payment, status=None, refund=Refund(refund_id="r", amount=pounds, settled=True))
+        chargeback = replace(payment, status=None, chargeback=Chargeback(chargeback_id="c", amount=pounds))
+        return Interpretation((payment, refund, chargeback), warnings=("amount_decimals",))
+
+
+async def test_warning_is_counted_and_each_child_of_a_payment_has_an_id_of_its_own() -> None:
+    numbers = metrics()
+    stage = InterpretStage(_WarningProvider(), accounts(), KAFKA, numbers, NothingExpected())
+    outputs = await stage.process(BatchContext([response(b"a")], empty(), refuse_publish))
+    assert len({header(one, "ce_id") for one in outputs}) == 3
+    assert counted(numbers.response_warnings, provider="nevogate", warning="amount_decimals") == 1
