@@ -20,7 +20,7 @@ class OrderState:
     of the schedule are done. ``raised`` says that the order was reported as overdue, ``overdue`` that it still is, and
     ``told`` that it was counted as observed or missed. ``raised_at`` is when it was last reported, in Unix
     milliseconds. ``paid_in_parts`` says that ``paid_by`` is the part that completed the amount. ``parts_version``
-    counts what was observed of parts.
+    counts what may have changed the sum of the parts.
     """
 
     expected: ExpectedPayment | None = None

@@ -31,6 +31,7 @@ from processors.orders.order_state import OrderState, weight
 from processors.orders.settlement import awaited_settlement
 from processors.state import timer_queue
 from schemas.messages import Expectation, ExpectedPayment, PaymentSeen, TimeReached
+from schemas.money import Money
 from schemas.status import Status
 
 #: The queue in which all orders wait until they are overdue. It is part of the timers' keys in the state.
@@ -118,7 +119,7 @@ def expectation_registered(
     order they are read."""
     after = _with_payment_id(state, expected.payment_id, version)
     if state.expected is None or version > state.said:
-        after = replace(after, expected=expected, said=version)
+        after = replace(after, expected=expected, said=version, parts_version=state.parts_version + 1)
     elif after.announced == state.announced:
         return Transition(state)
     after = _with_payer(after)
@@ -180,8 +181,7 @@ def _with_payment(state: OrderState, payment: PaymentSeen) -> OrderState:
     others = {name: one for name, one in state.payments.items() if name != payment.payment_id}
     if len(others) >= (MAX_PARTS if payment.order_role == "part" else MAX_PAYMENTS):
         del others[min(others, key=lambda name: weight(others[name]))]
-    version = state.parts_version + (payment.order_role == "part")
-    return replace(state, payments={**others, payment.payment_id: payment}, parts_version=version)
+    return replace(state, payments={**others, payment.payment_id: payment}, parts_version=state.parts_version + 1)
 
 
 def _with_payer(state: OrderState) -> OrderState:
@@ -254,11 +254,18 @@ def _expectation(state: OrderState, payment_id: str) -> Expectation:
         said=state.said,
         announced=state.announced.get(payment_id, ""),
         paid_by=None if may_pay_too or state.paid_by == payment_id else state.paid_by,
-        other_parts=(
-            parts.others(state.payments.values(), payment_id, expected.amount.currency) if role == "part" else None
-        ),
+        other_parts=_other_parts(state, payment_id) if role == "part" else None,
         several=expected.several,
     )
+
+
+def _other_parts(state: OrderState, payment_id: str) -> Money:
+    """What a part is added to: the other parts, and the payment that has paid the order in one, if one has."""
+    expected = state.expected
+    assert expected is not None
+    others = parts.others(state.payments.values(), payment_id, expected.amount.currency)
+    paid_in_one = state.paid_by is not None and not state.paid_in_parts and not expected.several
+    return replace(others, value=others.value + expected.amount.value) if paid_in_one else others
 
 
 def _reported(state: OrderState, at: str, *, observed: bool) -> Transition:
