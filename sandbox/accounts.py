@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from sandbox.simulators.spec import SandboxAccount, simulator_specs, write_secret
 
@@ -30,3 +32,14 @@ def open_accounts(
             token = write_secret(directory / one.name, "url-token", one.shop["url_token"])
             one.merchant["url_tokens"] = [token]
     return opened
+
+
+def write_simulator_settings(
+    provider: str, accounts: Sequence[SandboxAccount], settings: Mapping[str, Any], directory: Path
+) -> Path:
+    """The file from which a provider's simulator reads its settings and the secrets of its accounts."""
+    file = directory / f"simulator-{provider}.json"
+    file.touch(mode=0o600)
+    shops = [account.shop for account in accounts if account.provider == provider]
+    file.write_text(json.dumps({**settings, "shops": shops}), "utf-8")
+    return file

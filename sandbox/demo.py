@@ -19,14 +19,15 @@ from rich.text import Text
 
 from sandbox.arguments import positive_integer, positive_number
 from sandbox.billing.bills import Month
+from sandbox.mishaps import DayProgress
 from sandbox.observer import Observer, quantile
-from sandbox.script import REQUIRED_PLAN, DayProgress, Player
+from sandbox.script import REQUIRED_PLAN, Player
 from sandbox.signals import ends_on_signal
 from sandbox.system import Plan, Sandbox
 from sandbox.verification import Books, VerificationResult, applied, missed, settled, statuses, verify
 from schemas.providers import provider_names
 
-_SETTLE_SECONDS: Final = 45.0
+_SETTLE_SECONDS: Final = 60.0
 _PRINT_SECONDS: Final = 3.0
 _POLL_SECONDS: Final = 0.5
 

@@ -23,6 +23,7 @@ import orjson
 from schemas.errors import ConfigurationError
 
 _POLL_SECONDS: Final = 0.02
+_COMMAND_SECONDS: Final = 60
 _LAST_LINES: Final = 12
 _LAST_BYTES: Final = 4096
 
@@ -40,6 +41,25 @@ for group in groups:
 """
 
 Found = TypeVar("Found")
+
+
+def run_command(arguments: Sequence[str], environment: Mapping[str, str]) -> str:
+    """Run ``paynotify`` with these arguments; returns what it printed.
+
+    Raises:
+        ConfigurationError: the exit code is not 0.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", "ops.main", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=_COMMAND_SECONDS,
+        check=False,
+        env=dict(environment),
+    )
+    if done.returncode != 0:
+        raise ConfigurationError(f"paynotify {' '.join(arguments)} failed: {(done.stderr or done.stdout).strip()}")
+    return done.stdout
 
 
 def wait_for(

@@ -6,12 +6,10 @@ directory, and all its processes stop with it.
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -23,21 +21,22 @@ from typing import Any, Final
 
 import yaml
 
-from sandbox.accounts import default_merchants, open_accounts
+from sandbox.accounts import default_merchants, open_accounts, write_simulator_settings
 from sandbox.broker import LocalBroker, cluster_settings, is_available, start_together
 from sandbox.cleanup import remove_everything
 from sandbox.configuration import CHARGES, configuration_document, merged
+from sandbox.days import SimulatedDays
 from sandbox.probes import free_port, probe
-from sandbox.processes import Child, stop_all, wait_for
+from sandbox.processes import Child, run_command, stop_all, wait_for
 from sandbox.signals import uninterrupted
 from sandbox.simulators.control import Control
-from sandbox.simulators.spec import SandboxAccount
+from sandbox.simulators.spec import SandboxAccount, simulator_specs
 from schemas.configuration.load import load
 from schemas.configuration.model import Configuration
 from schemas.errors import ClusterUnavailableError, ConfigurationError
+from schemas.providers import provider_contracts
 
 _READY_SECONDS: Final = 180.0
-_COMMAND_SECONDS: Final = 60
 _STOP_SECONDS: Final = 20.0
 
 
@@ -47,12 +46,13 @@ class Plan:
 
     ``workers`` holds the extra arguments of each worker process; ``worker_module`` is the Python module that runs them,
     which tests replace to break or kill a worker. ``simulators`` holds the settings of all simulators, ``simulator``
-    those of single ones by provider. The merchants in ``with_url_token`` have one. ``charges`` names the merchants that
-    may charge by topic, with changes to the default section; ``merchant`` adds settings to single merchants.
-    ``configuration`` is merged into the generated configuration. Logs are written to ``logs`` and stay; by default they
-    are deleted with everything else. ``nodes`` is the size of the local Kafka; ``kafka_directory`` chooses where a
-    node stores its data, by number. ``detour`` maps the address of a part to the one under which the other parts reach
-    it, such as that of a faulty network; the sandbox itself always uses the direct address.
+    those of single ones by provider. With ``day_seconds`` a day of the providers that settle at night lasts so long.
+    The merchants in ``with_url_token`` have one. ``charges`` names the merchants that may charge by topic, with changes
+    to the default section; ``merchant`` adds settings to single merchants. ``configuration`` is merged into the
+    generated configuration. Logs are written to ``logs`` and stay; by default they are deleted with everything else.
+    ``nodes`` is the size of the local Kafka; ``kafka_directory`` chooses where a node stores its data, by number.
+    ``detour`` maps the address of a part to the one under which the other parts reach it, such as that of a faulty
+    network; the sandbox itself always uses the direct address.
     """
 
     workers: Sequence[Sequence[str]] = ((),)
@@ -63,6 +63,7 @@ class Plan:
     merchant: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     simulators: Mapping[str, Any] = field(default_factory=lambda: {"time_scale": 60.0})
     simulator: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    day_seconds: float | None = None
     configuration: Mapping[str, Any] = field(default_factory=dict)
     partitions: int = 4
     consumers: bool = True
@@ -93,6 +94,7 @@ class Sandbox:
         self.ingest_address = ""
         self._simulators: list[Child] = []
         self._undo = ExitStack()
+        self._days = SimulatedDays(self.plan.day_seconds) if self.plan.day_seconds else None
 
     # --- start and stop ----------------------------------------------------------------------------------------------
 
@@ -224,17 +226,7 @@ class Sandbox:
         Raises:
             ConfigurationError: the exit code is not 0.
         """
-        done = subprocess.run(
-            [sys.executable, "-m", "ops.main", *arguments],
-            capture_output=True,
-            text=True,
-            timeout=_COMMAND_SECONDS,
-            check=False,
-            env=self._environment(),
-        )
-        if done.returncode != 0:
-            raise ConfigurationError(f"paynotify {' '.join(arguments)} failed: {(done.stderr or done.stdout).strip()}")
-        return done.stdout
+        return run_command(arguments, self._environment())
 
     # --- the parts -----------------------------------------------------------------------------------------
 
@@ -288,12 +280,11 @@ class Sandbox:
 
     def _start_simulators(self) -> None:
         self.accounts = open_accounts(self.plan.merchants, self.directory / "secrets", self.plan.with_url_token)
+        specs = simulator_specs()
         for provider in dict.fromkeys(account.provider for account in self.accounts):
-            shops = [account.shop for account in self.accounts if account.provider == provider]
-            file = self.directory / f"simulator-{provider}.json"
-            file.touch(mode=0o600)
-            settings = {**self.plan.simulators, **self.plan.simulator.get(provider, {}), "shops": shops}
-            file.write_text(json.dumps(settings), "utf-8")
+            days = self._days.simulator_settings(specs[provider]) if self._days else {}
+            settings = {**self.plan.simulators, **days, **self.plan.simulator.get(provider, {})}
+            file = write_simulator_settings(provider, self.accounts, settings, self.directory)
             self._simulators.append(
                 self._child(f"simulator-{provider}", "-m", "sandbox.simulator", provider, "--settings", str(file))
             )
@@ -315,6 +306,8 @@ class Sandbox:
 
     def _merchant(self, account: SandboxAccount) -> dict[str, Any]:
         configured = account.configured(self._found_at(self.providers[account.provider].address))
+        if self._days:
+            configured |= self._days.merchant_settings(provider_contracts()[account.provider].merchant)
         configured |= self.plan.merchant.get(account.name, {})
         if account.name in self.plan.charges:
             changes = self.plan.charges[account.name]

@@ -12,8 +12,10 @@ from typing import Any, Final
 
 from sandbox.observer import Observer
 
-#: Money movements: the ERP's kind of booking, and the key in the provider's ledger.
-_BOOKED: Final = (("paid", "paid"), ("refunded", "refunded"))
+#: Money movements: the ERP's kinds of booking, which the provider's ledger and the events have under the same name.
+_BOOKED: Final = ("paid", "refunded", "charged_back")
+#: Amounts that an event must have as the ledger has them; ``refunding`` is no movement yet.
+_AMOUNTS: Final = (*_BOOKED, "refunding")
 
 Books = Mapping[str, Mapping[str, Any]]
 
@@ -55,9 +57,21 @@ def missed(overdue: Mapping[str, Sequence[str]], observer: Observer) -> list[str
 
 
 def settled(books: Books, observer: Observer) -> bool:
-    """Whether everything is published and the providers wait for no acknowledgement and no call."""
-    quiet = all(book["waiting"] == 0 and not book.get("unanswered") for book in books.values())
-    return quiet and all(true == published for _, _, true, published in statuses(books, observer))
+    """Whether everything is published, and the providers wait for no acknowledgement, no call and no night."""
+    quiet = not any(book.get(name) for book in books.values() for name in ("waiting", "unanswered", "unsettled"))
+    published = all(true == published for _, _, true, published in statuses(books, observer))
+    return quiet and published and not any(_other_amounts(books, observer))
+
+
+def _other_amounts(books: Books, observer: Observer) -> Iterator[str]:
+    """The payments whose newest event has other amounts than the provider's ledger."""
+    for provider, book in books.items():
+        for payment_id, truth in book["payments"].items():
+            seen = observer.payments.get(f"{truth['merchant']}/{payment_id}")
+            for name in _AMOUNTS if seen else ():
+                published = (seen.last.get(name) or {"value": 0})["value"]  # type: ignore[union-attr]  # there is one
+                if published != truth[name]:
+                    yield f"{provider} {payment_id}: {name} {truth[name]} at the provider, {published} published"
 
 
 def verify(books: Books, observer: Observer, erp: Path, warehouse: Path) -> VerificationResult:
@@ -70,7 +84,7 @@ def verify(books: Books, observer: Observer, erp: Path, warehouse: Path) -> Veri
             result.lost.append(f"{provider} {payment_id}: {true} at the provider, nothing published")
         elif published != true:
             result.wrong.append(f"{provider} {payment_id}: {true} at the provider, {published} published")
-    result.wrong += [*observer.contradictions, *observer.unaccounted()]
+    result.wrong += [*_other_amounts(books, observer), *observer.contradictions, *observer.unaccounted()]
     _verify_bookings(books, erp, result)
     _verify_parcels(books, observer, warehouse, result)
     for name in ("unanswered", "uncaused"):
@@ -87,8 +101,8 @@ def _verify_bookings(books: Books, erp: Path, result: VerificationResult) -> Non
         result.booked[kind] += 1
     for book in books.values():
         for payment_id, truth in book["payments"].items():
-            for kind, name in _BOOKED:
-                true, found = truth[name], booked[payment_id, kind]
+            for kind in _BOOKED:
+                true, found = truth[kind], booked[payment_id, kind]
                 if found > true:
                     result.twice.append(f"{payment_id}: {kind} {true} at the provider, the ERP booked {found}")
                 elif found < true:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from datetime import date
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -114,8 +115,13 @@ class TrustPaymentsSimulator(Simulator[TrustPaymentsSettings]):
         return {"today": self._clock.today.isoformat(), "settled": settled}
 
     def summary(self) -> dict[str, Any]:
+        """The gateway's date and, where nights come by themselves, how many requests one of the next will change."""
         self._settle_due()
-        return {"today": self._clock.today.isoformat()}
+        today = {"today": self._clock.today.isoformat()}
+        if self.settings.day_seconds is None:
+            return today
+        open_still = sum(after_night(one.record, date.max) is not None for one in self._entries.by_reference.values())
+        return {**today, "unsettled": open_still}
 
     # --- requests ------------------------------------------------------------------------------------------
 

@@ -12,11 +12,11 @@ import pytest
 from sandbox import erp, fulfilment
 from sandbox.consumer import open_database
 from sandbox.observer import Observer
-from sandbox.verification import VerificationResult, verify
+from sandbox.verification import VerificationResult, settled, verify
 from schemas import topics
 from tests.fakes.status_events import event, read, record
 
-TRUTH = {"merchant": "shop", "status": "captured", "paid": 1050, "refunded": 0}
+TRUTH = {"merchant": "shop", "status": "captured", "paid": 1050, "refunded": 0, "refunding": 0, "charged_back": 0}
 
 
 class Day:
@@ -106,3 +106,17 @@ def test_verification_reports_a_stored_notification_without_outcome(day: Day) ->
     day.publish(event(1, "captured", fulfilment="release"))
     day.stored("N1")
     assert day.result().wrong == ["trustpayments notification N1 ended 0 times"]
+
+
+@pytest.mark.parametrize("name", ["refunding", "charged_back"])
+def test_verification_reports_an_amount_that_the_newest_event_lacks(day: Day, name: str) -> None:
+    day.publish(event(1, "captured", fulfilment="release"))
+    day.books["trustpayments"]["payments"]["P1"][name] = 400
+    assert f"trustpayments P1: {name} 400 at the provider, 0 published" in day.result().wrong
+
+
+def test_day_is_not_over_before_the_provider_has_settled_what_is_due(day: Day) -> None:
+    day.publish(event(1, "captured", fulfilment="release"))
+    assert settled(day.books, day.observer)
+    day.books["trustpayments"]["unsettled"] = 1
+    assert not settled(day.books, day.observer)

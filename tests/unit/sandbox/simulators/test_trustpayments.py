@@ -23,7 +23,7 @@ SETTLEMENT: Final = ("STR-10", "UDR-2")
 class Gateway:
     """One site of the simulated gateway, without a network."""
 
-    def __init__(self, **shop: Any) -> None:
+    def __init__(self, day_seconds: float | None = None, **shop: Any) -> None:
         self.shop = TrustPaymentsShop(
             merchant="shop",
             site_reference="test_site1",
@@ -33,7 +33,7 @@ class Gateway:
             extra_fields=("requesttypedescription", "parenttransactionreference"),
             **shop,
         )
-        settings = TrustPaymentsSettings(shops=(self.shop,), visible_within_seconds=0)
+        settings = TrustPaymentsSettings(shops=(self.shop,), visible_within_seconds=0, day_seconds=day_seconds)
         self.simulator = TrustPaymentsSimulator(settings)
         self.deliveries: list[Delivery] = []
         self.simulator.webhooks.send = self._sent  # type: ignore[method-assign]
@@ -348,3 +348,14 @@ def test_clock_with_short_days_passes_a_night_after_each() -> None:
     assert clock.text()[11:] == "12:00:00"
     clock.next_day()
     assert [(one - first).days for one in clock.nights_over()] == [2]
+
+
+def test_book_says_what_a_night_to_come_will_change() -> None:
+    gateway = Gateway(day_seconds=3600.0)
+    gateway.pay()
+    gateway.pay(settles_in_days=3)
+    gateway.pay(errorcode="70000")
+    gateway.pay(payment_type="SOFORT", settlestatus="10")
+    assert gateway.simulator.summary()["unsettled"] == 2
+    gateway.night()
+    assert gateway.simulator.summary()["unsettled"] == 1
