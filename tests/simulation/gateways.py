@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import json
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -23,7 +23,6 @@ from tests.simulation.recurring import Recurring
 from tests.simulation.timeline import Timeline
 from tests.simulation.wire import Answered
 
-PASSWORD: Final = "notification-password"
 SIGNING_KEY: Final = base64.b64encode(b"signing-key-of-the-simulation").decode()
 CURRENCY: Final = "EUR"
 EVENT: Final = "merchant.order.status.changed"
@@ -34,106 +33,6 @@ _TOKEN_SECONDS: Final = 60.0
 def stamp(seconds: float) -> str:
     """Seconds of the simulation as an instant."""
     return datetime.fromtimestamp(EPOCH_SECONDS + seconds, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
-
-
-class TrustPayments:
-    """Answers TRANSACTIONQUERY; hashes its notifications."""
-
-    def __init__(self, loop: Timeline, plan: Plan) -> None:
-        self._loop = loop
-        mine = [one for one in plan.payments if one.provider == "trustpayments"]
-        self._by_id = {one.payment_id: one for one in mine}
-        self._by_order = {one.order_id: one for one in mine}
-
-    def call(self, payment: Payment, call: Call) -> bytes:
-        """The form of a notification, as it left for the first time."""
-        _, word = payment.changes[call.change]
-        code, settled = _TRUST[word]
-        fields = {
-            "transactionreference": _child(payment) if word in _CHILDREN else payment.payment_id,
-            "orderreference": payment.order_id,
-            "sitereference": f"site-{payment.merchant}",
-            "errorcode": code,
-            "settlestatus": settled,
-            "notificationreference": f"57-{payment.number}-{call.change}",
-        }
-        text = "".join(fields[name] for name in sorted(fields) if name != "notificationreference") + PASSWORD
-        fields["responsesitesecurity"] = hashlib.sha256(text.encode()).hexdigest()
-        return "&".join(f"{name}={value}" for name, value in fields.items()).encode()  # nothing in it is quoted
-
-    def answer(self, method: str, url: str, headers: Mapping[str, str], content: bytes | None) -> Answered:
-        question = orjson.loads(content or b"")
-        (asked,) = question["request"]
-        site = asked["filter"]["sitereference"][0]["value"]
-        found: list[dict[str, str]] = []
-        for one in asked["filter"].get("transactionreference", ()):
-            reference = one["value"]
-            payment = self._by_id.get(reference) or self._by_id.get(reference[:-1] + "0")
-            found += [record for record in self._records(payment, site) if record["transactionreference"] == reference]
-        for one in asked["filter"].get("orderreference", ()):
-            found += self._records(self._by_order.get(one["value"]), site)
-        response: dict[str, Any] = {
-            "errorcode": "0",
-            "requesttypedescription": "TRANSACTIONQUERY",
-            "found": str(len(found)),
-            "transactionstartedtimestamp": stamp(self._loop.now)[:19].replace("T", " "),
-        }
-        if found:
-            response["records"] = found
-        answer = {"requestreference": asked["requestreference"], "version": "1.00", "response": [response]}
-        return Answered(200, orjson.dumps(answer), "application/json")
-
-    def _records(self, payment: Payment | None, site: str) -> Iterable[dict[str, str]]:
-        if payment is None or site != f"site-{payment.merchant}" or self._loop.now < payment.visible_from:
-            return
-        word = payment.word_at(self._loop.now)
-        if word is None:
-            return
-        code, settled = _TRUST[word]
-        common = {
-            "orderreference": payment.order_id,
-            "sitereference": site,
-            "currencyiso3a": CURRENCY,
-            "paymenttypedescription": "VISA",
-        }
-        if word in _CHILDREN:
-            back = {"refunded": payment.amount, "partially_refunded": payment.amount // 2}.get(word, payment.amount)
-            yield {
-                **common,
-                "requesttypedescription": _CHILDREN[word],
-                "transactionreference": _child(payment),
-                "parenttransactionreference": payment.payment_id,
-                "errorcode": "0",
-                "settlestatus": "100",
-                "baseamount": str(back),
-                "settlebaseamount": str(back),
-            }
-        yield {
-            **common,
-            "requesttypedescription": "AUTH",
-            "transactionreference": payment.payment_id,
-            "errorcode": code,
-            "settlestatus": settled,
-            "baseamount": str(payment.amount),
-            "settlebaseamount": str(payment.amount),
-        }
-
-
-_TRUST: Final[Mapping[str, tuple[str, str]]] = {
-    "authorised": ("0", "0"),
-    "suspended": ("0", "2"),
-    "captured": ("0", "100"),
-    "declined": ("70000", "0"),
-    "cancelled": ("0", "3"),
-    "refunded": ("0", "100"),
-    "partially_refunded": ("0", "100"),
-    "charged_back": ("0", "100"),
-}
-_CHILDREN: Final = {"refunded": "REFUND", "partially_refunded": "REFUND", "charged_back": "CHARGEBACK"}
-
-
-def _child(payment: Payment) -> str:
-    return payment.payment_id[:-1] + "1"
 
 
 class Nevogate:

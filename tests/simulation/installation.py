@@ -10,14 +10,18 @@ from msgspec.structs import replace
 from schemas.configuration import load
 from schemas.configuration.model import Configuration
 from schemas.providers import provider_names
-from tests.simulation.gateways import PASSWORD, SIGNING_KEY
+from tests.simulation.gateways import SIGNING_KEY
 from tests.simulation.plan import MERCHANTS
+from tests.simulation.trustpayments import DAY_SECONDS, FIRST_DAY, PASSWORD
 
 PARTITIONS: Final = 3
 
 #: When overdue payments are looked for, after they should have been final.
 LOOKS_SECONDS: Final = (5.0, 20.0, 60.0, 150.0, 300.0)
 
+
+#: When payments that are not settled are looked up, after each night.
+CHECK_HOUR: Final = 2
 
 CHARGE_LIMIT: Final = 15_000
 REFERENCE_LIMIT: Final = 50_000
@@ -53,6 +57,8 @@ def installed(delete_after_seconds: float | None = None) -> Configuration:
                 "notification_passwords": [{"value": PASSWORD}],
                 "password": {"value": "p"},
                 "webservices_url": "https://trustpayments.example/json/",
+                "settlement_check_hour": CHECK_HOUR,
+                "short_days": {"starts_at": FIRST_DAY, "seconds": DAY_SECONDS},
             }
             for merchant in MERCHANTS["trustpayments"]
         ),
@@ -80,6 +86,7 @@ def installed(delete_after_seconds: float | None = None) -> Configuration:
             "calls_per_second": {"omnikassa": 50.0},
             "unsigned_budget": plenty,
             "retention": {"compress_after_days": 20 / 86400, "delete_after_days": None},
+            "settlement": {"calls_per_hour": 36_000, "gather_seconds": 2.0, "jitter_seconds": 4.0},
             "overdue": {
                 "poll_schedule_seconds": {provider: list(LOOKS_SECONDS) for provider in provider_names()},
                 "lookups_per_hour": 360_000,

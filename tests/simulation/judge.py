@@ -15,7 +15,7 @@ from typing import Any, Final
 import orjson
 
 from tests.simulation.broker import Stored
-from tests.simulation.plan import Payment, Plan
+from tests.simulation.plan import STATUSES, Payment, Plan
 from tests.simulation.recurring import Transaction
 from tests.simulation.requests import problems_of_requests
 from tests.simulation.shop import Asked
@@ -171,26 +171,28 @@ class Truth:
     amount: int
     words: frozenset[str]
     last_word: str
+    refunded: int
     checks: Mapping[str, str] | None
     """How it compares with what was to be; none where nothing can be said of that."""
 
 
 def _truth(payment: Payment) -> Truth:
-    words = {word for _, word in payment.changes}
+    words = {STATUSES.get(word, word) for _, word in payment.changes}
     if words & {"refunded", "partially_refunded", "charged_back"}:
         words.add("captured")
     said = payment.announcement
     checks = {"amount": "unknown", "order": "unexpected"}
     if said is not None:
         checks = {"amount": "match" if said.matches else "mismatch", "order": "expected"}
-    return Truth(payment.provider, payment.order_id, payment.amount, frozenset(words), payment.changes[-1][1], checks)
+    last, refunded = payment.last_status or "", payment.refunded
+    return Truth(payment.provider, payment.order_id, payment.amount, frozenset(words), last, refunded, checks)
 
 
 def _charged(one: Transaction) -> Truth:
     # what was never started may have been announced by a process that ended before it could start it
     checks = {"amount": "match", "order": "expected"} if one.started else None
     words = frozenset(word for _, word in one.words)
-    return Truth("nevogate", one.charge.order_id, one.charge.amount, words, one.word, checks)
+    return Truth("nevogate", one.charge.order_id, one.charge.amount, words, one.word, 0, checks)
 
 
 def _events(evidence: Evidence) -> Iterator[str]:
@@ -253,14 +255,23 @@ def _true(name: str, events: Sequence[Mapping[str, Any]], payment: Truth | None)
         yield f"G6 {name} ({payment.provider}): ends as {last['status']}, it is {payment.last_word}"
     if (last["amount"] or {}).get("value") != payment.amount or last["order_id"] != payment.order_id:
         yield f"G6 {name}: ends over {last['amount']} for {last['order_id']}, not {payment.amount}, {payment.order_id}"
+    yield from _refunds(name, last, payment)
     yield from _compared(name, last, payment)
+
+
+def _refunds(name: str, last: Mapping[str, Any], payment: Truth) -> Iterator[str]:
+    """What went back is the provider's, and nothing is under way for ever."""
+    refunded, refunding = ((last.get(one) or {"value": 0})["value"] for one in ("refunded", "refunding"))
+    if (refunded, refunding) != (payment.refunded, 0):
+        yield f"G6 {name}: {refunded} refunded and {refunding} under way, it is {payment.refunded}"
 
 
 def _compared(name: str, last: Mapping[str, Any], payment: Truth) -> Iterator[str]:
     """The shop's word has come to each payment it announced."""
     if payment.checks is not None and last["checks"] != payment.checks:
         yield f"G6 {name}: compared as {last['checks']}, it is {payment.checks}"
-    releases = last["status"] == "captured" and (payment.checks or {}).get("amount") != "mismatch"
+    paid = last["status"] in ("captured", "partially_refunded")
+    releases = paid and (payment.checks or {}).get("amount") != "mismatch"
     if (last["fulfilment"] == "release") != releases:
         yield f"G3 {name}: {last['status']} is to {last['fulfilment']}"
 
@@ -306,9 +317,9 @@ def _overdue(evidence: Evidence) -> Iterator[str]:
         states = told.pop(f"{payment.merchant}/{payment.order_id}", [])
         if states != (["raised", "cleared"] * len(states))[: len(states)]:
             yield f"G4 {payment.order_id}: overdue {states}"
-        open_still = payment.last_word not in _FINAL and f"{payment.merchant}/{payment.payment_id}" not in waiting
+        open_still = payment.last_status not in _FINAL and f"{payment.merchant}/{payment.payment_id}" not in waiting
         if said is not None and said.final_by is not None and (states[-1:] == ["raised"]) != open_still:
-            yield f"G6 {payment.order_id} is {payment.last_word}, overdue {states or 'never'}"
+            yield f"G6 {payment.order_id} is {payment.last_status}, overdue {states or 'never'}"
     for order in told:
         yield f"G3 {order}: overdue, and nobody announced it"
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from schemas import topics
 from tests.simulation.broker import Broker
-from tests.simulation.gateways import CURRENCY, Nevogate, OmniKassa, TrustPayments, stamp
+from tests.simulation.gateways import CURRENCY, Nevogate, OmniKassa, stamp
 from tests.simulation.lot import Lot
 from tests.simulation.plan import (
     DUPLICATE_SHARE,
@@ -19,6 +19,7 @@ from tests.simulation.plan import (
 )
 from tests.simulation.recurring import Transaction
 from tests.simulation.timeline import Timeline
+from tests.simulation.trustpayments import TrustPayments
 
 _PING_SECONDS: Final = 5.0
 _AGAIN_SECONDS: Final = 5.0
@@ -120,6 +121,10 @@ class Load:
         if garbage.kind == "request":
             place = self.broker.place(topics.REQUESTED, merchant.encode())
             self.broker.append(place, merchant.encode(), b'{"request_id":"","merchant":"x"}', ())
+            return
+        if garbage.kind == "refused":
+            form = self.trustpayments.refused(garbage.number, merchant)
+            self._store(garbage.provider, merchant, f"{merchant}/refused-{garbage.number}", form)
             return
         forged = f"{garbage.number:032x}"
         body = {

@@ -31,7 +31,7 @@ MERCHANTS: Final[Mapping[ProviderName, tuple[str, ...]]] = {
     "nevogate": ("shop-hu", "shop-ro"),
 }
 
-#: How payments go, as canonical words of their provider; each line is one way.
+#: How payments go, as words of their provider; each line is one way. Most are canonical, others follow in `STATUSES`.
 _WAYS: Final[Mapping[ProviderName, tuple[tuple[str, ...], ...]]] = {
     "omnikassa": (("captured",), ("captured",), ("captured",), ("cancelled",), ("expired",)),
     "trustpayments": (
@@ -40,9 +40,11 @@ _WAYS: Final[Mapping[ProviderName, tuple[tuple[str, ...], ...]]] = {
         ("declined",),
         ("authorised", "cancelled"),
         ("authorised", "suspended", "authorised", "captured"),
-        ("captured", "refunded"),
-        ("authorised", "captured", "partially_refunded"),
+        ("captured", "refund accepted", "refunded"),
+        ("authorised", "captured", "part refund accepted", "partially_refunded"),
+        ("captured", "part refund accepted", "part refund cancelled"),
         ("captured", "charged_back"),
+        ("authorised", "captured", "paid out"),
     ),
     "nevogate": (
         ("captured",),
@@ -55,6 +57,16 @@ _WAYS: Final[Mapping[ProviderName, tuple[tuple[str, ...], ...]]] = {
     ),
 }
 
+
+#: What the words stand for that are no statuses: such refunds and payouts leave the payment as it is.
+STATUSES: Final[Mapping[str, str]] = {
+    "refund accepted": "captured",
+    "part refund accepted": "captured",
+    "part refund cancelled": "captured",
+    "paid out": "captured",
+}
+#: What Trust Payments tells of beside the payment's own request. Whatever it settles, suspends or cancels is silent.
+_TOLD: Final = frozenset({"refund accepted", "part refund accepted", "charged_back", "paid out"})
 
 #: Calls per second of a load, and how fast payments go on beside their usual pace: slow ones make small batches, fast
 #: ones large ones.
@@ -113,6 +125,11 @@ class Payment:
         return self.changes[-1][1] if self.changes else None
 
     @property
+    def last_status(self) -> str | None:
+        """The status that it has in the end."""
+        return STATUSES.get(self.last_word or "", self.last_word)
+
+    @property
     def refunded(self) -> int:
         """What has gone back in the end."""
         return {"refunded": self.amount, "partially_refunded": self.amount // 2}.get(self.last_word or "", 0)
@@ -158,13 +175,14 @@ class Reference:
     kind: ReferenceKind
 
 
-GarbageKind = Literal["bytes", "other_shape", "nobody", "forged", "alert", "unsigned", "request"]
+GarbageKind = Literal["bytes", "other_shape", "nobody", "forged", "alert", "unsigned", "request", "refused"]
 GARBAGE_KINDS: Final[tuple[GarbageKind, ...]] = get_args(GarbageKind)
 
 
 @dataclass(frozen=True, slots=True)
 class Garbage:
-    """A call that is about no payment."""
+    """A call that is about no payment. A ``refused`` one is genuine, and names a transaction for which the gateway
+    refuses every query."""
 
     number: int
     at: float
@@ -232,7 +250,9 @@ class _Items:
         provider: ProviderName = chance.choice(("omnikassa", "trustpayments", "trustpayments", "nevogate"))
         at = begins_at + chance.random() * span_seconds
         if chance.random() < _GARBAGE_SHARE:
-            merchant, kind = chance.choice(MERCHANTS[provider]), chance.choice(GARBAGE_KINDS)
+            kind = chance.choice(GARBAGE_KINDS)
+            provider = "trustpayments" if kind == "refused" else provider
+            merchant = chance.choice(MERCHANTS[provider])
             self._garbage.append(Garbage(number, at, provider, merchant, kind))
             self.calls += 1
         elif provider == "nevogate" and chance.random() < _CHARGE_SHARE:
@@ -246,6 +266,7 @@ class _Items:
         """All of it."""
         payments, charges, garbage = tuple(self._payments), tuple(self._charges), tuple(self._garbage)
         ends = [call.at for one in payments for call in one.calls] + [one.at for one in garbage]
+        ends += [one.changes[-1][0] for one in payments if one.changes]
         due = [one.announcement.final_by or 0.0 for one in payments if one.announcement]
         asked = [max(*one.asked_at, one.rival_at or 0.0) for one in charges]
         return Plan(rate, payments, charges, garbage, max(ends + due + asked))
@@ -313,7 +334,9 @@ def _calls(
     chance: Random, provider: ProviderName, changes: Sequence[tuple[float, str]], pace: float
 ) -> tuple[Call, ...]:
     calls: list[Call] = []
-    for change, (at, _) in enumerate(changes):
+    for change, (at, word) in enumerate(changes):
+        if provider == "trustpayments" and change > 0 and word not in _TOLD:
+            continue
         for style in ("POST", "GET") if provider == "nevogate" and chance.random() < 0.3 else ("POST",):
             first = at + pace * chance.random() * 0.5
             if chance.random() < LATE_SHARE:

@@ -27,7 +27,7 @@ from tests.simulation import judge
 from tests.simulation.broker import Broker, Trouble
 from tests.simulation.expectations import SimulatedExpectations
 from tests.simulation.faults import Fault, faults_of
-from tests.simulation.gateways import Nevogate, OmniKassa, TrustPayments
+from tests.simulation.gateways import Nevogate, OmniKassa
 from tests.simulation.groups import SESSION_SECONDS, Group
 from tests.simulation.history import History
 from tests.simulation.installation import LOOKS_SECONDS, installed
@@ -38,6 +38,7 @@ from tests.simulation.plan import Plan, plan_of
 from tests.simulation.shop import Shop
 from tests.simulation.substitutes import Meters, product_time, simulated
 from tests.simulation.timeline import NothingLeftError, Timeline
+from tests.simulation.trustpayments import TrustPayments
 from tests.simulation.wire import Gateway, Wire
 from tests.simulation.wire import Trouble as WireTrouble
 from tests.simulation.worker import STOP_SECONDS, Disks, Worker
