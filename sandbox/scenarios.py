@@ -91,7 +91,7 @@ _TRUST_PAYMENTS: Final = (
 
 _NEVOGATE: Final = (
     Scenario(58, "nevogate"),
-    Scenario(22, "nevogate", {"auto_commit": False}, ((_LATER, {"close": True}),)),
+    Scenario(22, "nevogate", {"auto_commit": False}, ((_LATER, {"close": True, "notify": True}),)),
     Scenario(6, "nevogate", {"auto_commit": False}),
     Scenario(12, "nevogate", {"result": "CANCELED"}),
     Scenario(8, "nevogate", {"result": "TIMEOUT"}),

@@ -53,7 +53,7 @@ AWAY_SECONDS: Final = 60.0 if LONG else 12.0
 BOUGHT: Final = 60
 UNSETTLED: Final[dict[str, dict[str, Any]]] = {
     "trustpayments": {"settlestatus": "10"},
-    "nevogate": {"result": "PENDING", "response_url": False},
+    "nevogate": {"result": "PENDING", "response_url": False, "notify": True},
 }
 SETTLED: Final[dict[str, dict[str, Any]]] = {
     "trustpayments": {"settlestatus": "100", "notify": True},

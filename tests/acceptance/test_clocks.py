@@ -46,7 +46,7 @@ def test_observation_by_a_fast_clock_is_not_newer_than_later_ones(
     clock.move(0)  # another worker, whose clock is right, would see the same
     open_holds = {event["payment_id"] for event in events} & set(held)
     for payment in open_holds:
-        sandbox.providers["nevogate"].change(payment, close=False)
+        sandbox.providers["nevogate"].change(payment, close=False, notify=True)
     settle(sandbox, observer)
     assert_right(sandbox, observer)
     told = observer.events()

@@ -59,7 +59,7 @@ KINDS: Final = (
     Kind(3, "trustpayments", {"errorcode": "70000"}),
     Kind(2, "trustpayments", {"settlestatus": "100"}, ((_LATER, {"refund": True, "refund_settlestatus": "100"}),)),
     Kind(7, "nevogate"),
-    Kind(3, "nevogate", {"auto_commit": False}, ((_LATER, {"close": True}),)),
+    Kind(3, "nevogate", {"auto_commit": False}, ((_LATER, {"close": True, "notify": True}),)),
     Kind(3, "nevogate", {"result": "CANCELED"}),
     Kind(2, "nevogate", {"result": "PENDING"}, ((_SOON, {"result": "SUCCESSFUL"}),)),
 )

@@ -55,7 +55,7 @@ KINDS: Final[Mapping[str, tuple[Kind, ...]]] = {
     ),
     "nevogate": (
         Kind(6, {"response_url": False}),
-        Kind(2, {"result": "PENDING", "response_url": False}, ((5.0, {"result": "SUCCESSFUL"}),)),
+        Kind(2, {"result": "PENDING", "response_url": False, "notify": True}, ((5.0, {"result": "SUCCESSFUL"}),)),
         Kind(2, {"result": "CANCELED", "response_url": False}),
     ),
 }

@@ -8,8 +8,9 @@ import msgspec
 from msgspec import Meta
 
 from sandbox.simulators.base import Settings, SimulatedShop
+from sandbox.simulators.nevogate.call_bodies import AlertKind, BodyForm
 from sandbox.simulators.nevogate.recurring import ChargeScript
-from sandbox.simulators.nevogate.transaction import Registration, ResultCode
+from sandbox.simulators.nevogate.transaction import Registration, ResultCode, Verification
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 
@@ -28,7 +29,8 @@ class NevogateSettings(Settings):
     ``pending_seconds``. ``outcomes`` has the share of started charges for each outcome (the rest is SUCCESSFUL), unless
     the initial payment has an outcome of its own. ``doubled_share`` of the notifications are sent twice.
     The documents do not say whether a withdrawn registration is noticed by InitRP or by StartRP (the default), nor
-    whether a Close causes a notification.
+    whether a Close causes a notification. Nor do they show what a notification contains: ``form_share`` and
+    ``multipart_share`` of them are no JSON. With ``old_results`` a Result has no amount, as in older documents.
     """
 
     shops: tuple[NevogateShop, ...]
@@ -40,10 +42,18 @@ class NevogateSettings(Settings):
     doubled_share: Share = 0.0
     checks_reference_at_init: bool = False
     signals_close: bool = False
+    form_share: Share = 0.0
+    multipart_share: Share = 0.0
+    old_results: bool = False
 
 
 class NevogatePayment(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """``registration`` lets later charges name the payment as reference; ``outcome`` is then their outcome."""
+    """``registration`` lets later charges name the payment as reference; ``outcome`` is then their outcome.
+
+    The gateway is silent about what is not final: only the customer's browser comes back then, at the ResponseUrl.
+    ``notify`` of true sends every call all the same, false sends none. ``verification``: only the card is verified, and
+    the response has an amount of 0 or none; so it is no payment of the ledger.
+    """
 
     merchant: str = ""
     order_id: str
@@ -54,28 +64,42 @@ class NevogatePayment(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     user_id: str = "SANDBOX-USER"
     registration: Registration = "none"
     outcome: ChargeScript | None = None
-    notify: bool = True
+    verification: Verification = "none"
+    form: BodyForm | None = None
+    notify: bool | None = None
     response_url: bool = True
     copies: Annotated[int, Meta(ge=1, le=20)] = 1
 
 
-class NevogateChange(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """A new result, a closed authorisation (true captures it, false voids it), or calls that somebody else made.
+class NevogateAlert(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A PayAlert about a store, or the message that it is over; it is given in the place of a payment."""
 
-    A change of the registered payment method alone causes no notification: the customer withdraws it at the bank.
+    alert: AlertKind
+    over: bool = False
+    merchant: str = ""
+
+
+class NevogateChange(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A new result, an authorisation closed by hand (true captures it, or ``captured`` of it; false voids it), or calls
+    that somebody else made.
+
+    What a person does in the gateway's web interface and what the customer withdraws at the bank causes no call; a new
+    result does, unless it is not final. ``notify`` says otherwise.
     """
 
     result: ResultCode | None = None
     close: bool | None = None
+    captured: Annotated[int, Meta(ge=1)] | None = None
     registration: Registration | None = None
     outcome: ChargeScript | None = None
     foreign_calls: Annotated[int, Meta(ge=0)] = 0
-    notify: bool = True
+    notify: bool | None = None
     response_url: bool = True
     copies: Annotated[int, Meta(ge=1, le=20)] = 1
 
     @property
     def quiet(self) -> bool:
-        """Whether only the registered payment method changes."""
+        """Whether nobody is told: only a new result causes a call."""
         about_means = self.registration is not None or self.outcome is not None
-        return about_means and self.result is None and self.close is None
+        by_hand = self.close is not None and not self.notify
+        return self.result is None and (by_hand or (about_means and self.close is None))

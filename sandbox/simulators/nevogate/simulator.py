@@ -8,22 +8,24 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from email.message import EmailMessage
-from email.parser import BytesParser
-from email.policy import HTTP
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 
 from sandbox.simulators.base import Simulator, SimulatorRequest, SimulatorResponse, json_reply
 from sandbox.simulators.ledger import Truth
+from sandbox.simulators.nevogate.call_bodies import alert_body, call_body, drawn_form
+from sandbox.simulators.nevogate.form_fields import form_fields
 from sandbox.simulators.nevogate.recurring import Recurring
-from sandbox.simulators.nevogate.settings import NevogateChange, NevogatePayment, NevogateSettings, NevogateShop
-from sandbox.simulators.nevogate.transaction import (
-    Transaction,
-    response_id,
+from sandbox.simulators.nevogate.settings import (
+    NevogateAlert,
+    NevogateChange,
+    NevogatePayment,
+    NevogateSettings,
+    NevogateShop,
 )
+from sandbox.simulators.nevogate.transaction import UNDECIDED, Transaction, response_id, without_amount
 from sandbox.simulators.webhooks import Delivery
 from schemas.errors import ProviderRefusedError
 
@@ -33,7 +35,10 @@ _LOOPBACK: Final = frozenset(("127.0.0.1", "localhost", "::1"))
 
 
 class NevogateSimulator(Simulator[NevogateSettings]):
-    """Two notifications for each payment, in any order, and a count of the ``Result`` calls owed for them."""
+    """Two calls for each payment, in any order, and a count of the ``Result`` calls owed for them.
+
+    It is as silent as the gateway: about what is not final, about a Close, and about all that is done by hand.
+    """
 
     provider = "nevogate"
 
@@ -57,20 +62,27 @@ class NevogateSimulator(Simulator[NevogateSettings]):
     # --- control -------------------------------------------------------------------------------------------
 
     def create(self, order: dict[str, Any]) -> dict[str, Any]:
+        if "alert" in order:
+            return self._alert(msgspec.convert(order, NevogateAlert))
         new = msgspec.convert(order, NevogatePayment)
-        shop = self._shops.get(new.merchant) or next(iter(self._shops.values()))
-        if new.merchant and new.merchant != shop.merchant:
-            raise ProviderRefusedError("refused", f"no store for {new.merchant}")
+        shop = self._shop(new.merchant)
+        verified = new.verification if new.amount else "zero"
         truth = Truth(
             payment_id=self.chance.randbytes(16).hex(),
             merchant=shop.merchant,
             order_id=new.order_id,
             status="pending",
-            amount=new.amount,
+            amount=new.amount if verified == "none" else 0,
             currency=new.currency,
         )
+        if verified == "none":
+            self.book.open(truth)
+        else:
+            self.book.counters["verifications"] += 1
         transaction = Transaction(
-            truth=self.book.open(truth),
+            truth=truth,
+            verification=verified,
+            form=new.form,
             auto_commit=new.auto_commit,
             user_id=new.user_id,
             registration=new.registration,
@@ -78,9 +90,22 @@ class NevogateSimulator(Simulator[NevogateSettings]):
         )
         self._transactions[truth.payment_id] = transaction
         transaction.becomes(new.result)
-        if new.notify:
-            self._signal(transaction, new.copies, response_url=new.response_url)
+        if new.notify is not False:
+            self._signal(transaction, new.copies, response_url=new.response_url, always=new.notify is True)
         return {"payment_id": truth.payment_id}
+
+    def _shop(self, merchant: str) -> NevogateShop:
+        shop = self._shops.get(merchant) or next(iter(self._shops.values()))
+        if merchant and merchant != shop.merchant:
+            raise ProviderRefusedError("refused", f"no store for {merchant}")
+        return shop
+
+    def _alert(self, wanted: NevogateAlert) -> dict[str, Any]:
+        shop = self._shop(wanted.merchant)
+        self.book.counters["alerts"] += 1
+        body = alert_body(wanted.alert, shop.store_name, over=wanted.over)
+        self.webhooks.send(Delivery(merchant=shop.merchant, body=body))
+        return {"payment_id": ""}
 
     def change(self, payment_id: str, change: dict[str, Any]) -> dict[str, Any]:
         wanted = msgspec.convert(change, NevogateChange)
@@ -93,13 +118,16 @@ class NevogateSimulator(Simulator[NevogateSettings]):
         transaction.registration = wanted.registration or transaction.registration
         transaction.outcome = wanted.outcome or transaction.outcome
         if wanted.result is not None:
-            if payment_id not in self.book.payments:  # a charge that was never started
+            # a charge that was never started
+            if payment_id not in self.book.payments and transaction.verification == "none":
                 self.book.open(transaction.truth)
             transaction.becomes(wanted.result)
-        if wanted.close is not None and not transaction.close(transaction.truth.amount if wanted.close else 0):
+        captured = min(wanted.captured or transaction.truth.amount, transaction.truth.amount) if wanted.close else 0
+        if wanted.close is not None and not transaction.close(captured):
             raise ProviderRefusedError("refused", f"{payment_id} holds no money")
-        if wanted.notify and not wanted.quiet:
-            self._signal(transaction, wanted.copies, response_url=wanted.response_url)
+        if wanted.notify is not False and not wanted.quiet:
+            always = wanted.notify is True
+            self._signal(transaction, wanted.copies, response_url=wanted.response_url, always=always)
         return {"payment_id": payment_id}
 
     def summary(self) -> dict[str, Any]:
@@ -128,11 +156,16 @@ class NevogateSimulator(Simulator[NevogateSettings]):
 
     # --- notifications -------------------------------------------------------------------------------------------
 
-    def _signal(self, transaction: Transaction, copies: int, *, response_url: bool) -> None:
+    def _signal(self, transaction: Transaction, copies: int, *, response_url: bool, always: bool = False) -> None:
         truth = transaction.truth
         common = {**self.settings.planted, "transactionId": truth.payment_id, "resultCode": transaction.result}
-        body = json.dumps({"commonData": common}).encode()
-        signals = [Delivery(merchant=truth.merchant, body=body) for _ in range(copies)]
+        form = transaction.form or drawn_form(self.settings.form_share, self.settings.multipart_share, self.chance)
+        body, content_type = call_body(form, common, self.chance)
+        silent = transaction.result in UNDECIDED and not always
+        signals = [
+            Delivery(merchant=truth.merchant, body=body, content_type=content_type)
+            for _ in range(0 if silent else copies)
+        ]
         for delivery in signals:
             delivery.goes_to(*_target(transaction.notification_url))
         if response_url:
@@ -172,7 +205,7 @@ class NevogateSimulator(Simulator[NevogateSettings]):
     def api(self, request: SimulatorRequest) -> SimulatorResponse:
         if request.path != "/api/payment/" or request.method != "POST":
             return SimulatorResponse(404, b"<html>Not Found</html>", "text/html")
-        fields = _form(request)
+        fields = form_fields(request)
         method = fields.get("method", "")
         self.book.counters[f"methods.{method if method in _METHODS else 'other'}"] += 1
         agent = _USER_AGENT.match(request.headers.get("user-agent", ""))
@@ -194,7 +227,7 @@ class NevogateSimulator(Simulator[NevogateSettings]):
 
     def arrived(self, request: SimulatorRequest) -> str:
         """The path followed by the method, so that a fault can hit StartRP alone."""
-        fields = _form(request)
+        fields = form_fields(request)
         method = fields.get("method", "")
         if method in _COUNTED:
             try:
@@ -236,14 +269,16 @@ class NevogateSimulator(Simulator[NevogateSettings]):
             transaction.results += 1
         if request_id:
             transaction.request_ids.add(request_id)
-        return json_reply(200, self._common(transaction, shop))
+        common = self._common(transaction, shop)
+        return json_reply(200, without_amount(common) if self.settings.old_results else common)
 
     def _details(self, request: SimulatorRequest, shop: NevogateShop, arguments: dict[str, Any]) -> SimulatorResponse:
         transaction = self._known(shop, arguments)
         if transaction is None:
             return self.refuse("UnknownTransaction")
         common = self._common(transaction, shop)
-        specific = {"Amount": common["Amount"], "Currency": common["Currency"], "CardPan": "400000******1000"}
+        specific = {"CardPan": "400000******1000"}
+        specific.update((name, common[name]) for name in ("Amount", "Currency") if name in common)
         return json_reply(200, {"CommonData": common, "ProviderSpecificData": specific})
 
     def _init_recurring(
@@ -305,21 +340,3 @@ def _target(url: str) -> tuple[str, str, str]:
     parts = urlsplit(url)
     base = f"{parts.scheme}://{parts.netloc}" if parts.hostname in _LOOPBACK else ""
     return base, parts.path, parts.query
-
-
-def _form(request: SimulatorRequest) -> dict[str, str]:
-    """The form's fields, url-encoded or multipart; empty where the body is neither."""
-    content_type = request.headers.get("content-type", "")
-    if content_type.startswith("application/x-www-form-urlencoded"):
-        return dict(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
-    if content_type.startswith("multipart/form-data"):
-        head = f"Content-Type: {content_type}\r\n\r\n".encode("latin-1")
-        message = BytesParser(EmailMessage, policy=HTTP).parsebytes(head + request.body)
-        fields = {}
-        for part in message.iter_parts():
-            content = part.get_payload(decode=True)
-            if isinstance(content, bytes):
-                name = str(part.get_param("name", header="content-disposition"))
-                fields[name] = content.decode("utf-8", "replace").rstrip("\r\n")
-        return fields
-    return {}

@@ -10,10 +10,15 @@ from decimal import Decimal
 from typing import Any, Final, Literal
 
 from sandbox.simulators.ledger import Truth
+from sandbox.simulators.nevogate.call_bodies import BodyForm
 from schemas.money import exponent
 from schemas.status import Status
 
 ResultCode = Literal["SUCCESSFUL", "PENDING", "OPEN", "CANCELED", "TIMEOUT", "ERROR"]
+#: Whether only a card is verified, and then whether the responses say an amount of zero or none.
+Verification = Literal["none", "zero", "absent"]
+#: What is not final: the gateway calls no NotificationUrl for it.
+UNDECIDED: Final[frozenset[ResultCode]] = frozenset(("PENDING", "OPEN"))
 #: Whether a payment registered its payment method for later charges, and whether the registration is still valid.
 Registration = Literal["none", "active", "withdrawn"]
 
@@ -61,6 +66,8 @@ class Transaction:
     user_id: str = "SANDBOX-USER"
     reference: str = ""
     registration: Registration = "none"
+    verification: Verification = "none"
+    form: BodyForm | None = None
     outcome: str = ""
     notification_url: str = ""
     response_url: str = ""
@@ -84,7 +91,7 @@ class Transaction:
         self.result = result
         if result != "SUCCESSFUL":
             self.truth.becomes(_STATUS[result])
-        elif not self.money.moved:
+        elif self.verification == "none" and not self.money.moved:
             self.money.moved += 1
             self.money.reserved += self.truth.amount
             if self.auto_commit:
@@ -108,7 +115,7 @@ class Transaction:
         """The data of a Result; the amount stays the authorised one, even if only a part was captured."""
         truth = self.truth
         amount = Decimal(truth.amount).scaleb(-exponent(truth.currency))
-        return {
+        common = {
             "StoreName": store_name,
             "ProviderName": "Borgun2",
             "TransactionId": truth.payment_id,
@@ -126,6 +133,12 @@ class Transaction:
             "Created": self.created,
             **response_id(),
         }
+        return without_amount(common) if self.verification == "absent" else common
+
+
+def without_amount(common: Mapping[str, str]) -> dict[str, str]:
+    """The data of a Result as older documents have it, and of a verification that was initialised without an amount."""
+    return {name: value for name, value in common.items() if name not in ("Amount", "Currency")}
 
 
 def response_id() -> dict[str, str]:
