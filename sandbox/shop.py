@@ -30,6 +30,7 @@ class ExampleShop:
         *,
         final_by: timedelta = timedelta(hours=1),
         payment_id: str | None = None,
+        several: bool = False,
     ) -> None:
         """Register one order, to be final ``final_by`` from now; returns when the brokers have acknowledged it."""
         now = datetime.now(UTC)
@@ -40,6 +41,7 @@ class ExampleShop:
             "amount": {"value": value, "currency": currency},
             "created_at": rfc3339(now),
             "final_by": rfc3339(now + final_by),
+            "several": several,
         }
         self._producer.send(self._topic, orjson.dumps(expected)).get(timeout=_SEND_SECONDS)
 
