@@ -84,6 +84,9 @@ class _Reading:
         kind = kind_of(record)
         if kind not in _KINDS:
             return None
+        if not is_reference(reference_of(record)):
+            # of two refunds without a reference of their own the second would be taken for the first
+            raise UnreadableError("a record's own reference is not three numbers joined by hyphens")
         if not is_text(word(record, "orderreference")):
             raise UnreadableError("an order reference is no text")
         if kind == "AUTH":

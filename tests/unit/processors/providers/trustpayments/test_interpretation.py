@@ -82,8 +82,6 @@ def test_unreadable_reason_is_never_published() -> None:
         record("THREEDQUERY", settlestatus="100"),
         record("TRANSACTIONUPDATE", settlestatus="100"),
         record(sitereference="live_site"),
-        record(transactionreference="x"),
-        record(transactionreference=["1-2-3"]),
         {},
         "text",
         None,
@@ -110,6 +108,25 @@ def test_refund_that_can_not_be_read_holds_back_its_payment_and_no_other(kind: s
         record(settlestatus="100", transactionreference="7-7-7"),
     )
     assert [(one.place, one.reason) for one in found.odd] == [("records/1", "unreadable_answer")]
+    assert [one.payment_id for one in found.observations] == ["7-7-7"]
+
+
+@pytest.mark.parametrize("reference", ["", "x", ["1-2-3"], None])
+def test_payment_without_a_reference_is_odd_and_costs_no_other(reference: Any) -> None:
+    found = interpreted(record(transactionreference=reference), record(transactionreference="7-7-7"))
+    assert [(one.place, one.reason) for one in found.odd] == [("records/0", "unreadable_answer")]
+    assert [one.payment_id for one in found.observations] == ["7-7-7"]
+
+
+def test_refunds_without_references_are_not_taken_for_one() -> None:
+    """Of two refunds with the same id only one counts, so that less money would seem to have gone back."""
+    parts = [{"transactionreference": "", "parenttransactionreference": "9-9-9", "baseamount": "500"}] * 2
+    found = interpreted(
+        record(settlestatus="100", transactionreference="9-9-9"),
+        *(record("REFUND", settlestatus="100", **part) for part in parts),
+        record(settlestatus="100", transactionreference="7-7-7"),
+    )
+    assert [one.place for one in found.odd] == ["records/1", "records/2"]
     assert [one.payment_id for one in found.observations] == ["7-7-7"]
 
 
