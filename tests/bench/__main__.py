@@ -23,6 +23,7 @@ from tests.bench import (
     latency,
     machine,
     pipeline,
+    settlement,
     state,
     tables,
     targets,
@@ -32,7 +33,17 @@ from tests.bench import (
 from tests.bench.roles import Peaks
 from tests.bench.targets import Target
 
-_SECTIONS: Final = ("verification", "ingress", "pipeline", "latency", "charges", "memory", "state", "tools")
+_SECTIONS: Final = (
+    "verification",
+    "ingress",
+    "pipeline",
+    "latency",
+    "charges",
+    "settlement",
+    "memory",
+    "state",
+    "tools",
+)
 
 
 @dataclass(slots=True)
@@ -117,6 +128,12 @@ def _charges(run: Run) -> str:
     return tables.charges(result)
 
 
+def _settlement(run: Run) -> str:
+    result = run.figures["settlement"] = settlement.measure(run.scale, run.peaks)
+    run.reached += targets.of_settlement(result)
+    return tables.settlement(result)
+
+
 def _memory(run: Run) -> str:
     """In a whole run the pipeline has filled the state already."""
     if run.pipelines is None:
@@ -143,6 +160,7 @@ _SECTION: Final = {
     "pipeline": _pipeline,
     "latency": _latency,
     "charges": _charges,
+    "settlement": _settlement,
     "memory": _memory,
     "state": _state,
     "tools": _tools,

@@ -10,6 +10,7 @@ from tests.bench.ingress import BODY_BYTES, CONNECTIONS, Ingresses, Load
 from tests.bench.latency import Latencies
 from tests.bench.pipeline import PROVIDER_LATENCY_SECONDS, Drained, Pipelines
 from tests.bench.roles import Peaks
+from tests.bench.settlement import Settled
 from tests.bench.state import State
 from tests.bench.tools import Tools
 from tests.bench.verification import Verification
@@ -127,6 +128,21 @@ def charges(result: Sequence[Charged]) -> str:
         f"  paynotify / peer: {rate:.2f} of the rate, {cpu:.2f} times the CPU of the process. In it: each step kept\n"
         "  before the next, the webhook's Result, all status events. The peer keeps nothing and answers no webhook."
     )
+
+
+def settlement(one: Settled) -> str:
+    """One morning of silent settlements."""
+    rows = (
+        ("payments settled in one night", f"{one.payments:,}"),
+        ("queries", f"{one.calls:,}"),
+        ("from the first timer to the last captured event", f"{one.seconds:.0f} s"),
+        *(
+            (f"CPU of {role}", f"{used:.1f} s, {one.cpu_microseconds[role]:.0f} us a payment")
+            for role, used in one.cpu_seconds.items()
+        ),
+    )
+    pace = f"{one.calls_per_hour:,} queries an hour, over {one.partitions} partitions"
+    return f"Settlement: one merchant's payments, looked up at its own pace ({pace})\n{table(('', ''), rows)}"
 
 
 def memory(peaks: Peaks, pipelines: Pipelines) -> str:

@@ -10,6 +10,8 @@ from typing import Final
 from tests.bench.ingress import Ingresses
 from tests.bench.latency import Latencies
 from tests.bench.pipeline import Drained, Pipelines
+from tests.bench.settlement import PAYMENTS as PAYMENTS_SETTLED
+from tests.bench.settlement import Settled
 from tests.bench.state import PAYMENTS, State
 from tests.bench.tools import PAYMENTS as PAYMENTS_OF_TOOLS
 from tests.bench.tools import Tools
@@ -26,6 +28,8 @@ _LARGE_STATE_BYTES: Final = 400_000_000
 _RECOVERED_PER_SECOND: Final = 100_000
 _AUDITED_PER_SECOND: Final = 50_000
 _TRACE_SECONDS: Final = 5.0
+_SETTLEMENT_CALLS: Final = 1_100
+_SETTLEMENT_SECONDS: Final = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,23 @@ def of_ingress(result: Ingresses) -> list[Target]:
     rate = fmean(one.requests_per_second for one in result.paynotify)
     wanted = f"at least {_REQUESTS_PER_SECOND:,} acknowledged requests/s"
     return [Target(wanted, f"{rate:,.0f}/s", rate >= _REQUESTS_PER_SECOND)]
+
+
+def of_settlement(one: Settled) -> list[Target]:
+    """Only a night of full size can tell."""
+    full = one.payments >= PAYMENTS_SETTLED
+    return [
+        Target(
+            f"at most {_SETTLEMENT_CALLS:,} queries for {PAYMENTS_SETTLED:,} payments settled overnight",
+            f"{one.calls:,} for {one.payments:,}",
+            one.calls <= _SETTLEMENT_CALLS if full else None,
+        ),
+        Target(
+            "all of them captured within an hour",
+            f"{one.seconds:.0f} s",
+            one.seconds <= _SETTLEMENT_SECONDS if full else None,
+        ),
+    ]
 
 
 def of_pipeline(result: Pipelines) -> list[Target]:
