@@ -1,7 +1,8 @@
 """An example warehouse: releases, holds or stops goods. Run as ``python -m sandbox.fulfilment``. Free to copy.
 
 It follows the event's ``fulfilment``. Goods leave once per order, with the first of its payments that may release
-them; a stop after that is a recall, which needs a person.
+them, unless a payment is a part of its order or a later one of a subscription: it has goods of its own. A stop after a
+release is a recall, which needs a person.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ def decide(database: sqlite3.Connection, event: dict[str, Any]) -> None:
     )
     of_payment = "WHERE merchant = ? AND payment_id = ?"
     database.execute(f"UPDATE parcels SET state = ? {of_payment}", (state, *payment))
-    if state == "release" and not _left_already(database, event):
+    has_own_goods = event.get("order_role", "whole") != "whole"
+    if state == "release" and (has_own_goods or not _left_already(database, event)):
         database.execute(
             f"UPDATE parcels SET released_by = coalesce(released_by, ?) {of_payment}", (event_id, *payment)
         )

@@ -88,6 +88,7 @@ def next_event(
         customer_amount=amounts.customer_amount,
         settles_by=follow_up.settles_by(state.follows, observation.payment_id) if status == "authorised" else None,
         correction=state.correction,
+        order_role=state.order_role,
     )
     return replace(event, event_id=derived_id("status", messages.encode(event).decode()))
 
@@ -222,6 +223,7 @@ def _material(event: PaymentStatus) -> tuple[object, ...]:
         event.charged_back,
         event.customer_amount,
         event.settles_by,
+        event.order_role,
     )
 
 

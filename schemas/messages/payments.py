@@ -27,7 +27,8 @@ class PaymentStatus:
     ``refunded`` is what went back to the customer, ``refunding`` what is under way and not settled. ``charged_back`` is
     what chargebacks took. ``customer_amount`` is the amount in the customer's currency, where that is another than the
     merchant's. ``settles_by`` is when an authorised payment is to be captured. ``correction`` says who corrected the
-    status and why. These fields, which later releases added, are absent where they do not apply.
+    status and why, while that status stands. ``order_role`` is what the payment is to its order, if not all of it.
+    These fields, which later releases added, are absent where they do not apply.
     """
 
     event_id: str
@@ -54,6 +55,7 @@ class PaymentStatus:
     customer_amount: Money | None = None
     settles_by: str | None = None
     correction: Correction | None = None
+    order_role: OrderRole = "whole"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

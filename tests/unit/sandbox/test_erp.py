@@ -43,6 +43,44 @@ def test_erp_books_a_chargeback_of_what_was_not_refunded(database: sqlite3.Conne
     assert _booked(database) == [("paid", 1050), ("refunded", 300), ("charged_back", 750)]
 
 
+def _money(value: int, currency: str = "GBP") -> dict[str, Any]:
+    return {"value": value, "currency": currency}
+
+
+def test_erp_books_a_partial_chargeback_by_its_amount(database: sqlite3.Connection) -> None:
+    read(database, book, event(1, "captured"), event(2, "charged_back", charged_back=_money(300)))
+    read(database, book, event(3, "charged_back", charged_back=_money(500)))
+    assert _booked(database) == [("paid", 1050), ("charged_back", 300), ("charged_back", 200)]
+
+
+def test_erp_reverses_a_chargeback_that_a_correction_ended(database: sqlite3.Connection) -> None:
+    read(database, book, event(1, "captured"), event(2, "charged_back", charged_back=_money(300)), event(3, "captured"))
+    assert _booked(database) == [("paid", 1050), ("charged_back", 300), ("charged_back", -300)]
+
+
+def test_erp_reverses_a_payment_that_took_no_money_after_all(database: sqlite3.Connection) -> None:
+    read(database, book, event(1, "captured"), event(2, "cancelled", correction={"by": "anna", "reason": "case 1"}))
+    assert _booked(database) == [("paid", 1050), ("paid", -1050)]
+
+
+def test_erp_books_a_refund_only_once_it_is_settled(database: sqlite3.Connection) -> None:
+    read(database, book, event(1, "captured"), event(2, "captured", refunding=_money(1050)))
+    assert _booked(database) == [("paid", 1050)]
+    read(database, book, event(3, "refunded", refunded=_money(1050)))
+    assert _booked(database) == [("paid", 1050), ("refunded", 1050)]
+
+
+def test_erp_keeps_its_bookings_while_the_status_is_unknown(database: sqlite3.Connection) -> None:
+    read(database, book, event(1, "captured"), event(2, "unknown", reason="money_returned"))
+    assert _booked(database) == [("paid", 1050)]
+
+
+def test_erp_books_a_refund_in_its_own_currency(database: sqlite3.Connection) -> None:
+    read(database, book, event(1, "partially_refunded", refunded=_money(700, "EUR")))
+    booked = list(database.execute("SELECT kind, value, currency FROM bookings ORDER BY rowid"))
+    assert booked == [("paid", 1050, "GBP"), ("refunded", 700, "EUR")]
+
+
 def test_consumer_counts_a_repeated_event_and_applies_it_once(database: sqlite3.Connection) -> None:
     read(database, book, event(1, "captured"), event(1, "captured"))
     read(database, book, event(1, "captured"))

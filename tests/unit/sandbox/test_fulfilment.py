@@ -57,3 +57,23 @@ def test_fulfilment_sends_an_order_that_is_paid_twice_once(database: sqlite3.Con
         ("P1", "release", "P1-1-captured"),
         ("P2", "release", None),
     ]
+
+
+def test_fulfilment_recalls_what_was_withdrawn_after_the_authorisation_released_it(
+    database: sqlite3.Connection,
+) -> None:
+    stop = event(2, "suspended", fulfilment="stop", reason="suspended_after_release")
+    read(database, decide, event(1, "authorised", fulfilment="release"), stop)
+    assert _parcel(database) == ("stop", "P1-1-authorised", "P1-2-suspended")
+    read(database, decide, event(3, "authorised", fulfilment="release"), event(4, "captured", fulfilment="release"))
+    assert _parcel(database) == ("release", "P1-1-authorised", "P1-2-suspended")
+
+
+@pytest.mark.parametrize("role", ["part", "repeat"])
+def test_fulfilment_sends_the_goods_of_each_part_and_of_each_month(database: sqlite3.Connection, role: str) -> None:
+    first = event(1, "captured", fulfilment="release")
+    read(database, decide, first, {**first, "event_id": "second", "payment_id": "P2", "order_role": role})
+    assert database.execute("SELECT payment_id, released_by FROM parcels ORDER BY payment_id").fetchall() == [
+        ("P1", "P1-1-captured"),
+        ("P2", "second"),
+    ]
