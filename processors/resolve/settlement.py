@@ -120,11 +120,16 @@ class SettlementLooks:
     def look(self, record: Record, state: Overlay) -> list[Output]:
         """The lookups of the due timers in a record that still exist. Read again, the record has none left.
 
+        Timers of a merchant that this process does not know stay: another process may have its configuration, or it may
+        come back. They wait in a queue of their own.
+
         Raises:
             UnreadableError: the record holds no timers.
         """
         time = messages.decode(record.value, TimeReached)
         merchant = time.lane.removeprefix(_QUEUE)
+        if merchant not in self._merchants:
+            return []
         stored_milliseconds = round(record.timestamp_seconds * 1000)
         at = max(timer_queue.parse_milliseconds(time.due), stored_milliseconds)
         references: list[str] = []
@@ -132,8 +137,7 @@ class SettlementLooks:
             if state.get(timer.key) is None:
                 continue  # the record comes twice, or the payment was settled meanwhile
             timer_queue.remove(state, timer)
-            if merchant in self._merchants:
-                references += self._due(timer, max(timer.due_milliseconds, stored_milliseconds), state)
+            references += self._due(timer, max(timer.due_milliseconds, stored_milliseconds), state)
         if not references:
             return []
         return list(self._lookups(merchant, references, rfc3339(timer_queue.moment_of(at))))
@@ -176,7 +180,7 @@ class SettlementLooks:
     def _timer(self, name: str, follows: tuple[Follow, ...]) -> Timer | None:
         merchant = name.partition("/")[0]
         due = follow_up.next_due(follows)
-        if due is None or merchant not in self._merchants:
+        if due is None:
             return None
         jitter = round(fraction(f"{merchant}/{due // DAY_MILLISECONDS}") * self._jitter_milliseconds)
         return Timer(settlement_queue(merchant), due + jitter, name)

@@ -13,10 +13,16 @@ from processors.metrics import Metrics
 from processors.orders.expectation_cache import ExpectedPayments
 from processors.runtime.failpoints import ignore
 from processors.runtime.stage import StageSpec
+from processors.state import timer_queue
+from processors.state.memory_store import MemoryStore
+from processors.state.overlay import Overlay
+from processors.state.timer_queue import Timer
 from processors.wiring import StageSelection, build_stages
+from schemas import messages
 from schemas.configuration.load import load
 from schemas.configuration.model import Configuration
 from schemas.errors import SecretError
+from schemas.messages import TimeReached
 from tests.fakes import configurations
 from tests.fakes.stages import call_context
 
@@ -64,3 +70,21 @@ def test_dead_letters_of_every_source_can_be_replayed_unless_they_move_money(tmp
     specs = [spec for group in specs_of(configuration, StageSelection()).values() for spec in group]
     sources = {source for spec in specs for source in spec.sources}
     assert sources <= replay_targets(configuration.kafka).keys() | money_moving_topics(configuration.kafka)
+
+
+def test_resolve_looks_at_as_many_payments_together_as_their_provider_allows(tmp_path: Path) -> None:
+    document = configurations.document("127.0.0.1:1", "", tmp_path)
+    document["worker"] = {"settlement": {"gather_seconds": 0}}
+    (spec,) = specs_of(load(configurations.write(tmp_path, document)), StageSelection(stages=["resolve"]))["resolve"]
+    assert spec.timers is not None
+    store, overlay = MemoryStore(), Overlay(None)
+    for merchant in ("shop-uk", "shop-hu", "shop-nl"):
+        for number in range(150):
+            timer_queue.add(overlay, Timer(f"settlement/{merchant}", 1000, f"{merchant}/{number}"))
+    store.write(overlay.changes, 1)
+    times = [messages.decode(one.value, TimeReached) for one in spec.timers.due_records(2, store)]
+    sizes = {lane: [len(one.names) for one in times if one.lane == lane] for lane in {one.lane for one in times}}
+    assert sizes["settlement/shop-uk"] == [100, 50]
+    assert set(sizes["settlement/shop-hu"]) == {1}
+    assert set(sizes) == {"settlement/shop-uk", "settlement/shop-hu"}, "OmniKassa's page tells of everything"
+    assert len(sizes["settlement/shop-hu"]) <= 3600 // 60, "no more than a minute's share at once"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.providers.account import Account
-from processors.providers.recovery import lookup_key, recovery_lookup
+from processors.providers.recovery import lookup_key, recovery_lookup, settlement_lookup
 from schemas.configuration.merchants import provider_of
 from schemas.messages import Lookup
 from tests.fakes.accounts import account
@@ -45,6 +45,34 @@ def test_trustpayments_recovery_asks_by_transaction_without_a_usable_order() -> 
         assert lookup_key(found) == f"shop/{TRANSACTION}".encode()
     assert lookup("trustpayments", None, "57-9") is None
     assert lookup("trustpayments", None, None) is None
+
+
+def settlement(provider: str, *references: str, **settings: Any) -> Lookup | None:
+    return settlement_lookup(account(provider, **settings).merchant, references, lookup_cause="settlement", at=AT)
+
+
+def test_trustpayments_settlements_are_asked_for_together() -> None:
+    """At most a hundred in a query, of which the gateway's pages name no maximum."""
+    found = settlement("trustpayments", TRANSACTION, "57-9-2204418")
+    assert found is not None
+    assert (found.operation, found.reference) == ("transaction", None)
+    references = f"{TRANSACTION} 57-9-2204418"
+    assert found.arguments == {"references": references, "cause": "settlement due", "recovery": "1"}
+    assert (found.notification_id, found.received_at) == ("settlement", AT)
+    assert lookup_key(found) == b"shop", "a trace finds it in the merchant's own partition"
+
+
+def test_nevogate_hold_is_asked_for_by_details_only_where_allowed() -> None:
+    found = settlement("nevogate", GATEWAY_ID, **DETAILS)
+    assert found is not None
+    assert (found.operation, found.reference) == ("details", GATEWAY_ID)
+    assert found.arguments["cause"] == "settlement due"
+    assert "references" not in found.arguments
+    assert settlement("nevogate", GATEWAY_ID) is None
+
+
+def test_omnikassa_is_asked_for_no_settlement() -> None:
+    assert settlement("omnikassa", BANK_ORDER, **REFRESH) is None
 
 
 def test_omnikassa_is_asked_for_the_banks_own_id_and_only_with_a_refresh_token() -> None:

@@ -138,17 +138,29 @@ async def test_merchants_begin_at_times_of_their_own_and_one_merchants_payments_
     assert len(begins) == 3
 
 
-async def test_timer_of_a_payment_or_merchant_that_is_gone_is_removed() -> None:
+async def test_timer_of_a_payment_that_is_gone_is_removed() -> None:
     partition = await followed(2)
     records = partition.due()
     partition.store.write({b"shop-uk/p0": None}, 1)
     assert [references(one) for one in lookups(await partition.work(records))] == [["p1"]]
-    gone = await followed(2)
-    records = gone.due()
-    gone.merchants = ()
-    gone.restart()
-    assert await gone.work(records) == []
-    assert gone.timer_keys() == []
+    assert len(partition.timer_keys()) == 1
+
+
+async def test_payments_of_an_unknown_merchant_wait_until_it_is_configured() -> None:
+    """Such as while the workers get a new configuration one after another."""
+    partition = FollowingPartition(merchants=())
+    await partition.observe(said("p0", SOLD_AT))
+    partition.now = FIRST_LOOK + timedelta(minutes=15)
+    assert await partition.tick() == []
+    partition.merchants = (MERCHANT,)
+    partition.restart()
+    records = partition.due()
+    partition.merchants = ()
+    partition.restart()
+    assert await partition.work(records) == []
+    partition.merchants = (MERCHANT,)
+    partition.restart()
+    assert [references(one) for one in await partition.tick()] == [["p0"]]
 
 
 async def test_unreadable_state_does_not_take_its_group_along() -> None:
