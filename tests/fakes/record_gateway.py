@@ -49,7 +49,7 @@ def gateway_of(
         wanted = {name: [one["value"] for one in values] for name, values in asked["filter"].items()}
         wanted.pop("sitereference")
         start, end = (wanted.pop(name, [""])[0] for name in ("starttimestamp", "endtimestamp"))
-        ((field, values),) = wanted.items()
+        field, values = next(iter(wanted.items()), ("", []))
         if set(values) & set(down):
             return web.Response(status=503)
         if set(values) & set(poison):
@@ -59,7 +59,7 @@ def gateway_of(
                     {"requestreference": asked["requestreference"], "response": [{**error, named_in: [field]}]}
                 )
             )
-        found = [one for one in records if one.get(field) in values]
+        found = [one for one in records if not field or one.get(field) in values]
         if start:
             found = [one for one in found if start <= one["transactionstartedtimestamp"] <= end]
         texts = [orjson.dumps(one) for one in found[:500]] + [

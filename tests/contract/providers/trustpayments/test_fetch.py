@@ -172,6 +172,8 @@ async def test_another_sites_record_answers_nothing() -> None:
         (json_answer(""), ProviderUnavailableError, "unavailable"),
         (json_answer("<html>"), ProviderUnavailableError, "unavailable"),
         (json_answer("{}", 401), ProviderRefusedError, "credentials"),
+        (json_answer("", 401, {"Content-Encoding": "gzip"}), ProviderRefusedError, "credentials"),
+        (json_answer("", 403, {"Content-Encoding": "br"}), ProviderRefusedError, "credentials"),
         (json_answer("{}", 400), ProviderRefusedError, "refused"),
         (json_answer("{}", 404), ProviderUnavailableError, "unavailable"),
     ],

@@ -21,6 +21,7 @@ from sandbox.simulators.trustpayments.simulator import TrustPaymentsSimulator
 from schemas.errors import ProviderRefusedError, ProviderUnavailableError
 from tests.fakes.accounts import account
 from tests.fakes.gateway import World, json_answer, serving, world
+from tests.fakes.record_gateway import gateway_of, payment
 from tests.fakes.simulated import simulated
 
 START: Final = datetime(2026, 11, 22, tzinfo=UTC)
@@ -203,3 +204,37 @@ async def test_period_that_is_no_time_is_refused_and_does_not_list_everything() 
 
 def test_trust_payments_alone_has_a_list() -> None:
     assert [name for name, spec in provider_specs().items() if spec.lister] == ["trustpayments"]
+
+
+def listed_record(reference: str, kind: str, started: str, **fields: str) -> dict[str, str]:
+    return payment(0) | {
+        "transactionreference": reference,
+        "requesttypedescription": kind,
+        "transactionstartedtimestamp": started,
+        **fields,
+    }
+
+
+async def test_chargeback_is_listed_for_a_payment_of_another_period_and_nothing_else_of_it() -> None:
+    old = listed_record("1-1-1", "AUTH", "2026-01-01 10:00:00", settlestatus="100")
+    refund = listed_record("1-1-2", "REFUND", "2026-01-02 10:00:00", parenttransactionreference="1-1-1")
+    charged = listed_record("1-1-3", "CHARGEBACK", "2026-11-22 10:00:00", parenttransactionreference="1-1-2")
+    new = listed_record("1-1-4", "AUTH", "2026-11-22 11:00:00")
+    async with serving(gateway_of(old, refund, charged, new)) as bank, world() as here:
+        found, _ = await listed(bank.url, here, START, START + DAY)
+    assert payments(found) == {"1-1-4"}
+    disputes = [one.observation for one in found if one.observation.chargeback is not None]
+    assert [(one.payment_id, one.status) for one in disputes] == [("1-1-1", None)]
+    assert all(one.observation.refund is None for one in found)
+
+
+async def test_order_that_the_gateway_refuses_costs_no_other_order() -> None:
+    records = [
+        listed_record(f"1-1-{number}", "AUTH", "2026-11-22 10:00:00", orderreference=f"O-{number}")
+        for number in range(9)
+    ]
+    named = [PaymentReference(f"1-1-{number}", f"O-{number}") for number in range(9)]
+    async with serving(gateway_of(*records, poison=["O-4"])) as bank, world() as here:
+        parts = [one async for one in LIST.about(shop_at(bank.url), here.outside(), named)]
+    assert sum(count for count, _ in parts) == 9
+    assert {one.observation.payment_id for _, part in parts for one in part} == {f"1-1-{n}" for n in range(9) if n != 4}
