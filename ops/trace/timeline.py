@@ -20,8 +20,8 @@ from processors.resolve.release import ReleaseRules
 from processors.resolve.transitions import advance
 from schemas.messages import (
     CAUSE,
+    CAUSES,
     RECOVERY,
-    SETTLEMENT_DUE,
     ExpectedPayment,
     Observation,
     OverduePayment,
@@ -138,7 +138,7 @@ def _lookups(found: PaymentRecords) -> Iterator[TimelineEntry]:
                 "operation": lookup.operation,
                 "reference": lookup.reference,
                 cause: _plain(lookup.notification_id),
-                "cause": SETTLEMENT_DUE if lookup.arguments.get(CAUSE) == SETTLEMENT_DUE else None,
+                "cause": cause_named if (cause_named := lookup.arguments.get(CAUSE)) in CAUSES else None,
             }
         if delayed:
             details |= {"reason": _reason(record), "not_before": _time(record, "not-before")}

@@ -21,14 +21,27 @@ from schemas.messages.event_types import (
     STATUS_CHANGED,
     TIME_REACHED,
 )
-from schemas.messages.lookups import CAUSE, KNOWN, RECOVERY, REFERENCES, SETTLEMENT_DUE, UNKNOWN, Answered, Lookup
+from schemas.messages.lookups import (
+    AMOUNT_MISSING,
+    CAUSE,
+    CAUSES,
+    KNOWN,
+    RECOVERY,
+    REFERENCES,
+    SETTLEMENT_DUE,
+    UNKNOWN,
+    Answered,
+    Lookup,
+)
 from schemas.messages.observations import Chargeback, Correction, Expectation, FollowUp, Observation, OrderRole, Refund
 from schemas.messages.orders import ExpectedPayment, HeardOf, OverduePayment, ProviderSilent
 from schemas.messages.payments import Checks, PaymentSeen, PaymentStatus, TimeReached
 from schemas.messages.requests import Action, PaymentRequest, RequestedPayment
 
 __all__ = [
+    "AMOUNT_MISSING",
     "CAUSE",
+    "CAUSES",
     "KNOWN",
     "LOOKUP_REQUESTED",
     "NOTIFICATION_DUPLICATE",

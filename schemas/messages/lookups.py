@@ -13,10 +13,15 @@ UNKNOWN: Final = b"unknown"
 #: The argument of a recovery lookup, which no notification caused: a payment unknown to the provider is no error there.
 RECOVERY: Final = "recovery"
 
-#: The argument that says why the product makes a lookup, and the cause of a payment that is followed until settled.
+#: The argument that says why the product makes a lookup, and its values: a payment is followed until it is settled, or
+#: a response says that there is money but not how much.
 CAUSE: Final = "cause"
 
 SETTLEMENT_DUE: Final = "settlement due"
+
+AMOUNT_MISSING: Final = "amount missing"
+
+CAUSES: Final = frozenset((SETTLEMENT_DUE, AMOUNT_MISSING))
 
 #: The argument of a lookup of many references at once, separated by blanks; its own ``reference`` is None.
 REFERENCES: Final = "references"

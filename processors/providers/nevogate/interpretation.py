@@ -19,7 +19,7 @@ from processors.providers.nevogate.amount import Amount, amount_of
 from processors.providers.nevogate.contract import NAME, NevogateMerchant
 from processors.providers.nevogate.hold import hold_follow_up
 from schemas.errors import UnreadableError
-from schemas.messages import Observation
+from schemas.messages import AMOUNT_MISSING, Observation
 from schemas.money import from_minor
 from schemas.status import Status
 from schemas.times import parse_time, rfc3339
@@ -41,8 +41,7 @@ TWO_STEP: Final[Mapping[tuple[str, str], Status]] = {
     ("false", "DECLINED"): "cancelled",
 }
 
-#: Why a payment that is SUCCESSFUL is held: it has no amount, or nothing was to be paid.
-AMOUNT_MISSING: Final = "amount missing"
+#: Why a payment that is SUCCESSFUL is held, unless its amount is missing: nothing was to be paid.
 VERIFICATION: Final = "verification"
 
 _DETAILS_METHOD: Final = "Details"

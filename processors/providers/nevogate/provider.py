@@ -29,7 +29,6 @@ from processors.providers.nevogate import client
 from processors.providers.nevogate.call_content import content_of
 from processors.providers.nevogate.contract import DETAILS, NAME, RESULT, NevogateMerchant
 from processors.providers.nevogate.interpretation import (
-    AMOUNT_MISSING,
     ASKED_AT,
     STATUSES,
     common_data,
@@ -40,7 +39,7 @@ from processors.providers.nevogate.interpretation import (
 from processors.providers.nevogate.pay_alert import alert_in
 from processors.providers.outcomes import Failed, FurtherLookup, LookupOutcome, Succeeded
 from schemas.errors import ProviderRefusedError, ProviderUnavailableError, RejectedNotificationError
-from schemas.messages import CAUSE, Lookup
+from schemas.messages import AMOUNT_MISSING, CAUSE, Lookup
 from schemas.times import rfc3339
 
 CREDENTIALS: Final = frozenset(

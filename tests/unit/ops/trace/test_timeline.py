@@ -259,6 +259,23 @@ def test_correction_names_its_author_and_reason() -> None:
     assert entry.details["source"] == "OPERATOR"
 
 
+def test_lookup_says_that_an_amount_was_missing_and_no_cause_that_is_none() -> None:
+    for cause, text in (("amount missing", "look up details (amount missing)"), ("X", "look up details (n-1)")):
+        found = _found()
+        lookup = Lookup(
+            provider="nevogate",
+            merchant="shop-hu",
+            operation="details",
+            reference="p1",
+            notification_id="n-1",
+            received_at="2026-06-02T08:00:00.000Z",
+            arguments={"cause": cause, "recovery": "1"},
+        )
+        found.lookups.append(_record("lookups", 1, messages.encode(lookup), 9.0, ce_id="l2"))
+        entry = build_timeline("nevogate", "shop-hu", "p1", found, CAPTURED_ONLY).entries[-1]
+        assert (entry.kind, entry.what) == ("lookup", text)
+
+
 def test_lookup_says_that_a_settlement_was_due() -> None:
     found = _found()
     arguments = {"references": "p1 p2", "cause": "settlement due", "recovery": "1"}
