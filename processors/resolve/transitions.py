@@ -132,6 +132,9 @@ def _move(state: PaymentState, observation: Observation, *, newer: bool) -> tupl
         return ("changed" if wanted == "captured" and newer else "unchanged"), wanted
     if reported == "captured" and observation.returnable and newer and wanted in _RETURNED:
         return "changed", "unknown"
+    if reported in _RETURNED and observation.returnable and not newer and wanted == "captured":
+        # the capture is read late: by the newer response its money was taken back since
+        return "changed", "unknown"
     return allowed(reported, wanted, newer=newer), wanted
 
 

@@ -101,6 +101,17 @@ def test_money_that_comes_back_without_a_refund_is_held_and_said_once(status: St
 
 
 @pytest.mark.parametrize("status", RETURNS)
+def test_capture_that_is_read_after_its_return_releases_nothing(status: Status) -> None:
+    steps = [seen(status, 2, returnable=True), seen("captured", 1, returnable=True)]
+    state, said = run(steps)
+    assert state.last is not None
+    assert (state.last.status, state.last.fulfilment, state.last.reason) == ("unknown", "hold", "money_returned")
+    assert said[-1].money_returned
+    assert events(steps, state) == [], "processed again after a crash"
+    assert events([seen("captured", 3, returnable=True)], state)[0].fulfilment == "release"
+
+
+@pytest.mark.parametrize("status", RETURNS)
 def test_card_payment_is_never_taken_back(status: Status) -> None:
     _, said = run([seen("captured", 1), seen(status, 2)])
     assert [step.kind for step in said] == ["changed", "refused"]
