@@ -33,6 +33,8 @@ _FACT = "fact-"
 _ANSWERED = msgspec.json.Decoder(list[Answered])
 
 _MAX_PLACES_CHARACTERS: Final = 4096
+#: An observation is a few hundred bytes; the brokers refuse a record of a million.
+_MAX_OBSERVATION_BYTES: Final = 256 * 1024
 
 #: A response stored later than this was stored by a worker that stalled. One that stalled for less still owned its
 #: partitions, so that no other worker called the provider meanwhile.
@@ -120,7 +122,10 @@ class InterpretStage:
     def _observed(
         self, record: Record, observations: Sequence[Observation]
     ) -> tuple[list[Output], Sequence[OddElement]]:
-        """The observations, and those that can't be written: text that is no Unicode must cost no other payment."""
+        """The observations, and those that can't be written: too long, or with text that is no Unicode.
+
+        Otherwise the brokers, or the encoder, would refuse the whole batch for ever.
+        """
         answered = _answered(record)
         outputs: list[Output] = []
         odd: list[OddElement] = []
@@ -129,6 +134,10 @@ class InterpretStage:
                 outputs.append(self._output(record, one, answered))
             except (TypeError, ValueError):
                 odd.append(OddElement(f"observations/{number}"))
+            else:
+                if len(outputs[-1].value or b"") > _MAX_OBSERVATION_BYTES:
+                    outputs.pop()
+                    odd.append(OddElement(f"observations/{number}"))
         return outputs, odd
 
     def _dead_letters(self, record: Record, whole: DeadReason | None, odd: Sequence[OddElement]) -> list[Output]:

@@ -20,7 +20,9 @@ _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 #: Deeper values are left out. No provider nests as deep, and the readers' own recursion ends soon after.
 _MAX_DEPTH: Final = 64
 #: A longer number is no id and no amount; to convert it costs the square of its length.
-_MAX_DIGITS: Final = 18
+_MAX_DIGITS: Final = 100
+#: A float of more digits is no exact number any more.
+_EXACT_FLOAT_CHARACTERS: Final = 17
 _LEFT_OUT: Final = "null"
 #: A string, also one without an end, or a bracket. Possessive, so that hostile text costs no backtracking.
 _TOKEN: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
@@ -108,5 +110,5 @@ def _integer(text: str) -> int | str:
 
 def _float(text: str) -> float | str:
     # an integer written as a float has an exact value; a fraction's text is what the sender may have signed
-    value = float(text) if len(text) <= _MAX_DIGITS else math.nan
+    value = float(text) if len(text) <= _EXACT_FLOAT_CHARACTERS else math.nan
     return value if value.is_integer() else text

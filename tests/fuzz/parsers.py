@@ -23,6 +23,7 @@ from processors.providers.base import ProviderResponse
 from processors.providers.charging import CaptureOrVoid
 from processors.providers.form import fields
 from processors.providers.http import _retry_after_seconds
+from processors.providers.json_body import readings
 from processors.providers.nevogate.charging import NevogateChargeGateway
 from processors.providers.omnikassa.order_results import instant
 from processors.providers.omnikassa.return_url import check_return
@@ -165,6 +166,8 @@ _HEADERS: Final = (
     (b"content-length", b"3"),
     (b"content-encoding", b"gzip"),
     (b"content-encoding", b"br"),
+    (b"content-encoding", b"deflate"),
+    (b"content-encoding", b""),
     (b"content-encoding", b"\xff"),
     (b"location", b"https://elsewhere.example/"),
     (b"set-cookie", b"a=b"),
@@ -580,6 +583,7 @@ PARSERS: Final = (
         1,
         lambda raw: (_text(raw), "EUR"),
     ),
+    Parser("readings", lambda raw: list(readings(raw)), (), json_bytes(genuine.PAGE) | bent(b"[{]"), 2, bytes),
     Parser("form", fields, (), bent(form_bytes(list(genuine.FORM.items()))) | st.binary(max_size=100), 2, bytes),
     Parser(
         "key",

@@ -17,6 +17,7 @@ from processors.providers.json_body import readable_object, readings
 from processors.providers.omnikassa.contract import NAME, OmniKassaMerchant
 from processors.providers.omnikassa.signature import elements, plain_integer, results_text, signed
 from schemas.errors import UnreadableError
+from schemas.ids import MAX_ID_LENGTH
 from schemas.messages import Observation
 from schemas.money import Money, from_minor
 from schemas.status import Status
@@ -136,6 +137,8 @@ def _merchant_order_id(order: Mapping[str, Any]) -> str | None:
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise UnreadableError("merchantOrderId is not text")
     text = str(value)
+    if len(text) > MAX_ID_LENGTH:
+        raise UnreadableError("merchantOrderId is longer than an order's id may be")
     try:
         text.encode()
     except UnicodeEncodeError:

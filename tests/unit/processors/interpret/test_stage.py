@@ -98,13 +98,14 @@ async def test_readable_part_of_a_response_is_observed() -> None:
 
 
 class _OddProvider(FakeProvider):
-    """Finds two odd elements for one reason and one for another, and a payment that can't be written."""
+    """Finds two odd elements for one reason and one for another, and two payments that can't be written."""
 
     def interpret(self, response: ProviderResponse, account: Any) -> Interpretation:
         good = super().interpret(response, account).observations
         unwritable = replace(good[0], order_id="A-\ud800")
+        too_long = replace(good[0], order_id="A" * 1_000_000)
         odd = (OddElement("list/0"), OddElement("list/7", "unknown_merchant"), OddElement("list/9"))
-        return Interpretation((unwritable, *good), odd=odd)
+        return Interpretation((unwritable, *good, too_long), odd=odd)
 
 
 async def test_odd_elements_are_dead_lettered_alone_and_named_by_their_place() -> None:
@@ -114,7 +115,7 @@ async def test_odd_elements_are_dead_lettered_alone_and_named_by_their_place() -
     assert [first.key, second.key] == [b"shop/a", b"shop/b"]
     assert (header(unreadable, "reason"), header(unreadable, "elements")) == (
         "unreadable_answer",
-        "list/0 list/9 observations/0",
+        "list/0 list/9 observations/0 observations/3",
     )
     assert (header(foreign, "reason"), header(foreign, "elements")) == ("unknown_merchant", "list/7")
     assert unreadable.value == foreign.value == made.value

@@ -233,6 +233,7 @@ ODD: Final[dict[str, dict[str, Any]]] = {
     "paid nothing one can read": {"paidAmount": {"amount": True, "currency": "EUR"}},
     "a lone surrogate": {"merchantOrderId": "A-\ud800-1"},
     "an order number that is a list": {"merchantOrderId": ["A"]},
+    "an endless order number": {"merchantOrderId": "A" * 1_000_000},
 }
 
 
