@@ -17,6 +17,7 @@ from typing import ClassVar, Final
 
 import msgspec
 
+from processors.resolve.follow_up import next_due
 from processors.resolve.payment_state import PaymentState
 from processors.state.timer_queue import STARTED
 from schemas.times import parse_time
@@ -95,11 +96,20 @@ class PaymentRetention:
         except (msgspec.MsgspecError, UnicodeDecodeError, struct.error):
             return value  # an unreadable value is not deleted: a person must look at it
         age_seconds = self.now().timestamp() - news_at
-        if self.delete_after_seconds is not None and age_seconds >= self.delete_after_seconds:
+        expired = self.delete_after_seconds is not None and age_seconds >= self.delete_after_seconds
+        if expired and not _is_followed(value):
             return None
         if age_seconds >= self.compress_after_seconds and not value.startswith(_CLOSED):
             return closed(value, news_at)
         return value
+
+
+def _is_followed(value: bytes) -> bool:
+    """Whether a look is still due: a settlement may be deferred for longer than payments are retained."""
+    try:
+        return next_due(payment_state(value).follows) is not None
+    except (msgspec.MsgspecError, UnicodeDecodeError, zlib.error):
+        return False
 
 
 def _news_at(value: bytes) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, get_args
@@ -11,14 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.resolve.payment_state import PaymentState
+from processors.resolve.payment_state import PaymentState, encoded
 from processors.resolve.retention import PaymentRetention, closed, payment_state
 from processors.resolve.transitions import advance
+from processors.state import timer_queue
+from processors.state.overlay import Overlay
 from processors.state.partition_state import PartitionState
 from processors.state.rocksdb_store import RocksDBStore
 from processors.state.store import FIRST_KEY
+from processors.state.timer_queue import Timer
 from schemas import messages
-from schemas.messages import Observation
+from schemas.messages import FollowUp, Observation
 from schemas.status import Status
 from schemas.times import rfc3339
 from tests.fakes.observations import observation
@@ -68,6 +72,25 @@ def test_payment_is_compressed_and_later_deleted() -> None:
     assert kept(2 * YEAR).apply(compressed) is None
     assert kept(2 * YEAR).apply(FULL) is None
     assert kept(20 * YEAR, forgotten_after=None).apply(compressed) is compressed
+
+
+def test_followed_payment_is_not_deleted() -> None:
+    """Its settlement may be deferred for longer than payments are retained."""
+    times = dict.fromkeys(("due", "until", "settles_by"), rfc3339(SEEN_AT + 3 * YEAR))
+    followed = replace(seen("authorised", SEEN_AT), follow=FollowUp(reference="p", **times))
+    value = encoded(advance(PaymentState(), followed).state)
+    compressed = kept(20 * YEAR).apply(value)
+    assert compressed is not None
+    assert payment_state(compressed) == payment_state(value)
+    assert kept(20 * YEAR).apply(compressed) is compressed
+
+
+def test_timer_is_neither_compressed_nor_deleted() -> None:
+    state = Overlay(None)
+    timer_queue.add(state, Timer("settlement/shop", 0, "shop/p"))
+    (value,) = state.changes.values()
+    assert value is not None
+    assert kept(20 * YEAR).apply(value) is value
 
 
 @pytest.mark.parametrize("value", [b"", b"{", b'{"last": 1}', messages.encode(PaymentState())])
