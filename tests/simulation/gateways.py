@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import json
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -27,6 +27,9 @@ SIGNING_KEY: Final = base64.b64encode(b"signing-key-of-the-simulation").decode()
 CURRENCY: Final = "EUR"
 EVENT: Final = "merchant.order.status.changed"
 _PAGE_ORDERS: Final = 20
+#: So often a page has an order of another shop, and which.
+_FOREIGN_EVERY: Final = 9
+FOREIGN: Final = "9999"
 _TOKEN_SECONDS: Final = 60.0
 
 
@@ -143,9 +146,17 @@ class OmniKassa:
         if until <= self._loop.now:
             return Answered(401, b'{"errorCode":5001}')
         queue = self._queues[merchant]
-        orders = [self._result(queue.popleft()) for _ in range(min(_PAGE_ORDERS, len(queue)))]
+        orders = [order for _ in range(min(_PAGE_ORDERS, len(queue))) for order in self._results(queue.popleft())]
         page = {"moreOrderResultsAvailable": bool(queue), "orderResults": orders}
         return Answered(200, orjson.dumps({"signature": _signed(_text(page)), **page}))
+
+    def _results(self, payment: Payment) -> Iterable[dict[str, Any]]:
+        """The payment's, and sometimes another shop's before it."""
+        result = self._result(payment)
+        if payment.number % _FOREIGN_EVERY == 0:
+            name = payment.payment_id
+            yield {**result, "poiId": FOREIGN, "omnikassaOrderId": name[7::-1] + name[8:]}
+        yield result
 
     def _result(self, payment: Payment) -> dict[str, Any]:
         self.handed_over[payment.payment_id] += 1

@@ -15,6 +15,8 @@ from typing import Any, Final
 import orjson
 
 from tests.simulation.broker import Stored
+from tests.simulation.nights import problems_of_nights
+from tests.simulation.odd_elements import problems_of_odd_elements
 from tests.simulation.plan import STATUSES, Payment, Plan
 from tests.simulation.recurring import Transaction
 from tests.simulation.requests import problems_of_requests
@@ -99,7 +101,17 @@ class Evidence:
 def problems(evidence: Evidence) -> list[str]:
     """What is wrong, a line for each; the first of each kind."""
     found: list[str] = []
-    for rule in (_standing, _errors, _accounted, _answered, _events, _results_of_nevogate, _overdue, _requests):
+    for rule in (
+        _standing,
+        _errors,
+        _accounted,
+        _answered,
+        _events,
+        _results_of_nevogate,
+        _overdue,
+        _requests,
+        _nights,
+    ):
         told = list(rule(evidence))
         found += told[:_MOST_OF_A_KIND]
         if len(told) > _MOST_OF_A_KIND:
@@ -349,6 +361,11 @@ def _requests(evidence: Evidence) -> Iterator[str]:
     }
     if len(dead) != unreadable:
         yield f"G2 {unreadable} requests can't be read, and {len(dead)} are among the dead"
+
+
+def _nights(evidence: Evidence) -> Iterator[str]:
+    yield from problems_of_nights(evidence.whole, evidence.plan)
+    yield from problems_of_odd_elements(evidence.whole, evidence.plan)
 
 
 def _header(record: Stored, name: str) -> str:

@@ -5,11 +5,25 @@ from __future__ import annotations
 import dataclasses
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any, Final
 
+from processors.providers.base import Interpretation, ProviderResponse
+from processors.providers.omnikassa import order_results
+from processors.providers.omnikassa import provider as omnikassa
+from processors.providers.omnikassa.contract import OmniKassaMerchant
+from processors.providers.outcomes import Failed
+from processors.providers.trustpayments.gathered_query import GatheredQuery, Part, PartFailure
+from processors.resolve import follow_up, settlement
+from processors.resolve.follow_up import Follow, Look
+from processors.resolve.settlement import SettlementLooks
+from processors.runtime import timers
 from processors.runtime.loop import Batch, StageLoop
 from processors.runtime.stage import Publish
 from processors.state.overlay import Overlay
+from processors.state.timer_queue import Timer
+from schemas.errors import UnreadableError
 from schemas.records import Output
 from tests.simulation.broker import Broker, Headers, Place, ProducedBatch
 
@@ -29,6 +43,8 @@ class Mutant:
     disturb: Callable[[Broker], Disturb] = _undisturbed
     fences: bool = True
     delete_after_seconds: float | None = None
+    #: Parts of the product with others in their place: where it is, its name there, the other.
+    parts: tuple[tuple[Any, str, Any], ...] = ()
 
     @staticmethod
     def named(name: str | None) -> Mutant:
@@ -112,11 +128,36 @@ def _swapped(broker: Broker) -> Disturb:
     return disturb
 
 
+def _sometimes_forgotten(looks: SettlementLooks, name: str, follows: tuple[Follow, ...]) -> Timer | None:
+    return None if _hit(name.encode(), 3) else _timer(looks, name, follows)
+
+
+_timer: Final = SettlementLooks._timer
+
+
+def _look_not_noted(follows: tuple[Follow, ...], now_milliseconds: int) -> Look:
+    """Until the response comes, the same due date is due again and again."""
+    return Look(follows, follow_up.looked(follows, now_milliseconds).references)
+
+
+async def _all_refused(query: GatheredQuery, values: Sequence[str]) -> list[Part]:
+    return [PartFailure(tuple(values), Failed("refused", "one of the values was refused"))]
+
+
+def _whole_page(page: Mapping[str, Any], merchant: OmniKassaMerchant, response: ProviderResponse) -> Interpretation:
+    read = order_results.interpreted(page, merchant, response)
+    if read.odd:
+        raise UnreadableError("one of the orders can't be read")
+    return read
+
+
 def _hit(key: bytes | None, one_of: int) -> bool:
     return zlib.crc32(key or b"") % one_of == 0
 
 
 _WAITS_SECONDS: Final = 30.0
+
+_FOLLOW_UP: Final = SimpleNamespace(**{**vars(follow_up), "looked": _look_not_noted})
 
 
 MUTANTS: Final[Mapping[str, Mutant]] = {
@@ -129,4 +170,10 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
     "fences nobody": Mutant(fences=False),
     "forgets payments too early": Mutant(delete_after_seconds=30.0),
     "publishes outputs that no fence holds back": Mutant(loop_class=_PublishesUnfenced),
+    "forgets a followed payment": Mutant(parts=((SettlementLooks, "_timer", _sometimes_forgotten),)),
+    "asks a night twice": Mutant(
+        parts=((settlement, "follow_up", _FOLLOW_UP), (timers, "_PUBLISH_AGAIN_AFTER", timedelta(0)))
+    ),
+    "lets one refused value take its query": Mutant(parts=((GatheredQuery, "_halves", _all_refused),)),
+    "lets one odd order take its page": Mutant(parts=((omnikassa, "interpreted", _whole_page),)),
 }

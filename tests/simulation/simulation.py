@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
@@ -111,7 +112,10 @@ def run(schedule: Schedule, mutant: Mutant | None = None, *, silent: bool = True
     began = time.process_time()
     loop = Timeline()
     try:
-        with simulated(loop, schedule.chance("product"), silent=silent):
+        with ExitStack() as stack:
+            stack.enter_context(simulated(loop, schedule.chance("product"), silent=silent))
+            for part in mutant.parts if mutant else ():
+                stack.enter_context(patch.object(*part))
             world = _World(loop, schedule, mutant or Mutant())
             standing = world.run()
             outcome = world.outcome(judge.problems(world.evidence(standing)))

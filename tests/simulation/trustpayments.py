@@ -50,7 +50,7 @@ class TrustPayments:
     def refused(self, number: int, merchant: str) -> bytes:
         """The form of a notification of a transaction for which every query is refused."""
         fields = {
-            "transactionreference": f"57-9-{number}{_REFUSED}",
+            "transactionreference": f"57-9-{number}{REFUSED}",
             "orderreference": f"ORD-{number}",
             "sitereference": f"site-{merchant}",
             "errorcode": "0",
@@ -63,7 +63,7 @@ class TrustPayments:
         question = orjson.loads(content or b"")
         (asked,) = question["request"]
         references = [one["value"] for one in asked["filter"].get("transactionreference", ())]
-        if any(one.endswith(_REFUSED) for one in references):
+        if any(one.endswith(REFUSED) for one in references):
             response: dict[str, Any] = {
                 "errorcode": "30000",
                 "errordata": ["transactionreference"],
@@ -163,7 +163,7 @@ _CHILDREN: Final[Mapping[str, _ChildRecord]] = {
     "paid out": _ChildRecord("REFUND", 2.0, "0", "CFT"),
 }
 #: How the references end for which the gateway refuses every query.
-_REFUSED: Final = "9"
+REFUSED: Final = "9"
 
 
 def _child(payment: Payment) -> str:
