@@ -71,9 +71,13 @@ wait until they are due, which more pods would not shorten, and come back throug
     "resolve" (list "observations")
     "orders" (list "payments.orders" "payments.expected")
     "charge" (list "payments.charges" "payments.requested")) $stage -}}
-{{- /* where calls are unsigned, verify reads which ids the provider knows */}}
+{{- /* where calls may be unsigned, verify reads which ids the provider knows */}}
+{{- $accepting := list -}}
+{{- range .root.Values.configuration.merchants -}}
+  {{- if .accept_unsigned -}}{{- $accepting = append $accepting .provider -}}{{- end -}}
+{{- end -}}
 {{- range (.root.Files.Get "files/topics.yaml" | fromYaml).providers -}}
-  {{- if and .unsigned (eq $stage "verify") (eq $provider .name) -}}
+  {{- if and (or .unsigned (has .name $accepting)) (eq $stage "verify") (eq $provider .name) -}}
     {{- $inputs = append $inputs (printf "lookups.%s.known" $provider) -}}
   {{- end -}}
 {{- end -}}

@@ -71,8 +71,7 @@ def check_hash(form: Form, passwords: tuple[str, ...]) -> None:
 
 def unknown_names(form: Form, merchant: TrustPaymentsMerchant) -> set[bytes]:
     """The form's fields that are neither default nor configured. The merchant may add fields to a rule at any time."""
-    known = DEFAULT_FIELDS | _bytes(merchant.extra_fields) | _bytes(merchant.repeated_fields)
-    return {name for name, _ in form.fields} - known
+    return {name for name, _ in form.fields} - _known(merchant.extra_fields, merchant.repeated_fields)
 
 
 def check_names(form: Form, reference: str | None, merchant: TrustPaymentsMerchant) -> None:
@@ -96,6 +95,11 @@ def check_names(form: Form, reference: str | None, merchant: TrustPaymentsMercha
             raise RejectedNotificationError(
                 "unexpected_field", f"{_shown(name)} is repeated and not in repeated_fields"
             )
+
+
+@lru_cache(maxsize=256)
+def _known(extra: tuple[str, ...], repeated: tuple[str, ...]) -> frozenset[bytes]:
+    return DEFAULT_FIELDS | _bytes(extra) | _bytes(repeated)
 
 
 @lru_cache(maxsize=256)
