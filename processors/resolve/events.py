@@ -63,8 +63,8 @@ def next_event(
     checks = check(state.expected, order_id, amount=amounts.amount, paid=amounts.paid, role=state.order_role)
     allowed = _fulfilment(state, status, amounts, sums, checks, rules)
     details = observation if newest or last is None else last
-    event = PaymentStatus(
-        event_id="",
+    return PaymentStatus(
+        event_id="",  # by `concluded`, if it is published
         sequence=last.sequence + 1 if last else 1,
         provider=observation.provider,
         merchant=observation.merchant,
@@ -90,7 +90,6 @@ def next_event(
         correction=state.correction,
         order_role=state.order_role,
     )
-    return replace(event, event_id=derived_id("status", messages.encode(event).decode()))
 
 
 def _amounts(state: PaymentState, observation: Observation, *, newest: bool) -> _Amounts:
@@ -139,6 +138,7 @@ def concluded(state: PaymentState, event: PaymentStatus) -> Advance:
     last = state.last
     if last is not None and _material(event) == _material(last):
         return Advance(state, "unchanged")
+    event = replace(event, event_id=derived_id("status", messages.encode(event).decode()))
     exceeds = _exceeds(event)
     after = replace(
         state,
@@ -189,9 +189,11 @@ def _with_refunds(state: PaymentState, reported: Status, sums: RefundSums) -> St
 
 def _refunding(sums: RefundSums, status: Status, *, took_money: bool) -> Money | None:
     """What is under way. Of a payment not captured yet, that is also what the provider calls settled."""
+    if took_money:
+        return sums.under_way
     if status in ENDED_WITHOUT_MONEY:
         return None
-    if took_money or sums.settled is None:
+    if sums.settled is None:
         return sums.under_way
     if sums.under_way is None or sums.under_way.currency != sums.settled.currency:
         return sums.under_way or sums.settled

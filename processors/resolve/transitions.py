@@ -90,10 +90,10 @@ def advance(state: PaymentState, observation: Observation, rules: ReleaseRules =
     if observation.status is not None:
         kind, after = _move(state, observation, newer=newer)
         # of a refused observation too: neither an older one nor the same one repeated may change the status later
-        state = replace(state, newest=max(state.newest, moment))
+        newest = max(state.newest, moment)
         if kind == "refused":
-            return Advance(state, "refused")
-        state = _with_status(state, observation, after if kind == "changed" else None, newer=newer)
+            return Advance(replace(state, newest=newest), "refused")
+        state = _with_status(state, observation, newest, after if kind == "changed" else None, newer=newer)
     reported = reported_status(state)
     if reported is None:
         return Advance(state, "unchanged")  # stored until the payment itself is observed
@@ -104,18 +104,18 @@ def advance(state: PaymentState, observation: Observation, rules: ReleaseRules =
 def _with_facts(state: PaymentState, observation: Observation, moment: tuple[str, str], *, newer: bool) -> PaymentState:
     """The state with what an observation says beside the status."""
     state = with_refund(with_chargeback(state, observation.chargeback), observation.refund, moment)
-    return replace(
-        state,
-        expected=newest_expectation(observation.expected, state.expected),
-        follows=follow_up.observed(
-            state.follows,
-            observation,
-            moment=moment,
-            newer=newer,
-            settled_refunds=[one.refund_id for one in state.refunds if one.settled],
-        ),
-        capturing=observation.capturing or state.capturing,
+    expected = newest_expectation(observation.expected, state.expected)
+    capturing = observation.capturing or state.capturing
+    follows = follow_up.observed(
+        state.follows,
+        observation,
+        moment=moment,
+        newer=newer,
+        settled_refunds=[one.refund_id for one in state.refunds if one.settled],
     )
+    if (expected, capturing, follows) == (state.expected, state.capturing, state.follows):
+        return state  # of most observations: a copy of the state costs more than all the rest of this function
+    return replace(state, expected=expected, capturing=capturing, follows=follows)
 
 
 def _is_about_others(observation: Observation) -> bool:
@@ -138,17 +138,21 @@ def _move(state: PaymentState, observation: Observation, *, newer: bool) -> tupl
     return allowed(reported, wanted, newer=newer), wanted
 
 
-def _with_status(state: PaymentState, observation: Observation, after: Status | None, *, newer: bool) -> PaymentState:
+def _with_status(
+    state: PaymentState, observation: Observation, newest: tuple[str, str], after: Status | None, *, newer: bool
+) -> PaymentState:
     """The state with what an observation of the status says. ``after`` is the status it leads to, None if it stays."""
     role = observation.order_role
-    state = replace(
+    changes = after is not None
+    return replace(
         state,
+        newest=newest,
         order_role=state.order_role if role == "whole" else role,
-        secured=observation.secured if after is not None or newer else state.secured,
+        secured=observation.secured if changes or newer else state.secured,
+        reported=after if changes else state.reported,
+        returned=after != observation.status if changes else state.returned,
+        correction=None if changes else state.correction,
     )
-    if after is None:
-        return state
-    return replace(state, reported=after, returned=after != observation.status, correction=None)
 
 
 def _moment(observation: Observation) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from ops.replay.original import money_moving_topics, replay_targets
 from processors.metrics import Metrics
 from processors.orders.expectation_cache import ExpectedPayments
 from processors.runtime.failpoints import ignore
-from processors.runtime.stage import StageSpec
+from processors.runtime.stage import BatchContext, StageSpec
 from processors.state import timer_queue
 from processors.state.memory_store import MemoryStore
 from processors.state.overlay import Overlay
@@ -22,9 +22,10 @@ from schemas import messages
 from schemas.configuration.load import load
 from schemas.configuration.model import Configuration
 from schemas.errors import SecretError
-from schemas.messages import TimeReached
+from schemas.messages import PaymentStatus, TimeReached
 from tests.fakes import configurations
-from tests.fakes.stages import call_context
+from tests.fakes.observations import observation
+from tests.fakes.stages import call_context, empty, record, refuse_publish
 
 
 def specs_of(configuration: Configuration, selection: StageSelection) -> dict[str, tuple[StageSpec, ...]]:
@@ -70,6 +71,19 @@ def test_dead_letters_of_every_source_can_be_replayed_unless_they_move_money(tmp
     specs = [spec for group in specs_of(configuration, StageSelection()).values() for spec in group]
     sources = {source for spec in specs for source in spec.sources}
     assert sources <= replay_targets(configuration.kafka).keys() | money_moving_topics(configuration.kafka)
+
+
+@pytest.mark.parametrize(("release_on", "fulfilment"), [("captured", "hold"), ("authorised", "release")])
+async def test_resolve_releases_at_authorisation_what_the_merchant_wants(
+    tmp_path: Path, release_on: str, fulfilment: str
+) -> None:
+    document = configurations.document("127.0.0.1:1", "", tmp_path)
+    document["merchants"][1]["release_on"] = release_on
+    (spec,) = specs_of(load(configurations.write(tmp_path, document)), StageSelection(stages=["resolve"]))["resolve"]
+    one = observation("p1", "authorised", secured=True)
+    batch = [record(messages.encode(one), {"ce_id": "o"}, key=b"shop-uk/p1", topic="observations")]
+    event, *_ = await spec.stage.process(BatchContext(batch, empty(), refuse_publish))
+    assert messages.decode(event.value, PaymentStatus).fulfilment == fulfilment
 
 
 def test_resolve_looks_at_as_many_payments_together_as_their_provider_allows(tmp_path: Path) -> None:

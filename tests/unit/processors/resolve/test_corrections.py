@@ -128,7 +128,7 @@ observations = st.one_of(
 
 
 @given(st.lists(observations, max_size=10))
-@settings(max_examples=1500)
+@settings(max_examples=400)
 def test_history_with_corrections_repeated_after_a_crash_makes_no_event(history: list[Observation]) -> None:
     state, _ = run(history)
     after, steps = run(history, state)
@@ -137,7 +137,7 @@ def test_history_with_corrections_repeated_after_a_crash_makes_no_event(history:
 
 
 @given(st.lists(observations, max_size=10))
-@settings(max_examples=500)
+@settings(max_examples=50)
 def test_correction_always_leads_to_its_status(history: list[Observation]) -> None:
     state, _ = run(history)
     if state.last is None:

@@ -19,6 +19,7 @@ from schemas.messages import Expectation, Observation, PaymentSeen, PaymentStatu
 from schemas.money import Money
 from schemas.records import Output, Record
 from schemas.status import Status
+from tests.fakes import payment_histories
 from tests.fakes.observations import observation
 from tests.fakes.stages import (
     KAFKA,
@@ -129,6 +130,25 @@ async def test_late_success_and_unknown_status_are_counted() -> None:
     await stage.process(BatchContext(batch, empty(), refuse_publish))
     assert counted(numbers.late_successes, provider="trustpayments") == 1
     assert counted(numbers.unknown_statuses, provider="trustpayments") == 1
+
+
+async def test_money_that_came_back_is_counted_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    numbers = metrics()
+    back = [payment_histories.seen("cancelled", at, returnable=True) for at in (2, 2, 3)]
+    batch = [observed(one) for one in (payment_histories.seen("captured", 1), *back)]
+    await ResolveStage(KAFKA, numbers).process(BatchContext(batch, empty(), refuse_publish))
+    assert counted(numbers.returned_payments, provider="trustpayments") == 1
+    assert counted(numbers.unknown_statuses, provider="trustpayments") == 0, "the provider's word is known"
+    assert [one.message for one in caplog.records].count("money_returned") == 1
+
+
+async def test_more_refunded_than_captured_is_counted_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    numbers = metrics()
+    refunds = [payment_histories.refund(f"r{number}", 800, number, settled=True) for number in (2, 3, 4)]
+    batch = [observed(one) for one in (payment_histories.seen("captured", 1), *refunds)]
+    await ResolveStage(KAFKA, numbers).process(BatchContext(batch, empty(), refuse_publish))
+    assert counted(numbers.over_refunds, provider="trustpayments") == 1
+    assert [one.message for one in caplog.records].count("over_refunded") == 1
 
 
 async def test_required_expectation_holds_a_payment_without_one() -> None:

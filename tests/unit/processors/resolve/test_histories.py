@@ -1,0 +1,110 @@
+"""Whatever is observed of a payment, in whatever order: what must hold of its events."""
+
+from __future__ import annotations
+
+from typing import Final, get_args
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from processors.resolve.payment_state import PaymentState, encoded
+from processors.resolve.refunds import refund_sums
+from processors.resolve.release import ReleaseRules
+from processors.resolve.retention import payment_state
+from processors.resolve.transitions import advance
+from schemas import messages
+from schemas.messages import Expectation, Observation, PaymentStatus
+from schemas.status import Status
+from tests.fakes.payment_histories import chargeback, pounds, refund, run, seen
+
+STATUSES: Final[tuple[Status, ...]] = get_args(Status)
+EARLY: Final = ReleaseRules(authorised=True)
+
+times = st.integers(0, 20)
+payments = st.builds(seen, st.sampled_from(STATUSES), times, secured=st.booleans(), returnable=st.booleans())
+refunds = st.builds(
+    lambda number, pence, at, end: refund(f"r{number}", pence, at, settled=end == "settled", ended=end == "ended"),
+    st.integers(0, 3),
+    st.sampled_from((300, 400, 700, 1000)),
+    times,
+    st.sampled_from(("", "settled", "ended")),
+)
+chargebacks = st.builds(chargeback, st.sampled_from(("c1", "c2")), st.sampled_from((None, 300, 1000)), times)
+
+
+def expectation(version: int, paid_by: str | None, parts_version: int) -> Observation:
+    expected = Expectation(
+        order_id="order-p1",
+        amount=pounds(1000 * version),
+        said=str(version),
+        paid_by=paid_by,
+        other_parts=pounds(500 * parts_version) if parts_version else None,
+        parts_version=parts_version,
+    )
+    return seen(None, version, expected=expected, amount=None, order_id=None)
+
+
+expectations = st.builds(expectation, st.integers(1, 3), st.sampled_from((None, "p0")), st.integers(0, 3))
+observations = st.one_of(payments, refunds, chargebacks)
+histories = st.lists(observations, max_size=12)
+
+
+def steps(history: list[Observation]) -> list[tuple[PaymentState, PaymentStatus]]:
+    """Each event with the state after it."""
+    state, found = PaymentState(), []
+    for one in history:
+        after = advance(state, one, EARLY)
+        state = after.state
+        if after.event is not None:
+            found.append((state, after.event))
+    return found
+
+
+@given(histories)
+@settings(max_examples=400)
+def test_release_is_never_said_of_money_that_goes_back(history: list[Observation]) -> None:
+    for state, event in steps(history):
+        if event.fulfilment != "release":
+            continue
+        assert event.status in {"authorised", "captured", "partially_refunded"}
+        assert not state.chargebacks
+        whole = event.paid or event.amount
+        assert whole is not None
+        assert sum(one.amount.value for one in state.refunds if not one.ended) < whole.value
+
+
+@given(histories)
+@settings(max_examples=150)
+def test_events_are_counted_without_gaps(history: list[Observation]) -> None:
+    said = [event for _, event in steps(history)]
+    assert [event.sequence for event in said] == list(range(1, len(said) + 1))
+    assert [event.previous_status for event in said[1:]] == [event.status for event in said[:-1]]
+
+
+@given(st.lists(st.one_of(observations, expectations), max_size=12))
+@settings(max_examples=400)
+def test_history_read_again_after_a_crash_changes_nothing(history: list[Observation]) -> None:
+    state, _ = run(history, rules=EARLY)
+    after, again = run(history, state, EARLY)
+    assert [step.event for step in again if step.event is not None] == []
+    assert after == state
+    assert not any(step.money_returned or step.over_refunded for step in again)
+
+
+@given(st.lists(st.one_of(observations, expectations), max_size=12))
+@settings(max_examples=150)
+def test_stored_state_is_read_as_it_was(history: list[Observation]) -> None:
+    state, _ = run(history, rules=EARLY)
+    assert payment_state(encoded(state)) == state
+    assert payment_state(messages.encode(state)) == state, "as an earlier release stores it"
+
+
+@given(histories)
+@settings(max_examples=150)
+def test_published_sums_are_those_of_the_refunds(history: list[Observation]) -> None:
+    for state, event in steps(history):
+        sums = refund_sums(state, event.paid or event.amount, event.customer_amount)
+        published = [one.value for one in (event.refunded, event.refunding) if one is not None]
+        known = [one.value for one in (sums.settled, sums.under_way) if one is not None]
+        assert sum(published) in (sum(known), 0)
+        assert sum(published) == sum(known) or event.status in {"declined", "cancelled", "expired", "failed"}
