@@ -78,7 +78,7 @@ class FetchStage:
         self.provider = provider.name
         self._provider = provider
         self._accounts = accounts
-        self._context = context
+        self._context = replace(context, progress=report_progress)
         self._metrics = metrics
         self._delays_seconds = delays_seconds
         self._slots = asyncio.Semaphore(calls_in_flight)

@@ -196,6 +196,10 @@ def unlimited(merchant: str) -> AbstractAsyncContextManager[None]:
     return nullcontext()
 
 
+def unwatched() -> None:
+    """Nobody wants to know of each exchange."""
+
+
 def no_recovery(merchant: str) -> float:
     """No quota at all: every recovery call must wait."""
     return 3600.0
@@ -206,7 +210,8 @@ class CallContext:
     """What a provider call may use: the HTTP client, the limits, and the clock.
 
     ``pace`` is held around a merchant's call. ``recovery_wait`` takes a call from the merchant's quota of recovery
-    calls; it returns how many seconds the call must wait, and takes nothing unless that is zero.
+    calls; it returns how many seconds the call must wait, and takes nothing unless that is zero. ``progress`` is called
+    after each exchange: a call of many exchanges must not look like a stall.
     """
 
     http: httpx.AsyncClient
@@ -216,6 +221,7 @@ class CallContext:
     transactions_per_query: int
     pace: Callable[[str], AbstractAsyncContextManager[None]] = unlimited
     recovery_wait: Callable[[str], float] = no_recovery
+    progress: Callable[[], None] = unwatched
 
 
 class Provider(Protocol):

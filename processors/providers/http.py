@@ -130,6 +130,7 @@ async def exchange(
         if isinstance(error.__cause__, aiohttp.ClientConnectorError):
             raise ProviderUnreachableError(f"the exchange broke off ({type(error.__cause__).__name__})") from None
         received.problem = f"the exchange broke off ({type(error).__name__})"
+    context.progress()
     if not received.status:
         raise ProviderUnavailableError(received.problem)
     return _judged(received, context, asked_at, keep_broken=keep_broken)

@@ -26,6 +26,8 @@ MAX_RECORDS: Final = 500
 #: An order's requests of so long ago, and no older ones, are asked for where its response is cut off.
 _ORDER_AGE: Final = timedelta(days=800)
 _SECOND: Final = timedelta(seconds=1)
+#: An order that needs more queries is no order: a shop gives all its payments the same reference.
+_MAX_PERIODS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class GatheredQuery:
         self._field = field
         self._account = account
         self._context = context
+        self._periods = 0
 
     async def parts(self, values: Sequence[str]) -> list[Part]:
         """The responses to all the values. One value that is refused costs the others some more queries.
@@ -79,7 +82,8 @@ class GatheredQuery:
         if len(values) > 1:
             return await self._halves(values)
         end = self._context.now().astimezone(UTC).replace(microsecond=0) + timedelta(days=1)
-        return await self._between(values, end - _ORDER_AGE, end)
+        periods = await self._between(values, end - _ORDER_AGE, end)
+        return [*(one for one in periods if one.records)] or [periods[0]]
 
     async def _halves(self, values: Sequence[str]) -> list[Part]:
         middle = len(values) // 2
@@ -97,18 +101,18 @@ class GatheredQuery:
         except PermanentError as error:
             return [PartFailure(tuple(values), Failed(error.reason, str(error)))]
 
-    async def _between(self, values: Sequence[str], start: datetime, end: datetime) -> list[Part]:
+    async def _between(self, values: Sequence[str], start: datetime, end: datetime) -> list[PartResponse]:
         """The records of one value by time. Neighbouring periods share their border, and may share a record."""
+        self._periods += 1
         period = {"starttimestamp": [gateway_text(start)], "endtimestamp": [gateway_text(end)]}
         part, count = await self._ask(values, period)
         if count < MAX_RECORDS:
             return [part]
-        if end - start <= _SECOND:
-            raise ProviderRefusedError(
-                "refused", f"the gateway has {MAX_RECORDS} records or more of one order within a second"
-            )
+        if end - start <= _SECOND or self._periods >= _MAX_PERIODS:
+            raise ProviderRefusedError("refused", "the gateway has too many records of one order to be read completely")
         middle = start + _SECOND * ((end - start) // _SECOND // 2)
-        return [*await self._between(values, start, middle), *await self._between(values, middle, end)]
+        # the newer ones first: they are the ones that are waited for
+        return [*await self._between(values, middle, end), *await self._between(values, start, middle)]
 
     async def _ask(
         self, values: Sequence[str], period: Mapping[str, Sequence[str]] | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 import orjson
@@ -144,7 +145,7 @@ async def test_order_with_too_many_records_is_asked_for_by_time() -> None:
 async def test_order_with_too_many_records_in_one_second_is_refused() -> None:
     records = [payment(number, orderreference="O") for number in range(500)]
     async with serving(gateway_of(*records)) as gateway, world() as here:
-        with pytest.raises(ProviderRefusedError, match="within a second"):
+        with pytest.raises(ProviderRefusedError, match="too many records"):
             await fetch(gateway, here, waiting("trustpayments", lookup_id="o", orderreference="O"))
     assert here.stored == []
 
@@ -179,6 +180,32 @@ async def test_record_that_a_strict_reader_refuses_costs_only_itself(kind: str) 
     assert said - {reference(5)} == {reference(number) for number in range(5)}
     assert (reference(5) in said) == readable
     assert [one.place for one in interpretation.odd] == ([] if readable else ["records/5"])
+
+
+async def test_shop_that_gives_all_payments_one_order_costs_no_endless_queries() -> None:
+    records = [
+        payment(
+            number,
+            orderreference="ORDER",
+            transactionstartedtimestamp=f"2026-05-{1 + number % 28:02} {number % 24:02}:{number % 60:02}:00",
+        )
+        for number in range(60_000)
+    ]
+    async with serving(gateway_of(*records)) as gateway, world() as here:
+        with pytest.raises(ProviderRefusedError, match="too many records"):
+            await fetch(gateway, here, waiting("trustpayments", lookup_id="o", orderreference="ORDER"))
+    assert len(gateway.seen) <= 102
+
+
+async def test_call_of_many_queries_reports_progress_after_each() -> None:
+    seen: list[int] = []
+    script = gateway_of(*map(payment, range(8)), poison=[reference(3)])
+    async with serving(script) as gateway, world() as here:
+        context = replace(here.outside(), progress=lambda: seen.append(len(gateway.seen)))
+        shop = account("trustpayments", webservices_url=gateway.url + "/json/")
+        (call,) = TRUSTPAYMENTS.calls([settlement(*range(8))], context)
+        await TRUSTPAYMENTS.fetch(call, shop, context, here.store)
+    assert seen == list(range(1, 8)), "or a long call would look like a stall"
 
 
 BAD: Final = ["poison", "missing", "uncertain", "refund of nothing", "no errorcode", "chargeback of nothing", *ODD]
