@@ -179,6 +179,16 @@ _OF_STAGE: Final[dict[str, tuple[Panel, ...]]] = {
             "{{provider}} {{reason}}",
             unit="reqps",
         ),
+        Panel(
+            "Odd notifications",
+            f"sum by (provider, warning) {_increase('paynotify_notification_warnings_total')}",
+            "{{provider}} {{warning}}",
+        ),
+        Panel(
+            "Providers' alerts about their service",
+            f"sum by (provider, kind, state) {_increase('paynotify_provider_alerts_total')}",
+            "{{provider}} {{kind}} {{state}}",
+        ),
     ),
     "fetch": (
         Panel(
@@ -200,6 +210,11 @@ _OF_STAGE: Final[dict[str, tuple[Panel, ...]]] = {
             f"sum by (provider) {_increase('paynotify_unknown_statuses_total')}",
             "{{provider}}",
         ),
+        Panel(
+            "Odd responses",
+            f"sum by (provider, warning) {_increase('paynotify_response_warnings_total')}",
+            "{{provider}} {{warning}}",
+        ),
     ),
     "resolve": (
         Panel(
@@ -211,6 +226,29 @@ _OF_STAGE: Final[dict[str, tuple[Panel, ...]]] = {
             "Mismatches with the expected payment",
             f"sum by (provider, check) {_increase('paynotify_mismatches_total')}",
             "{{provider}} {{check}}",
+        ),
+        Panel(
+            "Money returned without a refund",
+            f"sum by (provider) {_increase('paynotify_returned_payments_total')}",
+            "{{provider}}",
+            red_from=0.5,
+        ),
+        Panel(
+            "More refunded than captured",
+            f"sum by (provider) {_increase('paynotify_over_refunds_total')}",
+            "{{provider}}",
+            red_from=0.5,
+        ),
+        Panel(
+            "Payments looked up when their settlement was due",
+            f"sum by (provider) {_increase('paynotify_settlements_due_total')}",
+            "{{provider}}",
+        ),
+        Panel(
+            "Settlements given up",
+            f"sum by (provider) {_increase('paynotify_settlements_given_up_total')}",
+            "{{provider}}",
+            red_from=0.5,
         ),
     ),
     "orders": (
