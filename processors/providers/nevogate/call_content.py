@@ -1,4 +1,4 @@
-"""What a NotificationUrl or ResponseUrl call carries: the transactions it names, and its members.
+"""What a NotificationUrl or ResponseUrl call carries: the transaction it names, and its members.
 
 The vendor has not published what it sends. Shops read JSON, and some read it with frameworks that take a form just as
 well; the ResponseUrl has its id in the query. So the id is accepted in each of them, in both spellings of its name.
@@ -18,17 +18,20 @@ from processors.providers.multipart import multipart_fields
 from processors.providers.nevogate.interpretation import is_transaction
 from schemas.errors import RejectedNotificationError
 
-_ID: Final = re.compile(rb"(?:[Tt]ransactionId|[Cc]ommonData\[[Tt]ransactionId\])\Z")
+_NESTED_ID: Final = re.compile(rb"[Cc]ommonData\[[Tt]ransactionId\]\Z")
+_ID: Final = re.compile(rb"[Tt]ransactionId\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class CallContent:
-    """The different ids that a call names, wherever they are, and its body: a JSON object, or a form's fields.
+    """The id that a call names, and its body: a JSON object, or a form's fields.
 
-    ``problem`` is what is wrong with a body that is neither, as the beginning of a sentence.
+    ``transaction`` is the id in the first place that holds exactly one: the transaction's data, the top of the body,
+    the query. A call is a hint, so a second id elsewhere must not cost the first one its Result. ``problem`` is what is
+    wrong with a body that is neither, as the beginning of a sentence.
     """
 
-    transactions: set[str]
+    transaction: str | None
     members: Mapping[str, Any]
     form: Fields
     problem: str = ""
@@ -46,19 +49,25 @@ def content_of(notification: Notification) -> CallContent:
     except RejectedNotificationError as error:
         form = multipart_fields(body) or fields(body)
         problem = f"the body {error}, and there is "
-    transactions = {*_in_members(members), *_in_fields(form), *_in_fields(queried)}
-    return CallContent(transactions, members, form, problem)
+    places = (*_in_members(members), *_in_fields(form), *_in_fields(queried))
+    transaction = next((ids.pop() for ids in places if len(ids) == 1), None)
+    return CallContent(transaction, members, form, problem)
 
 
-def _in_members(members: Mapping[str, Any]) -> Iterator[str]:
-    """The ids at the top and in the transaction's data; anything else in their places is ignored."""
-    for holder in (members, members.get("CommonData"), members.get("commonData")):
-        if isinstance(holder, Mapping):
-            for value in (holder.get("TransactionId"), holder.get("transactionId")):
-                if isinstance(value, str) and is_transaction(value):
-                    yield value
+def _in_members(members: Mapping[str, Any]) -> Iterator[set[str]]:
+    """The ids in the transaction's data, then those at the top; anything else in their places is ignored."""
+    yield set().union(*(_ids_of(members.get(name)) for name in ("CommonData", "commonData")))
+    yield _ids_of(members)
 
 
-def _in_fields(pairs: Fields) -> Iterator[str]:
-    texts = (value.decode("ascii", "replace") for name, value in pairs if _ID.match(name))
-    return (text for text in texts if is_transaction(text))
+def _ids_of(holder: object) -> set[str]:
+    if not isinstance(holder, Mapping):
+        return set()
+    values = (holder.get("TransactionId"), holder.get("transactionId"))
+    return {value for value in values if isinstance(value, str) and is_transaction(value)}
+
+
+def _in_fields(pairs: Fields) -> Iterator[set[str]]:
+    for form in (_NESTED_ID, _ID):
+        texts = {value.decode("ascii", "replace") for name, value in pairs if form.match(name)}
+        yield {text for text in texts if is_transaction(text)}

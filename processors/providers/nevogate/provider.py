@@ -87,16 +87,13 @@ class NevogateProvider:
         An unreadable body does not matter if the query names the transaction: the call needs its Result.
         """
         content = content_of(notification)
-        transactions = content.transactions
-        if len(transactions) == 1:
-            return ParsedNotification(reference=transactions.pop(), duplicate_key=None, detail=None)
-        if not transactions and (alert := alert_in(content)) is not None:
+        if content.transaction is not None:
+            return ParsedNotification(reference=content.transaction, duplicate_key=None, detail=None)
+        alert = alert_in(content)
+        if alert is not None:
             return ParsedNotification(reference=None, duplicate_key=None, detail=None, alert=alert)
         raise RejectedNotificationError(
-            "malformed",
-            "the call names different transactions"
-            if transactions
-            else f"{content.problem}no transaction id of 32 lower-case hex digits in body or query",
+            "malformed", f"{content.problem}no transaction id of 32 lower-case hex digits in body or query"
         )
 
     def verify(

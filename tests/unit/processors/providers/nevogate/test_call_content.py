@@ -15,6 +15,7 @@ from processors.providers.nevogate.contract import CONTRACT
 from tests.fakes.accounts import TRANSACTION, notification
 
 OTHER: Final = "0" * 32
+THIRD: Final = "f" * 32
 SPELLINGS: Final = [
     "TransactionId",
     "transactionId",
@@ -53,7 +54,7 @@ def as_typed_multipart(name: str) -> bytes:
 def test_id_is_found_in_every_spelling_and_form(name: str, body_of: object) -> None:
     assert callable(body_of)
     body = body_of(name)
-    assert content_of(notification("nevogate", body)).transactions == {TRANSACTION}
+    assert content_of(notification("nevogate", body)).transaction == TRANSACTION
     assert CONTRACT.route.key("shop", b"", body) == b"shop/" + TRANSACTION.encode(), "the ingress finds it too"
 
 
@@ -62,19 +63,32 @@ def test_id_is_found_in_every_spelling_and_form(name: str, body_of: object) -> N
 def test_id_is_found_in_the_query_in_every_spelling(name: str, quoted: bool) -> None:
     name = name.replace("[", "%5B").replace("]", "%5d") if quoted else name
     query = f"shop=1&{name}={TRANSACTION}"
-    assert content_of(notification("nevogate", "", query=query, method="GET")).transactions == {TRANSACTION}
+    assert content_of(notification("nevogate", "", query=query, method="GET")).transaction == TRANSACTION
     assert CONTRACT.route.key("shop", query.encode(), b"") == b"shop/" + TRANSACTION.encode()
 
 
+@pytest.mark.parametrize(
+    ("body", "query"),
+    [
+        ({"commonData": {"transactionId": TRANSACTION}, "TransactionId": OTHER}, f"TransactionId={OTHER}"),
+        ({"commonData": {"transactionId": "ORD-5"}, "TransactionId": TRANSACTION}, f"TransactionId={OTHER}"),
+        ({"TransactionId": OTHER, "transactionId": THIRD}, f"TransactionId={TRANSACTION}"),
+        ({"commonData": {"transactionId": OTHER, "TransactionId": THIRD}, "TransactionId": TRANSACTION}, ""),
+    ],
+)
+def test_first_place_with_one_id_counts_and_a_second_costs_nothing(body: dict[str, object], query: str) -> None:
+    assert content_of(notification("nevogate", json.dumps(body), query=query)).transaction == TRANSACTION
+
+
 @given(st.permutations([("TransactionId", TRANSACTION), ("transactionId", OTHER), ("TransactionId", "ORD-5")]))
-def test_different_ids_are_all_found_and_what_is_none_is_not(pairs: list[tuple[str, str]]) -> None:
+def test_place_with_different_ids_names_none(pairs: list[tuple[str, str]]) -> None:
     body = "&".join(f"{name}={value}" for name, value in pairs)
-    assert content_of(notification("nevogate", body)).transactions == {TRANSACTION, OTHER}
+    assert content_of(notification("nevogate", body)).transaction is None
 
 
 def test_body_of_a_get_is_not_read() -> None:
     call = notification("nevogate", as_json("TransactionId"), method="GET", query=f"TransactionId={OTHER}")
-    assert content_of(call).transactions == {OTHER}
+    assert content_of(call).transaction == OTHER
 
 
 @pytest.mark.parametrize(
@@ -82,4 +96,4 @@ def test_body_of_a_get_is_not_read() -> None:
 )
 def test_field_of_another_name_is_no_id(name: str) -> None:
     for body in (as_json(name), as_form(name), as_multipart(name)):
-        assert content_of(notification("nevogate", body)).transactions == set()
+        assert content_of(notification("nevogate", body)).transaction is None
