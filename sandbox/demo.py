@@ -232,6 +232,7 @@ class DemoReport:
         for provider in provider_names():
             counters = self.books[provider]["counters"]
             rows["lookups"][provider] = len(observer.lookups[provider])
+            rows["lookups because a settlement was due"][provider] = len(observer.settlement_lookups[provider])
             rows["provider calls"][provider] = counters.get("calls", 0)
             rows["notifications sent by the provider"][provider] = counters.get("webhooks.attempted", 0)
         return dict(rows)

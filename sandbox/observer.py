@@ -50,6 +50,7 @@ class Observer:
         self.rejected: dict[tuple[str, str], set[str]] = defaultdict(set)
         self.looked_up: dict[str, set[str]] = defaultdict(set)
         self.lookups: dict[str, set[str]] = defaultdict(set)
+        self.settlement_lookups: dict[str, set[str]] = defaultdict(set)
         self.dead: Counter[tuple[str, str]] = Counter()
         self.payments: dict[str, ObservedPayment] = defaultdict(ObservedPayment)
         self.latencies: dict[str, list[float]] = defaultdict(list)
@@ -105,8 +106,11 @@ class Observer:
         elif name == topics.DEAD:
             self.dead[_provider_of(headers), headers.get("reason", "?")] += 1
         elif kind == "lookups" and provider in provider_names():
+            lookup = orjson.loads(record.value)
             self.lookups[provider].add(headers["ce_id"])  # a delayed lookup comes back here
-            self.looked_up[provider].add(orjson.loads(record.value)["notification_id"])
+            self.looked_up[provider].add(lookup["notification_id"])
+            if lookup["arguments"].get(messages.CAUSE) == messages.SETTLEMENT_DUE:
+                self.settlement_lookups[provider].add(headers["ce_id"])
         elif kind == "notifications":
             self.received[provider].add(headers["ce_id"])
             received = datetime.fromisoformat(headers["ce_time"]).timestamp()

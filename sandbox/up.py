@@ -14,6 +14,7 @@ from sandbox.signals import ends_on_signal
 from sandbox.system import Plan, Sandbox
 
 _CHARGING: Final = "shop-hu"
+_DAY_SECONDS: Final = 60.0
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -34,6 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     plan = Plan(
         simulators={"time_scale": arguments.time_scale, "latency_seconds": arguments.latency_seconds},
         charges={_CHARGING: {}},
+        day_seconds=_DAY_SECONDS,
     )
     with ends_on_signal():
         try:
@@ -63,6 +65,10 @@ def _addresses(sandbox: Sandbox) -> str:
     for control in sandbox.providers.values():
         order = json.dumps({"order_id": "ORDER1", "amount": 1050})
         lines.append(f"  curl -s {control.address}/control/payments -d {shlex.quote(order)}")
+    lines += [
+        "",
+        f"Trust Payments settles payments at night, and tells nobody. A day lasts {_DAY_SECONDS:.0f} seconds.",
+    ]
     gateway, python = sandbox.providers["nevogate"].address, sys.executable
     config = ["--config", str(sandbox.config_path)]
     customers = [python, "-m", "sandbox.billing.subscribers", "--gateway", gateway, "--csv", "customers.csv"]

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Final
 from urllib.parse import urlencode
 
+import orjson
 import pytest
 
 from ingest.notification import OPTIONAL_HEADERS
@@ -16,6 +17,7 @@ from sandbox.script import REQUIRED_PLAN, Player
 from sandbox.simulators.trustpayments.signature import security_hash
 from sandbox.system import Plan, Sandbox
 from schemas import topics
+from schemas.messages import CAUSE, SETTLEMENT_DUE
 from tests.acceptance.knocking import soon
 from tests.acceptance.ledger import (
     Observer,
@@ -87,6 +89,19 @@ def test_day_in_which_everything_goes_wrong_ends_as_the_providers_know_it(sandbo
     assert reasons.keys() >= {"malformed", "bad_signature", "missing_signature"}
     assert observer.records[topics.DUPLICATES]
     assert observer.all_of(topics.retry("trustpayments", step) for step in range(1, 6)), "no lookup was ever put off"
+    assert {"refused", "unknown_merchant"} <= {header(record, "reason") for record in observer.records[topics.DEAD]}
+    _assert_nights_and_disputes_were_played(observer)
+
+
+def _assert_nights_and_disputes_were_played(observer: Observer) -> None:
+    """Settlement was found by looks that nobody asked for, and an operator corrected a payment."""
+    lookups = [orjson.loads(record.value) for record in observer.records[topics.lookups("trustpayments")]]
+    assert any(one["arguments"].get(CAUSE) == SETTLEMENT_DUE for one in lookups)
+    events = [event for some in observer.events().values() for event in some]
+    assert any(event.get("correction") for event in events)
+    assert any(event.get("refunding") for event in events)
+    histories = [[event["status"] for event in events] for events in observer.events().values()]
+    assert ["authorised", "captured"] in histories
 
 
 def test_resplit_hash_of_a_decline_never_publishes_a_payment(sandbox: Sandbox, observer: Observer) -> None:
