@@ -1,4 +1,4 @@
-"""A day and a night at the simulated gateway, which tells nobody of settlement: what the product reads before and after.
+"""A day and a night at the simulated gateway, which tells nobody of settlement, and what the product reads then.
 
 The simulator shares no code with the product; both are written from the gateway's pages.
 """
@@ -195,7 +195,7 @@ async def test_converted_payment_and_its_refund_are_each_compared_in_one_currenc
             Money(1050, "GBP"),
             Money(1300, "USD"),
         )
-        await shop.look(notified(child(simulator, payment, refund=1300, refund_settlestatus="100")))
+        await shop.look(notified(child(simulator, payment, refund=1050, refund_settlestatus="100")))
         assert (shop.event(payment).status, shop.event(payment).refunded) == ("refunded", Money(1300, "USD"))
 
 
