@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -43,7 +43,13 @@ def interpreted(
     own = [one for _, one in placed]
     # the query's own time: between suspended and authorised, which may go both ways, the newest query wins
     asked = gateway_time(word(query, "transactionstartedtimestamp"))
-    reading = _Reading(merchant, by_reference(own), response.received_at, rfc3339(asked) if asked is not None else None)
+    reading = _Reading(
+        merchant=merchant,
+        records=by_reference(own),
+        risk_checks=[one for one in own if kind_of(one) == "RISKDEC"],
+        received_at=response.received_at,
+        asked_at=rfc3339(asked) if asked is not None else None,
+    )
     found: list[Observation] = []
     odd: list[OddElement] = []
     unreadable: set[str] = set()
@@ -68,10 +74,11 @@ _KINDS: Final = frozenset({"AUTH", "REFUND", "CHARGEBACK"})
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """The records of one response, and when it was asked for and received."""
+    """The records of one response, the risk checks among them, and when it was asked for and received."""
 
     merchant: TrustPaymentsMerchant
     records: Mapping[str, TransactionRecord]
+    risk_checks: Sequence[TransactionRecord]
     received_at: datetime
     asked_at: str | None
 
@@ -130,7 +137,7 @@ class _Reading:
             "reason": errorcode if errorcode != "0" and is_code(errorcode) else None,
             "customer_amount": amounts.customer,
             "follow": follow_up(record, self.merchant, self.received_at),
-            "secured": secured(record, amounts, role, self.records),
+            "secured": secured(record, amounts, role, self.risk_checks),
             "returnable": not is_card(method),
             "order_role": role,
         }

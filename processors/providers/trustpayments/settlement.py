@@ -7,7 +7,7 @@ date and then reports the payment.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from typing import Final
 
@@ -58,7 +58,7 @@ def _due_date(record: TransactionRecord, started: date) -> date:
 
 
 def secured(
-    record: TransactionRecord, amounts: RecordAmounts, role: OrderRole, records: Mapping[str, TransactionRecord]
+    record: TransactionRecord, amounts: RecordAmounts, role: OrderRole, risk_checks: Iterable[TransactionRecord]
 ) -> bool:
     """Whether goods may leave before the batch: a card, authorised, in full, and no risk check asks for a person."""
     return (
@@ -66,13 +66,13 @@ def secured(
         and word(record, "settlestatus") in ("0", "1", "10")
         and is_card(word(record, "paymenttypedescription"))
         and (amounts.settles_in_full or (role == "part" and amounts.settling is not None))
-        and not _risky(record, records)
+        and not _risky(record)
+        and not any(_risky(one) and _same_order(one, record) for one in risk_checks)
     )
 
 
-def _risky(record: TransactionRecord, records: Mapping[str, TransactionRecord]) -> bool:
-    checks = (one for one in records.values() if kind_of(one) == "RISKDEC" and _same_order(one, record))
-    return any(word(one, "fraudcontrolshieldstatuscode").upper() in RISKY for one in (record, *checks))
+def _risky(record: TransactionRecord) -> bool:
+    return word(record, "fraudcontrolshieldstatuscode").upper() in RISKY
 
 
 def _same_order(one: TransactionRecord, other: TransactionRecord) -> bool:
