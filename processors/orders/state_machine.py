@@ -21,11 +21,11 @@ Nothing here reads a clock, so a batch processed again after a crash has the sam
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final, Literal, NamedTuple
 
+from processors.limits.jitter import fraction
 from processors.orders import parts
 from processors.orders.order_state import OrderState, weight
 from processors.orders.settlement import awaited_settlement
@@ -305,11 +305,6 @@ def _next_poll(order: Order, state: OrderState) -> tuple[str, int] | None:
     if awaited_settlement(state) is not None:
         return None
     spacing_seconds = schedule[polls] - (schedule[polls - 1] if polls else 0.0)
-    jitter_seconds = _fraction(f"{order.name}/{polls}") * _JITTER_SHARE * spacing_seconds
+    jitter_seconds = fraction(f"{order.name}/{polls}") * _JITTER_SHARE * spacing_seconds
     delay_milliseconds = round((schedule[polls] + jitter_seconds) * 1000)
     return poll_queue(order.merchant), timer_queue.parse_milliseconds(expected.final_by) + delay_milliseconds
-
-
-def _fraction(text: str) -> float:
-    """A number from 0 to 1, evenly spread over texts and always the same for one: the jitter must be repeatable."""
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") / 2**32
