@@ -240,10 +240,11 @@ def _observation_text(observation: Observation) -> str:
     parts: list[str] = [observation.status] if observation.status else []
     if observation.correction is not None:
         parts.append(f"(corrected by {observation.correction.by}: {observation.correction.reason})")
-    if observation.refund is not None:
-        parts.append(
-            f"refund {money_text(observation.refund.amount)} {'settled' if observation.refund.settled else 'open'}"
-        )
+    if (refund := observation.refund) is not None:
+        state = "settled" if refund.settled else "ended" if refund.ended else "under way"
+        parts.append(f"refund {money_text(refund.amount)} {state}")
+    elif (chargeback := observation.chargeback) is not None:
+        parts.append(f"chargeback {money_text(chargeback.amount) if chargeback.amount else 'of all'}")
     elif observation.paid is not None:
         parts.append(money_text(observation.paid))
     return " ".join(parts)

@@ -122,7 +122,9 @@ class RequestHandler:
     def _handle_payment(self, news: PaymentSeen) -> None:
         known = self._repository.payment(news.merchant, news.payment_id)
         # a call of ours may know more: this record came by way of interpret and resolve, or is a repeat
-        verdict = allowed(known.status, news.status, newer=news.observed_at > known.as_of)
+        newer = news.observed_at > known.as_of
+        # an operator's word counts whatever the table says, as it does in resolve
+        verdict = "changed" if news.corrected and newer else allowed(known.status, news.status, newer=newer)
         if verdict != "refused":
             after = replace(
                 known,

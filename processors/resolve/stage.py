@@ -138,6 +138,7 @@ class ResolveStage:
             paid=changed.paid,
             settles_by=changed.settles_by,
             order_role=state.order_role if state else "whole",
+            corrected=changed.correction is not None,
         )
         headers = cloud_event(
             event_id=derived_id("seen", changed.event_id, key, expected.said if expected else ""),

@@ -64,7 +64,8 @@ class PaymentSeen:
 
     ``expected`` is what it was compared with, so that a stage with a newer expectation can correct it. ``sequence`` is
     that of the payment's event, so that an older record read again is recognised; 0 in records of earlier releases.
-    ``settles_by`` is when an authorised payment is to be captured. ``paid`` is what was captured.
+    ``settles_by`` is when an authorised payment is to be captured. ``paid`` is what was captured. ``corrected``: the
+    status is an operator's.
     """
 
     provider: str
@@ -80,6 +81,7 @@ class PaymentSeen:
     paid: Money | None = None
     settles_by: str | None = None
     order_role: OrderRole = "whole"
+    corrected: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -320,7 +320,9 @@ class World:
         )
         return self.record(messages.encode(asked), headers, asked.merchant.encode())
 
-    def seen(self, payment_id: str, status: Status | None = None, amount: Money | None = None) -> Record:
+    def seen(
+        self, payment_id: str, status: Status | None = None, amount: Money | None = None, *, corrected: bool = False
+    ) -> Record:
         """News of a payment, as resolve tells it."""
         one = self.gateway.transactions.get(payment_id) or Transaction("order", amount or euros(1000))
         status = status or one.status
@@ -333,6 +335,7 @@ class World:
             final=status in FINAL,
             amount=amount or one.amount,
             observed_at=rfc3339(self.now),
+            corrected=corrected,
         )
         headers = cloud_event(
             event_id="s", source="/resolve", event_type=messages.PAYMENT_SEEN, event_time=rfc3339(self.now)

@@ -112,7 +112,8 @@ def beyond_allowed(evidence: Evidence) -> list[str]:
 
 def _news(event: Mapping[str, Any]) -> str:
     fields = ("status", "order_id", "amount", "paid", "refunded", "fulfilment", "checks")
-    return json.dumps([event[name] for name in fields], sort_keys=True)
+    where_they_apply = ("refunding", "charged_back", "customer_amount", "settles_by", "order_role")
+    return json.dumps([*(event[name] for name in fields), *map(event.get, where_they_apply)], sort_keys=True)
 
 
 def _part_of(changes: list[str], history: list[str]) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+import pytest
+
 from ops.trace.html import page
 from ops.trace.search import OrderMessage, PaymentRecords
 from ops.trace.timeline import Timeline, build_timeline
@@ -14,10 +16,19 @@ from processors.resolve.release import CAPTURED_ONLY
 from processors.resolve.transitions import advance
 from schemas import messages
 from schemas.cloudevents import cloud_event
-from schemas.messages import Correction, Expectation, ExpectedPayment, Lookup, OverduePayment, PaymentRequest
+from schemas.messages import (
+    Correction,
+    Expectation,
+    ExpectedPayment,
+    Lookup,
+    Observation,
+    OverduePayment,
+    PaymentRequest,
+)
 from schemas.money import Money
 from schemas.records import Record
 from schemas.status import Status
+from tests.fakes import payment_histories
 from tests.fakes.observations import observation
 
 TOKEN = "eyJ-pull-token"
@@ -248,6 +259,22 @@ def test_html_page_is_self_contained_and_escapes_everything() -> None:
     assert "src=" not in html
     assert "http" not in html.replace("http_status", "")
     assert html.count("<circle") == len(timeline.entries)
+
+
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [
+        (payment_histories.refund("r1", 400), "refund 400 GBP (minor units) under way"),
+        (payment_histories.refund("r1", 400, settled=True), "refund 400 GBP (minor units) settled"),
+        (payment_histories.refund("r1", 400, ended=True), "refund 400 GBP (minor units) ended"),
+        (payment_histories.chargeback("c1", 300), "chargeback 300 GBP (minor units)"),
+        (payment_histories.chargeback("c1", None), "chargeback of all"),
+    ],
+)
+def test_refund_and_chargeback_say_what_became_of_them(said: Observation, text: str) -> None:
+    found = PaymentRecords(observations=[(_record("observations", 0, b"", 1.0, ce_id="o1"), said)])
+    (entry,) = build_timeline("trustpayments", "shop-uk", "p1", found, CAPTURED_ONLY).entries
+    assert entry.what == text
 
 
 def test_correction_names_its_author_and_reason() -> None:

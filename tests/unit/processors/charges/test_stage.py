@@ -310,6 +310,17 @@ async def test_payment_that_took_no_money_is_no_reference(status: Any) -> None:
     assert world.events()[-1].reason == "reference_not_usable"
 
 
+@pytest.mark.parametrize(("corrected", "reason"), [(True, "reference_not_usable"), (False, None)])
+async def test_reference_that_an_operator_corrected_is_what_the_operator_says(
+    corrected: bool, reason: str | None
+) -> None:
+    world = await known(World())
+    world.now += timedelta(seconds=1)
+    await world.work(world.seen(REFERENCE, "failed", corrected=corrected))
+    await ask(world, charge())
+    assert world.events()[-1].reason == reason
+
+
 # --- capture and release -----------------------------------------------------------------------------------------
 
 
