@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final
-
-import orjson
 
 from processors.providers.base import Interpretation
 from processors.providers.registry import provider_specs
@@ -38,7 +37,8 @@ def card(settlestatus: str, **fields: Any) -> dict[str, Any]:
 def answer(*records: Any, **query: Any) -> bytes:
     """A response with these records."""
     found = {"errorcode": "0", "transactionstartedtimestamp": "2026-06-01 11:59:58", "records": list(records), **query}
-    return orjson.dumps({"requestreference": "A1", "version": "1.00", "response": [found]})
+    # not with the product's writer, which refuses text that is no Unicode
+    return json.dumps({"requestreference": "A1", "version": "1.00", "response": [found]}).encode()
 
 
 def interpreted(*records: Any, shop: dict[str, Any] | None = None, **query: Any) -> Interpretation:

@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from processors.providers.trustpayments.amounts import requested, settled
 from processors.providers.trustpayments.codes import REFUNDS, RefundState, uncertain
 from processors.providers.trustpayments.contract import TrustPaymentsMerchant
-from processors.providers.trustpayments.records import TransactionRecord, kind_of, parent_of, reference_of, word
+from processors.providers.trustpayments.records import (
+    TransactionRecord,
+    is_reference,
+    kind_of,
+    parent_of,
+    reference_of,
+    word,
+)
 from schemas.errors import UnreadableError
 from schemas.messages import Chargeback, Refund
 
@@ -48,7 +55,7 @@ def read_refund(record: TransactionRecord, merchant: TrustPaymentsMerchant) -> P
         raise UnreadableError("a refund's amount can't be read")
     if not parent:
         raise UnreadableError("a refund names no payment")
-    refund = Refund(refund_id=reference_of(record), amount=amount, settled=state == "settled", ended=state == "ended")
+    refund = Refund(refund_id=_own(record), amount=amount, settled=state == "settled", ended=state == "ended")
     return PaymentChild(parent, refund=refund)
 
 
@@ -73,14 +80,15 @@ def read_chargeback(
     Raises:
         UnreadableError: it names no payment.
     """
-    if _errorcode(record) != "0" or _unresolved(record, records):
+    if _errorcode(record) != "0":
+        return None
+    name = _own(record)
+    if _unresolved(record, records):
         return None
     payment_id = charged_payment(record, records)
     if not payment_id:
         raise UnreadableError("a chargeback names no payment")
-    return PaymentChild(
-        payment_id, chargeback=Chargeback(chargeback_id=reference_of(record), amount=requested(record, merchant))
-    )
+    return PaymentChild(payment_id, chargeback=Chargeback(chargeback_id=name, amount=requested(record, merchant)))
 
 
 def charged_payment(record: TransactionRecord, records: Mapping[str, TransactionRecord]) -> str:
@@ -98,13 +106,23 @@ def unresolved_chargebacks(
     return [
         (reference_of(one), parent_of(one))
         for one in records
-        if kind_of(one) == "CHARGEBACK" and word(one, "errorcode") == "0" and _unresolved(one, known)
+        if kind_of(one) == "CHARGEBACK"
+        and word(one, "errorcode") == "0"
+        and is_reference(reference_of(one))
+        and _unresolved(one, known)
     ]
 
 
 def _unresolved(record: TransactionRecord, records: Mapping[str, TransactionRecord]) -> bool:
     parent = parent_of(record)
     return parent != "" and parent not in records
+
+
+def _own(record: TransactionRecord) -> str:
+    reference = reference_of(record)
+    if not is_reference(reference):
+        raise UnreadableError("a refund or chargeback has no reference of its own")
+    return reference
 
 
 def _errorcode(record: TransactionRecord) -> str:

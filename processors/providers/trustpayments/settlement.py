@@ -19,6 +19,7 @@ from processors.providers.trustpayments.records import (
     TransactionRecord,
     gateway_date,
     gateway_time,
+    is_reference,
     kind_of,
     parent_of,
     reference_of,
@@ -100,6 +101,7 @@ def may_be_parcel(record: TransactionRecord) -> bool:
     """Whether only the parent shows if the payment is a later parcel of a split shipment."""
     return (
         kind_of(record) == "AUTH"
+        and is_reference(reference_of(record))
         and word(record, "errorcode") == "0"
         and word(record, "accounttypedescription") == "ECOM"
         and parent_of(record) != ""

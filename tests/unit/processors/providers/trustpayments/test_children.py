@@ -102,6 +102,15 @@ def test_chargeback_that_names_no_parent_is_reported(reference: str | None) -> N
     assert [(one.place, one.reason) for one in found.odd] == [("records/0", "unreadable_answer")]
 
 
+@pytest.mark.parametrize("kind", ["REFUND", "CHARGEBACK"])
+@pytest.mark.parametrize("reference", [None, "", "x", "\ud800"])
+def test_child_without_a_reference_of_its_own_is_reported(kind: str, reference: str | None) -> None:
+    one = record(kind, settlestatus="100", transactionreference=reference, **PARENT)
+    found = interpreted(card("100", transactionreference="7-7-7"), one)
+    assert [each.place for each in found.odd] == ["records/1"]
+    assert [each.payment_id for each in found.observations] == ["7-7-7"]
+
+
 @pytest.mark.parametrize("errorcode", ["70000", "60010", "20021"])
 def test_chargeback_that_was_not_made_says_nothing(errorcode: str) -> None:
     (one,) = read(record("CHARGEBACK", errorcode=errorcode, **PARENT), card("100", transactionreference="9-9-9"))
