@@ -27,8 +27,7 @@ def check(
     """
     if expected is None:
         return Checks(amount="unknown", order="unexpected")
-    alone = role == "whole" and not expected.several
-    paid_twice = alone and paid is not None and expected.paid_by is not None
+    paid_twice = paid is not None and is_paid_by_another(expected, role)
     ours = order_id in (None, expected.order_id) and not paid_twice
     return Checks(amount=_amount_check(expected, paid or amount, role), order="expected" if ours else "unexpected")
 
@@ -50,6 +49,11 @@ def _fits(expected: Expectation, part: Money) -> bool:
     if not part.currency == others.currency == expected.amount.currency:
         return False
     return part.value + others.value <= expected.amount.value
+
+
+def is_paid_by_another(expected: Expectation | None, role: OrderRole) -> bool:
+    """Whether another payment has paid the order, which no more than one is to pay."""
+    return expected is not None and expected.paid_by is not None and role == "whole" and not expected.several
 
 
 def judged_by(expected: Expectation | None, checks: Checks, role: OrderRole) -> Expectation | None:

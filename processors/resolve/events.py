@@ -7,7 +7,7 @@ from typing import Final, NamedTuple, TypeVar
 
 from processors.resolve import follow_up
 from processors.resolve.chargebacks import charged_back_amount, open_chargebacks
-from processors.resolve.checks import amount_is_certain, amounts_match, check, judged_by
+from processors.resolve.checks import amount_is_certain, amounts_match, check, is_paid_by_another, judged_by
 from processors.resolve.payment_state import Advance, PaymentState
 from processors.resolve.refunds import RefundSums, refund_sums
 from processors.resolve.release import ReleaseRules
@@ -123,7 +123,8 @@ def _fulfilment(
 ) -> Fulfilment:
     judge = judged_by(state.expected, checks, state.order_role)
     judgeable = not sums.unclear and not (rules.expected_required and judge is None)
-    secured = rules.authorised and state.secured
+    # an attempt without money is still expected (`check`), but goods have left for the payment that took it
+    secured = rules.authorised and state.secured and not is_paid_by_another(state.expected, state.order_role)
     return fulfilment(
         status,
         amounts_match=judgeable and amounts_match(judge, checks, amount=amounts.amount, paid=amounts.paid),

@@ -18,8 +18,8 @@ from tests.fakes.payment_histories import correction, events, pounds, refund, ru
 EARLY: Final = ReleaseRules(authorised=True)
 
 
-def expected(pence: int = 1000, order: str = "order-p1") -> Expectation:
-    return Expectation(order_id=order, amount=pounds(pence))
+def expected(pence: int = 1000, order: str = "order-p1", **fields: Any) -> Expectation:
+    return Expectation(order_id=order, amount=pounds(pence), **fields)
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,9 @@ def expected(pence: int = 1000, order: str = "order-p1") -> Expectation:
         (EARLY, {"secured": True, "expected": expected()}, "release"),
         (EARLY, {"secured": True, "expected": expected(999)}, "hold"),
         (EARLY, {"secured": True, "expected": expected(order="another")}, "hold"),
+        (EARLY, {"secured": True, "expected": expected(paid_by="p0")}, "hold"),
+        (EARLY, {"secured": True, "expected": expected(paid_by="p0", several=True)}, "release"),
+        (EARLY, {"secured": True, "expected": expected(paid_by="p0"), "order_role": "repeat"}, "release"),
         (ReleaseRules(authorised=True, expected_required=True), {"secured": True}, "hold"),
         (ReleaseRules(authorised=True, expected_required=True), {"secured": True, "expected": expected()}, "release"),
     ],
