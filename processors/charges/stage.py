@@ -85,10 +85,10 @@ class ChargeStage:
     provider = "all"
 
     def __init__(
-        self, context: ChargeContext, outside: CallContext, metrics: Metrics, *, reached: Reached = ignore
+        self, context: ChargeContext, call_context: CallContext, metrics: Metrics, *, reached: Reached = ignore
     ) -> None:
         self._context = context
-        self._outside = outside
+        self._call_context = call_context
         self._metrics = metrics
         self._reached: Callable[[Failpoint], None] = partial(reached, f"{self.name}.{self.provider}")
 
@@ -100,7 +100,7 @@ class ChargeStage:
         number of concurrent calls.
         """
         writes = WriteBatch(context.state, context.publish, self._reached)
-        handler = RequestHandler(self._context, writes, self._metrics, self._outside.now)
+        handler = RequestHandler(self._context, writes, self._metrics, self._call_context.now)
         for record in context.records:
             handler.handle(record)
         results = await asyncio.gather(
@@ -125,7 +125,7 @@ class ChargeStage:
             step = state_machine.next_step(request)
             if step is None:
                 break
-            now = self._outside.now()
+            now = self._call_context.now()
             if state_machine.too_late(request, step, now):
                 handler.put(state_machine.refused(request, "expired", now))
                 break
@@ -157,10 +157,10 @@ class ChargeStage:
                 reference_payment_id=asked.reference_payment_id or "",
                 user_id=asked.user_id,
             )
-            return await gateway.init(order, account, self._outside)
+            return await gateway.init(order, account, self._call_context)
         payment_id = request.payment_id or asked.reference_payment_id or ""
         if step == "start":
-            return await gateway.start(payment_id, account, self._outside)
+            return await gateway.start(payment_id, account, self._call_context)
         if step == "close":
             closing = CaptureOrVoid(
                 payment_id=payment_id,
@@ -168,5 +168,5 @@ class ChargeStage:
                 amount=request.amount,
                 authorised=request.authorised,
             )
-            return await gateway.close(closing, account, self._outside)
-        return await gateway.get_payment(payment_id, account, self._outside)
+            return await gateway.close(closing, account, self._call_context)
+        return await gateway.get_payment(payment_id, account, self._call_context)

@@ -84,10 +84,10 @@ class ResolveStage:
         self._count(before, observation, after)
         if after.event is None:
             # without an event an order may still be notified: the one that the payment was registered for since
-            return self._order_news(before, after.state, after.state.last) if after.state.last else []
+            return self._notify_orders(before, after.state, after.state.last) if after.state.last else []
         self._measure(record, observation)
-        orders = self._order_news(before, after.state, after.event)
-        return self._events(key, after.event, record) + orders + self._charge_news(after.event)
+        orders = self._notify_orders(before, after.state, after.event)
+        return self._events(key, after.event, record) + orders + self._notify_charges(after.event)
 
     def _rules(self, merchant: str) -> ReleaseRules:
         return ReleaseRules(
@@ -105,22 +105,23 @@ class ResolveStage:
         )
         return [Output(self._status, key, value, headers), Output(self._latest, key, value, headers)]
 
-    def _order_news(self, before: PaymentState, after: PaymentState, changed: PaymentStatus) -> list[Output]:
+    def _notify_orders(self, before: PaymentState, after: PaymentState, changed: PaymentStatus) -> list[Output]:
         """Notify the payment's orders: the one that the provider names, and the one that the shop names."""
         if before.last is not None and _to_orders(before, before.last) == _to_orders(after, changed):
             return []
         orders, _ = _to_orders(after, changed)
         return [
-            self._news(changed, self._orders, f"{changed.merchant}/{order_id}", order_id, after) for order_id in orders
+            self._notice(changed, self._orders, f"{changed.merchant}/{order_id}", order_id, after)
+            for order_id in orders
         ]
 
-    def _charge_news(self, changed: PaymentStatus) -> list[Output]:
+    def _notify_charges(self, changed: PaymentStatus) -> list[Output]:
         """Notify the charges of its merchant."""
         if changed.merchant not in self._charging:
             return []
-        return [self._news(changed, self._charges, changed.merchant, changed.order_id, None)]
+        return [self._notice(changed, self._charges, changed.merchant, changed.order_id, None)]
 
-    def _news(
+    def _notice(
         self, changed: PaymentStatus, topic: str, key: str, order_id: str | None, state: PaymentState | None
     ) -> Output:
         expected = state.expected if state else None

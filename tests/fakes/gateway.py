@@ -85,7 +85,7 @@ class World:
     recovered: list[str] = field(default_factory=list)
     patience_seconds: float = 0.0
 
-    def outside(
+    def call_context(
         self, *, max_response_bytes: int = 1 << 20, timeout_seconds: float = 5.0, transactions: int = 100
     ) -> CallContext:
         return CallContext(

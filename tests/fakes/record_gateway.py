@@ -87,7 +87,7 @@ async def fetch(
     gateway: Gateway, here: World, *lookups: WaitingLookup, transactions: int = 100
 ) -> dict[str, LookupOutcome]:
     shop = account("trustpayments", webservices_url=gateway.url + "/json/")
-    context = here.outside(transactions=transactions)
+    context = here.call_context(transactions=transactions)
     outcomes: dict[str, LookupOutcome] = {}
     for call in _TRUSTPAYMENTS.calls(lookups, context):
         outcomes.update(await _TRUSTPAYMENTS.fetch(call, shop, context, here.store))

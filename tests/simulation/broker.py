@@ -159,7 +159,7 @@ class Broker:
         if log.readers:
             readers, log.readers = log.readers, []
             for wake in readers:
-                self.loop.outside(self.delay(place[0], records[0][0]), wake)
+                self.loop.call_without_process(self.delay(place[0], records[0][0]), wake)
         return len(log.records) - 1
 
     def send(self, client: Any, place: Place, batch: ProducedBatch) -> None:
@@ -170,18 +170,20 @@ class Broker:
             batch.most = 0 if whole < 1 / 3 else None if whole < 2 / 3 else self._some_of(batch, "fails after")
             batch.error = KafkaTimeoutError() if self._lot("fails how", first) < 1 / 2 else RequestTimedOutError()
         self.disturb(place, batch)
-        lane = (batch.sender, place)
+        connection = (batch.sender, place)
         when = self.loop.now + self.reachable_in(client) + self.delay(place[0], first)
-        when = self._arrivals[lane] = max(when, self._arrivals.get(lane, 0.0))
+        when = self._arrivals[connection] = max(when, self._arrivals.get(connection, 0.0))
         self._on_their_way.setdefault(batch.sender, []).append((place, batch))
-        self.loop.outside(when - self.loop.now, self._arrive, client, place, batch)
+        self.loop.call_without_process(when - self.loop.now, self._arrive, client, place, batch)
 
     def _arrive(self, client: Any, place: Place, batch: ProducedBatch) -> None:
         out_of_reach_seconds = self.reachable_in(client)
         if out_of_reach_seconds > 0:
             if client.gone:
                 return  # nobody is left to send it once more
-            self.loop.outside(out_of_reach_seconds + self.delay(place[0], b"again"), self._arrive, client, place, batch)
+            self.loop.call_without_process(
+                out_of_reach_seconds + self.delay(place[0], b"again"), self._arrive, client, place, batch
+            )
             return
         self._on_their_way[batch.sender].remove((place, batch))
         offset = -1
@@ -189,7 +191,7 @@ class Broker:
             batch.error = _RefusedError()
         else:
             offset = self._append(place, batch.records[: batch.most])
-        self.loop.outside(self.delay(place[0], b"answer"), _answer, batch, offset)
+        self.loop.call_without_process(self.delay(place[0], b"answer"), _answer, batch, offset)
 
     def _some_of(self, batch: ProducedBatch, why: str) -> int:
         """The first so many of its records, or none, or all."""
@@ -257,7 +259,7 @@ class Producer:
         """Take over a record; all that is handed over at one moment for one partition is one batch."""
         place = self._broker.place(topic, key) if partition is None else (topic, partition)
         if not self._gathered:
-            self._broker.loop.outside(0.0, self._flush)
+            self._broker.loop.call_without_process(0.0, self._flush)
         batch = self._gathered.get(place)
         if batch is None:
             batch = self._gathered[place] = ProducedBatch(self, [], self._broker.loop.create_future())

@@ -121,7 +121,7 @@ class OmniKassa:
         self.handed_over: Counter[str] = Counter()
         for payment in mine:
             for at, _ in payment.changes:
-                loop.outside(at, self._queues[payment.merchant].append, payment)
+                loop.call_without_process(at, self._queues[payment.merchant].append, payment)
 
     def waits(self, merchant: str) -> bool:
         """Whether results wait to be pulled."""

@@ -112,7 +112,7 @@ class Group:
         self._joined.clear()
         for member in self._members.values():
             member.ask_to_join(self._round)
-        self._loop.outside(_JOIN_SECONDS, self._too_late, self._round)
+        self._loop.call_without_process(_JOIN_SECONDS, self._too_late, self._round)
 
     def _too_late(self, round_number: int) -> None:
         if self._settled or round_number != self._round:

@@ -50,18 +50,18 @@ class Load:
         """Plan all calls and announcements."""
         for payment in plan.payments:
             for call in payment.calls:
-                self.loop.outside(call.at, self._call, payment, call)
+                self.loop.call_without_process(call.at, self._call, payment, call)
             if payment.announcement is not None:
-                self.loop.outside(payment.announcement.at, self._announce, payment)
+                self.loop.call_without_process(payment.announcement.at, self._announce, payment)
         for garbage in plan.garbage:
-            self.loop.outside(garbage.at, self._throw, garbage)
+            self.loop.call_without_process(garbage.at, self._throw, garbage)
         self.nevogate.recurring.tell = self._told
         for merchant in MERCHANTS["omnikassa"]:
-            self.loop.outside(_PING_SECONDS, self._ping_again, merchant)
+            self.loop.call_without_process(_PING_SECONDS, self._ping_again, merchant)
 
     def _announce(self, payment: Payment) -> None:
         if not self.broker.up:
-            self.loop.outside(_AGAIN_SECONDS, self._announce, payment)
+            self.loop.call_without_process(_AGAIN_SECONDS, self._announce, payment)
             return
         said = payment.announcement
         assert said is not None
@@ -79,7 +79,7 @@ class Load:
 
     def _call(self, payment: Payment, call: Call) -> None:
         if not self.broker.up:  # answered 503, so the provider calls again later
-            self.loop.outside(_AGAIN_SECONDS, self._call, payment, call)
+            self.loop.call_without_process(_AGAIN_SECONDS, self._call, payment, call)
             return
         merchant, query = payment.merchant, ""
         if payment.provider == "nevogate":
@@ -97,7 +97,7 @@ class Load:
         return self.omnikassa.ping(payment.merchant)
 
     def _ping_again(self, merchant: str) -> None:
-        self.loop.outside(_PING_SECONDS, self._ping_again, merchant)
+        self.loop.call_without_process(_PING_SECONDS, self._ping_again, merchant)
         if self.omnikassa.waits(merchant) and self.broker.up:
             self._store("omnikassa", merchant, merchant, self.omnikassa.ping(merchant))
 
@@ -105,13 +105,15 @@ class Load:
         """The gateway calls about a charge, after a while, and often once more."""
         name = transaction.payment_id.encode()
         pause_seconds = 0.05 + 3.0 * self._lot("call", name)
-        self.loop.outside(pause_seconds, self._call_about, transaction)
+        self.loop.call_without_process(pause_seconds, self._call_about, transaction)
         if self._lot("twice", name) < DUPLICATE_SHARE:
-            self.loop.outside(pause_seconds + 10.0 * self._lot("again", name), self._call_about, transaction)
+            self.loop.call_without_process(
+                pause_seconds + 10.0 * self._lot("again", name), self._call_about, transaction
+            )
 
     def _call_about(self, transaction: Transaction) -> None:
         if not self.broker.up:
-            self.loop.outside(_AGAIN_SECONDS, self._call_about, transaction)
+            self.loop.call_without_process(_AGAIN_SECONDS, self._call_about, transaction)
             return
         merchant, name = transaction.merchant, transaction.payment_id
         self._store("nevogate", merchant, f"{merchant}/{name}", b"", "GET", f"TransactionId={name}")

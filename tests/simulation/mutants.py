@@ -123,7 +123,7 @@ def _swapped(broker: Broker) -> Disturb:
         for record in [one for one in batch.records if _hit(one[0], 3) and one[0] not in waiting]:
             waiting.add(record[0])
             batch.records.remove(record)
-            broker.loop.outside(_WAITS_SECONDS, let_go, place, *record)
+            broker.loop.call_without_process(_WAITS_SECONDS, let_go, place, *record)
 
     return disturb
 

@@ -84,7 +84,7 @@ class Recurring:
         earlier = sum(one.charge is charge for one in self.transactions.values())
         name = md5(f"{charge.number} {earlier}".encode(), usedforsecurity=False).hexdigest()
         opened = self.transactions[name] = Transaction(name, merchant, charge, [(self.loop.now, "pending")])
-        self.loop.outside(_START_SECONDS, self._give_up, opened)
+        self.loop.call_without_process(_START_SECONDS, self._give_up, opened)
         return {"ResultCode": "SUCCESSFUL", "TransactionId": name}
 
     def start(self, one: Transaction) -> dict[str, str]:
@@ -93,7 +93,7 @@ class Recurring:
         if one.starts > 1 or one.word != "pending":
             return {"ResultCode": "WrongTransactionStatus"}
         if one.charge.pending_seconds:
-            self.loop.outside(one.charge.pending_seconds, self._becomes, one, one.charge.end)
+            self.loop.call_without_process(one.charge.pending_seconds, self._becomes, one, one.charge.end)
         else:
             self._becomes(one, one.charge.end)
         return self.data(one)

@@ -42,9 +42,9 @@ class Shop:
         for charge in plan.charges:
             self._charges[charge.order_id] = charge
             for at in charge.asked_at:
-                self._loop.outside(at, self._charge, charge, False)
+                self._loop.call_without_process(at, self._charge, charge, False)
             if charge.rival_at is not None:
-                self._loop.outside(charge.rival_at, self._charge, charge, True)
+                self._loop.call_without_process(charge.rival_at, self._charge, charge, True)
         for number in range(self._broker.partitions(topics.REQUESTS)):
             self._wait_for_news((topics.REQUESTS, number))
 
@@ -71,11 +71,11 @@ class Shop:
         if charge.number % 5 == 0:  # somebody else wants the contrary
             contrary = {"capture": "release", "release": "capture"}[action]
             rival = {"request_id": f"rival-close-{charge.number}", "action": contrary, "payment_id": payment_id}
-            self._loop.outside(charge.closing_seconds, self._write, charge, rival, True)
+            self._loop.call_without_process(charge.closing_seconds, self._write, charge, rival, True)
 
     def _write(self, charge: Charge, fields: dict[str, Any], rival: bool) -> None:
         if not self._broker.up:
-            self._loop.outside(_AGAIN_SECONDS, self._write, charge, fields, rival)
+            self._loop.call_without_process(_AGAIN_SECONDS, self._write, charge, fields, rival)
             return
         name = f"{charge.merchant}/{fields['request_id']}"
         self.asked[name] = Asked(name, fields["action"], charge, rival)
@@ -97,5 +97,7 @@ class Shop:
             held = event["action"] == "charge" and event["state"] == "done" and event["status"] == "authorised"
             if charge is not None and held and charge.closing and charge.order_id not in self._closed:
                 self._closed.add(charge.order_id)
-                self._loop.outside(charge.closing_seconds + 0.001, self._close, charge, event["payment_id"])
+                self._loop.call_without_process(
+                    charge.closing_seconds + 0.001, self._close, charge, event["payment_id"]
+                )
         self._wait_for_news(place)

@@ -172,7 +172,7 @@ class _World:
         self.load.begin(self.schedule.plan)
         self.shop.begin(self.schedule.plan)
         for fault in self.schedule.faults:
-            self.loop.outside(fault.at, self._happen, fault)
+            self.loop.call_without_process(fault.at, self._happen, fault)
         try:
             return self.loop.run_until_complete(self._until_done())
         except NothingLeftError:
@@ -291,8 +291,8 @@ class _World:
 
     def _killed(self, worker: Worker, seconds: float) -> None:
         self.history.happened("killed", str(worker.number))
-        self.loop.outside(SESSION_SECONDS, self._session_over, worker)
-        self.loop.outside(max(0.1, seconds), self._restart, worker.number)
+        self.loop.call_without_process(SESSION_SECONDS, self._session_over, worker)
+        self.loop.call_without_process(max(0.1, seconds), self._restart, worker.number)
 
     def _session_over(self, worker: Worker) -> None:
         if worker.gone or worker.halted or worker.cut_until > self.loop.now:
@@ -319,7 +319,7 @@ class _World:
 
         if not worker.gone:
             worker.stop(ended)
-            self.loop.outside(STOP_SECONDS, ended)
+            self.loop.call_without_process(STOP_SECONDS, ended)
 
     def _lose_disk(self, fault: Fault, worker: Worker) -> None:
         self._kill(fault, worker)
@@ -332,15 +332,15 @@ class _World:
         if not worker.halted:
             self.history.happened("frozen", str(worker.number))
             worker.freeze()
-            self.loop.outside(fault.seconds, worker.thaw)
-            self.loop.outside(SESSION_SECONDS, self._session_over, worker)
+            self.loop.call_without_process(fault.seconds, worker.thaw)
+            self.loop.call_without_process(SESSION_SECONDS, self._session_over, worker)
 
     def _freeze_at_step(self, fault: Fault, worker: Worker) -> None:
         worker.at_step(fault.about, Failpoint(fault.step), fault.times, lambda: self._freeze(fault, worker))
 
     def _cut(self, fault: Fault, worker: Worker) -> None:
         worker.cut_until = max(worker.cut_until, self.loop.now + fault.seconds)
-        self.loop.outside(SESSION_SECONDS, self._session_over, worker)
+        self.loop.call_without_process(SESSION_SECONDS, self._session_over, worker)
 
     def _rebalance(self, fault: Fault, worker: Worker) -> None:
         for name, group in self._groups.items():
@@ -358,14 +358,14 @@ class _World:
 
     def _trouble(self, fault: Fault, **changes: float) -> None:
         self.broker.trouble = replace(self.broker.trouble, **changes)
-        self.loop.outside(fault.seconds, self._no_trouble, tuple(changes))
+        self.loop.call_without_process(fault.seconds, self._no_trouble, tuple(changes))
 
     def _no_trouble(self, names: Sequence[str]) -> None:
         self.broker.trouble = replace(self.broker.trouble, **{name: getattr(Trouble(), name) for name in names})
 
     def _skew(self, fault: Fault, worker: Worker) -> None:
         self._set_skew(fault.process, fault.amount)
-        self.loop.outside(fault.seconds, self._set_skew, fault.process, 0.0)
+        self.loop.call_without_process(fault.seconds, self._set_skew, fault.process, 0.0)
 
     def _set_skew(self, number: int, seconds: float) -> None:
         self._skews[number] = self._workers[number].skew_seconds = seconds
@@ -378,4 +378,4 @@ class _World:
             if self.wire.troubles.get(fault.about) is trouble:
                 del self.wire.troubles[fault.about]
 
-        self.loop.outside(fault.seconds, over)
+        self.loop.call_without_process(fault.seconds, over)

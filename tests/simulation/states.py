@@ -41,7 +41,7 @@ class SimulatedFence(FencedProducer):
         self._epoch = None
         asked_at = self._broker.loop.now
         done: asyncio.Future[int] = self._broker.loop.create_future()
-        self._broker.loop.outside(
+        self._broker.loop.call_without_process(
             self._broker.reachable_in(self._client) + self._broker.delay(*_named(self._at)), self._next, done
         )
         try:
@@ -54,7 +54,7 @@ class SimulatedFence(FencedProducer):
 
     def _next(self, done: asyncio.Future[int]) -> None:
         epoch = self._broker.next_epoch(self._at)
-        self._broker.loop.outside(self._broker.delay(*_named(self._at)), _resolve, done, epoch)
+        self._broker.loop.call_without_process(self._broker.delay(*_named(self._at)), _resolve, done, epoch)
 
     async def write(self, outputs: Sequence[Output]) -> list[Metadata]:
         sent_at = self._broker.loop.now

@@ -55,13 +55,13 @@ def test_process_that_stands_still_goes_on_where_it_was(loop: Timeline) -> None:
             told.append(loop.time())
 
     loop.create_task(tick(), context=process.context)
-    loop.outside(2.5, setattr, process, "halted", True)
+    loop.call_without_process(2.5, setattr, process, "halted", True)
 
     def go_on() -> None:
         process.halted = False
         loop.resume(process.held)
 
-    loop.outside(10.25, go_on)
+    loop.call_without_process(10.25, go_on)
     loop.run_until_complete(asyncio.sleep(12))
     assert told == [1, 2, 10.25, 11.25]
 
@@ -76,7 +76,7 @@ def test_killed_process_does_not_clean_up(loop: Timeline) -> None:
             told.append("cleaned up")
 
     loop.create_task(work(), context=process.context)
-    loop.outside(1, setattr, process, "halted", True)
+    loop.call_without_process(1, setattr, process, "halted", True)
     loop.run_until_complete(asyncio.sleep(60))
     assert told == []
     process.halted = False

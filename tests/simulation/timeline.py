@@ -99,7 +99,7 @@ class Timeline(asyncio.BaseEventLoop):
     ) -> Handle:
         return self.call_at(self.now + delay, callback, *args, context=context)
 
-    def outside(self, delay_seconds: float, callback: Callable[..., object], *args: Any) -> None:
+    def call_without_process(self, delay_seconds: float, callback: Callable[..., object], *args: Any) -> None:
         """Call it later on behalf of no process; without delay, when all has run that is ready now."""
         handle = Handle(self, callback, args, self._world)
         if delay_seconds:

@@ -102,7 +102,7 @@ class _Call:
         if self._kind == "late":
             self._answer(None)
             seconds += _LATEST_SECONDS * wire.lot("late", self._about)
-        wire.loop.outside(seconds, self._arrive)
+        wire.loop.call_without_process(seconds, self._arrive)
         answered = await self._done
         if answered is None and self._kind == "refused_connection":
             raise httpx.ConnectError("refused") from _REFUSED
@@ -130,7 +130,9 @@ class _Call:
         return self._answer(answered, _SLOWEST_SECONDS * wire.lot("slow", self._about) if kind == "slow" else 0.0)
 
     def _answer(self, answered: Answered | None, more_seconds: float = 0.0) -> None:
-        self._wire.loop.outside(self._wire.delay(self._provider, self._about) + more_seconds, self._deliver, answered)
+        self._wire.loop.call_without_process(
+            self._wire.delay(self._provider, self._about) + more_seconds, self._deliver, answered
+        )
 
     def _deliver(self, answered: Answered | None) -> None:
         if not self._done.done():

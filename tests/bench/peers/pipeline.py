@@ -43,7 +43,7 @@ class Pipeline:
         self._accounts: dict[str, Account[Any]] = {
             name: open_account(merchant) for name, merchant in configuration.merchants_of(provider.name).items()
         }
-        self._outside = CallContext(
+        self._call_context = CallContext(
             http=http,
             now=lambda: datetime.now(UTC),
             max_response_bytes=worker.provider_response_bytes,
@@ -65,7 +65,7 @@ class Pipeline:
         async def keep(response: ProviderResponse, lookups: tuple[WaitingLookup, ...]) -> None:
             responses.append(response)
 
-        await self._provider.fetch(Call("", (waiting,)), account, self._outside, keep)
+        await self._provider.fetch(Call("", (waiting,)), account, self._call_context, keep)
         for response in responses:
             for observation in self._provider.interpret(response, account).observations:
                 key = f"{observation.merchant}/{observation.payment_id}".encode()

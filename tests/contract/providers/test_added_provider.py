@@ -112,7 +112,7 @@ def _record(offset: int, output: Output) -> Record:
 
 
 def stages(configuration: Configuration, here: World) -> dict[str, tuple[StageSpec, ...]]:
-    calls = replace(here.outside(), max_response_bytes=1 << 20)
+    calls = replace(here.call_context(), max_response_bytes=1 << 20)
     return build_stages(configuration, StageSelection(), Metrics(CollectorRegistry()), calls, NothingExpected(), ignore)
 
 

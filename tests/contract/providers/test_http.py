@@ -84,9 +84,9 @@ async def _endless(request: web.Request, body: bytes) -> web.StreamResponse:
 async def test_unusable_response_means_unavailable(answer: Scripted, words: str) -> None:
     async with serving(answer) as gateway, world() as here:
         # the others must not be slow by the machine alone
-        outside = here.outside(max_response_bytes=1000, timeout_seconds=0.5 if answer is _slow else 30.0)
+        context = here.call_context(max_response_bytes=1000, timeout_seconds=0.5 if answer is _slow else 30.0)
         with pytest.raises(ProviderUnavailableError, match=words):
-            await exchange(outside, "GET", gateway.url + "/", headers={})
+            await exchange(context, "GET", gateway.url + "/", headers={})
     assert len(gateway.seen) == 1
 
 
@@ -95,7 +95,7 @@ async def test_refused_connection_means_unavailable() -> None:
         closed = gateway.url
     async with world() as here:
         with pytest.raises(ProviderUnavailableError, match="broke off"):
-            await exchange(here.outside(), "GET", closed + "/", headers={})
+            await exchange(here.call_context(), "GET", closed + "/", headers={})
 
 
 async def test_compressed_answer_is_decoded() -> None:
@@ -103,7 +103,7 @@ async def test_compressed_answer_is_decoded() -> None:
         serving(json_answer(gzip.compress(b'{"a":1}'), headers={"Content-Encoding": "gzip"})) as gateway,
         world() as here,
     ):
-        reply = await exchange(here.outside(), "POST", gateway.url + "/", headers={}, content=b"x")
+        reply = await exchange(here.call_context(), "POST", gateway.url + "/", headers={}, content=b"x")
     assert reply.body == b'{"a":1}'
     assert gateway.seen[0].body == b"x"
 
@@ -112,7 +112,7 @@ async def test_cookies_are_not_kept() -> None:
     """Merchants share the client; one's session must not become another's."""
     async with serving(json_answer("{}", headers={"Set-Cookie": "session=1"})) as gateway, world() as here:
         for _ in range(2):
-            await exchange(here.outside(), "GET", gateway.url + "/", headers={})
+            await exchange(here.call_context(), "GET", gateway.url + "/", headers={})
     assert "Cookie" not in gateway.seen[1].headers
 
 
@@ -131,7 +131,7 @@ async def test_cookies_are_not_kept() -> None:
 async def test_patience_is_read_and_bounded(header: str, seconds: float | None) -> None:
     async with serving(json_answer("{}", 429, headers={"Retry-After": header})) as gateway, world() as here:
         with pytest.raises(RateLimitedError) as busy:
-            await exchange(here.outside(), "GET", gateway.url + "/", headers={})
+            await exchange(here.call_context(), "GET", gateway.url + "/", headers={})
     assert busy.value.retry_after_seconds == seconds
 
 
@@ -176,9 +176,9 @@ async def test_refusal_with_an_empty_body_is_about_credentials_whatever_its_enco
     async with serving(json_answer(b"", status, headers=headers)) as gateway, world() as here:
         shop = account(provider, **{url_key: gateway.url + "/"})
         spec = SPECS[provider].provider
-        (call,) = spec.calls([waiting(provider, reference, **arguments)], here.outside())
+        (call,) = spec.calls([waiting(provider, reference, **arguments)], here.call_context())
         with pytest.raises(ProviderRefusedError) as refused:
-            await spec.fetch(call, shop, here.outside(), here.store)
+            await spec.fetch(call, shop, here.call_context(), here.store)
     assert refused.value.reason == "credentials"
     assert here.stored == []
 
@@ -235,9 +235,9 @@ def test_any_http_answer_is_a_response_or_an_error_of_ours(
             url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
             shop = account("omnikassa", base_url=url)
             arguments = {"event": "merchant.order.status.changed", "token": "a.b.c", "expires": LATER}
-            (call,) = SPECS["omnikassa"].provider.calls([waiting("omnikassa", **arguments)], here.outside())
+            (call,) = SPECS["omnikassa"].provider.calls([waiting("omnikassa", **arguments)], here.call_context())
             with contextlib.suppress(PermanentError, RetryableError):
-                await SPECS["omnikassa"].provider.fetch(call, shop, here.outside(), here.store)
+                await SPECS["omnikassa"].provider.fetch(call, shop, here.call_context(), here.store)
             if status == 200 and body and body != NOTHING_ZIPPED:
                 assert len(here.stored) == 1
             for one in here.stored:

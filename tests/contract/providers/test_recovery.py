@@ -56,8 +56,8 @@ def shop_at(provider: str, address: str) -> Account[Any]:
 async def fetched(shop: Account[Any], here: World, lookup: Lookup) -> LookupOutcome:
     provider = provider_specs()[lookup.provider].provider
     outcomes: dict[str, LookupOutcome] = {}
-    for call in provider.calls([WaitingLookup("l-1", lookup, "", 0, NOW)], here.outside()):
-        outcomes.update(await provider.fetch(call, shop, here.outside(), here.store))
+    for call in provider.calls([WaitingLookup("l-1", lookup, "", 0, NOW)], here.call_context()):
+        outcomes.update(await provider.fetch(call, shop, here.call_context(), here.store))
     return outcomes["l-1"]
 
 

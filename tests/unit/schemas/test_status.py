@@ -16,7 +16,7 @@ STATUSES: tuple[Status, ...] = get_args(Status)
 
 @pytest.mark.parametrize("status", STATUSES)
 @pytest.mark.parametrize("amounts_match", [True, False])
-def test_only_captured_money_in_the_right_amount_releases_goods(status: Status, amounts_match: bool) -> None:
+def test_captured_money_in_the_right_amount_releases_goods_and_none_else(status: Status, amounts_match: bool) -> None:
     allowed = fulfilment(status, amounts_match=amounts_match)
     assert allowed in get_args(Fulfilment)
     assert (allowed == "release") == (status in {"captured", "partially_refunded"} and amounts_match)

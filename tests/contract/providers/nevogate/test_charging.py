@@ -61,12 +61,12 @@ def state(code: str, commit: str = "", *, auto: str | None = "false") -> Scripte
 
 async def call(method: str, account: Account[Any], here: World) -> Any:
     if method == "InitRP":
-        return await NEVOGATE.init(ORDER, account, here.outside())
+        return await NEVOGATE.init(ORDER, account, here.call_context())
     if method == "StartRP":
-        return await NEVOGATE.start(TRANSACTION, account, here.outside())
+        return await NEVOGATE.start(TRANSACTION, account, here.call_context())
     if method == "Close":
-        return await NEVOGATE.close(WHOLE, account, here.outside())
-    return await NEVOGATE.get_payment(TRANSACTION, account, here.outside())
+        return await NEVOGATE.close(WHOLE, account, here.call_context())
+    return await NEVOGATE.get_payment(TRANSACTION, account, here.call_context())
 
 
 async def said(method: str, scripted: Scripted) -> Any:
@@ -119,7 +119,7 @@ async def test_urls_carry_the_merchants_first_token() -> None:
 async def test_token_that_would_not_come_back_is_a_matter_of_configuration(token: str) -> None:
     own = shop("https://gateway.example", url_tokens=[{"value": token}])
     async with world() as here:
-        assert await NEVOGATE.init(ORDER, own, here.outside()) == Failed("configuration")
+        assert await NEVOGATE.init(ORDER, own, here.call_context()) == Failed("configuration")
     request = RequestedPayment(request_id="r", merchant="shop", action="charge", reference_payment_id=REFERENCE)
     assert NEVOGATE.problem(request, own) == "configuration"
 
@@ -169,7 +169,7 @@ async def test_closing_captures_all_or_a_part_or_releases_all(
     closing: CaptureOrVoid, arguments: dict[str, str]
 ) -> None:
     async with serving(answer("SUCCESSFUL")) as gateway, world() as here:
-        await NEVOGATE.close(closing, shop(gateway.url), here.outside())
+        await NEVOGATE.close(closing, shop(gateway.url), here.call_context())
     assert sent(gateway) == ("Close", {"TransactionId": TRANSACTION, **arguments})
 
 

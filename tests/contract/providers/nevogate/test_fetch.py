@@ -33,8 +33,8 @@ async def fetch(url: str, here: World, *lookup_ids: str) -> dict[str, object]:
     shop = account("nevogate", base_url=url)
     outcomes: dict[str, object] = {}
     lookups = [waiting("nevogate", TRANSACTION, lookup_id=lookup_id) for lookup_id in lookup_ids]
-    for call in NEVOGATE.calls(lookups, here.outside()):
-        outcomes.update(await NEVOGATE.fetch(call, shop, here.outside(), here.store))
+    for call in NEVOGATE.calls(lookups, here.call_context()):
+        outcomes.update(await NEVOGATE.fetch(call, shop, here.call_context(), here.store))
     return outcomes
 
 
@@ -71,8 +71,8 @@ def details(lookup_id: str = "first") -> WaitingLookup:
 
 
 async def _details(url: str, here: World) -> object:
-    (call,) = NEVOGATE.calls([details()], here.outside())
-    outcomes = await NEVOGATE.fetch(call, account("nevogate", base_url=url), here.outside(), here.store)
+    (call,) = NEVOGATE.calls([details()], here.call_context())
+    outcomes = await NEVOGATE.fetch(call, account("nevogate", base_url=url), here.call_context(), here.store)
     return outcomes["first"]
 
 
@@ -116,8 +116,8 @@ def _without_amount(**fields: str) -> str:
 async def test_success_without_amount_has_its_details_read_once(answer: str, allowed: bool, asked: bool) -> None:
     async with serving(json_answer(answer)) as gateway, world() as here:
         shop = account("nevogate", base_url=gateway.url, recover_by_details=allowed)
-        (call,) = NEVOGATE.calls([waiting("nevogate", TRANSACTION)], here.outside())
-        outcomes = await NEVOGATE.fetch(call, shop, here.outside(), here.store)
+        (call,) = NEVOGATE.calls([waiting("nevogate", TRANSACTION)], here.call_context())
+        outcomes = await NEVOGATE.fetch(call, shop, here.call_context(), here.store)
     further = (FurtherLookup("details", TRANSACTION, {"cause": "amount missing"}),) if asked else ()
     assert outcomes == {"l-1": Succeeded(further=further)}
     assert len(here.stored) == 1
@@ -127,8 +127,8 @@ async def test_details_without_amount_are_read_no_further() -> None:
     answer = json.dumps({"CommonData": json.loads(_without_amount()), "ProviderSpecificData": {}})
     async with serving(json_answer(answer)) as gateway, world() as here:
         shop = account("nevogate", base_url=gateway.url, recover_by_details=True)
-        (call,) = NEVOGATE.calls([details()], here.outside())
-        assert await NEVOGATE.fetch(call, shop, here.outside(), here.store) == {"first": Succeeded()}
+        (call,) = NEVOGATE.calls([details()], here.call_context())
+        assert await NEVOGATE.fetch(call, shop, here.call_context(), here.store) == {"first": Succeeded()}
 
 
 async def test_details_of_an_unknown_transaction_or_of_another_one_are_no_answer() -> None:
@@ -192,7 +192,9 @@ async def test_unknown_transaction_is_dead_at_once() -> None:
 
 async def test_reference_that_is_no_id_is_never_sent() -> None:
     async with serving(json_answer(ANSWER)) as gateway, world() as here:
-        (call,) = NEVOGATE.calls([waiting("nevogate", "' OR 1=1")], here.outside())
-        outcomes = await NEVOGATE.fetch(call, account("nevogate", base_url=gateway.url), here.outside(), here.store)
+        (call,) = NEVOGATE.calls([waiting("nevogate", "' OR 1=1")], here.call_context())
+        outcomes = await NEVOGATE.fetch(
+            call, account("nevogate", base_url=gateway.url), here.call_context(), here.store
+        )
     assert isinstance(outcomes["l-1"], Failed)
     assert gateway.seen == []

@@ -29,8 +29,8 @@ def gateway(**settings: Any) -> NevogateSimulator:
 
 
 async def fetch(shop: Account[Any], here: World, lookup: Lookup, number: int = 1) -> Succeeded:
-    (call,) = NEVOGATE.calls([WaitingLookup(f"l-{number}", lookup, "", 0, NOW)], here.outside())
-    (outcome,) = (await NEVOGATE.fetch(call, shop, here.outside(), here.store)).values()
+    (call,) = NEVOGATE.calls([WaitingLookup(f"l-{number}", lookup, "", 0, NOW)], here.call_context())
+    (outcome,) = (await NEVOGATE.fetch(call, shop, here.call_context(), here.store)).values()
     assert isinstance(outcome, Succeeded)
     return outcome
 

@@ -43,7 +43,7 @@ def ping(lookup_id: str, expires: str = VALID, token: str = "aa.bb.cc") -> Waiti
 
 
 def call_of(*pings: WaitingLookup) -> Call:
-    (call,) = OMNIKASSA.calls(pings, None)  # type: ignore[arg-type]  # calls() of this provider needs no outside
+    (call,) = OMNIKASSA.calls(pings, None)  # type: ignore[arg-type]  # calls() of this provider needs no context
     return call
 
 
@@ -51,7 +51,7 @@ async def test_one_pull_answers_all_waiting_pings_with_the_newest_token() -> Non
     async with serving(json_answer(LAST)) as bank, world() as here:
         shop = account("omnikassa", base_url=bank.url + "/omnikassa-api/")
         call = call_of(ping("old", EXPIRED, "ee.ee.ee"), ping("a"), ping("b", LATER, "new.est.token"))
-        outcomes = await OMNIKASSA.fetch(call, shop, here.outside(), here.store)
+        outcomes = await OMNIKASSA.fetch(call, shop, here.call_context(), here.store)
     assert outcomes == {"old": Succeeded(), "a": Succeeded(), "b": Succeeded()}
     (seen,) = bank.seen
     assert (seen.method, seen.path) == ("GET", f"/omnikassa-api/order/server/api/v2/events/results/{EVENT}")
@@ -67,7 +67,7 @@ async def test_one_pull_answers_all_waiting_pings_with_the_newest_token() -> Non
 async def test_v1_webshop_pulls_from_the_v1_path() -> None:
     async with serving(json_answer(_page("R05"))) as bank, world() as here:
         shop = account("omnikassa", base_url=bank.url, results_version=1)
-        await OMNIKASSA.fetch(call_of(ping("a")), shop, here.outside(), here.store)
+        await OMNIKASSA.fetch(call_of(ping("a")), shop, here.call_context(), here.store)
     assert bank.seen[0].path == f"/order/server/api/events/results/{EVENT}"
     assert here.stored[0].facts == {"results-version": "1"}
 
@@ -83,7 +83,7 @@ async def test_pages_are_stored_one_before_the_next_is_asked_for() -> None:
 
         async with serving(page) as bank:
             shop = account("omnikassa", base_url=bank.url)
-            outcomes = await OMNIKASSA.fetch(call_of(ping("a")), shop, here.outside(), here.store)
+            outcomes = await OMNIKASSA.fetch(call_of(ping("a")), shop, here.call_context(), here.store)
     assert stored_at_call == [0, 1, 2]
     assert [one.body.decode() for one in here.stored] == [FULL, FULL, LAST]
     assert outcomes == {"a": Succeeded()}
@@ -94,14 +94,16 @@ async def test_pages_are_stored_one_before_the_next_is_asked_for() -> None:
 async def test_true_without_orders_and_words_that_are_no_boolean_end_the_loop(more: str) -> None:
     page = f'{{"moreOrderResultsAvailable": {more}, "orderResults": []}}'
     async with serving(json_answer(page)) as bank, world() as here:
-        await OMNIKASSA.fetch(call_of(ping("a")), account("omnikassa", base_url=bank.url), here.outside(), here.store)
+        await OMNIKASSA.fetch(
+            call_of(ping("a")), account("omnikassa", base_url=bank.url), here.call_context(), here.store
+        )
     assert len(bank.seen) == len(here.stored) == 1
 
 
 async def test_endless_backlog_is_left_to_the_next_ping() -> None:
     async with serving(json_answer(FULL)) as bank, world() as here:
         shop = account("omnikassa", base_url=bank.url)
-        outcomes = await OMNIKASSA.fetch(call_of(ping("a")), shop, here.outside(), here.store)
+        outcomes = await OMNIKASSA.fetch(call_of(ping("a")), shop, here.call_context(), here.store)
     assert len(bank.seen) == len(here.stored) == 200
     assert outcomes == {"a": Succeeded()}
 
@@ -115,7 +117,7 @@ async def test_token_that_expires_between_pages_ends_the_pull() -> None:
 
         async with serving(page) as bank:
             shop = account("omnikassa", base_url=bank.url)
-            outcomes = await OMNIKASSA.fetch(call_of(ping("a")), shop, here.outside(), here.store)
+            outcomes = await OMNIKASSA.fetch(call_of(ping("a")), shop, here.call_context(), here.store)
     assert len(bank.seen) == len(here.stored) == 2
     assert outcomes == {"a": Succeeded()}
 
@@ -124,7 +126,7 @@ async def test_token_that_expires_between_pages_ends_the_pull() -> None:
 async def test_without_a_valid_token_nothing_is_pulled(expires: str) -> None:
     async with serving(json_answer(LAST)) as bank, world() as here:
         shop = account("omnikassa", base_url=bank.url)
-        outcomes = await OMNIKASSA.fetch(call_of(ping("a", expires)), shop, here.outside(), here.store)
+        outcomes = await OMNIKASSA.fetch(call_of(ping("a", expires)), shop, here.call_context(), here.store)
     assert bank.seen == []
     outcome = outcomes["a"]
     assert isinstance(outcome, Failed)
@@ -136,7 +138,7 @@ async def test_lookup_with_another_event_or_token_is_never_put_into_an_address()
     async with serving(json_answer(LAST)) as bank, world() as here:
         shop = account("omnikassa", base_url=bank.url)
         outcomes = await OMNIKASSA.fetch(
-            call_of(bad, ping("y", token="a.b.c\r\nX: y")), shop, here.outside(), here.store
+            call_of(bad, ping("y", token="a.b.c\r\nX: y")), shop, here.call_context(), here.store
         )
     assert bank.seen == []
     assert all(isinstance(one, Failed) for one in outcomes.values())
@@ -145,7 +147,7 @@ async def test_lookup_with_another_event_or_token_is_never_put_into_an_address()
 async def test_failure_after_a_stored_page_keeps_it_and_asks_again_once() -> None:
     async with serving(json_answer(FULL), json_answer("<html>", 503)) as bank, world() as here:
         shop = account("omnikassa", base_url=bank.url)
-        outcomes = await OMNIKASSA.fetch(call_of(ping("a"), ping("b", LATER)), shop, here.outside(), here.store)
+        outcomes = await OMNIKASSA.fetch(call_of(ping("a"), ping("b", LATER)), shop, here.call_context(), here.store)
     assert len(here.stored) == 1
     assert outcomes == {"a": Succeeded(), "b": Succeeded(again="unavailable")}
     assert len(bank.seen) == 2
@@ -154,7 +156,7 @@ async def test_failure_after_a_stored_page_keeps_it_and_asks_again_once() -> Non
 async def test_page_that_can_not_be_read_is_kept_because_it_may_be_consumed() -> None:
     async with serving(json_answer('{"moreOrderResultsAvailable": true, "orderRes')) as bank, world() as here:
         shop = account("omnikassa", base_url=bank.url)
-        outcomes = await OMNIKASSA.fetch(call_of(ping("a")), shop, here.outside(), here.store)
+        outcomes = await OMNIKASSA.fetch(call_of(ping("a")), shop, here.call_context(), here.store)
     assert len(bank.seen) == len(here.stored) == 1
     assert outcomes == {"a": Succeeded()}
 
@@ -173,7 +175,7 @@ async def test_broken_connection_is_not_repeated_behind_our_back() -> None:
     async with server, world() as here:
         shop = account("omnikassa", base_url=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
         with pytest.raises(ProviderUnavailableError):
-            await OMNIKASSA.fetch(call_of(ping("a")), shop, here.outside(), here.store)
+            await OMNIKASSA.fetch(call_of(ping("a")), shop, here.call_context(), here.store)
     assert asked == 1
     assert here.stored == []
 
@@ -189,7 +191,7 @@ async def test_banks_errors_are_errors_whatever_the_status(sample: Any) -> None:
     async with serving(json_answer(sample["body"], status)) as bank, world() as here:
         shop = account("omnikassa", base_url=bank.url)
         with pytest.raises((PermanentError, RetryableError)) as error:
-            await OMNIKASSA.fetch(call_of(ping("a")), shop, here.outside(), here.store)
+            await OMNIKASSA.fetch(call_of(ping("a")), shop, here.call_context(), here.store)
     assert isinstance(error.value, PermanentError | RetryableError)
     assert error.value.reason == ("unavailable" if is_html else "credentials" if token else "refused")
     assert len(here.stored) == (status == 200)
@@ -223,7 +225,7 @@ async def test_whatever_a_200_holds_is_stored_before_it_is_judged(
     """The call can't be repeated: what is lost here is lost at the bank too."""
     async with serving(json_answer(body, headers=headers)) as bank, world() as here:
         shop = account("omnikassa", base_url=bank.url)
-        outcomes = await OMNIKASSA.fetch(call_of(ping("a")), shop, here.outside(), here.store)
+        outcomes = await OMNIKASSA.fetch(call_of(ping("a")), shop, here.call_context(), here.store)
     (stored,) = here.stored
     assert outcomes == {"a": Succeeded()}
     assert len(bank.seen) == 1
@@ -254,7 +256,7 @@ async def test_page_whose_connection_breaks_off_is_stored_and_asked_for_again() 
     async with serving(cut) as bank, world() as here:
         shop = account("omnikassa", base_url=bank.url)
         with pytest.raises(ProviderUnavailableError):
-            await OMNIKASSA.fetch(call_of(ping("a")), shop, here.outside(), here.store)
+            await OMNIKASSA.fetch(call_of(ping("a")), shop, here.call_context(), here.store)
     (stored,) = here.stored
     assert stored.body.decode() == LAST[:-40]
     assert not response_of(_stored_record(stored)).complete
@@ -264,7 +266,7 @@ async def test_page_of_html_is_stored_and_asked_for_again() -> None:
     async with serving(json_answer("<html>", headers={"Content-Type": "text/html"})) as bank, world() as here:
         shop = account("omnikassa", base_url=bank.url)
         with pytest.raises(ProviderUnavailableError):
-            await OMNIKASSA.fetch(call_of(ping("a")), shop, here.outside(), here.store)
+            await OMNIKASSA.fetch(call_of(ping("a")), shop, here.call_context(), here.store)
     assert [one.body for one in here.stored] == [b"<html>"]
 
 
@@ -272,7 +274,7 @@ async def test_error_of_the_bank_beside_orders_is_no_error() -> None:
     page = json.dumps({**json.loads(LAST), "errorCode": 5001})
     async with serving(json_answer(page)) as bank, world() as here:
         shop = account("omnikassa", base_url=bank.url)
-        outcomes = await OMNIKASSA.fetch(call_of(ping("a")), shop, here.outside(), here.store)
+        outcomes = await OMNIKASSA.fetch(call_of(ping("a")), shop, here.call_context(), here.store)
     assert outcomes == {"a": Succeeded()}
 
 
@@ -280,6 +282,6 @@ async def test_429_asks_for_patience() -> None:
     async with serving(json_answer("{}", 429, {"Retry-After": "17"})) as bank, world() as here:
         with pytest.raises(RateLimitedError) as busy:
             await OMNIKASSA.fetch(
-                call_of(ping("a")), account("omnikassa", base_url=bank.url), here.outside(), here.store
+                call_of(ping("a")), account("omnikassa", base_url=bank.url), here.call_context(), here.store
             )
     assert busy.value.retry_after_seconds == 17.0

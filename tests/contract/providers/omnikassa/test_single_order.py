@@ -51,8 +51,8 @@ def shop_at(bank: Gateway, **settings: Any) -> Account[Any]:
 
 
 async def ask(provider: OmniKassaProvider, shop: Account[Any], here: World, one: WaitingLookup | None = None) -> Any:
-    (call,) = provider.calls([one or lookup()], here.outside())
-    return await provider.fetch(call, shop, here.outside(), here.store)
+    (call,) = provider.calls([one or lookup()], here.call_context())
+    return await provider.fetch(call, shop, here.call_context(), here.store)
 
 
 async def test_order_is_asked_for_with_an_access_token_that_is_kept() -> None:
@@ -80,7 +80,7 @@ async def test_pulls_need_no_access_token_and_come_before_orders() -> None:
     provider = OmniKassaProvider()
     async with world() as here:
         ping = waiting("omnikassa", lookup_id="p")
-        calls = list(provider.calls([lookup(), ping, lookup(lookup_id="o-2")], here.outside()))
+        calls = list(provider.calls([lookup(), ping, lookup(lookup_id="o-2")], here.call_context()))
     assert [[one.lookup_id for one in call.lookups] for call in calls] == [["p"], ["o-1"], ["o-2"]]
     assert {call.queue for call in calls} == {"shop"}, "one caller for each webshop"
 

@@ -52,8 +52,8 @@ def asked(reference: str, lookup_id: str | None = None) -> WaitingLookup:
 async def fetch(gateway: Gateway, here: World, *lookups: WaitingLookup) -> Mapping[str, LookupOutcome]:
     shop = account("trustpayments", webservices_url=gateway.url + "/json/")
     outcomes: dict[str, LookupOutcome] = {}
-    for call in TRUSTPAYMENTS.calls(lookups, here.outside()):
-        outcomes.update(await TRUSTPAYMENTS.fetch(call, shop, here.outside(), here.store))
+    for call in TRUSTPAYMENTS.calls(lookups, here.call_context()):
+        outcomes.update(await TRUSTPAYMENTS.fetch(call, shop, here.call_context(), here.store))
     return outcomes
 
 
@@ -197,4 +197,4 @@ async def test_lookup_that_names_nothing_is_dead() -> None:
     for outcome in outcomes.values():
         assert isinstance(outcome, Failed)
         assert outcome.reason == "unreadable_lookup"
-    assert isinstance(Call("lane", tuple(bad)), Call)
+    assert isinstance(Call("transactions", tuple(bad)), Call)

@@ -213,7 +213,7 @@ BAD: Final = ["poison", "missing", "uncertain", "refund of nothing", "no errorco
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(1, 30), st.sampled_from(BAD), st.data(), st.booleans())
-async def test_of_good_references_and_one_bad_all_good_ones_are_answered(
+async def test_good_references_are_all_answered_beside_a_bad_one(
     good: int, kind: str, data: st.DataObject, gathered: bool
 ) -> None:
     at = data.draw(st.integers(0, good))

@@ -55,8 +55,8 @@ async def listed(
 ) -> tuple[list[ListedPayment], list[datetime]]:
     found: list[ListedPayment] = []
     reached = []
-    outside = here.outside(max_response_bytes=4 << 20)
-    async for until, sightings in lister.between(shop_at(address), outside, start, end):
+    context = here.call_context(max_response_bytes=4 << 20)
+    async for until, sightings in lister.between(shop_at(address), context, start, end):
         found += sightings
         reached.append(until)
     return found, reached
@@ -145,9 +145,11 @@ async def test_refunds_are_seen_with_their_payment_and_whenever_they_were() -> N
         simulator.change(payment, {"refund": 40, "notify": False})  # now, long after the period
         found, _ = await listed(address, here, START, START + DAY)
         asked = [
-            one async for one in LIST.about(shop_at(address), here.outside(), [PaymentReference(payment, "ORD-1")])
+            one async for one in LIST.about(shop_at(address), here.call_context(), [PaymentReference(payment, "ORD-1")])
         ]
-        alone = [one async for one in LIST.about(shop_at(address), here.outside(), [PaymentReference(payment, None)])]
+        alone = [
+            one async for one in LIST.about(shop_at(address), here.call_context(), [PaymentReference(payment, None)])
+        ]
     assert [one.observation.refund for one in found] == [None]
     ((count, sightings),) = asked
     refunds = [one.observation.refund for one in sightings if one.observation.refund is not None]
@@ -162,7 +164,9 @@ async def test_many_orders_are_asked_for_together_and_split_where_an_answer_may_
         PaymentReference(pay(simulator, START, f"ORD-{number % 25}"), f"ORD-{number % 25}") for number in range(1000)
     ]
     async with simulated(simulator) as address, world() as here:
-        parts = [one async for one in LIST.about(shop_at(address), here.outside(max_response_bytes=4 << 20), named)]
+        parts = [
+            one async for one in LIST.about(shop_at(address), here.call_context(max_response_bytes=4 << 20), named)
+        ]
     assert sum(count for count, _ in parts) == len(named)
     assert {one.observation.payment_id for _, part in parts for one in part} == {one.payment_id for one in named}
 
@@ -199,7 +203,7 @@ async def test_period_that_is_no_time_is_refused_and_does_not_list_everything() 
     pay(simulator, START)
     async with simulated(simulator) as address, world() as here:
         with pytest.raises(ProviderRefusedError, match="60019"):
-            await query({"starttimestamp": ["2026-11-22T00:00:00Z"]}, shop_at(address), here.outside())
+            await query({"starttimestamp": ["2026-11-22T00:00:00Z"]}, shop_at(address), here.call_context())
 
 
 def test_trust_payments_alone_has_a_list() -> None:
@@ -235,6 +239,6 @@ async def test_order_that_the_gateway_refuses_costs_no_other_order() -> None:
     ]
     named = [PaymentReference(f"1-1-{number}", f"O-{number}") for number in range(9)]
     async with serving(gateway_of(*records, poison=["O-4"])) as bank, world() as here:
-        parts = [one async for one in LIST.about(shop_at(bank.url), here.outside(), named)]
+        parts = [one async for one in LIST.about(shop_at(bank.url), here.call_context(), named)]
     assert sum(count for count, _ in parts) == 9
     assert {one.observation.payment_id for _, part in parts for one in part} == {f"1-1-{n}" for n in range(9) if n != 4}

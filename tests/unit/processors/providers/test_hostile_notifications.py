@@ -93,7 +93,9 @@ members: Final = st.dictionaries(
 
 @EACH
 @given(members, st.sampled_from((123, "123", "00123", 123.0)))
-def test_of_an_omnikassa_ping_only_event_token_and_expiry_go_into_the_lookup(lie: dict[str, Any], poi: object) -> None:
+def test_omnikassa_ping_gives_event_token_and_expiry_to_the_lookup_and_nothing_else(
+    lie: dict[str, Any], poi: object
+) -> None:
     ping = {**lie, **genuine.signed_ping(genuine.PING), "poiId": poi}
     call = notification("omnikassa", json.dumps(ping))
     asked = {"event": ping["eventName"], "token": ping["authentication"], "expires": ping["expiry"]}
@@ -104,7 +106,7 @@ def test_of_an_omnikassa_ping_only_event_token_and_expiry_go_into_the_lookup(lie
 
 @EACH
 @given(st.dictionaries(st.sampled_from(sorted(genuine.FORM)), lies | texts, max_size=5), st.booleans())
-def test_of_a_form_only_the_transaction_or_the_order_goes_into_the_lookup(lie: dict[str, str], names: bool) -> None:
+def test_form_gives_transaction_or_order_to_the_lookup_and_nothing_else(lie: dict[str, str], names: bool) -> None:
     claimed = {**genuine.FORM, **lie}
     if names:
         claimed["transactionreference"] = genuine.REFERENCE
@@ -125,7 +127,7 @@ def test_of_a_form_only_the_transaction_or_the_order_goes_into_the_lookup(lie: d
 
 @EACH
 @given(members, st.sampled_from(("commonData", "CommonData", "query", "top")), members)
-def test_of_a_nevogate_call_only_the_transaction_goes_into_the_lookup(
+def test_nevogate_call_gives_the_transaction_to_the_lookup_and_nothing_else(
     lie: dict[str, Any], place: str, inner: dict[str, Any]
 ) -> None:
     body = {
@@ -231,7 +233,7 @@ PAYMENT: Final = {
 @pytest.mark.parametrize("provider", sorted(ACCOUNTS))
 @EACH
 @given(lie=lies)
-def test_what_is_published_is_what_the_provider_answered_not_what_was_claimed(provider: str, lie: str) -> None:
+def test_result_is_what_the_provider_answered_and_not_what_was_claimed(provider: str, lie: str) -> None:
     outputs = run(
         Line(provider, ACCOUNTS[provider]).all_of(
             notification_record(provider, LYING[provider](lie)),

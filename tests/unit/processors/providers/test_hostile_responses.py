@@ -61,20 +61,20 @@ async def test_certificate_of_a_known_authority_for_the_right_name_is_accepted(
     """Otherwise the refusals below would prove nothing."""
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.certificate))
     async with speaking(ANSWER, context=context_of(authority.issue("right"))) as url, world() as here:
-        assert (await exchange(here.outside(), "GET", url, headers={})).body == b"{}"
+        assert (await exchange(here.call_context(), "GET", url, headers={})).body == b"{}"
 
 
 async def test_certificate_of_an_unknown_authority_is_refused(authority: Authority) -> None:
     async with speaking(ANSWER, context=context_of(authority.issue("unknown"))) as url, world() as here:
         with pytest.raises(ProviderUnavailableError, match="broke off"):
-            await exchange(here.outside(), "GET", url, headers={"Authorization": "Bearer secret"})
+            await exchange(here.call_context(), "GET", url, headers={"Authorization": "Bearer secret"})
 
 
 async def test_certificate_for_another_name_is_refused(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.certificate))
     async with speaking(ANSWER, context=context_of(authority.issue("other", "127.0.0.2"))) as url, world() as here:
         with pytest.raises(ProviderUnavailableError, match="broke off"):
-            await exchange(here.outside(), "GET", url, headers={})
+            await exchange(here.call_context(), "GET", url, headers={})
 
 
 async def test_certificate_that_signed_itself_is_refused(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ async def test_certificate_that_signed_itself_is_refused(tmp_path: Path) -> None
     context.load_cert_chain(own.certificate, tmp_path / "authority.key")
     async with speaking(ANSWER, context=context) as url, world() as here:
         with pytest.raises(ProviderUnavailableError, match="broke off"):
-            await exchange(here.outside(), "GET", url, headers={})
+            await exchange(here.call_context(), "GET", url, headers={})
 
 
 @pytest.mark.parametrize("old", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
@@ -97,7 +97,7 @@ async def test_tls_of_the_last_century_is_refused(
     context.minimum_version = context.maximum_version = old
     async with speaking(ANSWER, context=context) as url, world() as here:
         with pytest.raises(ProviderUnavailableError, match="broke off"):
-            await exchange(here.outside(), "GET", url, headers={})
+            await exchange(here.call_context(), "GET", url, headers={})
 
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
@@ -128,11 +128,11 @@ HEAD = b"HTTP/1.1 200 OK\r\n"
         pytest.param(b"\x16\x03\x01\x02\x00\x01" * 50, False, id="TLS where none is"),
     ],
 )
-async def test_what_is_no_answer_ends_soon_in_an_error_of_ours(answer: bytes, again: bool) -> None:
+async def test_bytes_that_are_no_answer_end_soon_in_an_error_of_ours(answer: bytes, again: bool) -> None:
     async with speaking(answer, again=again) as url, world() as here:
         began = time.monotonic()
         with pytest.raises(RetryableError):
-            await exchange(here.outside(max_response_bytes=1000, timeout_seconds=SECONDS), "GET", url, headers={})
+            await exchange(here.call_context(max_response_bytes=1000, timeout_seconds=SECONDS), "GET", url, headers={})
         assert time.monotonic() - began < 5 * SECONDS
 
 
@@ -143,4 +143,4 @@ async def test_what_is_no_answer_ends_soon_in_an_error_of_ours(answer: bytes, ag
 async def test_address_that_is_none_is_an_error_of_ours_too(make: Callable[[str], str]) -> None:
     async with speaking(ANSWER) as url, world() as here:
         with pytest.raises(RetryableError):
-            await exchange(here.outside(), "GET", make(url), headers={})
+            await exchange(here.call_context(), "GET", make(url), headers={})

@@ -155,8 +155,8 @@ async def test_page_through_a_careless_proxy_is_stored(
     arguments = {"event": ping["eventName"], "token": ping["authentication"], "expires": ping["expiry"]}
     provider = provider_specs()["omnikassa"].provider
     async with world() as here:
-        (call,) = provider.calls([waiting("omnikassa", **arguments)], here.outside())
-        await provider.fetch(call, shop, here.outside(), here.store)
+        (call,) = provider.calls([waiting("omnikassa", **arguments)], here.call_context())
+        await provider.fetch(call, shop, here.call_context(), here.store)
     (stored,) = here.stored
     if readable:
         assert len(provider.interpret(stored, shop).observations) == 1

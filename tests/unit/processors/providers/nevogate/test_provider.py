@@ -124,7 +124,7 @@ def test_without_an_id_a_call_is_malformed(body: str, query: str) -> None:
         ({"commonData": {"transactionId": TRANSACTION}, "alertX": 1}, ""),
     ],
 )
-def test_what_is_no_id_takes_nothing_from_another_place_that_holds_one(body: dict[str, Any], query: str) -> None:
+def test_id_is_found_although_another_place_holds_what_is_none(body: dict[str, Any], query: str) -> None:
     assert claimed(json.dumps(body), query).reference == TRANSACTION
 
 
@@ -252,7 +252,7 @@ def test_amount_that_cannot_be_read_keeps_the_status_and_secures_nothing(
     assert (one.amount, one.paid, one.secured, one.moneyless) == (None, None, False, False)
 
 
-def test_only_closed_words_are_published() -> None:
+def test_words_of_no_closed_list_are_not_published() -> None:
     one = read(ResultMessage="Joe's card", CommitState="Joe's state", Created="2020-03-14 11:19:07")
     assert one.provider_status == {"ResultCode": "SUCCESSFUL"}
     assert one.provider_time is None
@@ -272,7 +272,7 @@ def test_only_closed_words_are_published() -> None:
         None,
     ],
 )
-def test_what_says_nothing_of_a_payment_is_unreadable(answer: Any) -> None:
+def test_answer_that_says_nothing_of_a_payment_is_unreadable(answer: Any) -> None:
     with pytest.raises(UnreadableError):
         NEVOGATE.interpret(response(json.dumps(answer)), account("nevogate"))
 

@@ -100,7 +100,7 @@ def reason_of(body: str, shop: Account[Any] | None = None, at: datetime = NOW) -
         (ping(expiry="2026-06-01T12:00:00Z"), "expired_token"),
     ],
 )
-def test_what_can_cause_no_pull_is_rejected_with_its_reason(body: str, reason: str) -> None:
+def test_ping_that_can_cause_no_pull_is_rejected_with_its_reason(body: str, reason: str) -> None:
     assert reason_of(body) == reason
 
 
@@ -288,7 +288,7 @@ def test_element_that_is_no_order_is_odd_alone(odd: object) -> None:
     ],
     ids=["NaN", "infinity", "huge float", "deep list", "deep object", "surrogate", "huge integer", "tab", "twice"],
 )
-def test_what_a_strict_reader_refuses_outside_the_signed_fields_costs_nothing(member: str) -> None:
+def test_unsigned_member_that_a_strict_reader_refuses_costs_nothing(member: str) -> None:
     body = _java_signed(ORDER, _numbered(2)).replace('"poiId"', f'{member}, "poiId"', 1)
     interpretation = OMNIKASSA.interpret(response(body), account("omnikassa"))
     assert len(interpretation.observations) == 2
@@ -321,7 +321,7 @@ def test_byte_order_mark_before_a_page_or_a_ping_costs_nothing() -> None:
         '"' * 100_000,
     ],
 )
-def test_what_is_no_page_is_unreadable(body: str) -> None:
+def test_body_that_is_no_page_is_unreadable(body: str) -> None:
     with pytest.raises(UnreadableError) as unreadable:
         OMNIKASSA.interpret(response(body), account("omnikassa"))
     assert unreadable.value.reason == "unreadable_answer"
@@ -374,7 +374,7 @@ def test_interpreting_raises_nothing_but_unreadable(body: bytes) -> None:
         OMNIKASSA.interpret(response(body), account("omnikassa"))
 
 
-def test_only_what_a_pull_needs_reaches_the_lookup() -> None:
+def test_lookup_has_what_a_pull_needs_and_nothing_else() -> None:
     body = json.dumps({**json.loads(ping()), "status": "COMPLETED", "orderId": "secret"})
     call = notification("omnikassa", body, at=NOW - timedelta(minutes=1))
     lookup = OMNIKASSA.plan(judged(body), call)

@@ -53,7 +53,7 @@ def test_codes_without_a_row_are_never_guessed(codes: tuple[str, str, str], stat
     assert payment_status(*codes) == status
 
 
-def test_what_was_settled_is_what_was_paid() -> None:
+def test_settled_amount_is_what_was_paid() -> None:
     whole, part, open_ = read(
         record(settlestatus="100"), record(settlestatus="100", settlebaseamount="1000"), record(settlestatus="0")
     )
@@ -87,7 +87,7 @@ def test_unreadable_reason_is_never_published() -> None:
         None,
     ],
 )
-def test_what_is_no_payment_of_ours_says_nothing(one: Any) -> None:
+def test_record_that_is_no_payment_of_ours_says_nothing(one: Any) -> None:
     assert read(one, record(settlestatus="0", transactionreference="7-7-7"))[0].payment_id == "7-7-7"
 
 
@@ -145,6 +145,6 @@ def test_refund_of_no_payment_is_not_passed_over() -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"<html>", b"null", b"[]", b"{}", b'{"response": []}', b'{"response": [{"errorcode": "60019"}]}']
 )
-def test_what_is_no_answer_is_unreadable(body: bytes) -> None:
+def test_body_that_is_no_answer_is_unreadable(body: bytes) -> None:
     with pytest.raises(UnreadableError):
         TRUSTPAYMENTS.interpret(response(body), account("trustpayments"))

@@ -121,7 +121,7 @@ def test_form_comes_back_as_it_was_encoded(pairs: list[tuple[bytes, bytes]]) -> 
         (form(transactionreference="", orderreference=""), "malformed"),
     ],
 )
-def test_what_can_cause_no_lookup_is_rejected_with_its_reason(body: str, reason: str) -> None:
+def test_form_that_can_cause_no_lookup_is_rejected_with_its_reason(body: str, reason: str) -> None:
     assert reason_of(body) == reason
 
 
@@ -175,7 +175,7 @@ def test_bytes_that_are_no_utf_8_matter_only_where_they_are_needed() -> None:
     assert reason_of(f"{start}&responsesitesecurity={without}") == "malformed"
 
 
-def test_only_an_id_reaches_the_lookup() -> None:
+def test_lookup_has_an_id_and_nothing_else_of_the_form() -> None:
     lookup = planned(form(baseamount="1000000", errorcode="0", settlestatus="100"))
     assert (lookup.operation, lookup.reference, lookup.arguments) == ("transaction", "57-9-1", {})
     by_order = planned(form(transactionreference=None))

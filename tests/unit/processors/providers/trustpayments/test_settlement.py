@@ -66,7 +66,7 @@ def test_accepted_refund_is_looked_up_as_a_payment_is(settlestatus: str) -> None
         card("0", requesttypedescription="CHARGEBACK", parenttransactionreference="9-9-9"),
     ],
 )
-def test_what_can_not_change_any_more_is_not_followed(one: dict[str, Any]) -> None:
+def test_record_that_cannot_change_any_more_is_not_followed(one: dict[str, Any]) -> None:
     assert [each.follow for each in read(card("100", transactionreference="9-9-9"), one)] == [None, None]
 
 
