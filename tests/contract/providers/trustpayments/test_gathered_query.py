@@ -201,7 +201,7 @@ async def test_call_of_many_queries_reports_progress_after_each() -> None:
     seen: list[int] = []
     script = gateway_of(*map(payment, range(8)), poison=[reference(3)])
     async with serving(script) as gateway, world() as here:
-        context = replace(here.outside(), progress=lambda: seen.append(len(gateway.seen)))
+        context = replace(here.call_context(), progress=lambda: seen.append(len(gateway.seen)))
         shop = account("trustpayments", webservices_url=gateway.url + "/json/")
         (call,) = TRUSTPAYMENTS.calls([settlement(*range(8))], context)
         await TRUSTPAYMENTS.fetch(call, shop, context, here.store)

@@ -38,7 +38,7 @@ class Shop:
 
     async def look(self, *lookups: WaitingLookup) -> dict[str, LookupOutcome]:
         """Make the lookups, and all that they lead to; the outcomes of the first ones."""
-        context = self._here.outside()
+        context = self._here.call_context()
         outcomes: dict[str, LookupOutcome] = {}
         for call in TRUSTPAYMENTS.calls(lookups, context):
             self._here.stored.clear()
