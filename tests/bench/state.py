@@ -13,7 +13,7 @@ from typing import Final
 
 from kafka import KafkaProducer
 
-from processors.resolve.payment_state import PaymentState
+from processors.resolve.payment_state import PaymentState, encoded
 from processors.resolve.transitions import advance
 from sandbox.processes import Child, wait_for
 from sandbox.system import Plan, Sandbox
@@ -110,7 +110,7 @@ def observed(number: int, status: Status) -> Observation:
 
 def _states(payments: int) -> Iterator[tuple[bytes, bytes]]:
     """Each payment's key and state; only what differs from payment to payment is made for each."""
-    state = messages.encode(advance(PaymentState(), observed(_TEMPLATE, "authorised")).state)
+    state = encoded(advance(PaymentState(), observed(_TEMPLATE, "authorised")).state)
     for number in range(payments):
         yield payment_key(number), state.replace(b"%09d" % _TEMPLATE, b"%09d" % number)
 

@@ -21,7 +21,6 @@ from processors.state.partition_state import PartitionState
 from processors.state.rocksdb_store import RocksDBStore
 from processors.state.store import FIRST_KEY
 from processors.state.timer_queue import Timer
-from schemas import messages
 from schemas.messages import FollowUp, Observation
 from schemas.status import Status
 from schemas.times import rfc3339
@@ -51,13 +50,13 @@ def kept(after: timedelta, *, forgotten_after: timedelta | None = 2 * YEAR) -> P
     )
 
 
-FULL: Final = messages.encode(state_of(["authorised", "captured"]))
+FULL: Final = encoded(state_of(["authorised", "captured"]))
 
 
 @given(st.lists(st.sampled_from(get_args(Status)), max_size=6), st.sampled_from(get_args(Status)))
 def test_late_news_changes_a_closed_payment_like_an_open_one(statuses: list[Status], late: Status) -> None:
     state = state_of(statuses)
-    compressed = closed(messages.encode(state), 0)
+    compressed = closed(encoded(state), 0)
     assert payment_state(compressed) == state
     news = seen(late, SEEN_AT + YEAR)
     assert advance(payment_state(compressed), news) == advance(state, news)
@@ -93,7 +92,7 @@ def test_timer_is_neither_compressed_nor_deleted() -> None:
     assert kept(20 * YEAR).apply(value) is value
 
 
-@pytest.mark.parametrize("value", [b"", b"{", b'{"last": 1}', messages.encode(PaymentState())])
+@pytest.mark.parametrize("value", [b"", b"{", b'{"last": 1}', encoded(PaymentState())])
 def test_value_without_a_time_is_retained(value: bytes) -> None:
     assert kept(20 * YEAR).apply(value) is value
 
@@ -107,7 +106,7 @@ async def reviewed(state: PartitionState, keeping: PaymentRetention, most: int =
 async def test_pass_reviews_every_payment_and_changes_old_ones_only(tmp_path: Path) -> None:
     store, changelog = RocksDBStore(tmp_path / "0"), FakeChangelog()
     names = [b"shop/%d" % number for number in range(5)]
-    young = messages.encode(advance(PaymentState(), seen("captured", SEEN_AT + YEAR)).state)
+    young = encoded(advance(PaymentState(), seen("captured", SEEN_AT + YEAR)).state)
     changelog.others = {**dict.fromkeys(names, FULL), b"shop/young": young}
     state = PartitionState(store, changelog)
     try:
@@ -133,7 +132,7 @@ class Interrupted(RocksDBStore):
         return found
 
 
-NEWS: Final = messages.encode(advance(state_of(["captured"]), seen("charged_back", SEEN_AT + YEAR)).state)
+NEWS: Final = encoded(advance(state_of(["captured"]), seen("charged_back", SEEN_AT + YEAR)).state)
 
 
 async def test_news_during_a_review_is_not_undone(tmp_path: Path) -> None:
