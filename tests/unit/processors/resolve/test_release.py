@@ -95,6 +95,13 @@ def test_full_refund_of_an_authorised_payment_holds_the_goods() -> None:
     assert [event.fulfilment for event in said] == ["release", "hold", "release"]
 
 
+def test_release_is_remembered_over_a_hold() -> None:
+    steps = [seen("authorised", 1, secured=True), refund("r1", 1000, 2), seen("suspended", 3)]
+    assert [event.fulfilment for event in events(steps, rules=EARLY)] == ["release", "hold", "stop"]
+    captured = [seen("captured", 1), refund("r1", 1000, 2), correction("suspended", 3)]
+    assert [event.fulfilment for event in events(captured)] == ["release", "hold", "stop"]
+
+
 def test_correction_to_authorised_releases_nothing_by_itself() -> None:
     steps = [seen("authorised", 1, secured=True), seen("suspended", 2), correction("authorised", 3)]
     assert [event.fulfilment for event in events(steps, rules=EARLY)] == ["release", "stop", "hold"]
