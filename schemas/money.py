@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Final
@@ -58,6 +59,11 @@ class Money:
         """
         if not -_LIMIT < self.value < _LIMIT:
             raise ValueError("an amount has at most 18 digits")
+
+
+def total(values: Iterable[int], currency: str) -> Money:
+    """The sum of amounts of one currency, at most the largest amount: it is compared, and must not stop a payment."""
+    return Money(min(sum(values), _LIMIT - 1), currency)
 
 
 def exponent(currency: str) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from schemas.messages import PaymentSeen
-from schemas.money import Money
+from schemas.money import Money, total
 from schemas.status import Status
 
 #: The customer's money is taken, although a part of it may have gone back since: the goods may have left for it.
@@ -33,7 +33,7 @@ def others(payments: Iterable[PaymentSeen], payment_id: str, currency: str) -> M
         for one in payments
         if one.order_role == "part" and one.payment_id != payment_id and one.status in _TAKEN | _HELD
     )
-    return Money(sum(_value(one, currency) for one in counted), currency)
+    return total((_value(one, currency) for one in counted), currency)
 
 
 def _value(payment: PaymentSeen, currency: str) -> int:

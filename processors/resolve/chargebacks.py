@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from processors.resolve.payment_state import PaymentState
 from schemas.messages import Chargeback
-from schemas.money import Money
+from schemas.money import Money, total
 
 
 def with_chargeback(state: PaymentState, seen: Chargeback | None) -> PaymentState:
@@ -38,9 +38,9 @@ def charged_back_amount(state: PaymentState, whole: Money | None, refunded: Mone
     amounts = [one.amount for one in taken if one.amount is not None]
     currencies = {one.currency for one in amounts}
     if len(amounts) == len(taken) and len(currencies) == 1:
-        return Money(sum(one.value for one in amounts), currencies.pop())
+        return total((one.value for one in amounts), currencies.pop())
     if whole is None:
         return None
     gone = refunded.value if refunded is not None and refunded.currency == whole.currency else 0
-    named = sum(one.value for one in amounts if one.currency == whole.currency)
-    return Money(max(whole.value - gone, named), whole.currency)
+    named = total((one.value for one in amounts if one.currency == whole.currency), whole.currency)
+    return Money(max(whole.value - gone, named.value), whole.currency)

@@ -63,8 +63,8 @@ def judged_by(expected: Expectation | None, checks: Checks, role: OrderRole) -> 
 
 
 def amounts_match(judge: Expectation | None, checks: Checks, *, amount: Money | None, paid: Money | None) -> bool:
-    """Whether the captured amount is right: as announced, or else all that was to be paid."""
-    if paid is None:
+    """Whether money was captured, in the right amount: as announced, or else all that was to be paid."""
+    if paid is None or paid.value <= 0:
         return False
     return paid == amount if judge is None else checks == AS_EXPECTED
 

@@ -14,7 +14,7 @@ from processors.resolve.release import ReleaseRules
 from schemas import messages
 from schemas.ids import derived_id
 from schemas.messages import Checks, Observation, PaymentStatus
-from schemas.money import Money
+from schemas.money import Money, total
 from schemas.status import (
     ENDED_WITHOUT_MONEY,
     FINAL,
@@ -198,7 +198,7 @@ def _refunding(sums: RefundSums, status: Status, *, took_money: bool) -> Money |
         return sums.under_way
     if sums.under_way is None or sums.under_way.currency != sums.settled.currency:
         return sums.under_way or sums.settled
-    return Money(sums.settled.value + sums.under_way.value, sums.settled.currency)
+    return total((sums.settled.value, sums.under_way.value), sums.settled.currency)
 
 
 def _reason(state: PaymentState, reason: str | None, status: Status, allowed: Fulfilment) -> str | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from processors.resolve.payment_state import PaymentState
 from schemas.messages import Refund
-from schemas.money import Money
+from schemas.money import Money, total
 
 
 def with_refund(state: PaymentState, seen: Refund | None, moment: tuple[str, str]) -> PaymentState:
@@ -70,4 +70,4 @@ def _sum(amounts: Iterable[Money]) -> Money | None:
     if not listed:
         return None
     currency = listed[0].currency
-    return Money(sum(one.value for one in listed if one.currency == currency), currency)
+    return total((one.value for one in listed if one.currency == currency), currency)

@@ -19,6 +19,7 @@ from processors.providers.trustpayments.records import (
     is_reference,
     is_text,
     kind_of,
+    odd_places,
     parent_of,
     placed_records,
     reference_of,
@@ -51,7 +52,7 @@ def interpreted(
         asked_at=rfc3339(asked) if asked is not None else None,
     )
     found: list[Observation] = []
-    odd: list[OddElement] = []
+    odd = [OddElement(place, detail="a record is no object") for place in odd_places(query)]
     unreadable: set[str] = set()
     for place, record in placed:
         try:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
+from schemas.errors import UnreadableError
 from schemas.ids import MAX_ID_LENGTH
 
 TransactionRecord = Mapping[str, Any]
@@ -18,6 +19,7 @@ TransactionRecord = Mapping[str, Any]
 _REFERENCE: Final = re.compile(r"[0-9]{1,20}-[0-9]{1,20}-[0-9]{1,20}\Z")
 #: Larger numbers are no field of the gateway's, and Python refuses to write some of them as text.
 _LARGEST_NUMBER: Final = 10**18
+_YEARS: Final = range(2000, 9000)
 
 
 def is_reference(text: str) -> bool:
@@ -80,6 +82,18 @@ def placed_records(query: TransactionRecord, site_reference: str) -> list[tuple[
     ]
 
 
+def odd_places(query: TransactionRecord) -> list[str]:
+    """The places in the response at which there is something else than a record.
+
+    Raises:
+        UnreadableError: the response has something else in place of all its records.
+    """
+    records = query.get("records", [])
+    if not isinstance(records, list):
+        raise UnreadableError("the response's records are no list")
+    return [f"records/{number}" for number, one in enumerate(records) if not isinstance(one, dict)]
+
+
 def records_of(query: TransactionRecord, site_reference: str) -> list[TransactionRecord]:
     """The site's own records."""
     return [one for _, one in placed_records(query, site_reference)]
@@ -97,11 +111,13 @@ def by_reference(records: Iterable[TransactionRecord]) -> dict[str, TransactionR
 
 
 def gateway_time(text: str) -> datetime | None:
-    """The gateway's ``YYYY-MM-DD HH:MM:SS``, which is GMT; None where the text is no such time."""
+    """The gateway's ``YYYY-MM-DD HH:MM:SS``, which is GMT; None where the text is no such time, or of a year near the
+    calendar's ends, from which no days could be counted."""
     try:
-        return datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+        moment = datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
     except ValueError:
         return None
+    return moment if moment.year in _YEARS else None
 
 
 def gateway_date(text: str) -> date | None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import UnreadableError
-from schemas.money import Money, exponent, from_major, from_minor, to_major
+from schemas.money import Money, exponent, from_major, from_minor, to_major, total
 
 
 @pytest.mark.parametrize(
@@ -51,3 +51,8 @@ def test_amount_written_in_major_units_is_read_as_the_same_money(minor: int, cur
     told = to_major(Money(minor, currency))
     assert from_major(told, currency) == Money(minor, currency)
     assert len(told.partition(".")[2]) == exponent(currency)
+
+
+@given(st.lists(st.integers(0, 10**18 - 1)))
+def test_sum_of_amounts_is_an_amount(values: list[int]) -> None:
+    assert total(values, "EUR") == Money(min(sum(values), 10**18 - 1), "EUR")

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.orders.order_state import OrderState
+from processors.orders.parts import others
 from processors.orders.state_machine import (
     MAX_PARTS,
     MAX_PAYMENTS,
@@ -161,6 +162,14 @@ async def test_part_compared_already_is_not_compared_again() -> None:
     (one,) = shop.of("observations", Observation)
     await shop.told(part("a", 600, compared=one.expected))
     assert len(shop.of("observations", Observation)) == 1
+
+
+def test_parts_of_more_than_the_largest_amount_stop_no_order() -> None:
+    most = gbp(10**18 - 1)
+    state = expectation_registered(ORDER, OrderState(), expectation(), "1", rfc3339(START)).state
+    for name in ("a", "b", "c"):
+        state = payment_observed(ORDER, state, news(name, "captured", role="part", amount=most)).state
+    assert others(state.payments.values(), "a", "GBP") == most
 
 
 def test_payments_of_an_order_are_bounded_and_hold_two_years_of_instalments() -> None:

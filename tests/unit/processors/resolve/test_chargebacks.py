@@ -150,3 +150,18 @@ def test_partial_refund_does_not_explain_that_all_money_comes_back() -> None:
     steps = [seen("captured", 1), refund("r1", 400, 2, settled=True), seen("cancelled", 3, returnable=True)]
     last = events(steps)[-1]
     assert (last.status, last.refunded, last.reason) == ("unknown", pounds(400), "money_returned")
+
+
+def test_sums_of_more_than_the_largest_amount_stop_no_payment() -> None:
+    most = 10**18 - 1
+    said = events(
+        [
+            seen("authorised"),
+            *(refund(f"r{number}", most, number, settled=number < 3) for number in (1, 2, 3)),
+            seen("captured", 4),
+            *(chargeback(f"c{number}", most, number) for number in (5, 6)),
+        ]
+    )
+    assert said[2].refunding == pounds(most)
+    assert (said[-1].refunded, said[-1].charged_back) == (pounds(most), pounds(most))
+    assert said[-1].fulfilment == "stop"

@@ -82,3 +82,10 @@ def test_role_stays_although_a_response_does_not_show_it() -> None:
 def test_amount_in_the_customers_currency_is_published_beside_the_merchants() -> None:
     (event,) = events([seen("captured", customer_amount=Money(1200, "EUR"), expected=expected(1000))])
     assert (event.customer_amount, event.amount, event.checks.amount) == (Money(1200, "EUR"), pounds(1000), "match")
+
+
+@pytest.mark.parametrize("known", [None, expected(0), expected(1000), expected(0, several=True)])
+@pytest.mark.parametrize("role", ["whole", "part", "repeat"])
+def test_capture_of_nothing_releases_nothing(known: Expectation | None, role: OrderRole) -> None:
+    nothing = seen("captured", amount=pounds(0), paid=pounds(0), order_role=role, expected=known)
+    assert [event.fulfilment for event in events([nothing], rules=ReleaseRules(authorised=True))] == ["hold"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
@@ -83,8 +84,6 @@ def test_unreadable_reason_is_never_published() -> None:
         record("TRANSACTIONUPDATE", settlestatus="100"),
         record(sitereference="live_site"),
         {},
-        "text",
-        None,
     ],
 )
 def test_record_that_is_no_payment_of_ours_says_nothing(one: Any) -> None:
@@ -142,8 +141,27 @@ def test_refund_of_no_payment_is_not_passed_over() -> None:
     assert [one.payment_id for one in found.observations] == ["7-7-7"]
 
 
+@pytest.mark.parametrize("one", ["text", None, 7, True, [], 1.5])
+def test_element_that_is_no_record_is_dead_lettered_alone(one: Any) -> None:
+    found = interpreted(one, record(settlestatus="100", transactionreference="7-7-7"))
+    assert [(each.place, each.reason) for each in found.odd] == [("records/0", "unreadable_answer")]
+    assert [each.payment_id for each in found.observations] == ["7-7-7"]
+
+
+@pytest.mark.parametrize("started", ["9999-12-31 23:59:59", "0001-01-01 00:00:00", "9999-01-01 00:00:00"])
+def test_record_of_a_year_from_which_no_days_can_be_counted_costs_nothing(started: str) -> None:
+    good = record(settlestatus="0", transactionreference="7-7-7")
+    odd, known = read(record(settlestatus="0", transactionstartedtimestamp=started), good)
+    assert known.follow is not None
+    assert odd.follow == replace(known.follow, reference=odd.payment_id)
+
+
 @pytest.mark.parametrize(
-    "body", [b"", b"<html>", b"null", b"[]", b"{}", b'{"response": []}', b'{"response": [{"errorcode": "60019"}]}']
+    "body",
+    [
+        *(b"", b"<html>", b"null", b"[]", b"{}", b'{"response": []}', b'{"response": [{"errorcode": "60019"}]}'),
+        *(b'{"response": [{"errorcode": "0", "records": %s}]}' % odd for odd in (b"null", b'"x"', b"7", b"{}")),
+    ],
 )
 def test_body_that_is_no_answer_is_unreadable(body: bytes) -> None:
     with pytest.raises(UnreadableError):
