@@ -11,7 +11,8 @@
     ├── RetryableError                  the same call may succeed later
     │   ├── ClusterUnavailableError     no broker answers, or it refuses; processes wait, commands exit with 3
     │   ├── ProviderUnavailableError    outage, timeout, 5xx, or a response that is not the provider's own
-    │   │   └── ProviderUnreachableError    no connection: the request was certainly not sent
+    │   │   ├── ProviderUnreachableError    no connection: the request was certainly not sent
+    │   │   └── ResponseTooLongError    the response is longer than configured
     │   ├── RateLimitedError            429: the provider asks for fewer calls
     │   ├── PartitionRevokedError       another process may own the partition
     │   └── StateUnavailableError       the local state can't be read or written
@@ -73,6 +74,10 @@ class ProviderUnavailableError(RetryableError):
 
 class ProviderUnreachableError(ProviderUnavailableError):
     """No connection could be opened, so the request was certainly not sent."""
+
+
+class ResponseTooLongError(ProviderUnavailableError):
+    """The response is longer than ``worker.provider_response_bytes``; one to a smaller question may not be."""
 
 
 class RateLimitedError(RetryableError):

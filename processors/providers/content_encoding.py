@@ -38,6 +38,11 @@ def decoded(body: bytes, encoding: str, limit_bytes: int) -> tuple[bytes, str]:
     return body, "the response's content encoding is neither gzip nor identity"
 
 
+def too_long(limit_bytes: int) -> str:
+    """What is wrong with a longer body."""
+    return f"the response is longer than {limit_bytes} bytes"
+
+
 def plain(value: str) -> str:
     """A header's value as ASCII, cut to length: it is stored, and readers of record headers expect UTF-8."""
     return value.encode("ascii", "backslashreplace").decode()[:_MAX_HEADER_CHARACTERS]
@@ -54,5 +59,5 @@ def _inflated(body: bytes, wbits: int, limit_bytes: int) -> tuple[bytes, str]:
     except zlib.error:
         return body, "the response does not decompress"
     if len(content) > limit_bytes:
-        return body, f"the response is longer than {limit_bytes} bytes"
+        return body, too_long(limit_bytes)
     return (content, "") if inflate.eof else (body, "the response's end is missing")

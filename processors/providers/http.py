@@ -21,11 +21,17 @@ from httpx_aiohttp import AiohttpTransport
 
 from processors.providers.account import Account
 from processors.providers.base import CallContext, ProviderResponse
-from processors.providers.content_encoding import UNKNOWN, decoded, plain
+from processors.providers.content_encoding import UNKNOWN, decoded, plain, too_long
 from processors.providers.json_body import readable_object
 from schemas.configuration.merchants import Merchant
 from schemas.configuration.secrets import SecretRef
-from schemas.errors import ProviderUnavailableError, ProviderUnreachableError, RateLimitedError, SecretError
+from schemas.errors import (
+    ProviderUnavailableError,
+    ProviderUnreachableError,
+    RateLimitedError,
+    ResponseTooLongError,
+    SecretError,
+)
 from service.private_names import PrivateName, require
 
 _MAX_RETRY_AFTER_SECONDS: Final = 24 * 3600.0
@@ -151,7 +157,7 @@ async def _receive(received: _Received, response: httpx.Response, limit_bytes: i
         received.body += chunk
         if len(received.body) > limit_bytes:
             del received.body[limit_bytes:]
-            received.problem = f"the response is longer than {limit_bytes} bytes"
+            received.problem = too_long(limit_bytes)
             return
 
 
@@ -161,6 +167,8 @@ def _judged(received: _Received, context: CallContext, asked_at: datetime, *, ke
     problem = received.problem or problem
     success = received.status < 400
     if problem and success and not (keep_broken and received.body):
+        if problem == too_long(context.max_response_bytes):
+            raise ResponseTooLongError(problem)
         raise ProviderUnavailableError(problem)
     if problem:
         body = bytes(received.body) if success else b""

@@ -17,7 +17,14 @@ from processors.providers.outcomes import Failed, RetryLater
 from processors.providers.trustpayments.client import RefusedValueError, query
 from processors.providers.trustpayments.contract import TrustPaymentsMerchant
 from processors.providers.trustpayments.records import TransactionRecord, count_of, records_of
-from schemas.errors import PermanentError, ProviderRefusedError, RetryableError
+from schemas.errors import (
+    PermanentError,
+    ProviderRefusedError,
+    ProviderUnavailableError,
+    RateLimitedError,
+    ResponseTooLongError,
+    RetryableError,
+)
 from schemas.reasons import DeadReason
 
 #: A response with as many records may have left some out.
@@ -56,12 +63,27 @@ def gateway_text(moment: datetime) -> str:
 
 
 class GatheredQuery:
-    """A query by one field of one account."""
+    """A query by one field of one account.
 
-    def __init__(self, field: str, account: Account[TrustPaymentsMerchant], context: CallContext) -> None:
+    ``suspicious``: it has failed several times. If it fails again though a part of it succeeds, the gateway is there
+    and one of the values is to blame.
+    """
+
+    def __init__(
+        self,
+        field: str,
+        account: Account[TrustPaymentsMerchant],
+        context: CallContext,
+        *,
+        by_time: bool = False,
+        suspicious: bool = False,
+    ) -> None:
+        """``by_time``: one value may have more records than a response holds, and is then asked for by time."""
         self._field = field
         self._account = account
         self._context = context
+        self._by_time = by_time
+        self._suspicious = suspicious
         self._periods = 0
 
     async def parts(self, values: Sequence[str]) -> list[Part]:
@@ -72,41 +94,71 @@ class GatheredQuery:
             PermanentError: the query fails until a person changes something.
         """
         try:
-            part, count = await self._ask(values)
-        except RefusedValueError as refused:
-            if len(values) == 1:
-                return [PartFailure(tuple(values), Failed(refused.reason, str(refused)))]
-            return await self._halves(values)
-        if count < MAX_RECORDS:
-            return [part]
-        if len(values) > 1:
-            return await self._halves(values)
-        end = self._context.now().astimezone(UTC).replace(microsecond=0) + timedelta(days=1)
-        periods = await self._between(values, end - _ORDER_AGE, end)
-        return [*(one for one in periods if one.records)] or [periods[0]]
-
-    async def _halves(self, values: Sequence[str]) -> list[Part]:
-        middle = len(values) // 2
-        parts: list[Part] = []
-        for half in (values[:middle], values[middle:]):
-            parts += await self.attempted(half)
-        return parts
+            return await self._refined(values)
+        except RetryableError as error:
+            if not self._suspicious or len(values) == 1 or isinstance(error, RateLimitedError):
+                raise
+            return await self._isolated(values, error)
 
     async def attempted(self, values: Sequence[str]) -> list[Part]:
         """The parts, or their failure: other values are not asked for again because of it."""
         try:
             return await self.parts(values)
         except RetryableError as error:
-            return [PartFailure(tuple(values), RetryLater(error.reason, str(error), error.retry_after_seconds))]
+            return [_later(values, error)]
         except PermanentError as error:
             return [PartFailure(tuple(values), Failed(error.reason, str(error)))]
+
+    async def _refined(self, values: Sequence[str]) -> list[Part]:
+        """The response to one query, or, where that is refused or cut off, to smaller ones."""
+        try:
+            part = await self._ask(values)
+        except RefusedValueError as refused:
+            if len(values) == 1:
+                return [PartFailure(tuple(values), Failed(refused.reason, str(refused)))]
+            return [part for half in _halves(values) for part in await self.attempted(half)]
+        if part is not None:
+            return [part]
+        if len(values) > 1:
+            return [part for half in _halves(values) for part in await self.attempted(half)]
+        if not self._by_time:
+            raise ProviderUnavailableError("the response to one value is longer than it may be")
+        end = self._context.now().astimezone(UTC).replace(microsecond=0) + timedelta(days=1)
+        periods = await self._between(values, end - _ORDER_AGE, end)
+        return [*(one for one in periods if one.records)] or [periods[0]]
+
+    async def _isolated(self, values: Sequence[str], error: RetryableError) -> list[Part]:
+        """The parts of a query of which one value makes the gateway fail, without another query for each value in an
+        outage: if both halves fail, it is one.
+
+        Raises:
+            RetryableError: ``error``, as both halves fail.
+        """
+        parts: list[Part] = []
+        failed: list[tuple[Sequence[str], RetryableError]] = []
+        for half in _halves(values):
+            try:
+                parts += await self._refined(half)
+            except RetryableError as again:
+                failed.append((half, again))
+        if not parts:
+            raise error
+        for half, problem in failed:
+            parts += [_later(half, problem)] if len(half) == 1 else await self._narrowed(half, problem)
+        return parts
+
+    async def _narrowed(self, values: Sequence[str], error: RetryableError) -> list[Part]:
+        try:
+            return await self._isolated(values, error)
+        except RetryableError:
+            return [_later(values, error)]
 
     async def _between(self, values: Sequence[str], start: datetime, end: datetime) -> list[PartResponse]:
         """The records of one value by time. Neighbouring periods share their border, and may share a record."""
         self._periods += 1
         period = {"starttimestamp": [gateway_text(start)], "endtimestamp": [gateway_text(end)]}
-        part, count = await self._ask(values, period)
-        if count < MAX_RECORDS:
+        part = await self._ask(values, period)
+        if part is not None:
             return [part]
         if end - start <= _SECOND or self._periods >= _MAX_PERIODS:
             raise ProviderRefusedError("refused", "the gateway has too many records of one order to be read completely")
@@ -116,7 +168,21 @@ class GatheredQuery:
 
     async def _ask(
         self, values: Sequence[str], period: Mapping[str, Sequence[str]] | None = None
-    ) -> tuple[PartResponse, int]:
-        response, found = await query({self._field: values, **(period or {})}, self._account, self._context)
-        records = records_of(found, self._account.merchant.site_reference)
-        return PartResponse(tuple(values), response, records), count_of(found)
+    ) -> PartResponse | None:
+        """The response to one query; None where it may be cut off, or is too long to be read."""
+        try:
+            response, found = await query({self._field: values, **(period or {})}, self._account, self._context)
+        except ResponseTooLongError:
+            return None
+        if count_of(found) >= MAX_RECORDS:
+            return None
+        return PartResponse(tuple(values), response, records_of(found, self._account.merchant.site_reference))
+
+
+def _halves(values: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    middle = len(values) // 2
+    return values[:middle], values[middle:]
+
+
+def _later(values: Sequence[str], error: RetryableError) -> PartFailure:
+    return PartFailure(tuple(values), RetryLater(error.reason, str(error), error.retry_after_seconds))

@@ -105,10 +105,8 @@ class FoundRecords:
             return Failed("unreadable_lookup", "the lookup names neither a transaction nor an order")
         recovery = RECOVERY in lookup.arguments
         failed = {one: self._failures[one] for one in values if one in self._failures}
-        if failed and not (recovery and len(values) > 1):
-            return next(iter(failed.values()))
-        if later := next((one for one in failed.values() if isinstance(one, RetryLater)), None):
-            return later
+        if failed and (not recovery or len(failed) == len(values)):
+            return next((one for one in failed.values() if isinstance(one, RetryLater)), next(iter(failed.values())))
         if not recovery and any(one not in self._by_value for one in values):
             return RetryLater("not_found", "the provider has no record of it yet")
         mine = {name: one for value in values for name, one in self._by_value.get(value, {}).items()}
@@ -116,11 +114,11 @@ class FoundRecords:
             return self._settlement(mine, tuple(failed))
         return self._notified(mine)
 
-    def _settlement(self, mine: Mapping[str, TransactionRecord], refused: Sequence[str]) -> LookupOutcome:
-        """Of payments that are known: what is refused or uncertain is looked up by itself, so that the others are not
+    def _settlement(self, mine: Mapping[str, TransactionRecord], failed: Sequence[str]) -> LookupOutcome:
+        """Of payments that are known: what failed or is uncertain is looked up by itself, so that the others are not
         looked up again because of it."""
         open_ended = [name for name, one in mine.items() if _is_uncertain(one)]
-        return Succeeded(follow_ups=tuple(sorted({*refused, *open_ended})), further=self._chargebacks(mine))
+        return Succeeded(follow_ups=tuple(sorted({*failed, *open_ended})), further=self._chargebacks(mine))
 
     def _notified(self, mine: Mapping[str, TransactionRecord]) -> LookupOutcome:
         return Succeeded(

@@ -31,7 +31,7 @@ from processors.providers.outcomes import LookupOutcome, Succeeded
 from processors.providers.trustpayments.contract import NAME, TRANSACTION, TrustPaymentsMerchant
 from processors.providers.trustpayments.gathered_query import GatheredQuery, Part, PartResponse
 from processors.providers.trustpayments.interpretation import interpreted
-from processors.providers.trustpayments.lookups import FoundRecords, filter_of, grouped
+from processors.providers.trustpayments.lookups import ORDERS, FoundRecords, filter_of, grouped
 from processors.providers.trustpayments.records import is_reference, query_of, word
 from processors.providers.trustpayments.signature import Form, check_hash, check_names, check_values, unknown_names
 from schemas.errors import RejectedNotificationError, UnreadableError
@@ -39,6 +39,8 @@ from schemas.messages import Lookup
 from schemas.times import rfc3339
 
 _MAX_FIELDS: Final = 200
+#: After so many failed attempts, minutes later, one of the values may be to blame.
+_SUSPICIOUS_ATTEMPTS: Final = 3
 
 
 class TrustPaymentsProvider:
@@ -109,9 +111,15 @@ class TrustPaymentsProvider:
         later."""
         asked = {one.lookup_id: filter_of(one.lookup) for one in call.lookups}
         field = asked[call.lookups[0].lookup_id].field
-        parts = await self._parts(
-            field, sorted({value for one in asked.values() for value in one.values}), account, context
+        query = GatheredQuery(
+            field,
+            account,
+            context,
+            by_time=field == ORDERS,
+            suspicious=any(one.attempts >= _SUSPICIOUS_ATTEMPTS for one in call.lookups),
         )
+        values = sorted({value for one in asked.values() for value in one.values})
+        parts = await self._parts(query, values, context)
         found = FoundRecords(field, parts)
         outcomes = {one.lookup_id: found.outcome(one.lookup) for one in call.lookups}
         succeeded = [one for one in call.lookups if isinstance(outcomes[one.lookup_id], Succeeded)]
@@ -123,12 +131,10 @@ class TrustPaymentsProvider:
                     await store(replace(part.response, reference=reference), answered)
         return outcomes
 
-    async def _parts(
-        self, field: str, values: Sequence[str], account: Account[TrustPaymentsMerchant], context: CallContext
-    ) -> list[Part]:
+    async def _parts(self, query: GatheredQuery, values: Sequence[str], context: CallContext) -> list[Part]:
         """The responses to all values, no more of them in a query than configured. A refund or chargeback and its
         parent are always in one, so that they are read together."""
-        query, size = GatheredQuery(field, account, context), max(2, context.transactions_per_query)
+        size = max(2, context.transactions_per_query)
         chunks = [values[start : start + size] for start in range(0, len(values), size)]
         if len(chunks) <= 1:
             return await query.parts(values) if values else []

@@ -7,12 +7,14 @@ from typing import Any, Final
 
 import orjson
 import pytest
+from aiohttp import web
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from processors.providers.base import WaitingLookup
 from processors.providers.outcomes import Failed, RetryLater, Succeeded
 from processors.providers.registry import provider_specs
-from schemas.errors import ProviderRefusedError, ProviderUnavailableError
+from schemas.errors import ProviderRefusedError, ProviderUnavailableError, RateLimitedError
 from tests.fakes.accounts import account, response, waiting
 from tests.fakes.gateway import serving, world
 from tests.fakes.record_gateway import asked_in, fetch, gateway_of, notified, observed, payment, reference, settlement
@@ -120,6 +122,47 @@ async def test_half_that_fails_for_now_is_retried_and_the_other_is_answered() ->
         assert isinstance(outcomes[reference(number)], kind)
 
 
+def tried(number: int, attempts: int) -> WaitingLookup:
+    return replace(notified(number), attempts=attempts)
+
+
+async def test_value_that_makes_the_gateway_fail_is_isolated_after_several_attempts() -> None:
+    script = gateway_of(*map(payment, range(16)), down=[reference(5)])
+    async with serving(script) as gateway, world() as here:
+        with pytest.raises(ProviderUnavailableError):
+            await fetch(gateway, here, *(tried(number, 2) for number in range(16)))
+        assert len(gateway.seen) == 1
+        outcomes = await fetch(gateway, here, *(tried(number, 3) for number in range(16)))
+    blamed = outcomes.pop(reference(5))
+    assert isinstance(blamed, RetryLater)
+    assert blamed.reason == "unavailable"
+    assert set(outcomes.values()) == {Succeeded()}
+    assert len(gateway.seen) == 2 + 2 * 4
+
+
+async def test_outage_costs_three_queries_for_a_batch_and_not_one_for_each_value() -> None:
+    async with serving(web.Response(status=503)) as gateway, world() as here:
+        with pytest.raises(ProviderUnavailableError):
+            await fetch(gateway, here, *(tried(number, 9) for number in range(64)))
+    assert len(gateway.seen) == 3
+
+
+async def test_rate_limit_is_never_answered_with_more_queries() -> None:
+    async with serving(web.Response(status=429)) as gateway, world() as here:
+        with pytest.raises(RateLimitedError):
+            await fetch(gateway, here, *(tried(number, 9) for number in range(64)))
+    assert len(gateway.seen) == 1
+
+
+async def test_record_that_is_too_long_to_be_read_costs_no_other() -> None:
+    script = gateway_of(*map(payment, range(8)), payment(8, customfield1="x" * (1 << 20)))
+    async with serving(script) as gateway, world() as here:
+        outcomes = await fetch(gateway, here, *map(notified, range(9)))
+    assert isinstance(outcomes.pop(reference(8)), RetryLater)
+    assert set(outcomes.values()) == {Succeeded()}
+    assert observed(here) == {reference(number) for number in range(8)}
+
+
 async def test_response_that_may_be_cut_off_is_asked_for_in_halves() -> None:
     several = [payment(number) for number in (1, 2) for _ in range(260)]
     async with serving(gateway_of(*several)) as gateway, world() as here:
@@ -208,7 +251,21 @@ async def test_call_of_many_queries_reports_progress_after_each() -> None:
     assert seen == list(range(1, 8)), "or a long call would look like a stall"
 
 
-BAD: Final = ["poison", "missing", "uncertain", "refund of nothing", "no errorcode", "chargeback of nothing", *ODD]
+BAD: Final = [
+    *("poison", "failure", "too long", "missing", "uncertain"),
+    *("refund of nothing", "no errorcode", "chargeback of nothing"),
+    *ODD,
+]
+    "poison",
+    "failure",
+    "too long",
+    "missing",
+    "uncertain",
+    "refund of nothing",
+    "no errorcode",
+    "chargeback of nothing",
+    *ODD,
+]
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -224,11 +281,18 @@ async def test_good_references_are_all_answered_beside_a_bad_one(
         "refund of nothing": payment(at, requesttypedescription="REFUND"),
         "no errorcode": payment(at, requesttypedescription="REFUND", errorcode=""),
         "chargeback of nothing": payment(at, requesttypedescription="CHARGEBACK"),
+        "too long": payment(at, customfield1="x" * (1 << 20)),
     }
     records += [bad[kind]] if kind in bad else []
     raw = {reference(at): text_of(at, ODD[kind][0])} if kind in ODD else {}
-    script = gateway_of(*records, poison=[reference(at)] if kind == "poison" else [], raw=raw)
+    script = gateway_of(
+        *records,
+        poison=[reference(at)] if kind == "poison" else [],
+        down=[reference(at)] if kind == "failure" else [],
+        raw=raw,
+    )
     lookups = [settlement(*range(good + 1))] if gathered else [notified(number) for number in range(good + 1)]
+    lookups = [replace(one, attempts=3) for one in lookups]
     async with serving(script) as gateway, world() as here:
         outcomes = await fetch(gateway, here, *lookups)
     assert observed(here) >= {reference(number) for number in numbers}
