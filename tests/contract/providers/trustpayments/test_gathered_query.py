@@ -256,16 +256,6 @@ BAD: Final = [
     *("refund of nothing", "no errorcode", "chargeback of nothing"),
     *ODD,
 ]
-    "poison",
-    "failure",
-    "too long",
-    "missing",
-    "uncertain",
-    "refund of nothing",
-    "no errorcode",
-    "chargeback of nothing",
-    *ODD,
-]
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
