@@ -116,16 +116,19 @@ class GatheredQuery:
         except RefusedValueError as refused:
             if len(values) == 1:
                 return [PartFailure(tuple(values), Failed(refused.reason, str(refused)))]
-            return [part for half in _halves(values) for part in await self.attempted(half)]
+            return await self._halves(values)
         if part is not None:
             return [part]
         if len(values) > 1:
-            return [part for half in _halves(values) for part in await self.attempted(half)]
+            return await self._halves(values)
         if not self._by_time:
             raise ProviderUnavailableError("the response to one value is longer than it may be")
         end = self._context.now().astimezone(UTC).replace(microsecond=0) + timedelta(days=1)
         periods = await self._between(values, end - _ORDER_AGE, end)
         return [*(one for one in periods if one.records)] or [periods[0]]
+
+    async def _halves(self, values: Sequence[str]) -> list[Part]:
+        return [part for half in _halved(values) for part in await self.attempted(half)]
 
     async def _isolated(self, values: Sequence[str], error: RetryableError) -> list[Part]:
         """The parts of a query of which one value makes the gateway fail, without another query for each value in an
@@ -136,7 +139,7 @@ class GatheredQuery:
         """
         parts: list[Part] = []
         failed: list[tuple[Sequence[str], RetryableError]] = []
-        for half in _halves(values):
+        for half in _halved(values):
             try:
                 parts += await self._refined(half)
             except RetryableError as again:
@@ -179,7 +182,7 @@ class GatheredQuery:
         return PartResponse(tuple(values), response, records_of(found, self._account.merchant.site_reference))
 
 
-def _halves(values: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+def _halved(values: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
     middle = len(values) // 2
     return values[:middle], values[middle:]
 
