@@ -29,8 +29,8 @@ class NevogateMerchant(ChargingMerchant, frozen=True, kw_only=True, tag_field="p
     base_url: str
     """Base URL of the gateway."""
     recover_by_details: bool = False
-    """Whether overdue payments, authorisations and payments without an amount are read with `Details`, which the gateway
-    must allow."""
+    """Whether overdue payments, authorisations and payments without an amount are read with `Details`, which the
+    gateway must allow."""
     hold_days: Annotated[int, Meta(ge=1, le=365)] = 30
     """Days for which money stays reserved at most. For so long an authorisation is looked at daily."""
 
