@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 from sandbox.simulators.spec import SimulatorSpec
 from schemas.configuration.merchants import FollowedMerchant, Merchant
 from schemas.times import rfc3339
 
-#: Hour of the short day at which payments that are not settled yet are looked up.
-_CHECK_HOUR: Final = 4
-
 
 @dataclass(frozen=True, slots=True)
 class SimulatedDays:
-    """Each day lasts ``seconds``; the first began at ``first_day_at`` (Unix time)."""
+    """Each day lasts ``seconds``; the first, which began at ``first_day_at`` (Unix time), ends ``first_night_seconds``
+    after the sandbox has started, by default after a whole day. Payments that are not settled are looked up at
+    ``check_hour`` of the next.
+    """
 
     seconds: float
-    first_day_at: float = field(default_factory=time.time)
+    first_night_seconds: float | None = None
+    check_hour: int = 4
+    first_day_at: float = 0.0
+
+    def starting_now(self) -> SimulatedDays:
+        """The same, with the time at which the first day begins."""
+        first = self.seconds if self.first_night_seconds is None else self.first_night_seconds
+        return replace(self, first_day_at=time.time() + first - self.seconds)
 
     def simulator_settings(self, spec: SimulatorSpec) -> dict[str, Any]:
         """For a simulator that does something at night; nothing for others."""
@@ -34,4 +41,4 @@ class SimulatedDays:
             return {}
         starts_at = rfc3339(datetime.fromtimestamp(self.first_day_at, UTC))
         days = {"starts_at": starts_at, "seconds": self.seconds}
-        return {"settlement_check_hour": _CHECK_HOUR, "short_days": days}
+        return {"settlement_check_hour": self.check_hour, "short_days": days}

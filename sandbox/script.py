@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from sandbox.billing.subscriptions import MERCHANT, SubscriptionDay
+from sandbox.days import SimulatedDays
 from sandbox.mishaps import TRUST_PAYMENTS, DayProgress, Mishaps
 from sandbox.scenarios import SCENARIOS, PaymentAmounts, Scenario
 from sandbox.shop import ExampleShop
@@ -31,7 +32,7 @@ _CORRECTIONS_TRIED: Final = 15
 #: Settings of a `Plan` that the day needs: a merchant that may charge, overdue payments polled at once, and nights.
 REQUIRED_PLAN: Final[Mapping[str, Any]] = {
     "charges": {MERCHANT: {}},
-    "day_seconds": 8.0,
+    "days": SimulatedDays(8.0),
     "configuration": {"worker": {"overdue": {"poll_schedule_seconds": {"trustpayments": (0.5, 2.0, 5.0, 10.0, 20.0)}}}},
 }
 

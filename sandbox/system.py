@@ -46,13 +46,13 @@ class Plan:
 
     ``workers`` holds the extra arguments of each worker process; ``worker_module`` is the Python module that runs them,
     which tests replace to break or kill a worker. ``simulators`` holds the settings of all simulators, ``simulator``
-    those of single ones by provider. With ``day_seconds`` a day of the providers that settle at night lasts so long.
-    The merchants in ``with_url_token`` have one. ``charges`` names the merchants that may charge by topic, with changes
-    to the default section; ``merchant`` adds settings to single merchants. ``configuration`` is merged into the
-    generated configuration. Logs are written to ``logs`` and stay; by default they are deleted with everything else.
-    ``nodes`` is the size of the local Kafka; ``kafka_directory`` chooses where a node stores its data, by number.
-    ``detour`` maps the address of a part to the one under which the other parts reach it, such as that of a faulty
-    network; the sandbox itself always uses the direct address.
+    those of single ones by provider. ``days`` are those of the providers that settle at night. The merchants in
+    ``with_url_token`` have one. ``charges`` names the merchants that may charge by topic, with changes to the default
+    section; ``merchant`` adds settings to single merchants. ``configuration`` is merged into the generated
+    configuration. Logs are written to ``logs`` and stay; by default they are deleted with everything else. ``nodes`` is
+    the size of the local Kafka; ``kafka_directory`` chooses where a node stores its data, by number. ``detour`` maps
+    the address of a part to the one under which the other parts reach it, such as that of a faulty network; the sandbox
+    itself always uses the direct address.
     """
 
     workers: Sequence[Sequence[str]] = ((),)
@@ -63,7 +63,7 @@ class Plan:
     merchant: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     simulators: Mapping[str, Any] = field(default_factory=lambda: {"time_scale": 60.0})
     simulator: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    day_seconds: float | None = None
+    days: SimulatedDays | None = None
     configuration: Mapping[str, Any] = field(default_factory=dict)
     partitions: int = 4
     consumers: bool = True
@@ -94,7 +94,7 @@ class Sandbox:
         self.ingest_address = ""
         self._simulators: list[Child] = []
         self._undo = ExitStack()
-        self._days = SimulatedDays(self.plan.day_seconds) if self.plan.day_seconds else None
+        self._days = self.plan.days.starting_now() if self.plan.days else None
 
     # --- start and stop ----------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ import time
 from typing import Final
 
 from sandbox.arguments import non_negative_number, positive_number
+from sandbox.days import SimulatedDays
 from sandbox.signals import ends_on_signal
 from sandbox.system import Plan, Sandbox
 
@@ -35,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     plan = Plan(
         simulators={"time_scale": arguments.time_scale, "latency_seconds": arguments.latency_seconds},
         charges={_CHARGING: {}},
-        day_seconds=_DAY_SECONDS,
+        days=SimulatedDays(_DAY_SECONDS),
     )
     with ends_on_signal():
         try:

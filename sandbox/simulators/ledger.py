@@ -16,7 +16,8 @@ _KEPT_VIOLATIONS: Final = 1000
 class Truth:
     """One payment as the provider knows it. Amounts are in the currency's minor unit.
 
-    ``refunding`` is what refunds that are not settled will take, ``charged_back`` what chargebacks took.
+    ``refunding`` is what refunds that are not settled will take, ``charged_back`` what chargebacks took. ``steps``
+    counts the changes of these amounts that left the status as it was.
     """
 
     payment_id: str
@@ -29,6 +30,7 @@ class Truth:
     refunded: int = 0
     refunding: int = 0
     charged_back: int = 0
+    steps: int = 0
     history: list[Status] = field(default_factory=list)
 
     def becomes(self, status: Status) -> None:

@@ -35,12 +35,15 @@ _JOIN_SECONDS: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of payment: how often it is made, how it begins, and what becomes of it after so many seconds."""
+    """One kind of payment: how often it is made, how it begins, and what becomes of it after so many seconds. A
+    number among the changes is a share of the amount. One that does not ``pay`` is no payment by the provider's ledger.
+    """
 
     weight: int
     provider: str
     order: Mapping[str, Any] = field(default_factory=dict)
     changes: tuple[tuple[float, Mapping[str, Any]], ...] = ()
+    pays: bool = True
 
 
 _ORDER: Final = {"status": "IN_PROGRESS"}
@@ -49,15 +52,18 @@ KINDS: Final = (
     Kind(12, "omnikassa", _ORDER, ((_SOON, {"status": "COMPLETED"}),)),
     Kind(4, "omnikassa", _ORDER, ((_SOON, {"status": "CANCELLED"}),)),
     Kind(2, "omnikassa", _ORDER, ((_LATER, {"status": "EXPIRED"}),)),
-    Kind(
-        6,
-        "trustpayments",
-        {},
-        ((_SOON, {"settlestatus": "10", "notify": True}), (_LATER, {"settlestatus": "100", "notify": True})),
-    ),
+    # another shop's order, on the pages of the others
+    Kind(1, "omnikassa", {"odd": "foreign"}, pays=False),
+    # settled in the night of the run, of which nobody tells; what comes after it stays authorised
+    Kind(6, "trustpayments"),
     Kind(3, "trustpayments", {"settlestatus": "100"}),
     Kind(3, "trustpayments", {"errorcode": "70000"}),
-    Kind(2, "trustpayments", {"settlestatus": "100"}, ((_LATER, {"refund": True, "refund_settlestatus": "100"}),)),
+    # accepted, and settled in the night
+    Kind(2, "trustpayments", {"settlestatus": "100"}, ((_LATER, {"refund": 1.0}),)),
+    Kind(1, "trustpayments", {"settlestatus": "100"}, ((_LATER, {"chargeback": 0.4}),)),
+    Kind(1, "trustpayments", {"settlestatus": "100"}, ((_LATER, {"payout": 2.0}),)),
+    # every query that names it fails
+    Kind(1, "trustpayments", {"refused": True}, pays=False),
     Kind(7, "nevogate"),
     Kind(3, "nevogate", {"auto_commit": False}, ((_LATER, {"close": True, "notify": True}),)),
     Kind(3, "nevogate", {"result": "CANCELED"}),
@@ -151,6 +157,9 @@ class Load:
         registers = provider == "nevogate" and not kind.order and self._chance.random() < _CHARGED_SHARE
         if registers:
             order["registration"] = "active"
+        if not kind.pays:
+            self._providers[provider].pay(**order)
+            return
         if provider == "omnikassa":
             # the bank names the payment when the order is made, long before the customer pays
             payment = self._providers[provider].pay(**order)
@@ -159,7 +168,7 @@ class Load:
             self._announce(provider, merchant, name, amount, None)
             payment = self._providers[provider].pay(**order)
         for after_seconds, change in kind.changes:
-            details = {**change, **({"refund": amount} if "refund" in change else {})}
+            details = {one: round(amount * is_) if isinstance(is_, float) else is_ for one, is_ in change.items()}
             self._at(after_seconds, self._change(provider, payment, details))
         if registers:
             self._at(_LATER, lambda: self._charge(merchant, name, payment, amount))

@@ -16,6 +16,7 @@ from typing import Any, Final
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
+from sandbox.days import SimulatedDays
 from sandbox.processes import Child, wait_for
 from sandbox.system import Plan, Sandbox
 from schemas import topics
@@ -40,6 +41,14 @@ _PROGRESS_SECONDS: Final = 90.0
 _WATCHER_SECONDS: Final = 30.0
 _LOOK_MILLISECONDS: Final = 5000
 _VERIFIER_MARGIN_SECONDS: Final = 60.0
+#: What was paid before the night is settled in it. Faults begin after it: a clock that is an hour ahead looks for a
+#: settlement an hour early, and the nights of real providers are over by then.
+_NIGHT_SECONDS: Final = 12.0
+#: When, after the start, payments that are not settled are looked up. The days are long: there is one morning in a run.
+_MORNING_SECONDS: Final = 150.0
+#: The gateway's own day ends after the run: the only night is the one that the run lets pass.
+_GATEWAY_DAY_SECONDS: Final = 48 * 3600.0
+_DAYS: Final = SimulatedDays(24 * 3600.0, first_night_seconds=_MORNING_SECONDS, check_hour=0)
 
 #: Looks of a recovery and timeouts that fit a run of minutes; the bank keeps its own limit of calls a second.
 _WORKER: Final[dict[str, Any]] = {
@@ -117,12 +126,14 @@ class FaultRun:
                 self._stack.enter_context(tempfile.TemporaryDirectory(prefix="paynotify-fault-"))
             )
             self._directory.mkdir(parents=True, exist_ok=True)
+            began = time.monotonic()
             target = self._start()
             self._supervisor = Supervisor(target.sandbox)
             watcher = self._watch(target.sandbox)
             load = self._load(target.sandbox)
             skipped = possible(target)
             load.start()
+            self._let_night_pass(target, began)
             self._inject(target, [name for name in self._order.faults if name not in skipped], load)
             load.stop()
             self._supervisor.look()
@@ -145,6 +156,7 @@ class FaultRun:
                     workers=[self._worker(number) for number in range(self._order.workers)],
                     merchants=MERCHANTS,
                     charges={"shop-hu": {}},
+                    days=_DAYS,
                     with_url_token=("shop-hu",),
                     simulators={
                         "time_scale": 60.0,
@@ -156,7 +168,7 @@ class FaultRun:
                     },
                     simulator={
                         "nevogate": {"resend_after_seconds": 480.0, **self._logged("nevogate")},
-                        "trustpayments": self._logged("trustpayments"),
+                        "trustpayments": {"day_seconds": _GATEWAY_DAY_SECONDS, **self._logged("trustpayments")},
                         "omnikassa": self._logged("omnikassa"),
                     },
                     configuration={
@@ -205,6 +217,13 @@ class FaultRun:
         )
 
     # --- the faults ----------------------------------------------------------------------------------------
+
+    def _let_night_pass(self, target: Target, began: float) -> None:
+        time.sleep(_NIGHT_SECONDS)
+        if time.monotonic() - began > _MORNING_SECONDS:
+            raise PaynotifyError(f"the start took longer than {_MORNING_SECONDS:g} s, so the night would come too late")
+        night = target.sandbox.providers["trustpayments"].night()
+        self._say(f"a night passed, and {night['settled']} payments and refunds were settled")
 
     def _inject(self, target: Target, names: list[str], load: Load) -> None:
         """Rounds of faults until the time is over; one round at least. After each, results must come again."""

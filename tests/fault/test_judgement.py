@@ -126,6 +126,18 @@ def _third(evidence: Evidence, word: str, **more: Any) -> None:
     evidence.records[topics.LATEST].append(last)
 
 
+def _looks(*references: str) -> list[Entry]:
+    """Lookups of so many references each, because of their settlement."""
+    return [
+        entry(
+            PAYMENT,
+            {"notification_id": f"c{number}", "arguments": {"cause": "settlement due", "references": some}},
+            ce_id=f"look-{number}",
+        )
+        for number, some in enumerate(references)
+    ]
+
+
 WRONGS: Final[list[tuple[str, Callable[[Evidence], object]]]] = [
     ("lost", lambda one: one.records[STORED].clear()),
     ("lost", lambda one: one.deliveries.append(delivery())),
@@ -146,6 +158,12 @@ WRONGS: Final[list[tuple[str, Callable[[Evidence], object]]]] = [
         lambda one: one.records[topics.REJECTED].append(entry(PAYMENT, b"", ce_id="n1")),
     ),
     ("notifications_or_lookups_without_one_end", lambda one: one.records[RESPONSES].clear()),
+    ("wrong_or_missing_final_status", lambda one: _change(one, topics.STATUS, 1, refunding={"value": 3})),
+    ("settlements_asked_for_twice", lambda one: one.records[LOOKUPS].extend(_looks("57-9-1", "57-9-1 57-9-2"))),
+    (
+        "lookups_refused_with_another",
+        lambda one: one.records[topics.DEAD].append(entry(PAYMENT, {}, ce_id="l1", reason="refused")),
+    ),
     ("nevogate_calls_without_result", lambda one: _book(one, "nevogate", unanswered=["t1"])),
     ("nevogate_results_without_cause", lambda one: _book(one, "nevogate", uncaused=["t1"])),
     ("provider_rules_broken", lambda one: _book(one, "omnikassa", violations=[{"rule": "r", "about": "a", "at": "t"}])),
@@ -163,6 +181,11 @@ WRONGS: Final[list[tuple[str, Callable[[Evidence], object]]]] = [
 def test_wrong_is_found_by_its_rule(right: Evidence, figure: str, go_wrong: Callable[[Evidence], object]) -> None:
     go_wrong(right)
     assert RULES[figure](right)
+
+
+def test_one_look_at_each_settlement_is_right(right: Evidence) -> None:
+    right.records[LOOKUPS].extend(_looks("57-9-1 57-9-2", "57-9-3") * 2)
+    assert RULES["settlements_asked_for_twice"](right) == []
 
 
 def test_rule_has_its_wrong() -> None:

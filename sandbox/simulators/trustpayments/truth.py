@@ -39,6 +39,7 @@ def judge(
     truth: Truth, payment: GatewayRecord, children: Sequence[GatewayRecord], reversed_references: Collection[str]
 ) -> None:
     """Bring the ledger's payment up to date with its records. Payouts (CFT) are no refunds of it."""
+    before = truth.status, truth.refunding, truth.refunded, truth.charged_back
     refunds = [one for one in children if one["requesttypedescription"] == "REFUND" and not is_payout(one)]
     chargebacks = [one for one in children if one["requesttypedescription"] == "CHARGEBACK"]
     captured = payment["errorcode"] == "0" and payment["settlestatus"] == "100"
@@ -48,6 +49,8 @@ def judge(
     standing = [one for one in chargebacks if one["transactionreference"] not in reversed_references]
     truth.charged_back = sum(_merchant_amount(one) for one in standing)
     truth.becomes(_status(truth, payment, captured=captured))
+    after = truth.status, truth.refunding, truth.refunded, truth.charged_back
+    truth.steps += after != before and after[0] == before[0]
 
 
 def is_payout(record: GatewayRecord) -> bool:

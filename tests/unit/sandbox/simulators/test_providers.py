@@ -250,6 +250,18 @@ def test_trust_payments_repeats_an_unacknowledged_notification_byte_for_byte(sta
     assert parse_qs(first.decode())["settlestatus"] == ["0"]
 
 
+def test_trust_payments_settles_in_the_night_that_the_control_api_asks_for(start: Start, receiver: Receiver) -> None:
+    client = start("trustpayments", visible_within_seconds=0)
+    payment = _pay(client)
+    receiver.wait_for(1)
+    assert client.post("/control/night", json={"days": 2}).json()["settled"] == 1
+    (record,) = _query(client, sitereference=["test_site1"], transactionreference=[payment])["records"]
+    assert record["settlestatus"] == "100"
+    counters = client.get("/control/counters").json()
+    assert (counters["webhooks.waiting"], counters["webhooks.attempted"]) == (0, 1)
+    assert client.post("/control/night", json={"days": 0}).status_code == 400
+
+
 def _result(client: httpx.Client, payment: str, *, key: str = "key", **headers: str) -> dict[str, Any]:
     answer = client.post(
         "/api/payment/",

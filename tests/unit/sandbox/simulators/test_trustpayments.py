@@ -167,6 +167,7 @@ def test_refund_is_accepted_first_and_settled_at_night() -> None:
     assert gateway.told() == [(refund, "0")]
     truth = gateway.truth(payment)
     assert (truth.status, truth.refunding, truth.refunded) == ("captured", 400, 0)
+    assert truth.steps == 1
     gateway.night()
     assert gateway.told() == []
     assert (truth.status, truth.refunding, truth.refunded) == ("partially_refunded", 0, 400)
