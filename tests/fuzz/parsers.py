@@ -25,9 +25,10 @@ from processors.providers.form import fields
 from processors.providers.http import _retry_after_seconds
 from processors.providers.json_body import readings
 from processors.providers.nevogate.charging import NevogateChargeGateway
-from processors.providers.omnikassa.order_results import instant
+from processors.providers.omnikassa.provider import bank_access
 from processors.providers.omnikassa.return_url import check_return
-from processors.providers.omnikassa.single_order import refreshed
+from processors.providers.rabobank.single_order import refreshed
+from processors.providers.rabobank.values import instant
 from processors.providers.registry import provider_specs
 from processors.providers.trustpayments.payment_list import _once
 from processors.providers.trustpayments.records import gateway_time
@@ -221,7 +222,7 @@ def _charged(given: tuple[int, list[tuple[bytes, bytes]], bytes]) -> object:
 
 
 def _refreshed(given: tuple[int, list[tuple[bytes, bytes]], bytes]) -> object:
-    return run(refreshed(_REFRESHING, call_context(lambda question: given)))
+    return run(refreshed(bank_access(_REFRESHING), call_context(lambda question: given)))
 
 
 def _listed(answer: bytes) -> object:

@@ -8,59 +8,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from processors.providers.account import Account
 from processors.providers.base import Interpretation, OddElement, ProviderResponse
-from processors.providers.json_body import readable_object, readings
+from processors.providers.json_body import readings
 from processors.providers.omnikassa.contract import NAME, OmniKassaMerchant
-from processors.providers.omnikassa.signature import elements, plain_integer, results_text, signed
+from processors.providers.omnikassa.signature import elements, results_text, signed
+from processors.providers.rabobank.values import STATUSES, instant, money, no_error, page_of, plain_integer
 from schemas.errors import UnreadableError
 from schemas.ids import MAX_ID_LENGTH
 from schemas.messages import Observation
-from schemas.money import Money, from_minor
-from schemas.status import Status
+from schemas.money import Money
 from schemas.times import rfc3339
 
-STATUSES: Final[Mapping[str, Status]] = {
-    "IN_PROGRESS": "pending",
-    "COMPLETED": "captured",
-    "CANCELLED": "cancelled",
-    "EXPIRED": "expired",
-    "FAILURE": "failed",
-}
-
-_INSTANT: Final = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?(Z|[+-][0-9]{2}(:?[0-9]{2})?)\Z"
-)
 #: The bank's ids are UUIDs, the SDKs' signed fixtures also have short ones. A comma would mean that the text was
 #: re-split between two fields, which keeps the signature valid.
 _ORDER_ID: Final = re.compile(r"[0-9A-Za-z-]{1,36}\Z")
 _CODE: Final = re.compile(r"[A-Z_]{1,40}\Z")
 _ERROR_CODE: Final = re.compile(r"[0-9A-Za-z_.-]{1,40}\Z")
-
-
-def instant(text: str) -> datetime | None:
-    """An ISO 8601 point in time as the bank writes them; None where the text is not one.
-
-    One to nine fraction digits or none, the offset with or without colon.
-    """
-    if not _INSTANT.match(text):
-        return None
-    try:
-        return datetime.fromisoformat(text).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-
-
-def page_of(body: bytes) -> Mapping[str, Any]:
-    """The page in a stored response.
-
-    Raises:
-        UnreadableError: the body is no JSON object, or an error of the bank.
-    """
-    return _no_error(readable_object(body, lambda problem: UnreadableError(f"the page {problem}")))
 
 
 def verified_page(response: ProviderResponse, account: Account[OmniKassaMerchant]) -> Mapping[str, Any]:
@@ -72,17 +38,11 @@ def verified_page(response: ProviderResponse, account: Account[OmniKassaMerchant
     page_of(response.body)
     version = response.facts.get("results-version", str(account.merchant.results_version))
     for page in readings(response.body):
-        text = results_text(_no_error(page), 2 if version == "2" else 1)
+        text = results_text(no_error(page), 2 if version == "2" else 1)
         signature = page.get("signature")
         if isinstance(signature, str) and signed(text, signature, account):
             return page
     raise UnreadableError("no active signing key made the page's signature", "unverified_answer")
-
-
-def _no_error(page: Mapping[str, Any]) -> Mapping[str, Any]:
-    if page.get("errorCode") is not None and not page.get("orderResults"):
-        raise UnreadableError("an error of the bank, not a page of results")
-    return page
 
 
 def interpreted(page: Mapping[str, Any], merchant: OmniKassaMerchant, response: ProviderResponse) -> Interpretation:
@@ -157,13 +117,3 @@ def _safe(value: object, form: re.Pattern[str]) -> str:
     """A code of the bank that may be published; free text may not."""
     text = str(value) if isinstance(value, str | int) else ""
     return text if form.match(text) else ""
-
-
-def money(value: object) -> Money | None:
-    """An amount of the bank's, or None where it can't be read."""
-    if not isinstance(value, dict):
-        return None
-    try:
-        return from_minor(plain_integer(value.get("amount")), value.get("currency"))
-    except UnreadableError:
-        return None

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from processors.providers.account import Account
@@ -31,11 +32,12 @@ from processors.providers.base import (
 from processors.providers.http import exchange
 from processors.providers.json_body import json_object, readings
 from processors.providers.omnikassa.contract import NAME, ORDER, PULL, OmniKassaMerchant
-from processors.providers.omnikassa.order_results import instant, interpreted, verified_page
-from processors.providers.omnikassa.signature import plain_integer, signed
-from processors.providers.omnikassa.single_order import KIND, OrderEndpoint
-from processors.providers.omnikassa.single_order import observation as order_observation
+from processors.providers.omnikassa.order_results import interpreted, verified_page
+from processors.providers.omnikassa.signature import signed
 from processors.providers.outcomes import Failed, LookupOutcome, Succeeded
+from processors.providers.rabobank.single_order import KIND, BankAccess, OrderEndpoint
+from processors.providers.rabobank.single_order import observation as order_observation
+from processors.providers.rabobank.values import instant, plain_integer
 from schemas.errors import (
     PermanentError,
     ProviderRefusedError,
@@ -80,6 +82,13 @@ class _Token:
     event: str
     text: str
     expires: datetime
+
+
+def bank_access(account: Account[OmniKassaMerchant]) -> BankAccess:
+    """What calls with the webshop's refresh token need."""
+    merchant = account.merchant
+    token = merchant.refresh_token
+    return BankAccess(merchant.id, merchant.base_url, None if token is None else partial(account.reveal, token))
 
 
 class OmniKassaProvider:
@@ -191,7 +200,7 @@ class OmniKassaProvider:
         self, call: Call, account: Account[OmniKassaMerchant], context: CallContext, store: Store
     ) -> Mapping[str, LookupOutcome]:
         order_id = call.lookups[0].lookup.reference or ""
-        response = await self._orders.ask(order_id, account, context)
+        response = await self._orders.ask(order_id, bank_access(account), context, context.recovery_wait)
         await store(replace(response, reference=order_id, facts={"kind": KIND}), call.lookups)
         return _all(call, Succeeded())
 
@@ -220,7 +229,7 @@ class OmniKassaProvider:
     def interpret(self, response: ProviderResponse, account: Account[OmniKassaMerchant]) -> Interpretation:
         """The orders of a page, once its signature is right; or the single order that was queried."""
         if response.facts.get("kind") == KIND:
-            return Interpretation((order_observation(response, account.merchant),))
+            return Interpretation((order_observation(response, NAME, account.merchant.id),))
         return interpreted(verified_page(response, account), account.merchant, response)
 
 

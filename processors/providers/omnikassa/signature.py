@@ -10,17 +10,14 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any
 
 from processors.providers.account import Account
 from processors.providers.omnikassa.contract import OmniKassaMerchant
+from processors.providers.rabobank.values import objects, plain_integer
 from schemas.errors import SecretError, UnreadableError
-
-_DIGITS: Final = re.compile(r"-?[0-9]{1,18}\Z")
-_LARGEST_EXACT_FLOAT: Final = 2.0**53
 
 
 def signed(text: str, signature: str, account: Account[OmniKassaMerchant]) -> bool:
@@ -45,17 +42,6 @@ def _key(text: str) -> bytes | None:
         return base64.b64decode(text.strip(), validate=True) or None
     except (binascii.Error, ValueError):
         return None
-
-
-def plain_integer(value: object) -> str | None:
-    """An integer in plain decimal as it is signed: from a number or digits, ``"00123"`` and ``123.0`` as ``123``."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, float):
-        return str(int(value)) if value.is_integer() and abs(value) < _LARGEST_EXACT_FLOAT else None
-    if isinstance(value, int | str) and _DIGITS.match(str(value)):
-        return str(int(value))
-    return None
 
 
 def results_text(page: Mapping[str, Any], version: int) -> str:
@@ -88,12 +74,6 @@ def elements(page: Mapping[str, Any], name: str) -> list[Any]:
     if value is not None and not isinstance(value, list):
         raise UnreadableError(f"{name} is not a list")
     return value or []
-
-
-def objects(holder: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
-    """The objects in the list under ``name``; what is neither list nor object is left out."""
-    value = holder.get(name)
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 def _order_texts(order: Mapping[str, Any], version: int) -> list[str]:

@@ -8,10 +8,10 @@ from typing import Final
 from processors.providers.account import Account
 from processors.providers.base import CallContext, ProviderResponse
 from processors.providers.omnikassa.contract import CONTRACT, ORDER, OmniKassaMerchant
-from processors.providers.omnikassa.provider import OmniKassaProvider
+from processors.providers.omnikassa.provider import OmniKassaProvider, bank_access
 from processors.providers.omnikassa.return_url import check_return_url
 from processors.providers.omnikassa.signature import signed
-from processors.providers.omnikassa.single_order import KIND, is_order_id, order_in, refreshed
+from processors.providers.rabobank.single_order import KIND, is_order_id, order_in, refreshed
 from processors.providers.spec import CaptureInspection, ProviderSpec, RecoveryQuery
 from schemas.errors import SecretError
 
@@ -36,7 +36,7 @@ class _OmniKassaProbe:
 
     async def accepted(self, account: Account[OmniKassaMerchant], context: CallContext) -> bool:
         """Refresh a token; it is not used."""
-        await refreshed(account, context)
+        await refreshed(bank_access(account), context)
         return True
 
     def secret_problem(self, account: Account[OmniKassaMerchant]) -> str | None:

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from processors.providers.account import Account
 from processors.providers.base import ParsedNotification
-from processors.providers.omnikassa.order_results import instant
 from processors.providers.omnikassa.return_url import check_return
-from processors.providers.omnikassa.signature import plain_integer, results_text
+from processors.providers.omnikassa.signature import results_text
+from processors.providers.rabobank.values import instant, plain_integer
 from processors.providers.registry import provider_specs
 from schemas.errors import RejectedNotificationError, SecretError, UnreadableError
 from tests.fakes.accounts import NOW, OMNIKASSA_KEY, account, notification, response

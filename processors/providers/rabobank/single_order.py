@@ -1,4 +1,4 @@
-"""OmniKassa's single-order endpoint: for orders whose ping or page was missed, and for nothing else.
+"""The bank's single-order endpoint, for what no page of results and no event tells.
 
 Sources: the bank's SDK manual 1.20 and developer portal, and the official SDK for Java. The bank forbids polling, keeps
 an order for at least a day after its final status, and may switch the endpoint off; so each call is taken from a quota.
@@ -8,19 +8,16 @@ The response has no signature: it counts because it was asked for, over TLS, wit
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 import httpx
 
-from processors.providers.account import Account
 from processors.providers.base import CallContext, ProviderResponse
 from processors.providers.http import exchange, response_object
-from processors.providers.omnikassa.contract import NAME, OmniKassaMerchant
-from processors.providers.omnikassa.order_results import STATUSES, instant, money, page_of
-from processors.providers.omnikassa.signature import objects
+from processors.providers.rabobank.values import STATUSES, instant, money, objects, page_of
 from schemas.errors import (
     ProviderRefusedError,
     ProviderUnavailableError,
@@ -55,55 +52,61 @@ class AccessToken:
     renew_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class BankAccess:
+    """What a webshop's calls need; ``refresh_token`` reveals the token, None where none is configured."""
+
+    merchant: str
+    base_url: str
+    refresh_token: Callable[[], str] | None
+
+
 class OrderEndpoint:
     """Asks for single orders. Caches one access token for each merchant, as the bank requires."""
 
     def __init__(self) -> None:
         self._tokens: dict[str, AccessToken] = {}
 
-    async def ask(self, order_id: str, account: Account[OmniKassaMerchant], context: CallContext) -> ProviderResponse:
-        """The bank's response about one order.
+    async def ask(
+        self, order_id: str, access: BankAccess, context: CallContext, quota: Callable[[str], float]
+    ) -> ProviderResponse:
+        """The bank's response about one order; the call is taken from the merchant's ``quota``.
 
         Raises:
             ProviderRefusedError: not_found, credentials, refused (also where no ``refresh_token`` is configured).
             RateLimitedError: the bank responds with 429, or the quota of such calls is used up.
             ProviderUnavailableError: the bank is away, or the response can't be the bank's own.
         """
-        merchant = account.merchant
         if not is_order_id(order_id):
             raise ProviderRefusedError("refused", "not the id of an order")
-        if merchant.refresh_token is None:
+        if access.refresh_token is None:
             raise ProviderRefusedError("refused", _NOT_ENABLED)
-        wait_seconds = context.recovery_wait(merchant.id)
+        wait_seconds = quota(access.merchant)
         if wait_seconds > 0:
-            raise RateLimitedError("the quota of recovery calls is used up", retry_after_seconds=wait_seconds)
-        response = await self._order(order_id, account, context)
+            raise RateLimitedError("the quota of such calls is used up", retry_after_seconds=wait_seconds)
+        response = await self._order(order_id, access, context)
         if response.http_status in (401, 403):
-            del self._tokens[merchant.id]  # withdrawn before its time; once more with a new one
-            response = await self._order(order_id, account, context)
+            self._tokens.pop(access.merchant, None)  # withdrawn before its time; once more with a new one
+            response = await self._order(order_id, access, context)
         _judge(response)
         return response
 
-    async def _order(
-        self, order_id: str, account: Account[OmniKassaMerchant], context: CallContext
-    ) -> ProviderResponse:
-        merchant = account.merchant
-        token = await self._access_token(account, context)
+    async def _order(self, order_id: str, access: BankAccess, context: CallContext) -> ProviderResponse:
+        token = await self._access_token(access, context)
         # directly under the host, without the prefix of all other routes
-        url = str(httpx.URL(merchant.base_url).join(f"/v2/orders/{order_id}"))
-        async with context.pace(merchant.id):
+        url = str(httpx.URL(access.base_url).join(f"/v2/orders/{order_id}"))
+        async with context.pace(access.merchant):
             return await exchange(context, "GET", url, headers={"Authorization": f"Bearer {token}"})
 
-    async def _access_token(self, account: Account[OmniKassaMerchant], context: CallContext) -> str:
-        merchant = account.merchant
-        known = self._tokens.get(merchant.id)
+    async def _access_token(self, access: BankAccess, context: CallContext) -> str:
+        known = self._tokens.get(access.merchant)
         if known is None or known.renew_at <= context.now():
-            async with context.pace(merchant.id):
-                known = self._tokens[merchant.id] = await refreshed(account, context)
+            async with context.pace(access.merchant):
+                known = self._tokens[access.merchant] = await refreshed(access, context)
         return known.text
 
 
-async def refreshed(account: Account[OmniKassaMerchant], context: CallContext) -> AccessToken:
+async def refreshed(access: BankAccess, context: CallContext) -> AccessToken:
     """A new access token for the webshop's refresh token.
 
     Raises:
@@ -111,14 +114,13 @@ async def refreshed(account: Account[OmniKassaMerchant], context: CallContext) -
         RateLimitedError: the bank responds with 429.
         ProviderUnavailableError: there is no response, or it can't be the bank's own.
     """
-    merchant = account.merchant
-    if merchant.refresh_token is None:
+    if access.refresh_token is None:
         raise ProviderRefusedError("refused", _NOT_ENABLED)
     try:
-        secret = account.reveal(merchant.refresh_token)
+        secret = access.refresh_token()
     except SecretError as error:
         raise ProviderUnavailableError(str(error)) from None
-    url = f"{merchant.base_url.rstrip('/')}/gatekeeper/refresh"
+    url = f"{access.base_url.rstrip('/')}/gatekeeper/refresh"
     response = await exchange(context, "GET", url, headers={"Authorization": f"Bearer {secret}"})
     if response.http_status != 200:
         raise ProviderRefusedError(
@@ -146,7 +148,7 @@ def _judge(response: ProviderResponse) -> None:
         raise ProviderUnavailableError("the response holds no order")
 
 
-def observation(response: ProviderResponse, merchant: OmniKassaMerchant) -> Observation:
+def observation(response: ProviderResponse, provider: str, merchant: str) -> Observation:
     """What a stored response says about its payment. There is no paid amount in it: a completed order is paid in full.
 
     Raises:
@@ -163,8 +165,8 @@ def observation(response: ProviderResponse, merchant: OmniKassaMerchant) -> Obse
     amount = money(order.get("totalAmount"))
     merchant_order_id = order.get("merchantOrderId")
     return Observation(
-        provider=NAME,
-        merchant=merchant.id,
+        provider=provider,
+        merchant=merchant,
         payment_id=order_id,
         order_id=merchant_order_id if isinstance(merchant_order_id, str) and merchant_order_id else None,
         status=STATUSES.get(code, "unknown"),
