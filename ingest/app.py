@@ -1,4 +1,4 @@
-"""The ingress as an ASGI application: each request becomes one record and gets an empty response.
+"""The ingress as an ASGI application: each request becomes one record and gets a response, mostly an empty one.
 
 A 200 is sent only after the brokers have acknowledged the record: a caller that reads it need not send the
 notification again. Every other outcome has a row in `schemas.ingress.RESPONSES`.
@@ -14,13 +14,13 @@ from typing import Any, Final, Protocol
 
 from ingest.limits import AddressLimits, Slots, TokenBucket, Unread, read_body
 from ingest.metrics import UNKNOWN, IngestMetrics
-from ingest.notification import Origin, RecordHeaders, TimestampFormatter, origin, record_headers
+from ingest.notification import Origin, RecordHeaders, TimestampFormatter, origin, plain, record_headers
 from schemas.configuration.ingest import IngestSettings
 from schemas.configuration.merchants import provider_of
 from schemas.configuration.model import Configuration
 from schemas.ingress import RESPONSES, IngressResponse, RequestOutcome
 from schemas.providers import provider_contracts, provider_names
-from schemas.routes import Route, token_digest, without_token
+from schemas.routes import Answer, Route, token_digest, without_token
 from schemas.topics import notifications
 from service.asgi import Receive, Scope, Send
 
@@ -88,6 +88,9 @@ class Ingress:
             provider: _start(RESPONSES[RequestOutcome.WRONG_METHOD], 0, allow=", ".join(contract.route.methods))
             for provider, contract in provider_contracts().items()
         }
+        self._stored_answers = {
+            provider: _stored_answer(contract.route.stored) for provider, contract in provider_contracts().items()
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -99,8 +102,13 @@ class Ingress:
         else:
             provider, outcome = destination.origin.provider, await self._accept(destination, scope, receive)
         self._meters.requests[provider, outcome.value].inc()
-        await send(self._wrong_method[provider] if outcome is RequestOutcome.WRONG_METHOD else self._starts[outcome])
-        await send(_END)
+        start, end = self._starts[outcome], _END
+        if outcome is RequestOutcome.WRONG_METHOD:
+            start = self._wrong_method[provider]
+        elif outcome is RequestOutcome.STORED:
+            start, end = self._stored_answers[provider]
+        await send(start)
+        await send(end)
 
     def _with_token(self, path: str) -> Destination | None:
         """The destination of a path that ends with the merchant's URL token."""
@@ -145,11 +153,13 @@ class Ingress:
     ) -> Future[bool] | None:
         query: bytes = scope["query_string"]
         source = destination.origin
+        kept = destination.route.headers_of(scope["headers"])
         digest = None
         if destination.has_token:
             query, token = without_token(query)
             digest = _digest(scope["path"], token)
         headers = record_headers(source, scope["method"], query, request, self._clock.now())
+        headers.extend((name, plain(value, len(value))) for name, value in kept.items())
         if digest is not None:
             headers.append(("url-token", digest))
         key = destination.route.key(source.merchant, query, body)
@@ -192,6 +202,15 @@ def provider_in(path: str) -> str:
     """The provider named in a path, for the metrics; ``unknown`` if it names none."""
     parts = path.split("/", 3)
     return parts[2] if len(parts) == 4 and parts[1] == "notifications" and parts[2] in provider_names() else UNKNOWN
+
+
+def _stored_answer(answer: Answer) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The two parts of the provider's answer to a stored notification."""
+    start = _start(RESPONSES[RequestOutcome.STORED], 0)
+    headers = [(b"content-length", str(len(answer.body)).encode())]
+    if answer.content_type:
+        headers.append((b"content-type", answer.content_type.encode()))
+    return {**start, "headers": headers}, {**_END, "body": answer.body}
 
 
 def _start(response: IngressResponse, retry_after_seconds: int, allow: str = "") -> dict[str, Any]:

@@ -74,7 +74,7 @@ def record_headers(
         came_from.source,
         _TYPE,
         ("ce_time", received_at),
-        ("content-type", _plain(request.get(b"content-type", b""))),
+        ("content-type", plain(request.get(b"content-type", b""))),
         _METHODS[method],
         ("http-query", query),
         ("traceparent", _trace(request.get(b"traceparent"))),
@@ -82,14 +82,14 @@ def record_headers(
     for name, record_name in _OPTIONAL_NAMES:
         value = request.get(name)
         if value is not None:
-            headers.append((record_name, _plain(value)))
+            headers.append((record_name, plain(value)))
     return headers
 
 
-def _plain(value: bytes) -> bytes:
+def plain(value: bytes, limit_bytes: int = MAX_VALUE_BYTES) -> bytes:
     """The value, cut to length. Bytes outside ASCII are escaped, because readers of record headers expect UTF-8."""
-    value = value[:MAX_VALUE_BYTES]
-    return value if value.isascii() else value.decode("ascii", "backslashreplace").encode()[:MAX_VALUE_BYTES]
+    value = value[:limit_bytes]
+    return value if value.isascii() else value.decode("ascii", "backslashreplace").encode()[:limit_bytes]
 
 
 def _trace(given: bytes | None) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -24,7 +24,7 @@ from schemas.configuration.load import load
 from schemas.errors import ConfigurationError, RejectedNotificationError, UnreadableError
 from schemas.messages import Lookup
 from schemas.providers import provider_names
-from schemas.reasons import DeadReason, RejectReason
+from schemas.reasons import HARMLESS_ALERTS, AlertKind, DeadReason, RejectReason
 from schemas.times import parse_time
 
 _KINDS: Final = ("notification", "response", "return-url")
@@ -41,6 +41,8 @@ examples:
   paynotify inspect --provider nevogate --merchant shop-hu captured.json
   paynotify inspect --provider omnikassa --merchant shop-nl --at 2026-11-23T09:00:01Z captured.json
   paynotify inspect --provider trustpayments --merchant shop-uk --kind return-url --query "$QUERY_STRING"
+  paynotify inspect --provider smartpay --merchant shop-v3 --jwks keys.json --header "x-smartpay-signature=$SIGNATURE" \
+      --header x-smartpay-event-type=order.status.finalized/v1 --header x-smartpay-event-id=evt_1 captured.json
 
 exit codes: 0 nothing was rejected, 1 at least one file was rejected, 2 wrong use or configuration
 """
@@ -55,6 +57,7 @@ class Capture:
     method: str
     content_type: str
     at: datetime
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -76,6 +79,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
         choices=("GET", "POST"),
         help="method of the call (default: GET with a query and no body, otherwise POST)",
     )
+    parser.add_argument(
+        "--header",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="header of the call that the provider signs or compares; repeat it for each",
+    )
+    parser.add_argument(
+        "--jwks", metavar="FILE", help="public keys (JWK Set) to verify with, instead of the configured ones"
+    )
     parser.add_argument("--at", metavar="TIME", help="time of receipt as RFC 3339 (default: now)")
     parser.add_argument("files", nargs="*", metavar="FILE", help="captured body; - reads standard input")
 
@@ -89,11 +102,12 @@ def run(arguments: argparse.Namespace) -> int:
     account = _account(arguments)
     verify = _verifier(arguments, account)
     at = _time(arguments.at)
+    headers, content_type = _headers(arguments)
     rejected = False
     for name in _files(arguments):
         body = _read(name) if name is not None else b""
         method = arguments.method or ("GET" if arguments.query and not body.strip() else "POST")
-        line = verify(Capture(body, arguments.query, method, arguments.content_type, at))
+        line = verify(Capture(body, arguments.query, method, content_type, at, headers))
         rejected |= line["verdict"] == "rejected"
         print(orjson.dumps({"file": name, **line}).decode(), flush=True)
     return 1 if rejected else 0
@@ -104,6 +118,12 @@ def _account(arguments: argparse.Namespace) -> Account[Any]:
     if arguments.merchant not in merchants:
         raise unknown_merchant(arguments.merchant, merchants)
     merchant = merchants[arguments.merchant]
+    if arguments.jwks is not None:
+        with_keys = provider_specs()[arguments.provider].inspection.with_keys
+        if with_keys is None:
+            raise ConfigurationError(f"--jwks must not be given for {arguments.provider}: it has no public keys.")
+        _read(arguments.jwks)  # one that can't be read would only look like a set without the key
+        merchant = with_keys(merchant, Path(arguments.jwks))
     # credentials of the provider's API are not needed here, and may be missing
     return open_account(merchant, merchant.signature_secrets())
 
@@ -132,6 +152,19 @@ def _time(text: str | None) -> datetime:
             f"--at must be an RFC 3339 time with offset, such as 2026-11-23T09:00:01Z; got {text!r}."
         )
     return moment
+
+
+def _headers(arguments: argparse.Namespace) -> tuple[dict[str, str], str]:
+    """The headers as the ingress would have stored them, and the content type."""
+    given: list[tuple[bytes, bytes]] = []
+    for text in arguments.header:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise ConfigurationError(f"--header must be NAME=VALUE; got {text!r}.")
+        given.append((name.strip().lower().encode(), value.strip().encode()))
+    stored = provider_specs()[arguments.provider].contract.route.headers_of(given)
+    content_type = arguments.content_type or dict(given).get(b"content-type", b"").decode()
+    return {name: value.decode("utf-8", "replace") for name, value in stored.items()}, content_type
 
 
 def _files(arguments: argparse.Namespace) -> list[str | None]:
@@ -167,6 +200,7 @@ def _notification(capture: Capture, spec: ProviderSpec, account: Account[Any]) -
         content_type=capture.content_type,
         body=capture.body,
         received_at=capture.at,
+        headers=capture.headers,
     )
     try:
         parsed = provider.parse(notification, account)
@@ -174,7 +208,8 @@ def _notification(capture: Capture, spec: ProviderSpec, account: Account[Any]) -
     except RejectedNotificationError as rejected:
         return _line("rejected", rejected.reason, str(rejected), lookup=None)
     if parsed.alert is not None:
-        return _line(verdict, None, f"{parsed.alert.name}: about the service, not a payment", lookup=None)
+        harmless = parsed.alert.kind if parsed.alert.kind in HARMLESS_ALERTS else None
+        return _line(verdict, harmless, f"{parsed.alert.name}: about the service, not a payment", lookup=None)
     return _line(verdict, None, "", lookup=_shown(provider.plan(parsed, notification), spec))
 
 
@@ -223,5 +258,5 @@ def _query(capture: Capture) -> bytes:
     return raw.partition(b"?")[2] if raw.startswith((b"http://", b"https://", b"/", b"?")) else raw
 
 
-def _line(verdict: str, reason: RejectReason | None, detail: str, **more: Any) -> dict[str, Any]:
+def _line(verdict: str, reason: RejectReason | AlertKind | None, detail: str, **more: Any) -> dict[str, Any]:
     return {"verdict": verdict, "reason": reason, "detail": detail, **more}

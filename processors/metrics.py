@@ -82,6 +82,12 @@ class Metrics(MetricSet):
         "provider",
         "warning",
     )
+    key_set_fetched = gauge(
+        "paynotify_key_set_fetched_timestamp_seconds",
+        "When the public keys that a merchant's notifications are verified with were last fetched; 0 if never",
+        "provider",
+        "merchant",
+    )
     last_notification = gauge(
         "paynotify_last_notification_timestamp_seconds", "Receipt of the newest notification verified", "provider"
     )

@@ -119,20 +119,25 @@ def _verify(common: _Common, provider: Provider, accounts: _Accounts) -> tuple[S
     if any(accepts_unsigned(provider, account.merchant) for account in accounts.values()):
         partitions = configuration.wanted_topics()[source][1]
         budget = partition_share(worker.unsigned_budget, partitions)
-    stage = VerifyStage(provider, accounts, kafka, common.metrics, window_seconds, budget)
+    delays_seconds = worker.retry_delays_seconds
+    stage = VerifyStage(provider, accounts, kafka, common.metrics, window_seconds, budget, delays_seconds)
+    waits = tuple(kafka.topic(name) for name in topics.unverified_steps(provider.name))
     min_seconds = _KNOWN_IDS_SECONDS if budget else _MIN_STATE_SECONDS
     spec = partial(
         StageSpec,
         batch_records=worker.batch_records,
         stateful=window_seconds > 0 or budget is not None,
-        # a budget depends on the process's own clock and on what it has spent
-        deterministic=budget is None,
+        # a budget depends on the process's own clock and on what it has spent, a retry on the keys published meanwhile
+        deterministic=budget is None and not waits,
         state_seconds=max(min_seconds, int(window_seconds * _RETENTION_MARGIN)),
     )
-    verify = spec(stage, (source,))
-    if budget is None:
-        return (verify,)
-    return (verify, spec(KnownIdsStage(provider.name, kafka), (kafka.topic(topics.known(provider.name)),)))
+    specs = [spec(stage, (source,))]
+    if budget is not None:
+        specs.append(spec(KnownIdsStage(provider.name, kafka), (kafka.topic(topics.known(provider.name)),)))
+    if waits:
+        requeue = RetryStage(provider.name, kafka, notifications=True)
+        specs.append(StageSpec(requeue, waits, _RETRIES_PER_BATCH))
+    return tuple(specs)
 
 
 def _fetch(common: _Common, provider: Provider, accounts: _Accounts) -> tuple[StageSpec, ...]:

@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import threading
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +17,9 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 
 from processors.metrics import Metrics
 from processors.orders.expectation_cache import ExpectationCache
+from processors.providers.base import CallContext
 from processors.providers.call_context import open_call_context
+from processors.providers.task_runner import background_tasks
 from processors.runtime.failpoints import Reached, ignore
 from processors.runtime.faust_app import REQUEST_SECONDS
 from processors.runtime.health import Health
@@ -113,7 +116,8 @@ class Worker:
             )
             self._health.observe(self._runners, lag, used)
             try:
-                return await self._process(stop, lag, used)
+                async with self._background_tasks(calls):
+                    return await self._process(stop, lag, used)
             finally:
                 self._health.stopping()
                 _exit_within(_STOP_SECONDS)
@@ -122,6 +126,11 @@ class Worker:
                 lag.stop()
                 self._management.stop()
                 event(logger, "stopped")
+
+    def _background_tasks(self, calls: CallContext) -> AbstractAsyncContextManager[None]:
+        """What the providers whose notifications are verified here need done beside the stages."""
+        verified = [name for name in provider_names() if any(one.name == f"verify.{name}" for one in self._runners)]
+        return background_tasks(self._configuration, verified, calls, self._metrics, self._state_directory)
 
     def _connections(self) -> int:
         """The limit on connections to providers.

@@ -20,6 +20,7 @@
     │   └── ProviderRefusedError        credentials, addresses, settings, an id the provider doesn't know
     └── InvalidInputError               the bytes themselves are wrong
         ├── RejectedNotificationError   a notification that must not cause a lookup
+        │   └── UndecidedNotificationError  one that can't be judged yet; rejected once its tries are used up
         └── UnreadableError             a response or message that can't be parsed or trusted
 
 A ``reason`` is a word of a closed list in `schemas.reasons`.
@@ -125,6 +126,13 @@ class RejectedNotificationError(InvalidInputError):
     def __init__(self, reason: RejectReason, detail: str) -> None:
         super().__init__(detail)
         self.reason: RejectReason = reason
+
+
+class UndecidedNotificationError(RejectedNotificationError):
+    """A notification that can't be judged yet, such as one whose key is not known: it is verified again later.
+
+    Once its tries are used up it is rejected for the reason.
+    """
 
 
 class UnreadableError(InvalidInputError):

@@ -48,7 +48,7 @@ _BAD: Final = IngressResponse(
 
 #: A client that has closed the connection has a response too; the server drops it.
 RESPONSES: Final[Mapping[RequestOutcome, IngressResponse]] = {
-    RequestOutcome.STORED: IngressResponse(200, "Stored: the brokers have acknowledged the record. The body is empty."),
+    RequestOutcome.STORED: IngressResponse(200, "Stored: the brokers have acknowledged the record."),
     RequestOutcome.NO_SUCH_ROUTE: IngressResponse(404, "No such provider or merchant."),
     RequestOutcome.WRONG_METHOD: IngressResponse(405, "Not a method of this provider."),
     RequestOutcome.OTHER_PROTOCOL: _BAD,

@@ -23,6 +23,7 @@ PROVIDER_PACKAGES: Final = (
     "processors.providers.omnikassa",
     "processors.providers.trustpayments",
     "processors.providers.nevogate",
+    "processors.providers.smartpay",
 )
 
 _registered: Final = list(PROVIDER_PACKAGES)
@@ -35,7 +36,8 @@ class ProviderContract:
     ``duplicate_window_seconds`` is how long a notification is remembered, None where none may be taken for a
     duplicate. ``poll_schedule_seconds`` are the times after ``final_by`` at which an overdue payment is polled.
     ``calls_per_second`` is the provider's rate limit for each merchant, None where it has none. ``simulator`` is the
-    sandbox's package that simulates the provider, None where there is none.
+    sandbox's package that simulates the provider, None where there is none. ``verification_retries`` is how many times
+    a notification is verified again that could not be judged, as one whose key has not been published yet.
     """
 
     name: str
@@ -46,6 +48,7 @@ class ProviderContract:
     duplicate_window_seconds: float | None = None
     calls_per_second: float | None = None
     simulator: str | None = None
+    verification_retries: int = 0
 
     def __post_init__(self) -> None:
         if self.merchant.__struct_config__.tag != self.name:

@@ -17,11 +17,15 @@ RejectReason = Literal[
     "unexpected_field",
     "over_budget",
     "too_old",
+    "algorithm",
+    "unknown_key",
+    "mismatch",
+    "stale",
 ]
 REJECT_REASONS: tuple[RejectReason, ...] = get_args(RejectReason)
 
 #: What is odd about a notification that causes a lookup all the same.
-NotificationWarning = Literal["unexpected_field"]
+NotificationWarning = Literal["unexpected_field", "clock_ahead"]
 
 #: What is odd about a response beside its unreadable parts. ``amount_decimals``: the same amount in major and in minor
 #: units differs.
@@ -81,5 +85,10 @@ RequestReason = Literal[
 REQUEST_REASONS: tuple[RequestReason, ...] = get_args(RequestReason)
 
 #: What a provider's alert about its service is about (header ``alert-kind``).
-AlertKind = Literal["critical_error", "no_success", "unanswerable", "unsuccessful", "other"]
+AlertKind = Literal[
+    "critical_error", "no_success", "unanswerable", "unsuccessful", "other", "test_event", "unsupported_type"
+]
 ALERT_KINDS: tuple[AlertKind, ...] = get_args(AlertKind)
+
+#: Kinds of alerts that are about no trouble: the provider sends more than this product needs.
+HARMLESS_ALERTS: frozenset[AlertKind] = frozenset({"test_event", "unsupported_type"})

@@ -8,9 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote_to_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a provider is told of a stored notification. Some take a 200 with another body for a failure that lasts."""
+
+    body: bytes = b""
+    content_type: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +29,16 @@ class Route:
     It is None where all of a merchant's notifications are one queue. ``refused_headers`` are names, in lower case, of
     request headers that mark calls of another protocol of the provider's. Their sender would count a 200 as processed,
     so such a call must be refused, or it would be lost.
+
+    ``stored_headers`` are names, in lower case, of request headers that are stored with the body, and how many bytes of
+    each at most. ``stored`` is what a call is answered with once it is stored; the status is 200.
     """
 
     methods: tuple[str, ...]
     transaction: re.Pattern[bytes] | None
     refused_headers: frozenset[bytes] = frozenset()
+    stored_headers: Mapping[bytes, int] = field(default_factory=dict)
+    stored: Answer = Answer()
 
     def key(self, merchant: str, query: bytes, body: bytes) -> bytes:
         """``{merchant}`` or ``{merchant}/{transaction}``."""
@@ -32,6 +46,22 @@ class Route:
             return merchant.encode()
         found = self.transaction.search(query) or self.transaction.search(body)
         return merchant.encode() + b"/" + (found.group(1) if found else b"")
+
+    def headers_of(self, request: Iterable[tuple[bytes, bytes]]) -> dict[str, bytes]:
+        """Those of a request's headers (names in lower case) that are stored, by name.
+
+        One that comes twice is one value with a comma, as HTTP says, so that ``verify`` can see and refuse it. One that
+        is too long is stored with one byte more than it may have, for the same reason.
+        """
+        found: dict[str, bytes] = {}
+        if not self.stored_headers:
+            return found
+        for key, value in request:
+            limit_bytes = self.stored_headers.get(key)
+            if limit_bytes is not None:
+                name = key.decode()
+                found[name] = (found[name] + b", " + value if name in found else value)[: limit_bytes + 1]
+        return found
 
 
 #: A merchant's URL token in the query; it is taken out of what is stored.

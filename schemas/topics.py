@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Final
 
-from schemas.providers import provider_names
+from schemas.providers import provider_contracts, provider_names
 
 RETRY_STEPS: Final = 5
 
@@ -50,6 +51,17 @@ def lookups(provider: str) -> str:
 def retry(provider: str, step: int) -> str:
     """The topic that holds lookups for the delay of ``step`` (1 is the shortest)."""
     return f"lookups.{provider}.retry.{step}"
+
+
+def unverified(provider: str, step: int) -> str:
+    """The topic that holds notifications which can't be judged yet, for the delay of ``step`` (1 is the shortest)."""
+    return f"notifications.{provider}.retry.{step}"
+
+
+def unverified_steps(provider: str) -> tuple[str, ...]:
+    """Those topics, shortest delay first; none for a provider whose notifications can always be judged at once."""
+    steps = range(1, RETRY_STEPS + 1) if provider_contracts()[provider].verification_retries else ()
+    return tuple(unverified(provider, step) for step in steps)
 
 
 def responses(provider: str) -> str:
@@ -93,6 +105,10 @@ def _of_provider(provider: str) -> list[Topic]:
     response_settings = {"max.message.bytes": str(RESPONSE_BYTES), **stamped}
     return [
         Topic(notifications(provider), "webhook calls exactly as received", settings=stamped),
+        *(
+            Topic(name, "notifications that wait to be verified again", follows=notifications(provider))
+            for name in unverified_steps(provider)
+        ),
         Topic(lookups(provider), "calls to make to the provider"),
         *(
             Topic(retry(provider, step), "lookups that wait to be retried", follows=lookups(provider))
@@ -108,7 +124,7 @@ def _of_provider(provider: str) -> list[Topic]:
         Topic(
             changelog(f"verify.{provider}"),
             "notifications already received",
-            3 * _DAY,
+            max(3 * _DAY, ceil(provider_contracts()[provider].duplicate_window_seconds or 0)),
             compacted=True,
             follows=notifications(provider),
         ),

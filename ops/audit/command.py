@@ -111,7 +111,7 @@ def _committed(configuration: Configuration) -> dict[TopicPartition, int]:
         for provider in provider_names():
             retries = [topics.retry(provider, step) for step in range(1, topics.RETRY_STEPS + 1)]
             for stage, names in (
-                ("verify", [topics.notifications(provider)]),
+                ("verify", [topics.notifications(provider), *topics.unverified_steps(provider)]),
                 ("fetch", [topics.lookups(provider), *retries]),
             ):
                 groups[f"{kafka.topic_prefix}paynotify.{stage}.{provider}"] = [

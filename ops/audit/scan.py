@@ -133,6 +133,8 @@ class AuditScan:
         }
         for provider, ledger in self._ledgers.items():
             handlers[self._topic(topics.notifications(provider))] = self._notifications(ledger)
+            for name in topics.unverified_steps(provider):
+                handlers[self._topic(name)] = self._notifications(ledger)
             handlers[self._topic(topics.lookups(provider))] = self._lookups(ledger, LookupFlags.OPEN)
             for step in range(1, topics.RETRY_STEPS + 1):
                 handlers[self._topic(topics.retry(provider, step))] = self._lookups(ledger, LookupFlags.WAITING)

@@ -45,6 +45,7 @@ def replay_targets(kafka: KafkaSettings) -> dict[str, str]:
         for provider in provider_names()
         for name in (
             topics.notifications(provider),
+            *topics.unverified_steps(provider),
             topics.lookups(provider),
             topics.known(provider),
             topics.responses(provider),

@@ -209,6 +209,8 @@ class PaymentSearch:
             return record.header("ce_id") in ids
 
         self.found.notifications = self._collect(arrived, since, windows, by_id)
+        for waits in topics.unverified_steps(self._provider):
+            self.found.notifications += self._collect(waits, since, windows, by_id)
         self.found.rejected = self._collect(topics.REJECTED, since, windows, by_id)
         self.found.duplicates = self._collect(
             topics.DUPLICATES, since, windows, lambda record: record.header("duplicate-of") in ids

@@ -1,4 +1,4 @@
-"""requeue: returns lookups from a retry topic when they are due.
+"""requeue: returns records from a retry topic when they are due: lookups, and notifications to verify again.
 
 Its stage name is ``requeue``, as in consumer groups and metrics.
 """
@@ -16,6 +16,7 @@ from processors.runtime.progress import report_progress
 from processors.runtime.stage import BatchContext
 from schemas import topics
 from schemas.configuration.kafka import KafkaSettings
+from schemas.reasons import DeadReason, RejectReason
 from schemas.records import Output, Record
 from schemas.times import parse_time
 
@@ -28,7 +29,10 @@ _JITTER_SHARE: Final = 0.1
 
 
 class RetryStage:
-    """The stage for one provider's retry topics. Sleeps until the head of its partition is due, plus jitter."""
+    """The stage for one provider's retry topics. Sleeps until the head of its partition is due, plus jitter.
+
+    They hold lookups, or, with ``notifications``, what verify could not judge yet.
+    """
 
     name = "requeue"
 
@@ -38,15 +42,18 @@ class RetryStage:
         kafka: KafkaSettings,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        *,
+        notifications: bool = False,
     ) -> None:
         self.provider = provider
-        self._lookups = kafka.topic(topics.lookups(provider))
-        self._dead = kafka.topic(topics.DEAD)
+        self._target = kafka.topic((topics.notifications if notifications else topics.lookups)(provider))
+        self._dead = kafka.topic(topics.REJECTED if notifications else topics.DEAD)
+        self._reason: RejectReason | DeadReason = "malformed" if notifications else "internal_error"
         self._now = now
         self._sleep = sleep
 
     async def process(self, context: BatchContext) -> Sequence[Output]:
-        """Publish due lookups group by group, so that a batch's first record does not wait for its last."""
+        """Publish due records group by group, so that a batch's first record does not wait for its last."""
         due: list[Output] = []
         for record in context.records:
             wait_seconds = self._wait_seconds(record)
@@ -54,7 +61,7 @@ class RetryStage:
                 await context.publish(due)
                 due = []
                 await self._wait(wait_seconds * (1 + _jitter(record)))
-            due.append(Output(self._lookups, record.key, record.value, record.headers))
+            due.append(Output(self._target, record.key, record.value, record.headers))
         return due
 
     async def _wait(self, seconds: float) -> None:
@@ -65,7 +72,7 @@ class RetryStage:
             seconds -= _MAX_SLEEP_SECONDS
 
     def dead_letter(self, record: Record) -> Output:
-        return dead_lettered(record, self._dead, "internal_error")
+        return dead_lettered(record, self._dead, self._reason)
 
     def _wait_seconds(self, record: Record) -> float:
         due = parse_time(record.header("not-before"))

@@ -37,7 +37,7 @@ class Notification:
     """One webhook call as stored: raw body, the facts of the request, and when it was received.
 
     ``received_at`` is by the clock of the ingress, ``stored_at`` by the brokers', when they first stored it; None where
-    no broker has.
+    no broker has. ``headers`` are those of the request that the provider's route stores, with names in lower case.
     """
 
     notification_id: str
@@ -50,6 +50,7 @@ class Notification:
     received_at: datetime
     traceparent: str = ""
     stored_at: datetime | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def came_at(self) -> datetime:
@@ -243,6 +244,7 @@ class Provider(Protocol):
 
         Raises:
             RejectedNotificationError: the signature is wrong, the token has expired, or a signed value is malformed.
+            UndecidedNotificationError: it can't be judged yet, as its key is not known.
         """
 
     def plan(self, parsed: ParsedNotification, notification: Notification) -> Lookup:

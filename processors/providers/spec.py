@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Protocol
 
 from processors.providers.account import Account
+from processors.providers.background import BackgroundTask
 from processors.providers.base import CallContext, Provider, ProviderResponse
 from processors.providers.charging import ChargeGateway
 from processors.providers.payment_list import PaymentLister
@@ -93,19 +95,22 @@ class CaptureInspection:
     ``check_return_url`` verifies the query of the customer's return URL, received at a time, and raises
     `RejectedNotificationError`; None where the provider does not sign it. ``recognise`` adds to a captured response
     what a stored one has among its facts. ``signed`` says whether a response carries a signature.
-    ``secret_arguments`` are arguments of lookups that grant access.
+    ``secret_arguments`` are arguments of lookups that grant access. ``with_keys`` is the merchant with its public keys
+    in a file instead of where they are published; None where nothing is verified with public keys.
     """
 
     check_return_url: Callable[[bytes, Account[Any], datetime], None] | None = None
     recognise: Callable[[ProviderResponse], ProviderResponse] = _as_captured
     signed: Callable[[ProviderResponse], bool] = _never
     secret_arguments: frozenset[str] = frozenset()
+    with_keys: Callable[[Any, Path], Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderSpec:
-    """One provider. ``lister`` is None where it has no list of payments, ``charge_gateway`` where it can't charge, and
-    ``follow`` where it changes no payment without a notification."""
+    """One provider. ``lister`` is None where it has no list of payments, ``charge_gateway`` where it can't charge,
+    ``follow`` where it changes no payment without a notification, and ``background`` where nothing is to be done beside
+    the stages; a worker that verifies the provider's notifications runs it."""
 
     contract: ProviderContract
     provider: Provider
@@ -115,6 +120,7 @@ class ProviderSpec:
     follow: FollowRule | None = None
     lister: PaymentLister | None = None
     charge_gateway: ChargeGateway | None = None
+    background: BackgroundTask | None = None
 
     @property
     def name(self) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from processors.dead_letters import dead_lettered
@@ -21,9 +21,10 @@ from schemas import messages, topics
 from schemas.cloudevents import REPLAYED_FROM, STORED_AT, cloud_event, with_headers
 from schemas.configuration.kafka import KafkaSettings
 from schemas.configuration.worker import UnsignedBudgetSettings
-from schemas.errors import RejectedNotificationError
+from schemas.errors import RejectedNotificationError, UndecidedNotificationError
 from schemas.ids import derived_id
 from schemas.messages import Lookup
+from schemas.providers import provider_contracts
 from schemas.records import Output, Record
 from schemas.times import parse_time, rfc3339
 from service.logs import event
@@ -47,7 +48,15 @@ def notification_of(record: Record) -> Notification:
         received_at=received or datetime.fromtimestamp(record.timestamp_seconds, UTC),
         traceparent=record.header("traceparent"),
         stored_at=_stored_at(record),
+        headers=_stored_headers(provider, record),
     )
+
+
+def _stored_headers(provider: str, record: Record) -> dict[str, str]:
+    """The request's headers that the provider's route stores. One that is no text is empty, and so not valid."""
+    contract = provider_contracts().get(provider)
+    wanted = {name.decode() for name in contract.route.stored_headers} if contract is not None else set()
+    return {name: record.header(name) for name, _ in record.headers if name in wanted} if wanted else {}
 
 
 def _stored_at(record: Record) -> datetime | None:
@@ -59,6 +68,14 @@ def _stored_at(record: Record) -> datetime | None:
     if carried or record.header(REPLAYED_FROM):
         return parse_time(carried)
     return datetime.fromtimestamp(record.timestamp_seconds, UTC) if record.timestamp_seconds > 0 else None
+
+
+def _with_stored_at(record: Record) -> Record:
+    """The record with the time of its first storing, which its copy on another topic would not show."""
+    stored_at = _stored_at(record)
+    if stored_at is None:
+        return record
+    return replace(record, headers=with_headers(record.headers, {STORED_AT: rfc3339(stored_at)}))
 
 
 def authenticate(
@@ -86,13 +103,22 @@ class VerifyStage:
         metrics: Metrics,
         duplicate_window_seconds: float = 0.0,
         budget: UnsignedBudgetSettings | None = None,
+        retry_delays_seconds: Sequence[float] = (),
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """``budget`` is one partition's share; without one unsigned notifications are not limited."""
+        """``budget`` is one partition's share; without one unsigned notifications are not limited.
+
+        ``retry_delays_seconds`` are the delays of the topics where notifications wait that can't be judged yet.
+        """
         self.provider = provider.name
         self._provider = provider
         self._accounts = accounts
         self._window_seconds = duplicate_window_seconds
         self._budget = budget
+        self._delays_seconds = retry_delays_seconds
+        self._retries = [kafka.topic(name) for name in topics.unverified_steps(provider.name)]
+        self._max_retries = provider_contracts()[provider.name].verification_retries
+        self._now = now
         self._lookups = kafka.topic(topics.lookups(provider.name))
         self._rejected = kafka.topic(topics.REJECTED)
         self._duplicates = kafka.topic(topics.DUPLICATES)
@@ -133,6 +159,8 @@ class VerifyStage:
         notification = notification_of(record)
         try:
             parsed = self._accepted(notification, record, state)
+        except UndecidedNotificationError as undecided:
+            return self._wait(record, undecided)
         except RejectedNotificationError as rejected:
             return self._reject(record, rejected)
         for warning in parsed.warnings:
@@ -182,12 +210,22 @@ class VerifyStage:
                 "over_budget", "the budget of unsigned calls for this id, or for unknown ids, is used up"
             )
 
+    def _wait(self, record: Record, undecided: UndecidedNotificationError) -> Output:
+        """To a retry topic, or rejected once the tries are used up."""
+        tries = record.number("attempts") + 1
+        if tries > self._max_retries:
+            return self._reject(record, undecided)
+        self._count("retry", undecided.reason)
+        step = min(tries, len(self._retries)) - 1
+        due = self._now() + timedelta(seconds=self._delays_seconds[step])
+        waits = {"attempts": str(tries), "not-before": rfc3339(due), "reason": undecided.reason}
+        record = _with_stored_at(record)
+        return Output(self._retries[step], record.key, record.value, with_headers(record.headers, waits))
+
     def _reject(self, record: Record, rejected: RejectedNotificationError) -> Output:
         self._count("rejected", rejected.reason)
-        stored_at = _stored_at(record)
-        if stored_at is not None:
-            record = replace(record, headers=with_headers(record.headers, {STORED_AT: rfc3339(stored_at)}))
-        return dead_lettered(record, self._rejected, rejected.reason)
+        tries = record.number("attempts") + 1
+        return dead_lettered(_with_stored_at(record), self._rejected, rejected.reason, attempts=tries)
 
     def _duplicate(self, record: Record, notification: Notification, original: str) -> Output:
         self._count("duplicate")

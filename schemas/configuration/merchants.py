@@ -38,6 +38,10 @@ class Merchant(Section, frozen=True, kw_only=True):
         """The URLs that calls to the provider go to, by the key that configures them."""
         raise NotImplementedError
 
+    def same_payments(self) -> tuple[str, str] | None:
+        """Provider and id of the merchant that these payments are also told of as; None where they are only its own."""
+        return None
+
     def accepts_unsigned(self) -> bool:
         """Whether notifications without a signature are accepted, where the provider's are signed as a rule."""
         return False

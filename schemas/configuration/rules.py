@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from schemas.configuration.kafka import TopicOverride
-from schemas.configuration.merchants import FollowedMerchant, Merchant, charges_of
+from schemas.configuration.merchants import FollowedMerchant, Merchant, charges_of, provider_of
 from schemas.configuration.model import Configuration
 from schemas.configuration.sections import MAX_POLLS
 from schemas.configuration.worker import WorkerSettings
@@ -27,6 +27,7 @@ def check_rules(configuration: Configuration, document: Document) -> None:
         ConfigurationError: a rule is broken; the text names the key and its line.
     """
     _check_merchants(configuration, document)
+    _check_same_payments(configuration, document)
     if not configuration.sandbox:
         _refuse_values(document.data, (), document)
     _check_providers(configuration.worker, document)
@@ -47,6 +48,19 @@ def _check_merchants(configuration: Configuration, document: Document) -> None:
         if isinstance(merchant, FollowedMerchant) and merchant.short_days is not None and not configuration.sandbox:
             raise document.error(
                 (*place, "short_days"), "is for simulated providers only", "It needs `sandbox: true` at the top."
+            )
+
+
+def _check_same_payments(configuration: Configuration, document: Document) -> None:
+    """Payments told of twice are counted once, under the other merchant: it must exist, or nobody would expect them."""
+    known = {(provider_of(one), one.id) for one in configuration.merchants}
+    for index, merchant in enumerate(configuration.merchants):
+        same = merchant.same_payments()
+        if same is not None and same not in known:
+            raise document.error(
+                ("merchants", index, "same_as"),
+                f"names no merchant of {same[0]}",
+                f"Name the {same[0]} merchant that tells of the same payments, or leave it out.",
             )
 
 

@@ -133,8 +133,8 @@ class WorkerSettings(Section, frozen=True):
     recovery_calls_per_hour: Count = 60
     """Polls per hour and merchant at providers that allow few of them."""
     duplicate_window_seconds: dict[str, Positive] = msgspec.field(default_factory=dict)
-    """How long a repeated notification counts as a duplicate, by provider (default: each provider's own; at most three
-    days, the retention of the verify stage's changelog)."""
+    """How long a repeated notification counts as a duplicate, by provider (default: each provider's own; at most the
+    retention of the verify stage's changelog, three days if the provider's own is no longer)."""
     unsigned_budget: UnsignedBudgetSettings = UnsignedBudgetSettings()
     """The limit on lookups that notifications without a signature may cause."""
     overdue: OverdueSettings = OverdueSettings()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +19,9 @@ NOW: Final = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 OMNIKASSA_KEY: Final = "QAhFrajUoLsKowfRo15vFXIpdbCgmI2S82idk6xPiCk="
 TRANSACTION: Final = "a4d6f6f27f2116da21da62d705dbd7ef"
 
+#: The public keys of the vectors.
+KEYS: Final = Path(__file__).parents[1] / "vectors" / "smartpay-keys.json"
+
 _DEFAULTS: Final[dict[str, dict[str, Any]]] = {
     "omnikassa": {"poi_id": 123, "base_url": "https://bank.example", "signing_keys": [{"value": OMNIKASSA_KEY}]},
     "trustpayments": {
@@ -27,6 +31,11 @@ _DEFAULTS: Final[dict[str, dict[str, Any]]] = {
         "username": "webservices@merchant.example",
         "password": {"value": "Passw0rd_é"},
         "extra_fields": ["baseamount", "currencyiso3a", "requesttypedescription", "parenttransactionreference"],
+    },
+    "smartpay": {
+        "base_url": "https://bank.example/omnikassa-api",
+        "jwks_file": str(KEYS),
+        "refresh_token": {"value": "refresh-1"},
     },
     "nevogate": {"store_name": "sdk_test", "api_key": {"value": "key-1"}, "base_url": "https://gateway.example"},
 }
@@ -45,11 +54,17 @@ def account(provider: str, **settings: Any) -> Account[Any]:
 
 
 def notification(
-    provider: str, body: str | bytes, *, method: str = "POST", query: str = "", at: datetime = NOW
+    provider: str,
+    body: str | bytes,
+    *,
+    method: str = "POST",
+    query: str = "",
+    at: datetime = NOW,
+    headers: Mapping[str, str] | None = None,
 ) -> Notification:
     """A webhook call as the stages see it."""
     raw = body.encode() if isinstance(body, str) else body
-    return Notification("n-1", provider, "shop", method, query, "", raw, at)
+    return Notification("n-1", provider, "shop", method, query, "", raw, at, headers=headers or {})
 
 
 def response(body: str | bytes, **facts: str) -> ProviderResponse:
@@ -60,7 +75,12 @@ def response(body: str | bytes, **facts: str) -> ProviderResponse:
 
 def waiting(provider: str, reference: str | None = None, *, lookup_id: str = "l-1", **arguments: str) -> WaitingLookup:
     """A lookup as it lies on the topic."""
-    operations: dict[str, Any] = {"omnikassa": "pull", "trustpayments": "transaction", "nevogate": "result"}
+    operations: dict[str, Any] = {
+        "omnikassa": "pull",
+        "trustpayments": "transaction",
+        "nevogate": "result",
+        "smartpay": "order",
+    }
     lookup = Lookup(
         provider=provider,
         merchant="shop",
