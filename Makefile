@@ -42,7 +42,7 @@ fuzz: $(VENV)/.development                      ## feed hostile input to every p
 
 crash: prerequisites $(VENV)/.development       ## kill a worker at every numbered step (`make test` runs a part)
 	PAYNOTIFY_LONG=1 $(BIN)/python -m pytest tests/integration/test_crash.py tests/integration/test_orders_crash.py \
-		tests/acceptance/test_charge_crash.py $(ARGS)
+		tests/integration/test_settlement.py tests/acceptance/test_charge_crash.py $(ARGS)
 
 charges: prerequisites $(VENV)/.development     ## charge while responses are lost and the worker is killed (CHARGES=10000)
 	PAYNOTIFY_CHARGES=$(CHARGES) $(BIN)/python -m pytest -s tests/acceptance/test_charge_faults.py $(NO_TIME_LIMIT) $(ARGS)
