@@ -1,8 +1,9 @@
 """An example warehouse: releases, holds or stops goods. Run as ``python -m sandbox.fulfilment``. Free to copy.
 
 It follows the event's ``fulfilment``. Goods leave once per order, with the first of its payments that may release
-them, unless a payment is a part of its order or a later one of a subscription: it has goods of its own. A stop after a
-release is a recall, which needs a person.
+them, unless a payment is a part of its order or a later one of a subscription: it has goods of its own. An event does
+not say that its order was registered for several payments: a shop that does so knows it, and sends by payment there
+too. A stop after a release is a recall, which needs a person.
 """
 
 from __future__ import annotations

@@ -44,10 +44,11 @@ class Claim:
     paid: str
 
     def as_status(self) -> Status:
-        """The status; unknown where the word is not known, or the amounts contradict it."""
+        """The status; unknown where the word is not known, or the amounts contradict it or are missing."""
         status = STATUSES.get(self.status.lower(), "unknown")
-        whole = self.paid == self.total if status == "captured" else self.paid in ("", "0")
-        return status if whole else "unknown"
+        if status == "captured":
+            return status if self.paid == self.total and self.paid not in ("", "0") else "unknown"
+        return status if self.paid in ("", "0") else "unknown"
 
     def amount(self, name: str) -> Money | None:
         """``total`` or ``paid``; None where it is no number."""
