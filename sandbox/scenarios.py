@@ -91,7 +91,9 @@ _TRUST_PAYMENTS: Final = (
 
 _NEVOGATE: Final = (
     Scenario(58, "nevogate"),
-    Scenario(22, "nevogate", {"auto_commit": False}, ((_LATER, {"close": True, "notify": True}),)),
+    # captured or voided by a person in the gateway's web interface, which calls nobody
+    Scenario(18, "nevogate", {"auto_commit": False}, ((_LATER, {"close": True}),)),
+    Scenario(4, "nevogate", {"auto_commit": False}, ((_LATER, {"close": False}),)),
     Scenario(6, "nevogate", {"auto_commit": False}),
     Scenario(12, "nevogate", {"result": "CANCELED"}),
     Scenario(8, "nevogate", {"result": "TIMEOUT"}),

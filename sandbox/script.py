@@ -29,9 +29,11 @@ _BILLER_SECONDS: Final = 60.0
 _CORRECT_AGAIN_SECONDS: Final = 2.0
 _CORRECTIONS_TRIED: Final = 15
 
-#: Settings of a `Plan` that the day needs: a merchant that may charge, overdue payments polled at once, and nights.
+#: Settings of a `Plan` that the day needs: a merchant that may charge and look at its authorisations, overdue payments
+#: polled at once, and nights.
 REQUIRED_PLAN: Final[Mapping[str, Any]] = {
     "charges": {MERCHANT: {}},
+    "merchant": {MERCHANT: {"recover_by_details": True}},
     "days": SimulatedDays(8.0),
     "configuration": {"worker": {"overdue": {"poll_schedule_seconds": {"trustpayments": (0.5, 2.0, 5.0, 10.0, 20.0)}}}},
 }
