@@ -25,7 +25,6 @@ from sandbox.script import REQUIRED_PLAN, Player
 from sandbox.signals import ends_on_signal
 from sandbox.system import Plan, Sandbox
 from sandbox.verification import Books, VerificationResult, applied, missed, settled, statuses, verify
-from schemas.providers import provider_names
 
 _SETTLE_SECONDS: Final = 60.0
 _PRINT_SECONDS: Final = 3.0
@@ -207,9 +206,9 @@ class DemoReport:
             for row in statuses(self.books, self.observer):
                 listed.add_row(*row)
             console.print(listed)
-        flow = Table("", *provider_names(), title="Notifications and provider calls")
+        flow = Table("", *self.books, title="Notifications and provider calls")
         for name, counts in self.flow().items():
-            flow.add_row(name, *(str(counts[provider]) for provider in provider_names()))
+            flow.add_row(name, *(str(counts[provider]) for provider in self.books))
         console.print(flow)
         speed = Table("receive → result, seconds", "results", *(f"p{share * 100:g}" for share in _SHARES))
         for name, values in self._latencies().items():
@@ -221,15 +220,15 @@ class DemoReport:
     def flow(self) -> dict[str, dict[str, int]]:
         """Counts of notifications, lookups and provider calls, each by provider."""
         observer = self.observer
-        rows: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(provider_names(), 0))
-        for provider in provider_names():
+        rows: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(self.books, 0))
+        for provider in self.books:
             rows["received"][provider] = len(observer.received[provider])
             rows["duplicate"][provider] = len(observer.duplicates[provider])
         for (provider, reason), ids in sorted(observer.rejected.items()):
             rows[f"rejected: {reason}"][provider] = len(ids)
         for (provider, reason), count in sorted(observer.dead.items()):
             rows[f"dead-lettered: {reason}"][provider] = count
-        for provider in provider_names():
+        for provider in self.books:
             counters = self.books[provider]["counters"]
             rows["lookups"][provider] = len(observer.lookups[provider])
             rows["lookups because a settlement was due"][provider] = len(observer.settlement_lookups[provider])

@@ -245,7 +245,7 @@ def test_planted_marks_arrived(sandbox: Sandbox, observer: Observer) -> None:
     assert there >= {*PLANTED, *KEPT_HEADERS, "a stranger's text", "pull tokens"}
     for topic in (topics.REJECTED, topics.DEAD, topics.ALERTS):
         assert observer.records[topic], f"nothing on {topic}"
-    for provider in provider_names():
+    for provider in sandbox.providers:
         raw = b"\n".join(parts(one) for one in observer.records[topics.responses(provider)])
         assert PLANTED["billingemail"].encode() in raw
 

@@ -161,7 +161,7 @@ def _unpublished(sandbox: Sandbox, observer: Observer, payments: set[str]) -> li
 def test_worker_stopped_under_load_ends_cleanly_and_is_replaced(
     sandbox: Sandbox, observer: Observer, workers: list[Child]
 ) -> None:
-    groups = [f"paynotify.{name}" for name in ("resolve", *(f"verify.{one}" for one in provider_names()))]
+    groups = [f"paynotify.{name}" for name in ("resolve", *(f"verify.{one}" for one in sandbox.providers))]
     for group in groups:
         soon(lambda group=group: _owned(sandbox, group) == [2, 2], DEADLINE_SECONDS, f"{group} is not shared evenly")  # type: ignore[misc]  # the default binds the loop's value
     with Shopping(sandbox) as shopping:

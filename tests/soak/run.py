@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from sandbox.processes import wait_for
+from sandbox.simulators.spec import simulator_specs
 from sandbox.system import Plan, Sandbox
 from schemas import topics
 from schemas.errors import ClusterError
-from schemas.providers import provider_names
 from tests.bench.machine import load_average
 from tests.bench.roles import broker_pid
 from tests.bench.topics import Topics
@@ -86,7 +86,7 @@ def plan(order: Order) -> Plan:
         },
         simulator={
             name: {"delivery_log": str(order.directory / f"deliveries-{name}.jsonl"), **_SOONER.get(name, {})}
-            for name in provider_names()
+            for name in simulator_specs()
         },
         configuration={
             "ingest": _NO_LIMITS,
@@ -104,7 +104,7 @@ def carry_out(order: Order, say: Callable[[str], Any]) -> Outcome:
         PaynotifyError: a part could not be started, or the peak can't be measured.
     """
     order.directory.mkdir(parents=True, exist_ok=True)
-    for name in provider_names():
+    for name in simulator_specs():
         (order.directory / f"deliveries-{name}.jsonl").unlink(missing_ok=True)
     with ExitStack() as stack:
         sandbox = stack.enter_context(Sandbox(plan(order)))
@@ -123,7 +123,7 @@ def carry_out(order: Order, say: Callable[[str], Any]) -> Outcome:
         say(f"{load.made} payments made; counting")
         accountant = Accountant(sandbox.bootstrap, sandbox.prefix)
         stack.callback(accountant.close)
-        logs = [order.directory / f"deliveries-{name}.jsonl" for name in provider_names()]
+        logs = [order.directory / f"deliveries-{name}.jsonl" for name in sandbox.providers]
         addresses = {name: control.address for name, control in sandbox.providers.items()}
         count = accountant.judge(addresses, logs, _CATCH_UP_SECONDS)
     return Outcome(
