@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from processors.resolve.payment_state import PaymentState
 from schemas.messages import Chargeback
@@ -27,6 +27,8 @@ def _size(chargeback: Chargeback) -> tuple[int, str]:
 
 def open_chargebacks(state: PaymentState) -> tuple[Chargeback, ...]:
     """The chargebacks that no correction declared void."""
+    if not state.chargebacks:
+        return ()
     return tuple(one for one in state.chargebacks if one.chargeback_id not in state.overridden)
 
 

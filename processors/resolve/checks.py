@@ -79,7 +79,7 @@ def amount_is_certain(judge: Expectation | None, checks: Checks, *, amount: Mone
 def newest_expectation(one: Expectation | None, other: Expectation | None) -> Expectation | None:
     """The newer expectation, whichever is read last: a response may be interpreted by a process that does not know the
     newest one yet, nor that the order was paid by another payment, nor what its other parts are."""
-    if one is None or other is None:
+    if one is None or other is None or one == other:
         return one or other
     newest, older = (one, other) if (one.announced, one.said) >= (other.announced, other.said) else (other, one)
     if newest.order_id != older.order_id:

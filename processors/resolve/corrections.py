@@ -5,8 +5,9 @@ Providers tell nobody of a dispute that was won. What they report later continue
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from processors.resolve.checks import newest_expectation
 from processors.resolve.events import concluded, next_event

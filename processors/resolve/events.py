@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final, NamedTuple, TypeVar
+
+from msgspec.structs import replace
 
 from processors.resolve import follow_up
 from processors.resolve.chargebacks import charged_back_amount, open_chargebacks
@@ -139,7 +140,7 @@ def concluded(state: PaymentState, event: PaymentStatus) -> Advance:
     last = state.last
     if last is not None and _material(event) == _material(last):
         return Advance(state, "unchanged")
-    event = replace(event, event_id=derived_id("status", messages.encode(event).decode()))
+    event, event_bytes = _named(event)
     exceeds = _exceeds(event)
     after = replace(
         state,
@@ -151,10 +152,19 @@ def concluded(state: PaymentState, event: PaymentStatus) -> Advance:
         after,
         "changed",
         event,
+        event_bytes,
         late_success=_late_success(last, event),
         money_returned=_says_returned(event) and not (last is not None and _says_returned(last)),
         over_refunded=exceeds and not state.over_refunded,
     )
+
+
+def _named(event: PaymentStatus) -> tuple[PaymentStatus, bytes]:
+    """The event with the id that its content gives it, and its bytes, which would be costly to make a second time."""
+    content = messages.encode(event)
+    event_id = derived_id("status", content.decode())
+    named = content.replace(b'""', f'"{event_id}"'.encode(), 1)  # the id is the first field, and was empty
+    return messages.decode(named, PaymentStatus), named
 
 
 def was_released(state: PaymentState) -> bool:

@@ -160,5 +160,5 @@ def _of(follows: tuple[Follow, ...], reference: str) -> Follow | None:
 
 
 def _with(follows: tuple[Follow, ...], reference: str, follow: Follow | None) -> tuple[Follow, ...]:
-    rest = tuple(one for one in follows if one.reference != reference)
+    rest = tuple(one for one in follows if one.reference != reference) if follows else ()
     return rest if follow is None else (*rest, follow)

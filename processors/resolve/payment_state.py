@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any, Final, Literal
+from dataclasses import dataclass
+from typing import Final, Literal
 
+import msgspec
 import orjson
 
 from processors.resolve.follow_up import Follow
@@ -17,8 +18,7 @@ from schemas.status import Status
 TransitionKind = Literal["changed", "unchanged", "refused", "moneyless"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PaymentState:
+class PaymentState(msgspec.Struct, frozen=True, kw_only=True):
     """The persisted state of one payment, as encoded in the changelog.
 
     ``last`` is its newest event. ``reported`` is the status that the provider reports of the payment itself, or an
@@ -36,6 +36,8 @@ class PaymentState:
 
     ``secured``: the newest observation as authorised allows shipping. ``released``: an event has released the goods.
     ``returned``: captured money came back without a refund. ``over_refunded``: more was refunded than was captured.
+
+    A `msgspec.Struct`: each observation makes changed copies, which take ten times as long of a dataclass of this size.
     """
 
     last: PaymentStatus | None = None
@@ -46,7 +48,7 @@ class PaymentState:
     follows: tuple[Follow, ...] = ()
     order_role: OrderRole = "whole"
     reported: Status | None = None
-    refund_times: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    refund_times: Mapping[str, tuple[str, str]] = {}
     chargebacks: tuple[Chargeback, ...] = ()
     overridden: tuple[str, ...] = ()
     corrections: tuple[str, ...] = ()
@@ -70,7 +72,8 @@ def reported_status(state: PaymentState) -> Status | None:
 
 @dataclass(frozen=True, slots=True)
 class Advance:
-    """The result of one observation: the new state, the kind of transition, and the event to publish if any.
+    """The result of one observation: the new state, the kind of transition, and the event to publish if any, with its
+    bytes.
 
     ``late_success``: the payment succeeded after a failure had been published. ``money_returned``: the event says that
     captured money came back without a refund. ``over_refunded``: for the first time more is refunded than was captured.
@@ -79,19 +82,22 @@ class Advance:
     state: PaymentState
     kind: TransitionKind
     event: PaymentStatus | None = None
+    event_bytes: bytes | None = None
     late_success: bool = False
     money_returned: bool = False
     over_refunded: bool = False
 
 
-_EMPTY: Final = {one.name: getattr(PaymentState(), one.name) for one in fields(PaymentState)}
+_EMPTY: Final = msgspec.structs.asdict(PaymentState())
 
 
-def encoded(state: PaymentState) -> bytes:
-    """The state as it is stored: without the fields that have nothing to say, as there is one for each payment."""
-    values: dict[str, Any] = {
-        name: value for name in _EMPTY if name != "last" and (value := getattr(state, name)) != _EMPTY[name]
-    }
+def encoded(state: PaymentState, last: bytes | None = None) -> bytes:
+    """The state as it is stored: without the fields that have nothing to say, as there is one for each payment.
+
+    ``last`` are the newest event's bytes, if they are known already.
+    """
+    known = msgspec.structs.asdict(state)
+    values = {name: value for name, value in known.items() if value != _EMPTY[name]}
     if state.last is not None:
-        values = {"last": orjson.Fragment(messages.encode(state.last)), **values}
+        values["last"] = orjson.Fragment(last or messages.encode(state.last))
     return orjson.dumps(values)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Final
+
+from msgspec.structs import replace
 
 from processors.resolve.payment_state import PaymentState
 from schemas.messages import Refund
@@ -43,12 +46,17 @@ class RefundSums:
     unclear: bool = False
 
 
+_NO_REFUNDS: Final = RefundSums()
+
+
 def refund_sums(state: PaymentState, whole: Money | None, customer_amount: Money | None) -> RefundSums:
     """Add up the refunds. ``whole`` is the payment's amount in the merchant's currency, ``customer_amount`` that in
     the customer's: a refund is compared with the one in its own currency."""
+    if not state.refunds:
+        return _NO_REFUNDS
     live = [one for one in state.refunds if not one.ended and one.refund_id not in state.overridden]
     if not live:
-        return RefundSums()
+        return _NO_REFUNDS
     settled = _sum(one.amount for one in live if one.settled)
     under_way = _sum(one.amount for one in live if not one.settled)
     currencies = {one.amount.currency for one in live}

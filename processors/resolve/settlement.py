@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -154,7 +154,7 @@ class SettlementLooks:
             follows = follow_up.recovered(known.last.payment_id, known.last.status, now_milliseconds)
         looked = follow_up.looked(follows, now_milliseconds)
         if looked.follows != known.follows:
-            state.put(key, encoded(replace(known, follows=looked.follows)))
+            state.put(key, encoded(msgspec.structs.replace(known, follows=looked.follows)))
         self._start(state, timer.name, looked.follows)
         self._report_given_up(timer.name, follows, looked.follows)
         return looked.references

@@ -78,24 +78,23 @@ class ResolveStage:
         before = payment_state(known)
         after = advance(before, observation, self._rules(observation.merchant))
         if after.state != before:
-            state.put(key, encoded(after.state))
+            state.put(key, encoded(after.state, last=after.event_bytes))
             if self._looks is not None:
                 self._looks.follow(state, key.decode(), before.follows, after.state.follows)
         self._count(before, observation, after)
-        if after.event is None:
+        if after.event is None or after.event_bytes is None:
             # without an event an order may still be notified: the one that the payment was registered for since
             return self._notify_orders(before, after.state, after.state.last) if after.state.last else []
         self._measure(record, observation)
         orders = self._notify_orders(before, after.state, after.event)
-        return self._events(key, after.event, record) + orders + self._notify_charges(after.event)
+        return self._events(key, after.event, after.event_bytes, record) + orders + self._notify_charges(after.event)
 
     def _rules(self, merchant: str) -> ReleaseRules:
         return ReleaseRules(
             expected_required=merchant in self._expected_required, authorised=merchant in self._release_on_authorised
         )
 
-    def _events(self, key: bytes, changed: PaymentStatus, record: Record) -> list[Output]:
-        value = messages.encode(changed)
+    def _events(self, key: bytes, changed: PaymentStatus, value: bytes, record: Record) -> list[Output]:
         headers = cloud_event(
             event_id=changed.event_id,
             source="/resolve",

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
+from msgspec import structs
+
 from processors.resolve import follow_up
 from processors.resolve.chargebacks import with_chargeback
 from processors.resolve.checks import newest_expectation
@@ -81,10 +83,11 @@ def advance(state: PaymentState, observation: Observation, rules: ReleaseRules =
         observation = replace(observation, status=None)
     # strictly later: of two observations of the same moment the first counts, however they are repeated
     newer = state.last is None or moment > state.newest
-    if predates_correction(state, observation):
+    predates = predates_correction(state, observation)
+    if predates:
         newer = False
     state = _with_facts(state, observation, moment, newer=newer)
-    if predates_correction(state, observation):
+    if predates:
         observation = replace(observation, status=None)
     kind: TransitionKind = "unchanged"
     if observation.status is not None:
@@ -92,7 +95,7 @@ def advance(state: PaymentState, observation: Observation, rules: ReleaseRules =
         # of a refused observation too: neither an older one nor the same one repeated may change the status later
         newest = max(state.newest, moment)
         if kind == "refused":
-            return Advance(replace(state, newest=newest), "refused")
+            return Advance(structs.replace(state, newest=newest), "refused")
         state = _with_status(state, observation, newest, after if kind == "changed" else None, newer=newer)
     reported = reported_status(state)
     if reported is None:
@@ -115,7 +118,7 @@ def _with_facts(state: PaymentState, observation: Observation, moment: tuple[str
     )
     if (expected, capturing, follows) == (state.expected, state.capturing, state.follows):
         return state  # of most observations: a copy of the state costs more than all the rest of this function
-    return replace(state, expected=expected, capturing=capturing, follows=follows)
+    return structs.replace(state, expected=expected, capturing=capturing, follows=follows)
 
 
 def _is_about_others(observation: Observation) -> bool:
@@ -144,7 +147,7 @@ def _with_status(
     """The state with what an observation of the status says. ``after`` is the status it leads to, None if it stays."""
     role = observation.order_role
     changes = after is not None
-    return replace(
+    return structs.replace(
         state,
         newest=newest,
         order_role=state.order_role if role == "whole" else role,

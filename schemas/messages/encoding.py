@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import MISSING, fields
-from typing import Any, Final, TypeVar
+from operator import attrgetter
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 import orjson
@@ -15,21 +16,38 @@ from schemas.messages.payments import PaymentStatus
 
 Message = TypeVar("Message")
 
+
+class _Shape(NamedTuple):
+    """A message class's fields: all names, a function that reads all values at once, and the defaults of some."""
+
+    names: tuple[str, ...]
+    values: attrgetter[tuple[Any, ...]]
+    defaults: tuple[tuple[str, Any], ...]
+
+
+def _shape(kind: type[Any]) -> _Shape:
+    names = tuple(one.name for one in fields(kind))
+    defaults = tuple((one.name, one.default) for one in fields(kind) if one.default is not MISSING)
+    return _Shape(names, attrgetter(*names), defaults)
+
+
 #: Messages whose fields with a default are left out where they have it. So an event without a field that a later
 #: release added has the same bytes, and with them the same id, in both releases: workers of both run side by side.
-_OPTIONAL: Final[dict[type[Any], tuple[tuple[str, Any], ...]]] = {
-    kind: tuple((one.name, one.default) for one in fields(kind))
-    for kind in (PaymentStatus, OverduePayment, Observation)
+_OPTIONAL: Final[dict[type[Any], _Shape]] = {
+    kind: _shape(kind) for kind in (PaymentStatus, OverduePayment, Observation)
 }
 
 
 def encode(message: Any) -> bytes:
     """JSON with the class's own field order, so equal messages have equal bytes."""
-    names = _OPTIONAL.get(type(message))
-    if names is None:
+    shape = _OPTIONAL.get(type(message))
+    if shape is None:
         return orjson.dumps(message)
-    values = ((name, getattr(message, name), default) for name, default in names)
-    return orjson.dumps({name: value for name, value, default in values if default is MISSING or value != default})
+    said = dict(zip(shape.names, shape.values(message), strict=True))
+    for name, default in shape.defaults:
+        if said[name] == default:
+            del said[name]
+    return orjson.dumps(said)
 
 
 def decode(data: bytes | None, kind: type[Message]) -> Message:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -127,7 +126,7 @@ def test_look_missed_for_two_days_is_made_once() -> None:
 def test_observation_does_not_make_a_look_due_that_was_made() -> None:
     """Such as one of just before the look, which is read after it."""
     state = after(authorised())
-    state = replace(state, follows=looked(state.follows, at(FIRST) + HOUR).follows)
+    state = msgspec.structs.replace(state, follows=looked(state.follows, at(FIRST) + HOUR).follows)
     late = advance(state, authorised("2026-06-02T07:59:00.000Z", FIRST)).state
     assert due(late) == {"p1": at(SECOND)}
     earlier = advance(late, authorised("2026-06-02T09:30:00.000Z", "2026-06-02T10:00:00.000Z")).state

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final, get_args
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +15,7 @@ from processors.resolve.release import ReleaseRules
 from processors.resolve.retention import payment_state
 from processors.resolve.transitions import advance
 from schemas import messages
+from schemas.ids import derived_id
 from schemas.messages import Expectation, Observation, PaymentStatus
 from schemas.status import Status
 from tests.fakes.payment_histories import chargeback, pounds, refund, run, seen
@@ -96,7 +99,18 @@ def test_history_read_again_after_a_crash_changes_nothing(history: list[Observat
 def test_stored_state_is_read_as_it_was(history: list[Observation]) -> None:
     state, _ = run(history, rules=EARLY)
     assert payment_state(encoded(state)) == state
-    assert payment_state(messages.encode(state)) == state, "as an earlier release stores it"
+    assert state.last is None or encoded(state, last=messages.encode(state.last)) == encoded(state)
+    assert payment_state(msgspec.json.encode(state)) == state, "as an earlier release stores it"
+
+
+@given(histories)
+@settings(max_examples=150)
+def test_event_is_published_as_it_is_encoded_with_an_id_of_its_content(history: list[Observation]) -> None:
+    for step in run(history, rules=EARLY)[1]:
+        if step.event is not None:
+            content = messages.encode(replace(step.event, event_id="")).decode()
+            assert step.event.event_id == derived_id("status", content)
+            assert step.event_bytes == messages.encode(step.event)
 
 
 @given(histories)

@@ -114,7 +114,7 @@ def test_observations_always_give_the_same_bytes(observations: list[Observation]
 @given(st.lists(words, max_size=8))
 def test_state_survives_encoding(observations: list[Observation]) -> None:
     state, _ = run(observations)
-    assert msgspec.json.decode(messages.encode(state), type=PaymentState) == state
+    assert msgspec.json.decode(msgspec.json.encode(state), type=PaymentState) == state
 
 
 @given(st.permutations([word("pending", 1), word("authorised", 2), word("cancelled", 3)]))
