@@ -13,7 +13,7 @@ from sandbox.simulators.spec import SandboxAccount, simulator_specs, write_secre
 
 def default_merchants() -> dict[str, Sequence[str]]:
     """The sandbox's merchants by provider, unless others are chosen."""
-    return {name: (spec.default_merchant,) for name, spec in simulator_specs().items()}
+    return {name: (spec.default_merchant,) for name, spec in simulator_specs().items() if spec.by_default}
 
 
 def open_accounts(

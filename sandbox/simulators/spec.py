@@ -31,13 +31,15 @@ class SandboxAccount:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatorSpec:
     """One provider's simulator. ``open_account`` takes the merchant's id, its number among the provider's, and a folder
-    for secret files; ``base_urls`` are the configuration's keys for a simulator at an address."""
+    for secret files; ``base_urls`` are the configuration's keys for a simulator at an address. ``by_default``: the
+    sandbox has a merchant of it unless others are chosen."""
 
     simulator: type[Simulator[Any]]
     settings: type[Settings]
     default_merchant: str
     open_account: Callable[[str, int, Path], SandboxAccount]
     base_urls: Callable[[str], Mapping[str, str]]
+    by_default: bool = True
 
 
 def simulator_specs() -> dict[str, SimulatorSpec]:

@@ -20,6 +20,7 @@ import aiohttp
 from schemas.errors import RateLimitedError
 
 _KEPT_SENT: Final = 1000
+_KEPT_ANSWER_BYTES: Final = 64
 
 
 @dataclass(slots=True, kw_only=True)
@@ -28,7 +29,8 @@ class Delivery:
 
     ``started`` is called before each attempt and may still set the body; ``done`` gets the attempt's HTTP status, or
     None without a response. ``mark`` is for the simulator. The network's copy of a ``written_late`` delivery has the
-    bytes of the first, and calls neither. Without a ``path`` it is sent to the merchant's notification path, without a
+    bytes of the first, and calls neither. ``headers`` are its own, besides those of every delivery; ``answer`` is the
+    beginning of the last response's body. Without a ``path`` it is sent to the merchant's notification path, without a
     ``base`` to the common target.
     """
 
@@ -40,6 +42,8 @@ class Delivery:
     body: bytes = b""
     content_type: str = "application/json"
     about: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    answer: bytes = b""
     done: Callable[[Delivery, int | None], None] = lambda delivery, status: None
     started: Callable[[Delivery], None] = lambda delivery: None
     attempts: int = 0
@@ -222,7 +226,12 @@ class Webhooks:
         ours = f"/notifications/{self._provider}/{delivery.merchant}{'/' if token else ''}{token or ''}"
         path = delivery.path or ours
         url = f"{delivery.base or self.target}{path}{'?' if delivery.query else ''}{delivery.query}"
-        headers = {**self._headers, **({"Content-Type": delivery.content_type} if delivery.body else {})}
+        delivery.answer = b""
+        headers = {
+            **self._headers,
+            **delivery.headers,
+            **({"Content-Type": delivery.content_type} if delivery.body else {}),
+        }
         delivery.attempts += 1
         delivery.started(delivery)
         self._counters["webhooks.attempted"] += 1
@@ -243,6 +252,7 @@ class Webhooks:
             async with session.request(
                 delivery.method, url, data=delivery.body or None, headers=headers, allow_redirects=False
             ) as answer:
+                delivery.answer = await answer.content.read(_KEPT_ANSWER_BYTES)
                 status = answer.status
         except (aiohttp.ClientError, TimeoutError, OSError):
             self._counters["webhooks.unanswered"] += 1

@@ -103,6 +103,7 @@ CONTRACT: Final = ProviderContract(
     poll_schedule_seconds=(300.0, 3600.0, 6 * 3600.0, 20 * 3600.0),
     # half of the bank's six for each webshop, of which OmniKassa's calls may need the rest
     calls_per_second=3.0,
+    simulator="sandbox.simulators.smartpay",
     # with the default delays more than four hours: keys may be published after the first event that they sign
     verification_retries=8,
 )

@@ -1,0 +1,1 @@
+"""Simulates Rabo Smart Pay's v3 push webhooks."""
