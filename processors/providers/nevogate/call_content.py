@@ -2,6 +2,8 @@
 
 The vendor has not published what it sends. Shops read JSON, and some read it with frameworks that take a form just as
 well; the ResponseUrl has its id in the query. So the id is accepted in each of them, in both spellings of its name.
+
+A customer's name that is cut in the middle of a character must not cost a call its Result, so JSON is read leniently.
 """
 
 from __future__ import annotations
@@ -13,11 +15,12 @@ from typing import Any, Final
 
 from processors.providers.base import Notification
 from processors.providers.form import Fields, fields
-from processors.providers.json_body import json_object
+from processors.providers.json_body import json_object, readable_object
 from processors.providers.multipart import multipart_fields
 from processors.providers.nevogate.interpretation import is_transaction
 from schemas.errors import RejectedNotificationError
 
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _NESTED_ID: Final = re.compile(rb"[Cc]ommonData\[[Tt]ransactionId\]\Z")
 _ID: Final = re.compile(rb"[Tt]ransactionId\Z")
 
@@ -45,13 +48,19 @@ def content_of(notification: Notification) -> CallContent:
     form: Fields = []
     problem = ""
     try:
-        members = json_object(body, lambda text: RejectedNotificationError("malformed", text)) if body else {}
+        members = _object_in(body) if body else {}
     except RejectedNotificationError as error:
         form = multipart_fields(body) or fields(body)
         problem = f"the body {error}, and there is "
     places = (*_in_members(members), *_in_fields(form), *_in_fields(queried))
     transaction = next((ids.pop() for ids in places if len(ids) == 1), None)
     return CallContent(transaction, members, form, problem)
+
+
+def _object_in(body: bytes) -> Mapping[str, Any]:
+    # only what begins as an object is worth the lenient reader's time: a form may be long
+    read = readable_object if body.removeprefix(_BYTE_ORDER_MARK)[:1] == b"{" else json_object
+    return read(body, lambda text: RejectedNotificationError("malformed", text))
 
 
 def _in_members(members: Mapping[str, Any]) -> Iterator[set[str]]:

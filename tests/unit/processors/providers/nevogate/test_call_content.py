@@ -97,3 +97,11 @@ def test_body_of_a_get_is_not_read() -> None:
 def test_field_of_another_name_is_no_id(name: str) -> None:
     for body in (as_json(name), as_form(name), as_multipart(name)):
         assert content_of(notification("nevogate", body)).transaction is None
+
+
+@pytest.mark.parametrize(
+    "name", [b'"\\ud800"', b'"\xe1rv\xedz"', b'"\xed\xa0\x80"', b"NaN", b"1" * 5000, b"[" * 500 + b"]" * 500]
+)
+def test_odd_value_beside_the_id_does_not_hide_it(name: bytes) -> None:
+    body = b'{"customer": ' + name + b', "commonData": {"transactionId": "' + TRANSACTION.encode() + b'"}}'
+    assert content_of(notification("nevogate", body)).transaction == TRANSACTION
