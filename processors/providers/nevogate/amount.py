@@ -13,7 +13,8 @@ from typing import Any, Final, Literal
 from schemas.errors import UnreadableError
 from schemas.money import Money, from_major
 
-_ZERO: Final = re.compile(r"0+(\.0*)?\Z")
+#: Any spelling of zero: with a sign, a decimal comma or an exponent.
+_ZERO: Final = re.compile(r"[+-]?(0+([.,]0*)?|[.,]0+)([eE][+-]?[0-9]+)?\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,5 +42,7 @@ def amount_of(data: Mapping[str, Any]) -> Amount:
 
 
 def _is_zero(value: object) -> bool:
-    """Whether it is a zero without a readable currency, or with any number of decimals."""
-    return isinstance(value, str | int | float) and not isinstance(value, bool) and bool(_ZERO.match(str(value)))
+    """Whether it is a zero without a readable currency, or in a spelling that is no amount otherwise."""
+    return (
+        isinstance(value, str | int | float) and not isinstance(value, bool) and bool(_ZERO.match(str(value).strip()))
+    )

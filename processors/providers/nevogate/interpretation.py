@@ -112,13 +112,12 @@ def _observation(
     reason = _without_money(status, amount, method)
     status = "unknown" if reason else status
     secured = status == "authorised" and amount.money is not None
-    order_id = data.get("OrderId")
     observed_at = _asked_at(response)
     return Observation(
         provider=NAME,
         merchant=merchant.id,
         payment_id=transaction,
-        order_id=str(order_id) if isinstance(order_id, str | int) and order_id != "" else None,
+        order_id=_order_id(data),
         status=status,
         amount=amount.money,
         paid=amount.money if status == "captured" else None,
@@ -134,6 +133,18 @@ def _observation(
         secured=secured,
         moneyless=reason == VERIFICATION or (status == "pending" and amount.kind == "zero"),
     )
+
+
+def _order_id(data: Mapping[str, Any]) -> str | None:
+    value = data.get("OrderId")
+    if not isinstance(value, str | int) or value == "":
+        return None
+    text = str(value)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UnreadableError("the OrderId holds what is no Unicode text") from None
+    return text
 
 
 def _codes(data: Mapping[str, Any]) -> dict[str, str]:

@@ -193,7 +193,12 @@ def test_amounts_become_minor_units_or_nothing(amount: Any, currency: Any, expec
     assert read(AutoCommit="true", Amount=amount, Currency=currency).amount == expected
 
 
-ZERO: Final = ["0", 0, "0.00", 0.0, "0.000", "000"]
+def test_order_that_is_no_text_makes_the_response_unreadable() -> None:
+    with pytest.raises(UnreadableError):
+        read(OrderId="\ud800", AutoCommit="true", Amount="100", Currency="HUF")
+
+
+ZERO: Final = ["0", 0, "0.00", 0.0, "0.000", "000", "0,00", "+0", "-0", -0.0, "0E-5", ".00", " 0 "]
 
 
 @pytest.mark.parametrize("amount", ZERO)
