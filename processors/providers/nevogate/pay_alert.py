@@ -7,7 +7,8 @@ is recognised by the words in a member's name, and anything else that looks like
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any, Final
 
 from processors.providers.base import AlertState, ProviderAlert
@@ -30,24 +31,28 @@ _STATES: Final = frozenset(("state", "status", "event", "type"))
 
 _PREFIX: Final = re.compile(r"alert", re.IGNORECASE)
 #: A name that is published as it is; another one is only called an alert.
-_NAME: Final = re.compile(r"[A-Za-z]{5,66}\Z")
+_NAME: Final = re.compile(r"[A-Za-z]{2,66}\Z")
 _WORD: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _FORM_NAME: Final = re.compile(rb"(alert[A-Za-z]{0,60})(?:\[|\Z)", re.IGNORECASE)
 _PAYMENT: Final = frozenset(("commondata", "transactionid"))
 _MAX_MEMBERS: Final = 100
+_MAX_LISTED: Final = 10
+_MAX_NAMES: Final = 4
 _MAX_DEPTH: Final = 3
 
 
 def alert_in(content: CallContent) -> ProviderAlert | None:
     """The alert in a call that names no transaction; None if it is none.
 
-    A member whose name begins with ``alert``, or else an object that is the only member and whose name is a word.
+    A member whose name begins with ``alert``, or else an object that is the only member and whose name is a word. Of
+    several such members the first counts, and all are named.
     """
-    for name, value in _members(content.members, _MAX_DEPTH):
-        if _PREFIX.match(name):
-            return _alert(name, value)
-    for name in (found[1].decode() for field, _ in content.form[:_MAX_MEMBERS] if (found := _FORM_NAME.match(field))):
-        return _alert(name, None)
+    found = [(name, value) for name, value in _members(content.members, _MAX_DEPTH) if _PREFIX.match(name)]
+    fields = (match[1].decode() for field, _ in content.form[:_MAX_MEMBERS] if (match := _FORM_NAME.match(field)))
+    found += [(name, None) for name in fields]
+    if found:
+        more = dict.fromkeys(name for name, _ in found[1:] if _NAME.match(name) and name != found[0][0])
+        return _alert(*found[0], islice(more, _MAX_NAMES - 1))
     if len(content.members) == 1:
         ((name, value),) = content.members.items()
         if isinstance(value, Mapping) and _NAME.match(name) and name.lower() not in _PAYMENT:
@@ -57,17 +62,19 @@ def alert_in(content: CallContent) -> ProviderAlert | None:
 
 def _members(holder: Mapping[str, Any], depth: int) -> Iterator[tuple[str, Any]]:
     """The members of an object and then of the objects in it; of an object with very many only the first."""
-    some = [one for one, _ in zip(holder.items(), range(_MAX_MEMBERS), strict=False)]
+    some = list(islice(holder.items(), _MAX_MEMBERS))
     yield from some
     if depth > 1:
         for _, value in some:
-            if isinstance(value, Mapping):
-                yield from _members(value, depth - 1)
+            for inner in islice(value, _MAX_LISTED) if isinstance(value, list) else (value,):
+                if isinstance(inner, Mapping):
+                    yield from _members(inner, depth - 1)
 
 
-def _alert(name: str, value: object) -> ProviderAlert:
+def _alert(name: str, value: object, more: Iterable[str] = ()) -> ProviderAlert:
     words = [word.lower() for word in _WORD.findall(name[:66])]
-    return ProviderAlert(name if _NAME.match(name) else "alert", _kind("".join(words)), _state(words, value))
+    names = " ".join((name if _NAME.match(name) else "alert", *more))
+    return ProviderAlert(names, _kind("".join(words)), _state(words, value))
 
 
 def _kind(text: str) -> AlertKind:
