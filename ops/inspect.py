@@ -24,7 +24,14 @@ from schemas.configuration.load import load
 from schemas.errors import ConfigurationError, RejectedNotificationError, UnreadableError
 from schemas.messages import Lookup
 from schemas.providers import provider_names
-from schemas.reasons import HARMLESS_ALERTS, AlertKind, DeadReason, RejectReason
+from schemas.reasons import (
+    HARMLESS_ALERTS,
+    AlertKind,
+    DeadReason,
+    NotificationWarning,
+    RejectReason,
+    ResponseWarning,
+)
 from schemas.times import parse_time
 
 _KINDS: Final = ("notification", "response", "return-url")
@@ -32,6 +39,13 @@ _MAX_FILE_BYTES: Final = 16 * 1024 * 1024
 
 #: The reject reason that corresponds to a dead-letter reason.
 _REASONS: Final[Mapping[DeadReason, RejectReason]] = {"unverified_answer": "bad_signature"}
+
+#: What is odd about a file that is not rejected.
+_WARNINGS: Final[Mapping[NotificationWarning | ResponseWarning, str]] = {
+    "unexpected_field": "a field is not in the merchant's extra_fields; the payment is looked up all the same",
+    "amount_decimals": "an amount in major units is not the one in minor units; the payment is held, see "
+    "currency_decimals",
+}
 
 _EPILOG: Final = """\
 Each line of the output is one JSON object: file, verdict (authentic, unsigned or rejected), reason, detail, and the
@@ -209,8 +223,10 @@ def _notification(capture: Capture, spec: ProviderSpec, account: Account[Any]) -
         return _line("rejected", rejected.reason, str(rejected), lookup=None)
     if parsed.alert is not None:
         harmless = parsed.alert.kind if parsed.alert.kind in HARMLESS_ALERTS else None
-        return _line(verdict, harmless, f"{parsed.alert.name}: about the service, not a payment", lookup=None)
-    return _line(verdict, None, "", lookup=_shown(provider.plan(parsed, notification), spec))
+        about = f"{parsed.alert.name} ({parsed.alert.kind}, {parsed.alert.state}): about the service, not a payment"
+        return _line(verdict, harmless, about, lookup=None)
+    warned = "; ".join(_WARNINGS[one] for one in parsed.warnings)
+    return _line(verdict, None, warned, lookup=_shown(provider.plan(parsed, notification), spec))
 
 
 def _shown(lookup: Lookup, spec: ProviderSpec) -> dict[str, Any]:
@@ -239,7 +255,8 @@ def _response(capture: Capture, spec: ProviderSpec, account: Account[Any]) -> di
         detail = "; ".join(f"{one.place}: {one.detail}" for one in interpretation.odd)
         return _line("rejected", reason, detail, observations=observations)
     verdict = "authentic" if spec.inspection.signed(response) else "unsigned"
-    return _line(verdict, None, "", observations=observations)
+    warned = "; ".join(_WARNINGS[one] for one in interpretation.warnings)
+    return _line(verdict, None, warned, observations=observations)
 
 
 def _return_url(

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 import json
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlencode
 
 import pytest
 
 from ops.main import main
 from tests.fakes.accounts import OMNIKASSA_KEY, TRANSACTION, vectors
+from tests.fakes.gateway_records import answer, card
 
 CONFIG: Final = f"""
 sandbox: true
@@ -90,8 +93,8 @@ def test_response_shows_its_observations(inspect: Inspect) -> None:
 
 
 def test_unsigned_response_has_the_verdict_unsigned(inspect: Inspect) -> None:
-    answer = json.dumps({"TransactionId": TRANSACTION, "ResultCode": "PENDING"})
-    code, (line,), _ = inspect("nevogate", "shop-hu", "--kind", "response", inspect.file("a", answer))
+    result = json.dumps({"TransactionId": TRANSACTION, "ResultCode": "PENDING"})
+    code, (line,), _ = inspect("nevogate", "shop-hu", "--kind", "response", inspect.file("a", result))
     assert (code, line["verdict"], line["observations"][0]["status"]) == (0, "unsigned", "pending")
 
 
@@ -148,6 +151,47 @@ def test_alert_causes_no_lookup(inspect: Inspect) -> None:
     file = inspect.file("a", '{"alertNoSuccessTransaction":{"storeName":"sdk_test"}}')
     code, (line,), _ = inspect("nevogate", "shop-hu", file)
     assert (code, line["verdict"], line["lookup"]) == (0, "unsigned", None)
+    assert line["detail"].startswith("alertNoSuccessTransaction (no_success, raised)")
+
+
+def test_form_with_an_unknown_field_is_authentic_and_says_so(inspect: Inspect) -> None:
+    values = {"errorcode": "0", "sitereference": "test_site12345", "storecredit": "9", "transactionreference": "1-2-3"}
+    digest = sha256("".join([*values.values(), "PASSWORD"]).encode()).hexdigest()
+    file = inspect.file("form", urlencode({**values, "responsesitesecurity": digest}))
+    code, (line,), _ = inspect("trustpayments", "shop-uk", file)
+    assert (code, line["verdict"], line["reason"]) == (0, "authentic", None)
+    assert line["lookup"]["reference"] == "1-2-3"
+    assert "not in the merchant's extra_fields" in line["detail"]
+    assert "storecredit" not in line["detail"]
+
+
+def test_response_shows_when_a_payment_is_looked_up_again(inspect: Inspect) -> None:
+    file = inspect.file("answer", answer(card("0", sitereference="test_site12345")).decode())
+    at = ("--at", "2026-06-01T12:00:00Z")
+    code, (line,), _ = inspect("trustpayments", "shop-uk", "--kind", "response", *at, file)
+    (one,) = line["observations"]
+    assert (code, one["status"], one["secured"], one["order_role"]) == (0, "authorised", True, "whole")
+    # from the morning after the due date, for 8 days
+    assert one["follow"] == {
+        "reference": "1-2-3",
+        "due": "2026-06-02T08:00:00.000Z",
+        "until": "2026-06-09T08:00:00.000Z",
+        "settles_by": "2026-06-02T08:00:00.000Z",
+    }
+
+
+def test_amount_with_other_decimals_is_named_and_left_out(inspect: Inspect) -> None:
+    file = inspect.file("answer", answer(card("100", sitereference="test_site12345", mainamount="1050")).decode())
+    code, (line,), _ = inspect("trustpayments", "shop-uk", "--kind", "response", file)
+    assert (code, line["verdict"]) == (0, "unsigned")
+    assert (line["observations"][0]["amount"], line["observations"][0]["paid"]) == (None, None)
+    assert "currency_decimals" in line["detail"]
+
+
+def test_order_that_is_no_text_is_one_line_and_no_crash(inspect: Inspect) -> None:
+    file = inspect.file("a", f'{{"TransactionId":"{TRANSACTION}","ResultCode":"PENDING","OrderId":"\\ud800"}}')
+    code, (line,), _ = inspect("nevogate", "shop-hu", "--kind", "response", file)
+    assert (code, line["verdict"], line["reason"]) == (1, "rejected", "malformed")
 
 
 def test_standard_input_is_verified_byte_for_byte(inspect: Inspect, monkeypatch: pytest.MonkeyPatch) -> None:
