@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from processors.providers.base import Interpretation, OddElement, ProviderResponse
+from processors.providers.daily_looks import DailyLooks, daily_looks
 from processors.providers.trustpayments.amounts import amounts_of, contradicts
 from processors.providers.trustpayments.children import PaymentChild, charged_payment, read_chargeback, read_refund
 from processors.providers.trustpayments.codes import is_card, is_code, payment_status
@@ -46,6 +47,7 @@ def interpreted(
     asked = gateway_time(word(query, "transactionstartedtimestamp"))
     reading = _Reading(
         merchant=merchant,
+        looks=daily_looks(merchant),
         records=by_reference(own),
         risk_checks=[one for one in own if kind_of(one) == "RISKDEC"],
         received_at=response.received_at,
@@ -78,6 +80,7 @@ class _Reading:
     """The records of one response, the risk checks among them, and when it was asked for and received."""
 
     merchant: TrustPaymentsMerchant
+    looks: DailyLooks
     records: Mapping[str, TransactionRecord]
     risk_checks: Sequence[TransactionRecord]
     received_at: datetime
@@ -137,14 +140,14 @@ class _Reading:
             "paid": amounts.settling if status == "captured" else None,
             "reason": errorcode if errorcode != "0" and is_code(errorcode) else None,
             "customer_amount": amounts.customer,
-            "follow": follow_up(record, self.merchant, self.received_at),
+            "follow": follow_up(record, self.looks, self.received_at),
             "secured": secured(record, amounts, role, self.risk_checks),
             "returnable": not is_card(method),
             "order_role": role,
         }
 
     def _child(self, record: TransactionRecord, child: PaymentChild) -> dict[str, Any]:
-        follow = follow_up(record, self.merchant, self.received_at) if child.refund is not None else None
+        follow = follow_up(record, self.looks, self.received_at) if child.refund is not None else None
         return {
             "payment_id": child.payment_id,
             "status": None,

@@ -17,6 +17,9 @@ from schemas.ids import MAX_ID_LENGTH
 TransactionRecord = Mapping[str, Any]
 
 _REFERENCE: Final = re.compile(r"[0-9]{1,20}-[0-9]{1,20}-[0-9]{1,20}\Z")
+#: Python reads other forms of dates as well, and `strptime` takes as long as all the rest of a record.
+_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
+_TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}\Z")
 #: Larger numbers are no field of the gateway's, and Python refuses to write some of them as text.
 _LARGEST_NUMBER: Final = 10**18
 _YEARS: Final = range(2000, 9000)
@@ -113,8 +116,10 @@ def by_reference(records: Iterable[TransactionRecord]) -> dict[str, TransactionR
 def gateway_time(text: str) -> datetime | None:
     """The gateway's ``YYYY-MM-DD HH:MM:SS``, which is GMT; None where the text is no such time, or of a year near the
     calendar's ends, from which no days could be counted."""
+    if not _TIME.match(text):
+        return None
     try:
-        moment = datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+        moment = datetime.fromisoformat(text).replace(tzinfo=UTC)
     except ValueError:
         return None
     return moment if moment.year in _YEARS else None
@@ -123,6 +128,6 @@ def gateway_time(text: str) -> datetime | None:
 def gateway_date(text: str) -> date | None:
     """The gateway's ``YYYY-MM-DD``; None where the text is no such date."""
     try:
-        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).date()
+        return date.fromisoformat(text) if _DATE.match(text) else None
     except ValueError:
         return None

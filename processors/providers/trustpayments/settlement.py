@@ -11,10 +11,9 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from typing import Final
 
-from processors.providers.daily_looks import daily_looks
+from processors.providers.daily_looks import DailyLooks
 from processors.providers.trustpayments.amounts import RecordAmounts
 from processors.providers.trustpayments.codes import RISKY, UNSETTLED, is_card
-from processors.providers.trustpayments.contract import TrustPaymentsMerchant
 from processors.providers.trustpayments.records import (
     TransactionRecord,
     gateway_date,
@@ -38,14 +37,14 @@ _LONGEST_DEFERRAL: Final = timedelta(days=366)
 _SECURE_FIELDS: Final = ("enrolled", "threedversion")
 
 
-def follow_up(record: TransactionRecord, merchant: TrustPaymentsMerchant, observed_at: datetime) -> FollowUp | None:
+def follow_up(record: TransactionRecord, looks: DailyLooks, observed_at: datetime) -> FollowUp | None:
     """When the request is looked up until it is settled or cancelled; None where it will not change any more."""
     if word(record, "errorcode") != "0" or word(record, "settlestatus") not in UNSETTLED:
         return None
     started = (gateway_time(word(record, "transactionstartedtimestamp")) or observed_at).date()
     due = _due_date(record, started)
     preauthorised = word(record, "authmethod") == "PRE" or due - started > _ORDINARY_DEFERRAL
-    return daily_looks(merchant).follow(
+    return looks.follow(
         reference_of(record),
         first=due + timedelta(days=1),
         last=due + timedelta(days=_PREAUTHORISED_LOOK_DAYS if preauthorised else _LOOK_DAYS),
