@@ -23,6 +23,11 @@ LOOKS_SECONDS: Final = (5.0, 20.0, 60.0, 150.0, 300.0)
 #: When payments that are not settled are looked up, after each night.
 CHECK_HOUR: Final = 2
 
+NIGHTS: Final = {
+    "settlement_check_hour": CHECK_HOUR,
+    "short_days": {"starts_at": FIRST_DAY, "seconds": DAY_SECONDS},
+}
+
 CHARGE_LIMIT: Final = 15_000
 REFERENCE_LIMIT: Final = 50_000
 CHARGES: Final = {
@@ -57,8 +62,7 @@ def installed(delete_after_seconds: float | None = None) -> Configuration:
                 "notification_passwords": [{"value": PASSWORD}],
                 "password": {"value": "p"},
                 "webservices_url": "https://trustpayments.example/json/",
-                "settlement_check_hour": CHECK_HOUR,
-                "short_days": {"starts_at": FIRST_DAY, "seconds": DAY_SECONDS},
+                **NIGHTS,
             }
             for merchant in MERCHANTS["trustpayments"]
         ),
@@ -70,6 +74,7 @@ def installed(delete_after_seconds: float | None = None) -> Configuration:
                 "api_key": {"value": "k"},
                 "base_url": "https://nevogate.example",
                 "recover_by_details": True,
+                **NIGHTS,
                 "charges": CHARGES,
             }
             for merchant in MERCHANTS["nevogate"]
@@ -86,7 +91,8 @@ def installed(delete_after_seconds: float | None = None) -> Configuration:
             "calls_per_second": {"omnikassa": 50.0},
             "unsigned_budget": plenty,
             "retention": {"compress_after_days": 20 / 86400, "delete_after_days": None},
-            "settlement": {"calls_per_hour": 36_000, "gather_seconds": 2.0, "jitter_seconds": 4.0},
+            # gathered for longer than a clock is fast: in days of a minute the next look would be a real day later
+            "settlement": {"calls_per_hour": 36_000, "gather_seconds": 4.0, "jitter_seconds": 4.0},
             "overdue": {
                 "poll_schedule_seconds": {provider: list(LOOKS_SECONDS) for provider in provider_names()},
                 "lookups_per_hour": 360_000,

@@ -23,7 +23,8 @@ def problems_of_nights(whole: Callable[[str], list[Stored]], plan: Plan) -> Iter
     """Looks that no morning explains: since a payment began there were at least as many mornings as looks at it."""
     began = {one.payment_id: one.changes[0][0] for one in plan.payments if one.changes}
     for reference, times in _looks(whole).items():
-        first = _mornings(began[reference[:-1] + "0"])
+        # a refund has its payment's id but for the end; of a charge it is not known when it began
+        first = _mornings(began.get(reference, began.get(reference[:-1] + "0", 0.0)))
         for number, at in enumerate(sorted(times), start=1):
             mornings = _mornings(at + _EARLY_SECONDS) - first
             if number > mornings:
@@ -33,11 +34,11 @@ def problems_of_nights(whole: Callable[[str], list[Stored]], plan: Plan) -> Iter
 def _looks(whole: Callable[[str], list[Stored]]) -> dict[str, list[float]]:
     """When each reference was asked for because its settlement was due. A lookup put off comes back under its id."""
     looks: dict[str, dict[str, float]] = defaultdict(dict)
-    for record in whole("lookups.trustpayments"):
+    for record in (*whole("lookups.trustpayments"), *whole("lookups.nevogate")):
         lookup = orjson.loads(record.value or b"")
         if lookup["arguments"].get("cause") == "settlement due":
             name = next(value.decode() for key, value in record.headers if key == "ce_id")
-            for reference in lookup["arguments"]["references"].split():
+            for reference in (lookup["reference"] or lookup["arguments"]["references"]).split():
                 looks[reference].setdefault(name, record.timestamp - EPOCH_SECONDS)
     return {reference: list(times.values()) for reference, times in looks.items()}
 

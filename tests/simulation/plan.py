@@ -334,8 +334,9 @@ def _calls(
     chance: Random, provider: ProviderName, changes: Sequence[tuple[float, str]], pace: float
 ) -> tuple[Call, ...]:
     calls: list[Call] = []
-    for change, (at, word) in enumerate(changes):
-        if provider == "trustpayments" and change > 0 and word not in _TOLD:
+    words = [word for _, word in changes]
+    for change, (at, _) in enumerate(changes):
+        if change > 0 and _is_silent(provider, words[change - 1], words[change]):
             continue
         for style in ("POST", "GET") if provider == "nevogate" and chance.random() < 0.3 else ("POST",):
             first = at + pace * chance.random() * 0.5
@@ -345,6 +346,11 @@ def _calls(
             if chance.random() < DUPLICATE_SHARE:
                 calls.append(Call(first + 0.05 + pace * chance.random() * 20.0, change, 1, style))
     return tuple(calls)
+
+
+def _is_silent(provider: ProviderName, before: str, word: str) -> bool:
+    """Whether nobody is told of the change: what settles at night, and a hold that a person closes by hand."""
+    return (provider == "trustpayments" and word not in _TOLD) or (provider == "nevogate" and before == "authorised")
 
 
 def _ids(chance: Random, provider: ProviderName, number: int) -> str:
