@@ -11,9 +11,9 @@ from typing import Any, Final
 import pytest
 from kafka import KafkaProducer
 
+from sandbox.accounts import default_merchants
 from sandbox.probes import probe
 from sandbox.processes import Child, wait_for
-from sandbox.simulators.spec import simulator_specs
 from sandbox.system import Plan, Sandbox
 from schemas import topics
 from schemas.ids import time_ordered_id
@@ -35,10 +35,10 @@ NESTED_BYTES: Final = 64 * 1024
 INPUTS: Final = (
     *(
         name(provider)
-        for provider in simulator_specs()
+        for provider in default_merchants()
         for name in (topics.notifications, topics.lookups, topics.responses)
     ),
-    *(topics.retry(provider, step) for provider in simulator_specs() for step in range(1, topics.RETRY_STEPS + 1)),
+    *(topics.retry(provider, step) for provider in default_merchants() for step in range(1, topics.RETRY_STEPS + 1)),
     topics.known("nevogate"),
     topics.OBSERVATIONS,
     topics.EXPECTED,
@@ -112,7 +112,7 @@ def poison(number: int) -> bytes:
 
 def headers_of(topic: str) -> list[tuple[str, bytes]]:
     """As on a genuine record, so that it is the value that is wrong."""
-    provider = next((one for one in simulator_specs() if one in topic), "trustpayments")
+    provider = next((one for one in default_merchants() if one in topic), "trustpayments")
     merchant = {"omnikassa": "shop-nl", "trustpayments": "shop-uk", "nevogate": "shop-hu"}[provider]
     texts = {
         "ce_id": time_ordered_id(),
