@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+import msgspec
 import orjson
 import pytest
 from kafka import KafkaProducer
@@ -31,7 +32,7 @@ KINDS: Final[dict[str, type[Any]]] = {
     topics.STATUS: PaymentStatus,
     topics.LATEST: PaymentStatus,
     CHANGELOG: PaymentState,
-    **dict.fromkeys(map(topics.lookups, provider_names()), Lookup),
+    **dict.fromkeys(map(topics.lookups, ("nevogate", "omnikassa", "trustpayments")), Lookup),
 }
 
 
@@ -50,7 +51,7 @@ def test_recorded_value_is_read_and_keeps_all_it_says(recorded: dict[str, list[K
     assert values
     for value in values:
         # with every field: messages leave out those that have their default
-        said = orjson.loads(orjson.dumps(messages.decode(value, KINDS[topic])))
+        said = orjson.loads(orjson.dumps(msgspec.to_builtins(messages.decode(value, KINDS[topic]))))
         assert _says(said, orjson.loads(value)), "a member is left out or says something else"
 
 
