@@ -284,6 +284,7 @@ class Alerts(ValuesSection, frozen=True, kw_only=True):
     refused_per_hour: Positive
     overdue_share: Share
     expiry_days: Count
+    key_set_hours: Count
 
 
 class Values(ValuesSection, frozen=True, kw_only=True):

@@ -28,6 +28,7 @@ from tests.helm.rendering import (
 from tests.helm.test_chart_objects import judge, quantity
 from tests.helm.tools import HELMS, helm
 
+CILIUM: Final = "CiliumNetworkPolicy"
 SCALED: Final = put("workerDefaults.autoscaling", {"enabled": True})
 ODD: Final[dict[str, tuple[Change, ...]]] = {
     # YAML takes all of these for something other than text unless they are in quotes
@@ -221,6 +222,42 @@ def test_cilium_allows_every_port_of_a_host(tmp_path: Path) -> None:
         for port in to["ports"]
     }
     assert reach == {("webservices.securetrading.net", "443"), ("webservices.securetrading.net", "8443")}
+
+
+SIGNED_EVENTS: Final = {
+    "id": "shop-v3",
+    "provider": "smartpay",
+    "base_url": "https://api.pay.rabobank.nl/omnikassa-api",
+    "jwks_url": "https://pay.rabobank.nl:8443/.well-known/jwks.json",
+    "refresh_token": {"existingSecret": "shop-v3", "key": "refresh-token"},
+    "subscription_ids": ["wsb_1"],
+}
+
+
+def test_host_of_public_keys_may_be_reached(tmp_path: Path) -> None:
+    merchants = put("configuration.merchants", [SIGNED_EVENTS])
+    (policy,) = of_kind(rendered("scram", merchants, put("networkPolicy.cilium", True), folder=tmp_path), CILIUM)
+    reach = {
+        (host["matchName"], to["ports"][0]["port"])
+        for rule in policy["spec"]["egress"]
+        for host in rule.get("toFQDNs", [])
+        for to in rule["toPorts"]
+    }
+    assert reach == {("api.pay.rabobank.nl", "443"), ("pay.rabobank.nl", "8443")}
+    found = rendered("scram", merchants, folder=tmp_path)
+    egress = named(found, "NetworkPolicy", "shop-paynotify-smartpay")["spec"]["egress"]
+    assert {one["port"] for rule in egress for one in rule["ports"]} >= {443, 8443}
+
+
+def test_group_that_only_verifies_may_fetch_public_keys(tmp_path: Path) -> None:
+    apart = (
+        put("configuration.merchants", [SIGNED_EVENTS]),
+        put("workers.smartpay", {"providers": ["smartpay"], "stages": ["verify"]}),
+        put("workers.calls", {"providers": ["smartpay"], "stages": ["fetch", "interpret"]}),
+    )
+    found = rendered("scram", *apart, folder=tmp_path)
+    egress = named(found, "NetworkPolicy", "shop-paynotify-smartpay")["spec"]["egress"]
+    assert 8443 in {one["port"] for rule in egress for one in rule["ports"]}
 
 
 def test_dns_port_can_be_changed(tmp_path: Path) -> None:

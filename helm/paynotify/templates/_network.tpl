@@ -30,9 +30,9 @@
 {{- end }}
 {{- end -}}
 
-{{/* The base URL of a merchant's provider. */}}
-{{- define "paynotify.baseURL" -}}
-{{- .base_url | default .webservices_url | default "" -}}
+{{/* The URLs that a merchant's workers call: the provider's API, and its public keys; as JSON {"urls": [...]}. */}}
+{{- define "paynotify.calledURLs" -}}
+{{- dict "urls" (list (.base_url | default .webservices_url | default "") .jwks_url | compact) | toJson -}}
 {{- end -}}
 
 {{- define "paynotify.portOf" -}}
@@ -45,16 +45,21 @@
 {{- define "paynotify.providerHosts" -}}
 {{- $hosts := dict -}}
 {{- range . -}}
-{{- $url := include "paynotify.baseURL" . -}}
+{{- range $url := get (include "paynotify.calledURLs" . | fromJson) "urls" -}}
 {{- $host := regexReplaceAll ":[0-9]+$" (urlParse $url).host "" -}}
 {{- $_ := set $hosts $host (append (get $hosts $host | default list) (include "paynotify.portOf" $url | int) | uniq) -}}
+{{- end -}}
 {{- end -}}
 {{- $hosts | toJson -}}
 {{- end -}}
 
-{{/* Whether a group of workers calls providers. */}}
+{{/* Whether a group of workers calls providers: for lookups and charges, or beside verify for public keys. */}}
 {{- define "paynotify.callsProviders" -}}
-{{- range .runners -}}{{- if or (hasPrefix "fetch." .) (eq . "charge") -}}yes{{- end -}}{{- end -}}
+{{- $keyed := list -}}
+{{- range .merchants -}}{{- if .jwks_url -}}{{- $keyed = append $keyed (printf "verify.%s" .provider) -}}{{- end -}}{{- end -}}
+{{- range .runners -}}
+{{- if or (hasPrefix "fetch." .) (eq . "charge") (has . $keyed) -}}yes{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "paynotify.metricsRule" -}}

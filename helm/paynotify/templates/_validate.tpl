@@ -46,8 +46,10 @@ Everything else is refused by values.schema.json, the API server, or the topics 
 {{- define "paynotify.validateMerchants" -}}
 {{- if and .Values.networkPolicy.enabled .Values.networkPolicy.cilium -}}
 {{- range $index, $merchant := .Values.configuration.merchants -}}
-{{- if regexMatch "^https?://(\\[|[0-9.]+(:|/|$))" (include "paynotify.baseURL" .) -}}
-{{- fail (printf "configuration.merchants[%d].%s is an address, and networkPolicy.cilium allows host names only. Give the provider's name, or set its networkPolicy.providerCIDRs and cilium: false." $index (ternary "webservices_url" "base_url" (eq .provider "trustpayments"))) -}}
+{{- range $key := list "base_url" "webservices_url" "jwks_url" -}}
+{{- if regexMatch "^https?://(\\[|[0-9.]+(:|/|$))" (get $merchant $key | default "") -}}
+{{- fail (printf "configuration.merchants[%d].%s is an address, and networkPolicy.cilium allows host names only. Give the provider's name, or set its networkPolicy.providerCIDRs and cilium: false." $index $key) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
