@@ -133,6 +133,19 @@ async def test_without_a_valid_token_nothing_is_pulled(expires: str) -> None:
     assert outcome.reason == "expired_token"
 
 
+async def test_token_that_looks_expired_to_a_fast_clock_leaves_the_results_to_the_next_pull() -> None:
+    """A worker cannot tell a clock that is ahead from a notification that waited (docs/guarantees.md)."""
+    async with serving(json_answer(LAST)) as bank, world() as here:
+        shop = account("omnikassa", base_url=bank.url)
+        right, here.now = here.now, here.now + timedelta(hours=1)
+        dropped = await OMNIKASSA.fetch(call_of(ping("a")), shop, here.call_context(), here.store)
+        assert isinstance(dropped["a"], Failed)
+        assert bank.seen == here.stored == []
+        here.now = right
+        assert await OMNIKASSA.fetch(call_of(ping("b")), shop, here.call_context(), here.store) == {"b": Succeeded()}
+    assert len(here.stored) == 1
+
+
 async def test_lookup_with_another_event_or_token_is_never_put_into_an_address() -> None:
     bad = waiting("omnikassa", lookup_id="x", event="../../gatekeeper/refresh?x=", token="a.b.c", expires=VALID)
     async with serving(json_answer(LAST)) as bank, world() as here:
