@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -53,8 +54,8 @@ examples:
   paynotify reconcile --merchant shop-nl --from 7d --export november.csv --format csv >differences.csv
   paynotify reconcile --merchant shop-uk --from 24h --repair --yes
 
-exit codes: 0 no differences, 1 differences, 2 wrong use or configuration, or nothing could be compared,
-3 no Kafka broker is usable
+exit codes: 0 no differences, 1 differences or records of the list that cannot be read, 2 wrong use or configuration, or
+nothing could be compared, 3 no Kafka broker is usable
 """
 
 
@@ -97,7 +98,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Compare, and with ``--repair --yes`` queue lookups. Exit code 1 if there are differences.
+    """Compare, and with ``--repair --yes`` queue lookups. Exit code 1 if there are differences, or records of
+    the list that can't be read.
 
     Raises:
         ConfigurationError: an option or the export is wrong, or the provider's list cannot be read.
@@ -110,7 +112,7 @@ def run(arguments: argparse.Namespace) -> int:
     with TopicReader(configuration) as reader:
         report = _report(reader, configuration, merchant, period, exported, arguments)
     PRINTERS[arguments.format](report, arguments.limit)
-    return 1 if report.differences else 0
+    return 1 if report.differences or report.unreadable else 0
 
 
 def _merchant(arguments: argparse.Namespace, configuration: Configuration) -> Merchant:
@@ -152,10 +154,11 @@ def _report(
     arguments: argparse.Namespace,
 ) -> ReconcileReport:
     if exported is None:
-        there, here = _listed(reader, configuration, merchant, period, arguments.rate)
+        there, here, unreadable = _listed(reader, configuration, merchant, period, arguments.rate)
         source = "the provider's list"
     else:
         there, here = exported, read_own_payments(reader, configuration, merchant.id, period)
+        unreadable = []
         source = "the shop's export"
     differences = compare(there, here, period)
     plan, sent = None, None
@@ -170,6 +173,7 @@ def _report(
         compared=sum(period.contains(one.at) for one in there),
         too_new=count_too_new(there, here, period),
         differences=differences,
+        unreadable=unreadable,
         plan=plan,
         sent=sent,
     )
@@ -177,7 +181,7 @@ def _report(
 
 def _listed(
     reader: TopicReader, configuration: Configuration, merchant: Merchant, period: Period, per_second: float
-) -> tuple[list[PaymentEntry], OwnPayments]:
+) -> tuple[list[PaymentEntry], OwnPayments, Sequence[str]]:
     """The provider's payments and ours. Payments on which the list is inconclusive are queried one by one."""
     lister = _lister(merchant)
     assert lister is not None
@@ -191,7 +195,7 @@ def _listed(
             if one.payment_id is not None and _is_inconclusive(one)
         ]
     )
-    return provider_list.entries(), here
+    return provider_list.entries(), here, provider_list.unreadable
 
 
 def _is_inconclusive(difference: PaymentDifference) -> bool:

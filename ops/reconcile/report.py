@@ -20,7 +20,7 @@ from schemas.times import rfc3339
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReconcileReport:
-    """What was compared and what differs.
+    """What was compared and what differs; ``unreadable`` are records of the list that could not be compared.
 
     ``plan`` is None without ``--repair``; ``sent`` is the number of queued lookups, None for a dry run.
     """
@@ -31,6 +31,7 @@ class ReconcileReport:
     compared: int
     too_new: int
     differences: Sequence[PaymentDifference]
+    unreadable: Sequence[str] = ()
     plan: RepairPlan | None = None
     sent: int | None = None
 
@@ -47,6 +48,7 @@ def _print_table(report: ReconcileReport, limit: int) -> None:
     print(counts or "no differences")
     if report.too_new:
         print(f"{report.too_new} of their payments are not here yet, and too recent to count as missing")
+    _print_unreadable(report, limit, sys.stdout)
     _print_plan(report, limit, sys.stdout)
 
 
@@ -59,6 +61,7 @@ def _print_csv(report: ReconcileReport, limit: int) -> None:
         position = one.there.where if one.there else ""
         writer.writerow([one.kind, printable(one.order_id), printable(one.payment_id), *sides, position])
     _print_omitted(report, limit, sys.stderr)
+    _print_unreadable(report, limit, sys.stderr)
     _print_plan(report, limit, sys.stderr)
 
 
@@ -75,6 +78,7 @@ def _print_json(report: ReconcileReport, limit: int) -> None:
         "total": len(report.differences),
         "by_kind": by_kind(report.differences),
         "differences": [_difference_object(one) for one in report.differences[:limit]],
+        "unreadable": list(report.unreadable[:limit]),
     }
     if plan is not None:
         content["repair"] = {
@@ -98,6 +102,13 @@ PRINTERS: Final[Mapping[str, Callable[[ReconcileReport, int], None]]] = {
 def _print_omitted(report: ReconcileReport, limit: int, stream: TextIO) -> None:
     if len(report.differences) > limit:
         print(f"... and {len(report.differences) - limit} more (--limit)", file=stream)
+
+
+def _print_unreadable(report: ReconcileReport, limit: int, stream: TextIO) -> None:
+    for text in report.unreadable[:limit]:
+        print(f"cannot be read: {printable(text)}", file=stream)
+    if len(report.unreadable) > limit:
+        print(f"... and {len(report.unreadable) - limit} more that cannot be read (--limit)", file=stream)
 
 
 def _print_plan(report: ReconcileReport, limit: int, stream: TextIO) -> None:

@@ -18,7 +18,7 @@ from processors.limits.call_pacer import CallPacer
 from processors.providers.account import Account
 from processors.providers.base import CallContext
 from processors.providers.call_context import open_call_context
-from processors.providers.payment_list import ListedPayment, PaymentLister, PaymentReference
+from processors.providers.payment_list import ListedRecord, PaymentLister, PaymentReference, UnreadableRecord
 from processors.resolve.payment_state import PaymentState
 from processors.resolve.transitions import advance
 from schemas import topics
@@ -112,6 +112,12 @@ class ProviderList:
         self._per_second = per_second
         self._states: dict[str, PaymentState] = {}
         self._started: dict[str, datetime] = {}
+        self._unreadable: dict[str, None] = {}
+
+    @property
+    def unreadable(self) -> Sequence[str]:
+        """The records listed so far that can't be read. Their payments may be among the differences."""
+        return list(self._unreadable)
 
     def entries(self) -> list[PaymentEntry]:
         """The payments listed so far, without those of another period, of which only refunds are listed."""
@@ -170,8 +176,11 @@ class ProviderList:
                     self._add(listed)
                     bar.advance(count)
 
-    def _add(self, listed: Iterable[ListedPayment]) -> None:
+    def _add(self, listed: Iterable[ListedRecord]) -> None:
         for one in listed:
+            if isinstance(one, UnreadableRecord):
+                self._unreadable[one.text] = None
+                continue
             payment = one.observation.payment_id
             self._states[payment] = advance(self._states.get(payment, PaymentState()), one.observation).state
             if one.started is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from processors.providers.account import Account
 from processors.providers.base import CallContext
@@ -25,6 +25,16 @@ class ListedPayment:
 
 
 @dataclass(frozen=True, slots=True)
+class UnreadableRecord:
+    """A record of the list that can't be read, and what is wrong with it. Its payment is left out, and no other."""
+
+    text: str
+
+
+ListedRecord: TypeAlias = ListedPayment | UnreadableRecord
+
+
+@dataclass(frozen=True, slots=True)
 class PaymentReference:
     """A payment to query by itself, by the provider's id and, where it is known, the order's."""
 
@@ -37,7 +47,7 @@ class PaymentLister(Protocol):
 
     def between(
         self, account: Account[Any], context: CallContext, start: datetime, end: datetime
-    ) -> AsyncIterator[tuple[datetime, Sequence[ListedPayment]]]:
+    ) -> AsyncIterator[tuple[datetime, Sequence[ListedRecord]]]:
         """The payments started from ``start`` to ``end``, both included, part by part with the time each reaches.
 
         Raises:
@@ -47,7 +57,7 @@ class PaymentLister(Protocol):
 
     def about(
         self, account: Account[Any], context: CallContext, payments: Sequence[PaymentReference]
-    ) -> AsyncIterator[tuple[int, Sequence[ListedPayment]]]:
+    ) -> AsyncIterator[tuple[int, Sequence[ListedRecord]]]:
         """The state of these payments, whenever they began; part by part with how many of them each part covers.
 
         Raises:

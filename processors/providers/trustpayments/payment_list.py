@@ -14,8 +14,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from processors.providers.account import Account
-from processors.providers.base import CallContext
-from processors.providers.payment_list import ListedPayment, PaymentReference
+from processors.providers.base import CallContext, OddElement
+from processors.providers.payment_list import ListedPayment, ListedRecord, PaymentReference, UnreadableRecord
 from processors.providers.trustpayments.children import unresolved_chargebacks
 from processors.providers.trustpayments.client import RefusedValueError
 from processors.providers.trustpayments.client import query as transaction_query
@@ -33,7 +33,7 @@ from processors.providers.trustpayments.records import (
     reference_of,
     word,
 )
-from schemas.errors import ProviderRefusedError, RetryableError, UnreadableError
+from schemas.errors import ProviderRefusedError, RetryableError
 
 _SECOND: Final = timedelta(seconds=1)
 _FIRST_STEP: Final = timedelta(hours=6)
@@ -51,7 +51,7 @@ class TrustPaymentsLister:
 
     async def between(
         self, account: Account[TrustPaymentsMerchant], context: CallContext, start: datetime, end: datetime
-    ) -> AsyncIterator[tuple[datetime, Sequence[ListedPayment]]]:
+    ) -> AsyncIterator[tuple[datetime, Sequence[ListedRecord]]]:
         """Window after window; one whose response may be cut off is queried again in halves, down to one second."""
         at, last = start.replace(microsecond=0), end.replace(microsecond=0)
         step = _FIRST_STEP
@@ -68,7 +68,7 @@ class TrustPaymentsLister:
 
     async def about(
         self, account: Account[TrustPaymentsMerchant], context: CallContext, payments: Sequence[PaymentReference]
-    ) -> AsyncIterator[tuple[int, Sequence[ListedPayment]]]:
+    ) -> AsyncIterator[tuple[int, Sequence[ListedRecord]]]:
         """By order, which finds refunds too; a payment whose order can't be queried is queried by itself."""
         by_order: dict[str, int] = {}
         alone = []
@@ -115,7 +115,7 @@ class TrustPaymentsLister:
         first: datetime,
         second: datetime,
         together: _Listing,
-    ) -> Sequence[ListedPayment]:
+    ) -> Sequence[ListedRecord]:
         """Two neighbouring seconds, each by itself: together they were too many."""
         parts = [await self._window(account, context, one, one) for one in (first, second)]
         found = frozenset().union(*(part.references for part in parts))
@@ -139,7 +139,7 @@ class TrustPaymentsLister:
         # of a chargeback whose payment is of another time, only the chargeback is listed
         wanted = {"transactionreference": sorted({one for pair in pairs for one in pair})}
         charged = (await self._ask(account, context, wanted)).payments
-        more = [one for one in charged if one.observation.chargeback is not None]
+        more = [one for one in charged if isinstance(one, UnreadableRecord) or one.observation.chargeback is not None]
         return replace(listing, payments=[*listing.payments, *more])
 
     async def _ask(
@@ -161,7 +161,7 @@ class _Listing:
     ``unresolved`` are its chargebacks whose parents are not among the records, each with its parent.
     """
 
-    payments: Sequence[ListedPayment]
+    payments: Sequence[ListedRecord]
     references: frozenset[str]
     count: int
     unresolved: Sequence[tuple[str, str]] = ()
@@ -180,15 +180,21 @@ async def _once(
     own = records_of(query, merchant.site_reference)
     started = {reference_of(one): _started(one) for one in own if kind_of(one) == "AUTH"}
     interpretation = interpreted(query, merchant, response)
-    if interpretation.odd:
-        raise UnreadableError(interpretation.odd[0].detail, interpretation.odd[0].reason)
-    payments = [
+    payments: list[ListedRecord] = [
         ListedPayment(one, started.get(one.payment_id) if one.status is not None else None)
         for one in interpretation.observations
     ]
+    payments += [UnreadableRecord(_named(one, query)) for one in interpretation.odd]
     references = by_reference(own)
     unresolved = unresolved_chargebacks(own, references)
     return _Listing(payments, frozenset(references), count_of(query), unresolved)
+
+
+def _named(odd: OddElement, query: Mapping[str, Any]) -> str:
+    """What is wrong with a record, and which one it is where its reference can be read."""
+    record = query["records"][int(odd.place.rpartition("/")[2])]
+    reference = reference_of(record) if isinstance(record, dict) else ""
+    return f"{reference if is_reference(reference) else 'a record'}: {odd.detail}"
 
 
 def _started(record: Mapping[str, Any]) -> datetime | None:

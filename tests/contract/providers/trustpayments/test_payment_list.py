@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from processors.providers.account import Account
-from processors.providers.payment_list import ListedPayment, PaymentReference
+from processors.providers.payment_list import ListedPayment, ListedRecord, PaymentReference, UnreadableRecord
 from processors.providers.registry import provider_specs
 from processors.providers.trustpayments.client import query
 from processors.providers.trustpayments.gathered_query import MAX_RECORDS
@@ -57,9 +57,15 @@ async def listed(
     reached = []
     context = here.call_context(max_response_bytes=4 << 20)
     async for until, sightings in lister.between(shop_at(address), context, start, end):
-        found += sightings
+        found += readable(sightings)
         reached.append(until)
     return found, reached
+
+
+def readable(listed: Sequence[ListedRecord]) -> list[ListedPayment]:
+    found = [one for one in listed if isinstance(one, ListedPayment)]
+    assert len(found) == len(listed)
+    return found
 
 
 def payments(found: Sequence[ListedPayment]) -> set[str]:
@@ -151,11 +157,12 @@ async def test_refunds_are_seen_with_their_payment_and_whenever_they_were() -> N
             one async for one in LIST.about(shop_at(address), here.call_context(), [PaymentReference(payment, None)])
         ]
     assert [one.observation.refund for one in found] == [None]
-    ((count, sightings),) = asked
+    ((count, listed_records),) = asked
+    sightings = readable(listed_records)
     refunds = [one.observation.refund for one in sightings if one.observation.refund is not None]
     assert (count, len(sightings), refunds[0].amount.value) == (1, 2, 40)
     assert [one.started for one in sightings if one.observation.refund is not None] == [None]
-    assert payments(alone[0][1]) == {payment}
+    assert payments(readable(alone[0][1])) == {payment}
 
 
 async def test_many_orders_are_asked_for_together_and_split_where_an_answer_may_be_cut_off() -> None:
@@ -168,7 +175,9 @@ async def test_many_orders_are_asked_for_together_and_split_where_an_answer_may_
             one async for one in LIST.about(shop_at(address), here.call_context(max_response_bytes=4 << 20), named)
         ]
     assert sum(count for count, _ in parts) == len(named)
-    assert {one.observation.payment_id for _, part in parts for one in part} == {one.payment_id for one in named}
+    assert {one.observation.payment_id for _, part in parts for one in readable(part)} == {
+        one.payment_id for one in named
+    }
 
 
 async def test_outage_is_waited_out_for_a_while_and_a_refusal_is_not() -> None:
@@ -241,4 +250,24 @@ async def test_order_that_the_gateway_refuses_costs_no_other_order() -> None:
     async with serving(gateway_of(*records, poison=["O-4"])) as bank, world() as here:
         parts = [one async for one in LIST.about(shop_at(bank.url), here.call_context(), named)]
     assert sum(count for count, _ in parts) == 9
-    assert {one.observation.payment_id for _, part in parts for one in part} == {f"1-1-{n}" for n in range(9) if n != 4}
+    assert {one.observation.payment_id for _, part in parts for one in readable(part)} == {
+        f"1-1-{n}" for n in range(9) if n != 4
+    }
+
+
+async def test_record_that_can_not_be_read_is_named_and_costs_no_other() -> None:
+    at = "2026-11-22 10:00:00"
+    records = [
+        listed_record("1-1-1", "AUTH", at),
+        listed_record("1-1-2", "REFUND", at),  # of no payment
+        listed_record("1-1-3", "AUTH", at),
+        listed_record("no reference", "AUTH", at),
+    ]
+    async with serving(gateway_of(*records)) as bank, world() as here:
+        parts = LIST.between(shop_at(bank.url), here.call_context(), START, START + DAY)
+        found = [one async for _, listed in parts for one in listed]
+    assert payments([one for one in found if isinstance(one, ListedPayment)]) == {"1-1-1", "1-1-3"}
+    assert sorted({one.text for one in found if isinstance(one, UnreadableRecord)}) == [
+        "1-1-2: a refund names no payment",
+        "a record: a record's own reference is not three numbers joined by hyphens",
+    ]

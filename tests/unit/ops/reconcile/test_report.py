@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops.reconcile.report import major_units
+from ops.reconcile.compare import Period
+from ops.reconcile.report import PRINTERS, ReconcileReport, major_units
 from schemas.money import Money, from_major
+from tests.fakes.accounts import account
 
 
 @pytest.mark.parametrize(
@@ -28,3 +33,22 @@ def test_amount_is_printed_as_in_an_export(money: Money, text: str) -> None:
 @given(value=st.integers(0, 10**15 - 1), currency=st.sampled_from(["EUR", "JPY", "KWD", "CLF"]))
 def test_printed_amount_parses_to_the_same_amount(value: int, currency: str) -> None:
     assert from_major(major_units(Money(value, currency)), currency) == Money(value, currency)
+
+
+def test_record_that_can_not_be_read_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    start = datetime(2026, 11, 22, tzinfo=UTC)
+    report = ReconcileReport(
+        merchant=account("trustpayments").merchant,
+        period=Period(start=start, end=start + timedelta(days=1), slack=timedelta(0), now=start + timedelta(days=2)),
+        source="the provider's list",
+        compared=5,
+        too_new=0,
+        differences=[],
+        unreadable=["1-1-2: a refund names no payment", "a record: a record is no object"],
+    )
+    for form, omitted in (("table", True), ("csv", True), ("json", False)):
+        PRINTERS[form](report, 1)
+        out, err = capsys.readouterr()
+        assert "1-1-2: a refund names no payment" in out + err
+        assert ("... and 1 more that cannot be read" in out + err) is omitted
+    assert json.loads(out)["unreadable"] == ["1-1-2: a refund names no payment"]
