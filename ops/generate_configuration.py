@@ -59,10 +59,13 @@ _NO_LIMIT: Final = 1e9
 def page() -> str:
     """The Markdown page."""
     contracts = provider_contracts()
-    parts = [_INTRODUCTION, *_sections(Configuration, "", "The top of the file")]
+    described: set[str] = set()
+    parts = [_INTRODUCTION, *_sections(Configuration, "", "The top of the file", described)]
     parts += ["## Defaults by provider\n", *_provider_defaults(contracts)]
     for contract in contracts.values():
-        parts += _sections(contract.merchant, "merchants[]", f"`merchants[]` with `provider: {contract.name}`")
+        parts += _sections(
+            contract.merchant, "merchants[]", f"`merchants[]` with `provider: {contract.name}`", described
+        )
     return "\n".join(parts).rstrip() + "\n"
 
 
@@ -85,8 +88,9 @@ def _own_meanings(section: type[Section]) -> dict[str, str]:
     return found
 
 
-def _sections(section: type[msgspec.Struct], path: str, title: str) -> Iterator[str]:
-    """The section's table, then those of the sections below it."""
+def _sections(section: type[msgspec.Struct], path: str, title: str, described: set[str]) -> Iterator[str]:
+    """The section's table, then those of the sections below it that are not described yet: several providers' merchants
+    have some in common."""
     yield f"## {title}\n"
     if path:
         yield f"{inspect.cleandoc(section.__doc__ or '').replace('``', '`')}\n"
@@ -98,8 +102,9 @@ def _sections(section: type[msgspec.Struct], path: str, title: str) -> Iterator[
         below += [(kind, _joined(path, field.name + suffix)) for kind, suffix in _structs(field.type)]
     yield ""
     for kind, at in below:
-        if at != "merchants[]":  # each provider's section is described by itself
-            yield from _sections(kind, at, f"`{at}`")
+        if at != "merchants[]" and at not in described:  # each provider's section is described by itself
+            described.add(at)
+            yield from _sections(kind, at, f"`{at}`", described)
 
 
 def _row(field: msgspec.inspect.Field, meaning: str) -> str:
@@ -141,6 +146,8 @@ def _type(kind: Any) -> str:
 
 
 def _plural(words: str) -> str:
+    if words.startswith("`"):
+        return words  # of a closed list: the values themselves
     noun, comma, rest = words.partition(",")
     nouns = noun.replace("list", "lists", 1) if noun.startswith("list") else noun if noun == "text" else f"{noun}s"
     return nouns + comma + rest

@@ -59,7 +59,7 @@ class Metrics(MetricSet):
     )
     provider_alerts = counter(
         "paynotify_provider_alerts_total",
-        "Providers' alerts about their own service, by what they are about and whether it has begun or is over",
+        "Providers' alerts about their own service, by kind, and by whether they are raised or over",
         "provider",
         "kind",
         "state",
@@ -84,12 +84,14 @@ class Metrics(MetricSet):
     )
     key_set_fetched = gauge(
         "paynotify_key_set_fetched_timestamp_seconds",
-        "When the public keys that a merchant's notifications are verified with were last fetched; 0 if never",
+        "Unix time at which the public keys for a merchant's notifications were last fetched; 0 if never",
         "provider",
         "merchant",
     )
     last_notification = gauge(
-        "paynotify_last_notification_timestamp_seconds", "Receipt of the newest notification verified", "provider"
+        "paynotify_last_notification_timestamp_seconds",
+        "Unix time of receipt of the newest verified notification",
+        "provider",
     )
 
     # payments

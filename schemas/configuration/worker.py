@@ -54,11 +54,11 @@ class SettlementSettings(Section, frozen=True):
     """How payments are looked up that a provider settles without a notification."""
 
     calls_per_hour: Count = 3600
-    """Lookups per hour and merchant of payments whose settlement is due, each of as many as one query takes."""
+    """Lookups per hour and merchant for payments whose settlement is due. One asks for as many as a query takes."""
     gather_seconds: Annotated[float, Meta(ge=0, le=3600)] = 60.0
     """How long a payment whose settlement is due waits for others, so that one lookup serves them all."""
     jitter_seconds: Annotated[float, Meta(ge=0, le=3600)] = 600.0
-    """Lookups of each merchant and day begin later by up to so long, so that not all merchants' begin together."""
+    """Each merchant's lookups of a day begin up to this much later, so that not all merchants' begin at once."""
 
 
 class SilenceSettings(Section, frozen=True):
@@ -133,8 +133,8 @@ class WorkerSettings(Section, frozen=True):
     recovery_calls_per_hour: Count = 60
     """Polls per hour and merchant at providers that allow few of them."""
     duplicate_window_seconds: dict[str, Positive] = msgspec.field(default_factory=dict)
-    """How long a repeated notification counts as a duplicate, by provider (default: each provider's own; at most the
-    retention of the verify stage's changelog, three days if the provider's own is no longer)."""
+    """How long a repeated notification counts as a duplicate, by provider (default: each provider's own). At most the
+    retention of the verify stage's changelog: three days, or the provider's own if that is longer."""
     unsigned_budget: UnsignedBudgetSettings = UnsignedBudgetSettings()
     """The limit on lookups that notifications without a signature may cause."""
     overdue: OverdueSettings = OverdueSettings()

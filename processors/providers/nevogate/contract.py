@@ -32,7 +32,7 @@ class NevogateMerchant(ChargingMerchant, frozen=True, kw_only=True, tag_field="p
     """Whether overdue payments, authorisations and payments without an amount are read with `Details`, which the
     gateway must allow."""
     hold_days: Annotated[int, Meta(ge=1, le=365)] = 30
-    """Days for which money stays reserved at most. For so long an authorisation is looked at daily."""
+    """Days for which money stays reserved at most. Until then an authorisation is looked up daily."""
 
     def base_urls(self) -> Mapping[str, str]:
         return {"base_url": self.base_url}

@@ -47,7 +47,7 @@ class SmartPayMerchant(Merchant, frozen=True, kw_only=True, tag_field="provider"
     jwks_file: str | None = None
     """File with the public keys (JWK Set), instead of `jwks_url`. A changed file is read again."""
     jwks_refresh_seconds: Positive = 3600.0
-    """How often the keys are fetched. An event with an unknown key lets them be fetched at once, but not too often."""
+    """How often the keys are fetched. An event with an unknown key has them fetched sooner, within a limit."""
     algorithms: Annotated[tuple[Algorithm, ...], Meta(min_length=1)] = (
         "ES256",
         "ES384",
@@ -56,7 +56,7 @@ class SmartPayMerchant(Merchant, frozen=True, kw_only=True, tag_field="provider"
         "RS384",
         "RS512",
     )
-    """Algorithms of which a signature may be. `EdDSA` is not on the bank's list."""
+    """Algorithms that signatures may have. `EdDSA` is not on the bank's list."""
     subscription_ids: tuple[Annotated[str, Meta(min_length=1, max_length=128)], ...] = ()
     """Ids of this shop's subscriptions. Events of others are rejected: the bank's keys are the same for all shops."""
     truth: Literal["order", "event"] = "order"
@@ -66,7 +66,7 @@ class SmartPayMerchant(Merchant, frozen=True, kw_only=True, tag_field="provider"
     order_calls_per_hour: Count = 3600
     """Order calls per hour that events may cause. Polls of overdue payments have their own limit."""
     same_as: MerchantId | None = None
-    """The OmniKassa merchant whose pings tell of the same orders: the results of both are that merchant's."""
+    """The OmniKassa merchant whose pings are about the same orders. The results of both have that merchant's id."""
 
     def __post_init__(self) -> None:
         if (self.jwks_url is None) == (self.jwks_file is None):

@@ -28,6 +28,11 @@ def test_configuration_page_has_every_key() -> None:
     assert set(configuration_type().__struct_fields__) == set(Configuration.__struct_fields__)
 
 
+def test_configuration_page_has_each_section_once() -> None:
+    titles = [line for line in generate_configuration.page().splitlines() if line.startswith("## ")]
+    assert len(titles) == len(set(titles))
+
+
 def test_meaning_is_a_sentence() -> None:
     for section in (Configuration, IngestSettings, WorkerSettings):
         for key, meaning in generate_configuration.meanings(section).items():
