@@ -30,6 +30,7 @@ from processors.providers.omnikassa.return_url import check_return
 from processors.providers.rabobank.single_order import refreshed
 from processors.providers.rabobank.values import instant
 from processors.providers.registry import provider_specs
+from processors.providers.smartpay.key_set import KeySetError, key_set_in
 from processors.providers.trustpayments.payment_list import _once
 from processors.providers.trustpayments.records import gateway_time
 from processors.runtime.stage import BatchContext
@@ -74,6 +75,15 @@ from tests.fuzz.hostile import (
     tampered,
     texts,
     values,
+)
+from tests.fuzz.signed_events import (
+    EVENTS,
+    KEY_SETS,
+    SIGNATURES,
+    TOLD,
+    judged_signature,
+    read_event,
+    told_event,
 )
 
 Errors = tuple[type[Exception], ...]
@@ -453,6 +463,10 @@ PARSERS: Final = (
         10,
         _as_call,
     ),
+    Parser("event", read_event, (RejectedNotificationError,), EVENTS, 6, bytes),
+    Parser("event's signature", judged_signature, (RejectedNotificationError,), SIGNATURES, 6, _text),
+    Parser("event as stored", told_event, (UnreadableError,), json_bytes(TOLD), 2, bytes),
+    Parser("key set", key_set_in, (KeySetError,), KEY_SETS, 2, bytes),
     Parser("omnikassa page", _interpreted("omnikassa"), (UnreadableError,), _pages, 8, bytes),
     Parser(
         "omnikassa order",
