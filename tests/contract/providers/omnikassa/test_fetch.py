@@ -133,7 +133,7 @@ async def test_without_a_valid_token_nothing_is_pulled(expires: str) -> None:
     assert outcome.reason == "expired_token"
 
 
-async def test_token_that_looks_expired_to_a_fast_clock_leaves_the_results_to_the_next_pull() -> None:
+async def test_token_dropped_by_a_fast_clock_leaves_the_results_to_the_next_pull() -> None:
     """A worker cannot tell a clock that is ahead from a notification that waited (docs/guarantees.md)."""
     async with serving(json_answer(LAST)) as bank, world() as here:
         shop = account("omnikassa", base_url=bank.url)
