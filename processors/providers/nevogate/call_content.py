@@ -20,6 +20,7 @@ from processors.providers.multipart import multipart_fields
 from processors.providers.nevogate.interpretation import is_transaction
 from schemas.errors import RejectedNotificationError
 
+_MAX_FIELDS: Final = 1000
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _NESTED_ID: Final = re.compile(rb"[Cc]ommonData\[[Tt]ransactionId\]\Z")
 _ID: Final = re.compile(rb"[Tt]ransactionId\Z")
@@ -42,7 +43,7 @@ class CallContent:
 
 def content_of(notification: Notification) -> CallContent:
     """The content of a call, whatever its content type says; a GET has no body."""
-    queried = fields(notification.query.encode("utf-8", "surrogatepass"))  # a shell's argument may be no UTF-8
+    queried = _first_fields(notification.query.encode("utf-8", "surrogatepass"))  # a shell's argument may be no UTF-8
     body = b"" if notification.method == "GET" else notification.body.strip()
     members: Mapping[str, Any] = {}
     form: Fields = []
@@ -50,11 +51,16 @@ def content_of(notification: Notification) -> CallContent:
     try:
         members = _object_in(body) if body else {}
     except RejectedNotificationError as error:
-        form = multipart_fields(body) or fields(body)
+        form = multipart_fields(body) or _first_fields(body)
         problem = f"the body {error}, and there is "
     places = (*_in_members(members), *_in_fields(form), *_in_fields(queried))
     transaction = next((ids.pop() for ids in places if len(ids) == 1), None)
     return CallContent(transaction, members, form, problem)
+
+
+def _first_fields(form: bytes) -> Fields:
+    """A form's fields, of a very long one only the first: it comes from anybody."""
+    return fields(b"&".join(form.split(b"&", _MAX_FIELDS)[:_MAX_FIELDS]))
 
 
 def _object_in(body: bytes) -> Mapping[str, Any]:

@@ -105,3 +105,9 @@ def test_field_of_another_name_is_no_id(name: str) -> None:
 def test_odd_value_beside_the_id_does_not_hide_it(name: bytes) -> None:
     body = b'{"customer": ' + name + b', "commonData": {"transactionId": "' + TRANSACTION.encode() + b'"}}'
     assert content_of(notification("nevogate", body)).transaction == TRANSACTION
+
+
+def test_only_the_first_thousand_fields_of_a_form_are_read() -> None:
+    for before, found in ((999, TRANSACTION), (1000, None)):
+        body = f"{'a=b&' * before}TransactionId={TRANSACTION}"
+        assert content_of(notification("nevogate", body)).transaction == found
