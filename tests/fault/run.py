@@ -43,7 +43,7 @@ _LOOK_MILLISECONDS: Final = 5000
 _VERIFIER_MARGIN_SECONDS: Final = 60.0
 #: What was paid before the night is settled in it. Faults begin after it: a clock that is an hour ahead looks for a
 #: settlement an hour early, and the nights of real providers are over by then.
-_NIGHT_SECONDS: Final = 12.0
+_NIGHT_SECONDS: Final = 20.0
 #: When, after the start, payments that are not settled are looked up. The days are long: there is one morning in a run.
 _MORNING_SECONDS: Final = 150.0
 #: The gateway's own day ends after the run: the only night is the one that the run lets pass.
