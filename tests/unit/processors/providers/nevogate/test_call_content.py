@@ -107,7 +107,7 @@ def test_odd_value_beside_the_id_does_not_hide_it(name: bytes) -> None:
     assert content_of(notification("nevogate", body)).transaction == TRANSACTION
 
 
-def test_only_the_first_thousand_fields_of_a_form_are_read() -> None:
+def test_long_form_is_read_up_to_its_thousandth_field() -> None:
     for before, found in ((999, TRANSACTION), (1000, None)):
         body = f"{'a=b&' * before}TransactionId={TRANSACTION}"
         assert content_of(notification("nevogate", body)).transaction == found
