@@ -37,6 +37,8 @@ _PLAN: Final = Plan(
     **REQUIRED_PLAN,
 )
 
+_SIGNED_EVENTS: Final = {"smartpay": ("shop-v3",)}
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of the subcommand."""
@@ -59,18 +61,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--logs", type=Path, metavar="DIR", help="write the processes' logs to this directory and keep them"
     )
+    parser.add_argument(
+        "--smartpay", action="store_true", help="also take payments of Rabo Smart Pay, with its signed events"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit code 0: every payment has the status that it has at the provider. 1: some have not, and each is named."""
     console = Console(stderr=arguments.json, highlight=False)
+    merchants = {**_PLAN.merchants, **(_SIGNED_EVENTS if arguments.smartpay else {})}
     began = time.monotonic()
     with ends_on_signal():
         console.print(
-            "Starting Kafka, three providers, the ingress, the stages, an ERP and a warehouse ...", soft_wrap=True
+            f"Starting Kafka, {len(merchants)} providers, the ingress, the stages, an ERP and a warehouse ...",
+            soft_wrap=True,
         )
-        with Sandbox(replace(_PLAN, workers=((),) * arguments.workers, logs=arguments.logs)) as sandbox:
+        plan = replace(_PLAN, merchants=merchants, workers=((),) * arguments.workers, logs=arguments.logs)
+        with Sandbox(plan) as sandbox:
             console.print(f"Ready after {time.monotonic() - began:.0f} s. Logs: {sandbox.logs}")
             report = _play(sandbox, console, arguments)
             if arguments.json:

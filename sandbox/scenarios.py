@@ -104,7 +104,21 @@ _NEVOGATE: Final = (
     Scenario(4, "nevogate", {"copies": 3}),
 )
 
-SCENARIOS: Final = (*_OMNIKASSA, *_TRUST_PAYMENTS, *_NEVOGATE)
+#: Signed events, of which a person sees the order at the bank in the end; only where the day has such a merchant.
+_SMARTPAY: Final = (
+    Scenario(20, "smartpay"),
+    *(Scenario(6, "smartpay", {"algorithm": one}) for one in ("ES384", "ES512", "RS256", "RS384", "RS512")),
+    Scenario(8, "smartpay", {"status": "CANCELLED"}),
+    Scenario(6, "smartpay", {"status": "EXPIRED"}),
+    Scenario(8, "smartpay", {"status": "IN_PROGRESS"}, ((_LATER, {"status": "COMPLETED"}),)),
+    # through two subscriptions; with a status word that nobody knows; another shop's; changed on its way
+    Scenario(4, "smartpay", {"odd": "twice"}),
+    Scenario(2, "smartpay", {"odd": "unknown_status"}),
+    Scenario(2, "smartpay", {"odd": "foreign"}, pays=False),
+    Scenario(2, "smartpay", {"odd": "changed"}, pays=False),
+)
+
+SCENARIOS: Final = (*_OMNIKASSA, *_TRUST_PAYMENTS, *_NEVOGATE, *_SMARTPAY)
 
 
 class PaymentAmounts:

@@ -39,7 +39,12 @@ REQUIRED_PLAN: Final[Mapping[str, Any]] = {
 }
 
 #: The currency of each provider's payments by default.
-_CURRENCIES: Final[Mapping[str, str]] = {"omnikassa": "EUR", "trustpayments": "GBP", "nevogate": "HUF"}
+_CURRENCIES: Final[Mapping[str, str]] = {
+    "omnikassa": "EUR",
+    "trustpayments": "GBP",
+    "nevogate": "HUF",
+    "smartpay": "EUR",
+}
 
 
 class Player:
@@ -85,9 +90,10 @@ class Player:
     # --- the plan ------------------------------------------------------------------------------------------
 
     def _plan(self, payments: int) -> None:
-        share = payments / sum(one.count for one in SCENARIOS if one.pays)
+        scenarios = [one for one in SCENARIOS if one.provider in self._merchants]
+        share = payments / sum(one.count for one in scenarios if one.pays)
         number = itertools.count(1)
-        for scenario in SCENARIOS:
+        for scenario in scenarios:
             for _ in range(math.ceil(scenario.count * share)):
                 self.progress.planned += scenario.pays
                 name = f"SANDBOX{next(number):06d}"

@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 
@@ -16,6 +16,7 @@ from sandbox.simulators.base import Simulator, SimulatorRequest, SimulatorRespon
 from sandbox.simulators.ledger import Truth
 from sandbox.simulators.smartpay.key_ring import KeyRing
 from sandbox.simulators.smartpay.settings import (
+    Algorithm,
     EventOrderChange,
     EventOrderStatus,
     KeyChange,
@@ -58,12 +59,19 @@ class SmartPaySimulator(Simulator[SmartPaySettings]):
 
     def __init__(self, settings: SmartPaySettings) -> None:
         super().__init__(settings)
+        # the ids of another simulated bank with the same seed would be the same
+        self.chance.seed(f"{self.provider} {settings.seed}")
         self.keys = KeyRing()
         self.keys.signing(settings.algorithm)
         self._shops = {shop.merchant: shop for shop in settings.shops}
         self._orders: dict[str, _Order] = {}
         self._tokens: dict[str, tuple[SmartPayShop, float]] = {}
         self._unacknowledged: dict[str, int] = {}
+
+    def start(self) -> None:
+        """Publish a key of every algorithm, before anybody can fetch the set: making one takes a moment."""
+        for algorithm in get_args(Algorithm):
+            self.keys.signing(algorithm)
 
     # --- control -------------------------------------------------------------------------------------------
 
