@@ -180,6 +180,12 @@ _OF_STAGE: Final[dict[str, tuple[Panel, ...]]] = {
             unit="reqps",
         ),
         Panel(
+            "Age of public keys",
+            f"time() - min by (provider, merchant) ({_in('paynotify_key_set_fetched_timestamp_seconds')} > 0)",
+            "{{provider}} {{merchant}}",
+            unit="s",
+        ),
+        Panel(
             "Odd notifications",
             f"sum by (provider, warning) {_increase('paynotify_notification_warnings_total')}",
             "{{provider}} {{warning}}",

@@ -133,7 +133,7 @@ MISTAKES: dict[str, tuple[Change, tuple[str, ...]]] = {
     "route without gateways": (put("httpRoute.enabled", True), ("'/httpRoute/parentRefs'", "the Gateways")),
     "misspelt provider in providerCIDRs": (
         put("networkPolicy.providerCIDRs", {"omnicassa": ["203.0.113.0/24"]}),
-        ("'/networkPolicy/providerCIDRs/omnicassa'", "the keys here are nevogate, omnikassa, trustpayments"),
+        ("'/networkPolicy/providerCIDRs/omnicassa'", "the keys here are nevogate, omnikassa, smartpay, trustpayments"),
     ),
     "upper-case group name": (
         put("workers.Results", {"stages": ["charge"]}),
