@@ -140,7 +140,7 @@ async def test_token_dropped_by_a_fast_clock_leaves_the_results_to_the_next_pull
         right, here.now = here.now, here.now + timedelta(hours=1)
         dropped = await OMNIKASSA.fetch(call_of(ping("a")), shop, here.call_context(), here.store)
         assert isinstance(dropped["a"], Failed)
-        assert bank.seen == here.stored == []
+        assert (bank.seen, here.stored) == ([], [])
         here.now = right
         assert await OMNIKASSA.fetch(call_of(ping("b")), shop, here.call_context(), here.store) == {"b": Succeeded()}
     assert len(here.stored) == 1
