@@ -80,7 +80,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--provider", required=True, choices=sorted(provider_names()), help="provider that made the call"
     )
-    parser.add_argument("--merchant", required=True, metavar="ID", help="merchant whose secrets and settings apply")
+    parser.add_argument(
+        "--merchant", metavar="ID", help="merchant whose secrets and settings apply (default: the provider's only one)"
+    )
     parser.add_argument(
         "--kind", choices=_KINDS, default="notification", help="what was captured (default: notification)"
     )
@@ -129,9 +131,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _account(arguments: argparse.Namespace) -> Account[Any]:
     merchants = load(arguments.config).merchants_of(arguments.provider)
-    if arguments.merchant not in merchants:
-        raise unknown_merchant(arguments.merchant, merchants)
-    merchant = merchants[arguments.merchant]
+    name = arguments.merchant
+    if name is None and len(merchants) == 1:
+        (name,) = merchants
+    if name is None:
+        raise ConfigurationError(f"--merchant must be given; of {arguments.provider} there are {len(merchants)}.")
+    if name not in merchants:
+        raise unknown_merchant(name, merchants)
+    merchant = merchants[name]
     if arguments.jwks is not None:
         with_keys = provider_specs()[arguments.provider].inspection.with_keys
         if with_keys is None:

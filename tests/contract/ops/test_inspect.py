@@ -239,3 +239,20 @@ def test_api_credentials_are_not_needed(inspect: Inspect) -> None:
     assert inspect("nevogate", "shop-hu", "--query", f"TransactionId={TRANSACTION}")[0] == 0
     code, (line,), _ = inspect("trustpayments", "shop-uk", inspect.file("b", "errorcode=0&responsesitesecurity=x"))
     assert (code, line["reason"]) == (1, "bad_signature")
+
+
+def test_merchant_is_named_unless_there_is_only_one(inspect: Inspect, capsys: pytest.CaptureFixture[str]) -> None:
+    config = str(inspect.folder / "paynotify.yaml")
+    file = inspect.file("call", "{}")
+    assert main(["inspect", "--config", config, "--provider", "nevogate", file]) == 1
+    assert json.loads(capsys.readouterr().out)["verdict"] == "rejected"
+    assert main(["inspect", "--config", config, "--provider", "omnikassa", file]) == 2
+    assert "--merchant must be given; of omnikassa there are 2" in capsys.readouterr().err
+
+
+def test_headers_and_keys_have_a_form(inspect: Inspect) -> None:
+    file = inspect.file("call", "{}")
+    code, _, err = inspect("omnikassa", "shop-nl", "--header", "no-value", file)
+    assert (code, "NAME=VALUE" in err) == (2, True)
+    code, _, err = inspect("omnikassa", "shop-nl", "--jwks", file, file)
+    assert (code, "has no public keys" in err) == (2, True)

@@ -59,6 +59,11 @@ def test_events_are_judged_as_the_libraries_judge_them(vector: Any) -> None:
         assert parsed.detail.event.claim.as_status() == expected["status_hint"]
 
 
+def test_eddsa_is_accepted_only_where_the_configuration_adds_it() -> None:
+    call, shop = received(by_id("R07")), account("smartpay", algorithms=["ES256", "EdDSA"])
+    assert SMARTPAY.provider.verify(SMARTPAY.provider.parse(call, shop), call, shop) == "authentic"
+
+
 @pytest.mark.parametrize("vector", _EVERY)
 def test_inspect_judges_captured_events_alike(vector: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     merchant = {
@@ -70,7 +75,7 @@ def test_inspect_judges_captured_events_alike(vector: Any, tmp_path: Path, capsy
     }
     (tmp_path / "paynotify.yaml").write_text(yaml.safe_dump({"merchants": [merchant]}), "utf-8")
     (tmp_path / "body").write_bytes(base64.b64decode(vector["request"]["body_base64"]))
-    words = ["inspect", "--config", str(tmp_path / "paynotify.yaml"), "--provider", "smartpay", "--merchant", "shop-v3"]
+    words = ["inspect", "--config", str(tmp_path / "paynotify.yaml"), "--provider", "smartpay"]
     words += ["--jwks", str(KEYS), "--at", AT.isoformat()]
     for name, value in vector["request"]["headers"]:
         words += ["--header", f"{name}={value}"]
