@@ -27,8 +27,8 @@ from schemas import topics
 _SOON, _LATER = 1.0, 2.5
 #: Of the customers of Nevogate, how many leave a means of payment and are charged again by topic.
 _CHARGED_SHARE: Final = 0.5
-_MISSED_AFTER: Final = {"omnikassa": 8.0, "trustpayments": 20.0, "nevogate": 30.0}
-_CURRENCY: Final = {"omnikassa": "EUR", "trustpayments": "GBP", "nevogate": "HUF"}
+_MISSED_AFTER: Final = {"omnikassa": 8.0, "trustpayments": 20.0, "nevogate": 30.0, "smartpay": 30.0}
+_CURRENCY: Final = {"omnikassa": "EUR", "trustpayments": "GBP", "nevogate": "HUF", "smartpay": "EUR"}
 _SEND_SECONDS: Final = 10.0
 _JOIN_SECONDS: Final = 60.0
 
@@ -68,6 +68,11 @@ KINDS: Final = (
     Kind(3, "nevogate", {"auto_commit": False}, ((_LATER, {"close": True, "notify": True}),)),
     Kind(3, "nevogate", {"result": "CANCELED"}),
     Kind(2, "nevogate", {"result": "PENDING"}, ((_SOON, {"result": "SUCCESSFUL"}),)),
+    Kind(5, "smartpay", _ORDER, ((_SOON, {"status": "COMPLETED"}),)),
+    Kind(2, "smartpay", _ORDER, ((_SOON, {"status": "CANCELLED"}),)),
+    # another shop's event, and one that was changed on its way
+    Kind(1, "smartpay", {"odd": "foreign"}, pays=False),
+    Kind(1, "smartpay", {"odd": "changed"}, pays=False),
 )
 
 #: About how many notifications one payment makes, copies included; measured.
@@ -160,7 +165,7 @@ class Load:
         if not kind.pays:
             self._providers[provider].pay(**order)
             return
-        if provider == "omnikassa":
+        if provider in ("omnikassa", "smartpay"):
             # the bank names the payment when the order is made, long before the customer pays
             payment = self._providers[provider].pay(**order)
             self._announce(provider, merchant, name, amount, payment)

@@ -32,6 +32,7 @@ MERCHANTS: Final = {
     "omnikassa": ("shop-nl", "shop-be"),
     "trustpayments": ("shop-uk",),
     "nevogate": ("shop-hu",),
+    "smartpay": ("shop-v3",),
 }
 COPIED_SHARE: Final = 0.3
 LATE_SHARE: Final = 0.2
@@ -156,6 +157,8 @@ class FaultRun:
                     workers=[self._worker(number) for number in range(self._order.workers)],
                     merchants=MERCHANTS,
                     charges={"shop-hu": {}},
+                    # the order call refuses what a fault refuses; the keys have to come through all of them
+                    merchant={"shop-v3": {"truth": "event"}},
                     days=_DAYS,
                     with_url_token=("shop-hu",),
                     simulators={
@@ -170,6 +173,7 @@ class FaultRun:
                         "nevogate": {"resend_after_seconds": 480.0, **self._logged("nevogate")},
                         "trustpayments": {"day_seconds": _GATEWAY_DAY_SECONDS, **self._logged("trustpayments")},
                         "omnikassa": self._logged("omnikassa"),
+                        "smartpay": self._logged("smartpay"),
                     },
                     configuration={
                         "worker": {**_WORKER, **(_STATIC if self._order.static else {})},

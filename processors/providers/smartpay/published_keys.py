@@ -34,6 +34,8 @@ MAX_BYTES: Final = 256 * 1024
 _TIMEOUT_SECONDS: Final = 10.0
 #: After any attempt, whatever asks for the next one: callers can make up as many unknown key ids as they like.
 _MIN_SECONDS: Final = 30.0
+#: While there is no set at all nothing can be verified, and no caller has a part in how often it is asked for.
+_MIN_SECONDS_WITHOUT: Final = 5.0
 _JITTER_SHARE: Final = 0.2
 _LOOK_SECONDS: Final = 1.0
 
@@ -113,8 +115,10 @@ class KeyFetcher:
             return True
         tried_seconds = (now - known.tried_at).total_seconds()
         failed = known.fetched_at is None or known.fetched_at < known.tried_at
-        soon = known.missed or failed
-        return tried_seconds >= (_MIN_SECONDS if soon else self._every_seconds) * self._jitter
+        every_seconds = _MIN_SECONDS if known.missed or failed else self._every_seconds
+        if known.keys is None:
+            every_seconds = _MIN_SECONDS_WITHOUT
+        return tried_seconds >= every_seconds * self._jitter
 
     def restore(self) -> None:
         """Use the set on disk until one is fetched."""

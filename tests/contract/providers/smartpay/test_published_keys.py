@@ -146,6 +146,16 @@ async def test_missing_key_is_asked_for_at_most_every_thirty_seconds(tmp_path: P
     await on_bank(tmp_path, test, json_answer(json.dumps({"keys": [KeyRing().signing("ES384").public()]})))
 
 
+async def test_without_any_set_the_bank_is_asked_again_soon(tmp_path: Path) -> None:
+    async def test(bank: Bank, gateway: Gateway) -> None:
+        await bank.fetcher.fetch()
+        assert not bank.accepts()
+        assert not bank.due_after(4)
+        assert bank.due_after(7)
+
+    await on_bank(tmp_path, test, BAD["server error"])
+
+
 async def test_merchants_with_one_address_share_its_set(tmp_path: Path) -> None:
     async with serving(SET) as gateway, world() as here:
         published, reported = PublishedKeys(), set()
