@@ -107,7 +107,6 @@ def test_dashboards_show_every_metric_of_the_stages() -> None:
         "paynotify_ingest_publish_seconds_bucket",
         "paynotify_ingest_in_flight",
         "paynotify_charge_orphans_total",
-        "paynotify_key_set_fetched_timestamp_seconds",
         "paynotify_partition_halted",
         "paynotify_ready",
     }
