@@ -9,8 +9,8 @@ from typing import Final
 import pytest
 
 from schemas import messages
-from schemas.providers import provider_names
 from schemas.topics import RETRY_STEPS
+from tests.fakes import configurations
 from tests.fakes.observations import notification_headers, observation, trustpayments_form
 from tests.integration.conftest import Installation
 from tests.topics_reader import Records, header, payments, send_all
@@ -20,11 +20,12 @@ pytestmark = pytest.mark.kafka
 CODECS: Final = (None, "gzip", "snappy", "lz4", "zstd")
 EACH: Final = 4
 ENDS: Final = ("notifications.rejected", "lookups.dead")
+PROVIDERS: Final = tuple(merchant["provider"] for merchant in configurations.merchants())
 SOURCES: Final = (
-    *(f"notifications.{provider}" for provider in provider_names()),
-    *(f"lookups.{provider}" for provider in provider_names()),
-    *(f"lookups.{provider}.retry.{step}" for provider in provider_names() for step in range(1, RETRY_STEPS + 1)),
-    *(f"responses.{provider}" for provider in provider_names()),
+    *(f"notifications.{provider}" for provider in PROVIDERS),
+    *(f"lookups.{provider}" for provider in PROVIDERS),
+    *(f"lookups.{provider}.retry.{step}" for provider in PROVIDERS for step in range(1, RETRY_STEPS + 1)),
+    *(f"responses.{provider}" for provider in PROVIDERS),
     "observations",
 )
 

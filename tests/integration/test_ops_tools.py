@@ -17,7 +17,6 @@ from sandbox.system import Plan, Sandbox
 from schemas import topics
 from schemas.messages import OverduePayment, PaymentRequest, encode
 from schemas.money import Money
-from schemas.providers import provider_names
 from schemas.times import rfc3339
 from tests import topics_reader
 
@@ -63,9 +62,9 @@ def _until(condition: Any) -> Any:
 def _idle(sandbox: Sandbox) -> bool:
     """Whether every stage has committed everything."""
     groups = (
-        {f"verify.{provider}": topics.notifications(provider) for provider in provider_names()}
-        | {f"fetch.{provider}": topics.lookups(provider) for provider in provider_names()}
-        | {f"interpret.{provider}": topics.responses(provider) for provider in provider_names()}
+        {f"verify.{provider}": topics.notifications(provider) for provider in sandbox.providers}
+        | {f"fetch.{provider}": topics.lookups(provider) for provider in sandbox.providers}
+        | {f"interpret.{provider}": topics.responses(provider) for provider in sandbox.providers}
         | {"resolve": topics.OBSERVATIONS}
     )
     return not any(
