@@ -28,7 +28,7 @@ Kind = Literal[
 #: The first parts of the units' names, and the stages in them.
 _UNITS: Final = ("verify", "fetch", "interpret", "resolve", "orders", "charge")
 _STAGES: Final = (*_UNITS, "requeue", "announce", "requested", "charge")
-_PROVIDERS: Final = ("omnikassa", "trustpayments", "nevogate")
+_PROVIDERS: Final = ("omnikassa", "trustpayments", "nevogate", "smartpay")
 
 #: How often each kind comes, by weight.
 _WEIGHTS: Final[dict[Kind, int]] = {

@@ -12,6 +12,7 @@ from schemas.configuration.model import Configuration
 from schemas.providers import provider_names
 from tests.simulation.gateways import SIGNING_KEY
 from tests.simulation.plan import MERCHANTS
+from tests.simulation.smartpay import SUBSCRIPTION, TRUTHS
 from tests.simulation.trustpayments import DAY_SECONDS, FIRST_DAY, PASSWORD
 
 PARTITIONS: Final = 3
@@ -79,6 +80,21 @@ def installed(delete_after_seconds: float | None = None) -> Configuration:
             }
             for merchant in MERCHANTS["nevogate"]
         ),
+        *(
+            {
+                "id": merchant,
+                "provider": "smartpay",
+                "base_url": "https://smartpay.example/omnikassa-api",
+                "jwks_url": "https://smartpay.example/.well-known/jwks.json",
+                "jwks_refresh_seconds": 120.0,
+                "refresh_token": {"value": f"refresh-{merchant}"},
+                "truth": TRUTHS[merchant],
+                # without them only the order call tells another shop's event
+                "subscription_ids": [f"{SUBSCRIPTION}{merchant}"] if TRUTHS[merchant] == "event" else [],
+                "order_calls_per_hour": 360_000,
+            }
+            for merchant in MERCHANTS["smartpay"]
+        ),
     ]
     plenty = {"per_second": 1e6, "burst": 10**6, "known_burst": 10**6}
     document = {
@@ -88,7 +104,7 @@ def installed(delete_after_seconds: float | None = None) -> Configuration:
         "worker": {
             "retry_delays_seconds": [1.0, 3.0, 10.0, 30.0, 60.0],
             "recovery_calls_per_hour": 36_000,
-            "calls_per_second": {"omnikassa": 50.0},
+            "calls_per_second": {"omnikassa": 50.0, "smartpay": 50.0},
             "unsigned_budget": plenty,
             "retention": {"compress_after_days": 20 / 86400, "delete_after_days": None},
             # gathered for longer than a clock is fast: in days of a minute the next look would be a real day later

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from schemas import topics
-from tests.simulation.broker import Broker
+from tests.simulation.broker import Broker, Headers
 from tests.simulation.gateways import CURRENCY, Nevogate, OmniKassa, stamp
 from tests.simulation.lot import Lot
 from tests.simulation.plan import (
@@ -18,6 +18,7 @@ from tests.simulation.plan import (
     ProviderName,
 )
 from tests.simulation.recurring import Transaction
+from tests.simulation.smartpay import SignedEvent, SmartPay
 from tests.simulation.timeline import Timeline
 from tests.simulation.trustpayments import TrustPayments
 
@@ -36,12 +37,14 @@ class Load:
         trustpayments: TrustPayments,
         nevogate: Nevogate,
         omnikassa: OmniKassa,
+        smartpay: SmartPay,
     ) -> None:
         self.loop = loop
         self.broker = broker
         self.trustpayments = trustpayments
         self.nevogate = nevogate
         self.omnikassa = omnikassa
+        self.smartpay = smartpay
         self.stored = 0
         self._lot = lot
         self._bodies: dict[tuple[int, int], bytes] = {}
@@ -82,6 +85,9 @@ class Load:
             self.loop.call_without_process(_AGAIN_SECONDS, self._call, payment, call)
             return
         merchant, query = payment.merchant, ""
+        if payment.provider == "smartpay":
+            self._push(merchant, payment.payment_id, self.smartpay.event(payment))
+            return
         if payment.provider == "nevogate":
             body, query = self.nevogate.call(payment, call)
         else:
@@ -92,6 +98,9 @@ class Load:
             body = self._bodies[known]
         key = merchant if payment.provider == "omnikassa" else f"{merchant}/{payment.payment_id}"
         self._store(payment.provider, merchant, key, body, call.style, query)
+
+    def _push(self, merchant: str, order_id: str, event: SignedEvent) -> None:
+        self._store("smartpay", merchant, f"{merchant}/{order_id}", event.body, signed=event.headers)
 
     def _ping(self, payment: Payment, call: Call) -> bytes:
         return self.omnikassa.ping(payment.merchant)
@@ -128,6 +137,9 @@ class Load:
             form = self.trustpayments.refused(garbage.number, merchant)
             self._store(garbage.provider, merchant, f"{merchant}/refused-{garbage.number}", form)
             return
+        if garbage.kind in ("foreign", "unpublished", "changed", "test"):
+            self._push(merchant, f"odd-{garbage.number}", self.smartpay.odd_event(garbage))
+            return
         forged = f"{garbage.number:032x}"
         body = {
             "bytes": b"\xff\x00%41&&=",
@@ -140,7 +152,14 @@ class Load:
         self._store(garbage.provider, merchant, f"{merchant}/{forged}", body)
 
     def _store(
-        self, provider: ProviderName, merchant: str, key: str, body: bytes, method: str = "POST", query: str = ""
+        self,
+        provider: ProviderName,
+        merchant: str,
+        key: str,
+        body: bytes,
+        method: str = "POST",
+        query: str = "",
+        signed: Headers = (),
     ) -> None:
         """As the ingress stores a call."""
         self.stored += 1
@@ -155,5 +174,6 @@ class Load:
             ("http-method", method.encode()),
             ("http-query", query.encode()),
             ("traceparent", b"00-%032x-%016x-01" % (self.stored, self.stored)),
+            *signed,
         )
         self.broker.append(self.broker.place(topic, key.encode()), key.encode(), body, headers)

@@ -14,6 +14,7 @@ from processors.providers.omnikassa import order_results
 from processors.providers.omnikassa import provider as omnikassa
 from processors.providers.omnikassa.contract import OmniKassaMerchant
 from processors.providers.outcomes import Failed
+from processors.providers.smartpay import signature
 from processors.providers.trustpayments.gathered_query import GatheredQuery, Part, PartFailure
 from processors.resolve import follow_up, settlement
 from processors.resolve.follow_up import Follow, Look
@@ -23,7 +24,7 @@ from processors.runtime.loop import Batch, StageLoop
 from processors.runtime.stage import Publish
 from processors.state.overlay import Overlay
 from processors.state.timer_queue import Timer
-from schemas.errors import UnreadableError
+from schemas.errors import RejectedNotificationError, UnreadableError
 from schemas.records import Output
 from tests.simulation.broker import Broker, Headers, Place, ProducedBatch
 
@@ -175,5 +176,8 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
         parts=((settlement, "follow_up", _FOLLOW_UP), (timers, "_PUBLISH_AGAIN_AFTER", timedelta(0)))
     ),
     "lets one refused value take its query": Mutant(parts=((GatheredQuery, "_halves", _all_refused),)),
+    "rejects an unknown key at once": Mutant(
+        parts=((signature, "UndecidedNotificationError", RejectedNotificationError),)
+    ),
     "lets one odd order take its page": Mutant(parts=((omnikassa, "interpreted", _whole_page),)),
 }

@@ -12,11 +12,14 @@ from hashlib import md5
 from random import Random
 from typing import Final, Literal, get_args
 
-ProviderName = Literal["omnikassa", "trustpayments", "nevogate"]
+ProviderName = Literal["omnikassa", "trustpayments", "nevogate", "smartpay"]
+
+_PROVIDERS: Final[tuple[ProviderName, ...]] = get_args(ProviderName)
+_WEIGHTS: Final = (2, 4, 2, 1)
 
 DUPLICATE_SHARE: Final = 0.3
 LATE_SHARE: Final = 0.2
-_GARBAGE_SHARE: Final = 0.03
+_GARBAGE_SHARE: Final = 0.04
 _UNPAID_SHARE: Final = 0.03
 _MISMATCH_SHARE: Final = 0.1
 _CHARGE_SHARE: Final = 0.3
@@ -25,10 +28,14 @@ _CALLS_OF_A_CHARGE: Final = 2
 #: So many means of payment are registered of each kind and merchant.
 REFERENCES: Final = 5
 
+#: An event waits for its key for almost five minutes here, also while the bank can't be reached.
+_LATE_KEY_SECONDS: Final = 35.0
+
 MERCHANTS: Final[Mapping[ProviderName, tuple[str, ...]]] = {
     "omnikassa": ("shop-nl", "shop-be"),
     "trustpayments": ("shop-uk", "shop-ie"),
     "nevogate": ("shop-hu", "shop-ro"),
+    "smartpay": ("shop-nl-v3", "shop-be-v3"),
 }
 
 #: How payments go, as words of their provider; each line is one way. Most are canonical, others follow in `STATUSES`.
@@ -55,6 +62,7 @@ _WAYS: Final[Mapping[ProviderName, tuple[tuple[str, ...], ...]]] = {
         ("pending", "expired"),
         ("failed",),
     ),
+    "smartpay": (("captured",), ("captured",), ("cancelled",), ("expired",)),
 }
 
 
@@ -175,20 +183,51 @@ class Reference:
     kind: ReferenceKind
 
 
-GarbageKind = Literal["bytes", "other_shape", "nobody", "forged", "alert", "unsigned", "request", "refused"]
+GarbageKind = Literal[
+    "bytes",
+    "other_shape",
+    "nobody",
+    "forged",
+    "alert",
+    "unsigned",
+    "request",
+    "refused",
+    "foreign",
+    "unpublished",
+    "changed",
+    "test",
+]
 GARBAGE_KINDS: Final[tuple[GarbageKind, ...]] = get_args(GarbageKind)
+
+#: Kinds that one provider alone has.
+_KINDS_OF: Final[Mapping[GarbageKind, ProviderName]] = {
+    "refused": "trustpayments",
+    "foreign": "smartpay",
+    "unpublished": "smartpay",
+    "changed": "smartpay",
+    "test": "smartpay",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Garbage:
     """A call that is about no payment. A ``refused`` one is genuine, and names a transaction for which the gateway
-    refuses every query."""
+    refuses every query. Four are events: of a ``foreign`` shop, under an ``unpublished`` key, ``changed`` on the way,
+    and a ``test``."""
 
     number: int
     at: float
     provider: ProviderName
     merchant: str
     kind: GarbageKind
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """When the bank signs its events with another key, and when it has published that."""
+
+    signs_from: float
+    published_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +238,7 @@ class Plan:
     payments: tuple[Payment, ...]
     charges: tuple[Charge, ...]
     garbage: tuple[Garbage, ...]
+    rotations: tuple[Rotation, ...]
     until: float
 
     def only(self, numbers: Sequence[int]) -> Plan:
@@ -247,11 +287,11 @@ class _Items:
     def _draw(self, begins_at: float, span_seconds: float, pace: float) -> None:
         chance = self._chance
         number = len(self._payments) + len(self._charges) + len(self._garbage) + 1
-        provider: ProviderName = chance.choice(("omnikassa", "trustpayments", "trustpayments", "nevogate"))
+        provider: ProviderName = chance.choices(_PROVIDERS, _WEIGHTS)[0]
         at = begins_at + chance.random() * span_seconds
         if chance.random() < _GARBAGE_SHARE:
             kind = chance.choice(GARBAGE_KINDS)
-            provider = "trustpayments" if kind == "refused" else provider
+            provider = _KINDS_OF.get(kind, provider)
             merchant = chance.choice(MERCHANTS[provider])
             self._garbage.append(Garbage(number, at, provider, merchant, kind))
             self.calls += 1
@@ -269,7 +309,17 @@ class _Items:
         ends += [one.changes[-1][0] for one in payments if one.changes]
         due = [one.announcement.final_by or 0.0 for one in payments if one.announcement]
         asked = [max(*one.asked_at, one.rival_at or 0.0) for one in charges]
-        return Plan(rate, payments, charges, garbage, max(ends + due + asked))
+        made = sorted(one.changes[0][0] for one in payments if one.provider == "smartpay" and one.changes)
+        rotations = _rotations(self._chance, made)
+        return Plan(rate, payments, charges, garbage, rotations, max(ends + due + asked))
+
+
+def _rotations(chance: Random, made: Sequence[float]) -> tuple[Rotation, ...]:
+    """Two, while events are made: one key is published when it begins to sign, the next one late."""
+    if not made:
+        return ()
+    first, second = made[len(made) // 4], made[len(made) // 2]
+    return Rotation(first, first), Rotation(second, second + 5.0 + chance.random() * _LATE_KEY_SECONDS)
 
 
 def _charge(chance: Random, number: int, at: float, pace: float) -> Charge:
@@ -306,6 +356,7 @@ def _payment(chance: Random, number: int, provider: ProviderName, at: float, pac
         moment += pace * (2.0 + chance.random() * 30.0)
     made = () if unpaid else tuple(changes)
     # by the bank's rule a lost page is only found again for an order that the shop has announced by the bank's id
+    by_bank_id = provider in ("omnikassa", "smartpay")
     announced = unpaid or provider == "omnikassa" or chance.random() < 0.3
     announcement = None
     if announced:
@@ -314,7 +365,7 @@ def _payment(chance: Random, number: int, provider: ProviderName, at: float, pac
             max(0.5, at + chance.uniform(-2.0, 1.0)),
             final_by,
             chance.random() >= _MISMATCH_SHARE,
-            provider == "omnikassa" or chance.random() < 0.5,
+            by_bank_id or chance.random() < 0.5,
         )
     return Payment(
         number,

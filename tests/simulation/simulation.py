@@ -8,7 +8,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from random import Random
+from shutil import rmtree
+from tempfile import TemporaryDirectory
 from typing import Any, Final, cast
 from unittest.mock import patch
 
@@ -16,10 +19,14 @@ import httpx
 
 from processors import wiring
 from processors.metrics import Metrics
+from processors.providers.background import BackgroundContext
 from processors.providers.base import CallContext
 from processors.providers.nevogate.provider import NevogateProvider
 from processors.providers.omnikassa.provider import OmniKassaProvider
 from processors.providers.registry import provider_specs
+from processors.providers.smartpay.contract import SmartPayMerchant
+from processors.providers.smartpay.provider import SmartPayProvider
+from processors.providers.smartpay.published_keys import PublishedKeys, fetch_keys
 from processors.providers.trustpayments.provider import TrustPaymentsProvider
 from processors.runtime.failpoints import Failpoint, Reached, ignore
 from processors.runtime.partition_loops import LoopSettings
@@ -37,6 +44,7 @@ from tests.simulation.lot import Lot
 from tests.simulation.mutants import Mutant
 from tests.simulation.plan import Plan, plan_of
 from tests.simulation.shop import Shop
+from tests.simulation.smartpay import SmartPay
 from tests.simulation.substitutes import Meters, product_time, simulated
 from tests.simulation.timeline import NothingLeftError, Timeline
 from tests.simulation.trustpayments import TrustPayments
@@ -116,7 +124,8 @@ def run(schedule: Schedule, mutant: Mutant | None = None, *, silent: bool = True
             stack.enter_context(simulated(loop, schedule.chance("product"), silent=silent))
             for part in mutant.parts if mutant else ():
                 stack.enter_context(patch.object(*part))
-            world = _World(loop, schedule, mutant or Mutant())
+            directory = Path(stack.enter_context(TemporaryDirectory()))
+            world = _World(loop, schedule, mutant or Mutant(), directory)
             standing = world.run()
             outcome = world.outcome(judge.problems(world.evidence(standing)))
             world.end()
@@ -129,11 +138,12 @@ def run(schedule: Schedule, mutant: Mutant | None = None, *, silent: bool = True
 class _World:
     """Everything around the processes, and the processes."""
 
-    def __init__(self, loop: Timeline, schedule: Schedule, mutant: Mutant) -> None:
+    def __init__(self, loop: Timeline, schedule: Schedule, mutant: Mutant, directory: Path) -> None:
         plan = schedule.plan
         self.loop = loop
         self.schedule = schedule
         self.mutant = mutant
+        self._directory = directory
         self.history = History()
         self.meters = Meters()
         self.ended_at = 0.0
@@ -147,12 +157,16 @@ class _World:
             Nevogate(loop, plan),
             OmniKassa(loop, plan),
         )
-        self.load = Load(loop, self.broker, schedule.lot("load"), trustpayments, self.nevogate, self.omnikassa)
+        smartpay = SmartPay(loop, plan)
+        self.load = Load(
+            loop, self.broker, schedule.lot("load"), trustpayments, self.nevogate, self.omnikassa, smartpay
+        )
         self.shop = Shop(loop, self.broker)
         gateways: dict[str, Gateway] = {
             "trustpayments": trustpayments,
             "nevogate": self.nevogate,
             "omnikassa": self.omnikassa,
+            "smartpay": smartpay,
         }
         self.wire = Wire(loop, schedule.lot("wire"), self.history, gateways)
         self._lot = schedule.lot("worker")
@@ -236,31 +250,44 @@ class _World:
 
     # --- the processes ------------------------------------------------------------------------------------
 
-    def _works(self, expectations: Any, reached: Reached = ignore) -> dict[str, tuple[StageSpec, ...]]:
+    def _works(
+        self, expectations: Any, signed: SmartPayProvider, reached: Reached = ignore
+    ) -> dict[str, tuple[StageSpec, ...]]:
         """The product's own wiring, with provider modules as fresh as in a process that has just begun."""
-        fresh = {one.name: one for one in (OmniKassaProvider(), TrustPaymentsProvider(), NevogateProvider())}
+        fresh = {one.name: one for one in (OmniKassaProvider(), TrustPaymentsProvider(), NevogateProvider(), signed)}
         # without those that are not simulated
         specs = {name: replace(provider_specs()[name], provider=one) for name, one in fresh.items()}
+        with patch.object(wiring, "provider_specs", lambda: specs):
+            return wiring.build_stages(
+                self.configuration,
+                wiring.StageSelection(),
+                cast(Metrics, self.meters),
+                self._calls(),
+                expectations,
+                reached,
+            )
+
+    async def _fetch_keys(self, published: PublishedKeys, number: int) -> None:
+        """What a worker does beside its stages. The directory is as lasting as the process's disk."""
+        context = BackgroundContext(self._calls(), self._key_directory(number), lambda merchant, at: None)
+        merchants = cast(dict[str, SmartPayMerchant], self.configuration.merchants_of("smartpay"))
+        await fetch_keys(published, merchants, context)
+
+    def _key_directory(self, number: int) -> Path:
+        return self._directory / str(number)
+
+    def _calls(self) -> CallContext:
         worker = self.configuration.worker
-        calls = CallContext(
+        return CallContext(
             http=cast(httpx.AsyncClient, self.wire),
             now=partial(product_time, self.loop),
             max_response_bytes=worker.provider_response_bytes,
             timeout_seconds=worker.provider_timeout_seconds,
             transactions_per_query=worker.transactions_per_query,
         )
-        with patch.object(wiring, "provider_specs", lambda: specs):
-            return wiring.build_stages(
-                self.configuration,
-                wiring.StageSelection(),
-                cast(Metrics, self.meters),
-                calls,
-                expectations,
-                reached,
-            )
 
     def _make_groups(self) -> None:
-        for name, works in self._works(None).items():
+        for name, works in self._works(None, SmartPayProvider()).items():
             sources = [source for work in works for source in work.sources]
             chance = self.schedule.chance(f"group {name}")
             self._groups[name] = Group(
@@ -275,7 +302,9 @@ class _World:
 
         def works() -> dict[str, tuple[StageSpec, ...]]:
             expectations.begin()
-            return self._works(expectations, worker.reached)
+            signed = SmartPayProvider()
+            worker.spawn(self._fetch_keys(signed.published, number))
+            return self._works(expectations, signed, worker.reached)
 
         settings = LoopSettings(
             self.configuration.worker.batch_wait_seconds,
@@ -325,6 +354,7 @@ class _World:
     def _lose_disk(self, fault: Fault, worker: Worker) -> None:
         self._kill(fault, worker)
         self._disks[fault.process].clear()
+        rmtree(self._key_directory(fault.process), ignore_errors=True)
 
     def _kill_at_step(self, fault: Fault, worker: Worker) -> None:
         worker.at_step(fault.about, Failpoint(fault.step), fault.times, lambda: self._kill(fault, worker))

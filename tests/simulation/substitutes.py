@@ -23,10 +23,13 @@ from processors.fetch import retry_stage
 from processors.limits.call_pacer import CallPacer
 from processors.limits.hourly_quota import HourlyQuota
 from processors.orders import expectation_cache
+from processors.providers.smartpay import provider as smartpay
+from processors.providers.smartpay import published_keys
 from processors.providers.trustpayments import client as trustpayments
 from processors.resolve import retention
 from processors.resolve import stage as resolve_stage
 from processors.runtime import timers
+from processors.verify import stage as verify_stage
 from schemas import ids, times
 from tests.simulation.broker import EPOCH_SECONDS
 from tests.simulation.timeline import RUNNING, Timeline
@@ -54,11 +57,13 @@ def simulated(loop: Timeline, chance: Random, *, silent: bool = True) -> Iterato
         now=partial(product_time, loop), fromtimestamp=datetime.fromtimestamp, fromisoformat=datetime.fromisoformat
     )
     replaced: list[tuple[Any, str, Any]] = [
-        *((module, "datetime", dates) for module in (timers, retry_stage, resolve_stage, times, wiring)),
+        *((module, "datetime", dates) for module in (timers, retry_stage, verify_stage, resolve_stage, times, wiring)),
         (expectation_cache, "time", SimpleNamespace(monotonic=loop.time)),
         (ids, "time", SimpleNamespace(time_ns=lambda: round(unix_seconds(loop) * 1e9))),
         (ids, "os", SimpleNamespace(urandom=chance.randbytes)),
         (trustpayments, "secrets", SimpleNamespace(choice=chance.choice)),
+        (published_keys, "random", SimpleNamespace(random=chance.random)),
+        (smartpay, "HourlyQuota", partial(HourlyQuota, now=loop.time)),
         (retention, "_PASSES", _PASSES_OVER_STATE),
         (wiring, "CallPacer", partial(CallPacer, now=loop.time)),
         (wiring, "HourlyQuota", partial(HourlyQuota, now=loop.time)),
