@@ -11,7 +11,7 @@ import hmac
 import json
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -36,6 +36,16 @@ _TOKEN_SECONDS: Final = 60.0
 def stamp(seconds: float) -> str:
     """Seconds of the simulation as an instant."""
     return datetime.fromtimestamp(EPOCH_SECONDS + seconds, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+#: How long a day of the gateways lasts.
+DAY_SECONDS: Final = 60.0
+FIRST_DAY: Final = stamp(0.0)
+
+
+def day_of(seconds: float) -> str:
+    """The gateways' date."""
+    return str(date.fromisoformat(FIRST_DAY[:10]) + timedelta(days=int(seconds // DAY_SECONDS)))
 
 
 class Nevogate:
@@ -106,6 +116,7 @@ def _nevogate(payment: Payment, word: str) -> dict[str, str]:
         "Currency": CURRENCY,
         "AutoCommit": "false" if two_step else "true",
         "CommitState": commit if two_step else "",
+        "Created": f"{day_of(payment.changes[0][0])} 12:00:00",
     }
 
 

@@ -10,10 +10,10 @@ from msgspec.structs import replace
 from schemas.configuration import load
 from schemas.configuration.model import Configuration
 from schemas.providers import provider_names
-from tests.simulation.gateways import SIGNING_KEY
+from tests.simulation.gateways import DAY_SECONDS, FIRST_DAY, SIGNING_KEY
 from tests.simulation.plan import MERCHANTS
 from tests.simulation.smartpay import SUBSCRIPTION, TRUTHS
-from tests.simulation.trustpayments import DAY_SECONDS, FIRST_DAY, PASSWORD
+from tests.simulation.trustpayments import PASSWORD
 
 PARTITIONS: Final = 3
 

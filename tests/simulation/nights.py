@@ -10,9 +10,9 @@ from typing import Final
 import orjson
 
 from tests.simulation.broker import EPOCH_SECONDS, Stored
+from tests.simulation.gateways import DAY_SECONDS
 from tests.simulation.installation import CHECK_HOUR
 from tests.simulation.plan import Plan
-from tests.simulation.trustpayments import DAY_SECONDS
 
 #: A look may come so much early: by a clock that is off, and what is between the clock and the broker.
 _EARLY_SECONDS: Final = 4.0

@@ -8,20 +8,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
 from typing import Any, Final
 
 import orjson
 
-from tests.simulation.gateways import CURRENCY, stamp
+from tests.simulation.gateways import CURRENCY, day_of, stamp
 from tests.simulation.plan import Call, Payment, Plan
 from tests.simulation.timeline import Timeline
 from tests.simulation.wire import Answered
 
 PASSWORD: Final = "notification-password"
-#: How long a day of the gateway lasts.
-DAY_SECONDS: Final = 60.0
-FIRST_DAY: Final = stamp(0.0)
 
 
 class TrustPayments:
@@ -103,7 +99,7 @@ class TrustPayments:
             "currencyiso3a": CURRENCY,
             "paymenttypedescription": "VISA",
         }
-        day = _day(payment.changes[0][0])
+        day = day_of(payment.changes[0][0])
         common |= {
             "accounttypedescription": "ECOM",
             "authmethod": "FINAL",
@@ -168,11 +164,6 @@ REFUSED: Final = "9"
 
 def _child(payment: Payment) -> str:
     return payment.payment_id[:-1] + "1"
-
-
-def _day(seconds: float) -> str:
-    """The gateway's date."""
-    return str(date.fromisoformat(FIRST_DAY[:10]) + timedelta(days=int(seconds // DAY_SECONDS)))
 
 
 def _form(fields: dict[str, str]) -> bytes:
