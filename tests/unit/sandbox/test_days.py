@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from processors.providers.daily_looks import daily_looks
@@ -28,6 +28,7 @@ def _settings(days: SimulatedDays) -> tuple[dict[str, Any], dict[str, Any]]:
 
 @given(st.floats(1, 1000), st.floats(0, 40), st.integers(0, 23))
 def test_first_look_comes_in_the_morning_after_the_night(seconds: float, after_days: float, hour: int) -> None:
+    assume(0.02 < after_days % 1 < 0.98)  # times are texts of milliseconds: at midnight itself they may differ by one
     days = SimulatedDays(seconds, check_hour=hour).starting_now()
     simulator, merchant = _settings(days)
     paid_at = days.first_day_at + after_days * seconds
