@@ -26,6 +26,7 @@ from processors.providers.account import Account, open_account
 from processors.providers.base import CallContext, Provider, accepts_unsigned
 from processors.providers.recovery import lookup_key, recovery_lookup, settlement_lookup
 from processors.providers.registry import provider_specs
+from processors.resolve.release import release_rules
 from processors.resolve.retention import PaymentRetention
 from processors.resolve.settlement import FollowedPayments, SettlementLooks, SettlementTimers
 from processors.resolve.stage import ResolveStage
@@ -174,10 +175,9 @@ def _interpret(common: _Common, provider: Provider, accounts: _Accounts) -> tupl
 
 def _resolve(common: _Common) -> tuple[StageSpec, ...]:
     configuration, kafka = common.configuration, common.configuration.kafka
-    required = {merchant.id for merchant in configuration.merchants if merchant.expected == "required"}
-    early = {merchant.id for merchant in configuration.merchants if merchant.release_on == "authorised"}
+    rules = {merchant.id: release_rules(merchant) for merchant in configuration.merchants}
     looks, timers = _settlement(common)
-    stage = ResolveStage(kafka, common.metrics, required, _charging(configuration), early, looks)
+    stage = ResolveStage(kafka, common.metrics, rules, _charging(configuration), looks)
     settings = configuration.worker.retention
     delete_after_days = settings.delete_after_days
     retention = PaymentRetention(

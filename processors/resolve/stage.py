@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 from processors.dead_letters import dead_lettered
 from processors.metrics import Metrics
 from processors.resolve.payment_state import Advance, PaymentState, encoded
-from processors.resolve.release import ReleaseRules
+from processors.resolve.release import CAPTURED_ONLY, ReleaseRules
 from processors.resolve.retention import payment_state
 from processors.resolve.settlement import SettlementLooks
 from processors.resolve.transitions import advance
@@ -38,14 +39,12 @@ class ResolveStage:
         self,
         kafka: KafkaSettings,
         metrics: Metrics,
-        expected_required: Collection[str] = (),
+        release_rules: Mapping[str, ReleaseRules] = MappingProxyType({}),
         charging: Collection[str] = (),
-        release_on_authorised: Collection[str] = (),
         looks: SettlementLooks | None = None,
     ) -> None:
-        """``expected_required`` are the merchants whose payments release no goods without an expectation, ``charging``
-        those whose charges depend on changes of their payments, ``release_on_authorised`` those whose payments may
-        release goods before the capture. ``looks`` is None where no payment is followed."""
+        """``release_rules`` are those of each merchant, ``charging`` the merchants whose charges depend on changes of
+        their payments. ``looks`` is None where no payment is followed."""
         self._status = kafka.topic(topics.STATUS)
         self._latest = kafka.topic(topics.LATEST)
         self._dead = kafka.topic(topics.DEAD)
@@ -53,8 +52,7 @@ class ResolveStage:
         self._charges = kafka.topic(topics.CHARGES)
         self._charging = charging
         self._metrics = metrics
-        self._expected_required = expected_required
-        self._release_on_authorised = release_on_authorised
+        self._release_rules = release_rules
         self._looks = looks
 
     async def process(self, context: BatchContext) -> Sequence[Output]:
@@ -76,7 +74,7 @@ class ResolveStage:
         key = f"{observation.merchant}/{observation.payment_id}".encode()
         known = state.get(key)
         before = payment_state(known)
-        after = advance(before, observation, self._rules(observation.merchant))
+        after = advance(before, observation, self._release_rules.get(observation.merchant, CAPTURED_ONLY))
         if after.state != before:
             state.put(key, encoded(after.state, last=after.event_bytes))
             if self._looks is not None:
@@ -88,11 +86,6 @@ class ResolveStage:
         self._measure(record, observation)
         orders = self._notify_orders(before, after.state, after.event)
         return self._events(key, after.event, after.event_bytes, record) + orders + self._notify_charges(after.event)
-
-    def _rules(self, merchant: str) -> ReleaseRules:
-        return ReleaseRules(
-            expected_required=merchant in self._expected_required, authorised=merchant in self._release_on_authorised
-        )
 
     def _events(self, key: bytes, changed: PaymentStatus, value: bytes, record: Record) -> list[Output]:
         headers = cloud_event(
@@ -106,9 +99,10 @@ class ResolveStage:
 
     def _notify_orders(self, before: PaymentState, after: PaymentState, changed: PaymentStatus) -> list[Output]:
         """Notify the payment's orders: the one that the provider names, and the one that the shop names."""
-        if before.last is not None and _to_orders(before, before.last) == _to_orders(after, changed):
+        told = _to_orders(after, changed)
+        if before.last is not None and _to_orders(before, before.last) == told:
             return []
-        orders, _ = _to_orders(after, changed)
+        orders, _ = told
         return [
             self._notice(changed, self._orders, f"{changed.merchant}/{order_id}", order_id, after)
             for order_id in orders

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from processors.resolve.release import ReleaseRules
 from processors.resolve.stage import ResolveStage
 from processors.runtime.stage import BatchContext
 from processors.state.memory_store import MemoryStore
@@ -152,7 +153,7 @@ async def test_more_refunded_than_captured_is_counted_and_logged_once(caplog: py
 
 
 async def test_required_expectation_holds_a_payment_without_one() -> None:
-    stage = ResolveStage(KAFKA, metrics(), {"shop-uk"})
+    stage = ResolveStage(KAFKA, metrics(), {"shop-uk": ReleaseRules(expected_required=True)})
     batch = [observed(observation("p1")), observed(expectation())]
     first, _, _, second, _ = await stage.process(BatchContext(batch, empty(), refuse_publish))
     events = [messages.decode(one.value, PaymentStatus) for one in (first, second)]
