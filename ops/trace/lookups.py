@@ -1,25 +1,12 @@
-"""Which lookups a record holds or answers, and whether they concern a payment."""
+"""Which lookup a record holds, and whether it concerns a payment."""
 
 from __future__ import annotations
 
 from collections.abc import Set
-from typing import Final
-
-import msgspec
 
 from schemas.errors import UnreadableError
-from schemas.messages import REFERENCES, Answered, Lookup, decode
+from schemas.messages import REFERENCES, Lookup, decode
 from schemas.records import Record
-
-_ANSWERED: Final = msgspec.json.Decoder(list[Answered])
-
-
-def answered_lookups(response: Record) -> list[Answered]:
-    """The lookups that a response belongs to; empty if the header cannot be read."""
-    try:
-        return _ANSWERED.decode(response.header("lookups", "[]"))
-    except msgspec.MsgspecError:
-        return []
 
 
 def lookup_of(record: Record) -> Lookup | None:

@@ -22,8 +22,9 @@ import msgspec
 
 from ingest.publisher import partition_of
 from ops.common.topic_reader import OffsetRange, TopicPartition, TopicReader
-from ops.trace.lookups import answered_lookups, is_for, lookup_of
+from ops.trace.lookups import is_for, lookup_of
 from processors.interpret.stage import observation_id, response_of
+from processors.providers.response_record import answered_lookups
 from schemas import topics
 from schemas.configuration.model import Configuration
 from schemas.errors import UnreadableError

@@ -13,8 +13,9 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from ops.trace.lookups import answered_lookups, lookup_of
+from ops.trace.lookups import lookup_of
 from ops.trace.search import OrderMessage, PaymentRecords
+from processors.providers.response_record import answered_lookups
 from processors.resolve.payment_state import PaymentState
 from processors.resolve.release import ReleaseRules
 from processors.resolve.transitions import advance

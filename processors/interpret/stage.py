@@ -8,13 +8,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-import msgspec
-
 from processors.dead_letters import dead_lettered
 from processors.metrics import Metrics
 from processors.orders.expectation_cache import ExpectedPayments
 from processors.providers.account import Account
 from processors.providers.base import OddElement, Provider, ProviderResponse
+from processors.providers.response_record import answered_lookups
 from processors.runtime.stage import BatchContext
 from schemas import messages, topics
 from schemas.cloudevents import cloud_event
@@ -30,7 +29,6 @@ from service.logs import event
 logger = logging.getLogger("paynotify.interpret")
 
 _FACT = "fact-"
-_ANSWERED = msgspec.json.Decoder(list[Answered])
 
 _MAX_PLACES_CHARACTERS: Final = 4096
 #: An observation is a few hundred bytes; the brokers refuse a record of a million.
@@ -126,7 +124,7 @@ class InterpretStage:
 
         Otherwise the brokers, or the encoder, would refuse the whole batch for ever.
         """
-        answered = _answered(record)
+        answered = answered_lookups(record)
         outputs: list[Output] = []
         odd: list[OddElement] = []
         for number, one in enumerate(observations):
@@ -184,10 +182,3 @@ class InterpretStage:
 
     def _count(self, outcome: str, reason: str = "") -> None:
         self._metrics.outcomes.labels(self.provider, self.name, outcome, reason).inc()
-
-
-def _answered(record: Record) -> list[Answered]:
-    try:
-        return _ANSWERED.decode(record.header("lookups", "[]"))
-    except (msgspec.MsgspecError, RecursionError):
-        return []

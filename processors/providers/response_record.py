@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
+
+import msgspec
 
 from processors.providers.base import ProviderResponse, WaitingLookup
 from schemas import messages
 from schemas.cloudevents import cloud_event
 from schemas.ids import time_ordered_id
-from schemas.records import Output
+from schemas.messages import Answered
+from schemas.records import Output, Record
 from schemas.times import rfc3339
+
+_ANSWERED: Final = msgspec.json.Decoder(list[Answered])
 
 
 def response_record(
@@ -32,3 +38,11 @@ def response_record(
     )
     key = merchant if response.reference is None else f"{merchant}/{response.reference}"
     return Output(topic, key.encode(), response.body, headers)
+
+
+def answered_lookups(response: Record) -> list[Answered]:
+    """The lookups that a response's record names as those it answers; none if its header can't be read."""
+    try:
+        return _ANSWERED.decode(response.header("lookups", "[]"))
+    except (msgspec.MsgspecError, RecursionError):
+        return []
