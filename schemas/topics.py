@@ -89,6 +89,10 @@ CHARGES: Final = "payments.charges"
 SILENT: Final = "providers.silent"
 CLOCK: Final = "paynotify.clock"
 
+#: Stamped by the brokers' clock: those of workers and of the ingress differ (`processors.interpret.stage`), and the
+#: expiry of a token is judged by it (`processors.verify.stage`).
+_STAMPED: Final = {"message.timestamp.type": "LogAppendTime"}
+
 #: Raw responses may be as large as a full page of results with all their transactions.
 RESPONSE_BYTES: Final = 2 * 1024 * 1024
 
@@ -99,12 +103,9 @@ def changelog(unit: str) -> str:
 
 
 def _of_provider(provider: str) -> list[Topic]:
-    # stamped by the brokers' clock: those of workers and of the ingress differ (`processors.interpret.stage`), and the
-    # expiry of a token is judged by it (`processors.verify.stage`)
-    stamped = {"message.timestamp.type": "LogAppendTime"}
-    response_settings = {"max.message.bytes": str(RESPONSE_BYTES), **stamped}
+    response_settings = {"max.message.bytes": str(RESPONSE_BYTES), **_STAMPED}
     return [
-        Topic(notifications(provider), "webhook calls exactly as received", settings=stamped),
+        Topic(notifications(provider), "webhook calls exactly as received", settings=_STAMPED),
         *(
             Topic(name, "notifications that wait to be verified again", follows=notifications(provider))
             for name in unverified_steps(provider)
@@ -161,7 +162,7 @@ def all_topics() -> tuple[Topic, ...]:
             CLOCK,
             "empty records of `paynotify doctor`, which compares its clock with the brokers'",
             _DAY,
-            settings={"message.timestamp.type": "LogAppendTime"},
+            settings=_STAMPED,
         ),
         Topic(changelog("resolve"), "the newest state of every payment", None, compacted=True, follows=OBSERVATIONS),
         Topic(changelog("orders"), "expected orders and their timers", 90 * _DAY, compacted=True, follows=ORDERS),
