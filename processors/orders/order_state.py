@@ -77,11 +77,9 @@ class OrderState:
         """The payments that the shop named, then the other observed ones."""
         return list(dict.fromkeys((*self.announced, *self.payments)))
 
-    def open_ids(self, *, but: str | None = None) -> list[str]:
-        """The payments that have not ended as far as is known, without the one named ``but``."""
-        return [
-            one for one in self.payment_ids if one != but and (one not in self.payments or not self.payments[one].final)
-        ]
+    def open_ids(self) -> list[str]:
+        """The payments that have not ended as far as is known."""
+        return [one for one in self.payment_ids if one not in self.payments or not self.payments[one].final]
 
 
 def weight(payment: PaymentSeen) -> int:

@@ -7,18 +7,15 @@ from typing import Final
 
 from schemas.messages import PaymentSeen
 from schemas.money import Money, total
-from schemas.status import Status
-
-#: The customer's money is taken, although a part of it may have gone back since: the goods may have left for it.
-_TAKEN: Final[frozenset[Status]] = frozenset({"captured", "partially_refunded", "refunded", "charged_back"})
+from schemas.status import TOOK_MONEY, Status
 
 #: The customer's money is reserved.
 _HELD: Final[frozenset[Status]] = frozenset({"authorised", "suspended"})
 
 
 def has_taken_money(payment: PaymentSeen) -> bool:
-    """Whether the payment is a part that took money."""
-    return payment.order_role == "part" and payment.status in _TAKEN
+    """Whether the payment is a part that took money, although it may have gone back: goods may have left for it."""
+    return payment.order_role == "part" and payment.status in TOOK_MONEY
 
 
 def taken(payments: Iterable[PaymentSeen], currency: str) -> int:
@@ -31,7 +28,7 @@ def others(payments: Iterable[PaymentSeen], payment_id: str, currency: str) -> M
     counted = (
         one
         for one in payments
-        if one.order_role == "part" and one.payment_id != payment_id and one.status in _TAKEN | _HELD
+        if one.order_role == "part" and one.payment_id != payment_id and one.status in TOOK_MONEY | _HELD
     )
     return total((_value(one, currency) for one in counted), currency)
 
