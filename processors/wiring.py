@@ -212,8 +212,7 @@ def _settlement(common: _Common) -> tuple[SettlementLooks, SettlementTimers]:
     quotas = {name: _share(settings.calls_per_hour, partitions) for name in merchants}
 
     def lookup(merchant: str, references: tuple[str, ...], cause: str, at: str) -> tuple[bytes, Lookup] | None:
-        made = settlement_lookup(merchants[merchant], references, lookup_cause=cause, at=at)
-        return None if made is None else (lookup_key(made), made)
+        return _keyed(settlement_lookup(merchants[merchant], references, lookup_cause=cause, at=at))
 
     looks = SettlementLooks(
         followed, lookup, configuration.kafka.topic, common.metrics, jitter_seconds=settings.jitter_seconds
@@ -265,7 +264,12 @@ def _recovery_lookup(
     at: str,
 ) -> tuple[bytes, Lookup] | None:
     """The lookup, with its record key, that asks the provider for an expected payment; None if it has no such call."""
-    lookup = recovery_lookup(merchants[merchant], order_id=order_id, payment_id=payment_id, lookup_cause=cause, at=at)
+    return _keyed(
+        recovery_lookup(merchants[merchant], order_id=order_id, payment_id=payment_id, lookup_cause=cause, at=at)
+    )
+
+
+def _keyed(lookup: Lookup | None) -> tuple[bytes, Lookup] | None:
     return None if lookup is None else (lookup_key(lookup), lookup)
 
 
