@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, TypeAlias
 
@@ -40,6 +39,7 @@ from schemas.configuration.merchants import ChargingMerchant, Merchant, provider
 from schemas.configuration.model import Configuration
 from schemas.configuration.worker import WorkerSettings
 from schemas.messages import Lookup
+from schemas.times import utc_now
 
 _PROVIDER_STAGES: Final = ("verify", "fetch", "interpret")
 STAGES: Final = (*_PROVIDER_STAGES, "resolve", "orders", "charge")
@@ -183,7 +183,7 @@ def _resolve(common: _Common) -> tuple[StageSpec, ...]:
     retention = PaymentRetention(
         compress_after_seconds=settings.compress_after_days * _DAY_SECONDS,
         delete_after_seconds=None if delete_after_days is None else delete_after_days * _DAY_SECONDS,
-        now=_utc_now,
+        now=utc_now,
     )
     return (
         StageSpec(
@@ -336,10 +336,6 @@ _COMMON_BUILDERS: Final[Mapping[str, Callable[[_Common], tuple[StageSpec, ...]]]
     "orders": _orders,
     "charge": _charge,
 }
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 def _limited(calls: CallContext, worker: WorkerSettings, provider: str) -> CallContext:

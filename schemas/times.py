@@ -1,13 +1,18 @@
-"""Times as text: RFC 3339 in UTC."""
+"""Times in UTC, and as text: RFC 3339."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
 
+def utc_now() -> datetime:
+    """The present moment, by this machine's clock."""
+    return datetime.now(UTC)
+
+
 def rfc3339(moment: datetime | None = None) -> str:
     """UTC with milliseconds and ``Z``; now, if no moment is given."""
-    return (moment or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    return (moment or utc_now()).astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def parse_time(text: str) -> datetime | None:

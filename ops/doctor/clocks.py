@@ -15,6 +15,7 @@ from kafka.errors import KafkaError
 from ops.doctor.finding import Finding
 from schemas import topics
 from schemas.configuration.model import Configuration
+from schemas.times import utc_now
 from service.kafka_client import client_settings, opened
 
 #: A token lives for minutes, and much of that is gone when its notification has waited for a retry.
@@ -29,11 +30,6 @@ _OUR_STAMP_MILLISECONDS: Final = 1
 _SYNCHRONISE: Final = (
     "Synchronise this host's clock (chrony, systemd): the expiry of tokens and the order of responses depend on it."
 )
-
-
-def utc_now() -> datetime:
-    """The clock of this machine."""
-    return datetime.now(UTC)
 
 
 def compared(about: str, whose: str, skew: timedelta) -> Finding:

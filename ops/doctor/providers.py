@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from ops.doctor.clocks import compared, provider_skew, utc_now
+from ops.doctor.clocks import compared, provider_skew
 from ops.doctor.finding import Finding
 from processors.providers.account import Account
 from processors.providers.call_context import open_call_context
@@ -18,6 +18,7 @@ from processors.providers.spec import CredentialProbe
 from schemas.configuration.merchants import Merchant, provider_of
 from schemas.configuration.model import Configuration
 from schemas.errors import PermanentError, ProviderUnavailableError, RetryableError, SecretError
+from schemas.times import utc_now
 
 _ALLOW: Final = "Check the base URL, and DNS, firewall and proxy for outgoing connections from this host."
 

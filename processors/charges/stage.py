@@ -37,10 +37,11 @@ from processors.providers.outcomes import Failed, RetryLater, Unknown
 from processors.runtime.failpoints import Failpoint, Reached, ignore
 from processors.runtime.progress import report_progress
 from processors.runtime.stage import BatchContext
-from processors.runtime.timers import TimerService, utc_now
+from processors.runtime.timers import TimerService
 from processors.state.store import SortedKeys
 from schemas import topics
 from schemas.records import Output, Record
+from schemas.times import utc_now
 
 _MAX_COUNTED: Final = 10_000
 

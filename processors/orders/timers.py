@@ -7,7 +7,8 @@ from datetime import datetime
 
 from processors.limits.hourly_quota import HourlyQuota
 from processors.metrics import Metrics
-from processors.runtime.timers import TimerService, utc_now
+from processors.runtime.timers import TimerService
+from schemas.times import utc_now
 
 
 class OrderTimers(TimerService):

@@ -24,7 +24,7 @@ from processors.resolve import follow_up
 from processors.resolve.follow_up import DAY_MILLISECONDS, Follow
 from processors.resolve.payment_state import PaymentState, encoded
 from processors.resolve.retention import payment_state
-from processors.runtime.timers import TimerService, utc_now
+from processors.runtime.timers import TimerService
 from processors.state import timer_queue
 from processors.state.overlay import Overlay
 from processors.state.timer_queue import Timer
@@ -33,7 +33,7 @@ from schemas.cloudevents import cloud_event
 from schemas.ids import derived_id
 from schemas.messages import Lookup, TimeReached
 from schemas.records import Output, Record
-from schemas.times import rfc3339
+from schemas.times import rfc3339, utc_now
 from service.logs import event
 
 logger = logging.getLogger("paynotify.settlement")

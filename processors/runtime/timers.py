@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final
 
@@ -21,7 +21,7 @@ from schemas.cloudevents import cloud_event
 from schemas.ids import derived_id
 from schemas.messages import TimeReached
 from schemas.records import Output
-from schemas.times import rfc3339
+from schemas.times import rfc3339, utc_now
 
 logger = logging.getLogger("paynotify.timers")
 
@@ -30,11 +30,6 @@ _MAX_TIMERS_PER_TICK: Final = 500
 _PUBLISH_AGAIN_AFTER: Final = timedelta(seconds=60)
 #: A partition not served for this long was owned by another process, or this process stalled: its times start over.
 _UNSERVED_GAP: Final = timedelta(seconds=15)
-
-
-def utc_now() -> datetime:
-    """The present moment."""
-    return datetime.now(UTC)
 
 
 class TimerService:

@@ -28,7 +28,6 @@ from processors.providers.smartpay import published_keys
 from processors.providers.trustpayments import client as trustpayments
 from processors.resolve import retention
 from processors.resolve import stage as resolve_stage
-from processors.runtime import timers
 from processors.verify import stage as verify_stage
 from schemas import ids, times
 from tests.simulation.broker import EPOCH_SECONDS
@@ -57,7 +56,7 @@ def simulated(loop: Timeline, chance: Random, *, silent: bool = True) -> Iterato
         now=partial(product_time, loop), fromtimestamp=datetime.fromtimestamp, fromisoformat=datetime.fromisoformat
     )
     replaced: list[tuple[Any, str, Any]] = [
-        *((module, "datetime", dates) for module in (timers, retry_stage, verify_stage, resolve_stage, times, wiring)),
+        *((module, "datetime", dates) for module in (retry_stage, verify_stage, resolve_stage, times)),
         (expectation_cache, "time", SimpleNamespace(monotonic=loop.time)),
         (ids, "time", SimpleNamespace(time_ns=lambda: round(unix_seconds(loop) * 1e9))),
         (ids, "os", SimpleNamespace(urandom=chance.randbytes)),
