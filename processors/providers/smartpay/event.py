@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from processors.providers.json_body import json_object
+from processors.providers.rabobank.single_order import is_order_id
 from schemas.errors import RejectedNotificationError, UnreadableError
 from schemas.money import Money, from_minor
 from schemas.reasons import AlertKind
@@ -28,7 +29,6 @@ STATUSES: Final[Mapping[str, Status]] = {"completed": "captured", "cancelled": "
 #: An event names no currency; the bank's own libraries know one only.
 CURRENCY: Final = "EUR"
 
-_ORDER_ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
 _WORD: Final = re.compile(r"[A-Za-z_]{1,40}\Z")
 _DIGITS: Final = re.compile(r"[0-9]{1,15}\Z")
 _MAX_TEXT: Final = 128
@@ -84,20 +84,25 @@ def event_in(body: bytes) -> Event:
         RejectedNotificationError: the body is none, or names no order where its type is about one.
     """
     document = json_object(body, lambda problem: RejectedNotificationError("malformed", f"the body {problem}"))
+    event_id, kind = _required(document, "id"), _required(document, "type")
     subscription = document.get("subscription")
-    event = Event(
-        _required(document, "id"),
-        _required(document, "type"),
+    order_id, claim = _order(document.get("data")) if kind in ORDER_TYPES else (None, None)
+    return Event(
+        event_id,
+        kind,
         _text(subscription.get("id")) if isinstance(subscription, dict) else "",
         _moment(document.get("timestamp")),
+        order_id,
+        claim,
     )
-    if event.kind not in ORDER_TYPES:
-        return event
-    data = document.get("data")
+
+
+def _order(data: object) -> tuple[str, Claim]:
+    """The order's id, and what the event says of it."""
     order_id = _text(data.get("orderId")).lower() if isinstance(data, dict) else ""
-    if not isinstance(data, dict) or not _ORDER_ID.match(order_id):
+    if not isinstance(data, dict) or not is_order_id(order_id):
         raise RejectedNotificationError("malformed", "data.orderId is not the id of an order")
-    return Event(event.event_id, event.kind, event.subscription_id, event.told_at, order_id, _claim(data))
+    return order_id, _claim(data)
 
 
 def _claim(data: Mapping[str, Any]) -> Claim:
