@@ -201,7 +201,7 @@ class OmniKassaProvider:
     ) -> Mapping[str, LookupOutcome]:
         order_id = call.lookups[0].lookup.reference or ""
         response = await self._orders.ask(order_id, bank_access(account), context, context.recovery_wait)
-        await store(replace(response, reference=order_id, facts={"kind": KIND}), call.lookups)
+        await store(response, call.lookups)
         return _all(call, Succeeded())
 
     async def _pull(self, token: _Token, merchant: OmniKassaMerchant, context: CallContext) -> ProviderResponse:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -70,7 +70,7 @@ class OrderEndpoint:
     async def ask(
         self, order_id: str, access: BankAccess, context: CallContext, quota: Callable[[str], float]
     ) -> ProviderResponse:
-        """The bank's response about one order; the call is taken from the merchant's ``quota``.
+        """The bank's response about one order, as it is stored; the call is taken from the merchant's ``quota``.
 
         Raises:
             ProviderRefusedError: not_found, credentials, refused (also where no ``refresh_token`` is configured).
@@ -89,7 +89,7 @@ class OrderEndpoint:
             self._tokens.pop(access.merchant, None)  # withdrawn before its time; once more with a new one
             response = await self._order(order_id, access, context)
         _judge(response)
-        return response
+        return replace(response, reference=order_id, facts={"kind": KIND})
 
     async def _order(self, order_id: str, access: BankAccess, context: CallContext) -> ProviderResponse:
         token = await self._access_token(access, context)

@@ -9,7 +9,7 @@ event may come for 24 days. Then the event is the answer, which the bank itself 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Final
@@ -33,7 +33,7 @@ from processors.providers.base import (
 )
 from processors.providers.json_body import json_object
 from processors.providers.outcomes import LookupOutcome, RetryLater, Succeeded
-from processors.providers.rabobank.single_order import KIND, BankAccess, OrderEndpoint
+from processors.providers.rabobank.single_order import BankAccess, OrderEndpoint
 from processors.providers.rabobank.single_order import observation as order_observation
 from processors.providers.smartpay.contract import (
     EVENT,
@@ -159,19 +159,18 @@ class SmartPayProvider:
     ) -> Mapping[str, LookupOutcome]:
         """Ask for the order; or store what the event says, which the stage interprets like a response."""
         first = call.lookups[0].lookup
-        reference = first.reference or ""
         if first.operation == EVENT:
             return await self._tell(call, context, store)
         quota = context.recovery_wait if RECOVERY in first.arguments else self._quota(account.merchant)
         try:
-            response = await self._orders.ask(reference, bank_access(account), context, quota)
+            response = await self._orders.ask(first.reference or "", bank_access(account), context, quota)
         except ProviderRefusedError as refused:
             if refused.reason != "not_found" or RECOVERY in first.arguments:
                 raise
             if "status" in first.arguments:
                 return await self._tell(call, context, store)
             return _all(call, RetryLater("not_found", str(refused)))
-        await store(replace(response, reference=reference, facts={"kind": KIND}), call.lookups)
+        await store(response, call.lookups)
         return _all(call, Succeeded())
 
     async def _tell(self, call: Call, context: CallContext, store: Store) -> Mapping[str, LookupOutcome]:
