@@ -25,9 +25,8 @@ from processors.providers.form import fields
 from processors.providers.http import _retry_after_seconds
 from processors.providers.json_body import readings
 from processors.providers.nevogate.charging import NevogateChargeGateway
-from processors.providers.omnikassa.provider import bank_access
 from processors.providers.omnikassa.return_url import check_return
-from processors.providers.rabobank.single_order import refreshed
+from processors.providers.rabobank.single_order import bank_access, refreshed
 from processors.providers.rabobank.values import instant
 from processors.providers.registry import provider_specs
 from processors.providers.smartpay.key_set import KeySetError, key_set_in

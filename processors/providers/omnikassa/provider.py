@@ -13,7 +13,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
 from typing import Any, Final
 
 from processors.providers.account import Account
@@ -35,7 +34,7 @@ from processors.providers.omnikassa.contract import NAME, ORDER, PULL, OmniKassa
 from processors.providers.omnikassa.order_results import interpreted, verified_page
 from processors.providers.omnikassa.signature import signed
 from processors.providers.outcomes import Failed, LookupOutcome, Succeeded
-from processors.providers.rabobank.single_order import KIND, BankAccess, OrderEndpoint
+from processors.providers.rabobank.single_order import KIND, OrderEndpoint, bank_access
 from processors.providers.rabobank.single_order import observation as order_observation
 from processors.providers.rabobank.values import instant, plain_integer
 from schemas.errors import (
@@ -82,13 +81,6 @@ class _Token:
     event: str
     text: str
     expires: datetime
-
-
-def bank_access(account: Account[OmniKassaMerchant]) -> BankAccess:
-    """What calls with the webshop's refresh token need."""
-    merchant = account.merchant
-    token = merchant.refresh_token
-    return BankAccess(merchant.id, merchant.base_url, None if token is None else partial(account.reveal, token))
 
 
 class OmniKassaProvider:

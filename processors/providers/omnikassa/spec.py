@@ -3,41 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from processors.providers.account import Account
-from processors.providers.base import CallContext, ProviderResponse
+from processors.providers.base import ProviderResponse
 from processors.providers.omnikassa.contract import CONTRACT, ORDER, OmniKassaMerchant
-from processors.providers.omnikassa.provider import OmniKassaProvider, bank_access
+from processors.providers.omnikassa.provider import OmniKassaProvider
 from processors.providers.omnikassa.return_url import check_return_url
 from processors.providers.omnikassa.signature import signed
-from processors.providers.rabobank.single_order import KIND, is_order_id, order_in, refreshed
-from processors.providers.spec import CaptureInspection, ProviderSpec, RecoveryQuery
+from processors.providers.rabobank.refresh_token import RefreshTokenProbe, order_query
+from processors.providers.rabobank.single_order import KIND, order_in
+from processors.providers.spec import CaptureInspection, ProviderSpec
 from schemas.errors import SecretError
 
 
-def _recovery(merchant: OmniKassaMerchant, order_id: str, payment_id: str) -> RecoveryQuery | None:
-    """The single-order endpoint, by the bank's id of the order and with the webshop's refresh token.
-
-    An order the bank does not know ends as a dead-lettered lookup: only registered orders have such an id, so it is
-    another environment's, or not kept any more, and a person must look in the bank's dashboard.
-    """
-    allowed = merchant.refresh_token is not None and is_order_id(payment_id)
-    return RecoveryQuery(ORDER, payment_id) if allowed else None
-
-
-class _OmniKassaProbe:
-    """One token refresh, which counts against the merchant's quota at the bank."""
-
-    def skip_reason(self, account: Account[OmniKassaMerchant], *, recovery: bool) -> str | None:
-        if not recovery:
-            return "pass --recovery to check them with one token refresh"
-        return "no refresh_token is configured" if account.merchant.refresh_token is None else None
-
-    async def accepted(self, account: Account[OmniKassaMerchant], context: CallContext) -> bool:
-        """Refresh a token; it is not used."""
-        await refreshed(bank_access(account), context)
-        return True
+class _OmniKassaProbe(RefreshTokenProbe):
+    """A token refresh; and a look at the signing keys, which no call tries."""
 
     def secret_problem(self, account: Account[OmniKassaMerchant]) -> str | None:
         """A signing key must be base64."""
@@ -66,7 +48,7 @@ def _is_signed(response: ProviderResponse) -> bool:
 SPEC: Final = ProviderSpec(
     contract=CONTRACT,
     provider=OmniKassaProvider(),
-    recovery=_recovery,
+    recovery=partial(order_query, ORDER),
     probe=_OmniKassaProbe(),
     inspection=CaptureInspection(
         check_return_url=check_return_url,

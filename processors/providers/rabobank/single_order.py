@@ -11,10 +11,12 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 import httpx
 
+from processors.providers.account import Account
 from processors.providers.base import CallContext, ProviderResponse
 from processors.providers.http import exchange, response_object
 from processors.providers.rabobank.values import STATUSES, instant, money, objects, page_of
@@ -59,6 +61,13 @@ class BankAccess:
     merchant: str
     base_url: str
     refresh_token: Callable[[], str] | None
+
+
+def bank_access(account: Account[Any]) -> BankAccess:
+    """What the calls need for a merchant of any of the bank's providers."""
+    merchant = account.merchant
+    token = merchant.refresh_token
+    return BankAccess(merchant.id, merchant.base_url, None if token is None else partial(account.reveal, token))
 
 
 class OrderEndpoint:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 from typing import Final
 
 import orjson
@@ -33,7 +32,7 @@ from processors.providers.base import (
 )
 from processors.providers.json_body import json_object
 from processors.providers.outcomes import LookupOutcome, RetryLater, Succeeded
-from processors.providers.rabobank.single_order import BankAccess, OrderEndpoint
+from processors.providers.rabobank.single_order import OrderEndpoint, bank_access
 from processors.providers.rabobank.single_order import observation as order_observation
 from processors.providers.smartpay.contract import (
     EVENT,
@@ -74,13 +73,6 @@ class _Call:
     problem: RejectedNotificationError | None
     operation: str
     arguments: Mapping[str, str]
-
-
-def bank_access(account: Account[SmartPayMerchant]) -> BankAccess:
-    """What order calls need."""
-    merchant = account.merchant
-    token = merchant.refresh_token
-    return BankAccess(merchant.id, merchant.base_url, None if token is None else partial(account.reveal, token))
 
 
 class SmartPayProvider:
