@@ -153,12 +153,10 @@ class FetchStage:
             ended_as = "succeeded"
         except RetryableError as error:
             ended_as = error.reason
-            outcomes = dict.fromkeys(
-                (one.lookup_id for one in call.lookups), RetryLater(error.reason, str(error), error.retry_after_seconds)
-            )
+            outcomes = call.all_end_as(RetryLater(error.reason, str(error), error.retry_after_seconds))
         except PermanentError as error:
             ended_as = error.reason
-            outcomes = dict.fromkeys((one.lookup_id for one in call.lookups), Failed(error.reason, str(error)))
+            outcomes = call.all_end_as(Failed(error.reason, str(error)))
         report_progress()
         self._metrics.calls.labels(self.provider, ended_as).inc()
         self._metrics.fetch_seconds.labels(self.provider).observe(time.monotonic() - started)

@@ -114,6 +114,10 @@ class Call:
     queue: str
     lookups: tuple[WaitingLookup, ...]
 
+    def all_end_as(self, outcome: LookupOutcome) -> dict[str, LookupOutcome]:
+        """The same outcome for each of its lookups, by lookup id."""
+        return dict.fromkeys((one.lookup_id for one in self.lookups), outcome)
+
 
 @dataclass(frozen=True, slots=True)
 class ProviderResponse:

@@ -160,7 +160,7 @@ class OmniKassaProvider:
         tokens = [token for one in call.lookups if (token := _token(one)) is not None]
         token = max(tokens, key=lambda one: one.expires, default=None)
         if token is None:
-            return _all(call, _EXPIRED)
+            return call.all_end_as(_EXPIRED)
         stored = 0
         again = None
         more = True
@@ -184,9 +184,9 @@ class OmniKassaProvider:
                 break
             stored += 1
         if stored == 0:
-            return _all(call, _EXPIRED)
+            return call.all_end_as(_EXPIRED)
         # Any page answers all of them, the expired ones too; one of them asks again where pages are left.
-        return {**_all(call, Succeeded()), token.lookup_id: Succeeded(again=again)}
+        return {**call.all_end_as(Succeeded()), token.lookup_id: Succeeded(again=again)}
 
     async def _order(
         self, call: Call, account: Account[OmniKassaMerchant], context: CallContext, store: Store
@@ -194,7 +194,7 @@ class OmniKassaProvider:
         order_id = call.lookups[0].lookup.reference or ""
         response = await self._orders.ask(order_id, bank_access(account), context, context.recovery_wait)
         await store(response, call.lookups)
-        return _all(call, Succeeded())
+        return call.all_end_as(Succeeded())
 
     async def _pull(self, token: _Token, merchant: OmniKassaMerchant, context: CallContext) -> ProviderResponse:
         """Whatever the bank responds with, unless that is a refusal or nothing at all.
@@ -290,7 +290,3 @@ def _page_facts(merchant: OmniKassaMerchant) -> Mapping[str, str]:
 _EXPIRED: Final[LookupOutcome] = Failed(
     "expired_token", "no waiting notification's token is valid any more; the next ping brings one"
 )
-
-
-def _all(call: Call, outcome: LookupOutcome) -> dict[str, LookupOutcome]:
-    return dict.fromkeys((one.lookup_id for one in call.lookups), outcome)

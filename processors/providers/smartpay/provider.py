@@ -161,9 +161,9 @@ class SmartPayProvider:
                 raise
             if "status" in first.arguments:
                 return await self._tell(call, context, store)
-            return _all(call, RetryLater("not_found", str(refused)))
+            return call.all_end_as(RetryLater("not_found", str(refused)))
         await store(response, call.lookups)
-        return _all(call, Succeeded())
+        return call.all_end_as(Succeeded())
 
     async def _tell(self, call: Call, context: CallContext, store: Store) -> Mapping[str, LookupOutcome]:
         first = call.lookups[0].lookup
@@ -177,7 +177,7 @@ class SmartPayProvider:
             facts={"kind": EVENT},
         )
         await store(response, call.lookups)
-        return _all(call, Succeeded())
+        return call.all_end_as(Succeeded())
 
     def _quota(self, merchant: SmartPayMerchant) -> HourlyQuota:
         per_hour = merchant.order_calls_per_hour
@@ -243,7 +243,3 @@ def _told(response: ProviderResponse, provider: str, merchant: str) -> Observati
         provider_time=None,
         observed_at=rfc3339(response.received_at),
     )
-
-
-def _all(call: Call, outcome: LookupOutcome) -> dict[str, LookupOutcome]:
-    return dict.fromkeys((one.lookup_id for one in call.lookups), outcome)
