@@ -88,7 +88,7 @@ class SmartPayProvider:
     def __init__(self) -> None:
         self.published = PublishedKeys()
         self._orders = OrderEndpoint()
-        self._quotas: dict[tuple[str, int], HourlyQuota] = {}
+        self._quotas: dict[int, HourlyQuota] = {}
 
     def parse(self, notification: Notification, account: Account[SmartPayMerchant]) -> ParsedNotification:
         """The signature's form and the event. What is wrong with the event is said once the signature is right."""
@@ -181,7 +181,7 @@ class SmartPayProvider:
 
     def _quota(self, merchant: SmartPayMerchant) -> HourlyQuota:
         per_hour = merchant.order_calls_per_hour
-        return self._quotas.setdefault((merchant.id, per_hour), HourlyQuota(per_hour))
+        return self._quotas.setdefault(per_hour, HourlyQuota(per_hour))
 
     def interpret(self, response: ProviderResponse, account: Account[SmartPayMerchant]) -> Interpretation:
         """The order, or what the event says of it; as the other merchant's payment where one tells of the same."""
