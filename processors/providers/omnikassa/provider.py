@@ -3,7 +3,7 @@
 Sources: the bank's API manual 1.7, SDK manual 1.20, and the official SDKs for Java and PHP. A pull consumes the
 results: the same URL then gives the next ones, without a cursor. So every page is stored before anything else, no call
 is repeated behind the caller's back, and one pull answers all pings that wait. Single orders are looked up in recovery
-only (`processors.providers.omnikassa.single_order`).
+only (`processors.providers.rabobank.single_order`).
 """
 
 from __future__ import annotations
