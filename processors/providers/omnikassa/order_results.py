@@ -35,13 +35,13 @@ def verified_page(response: ProviderResponse, account: Account[OmniKassaMerchant
     Raises:
         UnreadableError: the body is no page, or no active key made its signature.
     """
-    page_of(response.body)
     version = response.facts.get("results-version", str(account.merchant.results_version))
     for page in readings(response.body):
         text = results_text(no_error(page), 2 if version == "2" else 1)
         signature = page.get("signature")
         if isinstance(signature, str) and signed(text, signature, account):
             return page
+    page_of(response.body)  # says what is wrong with a body that holds no page at all
     raise UnreadableError("no active signing key made the page's signature", "unverified_answer")
 
 
