@@ -129,13 +129,13 @@ class InterpretStage:
         odd: list[OddElement] = []
         for number, one in enumerate(observations):
             try:
-                outputs.append(self._output(record, one, answered))
+                output = self._output(record, one, answered)
             except (TypeError, ValueError):
+                output = None
+            if output is None or len(output.value or b"") > _MAX_OBSERVATION_BYTES:
                 odd.append(OddElement(f"observations/{number}"))
             else:
-                if len(outputs[-1].value or b"") > _MAX_OBSERVATION_BYTES:
-                    outputs.pop()
-                    odd.append(OddElement(f"observations/{number}"))
+                outputs.append(output)
         return outputs, odd
 
     def _dead_letters(self, record: Record, whole: DeadReason | None, odd: Sequence[OddElement]) -> list[Output]:
