@@ -7,6 +7,7 @@ word into it that is no encoding. The body of a call that can't be repeated must
 from __future__ import annotations
 
 import zlib
+from codecs import BOM_UTF8
 from typing import Final
 
 #: What stands for the encoding of a body that no header names.
@@ -16,7 +17,6 @@ _GZIP_WBITS: Final = 16 + zlib.MAX_WBITS
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _PLAIN_WORDS: Final = frozenset({"", "identity"})
 _ZLIB_WORDS: Final = frozenset({"deflate"})
-_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _MAX_HEADER_CHARACTERS: Final = 256
 
 
@@ -49,7 +49,7 @@ def plain(value: str) -> str:
 
 
 def _looks_like_json(body: bytes) -> bool:
-    return body.removeprefix(_BYTE_ORDER_MARK).lstrip()[:1] in (b"{", b"[")
+    return body.removeprefix(BOM_UTF8).lstrip()[:1] in (b"{", b"[")
 
 
 def _inflated(body: bytes, wbits: int, limit_bytes: int) -> tuple[bytes, str]:

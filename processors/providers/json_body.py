@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
@@ -16,7 +17,6 @@ import orjson
 
 from schemas.errors import PaynotifyError
 
-_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 #: Deeper values are left out. No provider nests as deep, and the readers' own recursion ends soon after.
 _MAX_DEPTH: Final = 64
 #: A longer number is no id and no amount; to convert it costs the square of its length.
@@ -36,7 +36,7 @@ def json_object(body: bytes, error: Callable[[str], PaynotifyError]) -> dict[str
             "is not JSON".
     """
     try:
-        value = orjson.loads(body.removeprefix(_BYTE_ORDER_MARK))
+        value = orjson.loads(body.removeprefix(BOM_UTF8))
     except orjson.JSONDecodeError:
         raise error("is not JSON") from None
     if not isinstance(value, dict):
@@ -63,7 +63,7 @@ def readings(body: bytes) -> Iterator[dict[str, Any]]:
     deep. Of members with one name both take the last.
     """
     try:
-        value = orjson.loads(body.removeprefix(_BYTE_ORDER_MARK))
+        value = orjson.loads(body.removeprefix(BOM_UTF8))
     except orjson.JSONDecodeError:
         pass
     else:

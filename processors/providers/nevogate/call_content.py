@@ -9,6 +9,7 @@ A customer's name that is cut in the middle of a character must not cost a call 
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -21,7 +22,6 @@ from processors.providers.nevogate.interpretation import is_transaction
 from schemas.errors import RejectedNotificationError
 
 _MAX_FIELDS: Final = 1000
-_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _NESTED_ID: Final = re.compile(rb"[Cc]ommonData\[[Tt]ransactionId\]\Z")
 _ID: Final = re.compile(rb"[Tt]ransactionId\Z")
 
@@ -65,7 +65,7 @@ def _first_fields(form: bytes) -> Fields:
 
 def _object_in(body: bytes) -> Mapping[str, Any]:
     # only what begins as an object is worth the lenient reader's time: a form may be long
-    read = readable_object if body.removeprefix(_BYTE_ORDER_MARK)[:1] == b"{" else json_object
+    read = readable_object if body.removeprefix(BOM_UTF8)[:1] == b"{" else json_object
     return read(body, lambda text: RejectedNotificationError("malformed", text))
 
 
