@@ -36,7 +36,7 @@ from processors.providers.omnikassa.signature import signed
 from processors.providers.outcomes import Failed, LookupOutcome, Succeeded
 from processors.providers.rabobank.single_order import KIND, OrderEndpoint, bank_access
 from processors.providers.rabobank.single_order import observation as order_observation
-from processors.providers.rabobank.values import instant, plain_integer
+from processors.providers.rabobank.values import error_code_in, instant, plain_integer
 from schemas.errors import (
     PermanentError,
     ProviderRefusedError,
@@ -273,8 +273,8 @@ def _object_in(response: ProviderResponse) -> Mapping[str, Any] | None:
 
 
 def _error_in(page: Mapping[str, Any] | None) -> ProviderRefusedError | None:
-    """The bank's error, which is an object with ``errorCode`` and no orders, whatever the status."""
-    error_code = None if page is None or page.get("orderResults") else page.get("errorCode")
+    """The bank's error, whatever the status."""
+    error_code = None if page is None else error_code_in(page)
     if error_code is None:
         return None
     if error_code in (5001, "5001"):

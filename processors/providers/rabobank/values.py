@@ -80,12 +80,17 @@ def page_of(body: bytes) -> Mapping[str, Any]:
     return no_error(readable_object(body, lambda problem: UnreadableError(f"the page {problem}")))
 
 
+def error_code_in(page: Mapping[str, Any]) -> object:
+    """The code of the bank's error, which is an object with ``errorCode`` and no orders; None where it is none."""
+    return None if page.get("orderResults") else page.get("errorCode")
+
+
 def no_error(page: Mapping[str, Any]) -> Mapping[str, Any]:
     """The object, unless it is an error of the bank.
 
     Raises:
         UnreadableError: it is one.
     """
-    if page.get("errorCode") is not None and not page.get("orderResults"):
+    if error_code_in(page) is not None:
         raise UnreadableError("an error of the bank, not a page of results")
     return page
