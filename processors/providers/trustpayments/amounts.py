@@ -25,14 +25,12 @@ class RecordAmounts:
     """What a record says of money; None where it says nothing or can't be read.
 
     ``amount`` is what was requested, ``settling`` what is or will be settled of it, both in the merchant's currency.
-    ``customer`` is the amount in the customer's currency, where that is another. ``contradictory``: the same amount in
-    major and in minor units differs, so that the currency has other decimals than we think, and no amount is read.
+    ``customer`` is the amount in the customer's currency, where that is another.
     """
 
     amount: Money | None
     settling: Money | None
     customer: Money | None = None
-    contradictory: bool = False
 
     @property
     def settles_in_full(self) -> bool:
@@ -45,7 +43,8 @@ def amounts_of(record: TransactionRecord, merchant: TrustPaymentsMerchant) -> Re
     fields of their own in the merchant's."""
     converted = word(record, "dccenabled") != "0" and bool(word(record, "dcccurrencyiso3a"))
     if _contradicts(record, "", merchant) or (converted and _contradicts(record, "dcc", merchant)):
-        return RecordAmounts(None, None, contradictory=True)
+        # the currency has other decimals than we think
+        return RecordAmounts(None, None)
     amount = _money(record, "baseamount", "currencyiso3a", merchant)
     settling = amount
     if record.get("settlebaseamount") not in (None, ""):
