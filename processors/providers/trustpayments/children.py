@@ -1,5 +1,7 @@
 """The requests that are about a payment: refunds, payouts that look like them, and chargebacks.
 
+Those that are read here have references of their own: `processors.providers.trustpayments.interpretation` sees to it.
+
 Sources: the vendor's pages on refunds, updates and CFT payouts, and its code list, by which a chargeback's parent is an
 AUTH or a REFUND.
 """
@@ -55,7 +57,8 @@ def read_refund(record: TransactionRecord, merchant: TrustPaymentsMerchant) -> P
         raise UnreadableError("a refund's amount can't be read")
     if not parent:
         raise UnreadableError("a refund names no payment")
-    refund = Refund(refund_id=_own(record), amount=amount, settled=state == "settled", ended=state == "ended")
+    refund_id = reference_of(record)
+    refund = Refund(refund_id=refund_id, amount=amount, settled=state == "settled", ended=state == "ended")
     return PaymentChild(parent, refund=refund)
 
 
@@ -82,13 +85,13 @@ def read_chargeback(
     """
     if _errorcode(record) != "0":
         return None
-    name = _own(record)
     if _unresolved(record, records):
         return None
     payment_id = charged_payment(record, records)
     if not payment_id:
         raise UnreadableError("a chargeback names no payment")
-    return PaymentChild(payment_id, chargeback=Chargeback(chargeback_id=name, amount=requested(record, merchant)))
+    chargeback = Chargeback(chargeback_id=reference_of(record), amount=requested(record, merchant))
+    return PaymentChild(payment_id, chargeback=chargeback)
 
 
 def charged_payment(record: TransactionRecord, records: Mapping[str, TransactionRecord]) -> str:
@@ -116,13 +119,6 @@ def unresolved_chargebacks(
 def _unresolved(record: TransactionRecord, records: Mapping[str, TransactionRecord]) -> bool:
     parent = parent_of(record)
     return parent != "" and parent not in records
-
-
-def _own(record: TransactionRecord) -> str:
-    reference = reference_of(record)
-    if not is_reference(reference):
-        raise UnreadableError("a refund or chargeback has no reference of its own")
-    return reference
 
 
 def _errorcode(record: TransactionRecord) -> str:

@@ -63,7 +63,7 @@ def interpreted(
             odd.append(OddElement(place, error.reason, str(error)))
             unreadable.add(reading.payment_of(record))
             continue
-        if observation is not None and is_reference(observation.payment_id):
+        if observation is not None:
             found.append(observation)
     warnings: tuple[ResponseWarning, ...] = ()
     if any(kind_of(one) in _KINDS and contradicts(one, merchant) for one in own):
