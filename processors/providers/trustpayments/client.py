@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from processors.providers.account import Account
@@ -15,7 +16,7 @@ from processors.providers.base import CallContext, ProviderResponse
 from processors.providers.http import basic_authorization, exchange, response_object
 from processors.providers.trustpayments.codes import FIELD_ERROR, STOP_QUERY
 from processors.providers.trustpayments.contract import TrustPaymentsMerchant
-from processors.providers.trustpayments.records import query_of, word
+from processors.providers.trustpayments.records import gateway_text, query_of, word
 from schemas.errors import ProviderRefusedError, ProviderUnavailableError
 
 #: The official client's alphabet of request references.
@@ -66,6 +67,11 @@ async def query(
     if response.http_status != 200:
         raise ProviderUnavailableError(f"HTTP {response.http_status}")
     return response, _query_in(response_object(response), reference, wanted)
+
+
+def within(start: datetime, end: datetime) -> dict[str, list[str]]:
+    """The part of a filter that selects the requests of a period."""
+    return {"starttimestamp": [gateway_text(start)], "endtimestamp": [gateway_text(end)]}
 
 
 def _query_in(body: Mapping[str, Any], reference: str, wanted: Iterable[str]) -> Mapping[str, Any]:

@@ -14,7 +14,7 @@ from typing import Final
 from processors.providers.account import Account
 from processors.providers.base import CallContext, ProviderResponse
 from processors.providers.outcomes import Failed, RetryLater
-from processors.providers.trustpayments.client import RefusedValueError, query
+from processors.providers.trustpayments.client import RefusedValueError, query, within
 from processors.providers.trustpayments.contract import TrustPaymentsMerchant
 from processors.providers.trustpayments.records import TransactionRecord, count_of, records_of
 from schemas.errors import (
@@ -55,11 +55,6 @@ class PartFailure:
 
 
 Part = PartResponse | PartFailure
-
-
-def gateway_text(moment: datetime) -> str:
-    """The gateway's ``YYYY-MM-DD HH:MM:SS`` in GMT."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 class GatheredQuery:
@@ -159,8 +154,7 @@ class GatheredQuery:
     async def _between(self, values: Sequence[str], start: datetime, end: datetime) -> list[PartResponse]:
         """The records of one value by time. Neighbouring periods share their border, and may share a record."""
         self._periods += 1
-        period = {"starttimestamp": [gateway_text(start)], "endtimestamp": [gateway_text(end)]}
-        part = await self._ask(values, period)
+        part = await self._ask(values, within(start, end))
         if part is not None:
             return [part]
         if end - start <= _SECOND or self._periods >= _MAX_PERIODS:

@@ -16,7 +16,6 @@ from processors.providers.trustpayments.contract import NAME, TrustPaymentsMerch
 from processors.providers.trustpayments.records import (
     TransactionRecord,
     by_reference,
-    gateway_time,
     is_reference,
     is_text,
     kind_of,
@@ -24,6 +23,7 @@ from processors.providers.trustpayments.records import (
     parent_of,
     placed_records,
     reference_of,
+    started_at,
     word,
 )
 from processors.providers.trustpayments.settlement import follow_up, order_role, secured
@@ -44,7 +44,7 @@ def interpreted(
     placed = placed_records(query, merchant.site_reference)
     own = [one for _, one in placed]
     # the query's own time: between suspended and authorised, which may go both ways, the newest query wins
-    asked = gateway_time(word(query, "transactionstartedtimestamp"))
+    asked = started_at(query)
     reading = _Reading(
         merchant=merchant,
         looks=daily_looks(merchant),

@@ -17,21 +17,21 @@ from processors.providers.account import Account
 from processors.providers.base import CallContext, OddElement
 from processors.providers.payment_list import ListedPayment, ListedRecord, PaymentReference, UnreadableRecord
 from processors.providers.trustpayments.children import unresolved_chargebacks
-from processors.providers.trustpayments.client import RefusedValueError
+from processors.providers.trustpayments.client import RefusedValueError, within
 from processors.providers.trustpayments.client import query as transaction_query
 from processors.providers.trustpayments.contract import TrustPaymentsMerchant
-from processors.providers.trustpayments.gathered_query import MAX_RECORDS, gateway_text
+from processors.providers.trustpayments.gathered_query import MAX_RECORDS
 from processors.providers.trustpayments.interpretation import interpreted
 from processors.providers.trustpayments.records import (
     by_reference,
     count_of,
-    gateway_time,
+    gateway_text,
     is_order_reference,
     is_reference,
     kind_of,
     records_of,
     reference_of,
-    word,
+    started_at,
 )
 from schemas.errors import ProviderRefusedError, RetryableError
 
@@ -131,8 +131,7 @@ class TrustPaymentsLister:
     async def _window(
         self, account: Account[TrustPaymentsMerchant], context: CallContext, start: datetime, end: datetime
     ) -> _Listing:
-        period = {"starttimestamp": [gateway_text(start)], "endtimestamp": [gateway_text(end)]}
-        listing = await self._ask(account, context, period)
+        listing = await self._ask(account, context, within(start, end))
         pairs = listing.unresolved
         if not pairs:
             return listing
@@ -178,7 +177,7 @@ async def _once(
     async with context.pace(merchant.id):
         response, query = await transaction_query(wanted, account, context)
     own = records_of(query, merchant.site_reference)
-    started = {reference_of(one): _started(one) for one in own if kind_of(one) == "AUTH"}
+    started = {reference_of(one): started_at(one) for one in own if kind_of(one) == "AUTH"}
     interpretation = interpreted(query, merchant, response)
     payments: list[ListedRecord] = [
         ListedPayment(one, started.get(one.payment_id) if one.status is not None else None)
@@ -195,7 +194,3 @@ def _named(odd: OddElement, query: Mapping[str, Any]) -> str:
     record = query["records"][int(odd.place.rpartition("/")[2])]
     reference = reference_of(record) if isinstance(record, dict) else ""
     return f"{reference if is_reference(reference) else 'a record'}: {odd.detail}"
-
-
-def _started(record: Mapping[str, Any]) -> datetime | None:
-    return gateway_time(word(record, "transactionstartedtimestamp"))

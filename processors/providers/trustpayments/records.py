@@ -125,6 +125,16 @@ def gateway_time(text: str) -> datetime | None:
     return moment if moment.year in _YEARS else None
 
 
+def gateway_text(moment: datetime) -> str:
+    """The gateway's ``YYYY-MM-DD HH:MM:SS`` in GMT."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def started_at(record: TransactionRecord) -> datetime | None:
+    """When the request was made; None where the record does not say."""
+    return gateway_time(word(record, "transactionstartedtimestamp"))
+
+
 def gateway_date(text: str) -> date | None:
     """The gateway's ``YYYY-MM-DD``; None where the text is no such date."""
     try:

@@ -17,11 +17,11 @@ from processors.providers.trustpayments.codes import RISKY, UNSETTLED, is_card
 from processors.providers.trustpayments.records import (
     TransactionRecord,
     gateway_date,
-    gateway_time,
     is_reference,
     kind_of,
     parent_of,
     reference_of,
+    started_at,
     word,
 )
 from schemas.messages import FollowUp, OrderRole
@@ -41,7 +41,7 @@ def follow_up(record: TransactionRecord, looks: DailyLooks, observed_at: datetim
     """When the request is looked up until it is settled or cancelled; None where it will not change any more."""
     if word(record, "errorcode") != "0" or word(record, "settlestatus") not in UNSETTLED:
         return None
-    started = (gateway_time(word(record, "transactionstartedtimestamp")) or observed_at).date()
+    started = (started_at(record) or observed_at).date()
     due = _due_date(record, started)
     preauthorised = word(record, "authmethod") == "PRE" or due - started > _ORDINARY_DEFERRAL
     return looks.follow(
