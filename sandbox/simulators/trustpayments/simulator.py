@@ -98,8 +98,6 @@ class TrustPaymentsSimulator(Simulator[TrustPaymentsSettings]):
             self._settled(entry)
         else:
             self._update(entry, wanted)
-            if self._wanted_by_rules(entry, wanted.notify):
-                self._notify(entry, wanted.copies, wanted.notify_after_seconds)
         told = child or entry
         return {
             "payment_id": told.truth.payment_id if told.truth else told.reference,
@@ -178,6 +176,7 @@ class TrustPaymentsSimulator(Simulator[TrustPaymentsSettings]):
         return self._entries.add(Entry(record, parent.shop, truth, time.monotonic(), parent=parent))
 
     def _update(self, entry: Entry, wanted: TrustPaymentsChange) -> None:
+        """Change the request itself, and tell of it if the change or a rule of the site says so."""
         if wanted.errorcode is not None:
             entry.record.update(errorcode=wanted.errorcode, errormessage=MESSAGES.get(wanted.errorcode, "Other"))
         if wanted.settles is not None:
@@ -185,6 +184,8 @@ class TrustPaymentsSimulator(Simulator[TrustPaymentsSettings]):
         if wanted.settlestatus is not None:
             entry.record["settlestatus"] = wanted.settlestatus
         self._settled(entry)
+        if self._wanted_by_rules(entry, wanted.notify):
+            self._notify(entry, wanted.copies, wanted.notify_after_seconds)
 
     # --- settlement ----------------------------------------------------------------------------------------
 
@@ -197,8 +198,6 @@ class TrustPaymentsSimulator(Simulator[TrustPaymentsSettings]):
                 if settlestatus is not None:
                     changed += 1
                     self._update(entry, TrustPaymentsChange(settlestatus=settlestatus))
-                    if self._wanted_by_rules(entry, None):
-                        self._notify(entry, 1, 0.0)
         return changed
 
     def _settled(self, entry: Entry) -> None:
