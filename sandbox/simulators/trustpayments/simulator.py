@@ -78,7 +78,8 @@ class TrustPaymentsSimulator(Simulator[TrustPaymentsSettings]):
         late_seconds = new.visible_after_seconds
         if late_seconds is None:
             late_seconds = self.scaled(self.chance.uniform(0, self.settings.visible_within_seconds))
-        truth = self._opened(record, shop, new) if new.request == "AUTH" and not new.refused else None
+        is_payment = new.request == "AUTH" and not new.refused
+        truth = self._opened(record, shop, new.amount, new.currency) if is_payment else None
         entry = Entry(record, shop, truth, time.monotonic() + late_seconds, refused=new.refused)
         self._settled(self._entries.add(entry))
         self._tell_of_request(entry, new.notify, new.copies, new.notify_after_seconds)
@@ -128,15 +129,15 @@ class TrustPaymentsSimulator(Simulator[TrustPaymentsSettings]):
         record = base_record(shop, f"57-9-{self._number}", kind, amount, self.chance, self._clock.text())
         return record | self.settings.planted
 
-    def _opened(self, record: GatewayRecord, shop: TrustPaymentsShop, new: TrustPaymentsPayment) -> Truth:
+    def _opened(self, record: GatewayRecord, shop: TrustPaymentsShop, amount: int, currency: str) -> Truth:
         return self.book.open(
             Truth(
                 payment_id=record["transactionreference"],
                 merchant=shop.merchant,
-                order_id=new.order_id,
+                order_id=record["orderreference"],
                 status=status_of(record),
-                amount=new.amount,
-                currency=new.currency,
+                amount=amount,
+                currency=currency,
             )
         )
 
@@ -171,8 +172,7 @@ class TrustPaymentsSimulator(Simulator[TrustPaymentsSettings]):
         """A child that is a payment of its own, of the parent's order."""
         record = child_of(parent.record, self._record(parent.shop, "AUTH", amount), changes)
         currency = parent.truth.currency if parent.truth else record["currencyiso3a"]
-        new = TrustPaymentsPayment(order_id=record["orderreference"], amount=amount, currency=currency)
-        truth = self._opened(record, parent.shop, new)
+        truth = self._opened(record, parent.shop, amount, currency)
         return self._entries.add(Entry(record, parent.shop, truth, time.monotonic(), parent=parent))
 
     def _update(self, entry: Entry, wanted: TrustPaymentsChange) -> None:
