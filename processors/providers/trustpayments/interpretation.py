@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from processors.providers.base import Interpretation, OddElement, ProviderResponse
 from processors.providers.daily_looks import DailyLooks, daily_looks
@@ -14,6 +14,7 @@ from processors.providers.trustpayments.children import PaymentChild, charged_pa
 from processors.providers.trustpayments.codes import is_card, is_code, payment_status
 from processors.providers.trustpayments.contract import NAME, TrustPaymentsMerchant
 from processors.providers.trustpayments.records import (
+    PAYMENT_KINDS,
     TransactionRecord,
     by_reference,
     is_reference,
@@ -66,13 +67,10 @@ def interpreted(
         if observation is not None:
             found.append(observation)
     warnings: tuple[ResponseWarning, ...] = ()
-    if any(kind_of(one) in _KINDS and contradicts(one, merchant) for one in own):
+    if any(kind_of(one) in PAYMENT_KINDS and contradicts(one, merchant) for one in own):
         warnings = ("amount_decimals",)
     rest = tuple(one for one in found if one.payment_id not in unreadable)
     return Interpretation(rest, odd=tuple(odd), warnings=warnings)
-
-
-_KINDS: Final = frozenset({"AUTH", "REFUND", "CHARGEBACK"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +91,7 @@ class _Reading:
             UnreadableError: it is about a payment, and can't be read.
         """
         kind = kind_of(record)
-        if kind not in _KINDS:
+        if kind not in PAYMENT_KINDS:
             return None
         if not is_reference(reference_of(record)):
             # of two refunds without a reference of their own the second would be taken for the first

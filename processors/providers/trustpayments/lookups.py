@@ -13,6 +13,7 @@ from processors.providers.trustpayments.codes import uncertain
 from processors.providers.trustpayments.contract import TRANSACTION
 from processors.providers.trustpayments.gathered_query import Part, PartFailure, PartResponse
 from processors.providers.trustpayments.records import (
+    PAYMENT_KINDS,
     TransactionRecord,
     by_reference,
     is_reference,
@@ -25,8 +26,6 @@ from processors.providers.trustpayments.settlement import may_be_parcel
 from schemas.messages import RECOVERY, REFERENCES, Lookup
 from schemas.reasons import DeadReason
 
-#: Requests whose outcome must be known: until it is, they are looked up again.
-_MOVING: Final = frozenset({"AUTH", "REFUND", "CHARGEBACK"})
 #: Requests that say nothing of a payment, nor of one that they name as their parent.
 _PAYMENTLESS: Final = frozenset({"AUTH", "ACCOUNTCHECK"})
 
@@ -144,7 +143,8 @@ def _together(name: str, parent: str, *, must_exist: bool) -> FurtherLookup:
 
 
 def _is_uncertain(record: TransactionRecord) -> bool:
-    return kind_of(record) in _MOVING and uncertain(word(record, "errorcode"))
+    """Whether the outcome must be known and is not: until it is, the request is looked up again."""
+    return kind_of(record) in PAYMENT_KINDS and uncertain(word(record, "errorcode"))
 
 
 def _payment_to_find(record: TransactionRecord) -> str:

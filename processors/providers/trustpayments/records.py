@@ -24,6 +24,9 @@ _TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2
 _LARGEST_NUMBER: Final = 10**18
 _YEARS: Final = range(2000, 9000)
 
+#: The request types that say something of a payment.
+PAYMENT_KINDS: Final = frozenset({"AUTH", "REFUND", "CHARGEBACK"})
+
 
 def is_reference(text: str) -> bool:
     """Whether the text has the form of a transaction reference: three numbers joined by hyphens."""
