@@ -22,6 +22,7 @@ from schemas.errors import UnreadableError
 from schemas.messages import AMOUNT_MISSING, Observation
 from schemas.money import from_minor
 from schemas.status import Status
+from schemas.text import is_text
 from schemas.times import parse_time, rfc3339
 
 #: ResultCodes that describe the payment; SUCCESSFUL depends on `TWO_STEP` too. All others describe the request.
@@ -140,10 +141,8 @@ def _order_id(data: Mapping[str, Any]) -> str | None:
     if not isinstance(value, str | int) or value == "":
         return None
     text = str(value)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise UnreadableError("the OrderId holds what is no Unicode text") from None
+    if not is_text(text):
+        raise UnreadableError("the OrderId holds what is no Unicode text")
     return text
 
 

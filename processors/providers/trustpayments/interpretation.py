@@ -18,7 +18,6 @@ from processors.providers.trustpayments.records import (
     TransactionRecord,
     by_reference,
     is_reference,
-    is_text,
     kind_of,
     odd_places,
     parent_of,
@@ -31,6 +30,7 @@ from processors.providers.trustpayments.settlement import follow_up, order_role,
 from schemas.errors import UnreadableError
 from schemas.messages import Observation
 from schemas.reasons import ResponseWarning
+from schemas.text import is_text
 from schemas.times import rfc3339
 
 

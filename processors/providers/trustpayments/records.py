@@ -38,15 +38,6 @@ def is_order_reference(text: str) -> bool:
     return 0 < len(text) <= MAX_ID_LENGTH and "\0" not in text
 
 
-def is_text(text: str) -> bool:
-    """Whether the text can be written as UTF-8; half of a surrogate pair can't."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def word(record: TransactionRecord, name: str) -> str:
     """A field's text, empty where it is absent or no scalar."""
     value = record.get(name)
