@@ -12,6 +12,8 @@ import uvicorn
 
 from sandbox.simulators.base import Simulator
 from sandbox.simulators.server import App
+from sandbox.simulators.trustpayments.settings import TrustPaymentsSettings, TrustPaymentsShop
+from sandbox.simulators.trustpayments.simulator import TrustPaymentsSimulator
 
 
 @asynccontextmanager
@@ -27,3 +29,15 @@ async def simulated(simulator: Simulator[Any]) -> AsyncIterator[str]:
     finally:
         server.should_exit = True
         await serving
+
+
+def trustpayments_gateway() -> TrustPaymentsSimulator:
+    """The simulated gateway with the site of the account ``trustpayments``; queries see every request at once."""
+    site = TrustPaymentsShop(
+        merchant="shop",
+        site_reference="test_acme98765",
+        notification_password="n",
+        username="webservices@merchant.example",
+        password="Passw0rd_é",
+    )
+    return TrustPaymentsSimulator(TrustPaymentsSettings(shops=(site,), visible_within_seconds=0.0))

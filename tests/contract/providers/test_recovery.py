@@ -18,13 +18,11 @@ from sandbox.simulators.nevogate.settings import NevogateSettings, NevogateShop
 from sandbox.simulators.nevogate.simulator import NevogateSimulator
 from sandbox.simulators.omnikassa.settings import OmniKassaSettings, OmniKassaShop
 from sandbox.simulators.omnikassa.simulator import OmniKassaSimulator
-from sandbox.simulators.trustpayments.settings import TrustPaymentsSettings, TrustPaymentsShop
-from sandbox.simulators.trustpayments.simulator import TrustPaymentsSimulator
 from schemas.errors import ProviderRefusedError
 from schemas.messages import Lookup, Observation
 from tests.fakes.accounts import NOW, OMNIKASSA_KEY, account
 from tests.fakes.gateway import World, world
-from tests.fakes.simulated import simulated
+from tests.fakes.simulated import simulated, trustpayments_gateway
 
 
 def simulator(provider: str) -> Simulator[Any]:
@@ -35,14 +33,7 @@ def simulator(provider: str) -> Simulator[Any]:
         return NevogateSimulator(
             NevogateSettings(shops=(NevogateShop(merchant="shop", store_name="sdk_test", api_key="key-1"),))
         )
-    site = TrustPaymentsShop(
-        merchant="shop",
-        site_reference="test_acme98765",
-        notification_password="n",
-        username="webservices@merchant.example",
-        password="Passw0rd_é",
-    )
-    return TrustPaymentsSimulator(TrustPaymentsSettings(shops=(site,), visible_within_seconds=0.0))
+    return trustpayments_gateway()
 
 
 def shop_at(provider: str, address: str) -> Account[Any]:

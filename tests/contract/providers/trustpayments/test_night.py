@@ -14,14 +14,13 @@ from processors.providers.outcomes import Failed, LookupOutcome, Succeeded
 from processors.providers.registry import provider_specs
 from processors.resolve.payment_state import PaymentState
 from processors.resolve.transitions import advance
-from sandbox.simulators.trustpayments.settings import TrustPaymentsSettings, TrustPaymentsShop
 from sandbox.simulators.trustpayments.simulator import TrustPaymentsSimulator
 from schemas.messages import Observation, PaymentStatus
 from schemas.money import Money
 from schemas.times import parse_time
 from tests.fakes.accounts import account, response, waiting
 from tests.fakes.gateway import World, world
-from tests.fakes.simulated import simulated
+from tests.fakes.simulated import simulated, trustpayments_gateway
 
 TRUSTPAYMENTS: Final = provider_specs()["trustpayments"].provider
 
@@ -81,17 +80,6 @@ def morning(*references: str) -> WaitingLookup:
     )
 
 
-def gateway() -> TrustPaymentsSimulator:
-    shop = TrustPaymentsShop(
-        merchant="shop",
-        site_reference="test_acme98765",
-        notification_password="n",
-        username="webservices@merchant.example",
-        password="Passw0rd_é",
-    )
-    return TrustPaymentsSimulator(TrustPaymentsSettings(shops=(shop,), visible_within_seconds=0.0))
-
-
 def pay(simulator: TrustPaymentsSimulator, order_id: str, **more: Any) -> str:
     order = {"order_id": order_id, "amount": 1050, "notify": False, "visible_after_seconds": 0.0, **more}
     return str(simulator.create(order)["payment_id"])
@@ -102,7 +90,7 @@ def child(simulator: TrustPaymentsSimulator, payment: str, **change: Any) -> str
 
 
 async def test_card_and_its_refund_are_settled_in_the_night_and_found_by_one_look() -> None:
-    simulator = gateway()
+    simulator = trustpayments_gateway()
     async with simulated(simulator) as address, world() as here:
         shop, payment = Shop(address, here), pay(simulator, "O-1")
         await shop.look(notified(payment))
@@ -127,7 +115,7 @@ async def test_card_and_its_refund_are_settled_in_the_night_and_found_by_one_loo
 
 
 async def test_deferred_payment_is_settled_on_its_day_and_a_suspended_one_lapses() -> None:
-    simulator = gateway()
+    simulator = trustpayments_gateway()
     async with simulated(simulator) as address, world() as here:
         shop = Shop(address, here)
         deferred = pay(simulator, "O-1", settles_in_days=3)
@@ -149,7 +137,7 @@ async def test_deferred_payment_is_settled_on_its_day_and_a_suspended_one_lapses
 
 
 async def test_chargeback_of_a_refund_reaches_the_payment_and_leaves_no_ghost() -> None:
-    simulator = gateway()
+    simulator = trustpayments_gateway()
     async with simulated(simulator) as address, world() as here:
         shop, payment = Shop(address, here), pay(simulator, "O-1", settlestatus="100")
         refund = child(simulator, payment, refund=400, refund_settlestatus="100")
@@ -161,7 +149,7 @@ async def test_chargeback_of_a_refund_reaches_the_payment_and_leaves_no_ghost() 
 
 
 async def test_payout_changes_nothing_and_account_check_is_no_payment() -> None:
-    simulator = gateway()
+    simulator = trustpayments_gateway()
     async with simulated(simulator) as address, world() as here:
         shop, payment = Shop(address, here), pay(simulator, "O-1", settlestatus="100")
         payout, check = child(simulator, payment, payout=999_999), pay(simulator, "O-2", request="ACCOUNTCHECK")
@@ -172,7 +160,7 @@ async def test_payout_changes_nothing_and_account_check_is_no_payment() -> None:
 
 
 async def test_refused_transaction_takes_no_other_with_it() -> None:
-    simulator = gateway()
+    simulator = trustpayments_gateway()
     async with simulated(simulator) as address, world() as here:
         shop = Shop(address, here)
         payments = [pay(simulator, f"O-{number}") for number in range(12)]
@@ -184,7 +172,7 @@ async def test_refused_transaction_takes_no_other_with_it() -> None:
 
 
 async def test_converted_payment_and_its_refund_are_each_compared_in_one_currency() -> None:
-    simulator = gateway()
+    simulator = trustpayments_gateway()
     async with simulated(simulator) as address, world() as here:
         shop = Shop(address, here)
         payment = pay(simulator, "O-1", settlestatus="100", conversion={"currency": "USD", "amount": 1300})
@@ -200,7 +188,7 @@ async def test_converted_payment_and_its_refund_are_each_compared_in_one_currenc
 
 
 async def test_parcels_and_subscription_payments_say_what_they_are_to_their_order() -> None:
-    simulator = gateway()
+    simulator = trustpayments_gateway()
     async with simulated(simulator) as address, world() as here:
         shop = Shop(address, here)
         first = pay(simulator, "O-1", shipments=2, settles=400)

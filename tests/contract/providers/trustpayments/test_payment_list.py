@@ -16,28 +16,16 @@ from processors.providers.registry import provider_specs
 from processors.providers.trustpayments.client import query
 from processors.providers.trustpayments.gathered_query import MAX_RECORDS
 from processors.providers.trustpayments.payment_list import TrustPaymentsLister
-from sandbox.simulators.trustpayments.settings import TrustPaymentsSettings, TrustPaymentsShop
 from sandbox.simulators.trustpayments.simulator import TrustPaymentsSimulator
 from schemas.errors import ProviderRefusedError, ProviderUnavailableError
 from tests.fakes.accounts import account
 from tests.fakes.gateway import World, json_answer, serving, world
 from tests.fakes.record_gateway import gateway_of, payment
-from tests.fakes.simulated import simulated
+from tests.fakes.simulated import simulated, trustpayments_gateway
 
 START: Final = datetime(2026, 11, 22, tzinfo=UTC)
 DAY: Final = timedelta(days=1)
 LIST: Final = TrustPaymentsLister(waits_seconds=(0.0, 0.0))
-
-
-def gateway() -> TrustPaymentsSimulator:
-    shop = TrustPaymentsShop(
-        merchant="shop",
-        site_reference="test_acme98765",
-        notification_password="n",
-        username="webservices@merchant.example",
-        password="Passw0rd_é",
-    )
-    return TrustPaymentsSimulator(TrustPaymentsSettings(shops=(shop,), visible_within_seconds=0.0))
 
 
 def pay(simulator: TrustPaymentsSimulator, at: datetime, order_id: str = "O", **more: Any) -> str:
@@ -73,7 +61,7 @@ def payments(found: Sequence[ListedPayment]) -> set[str]:
 
 
 async def test_quiet_period_is_a_few_queries_and_nothing_outside_of_it_is_listed() -> None:
-    simulator = gateway()
+    simulator = trustpayments_gateway()
     inside = {pay(simulator, START + timedelta(hours=hour)) for hour in (0, 5, 23)}
     for outside in (START - timedelta(seconds=1), START + DAY + timedelta(seconds=1)):
         pay(simulator, outside)
@@ -87,7 +75,7 @@ async def test_quiet_period_is_a_few_queries_and_nothing_outside_of_it_is_listed
 
 
 async def test_busy_hour_is_split_until_no_answer_is_cut_off() -> None:
-    simulator = gateway()
+    simulator = trustpayments_gateway()
     made = {pay(simulator, START + timedelta(seconds=number)) for number in range(3 * MAX_RECORDS)}
     made |= {pay(simulator, START + timedelta(seconds=7)) for _ in range(MAX_RECORDS - 10)}
     async with simulated(simulator) as address, world() as here:
@@ -96,7 +84,7 @@ async def test_busy_hour_is_split_until_no_answer_is_cut_off() -> None:
 
 
 async def test_two_full_seconds_side_by_side_are_told_apart() -> None:
-    simulator = gateway()
+    simulator = trustpayments_gateway()
     made = {pay(simulator, START + timedelta(seconds=number % 2)) for number in range(2 * (MAX_RECORDS - 1))}
     async with simulated(simulator) as address, world() as here:
         found, _ = await listed(address, here, START, START + timedelta(seconds=10))
@@ -104,7 +92,7 @@ async def test_two_full_seconds_side_by_side_are_told_apart() -> None:
 
 
 async def test_second_that_is_too_full_is_named_and_nothing_passes_for_complete() -> None:
-    simulator = gateway()
+    simulator = trustpayments_gateway()
     for _ in range(MAX_RECORDS):
         pay(simulator, START + timedelta(seconds=5))
     async with simulated(simulator) as address, world() as here:
@@ -145,7 +133,7 @@ async def test_gateway_that_leaves_a_periods_end_out_loses_no_payment(seconds: i
 
 
 async def test_refunds_are_seen_with_their_payment_and_whenever_they_were() -> None:
-    simulator = gateway()
+    simulator = trustpayments_gateway()
     payment = pay(simulator, START, "ORD-1", settlestatus="100")
     async with simulated(simulator) as address, world() as here:
         simulator.change(payment, {"refund": 40, "notify": False})  # now, long after the period
@@ -166,7 +154,7 @@ async def test_refunds_are_seen_with_their_payment_and_whenever_they_were() -> N
 
 
 async def test_many_orders_are_asked_for_together_and_split_where_an_answer_may_be_cut_off() -> None:
-    simulator = gateway()
+    simulator = trustpayments_gateway()
     named = [
         PaymentReference(pay(simulator, START, f"ORD-{number % 25}"), f"ORD-{number % 25}") for number in range(1000)
     ]
@@ -181,7 +169,7 @@ async def test_many_orders_are_asked_for_together_and_split_where_an_answer_may_
 
 
 async def test_outage_is_waited_out_for_a_while_and_a_refusal_is_not() -> None:
-    simulator = gateway()
+    simulator = trustpayments_gateway()
     payment = pay(simulator, START)
     async with simulated(simulator) as address, world() as here:
         shop = shop_at(address)
@@ -208,7 +196,7 @@ async def test_outage_is_waited_out_for_a_while_and_a_refusal_is_not() -> None:
 
 
 async def test_period_that_is_no_time_is_refused_and_does_not_list_everything() -> None:
-    simulator = gateway()
+    simulator = trustpayments_gateway()
     pay(simulator, START)
     async with simulated(simulator) as address, world() as here:
         with pytest.raises(ProviderRefusedError, match="60019"):
