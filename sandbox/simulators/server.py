@@ -87,8 +87,6 @@ class App:
         if kind in _INSTEAD:
             return _INSTEAD[kind]
         reply = self._simulator.api(request)
-        if kind == "html_after":
-            return _INSTEAD["html"]
         mangle = _MANGLED.get(kind)
         return reply if mangle is None else mangle(reply)
 
@@ -188,6 +186,7 @@ def _encoded(reply: SimulatorResponse, body: bytes, encoding: str) -> SimulatorR
 
 #: What the faults that process the call make of its response.
 _MANGLED: Final[Mapping[str, Callable[[SimulatorResponse], SimulatorResponse]]] = {
+    "html_after": lambda reply: _INSTEAD["html"],
     "truncated": lambda reply: replace(reply, body=reply.body[: len(reply.body) // 2]),
     "byte_order_mark": lambda reply: replace(reply, body=b"\xef\xbb\xbf" + reply.body),
     "empty_encoding": lambda reply: _encoded(reply, reply.body, ""),
