@@ -6,6 +6,7 @@ import base64
 import binascii
 import json
 import random
+import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -126,6 +127,10 @@ class Simulator(ABC, Generic[S]):
     def scaled(self, seconds: float) -> float:
         """The provider's seconds as real seconds."""
         return seconds / self.settings.time_scale
+
+    def new_uuid(self) -> uuid.UUID:
+        """A random UUID, the same in each run with the same seed."""
+        return uuid.UUID(int=self.chance.getrandbits(128), version=4)
 
     @abstractmethod
     def api(self, request: SimulatorRequest) -> SimulatorResponse:

@@ -6,7 +6,6 @@ import base64
 import hmac
 import json
 import time
-import uuid
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
@@ -84,7 +83,7 @@ class OmniKassaSimulator(Simulator[OmniKassaSettings]):
         if new.merchant and new.merchant != webshop.shop.merchant:
             raise ProviderRefusedError("refused", f"no shop {new.merchant}")
         truth = Truth(
-            payment_id=str(uuid.UUID(int=self.chance.getrandbits(128), version=4)),
+            payment_id=str(self.new_uuid()),
             merchant=webshop.shop.merchant,
             order_id=new.order_id,
             status="pending",
@@ -135,7 +134,7 @@ class OmniKassaSimulator(Simulator[OmniKassaSettings]):
     def _transaction(self, order: SimulatedOrder, status: str) -> dict[str, Any]:
         amount = {"currency": order.truth.currency, "amount": str(order.truth.amount)}
         return {
-            "id": str(uuid.UUID(int=self.chance.getrandbits(128), version=4)),
+            "id": str(self.new_uuid()),
             "paymentBrand": order.brand,
             "type": "PAYMENT",
             "status": status,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hmac
 import json
 import time
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, get_args
@@ -81,7 +80,7 @@ class SmartPaySimulator(Simulator[SmartPaySettings]):
         if new.merchant and new.merchant != shop.merchant:
             raise ProviderRefusedError("refused", f"no shop {new.merchant}")
         truth = Truth(
-            payment_id=str(self._uuid()),
+            payment_id=str(self.new_uuid()),
             merchant=shop.merchant,
             order_id=new.order_id,
             status="pending",
@@ -124,12 +123,12 @@ class SmartPaySimulator(Simulator[SmartPaySettings]):
             return
         shop = self._shops[order.truth.merchant]
         subscriptions: Sequence[str] = shop.subscription_ids if new.odd == "twice" else shop.subscription_ids[:1]
-        event_id = f"evt_{self._uuid().hex[:22].upper()}"
+        event_id = f"evt_{self.new_uuid().hex[:22].upper()}"
         for subscription_id in subscriptions:
             self._announce(shop, self._event(order, event_id, subscription_id, new), new)
 
     def _event(self, order: _Order, event_id: str, subscription_id: str, new: NewEventOrder) -> dict[str, Any]:
-        foreign = f"wsb_{self._uuid().hex[:20].upper()}"
+        foreign = f"wsb_{self.new_uuid().hex[:20].upper()}"
         kind = {"test": "test/v1", "unknown_type": "mandate.created/v1"}.get(new.odd, _TYPE)
         event: dict[str, Any] = {
             **self.settings.planted,
@@ -205,7 +204,7 @@ class SmartPaySimulator(Simulator[SmartPaySettings]):
         for shop in self._shops.values():
             if shop.refresh_token and hmac.compare_digest(shop.refresh_token.encode(), offered):
                 seconds = self.scaled(self.settings.token_seconds)
-                token = self._uuid().hex
+                token = self.new_uuid().hex
                 self._tokens[token] = shop, time.monotonic() + seconds
                 return json_reply(200, {"token": token, "durationInMillis": max(1, int(seconds * 1000))})
         return _UNAUTHENTICATED
@@ -230,9 +229,6 @@ class SmartPaySimulator(Simulator[SmartPaySettings]):
     def _forgotten(self, order: _Order) -> bool:
         kept_seconds = self.scaled(self.settings.keeps_orders_seconds)
         return order.status != "IN_PROGRESS" and time.monotonic() - order.final_at_seconds > kept_seconds
-
-    def _uuid(self) -> uuid.UUID:
-        return uuid.UUID(int=self.chance.getrandbits(128), version=4)
 
 
 _UNAUTHENTICATED: Final = json_reply(
