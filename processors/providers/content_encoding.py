@@ -10,6 +10,8 @@ import zlib
 from codecs import BOM_UTF8
 from typing import Final
 
+from schemas.errors import ProviderUnavailableError, ResponseTooLongError
+
 #: What stands for the encoding of a body that no header names.
 UNKNOWN: Final = "unknown"
 
@@ -20,27 +22,27 @@ _ZLIB_WORDS: Final = frozenset({"deflate"})
 _MAX_HEADER_CHARACTERS: Final = 256
 
 
-def decoded(body: bytes, encoding: str, limit_bytes: int) -> tuple[bytes, str]:
+def decoded(body: bytes, encoding: str, limit_bytes: int) -> tuple[bytes, ProviderUnavailableError | None]:
     """The decoded body and nothing, or the body as it is and what is wrong with it.
 
     At most ``limit_bytes`` are decoded: a hostile body grows a thousandfold.
     """
     if not body:
-        return b"", ""
+        return b"", None
     if body.startswith(_GZIP_MAGIC):
         return _inflated(body, _GZIP_WBITS, limit_bytes)
     if encoding in _PLAIN_WORDS or _looks_like_json(body):
-        return body, ""
+        return body, None
     if encoding in _ZLIB_WORDS:
         return _inflated(body, zlib.MAX_WBITS, limit_bytes)
     if encoding in ("gzip", "x-gzip"):
-        return body, "the response does not decompress"
-    return body, "the response's content encoding is neither gzip nor identity"
+        return body, ProviderUnavailableError("the response does not decompress")
+    return body, ProviderUnavailableError("the response's content encoding is neither gzip nor identity")
 
 
-def too_long(limit_bytes: int) -> str:
+def too_long(limit_bytes: int) -> ResponseTooLongError:
     """What is wrong with a longer body."""
-    return f"the response is longer than {limit_bytes} bytes"
+    return ResponseTooLongError(f"the response is longer than {limit_bytes} bytes")
 
 
 def plain(value: str) -> str:
@@ -52,12 +54,12 @@ def _looks_like_json(body: bytes) -> bool:
     return body.removeprefix(BOM_UTF8).lstrip()[:1] in (b"{", b"[")
 
 
-def _inflated(body: bytes, wbits: int, limit_bytes: int) -> tuple[bytes, str]:
+def _inflated(body: bytes, wbits: int, limit_bytes: int) -> tuple[bytes, ProviderUnavailableError | None]:
     inflate = zlib.decompressobj(wbits)
     try:
         content = inflate.decompress(body, limit_bytes + 1)
     except zlib.error:
-        return body, "the response does not decompress"
+        return body, ProviderUnavailableError("the response does not decompress")
     if len(content) > limit_bytes:
         return body, too_long(limit_bytes)
-    return (content, "") if inflate.eof else (body, "the response's end is missing")
+    return (content, None) if inflate.eof else (body, ProviderUnavailableError("the response's end is missing"))

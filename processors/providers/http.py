@@ -29,7 +29,6 @@ from schemas.errors import (
     ProviderUnavailableError,
     ProviderUnreachableError,
     RateLimitedError,
-    ResponseTooLongError,
     SecretError,
 )
 from service.private_names import PrivateName, require
@@ -90,7 +89,7 @@ class _Received:
         self.status = 0
         self.headers: Mapping[str, str] = {}
         self.body = bytearray()
-        self.problem = ""
+        self.problem: ProviderUnavailableError | None = None
 
 
 async def exchange(
@@ -130,15 +129,15 @@ async def exchange(
             _refuse_outage(response, context.now())
             await _receive(received, response, context.max_response_bytes)
     except TimeoutError:
-        received.problem = f"no complete response within {context.timeout_seconds:g} s"
+        received.problem = ProviderUnavailableError(f"no complete response within {context.timeout_seconds:g} s")
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, aiohttp.ClientError, OSError) as error:
         # the cause, because the transport calls a connection that broke after the request a ConnectTimeout too
         if isinstance(error.__cause__, aiohttp.ClientConnectorError):
             raise ProviderUnreachableError(f"the exchange broke off ({type(error.__cause__).__name__})") from None
-        received.problem = f"the exchange broke off ({type(error).__name__})"
+        received.problem = ProviderUnavailableError(f"the exchange broke off ({type(error).__name__})")
     context.progress()
-    if not received.status:
-        raise ProviderUnavailableError(received.problem)
+    if received.problem is not None and not received.status:
+        raise received.problem
     return _judged(received, context, asked_at, keep_broken=keep_broken)
 
 
@@ -167,9 +166,7 @@ def _judged(received: _Received, context: CallContext, asked_at: datetime, *, ke
     problem = received.problem or problem
     success = received.status < 400
     if problem and success and not (keep_broken and received.body):
-        if problem == too_long(context.max_response_bytes):
-            raise ResponseTooLongError(problem)
-        raise ProviderUnavailableError(problem)
+        raise problem
     if problem:
         body = bytes(received.body) if success else b""
     return ProviderResponse(
@@ -179,7 +176,7 @@ def _judged(received: _Received, context: CallContext, asked_at: datetime, *, ke
         received_at=context.now(),
         asked_at=asked_at,
         content_encoding=(encoding or UNKNOWN) if problem and success else "",
-        complete=not received.problem,
+        complete=received.problem is None,
     )
 
 
