@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-from processors.resolve.payment_state import PaymentState
-from processors.resolve.transitions import advance
-from schemas.messages import Expectation, Observation
+from schemas.messages import Expectation
 from schemas.money import Money
+from tests.fakes.payment_histories import run, seen
 
 PRICE = Money(1000, "GBP")
 
 
 def after(*expectations: Expectation) -> Expectation | None:
     """What is expected of a payment once these were read, in this order."""
-    state = PaymentState()
-    for expected in expectations:
-        observed = Observation(
-            provider="trustpayments",
-            merchant="shop",
-            payment_id="p1",
-            order_id="o1",
-            status=None,
-            source="payments.expected",
-            observed_at="2026-06-01T12:00:00.000Z",
-            expected=expected,
-        )
-        state = advance(state, observed).state
+    state, _ = run([seen(None, order_id="o1", amount=None, expected=one) for one in expectations])
     return state.expected
 
 

@@ -16,6 +16,7 @@ from schemas.messages import Correction, Expectation, FollowUp, Observation, Ref
 from schemas.money import Money
 from schemas.status import Status
 from tests.fakes.observations import observation
+from tests.fakes.payment_histories import run
 
 FIRST, SECOND, LAST = "2026-06-02T08:00:00.000Z", "2026-06-03T08:00:00.000Z", "2026-06-09T08:00:00.000Z"
 HOUR = 3600 * 1000
@@ -39,9 +40,7 @@ def refunding(at: str, *, settled: bool = False, ended: bool = False, due: str |
 
 
 def after(*observations: Observation) -> PaymentState:
-    state = PaymentState()
-    for one in observations:
-        state = advance(state, one).state
+    state, _ = run(observations)
     return state
 
 

@@ -13,7 +13,6 @@ from processors.resolve.payment_state import PaymentState, encoded
 from processors.resolve.refunds import refund_sums
 from processors.resolve.release import ReleaseRules
 from processors.resolve.retention import payment_state
-from processors.resolve.transitions import advance
 from schemas import messages
 from schemas.ids import derived_id
 from schemas.messages import Expectation, Observation, PaymentStatus
@@ -54,13 +53,7 @@ histories = st.lists(observations, max_size=12)
 
 def steps(history: list[Observation]) -> list[tuple[PaymentState, PaymentStatus]]:
     """Each event with the state after it."""
-    state, found = PaymentState(), []
-    for one in history:
-        after = advance(state, one, EARLY)
-        state = after.state
-        if after.event is not None:
-            found.append((state, after.event))
-    return found
+    return [(step.state, step.event) for step in run(history, rules=EARLY)[1] if step.event is not None]
 
 
 @given(histories)

@@ -22,19 +22,10 @@ from schemas import messages
 from schemas.messages import Observation, PaymentStatus, Refund
 from schemas.money import Money
 from schemas.status import Status
-from tests.fakes.observations import observation
+from tests.fakes.payment_histories import run, seen
 
 STATUSES: Final[tuple[Status, ...]] = get_args(Status)
 ENDS: Final = {"declined", "cancelled", "expired", "failed"}
-
-
-def moment(number: int) -> str:
-    return f"2026-06-01T12:00:{number:02}.000Z"
-
-
-def word(status: Status | None, at: int = 0, **fields: Any) -> Observation:
-    """An observation whose provider's clock says ``at``."""
-    return observation("p1", status, provider_time=moment(at), observed_at=moment(at), **fields)
 
 
 def refund(number: int, value: int, *, settled: bool = True) -> Refund:
@@ -43,18 +34,10 @@ def refund(number: int, value: int, *, settled: bool = True) -> Refund:
 
 refunds = st.builds(refund, st.integers(0, 2), st.sampled_from((300, 400, 1000)), settled=st.booleans())
 words = st.one_of(
-    st.builds(word, st.sampled_from(STATUSES), st.integers(0, 20)),
-    st.builds(lambda at: word("charged_back", at, amount=None, paid=None, order_id=None), st.integers(0, 20)),
-    st.builds(lambda one, at: word(None, at, refund=one), refunds, st.integers(0, 20)),
+    st.builds(seen, st.sampled_from(STATUSES), st.integers(0, 20)),
+    st.builds(lambda at: seen("charged_back", at, amount=None, paid=None, order_id=None), st.integers(0, 20)),
+    st.builds(lambda one, at: seen(None, at, refund=one), refunds, st.integers(0, 20)),
 )
-
-
-def run(observations: Sequence[Observation], state: PaymentState | None = None) -> tuple[PaymentState, list[Advance]]:
-    state, steps = state or PaymentState(), []
-    for one in observations:
-        steps.append(advance(state, one))
-        state = steps[-1].state
-    return state, steps
 
 
 def events(steps: Sequence[Advance]) -> list[PaymentStatus]:
@@ -117,14 +100,14 @@ def test_state_survives_encoding(observations: list[Observation]) -> None:
     assert msgspec.json.decode(msgspec.json.encode(state), type=PaymentState) == state
 
 
-@given(st.permutations([word("pending", 1), word("authorised", 2), word("cancelled", 3)]))
+@given(st.permutations([seen("pending", 1), seen("authorised", 2), seen("cancelled", 3)]))
 def test_open_payment_ends_at_the_newest_observation_in_any_order(observations: list[Observation]) -> None:
     state, _ = run(observations)
     assert state.last is not None
     assert state.last.status == "cancelled"
 
 
-@given(st.permutations([word("authorised", 1), word("suspended", 2), word("authorised", 3), word("suspended", 4)]))
+@given(st.permutations([seen("authorised", 1), seen("suspended", 2), seen("authorised", 3), seen("suspended", 4)]))
 def test_newest_observation_counts_between_authorised_and_suspended(observations: list[Observation]) -> None:
     state, _ = run(observations)
     assert state.last is not None
@@ -132,33 +115,33 @@ def test_newest_observation_counts_between_authorised_and_suspended(observations
 
 
 def test_refused_observation_is_not_overtaken_by_an_older_one() -> None:
-    state, steps = run([word("declined", 0), word("cancelled", 2), word("authorised", 1)])
+    state, steps = run([seen("declined", 0), seen("cancelled", 2), seen("authorised", 1)])
     assert [step.kind for step in steps] == ["changed", "refused", "refused"]
     assert state.last is not None
     assert state.last.status == "declined"
 
 
 def test_status_confirmed_later_is_not_undone_by_one_from_between() -> None:
-    state, steps = run([word("authorised", 1), word("authorised", 5), word("suspended", 3)])
+    state, steps = run([seen("authorised", 1), seen("authorised", 5), seen("suspended", 3)])
     assert [step.kind for step in steps] == ["changed", "unchanged", "refused"]
     assert state.last is not None
     assert state.last.status == "authorised"
 
 
 def test_late_authorisation_does_not_reopen_a_cancelled_payment() -> None:
-    _, steps = run([word("authorised", 1), word("cancelled", 2), word("authorised", 1)])
+    _, steps = run([seen("authorised", 1), seen("cancelled", 2), seen("authorised", 1)])
     assert [step.kind for step in steps] == ["changed", "changed", "refused"]
 
 
 @pytest.mark.parametrize("end", sorted(ENDS))
 @pytest.mark.parametrize("success", ["authorised", "captured"])
 def test_late_success_is_flagged(end: Status, success: Status) -> None:
-    _, steps = run([word(end, 1), word(success, 2)])
+    _, steps = run([seen(end, 1), seen(success, 2)])
     assert [(step.kind, step.late_success) for step in steps] == [("changed", False), ("changed", True)]
 
 
 def test_capture_counts_even_with_an_older_time() -> None:
-    _, steps = run([word("failed", 9), word("captured", 1)])
+    _, steps = run([seen("failed", 9), seen("captured", 1)])
     assert steps[-1].event is not None
     assert steps[-1].late_success
 
@@ -168,8 +151,8 @@ def test_capture_counts_even_with_an_older_time() -> None:
     [((400,), "partially_refunded", 400), ((400, 600), "refunded", 1000), ((1000,), "refunded", 1000)],
 )
 def test_refunded_status_goes_by_amounts(amounts: tuple[int, ...], status: Status, refunded: int) -> None:
-    children = [word(None, 5, refund=refund(number, value)) for number, value in enumerate(amounts)]
-    for order in ([word("captured"), *children], [*children, word("captured")]):
+    children = [seen(None, 5, refund=refund(number, value)) for number, value in enumerate(amounts)]
+    for order in ([seen("captured"), *children], [*children, seen("captured")]):
         state, _ = run(order)
         assert state.last is not None
         assert state.last.status == status
@@ -178,8 +161,8 @@ def test_refunded_status_goes_by_amounts(amounts: tuple[int, ...], status: Statu
 
 
 def test_refund_counts_once_settled_and_then_for_good() -> None:
-    open_child, settled_child = (word(None, 5, refund=refund(1, 400, settled=settled)) for settled in (False, True))
-    _, steps = run([word("captured"), open_child, settled_child, open_child])
+    open_child, settled_child = (seen(None, 5, refund=refund(1, 400, settled=settled)) for settled in (False, True))
+    _, steps = run([seen("captured"), open_child, settled_child, open_child])
     assert [step.kind for step in steps] == ["changed", "changed", "changed", "unchanged"]
     assert [(event.refunding, event.refunded) for event in events(steps)[1:]] == [
         (Money(400, "GBP"), None),
@@ -188,9 +171,9 @@ def test_refund_counts_once_settled_and_then_for_good() -> None:
 
 
 def test_refund_of_an_unknown_payment_waits_for_it() -> None:
-    state, steps = run([word(None, 1, refund=refund(1, 1000))])
+    state, steps = run([seen(None, 1, refund=refund(1, 1000))])
     assert (steps[0].event, state.last) == (None, None)
-    assert advance(state, word("captured", 2)).event is not None
+    assert advance(state, seen("captured", 2)).event is not None
 
 
 @pytest.mark.parametrize(
@@ -204,21 +187,21 @@ def test_refund_of_an_unknown_payment_waits_for_it() -> None:
     ],
 )
 def test_right_amount_alone_releases_goods(fields: dict[str, Any], fulfilment: str) -> None:
-    event = advance(PaymentState(), word("captured", **fields)).event
+    event = advance(PaymentState(), seen("captured", **fields)).event
     assert event is not None
     assert event.fulfilment == fulfilment
 
 
 def test_required_expectation_holds_the_goods() -> None:
-    event = advance(PaymentState(), word("captured"), ReleaseRules(expected_required=True)).event
+    event = advance(PaymentState(), seen("captured"), ReleaseRules(expected_required=True)).event
     assert event is not None
     assert event.fulfilment == "hold"
 
 
 def test_older_observation_does_not_correct_an_amount() -> None:
-    _, steps = run([word("captured", 5), word("captured", 3, paid=Money(1, "GBP"))])
+    _, steps = run([seen("captured", 5), seen("captured", 3, paid=Money(1, "GBP"))])
     assert steps[-1].kind == "unchanged"
-    _, steps = run([word("captured", 5), word("captured", 6, paid=Money(1, "GBP"))])
+    _, steps = run([seen("captured", 5), seen("captured", 6, paid=Money(1, "GBP"))])
     assert steps[-1].event is not None
     assert steps[-1].event.fulfilment == "hold"
 
@@ -226,7 +209,7 @@ def test_older_observation_does_not_correct_an_amount() -> None:
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_older_observation_fills_in_missing_fields_in_any_order(order: Sequence[int]) -> None:
     """A chargeback names neither amount nor order, and its response may come before that of the capture."""
-    both = (word("captured", 1, order_id="O-1"), word("charged_back", 2, amount=None, paid=None, order_id=None))
+    both = (seen("captured", 1, order_id="O-1"), seen("charged_back", 2, amount=None, paid=None, order_id=None))
     last = events(run([both[number] for number in order])[1])[-1]
     assert (last.status, last.amount, last.paid, last.order_id) == (
         "charged_back",
