@@ -11,52 +11,21 @@ import pytest
 from ops.correct import command
 from ops.correct.current import CurrentPayment
 from ops.main import main
-from processors.resolve.payment_state import PaymentState
-from processors.resolve.transitions import advance
 from schemas.messages import Correction, Expectation, Observation, decode
 from schemas.money import Money
 from schemas.records import Output
 from schemas.traceparent import valid_traceparent
 from tests.fakes import configurations
+from tests.fakes.brokers import RecordingBrokers
 from tests.fakes.observations import observation
+from tests.fakes.payment_histories import run
 
 PRICE: Final = Money(1000, "GBP")
 WORDS: Final = ["correct", "shop-uk/p1", "--status", "captured", "--reason", "case 4711", "--by", "anna"]
 
 
-class _Reader:
-    """Stands in for the reader of topics; the payment comes from `_known`."""
-
-    def __init__(self, _: object) -> None:
-        pass
-
-    def __enter__(self) -> _Reader:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-
-class _Sender:
-    sent: list[Output]
-
-    def __init__(self, _: object, **__: object) -> None:
-        pass
-
-    def __enter__(self) -> _Sender:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def send(self, output: Output) -> None:
-        self.sent.append(output)
-
-
 def _known(*observed: Observation) -> CurrentPayment:
-    state = PaymentState()
-    for one in observed:
-        state = advance(state, one).state
+    state, _ = run(observed)
     return CurrentPayment(state.last, state)
 
 
@@ -65,10 +34,10 @@ UNKNOWN: Final = _known(observation("p1", "authorised"), observation("p1", "unkn
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[Output]:
-    _Sender.sent = []
-    monkeypatch.setattr(command, "TopicReader", _Reader)
-    monkeypatch.setattr(command, "RecordSender", _Sender)
-    return _Sender.sent
+    brokers = RecordingBrokers()
+    monkeypatch.setattr(command, "TopicReader", brokers)
+    monkeypatch.setattr(command, "RecordSender", brokers)
+    return brokers.sent
 
 
 def _run(

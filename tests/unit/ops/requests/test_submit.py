@@ -17,6 +17,7 @@ from schemas.money import Money
 from schemas.records import Output
 from schemas.traceparent import valid_traceparent
 from tests.fakes import configurations
+from tests.fakes.brokers import RecordingBrokers
 
 TRANSACTION: Final = "6a5e3c4fb0d14bd6a7b0f1c2d3e4f506"
 CHARGE: Final = [
@@ -121,30 +122,7 @@ def test_request_is_not_published_unless_the_answer_is_yes(
     assert "Nothing was published" in capsys.readouterr().err
 
 
-class _Brokers:
-    """Stands for both `Tail` and `RecordSender`: keeps what is sent, returns the given batches."""
-
-    def __init__(self, *batches: list[bytes]) -> None:
-        self.sent: list[Output] = []
-        self._batches = list(batches)
-
-    def __call__(self, *about: object, **details: object) -> _Brokers:
-        return self
-
-    def __enter__(self) -> _Brokers:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        return
-
-    def send(self, output: Output) -> None:
-        self.sent.append(output)
-
-    def read(self, within_seconds: float) -> list[Any]:
-        return [type("R", (), {"value": one}) for one in (self._batches.pop(0) if self._batches else [])]
-
-
-def _with(brokers: _Brokers, monkeypatch: pytest.MonkeyPatch) -> _Brokers:
+def _with(brokers: RecordingBrokers, monkeypatch: pytest.MonkeyPatch) -> RecordingBrokers:
     monkeypatch.setattr(submit, "Tail", brokers)
     monkeypatch.setattr(submit, "RecordSender", brokers)
     return brokers
@@ -154,7 +132,7 @@ def _with(brokers: _Brokers, monkeypatch: pytest.MonkeyPatch) -> _Brokers:
 def test_confirmed_charge_is_published_once(
     options: list[str], answer: str, config: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    brokers = _with(_Brokers(), monkeypatch)
+    brokers = _with(RecordingBrokers(), monkeypatch)
     monkeypatch.setattr("sys.stdin", _Terminal(answer))
     assert _ended([*CHARGE, "--request-id", "r-1", *options], config) == 0
     (sent,) = brokers.sent
@@ -178,7 +156,7 @@ def test_outcome_is_printed_and_decides_the_exit_code(
     config: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for state, status, code in (("done", "captured", 0), ("refused", None, 1), ("uncertain", None, 1)):
-        _with(_Brokers([_event("received")], [_event(state, status)]), monkeypatch)
+        _with(RecordingBrokers([_event("received")], [_event(state, status)]), monkeypatch)
         assert _ended([*CHARGE, "--request-id", "r-1", "--yes", "--wait", "30"], config) == code
         assert f"{state}{': ' + status if status else ''}, payment shop-hu/{TRANSACTION}" in capsys.readouterr().out
 
@@ -186,7 +164,7 @@ def test_outcome_is_printed_and_decides_the_exit_code(
 def test_unacknowledged_request_leaves_the_id_to_repeat_it_with(
     config: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    class Refusing(_Brokers):
+    class Refusing(RecordingBrokers):
         def send(self, output: Output) -> None:
             raise ClusterUnavailableError("they did not")
 
@@ -200,7 +178,7 @@ def test_unacknowledged_request_leaves_the_id_to_repeat_it_with(
 def test_missing_outcome_is_reported(
     config: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _with(_Brokers(), monkeypatch)
+    _with(RecordingBrokers(), monkeypatch)
     assert _ended([*CHARGE, "--yes", "--wait", "0"], config) == 1
     assert "no outcome within 0 s" in capsys.readouterr().out
 
@@ -276,7 +254,7 @@ def _event(state: Any, status: Any = None, request_id: str = "r-1", merchant: st
     ],
 )
 def test_request_is_followed_to_its_final_state(events: list[bytes], state: str | None, succeeded: bool) -> None:
-    tail: Any = _Brokers(*([one] for one in events))
+    tail: Any = RecordingBrokers(*([one] for one in events))
     found = submit._follow(tail, _request(), 0.2 if state is None else 30.0)
     assert (found.state if found else None) == state
     assert submit._succeeded(found) is succeeded
