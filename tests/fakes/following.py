@@ -20,9 +20,9 @@ from processors.state.overlay import Overlay
 from schemas import messages
 from schemas.configuration.kafka import KafkaSettings
 from schemas.messages import CAUSE, RECOVERY, REFERENCES, SETTLEMENT_DUE, Lookup, Observation
-from schemas.money import Money
 from schemas.records import Output, Record
 from schemas.times import rfc3339
+from tests.fakes.observations import observation
 from tests.fakes.stages import metrics, refuse_publish
 
 MERCHANT: Final = "shop-uk"
@@ -51,17 +51,12 @@ def settlement_lookup(merchant: str, references: tuple[str, ...], cause: str, at
 def said(payment: str, observed_at: datetime, settled_from: datetime | None = None) -> Observation:
     """What a response of that time says of a payment that settles then, if ever."""
     settled = settled_from is not None and observed_at >= settled_from
-    price = Money(1000, "GBP")
     looks = MORNINGS.follow(payment, first=FIRST_MORNING, last=LAST_MORNING, observed_at=observed_at)
-    return Observation(
+    return observation(
+        payment,
+        "captured" if settled else "authorised",
         provider=PROVIDER,
         merchant=MERCHANT,
-        payment_id=payment,
-        order_id=f"order-{payment}",
-        status="captured" if settled else "authorised",
-        amount=price,
-        paid=price if settled else None,
-        source="TRANSACTIONQUERY",
         observed_at=rfc3339(observed_at),
         follow=None if settled else looks,
     )

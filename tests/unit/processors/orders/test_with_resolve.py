@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -15,10 +14,11 @@ from processors.runtime.stage import BatchContext
 from processors.state.memory_store import MemoryStore
 from processors.state.overlay import Overlay
 from schemas import messages
-from schemas.messages import Observation, PaymentStatus
+from schemas.messages import PaymentStatus
 from schemas.money import Money
 from schemas.records import Output, Record
 from schemas.times import rfc3339
+from tests.fakes.observations import observation
 from tests.fakes.stages import KAFKA, metrics, refuse_publish
 from tests.unit.processors.orders.test_stage import DUE, Shop, expected
 
@@ -74,18 +74,8 @@ def _record(output: Output) -> Record:
 def captured(payment: str, value: int = 1000, **changes: Any) -> Record:
     """What the provider says of a captured payment of the order."""
     money = Money(value, "GBP")
-    one = Observation(
-        provider="trustpayments",
-        merchant="shop",
-        payment_id=payment,
-        order_id="o1",
-        status="captured",
-        amount=money,
-        paid=money,
-        source="TRANSACTIONQUERY",
-        observed_at=rfc3339(DUE - timedelta(minutes=30)),
-    )
-    one = replace(one, **changes)
+    known = {"amount": money, "paid": money, "observed_at": rfc3339(DUE - timedelta(minutes=30)), **changes}
+    one = observation(payment, merchant="shop", order_id="o1", **known)
     headers = (("ce_type", messages.PAYMENT_OBSERVED.encode()),)
     return Record("observations", 0, 0, f"shop/{payment}".encode(), messages.encode(one), headers, DUE.timestamp())
 
