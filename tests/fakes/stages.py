@@ -169,15 +169,14 @@ async def refuse_publish(outputs: Sequence[Output]) -> None:
     raise AssertionError("nothing is published before the batch ends")
 
 
-def lookup(reference: str | None, merchant: str = "shop") -> Lookup:
-    return Lookup(
-        provider="nevogate",
-        merchant=merchant,
-        operation="result",
-        reference=reference,
-        notification_id="n-1",
-        received_at="2026-06-01T12:00:00.000Z",
-    )
+def lookup(reference: str | None, merchant: str = "shop", **fields: Any) -> Lookup:
+    defaults: dict[str, Any] = {
+        "provider": "nevogate",
+        "operation": "result",
+        "notification_id": "n-1",
+        "received_at": "2026-06-01T12:00:00.000Z",
+    }
+    return Lookup(merchant=merchant, reference=reference, **{**defaults, **fields})
 
 
 def lookup_record(

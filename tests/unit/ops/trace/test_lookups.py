@@ -6,8 +6,7 @@ import pytest
 
 from ops.trace.lookups import is_for
 from schemas import messages
-from schemas.messages import Lookup
-from tests.fakes.stages import record
+from tests.fakes.stages import lookup, record
 
 
 @pytest.mark.parametrize(
@@ -23,16 +22,7 @@ from tests.fakes.stages import record
 )
 @pytest.mark.parametrize("merchant", ["shop", "other"])
 def test_lookup_is_for_what_it_asks_for(merchant: str, arguments: dict[str, str], found: bool) -> None:
-    lookup = Lookup(
-        provider="trustpayments",
-        merchant=merchant,
-        operation="transaction",
-        reference=None,
-        notification_id="n",
-        received_at="2026-06-02T08:00:00.000Z",
-        arguments=arguments,
-    )
-    asked = record(messages.encode(lookup))
+    asked = record(messages.encode(lookup(None, merchant, operation="transaction", arguments=arguments)))
     assert is_for(asked, "shop", {"t-1", "r-1"}, "o-1") == (found and merchant == "shop")
 
 

@@ -20,7 +20,6 @@ from schemas.messages import (
     Correction,
     Expectation,
     ExpectedPayment,
-    Lookup,
     Observation,
     OverduePayment,
     PaymentRequest,
@@ -30,6 +29,7 @@ from schemas.records import Record
 from schemas.status import Status
 from tests.fakes import payment_histories
 from tests.fakes.observations import observation
+from tests.fakes.stages import lookup
 
 TOKEN = "eyJ-pull-token"
 BODY = b'{"cardNumber":"4111111111111111","name":"<b>A. Shopper</b>"}'
@@ -41,14 +41,8 @@ def _record(topic: str, offset: int, value: bytes, at: float, **headers: str) ->
 
 def _found() -> PaymentRecords:
     found = PaymentRecords(complete=True)
-    lookup = Lookup(
-        provider="omnikassa",
-        merchant="shop-uk",
-        operation="pull",
-        reference=None,
-        notification_id="n1",
-        received_at="2026-06-01T12:00:00.000Z",
-        arguments={"token": TOKEN},
+    pull = lookup(
+        None, "shop-uk", provider="omnikassa", operation="pull", notification_id="n1", arguments={"token": TOKEN}
     )
     stored = _record(
         "notifications",
@@ -62,7 +56,7 @@ def _found() -> PaymentRecords:
     found.notifications = [stored]
     rejected = dead_lettered(stored, "rejected", "bad_signature")
     found.rejected = [Record(rejected.topic, 0, 0, rejected.key, rejected.value, rejected.headers, 1.5)]
-    found.lookups = [_record("lookups", 0, messages.encode(lookup), 2.0, ce_id="l1")]
+    found.lookups = [_record("lookups", 0, messages.encode(pull), 2.0, ce_id="l1")]
     found.responses = [_record("responses", 0, BODY, 3.0, ce_id="r1", ce_time="2026-06-01T12:00:00.000Z")]
     state = PaymentState()
     seen: tuple[Status, ...] = ("captured", "pending")
@@ -204,16 +198,15 @@ def test_timeline_of_an_order_without_a_payment() -> None:
 
 
 def test_recovery_lookup_shows_its_cause() -> None:
-    lookup = Lookup(
+    recovery = lookup(
+        None,
+        "shop-uk",
         provider="trustpayments",
-        merchant="shop-uk",
         operation="transaction",
-        reference=None,
         notification_id="overdue",
-        received_at="2026-06-01T12:00:00.000Z",
         arguments={"orderreference": "O1", "recovery": "1"},
     )
-    found = PaymentRecords(order_id="O1", lookups=[_record("lookups", 0, messages.encode(lookup), 2.0, ce_id="l1")])
+    found = PaymentRecords(order_id="O1", lookups=[_record("lookups", 0, messages.encode(recovery), 2.0, ce_id="l1")])
     (entry,) = build_timeline("trustpayments", "shop-uk", "", found, CAPTURED_ONLY).entries
     assert entry.what == "look up transaction (overdue)"
     assert entry.details["recovery"] == "overdue"
@@ -289,16 +282,8 @@ def test_correction_names_its_author_and_reason() -> None:
 def test_lookup_says_that_an_amount_was_missing_and_no_cause_that_is_none() -> None:
     for cause, text in (("amount missing", "look up details (amount missing)"), ("X", "look up details (n-1)")):
         found = _found()
-        lookup = Lookup(
-            provider="nevogate",
-            merchant="shop-hu",
-            operation="details",
-            reference="p1",
-            notification_id="n-1",
-            received_at="2026-06-02T08:00:00.000Z",
-            arguments={"cause": cause, "recovery": "1"},
-        )
-        found.lookups.append(_record("lookups", 1, messages.encode(lookup), 9.0, ce_id="l2"))
+        details = lookup("p1", "shop-hu", operation="details", arguments={"cause": cause, "recovery": "1"})
+        found.lookups.append(_record("lookups", 1, messages.encode(details), 9.0, ce_id="l2"))
         entry = build_timeline("nevogate", "shop-hu", "p1", found, CAPTURED_ONLY).entries[-1]
         assert (entry.kind, entry.what) == ("lookup", text)
 
@@ -306,21 +291,19 @@ def test_lookup_says_that_an_amount_was_missing_and_no_cause_that_is_none() -> N
 def test_lookup_says_that_a_settlement_was_due() -> None:
     found = _found()
     arguments = {"references": "p1 p2", "cause": "settlement due", "recovery": "1"}
-    lookup = Lookup(
+    due = lookup(
+        None,
+        "shop-uk",
         provider="trustpayments",
-        merchant="shop-uk",
         operation="transaction",
-        reference=None,
         notification_id="settlement/shop-uk/2026-06-02T08:00:00.000Z",
-        received_at="2026-06-02T08:00:00.000Z",
         arguments=arguments,
     )
-    record = _record("lookups", 1, messages.encode(lookup), 9.0, ce_id="l2")
-    found.lookups.append(record)
+    found.lookups.append(_record("lookups", 1, messages.encode(due), 9.0, ce_id="l2"))
     entry = build_timeline("trustpayments", "shop-uk", "p1", found, CAPTURED_ONLY).entries[-1]
     assert (entry.kind, entry.what) == ("lookup", "look up transaction (settlement due)")
     assert "p2" not in str(entry), "another payment is none of this one's business"
     found.lookups[-1] = _record(
-        "lookups", 1, messages.encode(dataclasses.replace(lookup, arguments={**arguments, "cause": "<b>"})), 9.0
+        "lookups", 1, messages.encode(dataclasses.replace(due, arguments={**arguments, "cause": "<b>"})), 9.0
     )
     assert "<b>" not in str(build_timeline("trustpayments", "shop-uk", "p1", found, CAPTURED_ONLY))
