@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any, Literal
 
 import pytest
 
 from ops.trace.html import page
 from ops.trace.search import OrderMessage, PaymentRecords
-from ops.trace.timeline import Timeline, build_timeline
+from ops.trace.timeline import Timeline, TimelineEntry, build_timeline
 from processors.dead_letters import dead_lettered
 from processors.interpret.stage import observation_id
 from processors.resolve.payment_state import PaymentState
@@ -97,6 +98,22 @@ def test_timeline_has_every_record_in_order_with_its_position() -> None:
     assert (timeline.entries[-1].topic, timeline.entries[-1].offset) == ("observations", 1)
 
 
+def _overdue(state: Literal["raised", "cleared"], **fields: Any) -> OverduePayment:
+    known: dict[str, Any] = {"payment_id": None, "status": None, **fields}
+    return OverduePayment(
+        event_id=f"{state}/{known['status']}",
+        state=state,
+        provider="omnikassa",
+        merchant="shop-uk",
+        order_id="O1",
+        amount=Money(1050, "GBP"),
+        created_at="",
+        at="",
+        final_by="2026-06-01T13:00:00Z",
+        **known,
+    )
+
+
 def _order_message(number: int, kind: str) -> tuple[Record, OrderMessage]:
     amount = Money(1050, "GBP")
     news: dict[str, OrderMessage] = {
@@ -107,46 +124,9 @@ def _order_message(number: int, kind: str) -> tuple[Record, OrderMessage]:
             created_at="<script>",
             final_by="2026-06-01T13:00:00+00:00",
         ),
-        "raised": OverduePayment(
-            event_id="e",
-            state="raised",
-            provider="omnikassa",
-            merchant="shop-uk",
-            order_id="O1",
-            payment_id=None,
-            status=None,
-            amount=amount,
-            created_at="",
-            at="",
-            final_by="2026-06-01T13:00:00Z",
-        ),
-        "late": OverduePayment(
-            event_id="g",
-            state="raised",
-            provider="omnikassa",
-            merchant="shop-uk",
-            order_id="O1",
-            payment_id="p1",
-            status="authorised",
-            amount=amount,
-            created_at="",
-            at="",
-            final_by="2026-06-01T13:00:00Z",
-            reason="settlement",
-        ),
-        "cleared": OverduePayment(
-            event_id="f",
-            state="cleared",
-            provider="omnikassa",
-            merchant="shop-uk",
-            order_id="O1",
-            payment_id="p1",
-            status="captured",
-            amount=amount,
-            created_at="",
-            at="",
-            final_by="2026-06-01T13:00:00Z",
-        ),
+        "raised": _overdue("raised"),
+        "late": _overdue("raised", payment_id="p1", status="authorised", reason="settlement"),
+        "cleared": _overdue("cleared", payment_id="p1", status="captured"),
         "request": PaymentRequest(
             event_id="r",
             request_id="R1",
@@ -254,6 +234,13 @@ def test_html_page_is_self_contained_and_escapes_everything() -> None:
     assert html.count("<circle") == len(timeline.entries)
 
 
+def _entry_of(said: Observation) -> TimelineEntry:
+    """The only entry of a payment of which nothing else is known."""
+    found = PaymentRecords(observations=[(_record("observations", 0, b"", 1.0, ce_id="o1"), said)])
+    (entry,) = build_timeline("trustpayments", "shop-uk", "p1", found, CAPTURED_ONLY).entries
+    return entry
+
+
 @pytest.mark.parametrize(
     ("said", "text"),
     [
@@ -265,16 +252,13 @@ def test_html_page_is_self_contained_and_escapes_everything() -> None:
     ],
 )
 def test_refund_and_chargeback_say_what_became_of_them(said: Observation, text: str) -> None:
-    found = PaymentRecords(observations=[(_record("observations", 0, b"", 1.0, ce_id="o1"), said)])
-    (entry,) = build_timeline("trustpayments", "shop-uk", "p1", found, CAPTURED_ONLY).entries
-    assert entry.what == text
+    assert _entry_of(said).what == text
 
 
 def test_correction_names_its_author_and_reason() -> None:
     corrected = Correction(by="anna", reason="dispute won, case 4711")
     one = observation("p1", "captured", source="OPERATOR", correction=corrected)
-    found = PaymentRecords(observations=[(_record("observations", 0, b"", 1.0, ce_id="o1"), one)])
-    (entry,) = build_timeline("trustpayments", "shop-uk", "p1", found, CAPTURED_ONLY).entries
+    entry = _entry_of(one)
     assert entry.what == "captured (corrected by anna: dispute won, case 4711) 1000 GBP (minor units)"
     assert entry.details["source"] == "OPERATOR"
 
