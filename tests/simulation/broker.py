@@ -40,6 +40,11 @@ class Stored(NamedTuple):
     timestamp: float
 
 
+def header(record: Stored, name: str) -> str:
+    """The last header of that name; empty if there is none."""
+    return next((value.decode() for key, value in reversed(record.headers) if key == name), "")
+
+
 @dataclass(slots=True)
 class Metadata:
     """Where a batch's last record lies."""

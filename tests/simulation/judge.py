@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import orjson
 
-from tests.simulation.broker import Stored
+from tests.simulation.broker import Stored, header
 from tests.simulation.nights import problems_of_nights
 from tests.simulation.odd_elements import problems_of_odd_elements
 from tests.simulation.plan import STATUSES, Payment, Plan
@@ -146,29 +146,29 @@ def _accounted(evidence: Evidence) -> Iterator[str]:
             ends[orjson.loads(record.value or b"")["notification_id"]].add("lookup")
     for topic in ("notifications.rejected", "notifications.duplicates", "notifications.alerts"):
         for record in evidence.whole(topic):
-            ends[_header(record, "ce_id")].add(topic)
+            ends[header(record, "ce_id")].add(topic)
     for provider in _PROVIDERS:
         for record in evidence.whole(f"notifications.{provider}"):
-            ended = ends.get(_header(record, "ce_id"), set())
+            ended = ends.get(header(record, "ce_id"), set())
             if len(ended) != 1:
-                yield f"G2 notification {_header(record, 'ce_id')} of {provider} ended as {sorted(ended) or 'nothing'}"
+                yield f"G2 notification {header(record, 'ce_id')} of {provider} ended as {sorted(ended) or 'nothing'}"
 
 
 def _first_lookups(evidence: Evidence, provider: str) -> Iterator[Stored]:
     """Lookups that come from ``verify``, before any try."""
     for record in evidence.whole(f"lookups.{provider}"):
-        if _header(record, "ce_source") == f"/verify/{provider}" and not _header(record, "attempts"):
+        if header(record, "ce_source") == f"/verify/{provider}" and not header(record, "attempts"):
             yield record
 
 
 def _answered(evidence: Evidence) -> Iterator[str]:
     """Each lookup ends as response or dead."""
-    ended = {_header(record, "ce_id") for record in evidence.whole("lookups.dead")}
+    ended = {header(record, "ce_id") for record in evidence.whole("lookups.dead")}
     for provider in _PROVIDERS:
         for record in evidence.whole(f"responses.{provider}"):
-            ended.update(one["lookup_id"] for one in orjson.loads(_header(record, "lookups")))
+            ended.update(one["lookup_id"] for one in orjson.loads(header(record, "lookups")))
     for provider in _PROVIDERS:
-        asked = {_header(record, "ce_id"): record for record in evidence.whole(f"lookups.{provider}")}
+        asked = {header(record, "ce_id"): record for record in evidence.whole(f"lookups.{provider}")}
         for name in asked.keys() - ended:
             record = asked[name]
             yield f"G2 lookup {name} at {record.topic}/{record.partition}@{record.offset} has no end"
@@ -302,7 +302,7 @@ def _results_of_nevogate(evidence: Evidence) -> Iterator[str]:
     """One Result for each call, and none without one; twice only where something had gone wrong."""
     causes: dict[str, str] = {}
     for record in _first_lookups(evidence, "nevogate"):
-        causes[_header(record, "ce_id")] = orjson.loads(record.value or b"")["reference"]
+        causes[header(record, "ce_id")] = orjson.loads(record.value or b"")["reference"]
     asked = {lookup: count for (_, lookup), count in evidence.results.items()}
     for lookup, transaction in causes.items():
         if not asked.get(lookup):
@@ -362,9 +362,9 @@ def _requests(evidence: Evidence) -> Iterator[str]:
     yield from problems_of_requests(evidence.whole, evidence.asked, evidence.transactions, calm=evidence.calm)
     unreadable = sum(one.kind == "request" for one in evidence.plan.garbage)
     dead = {
-        (_header(one, "original-partition"), _header(one, "original-offset"))
+        (header(one, "original-partition"), header(one, "original-offset"))
         for one in evidence.whole("lookups.dead")
-        if _header(one, "original-topic") == "payments.requested"
+        if header(one, "original-topic") == "payments.requested"
     }
     if len(dead) != unreadable:
         yield f"G2 {unreadable} requests can't be read, and {len(dead)} are among the dead"
@@ -377,13 +377,6 @@ def _nights(evidence: Evidence) -> Iterator[str]:
 
 def _signed_events(evidence: Evidence) -> Iterator[str]:
     yield from problems_of_signed_events(evidence.whole, evidence.plan)
-
-
-def _header(record: Stored, name: str) -> str:
-    for key, value in reversed(record.headers):
-        if key == name:
-            return value.decode()
-    return ""
 
 
 def kinds(found: Iterable[str]) -> Counter[str]:

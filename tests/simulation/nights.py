@@ -9,7 +9,7 @@ from typing import Final
 
 import orjson
 
-from tests.simulation.broker import EPOCH_SECONDS, Stored
+from tests.simulation.broker import EPOCH_SECONDS, Stored, header
 from tests.simulation.gateways import DAY_SECONDS
 from tests.simulation.installation import CHECK_HOUR
 from tests.simulation.plan import Plan
@@ -37,7 +37,7 @@ def _looks(whole: Callable[[str], list[Stored]]) -> dict[str, list[float]]:
     for record in (*whole("lookups.trustpayments"), *whole("lookups.nevogate")):
         lookup = orjson.loads(record.value or b"")
         if lookup["arguments"].get("cause") == "settlement due":
-            name = next(value.decode() for key, value in record.headers if key == "ce_id")
+            name = header(record, "ce_id")
             for reference in (lookup["reference"] or lookup["arguments"]["references"]).split():
                 looks[reference].setdefault(name, record.timestamp - EPOCH_SECONDS)
     return {reference: list(times.values()) for reference, times in looks.items()}

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from tests.simulation.broker import Stored
+from tests.simulation.broker import Stored, header
 from tests.simulation.gateways import FOREIGN
 from tests.simulation.plan import Plan
 from tests.simulation.trustpayments import REFUSED
@@ -19,12 +19,12 @@ def problems_of_odd_elements(whole: Callable[[str], list[Stored]], plan: Plan) -
     dead: set[str] = set()
     places: set[str] = set()
     for record in whole("lookups.dead"):
-        topic = _header(record, "original-topic")
-        if topic == "lookups.trustpayments" and _header(record, "reason") == "refused":
+        topic = header(record, "original-topic")
+        if topic == "lookups.trustpayments" and header(record, "reason") == "refused":
             dead.add(str(orjson.loads(record.value or b"")["reference"]))
         elif topic == "responses.omnikassa":
-            place = f"{_header(record, 'original-partition')}/{_header(record, 'original-offset')}"
-            places.update(f"{place}/{one}" for one in _header(record, "elements").split())
+            place = f"{header(record, 'original-partition')}/{header(record, 'original-offset')}"
+            places.update(f"{place}/{one}" for one in header(record, "elements").split())
     for reference in sorted(dead - refused):
         yield f"G2 the lookup of {reference} was refused because of another"
     for reference in sorted(refused - dead):
@@ -49,7 +49,3 @@ def _orders(record: Stored) -> list[dict[str, Any]]:
     except orjson.JSONDecodeError:
         return []
     return page.get("orderResults", []) if isinstance(page, dict) else []
-
-
-def _header(record: Stored, name: str) -> str:
-    return next((value.decode() for key, value in reversed(record.headers) if key == name), "")

@@ -8,7 +8,7 @@ from typing import Final
 
 import orjson
 
-from tests.simulation.broker import Stored
+from tests.simulation.broker import Stored, header
 from tests.simulation.plan import Garbage, Plan
 from tests.simulation.smartpay import TRUTHS, foreign_order
 
@@ -31,14 +31,14 @@ def problems_of_signed_events(whole: Callable[[str], list[Stored]], plan: Plan) 
     ends = _ends(whole)
     told: dict[str, list[str]] = defaultdict(list)
     for record in whole("notifications.smartpay"):
-        if _header(record, "attempts"):
+        if header(record, "attempts"):
             continue  # the same record once more: it has waited for its key
-        end = ends.get(_header(record, "ce_id"), "nothing")
-        name = _header(record, "x-smartpay-event-id")
+        end = ends.get(header(record, "ce_id"), "nothing")
+        name = header(record, "x-smartpay-event-id")
         if name:
             told[name].append(end)
             continue
-        unsigned = "unknown_merchant" if _header(record, "ce_source").endswith("/nobody") else "missing_signature"
+        unsigned = "unknown_merchant" if header(record, "ce_source").endswith("/nobody") else "missing_signature"
         if end != unsigned:
             yield f"G3 a call of the bank without a signature ended as {end}, not {unsigned}"
     for name, found in told.items():
@@ -59,20 +59,16 @@ def _dead(whole: Callable[[str], list[Stored]]) -> set[str]:
     return {
         orjson.loads(one.value or b"")["reference"]
         for one in whole("lookups.dead")
-        if _header(one, "ce_source") == "/verify/smartpay" and _header(one, "reason") == "not_found"
+        if header(one, "ce_source") == "/verify/smartpay" and header(one, "reason") == "not_found"
     }
 
 
 def _ends(whole: Callable[[str], list[Stored]]) -> dict[str, str]:
     """How each notification ended."""
-    ends = {_header(one, "ce_id"): "duplicate" for one in whole("notifications.duplicates")}
-    ends |= {_header(one, "ce_id"): "alert" for one in whole("notifications.alerts")}
-    ends |= {_header(one, "ce_id"): _header(one, "reason") for one in whole("notifications.rejected")}
+    ends = {header(one, "ce_id"): "duplicate" for one in whole("notifications.duplicates")}
+    ends |= {header(one, "ce_id"): "alert" for one in whole("notifications.alerts")}
+    ends |= {header(one, "ce_id"): header(one, "reason") for one in whole("notifications.rejected")}
     for record in whole("lookups.smartpay"):
-        if _header(record, "ce_source") == "/verify/smartpay":
+        if header(record, "ce_source") == "/verify/smartpay":
             ends[orjson.loads(record.value or b"")["notification_id"]] = "lookup"
     return ends
-
-
-def _header(record: Stored, name: str) -> str:
-    return next((value.decode() for key, value in reversed(record.headers) if key == name), "")
