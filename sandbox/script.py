@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 from sandbox.billing.subscriptions import MERCHANT, SubscriptionDay
@@ -98,10 +99,10 @@ class Player:
                 self.progress.planned += scenario.pays
                 name = f"SANDBOX{next(number):06d}"
                 at_seconds = self._chance.uniform(0, self._seconds)
-                self._at(at_seconds, lambda scenario=scenario, name=name: self._pay(scenario, name))  # type: ignore[misc]
+                self._at(at_seconds, partial(self._pay, scenario, name))
         self.progress.planned += _SUBSCRIBERS
         for left in range(_ABANDONED):
-            self._at(self._seconds * 0.5, lambda left=left: self._abandon(f"LEFT{left:03d}"))  # type: ignore[misc]
+            self._at(self._seconds * 0.5, partial(self._abandon, f"LEFT{left:03d}"))
         self._at(0.05 * self._seconds, self._register)
         self._at(0.42 * self._seconds, self._bill)
         for at_share, mishap in self._mishaps.at_shares().items():
@@ -137,14 +138,12 @@ class Player:
         payment = control.pay(order_id=name, amount=amount, **amounts.of(scenario.order))
         self.progress.payments += scenario.pays
         for after_seconds, change in scenario.changes:
-            details = amounts.of(change)
+            self._after(after_seconds, partial(self._change, scenario, payment, amounts.of(change)))
 
-            def apply(details: Mapping[str, Any] = details) -> None:
-                changed = control.change(payment, **details)
-                if scenario.dispute_won:
-                    self._at(self._seconds, lambda: self._win_dispute(payment, changed["transactionreference"]))
-
-            self._after(after_seconds, apply)
+    def _change(self, scenario: Scenario, payment: str, details: Mapping[str, Any]) -> None:
+        changed = self._sandbox.providers[scenario.provider].change(payment, **details)
+        if scenario.dispute_won:
+            self._at(self._seconds, partial(self._win_dispute, payment, changed["transactionreference"]))
 
     def _expect(self, provider: str, name: str, amount: int, late_after_seconds: float) -> None:
         final_by = timedelta(seconds=late_after_seconds)
@@ -180,4 +179,4 @@ class Player:
             if left == 0:
                 self.progress.surprises.append(f"{key} can't be corrected: {error}")
             else:  # the chargeback is not published yet
-                self._after(_CORRECT_AGAIN_SECONDS, lambda: self._correct(key, left - 1))
+                self._after(_CORRECT_AGAIN_SECONDS, partial(self._correct, key, left - 1))
