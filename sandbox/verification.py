@@ -40,10 +40,16 @@ class VerificationResult:
 
 def statuses(books: Books, observer: Observer) -> Iterator[tuple[str, str, str, str]]:
     """Provider, payment, true status and last published status of every payment; empty if nothing was published."""
+    for provider, payment_id, truth, last in _compared(books, observer):
+        yield provider, payment_id, truth["status"], last["status"] if last else ""
+
+
+def _compared(books: Books, observer: Observer) -> Iterator[tuple[str, str, Mapping[str, Any], Mapping[str, Any]]]:
+    """Provider, payment, truth and newest event of every payment; the event is empty if nothing was published."""
     for provider, book in books.items():
         for payment_id, truth in book["payments"].items():
             seen = observer.payments.get(f"{truth['merchant']}/{payment_id}")
-            yield provider, payment_id, truth["status"], seen.last["status"] if seen else ""
+            yield provider, payment_id, truth, seen.last if seen else {}
 
 
 def missed(overdue: Mapping[str, Sequence[str]], observer: Observer) -> list[str]:
@@ -65,13 +71,11 @@ def settled(books: Books, observer: Observer) -> bool:
 
 def _other_amounts(books: Books, observer: Observer) -> Iterator[str]:
     """The payments whose newest event has other amounts than the provider's ledger."""
-    for provider, book in books.items():
-        for payment_id, truth in book["payments"].items():
-            seen = observer.payments.get(f"{truth['merchant']}/{payment_id}")
-            for name in _AMOUNTS if seen else ():
-                published = (seen.last.get(name) or {"value": 0})["value"]  # type: ignore[union-attr]  # there is one
-                if published != truth[name]:
-                    yield f"{provider} {payment_id}: {name} {truth[name]} at the provider, {published} published"
+    for provider, payment_id, truth, last in _compared(books, observer):
+        for name in _AMOUNTS if last else ():
+            published = (last.get(name) or {"value": 0})["value"]
+            if published != truth[name]:
+                yield f"{provider} {payment_id}: {name} {truth[name]} at the provider, {published} published"
 
 
 def verify(books: Books, observer: Observer, erp: Path, warehouse: Path) -> VerificationResult:
