@@ -32,13 +32,14 @@ class TrustPayments:
     def call(self, payment: Payment, call: Call) -> bytes:
         """The form of a notification, as it left for the first time."""
         _, word = payment.changes[call.change]
+        child = _CHILDREN.get(word)
         code, settled = _TRUST.get(word, _SETTLED)
         fields = {
-            "transactionreference": _child(payment) if word in _CHILDREN else payment.payment_id,
+            "transactionreference": _child(payment) if child else payment.payment_id,
             "orderreference": payment.order_id,
             "sitereference": f"site-{payment.merchant}",
             "errorcode": code,
-            "settlestatus": _CHILDREN[word].settlestatus if word in _CHILDREN else settled,
+            "settlestatus": child.settlestatus if child else settled,
             "notificationreference": f"57-{payment.number}-{call.change}",
         }
         return _form(fields)
@@ -93,14 +94,12 @@ class TrustPayments:
         if word is None:
             return
         code, settled = _TRUST.get(word, _SETTLED)
+        day = day_of(payment.changes[0][0])
         common = {
             "orderreference": payment.order_id,
             "sitereference": site,
             "currencyiso3a": CURRENCY,
             "paymenttypedescription": "VISA",
-        }
-        day = day_of(payment.changes[0][0])
-        common |= {
             "accounttypedescription": "ECOM",
             "authmethod": "FINAL",
             "settleduedate": day,
