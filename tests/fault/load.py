@@ -20,6 +20,7 @@ import orjson
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
+from sandbox.scenarios import PaymentAmounts, Share
 from sandbox.shop import ExampleShop
 from sandbox.simulators.control import Control
 from schemas import topics
@@ -35,8 +36,8 @@ _JOIN_SECONDS: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of payment: how often it is made, how it begins, and what becomes of it after so many seconds. A
-    number among the changes is a share of the amount. One that does not ``pay`` is no payment by the provider's ledger.
+    """One kind of payment: how often it is made, how it begins, and what becomes of it after so many seconds. One that
+    does not ``pay`` is no payment by the provider's ledger.
     """
 
     weight: int
@@ -59,9 +60,9 @@ KINDS: Final = (
     Kind(3, "trustpayments", {"settlestatus": "100"}),
     Kind(3, "trustpayments", {"errorcode": "70000"}),
     # accepted, and settled in the night
-    Kind(2, "trustpayments", {"settlestatus": "100"}, ((_LATER, {"refund": 1.0}),)),
-    Kind(1, "trustpayments", {"settlestatus": "100"}, ((_LATER, {"chargeback": 0.4}),)),
-    Kind(1, "trustpayments", {"settlestatus": "100"}, ((_LATER, {"payout": 2.0}),)),
+    Kind(2, "trustpayments", {"settlestatus": "100"}, ((_LATER, {"refund": Share(1.0)}),)),
+    Kind(1, "trustpayments", {"settlestatus": "100"}, ((_LATER, {"chargeback": Share(0.4)}),)),
+    Kind(1, "trustpayments", {"settlestatus": "100"}, ((_LATER, {"payout": Share(2.0)}),)),
     # every query that names it fails
     Kind(1, "trustpayments", {"refused": True}, pays=False),
     Kind(7, "nevogate"),
@@ -172,9 +173,9 @@ class Load:
         else:
             self._announce(provider, merchant, name, amount, None)
             payment = self._providers[provider].pay(**order)
+        amounts = PaymentAmounts(amount)
         for after_seconds, change in kind.changes:
-            details = {one: round(amount * is_) if isinstance(is_, float) else is_ for one, is_ in change.items()}
-            self._at(after_seconds, self._change(provider, payment, details))
+            self._at(after_seconds, self._change(provider, payment, amounts.of(change)))
         if registers:
             self._at(_LATER, lambda: self._charge(merchant, name, payment, amount))
 
