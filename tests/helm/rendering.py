@@ -105,6 +105,18 @@ def named(found: list[Thing], kind: str, name: str) -> Thing:
     return next(one for one in found if one["kind"] == kind and one["metadata"]["name"] == name)
 
 
+def hosts_reached(found: list[Thing]) -> set[tuple[str, str]]:
+    """The hosts with their ports that Cilium's only policy allows."""
+    (policy,) = of_kind(found, "CiliumNetworkPolicy")
+    return {
+        (host["matchName"], port["port"])
+        for rule in policy["spec"]["egress"]
+        for host in rule.get("toFQDNs", [])
+        for to in rule["toPorts"]
+        for port in to["ports"]
+    }
+
+
 def workloads(found: list[Thing]) -> list[Thing]:
     """All that makes pods."""
     return of_kind(found, "Deployment", "StatefulSet", "Job")

@@ -14,7 +14,7 @@ from schemas.configuration.load import parse
 from schemas.configuration.merchants import charges_of, provider_of
 from schemas.configuration.model import Configuration
 from service.cluster import wanted_settings
-from tests.helm.rendering import WAYS, Thing, named, of_kind, pod_of, things, workloads
+from tests.helm.rendering import WAYS, Thing, hosts_reached, named, of_kind, pod_of, things, workloads
 
 SECRETS = "/run/secrets/paynotify/"
 
@@ -217,12 +217,4 @@ def test_workers_reach_only_the_providers_that_they_call() -> None:
         "nevogate": public,
         "results": public,
     }
-    (named_hosts,) = of_kind(things("strimzi"), "CiliumNetworkPolicy")
-    hosts = [
-        (host["matchName"], port["port"])
-        for rule in named_hosts["spec"]["egress"]
-        for host in rule.get("toFQDNs", [])
-        for to in rule["toPorts"]
-        for port in to["ports"]
-    ]
-    assert ("webservices.securetrading.net", "8443") in hosts
+    assert ("webservices.securetrading.net", "8443") in hosts_reached(things("strimzi"))

@@ -17,6 +17,7 @@ from tests.helm.rendering import (
     CHART,
     NAMESPACE,
     Thing,
+    hosts_reached,
     loaded,
     named,
     of_kind,
@@ -28,7 +29,6 @@ from tests.helm.rendering import (
 from tests.helm.test_chart_objects import judge, quantity
 from tests.helm.tools import HELMS, helm
 
-CILIUM: Final = "CiliumNetworkPolicy"
 SCALED: Final = put("workerDefaults.autoscaling", {"enabled": True})
 ODD: Final[dict[str, tuple[Change, ...]]] = {
     # YAML takes all of these for something other than text unless they are in quotes
@@ -213,14 +213,7 @@ def test_retention_can_be_unlimited(version: str, tmp_path: Path) -> None:
 
 
 def test_cilium_allows_every_port_of_a_host(tmp_path: Path) -> None:
-    (policy,) = of_kind(rendered("strimzi", folder=tmp_path), "CiliumNetworkPolicy")
-    reach = {
-        (host["matchName"], port["port"])
-        for rule in policy["spec"]["egress"]
-        for host in rule.get("toFQDNs", [])
-        for to in rule["toPorts"]
-        for port in to["ports"]
-    }
+    reach = hosts_reached(rendered("strimzi", folder=tmp_path))
     assert reach == {("webservices.securetrading.net", "443"), ("webservices.securetrading.net", "8443")}
 
 
@@ -236,13 +229,7 @@ SIGNED_EVENTS: Final = {
 
 def test_host_of_public_keys_may_be_reached(tmp_path: Path) -> None:
     merchants = put("configuration.merchants", [SIGNED_EVENTS])
-    (policy,) = of_kind(rendered("scram", merchants, put("networkPolicy.cilium", True), folder=tmp_path), CILIUM)
-    reach = {
-        (host["matchName"], to["ports"][0]["port"])
-        for rule in policy["spec"]["egress"]
-        for host in rule.get("toFQDNs", [])
-        for to in rule["toPorts"]
-    }
+    reach = hosts_reached(rendered("scram", merchants, put("networkPolicy.cilium", True), folder=tmp_path))
     assert reach == {("api.pay.rabobank.nl", "443"), ("pay.rabobank.nl", "8443")}
     found = rendered("scram", merchants, folder=tmp_path)
     egress = named(found, "NetworkPolicy", "shop-paynotify-smartpay")["spec"]["egress"]
