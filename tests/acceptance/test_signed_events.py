@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import pytest
-from kafka import KafkaConsumer, TopicPartition
 
 from sandbox.observer import Observer
 from sandbox.simulators.smartpay.simulator import KEY_SET, KEY_SET_PATH
 from sandbox.system import Plan, Sandbox
 from sandbox.verification import settled
 from tests.acceptance.knocking import soon
+from tests.topics_reader import counts
 
 pytestmark = pytest.mark.kafka
 
@@ -94,7 +94,7 @@ def test_key_that_is_published_late_costs_no_event(sandbox: Sandbox, seen: Obser
     bank.change(KEY_SET, rotate="ES256")
     late = pay(sandbox, merchant=BELIEVES)
     held = sandbox.topic("notifications.smartpay.retry.2")
-    soon(lambda: _ends(sandbox, held) > 0, DEADLINE_SECONDS, "the event did not wait")
+    soon(lambda: counts(sandbox.bootstrap, held)[held] > 0, DEADLINE_SECONDS, "the event did not wait")
     bank.clear_faults()
     soon(lambda: everything_right(sandbox, seen), 120, "the event was not verified after the key was published")
     assert seen.payments[f"{BELIEVES}/{late}"].last["status"] == "captured"
@@ -110,12 +110,3 @@ def test_event_of_the_same_webshop_is_the_other_merchants_payment(sandbox: Sandb
 def test_audit_accounts_for_everything(sandbox: Sandbox, seen: Observer) -> None:
     sandbox.command("audit", "--since", "2020-01-01T00:00:00Z", "--config", str(sandbox.config_path))
     assert seen.contradictions == []
-
-
-def _ends(sandbox: Sandbox, topic: str) -> int:
-    consumer = KafkaConsumer(bootstrap_servers=sandbox.bootstrap)
-    try:
-        places = [TopicPartition(topic, part) for part in consumer.partitions_for_topic(topic) or ()]
-        return sum(consumer.end_offsets(places).values())
-    finally:
-        consumer.close()
