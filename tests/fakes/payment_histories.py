@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from processors.resolve.payment_state import Advance, PaymentState
 from processors.resolve.release import CAPTURED_ONLY, ReleaseRules
 from processors.resolve.transitions import advance
-from schemas.messages import Chargeback, Correction, Observation, PaymentStatus, Refund
+from schemas.messages import Chargeback, Correction, Expectation, Observation, PaymentStatus, Refund
 from schemas.money import Money
 from schemas.status import Status
 from tests.fakes.observations import observation
+
+#: Of a merchant that ships at the authorisation.
+EARLY: Final = ReleaseRules(authorised=True)
 
 
 def pounds(pence: int) -> Money:
@@ -38,6 +41,11 @@ def refund(
 def chargeback(chargeback_id: str, pence: int | None, at: int = 0) -> Observation:
     amount = None if pence is None else pounds(pence)
     return seen(None, at, chargeback=Chargeback(chargeback_id=chargeback_id, amount=amount), amount=None)
+
+
+def expected(pence: int = 1000, **fields: Any) -> Expectation:
+    """What the shop said of the payment's order."""
+    return Expectation(**{"order_id": "order-p1", "amount": pounds(pence), **fields})
 
 
 def correction(status: Status, at: int, by: str = "anna", **fields: Any) -> Observation:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
 from processors.resolve.release import ReleaseRules
 from schemas.messages import Expectation, OrderRole
 from schemas.money import Money
-from tests.fakes.payment_histories import events, pounds, seen
+from tests.fakes.payment_histories import EARLY, events, expected, pounds, seen
 
 REQUIRED: Final = ReleaseRules(expected_required=True)
-
-
-def expected(pence: int, **fields: Any) -> Expectation:
-    return Expectation(order_id="order-p1", amount=pounds(pence), **fields)
 
 
 def checked(role: OrderRole, expectation: Expectation, rules: ReleaseRules = REQUIRED) -> tuple[str, str, str]:
@@ -88,4 +84,4 @@ def test_amount_in_the_customers_currency_is_published_beside_the_merchants() ->
 @pytest.mark.parametrize("role", ["whole", "part", "repeat"])
 def test_capture_of_nothing_releases_nothing(known: Expectation | None, role: OrderRole) -> None:
     nothing = seen("captured", amount=pounds(0), paid=pounds(0), order_role=role, expected=known)
-    assert [event.fulfilment for event in events([nothing], rules=ReleaseRules(authorised=True))] == ["hold"]
+    assert [event.fulfilment for event in events([nothing], rules=EARLY)] == ["hold"]

@@ -11,16 +11,14 @@ from hypothesis import strategies as st
 
 from processors.resolve.payment_state import PaymentState, encoded
 from processors.resolve.refunds import refund_sums
-from processors.resolve.release import ReleaseRules
 from processors.resolve.retention import payment_state
 from schemas import messages
 from schemas.ids import derived_id
-from schemas.messages import Expectation, Observation, PaymentStatus
+from schemas.messages import Observation, PaymentStatus
 from schemas.status import Status
-from tests.fakes.payment_histories import chargeback, pounds, refund, run, seen
+from tests.fakes.payment_histories import EARLY, chargeback, expected, pounds, refund, run, seen
 
 STATUSES: Final[tuple[Status, ...]] = get_args(Status)
-EARLY: Final = ReleaseRules(authorised=True)
 
 times = st.integers(0, 20)
 payments = st.builds(seen, st.sampled_from(STATUSES), times, secured=st.booleans(), returnable=st.booleans())
@@ -35,15 +33,9 @@ chargebacks = st.builds(chargeback, st.sampled_from(("c1", "c2")), st.sampled_fr
 
 
 def expectation(version: int, paid_by: str | None, parts_version: int) -> Observation:
-    expected = Expectation(
-        order_id="order-p1",
-        amount=pounds(1000 * version),
-        said=str(version),
-        paid_by=paid_by,
-        other_parts=pounds(500 * parts_version) if parts_version else None,
-        parts_version=parts_version,
-    )
-    return seen(None, version, expected=expected, amount=None, order_id=None)
+    parts = pounds(500 * parts_version) if parts_version else None
+    known = expected(1000 * version, said=str(version), paid_by=paid_by, other_parts=parts, parts_version=parts_version)
+    return seen(None, version, expected=known, amount=None, order_id=None)
 
 
 expectations = st.builds(expectation, st.integers(1, 3), st.sampled_from((None, "p0")), st.integers(0, 3))

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.resolve.release import ReleaseRules
 from schemas.messages import Observation
 from schemas.money import Money
-from tests.fakes.payment_histories import events, pounds, refund, run, seen
-
-EARLY: Final = ReleaseRules(authorised=True)
+from tests.fakes.payment_histories import EARLY, events, pounds, refund, run, seen
 
 
 def test_refund_is_published_when_it_is_accepted_and_when_it_is_settled() -> None:

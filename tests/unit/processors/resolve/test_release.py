@@ -11,15 +11,8 @@ import pytest
 from processors.resolve.payment_state import PaymentState
 from processors.resolve.release import CAPTURED_ONLY, ReleaseRules
 from schemas import messages
-from schemas.messages import Expectation
 from schemas.status import Status
-from tests.fakes.payment_histories import correction, events, pounds, refund, run, seen
-
-EARLY: Final = ReleaseRules(authorised=True)
-
-
-def expected(pence: int = 1000, order: str = "order-p1", **fields: Any) -> Expectation:
-    return Expectation(order_id=order, amount=pounds(pence), **fields)
+from tests.fakes.payment_histories import EARLY, correction, events, expected, pounds, refund, run, seen
 
 
 @pytest.mark.parametrize(
@@ -32,7 +25,7 @@ def expected(pence: int = 1000, order: str = "order-p1", **fields: Any) -> Expec
         (EARLY, {"secured": True, "amount": pounds(0)}, "hold"),
         (EARLY, {"secured": True, "expected": expected()}, "release"),
         (EARLY, {"secured": True, "expected": expected(999)}, "hold"),
-        (EARLY, {"secured": True, "expected": expected(order="another")}, "hold"),
+        (EARLY, {"secured": True, "expected": expected(order_id="another")}, "hold"),
         (EARLY, {"secured": True, "expected": expected(paid_by="p0")}, "hold"),
         (EARLY, {"secured": True, "expected": expected(paid_by="p0", several=True)}, "release"),
         (EARLY, {"secured": True, "expected": expected(paid_by="p0"), "order_role": "repeat"}, "release"),
