@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from processors.orders.settlement import awaited_settlement
 from processors.orders.state_machine import OVERDUE_QUEUE, PollProvider, ReportOverdue, expectation_registered
-from processors.orders.state_machine import payment_observed as observed
 from processors.state import timer_queue
 from schemas.messages import OverduePayment, PaymentSeen
 from schemas.status import Status
@@ -44,7 +43,7 @@ def announced() -> History:
 
 def test_order_waits_for_the_settlement_and_an_hour_more() -> None:
     history = announced()
-    history.apply(observed(ORDER, history.state, authorised()))
+    history.observe(authorised())
     assert timer(history) == (OVERDUE_QUEUE, timer_queue.milliseconds(MORNING + GRACE))
     history.fire()
     assert reports(history) == [("raised", "settlement", rfc3339(MORNING + GRACE))]
@@ -54,15 +53,15 @@ def test_order_waits_for_the_settlement_and_an_hour_more() -> None:
 
 def test_order_settled_in_the_night_is_never_overdue() -> None:
     history = announced()
-    history.apply(observed(ORDER, history.state, authorised()))
-    history.apply(observed(ORDER, history.state, news("a", "captured", sequence=2)))
+    history.observe(authorised())
+    history.observe(news("a", "captured", sequence=2))
     history.fire()
     assert reports(history) == []
 
 
 def test_order_without_a_time_of_settlement_is_overdue_by_its_deadline() -> None:
     history = announced()
-    history.apply(observed(ORDER, history.state, authorised(None)))
+    history.observe(authorised(None))
     history.fire()
     assert reports(history) == [("raised", None, rfc3339(DEADLINE))]
     assert history.state.due is not None
@@ -70,19 +69,19 @@ def test_order_without_a_time_of_settlement_is_overdue_by_its_deadline() -> None
 
 def test_order_is_overdue_by_its_deadline_where_that_is_later() -> None:
     history = announced()
-    history.apply(observed(ORDER, history.state, authorised(START - timedelta(days=1))))
+    history.observe(authorised(START - timedelta(days=1)))
     history.fire()
     assert reports(history) == [("raised", "settlement", rfc3339(DEADLINE))]
 
 
 def test_deferred_settlement_is_waited_for_before_and_after_it_was_late() -> None:
     history, later = announced(), MORNING + timedelta(days=1)
-    history.apply(observed(ORDER, history.state, authorised()))
-    history.apply(observed(ORDER, history.state, authorised(later, sequence=2)))
+    history.observe(authorised())
+    history.observe(authorised(later, sequence=2))
     assert timer(history) == (OVERDUE_QUEUE, timer_queue.milliseconds(later + GRACE))
     history.fire()
     latest, seen_at = later + timedelta(days=6), later + timedelta(hours=3)
-    history.apply(observed(ORDER, history.state, authorised(latest, sequence=3, at=seen_at)))
+    history.observe(authorised(latest, sequence=3, at=seen_at))
     history.fire()
     assert [(state, reason) for state, reason, _ in reports(history)] == [
         ("raised", "settlement"),
@@ -97,11 +96,11 @@ def test_deferred_settlement_is_waited_for_before_and_after_it_was_late() -> Non
 
 def test_late_settlement_reported_again_changes_nothing() -> None:
     history = announced()
-    history.apply(observed(ORDER, history.state, authorised()))
+    history.observe(authorised())
     history.fire()
     for number, hours in enumerate((2, 26, 50)):
         again = authorised(sequence=2 + number, at=MORNING + timedelta(hours=hours))
-        history.apply(observed(ORDER, history.state, again))
+        history.observe(again)
     assert len(reports(history)) == 1
     assert history.state.due is None
 
@@ -110,7 +109,7 @@ def test_order_found_authorised_by_a_poll_waits_for_its_settlement() -> None:
     history = announced()
     history.fire()
     found_at = DEADLINE + timedelta(minutes=2)
-    history.apply(observed(ORDER, history.state, authorised(at=found_at)))
+    history.observe(authorised(at=found_at))
     history.fire()
     assert reports(history) == [
         ("raised", None, rfc3339(DEADLINE)),
@@ -122,12 +121,12 @@ def test_order_found_authorised_by_a_poll_waits_for_its_settlement() -> None:
 def test_order_suspended_after_its_deadline_is_overdue_again_under_another_id() -> None:
     """A consumer that applies each event once would drop a report equal to the first one."""
     history = announced()
-    history.apply(observed(ORDER, history.state, news("a", "suspended", sequence=1)))
+    history.observe(news("a", "suspended", sequence=1))
     history.fire()
     for sequence in (2, 4):
-        history.apply(observed(ORDER, history.state, authorised(sequence=sequence, at=history.now)))
+        history.observe(authorised(sequence=sequence, at=history.now))
         history.now += timedelta(minutes=sequence)
-        history.apply(observed(ORDER, history.state, news("a", "suspended", sequence=sequence + 1, at=history.now)))
+        history.observe(news("a", "suspended", sequence=sequence + 1, at=history.now))
         history.fire()
     raised = [one for one in reports(history) if one[0] == "raised"]
     assert len(set(raised)) == len(raised) == 3

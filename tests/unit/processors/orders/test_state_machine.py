@@ -94,6 +94,9 @@ class History:
         self.state = state
         self.effects += transition.effects
 
+    def observe(self, one: PaymentSeen) -> None:
+        self.apply(payment_observed(ORDER, self.state, one))
+
     def fire(self) -> None:
         """Let the order's timer fire at its time, or now if that is later."""
         if self.state.due is None:
@@ -145,7 +148,7 @@ def after(history: History, step: tuple[object, ...]) -> History:
             settles_after, role = more or (None, "whole")
             settles_by = None if settles_after is None else START + timedelta(seconds=settles_after)  # type: ignore[arg-type]  # seconds
             one = news(payment_id, status, sequence=sequence, at=history.now, settles_by=settles_by, role=role)  # type: ignore[arg-type]  # a Status and a role
-            history.apply(payment_observed(ORDER, history.state, one))
+            history.observe(one)
         case ("timer",):
             history.fire()
         case ("wait", int(seconds)):
