@@ -11,6 +11,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from processors.dead_letters import dead_lettered
 from processors.fetch.retry_policy import decide
 from processors.metrics import Metrics
@@ -189,7 +191,7 @@ class FetchStage:
         if outcome.again is not None:
             # a new lookup with an id of its own: the old one is answered and must count as answered
             again = {"ce_id": derived_id("again", waiting.lookup_id), "again-of": waiting.lookup_id}
-            repeated = replace(record, headers=with_headers(record.headers, again))
+            repeated = msgspec.structs.replace(record, headers=with_headers(record.headers, again))
             more.append(self._retry(repeated, waiting, RetryLater(outcome.again, "the response was not conclusive")))
         return more
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import msgspec
 
 from processors.dead_letters import dead_lettered
 from processors.metrics import Metrics
@@ -75,7 +76,7 @@ def _with_stored_at(record: Record) -> Record:
     stored_at = _stored_at(record)
     if stored_at is None:
         return record
-    return replace(record, headers=with_headers(record.headers, {STORED_AT: rfc3339(stored_at)}))
+    return msgspec.structs.replace(record, headers=with_headers(record.headers, {STORED_AT: rfc3339(stored_at)}))
 
 
 def authenticate(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
+from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
 from processors.metrics import Metrics

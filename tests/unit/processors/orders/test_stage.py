@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -146,7 +147,7 @@ def time_reached(entry: timer_queue.Timer, told: datetime | None = None) -> Reco
     moment = timer_queue.moment_of(entry.due_milliseconds)
     value = TimeReached(name=entry.name, lane=entry.queue, due=rfc3339(moment))
     one = internal(messages.TIME_REACHED, value, entry.name)
-    return replace(one, timestamp_seconds=(told or moment).timestamp())
+    return msgspec.structs.replace(one, timestamp_seconds=(told or moment).timestamp())
 
 
 async def test_payment_is_compared_whichever_came_first() -> None:

@@ -7,13 +7,13 @@ with a right signature, as a shop's own form rules or a re-split hash can make t
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any, Final
 
 import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from processors.providers.base import Notification
 from processors.providers.registry import provider_specs

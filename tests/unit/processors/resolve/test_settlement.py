@@ -303,5 +303,5 @@ def _morning(at: str) -> datetime:
 async def test_unreadable_time_record_is_dead_lettered_alone(value: bytes | None) -> None:
     partition = await followed(1)
     (record,) = partition.due()
-    outputs = await partition.work([replace(record, value=value), record])
+    outputs = await partition.work([msgspec.structs.replace(record, value=value), record])
     assert [one.topic for one in outputs] == ["lookups.dead", "lookups.trustpayments"]
