@@ -45,6 +45,12 @@ _TRACED: Final = 5
 _STATUSES: Final[tuple[Status, ...]] = ("authorised", "captured")
 _PROVIDER: Final = "trustpayments"
 _MERCHANT: Final = "shop-uk"
+#: The brokers stamp responses themselves. They would put a day's into this minute, where no trace looks for them.
+_WRITTEN_LATER: Final = {
+    "topics": {
+        "overrides": {topics.responses(_PROVIDER): {"settings": {"message.timestamp.type": "CreateTime"}}},
+    }
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +77,7 @@ def measure(scale: float) -> Tools:
     payments = max(_LEAST, round(PAYMENTS * scale))
     recent = max(1, round(payments * _RECENT_SHARE))
     began = datetime.now(UTC)
-    with Sandbox(Plan(workers=(), consumers=False)) as sandbox:
+    with Sandbox(Plan(workers=(), consumers=False, configuration=_WRITTEN_LATER)) as sandbox:
         _fill(sandbox, payments, recent, began)
         since = rfc3339(began - _DAY)
         audit, _ = _tool(sandbox, "audit", "--since", since, "--json")
