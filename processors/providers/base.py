@@ -212,14 +212,14 @@ def no_recovery(merchant: str) -> float:
 
 @dataclass(frozen=True, slots=True)
 class CallContext:
-    """What a provider call may use: the HTTP client, the limits, and the clock.
+    """What a provider call may use: the HTTP transport, the limits, and the clock.
 
     ``pace`` is held around a merchant's call. ``recovery_wait`` takes a call from the merchant's quota of recovery
     calls; it returns how many seconds the call must wait, and takes nothing unless that is zero. ``progress`` is called
     after each exchange: a call of many exchanges must not look like a stall.
     """
 
-    http: httpx.AsyncClient
+    http: httpx.AsyncBaseTransport
     now: Callable[[], datetime]
     max_response_bytes: int
     timeout_seconds: float

@@ -1,4 +1,4 @@
-"""Opens the HTTP client for provider calls, with the limits that the worker's configuration sets."""
+"""Opens the HTTP transport for provider calls, with the limits that the worker's configuration sets."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from processors.providers.base import CallContext
-from processors.providers.http import open_client
+from processors.providers.http import open_transport
 from schemas.configuration.worker import WorkerSettings
 
 
 @asynccontextmanager
 async def open_call_context(worker: WorkerSettings, connections: int) -> AsyncIterator[CallContext]:
     """A context for calls over at most ``connections`` connections, without rate limit and without recovery calls."""
-    async with open_client(connections) as http:
+    async with open_transport(connections) as http:
         yield CallContext(
             http=http,
             now=lambda: datetime.now(UTC),

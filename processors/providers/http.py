@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from functools import lru_cache
 from importlib import metadata
 from typing import Any, Final
 
@@ -51,11 +51,22 @@ USER_AGENT: Final = f"paynotify/{_version()}"
 _PRIVATE_NAMES: Final = (PrivateName("aiohttp", "aiohttp.client", "ClientSession._request", ("_retry_connection",)),)
 
 
-def open_client(connections: int) -> httpx.AsyncClient:
-    """The client for all providers' calls, with at most ``connections`` at once.
+#: Sent with every call, unless it has its own.
+_HEADERS: Final[Mapping[str, str]] = {
+    "Accept": "application/json",
+    "Accept-Encoding": "gzip",
+    "Connection": "keep-alive",
+    "User-Agent": USER_AGENT,
+}
 
-    aiohttp repeats a GET by itself when the connection breaks before the response. An OmniKassa pull hands results
-    over, so a repeat nobody sees could skip a page: it is switched off. Cookies would mix merchants' sessions.
+
+def open_transport(connections: int) -> httpx.AsyncBaseTransport:
+    """The httpx transport of all providers' calls, with at most ``connections`` at once.
+
+    The calls go to the transport itself: redirects, cookies, proxies of the environment and hidden repeats belong to
+    httpx's client above it, which would take twice the time of all the rest of a call. aiohttp repeats a GET by itself
+    when the connection breaks before the response. An OmniKassa pull hands results over, so a repeat nobody sees could
+    skip a page: it is switched off. Its cookies, which would mix merchants' sessions, are too.
 
     Raises:
         UnsupportedLibraryError: the installed aiohttp has no switch for its repeats.
@@ -64,20 +75,31 @@ def open_client(connections: int) -> httpx.AsyncClient:
 
     def session() -> aiohttp.ClientSession:
         opened = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=connections, ssl=httpx.create_ssl_context()),
+            connector=aiohttp.TCPConnector(limit=connections, ssl=transport.ssl_context),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
         opened._retry_connection = False  # a contract test counts the calls
         return opened
 
-    return client_over(AiohttpTransport(client=session))
+    transport = AiohttpTransport(client=session)
+    return transport
 
 
-def client_over(transport: httpx.AsyncBaseTransport) -> httpx.AsyncClient:
-    """httpx as providers are called with it: no redirects, no cookies, no proxy of the environment's."""
-    # httpx has a cookie jar of its own above aiohttp's
-    no_cookies = CookieJar(policy=DefaultCookiePolicy(allowed_domains=()))
-    return httpx.AsyncClient(transport=transport, cookies=no_cookies, follow_redirects=False, trust_env=False)
+@lru_cache(maxsize=256)
+def _parsed(url: str) -> httpx.URL:
+    return httpx.URL(url)  # which takes longer than to make the whole request
+
+
+def _request(method: str, url: str, headers: Mapping[str, str], content: bytes | None) -> httpx.Request:
+    """The request with all its headers: to work out the missing ones takes httpx twice the time."""
+    address = _parsed(url)
+    lines = [(b"Host", address.netloc)]
+    lines += [(name.encode("ascii"), value.encode("ascii")) for name, value in {**_HEADERS, **headers}.items()]
+    if content is not None:
+        lines.append((b"Content-Length", b"%d" % len(content)))
+    request = httpx.Request(method, address, headers=lines, stream=httpx.ByteStream(content or b""))
+    request.read()
+    return request
 
 
 class _Received:
@@ -115,19 +137,14 @@ async def exchange(
     asked_at = context.now()
     received = _Received()
     try:
-        async with (
-            asyncio.timeout(context.timeout_seconds),
-            context.http.stream(
-                method,
-                url,
-                headers={"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "gzip", **headers},
-                content=content,
-                follow_redirects=False,
-                timeout=context.timeout_seconds,
-            ) as response,
-        ):
-            _refuse_outage(response, context.now())
-            await _receive(received, response, context.max_response_bytes)
+        # the one limit of time: those of the transport for parts of an exchange would be no shorter
+        async with asyncio.timeout(context.timeout_seconds):
+            response = await context.http.handle_async_request(_request(method, url, headers, content))
+            try:
+                _refuse_outage(response, context.now)
+                await _receive(received, response, context.max_response_bytes)
+            finally:
+                await response.aclose()
     except TimeoutError:
         received.problem = ProviderUnavailableError(f"no complete response within {context.timeout_seconds:g} s")
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, aiohttp.ClientError, OSError) as error:
@@ -141,18 +158,20 @@ async def exchange(
     return _judged(received, context, asked_at, keep_broken=keep_broken)
 
 
-def _refuse_outage(response: httpx.Response, now: datetime) -> None:
+def _refuse_outage(response: httpx.Response, now: Callable[[], datetime]) -> None:
     status = response.status_code
-    retry_after_seconds = _retry_after_seconds(response.headers.get("retry-after", ""), now)
+    if 200 <= status < 300 or (400 <= status < 500 and status != 429):
+        return
+    retry_after_seconds = _retry_after_seconds(response.headers.get("retry-after", ""), now())
     if status == 429:
         raise RateLimitedError("HTTP 429", retry_after_seconds=retry_after_seconds)
-    if not (200 <= status < 300 or 400 <= status < 500):
-        raise ProviderUnavailableError(f"HTTP {status}", retry_after_seconds=retry_after_seconds)
+    raise ProviderUnavailableError(f"HTTP {status}", retry_after_seconds=retry_after_seconds)
 
 
 async def _receive(received: _Received, response: httpx.Response, limit_bytes: int) -> None:
     received.status, received.headers = response.status_code, response.headers
-    async for chunk in response.aiter_raw():
+    assert isinstance(response.stream, httpx.AsyncByteStream)
+    async for chunk in response.stream:
         received.body += chunk
         if len(received.body) > limit_bytes:
             del received.body[limit_bytes:]

@@ -12,7 +12,7 @@ import httpx
 from aiohttp import web
 
 from processors.providers.base import CallContext, ProviderResponse, WaitingLookup
-from processors.providers.http import open_client
+from processors.providers.http import open_transport
 from tests.fakes.accounts import NOW
 
 
@@ -76,7 +76,7 @@ def json_answer(text: str | bytes, status: int = 200, headers: Mapping[str, str]
 class World:
     """What a fetch touches besides the provider: the clock, the pace, and the answers it stored."""
 
-    http: httpx.AsyncClient
+    http: httpx.AsyncBaseTransport
     now: datetime = NOW
     stored: list[ProviderResponse] = field(default_factory=list)
     #: The lookups that each of the stored responses answers.
@@ -109,6 +109,6 @@ class World:
 
 @asynccontextmanager
 async def world() -> AsyncIterator[World]:
-    """A world with the workers' own HTTP client."""
-    async with open_client(8) as http:
+    """A world with the workers' own HTTP transport."""
+    async with open_transport(8) as http:
         yield World(http)

@@ -296,7 +296,7 @@ def call_context(
         yield
 
     return CallContext(
-        http=cast(httpx.AsyncClient, None),
+        http=cast(httpx.AsyncBaseTransport, None),
         now=lambda: NOW + timedelta(hours=1 if now else 0),
         max_response_bytes=1000,
         timeout_seconds=1.0,

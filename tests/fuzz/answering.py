@@ -20,7 +20,6 @@ from processors.interpret.stage import InterpretStage
 from processors.metrics import Metrics
 from processors.providers.account import Account
 from processors.providers.base import Call, CallContext, ProviderResponse, WaitingLookup
-from processors.providers.http import client_over
 from processors.providers.outcomes import LookupOutcome
 from processors.providers.registry import provider_specs
 from processors.resolve.stage import ResolveStage
@@ -67,8 +66,9 @@ class _Transport(httpx.AsyncBaseTransport):
 
 def call_context(script: Script) -> CallContext:
     """What a fetch uses, with the provider's side played by ``script``."""
-    http = client_over(_Transport(script))
-    return CallContext(http, lambda: NOW, 1 << 20, 5.0, 100, lambda queue: nullcontext(), lambda merchant: 0.0)
+    return CallContext(
+        _Transport(script), lambda: NOW, 1 << 20, 5.0, 100, lambda queue: nullcontext(), lambda merchant: 0.0
+    )
 
 
 async def fetched(

@@ -15,8 +15,6 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final, cast
 from unittest.mock import patch
 
-import httpx
-
 from processors import wiring
 from processors.metrics import Metrics
 from processors.providers.background import BackgroundContext
@@ -279,7 +277,7 @@ class _World:
     def _calls(self) -> CallContext:
         worker = self.configuration.worker
         return CallContext(
-            http=cast(httpx.AsyncClient, self.wire),
+            http=self.wire,
             now=partial(product_time, self.loop),
             max_response_bytes=worker.provider_response_bytes,
             timeout_seconds=worker.provider_timeout_seconds,

@@ -61,8 +61,8 @@ class Trouble:
     share: float
 
 
-class Wire:
-    """The part of `httpx.AsyncClient` that the providers' exchange uses, for all providers."""
+class Wire(httpx.AsyncBaseTransport):
+    """The way of all providers' calls, in place of the transport over a network."""
 
     def __init__(self, loop: Timeline, lot: Lot, history: History, gateways: Mapping[str, Gateway]) -> None:
         self.loop = loop
@@ -71,10 +71,11 @@ class Wire:
         self.history = history
         self.gateways = gateways
 
-    def stream(self, method: str, url: str, *, headers: Mapping[str, str], content: bytes | None, **_: Any) -> _Call:
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """One exchange; the provider is told by the host's first part."""
-        provider = url.partition("//")[2].partition(".")[0]
-        return _Call(self, provider, method, url, headers, content)
+        answered = await _Call(self, request.url.host.partition(".")[0], request).answered()
+        headers = {"content-type": answered.content_type, "retry-after": answered.retry_after}
+        return httpx.Response(answered.status, headers=headers, stream=_Body(answered.body))
 
     def delay(self, provider: str, about: bytes) -> float:
         """How long a message takes to the provider, or from it."""
@@ -84,15 +85,18 @@ class Wire:
 class _Call:
     __slots__ = ("_about", "_content", "_done", "_headers", "_kind", "_method", "_provider", "_url", "_wire")
 
-    def __init__(
-        self, wire: Wire, provider: str, method: str, url: str, headers: Mapping[str, str], content: bytes | None
-    ) -> None:
-        self._wire, self._provider, self._method, self._url = wire, provider, method, url
-        self._headers, self._content = headers, content
+    def __init__(self, wire: Wire, provider: str, request: httpx.Request) -> None:
+        self._wire, self._provider, self._method, self._url = wire, provider, request.method, str(request.url)
+        self._headers, self._content = request.headers, request.content or None
         # the end of a query is what it asks for; its beginning is made up for each
-        self._about = (content or url.encode())[-_ABOUT_BYTES:]
+        self._about = (self._content or self._url.encode())[-_ABOUT_BYTES:]
 
-    async def __aenter__(self) -> Response:
+    async def answered(self) -> Answered:
+        """What the provider answers.
+
+        Raises:
+            httpx.TransportError: there is no answer.
+        """
         wire = self._wire
         trouble = wire.troubles.get(self._provider)
         hit = trouble is not None and wire.lot("trouble", self._about) < trouble.share
@@ -108,10 +112,7 @@ class _Call:
             raise httpx.ConnectError("refused") from _REFUSED
         if answered is None:
             raise httpx.ReadError("broken")
-        return Response(answered)
-
-    async def __aexit__(self, *_: object) -> None:
-        return
+        return answered
 
     def _arrive(self) -> None:
         wire, kind = self._wire, self._kind
@@ -157,15 +158,11 @@ _REFUSED: Final = aiohttp.ClientConnectorError(
 )
 
 
-class Response:
-    """The part of `httpx.Response` that is used."""
+class _Body(httpx.AsyncByteStream):
+    __slots__ = ("_body",)
 
-    __slots__ = ("_body", "headers", "status_code")
+    def __init__(self, body: bytes) -> None:
+        self._body = body
 
-    def __init__(self, answered: Answered) -> None:
-        self.status_code = answered.status
-        self.headers = {"content-type": answered.content_type, "retry-after": answered.retry_after}
-        self._body = answered.body
-
-    async def aiter_raw(self) -> AsyncIterator[bytes]:
+    async def __aiter__(self) -> AsyncIterator[bytes]:
         yield self._body

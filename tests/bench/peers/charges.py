@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
 
+import httpx
 import orjson
 import uvloop
 
-from processors.providers.http import open_client
+from processors.providers.http import open_transport
 
 #: As many calls at once as the worker makes by default.
 _IN_FLIGHT: Final = 64
@@ -23,7 +24,7 @@ async def run(work: dict[str, Any]) -> None:
     """Charge every reference once, then wait for SIGTERM: what a process has used can't all be read once it is gone."""
     authorization = "Basic " + base64.b64encode(f"{work['store']}:{work['key']}".encode()).decode()
     slots = asyncio.Semaphore(_IN_FLIGHT)
-    async with open_client(_IN_FLIGHT) as http:
+    async with httpx.AsyncClient(transport=open_transport(_IN_FLIGHT), trust_env=False) as http:
 
         async def call(method: str, arguments: dict[str, Any]) -> dict[str, Any]:
             form = urlencode({"method": method, "json": json.dumps(arguments)})

@@ -19,7 +19,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from processors.limits.call_pacer import CallPacer
 from processors.providers.account import Account, open_account
 from processors.providers.base import Call, CallContext, Provider, ProviderResponse, WaitingLookup, unlimited
-from processors.providers.http import open_client
+from processors.providers.http import open_transport
 from processors.providers.registry import provider_specs
 from processors.verify.stage import authenticate, notification_of
 from schemas import messages
@@ -80,7 +80,7 @@ async def run(arguments: argparse.Namespace) -> None:
     consumer = AIOKafkaConsumer(source, bootstrap_servers=bootstrap, group_id=_GROUP, auto_offset_reset="earliest")
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", enable_idempotence=True)
     slots = asyncio.Semaphore(_IN_FLIGHT)
-    async with open_client(_IN_FLIGHT) as http, producer, consumer, asyncio.TaskGroup() as tasks:
+    async with open_transport(_IN_FLIGHT) as http, producer, consumer, asyncio.TaskGroup() as tasks:
         pipeline = Pipeline(
             provider_specs()[arguments.provider].provider, configuration, http, producer, arguments.topic
         )

@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 
 from processors.providers.account import Account
+from processors.providers.http import exchange
 from processors.providers.payment_list import ListedPayment, ListedRecord, PaymentReference, UnreadableRecord
 from processors.providers.registry import provider_specs
 from processors.providers.trustpayments.client import query
@@ -179,8 +180,10 @@ async def test_outage_is_waited_out_for_a_while_and_a_refusal_is_not() -> None:
 
         async def passed_on(request: web.Request, body: bytes) -> web.StreamResponse:
             headers = {name: request.headers[name] for name in ("Authorization", "Content-Type")}
-            answer = await here.http.post(shop.merchant.webservices_url, content=body, headers=headers)
-            return json_answer(answer.content)
+            answer = await exchange(
+                here.call_context(), "POST", shop.merchant.webservices_url, headers=headers, content=body
+            )
+            return json_answer(answer.body)
 
         async with serving(failing, failing, passed_on) as between:
             found, _ = await listed(between.url, here, START, START + timedelta(hours=1))

@@ -7,7 +7,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from processors.providers.http import open_client
+from processors.providers.http import open_transport
 from schemas.errors import UnsupportedLibraryError
 
 
@@ -17,4 +17,4 @@ def test_aiohttp_without_the_switch_for_repeats_is_reported(monkeypatch: pytest.
 
     monkeypatch.setattr(aiohttp.ClientSession, "_request", renamed)
     with pytest.raises(UnsupportedLibraryError, match=r"^aiohttp .*does not use _retry_connection"):
-        open_client(1)
+        open_transport(1)
