@@ -46,9 +46,34 @@ class Charged:
     def charges_per_second(self) -> float:
         return self.charges / self.seconds
 
+    @property
+    def process_microseconds(self) -> float:
+        """CPU of the worker, or of the peer."""
+        return self.cpu_microseconds["worker" if self.is_product else "peer"]
 
-def measure(scale: float, peaks: Peaks) -> list[Charged]:
-    """The product with one worker, then the peer, on the same gateway."""
+    @property
+    def total_microseconds(self) -> float | None:
+        """With Kafka's CPU, of which the peer uses none; None on a cluster whose processes can't be seen."""
+        if not self.is_product:
+            return self.process_microseconds
+        kafka = self.cpu_microseconds.get("kafka")
+        return None if kafka is None else self.process_microseconds + kafka
+
+    @property
+    def is_product(self) -> bool:
+        return "peer" not in self.cpu_microseconds
+
+
+@dataclass(frozen=True, slots=True)
+class Charges:
+    """The product with one worker, and the peer."""
+
+    paynotify: Charged
+    peer: Charged
+
+
+def measure(scale: float, peaks: Peaks) -> Charges:
+    """Both on the same gateway, one after the other."""
     charges = max(_LEAST, round(CHARGES * scale))
     plan = Plan(
         merchants={"nevogate": (_MERCHANT,)},
@@ -57,7 +82,7 @@ def measure(scale: float, peaks: Peaks) -> list[Charged]:
         simulators={"time_scale": 1.0, "latency_seconds": PROVIDER_LATENCY_SECONDS},
     )
     with Sandbox(plan) as sandbox:
-        return [_product(sandbox, charges, peaks), _peer(sandbox, charges, peaks)]
+        return Charges(_product(sandbox, charges, peaks), _peer(sandbox, charges, peaks))
 
 
 def _references(sandbox: Sandbox, charges: int, name: str) -> list[str]:

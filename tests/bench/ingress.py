@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any, Final
 
 from sandbox.processes import Child
@@ -14,7 +15,7 @@ from sandbox.system import Plan, Sandbox
 from schemas.errors import ClusterError
 from schemas.topics import notifications
 from tests.bench import procfs
-from tests.bench.roles import Peaks, roles_of
+from tests.bench.roles import Peaks, broker_pid, roles_of
 from tests.bench.topics import Topics, create_topic
 
 CONNECTIONS: Final = 64
@@ -34,15 +35,22 @@ UNLIMITED: Final[Mapping[str, Mapping[str, Any]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """One round against one ingress. CPU is the ingress process's alone."""
+    """One round against one ingress. ``cpu_microseconds`` is the ingress process's; Kafka's is None where its processes
+    can't be seen.
+    """
 
     requests: int
     refused: int
     requests_per_second: float
     cpu_microseconds: float
+    kafka_microseconds: float | None
     p50_milliseconds: float
     p95_milliseconds: float
     p99_milliseconds: float
+
+    @property
+    def total_microseconds(self) -> float | None:
+        return None if self.kafka_microseconds is None else self.cpu_microseconds + self.kafka_microseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,10 @@ class Ingresses:
 
     paynotify: list[Load]
     peer: list[Load]
+
+    def means(self) -> tuple[Load, Load]:
+        """The mean round of the product and of the peer."""
+        return _mean(self.paynotify), _mean(self.peer)
 
 
 def measure(scale: float, peaks: Peaks) -> Ingresses:
@@ -66,11 +78,11 @@ def measure(scale: float, peaks: Peaks) -> Ingresses:
         try:
             theirs = int(peer.wait_for_event("listening")["port"])
             warm = [_load(port, _WARM_UP_SECONDS)["requests"] for port in (ours, theirs)]
-            result = Ingresses([], [])
+            result, kafka = Ingresses([], []), broker_pid(sandbox)
             seconds = max(_LEAST_SECONDS, _SECONDS * scale)
             for _ in range(_ROUNDS):
-                result.paynotify.append(_round(ours, sandbox.ingest.pid, seconds))
-                result.peer.append(_round(theirs, peer.pid, seconds))
+                result.paynotify.append(_round(ours, sandbox.ingest.pid, kafka, seconds))
+                result.peer.append(_round(theirs, peer.pid, kafka, seconds))
             _check(ends, notifications("trustpayments"), warm[0], result.paynotify)
             _check(ends, _PEER_TOPIC, warm[1], result.peer)
             peaks.note("ingress", roles_of(sandbox, peer=peer))
@@ -90,16 +102,32 @@ def _check(ends: Topics, topic: str, warm: int, rounds: list[Load]) -> None:
         raise ClusterError(f"{acknowledged} requests were acknowledged, but only {stored} records are on {topic}.")
 
 
-def _round(port: int, pid: int, seconds: float) -> Load:
-    before = procfs.cpu_seconds(pid)
+def _round(port: int, pid: int, kafka: int | None, seconds: float) -> Load:
+    pids = [pid] if kafka is None else [pid, kafka]
+    before = [procfs.cpu_seconds(one) for one in pids]
     done = _load(port, seconds)
-    used = procfs.cpu_seconds(pid) - before
+    used = [procfs.cpu_seconds(one) - since for one, since in zip(pids, before, strict=True)]
     if not done["requests"]:
         raise ClusterError(f"None of {done['refused']} requests to port {port} was acknowledged. See the logs.")
     return Load(
         requests_per_second=done["requests"] / done.pop("seconds"),
-        cpu_microseconds=used / done["requests"] * 1e6,
+        cpu_microseconds=used[0] / done["requests"] * 1e6,
+        kafka_microseconds=used[1] / done["requests"] * 1e6 if kafka is not None else None,
         **done,
+    )
+
+
+def _mean(rounds: Sequence[Load]) -> Load:
+    kafka = [one.kafka_microseconds for one in rounds if one.kafka_microseconds is not None]
+    return Load(
+        requests=round(fmean(one.requests for one in rounds)),
+        refused=round(fmean(one.refused for one in rounds)),
+        requests_per_second=fmean(one.requests_per_second for one in rounds),
+        cpu_microseconds=fmean(one.cpu_microseconds for one in rounds),
+        kafka_microseconds=fmean(kafka) if kafka else None,
+        p50_milliseconds=fmean(one.p50_milliseconds for one in rounds),
+        p95_milliseconds=fmean(one.p95_milliseconds for one in rounds),
+        p99_milliseconds=fmean(one.p99_milliseconds for one in rounds),
     )
 
 

@@ -23,6 +23,14 @@ class Machine:
     commit: str
 
 
+@dataclass(frozen=True, slots=True)
+class LoadAverage:
+    """The machine's load before and after a section."""
+
+    before: float
+    after: float
+
+
 def this_machine() -> Machine:
     """The machine this runs on."""
     return Machine(

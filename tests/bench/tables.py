@@ -1,165 +1,119 @@
-"""Figures as plain text: the same in a terminal, a log and a mail."""
+"""What each section tells of its figures."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import fmean
 
-from tests.bench.charging import Charged
+from tests.bench.charging import Charged, Charges
+from tests.bench.drain import Drained
 from tests.bench.ingress import BODY_BYTES, CONNECTIONS, Ingresses, Load
-from tests.bench.latency import Latencies
-from tests.bench.pipeline import PROVIDER_LATENCY_SECONDS, Drained, Pipelines
+from tests.bench.latency import Latencies, Latency
+from tests.bench.pipeline import PROVIDER_LATENCY_SECONDS, Pipelines
 from tests.bench.roles import Peaks
 from tests.bench.settlement import Settled
 from tests.bench.state import State
+from tests.bench.text import NOTHING, Passage, number, ratio
 from tests.bench.tools import Tools
 from tests.bench.verification import Verification
 
-_ROLES = ("worker", "peer", "kafka", "simulator")
 
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as their widest cell, the first one aligned left."""
-    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
-    lines = [
-        "  ".join(
-            cell.rjust(width) if number else cell.ljust(width)
-            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in [head, *rows]
-    ]
-    return "\n".join(f"  {line}" for line in lines)
-
-
-def verification(result: Sequence[Verification]) -> str:
+def verification(result: Sequence[Verification]) -> Passage:
     """The cost of one judgement by provider."""
-    rows = [(one.provider, f"{one.body_bytes}", f"{one.microseconds:.1f}") for one in result]
-    return f"Verification: parsing and signature of one notification\n{table(('', 'bytes', 'CPU us'), rows)}"
+    rows = [(one.provider, f"{one.body_bytes}", number(one.microseconds, 1)) for one in result]
+    return Passage("Verification", "parsing and signature of one notification", ("", "bytes", "CPU us"), rows)
 
 
-def ingress(result: Ingresses) -> str:
+def ingress(result: Ingresses) -> Passage:
     """Both ingresses round by round, and their ratio."""
     rounds = [
-        (f"{name} {number}", one)
-        for number, pair in enumerate(zip(result.paynotify, result.peer, strict=True), 1)
+        (f"{name} {turn}", one)
+        for turn, pair in enumerate(zip(result.paynotify, result.peer, strict=True), 1)
         for name, one in zip(("paynotify", "peer"), pair, strict=True)
     ]
-    head = ("", "acknowledged/s", "refused", "CPU us/request", "p50 ms", "p95 ms", "p99 ms")
-    rows = [
+    return Passage(
+        "Ingress",
+        f"{CONNECTIONS} keep-alive connections, bodies of {BODY_BYTES} bytes; CPU is for each request",
+        ("", "acknowledged/s", "refused", "process us", "with Kafka us", "p50 ms", "p95 ms", "p99 ms"),
+        [*((name, *_load(one)) for name, one in rounds), ("paynotify / peer", *_load_ratios(result))],
         (
-            name,
-            f"{one.requests_per_second:,.0f}",
-            str(one.refused),
-            f"{one.cpu_microseconds:.0f}",
-            f"{one.p50_milliseconds:.1f}",
-            f"{one.p95_milliseconds:.1f}",
-            f"{one.p99_milliseconds:.1f}",
-        )
-        for name, one in rounds
-    ]
-    rate = _mean_rate(result.paynotify) / _mean_rate(result.peer)
-    cpu = _mean_cpu(result.paynotify) / _mean_cpu(result.peer)
-    return (
-        f"Ingress: {CONNECTIONS} keep-alive connections, bodies of {BODY_BYTES} bytes\n{table(head, rows)}\n"
-        f"  paynotify / peer: {rate:.2f} of the rate, {cpu:.2f} times the CPU. Every 200 is a record on its topic.\n"
-        "  The peer: raw ASGI, uvicorn, aiokafka idempotent send_and_wait; no limits, deadlines, ids, trace, metrics."
+            "Every 200 is a record on its topic.",
+            "The peer: raw ASGI, uvicorn, aiokafka's idempotent producer; no limits, deadlines, ids, trace or metrics.",
+        ),
     )
 
 
-def pipeline(result: Pipelines) -> str:
-    """Every backlog, then the peer."""
-    head = ("", "payments", "seconds", "per second", "per call", *(f"{role} us" for role in _ROLES), "idle")
-    everything = [*result.drained, *([result.peer] if result.peer else [])]
-    text = (
-        f"Pipeline: stored notification to result, providers answer in {PROVIDER_LATENCY_SECONDS * 1000:.0f} ms; "
-        f"CPU is for each payment\n{table(head, [_drained(one) for one in everything])}"
+def pipeline(result: Pipelines) -> Passage:
+    """Every backlog of the product and of the peers."""
+    head = ("", "notifications", "per second", "of peer", "per call", "process us", "of peer", "Kafka us")
+    return Passage(
+        "Pipeline",
+        f"stored notification to result, providers answer in {PROVIDER_LATENCY_SECONDS * 1000:.0f} ms; CPU is for each "
+        "notification: of the workers or the peer, of Kafka, and of both",
+        (*head, "with Kafka us", "of peer", "idle"),
+        [_drained(one, result.peer_of(one)) for one in result.drained],
+        (
+            "The peer of a row is Benthos with one call each, where it could run, else naive Python.",
+            "No peer has state, order, or durability between its steps. Naive Python asks once for each notification,",
+            "by the product's own code. OmniKassa's rate is the bank's: 6 pulls/s of 100 orders.",
+            *result.missing,
+        ),
     )
-    ours = next((one for one in result.drained if (one.provider, one.workers) == ("trustpayments", 1)), None)
-    if ours and result.peer:
-        rate = ours.payments_per_second / result.peer.payments_per_second
-        cpu = ours.cpu_microseconds["worker"] / result.peer.cpu_microseconds["peer"]
-        text += (
-            f"\n  paynotify, 1 worker / peer: {rate:.2f} of the rate, {cpu:.2f} times the CPU of the process.\n"
-            "  The peer: the same provider module and HTTP client, one call for each notification; no state,\n"
-            "  no order, no durability between its steps. OmniKassa's rate is the bank's: 6 pulls/s of 100 orders."
-        )
-    return text
 
 
-def latency(result: Latencies) -> str:
+def latency(result: Latencies) -> Passage:
     """Receipt to result by provider."""
-    head = ("", "results", "p50 ms", "p95 ms", "p99 ms")
-    rows = [
-        (
-            name,
-            str(one.results),
-            f"{one.p50_milliseconds:.0f}",
-            f"{one.p95_milliseconds:.0f}",
-            f"{one.p99_milliseconds:.0f}",
-        )
-        for name, one in [*result.by_provider.items(), ("all", result.all)]
-    ]
-    return (
-        f"Latency: receipt to result at {result.notifications_per_second:.0f} notifications/s over all providers, "
-        f"{result.workers} workers, "
-        f"the provider's {result.provider_latency_milliseconds:.0f} ms in it\n{table(head, rows)}"
+    named = [*result.by_provider.items(), ("all", result.all)]
+    return Passage(
+        "Latency",
+        f"receipt to result at {result.notifications_per_second:.0f} notifications/s over all providers, "
+        f"{result.workers} workers, the provider's {result.provider_latency_milliseconds:.0f} ms in it",
+        ("", "results", "p50 ms", "p95 ms", "p99 ms"),
+        [(name, str(one.results), *_quantiles(one)) for name, one in named],
     )
 
 
-def charges(result: Sequence[Charged]) -> str:
+def charges(result: Charges) -> Passage:
     """The product's charges and the peer's."""
-    head = ("", "charges", "seconds", "per second", *(f"{role} us" for role in _ROLES))
-    rows = [
+    ours, peer = result.paynotify, result.peer
+    head = ("", "charges", "per second", "of peer", "process us", "of peer", "Kafka us", "with Kafka us", "of peer")
+    return Passage(
+        "Charges",
+        f"request to captured money by three calls of {PROVIDER_LATENCY_SECONDS * 1000:.0f} ms; CPU is for each charge",
+        head,
+        [_charged(one, peer) for one in (ours, peer)],
         (
-            one.name,
-            f"{one.charges:,}",
-            f"{one.seconds:.1f}",
-            f"{one.charges_per_second:,.0f}",
-            *(f"{one.cpu_microseconds[role]:.0f}" if role in one.cpu_microseconds else "-" for role in _ROLES),
-        )
-        for one in result
-    ]
-    ours, peer = result
-    rate = ours.charges_per_second / peer.charges_per_second
-    cpu = ours.cpu_microseconds["worker"] / peer.cpu_microseconds["peer"]
-    return (
-        f"Charges: request to captured money, three calls of {PROVIDER_LATENCY_SECONDS * 1000:.0f} ms each; CPU is for "
-        f"each charge\n{table(head, rows)}\n"
-        f"  paynotify / peer: {rate:.2f} of the rate, {cpu:.2f} times the CPU of the process. In it: each step kept\n"
-        "  before the next, the webhook's Result, all status events. The peer keeps nothing and answers no webhook."
+            "In the product's figures: each step kept before the next, the webhook's Result, all status events.",
+            "The peer keeps nothing and answers no webhook.",
+        ),
     )
 
 
-def settlement(one: Settled) -> str:
+def settlement(one: Settled) -> Passage:
     """One morning of silent settlements."""
     rows = (
-        ("payments settled in one night", f"{one.payments:,}"),
-        ("queries", f"{one.calls:,}"),
+        ("payments settled in one night", number(one.payments)),
+        ("queries", number(one.calls)),
         ("from the first timer to the last captured event", f"{one.seconds:.0f} s"),
         *(
-            (f"CPU of {role}", f"{used:.1f} s, {one.cpu_microseconds[role]:.0f} us a payment")
+            (f"CPU of {role}", f"{used:.1f} s, {one.cpu_microseconds[role]:,.0f} us a payment")
             for role, used in one.cpu_seconds.items()
         ),
     )
     pace = f"{one.calls_per_hour:,} queries an hour, over {one.partitions} partitions"
-    return f"Settlement: one merchant's payments, looked up at its own pace ({pace})\n{table(('', ''), rows)}"
+    return Passage("Settlement", f"one merchant's payments, looked up at its own pace ({pace})", ("", ""), rows)
 
 
-def memory(peaks: Peaks, pipelines: Pipelines) -> str:
+def memory(peaks: Peaks) -> Passage:
     """The peak of every process of every run."""
     rows = [
         (run, role, ", ".join(f"{one / 1e6:.0f}" for one in held))
         for run, roles in peaks.bytes_by_run.items()
         for role, held in roles.items()
     ]
-    held_megabytes = pipelines.worker_rss_bytes / 1e6
-    return (
-        f"Memory: the most each process has held (MB)\n{table(('run', 'role', 'peak RSS'), rows)}\n"
-        f"  A worker with {pipelines.payments_in_state:,} payments in its state holds {held_megabytes:.0f} MB."
-    )
+    return Passage("Memory", "the most each process has held (MB)", ("run", "role", "peak RSS"), rows)
 
 
-def state(one: State) -> str:
+def state(one: State) -> Passage:
     """How fast it came, and what it takes."""
     rows = (
         ("payments in state", f"{one.payments:,} of {one.bytes_per_payment:.0f} bytes"),
@@ -170,10 +124,10 @@ def state(one: State) -> str:
         ("most RSS meanwhile", f"{one.peak_rss_bytes / 1e6:.0f} MB"),
         ("on the worker's disk", f"{one.disk_bytes / 1e6:.0f} MB"),
     )
-    return f"State: one worker with all stages\n{table(('', ''), rows)}"
+    return Passage("State", "one worker with all stages", ("", ""), rows)
 
 
-def tools(one: Tools) -> str:
+def tools(one: Tools) -> Passage:
     """What the operator waits for."""
     rows = (
         ("records of payments.status", f"{one.status_records:,}"),
@@ -181,27 +135,63 @@ def tools(one: Tools) -> str:
         (f"trace by key, the slowest of {len(one.trace_seconds)}", f"{max(one.trace_seconds):.1f} s"),
         (f"trace by order, the slowest of {len(one.order_trace_seconds)}", f"{max(one.order_trace_seconds):.1f} s"),
     )
-    return f"Operator's tools: each a process of its own\n{table(('', ''), rows)}"
+    return Passage("Operator's tools", "each a process of its own", ("", ""), rows)
 
 
-def _drained(one: Drained) -> tuple[str, ...]:
-    layout = f"{one.workers} worker{'s' * (one.workers > 1)}" if one.workers else "peer"
-    used = (f"{one.cpu_microseconds[role]:.0f}" if role in one.cpu_microseconds else "-" for role in _ROLES)
-    idle = "-" if one.idle_cores is None else f"{one.idle_cores:.1%}"
+def _load(one: Load) -> tuple[str, ...]:
     return (
-        f"{one.provider}, {layout}",
-        f"{one.payments:,}",
-        f"{one.seconds:.1f}",
-        f"{one.payments_per_second:,.0f}",
-        f"{one.payments_per_call:.0f}",
-        *used,
-        idle,
+        number(one.requests_per_second),
+        str(one.refused),
+        number(one.cpu_microseconds),
+        number(one.total_microseconds),
+        number(one.p50_milliseconds, 1),
+        number(one.p95_milliseconds, 1),
+        number(one.p99_milliseconds, 1),
     )
 
 
-def _mean_rate(rounds: Sequence[Load]) -> float:
-    return fmean(one.requests_per_second for one in rounds)
+def _load_ratios(result: Ingresses) -> tuple[str, ...]:
+    ours, theirs = result.means()
+    return (
+        ratio(ours.requests_per_second, theirs.requests_per_second),
+        "",
+        ratio(ours.cpu_microseconds, theirs.cpu_microseconds),
+        ratio(ours.total_microseconds, theirs.total_microseconds),
+        ratio(ours.p50_milliseconds, theirs.p50_milliseconds),
+        ratio(ours.p95_milliseconds, theirs.p95_milliseconds),
+        ratio(ours.p99_milliseconds, theirs.p99_milliseconds),
+    )
 
 
-def _mean_cpu(rounds: Sequence[Load]) -> float:
-    return fmean(one.cpu_microseconds for one in rounds)
+def _quantiles(one: Latency) -> tuple[str, ...]:
+    return number(one.p50_milliseconds), number(one.p95_milliseconds), number(one.p99_milliseconds)
+
+
+def _charged(one: Charged, peer: Charged) -> tuple[str, ...]:
+    return (
+        one.name,
+        number(one.charges),
+        number(one.charges_per_second),
+        ratio(one.charges_per_second, peer.charges_per_second),
+        number(one.process_microseconds),
+        ratio(one.process_microseconds, peer.process_microseconds),
+        number(one.cpu_microseconds.get("kafka") if one.is_product else None),
+        number(one.total_microseconds),
+        ratio(one.total_microseconds, peer.total_microseconds),
+    )
+
+
+def _drained(one: Drained, peer: Drained | None) -> tuple[str, ...]:
+    return (
+        f"{one.provider}: {one.name}",
+        number(one.payments),
+        number(one.payments_per_second),
+        ratio(one.payments_per_second, peer.payments_per_second if peer else None),
+        number(one.payments_per_call),
+        number(one.process_microseconds),
+        ratio(one.process_microseconds, peer.process_microseconds if peer else None),
+        number(one.cpu_microseconds.get("kafka")),
+        number(one.total_microseconds),
+        ratio(one.total_microseconds, peer.total_microseconds if peer else None),
+        NOTHING if one.idle_cores is None else f"{one.idle_cores:.1%}",
+    )

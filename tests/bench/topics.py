@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from types import TracebackType
+from typing import Any
 
+from aiokafka import AIOKafkaConsumer
+from aiokafka import TopicPartition as Place
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import NewTopic
 
@@ -39,3 +44,21 @@ def create_topic(sandbox: Sandbox, name: str) -> str:
     finally:
         admin.close()
     return topic
+
+
+def records(sandbox: Sandbox, topic: str) -> Sequence[Any]:
+    """Every record on the topic (its name on the cluster); aiokafka reads whatever codec a peer compresses with."""
+    places = [Place(topic, number) for number in range(sandbox.plan.partitions)]
+    return asyncio.run(_records(sandbox.bootstrap, places))
+
+
+async def _records(bootstrap: str, places: Sequence[Place]) -> list[Any]:
+    found: list[Any] = []
+    async with AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False) as consumer:
+        consumer.assign(places)
+        await consumer.seek_to_beginning(*places)
+        missing = sum((await consumer.end_offsets(places)).values())
+        while len(found) < missing:
+            for more in (await consumer.getmany(timeout_ms=1000)).values():
+                found += more
+    return found

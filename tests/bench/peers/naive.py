@@ -30,7 +30,7 @@ from schemas.topics import notifications
 
 #: As many calls at once as the worker makes by default.
 _IN_FLIGHT: Final = 64
-_GROUP: Final = "peer-pipeline"
+_GROUP: Final = "peer-naive"
 
 
 class Pipeline:

@@ -1,0 +1,55 @@
+"""All figures of one run: what ``--json`` writes, and what the report and the comparison read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from tests.bench.charging import Charges
+from tests.bench.ingress import Ingresses
+from tests.bench.latency import Latencies
+from tests.bench.machine import LoadAverage, Machine
+from tests.bench.pipeline import Pipelines
+from tests.bench.roles import Peaks
+from tests.bench.settlement import Settled
+from tests.bench.state import State
+from tests.bench.tools import Tools
+from tests.bench.verification import Verification
+
+
+@dataclass(slots=True, kw_only=True)
+class Figures:
+    """A section that was not run is None."""
+
+    machine: Machine
+    scale: float
+    verification: list[Verification] | None = None
+    ingress: Ingresses | None = None
+    pipeline: Pipelines | None = None
+    latency: Latencies | None = None
+    charges: Charges | None = None
+    settlement: Settled | None = None
+    state: State | None = None
+    tools: Tools | None = None
+    peaks: Peaks = field(default_factory=Peaks)
+    load_averages: dict[str, LoadAverage] = field(default_factory=dict)
+
+    def told(self) -> str:
+        """Where and how they were measured."""
+        here = self.machine
+        return (
+            f"{here.cores} cores, {here.cpu}; Python {here.python}; Kafka {here.kafka}; commit {here.commit}; "
+            f"scale {self.scale:g}"
+        )
+
+
+def write(figures: Figures, path: Path) -> None:
+    """Write them as JSON."""
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(figures), indent=2) + b"\n")
+
+
+def read(path: Path) -> Figures:
+    """Read what `write` wrote."""
+    return msgspec.json.decode(path.read_bytes(), type=Figures)
