@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 from typing import Final
+
+from msgspec.structs import replace
 
 from processors.charges import state_machine, validation
 from processors.charges.acceptance import with_amounts
@@ -76,8 +77,8 @@ class CallResults:
             expected = Expectation(order_id=order_id, amount=request.amount) if order_id is not None else None
             self._observe(request, expected, capturing=True)
 
-    def after_call(self, request: ChargeRequest, step: NextStep, report: ProviderReport) -> None:
-        """Persist a call's response and its consequences."""
+    def after_call(self, request: ChargeRequest, step: NextStep, report: ProviderReport) -> ChargeRequest:
+        """The request after a call's response, whose consequences for its payment are persisted."""
         now = self._now()
         if isinstance(report, ChargeReport):
             self._record_payment(request, step, report)
@@ -90,11 +91,8 @@ class CallResults:
         else:
             self._log_problem(request, step, report)
         if step == "check" and isinstance(report, ChargeReport):
-            self._repository.put(self._checked(request, report))
-        else:
-            self._repository.put(
-                state_machine.reported(request, step, report, now, self._context.timing(request.asked.merchant))
-            )
+            return self._checked(request, report)
+        return state_machine.reported(request, step, report, now, self._context.timing(request.asked.merchant))
 
     def _record_payment(self, request: ChargeRequest, step: NextStep, report: ChargeReport) -> None:
         merchant, payment_id = request.asked.merchant, report.response.reference or ""

@@ -7,10 +7,10 @@ State keys: ``request`` by name, ``payment`` by merchant and the provider's id, 
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from processors.charges.spending_limits import SpendingCounters
 from processors.charges.state_machine import ChargeRequest
@@ -31,6 +31,7 @@ UNCERTAIN: Final = b"uncertain\0"
 
 _REQUEST: Final = msgspec.json.Decoder(ChargeRequest)
 _KNOWN: Final = msgspec.json.Decoder(KnownPayment)
+_ENCODER: Final = msgspec.json.Encoder()
 
 
 def lane(merchant: str) -> str:
@@ -43,6 +44,8 @@ class RequestRepository:
 
     def __init__(self, writes: WriteBatch, spending: SpendingCounters, metrics: Metrics, topic: str) -> None:
         self.cause: int | None = None
+        #: Those read or written in this batch, so that each is decoded once.
+        self._requests: dict[str, ChargeRequest] = {}
         self._writes = writes
         self._spending = spending
         self._metrics = metrics
@@ -50,8 +53,13 @@ class RequestRepository:
 
     def request(self, name: str) -> ChargeRequest | None:
         """The request of that name, if it exists."""
-        value = self._writes.get(_request_key(name))
-        return _REQUEST.decode(value) if value is not None else None
+        known = self._requests.get(name)
+        if known is None:
+            value = self._writes.get(_request_key(name))
+            if value is None:
+                return None
+            known = self._requests[name] = _REQUEST.decode(value)
+        return known
 
     def put(self, request: ChargeRequest) -> None:
         """Persist the request, its timer and its share of the limits, and publish its new event, if any."""
@@ -66,7 +74,8 @@ class RequestRepository:
             self._spending.give_back(request)
             request = replace(request, counted=False)
         planned = before.due if before is not None else None
-        self._writes.put_request(_request_key(request.name), messages.encode(request))
+        self._requests[request.name] = request
+        self._writes.put_request(_request_key(request.name), _ENCODER.encode(request))
         self._plan(request, planned)
         self.index_uncertain(request)
         if before is None or request.told != before.told:
@@ -107,7 +116,7 @@ class RequestRepository:
 
     def put_payment(self, merchant: str, payment_id: str, known: KnownPayment) -> None:
         """Persist what is known of the payment."""
-        self._writes.put(_payment_key(merchant, payment_id), messages.encode(known))
+        self._writes.put(_payment_key(merchant, payment_id), _ENCODER.encode(known))
 
     def publish(self, request: ChargeRequest) -> None:
         """Publish the request's latest event. Idempotent: a repeat has the same event id."""

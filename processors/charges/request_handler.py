@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+
+from msgspec.structs import replace
 
 from processors.charges import state_machine, validation
 from processors.charges.acceptance import RequestAcceptance, with_amounts

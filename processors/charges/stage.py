@@ -120,12 +120,9 @@ class ChargeStage:
 
     async def _advance(self, name: str, handler: RequestHandler, writes: WriteBatch) -> None:
         """Advance the request step by step until it has ended or must wait."""
-        while True:
-            request = handler.request(name)
-            assert request is not None
-            step = state_machine.next_step(request)
-            if step is None:
-                break
+        request = handler.request(name)
+        assert request is not None
+        while (step := state_machine.next_step(request)) is not None:
             now = self._call_context.now()
             if state_machine.too_late(request, step, now):
                 handler.put(state_machine.refused(request, "expired", now))
@@ -137,7 +134,9 @@ class ChargeStage:
                 await writes.write()
             report = await self._call(request, step)
             self._reached(Failpoint.PROVIDER_CALLED)
-            handler.results.after_call(request, step, report)
+            request = handler.results.after_call(request, step, report)
+            if state_machine.next_step(request) not in state_machine.INTENDED:
+                handler.put(request)  # otherwise with the intention that follows, as one change
         await writes.write()
 
     async def _call(self, request: ChargeRequest, step: NextStep) -> ProviderReport:

@@ -21,10 +21,14 @@ refused  no money moved                                      none
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
+
+import msgspec
+from msgspec.structs import replace
 
 from processors.providers.charging import ChargeOpened, ChargeReport, MoneyOutcome, OpenOutcome
 from processors.providers.outcomes import Failed, RetryLater, Unknown
@@ -73,9 +77,10 @@ class Timing:
     close_settles_seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChargeRequest:
+class ChargeRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One request. The field names are those of the stored state and do not change.
+
+    A `msgspec.Struct`, as each charge makes some twenty of them: copying a frozen dataclass takes fifty times as long.
 
     - ``asked``: the shop's record; ``told``: the latest event about it
     - ``running``: a call may be in progress; ``waits``: nothing to do before ``due`` (its timer, Unix milliseconds);
@@ -245,9 +250,10 @@ def with_event(
         at=rfc3339(now),
     )
     last = request.told
-    if last is not None and replace(last, event_id="", at=event.at) == event:
+    if last is not None and dataclasses.replace(last, event_id="", at=event.at) == event:
         return request
-    return replace(request, told=replace(event, event_id=derived_id("request", messages.encode(event).decode())))
+    event_id = derived_id("request", messages.encode(event).decode())
+    return replace(request, told=dataclasses.replace(event, event_id=event_id))
 
 
 def _settled(request: ChargeRequest, step: NextStep, status: Status, now: datetime, timing: Timing) -> ChargeRequest:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
+
+import msgspec
 
 from schemas.configuration.merchants import ChargeLimits
 from schemas.ids import MAX_ID_LENGTH
@@ -25,8 +26,7 @@ _GOOD_REFERENCE: Final[frozenset[Status]] = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownPayment:
+class KnownPayment(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of one payment of the merchant.
 
     ``charged_by`` is the id of the request that created it, ``closed_by`` of the one that captures or voids it;
