@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from functools import lru_cache
+from typing import NamedTuple
 
 from schemas.configuration.merchants import FollowedMerchant, ShortDays
 from schemas.messages import FollowUp
@@ -23,13 +25,13 @@ class DailyLooks:
         must not cause a second look for the same day. After the last day nobody looks any more.
         """
         day = max(first, self.date_of(observed_at))
-        if self._at(day) <= observed_at:
+        if _look(self, day).at <= observed_at:
             day += timedelta(days=1)
         return FollowUp(
             reference=reference,
-            due=rfc3339(self._at(day)) if day <= last else None,
-            until=rfc3339(self._at(last)),
-            settles_by=rfc3339(self._at(first)),
+            due=_look(self, day).text if day <= last else None,
+            until=_look(self, last).text,
+            settles_by=_look(self, first).text,
         )
 
     def date_of(self, moment: datetime) -> date:
@@ -39,12 +41,25 @@ class DailyLooks:
         began, length = self.short_days.first_day(), timedelta(seconds=self.short_days.seconds)
         return began.date() + timedelta(days=(moment - began) // length)
 
-    def _at(self, day: date) -> datetime:
+    def on(self, day: date) -> datetime:
+        """When the look of a day is."""
         if self.short_days is not None:
             began = self.short_days.first_day()
             days = (day - began.date()).days + self.hour / 24
             return began + timedelta(seconds=days * self.short_days.seconds)
         return datetime.combine(day, time(self.hour), self.zone).astimezone(UTC)
+
+
+class _Look(NamedTuple):
+    at: datetime
+    text: str
+
+
+@lru_cache(maxsize=1024)
+def _look(looks: DailyLooks, day: date) -> _Look:
+    """The look of a day. Thousands of payments share it, and a local hour takes long to find."""
+    at = looks.on(day)
+    return _Look(at, rfc3339(at))
 
 
 def daily_looks(merchant: FollowedMerchant) -> DailyLooks:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from processors.providers.base import Interpretation
 from processors.providers.registry import provider_specs
+from processors.providers.trustpayments.records import TransactionRecord, transaction_record
 from schemas.messages import Observation
 from tests.fakes.accounts import account, response
 
@@ -32,6 +33,13 @@ def card(settlestatus: str, **fields: Any) -> dict[str, Any]:
         "dccenabled": "0",
     }
     return record(settlestatus=settlestatus, **{**known, **fields})
+
+
+def parsed(fields: dict[str, Any]) -> TransactionRecord:
+    """A record as the product reads it."""
+    one = transaction_record(fields)
+    assert one is not None
+    return one
 
 
 def answer(*records: Any, **query: Any) -> bytes:

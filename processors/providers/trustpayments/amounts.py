@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Final
 
 from processors.providers.trustpayments.contract import TrustPaymentsMerchant
-from processors.providers.trustpayments.records import TransactionRecord, word
+from processors.providers.trustpayments.records import TransactionRecord
 from schemas.errors import UnreadableError
 from schemas.money import Money, exponent, from_minor
 
@@ -41,55 +41,64 @@ class RecordAmounts:
 def amounts_of(record: TransactionRecord, merchant: TrustPaymentsMerchant) -> RecordAmounts:
     """The record's amounts. With dynamic currency conversion the ordinary fields are in the customer's currency, and
     fields of their own in the merchant's."""
-    converted = word(record, "dccenabled") != "0" and bool(word(record, "dcccurrencyiso3a"))
-    if _contradicts(record, "", merchant) or (converted and _contradicts(record, "dcc", merchant)):
+    converted = record.dccenabled != "0" and bool(record.dcccurrencyiso3a)
+    if _contradicts(record, merchant) or (converted and _contradicts_converted(record, merchant)):
         # the currency has other decimals than we think
         return RecordAmounts(None, None)
-    amount = _money(record, "baseamount", "currencyiso3a", merchant)
+    amount = _money(record.baseamount, record.currencyiso3a, merchant)
     settling = amount
-    if record.get("settlebaseamount") not in (None, ""):
-        settling = _money(record, "settlebaseamount", "currencyiso3a", merchant)
+    if record.settlebaseamount not in ("", record.baseamount):
+        settling = _money(record.settlebaseamount, record.currencyiso3a, merchant)
     if not converted:
         return RecordAmounts(amount, settling)
-    own = _money(record, "dccbaseamount", "dcccurrencyiso3a", merchant)
+    own = _money(record.dccbaseamount, record.dcccurrencyiso3a, merchant)
     # a part of it can't be converted: the gateway names no rate
     return RecordAmounts(own, own if settling == amount else None, customer=amount)
 
 
 def requested(record: TransactionRecord, merchant: TrustPaymentsMerchant) -> Money | None:
     """What a refund or chargeback asked for, in the customer's currency."""
-    if _contradicts(record, "", merchant):
+    if _contradicts(record, merchant):
         return None
-    return _money(record, "baseamount", "currencyiso3a", merchant)
+    return _money(record.baseamount, record.currencyiso3a, merchant)
 
 
 def contradicts(record: TransactionRecord, merchant: TrustPaymentsMerchant) -> bool:
     """Whether the record has an amount in major units that is not the one in minor units."""
-    return _contradicts(record, "", merchant) or _contradicts(record, "dcc", merchant)
+    return _contradicts(record, merchant) or _contradicts_converted(record, merchant)
 
 
 def settled(record: TransactionRecord, merchant: TrustPaymentsMerchant) -> Money | None:
     """What was settled of a refund."""
-    if _contradicts(record, "", merchant):
+    if _contradicts(record, merchant):
         return None
-    return _money(record, "settlebaseamount", "currencyiso3a", merchant) or requested(record, merchant)
+    return _money(record.settlebaseamount, record.currencyiso3a, merchant) or requested(record, merchant)
 
 
-def _contradicts(record: TransactionRecord, prefix: str, merchant: TrustPaymentsMerchant) -> bool:
-    major, minor = word(record, prefix + "mainamount"), word(record, prefix + "baseamount")
+def _contradicts(record: TransactionRecord, merchant: TrustPaymentsMerchant) -> bool:
+    return _differ(record.mainamount, record.baseamount, record.currencyiso3a, merchant)
+
+
+def _contradicts_converted(record: TransactionRecord, merchant: TrustPaymentsMerchant) -> bool:
+    return _differ(record.dccmainamount, record.dccbaseamount, record.dcccurrencyiso3a, merchant)
+
+
+def _differ(major: str, minor: str, currency: str, merchant: TrustPaymentsMerchant) -> bool:
     if not (_MAJOR.match(major) and _MINOR.match(minor)):
         return False  # one of them is absent, or no amount: it proves nothing
-    return Decimal(major).scaleb(_decimals(word(record, prefix + "currencyiso3a"), merchant)) != int(minor)
+    return Decimal(major).scaleb(_decimals(currency, merchant)) != int(minor)
 
 
 def _decimals(currency: str, merchant: TrustPaymentsMerchant) -> int:
     return merchant.currency_decimals.get(currency, exponent(currency))
 
 
-def _money(record: TransactionRecord, name: str, currency_name: str, merchant: TrustPaymentsMerchant) -> Money | None:
+def _money(minor: str, currency: str, merchant: TrustPaymentsMerchant) -> Money | None:
     """The amount, or None where it can't be read: one odd record must not lose the other payments of the response."""
     try:
-        money = from_minor(word(record, name), record.get(currency_name))
+        money = from_minor(minor, currency)
+        if money.currency not in merchant.currency_decimals:
+            return money
         # into ISO's minor unit, which all amounts are published in
         value = Decimal(money.value).scaleb(exponent(money.currency) - _decimals(money.currency, merchant))
         return Money(int(value), money.currency) if value == value.to_integral_value() else None

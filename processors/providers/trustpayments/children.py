@@ -17,10 +17,6 @@ from processors.providers.trustpayments.contract import TrustPaymentsMerchant
 from processors.providers.trustpayments.records import (
     TransactionRecord,
     is_reference,
-    kind_of,
-    parent_of,
-    reference_of,
-    word,
 )
 from schemas.errors import UnreadableError
 from schemas.messages import Chargeback, Refund
@@ -37,7 +33,7 @@ class PaymentChild:
 
 def is_payout(record: TransactionRecord) -> bool:
     """Whether a REFUND is a payout (CFT): money sent to a card, which changes no payment."""
-    return kind_of(record) == "REFUND" and word(record, "accounttypedescription") == "CFT"
+    return record.requesttypedescription == "REFUND" and record.accounttypedescription == "CFT"
 
 
 def read_refund(record: TransactionRecord, merchant: TrustPaymentsMerchant) -> PaymentChild | None:
@@ -50,25 +46,25 @@ def read_refund(record: TransactionRecord, merchant: TrustPaymentsMerchant) -> P
         return None
     errorcode, state = _errorcode(record), _refund_state(record)
     amount = settled(record, merchant) if state == "settled" else requested(record, merchant)
-    parent = parent_of(record)
+    parent = record.parent
     if errorcode != "0" and state == "ended" and (amount is None or not parent):
         return None  # declined, so that it never was under way
     if amount is None:
         raise UnreadableError("a refund's amount can't be read")
     if not parent:
         raise UnreadableError("a refund names no payment")
-    refund_id = reference_of(record)
+    refund_id = record.transactionreference
     refund = Refund(refund_id=refund_id, amount=amount, settled=state == "settled", ended=state == "ended")
     return PaymentChild(parent, refund=refund)
 
 
 def _refund_state(record: TransactionRecord) -> RefundState:
-    errorcode = word(record, "errorcode")
+    errorcode = record.errorcode
     if uncertain(errorcode):
         return "under_way"  # the gateway doesn't know itself; it is looked up again
     if errorcode != "0":
         return "ended"
-    state = REFUNDS.get(word(record, "settlestatus"))
+    state = REFUNDS.get(record.settlestatus)
     if state is None:
         raise UnreadableError("a refund's settlestatus is not a known one")
     return state
@@ -90,16 +86,18 @@ def read_chargeback(
     payment_id = charged_payment(record, records)
     if not payment_id:
         raise UnreadableError("a chargeback names no payment")
-    chargeback = Chargeback(chargeback_id=reference_of(record), amount=requested(record, merchant))
+    chargeback = Chargeback(chargeback_id=record.transactionreference, amount=requested(record, merchant))
     return PaymentChild(payment_id, chargeback=chargeback)
 
 
 def charged_payment(record: TransactionRecord, records: Mapping[str, TransactionRecord]) -> str:
     """The payment that a chargeback is about: its parent, or the payment that the parent refunded. Empty if none is."""
-    parent = records.get(parent_of(record), {})
-    if kind_of(parent) == "REFUND" and not is_payout(parent):
-        return parent_of(parent)
-    return reference_of(parent) if kind_of(parent) == "AUTH" else ""
+    parent = records.get(record.parent)
+    if parent is None:
+        return ""
+    if parent.requesttypedescription == "REFUND" and not is_payout(parent):
+        return parent.parent
+    return parent.transactionreference if parent.requesttypedescription == "AUTH" else ""
 
 
 def unresolved_chargebacks(
@@ -107,22 +105,22 @@ def unresolved_chargebacks(
 ) -> list[tuple[str, str]]:
     """The references of the chargebacks among ``records`` whose parents are not known, each with its parent's."""
     return [
-        (reference_of(one), parent_of(one))
+        (one.transactionreference, one.parent)
         for one in records
-        if kind_of(one) == "CHARGEBACK"
-        and word(one, "errorcode") == "0"
-        and is_reference(reference_of(one))
+        if one.requesttypedescription == "CHARGEBACK"
+        and one.errorcode == "0"
+        and is_reference(one.transactionreference)
         and _unresolved(one, known)
     ]
 
 
 def _unresolved(record: TransactionRecord, records: Mapping[str, TransactionRecord]) -> bool:
-    parent = parent_of(record)
+    parent = record.parent
     return parent != "" and parent not in records
 
 
 def _errorcode(record: TransactionRecord) -> str:
-    errorcode = word(record, "errorcode")
+    errorcode = record.errorcode
     if not errorcode:
         raise UnreadableError("a refund or chargeback does not say whether it was made")
     return errorcode

@@ -9,14 +9,14 @@ import json
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from processors.providers.account import Account
 from processors.providers.base import CallContext, ProviderResponse
-from processors.providers.http import basic_authorization, exchange, response_object
+from processors.providers.http import basic_authorization, exchange
 from processors.providers.trustpayments.codes import FIELD_ERROR, STOP_QUERY
 from processors.providers.trustpayments.contract import TrustPaymentsMerchant
-from processors.providers.trustpayments.records import gateway_text, query_of, word
+from processors.providers.trustpayments.records import TransactionQuery, gateway_text, read_response
 from schemas.errors import ProviderRefusedError, ProviderUnavailableError
 
 #: The official client's alphabet of request references.
@@ -29,7 +29,7 @@ class RefusedValueError(ProviderRefusedError):
 
 async def query(
     wanted: Mapping[str, Sequence[str]], account: Account[TrustPaymentsMerchant], context: CallContext
-) -> tuple[ProviderResponse, Mapping[str, Any]]:
+) -> tuple[ProviderResponse, TransactionQuery]:
     """One query for the site's records that have, in each field of ``wanted``, any of its values.
 
     Raises:
@@ -66,7 +66,7 @@ async def query(
         raise ProviderRefusedError("refused", "the query is refused (HTTP 400)")
     if response.http_status != 200:
         raise ProviderUnavailableError(f"HTTP {response.http_status}")
-    return response, _query_in(response_object(response), reference, wanted)
+    return response, _query_in(response.body, reference, wanted)
 
 
 def within(start: datetime, end: datetime) -> dict[str, list[str]]:
@@ -74,11 +74,12 @@ def within(start: datetime, end: datetime) -> dict[str, list[str]]:
     return {"starttimestamp": [gateway_text(start)], "endtimestamp": [gateway_text(end)]}
 
 
-def _query_in(body: Mapping[str, Any], reference: str, wanted: Iterable[str]) -> Mapping[str, Any]:
-    query = query_of(body)
-    if query is None or body.get("requestreference") != reference:
+def _query_in(body: bytes, reference: str, wanted: Iterable[str]) -> TransactionQuery:
+    response = read_response(body, lambda problem: ProviderUnavailableError(f"the response {problem}"))
+    query = response.query
+    if query is None or response.requestreference != reference:
         raise ProviderUnavailableError("the response is not to this query")
-    errorcode = word(query, "errorcode")
+    errorcode = query.errorcode
     if errorcode == FIELD_ERROR and _names(query, wanted):
         raise RefusedValueError("refused", "the gateway refuses a value of the query (errorcode 30000)")
     if errorcode in STOP_QUERY:
@@ -88,8 +89,8 @@ def _query_in(body: Mapping[str, Any], reference: str, wanted: Iterable[str]) ->
     return query
 
 
-def _names(query: Mapping[str, Any], wanted: Iterable[str]) -> bool:
+def _names(query: TransactionQuery, wanted: Iterable[str]) -> bool:
     """Whether an error is about a field that the query filters by: its name is in ``errordata`` or ``data``."""
-    named = [query.get("errordata"), query.get("data")]
+    named = [query.errordata, query.data]
     texts = [one for value in named for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)]
     return any(field in text for field in wanted for text in texts)

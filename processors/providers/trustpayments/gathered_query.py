@@ -16,7 +16,7 @@ from processors.providers.base import CallContext, ProviderResponse
 from processors.providers.outcomes import Failed, RetryLater
 from processors.providers.trustpayments.client import RefusedValueError, query, within
 from processors.providers.trustpayments.contract import TrustPaymentsMerchant
-from processors.providers.trustpayments.records import TransactionRecord, count_of, records_of
+from processors.providers.trustpayments.records import TransactionRecord
 from schemas.errors import (
     PermanentError,
     ProviderRefusedError,
@@ -171,9 +171,9 @@ class GatheredQuery:
             response, found = await query({self._field: values, **(period or {})}, self._account, self._context)
         except ResponseTooLongError:
             return None
-        if count_of(found) >= MAX_RECORDS:
+        if found.count >= MAX_RECORDS:
             return None
-        return PartResponse(tuple(values), response, records_of(found, self._account.merchant.site_reference))
+        return PartResponse(tuple(values), response, found.own_records(self._account.merchant.site_reference))
 
 
 def _halved(values: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:

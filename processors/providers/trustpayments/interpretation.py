@@ -15,16 +15,12 @@ from processors.providers.trustpayments.codes import is_card, is_code, payment_s
 from processors.providers.trustpayments.contract import NAME, TrustPaymentsMerchant
 from processors.providers.trustpayments.records import (
     PAYMENT_KINDS,
+    TransactionQuery,
     TransactionRecord,
     by_reference,
     is_reference,
-    kind_of,
-    odd_places,
-    parent_of,
-    placed_records,
-    reference_of,
+    odd_numbers,
     started_at,
-    word,
 )
 from processors.providers.trustpayments.settlement import follow_up, order_role, secured
 from schemas.errors import UnreadableError
@@ -34,40 +30,39 @@ from schemas.text import is_text
 from schemas.times import rfc3339
 
 
-def interpreted(
-    query: TransactionRecord, merchant: TrustPaymentsMerchant, response: ProviderResponse
-) -> Interpretation:
+def interpreted(query: TransactionQuery, merchant: TrustPaymentsMerchant, response: ProviderResponse) -> Interpretation:
     """What the records say: payments, refunds and chargebacks. All other request types are no payment states.
 
     Where a refund's or chargeback's amount, state or payment can't be read, its payment is left out as a whole, because
     without the refund it would look like money that is still there.
     """
-    placed = placed_records(query, merchant.site_reference)
-    own = [one for _, one in placed]
+    numbered = query.numbered_records(merchant.site_reference)
+    own = [one for _, one in numbered]
     # the query's own time: between suspended and authorised, which may go both ways, the newest query wins
     asked = started_at(query)
     reading = _Reading(
         merchant=merchant,
         looks=daily_looks(merchant),
         records=by_reference(own),
-        risk_checks=[one for one in own if kind_of(one) == "RISKDEC"],
+        risk_checks=[one for one in own if one.requesttypedescription == "RISKDEC"],
         received_at=response.received_at,
+        observed_at=rfc3339(response.received_at),
         asked_at=rfc3339(asked) if asked is not None else None,
     )
     found: list[Observation] = []
-    odd = [OddElement(place, detail="a record is no object") for place in odd_places(query)]
+    odd = [OddElement(f"records/{number}", detail="a record is no object") for number in odd_numbers(query)]
     unreadable: set[str] = set()
-    for place, record in placed:
+    for number, record in numbered:
         try:
             observation = reading.observation(record)
         except UnreadableError as error:
-            odd.append(OddElement(place, error.reason, str(error)))
+            odd.append(OddElement(f"records/{number}", error.reason, str(error)))
             unreadable.add(reading.payment_of(record))
             continue
         if observation is not None:
             found.append(observation)
     warnings: tuple[ResponseWarning, ...] = ()
-    if any(kind_of(one) in PAYMENT_KINDS and contradicts(one, merchant) for one in own):
+    if any(one.requesttypedescription in PAYMENT_KINDS and contradicts(one, merchant) for one in own):
         warnings = ("amount_decimals",)
     rest = tuple(one for one in found if one.payment_id not in unreadable)
     return Interpretation(rest, odd=tuple(odd), warnings=warnings)
@@ -82,6 +77,7 @@ class _Reading:
     records: Mapping[str, TransactionRecord]
     risk_checks: Sequence[TransactionRecord]
     received_at: datetime
+    observed_at: str
     asked_at: str | None
 
     def observation(self, record: TransactionRecord) -> Observation | None:
@@ -90,13 +86,13 @@ class _Reading:
         Raises:
             UnreadableError: it is about a payment, and can't be read.
         """
-        kind = kind_of(record)
+        kind = record.requesttypedescription
         if kind not in PAYMENT_KINDS:
             return None
-        if not is_reference(reference_of(record)):
+        if not is_reference(record.transactionreference):
             # of two refunds without a reference of their own the second would be taken for the first
             raise UnreadableError("a record's own reference is not three numbers joined by hyphens")
-        if not is_text(word(record, "orderreference")):
+        if not is_text(record.orderreference):
             raise UnreadableError("an order reference is no text")
         if kind == "AUTH":
             return self._observation(record, self._payment(record))
@@ -108,31 +104,31 @@ class _Reading:
 
     def payment_of(self, record: TransactionRecord) -> str:
         """The payment that a record is about which can't be read."""
-        if kind_of(record) == "AUTH":
-            return reference_of(record)
-        return charged_payment(record, self.records) if kind_of(record) == "CHARGEBACK" else parent_of(record)
+        if record.requesttypedescription == "AUTH":
+            return record.transactionreference
+        return charged_payment(record, self.records) if record.requesttypedescription == "CHARGEBACK" else record.parent
 
     def _observation(self, record: TransactionRecord, said: Mapping[str, Any]) -> Observation:
-        codes = {name: word(record, name) for name in ("errorcode", "settlestatus")}
+        codes = {"errorcode": record.errorcode, "settlestatus": record.settlestatus}
         return Observation(
             provider=NAME,
             merchant=self.merchant.id,
-            order_id=word(record, "orderreference") or None,
+            order_id=record.orderreference or None,
             source="TRANSACTIONQUERY",
             provider_status={name: code for name, code in codes.items() if is_code(code)},
             provider_time=self.asked_at,
-            observed_at=rfc3339(self.received_at),
+            observed_at=self.observed_at,
             **said,
         )
 
     def _payment(self, record: TransactionRecord) -> dict[str, Any]:
-        errorcode, method = word(record, "errorcode"), word(record, "paymenttypedescription")
-        status = payment_status(errorcode, word(record, "settlestatus"), method)
+        errorcode, method = record.errorcode, record.paymenttypedescription
+        status = payment_status(errorcode, record.settlestatus, method)
         amounts, role = amounts_of(record, self.merchant), order_role(record, self.records)
         # of a split shipment's first parcel the merchant lowers what is settled, and the others make up the rest
         amount = amounts.settling if role == "part" and amounts.settling is not None else amounts.amount
         return {
-            "payment_id": reference_of(record),
+            "payment_id": record.transactionreference,
             "status": status,
             "amount": amount,
             "paid": amounts.settling if status == "captured" else None,

@@ -17,10 +17,6 @@ from processors.providers.trustpayments.records import (
     TransactionRecord,
     by_reference,
     is_reference,
-    kind_of,
-    parent_of,
-    reference_of,
-    word,
 )
 from processors.providers.trustpayments.settlement import may_be_parcel
 from schemas.messages import RECOVERY, REFERENCES, Lookup
@@ -95,7 +91,7 @@ class FoundRecords:
         self._known |= known
         self._unresolved |= unresolved_chargebacks(part.records, known)
         for one in part.records:
-            self._by_value.setdefault(word(one, field), {})[reference_of(one)] = one
+            self._by_value.setdefault(getattr(one, field), {})[one.transactionreference] = one
 
     def outcome(self, lookup: Lookup) -> LookupOutcome:
         """The outcome of a lookup with this field."""
@@ -133,7 +129,7 @@ class FoundRecords:
 
     def _parcels(self, mine: Mapping[str, TransactionRecord]) -> tuple[FurtherLookup, ...]:
         """Payments of which only their parent shows whether they are parcels of a split shipment."""
-        parents = {name: parent_of(one) for name, one in mine.items() if may_be_parcel(one)}
+        parents = {name: one.parent for name, one in mine.items() if may_be_parcel(one)}
         unknown = sorted((name, parent) for name, parent in parents.items() if parent not in self._known)
         return tuple(_together(name, parent, must_exist=False) for name, parent in unknown)
 
@@ -144,13 +140,13 @@ def _together(name: str, parent: str, *, must_exist: bool) -> FurtherLookup:
 
 def _is_uncertain(record: TransactionRecord) -> bool:
     """Whether the outcome must be known and is not: until it is, the request is looked up again."""
-    return kind_of(record) in PAYMENT_KINDS and uncertain(word(record, "errorcode"))
+    return record.requesttypedescription in PAYMENT_KINDS and uncertain(record.errorcode)
 
 
 def _payment_to_find(record: TransactionRecord) -> str:
     """The payment of a record that says nothing of it, such as a refund's. A payout changes none, and a chargeback's
     parent is looked up together with it."""
-    kind = kind_of(record)
-    if kind in _PAYMENTLESS or is_payout(record) or (kind == "CHARGEBACK" and word(record, "errorcode") == "0"):
+    kind = record.requesttypedescription
+    if kind in _PAYMENTLESS or is_payout(record) or (kind == "CHARGEBACK" and record.errorcode == "0"):
         return ""
-    return parent_of(record)
+    return record.parent

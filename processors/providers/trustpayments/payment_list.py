@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from processors.providers.account import Account
 from processors.providers.base import CallContext, OddElement
@@ -23,14 +23,11 @@ from processors.providers.trustpayments.contract import TrustPaymentsMerchant
 from processors.providers.trustpayments.gathered_query import MAX_RECORDS
 from processors.providers.trustpayments.interpretation import interpreted
 from processors.providers.trustpayments.records import (
+    TransactionQuery,
     by_reference,
-    count_of,
     gateway_text,
     is_order_reference,
     is_reference,
-    kind_of,
-    records_of,
-    reference_of,
     started_at,
 )
 from schemas.errors import ProviderRefusedError, RetryableError
@@ -176,8 +173,8 @@ async def _once(
     merchant = account.merchant
     async with context.pace(merchant.id):
         response, query = await transaction_query(wanted, account, context)
-    own = records_of(query, merchant.site_reference)
-    started = {reference_of(one): started_at(one) for one in own if kind_of(one) == "AUTH"}
+    own = query.own_records(merchant.site_reference)
+    started = {one.transactionreference: started_at(one) for one in own if one.requesttypedescription == "AUTH"}
     interpretation = interpreted(query, merchant, response)
     payments: list[ListedRecord] = [
         ListedPayment(one, started.get(one.payment_id) if one.status is not None else None)
@@ -186,11 +183,11 @@ async def _once(
     payments += [UnreadableRecord(_named(one, query)) for one in interpretation.odd]
     references = by_reference(own)
     unresolved = unresolved_chargebacks(own, references)
-    return _Listing(payments, frozenset(references), count_of(query), unresolved)
+    return _Listing(payments, frozenset(references), query.count, unresolved)
 
 
-def _named(odd: OddElement, query: Mapping[str, Any]) -> str:
+def _named(odd: OddElement, query: TransactionQuery) -> str:
     """What is wrong with a record, and which one it is where its reference can be read."""
-    record = query["records"][int(odd.place.rpartition("/")[2])]
-    reference = reference_of(record) if isinstance(record, dict) else ""
+    record = (query.records or [])[int(odd.place.rpartition("/")[2])]
+    reference = "" if record is None else record.transactionreference
     return f"{reference if is_reference(reference) else 'a record'}: {odd.detail}"

@@ -26,13 +26,12 @@ from processors.providers.base import (
     WaitingLookup,
 )
 from processors.providers.form import fields
-from processors.providers.json_body import readable_object
 from processors.providers.outcomes import LookupOutcome, Succeeded
 from processors.providers.trustpayments.contract import NAME, TRANSACTION, TrustPaymentsMerchant
 from processors.providers.trustpayments.gathered_query import GatheredQuery, Part, PartResponse
 from processors.providers.trustpayments.interpretation import interpreted
 from processors.providers.trustpayments.lookups import ORDERS, FoundRecords, filter_of, grouped
-from processors.providers.trustpayments.records import is_reference, query_of, word
+from processors.providers.trustpayments.records import is_reference, read_response
 from processors.providers.trustpayments.signature import Form, check_hash, check_names, check_values, unknown_names
 from schemas.errors import RejectedNotificationError, UnreadableError
 from schemas.messages import Lookup
@@ -142,8 +141,8 @@ class TrustPaymentsProvider:
 
     def interpret(self, response: ProviderResponse, account: Account[TrustPaymentsMerchant]) -> Interpretation:
         """Payments, refunds and chargebacks among the response's records."""
-        query = query_of(readable_object(response.body, lambda problem: UnreadableError(f"the response {problem}")))
-        if query is None or word(query, "errorcode") != "0":
+        query = read_response(response.body, lambda problem: UnreadableError(f"the response {problem}")).query
+        if query is None or query.errorcode != "0":
             raise UnreadableError("the query failed, so nothing is said of any payment")
         return interpreted(query, account.merchant, response)
 

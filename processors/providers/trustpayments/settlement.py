@@ -18,11 +18,7 @@ from processors.providers.trustpayments.records import (
     TransactionRecord,
     gateway_date,
     is_reference,
-    kind_of,
-    parent_of,
-    reference_of,
     started_at,
-    word,
 )
 from schemas.messages import FollowUp, OrderRole
 
@@ -33,19 +29,17 @@ _PREAUTHORISED_LOOK_DAYS: Final = 31 + _LOOK_DAYS
 _ORDINARY_DEFERRAL: Final = timedelta(days=7)
 #: A due date further away is no due date.
 _LONGEST_DEFERRAL: Final = timedelta(days=366)
-#: Fields of an AUTH that followed a 3-D Secure request, which is its parent then.
-_SECURE_FIELDS: Final = ("enrolled", "threedversion")
 
 
 def follow_up(record: TransactionRecord, looks: DailyLooks, observed_at: datetime) -> FollowUp | None:
     """When the request is looked up until it is settled or cancelled; None where it will not change any more."""
-    if word(record, "errorcode") != "0" or word(record, "settlestatus") not in UNSETTLED:
+    if record.errorcode != "0" or record.settlestatus not in UNSETTLED:
         return None
     started = (started_at(record) or observed_at).date()
     due = _due_date(record, started)
-    preauthorised = word(record, "authmethod") == "PRE" or due - started > _ORDINARY_DEFERRAL
+    preauthorised = record.authmethod == "PRE" or due - started > _ORDINARY_DEFERRAL
     return looks.follow(
-        reference_of(record),
+        record.transactionreference,
         first=due + timedelta(days=1),
         last=due + timedelta(days=_PREAUTHORISED_LOOK_DAYS if preauthorised else _LOOK_DAYS),
         observed_at=observed_at,
@@ -53,7 +47,7 @@ def follow_up(record: TransactionRecord, looks: DailyLooks, observed_at: datetim
 
 
 def _due_date(record: TransactionRecord, started: date) -> date:
-    due = gateway_date(word(record, "settleduedate"))
+    due = gateway_date(record.settleduedate)
     return due if due is not None and abs(due - started) <= _LONGEST_DEFERRAL else started
 
 
@@ -62,9 +56,9 @@ def secured(
 ) -> bool:
     """Whether goods may leave before the batch: a card, authorised, in full, and no risk check asks for a person."""
     return (
-        word(record, "errorcode") == "0"
-        and word(record, "settlestatus") in ("0", "1", "10")
-        and is_card(word(record, "paymenttypedescription"))
+        record.errorcode == "0"
+        and record.settlestatus in ("0", "1", "10")
+        and is_card(record.paymenttypedescription)
         and (amounts.settles_in_full or (role == "part" and amounts.settling is not None))
         and not _risky(record)
         and not any(_risky(one) and _same_order(one, record) for one in risk_checks)
@@ -72,24 +66,24 @@ def secured(
 
 
 def _risky(record: TransactionRecord) -> bool:
-    return word(record, "fraudcontrolshieldstatuscode").upper() in RISKY
+    return record.fraudcontrolshieldstatuscode.upper() in RISKY
 
 
 def _same_order(one: TransactionRecord, other: TransactionRecord) -> bool:
-    order = word(one, "orderreference")
-    related = reference_of(one) == parent_of(other) != "" or parent_of(one) == reference_of(other) != ""
-    return related or (order != "" and order == word(other, "orderreference"))
+    order = one.orderreference
+    related = one.transactionreference == other.parent != "" or one.parent == other.transactionreference != ""
+    return related or (order != "" and order == other.orderreference)
 
 
 def order_role(record: TransactionRecord, records: Mapping[str, TransactionRecord]) -> OrderRole:
     """What a payment is to its order: a parcel of a split shipment and an instalment are parts of it, and a later
     payment of a subscription, which inherits the first one's order, is no second payment."""
-    if word(record, "subscriptiontype").upper() == "INSTALLMENT" or _splits(record):
+    if record.subscriptiontype.upper() == "INSTALLMENT" or _splits(record):
         return "part"
-    parent = parent_of(record)
+    parent = record.parent
     if not parent:
         return "whole"
-    account = word(record, "accounttypedescription")
+    account = record.accounttypedescription
     if account == "RECUR":
         return "repeat"
     first = records.get(parent)
@@ -99,16 +93,16 @@ def order_role(record: TransactionRecord, records: Mapping[str, TransactionRecor
 def may_be_parcel(record: TransactionRecord) -> bool:
     """Whether only the parent shows if the payment is a later parcel of a split shipment."""
     return (
-        kind_of(record) == "AUTH"
-        and is_reference(reference_of(record))
-        and word(record, "errorcode") == "0"
-        and word(record, "accounttypedescription") == "ECOM"
-        and parent_of(record) != ""
-        and not any(word(record, name) for name in _SECURE_FIELDS)
+        record.requesttypedescription == "AUTH"
+        and is_reference(record.transactionreference)
+        and record.errorcode == "0"
+        and record.accounttypedescription == "ECOM"
+        and record.parent != ""
+        and not (record.enrolled or record.threedversion)  # the 3-D Secure request is its parent then
     )
 
 
 def _splits(record: TransactionRecord) -> bool:
-    number = word(record, "splitfinalnumber")
+    number = record.splitfinalnumber
     several = number.isascii() and number.isdigit() and number.lstrip("0") not in ("", "1")
-    return kind_of(record) == "AUTH" and (word(record, "authmethod") == "SPLIT" or several)
+    return record.requesttypedescription == "AUTH" and (record.authmethod == "SPLIT" or several)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from processors.providers.trustpayments.amounts import amounts_of
 from schemas.money import Money
 from tests.fakes.accounts import account
-from tests.fakes.gateway_records import card, interpreted, read, record
+from tests.fakes.gateway_records import card, interpreted, parsed, read, record
 
 
 @pytest.mark.parametrize(
@@ -134,4 +134,4 @@ ANYTHING = st.one_of(
 )
 def test_amount_is_read_or_not_and_never_raises(fields: dict[str, Any], decimals: dict[str, int]) -> None:
     one = {**fields, "dccenabled": "1", "dcccurrencyiso3a": fields["dcc"]}
-    amounts_of(one, account("trustpayments", currency_decimals=decimals).merchant)
+    amounts_of(parsed(one), account("trustpayments", currency_decimals=decimals).merchant)

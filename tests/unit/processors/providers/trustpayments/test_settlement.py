@@ -19,7 +19,7 @@ from processors.providers.trustpayments.settlement import follow_up
 from schemas.messages import FollowUp, Observation
 from schemas.times import parse_time, rfc3339
 from tests.fakes.accounts import account
-from tests.fakes.gateway_records import card, read, record
+from tests.fakes.gateway_records import card, parsed, read, record
 
 DAY = timedelta(days=1)
 
@@ -119,7 +119,7 @@ def test_looks_are_daily_and_end(settlestatus: str, deferred_days: int, minutes:
     due_date = (started + deferred_days * DAY).date()
     one = card(settlestatus, settleduedate=due_date.isoformat(), authmethod="PRE" if pre else "FINAL")
     seen_at = started + timedelta(minutes=minutes)
-    follow = follow_up(one, daily_looks(account("trustpayments").merchant), seen_at)
+    follow = follow_up(parsed(one), daily_looks(account("trustpayments").merchant), seen_at)
     assert follow is not None
     first, last = (parse_time(text) for text in (follow.settles_by, follow.until))
     assert first is not None
@@ -134,7 +134,7 @@ def test_looks_are_daily_and_end(settlestatus: str, deferred_days: int, minutes:
     assert seen_at < due <= max(first, seen_at + DAY)
     assert due.hour == 8
     # the response to a look, stored a moment later, leads to the next day's look
-    after = follow_up(one, daily_looks(account("trustpayments").merchant), due + timedelta(seconds=30))
+    after = follow_up(parsed(one), daily_looks(account("trustpayments").merchant), due + timedelta(seconds=30))
     assert after is not None
     assert after.due == (rfc3339(due + DAY) if due < last else None)
 
