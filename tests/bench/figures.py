@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from tests.bench.catch_up import CatchUp
 from tests.bench.charging import Charges
 from tests.bench.ingress import Ingresses
 from tests.bench.latency import Latencies
@@ -29,6 +30,7 @@ class Figures:
     ingress: Ingresses | None = None
     pipeline: Pipelines | None = None
     latency: Latencies | None = None
+    catch_up: CatchUp | None = None
     charges: Charges | None = None
     settlement: Settled | None = None
     state: State | None = None

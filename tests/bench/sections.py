@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tests.bench import charging, ingress, latency, pipeline, settlement, state, tables, tools, verification
+from tests.bench import catch_up, charging, ingress, latency, pipeline, settlement, state, tables, tools, verification
 from tests.bench.figures import Figures
 from tests.bench.roles import Peaks
 from tests.bench.text import Passage
@@ -34,6 +34,7 @@ SECTIONS: Final[Mapping[str, Section]] = {
     "ingress": Section(lambda run: ingress.measure(run.scale, run.peaks), tables.ingress),
     "pipeline": Section(lambda run: pipeline.measure(run.scale, run.peaks, build=run.build), tables.pipeline),
     "latency": Section(lambda run: latency.measure(run.scale, run.peaks), tables.latency),
+    "catch_up": Section(lambda run: catch_up.measure(run.scale, run.peaks), tables.catch_up),
     "charges": Section(lambda run: charging.measure(run.scale, run.peaks), tables.charges),
     "settlement": Section(lambda run: settlement.measure(run.scale, run.peaks), tables.settlement),
     "state": Section(lambda run: state.measure(run.scale, run.peaks), tables.state),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tests.bench.catch_up import CatchUp
 from tests.bench.charging import Charged, Charges
 from tests.bench.drain import Drained
 from tests.bench.ingress import BODY_BYTES, CONNECTIONS, Ingresses, Load
@@ -69,6 +70,32 @@ def latency(result: Latencies) -> Passage:
         f"{result.workers} workers, the provider's {result.provider_latency_milliseconds:.0f} ms in it",
         ("", "results", "p50 ms", "p95 ms", "p99 ms"),
         [(name, str(one.results), *_quantiles(one)) for name, one in named],
+    )
+
+
+def catch_up(result: CatchUp) -> Passage:
+    """Each end of a worker."""
+    return Passage(
+        "Catch-up",
+        "one of two workers ends under a constant load, "
+        f"with a session timeout of {result.session_timeout_seconds:g} s and {result.partitions} partitions",
+        ("", "arrivals/s", "silent s", "partitions stalled", "backlog", "worked off/s", "of arrivals"),
+        [
+            (
+                one.ended,
+                number(one.arrivals_per_second),
+                number(one.silent_seconds, 1),
+                str(one.stalled),
+                number(one.backlog),
+                number(one.worked_off_per_second),
+                ratio(one.worked_off_per_second, one.arrivals_per_second),
+            )
+            for one in result.rounds
+        ],
+        (
+            "Silent: the longest time from the end on in which a partition of payments.status got no result.",
+            "A killed worker stays away until the other has caught up; a restarted one comes back at once.",
+        ),
     )
 
 

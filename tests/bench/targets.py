@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from tests.bench.catch_up import KILLED, RESTARTED, CatchUp
 from tests.bench.charging import Charges
 from tests.bench.figures import Figures
 from tests.bench.ingress import Ingresses
@@ -31,6 +32,8 @@ _TOTAL_OF_BENTHOS: Final = 1.5
 _RATE_OF_BENTHOS: Final = 1.5
 _PROVIDER_MICROSECONDS: Final = {"nevogate": 700, "omnikassa": 350}
 _CHARGE_MICROSECONDS: Final = 3_000
+_SILENT_SECONDS: Final = {KILLED: 12.0, RESTARTED: 3.0}
+_WORKED_OFF_OF_ARRIVALS: Final = 2.0
 _NOTIFICATIONS_PER_CALL: Final = 20
 _ABOVE_PROVIDER_MILLISECONDS: Final = 60
 _STATE_BYTES: Final = 250_000_000
@@ -139,6 +142,15 @@ def _latency(result: Latencies) -> Iterator[Target]:
     yield _at_most(what, worst.p99_milliseconds, limit, 0, " ms")
 
 
+def _catch_up(result: CatchUp) -> Iterator[Target]:
+    """The worst round counts."""
+    for ended, limit in _SILENT_SECONDS.items():
+        worst = max(one.silent_seconds for one in result.of(ended))
+        yield _at_most(f"first result after {ended} of one of two workers", worst, limit, 1, " s")
+    slowest = min((one.worked_off_ratio for one in result.rounds if one.worked_off_ratio is not None), default=None)
+    yield _at_least("backlog worked off", slowest, _WORKED_OFF_OF_ARRIVALS, 1, " of the arrival rate")
+
+
 def _charges(result: Charges) -> Iterator[Target]:
     yield _at_most("a charge: worker CPU", result.paynotify.process_microseconds, _CHARGE_MICROSECONDS, 0, " us")
 
@@ -175,6 +187,7 @@ _OF_SECTION: Final[dict[str, Callable[[Any], Iterator[Target]]]] = {
     "ingress": _ingress,
     "pipeline": _pipeline,
     "latency": _latency,
+    "catch_up": _catch_up,
     "charges": _charges,
     "settlement": _settlement,
     "state": _state,

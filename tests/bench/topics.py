@@ -30,9 +30,14 @@ class Topics:
 
     def count(self, name: str) -> int:
         """Records ever written to the topic (its name without the prefix)."""
+        return sum(self.by_partition(name))
+
+    def by_partition(self, name: str) -> list[int]:
+        """The same for each partition."""
         topic = self._sandbox.topic(name)
         places = [TopicPartition(topic, number) for number in range(self._sandbox.plan.partitions)]
-        return sum(self._consumer.end_offsets(places).values())
+        found = self._consumer.end_offsets(places)
+        return [found[place] for place in places]
 
 
 def create_topic(sandbox: Sandbox, name: str) -> str:
