@@ -8,20 +8,20 @@ Batches come from the stream's queue, because none of Faust's own ways fits:
 
 One batch of a partition is in progress at a time. It is acknowledged from its beginning, in one or several parts, and
 the next batch of the same generation follows only after its last record was acknowledged. So within a generation the
-events of a partition are acknowledged in offset order and without a hole. Faust's commits depend on it: they pass over
-an unacknowledged record at the head (https://github.com/faust-streaming/faust/issues/606).
+records of a partition are acknowledged in offset order and without a hole, and one offset says how far.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
 from processors.runtime.loop import Batch, StageLoop
 from processors.runtime.membership import Membership
-from processors.transport.streams import EventStream, StreamEvent, StreamMessage
+from processors.transport.streams import FetchedRecords, RecordStream
 from schemas.records import Record
 
 #: How long a batch in progress may take to finish when its partition is revoked, such as to store a response.
@@ -33,7 +33,7 @@ _BUSY_RECORDS: Final = 8
 
 async def run(
     loop_of: Callable[[int], StageLoop],
-    stream: EventStream,
+    stream: RecordStream,
     membership: Membership,
     max_records: int,
     wait_seconds: float,
@@ -64,50 +64,61 @@ async def _finish(loop: StageLoop, batch: Batch) -> None:
 
 
 async def _batches(
-    stream: EventStream, membership: Membership, max_records: int, wait_seconds: float
+    stream: RecordStream, membership: Membership, max_records: int, wait_seconds: float
 ) -> AsyncIterator[Batch]:
     queue = stream.channel.queue
+    waiting = _Waiting()
     busy = False
     while True:
         try:
-            first = await queue.get()
+            if not waiting.records:
+                waiting.add(await queue.get())
+            if busy and len(waiting.records) < max_records:
+                await asyncio.sleep(wait_seconds)  # the cost is per batch: a few milliseconds gather many records
+            while len(waiting.records) < max_records and not queue.empty():
+                waiting.add(queue.get_nowait())
         except StopAsyncIteration:
             return
-        if busy:
-            await asyncio.sleep(wait_seconds)  # the cost is per batch: a few milliseconds gather many records
-        events = [first]
-        while len(events) < max_records and not queue.empty():
-            events.append(queue.get_nowait())
-        busy = len(events) >= _BUSY_RECORDS
+        busy = len(waiting.records) >= _BUSY_RECORDS
         generation = membership.generation
-        # what was fetched before a rebalance is fetched again; acknowledging it here would skip it
-        present = [event for event in events if event.message.generation_id == generation]
-        if present:
-            yield _batch(present, membership, generation)
+        if generation == waiting.generation:
+            yield _batch(waiting, max_records, membership)
+        else:
+            # what was fetched before a rebalance is fetched again; acknowledging it here would skip it
+            waiting = _Waiting()
 
 
-def _batch(events: list[StreamEvent], membership: Membership, generation: int) -> Batch:
-    unacknowledged = iter(events)
+@dataclass(slots=True)
+class _Waiting:
+    """Records of one generation that wait for the next batch, in offset order."""
 
-    def acknowledge(count: int) -> None:
-        for event in islice(unacknowledged, count):
-            event.ack()
+    records: list[Record] = field(default_factory=list)
+    generation: int = -1
+    acknowledge: Callable[[int], None] = lambda _: None
+
+    def add(self, fetched: FetchedRecords) -> None:
+        """Those of an earlier generation go when a later one's come."""
+        if fetched.generation != self.generation:
+            self.records.clear()
+        self.records.extend(fetched.records)
+        self.generation, self.acknowledge = fetched.generation, fetched.acknowledge
+
+    def take(self, count: int) -> list[Record]:
+        taken, self.records = self.records[:count], self.records[count:]
+        return taken
+
+
+def _batch(waiting: _Waiting, max_records: int, membership: Membership) -> Batch:
+    records, generation, acknowledge = waiting.take(max_records), waiting.generation, waiting.acknowledge
+    unacknowledged = iter(records)
+
+    def acknowledge_first(count: int) -> None:
+        *_, last = islice(unacknowledged, count)
+        acknowledge(last.offset + 1)
 
     return Batch(
-        [_record(event.message) for event in events],
+        records,
         generation,
-        acknowledge,
+        acknowledge_first,
         lambda: membership.generation == generation and not membership.stopping,
-    )
-
-
-def _record(message: StreamMessage) -> Record:
-    return Record(
-        message.topic,
-        message.partition,
-        message.offset,
-        message.key,
-        message.value,
-        tuple(message.headers or ()),
-        message.timestamp,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ from processors.transport.faust_driver import FaustTransport, FlowControl
 from schemas import topics
 from schemas.configuration.kafka import KafkaSettings
 from schemas.configuration.model import Configuration
+from schemas.records import Output
 from service.kafka_credentials import password, tls
 
 _HOUR_SECONDS: Final = 3600.0
@@ -27,8 +29,10 @@ _RESUME_SECONDS: Final = 30 * 24 * _HOUR_SECONDS
 #: may take 20 seconds of them to finish.
 _REBALANCE_SECONDS: Final = 30.0
 
-#: Records taken from the client at a time; a partition's buffer is six times as large.
+#: Records taken from the client at a time, of all partitions.
 _MAX_POLL_RECORDS: Final = 250
+#: What a partition's buffer may hold: one more, which is on its way.
+_MAX_FETCHES: Final = 6
 
 
 def create_app(configuration: Configuration, group: str, state_directory: Path, batch_records: int) -> Any:
@@ -56,9 +60,8 @@ def create_app(configuration: Configuration, group: str, state_directory: Path, 
         broker_max_poll_interval=max_delay_seconds * 2 + _HOUR_SECONDS,
         broker_commit_interval=1.0,
         broker_max_poll_records=poll_records,
-        # A partition whose buffer is four fifths full is no longer fetched, but what was fetched must still fit: a full
-        # buffer stops all the group's partitions, and one that waits for a retry's time would stop them for hours.
-        stream_buffer_maxsize=poll_records * 6,
+        # A partition with so many fetches in its buffer, less a fifth, is no longer fetched.
+        stream_buffer_maxsize=_MAX_FETCHES,
         stream_wait_empty=False,
         # a retry topic waits for as long as its delay; health is judged elsewhere, by offsets
         stream_processing_timeout=max_delay_seconds * 2 + _HOUR_SECONDS,
@@ -92,8 +95,8 @@ class AppProducer:
     def __init__(self, app: Any) -> None:
         self._app = app
 
-    async def send(self, topic: str, key: Any, value: Any, partition: Any, timestamp: Any, headers: Any) -> Any:
-        return await self._app.producer.send(topic, key, value, partition, timestamp, headers)
+    async def write(self, outputs: Sequence[Output]) -> object:
+        return await self._app.producer.write(outputs)
 
 
 class AppMembership:

@@ -21,7 +21,7 @@ from processors.state.changelog import Changelog
 from processors.state.partition_state import PartitionState
 from processors.state.store import StateStore
 from processors.transport.publisher import OutputPublisher
-from processors.transport.streams import EventStream
+from processors.transport.streams import RecordStream
 from schemas.configuration.worker import DeadLetterLimit
 
 #: Creates the changelog and the local store of a partition.
@@ -62,7 +62,7 @@ class PartitionLoops:
         self._stateful_sources = frozenset(source for spec in specs if spec.stateful for source in spec.sources)
         self._ownership = StateOwnership(membership, self._create_state, spawn)
 
-    async def run(self, spec: StageSpec, source: str, stream: EventStream) -> None:
+    async def run(self, spec: StageSpec, source: str, stream: RecordStream) -> None:
         """Process the stream of one partition of the source until it ends or is cancelled."""
 
         def loop_of(partition: int) -> StageLoop:

@@ -90,10 +90,9 @@ class Changelog:
             PartitionRevokedError: another process has acquired the partition.
         """
         headers = _format_headers(state_format)
-        written = await self._producer.write(
+        return await self._producer.write(
             [Output(self._place.topic, key, value, headers, self._place.partition) for key, value in changes.items()]
         )
-        return max(one.offset for one in written) + 1
 
     async def publish(self, outputs: Sequence[Output]) -> None:
         """Publish a batch's outputs with the changelog's fenced producer. Returns when the brokers have them.

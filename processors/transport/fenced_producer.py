@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from processors.transport.publisher import Metadata, acknowledged
+from processors.transport import batch_writer
 from schemas.errors import PartitionRevokedError
 from schemas.records import Output
 from schemas.topics import RESPONSE_BYTES
@@ -149,18 +149,18 @@ class FencedProducer:
         finally:
             self._close_later(producer)
 
-    async def write(self, outputs: Sequence[Output]) -> list[Metadata]:
-        """Write to the partition itself. Returns when the brokers have acknowledged all records.
+    async def write(self, outputs: Sequence[Output]) -> int:
+        """Write to the partition itself. Returns, once the brokers have acknowledged all, the offset after the last.
 
         Raises:
             PartitionRevokedError: another process has acquired the partition, or the write failed otherwise.
         """
         sent_at = _now()
-        written = await self.publish(outputs)
+        written = await self._write(outputs)
         self._written_at = sent_at  # not the time of the response: this process may have been frozen in between
-        return written
+        return written[self._partition]
 
-    async def publish(self, outputs: Sequence[Output]) -> list[Metadata]:
+    async def publish(self, outputs: Sequence[Output]) -> None:
         """Write to any partition. Returns when the brokers have acknowledged all records.
 
         The brokers refuse it wherever a later owner has written, so nothing of an earlier owner follows those records.
@@ -169,17 +169,14 @@ class FencedProducer:
         Raises:
             PartitionRevokedError: as `write`.
         """
+        await self._write(outputs)
+
+    async def _write(self, outputs: Sequence[Output]) -> dict[TopicPartition, int]:
         producer = self._producer
         if producer is None:
             raise PartitionRevokedError(f"{self._shared_id} is not acquired")
         try:
-            return await self._while_sending(
-                producer,
-                acknowledged(
-                    lambda one: producer.send(one.topic, one.value, one.key, one.partition, None, list(one.headers)),
-                    outputs,
-                ),
-            )
+            return await self._while_sending(producer, batch_writer.write(producer, outputs))
         except BaseException:
             self._discard()
             raise

@@ -29,7 +29,7 @@ def _mode(module: str, path: str, *names: str) -> PrivateName:
 _DRIVER: Final = "transport.drivers.aiokafka"
 _COORDINATOR: Final = "consumer.group_coordinator"
 
-#: For `processors.transport.patches`, `group_coordinator`, `fenced_producer` and `batch_fetcher`.
+#: For `processors.transport.patches`, `group_coordinator`, `fenced_producer`, `batch_writer` and `batch_fetcher`.
 AIOKAFKA: Final = (
     # passwords for each connection
     _aiokafka("client", "AIOKafkaClient.bootstrap", "create_conn"),
@@ -71,6 +71,16 @@ AIOKAFKA: Final = (
     _aiokafka("producer.transaction_manager", "TransactionManager.maybe_add_partition_to_txn"),
     _aiokafka("producer.transaction_manager", "TransactionManager.producer_id"),
     _aiokafka("producer.transaction_manager", "TransactionManager.producer_epoch"),
+    # records appended to a batch that is open
+    _aiokafka("producer.producer", "AIOKafkaProducer.__init__", "_message_accumulator", "_request_timeout_ms"),
+    _aiokafka("producer.message_accumulator", "MessageAccumulator.__init__", "_batches", "_closed", "_exception"),
+    _aiokafka("producer.message_accumulator", "MessageAccumulator.waiter", "_waiter_future"),
+    _aiokafka("producer.message_accumulator", "MessageAccumulator.create_builder"),
+    _aiokafka("producer.message_accumulator", "MessageAccumulator._append_batch", "builder", "tp"),
+    _aiokafka("producer.message_accumulator", "MessageBatch.__init__", "_builder", "future"),
+    _aiokafka("producer.message_accumulator", "MessageBatch.wait_drain", "timeout"),
+    _aiokafka("producer.message_accumulator", "MessageBatch.record_count"),
+    _aiokafka("producer.message_accumulator", "BatchBuilder.append", "timestamp", "key", "value", "headers"),
     # raw batches of a partition
     _request("fetch", "FetchRequest"),
     _aiokafka("record.memory_records", "MemoryRecords.has_next"),
@@ -91,21 +101,43 @@ FAUST: Final = (
     _aiokafka("producer.message_accumulator", "MessageAccumulator.__init__", "_batch_ttl"),
     _aiokafka("producer.message_accumulator", "MessageAccumulator._append_batch", "_batch_ttl"),
     _aiokafka("producer.message_accumulator", "MessageAccumulator.drain_by_nodes", "expired"),
-    # the consumer and its thread
+    # the consumer in the process's own loop
+    _mode("threads", "ServiceThread.__init__", "thread_loop", "Worker", "_close_thread_loop_on_stop"),
+    _mode("threads", "ServiceThread.start", "Worker", "_keepalive2", "_thread_running"),
+    _mode("threads", "ServiceThread._serve", "_gather_remaining_tasks", "_shutdown_thread"),
+    _mode("threads", "QueueServiceThread.call_thread"),
+    _faust("transport.consumer", "ThreadDelegateConsumer.__init__", "_new_consumer_thread", "_thread"),
+    _faust("transport.consumer", "ThreadDelegateConsumer.threadsafe_partitions_revoked", "receiver_loop"),
+    _faust("transport.consumer", "ThreadDelegateConsumer.threadsafe_partitions_assigned", "generation_id"),
     _faust(_DRIVER, "AIOKafkaConsumerThread._create_consumer", "_create_worker_consumer"),
     _faust(_DRIVER, "AIOKafkaConsumerThread.on_start", "_consumer"),
     _aiokafka("consumer.consumer", "AIOKafkaConsumer.__init__", "_client", "_coordinator", "_request_timeout_ms"),
+    _aiokafka("consumer.consumer", "AIOKafkaConsumer.start", "_fetcher"),
     _aiokafka("client", "AIOKafkaClient.__init__", "_request_timeout_ms"),
-    _faust("transport.consumer", "ThreadDelegateConsumer.__init__", "_new_consumer_thread", "_thread"),
+    _aiokafka("consumer.fetcher", "Fetcher._create_fetch_waiter", "_fetch_waiters"),
+    _aiokafka("consumer.fetcher", "Fetcher._notify"),
+    # records handed over by partition
+    _faust("transport.consumer", "Consumer._drain_messages", "_read_offset", "suspend_flow"),
+    _faust("transport.consumer", "Consumer._wait_next_records", "flow_active", "can_resume_flow", "_getmany"),
+    _faust("transport.consumer", "Consumer._get_active_partitions", "_active_partitions"),
+    _faust("transport.consumer", "Consumer.on_buffer_full", "_buffered_partitions"),
+    _faust("transport.consumer", "Consumer.on_buffer_drop", "_buffered_partitions"),
+    _faust("transport.consumer", "Consumer.resume_partitions"),
+    _faust("transport.conductor", "Conductor._update_tp_index", "_tp_index"),
+    _mode("utils.queues", "FlowControlQueue.put_nowait_enhanced", "on_pressure_high", "on_pressure_drop"),
+    # commits by offset
+    _faust("transport.consumer", "Consumer.force_commit", "_filter_tps_with_pending_acks", "_commit_tps"),
+    _faust("transport.consumer", "Consumer._filter_committable_offsets", "_new_offset", "_should_commit"),
+    _faust("transport.consumer", "Consumer._should_commit", "_committed_offset"),
+    _faust("transport.consumer", "Consumer._commit_tps", "_commit_offsets", "start_new_transaction"),
+    _faust("transport.consumer", "Consumer._commit_offsets", "_commit", "_committed_offset"),
+    # seeking
     _faust("transport.consumer", "ThreadDelegateConsumer._seek"),
-    _faust("transport.consumer", "Consumer._wait_next_records", "_getmany"),
     _faust("transport.consumer", "Consumer.perform_seek", "seek_to_committed"),
-    _faust("transport.consumer", "Consumer.getmany", "highwater", "perform_seek"),
     _faust("transport.consumer", "Consumer._is_changelog_tp"),
     _faust("transport.consumer", "Consumer.stop_flow"),
     _faust("tables.recovery", "Recovery._resume_streams", "perform_seek", "broker_request_timeout", "flow_control"),
-    # events taken from a stream's queue
+    # records taken from a stream's queue
     _faust("channels", "Channel.queue"),
     _faust("channels", "Channel.on_stop_iteration"),
-    _faust("types.tuples", "Message.generation_id"),
 )

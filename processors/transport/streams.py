@@ -2,54 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
-
-class StreamMessage(Protocol):
-    """One record as Faust's consumer delivers it. ``generation_id`` is the group's generation that fetched it."""
-
-    topic: str
-    partition: int
-    offset: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]] | None
-    timestamp: float
-    generation_id: int
+from schemas.records import Record
 
 
-class StreamEvent(Protocol):
-    """A record with its acknowledgement: Faust commits the offset up to which all events are acknowledged."""
+@dataclass(frozen=True, slots=True)
+class FetchedRecords:
+    """What one fetch brought for one partition: at least one record, in offset order.
 
-    message: StreamMessage
+    ``generation`` is the group's at the time of the fetch. ``acknowledge(next_offset)`` lets Faust commit the records
+    before that offset; a partition's records are acknowledged in order and without a hole.
+    """
 
-    def ack(self) -> object: ...
+    records: Sequence[Record]
+    generation: int
+    acknowledge: Callable[[int], None]
 
 
-class EventQueue(Protocol):
-    """The queue of one partition. ``get`` raises StopAsyncIteration when the stream ends."""
+class RecordQueue(Protocol):
+    """The queue of one partition. ``get`` and ``get_nowait`` raise StopAsyncIteration when the stream ends."""
 
-    async def get(self) -> StreamEvent: ...
+    async def get(self) -> FetchedRecords: ...
 
-    def get_nowait(self) -> StreamEvent: ...
+    def get_nowait(self) -> FetchedRecords: ...
 
     def empty(self) -> bool: ...
 
 
-class EventChannel(Protocol):
+class RecordChannel(Protocol):
     """The channel behind a stream.
 
     Whoever reads its queue instead of iterating over the stream calls ``on_stop_iteration`` at the end: a channel left
     behind breaks the next rebalance (https://github.com/faust-streaming/faust/issues/529).
     """
 
-    queue: EventQueue
+    queue: RecordQueue
 
     def on_stop_iteration(self) -> object: ...
 
 
-class EventStream(Protocol):
+class RecordStream(Protocol):
     """A stream of one partition."""
 
-    channel: EventChannel
+    channel: RecordChannel

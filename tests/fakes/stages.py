@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any, Final, Literal, cast
 
 import httpx
@@ -32,7 +31,7 @@ from processors.state.changelog import Changelog
 from processors.state.memory_store import MemoryStore
 from processors.state.overlay import Overlay
 from processors.state.store import StateStore
-from processors.transport.publisher import Metadata, OutputPublisher
+from processors.transport.publisher import OutputPublisher
 from schemas import messages
 from schemas.configuration.kafka import KafkaSettings
 from schemas.configuration.secrets import SecretRef
@@ -139,16 +138,11 @@ class RecordingPublisher(OutputPublisher):
         self._told = told if told is not None else []
         self._failures = list(failures)
 
-    async def publish(self, outputs: Sequence[Output]) -> list[Metadata]:
+    async def publish(self, outputs: Sequence[Output]) -> None:
         if self._failures:
             raise self._failures.pop(0)
         self._told.append("outputs")
-        metadata = []
-        for output in outputs:
-            offset = sum(one.topic == output.topic for one in self.outputs)
-            metadata.append(cast(Metadata, SimpleNamespace(offset=offset)))
-            self.outputs.append(output)
-        return metadata
+        self.outputs.extend(outputs)
 
 
 class NothingExpected:

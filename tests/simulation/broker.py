@@ -15,6 +15,8 @@ from typing import Any, Final, NamedTuple
 
 from aiokafka.errors import KafkaTimeoutError, RequestTimedOutError
 
+from processors.transport.batch_writer import all_done
+from schemas.records import Output
 from tests.simulation.history import History, Written
 from tests.simulation.lot import Lot
 from tests.simulation.timeline import Timeline
@@ -242,16 +244,11 @@ class Producer:
         self._client = client
         self._gathered: dict[Place, ProducedBatch] = {}
 
-    async def send(
-        self,
-        topic: str,
-        key: bytes | None,
-        value: bytes | None,
-        partition: int | None,
-        timestamp: float | None,
-        headers: list[tuple[str, bytes]],
-    ) -> asyncio.Future[Metadata]:
-        return self.hand_over(topic, key, value, partition, headers)
+    async def write(self, outputs: Sequence[Output]) -> None:
+        waiting = [self.hand_over(one.topic, one.key, one.value, one.partition, one.headers) for one in outputs]
+        await all_done(waiting)
+        for one in waiting:
+            one.result()
 
     def hand_over(
         self,
@@ -259,7 +256,7 @@ class Producer:
         key: bytes | None,
         value: bytes | None,
         partition: int | None,
-        headers: list[tuple[str, bytes]],
+        headers: Headers,
     ) -> asyncio.Future[Metadata]:
         """Take over a record; all that is handed over at one moment for one partition is one batch."""
         place = self._broker.place(topic, key) if partition is None else (topic, partition)
@@ -268,7 +265,7 @@ class Producer:
         batch = self._gathered.get(place)
         if batch is None:
             batch = self._gathered[place] = ProducedBatch(self, [], self._broker.loop.create_future())
-        batch.records.append((key, value, tuple(headers)))
+        batch.records.append((key, value, headers))
         return batch.acknowledged
 
     def _flush(self) -> None:

@@ -4,55 +4,32 @@ publishes due timers; what is replaced is Faust: the group, the streams of recor
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Final
 
 from processors.metrics import Metrics
 from processors.runtime.partition_loops import LoopSettings, PartitionLoops
 from processors.runtime.stage import StageSpec
 from processors.state.memory_store import MemoryStore
 from processors.transport.publisher import OutputPublisher
-from processors.transport.streams import EventChannel, EventQueue, StreamMessage
+from processors.transport.streams import FetchedRecords, RecordChannel, RecordQueue
 from schemas import topics
-from tests.simulation.broker import Broker, Place, Stored
+from schemas.records import Record
+from tests.simulation.broker import Broker, Place
 from tests.simulation.groups import SESSION_SECONDS, Group
 from tests.simulation.states import SimulatedChangelog
 
-
-class Delivered:
-    """A record as a stream hands it over: the event, and its message in one."""
-
-    __slots__ = (
-        "_done",
-        "generation_id",
-        "headers",
-        "key",
-        "message",
-        "offset",
-        "partition",
-        "timestamp",
-        "topic",
-        "value",
-    )
-
-    def __init__(self, stored: Stored, generation: int, done: Callable[[Place, int], None]) -> None:
-        self.topic, self.partition, self.offset = stored.topic, stored.partition, stored.offset
-        self.key, self.value, self.timestamp = stored.key, stored.value, stored.timestamp
-        self.headers: Sequence[tuple[str, bytes]] | None = stored.headers
-        self.generation_id = generation
-        self.message: StreamMessage = self
-        self._done = done
-
-    def ack(self) -> None:
-        self._done((self.topic, self.partition), self.offset + 1)
+#: A fetch brings no more records than this: fewer than a batch takes, and more than one.
+_FETCHED_RECORDS: Final = 3
 
 
 class Stream:
     """One partition's records from an offset on: a stream, its channel and its queue in one."""
 
     def __init__(self, broker: Broker, client: Any, place: Place, offset: int, generation: int, done: Any) -> None:
-        self.queue: EventQueue = self
-        self.channel: EventChannel = self
+        self.queue: RecordQueue = self
+        self.channel: RecordChannel = self
         self._broker = broker
         self._client = client
         self._place = place
@@ -68,7 +45,7 @@ class Stream:
     def empty(self) -> bool:
         return self._next >= len(self._log) or self._broker.reachable_in(self._client) > 0
 
-    async def get(self) -> Delivered:
+    async def get(self) -> FetchedRecords:
         while self.empty():
             out_of_reach_seconds = self._broker.reachable_in(self._client)
             if out_of_reach_seconds > 0:
@@ -79,10 +56,10 @@ class Stream:
             await self._waits
         return self.get_nowait()
 
-    def get_nowait(self) -> Delivered:
-        stored = self._log[self._next]
-        self._next += 1
-        return Delivered(stored, self._generation, self._done)
+    def get_nowait(self) -> FetchedRecords:
+        stored = self._log[self._next : self._next + _FETCHED_RECORDS]
+        self._next += len(stored)
+        return FetchedRecords([Record(*one) for one in stored], self._generation, partial(self._done, self._place))
 
     def _wake(self) -> None:
         if self._waits is not None and not self._waits.done():

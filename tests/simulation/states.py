@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from processors.state.changelog import Changelog
 from processors.state.store import StateStore
+from processors.transport.batch_writer import all_done
 from processors.transport.fenced_producer import FencedProducer
-from processors.transport.publisher import Metadata, all_done
 from schemas.errors import PartitionRevokedError
 from schemas.records import Output
 from tests.simulation.broker import Broker, Place, ProducedBatch, Stored
@@ -56,13 +56,16 @@ class SimulatedFence(FencedProducer):
         epoch = self._broker.next_epoch(self._at)
         self._broker.loop.call_without_process(self._broker.delay(*_named(self._at)), _resolve, done, epoch)
 
-    async def write(self, outputs: Sequence[Output]) -> list[Metadata]:
+    async def write(self, outputs: Sequence[Output]) -> int:
         sent_at = self._broker.loop.now
-        written = await self.publish(outputs)
+        (batch,) = await self._send(outputs)
         self._written_at = sent_at
-        return written
+        return int(batch.acknowledged.result().offset) + 1
 
-    async def publish(self, outputs: Sequence[Output]) -> list[Metadata]:
+    async def publish(self, outputs: Sequence[Output]) -> None:
+        await self._send(outputs)
+
+    async def _send(self, outputs: Sequence[Output]) -> list[ProducedBatch]:
         if self._epoch is None:
             raise PartitionRevokedError("not acquired")
         batches: dict[Place, ProducedBatch] = {}
@@ -77,8 +80,9 @@ class SimulatedFence(FencedProducer):
             self._broker.send(self._client, place, batch)
         try:
             await all_done([batch.acknowledged for batch in batches.values()])
-            # what is written to the changelog is one batch, and nobody asks where outputs lie
-            return [_At(batch.acknowledged.result().offset) for batch in batches.values()]
+            for batch in batches.values():
+                batch.acknowledged.result()
+            return list(batches.values())
         except BaseException as error:
             self._epoch = None
             self._written_at = self._acquired_at = float("-inf")
@@ -93,11 +97,6 @@ class SimulatedFence(FencedProducer):
 
 def _named(place: Place) -> tuple[str, bytes]:
     return place[0], b"%d" % place[1]
-
-
-class _At:
-    def __init__(self, offset: int) -> None:
-        self.offset = offset
 
 
 def _resolve(done: asyncio.Future[int], value: int) -> None:

@@ -171,14 +171,3 @@ async def test_modes_own_flow_control_discards_queued_records() -> None:
     control.suspend()
     control.resume()
     assert queue.empty()
-
-
-def test_fausts_own_commit_passes_over_an_unacknowledged_record_at_the_head() -> None:
-    """Why records must be acknowledged in order and without a hole: see `processors.runtime.batches`."""
-    place = TP("observations", 0)
-    consumer = object.__new__(LibraryConsumer)
-    consumer._committed_offset = {place: 2585}
-    consumer._acked = {place: [2586, 2587, 2588, 2589]}
-    consumer._acked_index = {place: {2586, 2587, 2588, 2589}}
-    consumer._gap = {place: None}
-    assert consumer._new_offset(place) == 2590

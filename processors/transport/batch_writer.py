@@ -1,0 +1,135 @@
+"""Writes records to Kafka with one future for each batch, where aiokafka's ``send`` makes one for each record.
+
+Like ``send``, it appends to the batch that is open, so that concurrent writers share one. aiokafka's public
+``send_batch`` has one future for each batch too. But it waits until all earlier batches of the partition were sent:
+writers of single records would take turns, each for a round trip.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import random
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+from aiokafka.errors import KafkaTimeoutError, ProducerClosed
+from aiokafka.partitioner import murmur2
+from aiokafka.structs import TopicPartition
+
+from schemas.records import Output
+
+#: A payment's key comes once in each stage, and its hash costs more than appending the record.
+_REMEMBERED_KEYS: Final = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class _Appended:
+    """Records at the end of a batch. ``count`` is the number of records in the batch up to their last one."""
+
+    place: TopicPartition
+    count: int
+    acknowledged: asyncio.Future[Any]
+
+
+async def write(producer: Any, outputs: Iterable[Output]) -> dict[TopicPartition, int]:
+    """Write with a started ``AIOKafkaProducer``, in the order given within each partition.
+
+    Returns, once the brokers have acknowledged all records, the offset after the last one by partition. No failure
+    stays unseen.
+
+    Raises:
+        Exception: the first failure, after all other batches have their result.
+    """
+    appended: list[_Appended] = []
+    try:
+        for place, records in (await _by_partition(producer, outputs)).items():
+            await _append(producer, place, records, appended)
+    finally:
+        await all_done([one.acknowledged for one in appended])
+    return {one.place: one.acknowledged.result().offset + one.count for one in appended}
+
+
+async def all_done(waiting: Sequence[asyncio.Future[Any]]) -> None:
+    """Returns when each future has a result or an error. If this is cancelled, it cancels them all.
+
+    It awaits one after the other: most complete together, and watching all of them at once would cost more.
+    """
+    try:
+        for one in waiting:
+            with suppress(Exception):
+                await one
+    except BaseException:
+        for one in waiting:
+            one.cancel()
+        raise
+
+
+def partition_of(key: bytes | None, partitions: Sequence[int]) -> int:
+    """The partition of a key, as every Kafka client chooses it; any partition without a key."""
+    if key is None:
+        return random.choice(partitions)  # noqa: S311 - it spreads load and protects nothing
+    return partitions[_hash(key) % len(partitions)]
+
+
+@lru_cache(_REMEMBERED_KEYS)
+def _hash(key: bytes) -> int:
+    return int(murmur2(key)) & 0x7FFFFFFF
+
+
+async def _by_partition(producer: Any, outputs: Iterable[Output]) -> Mapping[TopicPartition, Sequence[Output]]:
+    numbers: dict[str, Sequence[int]] = {}
+    found: dict[TopicPartition, list[Output]] = {}
+    for output in outputs:
+        topic = output.topic
+        if topic not in numbers:
+            numbers[topic] = sorted(await producer.partitions_for(topic))
+        number = output.partition if output.partition is not None else partition_of(output.key, numbers[topic])
+        found.setdefault(TopicPartition(topic, number), []).append(output)
+    return found
+
+
+async def _append(producer: Any, place: TopicPartition, records: Sequence[Output], appended: list[_Appended]) -> None:
+    """Append to the partition's open batch, and to the next ones when it is full."""
+    accumulator = producer._message_accumulator
+    until = time.monotonic() + producer._request_timeout_ms / 1000
+    done = 0
+    while done < len(records):
+        batch = _open_batch(accumulator, place)
+        fitting = _append_fitting(batch, records[done:])
+        if fitting:
+            # other writers wait for the same future: it must not be cancelled with this one
+            appended.append(_Appended(place, batch.record_count, asyncio.shield(batch.future)))
+            done += fitting
+        if done < len(records):
+            _wake_sender(accumulator)
+            await batch.wait_drain(until - time.monotonic())
+            if time.monotonic() >= until:
+                raise KafkaTimeoutError
+
+
+def _open_batch(accumulator: Any, place: TopicPartition) -> Any:
+    if accumulator._closed:
+        raise ProducerClosed
+    if accumulator._exception is not None:
+        raise copy.copy(accumulator._exception)
+    pending = accumulator._batches.get(place)
+    return pending[-1] if pending else accumulator._append_batch(accumulator.create_builder(), place)
+
+
+def _append_fitting(batch: Any, records: Sequence[Output]) -> int:
+    """Append until the batch is full; returns how many records fitted. The first record of a batch always fits."""
+    append, milliseconds = batch._builder.append, int(time.time() * 1000)
+    for number, one in enumerate(records):
+        if append(timestamp=milliseconds, key=one.key, value=one.value, headers=list(one.headers)) is None:
+            return number
+    return len(records)
+
+
+def _wake_sender(accumulator: Any) -> None:
+    if not accumulator._waiter_future.done():
+        accumulator._waiter_future.set_result(None)
