@@ -35,6 +35,13 @@ class Record(msgspec.Struct, frozen=True, gc=False):
                     return default
         return default
 
+    def texts(self) -> dict[str, str]:
+        """All headers by name, each as `header` returns it; for a reader of many, who need not search for each."""
+        try:
+            return {name: value.decode() for name, value in self.headers}
+        except (UnicodeDecodeError, AttributeError):
+            return {name: self.header(name) for name, _ in self.headers}
+
     def number(self, name: str, default: int = 0) -> int:
         """The header as a number from 0 to 999,999,999; ``default`` if it is not such a number."""
         text = self.header(name)

@@ -20,7 +20,7 @@ from schemas.cloudevents import cloud_event
 from schemas.configuration.kafka import KafkaSettings
 from schemas.errors import UnreadableError
 from schemas.ids import derived_id
-from schemas.messages import Answered, Observation
+from schemas.messages import Observation
 from schemas.reasons import DeadReason
 from schemas.records import Headers, Output, Record
 from schemas.times import parse_time
@@ -46,19 +46,20 @@ def response_of(record: Record) -> ProviderResponse:
     make a response look newer than later ones of other workers. If the worker's own time (``ce_time``) is long before
     that, the worker may have stalled before it stored the response, and its own time counts.
     """
+    headers = record.texts()
     stored_at = datetime.fromtimestamp(record.timestamp_seconds, UTC)
-    worker_time = parse_time(record.header("ce_time")) or stored_at
+    worker_time = parse_time(headers.get("ce_time", "")) or stored_at
     received_at = stored_at if worker_time > stored_at - _STORED_WITHIN else worker_time
     return ProviderResponse(
         body=record.value or b"",
-        content_type=record.header("content-type"),
+        content_type=headers.get("content-type", ""),
         http_status=record.number("http-status", 200),
         received_at=received_at,
         clock_offset=received_at - worker_time,
-        reference=record.header("reference") or None,
-        content_encoding=record.header("content-encoding"),
-        complete=not record.header("incomplete"),
-        facts={name[len(_FACT) :]: record.header(name) for name, _ in record.headers if name.startswith(_FACT)},
+        reference=headers.get("reference") or None,
+        content_encoding=headers.get("content-encoding", ""),
+        complete=not headers.get("incomplete", ""),
+        facts={name[len(_FACT) :]: text for name, text in headers.items() if name.startswith(_FACT)},
     )
 
 
@@ -69,6 +70,21 @@ def observation_id(response_id: str, observation: Observation) -> str:
     if observation.chargeback is not None:
         child = observation.chargeback.chargeback_id
     return derived_id("observation", response_id, observation.payment_id, child, *expected)
+
+
+class _Causes:
+    """What a response was asked for: its id, and of each payment when its notification was received, with its trace."""
+
+    def __init__(self, record: Record) -> None:
+        answered = answered_lookups(record)
+        self.response_id = record.header("ce_id")
+        self._by_payment = {one.reference: (one.received_at, one.traceparent) for one in reversed(answered)}
+        first_at = min((one.received_at for one in answered), default="")
+        self._others = (first_at, record.header("traceparent"))
+
+    def of(self, payment_id: str) -> tuple[str, str]:
+        """When the payment's notification was received, and its trace; of a payment nobody asked for, the first."""
+        return self._by_payment.get(payment_id, self._others)
 
 
 class InterpretStage:
@@ -85,6 +101,7 @@ class InterpretStage:
         expectations: ExpectedPayments,
     ) -> None:
         self.provider = provider.name
+        self._source = f"/interpret/{provider.name}"
         self._expectations = expectations
         self._provider = provider
         self._accounts = accounts
@@ -95,27 +112,34 @@ class InterpretStage:
     async def process(self, context: BatchContext) -> Sequence[Output]:
         """The observations of each response, in order."""
         await self._expectations.ready()
-        return [output for record in context.records for output in self._outputs(record)]
+        outputs: list[Output] = []
+        observed = 0
+        for record in context.records:
+            observations, kept = self._outputs(record)
+            observed += not kept
+            outputs += observations
+            outputs += kept
+        if observed:
+            self._count("observed", records=observed)
+        return outputs
 
     def dead_letter(self, record: Record) -> Output:
         return self._dead_letter(record, "internal_error")
 
-    def _outputs(self, record: Record) -> list[Output]:
+    def _outputs(self, record: Record) -> tuple[list[Output], list[Output]]:
+        """The observations, and the dead letters of what could not be read."""
         account = self._accounts.get(record.header("ce_source").rpartition("/")[2])
         if account is None:
-            return [self._dead_letter(record, "unknown_merchant")]
+            return [], [self._dead_letter(record, "unknown_merchant")]
         try:
             interpretation = self._provider.interpret(response_of(record), account)
         except UnreadableError as error:
             # dead-lettered whole: after a key change it can be replayed and interpreted again
-            return [self._dead_letter(record, error.reason)]
+            return [], [self._dead_letter(record, error.reason)]
         for warning in interpretation.warnings:
             self._metrics.response_warnings.labels(self.provider, warning).inc()
         observed, odd = self._observed(record, interpretation.observations)
-        kept = self._dead_letters(record, interpretation.unreadable, (*interpretation.odd, *odd))
-        if not kept:
-            self._count("observed")
-        return [*observed, *kept]
+        return observed, self._dead_letters(record, interpretation.unreadable, (*interpretation.odd, *odd))
 
     def _observed(
         self, record: Record, observations: Sequence[Observation]
@@ -124,12 +148,12 @@ class InterpretStage:
 
         Otherwise the brokers, or the encoder, would refuse the whole batch for ever.
         """
-        answered = answered_lookups(record)
+        causes = _Causes(record)
         outputs: list[Output] = []
         odd: list[OddElement] = []
         for number, one in enumerate(observations):
             try:
-                output = self._output(record, one, answered)
+                output = self._output(causes, one)
             except (TypeError, ValueError):
                 output = None
             if output is None or len(output.value or b"") > _MAX_OBSERVATION_BYTES:
@@ -148,17 +172,17 @@ class InterpretStage:
             for reason, named in places.items()
         ]
 
-    def _output(self, record: Record, observation: Observation, answered: Sequence[Answered]) -> Output:
+    def _output(self, causes: _Causes, observation: Observation) -> Output:
         expected = self._expectations.of(observation.merchant, observation.payment_id, observation.order_id)
-        observation = replace(observation, expected=expected)
-        asked = next((one for one in answered if one.reference == observation.payment_id), None)
-        received_at = asked.received_at if asked else min((one.received_at for one in answered), default="")
+        if expected is not None:
+            observation = replace(observation, expected=expected)
+        received_at, traceparent = causes.of(observation.payment_id)
         headers: Headers = cloud_event(
-            event_id=observation_id(record.header("ce_id"), observation),
-            source=f"/interpret/{self.provider}",
+            event_id=observation_id(causes.response_id, observation),
+            source=self._source,
             event_type=messages.PAYMENT_OBSERVED,
             event_time=observation.observed_at,
-            traceparent=asked.traceparent if asked else record.header("traceparent"),
+            traceparent=traceparent,
             received_at=received_at,
         )
         key = f"{observation.merchant}/{observation.payment_id}".encode()
@@ -180,5 +204,5 @@ class InterpretStage:
         )
         return dead_lettered(record, self._dead, reason, elements=elements)
 
-    def _count(self, outcome: str, reason: str = "") -> None:
-        self._metrics.outcomes.labels(self.provider, self.name, outcome, reason).inc()
+    def _count(self, outcome: str, reason: str = "", records: int = 1) -> None:
+        self._metrics.outcomes.labels(self.provider, self.name, outcome, reason).inc(records)

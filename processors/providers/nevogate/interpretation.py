@@ -81,15 +81,19 @@ def interpreted(response: ProviderResponse, merchant: NevogateMerchant) -> Obser
         raise UnreadableError("the response names no transaction")
     if response.reference not in (None, transaction):
         raise UnreadableError("the response is about another transaction than the one asked for")
-    if method != _DETAILS_METHOD and needs_details(common, merchant):
+    codes, amount = _codes(common), amount_of(common)
+    if method != _DETAILS_METHOD and merchant.recover_by_details and _unexplained(codes, amount):
         return None
-    return _observation(common, transaction, response, merchant, method)
+    return _observation(common, codes, amount, transaction, response, merchant, method)
 
 
 def needs_details(data: Mapping[str, Any], merchant: NevogateMerchant) -> bool:
     """Whether a Result is a success without an amount, and the merchant lets its Details be read."""
-    took_money = _status(_codes(data)) in _WITH_MONEY
-    return merchant.recover_by_details and took_money and amount_of(data).kind == "absent"
+    return merchant.recover_by_details and _unexplained(_codes(data), amount_of(data))
+
+
+def _unexplained(codes: Mapping[str, str], amount: Amount) -> bool:
+    return amount.kind == "absent" and _status(codes) in _WITH_MONEY
 
 
 def common_data(body: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -106,9 +110,14 @@ def _method(response: ProviderResponse, body: Mapping[str, Any]) -> str:
 
 
 def _observation(
-    data: Mapping[str, Any], transaction: str, response: ProviderResponse, merchant: NevogateMerchant, method: str
+    data: Mapping[str, Any],
+    codes: Mapping[str, str],
+    amount: Amount,
+    transaction: str,
+    response: ProviderResponse,
+    merchant: NevogateMerchant,
+    method: str,
 ) -> Observation:
-    codes, amount = _codes(data), amount_of(data)
     status = _status(codes)
     reason = _without_money(status, amount, method)
     status = "unknown" if reason else status

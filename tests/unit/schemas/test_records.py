@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -84,6 +85,12 @@ def test_text_that_is_no_instant_is_none(text: str) -> None:
 def test_last_header_of_a_name_counts_and_no_value_breaks_it() -> None:
     made = Record("t", 0, 0, None, None, (("a", b"1"), ("a", b"2"), ("b", b"\xff"), ("c", None)), 0.0)  # type: ignore[arg-type]  # a null header is legal in Kafka
     assert (made.header("a"), made.header("b", "x"), made.header("c", "y"), made.header("d")) == ("2", "x", "y", "")
+
+
+@pytest.mark.parametrize("value", [b"\xff", None, b"z"])
+def test_all_headers_at_once_are_those_read_one_by_one(value: Any) -> None:
+    one = Record("t", 0, 0, None, None, (("a", b"1"), ("b", b"2"), ("a", value), ("c", b"3")), 0.0)
+    assert one.texts() == {name: one.header(name) for name in "abc"}
 
 
 def test_changed_headers_keep_the_order_of_the_others() -> None:
