@@ -1,173 +1,273 @@
-"""An HTTP connection with limits, and without the loss of bodies that offer an upgrade.
+"""An HTTP/1.1 connection of the ingress: hands over its calls one after the other, and writes their responses.
 
-uvicorn's httptools protocol limits neither the size of a request's head nor the time until it is complete, so
-unauthenticated callers could occupy memory and sockets. The limits here close such connections.
-
-uvicorn also discards the body of a request that offers another protocol. Java's HTTP client offers h2c with every call
-it makes without TLS, so its calls would be stored without their body. Such offers are ignored here.
+It is a protocol of its own under uvicorn's server. uvicorn's own protocol makes a task, an event and a timer for each
+request, and a dictionary of all that an application might want to know. It also limits neither the size of a request's
+head nor the time until it is complete, so unauthenticated callers could occupy memory and sockets. Here such
+connections are closed.
 
 A proxy in front of the ingress that limits the size and time of request heads, buffers bodies and drops the ``Upgrade``
-header makes all of this superfluous, except the number of connections. Most do not drop ``Upgrade`` by default.
+header makes the limits superfluous, except the number of connections. Most do not drop ``Upgrade`` by default.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import math
+from collections import deque
 from typing import Any, ClassVar, Final
 
-import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
+from ingest.app import Ingress
+from ingest.call import CallResponse, WebhookCall, call_response
+from ingest.request_parser import (
+    BodyTooLongError,
+    HeadTooLargeError,
+    RequestHead,
+    RequestParser,
+    UnreadableRequestError,
+)
 from schemas.ingress import HEAD_TOO_LARGE, RESPONSES, RequestOutcome
+from service.logs import event
 from service.private_names import PrivateName, require
 
-#: uvloop's largest read. It may contain the rest of one request and the head of the next.
-_READ_BYTES: Final = 256 * 1024
+logger = logging.getLogger("paynotify.ingest")
+
 #: What is read and discarded after an early response (413 and the like), so that the client reads the response
 #: instead of a reset connection.
 _DISCARD_BYTES: Final = 4 * 1024 * 1024
 
 _HEAD_TOO_LARGE: Final = HEAD_TOO_LARGE.head()
-_NOT_HTTP: Final = "Invalid HTTP request received."
 _TOO_SLOW: Final = RESPONSES[RequestOutcome.TOO_SLOW].head()
+_NOT_HTTP: Final = call_response(
+    RESPONSES[RequestOutcome.GONE],
+    ("content-type", "text/plain; charset=utf-8"),
+    body=b"Invalid HTTP request received.",
+).closing
+_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
-
-_PROTOCOL: Final = "uvicorn.protocols.http.httptools_impl"
-
-#: What `BoundedConnection` and `ingest.server.Server` use of uvicorn; ``data_received`` is replaced as a whole.
+#: What `BoundedConnection` and `ingest.server.Server` use of uvicorn.
 PRIVATE_NAMES: Final = (
-    PrivateName(
-        "uvicorn",
-        _PROTOCOL,
-        "HttpToolsProtocol.data_received",
-        ("_unset_keepalive_if_required", "feed_data", "send_400_response", "HttpParserUpgrade"),
-    ),
-    PrivateName(
-        "uvicorn", _PROTOCOL, "HttpToolsProtocol.__init__", ("connections", "parser", "cycle", "loop", "transport")
-    ),
-    PrivateName("uvicorn", _PROTOCOL, "HttpToolsProtocol.on_message_begin", ("url", "headers")),
     PrivateName("uvicorn", "uvicorn.server", "Server.serve", ("capture_signals",)),
+    PrivateName("uvicorn", "uvicorn.server", "Server.startup", ("http_protocol_class", "server_state")),
+    PrivateName("uvicorn", "uvicorn.server", "Server.shutdown", ("connections", "shutdown")),
 )
 
 
-class HeadTooLargeError(Exception):
-    """Stops the parser. It never leaves this module."""
+class BoundedConnection(asyncio.Protocol):
+    """A connection with limits, which `bounded` sets.
 
+    ``_call`` is the call that is being handled, ``_reading`` the one whose body is being read. They differ if a call
+    was answered before its body was complete, or if the client sends the next one without waiting for the response.
+    That one waits in ``_pipeline``, and no more is read until its turn.
+    """
 
-class BoundedConnection(HttpToolsProtocol):
-    """A connection that limits its request heads in size and time. `bounded` sets the limits."""
-
+    ingress: ClassVar[Ingress]
     max_head_bytes: ClassVar[int] = 16 * 1024
     max_message_bytes: ClassVar[int] = _DISCARD_BYTES
-    head_seconds: ClassVar[float] = 10.0
+    read_seconds: ClassVar[float] = 10.0
+    keep_alive_seconds: ClassVar[float] = 30.0
     max_connections: ClassVar[int] = 10_000
 
-    head_bytes = 0
-    message_bytes = 0
-    in_head = True
-    offers_upgrade = False
-    head_until_seconds = math.inf
+    def __init__(self, server_state: ServerState, **_: Any) -> None:
+        self._connections: set[Any] = server_state.connections
+        self._loop = asyncio.get_running_loop()
+        self._parser = RequestParser(self, self.max_head_bytes, self.max_message_bytes)
+        self._transport: Any = None
+        self._address = ""
+        self._call: WebhookCall | None = None
+        self._reading: WebhookCall | None = None
+        self._pipeline: deque[WebhookCall] = deque()
+        self._write_paused = False
+        self._read_paused = False
+        self._has_served = False
+        self._until_seconds = math.inf
+        self.is_lost = False
+
+    # --- the transport's events ---------------------------------------------------------------------------------
 
     def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        self.head_until_seconds = self.loop.time() + self.head_seconds
-        if len(self.connections) > self.max_connections:
+        self._transport = transport
+        peer = transport.get_extra_info("peername")
+        self._address = str(peer[0]) if peer else ""
+        self._connections.add(self)
+        self._until_seconds = self._loop.time() + self.read_seconds
+        if len(self._connections) > self.max_connections:
             transport.abort()
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """A call that waits for the brokers is counted when they respond; until then the server waits for it."""
+        self.is_lost = True
+        self._pipeline.clear()
+        if self._call is None:
+            self._connections.discard(self)
+        elif not self._call.is_complete:
+            self.ingress.abandon(self._call, RequestOutcome.GONE)
+
     def data_received(self, data: bytes) -> None:
-        self.message_bytes += len(data)
-        if self.message_bytes > (self.max_head_bytes + _READ_BYTES if self.in_head else self.max_message_bytes):
-            self.end(_HEAD_TOO_LARGE if self.in_head else b"")
-            return
-        self._unset_keepalive_if_required()
+        if not self._parser.has_begun and self._call is None:
+            self._until_seconds = self._loop.time() + self.read_seconds
         try:
-            self._parse(data)
-        except httptools.HttpParserError:
-            self.send_400_response(_NOT_HTTP)
+            self._parser.feed(data)
+        except HeadTooLargeError:
+            self._end(_HEAD_TOO_LARGE)
+        except BodyTooLongError:
+            self._end(b"")
+        except UnreadableRequestError:
+            self._end(_NOT_HTTP)
+        except Exception as error:  # noqa: BLE001 - uvloop would log a traceback and leave the connection as it is
+            event(logger, "call_failed", level=logging.ERROR, error=repr(error))
+            self._end(b"")
 
-    def _parse(self, data: bytes) -> None:
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as stopped:
-            if not self.offers_upgrade:
-                return  # CONNECT: what follows is for another server
-            # RFC 9110, 7.8: an offer may be ignored; the request is then like any other
-            self._parse(self._head_without_upgrade() + data[stopped.args[0] :])
+    def pause_writing(self) -> None:
+        self._write_paused = True
+        self._pace()
 
-    def _head_without_upgrade(self) -> bytes:
-        version = self.parser.get_http_version().encode()
-        lines = [b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, version)]
-        lines += [b"%b: %b" % one for one in self.headers if one[0] != b"upgrade"]
-        return b"\r\n".join([*lines, b"", b""])
+    def resume_writing(self) -> None:
+        self._write_paused = False
+        self._pace()
 
-    def on_message_begin(self) -> None:
-        self.head_bytes = 0
-        super().on_message_begin()
+    # --- the parser's events ------------------------------------------------------------------------------------
 
-    def on_url(self, url: bytes) -> None:
-        self.head_bytes += len(url)
-        if self.head_bytes > self.max_head_bytes:
-            raise HeadTooLargeError
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self.head_bytes += len(name) + len(value) + 4
-        if self.head_bytes > self.max_head_bytes:
-            raise HeadTooLargeError
-        super().on_header(name, value)
-
-    def on_headers_complete(self) -> None:
-        self.offers_upgrade = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
-        if self.offers_upgrade:
-            return  # the parser stops here; the request is parsed again without the offer
-        self.in_head = False
-        self.head_until_seconds = math.inf
-        super().on_headers_complete()
-
-    def on_message_complete(self) -> None:
-        if self.offers_upgrade:
-            return
-        self.in_head = True
-        self.message_bytes = 0
-        super().on_message_complete()
-
-    def on_response_complete(self) -> None:
-        if not self.pipeline:
-            self.head_until_seconds = self.loop.time() + self.timeout_keep_alive + self.head_seconds
-        super().on_response_complete()
-
-    def send_400_response(self, msg: str) -> None:
-        if self.head_bytes > self.max_head_bytes:
-            self.end(_HEAD_TOO_LARGE)
+    def on_head(self, head: RequestHead) -> None:
+        if self._transport.is_closing():
+            return  # one of the two has said that nothing follows
+        call = self._reading = WebhookCall(self, head, self._address)
+        if self._call is None and not self._pipeline:
+            self._begin(call)
         else:
-            super().send_400_response(msg)
+            self._pipeline.append(call)
+            self._pace()
+
+    def on_body(self, part: bytes) -> None:
+        call = self._reading
+        if call is None or call.is_answered:
+            return
+        if call is self._call:
+            self.ingress.read(call, part)
+        else:
+            call.add(part)  # from one read at most
+
+    def on_end(self) -> None:
+        call, self._reading = self._reading, None
+        if call is None:
+            return
+        call.is_complete = True
+        self._has_served = True
+        if call is self._call:
+            self._until_seconds = math.inf  # the publisher has its own timeout
+            self.ingress.end(call)
+        elif call.is_answered:
+            self._await_next()
+
+    # --- calls and responses ------------------------------------------------------------------------------------
+
+    def _begin(self, call: WebhookCall) -> None:
+        self._call = call
+        self._until_seconds = self._loop.time() + self.read_seconds
+        self.ingress.begin(call)
+        if not (call.is_answered or call.is_complete) and call.fields.get(b"expect", b"").lower() == b"100-continue":
+            self._transport.write(_CONTINUE)
+
+    def respond(self, call: WebhookCall, response: CallResponse) -> None:
+        """Write the response and go on to the next call."""
+        self._call = None
+        if self.is_lost:
+            self._connections.discard(self)
+            return
+        closes = response.closes or not call.keeps_alive
+        if not self._transport.is_closing():
+            self._transport.write(response.closing if closes else response.open)
+            if closes:
+                self._transport.close()
+        if self._pipeline:
+            self._loop.call_soon(self._next)  # not at once: thousands of calls may be answered at once
+        else:
+            self._await_next()
+
+    def _await_next(self) -> None:
+        seconds = self.read_seconds if self._parser.has_begun else self.keep_alive_seconds
+        self._until_seconds = self._loop.time() + seconds
+
+    def _next(self) -> None:
+        """Handle the pipelined call, as far as it was read."""
+        if self.is_lost or self._transport.is_closing():
+            self._pipeline.clear()
+            return
+        call = self._pipeline.popleft()
+        self._pace()
+        body, call.body = call.body, b""
+        self._begin(call)
+        if body and not call.is_answered:
+            self.ingress.read(call, bytes(body))
+        if call.is_complete and not call.is_answered:
+            self._until_seconds = math.inf
+            self.ingress.end(call)
+
+    def _pace(self) -> None:
+        """Read on only while no call waits for its turn and the client reads the responses."""
+        pause = bool(self._pipeline) or self._write_paused
+        if pause != self._read_paused and not self._transport.is_closing():
+            self._read_paused = pause
+            if pause:
+                self._transport.pause_reading()
+            else:
+                self._transport.resume_reading()
+
+    # --- ends ---------------------------------------------------------------------------------------------------
+
+    @property
+    def message_bytes(self) -> int:
+        """What was read of a request that is not complete."""
+        return self._parser.message_bytes
+
+    def shutdown(self) -> None:
+        """The server stops: close, once the call that is being handled is answered."""
+        if self._call is None:
+            self._transport.close()
+        else:
+            self._call.keeps_alive = False
 
     def end_if_slow(self, now_seconds: float) -> None:
-        """Close a connection whose next head (or the rest of a refused request) takes too long."""
-        if now_seconds > self.head_until_seconds:
-            self.end(_TOO_SLOW if self.cycle is None else b"")
+        """Close a connection whose next request, or the rest of a refused one, takes too long."""
+        if now_seconds <= self._until_seconds:
+            return
+        if self._call is None:
+            is_idle = self._has_served and not self._parser.has_begun
+            self._end(_TOO_SLOW if self._parser.in_head and not is_idle else b"")
+        elif not self._call.is_complete:
+            self.ingress.abandon(self._call, RequestOutcome.TOO_SLOW)
 
-    def end(self, response: bytes) -> None:
+    def _end(self, response: bytes) -> None:
         """Send ``response`` and close."""
-        if not self.transport.is_closing():
-            self.transport.write(response)
-            self.transport.close()
+        if not self._transport.is_closing():
+            self._transport.write(response)
+            self._transport.close()
 
 
 def bounded(
-    *, max_head_bytes: int, max_body_bytes: int, head_seconds: float, max_connections: int
+    ingress: Ingress,
+    *,
+    max_head_bytes: int,
+    max_body_bytes: int,
+    read_seconds: float,
+    keep_alive_seconds: float,
+    max_connections: int,
 ) -> type[BoundedConnection]:
-    """The protocol class with these limits; uvicorn creates the instances and passes no arguments.
+    """The protocol class with these limits; uvicorn creates the instances.
 
     Raises:
-        UnsupportedLibraryError: the installed uvicorn lacks a private name that the class uses.
+        UnsupportedLibraryError: the installed uvicorn has another way to do so.
     """
     require(PRIVATE_NAMES)
     limits = {
+        "ingress": ingress,
         "max_head_bytes": max_head_bytes,
         # a chunked body may need several bytes on the wire for each of its own
         "max_message_bytes": _DISCARD_BYTES + 8 * (max_body_bytes + max_head_bytes),
-        "head_seconds": head_seconds,
+        "read_seconds": read_seconds,
+        "keep_alive_seconds": keep_alive_seconds,
         "max_connections": max_connections,
     }
     return type("BoundedConnection", (BoundedConnection,), limits)

@@ -1,15 +1,11 @@
-"""Limits what unauthenticated callers can use: rate per route and address, slots in flight, size and time of a body."""
+"""Limits what unauthenticated callers can use: rate per route and address, and slots in flight."""
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict
-from collections.abc import MutableMapping
-from enum import Enum
 from ipaddress import AddressValueError, IPv6Address
-from typing import Any, Final
+from typing import Final
 
-from service.asgi import Receive
 from service.token_bucket import take
 
 #: An IPv6 caller usually has a network of 64 bits to choose addresses from.
@@ -91,36 +87,3 @@ class Slots:
 
     def release(self) -> None:
         self.taken -= 1
-
-
-class Unread(Enum):
-    """Why a body could not be read."""
-
-    TOO_LARGE = "too_large"
-    TOO_SLOW = "too_slow"
-    GONE = "gone"
-
-
-async def read_body(receive: Receive, max_bytes: int, deadline_seconds: float) -> bytes | Unread:
-    """The body, or why it could not be read. Buffers at most ``max_bytes`` and one read of the server."""
-    try:
-        async with asyncio.timeout(deadline_seconds):
-            message = await receive()
-            if message["type"] == "http.request" and not message.get("more_body", False):
-                body: bytes = message.get("body", b"")
-                return body if len(body) <= max_bytes else Unread.TOO_LARGE
-            return await _read_parts(message, receive, max_bytes)
-    except TimeoutError:
-        return Unread.TOO_SLOW
-
-
-async def _read_parts(message: MutableMapping[str, Any], receive: Receive, max_bytes: int) -> bytes | Unread:
-    body = bytearray()
-    while message["type"] == "http.request":
-        body += message.get("body", b"")
-        if len(body) > max_bytes:
-            return Unread.TOO_LARGE
-        if not message.get("more_body", False):
-            return bytes(body)
-        message = await receive()
-    return Unread.GONE

@@ -1,34 +1,45 @@
-"""Publishes notifications to Kafka and reports when the brokers have stored them, without blocking the event loop.
+"""Publishes notifications to Kafka and tells when the brokers have stored them, without blocking the event loop.
 
 Two threads are involved: the event loop hands records to kafka-python's producer, and the producer's own network
-thread receives the brokers' acknowledgements. The loop is woken once for a burst of them, not once for each record.
+thread receives the brokers' acknowledgements. Both go in groups. The records of all requests that were read together
+leave together. While a partition waits for the brokers, its next group gathers. The loop is woken once for a burst of
+acknowledgements, not once for each record.
 
-``KafkaProducer.send`` blocks only while it waits for a topic's metadata. ``max_block_ms=0`` turns that wait
-into an error at once (and still asks for the metadata), so a send on the event loop never waits for a broker.
+kafka-python blocks only while it waits for a topic's metadata. ``max_block_ms=0`` turns that wait into an error at once
+(and still asks for the metadata), so the event loop never waits for a broker.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, RetriableError
-from kafka.partitioner import murmur2
 
+from ingest.group_producer import GroupProducer
 from ingest.limits import Slots
 from ingest.notification import RecordHeaders
+from ingest.partitioner import partition_of
+from ingest.record_batch import encoded
+from ingest.record_group import PendingRecord, RecordGroup, TargetPartition, Told
 from schemas.configuration.ingest import IngestSettings
 from schemas.configuration.kafka import KafkaSettings
 from schemas.errors import ClusterUnavailableError
 from service.kafka_client import client_settings, opened, unreachable
+from service.logs import event
 
-#: Long enough to batch what arrives together, short compared with a broker's response time.
-_LINGER_MILLISECONDS: Final = 2
+logger = logging.getLogger("paynotify.ingest")
+
+#: How long records gather at most while another partition waits for the brokers. One request with the batches of all
+#: partitions costs much less than one for each.
+_GATHER_SECONDS: Final = 0.002
+#: Of a part of a batch that the brokers found too long.
 _BATCH_BYTES: Final = 512 * 1024
 _RECORD_OVERHEAD_BYTES: Final = 64 * 1024
 _MEBIBYTE: Final = 1024 * 1024
@@ -40,18 +51,12 @@ _TRANSIENT: Final = (RetriableError, ValueError)
 _NO_TIMEOUT_MILLISECONDS: Final = 2**31 - 1
 
 
-class SentRecord(Protocol):
-    """What a producer returns for a record. It calls back from any thread."""
-
-    def add_callback(self, function: Any, *arguments: Any) -> Any: ...
-
-    def add_errback(self, function: Any, *arguments: Any) -> Any: ...
-
-
 class ProducerClient(Protocol):
-    """The part of ``KafkaProducer`` used here."""
+    """Sends groups of records; `ingest.group_producer.GroupProducer` in the running process."""
 
-    def send(self, topic: str, value: bytes, key: bytes, headers: RecordHeaders, partition: int) -> SentRecord: ...
+    def append(self, group: RecordGroup) -> None: ...
+
+    def wake(self) -> None: ...
 
     def partitions_for(self, topic: str) -> set[int]: ...
 
@@ -73,7 +78,7 @@ def connect(kafka: KafkaSettings, limits: IngestSettings, topics: Iterable[str])
         **client_settings(kafka, "paynotify-ingest"),
         "acks": "all",
         "enable_idempotence": True,
-        "linger_ms": _LINGER_MILLISECONDS,
+        "linger_ms": 0,  # the records of a group have gathered already
         "batch_size": _BATCH_BYTES,
         "max_request_size": max(_MEBIBYTE, limits.max_body_bytes + _RECORD_OVERHEAD_BYTES),
         "max_block_ms": 0,
@@ -85,7 +90,7 @@ def connect(kafka: KafkaSettings, limits: IngestSettings, topics: Iterable[str])
         "metrics_enabled": False,
     }
     try:
-        producer: ProducerClient = opened(KafkaProducer, settings)
+        producer = GroupProducer(opened(KafkaProducer, settings))
     except KafkaError as error:
         raise unreachable(kafka.bootstrap_servers, error) from None
     try:
@@ -119,29 +124,8 @@ def disconnect(producer: ProducerClient) -> None:
         producer.close(timeout=_CLOSE_SECONDS)
 
 
-class PendingRecord:
-    """One record that is sent and not yet acknowledged."""
-
-    __slots__ = ("partition", "since_seconds", "stored")
-
-    def __init__(self, stored: asyncio.Future[bool], partition: TargetPartition, since_seconds: float) -> None:
-        self.stored = stored
-        self.partition = partition
-        self.since_seconds = since_seconds
-
-
-class TargetPartition:
-    """One partition. ``timed_out_records`` counts its records that were not acknowledged in time and still may be."""
-
-    __slots__ = ("number", "timed_out_records")
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.timed_out_records = 0
-
-
 class NotificationPublisher:
-    """Publishes records and reports when the brokers have stored them. Until it is open it refuses every record.
+    """Publishes records and tells when the brokers have stored them. Until it is open it refuses every record.
 
     A partition with timed-out records accepts no new ones until those are acknowledged or refused: while a broker is
     unavailable its requests are refused at once instead of waiting for the timeout, and the slots stay free for other
@@ -154,8 +138,10 @@ class NotificationPublisher:
         self._timeout_seconds = timeout_seconds
         self._loop = asyncio.get_running_loop()
         self._partitions: dict[str, list[TargetPartition]] = {}
-        self._waiting: dict[PendingRecord, None] = {}
-        self._finished: deque[tuple[PendingRecord, str | None]] = deque()
+        self._gathering: dict[TargetPartition, None] = {}
+        self._groups: dict[RecordGroup, None] = {}
+        self._hand_over_later: asyncio.Handle | None = None
+        self._finished: deque[tuple[RecordGroup, list[PendingRecord], list[BaseException] | None]] = deque()
         self._wake_up_pending = False
         self._timed_out: dict[PendingRecord, None] = {}
         self._stored_at_seconds = 0.0
@@ -186,43 +172,71 @@ class NotificationPublisher:
         since = self._refused_since_seconds
         return self._loop.time() - since if since is not None else 0.0
 
-    def close(self) -> None:
-        """Close the producer. Blocks for a moment."""
+    async def close(self) -> None:
+        """Hand over what is gathered and close the producer. Waits a moment for the brokers."""
         if self._producer is not None:
-            disconnect(self._producer)
+            self._hand_over(also_busy=True)
+            await asyncio.to_thread(disconnect, self._producer)
 
     def set_partitions(self, partitions: Mapping[str, int]) -> None:
         """Set how many partitions each topic has; the number can only grow."""
         for topic, count in partitions.items():
             known = self._partitions.setdefault(topic, [])
-            known.extend(TargetPartition(number) for number in range(len(known), count))
+            known.extend(TargetPartition(topic, number) for number in range(len(known), count))
 
-    def publish(self, topic: str, key: bytes, value: bytes, headers: RecordHeaders) -> asyncio.Future[bool] | None:
-        """Send one record. Its slot is released when the record is acknowledged or refused.
+    def publish(self, topic: str, key: bytes, value: bytes, headers: RecordHeaders, told: Told) -> bool:
+        """Take one record; ``told`` is called later with whether the brokers stored it in time.
 
-        Returns a future of whether the brokers stored the record in time, or None if it was refused at once; then the
-        caller still has the slot.
+        Its slot is released when it is acknowledged or refused. False if it is refused at once; then ``told`` is not
+        called, and the caller still has the slot.
         """
-        producer = self._producer
-        if producer is None:
+        if self._producer is None:
             self._failed("no broker yet")
-            return None
+            return False
         partitions = self._partitions[topic]
         partition = partitions[partition_of(key, len(partitions))]
         if partition.timed_out_records:
-            return None
+            return False
+        partition.gather(PendingRecord(encoded(key, value, headers), told, self._loop.time()))
+        self._gathering[partition] = None
+        if self._hand_over_later is None:
+            self._hand_over_later = (
+                self._loop.call_later(_GATHER_SECONDS, self._hand_over)
+                if self._groups
+                else self._loop.call_soon(self._hand_over)
+            )
+        return True
+
+    def _hand_over(self, also_busy: bool = False) -> None:
+        """Give the producer one group of each partition that waits for none.
+
+        It sends one batch of a partition at a time, and what arrives meanwhile is better gathered than queued.
+        """
+        if self._hand_over_later is not None:
+            self._hand_over_later.cancel()
+            self._hand_over_later = None
+        producer = self._producer
+        assert producer is not None
+        appended = False
+        for partition in [one for one in self._gathering if also_busy or not one.groups]:
+            while records := partition.taken():
+                appended |= self._append(producer, RecordGroup(partition, records, self._report))
+                if not also_busy:
+                    break
+            if not partition.has_gathered:
+                del self._gathering[partition]
+        if appended:
+            producer.wake()
+
+    def _append(self, producer: ProducerClient, group: RecordGroup) -> bool:
+        self._groups[group] = None
+        group.partition.groups += 1
         try:
-            sent = producer.send(topic, value, key, headers, partition.number)
+            producer.append(group)
         except (KafkaError, ValueError) as error:  # ValueError: the current metadata lacks the partition
-            self._note_refusal(error)
-            self._failed(type(error).__name__)
-            return None
-        stored: asyncio.Future[bool] = self._loop.create_future()
-        pending = PendingRecord(stored, partition, self._loop.time())
-        self._waiting[pending] = None
-        sent.add_callback(self._acknowledged, pending)
-        sent.add_errback(self._refused, pending)
-        return stored
+            self._report(group, group.records, [error] * len(group.records))
+            return False
+        return True
 
     def stuck_seconds(self) -> float:
         """For how long a timed-out record has waited while no other was stored either; 0 if none has timed out."""
@@ -231,35 +245,32 @@ class NotificationPublisher:
 
     def expire(self) -> None:
         """Refuse the requests whose records were not stored in time. The event loop calls it several times a second."""
-        limit = self._loop.time() - self._timeout_seconds
-        expired = []
-        for pending in self._waiting:  # oldest first
-            if pending.since_seconds > limit:
-                break
-            expired.append(pending)
-        for pending in expired:
-            del self._waiting[pending]
-            self._timed_out[pending] = None
-            pending.partition.timed_out_records += 1
-            self._failed("not acknowledged in time")
-            _set(pending.stored, False)
+        limit_seconds = self._loop.time() - self._timeout_seconds
+        for partition in self._gathering:
+            for record in partition.taken_until(limit_seconds):  # it will not be sent
+                self._slots.release()
+                self._expired(record)
+        for group in self._groups:
+            for record in group.records:  # oldest first
+                if record.since_seconds > limit_seconds:
+                    break
+                if record.told is not None:
+                    self._timed_out[record] = None
+                    group.partition.timed_out_records += 1
+                    self._expired(record)
 
-    def _acknowledged(self, pending: PendingRecord, _metadata: object) -> None:
-        self._report(pending, None)
+    def _expired(self, record: PendingRecord) -> None:
+        self._failed("not acknowledged in time")
+        told, record.told = record.told, None
+        if told is not None:
+            _tell(told, False)
 
-    def _refused(self, pending: PendingRecord, error: BaseException) -> None:
-        self._note_refusal(error)
-        self._report(pending, type(error).__name__)
-
-    def _note_refusal(self, error: BaseException) -> None:
-        """Runs in any thread. Transient errors don't count: unavailable brokers, a full buffer."""
-        if self._refused_since_seconds is None and not isinstance(error, _TRANSIENT):
-            self._refused_since_seconds = self._loop.time()
-
-    def _report(self, pending: PendingRecord, problem: str | None) -> None:
-        """Runs in the producer's thread. The flag is read after the append and cleared before the queue is read, so no
-        report is left without a wake-up."""
-        self._finished.append((pending, problem))
+    def _report(self, group: RecordGroup, records: list[PendingRecord], errors: list[BaseException] | None) -> None:
+        """Runs in any thread. The flag is read after the append and cleared before the queue is read, so no report is
+        left without a wake-up."""
+        for error in errors or ():
+            self._note_refusal(error)
+        self._finished.append((group, records, errors))
         if not self._wake_up_pending:
             self._wake_up_pending = True
             try:
@@ -267,33 +278,54 @@ class NotificationPublisher:
             except RuntimeError:
                 return  # the loop has ended: no request waits any more
 
+    def _note_refusal(self, error: BaseException) -> None:
+        """Transient errors don't count: unavailable brokers, a full buffer."""
+        if self._refused_since_seconds is None and not isinstance(error, _TRANSIENT):
+            self._refused_since_seconds = self._loop.time()
+
     def _settle(self) -> None:
+        """Hand over what has gathered meanwhile, so that the brokers work on it, and tell the requests."""
         self._wake_up_pending = False
-        finished = self._finished
-        now_seconds = self._loop.time()
-        while finished:
-            pending, problem = finished.popleft()
+        finished = []
+        while self._finished:
+            finished.append(self._finished.popleft())
+        for group, records, errors in finished:
+            self._finish(group, records, stored=errors is None)
+        if self._gathering:
+            self._hand_over()
+        for group, records, errors in finished:
+            self._tell(group.partition, records, errors)
+
+    def _finish(self, group: RecordGroup, records: list[PendingRecord], stored: bool) -> None:
+        if stored:
+            self._stored_at_seconds, self._refused_since_seconds = self._loop.time(), None
+        if records is not group.records:  # some of a batch that was split
+            group.records = [one for one in group.records if one not in records]
+            if group.records:
+                return
+        group.records = []  # its records know the group, and only the garbage collector would free the circle
+        del self._groups[group]
+        group.partition.groups -= 1
+
+    def _tell(
+        self, partition: TargetPartition, records: list[PendingRecord], errors: list[BaseException] | None
+    ) -> None:
+        for number, record in enumerate(records):
             self._slots.release()
-            if problem is None:
-                self._stored_at_seconds, self._refused_since_seconds = now_seconds, None
+            if errors is not None:
+                self._failed(type(errors[number]).__name__)
+            if record.told is not None:
+                _tell(record.told, errors is None)
             else:
-                self._failed(problem)
-            if pending in self._timed_out:
-                del self._timed_out[pending]
-                pending.partition.timed_out_records -= 1
-            else:
-                del self._waiting[pending]
-                _set(pending.stored, problem is None)
+                del self._timed_out[record]
+                partition.timed_out_records -= 1
 
     def _failed(self, problem: str) -> None:
         self.failures[problem] = self.failures.get(problem, 0) + 1
 
 
-def partition_of(key: bytes, partitions: int) -> int:
-    """The partition Kafka's default partitioner chooses for a key."""
-    return int(murmur2(key) & 0x7FFFFFFF) % partitions
-
-
-def _set(future: asyncio.Future[bool], stored: bool) -> None:
-    if not future.done():  # a cancelled request has no reader
-        future.set_result(stored)
+def _tell(told: Told, stored: bool) -> None:
+    try:
+        told(stored)
+    except Exception as error:  # noqa: BLE001 - the other requests of the group would get no response
+        event(logger, "call_failed", level=logging.ERROR, error=repr(error))

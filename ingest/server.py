@@ -20,6 +20,7 @@ import uvloop
 from ingest.app import Ingress
 from ingest.brokers import Brokers
 from ingest.connection import BoundedConnection, bounded
+from ingest.group_producer import PRIVATE_NAMES
 from ingest.limits import Slots
 from ingest.metrics import IngestMetrics
 from ingest.publisher import NotificationPublisher, connect
@@ -29,8 +30,10 @@ from schemas.ingress import RequestOutcome
 from schemas.providers import provider_names
 from schemas.topics import notifications
 from service import expiry
+from service.asgi import Receive, Scope, Send
 from service.logs import event
 from service.management import Management, split_address
+from service.private_names import require
 
 logger = logging.getLogger("paynotify.ingest")
 
@@ -38,7 +41,7 @@ logger = logging.getLogger("paynotify.ingest")
 #: response on a busy machine.
 _SWITCH_SECONDS: Final = 0.001
 _TICK_SECONDS: Final = 0.1
-_TICKS_PER_SWEEP: Final = 10
+_TICKS_PER_SWEEP: Final = 5
 _TICKS_PER_REPORT: Final = 100
 _STUCK_SECONDS: Final = 10.0
 #: kafka-python's idempotent producer never publishes again once a broker has refused a record with an error that it
@@ -46,7 +49,7 @@ _STUCK_SECONDS: Final = 10.0
 _REFUSED_SECONDS: Final = 2.0
 #: Brokers that respond but store no record for so long: the producer itself is stuck, and only a restart helps.
 _NOTHING_STORED_SECONDS: Final = 60.0
-_KEEP_ALIVE_SECONDS: Final = 30
+_KEEP_ALIVE_SECONDS: Final = 30.0
 _BACKLOG: Final = 2048
 _MINIMUM_CONNECTIONS: Final = 1024
 _GC_THRESHOLDS: Final = (20_000, 20, 50)
@@ -98,8 +101,10 @@ def serve(configuration: Configuration, listen: str, management: str) -> int:
 
     Raises:
         ConfigurationError: an address can't be used, or a secret or certificate can't be read.
+        UnsupportedLibraryError: a library lacks a private name that is used.
     """
     _quiet_libraries()
+    require(PRIVATE_NAMES)
     used = tuple(
         configuration.kafka.topic(notifications(provider))
         for provider in provider_names()
@@ -151,7 +156,7 @@ async def _run(
     finally:
         ticker.cancel()
         brokers.stop()
-        await asyncio.to_thread(publisher.close)
+        await publisher.close()
         management.stop()
         event(logger, "stopped", in_flight=slots.taken)
 
@@ -192,23 +197,29 @@ async def _tick(state: IngressState, publisher: NotificationPublisher, server: S
 
 
 def sweep(server: Server, now_seconds: float) -> None:
-    """Close the connections that take too long to send a request's head."""
+    """Close the connections that take too long to send a request, and those that have sent none for long."""
     for connection in list(server.server_state.connections):
         if isinstance(connection, BoundedConnection):
             connection.end_if_slow(now_seconds)
 
 
-def build_server(configuration: Configuration, application: Ingress) -> Server:
+async def _no_application(scope: Scope, receive: Receive, send: Send) -> None:
+    """uvicorn asks for an application, but `BoundedConnection` handles the calls itself."""
+
+
+def build_server(configuration: Configuration, ingress: Ingress) -> Server:
     """uvicorn with every limit set. It discloses nothing about itself, and does not log requests."""
     limits = configuration.ingest
     return Server(
         uvicorn.Config(
-            application,
+            _no_application,
             interface="asgi3",
             http=bounded(
+                ingress,
                 max_head_bytes=limits.max_header_bytes,
                 max_body_bytes=limits.max_body_bytes,
-                head_seconds=limits.body_deadline_seconds,
+                read_seconds=limits.body_deadline_seconds,
+                keep_alive_seconds=_KEEP_ALIVE_SECONDS,
                 max_connections=max(_MINIMUM_CONNECTIONS, 2 * limits.max_in_flight),
             ),
             ws="none",
@@ -219,7 +230,6 @@ def build_server(configuration: Configuration, application: Ingress) -> Server:
             server_header=False,
             date_header=False,
             backlog=_BACKLOG,
-            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=max(1, round(limits.drain_seconds)),
         )
     )

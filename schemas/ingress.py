@@ -33,9 +33,13 @@ class IngressResponse:
     retry_after: bool = False
     close: bool = False
 
+    def status_line(self) -> str:
+        """The first line of the response."""
+        return f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}"
+
     def head(self) -> bytes:
         """The response's head in HTTP/1.1, for a connection that has no parsed request to answer."""
-        lines = [f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}", "content-length: 0"]
+        lines = [self.status_line(), "content-length: 0"]
         if self.close:
             lines.append("connection: close")
         return "\r\n".join([*lines, "", ""]).encode()

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from ingest.publisher import partition_of
+from ingest.partitioner import partition_of
 from ops.common.topic_reader import TopicPartition, TopicReader
 from processors.resolve.payment_state import PaymentState
 from processors.resolve.retention import payment_state

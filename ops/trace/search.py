@@ -20,7 +20,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from ingest.publisher import partition_of
+from ingest.partitioner import partition_of
 from ops.common.topic_reader import OffsetRange, TopicPartition, TopicReader
 from ops.trace.lookups import is_for, lookup_of
 from processors.interpret.stage import observation_id, response_of

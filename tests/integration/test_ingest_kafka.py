@@ -255,3 +255,24 @@ def test_after_a_record_that_brokers_refuse_for_good_others_are_stored(kafka: st
         ingest.end()
         client.delete_topics(names)
         client.close()
+
+
+@pytest.mark.kafka
+async def test_group_that_is_too_long_for_the_topic_is_stored_in_parts(kafka: str, tmp_path: Path) -> None:
+    prefix = f"test-{uuid.uuid4().hex[:8]}."
+    client = KafkaAdminClient(bootstrap_servers=kafka)
+    names = [f"{prefix}notifications.{provider}" for provider in ("omnikassa", "trustpayments", "nevogate")]
+    client.create_topics([NewTopic(name, 1, 1, topic_configs={"max.message.bytes": "2000"}) for name in names])
+    ingest = Ingest(tmp_path, CONFIGURATION.format(kafka=kafka, prefix=prefix))
+    try:
+        address = ("127.0.0.1", await asyncio.to_thread(ingest.port))
+        result = await load(address, "/notifications/trustpayments/shop-uk", 16, b"x" * 300, 0.5)
+        assert result.refused == 0
+        assert result.requests > 16
+        found = await asyncio.to_thread(records, kafka, names[1], result.requests)
+        assert len({dict(record.headers)["ce_id"] for record in found}) == result.requests
+        assert "producer_recreated" not in ingest.text()
+    finally:
+        ingest.end()
+        client.delete_topics(names)
+        client.close()

@@ -6,12 +6,11 @@ everything that the product does with a provider.
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import orjson
 import pytest
@@ -24,6 +23,7 @@ from ingest.app import Ingress
 from ingest.limits import Slots
 from ingest.metrics import IngestMetrics
 from ingest.notification import RecordHeaders
+from ingest.record_group import Told
 from ops.main import main
 from processors.metrics import Metrics
 from processors.providers.recovery import lookup_key, recovery_lookup
@@ -43,6 +43,7 @@ from schemas.topics import all_topics
 from tests.fakes.gateway import World, json_answer, serving, world
 from tests.fakes.stages import NothingExpected, empty
 from tests.fakes.toy_provider.provider import signature
+from tests.fakes.webhook_caller import call_ingress
 
 CONFIGURATION: Final = """
 sandbox: true
@@ -71,28 +72,19 @@ class Stored:
     def __init__(self) -> None:
         self.records: list[Record] = []
 
-    def publish(self, topic: str, key: bytes, value: bytes, headers: RecordHeaders) -> asyncio.Future[bool]:
+    def publish(self, topic: str, key: bytes, value: bytes, headers: RecordHeaders, told: Told) -> bool:
         self.records.append(Record(topic, 0, 0, key, value, tuple(headers), 1_780_000_000.0))
-        acknowledged: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        acknowledged.set_result(True)
-        return acknowledged
+        told(True)
+        return True
 
 
-async def received(configuration: Configuration, path: str, body: bytes) -> list[Record]:
+def received(configuration: Configuration, path: str, body: bytes) -> list[Record]:
     """The records of one call of the ingress."""
     stored = Stored()
     metrics = IngestMetrics(provider_names(), tuple(outcome.value for outcome in RequestOutcome))
     ingress = Ingress(configuration, stored, Slots(1), metrics)
 
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    async def send(message: Any) -> None:
-        if message["type"] == "http.response.start":
-            assert message["status"] == 200
-
-    scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": [], "client": ("::1", 1)}
-    await ingress(scope, receive, send)
+    assert call_ingress(ingress, path, body=[body]).told()[0] == 200
     return stored.records
 
 
@@ -120,7 +112,7 @@ async def test_payment_goes_through_all_stages() -> None:
     async with serving(json_answer(json.dumps(PAYMENT))) as gateway, world() as here:
         configuration = configured(gateway.url)
         specs = stages(configuration, here)
-        notifications = await received(configuration, "/notifications/toypay/shop-toy", BODY)
+        notifications = received(configuration, "/notifications/toypay/shop-toy", BODY)
         assert [(one.topic, one.key) for one in notifications] == [("notifications.toypay", b"shop-toy/toy-1")]
         lookups = await processed(specs["verify.toypay"], notifications)
         assert [(one.topic, one.key) for one in lookups] == [("lookups.toypay", b"shop-toy/toy-1")]
@@ -137,7 +129,7 @@ async def test_payment_goes_through_all_stages() -> None:
 async def test_forged_notification_is_rejected() -> None:
     async with world() as here:
         configuration = configured()
-        forged = await received(configuration, "/notifications/toypay/shop-toy", b"payment=toy-1&signature=00")
+        forged = received(configuration, "/notifications/toypay/shop-toy", b"payment=toy-1&signature=00")
         (rejected,) = await processed(stages(configuration, here)["verify.toypay"], forged)
     assert (rejected.topic, rejected.header("reason")) == ("notifications.rejected", "bad_signature")
 

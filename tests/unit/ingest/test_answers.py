@@ -39,15 +39,15 @@ HEADERS: Final = [
 ]
 
 
-async def call(response: bool | None = True, **more: Any) -> tuple[Web, int, dict[bytes, bytes], bytes]:
+def call(response: bool | None = True, **more: Any) -> tuple[Web, int, dict[bytes, bytes], bytes]:
     web = Web(response, CONFIGURATION)
     more = {"body": [BODY], "headers": HEADERS, **more}
-    status, headers, body = await web.call(PATH, **more)
+    status, headers, body = web.call(PATH, **more)
     return web, status, headers, body
 
 
-async def test_stored_event_is_answered_with_ack_and_keeps_its_headers() -> None:
-    web, status, headers, body = await call()
+def test_stored_event_is_answered_with_ack_and_keeps_its_headers() -> None:
+    web, status, headers, body = call()
     assert (status, body) == (200, b"ack")
     assert headers == {b"content-length": b"3", b"content-type": b"text/plain"}
     topic, key, value, written = web.log.records[0]
@@ -70,31 +70,31 @@ async def test_stored_event_is_answered_with_ack_and_keeps_its_headers() -> None
         ({"method": "PUT"}, 405),
     ],
 )
-async def test_event_that_is_not_stored_is_refused_so_that_the_bank_repeats_it(more: Any, status: int) -> None:
-    web, told, _, body = await call(**more)
+def test_event_that_is_not_stored_is_refused_so_that_the_bank_repeats_it(more: Any, status: int) -> None:
+    web, told, _, body = call(**more)
     assert (told, body) == (status, b"")
     assert 400 <= told < 600
     assert web.log.response is not True or not web.log.records
 
 
-async def test_repeated_header_is_stored_as_one_value_with_a_comma() -> None:
-    web, *_ = await call(headers=[*HEADERS, (b"x-smartpay-signature", b"again..again")])
+def test_repeated_header_is_stored_as_one_value_with_a_comma() -> None:
+    web, *_ = call(headers=[*HEADERS, (b"x-smartpay-signature", b"again..again")])
     assert web.log.records[0][3]["x-smartpay-signature"] == b"aGVhZA..c2lnbg, again..again"
 
 
-async def test_headers_are_bounded_and_one_too_long_can_be_told() -> None:
-    web, *_ = await call(headers=[(b"x-smartpay-signature", b"a" * 9000), (b"x-smartpay-event-id", b"\xff" * 300)])
+def test_headers_are_bounded_and_one_too_long_can_be_told() -> None:
+    web, *_ = call(headers=[(b"x-smartpay-signature", b"a" * 9000), (b"x-smartpay-event-id", b"\xff" * 300)])
     written = web.log.records[0][3]
     assert len(written["x-smartpay-signature"]) == 8193
     assert len(written["x-smartpay-event-id"]) == 129
     assert written["x-smartpay-event-id"].isascii()
 
 
-async def test_other_providers_answer_stays_empty_and_refuses_signed_events() -> None:
+def test_other_providers_answer_stays_empty_and_refuses_signed_events() -> None:
     web = Web(configuration=CONFIGURATION)
-    status, headers, body = await web.call("/notifications/omnikassa/shop-nl", body=[b"{}"])
+    status, headers, body = web.call("/notifications/omnikassa/shop-nl", body=[b"{}"])
     assert (status, headers, body) == (200, {b"content-length": b"0"}, b"")
-    status, _, body = await web.call("/notifications/omnikassa/shop-nl", body=[BODY], headers=HEADERS)
+    status, _, body = web.call("/notifications/omnikassa/shop-nl", body=[BODY], headers=HEADERS)
     assert (status, body) == (400, b"")
 
 

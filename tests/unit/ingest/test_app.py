@@ -1,6 +1,5 @@
-"""The application by itself: every row of the table of responses, through ASGI."""
+"""The application by itself: every row of the table of responses."""
 
-import asyncio
 import re
 from typing import Any
 from urllib.parse import quote
@@ -12,11 +11,13 @@ from ingest.app import Ingress, provider_in
 from ingest.limits import Slots
 from ingest.metrics import IngestMetrics
 from ingest.notification import RecordHeaders
+from ingest.record_group import Told
 from schemas.configuration.load import parse
 from schemas.configuration.model import Configuration
 from schemas.ingress import RESPONSES, RequestOutcome
 from schemas.providers import provider_names
 from schemas.routes import token_digest
+from tests.fakes.webhook_caller import call_ingress
 
 CONFIGURATION = """
 sandbox: true
@@ -40,13 +41,12 @@ class Log:
         self.response = response
         self.records: list[tuple[str, bytes, bytes, dict[str, bytes]]] = []
 
-    def publish(self, topic: str, key: bytes, value: bytes, headers: RecordHeaders) -> asyncio.Future[bool] | None:
+    def publish(self, topic: str, key: bytes, value: bytes, headers: RecordHeaders, told: Told) -> bool:
         if self.response is None:
-            return None
+            return False
         self.records.append((topic, key, value, dict(headers)))
-        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        future.set_result(self.response)
-        return future
+        told(self.response)
+        return True
 
 
 class Web:
@@ -59,54 +59,19 @@ class Web:
         self.meters = IngestMetrics(provider_names(), tuple(outcome.value for outcome in RequestOutcome))
         self.ingress = Ingress(self.configuration, self.log, self.slots, self.meters)
 
-    async def call(
-        self,
-        path: str,
-        *,
-        method: str = "POST",
-        body: list[bytes] | None = None,
-        query: bytes = b"",
-        headers: list[tuple[bytes, bytes]] | None = None,
-        ends: str = "complete",
-        address: str = "192.0.2.1",
-    ) -> tuple[int, dict[bytes, bytes], bytes]:
-        parts = [{"type": "http.request", "body": part, "more_body": True} for part in body or [b""]]
-        if ends == "complete":
-            parts[-1]["more_body"] = False
-        sent: list[Any] = []
-
-        async def receive() -> dict[str, Any]:
-            if parts:
-                return parts.pop(0)
-            if ends == "gone":
-                return {"type": "http.disconnect"}
-            await asyncio.Event().wait()
-            raise AssertionError("nothing more is sent")
-
-        async def send(message: Any) -> None:
-            sent.append(message)
-
-        scope = {
-            "type": "http",
-            "method": method,
-            "path": path,
-            "query_string": query,
-            "headers": headers or [],
-            "client": (address, 40_000),
-        }
-        await self.ingress(scope, receive, send)
-        start, end = sent
-        return start["status"], dict(start["headers"]), end["body"]
+    def call(self, path: str, **more: Any) -> tuple[int, dict[bytes, bytes], bytes]:
+        """The status, headers and body of the response to a call."""
+        return call_ingress(self.ingress, path, **more).told()
 
     def count(self, provider: str, outcome: str) -> float:
         labels = {"provider": provider, "outcome": outcome}
         return self.meters.registry.get_sample_value("paynotify_ingest_requests_total", labels) or 0.0
 
 
-async def test_notification_is_stored_untouched_under_its_key() -> None:
+def test_notification_is_stored_untouched_under_its_key() -> None:
     web = Web()
     body = b"errorcode=0&transactionreference=57-9-1&x=%FF\x00\xff"
-    status, headers, response = await web.call("/notifications/trustpayments/shop-uk", body=[body[:7], body[7:]])
+    status, headers, response = web.call("/notifications/trustpayments/shop-uk", body=[body[:7], body[7:]])
     assert (status, response) == (200, b"")
     assert headers == {b"content-length": b"0"}
     topic, key, value, written = web.log.records[0]
@@ -115,19 +80,19 @@ async def test_notification_is_stored_untouched_under_its_key() -> None:
     assert web.count("trustpayments", "stored") == 1
 
 
-async def test_nevogate_return_url_is_stored_with_an_empty_body() -> None:
+def test_nevogate_return_url_is_stored_with_an_empty_body() -> None:
     web = Web()
     query = b"shop=1&TransactionId=" + TRANSACTION
-    status, _, _ = await web.call("/notifications/nevogate/shop-hu", method="GET", query=query)
+    status, _, _ = web.call("/notifications/nevogate/shop-hu", method="GET", query=query)
     assert status == 200
     topic, key, value, written = web.log.records[0]
     assert (topic, key, value) == ("test.notifications.nevogate", b"shop-hu/" + TRANSACTION, b"")
     assert (written["http-method"], written["http-query"]) == (b"GET", query)
 
 
-async def test_webshop_has_one_queue() -> None:
+def test_webshop_has_one_queue() -> None:
     web = Web()
-    await web.call("/notifications/omnikassa/shop-nl", body=[b'{"poiId": 1}'])
+    web.call("/notifications/omnikassa/shop-nl", body=[b'{"poiId": 1}'])
     assert web.log.records[0][1] == b"shop-nl"
 
 
@@ -151,9 +116,9 @@ async def test_webshop_has_one_queue() -> None:
         "/metrics",
     ],
 )
-async def test_unknown_management_path_is_404(path: str) -> None:
+def test_unknown_management_path_is_404(path: str) -> None:
     web = Web()
-    assert (await web.call(path))[0] == 404
+    assert (web.call(path))[0] == 404
     assert web.log.records == []
 
 
@@ -163,14 +128,14 @@ def test_provider_in_a_path_is_known_only_if_it_is_named() -> None:
     assert provider_in("/trustpayments") == "unknown"
 
 
-async def test_event_of_the_banks_newer_webhooks_is_refused_and_counted() -> None:
+def test_event_of_the_banks_newer_webhooks_is_refused_and_counted() -> None:
     """A 200 would tell the bank that it was processed; after a 400 the bank repeats it for days."""
     web = Web()
     headers = [
         (b"content-type", b"application/rabo-smartpay-webhook-v3+json"),
         (b"x-smartpay-signature", b"eyJhbGciOiJFUzI1NiJ9..c2ln"),
     ]
-    status, response_headers, body = await web.call("/notifications/omnikassa/shop-nl", headers=headers, body=[b"{}"])
+    status, response_headers, body = web.call("/notifications/omnikassa/shop-nl", headers=headers, body=[b"{}"])
     assert (status, response_headers[b"content-length"], body) == (400, b"0", b"")
     assert web.log.records == []
     assert web.slots.taken == 0
@@ -178,9 +143,9 @@ async def test_event_of_the_banks_newer_webhooks_is_refused_and_counted() -> Non
     assert 'paynotify_ingest_requests_total{outcome="other_protocol",provider="omnikassa"} 1.0' in text
 
 
-async def test_header_of_one_providers_newer_webhooks_means_nothing_on_anothers_route() -> None:
+def test_header_of_one_providers_newer_webhooks_means_nothing_on_anothers_route() -> None:
     web = Web()
-    status, _, _ = await web.call("/notifications/nevogate/shop-hu", headers=[(b"x-smartpay-signature", b"x")])
+    status, _, _ = web.call("/notifications/nevogate/shop-hu", headers=[(b"x-smartpay-signature", b"x")])
     assert status == 200
 
 
@@ -193,78 +158,78 @@ async def test_header_of_one_providers_newer_webhooks_means_nothing_on_anothers_
         ("/notifications/nevogate/shop-hu", "HEAD", b"POST, GET"),
     ],
 )
-async def test_wrong_method_gets_405_with_the_allowed_ones(path: str, method: str, allow: bytes) -> None:
-    status, headers, _ = await Web().call(path, method=method)
+def test_wrong_method_gets_405_with_the_allowed_ones(path: str, method: str, allow: bytes) -> None:
+    status, headers, _ = Web().call(path, method=method)
     assert (status, headers[b"allow"]) == (405, allow)
 
 
-async def test_large_body_is_refused_by_its_head_or_while_it_is_read() -> None:
+def test_large_body_is_refused_by_its_head_or_while_it_is_read() -> None:
     web = Web()
     path = "/notifications/omnikassa/shop-nl"
-    assert (await web.call(path, headers=[(b"content-length", b"101")], ends="never"))[0] == 413
-    assert (await web.call(path, headers=[(b"content-length", b"9" * 40)], ends="never"))[0] == 413
-    assert (await web.call(path, body=[b"x" * 60, b"x" * 60], ends="never"))[0] == 413
+    assert (web.call(path, headers=[(b"content-length", b"101")], otherwise=RequestOutcome.TOO_SLOW))[0] == 413
+    assert (web.call(path, headers=[(b"content-length", b"9" * 40)], otherwise=RequestOutcome.TOO_SLOW))[0] == 413
+    assert (web.call(path, body=[b"x" * 60, b"x" * 60], otherwise=RequestOutcome.TOO_SLOW))[0] == 413
     assert web.slots.taken == 0
     assert web.count("omnikassa", "too_large") == 3
-    assert (await web.call(path, body=[b"x" * 100]))[0] == 200
+    assert (web.call(path, body=[b"x" * 100]))[0] == 200
 
 
-async def test_content_length_of_thousands_of_digits_is_handled() -> None:
+def test_content_length_of_thousands_of_digits_is_handled() -> None:
     web = Web()
     path, zeros = "/notifications/omnikassa/shop-nl", b"0" * 5000
-    assert (await web.call(path, headers=[(b"content-length", zeros + b"2")], body=[b"ok"]))[0] == 200
-    assert (await web.call(path, headers=[(b"content-length", zeros)], body=[b""]))[0] == 200
-    assert (await web.call(path, headers=[(b"content-length", zeros + b"101")], ends="never"))[0] == 413
-    assert (await web.call(path, headers=[(b"content-length", b"9" * 5000)], ends="never"))[0] == 413
+    assert (web.call(path, headers=[(b"content-length", zeros + b"2")], body=[b"ok"]))[0] == 200
+    assert (web.call(path, headers=[(b"content-length", zeros)], body=[b""]))[0] == 200
+    assert (web.call(path, headers=[(b"content-length", zeros + b"101")], otherwise=RequestOutcome.TOO_SLOW))[0] == 413
+    assert (web.call(path, headers=[(b"content-length", b"9" * 5000)], otherwise=RequestOutcome.TOO_SLOW))[0] == 413
 
 
-async def test_body_of_a_slow_sender_is_refused() -> None:
+def test_body_of_a_slow_sender_is_refused() -> None:
     web = Web()
-    status, headers, _ = await web.call("/notifications/omnikassa/shop-nl", body=[b"x"], ends="never")
+    status, headers, _ = web.call("/notifications/omnikassa/shop-nl", body=[b"x"], otherwise=RequestOutcome.TOO_SLOW)
     assert (status, headers[b"connection"]) == (408, b"close")
     assert web.slots.taken == 0
 
 
-async def test_sender_who_disconnects_stores_nothing() -> None:
+def test_sender_who_disconnects_stores_nothing() -> None:
     web = Web()
-    assert (await web.call("/notifications/omnikassa/shop-nl", body=[b"x"], ends="gone"))[0] == 400
+    assert (web.call("/notifications/omnikassa/shop-nl", body=[b"x"], otherwise=RequestOutcome.GONE))[0] == 400
     assert web.log.records == []
     assert web.slots.taken == 0
 
 
-async def test_route_has_its_own_rate() -> None:
+def test_route_has_its_own_rate() -> None:
     web = Web()
     web.log.response = None
-    responses = [await web.call("/notifications/omnikassa/shop-nl") for _ in range(6)]
+    responses = [web.call("/notifications/omnikassa/shop-nl") for _ in range(6)]
     assert [status for status, _, _ in responses] == [503] * 5 + [429]
     assert responses[-1][1][b"retry-after"] == b"5"
     web.slots.taken = 0
-    assert (await web.call("/notifications/trustpayments/shop-uk"))[0] == 503
+    assert (web.call("/notifications/trustpayments/shop-uk"))[0] == 503
 
 
 @pytest.mark.parametrize("response", [False, None])
-async def test_notification_not_stored_is_never_a_success(response: bool | None) -> None:
-    status, headers, _ = await Web(response).call("/notifications/omnikassa/shop-nl")
+def test_notification_not_stored_is_never_a_success(response: bool | None) -> None:
+    status, headers, _ = Web(response).call("/notifications/omnikassa/shop-nl")
     assert (status, headers[b"retry-after"]) == (503, b"5")
 
 
-async def test_refused_record_releases_its_slot() -> None:
+def test_refused_record_releases_its_slot() -> None:
     web = Web(None)
-    await web.call("/notifications/omnikassa/shop-nl")
+    web.call("/notifications/omnikassa/shop-nl")
     assert web.slots.taken == 0
 
 
-async def test_request_beyond_all_slots_is_refused_at_once() -> None:
+def test_request_beyond_all_slots_is_refused_at_once() -> None:
     web = Web()
     web.slots.taken = web.slots.limit
-    status, headers, _ = await web.call("/notifications/omnikassa/shop-nl", ends="never")
+    status, headers, _ = web.call("/notifications/omnikassa/shop-nl", otherwise=RequestOutcome.TOO_SLOW)
     assert (status, headers[b"retry-after"]) == (503, b"5")
     assert web.slots.taken == web.slots.limit
 
 
-async def test_success_is_counted_and_timed() -> None:
+def test_success_is_counted_and_timed() -> None:
     web = Web()
-    await web.call("/notifications/omnikassa/shop-nl")
+    web.call("/notifications/omnikassa/shop-nl")
     text = generate_latest(web.meters.registry).decode()
     assert 'paynotify_ingest_stored_total{provider="omnikassa"} 1.0' in text
     assert 'paynotify_ingest_publish_seconds_count{provider="omnikassa"} 1.0' in text
@@ -274,20 +239,6 @@ async def test_success_is_counted_and_timed() -> None:
 def test_outcome_has_a_response_and_only_stored_is_a_success() -> None:
     assert set(RESPONSES) == set(RequestOutcome)
     assert [outcome for outcome, response in RESPONSES.items() if response.status < 400] == [RequestOutcome.STORED]
-
-
-async def test_start_and_stop_of_a_server_are_acknowledged() -> None:
-    waiting = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
-    sent: list[Any] = []
-
-    async def receive() -> dict[str, str]:
-        return waiting.pop(0)
-
-    async def send(message: Any) -> None:
-        sent.append(message["type"])
-
-    await Web().ingress({"type": "lifespan"}, receive, send)
-    assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
 
 
 @pytest.mark.parametrize(
@@ -301,9 +252,9 @@ async def test_start_and_stop_of_a_server_are_acknowledged() -> None:
         ("/notifications/nevogate/guarded", b"token=right&a=1&token=right", b"a=1"),
     ],
 )
-async def test_url_token_is_stored_as_its_digest_only(path: str, query: bytes, stored_query: bytes) -> None:
+def test_url_token_is_stored_as_its_digest_only(path: str, query: bytes, stored_query: bytes) -> None:
     web = Web()
-    status, _, _ = await web.call(path, query=query)
+    status, _, _ = web.call(path, query=query)
     assert status == 200
     _, _, _, written = web.log.records[0]
     assert written["url-token"] == token_digest(b"right").encode()
@@ -311,28 +262,28 @@ async def test_url_token_is_stored_as_its_digest_only(path: str, query: bytes, s
     assert not any(b"right" in value for value in written.values())
 
 
-async def test_url_token_of_any_text_is_decoded_and_never_stored() -> None:
+def test_url_token_of_any_text_is_decoded_and_never_stored() -> None:
     web = Web()
     token = "a+b/c=" * 100
-    await web.call("/notifications/nevogate/guarded", query=f"token={quote(token, safe='')}".encode())
+    web.call("/notifications/nevogate/guarded", query=f"token={quote(token, safe='')}".encode())
     _, _, _, written = web.log.records[0]
     assert written["url-token"] == token_digest(token.encode()).encode()
     assert written["http-query"] == b""
 
 
-async def test_path_with_a_token_is_unknown_if_the_merchant_has_none() -> None:
-    status, _, _ = await Web().call("/notifications/nevogate/shop-hu/right")
+def test_path_with_a_token_is_unknown_if_the_merchant_has_none() -> None:
+    status, _, _ = Web().call("/notifications/nevogate/shop-hu/right")
     assert status == 404
 
 
-async def test_address_above_its_rate_is_refused_whatever_its_headers() -> None:
+def test_address_above_its_rate_is_refused_whatever_its_headers() -> None:
     limits = "ingest: {address_rate_per_second: 0.001, address_burst: 2}"
     web = Web(configuration=re.sub("ingest: {.*}", limits, CONFIGURATION))
     forwarded = [(b"x-forwarded-for", b"203.0.113.9")]
     codes = [
-        (await web.call("/notifications/omnikassa/shop-nl", body=[b"{}"], headers=headers))[0]
+        (web.call("/notifications/omnikassa/shop-nl", body=[b"{}"], headers=headers))[0]
         for headers in ([], [], [], forwarded)
     ]
     assert codes == [200, 200, 429, 429]
-    assert (await web.call("/notifications/omnikassa/shop-nl", body=[b"{}"], address="192.0.2.2"))[0] == 200
+    assert (web.call("/notifications/omnikassa/shop-nl", body=[b"{}"], address="192.0.2.2"))[0] == 200
     assert web.count("omnikassa", "over_rate") == 2

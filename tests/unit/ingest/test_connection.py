@@ -1,22 +1,24 @@
 """The application behind the real HTTP server: what strangers may send down a socket."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import Server
 
-from ingest import connection
 from ingest.app import Ingress
+from ingest.connection import PRIVATE_NAMES
 from ingest.limits import Slots
 from ingest.metrics import IngestMetrics
 from ingest.notification import RecordHeaders
+from ingest.record_group import Told
 from ingest.server import build_server, open_listener, sweep
 from schemas.configuration.load import parse
 from schemas.errors import UnsupportedLibraryError
 from schemas.ingress import RequestOutcome
 from schemas.providers import provider_names
+from service.private_names import require
 
 CONFIGURATION = """
 sandbox: true
@@ -29,25 +31,44 @@ DEADLINE_SECONDS = 10
 
 
 class Log:
-    """Stores everything at once."""
+    """Stores everything in the loop's next round, or when it is released."""
 
     def __init__(self) -> None:
         self.values: list[bytes] = []
+        self.held: list[Told] | None = None
 
-    def publish(self, topic: str, key: bytes, value: bytes, headers: RecordHeaders) -> asyncio.Future[bool] | None:
+    def publish(self, topic: str, key: bytes, value: bytes, headers: RecordHeaders, told: Told) -> bool:
         self.values.append(value)
-        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        future.set_result(True)
-        return future
+        if self.held is not None:
+            self.held.append(told)
+        else:
+            asyncio.get_running_loop().call_soon(told, True)
+        return True
+
+    def release(self) -> None:
+        held, self.held = self.held or [], None
+        for told in held:
+            told(True)
 
 
 class Site:
     """The running server and raw connections to it."""
 
-    def __init__(self, port: int, log: Log, server: Any) -> None:
+    def __init__(self, port: int, log: Log, slots: Slots, server: Any) -> None:
         self.port = port
         self.log = log
+        self.slots = slots
         self.server = server
+
+    @property
+    def connections(self) -> set[Any]:
+        found: set[Any] = self.server.server_state.connections
+        return found
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while not condition():
+                await asyncio.sleep(0.01)
 
     async def say(self, *parts: bytes) -> bytes:
         """Everything the server sends on one connection until it closes or the response is complete."""
@@ -67,13 +88,14 @@ async def site() -> AsyncIterator[Site]:
     configuration = parse(CONFIGURATION, "test.yaml")
     log = Log()
     meters = IngestMetrics(provider_names(), tuple(outcome.value for outcome in RequestOutcome))
-    server = build_server(configuration, Ingress(configuration, log, Slots(10), meters))
+    slots = Slots(10)
+    server = build_server(configuration, Ingress(configuration, log, slots, meters))
     with open_listener("127.0.0.1:0") as listener:
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         async with asyncio.timeout(DEADLINE_SECONDS):
             while not server.started:
                 await asyncio.sleep(0.01)
-        yield Site(listener.getsockname()[1], log, server)
+        yield Site(listener.getsockname()[1], log, slots, server)
         server.should_exit = True
         await serving
 
@@ -188,7 +210,16 @@ async def test_bytes_that_are_not_http_are_refused(site: Site, unreadable: bytes
 
 
 async def test_slow_body_is_cut(site: Site) -> None:
-    response = await site.say(post(b"x" * 50)[:-10])
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    writer.write(post(b"x" * 50)[:-10])
+    await site.until(lambda: site.slots.taken == 1)
+    loop = asyncio.get_running_loop()
+    sweep(site.server, loop.time())
+    assert site.slots.taken == 1
+    sweep(site.server, loop.time() + 1)
+    assert site.slots.taken == 0
+    response = await reader.read()
+    writer.close()
     assert response.startswith(b"HTTP/1.1 408 ")
     assert b"connection: close" in response
 
@@ -196,15 +227,72 @@ async def test_slow_body_is_cut(site: Site) -> None:
 async def test_slow_head_is_cut(site: Site) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
     writer.write(b"POST /notifi")
+    await site.until(lambda: any(one.message_bytes for one in site.connections))
     loop = asyncio.get_running_loop()
-    async with asyncio.timeout(DEADLINE_SECONDS):
-        while not any(one.message_bytes for one in site.server.server_state.connections):
-            await asyncio.sleep(0.01)
-        sweep(site.server, loop.time())
-        assert site.server.server_state.connections
-        sweep(site.server, loop.time() + 1)
-        assert (await reader.read()).startswith(b"HTTP/1.1 408 ")
+    sweep(site.server, loop.time())
+    assert site.connections
+    sweep(site.server, loop.time() + 1)
+    assert (await reader.read()).startswith(b"HTTP/1.1 408 ")
     writer.close()
+
+
+async def test_rest_of_a_refused_request_may_not_take_long_either(site: Site) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    writer.write(post(b"x" * 2000)[:-10])
+    assert (await reader.readuntil(b"\r\n\r\n"))[9:12] == b"413"
+    sweep(site.server, asyncio.get_running_loop().time() + 1)
+    assert await reader.read() == b""
+    writer.close()
+
+
+async def test_connection_without_a_next_request_is_closed_in_silence(site: Site) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    writer.write(post(b""))
+    assert (await reader.readuntil(b"\r\n\r\n"))[9:12] == b"200"
+    sweep(site.server, asyncio.get_running_loop().time() + 29)
+    assert site.connections
+    sweep(site.server, asyncio.get_running_loop().time() + 31)
+    assert await reader.read() == b""
+    writer.close()
+
+
+async def test_request_that_waits_for_the_brokers_is_not_cut(site: Site) -> None:
+    site.log.held = []
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    writer.write(post(b"one"))
+    await site.until(lambda: site.log.values == [b"one"])
+    writer.write(post(b"two")[:-1])
+    await site.until(lambda: any(one.message_bytes for one in site.connections))
+    sweep(site.server, asyncio.get_running_loop().time() + 100)
+    site.log.release()
+    assert (await reader.readuntil(b"\r\n\r\n"))[9:12] == b"200"
+    writer.write(b"o")
+    assert (await reader.readuntil(b"\r\n\r\n"))[9:12] == b"200"
+    writer.close()
+    assert site.log.values == [b"one", b"two"]
+
+
+async def test_sender_who_leaves_before_the_end_of_the_body_releases_the_slot(site: Site) -> None:
+    _, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    writer.write(post(b"x" * 50)[:-10])
+    await site.until(lambda: site.slots.taken == 1)
+    writer.close()
+    await site.until(lambda: not site.connections)
+    assert site.slots.taken == 0
+    assert site.log.values == []
+
+
+async def test_stop_waits_for_the_brokers_also_if_the_caller_has_left(site: Site) -> None:
+    site.log.held = []
+    _, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    writer.write(post(b"one"))
+    await site.until(lambda: site.log.values == [b"one"])
+    writer.transport.abort()
+    (connected,) = site.connections
+    await site.until(lambda: connected.is_lost)
+    assert site.connections, "the server would end before the brokers respond"
+    site.log.release()
+    assert not site.connections
 
 
 async def test_pipelined_requests_are_answered_in_order(site: Site) -> None:
@@ -216,7 +304,57 @@ async def test_pipelined_requests_are_answered_in_order(site: Site) -> None:
     assert site.log.values == [b"one", b"three"]
 
 
+async def test_pipelined_requests_are_handled_one_after_the_other(site: Site) -> None:
+    site.log.held = []
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    writer.write(post(b"one") + post(b"x" * 1001) + post(b"three")[:-1])
+    await site.until(lambda: site.log.values == [b"one"])
+    assert site.slots.taken == 1
+    site.log.release()
+    assert [(await reader.readuntil(b"\r\n\r\n"))[9:12] for _ in range(2)] == [b"200", b"413"]
+    await site.until(lambda: site.slots.taken == 2)  # the log releases none
+    writer.write(b"e")
+    assert (await reader.readuntil(b"\r\n\r\n"))[9:12] == b"200"
+    writer.close()
+    assert site.log.values == [b"one", b"three"]
+
+
+async def test_thousands_of_pipelined_requests_are_answered(site: Site) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    count = 3000
+    writer.write(post(b"", b"/other") * count)
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        told = [(await reader.readuntil(b"\r\n\r\n"))[9:12] for _ in range(count)]
+    writer.close()
+    assert told == [b"404"] * count
+
+
+async def test_nothing_that_follows_a_last_request_is_stored(site: Site) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    writer.write(post(b"last", PATH, b"connection: close") + post(b"more"))
+    response = await reader.read()
+    writer.close()
+    assert response.count(b"HTTP/1.1 ") == 1
+    assert b"connection: close" in response
+    assert site.log.values == [b"last"]
+
+
+async def test_old_http_ends_with_the_response(site: Site) -> None:
+    response = await site.say(b"POST %b HTTP/1.0\r\ncontent-length: 2\r\n\r\nok" % PATH)
+    assert b" 200 " in response
+    assert b"connection: close" in response
+
+
+async def test_failure_of_the_application_is_logged_and_ends_the_connection(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(site.log, "publish", lambda *_: 1 / 0)
+    assert b" 503 " in await site.say(post(b"ok"))
+    assert site.slots.taken == 0
+    assert "call_failed" in caplog.text
+
+
 def test_uvicorn_without_the_private_names_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(HttpToolsProtocol, "data_received", lambda self, data: None)
-    with pytest.raises(UnsupportedLibraryError, match=r"^uvicorn .*does not use _unset_keepalive_if_required"):
-        connection.bounded(max_head_bytes=1, max_body_bytes=1, head_seconds=1.0, max_connections=1)
+    monkeypatch.setattr(Server, "shutdown", lambda self, sockets=None: None)
+    with pytest.raises(UnsupportedLibraryError, match=r"^uvicorn .*does not use connections"):
+        require(PRIVATE_NAMES)

@@ -1,27 +1,8 @@
 """The bounds of the ingress by themselves."""
 
-import asyncio
-from typing import Any
-
 import pytest
 
-from ingest.limits import AddressLimits, Slots, TokenBucket, Unread, read_body
-from service.asgi import Receive
-
-
-def receiving(*messages: dict[str, Any]) -> Receive:
-    waiting = list(messages)
-
-    async def receive() -> dict[str, Any]:
-        if not waiting:
-            await asyncio.Event().wait()
-        return waiting.pop(0)
-
-    return receive
-
-
-def part(body: bytes, more: bool = False) -> dict[str, Any]:
-    return {"type": "http.request", "body": body, "more_body": more}
+from ingest.limits import AddressLimits, Slots, TokenBucket
 
 
 def test_token_bucket_allows_a_burst_and_then_its_rate() -> None:
@@ -37,28 +18,6 @@ def test_slots_are_a_hard_limit() -> None:
     assert [slots.take() for _ in range(3)] == [True, True, False]
     slots.release()
     assert slots.take()
-
-
-@pytest.mark.parametrize(
-    ("parts", "read"),
-    [
-        ([part(b"abc")], b"abc"),
-        ([part(b"")], b""),
-        ([part(b"ab", more=True), part(b"", more=True), part(b"c")], b"abc"),
-        ([part(b"12345")], b"12345"),
-        ([part(b"123456")], Unread.TOO_LARGE),
-        ([part(b"1234", more=True), part(b"56", more=True)], Unread.TOO_LARGE),
-        ([{"type": "http.disconnect"}], Unread.GONE),
-        ([part(b"ab", more=True), {"type": "http.disconnect"}], Unread.GONE),
-    ],
-)
-async def test_body_is_read_whole_or_not_at_all(parts: list[dict[str, Any]], read: bytes | Unread) -> None:
-    assert await read_body(receiving(*parts), max_bytes=5, deadline_seconds=5) == read
-
-
-async def test_slow_body_is_cut() -> None:
-    assert await read_body(receiving(part(b"a", more=True)), 5, deadline_seconds=0.01) is Unread.TOO_SLOW
-    assert await read_body(receiving(), 5, deadline_seconds=0.01) is Unread.TOO_SLOW
 
 
 def test_address_limits_have_a_bucket_for_each_address() -> None:

@@ -1,0 +1,40 @@
+"""Where the calls of each configured path go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ingest.limits import TokenBucket
+from ingest.notification import Origin, origin
+from schemas.configuration.merchants import provider_of
+from schemas.configuration.model import Configuration
+from schemas.providers import provider_contracts
+from schemas.routes import Route
+from schemas.topics import notifications
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """One configured path: its merchant, the topic of its records, and its rate limit."""
+
+    origin: Origin
+    route: Route
+    topic: str
+    bucket: TokenBucket
+    has_token: bool = False
+
+
+def destinations(configuration: Configuration) -> dict[str, Destination]:
+    """Every merchant's destination by its path."""
+    limits = configuration.ingest
+    return {
+        f"/notifications/{provider}/{merchant.id}": Destination(
+            origin(provider, merchant.id),
+            provider_contracts()[provider].route,
+            configuration.kafka.topic(notifications(provider)),
+            TokenBucket(limits.rate_per_second, limits.burst),
+            bool(merchant.url_tokens),
+        )
+        for merchant in configuration.merchants
+        for provider in (provider_of(merchant),)
+    }
