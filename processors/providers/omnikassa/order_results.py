@@ -47,17 +47,18 @@ def verified_page(response: ProviderResponse, account: Account[OmniKassaMerchant
 
 def interpreted(page: Mapping[str, Any], merchant: OmniKassaMerchant, response: ProviderResponse) -> Interpretation:
     """What a verified page says, order by order. An order that can't be read costs no other one."""
+    observed_at = rfc3339(response.received_at)
     observations: list[Observation] = []
     odd: list[OddElement] = []
     for number, order in enumerate(elements(page, "orderResults")):
         try:
-            observations.append(observation(order, merchant, response))
+            observations.append(observation(order, merchant, observed_at))
         except UnreadableError as error:
             odd.append(OddElement(f"orderResults/{number}", error.reason, str(error)))
     return Interpretation(tuple(observations), odd=tuple(odd))
 
 
-def observation(order: object, merchant: OmniKassaMerchant, response: ProviderResponse) -> Observation:
+def observation(order: object, merchant: OmniKassaMerchant, observed_at: str) -> Observation:
     """What an order of a verified page says about its payment.
 
     Raises:
@@ -85,7 +86,7 @@ def observation(order: object, merchant: OmniKassaMerchant, response: ProviderRe
         provider_status={name: text for name, text in codes.items() if text},
         source="ORDER_RESULTS",
         provider_time=rfc3339(moment) if moment else None,
-        observed_at=rfc3339(response.received_at),
+        observed_at=observed_at,
     )
 
 
@@ -115,5 +116,5 @@ def _required_money(order: Mapping[str, Any], name: str) -> Money:
 
 def _safe(value: object, form: re.Pattern[str]) -> str:
     """A code of the bank that may be published; free text may not."""
-    text = str(value) if isinstance(value, str | int) else ""
+    text = value if isinstance(value, str) else str(value) if isinstance(value, int) else ""
     return text if form.match(text) else ""

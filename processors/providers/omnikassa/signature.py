@@ -77,38 +77,53 @@ def elements(page: Mapping[str, Any], name: str) -> list[Any]:
 
 
 def _order_texts(order: Mapping[str, Any], version: int) -> list[str]:
-    parts = _texts(order, "merchantOrderId", "omnikassaOrderId")
-    parts.append(_integer(order, "poiId"))
-    parts += _texts(order, "orderStatus", "orderStatusDateTime", "errorCode")
-    parts += _money(order, "paidAmount") + _money(order, "totalAmount")
+    value = order.get
+    parts = [
+        _text(value("merchantOrderId")),
+        _text(value("omnikassaOrderId")),
+        _integer(value("poiId")),
+        _text(value("orderStatus")),
+        _text(value("orderStatusDateTime")),
+        _text(value("errorCode")),
+        *_money(value("paidAmount")),
+        *_money(value("totalAmount")),
+    ]
     if version == 2:
         for transaction in objects(order, "transactions"):
-            parts += _texts(transaction, "id", "paymentBrand", "type", "status")
-            # a confirmedAmount of null is two empty fields, not none: only so do the bank's own pages verify
-            parts += _money(transaction, "amount") + _money(transaction, "confirmedAmount")
-            parts += _texts(transaction, "startTime", "lastUpdateTime")
+            parts += _transaction_texts(transaction)
     return parts
 
 
-def _texts(holder: Mapping[str, Any], *names: str) -> list[str]:
-    return [_text(holder, name) for name in names]
+def _transaction_texts(transaction: Mapping[str, Any]) -> list[str]:
+    value = transaction.get
+    return [
+        _text(value("id")),
+        _text(value("paymentBrand")),
+        _text(value("type")),
+        _text(value("status")),
+        *_money(value("amount")),
+        # a confirmedAmount of null is two empty fields, not none: only so do the bank's own pages verify
+        *_money(value("confirmedAmount")),
+        _text(value("startTime")),
+        _text(value("lastUpdateTime")),
+    ]
 
 
-def _text(holder: Mapping[str, Any], name: str) -> str:
-    value = holder.get(name)
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return value
     if isinstance(value, bool):
         return "true" if value else "false"
-    return str(value) if isinstance(value, str | int | float) else ""
+    return str(value) if isinstance(value, int | float) else ""
 
 
-def _integer(holder: Mapping[str, Any], name: str) -> str:
-    text = plain_integer(holder.get(name))
-    return _text(holder, name) if text is None else text
+def _integer(value: object) -> str:
+    text = plain_integer(value)
+    return _text(value) if text is None else text
 
 
-def _money(holder: Mapping[str, Any], name: str) -> list[str]:
+def _money(value: object) -> tuple[str, str]:
     """Currency, then amount in minor units, whatever their order in the JSON."""
-    value = holder.get(name)
     if not isinstance(value, dict):
-        return ["", ""]
-    return [_text(value, "currency"), _integer(value, "amount")]
+        return "", ""
+    return _text(value.get("currency")), _integer(value.get("amount"))

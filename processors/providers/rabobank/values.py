@@ -46,12 +46,12 @@ def instant(text: str) -> datetime | None:
 
 def plain_integer(value: object) -> str | None:
     """An integer in plain decimal as it is signed: from a number or digits, ``"00123"`` and ``123.0`` as ``123``."""
-    if isinstance(value, bool):
-        return None
+    if isinstance(value, str):
+        return str(int(value)) if _DIGITS.match(value) else None
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() and abs(value) < _LARGEST_EXACT_FLOAT else None
-    if isinstance(value, int | str) and _DIGITS.match(str(value)):
-        return str(int(value))
+    if isinstance(value, int) and not isinstance(value, bool) and _DIGITS.match(str(value)):
+        return str(value)
     return None
 
 
