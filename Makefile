@@ -78,8 +78,8 @@ rolling: prerequisites $(VENV)/.development     ## measure how long partitions s
 	$(BIN)/python -m tests.fault --workers 4 --static --fault rolling-restart --stall-seconds 15 --duration 60 \
 		--notifications 1200 $(if $(SEED),--seed $(SEED)) $(ARGS)
 
-bench: prerequisites $(VENV)/.development       ## measure cost and latency, side by side with peers
-	$(BIN)/python -m tests.bench $(ARGS)
+bench: prerequisites $(VENV)/.development       ## measure cost and latency, side by side with peers (BASE=commit compares)
+	$(BIN)/python -m tests.bench $(if $(BASE),--base $(BASE)) $(ARGS)
 
 format: $(VENV)/.development                    ## format the code
 	$(BIN)/ruff check --fix .

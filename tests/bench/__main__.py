@@ -11,10 +11,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from sandbox.signals import ends_on_signal
 from schemas.errors import PaynotifyError
+from tests.bench import compare, machine, tables
 from tests.bench import figures as figures_file
-from tests.bench import machine, tables
 from tests.bench.figures import Figures
 from tests.bench.machine import LoadAverage
 from tests.bench.sections import SECTIONS, Run
@@ -29,26 +31,40 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--scale", type=float, default=1.0, help="of all amounts and times (default %(default)s)")
     parser.add_argument("--no-build", action="store_true", help="leave out a peer that is not built yet")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser.add_argument("--base", metavar="COMMIT", help="compare this commit with the files here, section by section")
+    parser.add_argument("--rounds", type=int, default=1, help="of a comparison (default %(default)s)")
     arguments = parser.parse_args(argv)
-    if arguments.scale <= 0:
-        parser.error("--scale must be more than 0")
+    if arguments.scale <= 0 or arguments.rounds < 1:
+        parser.error("--scale and --rounds must be more than 0")
+    try:
+        with ends_on_signal():
+            return (_compare if arguments.base else _run)(arguments)
+    except PaynotifyError as error:
+        print(f"The bench broke off: {error}", file=sys.stderr)
+        return 1
+
+
+def _run(arguments: argparse.Namespace) -> int:
     began = time.monotonic()
     figures = Figures(machine=machine.this_machine(), scale=arguments.scale)
     run = Run(scale=arguments.scale, build=not arguments.no_build, peaks=figures.peaks)
     _show(figures.told())
-    try:
-        with ends_on_signal():
-            for name in arguments.only or SECTIONS:
-                _measure(name, run, figures)
-    except PaynotifyError as error:
-        print(f"The bench broke off: {error}", file=sys.stderr)
-        return 1
+    for name in arguments.only or SECTIONS:
+        _measure(name, run, figures)
     _show(plain(tables.memory(figures.peaks)))
     _show(plain(table(targets(figures))))
     _show(f"{time.monotonic() - began:.0f} s in all.")
     if arguments.json:
         figures_file.write(figures, arguments.json)
     return 0
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    comparison = compare.compare(arguments.base, arguments.only or tuple(SECTIONS), arguments.scale, arguments.rounds)
+    _show(plain(compare.table(comparison)))
+    if arguments.json:
+        arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(comparison), indent=2) + b"\n")
+    return 1 if comparison.failures else 0
 
 
 def _measure(name: str, run: Run, figures: Figures) -> None:

@@ -13,8 +13,7 @@ from urllib.parse import urlencode
 import httpx
 import orjson
 import uvloop
-
-from processors.providers.http import open_transport
+from httpx_aiohttp import HttpxAiohttpClient
 
 #: As many calls at once as the worker makes by default.
 _IN_FLIGHT: Final = 64
@@ -24,7 +23,7 @@ async def run(work: dict[str, Any]) -> None:
     """Charge every reference once, then wait for SIGTERM: what a process has used can't all be read once it is gone."""
     authorization = "Basic " + base64.b64encode(f"{work['store']}:{work['key']}".encode()).decode()
     slots = asyncio.Semaphore(_IN_FLIGHT)
-    async with httpx.AsyncClient(transport=open_transport(_IN_FLIGHT), trust_env=False) as http:
+    async with HttpxAiohttpClient(limits=httpx.Limits(max_connections=_IN_FLIGHT), trust_env=False) as http:
 
         async def call(method: str, arguments: dict[str, Any]) -> dict[str, Any]:
             form = urlencode({"method": method, "json": json.dumps(arguments)})
