@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +22,7 @@ from processors.providers.registry import provider_specs
 from processors.providers.spec import ProviderSpec
 from schemas.configuration.load import load
 from schemas.errors import ConfigurationError, RejectedNotificationError, UnreadableError
-from schemas.messages import Lookup
+from schemas.messages import Lookup, fields_of
 from schemas.providers import provider_names
 from schemas.reasons import (
     HARMLESS_ALERTS,
@@ -239,7 +239,7 @@ def _notification(capture: Capture, spec: ProviderSpec, account: Account[Any]) -
 def _shown(lookup: Lookup, spec: ProviderSpec) -> dict[str, Any]:
     """The lookup without arguments that grant access: the output is copied into tickets."""
     hidden = spec.inspection.secret_arguments
-    shown = asdict(lookup)
+    shown = fields_of(lookup)
     shown["arguments"] = {name: "(hidden)" if name in hidden else value for name, value in lookup.arguments.items()}
     return shown
 
@@ -253,7 +253,7 @@ def _response(capture: Capture, spec: ProviderSpec, account: Account[Any]) -> di
         interpretation = spec.provider.interpret(response, account)
     except UnreadableError as unreadable:
         return _line("rejected", _REASONS.get(unreadable.reason, "malformed"), str(unreadable), observations=[])
-    observations = [asdict(one) for one in interpretation.observations]
+    observations = [fields_of(one) for one in interpretation.observations]
     if interpretation.unreadable is not None:
         reason = _REASONS.get(interpretation.unreadable, "malformed")
         return _line("rejected", reason, interpretation.detail, observations=observations)

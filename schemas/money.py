@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Final
+
+import msgspec
 
 from schemas.errors import UnreadableError
 
@@ -44,8 +45,7 @@ _LIMIT: Final = 10**18
 _MAJOR = re.compile(r"[0-9]{1,15}(\.[0-9]{1,6})?\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class Money:
+class Money(msgspec.Struct, frozen=True, gc=False):
     """An amount of money: ``value`` in the currency's minor unit (1050 GBP is ten pounds fifty)."""
 
     value: int

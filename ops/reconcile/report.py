@@ -8,11 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TextIO
 
-import orjson
-
 from ops.common.terminal import print_table, printable
 from ops.reconcile.compare import PaymentDifference, PaymentEntry, Period, by_kind
 from ops.reconcile.repair import RepairPlan
+from schemas import messages
 from schemas.configuration.merchants import Merchant, provider_of
 from schemas.money import Money, exponent
 from schemas.times import rfc3339
@@ -88,7 +87,7 @@ def _print_json(report: ReconcileReport, limit: int) -> None:
             "left_out": dict(sorted(plan.left_out.items())),
             "first": _first_lookups(plan, limit),
         }
-    print(orjson.dumps(content).decode())
+    print(messages.encode(content).decode())
 
 
 #: By the value of ``--format``; the second argument limits the differences and lookups that are printed.

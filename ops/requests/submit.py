@@ -11,8 +11,6 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-import orjson
-
 from ops.common.arguments import number_between
 from ops.common.record_sender import RecordSender
 from ops.common.terminal import print_table, printable
@@ -173,7 +171,7 @@ def _report(
 ) -> int:
     if arguments.json:
         report = {"request": request, "published": published, "warnings": warnings, "outcome": outcome}
-        print(orjson.dumps(report).decode())
+        print(encode(report).decode())
     elif published:
         print(f"published {request.request_id}")
         if arguments.wait is not None:

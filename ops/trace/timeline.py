@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -28,6 +28,7 @@ from schemas.messages import (
     OverduePayment,
     PaymentRequest,
     PaymentStatus,
+    fields_of,
 )
 from schemas.money import Money
 from schemas.reasons import DEAD_REASONS, REJECT_REASONS
@@ -180,7 +181,7 @@ def _order_messages(found: PaymentRecords) -> Iterator[TimelineEntry]:
     for record, message in found.order_messages:
         details = {
             name: _SHOP_TEXTS[name](value) if name in _SHOP_TEXTS else value
-            for name, value in asdict(message).items()
+            for name, value in fields_of(message).items()
             if name not in _HIDDEN_FIELDS and value is not None
         }
         yield _entry(record, _ORDER_MESSAGE_KINDS[type(message)], _order_message_text(message), details)
@@ -234,7 +235,7 @@ def _refusals(found: PaymentRecords, rules: ReleaseRules) -> tuple[list[Timeline
 def _shown(message: Observation | PaymentStatus) -> dict[str, Any]:
     """The message's fields that interpret lets through; ids are shown elsewhere in the entry."""
     hidden = ("event_id", "provider", "merchant", "payment_id")
-    return {name: value for name, value in asdict(message).items() if name not in hidden and value is not None}
+    return {name: value for name, value in fields_of(message).items() if name not in hidden and value is not None}
 
 
 def _observation_text(observation: Observation) -> str:

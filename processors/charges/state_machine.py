@@ -21,7 +21,6 @@ refused  no money moved                                      none
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -77,7 +76,7 @@ class Timing:
     close_settles_seconds: float
 
 
-class ChargeRequest(msgspec.Struct, frozen=True, kw_only=True):
+class ChargeRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One request. The field names are those of the stored state and do not change.
 
     A `msgspec.Struct`, as each charge makes some twenty of them: copying a frozen dataclass takes fifty times as long.
@@ -250,10 +249,10 @@ def with_event(
         at=rfc3339(now),
     )
     last = request.told
-    if last is not None and dataclasses.replace(last, event_id="", at=event.at) == event:
+    if last is not None and replace(last, event_id="", at=event.at) == event:
         return request
     event_id = derived_id("request", messages.encode(event).decode())
-    return replace(request, told=dataclasses.replace(event, event_id=event_id))
+    return replace(request, told=replace(event, event_id=event_id))
 
 
 def _settled(request: ChargeRequest, step: NextStep, status: Status, now: datetime, timing: Timing) -> ChargeRequest:

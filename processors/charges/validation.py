@@ -26,7 +26,7 @@ _GOOD_REFERENCE: Final[frozenset[Status]] = frozenset(
 )
 
 
-class KnownPayment(msgspec.Struct, frozen=True, kw_only=True):
+class KnownPayment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What is known of one payment of the merchant.
 
     ``charged_by`` is the id of the request that created it, ``closed_by`` of the one that captures or voids it;

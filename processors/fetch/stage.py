@@ -221,12 +221,14 @@ class FetchStage:
 
     def _follow_up(self, waiting: WaitingLookup, reference: str) -> Output:
         recovery = {name: value for name, value in waiting.lookup.arguments.items() if name == messages.RECOVERY}
-        lookup = replace(waiting.lookup, reference=reference, arguments=recovery)
+        lookup = msgspec.structs.replace(waiting.lookup, reference=reference, arguments=recovery)
         return self._lookup(waiting, lookup, derived_id("follow-up", waiting.lookup_id, reference))
 
     def _further(self, waiting: WaitingLookup, further: FurtherLookup) -> Output:
         arguments = dict(further.arguments) if further.must_exist else {**further.arguments, messages.RECOVERY: "1"}
-        lookup = replace(waiting.lookup, operation=further.operation, reference=further.reference, arguments=arguments)
+        lookup = msgspec.structs.replace(
+            waiting.lookup, operation=further.operation, reference=further.reference, arguments=arguments
+        )
         return self._lookup(waiting, lookup, derived_id("further", waiting.lookup_id, messages.encode(lookup).decode()))
 
     def _lookup(self, waiting: WaitingLookup, lookup: Lookup, lookup_id: str) -> Output:

@@ -11,13 +11,13 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import UnknownTopicOrPartitionError
+from msgspec.structs import replace
 
 from processors.orders.expected_payment import parse_expected, version_of
 from processors.state.rocksdb_store import RocksDBStore

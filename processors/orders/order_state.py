@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import msgspec
 
 from processors.orders import parts
 from schemas.messages import ExpectedPayment, PaymentSeen
 from schemas.status import ENDED_WITHOUT_MONEY
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderState:
+class OrderState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The state of one order, as encoded in the changelog.
 
     ``said`` is the version of the expectation, and ``announced`` the version in which the shop named each payment id
@@ -25,8 +24,8 @@ class OrderState:
 
     expected: ExpectedPayment | None = None
     said: str = ""
-    announced: dict[str, str] = field(default_factory=dict)
-    payments: dict[str, PaymentSeen] = field(default_factory=dict)
+    announced: dict[str, str] = {}
+    payments: dict[str, PaymentSeen] = {}
     due: tuple[str, int] | None = None
     looks: int = 0
     paid_by: str | None = None

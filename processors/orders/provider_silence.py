@@ -10,8 +10,10 @@ whole day. So a missed order extends the run only if the provider reported nothi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Final
+
+import msgspec
+from msgspec.structs import replace
 
 from schemas.configuration.worker import SilenceSettings
 from schemas.times import parse_time
@@ -23,8 +25,7 @@ _MIN_COUNTED: Final = 50
 _MAX_COUNTED: Final = 1_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SilenceState:
+class SilenceState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The counts of one provider, or of one merchant of it, as encoded in the changelog.
 
     ``heard`` of ``told`` orders were observed in time, not counting the current run of ``unheard`` missed ones, which

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from processors.orders.order_state import OrderState
 from processors.state import timer_queue
@@ -13,8 +14,7 @@ from schemas.messages import PaymentSeen
 _GRACE_MILLISECONDS: Final = 3600 * 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(msgspec.Struct, frozen=True, gc=False):
     """The settlement of an authorised payment. From ``late_at`` (Unix milliseconds) it is late."""
 
     payment: PaymentSeen

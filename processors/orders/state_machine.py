@@ -22,8 +22,10 @@ Nothing here reads a clock, so a batch processed again after a crash has the sam
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from typing import Final, Literal, NamedTuple
+
+import msgspec
+from msgspec.structs import replace
 
 from processors.limits.jitter import fraction
 from processors.orders import parts
@@ -48,8 +50,7 @@ def poll_queue(merchant: str) -> str:
     return f"look/{merchant}"
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(msgspec.Struct, frozen=True, gc=False):
     """What never changes about an order. ``poll_schedule_seconds`` are the times of the polls after its deadline."""
 
     merchant: str
@@ -63,8 +64,7 @@ class Order:
         return f"{self.merchant}/{self.order_id}"
 
 
-@dataclass(frozen=True, slots=True)
-class ComparePayment:
+class ComparePayment(msgspec.Struct, frozen=True, gc=False):
     """Let resolve compare the payment with the expectation."""
 
     payment_id: str
@@ -72,8 +72,7 @@ class ComparePayment:
     at: str
 
 
-@dataclass(frozen=True, slots=True)
-class ReportOrder:
+class ReportOrder(msgspec.Struct, frozen=True, gc=False):
     """Report, once per order, whether the provider reported one of its payments before the order was overdue."""
 
     observed: bool
@@ -81,8 +80,7 @@ class ReportOrder:
     at: str
 
 
-@dataclass(frozen=True, slots=True)
-class ReportOverdue:
+class ReportOverdue(msgspec.Struct, frozen=True, gc=False):
     """Report that the order is overdue (``raised``), or not any more (``cleared``)."""
 
     state: Literal["raised", "cleared"]
@@ -93,8 +91,7 @@ class ReportOverdue:
     reason: Literal["settlement"] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PollProvider:
+class PollProvider(msgspec.Struct, frozen=True, gc=False):
     """Poll the provider for the order (None) and for each of its open payments, as far as recovery rules allow it."""
 
     poll: int

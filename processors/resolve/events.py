@@ -164,7 +164,7 @@ def _named(event: PaymentStatus) -> tuple[PaymentStatus, bytes]:
     content = messages.encode(event)
     event_id = derived_id("status", content.decode())
     named = content.replace(b'""', f'"{event_id}"'.encode(), 1)  # the id is the first field, and was empty
-    return messages.decode(named, PaymentStatus), named
+    return replace(event, event_id=event_id), named
 
 
 def was_released(state: PaymentState) -> bool:

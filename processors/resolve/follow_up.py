@@ -12,8 +12,10 @@ forgotten or repeated:
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
+
+import msgspec
+from msgspec.structs import replace
 
 from processors.state.timer_queue import parse_milliseconds
 from schemas.messages import Observation
@@ -28,8 +30,7 @@ _CLOCK_CHANGE_MILLISECONDS: Final = 3 * 3600 * 1000
 _UNSETTLED: Final[frozenset[Status]] = frozenset({"authorised", "suspended"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Follow:
+class Follow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One request that is followed: the payment itself or one of its refunds, by the provider's id.
 
     ``due_milliseconds`` (Unix time) is the nominal time of the next look, or that of giving up if it is after

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
 
+import msgspec
 from msgspec.structs import replace
 
 from processors.resolve.payment_state import PaymentState
@@ -31,8 +31,7 @@ def _time(state: PaymentState, refund: Refund) -> tuple[str, str]:
     return state.refund_times.get(refund.refund_id, ("", ""))
 
 
-@dataclass(frozen=True, slots=True)
-class RefundSums:
+class RefundSums(msgspec.Struct, frozen=True, gc=False):
     """What went back and what is under way.
 
     ``all_settled``: all of the payment went back; ``all_under_way``: it did, or will. ``unclear``: that can't be known,

@@ -9,10 +9,9 @@ by an operator's correction. Captured money of a bank's debit may be taken back 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
-from msgspec import structs
+from msgspec.structs import replace
 
 from processors.resolve import follow_up
 from processors.resolve.chargebacks import with_chargeback
@@ -95,7 +94,7 @@ def advance(state: PaymentState, observation: Observation, rules: ReleaseRules =
         # of a refused observation too: neither an older one nor the same one repeated may change the status later
         newest = max(state.newest, moment)
         if kind == "refused":
-            return Advance(structs.replace(state, newest=newest), "refused")
+            return Advance(replace(state, newest=newest), "refused")
         state = _with_status(state, observation, newest, after if kind == "changed" else None, newer=newer)
     reported = reported_status(state)
     if reported is None:
@@ -118,7 +117,7 @@ def _with_facts(state: PaymentState, observation: Observation, moment: tuple[str
     )
     if (expected, capturing, follows) == (state.expected, state.capturing, state.follows):
         return state  # of most observations: a copy of the state costs more than all the rest of this function
-    return structs.replace(state, expected=expected, capturing=capturing, follows=follows)
+    return replace(state, expected=expected, capturing=capturing, follows=follows)
 
 
 def _is_about_others(observation: Observation) -> bool:
@@ -147,7 +146,7 @@ def _with_status(
     """The state with what an observation of the status says. ``after`` is the status it leads to, None if it stays."""
     role = observation.order_role
     changes = after is not None
-    return structs.replace(
+    return replace(
         state,
         newest=newest,
         order_role=state.order_role if role == "whole" else role,

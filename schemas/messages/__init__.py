@@ -3,7 +3,7 @@
 JSON Schemas under ``schemas/json`` are generated from these classes; changes within a version are additive.
 """
 
-from schemas.messages.encoding import decode, encode
+from schemas.messages.encoding import decode, encode, fields_of
 from schemas.messages.event_types import (
     LOOKUP_REQUESTED,
     NOTIFICATION_DUPLICATE,
@@ -84,4 +84,5 @@ __all__ = [
     "TimeReached",
     "decode",
     "encode",
+    "fields_of",
 ]

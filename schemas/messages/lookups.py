@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Final
+
+import msgspec
+
+from schemas.messages.empty import no_words
 
 #: The values on ``lookups.<provider>.known``: whether the provider knew the id that is the record's key.
 KNOWN: Final = b"known"
@@ -27,8 +30,7 @@ CAUSES: Final = frozenset((SETTLEMENT_DUE, AMOUNT_MISSING))
 REFERENCES: Final = "references"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lookup:
+class Lookup(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A call to make to the provider; its id is the record's ``ce_id``.
 
     ``operation`` is one of those in the provider's contract. ``reference`` is the provider's id of the payment or order
@@ -42,11 +44,10 @@ class Lookup:
     reference: str | None
     notification_id: str
     received_at: str
-    arguments: dict[str, str] = field(default_factory=dict)
+    arguments: dict[str, str] = msgspec.field(default_factory=no_words)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
+class Answered(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One lookup that a response answers (header ``lookups`` of a response record)."""
 
     lookup_id: str

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Literal
 
+import msgspec
+
+from schemas.messages.empty import no_words
 from schemas.money import Money
 from schemas.status import Status
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refund:
+class Refund(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A refund of a payment, by the provider's id for it: accepted and under way, or ``settled``.
 
     ``ended``: it was accepted and will not happen, as the provider cancelled or suspended it.
@@ -22,16 +23,14 @@ class Refund:
     ended: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chargeback:
+class Chargeback(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A chargeback of a payment, by the provider's id for it. ``amount`` is None where the provider names none: all."""
 
     chargeback_id: str
     amount: Money | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FollowUp:
+class FollowUp(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A request that the provider will still change without a notification, and when to look it up again.
 
     ``reference`` is the payment's id, or a refund's. ``due`` is the next look, a day after the other, and the last one
@@ -45,8 +44,7 @@ class FollowUp:
     settles_by: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Correction:
+class Correction(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An operator's correction of a payment's status: who made it and why."""
 
     by: str
@@ -58,8 +56,7 @@ class Correction:
 OrderRole = Literal["whole", "part", "repeat"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Expectation:
+class Expectation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What the shop expects of one payment: its order, and the amount to be paid.
 
     ``said`` and ``announced`` are versions, of which the greater text is the newer: of the order's expectation, and of
@@ -81,8 +78,7 @@ class Expectation:
     parts_version: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observation:
+class Observation(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """What one response reports about one payment, and what the shop expects of it.
 
     ``status`` is None if the record is only about a refund, a chargeback or an expectation. ``amount`` is what was to
@@ -106,7 +102,7 @@ class Observation:
     paid: Money | None = None
     refund: Refund | None = None
     reason: str | None = None
-    provider_status: dict[str, str] = field(default_factory=dict)
+    provider_status: dict[str, str] = msgspec.field(default_factory=no_words)
     source: str
     provider_time: str | None = None
     observed_at: str

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from schemas.money import Money
 from schemas.status import Status
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExpectedPayment:
+class ExpectedPayment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a shop sold and expects to be paid (written by shops to ``payments.expected``).
 
     ``payment_id`` is the provider's id if the shop has it already. After ``final_by`` the payment is overdue; without
@@ -27,8 +27,7 @@ class ExpectedPayment:
     several: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OverduePayment:
+class OverduePayment(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """An order that is not paid, declined or otherwise final in time: raised, and cleared when it is.
 
     An order whose payment is authorised is not overdue before its settlement is late: it is cleared if it was, and may
@@ -52,8 +51,7 @@ class OverduePayment:
     reason: Literal["settlement"] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeardOf:
+class HeardOf(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Whether a provider reported an expected order in time: one record for each order, keyed by provider.
 
     ``sold_at`` is when the shop sold it, by the shop's clock.
@@ -67,8 +65,7 @@ class HeardOf:
     sold_at: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProviderSilent:
+class ProviderSilent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A provider that reports none of the orders expected from it (``silent``), or reports again (``heard``).
 
     ``merchant`` is set if it reports other merchants' orders and none of this one's. ``unheard`` is how many orders

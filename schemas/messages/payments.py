@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from schemas.messages.observations import Correction, Expectation, OrderRole
 from schemas.money import Money
 from schemas.status import AmountCheck, Fulfilment, OrderCheck, Status
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checks:
+class Checks(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How the payment compares with the shop's expectation."""
 
     amount: AmountCheck
     order: OrderCheck
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PaymentStatus:
+class PaymentStatus(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """One event of the result topic: the newest state of one payment, and whether its goods may be released.
 
     ``sequence`` counts a payment's events from 1 without gaps; ``event_id`` is derived from the rest of the
@@ -58,8 +56,7 @@ class PaymentStatus:
     order_role: OrderRole = "whole"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PaymentSeen:
+class PaymentSeen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The newest state of one payment, published for the stages that are keyed by order or by merchant.
 
     ``expected`` is what it was compared with, so that a stage with a newer expectation can correct it. ``sequence`` is
@@ -84,8 +81,7 @@ class PaymentSeen:
     corrected: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TimeReached:
+class TimeReached(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A timer of a stage is due. ``name`` is its purpose, ``lane`` its queue, ``due`` its time.
 
     Timers of a queue whose work is done for many at once come together: ``names`` are then theirs, ``due`` the first

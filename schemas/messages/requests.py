@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from schemas.money import Money
 from schemas.reasons import RequestReason
@@ -12,8 +13,7 @@ from schemas.status import Status
 Action = Literal["charge", "capture", "release"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestedPayment:
+class RequestedPayment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A shop's request to charge, capture or release (written by shops to ``payments.requested``).
 
     ``charge`` needs ``order_id``, ``amount`` and ``reference_payment_id`` (the initial payment that registered the
@@ -34,8 +34,7 @@ class RequestedPayment:
     expires_at: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PaymentRequest:
+class PaymentRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The progress of a request (on ``payments.requests``). ``reason`` is a word of a closed list.
 
     ``received``: accepted, not started. ``started``: may have moved money. ``uncertain``: the result is being polled.

@@ -11,12 +11,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import orjson
 from kafka import KafkaProducer
+from msgspec.structs import replace
 
 from processors.interpret.stage import observation_id
 from processors.providers.base import Notification

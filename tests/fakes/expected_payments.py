@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
+from schemas import messages
 
 ORDER = {
     "merchant": "shop",
@@ -32,4 +32,4 @@ WRONG: tuple[dict[str, Any], ...] = (
 
 def written(**changes: Any) -> bytes:
     """The value of the shop's record, with other fields."""
-    return orjson.dumps({**ORDER, **changes})
+    return messages.encode({**ORDER, **changes})

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeAlias
 
-import msgspec
 import pytest
 from kafka import KafkaAdminClient, TopicPartition
 from kafka.structs import OffsetAndMetadata
+from msgspec.structs import replace
 
 from ops.audit.command import audit
 from ops.audit.report import AuditReport
@@ -203,7 +202,7 @@ def test_uncommitted_records_are_in_work(flow: Installation) -> None:
 def test_recovery_lookup_needs_a_response_but_no_notification(flow: Installation) -> None:
     asked = _lookup(50)
     lookup = replace(messages.decode(asked.value, Lookup), notification_id="reconcile", arguments={"recovery": "1"})
-    _write(flow, [msgspec.structs.replace(asked, value=messages.encode(lookup))])
+    _write(flow, [replace(asked, value=messages.encode(lookup))])
     _commit(flow)
     assert "has neither response nor dead letter" in _differences(_audit(flow))
     _write(flow, [_response([50])])

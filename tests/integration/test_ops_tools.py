@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +14,7 @@ import pytest
 from sandbox.processes import wait_for
 from sandbox.system import Plan, Sandbox
 from schemas import topics
-from schemas.messages import OverduePayment, PaymentRequest, encode
+from schemas.messages import OverduePayment, PaymentRequest, encode, fields_of
 from schemas.money import Money
 from schemas.times import rfc3339
 from tests import topics_reader
@@ -151,7 +150,7 @@ def test_trace_shows_messages_of_the_order_with_and_without_a_payment(sandbox: S
             **ours,
         )
         # a shop's own key, and its own encoder
-        sold = json.dumps({**common, "amount": asdict(amount), "created_at": rfc3339()}).replace("/", "\\/").encode()
+        sold = json.dumps({**common, "amount": fields_of(amount), "created_at": rfc3339()}).replace("/", "\\/").encode()
         for name, value in (
             (topics.EXPECTED, sold),
             (topics.OVERDUE, encode(overdue)),

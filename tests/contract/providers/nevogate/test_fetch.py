@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Final
 from urllib.parse import parse_qs
 
+import msgspec
 import pytest
 
 from processors.providers.base import WaitingLookup
@@ -67,7 +68,7 @@ async def test_request_asks_as_the_sdk_does() -> None:
 
 def details(lookup_id: str = "first") -> WaitingLookup:
     one = waiting("nevogate", TRANSACTION, lookup_id=lookup_id, recovery="1")
-    return replace(one, lookup=replace(one.lookup, operation="details"))
+    return replace(one, lookup=msgspec.structs.replace(one.lookup, operation="details"))
 
 
 async def _details(url: str, here: World) -> object:
@@ -91,7 +92,7 @@ async def test_in_recovery_the_details_are_asked_for_and_say_what_a_result_would
         NEVOGATE.interpret(replace(response(one), reference=TRANSACTION), account("nevogate")).observations[0]
         for one in (body, ANSWER)
     )
-    assert told == replace(same, source="Details")
+    assert told == msgspec.structs.replace(same, source="Details")
 
 
 def _without_amount(**fields: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
+import msgspec
 import pytest
 from aiohttp import web
 
@@ -42,7 +43,7 @@ def order_text(**changes: Any) -> str:
 
 def lookup(order_id: str = ORDER, lookup_id: str = "o-1") -> WaitingLookup:
     one = waiting("omnikassa", order_id, lookup_id=lookup_id)
-    return replace(one, lookup=replace(one.lookup, operation="order"))
+    return replace(one, lookup=msgspec.structs.replace(one.lookup, operation="order"))
 
 
 def shop_at(bank: Gateway, **settings: Any) -> Account[Any]:
@@ -155,7 +156,7 @@ async def test_response_without_an_order_ends_with_its_reason(answer: web.Respon
 async def test_order_the_bank_does_not_know_is_a_dead_lookup_in_recovery_too() -> None:
     """Only an announced order has the bank's id: not to know it is no answer, a person must look."""
     one = lookup()
-    one = replace(one, lookup=replace(one.lookup, arguments={"recovery": "1"}))
+    one = replace(one, lookup=msgspec.structs.replace(one.lookup, arguments={"recovery": "1"}))
     async with serving(TOKEN, json_answer('{"errorCode": 5404}', 404)) as bank, world() as here:
         with pytest.raises(ProviderRefusedError) as raised:
             await ask(OmniKassaProvider(), shop_at(bank), here, one)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import pytest
 
 from processors.providers.account import Account
@@ -47,7 +48,9 @@ class Shop:
         parsed = self.provider.parse(call, self.account)
         self.provider.verify(parsed, call, self.account)
         lookup = self.provider.plan(parsed, call)
-        return WaitingLookup(lookup_id, replace(lookup, arguments={**lookup.arguments, **arguments}), "", 0, NOW)
+        return WaitingLookup(
+            lookup_id, msgspec.structs.replace(lookup, arguments={**lookup.arguments, **arguments}), "", 0, NOW
+        )
 
     async def fetch(self, here: World, *lookups: WaitingLookup) -> Any:
         (call,) = self.provider.calls(lookups, here.call_context())

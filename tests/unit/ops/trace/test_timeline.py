@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Literal
 
+import msgspec
 import pytest
 
 from ops.trace.html import page
@@ -193,7 +194,7 @@ def test_recovery_lookup_shows_its_cause() -> None:
 
 
 def test_response_shows_its_observations_whatever_was_expected_and_whenever_it_came() -> None:
-    said = dataclasses.replace(
+    said = msgspec.structs.replace(
         observation("p1", "captured"),
         observed_at="2026-06-01T11:59:59.000Z",
         expected=Expectation(amount=Money(1050, "GBP"), order_id="O1"),
@@ -288,6 +289,6 @@ def test_lookup_says_that_a_settlement_was_due() -> None:
     assert (entry.kind, entry.what) == ("lookup", "look up transaction (settlement due)")
     assert "p2" not in str(entry), "another payment is none of this one's business"
     found.lookups[-1] = _record(
-        "lookups", 1, messages.encode(dataclasses.replace(due, arguments={**arguments, "cause": "<b>"})), 9.0
+        "lookups", 1, messages.encode(msgspec.structs.replace(due, arguments={**arguments, "cause": "<b>"})), 9.0
     )
     assert "<b>" not in str(build_timeline("trustpayments", "shop-uk", "p1", found, CAPTURED_ONLY))

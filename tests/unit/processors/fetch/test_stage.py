@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 
-import msgspec
 import pytest
+from msgspec.structs import replace
 
 from processors.fetch.stage import FetchStage
 from processors.metrics import Metrics
@@ -79,7 +78,7 @@ def answering(outcome: LookupOutcome | Exception) -> Answering:
 def recovery_record(lookup_id: str, reference: str) -> Record:
     made = lookup_record(lookup_id, reference)
     lookup = replace(decode(made.value, Lookup), arguments={"recovery": "1", "own": "x"}, notification_id="overdue")
-    return msgspec.structs.replace(made, value=encode(lookup))
+    return replace(made, value=encode(lookup))
 
 
 async def test_answer_is_stored_with_what_it_answers_before_the_batch_ends() -> None:

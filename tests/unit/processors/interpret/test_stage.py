@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-import msgspec
 import pytest
+from msgspec.structs import replace
 
 from ops.replay.original import original
 from processors.interpret.stage import InterpretStage, response_of
@@ -126,7 +125,7 @@ async def test_replayed_page_with_odd_elements_is_the_original_response() -> Non
     stage = InterpretStage(_OddProvider(), accounts(), KAFKA, metrics(), NothingExpected())
     made = response(b"a b")
     *_, kept = await stage.process(BatchContext([made], empty(), refuse_publish))
-    replayed = original(msgspec.structs.replace(made, topic="lookups.dead", headers=kept.headers))
+    replayed = original(replace(made, topic="lookups.dead", headers=kept.headers))
     assert (replayed.topic, replayed.key, replayed.value) == (made.topic, made.key, made.value)
     assert [one for one in replayed.headers if one[0] != "replayed-from"] == list(made.headers)
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from processors.orders.stage import OrdersStage
 from processors.orders.state_machine import OVERDUE_QUEUE
@@ -147,7 +146,7 @@ def time_reached(entry: timer_queue.Timer, told: datetime | None = None) -> Reco
     moment = timer_queue.moment_of(entry.due_milliseconds)
     value = TimeReached(name=entry.name, lane=entry.queue, due=rfc3339(moment))
     one = internal(messages.TIME_REACHED, value, entry.name)
-    return msgspec.structs.replace(one, timestamp_seconds=(told or moment).timestamp())
+    return replace(one, timestamp_seconds=(told or moment).timestamp())
 
 
 async def test_payment_is_compared_whichever_came_first() -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from processors.limits.hourly_quota import HourlyQuota
 from processors.resolve import follow_up
@@ -181,7 +180,7 @@ async def test_compressed_payment_is_followed_too() -> None:
 async def test_payment_whose_follow_up_an_earlier_release_dropped_is_looked_at() -> None:
     partition = await followed(1)
     key = b"shop-uk/p0"
-    partition.store.write({key: encoded(msgspec.structs.replace(partition.state("p0"), follows=()))}, 1)
+    partition.store.write({key: encoded(replace(partition.state("p0"), follows=()))}, 1)
     assert [references(one) for one in await partition.tick()] == [["p0"]]
     assert len(partition.timer_keys()) == 1, "and the response will say what is to be followed"
 
@@ -303,5 +302,5 @@ def _morning(at: str) -> datetime:
 async def test_unreadable_time_record_is_dead_lettered_alone(value: bytes | None) -> None:
     partition = await followed(1)
     (record,) = partition.due()
-    outputs = await partition.work([msgspec.structs.replace(record, value=value), record])
+    outputs = await partition.work([replace(record, value=value), record])
     assert [one.topic for one in outputs] == ["lookups.dead", "lookups.trustpayments"]

@@ -114,11 +114,14 @@ _TYPES: dict[str, Any] = {
 
 SCHEMAS = {kind: orjson.loads(documents()[f"{kind.__name__}.json"]) for kind in KINDS}
 words = st.text(alphabet=st.characters(codec="utf-8"), max_size=12)
+_words_by_name = st.dictionaries(words, words, max_size=3)
 
 
 def built(kind: type[Any]) -> st.SearchStrategy[Any]:
     if kind is Lookup:
-        return st.builds(Lookup, operation=st.sampled_from(sorted(provider_operations())))
+        return st.builds(Lookup, operation=st.sampled_from(sorted(provider_operations())), arguments=_words_by_name)
+    if kind is Observation:
+        return st.builds(Observation, provider_status=_words_by_name)
     strategy: st.SearchStrategy[Any] = st.from_type(kind)
     return strategy
 

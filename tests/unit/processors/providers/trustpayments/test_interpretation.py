@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Final
 
 import pytest
+from msgspec.structs import replace
 
 from processors.providers.registry import provider_specs
 from processors.providers.trustpayments.codes import payment_status
