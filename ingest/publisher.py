@@ -28,6 +28,7 @@ from ingest.notification import RecordHeaders
 from ingest.partitioner import partition_of
 from ingest.record_batch import encoded
 from ingest.record_group import PendingRecord, RecordGroup, TargetPartition, Told
+from ingest.selector import ProducerSelector
 from schemas.configuration.ingest import IngestSettings
 from schemas.configuration.kafka import KafkaSettings
 from schemas.errors import ClusterUnavailableError
@@ -88,6 +89,7 @@ def connect(kafka: KafkaSettings, limits: IngestSettings, topics: Iterable[str])
         "reconnect_backoff_max_ms": _RECONNECT_MILLISECONDS,
         "bootstrap_timeout_ms": round(_START_SECONDS * 1000),
         "metrics_enabled": False,
+        "selector": ProducerSelector,
     }
     try:
         producer = GroupProducer(opened(KafkaProducer, settings))
