@@ -12,13 +12,18 @@ def utc_now() -> datetime:
 
 def rfc3339(moment: datetime | None = None) -> str:
     """UTC with milliseconds and ``Z``; now, if no moment is given."""
-    return (moment or utc_now()).astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    moment = moment or utc_now()
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def parse_time(text: str) -> datetime | None:
     """An RFC 3339 or ISO 8601 instant with offset, in UTC; None if the text is not one."""
     try:
         moment = datetime.fromisoformat(text)
+        if moment.tzinfo is UTC:
+            return moment
         return moment.astimezone(UTC) if moment.tzinfo is not None else None
     except (ValueError, OverflowError):  # overflow: in UTC it would be before the year 1 or after 9999
         return None

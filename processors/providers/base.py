@@ -21,6 +21,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
 import httpx
+import msgspec
 
 from processors.providers.account import Account
 from processors.providers.outcomes import LookupOutcome
@@ -32,8 +33,7 @@ from schemas.reasons import AlertKind, DeadReason, NotificationWarning, Response
 Authenticity = Literal["authentic", "unsigned"]
 
 
-@dataclass(frozen=True, slots=True)
-class Notification:
+class Notification(msgspec.Struct, frozen=True, gc=False):
     """One webhook call as stored: raw body, the facts of the request, and when it was received.
 
     ``received_at`` is by the clock of the ingress, ``stored_at`` by the brokers', when they first stored it; None where
@@ -50,7 +50,7 @@ class Notification:
     received_at: datetime
     traceparent: str = ""
     stored_at: datetime | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
 
     @property
     def came_at(self) -> datetime:
@@ -62,8 +62,7 @@ class Notification:
 AlertState = Literal["raised", "over"]
 
 
-@dataclass(frozen=True, slots=True)
-class ProviderAlert:
+class ProviderAlert(msgspec.Struct, frozen=True, gc=False):
     """A message about the service rather than a payment: its name at the provider, its kind, and its state."""
 
     name: str
@@ -71,8 +70,7 @@ class ProviderAlert:
     state: AlertState = "raised"
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedNotification:
+class ParsedNotification(msgspec.Struct, frozen=True):
     """What a notification says, parsed but not verified.
 
     ``duplicate_key`` is equal for copies of one delivery, None where every call must cause a lookup. ``alert`` is set

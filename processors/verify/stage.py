@@ -15,6 +15,7 @@ from processors.providers.account import Account
 from processors.providers.base import Authenticity, Notification, ParsedNotification, Provider, ProviderAlert
 from processors.runtime.stage import BatchContext
 from processors.state.overlay import Overlay
+from processors.tally import Tally
 from processors.verify.duplicates import DuplicateDetector
 from processors.verify.unsigned_budget import UnsignedBudget
 from processors.verify.url_tokens import check_url_token
@@ -35,45 +36,48 @@ logger = logging.getLogger("paynotify.verify")
 
 def notification_of(record: Record) -> Notification:
     """The notification stored in a record, as the providers read it."""
-    _, _, route = record.header("ce_source").partition("/notifications/")
+    headers = record.texts()
+    _, _, route = headers.get("ce_source", "").partition("/notifications/")
     provider, _, merchant = route.partition("/")
-    received = parse_time(record.header("ce_time"))
+    received = parse_time(headers.get("ce_time", ""))
     return Notification(
-        notification_id=record.header("ce_id"),
+        notification_id=headers.get("ce_id", ""),
         provider=provider,
         merchant=merchant,
-        method=record.header("http-method", "POST"),
-        query=record.header("http-query"),
-        content_type=record.header("content-type"),
+        method=headers.get("http-method", "POST"),
+        query=headers.get("http-query", ""),
+        content_type=headers.get("content-type", ""),
         body=record.value or b"",
         received_at=received or datetime.fromtimestamp(record.timestamp_seconds, UTC),
-        traceparent=record.header("traceparent"),
-        stored_at=_stored_at(record),
-        headers=_stored_headers(provider, record),
+        traceparent=headers.get("traceparent", ""),
+        stored_at=_stored_at(headers, record.timestamp_seconds),
+        headers=_stored_headers(provider, headers),
     )
 
 
-def _stored_headers(provider: str, record: Record) -> dict[str, str]:
+def _stored_headers(provider: str, headers: Mapping[str, str]) -> dict[str, str]:
     """The request's headers that the provider's route stores. One that is no text is empty, and so not valid."""
     contract = provider_contracts().get(provider)
-    wanted = {name.decode() for name in contract.route.stored_headers} if contract is not None else set()
-    return {name: record.header(name) for name, _ in record.headers if name in wanted} if wanted else {}
+    if contract is None or not contract.route.stored_headers:
+        return {}
+    wanted = {name.decode() for name in contract.route.stored_headers}
+    return {name: text for name, text in headers.items() if name in wanted}
 
 
-def _stored_at(record: Record) -> datetime | None:
+def _stored_at(headers: Mapping[str, str], timestamp_seconds: float) -> datetime | None:
     """When the brokers first stored the notification; None where only the clock of the ingress says when it came.
 
     A copy that is replayed carries the time of its original: a token that had expired then has expired for good.
     """
-    carried = record.header(STORED_AT)
-    if carried or record.header(REPLAYED_FROM):
+    carried = headers.get(STORED_AT, "")
+    if carried or headers.get(REPLAYED_FROM):
         return parse_time(carried)
-    return datetime.fromtimestamp(record.timestamp_seconds, UTC) if record.timestamp_seconds > 0 else None
+    return datetime.fromtimestamp(timestamp_seconds, UTC) if timestamp_seconds > 0 else None
 
 
 def _with_stored_at(record: Record) -> Record:
     """The record with the time of its first storing, which its copy on another topic would not show."""
-    stored_at = _stored_at(record)
+    stored_at = _stored_at(record.texts(), record.timestamp_seconds)
     if stored_at is None:
         return record
     return msgspec.structs.replace(record, headers=with_headers(record.headers, {STORED_AT: rfc3339(stored_at)}))
@@ -124,18 +128,29 @@ class VerifyStage:
         self._rejected = kafka.topic(topics.REJECTED)
         self._duplicates = kafka.topic(topics.DUPLICATES)
         self._alerts = kafka.topic(topics.ALERTS)
-        self._outcomes = metrics.outcomes
-        self._warnings = metrics.notification_warnings
+        self._outcomes = Tally(metrics.outcomes, provider.name, self.name)
+        self._warnings = Tally(metrics.notification_warnings, provider.name)
         self._provider_alerts = metrics.provider_alerts
         self._last = metrics.last_notification.labels(provider.name)
+        self._last_received: datetime | None = None
 
     async def process(self, context: BatchContext) -> Sequence[Output]:
         """One output for each notification."""
-        outputs = [self._output(record, context.state) for record in context.records]
+        duplicates = DuplicateDetector(context.state, self._window_seconds)
+        try:
+            outputs = [self._output(record, context.state, duplicates) for record in context.records]
+        finally:
+            self._publish_metrics()
         self._log_alerts(
             [record for record, output in zip(context.records, outputs, strict=True) if output.topic == self._alerts]
         )
         return outputs
+
+    def _publish_metrics(self) -> None:
+        self._outcomes.publish()
+        self._warnings.publish()
+        if self._last_received is not None:
+            self._last.set(self._last_received.timestamp())
 
     def _log_alerts(self, alerts: Sequence[Record]) -> None:
         """One line for all of a batch, or unauthenticated callers could fill the log as fast as they can call."""
@@ -154,9 +169,11 @@ class VerifyStage:
 
     def dead_letter(self, record: Record) -> Output:
         """A notification whose processing failed unexpectedly is rejected as malformed."""
-        return self._reject(record, RejectedNotificationError("malformed", "unforeseen"))
+        letter = self._reject(record, RejectedNotificationError("malformed", "unforeseen"))
+        self._publish_metrics()
+        return letter
 
-    def _output(self, record: Record, state: Overlay) -> Output:
+    def _output(self, record: Record, state: Overlay, duplicates: DuplicateDetector) -> Output:
         notification = notification_of(record)
         try:
             parsed = self._accepted(notification, record, state)
@@ -165,11 +182,11 @@ class VerifyStage:
         except RejectedNotificationError as rejected:
             return self._reject(record, rejected)
         for warning in parsed.warnings:
-            self._warnings.labels(self.provider, warning).inc()
-        self._last.set(notification.received_at.timestamp())
+            self._warnings.count(warning)
+        self._last_received = notification.received_at
         if parsed.alert is not None:
             return self._alert(record, parsed.alert)
-        original = DuplicateDetector(state, self._window_seconds).original_of(parsed, notification)
+        original = duplicates.original_of(parsed, notification)
         if original is not None:
             return self._duplicate(record, notification, original)
         self._count("lookup")
@@ -186,7 +203,8 @@ class VerifyStage:
         account = self._accounts.get(notification.merchant)
         if account is None:
             raise RejectedNotificationError("unknown_merchant", "the configuration has no such merchant")
-        check_url_token(record.header("url-token"), account)
+        if account.merchant.url_tokens:
+            check_url_token(record.header("url-token"), account)
         parsed, authenticity = authenticate(self._provider, account, notification)
         # a caller who knows the URL's token is authenticated: no flood may delay the calls of a merchant that has one
         limited = authenticity == "unsigned" and not account.merchant.url_tokens
@@ -250,7 +268,7 @@ class VerifyStage:
         return Output(self._alerts, record.key, record.value, with_headers(record.headers, about))
 
     def _count(self, outcome: str, reason: str = "") -> None:
-        self._outcomes.labels(self.provider, self.name, outcome, reason).inc()
+        self._outcomes.count(outcome, reason)
 
 
 def lookup_output(topic: str, lookup: Lookup, notification: Notification) -> Output:

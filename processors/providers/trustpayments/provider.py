@@ -32,7 +32,7 @@ from processors.providers.trustpayments.gathered_query import GatheredQuery, Par
 from processors.providers.trustpayments.interpretation import interpreted
 from processors.providers.trustpayments.lookups import ORDERS, FoundRecords, filter_of, grouped
 from processors.providers.trustpayments.records import is_reference, read_response
-from processors.providers.trustpayments.signature import Form, check_hash, check_names, check_values, unknown_names
+from processors.providers.trustpayments.signature import Form, check_hash, check_names, check_values, form_of
 from schemas.errors import RejectedNotificationError, UnreadableError
 from schemas.messages import Lookup
 from schemas.times import rfc3339
@@ -53,20 +53,18 @@ class TrustPaymentsProvider:
         """The form's fields. Their meaning is judged after the hash."""
         if notification.body.count(b"&") >= _MAX_FIELDS:
             raise RejectedNotificationError("malformed", f"the form has more than {_MAX_FIELDS} fields")
-        form = fields(notification.body)
-        if not form:
+        decoded = fields(notification.body)
+        if not decoded:
             raise RejectedNotificationError("malformed", "the body is not a form")
-        signature = next((value for name, value in form if name == b"responsesitesecurity"), b"")
-        if not signature and not account.merchant.accept_unsigned:
+        form = form_of(decoded, account.merchant)
+        if not form.signature and not account.merchant.accept_unsigned:
             raise RejectedNotificationError("missing_signature", "the form has no responsesitesecurity")
-        detail = Form(form, signature)
-        reference = detail.first(b"transactionreference").decode("ascii", "replace")
-        unknown = bool(unknown_names(detail, account.merchant))
+        reference = form.first(b"transactionreference").decode("ascii", "replace")
         return ParsedNotification(
             reference=reference if is_reference(reference) else None,
-            duplicate_key=_duplicate_key(detail, any_names=unknown),
-            detail=detail,
-            warnings=("unexpected_field",) if unknown else (),
+            duplicate_key=_duplicate_key(form),
+            detail=form,
+            warnings=("unexpected_field",) if form.unknown else (),
         )
 
     def verify(
@@ -147,16 +145,16 @@ class TrustPaymentsProvider:
         return interpreted(query, account.merchant, response)
 
 
-def _duplicate_key(form: Form, *, any_names: bool) -> bytes | None:
+def _duplicate_key(form: Form) -> bytes | None:
     """What makes two forms the same notification; None where each is looked up.
 
-    ``any_names``: the form has fields that nobody configured. Whoever has seen one form could invent such names without
-    end, each time with the same hash, so of each hash and transaction the first one counts.
+    Whoever has seen one form could invent names that nobody configured without end, each time with the same hash. So of
+    forms with such names the first one of each hash and transaction counts.
     """
     if not form.signature:
         # anybody could send an unsigned form first, and make the gateway's own a duplicate
         return None
-    if any_names:
+    if form.unknown:
         same: object = (form.signature, form.first(b"transactionreference"))
     else:
         # With notificationreference: a retry carries the same one, while a settle status that goes from 0 to 2 and back
