@@ -132,7 +132,8 @@ class ChargeStage:
                 handler.results.before_call(request, step)
                 handler.put(request)
                 await writes.write()
-            report = await self._call(request, step)
+            with writes.calling():
+                report = await self._call(request, step)
             self._reached(Failpoint.PROVIDER_CALLED)
             request = handler.results.after_call(request, step, report)
             if state_machine.next_step(request) not in state_machine.INTENDED:
