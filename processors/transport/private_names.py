@@ -87,7 +87,7 @@ AIOKAFKA: Final = (
     _aiokafka("record.memory_records", "MemoryRecords.next_batch"),
 )
 
-#: For `processors.transport.faust_driver` and `processors.transport.streams`.
+#: For `processors.transport.faust_driver`, `faust_consumer` and `streams`.
 FAUST: Final = (
     # resuming the flow
     _mode("utils.queues", "FlowControlEvent.__init__", "_suspend", "_resume"),
@@ -116,6 +116,7 @@ FAUST: Final = (
     _aiokafka("client", "AIOKafkaClient.__init__", "_request_timeout_ms"),
     _aiokafka("consumer.fetcher", "Fetcher._create_fetch_waiter", "_fetch_waiters"),
     _aiokafka("consumer.fetcher", "Fetcher._notify"),
+    _aiokafka("consumer.fetcher", "Fetcher._get_actions_per_node", "_fetcher_timeout"),
     # records handed over by partition
     _faust("transport.consumer", "Consumer._drain_messages", "_read_offset", "suspend_flow"),
     _faust("transport.consumer", "Consumer._wait_next_records", "flow_active", "can_resume_flow", "_getmany"),
@@ -131,6 +132,7 @@ FAUST: Final = (
     _faust("transport.consumer", "Consumer._should_commit", "_committed_offset"),
     _faust("transport.consumer", "Consumer._commit_tps", "_commit_offsets", "start_new_transaction"),
     _faust("transport.consumer", "Consumer._commit_offsets", "_commit", "_committed_offset"),
+    _faust("transport.consumer", "Consumer.verify_all_partitions_active"),
     # seeking
     _faust("transport.consumer", "ThreadDelegateConsumer._seek"),
     _faust("transport.consumer", "Consumer.perform_seek", "seek_to_committed"),

@@ -20,7 +20,8 @@ from processors.runtime.faust_app import REQUEST_SECONDS
 from processors.runtime.partition_loops import LoopSettings
 from processors.runtime.runner import StageRunner
 from processors.runtime.stage import StageSpec
-from processors.transport.faust_driver import FaustConsumer, FaustProducer
+from processors.transport.faust_consumer import FaustConsumer
+from processors.transport.faust_driver import FaustProducer
 from schemas.configuration.load import load
 from schemas.configuration.worker import DeadLetterLimit
 from tests.fakes import configurations
