@@ -8,6 +8,7 @@ kafka-python's.
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import Final
 
@@ -76,8 +77,10 @@ class GroupProducer:
             accumulator._appends_in_progress.decrement()
 
     def wake(self) -> None:
-        """Have the network thread send what was appended."""
-        self._producer._sender.wakeup()
+        """Have the network thread send what was appended. The thread itself looks again before it waits."""
+        sender = self._producer._sender
+        if threading.get_ident() != sender.ident:
+            sender.wakeup()
 
     def partitions_for(self, topic: str) -> set[int]:
         """The topic's partitions.

@@ -1,9 +1,9 @@
 """Publishes notifications to Kafka and tells when the brokers have stored them, without blocking the event loop.
 
-Two threads are involved: the event loop hands records to kafka-python's producer, and the producer's own network
-thread receives the brokers' acknowledgements. Both go in groups. The records of all requests that were read together
-leave together. While a partition waits for the brokers, its next group gathers. The loop is woken once for a burst of
-acknowledgements, not once for each record.
+Two threads are involved: the event loop's, and the network thread of kafka-python's producer. Records cross from one
+to the other in groups. Those of all requests that were read together leave together. While a partition waits for the
+brokers, its next group gathers, and the network thread itself takes it along when the acknowledgement arrives. The loop
+is woken once for a burst of acknowledgements, not once for each record.
 
 kafka-python blocks only while it waits for a topic's metadata. ``max_block_ms=0`` turns that wait into an error at once
 (and still asks for the metadata), so the event loop never waits for a broker.
@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -139,6 +140,8 @@ class NotificationPublisher:
         self._slots = slots
         self._timeout_seconds = timeout_seconds
         self._loop = asyncio.get_running_loop()
+        #: Held while groups are made. Both threads make them, and a partition waits for one group at a time.
+        self._lock = threading.RLock()
         self._partitions: dict[str, list[TargetPartition]] = {}
         self._gathering: dict[TargetPartition, None] = {}
         self._groups: dict[RecordGroup, None] = {}
@@ -177,7 +180,7 @@ class NotificationPublisher:
     async def close(self) -> None:
         """Hand over what is gathered and close the producer. Waits a moment for the brokers."""
         if self._producer is not None:
-            self._hand_over(also_busy=True)
+            self._make_groups(also_busy=True)
             await asyncio.to_thread(disconnect, self._producer)
 
     def set_partitions(self, partitions: Mapping[str, int]) -> None:
@@ -209,24 +212,28 @@ class NotificationPublisher:
             )
         return True
 
-    def _hand_over(self, also_busy: bool = False) -> None:
-        """Give the producer one group of each partition that waits for none.
+    def _hand_over(self) -> None:
+        self._hand_over_later = None
+        self._make_groups()
+
+    def _make_groups(self, also_busy: bool = False) -> None:
+        """Give the producer one group of each partition that waits for none. Runs in either thread.
 
         It sends one batch of a partition at a time, and what arrives meanwhile is better gathered than queued.
         """
-        if self._hand_over_later is not None:
-            self._hand_over_later.cancel()
-            self._hand_over_later = None
         producer = self._producer
         assert producer is not None
-        appended = False
-        for partition in [one for one in self._gathering if also_busy or not one.groups]:
-            while records := partition.taken():
-                appended |= self._append(producer, RecordGroup(partition, records, self._report))
-                if not also_busy:
-                    break
-            if not partition.has_gathered:
-                del self._gathering[partition]
+        with self._lock:
+            appended = False
+            for partition in list(self._gathering):
+                if partition.groups and not also_busy:
+                    continue
+                del self._gathering[partition]  # first: the event loop may gather at the same time
+                while records := partition.taken():
+                    appended |= self._append(producer, RecordGroup(partition, records, self._report))
+                    if partition.has_gathered and not also_busy:
+                        self._gathering[partition] = None
+                        break
         if appended:
             producer.wake()
 
@@ -248,11 +255,12 @@ class NotificationPublisher:
     def expire(self) -> None:
         """Refuse the requests whose records were not stored in time. The event loop calls it several times a second."""
         limit_seconds = self._loop.time() - self._timeout_seconds
-        for partition in self._gathering:
-            for record in partition.taken_until(limit_seconds):  # it will not be sent
-                self._slots.release()
-                self._expired(record)
-        for group in self._groups:
+        with self._lock:
+            unsent = [one for partition in self._gathering for one in partition.taken_until(limit_seconds)]
+        for record in unsent:
+            self._slots.release()
+            self._expired(record)
+        for group in list(self._groups):
             for record in group.records:  # oldest first
                 if record.since_seconds > limit_seconds:
                     break
@@ -268,17 +276,24 @@ class NotificationPublisher:
             _tell(told, False)
 
     def _report(self, group: RecordGroup, records: list[PendingRecord], errors: list[BaseException] | None) -> None:
-        """Runs in any thread. The flag is read after the append and cleared before the queue is read, so no report is
-        left without a wake-up."""
+        """Runs in either thread."""
         for error in errors or ():
             self._note_refusal(error)
         self._finished.append((group, records, errors))
+        self._wake_up()
+        if group.is_finished(records):
+            with self._lock:
+                group.partition.groups -= 1
+            if errors is None and self._gathering:
+                self._make_groups()
+
+    def _wake_up(self) -> None:
+        """Have the event loop settle what is finished. The flag is read after the append and cleared before the queue
+        is read, so no report is left without a wake-up."""
         if not self._wake_up_pending:
             self._wake_up_pending = True
-            try:
+            with contextlib.suppress(RuntimeError):  # the loop has ended: no request waits any more
                 self._loop.call_soon_threadsafe(self._settle)
-            except RuntimeError:
-                return  # the loop has ended: no request waits any more
 
     def _note_refusal(self, error: BaseException) -> None:
         """Transient errors don't count: unavailable brokers, a full buffer."""
@@ -286,28 +301,19 @@ class NotificationPublisher:
             self._refused_since_seconds = self._loop.time()
 
     def _settle(self) -> None:
-        """Hand over what has gathered meanwhile, so that the brokers work on it, and tell the requests."""
+        """Tell the requests, and hand over what has gathered although the brokers refused something."""
         self._wake_up_pending = False
-        finished = []
         while self._finished:
-            finished.append(self._finished.popleft())
-        for group, records, errors in finished:
-            self._finish(group, records, stored=errors is None)
-        if self._gathering:
-            self._hand_over()
-        for group, records, errors in finished:
+            group, records, errors = self._finished.popleft()
+            if errors is None:
+                self._stored_at_seconds, self._refused_since_seconds = self._loop.time(), None
+            elif self._gathering:
+                self._make_groups()
+            # its records know the group, and only the garbage collector would free the circle
+            group.records = [] if records is group.records else [one for one in group.records if one not in records]
+            if not group.records:
+                self._groups.pop(group, None)
             self._tell(group.partition, records, errors)
-
-    def _finish(self, group: RecordGroup, records: list[PendingRecord], stored: bool) -> None:
-        if stored:
-            self._stored_at_seconds, self._refused_since_seconds = self._loop.time(), None
-        if records is not group.records:  # some of a batch that was split
-            group.records = [one for one in group.records if one not in records]
-            if group.records:
-                return
-        group.records = []  # its records know the group, and only the garbage collector would free the circle
-        del self._groups[group]
-        group.partition.groups -= 1
 
     def _tell(
         self, partition: TargetPartition, records: list[PendingRecord], errors: list[BaseException] | None

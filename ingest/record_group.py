@@ -43,7 +43,7 @@ class PendingRecord:
 
 
 class Report(Protocol):
-    """Takes the outcome of a group's records, in the producer's thread; ``errors`` is None if they are stored."""
+    """Takes the outcome of a group's records, in the network thread; ``errors`` is None if they are stored."""
 
     def __call__(
         self, group: RecordGroup, records: list[PendingRecord], errors: list[BaseException] | None
@@ -51,19 +51,25 @@ class Report(Protocol):
 
 
 class RecordGroup:
-    """Records of one partition that become one batch. ``records`` has those that are not acknowledged yet."""
+    """Records of one partition that become one batch. ``records`` has those whose requests were not told yet."""
 
-    __slots__ = ("partition", "records", "report")
+    __slots__ = ("_unfinished", "partition", "records", "report")
 
     def __init__(self, partition: TargetPartition, records: list[PendingRecord], report: Report) -> None:
         self.partition = partition
         self.records = records
         self.report = report
+        self._unfinished = len(records)
         for record in records:
             record.group = self
 
+    def is_finished(self, records: list[PendingRecord]) -> bool:
+        """Count down by these records; whether they are the last ones."""
+        self._unfinished -= len(records)
+        return not self._unfinished
+
     def finished(self, result: BatchResult) -> None:
-        """The producer's thread calls it once, unless the batch was split."""
+        """The network thread calls it once, unless the batch was split."""
         error_of = result[2]
         numbers = range(len(self.records))
         self.report(self, self.records, [error_of(number) for number in numbers] if error_of is not None else None)
@@ -71,6 +77,8 @@ class RecordGroup:
 
 class TargetPartition:
     """One partition: the records gathered for its next group, oldest first, and how many groups are on their way.
+
+    The event loop gathers without a lock; groups are made and counted under the publisher's.
 
     ``timed_out_records`` counts its records that were not acknowledged in time and still may be.
     """

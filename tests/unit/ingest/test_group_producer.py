@@ -1,5 +1,6 @@
 """Groups in kafka-python's own accumulator: sent, acknowledged, split, aborted and refused."""
 
+import threading
 from types import SimpleNamespace
 from typing import Any
 
@@ -36,8 +37,11 @@ class Client:
         self.wakes = 0
         self.known: set[int] | None = {0, 1, 2, 3}
         producer = SimpleNamespace(
-            _accumulator=self.accumulator, _sender=SimpleNamespace(wakeup=self._wake), partitions_for=self._partitions
+            _accumulator=self.accumulator,
+            _sender=SimpleNamespace(wakeup=self._wake, ident=0),
+            partitions_for=self._partitions,
         )
+        self.sender = producer._sender
         self.producer = GroupProducer(producer)
         self.reports: list[tuple[list[bytes], list[BaseException] | None]] = []
 
@@ -76,6 +80,9 @@ def test_group_is_one_batch_and_reports_all_its_records_at_once() -> None:
     assert client.wakes == 0
     client.producer.wake()
     assert client.wakes == 1
+    client.sender.ident = threading.get_ident()
+    client.producer.wake()
+    assert client.wakes == 1, "the network thread need not wake itself"
     (first,) = client.drained()
     assert values(first) == [b"1", b"2"]
     assert first.record_count == 2

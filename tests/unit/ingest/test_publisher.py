@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 
 import pytest
 from kafka.errors import KafkaError, KafkaTimeoutError, UnknownError
@@ -24,6 +25,7 @@ class HeldProducer:
 
     def __init__(self) -> None:
         self.groups: list[RecordGroup] = []
+        self.values: list[bytes] = []
         self.wakes = 0
         self.error: Exception | None = None
         self.closed = False
@@ -32,6 +34,7 @@ class HeldProducer:
         if self.error is not None:
             raise self.error
         self.groups.append(group)
+        self.values += [record.encoded for record in group.records]
 
     def wake(self) -> None:
         self.wakes += 1
@@ -49,6 +52,17 @@ class HeldProducer:
 def stored(group: RecordGroup) -> None:
     """The brokers acknowledge the group."""
     group.finished((0, -1, None))
+
+
+def acknowledged(producer: HeldProducer, count: int) -> None:
+    """The brokers acknowledge one group after the other, until they have so many records."""
+    done = records = 0
+    until = time.monotonic() + 30
+    while records < count and time.monotonic() < until:
+        if done < len(producer.groups):
+            records += len(producer.groups[done].records)
+            stored(producer.groups[done])
+            done += 1
 
 
 def refused(group: RecordGroup, error: BaseException) -> None:
@@ -139,19 +153,38 @@ async def test_records_gather_while_their_partition_waits_for_the_brokers() -> N
     stored(one.producer.groups[0])
     await one.handed_over(3)
     assert one.producer.sizes()[1:] == [1, 2]
-    assert one.told == [(0, True)]
+    assert await one.all_told(1) == [(0, True)]
     assert one.slots.taken == 3
 
 
-async def test_other_partition_waits_a_moment_for_the_next_acknowledgement() -> None:
+async def test_network_thread_takes_along_what_has_gathered_for_any_partition() -> None:
     one = Publishing()
     one.publish(0)
     await one.handed_over(1)
     one.publish(1, OTHER)
     one.publish(2)
-    stored(one.producer.groups[0])
-    await one.handed_over(3)
-    assert one.producer.wakes == 2
+    thread = threading.Thread(target=stored, args=(one.producer.groups[0],))
+    thread.start()
+    thread.join()  # without a round of the loop in between
+    assert sorted(one.producer.sizes()) == [1, 1, 1]
+    assert one.told == []
+    assert await one.all_told(1) == [(0, True)]
+
+
+async def test_records_gathered_by_one_thread_and_taken_by_the_other_keep_their_order() -> None:
+    count = 5000
+    one = Publishing(slots=count)
+    brokers = threading.Thread(target=acknowledged, args=(one.producer, count))
+    brokers.start()
+    for number in range(count):
+        one.publish(number, value=b"%d" % number)
+        if number % 7 == 0:
+            await asyncio.sleep(0)
+    told = await one.all_told(count)
+    brokers.join()
+    assert told == [(number, True) for number in range(count)]
+    assert one.producer.values == [encoded(KEY, b"%d" % number, []) for number in range(count)]
+    assert one.slots.taken == 0
 
 
 async def test_other_partition_does_not_wait_for_one_that_is_stuck() -> None:
@@ -213,7 +246,7 @@ async def test_batch_that_was_split_is_told_record_by_record() -> None:
     assert len(one.producer.groups) == 1, "a part is still on its way"
     apart(third, (0, -1, None))
     await one.handed_over(2)
-    assert one.told == [(0, True), (1, False), (2, True)]
+    assert await one.all_told(3) == [(0, True), (1, False), (2, True)]
     assert one.publisher.failures == {"KafkaError": 1}
     assert one.slots.taken == 1
 
