@@ -193,18 +193,6 @@ class FaustConsumer(driver.Consumer):
         finally:
             self._no_fetch.set()
 
-    def highwater(self, tp: TP) -> int:
-        """The partition's end offset; 0 for a revoked partition, which only Faust's monitor reads.
-
-        The group may revoke a partition while its last fetch is delivered. The client's thread knows that first, and
-        its AssertionError would end the app, and the process with it. A pull request for Faust was not merged:
-        https://github.com/faust-streaming/faust/pull/507.
-        """
-        try:
-            return int(super().highwater(tp) or 0)
-        except AssertionError:
-            return 0
-
     # --- committing ------------------------------------------------------------------------------------------------
 
     def _acknowledge(self, tp: TP, generation: int, next_offset: int) -> None:
