@@ -76,14 +76,6 @@ async def test_consumer_seeks_only_when_no_fetch_is_in_progress(consumer: Offlin
     assert consumer.calls == ["stop flow", "fetch ends", "seek"]
 
 
-async def test_highwater_of_a_revoked_partition_is_0(consumer: Offline) -> None:
-    consumer._thread = AIOKafkaConsumer()  # nothing is assigned to it
-    try:
-        assert consumer.highwater(TP("observations", 0)) == 0
-    finally:
-        await consumer._thread.stop()
-
-
 # --- handing over and committing --------------------------------------------------------------------------------
 
 PLACE: Final = TP("observations", 0)
@@ -285,12 +277,3 @@ async def test_aiokafkas_own_seek_leaves_partitions_without_a_commit_where_they_
     consumer.committed = committed
     await consumer.seek_to_committed()
     assert sought == {places[0]: 7}
-
-
-async def test_aiokafkas_own_highwater_of_a_revoked_partition_is_an_error() -> None:
-    client = AIOKafkaConsumer()
-    try:
-        with pytest.raises(AssertionError):
-            client.highwater(TP("observations", 0))
-    finally:
-        await client.stop()
