@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Final
 
 import msgspec
@@ -108,15 +108,14 @@ def from_major(value: object, currency: object) -> Money:
     text = str(value) if isinstance(value, int | float | str) else ""
     if isinstance(value, bool) or not _MAJOR.match(text):
         raise UnreadableError("the response's amount is not a decimal in major units")
-    try:
-        minor = Decimal(text).scaleb(exponent(code))
-    except InvalidOperation as error:  # pragma: no cover - the pattern above admits decimals only
-        raise UnreadableError("the response's amount is not a decimal in major units") from error
-    if minor != minor.to_integral_value():
+    whole, _, fraction = text.partition(".")
+    digits = exponent(code)
+    if fraction[digits:].strip("0"):
         raise UnreadableError("the response's amount has more digits than its currency allows")
+    minor = int(whole + fraction[:digits].ljust(digits, "0"))
     if minor >= _LIMIT:
         raise UnreadableError("the response's amount has more than 18 digits in minor units")
-    return Money(int(minor), code)
+    return Money(minor, code)
 
 
 def to_major(money: Money) -> str:

@@ -44,18 +44,20 @@ def waiting_lookup(record: Record) -> WaitingLookup:
     Raises:
         UnreadableError: the record has no id, or its value is not a lookup that some provider can make.
     """
-    if not record.header("ce_id"):
+    headers = record.texts()
+    lookup_id = headers.get("ce_id")
+    if not lookup_id:
         raise UnreadableError(
             "the lookup has no ce_id", "unreadable_lookup"
         )  # several lookups without an id would count as one
     lookup = messages.decode(record.value, Lookup)
     if lookup.operation not in provider_operations():
         raise UnreadableError("no provider has the lookup's operation", "unreadable_lookup")
-    first_seen = parse_time(record.header("first-seen") or record.header("ce_time"))
+    first_seen = parse_time(headers.get("first-seen") or headers.get("ce_time", ""))
     return WaitingLookup(
-        lookup_id=record.header("ce_id"),
+        lookup_id=lookup_id,
         lookup=lookup,
-        traceparent=record.header("traceparent"),
+        traceparent=headers.get("traceparent", ""),
         attempts=record.number("attempts"),
         first_seen=first_seen or datetime.fromtimestamp(record.timestamp_seconds, UTC),
     )
@@ -85,6 +87,7 @@ class FetchStage:
         self._delays_seconds = delays_seconds
         self._slots = asyncio.Semaphore(calls_in_flight)
         self._topic = kafka.topic
+        self._known = kafka.topic(topics.known(provider.name))
         self._responses = kafka.topic(topics.responses(provider.name))
         self._dead = kafka.topic(topics.DEAD)
 
@@ -105,11 +108,21 @@ class FetchStage:
         outcomes = await self._fetch_all([waiting for _, waiting in records.values()], context.publish)
         for lookup_id, (record, waiting) in records.items():
             outcome = outcomes.get(lookup_id, RetryLater("unavailable", "the call did not report on this lookup"))
-            outputs.extend(self._settle(record, waiting, outcome, context.state))
+            outputs += self._settle(record, waiting, outcome)
+        self._note_answered([name for name in records if isinstance(outcomes.get(name), Succeeded)], context.state)
         return outputs
 
     def dead_letter(self, record: Record) -> Output:
         return self._dead_letter(record, "internal_error")
+
+    def _note_answered(self, lookup_ids: Sequence[str], state: Overlay) -> None:
+        if not lookup_ids:
+            return
+        self._count("response", records=len(lookup_ids))
+        if self._provider.policy.remembers_answered:
+            answered_at = rfc3339(self._context.now()).encode()
+            for lookup_id in lookup_ids:
+                state.put(lookup_id.encode(), answered_at)
 
     def _answered_before(self, waiting: WaitingLookup, state: Overlay) -> bool:
         """Whether this lookup was answered before: after a crash upstream it is on the topic twice."""
@@ -170,13 +183,10 @@ class FetchStage:
         if not unsigned or waiting.lookup.reference is None:
             return []
         key = f"{waiting.lookup.merchant}/{waiting.lookup.reference}".encode()
-        return [Output(self._topic(topics.known(self.provider)), key, KNOWN if known else UNKNOWN, ())]
+        return [Output(self._known, key, KNOWN if known else UNKNOWN, ())]
 
-    def _settle(self, record: Record, waiting: WaitingLookup, outcome: LookupOutcome, state: Overlay) -> list[Output]:
+    def _settle(self, record: Record, waiting: WaitingLookup, outcome: LookupOutcome) -> list[Output]:
         if isinstance(outcome, Succeeded):
-            self._count("response")
-            if self._provider.policy.remembers_answered:
-                state.put(waiting.lookup_id.encode(), rfc3339(self._context.now()).encode())
             return self._known_id(waiting, known=True) + self._more_lookups(record, waiting, outcome)
         if isinstance(outcome, RetryLater):
             return [self._retry(record, waiting, outcome)]
@@ -259,5 +269,5 @@ class FetchStage:
             record, self._dead, reason, attempts=waiting.attempts + 1, first_seen=rfc3339(waiting.first_seen)
         )
 
-    def _count(self, outcome: str, reason: str = "") -> None:
-        self._metrics.outcomes.labels(self.provider, self.name, outcome, reason).inc()
+    def _count(self, outcome: str, reason: str = "", records: int = 1) -> None:
+        self._metrics.outcomes.labels(self.provider, self.name, outcome, reason).inc(records)

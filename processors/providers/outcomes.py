@@ -6,16 +6,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Generic, TypeVar
+
+import msgspec
 
 from schemas.reasons import DeadReason
 
 Reason = TypeVar("Reason", bound=str)
 
 
-@dataclass(frozen=True, slots=True)
-class FurtherLookup:
+class FurtherLookup(msgspec.Struct, frozen=True, gc=False):
     """A lookup that a response makes necessary: the operation, the provider's id, and further arguments.
 
     It is a recovery lookup, for no notification caused it. ``must_exist``: what it asks for was named by the provider
@@ -24,12 +24,11 @@ class FurtherLookup:
 
     operation: str
     reference: str | None
-    arguments: Mapping[str, str] = field(default_factory=dict)
+    arguments: Mapping[str, str] = {}
     must_exist: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Succeeded:
+class Succeeded(msgspec.Struct, frozen=True, gc=False):
     """A stored response answers the lookup.
 
     ``again`` asks for the same lookup once more later (the response was not conclusive), ``follow_ups`` for further
@@ -41,8 +40,7 @@ class Succeeded:
     further: tuple[FurtherLookup, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class RetryLater(Generic[Reason]):
+class RetryLater(msgspec.Struct, Generic[Reason], frozen=True, gc=False):
     """Certainly nothing was done; it may succeed later. ``retry_after_seconds`` is the wait the provider asks for."""
 
     reason: Reason
@@ -50,16 +48,14 @@ class RetryLater(Generic[Reason]):
     retry_after_seconds: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Failed(Generic[Reason]):
+class Failed(msgspec.Struct, Generic[Reason], frozen=True, gc=False):
     """Certainly nothing was done, and a retry would not help."""
 
     reason: Reason
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown(Generic[Reason]):
+class Unknown(msgspec.Struct, Generic[Reason], frozen=True, gc=False):
     """It may have been done: only a poll of the payment shows whether it was."""
 
     reason: Reason

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import replace
 from typing import Any, Final
 
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from processors.providers.smartpay.event import event_in
 from processors.providers.smartpay.key_set import key_set_in

@@ -12,6 +12,8 @@ from dataclasses import replace
 from typing import Any, Final, Literal
 from urllib.parse import quote
 
+import msgspec
+
 from processors.providers.account import Account
 from processors.providers.base import CallContext, ProviderResponse
 from processors.providers.charging import (
@@ -227,7 +229,8 @@ def _report(
 ) -> ChargeReport | None:
     """The payment's state as `interpret` will read it once the response is stored; None where it is not certain."""
     assert response.asked_at is not None
-    stored = replace(response, reference=payment_id, facts={**facts, ASKED_AT: rfc3339(response.asked_at)})
+    said = {**facts, ASKED_AT: rfc3339(response.asked_at)}
+    stored = msgspec.structs.replace(response, reference=payment_id, facts=said)
     try:
         observation = interpreted(stored, account.merchant)
     except UnreadableError:

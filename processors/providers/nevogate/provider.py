@@ -8,8 +8,9 @@ the fetch, and a lookup that was answered is never repeated.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from processors.providers.account import Account
 from processors.providers.base import (

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
 import httpx
+from msgspec.structs import replace
 
 from processors.providers.account import Account
 from processors.providers.base import CallContext, ProviderResponse

@@ -6,13 +6,13 @@ import asyncio
 import json
 import re
 import socket
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, get_args
 from urllib.parse import parse_qs
 
 import pytest
 from aiohttp import web
+from msgspec.structs import replace
 
 from processors.providers.account import Account
 from processors.providers.base import ProviderResponse

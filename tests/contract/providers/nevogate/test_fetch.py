@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from typing import Final
 from urllib.parse import parse_qs
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from processors.providers.base import WaitingLookup
 from processors.providers.outcomes import Failed, FurtherLookup, Succeeded

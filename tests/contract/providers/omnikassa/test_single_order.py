@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
 import msgspec
 import pytest
 from aiohttp import web
+from msgspec.structs import replace
 
 from processors.limits.hourly_quota import HourlyQuota
 from processors.providers.account import Account

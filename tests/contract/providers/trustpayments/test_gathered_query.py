@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final
 
+import msgspec
 import orjson
 import pytest
 from aiohttp import web
@@ -123,7 +124,7 @@ async def test_half_that_fails_for_now_is_retried_and_the_other_is_answered() ->
 
 
 def tried(number: int, attempts: int) -> WaitingLookup:
-    return replace(notified(number), attempts=attempts)
+    return msgspec.structs.replace(notified(number), attempts=attempts)
 
 
 async def test_value_that_makes_the_gateway_fail_is_isolated_after_several_attempts() -> None:
@@ -282,7 +283,7 @@ async def test_good_references_are_all_answered_beside_a_bad_one(
         raw=raw,
     )
     lookups = [settlement(*range(good + 1))] if gathered else [notified(number) for number in range(good + 1)]
-    lookups = [replace(one, attempts=3) for one in lookups]
+    lookups = [msgspec.structs.replace(one, attempts=3) for one in lookups]
     async with serving(script) as gateway, world() as here:
         outcomes = await fetch(gateway, here, *lookups)
     assert observed(here) >= {reference(number) for number in numbers}

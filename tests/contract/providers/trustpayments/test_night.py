@@ -5,9 +5,10 @@ The simulator shares no code with the product; both are written from the gateway
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from processors.providers.base import WaitingLookup
 from processors.providers.outcomes import Failed, LookupOutcome, Succeeded
