@@ -138,7 +138,7 @@ class Ingress:
             return
         self._meters.stored[provider].inc()
         self._meters.publish_seconds[provider].observe(time.monotonic() - since_seconds)
-        self._meters.last_stored[provider].set_to_current_time()
+        self._meters.last_stored[provider] = time.time()
         self._answer(call, provider, RequestOutcome.STORED)
 
     def _answer(self, call: WebhookCall, provider: str, outcome: RequestOutcome) -> None:

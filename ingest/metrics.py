@@ -6,10 +6,12 @@ Callers can't create new label values, so they can't make the metrics grow.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
+from ingest.tally import Tallies
 from service.metrics import MetricSet, counter, gauge, histogram
 
 #: The label of calls that belong to no configured provider.
@@ -40,18 +42,22 @@ class IngestMetrics:
 
     def __init__(self, providers: tuple[str, ...], outcomes: tuple[str, ...]) -> None:
         self.registry = CollectorRegistry()
+        tallies = Tallies()
+        self.registry.register(tallies)
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
         self._metrics = IngestMetricSet(self.registry)
         self.requests: Final = {
-            (provider, outcome): self._metrics.requests.labels(provider, outcome)
+            (provider, outcome): tallies.of(self._metrics.requests.labels(provider, outcome))
             for provider in (*providers, UNKNOWN)
             for outcome in outcomes
         }
-        self.stored: Final = {one: self._metrics.stored.labels(one) for one in providers}
+        self.stored: Final = {one: tallies.of(self._metrics.stored.labels(one)) for one in providers}
         self.publish_seconds: Final = {one: self._metrics.publish_seconds.labels(one) for one in providers}
-        self.last_stored: Final = {one: self._metrics.last_stored.labels(one) for one in providers}
+        self.last_stored: Final = dict.fromkeys(providers, 0.0)
+        for one in providers:
+            self._metrics.last_stored.labels(one).set_function(partial(self.last_stored.__getitem__, one))
 
     def watch_in_flight(self, count: Callable[[], float]) -> None:
         """Read the number of notifications in flight for each scrape."""
