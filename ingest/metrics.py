@@ -11,7 +11,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
-from ingest.tally import Tallies
+from ingest.tallied_counter import Tallies
 from service.metrics import MetricSet, counter, gauge, histogram
 
 #: The label of calls that belong to no configured provider.

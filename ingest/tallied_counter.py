@@ -12,8 +12,8 @@ from prometheus_client import Counter, Metric
 from prometheus_client.registry import Collector
 
 
-class Tally:
-    """The increments of one counter. Only the event loop adds."""
+class TalliedCounter:
+    """A counter to which only the event loop adds."""
 
     __slots__ = ("_counter", "_shown", "count")
 
@@ -36,12 +36,12 @@ class Tallies(Collector):
     """Brings every counter up to date for each scrape. It must be registered before them, and has no metric itself."""
 
     def __init__(self) -> None:
-        self._tallies: list[Tally] = []
+        self._tallies: list[TalliedCounter] = []
         self._lock = threading.Lock()
 
-    def of(self, counter: Counter) -> Tally:
+    def of(self, counter: Counter) -> TalliedCounter:
         """The tally of a counter."""
-        tally = Tally(counter)
+        tally = TalliedCounter(counter)
         self._tallies.append(tally)
         return tally
 

@@ -5,7 +5,7 @@ import threading
 from prometheus_client import CollectorRegistry, Counter, generate_latest
 
 from ingest.metrics import IngestMetrics
-from ingest.tally import Tallies
+from ingest.tallied_counter import Tallies
 
 
 def test_scrape_sees_every_increment_so_far_and_each_once() -> None:
