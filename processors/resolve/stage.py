@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from types import MappingProxyType
+from typing import Final
 
 from processors.dead_letters import dead_lettered
 from processors.metrics import Metrics
@@ -16,6 +18,7 @@ from processors.resolve.settlement import SettlementLooks
 from processors.resolve.transitions import advance
 from processors.runtime.stage import BatchContext
 from processors.state.overlay import Overlay
+from processors.tally import Tally
 from schemas import messages, topics
 from schemas.cloudevents import cloud_event
 from schemas.configuration.kafka import KafkaSettings
@@ -27,6 +30,9 @@ from schemas.times import parse_time
 from service.logs import event
 
 logger = logging.getLogger("paynotify.resolve")
+
+#: More than there are, so that none of their metrics is looked up by its labels for each event.
+_PROVIDERS: Final = 64
 
 
 class ResolveStage:
@@ -52,12 +58,17 @@ class ResolveStage:
         self._charges = kafka.topic(topics.CHARGES)
         self._charging = charging
         self._metrics = metrics
+        self._outcomes = Tally(metrics.outcomes)
+        self._receive_to_result = lru_cache(maxsize=_PROVIDERS)(metrics.receive_to_result.labels)
         self._release_rules = release_rules
         self._looks = looks
 
     async def process(self, context: BatchContext) -> Sequence[Output]:
         """At most one event for each observation, on both result topics."""
-        return [output for record in context.records for output in self._outputs(record, context.state)]
+        try:
+            return [output for record in context.records for output in self._outputs(record, context.state)]
+        finally:
+            self._outcomes.publish()
 
     def dead_letter(self, record: Record) -> Output:
         self._metrics.dead_letters.labels(self.provider, self.name, "internal_error").inc()
@@ -144,7 +155,7 @@ class ResolveStage:
 
     def _count(self, before: PaymentState, observation: Observation, after: Advance) -> None:
         provider = observation.provider
-        self._metrics.outcomes.labels(provider, self.name, after.kind, "").inc()
+        self._outcomes.count(provider, self.name, after.kind, "")
         if after.late_success:
             self._metrics.late_successes.labels(provider).inc()
         if after.money_returned:
@@ -185,7 +196,7 @@ class ResolveStage:
         received = parse_time(record.header("received-at"))
         if received is not None:
             seconds = (datetime.now(UTC) - received).total_seconds()
-            self._metrics.receive_to_result.labels(observation.provider).observe(max(0.0, seconds))
+            self._receive_to_result(observation.provider).observe(max(0.0, seconds))
 
 
 def _to_orders(state: PaymentState, last: PaymentStatus) -> tuple[tuple[str, ...], tuple[object, ...]]:
