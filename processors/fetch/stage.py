@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache, partial
 from typing import Any
 
 import msgspec
@@ -84,6 +85,9 @@ class FetchStage:
         self._accounts = accounts
         self._context = replace(context, progress=report_progress)
         self._metrics = metrics
+        # the metrics of every call: each look-up of a label's counter takes a lock
+        self._calls_ended = cache(partial(metrics.calls.labels, provider.name))
+        self._call_seconds = metrics.fetch_seconds.labels(provider.name)
         self._delays_seconds = delays_seconds
         self._slots = asyncio.Semaphore(calls_in_flight)
         self._topic = kafka.topic
@@ -173,8 +177,8 @@ class FetchStage:
             ended_as = error.reason
             outcomes = call.all_end_as(Failed(error.reason, str(error)))
         report_progress()
-        self._metrics.calls.labels(self.provider, ended_as).inc()
-        self._metrics.fetch_seconds.labels(self.provider).observe(time.monotonic() - started)
+        self._calls_ended(ended_as).inc()
+        self._call_seconds.observe(time.monotonic() - started)
         return outcomes
 
     def _known_id(self, waiting: WaitingLookup, *, known: bool) -> list[Output]:

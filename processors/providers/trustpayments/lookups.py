@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from processors.providers.base import WaitingLookup
 from processors.providers.outcomes import Failed, FurtherLookup, LookupOutcome, RetryLater, Succeeded
@@ -29,8 +30,7 @@ TRANSACTIONS: Final = "transactionreference"
 ORDERS: Final = "orderreference"
 
 
-@dataclass(frozen=True, slots=True)
-class QueryFilter:
+class QueryFilter(msgspec.Struct, frozen=True, gc=False):
     """The filter a lookup needs; without values it can't be looked up."""
 
     field: str
@@ -63,7 +63,7 @@ def grouped(lookups: Sequence[WaitingLookup], most_values: int) -> list[tuple[Wa
         if asked.field != TRANSACTIONS or not asked.values:
             groups.append(tuple(waiting))
             continue
-        if together and len(values.union(asked.values)) > most_values:
+        if together and len(values) + sum(one not in values for one in asked.values) > most_values:
             groups.append(tuple(together))
             values, together = set(), []
         values.update(asked.values)
@@ -93,13 +93,12 @@ class FoundRecords:
         for one in part.records:
             self._by_value.setdefault(getattr(one, field), {})[one.transactionreference] = one
 
-    def outcome(self, lookup: Lookup) -> LookupOutcome:
-        """The outcome of a lookup with this field."""
-        values = filter_of(lookup).values
+    def outcome(self, lookup: Lookup, values: Sequence[str]) -> LookupOutcome:
+        """The outcome of a lookup that asks for these values of the field."""
         if not values:
             return Failed("unreadable_lookup", "the lookup names neither a transaction nor an order")
         recovery = RECOVERY in lookup.arguments
-        failed = {one: self._failures[one] for one in values if one in self._failures}
+        failed = {one: self._failures[one] for one in values if one in self._failures} if self._failures else {}
         if failed and (not recovery or len(failed) == len(values)):
             return next((one for one in failed.values() if isinstance(one, RetryLater)), next(iter(failed.values())))
         if not recovery and any(one not in self._by_value for one in values):
@@ -116,9 +115,10 @@ class FoundRecords:
         return Succeeded(follow_ups=tuple(sorted({*failed, *open_ended})), further=self._chargebacks(mine))
 
     def _notified(self, mine: Mapping[str, TransactionRecord]) -> LookupOutcome:
+        payments = {_payment_to_find(one) for one in mine.values()}
         return Succeeded(
             again="uncertain" if any(_is_uncertain(one) for one in mine.values()) else None,
-            follow_ups=tuple(sorted({_payment_to_find(one) for one in mine.values()} - {"", *self._known})),
+            follow_ups=tuple(sorted(one for one in payments if one and one not in self._known)),
             further=(*self._chargebacks(mine), *self._parcels(mine)),
         )
 

@@ -119,11 +119,12 @@ class TrustPaymentsProvider:
         values = sorted({value for one in asked.values() for value in one.values})
         parts = await self._parts(query, values, context)
         found = FoundRecords(field, parts)
-        outcomes = {one.lookup_id: found.outcome(one.lookup) for one in call.lookups}
+        outcomes = {one.lookup_id: found.outcome(one.lookup, asked[one.lookup_id].values) for one in call.lookups}
         succeeded = [one for one in call.lookups if isinstance(outcomes[one.lookup_id], Succeeded)]
         for part in parts:
             if isinstance(part, PartResponse):
-                answered = tuple(one for one in succeeded if set(asked[one.lookup_id].values) & set(part.values))
+                told = frozenset(part.values)
+                answered = tuple(one for one in succeeded if not told.isdisjoint(asked[one.lookup_id].values))
                 if answered:
                     reference = answered[0].lookup.reference if len(part.values) == 1 else None
                     await store(replace(part.response, reference=reference), answered)
