@@ -82,6 +82,7 @@ class BoundedConnection(asyncio.Protocol):
         self._write_paused = False
         self._read_paused = False
         self._has_served = False
+        self._last_words: bytes | None = None
         self._until_seconds = math.inf
         self.is_lost = False
 
@@ -106,6 +107,8 @@ class BoundedConnection(asyncio.Protocol):
             self.ingress.abandon(self._call, RequestOutcome.GONE)
 
     def data_received(self, data: bytes) -> None:
+        if self._last_words is not None:
+            return
         if not self._parser.has_begun and self._call is None:
             self._until_seconds = self._loop.time() + self.read_seconds
         try:
@@ -183,6 +186,8 @@ class BoundedConnection(asyncio.Protocol):
                 self._transport.close()
         if self._pipeline:
             self._loop.call_soon(self._next)  # not at once: thousands of calls may be answered at once
+        elif self._last_words is not None:
+            self._end(self._last_words)
         else:
             self._await_next()
 
@@ -240,8 +245,12 @@ class BoundedConnection(asyncio.Protocol):
             self.ingress.abandon(self._call, RequestOutcome.TOO_SLOW)
 
     def _end(self, response: bytes) -> None:
-        """Send ``response`` and close."""
-        if not self._transport.is_closing():
+        """Send ``response`` and close, after the responses to the calls that are complete."""
+        if self._pipeline and not self._pipeline[-1].is_complete:
+            self._pipeline.pop()
+        if self._pipeline or (self._call is not None and self._call.is_complete):
+            self._last_words = response
+        elif not self._transport.is_closing():
             self._transport.write(response)
             self._transport.close()
 

@@ -49,7 +49,10 @@ class BodyTooLongError(UnreadableRequestError):
 
 
 class RequestParser:
-    """Reads the requests of one connection. ``message_bytes`` is what was read of the current one, or of its head."""
+    """Reads the requests of one connection.
+
+    ``message_bytes`` is what was read of the current one, or of its head, since the read in which another one ended.
+    """
 
     def __init__(self, events: RequestEvents, max_head_bytes: int, max_message_bytes: int) -> None:
         self._events = events
@@ -58,6 +61,8 @@ class RequestParser:
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._offers_upgrade = False
+        self._follows_another = False
+        self._counts_head = False
         self.in_head = True
         self.has_begun = False
         self.message_bytes = 0
@@ -72,6 +77,7 @@ class RequestParser:
         Raises:
             UnreadableRequestError: the connection must be closed.
         """
+        self._follows_another = False
         self.message_bytes += len(data)
         if self.message_bytes > (self._max_head_bytes + _READ_BYTES if self.in_head else self._max_message_bytes):
             raise HeadTooLargeError if self.in_head else BodyTooLongError
@@ -82,17 +88,20 @@ class RequestParser:
             if cause is not None and not isinstance(cause, httptools.HttpParserError | UnicodeError):
                 raise cause from None  # an event's
             raise UnreadableRequestError from None
-        if self.in_head and self.message_bytes > self._max_head_bytes:
+        if self.in_head and self.has_begun:
             self._check_head()
 
     def _parse(self, data: bytes) -> None:
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as stopped:
+        while True:
+            try:
+                self._parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as stopped:
+                rest = data[stopped.args[0] :]
             if not self._offers_upgrade:
                 return  # CONNECT: what follows is for another server
             # RFC 9110, 7.8: an offer may be ignored; the request is then like any other
-            self._parse(self._head_without_upgrade() + data[stopped.args[0] :])
+            data = self._head_without_upgrade() + rest
 
     def _head_without_upgrade(self) -> bytes:
         version = self._parser.get_http_version().encode()
@@ -101,11 +110,13 @@ class RequestParser:
         return b"\r\n".join([*lines, b"", b""])
 
     def _check_head(self) -> None:
-        """Count the head itself: what was read may have held other requests.
+        """Count the head itself, unless all that was read is within the limit.
 
         Raises:
             HeadTooLargeError: it is over the limit.
         """
+        if self.message_bytes <= self._max_head_bytes and not self._counts_head:
+            return
         if len(self._url) + sum(len(name) + len(value) + 4 for name, value in self._headers) > self._max_head_bytes:
             raise HeadTooLargeError
 
@@ -113,6 +124,7 @@ class RequestParser:
 
     def on_message_begin(self) -> None:
         self.has_begun = True
+        self._counts_head = self._follows_another
         self._url = b""
         self._headers = []
 
@@ -123,8 +135,7 @@ class RequestParser:
         self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        if self.message_bytes > self._max_head_bytes:
-            self._check_head()
+        self._check_head()
         parser = self._parser
         method = parser.get_method().decode()
         self._offers_upgrade = parser.should_upgrade() and method != "CONNECT"
@@ -143,4 +154,5 @@ class RequestParser:
         self.in_head = True
         self.has_begun = False
         self.message_bytes = 0
+        self._follows_another = True  # the next one, if this read has its beginning
         self._events.on_end()
