@@ -100,7 +100,9 @@ class BoundedConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """A call that waits for the brokers is counted when they respond; until then the server waits for it."""
         self.is_lost = True
+        self._parser.close()
         self._pipeline.clear()
+        self._reading = None
         if self._call is None:
             self._connections.discard(self)
         elif not self._call.is_complete:

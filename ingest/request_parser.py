@@ -91,6 +91,11 @@ class RequestParser:
         if self.in_head and self.has_begun:
             self._check_head()
 
+    def close(self) -> None:
+        """Read no more. Parser and events know each other, and only the garbage collector would free the circle."""
+        self._parser = None
+        del self._events, self.on_body
+
     def _parse(self, data: bytes) -> None:
         while True:
             try:

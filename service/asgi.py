@@ -1,4 +1,4 @@
-"""Types of the ASGI interface, as the ingress and the simulators' HTTP server use it."""
+"""Types of the ASGI interface, as the simulators' HTTP server uses it."""
 
 from __future__ import annotations
 

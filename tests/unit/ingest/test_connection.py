@@ -1,6 +1,8 @@
 """The application behind the real HTTP server: what strangers may send down a socket."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -293,6 +295,22 @@ async def test_stop_waits_for_the_brokers_also_if_the_caller_has_left(site: Site
     assert site.connections, "the server would end before the brokers respond"
     site.log.release()
     assert not site.connections
+
+
+@pytest.mark.parametrize("sent", [post(b"whole"), post(b"a part")[:-1], b"POST /notifi"])
+async def test_connection_that_ended_is_freed_without_the_garbage_collector(site: Site, sent: bytes) -> None:
+    _, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    await site.until(lambda: bool(site.connections))
+    ended = weakref.ref(next(iter(site.connections)))
+    gc.collect()
+    gc.disable()
+    try:
+        writer.write(sent)
+        await site.until(lambda: site.log.values == [b"whole"] or any(one.message_bytes for one in site.connections))
+        writer.close()
+        await site.until(lambda: ended() is None)
+    finally:
+        gc.enable()
 
 
 async def test_pipelined_requests_are_answered_in_order(site: Site) -> None:
