@@ -108,6 +108,21 @@ async def test_compressed_answer_is_decoded() -> None:
     assert gateway.seen[0].body == b"x"
 
 
+@pytest.mark.parametrize(("method", "content"), [("GET", None), ("POST", b"x=1")])
+async def test_request_has_the_calls_headers_and_no_others(method: str, content: bytes | None) -> None:
+    own = {"Authorization": "Bearer t", "User-Agent": "Result | host"}
+    async with serving(json_answer("{}")) as gateway, world() as here:
+        for _ in range(2):
+            await exchange(here.call_context(), method, gateway.url + "/a?b=%20", headers=own, content=content)
+    assert gateway.seen[0] == gateway.seen[1]
+    seen = gateway.seen[0]
+    fixed = {"Accept": "application/json", "Accept-Encoding": "gzip", "Connection": "keep-alive"}
+    length = {} if content is None else {"Content-Length": "3", "Content-Type": "application/octet-stream"}
+    host = {"Host": gateway.url.removeprefix("http://")}
+    assert dict(seen.headers) == {**host, **fixed, **own, **length}
+    assert (seen.method, seen.path, seen.body) == (method, "/a?b=%20", content or b"")
+
+
 async def test_cookies_are_not_kept() -> None:
     """Merchants share the client; one's session must not become another's."""
     async with serving(json_answer("{}", headers={"Set-Cookie": "session=1"})) as gateway, world() as here:
