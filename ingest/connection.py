@@ -29,6 +29,7 @@ from ingest.request_parser import (
     UnreadableRequestError,
 )
 from schemas.ingress import HEAD_TOO_LARGE, RESPONSES, RequestOutcome
+from service.listener import caller_address
 from service.logs import event
 from service.private_names import PrivateName, require
 
@@ -90,8 +91,7 @@ class BoundedConnection(asyncio.Protocol):
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
-        peer = transport.get_extra_info("peername")
-        self._address = str(peer[0]) if peer else ""
+        self._address = caller_address(transport.get_extra_info("peername"))
         self._connections.add(self)
         self._until_seconds = self._loop.time() + self.read_seconds
         if len(self._connections) > self.max_connections:

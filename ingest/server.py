@@ -31,8 +31,9 @@ from schemas.providers import provider_names
 from schemas.topics import notifications
 from service import expiry
 from service.asgi import Receive, Scope, Send
+from service.listener import bound_socket
 from service.logs import event
-from service.management import Management, split_address
+from service.management import Management
 from service.private_names import require
 
 logger = logging.getLogger("paynotify.ingest")
@@ -241,17 +242,12 @@ def open_listener(address: str) -> socket.socket:
     Raises:
         ConfigurationError: the address can't be bound.
     """
-    host, port = split_address(address)
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
+        return bound_socket(address)
     except OSError as error:
-        listener.close()
         raise ConfigurationError(
             f"The address {address} can't be used: {error.strerror}. Choose a free one with --listen."
         ) from None
-    return listener
 
 
 def _quiet_libraries() -> None:

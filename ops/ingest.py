@@ -14,13 +14,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--listen",
         metavar="HOST:PORT",
-        default="0.0.0.0:8080",
-        help="address for the providers' calls (default: %(default)s)",
+        default=":8080",
+        help="address for the providers' calls; without HOST on all addresses, IPv6 and IPv4 (default: %(default)s)",
     )
     parser.add_argument(
         "--management",
         metavar="HOST:PORT",
-        default="0.0.0.0:9090",
+        default=":9090",
         help="address for /livez, /readyz and /metrics; port 0 uses a free port and logs it (default: %(default)s)",
     )
 

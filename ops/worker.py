@@ -32,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--management",
         metavar="HOST:PORT",
-        default="0.0.0.0:9090",
+        default=":9090",
         help="address for /livez, /readyz and /metrics; port 0 uses a free port and logs it (default: %(default)s)",
     )
     parser.add_argument(

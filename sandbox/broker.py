@@ -23,6 +23,7 @@ from kafka.errors import KafkaError
 from sandbox.kafka_distribution import jars, java
 from sandbox.processes import Child, wait_for
 from schemas.errors import ClusterError, ClusterUnavailableError
+from service.listener import bound_socket
 
 _START_SECONDS: Final = 60.0
 _ATTEMPTS: Final = 3
@@ -60,7 +61,8 @@ class LocalBroker:
     ``extra_settings`` are added to the broker's settings, ``listeners`` (security protocol by name) to the plain
     listener. ``scram`` are users in the form of the storage tool's ``--add-scram``. ``detour`` maps the address of the
     plain listener to the one that clients use, such as that of a proxy; health checks then use the listener ``DIRECT``.
-    Data is stored below ``directory``, if given. Ports and data survive `restart`.
+    Data is stored below ``directory``, if given. Ports and data survive `restart`. ``host`` is the address of this
+    machine that it listens on.
     """
 
     def __init__(
@@ -72,8 +74,10 @@ class LocalBroker:
         node: int = 1,
         detour: Callable[[str], str] | None = None,
         directory: Path | None = None,
+        host: str = "127.0.0.1",
     ) -> None:
         self.node = node
+        self._host = host
         self._extra = dict(extra_settings or {})
         self._listeners = {"PLAINTEXT": "PLAINTEXT", **(listeners or {})}
         self._scram = tuple(scram)
@@ -99,7 +103,8 @@ class LocalBroker:
 
     def address(self, listener: str) -> str:
         """``host:port`` of one of the listeners."""
-        return f"127.0.0.1:{self._ports[listener]}"
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"{host}:{self._ports[listener]}"
 
     @property
     def log_path(self) -> Path:
@@ -125,7 +130,7 @@ class LocalBroker:
         """Choose directory and ports; returns how the other nodes address this one (``node@host:port``)."""
         self._classpath, self._java = f"{jars()}/*", java()
         self._directory = Path(tempfile.mkdtemp(prefix="paynotify-kafka-", dir=self._within))
-        self._ports = _free_ports((*self._listeners, "CONTROLLER"))
+        self._ports = _free_ports(self._host, (*self._listeners, "CONTROLLER"))
         return f"{self.node}@{self.address('CONTROLLER')}"
 
     def stop(self) -> None:
@@ -274,7 +279,9 @@ def is_available(bootstrap: str) -> bool:
     level, logs.level = logs.level, logging.CRITICAL  # refused connections are expected while a broker starts
     try:
         host, _, port = bootstrap.split(",")[0].rpartition(":")
-        socket.create_connection((host, int(port)), timeout=2).close()  # a client that is refused leaks its sockets
+        socket.create_connection(
+            (host.strip("[]"), int(port)), timeout=2
+        ).close()  # a client that is refused leaks its sockets
         admin = KafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=5000, bootstrap_timeout_ms=3000)
         try:
             return bool(admin.describe_cluster().get("brokers"))
@@ -286,9 +293,9 @@ def is_available(bootstrap: str) -> bool:
         logs.setLevel(level)
 
 
-def _free_ports(names: Sequence[str]) -> dict[str, int]:
+def _free_ports(host: str, names: Sequence[str]) -> dict[str, int]:
     with ExitStack() as stack:
-        sockets = {name: stack.enter_context(socket.create_server(("127.0.0.1", 0))) for name in names}
+        sockets = {name: stack.enter_context(bound_socket(f"{host}:0")) for name in names}
         return {name: int(one.getsockname()[1]) for name, one in sockets.items()}
 
 

@@ -18,7 +18,6 @@ from sandbox.simulators.server import serve
 from sandbox.simulators.spec import simulator_specs
 from schemas.errors import ConfigurationError
 from service.logs import set_up
-from service.management import split_address
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,13 +33,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     set_up(f"simulator-{arguments.provider}")
     spec = simulators[arguments.provider]
     try:
-        host, port = split_address(arguments.listen)
         data = msgspec.json.decode(arguments.settings.read_bytes())
         for name in ("latency_seconds", "time_scale"):
             if getattr(arguments, name) is not None:
                 data[name] = getattr(arguments, name)
         settings = msgspec.convert(data, spec.settings)
-        uvloop.run(serve(spec.simulator(settings), host, port))
+        uvloop.run(serve(spec.simulator(settings), arguments.listen))
     except (OSError, msgspec.MsgspecError, ConfigurationError) as error:
         print(f"{arguments.settings}: {error}. Correct the file or the address.", file=sys.stderr)
         return 2

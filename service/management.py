@@ -16,6 +16,7 @@ from typing import Final, Literal
 from prometheus_client import CollectorRegistry, exposition
 
 from schemas.errors import ConfigurationError
+from service.listener import bound_socket
 from service.logs import event
 from service.metrics import gauge
 
@@ -29,18 +30,6 @@ Process = Literal["ingest", "worker"]
 READY: Final = gauge("paynotify_ready", "1 while /readyz answers with 200, else 0", "process")
 
 _SOCKET_SECONDS: Final = 5
-
-
-def split_address(text: str) -> tuple[str, int]:
-    """``HOST:PORT`` as host and port; an empty host means all interfaces.
-
-    Raises:
-        ConfigurationError: the text is not HOST:PORT.
-    """
-    host, colon, port = text.rpartition(":")
-    if not colon or not (port.isascii() and port.isdigit()) or int(port) > 65535:
-        raise ConfigurationError(f"{text!r} is not an address. Give HOST:PORT, for example 0.0.0.0:9090.")
-    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - an empty host means all interfaces
 
 
 def watch_readiness(process: Process, ready: Probe, registry: CollectorRegistry) -> None:
@@ -64,17 +53,16 @@ class Management:
         ready: Probe,
         started: Probe | None = None,
     ) -> None:
-        host, port = split_address(address)
         watch_readiness(process, ready, registry)
         probes = {"/startz": started or live, "/livez": live, "/readyz": ready}
         try:
-            self._server = _Server((host, port), _handler(registry, probes))
+            self._server = _Server(bound_socket(address), _handler(registry, probes))
         except OSError as error:
             raise ConfigurationError(
                 f"The management address {address} can't be used: {error.strerror}. "
                 "Choose a free one with --management."
             ) from None
-        self.port = int(self._server.server_address[1])
+        self.port = int(self._server.socket.getsockname()[1])
         self._thread = threading.Thread(target=self._server.serve_forever, name="management", daemon=True)
 
     def start(self) -> None:
@@ -92,9 +80,12 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 16
 
-    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
-        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-        super().__init__(address, handler)
+    def __init__(self, bound: socket.socket, handler: type[BaseHTTPRequestHandler]) -> None:
+        """Take the socket over. The library's own way to bind asks the resolver for the host's name, which may hang."""
+        super().__init__(bound.getsockname()[:2], handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = bound
+        self.server_activate()
 
 
 def _handler(registry: CollectorRegistry, probes: Mapping[str, Probe]) -> type[BaseHTTPRequestHandler]:

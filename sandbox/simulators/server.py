@@ -21,7 +21,6 @@ import gzip
 import logging
 import random
 import signal
-import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
@@ -33,6 +32,7 @@ from sandbox.simulators.base import Simulator, SimulatorRequest, SimulatorRespon
 from sandbox.simulators.faults import Fault, Faults
 from schemas.errors import ProviderRefusedError, RateLimitedError
 from service.asgi import Receive, Scope, Send
+from service.listener import bound_socket
 from service.logs import event
 
 logger = logging.getLogger("paynotify.simulator")
@@ -255,9 +255,10 @@ class _SimulatorServer(uvicorn.Server):
         yield
 
 
-async def serve(simulator: Simulator[Any], host: str, port: int) -> None:
+async def serve(simulator: Simulator[Any], address: str) -> None:
     """Serve until SIGTERM or SIGINT; the port is logged as the event ``listening``."""
-    listener = socket.create_server((host, port), backlog=1024)
+    listener = bound_socket(address)
+    listener.listen(1024)
     event(logger, "listening", port=listener.getsockname()[1], provider=simulator.provider)
     server = _SimulatorServer(
         uvicorn.Config(

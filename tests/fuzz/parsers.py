@@ -51,7 +51,7 @@ from schemas.records import Record
 from schemas.routes import without_token
 from schemas.times import parse_time, rfc3339
 from schemas.traceparent import valid_traceparent
-from service.management import split_address
+from service.listener import split_address
 from tests.fakes.accounts import NOW, TRANSACTION, account, notification
 from tests.fuzz import genuine
 from tests.fuzz.answering import (

@@ -223,7 +223,7 @@ def _ports(container: Thing) -> tuple[dict[str, int], list[str]]:
 
 def _moved(word: str, container: Thing, ports: Mapping[str, int]) -> str:
     """An address to listen at, with the port that it has here."""
-    here = {f"0.0.0.0:{one['containerPort']}": f"127.0.0.1:{ports[one['name']]}" for one in container.get("ports", [])}
+    here = {f":{one['containerPort']}": f"127.0.0.1:{ports[one['name']]}" for one in container.get("ports", [])}
     return here.get(word, word)
 
 

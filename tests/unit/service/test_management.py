@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 
 from schemas.errors import ConfigurationError
-from service.management import Management, split_address
+from service.management import Management
 
 
 class Process:
@@ -99,17 +99,3 @@ def test_port_in_use_is_one_clear_paragraph(process: Process) -> None:
     address = f"127.0.0.1:{process.management.port}"
     with pytest.raises(ConfigurationError, match="--management"):
         Management("ingest", address, CollectorRegistry(), lambda: None, lambda: None)
-
-
-@pytest.mark.parametrize(
-    ("text", "address"),
-    [("127.0.0.1:9090", ("127.0.0.1", 9090)), (":0", ("0.0.0.0", 0)), ("[::1]:80", ("::1", 80))],
-)
-def test_addresses(text: str, address: tuple[str, int]) -> None:
-    assert split_address(text) == address
-
-
-@pytest.mark.parametrize("text", ["", "9090", "host:", "host:http", "host:70000", "host:-1", "host:¹"])
-def test_invalid_address_is_refused_with_an_example(text: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"0\.0\.0\.0:9090"):
-        split_address(text)
