@@ -2,7 +2,8 @@
 
 The stage's topic, ``payments.charges``, holds each merchant's requests, the changes of its payments, and due timers
 (`processors.runtime.timers`). `processors.charges.state_machine` decides what happens next. Within step 2 of the stage
-loop (`processors.runtime.loop`) each call to a provider has steps of its own, repeated for every call:
+loop (`processors.runtime.loop`) each call to a provider has steps of its own, repeated for every call. Requests that
+are ready at the same time share steps 7 to 9 (`processors.charges.write_batch`):
 
 7. the responses so far are acknowledged by the brokers (``responses.<provider>``, and ``observations``)
 8. the requests are persisted, each with the call that is about to be made, so that it is never taken for one not made
