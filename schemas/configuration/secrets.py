@@ -38,10 +38,11 @@ class SecretRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
 class Secret:
     """The present value of one reference. Reading is cheap: a file is checked for changes at most once a second."""
 
-    __slots__ = ("_checked_at", "_text", "_version", "reference")
+    __slots__ = ("_checked_at", "_path", "_text", "_version", "reference")
 
     def __init__(self, reference: SecretRef) -> None:
         self.reference = reference
+        self._path = None if reference.file is None else Path(reference.file)
         self._text: str | None = reference.value
         self._version: tuple[int, ...] = ()
         self._checked_at = float("-inf")
@@ -55,8 +56,8 @@ class Secret:
         Raises:
             SecretError: the file or variable is missing, unreadable, empty or not UTF-8 text.
         """
-        if self.reference.file is not None:
-            self._reread(Path(self.reference.file))
+        if self._path is not None:
+            self._reread(self._path)
         elif self.reference.env is not None:
             self._text = os.environ.get(self.reference.env)
             if not self._text:
