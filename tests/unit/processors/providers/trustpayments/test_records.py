@@ -38,7 +38,7 @@ def test_response_reads_alike_at_once_and_element_by_element(
 
 @pytest.mark.parametrize("before", [b"", b" ", b"\xef\xbb\xbf"])
 @pytest.mark.parametrize("beside", [b"", b'"secrand": "\\ud800", ', b'"x": NaN, ', b'"x": 1e999, '])
-def test_what_only_a_lenient_reader_takes_for_json_is_read(before: bytes, beside: bytes) -> None:
+def test_json_for_a_lenient_reader_only_is_read(before: bytes, beside: bytes) -> None:
     (one,) = (query.records for query in read(before + b"{" + beside + answer(card("100"))[1:]).response)
     assert one == [parsed(card("100"))]
 
