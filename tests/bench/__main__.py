@@ -15,7 +15,7 @@ import msgspec
 
 from sandbox.signals import ends_on_signal
 from schemas.errors import PaynotifyError
-from tests.bench import compare, machine, tables
+from tests.bench import compare, machine, report, tables
 from tests.bench import figures as figures_file
 from tests.bench.figures import Figures
 from tests.bench.machine import LoadAverage
@@ -30,7 +30,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", choices=SECTIONS, action="append", help="this section; repeatable")
     parser.add_argument("--scale", type=float, default=1.0, help="of all amounts and times (default %(default)s)")
     parser.add_argument("--no-build", action="store_true", help="leave out a peer that is not built yet")
+    parser.add_argument("--large", action="store_true", help="let scaling work off backlogs of up to 3,000,000 too")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser.add_argument("--report", action="store_true", help="write docs/performance.md and its figures")
     parser.add_argument("--base", metavar="COMMIT", help="compare this commit with the files here, section by section")
     parser.add_argument("--rounds", type=int, default=1, help="of a comparison (default %(default)s)")
     arguments = parser.parse_args(argv)
@@ -47,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     began = time.monotonic()
     figures = Figures(machine=machine.this_machine(), scale=arguments.scale)
-    run = Run(scale=arguments.scale, build=not arguments.no_build, peaks=figures.peaks)
+    run = Run(scale=arguments.scale, build=not arguments.no_build, large=arguments.large, peaks=figures.peaks)
     _show(figures.told())
     for name in arguments.only or SECTIONS:
         _measure(name, run, figures)
@@ -56,6 +58,8 @@ def _run(arguments: argparse.Namespace) -> int:
     _show(f"{time.monotonic() - began:.0f} s in all.")
     if arguments.json:
         figures_file.write(figures, arguments.json)
+    if arguments.report:
+        report.publish(figures)
     return 0
 
 

@@ -14,6 +14,7 @@ from tests.bench.latency import Latencies
 from tests.bench.machine import LoadAverage, Machine
 from tests.bench.pipeline import Pipelines
 from tests.bench.roles import Peaks
+from tests.bench.scaling import Scaled
 from tests.bench.settlement import Settled
 from tests.bench.state import State
 from tests.bench.tools import Tools
@@ -35,6 +36,7 @@ class Figures:
     settlement: Settled | None = None
     state: State | None = None
     tools: Tools | None = None
+    scaling: list[Scaled] | None = None
     peaks: Peaks = field(default_factory=Peaks)
     load_averages: dict[str, LoadAverage] = field(default_factory=dict)
 

@@ -12,6 +12,7 @@ from tests.bench.figures import Figures
 from tests.bench.ingress import Ingresses
 from tests.bench.latency import Latencies
 from tests.bench.pipeline import Pipelines
+from tests.bench.scaling import Scaled
 from tests.bench.settlement import Settled
 from tests.bench.state import State
 from tests.bench.tools import Tools
@@ -100,6 +101,12 @@ def _tools(result: Tools) -> Iterator[Measure]:
     yield "slowest trace s", max(*result.trace_seconds, *result.order_trace_seconds)
 
 
+def _scaling(result: Sequence[Scaled]) -> Iterator[Measure]:
+    for one in result:
+        name = f"{one.drained.workers} worker(s), {one.partitions} partition(s), {one.drained.payments:,}"
+        yield from _drained(name, one.drained, None)
+
+
 _OF_SECTION: Final[dict[str, Callable[[Any], Iterator[Measure]]]] = {
     "verification": _verification,
     "ingress": _ingress,
@@ -110,4 +117,5 @@ _OF_SECTION: Final[dict[str, Callable[[Any], Iterator[Measure]]]] = {
     "settlement": _settlement,
     "state": _state,
     "tools": _tools,
+    "scaling": _scaling,
 }

@@ -6,7 +6,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tests.bench import catch_up, charging, ingress, latency, pipeline, settlement, state, tables, tools, verification
+from tests.bench import (
+    catch_up,
+    charging,
+    ingress,
+    latency,
+    pipeline,
+    scaling,
+    settlement,
+    state,
+    tables,
+    tools,
+    verification,
+)
 from tests.bench.figures import Figures
 from tests.bench.roles import Peaks
 from tests.bench.text import Passage
@@ -14,10 +26,13 @@ from tests.bench.text import Passage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """``scale`` is of all amounts and times; with ``build`` a missing peer is built."""
+    """``scale`` is of all amounts and times; with ``build`` a missing peer is built, with ``large`` millions are worked
+    off.
+    """
 
     scale: float
     build: bool
+    large: bool
     peaks: Peaks
 
 
@@ -39,6 +54,7 @@ SECTIONS: Final[Mapping[str, Section]] = {
     "settlement": Section(lambda run: settlement.measure(run.scale, run.peaks), tables.settlement),
     "state": Section(lambda run: state.measure(run.scale, run.peaks), tables.state),
     "tools": Section(lambda run: tools.measure(run.scale), tables.tools),
+    "scaling": Section(lambda run: scaling.measure(run.scale, run.peaks, large=run.large), tables.scaling),
 }
 
 

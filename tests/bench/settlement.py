@@ -34,11 +34,12 @@ PROVIDER_LATENCY_SECONDS: Final = 0.02
 _PROVIDER: Final = "trustpayments"
 _MERCHANT: Final = "shop-uk"
 _PRICE: Final = Money(1050, "GBP")
-_LEAST: Final = 400
+_LEAST: Final = 200
 _AT_ONCE: Final = 1000
 #: How many a worker takes over a second at least, on a machine that does other work too.
 _SEEDED_PER_SECOND: Final = 500
 _START_SECONDS: Final = 20.0
+_LEAST_START_SECONDS: Final = 5.0
 _HOUR_SECONDS: Final = 3600.0
 
 
@@ -59,10 +60,14 @@ class Settled:
 
 
 def measure(scale: float, peaks: Peaks) -> Settled:
-    """One worker with all stages, and the product's own pace; without jitter, which would only begin later."""
+    """One worker with all stages, and the product's own pace; without jitter, which would only begin later.
+
+    Small runs gather for a shorter time too.
+    """
     payments = max(_LEAST, round(PAYMENTS * scale))
     pace = SettlementSettings()
-    settings = {"gather_seconds": pace.gather_seconds, "jitter_seconds": 0, "calls_per_hour": pace.calls_per_hour}
+    gather_seconds = pace.gather_seconds * min(1.0, scale)
+    settings = {"gather_seconds": gather_seconds, "jitter_seconds": 0, "calls_per_hour": pace.calls_per_hour}
     plan = Plan(
         merchants={_PROVIDER: (_MERCHANT,)},
         consumers=False,
@@ -72,7 +77,8 @@ def measure(scale: float, peaks: Peaks) -> Settled:
     )
     with Sandbox(plan) as sandbox, Topics(sandbox) as ends:
         names = _sell(sandbox, payments)
-        due = datetime.now(UTC) + timedelta(seconds=_START_SECONDS + payments / _SEEDED_PER_SECOND)
+        start_seconds = max(_LEAST_START_SECONDS, _START_SECONDS * min(1.0, scale)) + payments / _SEEDED_PER_SECOND
+        due = datetime.now(UTC) + timedelta(seconds=start_seconds)
         asyncio.run(send_all(sandbox.bootstrap, {sandbox.topic(topics.OBSERVATIONS): _authorised(names, due)}))
         _await(ends, payments, (due - datetime.now(UTC)).total_seconds())
         sandbox.providers[_PROVIDER].night()

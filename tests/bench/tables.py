@@ -11,6 +11,7 @@ from tests.bench.ingress import BODY_BYTES, CONNECTIONS, Ingresses, Load
 from tests.bench.latency import Latencies, Latency
 from tests.bench.pipeline import PROVIDER_LATENCY_SECONDS, Pipelines
 from tests.bench.roles import Peaks
+from tests.bench.scaling import Scaled
 from tests.bench.settlement import Settled
 from tests.bench.state import State
 from tests.bench.text import NOTHING, Passage, number, ratio
@@ -152,6 +153,30 @@ def state(one: State) -> Passage:
         ("on the worker's disk", f"{one.disk_bytes / 1e6:.0f} MB"),
     )
     return Passage("State", "one worker with all stages", ("", ""), rows)
+
+
+def scaling(result: Sequence[Scaled]) -> Passage:
+    """Every layout, compared with the first."""
+    first = result[0].drained
+    return Passage(
+        "Scale",
+        "Trust Payments with more workers, partitions and backlog; each ratio is to the first row",
+        ("workers", "partitions", "backlog", "per second", "ratio", "worker us", "ratio", "with Kafka us", "ratio"),
+        [
+            (
+                str(one.drained.workers),
+                str(one.partitions),
+                number(one.drained.payments),
+                number(one.drained.payments_per_second),
+                ratio(one.drained.payments_per_second, first.payments_per_second),
+                number(one.drained.process_microseconds),
+                ratio(one.drained.process_microseconds, first.process_microseconds),
+                number(one.drained.total_microseconds),
+                ratio(one.drained.total_microseconds, first.total_microseconds),
+            )
+            for one in result
+        ],
+    )
 
 
 def tools(one: Tools) -> Passage:

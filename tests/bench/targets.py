@@ -13,6 +13,7 @@ from tests.bench.ingress import Ingresses
 from tests.bench.latency import Latencies
 from tests.bench.peers.pipelines import PROVIDER
 from tests.bench.pipeline import Pipelines
+from tests.bench.scaling import Scaled
 from tests.bench.settlement import PAYMENTS as PAYMENTS_SETTLED
 from tests.bench.settlement import Settled
 from tests.bench.state import PAYMENTS, State
@@ -40,6 +41,7 @@ _STATE_BYTES: Final = 250_000_000
 _RECOVERED_PER_SECOND: Final = 100_000
 _AUDITED_PER_SECOND: Final = 50_000
 _TRACE_SECONDS: Final = 5.0
+_DEAREST_OF_CHEAPEST: Final = 1.1
 _SETTLEMENT_CALLS: Final = 1_100
 _SETTLEMENT_SECONDS: Final = 3600.0
 
@@ -182,6 +184,12 @@ def _tools(result: Tools) -> Iterator[Target]:
     yield _at_most(f"{what}: trace", slowest if full else None, _TRACE_SECONDS, 1, " s")
 
 
+def _scaling(result: Sequence[Scaled]) -> Iterator[Target]:
+    costs = [one.drained.process_microseconds for one in result]
+    what = "workers, partitions, backlogs: dearest notification"
+    yield _at_most(what, max(costs) / min(costs), _DEAREST_OF_CHEAPEST, 2, " of the cheapest")
+
+
 _OF_SECTION: Final[dict[str, Callable[[Any], Iterator[Target]]]] = {
     "verification": _verification,
     "ingress": _ingress,
@@ -192,4 +200,5 @@ _OF_SECTION: Final[dict[str, Callable[[Any], Iterator[Target]]]] = {
     "settlement": _settlement,
     "state": _state,
     "tools": _tools,
+    "scaling": _scaling,
 }

@@ -82,7 +82,8 @@ def measure(scale: float) -> Tools:
         _fill(sandbox, payments, recent, began)
         since = rfc3339(began - _DAY)
         audit, _ = _tool(sandbox, "audit", "--since", since, "--json")
-        chosen = random.Random(1).sample(range(payments - recent, payments), _TRACED)
+        traced = max(1, round(_TRACED * min(1.0, scale)))
+        chosen = random.Random(1).sample(range(payments - recent, payments), traced)
         by_key = [_trace(sandbox, number, payment_key(number).decode()) for number in chosen]
         by_order = [
             _trace(sandbox, number, "--merchant", _MERCHANT, "--order", observed(number, "captured").order_id or "")
