@@ -36,6 +36,7 @@ _CHARGE_MICROSECONDS: Final = 3_000
 _SILENT_SECONDS: Final = {KILLED: 12.0, RESTARTED: 3.0}
 _WORKED_OFF_OF_ARRIVALS: Final = 2.0
 _NOTIFICATIONS_PER_CALL: Final = 20
+_LOAD_PER_SECOND: Final = 90
 _ABOVE_PROVIDER_MILLISECONDS: Final = 60
 _STATE_BYTES: Final = 250_000_000
 _RECOVERED_PER_SECOND: Final = 100_000
@@ -137,11 +138,12 @@ def _pipeline(result: Pipelines) -> Iterator[Target]:
 
 
 def _latency(result: Latencies) -> Iterator[Target]:
-    """The slowest provider counts."""
+    """The slowest provider counts. A machine that can't make the load tells nothing of it."""
     limit = result.provider_latency_milliseconds + _ABOVE_PROVIDER_MILLISECONDS
     name, worst = max(result.by_provider.items(), key=lambda one: one[1].p99_milliseconds)
     what = f"p99 from receipt to result at 100/s ({name}), the provider's time in it"
-    yield _at_most(what, worst.p99_milliseconds, limit, 0, " ms")
+    loaded = result.notifications_per_second >= _LOAD_PER_SECOND
+    yield _at_most(what, worst.p99_milliseconds if loaded else None, limit, 0, " ms")
 
 
 def _catch_up(result: CatchUp) -> Iterator[Target]:
