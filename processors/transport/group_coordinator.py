@@ -12,6 +12,9 @@ issues are named where one is known:
 - A member that got no response from its group for a session knows it (`StableGroupCoordinator.confirmed`), as asked
   for in https://github.com/aio-libs/aiokafka/issues/1040: another may own its partitions, and if both acquire the
   states from each other, they only repeat each other's work.
+- A subscription that is replaced while the group's coordinator is unknown, as Faust does 45 seconds after its start,
+  waits for its turn. aiokafka goes on with the old one and fails, and the worker ends with it:
+  https://github.com/aio-libs/aiokafka/issues/796 has the same assertion.
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ _HEARTBEAT_SHARE: Final = 1 / 2
 
 
 class StableGroupCoordinator(GroupCoordinator):  # type: ignore[misc]  # aiokafka has no types
-    """aiokafka's coordinator with these three differences.
+    """aiokafka's coordinator with these four differences.
 
     ``_confirmed_at`` (monotonic) is when the last request was sent whose response confirmed the membership.
     """
@@ -60,6 +63,13 @@ class StableGroupCoordinator(GroupCoordinator):  # type: ignore[misc]  # aiokafk
         """Called when the group has said that this is no longer a member."""
         self._confirmed_at = float("-inf")
         super().reset_generation()
+
+    def need_rejoin(self, subscription: Any) -> bool:
+        return not subscription.active or bool(super().need_rejoin(subscription))
+
+    async def ensure_active_group(self, subscription: Any, prev_assignment: Any) -> Any:
+        """Returns nothing for a subscription that was replaced: the caller takes the new one then."""
+        return await super().ensure_active_group(subscription, prev_assignment) if subscription.active else None
 
     async def _send_req(self, request: Any) -> Any:
         if isinstance(request, SyncGroupRequest):

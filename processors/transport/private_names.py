@@ -56,6 +56,8 @@ AIOKAFKA: Final = (
     _aiokafka(_COORDINATOR, "GroupCoordinator._heartbeat_routine", "_do_heartbeat"),
     _aiokafka(_COORDINATOR, "GroupCoordinator._do_heartbeat", "_send_req", "reset_generation"),
     _aiokafka(_COORDINATOR, "GroupCoordinator._do_rejoin_group", "_on_join_complete"),
+    _aiokafka(_COORDINATOR, "GroupCoordinator.need_rejoin", "subscription"),
+    _aiokafka(_COORDINATOR, "GroupCoordinator.ensure_active_group", "subscription", "prev_assignment"),
     _aiokafka(_COORDINATOR, "GroupCoordinator._start_heartbeat_task", "_heartbeat_task"),
     _aiokafka(_COORDINATOR, "GroupCoordinator._send_req", "_client", "coordinator_id", "COORDINATION"),
     _aiokafka(_COORDINATOR, "CoordinatorGroupRebalance._send_sync_group_request", "_send_req"),

@@ -16,7 +16,7 @@ from types import SimpleNamespace
 from typing import Any, Final
 from unittest.mock import patch
 
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, conn
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition, conn
 from aiokafka.client import AIOKafkaClient
 from aiokafka.conn import AIOKafkaConnection
 from aiokafka.consumer import group_coordinator
@@ -216,6 +216,40 @@ async def order_of_a_rebalance() -> list[str]:
     return order
 
 
+async def subscribe_again_without_a_coordinator() -> str:
+    """What a member does whose subscription is replaced while its group's coordinator is unknown."""
+    looking, known, joining = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def found(self: Any) -> None:
+        looking.set()
+        await known.wait()
+
+    async def join(self: Any) -> None:
+        joining.set()
+        await asyncio.sleep(LONG_SECONDS)
+
+    with (
+        patch.object(group_coordinator.GroupCoordinator, "ensure_coordinator_known", found),
+        patch.object(group_coordinator.CoordinatorGroupRebalance, "perform_group_join", join),
+    ):
+        async with member_of_a_group() as coordinator:
+            subscriptions = coordinator._subscription
+            subscriptions.subscribe({"topic"})
+            subscriptions.assign_from_subscribed({TopicPartition("topic", 0)})
+            await looking.wait()
+            subscriptions.subscribe({"topic", "another topic"})
+            known.set()
+            joined = asyncio.ensure_future(joining.wait())
+            routine = coordinator._coordination_task
+            done, _ = await asyncio.wait([joined, routine], timeout=5, return_when=asyncio.FIRST_COMPLETED)
+            if routine in done:
+                joined.cancel()
+                return f"failed with {type(routine.exception().__cause__).__name__}"
+            routine.cancel()
+            coordinator._coordination_task = asyncio.ensure_future(asyncio.sleep(0))
+    return "joins with the new subscription"
+
+
 PROBES: Final[tuple[Callable[[], Awaitable[object]], ...]] = (
     passwords,
     close_while_a_fetch_waits,
@@ -224,6 +258,7 @@ PROBES: Final[tuple[Callable[[], Awaitable[object]], ...]] = (
     request_timeouts,
     heartbeat_without_a_response,
     order_of_a_rebalance,
+    subscribe_again_without_a_coordinator,
 )
 
 

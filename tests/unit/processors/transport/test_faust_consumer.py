@@ -178,7 +178,7 @@ async def test_full_partition_is_not_fetched_until_there_is_room_again() -> None
     assert consumer.woken > 0, "a fetch that waits for other partitions looks again"
 
 
-async def test_what_is_acknowledged_is_committed_once() -> None:
+async def test_acknowledged_offset_is_committed_once() -> None:
     consumer = Working()
     await consumer.fetch(4, 5, 6)
     handed_over = consumer.queue.get_nowait()

@@ -35,6 +35,7 @@ DEFECTS: Final[tuple[tuple[Callable[[], Awaitable[object]], object, object], ...
     (probes.request_timeouts, [probes.JOIN_SECONDS + 5, probes.REQUEST_SECONDS], [probes.REQUEST_SECONDS] * 2),
     (probes.heartbeat_without_a_response, "gave up", "still waits"),
     (probes.order_of_a_rebalance, ["heartbeats start", "acquired"], ["acquired", "heartbeats start"]),
+    (probes.subscribe_again_without_a_coordinator, "joins with the new subscription", "failed with AssertionError"),
 )
 
 #: Fails if a module of the product patches aiokafka by being imported.
