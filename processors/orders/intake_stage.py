@@ -9,6 +9,7 @@ from processors.dead_letters import dead_lettered
 from processors.metrics import Metrics
 from processors.orders.expected_payment import parse_expected, version_of
 from processors.runtime.stage import BatchContext
+from processors.tally import Tally
 from schemas import messages, topics
 from schemas.cloudevents import cloud_event
 from schemas.configuration.kafka import KafkaSettings
@@ -35,10 +36,14 @@ class OrderIntakeStage:
         self._unsigned = unsigned
         self._topic = kafka.topic
         self._metrics = metrics
+        self._expected = Tally(metrics.expected)
 
     async def process(self, context: BatchContext) -> Sequence[Output]:
         """The order's record, and one for verify if the shop named the payment id and its calls are unsigned."""
-        return [output for record in context.records for output in self._outputs(record)]
+        try:
+            return [output for record in context.records for output in self._outputs(record)]
+        finally:
+            self._expected.publish()
 
     def dead_letter(self, record: Record) -> Output:
         return self._dead_letter(record, "internal_error")
@@ -51,7 +56,7 @@ class OrderIntakeStage:
         provider = self._providers.get(expected.merchant)
         if provider is None:
             return [self._dead_letter(record, "unknown_merchant")]
-        self._metrics.expected.labels(provider, "registered").inc()
+        self._expected.count(provider, "registered")
         outputs = [self._order(expected, record)]
         if expected.payment_id is not None and expected.merchant in self._unsigned:
             key = f"{expected.merchant}/{expected.payment_id}".encode()
