@@ -1,12 +1,22 @@
 """Faust's consumer: one event loop for all apps, records by partition instead of one by one, and commits by offset.
 
+The way of a record, all of it in the process's own loop:
+
+1. aiokafka's fetcher asks the brokers for records, and keeps what they respond with.
+2. `FaustConsumer._drain_messages` takes what is there of the partitions that are being read, and puts it into their
+   queues, as one message for each partition. Taking never waits, so whatever was taken reaches its queue at once.
+3. `processors.runtime.batches` takes batches from a queue, and acknowledges an offset when a batch is durable.
+4. Faust commits the acknowledged offsets every second.
+
+A rebalance stops step 2. Faust then seeks to the committed offsets (`FaustConsumer.perform_seek`), and step 2 goes on.
+
 Each class names what it prevents or saves. Upstream issues are named where one is known.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final
@@ -20,8 +30,8 @@ from processors.transport.group_coordinator import StableGroupCoordinator
 from processors.transport.streams import FetchedRecords
 from schemas.records import Record
 
-#: How long a fetch waits for records before it looks whether to stop.
-_FETCH_SECONDS: Final = 1.0
+#: How long at most nobody looks whether there are records. Whatever brings some wakes those who wait for them.
+_WAIT_SECONDS: Final = 1.0
 
 
 class _LoopOfTheProcess:
@@ -64,7 +74,7 @@ class FaustConsumerThread(driver.AIOKafkaConsumerThread):
         await super().on_start()
         assert self._consumer is not None
         # aiokafka looks five times a second whether there is something to fetch; all that makes it so wakes it anyway
-        self._consumer._fetcher._fetcher_timeout = _FETCH_SECONDS
+        self._consumer._fetcher._fetcher_timeout = _WAIT_SECONDS
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
@@ -72,11 +82,19 @@ class FaustConsumerThread(driver.AIOKafkaConsumerThread):
         consumer._request_timeout_ms = consumer._client._request_timeout_ms = milliseconds
         return consumer
 
-    def deliver_again(self) -> None:
-        """Let a fetch that waits for new records look at those that are here already."""
+    async def wait_for_records(self) -> None:
+        """Returns when the brokers have sent records, or somebody called `wake`."""
+        fetcher = self._ensure_consumer()._fetcher
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_WAIT_SECONDS):
+                await fetcher._create_fetch_waiter()
+
+    def wake(self) -> None:
+        """Let who waits for records look at those that are here already."""
         if self._consumer is not None:
-            for waiter in list(self._consumer._fetcher._fetch_waiters):
-                self._consumer._fetcher._notify(waiter)
+            fetcher = self._consumer._fetcher
+            for waiter in list(fetcher._fetch_waiters):
+                fetcher._notify(waiter)
 
 
 class FaustConsumer(driver.Consumer):
@@ -86,22 +104,22 @@ class FaustConsumer(driver.Consumer):
     offsets, in which it passes over a missing one (https://github.com/faust-streaming/faust/issues/606). Batches are
     acknowledged in order and without a hole (`processors.runtime.batches`), so here one offset says it all.
 
-    It seeks to the committed offsets while no fetch is in progress, and to the beginning where there are none. After a
-    rebalance some fetched records reach no stage, and the seek brings them again. Faust seeks while a fetch is still in
-    progress: its later records then count as the newest read, and the earlier ones are dropped. Faust's own
-    ``wait_for_stopped_flow`` returns at once, because the event it waits for is never cleared; no upstream issue is
-    known. And aiokafka leaves a partition without a commit at its position, beyond the records that were lost:
-    https://github.com/aio-libs/aiokafka/issues/1003.
+    That needs records to be handed over without a hole too, from the committed offset on. So after a rebalance nothing
+    is handed over before the seek. And a fetch takes only what is here already, and only of partitions that are being
+    read: Faust waits in it, and drops what comes after the partition was paused. A seek while Faust waits counts the
+    later records as the newest read, and drops the earlier ones. Its own ``wait_for_stopped_flow`` returns at once,
+    because the event it waits for is never cleared; no upstream issue is known.
+
+    Partitions without a commit are read from their beginning. aiokafka's seek leaves them at their position, beyond
+    records that were fetched before a rebalance: https://github.com/aio-libs/aiokafka/issues/1003.
     """
 
     _thread: FaustConsumerThread
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._no_fetch = asyncio.Event()
-        self._no_fetch.set()
-        #: Set while at least one partition's queue has room.
-        self._room = asyncio.Event()
+        #: Faust's number of the last rebalance whose partitions are at their committed offsets; None during a seek.
+        self._sought_after: int | None = None
         #: The offset to commit, by partition.
         self._acknowledged: dict[TP, int] = {}
 
@@ -128,70 +146,62 @@ class FaustConsumer(driver.Consumer):
     async def _drain_messages(self, fetcher: Any) -> None:
         try:
             while not (self.should_stop or fetcher.should_stop):
-                await asyncio.sleep(0)  # a fetch whose records are here already does not yield
-                await self._hand_over_next()
+                await asyncio.sleep(0)  # the turn of others: taking records does not wait
+                if not await self._hand_over_next():
+                    await self._thread.wait_for_records()
         except (asyncio.CancelledError, ConsumerStoppedError):
             if not self.app.should_stop:
                 raise
 
-    async def _hand_over_next(self) -> None:
-        fetched, active = await self._wait_next_records(_FETCH_SECONDS)
-        if not self.flow_active:
-            with suppress(Exception):
-                await self.perform_seek()
-            return
-        generation = self.app.consumer_generation_id
+    async def _hand_over_next(self) -> bool:
+        """Hand over some of the records that are here already. Returns whether there were any."""
+        active = self._get_active_partitions()
+        # no partitions would mean all of them to aiokafka
+        if not (active and self.flow_active and self._sought_after == self.app.rebalancing_count):
+            return False
+        fetched = await self._getmany(active, timeout=0)
         for place, records in fetched.items():
-            tp = TP(place.topic, place.partition)
-            if tp in active or tp in self._buffered_partitions:
-                self._hand_over(tp, records, generation)
+            self._hand_over(TP(place.topic, place.partition), records)
+        return bool(fetched)
 
-    def _hand_over(self, tp: TP, records: Sequence[Any], generation: int) -> None:
-        expected = self._read_offset[tp]
-        if expected is not None and records[0].offset < expected:
-            records = [one for one in records if one.offset >= expected]
-        if not records:
-            return
-        self._read_offset[tp] = records[-1].offset + 1
-        fetched = FetchedRecords(
-            [_record(one) for one in records], generation, partial(self._acknowledge, tp, generation)
+    def _hand_over(self, tp: TP, fetched: Sequence[Any]) -> None:
+        """Put records into the partition's queue.
+
+        This never waits: a partition whose queue is full is no longer fetched, and the group may revoke it meanwhile.
+        """
+        generation = self.app.consumer_generation_id
+        message = FetchedRecords(
+            [_record(one) for one in fetched], generation, partial(self._acknowledge, tp, generation)
         )
         for channel in self.app.topics._tp_index[tp]:  # type: ignore[attr-defined]  # private, see private_names
-            # never waits: a partition under pressure is no longer fetched, and the group may revoke it meanwhile
-            channel.queue.put_nowait_enhanced(
-                fetched,
-                on_pressure_high=partial(self.on_buffer_full, tp),
-                on_pressure_drop=partial(self.on_buffer_drop, tp),
-            )
+            if not self._added_to_last(message, channel.queue):
+                channel.queue.put_nowait_enhanced(
+                    message,
+                    on_pressure_high=partial(self.on_buffer_full, tp),
+                    on_pressure_drop=partial(self.on_buffer_drop, tp),
+                )
 
-    async def _wait_next_records(self, timeout: float) -> Any:
-        if not self.flow_active:
-            await self.wait(self.can_resume_flow)  # type: ignore[arg-type]  # mode waits for any event
-        active = self._get_active_partitions()
-        if not active:
-            # Faust sleeps for a second here, with everything at rest meanwhile
-            self._room.clear()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._room.wait(), timeout)
-            return {}, active
-        return await self._getmany(active, timeout), active
+    def _added_to_last(self, message: FetchedRecords, queue: Any) -> bool:
+        """Add the records to the last message in the queue, if they fit.
+
+        A queue is full with so many messages. If each had a single record, a partition with little to read would be
+        full: aiokafka would then ask the broker for records of the others alone, and wait 1.5 seconds for them.
+        """
+        last = queue._queue[-1] if queue.qsize() else None
+        if last is None or last.generation != message.generation:
+            return False
+        if len(last.records) + len(message.records) > self.app.conf.broker_max_poll_records:
+            return False
+        last.records.extend(message.records)
+        return True
 
     def on_buffer_drop(self, tp: TP) -> None:
         super().on_buffer_drop(tp)
-        self._room.set()
-        # aiokafka would wait for new records of the other partitions, with this one's in its hands
-        self._thread.deliver_again()
+        self._thread.wake()
 
-    def resume_partitions(self, tps: Iterable[TP]) -> None:
-        super().resume_partitions(tps)
-        self._room.set()
-
-    async def _getmany(self, active_partitions: Any, timeout: float) -> Any:
-        self._no_fetch.clear()
-        try:
-            return await super()._getmany(active_partitions, timeout)
-        finally:
-            self._no_fetch.set()
+    def resume_flow(self) -> None:
+        super().resume_flow()
+        self._thread.wake()
 
     # --- committing ------------------------------------------------------------------------------------------------
 
@@ -228,10 +238,11 @@ class FaustConsumer(driver.Consumer):
     # --- seeking ---------------------------------------------------------------------------------------------------
 
     async def perform_seek(self) -> None:
-        """Seek to the committed offsets. The caller has stopped the flow, or is about to resume it."""
+        """Seek to the committed offsets. Faust calls this after each rebalance, and resumes the flow afterwards."""
         self.stop_flow()
-        await self._no_fetch.wait()
+        rebalance, self._sought_after = self.app.rebalancing_count, None
         await super().perform_seek()
+        self._sought_after = rebalance
 
     async def seek_to_committed(self) -> Any:
         committed = await super().seek_to_committed()

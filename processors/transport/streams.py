@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,13 +11,13 @@ from schemas.records import Record
 
 @dataclass(frozen=True, slots=True)
 class FetchedRecords:
-    """What one fetch brought for one partition: at least one record, in offset order.
+    """What one or several fetches brought for one partition: at least one record, in offset order.
 
     ``generation`` is the group's at the time of the fetch. ``acknowledge(next_offset)`` lets Faust commit the records
     before that offset; a partition's records are acknowledged in order and without a hole.
     """
 
-    records: Sequence[Record]
+    records: list[Record]
     generation: int
     acknowledge: Callable[[int], None]
 

@@ -1,0 +1,79 @@
+"""Records reach a stage in time on a real Kafka, whatever the consumer's other partitions do."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from kafka import KafkaAdminClient
+from kafka.admin import NewTopic
+
+from processors.runtime.partition_loops import LoopSettings
+from processors.runtime.runner import StageRunner
+from processors.runtime.stage import BatchContext, StageSpec
+from processors.transport import patches
+from schemas.configuration.load import load
+from schemas.configuration.worker import DeadLetterLimit
+from schemas.records import Output, Record
+from tests.fakes import configurations
+from tests.fakes.stages import metrics
+
+pytestmark = pytest.mark.kafka
+
+#: As long as a slow provider takes; aiokafka makes room for other partitions' fetches after a tenth of a second.
+BATCH_SECONDS: Final = 0.25
+RECORDS: Final = 200
+PAUSE_SECONDS: Final = 0.02
+BATCH_RECORDS: Final = 100
+
+
+class SlowStage:
+    """Takes as long for each batch, and notes how long each record had waited for it."""
+
+    name, provider = "slow", "toy"
+
+    def __init__(self) -> None:
+        self.waited: list[float] = []
+
+    async def process(self, context: BatchContext) -> Sequence[Output]:
+        self.waited += [time.time() - one.timestamp_seconds for one in context.records]
+        await asyncio.sleep(BATCH_SECONDS)
+        return []
+
+    def dead_letter(self, record: Record) -> Output:
+        raise AssertionError(record)
+
+
+async def test_busy_partition_never_waits_for_an_idle_one(kafka: str, topic_prefix: str, tmp_path: Path) -> None:
+    patches.install(faust=True)
+    source, stage = f"{topic_prefix}source", SlowStage()
+    admin = KafkaAdminClient(bootstrap_servers=kafka)
+    admin.create_topics([NewTopic(source, 2, 1)])
+    admin.close()
+    configuration = load(configurations.write(tmp_path, configurations.document(kafka, topic_prefix, tmp_path)))
+    specs = (StageSpec(stage, (source,), BATCH_RECORDS),)
+    settings = LoopSettings(0.005, DeadLetterLimit())
+    runner = StageRunner("slow.toy", specs, configuration, metrics(), tmp_path, settings)
+    producer = AIOKafkaProducer(bootstrap_servers=kafka)
+    await producer.start()
+    await runner.start()
+    try:
+        async with asyncio.timeout(60):
+            await producer.send_and_wait(source, b"first", partition=0)
+            while not stage.waited:
+                await asyncio.sleep(0.1)
+            stage.waited.clear()
+            for _ in range(RECORDS):
+                await producer.send_and_wait(source, b"value", partition=0)
+                await asyncio.sleep(PAUSE_SECONDS)
+            while len(stage.waited) < RECORDS:
+                await asyncio.sleep(0.1)
+    finally:
+        await runner.stop()
+        await producer.stop()
+    assert max(stage.waited) < 4 * BATCH_SECONDS
