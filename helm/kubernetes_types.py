@@ -1,4 +1,4 @@
-"""Kubernetes' own types, where the values take them as they are: network policy peers, tolerations, affinity.
+"""Kubernetes' own types, where the values take them as they are: network policy peers, tolerations, volumes.
 
 Their schemas are those of the Kubernetes API, as ``kubernetes-validate`` ships them. They catch misspelt keys and wrong
 types; everything else about them is the API server's to refuse.
@@ -22,17 +22,63 @@ def _reference(name: str) -> dict[str, str]:
     return {"$ref": f"{_REFERENCE}{_PREFIX}{name}"}
 
 
+def _taken(key: str, pattern: str, sentence: str) -> dict[str, Any]:
+    """Forbids values of the key that would replace what the chart itself puts into a pod."""
+    return {"properties": {key: {"if": {"pattern": pattern}, "then": {"const": sentence}}}}
+
+
 Affinity: TypeAlias = Annotated[dict[str, Any], Meta(extra_json_schema=_reference("Affinity"))]
+DnsConfig: TypeAlias = Annotated[dict[str, Any], Meta(extra_json_schema=_reference("PodDNSConfig"))]
 EgressRule: TypeAlias = Annotated[dict[str, Any], Meta(extra_json_schema=_reference("NetworkPolicyEgressRule"))]
 Peer: TypeAlias = Annotated[dict[str, Any], Meta(extra_json_schema=_reference("NetworkPolicyPeer"))]
 Toleration: TypeAlias = Annotated[dict[str, Any], Meta(extra_json_schema=_reference("Toleration"))]
+Variable: TypeAlias = Annotated[
+    dict[str, Any],
+    Meta(
+        extra_json_schema=_reference("EnvVar")
+        | _taken(
+            "name",
+            "^(PAYNOTIFY_CONFIG|PYTHONDONTWRITEBYTECODE|POD_NAME|KAFKA_USERNAME)$",
+            "a name that the chart does not set itself",
+        )
+    ),
+]
+Volume: TypeAlias = Annotated[
+    dict[str, Any],
+    Meta(
+        extra_json_schema=_reference("Volume")
+        | _taken(
+            "name",
+            "^(configuration|tmp|state|secret-[0-9]+)$",
+            "a name that no volume of the chart has, such as company-ca",
+        )
+    ),
+]
+VolumeMount: TypeAlias = Annotated[
+    dict[str, Any],
+    Meta(
+        extra_json_schema=_reference("VolumeMount")
+        | _taken(
+            "mountPath",
+            "^(/etc/paynotify|/run/secrets/paynotify|/var/lib/paynotify|/opt/paynotify|/tmp/*$|/*$)",
+            "a path where the chart mounts nothing and the image has nothing, such as /etc/company-ca",
+        )
+    ),
+]
 
 _ROOTS: Final = (
     "io.k8s.api.core.v1.Affinity",
+    "io.k8s.api.core.v1.EnvVar",
+    "io.k8s.api.core.v1.PodDNSConfig",
     "io.k8s.api.core.v1.Toleration",
+    "io.k8s.api.core.v1.Volume",
+    "io.k8s.api.core.v1.VolumeMount",
     "io.k8s.api.networking.v1.NetworkPolicyEgressRule",
     "io.k8s.api.networking.v1.NetworkPolicyPeer",
 )
+
+#: The kinds of volumes that Pod Security's `restricted` admits; of the others none is of use to the product.
+_VOLUMES: Final = ("configMap", "csi", "downwardAPI", "emptyDir", "persistentVolumeClaim", "projected", "secret")
 
 
 def definitions() -> dict[str, Any]:
@@ -43,6 +89,8 @@ def definitions() -> dict[str, Any]:
     """
     folder = importlib.resources.files("kubernetes_validate") / "kubernetes-json-schema" / f"{_VERSION}-local-strict"
     known = json.loads((folder / "_definitions.json").read_text("utf-8"))["$defs"]
+    volume = known["io.k8s.api.core.v1.Volume"]
+    volume["properties"] = {key: volume["properties"][key] for key in ("name", *_VOLUMES)}
     found: dict[str, Any] = {}
     pending = list(_ROOTS)
     while pending:

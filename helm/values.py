@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
 
-from helm.kubernetes_types import Affinity, EgressRule, Peer, Toleration
+from helm.kubernetes_types import Affinity, DnsConfig, EgressRule, Peer, Toleration, Variable, Volume, VolumeMount
 from helm.value_types import (
     NO_TAKEN_NAMES,
     Annotations,
@@ -133,6 +133,12 @@ class StrimziUsers(ValuesSection, frozen=True, kw_only=True):
     shops: dict[Name, Shop]
 
 
+class Doctor(ValuesSection, frozen=True, kw_only=True):
+    enabled: bool
+    active_deadline_seconds: Annotated[int, Meta(ge=10, le=3600)]
+    resources: Resources
+
+
 class Strimzi(ValuesSection, frozen=True, kw_only=True):
     cluster: OptionalName
     namespace: OptionalName
@@ -150,6 +156,8 @@ class Service(ValuesSection, frozen=True, kw_only=True):
     type: Literal["ClusterIP", "NodePort", "LoadBalancer"]
     port: Port
     annotations: Annotations
+    ip_family_policy: Literal["SingleStack", "PreferDualStack", "RequireDualStack"]
+    ip_families: Annotated[list[Literal["IPv4", "IPv6"]], Meta(max_length=2)]
 
 
 class Ingest(ValuesSection, frozen=True, kw_only=True):
@@ -208,6 +216,10 @@ class Pod(ValuesSection, frozen=True, kw_only=True):
     tolerations: list[Toleration]
     affinity: Affinity
     priority_class_name: OptionalName
+    dns_config: DnsConfig
+    extra_env: list[Variable]
+    extra_volumes: list[Volume]
+    extra_volume_mounts: list[VolumeMount]
     topology_spread: TopologySpread
 
 
@@ -297,6 +309,7 @@ class Values(ValuesSection, frozen=True, kw_only=True):
     kafka_access: KafkaAccess
     external_secrets: ExternalSecrets
     topics: Topics
+    doctor: Doctor
     strimzi: Strimzi
     ingest: Ingest
     workers: Annotated[dict[GroupName, Group], NO_TAKEN_NAMES]

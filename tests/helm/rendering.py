@@ -106,8 +106,10 @@ def named(found: list[Thing], kind: str, name: str) -> Thing:
 
 
 def hosts_reached(found: list[Thing]) -> set[tuple[str, str]]:
-    """The hosts with their ports that Cilium's only policy allows."""
-    (policy,) = of_kind(found, "CiliumNetworkPolicy")
+    """The hosts with their ports that Cilium's only policy for workers allows."""
+    (policy,) = (
+        one for one in of_kind(found, "CiliumNetworkPolicy") if not one["metadata"]["name"].endswith("-doctor")
+    )
     return {
         (host["matchName"], port["port"])
         for rule in policy["spec"]["egress"]

@@ -216,5 +216,6 @@ def test_workers_reach_only_the_providers_that_they_call() -> None:
         "trustpayments": public,
         "nevogate": public,
         "results": public,
+        "doctor": ["203.0.113.0/24", *public],
     }
     assert ("webservices.securetrading.net", "8443") in hosts_reached(things("strimzi"))

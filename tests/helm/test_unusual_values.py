@@ -279,7 +279,7 @@ def test_quantities_may_be_plain_bytes(tmp_path: Path) -> None:
 
 def test_cpu_limit_can_be_removed_everywhere(tmp_path: Path) -> None:
     without = {"limits": {"cpu": None}}
-    keys = ("ingest.resources", "workerDefaults.resources", "topics.job.resources")
+    keys = ("ingest.resources", "workerDefaults.resources", "topics.job.resources", "doctor.resources")
     for one in workloads(rendered("scram", *(put(key, without) for key in keys), folder=tmp_path)):
         limits = pod_of(one)["spec"]["containers"][0]["resources"]["limits"]
         assert limits.keys() == {"memory", "ephemeral-storage"}

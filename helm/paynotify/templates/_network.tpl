@@ -53,12 +53,12 @@
 {{- $hosts | toJson -}}
 {{- end -}}
 
-{{/* Whether a group of workers calls providers: for lookups and charges, or beside verify for public keys. */}}
+{{/* Whether a group of workers calls providers: for lookups and charges, beside verify for public keys, or as doctor. */}}
 {{- define "paynotify.callsProviders" -}}
 {{- $keyed := list -}}
 {{- range .merchants -}}{{- if .jwks_url -}}{{- $keyed = append $keyed (printf "verify.%s" .provider) -}}{{- end -}}{{- end -}}
 {{- range .runners -}}
-{{- if or (hasPrefix "fetch." .) (eq . "charge") (has . $keyed) -}}yes{{- end -}}
+{{- if or (hasPrefix "fetch." .) (eq . "charge") (eq . "doctor") (has . $keyed) -}}yes{{- end -}}
 {{- end -}}
 {{- end -}}
 

@@ -17,7 +17,7 @@ readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end -}}
 
-{{/* Where the pods may run; given root, component, and spread for workloads of several pods. */}}
+{{/* Where the pods may run, and whom they ask for names; given root, component, and spread for workloads of several pods. */}}
 {{- define "paynotify.scheduling" -}}
 {{- $pod := .root.Values.pod -}}
 {{- $spread := and .spread $pod.topologySpread.enabled -}}
@@ -39,6 +39,10 @@ affinity:
 {{- end }}
 {{- with $pod.priorityClassName }}
 priorityClassName: {{ . | quote }}
+{{- end }}
+{{- with $pod.dnsConfig }}
+dnsConfig:
+  {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with .root.Values.image.pullSecrets }}
 imagePullSecrets:
@@ -72,4 +76,7 @@ podAntiAffinity:
 {{- define "paynotify.environment" -}}
 - {name: PAYNOTIFY_CONFIG, value: /etc/paynotify/paynotify.yaml}
 - {name: PYTHONDONTWRITEBYTECODE, value: "1"}
+{{- with .Values.pod.extraEnv }}
+{{ toYaml . }}
+{{- end }}
 {{- end -}}

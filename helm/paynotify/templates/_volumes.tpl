@@ -4,9 +4,10 @@
   /run/secrets/paynotify/SECRET     each Secret that the process may read, one file for each key
   /tmp                              64 MiB, emptied with the pod
   /var/lib/paynotify                the worker's local state: a volume of its own, or an emptyDir if it is ephemeral
-*/}}
 
-{{/* The pod's volumes; given names (of Secrets), configMap, and copied: Secrets of which the hook has its own copy. */}}
+and what pod.extraVolumes and pod.extraVolumeMounts say. */}}
+
+{{/* The pod's volumes; given root, names (of Secrets), configMap, and copied: Secrets of which the hook has its own copy. */}}
 {{- define "paynotify.volumes" -}}
 - name: configuration
   configMap: {name: {{ .configMap }}}
@@ -16,14 +17,20 @@
 - name: secret-{{ $index }}
   secret: {secretName: {{ ternary (printf "%s-hook" $name) $name (has $name $.copied) | quote }}, defaultMode: 0440}
 {{- end }}
+{{- with .root.Values.pod.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
 {{- end -}}
 
-{{/* Where the container finds them; given the same names. */}}
+{{/* Where the container finds them; given root and the same names. */}}
 {{- define "paynotify.volumeMounts" -}}
 - {name: configuration, mountPath: /etc/paynotify, readOnly: true}
 - {name: tmp, mountPath: /tmp}
 {{- range $index, $name := .names }}
 - {name: secret-{{ $index }}, mountPath: /run/secrets/paynotify/{{ $name }}, readOnly: true}
+{{- end }}
+{{- with .root.Values.pod.extraVolumeMounts }}
+{{ toYaml . }}
 {{- end }}
 {{- end -}}
 

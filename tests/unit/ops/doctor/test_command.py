@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ops.doctor.command import missing_operations
 from ops.main import main
 from tests.fakes import configurations
 
@@ -57,3 +58,17 @@ def test_invalid_key_is_found_even_if_another_secret_is_missing(
     printed = capsys.readouterr().out
     assert "base64" in printed
     assert "elsewhere" in printed
+
+
+def test_right_to_charge_is_not_asked_of_the_processes() -> None:
+    """The documented rights of a worker are enough: it only reads what shops request."""
+    both, requested = {"READ", "WRITE", "DESCRIBE"}, "prod_payments.requested"
+    assert missing_operations({"prod_payments.status": both, requested: {"READ", "DESCRIBE"}}, requested) == {}
+    assert missing_operations({"prod_payments.status": {"READ"}, requested: {"DESCRIBE"}}, requested) == {
+        "READ": [requested],
+        "WRITE": ["prod_payments.status"],
+    }
+
+
+def test_brokers_without_access_rules_miss_no_right() -> None:
+    assert missing_operations({"payments.status": set()}, "payments.requested") == {}
