@@ -26,6 +26,15 @@ FROM build AS build-trial
 RUN /opt/tools/bin/pip --python /opt/paynotify/bin/python install --no-deps /tmp/sandbox/*.whl
 
 FROM ${BASE} AS base
+ARG BASE
+ARG VERSION=
+ARG REVISION=
+ARG CREATED=
+LABEL org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.created="${CREATED}" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.base.name="${BASE}"
 # numbers: a platform can check that it is not root without reading the image's list of users
 RUN install -d -o 10001 -g 10001 -m 0750 /var/lib/paynotify
 ENV PATH=/opt/paynotify/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp

@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 BIN := $(VENV)/bin
 LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
-.PHONY: demo up test unit check fuzz crash charges overdue simulate fault outage rolling upgrade soak bench format schemas docs helm pictures image image-test kube-test \
+.PHONY: demo up test unit check fuzz crash charges overdue simulate fault outage rolling upgrade soak bench format schemas docs helm chart pictures image image-test wheels kube-test \
 	lock clean help
 
 help:          ## list the commands
@@ -98,6 +98,13 @@ helm: $(VENV)/.development                      ## test the chart in every combi
 	$(BIN)/python -m tests.helm.tools
 	PAYNOTIFY_LONG=1 $(BIN)/python -m pytest tests/helm $(NO_TIME_LIMIT) $(ARGS)
 
+# of Helm's own options: KEY is a name in KEYRING, a file of `gpg --export-secret-keys`
+HELM ?= helm
+chart:                                          ## package the chart into build/chart (KEY=, KEYRING= sign, REGISTRY=oci://… pushes)
+	rm -rf build/chart
+	$(HELM) package helm/paynotify --destination build/chart $(if $(KEY),--sign --key "$(KEY)" --keyring "$(KEYRING)")
+	$(if $(REGISTRY),$(HELM) push build/chart/*.tgz $(REGISTRY) $(PUSH))
+
 MINUTES ?= 4
 pictures: prerequisites $(VENV)/.development    ## draw the dashboards with data of a real Prometheus (MINUTES=)
 	$(BIN)/python -m tests.helm.tools
@@ -105,16 +112,24 @@ pictures: prerequisites $(VENV)/.development    ## draw the dashboards with data
 
 ENGINE ?= $(shell for e in docker podman buildah; do command -v $$e && break; done)
 TARGET ?= product
-IMAGE ?= paynotify$(if $(filter trial,$(TARGET)),-trial):$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+IMAGE ?= paynotify$(if $(filter trial,$(TARGET)),-trial):$(VERSION)
+# which commit an image is of; its time, not the build's, so that the same commit has the same labels
+LABELS = --build-arg VERSION=$(VERSION) \
+	--build-arg REVISION=$(shell git describe --match= --always --abbrev=40 --dirty 2>/dev/null) \
+	--build-arg CREATED=$(shell git log -1 --format=%cI 2>/dev/null)
 # libraries for the image's Python, independent of the local one
 WHEELS = $(BIN)/pip download --quiet --disable-pip-version-check --require-hashes --only-binary=:all: --dest build/wheels \
 	--implementation cp --python-version 3.11 $(foreach libc,_2_28 _2_17 2014,--platform manylinux$(libc)_$(shell uname -m))
 image: $(VENV)/.runtime                         ## build the image (TARGET=trial with the sandbox, BASE=, IMAGE=, ENGINE=)
 	for file in runtime image sbom; do $(WHEELS) -r requirements/$$file.txt || exit; done
-	$(ENGINE) build --target $(TARGET) --tag $(IMAGE) $(if $(BASE),--build-arg BASE=$(BASE)) .
+	$(ENGINE) build --target $(TARGET) --tag $(IMAGE) $(LABELS) $(if $(BASE),--build-arg BASE=$(BASE)) .
 
 image-test: prerequisites $(VENV)/.development  ## build the images without Docker and run them read-only
 	$(BIN)/python -m pytest tests/image $(BUILDS) $(ARGS)
+
+wheels: $(VENV)/.development                    ## ask for a wheel of each locked dependency for x86-64 and ARM64 (minutes, downloads)
+	$(BIN)/python -m tests.image.wheels
 
 kube-test: prerequisites $(VENV)/.development   ## test the chart and the trial on a real API server (needs Go)
 	$(BIN)/python -m tests.helm.tools

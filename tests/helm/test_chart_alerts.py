@@ -21,7 +21,7 @@ from schemas.providers import provider_names
 from service import expiry
 from service.management import watch_readiness
 from tests.helm.rendering import of_kind, things
-from tests.helm.tools import prometheus_tool
+from tests.helm.tools import debian_tool
 
 CASES = Path(__file__).with_name("alerts.yaml")
 WEEKS = CASES.with_name("alerts-weeks.yaml")
@@ -67,7 +67,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def promtool(folder: Path, *arguments: str) -> None:
-    done = subprocess.run((prometheus_tool("promtool"), *arguments), cwd=folder, capture_output=True, text=True)
+    done = subprocess.run((debian_tool("promtool"), *arguments), cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -131,7 +131,7 @@ def test_alerts_and_runbook_pages_match() -> None:
 
 
 def amtool(*arguments: str) -> str:
-    done = subprocess.run((prometheus_tool("amtool"), *arguments), capture_output=True, text=True)
+    done = subprocess.run((debian_tool("amtool"), *arguments), capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.strip()
 

@@ -15,7 +15,7 @@ from helm.dashboards import queries
 from helm.values import STAGES
 from tests.helm.rendering import named, things
 from tests.helm.test_chart_alerts import exported, metrics_in
-from tests.helm.tools import prometheus_tool
+from tests.helm.tools import debian_tool
 
 
 def test_dashboard_queries_parse(tmp_path: Path) -> None:
@@ -25,7 +25,7 @@ def test_dashboard_queries_parse(tmp_path: Path) -> None:
     ]
     (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"groups": [{"name": "all", "rules": rules}]}), "utf-8")
     done = subprocess.run(
-        (prometheus_tool("promtool"), "check", "rules", "rules.yaml"), cwd=tmp_path, capture_output=True, text=True
+        (debian_tool("promtool"), "check", "rules", "rules.yaml"), cwd=tmp_path, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -87,7 +87,7 @@ def assert_query(
     }
     (folder / "tests.yaml").write_text(yaml.safe_dump({"rule_files": [], "tests": [case]}), "utf-8")
     done = subprocess.run(
-        (prometheus_tool("promtool"), "test", "rules", "tests.yaml"), cwd=folder, capture_output=True, text=True
+        (debian_tool("promtool"), "test", "rules", "tests.yaml"), cwd=folder, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
 

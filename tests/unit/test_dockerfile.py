@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Final
 
@@ -49,3 +50,16 @@ def test_chart_runs_the_pods_as_the_user_of_the_image() -> None:
     user = re.search(r"^USER (\d+):", DOCKERFILE, re.MULTILINE)
     assert user is not None
     assert f"runAsUser: {user.group(1)}\n" in values
+
+
+def test_both_images_say_what_they_are_of() -> None:
+    """`make image` passes what the labels are filled with."""
+    stages = {stage.split()[2]: stage for stage in DOCKERFILE.split("\nFROM ")[1:]}
+    labels = dict(re.findall(r'org\.opencontainers\.image\.([a-z.]+)="([^"]+)"', stages["base"]))
+    assert labels["licenses"] == tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["license"]
+    filled = {name for value in labels.values() for name in re.findall(r"\$\{(\w+)\}", value)}
+    assert filled == {"VERSION", "REVISION", "CREATED", "BASE"}
+    assert filled <= set(re.findall(r"^ARG (\w+)", stages["base"], re.MULTILINE))
+    assert filled <= set(re.findall(r"--build-arg (\w+)=", (ROOT / "Makefile").read_text("utf-8")))
+    for name in ("product", "trial"):
+        assert {"title", "description"} <= set(re.findall(r"org\.opencontainers\.image\.([a-z]+)=", stages[name]))
