@@ -53,11 +53,11 @@ def _run(arguments: argparse.Namespace) -> int:
     _show(figures.told())
     for name in arguments.only or SECTIONS:
         _measure(name, run, figures)
+        if arguments.json:  # after each section: what is measured is not lost if a later one breaks off
+            figures_file.write(figures, arguments.json)
     _show(plain(tables.memory(figures.peaks)))
     _show(plain(table(targets(figures))))
     _show(f"{time.monotonic() - began:.0f} s in all.")
-    if arguments.json:
-        figures_file.write(figures, arguments.json)
     if arguments.report:
         report.publish(figures)
     return 0

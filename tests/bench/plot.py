@@ -63,11 +63,14 @@ def draw(scaled: Sequence[Scaled], path: Path) -> None:
         cpu.plot(at, [one.drained.total_microseconds or 0 for one in chosen], marker="o", label="with Kafka")
         rate.plot(at, [one.drained.payments_per_second for one in chosen], marker="o")
         for panel in (cpu, rate):
-            panel.set_ylim(bottom=0)
             if at:
                 panel.set_xscale("log", base=view.base)
+                panel.set_xticks(at, [f"{one:,}" for one in at])
+                panel.minorticks_off()
             panel.grid(alpha=0.3)
         rate.set_xlabel(view.label)
+    for row in panels:
+        row[0].set_ylim(bottom=0)  # of all panels of the row, when all are drawn
     panels[0][0].set_ylabel("CPU us a notification")
     panels[1][0].set_ylabel("notifications/s")
     panels[0][0].legend(fontsize=8)
