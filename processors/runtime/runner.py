@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,10 @@ class StageRunner:
 
     def _agent(self, spec: StageSpec, source: str) -> Any:
         async def run(stream: Any) -> None:
-            await self._loops.run(spec, source, stream)
+            # Faust takes a cancelled agent for a crashed one: it would start another for the revoked partition, and end
+            # the app if two were cancelled within ten milliseconds
+            with suppress(asyncio.CancelledError):
+                await self._loops.run(spec, source, stream)
 
         return run
 

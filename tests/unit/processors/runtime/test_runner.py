@@ -14,6 +14,7 @@ from aiokafka.conn import AIOKafkaConnection
 from aiokafka.errors import KafkaError
 from faust.tables.recovery import Recovery, ServiceStopped
 from faust.transport.drivers import aiokafka as driver
+from mode.supervisors import OneForOneSupervisor
 
 from processors.fetch.retry_stage import RetryStage
 from processors.runtime.faust_app import REQUEST_SECONDS
@@ -135,3 +136,40 @@ async def test_runner_whose_producer_has_no_sender_any_more_has_failed(tmp_path:
     assert failed == [False, False, False]
     assert one.failed
     client._closed = True  # it was never started
+
+
+async def cancelled_agent(run: Any, agent: Any) -> list[str]:
+    """What Faust does about an agent that it cancels."""
+    did: list[str] = []
+
+    async def crash(_: BaseException) -> None:
+        did.append("crash")
+
+    agent.supervisor = SimpleNamespace(wakeup=lambda: did.append("restart"))
+    running = asyncio.ensure_future(agent._execute_actor(run, SimpleNamespace(crash=crash)))
+    await asyncio.sleep(0)
+    running.cancel()
+    await running
+    return did
+
+
+async def test_agent_of_a_revoked_partition_ends_without_a_crash(tmp_path: Path) -> None:
+    one = runner(tmp_path)
+    (agent,) = one.app.agents.values()
+    with patch.object(one._loops, "run", forever):
+        assert await cancelled_agent(agent.fun(None), agent) == []
+
+
+async def test_faust_starts_a_cancelled_agent_again(tmp_path: Path) -> None:
+    """If this fails, the runner's agent need not suppress its cancellation."""
+    (agent,) = runner(tmp_path).app.agents.values()
+    assert await cancelled_agent(forever(), agent) == ["crash", "restart"]
+
+
+async def test_modes_supervisor_gives_up_at_the_second_restart_at_once() -> None:
+    bucket = OneForOneSupervisor(max_restarts=100.0, over=1.0)._bucket
+    assert [bucket.pour(), bucket.pour()] == [True, False]
+
+
+async def forever(*_: Any) -> None:
+    await asyncio.Event().wait()
