@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-from aiokafka.errors import KafkaTimeoutError, ProducerClosed
+from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError, ProducerClosed
 from aiokafka.partitioner import murmur2
 from aiokafka.structs import TopicPartition
 
@@ -43,14 +43,22 @@ async def write(producer: Any, outputs: Iterable[Output]) -> dict[TopicPartition
     stays unseen.
 
     Raises:
+        MessageSizeTooLargeError: a record is too large; nothing is written.
         Exception: the first failure, after all other batches have their result.
     """
     appended: list[_Appended] = []
     try:
         for place, records in (await _by_partition(producer, outputs)).items():
             await _append(producer, place, records, appended)
-    finally:
+    except Exception:
         await all_done([one.acknowledged for one in appended])
+        raise
+    except asyncio.CancelledError:
+        # without waiting: the brokers may be away, and a worker that stops would wait for them
+        for one in appended:
+            one.acknowledged.cancel()
+        raise
+    await all_done([one.acknowledged for one in appended])
     return {one.place: one.acknowledged.result().offset + one.count for one in appended}
 
 
@@ -86,6 +94,9 @@ async def _by_partition(producer: Any, outputs: Iterable[Output]) -> Mapping[Top
     found: dict[TopicPartition, list[Output]] = {}
     for output in outputs:
         topic = output.topic
+        if output.value is not None and len(output.value) >= producer._max_request_size:
+            # refused by the brokers, it would leave a hole in the sequence numbers: they would refuse all that follows
+            raise MessageSizeTooLargeError(f"a record of {topic} has {len(output.value)} bytes")
         if topic not in numbers:
             numbers[topic] = sorted(await producer.partitions_for(topic))
         number = output.partition if output.partition is not None else partition_of(output.key, numbers[topic])
@@ -94,17 +105,20 @@ async def _by_partition(producer: Any, outputs: Iterable[Output]) -> Mapping[Top
 
 
 async def _append(producer: Any, place: TopicPartition, records: Sequence[Output], appended: list[_Appended]) -> None:
-    """Append to the partition's open batch, and to the next ones when it is full."""
-    accumulator = producer._message_accumulator
-    until = time.monotonic() + producer._request_timeout_ms / 1000
-    done = 0
+    """Append to the partition's open batch, and to the next ones when it is full.
+
+    Each of them may take as long as a request to be sent: otherwise a large write, given up half-way and repeated from
+    its beginning, would never end on a slow broker.
+    """
+    accumulator, seconds = producer._message_accumulator, producer._request_timeout_ms / 1000
+    done, until = 0, time.monotonic() + seconds
     while done < len(records):
         batch = _open_batch(accumulator, place)
         fitting = _append_fitting(batch, records[done:])
         if fitting:
             # other writers wait for the same future: it must not be cancelled with this one
             appended.append(_Appended(place, batch.record_count, asyncio.shield(batch.future)))
-            done += fitting
+            done, until = done + fitting, time.monotonic() + seconds
         if done < len(records):
             _wake_sender(accumulator)
             await batch.wait_drain(until - time.monotonic())

@@ -75,6 +75,7 @@ AIOKAFKA: Final = (
     _aiokafka("producer.transaction_manager", "TransactionManager.producer_epoch"),
     # records appended to a batch that is open
     _aiokafka("producer.producer", "AIOKafkaProducer.__init__", "_message_accumulator", "_request_timeout_ms"),
+    _aiokafka("producer.producer", "AIOKafkaProducer.__init__", "_max_request_size"),
     _aiokafka("producer.message_accumulator", "MessageAccumulator.__init__", "_batches", "_closed", "_exception"),
     _aiokafka("producer.message_accumulator", "MessageAccumulator.waiter", "_waiter_future"),
     _aiokafka("producer.message_accumulator", "MessageAccumulator.create_builder"),

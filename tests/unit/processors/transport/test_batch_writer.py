@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 from typing import Any, Final
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError, ProducerClosed
+from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError, ProducerClosed
 from aiokafka.partitioner import DefaultPartitioner
+from aiokafka.record import MemoryRecords
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -129,6 +132,90 @@ async def test_cancelled_writer_leaves_the_others_of_its_batch_alone(offline: Of
     offline.take()
     offline.acknowledge()
     assert await second == {PLACE: 2}
+
+
+async def test_cancelled_writer_does_not_wait_for_the_brokers(offline: Offline) -> None:
+    """They may be away when a worker stops."""
+    writing = await offline.write(*[output(b"%03d" % number * 20) for number in range(12)])
+    assert offline._accumulator._batches[PLACE][-1]._builder.closed(), "it waits for room"
+    writing.cancel()
+    async with asyncio.timeout(0.5):
+        await asyncio.wait([writing])
+    assert writing.cancelled()
+
+
+async def test_each_batch_of_a_writer_has_the_whole_time(offline: Offline, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write of many batches takes as long as they do: given up half-way, it would never succeed."""
+    now = [0.0]
+    monkeypatch.setattr(batch_writer, "time", SimpleNamespace(time=time.time, monotonic=lambda: now[0]))
+    offline.producer._request_timeout_ms = 60_000
+    values = [b"%03d" % number * 20 for number in range(12)]
+    writing = await offline.write(*map(output, values))
+    for _ in range(len(values)):
+        now[0] += 50.0
+        offline.take()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    offline.acknowledge()
+    assert await writing == {PLACE: 12}
+
+
+async def test_writer_gives_up_when_no_batch_is_sent_in_time(offline: Offline) -> None:
+    offline.producer._request_timeout_ms = 50
+    writing = await offline.write(*[output(b"%03d" % number * 20) for number in range(12)])
+    await asyncio.sleep(0.1)
+    assert not writing.done(), "what was appended may still be sent"
+    offline.take()
+    offline.acknowledge()
+    with pytest.raises(KafkaTimeoutError):
+        await writing
+
+
+async def test_oversized_record_is_refused_before_anything_is_written(offline: Offline) -> None:
+    """Refused by the brokers, it would leave a hole in the numbers of an idempotent producer's records."""
+    size = offline.producer._max_request_size
+    with pytest.raises(MessageSizeTooLargeError):
+        await batch_writer.write(offline.producer, [output(b"1"), output(b"x" * size)])
+    assert not offline._accumulator._batches
+
+
+async def test_writers_keep_their_order_when_others_append_in_between(offline: Offline) -> None:
+    values = [b"%03d" % number * 20 for number in range(12)]
+    one = await offline.write(*map(output, values))
+    others = [await offline.write(output(b"%03d" % number)) for number in range(100, 103)]
+    for _ in range(20):
+        offline.take()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    offline.acknowledge()
+    await asyncio.gather(one, *others)
+    written = [record.value for batch in offline.taken[PLACE] for record in records_of(batch)]
+    assert sorted(written) == sorted([*values, b"100", b"101", b"102"])
+    assert [value for value in written if value in values] == values
+
+
+async def test_batch_that_is_sent_again_keeps_its_place_and_count(offline: Offline) -> None:
+    first = await offline.write(output(b"1"))
+    offline.take()
+    (batch,) = offline.taken.pop(PLACE)
+    batch.get_data_buffer()  # as for a request, after which nothing can be appended
+    offline._accumulator.reenqueue(batch)
+    second = await offline.write(output(b"2"), output(b"3"))
+    offline.take()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    offline.take()
+    assert [batch.record_count for batch in offline.taken[PLACE]] == [1, 2]
+    offline.acknowledge(at=7)
+    assert (await first, await second) == ({PLACE: 8}, {PLACE: 10})
+
+
+def records_of(batch: Any) -> list[Any]:
+    records = MemoryRecords(bytes(batch.get_data_buffer()))
+    found: list[Any] = []
+    while records.has_next():
+        found += records.next_batch()
+    return found
 
 
 async def test_closed_producer_refuses_records(offline: Offline) -> None:
