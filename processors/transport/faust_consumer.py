@@ -134,6 +134,13 @@ class FaustConsumer(driver.Consumer):
     ) -> None:
         await self.on_partitions_assigned(assigned, generation_id)
 
+    def close(self) -> None:
+        """Faust closes the client here when the group rebalances while the app stops.
+
+        The last commit would never end then, and the group would wait for a session of this member, which could not
+        leave. It leaves when it has stopped, a moment later.
+        """
+
     @property
     def confirmed(self) -> bool:
         """Whether the group confirmed this member's heartbeat within the last session timeout."""

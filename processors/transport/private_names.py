@@ -130,6 +130,7 @@ FAUST: Final = (
     _faust(_DRIVER, "AIOKafkaConsumerThread.getmany", "timeout", "_max_poll_records"),
     _faust(_DRIVER, "AIOKafkaConsumerThread._fetch_records", "fetched_records", "flow_active"),
     _faust("app.base", "App.on_rebalance_start", "rebalancing_count"),
+    _faust("app.base", "App._on_rebalance_when_stopped", "consumer", "close"),
     _faust("transport.conductor", "Conductor._update_tp_index", "_tp_index"),
     _mode("utils.queues", "FlowControlQueue.clear", "_queue"),
     _mode("utils.queues", "FlowControlQueue.put_nowait_enhanced", "on_pressure_high", "on_pressure_drop"),

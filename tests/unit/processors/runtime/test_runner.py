@@ -11,7 +11,9 @@ from unittest.mock import patch
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.conn import AIOKafkaConnection
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.errors import KafkaError
+from aiokafka.structs import OffsetAndMetadata
 from faust.tables.recovery import Recovery, ServiceStopped
 from faust.transport.drivers import aiokafka as driver
 from mode.supervisors import OneForOneSupervisor
@@ -169,6 +171,27 @@ async def test_faust_starts_a_cancelled_agent_again(tmp_path: Path) -> None:
 async def test_modes_supervisor_gives_up_at_the_second_restart_at_once() -> None:
     bucket = OneForOneSupervisor(max_restarts=100.0, over=1.0)._bucket
     assert [bucket.pour(), bucket.pour()] == [True, False]
+
+
+async def test_rebalance_of_a_stopping_app_leaves_its_client_open(tmp_path: Path) -> None:
+    app = runner(tmp_path).app
+    client = app.consumer._thread._consumer = SimpleNamespace(_closed=False)
+    app._stopped.set()
+    await app._on_partitions_revoked(set())
+    await app._on_partitions_assigned(set())
+    assert not client._closed
+
+
+async def test_aiokafkas_commit_never_ends_once_its_coordinator_is_closed() -> None:
+    coordinator = object.__new__(GroupCoordinator)
+    coordinator._closing = asyncio.get_running_loop().create_future()
+    coordinator._closing.set_result(None)
+    coordinator.coordinator_id, coordinator._retry_backoff_ms = None, 1
+    coordinator._commit_lock = coordinator._coordinator_lookup_lock = asyncio.Lock()
+    coordinator.group_id, coordinator.generation, coordinator.member_id = "group", 1, "member"
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await coordinator.commit_offsets(None, {TopicPartition("a.topic", 0): OffsetAndMetadata(1, "")})
 
 
 async def forever(*_: Any) -> None:
