@@ -76,10 +76,10 @@ def main() -> int:
     """Exit code 1: a dependency lacks a wheel, or has one now, unlike `WITHOUT`."""
     lacking: set[tuple[str, str]] = set()
     for machine in MACHINES:
-        found = {one.requirement.name: one for lock in LOCKS for one in locked(text_of(lock), machine)}
+        found = {one.line: one for lock in LOCKS for one in locked(text_of(lock), machine)}
         with ThreadPoolExecutor(_AT_ONCE) as executor:
             answers = executor.map(lambda one, machine=machine: has_wheel(one, machine), found.values())
-            missing = {name for name, is_there in zip(found, answers, strict=True) if not is_there}
+            missing = {one.requirement.name for one, has in zip(found.values(), answers, strict=True) if not has}
         lacking |= {(machine, name) for name in missing}
         print(f"{machine}: {len(found)} locked, without a wheel: {', '.join(sorted(missing)) or 'none'}", flush=True)
     for machine, name in sorted(lacking ^ WITHOUT):
