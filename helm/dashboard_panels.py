@@ -13,6 +13,9 @@ _HERE: Final = 'namespace="$namespace"'
 _MINUTES, _HOUR, _DAY = 300, 3600, 24 * 3600
 _UNAVAILABLE: Final = 'outcome=~"full|not_stored"'
 _REJECTED: Final = 'stage="verify",outcome="rejected"'
+#: As in PaynotifyNotificationsRejected.
+_REJECTED_CALLS: Final = f'{_REJECTED},reason!="over_budget"'
+_JUDGED_CALLS: Final = 'stage="verify",outcome=~"rejected|lookup|duplicate",reason!="over_budget"'
 _NO_RETRIES: Final = 'topic!~".*retry.*"'
 
 
@@ -60,11 +63,13 @@ def _p90(histogram: str, labels: str = "") -> str:
     return f"histogram_quantile(0.9, sum by (provider, le) (rate({_in(histogram + '_bucket', labels)}[5m])))"
 
 
-#: The time of each provider's last notification. A process that has just started has none, and a provider that a
-#: release cut off must still show: what earlier processes exported within a week counts.
-_HEARD_FROM: Final = (
-    f"(max by (provider) (max_over_time({_in('paynotify_last_notification_timestamp_seconds')}[7d])) > 0)"
-)
+def _newest(gauge: str) -> str:
+    """The newest time by provider. A process that has just started has none, and a provider that a release cut off must
+    still show: what earlier processes exported within a week counts."""
+    return f"(max by (provider) (max_over_time({_in(gauge)}[7d])) > 0)"
+
+
+_HEARD_FROM: Final = _newest("paynotify_last_notification_timestamp_seconds")
 
 OVERVIEW: Final = (
     Panel(
@@ -73,7 +78,7 @@ OVERVIEW: Final = (
         f"sum by (provider) (rate({_in('paynotify_receive_to_result_seconds_count')}[5m])) * 60 or 0 * {_HEARD_FROM}",
         "{{provider}}",
         kind="stat",
-        width=8,
+        width=6,
         green_from=0.001,
     ),
     Panel(
@@ -82,7 +87,16 @@ OVERVIEW: Final = (
         "{{provider}}",
         unit="s",
         kind="stat",
-        width=8,
+        width=6,
+        red_from=1800,
+    ),
+    Panel(
+        "Time since the last verified notification",
+        f"time() - {_newest('paynotify_last_verified_timestamp_seconds')}",
+        "{{provider}}",
+        unit="s",
+        kind="stat",
+        width=6,
         red_from=1800,
     ),
     Panel(
@@ -91,7 +105,7 @@ OVERVIEW: Final = (
         "{{provider}} {{stage}}",
         unit="s",
         kind="stat",
-        width=8,
+        width=6,
         red_from=300,
     ),
     Panel(
@@ -178,6 +192,14 @@ _OF_STAGE: Final[dict[str, tuple[Panel, ...]]] = {
             f"sum by (provider, reason) {_per_second('paynotify_stage_outcomes_total', _REJECTED)}",
             "{{provider}} {{reason}}",
             unit="reqps",
+        ),
+        Panel(
+            "Share of rejected notifications in an hour",
+            f"sum by (provider) {_increase('paynotify_stage_outcomes_total', _REJECTED_CALLS)}"
+            f" / sum by (provider) {_increase('paynotify_stage_outcomes_total', _JUDGED_CALLS)}",
+            "{{provider}}",
+            unit="percentunit",
+            red_from=0.2,
         ),
         Panel(
             "Age of public keys",

@@ -88,9 +88,9 @@ class Metrics(MetricSet):
         "provider",
         "merchant",
     )
-    last_notification = gauge(
-        "paynotify_last_notification_timestamp_seconds",
-        "Unix time of receipt of the newest verified notification",
+    last_verified = gauge(
+        "paynotify_last_verified_timestamp_seconds",
+        "Unix time of receipt of the last verified notification, providers' alerts apart; 0 if none since the start",
         "provider",
     )
 

@@ -131,7 +131,7 @@ class VerifyStage:
         self._outcomes = Tally(metrics.outcomes, provider.name, self.name)
         self._warnings = Tally(metrics.notification_warnings, provider.name)
         self._provider_alerts = metrics.provider_alerts
-        self._last = metrics.last_notification.labels(provider.name)
+        self._last = metrics.last_verified.labels(provider.name)
         self._last_received: datetime | None = None
 
     async def process(self, context: BatchContext) -> Sequence[Output]:
@@ -183,9 +183,9 @@ class VerifyStage:
             return self._reject(record, rejected)
         for warning in parsed.warnings:
             self._warnings.count(warning)
-        self._last_received = notification.received_at
         if parsed.alert is not None:
             return self._alert(record, parsed.alert)
+        self._last_received = notification.received_at
         original = duplicates.original_of(parsed, notification)
         if original is not None:
             return self._duplicate(record, notification, original)

@@ -53,6 +53,7 @@ def test_legend_has_the_labels_values() -> None:
         (7_776_000, "s", "12.9 weeks"),
         (-90, "s", "-1.5 min"),
         (0.25, "reqps", "0.25 req/s"),
+        (0.3333, "percentunit", "33.3%"),
     ],
 )
 def test_values_are_written_in_their_unit(value: float, unit: str, text: str) -> None:

@@ -162,6 +162,16 @@ def test_copy_replayed_from_before_the_header_existed_came_by_the_ingress_clock(
     assert notification_of(copy).came_at == NOW
 
 
+@pytest.mark.parametrize(
+    ("body", "seen"), [(b"t-1", True), (b"every-1", True), (b"bad-1", False), (b"alertDown", False)]
+)
+async def test_last_verified_is_neither_of_rejected_calls_nor_of_alerts(body: bytes, seen: bool) -> None:
+    numbers = metrics()
+    chosen = VerifyStage(FakeProvider(), accounts(), KAFKA, numbers, WINDOW_SECONDS)
+    await chosen.process(BatchContext([notification_record("n-1", body)], empty(), refuse_publish))
+    assert counted(numbers.last_verified, provider="nevogate") == (NOW.timestamp() if seen else 0)
+
+
 async def test_alert_is_counted_by_kind_and_state_and_says_both_in_its_headers() -> None:
     counts = metrics()
     made = record(
