@@ -288,6 +288,10 @@ class Alerts(ValuesSection, frozen=True, kw_only=True):
     quiet_baseline: Count
     unavailable_share: Share
     bad_signatures_per_minute: Positive
+    rejected_share: Share
+    # four times as long is compared with the same window of the day before
+    unverified_minutes: Annotated[int, Meta(ge=1, le=360)]
+    unverified_baseline: Count
     oldest_seconds: Count
     stall_seconds: Count
     # a lookup is retried at most this many times

@@ -23,8 +23,7 @@ from service.management import watch_readiness
 from tests.helm.rendering import of_kind, things
 from tests.helm.tools import debian_tool
 
-CASES = Path(__file__).with_name("alerts.yaml")
-WEEKS = CASES.with_name("alerts-weeks.yaml")
+CASES = tuple(Path(__file__).with_name(name) for name in ("alerts.yaml", "alerts-days.yaml", "alerts-weeks.yaml"))
 RUNBOOKS = Path(__file__).parents[2] / "docs" / "operations" / "runbook"
 ROUTES = RUNBOOKS.parent / "kubernetes" / "alertmanager.yaml"
 
@@ -61,7 +60,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("rules")
     (resource,) = of_kind(things("strimzi"), "PrometheusRule")
     (made / "rules.yaml").write_text(yaml.safe_dump(resource["spec"]), "utf-8")
-    for cases in (CASES, WEEKS):
+    for cases in CASES:
         shutil.copy(cases, made / cases.name)
     return made
 
@@ -76,11 +75,12 @@ def test_alert_rules_parse(folder: Path) -> None:
 
 
 def test_alerts_fire_when_they_must_and_only_then(folder: Path) -> None:
-    promtool(folder, "test", "rules", CASES.name, WEEKS.name)
+    promtool(folder, "test", "rules", *(cases.name for cases in CASES))
 
 
 def test_alerts_have_a_firing_and_a_silent_test_each() -> None:
-    cases = [check for test in yaml.safe_load(CASES.read_text("utf-8"))["tests"] for check in test["alert_rule_test"]]
+    tests = [test for cases in CASES for test in yaml.safe_load(cases.read_text("utf-8"))["tests"]]
+    cases = [check for test in tests for check in test["alert_rule_test"]]
     firing = {case["alertname"] for case in cases if case["exp_alerts"]}
     silent = {case["alertname"] for case in cases if not case["exp_alerts"]}
     assert firing == silent == {rule["alert"] for rule in rules()}
