@@ -133,8 +133,7 @@ class ChargeStage:
                 handler.results.before_call(request, step)
                 handler.put(request)
                 await writes.write()
-            with writes.calling():
-                report = await self._call(request, step)
+            report = await self._call(request, step)
             self._reached(Failpoint.PROVIDER_CALLED)
             request = handler.results.after_call(request, step, report)
             if state_machine.next_step(request) not in state_machine.INTENDED:

@@ -1,25 +1,19 @@
 """Writes that a batch of charges makes durable before it ends, grouped across requests.
 
 A call that moves money must not be made before the intention is durable, nor the next call before the response is. Each
-request waits for this at its own time; requests that wait at the same time share one write. A write also waits a moment
-for calls in progress: each of its three steps costs worker and brokers the same for one request as for sixty.
+request waits for this at its own time; requests that wait at the same time share one write.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from typing import Final
+from collections.abc import Callable
 
 from processors.runtime.failpoints import Failpoint
 from processors.runtime.stage import Publish
 from processors.state.overlay import Overlay
 from schemas.errors import PartitionRevokedError
 from schemas.records import Output
-
-#: How long a write waits for calls in progress. Short: a response is not durable meanwhile, and its request is held up.
-_GATHER_SECONDS: Final = 0.05
 
 
 class WriteBatch(Overlay):
@@ -50,9 +44,6 @@ class WriteBatch(Overlay):
         self._before: list[Output] = []
         self._after: list[Output] = []
         self._count = self._written = 0
-        self._calls = 0
-        self._no_calls = asyncio.Event()
-        self._no_calls.set()
         self._failure: BaseException | None = None
 
     def put(self, key: bytes, value: bytes) -> None:
@@ -91,18 +82,6 @@ class WriteBatch(Overlay):
         self._after.append(output)
         self._count += 1
 
-    @contextmanager
-    def calling(self) -> Iterator[None]:
-        """A provider is being called. A write that is due waits for the response, unless that takes long."""
-        self._calls += 1
-        self._no_calls.clear()
-        try:
-            yield
-        finally:
-            self._calls -= 1
-            if not self._calls:
-                self._no_calls.set()
-
     async def write(self) -> None:
         """Return once everything put or published so far is durable.
 
@@ -116,18 +95,10 @@ class WriteBatch(Overlay):
                 raise PartitionRevokedError("an earlier write of this batch failed") from self._failure
             if self._written < wanted:
                 try:
-                    await self._gather()
                     await self._write()
                 except BaseException as error:
                     self._failure = error
                     raise
-
-    async def _gather(self) -> None:
-        """Wait for calls in progress, but not for slow ones."""
-        if self._calls:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_GATHER_SECONDS):
-                    await self._no_calls.wait()
 
     async def _write(self) -> None:
         count, before, after = self._count, self._before, self._after

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Mapping
 from itertools import combinations_with_replacement
 from typing import Any, get_args
@@ -11,9 +10,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from processors.providers.account import Account
-from processors.providers.base import CallContext
-from processors.providers.charging import CaptureOrVoid, MoneyOutcome
 from schemas import messages
 from schemas.messages import PaymentRequest, RequestedPayment
 from schemas.status import Status
@@ -109,41 +105,6 @@ async def test_one_charge_with_a_crash_at_every_place_and_any_fault_before_or_af
         for number in range(undisturbed.calls + 2):
             for fault in WRONG:
                 await charged({number: fault}, (place,))
-
-
-class Uneven(Gateway):
-    """A gateway that needs longer for one charge than for another, so that calls and writes overlap."""
-
-    async def start(self, payment_id: str, account: Account[Any], context: CallContext) -> MoneyOutcome:
-        await self._pause(payment_id)
-        return await super().start(payment_id, account, context)
-
-    async def close(self, closing: CaptureOrVoid, account: Account[Any], context: CallContext) -> MoneyOutcome:
-        await self._pause(closing.payment_id)
-        return await super().close(closing, account, context)
-
-    async def _pause(self, payment_id: str) -> None:
-        for _ in range(3 * int(payment_id, 16)):
-            await asyncio.sleep(0)
-
-
-async def overlapping(crashes: Collection[int]) -> Schedule:
-    """Three charges whose calls are answered one after the other, through these crashes."""
-    schedule = Schedule({}, crashes)
-    world = World(Uneven(), crashes=schedule.crashes)
-    asked = [charge(f"r{number}", capture="now") for number in range(3)]
-    await world.work(*(world.asked(one) for one in asked))
-    await world.settle()
-    for one in asked:
-        judge(world, one)
-    judge_money(world, asked)
-    return schedule
-
-
-async def test_charges_answered_one_by_one_with_a_crash_at_every_place() -> None:
-    for place in range((await overlapping(())).places + 1):
-        await overlapping((place,))
-        await overlapping((place, place + 2))
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
