@@ -26,7 +26,6 @@ from kafka.errors import KafkaError, RetriableError
 from ingest.group_producer import GroupProducer
 from ingest.limits import Slots
 from ingest.notification import RecordHeaders
-from ingest.partitioner import partition_of
 from ingest.record_batch import encoded
 from ingest.record_group import PendingRecord, RecordGroup, TargetPartition, Told
 from ingest.selector import ProducerSelector
@@ -35,6 +34,7 @@ from schemas.configuration.kafka import KafkaSettings
 from schemas.errors import ClusterUnavailableError
 from service.kafka_client import client_settings, opened, unreachable
 from service.logs import event
+from service.partitioner import partition_of
 
 logger = logging.getLogger("paynotify.ingest")
 

@@ -11,7 +11,6 @@ from typing import Final
 
 import msgspec
 
-from ingest.partitioner import partition_of
 from ops.common.topic_reader import TopicPartition, TopicReader
 from processors.resolve.payment_state import PaymentState
 from processors.resolve.retention import payment_state
@@ -20,6 +19,7 @@ from schemas.configuration.kafka import KafkaSettings
 from schemas.errors import ConfigurationError, UnreadableError
 from schemas.messages import PaymentStatus, decode
 from schemas.records import Record
+from service.partitioner import partition_of
 
 _CHUNK_RECORDS: Final = 50_000
 

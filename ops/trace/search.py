@@ -20,7 +20,6 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from ingest.partitioner import partition_of
 from ops.common.topic_reader import OffsetRange, TopicPartition, TopicReader
 from ops.trace.lookups import is_for, lookup_of
 from processors.interpret.stage import observation_id, response_of
@@ -39,6 +38,7 @@ from schemas.messages import (
 from schemas.providers import provider_contracts
 from schemas.records import Record
 from schemas.times import parse_time, rfc3339
+from service.partitioner import partition_of
 
 #: How long before a payment's first known event its first records may have been written.
 LOOK_BACK: Final = timedelta(hours=1)

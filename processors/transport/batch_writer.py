@@ -18,13 +18,14 @@ from functools import lru_cache
 from typing import Any, Final
 
 from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError, ProducerClosed
-from aiokafka.partitioner import murmur2
 from aiokafka.structs import TopicPartition
 
 from schemas.records import Output
+from service.partitioner import partition_of
 
 #: A payment's key comes once in each stage, and its hash costs more than appending the record.
 _REMEMBERED_KEYS: Final = 16_384
+_remembered = lru_cache(_REMEMBERED_KEYS)(partition_of)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +78,11 @@ async def all_done(waiting: Sequence[asyncio.Future[Any]]) -> None:
         raise
 
 
-def partition_of(key: bytes | None, partitions: Sequence[int]) -> int:
+def chosen_partition(key: bytes | None, partitions: Sequence[int]) -> int:
     """The partition of a key, as every Kafka client chooses it; any partition without a key."""
     if key is None:
         return random.choice(partitions)  # noqa: S311 - it spreads load and protects nothing
-    return partitions[_hash(key) % len(partitions)]
-
-
-@lru_cache(_REMEMBERED_KEYS)
-def _hash(key: bytes) -> int:
-    return int(murmur2(key)) & 0x7FFFFFFF
+    return partitions[_remembered(key, len(partitions))]
 
 
 async def _by_partition(producer: Any, outputs: Iterable[Output]) -> Mapping[TopicPartition, Sequence[Output]]:
@@ -99,7 +95,7 @@ async def _by_partition(producer: Any, outputs: Iterable[Output]) -> Mapping[Top
             raise MessageSizeTooLargeError(f"a record of {topic} has {len(output.value)} bytes")
         if topic not in numbers:
             numbers[topic] = sorted(await producer.partitions_for(topic))
-        number = output.partition if output.partition is not None else partition_of(output.key, numbers[topic])
+        number = output.partition if output.partition is not None else chosen_partition(output.key, numbers[topic])
         found.setdefault(TopicPartition(topic, number), []).append(output)
     return found
 

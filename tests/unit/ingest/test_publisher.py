@@ -9,10 +9,10 @@ from kafka.errors import KafkaError, KafkaTimeoutError, UnknownError
 from kafka.future import Future
 
 from ingest.limits import Slots
-from ingest.partitioner import partition_of
 from ingest.publisher import NotificationPublisher
 from ingest.record_batch import encoded
 from ingest.record_group import BatchResult, PendingRecord, RecordGroup
+from service.partitioner import partition_of
 
 TOPIC = "notifications.trustpayments"
 KEY = b"shop-uk/1"

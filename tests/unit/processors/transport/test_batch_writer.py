@@ -227,8 +227,8 @@ async def test_closed_producer_refuses_records(offline: Offline) -> None:
 @given(st.binary(max_size=60), st.integers(1, 20))
 def test_partition_of_a_key_is_that_of_every_kafka_client(key: bytes, partitions: int) -> None:
     numbers = list(range(partitions))
-    assert batch_writer.partition_of(key, numbers) == DefaultPartitioner()(key, numbers, numbers)
+    assert batch_writer.chosen_partition(key, numbers) == DefaultPartitioner()(key, numbers, numbers)
 
 
 def test_record_without_a_key_goes_to_any_partition() -> None:
-    assert {batch_writer.partition_of(None, [4, 5]) for _ in range(100)} == {4, 5}
+    assert {batch_writer.chosen_partition(None, [4, 5]) for _ in range(100)} == {4, 5}
