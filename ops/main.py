@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ops.common.arguments import CONFIG, JSON
+from schemas.text import is_text
 from service.exit_codes import WRONG_USE, exit_code
 
 _DESCRIPTION: Final = "Turns payment providers' webhooks into one ordered stream of payment statuses on Apache Kafka."
@@ -88,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser, _ = build_parsers(() if chosen is None else (chosen,))
     arguments = parser.parse_args(words)
     assert chosen is not None
-    if not all(_is_text(word) for word in words):
+    if not all(is_text(word) for word in words):
         # a shell passes any bytes, but ids, keys and printed paths are text
         print(
             f"paynotify {chosen.name}: Arguments must be UTF-8 text. Correct the argument, or rename the file.",
@@ -131,14 +132,6 @@ def build_parsers(
 def _not_installed(chosen: Subcommand) -> bool:
     """Whether the subcommand belongs to the sandbox, a distribution of its own, and this is missing."""
     return chosen.module.startswith("sandbox.") and importlib.util.find_spec("sandbox") is None
-
-
-def _is_text(word: str) -> bool:
-    try:
-        word.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 if __name__ == "__main__":

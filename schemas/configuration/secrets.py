@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from schemas.errors import SecretError
+from schemas.text import is_text
 
 _RECHECK_SECONDS = 1.0
 
@@ -65,7 +66,7 @@ class Secret:
                     f"The environment variable {self.reference.env} is not set or empty. "
                     "Set it to the secret, or name a file instead."
                 )
-            if not _is_text(self._text):
+            if not is_text(self._text):
                 raise SecretError(
                     f"The environment variable {self.reference.env} is not UTF-8 text. "
                     "Set it to the secret as it was given to you, or name a file instead."
@@ -105,15 +106,6 @@ def file_version(path: Path) -> tuple[int, ...]:
     found = path.stat()
     # two writes may fall into one tick of the file system's clock: the inode and the length differ then
     return found.st_mtime_ns, found.st_ino, found.st_size
-
-
-def _is_text(text: str) -> bool:
-    """Whether the text can be encoded. Bytes of the environment that are not UTF-8 become surrogates, which can't."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def reveal_all(secrets: tuple[Secret, ...]) -> tuple[str, ...]:

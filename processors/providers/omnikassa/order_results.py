@@ -20,6 +20,7 @@ from schemas.errors import UnreadableError
 from schemas.ids import MAX_ID_LENGTH
 from schemas.messages import Observation
 from schemas.money import Money
+from schemas.text import is_text
 from schemas.times import rfc3339
 
 #: The bank's ids are UUIDs, the SDKs' signed fixtures also have short ones. A comma would mean that the text was
@@ -100,10 +101,8 @@ def _merchant_order_id(order: Mapping[str, Any]) -> str | None:
     text = str(value)
     if len(text) > MAX_ID_LENGTH:
         raise UnreadableError("merchantOrderId is longer than an order's id may be")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise UnreadableError("merchantOrderId holds what is no Unicode text") from None
+    if not is_text(text):
+        raise UnreadableError("merchantOrderId holds what is no Unicode text")
     return text
 
 
