@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from processors.dead_letters import dead_lettered
@@ -18,7 +18,7 @@ from schemas import topics
 from schemas.configuration.kafka import KafkaSettings
 from schemas.reasons import DeadReason, RejectReason
 from schemas.records import Output, Record
-from schemas.times import parse_time
+from schemas.times import parse_time, utc_now
 
 _MAX_SLEEP_SECONDS: Final = 2.0
 
@@ -40,7 +40,7 @@ class RetryStage:
         self,
         provider: str,
         kafka: KafkaSettings,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] = utc_now,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         *,
         notifications: bool = False,

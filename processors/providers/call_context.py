@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 
 from processors.providers.base import CallContext
 from processors.providers.http import open_transport
 from schemas.configuration.worker import WorkerSettings
+from schemas.times import utc_now
 
 
 @asynccontextmanager
@@ -17,7 +17,7 @@ async def open_call_context(worker: WorkerSettings, connections: int) -> AsyncIt
     async with open_transport(connections) as http:
         yield CallContext(
             http=http,
-            now=lambda: datetime.now(UTC),
+            now=utc_now,
             max_response_bytes=worker.provider_response_bytes,
             timeout_seconds=worker.provider_timeout_seconds,
             transactions_per_query=worker.transactions_per_query,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
@@ -26,7 +25,7 @@ from schemas.errors import UnreadableError
 from schemas.ids import derived_id
 from schemas.messages import Observation, PaymentSeen, PaymentStatus
 from schemas.records import Output, Record
-from schemas.times import parse_time
+from schemas.times import parse_time, utc_now
 from service.logs import event
 
 logger = logging.getLogger("paynotify.resolve")
@@ -195,7 +194,7 @@ class ResolveStage:
     def _measure(self, record: Record, observation: Observation) -> None:
         received = parse_time(record.header("received-at"))
         if received is not None:
-            seconds = (datetime.now(UTC) - received).total_seconds()
+            seconds = (utc_now() - received).total_seconds()
             self._receive_to_result(observation.provider).observe(max(0.0, seconds))
 
 

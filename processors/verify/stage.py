@@ -28,7 +28,7 @@ from schemas.ids import derived_id
 from schemas.messages import Lookup
 from schemas.providers import provider_contracts
 from schemas.records import Output, Record
-from schemas.times import parse_time, rfc3339
+from schemas.times import parse_time, rfc3339, utc_now
 from service.logs import event
 
 logger = logging.getLogger("paynotify.verify")
@@ -109,7 +109,7 @@ class VerifyStage:
         duplicate_window_seconds: float = 0.0,
         budget: UnsignedBudgetSettings | None = None,
         retry_delays_seconds: Sequence[float] = (),
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
         """``budget`` is one partition's share; without one unsigned notifications are not limited.
 

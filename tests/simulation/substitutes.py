@@ -19,7 +19,6 @@ from typing import Any, Final
 from unittest.mock import patch
 
 from processors import wiring
-from processors.fetch import retry_stage
 from processors.limits.call_pacer import CallPacer
 from processors.limits.hourly_quota import HourlyQuota
 from processors.orders import expectation_cache
@@ -27,7 +26,6 @@ from processors.providers.smartpay import provider as smartpay
 from processors.providers.smartpay import published_keys
 from processors.providers.trustpayments import client as trustpayments
 from processors.resolve import retention
-from processors.resolve import stage as resolve_stage
 from processors.verify import stage as verify_stage
 from schemas import ids, times
 from tests.simulation.broker import EPOCH_SECONDS
@@ -56,7 +54,7 @@ def simulated(loop: Timeline, chance: Random, *, silent: bool = True) -> Iterato
         now=partial(product_time, loop), fromtimestamp=datetime.fromtimestamp, fromisoformat=datetime.fromisoformat
     )
     replaced: list[tuple[Any, str, Any]] = [
-        *((module, "datetime", dates) for module in (retry_stage, verify_stage, resolve_stage, times)),
+        *((module, "datetime", dates) for module in (verify_stage, times)),
         (expectation_cache, "time", SimpleNamespace(monotonic=loop.time)),
         (ids, "time", SimpleNamespace(time_ns=lambda: round(unix_seconds(loop) * 1e9))),
         (ids, "os", SimpleNamespace(urandom=chance.randbytes)),
