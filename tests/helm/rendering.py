@@ -5,11 +5,13 @@ from __future__ import annotations
 import functools
 import json
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import yaml
 
+from tests.helm.changes import Change
 from tests.helm.tools import HELMS, helm
 
 CHART: Final = Path(__file__).parents[2] / "helm" / "paynotify"
@@ -56,6 +58,18 @@ def run(*arguments: str, version: str = HELMS[0]) -> subprocess.CompletedProcess
 
 def values_file(way: str) -> str:
     return str(CHART / "ci" / f"{way}-values.yaml")
+
+
+def refusals(change: Change, folder: Path) -> Iterator[tuple[str, str]]:
+    """What each version of helm prints when it refuses a valid values file with this change."""
+    values = yaml.safe_load(Path(values_file("scram")).read_text("utf-8"))
+    change(values)
+    file = folder / "values.yaml"
+    file.write_text(yaml.safe_dump(values), "utf-8")
+    for version in HELMS:
+        refused = run("template", "shop", str(CHART), "-f", str(file), version=version)
+        assert refused.returncode != 0, f"{version} accepts it"
+        yield version, refused.stderr
 
 
 @functools.cache
