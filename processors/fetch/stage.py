@@ -24,6 +24,7 @@ from processors.providers.response_record import response_record
 from processors.runtime.progress import report_progress
 from processors.runtime.stage import BatchContext, Publish
 from processors.state.overlay import Overlay
+from processors.tally import Tally
 from schemas import messages, topics
 from schemas.cloudevents import cloud_event, with_headers
 from schemas.configuration.kafka import KafkaSettings
@@ -85,6 +86,7 @@ class FetchStage:
         self._accounts = accounts
         self._context = replace(context, progress=report_progress)
         self._metrics = metrics
+        self._outcomes = Tally(metrics.outcomes, provider.name, self.name)
         # the metrics of every call: each look-up of a label's counter takes a lock
         self._calls_ended = cache(partial(metrics.calls.labels, provider.name))
         self._call_seconds = metrics.fetch_seconds.labels(provider.name)
@@ -97,6 +99,12 @@ class FetchStage:
 
     async def process(self, context: BatchContext) -> Sequence[Output]:
         """Make the batch's calls, concurrently across queues. Responses are published as they arrive."""
+        try:
+            return await self._outputs(context)
+        finally:
+            self._outcomes.publish()
+
+    async def _outputs(self, context: BatchContext) -> list[Output]:
         outputs: list[Output] = []
         records: dict[str, tuple[Record, WaitingLookup]] = {}
         for record in context.records:
@@ -113,19 +121,18 @@ class FetchStage:
         for lookup_id, (record, waiting) in records.items():
             outcome = outcomes.get(lookup_id, RetryLater("unavailable", "the call did not report on this lookup"))
             outputs += self._settle(record, waiting, outcome)
-        self._note_answered([name for name in records if isinstance(outcomes.get(name), Succeeded)], context.state)
+        self._remember([name for name in records if isinstance(outcomes.get(name), Succeeded)], context.state)
         return outputs
 
     def dead_letter(self, record: Record) -> Output:
-        return self._dead_letter(record, "internal_error")
+        letter = self._dead_letter(record, "internal_error")
+        self._outcomes.publish()
+        return letter
 
-    def _note_answered(self, lookup_ids: Sequence[str], state: Overlay) -> None:
-        if not lookup_ids:
-            return
-        self._count("response", records=len(lookup_ids))
-        if self._provider.policy.remembers_answered:
+    def _remember(self, answered: Sequence[str], state: Overlay) -> None:
+        if answered and self._provider.policy.remembers_answered:
             answered_at = rfc3339(self._context.now()).encode()
-            for lookup_id in lookup_ids:
+            for lookup_id in answered:
                 state.put(lookup_id.encode(), answered_at)
 
     def _answered_before(self, waiting: WaitingLookup, state: Overlay) -> bool:
@@ -191,6 +198,7 @@ class FetchStage:
 
     def _settle(self, record: Record, waiting: WaitingLookup, outcome: LookupOutcome) -> list[Output]:
         if isinstance(outcome, Succeeded):
+            self._outcomes.count("response", "")
             return self._known_id(waiting, known=True) + self._more_lookups(record, waiting, outcome)
         if isinstance(outcome, RetryLater):
             return [self._retry(record, waiting, outcome)]
@@ -220,7 +228,7 @@ class FetchStage:
         )
         if isinstance(decision, Failed):
             return self._dead_letter(record, decision.reason, waiting)
-        self._count("retry", outcome.reason)
+        self._outcomes.count("retry", outcome.reason)
         self._metrics.retries.labels(self.provider, outcome.reason).inc()
         headers = with_headers(
             record.headers,
@@ -257,7 +265,7 @@ class FetchStage:
         return Output(self._topic(topics.lookups(self.provider)), key.encode(), messages.encode(lookup), headers)
 
     def _dead_letter(self, record: Record, reason: DeadReason, waiting: WaitingLookup | None = None) -> Output:
-        self._count("dead", reason)
+        self._outcomes.count("dead", reason)
         self._metrics.dead_letters.labels(self.provider, self.name, reason).inc()
         event(
             logger,
@@ -272,6 +280,3 @@ class FetchStage:
         return dead_lettered(
             record, self._dead, reason, attempts=waiting.attempts + 1, first_seen=rfc3339(waiting.first_seen)
         )
-
-    def _count(self, outcome: str, reason: str = "", records: int = 1) -> None:
-        self._metrics.outcomes.labels(self.provider, self.name, outcome, reason).inc(records)

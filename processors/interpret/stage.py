@@ -16,6 +16,7 @@ from processors.providers.account import Account
 from processors.providers.base import OddElement, Provider, ProviderResponse
 from processors.providers.response_record import answered_lookups
 from processors.runtime.stage import BatchContext
+from processors.tally import Tally
 from schemas import messages, topics
 from schemas.cloudevents import cloud_event
 from schemas.configuration.kafka import KafkaSettings
@@ -109,38 +110,38 @@ class InterpretStage:
         self._observations = kafka.topic(topics.OBSERVATIONS)
         self._dead = kafka.topic(topics.DEAD)
         self._metrics = metrics
+        self._outcomes = Tally(metrics.outcomes, provider.name, self.name)
 
     async def process(self, context: BatchContext) -> Sequence[Output]:
         """The observations of each response, in order."""
         await self._expectations.ready()
-        outputs: list[Output] = []
-        observed = 0
-        for record in context.records:
-            observations, kept = self._outputs(record)
-            observed += not kept
-            outputs += observations
-            outputs += kept
-        if observed:
-            self._count("observed", records=observed)
-        return outputs
+        try:
+            return [output for record in context.records for output in self._outputs(record)]
+        finally:
+            self._outcomes.publish()
 
     def dead_letter(self, record: Record) -> Output:
-        return self._dead_letter(record, "internal_error")
+        letter = self._dead_letter(record, "internal_error")
+        self._outcomes.publish()
+        return letter
 
-    def _outputs(self, record: Record) -> tuple[list[Output], list[Output]]:
+    def _outputs(self, record: Record) -> list[Output]:
         """The observations, and the dead letters of what could not be read."""
         account = self._accounts.get(record.header("ce_source").rpartition("/")[2])
         if account is None:
-            return [], [self._dead_letter(record, "unknown_merchant")]
+            return [self._dead_letter(record, "unknown_merchant")]
         try:
             interpretation = self._provider.interpret(response_of(record), account)
         except UnreadableError as error:
             # dead-lettered whole: after a key change it can be replayed and interpreted again
-            return [], [self._dead_letter(record, error.reason)]
+            return [self._dead_letter(record, error.reason)]
         for warning in interpretation.warnings:
             self._metrics.response_warnings.labels(self.provider, warning).inc()
         observed, odd = self._observed(record, interpretation.observations)
-        return observed, self._dead_letters(record, interpretation.unreadable, (*interpretation.odd, *odd))
+        kept = self._dead_letters(record, interpretation.unreadable, (*interpretation.odd, *odd))
+        if not kept:
+            self._outcomes.count("observed", "")
+        return [*observed, *kept]
 
     def _observed(
         self, record: Record, observations: Sequence[Observation]
@@ -190,7 +191,7 @@ class InterpretStage:
         return Output(self._observations, key, messages.encode(observation), headers)
 
     def _dead_letter(self, record: Record, reason: DeadReason, elements: str = "") -> Output:
-        self._count("dead", reason)
+        self._outcomes.count("dead", reason)
         self._metrics.dead_letters.labels(self.provider, self.name, reason).inc()
         event(
             logger,
@@ -204,6 +205,3 @@ class InterpretStage:
             elements=elements,
         )
         return dead_lettered(record, self._dead, reason, elements=elements)
-
-    def _count(self, outcome: str, reason: str = "", records: int = 1) -> None:
-        self._metrics.outcomes.labels(self.provider, self.name, outcome, reason).inc(records)
