@@ -87,6 +87,7 @@ REQUESTED: Final = "payments.requested"
 REQUESTS: Final = "payments.requests"
 CHARGES: Final = "payments.charges"
 SILENT: Final = "providers.silent"
+OPERATIONS: Final = "operations"
 CLOCK: Final = "paynotify.clock"
 
 #: Stamped by the brokers' clock: those of workers and of the ingress differ (`processors.interpret.stage`), and the
@@ -154,6 +155,7 @@ def all_topics() -> tuple[Topic, ...]:
         Topic(EXPECTED, "payments that the shops expect (written by shops)", 90 * _DAY),
         Topic(OVERDUE, "expected payments that were not final in time", 90 * _DAY),
         Topic(SILENT, "providers that report none of the orders expected from them, and that report again", 90 * _DAY),
+        Topic(OPERATIONS, "cases that a person has to know of, one event each", 90 * _DAY),
         Topic(ORDERS, "expected payments and the payments observed for them, by order"),
         Topic(REQUESTED, "requests to charge, capture or release (written by shops)", 90 * _DAY),
         Topic(REQUESTS, "the progress of each of these requests", None),

@@ -17,8 +17,17 @@ import msgspec
 from processors.dead_letters import dead_lettered
 from processors.fetch.retry_policy import decide
 from processors.metrics import Metrics
+from processors.operations_events import odd_elements, operations_output
 from processors.providers.account import Account
-from processors.providers.base import Call, CallContext, Provider, ProviderResponse, WaitingLookup, accepts_unsigned
+from processors.providers.base import (
+    Call,
+    CallContext,
+    OddElement,
+    Provider,
+    ProviderResponse,
+    WaitingLookup,
+    accepts_unsigned,
+)
 from processors.providers.outcomes import Failed, FurtherLookup, LookupOutcome, RetryLater, Succeeded
 from processors.providers.response_record import response_record
 from processors.runtime.progress import report_progress
@@ -205,7 +214,14 @@ class FetchStage:
         # an unknown id counts against unauthenticated callers, unless a shop registered the order
         named = outcome.reason == "not_found" and messages.RECOVERY not in waiting.lookup.arguments
         unknown = self._known_id(waiting, known=False) if named else []
-        return [self._dead_letter(record, outcome.reason, waiting), *unknown]
+        odd = [self._notice(record, waiting, outcome.reason)] if outcome.alone else []
+        return [self._dead_letter(record, outcome.reason, waiting), *unknown, *odd]
+
+    def _notice(self, record: Record, waiting: WaitingLookup, reason: DeadReason) -> Output:
+        """A query had a value that the provider refused. The lookup has it; the event does not."""
+        value = [OddElement("reference", reason)]
+        found = odd_elements(record, self.provider, waiting.lookup.merchant, value)
+        return operations_output(self._topic(topics.OPERATIONS), found, f"/fetch/{self.provider}", record)
 
     def _more_lookups(self, record: Record, waiting: WaitingLookup, outcome: Succeeded) -> list[Output]:
         more = [self._follow_up(waiting, reference) for reference in outcome.follow_ups]

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from processors.dead_letters import dead_lettered
 from processors.metrics import Metrics
+from processors.operations_events import odd_elements, operations_output
 from processors.orders.expectation_cache import ExpectedPayments
 from processors.providers.account import Account
 from processors.providers.base import OddElement, Provider, ProviderResponse
@@ -109,6 +110,7 @@ class InterpretStage:
         self._accounts = accounts
         self._observations = kafka.topic(topics.OBSERVATIONS)
         self._dead = kafka.topic(topics.DEAD)
+        self._operations = kafka.topic(topics.OPERATIONS)
         self._metrics = metrics
         self._outcomes = Tally(metrics.outcomes, provider.name, self.name)
 
@@ -138,14 +140,21 @@ class InterpretStage:
         for warning in interpretation.warnings:
             self._metrics.response_warnings.labels(self.provider, warning).inc()
         observed, odd = self._observed(record, interpretation.observations)
-        kept = self._dead_letters(record, interpretation.unreadable, (*interpretation.odd, *odd))
-        if not kept:
+        whole, odd = interpretation.unreadable, [*interpretation.odd, *odd]
+        if whole is None and not odd:
             self._outcomes.count("observed", "")
-        return [*observed, *kept]
+            return observed
+        return [*observed, *self._dead_letters(record, whole, odd), self._notice(record, account, whole, odd)]
 
-    def _observed(
-        self, record: Record, observations: Sequence[Observation]
-    ) -> tuple[list[Output], Sequence[OddElement]]:
+    def _notice(
+        self, record: Record, account: Account[Any], whole: DeadReason | None, odd: Sequence[OddElement]
+    ) -> Output:
+        """One event for the whole page; of an unreadable rest nobody knows the place."""
+        rest = () if whole is None else (OddElement("", whole),)
+        found = odd_elements(record, self.provider, account.merchant.id, (*rest, *odd))
+        return operations_output(self._operations, found, self._source, record)
+
+    def _observed(self, record: Record, observations: Sequence[Observation]) -> tuple[list[Output], list[OddElement]]:
         """The observations, and those that can't be written: too long, or with text that is no Unicode.
 
         Otherwise the brokers, or the encoder, would refuse the whole batch for ever.

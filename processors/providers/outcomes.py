@@ -49,10 +49,14 @@ class RetryLater(msgspec.Struct, Generic[Reason], frozen=True, gc=False):
 
 
 class Failed(msgspec.Struct, Generic[Reason], frozen=True, gc=False):
-    """Certainly nothing was done, and a retry would not help."""
+    """Certainly nothing was done, and a retry would not help.
+
+    ``alone``: it is this lookup's own value that was refused, not the call that it was made in.
+    """
 
     reason: Reason
     detail: str = ""
+    alone: bool = False
 
 
 class Unknown(msgspec.Struct, Generic[Reason], frozen=True, gc=False):

@@ -156,6 +156,7 @@ def concluded(state: PaymentState, event: PaymentStatus) -> Advance:
         late_success=_late_success(last, event),
         money_returned=_says_returned(event) and not (last is not None and _says_returned(last)),
         over_refunded=exceeds and not state.over_refunded,
+        refunded_beyond=exceeds and (last is None or not _exceeds(last) or _refunded_more(last, event)),
     )
 
 
@@ -253,6 +254,11 @@ def _exceeds(event: PaymentStatus) -> bool:
     whole = (event.paid or event.amount, event.customer_amount)
     basis = next((one for one in whole if one is not None and one.currency == event.refunded.currency), None)
     return basis is not None and event.refunded.value > basis.value
+
+
+def _refunded_more(last: PaymentStatus, event: PaymentStatus) -> bool:
+    before, now = last.refunded, event.refunded
+    return before is not None and now is not None and now.value > before.value
 
 
 def _says_returned(event: PaymentStatus) -> bool:

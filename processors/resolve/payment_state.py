@@ -71,7 +71,9 @@ class Advance(msgspec.Struct, frozen=True, gc=False):
     bytes.
 
     ``late_success``: the payment succeeded after a failure had been published. ``money_returned``: the event says that
-    captured money came back without a refund. ``over_refunded``: for the first time more is refunded than was captured.
+    captured money came back without a refund. ``over_refunded``: for the first time more is refunded than was captured;
+    ``refunded_beyond``: for the first time, or more than before. ``money_taken_back``: refused, although the newest
+    response says that captured money is not captured.
     """
 
     state: PaymentState
@@ -81,6 +83,8 @@ class Advance(msgspec.Struct, frozen=True, gc=False):
     late_success: bool = False
     money_returned: bool = False
     over_refunded: bool = False
+    refunded_beyond: bool = False
+    money_taken_back: bool = False
 
 
 def encoded(state: PaymentState, last: bytes | None = None) -> bytes:

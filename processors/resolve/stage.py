@@ -10,6 +10,8 @@ from typing import Final
 
 from processors.dead_letters import dead_lettered
 from processors.metrics import Metrics
+from processors.operations_events import operations_output
+from processors.resolve.noticed import noticed
 from processors.resolve.payment_state import Advance, PaymentState, encoded
 from processors.resolve.release import CAPTURED_ONLY, ReleaseRules
 from processors.resolve.retention import payment_state
@@ -55,6 +57,7 @@ class ResolveStage:
         self._dead = kafka.topic(topics.DEAD)
         self._orders = kafka.topic(topics.ORDERS)
         self._charges = kafka.topic(topics.CHARGES)
+        self._operations = kafka.topic(topics.OPERATIONS)
         self._charging = charging
         self._metrics = metrics
         self._outcomes = Tally(metrics.outcomes)
@@ -90,12 +93,34 @@ class ResolveStage:
             if self._looks is not None:
                 self._looks.follow(state, key.decode(), before.follows, after.state.follows)
         self._count(before, observation, after)
+        return self._changes(key, before, observation, after, record) + self._notices(
+            before, observation, after, record
+        )
+
+    def _changes(
+        self, key: bytes, before: PaymentState, observation: Observation, after: Advance, record: Record
+    ) -> list[Output]:
         if after.event is None or after.event_bytes is None:
             # without an event an order may still be notified: the one that the payment was registered for since
             return self._notify_orders(before, after.state, after.state.last) if after.state.last else []
         self._measure(record, observation)
         orders = self._notify_orders(before, after.state, after.event)
         return self._events(key, after.event, after.event_bytes, record) + orders + self._notify_charges(after.event)
+
+    def _notices(self, before: PaymentState, observation: Observation, after: Advance, record: Record) -> list[Output]:
+        """What a person has to know of the observation."""
+        if not (
+            after.money_taken_back
+            or after.money_returned
+            or after.refunded_beyond
+            or observation.correction is not None
+        ):
+            return []  # nearly always
+        observation_id = record.header("ce_id") or f"{record.topic}/{record.partition}/{record.offset}"
+        return [
+            operations_output(self._operations, one, "/resolve", record)
+            for one in noticed(before, observation, after, observation_id)
+        ]
 
     def _events(self, key: bytes, changed: PaymentStatus, value: bytes, record: Record) -> list[Output]:
         headers = cloud_event(
@@ -159,10 +184,8 @@ class ResolveStage:
             self._metrics.late_successes.labels(provider).inc()
         if after.money_returned:
             self._metrics.returned_payments.labels(provider).inc()
-            self._warn("money_returned", observation, reported=observation.status or "")
         if after.over_refunded:
             self._metrics.over_refunds.labels(provider).inc()
-            self._warn("over_refunded", observation)
         if after.event is not None and after.event.status == "unknown" and observation.status == "unknown":
             self._metrics.unknown_statuses.labels(provider).inc()
         if after.event is not None and after.state.expected is not None:

@@ -22,7 +22,7 @@ from processors.resolve.payment_state import Advance, PaymentState, TransitionKi
 from processors.resolve.refunds import with_refund
 from processors.resolve.release import CAPTURED_ONLY, ReleaseRules
 from schemas.messages import Observation
-from schemas.status import ENDED_WITHOUT_MONEY, MONEY_WENT_BACK, Status
+from schemas.status import ENDED_WITHOUT_MONEY, MONEY_WENT_BACK, TOOK_MONEY, Status
 
 _SUCCESSES: Final[frozenset[Status]] = frozenset({"authorised", "captured"})
 
@@ -53,6 +53,9 @@ NEWEST_WINS: Final[frozenset[tuple[Status, Status]]] = frozenset(
     for wanted in ALLOWED[current] & (_OPEN | ENDED_WITHOUT_MONEY)
 )
 
+#: Money was captured, and at least a part of it did not go back.
+_HELD: Final[frozenset[Status]] = frozenset({"captured", "partially_refunded"})
+
 #: What a provider reports of a payment whose captured money its bank has taken back.
 _RETURNED: Final[frozenset[Status]] = ENDED_WITHOUT_MONEY | {"pending", "suspended"}
 
@@ -69,6 +72,15 @@ def allowed(current: Status | None, wanted: Status, *, newer: bool) -> Transitio
     if (current, wanted) in NEWEST_WINS and not newer:
         return "refused"
     return "changed"
+
+
+def takes_money_back(state: PaymentState, wanted: Status) -> bool:
+    """Whether the status says that money is not captured that was published as captured, and did not all go back.
+
+    A word that is unknown says nothing about money.
+    """
+    published = state.last.status if state.last is not None else None
+    return published in _HELD and wanted not in TOOK_MONEY and wanted != "unknown"
 
 
 def advance(state: PaymentState, observation: Observation, rules: ReleaseRules = CAPTURED_ONLY) -> Advance:
@@ -94,7 +106,8 @@ def advance(state: PaymentState, observation: Observation, rules: ReleaseRules =
         # of a refused observation too: neither an older one nor the same one repeated may change the status later
         newest = max(state.newest, moment)
         if kind == "refused":
-            return Advance(replace(state, newest=newest), "refused")
+            taken_back = newer and takes_money_back(state, observation.status)
+            return Advance(replace(state, newest=newest), "refused", money_taken_back=taken_back)
         state = _with_status(state, observation, newest, after if kind == "changed" else None, newer=newer)
     reported = reported_status(state)
     if reported is None:

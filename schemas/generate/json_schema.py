@@ -37,6 +37,7 @@ def carries() -> dict[str, type[Any]]:
         topics.EXPECTED: messages.ExpectedPayment,
         topics.OVERDUE: messages.OverduePayment,
         topics.SILENT: messages.ProviderSilent,
+        topics.OPERATIONS: messages.OperationsEvent,
         topics.REQUESTED: messages.RequestedPayment,
         topics.REQUESTS: messages.PaymentRequest,
     }

@@ -8,6 +8,7 @@ from schemas.messages.event_types import (
     LOOKUP_REQUESTED,
     NOTIFICATION_DUPLICATE,
     NOTIFICATION_RECEIVED,
+    OPERATIONS_NOTICED,
     ORDER_HEARD_OF,
     PAYMENT_EXPECTED,
     PAYMENT_OBSERVED,
@@ -34,6 +35,7 @@ from schemas.messages.lookups import (
     Lookup,
 )
 from schemas.messages.observations import Chargeback, Correction, Expectation, FollowUp, Observation, OrderRole, Refund
+from schemas.messages.operations import MAX_ELEMENTS, OPERATIONS_KINDS, NamedElement, OperationsEvent, OperationsKind
 from schemas.messages.orders import ExpectedPayment, HeardOf, OverduePayment, ProviderSilent
 from schemas.messages.payments import Checks, PaymentSeen, PaymentStatus, TimeReached
 from schemas.messages.requests import Action, PaymentRequest, RequestedPayment
@@ -44,8 +46,11 @@ __all__ = [
     "CAUSES",
     "KNOWN",
     "LOOKUP_REQUESTED",
+    "MAX_ELEMENTS",
     "NOTIFICATION_DUPLICATE",
     "NOTIFICATION_RECEIVED",
+    "OPERATIONS_KINDS",
+    "OPERATIONS_NOTICED",
     "ORDER_HEARD_OF",
     "PAYMENT_EXPECTED",
     "PAYMENT_OBSERVED",
@@ -72,7 +77,10 @@ __all__ = [
     "FollowUp",
     "HeardOf",
     "Lookup",
+    "NamedElement",
     "Observation",
+    "OperationsEvent",
+    "OperationsKind",
     "OrderRole",
     "OverduePayment",
     "PaymentRequest",

@@ -33,3 +33,5 @@ PROVIDER_SILENT: Final = "payment.provider.silent.v1"
 REQUEST_MADE: Final = "payment.request.made.v1"
 
 REQUEST_ANSWERED: Final = "payment.request.answered.v1"
+
+OPERATIONS_NOTICED: Final = "payment.operations.noticed.v1"

@@ -36,6 +36,7 @@ READ: Final = (
     topics.DEAD,
     topics.STATUS,
     topics.LATEST,
+    topics.OPERATIONS,
 )
 
 _BOOK_SECONDS: Final = 30.0

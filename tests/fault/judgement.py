@@ -328,6 +328,42 @@ def _signature(body: bytes) -> str:
     return str(page.get("signature", "")) if isinstance(page, dict) else ""
 
 
+def cases_without_one_event(evidence: Evidence) -> list[str]:
+    """Pages and queries with odd elements, and refunds beyond what was captured, that are not one event on
+    ``operations``, by its id, or of which one id has two contents."""
+    contents: dict[str, bytes] = {}
+    told: dict[tuple[str, str], set[str]] = defaultdict(set)
+    found = []
+    for entry in evidence.records[topics.OPERATIONS]:
+        event = json.loads(entry.value)
+        if contents.setdefault(event["event_id"], entry.value) != entry.value:
+            found.append(f"{event['event_id']}: two contents")
+        told[event["kind"], event["cause"]].add(event["event_id"])
+    due = {("odd_elements", entry.headers.get("ce_id", "")) for entry in evidence.records[topics.DEAD] if _odd(entry)}
+    due |= {("over_refunded", one["event_id"]) for told_of in events(evidence).values() for one in _over(told_of)}
+    found += [f"{kind} at {cause}: no event" for kind, cause in sorted(due - told.keys())]
+    noticed = {(kind, cause) for kind, cause in told if kind in ("odd_elements", "over_refunded")}
+    found += [f"{kind} at {cause}: an event without a case" for kind, cause in sorted(noticed - due)]
+    return found + [f"{kind} at {cause}: {len(ids)} ids" for (kind, cause), ids in told.items() if len(ids) > 1]
+
+
+def _odd(entry: Entry) -> bool:
+    """Whether the dead letter is of a response with odd elements, or of a lookup of a value that was refused."""
+    asked = entry.headers.get("original-topic", "").endswith(topics.lookups("trustpayments"))
+    return bool(entry.headers.get("elements")) or (asked and entry.headers.get("reason") == "refused")
+
+
+def _over(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The events that say for the first time that so much more was refunded than captured."""
+    found, most = [], 0
+    for event in told:
+        captured, refunded = ((event.get(name) or {"value": 0})["value"] for name in ("paid", "refunded"))
+        if refunded > max(captured, most):
+            found.append(event)
+        most = max(most, refunded)
+    return found
+
+
 #: Every figure that must be 0, by its name in the report.
 RULES: Final[Mapping[str, Callable[[Evidence], list[str]]]] = {
     "lost": lost,
@@ -346,6 +382,7 @@ RULES: Final[Mapping[str, Callable[[Evidence], list[str]]]] = {
     "provider_rules_broken": rules_broken,
     "left_at_the_provider": left_behind,
     "money_moved_twice": moved_twice,
+    "cases_without_one_operations_event": cases_without_one_event,
     "omnikassa_orders_lost_in_the_window": lambda evidence: list(pages(evidence).not_healed),
 }
 
@@ -356,5 +393,6 @@ CATCHING_UP: Final = (
     "notifications_or_lookups_without_one_end",
     "nevogate_calls_without_result",
     "left_at_the_provider",
+    "cases_without_one_operations_event",
     "omnikassa_orders_lost_in_the_window",
 )

@@ -93,7 +93,7 @@ def right() -> Evidence:
     evidence.records[LOOKUPS] = [entry(PAYMENT, {"notification_id": "n1"}, ce_id="l1")]
     evidence.records[RESPONSES] = [entry(PAYMENT, {}, lookups='[{"lookup_id": "l1"}]')]
     evidence.records[BANK] = [entry("shop-uk", {"signature": "abc"}, at=10.5, lookups="[]")]
-    first, second = status(1, "authorised", None), status(2, "captured", "authorised", paid=5)
+    first, second = status(1, "authorised", None), status(2, "captured", "authorised", paid={"value": 5})
     evidence.records[topics.STATUS] = [first, second, first]
     evidence.records[topics.LATEST] = [first, second]
     return evidence
@@ -121,7 +121,7 @@ def _book(evidence: Evidence, provider: str, **fields: Any) -> None:
 
 
 def _third(evidence: Evidence, word: str, **more: Any) -> None:
-    last = status(3, word, "captured", **{"paid": 5, **more})
+    last = status(3, word, "captured", **{"paid": {"value": 5}, **more})
     evidence.records[topics.STATUS].append(last)
     evidence.records[topics.LATEST].append(last)
 
@@ -174,7 +174,29 @@ WRONGS: Final[list[tuple[str, Callable[[Evidence], object]]]] = [
             one, "nevogate", money={n: {"merchant": "m", "order_id": "R1", "moved": 1} for n in ("c1", "c2")}
         ),
     ),
+    (
+        "cases_without_one_operations_event",
+        lambda one: one.records[topics.DEAD].append(entry("shop-nl", b"", ce_id="r1", elements="orderResults/3")),
+    ),
+    ("cases_without_one_operations_event", lambda one: _third(one, "refunded", refunded={"value": 6})),
+    ("cases_without_one_operations_event", lambda one: one.records[topics.OPERATIONS].append(_noticed("o1", "r1"))),
+    (
+        "cases_without_one_operations_event",
+        lambda one: one.records[topics.OPERATIONS].extend((_noticed("o1", "s1", "corrected"), _noticed("o2", "s1"))),
+    ),
 ]
+
+
+def _noticed(event_id: str, cause: str, kind: str = "odd_elements") -> Entry:
+    return entry("shop-nl", {"event_id": event_id, "kind": kind, "cause": cause}, ce_id=event_id)
+
+
+def test_page_with_odd_elements_and_its_one_event_are_right_if_repeated(right: Evidence) -> None:
+    right.records[topics.DEAD] = [entry("shop-nl", b"", ce_id="r1", elements="orderResults/3")] * 2
+    right.records[topics.OPERATIONS] = [_noticed("o1", "r1")] * 2
+    assert RULES["cases_without_one_operations_event"](right) == []
+    right.records[topics.OPERATIONS].append(_noticed("o2", "r1"))
+    assert RULES["cases_without_one_operations_event"](right) == ["odd_elements at r1: 2 ids"]
 
 
 @pytest.mark.parametrize(("figure", "go_wrong"), WRONGS)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import shutil
 import signal
 from collections import Counter
+from collections.abc import Iterator
 
 import orjson
 import pytest
 
-from tests.fakes.observations import LIFE, lives, notification_headers, trustpayments_form
+from schemas import messages
+from schemas.messages import Correction, Refund
+from schemas.money import Money
+from tests.fakes.observations import LIFE, lives, notification_headers, observation, trustpayments_form
 from tests.integration.conftest import DEADLINE_SECONDS, Installation
 from tests.long_form import LONG
 from tests.topics_reader import Record, header, payments, send
@@ -19,6 +23,7 @@ pytestmark = pytest.mark.kafka
 STEPS = (1, 2, 3, 4, 5, 6) if LONG else (3, 4)
 PAYMENTS = 500
 NOTIFICATIONS = 1500
+CASES = 100
 
 
 def assert_whole_lives(records: list[Record], count: int) -> None:
@@ -33,6 +38,38 @@ def assert_whole_lives(records: list[Record], count: int) -> None:
         assert previous == [None, *(status for _, status in expected[:-1])], key
 
 
+def cases(count: int) -> Iterator[tuple[bytes, bytes, dict[str, str]]]:
+    """Payments of each of which a person has to know: captured, then taken back, refunded too far, and corrected."""
+    for number in range(count):
+        payment = f"case-{number}"
+        later = {"observed_at": "2026-06-01T12:30:00.000Z", "provider_time": "2026-06-01T12:30:00.000Z"}
+        refund = Refund(refund_id="r", amount=Money(2000, "GBP"), settled=True)
+        said = Correction(by="anna", reason="case 4711")
+        for step, one in enumerate(
+            (
+                observation(payment),
+                observation(payment, "cancelled", **later),
+                observation(payment, None, refund=refund, **later),
+                observation(payment, "captured", correction=said, observed_at="2026-06-01T12:31:00.000Z"),
+            )
+        ):
+            yield f"shop-uk/{payment}".encode(), messages.encode(one), {"ce_id": f"{payment}-{step}"}
+
+
+def without_cases(records: list[Record]) -> list[Record]:
+    return [one for one in records if not one.key.startswith(b"shop-uk/case-")]
+
+
+def assert_each_case_is_one_event(records: list[Record]) -> None:
+    """By its id, however often it was published, and with the same content each time."""
+    contents: dict[str, bytes] = {}
+    for one in records:
+        assert contents.setdefault(header(one, "ce_id"), one.value) == one.value
+    found = Counter((event["payment_id"], event["kind"]) for event in map(orjson.loads, contents.values()))
+    kinds = ("money_taken_back", "over_refunded", "corrected")
+    assert found == {(f"case-{number}", kind): 1 for number in range(CASES) for kind in kinds}
+
+
 def killed(installation: Installation, stage: str, step: int, batch: int) -> None:
     """Run the stage until it dies at the step."""
     worker = installation.worker(stage.partition(".")[0], kill_at=f"{stage}/{step}/{batch}", ready=False)
@@ -42,14 +79,15 @@ def killed(installation: Installation, stage: str, step: int, batch: int) -> Non
 
 @pytest.mark.parametrize("step", STEPS)
 def test_payments_survive_a_crash_after_any_step(installation: Installation, step: int) -> None:
-    send(installation.kafka, installation.topic("observations"), lives(PAYMENTS))
+    send(installation.kafka, installation.topic("observations"), [*cases(CASES), *lives(PAYMENTS)])
     killed(installation, "resolve.all", step, 4)
     worker = installation.worker("resolve")
     installation.until_read("resolve", "observations", child=worker)
     assert worker.stop() == 0
-    status = installation.records("payments.status")
+    status = without_cases(installation.records("payments.status"))
     assert_whole_lives(status, PAYMENTS)
-    assert_whole_lives(installation.records("payments.latest"), PAYMENTS)
+    assert_whole_lives(without_cases(installation.records("payments.latest")), PAYMENTS)
+    assert_each_case_is_one_event(installation.records("operations"))
     assert len(status) <= PAYMENTS * len(LIFE) + 4 * 100, "more was repeated than the uncommitted batches"
 
 

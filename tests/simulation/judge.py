@@ -17,6 +17,7 @@ import orjson
 from tests.simulation.broker import Stored, header
 from tests.simulation.nights import problems_of_nights
 from tests.simulation.odd_elements import problems_of_odd_elements
+from tests.simulation.operations import problems_of_operations
 from tests.simulation.plan import STATUSES, Payment, Plan
 from tests.simulation.recurring import Transaction
 from tests.simulation.requests import problems_of_requests
@@ -114,6 +115,7 @@ def problems(evidence: Evidence) -> list[str]:
         _requests,
         _nights,
         _signed_events,
+        _operations,
     ):
         told = list(rule(evidence))
         found += told[:_MOST_OF_A_KIND]
@@ -377,6 +379,10 @@ def _nights(evidence: Evidence) -> Iterator[str]:
 
 def _signed_events(evidence: Evidence) -> Iterator[str]:
     yield from problems_of_signed_events(evidence.whole, evidence.plan)
+
+
+def _operations(evidence: Evidence) -> Iterator[str]:
+    yield from problems_of_operations(evidence.whole)
 
 
 def kinds(found: Iterable[str]) -> Counter[str]:

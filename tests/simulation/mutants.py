@@ -9,6 +9,7 @@ from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, Final
 
+from processors import operations_events
 from processors.providers.base import Interpretation, ProviderResponse
 from processors.providers.omnikassa import order_results
 from processors.providers.omnikassa import provider as omnikassa
@@ -25,6 +26,7 @@ from processors.runtime.stage import Publish
 from processors.state.overlay import Overlay
 from processors.state.timer_queue import Timer
 from schemas.errors import RejectedNotificationError, UnreadableError
+from schemas.ids import time_ordered_id
 from schemas.records import Output
 from tests.simulation.broker import Broker, Headers, Place, ProducedBatch
 
@@ -152,6 +154,10 @@ def _whole_page(page: Mapping[str, Any], merchant: OmniKassaMerchant, response: 
     return read
 
 
+def _another_each_time(*parts: str) -> str:
+    return time_ordered_id()
+
+
 def _hit(key: bytes | None, one_of: int) -> bool:
     return zlib.crc32(key or b"") % one_of == 0
 
@@ -179,5 +185,6 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
     "rejects an unknown key at once": Mutant(
         parts=((signature, "UndecidedNotificationError", RejectedNotificationError),)
     ),
+    "gives a case another id each time": Mutant(parts=((operations_events, "derived_id", _another_each_time),)),
     "lets one odd order take its page": Mutant(parts=((omnikassa, "interpreted", _whole_page),)),
 }

@@ -110,7 +110,7 @@ class GatheredQuery:
             part = await self._ask(values)
         except RefusedValueError as refused:
             if len(values) == 1:
-                return [PartFailure(tuple(values), Failed(refused.reason, str(refused)))]
+                return [PartFailure(tuple(values), Failed(refused.reason, str(refused), alone=True))]
             return await self._halves(values)
         if part is not None:
             return [part]

@@ -81,7 +81,7 @@ async def test_refused_value_is_found_by_halving_and_fails_alone(named_in: str) 
         outcomes = await fetch(gateway, here, *lookups)
     refused = outcomes.pop(reference(37))
     assert isinstance(refused, Failed)
-    assert refused.reason == "refused"
+    assert (refused.reason, refused.alone) == ("refused", True)
     assert all(one == Succeeded() for one in outcomes.values())
     assert len(outcomes) == 63
     assert observed(here) == {reference(number) for number in range(64)} - {reference(37)}

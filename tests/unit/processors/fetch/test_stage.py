@@ -15,7 +15,7 @@ from processors.providers.outcomes import Failed, FurtherLookup, LookupOutcome, 
 from processors.runtime.stage import BatchContext
 from processors.state.overlay import Overlay
 from schemas.errors import ProviderRefusedError, ProviderUnavailableError, RateLimitedError
-from schemas.messages import Answered, Lookup, decode, encode
+from schemas.messages import Answered, Lookup, OperationsEvent, decode, encode
 from schemas.reasons import DeadReason
 from schemas.records import Output, Record
 from schemas.times import parse_time
@@ -131,6 +131,17 @@ async def test_dead_are_kept_whole_with_their_reason(outcome: Failed[DeadReason]
     assert (header(output, "reason"), header(output, "attempts")) == (reason, "3")
     assert header(output, "first-seen") == "2026-06-01T10:00:00.000Z"
     assert counted(bench.metrics.dead_letters, provider="nevogate", stage="fetch", reason=reason) == 1
+
+
+async def test_value_that_is_refused_alone_is_an_event_that_does_not_quote_it() -> None:
+    bench = Bench(FakeProvider(answer=answering(Failed("refused", "a value was refused", alone=True))))
+    outputs = await bench.work(lookup_record("one", "t-4711"))
+    (noticed,) = [one for one in outputs if one.topic == "operations"]
+    event = decode(noticed.value, OperationsEvent)
+    assert (event.kind, event.cause, event.merchant, event.elements_total) == ("odd_elements", "one", "shop", 1)
+    assert b"4711" not in (noticed.value or b"")
+    again = Bench(FakeProvider(answer=answering(Failed("refused", "a value was refused", alone=True))))
+    assert noticed in await again.work(lookup_record("one", "t-4711", offset=3)), "the same event after a crash"
 
 
 async def test_used_up_tries_end_a_lookup() -> None:

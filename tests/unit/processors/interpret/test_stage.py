@@ -10,10 +10,11 @@ from msgspec.structs import replace
 
 from ops.replay.original import original
 from processors.interpret.stage import InterpretStage, response_of
+from processors.operations_events import odd_elements
 from processors.providers.base import Interpretation, OddElement, ProviderResponse
 from processors.runtime.stage import BatchContext
 from schemas import messages
-from schemas.messages import Answered, Chargeback, Expectation, Observation, Refund
+from schemas.messages import Answered, Chargeback, Expectation, Observation, OperationsEvent, Refund
 from schemas.money import Money
 from schemas.records import Output, Record
 from schemas.times import rfc3339
@@ -92,9 +93,10 @@ async def test_untrusted_response_is_dead_lettered_whole() -> None:
 
 async def test_readable_part_of_a_response_is_observed() -> None:
     made = response(b"a unreadable b")
-    first, second, kept = await interpret(made)
+    first, second, kept, noticed = await interpret(made)
     assert [first.key, second.key] == [b"shop/a", b"shop/b"]
     assert (kept.topic, kept.value, header(kept, "reason")) == ("lookups.dead", made.value, "unreadable_answer")
+    assert messages.decode(noticed.value, OperationsEvent).elements_total == 1
 
 
 class _OddProvider(FakeProvider):
@@ -111,7 +113,7 @@ class _OddProvider(FakeProvider):
 async def test_odd_elements_are_dead_lettered_alone_and_named_by_their_place() -> None:
     stage = InterpretStage(_OddProvider(), accounts(), KAFKA, metrics(), NothingExpected())
     made = response(b"a b")
-    first, second, unreadable, foreign = await stage.process(BatchContext([made], empty(), refuse_publish))
+    first, second, unreadable, foreign, _ = await stage.process(BatchContext([made], empty(), refuse_publish))
     assert [first.key, second.key] == [b"shop/a", b"shop/b"]
     assert (header(unreadable, "reason"), header(unreadable, "elements")) == (
         "unreadable_answer",
@@ -121,10 +123,31 @@ async def test_odd_elements_are_dead_lettered_alone_and_named_by_their_place() -
     assert unreadable.value == foreign.value == made.value
 
 
+async def test_page_with_odd_elements_is_one_event_with_the_same_id_when_read_again() -> None:
+    stage = InterpretStage(_OddProvider(), accounts(), KAFKA, metrics(), NothingExpected())
+    made = response(b"a b")
+    *_, first = await stage.process(BatchContext([made], empty(), refuse_publish))
+    *_, again = await stage.process(BatchContext([replace(made, offset=7)], empty(), refuse_publish))
+    assert (first.topic, first.key) == ("operations", made.key)
+    assert (first.value, first.headers) == (again.value, again.headers)
+    event = messages.decode(first.value, OperationsEvent)
+    assert header(first, "ce_id") == event.event_id
+    assert (header(first, "ce_type"), header(first, "kind")) == ("payment.operations.noticed.v1", "odd_elements")
+    assert (event.cause, event.merchant, event.elements_total) == (made.header("ce_id"), "shop", 5)
+    assert [one.place for one in event.elements] == ["list/0", "list/7", "list/9", "observations/0", "observations/3"]
+
+
+async def test_event_of_a_page_full_of_odd_elements_is_bounded() -> None:
+    odd = [OddElement(f"list/{number}" + "x" * 200) for number in range(10_000)]
+    event = odd_elements(response(b"a"), "nevogate", "shop", odd)
+    assert (len(event.elements), event.elements_total) == (50, 10_000)
+    assert len(messages.encode(event)) < 10_000
+
+
 async def test_replayed_page_with_odd_elements_is_the_original_response() -> None:
     stage = InterpretStage(_OddProvider(), accounts(), KAFKA, metrics(), NothingExpected())
     made = response(b"a b")
-    *_, kept = await stage.process(BatchContext([made], empty(), refuse_publish))
+    *_, kept, _ = await stage.process(BatchContext([made], empty(), refuse_publish))
     replayed = original(replace(made, topic="lookups.dead", headers=kept.headers))
     assert (replayed.topic, replayed.key, replayed.value) == (made.topic, made.key, made.value)
     assert [one for one in replayed.headers if one[0] != "replayed-from"] == list(made.headers)
