@@ -22,6 +22,7 @@ up: prerequisites $(VENV)/.runtime              ## run the sandbox until Ctrl-C
 PROCESSES ?= 2
 test: prerequisites $(VENV)/.development        ## run all tests on a real Apache Kafka
 	$(BIN)/python -m tests.helm.tools
+	$(BIN)/python -m tests.proxies.tools
 	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 unit: $(VENV)/.development                      ## run the fast tests, which need no services

@@ -21,6 +21,7 @@ from uvicorn.server import ServerState
 
 from ingest.app import Ingress
 from ingest.call import CallResponse, WebhookCall, call_response
+from ingest.lingering_connection import LingeringConnection
 from ingest.request_parser import (
     BodyTooLongError,
     HeadTooLargeError,
@@ -35,9 +36,11 @@ from service.private_names import PrivateName, require
 
 logger = logging.getLogger("paynotify.ingest")
 
-#: What is read and discarded after an early response (413 and the like), so that the client reads the response
-#: instead of a reset connection.
-_DISCARD_BYTES: Final = 4 * 1024 * 1024
+#: What may be read of one request beside its body: one with chunks of a byte needs several bytes for each.
+_FRAMING_BYTES: Final = 4 * 1024 * 1024
+#: How long connections without a call stay open once the server stops. A proxy that has not noticed yet may send a
+#: call at this moment; it would get a reset, and its caller a 502.
+_LAST_CALLS_SECONDS: Final = 1.0
 
 _HEAD_TOO_LARGE: Final = HEAD_TOO_LARGE.head()
 _TOO_SLOW: Final = RESPONSES[RequestOutcome.TOO_SLOW].head()
@@ -62,13 +65,17 @@ class BoundedConnection(asyncio.Protocol):
     ``_call`` is the call that is being handled, ``_reading`` the one whose body is being read. They differ if a call
     was answered before its body was complete, or if the client sends the next one without waiting for the response.
     That one waits in ``_pipeline``, and no more is read until its turn.
+
+    A response to a call whose body is not complete is kept as ``_early`` until all that was read is parsed. If the rest
+    is still owed then, the connection closes: the client may leave the body out, and its next call would be taken for
+    the body.
     """
 
     ingress: ClassVar[Ingress]
     max_head_bytes: ClassVar[int] = 16 * 1024
-    max_message_bytes: ClassVar[int] = _DISCARD_BYTES
+    max_message_bytes: ClassVar[int] = _FRAMING_BYTES
     read_seconds: ClassVar[float] = 10.0
-    keep_alive_seconds: ClassVar[float] = 30.0
+    keep_alive_seconds: ClassVar[float] = 75.0
     max_connections: ClassVar[int] = 10_000
 
     def __init__(self, server_state: ServerState, **_: Any) -> None:
@@ -82,8 +89,9 @@ class BoundedConnection(asyncio.Protocol):
         self._pipeline: deque[WebhookCall] = deque()
         self._write_paused = False
         self._read_paused = False
-        self._has_served = False
+        self._early: CallResponse | None = None
         self._last_words: bytes | None = None
+        self._is_stopping = False
         self._until_seconds = math.inf
         self.is_lost = False
 
@@ -93,7 +101,7 @@ class BoundedConnection(asyncio.Protocol):
         self._transport = transport
         self._address = caller_address(transport.get_extra_info("peername"))
         self._connections.add(self)
-        self._until_seconds = self._loop.time() + self.read_seconds
+        self._until_seconds = self._loop.time() + self.keep_alive_seconds  # proxies open some in advance
         if len(self._connections) > self.max_connections:
             transport.abort()
 
@@ -124,6 +132,8 @@ class BoundedConnection(asyncio.Protocol):
         except Exception as error:  # noqa: BLE001 - uvloop would log a traceback and leave the connection as it is
             event(logger, "call_failed", level=logging.ERROR, error=repr(error))
             self._end(b"")
+        if self._early is not None:
+            self._linger(self._early.closing)
 
     def pause_writing(self) -> None:
         self._write_paused = True
@@ -136,7 +146,7 @@ class BoundedConnection(asyncio.Protocol):
     # --- the parser's events ------------------------------------------------------------------------------------
 
     def on_head(self, head: RequestHead) -> None:
-        if self._transport.is_closing():
+        if self.is_lost or self._transport.is_closing():
             return  # one of the two has said that nothing follows
         call = self._reading = WebhookCall(self, head, self._address)
         if self._call is None and not self._pipeline:
@@ -159,12 +169,12 @@ class BoundedConnection(asyncio.Protocol):
         if call is None:
             return
         call.is_complete = True
-        self._has_served = True
         if call is self._call:
             self._until_seconds = math.inf  # the publisher has its own timeout
             self.ingress.end(call)
-        elif call.is_answered:
-            self._await_next()
+        elif self._early is not None:
+            response, self._early = self._early, None
+            self.respond(call, response)
 
     # --- calls and responses ------------------------------------------------------------------------------------
 
@@ -181,10 +191,15 @@ class BoundedConnection(asyncio.Protocol):
         if self.is_lost:
             self._connections.discard(self)
             return
-        closes = response.closes or not call.keeps_alive
+        if not call.is_complete:
+            self._early = response
+            return
+        if response.closes or self._is_stopping:
+            self._linger(response.closing)
+            return
         if not self._transport.is_closing():
-            self._transport.write(response.closing if closes else response.open)
-            if closes:
+            self._transport.write(response.open if call.keeps_alive else response.closing)
+            if not call.keeps_alive:
                 self._transport.close()
         if self._pipeline:
             self._loop.call_soon(self._next)  # not at once: thousands of calls may be answered at once
@@ -211,6 +226,8 @@ class BoundedConnection(asyncio.Protocol):
         if call.is_complete and not call.is_answered:
             self._until_seconds = math.inf
             self.ingress.end(call)
+        if self._early is not None:
+            self._linger(self._early.closing)
 
     def _pace(self) -> None:
         """Read on only while no call waits for its turn and the client reads the responses."""
@@ -230,31 +247,50 @@ class BoundedConnection(asyncio.Protocol):
         return self._parser.message_bytes
 
     def shutdown(self) -> None:
-        """The server stops: close, once the call that is being handled is answered."""
-        if self._call is None:
+        """The server stops: the next response is the last one, and without a call the connection closes soon."""
+        self._is_stopping = True
+        self._loop.call_later(_LAST_CALLS_SECONDS, self._leave)
+
+    def _leave(self) -> None:
+        if not (self.is_lost or self._pipeline or self._call is not None or self._parser.has_begun):
             self._transport.close()
-        else:
-            self._call.keeps_alive = False
 
     def end_if_slow(self, now_seconds: float) -> None:
         """Close a connection whose next request, or the rest of a refused one, takes too long."""
         if now_seconds <= self._until_seconds:
             return
         if self._call is None:
-            is_idle = self._has_served and not self._parser.has_begun
-            self._end(_TOO_SLOW if self._parser.in_head and not is_idle else b"")
+            self._end(_TOO_SLOW if self._parser.has_begun else b"")
         elif not self._call.is_complete:
             self.ingress.abandon(self._call, RequestOutcome.TOO_SLOW)
+            if self._early is not None:
+                self._linger(self._early.closing)
 
     def _end(self, response: bytes) -> None:
         """Send ``response`` and close, after the responses to the calls that are complete."""
         if self._pipeline and not self._pipeline[-1].is_complete:
             self._pipeline.pop()
+        if self._early is not None:
+            return  # that is the last response
         if self._pipeline or (self._call is not None and self._call.is_complete):
             self._last_words = response
-        elif not self._transport.is_closing():
-            self._transport.write(response)
+        else:
+            self._linger(response)
+
+    def _linger(self, response: bytes) -> None:
+        """Send the last response. The client must be able to read it, whatever it still sends."""
+        self._early = None
+        self._pipeline.clear()
+        if self.is_lost or self._transport.is_closing():
+            return
+        if not response:
             self._transport.close()
+            return
+        self._pace()
+        self.is_lost = True
+        self._transport.write(response)
+        LingeringConnection(self._transport, self._connections, self._loop.time() + self.read_seconds)
+        self._loop.call_soon(self.connection_lost, None)  # not at once: the parser may be at work
 
 
 def bounded(
@@ -276,7 +312,7 @@ def bounded(
         "ingress": ingress,
         "max_head_bytes": max_head_bytes,
         # a chunked body may need several bytes on the wire for each of its own
-        "max_message_bytes": _DISCARD_BYTES + 8 * (max_body_bytes + max_head_bytes),
+        "max_message_bytes": _FRAMING_BYTES + 8 * (max_body_bytes + max_head_bytes),
         "read_seconds": read_seconds,
         "keep_alive_seconds": keep_alive_seconds,
         "max_connections": max_connections,

@@ -22,6 +22,7 @@ from ingest.brokers import Brokers
 from ingest.connection import BoundedConnection, bounded
 from ingest.group_producer import PRIVATE_NAMES
 from ingest.limits import Slots
+from ingest.lingering_connection import LingeringConnection
 from ingest.metrics import IngestMetrics
 from ingest.publisher import NotificationPublisher, connect
 from schemas.configuration.model import Configuration
@@ -50,7 +51,6 @@ _STUCK_SECONDS: Final = 10.0
 _REFUSED_SECONDS: Final = 2.0
 #: Brokers that respond but store no record for so long: the producer itself is stuck, and only a restart helps.
 _NOTHING_STORED_SECONDS: Final = 60.0
-_KEEP_ALIVE_SECONDS: Final = 30.0
 _BACKLOG: Final = 2048
 _MINIMUM_CONNECTIONS: Final = 1024
 _GC_THRESHOLDS: Final = (20_000, 20, 50)
@@ -200,7 +200,7 @@ async def _tick(state: IngressState, publisher: NotificationPublisher, server: S
 def sweep(server: Server, now_seconds: float) -> None:
     """Close the connections that take too long to send a request, and those that have sent none for long."""
     for connection in list(server.server_state.connections):
-        if isinstance(connection, BoundedConnection):
+        if isinstance(connection, BoundedConnection | LingeringConnection):
             connection.end_if_slow(now_seconds)
 
 
@@ -220,7 +220,7 @@ def build_server(configuration: Configuration, ingress: Ingress) -> Server:
                 max_head_bytes=limits.max_header_bytes,
                 max_body_bytes=limits.max_body_bytes,
                 read_seconds=limits.body_deadline_seconds,
-                keep_alive_seconds=_KEEP_ALIVE_SECONDS,
+                keep_alive_seconds=limits.keep_alive_seconds,
                 max_connections=max(_MINIMUM_CONNECTIONS, 2 * limits.max_in_flight),
             ),
             ws="none",

@@ -23,6 +23,8 @@ class IngestSettings(Section, frozen=True):
     """A notification that the brokers have not acknowledged by then gets 503."""
     body_deadline_seconds: Positive = 10.0
     """A head or body that takes longer gets 408."""
+    keep_alive_seconds: Annotated[float, Meta(ge=1, le=3600)] = 75.0
+    """How long a connection without a call stays open. It must be longer than your proxy or balancer keeps it."""
     rate_per_second: Positive = 10_000.0
     """Calls per second on each merchant's route, on average. Calls beyond the rate and burst get 429."""
     burst: Count = 20_000

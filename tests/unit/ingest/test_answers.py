@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import pytest
 
-from ingest.app import Ingress
-from ingest.limits import Slots
-from ingest.metrics import IngestMetrics
-from ingest.server import build_server, open_listener
-from schemas.configuration.load import parse
-from schemas.ingress import RequestOutcome
-from schemas.providers import provider_names
 from schemas.routes import Answer, Route
-from tests.unit.ingest.test_app import Log, Web
+from tests.fakes.listening_ingress import listening
+from tests.unit.ingest.test_app import Web
 
 CONFIGURATION: Final = """
 sandbox: true
@@ -103,22 +95,6 @@ def test_route_stores_no_headers_unless_it_names_them() -> None:
     assert Route(("POST",), None).stored == Answer(b"", "")
 
 
-@asynccontextmanager
-async def listening() -> AsyncIterator[int]:
-    """The port of a running server with the configuration above."""
-    configuration = parse(CONFIGURATION, "test.yaml")
-    meters = IngestMetrics(provider_names(), tuple(outcome.value for outcome in RequestOutcome))
-    server = build_server(configuration, Ingress(configuration, Log(), Slots(10), meters))
-    with open_listener("127.0.0.1:0") as listener:
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        async with asyncio.timeout(10):
-            while not server.started:
-                await asyncio.sleep(0.01)
-        yield listener.getsockname()[1]
-        server.should_exit = True
-        await serving
-
-
 @pytest.mark.parametrize(
     "more", [[], [b"expect: 100-continue"], [b"connection: upgrade", b"upgrade: h2c"], [b"transfer-encoding: chunked"]]
 )
@@ -127,8 +103,8 @@ async def test_final_answer_on_the_wire_is_200_with_ack(more: list[bytes]) -> No
     length = [] if chunked else [b"content-length: %d" % len(BODY)]
     head = [b"POST " + PATH.encode() + b" HTTP/1.1", b"host: x", *length, *more]
     body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY) if chunked else BODY
-    async with listening() as port:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    async with listening(CONFIGURATION) as site:
+        reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
         writer.write(b"\r\n".join([*head, b"", b""]) + body)
         async with asyncio.timeout(10):
             told = await reader.readuntil(b"ack")

@@ -3,103 +3,39 @@
 import asyncio
 import gc
 import weakref
-from collections.abc import AsyncIterator, Callable
-from typing import Any
+from collections.abc import AsyncIterator
 
 import pytest
 from uvicorn.server import Server
 
 from ingest.app import Ingress
 from ingest.connection import PRIVATE_NAMES
-from ingest.limits import Slots
-from ingest.metrics import IngestMetrics
-from ingest.notification import RecordHeaders
-from ingest.record_group import Told
-from ingest.server import build_server, open_listener, sweep
-from schemas.configuration.load import parse
+from ingest.server import sweep
 from schemas.errors import UnsupportedLibraryError
-from schemas.ingress import RequestOutcome
-from schemas.providers import provider_names
 from service.private_names import require
+from tests.fakes.listening_ingress import DEADLINE_SECONDS, Site, listening
 
 CONFIGURATION = """
 sandbox: true
-ingest: {max_body_bytes: 1000, max_header_bytes: 2000, body_deadline_seconds: 0.3}
+ingest: {max_body_bytes: 1000, max_header_bytes: 2000, body_deadline_seconds: 0.3, max_in_flight: 10}
 merchants:
   - {id: shop-nl, provider: omnikassa, poi_id: 1, base_url: "https://nl.example", signing_keys: [{value: k}]}
+  - {id: slow, provider: omnikassa, poi_id: 2, base_url: "https://nl.example", signing_keys: [{value: k}]}
 """
 PATH = b"/notifications/omnikassa/shop-nl"
-DEADLINE_SECONDS = 10
 
 
-class Log:
-    """Stores everything in the loop's next round, or when it is released."""
-
-    def __init__(self) -> None:
-        self.values: list[bytes] = []
-        self.held: list[Told] | None = None
-
-    def publish(self, topic: str, key: bytes, value: bytes, headers: RecordHeaders, told: Told) -> bool:
-        self.values.append(value)
-        if self.held is not None:
-            self.held.append(told)
-        else:
-            asyncio.get_running_loop().call_soon(told, True)
-        return True
-
-    def release(self) -> None:
-        held, self.held = self.held or [], None
-        for told in held:
-            told(True)
-
-
-class Site:
-    """The running server and raw connections to it."""
-
-    def __init__(self, port: int, log: Log, slots: Slots, server: Any) -> None:
-        self.port = port
-        self.log = log
-        self.slots = slots
-        self.server = server
-
-    @property
-    def connections(self) -> set[Any]:
-        found: set[Any] = self.server.server_state.connections
-        return found
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(DEADLINE_SECONDS):
-            while not condition():
-                await asyncio.sleep(0.01)
-
-    async def say(self, *parts: bytes) -> bytes:
-        """Everything the server sends on one connection until it closes or the response is complete."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        try:
-            for part in parts:
-                writer.write(part)
-                await writer.drain()
-            async with asyncio.timeout(DEADLINE_SECONDS):
-                return await reader.readuntil(b"\r\n\r\n")
-        finally:
-            writer.close()
+def exhaust(ingress: Ingress, path: str) -> None:
+    """Take what a route may have at once, so that its next call is over the rate."""
+    bucket = ingress._destinations[path].bucket
+    bucket._tokens = bucket._rate_per_second = 0.0
 
 
 @pytest.fixture
 async def site() -> AsyncIterator[Site]:
-    configuration = parse(CONFIGURATION, "test.yaml")
-    log = Log()
-    meters = IngestMetrics(provider_names(), tuple(outcome.value for outcome in RequestOutcome))
-    slots = Slots(10)
-    server = build_server(configuration, Ingress(configuration, log, slots, meters))
-    with open_listener("127.0.0.1:0") as listener:
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        async with asyncio.timeout(DEADLINE_SECONDS):
-            while not server.started:
-                await asyncio.sleep(0.01)
-        yield Site(listener.getsockname()[1], log, slots, server)
-        server.should_exit = True
-        await serving
+    async with listening(CONFIGURATION) as found:
+        exhaust(found.ingress, "/notifications/omnikassa/slow")
+        yield found
 
 
 def post(body: bytes, path: bytes = PATH, *headers: bytes) -> bytes:
@@ -173,14 +109,88 @@ async def test_management_server_survives_odd_paths(site: Site, path: bytes) -> 
     assert b" 200 " in await site.say(post(b"ok"))
 
 
-async def test_large_body_gets_its_response_and_the_connection_goes_on(site: Site) -> None:
+async def test_large_body_can_be_sent_whole_and_its_response_be_read(site: Site) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
-    writer.write(post(b"x" * 300_000))
-    assert (await reader.readuntil(b"\r\n\r\n"))[9:12] == b"413"
+    writer.write(post(b"x" * 3_000_000))
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        await writer.drain()
+        response = await reader.read()
+    assert response.startswith(b"HTTP/1.1 413 ")
+    assert b"connection: close" in response
+    writer.close()
+    await site.until(lambda: not site.connections)
+    assert site.log.values == []
+
+
+async def test_body_without_an_end_is_cut_after_its_response(site: Site) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    writer.write(b"POST /other HTTP/1.1\r\nhost: x\r\ncontent-length: 99999999\r\n\r\n")
+    assert (await reader.readuntil(b"\r\n\r\n"))[9:12] == b"404"
+
+    async def flood() -> None:
+        while True:
+            writer.write(b"x" * 100_000)
+            await writer.drain()
+
+    with pytest.raises(ConnectionError):
+        await asyncio.wait_for(flood(), DEADLINE_SECONDS)
+    writer.close()
+
+
+#: What is answered before the body is read, and what it is answered to.
+EARLY = {
+    b"404": (b"POST /other HTTP/1.1", b"content-length: 10"),
+    b"405": (b"PUT %b HTTP/1.1" % PATH, b"content-length: 10"),
+    b"413": (b"POST %b HTTP/1.1" % PATH, b"content-length: 1001"),
+    b"429": (b"POST /notifications/omnikassa/slow HTTP/1.1", b"content-length: 10"),
+    b"503": (b"POST %b HTTP/1.1" % PATH, b"content-length: 10"),
+    b"400": (b"POST %b HTTP/1.1" % PATH, b"content-length: 10\r\nx-smartpay-signature: x"),
+}
+
+
+@pytest.mark.parametrize("expectation", [b"expect: 100-continue", b"x: y"], ids=["100-continue", "body owed"])
+@pytest.mark.parametrize("status", EARLY)
+async def test_final_answer_before_the_body_closes_the_connection(
+    site: Site, status: bytes, expectation: bytes
+) -> None:
+    """Otherwise the next call, of a client that leaves the body out, would be swallowed as the body."""
+    if status == b"503":
+        site.slots.taken = site.slots.limit
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    writer.write(b"\r\n".join([*EARLY[status], b"host: x", expectation, b"", b""]))
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        response = await reader.read()
+    assert response[9:12] == status
+    assert b"\r\nconnection: close\r\n" in response
+    assert response.count(b"HTTP/1.1") == 1
+    writer.close()
+    await site.until(lambda: not site.connections)
+
+
+@pytest.mark.parametrize("status", [status for status in EARLY if status not in {b"400", b"413"}])
+async def test_final_answer_after_the_whole_body_leaves_the_connection_open(site: Site, status: bytes) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    if status == b"503":
+        site.slots.taken = site.slots.limit
+    writer.write(b"\r\n".join([*EARLY[status], b"host: x", b"", b"x" * 10]))
+    response = await reader.readuntil(b"\r\n\r\n")
+    assert response[9:12] == status
+    assert b"connection: close" not in response
+    site.slots.taken = 0
     writer.write(post(b"next"))
     assert (await reader.readuntil(b"\r\n\r\n"))[9:12] == b"200"
     writer.close()
     assert site.log.values == [b"next"]
+
+
+async def test_client_that_may_send_its_body_is_told_so(site: Site) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    writer.write(post(b"body", PATH, b"expect: 100-Continue")[:-4])
+    assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+    writer.write(b"body")
+    assert (await reader.readuntil(b"\r\n\r\n"))[9:12] == b"200"
+    writer.close()
+    assert site.log.values == [b"body"]
 
 
 @pytest.mark.parametrize(
@@ -251,10 +261,59 @@ async def test_connection_without_a_next_request_is_closed_in_silence(site: Site
     reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
     writer.write(post(b""))
     assert (await reader.readuntil(b"\r\n\r\n"))[9:12] == b"200"
-    sweep(site.server, asyncio.get_running_loop().time() + 29)
+    sweep(site.server, asyncio.get_running_loop().time() + 74)
     assert site.connections
-    sweep(site.server, asyncio.get_running_loop().time() + 31)
+    sweep(site.server, asyncio.get_running_loop().time() + 76)
     assert await reader.read() == b""
+    writer.close()
+
+
+async def test_connection_opened_in_advance_waits_as_long_for_its_first_request(site: Site) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    await site.until(lambda: bool(site.connections))
+    sweep(site.server, asyncio.get_running_loop().time() + 74)
+    writer.write(post(b""))
+    assert (await reader.readuntil(b"\r\n\r\n"))[9:12] == b"200"
+    writer.close()
+
+
+async def test_call_on_an_idle_connection_is_answered_while_the_server_stops(site: Site) -> None:
+    """A proxy that has not noticed yet would make a 502 of a connection that is closed at this moment."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    writer.write(post(b"one"))
+    assert b"connection: close" not in await reader.readuntil(b"\r\n\r\n")
+    site.server.should_exit = True
+    await site.until(lambda: any(one._is_stopping for one in site.connections))
+    writer.write(post(b"two"))
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        response = await reader.read()
+    assert response.startswith(b"HTTP/1.1 200 ")
+    assert b"connection: close" in response
+    writer.close()
+    assert site.log.values == [b"one", b"two"]
+
+
+async def test_idle_connection_does_not_keep_the_server_from_stopping(site: Site) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    await site.until(lambda: bool(site.connections))
+    site.server.should_exit = True
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        assert await reader.read() == b""
+    writer.close()
+
+
+async def test_call_that_waits_for_the_brokers_gets_its_answer_while_the_server_stops(site: Site) -> None:
+    site.log.held = []
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    writer.write(post(b"one"))
+    await site.until(lambda: site.log.values == [b"one"])
+    site.server.should_exit = True
+    await site.until(lambda: any(one._is_stopping for one in site.connections))
+    site.log.release()
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        response = await reader.read()
+    assert response.startswith(b"HTTP/1.1 200 ")
+    assert b"connection: close" in response
     writer.close()
 
 

@@ -1,0 +1,114 @@
+"""The ingress's real HTTP server in the test's own event loop, with a log in memory instead of the brokers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final
+
+from ingest.app import Ingress
+from ingest.limits import Slots
+from ingest.metrics import IngestMetrics
+from ingest.notification import RecordHeaders
+from ingest.record_group import Told
+from ingest.server import build_server, open_listener, sweep
+from schemas.configuration.load import parse
+from schemas.ingress import RequestOutcome
+from schemas.providers import provider_names
+
+DEADLINE_SECONDS: Final = 10
+_SWEEP_SECONDS: Final = 0.05
+
+
+class MemoryLog:
+    """Stores everything in the loop's next round, or when it is released."""
+
+    def __init__(self) -> None:
+        self.values: list[bytes] = []
+        self.headers: list[dict[str, bytes]] = []
+        self.held: list[Told] | None = None
+
+    def publish(self, topic: str, key: bytes, value: bytes, headers: RecordHeaders, told: Told) -> bool:
+        self.values.append(value)
+        self.headers.append(dict(headers))
+        if self.held is not None:
+            self.held.append(told)
+        else:
+            asyncio.get_running_loop().call_soon(told, True)
+        return True
+
+    def release(self) -> None:
+        held, self.held = self.held or [], None
+        for told in held:
+            told(True)
+
+
+class Site:
+    """The running server and raw connections to it."""
+
+    def __init__(self, port: int, log: MemoryLog, slots: Slots, server: Any, ingress: Ingress) -> None:
+        self.port = port
+        self.log = log
+        self.slots = slots
+        self.server = server
+        self.ingress = ingress
+
+    @property
+    def connections(self) -> set[Any]:
+        found: set[Any] = self.server.server_state.connections
+        return found
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while not condition():
+                await asyncio.sleep(0.01)
+
+    async def say(self, *parts: bytes) -> bytes:
+        """Everything the server sends on one connection until it closes or the response is complete."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            for part in parts:
+                writer.write(part)
+                await writer.drain()
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                return await reader.readuntil(b"\r\n\r\n")
+        finally:
+            writer.close()
+
+    async def tell(self, *parts: bytes) -> bytes:
+        """Everything the server sends on one connection until it closes, which the last part asks for."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            writer.writelines(parts)
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                return await reader.read()
+        finally:
+            writer.close()
+
+
+@contextlib.asynccontextmanager
+async def listening(configuration: str, *, sweeping: bool = False) -> AsyncIterator[Site]:
+    """A running ingress. With ``sweeping`` it closes slow and idle connections by itself, as the process does."""
+    parsed = parse(configuration, "test.yaml")
+    log, slots = MemoryLog(), Slots(parsed.ingest.max_in_flight)
+    meters = IngestMetrics(provider_names(), tuple(outcome.value for outcome in RequestOutcome))
+    ingress = Ingress(parsed, log, slots, meters)
+    server = build_server(parsed, ingress)
+    with open_listener("127.0.0.1:0") as listener:
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while not server.started:
+                await asyncio.sleep(0.01)
+        sweeper = asyncio.create_task(_sweep(server)) if sweeping else None
+        yield Site(listener.getsockname()[1], log, slots, server, ingress)
+        server.should_exit = True
+        await serving
+        if sweeper is not None:
+            sweeper.cancel()
+
+
+async def _sweep(server: Any) -> None:
+    while True:
+        await asyncio.sleep(_SWEEP_SECONDS)
+        sweep(server, asyncio.get_running_loop().time())
