@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 BIN := $(VENV)/bin
 LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
-.PHONY: demo up test unit check fuzz crash charges overdue simulate fault outage rolling upgrade soak bench format schemas docs helm chart pictures image image-test wheels kube-test \
+.PHONY: demo up test unit check fuzz crash brokers charges overdue simulate fault outage rolling upgrade soak bench format schemas docs helm chart pictures image image-test wheels kube-test \
 	lock clean help
 
 help:          ## list the commands
@@ -44,6 +44,9 @@ fuzz: $(VENV)/.development                      ## feed hostile input to every p
 crash: prerequisites $(VENV)/.development       ## kill a worker at every numbered step (`make test` runs a part)
 	PAYNOTIFY_LONG=1 $(BIN)/python -m pytest tests/integration/test_crash.py tests/integration/test_orders_crash.py \
 		tests/integration/test_settlement.py tests/acceptance/test_charge_crash.py $(ARGS)
+
+brokers: prerequisites $(VENV)/.development     ## give the brokers other addresses, another cluster, tokens and sessions that end
+	PAYNOTIFY_LONG=1 $(BIN)/python -m pytest tests/acceptance/test_moved_brokers.py $(ARGS)
 
 charges: prerequisites $(VENV)/.development     ## charge while responses are lost and the worker is killed (CHARGES=10000)
 	PAYNOTIFY_CHARGES=$(CHARGES) $(BIN)/python -m pytest -s tests/acceptance/test_charge_faults.py $(NO_TIME_LIMIT) $(ARGS)

@@ -16,10 +16,12 @@ from schemas.configuration.kafka import KafkaSettings
 from schemas.errors import ClusterUnavailableError, ConfigurationError, MissingTopicsError
 from service.kafka_client import client_settings, opened, unreachable
 from service.outage import BrokerAvailability
+from service.rebootstrap import ClusterReplacedError
 
 logger = logging.getLogger("paynotify.ingest")
 
-OnPartitions = Callable[[Mapping[str, int]], None]
+#: Gets the number of partitions of each topic, and the cluster's id.
+OnPartitions = Callable[[Mapping[str, int], str], None]
 
 _POLL_SECONDS: Final = 2.0
 _BOOTSTRAP_SECONDS: Final = 10.0
@@ -47,6 +49,7 @@ class Brokers:
         }
         self._topics = topics
         self._client: KafkaAdminClient | None = None
+        self._cluster_id = ""
         self._availability = BrokerAvailability(logger, _NOT_POLLED_YET)
         self._polled_at_seconds = time.monotonic()
         self._stopped = threading.Event()
@@ -61,9 +64,13 @@ class Brokers:
         try:
             if self._client is None:
                 self._client = opened(KafkaAdminClient, self._settings)
+                self._cluster_id = str(self._client.describe_cluster()["cluster_id"])
             described = self._client.describe_topics(list(self._topics))
+        except ClusterReplacedError as error:
+            self._close_client()  # the next poll finds the other cluster
+            raise unreachable(self._servers, error) from None
         except (KafkaError, OSError) as error:
-            # a client once created is reused: it reconnects by itself
+            # a client once created is reused: it reconnects by itself, also to brokers that have moved
             raise unreachable(self._servers, error) from None
         found = {topic["name"]: len(topic["partitions"]) for topic in described if topic["partitions"]}
         missing = [topic for topic in self._topics if topic not in found]
@@ -91,7 +98,8 @@ class Brokers:
         while not self._stopped.is_set():
             problem = None
             try:
-                on_partitions(self._partitions())
+                partitions = self._partitions()
+                on_partitions(partitions, self._cluster_id)
             except (ClusterUnavailableError, ConfigurationError) as error:
                 # among them a secret or certificate that is being replaced
                 problem = str(error)

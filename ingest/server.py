@@ -10,8 +10,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Generator, Mapping
-from functools import partial
+from collections.abc import Generator
 from typing import Final
 
 import uvicorn
@@ -24,7 +23,8 @@ from ingest.group_producer import PRIVATE_NAMES
 from ingest.limits import Slots
 from ingest.lingering_connection import LingeringConnection
 from ingest.metrics import IngestMetrics
-from ingest.publisher import NotificationPublisher, connect
+from ingest.producer_supply import ProducerSupply
+from ingest.publisher import NotificationPublisher
 from schemas.configuration.model import Configuration
 from schemas.errors import ConfigurationError
 from schemas.ingress import RequestOutcome
@@ -46,9 +46,6 @@ _TICK_SECONDS: Final = 0.1
 _TICKS_PER_SWEEP: Final = 5
 _TICKS_PER_REPORT: Final = 100
 _STUCK_SECONDS: Final = 10.0
-#: kafka-python's idempotent producer never publishes again once a broker has refused a record with an error that it
-#: does not retry, such as an unknown error while a disk is full. After this time the producer is recreated.
-_REFUSED_SECONDS: Final = 2.0
 #: Brokers that respond but store no record for so long: the producer itself is stuck, and only a restart helps.
 _NOTHING_STORED_SECONDS: Final = 60.0
 _BACKLOG: Final = 2048
@@ -144,7 +141,7 @@ async def _run(
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    brokers.watch(partial(_supply, configuration, publisher, loop))
+    brokers.watch(ProducerSupply(configuration, publisher, loop))
     management.start()
     listener.listen(_BACKLOG)  # before the event: a reader of it may connect at once
     event(logger, "listening", port=listener.getsockname()[1], merchants=len(configuration.merchants))
@@ -160,25 +157,6 @@ async def _run(
         await publisher.close()
         management.stop()
         event(logger, "stopped", in_flight=slots.taken)
-
-
-def _supply(
-    configuration: Configuration,
-    publisher: NotificationPublisher,
-    loop: asyncio.AbstractEventLoop,
-    partitions: Mapping[str, int],
-) -> None:
-    """Give the publisher its first producer, a new one for one that only refuses, and the partitions found.
-
-    Runs in the thread of the broker poll.
-    """
-    if not publisher.is_open:
-        publisher.open(connect(configuration.kafka, configuration.ingest, partitions), partitions)
-    elif (refused_seconds := publisher.refused_seconds()) > _REFUSED_SECONDS:
-        event(logger, "producer_recreated", level=logging.WARNING, refused_seconds=round(refused_seconds, 1))
-        publisher.replace(connect(configuration.kafka, configuration.ingest, partitions))
-    with contextlib.suppress(RuntimeError):  # the loop has ended during the poll
-        loop.call_soon_threadsafe(publisher.set_partitions, partitions)
 
 
 async def _tick(state: IngressState, publisher: NotificationPublisher, server: Server) -> None:

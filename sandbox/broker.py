@@ -75,9 +75,11 @@ class LocalBroker:
         detour: Callable[[str], str] | None = None,
         directory: Path | None = None,
         host: str = "127.0.0.1",
+        cluster_id: str = "sandboxsandboxsandbox0",
     ) -> None:
         self.node = node
         self._host = host
+        self._cluster_id = cluster_id
         self._extra = dict(extra_settings or {})
         self._listeners = {"PLAINTEXT": "PLAINTEXT", **(listeners or {})}
         self._scram = tuple(scram)
@@ -85,6 +87,7 @@ class LocalBroker:
         self._within = directory
         self._directory: Path | None = None
         self._ports: dict[str, int] = {}
+        self._voters = ""
         self._child: Child | None = None
 
     @property
@@ -167,6 +170,14 @@ class LocalBroker:
         self.launch()
         self.wait_until_ready()
 
+    def move(self) -> None:
+        """Stop, and take another address for the plain listener; `restart` continues there, on the same data."""
+        assert self._child is not None, "not started"
+        assert self._directory is not None
+        self._child.stop()
+        self._ports |= _free_ports(self._host, ("PLAINTEXT",))
+        self._write_settings(self._directory)
+
     def __enter__(self) -> LocalBroker:
         return self.start()
 
@@ -180,27 +191,32 @@ class LocalBroker:
             ClusterError: the storage tool failed.
         """
         assert self._directory is not None
+        self._voters = voters
+        file = self._write_settings(self._directory)
+        users = [word for user in self._scram for word in ("--add-scram", user)]
+        arguments = ["format", "-t", self._cluster_id, "-c", str(file), *users]
+        tool = Child("kafka storage", self._command("kafka.tools.StorageTool", *arguments), self.log_path)
+        if not tool.wait(_START_SECONDS) or tool.exit_code != 0:
+            tool.kill()
+            raise ClusterError(f"Kafka's storage could not be formatted. The tool printed: {self._log_end()}")
+
+    def _write_settings(self, directory: Path) -> Path:
         clients = ",".join(f"{name}://{self.address(name)}" for name in self._listeners)
         controller = self.address("CONTROLLER")
         protocols = {"CONTROLLER": "PLAINTEXT", **self._listeners}
         settings = {
             **_SETTINGS,
             "node.id": str(self.node),
-            "controller.quorum.voters": voters,
+            "controller.quorum.voters": self._voters,
             "listener.security.protocol.map": ",".join(f"{name}:{protocol}" for name, protocol in protocols.items()),
             "listeners": f"{clients},CONTROLLER://{controller}",
             "advertised.listeners": ",".join(f"{name}://{self._advertised(name)}" for name in self._listeners),
-            "log.dirs": str(self._directory / "data"),
+            "log.dirs": str(directory / "data"),
             **self._extra,
         }
-        file = self._directory / "server.properties"
+        file = directory / "server.properties"
         file.write_text("".join(f"{name}={value}\n" for name, value in settings.items()), "utf-8")
-        users = [word for user in self._scram for word in ("--add-scram", user)]
-        arguments = ["format", "-t", "sandboxsandboxsandbox0", "-c", str(file), *users]
-        tool = Child("kafka storage", self._command("kafka.tools.StorageTool", *arguments), self.log_path)
-        if not tool.wait(_START_SECONDS) or tool.exit_code != 0:
-            tool.kill()
-            raise ClusterError(f"Kafka's storage could not be formatted. The tool printed: {self._log_end()}")
+        return file
 
     def launch(self) -> None:
         """Start the process without waiting for it."""

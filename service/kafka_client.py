@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from kafka.net.compat import KafkaNetClient
+from kafka.net.selector import NetworkSelector
 
 from schemas.configuration.kafka import KafkaSettings
 from schemas.errors import ClusterUnavailableError
 from service.kafka_credentials import password, reveal_passwords_per_connection, tls
+from service.rebootstrap import RebootstrapManager, check_library
 
 T = TypeVar("T")
 
@@ -48,7 +50,7 @@ def unreachable(servers: str, error: Exception) -> ClusterUnavailableError:
 
 
 def opened(kind: Callable[..., T], settings: Mapping[str, Any]) -> T:
-    """A client of kafka-python. Its constructor connects to a broker, so this blocks.
+    """A client of kafka-python, which finds brokers that have moved. Its constructor connects, so this blocks.
 
     A constructor that fails leaves a thread, sockets and a selector behind: a process that retries while the brokers
     are away would run out of files. They are closed here. No upstream issue is known for kafka-python 3.
@@ -56,10 +58,12 @@ def opened(kind: Callable[..., T], settings: Mapping[str, Any]) -> T:
     Raises:
         kafka.errors.KafkaError: no broker answered within its ``bootstrap_timeout_ms``.
     """
+    check_library()
     networks: list[Any] = []
 
     def network(**configs: Any) -> Any:
-        networks.append(KafkaNetClient(**configs))
+        selector = NetworkSelector(**configs)
+        networks.append(KafkaNetClient(selector, RebootstrapManager(selector, **configs)))
         return networks[-1]
 
     try:

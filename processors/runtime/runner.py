@@ -118,8 +118,10 @@ class StageRunner:
 
     @property
     def failed(self) -> bool:
-        """Whether it has ended for good: Faust gave up, or its producer's sender did and nothing is published."""
-        return bool(self.app.crashed or self.app.should_stop or self.app.producer.sender_ended)
+        """Whether it has ended for good: Faust gave up, or its producer's sender did and nothing is published, or there
+        is another cluster than the one that its records and states belong to."""
+        app = self.app
+        return bool(app.crashed or app.should_stop or app.producer.sender_ended or app.consumer.cluster_replaced)
 
     @property
     def waiting(self) -> bool:

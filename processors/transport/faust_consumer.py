@@ -27,6 +27,7 @@ from faust.types import TP
 from mode.utils.futures import maybe_async
 
 from processors.transport.group_coordinator import StableGroupCoordinator
+from processors.transport.rebootstrap import is_replaced
 from processors.transport.streams import FetchedRecords
 from schemas.records import Record
 
@@ -147,6 +148,12 @@ class FaustConsumer(driver.Consumer):
         client = self._thread._consumer
         coordinator = client._coordinator if client is not None else None
         return isinstance(coordinator, StableGroupCoordinator) and coordinator.confirmed
+
+    @property
+    def cluster_replaced(self) -> bool:
+        """Whether there is another cluster now, to which nothing belongs that was read or is remembered here."""
+        client = self._thread._consumer
+        return client is not None and is_replaced(client._client.cluster)
 
     # --- handing over ----------------------------------------------------------------------------------------------
 

@@ -13,6 +13,8 @@ from collections.abc import Awaitable
 from typing import Any, Final, TypeVar
 
 from aiokafka import client, conn
+from aiokafka.client import AIOKafkaClient
+from aiokafka.cluster import ClusterMetadata
 from aiokafka.conn import AIOKafkaConnection, CloseReason
 from aiokafka.consumer import consumer
 from aiokafka.consumer.fetcher import Fetcher
@@ -21,6 +23,7 @@ from aiokafka.protocol.group import JoinGroupRequest
 
 from processors.transport import private_names
 from processors.transport.group_coordinator import StableGroupCoordinator
+from processors.transport.rebootstrap import asking_bootstrap_servers, of_one_cluster
 from schemas.configuration.secrets import Secret
 from service.kafka_credentials import revealed
 from service.private_names import require
@@ -47,6 +50,8 @@ def _patch() -> None:
     client.create_conn = _with_current_password(conn.create_conn)
     Fetcher._proc_fetch_request = _cancellable(Fetcher._proc_fetch_request)
     AIOKafkaConnection.send = _closing_dead_connections(AIOKafkaConnection.send)
+    AIOKafkaClient._metadata_update = asking_bootstrap_servers(AIOKafkaClient._metadata_update)
+    ClusterMetadata.update_metadata = of_one_cluster(ClusterMetadata.update_metadata)
     consumer.GroupCoordinator = StableGroupCoordinator  # the consumer has no parameter for it
 
 

@@ -29,12 +29,22 @@ def _mode(module: str, path: str, *names: str) -> PrivateName:
 _DRIVER: Final = "transport.drivers.aiokafka"
 _COORDINATOR: Final = "consumer.group_coordinator"
 
-#: For `processors.transport.patches`, `group_coordinator`, `fenced_producer`, `batch_writer` and `batch_fetcher`.
+#: For `processors.transport.patches`, `rebootstrap`, `group_coordinator`, `fenced_producer`, `batch_writer` and
+#: `batch_fetcher`.
 AIOKAFKA: Final = (
     # passwords for each connection
     _aiokafka("client", "AIOKafkaClient.bootstrap", "create_conn"),
     _aiokafka("client", "AIOKafkaClient._get_conn", "create_conn", "_conns", "_request_timeout_ms"),
     _aiokafka("conn", "create_conn", "sasl_plain_password"),
+    # brokers that have all moved, and clusters that were replaced
+    _aiokafka("client", "AIOKafkaClient._md_synchronizer", "_metadata_update", "cluster", "_topics"),
+    _aiokafka("client", "AIOKafkaClient.fetch_all_metadata", "_metadata_update"),
+    _aiokafka("client", "AIOKafkaClient._metadata_update", "update_metadata", "cluster", "cluster_metadata", "topics"),
+    _aiokafka("client", "AIOKafkaClient.bootstrap", "hosts", "_client_id", "_ssl_context", "_security_protocol"),
+    _aiokafka("client", "AIOKafkaClient.bootstrap", "_sasl_mechanism", "_sasl_plain_username", "_sasl_plain_password"),
+    _aiokafka("client", "AIOKafkaClient.bootstrap", "_sasl_oauth_token_provider", "_request_timeout_ms"),
+    _aiokafka("cluster", "ClusterMetadata.failed_update"),
+    _aiokafka("cluster", "ClusterMetadata.update_metadata", "metadata", "brokers"),
     # a fetch cancelled while it waits to be repeated
     _aiokafka("consumer.fetcher", "Fetcher._fetch_requests_routine", "_proc_fetch_request"),
     _aiokafka("consumer.fetcher", "Fetcher._proc_fetch_request", "assignment", "node_id", "request"),

@@ -54,7 +54,7 @@ class Observer:
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._prefix = sandbox.prefix
-        self._bootstrap = sandbox.bootstrap
+        self._bootstrap = sandbox.direct_bootstrap
         self._consumer: Any = None
         self._places = [
             TopicPartition(name, number)

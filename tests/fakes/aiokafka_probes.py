@@ -10,13 +10,14 @@ import asyncio
 import json
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from types import SimpleNamespace
 from typing import Any, Final
 from unittest.mock import patch
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition, conn
+from aiokafka import client as client_module
 from aiokafka.client import AIOKafkaClient
 from aiokafka.conn import AIOKafkaConnection
 from aiokafka.consumer import group_coordinator
@@ -68,6 +69,53 @@ async def passwords() -> list[str]:
         with suppress(KafkaConnectionError):
             await client.bootstrap()
     return presented
+
+
+def _metadata(port: int, cluster_id: str = "the first") -> Any:
+    """A response of a cluster of one broker."""
+    brokers = [(1, "127.0.0.1", port, None)]
+    return SimpleNamespace(API_VERSION=5, brokers=brokers, topics=[], controller_id=1, cluster_id=cluster_id)
+
+
+@asynccontextmanager
+async def client_of(responses: Mapping[int, Any]) -> AsyncIterator[Any]:
+    """A client whose bootstrap server is at port 1, while these ports are answered at."""
+
+    async def connect(host: str, port: int, **_: Any) -> Any:
+        if port not in responses:
+            raise OSError("nobody listens")
+
+        async def send(_: Any) -> Any:
+            return responses[port]
+
+        return SimpleNamespace(connected=lambda: True, close=lambda reason=None: None, send=send)
+
+    with patch.object(client_module, "create_conn", connect):
+        client = AIOKafkaClient(bootstrap_servers="127.0.0.1:1")
+        client.force_metadata_update = lambda: None
+        yield client
+
+
+async def brokers_that_have_moved() -> list[int]:
+    """The ports that a client knows of its only broker before and after that has moved."""
+    responses = {1: _metadata(2), 2: _metadata(2)}
+    async with client_of(responses) as client:
+        client.cluster.update_metadata(_metadata(2))
+        before = client.cluster.broker_metadata(1).port
+        del responses[2]
+        responses[1] = responses[3] = _metadata(3)
+        await client._metadata_update(client.cluster, [])
+        return [before, client.cluster.broker_metadata(1).port]
+
+
+async def cluster_that_was_replaced() -> list[int]:
+    """The ports that a client knows of its only broker before and after another cluster answers at its address."""
+    responses = {1: _metadata(2), 2: _metadata(3, "another")}
+    async with client_of(responses) as client:
+        client.cluster.update_metadata(_metadata(2))
+        before = client.cluster.broker_metadata(1).port
+        await client._metadata_update(client.cluster, [])
+        return [before, client.cluster.broker_metadata(1).port]
 
 
 async def close_while_a_fetch_waits() -> str:
@@ -252,6 +300,8 @@ async def subscribe_again_without_a_coordinator() -> str:
 
 PROBES: Final[tuple[Callable[[], Awaitable[object]], ...]] = (
     passwords,
+    brokers_that_have_moved,
+    cluster_that_was_replaced,
     close_while_a_fetch_waits,
     write_to_a_reset_connection,
     closed_after_a_timeout,

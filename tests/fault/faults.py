@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -95,6 +95,23 @@ def kill_broker(target: Target) -> None:
     broker.kill()
     target.wait(1.0, 4.0)
     broker.restart()
+
+
+def brokers_move(target: Target) -> None:
+    """Restart every broker at another address, on its data; only the bootstrap address leads there."""
+    move_all(target.sandbox.brokers, target.proxy)
+
+
+def move_all(brokers: Sequence[LocalBroker], proxy: Proxy) -> None:
+    """As `brokers_move`, for the brokers behind the proxy."""
+    for broker in brokers:
+        left = broker.address("PLAINTEXT")
+        broker.move()
+        proxy.forget(left)
+    for broker in brokers:
+        broker.launch()
+    for broker in brokers:
+        broker.wait_until_ready()
 
 
 def freeze_worker(target: Target) -> None:
@@ -230,6 +247,7 @@ FAULTS: Final[Mapping[str, Callable[[Target], None]]] = {
         kill_workers,
         kill_all_workers,
         kill_broker,
+        brokers_move,
         freeze_worker,
         delete_state,
         rolling_restart,

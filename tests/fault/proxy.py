@@ -11,7 +11,7 @@ import random
 import socket
 import struct
 import threading
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from types import TracebackType
 from typing import Any, Final, TypeVar
 
@@ -49,7 +49,7 @@ class Proxy:
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
         self._lock = threading.Lock()
         self._addresses: dict[str, str] = {}
-        self._servers: list[asyncio.Server] = []
+        self._servers: dict[str, asyncio.Server] = {}
         self._links: set[_Link] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._latency_seconds: dict[str, float] = {}
@@ -71,8 +71,19 @@ class Proxy:
         """Where ``target`` (``host:port``) is to be found from now on; always the same place for the same target."""
         with self._lock:
             if target not in self._addresses:
-                self._addresses[target] = self._do(self._listen(target))
+                self._addresses[target] = self._do(self._listen(lambda: target))
             return self._addresses[target]
+
+    def named(self, targets: Callable[[], Sequence[str]]) -> str:
+        """An address that stays while what it leads to changes, as a name does: one of ``targets``, asked each time."""
+        return self._do(self._listen(lambda: self._chance.choice(targets())))
+
+    def forget(self, target: str) -> None:
+        """Nobody listens any more where ``target`` was to be found, and its connections are broken."""
+        with self._lock:
+            address = self._addresses.pop(target)
+        self._do(self._end(address))
+        self.reset([target])
 
     # --- faults --------------------------------------------------------------------------------------------
 
@@ -115,22 +126,25 @@ class Proxy:
     def _do(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(_CALL_SECONDS)
 
-    async def _listen(self, target: str) -> str:
+    async def _listen(self, leads_to: Callable[[], str]) -> str:
         async def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             task = asyncio.current_task()
             assert task is not None
             self._tasks.add(task)
             try:
-                await self._carry(target, reader, writer)
+                await self._carry(leads_to(), reader, writer)
             except (OSError, asyncio.CancelledError):
                 writer.transport.abort()
             finally:
                 self._tasks.discard(task)
 
         server = await asyncio.start_server(accepted, "127.0.0.1", 0)
-        self._servers.append(server)
         host, port = server.sockets[0].getsockname()[:2]
+        self._servers[f"{host}:{port}"] = server
         return f"{host}:{port}"
+
+    async def _end(self, address: str) -> None:
+        self._servers.pop(address).close()
 
     async def _carry(self, target: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if target in self._refused:
@@ -161,7 +175,7 @@ class Proxy:
             writer.write_eof()
 
     async def _close(self) -> None:
-        for server in self._servers:
+        for server in self._servers.values():
             server.close()
         for task in list(self._tasks):
             task.cancel()

@@ -151,8 +151,10 @@ class FaultRun:
     def _start(self) -> Target:
         proxy = self._stack.enter_context(Proxy(self._order.seed))
         disk = small_disk(self._directory / "disk", _DISK_BYTES, self._stack)
+        # an address of its own: that of a broker is another one once the broker has moved
+        bootstrap = proxy.named(lambda: [broker.address("PLAINTEXT") for broker in system.brokers])
         sandbox = self._stack.enter_context(
-            Sandbox(
+            system := Sandbox(
                 Plan(
                     workers=[self._worker(number) for number in range(self._order.workers)],
                     merchants=MERCHANTS,
@@ -176,6 +178,7 @@ class FaultRun:
                         "smartpay": self._logged("smartpay"),
                     },
                     configuration={
+                        "kafka": {"bootstrap_servers": bootstrap},
                         "worker": {**_WORKER, **(_STATIC if self._order.static else {})},
                         # the brokers' own time, for how long the OmniKassa window was open
                         "topics": {

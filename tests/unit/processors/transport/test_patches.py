@@ -29,6 +29,8 @@ ROOT: Final = Path(__file__).parents[4]
 #: Each situation, what a patched client does, and what the library does without the patch.
 DEFECTS: Final[tuple[tuple[Callable[[], Awaitable[object]], object, object], ...]] = (
     (probes.passwords, ["first", "second", "third"], ["a Secret"] * 3),
+    (probes.brokers_that_have_moved, [2, 3], [2, 2]),
+    (probes.cluster_that_was_replaced, [2, 2], [2, 3]),
     (probes.close_while_a_fetch_waits, "returned", "raised CancelledError"),
     (probes.write_to_a_reset_connection, "KafkaConnectionError", "RuntimeError"),
     (probes.closed_after_a_timeout, ["CONNECTION_TIMEOUT"], []),
