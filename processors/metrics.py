@@ -53,6 +53,12 @@ class Metrics(MetricSet):
     # providers
     fetch_seconds = histogram("paynotify_fetch_seconds", "Duration of one provider call", "provider", buckets=SECONDS)
     calls = counter("paynotify_provider_calls_total", "Provider calls, by how they ended", "provider", "outcome")
+    circuit_open = gauge(
+        "paynotify_provider_circuit_open",
+        "1 while a merchant's lookups are held back because every call for it fails",
+        "provider",
+        "merchant",
+    )
     retries = counter("paynotify_lookup_retries_total", "Lookups sent to a retry topic", "provider", "reason")
     unknown_statuses = counter(
         "paynotify_unknown_statuses_total", "Provider statuses that paynotify has no mapping for", "provider"

@@ -15,6 +15,7 @@ from processors.fetch.stage import FetchStage
 from processors.interpret.stage import InterpretStage
 from processors.limits.call_pacer import CallPacer
 from processors.limits.hourly_quota import HourlyQuota
+from processors.limits.provider_circuits import ProviderCircuits
 from processors.metrics import Metrics
 from processors.orders.expectation_cache import ExpectedPayments
 from processors.orders.intake_stage import OrderIntakeStage
@@ -143,17 +144,18 @@ def _verify(common: _Common, provider: Provider, accounts: _Accounts) -> tuple[S
 
 def _fetch(common: _Common, provider: Provider, accounts: _Accounts) -> tuple[StageSpec, ...]:
     worker, kafka = common.configuration.worker, common.configuration.kafka
+    circuits = ProviderCircuits(provider.name, worker.circuit, common.metrics.circuit_open)
     stage = FetchStage(
         provider,
         accounts,
         kafka,
         _limited(common.calls, worker, provider.name),
         common.metrics,
+        circuits,
         delays_seconds=worker.retry_delays_seconds,
         calls_in_flight=worker.provider_calls_in_flight,
     )
-    steps = range(1, len(worker.retry_delays_seconds) + 1)
-    retries = tuple(kafka.topic(topics.retry(provider.name, step)) for step in steps)
+    retries = tuple(kafka.topic(topics.retry(provider.name, step)) for step in range(1, topics.RETRY_STEPS + 1))
     window_seconds = provider.policy.answered_window_seconds
     return (
         StageSpec(
@@ -163,7 +165,7 @@ def _fetch(common: _Common, provider: Provider, accounts: _Accounts) -> tuple[St
             stateful=provider.policy.remembers_answered,
             state_seconds=max(_MIN_STATE_SECONDS, int(window_seconds * _RETENTION_MARGIN)),
         ),
-        StageSpec(RetryStage(provider.name, kafka), retries, _RETRIES_PER_BATCH),
+        StageSpec(RetryStage(provider.name, kafka, may_return=circuits.may_return), retries, _RETRIES_PER_BATCH),
     )
 
 

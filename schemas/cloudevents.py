@@ -15,6 +15,9 @@ from schemas.records import Headers
 #: Header of a replayed record: the position on the rejected or dead-letter topic that it came from.
 REPLAYED_FROM: Final = "replayed-from"
 
+#: Header of a lookup that is held back: since when, because every call for its merchant fails.
+HELD_SINCE: Final = "held-since"
+
 #: Header of a rejected notification, and of its replayed copy: when the brokers first stored it.
 STORED_AT: Final = "stored-at"
 

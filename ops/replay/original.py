@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from schemas import topics
-from schemas.cloudevents import REPLAYED_FROM
+from schemas.cloudevents import HELD_SINCE, REPLAYED_FROM
 from schemas.configuration.kafka import KafkaSettings
 from schemas.providers import provider_names
 from schemas.records import Output, Record
@@ -21,6 +21,7 @@ _ADDED_HEADERS: Final = frozenset(
         "first-seen",
         "not-before",
         "elements",
+        HELD_SINCE,
         REPLAYED_FROM,
     )
 )

@@ -19,6 +19,7 @@ from processors.providers.response_record import answered_lookups
 from processors.resolve.payment_state import PaymentState
 from processors.resolve.release import ReleaseRules
 from processors.resolve.transitions import advance
+from schemas.cloudevents import HELD_SINCE
 from schemas.messages import (
     CAUSE,
     CAUSES,
@@ -144,7 +145,8 @@ def _lookups(found: PaymentRecords) -> Iterator[TimelineEntry]:
             }
         if delayed:
             details |= {"reason": _reason(record), "not_before": _time(record, "not-before")}
-        what = f"retry after {_time(record, 'not-before')}: {_reason(record)}" if delayed else _lookup_text(details)
+        kind = "held back until" if record.header(HELD_SINCE) else "retry after"
+        what = f"{kind} {_time(record, 'not-before')}: {_reason(record)}" if delayed else _lookup_text(details)
         yield _entry(record, "retry" if delayed else "lookup", what, details)
     for record in found.dead:
         details = {"reason": _reason(record), "attempts": _number(record.header("attempts")), **_origin(record)}

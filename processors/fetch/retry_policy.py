@@ -9,10 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 from processors.providers.base import Policy
 from processors.providers.outcomes import Failed, RetryLater
 from schemas.reasons import DeadReason
+
+#: A lookup that is held back waits no longer, so that few return to no purpose, and none much later than all can.
+_MAX_HOLD_SECONDS: Final = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,4 +41,21 @@ def decide(
     pause_seconds = outcome.retry_after_seconds or 0.0
     while step < len(delays_seconds) and delays_seconds[step - 1] < pause_seconds:
         step += 1
+    return ScheduledRetry(step, now + timedelta(seconds=delays_seconds[step - 1]))
+
+
+def hold(
+    *, open_seconds: float, held_since: datetime, now: datetime, delays_seconds: Sequence[float], policy: Policy
+) -> ScheduledRetry | Failed[DeadReason]:
+    """The outcome of a lookup that is held back, which is no attempt.
+
+    It waits about as long as the provider has been away, so that an outage of hours does not keep the topics busy. It
+    fails after as long as its retries would have taken.
+    """
+    retries = policy.retries.get("unavailable", 0)
+    patience_seconds = sum(delays_seconds[min(number, len(delays_seconds)) - 1] for number in range(1, retries + 1))
+    if (now - held_since).total_seconds() > patience_seconds:
+        return Failed("unavailable", "the provider was away for longer than a lookup is retried")
+    longest_seconds = min(open_seconds, _MAX_HOLD_SECONDS)
+    step = max(1, sum(delay <= longest_seconds for delay in delays_seconds))
     return ScheduledRetry(step, now + timedelta(seconds=delays_seconds[step - 1]))

@@ -15,6 +15,7 @@ from processors.dead_letters import dead_lettered
 from processors.runtime.progress import report_progress
 from processors.runtime.stage import BatchContext
 from schemas import topics
+from schemas.cloudevents import HELD_SINCE
 from schemas.configuration.kafka import KafkaSettings
 from schemas.reasons import DeadReason, RejectReason
 from schemas.records import Output, Record
@@ -28,8 +29,14 @@ _MAX_SLEEP_SECONDS: Final = 2.0
 _JITTER_SHARE: Final = 0.1
 
 
+def _never(merchant: str) -> bool:
+    return False
+
+
 class RetryStage:
     """The stage for one provider's retry topics. Sleeps until the head of its partition is due, plus jitter.
+
+    A lookup that was held back returns before that if ``may_return`` says so for its merchant.
 
     They hold lookups, or, with ``notifications``, what verify could not judge yet.
     """
@@ -44,6 +51,7 @@ class RetryStage:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         *,
         notifications: bool = False,
+        may_return: Callable[[str], bool] = _never,
     ) -> None:
         self.provider = provider
         self._target = kafka.topic((topics.notifications if notifications else topics.lookups)(provider))
@@ -51,25 +59,34 @@ class RetryStage:
         self._reason: RejectReason | DeadReason = "malformed" if notifications else "internal_error"
         self._now = now
         self._sleep = sleep
+        self._may_return = may_return
 
     async def process(self, context: BatchContext) -> Sequence[Output]:
         """Publish due records group by group, so that a batch's first record does not wait for its last."""
         due: list[Output] = []
         for record in context.records:
             wait_seconds = self._wait_seconds(record)
-            if wait_seconds > 0:
+            if wait_seconds > 0 and not self._released(record):
                 await context.publish(due)
                 due = []
-                await self._wait(wait_seconds * (1 + _jitter(record)))
+                await self._wait(record, wait_seconds * (1 + _jitter(record)))
             due.append(Output(self._target, record.key, record.value, record.headers))
         return due
 
-    async def _wait(self, seconds: float) -> None:
+    async def _wait(self, record: Record, seconds: float) -> None:
         """Sleep in parts and report progress, so that waiting does not look like a stall."""
         while seconds > 0:
             report_progress()
             await self._sleep(min(seconds, _MAX_SLEEP_SECONDS))
             seconds -= _MAX_SLEEP_SECONDS
+            if self._released(record):
+                return
+
+    def _released(self, record: Record) -> bool:
+        """Whether the record was held back and need not wait any longer."""
+        if not record.header(HELD_SINCE):
+            return False
+        return self._may_return((record.key or b"").partition(b"/")[0].decode("utf-8", "replace"))
 
     def dead_letter(self, record: Record) -> Output:
         return dead_lettered(record, self._dead, self._reason)

@@ -15,7 +15,8 @@ from typing import Any
 import msgspec
 
 from processors.dead_letters import dead_lettered
-from processors.fetch.retry_policy import decide
+from processors.fetch.retry_policy import ScheduledRetry, decide, hold
+from processors.limits.provider_circuits import CallAttempt, ProviderCircuits
 from processors.metrics import Metrics
 from processors.operations_events import odd_elements, operations_output
 from processors.providers.account import Account
@@ -35,9 +36,9 @@ from processors.runtime.stage import BatchContext, Publish
 from processors.state.overlay import Overlay
 from processors.tally import Tally
 from schemas import messages, topics
-from schemas.cloudevents import cloud_event, with_headers
+from schemas.cloudevents import HELD_SINCE, cloud_event, with_headers
 from schemas.configuration.kafka import KafkaSettings
-from schemas.errors import PermanentError, RetryableError, UnreadableError
+from schemas.errors import PermanentError, ResponseTooLongError, RetryableError, UnreadableError
 from schemas.ids import derived_id
 from schemas.messages import KNOWN, UNKNOWN, Lookup
 from schemas.providers import provider_operations
@@ -74,6 +75,12 @@ def waiting_lookup(record: Record) -> WaitingLookup:
     )
 
 
+class HeldBack(msgspec.Struct, frozen=True, gc=False):
+    """No call was made for the lookup, for all of its merchant's have failed for so long."""
+
+    open_seconds: float
+
+
 class FetchStage:
     """The stage for one provider. Its state: lookups already answered, where a repeated call does harm."""
 
@@ -86,6 +93,7 @@ class FetchStage:
         kafka: KafkaSettings,
         context: CallContext,
         metrics: Metrics,
+        circuits: ProviderCircuits,
         *,
         delays_seconds: Sequence[float],
         calls_in_flight: int,
@@ -94,6 +102,7 @@ class FetchStage:
         self._provider = provider
         self._accounts = accounts
         self._context = replace(context, progress=report_progress)
+        self._circuits = circuits
         self._metrics = metrics
         self._outcomes = Tally(metrics.outcomes, provider.name, self.name)
         # the metrics of every call: each look-up of a label's counter takes a lock
@@ -148,7 +157,9 @@ class FetchStage:
         """Whether this lookup was answered before: after a crash upstream it is on the topic twice."""
         return self._provider.policy.remembers_answered and state.get(waiting.lookup_id.encode()) is not None
 
-    async def _fetch_all(self, waiting: Sequence[WaitingLookup], publish: Publish) -> dict[str, LookupOutcome]:
+    async def _fetch_all(
+        self, waiting: Sequence[WaitingLookup], publish: Publish
+    ) -> dict[str, LookupOutcome | HeldBack]:
         by_merchant: dict[str, list[WaitingLookup]] = defaultdict(list)
         for one in waiting:
             by_merchant[one.lookup.merchant].append(one)
@@ -160,7 +171,7 @@ class FetchStage:
             *(self._run_queue(self._accounts[merchant], calls, publish) for (merchant, _), calls in queues.items()),
             return_exceptions=True,
         )
-        outcomes: dict[str, LookupOutcome] = {}
+        outcomes: dict[str, LookupOutcome | HeldBack] = {}
         for result in results:
             if isinstance(result, BaseException):
                 # only after all calls ended: the batch is repeated, and none of its calls may still run then
@@ -170,27 +181,48 @@ class FetchStage:
 
     async def _run_queue(
         self, account: Account[Any], calls: Sequence[Call], publish: Publish
-    ) -> dict[str, LookupOutcome]:
-        outcomes: dict[str, LookupOutcome] = {}
+    ) -> dict[str, LookupOutcome | HeldBack]:
+        outcomes: dict[str, LookupOutcome | HeldBack] = {}
         for call in calls:
             async with self._slots:
-                outcomes.update(await self._call(account, call, publish))
+                outcomes.update(await self._admitted(account, call, publish))
         return outcomes
 
-    async def _call(self, account: Account[Any], call: Call, publish: Publish) -> Mapping[str, LookupOutcome]:
+    async def _admitted(
+        self, account: Account[Any], call: Call, publish: Publish
+    ) -> Mapping[str, LookupOutcome | HeldBack]:
+        """Make the call, or hold its lookups back while all calls for the merchant fail."""
+        if not call.asks:
+            return await self._call(account, call, publish, CallAttempt())
+        with self._circuits.attempt(account.merchant.id) as attempt:
+            if attempt.held:
+                return dict.fromkeys((one.lookup_id for one in call.lookups), HeldBack(attempt.open_seconds))
+            return await self._call(account, call, publish, attempt)
+
+    async def _call(
+        self, account: Account[Any], call: Call, publish: Publish, attempt: CallAttempt
+    ) -> Mapping[str, LookupOutcome]:
+        def exchanged() -> None:
+            attempt.tried = True
+            report_progress()
+
         async def store(response: ProviderResponse, lookups: tuple[WaitingLookup, ...]) -> None:
             merchant = account.merchant.id
             await publish([response_record(self._responses, self.provider, merchant, response, lookups)])
 
         started = time.monotonic()
         try:
-            outcomes = await self._provider.fetch(call, account, self._context, store)
+            context = replace(self._context, progress=exchanged)
+            outcomes = await self._provider.fetch(call, account, context, store)
             ended_as = "succeeded"
+            attempt.answered(not all(_is_outage(one) for one in outcomes.values()))
         except RetryableError as error:
             ended_as = error.reason
             outcomes = call.all_end_as(RetryLater(error.reason, str(error), error.retry_after_seconds))
+            attempt.answered(error.reason != "unavailable" or isinstance(error, ResponseTooLongError))
         except PermanentError as error:
             ended_as = error.reason
+            attempt.answered(True)
             outcomes = call.all_end_as(Failed(error.reason, str(error)))
         report_progress()
         self._calls_ended(ended_as).inc()
@@ -205,7 +237,9 @@ class FetchStage:
         key = f"{waiting.lookup.merchant}/{waiting.lookup.reference}".encode()
         return [Output(self._known, key, KNOWN if known else UNKNOWN, ())]
 
-    def _settle(self, record: Record, waiting: WaitingLookup, outcome: LookupOutcome) -> list[Output]:
+    def _settle(self, record: Record, waiting: WaitingLookup, outcome: LookupOutcome | HeldBack) -> list[Output]:
+        if isinstance(outcome, HeldBack):
+            return [self._hold(record, waiting, outcome)]
         if isinstance(outcome, Succeeded):
             self._outcomes.count("response", "")
             return self._known_id(waiting, known=True) + self._more_lookups(record, waiting, outcome)
@@ -246,16 +280,33 @@ class FetchStage:
             return self._dead_letter(record, decision.reason, waiting)
         self._outcomes.count("retry", outcome.reason)
         self._metrics.retries.labels(self.provider, outcome.reason).inc()
-        headers = with_headers(
-            record.headers,
-            {
-                "attempts": str(tries),
-                "first-seen": rfc3339(waiting.first_seen),
-                "not-before": rfc3339(decision.due),
-                "reason": outcome.reason,
-            },
+        changes = {"attempts": str(tries), "reason": outcome.reason}
+        if record.header(HELD_SINCE):
+            changes[HELD_SINCE] = ""  # held back no longer: from now on it waits for its own time
+        return self._waiting(record, waiting, decision, changes)
+
+    def _hold(self, record: Record, waiting: WaitingLookup, outcome: HeldBack) -> Output:
+        now = self._context.now()
+        held_since = parse_time(record.header(HELD_SINCE)) or now
+        decision = hold(
+            open_seconds=outcome.open_seconds,
+            held_since=held_since,
+            now=now,
+            delays_seconds=self._delays_seconds,
+            policy=self._provider.policy,
         )
-        return Output(self._topic(topics.retry(self.provider, decision.step)), record.key, record.value, headers)
+        if isinstance(decision, Failed):
+            return self._dead_letter(record, decision.reason, waiting)
+        self._outcomes.count("held", "unavailable")
+        changes = {"reason": "unavailable", HELD_SINCE: rfc3339(held_since)}
+        return self._waiting(record, waiting, decision, changes)
+
+    def _waiting(
+        self, record: Record, waiting: WaitingLookup, decision: ScheduledRetry, changes: Mapping[str, str]
+    ) -> Output:
+        changes = {**changes, "first-seen": rfc3339(waiting.first_seen), "not-before": rfc3339(decision.due)}
+        topic = self._topic(topics.retry(self.provider, decision.step))
+        return Output(topic, record.key, record.value, with_headers(record.headers, changes))
 
     def _follow_up(self, waiting: WaitingLookup, reference: str) -> Output:
         recovery = {name: value for name, value in waiting.lookup.arguments.items() if name == messages.RECOVERY}
@@ -296,3 +347,7 @@ class FetchStage:
         return dead_lettered(
             record, self._dead, reason, attempts=waiting.attempts + 1, first_seen=rfc3339(waiting.first_seen)
         )
+
+
+def _is_outage(outcome: LookupOutcome) -> bool:
+    return isinstance(outcome, RetryLater) and outcome.reason == "unavailable"

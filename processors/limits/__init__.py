@@ -1,1 +1,1 @@
-"""Limits on calls to providers: quotas per hour and rate limits. Those of the ingress are in `ingest.limits`."""
+"""Limits on calls to providers: quotas per hour, rate limits, circuits. Those of the ingress are in `ingest.limits`."""

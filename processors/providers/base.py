@@ -106,10 +106,14 @@ class WaitingLookup(msgspec.Struct, frozen=True, gc=False):
 
 
 class Call(msgspec.Struct, frozen=True, gc=False):
-    """Lookups that one provider call serves. Calls of one queue run one after the other, queues side by side."""
+    """Lookups that one provider call serves. Calls of one queue run one after the other, queues side by side.
+
+    ``asks`` is False where the provider is not asked, since the notification itself holds the response.
+    """
 
     queue: str
     lookups: tuple[WaitingLookup, ...]
+    asks: bool = True
 
     def all_end_as(self, outcome: LookupOutcome) -> dict[str, LookupOutcome]:
         """The same outcome for each of its lookups, by lookup id."""
@@ -210,7 +214,7 @@ class CallContext:
 
     ``pace`` is held around a merchant's call. ``recovery_wait`` takes a call from the merchant's quota of recovery
     calls; it returns how many seconds the call must wait, and takes nothing unless that is zero. ``progress`` is called
-    after each exchange: a call of many exchanges must not look like a stall.
+    after each exchange, however it ended: a call of many exchanges must not look like a stall.
     """
 
     http: httpx.AsyncBaseTransport

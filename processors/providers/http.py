@@ -152,7 +152,8 @@ async def exchange(
         if isinstance(error.__cause__, aiohttp.ClientConnectorError):
             raise ProviderUnreachableError(f"the exchange broke off ({type(error.__cause__).__name__})") from None
         received.problem = ProviderUnavailableError(f"the exchange broke off ({type(error).__name__})")
-    context.progress()
+    finally:
+        context.progress()
     if received.problem is not None and not received.status:
         raise received.problem
     return _judged(received, context, asked_at, keep_broken=keep_broken)

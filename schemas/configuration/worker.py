@@ -34,6 +34,20 @@ class UnsignedBudgetSettings(Section, frozen=True):
     """Notifications about a known id that are accepted at once."""
 
 
+class CircuitSettings(Section, frozen=True):
+    """When a merchant's lookups are held back because every call for it fails.
+
+    A call fails if there is no complete response, or one that can't be the provider's own; a refusal is a response.
+    """
+
+    failures: Count = 10
+    """Failed calls in a row after which one probe at a time goes out instead of every lookup."""
+    within_seconds: Positive = 60.0
+    """They count only if they fail within this time: a merchant with few calls is not held back."""
+    probe_seconds: Positive = 10.0
+    """How long after a failed probe the next one goes out. One that succeeds lets all lookups go."""
+
+
 class OverdueSettings(Section, frozen=True):
     """How expected payments are polled that are not final in time."""
 
@@ -126,6 +140,8 @@ class WorkerSettings(Section, frozen=True):
     # with its headers a response must fit into `schemas.topics.RESPONSE_BYTES`
     provider_response_bytes: Annotated[int, Meta(ge=1, le=1_500_000)] = 1024 * 1024
     """Longer responses of a provider are not read."""
+    circuit: CircuitSettings = CircuitSettings()
+    """When lookups are held back because every call fails."""
     transactions_per_query: Annotated[int, Meta(ge=1, le=100)] = 100
     """Transactions that one query asks for, at providers that allow several."""
     calls_per_second: dict[str, Positive] = msgspec.field(default_factory=dict)

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, cast
 import httpx
 from prometheus_client import CollectorRegistry
 
+from processors.limits.provider_circuits import ProviderCircuits
 from processors.metrics import Metrics
 from processors.providers.account import Account
 from processors.providers.base import (
@@ -35,6 +36,7 @@ from processors.transport.publisher import OutputPublisher
 from schemas import messages
 from schemas.configuration.kafka import KafkaSettings
 from schemas.configuration.secrets import SecretRef
+from schemas.configuration.worker import CircuitSettings
 from schemas.errors import RejectedNotificationError, UnreadableError
 from schemas.messages import Expectation, Lookup
 from schemas.records import Output, Record
@@ -249,6 +251,7 @@ class FakeProvider:
         self.most_at_work = max(self.most_at_work, len(self.at_work))
         try:
             async with context.pace(account.merchant.id):
+                context.progress()
                 self.made.append(tuple(one.lookup_id for one in call.lookups))
                 result = self._answer(call)
             if isinstance(result, Exception):
@@ -297,6 +300,11 @@ def call_context(
         transactions_per_query=10,
         pace=pace,
     )
+
+
+def circuits(of: Metrics, settings: CircuitSettings | None = None, *, now: Callable[[], float] | None = None) -> Any:
+    """The circuits of ``nevogate``. Without a clock no time passes."""
+    return ProviderCircuits("nevogate", settings or CircuitSettings(), of.circuit_open, now or (lambda: 0.0))
 
 
 def empty() -> Overlay:

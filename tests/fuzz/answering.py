@@ -30,7 +30,7 @@ from schemas import topics
 from schemas.configuration.kafka import KafkaSettings
 from schemas.records import Output, Record
 from tests.fakes.accounts import NOW, waiting
-from tests.fakes.stages import NothingExpected
+from tests.fakes.stages import NothingExpected, circuits
 
 KAFKA: Final = KafkaSettings()
 
@@ -102,6 +102,7 @@ class Line:
             KAFKA,
             call_context(script),
             self._metrics,
+            circuits(self._metrics),
             delays_seconds=(1.0, 2.0, 3.0, 4.0, 5.0),
             calls_in_flight=4,
         )

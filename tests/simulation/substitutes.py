@@ -21,6 +21,7 @@ from unittest.mock import patch
 from processors import wiring
 from processors.limits.call_pacer import CallPacer
 from processors.limits.hourly_quota import HourlyQuota
+from processors.limits.provider_circuits import ProviderCircuits
 from processors.orders import expectation_cache
 from processors.providers.smartpay import provider as smartpay
 from processors.providers.smartpay import published_keys
@@ -64,6 +65,7 @@ def simulated(loop: Timeline, chance: Random, *, silent: bool = True) -> Iterato
         (retention, "_PASSES", _PASSES_OVER_STATE),
         (wiring, "CallPacer", partial(CallPacer, now=loop.time)),
         (wiring, "HourlyQuota", partial(HourlyQuota, now=loop.time)),
+        (wiring, "ProviderCircuits", partial(ProviderCircuits, now=loop.time)),
     ]
     disabled, collects = logging.root.manager.disable, gc.isenabled()
     with ExitStack() as stack:
@@ -99,6 +101,9 @@ class _Meter:
         return
 
     def set(self, value: float) -> None:
+        return
+
+    def set_function(self, _: object) -> None:
         return
 
     def remove(self, *_: object) -> None:

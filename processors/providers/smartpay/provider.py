@@ -144,7 +144,10 @@ class SmartPayProvider:
             own = (one.lookup_id,) if one.lookup.operation == EVENT else ()
             recovery = one.lookup.arguments.get(RECOVERY, "")
             gathered.setdefault((reference, one.lookup.operation, recovery, *own), []).append(one)
-        return [Call(reference, tuple(waiting)) for (reference, *_), waiting in gathered.items()]
+        return [
+            Call(reference, tuple(waiting), asks=operation != EVENT)
+            for (reference, operation, *_), waiting in gathered.items()
+        ]
 
     async def fetch(
         self, call: Call, account: Account[SmartPayMerchant], context: CallContext, store: Store

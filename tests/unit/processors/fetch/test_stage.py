@@ -26,6 +26,7 @@ from tests.fakes.stages import (
     FakeProvider,
     accounts,
     call_context,
+    circuits,
     counted,
     empty,
     header,
@@ -51,12 +52,14 @@ class Bench:
         self.stored: list[Output] = []
         self.state = empty()
         self.metrics: Metrics = metrics()
+        self.seconds = 0.0
         self.stage = FetchStage(
             provider,
             accounts(*names),
             KAFKA,
             call_context(pace) if pace is not None else call_context(),
             self.metrics,
+            circuits(self.metrics, now=lambda: self.seconds),
             delays_seconds=DELAYS,
             calls_in_flight=calls_in_flight,
         )

@@ -32,6 +32,7 @@ from tests.fakes.stages import (
     NOW,
     FakeProvider,
     call_context,
+    circuits,
     counted,
     empty,
     header,
@@ -108,7 +109,17 @@ async def test_field_nobody_configured_is_counted_by_no_name_of_its_own() -> Non
 @pytest.mark.parametrize(("merchant", "learned"), [("open", 1), ("signed", 0)])
 async def test_id_the_provider_does_not_know_counts_against_unsigned_callers_only(merchant: str, learned: int) -> None:
     provider = FakeProvider(answer=lambda call: {one.lookup_id: Failed("not_found") for one in call.lookups})
-    fetch = FetchStage(provider, accounts(), KAFKA, call_context(), metrics(), delays_seconds=(5.0,), calls_in_flight=1)
+    numbers = metrics()
+    fetch = FetchStage(
+        provider,
+        accounts(),
+        KAFKA,
+        call_context(),
+        numbers,
+        circuits(numbers),
+        delays_seconds=(5.0,),
+        calls_in_flight=1,
+    )
     outputs = await fetch.process(BatchContext([lookup_record("l-1", merchant=merchant)], empty(), refuse_publish))
     assert [one.value for one in outputs if one.topic.endswith(".known")] == [b"unknown"] * learned
 
