@@ -8,13 +8,13 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import cache, partial
 from typing import Any
 
 import msgspec
 
 from processors.dead_letters import dead_lettered
+from processors.fetch.lookup_record import waiting_lookup
 from processors.fetch.retry_policy import ScheduledRetry, decide, hold
 from processors.limits.provider_circuits import CallAttempt, ProviderCircuits
 from processors.metrics import Metrics
@@ -41,38 +41,12 @@ from schemas.configuration.kafka import KafkaSettings
 from schemas.errors import PermanentError, ResponseTooLongError, RetryableError, UnreadableError
 from schemas.ids import derived_id
 from schemas.messages import KNOWN, UNKNOWN, Lookup
-from schemas.providers import provider_operations
 from schemas.reasons import DeadReason
 from schemas.records import Output, Record
 from schemas.times import parse_time, rfc3339
 from service.logs import event
 
 logger = logging.getLogger("paynotify.fetch")
-
-
-def waiting_lookup(record: Record) -> WaitingLookup:
-    """The lookup in a record.
-
-    Raises:
-        UnreadableError: the record has no id, or its value is not a lookup that some provider can make.
-    """
-    headers = record.texts()
-    lookup_id = headers.get("ce_id")
-    if not lookup_id:
-        raise UnreadableError(
-            "the lookup has no ce_id", "unreadable_lookup"
-        )  # several lookups without an id would count as one
-    lookup = messages.decode(record.value, Lookup)
-    if lookup.operation not in provider_operations():
-        raise UnreadableError("no provider has the lookup's operation", "unreadable_lookup")
-    first_seen = parse_time(headers.get("first-seen") or headers.get("ce_time", ""))
-    return WaitingLookup(
-        lookup_id=lookup_id,
-        lookup=lookup,
-        traceparent=headers.get("traceparent", ""),
-        attempts=record.number("attempts"),
-        first_seen=first_seen or datetime.fromtimestamp(record.timestamp_seconds, UTC),
-    )
 
 
 class HeldBack(msgspec.Struct, frozen=True, gc=False):

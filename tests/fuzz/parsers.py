@@ -15,8 +15,8 @@ from ops.common.times import parse_time_option
 from ops.reconcile.csv_export import payments_in
 from processors.charges.intake_stage import request_of
 from processors.charges.validation import well_formed
+from processors.fetch.lookup_record import waiting_lookup
 from processors.fetch.retry_stage import RetryStage
-from processors.fetch.stage import waiting_lookup
 from processors.orders.expected_payment import parse_expected
 from processors.providers.account import Account
 from processors.providers.base import ProviderResponse
