@@ -2,23 +2,31 @@
 
 ``KafkaProducer.send`` costs several locks, a future and a dozen of passes over the headers for each record, in all
 more than the ingress's other work. Its accumulator sends whole batches, so a group becomes such a batch here: one lock
-and one future for all its records. Retries, sequence numbers, metadata, connections and the network thread stay
-kafka-python's.
+and one future for all its records. Retries, sequence numbers, metadata and connections stay kafka-python's.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import threading
 import time
+from collections.abc import Iterable
 from typing import Final
 
 from kafka import KafkaProducer, TopicPartition
-from kafka.errors import IllegalStateError
+from kafka.errors import IllegalStateError, KafkaError
 from kafka.producer.producer_batch import ProducerBatch
 
 from ingest import record_batch
+from ingest.network_client import LoopTurns, SharedNetworkClient, shared
 from ingest.record_batch import EncodedRecords
 from ingest.record_group import RecordGroup
+from ingest.selector import ProducerSelector
+from schemas.configuration.ingest import IngestSettings
+from schemas.configuration.kafka import KafkaSettings
+from schemas.errors import ClusterUnavailableError
+from service.kafka_client import client_settings, opened, unreachable
 from service.private_names import PrivateName
 
 _PRODUCER: Final = "kafka.producer"
@@ -44,12 +52,23 @@ PRIVATE_NAMES: Final = (
     ),
 )
 
+#: Of a part of a batch that the brokers found too long.
+_BATCH_BYTES: Final = 512 * 1024
+_RECORD_OVERHEAD_BYTES: Final = 64 * 1024
+_MEBIBYTE: Final = 1024 * 1024
+_RECONNECT_MILLISECONDS: Final = 1_000
+_CLOSE_SECONDS: Final = 1.0
+_START_SECONDS: Final = 10.0
+_METADATA_POLL_SECONDS: Final = 0.02
+_NO_TIMEOUT_MILLISECONDS: Final = 2**31 - 1
+
 
 class GroupProducer:
     """Sends groups. No method but `close` waits for a broker, if the producer has ``max_block_ms=0``."""
 
-    def __init__(self, producer: KafkaProducer) -> None:
+    def __init__(self, producer: KafkaProducer, turns: LoopTurns) -> None:
         self._producer = producer
+        self._turns = turns
 
     def append(self, group: RecordGroup) -> None:
         """Make the group the partition's next batch; it is sent after `wake`. The group reports its outcome.
@@ -77,9 +96,12 @@ class GroupProducer:
             accumulator._appends_in_progress.decrement()
 
     def wake(self) -> None:
-        """Have the network thread send what was appended. The thread itself looks again before it waits."""
+        """Have what was appended sent, at once if the event loop does the producer's work. Its thread, if that appended
+        something, looks again before it waits."""
         sender = self._producer._sender
-        if threading.get_ident() != sender.ident:
+        if self._turns.has_the_work:
+            self._turns.turn()
+        elif threading.get_ident() != sender.ident:
             sender.wakeup()
 
     def partitions_for(self, topic: str) -> set[int]:
@@ -91,5 +113,68 @@ class GroupProducer:
         found: set[int] = self._producer.partitions_for(topic)
         return found
 
-    def close(self, timeout: float | None = None) -> None:
-        self._producer.close(timeout=timeout)
+    def close(self) -> None:
+        """Blocks for a moment. The requests of unsent records were refused already."""
+        with contextlib.suppress(KafkaError):
+            self._producer.close(timeout=_CLOSE_SECONDS)
+
+
+def connect(
+    kafka: KafkaSettings, limits: IngestSettings, topics: Iterable[str], loop: asyncio.AbstractEventLoop
+) -> GroupProducer:
+    """An idempotent producer that waits for all in-sync replicas and has the topics' metadata. Blocks for some seconds.
+
+    ``loop`` does its work while nothing in it can block.
+
+    The producer never expires a record. kafka-python 3.0.12 forgets its producer id when a record that was
+    sent once expires, and never requests a new one: an outage longer than ``delivery_timeout_ms`` would end all
+    publishing. So `ingest.publisher.NotificationPublisher.expire` answers the requests, `ingest.limits.Slots` bounds
+    the memory, and a record whose request was refused meanwhile may still be stored later (at-least-once delivery).
+
+    Raises:
+        ClusterUnavailableError: no broker answered, or a topic's metadata could not be read.
+    """
+    settings = {
+        **client_settings(kafka, "paynotify-ingest"),
+        "acks": "all",
+        "enable_idempotence": True,
+        "linger_ms": 0,  # the records of a group have gathered already
+        "batch_size": _BATCH_BYTES,
+        "max_request_size": max(_MEBIBYTE, limits.max_body_bytes + _RECORD_OVERHEAD_BYTES),
+        "max_block_ms": 0,
+        "allow_auto_create_topics": False,
+        "request_timeout_ms": round(limits.publish_timeout_seconds * 1000),
+        "delivery_timeout_ms": _NO_TIMEOUT_MILLISECONDS,
+        "reconnect_backoff_max_ms": _RECONNECT_MILLISECONDS,
+        "bootstrap_timeout_ms": round(_START_SECONDS * 1000),
+        "metrics_enabled": False,
+        "selector": ProducerSelector,
+    }
+    try:
+        client = opened(KafkaProducer, settings, SharedNetworkClient)
+        producer = GroupProducer(client, shared(client, loop))
+    except KafkaError as error:
+        raise unreachable(kafka.bootstrap_servers, error) from None
+    try:
+        _await_metadata(producer, topics, kafka.bootstrap_servers)
+    except BaseException:
+        producer.close()
+        raise
+    return producer
+
+
+def _await_metadata(producer: GroupProducer, topics: Iterable[str], bootstrap_servers: str) -> None:
+    """Wait until the producer knows the topics, so that the first request is not refused."""
+    until = time.monotonic() + _START_SECONDS
+    for topic in topics:
+        while True:
+            try:
+                producer.partitions_for(topic)
+                break
+            except KafkaError as error:
+                if time.monotonic() > until:
+                    raise ClusterUnavailableError(
+                        f"The topic {topic} could not be looked up at {bootstrap_servers} "
+                        f"({type(error).__name__}). Check that the brokers run and this user may write to it."
+                    ) from None
+                time.sleep(_METADATA_POLL_SECONDS)

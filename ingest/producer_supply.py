@@ -8,7 +8,8 @@ import logging
 from collections.abc import Mapping
 from typing import Final
 
-from ingest.publisher import NotificationPublisher, connect
+from ingest.group_producer import connect
+from ingest.publisher import NotificationPublisher
 from schemas.configuration.model import Configuration
 from service.logs import event
 
@@ -40,10 +41,10 @@ class ProducerSupply:
         """
         kafka, limits = self._configuration.kafka, self._configuration.ingest
         if not self._publisher.is_open:
-            self._publisher.open(connect(kafka, limits, partitions), partitions)
+            self._publisher.open(connect(kafka, limits, partitions, self._loop), partitions)
         elif reason := self._replaced_because(cluster_id):
             event(logger, "producer_recreated", level=logging.WARNING, reason=reason)
-            self._publisher.replace(connect(kafka, limits, partitions))
+            self._publisher.replace(connect(kafka, limits, partitions, self._loop))
         self._cluster_id = cluster_id
         with contextlib.suppress(RuntimeError):  # the loop has ended during the poll
             self._loop.call_soon_threadsafe(self._publisher.set_partitions, partitions)

@@ -1,9 +1,11 @@
 """Publishes notifications to Kafka and tells when the brokers have stored them, without blocking the event loop.
 
-Two threads are involved: the event loop's, and the network thread of kafka-python's producer. Records cross from one
-to the other in groups. Those of all requests that were read together leave together. While a partition waits for the
-brokers, its next group gathers, and the network thread itself takes it along when the acknowledgement arrives. The loop
-is woken once for a burst of acknowledgements, not once for each record.
+Records leave in groups. Those of all requests that were read together leave together. While a partition waits for the
+brokers, its next group gathers, and leaves when the acknowledgement arrives. Requests are told once for a burst of
+acknowledgements.
+
+Two threads are involved: the event loop's, and that of kafka-python's producer. Either of them may do the producer's
+work (`ingest.network_client`), so an acknowledgement may arrive in either.
 
 kafka-python blocks only while it waits for a topic's metadata. ``max_block_ms=0`` turns that wait into an error at once
 (and still asks for the metadata), so the event loop never waits for a broker.
@@ -15,42 +17,25 @@ import asyncio
 import contextlib
 import logging
 import threading
-import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final, Protocol
 
-from kafka import KafkaProducer
 from kafka.errors import KafkaError, RetriableError
 
-from ingest.group_producer import GroupProducer
 from ingest.limits import Slots
 from ingest.notification import RecordHeaders
 from ingest.record_batch import encoded
 from ingest.record_group import PendingRecord, RecordGroup, TargetPartition, Told
-from ingest.selector import ProducerSelector
-from schemas.configuration.ingest import IngestSettings
-from schemas.configuration.kafka import KafkaSettings
-from schemas.errors import ClusterUnavailableError
-from service.kafka_client import client_settings, opened, unreachable
 from service.logs import event
 from service.partitioner import partition_of
 
 logger = logging.getLogger("paynotify.ingest")
 
 #: How long records gather at most while another partition waits for the brokers. One request with the batches of all
-#: partitions costs much less than one for each.
-_GATHER_SECONDS: Final = 0.002
-#: Of a part of a batch that the brokers found too long.
-_BATCH_BYTES: Final = 512 * 1024
-_RECORD_OVERHEAD_BYTES: Final = 64 * 1024
-_MEBIBYTE: Final = 1024 * 1024
-_RECONNECT_MILLISECONDS: Final = 1_000
-_CLOSE_SECONDS: Final = 1.0
-_START_SECONDS: Final = 10.0
-_METADATA_POLL_SECONDS: Final = 0.02
+#: partitions costs much less than one for each; brokers that are all well acknowledge sooner.
+_GATHER_SECONDS: Final = 0.01
 _TRANSIENT: Final = (RetriableError, ValueError)
-_NO_TIMEOUT_MILLISECONDS: Final = 2**31 - 1
 
 
 class ProducerClient(Protocol):
@@ -60,71 +45,7 @@ class ProducerClient(Protocol):
 
     def wake(self) -> None: ...
 
-    def partitions_for(self, topic: str) -> set[int]: ...
-
-    def close(self, timeout: float | None = None) -> None: ...
-
-
-def connect(kafka: KafkaSettings, limits: IngestSettings, topics: Iterable[str]) -> ProducerClient:
-    """An idempotent producer that waits for all in-sync replicas and has the topics' metadata. Blocks for some seconds.
-
-    The producer never expires a record. kafka-python 3.0.12 forgets its producer id when a record that was
-    sent once expires, and never requests a new one: an outage longer than ``delivery_timeout_ms`` would end all
-    publishing. So `NotificationPublisher.expire` answers the requests, `Slots` bounds the memory, and a record whose
-    request was refused meanwhile may still be stored later (at-least-once delivery).
-
-    Raises:
-        ClusterUnavailableError: no broker answered, or a topic's metadata could not be read.
-    """
-    settings = {
-        **client_settings(kafka, "paynotify-ingest"),
-        "acks": "all",
-        "enable_idempotence": True,
-        "linger_ms": 0,  # the records of a group have gathered already
-        "batch_size": _BATCH_BYTES,
-        "max_request_size": max(_MEBIBYTE, limits.max_body_bytes + _RECORD_OVERHEAD_BYTES),
-        "max_block_ms": 0,
-        "allow_auto_create_topics": False,
-        "request_timeout_ms": round(limits.publish_timeout_seconds * 1000),
-        "delivery_timeout_ms": _NO_TIMEOUT_MILLISECONDS,
-        "reconnect_backoff_max_ms": _RECONNECT_MILLISECONDS,
-        "bootstrap_timeout_ms": round(_START_SECONDS * 1000),
-        "metrics_enabled": False,
-        "selector": ProducerSelector,
-    }
-    try:
-        producer = GroupProducer(opened(KafkaProducer, settings))
-    except KafkaError as error:
-        raise unreachable(kafka.bootstrap_servers, error) from None
-    try:
-        _await_metadata(producer, topics, kafka.bootstrap_servers)
-    except BaseException:
-        disconnect(producer)
-        raise
-    return producer
-
-
-def _await_metadata(producer: ProducerClient, topics: Iterable[str], bootstrap_servers: str) -> None:
-    """Wait until the producer knows the topics, so that the first request is not refused."""
-    until = time.monotonic() + _START_SECONDS
-    for topic in topics:
-        while True:
-            try:
-                producer.partitions_for(topic)
-                break
-            except KafkaError as error:
-                if time.monotonic() > until:
-                    raise ClusterUnavailableError(
-                        f"The topic {topic} could not be looked up at {bootstrap_servers} "
-                        f"({type(error).__name__}). Check that the brokers run and this user may write to it."
-                    ) from None
-                time.sleep(_METADATA_POLL_SECONDS)
-
-
-def disconnect(producer: ProducerClient) -> None:
-    """Close a producer. Blocks for a moment. The requests of its unsent records were refused already."""
-    with contextlib.suppress(KafkaError):
-        producer.close(timeout=_CLOSE_SECONDS)
+    def close(self) -> None: ...
 
 
 class NotificationPublisher:
@@ -140,12 +61,15 @@ class NotificationPublisher:
         self._slots = slots
         self._timeout_seconds = timeout_seconds
         self._loop = asyncio.get_running_loop()
+        self._loop_thread = threading.get_ident()
         #: Held while groups are made. Both threads make them, and a partition waits for one group at a time.
         self._lock = threading.RLock()
         self._partitions: dict[str, list[TargetPartition]] = {}
         self._gathering: dict[TargetPartition, None] = {}
         self._groups: dict[RecordGroup, None] = {}
-        self._hand_over_later: asyncio.Handle | None = None
+        self._groups_on_the_way = 0
+        self._hand_over_soon: asyncio.Handle | None = None
+        self._hand_over_later: asyncio.TimerHandle | None = None
         self._finished: deque[tuple[RecordGroup, list[PendingRecord], list[BaseException] | None]] = deque()
         self._wake_up_pending = False
         self._timed_out: dict[PendingRecord, None] = {}
@@ -169,7 +93,7 @@ class NotificationPublisher:
         """
         previous, self._producer = self._producer, producer
         if previous is not None:
-            disconnect(previous)
+            previous.close()
         self._refused_since_seconds = None  # last: closing the previous producer refuses its records
 
     def refused_seconds(self) -> float:
@@ -181,7 +105,7 @@ class NotificationPublisher:
         """Hand over what is gathered and close the producer. Waits a moment for the brokers."""
         if self._producer is not None:
             self._make_groups(also_busy=True)
-            await asyncio.to_thread(disconnect, self._producer)
+            await asyncio.to_thread(self._producer.close)
 
     def set_partitions(self, partitions: Mapping[str, int]) -> None:
         """Set how many partitions each topic has; the number can only grow."""
@@ -204,16 +128,23 @@ class NotificationPublisher:
             return False
         partition.gather(PendingRecord(encoded(key, value, headers), told, self._loop.time()))
         self._gathering[partition] = None
-        if self._hand_over_later is None:
-            self._hand_over_later = (
-                self._loop.call_later(_GATHER_SECONDS, self._hand_over)
-                if self._groups
-                else self._loop.call_soon(self._hand_over)
-            )
+        self._hand_over_in_time()
         return True
 
+    def _hand_over_in_time(self) -> None:
+        """At the end of this turn of the event loop; a little later while the brokers have groups, whose
+        acknowledgement takes along what has gathered."""
+        if not self._groups_on_the_way:
+            if self._hand_over_soon is None:
+                self._hand_over_soon = self._loop.call_soon(self._hand_over)
+        elif self._hand_over_later is None:
+            self._hand_over_later = self._loop.call_later(_GATHER_SECONDS, self._hand_over)
+
     def _hand_over(self) -> None:
-        self._hand_over_later = None
+        self._hand_over_soon = None
+        if self._hand_over_later is not None:
+            self._hand_over_later.cancel()
+            self._hand_over_later = None
         self._make_groups()
 
     def _make_groups(self, also_busy: bool = False) -> None:
@@ -240,6 +171,7 @@ class NotificationPublisher:
     def _append(self, producer: ProducerClient, group: RecordGroup) -> bool:
         self._groups[group] = None
         group.partition.groups += 1
+        self._groups_on_the_way += 1
         try:
             producer.append(group)
         except (KafkaError, ValueError) as error:  # ValueError: the current metadata lacks the partition
@@ -284,6 +216,7 @@ class NotificationPublisher:
         if group.is_finished(records):
             with self._lock:
                 group.partition.groups -= 1
+                self._groups_on_the_way -= 1
             if errors is None and self._gathering:
                 self._make_groups()
 
@@ -292,6 +225,9 @@ class NotificationPublisher:
         is read, so no report is left without a wake-up."""
         if not self._wake_up_pending:
             self._wake_up_pending = True
+            if threading.get_ident() == self._loop_thread:
+                self._loop.call_soon(self._settle)
+                return
             with contextlib.suppress(RuntimeError):  # the loop has ended: no request waits any more
                 self._loop.call_soon_threadsafe(self._settle)
 

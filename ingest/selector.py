@@ -17,6 +17,15 @@ class ProducerSelector(selectors.DefaultSelector):
     def __init__(self) -> None:
         super().__init__()
         self._keys: dict[int, selectors.SelectorKey] = {}
+        self.has_read = False
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """What is ready. ``has_read`` stays true once something could be read, until it is set to false."""
+        found = super().select(timeout)
+        for _, events in found:
+            if events & selectors.EVENT_READ:
+                self.has_read = True
+        return found
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
         key = self._keys[fileobj.fileno()] = super().register(fileobj, events, data)

@@ -16,10 +16,10 @@ from typing import Final
 import uvicorn
 import uvloop
 
+from ingest import group_producer, network_client
 from ingest.app import Ingress
 from ingest.brokers import Brokers
 from ingest.connection import BoundedConnection, bounded
-from ingest.group_producer import PRIVATE_NAMES
 from ingest.limits import Slots
 from ingest.lingering_connection import LingeringConnection
 from ingest.metrics import IngestMetrics
@@ -102,7 +102,7 @@ def serve(configuration: Configuration, listen: str, management: str) -> int:
         UnsupportedLibraryError: a library lacks a private name that is used.
     """
     _quiet_libraries()
-    require(PRIVATE_NAMES)
+    require(group_producer.PRIVATE_NAMES + network_client.PRIVATE_NAMES)
     used = tuple(
         configuration.kafka.topic(notifications(provider))
         for provider in provider_names()

@@ -49,8 +49,12 @@ def unreachable(servers: str, error: Exception) -> ClusterUnavailableError:
     )
 
 
-def opened(kind: Callable[..., T], settings: Mapping[str, Any]) -> T:
-    """A client of kafka-python, which finds brokers that have moved. Its constructor connects, so this blocks.
+def opened(
+    kind: Callable[..., T], settings: Mapping[str, Any], network: Callable[..., KafkaNetClient] = KafkaNetClient
+) -> T:
+    """A client of kafka-python with its ``network``, which finds brokers that have moved.
+
+    Its constructor connects, so this blocks.
 
     A constructor that fails leaves a thread, sockets and a selector behind: a process that retries while the brokers
     are away would run out of files. They are closed here. No upstream issue is known for kafka-python 3.
@@ -61,13 +65,13 @@ def opened(kind: Callable[..., T], settings: Mapping[str, Any]) -> T:
     check_library()
     networks: list[Any] = []
 
-    def network(**configs: Any) -> Any:
+    def moving_network(**configs: Any) -> Any:
         selector = NetworkSelector(**configs)
-        networks.append(KafkaNetClient(selector, RebootstrapManager(selector, **configs)))
+        networks.append(network(selector, RebootstrapManager(selector, **configs)))
         return networks[-1]
 
     try:
-        return kind(**settings, kafka_client=network)
+        return kind(**settings, kafka_client=moving_network)
     except BaseException:
         for one in networks:
             one.close()

@@ -22,7 +22,7 @@ def _murmur2(data: bytes) -> int:
     value = _SEED ^ length
     for word in struct.unpack(f"<{whole >> 2}I", data[:whole]):
         mixed = word * _MULTIPLIER & _MASK
-        value = value * _MULTIPLIER & _MASK ^ (mixed ^ mixed >> 24) * _MULTIPLIER & _MASK
+        value = (value * _MULTIPLIER ^ (mixed ^ mixed >> 24) * _MULTIPLIER) & _MASK
     if whole < length:
         value = (value ^ int.from_bytes(data[whole:], "little")) * _MULTIPLIER & _MASK
     value = (value ^ value >> 13) * _MULTIPLIER & _MASK

@@ -29,6 +29,17 @@ class Cluster:
         return {PLACE}
 
 
+class Turns:
+    """Turns of an event loop that has the work, or has not."""
+
+    def __init__(self) -> None:
+        self.has_the_work = False
+        self.taken = 0
+
+    def turn(self) -> None:
+        self.taken += 1
+
+
 class Client:
     """A producer with a real accumulator and no network."""
 
@@ -42,7 +53,8 @@ class Client:
             partitions_for=self._partitions,
         )
         self.sender = producer._sender
-        self.producer = GroupProducer(producer)
+        self.turns = Turns()
+        self.producer = GroupProducer(producer, self.turns)  # type: ignore[arg-type]
         self.reports: list[tuple[list[bytes], list[BaseException] | None]] = []
 
     def _wake(self) -> None:
@@ -83,6 +95,9 @@ def test_group_is_one_batch_and_reports_all_its_records_at_once() -> None:
     client.sender.ident = threading.get_ident()
     client.producer.wake()
     assert client.wakes == 1, "the network thread need not wake itself"
+    client.turns.has_the_work = True
+    client.producer.wake()
+    assert (client.wakes, client.turns.taken) == (1, 1), "the event loop has the work"
     (first,) = client.drained()
     assert values(first) == [b"1", b"2"]
     assert first.record_count == 2

@@ -39,10 +39,7 @@ class HeldProducer:
     def wake(self) -> None:
         self.wakes += 1
 
-    def partitions_for(self, topic: str) -> set[int]:
-        return {0, 1, 2, 3}
-
-    def close(self, timeout: float | None = None) -> None:
+    def close(self) -> None:
         self.closed = True
 
     def sizes(self) -> list[int]:
@@ -185,6 +182,19 @@ async def test_records_gathered_by_one_thread_and_taken_by_the_other_keep_their_
     assert told == [(number, True) for number in range(count)]
     assert one.producer.values == [encoded(KEY, b"%d" % number, []) for number in range(count)]
     assert one.slots.taken == 0
+
+
+async def test_record_after_the_last_acknowledgement_leaves_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The timer of records that waited for it must not make later ones wait."""
+    monkeypatch.setattr("ingest.publisher._GATHER_SECONDS", 3600.0)
+    one = Publishing()
+    one.publish(1, b"shop-uk/1")
+    await one.handed_over(1)
+    one.publish(2, b"shop-uk/2")  # of another partition: sets the timer
+    stored(one.producer.groups[0])
+    stored(one.producer.groups[1])
+    one.publish(3, b"shop-uk/3")
+    await one.handed_over(3)
 
 
 async def test_other_partition_does_not_wait_for_one_that_is_stuck() -> None:

@@ -1,0 +1,81 @@
+"""The producer's work between the event loop and the producer's thread, at a real broker."""
+
+import asyncio
+import socket
+import threading
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from kafka import KafkaAdminClient
+from kafka.admin import NewTopic
+
+from ingest.group_producer import GroupProducer, connect
+from ingest.limits import Slots
+from ingest.publisher import NotificationPublisher
+from schemas.configuration.ingest import IngestSettings
+from schemas.configuration.kafka import KafkaSettings
+
+DEADLINE_SECONDS = 30
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while not holds():
+            await asyncio.sleep(0.005)
+
+
+async def stored(publisher: NotificationPublisher, slots: Slots, topic: str, count: int) -> int:
+    """How many of so many records the brokers stored."""
+    outcomes: list[bool] = []
+    for number in range(count):
+        slots.take()
+        if not publisher.publish(topic, b"shop-uk/%d" % number, b"", [], outcomes.append):
+            slots.release()
+            outcomes.append(False)
+    await until(lambda: len(outcomes) == count)
+    return outcomes.count(True)
+
+
+def lose_connections(producer: GroupProducer) -> None:
+    """As when brokers restart: the other end of each connection closes it."""
+    for connection in producer._producer._sender._client._manager._conns.values():
+        connection.transport._sock.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.kafka
+async def test_loop_does_the_work_and_never_looks_up_a_name(kafka: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    loop, topic = asyncio.get_running_loop(), f"test-{uuid.uuid4().hex[:8]}"
+    looked_up: list[int] = []
+    look_up = socket.getaddrinfo
+
+    def noted(*arguments: Any, **options: Any) -> Any:
+        looked_up.append(threading.get_ident())
+        return look_up(*arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", noted)
+    admin = await asyncio.to_thread(lambda: KafkaAdminClient(bootstrap_servers=kafka))
+    await asyncio.to_thread(admin.create_topics, [NewTopic(topic, 4, 1)])
+    settings = KafkaSettings(bootstrap_servers=kafka)
+    producer = await asyncio.to_thread(connect, settings, IngestSettings(), [topic], loop)
+    slots = Slots(1000)
+    publisher = NotificationPublisher(slots, timeout_seconds=DEADLINE_SECONDS)
+    publisher.open(producer, {topic: 4})
+    try:
+        assert await stored(publisher, slots, topic, 100) == 100
+        await until(lambda: producer._turns.has_the_work)
+        assert await stored(publisher, slots, topic, 100) == 100
+        assert producer._turns.has_the_work, "nothing could block"
+        for _ in range(3):
+            looked_up.clear()
+            lose_connections(producer)
+            assert await stored(publisher, slots, topic, 100) == 100
+            await until(lambda: bool(looked_up) and producer._turns.has_the_work)
+            assert threading.get_ident() not in looked_up, "a name was looked up in the event loop"
+    finally:
+        await publisher.close()
+        await asyncio.to_thread(admin.delete_topics, [topic])
+        await asyncio.to_thread(admin.close)
+    assert not producer._producer._sender.is_alive(), "closing ends the thread too"
+    assert slots.taken == 0
