@@ -65,6 +65,7 @@ SUBCOMMANDS: Final = (
     Subcommand(
         "reconcile", "ops.reconcile.command", "compare a period's payments with the provider's list or a shop's export"
     ),
+    Subcommand("history", "ops.history.command", "show what operators did, when and why", (CONFIG, JSON)),
     Subcommand(
         "audit",
         "ops.audit.command",

@@ -88,6 +88,7 @@ REQUESTS: Final = "payments.requests"
 CHARGES: Final = "payments.charges"
 SILENT: Final = "providers.silent"
 OPERATIONS: Final = "operations"
+OPERATORS: Final = "operators.actions"
 CLOCK: Final = "paynotify.clock"
 
 #: Stamped by the brokers' clock: those of workers and of the ingress differ (`processors.interpret.stage`), and the
@@ -156,6 +157,7 @@ def all_topics() -> tuple[Topic, ...]:
         Topic(OVERDUE, "expected payments that were not final in time", 90 * _DAY),
         Topic(SILENT, "providers that report none of the orders expected from them, and that report again", 90 * _DAY),
         Topic(OPERATIONS, "cases that a person has to know of, one event each", 90 * _DAY),
+        Topic(OPERATORS, "what operators do: who, when, why, and what became of it", 400 * _DAY),
         Topic(ORDERS, "expected payments and the payments observed for them, by order"),
         Topic(REQUESTED, "requests to charge, capture or release (written by shops)", 90 * _DAY),
         Topic(REQUESTS, "the progress of each of these requests", None),

@@ -24,7 +24,8 @@ _ACKNOWLEDGE_SECONDS: Final = 30
 class RecordSender:
     """An idempotent producer with at most a few hundred unacknowledged records; a context manager.
 
-    ``what`` names a record in errors; ``remedy`` says what to do after a record was not acknowledged.
+    ``what`` names a record in errors; ``remedy`` says what to do after a record was not acknowledged. ``block_seconds``
+    is how long a record waits for its topic to be known.
     """
 
     def __init__(
@@ -34,11 +35,13 @@ class RecordSender:
         client_id: str = "paynotify-replay",
         what: str = "a replayed record",
         remedy: str = "start the replay again; it skips the records that were already sent",
+        block_seconds: float = 60.0,
     ) -> None:
         self._kafka = kafka
         self._client_id = client_id
         self._what = what
         self._remedy = remedy
+        self._block_seconds = block_seconds
         self._unacknowledged: list[Any] = []
         self._producer: Any = None
 
@@ -49,6 +52,7 @@ class RecordSender:
                 acks="all",
                 enable_idempotence=True,
                 linger_ms=5,
+                max_block_ms=round(self._block_seconds * 1000),
                 max_request_size=topics.RESPONSE_BYTES + _RECORD_OVERHEAD_BYTES,
             )
         except KafkaError as error:
@@ -76,6 +80,14 @@ class RecordSender:
             raise self._failed(error) from None
         if len(self._unacknowledged) >= _MAX_UNACKNOWLEDGED:
             self._await_acknowledgements()
+
+    def flush(self) -> None:
+        """Return once the brokers have acknowledged every record.
+
+        Raises:
+            ClusterUnavailableError: they did not acknowledge one of them.
+        """
+        self._await_acknowledgements()
 
     def _await_acknowledgements(self) -> None:
         pending, self._unacknowledged = self._unacknowledged, []

@@ -13,12 +13,14 @@ from typing import Final, cast, get_args
 
 import orjson
 
+from ops.common.action_log import ActionLog, intention, recorded_arguments
 from ops.common.amounts import money_text, parse_amount
 from ops.common.merchants import find_merchant
+from ops.common.operator import MAX_REASON_LENGTH, operator_of, parse_user
 from ops.common.record_sender import RecordSender
 from ops.common.terminal import print_table
 from ops.common.topic_reader import TopicReader
-from ops.correct.correction import MAX_REASON_LENGTH, observation, output, parse_reason, parse_user
+from ops.correct.correction import observation, output
 from ops.correct.current import CurrentPayment, current_payment
 from processors.resolve.payment_state import PaymentState
 from processors.resolve.release import release_rules
@@ -33,6 +35,8 @@ from schemas.money import Money
 from schemas.records import Output
 from schemas.status import Status
 from schemas.times import rfc3339
+
+_RECORDED: Final = ("status", "amount", "paid", "currency")
 
 _EPILOG: Final = f"""\
 Nothing is sent without --apply. The command shows the payment's newest event and the event that would follow.
@@ -60,7 +64,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="STATUS",
         help=f"the payment's status: {', '.join(get_args(Status))}",
     )
-    parser.add_argument("--reason", required=True, metavar="TEXT", help="why, without card or personal data")
+    parser.add_argument("--reason", "--why", required=True, metavar="TEXT", help="why, without card or personal data")
     parser.add_argument("--by", metavar="USER", help="who corrects it (default: the user of the operating system)")
     parser.add_argument("--amount", metavar="N", help="amount to be paid, in major units (default: as known)")
     parser.add_argument("--paid", metavar="N", help="captured amount, in major units (default: as known)")
@@ -79,7 +83,9 @@ def run(arguments: argparse.Namespace) -> int:
     """
     configuration = load(arguments.config)
     merchant, key = _target(arguments.payment, configuration)
-    correction = Correction(by=parse_user(arguments.by), reason=parse_reason(arguments.reason))
+    operator = operator_of(arguments.by, arguments.reason)
+    # consumers read the name: a container's number is none
+    correction = Correction(by=parse_user(arguments.by), reason=operator.reason or "")
     amount, paid = _amounts(arguments)
     with TopicReader(configuration) as reader:
         current = current_payment(reader, configuration.kafka, key)
@@ -92,7 +98,19 @@ def run(arguments: argparse.Namespace) -> int:
     if follows is None:
         return _report(arguments, current.event, None, "The correction would change nothing.")
     if arguments.apply:
-        _publish(configuration, output(observed, configuration.kafka))
+        intended = intention(
+            "correct",
+            operator,
+            configuration.kafka,
+            recorded_arguments(arguments, _RECORDED),
+            merchant=merchant.id,
+            payment_id=current.event.payment_id,
+            planned=1,
+        )
+        with ActionLog(configuration.kafka, intended) as log:
+            _publish(configuration, output(observed, configuration.kafka))
+            log.count()
+            log.result = {"sequence": str(follows.sequence), "status": follows.status, "event_id": follows.event_id}
     return _report(arguments, current.event, follows, "")
 
 

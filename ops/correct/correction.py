@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import getpass
-import re
 from typing import Final
 
 from schemas import messages, topics
 from schemas.cloudevents import cloud_event
 from schemas.configuration.kafka import KafkaSettings
-from schemas.errors import ConfigurationError
 from schemas.ids import time_ordered_id
 from schemas.messages import Correction, Observation, PaymentStatus
 from schemas.money import Money
@@ -19,54 +16,6 @@ from schemas.traceparent import new_traceparent
 
 #: The source of an operator's observation and of the event that follows it.
 OPERATOR: Final = "OPERATOR"
-
-MAX_REASON_LENGTH: Final = 200
-
-_USER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
-#: Card numbers have 13 to 19 digits, often written in groups.
-_CARD_LIKE: Final = re.compile(r"(?:\d[ .-]?){13,}")
-
-
-def parse_reason(text: str) -> str:
-    """Why the operator corrects the payment. Every consumer reads it, so it must not contain card or personal data.
-
-    Raises:
-        ConfigurationError: the text is empty, too long, not printable, or looks like card or personal data.
-    """
-    reason = text.strip()
-    if not 0 < len(reason) <= MAX_REASON_LENGTH or not reason.isprintable():
-        raise ConfigurationError(
-            f"--reason must be 1 to {MAX_REASON_LENGTH} printable characters, got {len(reason)} characters."
-        )
-    # the text itself is not repeated here: errors end up in logs and tickets
-    if _CARD_LIKE.search(reason) or "@" in reason:
-        raise ConfigurationError(
-            "--reason must not contain card or personal data, got 13 or more digits in a row or an e-mail address. "
-            "Every consumer of payments.status reads it. Name a ticket or the provider's case instead."
-        )
-    return reason
-
-
-def parse_user(text: str | None) -> str:
-    """Who corrects the payment: ``--by``, or the user of the operating system.
-
-    Raises:
-        ConfigurationError: the user is not a short plain name, or the operating system knows none.
-    """
-    name = _system_user() if text is None else text
-    if not _USER.match(name):
-        raise ConfigurationError(
-            "--by must be 1 to 64 letters, digits and . _ - (first a letter or digit), such as a user name; "
-            f"got {name[:64]!r}."
-        )
-    return name
-
-
-def _system_user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user often has no name
-        return ""
 
 
 def observation(

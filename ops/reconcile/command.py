@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from ops.common.action_log import ActionLog, intention, recorded_arguments
 from ops.common.arguments import integer_between, number_between
 from ops.common.merchants import find_merchant
+from ops.common.operator import add_operator_options, operator_of
 from ops.common.times import TIME_FORMS, parse_duration_option, parse_time_option
 from ops.common.topic_reader import TopicReader
 from ops.reconcile.compare import (
@@ -21,7 +23,7 @@ from ops.reconcile.compare import (
     count_too_new,
 )
 from ops.reconcile.csv_export import COLUMNS, read_export
-from ops.reconcile.repair import leave_out_queued, plan_repair, queue
+from ops.reconcile.repair import RepairPlan, leave_out_queued, plan_repair, queue
 from ops.reconcile.report import PRINTERS, ReconcileReport
 from ops.reconcile.sources import ProviderList, read_own_payments
 from processors.providers.account import open_account
@@ -32,6 +34,7 @@ from schemas.configuration.merchants import Merchant, provider_of
 from schemas.configuration.model import Configuration
 from schemas.errors import ConfigurationError
 
+_RECORDED: Final = ("start", "end", "export", "slack", "rate")
 _MAX_RATE: Final = 1000
 _MAX_LIMIT: Final = 1_000_000
 _MAX_SLACK: Final = timedelta(days=7)
@@ -85,6 +88,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--repair", action="store_true", help="list the lookups that can repair the differences")
     parser.add_argument("--mend", dest="repair", action="store_true", help=argparse.SUPPRESS)  # its earlier name
+    add_operator_options(parser)
     group = parser.add_mutually_exclusive_group()
     group.add_argument("--dry-run", action="store_true", help="with --repair: only list the lookups (default)")
     group.add_argument("--yes", action="store_true", help="with --repair: queue the lookups")
@@ -106,6 +110,7 @@ def run(arguments: argparse.Namespace) -> int:
         ClusterUnavailableError: the cluster is not reachable, or did not acknowledge a lookup.
     """
     configuration = load(arguments.config)
+    operator_of(arguments.by, arguments.why)  # wrong names are refused before anything is compared
     merchant = _merchant(arguments, configuration)
     period = _period(arguments)
     exported = read_export(arguments.export) if arguments.export is not None else None
@@ -165,7 +170,7 @@ def _report(
     if arguments.repair:
         plan = plan_repair(merchant, differences, period.now, listed=exported is None)
         leave_out_queued(plan, reader, configuration, merchant, period.now)
-        sent = queue(plan, configuration.kafka, arguments.rate) if arguments.yes else None
+        sent = _queue(plan, configuration, merchant, arguments, len(differences)) if arguments.yes else None
     return ReconcileReport(
         merchant=merchant,
         period=period,
@@ -177,6 +182,30 @@ def _report(
         plan=plan,
         sent=sent,
     )
+
+
+def _queue(
+    plan: RepairPlan,
+    configuration: Configuration,
+    merchant: Merchant,
+    arguments: argparse.Namespace,
+    differences: int,
+) -> int:
+    """The number of lookups queued."""
+    if not plan.lookups:
+        return 0
+    intended = intention(
+        "reconcile",
+        operator_of(arguments.by, arguments.why),
+        configuration.kafka,
+        recorded_arguments(arguments, _RECORDED),
+        merchant=merchant.id,
+        planned=len(plan.lookups),
+    )
+    with ActionLog(configuration.kafka, intended) as log:
+        log.result = {"differences": str(differences)}
+        queue(plan, configuration.kafka, arguments.rate, log.count)
+    return log.published
 
 
 def _listed(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -130,14 +130,14 @@ def _is_recovery(record: Record, merchant: Merchant) -> bool:
         return False
 
 
-def queue(plan: RepairPlan, kafka: KafkaSettings, per_second: float) -> int:
-    """Queue the lookups. Returns how many were queued.
+def queue(plan: RepairPlan, kafka: KafkaSettings, per_second: float, sent: Callable[[], None]) -> None:
+    """Queue the lookups; calls ``sent`` for each.
 
     Raises:
         ClusterUnavailableError: the brokers did not acknowledge a lookup. Those before it are queued, and left out
             next time.
     """
-    wait, sent = rate_limiter(per_second), 0
+    wait = rate_limiter(per_second)
     remedy = "start again; a queued lookup is not queued twice"
     with (
         RecordSender(kafka, client_id="paynotify-reconcile", what="a lookup", remedy=remedy) as sender,
@@ -146,9 +146,8 @@ def queue(plan: RepairPlan, kafka: KafkaSettings, per_second: float) -> int:
         for output in outputs(plan, kafka):
             wait()
             sender.send(output)
-            sent += 1
+            sent()
             bar.advance(1)
-    return sent
 
 
 def outputs(plan: RepairPlan, kafka: KafkaSettings) -> Sequence[Output]:

@@ -16,8 +16,10 @@ from typing import Any, Final
 
 import orjson
 
+from ops.common.action_log import ActionLog, intention, recorded_arguments
 from ops.common.arguments import number_between
 from ops.common.merchants import unknown_merchant
+from ops.common.operator import Operator, add_operator_options, operator_of
 from ops.common.progress_bar import ProgressBar
 from ops.common.record_sender import RecordSender, rate_limiter
 from ops.common.terminal import print_table
@@ -29,6 +31,7 @@ from schemas import topics
 from schemas.configuration.load import load
 from schemas.configuration.model import Configuration
 from schemas.errors import ConfigurationError
+from schemas.messages import OperatorAction
 from schemas.providers import provider_names
 from schemas.reasons import DEAD_REASONS, REJECT_REASONS
 from schemas.records import Record
@@ -36,6 +39,7 @@ from schemas.records import Record
 _SOURCES: Final = {"rejected": (topics.REJECTED,), "dead": (topics.DEAD,)}
 _REASONS: Final[Mapping[str, Collection[str]]] = {"rejected": REJECT_REASONS, "dead": DEAD_REASONS}
 _MAX_LISTED: Final = 20
+_RECORDED: Final = ("kind", "reason", "merchant", "provider", "key", "since", "until", "again", "per_second")
 
 _EPILOG: Final = f"""\
 Nothing is sent without --yes. Of several records with one id only the newest is sent. Requests that move money are
@@ -96,6 +100,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="send at most this many records per second (default: 100)",
     )
+    add_operator_options(parser, "--why")  # ``--reason`` selects records here
     group = parser.add_mutually_exclusive_group()
     group.add_argument("--dry-run", action="store_true", help="only print what would be sent (default)")
     group.add_argument("--yes", "--execute", action="store_true", dest="yes", help="send the records")
@@ -110,6 +115,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     configuration = load(arguments.config)
     selection = _selection(arguments, configuration)
+    operator = operator_of(arguments.by, arguments.why)
     since, until = parse_window(arguments.since, arguments.until)
     sources = [name for kind in _kinds(arguments.kind) for name in _SOURCES[kind]]
     with TopicReader(configuration) as reader:
@@ -119,9 +125,11 @@ def run(arguments: argparse.Namespace) -> int:
         counts: Counter[tuple[str, str, str]] = Counter()
         records = _counted(plan.records(reader), counts, replay_targets(configuration.kafka))
         listed, sent = [], 0
-        if arguments.yes:
-            sent = _send(configuration, records, len(plan.selected), arguments.per_second)
-        else:
+        if arguments.yes and plan.selected:
+            with ActionLog(configuration.kafka, _intention(arguments, configuration, operator, plan)) as log:
+                _send(configuration, records, log, len(plan.selected), arguments.per_second)
+            sent = log.published
+        elif not arguments.yes:
             listed = _list(records)
     report = _report(plan, counts, listed, sent, dry_run=not arguments.yes)
     if arguments.json:
@@ -183,17 +191,33 @@ def _list(records: Iterator[Record]) -> list[dict[str, Any]]:
     return listed
 
 
-def _send(configuration: Configuration, records: Iterator[Record], total: int, per_second: float) -> int:
-    """The number of records sent."""
-    sent = 0
+def _intention(
+    arguments: argparse.Namespace, configuration: Configuration, operator: Operator, plan: ReplayPlan
+) -> OperatorAction:
+    merchant = arguments.merchant[0] if len(arguments.merchant) == 1 else None
+    key_merchant, _, payment = arguments.key[0].partition("/") if len(arguments.key) == 1 else ("", "", "")
+    return intention(
+        "replay",
+        operator,
+        configuration.kafka,
+        recorded_arguments(arguments, _RECORDED),
+        merchant=key_merchant or merchant,
+        payment_id=payment or None,
+        planned=len(plan.selected),
+    )
+
+
+def _send(
+    configuration: Configuration, records: Iterator[Record], log: ActionLog, total: int, per_second: float
+) -> None:
+    """Send the records."""
     wait = rate_limiter(per_second)
     with RecordSender(configuration.kafka) as sender, ProgressBar("replaying", total) as bar:
         for record in records:
             wait()
             sender.send(original(record))
-            sent += 1
+            log.count()
             bar.advance(1)
-    return sent
 
 
 def _report(

@@ -11,7 +11,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from ops.common.action_log import ActionLog, intention, recorded_arguments
 from ops.common.arguments import number_between
+from ops.common.operator import Operator, add_operator_options, operator_of
 from ops.common.record_sender import RecordSender
 from ops.common.terminal import print_table, printable
 from ops.requests import options
@@ -23,7 +25,7 @@ from schemas.configuration.load import load
 from schemas.configuration.merchants import ChargingMerchant
 from schemas.configuration.model import Configuration
 from schemas.errors import ClusterUnavailableError, ConfigurationError, UnreadableError
-from schemas.messages import REQUEST_MADE, Action, PaymentRequest, RequestedPayment, decode, encode
+from schemas.messages import REQUEST_MADE, Action, OperatorAction, PaymentRequest, RequestedPayment, decode, encode
 from schemas.money import Money
 from schemas.records import Output
 from schemas.times import rfc3339
@@ -47,6 +49,8 @@ _SUCCESSFUL: Final[Mapping[Action, Sequence[str]]] = {
     "capture": ("captured",),
     "release": ("cancelled",),
 }
+#: The customer's id (``--user``) is personal, and is on the request.
+_RECORDED: Final = ("order", "reference", "amount", "currency", "capture", "again", "expires")
 _FINAL_STATES: Final = ("refused", "done", "uncertain")
 _MAX_WAIT_SECONDS: Final = 86_400.0
 _READ_SECONDS: Final = 0.2
@@ -67,6 +71,7 @@ def configure(parser: argparse.ArgumentParser, examples: str) -> None:
         metavar="SECONDS",
         help="follow the request for at most this time, until it is done, refused or uncertain",
     )
+    add_operator_options(parser)
     group = parser.add_mutually_exclusive_group()
     group.add_argument("--dry-run", action="store_true", help="only show the request")
     group.add_argument("--yes", action="store_true", help="publish without asking for confirmation")
@@ -95,6 +100,7 @@ def run(arguments: argparse.Namespace, request: RequestedPayment, configuration:
         ClusterUnavailableError: the cluster is not reachable, or did not acknowledge the request.
     """
     merchant = options.charging_merchant(configuration, request.merchant)
+    operator = operator_of(arguments.by, arguments.why)
     warnings = expected_refusals(request, merchant)
     _show(request, merchant, warnings, to_stderr=arguments.json)
     if arguments.dry_run:
@@ -103,7 +109,9 @@ def run(arguments: argparse.Namespace, request: RequestedPayment, configuration:
         print("Nothing was published.", file=sys.stderr)
         return _report(arguments, request, warnings, published=False, code=1)
     with Tail(configuration.kafka, topics.REQUESTS) as tail:
-        _publish(configuration.kafka, request)
+        with ActionLog(configuration.kafka, _intention(arguments, configuration.kafka, operator, request)) as log:
+            _publish(configuration.kafka, request)
+            log.count()
         outcome = _follow(tail, request, arguments.wait or 0.0)
     code = 0 if arguments.wait is None or _succeeded(outcome) else 1
     return _report(arguments, request, warnings, published=True, outcome=outcome, code=code)
@@ -120,6 +128,20 @@ def _confirmed(request: RequestedPayment) -> bool:
         raise ConfigurationError("Confirmation requires a terminal. Pass --yes to publish, or --dry-run to only look.")
     print(f"Publish this {request.action}? Type yes: ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() == "yes"
+
+
+def _intention(
+    arguments: argparse.Namespace, kafka: KafkaSettings, operator: Operator, request: RequestedPayment
+) -> OperatorAction:
+    return intention(
+        request.action,
+        operator,
+        kafka,
+        {"request_id": request.request_id, **recorded_arguments(arguments, _RECORDED)},
+        merchant=request.merchant,
+        payment_id=request.payment_id,
+        planned=1,
+    )
 
 
 def _publish(kafka: KafkaSettings, request: RequestedPayment) -> None:

@@ -38,6 +38,7 @@ def carries() -> dict[str, type[Any]]:
         topics.OVERDUE: messages.OverduePayment,
         topics.SILENT: messages.ProviderSilent,
         topics.OPERATIONS: messages.OperationsEvent,
+        topics.OPERATORS: messages.OperatorAction,
         topics.REQUESTED: messages.RequestedPayment,
         topics.REQUESTS: messages.PaymentRequest,
     }

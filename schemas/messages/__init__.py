@@ -9,6 +9,7 @@ from schemas.messages.event_types import (
     NOTIFICATION_DUPLICATE,
     NOTIFICATION_RECEIVED,
     OPERATIONS_NOTICED,
+    OPERATOR_ACTED,
     ORDER_HEARD_OF,
     PAYMENT_EXPECTED,
     PAYMENT_OBSERVED,
@@ -36,6 +37,7 @@ from schemas.messages.lookups import (
 )
 from schemas.messages.observations import Chargeback, Correction, Expectation, FollowUp, Observation, OrderRole, Refund
 from schemas.messages.operations import MAX_ELEMENTS, OPERATIONS_KINDS, NamedElement, OperationsEvent, OperationsKind
+from schemas.messages.operators import OPERATOR_COMMANDS, ActionState, OperatorAction, OperatorCommand, OperatorIdentity
 from schemas.messages.orders import ExpectedPayment, HeardOf, OverduePayment, ProviderSilent
 from schemas.messages.payments import Checks, PaymentSeen, PaymentStatus, TimeReached
 from schemas.messages.requests import Action, PaymentRequest, RequestedPayment
@@ -51,6 +53,8 @@ __all__ = [
     "NOTIFICATION_RECEIVED",
     "OPERATIONS_KINDS",
     "OPERATIONS_NOTICED",
+    "OPERATOR_ACTED",
+    "OPERATOR_COMMANDS",
     "ORDER_HEARD_OF",
     "PAYMENT_EXPECTED",
     "PAYMENT_OBSERVED",
@@ -68,6 +72,7 @@ __all__ = [
     "TIME_REACHED",
     "UNKNOWN",
     "Action",
+    "ActionState",
     "Answered",
     "Chargeback",
     "Checks",
@@ -81,6 +86,9 @@ __all__ = [
     "Observation",
     "OperationsEvent",
     "OperationsKind",
+    "OperatorAction",
+    "OperatorCommand",
+    "OperatorIdentity",
     "OrderRole",
     "OverduePayment",
     "PaymentRequest",

@@ -35,3 +35,5 @@ REQUEST_MADE: Final = "payment.request.made.v1"
 REQUEST_ANSWERED: Final = "payment.request.answered.v1"
 
 OPERATIONS_NOTICED: Final = "payment.operations.noticed.v1"
+
+OPERATOR_ACTED: Final = "payment.operator.acted.v1"

@@ -26,5 +26,8 @@ class RecordingBrokers:
     def send(self, output: Output) -> None:
         self.sent.append(output)
 
+    def flush(self) -> None:
+        return
+
     def read(self, within_seconds: float) -> list[Any]:
         return [type("R", (), {"value": one}) for one in (self._batches.pop(0) if self._batches else [])]

@@ -161,6 +161,7 @@ def test_strimzi_shops_may_write_requests_only_with_may_charge() -> None:
     assert grants("subscriptions") == {
         ("topic", "prod_payments.expected"): {"Write", "Describe"},
         ("topic", "prod_payments.requested"): {"Write", "Describe"},
+        ("topic", "prod_operators.actions"): {"Write", "Describe"},
     }
     users = [one["metadata"]["name"] for one in of_kind(things("strimzi"), "KafkaUser")]
     asked = ("topic", "prod_payments.requested")

@@ -45,6 +45,8 @@ def test_correction_is_the_next_event_and_the_provider_continues_from_it(install
     assert "would be published" in said
     assert installation.count(topics.OBSERVATIONS) == 2
 
+    assert installation.count(topics.OPERATORS) == 0, "what was only shown was recorded"
+
     code, said = installation.finished(*CORRECT, "--apply", "--json")
     assert code == 0, said
     follows = json.loads(said)["follows"]
@@ -53,6 +55,17 @@ def test_correction_is_the_next_event_and_the_provider_continues_from_it(install
     assert (corrected["sequence"], corrected["status"], corrected["previous_status"]) == (3, "captured", "charged_back")
     assert (corrected["source"], corrected["correction"]) == ("OPERATOR", {"by": "anna", "reason": "case 4711"})
     assert corrected["fulfilment"] == "release"
+
+    intended, ended = installation.records(topics.OPERATORS)
+    written = max(installation.records(topics.OBSERVATIONS), key=lambda one: int(one.timestamp))
+    assert intended.timestamp <= written.timestamp <= ended.timestamp
+    code, said = installation.finished("history", "--payment", KEY, "--by", "anna", "--since", "1h", "--json")
+    assert code == 0, said
+    (action,) = json.loads(said)["actions"]
+    assert (action["intended"]["reason"], action["intended"]["arguments"]) == ("case 4711", {"status": "captured"})
+    assert (action["ended"]["state"], action["ended"]["published"]) == ("done", 1)
+    assert action["ended"]["result"]["event_id"] == corrected["event_id"]
+    assert installation.finished("history", "--command", "replay")[0] == 1
 
     installation.until_read("resolve", topics.OBSERVATIONS, child=worker)
     assert installation.finished(*CORRECT, "--apply")[0] == 1, "the same status was published again"

@@ -274,6 +274,9 @@ def test_replay_sends_the_original_bytes_key_and_id(sandbox: Sandbox) -> None:
     ]
     assert (back.key, back.value) == (b"shop-hu/" + b"e" * 32, b"\x00not a lookup")
     assert {name for name, _ in back.headers} == {"ce_id", "replayed-from"}
+    actions = _json(sandbox, "history", "--command", "replay", "--merchant", "shop-hu")["actions"]
+    ended = actions[-1]["ended"]
+    assert (ended["state"], ended["planned"], ended["published"], ended["merchant"]) == ("done", 1, 1, "shop-hu")
     assert _run(sandbox, "replay", "dead", "--provider", "omnikassa")[0] == 0
 
 

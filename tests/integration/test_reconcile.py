@@ -96,6 +96,14 @@ def test_lookup_is_queued_once_a_day(sandbox: Sandbox, tmp_path: Path) -> None:
     # ours that the export lacks are nothing to ask about
     assert _reconcile(sandbox, "shop-uk", *choice)[1]["repair"]["sent"] == 1
     asked = _lookups(sandbox, "trustpayments")
+    code, said, problems = _run(sandbox, "history", "--command", "reconcile", "--json")
+    assert code == 0, problems
+    action = json.loads(said)["actions"][-1]
+    assert (action["ended"]["state"], action["ended"]["published"], action["ended"]["merchant"]) == (
+        "done",
+        1,
+        "shop-uk",
+    )
     _, report = _reconcile(sandbox, "shop-uk", *choice)
     assert (report["repair"]["sent"], report["repair"]["left_out"]["already queued today"]) == (0, 1)
     assert _lookups(sandbox, "trustpayments") == asked

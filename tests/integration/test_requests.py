@@ -172,11 +172,21 @@ def test_operators_request_is_published_and_followed(shop: Installation) -> None
         code, said = shop.finished(*CHARGE, "--yes", "--wait", "30", "--request-id", "r-1")
         assert code == 0, said
         assert f"done: authorised, payment shop-hu/{TRANSACTION}" in said
-        code, said = shop.finished("capture", f"shop-hu/{TRANSACTION}", "--yes", "--wait", "30")
+        words = ("--by", "anna", "--reason", "case 4711")
+        code, said = shop.finished("capture", f"shop-hu/{TRANSACTION}", "--yes", "--wait", "30", *words)
         assert code == 1, said
     asked = {one.key: one for one in shop.records(topics.REQUESTED)}
     assert len(asked) == 2
     assert topics_reader.header(asked[b"shop-hu/r-1"], "ce_id") == "r-1"
+    code, said = shop.finished("history", "--merchant", "shop-hu", "--since", "1h")
+    assert code == 0, said
+    _, charged, captured = said.splitlines()
+    assert " charge " in charged
+    assert "request_id=r-1" in charged
+    assert charged.endswith("done 1 of 1")
+    assert f"shop-hu/{TRANSACTION}" in captured
+    assert "anna (" in captured
+    assert "case 4711" in captured
 
 
 def test_without_topics_a_request_says_what_to_do_and_publishes_nothing(bare_installation: Installation) -> None:

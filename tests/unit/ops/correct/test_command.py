@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import pytest
 
+from ops.common import action_log
 from ops.correct import command
 from ops.correct.current import CurrentPayment
 from ops.main import main
@@ -37,6 +38,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[Output]:
     brokers = RecordingBrokers()
     monkeypatch.setattr(command, "TopicReader", brokers)
     monkeypatch.setattr(command, "RecordSender", brokers)
+    monkeypatch.setattr(action_log, "RecordSender", RecordingBrokers())
     return brokers.sent
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import pytest
 
+from ops.common import action_log
 from ops.main import main
 from ops.requests import submit
 from schemas.errors import ClusterUnavailableError
@@ -125,6 +126,7 @@ def test_request_is_not_published_unless_the_answer_is_yes(
 def _with(brokers: RecordingBrokers, monkeypatch: pytest.MonkeyPatch) -> RecordingBrokers:
     monkeypatch.setattr(submit, "Tail", brokers)
     monkeypatch.setattr(submit, "RecordSender", brokers)
+    monkeypatch.setattr(action_log, "RecordSender", RecordingBrokers())
     return brokers
 
 

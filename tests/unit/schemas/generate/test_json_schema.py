@@ -23,6 +23,7 @@ from schemas.messages import (
     Lookup,
     Observation,
     OperationsEvent,
+    OperatorAction,
     OverduePayment,
     PaymentRequest,
     PaymentStatus,
@@ -37,6 +38,7 @@ KINDS: tuple[type[Any], ...] = (
     Lookup,
     Observation,
     OperationsEvent,
+    OperatorAction,
     OverduePayment,
     PaymentRequest,
     PaymentStatus,
@@ -124,6 +126,8 @@ def built(kind: type[Any]) -> st.SearchStrategy[Any]:
         return st.builds(Lookup, operation=st.sampled_from(sorted(provider_operations())), arguments=_words_by_name)
     if kind is Observation:
         return st.builds(Observation, provider_status=_words_by_name)
+    if kind is OperatorAction:
+        return st.builds(OperatorAction, arguments=_words_by_name, result=_words_by_name)
     strategy: st.SearchStrategy[Any] = st.from_type(kind)
     return strategy
 

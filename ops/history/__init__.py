@@ -1,0 +1,1 @@
+"""``paynotify history``: what operators did, when and why."""

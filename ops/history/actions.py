@@ -1,0 +1,86 @@
+"""Finds what operators did: the records of one action become one entry, newest last."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from ops.common.progress_bar import ProgressBar
+from ops.common.topic_reader import TopicReader
+from schemas import topics
+from schemas.configuration.kafka import KafkaSettings
+from schemas.errors import MissingTopicsError, UnreadableError
+from schemas.messages import OperatorAction, decode
+from schemas.times import parse_time
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One action: what was intended, and how it ended; None where nobody knows, or it goes on."""
+
+    intended: OperatorAction
+    ended: OperatorAction | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryFilter:
+    """Which actions are shown; an empty field matches every action."""
+
+    by: Collection[str] = ()
+    commands: Collection[str] = ()
+    merchants: Collection[str] = ()
+    payment: tuple[str, str] | None = None
+
+    def matches(self, action: OperatorAction) -> bool:
+        """Whether the action is wanted."""
+        return (
+            (not self.by or bool({action.by, action.os_user, action.kafka_user or action.by} & set(self.by)))
+            and (not self.commands or action.command in self.commands)
+            and (not self.merchants or action.merchant in self.merchants)
+            and self.payment in (None, (action.merchant, action.payment_id))
+        )
+
+
+def read_history(
+    reader: TopicReader,
+    kafka: KafkaSettings,
+    wanted: HistoryFilter,
+    since: datetime | None,
+    until: datetime | None,
+) -> list[HistoryEntry]:
+    """The wanted actions that began in the time window, in the order of their beginning.
+
+    Raises:
+        MissingTopicsError: the topic does not exist.
+        ClusterUnavailableError: it cannot be read.
+    """
+    name = kafka.topic(topics.OPERATORS)
+    partitions = reader.partitions(name)
+    if not partitions:
+        raise MissingTopicsError(f"The topic {name} does not exist. Create it with `paynotify topics apply`.")
+    # not until ``until``: how an action ended may have been written later
+    ranges = reader.ranges(partitions, since.timestamp() if since else None)
+    found: list[OperatorAction] = []
+    with ProgressBar("reading actions", sum(one.length for one in ranges)) as bar:
+        for _, records in reader.read(ranges):
+            bar.advance(len(records))
+            for raw in records:
+                try:
+                    action = decode(raw.value, OperatorAction)
+                except UnreadableError:  # written by a later release, or by somebody else
+                    continue
+                if wanted.matches(action):
+                    found.append(action)
+    began = [(parse_time(one.intended.at), one) for one in entries(found)]
+    return [one for at, one in began if until is None or at is None or at < until]
+
+
+def entries(actions: Iterable[OperatorAction]) -> list[HistoryEntry]:
+    """One entry for each action, whatever was written twice; without its beginning, an end stands for both."""
+    intended: dict[str, OperatorAction] = {}
+    ended: dict[str, OperatorAction] = {}
+    for one in actions:
+        (intended if one.state == "intended" else ended)[one.action_id] = one
+    names = sorted({*intended, *ended}, key=lambda name: (intended.get(name) or ended[name]).at)
+    return [HistoryEntry(intended.get(name) or ended[name], ended.get(name)) for name in names]
