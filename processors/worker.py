@@ -112,7 +112,7 @@ class Worker:
                 )
             if not await self._wait_for_cluster(stop):
                 return 0
-            self._runners = [self._runner(name, group_specs) for name, group_specs in specs.items()]
+            self._runners = [self._runner(name, group_specs, calls) for name, group_specs in specs.items()]
             reads_expectations = any(runner.name.startswith("interpret") for runner in self._runners)
             used = expectations if reads_expectations else None
             lag = LagMonitor(
@@ -155,8 +155,16 @@ class Worker:
             ORDERS_SECONDS,
         )
 
-    def _runner(self, name: str, specs: tuple[StageSpec, ...]) -> StageRunner:
-        return StageRunner(name, specs, self._configuration, self._metrics, self._state_directory, self._loop_settings)
+    def _runner(self, name: str, specs: tuple[StageSpec, ...], calls: CallContext) -> StageRunner:
+        return StageRunner(
+            name,
+            specs,
+            self._configuration,
+            self._metrics,
+            self._state_directory,
+            self._loop_settings,
+            calls.brokers_clock,
+        )
 
     async def _wait_for_cluster(self, stop: asyncio.Event) -> bool:
         """Wait for brokers and topics. Returns False if the process must stop before they are there.

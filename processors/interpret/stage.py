@@ -15,7 +15,7 @@ from processors.operations_events import odd_elements, operations_output
 from processors.orders.expectation_cache import ExpectedPayments
 from processors.providers.account import Account
 from processors.providers.base import OddElement, Provider, ProviderResponse
-from processors.providers.response_record import answered_lookups
+from processors.providers.response_record import BROKERS, CLOCK, answered_lookups
 from processors.runtime.stage import BatchContext
 from processors.tally import Tally
 from schemas import messages, topics
@@ -45,20 +45,26 @@ _STORED_WITHIN: Final = timedelta(seconds=5)
 def response_of(record: Record) -> ProviderResponse:
     """The response stored in a record, as the providers read it.
 
-    It counts as received when the brokers stored it. Workers' clocks differ, and a clock that is seconds ahead would
-    make a response look newer than later ones of other workers. If the worker's own time (``ce_time``) is long before
-    that, the worker may have stalled before it stored the response, and its own time counts.
+    When it was received is told by the brokers' clock (``ce_time``), as far as the worker knew it. Otherwise it counts
+    as received when the brokers stored it. Workers' clocks differ, and a clock that is seconds ahead would make a
+    response look newer than later ones of other workers. If the worker's own time (``ce_time``) is long before that,
+    the worker may have stalled before it stored the response, and its own time counts.
     """
     headers = record.texts()
     stored_at = datetime.fromtimestamp(record.timestamp_seconds, UTC)
-    worker_time = parse_time(headers.get("ce_time", "")) or stored_at
-    received_at = stored_at if worker_time > stored_at - _STORED_WITHIN else worker_time
+    told_at = parse_time(headers.get("ce_time", "")) or stored_at
+    by_brokers = headers.get(CLOCK) == BROKERS
+    if by_brokers:
+        received_at = min(told_at, stored_at)
+    else:
+        received_at = stored_at if told_at > stored_at - _STORED_WITHIN else told_at
     return ProviderResponse(
         body=record.value or b"",
         content_type=headers.get("content-type", ""),
         http_status=record.number("http-status", 200),
         received_at=received_at,
-        clock_offset=received_at - worker_time,
+        by_brokers=by_brokers,
+        clock_offset=timedelta(0) if by_brokers else received_at - told_at,
         reference=headers.get("reference") or None,
         content_encoding=headers.get("content-encoding", ""),
         complete=not headers.get("incomplete", ""),

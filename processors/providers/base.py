@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
@@ -26,6 +26,7 @@ import msgspec
 
 from processors.providers.account import Account
 from processors.providers.outcomes import LookupOutcome
+from processors.transport.brokers_clock import BrokersClock
 from schemas.configuration.merchants import Merchant
 from schemas.messages import Answered as AnsweredLookup
 from schemas.messages import Lookup, Observation
@@ -127,9 +128,10 @@ class ProviderResponse(msgspec.Struct, frozen=True, gc=False):
     names its encoding. ``complete`` is False where only a beginning was received. ``reference`` is the provider's id of
     what the response is about, None where it serves many. ``facts`` are what only the provider itself understands; they
     are stored as headers.
-    What the response says was true at some moment from ``asked_at`` to ``received_at``. Of a stored response
-    ``received_at`` is by the brokers' clock, which all workers share; ``clock_offset`` is how far the clock of the
-    worker that asked was behind it (ahead, if negative).
+    What the response says was true at some moment from ``asked_at`` to ``received_at``. They are by the brokers'
+    clock, which all workers share, if ``by_brokers`` is set, or else by that of the worker that asked. Of a stored
+    response ``received_at`` is by the brokers' clock; ``clock_offset`` is how far the other times are behind it (ahead,
+    if negative).
     """
 
     body: bytes
@@ -137,6 +139,7 @@ class ProviderResponse(msgspec.Struct, frozen=True, gc=False):
     http_status: int
     received_at: datetime
     asked_at: datetime | None = None
+    by_brokers: bool = False
     reference: str | None = None
     facts: Mapping[str, str] = {}
     clock_offset: timedelta = timedelta(0)
@@ -214,7 +217,8 @@ class CallContext:
 
     ``pace`` is held around a merchant's call. ``recovery_wait`` takes a call from the merchant's quota of recovery
     calls; it returns how many seconds the call must wait, and takes nothing unless that is zero. ``progress`` is called
-    after each exchange, however it ended: a call of many exchanges must not look like a stall.
+    after each exchange, however it ended: a call of many exchanges must not look like a stall. Responses are ordered by
+    the time of ``brokers_clock``, which all workers share.
     """
 
     http: httpx.AsyncBaseTransport
@@ -225,6 +229,7 @@ class CallContext:
     pace: Callable[[str], AbstractAsyncContextManager[None]] = unlimited
     recovery_wait: Callable[[str], float] = no_recovery
     progress: Callable[[], None] = unwatched
+    brokers_clock: BrokersClock = field(default_factory=BrokersClock)
 
 
 class Provider(Protocol):

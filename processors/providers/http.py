@@ -21,6 +21,7 @@ from httpx_aiohttp import AiohttpTransport
 
 from processors.providers.account import Account
 from processors.providers.base import CallContext, ProviderResponse
+from processors.providers.call_times import CallTimes, begin
 from processors.providers.content_encoding import UNKNOWN, decoded, plain, too_long
 from processors.providers.json_body import readable_object
 from schemas.configuration.merchants import Merchant
@@ -134,7 +135,7 @@ async def exchange(
         ProviderUnavailableError: the response was not complete in time, is too large or encoded in an unknown way, is
             a redirect or 5xx, or the connection broke.
     """
-    asked_at = context.now()
+    times = begin(context)
     received = _Received()
     try:
         # the one limit of time: those of the transport for parts of an exchange would be no shorter
@@ -156,7 +157,7 @@ async def exchange(
         context.progress()
     if received.problem is not None and not received.status:
         raise received.problem
-    return _judged(received, context, asked_at, keep_broken=keep_broken)
+    return _judged(received, context, times(), keep_broken=keep_broken)
 
 
 def _refuse_outage(response: httpx.Response, now: Callable[[], datetime]) -> None:
@@ -180,7 +181,7 @@ async def _receive(received: _Received, response: httpx.Response, limit_bytes: i
             return
 
 
-def _judged(received: _Received, context: CallContext, asked_at: datetime, *, keep_broken: bool) -> ProviderResponse:
+def _judged(received: _Received, context: CallContext, times: CallTimes, *, keep_broken: bool) -> ProviderResponse:
     encoding = plain(received.headers.get("content-encoding", "")).strip().lower()
     body, problem = decoded(bytes(received.body), encoding, context.max_response_bytes)
     problem = received.problem or problem
@@ -193,8 +194,9 @@ def _judged(received: _Received, context: CallContext, asked_at: datetime, *, ke
         body=body,
         content_type=plain(received.headers.get("content-type", "")),
         http_status=received.status,
-        received_at=context.now(),
-        asked_at=asked_at,
+        received_at=times.received_at,
+        asked_at=times.asked_at,
+        by_brokers=times.by_brokers,
         content_encoding=(encoding or UNKNOWN) if problem and success else "",
         complete=received.problem is None,
     )

@@ -15,6 +15,10 @@ from schemas.messages import Answered
 from schemas.records import Output, Record
 from schemas.times import rfc3339
 
+#: The header that says by which clock the other times of the record are, if not by the worker's own.
+CLOCK: Final = "clock"
+BROKERS: Final = "brokers"
+
 _ANSWERED: Final = msgspec.json.Decoder(list[Answered])
 
 
@@ -33,6 +37,7 @@ def response_record(
         reference=response.reference or "",
         **({"content_encoding": response.content_encoding} if response.content_encoding else {}),
         **({} if response.complete else {"incomplete": "1"}),
+        **({CLOCK: BROKERS} if response.by_brokers else {}),
         lookups=messages.encode([one.as_answered() for one in lookups]).decode(),
         **{f"fact_{name}": value for name, value in response.facts.items()},
     )

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import faust
 
+from processors.transport.batch_writer import Written
 from processors.transport.faust_driver import FaustTransport, FlowControl
 from schemas import topics
 from schemas.configuration.kafka import KafkaSettings
@@ -95,8 +96,9 @@ class AppProducer:
     def __init__(self, app: Any) -> None:
         self._app = app
 
-    async def write(self, outputs: Sequence[Output]) -> object:
-        return await self._app.producer.write(outputs)
+    async def write(self, outputs: Sequence[Output]) -> Sequence[float]:
+        written: Written = await self._app.producer.write(outputs)
+        return written.stamps_seconds
 
 
 class AppMembership:

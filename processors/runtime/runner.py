@@ -20,6 +20,7 @@ from processors.runtime.partition_loops import LoopSettings, PartitionLoops
 from processors.runtime.stage import StageSpec
 from processors.state.changelog import Changelog
 from processors.state.rocksdb_store import RocksDBStore
+from processors.transport.brokers_clock import BrokersClock
 from processors.transport.publisher import OutputPublisher
 from schemas import topics
 from schemas.configuration.model import Configuration
@@ -40,6 +41,7 @@ class StageRunner:
         metrics: Metrics,
         state_directory: Path,
         settings: LoopSettings,
+        brokers_clock: BrokersClock,
     ) -> None:
         self.name = name
         self.group = f"{configuration.kafka.topic_prefix}paynotify.{name}"
@@ -52,7 +54,7 @@ class StageRunner:
         self._loops = PartitionLoops(
             specs,
             AppMembership(self.app),
-            OutputPublisher(AppProducer(self.app)),
+            OutputPublisher(AppProducer(self.app), brokers_clock),
             metrics,
             settings,
             self._create_storage,

@@ -25,6 +25,8 @@ from service.partitioner import partition_of
 
 #: A payment's key comes once in each stage, and its hash costs more than appending the record.
 _REMEMBERED_KEYS: Final = 16_384
+#: The ``timestamp_type`` of records with the brokers' time.
+_STAMPED_BY_BROKERS: Final = 1
 _remembered = lru_cache(_REMEMBERED_KEYS)(partition_of)
 
 
@@ -37,11 +39,19 @@ class _Appended:
     acknowledged: asyncio.Future[Any]
 
 
-async def write(producer: Any, outputs: Iterable[Output]) -> dict[TopicPartition, int]:
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What the brokers acknowledged: the offset after the last record by partition, and the times in Unix seconds with
+    which they stamped records of topics that they stamp themselves."""
+
+    next_offsets: Mapping[TopicPartition, int]
+    stamps_seconds: tuple[float, ...]
+
+
+async def write(producer: Any, outputs: Iterable[Output]) -> Written:
     """Write with a started ``AIOKafkaProducer``, in the order given within each partition.
 
-    Returns, once the brokers have acknowledged all records, the offset after the last one by partition. No failure
-    stays unseen.
+    Returns once the brokers have acknowledged all records. No failure stays unseen.
 
     Raises:
         MessageSizeTooLargeError: a record is too large; nothing is written.
@@ -60,7 +70,11 @@ async def write(producer: Any, outputs: Iterable[Output]) -> dict[TopicPartition
             one.acknowledged.cancel()
         raise
     await all_done([one.acknowledged for one in appended])
-    return {one.place: one.acknowledged.result().offset + one.count for one in appended}
+    done = [(one, one.acknowledged.result()) for one in appended]
+    return Written(
+        {one.place: batch.offset + one.count for one, batch in done},
+        tuple(batch.timestamp / 1000 for _, batch in done if batch.timestamp_type == _STAMPED_BY_BROKERS),
+    )
 
 
 async def all_done(waiting: Sequence[asyncio.Future[Any]]) -> None:

@@ -14,6 +14,7 @@ from faust.transport.drivers import aiokafka as driver
 from mode.utils.queues import FlowControlEvent
 
 from processors.transport import batch_writer
+from processors.transport.batch_writer import Written
 from processors.transport.faust_consumer import FaustConsumer
 from schemas.records import Output
 
@@ -51,7 +52,7 @@ class FaustProducer(driver.Producer):
         task = client._sender.sender_task if client is not None else None
         return task is not None and bool(task.done())
 
-    async def write(self, outputs: Sequence[Output]) -> object:
+    async def write(self, outputs: Sequence[Output]) -> Written:
         """Write records. Returns when the brokers have acknowledged all of them (`batch_writer.write`)."""
         return await batch_writer.write(self._ensure_producer(), outputs)
 

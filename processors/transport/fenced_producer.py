@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
@@ -17,6 +16,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from processors.transport import batch_writer
+from processors.transport.batch_writer import Written
+from processors.transport.brokers_clock import seconds_since_boot as _now
 from schemas.errors import PartitionRevokedError
 from schemas.records import Output
 from schemas.topics import RESPONSE_BYTES
@@ -27,9 +28,6 @@ _OPTIONAL_SECONDS: Final = 10.0
 _STOP_SECONDS: Final = 5.0
 _PAUSE_SECONDS: Final = (0.05, 0.5)
 _BATCH_BYTES: Final = 256 * 1024
-
-#: Includes the time for which the machine sleeps, if the platform has such a clock.
-_CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 T = TypeVar("T")
 
@@ -158,7 +156,7 @@ class FencedProducer:
         sent_at = _now()
         written = await self._write(outputs)
         self._written_at = sent_at  # not the time of the response: this process may have been frozen in between
-        return written[self._partition]
+        return written.next_offsets[self._partition]
 
     async def publish(self, outputs: Sequence[Output]) -> None:
         """Write to any partition. Returns when the brokers have acknowledged all records.
@@ -171,7 +169,7 @@ class FencedProducer:
         """
         await self._write(outputs)
 
-    async def _write(self, outputs: Sequence[Output]) -> dict[TopicPartition, int]:
+    async def _write(self, outputs: Sequence[Output]) -> Written:
         producer = self._producer
         if producer is None:
             raise PartitionRevokedError(f"{self._shared_id} is not acquired")
@@ -215,10 +213,6 @@ class FencedProducer:
         task = asyncio.ensure_future(_stop(producer))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
-
-
-def _now() -> float:
-    return time.clock_gettime(_CLOCK)
 
 
 async def _stop(producer: Any) -> None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
 from aiokafka.errors import KafkaError
 
+from processors.transport.brokers_clock import BrokersClock
 from schemas.records import Output
 from service.logs import event
 
@@ -23,16 +24,22 @@ _MAX_PAUSE_SECONDS: Final = 10.0
 
 
 class RecordWriter(Protocol):
-    """Writes records, and returns when the brokers have acknowledged all of them."""
+    """Writes records."""
 
-    async def write(self, outputs: Sequence[Output]) -> object: ...
+    async def write(self, outputs: Sequence[Output]) -> Iterable[float]:
+        """Returns when the brokers have acknowledged all of them, with the times, in Unix seconds, at which they
+        stamped any."""
 
 
 class OutputPublisher:
-    """Publishes a batch's outputs in order, and retries until that succeeds or the caller is cancelled."""
+    """Publishes a batch's outputs in order, and retries until that succeeds or the caller is cancelled.
 
-    def __init__(self, writer: RecordWriter) -> None:
+    ``clock`` learns the brokers' time from it.
+    """
+
+    def __init__(self, writer: RecordWriter, clock: BrokersClock | None = None) -> None:
         self._writer = writer
+        self._clock = clock or BrokersClock()
 
     async def publish(self, outputs: Sequence[Output]) -> None:
         """Returns when the brokers have acknowledged all outputs.
@@ -43,7 +50,9 @@ class OutputPublisher:
         pause_seconds = _FIRST_PAUSE_SECONDS
         while True:
             try:
-                await self._writer.write(outputs)
+                sent_at = self._clock.elapsed()
+                stamps_seconds = await self._writer.write(outputs)
+                self._clock.stamped(sent_at, self._clock.elapsed(), stamps_seconds)
                 return
             except KafkaError as error:
                 event(

@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 from aiokafka.errors import KafkaTimeoutError, RequestTimedOutError
 
 from processors.transport.batch_writer import all_done
+from schemas import topics
 from schemas.records import Output
 from tests.simulation.history import History, Written
 from tests.simulation.lot import Lot
@@ -28,6 +29,8 @@ Headers = tuple[tuple[str, bytes], ...]
 EPOCH_SECONDS: Final = 1_800_000_000.0
 
 _FASTEST_SECONDS: Final = 0.0005
+
+_RESPONSES: Final = topics.responses("")
 
 
 class Stored(NamedTuple):
@@ -49,9 +52,10 @@ def header(record: Stored, name: str) -> str:
 
 @dataclass(slots=True)
 class Metadata:
-    """Where a batch's last record lies."""
+    """Where a batch's last record lies, and when the brokers stored it."""
 
     offset: int
+    timestamp: float
 
 
 @dataclass(slots=True)
@@ -78,9 +82,11 @@ class _Log:
 
 @dataclass(slots=True)
 class Trouble:
-    """What is wrong with the brokers now: how slow they are, and what share of batches fails."""
+    """What is wrong with the brokers now: how slow they are, how much slower they store responses, and what share of
+    batches fails."""
 
     slow_seconds: float = 0.0
+    storing_seconds: float = 0.0
     failing: float = 0.0
 
 
@@ -179,6 +185,8 @@ class Broker:
         self.disturb(place, batch)
         connection = (batch.sender, place)
         when = self.loop.now + self.reachable_in(client) + self.delay(place[0], first)
+        if self.trouble.storing_seconds and place[0].startswith(_RESPONSES):
+            when += self._lot("stored late", first) * self.trouble.storing_seconds
         when = self._arrivals[connection] = max(when, self._arrivals.get(connection, 0.0))
         self._on_their_way.setdefault(batch.sender, []).append((place, batch))
         self.loop.call_without_process(when - self.loop.now, self._arrive, client, place, batch)
@@ -198,7 +206,8 @@ class Broker:
             batch.error = _RefusedError()
         else:
             offset = self._append(place, batch.records[: batch.most])
-        self.loop.call_without_process(self.delay(place[0], b"answer"), _answer, batch, offset)
+        stored = Metadata(offset, EPOCH_SECONDS + self.loop.now)
+        self.loop.call_without_process(self.delay(place[0], b"answer"), _answer, batch, stored)
 
     def _some_of(self, batch: ProducedBatch, why: str) -> int:
         """The first so many of its records, or none, or all."""
@@ -226,13 +235,13 @@ class _RefusedError(Exception):
     """The producer's epoch is not the newest."""
 
 
-def _answer(batch: ProducedBatch, offset: int) -> None:
+def _answer(batch: ProducedBatch, stored: Metadata) -> None:
     if batch.acknowledged.done():
         return
     if batch.error is not None:
         batch.acknowledged.set_exception(batch.error)
     else:
-        batch.acknowledged.set_result(Metadata(offset))
+        batch.acknowledged.set_result(stored)
 
 
 class Producer:
@@ -244,11 +253,12 @@ class Producer:
         self._client = client
         self._gathered: dict[Place, ProducedBatch] = {}
 
-    async def write(self, outputs: Sequence[Output]) -> None:
+    async def write(self, outputs: Sequence[Output]) -> Sequence[float]:
+        """Returns the times at which responses were stored: of the topics written here only those have the brokers'."""
         waiting = [self.hand_over(one.topic, one.key, one.value, one.partition, one.headers) for one in outputs]
         await all_done(waiting)
-        for one in waiting:
-            one.result()
+        stored = [one.result().timestamp for one in waiting]
+        return [at for at, one in zip(stored, outputs, strict=True) if one.topic.startswith(_RESPONSES)]
 
     def hand_over(
         self,

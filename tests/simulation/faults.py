@@ -19,6 +19,7 @@ Kind = Literal[
     "rebalance",
     "brokers_stop",
     "slow_brokers",
+    "slow_storing",
     "failing_batches",
     "lose_disk",
     "skew",
@@ -41,6 +42,7 @@ _WEIGHTS: Final[dict[Kind, int]] = {
     "rebalance": 3,
     "brokers_stop": 1,
     "slow_brokers": 2,
+    "slow_storing": 3,
     "failing_batches": 3,
     "lose_disk": 2,
     "skew": 1,
@@ -114,6 +116,8 @@ def _fault(chance: Random, kind: Kind, span_seconds: float, processes: int) -> F
             return Fault(kind, at, 0.0, about=chance.choice(_UNITS))
         case "slow_brokers":
             return Fault(kind, at, seconds, amount=chance.choice((0.1, 1.0, 3.0)))
+        case "slow_storing":
+            return Fault(kind, at, seconds, amount=chance.choice((0.1, 1.0, 4.0, 20.0)))
         case "failing_batches":
             return Fault(kind, at, seconds, amount=chance.choice((0.02, 0.2, 0.6)))
         case "skew":

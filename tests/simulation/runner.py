@@ -88,7 +88,13 @@ class SimulatedRunner:
         self._broker = broker
         self._simulated_group = group
         self._loops = PartitionLoops(
-            specs, self, OutputPublisher(process.producer), metrics, settings, self._create_storage, process.spawn
+            specs,
+            self,
+            OutputPublisher(process.producer, process.brokers_clock),
+            metrics,
+            settings,
+            self._create_storage,
+            process.spawn,
         )
         self._specs = {source: spec for spec in specs for source in spec.sources}
         self._streams: list[asyncio.Task[None]] = []

@@ -29,6 +29,7 @@ from processors.providers.trustpayments.provider import TrustPaymentsProvider
 from processors.runtime.failpoints import Failpoint, Reached, ignore
 from processors.runtime.partition_loops import LoopSettings
 from processors.runtime.stage import StageSpec
+from processors.transport.brokers_clock import BrokersClock
 from tests.simulation import judge
 from tests.simulation.broker import Broker, Trouble
 from tests.simulation.expectations import SimulatedExpectations
@@ -249,7 +250,7 @@ class _World:
     # --- the processes ------------------------------------------------------------------------------------
 
     def _works(
-        self, expectations: Any, signed: SmartPayProvider, reached: Reached = ignore
+        self, expectations: Any, signed: SmartPayProvider, calls: CallContext, reached: Reached = ignore
     ) -> dict[str, tuple[StageSpec, ...]]:
         """The product's own wiring, with provider modules as fresh as in a process that has just begun."""
         fresh = {one.name: one for one in (OmniKassaProvider(), TrustPaymentsProvider(), NevogateProvider(), signed)}
@@ -260,21 +261,21 @@ class _World:
                 self.configuration,
                 wiring.StageSelection(),
                 cast(Metrics, self.meters),
-                self._calls(),
+                calls,
                 expectations,
                 reached,
             )
 
     async def _fetch_keys(self, published: PublishedKeys, number: int) -> None:
         """What a worker does beside its stages. The directory is as lasting as the process's disk."""
-        context = BackgroundContext(self._calls(), self._key_directory(number), lambda merchant, at: None)
+        context = BackgroundContext(self._calls(BrokersClock()), self._key_directory(number), lambda merchant, at: None)
         merchants = cast(dict[str, SmartPayMerchant], self.configuration.merchants_of("smartpay"))
         await fetch_keys(published, merchants, context)
 
     def _key_directory(self, number: int) -> Path:
         return self._directory / str(number)
 
-    def _calls(self) -> CallContext:
+    def _calls(self, brokers_clock: BrokersClock) -> CallContext:
         worker = self.configuration.worker
         return CallContext(
             http=self.wire,
@@ -282,10 +283,11 @@ class _World:
             max_response_bytes=worker.provider_response_bytes,
             timeout_seconds=worker.provider_timeout_seconds,
             transactions_per_query=worker.transactions_per_query,
+            brokers_clock=brokers_clock,
         )
 
     def _make_groups(self) -> None:
-        for name, works in self._works(None, SmartPayProvider()).items():
+        for name, works in self._works(None, SmartPayProvider(), self._calls(BrokersClock())).items():
             sources = [source for work in works for source in work.sources]
             chance = self.schedule.chance(f"group {name}")
             self._groups[name] = Group(
@@ -302,7 +304,7 @@ class _World:
             expectations.begin()
             signed = SmartPayProvider()
             worker.spawn(self._fetch_keys(signed.published, number))
-            return self._works(expectations, signed, worker.reached)
+            return self._works(expectations, signed, self._calls(worker.brokers_clock), worker.reached)
 
         settings = LoopSettings(
             self.configuration.worker.batch_wait_seconds,
@@ -381,6 +383,9 @@ class _World:
 
     def _slow_brokers(self, fault: Fault, worker: Worker) -> None:
         self._trouble(fault, slow_seconds=fault.amount)
+
+    def _slow_storing(self, fault: Fault, worker: Worker) -> None:
+        self._trouble(fault, storing_seconds=fault.amount)
 
     def _failing_batches(self, fault: Fault, worker: Worker) -> None:
         self._trouble(fault, failing=fault.amount)

@@ -11,6 +11,7 @@ from processors.runtime.failpoints import Failpoint
 from processors.runtime.partition_loops import LoopSettings
 from processors.runtime.stage import StageSpec
 from processors.state.memory_store import MemoryStore
+from processors.transport.brokers_clock import BrokersClock
 from tests.simulation.broker import EPOCH_SECONDS, Broker, Producer
 from tests.simulation.groups import Group
 from tests.simulation.lot import Lot
@@ -51,6 +52,7 @@ class Worker:
         self.cut_until = 0.0
         self.units: list[SimulatedRunner] = []
         self.producer = Producer(broker, self)
+        self.brokers_clock = BrokersClock(broker.loop.time)
         self._broker = broker
         self._lot = lot
         self._failed = failed

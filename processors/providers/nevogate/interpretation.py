@@ -122,7 +122,7 @@ def _observation(
     reason = _without_money(status, amount, method)
     status = "unknown" if reason else status
     secured = status == "authorised" and amount.money is not None
-    observed_at = _asked_at(response)
+    followed = status == "authorised"
     return Observation(
         provider=NAME,
         merchant=merchant.id,
@@ -138,8 +138,8 @@ def _observation(
         provider_time=None,
         # the time of the call: a slow response may be older than a quick one that overtook it, while the newest Result
         # was called after the last change
-        observed_at=rfc3339(observed_at),
-        follow=hold_follow_up(data, transaction, merchant, observed_at, method) if status == "authorised" else None,
+        observed_at=rfc3339(_asked_at(response)),
+        follow=hold_follow_up(data, transaction, merchant, response.received_at, method) if followed else None,
         secured=secured,
         moneyless=reason == VERIFICATION or (status == "pending" and amount.kind == "zero"),
     )

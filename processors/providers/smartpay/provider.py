@@ -30,6 +30,7 @@ from processors.providers.base import (
     Store,
     WaitingLookup,
 )
+from processors.providers.call_times import begin
 from processors.providers.json_body import json_object
 from processors.providers.outcomes import LookupOutcome, RetryLater, Succeeded
 from processors.providers.rabobank.single_order import OrderEndpoint, bank_access
@@ -171,11 +172,13 @@ class SmartPayProvider:
     async def _tell(self, call: Call, context: CallContext, store: Store) -> Mapping[str, LookupOutcome]:
         first = call.lookups[0].lookup
         told = {name: first.arguments.get(name, "") for name in _CLAIM}
+        times = begin(context)()
         response = ProviderResponse(
             body=orjson.dumps(told),
             content_type="application/json",
             http_status=200,
-            received_at=context.now(),
+            received_at=times.received_at,
+            by_brokers=times.by_brokers,
             reference=first.reference,
             facts={"kind": EVENT},
         )

@@ -59,9 +59,10 @@ class Partition:
             self.queue.put_nowait(FetchedRecords(records, generation, partial(self._acknowledge, generation)))
             offset = fetched.stop
 
-    async def write(self, outputs: Sequence[Output]) -> None:
+    async def write(self, outputs: Sequence[Output]) -> Sequence[float]:
         await asyncio.sleep(0)
         self.published.update(int(one.value or b"") for one in outputs)
+        return ()
 
     def _acknowledge(self, generation: int, next_offset: int) -> None:
         assert self.published.issuperset(range(next_offset)), f"{next_offset} would pass over a record"

@@ -23,6 +23,7 @@ from processors.runtime.faust_app import REQUEST_SECONDS
 from processors.runtime.partition_loops import LoopSettings
 from processors.runtime.runner import StageRunner
 from processors.runtime.stage import StageSpec
+from processors.transport.brokers_clock import BrokersClock
 from processors.transport.faust_consumer import FaustConsumer
 from processors.transport.faust_driver import FaustProducer
 from schemas.configuration.load import load
@@ -36,7 +37,8 @@ def runner(directory: Path, session_seconds: float = 10.0) -> StageRunner:
     document["worker"] = {**document.get("worker", {}), "session_timeout_seconds": session_seconds}
     file = configurations.write(directory, document)
     specs = (StageSpec(RetryStage("nevogate", load(file).kafka), ("a.topic",), 10),)
-    return StageRunner("fetch.nevogate", specs, load(file), metrics(), directory, LoopSettings(0.01, DeadLetterLimit()))
+    settings = LoopSettings(0.01, DeadLetterLimit())
+    return StageRunner("fetch.nevogate", specs, load(file), metrics(), directory, settings, BrokersClock())
 
 
 async def test_runner_uses_its_own_consumer_and_an_idempotent_producer(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.transport import batch_writer
+from processors.transport.batch_writer import Written
 from schemas.records import Output
 
 PARTITIONS: Final = 3
@@ -39,7 +40,7 @@ class Offline:
     def _accumulator(self) -> Any:
         return self.producer._message_accumulator
 
-    async def write(self, *outputs: Output) -> asyncio.Task[dict[TopicPartition, int]]:
+    async def write(self, *outputs: Output) -> asyncio.Task[Written]:
         """Begin to write, and wait until all that fits is appended."""
         writing = asyncio.ensure_future(batch_writer.write(self.producer, outputs))
         for _ in range(5):
@@ -51,12 +52,12 @@ class Offline:
         for place in list(self._accumulator._batches):
             self.taken.setdefault(place, []).append(self._accumulator._pop_batch(place))
 
-    def acknowledge(self, *, at: int = 0) -> None:
-        """Each partition's log begins at ``at``."""
+    def acknowledge(self, *, at: int = 0, stamp: int = -1) -> None:
+        """Each partition's log begins at ``at``; the brokers tell the stamp of what they stamp themselves."""
         for batches in self.taken.values():
             offset = at
             for batch in batches:
-                batch.done(offset)
+                batch.done(offset, stamp)
                 offset += batch.record_count
 
 
@@ -83,7 +84,7 @@ async def test_records_of_a_partition_share_one_future_and_keep_their_order(offl
     }
     assert not writing.done()
     offline.acknowledge(at=40)
-    assert await writing == {PLACE: 42, TopicPartition("topic", 1): 41}
+    assert (await writing).next_offsets == {PLACE: 42, TopicPartition("topic", 1): 41}
 
 
 async def test_writers_share_a_batch_and_each_learns_its_own_offset(offline: Offline) -> None:
@@ -91,7 +92,7 @@ async def test_writers_share_a_batch_and_each_learns_its_own_offset(offline: Off
     offline.take()
     assert len(offline.taken[PLACE]) == 1
     offline.acknowledge(at=7)
-    assert (await first, await second) == ({PLACE: 8}, {PLACE: 10})
+    assert ((await first).next_offsets, (await second).next_offsets) == ({PLACE: 8}, {PLACE: 10})
 
 
 async def test_records_beyond_a_full_batch_go_to_the_next_one(offline: Offline) -> None:
@@ -103,14 +104,14 @@ async def test_records_beyond_a_full_batch_go_to_the_next_one(offline: Offline) 
         await asyncio.sleep(0)
     assert len(offline.taken[PLACE]) > 1
     offline.acknowledge()
-    assert await writing == {PLACE: len(values)}
+    assert (await writing).next_offsets == {PLACE: len(values)}
 
 
 async def test_record_larger_than_a_batch_has_one_of_its_own(offline: Offline) -> None:
     writing = await offline.write(output(b"x" * BATCH_BYTES * 3))
     offline.take()
     offline.acknowledge()
-    assert await writing == {PLACE: 1}
+    assert (await writing).next_offsets == {PLACE: 1}
 
 
 async def test_failure_is_raised_after_all_others_have_their_result(offline: Offline) -> None:
@@ -131,7 +132,7 @@ async def test_cancelled_writer_leaves_the_others_of_its_batch_alone(offline: Of
     await asyncio.wait([first])
     offline.take()
     offline.acknowledge()
-    assert await second == {PLACE: 2}
+    assert (await second).next_offsets == {PLACE: 2}
 
 
 async def test_cancelled_writer_does_not_wait_for_the_brokers(offline: Offline) -> None:
@@ -157,7 +158,7 @@ async def test_each_batch_of_a_writer_has_the_whole_time(offline: Offline, monke
         await asyncio.sleep(0)
         await asyncio.sleep(0)
     offline.acknowledge()
-    assert await writing == {PLACE: 12}
+    assert (await writing).next_offsets == {PLACE: 12}
 
 
 async def test_writer_gives_up_when_no_batch_is_sent_in_time(offline: Offline) -> None:
@@ -207,7 +208,7 @@ async def test_batch_that_is_sent_again_keeps_its_place_and_count(offline: Offli
     offline.take()
     assert [batch.record_count for batch in offline.taken[PLACE]] == [1, 2]
     offline.acknowledge(at=7)
-    assert (await first, await second) == ({PLACE: 8}, {PLACE: 10})
+    assert ((await first).next_offsets, (await second).next_offsets) == ({PLACE: 8}, {PLACE: 10})
 
 
 def records_of(batch: Any) -> list[Any]:
@@ -216,6 +217,17 @@ def records_of(batch: Any) -> list[Any]:
     while records.has_next():
         found += records.next_batch()
     return found
+
+
+async def test_stamps_are_those_that_the_brokers_made(offline: Offline) -> None:
+    writing = await offline.write(output(b"1"), output(b"2", partition=1))
+    offline.take()
+    offline.acknowledge(stamp=1_800_000_000_123)
+    assert (await writing).stamps_seconds == (1_800_000_000.123,) * 2
+    writing = await offline.write(output(b"1"))
+    offline.take()
+    offline.acknowledge()
+    assert (await writing).stamps_seconds == ()
 
 
 async def test_closed_producer_refuses_records(offline: Offline) -> None:

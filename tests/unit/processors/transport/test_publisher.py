@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pytest
 from aiokafka.errors import KafkaError
 
+from processors.transport.brokers_clock import BrokersClock
 from processors.transport.publisher import OutputPublisher
 from schemas.records import Output
 
@@ -21,12 +22,13 @@ class Brokers:
         self.acknowledged.set()
         self._failing = failing
 
-    async def write(self, outputs: Sequence[Output]) -> None:
+    async def write(self, outputs: Sequence[Output]) -> Sequence[float]:
         number = len(self.written)
         self.written.append(outputs)
         await self.acknowledged.wait()
         if number in self._failing:
             raise KafkaError("not enough replicas")
+        return (1_800_000_000.0,)
 
 
 @pytest.fixture
@@ -69,3 +71,11 @@ async def test_pauses_grow_and_stay_bounded(pauses: list[float]) -> None:
     assert pauses == sorted(pauses)
     assert pauses[0] < 1
     assert pauses[-1] == 10
+
+
+async def test_publisher_tells_the_clock_of_what_was_acknowledged_in_the_end(pauses: list[float]) -> None:
+    clock = BrokersClock()
+    await OutputPublisher(Brokers({0}), clock).publish(OUTPUTS)
+    span = clock.span(clock.elapsed(), clock.elapsed())
+    assert span is not None
+    assert 0 <= span.ends.timestamp() - 1_800_000_000 < 60
