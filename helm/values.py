@@ -268,6 +268,7 @@ class NetworkPolicy(ValuesSection, frozen=True, kw_only=True):
     broker_ports: list[Port]
     # not a map: a misspelt provider would silently be allowed to be anywhere on the internet
     provider_cidrs: ProviderCidrs = field(name="providerCIDRs")  # type: ignore[valid-type]
+    provider_proxy: list[Peer]
     cilium: bool
     extra_egress: list[EgressRule]
 

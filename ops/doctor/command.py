@@ -25,7 +25,7 @@ from kafka.errors import (
 
 from ops.doctor.clocks import check_brokers
 from ops.doctor.finding import Finding
-from ops.doctor.providers import examine
+from ops.doctor.providers import examine, examine_outgoing
 from processors.providers.account import open_account
 from processors.providers.registry import provider_specs
 from schemas.configuration.load import load
@@ -109,6 +109,7 @@ def _findings(arguments: argparse.Namespace) -> Iterator[Finding]:
             if finding.verdict == "error":
                 broken.add(merchant.id)
             yield finding
+    yield from examine_outgoing(configuration.worker)
     if arguments.offline:
         return
     yield from _check_cluster(configuration)

@@ -12,12 +12,13 @@ from ops.doctor.clocks import compared, provider_skew
 from ops.doctor.finding import Finding
 from processors.providers.account import Account
 from processors.providers.call_context import open_call_context
-from processors.providers.reachability import clock_of
+from processors.providers.reachability import check_secrets, clock_of, needs_proxy
 from processors.providers.registry import provider_specs
 from processors.providers.spec import CredentialProbe
 from schemas.configuration.merchants import Merchant, provider_of
 from schemas.configuration.model import Configuration
-from schemas.errors import PermanentError, ProviderUnavailableError, RetryableError, SecretError
+from schemas.configuration.worker import WorkerSettings
+from schemas.errors import ConfigurationError, PermanentError, ProviderUnavailableError, RetryableError, SecretError
 from schemas.times import utc_now
 
 _ALLOW: Final = "Check the base URL, and DNS, firewall and proxy for outgoing connections from this host."
@@ -30,11 +31,12 @@ def examine(
     about = f"{provider_of(merchant)} for {merchant.id}"
     for url in merchant.base_urls().values():
         try:
-            skew = provider_skew(partial(clock_of, url), utc_now)
-        except ProviderUnavailableError as error:
+            skew = provider_skew(partial(clock_of, url, configuration.worker), utc_now)
+        except (ProviderUnavailableError, ConfigurationError) as error:
             yield Finding(about, "error", str(error), _ALLOW)
             return
-        yield Finding(about, "ok", f"{urlsplit(url).hostname} is reachable")
+        way = " through the proxy" if needs_proxy(url, configuration.worker) else ""
+        yield Finding(about, "ok", f"{urlsplit(url).hostname} is reachable{way}")
         if skew is None:
             yield Finding(about, "skipped", "clock: the provider does not send its time")
         else:
@@ -48,6 +50,21 @@ def examine(
         yield Finding(about, "skipped", f"credentials: {skip_reason}")
         return
     yield _credentials(about, probe, account, configuration)
+
+
+def examine_outgoing(worker: WorkerSettings) -> Iterator[Finding]:
+    """Check what all calls to providers need: the proxy's credentials, and the authorities."""
+    if worker.provider_proxy is None and worker.provider_ca is None:
+        return
+    try:
+        check_secrets(worker)
+    except ConfigurationError as error:
+        yield Finding("calls to providers", "error", str(error))
+        return
+    proxy = worker.provider_proxy
+    through = "go out directly" if proxy is None else f"go through the proxy {urlsplit(proxy.url).netloc}"
+    trusted = "" if worker.provider_ca is None else ", with authorities of your own"
+    yield Finding("calls to providers", "ok", through + trusted)
 
 
 def _credentials(about: str, probe: CredentialProbe, account: Account[Any], configuration: Configuration) -> Finding:

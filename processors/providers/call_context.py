@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from processors.providers.base import CallContext
-from processors.providers.http import open_transport
+from processors.providers.outgoing import open_transport
 from schemas.configuration.worker import WorkerSettings
 from schemas.times import utc_now
 
@@ -14,7 +14,7 @@ from schemas.times import utc_now
 @asynccontextmanager
 async def open_call_context(worker: WorkerSettings, connections: int) -> AsyncIterator[CallContext]:
     """A context for calls over at most ``connections`` connections, without rate limit and without recovery calls."""
-    async with open_transport(connections) as http:
+    async with open_transport(connections, worker.provider_proxy, worker.provider_ca) as http:
         yield CallContext(
             http=http,
             now=utc_now,

@@ -17,7 +17,6 @@ from typing import Any, Final
 
 import aiohttp
 import httpx
-from httpx_aiohttp import AiohttpTransport
 
 from processors.providers.account import Account
 from processors.providers.base import CallContext, ProviderResponse
@@ -32,9 +31,11 @@ from schemas.errors import (
     RateLimitedError,
     SecretError,
 )
-from service.private_names import PrivateName, require
 
 _MAX_RETRY_AFTER_SECONDS: Final = 24 * 3600.0
+
+#: A proxy's own answer to a call without encryption, which no provider gives.
+PROXY_SIGN_IN: Final = 407
 
 
 def _version() -> str:
@@ -48,10 +49,6 @@ def _version() -> str:
 USER_AGENT: Final = f"paynotify/{_version()}"
 
 
-#: aiohttp has no public switch for its repeats (https://github.com/aio-libs/aiohttp/issues/10790).
-_PRIVATE_NAMES: Final = (PrivateName("aiohttp", "aiohttp.client", "ClientSession._request", ("_retry_connection",)),)
-
-
 #: Sent with every call, unless it has its own.
 _HEADERS: Final[Mapping[str, str]] = {
     "Accept": "application/json",
@@ -59,31 +56,6 @@ _HEADERS: Final[Mapping[str, str]] = {
     "Connection": "keep-alive",
     "User-Agent": USER_AGENT,
 }
-
-
-def open_transport(connections: int) -> httpx.AsyncBaseTransport:
-    """The httpx transport of all providers' calls, with at most ``connections`` at once.
-
-    The calls go to the transport itself: redirects, cookies, proxies of the environment and hidden repeats belong to
-    httpx's client above it, which would take twice the time of all the rest of a call. aiohttp repeats a GET by itself
-    when the connection breaks before the response. An OmniKassa pull hands results over, so a repeat nobody sees could
-    skip a page: it is switched off. Its cookies, which would mix merchants' sessions, are too.
-
-    Raises:
-        UnsupportedLibraryError: the installed aiohttp has no switch for its repeats.
-    """
-    require(_PRIVATE_NAMES)
-
-    def session() -> aiohttp.ClientSession:
-        opened = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=connections, ssl=transport.ssl_context),
-            cookie_jar=aiohttp.DummyCookieJar(),
-        )
-        opened._retry_connection = False  # a contract test counts the calls
-        return opened
-
-    transport = AiohttpTransport(client=session)
-    return transport
 
 
 @lru_cache(maxsize=256)
@@ -131,7 +103,7 @@ async def exchange(
 
     Raises:
         RateLimitedError: the status is 429; with the delay of ``Retry-After``.
-        ProviderUnreachableError: no connection could be opened, so nothing was sent.
+        ProviderUnreachableError: no connection could be opened, also by the proxy, so nothing was sent.
         ProviderUnavailableError: the response was not complete in time, is too large or encoded in an unknown way, is
             a redirect or 5xx, or the connection broke.
     """
@@ -152,6 +124,8 @@ async def exchange(
         # the cause, because the transport calls a connection that broke after the request a ConnectTimeout too
         if isinstance(error.__cause__, aiohttp.ClientConnectorError):
             raise ProviderUnreachableError(f"the exchange broke off ({type(error.__cause__).__name__})") from None
+        if isinstance(error.__cause__, aiohttp.ClientHttpProxyError):
+            raise ProviderUnreachableError(f"the proxy opens no connection (HTTP {error.__cause__.status})") from None
         received.problem = ProviderUnavailableError(f"the exchange broke off ({type(error).__name__})")
     finally:
         context.progress()
@@ -162,8 +136,10 @@ async def exchange(
 
 def _refuse_outage(response: httpx.Response, now: Callable[[], datetime]) -> None:
     status = response.status_code
-    if 200 <= status < 300 or (400 <= status < 500 and status != 429):
+    if 200 <= status < 300 or (400 <= status < 500 and status not in (PROXY_SIGN_IN, 429)):
         return
+    if status == PROXY_SIGN_IN:
+        raise ProviderUnreachableError("the proxy does not accept the credentials (HTTP 407)")
     retry_after_seconds = _retry_after_seconds(response.headers.get("retry-after", ""), now())
     if status == 429:
         raise RateLimitedError("HTTP 429", retry_after_seconds=retry_after_seconds)

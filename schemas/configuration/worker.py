@@ -6,10 +6,12 @@ Settings by provider are mappings by the provider's name, merged over the defaul
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
 
+from schemas.configuration.secrets import SecretRef
 from schemas.configuration.sections import Count, Positive, Section
 from schemas.providers import provider_contracts
 from schemas.topics import RETRY_STEPS
@@ -46,6 +48,26 @@ class CircuitSettings(Section, frozen=True):
     """They count only if they fail within this time: a merchant with few calls is not held back."""
     probe_seconds: Positive = 10.0
     """How long after a failed probe the next one goes out. One that succeeds lets all lookups go."""
+
+
+class ProviderProxySettings(Section, frozen=True, kw_only=True):
+    """The forward proxy through which providers are called, and the public keys of notifications fetched."""
+
+    url: str
+    """The proxy, such as `http://proxy.internal:3128`. With https the connection to the proxy is encrypted too."""
+    credentials: SecretRef | None = None
+    """The proxy's user and password, as one secret: `USER:PASSWORD`."""
+    no_proxy: tuple[Annotated[str, Meta(min_length=1, max_length=253)], ...] = ()
+    """Hosts that are called directly: names, domains (`.shop.internal`), addresses and networks (`10.0.0.0/8`)."""
+
+    def __post_init__(self) -> None:
+        try:
+            parts = urlsplit(self.url)
+            usable = bool(parts.scheme in ("http", "https") and parts.hostname and parts.port != 0)
+        except ValueError:  # a port that is not a number, brackets that hold no IPv6 address
+            parts, usable = urlsplit(""), False
+        if not usable or parts.path not in ("", "/") or parts.query or parts.fragment or "@" in parts.netloc:
+            raise ValueError("url must be http://HOST:PORT or https://HOST:PORT; user and password go to credentials")
 
 
 class OverdueSettings(Section, frozen=True):
@@ -140,6 +162,10 @@ class WorkerSettings(Section, frozen=True):
     # with its headers a response must fit into `schemas.topics.RESPONSE_BYTES`
     provider_response_bytes: Annotated[int, Meta(ge=1, le=1_500_000)] = 1024 * 1024
     """Longer responses of a provider are not read."""
+    provider_proxy: ProviderProxySettings | None = None
+    """The forward proxy for calls to providers (default: none; the environment's is not used)."""
+    provider_ca: SecretRef | None = None
+    """PEM certificates of authorities that providers and the proxy are trusted by, beside the system's."""
     circuit: CircuitSettings = CircuitSettings()
     """When lookups are held back because every call fails."""
     transactions_per_query: Annotated[int, Meta(ge=1, le=100)] = 100

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,7 +13,9 @@ import httpx
 from aiohttp import web
 
 from processors.providers.base import CallContext, ProviderResponse, WaitingLookup
-from processors.providers.http import open_transport
+from processors.providers.outgoing import open_transport
+from schemas.configuration.secrets import SecretRef
+from schemas.configuration.worker import ProviderProxySettings
 from tests.fakes.accounts import NOW
 
 
@@ -49,17 +52,17 @@ class Gateway:
 
 
 @asynccontextmanager
-async def serving(*script: Scripted) -> AsyncIterator[Gateway]:
-    """A gateway that listens until the block ends."""
+async def serving(*script: Scripted, tls: ssl.SSLContext | None = None) -> AsyncIterator[Gateway]:
+    """A gateway that listens until the block ends, with ``tls`` for https."""
     gateway = Gateway(list(script))
     app = web.Application()
     app.router.add_route("*", "/{tail:.*}", gateway.handle)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
     await site.start()
     assert runner.addresses
-    gateway.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    gateway.url = f"{'https' if tls else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
     try:
         yield gateway
     finally:
@@ -108,7 +111,9 @@ class World:
 
 
 @asynccontextmanager
-async def world() -> AsyncIterator[World]:
+async def world(
+    proxy: ProviderProxySettings | None = None, authorities: SecretRef | None = None
+) -> AsyncIterator[World]:
     """A world with the workers' own HTTP transport."""
-    async with open_transport(8) as http:
+    async with open_transport(8, proxy, authorities) as http:
         yield World(http)

@@ -16,6 +16,7 @@ from sandbox.system import Sandbox
 from tests.fault.clock import MovableClock
 from tests.fault.disk import SmallDisk
 from tests.fault.proxy import Proxy
+from tests.proxies.forward import ForwardProxy
 
 #: Longer than the workers' session timeout, so that the group goes on without the one that is frozen.
 FROZEN_SECONDS: Final = 9.0
@@ -34,6 +35,7 @@ class Target:
     chance: random.Random
     clock: MovableClock | None = None
     disk: SmallDisk | None = None
+    way_out: ForwardProxy | None = None
 
     @property
     def brokers(self) -> list[str]:
@@ -213,6 +215,14 @@ def cut_brokers(target: Target) -> None:
     target.proxy.heal()
 
 
+def proxy_away(target: Target) -> None:
+    """Kill the forward proxy through which providers are called, with every call in it, and restart it."""
+    assert target.way_out is not None
+    target.way_out.stop()
+    target.wait(6.0, 14.0)
+    target.way_out.start()
+
+
 # --- providers -------------------------------------------------------------------------------------------------
 
 
@@ -259,6 +269,7 @@ FAULTS: Final[Mapping[str, Callable[[Target], None]]] = {
         half_open_brokers,
         half_open_providers,
         cut_brokers,
+        proxy_away,
         bad_answers,
         slow_answers,
     )
@@ -272,6 +283,8 @@ def possible(target: Target) -> dict[str, str]:
         missing["move-clock"] = "no C compiler"
     if target.disk is None:
         missing["fill-disk"] = "not allowed to mount a small disk"
+    if target.way_out is None:
+        missing["proxy-away"] = "no Tinyproxy"
     return missing
 
 

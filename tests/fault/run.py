@@ -27,6 +27,8 @@ from tests.fault.faults import FAULTS, Target, possible, schedule
 from tests.fault.load import NOTIFICATIONS_PER_PAYMENT, Load
 from tests.fault.proxy import Proxy
 from tests.fault.supervisor import Supervisor
+from tests.proxies.forward import ForwardProxy, forward_proxy
+from tests.proxies.tools import found
 
 MERCHANTS: Final = {
     "omnikassa": ("shop-nl", "shop-be"),
@@ -37,6 +39,7 @@ MERCHANTS: Final = {
 COPIED_SHARE: Final = 0.3
 LATE_SHARE: Final = 0.2
 _PARTITIONS: Final = 4
+_PROXY_CREDENTIALS: Final = "workers:let-us-out"
 _DISK_BYTES: Final = 1024 * 1024 * 1024
 _PROGRESS_SECONDS: Final = 90.0
 _WATCHER_SECONDS: Final = 30.0
@@ -150,6 +153,7 @@ class FaultRun:
 
     def _start(self) -> Target:
         proxy = self._stack.enter_context(Proxy(self._order.seed))
+        way_out = self._way_out()
         disk = small_disk(self._directory / "disk", _DISK_BYTES, self._stack)
         # an address of its own: that of a broker is another one once the broker has moved
         bootstrap = proxy.named(lambda: [broker.address("PLAINTEXT") for broker in system.brokers])
@@ -179,7 +183,11 @@ class FaultRun:
                     },
                     configuration={
                         "kafka": {"bootstrap_servers": bootstrap},
-                        "worker": {**_WORKER, **(_STATIC if self._order.static else {})},
+                        "worker": {
+                            **_WORKER,
+                            **(_STATIC if self._order.static else {}),
+                            **({"provider_proxy": way_out.as_setting()} if way_out else {}),
+                        },
                         # the brokers' own time, for how long the OmniKassa window was open
                         "topics": {
                             "overrides": {
@@ -196,7 +204,15 @@ class FaultRun:
                 )
             )
         )
-        return Target(sandbox=sandbox, proxy=proxy, chance=self._chance, clock=self._clock(), disk=disk)
+        return Target(
+            sandbox=sandbox, proxy=proxy, chance=self._chance, clock=self._clock(), disk=disk, way_out=way_out
+        )
+
+    def _way_out(self) -> ForwardProxy | None:
+        """The forward proxy of all calls to providers, where its fault is wanted and it can be had."""
+        if "proxy-away" not in self._order.faults or found("tinyproxy") is None:
+            return None
+        return self._stack.enter_context(forward_proxy(self._directory, credentials=_PROXY_CREDENTIALS))
 
     def _worker(self, number: int) -> Sequence[str]:
         return ("--group-instance-id", f"worker-{number}") if self._order.static else ()

@@ -96,7 +96,9 @@ def test_secrets_are_mounted_only_where_they_are_needed(way: str) -> None:
         providers = {*options(workload, "--provider=")}
         if "charge" in options(workload, "--stage="):
             providers.add("nevogate")
-        wanted = set(kafka_paths["ingest" if arguments(workload)[0] == "ingest" else "worker"])
+        is_ingest = arguments(workload)[0] == "ingest"
+        wanted = set(kafka_paths["ingest" if is_ingest else "worker"])
+        wanted |= set() if is_ingest else paths_in(whole["worker"])
         for merchant in whole["merchants"]:
             if merchant["provider"] in providers:
                 wanted |= paths_in(merchant)

@@ -76,15 +76,22 @@ async def pooling(
         text = _HAPROXY.format(listen=f"127.0.0.1:{port}", servers=servers)
         command = [proxy(name), "-db", "-f", str(configuration)]
     configuration.write_text(text)
-    with (folder / f"{name}.log").open("wb") as log:
-        running = subprocess.Popen(command, stdout=log, stderr=log, env=environment(), cwd=folder)
+    async with running(command, port, folder / f"{name}.log"):
+        yield port
+
+
+@contextlib.asynccontextmanager
+async def running(command: Sequence[str], port: int, log_file: Path) -> AsyncIterator[None]:
+    """A proxy that listens at the port, in the log's folder."""
+    with log_file.open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment(), cwd=log_file.parent)
         try:
             async with asyncio.timeout(DEADLINE_SECONDS):
-                await _until_it_listens(running, port, folder / f"{name}.log")
-            yield port
+                await _until_it_listens(process, port, log_file)
+            yield
         finally:
-            running.kill()
-            running.wait()
+            process.kill()
+            process.wait()
 
 
 async def _until_it_listens(running: subprocess.Popen[bytes], port: int, log: Path) -> None:

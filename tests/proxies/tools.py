@@ -1,4 +1,4 @@
-"""The real proxies in front of the ingress: NGINX and HAProxy from Debian's packages.
+"""Real proxies: NGINX and HAProxy in front of the ingress, Tinyproxy on the way out, from Debian's packages.
 
 They are only unpacked into the cache: nothing is installed on the machine. A machine's own are used where the packages
 can't be had. Without either their tests are skipped and say so, but never in CI.
@@ -22,6 +22,7 @@ CACHE: Final = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") 
 #: The programs, and Debian's packages of each: its own and those of libraries that few machines have.
 PACKAGES: Final = {
     "nginx": ("nginx",),
+    "tinyproxy": ("tinyproxy-bin",),
     "haproxy": ("haproxy", "liblua5.3-0", "libopentracing-c-wrapper0", "libopentracing1"),
 }
 
@@ -36,27 +37,35 @@ def environment() -> dict[str, str]:
     return {**os.environ, "LD_LIBRARY_PATH": ":".join(sorted(libraries))}
 
 
+def found(name: str) -> str | None:
+    """The path of the program, fetched if it is missing; None where it can't be had."""
+    if _found(name) is None:
+        fetch(name)
+    return _found(name)
+
+
 def proxy(name: str) -> str:
     """The path of the program. It is fetched if it is missing, and the test skipped where there is none.
 
     Raises:
         MissingProxyError: there is none, in CI.
     """
-    found = _found(name)
-    if found is None:
+    path = _found(name)
+    if path is None:
         problem = fetch(name)
-        found = _found(name)
-        if found is None:
+        path = _found(name)
+        if path is None:
             text = f"{name} can't be had: {problem}. Install Debian's package {name}, or let apt-get download it."
             if os.environ.get("CI"):
                 raise MissingProxyError(text)
             pytest.skip(text)
-    return found
+    return path
 
 
 @cache
 def _found(name: str) -> str | None:
-    folders = os.pathsep.join((str(CACHE / "usr" / "sbin"), os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))
+    own = [str(CACHE / "usr" / folder) for folder in ("sbin", "bin")]
+    folders = os.pathsep.join((*own, os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))
     found = shutil.which(name, path=folders)
     return found if found is not None and _runs(found) else None
 

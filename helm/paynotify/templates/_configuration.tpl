@@ -60,10 +60,12 @@
 {{- get (include "paynotify.withFiles" $file | fromJson) "is" | toYaml -}}
 {{- end -}}
 
-{{/* The Secrets that one process may read; given root, user, and the merchants it serves. As JSON {"names": [...]}. */}}
+{{/* The Secrets that one process may read; given root, user, and the merchants it serves. As JSON {"names": [...]}.
+Those of the workers' own section, such as the proxy's credentials, are every worker's. */}}
 {{- define "paynotify.secrets" -}}
 {{- $access := .root.Values.kafkaAccess -}}
-{{- include "paynotify.secretsIn" (list $access.ca (get $access .user) .merchants) -}}
+{{- $section := ternary .root.Values.configuration.worker dict (eq .user "worker") -}}
+{{- include "paynotify.secretsIn" (list $access.ca (get $access .user) $section .merchants) -}}
 {{- end -}}
 
 {{/* The number of partitions of a topic, by the rules of the product: its override, else the default. Given root and topic. */}}

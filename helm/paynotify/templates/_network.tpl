@@ -30,9 +30,44 @@
 {{- end }}
 {{- end -}}
 
-{{/* The URLs that a merchant's workers call: the provider's API, and its public keys; as JSON {"urls": [...]}. */}}
+{{/* The URLs that a merchant's workers call without a proxy: the provider's API, and its public keys; given root and
+merchant. As JSON {"urls": [...]}. */}}
 {{- define "paynotify.calledURLs" -}}
-{{- dict "urls" (list (.base_url | default .webservices_url | default "") .jwks_url | compact) | toJson -}}
+{{- $urls := list -}}
+{{- range $url := list (.merchant.base_url | default .merchant.webservices_url | default "") .merchant.jwks_url | compact -}}
+{{- if include "paynotify.goesDirectly" (dict "root" $.root "url" $url) -}}{{- $urls = append $urls $url -}}{{- end -}}
+{{- end -}}
+{{- dict "urls" $urls | toJson -}}
+{{- end -}}
+
+{{/* Whether a URL is called without the proxy, as the product decides; an address counts wherever a network is listed. */}}
+{{- define "paynotify.goesDirectly" -}}
+{{- $proxy := .root.Values.configuration.worker.provider_proxy -}}
+{{- if not $proxy -}}
+yes
+{{- else -}}
+{{- $host := regexReplaceAll ":[0-9]+$" (urlParse .url).host "" | lower | trimPrefix "[" | trimSuffix "]" -}}
+{{- range $entry := $proxy.no_proxy -}}
+{{- $entry = lower $entry -}}
+{{- $listed := or (eq $host $entry) (and (hasPrefix "." $entry) (hasSuffix $entry $host)) -}}
+{{- if or $listed (and (contains "/" $entry) (regexMatch "^([0-9.]+|[0-9a-f:.]*:[0-9a-f:.]*)$" $host)) -}}
+yes
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The way to the forward proxy of the calls to providers, if there is one. */}}
+{{- define "paynotify.proxyRule" -}}
+{{- with .Values.configuration.worker.provider_proxy -}}
+# the forward proxy
+- ports:
+    - {port: {{ include "paynotify.portOf" .url }}, protocol: TCP}
+  {{- with $.Values.networkPolicy.providerProxy }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end -}}
 {{- end -}}
 
 {{- define "paynotify.portOf" -}}
@@ -41,11 +76,11 @@
 {{- $port | default (ternary "80" "443" (eq $url.scheme "http")) -}}
 {{- end -}}
 
-{{/* The hosts and ports of these merchants' providers, as JSON {"HOST": [PORT, ...]}. */}}
+{{/* The hosts and ports of these merchants' providers, as JSON {"HOST": [PORT, ...]}; given root and merchants. */}}
 {{- define "paynotify.providerHosts" -}}
 {{- $hosts := dict -}}
-{{- range . -}}
-{{- range $url := get (include "paynotify.calledURLs" . | fromJson) "urls" -}}
+{{- range .merchants -}}
+{{- range $url := get (include "paynotify.calledURLs" (dict "root" $.root "merchant" .) | fromJson) "urls" -}}
 {{- $host := regexReplaceAll ":[0-9]+$" (urlParse $url).host "" -}}
 {{- $_ := set $hosts $host (append (get $hosts $host | default list) (include "paynotify.portOf" $url | int) | uniq) -}}
 {{- end -}}

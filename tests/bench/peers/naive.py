@@ -19,7 +19,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from processors.limits.call_pacer import CallPacer
 from processors.providers.account import Account, open_account
 from processors.providers.base import Call, CallContext, Provider, ProviderResponse, WaitingLookup, unlimited
-from processors.providers.http import open_transport
+from processors.providers.outgoing import open_transport
 from processors.providers.registry import provider_specs
 from processors.verify.stage import authenticate, notification_of
 from schemas import messages

@@ -7,7 +7,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from processors.providers.http import open_transport
+from processors.providers.outgoing import open_transport
 from schemas.errors import UnsupportedLibraryError
 
 

@@ -8,11 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Final
 
 import pytest
 
 from processors.providers.reachability import clock_of
+from schemas.configuration.worker import WorkerSettings
 from schemas.errors import ProviderUnavailableError
+
+WORKER: Final = WorkerSettings()
 
 
 class _Provider(BaseHTTPRequestHandler):
@@ -40,16 +44,16 @@ def provider() -> Iterator[str]:
 
 def test_clock_is_read_whatever_the_status() -> None:
     with provider() as url:
-        assert clock_of(url) == datetime(2026, 6, 1, 12, tzinfo=UTC)
+        assert clock_of(url, WORKER) == datetime(2026, 6, 1, 12, tzinfo=UTC)
 
 
 def test_clock_of_a_closed_port_is_an_unreachable_provider() -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
-    with pytest.raises(ProviderUnavailableError, match=r"127\.0\.0\.1 cannot be reached \(ConnectError\)"):
-        clock_of(f"http://127.0.0.1:{port}/")
+    with pytest.raises(ProviderUnavailableError, match=r"127\.0\.0\.1 cannot be reached \(ClientConnectorError\)"):
+        clock_of(f"http://127.0.0.1:{port}/", WORKER)
 
 
 def test_clock_of_an_unknown_name_says_that_it_cannot_be_resolved() -> None:
     with pytest.raises(ProviderUnavailableError, match=r"the name provider\.invalid cannot be resolved"):
-        clock_of("https://provider.invalid/")
+        clock_of("https://provider.invalid/", WORKER)
