@@ -20,8 +20,9 @@ from aiokafka.consumer import consumer
 from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.errors import KafkaConnectionError, KafkaError
 from aiokafka.protocol.group import JoinGroupRequest
+from aiokafka.protocol.types import Schema
 
-from processors.transport import private_names
+from processors.transport import private_names, wire_schemas
 from processors.transport.group_coordinator import StableGroupCoordinator
 from processors.transport.rebootstrap import asking_bootstrap_servers, of_one_cluster
 from schemas.configuration.secrets import Secret
@@ -53,6 +54,7 @@ def _patch() -> None:
     AIOKafkaClient._metadata_update = asking_bootstrap_servers(AIOKafkaClient._metadata_update)
     ClusterMetadata.update_metadata = of_one_cluster(ClusterMetadata.update_metadata)
     consumer.GroupCoordinator = StableGroupCoordinator  # the consumer has no parameter for it
+    Schema.encode, Schema.decode = wire_schemas.encode, wire_schemas.decode
 
 
 def _with_current_password(create_conn: Any) -> Any:

@@ -94,6 +94,11 @@ AIOKAFKA: Final = (
     _aiokafka("producer.message_accumulator", "MessageBatch.wait_drain", "timeout"),
     _aiokafka("producer.message_accumulator", "MessageBatch.record_count"),
     _aiokafka("producer.message_accumulator", "BatchBuilder.append", "timestamp", "key", "value", "headers"),
+    # requests and responses, encoded and decoded with fewer calls
+    _aiokafka("protocol.types", "Schema.__init__", "fields"),
+    _aiokafka("protocol.struct", "Struct.encode", "SCHEMA", "encode"),
+    _aiokafka("protocol.types", "Array.encode", "array_of", "encode"),
+    _aiokafka("protocol.types", "Array.decode", "array_of", "decode"),
     # raw batches of a partition
     _request("fetch", "FetchRequest"),
     _aiokafka("record.memory_records", "MemoryRecords.has_next"),
