@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -184,23 +184,35 @@ class FencedProducer:
         if self._closing:
             await asyncio.wait(self._closing, timeout=_STOP_SECONDS * 2)
 
-    async def _while_sending(self, producer: Any, work: Coroutine[Any, Any, T]) -> T:
+    async def _while_sending(self, producer: Any, work: Awaitable[T]) -> T:
         """The result of the work, or an error as soon as the producer's sender has ended.
 
-        Calls of a producer without a sender never return: https://github.com/aio-libs/aiokafka/issues/1039.
+        Calls of a producer without a sender never return: https://github.com/aio-libs/aiokafka/issues/1039. So its end
+        cancels the work, as the end of an `asyncio.timeout` does: a task for the work of each write would cost more
+        than most writes.
         """
-        task = asyncio.ensure_future(work)
-        sender = producer._sender.sender_task
+        task, sender = asyncio.current_task(), producer._sender.sender_task
+        assert task is not None
+        cancelled_before, working, ended = task.cancelling(), True, False
+
+        def end(_: asyncio.Task[None]) -> None:
+            nonlocal ended
+            if working:
+                ended = True
+                task.cancel()
+
+        sender.add_done_callback(end)
         try:
-            await asyncio.wait([task, sender], return_when=asyncio.FIRST_COMPLETED)
-            if not task.done():
-                raise PartitionRevokedError(f"{self._shared_id} can't be written: {_why(sender)}")
-            try:
-                return task.result()
-            except Exception as error:
-                raise PartitionRevokedError(f"{self._shared_id} can't be written: {type(error).__name__}") from error
+            return await work
+        except asyncio.CancelledError:
+            if not ended or task.uncancel() > cancelled_before:
+                raise
+            raise PartitionRevokedError(f"{self._shared_id} can't be written: {_why(sender)}") from None
+        except Exception as error:
+            raise PartitionRevokedError(f"{self._shared_id} can't be written: {type(error).__name__}") from error
         finally:
-            task.cancel()
+            working = False
+            sender.remove_done_callback(end)
 
     def _discard(self) -> None:
         self._written_at = self._acquired_at = 0.0

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any, Final
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 
-from processors.transport import fenced_producer
+from processors.transport import batch_writer, fenced_producer
 from processors.transport.fenced_producer import FencedProducer
 from schemas.errors import PartitionRevokedError
 from schemas.records import Output
@@ -72,6 +73,32 @@ async def test_write_fails_as_soon_as_the_sender_has_ended(fenced: FencedProduce
         await asyncio.wait_for(write, 5)
     with pytest.raises(PartitionRevokedError, match="an-id is not acquired"):
         await fenced.write([OUTPUT])
+
+
+async def test_sender_that_ends_after_a_write_cancels_nobody(
+    fenced: FencedProducer, offline: Offline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def written(*_: object) -> dict[TopicPartition, int]:
+        offline.sender.cancel()
+        await asyncio.wait([offline.sender])  # its end and that of the write are in one turn of the event loop
+        return {PARTITION: 1}
+
+    monkeypatch.setattr(batch_writer, "write", written)
+    with suppress(PartitionRevokedError):
+        await fenced.write([OUTPUT])
+    await asyncio.sleep(0)
+    current = asyncio.current_task()
+    assert current is not None
+    assert current.cancelling() == 0
+
+
+async def test_cancelled_write_is_cancelled_also_if_the_sender_ends(fenced: FencedProducer, offline: Offline) -> None:
+    write = asyncio.ensure_future(fenced.write([OUTPUT]))
+    await asyncio.sleep(0)
+    write.cancel()
+    offline.sender.cancel()
+    await asyncio.wait([write], timeout=5)
+    assert write.cancelled()
 
 
 async def test_aiokafkas_own_send_never_returns_without_a_sender(offline: Offline) -> None:
