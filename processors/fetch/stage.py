@@ -109,12 +109,18 @@ class FetchStage:
                 outputs.append(self._dead_letter(record, "unknown_merchant", waiting))
             elif not self._answered_before(waiting, context.state):
                 records[waiting.lookup_id] = (record, waiting)
-        outcomes = await self._fetch_all([waiting for _, waiting in records.values()], context.publish)
+        told: set[Output] = set()
+
+        async def publish(stored: Sequence[Output]) -> None:
+            await context.publish(stored)
+            told.update(one for one in stored if one.topic == self._known)
+
+        outcomes = await self._fetch_all([waiting for _, waiting in records.values()], publish)
         for lookup_id, (record, waiting) in records.items():
             outcome = outcomes.get(lookup_id, RetryLater("unavailable", "the call did not report on this lookup"))
             outputs += self._settle(record, waiting, outcome)
         self._remember([name for name in records if isinstance(outcomes.get(name), Succeeded)], context.state)
-        return outputs
+        return [one for one in outputs if one not in told]
 
     def dead_letter(self, record: Record) -> Output:
         letter = self._dead_letter(record, "internal_error")
@@ -182,7 +188,9 @@ class FetchStage:
 
         async def store(response: ProviderResponse, lookups: tuple[WaitingLookup, ...]) -> None:
             merchant = account.merchant.id
-            await publish([response_record(self._responses, self.provider, merchant, response, lookups)])
+            # the ids go with the response: by themselves they would cost a request of their own for each batch
+            known = [output for one in lookups for output in self._known_id(one, known=True)]
+            await publish([response_record(self._responses, self.provider, merchant, response, lookups), *known])
 
         started = time.monotonic()
         try:

@@ -37,6 +37,12 @@ class KnownIds:
         return int(_COUNT.unpack(stored)[0]) if stored is not None else 0
 
     def add_known(self, merchant: str, reference: str) -> None:
+        """Store the id, unless it is known already: each response says so again, and most come one by one."""
+        if not self.is_known(merchant, reference):
+            self.renew(merchant, reference)
+
+    def renew(self, merchant: str, reference: str) -> None:
+        """Store a known id again, so that it is retained for as long as if it had become known now."""
         self._state.put(_known_key(merchant, reference), b"1")
 
     def add_unknown(self, merchant: str) -> None:

@@ -44,6 +44,7 @@ class UnsignedBudget:
         if earlier is not None:
             return earlier == b"1"
         if self._known_ids.is_known(merchant, reference):
+            self._known_ids.renew(merchant, reference)  # what is stored of the call makes a write necessary anyway
             if self._charge_known(merchant, reference, offset, now_seconds):
                 return True  # the bucket itself holds the offset
         elif self._charge_unknown(merchant, now_seconds):

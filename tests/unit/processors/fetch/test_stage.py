@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from processors.fetch.stage import FetchStage
 from processors.metrics import Metrics
-from processors.providers.base import Call, Policy
+from processors.providers.account import Account
+from processors.providers.base import Call, CallContext, Policy, ProviderResponse, Store, WaitingLookup
 from processors.providers.outcomes import Failed, FurtherLookup, LookupOutcome, RetryLater, Succeeded
 from processors.runtime.stage import BatchContext
 from processors.state.overlay import Overlay
 from schemas.errors import ProviderRefusedError, ProviderUnavailableError, RateLimitedError
-from schemas.messages import Answered, Lookup, OperationsEvent, decode, encode
+from schemas.messages import KNOWN, Answered, Lookup, OperationsEvent, decode, encode
 from schemas.reasons import DeadReason
 from schemas.records import Output, Record
 from schemas.times import parse_time
@@ -221,6 +223,33 @@ async def test_unknown_id_counts_against_callers_only_if_a_call_named_it() -> No
         "lookups.nevogate.known",
     ]
     assert [one.topic for one in await bench.work(recovery_record("l-2", "t-1"))] == ["lookups.dead"]
+
+
+async def test_known_id_is_told_once_with_the_response() -> None:
+    bench = Bench(FakeProvider(policy=Policy(retries={}, unsigned=True)))
+    assert await bench.work(lookup_record("l-1", "t-1")) == []
+    assert [one.topic for one in bench.stored] == ["responses.nevogate", "lookups.nevogate.known"]
+    assert (bench.stored[1].key, bench.stored[1].value) == (b"shop/t-1", KNOWN)
+
+
+class StoringOnce(FakeProvider):
+    """Answers every lookup, and stores a response for the first alone."""
+
+    async def fetch(
+        self, call: Call, account: Account[Any], context: CallContext, store: Store
+    ) -> Mapping[str, LookupOutcome]:
+        async def nothing(response: ProviderResponse, lookups: tuple[WaitingLookup, ...]) -> None:
+            assert self.made
+
+        return await super().fetch(call, account, context, nothing if self.made else store)
+
+
+async def test_known_id_is_told_also_where_no_response_is_stored() -> None:
+    policy = Policy(retries={}, unsigned=True)
+    bench = Bench(StoringOnce(policy=policy, queues=False))
+    outputs = await bench.work(lookup_record("l-1", "t-1"), lookup_record("l-2", "t-2"))
+    assert [one.key for one in bench.stored if one.value == KNOWN] == [b"shop/t-1"]
+    assert [one.key for one in outputs] == [b"shop/t-2"]
 
 
 async def test_unreadable_lookup_and_one_of_a_removed_merchant_end_dead() -> None:

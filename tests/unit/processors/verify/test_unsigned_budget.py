@@ -96,6 +96,18 @@ async def test_known_id_is_not_charged_to_the_merchants_bucket() -> None:
     assert await partition.call(7) == "lookups.nevogate"
 
 
+async def test_known_id_is_stored_when_it_becomes_known_and_with_each_call_about_it() -> None:
+    partition = Partition()
+    durable = partition.state
+    await partition.learn(7, KNOWN)
+    known = set(durable.changes)
+    partition.state = durable.branch()
+    await partition.learn(7, KNOWN)
+    assert partition.state.changes == {}, "a response that says so again costs no write"
+    await partition.call(7)
+    assert known < set(partition.state.changes), "it is retained for as long as calls about it come"
+
+
 async def test_over_budget_call_can_be_replayed_once_the_bucket_has_filled() -> None:
     partition = Partition()
     for number in range(10):
