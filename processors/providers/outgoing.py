@@ -17,8 +17,8 @@ from typing import Final
 
 import aiohttp
 import httpx
-from httpx_aiohttp import AiohttpTransport
 
+from processors.providers.http_transport import ProviderTransport
 from schemas.configuration.secrets import Secret, SecretRef
 from schemas.configuration.worker import ProviderProxySettings
 from schemas.errors import ConfigurationError
@@ -48,16 +48,17 @@ def open_transport(
     return RoutedTransport(connections, proxy, authorities)
 
 
-def _direct(connections: int) -> AiohttpTransport:
+def _direct(connections: int) -> ProviderTransport:
     def session() -> aiohttp.ClientSession:
         opened = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=connections, ssl=transport.ssl_context),
             cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(),  # none: `exchange` has the one limit of time
         )
         opened._retry_connection = False  # a contract test counts the calls
         return opened
 
-    transport = AiohttpTransport(client=session)
+    transport = ProviderTransport(client=session)
     return transport
 
 
