@@ -77,7 +77,8 @@ class RequestRepository:
         self._requests[request.name] = request
         self._writes.put_request(_request_key(request.name), _ENCODER.encode(request))
         self._plan(request, planned)
-        self.index_uncertain(request)
+        if before is None or request.uncertain != before.uncertain:
+            self.index_uncertain(request)
         if before is None or request.told != before.told:
             self._measure(request)
             self.publish(request)

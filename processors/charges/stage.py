@@ -20,7 +20,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from typing import Final
 
 from processors.charges import state_machine
@@ -92,6 +92,9 @@ class ChargeStage:
         self._context = context
         self._call_context = call_context
         self._metrics = metrics
+        # the metrics of every call: each look-up of a label's counter takes a lock
+        self._calls_ended = cache(metrics.calls.labels)
+        self._call_seconds = cache(metrics.fetch_seconds.labels)
         self._reached: Callable[[Failpoint], None] = partial(reached, f"{self.name}.{self.provider}")
 
     async def process(self, context: BatchContext) -> Sequence[Output]:
@@ -144,8 +147,8 @@ class ChargeStage:
         started = time.monotonic()
         report = await self._ask_gateway(request, step, self._context.gateways[request.provider])
         report_progress()
-        self._metrics.calls.labels(request.provider, f"{step}_{_OUTCOMES[type(report)]}").inc()
-        self._metrics.fetch_seconds.labels(request.provider).observe(time.monotonic() - started)
+        self._calls_ended(request.provider, f"{step}_{_OUTCOMES[type(report)]}").inc()
+        self._call_seconds(request.provider).observe(time.monotonic() - started)
         return report
 
     async def _ask_gateway(self, request: ChargeRequest, step: NextStep, gateway: ChargeGateway) -> ProviderReport:
