@@ -78,10 +78,10 @@ async def test_write_fails_as_soon_as_the_sender_has_ended(fenced: FencedProduce
 async def test_sender_that_ends_after_a_write_cancels_nobody(
     fenced: FencedProducer, offline: Offline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def written(*_: object) -> dict[TopicPartition, int]:
+    async def written(*_: object) -> batch_writer.Written:
         offline.sender.cancel()
         await asyncio.wait([offline.sender])  # its end and that of the write are in one turn of the event loop
-        return {PARTITION: 1}
+        return batch_writer.Written({PARTITION: 1}, ())
 
     monkeypatch.setattr(batch_writer, "write", written)
     with suppress(PartitionRevokedError):
