@@ -46,7 +46,7 @@ crash: prerequisites $(VENV)/.development       ## kill a worker at every number
 		tests/integration/test_settlement.py tests/acceptance/test_charge_crash.py $(ARGS)
 
 brokers: prerequisites $(VENV)/.development     ## give the brokers other addresses, another cluster, tokens and sessions that end
-	PAYNOTIFY_LONG=1 $(BIN)/python -m pytest tests/acceptance/test_moved_brokers.py $(ARGS)
+	PAYNOTIFY_LONG=1 $(BIN)/python -m pytest tests/acceptance/test_replaced_cluster.py tests/acceptance/test_broker_tokens.py $(ARGS)
 
 charges: prerequisites $(VENV)/.development     ## charge while responses are lost and the worker is killed (CHARGES=10000)
 	PAYNOTIFY_CHARGES=$(CHARGES) $(BIN)/python -m pytest -s tests/acceptance/test_charge_faults.py $(NO_TIME_LIMIT) $(ARGS)

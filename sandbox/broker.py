@@ -76,10 +76,12 @@ class LocalBroker:
         directory: Path | None = None,
         host: str = "127.0.0.1",
         cluster_id: str = "sandboxsandboxsandbox0",
+        java_properties: Mapping[str, str] | None = None,
     ) -> None:
         self.node = node
         self._host = host
         self._cluster_id = cluster_id
+        self._properties = tuple(f"-D{name}={value}" for name, value in (java_properties or {}).items())
         self._extra = dict(extra_settings or {})
         self._listeners = {"PLAINTEXT": "PLAINTEXT", **(listeners or {})}
         self._scram = tuple(scram)
@@ -170,12 +172,12 @@ class LocalBroker:
         self.launch()
         self.wait_until_ready()
 
-    def move(self) -> None:
-        """Stop, and take another address for the plain listener; `restart` continues there, on the same data."""
+    def move(self, listener: str = "PLAINTEXT") -> None:
+        """Stop, and take another address for the listener; `restart` continues there, on the same data."""
         assert self._child is not None, "not started"
         assert self._directory is not None
         self._child.stop()
-        self._ports |= _free_ports(self._host, ("PLAINTEXT",))
+        self._ports |= _free_ports(self._host, (listener,))
         self._write_settings(self._directory)
 
     def __enter__(self) -> LocalBroker:
@@ -240,7 +242,7 @@ class LocalBroker:
 
     def _command(self, main: str, *arguments: str) -> list[str]:
         log4j = f"-Dlog4j2.configurationFile={_HERE / 'log4j2.properties'}"
-        return [self._java, *_JAVA_FLAGS, log4j, "-cp", self._classpath, main, *arguments]
+        return [self._java, *_JAVA_FLAGS, *self._properties, log4j, "-cp", self._classpath, main, *arguments]
 
     def _log_end(self) -> str:
         lines = self.log_path.read_text("utf-8", "replace").splitlines() if self.log_path.exists() else []

@@ -10,6 +10,7 @@
     │       └── MissingTopicsError      a topic does not exist yet; processes wait until it is created
     ├── RetryableError                  the same call may succeed later
     │   ├── ClusterUnavailableError     no broker answers, or it refuses; processes wait, commands exit with 3
+    │   │   └── TokenUnavailableError   there is no valid token for the brokers
     │   ├── ProviderUnavailableError    outage, timeout, 5xx, or a response that is not the provider's own
     │   │   ├── ProviderUnreachableError    no connection: the request was certainly not sent
     │   │   └── ResponseTooLongError    the response is longer than configured
@@ -67,6 +68,10 @@ class RetryableError(PaynotifyError):
 
 class ClusterUnavailableError(RetryableError):
     """No Kafka broker answers, or the brokers refuse a request. The text says where, and what to check."""
+
+
+class TokenUnavailableError(ClusterUnavailableError, OSError):
+    """There is no valid token for the brokers. An OSError too: for the clients it is a connection that failed."""
 
 
 class ProviderUnavailableError(RetryableError):

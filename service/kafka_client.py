@@ -11,7 +11,9 @@ from kafka.net.selector import NetworkSelector
 from schemas.configuration.kafka import KafkaSettings
 from schemas.errors import ClusterUnavailableError
 from service.kafka_credentials import password, reveal_passwords_per_connection, tls
+from service.oauth_token import BrokerToken
 from service.rebootstrap import RebootstrapManager, check_library
+from service.token_sources import broker_token
 
 T = TypeVar("T")
 
@@ -19,11 +21,11 @@ T = TypeVar("T")
 def client_settings(kafka: KafkaSettings, client_id: str) -> dict[str, Any]:
     """Keyword arguments that every client of kafka-python and of aiokafka takes.
 
-    A password is a `Secret`, which is read again for each connection. aiokafka accepts one only after
-    `processors.transport.patches.install`.
+    A password is a `Secret`, and a token a `BrokerToken`: both are read again for each connection. aiokafka accepts
+    them only after `processors.transport.patches.install`.
 
     Raises:
-        ConfigurationError: a password, certificate or key can't be read.
+        ConfigurationError: a password, token, certificate or key can't be read.
     """
     settings: dict[str, Any] = {
         "bootstrap_servers": [server.strip() for server in kafka.bootstrap_servers.split(",")],
@@ -33,7 +35,10 @@ def client_settings(kafka: KafkaSettings, client_id: str) -> dict[str, Any]:
     context = tls(kafka)
     if context is not None:
         settings["ssl_context"] = context
-    if kafka.sasl_mechanism is not None:
+    if (token := broker_token(kafka)) is not None:
+        settings["sasl_mechanism"] = kafka.sasl_mechanism
+        settings["sasl_oauth_token_provider"] = token
+    elif kafka.sasl_mechanism is not None:
         reveal_passwords_per_connection()
         settings["sasl_mechanism"] = kafka.sasl_mechanism
         settings["sasl_plain_username"] = kafka.sasl_plain_username
@@ -61,8 +66,11 @@ def opened(
 
     Raises:
         kafka.errors.KafkaError: no broker answered within its ``bootstrap_timeout_ms``.
+        TokenUnavailableError: there is no token with which to ask one.
     """
     check_library()
+    if isinstance(token := settings.get("sasl_oauth_token_provider"), BrokerToken):
+        token.await_first()
     networks: list[Any] = []
 
     def moving_network(**configs: Any) -> Any:

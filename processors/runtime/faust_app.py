@@ -15,6 +15,7 @@ from schemas.configuration.kafka import KafkaSettings
 from schemas.configuration.model import Configuration
 from schemas.records import Output
 from service.kafka_credentials import password, tls
+from service.token_sources import broker_token
 
 _HOUR_SECONDS: Final = 3600.0
 
@@ -80,6 +81,8 @@ def create_app(configuration: Configuration, group: str, state_directory: Path, 
 def broker_credentials(kafka: KafkaSettings) -> Any:
     """Faust's credentials for the brokers; None for plaintext without authentication."""
     context = tls(kafka)
+    if (token := broker_token(kafka)) is not None:
+        return faust.OAuthCredentials(oauth_cb=token, ssl_context=context)  # only handed on to aiokafka's connections
     if kafka.sasl_mechanism is not None:
         return faust.SASLCredentials(
             username=kafka.sasl_plain_username,

@@ -24,9 +24,13 @@ from aiokafka.protocol.types import Schema
 
 from processors.transport import private_names, wire_schemas
 from processors.transport.group_coordinator import StableGroupCoordinator
+from processors.transport.reauthentication import (
+    holding_requests,
+    scheduling_the_next,
+    with_broker_token,
+    with_current_password,
+)
 from processors.transport.rebootstrap import asking_bootstrap_servers, of_one_cluster
-from schemas.configuration.secrets import Secret
-from service.kafka_credentials import revealed
 from service.private_names import require
 
 T = TypeVar("T")
@@ -48,27 +52,16 @@ def install(*, faust: bool = False) -> None:
 
 @functools.cache
 def _patch() -> None:
-    client.create_conn = _with_current_password(conn.create_conn)
+    client.create_conn = with_broker_token(conn.create_conn)
+    AIOKafkaConnection.authenticator_plain = with_current_password(AIOKafkaConnection.authenticator_plain)
+    AIOKafkaConnection.authenticator_scram = with_current_password(AIOKafkaConnection.authenticator_scram)
+    AIOKafkaConnection._do_sasl_handshake = scheduling_the_next(AIOKafkaConnection._do_sasl_handshake)
     Fetcher._proc_fetch_request = _cancellable(Fetcher._proc_fetch_request)
-    AIOKafkaConnection.send = _closing_dead_connections(AIOKafkaConnection.send)
+    AIOKafkaConnection.send = holding_requests(_closing_dead_connections(AIOKafkaConnection.send))
     AIOKafkaClient._metadata_update = asking_bootstrap_servers(AIOKafkaClient._metadata_update)
     ClusterMetadata.update_metadata = of_one_cluster(ClusterMetadata.update_metadata)
     consumer.GroupCoordinator = StableGroupCoordinator  # the consumer has no parameter for it
     Schema.encode, Schema.decode = wire_schemas.encode, wire_schemas.decode
-
-
-def _with_current_password(create_conn: Any) -> Any:
-    """Reveal a `Secret` for each new connection.
-
-    aiokafka knows a password only as a text that it keeps: a password changed while the process runs would be used by
-    new clients alone. No upstream issue is known.
-    """
-
-    @functools.wraps(create_conn)
-    async def connect(*address: Any, sasl_plain_password: Secret | str | None = None, **settings: Any) -> Any:
-        return await create_conn(*address, sasl_plain_password=revealed(sasl_plain_password), **settings)
-
-    return connect
 
 
 def _cancellable(fetch: Any) -> Any:

@@ -29,13 +29,20 @@ def _mode(module: str, path: str, *names: str) -> PrivateName:
 _DRIVER: Final = "transport.drivers.aiokafka"
 _COORDINATOR: Final = "consumer.group_coordinator"
 
-#: For `processors.transport.patches`, `rebootstrap`, `group_coordinator`, `fenced_producer`, `batch_writer` and
-#: `batch_fetcher`.
+#: For `processors.transport.patches`, `reauthentication`, `rebootstrap`, `group_coordinator`, `fenced_producer`,
+#: `batch_writer` and `batch_fetcher`.
 AIOKAFKA: Final = (
-    # passwords for each connection
+    # passwords and tokens for each authentication, and sessions that end
     _aiokafka("client", "AIOKafkaClient.bootstrap", "create_conn"),
     _aiokafka("client", "AIOKafkaClient._get_conn", "create_conn", "_conns", "_request_timeout_ms"),
-    _aiokafka("conn", "create_conn", "sasl_plain_password"),
+    _aiokafka("conn", "create_conn", "sasl_oauth_token_provider"),
+    _aiokafka("conn", "AIOKafkaConnection.authenticator_plain", "_sasl_plain_password"),
+    _aiokafka("conn", "AIOKafkaConnection.authenticator_scram", "_sasl_plain_password"),
+    _aiokafka("conn", "AIOKafkaConnection.connect", "_do_sasl_handshake"),
+    _aiokafka("conn", "AIOKafkaConnection._do_sasl_handshake", "SaslHandShakeRequest", "SaslAuthenticateRequest"),
+    _aiokafka("conn", "AIOKafkaConnection._do_sasl_handshake", "send", "authenticator_plain", "authenticator_scram"),
+    _aiokafka("conn", "AIOKafkaConnection.connected"),
+    _aiokafka("conn", "AIOKafkaConnection._handle_frame", "_requests"),
     # brokers that have all moved, and clusters that were replaced
     _aiokafka("client", "AIOKafkaClient._md_synchronizer", "_metadata_update", "cluster", "_topics"),
     _aiokafka("client", "AIOKafkaClient.fetch_all_metadata", "_metadata_update"),

@@ -2,13 +2,52 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
 
 from schemas.configuration.secrets import SecretRef
 from schemas.configuration.sections import Count, Section
+
+#: As RFC 7628 has them: they are separated by a control character, which must not be in them.
+_EXTENSION_NAME: Final = re.compile(r"[A-Za-z]+\Z")
+_EXTENSION_VALUE: Final = re.compile(r"[\x21-\x7e \t\r\n]+\Z")
+
+
+class OAuthSettings(Section, frozen=True):
+    """Where the token for `OAUTHBEARER` comes from: one of `token_endpoint`, `token_file` and `aws_region`."""
+
+    token_endpoint: str | None = None
+    """URL of an OIDC token endpoint, which is asked with the client credentials before each token expires."""
+    client_id: str | None = None
+    """The client's id at the token endpoint."""
+    client_secret: SecretRef | None = None
+    """The client's secret at the token endpoint. A changed file is used for the next token without a restart."""
+    scope: str | None = None
+    """Scope to ask the token endpoint for, if it needs one."""
+    ca_file: str | None = None
+    """PEM file of the authorities that the token endpoint's certificate must be signed by (default: the system's)."""
+    token_file: str | None = None
+    """File with the token, such as one that Kubernetes projects and renews. It is read again for each connection."""
+    aws_region: str | None = None
+    """Region of an Amazon MSK cluster with IAM; the tokens are signed with the process's AWS credentials. Needs
+    `pip install paynotify[msk]`."""
+    extensions: dict[str, str] = msgspec.field(default_factory=dict)
+    """SASL extensions to send with the token, such as Confluent's `logicalCluster`."""
+
+    def __post_init__(self) -> None:
+        if sum(source is not None for source in (self.token_endpoint, self.token_file, self.aws_region)) != 1:
+            raise ValueError("sasl_oauth needs exactly one of token_endpoint, token_file and aws_region")
+        credentials = (self.client_id, self.client_secret)
+        if self.token_endpoint is not None and None in credentials:
+            raise ValueError("token_endpoint needs client_id and client_secret")
+        if self.token_endpoint is None and any((*credentials, self.scope, self.ca_file)):
+            raise ValueError("client_id, client_secret, scope and ca_file need token_endpoint")
+        for name, value in self.extensions.items():
+            if not (_EXTENSION_NAME.match(name) and _EXTENSION_VALUE.match(value)) or name == "auth":
+                raise ValueError("extensions must be names of letters, but not `auth`, and printable values")
 
 
 class KafkaSettings(Section, frozen=True):
@@ -20,12 +59,14 @@ class KafkaSettings(Section, frozen=True):
     """Prefix of the names of all topics, consumer groups and transactional ids: installations can share a cluster."""
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     """Whether connections use TLS and SASL."""
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] | None = None
     """Required for a SASL protocol."""
     sasl_plain_username: str | None = None
-    """The SASL user, for every mechanism."""
+    """The SASL user, for every mechanism but `OAUTHBEARER`."""
     sasl_plain_password: SecretRef | None = None
     """The SASL user's password. A changed file is used for new connections without a restart."""
+    sasl_oauth: OAuthSettings | None = None
+    """Where the token for `OAUTHBEARER` comes from."""
     ssl_cafile: str | None = None
     """PEM file of the authorities that the brokers' certificates must be signed by (default: the system's)."""
     ssl_certfile: str | None = None
@@ -36,13 +77,17 @@ class KafkaSettings(Section, frozen=True):
     """Whether a broker's certificate must name the host that was connected to."""
 
     def __post_init__(self) -> None:
-        sasl = (self.sasl_mechanism, self.sasl_plain_username, self.sasl_plain_password)
-        if self.security_protocol.startswith("SASL_"):
-            if None in sasl:
-                raise ValueError(
-                    f"{self.security_protocol} needs sasl_mechanism, sasl_plain_username and sasl_plain_password"
-                )
-        elif any(sasl):
+        user = (self.sasl_plain_username, self.sasl_plain_password)
+        if self.sasl_mechanism == "OAUTHBEARER":
+            if self.sasl_oauth is None or any(user):
+                raise ValueError("OAUTHBEARER needs sasl_oauth, and no sasl_plain_username and sasl_plain_password")
+        elif self.sasl_oauth is not None:
+            raise ValueError("sasl_oauth needs sasl_mechanism OAUTHBEARER")
+        elif self.security_protocol.startswith("SASL_") and None in (self.sasl_mechanism, *user):
+            raise ValueError(
+                f"{self.security_protocol} needs sasl_mechanism, sasl_plain_username and sasl_plain_password"
+            )
+        if not self.security_protocol.startswith("SASL_") and any((self.sasl_mechanism, *user)):
             # the clients differ: one would leave the password out, another send it without TLS
             raise ValueError("sasl settings need security_protocol SASL_SSL or SASL_PLAINTEXT")
         if self.ssl_keyfile and not self.ssl_certfile:

@@ -26,6 +26,7 @@ def check_rules(configuration: Configuration, document: Document) -> None:
     Raises:
         ConfigurationError: a rule is broken; the text names the key and its line.
     """
+    _check_token_endpoint(configuration, document)
     _check_merchants(configuration, document)
     _check_same_payments(configuration, document)
     if not configuration.sandbox:
@@ -33,6 +34,14 @@ def check_rules(configuration: Configuration, document: Document) -> None:
     _check_providers(configuration.worker, document)
     _check_overrides(configuration.topics.overrides, document)
     _check_windows(configuration, document)
+
+
+def _check_token_endpoint(configuration: Configuration, document: Document) -> None:
+    """The client's secret is sent there."""
+    oauth = configuration.kafka.sasl_oauth
+    if oauth is not None and oauth.token_endpoint is not None:
+        place: Place = ("kafka", "sasl_oauth", "token_endpoint")
+        _check_url(oauth.token_endpoint, place, configuration.sandbox, document)
 
 
 def _check_merchants(configuration: Configuration, document: Document) -> None:

@@ -24,9 +24,18 @@ from aiokafka.consumer import group_coordinator
 from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.errors import KafkaConnectionError
+from aiokafka.protocol.admin import (
+    ApiVersionRequest,
+    ApiVersionResponse_v0,
+    SaslAuthenticateRequest,
+    SaslAuthenticateResponse_v1,
+    SaslHandShakeRequest,
+    SaslHandShakeResponse_v1,
+)
 from aiokafka.protocol.coordination import FindCoordinatorRequest
 from aiokafka.protocol.group import JoinGroupRequest
 
+from processors.transport import reauthentication
 from schemas.configuration.kafka import KafkaSettings
 from schemas.configuration.secrets import SecretRef
 from service.kafka_client import client_settings
@@ -53,8 +62,9 @@ async def passwords() -> list[str]:
     presented: list[str] = []
 
     async def refuse(self: Any) -> None:
-        password = self._sasl_plain_password
-        presented.append(password if isinstance(password, str) else f"a {type(password).__name__}")
+        with suppress(TypeError):  # of the library, which would join a `Secret` to a text
+            password = self.authenticator_plain()._sasl_plain_password
+            presented.append(password if isinstance(password, str) else f"a {type(password).__name__}")
         raise OSError("no broker")
 
     with patch.dict(os.environ, {_ENVIRONMENT: "first"}), patch.object(AIOKafkaConnection, "connect", refuse):
@@ -116,6 +126,51 @@ async def cluster_that_was_replaced() -> list[int]:
         before = client.cluster.broker_metadata(1).port
         await client._metadata_update(client.cluster, [])
         return [before, client.cluster.broker_metadata(1).port]
+
+
+async def _answer_authentications(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seen: list[str]) -> None:
+    """What a broker says while a client authenticates; each session lasts a minute."""
+    answers: dict[int, tuple[str, Any]] = {
+        ApiVersionRequest.API_KEY: ("versions", ApiVersionResponse_v0(0, [(17, 1, 1), (36, 1, 1), (18, 0, 0)])),
+        SaslHandShakeRequest.API_KEY: ("handshake", SaslHandShakeResponse_v1(0, ["PLAIN"])),
+        SaslAuthenticateRequest.API_KEY: ("authenticate", SaslAuthenticateResponse_v1(0, None, b"", 60_000)),
+        FindCoordinatorRequest.API_KEY: ("another", b""),
+    }
+    with suppress(asyncio.IncompleteReadError):
+        while True:
+            request = await reader.readexactly(int.from_bytes(await reader.readexactly(4), "big"))
+            name, answer = answers[int.from_bytes(request[:2], "big")]
+            seen.append(name)
+            if answer:
+                said = request[4:8] + answer.encode()  # the correlation id comes first
+                writer.write(len(said).to_bytes(4, "big") + said)
+    writer.close()
+
+
+async def session_that_ends() -> list[str]:
+    """What a broker is sent when a session is about to end, and a request is made meanwhile."""
+    seen: list[str] = []
+    async with await asyncio.start_server(
+        lambda reader, writer: _answer_authentications(reader, writer, seen), "127.0.0.1", 0
+    ) as server:
+        with patch.object(reauthentication, "renewed_after_seconds", lambda lifetime: 0.01 if lifetime == 60 else 0):
+            connection = await conn.create_conn(
+                *server.sockets[0].getsockname()[:2],
+                security_protocol="SASL_PLAINTEXT",
+                sasl_mechanism="PLAIN",
+                sasl_plain_username="user",
+                sasl_plain_password="password",
+            )
+        connection._versions[FindCoordinatorRequest.API_KEY] = (0, 0)
+        await asyncio.sleep(0.02)  # the session is due for renewal, if anybody looks
+        another = asyncio.ensure_future(connection.send(FindCoordinatorRequest("a group", 0)))
+        async with asyncio.timeout(10):
+            while "another" not in seen:
+                await asyncio.sleep(0.01)
+        another.cancel()
+        connection.close()
+        await asyncio.gather(another, return_exceptions=True)
+    return seen
 
 
 async def close_while_a_fetch_waits() -> str:
@@ -300,6 +355,7 @@ async def subscribe_again_without_a_coordinator() -> str:
 
 PROBES: Final[tuple[Callable[[], Awaitable[object]], ...]] = (
     passwords,
+    session_that_ends,
     brokers_that_have_moved,
     cluster_that_was_replaced,
     close_while_a_fetch_waits,

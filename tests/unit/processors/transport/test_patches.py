@@ -29,6 +29,11 @@ ROOT: Final = Path(__file__).parents[4]
 #: Each situation, what a patched client does, and what the library does without the patch.
 DEFECTS: Final[tuple[tuple[Callable[[], Awaitable[object]], object, object], ...]] = (
     (probes.passwords, ["first", "second", "third"], ["a Secret"] * 3),
+    (
+        probes.session_that_ends,
+        ["versions", "handshake", "authenticate", "handshake", "authenticate", "another"],
+        ["versions", "handshake", "authenticate", "another"],
+    ),
     (probes.brokers_that_have_moved, [2, 3], [2, 2]),
     (probes.cluster_that_was_replaced, [2, 2], [2, 3]),
     (probes.close_while_a_fetch_waits, "returned", "raised CancelledError"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -121,6 +122,10 @@ def test_currency_in_small_letters_is_refused() -> None:
     )
 
 
+OAUTH: Final = "{security_protocol: SASL_SSL, sasl_mechanism: OAUTHBEARER"
+CLIENT: Final = "client_id: c, client_secret: {env: S}"
+
+
 @pytest.mark.parametrize(
     ("kafka", "word"),
     [
@@ -129,6 +134,15 @@ def test_currency_in_small_letters_is_refused() -> None:
         ("{sasl_mechanism: PLAIN, sasl_plain_username: u, sasl_plain_password: {env: P}}", "SASL_SSL"),
         ("{security_protocol: SSL, sasl_plain_username: u}", "SASL_SSL"),
         ("{security_protocol: SSL, ssl_keyfile: k}", "ssl_certfile"),
+        ("{security_protocol: SASL_SSL, sasl_mechanism: OAUTHBEARER}", "sasl_oauth"),
+        ("{sasl_mechanism: OAUTHBEARER, sasl_oauth: {token_file: t}}", "SASL_SSL"),
+        ("{security_protocol: SASL_SSL, sasl_mechanism: PLAIN, sasl_oauth: {token_file: t}}", "OAUTHBEARER"),
+        (f"{OAUTH}, sasl_plain_username: u, sasl_oauth: {{token_file: t}}}}", "sasl_plain_username"),
+        (f"{OAUTH}, sasl_oauth: {{token_file: t, aws_region: r}}}}", "exactly one of"),
+        (f"{OAUTH}, sasl_oauth: {{token_endpoint: 'https://i.example/t', client_id: c}}}}", "client_secret"),
+        (f"{OAUTH}, sasl_oauth: {{token_file: t, scope: s}}}}", "need token_endpoint"),
+        (f"{OAUTH}, sasl_oauth: {{token_file: t, extensions: {{auth: x}}}}}}", "extensions"),
+        (f"{OAUTH}, sasl_oauth: {{token_endpoint: 'http://i.example/t', {CLIENT}}}}}", "https"),
     ],
 )
 def test_kafka_settings_never_drop_a_password_or_send_it_in_the_open(kafka: str, word: str) -> None:

@@ -1,11 +1,11 @@
-"""Brokers that get new addresses behind the same bootstrap name, and another cluster behind it."""
+"""Another cluster behind the same bootstrap name. (The same one at other addresses: test_broker_tokens.)"""
 
 from __future__ import annotations
 
 import http.client
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
@@ -14,14 +14,10 @@ import pytest
 
 from sandbox.broker import LocalBroker, start_together
 from sandbox.processes import Child, stop_all
-from sandbox.system import Plan, Sandbox
 from schemas import topics
 from tests import topics_reader
 from tests.acceptance.knocking import soon
-from tests.acceptance.ledger import Observer, assert_right
-from tests.acceptance.shopping import buy
 from tests.fakes.configurations import document, merchants, write
-from tests.fault.faults import move_all
 from tests.fault.proxy import Proxy
 from tests.long_form import LONG
 
@@ -36,28 +32,6 @@ PATH: Final = "/notifications/trustpayments/shop-uk"
 def proxy() -> Iterator[Proxy]:
     with Proxy() as one:
         yield one
-
-
-def test_brokers_at_new_addresses_are_found_without_a_restart(start: Callable[[Plan], Sandbox], proxy: Proxy) -> None:
-    bootstrap = proxy.named(lambda: [broker.address("PLAINTEXT") for broker in sandboxes[0].brokers])
-    plan = Plan(
-        detour=proxy.detour,
-        configuration={"kafka": {"bootstrap_servers": bootstrap}},
-        merchants={"nevogate": ("shop-hu",)},
-        partitions=2,
-        consumers=False,
-    )
-    sandboxes = [Sandbox(plan)]
-    with sandboxes[0] as sandbox:
-        buy(sandbox, "nevogate")
-        move_all(sandbox.brokers, proxy)
-        with closing(Observer(sandbox)) as observer:
-            buy(sandbox, "nevogate")
-            assert_right(sandbox, observer)
-        assert sandbox.ingest is not None
-        assert sandbox.ingest.running
-        assert all(worker.running for worker in sandbox.workers)
-        assert "producer_recreated" not in sandbox.ingest.log_path.read_text("utf-8")
 
 
 class Replaced:
