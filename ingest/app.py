@@ -18,9 +18,9 @@ from ingest.notification import RecordHeaders, TimestampFormatter, plain, record
 from ingest.record_group import Told
 from schemas.configuration.ingest import IngestSettings
 from schemas.configuration.model import Configuration
-from schemas.ingress import RESPONSES, IngressResponse, RequestOutcome
+from schemas.ingress import RESPONSES, RequestOutcome
 from schemas.providers import provider_contracts, provider_names
-from schemas.routes import Answer, token_digest, without_token
+from schemas.routes import Route, token_digest, without_token
 
 #: A Content-Length with more digits is over any limit.
 _MAX_DIGITS: Final = 18
@@ -50,15 +50,14 @@ class Ingress:
         self._slots = slots
         self._meters = meters
         self._clock = TimestampFormatter()
-        self._responses = {outcome: _response(one, configuration.ingest) for outcome, one in RESPONSES.items()}
-        self._wrong_method = {
-            provider: call_response(
-                RESPONSES[RequestOutcome.WRONG_METHOD], ("allow", ", ".join(contract.route.methods))
+        routes = {provider: contract.route for provider, contract in provider_contracts().items()}
+        self._answers = {
+            (provider, outcome): (
+                meters.requests[provider, outcome.value],
+                _response(outcome, routes.get(provider), configuration.ingest),
             )
-            for provider, contract in provider_contracts().items()
-        }
-        self._stored_responses = {
-            provider: _stored_response(contract.route.stored) for provider, contract in provider_contracts().items()
+            for provider in (*routes, UNKNOWN)
+            for outcome in RESPONSES
         }
 
     def begin(self, call: WebhookCall) -> None:
@@ -123,9 +122,9 @@ class Ingress:
             query, token = without_token(query)
             digest = _digest(call.path, token)
         headers = record_headers(source, call.method, query, call.fields, self._clock.now())
-        headers.extend(
-            (name, plain(value, len(value))) for name, value in destination.route.headers_of(call.headers).items()
-        )
+        if destination.route.stored_headers:
+            stored = destination.route.headers_of(call.headers)
+            headers.extend((name, plain(value, len(value))) for name, value in stored.items())
         if digest is not None:
             headers.append(("url-token", digest))
         key = destination.route.key(source.merchant, query, body)
@@ -142,12 +141,8 @@ class Ingress:
         self._answer(call, provider, RequestOutcome.STORED)
 
     def _answer(self, call: WebhookCall, provider: str, outcome: RequestOutcome) -> None:
-        self._meters.requests[provider, outcome.value].inc()
-        response = self._responses[outcome]
-        if outcome is RequestOutcome.STORED:
-            response = self._stored_responses[provider]
-        elif outcome is RequestOutcome.WRONG_METHOD:
-            response = self._wrong_method[provider]
+        counted, response = self._answers[provider, outcome]
+        counted.inc()
         call.is_answered = True
         call.caller.respond(call, response)
 
@@ -175,13 +170,16 @@ def provider_in(path: str) -> str:
     return parts[2] if len(parts) == 4 and parts[1] == "notifications" and parts[2] in provider_names() else UNKNOWN
 
 
-def _response(response: IngressResponse, limits: IngestSettings) -> CallResponse:
-    return call_response(
-        response, *([("retry-after", str(limits.retry_after_seconds))] if response.retry_after else [])
-    )
-
-
-def _stored_response(answer: Answer) -> CallResponse:
-    """The provider's answer to a stored notification."""
-    headers = [("content-type", answer.content_type)] if answer.content_type else []
-    return call_response(RESPONSES[RequestOutcome.STORED], *headers, body=answer.body)
+def _response(outcome: RequestOutcome, route: Route | None, limits: IngestSettings) -> CallResponse:
+    """What a provider's callers are told; without a route, callers of no provider."""
+    response = RESPONSES[outcome]
+    headers = [("retry-after", str(limits.retry_after_seconds))] if response.retry_after else []
+    if route is None:
+        return call_response(response, *headers)
+    if outcome is RequestOutcome.WRONG_METHOD:
+        headers.append(("allow", ", ".join(route.methods)))
+    if outcome is not RequestOutcome.STORED:
+        return call_response(response, *headers)
+    if route.stored.content_type:
+        headers.append(("content-type", route.stored.content_type))
+    return call_response(response, *headers, body=route.stored.body)

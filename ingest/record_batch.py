@@ -41,12 +41,13 @@ def _encoded_integer(value: int) -> bytes:
 
 
 #: Lengths and numbers of up to two bytes, which nearly all are.
-_INTEGERS: Final = tuple(_encoded_integer(value) for value in range(8192))
+_SHORT: Final = 8192
+_INTEGERS: Final = tuple(_encoded_integer(value) for value in range(_SHORT))
 
 
 def integer(value: int) -> bytes:
     """A number as Kafka's records have it: shorter for smaller ones."""
-    return _INTEGERS[value] if value < len(_INTEGERS) else _encoded_integer(value)
+    return _INTEGERS[value] if value < _SHORT else _encoded_integer(value)
 
 
 class _HeaderNames(dict[str, bytes]):
@@ -63,9 +64,11 @@ _NAMES: Final = _HeaderNames()
 
 def encoded(key: bytes, value: bytes, headers: RecordHeaders) -> bytes:
     """A record without its place in a batch."""
+    names, integers = _NAMES, _INTEGERS
     parts = [integer(len(key)), key, integer(len(value)), value, integer(len(headers))]
-    for name, content in headers:
-        parts += (_NAMES[name], integer(len(content)), content)
+    for name, content in headers:  # a dozen for each record: no call for a length
+        length = len(content)
+        parts += (names[name], integers[length] if length < _SHORT else _encoded_integer(length), content)
     return b"".join(parts)
 
 
