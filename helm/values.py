@@ -155,6 +155,7 @@ class IngestScaling(ValuesSection, frozen=True, kw_only=True):
 class Service(ValuesSection, frozen=True, kw_only=True):
     type: Literal["ClusterIP", "NodePort", "LoadBalancer"]
     port: Port
+    external_traffic_policy: Literal["", "Cluster", "Local"]
     annotations: Annotations
     ip_family_policy: Literal["SingleStack", "PreferDualStack", "RequireDualStack"]
     ip_families: Annotated[list[Literal["IPv4", "IPv6"]], Meta(max_length=2)]
@@ -164,6 +165,7 @@ class Ingest(ValuesSection, frozen=True, kw_only=True):
     replicas: Count
     autoscaling: IngestScaling
     resources: Resources
+    tls_secret: OptionalName
     pre_stop_seconds: Annotated[int, Meta(ge=0, le=300)]
     max_unavailable: Count
     service: Service

@@ -99,6 +99,8 @@ class Ingress:
 
     def _refused(self, destination: Destination, call: WebhookCall) -> RequestOutcome | None:
         """Why the call's body is not wanted. None if it is; then the call has a slot."""
+        if destination.callers is not None and call.address not in destination.callers:
+            return RequestOutcome.OTHER_CALLER
         if call.method not in destination.route.methods:
             return RequestOutcome.WRONG_METHOD
         now_seconds = time.monotonic()

@@ -21,6 +21,7 @@ from uvicorn.server import ServerState
 
 from ingest.app import Ingress
 from ingest.call import CallResponse, WebhookCall, call_response
+from ingest.forwarding import Forwarding
 from ingest.lingering_connection import LingeringConnection
 from ingest.request_parser import (
     BodyTooLongError,
@@ -51,16 +52,16 @@ _NOT_HTTP: Final = call_response(
 ).closing
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
-#: What `BoundedConnection` and `ingest.server.Server` use of uvicorn.
+#: What `BoundedConnection` and `ingest.http_server.Server` use of uvicorn.
 PRIVATE_NAMES: Final = (
     PrivateName("uvicorn", "uvicorn.server", "Server.serve", ("capture_signals",)),
-    PrivateName("uvicorn", "uvicorn.server", "Server.startup", ("http_protocol_class", "server_state")),
-    PrivateName("uvicorn", "uvicorn.server", "Server.shutdown", ("connections", "shutdown")),
+    PrivateName("uvicorn", "uvicorn.server", "Server.startup", ("http_protocol_class", "server_state", "servers")),
+    PrivateName("uvicorn", "uvicorn.server", "Server.shutdown", ("connections", "servers", "shutdown")),
 )
 
 
 class BoundedConnection(asyncio.Protocol):
-    """A connection with limits, which `bounded` sets.
+    """A connection with limits, which `bounded` sets. ``address`` is the caller's, where a proxy has told it already.
 
     ``_call`` is the call that is being handled, ``_reading`` the one whose body is being read. They differ if a call
     was answered before its body was complete, or if the client sends the next one without waiting for the response.
@@ -72,18 +73,20 @@ class BoundedConnection(asyncio.Protocol):
     """
 
     ingress: ClassVar[Ingress]
+    forwarding: ClassVar[Forwarding | None] = None
     max_head_bytes: ClassVar[int] = 16 * 1024
     max_message_bytes: ClassVar[int] = _FRAMING_BYTES
     read_seconds: ClassVar[float] = 10.0
     keep_alive_seconds: ClassVar[float] = 75.0
     max_connections: ClassVar[int] = 10_000
 
-    def __init__(self, server_state: ServerState, **_: Any) -> None:
+    def __init__(self, server_state: ServerState, address: str = "", **_: Any) -> None:
         self._connections: set[Any] = server_state.connections
         self._loop = asyncio.get_running_loop()
         self._parser = RequestParser(self, self.max_head_bytes, self.max_message_bytes)
         self._transport: Any = None
-        self._address = ""
+        self._address = address
+        self._forwarding: Forwarding | None = None
         self._call: WebhookCall | None = None
         self._reading: WebhookCall | None = None
         self._pipeline: deque[WebhookCall] = deque()
@@ -99,7 +102,9 @@ class BoundedConnection(asyncio.Protocol):
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
-        self._address = caller_address(transport.get_extra_info("peername"))
+        self._address = self._address or caller_address(transport.get_extra_info("peername"))
+        if self.forwarding is not None and self._address in self.forwarding.trusted:
+            self._forwarding = self.forwarding
         self._connections.add(self)
         self._until_seconds = self._loop.time() + self.keep_alive_seconds  # proxies open some in advance
         if len(self._connections) > self.max_connections:
@@ -148,7 +153,9 @@ class BoundedConnection(asyncio.Protocol):
     def on_head(self, head: RequestHead) -> None:
         if self.is_lost or self._transport.is_closing():
             return  # one of the two has said that nothing follows
-        call = self._reading = WebhookCall(self, head, self._address)
+        forwarding = self._forwarding
+        address = self._address if forwarding is None else forwarding.caller(self._address, head.headers)
+        call = self._reading = WebhookCall(self, head, address)
         if self._call is None and not self._pipeline:
             self._begin(call)
         else:
@@ -301,6 +308,7 @@ def bounded(
     read_seconds: float,
     keep_alive_seconds: float,
     max_connections: int,
+    forwarding: Forwarding | None = None,
 ) -> type[BoundedConnection]:
     """The protocol class with these limits; uvicorn creates the instances.
 
@@ -310,6 +318,7 @@ def bounded(
     require(PRIVATE_NAMES)
     limits = {
         "ingress": ingress,
+        "forwarding": forwarding,
         "max_head_bytes": max_head_bytes,
         # a chunked body may need several bytes on the wire for each of its own
         "max_message_bytes": _FRAMING_BYTES + 8 * (max_body_bytes + max_head_bytes),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ingest.limits import TokenBucket
+from ingest.networks import Networks
 from ingest.notification import Origin, origin
 from schemas.configuration.merchants import provider_of
 from schemas.configuration.model import Configuration
@@ -15,13 +16,14 @@ from schemas.topics import notifications
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """One configured path: its merchant, the topic of its records, and its rate limit."""
+    """One configured path: its merchant, the topic of its records, its rate limit, and who may call it."""
 
     origin: Origin
     route: Route
     topic: str
     bucket: TokenBucket
     has_token: bool = False
+    callers: Networks | None = None
 
 
 def destinations(configuration: Configuration) -> dict[str, Destination]:
@@ -34,6 +36,7 @@ def destinations(configuration: Configuration) -> dict[str, Destination]:
             configuration.kafka.topic(notifications(provider)),
             TokenBucket(limits.rate_per_second, limits.burst),
             bool(merchant.url_tokens),
+            Networks(merchant.callers) if merchant.callers else None,
         )
         for merchant in configuration.merchants
         for provider in (provider_of(merchant),)

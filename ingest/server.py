@@ -10,29 +10,23 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Generator
 from typing import Final
 
-import uvicorn
 import uvloop
 
 from ingest import group_producer, network_client
 from ingest.app import Ingress
 from ingest.brokers import Brokers
-from ingest.connection import BoundedConnection, bounded
+from ingest.http_server import BACKLOG, Server, build_server, open_listener, sweep
 from ingest.limits import Slots
-from ingest.lingering_connection import LingeringConnection
 from ingest.metrics import IngestMetrics
 from ingest.producer_supply import ProducerSupply
 from ingest.publisher import NotificationPublisher
 from schemas.configuration.model import Configuration
-from schemas.errors import ConfigurationError
 from schemas.ingress import RequestOutcome
 from schemas.providers import provider_names
 from schemas.topics import notifications
 from service import expiry
-from service.asgi import Receive, Scope, Send
-from service.listener import bound_socket
 from service.logs import event
 from service.management import Management
 from service.private_names import require
@@ -48,17 +42,7 @@ _TICKS_PER_REPORT: Final = 100
 _STUCK_SECONDS: Final = 10.0
 #: Brokers that respond but store no record for so long: the producer itself is stuck, and only a restart helps.
 _NOTHING_STORED_SECONDS: Final = 60.0
-_BACKLOG: Final = 2048
-_MINIMUM_CONNECTIONS: Final = 1024
 _GC_THRESHOLDS: Final = (20_000, 20, 50)
-
-
-class Server(uvicorn.Server):
-    """uvicorn without its own signal handling, which would end the process by the signal, not with exit code 0."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        yield
 
 
 class IngressState:
@@ -128,7 +112,7 @@ async def _run(
     publisher = NotificationPublisher(slots, limits.publish_timeout_seconds)
     meters = IngestMetrics(provider_names(), tuple(outcome.value for outcome in RequestOutcome))
     meters.watch_in_flight(lambda: slots.taken)
-    expiry.watch(meters.registry, configuration.kafka)
+    expiry.watch(meters.registry, configuration.kafka, served=limits.tls_certfile)
     server = build_server(configuration, Ingress(configuration, publisher, slots, meters))
     state = IngressState(brokers, publisher)
     management = Management("ingest", management_address, meters.registry, state.live, state.ready)
@@ -143,7 +127,7 @@ async def _run(
         loop.add_signal_handler(number, stop)
     brokers.watch(ProducerSupply(configuration, publisher, loop))
     management.start()
-    listener.listen(_BACKLOG)  # before the event: a reader of it may connect at once
+    listener.listen(BACKLOG)  # before the event: a reader of it may connect at once
     event(logger, "listening", port=listener.getsockname()[1], merchants=len(configuration.merchants))
     gc.collect()
     gc.freeze()
@@ -173,59 +157,6 @@ async def _tick(state: IngressState, publisher: NotificationPublisher, server: S
         if count % _TICKS_PER_REPORT == 0 and publisher.failures:
             failures, publisher.failures = publisher.failures, {}
             event(logger, "notifications_not_stored", level=logging.WARNING, counts=failures)
-
-
-def sweep(server: Server, now_seconds: float) -> None:
-    """Close the connections that take too long to send a request, and those that have sent none for long."""
-    for connection in list(server.server_state.connections):
-        if isinstance(connection, BoundedConnection | LingeringConnection):
-            connection.end_if_slow(now_seconds)
-
-
-async def _no_application(scope: Scope, receive: Receive, send: Send) -> None:
-    """uvicorn asks for an application, but `BoundedConnection` handles the calls itself."""
-
-
-def build_server(configuration: Configuration, ingress: Ingress) -> Server:
-    """uvicorn with every limit set. It discloses nothing about itself, and does not log requests."""
-    limits = configuration.ingest
-    return Server(
-        uvicorn.Config(
-            _no_application,
-            interface="asgi3",
-            http=bounded(
-                ingress,
-                max_head_bytes=limits.max_header_bytes,
-                max_body_bytes=limits.max_body_bytes,
-                read_seconds=limits.body_deadline_seconds,
-                keep_alive_seconds=limits.keep_alive_seconds,
-                max_connections=max(_MINIMUM_CONNECTIONS, 2 * limits.max_in_flight),
-            ),
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            date_header=False,
-            backlog=_BACKLOG,
-            timeout_graceful_shutdown=max(1, round(limits.drain_seconds)),
-        )
-    )
-
-
-def open_listener(address: str) -> socket.socket:
-    """A socket bound to the address.
-
-    Raises:
-        ConfigurationError: the address can't be bound.
-    """
-    try:
-        return bound_socket(address)
-    except OSError as error:
-        raise ConfigurationError(
-            f"The address {address} can't be used: {error.strerror}. Choose a free one with --listen."
-        ) from None
 
 
 def _quiet_libraries() -> None:

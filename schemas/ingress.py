@@ -15,6 +15,7 @@ class RequestOutcome(Enum):
     STORED = "stored"
     NO_SUCH_ROUTE = "no_such_route"
     WRONG_METHOD = "wrong_method"
+    OTHER_CALLER = "other_caller"
     OTHER_PROTOCOL = "other_protocol"
     TOO_SLOW = "too_slow"
     TOO_LARGE = "too_large"
@@ -55,6 +56,7 @@ RESPONSES: Final[Mapping[RequestOutcome, IngressResponse]] = {
     RequestOutcome.STORED: IngressResponse(200, "Stored: the brokers have acknowledged the record."),
     RequestOutcome.NO_SUCH_ROUTE: IngressResponse(404, "No such provider or merchant."),
     RequestOutcome.WRONG_METHOD: IngressResponse(405, "Not a method of this provider."),
+    RequestOutcome.OTHER_CALLER: IngressResponse(403, "The caller's address is not one of the merchant's callers."),
     RequestOutcome.OTHER_PROTOCOL: _BAD,
     RequestOutcome.TOO_SLOW: IngressResponse(408, "The head or body arrived too slowly.", close=True),
     RequestOutcome.TOO_LARGE: IngressResponse(413, "The body is longer than the configured limit."),

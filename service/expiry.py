@@ -23,7 +23,7 @@ from service.metrics import gauge
 
 CREDENTIAL_EXPIRES: Final = gauge(
     "paynotify_credential_expires_timestamp_seconds",
-    "Unix time at which a certificate for the brokers or a provider's token expires",
+    "Unix time at which a certificate for the brokers, the ingress's own, or a provider's token expires",
     "credential",
 )
 
@@ -31,10 +31,12 @@ CREDENTIAL_EXPIRES: Final = gauge(
 _PEM: Final = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 
-def watch(registry: CollectorRegistry, kafka: KafkaSettings, tokens: Iterable[Secret] = ()) -> None:
+def watch(
+    registry: CollectorRegistry, kafka: KafkaSettings, tokens: Iterable[Secret] = (), served: str | None = None
+) -> None:
     """Export the expiry time of each kind of credential: the earliest of several, NaN if it can't be read."""
     expires = CREDENTIAL_EXPIRES.create(registry)
-    files = {"kafka_ca": kafka.ssl_cafile, "kafka_certificate": kafka.ssl_certfile}
+    files = {"kafka_ca": kafka.ssl_cafile, "kafka_certificate": kafka.ssl_certfile, "ingest_certificate": served}
     for credential, path in files.items():
         if path is not None:
             expires.labels(credential).set_function(_end_of_file(Path(path)))

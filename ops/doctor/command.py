@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
@@ -25,6 +26,7 @@ from kafka.errors import (
 
 from ops.doctor.clocks import check_brokers
 from ops.doctor.finding import Finding
+from ops.doctor.ingress import check_certificate
 from ops.doctor.providers import examine, examine_outgoing
 from processors.providers.account import open_account
 from processors.providers.registry import provider_specs
@@ -101,6 +103,7 @@ def _findings(arguments: argparse.Namespace) -> Iterator[Finding]:
             "sandbox: true allows plain HTTP and secrets in the file",
             "Remove it for production.",
         )
+    yield from check_certificate(configuration.ingest, datetime.now(UTC))
     providers = arguments.provider or provider_names()
     merchants = [one for one in configuration.merchants if provider_of(one) in providers]
     broken: set[str] = set()

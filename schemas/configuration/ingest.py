@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta
 
-from schemas.configuration.sections import Count, Positive, Section
+from schemas.configuration.sections import Count, Network, Positive, Section
+
+#: By which header trusted proxies pass the caller's address on.
+ForwardedHeader: TypeAlias = Literal["x-forwarded-for", "forwarded"]
 
 
 class IngestSettings(Section, frozen=True):
@@ -30,10 +33,26 @@ class IngestSettings(Section, frozen=True):
     burst: Count = 20_000
     """Calls that each merchant's route accepts at once after a quiet time."""
     address_rate_per_second: Positive | None = None
-    """Calls per second of each caller's address. Not set by default: behind a proxy all calls come from one address."""
+    """Calls per second of each caller's address. Not set by default: behind a proxy that `trusted_proxies` does not
+    name all calls come from one address."""
     address_burst: Count = 100
     """Calls that each address may make at once after a quiet time."""
+    trusted_proxies: tuple[Network, ...] = ()
+    """Networks (CIDR) of the proxies in front, whose word on a caller's address is believed. By default nobody's is."""
+    forwarded_header: ForwardedHeader = "x-forwarded-for"
+    """The header in which trusted proxies pass the caller's address on. The other one is never read."""
+    proxy_protocol: bool = False
+    """Connections of trusted proxies begin with a header of the PROXY protocol, version 2. Others are closed."""
+    tls_certfile: str | None = None
+    """PEM file of the ingress's certificate and those between it and its authority. Without it the ingress speaks plain
+    HTTP, for a proxy that terminates TLS. A changed file is used for new connections without a restart."""
+    tls_keyfile: str | None = None
+    """PEM file of the certificate's private key, if it is not in `tls_certfile`."""
     retry_after_seconds: Count = 5
     """The `Retry-After` header of responses 429 and 503."""
     drain_seconds: Positive = 20.0
     """How long requests in progress may take after SIGTERM."""
+
+    def __post_init__(self) -> None:
+        if self.tls_keyfile and not self.tls_certfile:
+            raise ValueError("tls_keyfile needs tls_certfile")

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Meta
 
 from schemas.configuration.secrets import SecretRef
-from schemas.configuration.sections import MAX_POLLS, Count, Positive, Section
+from schemas.configuration.sections import MAX_POLLS, Count, Network, Positive, Section
 from schemas.times import parse_time
 
 # not $, which would let a line break at the end pass into keys and headers
@@ -29,6 +29,9 @@ class Merchant(Section, frozen=True, kw_only=True):
     """The merchant's name in keys, topics and URLs. It can't be changed later."""
     url_tokens: tuple[SecretRef, ...] = ()
     """Tokens of which one must end the merchant's URL (`/TOKEN` or `?token=TOKEN`), if any are set."""
+    callers: tuple[Network, ...] = ()
+    """Networks (CIDR) from which the provider calls this merchant's URL. Calls from others get 403. By default all may
+    call. Behind a proxy it needs `ingest.trusted_proxies`."""
     expected: Literal["optional", "required"] = "optional"
     """`required`: goods are released only for payments that the shop registered on `payments.expected`."""
     release_on: Literal["captured", "authorised"] = "captured"

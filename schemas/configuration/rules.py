@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from ipaddress import ip_network
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from schemas.configuration.ingest import IngestSettings
 from schemas.configuration.kafka import TopicOverride
 from schemas.configuration.merchants import FollowedMerchant, Merchant, charges_of, provider_of
 from schemas.configuration.model import Configuration
@@ -28,6 +30,7 @@ def check_rules(configuration: Configuration, document: Document) -> None:
     """
     _check_token_endpoint(configuration, document)
     _check_merchants(configuration, document)
+    _check_proxies(configuration.ingest, document)
     _check_same_payments(configuration, document)
     if not configuration.sandbox:
         _refuse_values(document.data, (), document)
@@ -54,10 +57,36 @@ def _check_merchants(configuration: Configuration, document: Document) -> None:
             )
         seen.add(merchant.id)
         _check_urls(merchant, place, configuration.sandbox, document)
+        _check_networks(merchant.callers, (*place, "callers"), document)
         if isinstance(merchant, FollowedMerchant) and merchant.short_days is not None and not configuration.sandbox:
             raise document.error(
                 (*place, "short_days"), "is for simulated providers only", "It needs `sandbox: true` at the top."
             )
+
+
+def _check_proxies(ingest: IngestSettings, document: Document) -> None:
+    """Callers' addresses are believed from named proxies only: a network of everybody names none."""
+    place: Place = ("ingest", "trusted_proxies")
+    _check_networks(ingest.trusted_proxies, place, document)
+    for index, text in enumerate(ingest.trusted_proxies):
+        if ip_network(text).prefixlen == 0:
+            raise document.error(
+                (*place, index), "would believe every caller", "Name the networks of your own proxies."
+            )
+    if ingest.proxy_protocol and not ingest.trusted_proxies:
+        raise document.error(
+            ("ingest", "proxy_protocol"), "needs trusted_proxies", "Name the networks of your own balancers."
+        )
+
+
+def _check_networks(texts: Iterable[str], place: Place, document: Document) -> None:
+    for index, text in enumerate(texts):
+        try:
+            ip_network(text)
+        except ValueError:
+            raise document.error(
+                (*place, index), "is not a network", "Give its first address in CIDR notation, such as 192.0.2.0/24."
+            ) from None
 
 
 def _check_same_payments(configuration: Configuration, document: Document) -> None:

@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
 from ingest.app import Ingress
+from ingest.http_server import build_server, open_listener, sweep
 from ingest.limits import Slots
 from ingest.metrics import IngestMetrics
 from ingest.notification import RecordHeaders
 from ingest.record_group import Told
-from ingest.server import build_server, open_listener, sweep
 from schemas.configuration.load import parse
 from schemas.ingress import RequestOutcome
 from schemas.providers import provider_names

@@ -247,6 +247,26 @@ def test_group_that_only_verifies_may_fetch_public_keys(tmp_path: Path) -> None:
     assert 8443 in {one["port"] for rule in egress for one in rule["ports"]}
 
 
+def test_ingress_has_the_secret_with_which_it_terminates_tls(tmp_path: Path) -> None:
+    service = put("ingest.service", {"type": "LoadBalancer", "port": 443, "externalTrafficPolicy": "Local"})
+    limits = put("configuration.ingest", {"keep_alive_seconds": 620})
+    found = rendered("scram", put("ingest.tlsSecret", "hooks-tls"), service, limits, folder=tmp_path)
+    ingest = parse(named(found, "ConfigMap", "shop-paynotify-ingest")["data"]["paynotify.yaml"], "ingest.yaml").ingest
+    folder = "/run/secrets/paynotify/hooks-tls"
+    assert (ingest.tls_certfile, ingest.tls_keyfile) == (f"{folder}/tls.crt", f"{folder}/tls.key")
+    assert ingest.keep_alive_seconds == 620
+    pod = pod_of(named(found, "Deployment", "shop-paynotify-ingest"))["spec"]
+    (volume,) = [one["name"] for one in pod["volumes"] if one.get("secret", {}).get("secretName") == "hooks-tls"]
+    assert {"name": volume, "mountPath": folder, "readOnly": True} in pod["containers"][0]["volumeMounts"]
+    spec = named(found, "Service", "shop-paynotify-ingest")["spec"]
+    assert spec["externalTrafficPolicy"] == "Local"
+    assert spec["ports"][0]["appProtocol"] == "https"
+    others = [one for one in workloads(found) if not one["metadata"]["name"].endswith("-ingest")]
+    assert "hooks-tls" not in json.dumps(others), "nobody else needs the key"
+    worker = named(found, "ConfigMap", "shop-paynotify-worker")["data"]["paynotify.yaml"]
+    assert "tls_certfile" not in worker
+
+
 def test_dns_port_can_be_changed(tmp_path: Path) -> None:
     found = rendered("scram", put("networkPolicy.dnsPorts", [5353]), folder=tmp_path)
     for policy in of_kind(found, "NetworkPolicy"):

@@ -105,19 +105,20 @@ async def _until_it_listens(running: subprocess.Popen[bytes], port: int, log: Pa
 
 
 class Client:
-    """One keep-alive connection to a proxy."""
+    """One keep-alive connection to a proxy, from an address of this machine."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, address: str = "127.0.0.1") -> None:
         self._port = port
+        self._address = address
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    async def post(self, path: bytes, body: bytes) -> int:
+    async def post(self, path: bytes, body: bytes, *headers: bytes) -> int:
         """The status of a call's response."""
         if self._streams is None:
-            self._streams = await asyncio.open_connection("127.0.0.1", self._port)
+            self._streams = await asyncio.open_connection("127.0.0.1", self._port, local_addr=(self._address, 0))
         reader, writer = self._streams
-        head = b"POST %b HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % (path, len(body))
-        writer.write(head + body)
+        lines = [b"POST %b HTTP/1.1" % path, b"host: x", b"content-length: %d" % len(body), *headers, b"", body]
+        writer.write(b"\r\n".join(lines))
         async with asyncio.timeout(DEADLINE_SECONDS):
             response = await reader.readuntil(b"\r\n\r\n")
             length = response.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]

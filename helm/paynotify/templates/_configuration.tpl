@@ -57,6 +57,13 @@
 {{- with $user.privateKey -}}{{- $kafka = set $kafka "ssl_keyfile" (include "paynotify.secretPath" .) -}}{{- end -}}
 {{- $file := set (deepCopy $values.configuration) "kafka" $kafka -}}
 {{- $file = set $file "state_directory" "/var/lib/paynotify" -}}
+{{- if and (eq .user "ingest") $values.ingest.tlsSecret -}}
+{{- $limits := $file.ingest | default dict -}}
+{{- range $key, $name := dict "tls_certfile" "tls.crt" "tls_keyfile" "tls.key" -}}
+{{- $limits = set $limits $key (include "paynotify.secretPath" (dict "existingSecret" $values.ingest.tlsSecret "key" $name)) -}}
+{{- end -}}
+{{- $file = set $file "ingest" $limits -}}
+{{- end -}}
 {{- get (include "paynotify.withFiles" $file | fromJson) "is" | toYaml -}}
 {{- end -}}
 
@@ -65,7 +72,11 @@ Those of the workers' own section, such as the proxy's credentials, are every wo
 {{- define "paynotify.secrets" -}}
 {{- $access := .root.Values.kafkaAccess -}}
 {{- $section := ternary .root.Values.configuration.worker dict (eq .user "worker") -}}
-{{- include "paynotify.secretsIn" (list $access.ca (get $access .user) $section .merchants) -}}
+{{- $served := list -}}
+{{- if and (eq .user "ingest") .root.Values.ingest.tlsSecret -}}
+{{- $served = append $served (dict "existingSecret" .root.Values.ingest.tlsSecret) -}}
+{{- end -}}
+{{- include "paynotify.secretsIn" (list $access.ca (get $access .user) $section .merchants $served) -}}
 {{- end -}}
 
 {{/* The number of partitions of a topic, by the rules of the product: its override, else the default. Given root and topic. */}}

@@ -10,7 +10,7 @@ from uvicorn.server import Server
 
 from ingest.app import Ingress
 from ingest.connection import PRIVATE_NAMES
-from ingest.server import sweep
+from ingest.http_server import sweep
 from schemas.errors import UnsupportedLibraryError
 from service.private_names import require
 from tests.fakes.listening_ingress import DEADLINE_SECONDS, Site, listening

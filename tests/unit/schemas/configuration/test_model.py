@@ -126,6 +126,17 @@ def test_defaults_are_for_production() -> None:
         ),
         (lambda d: d.update(ingest={"max_body_bytes": 0}), "ingest.max_body_bytes has a wrong value"),
         (lambda d: d.update(ingest={"max_body_bytes": 2_000_000}), "ingest.max_body_bytes has a wrong value"),
+        (lambda d: d.update(ingest={"keep_alive_seconds": 0}), "ingest.keep_alive_seconds has a wrong value"),
+        (lambda d: d.update(ingest={"trusted_proxies": ["proxy"]}), r"ingest.trusted_proxies\[0\] has a wrong value"),
+        (
+            lambda d: d.update(ingest={"trusted_proxies": ["10.0.0.0/8", "10.0.0.1/8"]}),
+            r"ingest.trusted_proxies\[1\] is not a network",
+        ),
+        (lambda d: d.update(ingest={"trusted_proxies": ["::/0"]}), r"ingest.trusted_proxies\[0\] would believe every"),
+        (lambda d: d.update(ingest={"proxy_protocol": True}), "ingest.proxy_protocol needs trusted_proxies"),
+        (lambda d: d.update(ingest={"forwarded_header": "x-real-ip"}), "ingest.forwarded_header has a wrong value"),
+        (lambda d: d.update(ingest={"tls_keyfile": "/k.pem"}), r"ingest has a wrong value \(tls_keyfile needs"),
+        (lambda d: d["merchants"][1].update(callers=["10.0.0.0/33"]), r"merchants\[1\].callers\[0\] is not a network"),
         (
             lambda d: d.update(worker={"provider_response_bytes": 2_000_000}),
             "worker.provider_response_bytes has a wrong",
