@@ -49,7 +49,7 @@ Volume: TypeAlias = Annotated[
         extra_json_schema=_reference("Volume")
         | _taken(
             "name",
-            "^(configuration|tmp|state|secret-[0-9]+)$",
+            "^(configuration|tmp|state|kafka-token|secret-[0-9]+)$",
             "a name that no volume of the chart has, such as company-ca",
         )
     ),
@@ -60,7 +60,7 @@ VolumeMount: TypeAlias = Annotated[
         extra_json_schema=_reference("VolumeMount")
         | _taken(
             "mountPath",
-            "^(/etc/paynotify|/run/secrets/paynotify|/var/lib/paynotify|/opt/paynotify|/tmp/*$|/*$)",
+            "^(/etc/paynotify|/run/secrets/(paynotify|kafka)|/var/lib/paynotify|/opt/paynotify|/tmp/*$|/*$)",
             "a path where the chart mounts nothing and the image has nothing, such as /etc/company-ca",
         )
     ),

@@ -36,6 +36,9 @@ _FILLED: Final[Schema] = {"minLength": 1}
 _NOT_EMPTY: Final[Schema] = {"minItems": 1}
 _ABSENT: Final[Schema] = {"maxProperties": 0}
 _PROTOCOL: Final = "configuration.kafka.security_protocol"
+_MECHANISM: Final = "configuration.kafka.sasl_mechanism"
+_AUDIENCE: Final = "kafkaAccess.serviceAccountToken.audience"
+_OAUTH: Final[Schema] = {"const": "OAUTHBEARER"}
 _SASL: Final[Schema] = {"pattern": "^SASL"}
 _UNENCRYPTED: Final[Schema] = {"pattern": "(PLAINTEXT)$"}
 
@@ -55,10 +58,25 @@ def _no_certificate(*keys: str) -> Schema:
     return rule
 
 
+#: Who needs credentials: users with a password, and clients of a token endpoint.
+_NAMED: Final[tuple[dict[str, Schema], ...]] = (
+    {_PROTOCOL: _SASL, _MECHANISM: {"not": _OAUTH}},
+    {_PROTOCOL: _SASL, _MECHANISM: _OAUTH, "configuration.kafka.sasl_oauth.token_endpoint": {"type": "string"}},
+)
+
 RULES: Final[tuple[Schema, ...]] = (
     # the topics job has a user of its own, so it would not notice that the other processes have none
-    _if({_PROTOCOL: _SASL}, _credentials("ingest"), _credentials("worker")),
-    _if({_PROTOCOL: _SASL, "topics.manage": {"const": "job"}}, _credentials("topics")),
+    *(_if(named, _credentials("ingest"), _credentials("worker")) for named in _NAMED),
+    *(_if({**named, "topics.manage": {"const": "job"}}, _credentials("topics")) for named in _NAMED),
+    _if(
+        {_PROTOCOL: _SASL, _MECHANISM: _OAUTH, _AUDIENCE: {"maxLength": 0}},
+        _must(
+            "configuration.kafka",
+            {"required": ["sasl_oauth"]},
+            "with sasl_oauth, or kafkaAccess.serviceAccountToken with an audience, since sasl_mechanism is OAUTHBEARER",
+        ),
+    ),
+    _if({_AUDIENCE: _FILLED}, _must(_MECHANISM, _OAUTH, "OAUTHBEARER, since kafkaAccess.serviceAccountToken is used")),
     # whoever gives a certificate expects encryption
     _if(
         {_PROTOCOL: _UNENCRYPTED},
@@ -82,7 +100,7 @@ RULES: Final[tuple[Schema, ...]] = (
         {"strimzi.users.enabled": _TRUE, "strimzi.users.authentication": {"const": "scram-sha-512"}},
         _must(_PROTOCOL, _SASL, "SASL_SSL, since strimzi.users.authentication is scram-sha-512"),
         _must(
-            "configuration.kafka.sasl_mechanism",
+            _MECHANISM,
             {"const": "SCRAM-SHA-512"},
             "SCRAM-SHA-512, since strimzi.users.authentication is scram-sha-512",
         ),

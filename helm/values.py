@@ -63,7 +63,10 @@ class Image(ValuesSection, frozen=True, kw_only=True):
 
 
 class KafkaUser(ValuesSection, frozen=True, kw_only=True):
-    """The credentials of one process: ``username`` with ``password``, or ``certificate`` with ``privateKey``."""
+    """The credentials of one process: ``username`` with ``password``, or ``certificate`` with ``privateKey``.
+
+    For a token endpoint they are the client's id and secret.
+    """
 
     username: str | UnsetType = UNSET
     password: SecretKey | UnsetType = UNSET
@@ -76,8 +79,16 @@ class CertificateAuthority(ValuesSection, frozen=True, kw_only=True):
     key: Key | UnsetType = UNSET
 
 
+class ServiceAccountToken(ValuesSection, frozen=True, kw_only=True):
+    audience: Annotated[str, Meta(pattern=r"^\S*$")]
+    # the least that Kubernetes allows
+    expiration_seconds: Annotated[int, Meta(ge=600, le=86400)]
+
+
 class KafkaAccess(ValuesSection, frozen=True, kw_only=True):
     ca: CertificateAuthority
+    token_ca: CertificateAuthority
+    service_account_token: ServiceAccountToken
     ingest: KafkaUser
     worker: KafkaUser
     topics: KafkaUser
@@ -268,6 +279,7 @@ class NetworkPolicy(ValuesSection, frozen=True, kw_only=True):
     dns_ports: Annotated[list[Port], Meta(min_length=1)]
     brokers: list[Peer]
     broker_ports: list[Port]
+    token_endpoint: list[Peer]
     # not a map: a misspelt provider would silently be allowed to be anywhere on the internet
     provider_cidrs: ProviderCidrs = field(name="providerCIDRs")  # type: ignore[valid-type]
     provider_proxy: list[Peer]

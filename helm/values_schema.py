@@ -22,6 +22,7 @@ from schemas.topics import RETRY_STEPS
 _SET_BY_CHART: Final = {
     "Configuration": ("state_directory",),
     "KafkaSettings": ("sasl_plain_username", "sasl_plain_password", "ssl_cafile", "ssl_certfile", "ssl_keyfile"),
+    "OAuthSettings": ("client_id", "client_secret", "ca_file", "token_file"),
     "WorkerSettings": ("group_instance_id",),
 }
 _REFERENCE_EXAMPLE: Final = "{existingSecret: NAME, key: KEY}"

@@ -48,10 +48,19 @@
 {{- $user := get $values.kafkaAccess .user | default dict -}}
 {{- $kafka := deepCopy $values.configuration.kafka -}}
 {{- if not (hasPrefix "SASL" $kafka.security_protocol) -}}
-  {{- $kafka = omit $kafka "sasl_mechanism" -}}
+  {{- $kafka = omit $kafka "sasl_mechanism" "sasl_oauth" -}}
 {{- end -}}
-{{- with $user.username -}}{{- $kafka = set $kafka "sasl_plain_username" . -}}{{- end -}}
-{{- with $user.password -}}{{- $kafka = set $kafka "sasl_plain_password" . -}}{{- end -}}
+{{- if eq ($kafka.sasl_mechanism | default "") "OAUTHBEARER" -}}
+  {{- $oauth := $kafka.sasl_oauth | default dict -}}
+  {{- with $user.username -}}{{- $oauth = set $oauth "client_id" . -}}{{- end -}}
+  {{- with $user.password -}}{{- $oauth = set $oauth "client_secret" . -}}{{- end -}}
+  {{- with $values.kafkaAccess.tokenCa -}}{{- $oauth = set $oauth "ca_file" (include "paynotify.secretPath" .) -}}{{- end -}}
+  {{- if $values.kafkaAccess.serviceAccountToken.audience -}}{{- $oauth = set $oauth "token_file" "/run/secrets/kafka/token" -}}{{- end -}}
+  {{- $kafka = set $kafka "sasl_oauth" $oauth -}}
+{{- else -}}
+  {{- with $user.username -}}{{- $kafka = set $kafka "sasl_plain_username" . -}}{{- end -}}
+  {{- with $user.password -}}{{- $kafka = set $kafka "sasl_plain_password" . -}}{{- end -}}
+{{- end -}}
 {{- with $values.kafkaAccess.ca -}}{{- $kafka = set $kafka "ssl_cafile" (include "paynotify.secretPath" .) -}}{{- end -}}
 {{- with $user.certificate -}}{{- $kafka = set $kafka "ssl_certfile" (include "paynotify.secretPath" .) -}}{{- end -}}
 {{- with $user.privateKey -}}{{- $kafka = set $kafka "ssl_keyfile" (include "paynotify.secretPath" .) -}}{{- end -}}
@@ -76,7 +85,7 @@ Those of the workers' own section, such as the proxy's credentials, are every wo
 {{- if and (eq .user "ingest") .root.Values.ingest.tlsSecret -}}
 {{- $served = append $served (dict "existingSecret" .root.Values.ingest.tlsSecret) -}}
 {{- end -}}
-{{- include "paynotify.secretsIn" (list $access.ca (get $access .user) $section .merchants $served) -}}
+{{- include "paynotify.secretsIn" (list $access.ca $access.tokenCa (get $access .user) $section .merchants $served) -}}
 {{- end -}}
 
 {{/* The number of partitions of a topic, by the rules of the product: its override, else the default. Given root and topic. */}}

@@ -25,6 +25,14 @@
   to:
     {{- toYaml . | nindent 4 }}
   {{- end }}
+{{- with (.Values.configuration.kafka.sasl_oauth | default dict).token_endpoint }}
+- ports:
+    - {port: {{ include "paynotify.portOf" . }}, protocol: TCP}
+  {{- with $.Values.networkPolicy.tokenEndpoint }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}
 {{- with .Values.networkPolicy.extraEgress }}
 {{ toYaml . }}
 {{- end }}

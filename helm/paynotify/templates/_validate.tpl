@@ -25,6 +25,13 @@ Everything else is refused by values.schema.json, the API server, or the topics 
 {{- fail (printf "configuration.topics.min_insync_replicas is %v and more than replication_factor, %v: nothing could be written. Set it to at most that, and to less if a broker may fail." .min_insync_replicas .replication_factor) -}}
 {{- end -}}
 {{- end -}}
+{{- if eq (.Values.configuration.kafka.sasl_mechanism | default "") "OAUTHBEARER" -}}
+{{- range $name, $group := include "paynotify.groups" . | fromJson -}}
+{{- if $group.autoscaling.enabled -}}
+{{- fail (printf "workers.%s.autoscaling: the chart gives KEDA no token for the brokers, and configuration.kafka.sasl_mechanism is OAUTHBEARER. Use another mechanism, or a number of replicas." $name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- if .Values.strimzi.users.enabled -}}
 {{- $processes := list (printf "%s-ingest" (include "paynotify.fullname" .)) (printf "%s-worker" (include "paynotify.fullname" .)) -}}
 {{- range $name := concat .Values.strimzi.users.consumers (keys .Values.strimzi.users.shops) -}}

@@ -2,6 +2,7 @@
 
   /etc/paynotify                    the process's configuration file (ConfigMap)
   /run/secrets/paynotify/SECRET     each Secret that the process may read, one file for each key
+  /run/secrets/kafka                the token of the pod's service account for the brokers, if they take such
   /tmp                              64 MiB, emptied with the pod
   /var/lib/paynotify                the worker's local state: a volume of its own, or an emptyDir if it is ephemeral
 
@@ -17,6 +18,14 @@ and what pod.extraVolumes and pod.extraVolumeMounts say. */}}
 - name: secret-{{ $index }}
   secret: {secretName: {{ ternary (printf "%s-hook" $name) $name (has $name $.copied) | quote }}, defaultMode: 0440}
 {{- end }}
+{{- with .root.Values.kafkaAccess.serviceAccountToken }}
+{{- if .audience }}
+- name: kafka-token
+  projected:
+    sources:
+      - serviceAccountToken: {path: token, audience: {{ .audience | quote }}, expirationSeconds: {{ int64 .expirationSeconds }}}
+{{- end }}
+{{- end }}
 {{- with .root.Values.pod.extraVolumes }}
 {{ toYaml . }}
 {{- end }}
@@ -28,6 +37,9 @@ and what pod.extraVolumes and pod.extraVolumeMounts say. */}}
 - {name: tmp, mountPath: /tmp}
 {{- range $index, $name := .names }}
 - {name: secret-{{ $index }}, mountPath: /run/secrets/paynotify/{{ $name }}, readOnly: true}
+{{- end }}
+{{- if .root.Values.kafkaAccess.serviceAccountToken.audience }}
+- {name: kafka-token, mountPath: /run/secrets/kafka, readOnly: true}
 {{- end }}
 {{- with .root.Values.pod.extraVolumeMounts }}
 {{ toYaml . }}
