@@ -15,6 +15,7 @@ import msgspec
 
 from processors.dead_letters import dead_lettered
 from processors.fetch.lookup_record import waiting_lookup
+from processors.fetch.response_writer import ResponseWriter
 from processors.fetch.retry_policy import ScheduledRetry, decide, hold
 from processors.limits.provider_circuits import CallAttempt, ProviderCircuits
 from processors.metrics import Metrics
@@ -83,6 +84,7 @@ class FetchStage:
         self._calls_ended = cache(partial(metrics.calls.labels, provider.name))
         self._call_seconds = metrics.fetch_seconds.labels(provider.name)
         self._delays_seconds = delays_seconds
+        self._calls_in_flight = calls_in_flight
         self._slots = asyncio.Semaphore(calls_in_flight)
         self._topic = kafka.topic
         self._known = kafka.topic(topics.known(provider.name))
@@ -147,40 +149,39 @@ class FetchStage:
         for merchant, lookups in by_merchant.items():
             for call in self._provider.calls(lookups, self._context):
                 queues[merchant, call.queue].append(call)
-        results = await asyncio.gather(
-            *(self._run_queue(self._accounts[merchant], calls, publish) for (merchant, _), calls in queues.items()),
-            return_exceptions=True,
-        )
         outcomes: dict[str, LookupOutcome | HeldBack] = {}
+        waiting_queues = iter(queues.items())
+        writer = ResponseWriter(publish)
+
+        async def run_queues() -> None:
+            for (merchant, _), calls in waiting_queues:
+                for call in calls:
+                    async with self._slots:
+                        outcomes.update(await self._admitted(self._accounts[merchant], call, writer))
+
+        # as many tasks as there may be calls: one for each queue, of which a batch has hundreds, would cost more
+        results = await asyncio.gather(
+            *(run_queues() for _ in range(min(self._calls_in_flight, len(queues)))), return_exceptions=True
+        )
         for result in results:
-            if isinstance(result, BaseException):
+            if result is not None:
                 # only after all calls ended: the batch is repeated, and none of its calls may still run then
                 raise result
-            outcomes.update(result)
-        return outcomes
-
-    async def _run_queue(
-        self, account: Account[Any], calls: Sequence[Call], publish: Publish
-    ) -> dict[str, LookupOutcome | HeldBack]:
-        outcomes: dict[str, LookupOutcome | HeldBack] = {}
-        for call in calls:
-            async with self._slots:
-                outcomes.update(await self._admitted(account, call, publish))
         return outcomes
 
     async def _admitted(
-        self, account: Account[Any], call: Call, publish: Publish
+        self, account: Account[Any], call: Call, writer: ResponseWriter
     ) -> Mapping[str, LookupOutcome | HeldBack]:
         """Make the call, or hold its lookups back while all calls for the merchant fail."""
         if not call.asks:
-            return await self._call(account, call, publish, CallAttempt())
+            return await self._call(account, call, writer, CallAttempt())
         with self._circuits.attempt(account.merchant.id) as attempt:
             if attempt.held:
                 return dict.fromkeys((one.lookup_id for one in call.lookups), HeldBack(attempt.open_seconds))
-            return await self._call(account, call, publish, attempt)
+            return await self._call(account, call, writer, attempt)
 
     async def _call(
-        self, account: Account[Any], call: Call, publish: Publish, attempt: CallAttempt
+        self, account: Account[Any], call: Call, writer: ResponseWriter, attempt: CallAttempt
     ) -> Mapping[str, LookupOutcome]:
         def exchanged() -> None:
             attempt.tried = True
@@ -190,7 +191,7 @@ class FetchStage:
             merchant = account.merchant.id
             # the ids go with the response: by themselves they would cost a request of their own for each batch
             known = [output for one in lookups for output in self._known_id(one, known=True)]
-            await publish([response_record(self._responses, self.provider, merchant, response, lookups), *known])
+            await writer.store([response_record(self._responses, self.provider, merchant, response, lookups), *known])
 
         started = time.monotonic()
         try:
@@ -212,9 +213,10 @@ class FetchStage:
         return outcomes
 
     def _known_id(self, waiting: WaitingLookup, *, known: bool) -> list[Output]:
-        """Whether the provider knew the id of an unsigned call, for verify."""
-        unsigned = accepts_unsigned(self._provider, self._accounts[waiting.lookup.merchant].merchant)
-        if not unsigned or waiting.lookup.reference is None:
+        """Whether the provider knew the id of an unsigned call, for verify, which limits calls without a URL token."""
+        merchant = self._accounts[waiting.lookup.merchant].merchant
+        limited = accepts_unsigned(self._provider, merchant) and not merchant.url_tokens
+        if not limited or waiting.lookup.reference is None:
             return []
         key = f"{waiting.lookup.merchant}/{waiting.lookup.reference}".encode()
         return [Output(self._known, key, KNOWN if known else UNKNOWN, ())]

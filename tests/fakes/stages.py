@@ -194,10 +194,17 @@ def notification_record(
     return record(body, {**headers, "ce_time": at.isoformat()}, offset=offset, topic="notifications.nevogate")
 
 
-def accounts(*names: str) -> dict[str, Account[Any]]:
+def accounts(*names: str, with_token: bool = False) -> dict[str, Account[Any]]:
     return {
         name: Account(
-            NevogateMerchant(id=name, store_name="s", api_key=SecretRef(value="k"), base_url="https://hu.example"), {}
+            NevogateMerchant(
+                id=name,
+                store_name="s",
+                api_key=SecretRef(value="k"),
+                base_url="https://hu.example",
+                url_tokens=(SecretRef(value="t"),) if with_token else (),
+            ),
+            {},
         )
         for name in names or ("shop",)
     }

@@ -49,6 +49,7 @@ class Bench:
         *names: str,
         calls_in_flight: int = 8,
         pace: Callable[[str], Awaitable[None]] | None = None,
+        with_token: bool = False,
     ) -> None:
         self.provider = provider
         self.stored: list[Output] = []
@@ -57,7 +58,7 @@ class Bench:
         self.seconds = 0.0
         self.stage = FetchStage(
             provider,
-            accounts(*names),
+            accounts(*names, with_token=with_token),
             KAFKA,
             call_context(pace) if pace is not None else call_context(),
             self.metrics,
@@ -213,6 +214,15 @@ async def test_follow_up_of_a_recovery_lookup_is_recovery_too() -> None:
     (output,) = await bench.work(made)
     followed = decode(output.value, Lookup)
     assert (followed.arguments, followed.notification_id) == ({"recovery": "1"}, "overdue")
+
+
+@pytest.mark.parametrize("with_token", [False, True])
+async def test_known_id_is_told_only_where_calls_are_limited(with_token: bool) -> None:
+    bench = Bench(FakeProvider(policy=Policy(retries={}, unsigned=True)), with_token=with_token)
+    await bench.work(lookup_record("l-1", "t-1"))
+    told = [("lookups.nevogate.known", b"shop/t-1", KNOWN)]
+    known = [(one.topic, one.key, one.value) for one in bench.stored if one.topic != "responses.nevogate"]
+    assert known == ([] if with_token else told)
 
 
 async def test_unknown_id_counts_against_callers_only_if_a_call_named_it() -> None:
