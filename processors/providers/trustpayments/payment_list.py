@@ -8,10 +8,10 @@ their border, and the same record may come twice.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeAlias, TypeVar
 
 from processors.providers.account import Account
 from processors.providers.base import CallContext, OddElement
@@ -31,6 +31,10 @@ from processors.providers.trustpayments.records import (
     started_at,
 )
 from schemas.errors import ProviderRefusedError, RetryableError
+
+T = TypeVar("T")
+#: The values that each field may have.
+_Filters: TypeAlias = Mapping[str, Sequence[str]]
 
 _SECOND: Final = timedelta(seconds=1)
 _FIRST_STEP: Final = timedelta(hours=6)
@@ -74,31 +78,36 @@ class TrustPaymentsLister:
                 by_order[one.order_id] = by_order.get(one.order_id, 0) + 1
             elif is_reference(one.payment_id):
                 alone.append(one.payment_id)
-        orders = list(by_order)
-        groups = [orders[start : start + _ORDERS_AT_A_TIME] for start in range(0, len(orders), _ORDERS_AT_A_TIME)]
-        async for group, listing in self._in_parts(account, context, "orderreference", groups):
-            yield sum(by_order[order] for order in group), listing.payments
-        size = context.transactions_per_query
-        groups = [alone[start : start + size] for start in range(0, len(alone), size)]
-        async for group, listing in self._in_parts(account, context, "transactionreference", groups):
-            yield len(group), listing.payments
+        groups = _groups(list(by_order), _ORDERS_AT_A_TIME)
+        async for group, listing in self._in_parts(account, context, groups, _by_order):
+            # a value that is refused even by itself is of no payment
+            yield sum(by_order[order] for order in group), listing.payments if listing is not None else []
+        groups = _groups(alone, context.transactions_per_query)
+        async for group, listing in self._in_parts(account, context, groups, _by_reference):
+            yield len(group), listing.payments if listing is not None else []
 
     async def _in_parts(
-        self, account: Account[TrustPaymentsMerchant], context: CallContext, field: str, groups: list[list[str]]
-    ) -> AsyncIterator[tuple[list[str], _Listing]]:
-        """Each group's listing; a group that is refused, or whose response may be cut off, in halves."""
+        self,
+        account: Account[TrustPaymentsMerchant],
+        context: CallContext,
+        groups: list[list[T]],
+        filters: Callable[[list[T]], _Filters],
+    ) -> AsyncIterator[tuple[list[T], _Listing | None]]:
+        """Each group's listing; a group that is refused, or whose response may be cut off, in halves.
+
+        The listing is None for what is refused even by itself.
+        """
         while groups:
             group = groups.pop(0)
-            listing = await self._unless_refused(account, context, {field: group})
+            listing = await self._unless_refused(account, context, filters(group))
             if (listing is None or listing.full) and len(group) > 1:
                 middle = len(group) // 2
                 groups[:0] = [group[:middle], group[middle:]]
                 continue
-            # a value that is refused even by itself is of no payment
-            yield group, listing or _Listing([], frozenset(), 0)
+            yield group, listing
 
     async def _unless_refused(
-        self, account: Account[TrustPaymentsMerchant], context: CallContext, wanted: Mapping[str, Sequence[str]]
+        self, account: Account[TrustPaymentsMerchant], context: CallContext, wanted: _Filters
     ) -> _Listing | None:
         try:
             return await self._ask(account, context, wanted)
@@ -129,18 +138,21 @@ class TrustPaymentsLister:
         self, account: Account[TrustPaymentsMerchant], context: CallContext, start: datetime, end: datetime
     ) -> _Listing:
         listing = await self._ask(account, context, within(start, end))
-        pairs = listing.unresolved
-        if not pairs:
-            return listing
-        # of a chargeback whose payment is of another time, only the chargeback is listed
-        wanted = {"transactionreference": sorted({one for pair in pairs for one in pair})}
-        charged = (await self._ask(account, context, wanted)).payments
-        more = [one for one in charged if isinstance(one, UnreadableRecord) or one.observation.chargeback is not None]
-        return replace(listing, payments=[*listing.payments, *more])
+        more: list[ListedRecord] = []
+        groups = _groups(listing.unresolved, max(1, context.transactions_per_query // 2))
+        async for group, charged in self._in_parts(account, context, groups, _with_parents):
+            if charged is None:
+                more += [UnreadableRecord(f"{one}: the gateway refuses to tell its payment") for one, _ in group]
+                continue
+            # of a chargeback whose payment is of another time, only the chargeback is listed
+            more += [
+                one
+                for one in charged.payments
+                if isinstance(one, UnreadableRecord) or one.observation.chargeback is not None
+            ]
+        return replace(listing, payments=[*listing.payments, *more]) if more else listing
 
-    async def _ask(
-        self, account: Account[TrustPaymentsMerchant], context: CallContext, wanted: Mapping[str, Sequence[str]]
-    ) -> _Listing:
+    async def _ask(self, account: Account[TrustPaymentsMerchant], context: CallContext, wanted: _Filters) -> _Listing:
         for wait_seconds in self._waits_seconds:
             try:
                 return await _once(account, context, wanted)
@@ -167,9 +179,23 @@ class _Listing:
         return self.count >= MAX_RECORDS
 
 
-async def _once(
-    account: Account[TrustPaymentsMerchant], context: CallContext, wanted: Mapping[str, Sequence[str]]
-) -> _Listing:
+def _groups(items: Sequence[T], size: int) -> list[list[T]]:
+    return [list(items[start : start + size]) for start in range(0, len(items), size)]
+
+
+def _by_order(orders: list[str]) -> _Filters:
+    return {"orderreference": orders}
+
+
+def _by_reference(references: list[str]) -> _Filters:
+    return {"transactionreference": references}
+
+
+def _with_parents(chargebacks: list[tuple[str, str]]) -> _Filters:
+    return _by_reference(sorted({one for pair in chargebacks for one in pair}))
+
+
+async def _once(account: Account[TrustPaymentsMerchant], context: CallContext, wanted: _Filters) -> _Listing:
     merchant = account.merchant
     async with context.pace(merchant.id):
         response, query = await transaction_query(wanted, account, context)

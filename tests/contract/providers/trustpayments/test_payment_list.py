@@ -21,7 +21,7 @@ from sandbox.simulators.trustpayments.simulator import TrustPaymentsSimulator
 from schemas.errors import ProviderRefusedError, ProviderUnavailableError
 from tests.fakes.accounts import account
 from tests.fakes.gateway import World, json_answer, serving, world
-from tests.fakes.record_gateway import gateway_of, payment
+from tests.fakes.record_gateway import asked_in, gateway_of, payment
 from tests.fakes.simulated import simulated, trustpayments_gateway
 
 START: Final = datetime(2026, 11, 22, tzinfo=UTC)
@@ -230,6 +230,22 @@ async def test_chargeback_is_listed_for_a_payment_of_another_period_and_nothing_
     disputes = [one.observation for one in found if one.observation.chargeback is not None]
     assert [(one.payment_id, one.status) for one in disputes] == [("1-1-1", None)]
     assert all(one.observation.refund is None for one in found)
+
+
+async def test_chargeback_whose_payment_is_refused_costs_no_other_and_is_named() -> None:
+    at = "2026-11-22 10:00:00"
+    old = [listed_record(f"1-1-{one}", "AUTH", "2026-01-01 10:00:00", settlestatus="100") for one in range(9)]
+    charged = [
+        listed_record(f"2-1-{one}", "CHARGEBACK", at, parenttransactionreference=f"1-1-{one}") for one in range(9)
+    ]
+    async with serving(gateway_of(*old, *charged, poison=["1-1-4"])) as bank, world() as here:
+        parts = LIST.between(shop_at(bank.url), here.call_context(transactions=6), START, START + DAY)
+        found = [one async for _, listed in parts for one in listed]
+    disputed = {one.observation.payment_id for one in found if isinstance(one, ListedPayment)}
+    assert disputed == {f"1-1-{one}" for one in range(9) if one != 4}
+    texts = {one.text for one in found if isinstance(one, UnreadableRecord) and "refuses" in one.text}
+    assert texts == {"2-1-4: the gateway refuses to tell its payment"}
+    assert max(len(values) for values in asked_in(bank)) == 6
 
 
 async def test_order_that_the_gateway_refuses_costs_no_other_order() -> None:
