@@ -141,7 +141,7 @@ kube-test: prerequisites $(VENV)/.development   ## test the chart and the trial 
 	$(BIN)/python -m pytest tests/kube $(BUILDS) $(ARGS)
 
 lock:                                           ## update and pin all dependencies, with hashes
-	$(LOCK) pyproject.toml requirements/build.in -o requirements/runtime.txt
+	$(LOCK) --extra traces pyproject.toml requirements/build.in -o requirements/runtime.txt
 	$(LOCK) requirements/image.in -o requirements/image.txt
 	$(LOCK) requirements/sbom.in -o requirements/sbom.txt
 	$(LOCK) requirements/development.in -o requirements/development.txt

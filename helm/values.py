@@ -283,6 +283,7 @@ class NetworkPolicy(ValuesSection, frozen=True, kw_only=True):
     # not a map: a misspelt provider would silently be allowed to be anywhere on the internet
     provider_cidrs: ProviderCidrs = field(name="providerCIDRs")  # type: ignore[valid-type]
     provider_proxy: list[Peer]
+    collector: list[Peer]
     cilium: bool
     extra_egress: list[EgressRule]
 
@@ -318,6 +319,11 @@ class Alerts(ValuesSection, frozen=True, kw_only=True):
     key_set_hours: Count
 
 
+class Traces(ValuesSection, frozen=True, kw_only=True):
+    endpoint: Annotated[str, Meta(pattern=r"^(https?://[^\s/@]+(/\S*)?)?$")]
+    sampled_share: Share
+
+
 class Values(ValuesSection, frozen=True, kw_only=True):
     """The whole file. ``configuration`` is replaced by the schema of the product's own types."""
 
@@ -339,4 +345,5 @@ class Values(ValuesSection, frozen=True, kw_only=True):
     http_route: HttpRoute
     network_policy: NetworkPolicy
     monitoring: Monitoring
+    traces: Traces
     alerts: Alerts

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Final, Protocol
 
 from ingest.call import CallResponse, WebhookCall, call_response
+from ingest.call_traces import CallTraces
 from ingest.destinations import Destination, destinations
 from ingest.limits import AddressLimits, Slots
 from ingest.metrics import UNKNOWN, IngestMetrics
@@ -41,7 +42,12 @@ class Ingress:
     """
 
     def __init__(
-        self, configuration: Configuration, publisher: NotificationStore, slots: Slots, meters: IngestMetrics
+        self,
+        configuration: Configuration,
+        publisher: NotificationStore,
+        slots: Slots,
+        meters: IngestMetrics,
+        traces: CallTraces | None = None,
     ) -> None:
         self._limits = configuration.ingest
         self._addresses = _address_limits(configuration.ingest)
@@ -49,6 +55,7 @@ class Ingress:
         self._publisher = publisher
         self._slots = slots
         self._meters = meters
+        self._traces = traces
         self._clock = TimestampFormatter()
         routes = {provider: contract.route for provider, contract in provider_contracts().items()}
         self._answers = {
@@ -62,6 +69,8 @@ class Ingress:
 
     def begin(self, call: WebhookCall) -> None:
         """Check the call's head. It takes a slot if its body is wanted, and is answered otherwise."""
+        if self._traces is not None:
+            self._traces.begin(call)
         destination = self._destinations.get(call.path) or self._with_token(call.path)
         if destination is None:
             self._answer(call, provider_in(call.path), RequestOutcome.NO_SUCH_ROUTE)
@@ -123,13 +132,15 @@ class Ingress:
         if destination.has_token:
             query, token = without_token(query)
             digest = _digest(call.path, token)
-        headers = record_headers(source, call.method, query, call.fields, self._clock.now())
+        headers = record_headers(source, call.method, query, call.fields, self._clock.now(), call.traceparent)
         if destination.route.stored_headers:
             stored = destination.route.headers_of(call.headers)
             headers.extend((name, plain(value, len(value))) for name, value in stored.items())
         if digest is not None:
             headers.append(("url-token", digest))
         key = destination.route.key(source.merchant, query, body)
+        if call.trace is not None:
+            call.trace.handed_over(destination.topic, len(body))
         return self._publisher.publish(destination.topic, key, body, headers, told)
 
     def _told(self, call: WebhookCall, since_seconds: float, stored: bool) -> None:
@@ -138,7 +149,8 @@ class Ingress:
             self._answer(call, provider, RequestOutcome.NOT_STORED)
             return
         self._meters.stored[provider].inc()
-        self._meters.publish_seconds[provider].observe(time.monotonic() - since_seconds)
+        exemplar = None if call.trace is None else call.trace.exemplar
+        self._meters.publish_seconds[provider].observe(time.monotonic() - since_seconds, exemplar)
         self._meters.last_stored[provider] = time.time()
         self._answer(call, provider, RequestOutcome.STORED)
 
@@ -146,6 +158,8 @@ class Ingress:
         counted, response = self._answers[provider, outcome]
         counted.inc()
         call.is_answered = True
+        if call.trace is not None:
+            call.trace.answered(call, provider, outcome)
         call.caller.respond(call, response)
 
 

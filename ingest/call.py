@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from ingest.destinations import Destination
 from ingest.request_parser import RequestHead
 from schemas.ingress import IngressResponse
+
+if TYPE_CHECKING:
+    from ingest.call_traces import CallTrace
 
 _CLOSE: Final = b"connection: close\r\n"
 
@@ -52,6 +55,8 @@ class WebhookCall:
         "method",
         "path",
         "query",
+        "trace",
+        "traceparent",
     )
 
     def __init__(self, caller: Caller, head: RequestHead, address: str) -> None:
@@ -63,6 +68,14 @@ class WebhookCall:
         self._destination: Destination | None = None
         self.is_complete = False
         self.is_answered = False
+        #: The spans of a traced call, and what its record has as ``traceparent``; None where there are no traces.
+        self.trace: CallTrace | None = None
+        self.traceparent: bytes | None = None
+
+    @property
+    def has_destination(self) -> bool:
+        """Whether the ingress wants its body."""
+        return self._destination is not None
 
     @property
     def destination(self) -> Destination:

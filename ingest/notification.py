@@ -65,9 +65,15 @@ class TimestampFormatter:
 
 
 def record_headers(
-    came_from: Origin, method: str, query: bytes, request: Mapping[bytes, bytes], received_at: bytes
+    came_from: Origin,
+    method: str,
+    query: bytes,
+    request: Mapping[bytes, bytes],
+    received_at: bytes,
+    traceparent: bytes | None = None,
 ) -> RecordHeaders:
-    """The headers of one record. ``request`` has the HTTP headers, with names in lower case."""
+    """The headers of one record. ``request`` has the HTTP headers, with names in lower case; ``traceparent`` is that of
+    the call's span, or None where there are no traces."""
     headers = [
         _SPECVERSION,
         ("ce_id", time_ordered_id().encode()),
@@ -77,7 +83,7 @@ def record_headers(
         ("content-type", plain(request.get(b"content-type", b""))),
         _METHODS[method],
         ("http-query", query),
-        ("traceparent", _trace(request.get(b"traceparent"))),
+        ("traceparent", traceparent or _trace(request.get(b"traceparent"))),
     ]
     for name, record_name in _OPTIONAL_NAMES:
         value = request.get(name)

@@ -17,6 +17,7 @@ import uvloop
 from ingest import group_producer, network_client
 from ingest.app import Ingress
 from ingest.brokers import Brokers
+from ingest.call_traces import CallTraces
 from ingest.http_server import BACKLOG, Server, build_server, open_listener, sweep
 from ingest.limits import Slots
 from ingest.metrics import IngestMetrics
@@ -30,6 +31,7 @@ from service import expiry
 from service.logs import event
 from service.management import Management
 from service.private_names import require
+from service.traces import open_traces
 
 logger = logging.getLogger("paynotify.ingest")
 
@@ -113,9 +115,13 @@ async def _run(
     meters = IngestMetrics(provider_names(), tuple(outcome.value for outcome in RequestOutcome))
     meters.watch_in_flight(lambda: slots.taken)
     expiry.watch(meters.registry, configuration.kafka, served=limits.tls_certfile)
-    server = build_server(configuration, Ingress(configuration, publisher, slots, meters))
+    exporter = open_traces("ingest")
+    traces = CallTraces(exporter) if exporter is not None else None
+    server = build_server(configuration, Ingress(configuration, publisher, slots, meters, traces))
     state = IngressState(brokers, publisher)
-    management = Management("ingest", management_address, meters.registry, state.live, state.ready)
+    management = Management(
+        "ingest", management_address, meters.registry, state.live, state.ready, exemplars=exporter is not None
+    )
 
     def stop() -> None:
         if not state.stopping:
@@ -139,6 +145,8 @@ async def _run(
         ticker.cancel()
         brokers.stop()
         await publisher.close()
+        if exporter is not None:
+            await asyncio.to_thread(exporter.close)
         management.stop()
         event(logger, "stopped", in_flight=slots.taken)
 

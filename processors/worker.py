@@ -41,6 +41,7 @@ from service.kafka_client import client_settings
 from service.logs import event
 from service.management import Management
 from service.outage import BrokerAvailability
+from service.traces import open_traces
 
 logger = logging.getLogger("paynotify.worker")
 
@@ -74,13 +75,26 @@ class Worker:
         self._configuration = configuration
         self._selection = selection
         self._state_directory = state_directory
+        self._traces = open_traces("worker")
         self._loop_settings = LoopSettings(
-            configuration.worker.batch_wait_seconds, configuration.worker.dead_letter_limit, reached, loop_class
+            configuration.worker.batch_wait_seconds,
+            configuration.worker.dead_letter_limit,
+            reached,
+            loop_class,
+            self._traces,
         )
         self._runners: list[StageRunner] = []
         self._brokers = BrokerAvailability(logger)
         self._health = health = Health(self._brokers)
-        self._management = Management("worker", management_address, registry, health.live, health.ready, health.startup)
+        self._management = Management(
+            "worker",
+            management_address,
+            registry,
+            health.live,
+            health.ready,
+            health.startup,
+            exemplars=self._traces is not None,
+        )
 
     async def run(self) -> int:
         """Run until SIGTERM or SIGINT (0), or until a stage runner has failed for good (1).
@@ -129,6 +143,8 @@ class Worker:
                 await expectations.stop()
                 lag.stop()
                 self._management.stop()
+                if self._traces is not None:
+                    await asyncio.to_thread(self._traces.close)
                 event(logger, "stopped")
 
     def _background_tasks(self, calls: CallContext) -> AbstractAsyncContextManager[None]:

@@ -40,6 +40,8 @@ def watch_readiness(process: Process, ready: Probe, registry: CollectorRegistry)
 class Management:
     """The server. ``port`` is the port it listens on (with port 0 in the address, a free one).
 
+    With ``exemplars`` the metrics name traces, where the reader takes OpenMetrics.
+
     Raises:
         ConfigurationError: the address can't be used.
     """
@@ -52,11 +54,13 @@ class Management:
         live: Probe,
         ready: Probe,
         started: Probe | None = None,
+        *,
+        exemplars: bool = False,
     ) -> None:
         watch_readiness(process, ready, registry)
         probes = {"/startz": started or live, "/livez": live, "/readyz": ready}
         try:
-            self._server = _Server(bound_socket(address), _handler(registry, probes))
+            self._server = _Server(bound_socket(address), _handler(registry, probes, exemplars=exemplars))
         except OSError as error:
             raise ConfigurationError(
                 f"The management address {address} can't be used: {error.strerror}. "
@@ -88,7 +92,9 @@ class _Server(ThreadingHTTPServer):
         self.server_activate()
 
 
-def _handler(registry: CollectorRegistry, probes: Mapping[str, Probe]) -> type[BaseHTTPRequestHandler]:
+def _handler(
+    registry: CollectorRegistry, probes: Mapping[str, Probe], *, exemplars: bool
+) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         timeout = _SOCKET_SECONDS
         server_version = "paynotify"
@@ -97,7 +103,11 @@ def _handler(registry: CollectorRegistry, probes: Mapping[str, Probe]) -> type[B
         def do_GET(self) -> None:  # the name is http.server's
             path = self.path.partition("?")[0]
             if path == "/metrics":
-                self._respond(200, exposition.generate_latest(registry), exposition.CONTENT_TYPE_LATEST)
+                if exemplars:  # only OpenMetrics has them, and only whoever asks for it gets it
+                    encoded, content_type = exposition.choose_encoder(self.headers.get("accept", ""))
+                    self._respond(200, encoded(registry), content_type)
+                else:
+                    self._respond(200, exposition.generate_latest(registry), exposition.CONTENT_TYPE_LATEST)
             elif path in probes:
                 problem = probes[path]()
                 self._respond(200 if problem is None else 503, (problem or "ok").encode() + b"\n", "text/plain")

@@ -35,6 +35,7 @@ from processors.metrics import Metrics
 from processors.providers.base import CallContext
 from processors.providers.charging import CaptureOrVoid, ChargeGateway, ChargeOpened, ChargeOrder, ChargeReport
 from processors.providers.outcomes import Failed, RetryLater, Unknown
+from processors.runtime.batch_span import begin_call, end_call, exemplar_of
 from processors.runtime.failpoints import Failpoint, Reached, ignore
 from processors.runtime.progress import report_progress
 from processors.runtime.stage import BatchContext
@@ -54,6 +55,9 @@ _OUTCOMES: Final[Mapping[type[ProviderReport], str]] = {
     RetryLater: "delayed",
     Unknown: "unknown",
 }
+
+
+_SUCCEEDED: Final = frozenset({"opened", "reported"})
 
 
 class ChargeTimers(TimerService):
@@ -145,10 +149,16 @@ class ChargeStage:
 
     async def _call(self, request: ChargeRequest, step: NextStep) -> ProviderReport:
         started = time.monotonic()
-        report = await self._ask_gateway(request, step, self._context.gateways[request.provider])
+        span = begin_call(request.provider, request.asked.merchant, step)
+        outcome = "unexpected"
+        try:
+            report = await self._ask_gateway(request, step, self._context.gateways[request.provider])
+            outcome = _OUTCOMES[type(report)]
+        finally:
+            end_call(span, outcome, succeeded=outcome in _SUCCEEDED)
         report_progress()
-        self._calls_ended(request.provider, f"{step}_{_OUTCOMES[type(report)]}").inc()
-        self._call_seconds(request.provider).observe(time.monotonic() - started)
+        self._calls_ended(request.provider, f"{step}_{outcome}").inc()
+        self._call_seconds(request.provider).observe(time.monotonic() - started, exemplar_of(span))
         return report
 
     async def _ask_gateway(self, request: ChargeRequest, step: NextStep, gateway: ChargeGateway) -> ProviderReport:

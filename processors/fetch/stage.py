@@ -32,6 +32,7 @@ from processors.providers.base import (
 )
 from processors.providers.outcomes import Failed, FurtherLookup, LookupOutcome, RetryLater, Succeeded
 from processors.providers.response_record import response_record
+from processors.runtime.batch_span import begin_call, end_call, exemplar_of
 from processors.runtime.progress import report_progress
 from processors.runtime.stage import BatchContext, Publish
 from processors.state.overlay import Overlay
@@ -194,6 +195,8 @@ class FetchStage:
             await writer.store([response_record(self._responses, self.provider, merchant, response, lookups), *known])
 
         started = time.monotonic()
+        span = begin_call(self.provider, account.merchant.id, "lookups", [one.traceparent for one in call.lookups])
+        ended_as = "unexpected"
         try:
             context = replace(self._context, progress=exchanged)
             outcomes = await self._provider.fetch(call, account, context, store)
@@ -207,9 +210,11 @@ class FetchStage:
             ended_as = error.reason
             attempt.answered(True)
             outcomes = call.all_end_as(Failed(error.reason, str(error)))
+        finally:
+            end_call(span, ended_as, succeeded=ended_as == "succeeded")
         report_progress()
         self._calls_ended(ended_as).inc()
-        self._call_seconds.observe(time.monotonic() - started)
+        self._call_seconds.observe(time.monotonic() - started, exemplar_of(span))
         return outcomes
 
     def _known_id(self, waiting: WaitingLookup, *, known: bool) -> list[Output]:

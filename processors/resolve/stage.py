@@ -17,6 +17,8 @@ from processors.resolve.release import CAPTURED_ONLY, ReleaseRules
 from processors.resolve.retention import payment_state
 from processors.resolve.settlement import SettlementLooks
 from processors.resolve.transitions import advance
+from processors.runtime import batch_span
+from processors.runtime.batch_span import exemplar_of
 from processors.runtime.stage import BatchContext
 from processors.state.overlay import Overlay
 from processors.tally import Tally
@@ -64,9 +66,12 @@ class ResolveStage:
         self._receive_to_result = lru_cache(maxsize=_PROVIDERS)(metrics.receive_to_result.labels)
         self._release_rules = release_rules
         self._looks = looks
+        #: Of the batch being processed, which is processed without a pause.
+        self._exemplar: dict[str, str] | None = None
 
     async def process(self, context: BatchContext) -> Sequence[Output]:
         """At most one event for each observation, on both result topics."""
+        self._exemplar = exemplar_of(batch_span.current.get())
         try:
             return [output for record in context.records for output in self._outputs(record, context.state)]
         finally:
@@ -218,7 +223,7 @@ class ResolveStage:
         received = parse_time(record.header("received-at"))
         if received is not None:
             seconds = (utc_now() - received).total_seconds()
-            self._receive_to_result(observation.provider).observe(max(0.0, seconds))
+            self._receive_to_result(observation.provider).observe(max(0.0, seconds), self._exemplar)
 
 
 def _to_orders(state: PaymentState, last: PaymentStatus) -> tuple[tuple[str, ...], tuple[object, ...]]:

@@ -38,9 +38,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from processors.metrics import Metrics
+from processors.runtime.batch_span import begin_batch, begin_publish, exemplar_of
 from processors.runtime.dead_letter_limit import DeadLetterWindow
 from processors.runtime.failpoints import Failpoint, Reached, ignore
 from processors.runtime.progress import Progress, current
@@ -52,6 +53,9 @@ from schemas.configuration.worker import DeadLetterLimit
 from schemas.errors import ClusterUnavailableError, ConfigurationError, PartitionRevokedError, StateUnavailableError
 from schemas.records import Output, Record
 from service.logs import event
+
+if TYPE_CHECKING:
+    from service.span_exporter import SpanExporter, TracedSpan
 
 logger = logging.getLogger("paynotify.loop")
 
@@ -110,6 +114,7 @@ class StageLoop:
         state: PartitionState | None = None,
         reached: Reached = ignore,
         dead_letter_limit: DeadLetterLimit | None = None,
+        traces: SpanExporter | None = None,
     ) -> None:
         self.stage = stage
         self.progress = Progress()
@@ -125,6 +130,8 @@ class StageLoop:
         self._batch_seconds = metrics.batch_seconds.labels(*labels)
         self._publish_seconds = metrics.publish_seconds.labels(*labels)
         self._errors = metrics.stage_errors
+        self._traces = traces
+        self._span: TracedSpan | None = None
 
     async def process_batch(self, batch: Batch) -> None:
         """Take one batch through all steps, however often that must be tried. Raises nothing but cancellation."""
@@ -132,7 +139,7 @@ class StageLoop:
             try:
                 # a halted partition retries its head alone: no other record may cause side effects meanwhile
                 attempt = batch if self.halted is None else replace(batch, records=batch.records[:1])
-                done = await self._steps(attempt)
+                done = await self._traced_steps(attempt)
                 if done is None:
                     return
                 batch = replace(batch, records=batch.records[done:])
@@ -151,6 +158,21 @@ class StageLoop:
                 # would take it from the next owner, and repeat this batch over what that owner has done since
                 self._count("abandoned")
                 return
+
+    async def _traced_steps(self, batch: Batch) -> int | None:
+        """The steps, within a span if one of the records is traced."""
+        if self._traces is None:
+            return await self._steps(batch)
+        self._span = begin_batch(self._traces, self.stage.name, self.stage.provider, batch.records)
+        error: str | None = "failed"
+        try:
+            done = await self._steps(batch)
+            error = "abandoned" if done is None else None
+            return done
+        finally:
+            if self._span is not None:
+                self._span.end(error=error)
+                self._span = None
 
     async def _steps(self, batch: Batch) -> int | None:
         """Returns how many of the records are done; None if the partition is no longer this process's."""
@@ -181,7 +203,7 @@ class StageLoop:
             self.progress.batches += 1
             self.progress.next_offset = batch.records[processed.records - 1].offset + 1
             self.progress.taken_at = self.progress.oldest_seconds = None
-            self._batch_seconds.observe(time.monotonic() - started)
+            self._batch_seconds.observe(time.monotonic() - started, exemplar_of(self._span))
             self._reached(self._stage_name, Failpoint.SOURCE_ACKNOWLEDGED)
         if processed.dead_letters is not None:
             self._dead_letters = processed.dead_letters
@@ -208,8 +230,11 @@ class StageLoop:
     async def _publish(self, outputs: Sequence[Output], publish: Publish | None = None) -> None:
         if outputs:
             started = time.monotonic()
+            span = None if self._span is None else begin_publish(self._span, outputs)
             await (publish or self._publisher.publish)(outputs)
-            self._publish_seconds.observe(time.monotonic() - started)
+            self._publish_seconds.observe(time.monotonic() - started, exemplar_of(span))
+            if span is not None:
+                span.end()
 
     def _overlay(self, generation: int) -> Overlay:
         if self._state is None:

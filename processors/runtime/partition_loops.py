@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from processors.metrics import Metrics
 from processors.runtime import batches
@@ -24,6 +24,9 @@ from processors.transport.publisher import OutputPublisher
 from processors.transport.streams import RecordStream
 from schemas.configuration.worker import DeadLetterLimit
 
+if TYPE_CHECKING:
+    from service.span_exporter import SpanExporter
+
 #: Creates the changelog and the local store of a partition.
 CreateStorage = Callable[[int], tuple[StateStore, Changelog]]
 
@@ -36,6 +39,7 @@ class LoopSettings:
     dead_letter_limit: DeadLetterLimit
     reached: Reached = ignore
     loop_class: type[StageLoop] = StageLoop
+    traces: SpanExporter | None = None
 
 
 class PartitionLoops:
@@ -80,6 +84,7 @@ class PartitionLoops:
                 state=self._ownership.state(partition) if spec.stateful else None,
                 reached=self._settings.reached,
                 dead_letter_limit=self._settings.dead_letter_limit,
+                traces=self._settings.traces,
             )
         return loop
 

@@ -18,6 +18,7 @@ from tests.bench.scaling import Scaled
 from tests.bench.settlement import Settled
 from tests.bench.state import State
 from tests.bench.tools import Tools
+from tests.bench.tracing import Tracing
 from tests.bench.verification import Verification
 
 
@@ -37,6 +38,7 @@ class Figures:
     state: State | None = None
     tools: Tools | None = None
     scaling: list[Scaled] | None = None
+    tracing: Tracing | None = None
     peaks: Peaks = field(default_factory=Peaks)
     load_averages: dict[str, LoadAverage] = field(default_factory=dict)
 

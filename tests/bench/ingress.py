@@ -77,7 +77,7 @@ def measure(scale: float, peaks: Peaks) -> Ingresses:
         peer = Child("peer-ingress", command, sandbox.logs / "peer-ingress.log")
         try:
             theirs = int(peer.wait_for_event("listening")["port"])
-            warm = [_load(port, _WARM_UP_SECONDS)["requests"] for port in (ours, theirs)]
+            warm = [load(port, _WARM_UP_SECONDS)["requests"] for port in (ours, theirs)]
             result, kafka = Ingresses([], []), broker_pid(sandbox)
             seconds = max(_LEAST_SECONDS, _SECONDS * scale)
             for _ in range(_ROUNDS):
@@ -105,7 +105,7 @@ def _check(ends: Topics, topic: str, warm: int, rounds: list[Load]) -> None:
 def _round(port: int, pid: int, kafka: int | None, seconds: float) -> Load:
     pids = [pid] if kafka is None else [pid, kafka]
     before = [procfs.cpu_seconds(one) for one in pids]
-    done = _load(port, seconds)
+    done = load(port, seconds)
     used = [procfs.cpu_seconds(one) - since for one, since in zip(pids, before, strict=True)]
     if not done["requests"]:
         raise ClusterError(f"None of {done['refused']} requests to port {port} was acknowledged. See the logs.")
@@ -131,7 +131,8 @@ def _mean(rounds: Sequence[Load]) -> Load:
     )
 
 
-def _load(port: int, seconds: float) -> dict[str, Any]:
+def load(port: int, seconds: float) -> dict[str, Any]:
+    """One run of the load generator against the ingress on that port."""
     path = "/notifications/trustpayments/shop-uk"
     command = [sys.executable, "-m", "tests.bench.ingest_bench", "--port", str(port), "--path", path]
     command += ["--seconds", str(seconds), "--connections", str(CONNECTIONS), "--body-bytes", str(BODY_BYTES)]

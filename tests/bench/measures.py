@@ -16,6 +16,7 @@ from tests.bench.scaling import Scaled
 from tests.bench.settlement import Settled
 from tests.bench.state import State
 from tests.bench.tools import Tools
+from tests.bench.tracing import Tracing
 from tests.bench.verification import Verification
 
 #: A figure's name, with its unit, and its value; None where it could not be measured.
@@ -45,6 +46,12 @@ def _ingress(result: Ingresses) -> Iterator[Measure]:
     yield "requests/s", ours.requests_per_second
     yield "rate of peer's", ours.requests_per_second / peer.requests_per_second
     yield "p99 ms", ours.p99_milliseconds
+
+
+def _tracing(result: Tracing) -> Iterator[Measure]:
+    for setting in result.request_microseconds:
+        yield f"traces {setting}: a request, CPU us", result.request_microseconds[setting]
+        yield f"traces {setting}: a record of a stage, CPU us", result.record_microseconds[setting]
 
 
 def _pipeline(result: Pipelines) -> Iterator[Measure]:
@@ -110,6 +117,7 @@ def _scaling(result: Sequence[Scaled]) -> Iterator[Measure]:
 _OF_SECTION: Final[dict[str, Callable[[Any], Iterator[Measure]]]] = {
     "verification": _verification,
     "ingress": _ingress,
+    "tracing": _tracing,
     "pipeline": _pipeline,
     "latency": _latency,
     "catch_up": _catch_up,

@@ -17,6 +17,7 @@ from tests.bench import (
     state,
     tables,
     tools,
+    tracing,
     verification,
 )
 from tests.bench.figures import Figures
@@ -47,6 +48,7 @@ class Section:
 SECTIONS: Final[Mapping[str, Section]] = {
     "verification": Section(lambda run: verification.measure(run.scale), tables.verification),
     "ingress": Section(lambda run: ingress.measure(run.scale, run.peaks), tables.ingress),
+    "tracing": Section(lambda run: tracing.measure(run.scale, run.peaks), tables.tracing),
     "pipeline": Section(lambda run: pipeline.measure(run.scale, run.peaks, build=run.build), tables.pipeline),
     "latency": Section(lambda run: latency.measure(run.scale, run.peaks), tables.latency),
     "catch_up": Section(lambda run: catch_up.measure(run.scale, run.peaks), tables.catch_up),

@@ -8,7 +8,7 @@
 {{- dict "ports" ($ports | uniq) | toJson -}}
 {{- end -}}
 
-{{/* What every process must reach: DNS and the brokers. */}}
+{{/* What every process must reach: DNS, the brokers, and the collector of traces if there is one. */}}
 {{- define "paynotify.egress" -}}
 - to:
     {{- toYaml .Values.networkPolicy.dns | nindent 4 }}
@@ -29,6 +29,15 @@
 - ports:
     - {port: {{ include "paynotify.portOf" . }}, protocol: TCP}
   {{- with $.Values.networkPolicy.tokenEndpoint }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}
+{{- with .Values.traces.endpoint }}
+# the collector of traces
+- ports:
+    - {port: {{ include "paynotify.portOf" . }}, protocol: TCP}
+  {{- with $.Values.networkPolicy.collector }}
   to:
     {{- toYaml . | nindent 4 }}
   {{- end }}

@@ -76,6 +76,11 @@ podAntiAffinity:
 {{- define "paynotify.environment" -}}
 - {name: PAYNOTIFY_CONFIG, value: /etc/paynotify/paynotify.yaml}
 - {name: PYTHONDONTWRITEBYTECODE, value: "1"}
+{{- with .Values.traces.endpoint }}
+- {name: OTEL_EXPORTER_OTLP_ENDPOINT, value: {{ . | quote }}}
+- {name: OTEL_TRACES_SAMPLER, value: parentbased_traceidratio}
+- {name: OTEL_TRACES_SAMPLER_ARG, value: {{ $.Values.traces.sampledShare | toString | quote }}}
+{{- end }}
 {{- with .Values.pod.extraEnv }}
 {{ toYaml . }}
 {{- end }}
