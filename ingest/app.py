@@ -22,6 +22,7 @@ from schemas.configuration.model import Configuration
 from schemas.ingress import RESPONSES, RequestOutcome
 from schemas.providers import provider_contracts, provider_names
 from schemas.routes import Route, token_digest, without_token
+from service.value_cipher import cipher_of
 
 #: A Content-Length with more digits is over any limit.
 _MAX_DIGITS: Final = 18
@@ -56,6 +57,8 @@ class Ingress:
         self._slots = slots
         self._meters = meters
         self._traces = traces
+        cipher = cipher_of(configuration)
+        self._cipher = cipher if cipher.encrypts else None
         self._clock = TimestampFormatter()
         routes = {provider: contract.route for provider, contract in provider_contracts().items()}
         self._answers = {
@@ -141,6 +144,9 @@ class Ingress:
         key = destination.route.key(source.merchant, query, body)
         if call.trace is not None:
             call.trace.handed_over(destination.topic, len(body))
+        if self._cipher is not None:
+            body, named = self._cipher.encrypted(destination.topic, key, body)
+            headers.append(named)
         return self._publisher.publish(destination.topic, key, body, headers, told)
 
     def _told(self, call: WebhookCall, since_seconds: float, stored: bool) -> None:

@@ -65,6 +65,12 @@ SUBCOMMANDS: Final = (
     Subcommand(
         "reconcile", "ops.reconcile.command", "compare a period's payments with the provider's list or a shop's export"
     ),
+    Subcommand(
+        "forget",
+        "ops.forget.command",
+        "find, and delete as far as Kafka can, what was sent about a payment",
+        (CONFIG, JSON),
+    ),
     Subcommand("history", "ops.history.command", "show what operators did, when and why", (CONFIG, JSON)),
     Subcommand(
         "audit",

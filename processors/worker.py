@@ -42,6 +42,7 @@ from service.logs import event
 from service.management import Management
 from service.outage import BrokerAvailability
 from service.traces import open_traces
+from service.value_cipher import cipher_of
 
 logger = logging.getLogger("paynotify.worker")
 
@@ -82,6 +83,7 @@ class Worker:
             reached,
             loop_class,
             self._traces,
+            cipher_of(configuration),
         )
         self._runners: list[StageRunner] = []
         self._brokers = BrokerAvailability(logger)

@@ -18,6 +18,9 @@ REPLAYED_FROM: Final = "replayed-from"
 #: Header of a lookup that is held back: since when, because every call for its merchant fails.
 HELD_SINCE: Final = "held-since"
 
+#: Header of a record whose value is encrypted: the id of the key.
+ENCRYPTION_KEY: Final = "encryption-key"
+
 #: Header of a rejected notification, and of its replayed copy: when the brokers first stored it.
 STORED_AT: Final = "stored-at"
 

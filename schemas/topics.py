@@ -73,6 +73,15 @@ def known(provider: str) -> str:
     return f"lookups.{provider}.known"
 
 
+def raw_topics() -> tuple[str, ...]:
+    """The topics with values as callers and providers sent them, which may hold personal data.
+
+    `DEAD` holds such values too, beside lookups.
+    """
+    own = [(notifications(one), *unverified_steps(one), responses(one)) for one in provider_names()]
+    return (*(name for names in own for name in names), REJECTED, ALERTS)
+
+
 REJECTED: Final = "notifications.rejected"
 DUPLICATES: Final = "notifications.duplicates"
 ALERTS: Final = "notifications.alerts"

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import orjson
-from kafka.errors import RetriableError
 
 from ops.audit.report import MAX_SHOWN, AuditReport, print_report
 from ops.audit.scan import AuditScan
+from ops.common.committed import committed_offsets
 from ops.common.times import TIME_FORMS, parse_window
 from ops.common.topic_reader import TopicPartition, TopicReader
 from schemas import topics
@@ -28,9 +27,6 @@ from schemas.errors import MissingTopicsError
 from schemas.providers import provider_names
 from schemas.times import rfc3339
 from service.cluster import admin, inspect_topics, missing
-
-_COORDINATOR_SECONDS: Final = 15.0
-_RETRY_SECONDS: Final = 0.5
 
 _EPILOG: Final = f"""\
 Adds up, for each provider and by distinct id:
@@ -119,25 +115,4 @@ def _committed(configuration: Configuration) -> dict[TopicPartition, int]:
                     for topic in map(kafka.topic, names)
                     for number in range(present[topic].partitions)
                 ]
-        offsets = _group_offsets(client, groups)
-    return {
-        TopicPartition(*partition): max(0, one.offset)
-        for group in groups
-        for partition, one in offsets.get(group, {}).items()
-        if one is not None
-    }
-
-
-def _group_offsets(client: Any, groups: Mapping[str, list[Any]]) -> Any:
-    """The groups' committed offsets.
-
-    Retries for a while: a group's coordinator may be moving, and new brokers create its topic on the first request.
-    """
-    deadline = time.monotonic() + _COORDINATOR_SECONDS
-    while True:
-        try:
-            return client.list_group_offsets(groups)
-        except RetriableError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(_RETRY_SECONDS)
+        return committed_offsets(client, groups)

@@ -23,10 +23,11 @@ from ops.common.raw_scan import RawScan
 from processors.transport import patches
 from processors.transport.batch_fetcher import RecordFilter
 from schemas.configuration.model import Configuration
-from schemas.errors import ClusterUnavailableError
+from schemas.errors import ClusterUnavailableError, ConfigurationError, UnreadableError
 from schemas.records import Record
 from service.cluster import admin
 from service.kafka_client import client_settings
+from service.value_cipher import cipher_of
 
 _PARTITION_BYTES: Final = 2 * 1024 * 1024
 _FETCH_BYTES: Final = 32 * 1024 * 1024
@@ -76,10 +77,12 @@ class TopicReader:
 
     Raises:
         ClusterUnavailableError: no broker is reachable, or the brokers refuse the request.
+        SecretError: a key of ``encryption`` can't be read.
     """
 
     def __init__(self, configuration: Configuration) -> None:
         self._configuration = configuration
+        self._cipher = cipher_of(configuration)
         self._loop = uvloop.new_event_loop()
         self._consumer: Any = None
         self._admin: Any = None
@@ -136,8 +139,26 @@ class TopicReader:
         yield from self._read(remaining)
 
     def matching(self, ranges: Iterable[OffsetRange], needles: Collection[bytes], wanted: RecordFilter) -> list[Record]:
-        """The wanted records of the ranges, in order within each partition; each contains one of the needles."""
-        return self._run(self._matching([one for one in ranges if one.length], needles, wanted))
+        """The wanted records of the ranges, in order within each partition; each contains one of the needles.
+
+        Encrypted values are searched as they are stored, and decrypted in what is returned.
+
+        Raises:
+            ConfigurationError: a value can't be decrypted.
+        """
+        found = self._run(self._matching([one for one in ranges if one.length], needles, wanted))
+        return [self.decrypted(one) for one in found]
+
+    def decrypted(self, record: Record) -> Record:
+        """The record as it was before it was encrypted.
+
+        Raises:
+            ConfigurationError: its key is not configured, or it was encrypted for another record.
+        """
+        try:
+            return self._cipher.record(record)
+        except UnreadableError as error:
+            raise ConfigurationError(f"A record can't be decrypted: {error}. Correct encryption.keys.") from None
 
     def backwards(self, whole: OffsetRange, chunk_records: int) -> Iterator[OffsetRange]:
         """The range in chunks from its end towards its start, each twice as long as the one before."""

@@ -38,6 +38,7 @@ from schemas.errors import ClusterUnavailableError, ConfigurationError, SecretEr
 from schemas.providers import provider_names
 from schemas.topics import REQUESTED
 from service.cluster import admin, differences, inspect_topics, missing
+from service.value_cipher import cipher_of
 
 _EPILOG: Final = """\
 Checks the configuration, every secret, the brokers, the topics (as `topics check`), access control, and each provider:
@@ -113,6 +114,7 @@ def _findings(arguments: argparse.Namespace) -> Iterator[Finding]:
                 broken.add(merchant.id)
             yield finding
     yield from examine_outgoing(configuration.worker)
+    yield from _check_encryption(configuration)
     if arguments.offline:
         return
     yield from _check_cluster(configuration)
@@ -137,6 +139,18 @@ def _check_secrets(merchant: Merchant) -> Iterator[Finding]:
     problem = provider_specs()[provider_of(merchant)].probe.secret_problem(open_account(merchant, needed=()))
     if problem is not None:
         yield Finding(where, "error", problem)
+
+
+def _check_encryption(configuration: Configuration) -> Iterator[Finding]:
+    if configuration.encryption is None:
+        return
+    try:
+        cipher = cipher_of(configuration)
+    except SecretError as error:
+        yield Finding("encryption", "error", str(error))
+        return
+    names = ", ".join(one.id for one in configuration.encryption.keys)
+    yield Finding("encryption", "ok", f"keys {names}; new records are {'' if cipher.encrypts else 'not '}encrypted")
 
 
 def _check_cluster(configuration: Configuration) -> Iterator[Finding]:

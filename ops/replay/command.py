@@ -35,6 +35,7 @@ from schemas.messages import OperatorAction
 from schemas.providers import provider_names
 from schemas.reasons import DEAD_REASONS, REJECT_REASONS
 from schemas.records import Record
+from service.value_cipher import cipher_of
 
 _SOURCES: Final = {"rejected": (topics.REJECTED,), "dead": (topics.DEAD,)}
 _REASONS: Final[Mapping[str, Collection[str]]] = {"rejected": REJECT_REASONS, "dead": DEAD_REASONS}
@@ -212,10 +213,11 @@ def _send(
 ) -> None:
     """Send the records."""
     wait = rate_limiter(per_second)
+    cipher = cipher_of(configuration)
     with RecordSender(configuration.kafka) as sender, ProgressBar("replaying", total) as bar:
         for record in records:
             wait()
-            sender.send(original(record))
+            sender.send(cipher.output(original(record)))
             log.count()
             bar.advance(1)
 

@@ -62,7 +62,7 @@ class ReplayPlan:
         for partition, records in reader.read(ranges):
             for raw in records:
                 if (*partition, raw.offset) in positions:
-                    yield to_record(raw)
+                    yield reader.decrypted(to_record(raw))
 
 
 def find(

@@ -49,10 +49,12 @@ from processors.runtime.stage import BatchContext, Publish, Stage
 from processors.state.overlay import Overlay
 from processors.state.partition_state import PartitionState
 from processors.transport.publisher import OutputPublisher
+from schemas.configuration.kafka import KafkaSettings
 from schemas.configuration.worker import DeadLetterLimit
 from schemas.errors import ClusterUnavailableError, ConfigurationError, PartitionRevokedError, StateUnavailableError
 from schemas.records import Output, Record
 from service.logs import event
+from service.value_cipher import ValueCipher
 
 if TYPE_CHECKING:
     from service.span_exporter import SpanExporter, TracedSpan
@@ -115,6 +117,7 @@ class StageLoop:
         reached: Reached = ignore,
         dead_letter_limit: DeadLetterLimit | None = None,
         traces: SpanExporter | None = None,
+        cipher: ValueCipher | None = None,
     ) -> None:
         self.stage = stage
         self.progress = Progress()
@@ -123,6 +126,7 @@ class StageLoop:
         self._publisher = publisher
         self._state = state
         self._stage_name = f"{stage.name}.{stage.provider}"
+        self._cipher = cipher or ValueCipher(KafkaSettings(), None)
         self._reached = reached
         self._dead_letters = DeadLetterWindow(dead_letter_limit or DeadLetterLimit())
         labels = (stage.provider, stage.name)
@@ -231,7 +235,7 @@ class StageLoop:
         if outputs:
             started = time.monotonic()
             span = None if self._span is None else begin_publish(self._span, outputs)
-            await (publish or self._publisher.publish)(outputs)
+            await (publish or self._publisher.publish)(self._cipher.outputs(outputs))
             self._publish_seconds.observe(time.monotonic() - started, exemplar_of(span))
             if span is not None:
                 span.end()
@@ -281,7 +285,7 @@ class StageLoop:
         """Call the stage; wait for as long as a person must fix a secret or setting."""
         while True:
             try:
-                return await self.stage.process(BatchContext(records, overlay, self._publish))
+                return await self.stage.process(BatchContext(self._cipher.records(records), overlay, self._publish))
             except ConfigurationError as error:
                 overlay.clear()
                 self._count("configuration")

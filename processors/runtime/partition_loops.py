@@ -23,6 +23,7 @@ from processors.state.store import StateStore
 from processors.transport.publisher import OutputPublisher
 from processors.transport.streams import RecordStream
 from schemas.configuration.worker import DeadLetterLimit
+from service.value_cipher import ValueCipher
 
 if TYPE_CHECKING:
     from service.span_exporter import SpanExporter
@@ -40,6 +41,7 @@ class LoopSettings:
     reached: Reached = ignore
     loop_class: type[StageLoop] = StageLoop
     traces: SpanExporter | None = None
+    cipher: ValueCipher | None = None
 
 
 class PartitionLoops:
@@ -85,6 +87,7 @@ class PartitionLoops:
                 reached=self._settings.reached,
                 dead_letter_limit=self._settings.dead_letter_limit,
                 traces=self._settings.traces,
+                cipher=self._settings.cipher,
             )
         return loop
 

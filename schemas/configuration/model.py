@@ -13,6 +13,7 @@ from typing import Annotated, Any, cast
 import msgspec
 from msgspec import Meta
 
+from schemas.configuration.encryption import EncryptionSettings
 from schemas.configuration.ingest import IngestSettings
 from schemas.configuration.kafka import KafkaSettings, TopicOverride, TopicSettings
 from schemas.configuration.merchants import Merchant, provider_of
@@ -29,6 +30,8 @@ class Configuration(Section, frozen=True, kw_only=True):
     """How to reach the cluster."""
     topics: TopicSettings = TopicSettings()
     """Partitions and replication of the topics."""
+    encryption: EncryptionSettings | None = None
+    """Encryption at rest of what callers and providers sent (default: none)."""
     state_directory: str = "/var/lib/paynotify"
     """Directory of the workers' local state. It is restored from Kafka if it is lost."""
     sandbox: bool = False

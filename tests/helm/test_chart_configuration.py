@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,9 @@ from schemas.configuration.load import parse
 from schemas.configuration.merchants import charges_of, provider_of
 from schemas.configuration.model import Configuration
 from service.cluster import wanted_settings
+from tests.helm.changes import put
 from tests.helm.rendering import WAYS, Thing, hosts_reached, named, of_kind, pod_of, things, workloads
+from tests.helm.test_unusual_values import rendered
 
 SECRETS = "/run/secrets/paynotify/"
 
@@ -222,3 +225,11 @@ def test_workers_reach_only_the_providers_that_they_call() -> None:
         "doctor": ["203.0.113.0/24", *public],
     }
     assert ("webservices.securetrading.net", "8443") in hosts_reached(things("strimzi"))
+
+
+def test_keys_of_the_encryption_are_mounted_in_ingress_and_workers(tmp_path: Path) -> None:
+    key = {"existingSecret": "at-rest", "key": "2026-11"}
+    change = put("configuration.encryption", {"keys": [{"id": "2026-11", "key": key}]})
+    for workload in workloads(rendered("scram", change, folder=tmp_path)):
+        is_hook = "topics" in workload["metadata"]["name"]
+        assert ("at-rest" in mounted(workload).values()) is not is_hook

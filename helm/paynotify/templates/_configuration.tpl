@@ -77,15 +77,17 @@
 {{- end -}}
 
 {{/* The Secrets that one process may read; given root, user, and the merchants it serves. As JSON {"names": [...]}.
-Those of the workers' own section, such as the proxy's credentials, are every worker's. */}}
+Those of the workers' own section, such as the proxy's credentials, are every worker's; the keys of the encryption are
+theirs and the ingress's. */}}
 {{- define "paynotify.secrets" -}}
 {{- $access := .root.Values.kafkaAccess -}}
 {{- $section := ternary .root.Values.configuration.worker dict (eq .user "worker") -}}
+{{- $keys := ternary dict .root.Values.configuration.encryption (eq .user "topics") -}}
 {{- $served := list -}}
 {{- if and (eq .user "ingest") .root.Values.ingest.tlsSecret -}}
 {{- $served = append $served (dict "existingSecret" .root.Values.ingest.tlsSecret) -}}
 {{- end -}}
-{{- include "paynotify.secretsIn" (list $access.ca $access.tokenCa (get $access .user) $section .merchants $served) -}}
+{{- include "paynotify.secretsIn" (list $access.ca $access.tokenCa (get $access .user) $section $keys .merchants $served) -}}
 {{- end -}}
 
 {{/* The number of partitions of a topic, by the rules of the product: its override, else the default. Given root and topic. */}}

@@ -1,0 +1,39 @@
+"""The offsets that consumer groups have committed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+from kafka.errors import RetriableError
+
+from ops.common.topic_reader import TopicPartition
+
+_COORDINATOR_SECONDS: Final = 15.0
+_RETRY_SECONDS: Final = 0.5
+
+
+def committed_offsets(client: Any, groups: Mapping[str, list[Any]]) -> dict[TopicPartition, int]:
+    """The committed offsets of the groups' partitions; 0 where a group has committed nothing.
+
+    Retries for a while: a group's coordinator may be moving, and new brokers create its topic on the first request.
+
+    Raises:
+        RetriableError: no coordinator was found in that time.
+    """
+    deadline = time.monotonic() + _COORDINATOR_SECONDS
+    while True:
+        try:
+            offsets = client.list_group_offsets(groups)
+            break
+        except RetriableError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_RETRY_SECONDS)
+    return {
+        TopicPartition(*partition): max(0, one.offset)
+        for group in groups
+        for partition, one in offsets.get(group, {}).items()
+        if one is not None
+    }

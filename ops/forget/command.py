@@ -1,0 +1,192 @@
+"""``paynotify forget MERCHANT/PAYMENT``: what callers and providers sent about one payment, and deletes it if asked."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import orjson
+from kafka.errors import KafkaError
+
+from ops.common.action_log import ActionLog, intention, recorded_arguments
+from ops.common.committed import committed_offsets
+from ops.common.merchants import find_merchant
+from ops.common.operator import add_operator_options, operator_of
+from ops.common.terminal import print_table
+from ops.common.times import TIME_FORMS, parse_time_option
+from ops.common.topic_reader import TopicPartition, TopicReader
+from ops.forget.copies import PartitionErasure, RawCopy, erasures, raw_copies
+from ops.trace.search import PaymentSearch
+from schemas import topics
+from schemas.configuration.load import load
+from schemas.configuration.merchants import Merchant, provider_of
+from schemas.configuration.model import Configuration
+from schemas.errors import ClusterUnavailableError, ConfigurationError
+from schemas.ids import MAX_ID_LENGTH
+from schemas.times import rfc3339
+from service.cluster import admin
+
+_RECORDED: Final = ("payment", "since")
+
+_EPILOG: Final = f"""\
+Finds the notifications and responses of a payment, rejected and dead-lettered ones too, and says when each one's
+retention ends. With --yes they are deleted at once. Kafka can't delete single records: in each partition everything
+before the newest of them goes too, of other payments as well. Results, lookups and states hold ids, amounts and times,
+and stay. docs/operations/personal-data.md says what that means.
+
+Times: {TIME_FORMS}.
+
+examples:
+  paynotify forget shop-uk/57-9-2204417                      what there is, and what deleting it would take with it
+  paynotify forget shop-uk/57-9-2204417 --yes --why "request 4711"
+
+exit codes: 0 there are copies, and with --yes all of them were deleted; 1 none was found, or not all could be deleted;
+2 wrong use or configuration, 3 no Kafka broker is usable
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``paynotify forget``."""
+    parser.epilog = _EPILOG
+    parser.add_argument("payment", metavar="MERCHANT/PAYMENT", help="payment's key on the result topic")
+    parser.add_argument(
+        "--since", metavar="TIME", help="start the search here (default: one hour before the payment's first event)"
+    )
+    add_operator_options(parser)
+    parser.add_argument("--yes", action="store_true", help="delete the copies, and every older record beside them")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Find the copies, and with ``--yes`` delete them. Exit code 1 if there are none, or one could not be deleted.
+
+    Raises:
+        ConfigurationError: an option is wrong, or a value can't be decrypted.
+        ClusterUnavailableError: the cluster is not reachable, or refuses to delete.
+    """
+    configuration = load(arguments.config)
+    merchant, payment = _target(arguments.payment, configuration)
+    operator = operator_of(arguments.by, arguments.why)
+    since = parse_time_option("--since", arguments.since)
+    copies, planned = _found(configuration, merchant, payment, since)
+    possible = [one for one in planned if not one.unprocessed]
+    if arguments.yes and possible:
+        intended = intention(
+            "forget",
+            operator,
+            configuration.kafka,
+            recorded_arguments(arguments, _RECORDED),
+            merchant=merchant.id,
+            payment_id=payment,
+            planned=sum(one.copies for one in possible),
+        )
+        with ActionLog(configuration.kafka, intended) as log:
+            _delete(configuration, possible)
+            log.result = {f"{one.partition.topic}/{one.partition.partition}": f"before {one.end}" for one in possible}
+    if arguments.json:
+        print(orjson.dumps(_report(copies, planned, deleted=arguments.yes)).decode())
+    else:
+        _print(copies, planned, deleted=arguments.yes)
+    if not copies:
+        print("No copies were found. Check the id, or search from an earlier time with --since.", file=sys.stderr)
+    return 0 if copies and not (arguments.yes and len(possible) < len(planned)) else 1
+
+
+def _target(text: str, configuration: Configuration) -> tuple[Merchant, str]:
+    merchant_id, _, payment = text.partition("/")
+    if not merchant_id or not payment or len(payment) > MAX_ID_LENGTH:
+        raise ConfigurationError("The payment must be named as MERCHANT/PAYMENT.")
+    return find_merchant(configuration, merchant_id), payment
+
+
+def _found(
+    configuration: Configuration, merchant: Merchant, payment: str, since: datetime | None
+) -> tuple[list[RawCopy], list[PartitionErasure]]:
+    kafka, provider = configuration.kafka, provider_of(merchant)
+    raw = frozenset(kafka.topic(name) for name in topics.raw_topics())
+    kept = {name: topic.retention_seconds for name, (topic, _, _) in configuration.wanted_topics().items()}
+    # before the topics' ends, so that what is processed meanwhile counts as not processed
+    committed = _committed(configuration, provider)
+    with TopicReader(configuration) as reader:
+        since_seconds = None if since is None else since.timestamp()
+        found = PaymentSearch(reader, configuration, provider, merchant.id, payment, since_seconds).run()
+        copies = raw_copies((*found.notifications, *found.rejected, *found.responses, *found.dead), raw, kept)
+        held = reader.ranges(sorted({one.partition for one in copies}))
+    return copies, erasures(copies, held, committed)
+
+
+def _committed(configuration: Configuration, provider: str) -> Mapping[TopicPartition, int]:
+    """How far the stages have come that read raw topics."""
+    kafka, wanted = configuration.kafka, configuration.wanted_topics()
+    read_by = {
+        "verify": (topics.notifications(provider), *topics.unverified_steps(provider)),
+        "interpret": (topics.responses(provider),),
+    }
+    groups = {
+        f"{kafka.topic_prefix}paynotify.{stage}.{provider}": [
+            TopicPartition(topic, number) for topic in map(kafka.topic, names) for number in range(wanted[topic][1])
+        ]
+        for stage, names in read_by.items()
+    }
+    with admin(configuration) as client:
+        committed = committed_offsets(client, groups)
+    return {one: committed.get(one, 0) for partitions in groups.values() for one in partitions}
+
+
+def _delete(configuration: Configuration, planned: Sequence[PartitionErasure]) -> None:
+    with admin(configuration) as client:
+        try:
+            client.delete_records({one.partition: one.end for one in planned})
+        except KafkaError as error:
+            raise ClusterUnavailableError(
+                f"The brokers at {configuration.kafka.bootstrap_servers} did not delete the records "
+                f"({type(error).__name__}). Grant DELETE on the raw topics to this user, and start again."
+            ) from None
+
+
+def _report(copies: Sequence[RawCopy], planned: Sequence[PartitionErasure], *, deleted: bool) -> dict[str, Any]:
+    return {
+        "copies": [
+            {
+                "topic": one.partition.topic,
+                "partition": one.partition.partition,
+                "offset": one.offset,
+                "at": rfc3339(one.at),
+                "kept_until": None if one.kept_until is None else rfc3339(one.kept_until),
+            }
+            for one in copies
+        ],
+        "partitions": [
+            {
+                "topic": one.partition.topic,
+                "partition": one.partition.partition,
+                "before": one.end,
+                "copies": one.copies,
+                "others": one.others,
+                "unprocessed": one.unprocessed,
+                "deleted": deleted and not one.unprocessed,
+            }
+            for one in planned
+        ],
+    }
+
+
+def _print(copies: Sequence[RawCopy], planned: Sequence[PartitionErasure], *, deleted: bool) -> None:
+    rows = [
+        (
+            f"{one.partition.topic}/{one.partition.partition}/{one.offset}",
+            rfc3339(one.at),
+            "for ever" if one.kept_until is None else rfc3339(one.kept_until),
+        )
+        for one in copies
+    ]
+    print_table(rows, header=("copy", "written", "kept until"))
+    for one in planned:
+        place = f"{one.partition.topic}/{one.partition.partition}"
+        if one.unprocessed:
+            print(f"{place}: not deleted, since {one.unprocessed} records before {one.end} are not processed yet")
+        else:
+            verb = "deleted" if deleted else "--yes deletes"
+            print(f"{place}: {verb} {one.copies} of this payment and {one.others} older records of others")
