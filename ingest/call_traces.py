@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 #: Calls per second that are traced under a trace id of the caller's choice: anybody can choose one that is sampled.
 _GIVEN_PER_SECOND: Final = 10.0
 _GIVEN_BURST: Final = 20.0
+_ROUTE: Final = "/notifications/{provider}/{merchant}"
+_METHODS: Final = frozenset(("GET", "POST"))
 _FAILED: Final = frozenset(outcome for outcome, response in RESPONSES.items() if response.status >= 500)
 
 
@@ -49,8 +51,8 @@ class CallTrace:
         """The call is answered. Neither its path nor its query is told: they may hold a token or a customer's words."""
         self.stored(outcome is RequestOutcome.STORED)
         attributes: dict[str, str | int] = {
-            "http.request.method": call.method if call.method in ("GET", "POST") else "_OTHER",
-            "http.route": "/notifications/{provider}/{merchant}",
+            "http.request.method": _method(call),
+            "http.route": _ROUTE,
             "http.response.status_code": RESPONSES[outcome].status,
             "paynotify.provider": provider,
             "paynotify.outcome": outcome.value,
@@ -76,13 +78,13 @@ class CallTraces:
             return
         call.traceparent = new_traceparent().encode()
         if self._sampling.takes(call.traceparent):
-            span = self._exporter.begin("POST /notifications", "server")
+            span = self._exporter.begin(_name(call), "server")
             call.traceparent, call.trace = span.traceparent, CallTrace(span)
 
     def _within(self, call: WebhookCall, given: bytes) -> None:
         # whether the caller traces it says nothing about whether we do
         if self._sampling.takes(given[:-2] + b"01") and self._may_choose():
-            span = self._exporter.begin("POST /notifications", "server", parent=self._exporter.within(given))
+            span = self._exporter.begin(_name(call), "server", parent=self._exporter.within(given))
             call.traceparent, call.trace = span.traceparent, CallTrace(span)
         else:
             call.traceparent = given[:-2] + b"00"
@@ -91,3 +93,12 @@ class CallTraces:
         taken = token_bucket.take(self._tokens, self._at_seconds, time.monotonic(), _GIVEN_PER_SECOND, _GIVEN_BURST)
         self._tokens, self._at_seconds = taken.tokens, taken.at_seconds
         return taken.ok
+
+
+def _method(call: WebhookCall) -> str:
+    """The method, as OpenTelemetry names one that is not known."""
+    return call.method if call.method in _METHODS else "_OTHER"
+
+
+def _name(call: WebhookCall) -> str:
+    return f"{call.method if call.method in _METHODS else 'HTTP'} {_ROUTE}"

@@ -25,6 +25,7 @@ from schemas.providers import provider_names
 from tests.acceptance.knocking import soon
 from tests.acceptance.ledger import Observer, assert_right
 from tests.acceptance.shopping import buy
+from tests.fakes.otlp_receiver import OtlpReceiver, otlp_receiver
 
 pytestmark = pytest.mark.kafka
 
@@ -79,7 +80,13 @@ FIELDS: Final = ["baseamount", "currencyiso3a", "requesttypedescription", "paren
 
 
 @pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
+def receiver() -> Iterator[OtlpReceiver]:
+    with otlp_receiver() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def sandbox(receiver: OtlpReceiver) -> Iterator[Sandbox]:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("KAFKA", raising=False)
         # the shop has asked the gateway to send what had better not be sent
@@ -92,6 +99,7 @@ def sandbox() -> Iterator[Sandbox]:
             },
             simulator={"trustpayments": {"visible_within_seconds": 60.0}},
             partitions=2,
+            environment={"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint, "OTEL_BSP_SCHEDULE_DELAY": "500"},
             **REQUIRED_PLAN,
         )
         with Sandbox(plan) as one:
@@ -269,8 +277,18 @@ def test_topics_of_results_hold_nothing_secret_or_personal(sandbox: Sandbox, obs
         by_design = {"pull tokens"} if topic.startswith(f"lookups.{provider_names()[0]}") else set()
         every = b"\n".join(parts(record) for record in observer.records[topic])
         assert set(found_in(wanted, every)) - by_design == set(), topic
-    for topic in (topics.OBSERVATIONS, topics.STATUS, topics.LATEST):
+    for topic in (topics.OBSERVATIONS, topics.STATUS, topics.LATEST, topics.OPERATIONS):
         assert observer.records[topic]
+
+
+@pytest.mark.usefixtures("answers")
+def test_spans_hold_nothing_secret_or_personal(sandbox: Sandbox, receiver: OtlpReceiver) -> None:
+    names = {one.name.partition(" ")[0] for one in receiver.spans}
+    assert names >= {"POST", "send", "process", *sandbox.providers}
+    assert {one.attributes.get("http.response.status_code") for one in receiver.spans} >= {200, 404, 405, 413}
+    wire = b"".join(receiver.raw)
+    assert found_in(marks(sandbox), wire) == []
+    assert sandbox.ingest_address.encode() not in wire
 
 
 @pytest.mark.usefixtures("answers")

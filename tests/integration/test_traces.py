@@ -59,7 +59,11 @@ def test_spans_of_a_notification_lead_from_the_call_to_the_result(sandbox: Sandb
         return found if set(STAGES) <= set(found) else {}
 
     stages = _until(batches)
-    (call,) = [one for one in _until(lambda: receiver.named("POST /notifications")) if one.span_id == parent]
+    (call,) = [
+        one
+        for one in _until(lambda: receiver.named("POST /notifications/{provider}/{merchant}"))
+        if one.span_id == parent
+    ]
     assert (call.service, call.trace_id, call.parent_id) == ("paynotify-ingest", trace, "")
     assert call.attributes["http.response.status_code"] == 200
     (stored,) = [one for one in receiver.spans if one.parent_id == call.span_id]

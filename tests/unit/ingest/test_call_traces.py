@@ -68,7 +68,7 @@ def test_call_that_is_not_stored_is_a_failed_span(receiver: OtlpReceiver) -> Non
     exporter.close()
     assert [(span.name, span.failed) for span in receiver.spans] == [
         ("send notifications.nevogate", True),
-        ("POST /notifications", True),
+        ("POST /notifications/{provider}/{merchant}", True),
     ]
 
 
