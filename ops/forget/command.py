@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import orjson
@@ -170,7 +170,15 @@ def _report(copies: Sequence[RawCopy], planned: Sequence[PartitionErasure], *, d
             }
             for one in planned
         ],
+        "audit_from": _audit_from(copies, planned),
     }
+
+
+def _audit_from(copies: Sequence[RawCopy], planned: Sequence[PartitionErasure]) -> str | None:
+    """The time from which on an audit finds everything, once the copies are deleted."""
+    going = {one.partition for one in planned if not one.unprocessed}
+    newest = max((one.at for one in copies if one.partition in going), default=None)
+    return None if newest is None else rfc3339(newest + timedelta(seconds=1))
 
 
 def _print(copies: Sequence[RawCopy], planned: Sequence[PartitionErasure], *, deleted: bool) -> None:
@@ -190,3 +198,6 @@ def _print(copies: Sequence[RawCopy], planned: Sequence[PartitionErasure], *, de
         else:
             verb = "deleted" if deleted else "--yes deletes"
             print(f"{place}: {verb} {one.copies} of this payment and {one.others} older records of others")
+    audit_from = _audit_from(copies, planned)
+    if audit_from is not None:
+        print(f"paynotify audit then misses what was deleted; audit with --since {audit_from} or later")
