@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 BIN := $(VENV)/bin
 LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
-.PHONY: demo up test unit check fuzz crash brokers charges overdue simulate fault outage rolling upgrade soak bench format schemas docs helm chart pictures image image-test wheels kube-test \
+.PHONY: demo up test unit check fuzz crash brokers kafka-versions charges overdue simulate fault outage rolling upgrade soak bench format schemas docs helm chart pictures image image-test wheels kube-test \
 	lock clean help
 
 help:          ## list the commands
@@ -47,6 +47,11 @@ crash: prerequisites $(VENV)/.development       ## kill a worker at every number
 
 brokers: prerequisites $(VENV)/.development     ## give the brokers other addresses, another cluster, tokens and sessions that end
 	PAYNOTIFY_LONG=1 $(BIN)/python -m pytest tests/acceptance/test_replaced_cluster.py tests/acceptance/test_broker_tokens.py $(ARGS)
+
+VERSIONS ?= 3.7.2 3.8.1 3.9.1 4.0.1 4.1.1 4.2.0 4.3.1
+kafka-versions: prerequisites $(VENV)/.development ## run a day of payments, fencing and tokens on each Kafka (VERSIONS=)
+	for version in $(VERSIONS); do echo "Apache Kafka $$version"; PAYNOTIFY_KAFKA_VERSION=$$version $(BIN)/python -m pytest \
+		tests/acceptance/test_day.py tests/acceptance/test_broker_tokens.py tests/integration/test_fence.py $(ARGS) || exit; done
 
 charges: prerequisites $(VENV)/.development     ## charge while responses are lost and the worker is killed (CHARGES=10000)
 	PAYNOTIFY_CHARGES=$(CHARGES) $(BIN)/python -m pytest -s tests/acceptance/test_charge_faults.py $(NO_TIME_LIMIT) $(ARGS)

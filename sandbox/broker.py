@@ -241,8 +241,11 @@ class LocalBroker:
             raise ClusterError(f"The local Kafka was not available within {_START_SECONDS:g} s. Its log ends: {end}")
 
     def _command(self, main: str, *arguments: str) -> list[str]:
-        log4j = f"-Dlog4j2.configurationFile={_HERE / 'log4j2.properties'}"
-        return [self._java, *_JAVA_FLAGS, *self._properties, log4j, "-cp", self._classpath, main, *arguments]
+        logs = [
+            f"-Dlog4j2.configurationFile={_HERE / 'log4j2.properties'}",
+            f"-Dlog4j.configuration=file:{_HERE / 'log4j.properties'}",
+        ]
+        return [self._java, *_JAVA_FLAGS, *self._properties, *logs, "-cp", self._classpath, main, *arguments]
 
     def _log_end(self) -> str:
         lines = self.log_path.read_text("utf-8", "replace").splitlines() if self.log_path.exists() else []

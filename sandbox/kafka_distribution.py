@@ -13,7 +13,8 @@ from typing import Final
 
 from schemas.errors import ConfigurationError
 
-KAFKA_VERSION: Final = "4.3.1"
+#: Also in `kafka/pom.xml`, which tools read that look for outdated versions. Tests of other versions name one.
+KAFKA_VERSION: Final = os.environ.get("PAYNOTIFY_KAFKA_VERSION") or "4.3.1"
 _JAVA_VERSION: Final = 17
 _FETCH_SECONDS: Final = 600
 _HERE: Final = Path(__file__).parent / "kafka"
@@ -74,7 +75,9 @@ def _fetch(cache: Path, complete: Path) -> None:
         )
     with tempfile.TemporaryDirectory(dir=cache, prefix="fetch-") as directory:
         goal = ["dependency:copy-dependencies", f"-DoutputDirectory={directory}/jars"]
-        command = [maven, "-q", "-B", "-f", str(_HERE / "pom.xml"), *goal]
+        profile = "reload4j" if KAFKA_VERSION.startswith("3.") else "log4j2"
+        version = [f"-Dkafka.version={KAFKA_VERSION}", f"-P{profile}"]
+        command = [maven, "-q", "-B", "-f", str(_HERE / "pom.xml"), *version, *goal]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=_FETCH_SECONDS, check=False)
         except subprocess.TimeoutExpired:

@@ -24,6 +24,7 @@ from kafka.errors import (
     TopicAuthorizationFailedError,
 )
 
+from ops.doctor.broker_kind import check_kind
 from ops.doctor.clocks import check_brokers
 from ops.doctor.finding import Finding
 from ops.doctor.ingress import check_certificate
@@ -259,6 +260,7 @@ def _first_of(names: Sequence[str]) -> str:
 
 
 _CLUSTER_CHECKS: Final[tuple[Callable[[Configuration, Any], Iterator[Finding]], ...]] = (
+    lambda _, client: check_kind(client),
     _check_topics,
     _check_access,
     check_brokers,

@@ -285,6 +285,7 @@ def test_doctor_finds_nothing_wrong_and_then_what_is(sandbox: Sandbox) -> None:
     assert [one for one in report["findings"] if one["verdict"] == "error"] == []
     said = " ".join(one["what"] for one in report["findings"])
     assert "credentials: accepted" in said
+    assert "Apache Kafka" in said
     assert "clock: the same as the brokers'" in said
     assert "no authorizer enabled" in said or "authorizer enabled" in said
 

@@ -56,7 +56,9 @@ def test_product_wheel_has_every_module_of_the_product_and_no_sandbox(source: Pa
 def test_sandbox_wheel_has_every_module_of_the_sandbox_and_nothing_else(source: Path, tmp_path: Path) -> None:
     files = files_in_wheel(source / "sandbox", tmp_path)
     assert {name for name in files if name.endswith(".py")} == sources("sandbox")
-    assert files - sources("sandbox") == {"sandbox/kafka/pom.xml", "sandbox/kafka/log4j2.properties"}
+    assert files - sources("sandbox") == {
+        f"sandbox/kafka/{name}" for name in ("pom.xml", "log4j.properties", "log4j2.properties")
+    }
 
 
 def test_extra_installs_the_sandbox_of_the_same_version() -> None:
