@@ -166,6 +166,11 @@ OVERVIEW: Final = (
         unit="reqps",
     ),
     Panel(
+        "Merchants whose lookups are held back, as every call fails",
+        f"max by (provider, merchant) ({_in('paynotify_provider_circuit_open')})",
+        "{{provider}} {{merchant}}",
+    ),
+    Panel(
         "Expected payments",
         f"sum by (provider, outcome) {_increase('paynotify_expected_payments_total')}",
         "{{provider}} {{outcome}}",
