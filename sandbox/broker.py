@@ -174,10 +174,15 @@ class LocalBroker:
 
     def move(self, listener: str = "PLAINTEXT") -> None:
         """Stop, and take another address for the listener; `restart` continues there, on the same data."""
+        self._ports |= _free_ports(self._host, (listener,))
+        self.change({})
+
+    def change(self, settings: Mapping[str, str]) -> None:
+        """Stop, and take these settings; `restart` continues with them, on the same data."""
         assert self._child is not None, "not started"
         assert self._directory is not None
         self._child.stop()
-        self._ports |= _free_ports(self._host, (listener,))
+        self._extra |= settings
         self._write_settings(self._directory)
 
     def __enter__(self) -> LocalBroker:

@@ -52,7 +52,7 @@ class Plan:
     configuration. Logs are written to ``logs`` and stay; by default they are deleted with everything else. ``nodes`` is
     the size of the local Kafka; ``kafka_directory`` chooses where a node stores its data, by number. ``detour`` maps
     the address of a part to the one under which the other parts reach it, such as that of a faulty network; the sandbox
-    itself always uses the direct address.
+    itself always uses the direct address. With a detour, clients speak ``kafka_protocol`` to the brokers.
     """
 
     workers: Sequence[Sequence[str]] = ((),)
@@ -70,6 +70,7 @@ class Plan:
     ingest: bool = True
     kafka: str | None = None
     kafka_settings: Mapping[str, str] = field(default_factory=dict)
+    kafka_protocol: str = "PLAINTEXT"
     kafka_directory: Callable[[int], Path | None] = lambda node: None
     nodes: int = 1
     detour: Callable[[str], str] | None = None
@@ -249,7 +250,8 @@ class Sandbox:
         listeners = {}
         if plan.detour is not None:
             # the nodes connect to each other directly, as the sandbox does
-            listeners, settings["inter.broker.listener.name"] = {"DIRECT": "PLAINTEXT"}, "DIRECT"
+            listeners = {"PLAINTEXT": plan.kafka_protocol, "DIRECT": "PLAINTEXT"}
+            settings["inter.broker.listener.name"] = "DIRECT"
         brokers = [
             LocalBroker(
                 {**settings, **plan.kafka_settings},

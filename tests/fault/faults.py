@@ -26,6 +26,28 @@ _MOVED_SECONDS: Final = 3600
 _MANY_WORKERS: Final = 4
 
 
+_USER: Final = "paynotify"
+_PASSWORD: Final = "fault"
+_LISTENER: Final = "listener.name.plaintext"
+#: The brokers' listener for clients asks for a password, and for it again within each session.
+SESSIONS: Final = {f"{_LISTENER}.plain.connections.max.reauth.ms": "30000"}
+SHORT_SESSIONS: Final = {f"{_LISTENER}.plain.connections.max.reauth.ms": "5000"}
+LISTENER: Final = {
+    f"{_LISTENER}.sasl.enabled.mechanisms": "PLAIN",
+    f"{_LISTENER}.plain.sasl.jaas.config": (
+        f'org.apache.kafka.common.security.plain.PlainLoginModule required user_{_USER}="{_PASSWORD}";'
+    ),
+    **SESSIONS,
+}
+#: The configuration's ``kafka`` for that listener.
+CLIENT: Final[Mapping[str, object]] = {
+    "security_protocol": "SASL_PLAINTEXT",
+    "sasl_mechanism": "PLAIN",
+    "sasl_plain_username": _USER,
+    "sasl_plain_password": {"value": _PASSWORD},
+}
+
+
 @dataclass(slots=True, kw_only=True)
 class Target:
     """The running system and what can be done to it. ``chance`` decides the rest of each fault."""
@@ -110,10 +132,23 @@ def move_all(brokers: Sequence[LocalBroker], proxy: Proxy) -> None:
         left = broker.address("PLAINTEXT")
         broker.move()
         proxy.forget(left)
+    _launch(brokers)
+
+
+def _launch(brokers: Sequence[LocalBroker]) -> None:
     for broker in brokers:
         broker.launch()
     for broker in brokers:
         broker.wait_until_ready()
+
+
+def re_authentication(target: Target) -> None:
+    """Restart every broker with sessions of five seconds, let several end under load, and go back to longer ones."""
+    for setting, seconds in ((SHORT_SESSIONS, target.chance.uniform(12.0, 16.0)), (SESSIONS, 0.0)):
+        for broker in target.sandbox.brokers:
+            broker.change(setting)
+        _launch(target.sandbox.brokers)
+        time.sleep(seconds)
 
 
 def freeze_worker(target: Target) -> None:
@@ -258,6 +293,7 @@ FAULTS: Final[Mapping[str, Callable[[Target], None]]] = {
         kill_all_workers,
         kill_broker,
         brokers_move,
+        re_authentication,
         freeze_worker,
         delete_state,
         rolling_restart,

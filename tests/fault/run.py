@@ -23,7 +23,7 @@ from schemas import topics
 from schemas.errors import PaynotifyError
 from tests.fault.clock import MovableClock
 from tests.fault.disk import small_disk
-from tests.fault.faults import FAULTS, Target, possible, schedule
+from tests.fault.faults import CLIENT, FAULTS, LISTENER, Target, possible, schedule
 from tests.fault.load import NOTIFICATIONS_PER_PAYMENT, Load
 from tests.fault.proxy import Proxy
 from tests.fault.supervisor import Supervisor
@@ -182,7 +182,7 @@ class FaultRun:
                         "smartpay": self._logged("smartpay"),
                     },
                     configuration={
-                        "kafka": {"bootstrap_servers": bootstrap},
+                        "kafka": {"bootstrap_servers": bootstrap, **CLIENT},
                         "worker": {
                             **_WORKER,
                             **(_STATIC if self._order.static else {}),
@@ -198,6 +198,8 @@ class FaultRun:
                     partitions=_PARTITIONS,
                     consumers=False,
                     nodes=self._order.nodes,
+                    kafka_protocol="SASL_PLAINTEXT",
+                    kafka_settings=LISTENER,
                     kafka_directory=lambda node: disk.place if disk is not None and node == 1 else None,
                     detour=proxy.detour,
                     logs=self._directory / "logs",
