@@ -29,6 +29,8 @@ _COLOURS: Final = {
     "observation": "#aa3377",
     "status": "#222255",
     "refused": "#ee7733",
+    "case": "#cc3311",
+    "action": "#117733",
 }
 _WIDTH: Final = 960
 _ROW_HEIGHT: Final = 24

@@ -16,7 +16,7 @@ import json
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 import msgspec
 
@@ -30,6 +30,8 @@ from schemas.errors import UnreadableError
 from schemas.messages import (
     ExpectedPayment,
     Observation,
+    OperationsEvent,
+    OperatorAction,
     OverduePayment,
     PaymentRequest,
     PaymentStatus,
@@ -49,6 +51,8 @@ _CLOCK_SKEW_SECONDS: Final = 60.0
 _CHUNK_RECORDS: Final = 50_000
 #: One response to a pull may serve hundreds of notifications; at most this many are shown for a payment.
 _MAX_LOOKUPS: Final = 20
+
+Message = TypeVar("Message")
 
 #: Start and end in Unix seconds.
 Window: TypeAlias = tuple[float, float]
@@ -79,6 +83,8 @@ class PaymentRecords:
     rejected: list[Record] = field(default_factory=list)
     duplicates: list[Record] = field(default_factory=list)
     order_messages: list[tuple[Record, OrderMessage]] = field(default_factory=list)
+    cases: list[tuple[Record, OperationsEvent]] = field(default_factory=list)
+    actions: list[tuple[Record, OperatorAction]] = field(default_factory=list)
     order_id: str | None = None
     searched_from_seconds: float | None = None
     complete: bool = False
@@ -137,7 +143,14 @@ class PaymentSearch:
         order_ids = [event.order_id for _, event in found.statuses] + [one.order_id for _, one in found.observations]
         found.order_id = next((one for one in reversed(order_ids) if one is not None), found.order_id)
         self._find_order_messages(since)
+        found.cases = self._decoded(topics.OPERATIONS, since, OperationsEvent)
+        found.actions = self._decoded(topics.OPERATORS, since, OperatorAction)
         return found
+
+    def _decoded(self, name: str, since: float | None, kind: type[Message]) -> list[tuple[Record, Message]]:
+        """The payment's own messages on the topic."""
+        read = ((record, _decoded(record, kind)) for record in self._own(name, since, {self._key}))
+        return [(record, message) for record, message in read if message is not None]
 
     def _search_start(self, times: Iterable[float]) -> float | None:
         earliest = min(times, default=None)
@@ -313,8 +326,8 @@ def _as_json(text: str) -> set[bytes]:
     return {one.encode("utf-8", "replace") for form in forms for one in (form, form.replace("/", "\\/"))}
 
 
-def _decoded(record: Record, kind: type[OrderMessage]) -> OrderMessage | None:
-    """The record's message; None if a shop wrote something else."""
+def _decoded(record: Record, kind: type[Message]) -> Message | None:
+    """The record's message; None if somebody wrote something else."""
     try:
         return decode(record.value, kind)
     except UnreadableError:

@@ -26,6 +26,8 @@ from schemas.messages import (
     RECOVERY,
     ExpectedPayment,
     Observation,
+    OperationsEvent,
+    OperatorAction,
     OverduePayment,
     PaymentRequest,
     PaymentStatus,
@@ -51,6 +53,8 @@ KINDS: Final = (
     "status",
     "refused",
     "overdue",
+    "case",
+    "action",
 )
 
 _ID: Final = re.compile(r"[0-9A-Za-z._:-]{1,250}\Z")
@@ -94,7 +98,7 @@ class Timeline:
 def build_timeline(provider: str, merchant: str, payment: str, found: PaymentRecords, rules: ReleaseRules) -> Timeline:
     """The timeline of the records that were found."""
     refusals, note = _refusals(found, rules)
-    parts = (_notifications, _lookups, _responses, _results, _order_messages)
+    parts = (_notifications, _lookups, _responses, _results, _order_messages, _for_people)
     entries = [*(entry for part in parts for entry in part(found)), *refusals]
     entries.sort(key=lambda one: (one.at, KINDS.index(one.kind), one.topic, one.partition, one.offset))
     last = found.statuses[-1][1] if found.statuses else None
@@ -212,6 +216,15 @@ def _order_message_text(message: OrderMessage) -> str:
     return f"{message.action} {message.state}" + (f": {_plain(message.reason)}" if message.reason else "")
 
 
+def _for_people(found: PaymentRecords) -> Iterator[TimelineEntry]:
+    """Cases that a person has to know of, and what operators did; neither holds text from outside."""
+    for record, case in found.cases:
+        yield _entry(record, "case", case.kind, _shown(case))
+    for record, action in found.actions:
+        why = f": {action.reason}" if action.reason else ""
+        yield _entry(record, "action", f"{action.command} by {action.by}, {action.state}{why}", _shown(action))
+
+
 def _refusals(found: PaymentRecords, rules: ReleaseRules) -> tuple[list[TimelineEntry], str]:
     """The transitions that resolve refused, recomputed with its own pure function; and a note if that is impossible.
 
@@ -234,7 +247,7 @@ def _refusals(found: PaymentRecords, rules: ReleaseRules) -> tuple[list[Timeline
     return [], "Refused transitions cannot be shown: some of the payment's observations are past their retention."
 
 
-def _shown(message: Observation | PaymentStatus) -> dict[str, Any]:
+def _shown(message: Observation | PaymentStatus | OperationsEvent | OperatorAction) -> dict[str, Any]:
     """The message's fields that interpret lets through; ids are shown elsewhere in the entry."""
     hidden = ("event_id", "provider", "merchant", "payment_id")
     return {name: value for name, value in fields_of(message).items() if name not in hidden and value is not None}

@@ -66,6 +66,10 @@ def test_correction_is_the_next_event_and_the_provider_continues_from_it(install
     assert (action["ended"]["state"], action["ended"]["published"]) == ("done", 1)
     assert action["ended"]["result"]["event_id"] == corrected["event_id"]
     assert installation.finished("history", "--command", "replay")[0] == 1
+    installation.until(lambda: installation.count(topics.OPERATIONS), worker)
+    code, said = installation.finished("trace", KEY, "--json")
+    told = {(one["kind"], one["what"]) for one in json.loads(said)["payments"][0]["entries"]}
+    assert {("case", "corrected"), ("action", "correct by anna, done: case 4711")} <= told
 
     installation.until_read("resolve", topics.OBSERVATIONS, child=worker)
     assert installation.finished(*CORRECT, "--apply")[0] == 1, "the same status was published again"

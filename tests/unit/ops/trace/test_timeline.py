@@ -23,6 +23,8 @@ from schemas.messages import (
     Expectation,
     ExpectedPayment,
     Observation,
+    OperationsEvent,
+    OperatorAction,
     OverduePayment,
     PaymentRequest,
 )
@@ -292,3 +294,35 @@ def test_lookup_says_that_a_settlement_was_due() -> None:
         "lookups", 1, messages.encode(msgspec.structs.replace(due, arguments={**arguments, "cause": "<b>"})), 9.0
     )
     assert "<b>" not in str(build_timeline("trustpayments", "shop-uk", "p1", found, CAPTURED_ONLY))
+
+
+def test_cases_and_actions_stand_in_the_timeline_with_their_kind_and_reason() -> None:
+    case = OperationsEvent(
+        event_id="e1",
+        kind="over_refunded",
+        provider="trustpayments",
+        merchant="shop-uk",
+        cause="s1",
+        at="2026-06-01T12:00:00.000Z",
+        payment_id="p1",
+    )
+    action = OperatorAction(
+        event_id="e2",
+        action_id="a1",
+        state="intended",
+        command="replay",
+        by="anna",
+        identity="named",
+        at="2026-06-01T12:00:00.000Z",
+        reason="case 4711",
+    )
+    found = PaymentRecords(
+        cases=[(_record("operations", 0, b"", 1.0, ce_id="e1"), case)],
+        actions=[(_record("operators.actions", 0, b"", 2.0, ce_id="e2"), action)],
+    )
+    timeline = build_timeline("trustpayments", "shop-uk", "p1", found, CAPTURED_ONLY)
+    assert [(one.kind, one.what) for one in timeline.entries] == [
+        ("case", "over_refunded"),
+        ("action", "replay by anna, intended: case 4711"),
+    ]
+    assert "over_refunded" in page([timeline])
