@@ -14,6 +14,7 @@ from processors.orders.expectation_cache import ExpectedPayments
 from processors.runtime.failpoints import ignore
 from processors.runtime.partition_loops import LoopSettings
 from processors.runtime.runner import StageRunner
+from processors.transport.brokers_clock import BrokersClock
 from processors.wiring import StageSelection, build_stages
 from schemas import topics
 from schemas.configuration.load import parse
@@ -44,7 +45,9 @@ def units_of(way: str, choice: StageSelection, folder: Path) -> list[StageRunner
     configuration, metrics = configuration_of(way, folder), Metrics(CollectorRegistry())
     specs = build_stages(configuration, choice, metrics, call_context(), cast(ExpectedPayments, None), ignore)
     settings = LoopSettings(configuration.worker.batch_wait_seconds, configuration.worker.dead_letter_limit)
-    return [StageRunner(name, one, configuration, metrics, folder, settings) for name, one in specs.items()]
+    return [
+        StageRunner(name, one, configuration, metrics, folder, settings, BrokersClock()) for name, one in specs.items()
+    ]
 
 
 def waits(topic: str) -> bool:

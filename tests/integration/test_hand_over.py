@@ -17,6 +17,7 @@ from processors.runtime.partition_loops import LoopSettings
 from processors.runtime.runner import StageRunner
 from processors.runtime.stage import BatchContext, StageSpec
 from processors.transport import patches
+from processors.transport.brokers_clock import BrokersClock
 from schemas.configuration.load import load
 from schemas.configuration.worker import DeadLetterLimit
 from schemas.records import Output, Record
@@ -58,7 +59,7 @@ async def test_busy_partition_never_waits_for_an_idle_one(kafka: str, topic_pref
     configuration = load(configurations.write(tmp_path, configurations.document(kafka, topic_prefix, tmp_path)))
     specs = (StageSpec(stage, (source,), BATCH_RECORDS),)
     settings = LoopSettings(0.005, DeadLetterLimit())
-    runner = StageRunner("slow.toy", specs, configuration, metrics(), tmp_path, settings)
+    runner = StageRunner("slow.toy", specs, configuration, metrics(), tmp_path, settings, BrokersClock())
     producer = AIOKafkaProducer(bootstrap_servers=kafka)
     await producer.start()
     await runner.start()
