@@ -5,7 +5,9 @@ Settings by provider are mappings by the provider's name, merged over the defaul
 
 from __future__ import annotations
 
-from typing import Annotated
+import re
+from ipaddress import ip_network
+from typing import Annotated, Final
 from urllib.parse import urlsplit
 
 import msgspec
@@ -15,6 +17,8 @@ from schemas.configuration.secrets import SecretRef
 from schemas.configuration.sections import Count, Positive, Section
 from schemas.providers import provider_contracts
 from schemas.topics import RETRY_STEPS
+
+_HOST_ENTRY: Final = re.compile(r"\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\Z")
 
 
 class UnsignedBudgetSettings(Section, frozen=True):
@@ -68,6 +72,20 @@ class ProviderProxySettings(Section, frozen=True, kw_only=True):
             parts, usable = urlsplit(""), False
         if not usable or parts.path not in ("", "/") or parts.query or parts.fragment or "@" in parts.netloc:
             raise ValueError("url must be http://HOST:PORT or https://HOST:PORT; user and password go to credentials")
+        for one in self.no_proxy:
+            if not _is_host_entry(one):
+                raise ValueError(
+                    "no_proxy holds host names, domains such as .shop.internal, addresses and networks, "
+                    "without scheme, port or *"
+                )
+
+
+def _is_host_entry(entry: str) -> bool:
+    try:
+        ip_network(entry)
+    except ValueError:
+        return bool(_HOST_ENTRY.match(entry)) and not entry.rpartition(".")[2].isdigit()
+    return True
 
 
 class OverdueSettings(Section, frozen=True):

@@ -104,6 +104,7 @@ def test_payments_go_all_the_way_while_keys_are_rotated(sandbox: Sandbox, tmp_pa
     assert keys_used(sandbox, CALLS, RESPONSES) == {"old"}
     assert not any(b"ORD-" in one.value or b"orderreference" in one.value for one in records(sandbox, CALLS, RESPONSES))
     assert kinds(sandbox, first) >= FLOW
+    assert run(sandbox, "audit", "--since", "1h")[0] == 0
 
     write_keys(sandbox, sandbox.config_path, NEW, OLD)
     assert sandbox.ingest is not None

@@ -266,8 +266,15 @@ def test_url_of_a_proxy_has_scheme_host_and_port_only(url: str) -> None:
     assert "pw" not in str(refused.value).replace("password", "")
 
 
+@pytest.mark.parametrize("entry", ["*.shop.example", "https://a.example", "a.example:443", "10.0.0.0/33", "10.0.1", ""])
+def test_entry_without_proxy_that_could_never_match_is_refused(entry: str) -> None:
+    with pytest.raises(ValueError, match="no_proxy holds"):
+        ProviderProxySettings(url="http://proxy:3128", no_proxy=(entry,))
+
+
 def test_host_without_proxy_is_a_name_a_domain_an_address_or_a_network() -> None:
     listed = ("api.shop.example", ".Internal", "10.0.0.0/8", "::1", "192.0.2.7")
+    ProviderProxySettings(url="http://proxy:3128", no_proxy=listed)
     for host in ("API.shop.example", "api.shop.example.", "a.internal", "b.a.internal", "10.1.2.3", "::1", "192.0.2.7"):
         assert goes_directly(host, listed), host
     for host in ("shop.example", "x.api.shop.example", "internal", "xinternal", "11.0.0.1", "192.0.2.8", "::2"):
