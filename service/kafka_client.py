@@ -48,6 +48,8 @@ def client_settings(kafka: KafkaSettings, client_id: str) -> dict[str, Any]:
 
 def unreachable(servers: str, error: Exception) -> ClusterUnavailableError:
     """The error for bootstrap servers of which none answered, or none let this user in."""
+    if isinstance(error, ClusterUnavailableError):
+        return error  # it says more
     return ClusterUnavailableError(
         f"No Kafka broker answered at {servers} ({type(error).__name__}). Check that the brokers run, and "
         "kafka.bootstrap_servers and the security settings of the configuration."

@@ -107,7 +107,8 @@ class FetchedToken(BrokerToken):
         self._problem: TokenUnavailableError | None = None
         self._tried = threading.Event()
         self._stopped = threading.Event()
-        threading.Thread(target=self._run, name="broker-token", daemon=True).start()
+        self._thread = threading.Thread(target=self._run, name="broker-token", daemon=True)
+        self._thread.start()
 
     def token(self) -> str:
         present = self._token
@@ -120,7 +121,9 @@ class FetchedToken(BrokerToken):
         self.token()
 
     def stop(self) -> None:
+        """Fetch no more; waits for a call in progress."""
         self._stopped.set()
+        self._thread.join()
 
     def _run(self) -> None:
         pause_seconds = _FIRST_PAUSE_SECONDS

@@ -14,7 +14,7 @@ from schemas import topics
 from schemas.configuration.kafka import KafkaSettings
 from schemas.errors import ClusterUnavailableError
 from schemas.records import Output
-from service.kafka_client import client_settings
+from service.kafka_client import client_settings, opened
 
 _MAX_UNACKNOWLEDGED: Final = 200
 _RECORD_OVERHEAD_BYTES: Final = 256 * 1024
@@ -46,15 +46,16 @@ class RecordSender:
         self._producer: Any = None
 
     def __enter__(self) -> RecordSender:
+        settings = {
+            **client_settings(self._kafka, self._client_id),
+            "acks": "all",
+            "enable_idempotence": True,
+            "linger_ms": 5,
+            "max_block_ms": round(self._block_seconds * 1000),
+            "max_request_size": topics.RESPONSE_BYTES + _RECORD_OVERHEAD_BYTES,
+        }
         try:
-            self._producer = KafkaProducer(
-                **client_settings(self._kafka, self._client_id),
-                acks="all",
-                enable_idempotence=True,
-                linger_ms=5,
-                max_block_ms=round(self._block_seconds * 1000),
-                max_request_size=topics.RESPONSE_BYTES + _RECORD_OVERHEAD_BYTES,
-            )
+            self._producer = opened(KafkaProducer, settings)
         except KafkaError as error:
             raise self._failed(error) from None
         return self

@@ -13,17 +13,30 @@ from typing import Any, Final
 import pytest
 from kafka.net.sasl import get_sasl_mechanism
 
+from ops.main import main
 from processors.runtime.faust_app import broker_credentials
 from schemas.configuration.kafka import KafkaSettings, OAuthSettings
 from schemas.configuration.secrets import SecretRef
 from schemas.errors import ConfigurationError, TokenUnavailableError
+from service import token_sources
 from service.kafka_client import client_settings
 from service.msk_signer import MskSigner
 from service.oauth_token import FetchedToken, FileToken
 from service.token_endpoint import TokenEndpoint
+from tests.fakes import configurations
 from tests.fakes.token_issuer import CLIENT, SECRET, TokenIssuer
 
 DEADLINE_SECONDS: Final = 10.0
+
+
+@pytest.fixture(autouse=True)
+def no_token_left() -> Iterator[None]:
+    """The thread of a process's token would go on to open sockets during other tests."""
+    yield
+    while token_sources._tokens:
+        _, token = token_sources._tokens.popitem()
+        assert isinstance(token, FetchedToken)
+        token.stop()
 
 
 @pytest.fixture
@@ -123,7 +136,18 @@ def test_clients_of_a_process_share_one_token(issuer: TokenIssuer) -> None:
     made = get_sasl_mechanism("OAUTHBEARER")(host="broker", **config)
     assert made.auth_bytes() == f"n,,\x01auth=Bearer {token.token()}\x01logicalCluster=lkc-1\x01\x01".encode()
     assert issuer.issued == 1
-    token.stop()
+
+
+def test_command_without_a_token_names_the_endpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    content = configurations.document("127.0.0.1:9", "", tmp_path)
+    oauth = {"token_endpoint": "http://127.0.0.1:9/token", "client_id": CLIENT, "client_secret": {"value": SECRET}}
+    content["kafka"] |= {
+        "security_protocol": "SASL_PLAINTEXT",
+        "sasl_mechanism": "OAUTHBEARER",
+        "sasl_oauth": oauth,
+    }
+    assert main(["topics", "check", "--config", str(configurations.write(tmp_path, content))]) == 3
+    assert "the token endpoint http://127.0.0.1:9/token did not answer" in capsys.readouterr().err
 
 
 def test_msk_signer_uses_the_library_of_amazon(monkeypatch: pytest.MonkeyPatch) -> None:
