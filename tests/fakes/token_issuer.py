@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import ssl
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -26,7 +27,8 @@ class TokenIssuer:
     ``status`` other than 200 refuses all requests for tokens.
     """
 
-    def __init__(self, lifetime_seconds: float = 3600.0) -> None:
+    def __init__(self, lifetime_seconds: float = 3600.0, tls: ssl.SSLContext | None = None) -> None:
+        self._scheme = "http" if tls is None else "https"
         self.lifetime_seconds = lifetime_seconds
         self.status = 200
         self.issued = 0
@@ -61,6 +63,8 @@ class TokenIssuer:
                 """Quietly."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, name="issuer", daemon=True)
 
     def __enter__(self) -> TokenIssuer:
@@ -74,7 +78,7 @@ class TokenIssuer:
 
     @property
     def address(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_address[1]}"
 
     @property
     def endpoint(self) -> str:

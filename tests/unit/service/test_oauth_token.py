@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import ssl
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from kafka.net.sasl import get_sasl_mechanism
 
 from ops.main import main
 from processors.runtime.faust_app import broker_credentials
+from sandbox.certificates import Authority
 from schemas.configuration.kafka import KafkaSettings, OAuthSettings
 from schemas.configuration.secrets import SecretRef
 from schemas.errors import ConfigurationError, TokenUnavailableError
@@ -84,6 +86,18 @@ def test_endpoint_that_refuses_is_named_without_its_own_words(issuer: TokenIssue
         TokenEndpoint(settings(issuer)).fetch()
     with pytest.raises(TokenUnavailableError, match="did not answer"):
         TokenEndpoint(settings(issuer, token_endpoint="http://127.0.0.1:1/token")).fetch()
+
+
+def test_endpoint_over_tls_is_believed_by_its_authority_only(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    issued = authority.issue("login")
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(issued.certificate, issued.key)
+    with TokenIssuer(tls=tls) as issuer:
+        assert TokenEndpoint(settings(issuer, ca_file=str(authority.certificate))).fetch().text
+        with pytest.raises(TokenUnavailableError, match=r"SSLCertVerificationError.*ca_file"):
+            TokenEndpoint(settings(issuer)).fetch()
+        assert issuer.issued == 1
 
 
 def test_token_is_renewed_before_it_expires(issuer: TokenIssuer) -> None:
