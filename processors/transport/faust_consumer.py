@@ -16,7 +16,7 @@ Each class names what it prevents or saves. Upstream issues are named where one 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final
@@ -76,6 +76,16 @@ class FaustConsumerThread(driver.AIOKafkaConsumerThread):
         assert self._consumer is not None
         # aiokafka looks five times a second whether there is something to fetch; all that makes it so wakes it anyway
         self._consumer._fetcher._fetcher_timeout = _WAIT_SECONDS
+
+    async def subscribe(self, topics: Iterable[str]) -> None:
+        """Subscribe, unless that changes nothing: the whole group would rebalance for it.
+
+        Faust subscribes again 45 s after a stream has ended while the group did not rebalance. So ends one whose last
+        batch took longer than the rebalance that took its partition away. A group's topics never change.
+        """
+        wanted = frozenset(topics)
+        if self._ensure_consumer().subscription() != wanted:
+            await super().subscribe(wanted)
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
