@@ -10,6 +10,7 @@ import time
 from functools import partial
 from typing import Final, Protocol
 
+from ingest import content_encoding
 from ingest.call import CallResponse, WebhookCall, call_response
 from ingest.call_traces import CallTraces
 from ingest.destinations import Destination, destinations
@@ -92,12 +93,16 @@ class Ingress:
 
     def end(self, call: WebhookCall) -> None:
         """Publish the call, which is complete."""
-        is_published = False
+        is_published, otherwise = False, RequestOutcome.NOT_STORED
         try:
             is_published = self._publish(call, partial(self._told, call, time.monotonic()))
+        except content_encoding.UnreadableBodyError:
+            otherwise = RequestOutcome.BAD_ENCODING
+        except content_encoding.LongBodyError:
+            otherwise = RequestOutcome.TOO_LARGE
         finally:
             if not is_published:  # otherwise the publisher releases the slot
-                self.abandon(call, RequestOutcome.NOT_STORED)
+                self.abandon(call, otherwise)
 
     def abandon(self, call: WebhookCall, outcome: RequestOutcome) -> None:
         """End a call that is not published, and release its slot."""
@@ -125,10 +130,17 @@ class Ingress:
         length = call.fields.get(b"content-length")
         if length is not None and _over_limit(length, self._limits.max_body_bytes):
             return RequestOutcome.TOO_LARGE
+        encoding = call.fields.get(b"content-encoding")
+        if encoding is not None:
+            call.coding = content_encoding.coding_of(encoding)
+            if call.coding is not None and not content_encoding.is_known(call.coding):
+                return RequestOutcome.OTHER_ENCODING
         return None if self._slots.take() else RequestOutcome.FULL
 
     def _publish(self, call: WebhookCall, told: Told) -> bool:
         query, body = call.query, b"" if call.method == "GET" else bytes(call.body)
+        if call.coding is not None and body:
+            body = content_encoding.inflated(body, call.coding, self._limits.max_body_bytes)
         destination = call.destination
         source = destination.origin
         digest = None
@@ -139,6 +151,8 @@ class Ingress:
         if destination.route.stored_headers:
             stored = destination.route.headers_of(call.headers)
             headers.extend((name, plain(value, len(value))) for name, value in stored.items())
+        if call.coding is not None:
+            headers.append(("http-content-encoding", call.coding))
         if digest is not None:
             headers.append(("url-token", digest))
         key = destination.route.key(source.merchant, query, body)
@@ -200,6 +214,8 @@ def _response(outcome: RequestOutcome, route: Route | None, limits: IngestSettin
         return call_response(response, *headers)
     if outcome is RequestOutcome.WRONG_METHOD:
         headers.append(("allow", ", ".join(route.methods)))
+    if outcome is RequestOutcome.OTHER_ENCODING:
+        headers.append(("accept-encoding", content_encoding.ACCEPTED))
     if outcome is not RequestOutcome.STORED:
         return call_response(response, *headers)
     if route.stored.content_type:

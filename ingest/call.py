@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -47,6 +46,7 @@ class WebhookCall:
         "address",
         "body",
         "caller",
+        "coding",
         "fields",
         "headers",
         "is_answered",
@@ -61,10 +61,10 @@ class WebhookCall:
 
     def __init__(self, caller: Caller, head: RequestHead, address: str) -> None:
         self.caller = caller
-        self.method, self.path, self.query, self.headers, self.keeps_alive = head
-        self.fields: Mapping[bytes, bytes] = dict(self.headers)
+        self.method, self.path, self.query, self.headers, self.keeps_alive, self.fields = head
         self.address = address
         self.body: bytes | bytearray = b""
+        self.coding: bytes | None = None
         self._destination: Destination | None = None
         self.is_complete = False
         self.is_answered = False

@@ -7,13 +7,20 @@ without TLS, so its calls would be stored without their body. Such offers are ig
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any, Final, NamedTuple, Protocol
 from urllib.parse import unquote
 
 import httptools
 
+from ingest.request_rules import is_ambiguous
+
 #: uvloop's largest read. It may contain the rest of one request and the head of the next.
 _READ_BYTES: Final = 256 * 1024
+
+
+#: The versions of HTTP that are spoken. httptools reads others too.
+_VERSIONS: Final = ("1.1", "1.0")
 
 
 class RequestHead(NamedTuple):
@@ -24,6 +31,8 @@ class RequestHead(NamedTuple):
     query: bytes
     headers: list[tuple[bytes, bytes]]
     keeps_alive: bool
+    fields: dict[bytes, bytes]
+    """The headers by name; of one that comes twice, the last."""
 
 
 class RequestEvents(Protocol):
@@ -59,7 +68,7 @@ class RequestParser:
         self._max_head_bytes = max_head_bytes
         self._max_message_bytes = max_message_bytes
         self._url = b""
-        self._headers: list[tuple[bytes, bytes]] = []
+        self._headers: list[tuple[bytes, bytes]] | deque[tuple[bytes, bytes]] = []
         self._offers_upgrade = False
         self._follows_another = False
         self._counts_head = False
@@ -147,11 +156,17 @@ class RequestParser:
         if self._offers_upgrade:
             return  # the parser stops here; the request is parsed again without the offer
         self.in_head = False
+        headers = list(self._headers)
+        self._headers = deque(maxlen=0)  # what comes after the body is no part of the head
+        fields = dict(headers)
+        version = parser.get_http_version()
+        if version not in _VERSIONS or is_ambiguous(version, headers, fields):
+            raise UnreadableRequestError
         url = httptools.parse_url(self._url)
         path = (url.path or b"").decode("ascii")
-        keeps_alive = parser.should_keep_alive() and parser.get_http_version() != "1.0"
-        path = unquote(path) if "%" in path else path
-        self._events.on_head(RequestHead(method, path, url.query or b"", self._headers, keeps_alive))
+        keeps_alive = parser.should_keep_alive() and version != "1.0"
+        path = _decoded(path) if "%" in path else path
+        self._events.on_head(RequestHead(method, path, url.query or b"", headers, keeps_alive, fields))
 
     def on_message_complete(self) -> None:
         if self._offers_upgrade:
@@ -161,3 +176,8 @@ class RequestParser:
         self.message_bytes = 0
         self._follows_another = True  # the next one, if this read has its beginning
         self._events.on_end()
+
+
+def _decoded(path: str) -> str:
+    """The path without percent-encoding, except for a slash: an encoded one separates nothing (RFC 3986, 2.2)."""
+    return path if "%2f" in path.lower() else unquote(path)

@@ -17,6 +17,8 @@ class RequestOutcome(Enum):
     WRONG_METHOD = "wrong_method"
     OTHER_CALLER = "other_caller"
     OTHER_PROTOCOL = "other_protocol"
+    OTHER_ENCODING = "other_encoding"
+    BAD_ENCODING = "bad_encoding"
     TOO_SLOW = "too_slow"
     TOO_LARGE = "too_large"
     OVER_RATE = "over_rate"
@@ -48,7 +50,9 @@ class IngressResponse:
 
 _NOT_STORED: Final = IngressResponse(503, "Not stored; send it again.", retry_after=True)
 _BAD: Final = IngressResponse(
-    400, "The request could not be read, or is of another protocol of the provider's. Not stored.", close=True
+    400,
+    "The request can't be read, or is of another protocol of the provider's. Not stored.",
+    close=True,
 )
 
 #: A client that has closed the connection has a response too; the server drops it.
@@ -58,8 +62,10 @@ RESPONSES: Final[Mapping[RequestOutcome, IngressResponse]] = {
     RequestOutcome.WRONG_METHOD: IngressResponse(405, "Not a method of this provider."),
     RequestOutcome.OTHER_CALLER: IngressResponse(403, "The caller's address is not one of the merchant's callers."),
     RequestOutcome.OTHER_PROTOCOL: _BAD,
+    RequestOutcome.OTHER_ENCODING: IngressResponse(415, "The Content-Encoding is neither gzip nor deflate."),
+    RequestOutcome.BAD_ENCODING: _BAD,
     RequestOutcome.TOO_SLOW: IngressResponse(408, "The head or body arrived too slowly.", close=True),
-    RequestOutcome.TOO_LARGE: IngressResponse(413, "The body is longer than the configured limit."),
+    RequestOutcome.TOO_LARGE: IngressResponse(413, "The body is longer than the limit, received or inflated."),
     RequestOutcome.OVER_RATE: IngressResponse(429, "Over the route's or the address's rate limit.", retry_after=True),
     RequestOutcome.FULL: _NOT_STORED,
     RequestOutcome.NOT_STORED: _NOT_STORED,

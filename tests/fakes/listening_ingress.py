@@ -18,6 +18,7 @@ from schemas.ingress import RequestOutcome
 from schemas.providers import provider_names
 
 DEADLINE_SECONDS: Final = 10
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _SWEEP_SECONDS: Final = 0.05
 
 
@@ -65,24 +66,16 @@ class Site:
                 await asyncio.sleep(0.01)
 
     async def say(self, *parts: bytes) -> bytes:
-        """Everything the server sends on one connection until it closes or the response is complete."""
+        """The head of the server's response on a connection, after any invitation to send the body."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
             for part in parts:
                 writer.write(part)
                 await writer.drain()
             async with asyncio.timeout(DEADLINE_SECONDS):
-                return await reader.readuntil(b"\r\n\r\n")
-        finally:
-            writer.close()
-
-    async def tell(self, *parts: bytes) -> bytes:
-        """Everything the server sends on one connection until it closes, which the last part asks for."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        try:
-            writer.writelines(parts)
-            async with asyncio.timeout(DEADLINE_SECONDS):
-                return await reader.read()
+                while (head := await reader.readuntil(b"\r\n\r\n")) == CONTINUE:
+                    pass
+                return head
         finally:
             writer.close()
 
@@ -101,11 +94,13 @@ async def listening(configuration: str, *, sweeping: bool = False) -> AsyncItera
             while not server.started:
                 await asyncio.sleep(0.01)
         sweeper = asyncio.create_task(_sweep(server)) if sweeping else None
-        yield Site(listener.getsockname()[1], log, slots, server, ingress)
-        server.should_exit = True
-        await serving
-        if sweeper is not None:
-            sweeper.cancel()
+        try:
+            yield Site(listener.getsockname()[1], log, slots, server, ingress)
+        finally:
+            server.should_exit = True
+            await serving
+            if sweeper is not None:
+                sweeper.cancel()
 
 
 async def _sweep(server: Any) -> None:

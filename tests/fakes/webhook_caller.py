@@ -42,7 +42,7 @@ def call_ingress(
 ) -> WebhookCaller:
     """Make a call with a body in these parts. ``otherwise`` is how it ends if it never becomes complete."""
     caller = WebhookCaller()
-    call = WebhookCall(caller, RequestHead(method, path, query, list(headers), True), address)
+    call = WebhookCall(caller, RequestHead(method, path, query, list(headers), True, dict(headers)), address)
     ingress.begin(call)
     for part in body:
         if not call.is_answered:

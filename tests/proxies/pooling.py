@@ -20,7 +20,7 @@ worker_processes 1; daemon off; master_process off; error_log error.log warn; pi
 events {{ worker_connections 512; }}
 http {{
   access_log off; client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path f; uwsgi_temp_path u;
-  scgi_temp_path s; underscores_in_headers on; ignore_invalid_headers off;
+  scgi_temp_path s; underscores_in_headers on; ignore_invalid_headers off; proxy_ignore_client_abort on;
   upstream ingress {{ {servers} keepalive 32; keepalive_timeout {idle_milliseconds}ms; }}
   server {{
     listen {port} reuseport;

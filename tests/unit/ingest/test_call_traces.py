@@ -26,7 +26,7 @@ class _Caller:
 
 def call(path: str = "/notifications/nevogate/shop-hu/secret-4711", **headers: str) -> WebhookCall:
     given = [(name.encode(), text.encode()) for name, text in headers.items()]
-    return WebhookCall(_Caller(), RequestHead("POST", path, b"q=secret-4711", given, True), "203.0.113.7")
+    return WebhookCall(_Caller(), RequestHead("POST", path, b"q=secret-4711", given, True, dict(given)), "203.0.113.7")
 
 
 @pytest.fixture
