@@ -144,7 +144,7 @@ class StageLoop:
                 # a halted partition retries its head alone: no other record may cause side effects meanwhile
                 attempt = batch if self.halted is None else replace(batch, records=batch.records[:1])
                 done = await self._traced_steps(attempt)
-                if done is None:
+                if done is None or done == len(batch.records):
                     return
                 batch = replace(batch, records=batch.records[done:])
                 if self.halted is not None:
