@@ -35,4 +35,5 @@ def waiting_lookup(record: Record) -> WaitingLookup:
         traceparent=headers.get("traceparent", ""),
         attempts=record.number("attempts"),
         first_seen=first_seen or datetime.fromtimestamp(record.timestamp_seconds, UTC),
+        known=headers.get("known") == "1",
     )

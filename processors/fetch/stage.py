@@ -218,10 +218,13 @@ class FetchStage:
         return outcomes
 
     def _known_id(self, waiting: WaitingLookup, *, known: bool) -> list[Output]:
-        """Whether the provider knew the id of an unsigned call, for verify, which limits calls without a URL token."""
+        """Whether the provider knew the id of an unsigned call, for verify, which limits calls without a URL token.
+
+        Nothing if verify knows as much already.
+        """
         merchant = self._accounts[waiting.lookup.merchant].merchant
         limited = accepts_unsigned(self._provider, merchant) and not merchant.url_tokens
-        if not limited or waiting.lookup.reference is None:
+        if not limited or waiting.lookup.reference is None or (known and waiting.known):
             return []
         key = f"{waiting.lookup.merchant}/{waiting.lookup.reference}".encode()
         return [Output(self._known, key, KNOWN if known else UNKNOWN, ())]

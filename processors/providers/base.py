@@ -88,13 +88,17 @@ class ParsedNotification(msgspec.Struct, frozen=True, gc=False):
 
 
 class WaitingLookup(msgspec.Struct, frozen=True, gc=False):
-    """A lookup as it lies on the topic: with its id, its trace, its past attempts, and when it was first seen."""
+    """A lookup as it lies on the topic: with its id, its trace, its past attempts, and when it was first seen.
+
+    ``known``: verify knew already that the provider knows the id.
+    """
 
     lookup_id: str
     lookup: Lookup
     traceparent: str
     attempts: int
     first_seen: datetime
+    known: bool = False
 
     def as_answered(self) -> AnsweredLookup:
         """How a response names this lookup."""

@@ -176,7 +176,7 @@ class VerifyStage:
     def _output(self, record: Record, state: Overlay, duplicates: DuplicateDetector) -> Output:
         notification = notification_of(record)
         try:
-            parsed = self._accepted(notification, record, state)
+            parsed, known = self._accepted(notification, record, state)
         except UndecidedNotificationError as undecided:
             return self._wait(record, undecided)
         except RejectedNotificationError as rejected:
@@ -190,10 +190,10 @@ class VerifyStage:
         if original is not None:
             return self._duplicate(record, notification, original)
         self._count("lookup")
-        return lookup_output(self._lookups, self._provider.plan(parsed, notification), notification)
+        return lookup_output(self._lookups, self._provider.plan(parsed, notification), notification, known=known)
 
-    def _accepted(self, notification: Notification, record: Record, state: Overlay) -> ParsedNotification:
-        """The parsed notification, once it passed every check.
+    def _accepted(self, notification: Notification, record: Record, state: Overlay) -> tuple[ParsedNotification, bool]:
+        """The parsed notification, once it passed every check, and whether the budget has its id as a known one.
 
         Raises:
             RejectedNotificationError: it did not pass one of them.
@@ -209,8 +209,8 @@ class VerifyStage:
         # a caller who knows the URL's token is authenticated: no flood may delay the calls of a merchant that has one
         limited = authenticity == "unsigned" and not account.merchant.url_tokens
         if limited and parsed.reference is not None and self._budget is not None:
-            self._charge(self._budget, parsed.reference, notification, record, state)
-        return parsed
+            return parsed, self._charge(self._budget, parsed.reference, notification, record, state)
+        return parsed, False
 
     def _charge(
         self,
@@ -219,15 +219,17 @@ class VerifyStage:
         notification: Notification,
         record: Record,
         state: Overlay,
-    ) -> None:
+    ) -> bool:
+        budget = UnsignedBudget(state, settings)
         # by the record's own time where that is later: when it is replayed the bucket has filled again
         now_seconds = max(notification.received_at.timestamp(), record.timestamp_seconds)
-        if not UnsignedBudget(state, settings).charge(
+        if not budget.charge(
             notification.merchant, reference, notification.notification_id, record.offset, now_seconds
         ):
             raise RejectedNotificationError(
                 "over_budget", "the budget of unsigned calls for this id, or for unknown ids, is used up"
             )
+        return budget.is_known(notification.merchant, reference)
 
     def _wait(self, record: Record, undecided: UndecidedNotificationError) -> Output:
         """To a retry topic, or rejected once the tries are used up."""
@@ -271,8 +273,11 @@ class VerifyStage:
         self._outcomes.count(outcome, reason)
 
 
-def lookup_output(topic: str, lookup: Lookup, notification: Notification) -> Output:
-    """The record that requests a lookup; the same notification always has the same lookup id."""
+def lookup_output(topic: str, lookup: Lookup, notification: Notification, *, known: bool = False) -> Output:
+    """The record that requests a lookup; the same notification always has the same lookup id.
+
+    ``known``: verify knows that the provider knows the id, so fetch need not tell it.
+    """
     key = lookup.merchant if lookup.reference is None else f"{lookup.merchant}/{lookup.reference}"
     headers = cloud_event(
         event_id=derived_id("lookup", notification.notification_id),
@@ -280,5 +285,6 @@ def lookup_output(topic: str, lookup: Lookup, notification: Notification) -> Out
         event_type=messages.LOOKUP_REQUESTED,
         event_time=lookup.received_at,
         traceparent=notification.traceparent,
+        **({"known": "1"} if known else {}),
     )
     return Output(topic, key.encode(), messages.encode(lookup), headers)

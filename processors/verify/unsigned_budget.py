@@ -53,6 +53,10 @@ class UnsignedBudget:
         self._state.put(key, b"0")
         return False
 
+    def is_known(self, merchant: str, reference: str) -> bool:
+        """Whether the provider has known the id."""
+        return self._known_ids.is_known(merchant, reference)
+
     def _charge_unknown(self, merchant: str, now_seconds: float) -> bool:
         key = _merchant_key(merchant)
         stored = self._state.get(key)

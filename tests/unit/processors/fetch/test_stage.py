@@ -242,6 +242,15 @@ async def test_known_id_is_told_once_with_the_response() -> None:
     assert (bench.stored[1].key, bench.stored[1].value) == (b"shop/t-1", KNOWN)
 
 
+async def test_id_that_verify_knows_is_not_told_again() -> None:
+    bench = Bench(FakeProvider(policy=Policy(retries={}, unsigned=True)))
+    assert await bench.work(lookup_record("l-1", "t-1", known="1")) == []
+    assert [one.topic for one in bench.stored] == ["responses.nevogate"]
+    gone = Bench(FakeProvider(policy=Policy(retries={}, unsigned=True), answer=answering(Failed("not_found", "gone"))))
+    outputs = await gone.work(lookup_record("l-1", "t-1", known="1"))
+    assert [one.topic for one in outputs] == ["lookups.dead", "lookups.nevogate.known"]
+
+
 class StoringOnce(FakeProvider):
     """Answers every lookup, and stores a response for the first alone."""
 

@@ -54,8 +54,8 @@ class Partition:
         body = b'{"commonData": {"transactionId": "%032x"}}' % transaction
         appended = (START + timedelta(seconds=replayed_seconds or after_seconds)).timestamp()
         record = Record("notifications.nevogate", 0, self.calls, b"k", body, headers, appended)
-        (output,) = await self.verify.process(BatchContext([record], self.state, no_publish))
-        return output.topic
+        (self.output,) = await self.verify.process(BatchContext([record], self.state, no_publish))
+        return self.output.topic
 
     async def learn(self, transaction: int, value: bytes) -> None:
         key = b"shop-hu/%032x" % transaction
@@ -106,6 +106,15 @@ async def test_known_id_is_stored_when_it_becomes_known_and_with_each_call_about
     assert partition.state.changes == {}, "a response that says so again costs no write"
     await partition.call(7)
     assert known < set(partition.state.changes), "it is retained for as long as calls about it come"
+
+
+async def test_lookup_says_whether_its_id_is_known() -> None:
+    partition = Partition()
+    await partition.call(7)
+    assert "known" not in dict(partition.output.headers)
+    await partition.learn(7, KNOWN)
+    await partition.call(7)
+    assert dict(partition.output.headers)["known"] == b"1"
 
 
 async def test_over_budget_call_can_be_replayed_once_the_bucket_has_filled() -> None:
