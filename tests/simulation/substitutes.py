@@ -112,7 +112,7 @@ class _Meter:
     def clear(self) -> None:
         return
 
-    def observe(self, amount: float) -> None:
+    def observe(self, amount: float, exemplar: dict[str, str] | None = None) -> None:
         return
 
 
