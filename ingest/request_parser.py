@@ -19,8 +19,8 @@ from ingest.request_rules import is_ambiguous
 _READ_BYTES: Final = 256 * 1024
 
 
-#: The versions of HTTP that are spoken. httptools reads others too.
-_VERSIONS: Final = ("1.1", "1.0")
+#: Takes the headers that come after a body, and forgets them: they are no part of the head.
+_AFTER_THE_HEAD: Final[Any] = deque(maxlen=0)
 
 
 class RequestHead(NamedTuple):
@@ -68,7 +68,7 @@ class RequestParser:
         self._max_head_bytes = max_head_bytes
         self._max_message_bytes = max_message_bytes
         self._url = b""
-        self._headers: list[tuple[bytes, bytes]] | deque[tuple[bytes, bytes]] = []
+        self._headers: list[tuple[bytes, bytes]] = []
         self._offers_upgrade = False
         self._follows_another = False
         self._counts_head = False
@@ -156,11 +156,16 @@ class RequestParser:
         if self._offers_upgrade:
             return  # the parser stops here; the request is parsed again without the offer
         self.in_head = False
-        headers = list(self._headers)
-        self._headers = deque(maxlen=0)  # what comes after the body is no part of the head
+        headers, self._headers = self._headers, _AFTER_THE_HEAD
         fields = dict(headers)
         version = parser.get_http_version()
-        if version not in _VERSIONS or is_ambiguous(version, headers, fields):
+        is_plain = (
+            version == "1.1"
+            and len(fields) == len(headers)
+            and b"host" in fields
+            and b"transfer-encoding" not in fields
+        )
+        if not is_plain and is_ambiguous(version, headers, fields):
             raise UnreadableRequestError
         url = httptools.parse_url(self._url)
         path = (url.path or b"").decode("ascii")

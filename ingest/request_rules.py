@@ -11,11 +11,15 @@ from typing import Final
 
 #: Headers of which a request has one: with two, readers differ in which they believe.
 _ONCE: Final = frozenset({b"host", b"content-type", b"content-encoding", b"content-length", b"transfer-encoding"})
+#: The versions of HTTP that are spoken. httptools reads others too.
+_VERSIONS: Final = ("1.1", "1.0")
 _SPACE: Final = b" \t"
 
 
 def is_ambiguous(version: str, headers: Sequence[tuple[bytes, bytes]], fields: Mapping[bytes, bytes]) -> bool:
     """Whether the request must be refused. ``fields`` are the headers by name; of one that comes twice, the last."""
+    if version not in _VERSIONS:
+        return True
     if len(fields) != len(headers):
         names = [name for name, _ in headers]
         if any(names.count(name) > 1 for name in _ONCE):
