@@ -99,7 +99,7 @@ class GroupProducer:
         """Have what was appended sent, at once if the event loop does the producer's work. Its thread, if that appended
         something, looks again before it waits."""
         sender = self._producer._sender
-        if self._turns.has_the_work:
+        if self._turns.may_have_one:
             self._turns.turn()
         elif threading.get_ident() != sender.ident:
             sender.wakeup()

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from typing import Any, Final
 
 from kafka import KafkaProducer
+from kafka.cluster import ClusterMetadata
 from kafka.net.compat import KafkaNetClient
 from kafka.producer.sender import Sender
 
@@ -49,8 +51,11 @@ PRIVATE_NAMES: Final = (
             "has_abortable_error",
         ),
     ),
+    PrivateName("kafka-python", "kafka.producer.sender", "Sender._send_producer_data", ("connection_delay",)),
     PrivateName("kafka-python", "kafka.net.compat", "KafkaNetClient.poll", ("_net", "poll")),
     PrivateName("kafka-python", "kafka.net.compat", "KafkaNetClient.is_ready", ("_manager", "_conns", "connected")),
+    PrivateName("kafka-python", "kafka.cluster", "ClusterMetadata.request_update", ("_need_update", "_future")),
+    PrivateName("kafka-python", "kafka.cluster", "ClusterMetadata.ttl", ("_need_update",)),
     PrivateName("kafka-python", "kafka.net.selector", "NetworkSelector._poll_once", ("_ready", "_selector")),
     PrivateName("kafka-python", "kafka.net.selector", "NetworkSelector._next_scheduled_timeout", ("_scheduled",)),
     PrivateName(
@@ -62,12 +67,28 @@ PRIVATE_NAMES: Final = (
 )
 
 
+class AwaitedMetadata(ClusterMetadata):  # type: ignore[misc]  # the library has no types
+    """Asks no second time for what it awaits.
+
+    A round asks for metadata whenever a partition has no leader, and kafka-python wakes its client for each request,
+    which makes another round: without a pause until there is a leader again. An update that is awaited, or that comes
+    after a back-off, needs no wake-up.
+    """
+
+    def request_update(self) -> Any:
+        awaited = self._future
+        if self._need_update and awaited is not None and not awaited.is_done:
+            return awaited
+        return super().request_update()
+
+
 class SharedNetworkClient(KafkaNetClient):  # type: ignore[misc]  # the library has no types
     """The client of one producer. Until `share` its thread does everything."""
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
         self._turns: LoopTurns | None = None
+        self._manager.cluster.__class__ = AwaitedMetadata  # the manager makes its own
 
     def give_turns(self, turns: LoopTurns) -> None:
         """Let the event loop take the work whenever nothing in it can block."""
@@ -87,6 +108,17 @@ class SharedNetworkClient(KafkaNetClient):  # type: ignore[misc]  # the library 
             super().poll(timeout_ms=timeout_ms)
             turns.take_over()
 
+    def connection_delay(self, node_id: Any) -> float:
+        """Milliseconds that a round waits for a node that can take nothing now.
+
+        kafka-python 3.0.12 tells seconds, and none for a connection that is being opened or has as many requests on the
+        way as it may: while a broker was frozen, round followed round without a pause. What ends either state ends the
+        wait, too.
+        """
+        if node_id in self._manager._conns:
+            return math.inf
+        return 1000 * float(super().connection_delay(node_id))
+
     def wakeup(self) -> None:
         super().wakeup()
         if self._turns is not None:
@@ -105,11 +137,18 @@ class LoopTurns:
         self._transactions = sender._transaction_manager
         self._loop = loop
         self.has_the_work = False
+        self._loop_thread: int | None = None
         self._given_back = threading.Event()
         self._in_turn = False
         self._once_more = False
         self._wait_seconds = 0.0
         self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def may_have_one(self) -> bool:
+        """Whether the caller is the event loop, and it has the work. Another producer's thread may call for one, too:
+        it appends to the producer that has replaced its own."""
+        return self.has_the_work and threading.get_ident() == self._loop_thread
 
     def take_over(self) -> None:
         """Have the event loop work until something could block. The producer's thread waits here meanwhile."""
@@ -142,6 +181,7 @@ class LoopTurns:
     def _begin(self) -> None:
         if not self.has_the_work:
             return  # given back before the first turn
+        self._loop_thread = threading.get_ident()
         self._loop.add_reader(self._selector.fileno(), self.turn)
         self.turn()
 

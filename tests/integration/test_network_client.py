@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from kafka import KafkaAdminClient
+from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import NewTopic
+from kafka.producer.sender import Sender
 
 from ingest.group_producer import GroupProducer, connect
 from ingest.limits import Slots
@@ -18,6 +19,7 @@ from schemas.configuration.ingest import IngestSettings
 from schemas.configuration.kafka import KafkaSettings
 
 DEADLINE_SECONDS = 30
+FROZEN_SECONDS = 0.3
 
 
 async def until(holds: Callable[[], bool]) -> None:
@@ -79,3 +81,45 @@ async def test_loop_does_the_work_and_never_looks_up_a_name(kafka: str, monkeypa
         await asyncio.to_thread(admin.close)
     assert not producer._producer._sender.is_alive(), "closing ends the thread too"
     assert slots.taken == 0
+
+
+@pytest.mark.kafka
+async def test_rounds_wait_while_a_broker_takes_nothing(kafka: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A frozen broker has as many requests as it may until they time out: thousands of rounds a second were made."""
+    loop, topic = asyncio.get_running_loop(), f"test-{uuid.uuid4().hex[:8]}"
+    rounds: list[int] = []
+    run_once = Sender.run_once
+
+    def counted(sender: Any) -> None:
+        rounds.append(threading.get_ident())
+        run_once(sender)
+
+    monkeypatch.setattr(Sender, "run_once", counted)
+    admin = await asyncio.to_thread(lambda: KafkaAdminClient(bootstrap_servers=kafka))
+    await asyncio.to_thread(admin.create_topics, [NewTopic(topic, 4, 1)])
+    settings = KafkaSettings(bootstrap_servers=kafka)
+    producer = await asyncio.to_thread(connect, settings, IngestSettings(), [topic], loop)
+    slots, outcomes = Slots(10), list[bool]()
+    publisher = NotificationPublisher(slots, timeout_seconds=DEADLINE_SECONDS)
+    publisher.open(producer, {topic: 4})
+    try:
+        assert await stored(publisher, slots, topic, 10) == 10
+        await until(lambda: producer._turns.has_the_work)
+        manager = producer._producer._sender._client._manager
+        node = manager.cluster.leader_for_partition(TopicPartition(topic, 0))
+        connection = manager._conns[node]
+        connection.pause("max_in_flight")
+        rounds.clear()
+        slots.take()
+        assert publisher.publish(topic, b"shop-uk/1", b"", [], outcomes.append)
+        await asyncio.sleep(FROZEN_SECONDS)
+        assert 0 < len(rounds) < 20
+        assert set(rounds) == {threading.get_ident()}
+        assert not outcomes
+        connection.unpause("max_in_flight")
+        assert await stored(publisher, slots, topic, 1) == 1, "it makes a round"
+        await until(lambda: outcomes == [True])
+    finally:
+        await publisher.close()
+        await asyncio.to_thread(admin.delete_topics, [topic])
+        await asyncio.to_thread(admin.close)

@@ -33,7 +33,7 @@ class Turns:
     """Turns of an event loop that has the work, or has not."""
 
     def __init__(self) -> None:
-        self.has_the_work = False
+        self.may_have_one = False
         self.taken = 0
 
     def turn(self) -> None:
@@ -95,7 +95,7 @@ def test_group_is_one_batch_and_reports_all_its_records_at_once() -> None:
     client.sender.ident = threading.get_ident()
     client.producer.wake()
     assert client.wakes == 1, "the network thread need not wake itself"
-    client.turns.has_the_work = True
+    client.turns.may_have_one = True
     client.producer.wake()
     assert (client.wakes, client.turns.taken) == (1, 1), "the event loop has the work"
     (first,) = client.drained()

@@ -1,6 +1,7 @@
 """Who does the producer's work: the event loop while nothing can block, else the producer's own thread."""
 
 import asyncio
+import math
 import selectors
 import socket
 import threading
@@ -10,10 +11,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from kafka.errors import KafkaConnectionError
+from kafka.net.selector import NetworkSelector
 
-from ingest.network_client import PRIVATE_NAMES, LoopTurns
+from ingest.network_client import PRIVATE_NAMES, LoopTurns, SharedNetworkClient
 from ingest.selector import ProducerSelector
 from service.private_names import require
+from service.rebootstrap import RebootstrapManager
 
 DEADLINE_SECONDS = 10
 
@@ -245,6 +249,54 @@ def test_end_of_the_loop_frees_the_thread() -> None:
     one.turns.take_over()
     assert not one.turns.has_the_work, "there is no loop to take it"
     one.network.close()
+
+
+async def test_turn_is_for_the_loop_that_has_the_work_alone(producer: Producer) -> None:
+    """A producer that was replaced calls for one in its own thread when it is told of its last records."""
+
+    def may_have_one() -> bool:
+        return producer.turns.may_have_one
+
+    assert not may_have_one()
+    await producer.taken_over()
+    assert may_have_one()
+    assert not await asyncio.to_thread(may_have_one)
+    producer.connection.connected = False
+    producer.turns.turn()
+    assert not may_have_one()
+
+
+@pytest.fixture
+def client() -> Iterator[SharedNetworkClient]:
+    """A client that has asked no broker yet."""
+    network = NetworkSelector()
+    one = SharedNetworkClient(network, RebootstrapManager(network, bootstrap_servers="127.0.0.1:9"))
+    yield one
+    one.close()
+
+
+def test_round_waits_until_a_connection_that_is_busy_or_opened_has_changed(client: SharedNetworkClient) -> None:
+    client._manager._conns[1] = busy = SimpleNamespace(connected=True, paused={"max_in_flight"}, close=lambda: None)
+    assert not client.is_ready(1)
+    assert client.connection_delay(1) == math.inf
+    busy.connected = False
+    assert client.connection_delay(1) == math.inf
+
+
+def test_round_waits_out_the_back_off_of_a_lost_node(client: SharedNetworkClient) -> None:
+    assert client.connection_delay(1) == 0, "it is to be opened"
+    milliseconds = client._manager.update_backoff(1)
+    assert milliseconds / 2 < client.connection_delay(1) <= milliseconds
+
+
+def test_metadata_that_is_awaited_is_not_asked_for_again(client: SharedNetworkClient) -> None:
+    first = client.cluster.request_update()
+    waiting = len(client._net._ready)
+    assert client.cluster.request_update() is first
+    assert len(client._net._ready) == waiting, "it would make one more round"
+    client.cluster.failed_update(KafkaConnectionError())
+    assert client.cluster.request_update() is not first
+    assert len(client._net._ready) > waiting
 
 
 def test_installed_client_has_the_private_names() -> None:
