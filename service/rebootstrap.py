@@ -12,11 +12,15 @@ import functools
 import logging
 import random
 import weakref
+from collections.abc import Callable
 from typing import Any, Final
 
-from kafka.errors import KafkaConnectionError, KafkaError
+from kafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError
 from kafka.future import Future
+from kafka.net.inet import create_connection
 from kafka.net.manager import KafkaConnectionManager
+from kafka.net.selector import TaskState
+from kafka.net.transport import KafkaSSLTransport
 from kafka.protocol.metadata import MetadataRequest
 
 from service.logs import event
@@ -29,6 +33,15 @@ _MANAGER: Final = "kafka.net.manager"
 #: What `RebootstrapManager` overrides and reads.
 _PRIVATE_NAMES: Final = (
     PrivateName("kafka-python", "kafka.net.compat", "KafkaNetClient.__init__", ("_net", "_manager")),
+    PrivateName("kafka-python", _MANAGER, "KafkaConnectionManager._connect", ("_build_transport",)),
+    PrivateName(
+        "kafka-python",
+        _MANAGER,
+        "KafkaConnectionManager._build_transport",
+        ("create_connection", "KafkaSSLTransport", "handshake", "ssl_enabled"),
+    ),
+    PrivateName("kafka-python", "kafka.net.selector", "NetworkSelector._poll_once", ("_current",)),
+    PrivateName("kafka-python", "kafka.net.selector", "NetworkSelector._wait_io", ("inject_exc", "_add_ready_task")),
     PrivateName("kafka-python", _MANAGER, "KafkaConnectionManager.send", ("least_loaded_node", "get_connection")),
     PrivateName("kafka-python", _MANAGER, "KafkaConnectionManager.get_connection", ("_conns", "connection_delay")),
     PrivateName("kafka-python", "kafka.cluster", "ClusterMetadata._do_refresh_metadata", ("least_loaded_node", "send")),
@@ -108,6 +121,29 @@ class RebootstrapManager(KafkaConnectionManager):  # type: ignore[misc]  # kafka
         sent.add_errback(unanswered)
         return watched
 
+    async def _build_transport(self, node: Any, timeout_at: float | None = None) -> Any:
+        """A TLS handshake, too, has to end in time, and to leave no socket behind.
+
+        kafka-python 3.0.12 waits for it without end. What was to be asked through the connection, such as who leads a
+        partition, waited as long: for a frozen broker, or behind a balancer that accepts for one that is away.
+        """
+        if not self.ssl_enabled:
+            return await super()._build_transport(node, timeout_at=timeout_at)
+        options, proxy = self.config["socket_options"], self.config["proxy_url"]
+        sock = await create_connection(self._net, node.host, node.port, options, proxy_url=proxy, timeout_at=timeout_at)
+        settings = {name: value for name, value in self.config.items() if name.startswith("ssl_")}
+        transport = KafkaSSLTransport(self._net, sock, host=node.host, **settings)
+        timer = self._net.call_at(timeout_at, _late(self._net)) if timeout_at is not None else None
+        try:
+            await transport.handshake()
+        except Exception as error:
+            transport.close()
+            raise KafkaConnectionError(f"Handshake failed: {error}") from error
+        finally:
+            if timer is not None:
+                self._net.cancel(timer)
+        return transport
+
     def _leave_moved(self, cluster: Any) -> None:
         """Close connections to addresses that brokers have left: some stay open and carry nothing."""
         previous, self._addresses = self._addresses, {one.node_id: (one.host, one.port) for one in cluster.brokers()}
@@ -116,3 +152,15 @@ class RebootstrapManager(KafkaConnectionManager):  # type: ignore[misc]  # kafka
                 self.reset_backoff(node_id)
                 if (connection := self._conns.get(node_id)) is not None:
                     connection.close(KafkaConnectionError("the broker has moved"))
+
+
+def _late(net: Any) -> Callable[[], None]:
+    """Ends what the present task waits for then."""
+    waiting = net._current
+
+    def late() -> None:
+        if waiting.state is TaskState.WAIT_IO:
+            waiting.inject_exc(KafkaTimeoutError("It took too long."))
+            net._add_ready_task(waiting)
+
+    return late

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -11,9 +13,11 @@ from kafka.errors import KafkaConnectionError
 from kafka.future import Future
 from kafka.net.manager import KafkaConnectionManager
 from kafka.net.selector import NetworkSelector
-from kafka.protocol.metadata import MetadataResponse
+from kafka.protocol.metadata import MetadataRequest, MetadataResponse
 
 from service.rebootstrap import ClusterReplacedError, RebootstrapManager
+
+DEADLINE_SECONDS = 10
 
 
 def metadata(port: int, cluster_id: str = "the first") -> Any:
@@ -116,3 +120,27 @@ def test_kafka_python_itself_never_asks_a_bootstrap_server_again(monkeypatch: py
         for _ in range(4):
             network.refresh()
     assert set(network.asked) == {1}
+
+
+def test_handshake_that_is_never_answered_ends_in_time() -> None:
+    """A frozen broker is still connected to, by its kernel. What is to be asked there would wait for the handshake."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as frozen:
+        frozen.settimeout(DEADLINE_SECONDS)
+        address = f"127.0.0.1:{frozen.getsockname()[1]}"
+        network = NetworkSelector()
+        manager = RebootstrapManager(
+            network, bootstrap_servers=address, security_protocol="SSL", ssl_context=ssl.create_default_context()
+        )
+        connection = manager.get_connection("bootstrap-0", timeout_ms=100)
+        asked = connection.send_request(MetadataRequest())
+        network.poll(timeout_ms=DEADLINE_SECONDS * 1000, future=asked)
+        assert "Handshake failed: KafkaTimeoutError: It took too long" in str(asked.exception)
+        assert connection.closed
+        assert manager.connection_delay("bootstrap-0") > 0, "it is tried again after a while"
+        accepted, _ = frozen.accept()
+        with accepted:
+            accepted.settimeout(DEADLINE_SECONDS)
+            while accepted.recv(4096):  # the socket is not left open
+                pass
+        manager.close()
+        network.close()
