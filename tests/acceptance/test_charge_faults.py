@@ -31,9 +31,10 @@ pytestmark = [
 ]
 
 CHARGES: Final = int(os.environ.get("PAYNOTIFY_CHARGES") or 150)
-#: A worker ends with its so-manieth call, in the middle of all the charges that are under way then. A charge has three.
-_CALLS_EACH: Final = 3
-KILL_AFTER_CALLS: Final = _CALLS_EACH * min(400, max(60, CHARGES // 5))
+#: The charges of a batch take their steps together: one call each for Details, InitRP, StartRP and Close.
+_BATCH: Final = 64
+#: A worker ends with its so-manieth call: after some batches, in the middle of the starts of the next one.
+KILL_AFTER_CALLS: Final = _BATCH * 4 * min(4, CHARGES // 300) + _BATCH * 5 // 2
 #: At least so many of the charges are in the middle of their steps when a worker is killed.
 STRUCK_SHARE: Final = 0.05
 _SECONDS: Final = 180 + CHARGES / 5
