@@ -11,12 +11,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+import msgspec
+
 from processors.providers.base import Policy
-from processors.providers.outcomes import Failed, RetryLater
+from processors.providers.outcomes import Failed, LookupOutcome, RetryLater
 from schemas.reasons import DeadReason
 
 #: A lookup that is held back waits no longer, so that few return to no purpose, and none much later than all can.
 _MAX_HOLD_SECONDS: Final = 600.0
+
+
+class HeldBack(msgspec.Struct, frozen=True, gc=False):
+    """No call was made for the lookup, for all of its merchant's have failed for so long."""
+
+    open_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +67,8 @@ def hold(
     longest_seconds = min(open_seconds, _MAX_HOLD_SECONDS)
     step = max(1, sum(delay <= longest_seconds for delay in delays_seconds))
     return ScheduledRetry(step, now + timedelta(seconds=delays_seconds[step - 1]))
+
+
+def is_outage(outcome: LookupOutcome) -> bool:
+    """Whether no call came through, or no answer of the provider's own."""
+    return isinstance(outcome, RetryLater) and outcome.reason == "unavailable"

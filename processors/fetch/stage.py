@@ -16,7 +16,7 @@ import msgspec
 from processors.dead_letters import dead_lettered
 from processors.fetch.lookup_record import waiting_lookup
 from processors.fetch.response_writer import ResponseWriter
-from processors.fetch.retry_policy import ScheduledRetry, decide, hold
+from processors.fetch.retry_policy import HeldBack, ScheduledRetry, decide, hold, is_outage
 from processors.limits.provider_circuits import CallAttempt, ProviderCircuits
 from processors.metrics import Metrics
 from processors.operations_events import odd_elements, operations_output
@@ -49,12 +49,6 @@ from schemas.times import parse_time, rfc3339
 from service.logs import event
 
 logger = logging.getLogger("paynotify.fetch")
-
-
-class HeldBack(msgspec.Struct, frozen=True, gc=False):
-    """No call was made for the lookup, for all of its merchant's have failed for so long."""
-
-    open_seconds: float
 
 
 class FetchStage:
@@ -177,9 +171,14 @@ class FetchStage:
         if not call.asks:
             return await self._call(account, call, writer, CallAttempt())
         with self._circuits.attempt(account.merchant.id) as attempt:
+            back = HeldBack(attempt.open_seconds)
             if attempt.held:
-                return dict.fromkeys((one.lookup_id for one in call.lookups), HeldBack(attempt.open_seconds))
-            return await self._call(account, call, writer, attempt)
+                return dict.fromkeys((one.lookup_id for one in call.lookups), back)
+            outcomes = await self._call(account, call, writer, attempt)
+            if not attempt.probe:
+                return outcomes
+            # a probe is none of the lookup's own attempts: it would soon have used them all up
+            return {name: back if is_outage(one) else one for name, one in outcomes.items()}
 
     async def _call(
         self, account: Account[Any], call: Call, writer: ResponseWriter, attempt: CallAttempt
@@ -201,10 +200,11 @@ class FetchStage:
             context = replace(self._context, progress=exchanged)
             outcomes = await self._provider.fetch(call, account, context, store)
             ended_as = "succeeded"
-            attempt.answered(not all(_is_outage(one) for one in outcomes.values()))
+            attempt.answered(not all(is_outage(one) for one in outcomes.values()))
         except RetryableError as error:
             ended_as = error.reason
             outcomes = call.all_end_as(RetryLater(error.reason, str(error), error.retry_after_seconds))
+            attempt.pause_seconds = error.retry_after_seconds or 0.0
             attempt.answered(error.reason != "unavailable" or isinstance(error, ResponseTooLongError))
         except PermanentError as error:
             ended_as = error.reason
@@ -272,12 +272,18 @@ class FetchStage:
             return self._dead_letter(record, decision.reason, waiting)
         self._outcomes.count("retry", outcome.reason)
         self._metrics.retries.labels(self.provider, outcome.reason).inc()
-        changes = {"attempts": str(tries), "reason": outcome.reason}
+        counted = {"attempts": str(tries), "reason": outcome.reason}
+        open_seconds = self._circuits.open_seconds(waiting.lookup.merchant) if is_outage(outcome) else None
+        if open_seconds is not None and not outcome.retry_after_seconds:
+            # one of the calls that opened the circuit: its lookup waits like all others
+            return self._hold(record, waiting, HeldBack(open_seconds), counted)
         if record.header(HELD_SINCE):
-            changes[HELD_SINCE] = ""  # held back no longer: from now on it waits for its own time
-        return self._waiting(record, waiting, decision, changes)
+            counted[HELD_SINCE] = ""  # held back no longer: from now on it waits for its own time
+        return self._waiting(record, waiting, decision, counted)
 
-    def _hold(self, record: Record, waiting: WaitingLookup, outcome: HeldBack) -> Output:
+    def _hold(
+        self, record: Record, waiting: WaitingLookup, outcome: HeldBack, counted: Mapping[str, str] | None = None
+    ) -> Output:
         now = self._context.now()
         held_since = parse_time(record.header(HELD_SINCE)) or now
         decision = hold(
@@ -289,8 +295,9 @@ class FetchStage:
         )
         if isinstance(decision, Failed):
             return self._dead_letter(record, decision.reason, waiting)
-        self._outcomes.count("held", "unavailable")
-        changes = {"reason": "unavailable", HELD_SINCE: rfc3339(held_since)}
+        if counted is None:
+            self._outcomes.count("held", "unavailable")
+        changes = {"reason": "unavailable", **(counted or {}), HELD_SINCE: rfc3339(held_since)}
         return self._waiting(record, waiting, decision, changes)
 
     def _waiting(
@@ -339,7 +346,3 @@ class FetchStage:
         return dead_lettered(
             record, self._dead, reason, attempts=waiting.attempts + 1, first_seen=rfc3339(waiting.first_seen)
         )
-
-
-def _is_outage(outcome: LookupOutcome) -> bool:
-    return isinstance(outcome, RetryLater) and outcome.reason == "unavailable"

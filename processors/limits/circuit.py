@@ -7,7 +7,7 @@ it, also one that says no, or one to a call from before. A failure that comes af
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -17,6 +17,8 @@ from schemas.configuration.worker import CircuitSettings
 Verdict = Literal["call", "probe", "hold"]
 #: How a call ended: the provider said something, no call came through, or none was made.
 CallResult = Literal["answered", "failed", "not_made"]
+
+_MAX_PAUSE_SECONDS: Final = 3600.0
 
 
 class Circuit(msgspec.Struct, frozen=True, gc=False):
@@ -47,26 +49,36 @@ def asked(circuit: Circuit, now: float) -> tuple[Circuit, Verdict]:
 
 
 def ended(
-    circuit: Circuit, result: CallResult, now: float, settings: CircuitSettings, *, probe_of: float | None = None
+    circuit: Circuit,
+    result: CallResult,
+    now: float,
+    settings: CircuitSettings,
+    *,
+    probe_of: float | None = None,
+    pause_seconds: float = 0.0,
 ) -> Circuit:
-    """The circuit after a call. ``probe_of`` is the ``opened_at`` of the circuit that the call was a probe of."""
+    """The circuit after a call. ``probe_of`` is the ``opened_at`` of the circuit that the call was a probe of.
+
+    ``pause_seconds`` is what the provider asks for before the next call.
+    """
+    pause_seconds = max(settings.probe_seconds, min(pause_seconds, _MAX_PAUSE_SECONDS))
     if result == "answered":
         return CLOSED
     if circuit.opened_at is None:
-        return _failed(circuit, now, settings) if result == "failed" else circuit
+        return _failed(circuit, now, settings, pause_seconds) if result == "failed" else circuit
     if probe_of != circuit.opened_at:
         return circuit
-    probe_at = now + settings.probe_seconds if result == "failed" else circuit.probe_at
+    probe_at = now + pause_seconds if result == "failed" else circuit.probe_at
     return msgspec.structs.replace(circuit, probing=False, probe_at=probe_at)
 
 
-def _failed(circuit: Circuit, now: float, settings: CircuitSettings) -> Circuit:
+def _failed(circuit: Circuit, now: float, settings: CircuitSettings, pause_seconds: float) -> Circuit:
     if not circuit.failures or now - circuit.failing_since > settings.within_seconds:
         circuit = Circuit(failing_since=now)
     circuit = msgspec.structs.replace(circuit, failures=circuit.failures + 1)
     if circuit.failures < settings.failures:
         return circuit
-    return msgspec.structs.replace(circuit, opened_at=now, probe_at=now + settings.probe_seconds)
+    return msgspec.structs.replace(circuit, opened_at=now, probe_at=now + pause_seconds)
 
 
 def offered(circuit: Circuit, now: float, settings: CircuitSettings) -> tuple[Circuit, bool]:

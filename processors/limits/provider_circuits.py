@@ -25,14 +25,16 @@ _UNUSED_SECONDS: Final = 1800.0
 class CallAttempt:
     """One call, if it is not ``held``. Whoever makes it sets ``tried`` once an exchange went out, and says its result.
 
-    ``open_seconds`` is for how long the circuit has been open.
+    ``open_seconds`` is for how long the circuit has been open, ``pause_seconds`` what the provider asks for.
     """
 
-    __slots__ = ("held", "open_seconds", "result", "tried")
+    __slots__ = ("held", "open_seconds", "pause_seconds", "probe", "result", "tried")
 
-    def __init__(self, *, held: bool = False, open_seconds: float = 0.0) -> None:
+    def __init__(self, *, held: bool = False, probe: bool = False, open_seconds: float = 0.0) -> None:
         self.held = held
+        self.probe = probe
         self.open_seconds = open_seconds
+        self.pause_seconds = 0.0
         self.result: CallResult = "not_made"
         self.tried = False
 
@@ -71,7 +73,11 @@ class ProviderCircuits:
         known, verdict = circuit.asked(self._circuits.get(merchant, CLOSED), now)
         self._circuits[merchant] = known
         opened_at = known.opened_at
-        one = CallAttempt(held=verdict == "hold", open_seconds=0.0 if opened_at is None else now - opened_at)
+        one = CallAttempt(
+            held=verdict == "hold",
+            probe=verdict == "probe",
+            open_seconds=0.0 if opened_at is None else now - opened_at,
+        )
         try:
             yield one
         finally:
@@ -81,8 +87,14 @@ class ProviderCircuits:
                     one.result,
                     self._now(),
                     self._settings,
-                    probe_of=opened_at if verdict == "probe" else None,
+                    probe_of=opened_at if one.probe else None,
+                    pause_seconds=one.pause_seconds,
                 )
+
+    def open_seconds(self, merchant: str) -> float | None:
+        """For how long the merchant's circuit has been open; None while it is closed."""
+        opened_at = self._circuits.get(merchant, CLOSED).opened_at
+        return None if opened_at is None else self._now() - opened_at
 
     def may_return(self, merchant: str) -> bool:
         """Whether one of the merchant's lookups that were held back may return before its time."""

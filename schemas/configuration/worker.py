@@ -46,11 +46,11 @@ class CircuitSettings(Section, frozen=True):
     A call fails if there is no complete response, or one that can't be the provider's own; a refusal is a response.
     """
 
-    failures: Count = 10
+    failures: Count = 5
     """Failed calls in a row after which one probe at a time goes out instead of every lookup."""
-    within_seconds: Positive = 60.0
-    """They count only if they fail within this time: a merchant with few calls is not held back."""
-    probe_seconds: Positive = 10.0
+    within_seconds: Positive = 300.0
+    """They count only if they fail within this time: one lookup that always fails, alone, holds nothing back."""
+    probe_seconds: Positive = 5.0
     """How long after a failed probe the next one goes out. One that succeeds lets all lookups go."""
 
 

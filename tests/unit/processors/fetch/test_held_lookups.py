@@ -47,6 +47,7 @@ class Flow:
         self.calls: list[tuple[float, str]] = []
         self.outputs: list[Output] = []
         self.metrics = metrics()
+        self._without_records: set[str] = set()
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
         self._queues: dict[str, asyncio.Queue[Record]] = {}
         known = circuits(self.metrics, now=lambda: self.seconds)
@@ -84,7 +85,9 @@ class Flow:
 
     async def run(self, until: float) -> None:
         while True:
-            for _ in range(60):
+            while len(self._without_records) + len(self._sleepers) < len(self._tasks) or any(
+                not self._queues[name].empty() for name in self._without_records
+            ):
                 await asyncio.sleep(0)
             if not self._sleepers or self._sleepers[0][0] > until:
                 self.seconds = until
@@ -107,7 +110,9 @@ class Flow:
     async def _consume(self, name: str) -> None:
         stage = self._retry if ".retry." in name else self._fetch
         while True:
+            self._without_records.add(name)
             batch = [await self._queues[name].get()]
+            self._without_records.discard(name)
             while not self._queues[name].empty():
                 batch.append(self._queues[name].get_nowait())
             await self.publish(await stage.process(BatchContext(batch, empty(), self.publish)))
@@ -128,13 +133,13 @@ async def test_few_calls_while_the_provider_is_away_and_all_lookups_answered_aft
         for second in range(0, 1800, 6):
             await flow.come(lookup_record(f"l-{second}", f"t-{second}"))
             await flow.run(float(second))
-        opened = 10 + 4  # those that open it, and those in flight by then
-        assert len(flow.calls) <= opened + 1800 / 10
-        assert len(flow.calls) >= 1800 / 13, "a probe in every interval"
+        opened = 5 + 4  # those that open it, and those in flight by then
+        assert len(flow.calls) <= opened + 1800 / 5
+        assert len(flow.calls) >= 1800 / 8, "a probe in every interval"
         assert counted(flow.metrics.outcomes, provider="nevogate", stage="fetch", outcome="held", reason="unavailable")
         made_away = len(flow.calls)
         flow.away = set()
-        await flow.run(1800 + 10 + 4)
+        await flow.run(1800 + 5 + 4)
         assert len(flow.calls) > made_away + 100, "they return within a probe interval, long before their time"
         await flow.run(3 * 3600)
         assert len(flow.answered()) == 300
@@ -148,8 +153,10 @@ async def test_held_back_is_no_attempt() -> None:
         await flow.come(*(lookup_record(f"l-{n}", f"t-{n}") for n in range(12)))
         await flow.run(4)
         waiting = [one for one in flow.outputs if one.topic == "lookups.nevogate.retry.1"]
-        assert [header(one, "attempts") for one in waiting] == ["1"] * 10 + [""] * 2
-        assert [bool(header(one, "held-since")) for one in waiting] == [False] * 10 + [True] * 2
+        called = len(flow.calls)
+        assert 5 <= called <= 5 + 4
+        assert [header(one, "attempts") for one in waiting] == ["1"] * called + [""] * (12 - called)
+        assert all(header(one, "held-since") for one in waiting)
         held = waiting[-1]
         assert (header(held, "reason"), header(held, "first-seen")) == ("unavailable", "2026-06-01T11:00:00.000Z")
         assert parse_time(header(held, "not-before")) == flow.now() + timedelta(seconds=1)
@@ -166,13 +173,35 @@ async def test_other_merchants_are_not_held_back() -> None:
         assert len(flow.answered()) == 30
 
 
-async def test_lookup_that_failed_as_a_probe_waits_for_its_own_time_again() -> None:
+async def test_probes_use_up_no_attempts_of_the_few_lookups_that_wait() -> None:
     async with Flow() as flow:
         flow.away = {"shop"}
-        await flow.come(*(lookup_record(f"l-{n}", f"t-{n}", attempts="1") for n in range(11)))
-        await flow.run(40)
-        probed = [one for one in flow.outputs if ("held-since", b"") in one.headers]
-        assert {(header(one, "attempts"), one.topic) for one in probed} == {("2", "lookups.nevogate.retry.2")}
+        await flow.come(*(lookup_record(f"l-{n}", f"t-{n}", attempts="3") for n in range(6)))
+        await flow.run(3600)
+        assert len(flow.calls) > 400
+        assert {header(one, "attempts") for one in flow.outputs if ".retry." in one.topic} <= {"3", "4"}
+        flow.away = set()
+        await flow.run(3600 + 5 + 4)
+        assert len(flow.answered()) == 6, "each of them, whatever its own delay would have been"
+
+
+async def test_other_retry_of_a_lookup_that_was_held_waits_for_its_own_time() -> None:
+    numbers = metrics()
+    policy = Policy(retries={"uncertain": 3})
+    provider = FakeProvider(policy, lambda call: {one.lookup_id: RetryLater("uncertain") for one in call.lookups})
+    stage = FetchStage(
+        provider,
+        accounts(),
+        KAFKA,
+        call_context(),
+        numbers,
+        circuits(numbers),
+        delays_seconds=DELAYS,
+        calls_in_flight=4,
+    )
+    held = lookup_record("l-1", held_since="2026-06-01T11:59:00.000Z")
+    (output,) = await stage.process(BatchContext([held], empty(), refuse_publish))
+    assert (header(output, "attempts"), header(output, "held-since")) == ("1", "")
 
 
 async def test_lookup_is_held_no_longer_than_its_retries_would_have_taken() -> None:

@@ -108,6 +108,15 @@ def test_failures_that_are_far_apart_do_not_open_it() -> None:
     assert after((0, "failed"), (5, "not_made"), (6, "failed"), (7, "failed")).opened_at == 7
 
 
+def test_pause_that_the_provider_asks_for_is_kept() -> None:
+    opened = after((0, "failed"), (1, "failed"))
+    opened = ended(opened, "failed", 2, SETTINGS, pause_seconds=200)
+    assert [asked(opened, now)[1] for now in (13, 201, 202)] == ["hold", "hold", "probe"]
+    probing, _ = asked(opened, 202)
+    again = ended(probing, "failed", 203, SETTINGS, probe_of=2, pause_seconds=10**9)
+    assert asked(again, 203 + 3600)[1] == "probe", "but no longer than an hour"
+
+
 def test_metric_shows_an_open_circuit_until_another_process_has_the_merchant() -> None:
     now, metrics = [0.0], Metrics(CollectorRegistry())
     circuits = ProviderCircuits("nevogate", SETTINGS, metrics.circuit_open, lambda: now[0])
