@@ -129,13 +129,11 @@ def brokers_move(target: Target) -> None:
 def move_all(brokers: Sequence[LocalBroker], proxy: Proxy) -> None:
     """As `brokers_move`, for the brokers behind the proxy."""
     for broker in brokers:
+        broker.kill()  # the last ones of a cluster that is stopped would wait for the others
+    for broker in brokers:
         left = broker.address("PLAINTEXT")
         broker.move()
         proxy.forget(left)
-    _launch(brokers)
-
-
-def _launch(brokers: Sequence[LocalBroker]) -> None:
     for broker in brokers:
         broker.launch()
     for broker in brokers:
@@ -145,9 +143,9 @@ def _launch(brokers: Sequence[LocalBroker]) -> None:
 def re_authentication(target: Target) -> None:
     """Restart every broker with sessions of five seconds, let several end under load, and go back to longer ones."""
     for setting, seconds in ((SHORT_SESSIONS, target.chance.uniform(12.0, 16.0)), (SESSIONS, 0.0)):
-        for broker in target.sandbox.brokers:
+        for broker in target.sandbox.brokers:  # one after the other: several nodes stay available
             broker.change(setting)
-        _launch(target.sandbox.brokers)
+            broker.restart()
         time.sleep(seconds)
 
 
