@@ -15,7 +15,6 @@ import msgspec
 
 from processors.dead_letters import dead_lettered
 from processors.fetch.lookup_record import waiting_lookup
-from processors.fetch.response_writer import ResponseWriter
 from processors.fetch.retry_policy import HeldBack, ScheduledRetry, decide, hold, is_outage
 from processors.limits.provider_circuits import CallAttempt, ProviderCircuits
 from processors.metrics import Metrics
@@ -79,7 +78,6 @@ class FetchStage:
         self._calls_ended = cache(partial(metrics.calls.labels, provider.name))
         self._call_seconds = metrics.fetch_seconds.labels(provider.name)
         self._delays_seconds = delays_seconds
-        self._calls_in_flight = calls_in_flight
         self._slots = asyncio.Semaphore(calls_in_flight)
         self._topic = kafka.topic
         self._known = kafka.topic(topics.known(provider.name))
@@ -144,44 +142,47 @@ class FetchStage:
         for merchant, lookups in by_merchant.items():
             for call in self._provider.calls(lookups, self._context):
                 queues[merchant, call.queue].append(call)
-        outcomes: dict[str, LookupOutcome | HeldBack] = {}
-        waiting_queues = iter(queues.items())
-        writer = ResponseWriter(publish)
-
-        async def run_queues() -> None:
-            for (merchant, _), calls in waiting_queues:
-                for call in calls:
-                    async with self._slots:
-                        outcomes.update(await self._admitted(self._accounts[merchant], call, writer))
-
-        # as many tasks as there may be calls: one for each queue, of which a batch has hundreds, would cost more
+        # a task for each queue: the first batch has all slots first and goes on, while others wait for theirs. With as
+        # many tasks as slots, all batches would end late together, and each notification cost a tenth more
         results = await asyncio.gather(
-            *(run_queues() for _ in range(min(self._calls_in_flight, len(queues)))), return_exceptions=True
+            *(self._run_queue(self._accounts[merchant], calls, publish) for (merchant, _), calls in queues.items()),
+            return_exceptions=True,
         )
+        outcomes: dict[str, LookupOutcome | HeldBack] = {}
         for result in results:
-            if result is not None:
+            if isinstance(result, BaseException):
                 # only after all calls ended: the batch is repeated, and none of its calls may still run then
                 raise result
+            outcomes.update(result)
+        return outcomes
+
+    async def _run_queue(
+        self, account: Account[Any], calls: Sequence[Call], publish: Publish
+    ) -> dict[str, LookupOutcome | HeldBack]:
+        outcomes: dict[str, LookupOutcome | HeldBack] = {}
+        for call in calls:
+            async with self._slots:
+                outcomes.update(await self._admitted(account, call, publish))
         return outcomes
 
     async def _admitted(
-        self, account: Account[Any], call: Call, writer: ResponseWriter
+        self, account: Account[Any], call: Call, publish: Publish
     ) -> Mapping[str, LookupOutcome | HeldBack]:
         """Make the call, or hold its lookups back while all calls for the merchant fail."""
         if not call.asks:
-            return await self._call(account, call, writer, CallAttempt())
+            return await self._call(account, call, publish, CallAttempt())
         with self._circuits.attempt(account.merchant.id) as attempt:
             back = HeldBack(attempt.open_seconds)
             if attempt.held:
                 return dict.fromkeys((one.lookup_id for one in call.lookups), back)
-            outcomes = await self._call(account, call, writer, attempt)
+            outcomes = await self._call(account, call, publish, attempt)
             if not attempt.probe:
                 return outcomes
             # a probe is none of the lookup's own attempts: it would soon have used them all up
             return {name: back if is_outage(one) else one for name, one in outcomes.items()}
 
     async def _call(
-        self, account: Account[Any], call: Call, writer: ResponseWriter, attempt: CallAttempt
+        self, account: Account[Any], call: Call, publish: Publish, attempt: CallAttempt
     ) -> Mapping[str, LookupOutcome]:
         def exchanged() -> None:
             attempt.tried = True
@@ -191,7 +192,7 @@ class FetchStage:
             merchant = account.merchant.id
             # the ids go with the response: by themselves they would cost a request of their own for each batch
             known = [output for one in lookups for output in self._known_id(one, known=True)]
-            await writer.store([response_record(self._responses, self.provider, merchant, response, lookups), *known])
+            await publish([response_record(self._responses, self.provider, merchant, response, lookups), *known])
 
         started = time.monotonic()
         span = begin_call(self.provider, account.merchant.id, "lookups", [one.traceparent for one in call.lookups])
