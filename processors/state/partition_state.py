@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
 
+from processors.state import timer_queue
 from processors.state.changelog import Changelog
 from processors.state.store import StateStore
 from schemas.errors import PartitionRevokedError
@@ -216,7 +217,7 @@ class ExclusiveWrite:
 
     async def log(self, changes: Mapping[bytes, bytes | None], state_format: int = 1) -> None:
         """Returns when the brokers have acknowledged the changes."""
-        self._next_offset = await self._changelog.write(changes, state_format)
+        self._next_offset = await self._changelog.write(timer_queue.cut_short_safely(changes), state_format)
 
     def store(self, changes: Mapping[bytes, bytes | None], state_format: int = 1) -> None:
         """Write what was logged to the local store."""

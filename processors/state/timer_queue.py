@@ -6,6 +6,7 @@ separately, such as one merchant's status checks and another's.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -45,6 +46,20 @@ def add(state: Overlay, timer: Timer) -> None:
 def remove(state: Overlay, timer: Timer) -> None:
     """Remove a timer that was handled or is no longer wanted."""
     state.delete(timer.key)
+
+
+def cut_short_safely(changes: Mapping[bytes, bytes | None]) -> Mapping[bytes, bytes | None]:
+    """The changes in an order in which any first part of them loses no timer: started ones first, removed ones last.
+
+    A crash may cut a write short. The batch is then repeated on what was written: a value that is there already sets
+    no timer again, while a timer without its value fires for nothing.
+    """
+    timers = {key: value for key, value in changes.items() if key.startswith(_PREFIX)}
+    if not timers:
+        return changes
+    started = {key: value for key, value in timers.items() if value is not None}
+    values = {key: value for key, value in changes.items() if key not in timers}
+    return {**started, **values, **timers}
 
 
 def due(state: SortedKeys, queue: str, now: datetime, limit: int) -> list[Timer]:
