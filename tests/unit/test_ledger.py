@@ -22,7 +22,7 @@ class Readings(Observer):
     """An observer for whom more lies on the topics at each reading; after the last one nothing more comes."""
 
     def __init__(self, *readings: list[tuple[str, Any]]) -> None:
-        super().__init__(cast(Sandbox, SimpleNamespace(prefix="", bootstrap="", configuration=_NO_TOPICS)))
+        super().__init__(cast(Sandbox, SimpleNamespace(prefix="", direct_bootstrap="", configuration=_NO_TOPICS)))
         self._readings = list(readings)
 
     def read(self) -> None:
