@@ -68,8 +68,10 @@ def _taken_back(whole: Callable[[str], list[Stored]]) -> Iterator[tuple[str, str
         one = orjson.loads(record.value or b"")
         if header(record, "ce_type") != "payment.observed.v1":
             continue
+        if one["status"] is None and not one.get("chargeback"):
+            continue  # what the shop says: an event of it may come much later, at its moment
         moment = (one.get("provider_time") or "", one["observed_at"])
-        if one["status"] is not None and not one.get("chargeback"):
+        if not one.get("chargeback"):
             newer = moment > newest.get(record.key, ("", ""))
             if newer and status.get(record.key) in _HELD and one["status"] not in _MONEY:
                 yield "money_taken_back", header(record, "ce_id")
