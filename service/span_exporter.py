@@ -119,9 +119,8 @@ class SpanExporter:
         attributes: Attributes | None = None,
         links: Iterable[bytes] = (),
         parent: Context | None = None,
-        since_nanoseconds: int | None = None,
     ) -> TracedSpan:
-        """A span that begins now, or then. ``links`` are traceparents, of which those that are traced count."""
+        """A span that begins now. ``links`` are traceparents, of which those that are traced count."""
         takes = self.sampling.takes
         linked = [Link(context) for one in links if takes(one) and (context := _context(one)) is not None]
         span = self._tracer.start_span(
@@ -131,7 +130,6 @@ class SpanExporter:
             kind=_KINDS[role],
             attributes=attributes,
             links=linked[:MAX_LINKS],
-            start_time=since_nanoseconds,
         )
         return TracedSpan(self, span)
 

@@ -88,11 +88,11 @@ class TokenIssuer:
     def keys(self) -> str:
         return f"{self.address}/keys"
 
-    def token(self, **claims: Any) -> str:
+    def token(self) -> str:
         """A signed token of the client."""
         now = time.time()
         content = {"iss": ISSUER, "sub": CLIENT, "aud": AUDIENCE, "iat": now, "exp": now + self.lifetime_seconds}
-        made = jwt.JWT(header={"alg": "RS256", "kid": "1"}, claims={**content, **claims})
+        made = jwt.JWT(header={"alg": "RS256", "kid": "1"}, claims=content)
         made.make_signed_token(self._key)
         return str(made.serialize())
 
