@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from ingest.call import WebhookCall
 from schemas.ingress import RESPONSES, RequestOutcome
-from schemas.traceparent import new_traceparent, valid_traceparent
+from schemas.traceparent import given_traceparent, new_traceparent
 from service import token_bucket
 
 if TYPE_CHECKING:
@@ -72,8 +72,8 @@ class CallTraces:
 
     def begin(self, call: WebhookCall) -> None:
         """Decide, and set what the call's record will have as ``traceparent``."""
-        given = call.fields.get(b"traceparent")
-        if given is not None and given.isascii() and valid_traceparent(given.decode()):
+        given = given_traceparent(call.fields.get(b"traceparent"))
+        if given is not None:
             self._within(call, given)
             return
         call.traceparent = new_traceparent().encode()

@@ -13,7 +13,7 @@ from typing import Final
 
 from schemas.ids import time_ordered_id
 from schemas.messages import NOTIFICATION_RECEIVED
-from schemas.traceparent import new_traceparent, valid_traceparent
+from schemas.traceparent import given_traceparent, new_traceparent
 
 #: Longer values of request headers are cut.
 MAX_VALUE_BYTES: Final = 256
@@ -83,7 +83,7 @@ def record_headers(
         ("content-type", plain(request.get(b"content-type", b""))),
         _METHODS[method],
         ("http-query", query),
-        ("traceparent", traceparent or _trace(request.get(b"traceparent"))),
+        ("traceparent", traceparent or given_traceparent(request.get(b"traceparent")) or new_traceparent().encode()),
     ]
     for name, record_name in _OPTIONAL_NAMES:
         value = request.get(name)
@@ -96,10 +96,3 @@ def plain(value: bytes, limit_bytes: int = MAX_VALUE_BYTES) -> bytes:
     """The value, cut to length. Bytes outside ASCII are escaped, because readers of record headers expect UTF-8."""
     value = value[:limit_bytes]
     return value if value.isascii() else value.decode("ascii", "backslashreplace").encode()[:limit_bytes]
-
-
-def _trace(given: bytes | None) -> bytes:
-    """The caller's trace context if it is valid, else a new one."""
-    if given is not None and given.isascii() and valid_traceparent(given.decode()):
-        return given
-    return new_traceparent().encode()

@@ -17,3 +17,8 @@ def new_traceparent() -> str:
 def valid_traceparent(text: str) -> bool:
     """Whether the text is a W3C ``traceparent`` of version 00 that names a trace."""
     return bool(_TRACEPARENT.match(text)) and text[3:35] != "0" * 32 and text[36:52] != "0" * 16
+
+
+def given_traceparent(value: bytes | None) -> bytes | None:
+    """What a caller's header gives as ``traceparent``, if it is valid."""
+    return value if value is not None and value.isascii() and valid_traceparent(value.decode()) else None
