@@ -41,14 +41,20 @@ def traces(share: float) -> tuple[SpanExporter, CallTraces]:
     return exporter, CallTraces(exporter)
 
 
-def test_call_and_its_storing_are_spans_without_path_query_or_address(receiver: OtlpReceiver) -> None:
+def answered(outcome: RequestOutcome) -> WebhookCall:
+    """A call whose record was handed over, and that was answered so; its spans are exported."""
     exporter, made = traces(1.0)
     one = call()
     made.begin(one)
     assert one.trace is not None
     one.trace.handed_over("notifications.nevogate", 12)
-    one.trace.answered(one, "nevogate", RequestOutcome.STORED)
+    one.trace.answered(one, "nevogate", outcome)
     exporter.close()
+    return one
+
+
+def test_call_and_its_storing_are_spans_without_path_query_or_address(receiver: OtlpReceiver) -> None:
+    one = answered(RequestOutcome.STORED)
     send, server = receiver.spans
     assert (server.kind, send.kind, send.parent_id) == (2, 4, server.span_id)
     assert one.traceparent == f"00-{server.trace_id}-{server.span_id}-01".encode(), "workers link to the call's span"
@@ -59,13 +65,7 @@ def test_call_and_its_storing_are_spans_without_path_query_or_address(receiver: 
 
 
 def test_call_that_is_not_stored_is_a_failed_span(receiver: OtlpReceiver) -> None:
-    exporter, made = traces(1.0)
-    one = call()
-    made.begin(one)
-    assert one.trace is not None
-    one.trace.handed_over("notifications.nevogate", 12)
-    one.trace.answered(one, "nevogate", RequestOutcome.NOT_STORED)
-    exporter.close()
+    answered(RequestOutcome.NOT_STORED)
     assert [(span.name, span.failed) for span in receiver.spans] == [
         ("send notifications.nevogate", True),
         ("POST /notifications/{provider}/{merchant}", True),
