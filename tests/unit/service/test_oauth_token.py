@@ -6,7 +6,7 @@ import logging
 import ssl
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
@@ -17,6 +17,7 @@ from kafka.net.sasl import get_sasl_mechanism
 from ops.main import main
 from processors.runtime.faust_app import broker_credentials
 from sandbox.certificates import Authority
+from sandbox.processes import wait_for
 from schemas.configuration.kafka import KafkaSettings, OAuthSettings
 from schemas.configuration.secrets import SecretRef
 from schemas.errors import ConfigurationError, TokenUnavailableError
@@ -56,13 +57,6 @@ def settings(issuer: TokenIssuer, **changes: Any) -> OAuthSettings:
             **changes,
         }
     )
-
-
-def soon(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + DEADLINE_SECONDS
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.01)
 
 
 def with_oauth(oauth: OAuthSettings) -> KafkaSettings:
@@ -105,10 +99,8 @@ def test_token_is_renewed_before_it_expires(issuer: TokenIssuer) -> None:
     token = FetchedToken(TokenEndpoint(settings(issuer)), {})
     try:
         token.await_first()
-        first, until = token.token(), time.monotonic() + issuer.lifetime_seconds
-        while token.token() == first:
-            assert time.monotonic() < until
-            time.sleep(0.01)
+        first = token.token()
+        assert wait_for(lambda: token.token() != first, within_seconds=issuer.lifetime_seconds, every=0.01)
     finally:
         token.stop()
 
@@ -121,7 +113,7 @@ def test_token_without_a_successor_ends_and_comes_again(issuer: TokenIssuer, cap
         with pytest.raises(TokenUnavailableError, match="HTTP 503"):
             token.await_first()
         issuer.status = 200
-        soon(lambda: "broker_token_available" in caplog.messages)
+        assert wait_for(lambda: "broker_token_available" in caplog.messages, within_seconds=DEADLINE_SECONDS)
         assert token.token()
     finally:
         token.stop()
