@@ -4,7 +4,8 @@ import asyncio
 import socket
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -46,9 +47,27 @@ def lose_connections(producer: GroupProducer) -> None:
         connection.transport._sock.shutdown(socket.SHUT_RDWR)
 
 
+@asynccontextmanager
+async def publishing(kafka: str, slots: Slots) -> AsyncIterator[tuple[GroupProducer, NotificationPublisher, str]]:
+    """A producer, its publisher and their topic."""
+    topic = f"test-{uuid.uuid4().hex[:8]}"
+    admin = await asyncio.to_thread(lambda: KafkaAdminClient(bootstrap_servers=kafka))
+    await asyncio.to_thread(admin.create_topics, [NewTopic(topic, 4, 1)])
+    settings, loop = KafkaSettings(bootstrap_servers=kafka), asyncio.get_running_loop()
+    producer = await asyncio.to_thread(connect, settings, IngestSettings(), [topic], loop)
+    publisher = NotificationPublisher(slots, timeout_seconds=DEADLINE_SECONDS)
+    publisher.open(producer, {topic: 4})
+    try:
+        yield producer, publisher, topic
+    finally:
+        await publisher.close()
+        await asyncio.to_thread(admin.delete_topics, [topic])
+        await asyncio.to_thread(admin.close)
+
+
 @pytest.mark.kafka
 async def test_loop_does_the_work_and_never_looks_up_a_name(kafka: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    loop, topic = asyncio.get_running_loop(), f"test-{uuid.uuid4().hex[:8]}"
+    slots = Slots(1000)
     looked_up: list[int] = []
     look_up = socket.getaddrinfo
 
@@ -57,14 +76,7 @@ async def test_loop_does_the_work_and_never_looks_up_a_name(kafka: str, monkeypa
         return look_up(*arguments, **options)
 
     monkeypatch.setattr(socket, "getaddrinfo", noted)
-    admin = await asyncio.to_thread(lambda: KafkaAdminClient(bootstrap_servers=kafka))
-    await asyncio.to_thread(admin.create_topics, [NewTopic(topic, 4, 1)])
-    settings = KafkaSettings(bootstrap_servers=kafka)
-    producer = await asyncio.to_thread(connect, settings, IngestSettings(), [topic], loop)
-    slots = Slots(1000)
-    publisher = NotificationPublisher(slots, timeout_seconds=DEADLINE_SECONDS)
-    publisher.open(producer, {topic: 4})
-    try:
+    async with publishing(kafka, slots) as (producer, publisher, topic):
         assert await stored(publisher, slots, topic, 100) == 100
         await until(lambda: producer._turns.has_the_work)
         assert await stored(publisher, slots, topic, 100) == 100
@@ -75,10 +87,6 @@ async def test_loop_does_the_work_and_never_looks_up_a_name(kafka: str, monkeypa
             assert await stored(publisher, slots, topic, 100) == 100
             await until(lambda: bool(looked_up) and producer._turns.has_the_work)
             assert threading.get_ident() not in looked_up, "a name was looked up in the event loop"
-    finally:
-        await publisher.close()
-        await asyncio.to_thread(admin.delete_topics, [topic])
-        await asyncio.to_thread(admin.close)
     assert not producer._producer._sender.is_alive(), "closing ends the thread too"
     assert slots.taken == 0
 
@@ -86,7 +94,7 @@ async def test_loop_does_the_work_and_never_looks_up_a_name(kafka: str, monkeypa
 @pytest.mark.kafka
 async def test_rounds_wait_while_a_broker_takes_nothing(kafka: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A frozen broker has as many requests as it may until they time out: thousands of rounds a second were made."""
-    loop, topic = asyncio.get_running_loop(), f"test-{uuid.uuid4().hex[:8]}"
+    slots, outcomes = Slots(10), list[bool]()
     rounds: list[int] = []
     run_once = Sender.run_once
 
@@ -95,14 +103,7 @@ async def test_rounds_wait_while_a_broker_takes_nothing(kafka: str, monkeypatch:
         run_once(sender)
 
     monkeypatch.setattr(Sender, "run_once", counted)
-    admin = await asyncio.to_thread(lambda: KafkaAdminClient(bootstrap_servers=kafka))
-    await asyncio.to_thread(admin.create_topics, [NewTopic(topic, 4, 1)])
-    settings = KafkaSettings(bootstrap_servers=kafka)
-    producer = await asyncio.to_thread(connect, settings, IngestSettings(), [topic], loop)
-    slots, outcomes = Slots(10), list[bool]()
-    publisher = NotificationPublisher(slots, timeout_seconds=DEADLINE_SECONDS)
-    publisher.open(producer, {topic: 4})
-    try:
+    async with publishing(kafka, slots) as (producer, publisher, topic):
         assert await stored(publisher, slots, topic, 10) == 10
         await until(lambda: producer._turns.has_the_work)
         manager = producer._producer._sender._client._manager
@@ -119,7 +120,3 @@ async def test_rounds_wait_while_a_broker_takes_nothing(kafka: str, monkeypatch:
         connection.unpause("max_in_flight")
         assert await stored(publisher, slots, topic, 1) == 1, "it makes a round"
         await until(lambda: outcomes == [True])
-    finally:
-        await publisher.close()
-        await asyncio.to_thread(admin.delete_topics, [topic])
-        await asyncio.to_thread(admin.close)
