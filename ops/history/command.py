@@ -9,7 +9,7 @@ from typing import Any, Final
 import orjson
 
 from ops.common.arguments import integer_between
-from ops.common.merchants import unknown_merchant
+from ops.common.merchants import find_merchant
 from ops.common.terminal import print_table
 from ops.common.times import TIME_FORMS, parse_window
 from ops.common.topic_reader import TopicReader
@@ -94,10 +94,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _filter(arguments: argparse.Namespace, configuration: Configuration) -> HistoryFilter:
-    configured = [one.id for one in configuration.merchants]
     for merchant_id in arguments.merchant:
-        if merchant_id not in configured:
-            raise unknown_merchant(merchant_id, configured)
+        find_merchant(configuration, merchant_id)
     payment = None
     if arguments.payment is not None:
         text = arguments.payment[:MAX_ID_LENGTH]

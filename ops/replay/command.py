@@ -18,7 +18,7 @@ import orjson
 
 from ops.common.action_log import ActionLog, intention, recorded_arguments
 from ops.common.arguments import number_between
-from ops.common.merchants import unknown_merchant
+from ops.common.merchants import find_merchant
 from ops.common.operator import Operator, add_operator_options, operator_of
 from ops.common.progress_bar import ProgressBar
 from ops.common.record_sender import RecordSender, rate_limiter
@@ -145,10 +145,8 @@ def _kinds(kind: str) -> tuple[str, ...]:
 
 
 def _selection(arguments: argparse.Namespace, configuration: Configuration) -> ReplaySelection:
-    configured = [one.id for one in configuration.merchants]
     for merchant_id in arguments.merchant:
-        if merchant_id not in configured:
-            raise unknown_merchant(merchant_id, configured)
+        find_merchant(configuration, merchant_id)
     possible = {reason for kind in _kinds(arguments.kind) for reason in _REASONS[kind]}
     for reason in arguments.reason:
         if reason not in possible:
