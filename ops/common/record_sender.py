@@ -63,7 +63,7 @@ class RecordSender:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         try:
             # also after Ctrl-C: otherwise the next start could not see records that were already on their way
-            self._await_acknowledgements()
+            self.flush()
         finally:
             self._producer.close(timeout=_ACKNOWLEDGE_SECONDS)
 
@@ -80,7 +80,7 @@ class RecordSender:
         except KafkaError as error:
             raise self._failed(error) from None
         if len(self._unacknowledged) >= _MAX_UNACKNOWLEDGED:
-            self._await_acknowledgements()
+            self.flush()
 
     def flush(self) -> None:
         """Return once the brokers have acknowledged every record.
@@ -88,9 +88,6 @@ class RecordSender:
         Raises:
             ClusterUnavailableError: they did not acknowledge one of them.
         """
-        self._await_acknowledgements()
-
-    def _await_acknowledgements(self) -> None:
         pending, self._unacknowledged = self._unacknowledged, []
         try:
             for one in pending:
