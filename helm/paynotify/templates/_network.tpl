@@ -26,21 +26,11 @@
     {{- toYaml . | nindent 4 }}
   {{- end }}
 {{- with (.Values.configuration.kafka.sasl_oauth | default dict).token_endpoint }}
-- ports:
-    - {port: {{ include "paynotify.portOf" . }}, protocol: TCP}
-  {{- with $.Values.networkPolicy.tokenEndpoint }}
-  to:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
+{{ include "paynotify.ruleFor" (dict "url" . "peers" $.Values.networkPolicy.tokenEndpoint) }}
 {{- end }}
 {{- with .Values.traces.endpoint }}
 # the collector of traces
-- ports:
-    - {port: {{ include "paynotify.portOf" . }}, protocol: TCP}
-  {{- with $.Values.networkPolicy.collector }}
-  to:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
+{{ include "paynotify.ruleFor" (dict "url" . "peers" $.Values.networkPolicy.collector) }}
 {{- end }}
 {{- with .Values.networkPolicy.extraEgress }}
 {{ toYaml . }}
@@ -78,13 +68,18 @@ yes
 {{- define "paynotify.proxyRule" -}}
 {{- with .Values.configuration.worker.provider_proxy -}}
 # the forward proxy
+{{ include "paynotify.ruleFor" (dict "url" .url "peers" $.Values.networkPolicy.providerProxy) }}
+{{- end -}}
+{{- end -}}
+
+{{/* The rule that lets a process call a URL; given url and peers, of which none means anywhere. */}}
+{{- define "paynotify.ruleFor" -}}
 - ports:
     - {port: {{ include "paynotify.portOf" .url }}, protocol: TCP}
-  {{- with $.Values.networkPolicy.providerProxy }}
+  {{- with .peers }}
   to:
     {{- toYaml . | nindent 4 }}
   {{- end }}
-{{- end -}}
 {{- end -}}
 
 {{- define "paynotify.portOf" -}}
