@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from sandbox.probes import free_port
 from tests.proxies.tools import environment, proxy
 
 DEADLINE_SECONDS: Final = 10
@@ -74,10 +75,7 @@ class ForwardProxy:
 @contextlib.contextmanager
 def forward_proxy(folder: Path, *, credentials: str = "") -> Iterator[ForwardProxy]:
     """A running forward proxy; ``credentials`` (user:password) are what it asks for."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    one = ForwardProxy(folder, port, credentials=credentials)
+    one = ForwardProxy(folder, free_port(), credentials=credentials)
     one.start()
     try:
         yield one

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import subprocess
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from sandbox.probes import free_port
 from tests.proxies.tools import environment, proxy
 
 PROXIES: Final = ("nginx", "haproxy")
@@ -49,13 +49,6 @@ backend ingress
   http-reuse always
 {servers}
 """
-
-
-def free_port() -> int:
-    """A port of this machine that nobody uses now."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 @contextlib.asynccontextmanager

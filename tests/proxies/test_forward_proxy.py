@@ -23,6 +23,7 @@ from processors.providers.reachability import clock_of
 from processors.providers.registry import provider_specs
 from processors.providers.smartpay.published_keys import KeyFetcher, PublishedKeys
 from sandbox.certificates import Authority
+from sandbox.probes import free_port
 from schemas.configuration import secrets
 from schemas.configuration.load import parse
 from schemas.configuration.model import Configuration
@@ -32,7 +33,7 @@ from schemas.errors import ProviderUnavailableError, ProviderUnreachableError
 from tests.fakes.accounts import TRANSACTION, account, vectors, waiting
 from tests.fakes.gateway import Gateway, World, json_answer, serving, world
 from tests.proxies.forward import ForwardProxy, forward_proxy
-from tests.proxies.pooling import free_port, running
+from tests.proxies.pooling import running
 from tests.proxies.tools import proxy
 
 NEVOGATE: Final = provider_specs()["nevogate"].provider
