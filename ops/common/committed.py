@@ -31,9 +31,9 @@ def committed_offsets(client: Any, groups: Mapping[str, list[Any]]) -> dict[Topi
             if time.monotonic() > deadline:
                 raise
             time.sleep(_RETRY_SECONDS)
-    return {
-        TopicPartition(*partition): max(0, one.offset)
-        for group in groups
-        for partition, one in offsets.get(group, {}).items()
-        if one is not None
-    }
+    committed = {TopicPartition(*one): 0 for partitions in groups.values() for one in partitions}
+    for group in groups:
+        for partition, one in offsets.get(group, {}).items():
+            if one is not None:
+                committed[TopicPartition(*partition)] = max(0, one.offset)
+    return committed

@@ -131,8 +131,7 @@ def _committed(configuration: Configuration, provider: str) -> Mapping[TopicPart
         for stage, names in read_by.items()
     }
     with admin(configuration) as client:
-        committed = committed_offsets(client, groups)
-    return {one: committed.get(one, 0) for partitions in groups.values() for one in partitions}
+        return committed_offsets(client, groups)
 
 
 def _delete(configuration: Configuration, planned: Sequence[PartitionErasure]) -> None:
