@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 from tests.fakes.listening_ingress import listening
-from tests.proxies.pooling import Client, pooling
+from tests.proxies.pooling import PROXIES, Client, pooling
 
 CONFIGURATION: Final = """
 sandbox: true
@@ -61,7 +61,7 @@ async def test_callers_that_are_not_the_merchants_are_refused_behind_a_trusted_p
     assert site.log.values == [b"known"] * len(CLAIMS)
 
 
-@pytest.mark.parametrize("name", ["nginx", "haproxy"])
+@pytest.mark.parametrize("name", PROXIES)
 async def test_proxy_that_is_not_trusted_is_the_caller_of_all_calls(name: str, tmp_path: Path) -> None:
     async with (
         listening(CONFIGURATION.format(settings="")) as site,
@@ -73,7 +73,7 @@ async def test_proxy_that_is_not_trusted_is_the_caller_of_all_calls(name: str, t
     assert site.log.values == []
 
 
-@pytest.mark.parametrize("name", ["nginx", "haproxy"])
+@pytest.mark.parametrize("name", PROXIES)
 async def test_rate_of_each_address_is_limited_behind_a_trusted_proxy(name: str, tmp_path: Path) -> None:
     settings = "trusted_proxies: [127.0.0.1], address_rate_per_second: 0.001, address_burst: 2"
     configuration = CONFIGURATION.format(settings=settings).replace("[127.0.0.9]", "[127.0.0.0/8]")
