@@ -82,5 +82,5 @@ def entries(actions: Iterable[OperatorAction]) -> list[HistoryEntry]:
     ended: dict[str, OperatorAction] = {}
     for one in actions:
         (intended if one.state == "intended" else ended)[one.action_id] = one
-    names = sorted({*intended, *ended}, key=lambda name: (intended.get(name) or ended[name]).at)
-    return [HistoryEntry(intended.get(name) or ended[name], ended.get(name)) for name in names]
+    began = sorted((ended | intended).values(), key=lambda one: one.at)
+    return [HistoryEntry(one, ended.get(one.action_id)) for one in began]
