@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from processors.resolve.payment_state import Advance, PaymentState
 from schemas.ids import derived_id
 from schemas.messages import Observation, OperationsEvent, OperationsKind, PaymentStatus
+from schemas.records import Record
 from schemas.status import Status
 
 
-def noticed(
-    before: PaymentState, observation: Observation, after: Advance, observation_id: str
-) -> Iterator[OperationsEvent]:
+def noticed(before: PaymentState, observation: Observation, after: Advance, record: Record) -> list[OperationsEvent]:
     """The cases of one observation. Processed again on the state after it, an observation has none: by then its events
     are durable, as outputs are acknowledged before the state is."""
+    cases: list[OperationsEvent] = []
     if after.money_taken_back and before.last is not None:
-        yield _case("money_taken_back", observation, before.last, observation_id, refused=observation.status)
+        observation_id = record.header("ce_id") or f"{record.topic}/{record.partition}/{record.offset}"
+        cases.append(_case("money_taken_back", observation, before.last, observation_id, refused=observation.status))
     changed = after.event
     if changed is not None and after.money_returned:
-        yield _case("money_returned", observation, changed, changed.event_id)
+        cases.append(_case("money_returned", observation, changed, changed.event_id))
     if changed is not None and after.refunded_beyond:
-        yield _case("over_refunded", observation, changed, changed.event_id)
+        cases.append(_case("over_refunded", observation, changed, changed.event_id))
     if observation.correction is not None and after.state.corrections != before.corrections:
         # also of a correction that changed nothing, of which no status event tells
         shown = changed or before.last
         if shown is not None:
-            yield _case("corrected", observation, shown, after.state.corrections[-1])
+            cases.append(_case("corrected", observation, shown, after.state.corrections[-1]))
+    return cases
 
 
 def _case(

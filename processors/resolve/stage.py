@@ -98,9 +98,9 @@ class ResolveStage:
             if self._looks is not None:
                 self._looks.follow(state, key.decode(), before.follows, after.state.follows)
         self._count(before, observation, after)
-        return self._changes(key, before, observation, after, record) + self._notices(
-            before, observation, after, record
-        )
+        changes = self._changes(key, before, observation, after, record)
+        cases = noticed(before, observation, after, record)
+        return changes + [operations_output(self._operations, one, "/resolve", record) for one in cases]
 
     def _changes(
         self, key: bytes, before: PaymentState, observation: Observation, after: Advance, record: Record
@@ -111,21 +111,6 @@ class ResolveStage:
         self._measure(record, observation)
         orders = self._notify_orders(before, after.state, after.event)
         return self._events(key, after.event, after.event_bytes, record) + orders + self._notify_charges(after.event)
-
-    def _notices(self, before: PaymentState, observation: Observation, after: Advance, record: Record) -> list[Output]:
-        """What a person has to know of the observation."""
-        if not (
-            after.money_taken_back
-            or after.money_returned
-            or after.refunded_beyond
-            or observation.correction is not None
-        ):
-            return []  # nearly always
-        observation_id = record.header("ce_id") or f"{record.topic}/{record.partition}/{record.offset}"
-        return [
-            operations_output(self._operations, one, "/resolve", record)
-            for one in noticed(before, observation, after, observation_id)
-        ]
 
     def _events(self, key: bytes, changed: PaymentStatus, value: bytes, record: Record) -> list[Output]:
         headers = cloud_event(
