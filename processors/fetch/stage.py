@@ -70,7 +70,7 @@ class FetchStage:
         self.provider = provider.name
         self._provider = provider
         self._accounts = accounts
-        self._context = replace(context, progress=report_progress)
+        self._context = context
         self._circuits = circuits
         self._metrics = metrics
         self._outcomes = Tally(metrics.outcomes, provider.name, self.name)
