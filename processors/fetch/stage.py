@@ -174,7 +174,7 @@ class FetchStage:
         with self._circuits.attempt(account.merchant.id) as attempt:
             back = HeldBack(attempt.open_seconds)
             if attempt.held:
-                return dict.fromkeys((one.lookup_id for one in call.lookups), back)
+                return call.all_end_as(back)
             outcomes = await self._call(account, call, publish, attempt)
             if not attempt.probe:
                 return outcomes

@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 import httpx
 import msgspec
@@ -31,6 +31,8 @@ from schemas.configuration.merchants import Merchant
 from schemas.messages import Answered as AnsweredLookup
 from schemas.messages import Lookup, Observation
 from schemas.reasons import AlertKind, DeadReason, NotificationWarning, ResponseWarning
+
+T = TypeVar("T")
 
 Authenticity = Literal["authentic", "unsigned"]
 
@@ -120,7 +122,7 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     lookups: tuple[WaitingLookup, ...]
     asks: bool = True
 
-    def all_end_as(self, outcome: LookupOutcome) -> dict[str, LookupOutcome]:
+    def all_end_as(self, outcome: T) -> dict[str, T]:
         """The same outcome for each of its lookups, by lookup id."""
         return dict.fromkeys((one.lookup_id for one in self.lookups), outcome)
 
