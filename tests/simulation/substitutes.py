@@ -27,7 +27,6 @@ from processors.providers.smartpay import provider as smartpay
 from processors.providers.smartpay import published_keys
 from processors.providers.trustpayments import client as trustpayments
 from processors.resolve import retention
-from processors.verify import stage as verify_stage
 from schemas import ids, times
 from tests.simulation.broker import EPOCH_SECONDS
 from tests.simulation.timeline import RUNNING, Timeline
@@ -51,11 +50,9 @@ def product_time(loop: Timeline, zone: tzinfo | None = None) -> datetime:
 def simulated(loop: Timeline, chance: Random, *, silent: bool = True) -> Iterator[None]:
     """The product runs on the loop's time and the seed's chance. The collector rests: it runs when it likes."""
 
-    dates = SimpleNamespace(
-        now=partial(product_time, loop), fromtimestamp=datetime.fromtimestamp, fromisoformat=datetime.fromisoformat
-    )
+    dates = SimpleNamespace(now=partial(product_time, loop), fromisoformat=datetime.fromisoformat)
     replaced: list[tuple[Any, str, Any]] = [
-        *((module, "datetime", dates) for module in (verify_stage, times)),
+        (times, "datetime", dates),
         (expectation_cache, "time", SimpleNamespace(monotonic=loop.time)),
         (ids, "time", SimpleNamespace(time_ns=lambda: round(unix_seconds(loop) * 1e9))),
         (ids, "os", SimpleNamespace(urandom=chance.randbytes)),
