@@ -309,9 +309,9 @@ def call_context(
     )
 
 
-def circuits(of: Metrics, *, now: Callable[[], float] | None = None) -> Any:
+def circuits(of: Metrics, now: Callable[[], float] = lambda: 0.0) -> ProviderCircuits:
     """The circuits of ``nevogate``. Without a clock no time passes."""
-    return ProviderCircuits("nevogate", CircuitSettings(), of.circuit_open, now or (lambda: 0.0))
+    return ProviderCircuits("nevogate", CircuitSettings(), of.circuit_open, now)
 
 
 def empty() -> Overlay:

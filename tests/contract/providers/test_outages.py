@@ -15,7 +15,7 @@ from processors.runtime.stage import BatchContext
 from schemas.records import Output, Record
 from tests.fakes.accounts import account, vectors
 from tests.fakes.gateway import Gateway, Scripted, json_answer, serving, world
-from tests.fakes.stages import KAFKA, circuits, empty, header, lookup_record, metrics
+from tests.fakes.stages import KAFKA, circuits, empty, lookup_record, metrics
 
 PAIR: Final = next(one for one in vectors("nevogate")["sdk_pairs"] if one["id"] == "result_successful_captured")
 ANSWER: Final[str] = PAIR["response"]["body"]
@@ -88,7 +88,7 @@ async def test_away_provider_gets_one_probe_at_a_time_and_all_calls_once_it_is_b
         waiting = await flow.work(transactions())
         assert len(waiting) == LOOKUPS
         assert 5 <= len(gateway.seen) <= 5 + IN_FLIGHT
-        attempts = sum(int(header_of(one, "attempts") or 0) for one in waiting)
+        attempts = sum(int(one.header("attempts") or 0) for one in waiting)
         assert attempts == len(gateway.seen), "only calls count"
         for _ in range(5):
             flow.seconds += 5
@@ -108,16 +108,12 @@ async def test_provider_nobody_listens_for_is_held_back_too() -> None:
         url = gateway.url
     async with world() as here:
         waiting = await Fetching(url, here.call_context()).work(transactions())
-    untried = [one for one in waiting if not header_of(one, "attempts")]
+    untried = [one for one in waiting if not one.header("attempts")]
     assert LOOKUPS - 5 - IN_FLIGHT <= len(untried) <= LOOKUPS - 5
-    assert all(header_of(one, "held-since") for one in waiting)
+    assert all(one.header("held-since") for one in waiting)
 
 
 async def test_gateway_that_refuses_everything_gets_every_call() -> None:
     async with serving(web.Response(status=401)) as gateway, world() as here:
         await Fetching(gateway.url, here.call_context()).work(transactions())
         assert len(gateway.seen) == LOOKUPS
-
-
-def header_of(record: Record, name: str) -> str:
-    return header(Output("", record.key, record.value, record.headers), name)

@@ -19,6 +19,7 @@ from processors.runtime.stage import BatchContext
 from schemas.errors import ProviderRefusedError, ProviderUnavailableError, RateLimitedError, ResponseTooLongError
 from schemas.records import Output, Record
 from schemas.times import parse_time
+from tests.fakes.fetching import DELAYS, Bench, answering
 from tests.fakes.stages import (
     KAFKA,
     NOW,
@@ -34,7 +35,6 @@ from tests.fakes.stages import (
     refuse_publish,
 )
 
-DELAYS = (5.0, 30.0, 120.0, 600.0, 3600.0)
 AWAY = ProviderUnavailableError("HTTP 503")
 
 
@@ -69,7 +69,7 @@ class Flow:
     def _answer(self, call: Call) -> dict[str, LookupOutcome] | Exception:
         merchant = call.lookups[0].lookup.merchant
         self.calls.append((self.seconds, merchant))
-        return AWAY if merchant in self.away else {one.lookup_id: Succeeded() for one in call.lookups}
+        return AWAY if merchant in self.away else call.all_end_as(Succeeded())
 
     async def _sleep(self, seconds: float) -> None:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -186,21 +186,9 @@ async def test_probes_use_up_no_attempts_of_the_few_lookups_that_wait() -> None:
 
 
 async def test_other_retry_of_a_lookup_that_was_held_waits_for_its_own_time() -> None:
-    numbers = metrics()
-    policy = Policy(retries={"uncertain": 3})
-    provider = FakeProvider(policy, lambda call: {one.lookup_id: RetryLater("uncertain") for one in call.lookups})
-    stage = FetchStage(
-        provider,
-        accounts(),
-        KAFKA,
-        call_context(),
-        numbers,
-        circuits(numbers),
-        delays_seconds=DELAYS,
-        calls_in_flight=4,
-    )
-    held = lookup_record("l-1", held_since="2026-06-01T11:59:00.000Z")
-    (output,) = await stage.process(BatchContext([held], empty(), refuse_publish))
+    bench = Bench(FakeProvider(Policy(retries={"uncertain": 3}), answering(RetryLater("uncertain"))))
+    (output,) = await bench.work(lookup_record("l-1", held_since="2026-06-01T11:59:00.000Z"))
+    assert bench.stored == []
     assert (header(output, "attempts"), header(output, "held-since")) == ("1", "")
 
 
@@ -225,16 +213,8 @@ class Local(FakeProvider):
 
 async def opened_by(provider: FakeProvider) -> bool:
     """Whether thirty calls that end like this hold the next one back."""
-    numbers, context = metrics(), call_context()
-
-    async def publish(outputs: Sequence[Output]) -> None:
-        return
-
-    stage = FetchStage(
-        provider, accounts(), KAFKA, context, numbers, circuits(numbers), delays_seconds=DELAYS, calls_in_flight=4
-    )
-    records = [lookup_record(f"l-{n}", f"t-{n}") for n in range(30)]
-    outputs = await stage.process(BatchContext(records, empty(), publish))
+    bench = Bench(provider, calls_in_flight=4)
+    outputs = await bench.work(*(lookup_record(f"l-{n}", f"t-{n}") for n in range(30)))
     return any(header(one, "held-since") for one in outputs)
 
 
@@ -249,15 +229,11 @@ async def test_answers_that_say_no_hold_nothing_back() -> None:
         (RetryLater("not_found"), False),
     ]
     for outcome, expected in answers:
-
-        def answer(call: Call, outcome: LookupOutcome | Exception = outcome) -> dict[str, LookupOutcome] | Exception:
-            return outcome if isinstance(outcome, Exception) else {one.lookup_id: outcome for one in call.lookups}
-
-        assert await opened_by(FakeProvider(answer=answer)) == expected, outcome
+        assert await opened_by(FakeProvider(answer=answering(outcome))) == expected, outcome
 
 
 async def test_lookup_that_needs_no_call_is_never_held_back() -> None:
-    assert not await opened_by(Local(answer=lambda call: AWAY))
+    assert not await opened_by(Local(answer=answering(AWAY)))
 
 
 async def test_retry_waits_for_its_time_though_others_may_return() -> None:

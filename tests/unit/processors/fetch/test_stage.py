@@ -3,82 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from processors.fetch.stage import FetchStage
-from processors.metrics import Metrics
 from processors.providers.account import Account
 from processors.providers.base import Call, CallContext, Policy, ProviderResponse, Store, WaitingLookup
 from processors.providers.outcomes import Failed, FurtherLookup, LookupOutcome, RetryLater, Succeeded
-from processors.runtime.stage import BatchContext
-from processors.state.overlay import Overlay
 from schemas.errors import ProviderRefusedError, ProviderUnavailableError, RateLimitedError
 from schemas.messages import KNOWN, Answered, Lookup, OperationsEvent, decode, encode
 from schemas.reasons import DeadReason
-from schemas.records import Output, Record
+from schemas.records import Record
 from schemas.times import parse_time
+from tests.fakes.fetching import DELAYS, Bench, answering
 from tests.fakes.stages import (
-    KAFKA,
     NOW,
-    Answering,
     FakeProvider,
-    accounts,
-    call_context,
-    circuits,
     counted,
     empty,
     header,
     lookup_record,
-    metrics,
     record,
 )
-
-DELAYS = (5.0, 30.0, 120.0, 600.0, 3600.0)
-
-
-class Bench:
-    """A fetch stage with its provider, and what it published on the way."""
-
-    def __init__(
-        self,
-        provider: FakeProvider,
-        *names: str,
-        calls_in_flight: int = 8,
-        pace: Callable[[str], Awaitable[None]] | None = None,
-        with_token: bool = False,
-    ) -> None:
-        self.provider = provider
-        self.stored: list[Output] = []
-        self.state = empty()
-        self.metrics: Metrics = metrics()
-        self.seconds = 0.0
-        self.stage = FetchStage(
-            provider,
-            accounts(*names, with_token=with_token),
-            KAFKA,
-            call_context(pace) if pace is not None else call_context(),
-            self.metrics,
-            circuits(self.metrics, now=lambda: self.seconds),
-            delays_seconds=DELAYS,
-            calls_in_flight=calls_in_flight,
-        )
-
-    async def publish(self, outputs: Sequence[Output]) -> None:
-        self.stored.extend(outputs)
-
-    async def work(self, *records: Record, state: Overlay | None = None) -> list[Output]:
-        return list(await self.stage.process(BatchContext(records, state or self.state, self.publish)))
-
-
-def answering(outcome: LookupOutcome | Exception) -> Answering:
-    def answer(call: Call) -> dict[str, LookupOutcome] | Exception:
-        return outcome if isinstance(outcome, Exception) else {one.lookup_id: outcome for one in call.lookups}
-
-    return answer
 
 
 def recovery_record(lookup_id: str, reference: str) -> Record:
