@@ -11,16 +11,16 @@ import functools
 import logging
 import ssl
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from kafka.net.sasl import get_sasl_mechanism, register_sasl_mechanism
 
 from schemas.configuration.kafka import KafkaSettings
-from schemas.configuration.secrets import Secret, file_version
+from schemas.configuration.secrets import Secret
 from schemas.errors import ConfigurationError
 from service.logs import event
 from service.private_names import PrivateName, require
+from service.reloaded_tls import ReloadedTLS
 
 logger = logging.getLogger("paynotify.kafka")
 
@@ -49,46 +49,27 @@ def revealed(given: Secret | str | None) -> str | None:
     return given.reveal() if isinstance(given, Secret) else given
 
 
-class BrokerTLS(ssl.SSLContext):
+class BrokerTLS(ReloadedTLS):
     """An SSL context that opens each connection with the current content of the configured files.
 
-    OpenSSL's context accepts another certificate, but never forgets an authority. So connections are delegated to a
-    context that is created again whenever a file has changed. Files that can't be used, or do not fit together, leave
-    the previous context in place: they may be half replaced.
+    OpenSSL's context accepts another certificate, but never forgets an authority: so each change makes another context.
 
     Raises:
         ConfigurationError: a certificate or key can't be used at the start.
     """
 
-    def __new__(cls, kafka: KafkaSettings) -> BrokerTLS:
+    def __new__(cls, kafka: KafkaSettings) -> Self:
         return super().__new__(cls, ssl.PROTOCOL_TLS_CLIENT)
 
     def __init__(self, kafka: KafkaSettings) -> None:
         self._kafka = kafka
-        self._files = [Path(one) for one in (kafka.ssl_cafile, kafka.ssl_certfile, kafka.ssl_keyfile) if one]
-        self._seen = self._stamps()
-        self._context = _context(kafka)
+        super().__init__((kafka.ssl_cafile, kafka.ssl_certfile, kafka.ssl_keyfile))
 
-    def wrap_socket(self, *arguments: Any, **settings: Any) -> ssl.SSLSocket:
-        """Open a connection of kafka-python."""
-        return self._current().wrap_socket(*arguments, **settings)
+    def _created(self) -> ssl.SSLContext:
+        return _context(self._kafka)
 
-    def wrap_bio(self, *arguments: Any, **settings: Any) -> ssl.SSLObject:
-        """Open a connection of an event loop."""
-        return self._current().wrap_bio(*arguments, **settings)
-
-    def _current(self) -> ssl.SSLContext:
-        stamps = self._stamps()  # before reading: a change meanwhile is read for the next connection
-        if stamps != self._seen:
-            self._seen = stamps
-            try:
-                self._context = _context(self._kafka)
-            except ConfigurationError as error:
-                event(logger, "changed_certificates_rejected", level=logging.WARNING, problem=str(error))
-        return self._context
-
-    def _stamps(self) -> list[tuple[int, ...]]:
-        return [_stamp(file) for file in self._files]
+    def _log_rejected(self, problem: str) -> None:
+        event(logger, "changed_certificates_rejected", level=logging.WARNING, problem=problem)
 
 
 def tls(kafka: KafkaSettings) -> BrokerTLS | None:
@@ -98,14 +79,6 @@ def tls(kafka: KafkaSettings) -> BrokerTLS | None:
         ConfigurationError: a certificate or key can't be used.
     """
     return BrokerTLS(kafka) if kafka.security_protocol in _WITH_TLS else None
-
-
-def _stamp(file: Path) -> tuple[int, ...]:
-    """As `file_version`; empty for a file that does not exist."""
-    try:
-        return file_version(file)
-    except OSError:
-        return ()
 
 
 def _context(kafka: KafkaSettings) -> ssl.SSLContext:
