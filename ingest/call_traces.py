@@ -6,16 +6,16 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from ingest.call import WebhookCall
+from ingest.limits import TokenBucket
 from schemas.ingress import RESPONSES, RequestOutcome
 from schemas.traceparent import given_traceparent, new_traceparent
-from service import token_bucket
 
 if TYPE_CHECKING:
     from service.span_exporter import SpanExporter, TracedSpan
 
 #: Calls per second that are traced under a trace id of the caller's choice: anybody can choose one that is sampled.
 _GIVEN_PER_SECOND: Final = 10.0
-_GIVEN_BURST: Final = 20.0
+_GIVEN_BURST: Final = 20
 _ROUTE: Final = "/notifications/{provider}/{merchant}"
 _METHODS: Final = frozenset(("GET", "POST"))
 _FAILED: Final = frozenset(outcome for outcome, response in RESPONSES.items() if response.status >= 500)
@@ -41,15 +41,11 @@ class CallTrace:
         }
         self._storing = self._span.child(f"send {topic}", "producer", attributes)
 
-    def stored(self, stored: bool) -> None:
-        """The brokers have acknowledged the record, or have not in time."""
-        if self._storing is not None:
-            self._storing.end(error=None if stored else "not_stored")
-            self._storing = None
-
     def answered(self, call: WebhookCall, provider: str, outcome: RequestOutcome) -> None:
         """The call is answered. Neither its path nor its query is told: they may hold a token or a customer's words."""
-        self.stored(outcome is RequestOutcome.STORED)
+        if self._storing is not None:  # the brokers have acknowledged the record, or have not in time
+            self._storing.end(error=None if outcome is RequestOutcome.STORED else "not_stored")
+            self._storing = None
         attributes: dict[str, str | int] = {
             "http.request.method": _method(call),
             "http.route": _ROUTE,
@@ -68,7 +64,7 @@ class CallTraces:
     def __init__(self, exporter: SpanExporter) -> None:
         self._exporter = exporter
         self._sampling = exporter.sampling
-        self._tokens, self._at_seconds = _GIVEN_BURST, time.monotonic()
+        self._given = TokenBucket(_GIVEN_PER_SECOND, _GIVEN_BURST)
 
     def begin(self, call: WebhookCall) -> None:
         """Decide, and set what the call's record will have as ``traceparent``."""
@@ -83,16 +79,11 @@ class CallTraces:
 
     def _within(self, call: WebhookCall, given: bytes) -> None:
         # whether the caller traces it says nothing about whether we do
-        if self._sampling.takes(given[:-2] + b"01") and self._may_choose():
+        if self._sampling.takes(given[:-2] + b"01") and self._given.take(time.monotonic()):
             span = self._exporter.begin(_name(call), "server", parent=self._exporter.within(given))
             call.traceparent, call.trace = span.traceparent, CallTrace(span)
         else:
             call.traceparent = given[:-2] + b"00"
-
-    def _may_choose(self) -> bool:
-        taken = token_bucket.take(self._tokens, self._at_seconds, time.monotonic(), _GIVEN_PER_SECOND, _GIVEN_BURST)
-        self._tokens, self._at_seconds = taken.tokens, taken.at_seconds
-        return taken.ok
 
 
 def _method(call: WebhookCall) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from ipaddress import AddressValueError, IPv6Address
+from ipaddress import IPv6Address
 from typing import Final
 
+from ingest.networks import parsed_address
 from service.token_bucket import take
 
 #: An IPv6 caller usually has a network of 64 bits to choose addresses from.
@@ -60,13 +61,10 @@ class AddressLimits:
 def _caller(address: str) -> str:
     if ":" not in address:
         return address
-    try:
-        one = IPv6Address(address.partition("%")[0])
-    except AddressValueError:
+    one = parsed_address(address)
+    if one is None:
         return address
-    if one.ipv4_mapped is not None:
-        return str(one.ipv4_mapped)
-    return one.packed[:_NETWORK_BYTES].hex()
+    return one.packed[:_NETWORK_BYTES].hex() if isinstance(one, IPv6Address) else str(one)
 
 
 class Slots:

@@ -24,7 +24,7 @@ class Networks:
         return self._includes(address)
 
     def _search(self, text: str) -> bool:
-        address = _parsed(text)
+        address = parsed_address(text)
         return address is not None and any(address in network for network in self._networks)
 
 
@@ -36,11 +36,11 @@ def address_in(text: str) -> str | None:
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:
         text = text.partition(":")[0]
-    address = _parsed(text)
+    address = parsed_address(text)
     return None if address is None else str(address)
 
 
-def _parsed(text: str) -> IPv4Address | IPv6Address | None:
+def parsed_address(text: str) -> IPv4Address | IPv6Address | None:
     """The address without a zone; that of an IPv4 caller on a socket for both as IPv4."""
     try:
         address = ip_address(text.partition("%")[0])
