@@ -137,8 +137,7 @@ class BoundedConnection(asyncio.Protocol):
         except Exception as error:  # noqa: BLE001 - uvloop would log a traceback and leave the connection as it is
             event(logger, "call_failed", level=logging.ERROR, error=repr(error))
             self._end(b"")
-        if self._early is not None:
-            self._linger(self._early.closing)
+        self._send_early()
 
     def pause_writing(self) -> None:
         self._write_paused = True
@@ -233,8 +232,7 @@ class BoundedConnection(asyncio.Protocol):
         if call.is_complete and not call.is_answered:
             self._until_seconds = math.inf
             self.ingress.end(call)
-        if self._early is not None:
-            self._linger(self._early.closing)
+        self._send_early()
 
     def _pace(self) -> None:
         """Read on only while no call waits for its turn and the client reads the responses."""
@@ -270,8 +268,7 @@ class BoundedConnection(asyncio.Protocol):
             self._end(_TOO_SLOW if self._parser.has_begun else b"")
         elif not self._call.is_complete:
             self.ingress.abandon(self._call, RequestOutcome.TOO_SLOW)
-            if self._early is not None:
-                self._linger(self._early.closing)
+            self._send_early()
 
     def _end(self, response: bytes) -> None:
         """Send ``response`` and close, after the responses to the calls that are complete."""
@@ -283,6 +280,11 @@ class BoundedConnection(asyncio.Protocol):
             self._last_words = response
         else:
             self._linger(response)
+
+    def _send_early(self) -> None:
+        """End with the response that was kept, if there is one: the rest of its call's body is owed still."""
+        if self._early is not None:
+            self._linger(self._early.closing)
 
     def _linger(self, response: bytes) -> None:
         """Send the last response. The client must be able to read it, whatever it still sends."""

@@ -18,7 +18,7 @@ from kafka import KafkaProducer, TopicPartition
 from kafka.errors import IllegalStateError, KafkaError
 from kafka.producer.producer_batch import ProducerBatch
 
-from ingest import record_batch
+from ingest import network_client, record_batch
 from ingest.network_client import LoopTurns, SharedNetworkClient, shared
 from ingest.record_batch import EncodedRecords
 from ingest.record_group import RecordGroup
@@ -31,9 +31,10 @@ from service.private_names import PrivateName
 
 _PRODUCER: Final = "kafka.producer"
 
-#: What `GroupProducer` does instead of ``send``.
+#: What `GroupProducer` does instead of ``send``, and its records and its network client.
 PRIVATE_NAMES: Final = (
     *record_batch.PRIVATE_NAMES,
+    *network_client.PRIVATE_NAMES,
     PrivateName("kafka-python", f"{_PRODUCER}.kafka", "KafkaProducer.send", ("_accumulator", "_sender", "wakeup")),
     PrivateName(
         "kafka-python",

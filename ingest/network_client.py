@@ -83,7 +83,7 @@ class AwaitedMetadata(ClusterMetadata):  # type: ignore[misc]  # the library has
 
 
 class SharedNetworkClient(KafkaNetClient):  # type: ignore[misc]  # the library has no types
-    """The client of one producer. Until `share` its thread does everything."""
+    """The client of one producer. Until `give_turns` its thread does everything."""
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)

@@ -14,7 +14,7 @@ from typing import Final
 
 import uvloop
 
-from ingest import group_producer, network_client
+from ingest import group_producer
 from ingest.app import Ingress
 from ingest.brokers import Brokers
 from ingest.call_traces import CallTraces
@@ -88,7 +88,7 @@ def serve(configuration: Configuration, listen: str, management: str) -> int:
         UnsupportedLibraryError: a library lacks a private name that is used.
     """
     _quiet_libraries()
-    require(group_producer.PRIVATE_NAMES + network_client.PRIVATE_NAMES)
+    require(group_producer.PRIVATE_NAMES)
     used = tuple(
         configuration.kafka.topic(notifications(provider))
         for provider in provider_names()
