@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -84,6 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
         with ActionLog(configuration.kafka, intended) as log:
             _delete(configuration, possible)
+            log.published = sum(one.copies for one in possible)
             log.result = {f"{one.partition.topic}/{one.partition.partition}": f"before {one.end}" for one in possible}
     if arguments.json:
         print(orjson.dumps(_report(copies, planned, deleted=arguments.yes)).decode())
@@ -107,9 +108,10 @@ def _found(
     kafka, provider = configuration.kafka, provider_of(merchant)
     raw = frozenset(kafka.topic(name) for name in topics.raw_topics())
     kept = {name: topic.retention_seconds for name, (topic, _, _) in configuration.wanted_topics().items()}
-    # before the topics' ends, so that what is processed meanwhile counts as not processed
-    committed = _committed(configuration, provider)
     with TopicReader(configuration) as reader:
+        # before the topics' ends, so that what is processed meanwhile counts as not processed
+        with admin(configuration) as client:
+            committed = committed_offsets(client, processed_by(configuration, provider, reader.partitions))
         since_seconds = None if since is None else since.timestamp()
         found = PaymentSearch(reader, configuration, provider, merchant.id, payment, since_seconds).run()
         copies = raw_copies((*found.notifications, *found.rejected, *found.responses, *found.dead), raw, kept)
@@ -117,21 +119,23 @@ def _found(
     return copies, erasures(copies, held, committed)
 
 
-def _committed(configuration: Configuration, provider: str) -> Mapping[TopicPartition, int]:
-    """How far the stages have come that read raw topics."""
-    kafka, wanted = configuration.kafka, configuration.wanted_topics()
+def processed_by(
+    configuration: Configuration, provider: str, partitions: Callable[..., list[TopicPartition]]
+) -> dict[str, list[TopicPartition]]:
+    """The groups of the stages that read raw topics, each with its partitions.
+
+    ``partitions`` tells the present ones of topics. The cluster may have more than the configuration wants, and a
+    partition without a group would count as read by no stage: its records would be deleted unprocessed.
+    """
+    kafka = configuration.kafka
     read_by = {
         "verify": (topics.notifications(provider), *topics.unverified_steps(provider)),
         "interpret": (topics.responses(provider),),
     }
-    groups = {
-        f"{kafka.topic_prefix}paynotify.{stage}.{provider}": [
-            TopicPartition(topic, number) for topic in map(kafka.topic, names) for number in range(wanted[topic][1])
-        ]
+    return {
+        f"{kafka.topic_prefix}paynotify.{stage}.{provider}": partitions(*map(kafka.topic, names))
         for stage, names in read_by.items()
     }
-    with admin(configuration) as client:
-        return committed_offsets(client, groups)
 
 
 def _delete(configuration: Configuration, planned: Sequence[PartitionErasure]) -> None:
