@@ -95,13 +95,13 @@ format: $(VENV)/.development                    ## format the code
 	$(BIN)/ruff format .
 
 schemas: $(VENV)/.development                   ## regenerate schemas/json and the chart's generated files
-	$(BIN)/python -m schemas.generate.json_schema
+	$(BIN)/python -m paynotify.schemas.generate.json_schema
 	$(BIN)/python -m helm.generate
 
 docs: schemas                                   ## regenerate the reference pages of docs/ too: commands, configuration, metrics
-	$(BIN)/python -m ops.generate_cli
-	$(BIN)/python -m ops.generate_configuration
-	$(BIN)/python -m ops.generate_metrics
+	$(BIN)/python -m paynotify.ops.generate_cli
+	$(BIN)/python -m paynotify.ops.generate_configuration
+	$(BIN)/python -m paynotify.ops.generate_metrics
 
 helm: $(VENV)/.development                      ## test the chart in every combination of install mode, Kubernetes, CRDs and Helm version
 	$(BIN)/python -m tests.helm.tools

@@ -32,8 +32,8 @@ from helm.value_types import (
     Share,
     ValuesSection,
 )
-from schemas.providers import provider_names
-from schemas.topics import RETRY_STEPS
+from paynotify.schemas.providers import provider_names
+from paynotify.schemas.topics import RETRY_STEPS
 
 #: The stages by the names that ``stages`` of a group takes, and those that run once for each provider.
 STAGES: Final = ("verify", "fetch", "interpret", "resolve", "orders", "charge")

@@ -14,9 +14,9 @@ import msgspec
 from helm import kubernetes_types
 from helm.value_rules import PAIRS, RULES, needs_providers, paired
 from helm.values import PROVIDER_STAGES, SecretKey, Values
-from schemas.configuration.model import configuration_type
-from schemas.providers import provider_contracts
-from schemas.topics import RETRY_STEPS
+from paynotify.schemas.configuration.model import configuration_type
+from paynotify.schemas.providers import provider_contracts
+from paynotify.schemas.topics import RETRY_STEPS
 
 #: Keys of the product's file that the chart sets itself, from ``kafkaAccess`` or from the pod.
 _SET_BY_CHART: Final = {

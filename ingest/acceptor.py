@@ -13,10 +13,10 @@ import ssl
 from collections.abc import Callable
 from typing import Any, Final
 
-from ingest.networks import Networks, address_in
-from ingest.proxy_header import HEAD_BYTES, ProxyHeaderError, rest_bytes, source
-from service.listener import caller_address
-from service.logs import event
+from paynotify.ingest.networks import Networks, address_in
+from paynotify.ingest.proxy_header import HEAD_BYTES, ProxyHeaderError, rest_bytes, source
+from paynotify.service.listener import caller_address
+from paynotify.service.logs import event
 
 logger = logging.getLogger("paynotify.ingest")
 

@@ -10,20 +10,20 @@ import time
 from functools import partial
 from typing import Final, Protocol
 
-from ingest import content_encoding
-from ingest.call import CallResponse, WebhookCall, call_response
-from ingest.call_traces import CallTraces
-from ingest.destinations import Destination, destinations
-from ingest.limits import AddressLimits, Slots
-from ingest.metrics import UNKNOWN, IngestMetrics
-from ingest.notification import RecordHeaders, TimestampFormatter, plain, record_headers
-from ingest.record_group import Told
-from schemas.configuration.ingest import IngestSettings
-from schemas.configuration.model import Configuration
-from schemas.ingress import RESPONSES, RequestOutcome
-from schemas.providers import provider_contracts, provider_names
-from schemas.routes import Route, token_digest, without_token
-from service.value_cipher import cipher_of
+from paynotify.ingest import content_encoding
+from paynotify.ingest.call import CallResponse, WebhookCall, call_response
+from paynotify.ingest.call_traces import CallTraces
+from paynotify.ingest.destinations import Destination, destinations
+from paynotify.ingest.limits import AddressLimits, Slots
+from paynotify.ingest.metrics import UNKNOWN, IngestMetrics
+from paynotify.ingest.notification import RecordHeaders, TimestampFormatter, plain, record_headers
+from paynotify.ingest.record_group import Told
+from paynotify.schemas.configuration.ingest import IngestSettings
+from paynotify.schemas.configuration.model import Configuration
+from paynotify.schemas.ingress import RESPONSES, RequestOutcome
+from paynotify.schemas.providers import provider_contracts, provider_names
+from paynotify.schemas.routes import Route, token_digest, without_token
+from paynotify.service.value_cipher import cipher_of
 
 #: A Content-Length with more digits is over any limit.
 _MAX_DIGITS: Final = 18

@@ -12,11 +12,11 @@ from typing import Final
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
 
-from schemas.configuration.kafka import KafkaSettings
-from schemas.errors import ClusterUnavailableError, ConfigurationError, MissingTopicsError
-from service.kafka_client import client_settings, opened, unreachable
-from service.outage import BrokerAvailability
-from service.rebootstrap import ClusterReplacedError
+from paynotify.schemas.configuration.kafka import KafkaSettings
+from paynotify.schemas.errors import ClusterUnavailableError, ConfigurationError, MissingTopicsError
+from paynotify.service.kafka_client import client_settings, opened, unreachable
+from paynotify.service.outage import BrokerAvailability
+from paynotify.service.rebootstrap import ClusterReplacedError
 
 logger = logging.getLogger("paynotify.ingest")
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
-from ingest.destinations import Destination
-from ingest.request_parser import RequestHead
-from schemas.ingress import IngressResponse
+from paynotify.ingest.destinations import Destination
+from paynotify.ingest.request_parser import RequestHead
+from paynotify.schemas.ingress import IngressResponse
 
 if TYPE_CHECKING:
-    from ingest.call_traces import CallTrace
+    from paynotify.ingest.call_traces import CallTrace
 
 _CLOSE: Final = b"connection: close\r\n"
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from ingest.call import WebhookCall
-from ingest.limits import TokenBucket
-from schemas.ingress import RESPONSES, RequestOutcome
-from schemas.traceparent import given_traceparent, new_traceparent
+from paynotify.ingest.call import WebhookCall
+from paynotify.ingest.limits import TokenBucket
+from paynotify.schemas.ingress import RESPONSES, RequestOutcome
+from paynotify.schemas.traceparent import given_traceparent, new_traceparent
 
 if TYPE_CHECKING:
-    from service.span_exporter import SpanExporter, TracedSpan
+    from paynotify.service.span_exporter import SpanExporter, TracedSpan
 
 #: Calls per second that are traced under a trace id of the caller's choice: anybody can choose one that is sampled.
 _GIVEN_PER_SECOND: Final = 10.0

@@ -19,21 +19,21 @@ from typing import Any, ClassVar, Final
 
 from uvicorn.server import ServerState
 
-from ingest.app import Ingress
-from ingest.call import CallResponse, WebhookCall, call_response
-from ingest.forwarding import Forwarding
-from ingest.lingering_connection import LingeringConnection
-from ingest.request_parser import (
+from paynotify.ingest.app import Ingress
+from paynotify.ingest.call import CallResponse, WebhookCall, call_response
+from paynotify.ingest.forwarding import Forwarding
+from paynotify.ingest.lingering_connection import LingeringConnection
+from paynotify.ingest.request_parser import (
     BodyTooLongError,
     HeadTooLargeError,
     RequestHead,
     RequestParser,
     UnreadableRequestError,
 )
-from schemas.ingress import HEAD_TOO_LARGE, RESPONSES, RequestOutcome
-from service.listener import caller_address
-from service.logs import event
-from service.private_names import PrivateName, require
+from paynotify.schemas.ingress import HEAD_TOO_LARGE, RESPONSES, RequestOutcome
+from paynotify.service.listener import caller_address
+from paynotify.service.logs import event
+from paynotify.service.private_names import PrivateName, require
 
 logger = logging.getLogger("paynotify.ingest")
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ingest.limits import TokenBucket
-from ingest.networks import Networks
-from ingest.notification import Origin, origin
-from schemas.configuration.merchants import provider_of
-from schemas.configuration.model import Configuration
-from schemas.providers import provider_contracts
-from schemas.routes import Route
-from schemas.topics import notifications
+from paynotify.ingest.limits import TokenBucket
+from paynotify.ingest.networks import Networks
+from paynotify.ingest.notification import Origin, origin
+from paynotify.schemas.configuration.merchants import provider_of
+from paynotify.schemas.configuration.model import Configuration
+from paynotify.schemas.providers import provider_contracts
+from paynotify.schemas.routes import Route
+from paynotify.schemas.topics import notifications
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from ingest.networks import Networks, address_in
-from schemas.configuration.ingest import ForwardedHeader, IngestSettings
+from paynotify.ingest.networks import Networks, address_in
+from paynotify.schemas.configuration.ingest import ForwardedHeader, IngestSettings
 
 #: More proxies than this are a caller's invention.
 _MAX_PROXIES: Final = 16

@@ -18,16 +18,16 @@ from kafka import KafkaProducer, TopicPartition
 from kafka.errors import IllegalStateError, KafkaError
 from kafka.producer.producer_batch import ProducerBatch
 
-from ingest import network_client, record_batch
-from ingest.network_client import LoopTurns, SharedNetworkClient, shared
-from ingest.record_batch import EncodedRecords
-from ingest.record_group import RecordGroup
-from ingest.selector import ProducerSelector
-from schemas.configuration.ingest import IngestSettings
-from schemas.configuration.kafka import KafkaSettings
-from schemas.errors import ClusterUnavailableError
-from service.kafka_client import client_settings, opened, unreachable
-from service.private_names import PrivateName
+from paynotify.ingest import network_client, record_batch
+from paynotify.ingest.network_client import LoopTurns, SharedNetworkClient, shared
+from paynotify.ingest.record_batch import EncodedRecords
+from paynotify.ingest.record_group import RecordGroup
+from paynotify.ingest.selector import ProducerSelector
+from paynotify.schemas.configuration.ingest import IngestSettings
+from paynotify.schemas.configuration.kafka import KafkaSettings
+from paynotify.schemas.errors import ClusterUnavailableError
+from paynotify.service.kafka_client import client_settings, opened, unreachable
+from paynotify.service.private_names import PrivateName
 
 _PRODUCER: Final = "kafka.producer"
 

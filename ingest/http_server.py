@@ -11,18 +11,18 @@ from typing import Any, Final
 import uvicorn
 from uvicorn.server import ServerState
 
-from ingest.acceptor import Acceptor
-from ingest.app import Ingress
-from ingest.connection import BoundedConnection, bounded
-from ingest.forwarding import forwarding
-from ingest.lingering_connection import LingeringConnection
-from ingest.networks import Networks
-from ingest.server_tls import ServerTLS, server_tls
-from schemas.configuration.ingest import IngestSettings
-from schemas.configuration.model import Configuration
-from schemas.errors import ConfigurationError
-from service.asgi import Receive, Scope, Send
-from service.listener import bound_socket
+from paynotify.ingest.acceptor import Acceptor
+from paynotify.ingest.app import Ingress
+from paynotify.ingest.connection import BoundedConnection, bounded
+from paynotify.ingest.forwarding import forwarding
+from paynotify.ingest.lingering_connection import LingeringConnection
+from paynotify.ingest.networks import Networks
+from paynotify.ingest.server_tls import ServerTLS, server_tls
+from paynotify.schemas.configuration.ingest import IngestSettings
+from paynotify.schemas.configuration.model import Configuration
+from paynotify.schemas.errors import ConfigurationError
+from paynotify.service.asgi import Receive, Scope, Send
+from paynotify.service.listener import bound_socket
 
 BACKLOG: Final = 2048
 _MINIMUM_CONNECTIONS: Final = 1024

@@ -6,8 +6,8 @@ from collections import OrderedDict
 from ipaddress import IPv6Address
 from typing import Final
 
-from ingest.networks import parsed_address
-from service.token_bucket import take
+from paynotify.ingest.networks import parsed_address
+from paynotify.service.token_bucket import take
 
 #: An IPv6 caller usually has a network of 64 bits to choose addresses from.
 _NETWORK_BYTES: Final = 8

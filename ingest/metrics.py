@@ -11,8 +11,8 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
-from ingest.tallied_counter import Tallies
-from service.metrics import MetricSet, counter, gauge, histogram
+from paynotify.ingest.tallied_counter import Tallies
+from paynotify.service.metrics import MetricSet, counter, gauge, histogram
 
 #: The label of calls that belong to no configured provider.
 UNKNOWN: Final = "unknown"

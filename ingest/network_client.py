@@ -21,9 +21,9 @@ from kafka.cluster import ClusterMetadata
 from kafka.net.compat import KafkaNetClient
 from kafka.producer.sender import Sender
 
-from ingest.selector import ProducerSelector
-from service.logs import event
-from service.private_names import PrivateName
+from paynotify.ingest.selector import ProducerSelector
+from paynotify.service.logs import event
+from paynotify.service.private_names import PrivateName
 
 logger = logging.getLogger("paynotify.ingest")
 

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from schemas.ids import time_ordered_id
-from schemas.messages import NOTIFICATION_RECEIVED
-from schemas.traceparent import given_traceparent, new_traceparent
+from paynotify.schemas.ids import time_ordered_id
+from paynotify.schemas.messages import NOTIFICATION_RECEIVED
+from paynotify.schemas.traceparent import given_traceparent, new_traceparent
 
 #: Longer values of request headers are cut.
 MAX_VALUE_BYTES: Final = 256

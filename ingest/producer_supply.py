@@ -8,10 +8,10 @@ import logging
 from collections.abc import Mapping
 from typing import Final
 
-from ingest.group_producer import connect
-from ingest.publisher import NotificationPublisher
-from schemas.configuration.model import Configuration
-from service.logs import event
+from paynotify.ingest.group_producer import connect
+from paynotify.ingest.publisher import NotificationPublisher
+from paynotify.schemas.configuration.model import Configuration
+from paynotify.service.logs import event
 
 logger = logging.getLogger("paynotify.ingest")
 

@@ -23,12 +23,12 @@ from typing import Final, Protocol
 
 from kafka.errors import KafkaError, RetriableError
 
-from ingest.limits import Slots
-from ingest.notification import RecordHeaders
-from ingest.record_batch import encoded
-from ingest.record_group import PendingRecord, RecordGroup, TargetPartition, Told
-from service.logs import event
-from service.partitioner import partition_of
+from paynotify.ingest.limits import Slots
+from paynotify.ingest.notification import RecordHeaders
+from paynotify.ingest.record_batch import encoded
+from paynotify.ingest.record_group import PendingRecord, RecordGroup, TargetPartition, Told
+from paynotify.service.logs import event
+from paynotify.service.partitioner import partition_of
 
 logger = logging.getLogger("paynotify.ingest")
 

@@ -13,8 +13,8 @@ from typing import Final
 from kafka.record.memory_records import MemoryRecordsBuilder
 from kafka.record.util import encode_varint
 
-from ingest.notification import RecordHeaders
-from service.private_names import PrivateName
+from paynotify.ingest.notification import RecordHeaders
+from paynotify.service.private_names import PrivateName
 
 _FORMAT: Final = 2
 _UNCOMPRESSED: Final = 0

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 import httptools
 
-from ingest.request_rules import is_ambiguous
+from paynotify.ingest.request_rules import is_ambiguous
 
 #: uvloop's largest read. It may contain the rest of one request and the head of the next.
 _READ_BYTES: Final = 256 * 1024

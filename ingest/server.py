@@ -14,24 +14,24 @@ from typing import Final
 
 import uvloop
 
-from ingest import group_producer
-from ingest.app import Ingress
-from ingest.brokers import Brokers
-from ingest.call_traces import CallTraces
-from ingest.http_server import BACKLOG, Server, build_server, open_listener, sweep
-from ingest.limits import Slots
-from ingest.metrics import IngestMetrics
-from ingest.producer_supply import ProducerSupply
-from ingest.publisher import NotificationPublisher
-from schemas.configuration.model import Configuration
-from schemas.ingress import RequestOutcome
-from schemas.providers import provider_names
-from schemas.topics import notifications
-from service import expiry
-from service.logs import event
-from service.management import Management
-from service.private_names import require
-from service.traces import open_traces
+from paynotify.ingest import group_producer
+from paynotify.ingest.app import Ingress
+from paynotify.ingest.brokers import Brokers
+from paynotify.ingest.call_traces import CallTraces
+from paynotify.ingest.http_server import BACKLOG, Server, build_server, open_listener, sweep
+from paynotify.ingest.limits import Slots
+from paynotify.ingest.metrics import IngestMetrics
+from paynotify.ingest.producer_supply import ProducerSupply
+from paynotify.ingest.publisher import NotificationPublisher
+from paynotify.schemas.configuration.model import Configuration
+from paynotify.schemas.ingress import RequestOutcome
+from paynotify.schemas.providers import provider_names
+from paynotify.schemas.topics import notifications
+from paynotify.service import expiry
+from paynotify.service.logs import event
+from paynotify.service.management import Management
+from paynotify.service.private_names import require
+from paynotify.service.traces import open_traces
 
 logger = logging.getLogger("paynotify.ingest")
 

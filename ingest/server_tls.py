@@ -6,10 +6,10 @@ import logging
 import ssl
 from typing import Self
 
-from schemas.configuration.ingest import IngestSettings
-from schemas.errors import ConfigurationError
-from service.logs import event
-from service.reloaded_tls import ReloadedTLS
+from paynotify.schemas.configuration.ingest import IngestSettings
+from paynotify.schemas.errors import ConfigurationError
+from paynotify.service.logs import event
+from paynotify.service.reloaded_tls import ReloadedTLS
 
 logger = logging.getLogger("paynotify.ingest")
 

@@ -1,6 +1,6 @@
 """Writes ``docs/cli.md`` from the command's own parsers, so that the page cannot differ from ``--help``.
 
-Run it with ``python -m ops.generate_cli``; a unit test compares the page with the parsers.
+Run it with ``python -m paynotify.ops.generate_cli``; a unit test compares the page with the parsers.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from ops.main import SUBCOMMANDS, build_parsers
+from paynotify.ops.main import SUBCOMMANDS, build_parsers
 
-PAGE: Final = Path(__file__).parents[1] / "docs" / "cli.md"
+PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "cli.md"
 
 _INTRODUCTION: Final = """\
 # The `paynotify` command
 
-<!-- Generated from the parsers by `python -m ops.generate_cli`. Do not edit. -->
+<!-- Generated from the parsers by `python -m paynotify.ops.generate_cli`. Do not edit. -->
 
 Each command reads one configuration file: `--config FILE`, or the environment variable `PAYNOTIFY_CONFIG`.
 `--help` prints the same text as this page.

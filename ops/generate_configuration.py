@@ -1,7 +1,7 @@
 """Writes ``docs/configuration.md`` from the types of the configuration: every key with its meaning, type and default.
 
-The meaning is the docstring under the key in its class. Run it with ``python -m ops.generate_configuration``; a unit
-test compares the page with the types.
+The meaning is the docstring under the key in its class. Run it with ``python -m paynotify.ops.generate_configuration``.
+A unit test compares the page with the types.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from schemas.configuration.model import Configuration
-from schemas.configuration.secrets import SecretRef
-from schemas.configuration.sections import Section
-from schemas.providers import ProviderContract, provider_contracts
+from paynotify.schemas.configuration.model import Configuration
+from paynotify.schemas.configuration.secrets import SecretRef
+from paynotify.schemas.configuration.sections import Section
+from paynotify.schemas.providers import ProviderContract, provider_contracts
 
-PAGE: Final = Path(__file__).parents[1] / "docs" / "configuration.md"
+PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "configuration.md"
 
 _INTRODUCTION: Final = """\
 # Configuration
 
-<!-- Generated from the types by `python -m ops.generate_configuration`. Do not edit. -->
+<!-- Generated from the types by `python -m paynotify.ops.generate_configuration`. Do not edit. -->
 
 Both processes and every command read one YAML file: `--config FILE`, or the environment variable `PAYNOTIFY_CONFIG`.
 Unknown keys, keys of earlier releases and wrong values are refused with their line.

@@ -1,6 +1,6 @@
 """Writes ``docs/metrics.md`` from the metric definitions.
 
-Run it with ``python -m ops.generate_metrics``; a unit test compares the page with the definitions.
+Run it with ``python -m paynotify.ops.generate_metrics``; a unit test compares the page with the definitions.
 """
 
 from __future__ import annotations
@@ -9,18 +9,18 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from ingest.metrics import IngestMetricSet
-from processors.metrics import Metrics
-from service.expiry import CREDENTIAL_EXPIRES
-from service.management import READY
-from service.metrics import MetricDefinition
+from paynotify.ingest.metrics import IngestMetricSet
+from paynotify.processors.metrics import Metrics
+from paynotify.service.expiry import CREDENTIAL_EXPIRES
+from paynotify.service.management import READY
+from paynotify.service.metrics import MetricDefinition
 
-PAGE: Final = Path(__file__).parents[1] / "docs" / "metrics.md"
+PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "metrics.md"
 
 _INTRODUCTION: Final = """\
 # Metrics
 
-<!-- Generated from the metric definitions by `python -m ops.generate_metrics`. Do not edit. -->
+<!-- Generated from the metric definitions by `python -m paynotify.ops.generate_metrics`. Do not edit. -->
 
 Both processes serve `/metrics` on their management port in the Prometheus text format. A histogram also has the series
 `_bucket`, `_sum` and `_count`. Label values come from closed lists, never from callers. The chart's alerts and

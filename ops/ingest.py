@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from ingest.server import serve
-from schemas.configuration.load import load
-from service.logs import set_up
+from paynotify.ingest.server import serve
+from paynotify.schemas.configuration.load import load
+from paynotify.service.logs import set_up
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

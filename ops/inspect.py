@@ -15,16 +15,16 @@ from typing import Any, Final
 
 import orjson
 
-from ops.common.merchants import unknown_merchant
-from processors.providers.account import Account, open_account
-from processors.providers.base import Notification, ProviderResponse
-from processors.providers.registry import provider_specs
-from processors.providers.spec import ProviderSpec
-from schemas.configuration.load import load
-from schemas.errors import ConfigurationError, RejectedNotificationError, UnreadableError
-from schemas.messages import Lookup, fields_of
-from schemas.providers import provider_names
-from schemas.reasons import (
+from paynotify.ops.common.merchants import unknown_merchant
+from paynotify.processors.providers.account import Account, open_account
+from paynotify.processors.providers.base import Notification, ProviderResponse
+from paynotify.processors.providers.registry import provider_specs
+from paynotify.processors.providers.spec import ProviderSpec
+from paynotify.schemas.configuration.load import load
+from paynotify.schemas.errors import ConfigurationError, RejectedNotificationError, UnreadableError
+from paynotify.schemas.messages import Lookup, fields_of
+from paynotify.schemas.providers import provider_names
+from paynotify.schemas.reasons import (
     HARMLESS_ALERTS,
     AlertKind,
     DeadReason,
@@ -32,7 +32,7 @@ from schemas.reasons import (
     RejectReason,
     ResponseWarning,
 )
-from schemas.times import parse_time
+from paynotify.schemas.times import parse_time
 
 _KINDS: Final = ("notification", "response", "return-url")
 _MAX_FILE_BYTES: Final = 16 * 1024 * 1024

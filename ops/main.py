@@ -14,9 +14,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ops.common.arguments import CONFIG, JSON
-from schemas.text import is_text
-from service.exit_codes import WRONG_USE, exit_code
+from paynotify.ops.common.arguments import CONFIG, JSON
+from paynotify.schemas.text import is_text
+from paynotify.service.exit_codes import WRONG_USE, exit_code
 
 _DESCRIPTION: Final = "Turns payment providers' webhooks into one ordered stream of payment statuses on Apache Kafka."
 _EPILOG: Final = """\
@@ -38,47 +38,63 @@ class Subcommand:
 
 
 SUBCOMMANDS: Final = (
-    Subcommand("demo", "sandbox.demo", "run a scripted day of payments through the whole system, with proof", ()),
-    Subcommand("up", "sandbox.up", "run the sandbox until Ctrl-C", ()),
-    Subcommand("ingest", "ops.ingest", "run the HTTP ingress"),
-    Subcommand("worker", "ops.worker", "run stages (all by default)"),
-    Subcommand("topics", "ops.topics", "create the topics, or compare them with the configuration", (CONFIG, JSON)),
     Subcommand(
-        "charge", "ops.requests.charge", "request a merchant-initiated charge of a payment method", (CONFIG, JSON)
+        "demo", "paynotify.sandbox.demo", "run a scripted day of payments through the whole system, with proof", ()
     ),
-    Subcommand("capture", "ops.requests.capture", "capture an authorisation, in full or in part", (CONFIG, JSON)),
-    Subcommand("release", "ops.requests.release", "void an authorisation", (CONFIG, JSON)),
-    Subcommand("inspect", "ops.inspect", "verify captured calls offline, with the code of the stages"),
-    Subcommand("trace", "ops.trace.command", "show everything known about one payment, in order"),
+    Subcommand("up", "paynotify.sandbox.up", "run the sandbox until Ctrl-C", ()),
+    Subcommand("ingest", "paynotify.ops.ingest", "run the HTTP ingress"),
+    Subcommand("worker", "paynotify.ops.worker", "run stages (all by default)"),
+    Subcommand(
+        "topics", "paynotify.ops.topics", "create the topics, or compare them with the configuration", (CONFIG, JSON)
+    ),
+    Subcommand(
+        "charge",
+        "paynotify.ops.requests.charge",
+        "request a merchant-initiated charge of a payment method",
+        (CONFIG, JSON),
+    ),
+    Subcommand(
+        "capture", "paynotify.ops.requests.capture", "capture an authorisation, in full or in part", (CONFIG, JSON)
+    ),
+    Subcommand("release", "paynotify.ops.requests.release", "void an authorisation", (CONFIG, JSON)),
+    Subcommand("inspect", "paynotify.ops.inspect", "verify captured calls offline, with the code of the stages"),
+    Subcommand("trace", "paynotify.ops.trace.command", "show everything known about one payment, in order"),
     Subcommand(
         "replay",
-        "ops.replay.command",
+        "paynotify.ops.replay.command",
         "re-publish rejected or dead-lettered records (dry run by default; --yes to send)",
         (CONFIG, JSON),
     ),
     Subcommand(
         "correct",
-        "ops.correct.command",
+        "paynotify.ops.correct.command",
         "correct the status of one payment (dry run by default; --apply to publish)",
         (CONFIG, JSON),
     ),
     Subcommand(
-        "reconcile", "ops.reconcile.command", "compare a period's payments with the provider's list or a shop's export"
+        "reconcile",
+        "paynotify.ops.reconcile.command",
+        "compare a period's payments with the provider's list or a shop's export",
     ),
     Subcommand(
         "forget",
-        "ops.forget.command",
+        "paynotify.ops.forget.command",
         "find, and delete as far as Kafka can, what was sent about a payment",
         (CONFIG, JSON),
     ),
-    Subcommand("history", "ops.history.command", "show what operators did, when and why", (CONFIG, JSON)),
+    Subcommand("history", "paynotify.ops.history.command", "show what operators did, when and why", (CONFIG, JSON)),
     Subcommand(
         "audit",
-        "ops.audit.command",
+        "paynotify.ops.audit.command",
         "verify from the topics that every notification, lookup and result is accounted for",
         (CONFIG, JSON),
     ),
-    Subcommand("doctor", "ops.doctor.command", "diagnose configuration, brokers, topics and providers", (CONFIG, JSON)),
+    Subcommand(
+        "doctor",
+        "paynotify.ops.doctor.command",
+        "diagnose configuration, brokers, topics and providers",
+        (CONFIG, JSON),
+    ),
 )
 
 
@@ -138,7 +154,7 @@ def build_parsers(
 
 def _not_installed(chosen: Subcommand) -> bool:
     """Whether the subcommand belongs to the sandbox, a distribution of its own, and this is missing."""
-    return chosen.module.startswith("sandbox.") and importlib.util.find_spec("sandbox") is None
+    return chosen.module.startswith("paynotify.sandbox.") and importlib.util.find_spec("paynotify.sandbox") is None
 
 
 if __name__ == "__main__":

@@ -12,10 +12,10 @@ from typing import Any, Final
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import InvalidReplicationFactorError
 
-from schemas.configuration.load import load
-from schemas.configuration.model import Configuration
-from schemas.errors import ClusterUnavailableError
-from service.cluster import (
+from paynotify.schemas.configuration.load import load
+from paynotify.schemas.configuration.model import Configuration
+from paynotify.schemas.errors import ClusterUnavailableError
+from paynotify.service.cluster import (
     PresentTopic,
     TopicDifference,
     admin,

@@ -9,14 +9,14 @@ from pathlib import Path
 import msgspec
 import uvloop
 
-from processors.runtime.failpoints import Reached, ignore
-from processors.runtime.loop import StageLoop
-from processors.wiring import STAGES, StageSelection
-from processors.worker import Worker
-from schemas.configuration.load import load
-from schemas.errors import ConfigurationError
-from schemas.providers import provider_names
-from service import logs
+from paynotify.processors.runtime.failpoints import Reached, ignore
+from paynotify.processors.runtime.loop import StageLoop
+from paynotify.processors.wiring import STAGES, StageSelection
+from paynotify.processors.worker import Worker
+from paynotify.schemas.configuration.load import load
+from paynotify.schemas.errors import ConfigurationError
+from paynotify.schemas.providers import provider_names
+from paynotify.service import logs
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -6,10 +6,10 @@ docs/topics.md. The reason is one of a closed list: it never quotes anything tha
 
 from __future__ import annotations
 
-from schemas.cloudevents import with_headers
-from schemas.reasons import DeadReason, RejectReason
-from schemas.records import Output, Record
-from schemas.times import rfc3339
+from paynotify.schemas.cloudevents import with_headers
+from paynotify.schemas.reasons import DeadReason, RejectReason
+from paynotify.schemas.records import Output, Record
+from paynotify.schemas.times import rfc3339
 
 
 def dead_lettered(

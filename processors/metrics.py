@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from service.metrics import LONG_SECONDS, SECONDS, MetricSet, counter, gauge, histogram
+from paynotify.service.metrics import LONG_SECONDS, SECONDS, MetricSet, counter, gauge, histogram
 
 _STAGE: Final = ("provider", "stage")
 _PARTITION: Final = (*_STAGE, "topic", "partition")

@@ -10,13 +10,13 @@ import logging
 from collections.abc import Sequence
 from typing import Final
 
-from processors.providers.base import OddElement
-from schemas import messages
-from schemas.cloudevents import cloud_event
-from schemas.ids import derived_id
-from schemas.messages import MAX_ELEMENTS, NamedElement, OperationsEvent
-from schemas.records import Output, Record
-from service.logs import event
+from paynotify.processors.providers.base import OddElement
+from paynotify.schemas import messages
+from paynotify.schemas.cloudevents import cloud_event
+from paynotify.schemas.ids import derived_id
+from paynotify.schemas.messages import MAX_ELEMENTS, NamedElement, OperationsEvent
+from paynotify.schemas.records import Output, Record
+from paynotify.service.logs import event
 
 logger = logging.getLogger("paynotify.operations")
 

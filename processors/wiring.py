@@ -7,40 +7,40 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, TypeAlias
 
-from processors.charges.context import ChargeContext
-from processors.charges.intake_stage import ChargeIntakeStage
-from processors.charges.stage import ChargeStage, ChargeTimers
-from processors.fetch.retry_stage import RetryStage
-from processors.fetch.stage import FetchStage
-from processors.interpret.stage import InterpretStage
-from processors.limits.call_pacer import CallPacer
-from processors.limits.hourly_quota import HourlyQuota
-from processors.limits.provider_circuits import ProviderCircuits
-from processors.metrics import Metrics
-from processors.orders.expectation_cache import ExpectedPayments
-from processors.orders.intake_stage import OrderIntakeStage
-from processors.orders.stage import OrdersStage
-from processors.orders.state_machine import OVERDUE_QUEUE, poll_queue
-from processors.orders.timers import OrderTimers
-from processors.providers.account import Account, open_account
-from processors.providers.base import CallContext, Provider, accepts_unsigned
-from processors.providers.recovery import lookup_key, recovery_lookup, settlement_lookup
-from processors.providers.registry import provider_specs
-from processors.resolve.release import release_rules
-from processors.resolve.retention import PaymentRetention
-from processors.resolve.settlement import FollowedPayments, SettlementLooks, SettlementTimers
-from processors.resolve.stage import ResolveStage
-from processors.runtime.failpoints import Reached
-from processors.runtime.stage import StageSpec
-from processors.verify.known_ids import KnownIdsStage
-from processors.verify.stage import VerifyStage
-from processors.verify.unsigned_budget import partition_share
-from schemas import topics
-from schemas.configuration.merchants import ChargingMerchant, Merchant, provider_of
-from schemas.configuration.model import Configuration
-from schemas.configuration.worker import WorkerSettings
-from schemas.messages import Lookup
-from schemas.times import utc_now
+from paynotify.processors.charges.context import ChargeContext
+from paynotify.processors.charges.intake_stage import ChargeIntakeStage
+from paynotify.processors.charges.stage import ChargeStage, ChargeTimers
+from paynotify.processors.fetch.retry_stage import RetryStage
+from paynotify.processors.fetch.stage import FetchStage
+from paynotify.processors.interpret.stage import InterpretStage
+from paynotify.processors.limits.call_pacer import CallPacer
+from paynotify.processors.limits.hourly_quota import HourlyQuota
+from paynotify.processors.limits.provider_circuits import ProviderCircuits
+from paynotify.processors.metrics import Metrics
+from paynotify.processors.orders.expectation_cache import ExpectedPayments
+from paynotify.processors.orders.intake_stage import OrderIntakeStage
+from paynotify.processors.orders.stage import OrdersStage
+from paynotify.processors.orders.state_machine import OVERDUE_QUEUE, poll_queue
+from paynotify.processors.orders.timers import OrderTimers
+from paynotify.processors.providers.account import Account, open_account
+from paynotify.processors.providers.base import CallContext, Provider, accepts_unsigned
+from paynotify.processors.providers.recovery import lookup_key, recovery_lookup, settlement_lookup
+from paynotify.processors.providers.registry import provider_specs
+from paynotify.processors.resolve.release import release_rules
+from paynotify.processors.resolve.retention import PaymentRetention
+from paynotify.processors.resolve.settlement import FollowedPayments, SettlementLooks, SettlementTimers
+from paynotify.processors.resolve.stage import ResolveStage
+from paynotify.processors.runtime.failpoints import Reached
+from paynotify.processors.runtime.stage import StageSpec
+from paynotify.processors.verify.known_ids import KnownIdsStage
+from paynotify.processors.verify.stage import VerifyStage
+from paynotify.processors.verify.unsigned_budget import partition_share
+from paynotify.schemas import topics
+from paynotify.schemas.configuration.merchants import ChargingMerchant, Merchant, provider_of
+from paynotify.schemas.configuration.model import Configuration
+from paynotify.schemas.configuration.worker import WorkerSettings
+from paynotify.schemas.messages import Lookup
+from paynotify.schemas.times import utc_now
 
 _PROVIDER_STAGES: Final = ("verify", "fetch", "interpret")
 STAGES: Final = (*_PROVIDER_STAGES, "resolve", "orders", "charge")

@@ -16,33 +16,33 @@ from typing import Final
 from aiokafka.errors import KafkaError
 from prometheus_client import CollectorRegistry, ProcessCollector
 
-from processors.metrics import Metrics
-from processors.orders.expectation_cache import ExpectationCache
-from processors.providers.base import CallContext
-from processors.providers.call_context import open_call_context
-from processors.providers.task_runner import background_tasks
-from processors.runtime.failpoints import Reached, ignore
-from processors.runtime.faust_app import REQUEST_SECONDS
-from processors.runtime.health import Health
-from processors.runtime.lag import LagMonitor
-from processors.runtime.loop import StageLoop
-from processors.runtime.partition_loops import LoopSettings
-from processors.runtime.runner import StageRunner
-from processors.runtime.stage import StageSpec
-from processors.transport import patches
-from processors.wiring import ORDERS_SECONDS, StageSelection, build_stages
-from schemas import topics
-from schemas.configuration.model import Configuration
-from schemas.configuration.secrets import Secret
-from schemas.errors import ClusterUnavailableError, ConfigurationError, MissingTopicsError
-from schemas.providers import provider_names
-from service import cluster, expiry
-from service.kafka_client import client_settings
-from service.logs import event
-from service.management import Management
-from service.outage import BrokerAvailability
-from service.traces import open_traces
-from service.value_cipher import cipher_of
+from paynotify.processors.metrics import Metrics
+from paynotify.processors.orders.expectation_cache import ExpectationCache
+from paynotify.processors.providers.base import CallContext
+from paynotify.processors.providers.call_context import open_call_context
+from paynotify.processors.providers.task_runner import background_tasks
+from paynotify.processors.runtime.failpoints import Reached, ignore
+from paynotify.processors.runtime.faust_app import REQUEST_SECONDS
+from paynotify.processors.runtime.health import Health
+from paynotify.processors.runtime.lag import LagMonitor
+from paynotify.processors.runtime.loop import StageLoop
+from paynotify.processors.runtime.partition_loops import LoopSettings
+from paynotify.processors.runtime.runner import StageRunner
+from paynotify.processors.runtime.stage import StageSpec
+from paynotify.processors.transport import patches
+from paynotify.processors.wiring import ORDERS_SECONDS, StageSelection, build_stages
+from paynotify.schemas import topics
+from paynotify.schemas.configuration.model import Configuration
+from paynotify.schemas.configuration.secrets import Secret
+from paynotify.schemas.errors import ClusterUnavailableError, ConfigurationError, MissingTopicsError
+from paynotify.schemas.providers import provider_names
+from paynotify.service import cluster, expiry
+from paynotify.service.kafka_client import client_settings
+from paynotify.service.logs import event
+from paynotify.service.management import Management
+from paynotify.service.outage import BrokerAvailability
+from paynotify.service.traces import open_traces
+from paynotify.service.value_cipher import cipher_of
 
 logger = logging.getLogger("paynotify.worker")
 

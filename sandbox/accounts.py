@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sandbox.simulators.spec import SandboxAccount, simulator_specs, write_secret
+from paynotify.sandbox.simulators.spec import SandboxAccount, simulator_specs, write_secret
 
 
 def default_merchants() -> dict[str, Sequence[str]]:

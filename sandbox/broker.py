@@ -20,10 +20,10 @@ from typing import Final
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
-from sandbox.kafka_distribution import jars, java
-from sandbox.processes import Child, wait_for
-from schemas.errors import ClusterError, ClusterUnavailableError
-from service.listener import bound_socket
+from paynotify.sandbox.kafka_distribution import jars, java
+from paynotify.sandbox.processes import Child, wait_for
+from paynotify.schemas.errors import ClusterError, ClusterUnavailableError
+from paynotify.service.listener import bound_socket
 
 _START_SECONDS: Final = 60.0
 _ATTEMPTS: Final = 3

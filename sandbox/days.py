@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sandbox.simulators.spec import SimulatorSpec
-from schemas.configuration.merchants import FollowedMerchant, Merchant
-from schemas.times import rfc3339
+from paynotify.sandbox.simulators.spec import SimulatorSpec
+from paynotify.schemas.configuration.merchants import FollowedMerchant, Merchant
+from paynotify.schemas.times import rfc3339
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,14 +17,14 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from sandbox.arguments import positive_integer, positive_number
-from sandbox.billing.bills import Month
-from sandbox.mishaps import DayProgress
-from sandbox.observer import Observer, quantile
-from sandbox.script import REQUIRED_PLAN, Player
-from sandbox.signals import ends_on_signal
-from sandbox.system import Plan, Sandbox
-from sandbox.verification import Books, VerificationResult, applied, missed, settled, statuses, verify
+from paynotify.sandbox.arguments import positive_integer, positive_number
+from paynotify.sandbox.billing.bills import Month
+from paynotify.sandbox.mishaps import DayProgress
+from paynotify.sandbox.observer import Observer, quantile
+from paynotify.sandbox.script import REQUIRED_PLAN, Player
+from paynotify.sandbox.signals import ends_on_signal
+from paynotify.sandbox.system import Plan, Sandbox
+from paynotify.sandbox.verification import Books, VerificationResult, applied, missed, settled, statuses, verify
 
 _SETTLE_SECONDS: Final = 60.0
 _PRINT_SECONDS: Final = 3.0

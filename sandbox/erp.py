@@ -1,4 +1,4 @@
-"""An example ERP: books payments, refunds and chargebacks. Run as ``python -m sandbox.erp``. Free to copy.
+"""An example ERP: books payments, refunds and chargebacks. Run as ``python -m paynotify.sandbox.erp``. Free to copy.
 
 A booking is the difference between the event's total and what is booked already. It is therefore right for any
 sequence of statuses: straight from unknown to refunded, or a partial refund that grows. A total that falls is booked
@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from sandbox.consumer import main
+from paynotify.sandbox.consumer import main
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS bookings (

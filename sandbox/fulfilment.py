@@ -1,4 +1,6 @@
-"""An example warehouse: releases, holds or stops goods. Run as ``python -m sandbox.fulfilment``. Free to copy.
+"""An example warehouse: releases, holds or stops goods. Run it as ``python -m paynotify.sandbox.fulfilment``.
+
+Free to copy.
 
 It follows the event's ``fulfilment``. Goods leave once per order, with the first of its payments that may release
 them, unless a payment is a part of its order or a later one of a subscription: it has goods of its own. An event does
@@ -12,7 +14,7 @@ import sqlite3
 import sys
 from typing import Any
 
-from sandbox.consumer import main
+from paynotify.sandbox.consumer import main
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS parcels (

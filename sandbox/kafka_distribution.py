@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from schemas.errors import ConfigurationError
+from paynotify.schemas.errors import ConfigurationError
 
 #: Also in `kafka/pom.xml`, which tools read that look for outdated versions. Tests of other versions name one.
 KAFKA_VERSION: Final = os.environ.get("PAYNOTIFY_KAFKA_VERSION") or "4.3.1"

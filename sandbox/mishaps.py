@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from sandbox.attacker import Attack, Attacker, replayed, resplit
-from sandbox.system import Sandbox
+from paynotify.sandbox.attacker import Attack, Attacker, replayed, resplit
+from paynotify.sandbox.system import Sandbox
 
 TRUST_PAYMENTS: Final = "trustpayments"
 

@@ -11,8 +11,8 @@ from typing import Any, Final
 import orjson
 from kafka import KafkaConsumer, TopicPartition
 
-from schemas import messages, topics
-from schemas.providers import provider_names
+from paynotify.schemas import messages, topics
+from paynotify.schemas.providers import provider_names
 
 #: The rows of the live table in the order of the flow, each with its topics.
 STAGES: Final[Mapping[str, tuple[str, ...]]] = {

@@ -20,7 +20,7 @@ from typing import IO, Any, Final, TypeVar
 
 import orjson
 
-from schemas.errors import ConfigurationError
+from paynotify.schemas.errors import ConfigurationError
 
 _POLL_SECONDS: Final = 0.02
 _COMMAND_SECONDS: Final = 60
@@ -50,7 +50,7 @@ def run_command(arguments: Sequence[str], environment: Mapping[str, str]) -> str
         ConfigurationError: the exit code is not 0.
     """
     done = subprocess.run(
-        [sys.executable, "-m", "ops.main", *arguments],
+        [sys.executable, "-m", "paynotify.ops.main", *arguments],
         capture_output=True,
         text=True,
         timeout=_COMMAND_SECONDS,

@@ -13,13 +13,13 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
-from sandbox.billing.subscriptions import MERCHANT, SubscriptionDay
-from sandbox.days import SimulatedDays
-from sandbox.mishaps import TRUST_PAYMENTS, DayProgress, Mishaps
-from sandbox.scenarios import SCENARIOS, PaymentAmounts, Scenario
-from sandbox.shop import ExampleShop
-from sandbox.system import Sandbox
-from schemas.errors import ConfigurationError, PaynotifyError
+from paynotify.sandbox.billing.subscriptions import MERCHANT, SubscriptionDay
+from paynotify.sandbox.days import SimulatedDays
+from paynotify.sandbox.mishaps import TRUST_PAYMENTS, DayProgress, Mishaps
+from paynotify.sandbox.scenarios import SCENARIOS, PaymentAmounts, Scenario
+from paynotify.sandbox.shop import ExampleShop
+from paynotify.sandbox.system import Sandbox
+from paynotify.schemas.errors import ConfigurationError, PaynotifyError
 
 #: Orders that are registered and never paid.
 _ABANDONED: Final = 4

@@ -8,8 +8,8 @@ from typing import Final
 import orjson
 from kafka import KafkaProducer
 
-from schemas import topics
-from schemas.times import rfc3339
+from paynotify.schemas import topics
+from paynotify.schemas.times import rfc3339
 
 _SEND_SECONDS: Final = 30
 

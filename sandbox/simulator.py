@@ -1,4 +1,4 @@
-"""``python -m sandbox.simulator PROVIDER --settings FILE``: runs one simulated provider as a process.
+"""``python -m paynotify.sandbox.simulator PROVIDER --settings FILE``: runs one simulated provider as a process.
 
 The settings file (JSON) holds the shops with their generated secrets; the program itself contains none. The port is
 logged as the event ``listening``.
@@ -14,16 +14,16 @@ from pathlib import Path
 import msgspec
 import uvloop
 
-from sandbox.simulators.server import serve
-from sandbox.simulators.spec import simulator_specs
-from schemas.errors import ConfigurationError
-from service.logs import set_up
+from paynotify.sandbox.simulators.server import serve
+from paynotify.sandbox.simulators.spec import simulator_specs
+from paynotify.schemas.errors import ConfigurationError
+from paynotify.service.logs import set_up
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve one provider until SIGTERM. Exit code 2: the settings are wrong."""
     simulators = simulator_specs()
-    parser = argparse.ArgumentParser(prog="sandbox.simulator", description="Simulate one payment provider.")
+    parser = argparse.ArgumentParser(prog="paynotify.sandbox.simulator", description="Simulate one payment provider.")
     parser.add_argument("provider", choices=sorted(simulators))
     parser.add_argument("--settings", type=Path, required=True, help="JSON file with shops, secrets and times")
     parser.add_argument("--listen", default="127.0.0.1:0", metavar="HOST:PORT", help="port 0 chooses a free one")

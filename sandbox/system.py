@@ -21,20 +21,20 @@ from typing import Any, Final
 
 import yaml
 
-from sandbox.accounts import default_merchants, open_accounts, write_simulator_settings
-from sandbox.broker import LocalBroker, cluster_settings, is_available, start_together
-from sandbox.cleanup import remove_everything
-from sandbox.configuration import CHARGES, configuration_document, merged
-from sandbox.days import SimulatedDays
-from sandbox.probes import free_port, probe
-from sandbox.processes import Child, run_command, stop_all, wait_for
-from sandbox.signals import uninterrupted
-from sandbox.simulators.control import Control
-from sandbox.simulators.spec import SandboxAccount, simulator_specs
-from schemas.configuration.load import load
-from schemas.configuration.model import Configuration
-from schemas.errors import ClusterUnavailableError, ConfigurationError
-from schemas.providers import provider_contracts
+from paynotify.sandbox.accounts import default_merchants, open_accounts, write_simulator_settings
+from paynotify.sandbox.broker import LocalBroker, cluster_settings, is_available, start_together
+from paynotify.sandbox.cleanup import remove_everything
+from paynotify.sandbox.configuration import CHARGES, configuration_document, merged
+from paynotify.sandbox.days import SimulatedDays
+from paynotify.sandbox.probes import free_port, probe
+from paynotify.sandbox.processes import Child, run_command, stop_all, wait_for
+from paynotify.sandbox.signals import uninterrupted
+from paynotify.sandbox.simulators.control import Control
+from paynotify.sandbox.simulators.spec import SandboxAccount, simulator_specs
+from paynotify.schemas.configuration.load import load
+from paynotify.schemas.configuration.model import Configuration
+from paynotify.schemas.errors import ClusterUnavailableError, ConfigurationError
+from paynotify.schemas.providers import provider_contracts
 
 _READY_SECONDS: Final = 180.0
 _STOP_SECONDS: Final = 20.0
@@ -56,7 +56,7 @@ class Plan:
     """
 
     workers: Sequence[Sequence[str]] = ((),)
-    worker_module: str = "ops.main"
+    worker_module: str = "paynotify.ops.main"
     merchants: Mapping[str, Sequence[str]] = field(default_factory=default_merchants)
     with_url_token: Collection[str] = ()
     charges: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -201,7 +201,7 @@ class Sandbox:
         """Start the ingress, always on the same port, and wait until it is ready."""
         listen = self.ingest_address.removeprefix("http://")
         arguments = ["--config", str(self.config_path), "--listen", listen, "--management", "127.0.0.1:0"]
-        self.ingest = self._child("ingest", "-m", "ops.main", "ingest", *arguments)
+        self.ingest = self._child("ingest", "-m", "paynotify.ops.main", "ingest", *arguments)
         self.wait_ready(self.ingest)
         return self.ingest
 
@@ -288,7 +288,9 @@ class Sandbox:
             settings = {**self.plan.simulators, **days, **self.plan.simulator.get(provider, {})}
             file = write_simulator_settings(provider, self.accounts, settings, self.directory)
             self._simulators.append(
-                self._child(f"simulator-{provider}", "-m", "sandbox.simulator", provider, "--settings", str(file))
+                self._child(
+                    f"simulator-{provider}", "-m", "paynotify.sandbox.simulator", provider, "--settings", str(file)
+                )
             )
         for provider, child in zip(dict.fromkeys(one.provider for one in self.accounts), self._simulators, strict=True):
             port = child.wait_for_event("listening")["port"]
@@ -325,7 +327,7 @@ class Sandbox:
 
     def _consumer(self, name: str) -> Child:
         arguments = ["--bootstrap", self.bootstrap, "--topic", self.topic("payments.status")]
-        return self._child(name, "-m", f"sandbox.{name}", *arguments, "--database", str(self.database(name)))
+        return self._child(name, "-m", f"paynotify.sandbox.{name}", *arguments, "--database", str(self.database(name)))
 
     def _child(self, name: str, *arguments: str, environment: Mapping[str, str] | None = None) -> Child:
         command = [sys.executable, *arguments]
@@ -334,7 +336,7 @@ class Sandbox:
 
     def _environment(self) -> dict[str, str]:
         # a child must find the same packages, also in a checkout that is not installed
-        here = str(Path(__file__).parent.parent)
+        here = str(Path(__file__).parents[2])
         paths = [here, *filter(None, [os.environ.get("PYTHONPATH")])]
         return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **self.plan.environment}
 

@@ -1,4 +1,4 @@
-"""``python -m sandbox.tail --bootstrap HOST:PORT``: prints every event of a topic as one line, from the beginning."""
+"""``python -m paynotify.sandbox.tail --bootstrap HOST:PORT``: prints a topic from the beginning, one line each."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from kafka import KafkaConsumer
 
 def main() -> None:
     """Print until Ctrl-C."""
-    parser = argparse.ArgumentParser(prog="sandbox.tail", description="Print a topic's values, one line each.")
+    parser = argparse.ArgumentParser(
+        prog="paynotify.sandbox.tail", description="Print a topic's values, one line each."
+    )
     parser.add_argument("--bootstrap", default="localhost:9092", help="Kafka's HOST:PORT (default %(default)s)")
     parser.add_argument("--topic", default="payments.status", help="default %(default)s")
     arguments = parser.parse_args()

@@ -9,10 +9,10 @@ import sys
 import time
 from typing import Final
 
-from sandbox.arguments import non_negative_number, positive_number
-from sandbox.days import SimulatedDays
-from sandbox.signals import ends_on_signal
-from sandbox.system import Plan, Sandbox
+from paynotify.sandbox.arguments import non_negative_number, positive_number
+from paynotify.sandbox.days import SimulatedDays
+from paynotify.sandbox.signals import ends_on_signal
+from paynotify.sandbox.system import Plan, Sandbox
 
 _CHARGING: Final = "shop-hu"
 _DAY_SECONDS: Final = 60.0
@@ -72,11 +72,11 @@ def _addresses(sandbox: Sandbox) -> str:
     ]
     gateway, python = sandbox.providers["nevogate"].address, sys.executable
     config = ["--config", str(sandbox.config_path)]
-    customers = [python, "-m", "sandbox.billing.subscribers", "--gateway", gateway, "--csv", "customers.csv"]
+    customers = [python, "-m", "paynotify.sandbox.billing.subscribers", "--gateway", gateway, "--csv", "customers.csv"]
     lines += ["", f"Bill a month of subscriptions ({_CHARGING} may charge by topic):"]
     lines += [f"  {shlex.join(customers)}"]
-    lines += [f"  {shlex.join([python, '-m', 'sandbox.billing.biller', '--csv', 'customers.csv', *config])}"]
-    follow = [sys.executable, "-m", "sandbox.tail", "--bootstrap", sandbox.bootstrap]
+    lines += [f"  {shlex.join([python, '-m', 'paynotify.sandbox.billing.biller', '--csv', 'customers.csv', *config])}"]
+    follow = [sys.executable, "-m", "paynotify.sandbox.tail", "--bootstrap", sandbox.bootstrap]
     follow += ["--topic", sandbox.topic("payments.status")]
     lines += ["", "Follow the results:", f"  {shlex.join(follow)}", "", "Ctrl-C ends everything."]
     return "\n".join(lines)

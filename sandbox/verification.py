@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from sandbox.observer import Observer
+from paynotify.sandbox.observer import Observer
 
 #: Money movements: the ERP's kinds of booking, which the provider's ledger and the events have under the same name.
 _BOOKED: Final = ("paid", "refunded", "charged_back")

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Final
 
-from schemas.records import Headers
+from paynotify.schemas.records import Headers
 
 #: Header of a replayed record: the position on the rejected or dead-letter topic that it came from.
 REPLAYED_FROM: Final = "replayed-from"

@@ -29,7 +29,7 @@ A ``reason`` is a word of a closed list in `schemas.reasons`.
 
 from __future__ import annotations
 
-from schemas.reasons import DeadReason, RejectReason
+from paynotify.schemas.reasons import DeadReason, RejectReason
 
 
 class PaynotifyError(Exception):

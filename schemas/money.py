@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from schemas.errors import UnreadableError
+from paynotify.schemas.errors import UnreadableError
 
 #: ISO 4217 exponents other than 2, list of the maintenance agency (amendment 177).
 _EXPONENTS: Final[dict[str, int]] = {

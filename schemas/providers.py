@@ -15,15 +15,15 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import Final
 
-from schemas.configuration.merchants import Merchant
-from schemas.routes import Route
+from paynotify.schemas.configuration.merchants import Merchant
+from paynotify.schemas.routes import Route
 
 #: The registry: one line for each provider, the package it is in.
 PROVIDER_PACKAGES: Final = (
-    "processors.providers.omnikassa",
-    "processors.providers.trustpayments",
-    "processors.providers.nevogate",
-    "processors.providers.smartpay",
+    "paynotify.processors.providers.omnikassa",
+    "paynotify.processors.providers.trustpayments",
+    "paynotify.processors.providers.nevogate",
+    "paynotify.processors.providers.smartpay",
 )
 
 _registered: Final = list(PROVIDER_PACKAGES)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Final
 
-from schemas.providers import provider_contracts, provider_names
+from paynotify.schemas.providers import provider_contracts, provider_names
 
 RETRY_STEPS: Final = 5
 

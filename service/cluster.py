@@ -11,9 +11,9 @@ from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError
 
-from schemas.configuration.model import Configuration
-from schemas.errors import ClusterError, ClusterUnavailableError, MissingTopicsError
-from service.kafka_client import client_settings, opened, unreachable
+from paynotify.schemas.configuration.model import Configuration
+from paynotify.schemas.errors import ClusterError, ClusterUnavailableError, MissingTopicsError
+from paynotify.service.kafka_client import client_settings, opened, unreachable
 
 _CONNECT_MILLISECONDS: Final = 10_000
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from schemas.errors import ClusterUnavailableError, ConfigurationError
+from paynotify.schemas.errors import ClusterUnavailableError, ConfigurationError
 
 WRONG_USE: Final = 2
 CLUSTER_UNAVAILABLE: Final = 3

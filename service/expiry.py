@@ -16,10 +16,10 @@ from typing import Final
 from cryptography import x509
 from prometheus_client import CollectorRegistry
 
-from schemas.configuration.kafka import KafkaSettings
-from schemas.configuration.secrets import Secret
-from schemas.errors import SecretError
-from service.metrics import gauge
+from paynotify.schemas.configuration.kafka import KafkaSettings
+from paynotify.schemas.configuration.secrets import Secret
+from paynotify.schemas.errors import SecretError
+from paynotify.service.metrics import gauge
 
 CREDENTIAL_EXPIRES: Final = gauge(
     "paynotify_credential_expires_timestamp_seconds",

@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 from kafka.net.compat import KafkaNetClient
 from kafka.net.selector import NetworkSelector
 
-from schemas.configuration.kafka import KafkaSettings
-from schemas.errors import ClusterUnavailableError
-from service.kafka_credentials import password, reveal_passwords_per_connection, tls
-from service.oauth_token import BrokerToken
-from service.rebootstrap import RebootstrapManager, check_library
-from service.token_sources import broker_token
+from paynotify.schemas.configuration.kafka import KafkaSettings
+from paynotify.schemas.errors import ClusterUnavailableError
+from paynotify.service.kafka_credentials import password, reveal_passwords_per_connection, tls
+from paynotify.service.oauth_token import BrokerToken
+from paynotify.service.rebootstrap import RebootstrapManager, check_library
+from paynotify.service.token_sources import broker_token
 
 T = TypeVar("T")
 

@@ -15,12 +15,12 @@ from typing import Any, Final, Self
 
 from kafka.net.sasl import get_sasl_mechanism, register_sasl_mechanism
 
-from schemas.configuration.kafka import KafkaSettings
-from schemas.configuration.secrets import Secret
-from schemas.errors import ConfigurationError
-from service.logs import event
-from service.private_names import PrivateName, require
-from service.reloaded_tls import ReloadedTLS
+from paynotify.schemas.configuration.kafka import KafkaSettings
+from paynotify.schemas.configuration.secrets import Secret
+from paynotify.schemas.errors import ConfigurationError
+from paynotify.service.logs import event
+from paynotify.service.private_names import PrivateName, require
+from paynotify.service.reloaded_tls import ReloadedTLS
 
 logger = logging.getLogger("paynotify.kafka")
 

@@ -9,7 +9,7 @@ import contextlib
 import socket
 from typing import Final
 
-from schemas.errors import ConfigurationError
+from paynotify.schemas.errors import ConfigurationError
 
 #: How the address of an IPv4 caller begins on a socket for both.
 _IPV4_MAPPED: Final = "::ffff:"

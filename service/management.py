@@ -15,10 +15,10 @@ from typing import Final, Literal
 
 from prometheus_client import CollectorRegistry, exposition
 
-from schemas.errors import ConfigurationError
-from service.listener import bound_socket
-from service.logs import event
-from service.metrics import gauge
+from paynotify.schemas.errors import ConfigurationError
+from paynotify.service.listener import bound_socket
+from paynotify.service.logs import event
+from paynotify.service.metrics import gauge
 
 logger = logging.getLogger("paynotify.management")
 

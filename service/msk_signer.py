@@ -10,8 +10,8 @@ import importlib
 import time
 from typing import Any, Final
 
-from schemas.errors import ConfigurationError, TokenUnavailableError
-from service.oauth_token import OAuthToken
+from paynotify.schemas.errors import ConfigurationError, TokenUnavailableError
+from paynotify.service.oauth_token import OAuthToken
 
 _LIBRARY: Final = "aws_msk_iam_sasl_signer.MSKAuthTokenProvider"
 

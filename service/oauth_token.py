@@ -16,9 +16,9 @@ from typing import Final, Protocol
 
 from kafka.net.sasl.oauth import AbstractTokenProvider
 
-from schemas.configuration.secrets import Secret, SecretRef
-from schemas.errors import TokenUnavailableError
-from service.logs import event
+from paynotify.schemas.configuration.secrets import Secret, SecretRef
+from paynotify.schemas.errors import TokenUnavailableError
+from paynotify.service.logs import event
 
 logger = logging.getLogger("paynotify.kafka")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 
-from service.logs import event
+from paynotify.service.logs import event
 
 
 class BrokerAvailability:

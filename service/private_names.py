@@ -16,7 +16,7 @@ from importlib.metadata import version
 from types import CodeType
 from typing import Any, Final
 
-from schemas.errors import UnsupportedLibraryError
+from paynotify.schemas.errors import UnsupportedLibraryError
 
 #: Versions whose private names are known; `pyproject.toml` allows the same ones.
 SUPPORTED: Final[Mapping[str, str]] = {

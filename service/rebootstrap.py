@@ -23,8 +23,8 @@ from kafka.net.selector import TaskState
 from kafka.net.transport import KafkaSSLTransport
 from kafka.protocol.metadata import MetadataRequest
 
-from service.logs import event
-from service.private_names import PrivateName, require
+from paynotify.service.logs import event
+from paynotify.service.private_names import PrivateName, require
 
 logger = logging.getLogger("paynotify.kafka")
 

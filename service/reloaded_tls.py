@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Self
 
-from schemas.configuration.secrets import file_version
-from schemas.errors import ConfigurationError
+from paynotify.schemas.configuration.secrets import file_version
+from paynotify.schemas.errors import ConfigurationError
 
 
 class ReloadedTLS(ssl.SSLContext):

@@ -31,7 +31,7 @@ from opentelemetry.trace import (
 )
 from opentelemetry.trace import Span as OpenTelemetrySpan
 
-from service.traces import TraceSampling
+from paynotify.service.traces import TraceSampling
 
 SpanRole = Literal["server", "client", "producer", "consumer"]
 Attributes = Mapping[str, str | int]

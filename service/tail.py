@@ -8,9 +8,9 @@ from typing import Any, Final, Protocol
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
-from schemas.configuration.kafka import KafkaSettings
-from schemas.errors import ClusterUnavailableError, MissingTopicsError
-from service.kafka_client import client_settings, opened, unreachable
+from paynotify.schemas.configuration.kafka import KafkaSettings
+from paynotify.schemas.errors import ClusterUnavailableError, MissingTopicsError
+from paynotify.service.kafka_client import client_settings, opened, unreachable
 
 _CONNECT_MILLISECONDS: Final = 10_000
 _RECORDS_AT_A_TIME: Final = 2_000

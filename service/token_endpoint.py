@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import quote_plus, urlencode, urlsplit
 
-from schemas.configuration.kafka import OAuthSettings
-from schemas.configuration.secrets import Secret
-from schemas.errors import TokenUnavailableError
-from service.expiry import token_end
-from service.oauth_token import OAuthToken
+from paynotify.schemas.configuration.kafka import OAuthSettings
+from paynotify.schemas.configuration.secrets import Secret
+from paynotify.schemas.errors import TokenUnavailableError
+from paynotify.service.expiry import token_end
+from paynotify.service.oauth_token import OAuthToken
 
 _CALL_SECONDS: Final = 10.0
 _MAX_BYTES: Final = 64 * 1024

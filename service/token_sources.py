@@ -7,10 +7,10 @@ from typing import Final
 
 import msgspec
 
-from schemas.configuration.kafka import KafkaSettings, OAuthSettings
-from service.msk_signer import MskSigner
-from service.oauth_token import BrokerToken, FetchedToken, FileToken
-from service.token_endpoint import TokenEndpoint
+from paynotify.schemas.configuration.kafka import KafkaSettings, OAuthSettings
+from paynotify.service.msk_signer import MskSigner
+from paynotify.service.oauth_token import BrokerToken, FetchedToken, FileToken
+from paynotify.service.token_endpoint import TokenEndpoint
 
 _lock: Final = threading.Lock()
 _tokens: Final[dict[bytes, BrokerToken]] = {}

@@ -15,10 +15,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from schemas.errors import ConfigurationError
+from paynotify.schemas.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from service.span_exporter import SpanExporter
+    from paynotify.service.span_exporter import SpanExporter
 
 _ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
@@ -74,7 +74,7 @@ def open_traces(process: str, environment: Mapping[str, str] = os.environ) -> Sp
     if not share:
         return None
     try:
-        from service.span_exporter import SpanExporter
+        from paynotify.service.span_exporter import SpanExporter
     except ImportError as error:
         raise ConfigurationError(
             f"The environment asks for traces (OTEL_…), and {error.name} is not installed. Install "

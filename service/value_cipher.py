@@ -16,14 +16,14 @@ from typing import Final, Protocol
 
 from msgspec.structs import replace
 
-from schemas import topics
-from schemas.cloudevents import ENCRYPTION_KEY
-from schemas.configuration.encryption import EncryptionKey, EncryptionSettings
-from schemas.configuration.kafka import KafkaSettings
-from schemas.configuration.model import Configuration
-from schemas.configuration.secrets import Secret
-from schemas.errors import SecretError, UnreadableError
-from schemas.records import Headers, Output, Record
+from paynotify.schemas import topics
+from paynotify.schemas.cloudevents import ENCRYPTION_KEY
+from paynotify.schemas.configuration.encryption import EncryptionKey, EncryptionSettings
+from paynotify.schemas.configuration.kafka import KafkaSettings
+from paynotify.schemas.configuration.model import Configuration
+from paynotify.schemas.configuration.secrets import Secret
+from paynotify.schemas.errors import SecretError, UnreadableError
+from paynotify.schemas.records import Headers, Output, Record
 
 _NONCE_BYTES: Final = 12
 _TAG_BYTES: Final = 16

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, settings
 from kafka import KafkaAdminClient
 from kafka.errors import CoordinatorLoadInProgressError, CoordinatorNotAvailableError, NotCoordinatorError
 
-from sandbox.broker import existing_or_local
-from sandbox.processes import wait_for
+from paynotify.sandbox.broker import existing_or_local
+from paynotify.sandbox.processes import wait_for
 from tests.fakes.configurations import remove_topics
 from tests.kept_logs import KeptLogs
 

@@ -17,9 +17,9 @@ from typing import IO, Any, Final
 
 import pytest
 
-from sandbox import processes
-from sandbox.probes import probe
-from sandbox.processes import Child
+from paynotify.sandbox import processes
+from paynotify.sandbox.probes import probe
+from paynotify.sandbox.processes import Child
 
 _KINDS: Final = ("acceptance", "integration", "fault")
 _TAIL_LINES: Final = 40

@@ -15,18 +15,18 @@ from typing import Any, Final
 
 import orjson
 
-from ops.audit.report import MAX_SHOWN, AuditReport, print_report
-from ops.audit.scan import AuditScan
-from ops.common.committed import committed_offsets
-from ops.common.times import TIME_FORMS, parse_window
-from ops.common.topic_reader import TopicPartition, TopicReader
-from schemas import topics
-from schemas.configuration.load import load
-from schemas.configuration.model import Configuration
-from schemas.errors import MissingTopicsError
-from schemas.providers import provider_names
-from schemas.times import rfc3339
-from service.cluster import admin, inspect_topics, missing
+from paynotify.ops.audit.report import MAX_SHOWN, AuditReport, print_report
+from paynotify.ops.audit.scan import AuditScan
+from paynotify.ops.common.committed import committed_offsets
+from paynotify.ops.common.times import TIME_FORMS, parse_window
+from paynotify.ops.common.topic_reader import TopicPartition, TopicReader
+from paynotify.schemas import topics
+from paynotify.schemas.configuration.load import load
+from paynotify.schemas.configuration.model import Configuration
+from paynotify.schemas.errors import MissingTopicsError
+from paynotify.schemas.providers import provider_names
+from paynotify.schemas.times import rfc3339
+from paynotify.service.cluster import admin, inspect_topics, missing
 
 _EPILOG: Final = f"""\
 Adds up, for each provider and by distinct id:

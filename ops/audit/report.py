@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from ops.audit.ledger import AuditDifference
-from ops.common.terminal import printable
+from paynotify.ops.audit.ledger import AuditDifference
+from paynotify.ops.common.terminal import printable
 
 MAX_SHOWN: Final = 100
 

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import msgspec
 
-from ops.audit.ledger import AuditDifference, identity, identity_text
-from ops.common.topic_reader import TopicPartition
+from paynotify.ops.audit.ledger import AuditDifference, identity, identity_text
+from paynotify.ops.common.topic_reader import TopicPartition
 
 
 class _ResultEvent(msgspec.Struct):

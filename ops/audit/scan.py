@@ -10,17 +10,17 @@ from typing import Any, Final
 
 import msgspec
 
-from ops.audit.ledger import AuditDifference, AuditLedger, LookupFlags, NotificationFlags, identity
-from ops.audit.report import AuditReport
-from ops.audit.results import ResultChecks
-from ops.common.progress_bar import ProgressBar
-from ops.common.topic_reader import OffsetRange, TopicPartition, TopicReader
-from schemas import topics
-from schemas.cloudevents import REPLAYED_FROM
-from schemas.configuration.model import Configuration
-from schemas.messages import RECOVERY
-from schemas.providers import provider_names
-from schemas.times import rfc3339
+from paynotify.ops.audit.ledger import AuditDifference, AuditLedger, LookupFlags, NotificationFlags, identity
+from paynotify.ops.audit.report import AuditReport
+from paynotify.ops.audit.results import ResultChecks
+from paynotify.ops.common.progress_bar import ProgressBar
+from paynotify.ops.common.topic_reader import OffsetRange, TopicPartition, TopicReader
+from paynotify.schemas import topics
+from paynotify.schemas.cloudevents import REPLAYED_FROM
+from paynotify.schemas.configuration.model import Configuration
+from paynotify.schemas.messages import RECOVERY
+from paynotify.schemas.providers import provider_names
+from paynotify.schemas.times import rfc3339
 
 #: A record's timestamp comes from its producer and may differ this much from the time of receipt.
 _TIMESTAMP_SLACK: Final = timedelta(minutes=5)

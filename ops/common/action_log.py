@@ -17,17 +17,17 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from ops.common.operator import Operator
-from ops.common.record_sender import RecordSender
-from schemas import topics
-from schemas.cloudevents import cloud_event
-from schemas.configuration.kafka import KafkaSettings
-from schemas.errors import ClusterUnavailableError
-from schemas.ids import derived_id, time_ordered_id
-from schemas.messages import OPERATOR_ACTED, ActionState, OperatorAction, OperatorCommand, encode
-from schemas.records import Output
-from schemas.times import rfc3339
-from schemas.traceparent import new_traceparent
+from paynotify.ops.common.operator import Operator
+from paynotify.ops.common.record_sender import RecordSender
+from paynotify.schemas import topics
+from paynotify.schemas.cloudevents import cloud_event
+from paynotify.schemas.configuration.kafka import KafkaSettings
+from paynotify.schemas.errors import ClusterUnavailableError
+from paynotify.schemas.ids import derived_id, time_ordered_id
+from paynotify.schemas.messages import OPERATOR_ACTED, ActionState, OperatorAction, OperatorCommand, encode
+from paynotify.schemas.records import Output
+from paynotify.schemas.times import rfc3339
+from paynotify.schemas.traceparent import new_traceparent
 
 _MAX_TEXT: Final = 200
 _MAX_LISTED: Final = 20

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from schemas.errors import ConfigurationError, UnreadableError
-from schemas.money import Money, from_major, to_major
+from paynotify.schemas.errors import ConfigurationError, UnreadableError
+from paynotify.schemas.money import Money, from_major, to_major
 
 
 def parse_amount(text: str | None, currency: str | None, option: str = "--amount") -> Money | None:

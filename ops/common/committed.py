@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from kafka.errors import RetriableError
 
-from ops.common.topic_reader import TopicPartition
+from paynotify.ops.common.topic_reader import TopicPartition
 
 _COORDINATOR_SECONDS: Final = 15.0
 _RETRY_SECONDS: Final = 0.5

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from schemas.configuration.merchants import Merchant
-from schemas.configuration.model import Configuration
-from schemas.errors import ConfigurationError
+from paynotify.schemas.configuration.merchants import Merchant
+from paynotify.schemas.configuration.model import Configuration
+from paynotify.schemas.errors import ConfigurationError
 
 
 def find_merchant(configuration: Configuration, merchant_id: str) -> Merchant:

@@ -9,8 +9,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from schemas.errors import ConfigurationError
-from schemas.messages import OperatorIdentity
+from paynotify.schemas.errors import ConfigurationError
+from paynotify.schemas.messages import OperatorIdentity
 
 MAX_REASON_LENGTH: Final = 200
 

@@ -25,8 +25,8 @@ from typing import Final
 
 from aiokafka.errors import NotLeaderForPartitionError
 
-from processors.transport.batch_fetcher import BatchFetcher, RecordFilter, parsed
-from schemas.records import Record
+from paynotify.processors.transport.batch_fetcher import BatchFetcher, RecordFilter, parsed
+from paynotify.schemas.records import Record
 
 #: base offset, length of the rest, leader epoch, magic, checksum, attributes, last offset delta
 _BATCH: Final = struct.Struct(">qiibIhi")

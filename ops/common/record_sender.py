@@ -10,11 +10,11 @@ from typing import Any, Final
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from schemas import topics
-from schemas.configuration.kafka import KafkaSettings
-from schemas.errors import ClusterUnavailableError
-from schemas.records import Output
-from service.kafka_client import client_settings, opened
+from paynotify.schemas import topics
+from paynotify.schemas.configuration.kafka import KafkaSettings
+from paynotify.schemas.errors import ClusterUnavailableError
+from paynotify.schemas.records import Output
+from paynotify.service.kafka_client import client_settings, opened
 
 _MAX_UNACKNOWLEDGED: Final = 200
 _RECORD_OVERHEAD_BYTES: Final = 256 * 1024

@@ -6,8 +6,8 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from schemas.errors import ConfigurationError
-from schemas.times import parse_time
+from paynotify.schemas.errors import ConfigurationError
+from paynotify.schemas.times import parse_time
 
 _DURATION: Final = re.compile(r"([0-9]{1,6})([smhd])\Z")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}

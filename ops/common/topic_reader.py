@@ -19,15 +19,15 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 from kafka.admin import OffsetSpec
 
-from ops.common.raw_scan import RawScan
-from processors.transport import patches
-from processors.transport.batch_fetcher import RecordFilter
-from schemas.configuration.model import Configuration
-from schemas.errors import ClusterUnavailableError, ConfigurationError, UnreadableError
-from schemas.records import Record
-from service.cluster import admin
-from service.kafka_client import client_settings
-from service.value_cipher import cipher_of
+from paynotify.ops.common.raw_scan import RawScan
+from paynotify.processors.transport import patches
+from paynotify.processors.transport.batch_fetcher import RecordFilter
+from paynotify.schemas.configuration.model import Configuration
+from paynotify.schemas.errors import ClusterUnavailableError, ConfigurationError, UnreadableError
+from paynotify.schemas.records import Record
+from paynotify.service.cluster import admin
+from paynotify.service.kafka_client import client_settings
+from paynotify.service.value_cipher import cipher_of
 
 _PARTITION_BYTES: Final = 2 * 1024 * 1024
 _FETCH_BYTES: Final = 32 * 1024 * 1024

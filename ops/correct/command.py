@@ -13,28 +13,28 @@ from typing import Final, cast, get_args
 
 import orjson
 
-from ops.common.action_log import ActionLog, intention, recorded_arguments
-from ops.common.amounts import money_text, parse_amount
-from ops.common.merchants import find_merchant
-from ops.common.operator import MAX_REASON_LENGTH, operator_of, parse_user
-from ops.common.record_sender import RecordSender
-from ops.common.terminal import print_table
-from ops.common.topic_reader import TopicReader
-from ops.correct.correction import observation, output
-from ops.correct.current import CurrentPayment, current_payment
-from processors.resolve.payment_state import PaymentState
-from processors.resolve.release import release_rules
-from processors.resolve.transitions import advance
-from schemas.configuration.load import load
-from schemas.configuration.merchants import Merchant
-from schemas.configuration.model import Configuration
-from schemas.errors import ConfigurationError
-from schemas.ids import MAX_ID_LENGTH
-from schemas.messages import Correction, Observation, PaymentStatus, encode
-from schemas.money import Money
-from schemas.records import Output
-from schemas.status import Status
-from schemas.times import rfc3339
+from paynotify.ops.common.action_log import ActionLog, intention, recorded_arguments
+from paynotify.ops.common.amounts import money_text, parse_amount
+from paynotify.ops.common.merchants import find_merchant
+from paynotify.ops.common.operator import MAX_REASON_LENGTH, operator_of, parse_user
+from paynotify.ops.common.record_sender import RecordSender
+from paynotify.ops.common.terminal import print_table
+from paynotify.ops.common.topic_reader import TopicReader
+from paynotify.ops.correct.correction import observation, output
+from paynotify.ops.correct.current import CurrentPayment, current_payment
+from paynotify.processors.resolve.payment_state import PaymentState
+from paynotify.processors.resolve.release import release_rules
+from paynotify.processors.resolve.transitions import advance
+from paynotify.schemas.configuration.load import load
+from paynotify.schemas.configuration.merchants import Merchant
+from paynotify.schemas.configuration.model import Configuration
+from paynotify.schemas.errors import ConfigurationError
+from paynotify.schemas.ids import MAX_ID_LENGTH
+from paynotify.schemas.messages import Correction, Observation, PaymentStatus, encode
+from paynotify.schemas.money import Money
+from paynotify.schemas.records import Output
+from paynotify.schemas.status import Status
+from paynotify.schemas.times import rfc3339
 
 _RECORDED: Final = ("status", "amount", "paid", "currency")
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from schemas import messages, topics
-from schemas.cloudevents import cloud_event
-from schemas.configuration.kafka import KafkaSettings
-from schemas.ids import time_ordered_id
-from schemas.messages import Correction, Observation, PaymentStatus
-from schemas.money import Money
-from schemas.records import Output
-from schemas.status import Status
-from schemas.traceparent import new_traceparent
+from paynotify.schemas import messages, topics
+from paynotify.schemas.cloudevents import cloud_event
+from paynotify.schemas.configuration.kafka import KafkaSettings
+from paynotify.schemas.ids import time_ordered_id
+from paynotify.schemas.messages import Correction, Observation, PaymentStatus
+from paynotify.schemas.money import Money
+from paynotify.schemas.records import Output
+from paynotify.schemas.status import Status
+from paynotify.schemas.traceparent import new_traceparent
 
 #: The source of an operator's observation and of the event that follows it.
 OPERATOR: Final = "OPERATOR"

@@ -11,15 +11,15 @@ from typing import Final
 
 import msgspec
 
-from ops.common.topic_reader import TopicPartition, TopicReader
-from processors.resolve.payment_state import PaymentState
-from processors.resolve.retention import payment_state
-from schemas import topics
-from schemas.configuration.kafka import KafkaSettings
-from schemas.errors import ConfigurationError, UnreadableError
-from schemas.messages import PaymentStatus, decode
-from schemas.records import Record
-from service.partitioner import partition_of
+from paynotify.ops.common.topic_reader import TopicPartition, TopicReader
+from paynotify.processors.resolve.payment_state import PaymentState
+from paynotify.processors.resolve.retention import payment_state
+from paynotify.schemas import topics
+from paynotify.schemas.configuration.kafka import KafkaSettings
+from paynotify.schemas.errors import ConfigurationError, UnreadableError
+from paynotify.schemas.messages import PaymentStatus, decode
+from paynotify.schemas.records import Record
+from paynotify.service.partitioner import partition_of
 
 _CHUNK_RECORDS: Final = 50_000
 

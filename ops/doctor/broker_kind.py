@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from kafka.protocol.api_key import ApiKey
 
-from ops.doctor.finding import Finding
+from paynotify.ops.doctor.finding import Finding
 
 Version: TypeAlias = tuple[int, ...]
 

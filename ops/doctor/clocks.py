@@ -12,11 +12,11 @@ from typing import Any, Final
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from ops.doctor.finding import Finding
-from schemas import topics
-from schemas.configuration.model import Configuration
-from schemas.times import utc_now
-from service.kafka_client import client_settings, opened
+from paynotify.ops.doctor.finding import Finding
+from paynotify.schemas import topics
+from paynotify.schemas.configuration.model import Configuration
+from paynotify.schemas.times import utc_now
+from paynotify.service.kafka_client import client_settings, opened
 
 #: A token lives for minutes, and much of that is gone when its notification has waited for a retry.
 WARN_SECONDS: Final = 2.0

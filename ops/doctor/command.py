@@ -24,22 +24,22 @@ from kafka.errors import (
     TopicAuthorizationFailedError,
 )
 
-from ops.doctor.broker_kind import check_kind
-from ops.doctor.clocks import check_brokers
-from ops.doctor.finding import Finding
-from ops.doctor.ingress import check_certificate
-from ops.doctor.providers import examine, examine_outgoing
-from processors.providers.account import open_account
-from processors.providers.registry import provider_specs
-from schemas.configuration.load import load
-from schemas.configuration.merchants import Merchant, provider_of
-from schemas.configuration.model import Configuration
-from schemas.configuration.secrets import Secret
-from schemas.errors import ClusterUnavailableError, ConfigurationError, SecretError
-from schemas.providers import provider_names
-from schemas.topics import REQUESTED
-from service.cluster import admin, differences, inspect_topics, missing
-from service.value_cipher import cipher_of
+from paynotify.ops.doctor.broker_kind import check_kind
+from paynotify.ops.doctor.clocks import check_brokers
+from paynotify.ops.doctor.finding import Finding
+from paynotify.ops.doctor.ingress import check_certificate
+from paynotify.ops.doctor.providers import examine, examine_outgoing
+from paynotify.processors.providers.account import open_account
+from paynotify.processors.providers.registry import provider_specs
+from paynotify.schemas.configuration.load import load
+from paynotify.schemas.configuration.merchants import Merchant, provider_of
+from paynotify.schemas.configuration.model import Configuration
+from paynotify.schemas.configuration.secrets import Secret
+from paynotify.schemas.errors import ClusterUnavailableError, ConfigurationError, SecretError
+from paynotify.schemas.providers import provider_names
+from paynotify.schemas.topics import REQUESTED
+from paynotify.service.cluster import admin, differences, inspect_topics, missing
+from paynotify.service.value_cipher import cipher_of
 
 _EPILOG: Final = """\
 Checks the configuration, every secret, the brokers, the topics (as `topics check`), access control, and each provider:

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
 
-from ingest.server_tls import server_tls
-from ops.doctor.finding import Finding
-from schemas.configuration.ingest import IngestSettings
-from schemas.errors import ConfigurationError
-from service.expiry import certificates_end
+from paynotify.ingest.server_tls import server_tls
+from paynotify.ops.doctor.finding import Finding
+from paynotify.schemas.configuration.ingest import IngestSettings
+from paynotify.schemas.errors import ConfigurationError
+from paynotify.service.expiry import certificates_end
 
 _WARNING_SECONDS: Final = 14 * 86_400
 

@@ -8,18 +8,24 @@ from functools import partial
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from ops.doctor.clocks import compared, provider_skew
-from ops.doctor.finding import Finding
-from processors.providers.account import Account
-from processors.providers.call_context import open_call_context
-from processors.providers.reachability import check_secrets, clock_of, needs_proxy
-from processors.providers.registry import provider_specs
-from processors.providers.spec import CredentialProbe
-from schemas.configuration.merchants import Merchant, provider_of
-from schemas.configuration.model import Configuration
-from schemas.configuration.worker import WorkerSettings
-from schemas.errors import ConfigurationError, PermanentError, ProviderUnavailableError, RetryableError, SecretError
-from schemas.times import utc_now
+from paynotify.ops.doctor.clocks import compared, provider_skew
+from paynotify.ops.doctor.finding import Finding
+from paynotify.processors.providers.account import Account
+from paynotify.processors.providers.call_context import open_call_context
+from paynotify.processors.providers.reachability import check_secrets, clock_of, needs_proxy
+from paynotify.processors.providers.registry import provider_specs
+from paynotify.processors.providers.spec import CredentialProbe
+from paynotify.schemas.configuration.merchants import Merchant, provider_of
+from paynotify.schemas.configuration.model import Configuration
+from paynotify.schemas.configuration.worker import WorkerSettings
+from paynotify.schemas.errors import (
+    ConfigurationError,
+    PermanentError,
+    ProviderUnavailableError,
+    RetryableError,
+    SecretError,
+)
+from paynotify.schemas.times import utc_now
 
 _ALLOW: Final = "Check the base URL, and DNS, firewall and proxy for outgoing connections from this host."
 

@@ -11,23 +11,23 @@ from typing import Any, Final
 import orjson
 from kafka.errors import KafkaError
 
-from ops.common.action_log import ActionLog, intention, recorded_arguments
-from ops.common.committed import committed_offsets
-from ops.common.merchants import find_merchant
-from ops.common.operator import add_operator_options, operator_of
-from ops.common.terminal import print_table
-from ops.common.times import TIME_FORMS, parse_time_option
-from ops.common.topic_reader import TopicPartition, TopicReader
-from ops.forget.copies import PartitionErasure, RawCopy, erasures, raw_copies
-from ops.trace.search import PaymentSearch
-from schemas import topics
-from schemas.configuration.load import load
-from schemas.configuration.merchants import Merchant, provider_of
-from schemas.configuration.model import Configuration
-from schemas.errors import ClusterUnavailableError, ConfigurationError
-from schemas.ids import MAX_ID_LENGTH
-from schemas.times import rfc3339
-from service.cluster import admin
+from paynotify.ops.common.action_log import ActionLog, intention, recorded_arguments
+from paynotify.ops.common.committed import committed_offsets
+from paynotify.ops.common.merchants import find_merchant
+from paynotify.ops.common.operator import add_operator_options, operator_of
+from paynotify.ops.common.terminal import print_table
+from paynotify.ops.common.times import TIME_FORMS, parse_time_option
+from paynotify.ops.common.topic_reader import TopicPartition, TopicReader
+from paynotify.ops.forget.copies import PartitionErasure, RawCopy, erasures, raw_copies
+from paynotify.ops.trace.search import PaymentSearch
+from paynotify.schemas import topics
+from paynotify.schemas.configuration.load import load
+from paynotify.schemas.configuration.merchants import Merchant, provider_of
+from paynotify.schemas.configuration.model import Configuration
+from paynotify.schemas.errors import ClusterUnavailableError, ConfigurationError
+from paynotify.schemas.ids import MAX_ID_LENGTH
+from paynotify.schemas.times import rfc3339
+from paynotify.service.cluster import admin
 
 _RECORDED: Final = ("payment", "since")
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from ops.common.topic_reader import OffsetRange, TopicPartition
-from schemas.records import Record
+from paynotify.ops.common.topic_reader import OffsetRange, TopicPartition
+from paynotify.schemas.records import Record
 
 
 @dataclass(frozen=True, slots=True)

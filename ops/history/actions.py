@@ -6,13 +6,13 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from ops.common.progress_bar import ProgressBar
-from ops.common.topic_reader import TopicReader
-from schemas import topics
-from schemas.configuration.kafka import KafkaSettings
-from schemas.errors import MissingTopicsError, UnreadableError
-from schemas.messages import OperatorAction, decode
-from schemas.times import parse_time
+from paynotify.ops.common.progress_bar import ProgressBar
+from paynotify.ops.common.topic_reader import TopicReader
+from paynotify.schemas import topics
+from paynotify.schemas.configuration.kafka import KafkaSettings
+from paynotify.schemas.errors import MissingTopicsError, UnreadableError
+from paynotify.schemas.messages import OperatorAction, decode
+from paynotify.schemas.times import parse_time
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,17 +8,17 @@ from typing import Any, Final
 
 import orjson
 
-from ops.common.arguments import integer_between
-from ops.common.merchants import find_merchant
-from ops.common.terminal import print_table
-from ops.common.times import TIME_FORMS, parse_window
-from ops.common.topic_reader import TopicReader
-from ops.history.actions import HistoryEntry, HistoryFilter, read_history
-from schemas.configuration.load import load
-from schemas.configuration.model import Configuration
-from schemas.errors import ConfigurationError
-from schemas.ids import MAX_ID_LENGTH
-from schemas.messages import OPERATOR_COMMANDS, OperatorAction, encode
+from paynotify.ops.common.arguments import integer_between
+from paynotify.ops.common.merchants import find_merchant
+from paynotify.ops.common.terminal import print_table
+from paynotify.ops.common.times import TIME_FORMS, parse_window
+from paynotify.ops.common.topic_reader import TopicReader
+from paynotify.ops.history.actions import HistoryEntry, HistoryFilter, read_history
+from paynotify.schemas.configuration.load import load
+from paynotify.schemas.configuration.model import Configuration
+from paynotify.schemas.errors import ConfigurationError
+from paynotify.schemas.ids import MAX_ID_LENGTH
+from paynotify.schemas.messages import OPERATOR_COMMANDS, OperatorAction, encode
 
 _MAX_LIMIT: Final = 1_000_000
 

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from ops.common.action_log import ActionLog, intention, recorded_arguments
-from ops.common.arguments import integer_between, number_between
-from ops.common.merchants import find_merchant
-from ops.common.operator import add_operator_options, operator_of
-from ops.common.times import TIME_FORMS, parse_duration_option, parse_time_option
-from ops.common.topic_reader import TopicReader
-from ops.reconcile.compare import (
+from paynotify.ops.common.action_log import ActionLog, intention, recorded_arguments
+from paynotify.ops.common.arguments import integer_between, number_between
+from paynotify.ops.common.merchants import find_merchant
+from paynotify.ops.common.operator import add_operator_options, operator_of
+from paynotify.ops.common.times import TIME_FORMS, parse_duration_option, parse_time_option
+from paynotify.ops.common.topic_reader import TopicReader
+from paynotify.ops.reconcile.compare import (
     AFTER_CAPTURE,
     OwnPayments,
     PaymentDifference,
@@ -22,17 +22,17 @@ from ops.reconcile.compare import (
     compare,
     count_too_new,
 )
-from ops.reconcile.csv_export import COLUMNS, read_export
-from ops.reconcile.repair import RepairPlan, leave_out_queued, plan_repair, queue
-from ops.reconcile.report import PRINTERS, ReconcileReport
-from ops.reconcile.sources import ProviderList, read_own_payments
-from processors.providers.account import open_account
-from processors.providers.payment_list import PaymentLister, PaymentReference
-from processors.providers.registry import provider_specs
-from schemas.configuration.load import load
-from schemas.configuration.merchants import Merchant, provider_of
-from schemas.configuration.model import Configuration
-from schemas.errors import ConfigurationError
+from paynotify.ops.reconcile.csv_export import COLUMNS, read_export
+from paynotify.ops.reconcile.repair import RepairPlan, leave_out_queued, plan_repair, queue
+from paynotify.ops.reconcile.report import PRINTERS, ReconcileReport
+from paynotify.ops.reconcile.sources import ProviderList, read_own_payments
+from paynotify.processors.providers.account import open_account
+from paynotify.processors.providers.payment_list import PaymentLister, PaymentReference
+from paynotify.processors.providers.registry import provider_specs
+from paynotify.schemas.configuration.load import load
+from paynotify.schemas.configuration.merchants import Merchant, provider_of
+from paynotify.schemas.configuration.model import Configuration
+from paynotify.schemas.errors import ConfigurationError
 
 _RECORDED: Final = ("start", "end", "export", "slack", "rate")
 _MAX_RATE: Final = 1000

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal, get_args
 
-from schemas.money import Money
-from schemas.status import Status
+from paynotify.schemas.money import Money
+from paynotify.schemas.status import Status
 
 DifferenceKind = Literal["missing_here", "missing_there", "other_status", "other_amount"]
 KINDS: Final[tuple[DifferenceKind, ...]] = get_args(DifferenceKind)

@@ -9,11 +9,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, get_args
 
-from ops.reconcile.compare import PaymentEntry
-from schemas.errors import ConfigurationError, UnreadableError
-from schemas.money import Money, from_major
-from schemas.status import Status
-from schemas.times import parse_time
+from paynotify.ops.reconcile.compare import PaymentEntry
+from paynotify.schemas.errors import ConfigurationError, UnreadableError
+from paynotify.schemas.money import Money, from_major
+from paynotify.schemas.status import Status
+from paynotify.schemas.times import parse_time
 
 COLUMNS: Final = ("order_id", "payment_id", "status", "amount", "currency", "created_at")
 

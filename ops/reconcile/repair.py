@@ -8,23 +8,23 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from ops.common.progress_bar import ProgressBar
-from ops.common.record_sender import RecordSender, rate_limiter
-from ops.common.topic_reader import TopicReader, to_record
-from ops.reconcile.compare import AFTER_CAPTURE, PaymentDifference
-from processors.providers.recovery import lookup_key, recovery_lookup
-from processors.providers.registry import provider_specs
-from schemas import messages, topics
-from schemas.cloudevents import cloud_event
-from schemas.configuration.kafka import KafkaSettings
-from schemas.configuration.merchants import Merchant, provider_of
-from schemas.configuration.model import Configuration
-from schemas.errors import UnreadableError
-from schemas.ids import derived_id
-from schemas.messages import RECOVERY, Lookup, decode
-from schemas.records import Output, Record
-from schemas.times import rfc3339
-from schemas.traceparent import new_traceparent
+from paynotify.ops.common.progress_bar import ProgressBar
+from paynotify.ops.common.record_sender import RecordSender, rate_limiter
+from paynotify.ops.common.topic_reader import TopicReader, to_record
+from paynotify.ops.reconcile.compare import AFTER_CAPTURE, PaymentDifference
+from paynotify.processors.providers.recovery import lookup_key, recovery_lookup
+from paynotify.processors.providers.registry import provider_specs
+from paynotify.schemas import messages, topics
+from paynotify.schemas.cloudevents import cloud_event
+from paynotify.schemas.configuration.kafka import KafkaSettings
+from paynotify.schemas.configuration.merchants import Merchant, provider_of
+from paynotify.schemas.configuration.model import Configuration
+from paynotify.schemas.errors import UnreadableError
+from paynotify.schemas.ids import derived_id
+from paynotify.schemas.messages import RECOVERY, Lookup, decode
+from paynotify.schemas.records import Output, Record
+from paynotify.schemas.times import rfc3339
+from paynotify.schemas.traceparent import new_traceparent
 
 #: The cause that these lookups name where others name their notification.
 CAUSE: Final = "reconcile"

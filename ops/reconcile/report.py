@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TextIO
 
-from ops.common.terminal import print_table, printable
-from ops.reconcile.compare import PaymentDifference, PaymentEntry, Period, by_kind
-from ops.reconcile.repair import RepairPlan
-from schemas import messages
-from schemas.configuration.merchants import Merchant, provider_of
-from schemas.money import Money, exponent
-from schemas.times import rfc3339
+from paynotify.ops.common.terminal import print_table, printable
+from paynotify.ops.reconcile.compare import PaymentDifference, PaymentEntry, Period, by_kind
+from paynotify.ops.reconcile.repair import RepairPlan
+from paynotify.schemas import messages
+from paynotify.schemas.configuration.merchants import Merchant, provider_of
+from paynotify.schemas.money import Money, exponent
+from paynotify.schemas.times import rfc3339
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

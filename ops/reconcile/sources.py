@@ -11,23 +11,23 @@ from typing import Any, Final
 
 import msgspec
 
-from ops.common.progress_bar import ProgressBar
-from ops.common.topic_reader import TopicReader
-from ops.reconcile.compare import OwnPayments, PaymentEntry, Period
-from processors.limits.call_pacer import CallPacer
-from processors.providers.account import Account
-from processors.providers.base import CallContext
-from processors.providers.call_context import open_call_context
-from processors.providers.payment_list import ListedRecord, PaymentLister, PaymentReference, UnreadableRecord
-from processors.resolve.payment_state import PaymentState
-from processors.resolve.transitions import advance
-from schemas import topics
-from schemas.configuration.model import Configuration
-from schemas.errors import ConfigurationError, PermanentError, RetryableError, UnreadableError
-from schemas.messages import decode
-from schemas.money import Money
-from schemas.status import Status
-from schemas.times import parse_time
+from paynotify.ops.common.progress_bar import ProgressBar
+from paynotify.ops.common.topic_reader import TopicReader
+from paynotify.ops.reconcile.compare import OwnPayments, PaymentEntry, Period
+from paynotify.processors.limits.call_pacer import CallPacer
+from paynotify.processors.providers.account import Account
+from paynotify.processors.providers.base import CallContext
+from paynotify.processors.providers.call_context import open_call_context
+from paynotify.processors.providers.payment_list import ListedRecord, PaymentLister, PaymentReference, UnreadableRecord
+from paynotify.processors.resolve.payment_state import PaymentState
+from paynotify.processors.resolve.transitions import advance
+from paynotify.schemas import topics
+from paynotify.schemas.configuration.model import Configuration
+from paynotify.schemas.errors import ConfigurationError, PermanentError, RetryableError, UnreadableError
+from paynotify.schemas.messages import decode
+from paynotify.schemas.money import Money
+from paynotify.schemas.status import Status
+from paynotify.schemas.times import parse_time
 
 #: Limit for one page of a list, which is larger than the responses that workers read.
 _MAX_RESPONSE_BYTES: Final = 4 * 1024 * 1024

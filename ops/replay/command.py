@@ -16,26 +16,26 @@ from typing import Any, Final
 
 import orjson
 
-from ops.common.action_log import ActionLog, intention, recorded_arguments
-from ops.common.arguments import number_between
-from ops.common.merchants import find_merchant
-from ops.common.operator import Operator, add_operator_options, operator_of
-from ops.common.progress_bar import ProgressBar
-from ops.common.record_sender import RecordSender, rate_limiter
-from ops.common.terminal import print_table
-from ops.common.times import TIME_FORMS, parse_window
-from ops.common.topic_reader import TopicReader
-from ops.replay.original import original, position_text, replay_targets
-from ops.replay.plan import ReplayPlan, ReplaySelection, find, leave_out_replayed
-from schemas import topics
-from schemas.configuration.load import load
-from schemas.configuration.model import Configuration
-from schemas.errors import ConfigurationError
-from schemas.messages import OperatorAction
-from schemas.providers import provider_names
-from schemas.reasons import DEAD_REASONS, REJECT_REASONS
-from schemas.records import Record
-from service.value_cipher import cipher_of
+from paynotify.ops.common.action_log import ActionLog, intention, recorded_arguments
+from paynotify.ops.common.arguments import number_between
+from paynotify.ops.common.merchants import find_merchant
+from paynotify.ops.common.operator import Operator, add_operator_options, operator_of
+from paynotify.ops.common.progress_bar import ProgressBar
+from paynotify.ops.common.record_sender import RecordSender, rate_limiter
+from paynotify.ops.common.terminal import print_table
+from paynotify.ops.common.times import TIME_FORMS, parse_window
+from paynotify.ops.common.topic_reader import TopicReader
+from paynotify.ops.replay.original import original, position_text, replay_targets
+from paynotify.ops.replay.plan import ReplayPlan, ReplaySelection, find, leave_out_replayed
+from paynotify.schemas import topics
+from paynotify.schemas.configuration.load import load
+from paynotify.schemas.configuration.model import Configuration
+from paynotify.schemas.errors import ConfigurationError
+from paynotify.schemas.messages import OperatorAction
+from paynotify.schemas.providers import provider_names
+from paynotify.schemas.reasons import DEAD_REASONS, REJECT_REASONS
+from paynotify.schemas.records import Record
+from paynotify.service.value_cipher import cipher_of
 
 _SOURCES: Final = {"rejected": (topics.REJECTED,), "dead": (topics.DEAD,)}
 _REASONS: Final[Mapping[str, Collection[str]]] = {"rejected": REJECT_REASONS, "dead": DEAD_REASONS}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from schemas import topics
-from schemas.cloudevents import HELD_SINCE, REPLAYED_FROM
-from schemas.configuration.kafka import KafkaSettings
-from schemas.providers import provider_names
-from schemas.records import Output, Record
+from paynotify.schemas import topics
+from paynotify.schemas.cloudevents import HELD_SINCE, REPLAYED_FROM
+from paynotify.schemas.configuration.kafka import KafkaSettings
+from paynotify.schemas.providers import provider_names
+from paynotify.schemas.records import Output, Record
 
 #: Headers that rejecting, dead-lettering and retrying add to a record; the original had none of them.
 _ADDED_HEADERS: Final = frozenset(

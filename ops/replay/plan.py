@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from ops.common.progress_bar import ProgressBar
-from ops.common.topic_reader import OffsetRange, TopicPartition, TopicReader, to_record
-from ops.replay.original import money_moving_topics, position_text, replay_targets
-from schemas.cloudevents import REPLAYED_FROM
-from schemas.configuration.kafka import KafkaSettings
-from schemas.records import Record
+from paynotify.ops.common.progress_bar import ProgressBar
+from paynotify.ops.common.topic_reader import OffsetRange, TopicPartition, TopicReader, to_record
+from paynotify.ops.replay.original import money_moving_topics, position_text, replay_targets
+from paynotify.schemas.cloudevents import REPLAYED_FROM
+from paynotify.schemas.configuration.kafka import KafkaSettings
+from paynotify.schemas.records import Record
 
 _MONEY_MOVING: Final = "requests that move money; the shop must request them again"
 

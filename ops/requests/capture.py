@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Final
 
-from ops.common.amounts import parse_amount
-from ops.requests import options, submit
+from paynotify.ops.common.amounts import parse_amount
+from paynotify.ops.requests import options, submit
 
 _EXAMPLES: Final = """\
   paynotify capture shop-hu/6a5e3c4fb0d14bd6a7b0f1c2d3e4f506 --dry-run        show the request only

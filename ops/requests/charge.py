@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import Final
 
-from ops.common.amounts import parse_amount
-from ops.requests import options, submit
-from schemas.configuration.load import load
-from schemas.messages import RequestedPayment
+from paynotify.ops.common.amounts import parse_amount
+from paynotify.ops.requests import options, submit
+from paynotify.schemas.configuration.load import load
+from paynotify.schemas.messages import RequestedPayment
 
 _EXAMPLES: Final = """\
   paynotify charge --merchant shop-hu --order SUB-2026-11-17 --amount 19.90 --currency EUR \\

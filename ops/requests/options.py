@@ -7,14 +7,14 @@ import re
 from datetime import UTC, datetime
 from typing import Final
 
-from ops.common.merchants import find_merchant
-from processors.providers.charging import ChargeGateway
-from processors.providers.registry import provider_specs
-from schemas.configuration.merchants import ChargingMerchant, Merchant, provider_of
-from schemas.configuration.model import Configuration
-from schemas.errors import ConfigurationError
-from schemas.ids import MAX_ID_LENGTH, time_ordered_id
-from schemas.times import parse_time, rfc3339
+from paynotify.ops.common.merchants import find_merchant
+from paynotify.processors.providers.charging import ChargeGateway
+from paynotify.processors.providers.registry import provider_specs
+from paynotify.schemas.configuration.merchants import ChargingMerchant, Merchant, provider_of
+from paynotify.schemas.configuration.model import Configuration
+from paynotify.schemas.errors import ConfigurationError
+from paynotify.schemas.ids import MAX_ID_LENGTH, time_ordered_id
+from paynotify.schemas.times import parse_time, rfc3339
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,99}\Z")
 

@@ -11,26 +11,34 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from ops.common.action_log import ActionLog, intention, recorded_arguments
-from ops.common.arguments import number_between
-from ops.common.operator import Operator, add_operator_options, operator_of
-from ops.common.record_sender import RecordSender
-from ops.common.terminal import print_table, printable
-from ops.requests import options
-from ops.requests.summary import describe, expected_refusals
-from schemas import topics
-from schemas.cloudevents import cloud_event
-from schemas.configuration.kafka import KafkaSettings
-from schemas.configuration.load import load
-from schemas.configuration.merchants import ChargingMerchant
-from schemas.configuration.model import Configuration
-from schemas.errors import ClusterUnavailableError, ConfigurationError, UnreadableError
-from schemas.messages import REQUEST_MADE, Action, OperatorAction, PaymentRequest, RequestedPayment, decode, encode
-from schemas.money import Money
-from schemas.records import Output
-from schemas.times import rfc3339
-from schemas.traceparent import new_traceparent
-from service.tail import Tail
+from paynotify.ops.common.action_log import ActionLog, intention, recorded_arguments
+from paynotify.ops.common.arguments import number_between
+from paynotify.ops.common.operator import Operator, add_operator_options, operator_of
+from paynotify.ops.common.record_sender import RecordSender
+from paynotify.ops.common.terminal import print_table, printable
+from paynotify.ops.requests import options
+from paynotify.ops.requests.summary import describe, expected_refusals
+from paynotify.schemas import topics
+from paynotify.schemas.cloudevents import cloud_event
+from paynotify.schemas.configuration.kafka import KafkaSettings
+from paynotify.schemas.configuration.load import load
+from paynotify.schemas.configuration.merchants import ChargingMerchant
+from paynotify.schemas.configuration.model import Configuration
+from paynotify.schemas.errors import ClusterUnavailableError, ConfigurationError, UnreadableError
+from paynotify.schemas.messages import (
+    REQUEST_MADE,
+    Action,
+    OperatorAction,
+    PaymentRequest,
+    RequestedPayment,
+    decode,
+    encode,
+)
+from paynotify.schemas.money import Money
+from paynotify.schemas.records import Output
+from paynotify.schemas.times import rfc3339
+from paynotify.schemas.traceparent import new_traceparent
+from paynotify.service.tail import Tail
 
 _EPILOG: Final = """\
 The command shows the request, asks for confirmation and publishes it on payments.requested. Without a terminal, --yes

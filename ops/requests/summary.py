@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ops.common.amounts import money_text
-from schemas.configuration.merchants import ChargeLimits, ChargingMerchant, provider_of
-from schemas.messages import RequestedPayment
-from schemas.money import Money
+from paynotify.ops.common.amounts import money_text
+from paynotify.schemas.configuration.merchants import ChargeLimits, ChargingMerchant, provider_of
+from paynotify.schemas.messages import RequestedPayment
+from paynotify.schemas.money import Money
 
 
 def describe(request: RequestedPayment, merchant: ChargingMerchant) -> list[tuple[str, str]]:

@@ -10,19 +10,19 @@ from typing import Any, Final
 
 import orjson
 
-from ops.common.arguments import add_json_option
-from ops.common.merchants import find_merchant
-from ops.common.terminal import print_table, printable
-from ops.common.times import TIME_FORMS, parse_time_option
-from ops.common.topic_reader import TopicReader
-from ops.trace.html import page
-from ops.trace.search import PaymentSearch, payments_of_order
-from ops.trace.timeline import Timeline, TimelineEntry, build_timeline
-from processors.resolve.release import release_rules
-from schemas.configuration.load import load
-from schemas.configuration.merchants import Merchant, provider_of
-from schemas.configuration.model import Configuration
-from schemas.errors import ConfigurationError
+from paynotify.ops.common.arguments import add_json_option
+from paynotify.ops.common.merchants import find_merchant
+from paynotify.ops.common.terminal import print_table, printable
+from paynotify.ops.common.times import TIME_FORMS, parse_time_option
+from paynotify.ops.common.topic_reader import TopicReader
+from paynotify.ops.trace.html import page
+from paynotify.ops.trace.search import PaymentSearch, payments_of_order
+from paynotify.ops.trace.timeline import Timeline, TimelineEntry, build_timeline
+from paynotify.processors.resolve.release import release_rules
+from paynotify.schemas.configuration.load import load
+from paynotify.schemas.configuration.merchants import Merchant, provider_of
+from paynotify.schemas.configuration.model import Configuration
+from paynotify.schemas.errors import ConfigurationError
 
 _MAX_PAYMENTS: Final = 20
 _MAX_ID_LENGTH: Final = 250

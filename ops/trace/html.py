@@ -12,7 +12,7 @@ from datetime import datetime
 from html import escape
 from typing import Any, Final
 
-from ops.trace.timeline import KINDS, Timeline, TimelineEntry
+from paynotify.ops.trace.timeline import KINDS, Timeline, TimelineEntry
 
 #: Colour of each entry kind; each kind is one row of the drawing.
 _COLOURS: Final = {

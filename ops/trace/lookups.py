@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Set
 
-from schemas.errors import UnreadableError
-from schemas.messages import REFERENCES, Lookup, decode
-from schemas.records import Record
+from paynotify.schemas.errors import UnreadableError
+from paynotify.schemas.messages import REFERENCES, Lookup, decode
+from paynotify.schemas.records import Record
 
 
 def lookup_of(record: Record) -> Lookup | None:

@@ -20,14 +20,14 @@ from typing import Final, TypeAlias, TypeVar
 
 import msgspec
 
-from ops.common.topic_reader import OffsetRange, TopicPartition, TopicReader
-from ops.trace.lookups import is_for, lookup_of
-from processors.interpret.stage import observation_id, response_of
-from processors.providers.response_record import answered_lookups
-from schemas import topics
-from schemas.configuration.model import Configuration
-from schemas.errors import UnreadableError
-from schemas.messages import (
+from paynotify.ops.common.topic_reader import OffsetRange, TopicPartition, TopicReader
+from paynotify.ops.trace.lookups import is_for, lookup_of
+from paynotify.processors.interpret.stage import observation_id, response_of
+from paynotify.processors.providers.response_record import answered_lookups
+from paynotify.schemas import topics
+from paynotify.schemas.configuration.model import Configuration
+from paynotify.schemas.errors import UnreadableError
+from paynotify.schemas.messages import (
     ExpectedPayment,
     Observation,
     OperationsEvent,
@@ -37,10 +37,10 @@ from schemas.messages import (
     PaymentStatus,
     decode,
 )
-from schemas.providers import provider_contracts
-from schemas.records import Record
-from schemas.times import parse_time, rfc3339
-from service.partitioner import partition_of
+from paynotify.schemas.providers import provider_contracts
+from paynotify.schemas.records import Record
+from paynotify.schemas.times import parse_time, rfc3339
+from paynotify.service.partitioner import partition_of
 
 #: How long before a payment's first known event its first records may have been written.
 LOOK_BACK: Final = timedelta(hours=1)

@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from ops.trace.lookups import lookup_of
-from ops.trace.search import OrderMessage, PaymentRecords
-from processors.providers.response_record import answered_lookups
-from processors.resolve.payment_state import PaymentState
-from processors.resolve.release import ReleaseRules
-from processors.resolve.transitions import advance
-from schemas.cloudevents import HELD_SINCE
-from schemas.messages import (
+from paynotify.ops.trace.lookups import lookup_of
+from paynotify.ops.trace.search import OrderMessage, PaymentRecords
+from paynotify.processors.providers.response_record import answered_lookups
+from paynotify.processors.resolve.payment_state import PaymentState
+from paynotify.processors.resolve.release import ReleaseRules
+from paynotify.processors.resolve.transitions import advance
+from paynotify.schemas.cloudevents import HELD_SINCE
+from paynotify.schemas.messages import (
     CAUSE,
     CAUSES,
     RECOVERY,
@@ -33,10 +33,10 @@ from schemas.messages import (
     PaymentStatus,
     fields_of,
 )
-from schemas.money import Money
-from schemas.reasons import DEAD_REASONS, REJECT_REASONS
-from schemas.records import Record
-from schemas.times import parse_time, rfc3339
+from paynotify.schemas.money import Money
+from paynotify.schemas.reasons import DEAD_REASONS, REJECT_REASONS
+from paynotify.schemas.records import Record
+from paynotify.schemas.times import parse_time, rfc3339
 
 #: Entry kinds in the order of the flow, which is also the order of entries with the same time.
 KINDS: Final = (

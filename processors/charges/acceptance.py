@@ -7,13 +7,13 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from processors.charges import state_machine, validation
-from processors.charges.context import ChargeContext
-from processors.charges.repository import RequestRepository
-from processors.charges.spending_limits import SpendingCounters
-from processors.charges.state_machine import ChargeRequest
-from processors.charges.validation import KnownPayment
-from schemas.reasons import RequestReason
+from paynotify.processors.charges import state_machine, validation
+from paynotify.processors.charges.context import ChargeContext
+from paynotify.processors.charges.repository import RequestRepository
+from paynotify.processors.charges.spending_limits import SpendingCounters
+from paynotify.processors.charges.state_machine import ChargeRequest
+from paynotify.processors.charges.validation import KnownPayment
+from paynotify.schemas.reasons import RequestReason
 
 
 class RequestAcceptance:

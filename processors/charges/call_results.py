@@ -9,24 +9,24 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from processors.charges import state_machine, validation
-from processors.charges.acceptance import with_amounts
-from processors.charges.context import ChargeContext
-from processors.charges.repository import RequestRepository
-from processors.charges.state_machine import ChargeRequest, NextStep, ProviderReport
-from processors.charges.validation import KnownPayment
-from processors.charges.write_batch import WriteBatch
-from processors.metrics import Metrics
-from processors.providers.charging import ChargeOpened, ChargeReport, NotDone
-from processors.providers.outcomes import Unknown
-from processors.providers.response_record import response_record
-from schemas import messages, topics
-from schemas.cloudevents import cloud_event
-from schemas.ids import derived_id
-from schemas.messages import KNOWN, Expectation, Observation
-from schemas.reasons import RequestReason
-from schemas.records import Output
-from service.logs import event
+from paynotify.processors.charges import state_machine, validation
+from paynotify.processors.charges.acceptance import with_amounts
+from paynotify.processors.charges.context import ChargeContext
+from paynotify.processors.charges.repository import RequestRepository
+from paynotify.processors.charges.state_machine import ChargeRequest, NextStep, ProviderReport
+from paynotify.processors.charges.validation import KnownPayment
+from paynotify.processors.charges.write_batch import WriteBatch
+from paynotify.processors.metrics import Metrics
+from paynotify.processors.providers.charging import ChargeOpened, ChargeReport, NotDone
+from paynotify.processors.providers.outcomes import Unknown
+from paynotify.processors.providers.response_record import response_record
+from paynotify.schemas import messages, topics
+from paynotify.schemas.cloudevents import cloud_event
+from paynotify.schemas.ids import derived_id
+from paynotify.schemas.messages import KNOWN, Expectation, Observation
+from paynotify.schemas.reasons import RequestReason
+from paynotify.schemas.records import Output
+from paynotify.service.logs import event
 
 logger = logging.getLogger("paynotify.charge")
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from processors.charges.state_machine import Timing
-from processors.providers.account import Account
-from processors.providers.charging import ChargeGateway
-from schemas.configuration.kafka import KafkaSettings
-from schemas.configuration.merchants import Charges, ChargingMerchant
+from paynotify.processors.charges.state_machine import Timing
+from paynotify.processors.providers.account import Account
+from paynotify.processors.providers.charging import ChargeGateway
+from paynotify.schemas.configuration.kafka import KafkaSettings
+from paynotify.schemas.configuration.merchants import Charges, ChargingMerchant
 
 
 @dataclass(frozen=True, slots=True)

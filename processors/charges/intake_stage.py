@@ -8,18 +8,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from processors.dead_letters import dead_lettered
-from processors.metrics import Metrics
-from processors.runtime.stage import BatchContext
-from schemas import messages, topics
-from schemas.cloudevents import cloud_event
-from schemas.configuration.kafka import KafkaSettings
-from schemas.errors import UnreadableError
-from schemas.ids import MAX_ID_LENGTH, derived_id
-from schemas.messages import RequestedPayment
-from schemas.reasons import DeadReason
-from schemas.records import Output, Record
-from schemas.times import rfc3339
+from paynotify.processors.dead_letters import dead_lettered
+from paynotify.processors.metrics import Metrics
+from paynotify.processors.runtime.stage import BatchContext
+from paynotify.schemas import messages, topics
+from paynotify.schemas.cloudevents import cloud_event
+from paynotify.schemas.configuration.kafka import KafkaSettings
+from paynotify.schemas.errors import UnreadableError
+from paynotify.schemas.ids import MAX_ID_LENGTH, derived_id
+from paynotify.schemas.messages import RequestedPayment
+from paynotify.schemas.reasons import DeadReason
+from paynotify.schemas.records import Output, Record
+from paynotify.schemas.times import rfc3339
 
 
 def request_of(value: bytes | None) -> RequestedPayment:

@@ -12,17 +12,17 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from processors.charges.spending_limits import SpendingCounters
-from processors.charges.state_machine import ChargeRequest
-from processors.charges.validation import KnownPayment
-from processors.charges.write_batch import WriteBatch
-from processors.metrics import Metrics
-from processors.state import timer_queue
-from processors.state.timer_queue import Timer
-from schemas import messages
-from schemas.cloudevents import cloud_event
-from schemas.records import Output
-from service.logs import event
+from paynotify.processors.charges.spending_limits import SpendingCounters
+from paynotify.processors.charges.state_machine import ChargeRequest
+from paynotify.processors.charges.validation import KnownPayment
+from paynotify.processors.charges.write_batch import WriteBatch
+from paynotify.processors.metrics import Metrics
+from paynotify.processors.state import timer_queue
+from paynotify.processors.state.timer_queue import Timer
+from paynotify.schemas import messages
+from paynotify.schemas.cloudevents import cloud_event
+from paynotify.schemas.records import Output
+from paynotify.service.logs import event
 
 logger = logging.getLogger("paynotify.charge")
 

@@ -12,25 +12,25 @@ from datetime import UTC, datetime, timedelta
 
 from msgspec.structs import replace
 
-from processors.charges import state_machine, validation
-from processors.charges.acceptance import RequestAcceptance, with_amounts
-from processors.charges.call_results import CallResults
-from processors.charges.context import ChargeContext
-from processors.charges.repository import RequestRepository
-from processors.charges.spending_limits import SpendingCounters
-from processors.charges.state_machine import ChargeRequest
-from processors.charges.write_batch import WriteBatch
-from processors.metrics import Metrics
-from processors.resolve.transitions import allowed
-from processors.state import timer_queue
-from processors.state.timer_queue import Timer
-from schemas import messages, topics
-from schemas.configuration.merchants import Charges
-from schemas.errors import UnreadableError
-from schemas.messages import PaymentSeen, RequestedPayment, TimeReached
-from schemas.records import Record
-from schemas.status import Status
-from schemas.times import parse_time, rfc3339
+from paynotify.processors.charges import state_machine, validation
+from paynotify.processors.charges.acceptance import RequestAcceptance, with_amounts
+from paynotify.processors.charges.call_results import CallResults
+from paynotify.processors.charges.context import ChargeContext
+from paynotify.processors.charges.repository import RequestRepository
+from paynotify.processors.charges.spending_limits import SpendingCounters
+from paynotify.processors.charges.state_machine import ChargeRequest
+from paynotify.processors.charges.write_batch import WriteBatch
+from paynotify.processors.metrics import Metrics
+from paynotify.processors.resolve.transitions import allowed
+from paynotify.processors.state import timer_queue
+from paynotify.processors.state.timer_queue import Timer
+from paynotify.schemas import messages, topics
+from paynotify.schemas.configuration.merchants import Charges
+from paynotify.schemas.errors import UnreadableError
+from paynotify.schemas.messages import PaymentSeen, RequestedPayment, TimeReached
+from paynotify.schemas.records import Record
+from paynotify.schemas.status import Status
+from paynotify.schemas.times import parse_time, rfc3339
 
 logger = logging.getLogger("paynotify.charge")
 

@@ -9,10 +9,10 @@ from typing import Final
 
 import msgspec
 
-from processors.charges import validation
-from processors.charges.state_machine import ChargeRequest
-from processors.charges.write_batch import WriteBatch
-from schemas import messages
+from paynotify.processors.charges import validation
+from paynotify.processors.charges.state_machine import ChargeRequest
+from paynotify.processors.charges.write_batch import WriteBatch
+from paynotify.schemas import messages
 
 #: Prefix of the keys of returned amounts.
 _GIVEN_BACK: Final = b"back\0"

@@ -23,27 +23,33 @@ from datetime import datetime
 from functools import cache, partial
 from typing import Final
 
-from processors.charges import state_machine
-from processors.charges.context import ChargeContext
-from processors.charges.repository import UNCERTAIN, lane
-from processors.charges.request_handler import RequestHandler
-from processors.charges.state_machine import ChargeRequest, NextStep, ProviderReport
-from processors.charges.write_batch import WriteBatch
-from processors.dead_letters import dead_lettered
-from processors.limits.hourly_quota import HourlyQuota
-from processors.metrics import Metrics
-from processors.providers.base import CallContext
-from processors.providers.charging import CaptureOrVoid, ChargeGateway, ChargeOpened, ChargeOrder, ChargeReport
-from processors.providers.outcomes import Failed, RetryLater, Unknown
-from processors.runtime.batch_span import begin_call, end_call, exemplar_of
-from processors.runtime.failpoints import Failpoint, Reached, ignore
-from processors.runtime.progress import report_progress
-from processors.runtime.stage import BatchContext
-from processors.runtime.timers import TimerService
-from processors.state.store import SortedKeys
-from schemas import topics
-from schemas.records import Output, Record
-from schemas.times import utc_now
+from paynotify.processors.charges import state_machine
+from paynotify.processors.charges.context import ChargeContext
+from paynotify.processors.charges.repository import UNCERTAIN, lane
+from paynotify.processors.charges.request_handler import RequestHandler
+from paynotify.processors.charges.state_machine import ChargeRequest, NextStep, ProviderReport
+from paynotify.processors.charges.write_batch import WriteBatch
+from paynotify.processors.dead_letters import dead_lettered
+from paynotify.processors.limits.hourly_quota import HourlyQuota
+from paynotify.processors.metrics import Metrics
+from paynotify.processors.providers.base import CallContext
+from paynotify.processors.providers.charging import (
+    CaptureOrVoid,
+    ChargeGateway,
+    ChargeOpened,
+    ChargeOrder,
+    ChargeReport,
+)
+from paynotify.processors.providers.outcomes import Failed, RetryLater, Unknown
+from paynotify.processors.runtime.batch_span import begin_call, end_call, exemplar_of
+from paynotify.processors.runtime.failpoints import Failpoint, Reached, ignore
+from paynotify.processors.runtime.progress import report_progress
+from paynotify.processors.runtime.stage import BatchContext
+from paynotify.processors.runtime.timers import TimerService
+from paynotify.processors.state.store import SortedKeys
+from paynotify.schemas import topics
+from paynotify.schemas.records import Output, Record
+from paynotify.schemas.times import utc_now
 
 _MAX_COUNTED: Final = 10_000
 

@@ -29,16 +29,16 @@ from typing import Final, Literal
 import msgspec
 from msgspec.structs import replace
 
-from processors.providers.charging import ChargeOpened, ChargeReport, MoneyOutcome, OpenOutcome
-from processors.providers.outcomes import Failed, RetryLater, Unknown
-from processors.state import timer_queue
-from schemas import messages
-from schemas.ids import derived_id
-from schemas.messages import PaymentRequest, RequestedPayment
-from schemas.money import Money
-from schemas.reasons import RequestReason
-from schemas.status import ENDED_WITHOUT_MONEY, Status
-from schemas.times import parse_time, rfc3339
+from paynotify.processors.providers.charging import ChargeOpened, ChargeReport, MoneyOutcome, OpenOutcome
+from paynotify.processors.providers.outcomes import Failed, RetryLater, Unknown
+from paynotify.processors.state import timer_queue
+from paynotify.schemas import messages
+from paynotify.schemas.ids import derived_id
+from paynotify.schemas.messages import PaymentRequest, RequestedPayment
+from paynotify.schemas.money import Money
+from paynotify.schemas.reasons import RequestReason
+from paynotify.schemas.status import ENDED_WITHOUT_MONEY, Status
+from paynotify.schemas.times import parse_time, rfc3339
 
 Phase = Literal["check", "init", "start", "starting", "pending", "close", "closing", "done", "refused"]
 NextStep = Literal["check", "init", "start", "close", "poll"]

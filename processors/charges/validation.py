@@ -8,13 +8,13 @@ from typing import Final
 
 import msgspec
 
-from schemas.configuration.merchants import ChargeLimits
-from schemas.ids import MAX_ID_LENGTH
-from schemas.messages import RequestedPayment
-from schemas.money import Money, is_currency
-from schemas.reasons import RequestReason
-from schemas.status import Status
-from schemas.times import parse_time
+from paynotify.schemas.configuration.merchants import ChargeLimits
+from paynotify.schemas.ids import MAX_ID_LENGTH
+from paynotify.schemas.messages import RequestedPayment
+from paynotify.schemas.money import Money, is_currency
+from paynotify.schemas.reasons import RequestReason
+from paynotify.schemas.status import Status
+from paynotify.schemas.times import parse_time
 
 #: How many days of charges count against the limit of one initial payment.
 REFERENCE_DAYS: Final = 30

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from processors.runtime.failpoints import Failpoint
-from processors.runtime.stage import Publish
-from processors.state.overlay import Overlay
-from schemas.errors import PartitionRevokedError
-from schemas.records import Output
+from paynotify.processors.runtime.failpoints import Failpoint
+from paynotify.processors.runtime.stage import Publish
+from paynotify.processors.state.overlay import Overlay
+from paynotify.schemas.errors import PartitionRevokedError
+from paynotify.schemas.records import Output
 
 
 class WriteBatch(Overlay):

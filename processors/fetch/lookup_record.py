@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from processors.providers.base import WaitingLookup
-from schemas import messages
-from schemas.errors import UnreadableError
-from schemas.messages import Lookup
-from schemas.providers import provider_operations
-from schemas.records import Record
-from schemas.times import parse_time
+from paynotify.processors.providers.base import WaitingLookup
+from paynotify.schemas import messages
+from paynotify.schemas.errors import UnreadableError
+from paynotify.schemas.messages import Lookup
+from paynotify.schemas.providers import provider_operations
+from paynotify.schemas.records import Record
+from paynotify.schemas.times import parse_time
 
 
 def waiting_lookup(record: Record) -> WaitingLookup:

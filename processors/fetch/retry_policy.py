@@ -13,9 +13,9 @@ from typing import Final
 
 import msgspec
 
-from processors.providers.base import Policy
-from processors.providers.outcomes import Failed, LookupOutcome, RetryLater
-from schemas.reasons import DeadReason
+from paynotify.processors.providers.base import Policy
+from paynotify.processors.providers.outcomes import Failed, LookupOutcome, RetryLater
+from paynotify.schemas.reasons import DeadReason
 
 #: A lookup that is held back waits no longer, so that few return to no purpose, and none much later than all can.
 _MAX_HOLD_SECONDS: Final = 600.0

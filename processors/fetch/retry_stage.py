@@ -11,15 +11,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Final
 
-from processors.dead_letters import dead_lettered
-from processors.runtime.progress import report_progress
-from processors.runtime.stage import BatchContext
-from schemas import topics
-from schemas.cloudevents import HELD_SINCE
-from schemas.configuration.kafka import KafkaSettings
-from schemas.reasons import DeadReason, RejectReason
-from schemas.records import Output, Record
-from schemas.times import parse_time, utc_now
+from paynotify.processors.dead_letters import dead_lettered
+from paynotify.processors.runtime.progress import report_progress
+from paynotify.processors.runtime.stage import BatchContext
+from paynotify.schemas import topics
+from paynotify.schemas.cloudevents import HELD_SINCE
+from paynotify.schemas.configuration.kafka import KafkaSettings
+from paynotify.schemas.reasons import DeadReason, RejectReason
+from paynotify.schemas.records import Output, Record
+from paynotify.schemas.times import parse_time, utc_now
 
 _MAX_SLEEP_SECONDS: Final = 2.0
 

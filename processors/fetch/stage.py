@@ -13,14 +13,14 @@ from typing import Any
 
 import msgspec
 
-from processors.dead_letters import dead_lettered
-from processors.fetch.lookup_record import waiting_lookup
-from processors.fetch.retry_policy import HeldBack, ScheduledRetry, decide, hold, is_outage
-from processors.limits.provider_circuits import CallAttempt, ProviderCircuits
-from processors.metrics import Metrics
-from processors.operations_events import odd_elements, operations_output
-from processors.providers.account import Account
-from processors.providers.base import (
+from paynotify.processors.dead_letters import dead_lettered
+from paynotify.processors.fetch.lookup_record import waiting_lookup
+from paynotify.processors.fetch.retry_policy import HeldBack, ScheduledRetry, decide, hold, is_outage
+from paynotify.processors.limits.provider_circuits import CallAttempt, ProviderCircuits
+from paynotify.processors.metrics import Metrics
+from paynotify.processors.operations_events import odd_elements, operations_output
+from paynotify.processors.providers.account import Account
+from paynotify.processors.providers.base import (
     Call,
     CallContext,
     OddElement,
@@ -29,23 +29,23 @@ from processors.providers.base import (
     WaitingLookup,
     accepts_unsigned,
 )
-from processors.providers.outcomes import Failed, FurtherLookup, LookupOutcome, RetryLater, Succeeded
-from processors.providers.response_record import response_record
-from processors.runtime.batch_span import begin_call, end_call, exemplar_of
-from processors.runtime.progress import report_progress
-from processors.runtime.stage import BatchContext, Publish
-from processors.state.overlay import Overlay
-from processors.tally import Tally
-from schemas import messages, topics
-from schemas.cloudevents import HELD_SINCE, cloud_event, with_headers
-from schemas.configuration.kafka import KafkaSettings
-from schemas.errors import PermanentError, ResponseTooLongError, RetryableError, UnreadableError
-from schemas.ids import derived_id
-from schemas.messages import KNOWN, UNKNOWN, Lookup
-from schemas.reasons import DeadReason
-from schemas.records import Output, Record
-from schemas.times import parse_time, rfc3339
-from service.logs import event
+from paynotify.processors.providers.outcomes import Failed, FurtherLookup, LookupOutcome, RetryLater, Succeeded
+from paynotify.processors.providers.response_record import response_record
+from paynotify.processors.runtime.batch_span import begin_call, end_call, exemplar_of
+from paynotify.processors.runtime.progress import report_progress
+from paynotify.processors.runtime.stage import BatchContext, Publish
+from paynotify.processors.state.overlay import Overlay
+from paynotify.processors.tally import Tally
+from paynotify.schemas import messages, topics
+from paynotify.schemas.cloudevents import HELD_SINCE, cloud_event, with_headers
+from paynotify.schemas.configuration.kafka import KafkaSettings
+from paynotify.schemas.errors import PermanentError, ResponseTooLongError, RetryableError, UnreadableError
+from paynotify.schemas.ids import derived_id
+from paynotify.schemas.messages import KNOWN, UNKNOWN, Lookup
+from paynotify.schemas.reasons import DeadReason
+from paynotify.schemas.records import Output, Record
+from paynotify.schemas.times import parse_time, rfc3339
+from paynotify.service.logs import event
 
 logger = logging.getLogger("paynotify.fetch")
 

@@ -9,25 +9,25 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from processors.dead_letters import dead_lettered
-from processors.metrics import Metrics
-from processors.operations_events import odd_elements, operations_output
-from processors.orders.expectation_cache import ExpectedPayments
-from processors.providers.account import Account
-from processors.providers.base import OddElement, Provider, ProviderResponse
-from processors.providers.response_record import BROKERS, CLOCK, answered_lookups
-from processors.runtime.stage import BatchContext
-from processors.tally import Tally
-from schemas import messages, topics
-from schemas.cloudevents import cloud_event
-from schemas.configuration.kafka import KafkaSettings
-from schemas.errors import UnreadableError
-from schemas.ids import derived_id
-from schemas.messages import Observation
-from schemas.reasons import DeadReason
-from schemas.records import Headers, Output, Record
-from schemas.times import parse_time
-from service.logs import event
+from paynotify.processors.dead_letters import dead_lettered
+from paynotify.processors.metrics import Metrics
+from paynotify.processors.operations_events import odd_elements, operations_output
+from paynotify.processors.orders.expectation_cache import ExpectedPayments
+from paynotify.processors.providers.account import Account
+from paynotify.processors.providers.base import OddElement, Provider, ProviderResponse
+from paynotify.processors.providers.response_record import BROKERS, CLOCK, answered_lookups
+from paynotify.processors.runtime.stage import BatchContext
+from paynotify.processors.tally import Tally
+from paynotify.schemas import messages, topics
+from paynotify.schemas.cloudevents import cloud_event
+from paynotify.schemas.configuration.kafka import KafkaSettings
+from paynotify.schemas.errors import UnreadableError
+from paynotify.schemas.ids import derived_id
+from paynotify.schemas.messages import Observation
+from paynotify.schemas.reasons import DeadReason
+from paynotify.schemas.records import Headers, Output, Record
+from paynotify.schemas.times import parse_time
+from paynotify.service.logs import event
 
 logger = logging.getLogger("paynotify.interpret")
 

@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from schemas.configuration.worker import CircuitSettings
+from paynotify.schemas.configuration.worker import CircuitSettings
 
 #: What may be done now: a call as usual, the one probe, or none.
 Verdict = Literal["call", "probe", "hold"]

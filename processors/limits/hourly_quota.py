@@ -6,7 +6,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Final
 
-from service.token_bucket import refill, take
+from paynotify.service.token_bucket import refill, take
 
 _HOUR_SECONDS: Final = 3600.0
 

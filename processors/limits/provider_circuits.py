@@ -14,9 +14,9 @@ from typing import Final
 
 from prometheus_client import Gauge
 
-from processors.limits import circuit
-from processors.limits.circuit import CLOSED, CallResult, Circuit
-from schemas.configuration.worker import CircuitSettings
+from paynotify.processors.limits import circuit
+from paynotify.processors.limits.circuit import CLOSED, CallResult, Circuit
+from paynotify.schemas.configuration.worker import CircuitSettings
 
 #: Longer than a lookup that was held back waits: by then, a merchant nobody asks for belongs to another process.
 _UNUSED_SECONDS: Final = 1800.0

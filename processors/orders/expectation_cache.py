@@ -19,13 +19,13 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import UnknownTopicOrPartitionError
 from msgspec.structs import replace
 
-from processors.orders.expected_payment import parse_expected, version_of
-from processors.state.rocksdb_store import RocksDBStore
-from processors.state.store import StateStore
-from schemas import messages
-from schemas.errors import StateUnavailableError, UnreadableError
-from schemas.messages import Expectation
-from service.logs import event
+from paynotify.processors.orders.expected_payment import parse_expected, version_of
+from paynotify.processors.state.rocksdb_store import RocksDBStore
+from paynotify.processors.state.store import StateStore
+from paynotify.schemas import messages
+from paynotify.schemas.errors import StateUnavailableError, UnreadableError
+from paynotify.schemas.messages import Expectation
+from paynotify.service.logs import event
 
 logger = logging.getLogger("paynotify.expectations")
 

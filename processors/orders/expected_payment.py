@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from schemas import messages
-from schemas.errors import UnreadableError
-from schemas.ids import MAX_ID_LENGTH
-from schemas.messages import ExpectedPayment
-from schemas.money import is_currency
-from schemas.times import parse_time, rfc3339
+from paynotify.schemas import messages
+from paynotify.schemas.errors import UnreadableError
+from paynotify.schemas.ids import MAX_ID_LENGTH
+from paynotify.schemas.messages import ExpectedPayment
+from paynotify.schemas.money import is_currency
+from paynotify.schemas.times import parse_time, rfc3339
 
 
 def parse_expected(value: bytes | None) -> ExpectedPayment:

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
-from processors.dead_letters import dead_lettered
-from processors.metrics import Metrics
-from processors.orders.expected_payment import parse_expected, version_of
-from processors.runtime.stage import BatchContext
-from processors.tally import Tally
-from schemas import messages, topics
-from schemas.cloudevents import cloud_event
-from schemas.configuration.kafka import KafkaSettings
-from schemas.errors import UnreadableError
-from schemas.ids import derived_id
-from schemas.messages import KNOWN, ExpectedPayment
-from schemas.reasons import DeadReason
-from schemas.records import Output, Record
-from schemas.times import rfc3339
+from paynotify.processors.dead_letters import dead_lettered
+from paynotify.processors.metrics import Metrics
+from paynotify.processors.orders.expected_payment import parse_expected, version_of
+from paynotify.processors.runtime.stage import BatchContext
+from paynotify.processors.tally import Tally
+from paynotify.schemas import messages, topics
+from paynotify.schemas.cloudevents import cloud_event
+from paynotify.schemas.configuration.kafka import KafkaSettings
+from paynotify.schemas.errors import UnreadableError
+from paynotify.schemas.ids import derived_id
+from paynotify.schemas.messages import KNOWN, ExpectedPayment
+from paynotify.schemas.reasons import DeadReason
+from paynotify.schemas.records import Output, Record
+from paynotify.schemas.times import rfc3339
 
 
 class OrderIntakeStage:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from processors.orders import parts
-from schemas.messages import ExpectedPayment, PaymentSeen
-from schemas.status import ENDED_WITHOUT_MONEY
+from paynotify.processors.orders import parts
+from paynotify.schemas.messages import ExpectedPayment, PaymentSeen
+from paynotify.schemas.status import ENDED_WITHOUT_MONEY
 
 
 class OrderState(msgspec.Struct, frozen=True, kw_only=True, gc=False):

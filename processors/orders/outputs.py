@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from msgspec.structs import replace
 
-from processors.orders.state_machine import (
+from paynotify.processors.orders.state_machine import (
     ComparePayment,
     Effect,
     Order,
@@ -14,11 +14,11 @@ from processors.orders.state_machine import (
     ReportOrder,
     ReportOverdue,
 )
-from schemas import messages, topics
-from schemas.cloudevents import cloud_event
-from schemas.ids import derived_id
-from schemas.messages import HeardOf, Lookup, Observation, OverduePayment
-from schemas.records import Output
+from paynotify.schemas import messages, topics
+from paynotify.schemas.cloudevents import cloud_event
+from paynotify.schemas.ids import derived_id
+from paynotify.schemas.messages import HeardOf, Lookup, Observation, OverduePayment
+from paynotify.schemas.records import Output
 
 #: The recovery lookup that the provider's rules allow for an order or payment, with its record's key; None if they
 #: allow none. Arguments: ``(merchant, order_id, payment_id, cause, at)``.

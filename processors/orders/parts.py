@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from schemas.messages import PaymentSeen
-from schemas.money import Money, total
-from schemas.status import TOOK_MONEY, Status
+from paynotify.schemas.messages import PaymentSeen
+from paynotify.schemas.money import Money, total
+from paynotify.schemas.status import TOOK_MONEY, Status
 
 #: The customer's money is reserved.
 _HELD: Final[frozenset[Status]] = frozenset({"authorised", "suspended"})

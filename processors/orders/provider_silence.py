@@ -15,8 +15,8 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from schemas.configuration.worker import SilenceSettings
-from schemas.times import parse_time
+from paynotify.schemas.configuration.worker import SilenceSettings
+from paynotify.schemas.times import parse_time
 
 #: The share assumed until enough orders of the provider were counted.
 _INITIAL_SHARE: Final = 0.3

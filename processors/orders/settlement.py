@@ -6,9 +6,9 @@ from typing import Final
 
 import msgspec
 
-from processors.orders.order_state import OrderState
-from processors.state import timer_queue
-from schemas.messages import PaymentSeen
+from paynotify.processors.orders.order_state import OrderState
+from paynotify.processors.state import timer_queue
+from paynotify.schemas.messages import PaymentSeen
 
 #: The payments that settle in one night are looked up within an hour. Before that none of them is late.
 _GRACE_MILLISECONDS: Final = 3600 * 1000

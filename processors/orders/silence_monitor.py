@@ -10,18 +10,18 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from processors.metrics import Metrics
-from processors.orders import provider_silence
-from processors.orders.provider_silence import SilenceState
-from processors.state.overlay import Overlay
-from schemas import messages, topics
-from schemas.cloudevents import cloud_event
-from schemas.configuration.kafka import KafkaSettings
-from schemas.configuration.worker import SilenceSettings
-from schemas.ids import derived_id
-from schemas.messages import HeardOf, ProviderSilent
-from schemas.records import Output
-from service.logs import event
+from paynotify.processors.metrics import Metrics
+from paynotify.processors.orders import provider_silence
+from paynotify.processors.orders.provider_silence import SilenceState
+from paynotify.processors.state.overlay import Overlay
+from paynotify.schemas import messages, topics
+from paynotify.schemas.cloudevents import cloud_event
+from paynotify.schemas.configuration.kafka import KafkaSettings
+from paynotify.schemas.configuration.worker import SilenceSettings
+from paynotify.schemas.ids import derived_id
+from paynotify.schemas.messages import HeardOf, ProviderSilent
+from paynotify.schemas.records import Output
+from paynotify.service.logs import event
 
 logger = logging.getLogger("paynotify.orders")
 

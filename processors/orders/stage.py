@@ -13,13 +13,13 @@ from typing import Final
 
 import msgspec
 
-from processors.dead_letters import dead_lettered
-from processors.metrics import Metrics
-from processors.orders import state_machine
-from processors.orders.order_state import OrderState
-from processors.orders.outputs import OrderOutputs, Recover
-from processors.orders.silence_monitor import SilenceMonitor
-from processors.orders.state_machine import (
+from paynotify.processors.dead_letters import dead_lettered
+from paynotify.processors.metrics import Metrics
+from paynotify.processors.orders import state_machine
+from paynotify.processors.orders.order_state import OrderState
+from paynotify.processors.orders.outputs import OrderOutputs, Recover
+from paynotify.processors.orders.silence_monitor import SilenceMonitor
+from paynotify.processors.orders.state_machine import (
     ComparePayment,
     Effect,
     Order,
@@ -28,17 +28,17 @@ from processors.orders.state_machine import (
     ReportOverdue,
     Transition,
 )
-from processors.runtime.stage import BatchContext
-from processors.state import timer_queue
-from processors.state.overlay import Overlay
-from processors.state.timer_queue import Timer
-from schemas import messages, topics
-from schemas.configuration.kafka import KafkaSettings
-from schemas.configuration.worker import OverdueSettings, SilenceSettings
-from schemas.errors import UnreadableError
-from schemas.messages import ExpectedPayment, HeardOf, PaymentSeen, TimeReached
-from schemas.records import Output, Record
-from schemas.times import rfc3339
+from paynotify.processors.runtime.stage import BatchContext
+from paynotify.processors.state import timer_queue
+from paynotify.processors.state.overlay import Overlay
+from paynotify.processors.state.timer_queue import Timer
+from paynotify.schemas import messages, topics
+from paynotify.schemas.configuration.kafka import KafkaSettings
+from paynotify.schemas.configuration.worker import OverdueSettings, SilenceSettings
+from paynotify.schemas.errors import UnreadableError
+from paynotify.schemas.messages import ExpectedPayment, HeardOf, PaymentSeen, TimeReached
+from paynotify.schemas.records import Output, Record
+from paynotify.schemas.times import rfc3339
 
 _STATE: Final = msgspec.json.Decoder(OrderState)
 

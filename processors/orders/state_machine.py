@@ -27,14 +27,14 @@ from typing import Final, Literal, NamedTuple
 import msgspec
 from msgspec.structs import replace
 
-from processors.limits.jitter import fraction
-from processors.orders import parts
-from processors.orders.order_state import OrderState, weight
-from processors.orders.settlement import awaited_settlement
-from processors.state import timer_queue
-from schemas.messages import Expectation, ExpectedPayment, PaymentSeen, TimeReached
-from schemas.money import Money
-from schemas.status import Status
+from paynotify.processors.limits.jitter import fraction
+from paynotify.processors.orders import parts
+from paynotify.processors.orders.order_state import OrderState, weight
+from paynotify.processors.orders.settlement import awaited_settlement
+from paynotify.processors.state import timer_queue
+from paynotify.schemas.messages import Expectation, ExpectedPayment, PaymentSeen, TimeReached
+from paynotify.schemas.money import Money
+from paynotify.schemas.status import Status
 
 #: The queue in which all orders wait until they are overdue. It is part of the timers' keys in the state.
 OVERDUE_QUEUE: Final = "raise"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from processors.limits.hourly_quota import HourlyQuota
-from processors.metrics import Metrics
-from processors.runtime.timers import TimerService
-from schemas.times import utc_now
+from paynotify.processors.limits.hourly_quota import HourlyQuota
+from paynotify.processors.metrics import Metrics
+from paynotify.processors.runtime.timers import TimerService
+from paynotify.schemas.times import utc_now
 
 
 class OrderTimers(TimerService):

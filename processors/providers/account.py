@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from schemas.configuration.merchants import Merchant
-from schemas.configuration.secrets import Secret, SecretRef, reveal_all
+from paynotify.schemas.configuration.merchants import Merchant
+from paynotify.schemas.configuration.secrets import Secret, SecretRef, reveal_all
 
 M_co = TypeVar("M_co", bound=Merchant, covariant=True)
 

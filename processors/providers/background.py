@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from processors.providers.base import CallContext
+from paynotify.processors.providers.base import CallContext
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,13 +24,13 @@ from typing import Any, Literal, Protocol, TypeVar
 import httpx
 import msgspec
 
-from processors.providers.account import Account
-from processors.providers.outcomes import LookupOutcome
-from processors.transport.brokers_clock import BrokersClock
-from schemas.configuration.merchants import Merchant
-from schemas.messages import Answered as AnsweredLookup
-from schemas.messages import Lookup, Observation
-from schemas.reasons import AlertKind, DeadReason, NotificationWarning, ResponseWarning
+from paynotify.processors.providers.account import Account
+from paynotify.processors.providers.outcomes import LookupOutcome
+from paynotify.processors.transport.brokers_clock import BrokersClock
+from paynotify.schemas.configuration.merchants import Merchant
+from paynotify.schemas.messages import Answered as AnsweredLookup
+from paynotify.schemas.messages import Lookup, Observation
+from paynotify.schemas.reasons import AlertKind, DeadReason, NotificationWarning, ResponseWarning
 
 T = TypeVar("T")
 

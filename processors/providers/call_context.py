@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from processors.providers.base import CallContext
-from processors.providers.outgoing import open_transport
-from schemas.configuration.worker import WorkerSettings
-from schemas.times import utc_now
+from paynotify.processors.providers.base import CallContext
+from paynotify.processors.providers.outgoing import open_transport
+from paynotify.schemas.configuration.worker import WorkerSettings
+from paynotify.schemas.times import utc_now
 
 
 @asynccontextmanager

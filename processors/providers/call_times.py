@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
 
-from processors.providers.base import CallContext
+from paynotify.processors.providers.base import CallContext
 
 
 class CallTimes(NamedTuple):

@@ -10,13 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from processors.providers.account import Account
-from processors.providers.base import CallContext, ProviderResponse
-from processors.providers.outcomes import Failed, RetryLater, Unknown
-from schemas.messages import RequestedPayment
-from schemas.money import Money
-from schemas.reasons import RequestReason
-from schemas.status import Status
+from paynotify.processors.providers.account import Account
+from paynotify.processors.providers.base import CallContext, ProviderResponse
+from paynotify.processors.providers.outcomes import Failed, RetryLater, Unknown
+from paynotify.schemas.messages import RequestedPayment
+from paynotify.schemas.money import Money
+from paynotify.schemas.reasons import RequestReason
+from paynotify.schemas.status import Status
 
 
 @dataclass(frozen=True, slots=True)

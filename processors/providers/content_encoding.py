@@ -10,7 +10,7 @@ import zlib
 from codecs import BOM_UTF8
 from typing import Final
 
-from schemas.errors import ProviderUnavailableError, ResponseTooLongError
+from paynotify.schemas.errors import ProviderUnavailableError, ResponseTooLongError
 
 #: What stands for the encoding of a body that no header names.
 UNKNOWN: Final = "unknown"

@@ -7,9 +7,9 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
 from typing import NamedTuple
 
-from schemas.configuration.merchants import FollowedMerchant, ShortDays
-from schemas.messages import FollowUp
-from schemas.times import rfc3339
+from paynotify.schemas.configuration.merchants import FollowedMerchant, ShortDays
+from paynotify.schemas.messages import FollowUp
+from paynotify.schemas.times import rfc3339
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,14 +18,14 @@ from typing import Any, Final
 import aiohttp
 import httpx
 
-from processors.providers.account import Account
-from processors.providers.base import CallContext, ProviderResponse
-from processors.providers.call_times import CallTimes, begin
-from processors.providers.content_encoding import UNKNOWN, decoded, plain, too_long
-from processors.providers.json_body import readable_object
-from schemas.configuration.merchants import Merchant
-from schemas.configuration.secrets import SecretRef
-from schemas.errors import (
+from paynotify.processors.providers.account import Account
+from paynotify.processors.providers.base import CallContext, ProviderResponse
+from paynotify.processors.providers.call_times import CallTimes, begin
+from paynotify.processors.providers.content_encoding import UNKNOWN, decoded, plain, too_long
+from paynotify.processors.providers.json_body import readable_object
+from paynotify.schemas.configuration.merchants import Merchant
+from paynotify.schemas.configuration.secrets import SecretRef
+from paynotify.schemas.errors import (
     ProviderUnavailableError,
     ProviderUnreachableError,
     RateLimitedError,

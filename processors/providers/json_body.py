@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import orjson
 
-from schemas.errors import PaynotifyError
+from paynotify.schemas.errors import PaynotifyError
 
 #: Deeper values are left out. No provider nests as deep, and the readers' own recursion ends soon after.
 _MAX_DEPTH: Final = 64

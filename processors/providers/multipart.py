@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from processors.providers.form import Fields
+from paynotify.processors.providers.form import Fields
 
 _MAX_PARTS: Final = 200
 _MAX_HEAD_BYTES: Final = 1000

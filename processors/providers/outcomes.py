@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from schemas.reasons import DeadReason
+from paynotify.schemas.reasons import DeadReason
 
 Reason = TypeVar("Reason", bound=str)
 

@@ -18,12 +18,12 @@ from typing import Final
 import aiohttp
 import httpx
 
-from processors.providers.http_transport import ProviderTransport
-from schemas.configuration.secrets import Secret, SecretRef
-from schemas.configuration.worker import ProviderProxySettings
-from schemas.errors import ConfigurationError
-from service.logs import event
-from service.private_names import PrivateName, require
+from paynotify.processors.providers.http_transport import ProviderTransport
+from paynotify.schemas.configuration.secrets import Secret, SecretRef
+from paynotify.schemas.configuration.worker import ProviderProxySettings
+from paynotify.schemas.errors import ConfigurationError
+from paynotify.service.logs import event
+from paynotify.service.private_names import PrivateName, require
 
 logger = logging.getLogger("paynotify.outgoing")
 

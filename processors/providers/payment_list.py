@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, TypeAlias
 
-from processors.providers.account import Account
-from processors.providers.base import CallContext
-from schemas.messages import Observation
+from paynotify.processors.providers.account import Account
+from paynotify.processors.providers.base import CallContext
+from paynotify.schemas.messages import Observation
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,10 @@ from typing import Final
 import aiohttp
 import httpx
 
-from processors.providers.http import PROXY_SIGN_IN
-from processors.providers.outgoing import goes_directly, open_transport
-from schemas.configuration.worker import WorkerSettings
-from schemas.errors import ProviderUnavailableError
+from paynotify.processors.providers.http import PROXY_SIGN_IN
+from paynotify.processors.providers.outgoing import goes_directly, open_transport
+from paynotify.schemas.configuration.worker import WorkerSettings
+from paynotify.schemas.errors import ProviderUnavailableError
 
 _CONNECT_SECONDS: Final = 5.0
 #: How proxies answer when the credentials are missing or, some of them, wrong.

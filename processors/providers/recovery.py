@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from processors.providers.registry import provider_specs
-from processors.providers.spec import RecoveryQuery
-from schemas.configuration.merchants import Merchant, provider_of
-from schemas.messages import CAUSE, RECOVERY, REFERENCES, SETTLEMENT_DUE, Lookup
-from schemas.providers import provider_contracts
+from paynotify.processors.providers.registry import provider_specs
+from paynotify.processors.providers.spec import RecoveryQuery
+from paynotify.schemas.configuration.merchants import Merchant, provider_of
+from paynotify.schemas.messages import CAUSE, RECOVERY, REFERENCES, SETTLEMENT_DUE, Lookup
+from paynotify.schemas.providers import provider_contracts
 
 
 def recovery_lookup(

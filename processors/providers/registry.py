@@ -7,8 +7,8 @@ from functools import lru_cache
 from importlib import import_module
 from types import MappingProxyType
 
-from processors.providers.spec import ProviderSpec
-from schemas.providers import provider_packages
+from paynotify.processors.providers.spec import ProviderSpec
+from paynotify.schemas.providers import provider_packages
 
 
 def provider_specs() -> Mapping[str, ProviderSpec]:

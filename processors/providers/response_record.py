@@ -7,13 +7,13 @@ from typing import Final
 
 import msgspec
 
-from processors.providers.base import ProviderResponse, WaitingLookup
-from schemas import messages
-from schemas.cloudevents import cloud_event
-from schemas.ids import time_ordered_id
-from schemas.messages import Answered
-from schemas.records import Output, Record
-from schemas.times import rfc3339
+from paynotify.processors.providers.base import ProviderResponse, WaitingLookup
+from paynotify.schemas import messages
+from paynotify.schemas.cloudevents import cloud_event
+from paynotify.schemas.ids import time_ordered_id
+from paynotify.schemas.messages import Answered
+from paynotify.schemas.records import Output, Record
+from paynotify.schemas.times import rfc3339
 
 #: The header that says by which clock the other times of the record are, if not by the worker's own.
 CLOCK: Final = "clock"

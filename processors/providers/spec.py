@@ -12,12 +12,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from processors.providers.account import Account
-from processors.providers.background import BackgroundTask
-from processors.providers.base import CallContext, Provider, ProviderResponse
-from processors.providers.charging import ChargeGateway
-from processors.providers.payment_list import PaymentLister
-from schemas.providers import ProviderContract
+from paynotify.processors.providers.account import Account
+from paynotify.processors.providers.background import BackgroundTask
+from paynotify.processors.providers.base import CallContext, Provider, ProviderResponse
+from paynotify.processors.providers.charging import ChargeGateway
+from paynotify.processors.providers.payment_list import PaymentLister
+from paynotify.schemas.providers import ProviderContract
 
 
 @dataclass(frozen=True, slots=True)

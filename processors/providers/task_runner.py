@@ -10,12 +10,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from processors.metrics import Metrics
-from processors.providers.background import BackgroundContext, BackgroundTask
-from processors.providers.base import CallContext
-from processors.providers.registry import provider_specs
-from schemas.configuration.merchants import Merchant
-from schemas.configuration.model import Configuration
+from paynotify.processors.metrics import Metrics
+from paynotify.processors.providers.background import BackgroundContext, BackgroundTask
+from paynotify.processors.providers.base import CallContext
+from paynotify.processors.providers.registry import provider_specs
+from paynotify.schemas.configuration.merchants import Merchant
+from paynotify.schemas.configuration.model import Configuration
 
 logger = logging.getLogger("paynotify.background")
 

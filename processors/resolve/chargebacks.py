@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from processors.resolve.payment_state import PaymentState
-from schemas.messages import Chargeback
-from schemas.money import Money, total
+from paynotify.processors.resolve.payment_state import PaymentState
+from paynotify.schemas.messages import Chargeback
+from paynotify.schemas.money import Money, total
 
 
 def with_chargeback(state: PaymentState, seen: Chargeback | None) -> PaymentState:

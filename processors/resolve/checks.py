@@ -6,9 +6,9 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from schemas.messages import Checks, Expectation, OrderRole
-from schemas.money import Money
-from schemas.status import AmountCheck
+from paynotify.schemas.messages import Checks, Expectation, OrderRole
+from paynotify.schemas.money import Money
+from paynotify.schemas.status import AmountCheck
 
 AS_EXPECTED: Final = Checks(amount="match", order="expected")
 

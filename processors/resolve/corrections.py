@@ -9,14 +9,14 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from processors.resolve.checks import newest_expectation
-from processors.resolve.events import concluded, next_event
-from processors.resolve.payment_state import Advance, PaymentState
-from processors.resolve.release import ReleaseRules
-from schemas import messages
-from schemas.ids import derived_id
-from schemas.messages import Observation
-from schemas.status import Status
+from paynotify.processors.resolve.checks import newest_expectation
+from paynotify.processors.resolve.events import concluded, next_event
+from paynotify.processors.resolve.payment_state import Advance, PaymentState
+from paynotify.processors.resolve.release import ReleaseRules
+from paynotify.schemas import messages
+from paynotify.schemas.ids import derived_id
+from paynotify.schemas.messages import Observation
+from paynotify.schemas.status import Status
 
 #: How many corrections of one payment are recognised when they are read again.
 _REMEMBERED: Final = 16

@@ -6,17 +6,17 @@ from typing import Final, NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
-from processors.resolve import follow_up
-from processors.resolve.chargebacks import charged_back_amount, open_chargebacks
-from processors.resolve.checks import amount_is_certain, amounts_match, check, is_paid_by_another, judged_by
-from processors.resolve.payment_state import Advance, PaymentState
-from processors.resolve.refunds import RefundSums, refund_sums
-from processors.resolve.release import ReleaseRules
-from schemas import messages
-from schemas.ids import derived_id
-from schemas.messages import Checks, Observation, PaymentStatus
-from schemas.money import Money, total
-from schemas.status import (
+from paynotify.processors.resolve import follow_up
+from paynotify.processors.resolve.chargebacks import charged_back_amount, open_chargebacks
+from paynotify.processors.resolve.checks import amount_is_certain, amounts_match, check, is_paid_by_another, judged_by
+from paynotify.processors.resolve.payment_state import Advance, PaymentState
+from paynotify.processors.resolve.refunds import RefundSums, refund_sums
+from paynotify.processors.resolve.release import ReleaseRules
+from paynotify.schemas import messages
+from paynotify.schemas.ids import derived_id
+from paynotify.schemas.messages import Checks, Observation, PaymentStatus
+from paynotify.schemas.money import Money, total
+from paynotify.schemas.status import (
     ENDED_WITHOUT_MONEY,
     FINAL,
     TOOK_MONEY,

@@ -17,9 +17,9 @@ from typing import Final, NamedTuple
 import msgspec
 from msgspec.structs import replace
 
-from processors.state.timer_queue import parse_milliseconds
-from schemas.messages import Observation
-from schemas.status import Status
+from paynotify.processors.state.timer_queue import parse_milliseconds
+from paynotify.schemas.messages import Observation
+from paynotify.schemas.status import Status
 
 DAY_MILLISECONDS: Final = 24 * 3600 * 1000
 

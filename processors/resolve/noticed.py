@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from processors.resolve.payment_state import Advance, PaymentState
-from schemas.ids import derived_id
-from schemas.messages import Observation, OperationsEvent, OperationsKind, PaymentStatus
-from schemas.records import Record
-from schemas.status import Status
+from paynotify.processors.resolve.payment_state import Advance, PaymentState
+from paynotify.schemas.ids import derived_id
+from paynotify.schemas.messages import Observation, OperationsEvent, OperationsKind, PaymentStatus
+from paynotify.schemas.records import Record
+from paynotify.schemas.status import Status
 
 
 def noticed(before: PaymentState, observation: Observation, after: Advance, record: Record) -> list[OperationsEvent]:

@@ -7,11 +7,11 @@ from typing import Literal
 
 import msgspec
 
-from processors.resolve.follow_up import Follow
-from schemas import messages
-from schemas.messages import Chargeback, Correction, Expectation, OrderRole, PaymentStatus, Refund
-from schemas.money import Money
-from schemas.status import Status
+from paynotify.processors.resolve.follow_up import Follow
+from paynotify.schemas import messages
+from paynotify.schemas.messages import Chargeback, Correction, Expectation, OrderRole, PaymentStatus, Refund
+from paynotify.schemas.money import Money
+from paynotify.schemas.status import Status
 
 TransitionKind = Literal["changed", "unchanged", "refused", "moneyless"]
 

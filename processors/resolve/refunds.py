@@ -8,9 +8,9 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from processors.resolve.payment_state import PaymentState
-from schemas.messages import Refund
-from schemas.money import Money, total
+from paynotify.processors.resolve.payment_state import PaymentState
+from paynotify.schemas.messages import Refund
+from paynotify.schemas.money import Money, total
 
 
 def with_refund(state: PaymentState, seen: Refund | None, moment: tuple[str, str]) -> PaymentState:

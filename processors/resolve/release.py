@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from schemas.configuration.merchants import Merchant
+from paynotify.schemas.configuration.merchants import Merchant
 
 
 @dataclass(frozen=True, slots=True)

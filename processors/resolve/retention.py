@@ -17,10 +17,10 @@ from typing import ClassVar, Final
 
 import msgspec
 
-from processors.resolve.follow_up import next_due
-from processors.resolve.payment_state import PaymentState
-from processors.state.timer_queue import STARTED
-from schemas.times import parse_time
+from paynotify.processors.resolve.follow_up import next_due
+from paynotify.processors.resolve.payment_state import PaymentState
+from paynotify.processors.state.timer_queue import STARTED
+from paynotify.schemas.times import parse_time
 
 _STATE: Final = msgspec.json.Decoder(PaymentState)
 

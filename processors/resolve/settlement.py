@@ -17,24 +17,24 @@ from typing import Final
 
 import msgspec
 
-from processors.limits.hourly_quota import HourlyQuota
-from processors.limits.jitter import fraction
-from processors.metrics import Metrics
-from processors.resolve import follow_up
-from processors.resolve.follow_up import DAY_MILLISECONDS, Follow
-from processors.resolve.payment_state import PaymentState, encoded
-from processors.resolve.retention import payment_state
-from processors.runtime.timers import TimerService
-from processors.state import timer_queue
-from processors.state.overlay import Overlay
-from processors.state.timer_queue import Timer
-from schemas import messages, topics
-from schemas.cloudevents import cloud_event
-from schemas.ids import derived_id
-from schemas.messages import Lookup, TimeReached
-from schemas.records import Output, Record
-from schemas.times import rfc3339, utc_now
-from service.logs import event
+from paynotify.processors.limits.hourly_quota import HourlyQuota
+from paynotify.processors.limits.jitter import fraction
+from paynotify.processors.metrics import Metrics
+from paynotify.processors.resolve import follow_up
+from paynotify.processors.resolve.follow_up import DAY_MILLISECONDS, Follow
+from paynotify.processors.resolve.payment_state import PaymentState, encoded
+from paynotify.processors.resolve.retention import payment_state
+from paynotify.processors.runtime.timers import TimerService
+from paynotify.processors.state import timer_queue
+from paynotify.processors.state.overlay import Overlay
+from paynotify.processors.state.timer_queue import Timer
+from paynotify.schemas import messages, topics
+from paynotify.schemas.cloudevents import cloud_event
+from paynotify.schemas.ids import derived_id
+from paynotify.schemas.messages import Lookup, TimeReached
+from paynotify.schemas.records import Output, Record
+from paynotify.schemas.times import rfc3339, utc_now
+from paynotify.service.logs import event
 
 logger = logging.getLogger("paynotify.settlement")
 

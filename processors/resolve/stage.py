@@ -8,29 +8,29 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
-from processors.dead_letters import dead_lettered
-from processors.metrics import Metrics
-from processors.operations_events import operations_output
-from processors.resolve.noticed import noticed
-from processors.resolve.payment_state import Advance, PaymentState, encoded
-from processors.resolve.release import CAPTURED_ONLY, ReleaseRules
-from processors.resolve.retention import payment_state
-from processors.resolve.settlement import SettlementLooks
-from processors.resolve.transitions import advance
-from processors.runtime import batch_span
-from processors.runtime.batch_span import exemplar_of
-from processors.runtime.stage import BatchContext
-from processors.state.overlay import Overlay
-from processors.tally import Tally
-from schemas import messages, topics
-from schemas.cloudevents import cloud_event
-from schemas.configuration.kafka import KafkaSettings
-from schemas.errors import UnreadableError
-from schemas.ids import derived_id
-from schemas.messages import Observation, PaymentSeen, PaymentStatus
-from schemas.records import Output, Record
-from schemas.times import parse_time, utc_now
-from service.logs import event
+from paynotify.processors.dead_letters import dead_lettered
+from paynotify.processors.metrics import Metrics
+from paynotify.processors.operations_events import operations_output
+from paynotify.processors.resolve.noticed import noticed
+from paynotify.processors.resolve.payment_state import Advance, PaymentState, encoded
+from paynotify.processors.resolve.release import CAPTURED_ONLY, ReleaseRules
+from paynotify.processors.resolve.retention import payment_state
+from paynotify.processors.resolve.settlement import SettlementLooks
+from paynotify.processors.resolve.transitions import advance
+from paynotify.processors.runtime import batch_span
+from paynotify.processors.runtime.batch_span import exemplar_of
+from paynotify.processors.runtime.stage import BatchContext
+from paynotify.processors.state.overlay import Overlay
+from paynotify.processors.tally import Tally
+from paynotify.schemas import messages, topics
+from paynotify.schemas.cloudevents import cloud_event
+from paynotify.schemas.configuration.kafka import KafkaSettings
+from paynotify.schemas.errors import UnreadableError
+from paynotify.schemas.ids import derived_id
+from paynotify.schemas.messages import Observation, PaymentSeen, PaymentStatus
+from paynotify.schemas.records import Output, Record
+from paynotify.schemas.times import parse_time, utc_now
+from paynotify.service.logs import event
 
 logger = logging.getLogger("paynotify.resolve")
 

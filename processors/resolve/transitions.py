@@ -13,16 +13,16 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from processors.resolve import follow_up
-from processors.resolve.chargebacks import with_chargeback
-from processors.resolve.checks import newest_expectation
-from processors.resolve.corrections import corrected, predates_correction
-from processors.resolve.events import concluded, next_event
-from processors.resolve.payment_state import Advance, PaymentState, TransitionKind, reported_status
-from processors.resolve.refunds import with_refund
-from processors.resolve.release import CAPTURED_ONLY, ReleaseRules
-from schemas.messages import Observation
-from schemas.status import ENDED_WITHOUT_MONEY, MONEY_WENT_BACK, TOOK_MONEY, Status
+from paynotify.processors.resolve import follow_up
+from paynotify.processors.resolve.chargebacks import with_chargeback
+from paynotify.processors.resolve.checks import newest_expectation
+from paynotify.processors.resolve.corrections import corrected, predates_correction
+from paynotify.processors.resolve.events import concluded, next_event
+from paynotify.processors.resolve.payment_state import Advance, PaymentState, TransitionKind, reported_status
+from paynotify.processors.resolve.refunds import with_refund
+from paynotify.processors.resolve.release import CAPTURED_ONLY, ReleaseRules
+from paynotify.schemas.messages import Observation
+from paynotify.schemas.status import ENDED_WITHOUT_MONEY, MONEY_WENT_BACK, TOOK_MONEY, Status
 
 _SUCCESSES: Final[frozenset[Status]] = frozenset({"authorised", "captured"})
 

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
 
-from schemas.records import Output, Record
+from paynotify.schemas.records import Output, Record
 
 if TYPE_CHECKING:
-    from service.span_exporter import SpanExporter, TracedSpan
+    from paynotify.service.span_exporter import SpanExporter, TracedSpan
 
 #: The span of the batch being processed; tasks started by its stage inherit it. Never set where there are no traces.
 current: Final[ContextVar[TracedSpan | None]] = ContextVar("batch_span", default=None)

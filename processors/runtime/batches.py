@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
-from processors.runtime.loop import Batch, StageLoop
-from processors.runtime.membership import Membership
-from processors.transport.streams import FetchedRecords, RecordStream
-from schemas.records import Record
+from paynotify.processors.runtime.loop import Batch, StageLoop
+from paynotify.processors.runtime.membership import Membership
+from paynotify.processors.transport.streams import FetchedRecords, RecordStream
+from paynotify.schemas.records import Record
 
 #: How long a batch in progress may take to finish when its partition is revoked, such as to store a response.
 _FINISH_SECONDS: Final = 20.0

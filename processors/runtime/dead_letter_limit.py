@@ -15,10 +15,10 @@ from collections import deque
 from copy import copy
 from typing import Final
 
-from schemas.configuration.worker import DeadLetterLimit
-from schemas.errors import InvalidInputError
-from schemas.reasons import DeadReason
-from schemas.records import Output
+from paynotify.schemas.configuration.worker import DeadLetterLimit
+from paynotify.schemas.errors import InvalidInputError
+from paynotify.schemas.reasons import DeadReason
+from paynotify.schemas.records import Output
 
 _COUNTED: Final[DeadReason] = "internal_error"
 

@@ -8,14 +8,14 @@ from typing import Any, Final
 
 import faust
 
-from processors.transport.batch_writer import Written
-from processors.transport.faust_driver import FaustTransport, FlowControl
-from schemas import topics
-from schemas.configuration.kafka import KafkaSettings
-from schemas.configuration.model import Configuration
-from schemas.records import Output
-from service.kafka_credentials import password, tls
-from service.token_sources import broker_token
+from paynotify.processors.transport.batch_writer import Written
+from paynotify.processors.transport.faust_driver import FaustTransport, FlowControl
+from paynotify.schemas import topics
+from paynotify.schemas.configuration.kafka import KafkaSettings
+from paynotify.schemas.configuration.model import Configuration
+from paynotify.schemas.records import Output
+from paynotify.service.kafka_credentials import password, tls
+from paynotify.service.token_sources import broker_token
 
 _HOUR_SECONDS: Final = 3600.0
 

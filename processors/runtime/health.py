@@ -6,9 +6,9 @@ import time
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from processors.runtime.lag import LagMonitor
-from processors.runtime.runner import StageRunner
-from service.outage import BrokerAvailability
+from paynotify.processors.runtime.lag import LagMonitor
+from paynotify.processors.runtime.runner import StageRunner
+from paynotify.service.outage import BrokerAvailability
 
 _BROKER_SILENCE_SECONDS: Final = 30.0
 _EVENT_LOOP_SILENCE_SECONDS: Final = 30.0

@@ -14,12 +14,12 @@ from typing import Any, Final
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 
-from processors.metrics import Metrics
-from processors.runtime.runner import StageRunner
-from processors.runtime.stalls import StagePartition, StallDetector
-from schemas.configuration.kafka import KafkaSettings
-from service.kafka_client import client_settings, opened
-from service.logs import event
+from paynotify.processors.metrics import Metrics
+from paynotify.processors.runtime.runner import StageRunner
+from paynotify.processors.runtime.stalls import StagePartition, StallDetector
+from paynotify.schemas.configuration.kafka import KafkaSettings
+from paynotify.service.kafka_client import client_settings, opened
+from paynotify.service.logs import event
 
 logger = logging.getLogger("paynotify.lag")
 

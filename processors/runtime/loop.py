@@ -40,24 +40,29 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from processors.metrics import Metrics
-from processors.runtime.batch_span import begin_batch, begin_publish, exemplar_of
-from processors.runtime.dead_letter_limit import DeadLetterWindow
-from processors.runtime.failpoints import Failpoint, Reached, ignore
-from processors.runtime.progress import Progress, current
-from processors.runtime.stage import BatchContext, Publish, Stage
-from processors.state.overlay import Overlay
-from processors.state.partition_state import PartitionState
-from processors.transport.publisher import OutputPublisher
-from schemas.configuration.kafka import KafkaSettings
-from schemas.configuration.worker import DeadLetterLimit
-from schemas.errors import ClusterUnavailableError, ConfigurationError, PartitionRevokedError, StateUnavailableError
-from schemas.records import Output, Record
-from service.logs import event
-from service.value_cipher import ValueCipher
+from paynotify.processors.metrics import Metrics
+from paynotify.processors.runtime.batch_span import begin_batch, begin_publish, exemplar_of
+from paynotify.processors.runtime.dead_letter_limit import DeadLetterWindow
+from paynotify.processors.runtime.failpoints import Failpoint, Reached, ignore
+from paynotify.processors.runtime.progress import Progress, current
+from paynotify.processors.runtime.stage import BatchContext, Publish, Stage
+from paynotify.processors.state.overlay import Overlay
+from paynotify.processors.state.partition_state import PartitionState
+from paynotify.processors.transport.publisher import OutputPublisher
+from paynotify.schemas.configuration.kafka import KafkaSettings
+from paynotify.schemas.configuration.worker import DeadLetterLimit
+from paynotify.schemas.errors import (
+    ClusterUnavailableError,
+    ConfigurationError,
+    PartitionRevokedError,
+    StateUnavailableError,
+)
+from paynotify.schemas.records import Output, Record
+from paynotify.service.logs import event
+from paynotify.service.value_cipher import ValueCipher
 
 if TYPE_CHECKING:
-    from service.span_exporter import SpanExporter, TracedSpan
+    from paynotify.service.span_exporter import SpanExporter, TracedSpan
 
 logger = logging.getLogger("paynotify.loop")
 

@@ -10,10 +10,10 @@ import logging
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import Any, Final
 
-from processors.runtime.membership import Membership
-from processors.state.partition_state import PartitionState
-from schemas.errors import PartitionRevokedError, StateUnavailableError
-from service.logs import event
+from paynotify.processors.runtime.membership import Membership
+from paynotify.processors.state.partition_state import PartitionState
+from paynotify.schemas.errors import PartitionRevokedError, StateUnavailableError
+from paynotify.service.logs import event
 
 logger = logging.getLogger("paynotify.state")
 

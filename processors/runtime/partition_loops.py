@@ -9,24 +9,24 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from processors.metrics import Metrics
-from processors.runtime import batches
-from processors.runtime.failpoints import Reached, ignore
-from processors.runtime.loop import StageLoop
-from processors.runtime.membership import Membership
-from processors.runtime.ownership import StateOwnership
-from processors.runtime.periodic import apply_retention, publish_due_timers
-from processors.runtime.stage import StageSpec
-from processors.state.changelog import Changelog
-from processors.state.partition_state import PartitionState
-from processors.state.store import StateStore
-from processors.transport.publisher import OutputPublisher
-from processors.transport.streams import RecordStream
-from schemas.configuration.worker import DeadLetterLimit
-from service.value_cipher import ValueCipher
+from paynotify.processors.metrics import Metrics
+from paynotify.processors.runtime import batches
+from paynotify.processors.runtime.failpoints import Reached, ignore
+from paynotify.processors.runtime.loop import StageLoop
+from paynotify.processors.runtime.membership import Membership
+from paynotify.processors.runtime.ownership import StateOwnership
+from paynotify.processors.runtime.periodic import apply_retention, publish_due_timers
+from paynotify.processors.runtime.stage import StageSpec
+from paynotify.processors.state.changelog import Changelog
+from paynotify.processors.state.partition_state import PartitionState
+from paynotify.processors.state.store import StateStore
+from paynotify.processors.transport.publisher import OutputPublisher
+from paynotify.processors.transport.streams import RecordStream
+from paynotify.schemas.configuration.worker import DeadLetterLimit
+from paynotify.service.value_cipher import ValueCipher
 
 if TYPE_CHECKING:
-    from service.span_exporter import SpanExporter
+    from paynotify.service.span_exporter import SpanExporter
 
 #: Creates the changelog and the local store of a partition.
 CreateStorage = Callable[[int], tuple[StateStore, Changelog]]

@@ -7,13 +7,13 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from processors.runtime.membership import Membership
-from processors.runtime.ownership import StateOwnership
-from processors.runtime.timers import TimerService
-from processors.state.partition_state import RetentionPolicy
-from processors.state.store import FIRST_KEY
-from processors.transport.publisher import OutputPublisher
-from service.logs import event
+from paynotify.processors.runtime.membership import Membership
+from paynotify.processors.runtime.ownership import StateOwnership
+from paynotify.processors.runtime.timers import TimerService
+from paynotify.processors.state.partition_state import RetentionPolicy
+from paynotify.processors.state.store import FIRST_KEY
+from paynotify.processors.transport.publisher import OutputPublisher
+from paynotify.service.logs import event
 
 logger = logging.getLogger("paynotify.periodic")
 

@@ -14,18 +14,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from processors.metrics import Metrics
-from processors.runtime.faust_app import REQUEST_SECONDS, AppMembership, AppProducer, create_app
-from processors.runtime.partition_loops import LoopSettings, PartitionLoops
-from processors.runtime.stage import StageSpec
-from processors.state.changelog import Changelog
-from processors.state.rocksdb_store import RocksDBStore
-from processors.transport.brokers_clock import BrokersClock
-from processors.transport.publisher import OutputPublisher
-from schemas import topics
-from schemas.configuration.model import Configuration
-from service.kafka_client import client_settings
-from service.logs import event
+from paynotify.processors.metrics import Metrics
+from paynotify.processors.runtime.faust_app import REQUEST_SECONDS, AppMembership, AppProducer, create_app
+from paynotify.processors.runtime.partition_loops import LoopSettings, PartitionLoops
+from paynotify.processors.runtime.stage import StageSpec
+from paynotify.processors.state.changelog import Changelog
+from paynotify.processors.state.rocksdb_store import RocksDBStore
+from paynotify.processors.transport.brokers_clock import BrokersClock
+from paynotify.processors.transport.publisher import OutputPublisher
+from paynotify.schemas import topics
+from paynotify.schemas.configuration.model import Configuration
+from paynotify.service.kafka_client import client_settings
+from paynotify.service.logs import event
 
 logger = logging.getLogger("paynotify.runner")
 

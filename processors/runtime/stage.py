@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
-from processors.runtime.timers import TimerService
-from processors.state.overlay import Overlay
-from processors.state.partition_state import RetentionPolicy
-from schemas.records import Output, Record
+from paynotify.processors.runtime.timers import TimerService
+from paynotify.processors.state.overlay import Overlay
+from paynotify.processors.state.partition_state import RetentionPolicy
+from paynotify.schemas.records import Output, Record
 
 #: Publishes at once and returns when the brokers have acknowledged; for the results of unrepeatable side effects.
 Publish: TypeAlias = Callable[[Sequence[Output]], Awaitable[Any]]

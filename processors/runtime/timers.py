@@ -12,16 +12,16 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final
 
-from processors.limits.hourly_quota import HourlyQuota
-from processors.state import timer_queue
-from processors.state.store import SortedKeys
-from processors.state.timer_queue import Timer
-from schemas import messages
-from schemas.cloudevents import cloud_event
-from schemas.ids import derived_id
-from schemas.messages import TimeReached
-from schemas.records import Output
-from schemas.times import rfc3339, utc_now
+from paynotify.processors.limits.hourly_quota import HourlyQuota
+from paynotify.processors.state import timer_queue
+from paynotify.processors.state.store import SortedKeys
+from paynotify.processors.state.timer_queue import Timer
+from paynotify.schemas import messages
+from paynotify.schemas.cloudevents import cloud_event
+from paynotify.schemas.ids import derived_id
+from paynotify.schemas.messages import TimeReached
+from paynotify.schemas.records import Output
+from paynotify.schemas.times import rfc3339, utc_now
 
 logger = logging.getLogger("paynotify.timers")
 

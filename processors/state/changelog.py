@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from processors.state.store import STATE_FORMAT, StateStore
-from processors.transport.fenced_producer import FencedProducer
-from schemas.errors import StateUnavailableError
-from schemas.records import Output
+from paynotify.processors.state.store import STATE_FORMAT, StateStore
+from paynotify.processors.transport.fenced_producer import FencedProducer
+from paynotify.schemas.errors import StateUnavailableError
+from paynotify.schemas.records import Output
 
 _MAX_POLL_RECORDS: Final = 2_000
 #: More records than this are worth preparing the store for a bulk load.

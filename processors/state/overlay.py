@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from schemas.errors import StateUnavailableError
-from schemas.records import Output
+from paynotify.schemas.errors import StateUnavailableError
+from paynotify.schemas.records import Output
 
 
 class Readable(Protocol):

@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
 
-from processors.state import timer_queue
-from processors.state.changelog import Changelog
-from processors.state.store import StateStore
-from schemas.errors import PartitionRevokedError
-from schemas.records import Output
-from service.logs import event
+from paynotify.processors.state import timer_queue
+from paynotify.processors.state.changelog import Changelog
+from paynotify.processors.state.store import StateStore
+from paynotify.schemas.errors import PartitionRevokedError
+from paynotify.schemas.records import Output
+from paynotify.service.logs import event
 
 logger = logging.getLogger("paynotify.state")
 

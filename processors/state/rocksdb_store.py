@@ -17,8 +17,8 @@ from typing import Any, Final
 
 import rocksdict
 
-from processors.state.store import STATE_FORMAT
-from schemas.errors import StateUnavailableError
+from paynotify.processors.state.store import STATE_FORMAT
+from paynotify.schemas.errors import StateUnavailableError
 
 _NEXT_OFFSET: Final = b"\0changelog-next-offset"
 _FORMAT: Final = b"\0format"

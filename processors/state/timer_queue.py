@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from processors.state.overlay import Overlay
-from processors.state.store import SortedKeys
-from schemas.messages import TimeReached
-from schemas.times import parse_time
+from paynotify.processors.state.overlay import Overlay
+from paynotify.processors.state.store import SortedKeys
+from paynotify.schemas.messages import TimeReached
+from paynotify.schemas.times import parse_time
 
 #: The value of every timer.
 STARTED: Final = b"1"

@@ -15,7 +15,7 @@ from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.record import MemoryRecords
 from kafka import TopicPartition
 
-from schemas.records import Record
+from paynotify.schemas.records import Record
 
 _FETCH_BYTES: Final = 8 * 1024 * 1024
 _WAIT_MILLISECONDS: Final = 100

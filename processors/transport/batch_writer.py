@@ -20,8 +20,8 @@ from typing import Any, Final
 from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError, ProducerClosed
 from aiokafka.structs import TopicPartition
 
-from schemas.records import Output
-from service.partitioner import partition_of
+from paynotify.schemas.records import Output
+from paynotify.service.partitioner import partition_of
 
 #: A payment's key comes once in each stage, and its hash costs more than appending the record.
 _REMEMBERED_KEYS: Final = 16_384

@@ -26,10 +26,10 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode.utils.futures import maybe_async
 
-from processors.transport.group_coordinator import StableGroupCoordinator
-from processors.transport.rebootstrap import is_replaced
-from processors.transport.streams import FetchedRecords
-from schemas.records import Record
+from paynotify.processors.transport.group_coordinator import StableGroupCoordinator
+from paynotify.processors.transport.rebootstrap import is_replaced
+from paynotify.processors.transport.streams import FetchedRecords
+from paynotify.schemas.records import Record
 
 #: How long at most nobody looks whether there are records. Whatever brings some wakes those who wait for them.
 _WAIT_SECONDS: Final = 1.0

@@ -13,10 +13,10 @@ from typing import Any
 from faust.transport.drivers import aiokafka as driver
 from mode.utils.queues import FlowControlEvent
 
-from processors.transport import batch_writer
-from processors.transport.batch_writer import Written
-from processors.transport.faust_consumer import FaustConsumer
-from schemas.records import Output
+from paynotify.processors.transport import batch_writer
+from paynotify.processors.transport.batch_writer import Written
+from paynotify.processors.transport.faust_consumer import FaustConsumer
+from paynotify.schemas.records import Output
 
 
 class FlowControl(FlowControlEvent):

@@ -15,12 +15,12 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from processors.transport import batch_writer
-from processors.transport.batch_writer import Written
-from processors.transport.brokers_clock import seconds_since_boot as _now
-from schemas.errors import PartitionRevokedError
-from schemas.records import Output
-from schemas.topics import RESPONSE_BYTES
+from paynotify.processors.transport import batch_writer
+from paynotify.processors.transport.batch_writer import Written
+from paynotify.processors.transport.brokers_clock import seconds_since_boot as _now
+from paynotify.schemas.errors import PartitionRevokedError
+from paynotify.schemas.records import Output
+from paynotify.schemas.topics import RESPONSE_BYTES
 
 _TRANSACTION_LOG: Final = "__transaction_state"
 _ACQUIRE_SECONDS: Final = 30.0

@@ -22,16 +22,16 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 from aiokafka.protocol.group import JoinGroupRequest
 from aiokafka.protocol.types import Schema
 
-from processors.transport import private_names, wire_schemas
-from processors.transport.group_coordinator import StableGroupCoordinator
-from processors.transport.reauthentication import (
+from paynotify.processors.transport import private_names, wire_schemas
+from paynotify.processors.transport.group_coordinator import StableGroupCoordinator
+from paynotify.processors.transport.reauthentication import (
     holding_requests,
     scheduling_the_next,
     with_broker_token,
     with_current_password,
 )
-from processors.transport.rebootstrap import asking_bootstrap_servers, of_one_cluster
-from service.private_names import require
+from paynotify.processors.transport.rebootstrap import asking_bootstrap_servers, of_one_cluster
+from paynotify.service.private_names import require
 
 T = TypeVar("T")
 

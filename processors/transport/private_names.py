@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from service.private_names import PrivateName
+from paynotify.service.private_names import PrivateName
 
 
 def _aiokafka(module: str, path: str, *names: str) -> PrivateName:

@@ -13,9 +13,9 @@ from typing import Final, Protocol
 
 from aiokafka.errors import KafkaError
 
-from processors.transport.brokers_clock import BrokersClock
-from schemas.records import Output
-from service.logs import event
+from paynotify.processors.transport.brokers_clock import BrokersClock
+from paynotify.schemas.records import Output
+from paynotify.service.logs import event
 
 logger = logging.getLogger("paynotify.publisher")
 

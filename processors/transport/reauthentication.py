@@ -24,9 +24,9 @@ from aiokafka.conn import CloseReason
 from aiokafka.errors import KafkaError
 from aiokafka.protocol.admin import SaslAuthenticateRequest, SaslHandShakeRequest
 
-from service.kafka_credentials import revealed
-from service.logs import event
-from service.oauth_token import BrokerToken
+from paynotify.service.kafka_credentials import revealed
+from paynotify.service.logs import event
+from paynotify.service.oauth_token import BrokerToken
 
 logger = logging.getLogger("paynotify.kafka")
 

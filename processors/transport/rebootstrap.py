@@ -17,7 +17,7 @@ from aiokafka.conn import CloseReason
 from aiokafka.errors import KafkaError
 from aiokafka.protocol.metadata import MetadataRequest
 
-from service.logs import event
+from paynotify.service.logs import event
 
 logger = logging.getLogger("paynotify.kafka")
 

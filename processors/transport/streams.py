@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from schemas.records import Record
+from paynotify.schemas.records import Record
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ import hashlib
 import struct
 from typing import Final
 
-from processors.providers.base import Notification, ParsedNotification
-from processors.state.overlay import Overlay
+from paynotify.processors.providers.base import Notification, ParsedNotification
+from paynotify.processors.state.overlay import Overlay
 
 _KEY_BYTES: Final = 20
 _RECEIVED_AT: Final = struct.Struct(">d")

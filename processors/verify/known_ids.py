@@ -10,13 +10,13 @@ import struct
 from collections.abc import Sequence
 from typing import Final
 
-from processors.dead_letters import dead_lettered
-from processors.runtime.stage import BatchContext
-from processors.state.overlay import Overlay
-from schemas import topics
-from schemas.configuration.kafka import KafkaSettings
-from schemas.messages import KNOWN, UNKNOWN
-from schemas.records import Output, Record
+from paynotify.processors.dead_letters import dead_lettered
+from paynotify.processors.runtime.stage import BatchContext
+from paynotify.processors.state.overlay import Overlay
+from paynotify.schemas import topics
+from paynotify.schemas.configuration.kafka import KafkaSettings
+from paynotify.schemas.messages import KNOWN, UNKNOWN
+from paynotify.schemas.records import Output, Record
 
 _COUNT: Final = struct.Struct(">Q")
 

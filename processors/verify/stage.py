@@ -9,27 +9,27 @@ from typing import Any
 
 import msgspec
 
-from processors.dead_letters import dead_lettered
-from processors.metrics import Metrics
-from processors.providers.account import Account
-from processors.providers.base import Authenticity, Notification, ParsedNotification, Provider, ProviderAlert
-from processors.runtime.stage import BatchContext
-from processors.state.overlay import Overlay
-from processors.tally import Tally
-from processors.verify.duplicates import DuplicateDetector
-from processors.verify.unsigned_budget import UnsignedBudget
-from processors.verify.url_tokens import check_url_token
-from schemas import messages, topics
-from schemas.cloudevents import REPLAYED_FROM, STORED_AT, cloud_event, with_headers
-from schemas.configuration.kafka import KafkaSettings
-from schemas.configuration.worker import UnsignedBudgetSettings
-from schemas.errors import RejectedNotificationError, UndecidedNotificationError
-from schemas.ids import derived_id
-from schemas.messages import Lookup
-from schemas.providers import provider_contracts
-from schemas.records import Output, Record
-from schemas.times import parse_time, rfc3339, utc_now
-from service.logs import event
+from paynotify.processors.dead_letters import dead_lettered
+from paynotify.processors.metrics import Metrics
+from paynotify.processors.providers.account import Account
+from paynotify.processors.providers.base import Authenticity, Notification, ParsedNotification, Provider, ProviderAlert
+from paynotify.processors.runtime.stage import BatchContext
+from paynotify.processors.state.overlay import Overlay
+from paynotify.processors.tally import Tally
+from paynotify.processors.verify.duplicates import DuplicateDetector
+from paynotify.processors.verify.unsigned_budget import UnsignedBudget
+from paynotify.processors.verify.url_tokens import check_url_token
+from paynotify.schemas import messages, topics
+from paynotify.schemas.cloudevents import REPLAYED_FROM, STORED_AT, cloud_event, with_headers
+from paynotify.schemas.configuration.kafka import KafkaSettings
+from paynotify.schemas.configuration.worker import UnsignedBudgetSettings
+from paynotify.schemas.errors import RejectedNotificationError, UndecidedNotificationError
+from paynotify.schemas.ids import derived_id
+from paynotify.schemas.messages import Lookup
+from paynotify.schemas.providers import provider_contracts
+from paynotify.schemas.records import Output, Record
+from paynotify.schemas.times import parse_time, rfc3339, utc_now
+from paynotify.service.logs import event
 
 logger = logging.getLogger("paynotify.verify")
 

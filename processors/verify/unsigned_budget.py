@@ -15,10 +15,10 @@ from typing import Final
 
 import msgspec
 
-from processors.state.overlay import Overlay
-from processors.verify.known_ids import KnownIds
-from schemas.configuration.worker import UnsignedBudgetSettings
-from service.token_bucket import refill, take
+from paynotify.processors.state.overlay import Overlay
+from paynotify.processors.verify.known_ids import KnownIds
+from paynotify.schemas.configuration.worker import UnsignedBudgetSettings
+from paynotify.service.token_bucket import refill, take
 
 _BUCKET: Final = struct.Struct(">ddQ")
 _KNOWN_ID_BUCKET: Final = struct.Struct(">ddq")

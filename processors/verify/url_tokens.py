@@ -5,9 +5,9 @@ from __future__ import annotations
 import hmac
 from typing import Any
 
-from processors.providers.account import Account
-from schemas.errors import RejectedNotificationError
-from schemas.routes import token_digest
+from paynotify.processors.providers.account import Account
+from paynotify.schemas.errors import RejectedNotificationError
+from paynotify.schemas.routes import token_digest
 
 
 def check_url_token(digest: str, account: Account[Any]) -> None:

@@ -1,4 +1,4 @@
-"""``python -m sandbox.billing.biller --csv FILE --config FILE``: an example biller of monthly subscriptions.
+"""``python -m paynotify.sandbox.billing.biller --csv FILE --config FILE``: an example biller of monthly subscriptions.
 
 It requests one charge per line of the CSV on ``payments.requested`` and follows ``payments.requests`` and
 ``payments.status`` until each is settled. A request's id is derived from month and customer, so a biller that crashes
@@ -24,19 +24,19 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from sandbox.billing.bills import COLUMNS, SETTLED, Bill, Month, in_major, read_bills
-from schemas import topics
-from schemas.cloudevents import cloud_event
-from schemas.configuration.kafka import KafkaSettings
-from schemas.configuration.load import load
-from schemas.configuration.model import Configuration
-from schemas.errors import ClusterUnavailableError, ConfigurationError, UnreadableError
-from schemas.messages import REQUEST_MADE, PaymentRequest, PaymentStatus, decode, encode
-from schemas.times import rfc3339
-from schemas.traceparent import new_traceparent
-from service.exit_codes import exit_code
-from service.kafka_client import client_settings
-from service.tail import Tail
+from paynotify.sandbox.billing.bills import COLUMNS, SETTLED, Bill, Month, in_major, read_bills
+from paynotify.schemas import topics
+from paynotify.schemas.cloudevents import cloud_event
+from paynotify.schemas.configuration.kafka import KafkaSettings
+from paynotify.schemas.configuration.load import load
+from paynotify.schemas.configuration.model import Configuration
+from paynotify.schemas.errors import ClusterUnavailableError, ConfigurationError, UnreadableError
+from paynotify.schemas.messages import REQUEST_MADE, PaymentRequest, PaymentStatus, decode, encode
+from paynotify.schemas.times import rfc3339
+from paynotify.schemas.traceparent import new_traceparent
+from paynotify.service.exit_codes import exit_code
+from paynotify.service.kafka_client import client_settings
+from paynotify.service.tail import Tail
 
 _ACKNOWLEDGED_SECONDS: Final = 30
 _READ_SECONDS: Final = 0.2
@@ -159,7 +159,7 @@ def show(month: Month, console: Console, *, everybody: bool) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Bill a month. Exit code 0: every bill is paid or unpaid. 1: some are uncertain or open. 2: wrong use."""
     parser = argparse.ArgumentParser(
-        prog="sandbox.billing.biller", description="Bill a month of subscriptions by topic."
+        prog="paynotify.sandbox.billing.biller", description="Bill a month of subscriptions by topic."
     )
     parser.add_argument("--csv", required=True, type=Path, metavar="FILE", help=f"columns: {', '.join(COLUMNS)}")
     parser.add_argument("--config", metavar="FILE", help="the configuration (or PAYNOTIFY_CONFIG)")

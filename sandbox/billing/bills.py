@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from schemas.errors import ConfigurationError, UnreadableError
-from schemas.ids import derived_id
-from schemas.messages import PaymentRequest, PaymentStatus, RequestedPayment
-from schemas.money import Money, from_major, to_major
+from paynotify.schemas.errors import ConfigurationError, UnreadableError
+from paynotify.schemas.ids import derived_id
+from paynotify.schemas.messages import PaymentRequest, PaymentStatus, RequestedPayment
+from paynotify.schemas.money import Money, from_major, to_major
 
 #: The CSV's columns. ``amount`` is in major units (19.90); nothing here names a person.
 COLUMNS: Final = ("customer", "reference_payment_id", "amount", "currency", "order_id")

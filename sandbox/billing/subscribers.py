@@ -1,4 +1,4 @@
-"""``python -m sandbox.billing.subscribers --gateway URL --csv FILE``: registers example customers.
+"""``python -m paynotify.sandbox.billing.subscribers --gateway URL --csv FILE``: registers example customers.
 
 Each gets an initial payment at the simulated gateway that registers a payment method, and a line in the file that the
 example biller reads. A few payment methods are withdrawn, declined, or decided late.
@@ -14,10 +14,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from sandbox.billing.bills import COLUMNS
-from sandbox.simulators.control import Control
-from schemas.errors import ProviderUnavailableError
-from schemas.money import Money, to_major
+from paynotify.sandbox.billing.bills import COLUMNS
+from paynotify.sandbox.simulators.control import Control
+from paynotify.schemas.errors import ProviderUnavailableError
+from paynotify.schemas.money import Money, to_major
 
 #: Payment methods that do not simply succeed: how many of a thousand, and their settings at the gateway.
 _PAYMENT_METHODS: Final[Mapping[str, tuple[int, Mapping[str, str]]]] = {
@@ -85,7 +85,7 @@ def _registration(merchant: str, number: int, price: Money, chance: random.Rando
 def main(argv: Sequence[str] | None = None) -> int:
     """Register the customers and write the file. Exit code 2: the gateway or the file is not accessible."""
     parser = argparse.ArgumentParser(
-        prog="sandbox.billing.subscribers", description="Register customers for the example biller."
+        prog="paynotify.sandbox.billing.subscribers", description="Register customers for the example biller."
     )
     parser.add_argument("--gateway", required=True, metavar="URL", help="address of the simulated gateway")
     parser.add_argument("--csv", required=True, type=Path, metavar="FILE", help="the file to write")

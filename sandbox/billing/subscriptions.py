@@ -6,13 +6,13 @@ import threading
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sandbox.billing.biller import bill
-from sandbox.billing.bills import Bill, Month
-from sandbox.billing.subscribers import register
-from sandbox.simulators.nevogate.transaction import moved_by_order
-from sandbox.system import Sandbox
-from schemas.errors import PaynotifyError
-from schemas.money import from_major
+from paynotify.sandbox.billing.biller import bill
+from paynotify.sandbox.billing.bills import Bill, Month
+from paynotify.sandbox.billing.subscribers import register
+from paynotify.sandbox.simulators.nevogate.transaction import moved_by_order
+from paynotify.sandbox.system import Sandbox
+from paynotify.schemas.errors import PaynotifyError
+from paynotify.schemas.money import from_major
 
 MERCHANT: Final = "shop-hu"
 _MONTH: Final = "2026-11"

@@ -16,9 +16,9 @@ from typing import Annotated, Any, Generic, TypeVar
 import msgspec
 from msgspec import Meta
 
-from sandbox.simulators.faults import Fault
-from sandbox.simulators.ledger import Ledger
-from sandbox.simulators.webhooks import DeliveryLog, Unrest, Webhooks
+from paynotify.sandbox.simulators.faults import Fault
+from paynotify.sandbox.simulators.ledger import Ledger
+from paynotify.sandbox.simulators.webhooks import DeliveryLog, Unrest, Webhooks
 
 
 class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

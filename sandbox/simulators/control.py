@@ -7,8 +7,8 @@ from typing import Any
 
 import httpx
 
-from sandbox.simulators.faults import FaultKind
-from schemas.errors import ProviderUnavailableError
+from paynotify.sandbox.simulators.faults import FaultKind
+from paynotify.schemas.errors import ProviderUnavailableError
 
 
 class Control:

@@ -6,8 +6,8 @@ from collections import Counter, deque
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from schemas.status import Status
-from schemas.times import rfc3339
+from paynotify.schemas.status import Status
+from paynotify.schemas.times import rfc3339
 
 _KEPT_VIOLATIONS: Final = 1000
 

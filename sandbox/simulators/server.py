@@ -28,12 +28,12 @@ from typing import Any, Final
 import msgspec
 import uvicorn
 
-from sandbox.simulators.base import Simulator, SimulatorRequest, SimulatorResponse, json_reply
-from sandbox.simulators.faults import Fault, Faults
-from schemas.errors import ProviderRefusedError, RateLimitedError
-from service.asgi import Receive, Scope, Send
-from service.listener import bound_socket
-from service.logs import event
+from paynotify.sandbox.simulators.base import Simulator, SimulatorRequest, SimulatorResponse, json_reply
+from paynotify.sandbox.simulators.faults import Fault, Faults
+from paynotify.schemas.errors import ProviderRefusedError, RateLimitedError
+from paynotify.service.asgi import Receive, Scope, Send
+from paynotify.service.listener import bound_socket
+from paynotify.service.logs import event
 
 logger = logging.getLogger("paynotify.simulator")
 

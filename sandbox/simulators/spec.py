@@ -8,8 +8,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from sandbox.simulators.base import Settings, Simulator
-from schemas.providers import provider_contracts
+from paynotify.sandbox.simulators.base import Settings, Simulator
+from paynotify.schemas.providers import provider_contracts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from typing import IO, Any, Final
 
 import aiohttp
 
-from schemas.errors import RateLimitedError
+from paynotify.schemas.errors import RateLimitedError
 
 _KEPT_SENT: Final = 1000
 _KEPT_ANSWER_BYTES: Final = 64

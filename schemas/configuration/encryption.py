@@ -6,8 +6,8 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from schemas.configuration.secrets import SecretRef
-from schemas.configuration.sections import Section
+from paynotify.schemas.configuration.secrets import SecretRef
+from paynotify.schemas.configuration.sections import Section
 
 
 class EncryptionKey(Section, frozen=True, kw_only=True):

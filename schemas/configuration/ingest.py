@@ -6,7 +6,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta
 
-from schemas.configuration.sections import Count, Network, Positive, Section
+from paynotify.schemas.configuration.sections import Count, Network, Positive, Section
 
 #: By which header trusted proxies pass the caller's address on.
 ForwardedHeader: TypeAlias = Literal["x-forwarded-for", "forwarded"]

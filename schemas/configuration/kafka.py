@@ -8,8 +8,8 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from schemas.configuration.secrets import SecretRef
-from schemas.configuration.sections import Count, Section
+from paynotify.schemas.configuration.secrets import SecretRef
+from paynotify.schemas.configuration.sections import Count, Section
 
 #: As RFC 7628 has them: they are separated by a control character, which must not be in them.
 _EXTENSION_NAME: Final = re.compile(r"[A-Za-z]+\Z")

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import msgspec
 
-from schemas.configuration.model import Configuration, configuration_type
-from schemas.configuration.rules import check_rules
-from schemas.configuration.yaml_document import Document
-from schemas.errors import ConfigurationError
+from paynotify.schemas.configuration.model import Configuration, configuration_type
+from paynotify.schemas.configuration.rules import check_rules
+from paynotify.schemas.configuration.yaml_document import Document
+from paynotify.schemas.errors import ConfigurationError
 
 
 def load(path: str | os.PathLike[str] | None = None) -> Configuration:

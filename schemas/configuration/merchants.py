@@ -13,9 +13,9 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Meta
 
-from schemas.configuration.secrets import SecretRef
-from schemas.configuration.sections import MAX_POLLS, Count, Network, Positive, Section
-from schemas.times import parse_time
+from paynotify.schemas.configuration.secrets import SecretRef
+from paynotify.schemas.configuration.sections import MAX_POLLS, Count, Network, Positive, Section
+from paynotify.schemas.times import parse_time
 
 # not $, which would let a line break at the end pass into keys and headers
 MerchantId: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]

@@ -13,14 +13,14 @@ from typing import Annotated, Any, cast
 import msgspec
 from msgspec import Meta
 
-from schemas.configuration.encryption import EncryptionSettings
-from schemas.configuration.ingest import IngestSettings
-from schemas.configuration.kafka import KafkaSettings, TopicOverride, TopicSettings
-from schemas.configuration.merchants import Merchant, provider_of
-from schemas.configuration.sections import Section
-from schemas.configuration.worker import WorkerSettings
-from schemas.providers import provider_contracts
-from schemas.topics import Topic, all_topics
+from paynotify.schemas.configuration.encryption import EncryptionSettings
+from paynotify.schemas.configuration.ingest import IngestSettings
+from paynotify.schemas.configuration.kafka import KafkaSettings, TopicOverride, TopicSettings
+from paynotify.schemas.configuration.merchants import Merchant, provider_of
+from paynotify.schemas.configuration.sections import Section
+from paynotify.schemas.configuration.worker import WorkerSettings
+from paynotify.schemas.providers import provider_contracts
+from paynotify.schemas.topics import Topic, all_topics
 
 
 class Configuration(Section, frozen=True, kw_only=True):

@@ -8,15 +8,15 @@ from ipaddress import ip_network
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from schemas.configuration.ingest import IngestSettings
-from schemas.configuration.kafka import TopicOverride
-from schemas.configuration.merchants import FollowedMerchant, Merchant, charges_of, provider_of
-from schemas.configuration.model import Configuration
-from schemas.configuration.sections import MAX_POLLS
-from schemas.configuration.worker import WorkerSettings
-from schemas.configuration.yaml_document import Document, Place
-from schemas.providers import provider_contracts
-from schemas.topics import all_topics, changelog
+from paynotify.schemas.configuration.ingest import IngestSettings
+from paynotify.schemas.configuration.kafka import TopicOverride
+from paynotify.schemas.configuration.merchants import FollowedMerchant, Merchant, charges_of, provider_of
+from paynotify.schemas.configuration.model import Configuration
+from paynotify.schemas.configuration.sections import MAX_POLLS
+from paynotify.schemas.configuration.worker import WorkerSettings
+from paynotify.schemas.configuration.yaml_document import Document, Place
+from paynotify.schemas.providers import provider_contracts
+from paynotify.schemas.topics import all_topics, changelog
 
 #: Visible ASCII: a host outside it is written in Punycode, a path percent-encoded.
 _URL: Final = re.compile(r"[!-~]+\Z")

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from schemas.errors import SecretError
-from schemas.text import is_text
+from paynotify.schemas.errors import SecretError
+from paynotify.schemas.text import is_text
 
 _RECHECK_SECONDS = 1.0
 

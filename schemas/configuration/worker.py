@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
-from schemas.configuration.secrets import SecretRef
-from schemas.configuration.sections import Count, Positive, Section
-from schemas.providers import provider_contracts
-from schemas.topics import RETRY_STEPS
+from paynotify.schemas.configuration.secrets import SecretRef
+from paynotify.schemas.configuration.sections import Count, Positive, Section
+from paynotify.schemas.providers import provider_contracts
+from paynotify.schemas.topics import RETRY_STEPS
 
 _HOST_ENTRY: Final = re.compile(r"\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\Z")
 

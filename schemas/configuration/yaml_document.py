@@ -11,8 +11,8 @@ from typing import Any, Final, TypeAlias
 
 import yaml
 
-from schemas.configuration.renamed_keys import renamed
-from schemas.errors import ConfigurationError
+from paynotify.schemas.configuration.renamed_keys import renamed
+from paynotify.schemas.errors import ConfigurationError
 
 #: Keys and indexes from the top of the file; ``None`` where a mapping's key is not known.
 Place: TypeAlias = tuple[str | int | None, ...]

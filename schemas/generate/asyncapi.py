@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from schemas import topics
+from paynotify.schemas import topics
 
 _CLOUD_EVENT_HEADERS: Final = {
     "type": "object",

@@ -2,8 +2,8 @@
 
 JSON Schemas of every topic's value, an AsyncAPI document of the topics and an OpenAPI document of the ingress.
 
-``python -m schemas.generate.json_schema`` writes them. A test fails when they differ from the types, so a change of the
-contract is always a visible change of these files.
+``python -m paynotify.schemas.generate.json_schema`` writes them. A test fails when they differ from the types, so a
+change of the contract is always a visible change of these files.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Any, Final
 import msgspec
 import orjson
 
-from schemas import messages, topics
-from schemas.generate.asyncapi import asyncapi
-from schemas.generate.openapi import openapi
-from schemas.providers import provider_names, provider_operations
+from paynotify.schemas import messages, topics
+from paynotify.schemas.generate.asyncapi import asyncapi
+from paynotify.schemas.generate.openapi import openapi
+from paynotify.schemas.providers import provider_names, provider_operations
 
 #: Of the contract, which changes additively within it; not of the distribution.
 VERSION: Final = "1.0.0"

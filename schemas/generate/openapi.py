@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from schemas.ingress import HEAD_TOO_LARGE, RESPONSES, IngressResponse, RequestOutcome
-from schemas.providers import provider_contracts
-from schemas.routes import Answer, Route
+from paynotify.schemas.ingress import HEAD_TOO_LARGE, RESPONSES, IngressResponse, RequestOutcome
+from paynotify.schemas.providers import provider_contracts
+from paynotify.schemas.routes import Answer, Route
 
 _RETRY_AFTER: Final = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait."}}
 

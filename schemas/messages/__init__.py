@@ -3,8 +3,8 @@
 JSON Schemas under ``schemas/json`` are generated from these classes; changes within a version are additive.
 """
 
-from schemas.messages.encoding import decode, encode, fields_of
-from schemas.messages.event_types import (
+from paynotify.schemas.messages.encoding import decode, encode, fields_of
+from paynotify.schemas.messages.event_types import (
     LOOKUP_REQUESTED,
     NOTIFICATION_DUPLICATE,
     NOTIFICATION_RECEIVED,
@@ -23,7 +23,7 @@ from schemas.messages.event_types import (
     STATUS_CHANGED,
     TIME_REACHED,
 )
-from schemas.messages.lookups import (
+from paynotify.schemas.messages.lookups import (
     AMOUNT_MISSING,
     CAUSE,
     CAUSES,
@@ -35,12 +35,32 @@ from schemas.messages.lookups import (
     Answered,
     Lookup,
 )
-from schemas.messages.observations import Chargeback, Correction, Expectation, FollowUp, Observation, OrderRole, Refund
-from schemas.messages.operations import MAX_ELEMENTS, OPERATIONS_KINDS, NamedElement, OperationsEvent, OperationsKind
-from schemas.messages.operators import OPERATOR_COMMANDS, ActionState, OperatorAction, OperatorCommand, OperatorIdentity
-from schemas.messages.orders import ExpectedPayment, HeardOf, OverduePayment, ProviderSilent
-from schemas.messages.payments import Checks, PaymentSeen, PaymentStatus, TimeReached
-from schemas.messages.requests import Action, PaymentRequest, RequestedPayment
+from paynotify.schemas.messages.observations import (
+    Chargeback,
+    Correction,
+    Expectation,
+    FollowUp,
+    Observation,
+    OrderRole,
+    Refund,
+)
+from paynotify.schemas.messages.operations import (
+    MAX_ELEMENTS,
+    OPERATIONS_KINDS,
+    NamedElement,
+    OperationsEvent,
+    OperationsKind,
+)
+from paynotify.schemas.messages.operators import (
+    OPERATOR_COMMANDS,
+    ActionState,
+    OperatorAction,
+    OperatorCommand,
+    OperatorIdentity,
+)
+from paynotify.schemas.messages.orders import ExpectedPayment, HeardOf, OverduePayment, ProviderSilent
+from paynotify.schemas.messages.payments import Checks, PaymentSeen, PaymentStatus, TimeReached
+from paynotify.schemas.messages.requests import Action, PaymentRequest, RequestedPayment
 
 __all__ = [
     "AMOUNT_MISSING",

@@ -6,7 +6,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from schemas.errors import UnreadableError
+from paynotify.schemas.errors import UnreadableError
 
 Message = TypeVar("Message")
 

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from schemas.messages.empty import no_words
+from paynotify.schemas.messages.empty import no_words
 
 #: The values on ``lookups.<provider>.known``: whether the provider knew the id that is the record's key.
 KNOWN: Final = b"known"

@@ -6,9 +6,9 @@ from typing import Literal
 
 import msgspec
 
-from schemas.messages.empty import no_words
-from schemas.money import Money
-from schemas.status import Status
+from paynotify.schemas.messages.empty import no_words
+from paynotify.schemas.money import Money
+from paynotify.schemas.status import Status
 
 
 class Refund(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -6,9 +6,9 @@ from typing import Final, Literal, get_args
 
 import msgspec
 
-from schemas.money import Money
-from schemas.reasons import DeadReason
-from schemas.status import Status
+from paynotify.schemas.money import Money
+from paynotify.schemas.reasons import DeadReason
+from paynotify.schemas.status import Status
 
 #: ``money_taken_back``: a newer response says that captured money is not captured, and the transition was refused.
 #: ``money_returned``: captured money came back without a refund. ``over_refunded``: a refund beyond what was captured.

@@ -6,7 +6,7 @@ from typing import Final, Literal, get_args
 
 import msgspec
 
-from schemas.messages.empty import no_words
+from paynotify.schemas.messages.empty import no_words
 
 #: The commands that change something, as `paynotify` names them. ``release`` voids an authorisation.
 OperatorCommand = Literal["replay", "correct", "charge", "capture", "release", "reconcile", "forget"]

@@ -6,8 +6,8 @@ from typing import Literal
 
 import msgspec
 
-from schemas.money import Money
-from schemas.status import Status
+from paynotify.schemas.money import Money
+from paynotify.schemas.status import Status
 
 
 class ExpectedPayment(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from schemas.messages.observations import Correction, Expectation, OrderRole
-from schemas.money import Money
-from schemas.status import AmountCheck, Fulfilment, OrderCheck, Status
+from paynotify.schemas.messages.observations import Correction, Expectation, OrderRole
+from paynotify.schemas.money import Money
+from paynotify.schemas.status import AmountCheck, Fulfilment, OrderCheck, Status
 
 
 class Checks(msgspec.Struct, frozen=True, kw_only=True, gc=False):

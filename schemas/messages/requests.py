@@ -6,9 +6,9 @@ from typing import Literal
 
 import msgspec
 
-from schemas.money import Money
-from schemas.reasons import RequestReason
-from schemas.status import Status
+from paynotify.schemas.money import Money
+from paynotify.schemas.reasons import RequestReason
+from paynotify.schemas.status import Status
 
 Action = Literal["charge", "capture", "release"]
 

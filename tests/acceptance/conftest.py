@@ -7,8 +7,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from sandbox.signals import ends_on_signal
-from sandbox.system import Plan, Sandbox
+from paynotify.sandbox.signals import ends_on_signal
+from paynotify.sandbox.system import Plan, Sandbox
 from tests.acceptance.ledger import Observer
 
 

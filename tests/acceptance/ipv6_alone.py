@@ -16,8 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from sandbox.broker import LocalBroker
-from sandbox.processes import Child, run_command, wait_for
+from paynotify.sandbox.broker import LocalBroker
+from paynotify.sandbox.processes import Child, run_command, wait_for
 
 WITHIN_SECONDS: Final = 40
 NOTIFICATION: Final = "/notifications/nevogate/shop-hu?TransactionId=" + "ab" * 16
@@ -53,7 +53,7 @@ def is_ready(port: int) -> bool:
 
 @contextmanager
 def process(folder: Path, *arguments: str) -> Iterator[Child]:
-    command = [sys.executable, "-m", "ops.main", *arguments, "--config", str(folder / "paynotify.yaml")]
+    command = [sys.executable, "-m", "paynotify.ops.main", *arguments, "--config", str(folder / "paynotify.yaml")]
     child = Child(arguments[0], command, folder / f"{arguments[0]}.log")
     try:
         yield child

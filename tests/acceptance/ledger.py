@@ -19,11 +19,11 @@ from typing import Any, Final, TypeAlias
 import orjson
 from kafka import KafkaConsumer, TopicPartition
 
-from sandbox.processes import wait_for
-from sandbox.system import Sandbox
-from schemas import topics
-from schemas.messages import RECOVERY
-from schemas.providers import provider_names
+from paynotify.sandbox.processes import wait_for
+from paynotify.sandbox.system import Sandbox
+from paynotify.schemas import topics
+from paynotify.schemas.messages import RECOVERY
+from paynotify.schemas.providers import provider_names
 from tests.fault.judgement import never_started
 
 #: kafka-python's ConsumerRecord: topic, partition, offset, key, value, headers, timestamp.

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from kafka.admin import KafkaAdminClient, UserScramCredentialUpsertion
 
-from sandbox.broker import LocalBroker
-from sandbox.certificates import Authority, Issued
+from paynotify.sandbox.broker import LocalBroker
+from paynotify.sandbox.certificates import Authority, Issued
 
 USER: Final = "paynotify"
 #: With characters that JAAS, SCRAM and base64 treat in their own ways.

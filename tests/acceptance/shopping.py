@@ -8,7 +8,7 @@ from collections import defaultdict
 from types import TracebackType
 from typing import Any, Final
 
-from sandbox.system import Sandbox
+from paynotify.sandbox.system import Sandbox
 
 _EVERY_SECONDS: Final = 0.1
 _numbers = itertools.count(1)

@@ -10,9 +10,9 @@ import pytest
 from kafka import KafkaAdminClient
 from kafka.admin import ACL, ACLOperation, ACLPermissionType, ACLResourcePatternType, ResourcePattern, ResourceType
 
-from sandbox.broker import LocalBroker
-from sandbox.system import Plan, Sandbox
-from schemas.errors import ConfigurationError
+from paynotify.sandbox.broker import LocalBroker
+from paynotify.sandbox.system import Plan, Sandbox
+from paynotify.schemas.errors import ConfigurationError
 from tests.acceptance.ledger import Observer, assert_right
 from tests.acceptance.shopping import buy
 

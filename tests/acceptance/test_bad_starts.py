@@ -43,7 +43,7 @@ def assert_told(file: Path, *words: str, roles: Sequence[str] = ROLES, options: 
 def _start(role: str, file: Path, options: Sequence[str]) -> subprocess.Popen[str]:
     addresses = ["--management", "127.0.0.1:0", *(["--listen", "127.0.0.1:0"] if role == "ingest" else [])]
     return subprocess.Popen(
-        [sys.executable, "-m", "ops.main", role, *addresses, "--config", str(file), *options],
+        [sys.executable, "-m", "paynotify.ops.main", role, *addresses, "--config", str(file), *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -86,7 +86,7 @@ def prefix(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
     """Topics as the unchanged configuration wants them."""
     chosen, directory = f"test-{uuid.uuid4().hex[:8]}.", tmp_path_factory.mktemp("topics")
     file = write(directory, document(kafka, chosen, directory))
-    command = [sys.executable, "-m", "ops.main", "topics", "apply", "--config", str(file)]
+    command = [sys.executable, "-m", "paynotify.ops.main", "topics", "apply", "--config", str(file)]
     subprocess.run(command, check=True, capture_output=True, timeout=START_SECONDS, cwd=ROOT)
     yield chosen
     remove_topics(kafka, chosen)

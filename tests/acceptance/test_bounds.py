@@ -11,13 +11,13 @@ from typing import Any, Final
 import pytest
 from kafka import KafkaProducer
 
-from sandbox.accounts import default_merchants
-from sandbox.probes import probe
-from sandbox.processes import Child, wait_for
-from sandbox.system import Plan, Sandbox
-from schemas import topics
-from schemas.ids import time_ordered_id
-from schemas.times import rfc3339
+from paynotify.sandbox.accounts import default_merchants
+from paynotify.sandbox.probes import probe
+from paynotify.sandbox.processes import Child, wait_for
+from paynotify.sandbox.system import Plan, Sandbox
+from paynotify.schemas import topics
+from paynotify.schemas.ids import time_ordered_id
+from paynotify.schemas.times import rfc3339
 from tests.acceptance.knocking import soon
 from tests.acceptance.ledger import Observer, assert_right, header, settle
 from tests.acceptance.shopping import buy

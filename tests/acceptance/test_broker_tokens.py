@@ -11,9 +11,9 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from sandbox.broker import LocalBroker
-from sandbox.system import Plan, Sandbox
-from schemas import topics
+from paynotify.sandbox.broker import LocalBroker
+from paynotify.sandbox.system import Plan, Sandbox
+from paynotify.schemas import topics
 from tests.acceptance.ledger import Observer, assert_right
 from tests.acceptance.shopping import Shopping, buy
 from tests.acceptance.tokens import broker_with_tokens, by_endpoint

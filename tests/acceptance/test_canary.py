@@ -17,11 +17,11 @@ from urllib.parse import quote, quote_plus
 import httpx
 import pytest
 
-from sandbox.probes import probe
-from sandbox.script import REQUIRED_PLAN, Player
-from sandbox.system import Plan, Sandbox
-from schemas import topics
-from schemas.providers import provider_names
+from paynotify.sandbox.probes import probe
+from paynotify.sandbox.script import REQUIRED_PLAN, Player
+from paynotify.sandbox.system import Plan, Sandbox
+from paynotify.schemas import topics
+from paynotify.schemas.providers import provider_names
 from tests.acceptance.knocking import soon
 from tests.acceptance.ledger import Observer, assert_right
 from tests.acceptance.shopping import buy
@@ -90,7 +90,7 @@ def sandbox(receiver: OtlpReceiver) -> Iterator[Sandbox]:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("KAFKA", raising=False)
         # the shop has asked the gateway to send what had better not be sent
-        patch.setattr("sandbox.simulators.trustpayments.spec._EXTRA_FIELDS", [*FIELDS, *PLANTED])
+        patch.setattr("paynotify.sandbox.simulators.trustpayments.spec._EXTRA_FIELDS", [*FIELDS, *PLANTED])
         plan = Plan(
             simulators={
                 "time_scale": 60.0,

@@ -8,10 +8,10 @@ from typing import Final
 
 import pytest
 
-from processors.runtime.failpoints import Failpoint
-from sandbox.processes import wait_for
-from sandbox.simulators.nevogate.transaction import moved_by_order
-from sandbox.system import Plan, Sandbox
+from paynotify.processors.runtime.failpoints import Failpoint
+from paynotify.sandbox.processes import wait_for
+from paynotify.sandbox.simulators.nevogate.transaction import moved_by_order
+from paynotify.sandbox.system import Plan, Sandbox
 from tests import topics_reader
 from tests.acceptance.test_charges import Shop, charge
 from tests.fault.broken_worker import KILL_AT, MODULE

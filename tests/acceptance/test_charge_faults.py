@@ -16,11 +16,11 @@ from typing import Any, Final
 import orjson
 import pytest
 
-from processors.runtime.failpoints import Failpoint
-from sandbox.billing.subscriptions import MERCHANT, SubscriptionDay
-from sandbox.processes import wait_for
-from sandbox.simulators.nevogate.transaction import moved_by_order
-from sandbox.system import Plan, Sandbox
+from paynotify.processors.runtime.failpoints import Failpoint
+from paynotify.sandbox.billing.subscriptions import MERCHANT, SubscriptionDay
+from paynotify.sandbox.processes import wait_for
+from paynotify.sandbox.simulators.nevogate.transaction import moved_by_order
+from paynotify.sandbox.system import Plan, Sandbox
 from tests.acceptance.ledger import books_of
 from tests.fault.broken_worker import KILL_AT, MODULE
 from tests.topics_reader import payments, whole

@@ -8,9 +8,9 @@ from typing import Any, Final
 import orjson
 import pytest
 
-from sandbox.processes import wait_for
-from sandbox.simulators.nevogate.transaction import moved_by_order
-from sandbox.system import Plan, Sandbox
+from paynotify.sandbox.processes import wait_for
+from paynotify.sandbox.simulators.nevogate.transaction import moved_by_order
+from paynotify.sandbox.system import Plan, Sandbox
 from tests import topics_reader
 
 pytestmark = pytest.mark.kafka

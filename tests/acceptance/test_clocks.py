@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from sandbox.system import Plan, Sandbox
+from paynotify.sandbox.system import Plan, Sandbox
 from tests.acceptance.ledger import Observer, assert_right, settle
 from tests.acceptance.shopping import buy
 from tests.fault.clock import MovableClock

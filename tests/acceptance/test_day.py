@@ -12,13 +12,13 @@ from urllib.parse import urlencode
 import orjson
 import pytest
 
-from ingest.notification import OPTIONAL_HEADERS
-from sandbox.attacker import Attacker, replayed, resplit
-from sandbox.script import REQUIRED_PLAN, Player
-from sandbox.simulators.trustpayments.signature import security_hash
-from sandbox.system import Plan, Sandbox
-from schemas import topics
-from schemas.messages import CAUSE, SETTLEMENT_DUE
+from paynotify.ingest.notification import OPTIONAL_HEADERS
+from paynotify.sandbox.attacker import Attacker, replayed, resplit
+from paynotify.sandbox.script import REQUIRED_PLAN, Player
+from paynotify.sandbox.simulators.trustpayments.signature import security_hash
+from paynotify.sandbox.system import Plan, Sandbox
+from paynotify.schemas import topics
+from paynotify.schemas.messages import CAUSE, SETTLEMENT_DUE
 from tests.acceptance.knocking import soon
 from tests.acceptance.ledger import (
     Observer,

@@ -9,11 +9,11 @@ from typing import Any
 import orjson
 import pytest
 
-from sandbox.accounts import default_merchants
-from sandbox.processes import wait_for
-from sandbox.shop import ExampleShop
-from sandbox.system import Plan, Sandbox
-from schemas import topics
+from paynotify.sandbox.accounts import default_merchants
+from paynotify.sandbox.processes import wait_for
+from paynotify.sandbox.shop import ExampleShop
+from paynotify.sandbox.system import Plan, Sandbox
+from paynotify.schemas import topics
 from tests.acceptance.ledger import Observer, header
 
 pytestmark = pytest.mark.kafka

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from sandbox.attacker import Attacker
-from sandbox.processes import wait_for
-from sandbox.shop import ExampleShop
-from sandbox.system import Plan, Sandbox
-from schemas import topics
+from paynotify.sandbox.attacker import Attacker
+from paynotify.sandbox.processes import wait_for
+from paynotify.sandbox.shop import ExampleShop
+from paynotify.sandbox.system import Plan, Sandbox
+from paynotify.schemas import topics
 from tests.acceptance.ledger import Observer, assert_right, header, settle
 from tests.acceptance.shopping import buy
 from tests.topics_reader import lag

@@ -14,11 +14,11 @@ from typing import Final
 
 import pytest
 
-from sandbox.broker import LocalBroker
-from sandbox.probes import probe
-from sandbox.processes import Child
-from sandbox.system import Plan, Sandbox
-from schemas import topics
+from paynotify.sandbox.broker import LocalBroker
+from paynotify.sandbox.probes import probe
+from paynotify.sandbox.processes import Child
+from paynotify.sandbox.system import Plan, Sandbox
+from paynotify.schemas import topics
 from tests.acceptance.knocking import Answered, Knocking, soon
 from tests.acceptance.ledger import Observer, header
 from tests.bench.procfs import rss_bytes

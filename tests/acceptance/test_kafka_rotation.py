@@ -8,9 +8,9 @@ from typing import Final
 
 import pytest
 
-from sandbox.probes import probe
-from sandbox.processes import Child
-from sandbox.system import Plan, Sandbox
+from paynotify.sandbox.probes import probe
+from paynotify.sandbox.processes import Child
+from paynotify.sandbox.system import Plan, Sandbox
 from tests.acceptance.knocking import soon
 from tests.acceptance.ledger import Observer, assert_right
 from tests.acceptance.securing import NEXT_PASSWORD, PASSWORD, secured_broker

@@ -11,10 +11,10 @@ from typing import Any, Final
 
 import pytest
 
-from sandbox.certificates import Authority
-from sandbox.probes import probe
-from sandbox.processes import Child
-from sandbox.system import Plan, Sandbox
+from paynotify.sandbox.certificates import Authority
+from paynotify.sandbox.probes import probe
+from paynotify.sandbox.processes import Child
+from paynotify.sandbox.system import Plan, Sandbox
 from tests.acceptance.knocking import soon
 from tests.acceptance.ledger import Observer, assert_right
 from tests.acceptance.securing import MECHANISMS, PASSWORD, Secured, secured_broker
@@ -81,7 +81,7 @@ def configuration(kafka: dict[str, Any], directory: Path) -> Path:
 def paynotify(*words: str, file: Path) -> tuple[int, str]:
     """Exit code and standard error."""
     done = subprocess.run(
-        [sys.executable, "-m", "ops.main", *words, "--config", str(file)],
+        [sys.executable, "-m", "paynotify.ops.main", *words, "--config", str(file)],
         capture_output=True,
         text=True,
         timeout=START_SECONDS,
@@ -158,7 +158,7 @@ def test_process_that_is_not_let_in_says_so_and_waits(
 ) -> None:
     """For the password's file or the brokers may be the next to change."""
     file = configuration(refused_kafka(secured, refused, tmp_path), tmp_path)
-    command = [sys.executable, "-m", "ops.main", *PROCESSES[process], "--config", str(file)]
+    command = [sys.executable, "-m", "paynotify.ops.main", *PROCESSES[process], "--config", str(file)]
     child = Child(process, command, tmp_path / "log", directory=ROOT)
     try:
         port = int(child.wait_for_event("management_listening")["port"])

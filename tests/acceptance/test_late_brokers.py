@@ -12,10 +12,10 @@ from typing import Final
 
 import pytest
 
-from sandbox.broker import LocalBroker
-from sandbox.probes import probe
-from sandbox.processes import Child, stop_all
-from schemas import topics
+from paynotify.sandbox.broker import LocalBroker
+from paynotify.sandbox.probes import probe
+from paynotify.sandbox.processes import Child, stop_all
+from paynotify.schemas import topics
 from tests import topics_reader
 from tests.acceptance.knocking import soon
 from tests.fakes.configurations import document, write
@@ -37,7 +37,7 @@ class Started:
         self.children = (self.ingest, self.worker)
 
     def _child(self, role: str, directory: Path, *options: str) -> Child:
-        command = [sys.executable, "-m", "ops.main", role, "--config", str(self.file), *options]
+        command = [sys.executable, "-m", "paynotify.ops.main", role, "--config", str(self.file), *options]
         return Child(role, [*command, "--management", "127.0.0.1:0"], directory / f"{role}.log", directory=ROOT)
 
     def answer(self, child: Child, page: str) -> tuple[int, str]:
@@ -94,7 +94,7 @@ def test_processes_wait_for_brokers_then_for_topics_and_begin_without_a_restart(
         for child in started.children:
             started.soon_unready(child, "paynotify topics apply")
         assert started.notify() == (503, "5")
-        command = [sys.executable, "-m", "ops.main", "topics", "apply", "--config", str(started.file)]
+        command = [sys.executable, "-m", "paynotify.ops.main", "topics", "apply", "--config", str(started.file)]
         subprocess.run(command, check=True, capture_output=True, timeout=DEADLINE_SECONDS, cwd=ROOT)
         started.soon_ready(started.ingest)
         assert started.notify() == (200, None)

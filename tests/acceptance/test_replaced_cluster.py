@@ -12,9 +12,9 @@ from typing import Any, Final
 
 import pytest
 
-from sandbox.broker import LocalBroker, start_together
-from sandbox.processes import Child, stop_all
-from schemas import topics
+from paynotify.sandbox.broker import LocalBroker, start_together
+from paynotify.sandbox.processes import Child, stop_all
+from paynotify.schemas import topics
 from tests import topics_reader
 from tests.acceptance.knocking import soon
 from tests.fakes.configurations import document, merchants, write
@@ -51,7 +51,7 @@ class Replaced:
         self.worker = Child("worker", self._command("worker", *options), directory / "worker.log")
 
     def _command(self, *words: str) -> list[str]:
-        return [sys.executable, "-m", "ops.main", *words, "--config", str(self._file)]
+        return [sys.executable, "-m", "paynotify.ops.main", *words, "--config", str(self._file)]
 
     def notify(self, number: int) -> int:
         """The status of one webhook call."""

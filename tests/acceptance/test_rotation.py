@@ -14,9 +14,9 @@ from urllib.parse import parse_qsl
 import pytest
 import yaml
 
-from sandbox.simulators.trustpayments.signature import security_hash
-from sandbox.system import Plan, Sandbox
-from schemas import topics
+from paynotify.sandbox.simulators.trustpayments.signature import security_hash
+from paynotify.sandbox.system import Plan, Sandbox
+from paynotify.schemas import topics
 from tests.acceptance.knocking import soon
 from tests.acceptance.ledger import Observer, assert_right, header, settle
 from tests.acceptance.shopping import Shopping, buy

@@ -13,7 +13,7 @@ from typing import Final
 
 import pytest
 
-from sandbox.processes import wait_for
+from paynotify.sandbox.processes import wait_for
 from tests.acceptance.knocking import soon
 
 pytestmark = pytest.mark.kafka
@@ -34,7 +34,7 @@ class Up:
         environment = {name: value for name, value in os.environ.items() if name != "KAFKA"}
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "ops.main", "up"],
+                [sys.executable, "-m", "paynotify.ops.main", "up"],
                 stdout=output,
                 stderr=output,
                 cwd=ROOT,

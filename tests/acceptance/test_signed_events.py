@@ -7,10 +7,10 @@ from typing import Any, Final
 
 import pytest
 
-from sandbox.observer import Observer
-from sandbox.simulators.smartpay.simulator import KEY_SET, KEY_SET_PATH
-from sandbox.system import Plan, Sandbox
-from sandbox.verification import settled
+from paynotify.sandbox.observer import Observer
+from paynotify.sandbox.simulators.smartpay.simulator import KEY_SET, KEY_SET_PATH
+from paynotify.sandbox.system import Plan, Sandbox
+from paynotify.sandbox.verification import settled
 from tests.acceptance.knocking import soon
 from tests.topics_reader import counts
 

@@ -11,11 +11,11 @@ from typing import Any, Final
 import pytest
 from kafka import KafkaAdminClient
 
-from sandbox.broker import LocalBroker
-from sandbox.processes import Child, stop_all
-from sandbox.system import Plan, Sandbox
-from schemas import topics
-from schemas.providers import provider_names
+from paynotify.sandbox.broker import LocalBroker
+from paynotify.sandbox.processes import Child, stop_all
+from paynotify.sandbox.system import Plan, Sandbox
+from paynotify.schemas import topics
+from paynotify.schemas.providers import provider_names
 from tests.acceptance.knocking import soon
 from tests.acceptance.ledger import (
     Observer,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sandbox.broker import LocalBroker
+from paynotify.sandbox.broker import LocalBroker
 from tests.fakes.token_issuer import AUDIENCE, CLIENT, ISSUER, SECRET, TokenIssuer
 
 _PACKAGE = "org.apache.kafka.common.security.oauthbearer"

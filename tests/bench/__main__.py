@@ -13,8 +13,8 @@ from pathlib import Path
 
 import msgspec
 
-from sandbox.signals import ends_on_signal
-from schemas.errors import PaynotifyError
+from paynotify.sandbox.signals import ends_on_signal
+from paynotify.schemas.errors import PaynotifyError
 from tests.bench import compare, machine, report, tables
 from tests.bench import figures as figures_file
 from tests.bench.figures import Figures

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sandbox.processes import wait_for
-from sandbox.system import Sandbox
-from schemas.errors import ClusterError
+from paynotify.sandbox.processes import wait_for
+from paynotify.sandbox.system import Sandbox
+from paynotify.schemas.errors import ClusterError
 
 _AT_ONCE: Final = 1000
 _STORE_SECONDS: Final = 300.0

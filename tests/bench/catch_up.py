@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
 
-from sandbox.processes import wait_for
-from sandbox.system import Plan, Sandbox
-from schemas import topics
-from schemas.configuration.worker import WorkerSettings
-from schemas.errors import ClusterError
+from paynotify.sandbox.processes import wait_for
+from paynotify.sandbox.system import Plan, Sandbox
+from paynotify.schemas import topics
+from paynotify.schemas.configuration.worker import WorkerSettings
+from paynotify.schemas.errors import ClusterError
 from tests.bench.backlog import order
 from tests.bench.ingress import UNLIMITED
 from tests.bench.pipeline import PROVIDER_LATENCY_SECONDS

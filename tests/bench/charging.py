@@ -15,13 +15,13 @@ from typing import Final
 
 import orjson
 
-from sandbox.billing.biller import bill
-from sandbox.billing.bills import Bill, Month
-from sandbox.processes import Child
-from sandbox.simulators.nevogate.transaction import moved_by_order
-from sandbox.system import Plan, Sandbox
-from schemas.errors import ClusterError
-from schemas.money import Money, to_major
+from paynotify.sandbox.billing.biller import bill
+from paynotify.sandbox.billing.bills import Bill, Month
+from paynotify.sandbox.processes import Child
+from paynotify.sandbox.simulators.nevogate.transaction import moved_by_order
+from paynotify.sandbox.system import Plan, Sandbox
+from paynotify.schemas.errors import ClusterError
+from paynotify.schemas.money import Money, to_major
 from tests.bench import roles
 from tests.bench.roles import Peaks, roles_of
 

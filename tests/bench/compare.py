@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from schemas.errors import PaynotifyError
+from paynotify.schemas.errors import PaynotifyError
 from tests.bench.figures import read
 from tests.bench.measures import measures
 from tests.bench.text import Passage, number, ratio

@@ -14,10 +14,10 @@ from typing import Final
 
 import orjson
 
-from sandbox.processes import wait_for
-from sandbox.system import Sandbox
-from schemas import topics
-from schemas.errors import ClusterError
+from paynotify.sandbox.processes import wait_for
+from paynotify.sandbox.system import Sandbox
+from paynotify.schemas import topics
+from paynotify.schemas.errors import ClusterError
 from tests.bench import procfs, roles
 from tests.bench.backlog import pile_up
 from tests.bench.peers.pipelines import PROVIDER, Peer

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, Final
 
-from sandbox.processes import Child
-from sandbox.system import Plan, Sandbox
-from schemas.errors import ClusterError
-from schemas.topics import notifications
+from paynotify.sandbox.processes import Child
+from paynotify.sandbox.system import Plan, Sandbox
+from paynotify.schemas.errors import ClusterError
+from paynotify.schemas.topics import notifications
 from tests.bench import procfs
 from tests.bench.roles import Peaks, broker_pid, roles_of
 from tests.bench.topics import Topics, create_topic

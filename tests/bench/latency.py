@@ -10,11 +10,11 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from sandbox.observer import Observer, quantile
-from sandbox.system import Plan, Sandbox
-from schemas.errors import ClusterError
-from schemas.providers import provider_names
-from schemas.topics import notifications
+from paynotify.sandbox.observer import Observer, quantile
+from paynotify.sandbox.system import Plan, Sandbox
+from paynotify.schemas.errors import ClusterError
+from paynotify.schemas.providers import provider_names
+from paynotify.schemas.topics import notifications
 from tests.bench.backlog import order
 from tests.bench.ingress import UNLIMITED
 from tests.bench.pipeline import PROVIDER_LATENCY_SECONDS

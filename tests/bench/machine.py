@@ -8,7 +8,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox.kafka_distribution import KAFKA_VERSION
+from paynotify.sandbox.kafka_distribution import KAFKA_VERSION
 from tests.bench import procfs
 
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from sandbox.processes import stop_all
-from sandbox.system import Plan, Sandbox
-from schemas.errors import ConfigurationError
+from paynotify.sandbox.processes import stop_all
+from paynotify.sandbox.system import Plan, Sandbox
+from paynotify.schemas.errors import ConfigurationError
 from tests.bench.drain import PAYNOTIFY, Drain, Drained
 from tests.bench.ingress import UNLIMITED
 from tests.bench.peers.pipelines import BENTHOS_ONE_BY_ONE, NAIVE, PROVIDER, peers

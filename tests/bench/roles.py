@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sandbox.processes import Child
-from sandbox.system import Sandbox
+from paynotify.sandbox.processes import Child
+from paynotify.sandbox.system import Sandbox
 from tests.bench import procfs
 
 #: Process ids by role: ``kafka``, ``ingest``, ``worker``, ``simulator``, ``peer``.

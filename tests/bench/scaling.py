@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sandbox.system import Sandbox
+from paynotify.sandbox.system import Sandbox
 from tests.bench.drain import Drain, Drained
 from tests.bench.peers.pipelines import PROVIDER
 from tests.bench.pipeline import drain_plan

@@ -16,14 +16,14 @@ from typing import Final
 
 import orjson
 
-from sandbox.processes import wait_for
-from sandbox.system import Plan, Sandbox
-from schemas import messages, topics
-from schemas.configuration.worker import SettlementSettings
-from schemas.errors import ClusterError
-from schemas.messages import FollowUp, Observation
-from schemas.money import Money
-from schemas.times import rfc3339
+from paynotify.sandbox.processes import wait_for
+from paynotify.sandbox.system import Plan, Sandbox
+from paynotify.schemas import messages, topics
+from paynotify.schemas.configuration.worker import SettlementSettings
+from paynotify.schemas.errors import ClusterError
+from paynotify.schemas.messages import FollowUp, Observation
+from paynotify.schemas.money import Money
+from paynotify.schemas.times import rfc3339
 from tests.bench import roles
 from tests.bench.roles import Peaks, roles_of
 from tests.bench.topics import Topics

@@ -13,15 +13,15 @@ from typing import Final
 
 from kafka import KafkaProducer
 
-from processors.resolve.payment_state import PaymentState, encoded
-from processors.resolve.transitions import advance
-from sandbox.processes import Child, wait_for
-from sandbox.system import Plan, Sandbox
-from schemas import messages, topics
-from schemas.errors import ClusterError
-from schemas.messages import Observation
-from schemas.money import Money
-from schemas.status import Status
+from paynotify.processors.resolve.payment_state import PaymentState, encoded
+from paynotify.processors.resolve.transitions import advance
+from paynotify.sandbox.processes import Child, wait_for
+from paynotify.sandbox.system import Plan, Sandbox
+from paynotify.schemas import messages, topics
+from paynotify.schemas.errors import ClusterError
+from paynotify.schemas.messages import Observation
+from paynotify.schemas.money import Money
+from paynotify.schemas.status import Status
 from tests.bench import procfs
 from tests.bench.roles import Peaks, roles_of
 from tests.bench.topics import Topics

@@ -19,20 +19,20 @@ import orjson
 from kafka import KafkaProducer
 from msgspec.structs import replace
 
-from processors.interpret.stage import observation_id
-from processors.providers.base import Notification
-from processors.resolve.payment_state import PaymentState
-from processors.resolve.transitions import advance
-from processors.verify.stage import lookup_output
-from sandbox.system import Plan, Sandbox
-from schemas import messages, topics
-from schemas.cloudevents import cloud_event
-from schemas.errors import ClusterError
-from schemas.ids import derived_id
-from schemas.messages import Answered, Lookup
-from schemas.records import Headers, Output
-from schemas.status import Status
-from schemas.times import rfc3339
+from paynotify.processors.interpret.stage import observation_id
+from paynotify.processors.providers.base import Notification
+from paynotify.processors.resolve.payment_state import PaymentState
+from paynotify.processors.resolve.transitions import advance
+from paynotify.processors.verify.stage import lookup_output
+from paynotify.sandbox.system import Plan, Sandbox
+from paynotify.schemas import messages, topics
+from paynotify.schemas.cloudevents import cloud_event
+from paynotify.schemas.errors import ClusterError
+from paynotify.schemas.ids import derived_id
+from paynotify.schemas.messages import Answered, Lookup
+from paynotify.schemas.records import Headers, Output
+from paynotify.schemas.status import Status
+from paynotify.schemas.times import rfc3339
 from tests.bench.state import observed, payment_key
 
 #: Two events each: a topic of a million results.
@@ -112,7 +112,7 @@ def _trace(sandbox: Sandbox, number: int, *words: str) -> float:
 
 
 def _tool(sandbox: Sandbox, *words: str) -> tuple[Any, float]:
-    command = [sys.executable, "-m", "ops.main", *words, "--config", str(sandbox.config_path)]
+    command = [sys.executable, "-m", "paynotify.ops.main", *words, "--config", str(sandbox.config_path)]
     started = time.monotonic()
     done = subprocess.run(command, capture_output=True, check=False)
     seconds = time.monotonic() - started

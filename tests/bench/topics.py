@@ -12,7 +12,7 @@ from aiokafka import TopicPartition as Place
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import NewTopic
 
-from sandbox.system import Sandbox
+from paynotify.sandbox.system import Sandbox
 
 
 class Topics:

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from processors.resolve.stage import ResolveStage
-from processors.runtime.loop import Batch, StageLoop
-from sandbox.processes import Child
-from sandbox.system import Plan, Sandbox
-from schemas import messages
-from schemas.records import Record
-from schemas.traceparent import new_traceparent
+from paynotify.processors.resolve.stage import ResolveStage
+from paynotify.processors.runtime.loop import Batch, StageLoop
+from paynotify.sandbox.processes import Child
+from paynotify.sandbox.system import Plan, Sandbox
+from paynotify.schemas import messages
+from paynotify.schemas.records import Record
+from paynotify.schemas.traceparent import new_traceparent
 from tests.bench import procfs
 from tests.bench.ingress import UNLIMITED, load
 from tests.bench.roles import Peaks, roles_of
@@ -26,7 +26,7 @@ from tests.fakes.observations import observation
 from tests.fakes.stages import KAFKA, RecordingPublisher, metrics
 
 if TYPE_CHECKING:
-    from service.span_exporter import SpanExporter
+    from paynotify.service.span_exporter import SpanExporter
 
 #: The share of traced notifications in each setting; None where there are no traces.
 SETTINGS: Final[Mapping[str, float | None]] = {"off": None, "1 %": 0.01, "all": 1.0}
@@ -75,7 +75,7 @@ def _environment(endpoint: str, share: float | None) -> dict[str, str]:
 
 
 def _requests(sandbox: Sandbox, endpoint: str, seconds: float, rounds: int) -> dict[str, float]:
-    command = [sys.executable, "-m", "ops.main", "ingest", "--config", str(sandbox.config_path)]
+    command = [sys.executable, "-m", "paynotify.ops.main", "ingest", "--config", str(sandbox.config_path)]
     command += ["--listen", "127.0.0.1:0", "--management", "127.0.0.1:0"]
     with ExitStack() as undo:
         running: dict[str, tuple[int, int]] = {}
@@ -104,8 +104,8 @@ class _Request:
 def _records(endpoint: str, count: int, rounds: int) -> dict[str, float]:
     """A stage loop with the resolve stage, and brokers that take everything at once. The exporter's thread counts."""
     # an earlier commit, which a comparison runs the other sections of, has no such parts
-    from service.span_exporter import SpanExporter
-    from service.traces import TraceSampling
+    from paynotify.service.span_exporter import SpanExporter
+    from paynotify.service.traces import TraceSampling
 
     os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = endpoint
     try:

@@ -8,9 +8,9 @@ from typing import Final
 
 import orjson
 
-from processors.providers.base import Notification
-from processors.providers.registry import provider_specs
-from processors.verify.stage import authenticate, notification_of
+from paynotify.processors.providers.base import Notification
+from paynotify.processors.providers.registry import provider_specs
+from paynotify.processors.verify.stage import authenticate, notification_of
 from tests.fakes.accounts import account
 from tests.fakes.observations import trustpayments_form
 from tests.fuzz import genuine

@@ -10,10 +10,10 @@ from typing import Any, Final
 
 import yaml
 
-from processors.providers.account import Account, open_account
-from processors.providers.base import Notification, ProviderResponse, WaitingLookup
-from schemas.configuration.load import parse
-from schemas.messages import Lookup
+from paynotify.processors.providers.account import Account, open_account
+from paynotify.processors.providers.base import Notification, ProviderResponse, WaitingLookup
+from paynotify.schemas.configuration.load import parse
+from paynotify.schemas.messages import Lookup
 
 NOW: Final = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 OMNIKASSA_KEY: Final = "QAhFrajUoLsKowfRo15vFXIpdbCgmI2S82idk6xPiCk="

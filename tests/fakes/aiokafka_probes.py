@@ -35,10 +35,10 @@ from aiokafka.protocol.admin import (
 from aiokafka.protocol.coordination import FindCoordinatorRequest
 from aiokafka.protocol.group import JoinGroupRequest
 
-from processors.transport import reauthentication
-from schemas.configuration.kafka import KafkaSettings
-from schemas.configuration.secrets import SecretRef
-from service.kafka_client import client_settings
+from paynotify.processors.transport import reauthentication
+from paynotify.schemas.configuration.kafka import KafkaSettings
+from paynotify.schemas.configuration.secrets import SecretRef
+from paynotify.service.kafka_client import client_settings
 
 #: As good as for ever.
 LONG_SECONDS: Final = 3600.0

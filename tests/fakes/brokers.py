@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from schemas.records import Output
+from paynotify.schemas.records import Output
 
 
 class RecordingBrokers:

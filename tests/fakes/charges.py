@@ -11,13 +11,13 @@ from typing import Any, Final, Literal, cast
 import orjson
 from prometheus_client import CollectorRegistry
 
-from processors.charges.context import ChargeContext
-from processors.charges.repository import UNCERTAIN
-from processors.charges.stage import ChargeStage, ChargeTimers
-from processors.metrics import Metrics
-from processors.providers.account import Account
-from processors.providers.base import CallContext, ProviderResponse
-from processors.providers.charging import (
+from paynotify.processors.charges.context import ChargeContext
+from paynotify.processors.charges.repository import UNCERTAIN
+from paynotify.processors.charges.stage import ChargeStage, ChargeTimers
+from paynotify.processors.metrics import Metrics
+from paynotify.processors.providers.account import Account
+from paynotify.processors.providers.base import CallContext, ProviderResponse
+from paynotify.processors.providers.charging import (
     CaptureOrVoid,
     ChargeOpened,
     ChargeOrder,
@@ -27,22 +27,22 @@ from processors.providers.charging import (
     OpenOutcome,
     ReadOutcome,
 )
-from processors.providers.outcomes import Failed, RetryLater, Unknown
-from processors.runtime.failpoints import Failpoint
-from processors.runtime.stage import BatchContext
-from processors.state import timer_queue
-from processors.state.memory_store import MemoryStore
-from processors.state.overlay import Overlay
-from processors.state.timer_queue import Timer
-from schemas import messages
-from schemas.cloudevents import cloud_event
-from schemas.configuration.kafka import KafkaSettings
-from schemas.messages import PaymentRequest, PaymentSeen, RequestedPayment
-from schemas.money import Money
-from schemas.reasons import RequestReason
-from schemas.records import Output, Record
-from schemas.status import FINAL, Status
-from schemas.times import rfc3339
+from paynotify.processors.providers.outcomes import Failed, RetryLater, Unknown
+from paynotify.processors.runtime.failpoints import Failpoint
+from paynotify.processors.runtime.stage import BatchContext
+from paynotify.processors.state import timer_queue
+from paynotify.processors.state.memory_store import MemoryStore
+from paynotify.processors.state.overlay import Overlay
+from paynotify.processors.state.timer_queue import Timer
+from paynotify.schemas import messages
+from paynotify.schemas.cloudevents import cloud_event
+from paynotify.schemas.configuration.kafka import KafkaSettings
+from paynotify.schemas.messages import PaymentRequest, PaymentSeen, RequestedPayment
+from paynotify.schemas.money import Money
+from paynotify.schemas.reasons import RequestReason
+from paynotify.schemas.records import Output, Record
+from paynotify.schemas.status import FINAL, Status
+from paynotify.schemas.times import rfc3339
 from tests.fakes.accounts import account
 
 NOW: Final = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)

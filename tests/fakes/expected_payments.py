@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from schemas import messages
+from paynotify.schemas import messages
 
 ORDER = {
     "merchant": "shop",

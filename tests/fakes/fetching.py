@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
-from processors.fetch.stage import FetchStage
-from processors.metrics import Metrics
-from processors.providers.base import Call
-from processors.providers.outcomes import LookupOutcome
-from processors.runtime.stage import BatchContext
-from processors.state.overlay import Overlay
-from schemas.records import Output, Record
+from paynotify.processors.fetch.stage import FetchStage
+from paynotify.processors.metrics import Metrics
+from paynotify.processors.providers.base import Call
+from paynotify.processors.providers.outcomes import LookupOutcome
+from paynotify.processors.runtime.stage import BatchContext
+from paynotify.processors.state.overlay import Overlay
+from paynotify.schemas.records import Output, Record
 from tests.fakes.stages import KAFKA, Answering, FakeProvider, accounts, call_context, circuits, empty, metrics
 
 DELAYS: Final = (5.0, 30.0, 120.0, 600.0, 3600.0)

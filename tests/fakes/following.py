@@ -7,21 +7,26 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
-from processors.limits.hourly_quota import HourlyQuota
-from processors.metrics import Metrics
-from processors.providers.daily_looks import DailyLooks
-from processors.resolve.payment_state import PaymentState
-from processors.resolve.retention import payment_state
-from processors.resolve.settlement import FollowedPayments, SettlementLooks, SettlementTimers, settlement_queue
-from processors.resolve.stage import ResolveStage
-from processors.runtime.stage import BatchContext
-from processors.state.memory_store import MemoryStore
-from processors.state.overlay import Overlay
-from schemas import messages
-from schemas.configuration.kafka import KafkaSettings
-from schemas.messages import CAUSE, RECOVERY, REFERENCES, SETTLEMENT_DUE, Lookup, Observation
-from schemas.records import Output, Record
-from schemas.times import rfc3339
+from paynotify.processors.limits.hourly_quota import HourlyQuota
+from paynotify.processors.metrics import Metrics
+from paynotify.processors.providers.daily_looks import DailyLooks
+from paynotify.processors.resolve.payment_state import PaymentState
+from paynotify.processors.resolve.retention import payment_state
+from paynotify.processors.resolve.settlement import (
+    FollowedPayments,
+    SettlementLooks,
+    SettlementTimers,
+    settlement_queue,
+)
+from paynotify.processors.resolve.stage import ResolveStage
+from paynotify.processors.runtime.stage import BatchContext
+from paynotify.processors.state.memory_store import MemoryStore
+from paynotify.processors.state.overlay import Overlay
+from paynotify.schemas import messages
+from paynotify.schemas.configuration.kafka import KafkaSettings
+from paynotify.schemas.messages import CAUSE, RECOVERY, REFERENCES, SETTLEMENT_DUE, Lookup, Observation
+from paynotify.schemas.records import Output, Record
+from paynotify.schemas.times import rfc3339
 from tests.fakes.observations import observation
 from tests.fakes.stages import metrics, refuse_publish
 

@@ -12,10 +12,10 @@ from datetime import datetime
 import httpx
 from aiohttp import web
 
-from processors.providers.base import CallContext, ProviderResponse, WaitingLookup
-from processors.providers.outgoing import open_transport
-from schemas.configuration.secrets import SecretRef
-from schemas.configuration.worker import ProviderProxySettings
+from paynotify.processors.providers.base import CallContext, ProviderResponse, WaitingLookup
+from paynotify.processors.providers.outgoing import open_transport
+from paynotify.schemas.configuration.secrets import SecretRef
+from paynotify.schemas.configuration.worker import ProviderProxySettings
 from tests.fakes.accounts import NOW
 
 

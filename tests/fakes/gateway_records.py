@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from processors.providers.base import Interpretation
-from processors.providers.registry import provider_specs
-from processors.providers.trustpayments.records import TransactionRecord, transaction_record
-from schemas.messages import Observation
+from paynotify.processors.providers.base import Interpretation
+from paynotify.processors.providers.registry import provider_specs
+from paynotify.processors.providers.trustpayments.records import TransactionRecord, transaction_record
+from paynotify.schemas.messages import Observation
 from tests.fakes.accounts import account, response
 
 _TRUSTPAYMENTS: Final = provider_specs()["trustpayments"].provider

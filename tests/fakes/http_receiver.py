@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from sandbox.processes import wait_for
+from paynotify.sandbox.processes import wait_for
 
 
 class Receiver:

@@ -7,15 +7,15 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
-from ingest.app import Ingress
-from ingest.http_server import build_server, open_listener, sweep
-from ingest.limits import Slots
-from ingest.metrics import IngestMetrics
-from ingest.notification import RecordHeaders
-from ingest.record_group import Told
-from schemas.configuration.load import parse
-from schemas.ingress import RequestOutcome
-from schemas.providers import provider_names
+from paynotify.ingest.app import Ingress
+from paynotify.ingest.http_server import build_server, open_listener, sweep
+from paynotify.ingest.limits import Slots
+from paynotify.ingest.metrics import IngestMetrics
+from paynotify.ingest.notification import RecordHeaders
+from paynotify.ingest.record_group import Told
+from paynotify.schemas.configuration.load import parse
+from paynotify.schemas.ingress import RequestOutcome
+from paynotify.schemas.providers import provider_names
 
 DEADLINE_SECONDS: Final = 10
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"

@@ -6,10 +6,10 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any, Final
 
-from schemas import messages
-from schemas.messages import Observation, Refund
-from schemas.money import Money
-from schemas.status import Status
+from paynotify.schemas import messages
+from paynotify.schemas.messages import Observation, Refund
+from paynotify.schemas.money import Money
+from paynotify.schemas.status import Status
 from tests.fakes.configurations import PASSWORD
 
 _PRICE: Final = Money(1000, "GBP")

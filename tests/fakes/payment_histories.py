@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from processors.resolve.payment_state import Advance, PaymentState
-from processors.resolve.release import CAPTURED_ONLY, ReleaseRules
-from processors.resolve.transitions import advance
-from schemas.messages import Chargeback, Correction, Expectation, Observation, PaymentStatus, Refund
-from schemas.money import Money
-from schemas.status import Status
+from paynotify.processors.resolve.payment_state import Advance, PaymentState
+from paynotify.processors.resolve.release import CAPTURED_ONLY, ReleaseRules
+from paynotify.processors.resolve.transitions import advance
+from paynotify.schemas.messages import Chargeback, Correction, Expectation, Observation, PaymentStatus, Refund
+from paynotify.schemas.money import Money
+from paynotify.schemas.status import Status
 from tests.fakes.observations import observation
 
 #: Of a merchant that ships at the authorisation.

@@ -13,9 +13,9 @@ from typing import Any, Final
 import orjson
 from aiohttp import web
 
-from processors.providers.base import WaitingLookup
-from processors.providers.outcomes import LookupOutcome
-from processors.providers.registry import provider_specs
+from paynotify.processors.providers.base import WaitingLookup
+from paynotify.processors.providers.outcomes import LookupOutcome
+from paynotify.processors.providers.registry import provider_specs
 from tests.fakes.accounts import account, response, waiting
 from tests.fakes.gateway import Gateway, Scripted, World, json_answer
 from tests.fakes.gateway_records import card

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from processors.providers.base import Notification
-from processors.providers.smartpay.contract import EVENT_ID, EVENT_TYPE, SIGNATURE
-from sandbox.simulators.smartpay.key_ring import BankKey, KeyRing
+from paynotify.processors.providers.base import Notification
+from paynotify.processors.providers.smartpay.contract import EVENT_ID, EVENT_TYPE, SIGNATURE
+from paynotify.sandbox.simulators.smartpay.key_ring import BankKey, KeyRing
 from tests.fakes.accounts import NOW, notification
 
 ORDER_ID: Final = "5d1c2c0e-8f2b-4f0e-9c57-0a6f3f5b7d11"

@@ -10,10 +10,10 @@ from typing import Any
 
 import uvicorn
 
-from sandbox.simulators.base import Simulator
-from sandbox.simulators.server import App
-from sandbox.simulators.trustpayments.settings import TrustPaymentsSettings, TrustPaymentsShop
-from sandbox.simulators.trustpayments.simulator import TrustPaymentsSimulator
+from paynotify.sandbox.simulators.base import Simulator
+from paynotify.sandbox.simulators.server import App
+from paynotify.sandbox.simulators.trustpayments.settings import TrustPaymentsSettings, TrustPaymentsShop
+from paynotify.sandbox.simulators.trustpayments.simulator import TrustPaymentsSimulator
 
 
 @asynccontextmanager

@@ -10,10 +10,10 @@ from typing import Any, Final, Literal, cast
 import httpx
 from prometheus_client import CollectorRegistry
 
-from processors.limits.provider_circuits import ProviderCircuits
-from processors.metrics import Metrics
-from processors.providers.account import Account
-from processors.providers.base import (
+from paynotify.processors.limits.provider_circuits import ProviderCircuits
+from paynotify.processors.metrics import Metrics
+from paynotify.processors.providers.account import Account
+from paynotify.processors.providers.base import (
     Authenticity,
     Call,
     CallContext,
@@ -26,20 +26,20 @@ from processors.providers.base import (
     Store,
     WaitingLookup,
 )
-from processors.providers.nevogate.contract import NevogateMerchant
-from processors.providers.outcomes import LookupOutcome, Succeeded
-from processors.state.changelog import Changelog
-from processors.state.memory_store import MemoryStore
-from processors.state.overlay import Overlay
-from processors.state.store import StateStore
-from processors.transport.publisher import OutputPublisher
-from schemas import messages
-from schemas.configuration.kafka import KafkaSettings
-from schemas.configuration.secrets import SecretRef
-from schemas.configuration.worker import CircuitSettings
-from schemas.errors import RejectedNotificationError, UnreadableError
-from schemas.messages import Expectation, Lookup
-from schemas.records import Output, Record
+from paynotify.processors.providers.nevogate.contract import NevogateMerchant
+from paynotify.processors.providers.outcomes import LookupOutcome, Succeeded
+from paynotify.processors.state.changelog import Changelog
+from paynotify.processors.state.memory_store import MemoryStore
+from paynotify.processors.state.overlay import Overlay
+from paynotify.processors.state.store import StateStore
+from paynotify.processors.transport.publisher import OutputPublisher
+from paynotify.schemas import messages
+from paynotify.schemas.configuration.kafka import KafkaSettings
+from paynotify.schemas.configuration.secrets import SecretRef
+from paynotify.schemas.configuration.worker import CircuitSettings
+from paynotify.schemas.errors import RejectedNotificationError, UnreadableError
+from paynotify.schemas.messages import Expectation, Lookup
+from paynotify.schemas.records import Output, Record
 from tests.fakes.observations import notification_headers, observation
 
 NOW: Final = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
-from sandbox.consumer import apply_batch
+from paynotify.sandbox.consumer import apply_batch
 
 _OFFSETS = itertools.count()
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ingest.app import Ingress
-from ingest.call import CallResponse, WebhookCall
-from ingest.request_parser import RequestHead
-from schemas.ingress import RequestOutcome
+from paynotify.ingest.app import Ingress
+from paynotify.ingest.call import CallResponse, WebhookCall
+from paynotify.ingest.request_parser import RequestHead
+from paynotify.schemas.ingress import RequestOutcome
 
 
 @dataclass(slots=True)

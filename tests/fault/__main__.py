@@ -11,8 +11,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from sandbox.signals import ends_on_signal
-from schemas.errors import PaynotifyError
+from paynotify.sandbox.signals import ends_on_signal
+from paynotify.schemas.errors import PaynotifyError
 from tests.fault.faults import FAULTS, described
 from tests.fault.run import FaultRun, Order
 

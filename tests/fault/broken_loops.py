@@ -10,13 +10,13 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import replace
 
-from processors.runtime.loop import Batch, StageLoop
-from processors.runtime.stage import BatchContext, Stage
-from processors.state.overlay import Overlay
-from schemas.cloudevents import with_headers
-from schemas.messages import STATUS_CHANGED
-from schemas.records import Output, Record
-from service.logs import event
+from paynotify.processors.runtime.loop import Batch, StageLoop
+from paynotify.processors.runtime.stage import BatchContext, Stage
+from paynotify.processors.state.overlay import Overlay
+from paynotify.schemas.cloudevents import with_headers
+from paynotify.schemas.messages import STATUS_CHANGED
+from paynotify.schemas.records import Output, Record
+from paynotify.service.logs import event
 
 logger = logging.getLogger("paynotify.broken")
 

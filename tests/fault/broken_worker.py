@@ -13,11 +13,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from ops import worker
-from ops.main import SUBCOMMANDS, build_parsers
-from processors.runtime.failpoints import Failpoint, Reached, ignore
-from processors.runtime.loop import StageLoop
-from schemas.errors import ConfigurationError
+from paynotify.ops import worker
+from paynotify.ops.main import SUBCOMMANDS, build_parsers
+from paynotify.processors.runtime.failpoints import Failpoint, Reached, ignore
+from paynotify.processors.runtime.loop import StageLoop
+from paynotify.schemas.errors import ConfigurationError
 from tests.fault.broken_loops import LOOPS
 
 #: What `sandbox.system.Plan.worker_module` names.

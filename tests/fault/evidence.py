@@ -15,8 +15,8 @@ from typing import Any, Final, TypeAlias
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 
-from schemas import topics
-from schemas.providers import provider_names
+from paynotify.schemas import topics
+from paynotify.schemas.providers import provider_names
 
 Books: TypeAlias = Mapping[str, Mapping[str, Any]]
 

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sandbox.broker import LocalBroker
-from sandbox.processes import Child, wait_for
-from sandbox.simulators.faults import FaultKind
-from sandbox.system import Sandbox
+from paynotify.sandbox.broker import LocalBroker
+from paynotify.sandbox.processes import Child, wait_for
+from paynotify.sandbox.simulators.faults import FaultKind
+from paynotify.sandbox.system import Sandbox
 from tests.fault.clock import MovableClock
 from tests.fault.disk import SmallDisk
 from tests.fault.proxy import Proxy

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
 
-from schemas import topics
-from schemas.providers import provider_names
+from paynotify.schemas import topics
+from paynotify.schemas.providers import provider_names
 from tests.fault.evidence import Books, Delivery, Entry, Evidence
 
 #: Once there was money, only these may follow, and never to the left.

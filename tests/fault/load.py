@@ -20,10 +20,10 @@ import orjson
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from sandbox.scenarios import PaymentAmounts, Share
-from sandbox.shop import ExampleShop
-from sandbox.simulators.control import Control
-from schemas import topics
+from paynotify.sandbox.scenarios import PaymentAmounts, Share
+from paynotify.sandbox.shop import ExampleShop
+from paynotify.sandbox.simulators.control import Control
+from paynotify.schemas import topics
 
 _SOON, _LATER = 1.0, 2.5
 #: Of the customers of Nevogate, how many leave a means of payment and are charged again by topic.

@@ -16,11 +16,11 @@ from typing import Any, Final
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
-from sandbox.days import SimulatedDays
-from sandbox.processes import Child, wait_for
-from sandbox.system import Plan, Sandbox
-from schemas import topics
-from schemas.errors import PaynotifyError
+from paynotify.sandbox.days import SimulatedDays
+from paynotify.sandbox.processes import Child, wait_for
+from paynotify.sandbox.system import Plan, Sandbox
+from paynotify.schemas import topics
+from paynotify.schemas.errors import PaynotifyError
 from tests.fault.clock import MovableClock
 from tests.fault.disk import small_disk
 from tests.fault.faults import CLIENT, FAULTS, LISTENER, Target, possible, schedule

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sandbox.probes import probe
-from sandbox.processes import Child
-from sandbox.system import Sandbox
+from paynotify.sandbox.probes import probe
+from paynotify.sandbox.processes import Child
+from paynotify.sandbox.system import Sandbox
 
 
 @dataclass(slots=True)

@@ -13,11 +13,11 @@ from typing import Final
 
 import pytest
 
-from processors.runtime.loop import StageLoop
-from sandbox.processes import wait_for
-from sandbox.system import Plan, Sandbox
-from schemas import topics
-from schemas.errors import ConfigurationError
+from paynotify.processors.runtime.loop import StageLoop
+from paynotify.sandbox.processes import wait_for
+from paynotify.sandbox.system import Plan, Sandbox
+from paynotify.schemas import topics
+from paynotify.schemas.errors import ConfigurationError
 from tests.fault.broken_loops import BROKEN
 from tests.fault.broken_worker import BREAK, KILL_AT, MODULE, loop_class
 from tests.fault.evidence import Groups

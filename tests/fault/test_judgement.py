@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pytest
 
-from schemas import topics
+from paynotify.schemas import topics
 from tests.fault.evidence import Delivery, Entry, Evidence
 from tests.fault.judgement import RULES, accepted, over_the_pace, pages
 from tests.fault.watcher import Stalls

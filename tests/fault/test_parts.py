@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import pytest
 
-from schemas.errors import PaynotifyError
+from paynotify.schemas.errors import PaynotifyError
 from tests.fault import __main__ as entry
 from tests.fault.clock import MovableClock
 from tests.fault.disk import small_disk

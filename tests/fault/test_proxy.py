@@ -9,7 +9,7 @@ from contextlib import closing
 
 import pytest
 
-from sandbox.processes import wait_for
+from paynotify.sandbox.processes import wait_for
 from tests.fault.proxy import Proxy
 
 SECONDS = 10.0

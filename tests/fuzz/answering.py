@@ -15,20 +15,20 @@ from typing import Any, Final, TypeVar
 import httpx
 from prometheus_client import CollectorRegistry
 
-from processors.fetch.stage import FetchStage
-from processors.interpret.stage import InterpretStage
-from processors.metrics import Metrics
-from processors.providers.account import Account
-from processors.providers.base import Call, CallContext, ProviderResponse, WaitingLookup
-from processors.providers.outcomes import LookupOutcome
-from processors.providers.registry import provider_specs
-from processors.resolve.stage import ResolveStage
-from processors.runtime.stage import BatchContext
-from processors.state.overlay import Overlay
-from processors.verify.stage import VerifyStage
-from schemas import topics
-from schemas.configuration.kafka import KafkaSettings
-from schemas.records import Output, Record
+from paynotify.processors.fetch.stage import FetchStage
+from paynotify.processors.interpret.stage import InterpretStage
+from paynotify.processors.metrics import Metrics
+from paynotify.processors.providers.account import Account
+from paynotify.processors.providers.base import Call, CallContext, ProviderResponse, WaitingLookup
+from paynotify.processors.providers.outcomes import LookupOutcome
+from paynotify.processors.providers.registry import provider_specs
+from paynotify.processors.resolve.stage import ResolveStage
+from paynotify.processors.runtime.stage import BatchContext
+from paynotify.processors.state.overlay import Overlay
+from paynotify.processors.verify.stage import VerifyStage
+from paynotify.schemas import topics
+from paynotify.schemas.configuration.kafka import KafkaSettings
+from paynotify.schemas.records import Output, Record
 from tests.fakes.accounts import NOW, waiting
 from tests.fakes.stages import NothingExpected, circuits
 

@@ -7,10 +7,10 @@ import hashlib
 import hmac
 from typing import Any, Final
 
-from processors.providers.omnikassa.signature import results_text
-from schemas import messages
-from schemas.errors import UnreadableError
-from schemas.records import Record
+from paynotify.processors.providers.omnikassa.signature import results_text
+from paynotify.schemas import messages
+from paynotify.schemas.errors import UnreadableError
+from paynotify.schemas.records import Record
 from tests.fakes.accounts import NOW, OMNIKASSA_KEY, TRANSACTION, account
 
 ACCOUNTS: Final = {provider: account(provider) for provider in ("omnikassa", "trustpayments", "nevogate")}

@@ -10,48 +10,48 @@ from typing import Any, Final
 
 from hypothesis import strategies as st
 
-from ingest.notification import origin, record_headers
-from ops.common.times import parse_time_option
-from ops.reconcile.csv_export import payments_in
-from processors.charges.intake_stage import request_of
-from processors.charges.validation import well_formed
-from processors.fetch.lookup_record import waiting_lookup
-from processors.fetch.retry_stage import RetryStage
-from processors.orders.expected_payment import parse_expected
-from processors.providers.account import Account
-from processors.providers.base import ProviderResponse
-from processors.providers.charging import CaptureOrVoid
-from processors.providers.form import fields
-from processors.providers.http import _retry_after_seconds
-from processors.providers.json_body import readings
-from processors.providers.nevogate.charging import NevogateChargeGateway
-from processors.providers.omnikassa.return_url import check_return
-from processors.providers.rabobank.single_order import bank_access, refreshed
-from processors.providers.rabobank.values import instant
-from processors.providers.registry import provider_specs
-from processors.providers.smartpay.key_set import KeySetError, key_set_in
-from processors.providers.trustpayments.payment_list import _once
-from processors.providers.trustpayments.records import gateway_time
-from processors.runtime.stage import BatchContext
-from processors.state.overlay import Overlay
-from schemas import topics
-from schemas.configuration.load import parse
-from schemas.errors import (
+from paynotify.ingest.notification import origin, record_headers
+from paynotify.ops.common.times import parse_time_option
+from paynotify.ops.reconcile.csv_export import payments_in
+from paynotify.processors.charges.intake_stage import request_of
+from paynotify.processors.charges.validation import well_formed
+from paynotify.processors.fetch.lookup_record import waiting_lookup
+from paynotify.processors.fetch.retry_stage import RetryStage
+from paynotify.processors.orders.expected_payment import parse_expected
+from paynotify.processors.providers.account import Account
+from paynotify.processors.providers.base import ProviderResponse
+from paynotify.processors.providers.charging import CaptureOrVoid
+from paynotify.processors.providers.form import fields
+from paynotify.processors.providers.http import _retry_after_seconds
+from paynotify.processors.providers.json_body import readings
+from paynotify.processors.providers.nevogate.charging import NevogateChargeGateway
+from paynotify.processors.providers.omnikassa.return_url import check_return
+from paynotify.processors.providers.rabobank.single_order import bank_access, refreshed
+from paynotify.processors.providers.rabobank.values import instant
+from paynotify.processors.providers.registry import provider_specs
+from paynotify.processors.providers.smartpay.key_set import KeySetError, key_set_in
+from paynotify.processors.providers.trustpayments.payment_list import _once
+from paynotify.processors.providers.trustpayments.records import gateway_time
+from paynotify.processors.runtime.stage import BatchContext
+from paynotify.processors.state.overlay import Overlay
+from paynotify.schemas import topics
+from paynotify.schemas.configuration.load import parse
+from paynotify.schemas.errors import (
     ConfigurationError,
     PermanentError,
     RejectedNotificationError,
     RetryableError,
     UnreadableError,
 )
-from schemas.messages import Observation, decode
-from schemas.money import Money, from_major, from_minor
-from schemas.providers import provider_contracts
-from schemas.reasons import REJECT_REASONS
-from schemas.records import Record
-from schemas.routes import without_token
-from schemas.times import parse_time, rfc3339
-from schemas.traceparent import valid_traceparent
-from service.listener import split_address
+from paynotify.schemas.messages import Observation, decode
+from paynotify.schemas.money import Money, from_major, from_minor
+from paynotify.schemas.providers import provider_contracts
+from paynotify.schemas.reasons import REJECT_REASONS
+from paynotify.schemas.records import Record
+from paynotify.schemas.routes import without_token
+from paynotify.schemas.times import parse_time, rfc3339
+from paynotify.schemas.traceparent import valid_traceparent
+from paynotify.service.listener import split_address
 from tests.fakes.accounts import NOW, TRANSACTION, account, notification
 from tests.fuzz import genuine
 from tests.fuzz.answering import (

@@ -9,11 +9,11 @@ from typing import Any, Final
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from processors.providers.smartpay.event import event_in
-from processors.providers.smartpay.key_set import key_set_in
-from processors.providers.smartpay.provider import SmartPayProvider
-from processors.providers.smartpay.signature import check_signature, signature_in
-from sandbox.simulators.smartpay.key_ring import KeyRing
+from paynotify.processors.providers.smartpay.event import event_in
+from paynotify.processors.providers.smartpay.key_set import key_set_in
+from paynotify.processors.providers.smartpay.provider import SmartPayProvider
+from paynotify.processors.providers.smartpay.signature import check_signature, signature_in
+from paynotify.sandbox.simulators.smartpay.key_ring import KeyRing
 from tests.fakes.accounts import account, response
 from tests.fakes.signed_events import ORDER_ID, event_body
 from tests.fuzz.hostile import json_bytes, texts

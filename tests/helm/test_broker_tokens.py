@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import pytest
 
-from schemas.configuration.kafka import OAuthSettings
-from schemas.configuration.load import parse
-from schemas.configuration.secrets import SecretRef
+from paynotify.schemas.configuration.kafka import OAuthSettings
+from paynotify.schemas.configuration.load import parse
+from paynotify.schemas.configuration.secrets import SecretRef
 from tests.helm.changes import Change, drop, put
 from tests.helm.rendering import Thing, of_kind, pod_of, refusals, workloads
 from tests.helm.test_unusual_values import rendered

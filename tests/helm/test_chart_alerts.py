@@ -13,13 +13,13 @@ import yaml
 from prometheus_client import CollectorRegistry
 
 from helm.values import STAGES
-from ingest.metrics import IngestMetrics
-from processors.metrics import Metrics
-from schemas.configuration.kafka import KafkaSettings
-from schemas.ingress import RequestOutcome
-from schemas.providers import provider_names
-from service import expiry
-from service.management import watch_readiness
+from paynotify.ingest.metrics import IngestMetrics
+from paynotify.processors.metrics import Metrics
+from paynotify.schemas.configuration.kafka import KafkaSettings
+from paynotify.schemas.ingress import RequestOutcome
+from paynotify.schemas.providers import provider_names
+from paynotify.service import expiry
+from paynotify.service.management import watch_readiness
 from tests.helm.rendering import of_kind, things
 from tests.helm.tools import debian_tool
 

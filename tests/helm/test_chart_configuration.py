@@ -9,12 +9,12 @@ import pytest
 import yaml
 
 from helm.values import STAGES as CHART_STAGES
-from processors.wiring import STAGES
-from schemas import topics
-from schemas.configuration.load import parse
-from schemas.configuration.merchants import charges_of, provider_of
-from schemas.configuration.model import Configuration
-from service.cluster import wanted_settings
+from paynotify.processors.wiring import STAGES
+from paynotify.schemas import topics
+from paynotify.schemas.configuration.load import parse
+from paynotify.schemas.configuration.merchants import charges_of, provider_of
+from paynotify.schemas.configuration.model import Configuration
+from paynotify.service.cluster import wanted_settings
 from tests.helm.changes import put
 from tests.helm.rendering import WAYS, Thing, hosts_reached, named, of_kind, pod_of, things, workloads
 from tests.helm.test_unusual_values import rendered

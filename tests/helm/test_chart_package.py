@@ -16,7 +16,7 @@ from typing import Final
 import pytest
 import yaml
 
-from sandbox.processes import Child, wait_for
+from paynotify.sandbox.processes import Child, wait_for
 from tests.helm.rendering import CHART, run, values_file
 from tests.helm.tools import HELMS, debian_tool, helm
 

@@ -9,17 +9,17 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
-from processors.metrics import Metrics
-from processors.orders.expectation_cache import ExpectedPayments
-from processors.runtime.failpoints import ignore
-from processors.runtime.partition_loops import LoopSettings
-from processors.runtime.runner import StageRunner
-from processors.transport.brokers_clock import BrokersClock
-from processors.wiring import StageSelection, build_stages
-from schemas import topics
-from schemas.configuration.load import parse
-from schemas.configuration.model import Configuration
-from schemas.providers import provider_names
+from paynotify.processors.metrics import Metrics
+from paynotify.processors.orders.expectation_cache import ExpectedPayments
+from paynotify.processors.runtime.failpoints import ignore
+from paynotify.processors.runtime.partition_loops import LoopSettings
+from paynotify.processors.runtime.runner import StageRunner
+from paynotify.processors.transport.brokers_clock import BrokersClock
+from paynotify.processors.wiring import StageSelection, build_stages
+from paynotify.schemas import topics
+from paynotify.schemas.configuration.load import parse
+from paynotify.schemas.configuration.model import Configuration
+from paynotify.schemas.providers import provider_names
 from tests.fakes.stages import call_context
 from tests.helm.rendering import named, of_kind, things
 from tests.helm.test_chart_configuration import SECRETS, file_of, options, paths_in

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.main import SUBCOMMANDS, build_parsers
+from paynotify.ops.main import SUBCOMMANDS, build_parsers
 from tests.helm.changes import put
 from tests.helm.rendering import WAYS, Thing, hosts_reached, named, of_kind, pod_of, things
 from tests.helm.test_chart_objects import selects

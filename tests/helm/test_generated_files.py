@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from helm import generate
-from schemas.configuration.model import Configuration
+from paynotify.schemas.configuration.model import Configuration
 from tests.helm.rendering import CHART
 
 VALUES: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))

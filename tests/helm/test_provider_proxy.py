@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import yaml
 
-from schemas.configuration.load import parse
+from paynotify.schemas.configuration.load import parse
 from tests.helm.changes import put
 from tests.helm.rendering import Thing, hosts_reached, of_kind, pod_of, workloads
 from tests.helm.test_unusual_values import rendered

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 import yaml
 
-from schemas.reasons import REJECT_REASONS, RejectReason
+from paynotify.schemas.reasons import REJECT_REASONS, RejectReason
 from tests.helm.test_chart_alerts import promtool, rules
 
 #: The provider whose genuine notifications can be rejected for the reason.

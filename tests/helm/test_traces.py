@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from service.traces import open_traces, sampled_share
+from paynotify.service.traces import open_traces, sampled_share
 from tests.helm.changes import put
 from tests.helm.rendering import of_kind, pod_of, refusals, workloads
 from tests.helm.test_provider_proxy import rules

@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 import yaml
 
-from processors.providers.nevogate.contract import NevogateMerchant
-from sandbox.simulators.nevogate.settings import NevogateSettings
-from schemas.configuration.load import parse
+from paynotify.processors.providers.nevogate.contract import NevogateMerchant
+from paynotify.sandbox.simulators.nevogate.settings import NevogateSettings
+from paynotify.schemas.configuration.load import parse
 from tests.helm.rendering import CHART, KUBERNETES, named, pod_of, run, workloads
 from tests.helm.test_chart_objects import judge, workloads_are_restricted
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from schemas.configuration.load import parse
+from paynotify.schemas.configuration.load import parse
 from tests.helm.changes import Change, put
 from tests.helm.rendering import (
     CHART,

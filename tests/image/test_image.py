@@ -14,7 +14,7 @@ from typing import Final
 
 import pytest
 
-from sandbox.system import Plan, Sandbox
+from paynotify.sandbox.system import Plan, Sandbox
 from tests.image.container import BASE, ROOT, USER, Image, built, missing_tools, remove_containers
 
 #: Programs that must not be in the environment, whatever the base contains.
@@ -99,7 +99,7 @@ def test_bill_of_materials_lists_what_is_installed(image: Image) -> None:
 
 def test_product_has_no_sandbox_and_says_where_it_is(image: Image, trial: Image) -> None:
     packages = next((image.root / "opt/paynotify/lib").glob("python3.*")) / "site-packages"
-    assert not (packages / "sandbox").exists()
+    assert not (packages / "paynotify/sandbox").exists()
     done = image.run("demo")
     assert done.returncode == 2
     assert "The sandbox is not installed." in done.stderr

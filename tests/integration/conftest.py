@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pytest
 
-from sandbox.processes import Child, wait_for
+from paynotify.sandbox.processes import Child, wait_for
 from tests import topics_reader
 from tests.fakes import configurations
 from tests.fault.broken_worker import BREAK, KILL_AT, MODULE
@@ -39,7 +39,7 @@ class Installation:
     def topic(self, name: str) -> str:
         return self.prefix + name
 
-    def run(self, *words: str, module: str = "ops.main", environment: dict[str, str] | None = None) -> Child:
+    def run(self, *words: str, module: str = "paynotify.ops.main", environment: dict[str, str] | None = None) -> Child:
         """``paynotify`` with the words and the configuration, in the background."""
         command = [sys.executable, "-m", module, *words, "--config", str(self.file)]
         log = self.directory / f"{len(self._children)}-{words[0]}.log"
@@ -64,7 +64,7 @@ class Installation:
         options = [word for stage in stages for word in ("--stage", stage)]
         options += ["--state-directory", str(self.directory / state)]
         environment = {KILL_AT: kill_at, BREAK: rule}
-        module = MODULE if kill_at or rule else "ops.main"
+        module = MODULE if kill_at or rule else "paynotify.ops.main"
         child = self.run("worker", "--management", "127.0.0.1:0", *options, module=module, environment=environment)
         if ready:
             port = child.wait_for_event("management_listening", within_seconds=DEADLINE_SECONDS)["port"]

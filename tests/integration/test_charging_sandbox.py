@@ -10,10 +10,10 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 
-from processors.providers.nevogate.contract import NevogateMerchant
-from sandbox.processes import wait_for
-from sandbox.system import Plan, Sandbox
-from schemas import topics
+from paynotify.processors.providers.nevogate.contract import NevogateMerchant
+from paynotify.sandbox.processes import wait_for
+from paynotify.sandbox.system import Plan, Sandbox
+from paynotify.schemas import topics
 from tests import topics_reader
 
 pytestmark = pytest.mark.kafka

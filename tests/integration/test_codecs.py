@@ -8,8 +8,8 @@ from typing import Final
 
 import pytest
 
-from schemas import messages
-from schemas.topics import RETRY_STEPS
+from paynotify.schemas import messages
+from paynotify.schemas.topics import RETRY_STEPS
 from tests.fakes import configurations
 from tests.fakes.observations import notification_headers, observation, trustpayments_form
 from tests.integration.conftest import Installation

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import pytest
 
-from schemas import messages, topics
-from schemas.messages import Chargeback, Refund
-from schemas.money import Money
+from paynotify.schemas import messages, topics
+from paynotify.schemas.messages import Chargeback, Refund
+from paynotify.schemas.money import Money
 from tests import topics_reader
 from tests.fakes.observations import observation
 from tests.integration.conftest import Installation

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import orjson
 import pytest
 
-from schemas import messages
-from schemas.messages import Correction, Refund
-from schemas.money import Money
+from paynotify.schemas import messages
+from paynotify.schemas.messages import Correction, Refund
+from paynotify.schemas.money import Money
 from tests.fakes.observations import LIFE, lives, notification_headers, observation, trustpayments_form
 from tests.integration.conftest import DEADLINE_SECONDS, Installation
 from tests.long_form import LONG

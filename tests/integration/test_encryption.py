@@ -14,12 +14,12 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from sandbox.processes import wait_for
-from sandbox.system import Plan, Sandbox
-from schemas import topics
-from schemas.configuration.load import load
-from schemas.records import Record
-from service.value_cipher import cipher_of
+from paynotify.sandbox.processes import wait_for
+from paynotify.sandbox.system import Plan, Sandbox
+from paynotify.schemas import topics
+from paynotify.schemas.configuration.load import load
+from paynotify.schemas.records import Record
+from paynotify.service.value_cipher import cipher_of
 from tests import topics_reader
 
 pytestmark = pytest.mark.kafka
@@ -43,7 +43,7 @@ def sandbox(kafka: str) -> Iterator[Sandbox]:
 
 
 def run(sandbox: Sandbox, *words: str, file: Path | None = None) -> tuple[int, str, str]:
-    command = [sys.executable, "-m", "ops.main", *words, "--config", str(file or sandbox.config_path)]
+    command = [sys.executable, "-m", "paynotify.ops.main", *words, "--config", str(file or sandbox.config_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
     assert "Traceback" not in done.stderr
     return done.returncode, done.stdout, done.stderr

@@ -12,8 +12,8 @@ import pytest
 from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import NewPartitions, NewTopic
 
-from processors.orders import expectation_cache
-from processors.orders.expectation_cache import ExpectationCache
+from paynotify.processors.orders import expectation_cache
+from paynotify.processors.orders.expectation_cache import ExpectationCache
 from tests.integration.conftest import Installation
 
 pytestmark = pytest.mark.kafka

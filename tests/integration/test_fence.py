@@ -9,12 +9,12 @@ import pytest
 from kafka import KafkaAdminClient
 from kafka.admin import NewTopic
 
-from processors.state.changelog import Changelog
-from processors.state.partition_state import PartitionState
-from processors.state.rocksdb_store import RocksDBStore
-from sandbox.broker import LocalBroker
-from schemas.errors import PartitionRevokedError, StateUnavailableError
-from schemas.records import Output
+from paynotify.processors.state.changelog import Changelog
+from paynotify.processors.state.partition_state import PartitionState
+from paynotify.processors.state.rocksdb_store import RocksDBStore
+from paynotify.sandbox.broker import LocalBroker
+from paynotify.schemas.errors import PartitionRevokedError, StateUnavailableError
+from paynotify.schemas.records import Output
 from tests.integration.conftest import Installation
 from tests.topics_reader import whole
 
@@ -154,7 +154,7 @@ async def test_values_of_a_later_release_are_neither_read_nor_stored(
         await changelog.acquire()
         store.write({b"a": b"1"}, await changelog.write({b"a": b"1"}))
         with monkeypatch.context() as later:
-            later.setattr("processors.state.rocksdb_store.STATE_FORMAT", 3)
+            later.setattr("paynotify.processors.state.rocksdb_store.STATE_FORMAT", 3)
             store.write({b"a": b"new"}, await changelog.write({b"a": b"new"}, 3), 3)
             store.close()
             assert await changelog.catch_up(store) == 0

@@ -8,8 +8,8 @@ from typing import Final
 
 import pytest
 
-from sandbox.probes import probe
-from sandbox.processes import Child
+from paynotify.sandbox.probes import probe
+from paynotify.sandbox.processes import Child
 from tests.fakes.observations import LIFE, lives
 from tests.integration.conftest import DEADLINE_SECONDS, Installation
 from tests.topics_reader import header, lag, payments, send

@@ -15,14 +15,14 @@ from aiokafka import AIOKafkaProducer
 from kafka import KafkaAdminClient
 from kafka.admin import NewTopic
 
-from processors.runtime.partition_loops import LoopSettings
-from processors.runtime.runner import StageRunner
-from processors.runtime.stage import BatchContext, StageSpec
-from processors.transport import patches
-from processors.transport.brokers_clock import BrokersClock
-from schemas.configuration.load import load
-from schemas.configuration.worker import DeadLetterLimit
-from schemas.records import Output, Record
+from paynotify.processors.runtime.partition_loops import LoopSettings
+from paynotify.processors.runtime.runner import StageRunner
+from paynotify.processors.runtime.stage import BatchContext, StageSpec
+from paynotify.processors.transport import patches
+from paynotify.processors.transport.brokers_clock import BrokersClock
+from paynotify.schemas.configuration.load import load
+from paynotify.schemas.configuration.worker import DeadLetterLimit
+from paynotify.schemas.records import Output, Record
 from tests.fakes import configurations
 from tests.fakes.stages import metrics
 

@@ -17,7 +17,7 @@ import pytest
 from kafka import KafkaAdminClient, KafkaConsumer
 from kafka.admin import NewTopic
 
-from schemas.traceparent import valid_traceparent
+from paynotify.schemas.traceparent import valid_traceparent
 from tests.bench.ingest_bench import load
 
 ROOT = Path(__file__).parents[2]
@@ -45,7 +45,7 @@ class Ingest:
         options += ["--listen", "127.0.0.1:0", "--management", "127.0.0.1:0"]
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "ops.main", "ingest", *options], stderr=log, stdout=log, cwd=ROOT
+                [sys.executable, "-m", "paynotify.ops.main", "ingest", *options], stderr=log, stdout=log, cwd=ROOT
             )
 
     def events(self) -> list[dict[str, Any]]:

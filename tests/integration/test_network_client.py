@@ -13,11 +13,11 @@ from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import NewTopic
 from kafka.producer.sender import Sender
 
-from ingest.group_producer import GroupProducer, connect
-from ingest.limits import Slots
-from ingest.publisher import NotificationPublisher
-from schemas.configuration.ingest import IngestSettings
-from schemas.configuration.kafka import KafkaSettings
+from paynotify.ingest.group_producer import GroupProducer, connect
+from paynotify.ingest.limits import Slots
+from paynotify.ingest.publisher import NotificationPublisher
+from paynotify.schemas.configuration.ingest import IngestSettings
+from paynotify.schemas.configuration.kafka import KafkaSettings
 
 DEADLINE_SECONDS = 30
 FROZEN_SECONDS = 0.3

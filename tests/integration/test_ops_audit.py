@@ -11,21 +11,21 @@ from kafka import KafkaAdminClient, TopicPartition
 from kafka.structs import OffsetAndMetadata
 from msgspec.structs import replace
 
-from ops.audit.command import audit
-from ops.audit.report import AuditReport
-from processors.dead_letters import dead_lettered
-from processors.providers.base import Notification
-from processors.resolve.payment_state import PaymentState
-from processors.resolve.transitions import advance
-from processors.verify.stage import lookup_output
-from schemas import messages, topics
-from schemas.cloudevents import cloud_event, with_headers
-from schemas.configuration.load import load
-from schemas.ids import derived_id
-from schemas.messages import Answered, Lookup
-from schemas.records import Output, Record
-from schemas.status import Status
-from schemas.times import rfc3339
+from paynotify.ops.audit.command import audit
+from paynotify.ops.audit.report import AuditReport
+from paynotify.processors.dead_letters import dead_lettered
+from paynotify.processors.providers.base import Notification
+from paynotify.processors.resolve.payment_state import PaymentState
+from paynotify.processors.resolve.transitions import advance
+from paynotify.processors.verify.stage import lookup_output
+from paynotify.schemas import messages, topics
+from paynotify.schemas.cloudevents import cloud_event, with_headers
+from paynotify.schemas.configuration.load import load
+from paynotify.schemas.ids import derived_id
+from paynotify.schemas.messages import Answered, Lookup
+from paynotify.schemas.records import Output, Record
+from paynotify.schemas.status import Status
+from paynotify.schemas.times import rfc3339
 from tests import topics_reader
 from tests.fakes.observations import observation
 from tests.integration.conftest import Installation

@@ -11,12 +11,12 @@ from typing import Any, Final
 
 import pytest
 
-from sandbox.processes import wait_for
-from sandbox.system import Plan, Sandbox
-from schemas import topics
-from schemas.messages import OverduePayment, PaymentRequest, encode, fields_of
-from schemas.money import Money
-from schemas.times import rfc3339
+from paynotify.sandbox.processes import wait_for
+from paynotify.sandbox.system import Plan, Sandbox
+from paynotify.schemas import topics
+from paynotify.schemas.messages import OverduePayment, PaymentRequest, encode, fields_of
+from paynotify.schemas.money import Money
+from paynotify.schemas.times import rfc3339
 from tests import topics_reader
 
 pytestmark = pytest.mark.kafka
@@ -32,7 +32,7 @@ def sandbox(kafka: str) -> Iterator[Sandbox]:
 
 
 def _run(sandbox: Sandbox, *words: str) -> tuple[int, str, str]:
-    command = [sys.executable, "-m", "ops.main", *words, "--config", str(sandbox.config_path)]
+    command = [sys.executable, "-m", "paynotify.ops.main", *words, "--config", str(sandbox.config_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
     assert "Traceback" not in done.stderr
     return done.returncode, done.stdout, done.stderr
@@ -311,7 +311,7 @@ def test_without_brokers_a_tool_says_so_and_exits_with_3(tmp_path: Path) -> None
         "store_name: s, api_key: {value: k}, base_url: 'https://a.example'}]\n",
         "utf-8",
     )
-    command = [sys.executable, "-m", "ops.main", "audit", "--since", "1h", "--config", str(file)]
+    command = [sys.executable, "-m", "paynotify.ops.main", "audit", "--since", "1h", "--config", str(file)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
     assert done.returncode == 3
     assert "No Kafka broker answered at" in done.stderr

@@ -10,9 +10,9 @@ from typing import Any
 import orjson
 import pytest
 
-from schemas import messages
-from schemas.messages import ExpectedPayment, PaymentSeen
-from schemas.money import Money
+from paynotify.schemas import messages
+from paynotify.schemas.messages import ExpectedPayment, PaymentSeen
+from paynotify.schemas.money import Money
 from tests.integration.conftest import DEADLINE_SECONDS, Installation
 from tests.long_form import LONG
 from tests.topics_reader import header, send

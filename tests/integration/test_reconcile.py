@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import pytest
 
-from sandbox.processes import wait_for
-from sandbox.system import Plan, Sandbox
-from schemas import topics
+from paynotify.sandbox.processes import wait_for
+from paynotify.sandbox.system import Plan, Sandbox
+from paynotify.schemas import topics
 from tests import topics_reader
 
 pytestmark = pytest.mark.kafka
@@ -31,7 +31,7 @@ def sandbox(kafka: str) -> Iterator[Sandbox]:
 
 
 def _run(sandbox: Sandbox, *words: str) -> tuple[int, str, str]:
-    command = [sys.executable, "-m", "ops.main", *words, "--config", str(sandbox.config_path)]
+    command = [sys.executable, "-m", "paynotify.ops.main", *words, "--config", str(sandbox.config_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
     assert "Traceback" not in done.stderr
     return done.returncode, done.stdout, done.stderr

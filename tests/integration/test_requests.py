@@ -16,9 +16,9 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from msgspec.structs import replace
 
-from sandbox.billing.bills import COLUMNS
-from schemas import topics
-from schemas.messages import PaymentRequest, RequestedPayment, decode, encode
+from paynotify.sandbox.billing.bills import COLUMNS
+from paynotify.schemas import topics
+from paynotify.schemas.messages import PaymentRequest, RequestedPayment, decode, encode
 from tests import topics_reader
 from tests.fakes import configurations
 from tests.integration.conftest import ROOT, Installation
@@ -110,7 +110,7 @@ def _biller(shop: Installation, file: Path, *options: str) -> tuple[int, dict[st
     command = [
         sys.executable,
         "-m",
-        "sandbox.billing.biller",
+        "paynotify.sandbox.billing.biller",
         "--config",
         str(shop.file),
         "--csv",
@@ -198,7 +198,7 @@ def test_without_topics_a_request_says_what_to_do_and_publishes_nothing(bare_ins
 
 def test_without_brokers_a_request_says_so(tmp_path: Path) -> None:
     file = configurations.write(tmp_path, configurations.document("127.0.0.1:9", "", tmp_path))
-    command = [sys.executable, "-m", "ops.main", *CHARGE, "--yes", "--config", str(file)]
+    command = [sys.executable, "-m", "paynotify.ops.main", *CHARGE, "--yes", "--config", str(file)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
     assert done.returncode == 3
     assert "No Kafka broker answered at 127.0.0.1:9" in done.stderr

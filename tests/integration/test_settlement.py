@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 import orjson
 import pytest
 
-from schemas import messages
-from schemas.messages import FollowUp, Observation
-from schemas.times import rfc3339
+from paynotify.schemas import messages
+from paynotify.schemas.messages import FollowUp, Observation
+from paynotify.schemas.times import rfc3339
 from tests.fakes.observations import observation
 from tests.integration.conftest import DEADLINE_SECONDS, Installation
 from tests.long_form import LONG

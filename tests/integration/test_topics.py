@@ -9,7 +9,7 @@ import pytest
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
 
-from schemas.topics import all_topics
+from paynotify.schemas.topics import all_topics
 from tests.integration.conftest import Installation
 
 pytestmark = pytest.mark.kafka

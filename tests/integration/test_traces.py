@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import pytest
 
-from sandbox.processes import Child, wait_for
-from sandbox.system import Plan, Sandbox
-from schemas import topics
+from paynotify.sandbox.processes import Child, wait_for
+from paynotify.sandbox.system import Plan, Sandbox
+from paynotify.schemas import topics
 from tests import topics_reader
 from tests.fakes.otlp_receiver import OtlpReceiver, ReceivedSpan, otlp_receiver
 

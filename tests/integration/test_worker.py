@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from kafka import KafkaAdminClient
 
-from sandbox.probes import probe
-from sandbox.processes import Child
-from schemas import messages
-from schemas.messages import Lookup
-from schemas.times import rfc3339
-from schemas.topics import all_topics
+from paynotify.sandbox.probes import probe
+from paynotify.sandbox.processes import Child
+from paynotify.schemas import messages
+from paynotify.schemas.messages import Lookup
+from paynotify.schemas.times import rfc3339
+from paynotify.schemas.topics import all_topics
 from tests.fakes.configurations import SESSION_SECONDS
 from tests.fakes.observations import LIFE, lives, notification_headers, observation
 from tests.integration.conftest import DEADLINE_SECONDS, Installation

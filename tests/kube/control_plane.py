@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import yaml
 
-from sandbox.processes import wait_for
+from paynotify.sandbox.processes import wait_for
 from tests.helm.tools import HELMS, helm, kubectl
 from tests.kube.servers import server
 

@@ -24,7 +24,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from sandbox.processes import Child, stop_all
+from paynotify.sandbox.processes import Child, stop_all
 from tests.helm.rendering import named
 from tests.helm.test_chart_objects import selects
 from tests.kube.control_plane import Access, Kubelet, Thing

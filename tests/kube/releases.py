@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any, Final
 
-from sandbox.processes import wait_for
+from paynotify.sandbox.processes import wait_for
 from tests.helm.rendering import CHART, values_file
 from tests.helm.tools import HELMS
 from tests.kube.control_plane import Access, Kubelet, Thing

@@ -16,8 +16,8 @@ from typing import Final
 
 import pytest
 
-from sandbox.broker import LocalBroker
-from sandbox.processes import wait_for
+from paynotify.sandbox.broker import LocalBroker
+from paynotify.sandbox.processes import wait_for
 from tests.helm.rendering import CHART
 from tests.helm.tools import HELMS, helm, kubectl
 from tests.kube.control_plane import Access, ControlPlane, Kubelet

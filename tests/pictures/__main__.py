@@ -16,9 +16,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from sandbox.signals import ends_on_signal
-from sandbox.system import Sandbox
-from schemas.errors import PaynotifyError
+from paynotify.sandbox.signals import ends_on_signal
+from paynotify.sandbox.system import Sandbox
+from paynotify.schemas.errors import PaynotifyError
 from tests.helm.tools import MissingToolError
 from tests.pictures.dashboard import Answer, ask, read
 from tests.pictures.day import live, plan

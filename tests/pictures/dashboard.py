@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from schemas.errors import ConfigurationError
+from paynotify.schemas.errors import ConfigurationError
 from tests.pictures.prometheus import SCRAPED_EVERY_SECONDS, Prometheus, QueryError, Series, Span
 
 _VARIABLE: Final = re.compile(r"\$(?:\{(\w+)\}|([A-Za-z_]\w*))")

@@ -13,11 +13,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from sandbox.processes import Child
-from sandbox.script import REQUIRED_PLAN, Player
-from sandbox.shop import ExampleShop
-from sandbox.system import Plan, Sandbox
-from schemas.errors import ClusterError
+from paynotify.sandbox.processes import Child
+from paynotify.sandbox.script import REQUIRED_PLAN, Player
+from paynotify.sandbox.shop import ExampleShop
+from paynotify.sandbox.system import Plan, Sandbox
+from paynotify.schemas.errors import ClusterError
 from tests.pictures.prometheus import Prometheus, Span
 
 _PAYMENTS_PER_SECOND: Final = 4

@@ -13,8 +13,8 @@ from typing import Any, Final
 import httpx
 import yaml
 
-from sandbox.processes import Child, wait_for
-from schemas.errors import ConfigurationError, PaynotifyError
+from paynotify.sandbox.processes import Child, wait_for
+from paynotify.schemas.errors import ConfigurationError, PaynotifyError
 from tests.helm.tools import program
 
 SCRAPED_EVERY_SECONDS: Final = 5

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from sandbox.probes import free_port
+from paynotify.sandbox.probes import free_port
 from tests.proxies.tools import environment, proxy
 
 DEADLINE_SECONDS: Final = 10

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from sandbox.probes import free_port
+from paynotify.sandbox.probes import free_port
 from tests.proxies.tools import environment, proxy
 
 PROXIES: Final = ("nginx", "haproxy")

@@ -14,22 +14,22 @@ import pytest
 from aiohttp import web
 from msgspec.structs import replace
 
-from ops.doctor.providers import examine, examine_outgoing
-from processors.providers.background import BackgroundContext
-from processors.providers.nevogate.charging import NevogateChargeGateway
-from processors.providers.outcomes import RetryLater, Succeeded
-from processors.providers.outgoing import goes_directly, open_transport
-from processors.providers.reachability import clock_of
-from processors.providers.registry import provider_specs
-from processors.providers.smartpay.published_keys import KeyFetcher, PublishedKeys
-from sandbox.certificates import Authority
-from sandbox.probes import free_port
-from schemas.configuration import secrets
-from schemas.configuration.load import parse
-from schemas.configuration.model import Configuration
-from schemas.configuration.secrets import SecretRef
-from schemas.configuration.worker import ProviderProxySettings, WorkerSettings
-from schemas.errors import ProviderUnavailableError, ProviderUnreachableError
+from paynotify.ops.doctor.providers import examine, examine_outgoing
+from paynotify.processors.providers.background import BackgroundContext
+from paynotify.processors.providers.nevogate.charging import NevogateChargeGateway
+from paynotify.processors.providers.outcomes import RetryLater, Succeeded
+from paynotify.processors.providers.outgoing import goes_directly, open_transport
+from paynotify.processors.providers.reachability import clock_of
+from paynotify.processors.providers.registry import provider_specs
+from paynotify.processors.providers.smartpay.published_keys import KeyFetcher, PublishedKeys
+from paynotify.sandbox.certificates import Authority
+from paynotify.sandbox.probes import free_port
+from paynotify.schemas.configuration import secrets
+from paynotify.schemas.configuration.load import parse
+from paynotify.schemas.configuration.model import Configuration
+from paynotify.schemas.configuration.secrets import SecretRef
+from paynotify.schemas.configuration.worker import ProviderProxySettings, WorkerSettings
+from paynotify.schemas.errors import ProviderUnavailableError, ProviderUnreachableError
 from tests.fakes.accounts import TRANSACTION, account, vectors, waiting
 from tests.fakes.gateway import Gateway, World, json_answer, serving, world
 from tests.proxies.forward import ForwardProxy, forward_proxy

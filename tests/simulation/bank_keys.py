@@ -14,7 +14,7 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from sandbox.simulators.smartpay.key_ring import BankKey, base64url
+from paynotify.sandbox.simulators.smartpay.key_ring import BankKey, base64url
 
 #: The order of P-256 (FIPS 186-4, D.1.2.3).
 _ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551

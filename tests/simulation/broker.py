@@ -15,9 +15,9 @@ from typing import Any, Final, NamedTuple
 
 from aiokafka.errors import KafkaTimeoutError, RequestTimedOutError
 
-from processors.transport.batch_writer import all_done
-from schemas import topics
-from schemas.records import Output
+from paynotify.processors.transport.batch_writer import all_done
+from paynotify.schemas import topics
+from paynotify.schemas.records import Output
 from tests.simulation.history import History, Written
 from tests.simulation.lot import Lot
 from tests.simulation.timeline import Timeline

@@ -8,9 +8,9 @@ from typing import Any
 
 from aiokafka import TopicPartition
 
-from processors.orders.expectation_cache import ExpectationCache
-from processors.state.memory_store import MemoryStore
-from schemas import topics
+from paynotify.processors.orders.expectation_cache import ExpectationCache
+from paynotify.processors.state.memory_store import MemoryStore
+from paynotify.schemas import topics
 from tests.simulation.broker import Broker, Place, Stored
 from tests.simulation.worker import Worker
 

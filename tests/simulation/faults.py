@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final, Literal
 
-from processors.runtime.failpoints import Failpoint
+from paynotify.processors.runtime.failpoints import Failpoint
 from tests.simulation.wire import WIRE_FAULTS
 
 Kind = Literal[

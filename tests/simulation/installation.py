@@ -7,9 +7,9 @@ from typing import Any, Final
 import yaml
 from msgspec.structs import replace
 
-from schemas.configuration import load
-from schemas.configuration.model import Configuration
-from schemas.providers import provider_names
+from paynotify.schemas.configuration import load
+from paynotify.schemas.configuration.model import Configuration
+from paynotify.schemas.providers import provider_names
 from tests.simulation.gateways import DAY_SECONDS, FIRST_DAY, SIGNING_KEY
 from tests.simulation.plan import MERCHANTS
 from tests.simulation.smartpay import SUBSCRIPTION, TRUTHS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from schemas import topics
+from paynotify.schemas import topics
 from tests.simulation.broker import Broker, Headers
 from tests.simulation.gateways import CURRENCY, Nevogate, OmniKassa, stamp
 from tests.simulation.lot import Lot

@@ -9,25 +9,25 @@ from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, Final
 
-from processors import operations_events
-from processors.providers.base import Interpretation, ProviderResponse
-from processors.providers.omnikassa import order_results
-from processors.providers.omnikassa import provider as omnikassa
-from processors.providers.omnikassa.contract import OmniKassaMerchant
-from processors.providers.outcomes import Failed
-from processors.providers.smartpay import signature
-from processors.providers.trustpayments.gathered_query import GatheredQuery, Part, PartFailure
-from processors.resolve import follow_up, settlement
-from processors.resolve.follow_up import Follow, Look
-from processors.resolve.settlement import SettlementLooks
-from processors.runtime import timers
-from processors.runtime.loop import Batch, StageLoop
-from processors.runtime.stage import Publish
-from processors.state.overlay import Overlay
-from processors.state.timer_queue import Timer
-from schemas.errors import RejectedNotificationError, UnreadableError
-from schemas.ids import time_ordered_id
-from schemas.records import Output
+from paynotify.processors import operations_events
+from paynotify.processors.providers.base import Interpretation, ProviderResponse
+from paynotify.processors.providers.omnikassa import order_results
+from paynotify.processors.providers.omnikassa import provider as omnikassa
+from paynotify.processors.providers.omnikassa.contract import OmniKassaMerchant
+from paynotify.processors.providers.outcomes import Failed
+from paynotify.processors.providers.smartpay import signature
+from paynotify.processors.providers.trustpayments.gathered_query import GatheredQuery, Part, PartFailure
+from paynotify.processors.resolve import follow_up, settlement
+from paynotify.processors.resolve.follow_up import Follow, Look
+from paynotify.processors.resolve.settlement import SettlementLooks
+from paynotify.processors.runtime import timers
+from paynotify.processors.runtime.loop import Batch, StageLoop
+from paynotify.processors.runtime.stage import Publish
+from paynotify.processors.state.overlay import Overlay
+from paynotify.processors.state.timer_queue import Timer
+from paynotify.schemas.errors import RejectedNotificationError, UnreadableError
+from paynotify.schemas.ids import time_ordered_id
+from paynotify.schemas.records import Output
 from tests.simulation.broker import Broker, Headers, Place, ProducedBatch
 
 #: Changes a batch on its way to a partition.

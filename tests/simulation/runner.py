@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
-from processors.metrics import Metrics
-from processors.runtime.partition_loops import LoopSettings, PartitionLoops
-from processors.runtime.stage import StageSpec
-from processors.state.memory_store import MemoryStore
-from processors.transport.publisher import OutputPublisher
-from processors.transport.streams import FetchedRecords, RecordChannel, RecordQueue
-from schemas import topics
-from schemas.records import Record
+from paynotify.processors.metrics import Metrics
+from paynotify.processors.runtime.partition_loops import LoopSettings, PartitionLoops
+from paynotify.processors.runtime.stage import StageSpec
+from paynotify.processors.state.memory_store import MemoryStore
+from paynotify.processors.transport.publisher import OutputPublisher
+from paynotify.processors.transport.streams import FetchedRecords, RecordChannel, RecordQueue
+from paynotify.schemas import topics
+from paynotify.schemas.records import Record
 from tests.simulation.broker import Broker, Place
 from tests.simulation.groups import SESSION_SECONDS, Group
 from tests.simulation.states import SimulatedChangelog

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import orjson
 
-from schemas import topics
+from paynotify.schemas import topics
 from tests.simulation.broker import Broker, Place
 from tests.simulation.gateways import CURRENCY, stamp
 from tests.simulation.plan import Charge, Plan

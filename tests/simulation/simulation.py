@@ -15,21 +15,21 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final, cast
 from unittest.mock import patch
 
-from processors import wiring
-from processors.metrics import Metrics
-from processors.providers.background import BackgroundContext
-from processors.providers.base import CallContext
-from processors.providers.nevogate.provider import NevogateProvider
-from processors.providers.omnikassa.provider import OmniKassaProvider
-from processors.providers.registry import provider_specs
-from processors.providers.smartpay.contract import SmartPayMerchant
-from processors.providers.smartpay.provider import SmartPayProvider
-from processors.providers.smartpay.published_keys import PublishedKeys, fetch_keys
-from processors.providers.trustpayments.provider import TrustPaymentsProvider
-from processors.runtime.failpoints import Failpoint, Reached, ignore
-from processors.runtime.partition_loops import LoopSettings
-from processors.runtime.stage import StageSpec
-from processors.transport.brokers_clock import BrokersClock
+from paynotify.processors import wiring
+from paynotify.processors.metrics import Metrics
+from paynotify.processors.providers.background import BackgroundContext
+from paynotify.processors.providers.base import CallContext
+from paynotify.processors.providers.nevogate.provider import NevogateProvider
+from paynotify.processors.providers.omnikassa.provider import OmniKassaProvider
+from paynotify.processors.providers.registry import provider_specs
+from paynotify.processors.providers.smartpay.contract import SmartPayMerchant
+from paynotify.processors.providers.smartpay.provider import SmartPayProvider
+from paynotify.processors.providers.smartpay.published_keys import PublishedKeys, fetch_keys
+from paynotify.processors.providers.trustpayments.provider import TrustPaymentsProvider
+from paynotify.processors.runtime.failpoints import Failpoint, Reached, ignore
+from paynotify.processors.runtime.partition_loops import LoopSettings
+from paynotify.processors.runtime.stage import StageSpec
+from paynotify.processors.transport.brokers_clock import BrokersClock
 from tests.simulation import judge
 from tests.simulation.broker import Broker, Trouble
 from tests.simulation.expectations import SimulatedExpectations

@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
-from processors.state.changelog import Changelog
-from processors.state.store import StateStore
-from processors.transport.batch_writer import all_done
-from processors.transport.fenced_producer import FencedProducer
-from schemas.errors import PartitionRevokedError
-from schemas.records import Output
+from paynotify.processors.state.changelog import Changelog
+from paynotify.processors.state.store import StateStore
+from paynotify.processors.transport.batch_writer import all_done
+from paynotify.processors.transport.fenced_producer import FencedProducer
+from paynotify.schemas.errors import PartitionRevokedError
+from paynotify.schemas.records import Output
 from tests.simulation.broker import Broker, Place, ProducedBatch, Stored
 
 _TAKE_SECONDS: Final = 30.0

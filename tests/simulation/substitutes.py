@@ -18,16 +18,16 @@ from types import SimpleNamespace
 from typing import Any, Final
 from unittest.mock import patch
 
-from processors import wiring
-from processors.limits.call_pacer import CallPacer
-from processors.limits.hourly_quota import HourlyQuota
-from processors.limits.provider_circuits import ProviderCircuits
-from processors.orders import expectation_cache
-from processors.providers.smartpay import provider as smartpay
-from processors.providers.smartpay import published_keys
-from processors.providers.trustpayments import client as trustpayments
-from processors.resolve import retention
-from schemas import ids, times
+from paynotify.processors import wiring
+from paynotify.processors.limits.call_pacer import CallPacer
+from paynotify.processors.limits.hourly_quota import HourlyQuota
+from paynotify.processors.limits.provider_circuits import ProviderCircuits
+from paynotify.processors.orders import expectation_cache
+from paynotify.processors.providers.smartpay import provider as smartpay
+from paynotify.processors.providers.smartpay import published_keys
+from paynotify.processors.providers.trustpayments import client as trustpayments
+from paynotify.processors.resolve import retention
+from paynotify.schemas import ids, times
 from tests.simulation.broker import EPOCH_SECONDS
 from tests.simulation.timeline import RUNNING, Timeline
 

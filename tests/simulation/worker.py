@@ -7,11 +7,11 @@ from collections.abc import Callable, Coroutine, Mapping
 from contextvars import Context
 from typing import Any, Final
 
-from processors.runtime.failpoints import Failpoint
-from processors.runtime.partition_loops import LoopSettings
-from processors.runtime.stage import StageSpec
-from processors.state.memory_store import MemoryStore
-from processors.transport.brokers_clock import BrokersClock
+from paynotify.processors.runtime.failpoints import Failpoint
+from paynotify.processors.runtime.partition_loops import LoopSettings
+from paynotify.processors.runtime.stage import StageSpec
+from paynotify.processors.state.memory_store import MemoryStore
+from paynotify.processors.transport.brokers_clock import BrokersClock
 from tests.simulation.broker import EPOCH_SECONDS, Broker, Producer
 from tests.simulation.groups import Group
 from tests.simulation.lot import Lot

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from sandbox.signals import ends_on_signal
-from schemas.errors import PaynotifyError
+from paynotify.sandbox.signals import ends_on_signal
+from paynotify.schemas.errors import PaynotifyError
 from tests.bench.machine import this_machine
 from tests.soak.plot import draw
 from tests.soak.run import Order, Outcome, carry_out

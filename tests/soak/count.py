@@ -18,8 +18,8 @@ from typing import Any, Final
 
 from kafka import KafkaConsumer, TopicPartition
 
-from schemas import topics
-from schemas.providers import provider_names
+from paynotify.schemas import topics
+from paynotify.schemas.providers import provider_names
 
 _NOTIFICATIONS: Final = tuple(map(topics.notifications, provider_names()))
 _ENDS: Final = (topics.REJECTED, topics.DEAD)

@@ -18,9 +18,9 @@ from typing import Any, Final
 import orjson
 from kafka import KafkaProducer
 
-from sandbox.simulators.control import Control
-from schemas import topics
-from schemas.times import rfc3339
+from paynotify.sandbox.simulators.control import Control
+from paynotify.schemas import topics
+from paynotify.schemas.times import rfc3339
 
 MERCHANTS: Final = {"omnikassa": ("shop-nl",), "trustpayments": ("shop-uk",), "nevogate": ("shop-hu",)}
 _CURRENCY: Final = {"omnikassa": "EUR", "trustpayments": "GBP", "nevogate": "HUF"}

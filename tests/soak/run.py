@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from sandbox.processes import wait_for
-from sandbox.simulators.spec import simulator_specs
-from sandbox.system import Plan, Sandbox
-from schemas import topics
-from schemas.errors import ClusterError
+from paynotify.sandbox.processes import wait_for
+from paynotify.sandbox.simulators.spec import simulator_specs
+from paynotify.sandbox.system import Plan, Sandbox
+from paynotify.schemas import topics
+from paynotify.schemas.errors import ClusterError
 from tests.bench.machine import load_average
 from tests.bench.roles import broker_pid
 from tests.bench.topics import Topics

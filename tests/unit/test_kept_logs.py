@@ -22,7 +22,7 @@ TESTS: Final = """
 import shutil
 import sys
 import pytest
-from sandbox.processes import Child, wait_for
+from paynotify.sandbox.processes import Child, wait_for
 
 
 def says(words, directory, then=""):

@@ -8,8 +8,8 @@ from typing import Any, cast
 import orjson
 import pytest
 
-from sandbox.system import Sandbox
-from schemas import topics
+from paynotify.sandbox.system import Sandbox
+from paynotify.schemas import topics
 from tests.acceptance.ledger import Observer, assert_right
 
 LOOKUPS = topics.lookups("trustpayments")

@@ -14,9 +14,9 @@ from typing import Any, Final
 
 import yaml
 
-from sandbox.processes import Child
-from sandbox.system import Sandbox
-from schemas.configuration.renamed_keys import RENAMED_KEYS
+from paynotify.sandbox.processes import Child
+from paynotify.sandbox.system import Sandbox
+from paynotify.schemas.configuration.renamed_keys import RENAMED_KEYS
 
 #: The last release before payments were expected, compared and charged.
 EARLIER: Final = "126b77e"
@@ -93,7 +93,8 @@ def _write_configuration(sandbox: Sandbox, code: Path) -> Path:
 
 def command(code: Path) -> str:
     """The module of that release's ``paynotify`` command."""
-    return "ops.main" if (code / "ops" / "main.py").exists() else "ops.command"
+    modules = {"paynotify/ops/main.py": "paynotify.ops.main", "ops/main.py": "ops.main"}
+    return next((module for file, module in modules.items() if (code / file).exists()), "ops.command")
 
 
 def worker(sandbox: Sandbox, code: Path, number: int) -> Child:

@@ -16,8 +16,8 @@ from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 
-from sandbox.processes import stop_all
-from sandbox.system import Plan, Sandbox
+from paynotify.sandbox.processes import stop_all
+from paynotify.sandbox.system import Plan, Sandbox
 
 _SETTLE_SECONDS = 12.0
 

@@ -12,12 +12,12 @@ import orjson
 import pytest
 from kafka import KafkaProducer
 
-from processors.resolve.payment_state import PaymentState
-from sandbox.processes import Child, stop_all, wait_for
-from sandbox.system import Plan, Sandbox
-from schemas import messages, topics
-from schemas.messages import Answered, Lookup, Observation, PaymentStatus
-from schemas.providers import provider_names
+from paynotify.processors.resolve.payment_state import PaymentState
+from paynotify.sandbox.processes import Child, stop_all, wait_for
+from paynotify.sandbox.system import Plan, Sandbox
+from paynotify.schemas import messages, topics
+from paynotify.schemas.messages import Answered, Lookup, Observation, PaymentStatus
+from paynotify.schemas.providers import provider_names
 from tests.acceptance.ledger import Observer
 from tests.upgrade.dump import Kept, records, unpack_state
 from tests.upgrade.earlier import EARLIER

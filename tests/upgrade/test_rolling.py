@@ -12,8 +12,8 @@ from typing import Final
 
 import pytest
 
-from sandbox.processes import Child, wait_for
-from sandbox.system import Plan, Sandbox
+from paynotify.sandbox.processes import Child, wait_for
+from paynotify.sandbox.system import Plan, Sandbox
 from tests.acceptance.ledger import Observer, assert_right
 from tests.acceptance.shopping import Shopping
 from tests.upgrade import earlier

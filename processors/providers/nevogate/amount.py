@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from schemas.errors import UnreadableError
-from schemas.money import Money, from_major
+from paynotify.schemas.errors import UnreadableError
+from paynotify.schemas.money import Money, from_major
 
 #: Any spelling of zero: with a sign, a decimal comma or an exponent.
 _ZERO: Final = re.compile(r"[+-]?(0+([.,]0*)?|[.,]0+)([eE][+-]?[0-9]+)?\Z")

@@ -14,12 +14,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from processors.providers.base import Notification
-from processors.providers.form import Fields, fields
-from processors.providers.json_body import json_object, readable_object
-from processors.providers.multipart import multipart_fields
-from processors.providers.nevogate.interpretation import is_transaction
-from schemas.errors import RejectedNotificationError
+from paynotify.processors.providers.base import Notification
+from paynotify.processors.providers.form import Fields, fields
+from paynotify.processors.providers.json_body import json_object, readable_object
+from paynotify.processors.providers.multipart import multipart_fields
+from paynotify.processors.providers.nevogate.interpretation import is_transaction
+from paynotify.schemas.errors import RejectedNotificationError
 
 _MAX_FIELDS: Final = 1000
 _NESTED_ID: Final = re.compile(rb"[Cc]ommonData\[[Tt]ransactionId\]\Z")

@@ -14,9 +14,9 @@ from urllib.parse import quote
 
 import msgspec
 
-from processors.providers.account import Account
-from processors.providers.base import CallContext, ProviderResponse
-from processors.providers.charging import (
+from paynotify.processors.providers.account import Account
+from paynotify.processors.providers.base import CallContext, ProviderResponse
+from paynotify.processors.providers.charging import (
     CaptureOrVoid,
     ChargeOpened,
     ChargeOrder,
@@ -26,18 +26,18 @@ from processors.providers.charging import (
     OpenOutcome,
     ReadOutcome,
 )
-from processors.providers.http import response_object
-from processors.providers.nevogate import client
-from processors.providers.nevogate.contract import NAME, NevogateMerchant
-from processors.providers.nevogate.interpretation import (
+from paynotify.processors.providers.http import response_object
+from paynotify.processors.providers.nevogate import client
+from paynotify.processors.providers.nevogate.contract import NAME, NevogateMerchant
+from paynotify.processors.providers.nevogate.interpretation import (
     ASKED_AT,
     STATUSES,
     common_data,
     interpreted,
     is_transaction,
 )
-from processors.providers.outcomes import Failed, RetryLater, Unknown
-from schemas.errors import (
+from paynotify.processors.providers.outcomes import Failed, RetryLater, Unknown
+from paynotify.schemas.errors import (
     PermanentError,
     ProviderRefusedError,
     ProviderUnreachableError,
@@ -45,11 +45,11 @@ from schemas.errors import (
     SecretError,
     UnreadableError,
 )
-from schemas.ids import MAX_ID_LENGTH
-from schemas.messages import RequestedPayment
-from schemas.money import to_major
-from schemas.reasons import RequestReason
-from schemas.times import rfc3339
+from paynotify.schemas.ids import MAX_ID_LENGTH
+from paynotify.schemas.messages import RequestedPayment
+from paynotify.schemas.money import to_major
+from paynotify.schemas.reasons import RequestReason
+from paynotify.schemas.times import rfc3339
 
 #: What an error code means for a call that moves money: it certainly did nothing and never will (``fail``), it did
 #: nothing and a person can fix the cause (``retry``), or it may be done already (``unknown``).

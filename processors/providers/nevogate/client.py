@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote_plus
 
-from processors.providers.account import Account
-from processors.providers.base import CallContext, ProviderResponse
-from processors.providers.http import basic_authorization, exchange
-from processors.providers.nevogate.contract import NevogateMerchant
-from schemas.errors import ProviderRefusedError
+from paynotify.processors.providers.account import Account
+from paynotify.processors.providers.base import CallContext, ProviderResponse
+from paynotify.processors.providers.http import basic_authorization, exchange
+from paynotify.processors.providers.nevogate.contract import NevogateMerchant
+from paynotify.schemas.errors import ProviderRefusedError
 
 #: What follows the method in the User-Agent that the gateway asks for: the caller's host and language.
 _CALLER: Final = f"{re.sub('[^A-Za-z0-9.-]', '-', socket.gethostname())} | Python | {platform.python_version()}"

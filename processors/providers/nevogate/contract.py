@@ -8,10 +8,10 @@ from typing import Annotated, Final
 
 from msgspec import Meta
 
-from schemas.configuration.merchants import ChargingMerchant
-from schemas.configuration.secrets import SecretRef
-from schemas.providers import ProviderContract
-from schemas.routes import Route
+from paynotify.schemas.configuration.merchants import ChargingMerchant
+from paynotify.schemas.configuration.secrets import SecretRef
+from paynotify.schemas.providers import ProviderContract
+from paynotify.schemas.routes import Route
 
 NAME: Final = "nevogate"
 
@@ -53,5 +53,5 @@ CONTRACT: Final = ProviderContract(
     operations=frozenset({RESULT, DETAILS}),
     # no duplicate window: the gateway wants one Result for every call
     poll_schedule_seconds=(300.0, 3600.0, 6 * 3600.0, 24 * 3600.0),
-    simulator="sandbox.simulators.nevogate",
+    simulator="paynotify.sandbox.simulators.nevogate",
 )

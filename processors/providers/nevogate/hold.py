@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-from processors.providers.daily_looks import daily_looks
-from processors.providers.nevogate.contract import NevogateMerchant
-from schemas.messages import FollowUp
+from paynotify.processors.providers.daily_looks import daily_looks
+from paynotify.processors.providers.nevogate.contract import NevogateMerchant
+from paynotify.schemas.messages import FollowUp
 
 _CREATED: Final = re.compile(r"(\d{4}-\d{2}-\d{2}) \d{2}:\d{2}:\d{2}\Z", re.ASCII)
 _DAY: Final = timedelta(days=1)

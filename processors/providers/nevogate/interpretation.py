@@ -13,17 +13,17 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from processors.providers.base import ProviderResponse
-from processors.providers.json_body import readable_object
-from processors.providers.nevogate.amount import Amount, amount_of
-from processors.providers.nevogate.contract import NAME, NevogateMerchant
-from processors.providers.nevogate.hold import hold_follow_up
-from schemas.errors import UnreadableError
-from schemas.messages import AMOUNT_MISSING, Observation
-from schemas.money import from_minor
-from schemas.status import Status
-from schemas.text import is_text
-from schemas.times import parse_time, rfc3339
+from paynotify.processors.providers.base import ProviderResponse
+from paynotify.processors.providers.json_body import readable_object
+from paynotify.processors.providers.nevogate.amount import Amount, amount_of
+from paynotify.processors.providers.nevogate.contract import NAME, NevogateMerchant
+from paynotify.processors.providers.nevogate.hold import hold_follow_up
+from paynotify.schemas.errors import UnreadableError
+from paynotify.schemas.messages import AMOUNT_MISSING, Observation
+from paynotify.schemas.money import from_minor
+from paynotify.schemas.status import Status
+from paynotify.schemas.text import is_text
+from paynotify.schemas.times import parse_time, rfc3339
 
 #: ResultCodes that describe the payment; SUCCESSFUL depends on `TWO_STEP` too. All others describe the request.
 STATUSES: Final[Mapping[str, Status | None]] = {

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, Final
 
-from processors.providers.base import AlertState, ProviderAlert
-from processors.providers.nevogate.call_content import CallContent
-from schemas.reasons import AlertKind
+from paynotify.processors.providers.base import AlertState, ProviderAlert
+from paynotify.processors.providers.nevogate.call_content import CallContent
+from paynotify.schemas.reasons import AlertKind
 
 #: The words of a kind, as they stand in the member's name without blanks; the first that fits counts.
 _KINDS: Final[tuple[tuple[re.Pattern[str], AlertKind], ...]] = (

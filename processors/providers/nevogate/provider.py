@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from processors.providers.account import Account
-from processors.providers.base import (
+from paynotify.processors.providers.account import Account
+from paynotify.processors.providers.base import (
     Authenticity,
     Call,
     CallContext,
@@ -25,11 +25,11 @@ from processors.providers.base import (
     Store,
     WaitingLookup,
 )
-from processors.providers.http import response_object
-from processors.providers.nevogate import client
-from processors.providers.nevogate.call_content import content_of
-from processors.providers.nevogate.contract import DETAILS, NAME, RESULT, NevogateMerchant
-from processors.providers.nevogate.interpretation import (
+from paynotify.processors.providers.http import response_object
+from paynotify.processors.providers.nevogate import client
+from paynotify.processors.providers.nevogate.call_content import content_of
+from paynotify.processors.providers.nevogate.contract import DETAILS, NAME, RESULT, NevogateMerchant
+from paynotify.processors.providers.nevogate.interpretation import (
     ASKED_AT,
     STATUSES,
     common_data,
@@ -37,11 +37,11 @@ from processors.providers.nevogate.interpretation import (
     is_transaction,
     needs_details,
 )
-from processors.providers.nevogate.pay_alert import alert_in
-from processors.providers.outcomes import Failed, FurtherLookup, LookupOutcome, Succeeded
-from schemas.errors import ProviderRefusedError, ProviderUnavailableError, RejectedNotificationError
-from schemas.messages import AMOUNT_MISSING, CAUSE, Lookup
-from schemas.times import rfc3339
+from paynotify.processors.providers.nevogate.pay_alert import alert_in
+from paynotify.processors.providers.outcomes import Failed, FurtherLookup, LookupOutcome, Succeeded
+from paynotify.schemas.errors import ProviderRefusedError, ProviderUnavailableError, RejectedNotificationError
+from paynotify.schemas.messages import AMOUNT_MISSING, CAUSE, Lookup
+from paynotify.schemas.times import rfc3339
 
 CREDENTIALS: Final = frozenset(
     ("WrongApikey", "UnauthorizedAccess", "UnauthorizedRemoteAddress", "MissingRemoteAddress")

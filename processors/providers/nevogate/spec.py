@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from processors.providers.nevogate.charging import NevogateChargeGateway
-from processors.providers.nevogate.contract import CONTRACT, DETAILS, NevogateMerchant
-from processors.providers.nevogate.interpretation import is_transaction
-from processors.providers.nevogate.provider import NevogateProvider
-from processors.providers.spec import FollowRule, NoProbe, ProviderSpec, RecoveryQuery
+from paynotify.processors.providers.nevogate.charging import NevogateChargeGateway
+from paynotify.processors.providers.nevogate.contract import CONTRACT, DETAILS, NevogateMerchant
+from paynotify.processors.providers.nevogate.interpretation import is_transaction
+from paynotify.processors.providers.nevogate.provider import NevogateProvider
+from paynotify.processors.providers.spec import FollowRule, NoProbe, ProviderSpec, RecoveryQuery
 
 
 def _recovery(merchant: NevogateMerchant, order_id: str, payment_id: str) -> RecoveryQuery | None:

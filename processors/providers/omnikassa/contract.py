@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal
 
-from schemas.configuration.merchants import Merchant, Secrets
-from schemas.configuration.secrets import SecretRef
-from schemas.configuration.sections import Count
-from schemas.providers import ProviderContract
-from schemas.routes import Route
+from paynotify.schemas.configuration.merchants import Merchant, Secrets
+from paynotify.schemas.configuration.secrets import SecretRef
+from paynotify.schemas.configuration.sections import Count
+from paynotify.schemas.providers import ProviderContract
+from paynotify.schemas.routes import Route
 
 NAME: Final = "omnikassa"
 
@@ -57,5 +57,5 @@ CONTRACT: Final = ProviderContract(
     # the bank keeps an order for at least a day after its final status, and wants few such calls
     poll_schedule_seconds=(300.0, 3600.0, 6 * 3600.0, 20 * 3600.0),
     calls_per_second=6.0,
-    simulator="sandbox.simulators.omnikassa",
+    simulator="paynotify.sandbox.simulators.omnikassa",
 )

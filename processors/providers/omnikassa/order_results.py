@@ -10,18 +10,18 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from processors.providers.account import Account
-from processors.providers.base import Interpretation, OddElement, ProviderResponse
-from processors.providers.json_body import readings
-from processors.providers.omnikassa.contract import NAME, OmniKassaMerchant
-from processors.providers.omnikassa.signature import elements, results_text, signed
-from processors.providers.rabobank.values import STATUSES, instant, money, no_error, page_of, plain_integer
-from schemas.errors import UnreadableError
-from schemas.ids import MAX_ID_LENGTH
-from schemas.messages import Observation
-from schemas.money import Money
-from schemas.text import is_text
-from schemas.times import rfc3339
+from paynotify.processors.providers.account import Account
+from paynotify.processors.providers.base import Interpretation, OddElement, ProviderResponse
+from paynotify.processors.providers.json_body import readings
+from paynotify.processors.providers.omnikassa.contract import NAME, OmniKassaMerchant
+from paynotify.processors.providers.omnikassa.signature import elements, results_text, signed
+from paynotify.processors.providers.rabobank.values import STATUSES, instant, money, no_error, page_of, plain_integer
+from paynotify.schemas.errors import UnreadableError
+from paynotify.schemas.ids import MAX_ID_LENGTH
+from paynotify.schemas.messages import Observation
+from paynotify.schemas.money import Money
+from paynotify.schemas.text import is_text
+from paynotify.schemas.times import rfc3339
 
 #: The bank's ids are UUIDs, the SDKs' signed fixtures also have short ones. A comma would mean that the text was
 #: re-split between two fields, which keeps the signature valid.

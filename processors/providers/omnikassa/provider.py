@@ -17,8 +17,8 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from processors.providers.account import Account
-from processors.providers.base import (
+from paynotify.processors.providers.account import Account
+from paynotify.processors.providers.base import (
     Authenticity,
     Call,
     CallContext,
@@ -30,24 +30,24 @@ from processors.providers.base import (
     Store,
     WaitingLookup,
 )
-from processors.providers.http import exchange
-from processors.providers.json_body import json_object, readings
-from processors.providers.omnikassa.contract import NAME, ORDER, PULL, OmniKassaMerchant
-from processors.providers.omnikassa.order_results import interpreted, verified_page
-from processors.providers.omnikassa.signature import signed
-from processors.providers.outcomes import Failed, LookupOutcome, Succeeded
-from processors.providers.rabobank.single_order import KIND, OrderEndpoint, bank_access
-from processors.providers.rabobank.single_order import observation as order_observation
-from processors.providers.rabobank.values import error_code_in, instant, plain_integer
-from schemas.errors import (
+from paynotify.processors.providers.http import exchange
+from paynotify.processors.providers.json_body import json_object, readings
+from paynotify.processors.providers.omnikassa.contract import NAME, ORDER, PULL, OmniKassaMerchant
+from paynotify.processors.providers.omnikassa.order_results import interpreted, verified_page
+from paynotify.processors.providers.omnikassa.signature import signed
+from paynotify.processors.providers.outcomes import Failed, LookupOutcome, Succeeded
+from paynotify.processors.providers.rabobank.single_order import KIND, OrderEndpoint, bank_access
+from paynotify.processors.providers.rabobank.single_order import observation as order_observation
+from paynotify.processors.providers.rabobank.values import error_code_in, instant, plain_integer
+from paynotify.schemas.errors import (
     PermanentError,
     ProviderRefusedError,
     ProviderUnavailableError,
     RejectedNotificationError,
     RetryableError,
 )
-from schemas.messages import Lookup
-from schemas.times import rfc3339
+from paynotify.schemas.messages import Lookup
+from paynotify.schemas.times import rfc3339
 
 #: Event names that may cause a pull. The name becomes part of the address, so nothing else may.
 EVENTS: Final = frozenset({"merchant.order.status.changed"})

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
-from processors.providers.account import Account
-from processors.providers.form import fields
-from processors.providers.json_body import json_object
-from processors.providers.omnikassa.contract import OmniKassaMerchant
-from processors.providers.omnikassa.signature import signed
-from schemas.errors import RejectedNotificationError
+from paynotify.processors.providers.account import Account
+from paynotify.processors.providers.form import fields
+from paynotify.processors.providers.json_body import json_object
+from paynotify.processors.providers.omnikassa.contract import OmniKassaMerchant
+from paynotify.processors.providers.omnikassa.signature import signed
+from paynotify.schemas.errors import RejectedNotificationError
 
 _ORDER: Final = re.compile(r"[0-9A-Za-z]{1,24}\Z")
 _STATUS: Final = re.compile(r"[A-Z_]{1,20}\Z")

@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from processors.providers.account import Account
-from processors.providers.omnikassa.contract import OmniKassaMerchant
-from processors.providers.rabobank.values import objects, plain_integer
-from schemas.errors import SecretError, UnreadableError
+from paynotify.processors.providers.account import Account
+from paynotify.processors.providers.omnikassa.contract import OmniKassaMerchant
+from paynotify.processors.providers.rabobank.values import objects, plain_integer
+from paynotify.schemas.errors import SecretError, UnreadableError
 
 
 def signed(text: str, signature: str, account: Account[OmniKassaMerchant]) -> bool:

@@ -7,16 +7,16 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from processors.providers.account import Account
-from processors.providers.base import ProviderResponse
-from processors.providers.omnikassa.contract import CONTRACT, ORDER, OmniKassaMerchant
-from processors.providers.omnikassa.provider import OmniKassaProvider
-from processors.providers.omnikassa.return_url import check_return_url
-from processors.providers.omnikassa.signature import signed
-from processors.providers.rabobank.refresh_token import RefreshTokenProbe, order_query
-from processors.providers.rabobank.single_order import KIND, order_in
-from processors.providers.spec import CaptureInspection, ProviderSpec
-from schemas.errors import SecretError
+from paynotify.processors.providers.account import Account
+from paynotify.processors.providers.base import ProviderResponse
+from paynotify.processors.providers.omnikassa.contract import CONTRACT, ORDER, OmniKassaMerchant
+from paynotify.processors.providers.omnikassa.provider import OmniKassaProvider
+from paynotify.processors.providers.omnikassa.return_url import check_return_url
+from paynotify.processors.providers.omnikassa.signature import signed
+from paynotify.processors.providers.rabobank.refresh_token import RefreshTokenProbe, order_query
+from paynotify.processors.providers.rabobank.single_order import KIND, order_in
+from paynotify.processors.providers.spec import CaptureInspection, ProviderSpec
+from paynotify.schemas.errors import SecretError
 
 
 class _OmniKassaProbe(RefreshTokenProbe):

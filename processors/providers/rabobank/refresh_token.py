@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from processors.providers.account import Account
-from processors.providers.base import CallContext
-from processors.providers.rabobank.single_order import bank_access, is_order_id, refreshed
-from processors.providers.spec import RecoveryQuery
+from paynotify.processors.providers.account import Account
+from paynotify.processors.providers.base import CallContext
+from paynotify.processors.providers.rabobank.single_order import bank_access, is_order_id, refreshed
+from paynotify.processors.providers.spec import RecoveryQuery
 
 
 def order_query(operation: str, merchant: Any, order_id: str, payment_id: str) -> RecoveryQuery | None:

@@ -17,19 +17,19 @@ from typing import Any, Final
 import httpx
 from msgspec.structs import replace
 
-from processors.providers.account import Account
-from processors.providers.base import CallContext, ProviderResponse
-from processors.providers.http import exchange, response_object
-from processors.providers.rabobank.values import STATUSES, instant, money, objects, page_of
-from schemas.errors import (
+from paynotify.processors.providers.account import Account
+from paynotify.processors.providers.base import CallContext, ProviderResponse
+from paynotify.processors.providers.http import exchange, response_object
+from paynotify.processors.providers.rabobank.values import STATUSES, instant, money, objects, page_of
+from paynotify.schemas.errors import (
     ProviderRefusedError,
     ProviderUnavailableError,
     RateLimitedError,
     SecretError,
     UnreadableError,
 )
-from schemas.messages import Observation
-from schemas.times import rfc3339
+from paynotify.schemas.messages import Observation
+from paynotify.schemas.times import rfc3339
 
 #: The fact a stored response carries, so that it is not taken for a page of results.
 KIND: Final = "order"

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from processors.providers.json_body import readable_object
-from schemas.errors import UnreadableError
-from schemas.money import Money, from_minor
-from schemas.status import Status
+from paynotify.processors.providers.json_body import readable_object
+from paynotify.schemas.errors import UnreadableError
+from paynotify.schemas.money import Money, from_minor
+from paynotify.schemas.status import Status
 
 STATUSES: Final[Mapping[str, Status]] = {
     "IN_PROGRESS": "pending",

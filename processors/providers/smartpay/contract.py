@@ -8,11 +8,11 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 from msgspec import Meta
 
-from schemas.configuration.merchants import Merchant, MerchantId
-from schemas.configuration.secrets import SecretRef
-from schemas.configuration.sections import Count, Positive
-from schemas.providers import ProviderContract
-from schemas.routes import Answer, Route
+from paynotify.schemas.configuration.merchants import Merchant, MerchantId
+from paynotify.schemas.configuration.secrets import SecretRef
+from paynotify.schemas.configuration.sections import Count, Positive
+from paynotify.schemas.providers import ProviderContract
+from paynotify.schemas.routes import Answer, Route
 
 NAME: Final = "smartpay"
 
@@ -103,7 +103,7 @@ CONTRACT: Final = ProviderContract(
     poll_schedule_seconds=(300.0, 3600.0, 6 * 3600.0, 20 * 3600.0),
     # half of the bank's six for each webshop, of which OmniKassa's calls may need the rest
     calls_per_second=3.0,
-    simulator="sandbox.simulators.smartpay",
+    simulator="paynotify.sandbox.simulators.smartpay",
     # with the default delays more than four hours: keys may be published after the first event that they sign
     verification_retries=8,
 )

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from processors.providers.json_body import json_object
-from processors.providers.rabobank.single_order import is_order_id
-from schemas.errors import RejectedNotificationError, UnreadableError
-from schemas.money import Money, from_minor
-from schemas.reasons import AlertKind
-from schemas.status import Status
+from paynotify.processors.providers.json_body import json_object
+from paynotify.processors.providers.rabobank.single_order import is_order_id
+from paynotify.schemas.errors import RejectedNotificationError, UnreadableError
+from paynotify.schemas.money import Money, from_minor
+from paynotify.schemas.reasons import AlertKind
+from paynotify.schemas.status import Status
 
 #: Types that name an order with its final status. The second is the same under another of the bank's names for it.
 ORDER_TYPES: Final = frozenset({"order.status.finalized/v1", "order.finalized/v1"})

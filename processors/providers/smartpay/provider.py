@@ -15,9 +15,9 @@ from typing import Final
 
 import orjson
 
-from processors.limits.hourly_quota import HourlyQuota
-from processors.providers.account import Account
-from processors.providers.base import (
+from paynotify.processors.limits.hourly_quota import HourlyQuota
+from paynotify.processors.providers.account import Account
+from paynotify.processors.providers.base import (
     Authenticity,
     Call,
     CallContext,
@@ -30,12 +30,12 @@ from processors.providers.base import (
     Store,
     WaitingLookup,
 )
-from processors.providers.call_times import begin
-from processors.providers.json_body import json_object
-from processors.providers.outcomes import LookupOutcome, RetryLater, Succeeded
-from processors.providers.rabobank.single_order import OrderEndpoint, bank_access
-from processors.providers.rabobank.single_order import observation as order_observation
-from processors.providers.smartpay.contract import (
+from paynotify.processors.providers.call_times import begin
+from paynotify.processors.providers.json_body import json_object
+from paynotify.processors.providers.outcomes import LookupOutcome, RetryLater, Succeeded
+from paynotify.processors.providers.rabobank.single_order import OrderEndpoint, bank_access
+from paynotify.processors.providers.rabobank.single_order import observation as order_observation
+from paynotify.processors.providers.smartpay.contract import (
     EVENT,
     EVENT_ID,
     EVENT_TYPE,
@@ -46,18 +46,18 @@ from processors.providers.smartpay.contract import (
     SIGNATURE,
     SmartPayMerchant,
 )
-from processors.providers.smartpay.event import Claim, Event, event_in
-from processors.providers.smartpay.published_keys import PublishedKeys
-from processors.providers.smartpay.signature import DetachedSignature, check_signature, signature_in
-from schemas.errors import (
+from paynotify.processors.providers.smartpay.event import Claim, Event, event_in
+from paynotify.processors.providers.smartpay.published_keys import PublishedKeys
+from paynotify.processors.providers.smartpay.signature import DetachedSignature, check_signature, signature_in
+from paynotify.schemas.errors import (
     ProviderRefusedError,
     RejectedNotificationError,
     UndecidedNotificationError,
     UnreadableError,
 )
-from schemas.messages import RECOVERY, Lookup, Observation
-from schemas.reasons import NotificationWarning
-from schemas.times import rfc3339
+from paynotify.schemas.messages import RECOVERY, Lookup, Observation
+from paynotify.schemas.reasons import NotificationWarning
+from paynotify.schemas.times import rfc3339
 
 _MAX_AGE: Final = timedelta(seconds=MAX_AGE_SECONDS)
 _AHEAD: Final = timedelta(minutes=5)

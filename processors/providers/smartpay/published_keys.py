@@ -18,14 +18,14 @@ from typing import Final
 
 import orjson
 
-from processors.providers.background import BackgroundContext
-from processors.providers.http import exchange
-from processors.providers.smartpay.contract import SmartPayMerchant
-from processors.providers.smartpay.key_set import KeySet, KeySetError, key_set_in
-from schemas.configuration.secrets import file_version
-from schemas.errors import ProviderUnavailableError, RetryableError
-from schemas.times import parse_time, rfc3339
-from service.logs import event
+from paynotify.processors.providers.background import BackgroundContext
+from paynotify.processors.providers.http import exchange
+from paynotify.processors.providers.smartpay.contract import SmartPayMerchant
+from paynotify.processors.providers.smartpay.key_set import KeySet, KeySetError, key_set_in
+from paynotify.schemas.configuration.secrets import file_version
+from paynotify.schemas.errors import ProviderUnavailableError, RetryableError
+from paynotify.schemas.times import parse_time, rfc3339
+from paynotify.service.logs import event
 
 logger = logging.getLogger("paynotify.smartpay.keys")
 

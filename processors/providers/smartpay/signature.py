@@ -16,8 +16,8 @@ from typing import Any, Final
 from jwcrypto.common import JWException
 from jwcrypto.jws import JWS
 
-from processors.providers.smartpay.key_set import KeySet, PublishedKey
-from schemas.errors import RejectedNotificationError, UndecidedNotificationError
+from paynotify.processors.providers.smartpay.key_set import KeySet, PublishedKey
+from paynotify.schemas.errors import RejectedNotificationError, UndecidedNotificationError
 
 #: Three parts with an empty middle, base64url without padding. A comma, as of a repeated header, is in none of them.
 _DETACHED: Final = re.compile(r"([A-Za-z0-9_-]+)\.\.([A-Za-z0-9_-]+)\Z")

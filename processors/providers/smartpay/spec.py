@@ -8,11 +8,11 @@ from typing import Final
 
 import msgspec
 
-from processors.providers.rabobank.refresh_token import RefreshTokenProbe, order_query
-from processors.providers.smartpay.contract import CONTRACT, ORDER, SmartPayMerchant
-from processors.providers.smartpay.provider import SmartPayProvider
-from processors.providers.smartpay.published_keys import fetch_keys
-from processors.providers.spec import CaptureInspection, ProviderSpec
+from paynotify.processors.providers.rabobank.refresh_token import RefreshTokenProbe, order_query
+from paynotify.processors.providers.smartpay.contract import CONTRACT, ORDER, SmartPayMerchant
+from paynotify.processors.providers.smartpay.provider import SmartPayProvider
+from paynotify.processors.providers.smartpay.published_keys import fetch_keys
+from paynotify.processors.providers.spec import CaptureInspection, ProviderSpec
 
 _PROVIDER: Final = SmartPayProvider()
 

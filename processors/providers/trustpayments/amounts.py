@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from processors.providers.trustpayments.contract import TrustPaymentsMerchant
-from processors.providers.trustpayments.records import TransactionRecord
-from schemas.errors import UnreadableError
-from schemas.money import Money, exponent, from_minor
+from paynotify.processors.providers.trustpayments.contract import TrustPaymentsMerchant
+from paynotify.processors.providers.trustpayments.records import TransactionRecord
+from paynotify.schemas.errors import UnreadableError
+from paynotify.schemas.money import Money, exponent, from_minor
 
 _MAJOR: Final = re.compile(r"[0-9]{1,15}(\.[0-9]{1,6})?\Z")
 _MINOR: Final = re.compile(r"[0-9]{1,18}\Z")

@@ -11,15 +11,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from processors.providers.trustpayments.amounts import requested, settled
-from processors.providers.trustpayments.codes import REFUNDS, RefundState, uncertain
-from processors.providers.trustpayments.contract import TrustPaymentsMerchant
-from processors.providers.trustpayments.records import (
+from paynotify.processors.providers.trustpayments.amounts import requested, settled
+from paynotify.processors.providers.trustpayments.codes import REFUNDS, RefundState, uncertain
+from paynotify.processors.providers.trustpayments.contract import TrustPaymentsMerchant
+from paynotify.processors.providers.trustpayments.records import (
     TransactionRecord,
     is_reference,
 )
-from schemas.errors import UnreadableError
-from schemas.messages import Chargeback, Refund
+from paynotify.schemas.errors import UnreadableError
+from paynotify.schemas.messages import Chargeback, Refund
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from processors.providers.account import Account
-from processors.providers.base import CallContext, ProviderResponse
-from processors.providers.http import basic_authorization, exchange
-from processors.providers.trustpayments.codes import FIELD_ERROR, STOP_QUERY
-from processors.providers.trustpayments.contract import TrustPaymentsMerchant
-from processors.providers.trustpayments.records import TransactionQuery, gateway_text, read_response
-from schemas.errors import ProviderRefusedError, ProviderUnavailableError
+from paynotify.processors.providers.account import Account
+from paynotify.processors.providers.base import CallContext, ProviderResponse
+from paynotify.processors.providers.http import basic_authorization, exchange
+from paynotify.processors.providers.trustpayments.codes import FIELD_ERROR, STOP_QUERY
+from paynotify.processors.providers.trustpayments.contract import TrustPaymentsMerchant
+from paynotify.processors.providers.trustpayments.records import TransactionQuery, gateway_text, read_response
+from paynotify.schemas.errors import ProviderRefusedError, ProviderUnavailableError
 
 #: The official client's alphabet of request references.
 _REQUEST_ALPHABET: Final = "0123456789abcdefghjkmnpqrtuvwxy"

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Final, Literal
 
-from schemas.status import Status
+from paynotify.schemas.status import Status
 
 SETTLE_STATUSES: Final = frozenset({"0", "1", "2", "3", "10", "100"})
 

@@ -8,10 +8,10 @@ from typing import Annotated, Final, TypeAlias
 
 from msgspec import Meta, field
 
-from schemas.configuration.merchants import FollowedMerchant, Secrets
-from schemas.configuration.secrets import SecretRef
-from schemas.providers import ProviderContract
-from schemas.routes import Route
+from paynotify.schemas.configuration.merchants import FollowedMerchant, Secrets
+from paynotify.schemas.configuration.secrets import SecretRef
+from paynotify.schemas.providers import ProviderContract
+from paynotify.schemas.routes import Route
 
 NAME: Final = "trustpayments"
 
@@ -63,5 +63,5 @@ CONTRACT: Final = ProviderContract(
     duplicate_window_seconds=50 * 3600.0,
     # a query only reads and costs nothing but itself
     poll_schedule_seconds=(60.0, 600.0, 3600.0, 6 * 3600.0, 24 * 3600.0),
-    simulator="sandbox.simulators.trustpayments",
+    simulator="paynotify.sandbox.simulators.trustpayments",
 )

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from processors.providers.account import Account
-from processors.providers.base import CallContext, ProviderResponse
-from processors.providers.outcomes import Failed, RetryLater
-from processors.providers.trustpayments.client import RefusedValueError, query, within
-from processors.providers.trustpayments.contract import TrustPaymentsMerchant
-from processors.providers.trustpayments.records import TransactionRecord
-from schemas.errors import (
+from paynotify.processors.providers.account import Account
+from paynotify.processors.providers.base import CallContext, ProviderResponse
+from paynotify.processors.providers.outcomes import Failed, RetryLater
+from paynotify.processors.providers.trustpayments.client import RefusedValueError, query, within
+from paynotify.processors.providers.trustpayments.contract import TrustPaymentsMerchant
+from paynotify.processors.providers.trustpayments.records import TransactionRecord
+from paynotify.schemas.errors import (
     PermanentError,
     ProviderRefusedError,
     ProviderUnavailableError,
@@ -25,7 +25,7 @@ from schemas.errors import (
     ResponseTooLongError,
     RetryableError,
 )
-from schemas.reasons import DeadReason
+from paynotify.schemas.reasons import DeadReason
 
 #: A response with as many records may have left some out.
 MAX_RECORDS: Final = 500

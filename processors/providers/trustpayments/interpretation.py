@@ -7,13 +7,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from processors.providers.base import Interpretation, OddElement, ProviderResponse
-from processors.providers.daily_looks import DailyLooks, daily_looks
-from processors.providers.trustpayments.amounts import amounts_of, contradicts
-from processors.providers.trustpayments.children import PaymentChild, charged_payment, read_chargeback, read_refund
-from processors.providers.trustpayments.codes import is_card, is_code, payment_status
-from processors.providers.trustpayments.contract import NAME, TrustPaymentsMerchant
-from processors.providers.trustpayments.records import (
+from paynotify.processors.providers.base import Interpretation, OddElement, ProviderResponse
+from paynotify.processors.providers.daily_looks import DailyLooks, daily_looks
+from paynotify.processors.providers.trustpayments.amounts import amounts_of, contradicts
+from paynotify.processors.providers.trustpayments.children import (
+    PaymentChild,
+    charged_payment,
+    read_chargeback,
+    read_refund,
+)
+from paynotify.processors.providers.trustpayments.codes import is_card, is_code, payment_status
+from paynotify.processors.providers.trustpayments.contract import NAME, TrustPaymentsMerchant
+from paynotify.processors.providers.trustpayments.records import (
     PAYMENT_KINDS,
     TransactionQuery,
     TransactionRecord,
@@ -22,12 +27,12 @@ from processors.providers.trustpayments.records import (
     odd_numbers,
     started_at,
 )
-from processors.providers.trustpayments.settlement import follow_up, order_role, secured
-from schemas.errors import UnreadableError
-from schemas.messages import Observation
-from schemas.reasons import ResponseWarning
-from schemas.text import is_text
-from schemas.times import rfc3339
+from paynotify.processors.providers.trustpayments.settlement import follow_up, order_role, secured
+from paynotify.schemas.errors import UnreadableError
+from paynotify.schemas.messages import Observation
+from paynotify.schemas.reasons import ResponseWarning
+from paynotify.schemas.text import is_text
+from paynotify.schemas.times import rfc3339
 
 
 def interpreted(query: TransactionQuery, merchant: TrustPaymentsMerchant, response: ProviderResponse) -> Interpretation:

@@ -7,21 +7,21 @@ from typing import Final
 
 import msgspec
 
-from processors.providers.base import WaitingLookup
-from processors.providers.outcomes import Failed, FurtherLookup, LookupOutcome, RetryLater, Succeeded
-from processors.providers.trustpayments.children import is_payout, unresolved_chargebacks
-from processors.providers.trustpayments.codes import uncertain
-from processors.providers.trustpayments.contract import TRANSACTION
-from processors.providers.trustpayments.gathered_query import Part, PartFailure, PartResponse
-from processors.providers.trustpayments.records import (
+from paynotify.processors.providers.base import WaitingLookup
+from paynotify.processors.providers.outcomes import Failed, FurtherLookup, LookupOutcome, RetryLater, Succeeded
+from paynotify.processors.providers.trustpayments.children import is_payout, unresolved_chargebacks
+from paynotify.processors.providers.trustpayments.codes import uncertain
+from paynotify.processors.providers.trustpayments.contract import TRANSACTION
+from paynotify.processors.providers.trustpayments.gathered_query import Part, PartFailure, PartResponse
+from paynotify.processors.providers.trustpayments.records import (
     PAYMENT_KINDS,
     TransactionRecord,
     by_reference,
     is_reference,
 )
-from processors.providers.trustpayments.settlement import may_be_parcel
-from schemas.messages import RECOVERY, REFERENCES, Lookup
-from schemas.reasons import DeadReason
+from paynotify.processors.providers.trustpayments.settlement import may_be_parcel
+from paynotify.schemas.messages import RECOVERY, REFERENCES, Lookup
+from paynotify.schemas.reasons import DeadReason
 
 #: Requests that say nothing of a payment, nor of one that they name as their parent.
 _PAYMENTLESS: Final = frozenset({"AUTH", "ACCOUNTCHECK"})

@@ -13,16 +13,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias, TypeVar
 
-from processors.providers.account import Account
-from processors.providers.base import CallContext, OddElement
-from processors.providers.payment_list import ListedPayment, ListedRecord, PaymentReference, UnreadableRecord
-from processors.providers.trustpayments.children import unresolved_chargebacks
-from processors.providers.trustpayments.client import RefusedValueError, within
-from processors.providers.trustpayments.client import query as transaction_query
-from processors.providers.trustpayments.contract import TrustPaymentsMerchant
-from processors.providers.trustpayments.gathered_query import MAX_RECORDS
-from processors.providers.trustpayments.interpretation import interpreted
-from processors.providers.trustpayments.records import (
+from paynotify.processors.providers.account import Account
+from paynotify.processors.providers.base import CallContext, OddElement
+from paynotify.processors.providers.payment_list import ListedPayment, ListedRecord, PaymentReference, UnreadableRecord
+from paynotify.processors.providers.trustpayments.children import unresolved_chargebacks
+from paynotify.processors.providers.trustpayments.client import RefusedValueError, within
+from paynotify.processors.providers.trustpayments.client import query as transaction_query
+from paynotify.processors.providers.trustpayments.contract import TrustPaymentsMerchant
+from paynotify.processors.providers.trustpayments.gathered_query import MAX_RECORDS
+from paynotify.processors.providers.trustpayments.interpretation import interpreted
+from paynotify.processors.providers.trustpayments.records import (
     TransactionQuery,
     by_reference,
     gateway_text,
@@ -30,7 +30,7 @@ from processors.providers.trustpayments.records import (
     is_reference,
     started_at,
 )
-from schemas.errors import ProviderRefusedError, RetryableError
+from paynotify.schemas.errors import ProviderRefusedError, RetryableError
 
 T = TypeVar("T")
 #: The values that each field may have.

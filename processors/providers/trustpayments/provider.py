@@ -13,8 +13,8 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from processors.providers.account import Account
-from processors.providers.base import (
+from paynotify.processors.providers.account import Account
+from paynotify.processors.providers.base import (
     Authenticity,
     Call,
     CallContext,
@@ -26,17 +26,17 @@ from processors.providers.base import (
     Store,
     WaitingLookup,
 )
-from processors.providers.form import fields
-from processors.providers.outcomes import LookupOutcome, Succeeded
-from processors.providers.trustpayments.contract import NAME, TRANSACTION, TrustPaymentsMerchant
-from processors.providers.trustpayments.gathered_query import GatheredQuery, Part, PartResponse
-from processors.providers.trustpayments.interpretation import interpreted
-from processors.providers.trustpayments.lookups import ORDERS, FoundRecords, filter_of, grouped
-from processors.providers.trustpayments.records import is_reference, read_response
-from processors.providers.trustpayments.signature import Form, check_hash, check_names, check_values, form_of
-from schemas.errors import RejectedNotificationError, UnreadableError
-from schemas.messages import Lookup
-from schemas.times import rfc3339
+from paynotify.processors.providers.form import fields
+from paynotify.processors.providers.outcomes import LookupOutcome, Succeeded
+from paynotify.processors.providers.trustpayments.contract import NAME, TRANSACTION, TrustPaymentsMerchant
+from paynotify.processors.providers.trustpayments.gathered_query import GatheredQuery, Part, PartResponse
+from paynotify.processors.providers.trustpayments.interpretation import interpreted
+from paynotify.processors.providers.trustpayments.lookups import ORDERS, FoundRecords, filter_of, grouped
+from paynotify.processors.providers.trustpayments.records import is_reference, read_response
+from paynotify.processors.providers.trustpayments.signature import Form, check_hash, check_names, check_values, form_of
+from paynotify.schemas.errors import RejectedNotificationError, UnreadableError
+from paynotify.schemas.messages import Lookup
+from paynotify.schemas.times import rfc3339
 
 _MAX_FIELDS: Final = 200
 #: After so many failed attempts, minutes later, one of the values may be to blame.

@@ -14,9 +14,9 @@ from typing import Any, Final
 
 import msgspec
 
-from processors.providers.json_body import readable_object
-from schemas.errors import PaynotifyError, UnreadableError
-from schemas.ids import MAX_ID_LENGTH
+from paynotify.processors.providers.json_body import readable_object
+from paynotify.schemas.errors import PaynotifyError, UnreadableError
+from paynotify.schemas.ids import MAX_ID_LENGTH
 
 _REFERENCE: Final = re.compile(r"[0-9]{1,20}-[0-9]{1,20}-[0-9]{1,20}\Z")
 #: Python reads other forms of dates as well, and `strptime` takes as long as all the rest of a record.

@@ -11,16 +11,16 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from typing import Final
 
-from processors.providers.daily_looks import DailyLooks
-from processors.providers.trustpayments.amounts import RecordAmounts
-from processors.providers.trustpayments.codes import RISKY, UNSETTLED, is_card
-from processors.providers.trustpayments.records import (
+from paynotify.processors.providers.daily_looks import DailyLooks
+from paynotify.processors.providers.trustpayments.amounts import RecordAmounts
+from paynotify.processors.providers.trustpayments.codes import RISKY, UNSETTLED, is_card
+from paynotify.processors.providers.trustpayments.records import (
     TransactionRecord,
     gateway_date,
     is_reference,
     started_at,
 )
-from schemas.messages import FollowUp, OrderRole
+from paynotify.schemas.messages import FollowUp, OrderRole
 
 #: For so many days after its due date a payment is looked up, and a pre-authorisation, which is valid for 31 days.
 _LOOK_DAYS: Final = 8

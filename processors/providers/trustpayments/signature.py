@@ -18,11 +18,11 @@ from typing import Final
 
 import msgspec
 
-from processors.providers.form import Fields
-from processors.providers.trustpayments.codes import SETTLE_STATUSES
-from processors.providers.trustpayments.contract import TrustPaymentsMerchant
-from processors.providers.trustpayments.records import is_order_reference
-from schemas.errors import RejectedNotificationError
+from paynotify.processors.providers.form import Fields
+from paynotify.processors.providers.trustpayments.codes import SETTLE_STATUSES
+from paynotify.processors.providers.trustpayments.contract import TrustPaymentsMerchant
+from paynotify.processors.providers.trustpayments.records import is_order_reference
+from paynotify.schemas.errors import RejectedNotificationError
 
 #: The fields of the system rules STR-8, STR-9 and STR-10. More only as the merchant's ``extra_fields``.
 DEFAULT_FIELDS: Final = frozenset(

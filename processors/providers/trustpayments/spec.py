@@ -6,15 +6,15 @@ import secrets
 from datetime import datetime
 from typing import Final
 
-from processors.providers.account import Account
-from processors.providers.base import CallContext, Notification
-from processors.providers.spec import CaptureInspection, FollowRule, ProviderSpec, RecoveryQuery
-from processors.providers.trustpayments.client import query
-from processors.providers.trustpayments.contract import CONTRACT, NAME, TRANSACTION, TrustPaymentsMerchant
-from processors.providers.trustpayments.payment_list import TrustPaymentsLister
-from processors.providers.trustpayments.provider import TrustPaymentsProvider
-from processors.providers.trustpayments.records import is_order_reference, is_reference
-from schemas.messages import REFERENCES
+from paynotify.processors.providers.account import Account
+from paynotify.processors.providers.base import CallContext, Notification
+from paynotify.processors.providers.spec import CaptureInspection, FollowRule, ProviderSpec, RecoveryQuery
+from paynotify.processors.providers.trustpayments.client import query
+from paynotify.processors.providers.trustpayments.contract import CONTRACT, NAME, TRANSACTION, TrustPaymentsMerchant
+from paynotify.processors.providers.trustpayments.payment_list import TrustPaymentsLister
+from paynotify.processors.providers.trustpayments.provider import TrustPaymentsProvider
+from paynotify.processors.providers.trustpayments.records import is_order_reference, is_reference
+from paynotify.schemas.messages import REFERENCES
 
 #: No maximum is documented; a query for so many is far below the 500 records of a response.
 MAX_REFERENCES: Final = 100

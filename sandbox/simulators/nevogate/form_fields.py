@@ -7,7 +7,7 @@ from email.parser import BytesParser
 from email.policy import HTTP
 from urllib.parse import parse_qsl
 
-from sandbox.simulators.base import SimulatorRequest
+from paynotify.sandbox.simulators.base import SimulatorRequest
 
 
 def form_fields(request: SimulatorRequest) -> dict[str, str]:

@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, Final, Literal, NoReturn, cast, get_args
 from urllib.parse import urlsplit
 
-from sandbox.simulators.ledger import Ledger, Truth
-from sandbox.simulators.nevogate.transaction import ResultCode, Transaction
-from schemas.errors import ProviderRefusedError, UnreadableError
-from schemas.money import Money, from_major
+from paynotify.sandbox.simulators.ledger import Ledger, Truth
+from paynotify.sandbox.simulators.nevogate.transaction import ResultCode, Transaction
+from paynotify.schemas.errors import ProviderRefusedError, UnreadableError
+from paynotify.schemas.money import Money, from_major
 
 #: Outcomes of a started charge. One that begins with PENDING ends as its second part says, or never.
 ChargeScript = Literal[

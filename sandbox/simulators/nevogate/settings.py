@@ -7,10 +7,10 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from sandbox.simulators.base import Settings, SimulatedShop
-from sandbox.simulators.nevogate.call_bodies import AlertKind, BodyForm
-from sandbox.simulators.nevogate.recurring import ChargeScript
-from sandbox.simulators.nevogate.transaction import Registration, ResultCode, Verification
+from paynotify.sandbox.simulators.base import Settings, SimulatedShop
+from paynotify.sandbox.simulators.nevogate.call_bodies import AlertKind, BodyForm
+from paynotify.sandbox.simulators.nevogate.recurring import ChargeScript
+from paynotify.sandbox.simulators.nevogate.transaction import Registration, ResultCode, Verification
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 

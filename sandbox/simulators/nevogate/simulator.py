@@ -13,21 +13,21 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from sandbox.simulators.base import Simulator, SimulatorRequest, SimulatorResponse, json_reply
-from sandbox.simulators.ledger import Truth
-from sandbox.simulators.nevogate.call_bodies import alert_body, call_body, drawn_form
-from sandbox.simulators.nevogate.form_fields import form_fields
-from sandbox.simulators.nevogate.recurring import Recurring
-from sandbox.simulators.nevogate.settings import (
+from paynotify.sandbox.simulators.base import Simulator, SimulatorRequest, SimulatorResponse, json_reply
+from paynotify.sandbox.simulators.ledger import Truth
+from paynotify.sandbox.simulators.nevogate.call_bodies import alert_body, call_body, drawn_form
+from paynotify.sandbox.simulators.nevogate.form_fields import form_fields
+from paynotify.sandbox.simulators.nevogate.recurring import Recurring
+from paynotify.sandbox.simulators.nevogate.settings import (
     NevogateAlert,
     NevogateChange,
     NevogatePayment,
     NevogateSettings,
     NevogateShop,
 )
-from sandbox.simulators.nevogate.transaction import UNDECIDED, Transaction, response_id, without_amount
-from sandbox.simulators.webhooks import Delivery
-from schemas.errors import ProviderRefusedError
+from paynotify.sandbox.simulators.nevogate.transaction import UNDECIDED, Transaction, response_id, without_amount
+from paynotify.sandbox.simulators.webhooks import Delivery
+from paynotify.schemas.errors import ProviderRefusedError
 
 _USER_AGENT: Final = re.compile(r"(\w+) \| [^|\s]+ \| [^|]+ \| [^|\s]+\Z")
 _RESENDS: Final = 10

@@ -6,9 +6,9 @@ import secrets
 from pathlib import Path
 from typing import Final
 
-from sandbox.simulators.nevogate.settings import NevogateSettings
-from sandbox.simulators.nevogate.simulator import NevogateSimulator
-from sandbox.simulators.spec import SandboxAccount, SimulatorSpec, write_secret
+from paynotify.sandbox.simulators.nevogate.settings import NevogateSettings
+from paynotify.sandbox.simulators.nevogate.simulator import NevogateSimulator
+from paynotify.sandbox.simulators.spec import SandboxAccount, SimulatorSpec, write_secret
 
 
 def _open_account(name: str, number: int, directory: Path) -> SandboxAccount:

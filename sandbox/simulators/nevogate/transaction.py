@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final, Literal
 
-from sandbox.simulators.ledger import Truth
-from sandbox.simulators.nevogate.call_bodies import BodyForm
-from schemas.money import exponent
-from schemas.status import Status
+from paynotify.sandbox.simulators.ledger import Truth
+from paynotify.sandbox.simulators.nevogate.call_bodies import BodyForm
+from paynotify.schemas.money import exponent
+from paynotify.schemas.status import Status
 
 ResultCode = Literal["SUCCESSFUL", "PENDING", "OPEN", "CANCELED", "TIMEOUT", "ERROR"]
 #: Whether only a card is verified, and then whether the responses say an amount of zero or none.

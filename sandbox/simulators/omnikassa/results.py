@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sandbox.simulators.ledger import Truth
-from sandbox.simulators.omnikassa.settings import OddKind, OrderStatus
+from paynotify.sandbox.simulators.ledger import Truth
+from paynotify.sandbox.simulators.omnikassa.settings import OddKind, OrderStatus
 
 #: What an odd result has instead.
 _ODD: Final[dict[OddKind, dict[str, Any]]] = {

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from sandbox.simulators.base import Settings, SimulatedShop
+from paynotify.sandbox.simulators.base import Settings, SimulatedShop
 
 OrderStatus = Literal["IN_PROGRESS", "COMPLETED", "CANCELLED", "EXPIRED"]
 

@@ -13,20 +13,20 @@ from typing import Any, Final
 
 import msgspec
 
-from sandbox.simulators.base import Simulator, SimulatorRequest, SimulatorResponse, json_reply
-from sandbox.simulators.ledger import Truth
-from sandbox.simulators.omnikassa.results import SimulatedOrder, result, told_order
-from sandbox.simulators.omnikassa.settings import (
+from paynotify.sandbox.simulators.base import Simulator, SimulatorRequest, SimulatorResponse, json_reply
+from paynotify.sandbox.simulators.ledger import Truth
+from paynotify.sandbox.simulators.omnikassa.results import SimulatedOrder, result, told_order
+from paynotify.sandbox.simulators.omnikassa.settings import (
     NewOrder,
     OmniKassaSettings,
     OmniKassaShop,
     OrderChange,
     OrderStatus,
 )
-from sandbox.simulators.omnikassa.signature import sign, signed_fields
-from sandbox.simulators.webhooks import Delivery
-from schemas.errors import ProviderRefusedError
-from schemas.status import Status
+from paynotify.sandbox.simulators.omnikassa.signature import sign, signed_fields
+from paynotify.sandbox.simulators.webhooks import Delivery
+from paynotify.schemas.errors import ProviderRefusedError
+from paynotify.schemas.status import Status
 
 EVENT: Final = "merchant.order.status.changed"
 _PAGE_ORDERS: Final = 100

@@ -7,9 +7,9 @@ import secrets
 from pathlib import Path
 from typing import Final
 
-from sandbox.simulators.omnikassa.settings import OmniKassaSettings
-from sandbox.simulators.omnikassa.simulator import OmniKassaSimulator
-from sandbox.simulators.spec import SandboxAccount, SimulatorSpec, write_secret
+from paynotify.sandbox.simulators.omnikassa.settings import OmniKassaSettings
+from paynotify.sandbox.simulators.omnikassa.simulator import OmniKassaSimulator
+from paynotify.sandbox.simulators.spec import SandboxAccount, SimulatorSpec, write_secret
 
 
 def _open_account(name: str, number: int, directory: Path) -> SandboxAccount:

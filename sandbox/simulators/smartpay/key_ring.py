@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
-from sandbox.simulators.smartpay.settings import Algorithm, KeySetKind
+from paynotify.sandbox.simulators.smartpay.settings import Algorithm, KeySetKind
 
 _HASHES: Final[Mapping[str, type[hashes.HashAlgorithm]]] = {
     "256": hashes.SHA256,

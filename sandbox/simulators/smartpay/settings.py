@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from sandbox.simulators.base import Settings, SimulatedShop
+from paynotify.sandbox.simulators.base import Settings, SimulatedShop
 
 Algorithm = Literal["ES256", "ES384", "ES512", "RS256", "RS384", "RS512"]
 EventOrderStatus = Literal["IN_PROGRESS", "COMPLETED", "CANCELLED", "EXPIRED"]

@@ -11,10 +11,10 @@ from typing import Any, Final, get_args
 
 import msgspec
 
-from sandbox.simulators.base import Simulator, SimulatorRequest, SimulatorResponse, json_reply
-from sandbox.simulators.ledger import Truth
-from sandbox.simulators.smartpay.key_ring import KeyRing
-from sandbox.simulators.smartpay.settings import (
+from paynotify.sandbox.simulators.base import Simulator, SimulatorRequest, SimulatorResponse, json_reply
+from paynotify.sandbox.simulators.ledger import Truth
+from paynotify.sandbox.simulators.smartpay.key_ring import KeyRing
+from paynotify.sandbox.simulators.smartpay.settings import (
     Algorithm,
     EventOrderChange,
     EventOrderStatus,
@@ -23,9 +23,9 @@ from sandbox.simulators.smartpay.settings import (
     SmartPaySettings,
     SmartPayShop,
 )
-from sandbox.simulators.webhooks import Delivery
-from schemas.errors import ProviderRefusedError
-from schemas.status import Status
+from paynotify.sandbox.simulators.webhooks import Delivery
+from paynotify.schemas.errors import ProviderRefusedError
+from paynotify.schemas.status import Status
 
 KEY_SET_PATH: Final = "/.well-known/jwks.json"
 #: What stands for the bank's keys where the control API wants a payment's id.

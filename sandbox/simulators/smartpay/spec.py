@@ -6,9 +6,9 @@ import secrets
 from pathlib import Path
 from typing import Final
 
-from sandbox.simulators.smartpay.settings import SmartPaySettings
-from sandbox.simulators.smartpay.simulator import KEY_SET_PATH, SmartPaySimulator
-from sandbox.simulators.spec import SandboxAccount, SimulatorSpec, write_secret
+from paynotify.sandbox.simulators.smartpay.settings import SmartPaySettings
+from paynotify.sandbox.simulators.smartpay.simulator import KEY_SET_PATH, SmartPaySimulator
+from paynotify.sandbox.simulators.spec import SandboxAccount, SimulatorSpec, write_secret
 
 
 def _open_account(name: str, number: int, directory: Path) -> SandboxAccount:

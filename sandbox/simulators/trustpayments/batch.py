@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Final
 
-from sandbox.simulators.trustpayments.query import GatewayRecord
-from sandbox.simulators.trustpayments.settings import SettleStatus
+from paynotify.sandbox.simulators.trustpayments.query import GatewayRecord
+from paynotify.sandbox.simulators.trustpayments.settings import SettleStatus
 
 _CARDS: Final = frozenset(
     (

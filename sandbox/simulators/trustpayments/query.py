@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sandbox.simulators.trustpayments.settings import TIME
+from paynotify.sandbox.simulators.trustpayments.settings import TIME
 
 GatewayRecord = dict[str, str]
 

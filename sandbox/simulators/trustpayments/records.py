@@ -6,10 +6,14 @@ import random
 from collections.abc import Mapping
 from datetime import date, timedelta
 
-from sandbox.simulators.trustpayments.query import GatewayRecord
-from sandbox.simulators.trustpayments.responses import MESSAGES
-from sandbox.simulators.trustpayments.settings import DynamicConversion, TrustPaymentsPayment, TrustPaymentsShop
-from sandbox.simulators.trustpayments.truth import UNCERTAIN
+from paynotify.sandbox.simulators.trustpayments.query import GatewayRecord
+from paynotify.sandbox.simulators.trustpayments.responses import MESSAGES
+from paynotify.sandbox.simulators.trustpayments.settings import (
+    DynamicConversion,
+    TrustPaymentsPayment,
+    TrustPaymentsShop,
+)
+from paynotify.sandbox.simulators.trustpayments.truth import UNCERTAIN
 
 
 def base_record(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sandbox.simulators.base import SimulatorResponse, json_reply
-from sandbox.simulators.trustpayments.clock import real_time
+from paynotify.sandbox.simulators.base import SimulatorResponse, json_reply
+from paynotify.sandbox.simulators.trustpayments.clock import real_time
 
 MESSAGES: Final[Mapping[str, str]] = {
     "0": "Ok",

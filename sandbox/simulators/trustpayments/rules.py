@@ -10,8 +10,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from sandbox.simulators.trustpayments.query import GatewayRecord
-from sandbox.simulators.trustpayments.settings import Rule
+from paynotify.sandbox.simulators.trustpayments.query import GatewayRecord
+from paynotify.sandbox.simulators.trustpayments.settings import Rule
 
 #: The gateway submits a notification once these have settled. It does not for others, such as SOFORT.
 TOLD_WHEN_SETTLED: Final = frozenset({"ALIPAY", "ATA", "PAYBYBANK", "SAFETYPAY", "TRUSTLY"})

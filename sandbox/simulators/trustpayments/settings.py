@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from sandbox.simulators.base import Settings, SimulatedShop
+from paynotify.sandbox.simulators.base import Settings, SimulatedShop
 
 #: The gateway's own form of a time, GMT.
 TIME: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}$"

@@ -11,26 +11,26 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from sandbox.simulators.base import Simulator, SimulatorRequest, SimulatorResponse
-from sandbox.simulators.ledger import Truth
-from sandbox.simulators.trustpayments.batch import after_night
-from sandbox.simulators.trustpayments.clock import GatewayClock
-from sandbox.simulators.trustpayments.query import GatewayRecord
-from sandbox.simulators.trustpayments.records import base_record, child_of, opened
-from sandbox.simulators.trustpayments.responses import MESSAGES
-from sandbox.simulators.trustpayments.rules import RULES
-from sandbox.simulators.trustpayments.settings import (
+from paynotify.sandbox.simulators.base import Simulator, SimulatorRequest, SimulatorResponse
+from paynotify.sandbox.simulators.ledger import Truth
+from paynotify.sandbox.simulators.trustpayments.batch import after_night
+from paynotify.sandbox.simulators.trustpayments.clock import GatewayClock
+from paynotify.sandbox.simulators.trustpayments.query import GatewayRecord
+from paynotify.sandbox.simulators.trustpayments.records import base_record, child_of, opened
+from paynotify.sandbox.simulators.trustpayments.responses import MESSAGES
+from paynotify.sandbox.simulators.trustpayments.rules import RULES
+from paynotify.sandbox.simulators.trustpayments.settings import (
     Night,
     TrustPaymentsChange,
     TrustPaymentsPayment,
     TrustPaymentsSettings,
     TrustPaymentsShop,
 )
-from sandbox.simulators.trustpayments.signature import security_hash
-from sandbox.simulators.trustpayments.truth import judge, status_of
-from sandbox.simulators.trustpayments.webservices import Entries, Entry, WebServices
-from sandbox.simulators.webhooks import Delivery
-from schemas.errors import ProviderRefusedError
+from paynotify.sandbox.simulators.trustpayments.signature import security_hash
+from paynotify.sandbox.simulators.trustpayments.truth import judge, status_of
+from paynotify.sandbox.simulators.trustpayments.webservices import Entries, Entry, WebServices
+from paynotify.sandbox.simulators.webhooks import Delivery
+from paynotify.schemas.errors import ProviderRefusedError
 
 _DEFAULT_FIELDS: Final = (
     "transactionreference",

@@ -6,9 +6,9 @@ import secrets
 from pathlib import Path
 from typing import Final
 
-from sandbox.simulators.spec import SandboxAccount, SimulatorSpec, write_secret
-from sandbox.simulators.trustpayments.settings import TrustPaymentsSettings
-from sandbox.simulators.trustpayments.simulator import TrustPaymentsSimulator
+from paynotify.sandbox.simulators.spec import SandboxAccount, SimulatorSpec, write_secret
+from paynotify.sandbox.simulators.trustpayments.settings import TrustPaymentsSettings
+from paynotify.sandbox.simulators.trustpayments.simulator import TrustPaymentsSimulator
 
 _EXTRA_FIELDS: Final = [
     "baseamount",

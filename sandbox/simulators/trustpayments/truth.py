@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
-from sandbox.simulators.ledger import Truth
-from sandbox.simulators.trustpayments.query import GatewayRecord
-from schemas.status import Status
+from paynotify.sandbox.simulators.ledger import Truth
+from paynotify.sandbox.simulators.trustpayments.query import GatewayRecord
+from paynotify.schemas.status import Status
 
 _AFTER_AUTHORISATION: Final[Mapping[str, Status]] = {
     "0": "authorised",

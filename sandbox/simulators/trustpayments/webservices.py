@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sandbox.simulators.base import SimulatorRequest, SimulatorResponse
-from sandbox.simulators.ledger import Truth
-from sandbox.simulators.trustpayments.clock import real_time
-from sandbox.simulators.trustpayments.query import GatewayRecord, filter_values, matches, odd_references
-from sandbox.simulators.trustpayments.responses import error, query_response
-from sandbox.simulators.trustpayments.settings import TrustPaymentsShop
+from paynotify.sandbox.simulators.base import SimulatorRequest, SimulatorResponse
+from paynotify.sandbox.simulators.ledger import Truth
+from paynotify.sandbox.simulators.trustpayments.clock import real_time
+from paynotify.sandbox.simulators.trustpayments.query import GatewayRecord, filter_values, matches, odd_references
+from paynotify.sandbox.simulators.trustpayments.responses import error, query_response
+from paynotify.sandbox.simulators.trustpayments.settings import TrustPaymentsShop
 
 _MAX_RECORDS: Final = 500
 

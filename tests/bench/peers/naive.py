@@ -16,17 +16,17 @@ from typing import Any, Final
 import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from processors.limits.call_pacer import CallPacer
-from processors.providers.account import Account, open_account
-from processors.providers.base import Call, CallContext, Provider, ProviderResponse, WaitingLookup, unlimited
-from processors.providers.outgoing import open_transport
-from processors.providers.registry import provider_specs
-from processors.verify.stage import authenticate, notification_of
-from schemas import messages
-from schemas.configuration.load import load
-from schemas.configuration.model import Configuration
-from schemas.records import Record
-from schemas.topics import notifications
+from paynotify.processors.limits.call_pacer import CallPacer
+from paynotify.processors.providers.account import Account, open_account
+from paynotify.processors.providers.base import Call, CallContext, Provider, ProviderResponse, WaitingLookup, unlimited
+from paynotify.processors.providers.outgoing import open_transport
+from paynotify.processors.providers.registry import provider_specs
+from paynotify.processors.verify.stage import authenticate, notification_of
+from paynotify.schemas import messages
+from paynotify.schemas.configuration.load import load
+from paynotify.schemas.configuration.model import Configuration
+from paynotify.schemas.records import Record
+from paynotify.schemas.topics import notifications
 
 #: As many calls at once as the worker makes by default.
 _IN_FLIGHT: Final = 64

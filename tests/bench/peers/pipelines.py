@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from sandbox.processes import Child
-from sandbox.system import Sandbox
+from paynotify.sandbox.processes import Child
+from paynotify.sandbox.system import Sandbox
 from tests.bench.peers.benthos import process
 from tests.bench.peers.benthos.program import NoBenthosError, program
 

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from ops.main import main
+from paynotify.ops.main import main
 from tests.fakes.accounts import OMNIKASSA_KEY, TRANSACTION, vectors
 from tests.fakes.gateway_records import answer, card
 

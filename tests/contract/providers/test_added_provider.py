@@ -19,27 +19,27 @@ from prometheus_client import CollectorRegistry
 
 from helm.generate import CHART, with_groups
 from helm.generate import topics as chart_topics
-from ingest.app import Ingress
-from ingest.limits import Slots
-from ingest.metrics import IngestMetrics
-from ingest.notification import RecordHeaders
-from ingest.record_group import Told
-from ops.main import main
-from processors.metrics import Metrics
-from processors.providers.recovery import lookup_key, recovery_lookup
-from processors.providers.registry import provider_specs
-from processors.runtime.failpoints import ignore
-from processors.runtime.stage import BatchContext, StageSpec
-from processors.wiring import StageSelection, build_stages
-from schemas.configuration.load import parse
-from schemas.configuration.model import Configuration
-from schemas.errors import ConfigurationError
-from schemas.generate.json_schema import documents
-from schemas.ingress import RequestOutcome
-from schemas.messages import PaymentStatus, decode
-from schemas.providers import PROVIDER_PACKAGES, provider_names, registered
-from schemas.records import Output, Record
-from schemas.topics import all_topics
+from paynotify.ingest.app import Ingress
+from paynotify.ingest.limits import Slots
+from paynotify.ingest.metrics import IngestMetrics
+from paynotify.ingest.notification import RecordHeaders
+from paynotify.ingest.record_group import Told
+from paynotify.ops.main import main
+from paynotify.processors.metrics import Metrics
+from paynotify.processors.providers.recovery import lookup_key, recovery_lookup
+from paynotify.processors.providers.registry import provider_specs
+from paynotify.processors.runtime.failpoints import ignore
+from paynotify.processors.runtime.stage import BatchContext, StageSpec
+from paynotify.processors.wiring import StageSelection, build_stages
+from paynotify.schemas.configuration.load import parse
+from paynotify.schemas.configuration.model import Configuration
+from paynotify.schemas.errors import ConfigurationError
+from paynotify.schemas.generate.json_schema import documents
+from paynotify.schemas.ingress import RequestOutcome
+from paynotify.schemas.messages import PaymentStatus, decode
+from paynotify.schemas.providers import PROVIDER_PACKAGES, provider_names, registered
+from paynotify.schemas.records import Output, Record
+from paynotify.schemas.topics import all_topics
 from tests.fakes.gateway import World, json_answer, serving, world
 from tests.fakes.stages import NothingExpected, empty
 from tests.fakes.toy_provider.provider import signature

@@ -14,12 +14,12 @@ from aiohttp import web
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from processors.providers.account import Account
-from processors.providers.http import basic_authorization, exchange, response_object
-from processors.providers.registry import provider_specs
-from processors.providers.response_record import response_record
-from schemas.configuration.secrets import Secret, SecretRef
-from schemas.errors import (
+from paynotify.processors.providers.account import Account
+from paynotify.processors.providers.http import basic_authorization, exchange, response_object
+from paynotify.processors.providers.registry import provider_specs
+from paynotify.processors.providers.response_record import response_record
+from paynotify.schemas.configuration.secrets import Secret, SecretRef
+from paynotify.schemas.errors import (
     PermanentError,
     ProviderRefusedError,
     ProviderUnavailableError,

@@ -9,10 +9,10 @@ from typing import Final
 import pytest
 from aiohttp import web
 
-from processors.fetch.stage import FetchStage
-from processors.providers.registry import provider_specs
-from processors.runtime.stage import BatchContext
-from schemas.records import Output, Record
+from paynotify.processors.fetch.stage import FetchStage
+from paynotify.processors.providers.registry import provider_specs
+from paynotify.processors.runtime.stage import BatchContext
+from paynotify.schemas.records import Output, Record
 from tests.fakes.accounts import account, vectors
 from tests.fakes.gateway import Gateway, Scripted, json_answer, serving, world
 from tests.fakes.stages import KAFKA, circuits, empty, lookup_record, metrics

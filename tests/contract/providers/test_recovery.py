@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from processors.providers.account import Account
-from processors.providers.base import WaitingLookup
-from processors.providers.outcomes import Failed, LookupOutcome, Succeeded
-from processors.providers.recovery import recovery_lookup
-from processors.providers.registry import provider_specs
-from sandbox.simulators.base import Simulator
-from sandbox.simulators.nevogate.settings import NevogateSettings, NevogateShop
-from sandbox.simulators.nevogate.simulator import NevogateSimulator
-from sandbox.simulators.omnikassa.settings import OmniKassaSettings, OmniKassaShop
-from sandbox.simulators.omnikassa.simulator import OmniKassaSimulator
-from schemas.errors import ProviderRefusedError
-from schemas.messages import Lookup, Observation
+from paynotify.processors.providers.account import Account
+from paynotify.processors.providers.base import WaitingLookup
+from paynotify.processors.providers.outcomes import Failed, LookupOutcome, Succeeded
+from paynotify.processors.providers.recovery import recovery_lookup
+from paynotify.processors.providers.registry import provider_specs
+from paynotify.sandbox.simulators.base import Simulator
+from paynotify.sandbox.simulators.nevogate.settings import NevogateSettings, NevogateShop
+from paynotify.sandbox.simulators.nevogate.simulator import NevogateSimulator
+from paynotify.sandbox.simulators.omnikassa.settings import OmniKassaSettings, OmniKassaShop
+from paynotify.sandbox.simulators.omnikassa.simulator import OmniKassaSimulator
+from paynotify.schemas.errors import ProviderRefusedError
+from paynotify.schemas.messages import Lookup, Observation
 from tests.fakes.accounts import NOW, OMNIKASSA_KEY, account
 from tests.fakes.gateway import World, world
 from tests.fakes.simulated import simulated, trustpayments_gateway

@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from schemas.configuration.merchants import Merchant, Secrets
-from schemas.configuration.secrets import SecretRef
-from schemas.providers import ProviderContract
-from schemas.routes import Route
+from paynotify.schemas.configuration.merchants import Merchant, Secrets
+from paynotify.schemas.configuration.secrets import SecretRef
+from paynotify.schemas.providers import ProviderContract
+from paynotify.schemas.routes import Route
 
 NAME: Final = "toypay"
 

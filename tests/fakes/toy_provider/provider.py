@@ -9,8 +9,8 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from processors.providers.account import Account
-from processors.providers.base import (
+from paynotify.processors.providers.account import Account
+from paynotify.processors.providers.base import (
     Authenticity,
     Call,
     CallContext,
@@ -22,15 +22,15 @@ from processors.providers.base import (
     Store,
     WaitingLookup,
 )
-from processors.providers.form import fields
-from processors.providers.http import exchange
-from processors.providers.json_body import json_object
-from processors.providers.outcomes import LookupOutcome, Succeeded
-from schemas.errors import RejectedNotificationError, UnreadableError
-from schemas.messages import Lookup, Observation
-from schemas.money import from_minor
-from schemas.status import Status
-from schemas.times import rfc3339
+from paynotify.processors.providers.form import fields
+from paynotify.processors.providers.http import exchange
+from paynotify.processors.providers.json_body import json_object
+from paynotify.processors.providers.outcomes import LookupOutcome, Succeeded
+from paynotify.schemas.errors import RejectedNotificationError, UnreadableError
+from paynotify.schemas.messages import Lookup, Observation
+from paynotify.schemas.money import from_minor
+from paynotify.schemas.status import Status
+from paynotify.schemas.times import rfc3339
 from tests.fakes.toy_provider.contract import NAME, PAYMENT, ToypayMerchant
 
 _STATUSES: Final[Mapping[str, Status]] = {"open": "pending", "paid": "captured"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from processors.providers.spec import NoProbe, ProviderSpec, RecoveryQuery
+from paynotify.processors.providers.spec import NoProbe, ProviderSpec, RecoveryQuery
 from tests.fakes.toy_provider.contract import CONTRACT, PAYMENT, ToypayMerchant
 from tests.fakes.toy_provider.provider import ToypayProvider
 

@@ -9,10 +9,10 @@ from typing import Final, get_args
 
 import pytest
 
-from processors.providers.nevogate.interpretation import VERIFICATION
-from processors.resolve.events import MONEY_RETURNED
-from schemas.messages import AMOUNT_MISSING, PaymentStatus
-from schemas.status import WITHDRAWN, AmountCheck, Fulfilment, OrderCheck, Status, fulfilment
+from paynotify.processors.providers.nevogate.interpretation import VERIFICATION
+from paynotify.processors.resolve.events import MONEY_RETURNED
+from paynotify.schemas.messages import AMOUNT_MISSING, PaymentStatus
+from paynotify.schemas.status import WITHDRAWN, AmountCheck, Fulfilment, OrderCheck, Status, fulfilment
 
 PAGE: Final = (Path(__file__).parents[3] / "docs/consumers.md").read_text("utf-8")
 

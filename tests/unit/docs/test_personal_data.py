@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 from typing import Final
 
-from schemas import topics
-from schemas.providers import provider_names
+from paynotify.schemas import topics
+from paynotify.schemas.providers import provider_names
 
 PAGE: Final = Path(__file__).parents[3] / "docs" / "operations" / "personal-data.md"
 DAY: Final = 86_400

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 
-from schemas.routes import Answer, Route
+from paynotify.schemas.routes import Answer, Route
 from tests.fakes.listening_ingress import listening
 from tests.unit.ingest.test_app import Web
 

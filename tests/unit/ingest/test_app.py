@@ -7,16 +7,16 @@ from urllib.parse import quote
 import pytest
 from prometheus_client import generate_latest
 
-from ingest.app import Ingress, provider_in
-from ingest.limits import Slots
-from ingest.metrics import IngestMetrics
-from ingest.notification import RecordHeaders
-from ingest.record_group import Told
-from schemas.configuration.load import parse
-from schemas.configuration.model import Configuration
-from schemas.ingress import RESPONSES, RequestOutcome
-from schemas.providers import provider_names
-from schemas.routes import token_digest
+from paynotify.ingest.app import Ingress, provider_in
+from paynotify.ingest.limits import Slots
+from paynotify.ingest.metrics import IngestMetrics
+from paynotify.ingest.notification import RecordHeaders
+from paynotify.ingest.record_group import Told
+from paynotify.schemas.configuration.load import parse
+from paynotify.schemas.configuration.model import Configuration
+from paynotify.schemas.ingress import RESPONSES, RequestOutcome
+from paynotify.schemas.providers import provider_names
+from paynotify.schemas.routes import token_digest
 from tests.fakes.webhook_caller import call_ingress
 
 CONFIGURATION = """

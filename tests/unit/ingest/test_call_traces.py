@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from ingest.call import CallResponse, WebhookCall
-from ingest.call_traces import CallTraces
-from ingest.request_parser import RequestHead
-from schemas.ingress import RequestOutcome
-from service.span_exporter import SpanExporter
-from service.traces import TraceSampling
+from paynotify.ingest.call import CallResponse, WebhookCall
+from paynotify.ingest.call_traces import CallTraces
+from paynotify.ingest.request_parser import RequestHead
+from paynotify.schemas.ingress import RequestOutcome
+from paynotify.service.span_exporter import SpanExporter
+from paynotify.service.traces import TraceSampling
 from tests.fakes.otlp_receiver import OtlpReceiver, otlp_receiver
 
 SPAN = b"-" + b"1" * 16

@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator
 import pytest
 from uvicorn.server import Server
 
-from ingest.app import Ingress
-from ingest.connection import PRIVATE_NAMES
-from ingest.http_server import sweep
-from schemas.errors import UnsupportedLibraryError
-from service.private_names import require
+from paynotify.ingest.app import Ingress
+from paynotify.ingest.connection import PRIVATE_NAMES
+from paynotify.ingest.http_server import sweep
+from paynotify.schemas.errors import UnsupportedLibraryError
+from paynotify.service.private_names import require
 from tests.fakes.listening_ingress import DEADLINE_SECONDS, Site, listening
 
 CONFIGURATION = """

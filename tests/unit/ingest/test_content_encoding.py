@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.content_encoding import LongBodyError, UnreadableBodyError, coding_of, inflated, is_known
+from paynotify.ingest.content_encoding import LongBodyError, UnreadableBodyError, coding_of, inflated, is_known
 
 codings = st.sampled_from([b"gzip", b"x-gzip", b"deflate"])
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.forwarding import Forwarding, forwarding
-from ingest.networks import Networks, address_in
-from schemas.configuration.ingest import IngestSettings
+from paynotify.ingest.forwarding import Forwarding, forwarding
+from paynotify.ingest.networks import Networks, address_in
+from paynotify.schemas.configuration.ingest import IngestSettings
 
 TRUSTED = Networks(["10.0.0.0/8", "2001:db8:1::/48", "192.0.2.7"])
 X = Forwarding(TRUSTED, "x-forwarded-for")

@@ -10,10 +10,10 @@ from kafka.errors import IllegalStateError, KafkaTimeoutError
 from kafka.producer.record_accumulator import RecordAccumulator
 from kafka.record.memory_records import MemoryRecords
 
-from ingest.group_producer import PRIVATE_NAMES, GroupProducer
-from ingest.record_batch import encoded
-from ingest.record_group import PendingRecord, RecordGroup, TargetPartition
-from service.private_names import require
+from paynotify.ingest.group_producer import PRIVATE_NAMES, GroupProducer
+from paynotify.ingest.record_batch import encoded
+from paynotify.ingest.record_group import PendingRecord, RecordGroup, TargetPartition
+from paynotify.service.private_names import require
 
 TOPIC = "notifications.trustpayments"
 PLACE = TopicPartition(TOPIC, 2)

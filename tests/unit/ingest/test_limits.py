@@ -2,7 +2,7 @@
 
 import pytest
 
-from ingest.limits import AddressLimits, Slots, TokenBucket
+from paynotify.ingest.limits import AddressLimits, Slots, TokenBucket
 
 
 def test_token_bucket_allows_a_burst_and_then_its_rate() -> None:

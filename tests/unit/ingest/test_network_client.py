@@ -14,10 +14,10 @@ import pytest
 from kafka.errors import KafkaConnectionError
 from kafka.net.selector import NetworkSelector
 
-from ingest.network_client import PRIVATE_NAMES, LoopTurns, SharedNetworkClient
-from ingest.selector import ProducerSelector
-from service.private_names import require
-from service.rebootstrap import RebootstrapManager
+from paynotify.ingest.network_client import PRIVATE_NAMES, LoopTurns, SharedNetworkClient
+from paynotify.ingest.selector import ProducerSelector
+from paynotify.service.private_names import require
+from paynotify.service.rebootstrap import RebootstrapManager
 
 DEADLINE_SECONDS = 10
 

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.notification import MAX_VALUE_BYTES, TimestampFormatter, origin, record_headers
-from schemas.times import parse_time
-from schemas.traceparent import valid_traceparent
+from paynotify.ingest.notification import MAX_VALUE_BYTES, TimestampFormatter, origin, record_headers
+from paynotify.schemas.times import parse_time
+from paynotify.schemas.traceparent import valid_traceparent
 
 SHOP = origin("trustpayments", "shop-uk")
 TRACE = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

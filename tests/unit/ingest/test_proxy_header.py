@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.proxy_header import HEAD_BYTES, ProxyHeaderError, rest_bytes, source
+from paynotify.ingest.proxy_header import HEAD_BYTES, ProxyHeaderError, rest_bytes, source
 from tests.fakes.listening_ingress import DEADLINE_SECONDS, Site, listening
 
 SIGNATURE: Final = b"\r\n\r\n\x00\r\nQUIT\n"

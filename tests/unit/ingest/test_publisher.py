@@ -8,11 +8,11 @@ import pytest
 from kafka.errors import KafkaError, KafkaTimeoutError, UnknownError
 from kafka.future import Future
 
-from ingest.limits import Slots
-from ingest.publisher import NotificationPublisher
-from ingest.record_batch import encoded
-from ingest.record_group import BatchResult, PendingRecord, RecordGroup
-from service.partitioner import partition_of
+from paynotify.ingest.limits import Slots
+from paynotify.ingest.publisher import NotificationPublisher
+from paynotify.ingest.record_batch import encoded
+from paynotify.ingest.record_group import BatchResult, PendingRecord, RecordGroup
+from paynotify.service.partitioner import partition_of
 
 TOPIC = "notifications.trustpayments"
 KEY = b"shop-uk/1"
@@ -186,7 +186,7 @@ async def test_records_gathered_by_one_thread_and_taken_by_the_other_keep_their_
 
 async def test_record_after_the_last_acknowledgement_leaves_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The timer of records that waited for it must not make later ones wait."""
-    monkeypatch.setattr("ingest.publisher._GATHER_SECONDS", 3600.0)
+    monkeypatch.setattr("paynotify.ingest.publisher._GATHER_SECONDS", 3600.0)
     one = Publishing()
     one.publish(1, b"shop-uk/1")
     await one.handed_over(1)

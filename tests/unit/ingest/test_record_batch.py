@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kafka.record.memory_records import MemoryRecords, MemoryRecordsBuilder
 
-from ingest.record_batch import PRIVATE_NAMES as NAMES
-from ingest.record_batch import EncodedRecords, encoded, integer
-from service.private_names import require
+from paynotify.ingest.record_batch import PRIVATE_NAMES as NAMES
+from paynotify.ingest.record_batch import EncodedRecords, encoded, integer
+from paynotify.service.private_names import require
 
 TIME = 1_780_000_000_123
 

@@ -13,15 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.app import Ingress
-from ingest.connection import bounded
-from ingest.limits import Slots
-from ingest.metrics import IngestMetrics
-from ingest.notification import RecordHeaders
-from ingest.record_group import Told
-from schemas.configuration.load import parse
-from schemas.ingress import RequestOutcome
-from schemas.providers import provider_names
+from paynotify.ingest.app import Ingress
+from paynotify.ingest.connection import bounded
+from paynotify.ingest.limits import Slots
+from paynotify.ingest.metrics import IngestMetrics
+from paynotify.ingest.notification import RecordHeaders
+from paynotify.ingest.record_group import Told
+from paynotify.schemas.configuration.load import parse
+from paynotify.schemas.ingress import RequestOutcome
+from paynotify.schemas.providers import provider_names
 
 CONFIGURATION: Final = parse(
     """
@@ -283,6 +283,6 @@ def test_bytes_of_any_kind_break_nothing(pieces: list[bytes]) -> None:
         return server
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ingest.connection.event", lambda *_, **more: pytest.fail(str(more)))
+        patch.setattr("paynotify.ingest.connection.event", lambda *_, **more: pytest.fail(str(more)))
         server = asyncio.run(fed())
     assert server.slots.taken == 0

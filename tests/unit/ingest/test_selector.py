@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ingest.selector import ProducerSelector
+from paynotify.ingest.selector import ProducerSelector
 
 
 class NamelessSocket(socket.socket):

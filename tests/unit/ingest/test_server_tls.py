@@ -11,9 +11,9 @@ from typing import Final
 
 import pytest
 
-from ingest.server_tls import ServerTLS
-from sandbox.certificates import Authority, Issued
-from schemas.errors import ConfigurationError
+from paynotify.ingest.server_tls import ServerTLS
+from paynotify.sandbox.certificates import Authority, Issued
+from paynotify.schemas.errors import ConfigurationError
 from tests.fakes.listening_ingress import DEADLINE_SECONDS, Site, listening
 from tests.unit.ingest.test_proxy_header import told_by_ipv4
 

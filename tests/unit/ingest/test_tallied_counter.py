@@ -4,8 +4,8 @@ import threading
 
 from prometheus_client import CollectorRegistry, Counter, generate_latest
 
-from ingest.metrics import IngestMetrics
-from ingest.tallied_counter import Tallies
+from paynotify.ingest.metrics import IngestMetrics
+from paynotify.ingest.tallied_counter import Tallies
 
 
 def test_scrape_sees_every_increment_so_far_and_each_once() -> None:

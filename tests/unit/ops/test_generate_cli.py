@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ops.generate_cli import PAGE, page
-from ops.main import SUBCOMMANDS
+from paynotify.ops.generate_cli import PAGE, page
+from paynotify.ops.main import SUBCOMMANDS
 
 
 def test_page_is_generated_from_the_parsers() -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from ops import generate_configuration, generate_metrics
-from processors.metrics import Metrics
-from schemas.configuration.ingest import IngestSettings
-from schemas.configuration.model import Configuration, configuration_type
-from schemas.configuration.worker import WorkerSettings
-from schemas.providers import provider_contracts
+from paynotify.ops import generate_configuration, generate_metrics
+from paynotify.processors.metrics import Metrics
+from paynotify.schemas.configuration.ingest import IngestSettings
+from paynotify.schemas.configuration.model import Configuration, configuration_type
+from paynotify.schemas.configuration.worker import WorkerSettings
+from paynotify.schemas.providers import provider_contracts
 
 
 @pytest.mark.parametrize("generator", [generate_configuration, generate_metrics], ids=["configuration", "metrics"])

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from ops import topics
-from ops.main import SUBCOMMANDS, main
-from schemas.errors import ClusterUnavailableError
+from paynotify.ops import topics
+from paynotify.ops.main import SUBCOMMANDS, main
+from paynotify.schemas.errors import ClusterUnavailableError
 
 ROOT = Path(__file__).parents[3]
 
 
 def paynotify(*words: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "ops.main", *words],
+        [sys.executable, "-m", "paynotify.ops.main", *words],
         cwd=ROOT,
         capture_output=True,
         text=True,

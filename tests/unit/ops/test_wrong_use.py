@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.main import main
+from paynotify.ops.main import main
 from tests.fakes import configurations
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from processors.tally import Tally
+from paynotify.processors.tally import Tally
 from tests.fakes.stages import counted, metrics
 
 

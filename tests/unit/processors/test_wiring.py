@@ -8,21 +8,21 @@ from typing import Any, cast
 import pytest
 from prometheus_client import CollectorRegistry
 
-from ops.replay.original import money_moving_topics, replay_targets
-from processors.metrics import Metrics
-from processors.orders.expectation_cache import ExpectedPayments
-from processors.runtime.failpoints import ignore
-from processors.runtime.stage import BatchContext, StageSpec
-from processors.state import timer_queue
-from processors.state.memory_store import MemoryStore
-from processors.state.overlay import Overlay
-from processors.state.timer_queue import Timer
-from processors.wiring import StageSelection, build_stages
-from schemas import messages
-from schemas.configuration.load import load
-from schemas.configuration.model import Configuration
-from schemas.errors import SecretError
-from schemas.messages import PaymentStatus, TimeReached
+from paynotify.ops.replay.original import money_moving_topics, replay_targets
+from paynotify.processors.metrics import Metrics
+from paynotify.processors.orders.expectation_cache import ExpectedPayments
+from paynotify.processors.runtime.failpoints import ignore
+from paynotify.processors.runtime.stage import BatchContext, StageSpec
+from paynotify.processors.state import timer_queue
+from paynotify.processors.state.memory_store import MemoryStore
+from paynotify.processors.state.overlay import Overlay
+from paynotify.processors.state.timer_queue import Timer
+from paynotify.processors.wiring import StageSelection, build_stages
+from paynotify.schemas import messages
+from paynotify.schemas.configuration.load import load
+from paynotify.schemas.configuration.model import Configuration
+from paynotify.schemas.errors import SecretError
+from paynotify.schemas.messages import PaymentStatus, TimeReached
 from tests.fakes import configurations
 from tests.fakes.observations import observation
 from tests.fakes.stages import call_context, empty, record, refuse_publish

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import parse_qsl, urlencode
 
-from sandbox.attacker import resplit
-from sandbox.simulators.trustpayments.signature import security_hash
+from paynotify.sandbox.attacker import resplit
+from paynotify.sandbox.simulators.trustpayments.signature import security_hash
 
 PASSWORD = "word"
 

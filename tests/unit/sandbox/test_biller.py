@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.billing.biller import main
-from sandbox.billing.bills import COLUMNS, SETTLED, Bill, Month, read_bills
-from schemas.errors import ConfigurationError
-from schemas.messages import Checks, PaymentRequest, PaymentStatus
-from schemas.money import Money
+from paynotify.sandbox.billing.biller import main
+from paynotify.sandbox.billing.bills import COLUMNS, SETTLED, Bill, Month, read_bills
+from paynotify.schemas.errors import ConfigurationError
+from paynotify.schemas.messages import Checks, PaymentRequest, PaymentStatus
+from paynotify.schemas.money import Money
 from tests.fakes import configurations
 
 HEAD: Final = ",".join(COLUMNS)

@@ -8,12 +8,12 @@ from typing import Any, Final
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from processors.providers.daily_looks import daily_looks
-from sandbox.days import SimulatedDays
-from sandbox.simulators.spec import simulator_specs
-from sandbox.simulators.trustpayments.clock import GatewayClock
-from schemas.providers import provider_contracts
-from schemas.times import parse_time
+from paynotify.processors.providers.daily_looks import daily_looks
+from paynotify.sandbox.days import SimulatedDays
+from paynotify.sandbox.simulators.spec import simulator_specs
+from paynotify.sandbox.simulators.trustpayments.clock import GatewayClock
+from paynotify.schemas.providers import provider_contracts
+from paynotify.schemas.times import parse_time
 from tests.fakes.accounts import account
 
 TRUST: Final = "trustpayments"

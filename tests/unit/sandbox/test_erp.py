@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from sandbox.consumer import apply_batch, open_database
-from sandbox.erp import TABLES, book
+from paynotify.sandbox.consumer import apply_batch, open_database
+from paynotify.sandbox.erp import TABLES, book
 from tests.fakes.status_events import event, read, record
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.consumer import open_database
-from sandbox.fulfilment import TABLES, decide
+from paynotify.sandbox.consumer import open_database
+from paynotify.sandbox.fulfilment import TABLES, decide
 from tests.fakes.status_events import event, read
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.processes import Child, stop_all, wait_for
-from schemas.errors import ConfigurationError
+from paynotify.sandbox.processes import Child, stop_all, wait_for
+from paynotify.schemas.errors import ConfigurationError
 
 SLEEPS = 'import time; print(\'{"event":"up","port":7}\', flush=True); time.sleep(600)'
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SLEEPS

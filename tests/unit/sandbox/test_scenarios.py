@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.scenarios import SCENARIOS, PaymentAmounts, Share
+from paynotify.sandbox.scenarios import SCENARIOS, PaymentAmounts, Share
 
 
 @given(st.integers(500, 50_000))

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from sandbox import erp, fulfilment
-from sandbox.consumer import open_database
-from sandbox.observer import Observer
-from sandbox.verification import VerificationResult, settled, verify
-from schemas import topics
+from paynotify.sandbox import erp, fulfilment
+from paynotify.sandbox.consumer import open_database
+from paynotify.sandbox.observer import Observer
+from paynotify.sandbox.verification import VerificationResult, settled, verify
+from paynotify.schemas import topics
 from tests.fakes.status_events import event, read, record
 
 TRUTH = {"merchant": "shop", "status": "captured", "paid": 1050, "refunded": 0, "refunding": 0, "charged_back": 0}

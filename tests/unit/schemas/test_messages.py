@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import orjson
 
-from processors.resolve.payment_state import PaymentState, encoded
-from processors.resolve.retention import payment_state
-from schemas import messages
-from schemas.messages import Observation, fields_of
-from schemas.money import Money
+from paynotify.processors.resolve.payment_state import PaymentState, encoded
+from paynotify.processors.resolve.retention import payment_state
+from paynotify.schemas import messages
+from paynotify.schemas.messages import Observation, fields_of
+from paynotify.schemas.money import Money
 from tests.fakes.observations import observation
 
 _LEFT_OUT = {"reason": None, "secured": False, "order_role": "whole", "customer_amount": None}

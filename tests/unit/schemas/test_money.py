@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.errors import UnreadableError
-from schemas.money import Money, exponent, from_major, from_minor, to_major, total
+from paynotify.schemas.errors import UnreadableError
+from paynotify.schemas.money import Money, exponent, from_major, from_minor, to_major, total
 
 
 @pytest.mark.parametrize(

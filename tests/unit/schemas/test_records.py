@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.dead_letters import dead_lettered
-from schemas.cloudevents import cloud_event, with_headers
-from schemas.ids import derived_id, time_ordered_id
-from schemas.records import Record
-from schemas.times import parse_time, rfc3339
-from schemas.traceparent import new_traceparent, valid_traceparent
+from paynotify.processors.dead_letters import dead_lettered
+from paynotify.schemas.cloudevents import cloud_event, with_headers
+from paynotify.schemas.ids import derived_id, time_ordered_id
+from paynotify.schemas.records import Record
+from paynotify.schemas.times import parse_time, rfc3339
+from paynotify.schemas.traceparent import new_traceparent, valid_traceparent
 from tests.fakes.stages import header, record
 
 texts = st.text(max_size=20)

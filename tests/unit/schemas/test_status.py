@@ -7,9 +7,9 @@ from typing import get_args
 
 import pytest
 
-from schemas import errors, reasons
-from schemas.status import FINAL, HOLD, Fulfilment, Status, fulfilment
-from schemas.topics import all_topics
+from paynotify.schemas import errors, reasons
+from paynotify.schemas.status import FINAL, HOLD, Fulfilment, Status, fulfilment
+from paynotify.schemas.topics import all_topics
 
 STATUSES: tuple[Status, ...] = get_args(Status)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from schemas.text import is_text
+from paynotify.schemas.text import is_text
 
 
 @pytest.mark.parametrize("text", ["", "ORD-1", "Ő", "\0", "\U0001f600"])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from schemas.errors import ClusterUnavailableError, ConfigurationError, MissingTopicsError
-from service.exit_codes import exit_code
+from paynotify.schemas.errors import ClusterUnavailableError, ConfigurationError, MissingTopicsError
+from paynotify.service.exit_codes import exit_code
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from sandbox.certificates import Authority
-from schemas.configuration.kafka import KafkaSettings
-from schemas.configuration.secrets import Secret, SecretRef
-from service.expiry import CREDENTIAL_EXPIRES, certificates_end, token_end, watch
+from paynotify.sandbox.certificates import Authority
+from paynotify.schemas.configuration.kafka import KafkaSettings
+from paynotify.schemas.configuration.secrets import Secret, SecretRef
+from paynotify.service.expiry import CREDENTIAL_EXPIRES, certificates_end, token_end, watch
 
 DAY = 86400.0
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from prometheus_client import CollectorRegistry
 
-from service.management import Management
+from paynotify.service.management import Management
 
 MARK = b"L3AK"
 

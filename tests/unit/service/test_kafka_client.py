@@ -14,7 +14,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaError
 from kafka.producer.transaction_manager import ProducerIdAndEpoch, TransactionManager, TransactionState
 
-from service.kafka_client import opened
+from paynotify.service.kafka_client import opened
 
 NOBODY = {"bootstrap_servers": "127.0.0.1:1", "bootstrap_timeout_ms": 100}
 

@@ -10,13 +10,13 @@ from typing import Final
 import pytest
 from kafka.net.sasl import get_sasl_mechanism
 
-from processors.runtime.faust_app import broker_credentials
-from sandbox.certificates import Authority, Issued
-from schemas.configuration.kafka import KafkaSettings
-from schemas.configuration.secrets import Secret, SecretRef
-from schemas.errors import ConfigurationError, SecretError
-from service.kafka_client import client_settings
-from service.kafka_credentials import BrokerTLS
+from paynotify.processors.runtime.faust_app import broker_credentials
+from paynotify.sandbox.certificates import Authority, Issued
+from paynotify.schemas.configuration.kafka import KafkaSettings
+from paynotify.schemas.configuration.secrets import Secret, SecretRef
+from paynotify.schemas.errors import ConfigurationError, SecretError
+from paynotify.service.kafka_client import client_settings
+from paynotify.service.kafka_credentials import BrokerTLS
 
 MECHANISMS: Final = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 

@@ -7,8 +7,8 @@ import socket
 
 import pytest
 
-from schemas.errors import ConfigurationError
-from service.listener import bound_socket, caller_address, split_address
+from paynotify.schemas.errors import ConfigurationError
+from paynotify.service.listener import bound_socket, caller_address, split_address
 
 needs_ipv6 = pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="no IPv6 here")
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from service.logs import JsonLines, RateLimited, event, set_up
+from paynotify.service.logs import JsonLines, RateLimited, event, set_up
 
 SECRET = "4111111111111111"
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
-from schemas.errors import ConfigurationError
-from service.management import Management
+from paynotify.schemas.errors import ConfigurationError
+from paynotify.service.management import Management
 
 
 class Process:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from prometheus_client import CollectorRegistry
 
-from service.metrics import MetricDefinition, MetricSet, counter, gauge, histogram
+from paynotify.service.metrics import MetricDefinition, MetricSet, counter, gauge, histogram
 
 
 class Kitchen(MetricSet):

@@ -14,18 +14,18 @@ from typing import Any, Final
 import pytest
 from kafka.net.sasl import get_sasl_mechanism
 
-from ops.main import main
-from processors.runtime.faust_app import broker_credentials
-from sandbox.certificates import Authority
-from sandbox.processes import wait_for
-from schemas.configuration.kafka import KafkaSettings, OAuthSettings
-from schemas.configuration.secrets import SecretRef
-from schemas.errors import ConfigurationError, TokenUnavailableError
-from service import token_sources
-from service.kafka_client import client_settings
-from service.msk_signer import MskSigner
-from service.oauth_token import FetchedToken, FileToken
-from service.token_endpoint import TokenEndpoint
+from paynotify.ops.main import main
+from paynotify.processors.runtime.faust_app import broker_credentials
+from paynotify.sandbox.certificates import Authority
+from paynotify.sandbox.processes import wait_for
+from paynotify.schemas.configuration.kafka import KafkaSettings, OAuthSettings
+from paynotify.schemas.configuration.secrets import SecretRef
+from paynotify.schemas.errors import ConfigurationError, TokenUnavailableError
+from paynotify.service import token_sources
+from paynotify.service.kafka_client import client_settings
+from paynotify.service.msk_signer import MskSigner
+from paynotify.service.oauth_token import FetchedToken, FileToken
+from paynotify.service.token_endpoint import TokenEndpoint
 from tests.fakes import configurations
 from tests.fakes.token_issuer import CLIENT, SECRET, TokenIssuer
 
@@ -121,7 +121,7 @@ def test_token_without_a_successor_ends_and_comes_again(issuer: TokenIssuer, cap
 
 
 def test_token_file_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("schemas.configuration.secrets._RECHECK_SECONDS", 0.0)
+    monkeypatch.setattr("paynotify.schemas.configuration.secrets._RECHECK_SECONDS", 0.0)
     file = tmp_path / "token"
     file.write_text("first\n", "utf-8")
     token = FileToken(str(file), {})

@@ -8,7 +8,7 @@ import weakref
 
 import pytest
 
-from service.outage import BrokerAvailability
+from paynotify.service.outage import BrokerAvailability
 
 
 class Cycle:

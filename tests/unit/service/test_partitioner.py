@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kafka.partitioner import DefaultPartitioner
 
-from service.partitioner import partition_of
+from paynotify.service.partitioner import partition_of
 
 TOPIC = "notifications.trustpayments"
 

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import pytest
 
-from schemas.errors import UnsupportedLibraryError
-from service.private_names import SUPPORTED, PrivateName, require
+from paynotify.schemas.errors import UnsupportedLibraryError
+from paynotify.service.private_names import SUPPORTED, PrivateName, require
 
 ROOT: Final = Path(__file__).parents[3]
 HERE: Final = __name__

@@ -15,7 +15,7 @@ from kafka.net.manager import KafkaConnectionManager
 from kafka.net.selector import NetworkSelector
 from kafka.protocol.metadata import MetadataRequest, MetadataResponse
 
-from service.rebootstrap import ClusterReplacedError, RebootstrapManager
+from paynotify.service.rebootstrap import ClusterReplacedError, RebootstrapManager
 
 DEADLINE_SECONDS = 10
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.token_bucket import refill, take
+from paynotify.service.token_bucket import refill, take
 
 RATE_PER_SECOND, BURST = 2.0, 5.0
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from schemas.errors import ConfigurationError
-from schemas.traceparent import new_traceparent
-from service.span_exporter import SpanExporter
-from service.traces import TraceSampling, open_traces, sampled_share
+from paynotify.schemas.errors import ConfigurationError
+from paynotify.schemas.traceparent import new_traceparent
+from paynotify.service.span_exporter import SpanExporter
+from paynotify.service.traces import TraceSampling, open_traces, sampled_share
 from tests.fakes.otlp_receiver import otlp_receiver
 
 ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}

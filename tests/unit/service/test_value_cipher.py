@@ -9,14 +9,14 @@ from typing import Any, Final
 import pytest
 from msgspec.structs import replace
 
-from schemas import topics
-from schemas.configuration.encryption import EncryptionKey, EncryptionSettings
-from schemas.configuration.kafka import KafkaSettings
-from schemas.configuration.secrets import SecretRef
-from schemas.errors import SecretError, UnreadableError
-from schemas.records import Headers, Output, Record
-from service import value_cipher
-from service.value_cipher import ValueCipher
+from paynotify.schemas import topics
+from paynotify.schemas.configuration.encryption import EncryptionKey, EncryptionSettings
+from paynotify.schemas.configuration.kafka import KafkaSettings
+from paynotify.schemas.configuration.secrets import SecretRef
+from paynotify.schemas.errors import SecretError, UnreadableError
+from paynotify.schemas.records import Headers, Output, Record
+from paynotify.service import value_cipher
+from paynotify.service.value_cipher import ValueCipher
 
 KAFKA: Final = KafkaSettings(topic_prefix="prod_")
 TOPIC: Final = "prod_notifications.trustpayments"

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from processors.providers.account import open_account
-from processors.providers.trustpayments.contract import TrustPaymentsMerchant
-from sandbox.processes import Child
-from sandbox.system import Sandbox
-from schemas.topics import notifications
+from paynotify.processors.providers.account import open_account
+from paynotify.processors.providers.trustpayments.contract import TrustPaymentsMerchant
+from paynotify.sandbox.processes import Child
+from paynotify.sandbox.system import Sandbox
+from paynotify.schemas.topics import notifications
 from tests.bench.peers.benthos.program import FOLDER
 
 _PROVIDER: Final = "trustpayments"

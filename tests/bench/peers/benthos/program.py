@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-from sandbox.kafka_distribution import cache_directory
+from paynotify.sandbox.kafka_distribution import cache_directory
 
 VERSION: Final = "4.27.0"
 FOLDER: Final = Path(__file__).parent

@@ -14,15 +14,15 @@ import pytest
 from aiohttp import web
 from msgspec.structs import replace
 
-from processors.providers.account import Account
-from processors.providers.base import ProviderResponse
-from processors.providers.charging import CaptureOrVoid, ChargeOpened, ChargeOrder, ChargeReport
-from processors.providers.nevogate.charging import CODES, Decision, NevogateChargeGateway
-from processors.providers.nevogate.provider import NevogateProvider
-from processors.providers.outcomes import Failed, RetryLater, Unknown
-from schemas.messages import RequestedPayment
-from schemas.money import Money
-from schemas.reasons import REQUEST_REASONS, RequestReason
+from paynotify.processors.providers.account import Account
+from paynotify.processors.providers.base import ProviderResponse
+from paynotify.processors.providers.charging import CaptureOrVoid, ChargeOpened, ChargeOrder, ChargeReport
+from paynotify.processors.providers.nevogate.charging import CODES, Decision, NevogateChargeGateway
+from paynotify.processors.providers.nevogate.provider import NevogateProvider
+from paynotify.processors.providers.outcomes import Failed, RetryLater, Unknown
+from paynotify.schemas.messages import RequestedPayment
+from paynotify.schemas.money import Money
+from paynotify.schemas.reasons import REQUEST_REASONS, RequestReason
 from tests.fakes.accounts import TRANSACTION, account, response
 from tests.fakes.gateway import Gateway, Scripted, World, json_answer, serving, world
 

@@ -11,17 +11,17 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from processors.providers.base import WaitingLookup
-from processors.providers.outcomes import Failed, FurtherLookup, Succeeded
-from processors.providers.registry import provider_specs
-from schemas.errors import (
+from paynotify.processors.providers.base import WaitingLookup
+from paynotify.processors.providers.outcomes import Failed, FurtherLookup, Succeeded
+from paynotify.processors.providers.registry import provider_specs
+from paynotify.schemas.errors import (
     PermanentError,
     ProviderRefusedError,
     ProviderUnavailableError,
     RateLimitedError,
     RetryableError,
 )
-from schemas.times import parse_time
+from paynotify.schemas.times import parse_time
 from tests.fakes.accounts import TRANSACTION, account, response, vectors, waiting
 from tests.fakes.gateway import Scripted, World, json_answer, serving, world
 

@@ -7,15 +7,15 @@ from typing import Any, Final
 
 import pytest
 
-from processors.providers.account import Account
-from processors.providers.base import WaitingLookup
-from processors.providers.outcomes import FurtherLookup, Succeeded
-from processors.providers.recovery import lookup_key, settlement_lookup
-from processors.providers.registry import provider_specs
-from sandbox.simulators.nevogate.settings import NevogateSettings, NevogateShop
-from sandbox.simulators.nevogate.simulator import NevogateSimulator
-from schemas.messages import Lookup, Observation
-from schemas.times import rfc3339
+from paynotify.processors.providers.account import Account
+from paynotify.processors.providers.base import WaitingLookup
+from paynotify.processors.providers.outcomes import FurtherLookup, Succeeded
+from paynotify.processors.providers.recovery import lookup_key, settlement_lookup
+from paynotify.processors.providers.registry import provider_specs
+from paynotify.sandbox.simulators.nevogate.settings import NevogateSettings, NevogateShop
+from paynotify.sandbox.simulators.nevogate.simulator import NevogateSimulator
+from paynotify.schemas.messages import Lookup, Observation
+from paynotify.schemas.times import rfc3339
 from tests.fakes.accounts import NOW, account
 from tests.fakes.gateway import World, world
 from tests.fakes.simulated import simulated

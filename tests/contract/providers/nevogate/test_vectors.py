@@ -7,11 +7,11 @@ from typing import Any, Final
 
 import pytest
 
-from processors.providers.nevogate.interpretation import STATUSES
-from processors.providers.nevogate.provider import CREDENTIALS, REFUSALS
-from processors.providers.registry import provider_specs
-from schemas.errors import RejectedNotificationError, UnreadableError
-from schemas.money import Money
+from paynotify.processors.providers.nevogate.interpretation import STATUSES
+from paynotify.processors.providers.nevogate.provider import CREDENTIALS, REFUSALS
+from paynotify.processors.providers.registry import provider_specs
+from paynotify.schemas.errors import RejectedNotificationError, UnreadableError
+from paynotify.schemas.money import Money
 from tests.fakes.accounts import TRANSACTION, account, notification, response, vectors
 
 NEVOGATE: Final = provider_specs()["nevogate"].provider

@@ -12,13 +12,19 @@ from typing import Any, Final
 import pytest
 from aiohttp import web
 
-from processors.interpret.stage import response_of
-from processors.providers.base import Call, ProviderResponse, WaitingLookup
-from processors.providers.outcomes import Failed, Succeeded
-from processors.providers.registry import provider_specs
-from processors.providers.response_record import response_record
-from schemas.errors import PermanentError, ProviderUnavailableError, RateLimitedError, RetryableError, UnreadableError
-from schemas.records import Record
+from paynotify.processors.interpret.stage import response_of
+from paynotify.processors.providers.base import Call, ProviderResponse, WaitingLookup
+from paynotify.processors.providers.outcomes import Failed, Succeeded
+from paynotify.processors.providers.registry import provider_specs
+from paynotify.processors.providers.response_record import response_record
+from paynotify.schemas.errors import (
+    PermanentError,
+    ProviderUnavailableError,
+    RateLimitedError,
+    RetryableError,
+    UnreadableError,
+)
+from paynotify.schemas.records import Record
 from tests.fakes.accounts import NOW, account, vectors, waiting
 from tests.fakes.gateway import json_answer, serving, world
 

@@ -11,12 +11,12 @@ import pytest
 from aiohttp import web
 from msgspec.structs import replace
 
-from processors.limits.hourly_quota import HourlyQuota
-from processors.providers.account import Account
-from processors.providers.base import Call, WaitingLookup
-from processors.providers.omnikassa.provider import OmniKassaProvider
-from processors.providers.outcomes import Succeeded
-from schemas.errors import ProviderRefusedError, ProviderUnavailableError, RateLimitedError, UnreadableError
+from paynotify.processors.limits.hourly_quota import HourlyQuota
+from paynotify.processors.providers.account import Account
+from paynotify.processors.providers.base import Call, WaitingLookup
+from paynotify.processors.providers.omnikassa.provider import OmniKassaProvider
+from paynotify.processors.providers.outcomes import Succeeded
+from paynotify.schemas.errors import ProviderRefusedError, ProviderUnavailableError, RateLimitedError, UnreadableError
 from tests.fakes.accounts import account, response, waiting
 from tests.fakes.gateway import Gateway, World, json_answer, serving, world
 

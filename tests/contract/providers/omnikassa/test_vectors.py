@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import pytest
 
-from processors.providers.omnikassa.return_url import check_return
-from processors.providers.omnikassa.signature import signed
-from processors.providers.registry import provider_specs
-from schemas.errors import RejectedNotificationError, UnreadableError
+from paynotify.processors.providers.omnikassa.return_url import check_return
+from paynotify.processors.providers.omnikassa.signature import signed
+from paynotify.processors.providers.registry import provider_specs
+from paynotify.schemas.errors import RejectedNotificationError, UnreadableError
 from tests.fakes.accounts import account, notification, response, vectors
 
 OMNIKASSA: Final = provider_specs()["omnikassa"].provider

@@ -9,13 +9,13 @@ from typing import Any, Final, get_args
 
 import pytest
 
-from processors.providers.account import Account
-from processors.providers.base import Notification, ParsedNotification
-from processors.providers.smartpay.contract import MAX_AGE_SECONDS
-from processors.providers.smartpay.provider import SmartPayProvider
-from sandbox.simulators.smartpay.key_ring import KeyRing, base64url
-from sandbox.simulators.smartpay.settings import Algorithm
-from schemas.errors import RejectedNotificationError, UndecidedNotificationError
+from paynotify.processors.providers.account import Account
+from paynotify.processors.providers.base import Notification, ParsedNotification
+from paynotify.processors.providers.smartpay.contract import MAX_AGE_SECONDS
+from paynotify.processors.providers.smartpay.provider import SmartPayProvider
+from paynotify.sandbox.simulators.smartpay.key_ring import KeyRing, base64url
+from paynotify.sandbox.simulators.smartpay.settings import Algorithm
+from paynotify.schemas.errors import RejectedNotificationError, UndecidedNotificationError
 from tests.fakes.accounts import NOW, account
 from tests.fakes.signed_events import ORDER_ID, SUBSCRIPTION, event_body, event_data, key_file, signed_event
 

@@ -11,16 +11,16 @@ import yaml
 from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
-from processors.metrics import Metrics
-from processors.runtime.failpoints import ignore
-from processors.runtime.stage import BatchContext, StageSpec
-from processors.state.overlay import Overlay
-from processors.wiring import StageSelection, build_stages
-from sandbox.simulators.omnikassa.signature import sign, signed_fields
-from sandbox.simulators.smartpay.key_ring import KeyRing
-from schemas.configuration.load import parse
-from schemas.messages import PaymentStatus, decode
-from schemas.records import Output, Record
+from paynotify.processors.metrics import Metrics
+from paynotify.processors.runtime.failpoints import ignore
+from paynotify.processors.runtime.stage import BatchContext, StageSpec
+from paynotify.processors.state.overlay import Overlay
+from paynotify.processors.wiring import StageSelection, build_stages
+from paynotify.sandbox.simulators.omnikassa.signature import sign, signed_fields
+from paynotify.sandbox.simulators.smartpay.key_ring import KeyRing
+from paynotify.schemas.configuration.load import parse
+from paynotify.schemas.messages import PaymentStatus, decode
+from paynotify.schemas.records import Output, Record
 from tests.fakes.accounts import NOW, OMNIKASSA_KEY
 from tests.fakes.gateway import World, world
 from tests.fakes.observations import notification_headers

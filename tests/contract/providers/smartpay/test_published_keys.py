@@ -12,14 +12,14 @@ from typing import Any, Final
 import pytest
 from aiohttp import web
 
-from processors.providers.background import BackgroundContext
-from processors.providers.smartpay.contract import SmartPayMerchant
-from processors.providers.smartpay.key_set import KeySetError, key_set_in
-from processors.providers.smartpay.provider import SmartPayProvider
-from processors.providers.smartpay.published_keys import KeyFetcher, PublishedKeys, fetch_keys
-from sandbox.simulators.smartpay.key_ring import KeyRing
-from schemas.configuration.load import parse
-from schemas.errors import ConfigurationError, UndecidedNotificationError
+from paynotify.processors.providers.background import BackgroundContext
+from paynotify.processors.providers.smartpay.contract import SmartPayMerchant
+from paynotify.processors.providers.smartpay.key_set import KeySetError, key_set_in
+from paynotify.processors.providers.smartpay.provider import SmartPayProvider
+from paynotify.processors.providers.smartpay.published_keys import KeyFetcher, PublishedKeys, fetch_keys
+from paynotify.sandbox.simulators.smartpay.key_ring import KeyRing
+from paynotify.schemas.configuration.load import parse
+from paynotify.schemas.errors import ConfigurationError, UndecidedNotificationError
 from tests.fakes.accounts import NOW, account
 from tests.fakes.gateway import Gateway, Scripted, World, json_answer, serving, world
 from tests.fakes.signed_events import ORDER_ID, signed_event

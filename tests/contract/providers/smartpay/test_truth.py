@@ -10,15 +10,15 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from processors.providers.account import Account
-from processors.providers.base import Interpretation, WaitingLookup
-from processors.providers.outcomes import RetryLater, Succeeded
-from processors.providers.recovery import recovery_lookup
-from processors.providers.smartpay.provider import SmartPayProvider
-from sandbox.simulators.smartpay.key_ring import KeyRing
-from schemas.errors import ProviderRefusedError, RateLimitedError, UnreadableError
-from schemas.messages import RECOVERY
-from schemas.money import Money
+from paynotify.processors.providers.account import Account
+from paynotify.processors.providers.base import Interpretation, WaitingLookup
+from paynotify.processors.providers.outcomes import RetryLater, Succeeded
+from paynotify.processors.providers.recovery import recovery_lookup
+from paynotify.processors.providers.smartpay.provider import SmartPayProvider
+from paynotify.sandbox.simulators.smartpay.key_ring import KeyRing
+from paynotify.schemas.errors import ProviderRefusedError, RateLimitedError, UnreadableError
+from paynotify.schemas.messages import RECOVERY
+from paynotify.schemas.money import Money
 from tests.fakes.accounts import NOW, account, response
 from tests.fakes.gateway import Gateway, World, json_answer, serving, world
 from tests.fakes.signed_events import ORDER_ID, SUBSCRIPTION, event_body, event_data, key_file, signed_event

@@ -11,11 +11,11 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from ops.main import main
-from processors.providers.base import Notification
-from processors.providers.registry import provider_specs
-from schemas.errors import RejectedNotificationError
-from schemas.routes import Route
+from paynotify.ops.main import main
+from paynotify.processors.providers.base import Notification
+from paynotify.processors.providers.registry import provider_specs
+from paynotify.schemas.errors import RejectedNotificationError
+from paynotify.schemas.routes import Route
 from tests.fakes.accounts import KEYS, account, notification, vectors
 
 FILE: Final = vectors("smartpay")

@@ -10,10 +10,10 @@ import orjson
 import pytest
 from aiohttp import web
 
-from processors.providers.base import Call, WaitingLookup
-from processors.providers.outcomes import Failed, LookupOutcome, RetryLater, Succeeded
-from processors.providers.registry import provider_specs
-from schemas.errors import PermanentError, ProviderRefusedError, ProviderUnavailableError, RetryableError
+from paynotify.processors.providers.base import Call, WaitingLookup
+from paynotify.processors.providers.outcomes import Failed, LookupOutcome, RetryLater, Succeeded
+from paynotify.processors.providers.registry import provider_specs
+from paynotify.schemas.errors import PermanentError, ProviderRefusedError, ProviderUnavailableError, RetryableError
 from tests.fakes.accounts import account, response, vectors, waiting
 from tests.fakes.gateway import Gateway, Scripted, World, json_answer, serving, world
 

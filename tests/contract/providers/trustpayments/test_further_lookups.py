@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from processors.providers.outcomes import FurtherLookup, RetryLater, Succeeded
+from paynotify.processors.providers.outcomes import FurtherLookup, RetryLater, Succeeded
 from tests.fakes.accounts import waiting
 from tests.fakes.gateway import serving, world
 from tests.fakes.gateway_records import record

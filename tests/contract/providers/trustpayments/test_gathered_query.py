@@ -12,10 +12,10 @@ from aiohttp import web
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from processors.providers.base import WaitingLookup
-from processors.providers.outcomes import Failed, RetryLater, Succeeded
-from processors.providers.registry import provider_specs
-from schemas.errors import ProviderRefusedError, ProviderUnavailableError, RateLimitedError
+from paynotify.processors.providers.base import WaitingLookup
+from paynotify.processors.providers.outcomes import Failed, RetryLater, Succeeded
+from paynotify.processors.providers.registry import provider_specs
+from paynotify.schemas.errors import ProviderRefusedError, ProviderUnavailableError, RateLimitedError
 from tests.fakes.accounts import account, response, waiting
 from tests.fakes.gateway import serving, world
 from tests.fakes.record_gateway import asked_in, fetch, gateway_of, notified, observed, payment, reference, settlement

@@ -10,15 +10,15 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from processors.providers.base import WaitingLookup
-from processors.providers.outcomes import Failed, LookupOutcome, Succeeded
-from processors.providers.registry import provider_specs
-from processors.resolve.payment_state import PaymentState
-from processors.resolve.transitions import advance
-from sandbox.simulators.trustpayments.simulator import TrustPaymentsSimulator
-from schemas.messages import Observation, PaymentStatus
-from schemas.money import Money
-from schemas.times import parse_time
+from paynotify.processors.providers.base import WaitingLookup
+from paynotify.processors.providers.outcomes import Failed, LookupOutcome, Succeeded
+from paynotify.processors.providers.registry import provider_specs
+from paynotify.processors.resolve.payment_state import PaymentState
+from paynotify.processors.resolve.transitions import advance
+from paynotify.sandbox.simulators.trustpayments.simulator import TrustPaymentsSimulator
+from paynotify.schemas.messages import Observation, PaymentStatus
+from paynotify.schemas.money import Money
+from paynotify.schemas.times import parse_time
 from tests.fakes.accounts import account, response, waiting
 from tests.fakes.gateway import World, world
 from tests.fakes.simulated import simulated, trustpayments_gateway

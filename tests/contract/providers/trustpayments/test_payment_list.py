@@ -10,15 +10,15 @@ from typing import Any, Final
 import pytest
 from aiohttp import web
 
-from processors.providers.account import Account
-from processors.providers.http import exchange
-from processors.providers.payment_list import ListedPayment, ListedRecord, PaymentReference, UnreadableRecord
-from processors.providers.registry import provider_specs
-from processors.providers.trustpayments.client import query
-from processors.providers.trustpayments.gathered_query import MAX_RECORDS
-from processors.providers.trustpayments.payment_list import TrustPaymentsLister
-from sandbox.simulators.trustpayments.simulator import TrustPaymentsSimulator
-from schemas.errors import ProviderRefusedError, ProviderUnavailableError
+from paynotify.processors.providers.account import Account
+from paynotify.processors.providers.http import exchange
+from paynotify.processors.providers.payment_list import ListedPayment, ListedRecord, PaymentReference, UnreadableRecord
+from paynotify.processors.providers.registry import provider_specs
+from paynotify.processors.providers.trustpayments.client import query
+from paynotify.processors.providers.trustpayments.gathered_query import MAX_RECORDS
+from paynotify.processors.providers.trustpayments.payment_list import TrustPaymentsLister
+from paynotify.sandbox.simulators.trustpayments.simulator import TrustPaymentsSimulator
+from paynotify.schemas.errors import ProviderRefusedError, ProviderUnavailableError
 from tests.fakes.accounts import account
 from tests.fakes.gateway import World, json_answer, serving, world
 from tests.fakes.record_gateway import asked_in, gateway_of, payment

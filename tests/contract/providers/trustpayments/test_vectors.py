@@ -8,9 +8,9 @@ from urllib.parse import parse_qsl
 import orjson
 import pytest
 
-from processors.providers.registry import provider_specs
-from processors.providers.trustpayments.codes import payment_status
-from schemas.errors import RejectedNotificationError
+from paynotify.processors.providers.registry import provider_specs
+from paynotify.processors.providers.trustpayments.codes import payment_status
+from paynotify.schemas.errors import RejectedNotificationError
 from tests.fakes.accounts import account, notification, response, vectors
 
 TRUSTPAYMENTS: Final = provider_specs()["trustpayments"].provider

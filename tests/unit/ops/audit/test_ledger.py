@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from ops.audit.ledger import AuditLedger, LookupFlags, NotificationFlags, identity, identity_text
+from paynotify.ops.audit.ledger import AuditLedger, LookupFlags, NotificationFlags, identity, identity_text
 
 NAME = uuid.uuid4().bytes
 

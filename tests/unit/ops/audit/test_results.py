@@ -8,8 +8,8 @@ from typing import Any
 
 import orjson
 
-from ops.audit.results import ResultChecks
-from ops.common.topic_reader import TopicPartition
+from paynotify.ops.audit.results import ResultChecks
+from paynotify.ops.common.topic_reader import TopicPartition
 
 PARTITION = TopicPartition("payments.status", 0)
 

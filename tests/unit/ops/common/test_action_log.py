@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from ops.common import action_log
-from ops.common.action_log import ActionLog, intention, recorded_arguments
-from ops.common.operator import Operator, operator_of
-from ops.main import main
-from ops.requests import submit
-from schemas.configuration.kafka import KafkaSettings
-from schemas.errors import ClusterUnavailableError, ConfigurationError
-from schemas.messages import OperatorAction, decode
-from schemas.records import Output
+from paynotify.ops.common import action_log
+from paynotify.ops.common.action_log import ActionLog, intention, recorded_arguments
+from paynotify.ops.common.operator import Operator, operator_of
+from paynotify.ops.main import main
+from paynotify.ops.requests import submit
+from paynotify.schemas.configuration.kafka import KafkaSettings
+from paynotify.schemas.errors import ClusterUnavailableError, ConfigurationError
+from paynotify.schemas.messages import OperatorAction, decode
+from paynotify.schemas.records import Output
 from tests.fakes import configurations
 from tests.fakes.brokers import RecordingBrokers
 
@@ -139,7 +139,7 @@ def test_arguments_that_are_not_named_are_not_recorded_and_long_ones_are_cut() -
 
 
 def test_container_without_a_name_acts_by_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ops.common.operator.system_user", lambda: "")
+    monkeypatch.setattr("paynotify.ops.common.operator.system_user", lambda: "")
     monkeypatch.setattr("os.getuid", lambda: 10001)
     assert operator_of(None, None) == Operator(by="uid-10001", identity="os_user", os_user="uid-10001")
     assert operator_of("anna", "case 4711").by == "anna"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from ops.common.committed import committed_offsets
-from ops.common.topic_reader import TopicPartition
+from paynotify.ops.common.committed import committed_offsets
+from paynotify.ops.common.topic_reader import TopicPartition
 
 FIRST, SECOND, THIRD, FOURTH = (TopicPartition("notifications.nevogate", number) for number in range(4))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
-from ops.common.raw_scan import batches
+from paynotify.ops.common.raw_scan import batches
 
 
 def _batch(base: int, keys: list[bytes], compression: int = 0) -> bytes:

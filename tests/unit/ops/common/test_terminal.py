@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from ops.common.terminal import print_table, printable
+from paynotify.ops.common.terminal import print_table, printable
 
 
 def _printed(rows: list[tuple[str, ...]], **options: object) -> list[str]:

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ops.common.times import parse_duration_option, parse_time_option, parse_window
-from schemas.errors import ConfigurationError
+from paynotify.ops.common.times import parse_duration_option, parse_time_option, parse_window
+from paynotify.schemas.errors import ConfigurationError
 
 
 def test_time_is_an_instant_or_an_age() -> None:

@@ -8,14 +8,14 @@ from typing import Any, Final
 
 import pytest
 
-from ops.common import action_log
-from ops.correct import command
-from ops.correct.current import CurrentPayment
-from ops.main import main
-from schemas.messages import Correction, Expectation, Observation, decode
-from schemas.money import Money
-from schemas.records import Output
-from schemas.traceparent import valid_traceparent
+from paynotify.ops.common import action_log
+from paynotify.ops.correct import command
+from paynotify.ops.correct.current import CurrentPayment
+from paynotify.ops.main import main
+from paynotify.schemas.messages import Correction, Expectation, Observation, decode
+from paynotify.schemas.money import Money
+from paynotify.schemas.records import Output
+from paynotify.schemas.traceparent import valid_traceparent
 from tests.fakes import configurations
 from tests.fakes.brokers import RecordingBrokers
 from tests.fakes.observations import observation

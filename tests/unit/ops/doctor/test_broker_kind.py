@@ -9,8 +9,8 @@ import pytest
 from kafka.protocol.api_key import ApiKey
 from kafka.protocol.broker_version_data import BrokerVersionData
 
-from ops.doctor.broker_kind import NEWEST, OLDEST, check_kind, kind_of
-from ops.doctor.finding import Finding
+from paynotify.ops.doctor.broker_kind import NEWEST, OLDEST, check_kind, kind_of
+from paynotify.ops.doctor.finding import Finding
 
 
 class Cluster:

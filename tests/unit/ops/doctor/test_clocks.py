@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import pytest
 
-from ops.doctor.clocks import broker_skews, compared, provider_skew
+from paynotify.ops.doctor.clocks import broker_skews, compared, provider_skew
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 

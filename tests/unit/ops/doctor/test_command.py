@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ops.doctor.command import missing_operations
-from ops.main import main
+from paynotify.ops.doctor.command import missing_operations
+from paynotify.ops.main import main
 from tests.fakes import configurations
 
 

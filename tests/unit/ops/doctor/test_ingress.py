@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from ops.doctor.ingress import check_certificate
-from sandbox.certificates import Authority
-from schemas.configuration.ingest import IngestSettings
+from paynotify.ops.doctor.ingress import check_certificate
+from paynotify.sandbox.certificates import Authority
+from paynotify.schemas.configuration.ingest import IngestSettings
 
 
 def test_certificate_is_an_error_once_it_is_over_or_cannot_be_used(tmp_path: Path) -> None:

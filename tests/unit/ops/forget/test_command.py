@@ -6,9 +6,9 @@ from pathlib import Path
 
 import orjson
 
-from ops.common.topic_reader import TopicPartition
-from ops.forget.command import processed_by
-from schemas.configuration.load import parse
+from paynotify.ops.common.topic_reader import TopicPartition
+from paynotify.ops.forget.command import processed_by
+from paynotify.schemas.configuration.load import parse
 from tests.fakes.configurations import document
 
 GROWN = 5

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
-from ops.common.topic_reader import OffsetRange, TopicPartition
-from ops.forget.copies import PartitionErasure, erasures, raw_copies
-from schemas.records import Record
+from paynotify.ops.common.topic_reader import OffsetRange, TopicPartition
+from paynotify.ops.forget.copies import PartitionErasure, erasures, raw_copies
+from paynotify.schemas.records import Record
 
 CALLS: Final = "notifications.nevogate"
 RAW: Final = frozenset((CALLS, "responses.nevogate", "notifications.rejected"))

@@ -7,9 +7,9 @@ from itertools import permutations
 import pytest
 from msgspec.structs import replace
 
-from ops.history.actions import HistoryEntry, HistoryFilter, entries
-from ops.history.command import UNENDED, _row
-from schemas.messages import OperatorAction
+from paynotify.ops.history.actions import HistoryEntry, HistoryFilter, entries
+from paynotify.ops.history.command import UNENDED, _row
+from paynotify.schemas.messages import OperatorAction
 
 INTENDED = OperatorAction(
     event_id="e-1",

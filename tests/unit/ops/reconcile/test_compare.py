@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops.reconcile.compare import (
+from paynotify.ops.reconcile.compare import (
     KINDS,
     OwnPayments,
     PaymentEntry,
@@ -19,8 +19,8 @@ from ops.reconcile.compare import (
     compare,
     count_too_new,
 )
-from schemas.money import Money
-from schemas.status import Status
+from paynotify.schemas.money import Money
+from paynotify.schemas.status import Status
 
 START: Final = datetime(2026, 11, 22, tzinfo=UTC)
 SLACK: Final = timedelta(minutes=15)

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops.reconcile.compare import PaymentEntry
-from ops.reconcile.csv_export import read_export
-from schemas.errors import ConfigurationError
-from schemas.money import Money
+from paynotify.ops.reconcile.compare import PaymentEntry
+from paynotify.ops.reconcile.csv_export import read_export
+from paynotify.schemas.errors import ConfigurationError
+from paynotify.schemas.money import Money
 
 HEADER = "order_id,payment_id,status,amount,currency,created_at"
 

@@ -7,13 +7,13 @@ from typing import Any, Final
 
 import pytest
 
-from ops.reconcile.compare import PaymentDifference, PaymentEntry
-from ops.reconcile.repair import limit_lookups, lookup_id, outputs, plan_repair
-from schemas.configuration.kafka import KafkaSettings
-from schemas.messages import Lookup, decode
-from schemas.money import Money
-from schemas.records import Record
-from schemas.status import Status
+from paynotify.ops.reconcile.compare import PaymentDifference, PaymentEntry
+from paynotify.ops.reconcile.repair import limit_lookups, lookup_id, outputs, plan_repair
+from paynotify.schemas.configuration.kafka import KafkaSettings
+from paynotify.schemas.messages import Lookup, decode
+from paynotify.schemas.money import Money
+from paynotify.schemas.records import Record
+from paynotify.schemas.status import Status
 from tests.fakes.accounts import account
 
 NOON: Final = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops.reconcile.compare import Period
-from ops.reconcile.report import PRINTERS, ReconcileReport, major_units
-from schemas.money import Money, from_major
+from paynotify.ops.reconcile.compare import Period
+from paynotify.ops.reconcile.report import PRINTERS, ReconcileReport, major_units
+from paynotify.schemas.money import Money, from_major
 from tests.fakes.accounts import account
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from ops.replay.original import money_moving_topics, original, replay_targets
-from ops.replay.plan import ReplaySelection
-from processors.dead_letters import dead_lettered
-from schemas.configuration.kafka import KafkaSettings
-from schemas.records import Record
+from paynotify.ops.replay.original import money_moving_topics, original, replay_targets
+from paynotify.ops.replay.plan import ReplaySelection
+from paynotify.processors.dead_letters import dead_lettered
+from paynotify.schemas.configuration.kafka import KafkaSettings
+from paynotify.schemas.records import Record
 
 HEADERS = (("ce_id", b"n-1"), ("ce_source", b"/notifications/nevogate/shop-hu"), ("http-query", b"a=b"))
 

@@ -9,14 +9,14 @@ from typing import Any, Final
 
 import pytest
 
-from ops.common import action_log
-from ops.main import main
-from ops.requests import submit
-from schemas.errors import ClusterUnavailableError
-from schemas.messages import PaymentRequest, RequestedPayment, decode, encode
-from schemas.money import Money
-from schemas.records import Output
-from schemas.traceparent import valid_traceparent
+from paynotify.ops.common import action_log
+from paynotify.ops.main import main
+from paynotify.ops.requests import submit
+from paynotify.schemas.errors import ClusterUnavailableError
+from paynotify.schemas.messages import PaymentRequest, RequestedPayment, decode, encode
+from paynotify.schemas.money import Money
+from paynotify.schemas.records import Output
+from paynotify.schemas.traceparent import valid_traceparent
 from tests.fakes import configurations
 from tests.fakes.brokers import RecordingBrokers
 

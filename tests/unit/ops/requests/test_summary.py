@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from ops.requests.summary import describe, expected_refusals
-from processors.providers.nevogate.contract import NevogateMerchant
-from schemas.configuration.merchants import ChargeLimits, Charges
-from schemas.configuration.secrets import SecretRef
-from schemas.messages import RequestedPayment
-from schemas.money import Money
+from paynotify.ops.requests.summary import describe, expected_refusals
+from paynotify.processors.providers.nevogate.contract import NevogateMerchant
+from paynotify.schemas.configuration.merchants import ChargeLimits, Charges
+from paynotify.schemas.configuration.secrets import SecretRef
+from paynotify.schemas.messages import RequestedPayment
+from paynotify.schemas.money import Money
 
 
 def _merchant(*, charges: bool = True) -> NevogateMerchant:

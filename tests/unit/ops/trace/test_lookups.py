@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ops.trace.lookups import is_for
-from schemas import messages
+from paynotify.ops.trace.lookups import is_for
+from paynotify.schemas import messages
 from tests.fakes.stages import lookup, record
 
 

@@ -8,17 +8,17 @@ from typing import Any, Literal
 import msgspec
 import pytest
 
-from ops.trace.html import page
-from ops.trace.search import OrderMessage, PaymentRecords
-from ops.trace.timeline import Timeline, TimelineEntry, build_timeline
-from processors.dead_letters import dead_lettered
-from processors.interpret.stage import observation_id
-from processors.resolve.payment_state import PaymentState
-from processors.resolve.release import CAPTURED_ONLY
-from processors.resolve.transitions import advance
-from schemas import messages
-from schemas.cloudevents import cloud_event
-from schemas.messages import (
+from paynotify.ops.trace.html import page
+from paynotify.ops.trace.search import OrderMessage, PaymentRecords
+from paynotify.ops.trace.timeline import Timeline, TimelineEntry, build_timeline
+from paynotify.processors.dead_letters import dead_lettered
+from paynotify.processors.interpret.stage import observation_id
+from paynotify.processors.resolve.payment_state import PaymentState
+from paynotify.processors.resolve.release import CAPTURED_ONLY
+from paynotify.processors.resolve.transitions import advance
+from paynotify.schemas import messages
+from paynotify.schemas.cloudevents import cloud_event
+from paynotify.schemas.messages import (
     Correction,
     Expectation,
     ExpectedPayment,
@@ -28,9 +28,9 @@ from schemas.messages import (
     OverduePayment,
     PaymentRequest,
 )
-from schemas.money import Money
-from schemas.records import Record
-from schemas.status import Status
+from paynotify.schemas.money import Money
+from paynotify.schemas.records import Record
+from paynotify.schemas.status import Status
 from tests.fakes import payment_histories
 from tests.fakes.observations import observation
 from tests.fakes.stages import lookup

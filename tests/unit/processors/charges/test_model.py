@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from schemas import messages
-from schemas.messages import PaymentRequest, RequestedPayment
-from schemas.status import Status
+from paynotify.schemas import messages
+from paynotify.schemas.messages import PaymentRequest, RequestedPayment
+from paynotify.schemas.status import Status
 from tests.fakes.charges import (
     REFERENCE,
     Fault,

@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.charges.intake_stage import ChargeIntakeStage
-from processors.providers.account import Account
-from processors.providers.base import CallContext
-from processors.providers.outcomes import Failed, RetryLater, Unknown
-from processors.runtime.stage import BatchContext
-from schemas import messages, topics
-from schemas.messages import Observation, RequestedPayment
-from schemas.money import Money
-from schemas.times import rfc3339
+from paynotify.processors.charges.intake_stage import ChargeIntakeStage
+from paynotify.processors.providers.account import Account
+from paynotify.processors.providers.base import CallContext
+from paynotify.processors.providers.outcomes import Failed, RetryLater, Unknown
+from paynotify.processors.runtime.stage import BatchContext
+from paynotify.schemas import messages, topics
+from paynotify.schemas.messages import Observation, RequestedPayment
+from paynotify.schemas.money import Money
+from paynotify.schemas.times import rfc3339
 from tests.fakes.charges import (
     KAFKA,
     NOW,

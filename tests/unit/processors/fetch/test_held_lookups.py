@@ -11,14 +11,19 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
-from processors.fetch.retry_stage import RetryStage
-from processors.fetch.stage import FetchStage
-from processors.providers.base import Call, CallContext, Policy, WaitingLookup
-from processors.providers.outcomes import Failed, LookupOutcome, RetryLater, Succeeded
-from processors.runtime.stage import BatchContext
-from schemas.errors import ProviderRefusedError, ProviderUnavailableError, RateLimitedError, ResponseTooLongError
-from schemas.records import Output, Record
-from schemas.times import parse_time
+from paynotify.processors.fetch.retry_stage import RetryStage
+from paynotify.processors.fetch.stage import FetchStage
+from paynotify.processors.providers.base import Call, CallContext, Policy, WaitingLookup
+from paynotify.processors.providers.outcomes import Failed, LookupOutcome, RetryLater, Succeeded
+from paynotify.processors.runtime.stage import BatchContext
+from paynotify.schemas.errors import (
+    ProviderRefusedError,
+    ProviderUnavailableError,
+    RateLimitedError,
+    ResponseTooLongError,
+)
+from paynotify.schemas.records import Output, Record
+from paynotify.schemas.times import parse_time
 from tests.fakes.fetching import DELAYS, Bench, answering
 from tests.fakes.stages import (
     KAFKA,

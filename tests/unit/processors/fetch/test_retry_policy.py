@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.fetch.retry_policy import ScheduledRetry, decide
-from processors.providers.base import Policy
-from processors.providers.outcomes import Failed, RetryLater
-from schemas.reasons import DeadReason
+from paynotify.processors.fetch.retry_policy import ScheduledRetry, decide
+from paynotify.processors.providers.base import Policy
+from paynotify.processors.providers.outcomes import Failed, RetryLater
+from paynotify.schemas.reasons import DeadReason
 from tests.fakes.stages import NOW
 
 DELAYS = (5.0, 30.0, 120.0, 600.0, 3600.0)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from processors.fetch.retry_stage import RetryStage
-from processors.runtime.stage import BatchContext
-from schemas.records import Output, Record
-from schemas.times import rfc3339
+from paynotify.processors.fetch.retry_stage import RetryStage
+from paynotify.processors.runtime.stage import BatchContext
+from paynotify.schemas.records import Output, Record
+from paynotify.schemas.times import rfc3339
 from tests.fakes.stages import KAFKA, NOW, empty, header, lookup_record
 
 

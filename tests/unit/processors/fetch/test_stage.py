@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from processors.providers.account import Account
-from processors.providers.base import Call, CallContext, Policy, ProviderResponse, Store, WaitingLookup
-from processors.providers.outcomes import Failed, FurtherLookup, LookupOutcome, RetryLater, Succeeded
-from schemas.errors import ProviderRefusedError, ProviderUnavailableError, RateLimitedError
-from schemas.messages import KNOWN, Answered, Lookup, OperationsEvent, decode, encode
-from schemas.reasons import DeadReason
-from schemas.records import Record
-from schemas.times import parse_time
+from paynotify.processors.providers.account import Account
+from paynotify.processors.providers.base import Call, CallContext, Policy, ProviderResponse, Store, WaitingLookup
+from paynotify.processors.providers.outcomes import Failed, FurtherLookup, LookupOutcome, RetryLater, Succeeded
+from paynotify.schemas.errors import ProviderRefusedError, ProviderUnavailableError, RateLimitedError
+from paynotify.schemas.messages import KNOWN, Answered, Lookup, OperationsEvent, decode, encode
+from paynotify.schemas.reasons import DeadReason
+from paynotify.schemas.records import Record
+from paynotify.schemas.times import parse_time
 from tests.fakes.fetching import DELAYS, Bench, answering
 from tests.fakes.stages import (
     NOW,

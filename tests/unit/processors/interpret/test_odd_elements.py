@@ -12,11 +12,11 @@ from typing import Any, Final
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from processors.interpret.stage import InterpretStage
-from processors.providers.omnikassa.signature import results_text
-from processors.providers.registry import provider_specs
-from processors.runtime.stage import BatchContext
-from schemas.records import Output
+from paynotify.processors.interpret.stage import InterpretStage
+from paynotify.processors.providers.omnikassa.signature import results_text
+from paynotify.processors.providers.registry import provider_specs
+from paynotify.processors.runtime.stage import BatchContext
+from paynotify.schemas.records import Output
 from tests.fakes.accounts import OMNIKASSA_KEY, account
 from tests.fakes.stages import KAFKA, NothingExpected, empty, header, metrics, record, refuse_publish
 

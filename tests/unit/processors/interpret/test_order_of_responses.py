@@ -11,14 +11,14 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.interpret.stage import response_of
-from processors.providers.base import ProviderResponse
-from processors.providers.call_times import begin
-from processors.providers.registry import provider_specs
-from processors.providers.response_record import response_record
-from processors.transport.brokers_clock import BrokersClock
-from schemas.records import Record
-from schemas.times import rfc3339
+from paynotify.processors.interpret.stage import response_of
+from paynotify.processors.providers.base import ProviderResponse
+from paynotify.processors.providers.call_times import begin
+from paynotify.processors.providers.registry import provider_specs
+from paynotify.processors.providers.response_record import response_record
+from paynotify.processors.transport.brokers_clock import BrokersClock
+from paynotify.schemas.records import Record
+from paynotify.schemas.times import rfc3339
 from tests.fakes.accounts import TRANSACTION, account
 from tests.fakes.stages import call_context
 

@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from ops.replay.original import original
-from processors.interpret.stage import InterpretStage, response_of
-from processors.operations_events import odd_elements
-from processors.providers.base import Interpretation, OddElement, ProviderResponse
-from processors.runtime.stage import BatchContext
-from schemas import messages
-from schemas.messages import Answered, Chargeback, Expectation, Observation, OperationsEvent, Refund
-from schemas.money import Money
-from schemas.records import Output, Record
-from schemas.times import rfc3339
+from paynotify.ops.replay.original import original
+from paynotify.processors.interpret.stage import InterpretStage, response_of
+from paynotify.processors.operations_events import odd_elements
+from paynotify.processors.providers.base import Interpretation, OddElement, ProviderResponse
+from paynotify.processors.runtime.stage import BatchContext
+from paynotify.schemas import messages
+from paynotify.schemas.messages import Answered, Chargeback, Expectation, Observation, OperationsEvent, Refund
+from paynotify.schemas.money import Money
+from paynotify.schemas.records import Output, Record
+from paynotify.schemas.times import rfc3339
 from tests.fakes.stages import (
     KAFKA,
     NOW,

@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from processors.limits.call_pacer import CallPacer
+from paynotify.processors.limits.call_pacer import CallPacer
 
 
 class Clock:

@@ -7,10 +7,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from hypothesis.strategies import floats, integers
 from prometheus_client import CollectorRegistry
 
-from processors.limits.circuit import CLOSED, Circuit, asked, ended
-from processors.limits.provider_circuits import ProviderCircuits
-from processors.metrics import Metrics
-from schemas.configuration.worker import CircuitSettings
+from paynotify.processors.limits.circuit import CLOSED, Circuit, asked, ended
+from paynotify.processors.limits.provider_circuits import ProviderCircuits
+from paynotify.processors.metrics import Metrics
+from paynotify.schemas.configuration.worker import CircuitSettings
 
 SETTINGS = CircuitSettings(failures=3, within_seconds=20.0, probe_seconds=10.0)
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.orders.expectation_cache import ExpectationCache
-from processors.orders.intake_stage import OrderIntakeStage
-from processors.runtime.stage import BatchContext
-from schemas.errors import StateUnavailableError
-from schemas.money import Money
-from schemas.records import Record
+from paynotify.processors.orders.expectation_cache import ExpectationCache
+from paynotify.processors.orders.intake_stage import OrderIntakeStage
+from paynotify.processors.runtime.stage import BatchContext
+from paynotify.schemas.errors import StateUnavailableError
+from paynotify.schemas.money import Money
+from paynotify.schemas.records import Record
 from tests.fakes.expected_payments import written
 from tests.fakes.stages import KAFKA, empty, header, metrics, refuse_publish
 

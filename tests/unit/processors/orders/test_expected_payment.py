@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from processors.orders.expected_payment import parse_expected
-from schemas.errors import UnreadableError
+from paynotify.processors.orders.expected_payment import parse_expected
+from paynotify.schemas.errors import UnreadableError
 from tests.fakes.expected_payments import WRONG, written
 
 

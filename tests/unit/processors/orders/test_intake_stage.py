@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from processors.orders.intake_stage import OrderIntakeStage
-from processors.runtime.stage import BatchContext
-from schemas import messages
-from schemas.messages import ExpectedPayment
-from schemas.records import Output
+from paynotify.processors.orders.intake_stage import OrderIntakeStage
+from paynotify.processors.runtime.stage import BatchContext
+from paynotify.schemas import messages
+from paynotify.schemas.messages import ExpectedPayment
+from paynotify.schemas.records import Output
 from tests.fakes.expected_payments import WRONG, written
 from tests.fakes.stages import KAFKA, counted, empty, header, metrics, record, refuse_publish
 

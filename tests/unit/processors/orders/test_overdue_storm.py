@@ -15,13 +15,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from processors.limits.hourly_quota import HourlyQuota
-from processors.orders.state_machine import OVERDUE_QUEUE, poll_queue
-from processors.runtime.stage import BatchContext
-from processors.runtime.timers import TimerService
-from processors.state.overlay import Overlay
-from processors.state.rocksdb_store import RocksDBStore
-from schemas.records import Output, Record
+from paynotify.processors.limits.hourly_quota import HourlyQuota
+from paynotify.processors.orders.state_machine import OVERDUE_QUEUE, poll_queue
+from paynotify.processors.runtime.stage import BatchContext
+from paynotify.processors.runtime.timers import TimerService
+from paynotify.processors.state.overlay import Overlay
+from paynotify.processors.state.rocksdb_store import RocksDBStore
+from paynotify.schemas.records import Output, Record
 from tests.fakes.stages import refuse_publish
 from tests.unit.processors.orders.test_stage import DUE, Shop, expected, seen
 

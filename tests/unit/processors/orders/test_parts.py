@@ -9,19 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from processors.orders.order_state import OrderState
-from processors.orders.parts import others
-from processors.orders.state_machine import (
+from paynotify.processors.orders.order_state import OrderState
+from paynotify.processors.orders.parts import others
+from paynotify.processors.orders.state_machine import (
     MAX_PARTS,
     MAX_PAYMENTS,
     ComparePayment,
     expectation_registered,
     payment_observed,
 )
-from schemas.messages import Observation, PaymentSeen
-from schemas.money import Money
-from schemas.status import Status
-from schemas.times import rfc3339
+from paynotify.schemas.messages import Observation, PaymentSeen
+from paynotify.schemas.money import Money
+from paynotify.schemas.status import Status
+from paynotify.schemas.times import rfc3339
 from tests.unit.processors.orders.test_stage import DUE, PRICE, Shop, expected, payers, seen
 from tests.unit.processors.orders.test_state_machine import ORDER, START, expectation, news
 

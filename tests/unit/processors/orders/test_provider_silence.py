@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.orders.provider_silence import SilenceState, missed, observed, urgent
-from schemas.configuration.worker import SilenceSettings
-from schemas.times import rfc3339
+from paynotify.processors.orders.provider_silence import SilenceState, missed, observed, urgent
+from paynotify.schemas.configuration.worker import SilenceSettings
+from paynotify.schemas.times import rfc3339
 
 AT = "2026-06-01T12:00:00.000Z"
 #: After all that was heard of: an order sold then is evidence.

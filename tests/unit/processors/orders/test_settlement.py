@@ -8,12 +8,12 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.orders.settlement import awaited_settlement
-from processors.orders.state_machine import OVERDUE_QUEUE, PollProvider, ReportOverdue, expectation_registered
-from processors.state import timer_queue
-from schemas.messages import OverduePayment, PaymentSeen
-from schemas.status import Status
-from schemas.times import rfc3339
+from paynotify.processors.orders.settlement import awaited_settlement
+from paynotify.processors.orders.state_machine import OVERDUE_QUEUE, PollProvider, ReportOverdue, expectation_registered
+from paynotify.processors.state import timer_queue
+from paynotify.schemas.messages import OverduePayment, PaymentSeen
+from paynotify.schemas.status import Status
+from paynotify.schemas.times import rfc3339
 from tests.fakes.stages import counted
 from tests.unit.processors.orders.test_stage import DUE, Shop, expected, seen
 from tests.unit.processors.orders.test_state_machine import DEADLINE, ORDER, START, History, after, expectation, news

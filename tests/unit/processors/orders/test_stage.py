@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from processors.orders.stage import OrdersStage
-from processors.orders.state_machine import OVERDUE_QUEUE
-from processors.runtime.stage import BatchContext
-from processors.state import timer_queue
-from processors.state.memory_store import MemoryStore
-from processors.state.overlay import Overlay
-from schemas import messages
-from schemas.configuration.worker import OverdueSettings, SilenceSettings
-from schemas.messages import (
+from paynotify.processors.orders.stage import OrdersStage
+from paynotify.processors.orders.state_machine import OVERDUE_QUEUE
+from paynotify.processors.runtime.stage import BatchContext
+from paynotify.processors.state import timer_queue
+from paynotify.processors.state.memory_store import MemoryStore
+from paynotify.processors.state.overlay import Overlay
+from paynotify.schemas import messages
+from paynotify.schemas.configuration.worker import OverdueSettings, SilenceSettings
+from paynotify.schemas.messages import (
     Expectation,
     ExpectedPayment,
     HeardOf,
@@ -29,10 +29,10 @@ from schemas.messages import (
     ProviderSilent,
     TimeReached,
 )
-from schemas.money import Money
-from schemas.records import Output, Record
-from schemas.status import FINAL, Status
-from schemas.times import rfc3339
+from paynotify.schemas.money import Money
+from paynotify.schemas.records import Output, Record
+from paynotify.schemas.status import FINAL, Status
+from paynotify.schemas.times import rfc3339
 from tests.fakes.stages import KAFKA, counted, metrics, record, refuse_publish
 
 DUE = datetime(2026, 6, 1, 13, tzinfo=UTC)

@@ -9,9 +9,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from processors.orders.order_state import OrderState, weight
-from processors.orders.settlement import awaited_settlement
-from processors.orders.state_machine import (
+from paynotify.processors.orders.order_state import OrderState, weight
+from paynotify.processors.orders.settlement import awaited_settlement
+from paynotify.processors.orders.state_machine import (
     MAX_PAYMENTS,
     OVERDUE_QUEUE,
     ComparePayment,
@@ -26,12 +26,12 @@ from processors.orders.state_machine import (
     poll_queue,
     timer_fired,
 )
-from processors.state import timer_queue
-from schemas import messages
-from schemas.messages import ExpectedPayment, OrderRole, PaymentSeen, TimeReached
-from schemas.money import Money
-from schemas.status import FINAL, Status
-from schemas.times import rfc3339
+from paynotify.processors.state import timer_queue
+from paynotify.schemas import messages
+from paynotify.schemas.messages import ExpectedPayment, OrderRole, PaymentSeen, TimeReached
+from paynotify.schemas.money import Money
+from paynotify.schemas.status import FINAL, Status
+from paynotify.schemas.times import rfc3339
 
 START = datetime(2026, 6, 1, 12, tzinfo=UTC)
 DEADLINE = START + timedelta(hours=1)

@@ -9,15 +9,15 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.resolve.stage import ResolveStage
-from processors.runtime.stage import BatchContext
-from processors.state.memory_store import MemoryStore
-from processors.state.overlay import Overlay
-from schemas import messages
-from schemas.messages import PaymentStatus
-from schemas.money import Money
-from schemas.records import Output, Record
-from schemas.times import rfc3339
+from paynotify.processors.resolve.stage import ResolveStage
+from paynotify.processors.runtime.stage import BatchContext
+from paynotify.processors.state.memory_store import MemoryStore
+from paynotify.processors.state.overlay import Overlay
+from paynotify.schemas import messages
+from paynotify.schemas.messages import PaymentStatus
+from paynotify.schemas.money import Money
+from paynotify.schemas.records import Output, Record
+from paynotify.schemas.times import rfc3339
 from tests.fakes.observations import observation
 from tests.fakes.stages import KAFKA, metrics, refuse_publish
 from tests.unit.processors.orders.test_stage import DUE, Shop, expected

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.providers import provider_packages
+from paynotify.schemas.providers import provider_packages
 
 
 @pytest.mark.parametrize("package", provider_packages())
@@ -29,16 +29,23 @@ def test_contract_imports_only_schemas(package: str) -> None:
             else []
         )
     }
-    roots = {name.partition(".")[0] for name in modules}
-    assert roots <= {"__future__", "schemas", "msgspec", *sys.stdlib_module_names}
+    roots = {
+        ".".join(name.split(".")[:2]) if name.startswith("paynotify.") else name.partition(".")[0] for name in modules
+    }
+    assert roots <= {"__future__", "paynotify.schemas", "msgspec", *sys.stdlib_module_names}
 
 
 def test_ingress_loads_contracts_and_no_worker_code() -> None:
     code = (
-        "import sys, ingest.server; from schemas.providers import provider_contracts; provider_contracts();"
-        "print(' '.join(name for name in sys.modules if name.startswith('processors.') or name in ('faust', 'httpx')))"
+        "import sys, paynotify.ingest.server; from paynotify.schemas.providers import provider_contracts;"
+        "provider_contracts(); of_workers = ('paynotify.processors.', 'faust', 'httpx');"
+        "print(' '.join(name for name in sys.modules if name.startswith(of_workers)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     loaded = set(done.stdout.split())
-    allowed = {"processors.providers", *provider_packages(), *(f"{one}.contract" for one in provider_packages())}
+    allowed = {
+        "paynotify.processors.providers",
+        *provider_packages(),
+        *(f"{one}.contract" for one in provider_packages()),
+    }
     assert loaded <= allowed

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.providers.daily_looks import DailyLooks, daily_looks
-from schemas.times import parse_time
+from paynotify.processors.providers.daily_looks import DailyLooks, daily_looks
+from paynotify.schemas.times import parse_time
 from tests.fakes.accounts import account
 
 BUDAPEST: Final = DailyLooks(8, ZoneInfo("Europe/Budapest"))

@@ -15,15 +15,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from processors.providers.base import Notification
-from processors.providers.registry import provider_specs
-from processors.runtime.stage import BatchContext
-from processors.state.overlay import Overlay
-from processors.verify.stage import lookup_output
-from schemas import topics
-from schemas.errors import RejectedNotificationError
-from schemas.messages import Lookup
-from schemas.records import Output
+from paynotify.processors.providers.base import Notification
+from paynotify.processors.providers.registry import provider_specs
+from paynotify.processors.runtime.stage import BatchContext
+from paynotify.processors.state.overlay import Overlay
+from paynotify.processors.verify.stage import lookup_output
+from paynotify.schemas import topics
+from paynotify.schemas.errors import RejectedNotificationError
+from paynotify.schemas.messages import Lookup
+from paynotify.schemas.records import Output
 from tests.fakes.accounts import TRANSACTION, notification
 from tests.fuzz import genuine
 from tests.fuzz.answering import Headers, Line, Script, no_publish, run, taken, to_this_query

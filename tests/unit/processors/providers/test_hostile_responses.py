@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from processors.providers.http import exchange
-from sandbox.certificates import Authority, Issued
-from schemas.errors import ProviderUnavailableError, RetryableError
+from paynotify.processors.providers.http import exchange
+from paynotify.sandbox.certificates import Authority, Issued
+from paynotify.schemas.errors import ProviderUnavailableError, RetryableError
 from tests.fakes.gateway import world
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"

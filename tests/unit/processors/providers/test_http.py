@@ -7,8 +7,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from processors.providers.outgoing import open_transport
-from schemas.errors import UnsupportedLibraryError
+from paynotify.processors.providers.outgoing import open_transport
+from paynotify.schemas.errors import UnsupportedLibraryError
 
 
 def test_aiohttp_without_the_switch_for_repeats_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:

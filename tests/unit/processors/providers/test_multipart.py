@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.providers.multipart import multipart_fields
+from paynotify.processors.providers.multipart import multipart_fields
 
 NAMES = st.text("abcXYZ[]._-", min_size=1, max_size=20)
 VALUES = st.text("abc0-\n=&; é", max_size=30)

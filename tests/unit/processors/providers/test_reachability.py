@@ -12,9 +12,9 @@ from typing import Final
 
 import pytest
 
-from processors.providers.reachability import clock_of
-from schemas.configuration.worker import WorkerSettings
-from schemas.errors import ProviderUnavailableError
+from paynotify.processors.providers.reachability import clock_of
+from paynotify.schemas.configuration.worker import WorkerSettings
+from paynotify.schemas.errors import ProviderUnavailableError
 
 WORKER: Final = WorkerSettings()
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.providers.account import Account
-from processors.providers.recovery import lookup_key, recovery_lookup, settlement_lookup
-from schemas.configuration.merchants import provider_of
-from schemas.messages import Lookup
+from paynotify.processors.providers.account import Account
+from paynotify.processors.providers.recovery import lookup_key, recovery_lookup, settlement_lookup
+from paynotify.schemas.configuration.merchants import provider_of
+from paynotify.schemas.messages import Lookup
 from tests.fakes.accounts import account
 
 AT: Final = "2026-06-01T12:00:00.000Z"

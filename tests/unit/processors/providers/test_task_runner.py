@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from processors.providers import task_runner
-from processors.providers.background import BackgroundContext, BackgroundTask
-from processors.providers.registry import provider_specs
-from schemas.configuration.load import parse
-from schemas.configuration.model import Configuration
+from paynotify.processors.providers import task_runner
+from paynotify.processors.providers.background import BackgroundContext, BackgroundTask
+from paynotify.processors.providers.registry import provider_specs
+from paynotify.schemas.configuration.load import parse
+from paynotify.schemas.configuration.model import Configuration
 from tests.fakes.gateway import world
 from tests.fakes.stages import metrics
 

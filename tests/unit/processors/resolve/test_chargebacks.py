@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.messages import Chargeback, Observation
-from schemas.money import Money
-from schemas.status import Status
+from paynotify.schemas.messages import Chargeback, Observation
+from paynotify.schemas.money import Money
+from paynotify.schemas.status import Status
 from tests.fakes.payment_histories import chargeback, events, pounds, refund, run, seen
 
 STATUSES: tuple[Status, ...] = get_args(Status)

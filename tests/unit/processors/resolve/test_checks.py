@@ -6,9 +6,9 @@ from typing import Final
 
 import pytest
 
-from processors.resolve.release import ReleaseRules
-from schemas.messages import Expectation, OrderRole
-from schemas.money import Money
+from paynotify.processors.resolve.release import ReleaseRules
+from paynotify.schemas.messages import Expectation, OrderRole
+from paynotify.schemas.money import Money
 from tests.fakes.payment_histories import EARLY, events, expected, pounds, seen
 
 REQUIRED: Final = ReleaseRules(expected_required=True)

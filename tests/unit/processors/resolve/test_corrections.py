@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.messages import Correction, Observation
-from schemas.status import Status
+from paynotify.schemas.messages import Correction, Observation
+from paynotify.schemas.status import Status
 from tests.fakes.payment_histories import chargeback, correction, events, pounds, refund, run, seen
 
 STATUSES: Final[tuple[Status, ...]] = get_args(Status)

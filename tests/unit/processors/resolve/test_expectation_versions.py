@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from schemas.messages import Expectation
-from schemas.money import Money
+from paynotify.schemas.messages import Expectation
+from paynotify.schemas.money import Money
 from tests.fakes.payment_histories import run, seen
 
 PRICE = Money(1000, "GBP")

@@ -7,14 +7,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from processors.resolve import follow_up
-from processors.resolve.follow_up import DAY_MILLISECONDS, Follow, looked
-from processors.resolve.payment_state import PaymentState, encoded
-from processors.resolve.transitions import advance
-from processors.state.timer_queue import parse_milliseconds
-from schemas.messages import Correction, Expectation, FollowUp, Observation, Refund
-from schemas.money import Money
-from schemas.status import Status
+from paynotify.processors.resolve import follow_up
+from paynotify.processors.resolve.follow_up import DAY_MILLISECONDS, Follow, looked
+from paynotify.processors.resolve.payment_state import PaymentState, encoded
+from paynotify.processors.resolve.transitions import advance
+from paynotify.processors.state.timer_queue import parse_milliseconds
+from paynotify.schemas.messages import Correction, Expectation, FollowUp, Observation, Refund
+from paynotify.schemas.money import Money
+from paynotify.schemas.status import Status
 from tests.fakes.observations import observation
 from tests.fakes.payment_histories import run
 

@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from processors.resolve.payment_state import PaymentState, encoded
-from processors.resolve.refunds import refund_sums
-from processors.resolve.retention import payment_state
-from schemas import messages
-from schemas.ids import derived_id
-from schemas.messages import Observation, PaymentStatus
-from schemas.status import Status
+from paynotify.processors.resolve.payment_state import PaymentState, encoded
+from paynotify.processors.resolve.refunds import refund_sums
+from paynotify.processors.resolve.retention import payment_state
+from paynotify.schemas import messages
+from paynotify.schemas.ids import derived_id
+from paynotify.schemas.messages import Observation, PaymentStatus
+from paynotify.schemas.status import Status
 from tests.fakes.payment_histories import EARLY, chargeback, expected, pounds, refund, run, seen
 
 STATUSES: Final[tuple[Status, ...]] = get_args(Status)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from processors.resolve.payment_state import PaymentState
-from processors.resolve.transitions import advance
-from schemas.messages import Expectation
-from schemas.money import Money
+from paynotify.processors.resolve.payment_state import PaymentState
+from paynotify.processors.resolve.transitions import advance
+from paynotify.schemas.messages import Expectation
+from paynotify.schemas.money import Money
 from tests.fakes.observations import observation
 
 ANNOUNCED = Expectation(order_id="ORD-1", amount=Money(1000, "GBP"), said="1")

@@ -7,14 +7,14 @@ from typing import Final
 
 import pytest
 
-from processors.resolve.stage import ResolveStage
-from processors.runtime.stage import BatchContext
-from processors.state.memory_store import MemoryStore
-from processors.state.overlay import Overlay
-from schemas import messages
-from schemas.messages import Observation, OperationsEvent, OperationsKind
-from schemas.records import Output, Record
-from schemas.status import Status
+from paynotify.processors.resolve.stage import ResolveStage
+from paynotify.processors.runtime.stage import BatchContext
+from paynotify.processors.state.memory_store import MemoryStore
+from paynotify.processors.state.overlay import Overlay
+from paynotify.schemas import messages
+from paynotify.schemas.messages import Observation, OperationsEvent, OperationsKind
+from paynotify.schemas.records import Output, Record
+from paynotify.schemas.status import Status
 from tests.fakes.payment_histories import correction, pounds, refund, seen
 from tests.fakes.stages import KAFKA, empty, header, metrics, record, refuse_publish
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.messages import Observation
-from schemas.money import Money
+from paynotify.schemas.messages import Observation
+from paynotify.schemas.money import Money
 from tests.fakes.payment_histories import EARLY, events, pounds, refund, run, seen
 
 

@@ -8,10 +8,10 @@ import msgspec
 import orjson
 import pytest
 
-from processors.resolve.payment_state import PaymentState
-from processors.resolve.release import CAPTURED_ONLY, ReleaseRules
-from schemas import messages
-from schemas.status import Status
+from paynotify.processors.resolve.payment_state import PaymentState
+from paynotify.processors.resolve.release import CAPTURED_ONLY, ReleaseRules
+from paynotify.schemas import messages
+from paynotify.schemas.status import Status
 from tests.fakes.payment_histories import EARLY, correction, events, expected, pounds, refund, run, seen
 
 

@@ -12,18 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from processors.resolve.payment_state import PaymentState, encoded
-from processors.resolve.retention import PaymentRetention, closed, payment_state
-from processors.resolve.transitions import advance
-from processors.state import timer_queue
-from processors.state.overlay import Overlay
-from processors.state.partition_state import PartitionState
-from processors.state.rocksdb_store import RocksDBStore
-from processors.state.store import FIRST_KEY
-from processors.state.timer_queue import Timer
-from schemas.messages import FollowUp, Observation
-from schemas.status import Status
-from schemas.times import rfc3339
+from paynotify.processors.resolve.payment_state import PaymentState, encoded
+from paynotify.processors.resolve.retention import PaymentRetention, closed, payment_state
+from paynotify.processors.resolve.transitions import advance
+from paynotify.processors.state import timer_queue
+from paynotify.processors.state.overlay import Overlay
+from paynotify.processors.state.partition_state import PartitionState
+from paynotify.processors.state.rocksdb_store import RocksDBStore
+from paynotify.processors.state.store import FIRST_KEY
+from paynotify.processors.state.timer_queue import Timer
+from paynotify.schemas.messages import FollowUp, Observation
+from paynotify.schemas.status import Status
+from paynotify.schemas.times import rfc3339
 from tests.fakes.observations import observation
 from tests.fakes.stages import FakeChangelog
 

@@ -10,15 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from processors.limits.hourly_quota import HourlyQuota
-from processors.resolve import follow_up
-from processors.resolve.payment_state import encoded
-from processors.resolve.retention import closed
-from processors.state.overlay import Overlay
-from schemas import messages
-from schemas.ids import derived_id
-from schemas.messages import PaymentSeen
-from schemas.records import Output, Record
+from paynotify.processors.limits.hourly_quota import HourlyQuota
+from paynotify.processors.resolve import follow_up
+from paynotify.processors.resolve.payment_state import encoded
+from paynotify.processors.resolve.retention import closed
+from paynotify.processors.state.overlay import Overlay
+from paynotify.schemas import messages
+from paynotify.schemas.ids import derived_id
+from paynotify.schemas.messages import PaymentSeen
+from paynotify.schemas.records import Output, Record
 from tests.fakes.following import (
     FIRST_MORNING,
     LAST_MORNING,

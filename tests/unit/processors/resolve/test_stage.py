@@ -10,16 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from processors.resolve.release import ReleaseRules
-from processors.resolve.stage import ResolveStage
-from processors.runtime.stage import BatchContext
-from processors.state.memory_store import MemoryStore
-from processors.state.overlay import Overlay
-from schemas import messages
-from schemas.messages import Expectation, Observation, PaymentSeen, PaymentStatus
-from schemas.money import Money
-from schemas.records import Output, Record
-from schemas.status import Status
+from paynotify.processors.resolve.release import ReleaseRules
+from paynotify.processors.resolve.stage import ResolveStage
+from paynotify.processors.runtime.stage import BatchContext
+from paynotify.processors.state.memory_store import MemoryStore
+from paynotify.processors.state.overlay import Overlay
+from paynotify.schemas import messages
+from paynotify.schemas.messages import Expectation, Observation, PaymentSeen, PaymentStatus
+from paynotify.schemas.money import Money
+from paynotify.schemas.records import Output, Record
+from paynotify.schemas.status import Status
 from tests.fakes import payment_histories
 from tests.fakes.observations import observation
 from tests.fakes.stages import (

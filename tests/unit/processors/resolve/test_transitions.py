@@ -10,18 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from processors.resolve.payment_state import Advance, PaymentState
-from processors.resolve.release import ReleaseRules
-from processors.resolve.transitions import (
+from paynotify.processors.resolve.payment_state import Advance, PaymentState
+from paynotify.processors.resolve.release import ReleaseRules
+from paynotify.processors.resolve.transitions import (
     ALLOWED,
     NEWEST_WINS,
     advance,
     allowed,
 )
-from schemas import messages
-from schemas.messages import Observation, PaymentStatus, Refund
-from schemas.money import Money
-from schemas.status import Status
+from paynotify.schemas import messages
+from paynotify.schemas.messages import Observation, PaymentStatus, Refund
+from paynotify.schemas.money import Money
+from paynotify.schemas.status import Status
 from tests.fakes.payment_histories import run, seen
 
 STATUSES: Final[tuple[Status, ...]] = get_args(Status)

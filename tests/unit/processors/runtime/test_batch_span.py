@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from processors.runtime.batch_span import begin_call, current, end_call
-from processors.runtime.loop import Batch, StageLoop
-from processors.runtime.stage import BatchContext
-from schemas.records import Output, Record
-from service.span_exporter import SpanExporter
-from service.traces import TraceSampling
+from paynotify.processors.runtime.batch_span import begin_call, current, end_call
+from paynotify.processors.runtime.loop import Batch, StageLoop
+from paynotify.processors.runtime.stage import BatchContext
+from paynotify.schemas.records import Output, Record
+from paynotify.service.span_exporter import SpanExporter
+from paynotify.service.traces import TraceSampling
 from tests.fakes.otlp_receiver import OtlpReceiver, otlp_receiver
 from tests.fakes.stages import RecordingPublisher, metrics, record
 

@@ -15,15 +15,15 @@ from typing import Any, Final
 
 import pytest
 
-from processors.runtime import batches
-from processors.runtime import loop as loop_module
-from processors.runtime.loop import StageLoop
-from processors.runtime.stage import BatchContext
-from processors.transport.publisher import OutputPublisher
-from processors.transport.streams import FetchedRecords
-from schemas.configuration.worker import DeadLetterLimit
-from schemas.errors import ClusterUnavailableError
-from schemas.records import Output, Record
+from paynotify.processors.runtime import batches
+from paynotify.processors.runtime import loop as loop_module
+from paynotify.processors.runtime.loop import StageLoop
+from paynotify.processors.runtime.stage import BatchContext
+from paynotify.processors.transport.publisher import OutputPublisher
+from paynotify.processors.transport.streams import FetchedRecords
+from paynotify.schemas.configuration.worker import DeadLetterLimit
+from paynotify.schemas.errors import ClusterUnavailableError
+from paynotify.schemas.records import Output, Record
 from tests.fakes.stages import metrics
 
 RECORDS: Final = 60

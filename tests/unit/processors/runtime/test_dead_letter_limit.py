@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.dead_letters import dead_lettered
-from processors.metrics import Metrics
-from processors.runtime.dead_letter_limit import DeadLetterWindow
-from processors.runtime.loop import Batch, StageLoop
-from processors.runtime.stage import BatchContext
-from processors.state.partition_state import PartitionState
-from schemas.configuration.worker import DeadLetterLimit
-from schemas.errors import UnreadableError
-from schemas.reasons import DeadReason
-from schemas.records import Output, Record
+from paynotify.processors.dead_letters import dead_lettered
+from paynotify.processors.metrics import Metrics
+from paynotify.processors.runtime.dead_letter_limit import DeadLetterWindow
+from paynotify.processors.runtime.loop import Batch, StageLoop
+from paynotify.processors.runtime.stage import BatchContext
+from paynotify.processors.state.partition_state import PartitionState
+from paynotify.schemas.configuration.worker import DeadLetterLimit
+from paynotify.schemas.errors import UnreadableError
+from paynotify.schemas.reasons import DeadReason
+from paynotify.schemas.records import Output, Record
 from tests.fakes.stages import FakeChangelog, RecordingPublisher, RecordingStore, counted, metrics, record
 
 LIMIT: Final = DeadLetterLimit(consecutive_records=3, share=0.5, window_records=10)
@@ -105,7 +105,7 @@ def records(count: int, start: int = 0) -> list[Record]:
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A halted partition retries its head without a pause."""
-    monkeypatch.setattr("processors.runtime.loop._HALTED_RETRY_SECONDS", 0.0)
+    monkeypatch.setattr("paynotify.processors.runtime.loop._HALTED_RETRY_SECONDS", 0.0)
 
 
 async def test_stage_that_always_raises_dead_letters_no_more_than_the_limit() -> None:
@@ -185,7 +185,7 @@ async def test_large_share_of_failures_halts_even_if_they_are_not_in_a_row() -> 
 
 
 async def test_batch_that_is_repeated_counts_its_dead_letters_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("processors.runtime.loop._RETRY_SECONDS", 0.0)
+    monkeypatch.setattr("paynotify.processors.runtime.loop._RETRY_SECONDS", 0.0)
     bench = Bench(failures=[OSError("down")] * 5)
     await bench.loop.process_batch(bench.batch(records(2)))
     assert bench.errors("retried") == 5

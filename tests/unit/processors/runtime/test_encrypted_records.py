@@ -10,15 +10,15 @@ from typing import Final
 import pytest
 from msgspec.structs import replace
 
-from ops.replay.original import original
-from processors.dead_letters import dead_lettered
-from processors.runtime.loop import Batch, StageLoop
-from processors.runtime.stage import BatchContext
-from schemas.configuration.encryption import EncryptionKey, EncryptionSettings
-from schemas.configuration.kafka import KafkaSettings
-from schemas.configuration.secrets import SecretRef
-from schemas.records import Output, Record
-from service.value_cipher import ValueCipher
+from paynotify.ops.replay.original import original
+from paynotify.processors.dead_letters import dead_lettered
+from paynotify.processors.runtime.loop import Batch, StageLoop
+from paynotify.processors.runtime.stage import BatchContext
+from paynotify.schemas.configuration.encryption import EncryptionKey, EncryptionSettings
+from paynotify.schemas.configuration.kafka import KafkaSettings
+from paynotify.schemas.configuration.secrets import SecretRef
+from paynotify.schemas.records import Output, Record
+from paynotify.service.value_cipher import ValueCipher
 from tests.fakes.stages import RecordingPublisher, counted, metrics, record
 
 CALLS: Final = "notifications.nevogate"
@@ -94,7 +94,7 @@ async def test_stage_without_the_key_waits_and_loses_nothing(
         waited.set()
         await turn(0)
 
-    monkeypatch.setattr("processors.runtime.loop.asyncio.sleep", pause)
+    monkeypatch.setattr("paynotify.processors.runtime.loop.asyncio.sleep", pause)
     bench = Loop(cipher)
     task = asyncio.ensure_future(bench.take(encrypted(b"joe")))
     async with asyncio.timeout(5):

@@ -8,10 +8,10 @@ from typing import Any, cast
 
 import pytest
 
-from processors.runtime.health import Health
-from processors.runtime.lag import LagMonitor
-from processors.runtime.runner import StageRunner
-from service.outage import BrokerAvailability
+from paynotify.processors.runtime.health import Health
+from paynotify.processors.runtime.lag import LagMonitor
+from paynotify.processors.runtime.runner import StageRunner
+from paynotify.service.outage import BrokerAvailability
 
 
 class Runner:

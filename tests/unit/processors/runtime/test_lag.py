@@ -10,10 +10,10 @@ import pytest
 from kafka import TopicPartition
 from prometheus_client import CollectorRegistry
 
-from processors.metrics import Metrics
-from processors.runtime.lag import LagMonitor
-from processors.runtime.runner import StageRunner
-from schemas.configuration.kafka import KafkaSettings
+from paynotify.processors.metrics import Metrics
+from paynotify.processors.runtime.lag import LagMonitor
+from paynotify.processors.runtime.runner import StageRunner
+from paynotify.schemas.configuration.kafka import KafkaSettings
 
 PLACE = TopicPartition("lookups.trustpayments", 2)
 STALLED = ("partition_stalled", "fetch.trustpayments", "lookups.trustpayments", 2)

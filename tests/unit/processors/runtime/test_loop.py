@@ -8,15 +8,20 @@ from typing import Any
 
 import pytest
 
-from processors.metrics import Metrics
-from processors.runtime.failpoints import Failpoint
-from processors.runtime.loop import Batch, StageLoop
-from processors.runtime.stage import BatchContext
-from processors.state.memory_store import MemoryStore
-from processors.state.overlay import Overlay
-from processors.state.partition_state import PartitionState
-from schemas.errors import ClusterUnavailableError, ConfigurationError, PartitionRevokedError, StateUnavailableError
-from schemas.records import Output, Record
+from paynotify.processors.metrics import Metrics
+from paynotify.processors.runtime.failpoints import Failpoint
+from paynotify.processors.runtime.loop import Batch, StageLoop
+from paynotify.processors.runtime.stage import BatchContext
+from paynotify.processors.state.memory_store import MemoryStore
+from paynotify.processors.state.overlay import Overlay
+from paynotify.processors.state.partition_state import PartitionState
+from paynotify.schemas.errors import (
+    ClusterUnavailableError,
+    ConfigurationError,
+    PartitionRevokedError,
+    StateUnavailableError,
+)
+from paynotify.schemas.records import Output, Record
 from tests.fakes.stages import (
     FakeChangelog,
     RecordingPublisher,

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from processors.runtime.ownership import StateOwnership
-from processors.state.memory_store import MemoryStore
-from processors.state.partition_state import PartitionState
+from paynotify.processors.runtime.ownership import StateOwnership
+from paynotify.processors.state.memory_store import MemoryStore
+from paynotify.processors.state.partition_state import PartitionState
 from tests.fakes.stages import FakeChangelog
 
 
@@ -65,7 +65,7 @@ async def test_partitions_of_a_past_generation_are_not_owned() -> None:
 
 
 async def test_failed_acquisition_is_retried_until_the_group_moves_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("processors.runtime.ownership._ACQUIRE_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr("paynotify.processors.runtime.ownership._ACQUIRE_AGAIN_SECONDS", 0.0)
     group = Group()
     state = group.ownership.state(0)
     failures = [OSError("down"), OSError("down")]

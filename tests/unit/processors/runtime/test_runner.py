@@ -18,16 +18,16 @@ from faust.tables.recovery import Recovery, ServiceStopped
 from faust.transport.drivers import aiokafka as driver
 from mode.supervisors import OneForOneSupervisor
 
-from processors.fetch.retry_stage import RetryStage
-from processors.runtime.faust_app import REQUEST_SECONDS
-from processors.runtime.partition_loops import LoopSettings
-from processors.runtime.runner import StageRunner
-from processors.runtime.stage import StageSpec
-from processors.transport.brokers_clock import BrokersClock
-from processors.transport.faust_consumer import FaustConsumer
-from processors.transport.faust_driver import FaustProducer
-from schemas.configuration.load import load
-from schemas.configuration.worker import DeadLetterLimit
+from paynotify.processors.fetch.retry_stage import RetryStage
+from paynotify.processors.runtime.faust_app import REQUEST_SECONDS
+from paynotify.processors.runtime.partition_loops import LoopSettings
+from paynotify.processors.runtime.runner import StageRunner
+from paynotify.processors.runtime.stage import StageSpec
+from paynotify.processors.transport.brokers_clock import BrokersClock
+from paynotify.processors.transport.faust_consumer import FaustConsumer
+from paynotify.processors.transport.faust_driver import FaustProducer
+from paynotify.schemas.configuration.load import load
+from paynotify.schemas.configuration.worker import DeadLetterLimit
 from tests.fakes import configurations
 from tests.fakes.stages import metrics
 

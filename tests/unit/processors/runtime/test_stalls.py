@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from processors.fetch.retry_stage import RetryStage
-from processors.runtime.progress import Progress, current, report_progress
-from processors.runtime.stage import BatchContext
-from processors.runtime.stalls import StallDetector
-from processors.state.overlay import Overlay
+from paynotify.processors.fetch.retry_stage import RetryStage
+from paynotify.processors.runtime.progress import Progress, current, report_progress
+from paynotify.processors.runtime.stage import BatchContext
+from paynotify.processors.runtime.stalls import StallDetector
+from paynotify.processors.state.overlay import Overlay
 from tests.fakes.stages import KAFKA, NOW, record
 
 PLACE = ("resolve", "observations", 0)

@@ -10,20 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.charges.repository import UNCERTAIN
-from processors.charges.stage import ChargeTimers
-from processors.limits.hourly_quota import HourlyQuota
-from processors.orders.timers import OrderTimers
-from processors.runtime.timers import TimerService
-from processors.state import timer_queue
-from processors.state.memory_store import MemoryStore
-from processors.state.overlay import Overlay
-from processors.state.rocksdb_store import RocksDBStore
-from processors.state.timer_queue import Timer
-from schemas import messages
-from schemas.errors import StateUnavailableError
-from schemas.messages import TimeReached
-from schemas.records import Output
+from paynotify.processors.charges.repository import UNCERTAIN
+from paynotify.processors.charges.stage import ChargeTimers
+from paynotify.processors.limits.hourly_quota import HourlyQuota
+from paynotify.processors.orders.timers import OrderTimers
+from paynotify.processors.runtime.timers import TimerService
+from paynotify.processors.state import timer_queue
+from paynotify.processors.state.memory_store import MemoryStore
+from paynotify.processors.state.overlay import Overlay
+from paynotify.processors.state.rocksdb_store import RocksDBStore
+from paynotify.processors.state.timer_queue import Timer
+from paynotify.schemas import messages
+from paynotify.schemas.errors import StateUnavailableError
+from paynotify.schemas.messages import TimeReached
+from paynotify.schemas.records import Output
 from tests.fakes.stages import counted, metrics
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)

@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 
-from processors.state.rocksdb_store import RocksDBStore
+from paynotify.processors.state.rocksdb_store import RocksDBStore
 
 HOUR_SECONDS = 3600
 
@@ -19,7 +19,7 @@ HOUR_SECONDS = 3600
 KILLED: Final = """
 import os, signal, sys
 from pathlib import Path
-from processors.state.rocksdb_store import RocksDBStore
+from paynotify.processors.state.rocksdb_store import RocksDBStore
 
 store = RocksDBStore(Path(sys.argv[1]))
 with store.loading():

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from processors.state.memory_store import MemoryStore
-from processors.state.rocksdb_store import RocksDBStore
-from processors.state.store import FIRST_KEY, StateStore
+from paynotify.processors.state.memory_store import MemoryStore
+from paynotify.processors.state.rocksdb_store import RocksDBStore
+from paynotify.processors.state.store import FIRST_KEY, StateStore
 
 Create = Callable[[Path], StateStore]
 

@@ -7,8 +7,8 @@ from typing import Final
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.state import timer_queue
-from processors.state.timer_queue import Timer
+from paynotify.processors.state import timer_queue
+from paynotify.processors.state.timer_queue import Timer
 
 timer_keys = st.builds(Timer, st.sampled_from(("overdue", "polls")), st.integers(0, 9), st.sampled_from("ab")).map(
     lambda timer: timer.key

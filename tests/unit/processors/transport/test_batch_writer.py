@@ -16,9 +16,9 @@ from aiokafka.record import MemoryRecords
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.transport import batch_writer
-from processors.transport.batch_writer import Written
-from schemas.records import Output
+from paynotify.processors.transport import batch_writer
+from paynotify.processors.transport.batch_writer import Written
+from paynotify.schemas.records import Output
 
 PARTITIONS: Final = 3
 #: Room for a few small records.

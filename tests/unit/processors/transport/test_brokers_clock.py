@@ -8,7 +8,7 @@ from typing import Final
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.transport.brokers_clock import BrokersClock
+from paynotify.processors.transport.brokers_clock import BrokersClock
 
 #: How far the brokers' clock is ahead of the time since this machine started.
 AHEAD_SECONDS: Final = 1_800_000_000.0

@@ -17,9 +17,9 @@ from faust.transport.consumer import Consumer, ThreadDelegateConsumer
 from faust.types import TP
 from mode.utils.queues import ThrowableQueue
 
-from processors.transport.faust_consumer import FaustConsumer, FaustConsumerThread
-from processors.transport.faust_driver import FlowControl
-from processors.transport.streams import FetchedRecords
+from paynotify.processors.transport.faust_consumer import FaustConsumer, FaustConsumerThread
+from paynotify.processors.transport.faust_driver import FlowControl
+from paynotify.processors.transport.streams import FetchedRecords
 
 COMMITTED = {TP("observations", 0): 7, TP("observations", 1): None, TP("observations", 2): 0, TP("changelog", 1): None}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mode.utils.queues import FlowControlEvent, ThrowableQueue
 
-from processors.transport.faust_driver import FlowControl
+from paynotify.processors.transport.faust_driver import FlowControl
 
 
 async def test_queued_records_stay_when_the_flow_resumes() -> None:

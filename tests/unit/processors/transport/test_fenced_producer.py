@@ -11,10 +11,10 @@ from typing import Any, Final
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 
-from processors.transport import batch_writer, fenced_producer
-from processors.transport.fenced_producer import FencedProducer
-from schemas.errors import PartitionRevokedError
-from schemas.records import Output
+from paynotify.processors.transport import batch_writer, fenced_producer
+from paynotify.processors.transport.fenced_producer import FencedProducer
+from paynotify.schemas.errors import PartitionRevokedError
+from paynotify.schemas.records import Output
 
 PARTITION: Final = TopicPartition("a-changelog", 0)
 OUTPUT: Final = Output("a-changelog", b"key", b"value", (), 0)

@@ -12,8 +12,8 @@ from aiokafka.conn import CloseReason
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.protocol.group import SyncGroupRequest
 
-from processors.transport import group_coordinator, patches
-from processors.transport.group_coordinator import StableGroupCoordinator
+from paynotify.processors.transport import group_coordinator, patches
+from paynotify.processors.transport.group_coordinator import StableGroupCoordinator
 from tests.fakes.aiokafka_probes import member_of_a_group
 
 SESSION_SECONDS = 0.3

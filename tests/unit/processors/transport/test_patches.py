@@ -19,9 +19,9 @@ from aiokafka.errors import IncompatibleBrokerVersion, KafkaConnectionError
 from aiokafka.producer.message_accumulator import MessageAccumulator
 from aiokafka.protocol.coordination import FindCoordinatorRequest
 
-from processors.transport import patches, private_names
-from schemas.errors import UnsupportedLibraryError
-from service.private_names import PrivateName, require
+from paynotify.processors.transport import patches, private_names
+from paynotify.schemas.errors import UnsupportedLibraryError
+from paynotify.service.private_names import PrivateName, require
 from tests.fakes import aiokafka_probes as probes
 
 ROOT: Final = Path(__file__).parents[4]
@@ -53,7 +53,7 @@ from aiokafka.consumer import consumer, group_coordinator
 from aiokafka.consumer.fetcher import Fetcher
 before = Fetcher._proc_fetch_request, conn.AIOKafkaConnection.send
 for package in ("processors", "ops"):
-    for module in pkgutil.walk_packages([package], f"{package}."):
+    for module in pkgutil.walk_packages([package], f"paynotify.{package}."):
         importlib.import_module(module.name)
 assert client.create_conn is conn.create_conn
 assert consumer.GroupCoordinator is group_coordinator.GroupCoordinator

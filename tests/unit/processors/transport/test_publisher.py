@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import pytest
 from aiokafka.errors import KafkaError
 
-from processors.transport.brokers_clock import BrokersClock
-from processors.transport.publisher import OutputPublisher
-from schemas.records import Output
+from paynotify.processors.transport.brokers_clock import BrokersClock
+from paynotify.processors.transport.publisher import OutputPublisher
+from paynotify.schemas.records import Output
 
 
 class Brokers:

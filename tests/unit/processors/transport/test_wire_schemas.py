@@ -14,7 +14,7 @@ from aiokafka import protocol
 from aiokafka.protocol import types
 from aiokafka.protocol.struct import Struct
 
-from processors.transport import patches, wire_schemas
+from paynotify.processors.transport import patches, wire_schemas
 
 BITS: Final = {types.Int8: 7, types.Int16: 15, types.Int32: 31, types.UInt32: 32, types.Int64: 63}
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from processors.runtime.stage import BatchContext
-from processors.verify.stage import VerifyStage
-from schemas.records import Output, Record
+from paynotify.processors.runtime.stage import BatchContext
+from paynotify.processors.verify.stage import VerifyStage
+from paynotify.schemas.records import Output, Record
 from tests.fakes.stages import (
     KAFKA,
     NOW,

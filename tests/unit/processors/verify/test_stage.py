@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from ops.replay.original import original
-from processors.providers.registry import provider_specs
-from processors.runtime.stage import BatchContext
-from processors.state.memory_store import MemoryStore
-from processors.state.overlay import Overlay
-from processors.verify.stage import VerifyStage, notification_of
-from schemas import messages
-from schemas.messages import Lookup
-from schemas.records import Output, Record
+from paynotify.ops.replay.original import original
+from paynotify.processors.providers.registry import provider_specs
+from paynotify.processors.runtime.stage import BatchContext
+from paynotify.processors.state.memory_store import MemoryStore
+from paynotify.processors.state.overlay import Overlay
+from paynotify.processors.verify.stage import VerifyStage, notification_of
+from paynotify.schemas import messages
+from paynotify.schemas.messages import Lookup
+from paynotify.schemas.records import Output, Record
 from tests.fakes.stages import (
     KAFKA,
     NOW,

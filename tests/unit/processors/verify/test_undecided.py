@@ -8,14 +8,14 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from ops.replay.original import original
-from processors.fetch.retry_stage import RetryStage
-from processors.runtime.stage import BatchContext
-from processors.state.overlay import Overlay
-from processors.verify.stage import VerifyStage, notification_of
-from schemas.configuration.worker import WorkerSettings
-from schemas.errors import UndecidedNotificationError
-from schemas.records import Output, Record
+from paynotify.ops.replay.original import original
+from paynotify.processors.fetch.retry_stage import RetryStage
+from paynotify.processors.runtime.stage import BatchContext
+from paynotify.processors.state.overlay import Overlay
+from paynotify.processors.verify.stage import VerifyStage, notification_of
+from paynotify.schemas.configuration.worker import WorkerSettings
+from paynotify.schemas.errors import UndecidedNotificationError
+from paynotify.schemas.records import Output, Record
 from tests.fakes.stages import (
     KAFKA,
     NOW,

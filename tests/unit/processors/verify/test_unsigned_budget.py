@@ -6,19 +6,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from processors.metrics import Metrics
-from processors.providers.account import open_account
-from processors.providers.registry import provider_specs
-from processors.runtime.stage import BatchContext
-from processors.state.overlay import Overlay
-from processors.verify.known_ids import KnownIdsStage
-from processors.verify.stage import VerifyStage
-from processors.verify.unsigned_budget import TokenBucketState, charge_unknown, full_bucket, partition_share
-from schemas.configuration.load import parse
-from schemas.configuration.worker import UnsignedBudgetSettings
-from schemas.messages import KNOWN, UNKNOWN
-from schemas.records import Record
-from schemas.times import rfc3339
+from paynotify.processors.metrics import Metrics
+from paynotify.processors.providers.account import open_account
+from paynotify.processors.providers.registry import provider_specs
+from paynotify.processors.runtime.stage import BatchContext
+from paynotify.processors.state.overlay import Overlay
+from paynotify.processors.verify.known_ids import KnownIdsStage
+from paynotify.processors.verify.stage import VerifyStage
+from paynotify.processors.verify.unsigned_budget import TokenBucketState, charge_unknown, full_bucket, partition_share
+from paynotify.schemas.configuration.load import parse
+from paynotify.schemas.configuration.worker import UnsignedBudgetSettings
+from paynotify.schemas.messages import KNOWN, UNKNOWN
+from paynotify.schemas.records import Record
+from paynotify.schemas.times import rfc3339
 
 BUDGET = UnsignedBudgetSettings(per_second=1, burst=10, unknown_cost=5, known_per_second=0.5, known_burst=4)
 CONFIGURATION = """

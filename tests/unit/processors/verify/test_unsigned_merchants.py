@@ -10,22 +10,22 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
-from processors.fetch.stage import FetchStage
-from processors.metrics import Metrics
-from processors.orders.expectation_cache import ExpectedPayments
-from processors.providers.account import Account, open_account
-from processors.providers.outcomes import Failed
-from processors.providers.registry import provider_specs
-from processors.runtime.failpoints import ignore
-from processors.runtime.stage import BatchContext
-from processors.state.overlay import Overlay
-from processors.verify.known_ids import KnownIdsStage
-from processors.verify.stage import VerifyStage
-from processors.wiring import StageSelection, build_stages
-from sandbox.simulators.trustpayments.signature import security_hash
-from schemas.configuration.load import load, parse
-from schemas.configuration.worker import UnsignedBudgetSettings
-from schemas.records import Output, Record
+from paynotify.processors.fetch.stage import FetchStage
+from paynotify.processors.metrics import Metrics
+from paynotify.processors.orders.expectation_cache import ExpectedPayments
+from paynotify.processors.providers.account import Account, open_account
+from paynotify.processors.providers.outcomes import Failed
+from paynotify.processors.providers.registry import provider_specs
+from paynotify.processors.runtime.failpoints import ignore
+from paynotify.processors.runtime.stage import BatchContext
+from paynotify.processors.state.overlay import Overlay
+from paynotify.processors.verify.known_ids import KnownIdsStage
+from paynotify.processors.verify.stage import VerifyStage
+from paynotify.processors.wiring import StageSelection, build_stages
+from paynotify.sandbox.simulators.trustpayments.signature import security_hash
+from paynotify.schemas.configuration.load import load, parse
+from paynotify.schemas.configuration.worker import UnsignedBudgetSettings
+from paynotify.schemas.records import Output, Record
 from tests.fakes import configurations
 from tests.fakes.stages import (
     KAFKA,

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from processors.providers.account import Account, open_account
-from processors.verify.url_tokens import check_url_token
-from schemas.configuration.load import parse
-from schemas.errors import RejectedNotificationError
-from schemas.routes import token_digest
+from paynotify.processors.providers.account import Account, open_account
+from paynotify.processors.verify.url_tokens import check_url_token
+from paynotify.schemas.configuration.load import parse
+from paynotify.schemas.errors import RejectedNotificationError
+from paynotify.schemas.routes import token_digest
 
 CONFIGURATION = """
 sandbox: true

@@ -13,11 +13,11 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 
-from sandbox.billing.bills import read_bills
-from sandbox.billing.subscribers import register, write
-from sandbox.processes import Child, wait_for
-from sandbox.simulators.control import Control
-from sandbox.simulators.nevogate.transaction import moved_by_order
+from paynotify.sandbox.billing.bills import read_bills
+from paynotify.sandbox.billing.subscribers import register, write
+from paynotify.sandbox.processes import Child, wait_for
+from paynotify.sandbox.simulators.control import Control
+from paynotify.sandbox.simulators.nevogate.transaction import moved_by_order
 from tests.fakes.http_receiver import Receiver
 
 SHOP: Final = {"merchant": "shop", "store_name": "store", "api_key": "key", "url_token": "TOKEN"}
@@ -131,7 +131,7 @@ def _start(directory: Path, receiver: Receiver, **settings: Any) -> tuple[Gatewa
     file = directory / "settings.json"
     whole = {"shops": [SHOP], "target": receiver.address, "signals_within_seconds": 0, **settings}
     file.write_text(json.dumps(whole), "utf-8")
-    command = [sys.executable, "-m", "sandbox.simulator", "nevogate", "--settings", str(file)]
+    command = [sys.executable, "-m", "paynotify.sandbox.simulator", "nevogate", "--settings", str(file)]
     child = Child("nevogate", command, directory / "simulator.log")
     return Gateway(f"http://127.0.0.1:{child.wait_for_event('listening')['port']}", receiver), child
 

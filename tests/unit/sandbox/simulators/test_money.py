@@ -9,10 +9,10 @@ from typing import Any, Final
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.simulators.ledger import Ledger, Truth
-from sandbox.simulators.nevogate.recurring import OUTCOMES, Recurring
-from sandbox.simulators.nevogate.transaction import Transaction
-from schemas.errors import ProviderRefusedError
+from paynotify.sandbox.simulators.ledger import Ledger, Truth
+from paynotify.sandbox.simulators.nevogate.recurring import OUTCOMES, Recurring
+from paynotify.sandbox.simulators.nevogate.transaction import Transaction
+from paynotify.schemas.errors import ProviderRefusedError
 
 REFERENCE: Final = "a" * 32
 URL: Final = "https://shop.example/notifications/nevogate/shop"

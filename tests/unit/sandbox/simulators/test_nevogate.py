@@ -10,12 +10,12 @@ from urllib.parse import urlencode
 import msgspec
 import pytest
 
-from processors.providers.registry import provider_specs
-from sandbox.simulators.base import SimulatorRequest
-from sandbox.simulators.nevogate.settings import NevogateSettings
-from sandbox.simulators.nevogate.simulator import NevogateSimulator
-from sandbox.simulators.webhooks import Delivery
-from schemas.errors import ProviderRefusedError
+from paynotify.processors.providers.registry import provider_specs
+from paynotify.sandbox.simulators.base import SimulatorRequest
+from paynotify.sandbox.simulators.nevogate.settings import NevogateSettings
+from paynotify.sandbox.simulators.nevogate.simulator import NevogateSimulator
+from paynotify.sandbox.simulators.webhooks import Delivery
+from paynotify.schemas.errors import ProviderRefusedError
 from tests.fakes.accounts import account, notification
 
 NEVOGATE: Final = provider_specs()["nevogate"].provider

@@ -14,9 +14,9 @@ from urllib.parse import parse_qs, urlencode
 import httpx
 import pytest
 
-from processors.providers.registry import provider_specs
-from sandbox.processes import Child, wait_for
-from sandbox.simulators.omnikassa.signature import sign
+from paynotify.processors.providers.registry import provider_specs
+from paynotify.sandbox.processes import Child, wait_for
+from paynotify.sandbox.simulators.omnikassa.signature import sign
 from tests.fakes.accounts import account, response, waiting
 from tests.fakes.gateway import world
 from tests.fakes.http_receiver import Receiver
@@ -57,7 +57,7 @@ def start(tmp_path: Path, receiver: Receiver) -> Iterator[Start]:
         file = tmp_path / "settings.json"
         shops = [{**SHOPS[provider], **(shop or {})}]
         file.write_text(json.dumps({"shops": shops, "target": receiver.address, **settings}), "utf-8")
-        command = [sys.executable, "-m", "sandbox.simulator", provider, "--settings", str(file)]
+        command = [sys.executable, "-m", "paynotify.sandbox.simulator", provider, "--settings", str(file)]
         child = Child(provider, command, tmp_path / f"{secrets.token_hex(4)}.log")
         children.append(child)
         port = child.wait_for_event("listening")["port"]

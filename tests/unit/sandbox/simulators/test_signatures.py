@@ -9,8 +9,8 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from sandbox.simulators.omnikassa.signature import sign, signed_fields
-from sandbox.simulators.trustpayments.signature import security_hash
+from paynotify.sandbox.simulators.omnikassa.signature import sign, signed_fields
+from paynotify.sandbox.simulators.trustpayments.signature import security_hash
 
 VECTORS = Path(__file__).parents[3] / "vectors"
 

@@ -9,12 +9,12 @@ from typing import Any, Final
 
 import pytest
 
-from processors.providers.smartpay.provider import SmartPayProvider
-from sandbox.simulators.base import SimulatorRequest
-from sandbox.simulators.smartpay.settings import SmartPaySettings, SmartPayShop
-from sandbox.simulators.smartpay.simulator import KEY_SET, KEY_SET_PATH, SmartPaySimulator
-from sandbox.simulators.webhooks import Delivery
-from schemas.errors import ProviderRefusedError, RejectedNotificationError
+from paynotify.processors.providers.smartpay.provider import SmartPayProvider
+from paynotify.sandbox.simulators.base import SimulatorRequest
+from paynotify.sandbox.simulators.smartpay.settings import SmartPaySettings, SmartPayShop
+from paynotify.sandbox.simulators.smartpay.simulator import KEY_SET, KEY_SET_PATH, SmartPaySimulator
+from paynotify.sandbox.simulators.webhooks import Delivery
+from paynotify.schemas.errors import ProviderRefusedError, RejectedNotificationError
 from tests.fakes.accounts import account, notification
 
 SUBSCRIPTIONS: Final = ("wsb_1", "wsb_2")

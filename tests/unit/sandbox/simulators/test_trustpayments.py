@@ -9,12 +9,12 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from sandbox.simulators.base import SimulatorRequest
-from sandbox.simulators.trustpayments.clock import GatewayClock
-from sandbox.simulators.trustpayments.settings import TrustPaymentsSettings, TrustPaymentsShop
-from sandbox.simulators.trustpayments.signature import security_hash
-from sandbox.simulators.trustpayments.simulator import TrustPaymentsSimulator
-from sandbox.simulators.webhooks import Delivery
+from paynotify.sandbox.simulators.base import SimulatorRequest
+from paynotify.sandbox.simulators.trustpayments.clock import GatewayClock
+from paynotify.sandbox.simulators.trustpayments.settings import TrustPaymentsSettings, TrustPaymentsShop
+from paynotify.sandbox.simulators.trustpayments.signature import security_hash
+from paynotify.sandbox.simulators.trustpayments.simulator import TrustPaymentsSimulator
+from paynotify.sandbox.simulators.webhooks import Delivery
 
 REFUNDS: Final = ("STR-10", "UDR-1")
 SETTLEMENT: Final = ("STR-10", "UDR-2")

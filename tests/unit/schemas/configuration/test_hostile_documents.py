@@ -8,9 +8,9 @@ from typing import Final
 
 import pytest
 
-from schemas.configuration.load import parse
-from schemas.configuration.secrets import Secret, SecretRef
-from schemas.errors import ConfigurationError, SecretError
+from paynotify.schemas.configuration.load import parse
+from paynotify.schemas.configuration.secrets import Secret, SecretRef
+from paynotify.schemas.errors import ConfigurationError, SecretError
 
 SHOP = "merchants: [{{id: {id}, provider: nevogate, store_name: s, api_key: {key}, base_url: {url}}}]\n{more}"
 
@@ -176,7 +176,7 @@ def test_secret_file_without_text_is_named(tmp_path: Path, content: bytes) -> No
 
 
 def test_secret_file_replaced_within_one_clock_tick_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("schemas.configuration.secrets._RECHECK_SECONDS", 0.0)
+    monkeypatch.setattr("paynotify.schemas.configuration.secrets._RECHECK_SECONDS", 0.0)
     file, other = tmp_path / "key", tmp_path / "other"
     file.write_text("old", "utf-8")
     secret = Secret(SecretRef(file=str(file)))

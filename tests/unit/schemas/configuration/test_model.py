@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import yaml
 
-from schemas.configuration.load import load, parse
-from schemas.configuration.merchants import provider_of
-from schemas.configuration.model import Configuration
-from schemas.errors import ConfigurationError
-from schemas.topics import all_topics, changelog
-from service.cluster import wanted_settings
+from paynotify.schemas.configuration.load import load, parse
+from paynotify.schemas.configuration.merchants import provider_of
+from paynotify.schemas.configuration.model import Configuration
+from paynotify.schemas.errors import ConfigurationError
+from paynotify.schemas.topics import all_topics, changelog
+from paynotify.service.cluster import wanted_settings
 from tests.fakes.configurations import merchants
 
 VERIFY_CHANGELOG = changelog("verify.trustpayments")

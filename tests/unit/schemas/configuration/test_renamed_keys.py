@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from schemas.configuration.load import parse
-from schemas.configuration.renamed_keys import RENAMED_KEYS, renamed
-from schemas.errors import ConfigurationError
+from paynotify.schemas.configuration.load import parse
+from paynotify.schemas.configuration.renamed_keys import RENAMED_KEYS, renamed
+from paynotify.schemas.errors import ConfigurationError
 from tests.unit.schemas.configuration.test_model import PRODUCTION
 
 CHARGING = PRODUCTION["merchants"][2] | {

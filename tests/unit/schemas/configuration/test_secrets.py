@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from schemas.configuration.secrets import Secret, SecretRef, reveal_all
-from schemas.errors import SecretError
+from paynotify.schemas.configuration.secrets import Secret, SecretRef, reveal_all
+from paynotify.schemas.errors import SecretError
 
 Tick = Callable[[float], None]
 

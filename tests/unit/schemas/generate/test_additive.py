@@ -13,7 +13,7 @@ from typing import Any, Final
 import orjson
 import pytest
 
-from schemas.generate.json_schema import FOLDER
+from paynotify.schemas.generate.json_schema import FOLDER
 
 EARLIER: Final = Path(__file__).parent / "earlier"
 NAMES: Final = sorted(file.name for file in EARLIER.iterdir())

@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.resolve.payment_state import PaymentState
-from processors.resolve.transitions import advance
-from schemas import messages
-from schemas.errors import UnreadableError
-from schemas.generate import json_schema
-from schemas.generate.json_schema import FOLDER, carries, documents
-from schemas.generate.openapi import openapi
-from schemas.ingress import HEAD_TOO_LARGE, RESPONSES
-from schemas.messages import (
+from paynotify.processors.resolve.payment_state import PaymentState
+from paynotify.processors.resolve.transitions import advance
+from paynotify.schemas import messages
+from paynotify.schemas.errors import UnreadableError
+from paynotify.schemas.generate import json_schema
+from paynotify.schemas.generate.json_schema import FOLDER, carries, documents
+from paynotify.schemas.generate.openapi import openapi
+from paynotify.schemas.ingress import HEAD_TOO_LARGE, RESPONSES
+from paynotify.schemas.messages import (
     ExpectedPayment,
     Lookup,
     Observation,
@@ -30,8 +30,8 @@ from schemas.messages import (
     ProviderSilent,
     RequestedPayment,
 )
-from schemas.providers import provider_operations
-from schemas.topics import all_topics
+from paynotify.schemas.providers import provider_operations
+from paynotify.schemas.topics import all_topics
 
 KINDS: tuple[type[Any], ...] = (
     ExpectedPayment,

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.providers.nevogate.call_content import content_of
-from processors.providers.nevogate.contract import CONTRACT
+from paynotify.processors.providers.nevogate.call_content import content_of
+from paynotify.processors.providers.nevogate.contract import CONTRACT
 from tests.fakes.accounts import TRANSACTION, notification
 
 OTHER: Final = "0" * 32

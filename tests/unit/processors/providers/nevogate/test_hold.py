@@ -9,10 +9,10 @@ from typing import Any, Final
 import pytest
 from msgspec.structs import replace
 
-from processors.providers.registry import provider_specs
-from processors.providers.spec import RecoveryQuery
-from schemas.messages import FollowUp, Observation
-from schemas.times import parse_time
+from paynotify.processors.providers.registry import provider_specs
+from paynotify.processors.providers.spec import RecoveryQuery
+from paynotify.schemas.messages import FollowUp, Observation
+from paynotify.schemas.times import parse_time
 from tests.fakes.accounts import TRANSACTION, account, response
 
 SPEC: Final = provider_specs()["nevogate"]

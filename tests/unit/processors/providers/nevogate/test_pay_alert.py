@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.providers.base import ProviderAlert
-from processors.providers.registry import provider_specs
-from schemas.errors import RejectedNotificationError
-from schemas.reasons import ALERT_KINDS
+from paynotify.processors.providers.base import ProviderAlert
+from paynotify.processors.providers.registry import provider_specs
+from paynotify.schemas.errors import RejectedNotificationError
+from paynotify.schemas.reasons import ALERT_KINDS
 from tests.fakes.accounts import TRANSACTION, account, notification
 
 NEVOGATE: Final = provider_specs()["nevogate"].provider

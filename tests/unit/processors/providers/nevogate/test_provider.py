@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from processors.providers.base import ParsedNotification, ProviderResponse
-from processors.providers.registry import provider_specs
-from schemas.errors import RejectedNotificationError, UnreadableError
-from schemas.messages import Observation
-from schemas.money import Money
-from schemas.times import rfc3339
+from paynotify.processors.providers.base import ParsedNotification, ProviderResponse
+from paynotify.processors.providers.registry import provider_specs
+from paynotify.schemas.errors import RejectedNotificationError, UnreadableError
+from paynotify.schemas.messages import Observation
+from paynotify.schemas.money import Money
+from paynotify.schemas.times import rfc3339
 from tests.fakes.accounts import NOW, TRANSACTION, account, notification, response
 
 NEVOGATE: Final = provider_specs()["nevogate"].provider

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from processors.providers.registry import provider_specs
-from processors.resolve.payment_state import PaymentState
-from processors.resolve.release import CAPTURED_ONLY, ReleaseRules
-from processors.resolve.transitions import advance
-from schemas.messages import Expectation, PaymentStatus
-from schemas.money import Money
+from paynotify.processors.providers.registry import provider_specs
+from paynotify.processors.resolve.payment_state import PaymentState
+from paynotify.processors.resolve.release import CAPTURED_ONLY, ReleaseRules
+from paynotify.processors.resolve.transitions import advance
+from paynotify.schemas.messages import Expectation, PaymentStatus
+from paynotify.schemas.money import Money
 from tests.fakes.accounts import TRANSACTION, account, response
 
 NEVOGATE: Final = provider_specs()["nevogate"].provider

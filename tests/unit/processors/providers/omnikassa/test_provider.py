@@ -14,13 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from processors.providers.account import Account
-from processors.providers.base import ParsedNotification
-from processors.providers.omnikassa.return_url import check_return
-from processors.providers.omnikassa.signature import results_text
-from processors.providers.rabobank.values import instant, plain_integer
-from processors.providers.registry import provider_specs
-from schemas.errors import RejectedNotificationError, SecretError, UnreadableError
+from paynotify.processors.providers.account import Account
+from paynotify.processors.providers.base import ParsedNotification
+from paynotify.processors.providers.omnikassa.return_url import check_return
+from paynotify.processors.providers.omnikassa.signature import results_text
+from paynotify.processors.providers.rabobank.values import instant, plain_integer
+from paynotify.processors.providers.registry import provider_specs
+from paynotify.schemas.errors import RejectedNotificationError, SecretError, UnreadableError
 from tests.fakes.accounts import NOW, OMNIKASSA_KEY, account, notification, response
 
 OMNIKASSA: Final = provider_specs()["omnikassa"].provider

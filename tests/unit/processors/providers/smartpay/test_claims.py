@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from processors.providers.smartpay.event import Claim
-from schemas.status import Status
+from paynotify.processors.providers.smartpay.event import Claim
+from paynotify.schemas.status import Status
 
 
 @pytest.mark.parametrize(

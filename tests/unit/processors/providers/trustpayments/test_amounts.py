@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.providers.trustpayments.amounts import amounts_of
-from schemas.money import Money
+from paynotify.processors.providers.trustpayments.amounts import amounts_of
+from paynotify.schemas.money import Money
 from tests.fakes.accounts import account
 from tests.fakes.gateway_records import card, interpreted, parsed, read, record
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from schemas.messages import Chargeback, Refund
-from schemas.money import Money
+from paynotify.schemas.messages import Chargeback, Refund
+from paynotify.schemas.money import Money
 from tests.fakes.gateway_records import card, interpreted, read, record
 
 POUNDS = Money(1050, "GBP")

@@ -7,11 +7,11 @@ from typing import Any, Final
 import pytest
 from msgspec.structs import replace
 
-from processors.providers.registry import provider_specs
-from processors.providers.trustpayments.codes import payment_status
-from schemas.errors import UnreadableError
-from schemas.messages import Refund
-from schemas.money import Money
+from paynotify.processors.providers.registry import provider_specs
+from paynotify.processors.providers.trustpayments.codes import payment_status
+from paynotify.schemas.errors import UnreadableError
+from paynotify.schemas.messages import Refund
+from paynotify.schemas.money import Money
 from tests.fakes.accounts import account, response
 from tests.fakes.gateway_records import interpreted, read, record
 

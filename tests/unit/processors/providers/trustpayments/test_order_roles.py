@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from schemas.money import Money
+from paynotify.schemas.money import Money
 from tests.fakes.gateway_records import card, read
 
 CHILD = {"transactionreference": "1-2-4", "parenttransactionreference": "1-2-3"}

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.providers.account import Account
-from processors.providers.form import fields
-from processors.providers.registry import provider_specs
-from schemas.errors import RejectedNotificationError
-from schemas.messages import Lookup
+from paynotify.processors.providers.account import Account
+from paynotify.processors.providers.form import fields
+from paynotify.processors.providers.registry import provider_specs
+from paynotify.schemas.errors import RejectedNotificationError
+from paynotify.schemas.messages import Lookup
 from tests.fakes.accounts import account, notification
 
 TRUSTPAYMENTS: Final = provider_specs()["trustpayments"].provider

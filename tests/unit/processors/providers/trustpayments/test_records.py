@@ -9,9 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.providers.json_body import readable_object
-from processors.providers.trustpayments.records import QueryResponse, TransactionRecord, _leniently, read_response
-from schemas.errors import UnreadableError
+from paynotify.processors.providers.json_body import readable_object
+from paynotify.processors.providers.trustpayments.records import (
+    QueryResponse,
+    TransactionRecord,
+    _leniently,
+    read_response,
+)
+from paynotify.schemas.errors import UnreadableError
 from tests.fakes.gateway_records import answer, card, parsed, record
 
 ODD = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.lists(st.text(max_size=2)))

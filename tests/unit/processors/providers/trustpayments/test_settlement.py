@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.providers.daily_looks import daily_looks
-from processors.providers.registry import provider_specs
-from processors.providers.trustpayments.settlement import follow_up
-from schemas.messages import FollowUp, Observation
-from schemas.times import parse_time, rfc3339
+from paynotify.processors.providers.daily_looks import daily_looks
+from paynotify.processors.providers.registry import provider_specs
+from paynotify.processors.providers.trustpayments.settlement import follow_up
+from paynotify.schemas.messages import FollowUp, Observation
+from paynotify.schemas.times import parse_time, rfc3339
 from tests.fakes.accounts import account
 from tests.fakes.gateway_records import card, parsed, read, record
 
