@@ -21,6 +21,7 @@ from typing import Any, Final
 
 import yaml
 
+import paynotify
 from paynotify.sandbox.accounts import default_merchants, open_accounts, write_simulator_settings
 from paynotify.sandbox.broker import LocalBroker, cluster_settings, is_available, start_together
 from paynotify.sandbox.cleanup import remove_everything
@@ -336,8 +337,8 @@ class Sandbox:
 
     def _environment(self) -> dict[str, str]:
         # a child must find the same packages, also in a checkout that is not installed
-        here = str(Path(__file__).parents[2])
-        paths = [here, *filter(None, [os.environ.get("PYTHONPATH")])]
+        here = [str(Path(one).parent) for one in paynotify.__path__ if Path(one).is_dir()]
+        paths = [*here, *filter(None, [os.environ.get("PYTHONPATH")])]
         return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **self.plan.environment}
 
     def _stop_processes(self) -> None:
