@@ -1,4 +1,4 @@
-"""Writes ``docs/cli.md`` from the command's own parsers, so that the page cannot differ from ``--help``.
+"""Writes ``docs/reference/cli.md`` from the command's own parsers, so that the page cannot differ from ``--help``.
 
 Run it with ``python -m paynotify.ops.generate_cli``; a unit test compares the page with the parsers.
 """
@@ -12,7 +12,7 @@ from typing import Final
 
 from paynotify.ops.main import SUBCOMMANDS, build_parsers
 
-PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "cli.md"
+PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "reference" / "cli.md"
 
 _INTRODUCTION: Final = """\
 # The `paynotify` command

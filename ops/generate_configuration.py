@@ -1,4 +1,4 @@
-"""Writes ``docs/configuration.md`` from the types of the configuration: every key with its meaning, type and default.
+"""Writes ``docs/reference/configuration.md`` from the configuration's types: each key's meaning, type and default.
 
 The meaning is the docstring under the key in its class. Run it with ``python -m paynotify.ops.generate_configuration``.
 A unit test compares the page with the types.
@@ -20,7 +20,7 @@ from paynotify.schemas.configuration.secrets import SecretRef
 from paynotify.schemas.configuration.sections import Section
 from paynotify.schemas.providers import ProviderContract, provider_contracts
 
-PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "configuration.md"
+PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "reference" / "configuration.md"
 
 _INTRODUCTION: Final = """\
 # Configuration

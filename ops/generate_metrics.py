@@ -1,4 +1,4 @@
-"""Writes ``docs/metrics.md`` from the metric definitions.
+"""Writes ``docs/reference/metrics.md`` from the metric definitions.
 
 Run it with ``python -m paynotify.ops.generate_metrics``; a unit test compares the page with the definitions.
 """
@@ -15,7 +15,7 @@ from paynotify.service.expiry import CREDENTIAL_EXPIRES
 from paynotify.service.management import READY
 from paynotify.service.metrics import MetricDefinition
 
-PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "metrics.md"
+PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "reference" / "metrics.md"
 
 _INTRODUCTION: Final = """\
 # Metrics
@@ -24,7 +24,7 @@ _INTRODUCTION: Final = """\
 
 Both processes serve `/metrics` on their management port in the Prometheus text format. A histogram also has the series
 `_bucket`, `_sum` and `_count`. Label values come from closed lists, never from callers. The chart's alerts and
-dashboards use these metrics; the [runbook](operations/runbook/README.md) has a page for each alert.
+dashboards use these metrics; the [runbook](../operations/runbook/README.md) has a page for each alert.
 """
 
 

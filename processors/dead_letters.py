@@ -1,7 +1,7 @@
 """Dead letters and rejected notifications: the whole record, with the reason and the position it came from.
 
 Value, key and headers are unchanged, so a replay publishes the original again; the added headers are listed in
-docs/topics.md. The reason is one of a closed list: it never quotes anything that came from outside.
+docs/reference/topics.md. The reason is one of a closed list: it never quotes anything that came from outside.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The canonical states of a payment and what a warehouse may do in each (docs/consumers.md)."""
+"""The canonical states of a payment and what a warehouse may do in each (docs/reference/events.md)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Metric definitions: name, meaning, labels and buckets as data, from which the Prometheus objects are created.
 
 A `MetricSet` lists its definitions as class attributes. Created with a registry, each attribute is the metric itself.
-``docs/metrics.md`` is generated from the same definitions.
+``docs/reference/metrics.md`` is generated from the same definitions.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """``paynotify audit``: verifies from the topics, not from counters, that everything is accounted for.
 
-It checks three guarantees (docs/guarantees.md): each stored notification becomes a lookup, a duplicate, an alert or a
-rejection; each lookup gets a response or a dead letter; and result events are gapless, repeat only with identical
-content, and match ``payments.latest``.
+It checks three guarantees (docs/reference/guarantees.md): each stored notification becomes a lookup, a duplicate, an
+alert or a rejection; each lookup gets a response or a dead letter; and result events are gapless, repeat only with
+identical content, and match ``payments.latest``.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ NEEDS: Final = (
     Need(ApiKey.EndTxn, 0, "error", "the end of transactions, by which a worker fences the former owner of a state"),
     Need(ApiKey.JoinGroup, 5, "warning", "static membership (worker.group_instance_id): each restart rebalances"),
     Need(ApiKey.DescribeConfigs, 0, "warning", "the settings of topics: `paynotify topics` can't compare them"),
-    Need(ApiKey.CreateTopics, 2, "warning", "the creation of topics: create those of docs/topics.md by other means"),
+    Need(ApiKey.CreateTopics, 2, "warning", "creating topics: make those of docs/reference/topics.md by other means"),
     Need(ApiKey.IncrementalAlterConfigs, 0, "warning", "changes of topics' settings: `paynotify topics apply` can't"),
 )
 

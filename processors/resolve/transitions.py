@@ -2,7 +2,7 @@
 
 ``pending`` → ``authorised`` → ``captured``. A failure may be reported before the success it turns into. Captured money
 only goes back by refunds and chargebacks. ``authorised`` and ``suspended`` follow the provider's newest response. Every
-other transition is refused, so that no published status is ever taken back (guarantee G4 in docs/guarantees.md), except
+other transition is refused, so that no published status is ever taken back (G4 in docs/reference/guarantees.md), except
 by an operator's correction. Captured money of a bank's debit may be taken back without a refund: that is ``unknown``.
 """
 

@@ -2,7 +2,7 @@
 
 Every process that opens a client of aiokafka, Faust's among them, calls `install` first. Importing this module changes
 nothing. Each patch has a test that fails without it, and a test that the unpatched library still has the defect: when
-that one fails, the patch can go. See docs/decisions/0001-faust-and-the-kafka-clients.md.
+that one fails, the patch can go. See docs/explanation/decisions/0001-faust-and-the-kafka-clients.md.
 """
 
 from __future__ import annotations

@@ -102,7 +102,7 @@ class TopicOverride(Section, frozen=True):
     """Settings of one topic that differ from the defaults."""
 
     partitions: Count | None = None
-    """Number of partitions. A topic that follows another (see docs/topics.md) has as many as that one."""
+    """Number of partitions. A topic that follows another (see docs/reference/topics.md) has as many as that one."""
     replication_factor: Count | None = None
     """Number of replicas."""
     retention_seconds: Count | None = None

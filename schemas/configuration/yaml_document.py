@@ -72,7 +72,8 @@ class Document:
             return self.error(place, "is not a key paynotify knows", "Check its spelling and place.")
         place = self._completed(place)
         if missing := _MISSING.match(text):
-            return self.error(place, f"lacks the key {missing[1]}", "Add it; docs/configuration.md lists every key.")
+            advice = "Add it; docs/reference/configuration.md lists every key."
+            return self.error(place, f"lacks the key {missing[1]}", advice)
         # msgspec begins with a capital letter, our own rules with a key or a setting's value such as SASL_SSL
         reason = text[:1].lower() + text[1:] if text[1:2].islower() else text
         return self.error(place, f"has a wrong value ({reason})", "Correct it.")

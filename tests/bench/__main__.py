@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--no-build", action="store_true", help="leave out a peer that is not built yet")
     parser.add_argument("--large", action="store_true", help="let scaling work off backlogs of up to 3,000,000 too")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
-    parser.add_argument("--report", action="store_true", help="write docs/performance.md and its figures")
+    parser.add_argument("--report", action="store_true", help="write docs/explanation/performance.md and its figures")
     parser.add_argument("--base", metavar="COMMIT", help="compare this commit with the files here, section by section")
     parser.add_argument("--rounds", type=int, default=1, help="of a comparison (default %(default)s)")
     arguments = parser.parse_args(argv)

@@ -1,4 +1,4 @@
-"""``python -m tests.bench.report``: writes docs/performance.md from the figures of a run in docs/performance/.
+"""``python -m tests.bench.report``: writes docs/explanation/performance.md from the figures of a run beside it.
 
 ``python -m tests.bench --report`` measures anew and writes both.
 """
@@ -15,7 +15,7 @@ from tests.bench.sizing import sizing
 from tests.bench.targets import table, targets
 from tests.bench.text import markdown
 
-_DOCS: Final = Path(__file__).parents[2] / "docs"
+_DOCS: Final = Path(__file__).parents[2] / "docs" / "explanation"
 PAGE: Final = _DOCS / "performance.md"
 FIGURES: Final = _DOCS / "performance" / "figures.json"
 _PLOT: Final = _DOCS / "performance" / "scale.svg"

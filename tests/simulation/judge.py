@@ -1,4 +1,4 @@
-"""What must be true of a run, by the logs and the providers' books alone (G2 to G7 of docs/guarantees.md).
+"""What must be true of a run, by the logs and the providers' books alone (G2 to G7 of docs/reference/guarantees.md).
 
 Nothing here is imported from the product: topics are named and messages read as any other reader would.
 """

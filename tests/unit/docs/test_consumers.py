@@ -14,7 +14,7 @@ from paynotify.processors.resolve.events import MONEY_RETURNED
 from paynotify.schemas.messages import AMOUNT_MISSING, PaymentStatus
 from paynotify.schemas.status import WITHDRAWN, AmountCheck, Fulfilment, OrderCheck, Status, fulfilment
 
-PAGE: Final = (Path(__file__).parents[3] / "docs/consumers.md").read_text("utf-8")
+PAGE: Final = (Path(__file__).parents[3] / "docs/reference/events.md").read_text("utf-8")
 
 
 def _rows(section: str) -> list[list[str]]:

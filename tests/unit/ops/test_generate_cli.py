@@ -1,4 +1,4 @@
-"""``docs/cli.md`` is generated from the parsers."""
+"""``docs/reference/cli.md`` is generated from the parsers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from paynotify.ops.main import SUBCOMMANDS
 
 
 def test_page_is_generated_from_the_parsers() -> None:
-    assert PAGE.read_text("utf-8") == page(), "docs/cli.md is out of date: run `make docs`"
+    assert PAGE.read_text("utf-8") == page(), "docs/reference/cli.md is out of date: run `make docs`"
 
 
 def test_page_has_a_section_for_every_subcommand() -> None:

@@ -39,7 +39,7 @@ ORDER: Final = ChargeOrder(
 WHOLE: Final = CaptureOrVoid(
     payment_id=TRANSACTION, capture=True, amount=Money(1990, "EUR"), authorised=Money(1990, "EUR")
 )
-PAGE: Final = Path(__file__).parents[4] / "docs" / "charging.md"
+PAGE: Final = Path(__file__).parents[4] / "docs" / "how-to" / "charge.md"
 METHODS: Final = ("InitRP", "StartRP", "Close", "Details")
 
 

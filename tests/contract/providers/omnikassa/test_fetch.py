@@ -140,7 +140,7 @@ async def test_without_a_valid_token_nothing_is_pulled(expires: str) -> None:
 
 
 async def test_token_dropped_by_a_fast_clock_leaves_the_results_to_the_next_pull() -> None:
-    """A worker cannot tell a clock that is ahead from a notification that waited (docs/guarantees.md)."""
+    """A worker cannot tell a clock that is ahead from a notification that waited (docs/reference/guarantees.md)."""
     async with serving(json_answer(LAST)) as bank, world() as here:
         shop = account("omnikassa", base_url=bank.url)
         right, here.now = here.now, here.now + timedelta(hours=1)
