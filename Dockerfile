@@ -6,6 +6,15 @@ ARG BASE=python:3.11-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028
 
 FROM ${BASE} AS build
 COPY build/wheels /wheels
+# A library without a wheel for this machine is here as its source. Only then the build needs a compiler, and the network.
+# Debian's mirrors hold only the newest version of a package, so a pinned one would soon be missing.
+ARG COMPILER="gcc libc6-dev zlib1g-dev"
+# hadolint ignore=DL3008,SC2086
+RUN if ls /wheels/*.tar.gz >/dev/null 2>&1; then \
+        apt-get update \
+        && apt-get install --yes --no-install-recommends ${COMPILER} \
+        && rm -rf /var/lib/apt/lists/*; \
+    fi
 COPY requirements /requirements
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INDEX=1 PIP_FIND_LINKS=/wheels
 # pip stays in the build stage; the environment that is copied has none
@@ -14,6 +23,8 @@ RUN python3 -m venv /opt/tools \
     && python3 -m venv --without-pip /opt/paynotify \
     && /opt/tools/bin/pip --python /opt/paynotify/bin/python install --require-hashes \
         -r /requirements/runtime.txt -r /requirements/image.txt
+# faust-streaming's build goes on without its C modules when they do not compile; the workers would be slower, unnoticed
+RUN /opt/paynotify/bin/python -c 'import faust._cython.streams, faust._cython.windows'
 COPY . /source
 RUN /opt/tools/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /tmp/product /source \
     && /opt/tools/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /tmp/sandbox /source/sandbox \

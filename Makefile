@@ -4,7 +4,7 @@
 VENV ?= .venv
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do command -v $$p && break; done)
 BIN := $(VENV)/bin
-LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version=3.11 --generate-hashes --no-emit-index-url
 
 .PHONY: demo up test unit check fuzz crash brokers kafka-versions charges overdue simulate fault outage rolling upgrade soak bench format schemas docs helm chart pictures image image-test wheels kube-test \
 	lock clean help
@@ -127,29 +127,29 @@ IMAGE ?= paynotify$(if $(filter trial,$(TARGET)),-trial):$(VERSION)
 LABELS = --build-arg VERSION=$(VERSION) \
 	--build-arg REVISION=$(shell git describe --match= --always --abbrev=40 --dirty 2>/dev/null) \
 	--build-arg CREATED=$(shell git log -1 --format=%cI 2>/dev/null)
-# libraries for the image's Python, independent of the local one
-WHEELS = $(BIN)/pip download --quiet --disable-pip-version-check --require-hashes --only-binary=:all: --dest build/wheels \
-	--implementation cp --python-version 3.11 $(foreach libc,_2_28 _2_17 2014,--platform manylinux$(libc)_$(shell uname -m))
+# SOURCE: a library that the build stage makes from its source; it does so anyway where there is no wheel for the machine.
+# COMPILER: the Debian packages it needs for that, if they are not those of the Dockerfile
 image: $(VENV)/.runtime                         ## build the image (TARGET=trial with the sandbox, BASE=, IMAGE=, ENGINE=)
-	for file in runtime image sbom; do $(WHEELS) -r requirements/$$file.txt || exit; done
-	$(ENGINE) build --target $(TARGET) --tag $(IMAGE) $(LABELS) $(if $(BASE),--build-arg BASE=$(BASE)) .
+	$(BIN)/python -m release.wheelhouse $(if $(SOURCE),--source $(SOURCE))
+	$(ENGINE) build --target $(TARGET) --tag $(IMAGE) $(LABELS) $(if $(BASE),--build-arg BASE=$(BASE)) \
+		$(if $(COMPILER),--build-arg COMPILER="$(COMPILER)") .
 
 image-test: prerequisites $(VENV)/.development  ## build the images without Docker and run them read-only
 	$(BIN)/python -m pytest tests/image $(BUILDS) $(ARGS)
 
-wheels: $(VENV)/.development                    ## ask for a wheel of each locked dependency for x86-64 and ARM64 (minutes, downloads)
-	$(BIN)/python -m tests.image.wheels
+wheels: $(VENV)/.development                    ## ask which locked dependencies have wheels on x86-64 and ARM64, Python 3.11 to 3.14
+	$(BIN)/python -m release.availability
 
 kube-test: prerequisites $(VENV)/.development   ## test the chart and the trial on a real API server (needs Go)
 	$(BIN)/python -m tests.helm.tools
 	$(BIN)/python -m tests.kube.servers
 	$(BIN)/python -m pytest tests/kube $(BUILDS) $(ARGS)
 
-lock:                                           ## update and pin all dependencies, with hashes
-	$(LOCK) --extra traces pyproject.toml requirements/build.in -o requirements/runtime.txt
-	$(LOCK) requirements/image.in -o requirements/image.txt
-	$(LOCK) requirements/sbom.in -o requirements/sbom.txt
-	$(LOCK) requirements/development.in -o requirements/development.txt
+# what is locked stays as it is, as long as it fits; ARGS=--upgrade takes what is newest. Each lock begins with its command
+lock: $(VENV)/.development                      ## pin all dependencies, with hashes (ARGS=--upgrade updates them)
+	$(LOCK) --extra=tracing --output-file=requirements/runtime.txt pyproject.toml requirements/build.in $(ARGS)
+	for lock in image sbom sources development; do \
+		$(LOCK) --output-file=requirements/$$lock.txt requirements/$$lock.in $(ARGS) || exit; done
 
 clean:         ## remove all generated files except the Kafka cache
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

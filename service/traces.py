@@ -78,7 +78,7 @@ def open_traces(process: str, environment: Mapping[str, str] = os.environ) -> Sp
     except ImportError as error:
         raise ConfigurationError(
             f"The environment asks for traces (OTEL_…), and {error.name} is not installed. Install "
-            "`paynotify[traces]`, or set OTEL_TRACES_EXPORTER=none."
+            "`paynotify[tracing]`, or set OTEL_TRACES_EXPORTER=none."
         ) from None
     return SpanExporter(process, TraceSampling.of(share))
 

@@ -101,15 +101,15 @@ class Image:
         )
 
 
-def built(target: str) -> Image:
-    """Build an image (``product`` or ``trial``) with `make image` on a base of Debian's packages."""
+def built(target: str, *options: str) -> Image:
+    """Build an image (``product`` or ``trial``) with `make image` and its options, on a base of Debian's packages."""
     CACHE.mkdir(parents=True, exist_ok=True)
     if _buildah("images", "--quiet", BASE, check=False).strip() == "":
         _build_base()
     engine = " ".join(_BUILDAH)
     environment = {**os.environ, "BUILDAH_ISOLATION": "chroot"}
     subprocess.run(
-        ("make", "image", f"TARGET={target}", f"ENGINE={engine}", f"IMAGE={IMAGES[target]}", f"BASE={BASE}"),
+        ("make", "image", f"TARGET={target}", f"ENGINE={engine}", f"IMAGE={IMAGES[target]}", f"BASE={BASE}", *options),
         cwd=ROOT,
         env=environment,
         timeout=_BUILD_SECONDS,

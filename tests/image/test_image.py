@@ -17,6 +17,8 @@ import pytest
 from paynotify.sandbox.system import Plan, Sandbox
 from tests.image.container import BASE, ROOT, USER, Image, built, missing_tools, remove_containers
 
+#: Builds a library as for a machine that has no wheel of it. Debian's own Python has its headers in a package.
+FROM_SOURCE: Final = ("SOURCE=faust-streaming", "COMPILER=gcc libc6-dev zlib1g-dev python3-dev")
 #: Programs that must not be in the environment, whatever the base contains.
 TOOLS: Final = ("pip", "pip3", "setuptools", "gcc", "cc", "g++", "make", "ld", "uv", "cyclonedx-py")
 
@@ -37,8 +39,8 @@ def image(engine: None) -> Image:
 
 @pytest.fixture(scope="session")
 def trial(engine: None) -> Image:
-    """The image with the sandbox."""
-    return built("trial")
+    """The image with the sandbox, and with a library that was built from its source."""
+    return built("trial", *FROM_SOURCE)
 
 
 def test_image_runs_as_a_numeric_user_under_an_init_process(image: Image) -> None:
@@ -80,6 +82,16 @@ def test_image_has_no_compiler_and_no_package_manager_besides_the_bases(image: I
     assert not [name for name in TOOLS if (packages / name).exists()]
     assert not (image.root / "source").exists()
     assert not (image.root / "wheels").exists()
+
+
+def test_library_without_a_wheel_is_built_with_its_c_modules(image: Image, trial: Image) -> None:
+    """The trial's image stands for one of ARM64; its demo, below, runs on what was built."""
+    for one, tag in ((image, "manylinux"), (trial, "-linux_")):
+        packages = next((one.root / "opt/paynotify/lib").glob("python3.*")) / "site-packages"
+        (wheel,) = packages.glob("faust_streaming-*.dist-info/WHEEL")
+        assert tag in wheel.read_text("utf-8")
+        assert list((packages / "faust/_cython").glob("streams.*.so"))
+        assert not [name for name in ("gcc", "cc", "as") if (one.root / "usr/bin" / name).exists()]
 
 
 def test_bill_of_materials_lists_what_is_installed(image: Image) -> None:

@@ -45,6 +45,13 @@ def test_sandbox_is_installed_in_the_trial_image_only() -> None:
     assert [name for name, stage in stages.items() if "install --no-deps /tmp/sandbox/" in stage] == ["build-trial"]
 
 
+def test_build_stage_alone_has_a_compiler_and_only_where_it_builds_a_source() -> None:
+    stages = {stage.split()[2]: stage for stage in DOCKERFILE.split("\nFROM ")[1:]}
+    assert [name for name, stage in stages.items() if "apt-get" in stage or "gcc" in stage] == ["build"]
+    assert "RUN if ls /wheels/*.tar.gz" in stages["build"]
+    assert "import faust._cython" in stages["build"]
+
+
 def test_chart_runs_the_pods_as_the_user_of_the_image() -> None:
     values = (ROOT / "helm" / "paynotify" / "values.yaml").read_text("utf-8")
     user = re.search(r"^USER (\d+):", DOCKERFILE, re.MULTILINE)

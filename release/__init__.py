@@ -1,0 +1,1 @@
+"""What is made of a commit to be published, and the checks of it. None of it is part of the product."""
