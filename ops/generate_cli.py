@@ -20,7 +20,7 @@ _INTRODUCTION: Final = """\
 <!-- Generated from the parsers by `python -m paynotify.ops.generate_cli`. Do not edit. -->
 
 Each command reads one configuration file: `--config FILE`, or the environment variable `PAYNOTIFY_CONFIG`.
-`--help` prints the same text as this page.
+`--help` prints the same text as this page, and `paynotify --version` the version.
 """
 
 

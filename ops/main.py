@@ -95,7 +95,26 @@ SUBCOMMANDS: Final = (
         "diagnose configuration, brokers, topics and providers",
         (CONFIG, JSON),
     ),
+    Subcommand("completion", "paynotify.ops.completion", "print the completion of the command for a shell", ()),
 )
+
+
+class _Version(argparse.Action):
+    """Prints the version and ends. It is read only then: reading it costs every start some milliseconds."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            print(f"paynotify {version('paynotify')}")
+        except PackageNotFoundError:
+            print("paynotify is run from files that are not installed, so it has no version.")
+        parser.exit()
+
+
+def installed() -> tuple[Subcommand, ...]:
+    """The subcommands that can be used: those of the sandbox only where it is installed."""
+    return tuple(one for one in SUBCOMMANDS if not _not_installed(one))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -136,6 +155,7 @@ def build_parsers(
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version of paynotify, and end")
     choices: Any = parser.add_subparsers(dest="subcommand", metavar="COMMAND", required=True)
     children = {}
     for one in SUBCOMMANDS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,11 @@ def test_help_names_every_subcommand() -> None:
     done = paynotify("--help")
     assert done.returncode == 0
     assert all(one.name in done.stdout for one in SUBCOMMANDS)
+
+
+def test_version_is_that_of_the_distribution() -> None:
+    done = paynotify("--version")
+    assert (done.returncode, done.stdout) == (0, f"paynotify {version('paynotify')}\n")
 
 
 @pytest.mark.parametrize(
