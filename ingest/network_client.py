@@ -142,7 +142,9 @@ class LoopTurns:
         self._in_turn = False
         self._once_more = False
         self._wait_seconds = 0.0
-        self._timer: asyncio.TimerHandle | None = None
+        #: uvloop makes a handle that cannot tell its time of one that is due at once, so the time is kept here
+        self._timer: asyncio.Handle | None = None
+        self._due_at_seconds = 0.0
 
     @property
     def may_have_one(self) -> bool:
@@ -256,9 +258,10 @@ class LoopTurns:
             wait_seconds = max(0.0, scheduled)
         due_at_seconds = self._loop.time() + wait_seconds
         if self._timer is not None:
-            if self._timer.when() <= due_at_seconds:
+            if self._due_at_seconds <= due_at_seconds:
                 return
             self._timer.cancel()
+        self._due_at_seconds = due_at_seconds
         self._timer = self._loop.call_at(due_at_seconds, self._due)
 
     def _due(self) -> None:

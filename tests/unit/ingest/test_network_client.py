@@ -144,6 +144,17 @@ async def test_task_that_is_scheduled_sooner_makes_a_turn(producer: Producer) ->
     await until(lambda: len(producer.rounds) >= 3)
 
 
+async def test_turns_that_are_all_due_at_once_wait_for_one_callback(producer: Producer) -> None:
+    """uvloop's handle of what is due within half a millisecond has no time that could be asked for."""
+    await producer.taken_over()
+    producer.wait_milliseconds = 0.2
+    rounds = len(producer.rounds)
+    producer.turns.turn()
+    producer.turns.turn()
+    producer.wait_milliseconds = 60_000
+    await until(lambda: len(producer.rounds) == rounds + 3)
+
+
 async def test_turn_within_a_turn_is_one_more_round_after_it(producer: Producer) -> None:
     await producer.taken_over()
     before = len(producer.rounds)
