@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 BIN := $(VENV)/bin
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version=3.11 --generate-hashes --no-emit-index-url
 
-.PHONY: demo up test unit check fuzz crash brokers kafka-versions charges overdue simulate fault outage rolling upgrade soak bench format schemas docs helm chart pictures image image-test wheels kube-test \
+.PHONY: demo up test unit check fuzz crash brokers kafka-versions charges overdue simulate fault outage rolling consumers upgrade soak bench format schemas docs helm chart pictures image image-test wheels kube-test \
 	lock clean help
 
 help:          ## list the commands
@@ -87,6 +87,9 @@ rolling: prerequisites $(VENV)/.development     ## measure how long partitions s
 	$(BIN)/python -m tests.fault --workers 4 --static --fault rolling-restart --stall-seconds 15 --duration 60 \
 		--notifications 1200 $(if $(SEED),--seed $(SEED)) $(ARGS)
 
+consumers: prerequisites $(VENV)/.development   ## kill the example consumers a hundred times; type the commands of docs/consume
+	PAYNOTIFY_LONG=1 $(BIN)/python -m pytest -s tests/consume $(NO_TIME_LIMIT) $(ARGS)
+
 bench: prerequisites $(VENV)/.development       ## measure cost and latency, side by side with peers (BASE=commit compares)
 	$(BIN)/python -m tests.bench $(if $(BASE),--base $(BASE)) $(ARGS)
 
@@ -96,6 +99,7 @@ format: $(VENV)/.development                    ## format the code
 
 schemas: $(VENV)/.development                   ## regenerate schemas/json and the chart's generated files
 	$(BIN)/python -m paynotify.schemas.generate.json_schema
+	$(BIN)/python -m paynotify.schemas.generate.connect_schema
 	$(BIN)/python -m helm.generate
 
 docs: schemas                                   ## regenerate the reference pages of docs/ too: commands, configuration, metrics

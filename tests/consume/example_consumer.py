@@ -1,0 +1,164 @@
+"""The example consumer of ``examples/postgres`` as processes, and the judge of what it wrote."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any, Final
+
+from kafka import KafkaAdminClient
+from kafka.admin import NewTopic
+
+from paynotify.sandbox import erp
+from paynotify.sandbox.processes import Child, wait_for
+from tests import topics_reader
+from tests.consume.conftest import EXAMPLES
+from tests.consume.local_postgres import PostgresDatabase
+
+FOLDER: Final = EXAMPLES / "postgres"
+PARTITIONS: Final = 4
+DEADLINE_SECONDS: Final = 60.0
+
+# the judge's own, and none of the example's: every application of an event leaves a row, however often
+_AUDIT: Final = """
+CREATE TABLE audit (merchant text, payment_id text, sequence bigint);
+CREATE FUNCTION leave_trace() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN INSERT INTO audit VALUES (NEW.merchant, NEW.payment_id, NEW.sequence); RETURN NEW; END $$;
+CREATE TRIGGER leave_trace AFTER INSERT OR UPDATE ON payments FOR EACH ROW EXECUTE FUNCTION leave_trace();
+"""
+
+
+def example_module(name: str) -> Any:
+    """A module of the example, which is no package."""
+    spec = importlib.util.spec_from_file_location(f"example_{name}", FOLDER / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class Reading:
+    """A topic, a database, and the consumers that bring one to the other."""
+
+    def __init__(self, kafka: str, topic: str, database: PostgresDatabase, directory: Path) -> None:
+        self.kafka, self.topic, self.database, self.directory = kafka, topic, database, directory
+        self._children: list[Child] = []
+        client = KafkaAdminClient(bootstrap_servers=kafka)
+        client.create_topics([NewTopic(topic, PARTITIONS, 1)])
+        client.close()
+        database.rows(_AUDIT)
+
+    def send(self, records: topics_reader.Records) -> None:
+        topics_reader.send(self.kafka, self.topic, records)
+
+    def consumer(self, session_seconds: int = 1) -> Child:
+        """One consumer more; a silent one loses its partitions after a time."""
+        options = ["--bootstrap", self.kafka, "--topic", self.topic, "--name", self.topic]
+        return self.run("consumer.py", *options, "--session-seconds", str(session_seconds))
+
+    def run(self, script: str, *options: str) -> Child:
+        log = self.directory / f"{len(self._children)}-{script}.log"
+        command = [sys.executable, str(FOLDER / script), *options]
+        child = Child(script, command, log, environment=self.database.variables)
+        self._children.append(child)
+        return child
+
+    def end(self) -> None:
+        for child in self._children:
+            if child.running:
+                child.kill()
+
+    def positions(self) -> dict[int, int]:
+        """The next offset of each partition by the database."""
+        return dict(self.database.rows("SELECT partition, coalesce(next_offset, 0) FROM consumer_offsets"))
+
+    def lag(self) -> int:
+        return topics_reader.counts(self.kafka, self.topic)[self.topic] - sum(self.positions().values())
+
+    def wait_until_read(self, child: Child) -> None:
+        done = wait_for(lambda: self.lag() == 0 or not child.running, within_seconds=DEADLINE_SECONDS, every=0.1)
+        assert done, f"{self.lag()} records are left"
+        assert child.running, child.end()
+
+    def wait_until_owned(self, *children: Child) -> None:
+        """Wait until the consumers share all partitions."""
+        owned = "SELECT count(*), count(DISTINCT owner) FROM consumer_offsets"
+        wanted = [(PARTITIONS, len(children))]
+        assert wait_for(lambda: self.database.rows(owned) == wanted, within_seconds=DEADLINE_SECONDS), children[
+            -1
+        ].end()
+
+    def writing(self) -> str | None:
+        """The id of a transaction that has written and is open; None without one."""
+        open_ones = self.database.rows(
+            "SELECT backend_xid::text FROM pg_stat_activity "
+            "WHERE datname = current_database() AND backend_xid IS NOT NULL AND pid <> pg_backend_pid()"
+        )
+        return open_ones[0][0] if open_ones else None
+
+    def freeze_while_writing(self, child: Child, after: int = 0) -> bool:
+        """Freeze the consumer within a transaction that has written, after some others; False if it was too quick."""
+        seen: set[str] = set()
+
+        def frozen() -> bool:
+            transaction = self.writing()
+            if transaction is None or transaction in seen:
+                return False
+            if len(seen) < after:
+                seen.add(transaction)
+                return False
+            child.pause()
+            if self.writing() == transaction:
+                return True
+            child.resume()
+            return False
+
+        wait_for(lambda: frozen() or self.lag() == 0 or not child.running, within_seconds=DEADLINE_SECONDS, every=0.0)
+        assert child.running, child.end()
+        return self.writing() is not None
+
+    def judge(self) -> int:
+        """Compare the database with what lies on the topic; returns the number of events."""
+        lives = topics_reader.payments(one for one in topics_reader.whole(self.kafka, self.topic) if one.value)
+        events = {event["event_id"]: event for life in lives.values() for event in life}
+        stored = self.database.rows("SELECT event_id::text, event FROM payment_events")
+        assert dict(stored) == events
+        assert len(stored) == len(events)
+        applied = Counter(self.database.rows("SELECT merchant, payment_id, sequence FROM audit"))
+        assert set(applied.values()) == {1}, f"applied twice: {[one for one in applied.items() if one[1] > 1]}"
+        assert applied.keys() == {(one["merchant"], one["payment_id"], one["sequence"]) for one in events.values()}
+        newest = {key: life[-1] for key, life in lives.items()}
+        assert dict(self.database.rows("SELECT merchant || '/' || payment_id, event FROM payments")) == newest
+        assert self._booked() == {key: expected for key, event in newest.items() if (expected := erp.totals(event))}
+        assert self.database.rows("SELECT * FROM payment_gaps") == []
+        self._judge_goods(lives)
+        return len(events)
+
+    def _judge_goods(self, lives: dict[str, list[dict[str, Any]]]) -> None:
+        """Each payment that was released once has left with its order, or by itself."""
+        left: dict[str, set[tuple[str, str]]] = {"order": set(), "payment": set()}
+        for life in lives.values():
+            for event in life:
+                if event["fulfilment"] == "release":
+                    alone = event["order_id"] is None or "order_role" in event
+                    of, name = ("payment", event["payment_id"]) if alone else ("order", event["order_id"])
+                    left[of].add((event["merchant"], name))
+        shipped = self.database.rows("SELECT goods_of, merchant, id FROM shipments")
+        assert len(shipped) == len(set(shipped))
+        assert {of: {(merchant, name) for one, merchant, name in shipped if one == of} for of in left} == left
+        recalled = "SELECT merchant || '/' || payment_id FROM shipments WHERE recalled_by IS NOT NULL"
+        stopped = {key for key, life in lives.items() if any(one["fulfilment"] == "stop" for one in life)}
+        assert {key for (key,) in self.database.rows(recalled)} <= stopped
+
+    def _booked(self) -> dict[str, dict[tuple[str, str], int]]:
+        sums = self.database.rows(
+            "SELECT merchant || '/' || payment_id, kind, currency, sum(value)::bigint FROM bookings "
+            "GROUP BY 1, 2, 3 HAVING sum(value) <> 0"
+        )
+        booked: dict[str, dict[tuple[str, str], int]] = {}
+        for payment, kind, currency, value in sums:
+            booked.setdefault(payment, {})[kind, currency] = value
+        return booked
