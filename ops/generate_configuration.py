@@ -27,7 +27,7 @@ _INTRODUCTION: Final = """\
 
 <!-- Generated from the types by `python -m paynotify.ops.generate_configuration`. Do not edit. -->
 
-Both processes and every command read one YAML file: `--config FILE`, or the environment variable `PAYNOTIFY_CONFIG`.
+Every process and every command reads one YAML file: `--config FILE`, or the environment variable `PAYNOTIFY_CONFIG`.
 Unknown keys, keys of earlier releases and wrong values are refused with their line.
 
 A secret is a reference, never the secret itself: `{file: PATH}` or `{env: NAME}`. A changed file is read again within a

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from paynotify.deliver.metrics import DeliverMetrics
 from paynotify.ingest.metrics import IngestMetricSet
 from paynotify.processors.metrics import Metrics
 from paynotify.service.expiry import CREDENTIAL_EXPIRES
@@ -22,7 +23,7 @@ _INTRODUCTION: Final = """\
 
 <!-- Generated from the metric definitions by `python -m paynotify.ops.generate_metrics`. Do not edit. -->
 
-Both processes serve `/metrics` on their management port in the Prometheus text format. A histogram also has the series
+Each process serves `/metrics` on its management port in the Prometheus text format. A histogram also has the series
 `_bucket`, `_sum` and `_count`. Label values come from closed lists, never from callers. The chart's alerts and
 dashboards use these metrics; the [runbook](../operations/runbook/README.md) has a page for each alert.
 """
@@ -31,9 +32,10 @@ dashboards use these metrics; the [runbook](../operations/runbook/README.md) has
 def page() -> str:
     """The Markdown page."""
     parts = [_INTRODUCTION]
-    parts += _section("Both processes", (READY, CREDENTIAL_EXPIRES))
+    parts += _section("All processes", (READY, CREDENTIAL_EXPIRES))
     parts += _section("Ingress", IngestMetricSet.definitions.values())
     parts += _section("Workers", Metrics.definitions.values())
+    parts += _section("Outbound webhooks", DeliverMetrics.definitions.values())
     return "\n".join(parts).rstrip() + "\n"
 
 

@@ -44,6 +44,7 @@ SUBCOMMANDS: Final = (
     Subcommand("up", "paynotify.sandbox.up", "run the sandbox until Ctrl-C", ()),
     Subcommand("ingest", "paynotify.ops.ingest", "run the HTTP ingress"),
     Subcommand("worker", "paynotify.ops.worker", "run stages (all by default)"),
+    Subcommand("deliver", "paynotify.ops.deliver", "call subscribers with results (outbound webhooks)"),
     Subcommand(
         "topics", "paynotify.ops.topics", "create the topics, or compare them with the configuration", (CONFIG, JSON)
     ),
@@ -80,6 +81,12 @@ SUBCOMMANDS: Final = (
         "forget",
         "paynotify.ops.forget.command",
         "find, and delete as far as Kafka can, what was sent about a payment",
+        (CONFIG, JSON),
+    ),
+    Subcommand(
+        "subscriptions",
+        "paynotify.ops.subscriptions.command",
+        "show the subscriptions of outbound webhooks, and enable or disable one",
         (CONFIG, JSON),
     ),
     Subcommand("history", "paynotify.ops.history.command", "show what operators did, when and why", (CONFIG, JSON)),

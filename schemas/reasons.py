@@ -92,3 +92,17 @@ ALERT_KINDS: tuple[AlertKind, ...] = get_args(AlertKind)
 
 #: Kinds of alerts that are about no trouble: the provider sends more than this product needs.
 HARMLESS_ALERTS: frozenset[AlertKind] = frozenset({"test_event", "unsupported_type"})
+
+#: Why a call to a subscriber did not deliver its event.
+DeliveryReason = Literal[
+    "unreachable",
+    "forbidden_address",
+    "no_answer",
+    "redirected",
+    "refused",
+    "failing",
+    "busy",
+    "gone",
+    "no_secret",
+]
+DELIVERY_REASONS: tuple[DeliveryReason, ...] = get_args(DeliveryReason)

@@ -99,6 +99,9 @@ SILENT: Final = "providers.silent"
 OPERATIONS: Final = "operations"
 OPERATORS: Final = "operators.actions"
 CLOCK: Final = "paynotify.clock"
+DELIVERIES_STATE: Final = "deliveries.state"
+DELIVERIES_DEAD: Final = "deliveries.dead"
+DELIVERIES_REPLAYED: Final = "deliveries.replayed"
 
 #: Stamped by the brokers' clock: those of workers and of the ingress differ (`processors.interpret.stage`), and the
 #: expiry of a token is judged by it (`processors.verify.stage`).
@@ -171,6 +174,15 @@ def all_topics() -> tuple[Topic, ...]:
         Topic(REQUESTED, "requests to charge, capture or release (written by shops)", 90 * _DAY),
         Topic(REQUESTS, "the progress of each of these requests", None),
         Topic(CHARGES, "requests and the events they wait for, by merchant"),
+        Topic(
+            DELIVERIES_STATE,
+            "deliveries that wait to be tried again, and the state of subscriptions",
+            None,
+            compacted=True,
+            settings=roomy,
+        ),
+        Topic(DELIVERIES_DEAD, "dead-lettered deliveries, with the reason", 90 * _DAY, settings=roomy),
+        Topic(DELIVERIES_REPLAYED, "dead-lettered deliveries that are to be made again", 90 * _DAY, settings=roomy),
         Topic(
             CLOCK,
             "empty records of `paynotify doctor`, which compares its clock with the brokers'",

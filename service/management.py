@@ -1,4 +1,4 @@
-"""The management port of both processes: ``/startz``, ``/livez``, ``/readyz`` and ``/metrics``.
+"""The management port of each process: ``/startz``, ``/livez``, ``/readyz`` and ``/metrics``.
 
 It runs in a thread of its own, so that a busy event loop does not fail the probes of a healthy process. The process
 itself reports its liveness and readiness, and whether it is still starting, which may take long.
@@ -25,7 +25,7 @@ logger = logging.getLogger("paynotify.management")
 #: A probe: None if all is well, else what is wrong in a few words.
 Probe = Callable[[], str | None]
 
-Process = Literal["ingest", "worker"]
+Process = Literal["ingest", "worker", "deliver"]
 
 READY: Final = gauge("paynotify_ready", "1 while /readyz answers with 200, else 0", "process")
 

@@ -26,9 +26,9 @@ _MAX_LIMIT: Final = 1_000_000
 UNENDED: Final = "unknown end"
 
 _EPILOG: Final = f"""\
-Reads the topic operators.actions, on which replay, correct, charge, capture, release, reconcile --repair and forget
-record what they are about to do, before they do it, and how it ended. "{UNENDED}" means that the command is still
-running or was killed. docs/operations/history.md describes the records.
+Reads the topic operators.actions, on which replay, correct, charge, capture, release, reconcile --repair, forget and
+subscriptions record what they are about to do, before they do it, and how it ended. "{UNENDED}" means that the command
+is still running or was killed. docs/operations/history.md describes the records.
 
 Times: {TIME_FORMS}.
 

@@ -33,14 +33,23 @@ from paynotify.schemas.configuration.model import Configuration
 from paynotify.schemas.errors import ConfigurationError
 from paynotify.schemas.messages import OperatorAction
 from paynotify.schemas.providers import provider_names
-from paynotify.schemas.reasons import DEAD_REASONS, REJECT_REASONS
+from paynotify.schemas.reasons import DEAD_REASONS, DELIVERY_REASONS, REJECT_REASONS
 from paynotify.schemas.records import Record
 from paynotify.service.value_cipher import cipher_of
 
-_SOURCES: Final = {"rejected": (topics.REJECTED,), "dead": (topics.DEAD,)}
-_REASONS: Final[Mapping[str, Collection[str]]] = {"rejected": REJECT_REASONS, "dead": DEAD_REASONS}
+_SOURCES: Final = {
+    "rejected": (topics.REJECTED,),
+    "dead": (topics.DEAD,),
+    "deliveries": (topics.DELIVERIES_DEAD,),
+}
+_REASONS: Final[Mapping[str, Collection[str]]] = {
+    "rejected": REJECT_REASONS,
+    "dead": DEAD_REASONS,
+    "deliveries": DELIVERY_REASONS,
+}
 _MAX_LISTED: Final = 20
-_RECORDED: Final = ("kind", "reason", "merchant", "provider", "key", "since", "until", "again", "per_second")
+_SELECTED: Final = ("kind", "reason", "merchant", "provider", "subscription", "key")
+_RECORDED: Final = (*_SELECTED, "since", "until", "again", "per_second")
 
 _EPILOG: Final = f"""\
 Nothing is sent without --yes. Of several records with one id only the newest is sent. Requests that move money are
@@ -53,6 +62,7 @@ examples:
   paynotify replay --reason bad_signature --merchant shop-uk --yes    send them
   paynotify replay dead --provider nevogate --since 24h --yes         everything of yesterday's outage
   paynotify replay dead --key shop-uk/57-9-2204417 --yes              one transaction
+  paynotify replay deliveries --subscription erp --yes                what a subscriber did not take
 
 exit codes: 0 done, 1 some records were not sent (their original topic is not one of paynotify's),
 2 wrong use or configuration, 3 no Kafka broker is usable
@@ -62,13 +72,14 @@ exit codes: 0 done, 1 some records were not sent (their original topic is not on
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``paynotify replay``."""
     parser.epilog = _EPILOG
-    reasons = sorted({*REJECT_REASONS, *DEAD_REASONS})
+    reasons = sorted({*REJECT_REASONS, *DEAD_REASONS, *DELIVERY_REASONS})
     parser.add_argument(
         "kind",
         nargs="?",
-        choices=("rejected", "dead", "all"),
+        choices=("rejected", "dead", "deliveries", "all"),
         default="all",
-        help="rejected notifications, dead-lettered lookups and responses, or both (default: all)",
+        help="rejected notifications; dead-lettered lookups and responses; dead-lettered deliveries to subscribers; "
+        "all: the first two (default: all)",
     )
     parser.add_argument(
         "--reason",
@@ -90,6 +101,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--key", action="append", default=[], metavar="KEY", help="only records with this key (repeatable)"
+    )
+    parser.add_argument(
+        "--subscription",
+        action="append",
+        default=[],
+        metavar="ID",
+        help="only deliveries of this subscription (repeatable)",
     )
     parser.add_argument("--since", metavar="TIME", help="only records rejected or dead-lettered at or after this time")
     parser.add_argument("--until", metavar="TIME", help="only records rejected or dead-lettered before this time")
@@ -159,6 +177,7 @@ def _selection(arguments: argparse.Namespace, configuration: Configuration) -> R
         merchants=frozenset(arguments.merchant),
         providers=frozenset(arguments.provider),
         keys=frozenset(one.encode() for one in arguments.key),
+        subscriptions=frozenset(arguments.subscription),
     )
 
 

@@ -52,7 +52,10 @@ def replay_targets(kafka: KafkaSettings) -> dict[str, str]:
             topics.responses(provider),
             *(topics.retry(provider, step) for step in range(1, topics.RETRY_STEPS + 1)),
         )
-    } | {kafka.topic(name): "all" for name in (topics.OBSERVATIONS, topics.EXPECTED, topics.ORDERS)}
+    } | {
+        kafka.topic(name): "all"
+        for name in (topics.OBSERVATIONS, topics.EXPECTED, topics.ORDERS, topics.DELIVERIES_REPLAYED)
+    }
 
 
 def money_moving_topics(kafka: KafkaSettings) -> frozenset[str]:

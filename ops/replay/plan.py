@@ -27,6 +27,7 @@ class ReplaySelection:
     merchants: Collection[str] = ()
     providers: Collection[str] = ()
     keys: Collection[bytes] = ()
+    subscriptions: Collection[str] = ()
 
     def matches(self, record: Record, provider: str) -> bool:
         """Whether the record, whose original topic is the provider's, is selected."""
@@ -36,6 +37,7 @@ class ReplaySelection:
             and (not self.merchants or merchant in self.merchants)
             and (not self.providers or provider in self.providers)
             and (not self.keys or record.key in self.keys)
+            and (not self.subscriptions or record.header("subscription") in self.subscriptions)
         )
 
 

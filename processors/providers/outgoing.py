@@ -9,10 +9,9 @@ page: it is switched off. Its cookies, which would mix merchants' sessions, are 
 from __future__ import annotations
 
 import base64
-import ipaddress
 import logging
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 import aiohttp
@@ -22,6 +21,7 @@ from paynotify.processors.providers.http_transport import ProviderTransport
 from paynotify.schemas.configuration.secrets import Secret, SecretRef
 from paynotify.schemas.configuration.worker import ProviderProxySettings
 from paynotify.schemas.errors import ConfigurationError
+from paynotify.service.forward_proxy import goes_directly
 from paynotify.service.logs import event
 from paynotify.service.private_names import PrivateName, require
 
@@ -123,18 +123,3 @@ class RoutedTransport(httpx.AsyncBaseTransport):
                 raise ConfigurationError(f"{problem}. Write both into it, with a colon between them.")
             event(logger, "changed_proxy_credentials_rejected", level=logging.WARNING, problem=problem)
         self._signed_in_as = text
-
-
-def goes_directly(host: str, no_proxy: Sequence[str]) -> bool:
-    """Whether calls to the host need no proxy: it is listed, of a listed domain, or within a listed network."""
-    name = host.lower().rstrip(".")
-    return any(_matches(name, entry.lower()) for entry in no_proxy)
-
-
-def _matches(name: str, entry: str) -> bool:
-    if entry.startswith("."):
-        return name.endswith(entry)
-    try:
-        return ipaddress.ip_address(name) in ipaddress.ip_network(entry)
-    except ValueError:
-        return name == entry

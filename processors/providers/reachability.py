@@ -14,9 +14,10 @@ import aiohttp
 import httpx
 
 from paynotify.processors.providers.http import PROXY_SIGN_IN
-from paynotify.processors.providers.outgoing import goes_directly, open_transport
+from paynotify.processors.providers.outgoing import open_transport
 from paynotify.schemas.configuration.worker import WorkerSettings
 from paynotify.schemas.errors import ProviderUnavailableError
+from paynotify.service.forward_proxy import goes_directly
 
 _CONNECT_SECONDS: Final = 5.0
 #: How proxies answer when the credentials are missing or, some of them, wrong.

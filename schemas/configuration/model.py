@@ -13,6 +13,7 @@ from typing import Annotated, Any, cast
 import msgspec
 from msgspec import Meta
 
+from paynotify.schemas.configuration.deliver import DeliverSettings
 from paynotify.schemas.configuration.encryption import EncryptionSettings
 from paynotify.schemas.configuration.ingest import IngestSettings
 from paynotify.schemas.configuration.kafka import KafkaSettings, TopicOverride, TopicSettings
@@ -40,6 +41,8 @@ class Configuration(Section, frozen=True, kw_only=True):
     """Limits of the HTTP ingress."""
     worker: WorkerSettings = WorkerSettings()
     """How the stages process, retry, poll and persist."""
+    deliver: DeliverSettings = DeliverSettings()
+    """How subscribers are called with results."""
     merchants: Annotated[tuple[Merchant, ...], Meta(min_length=1)]
     """The shop accounts at the providers, each with the keys of its provider."""
 

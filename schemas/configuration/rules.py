@@ -37,6 +37,7 @@ def check_rules(configuration: Configuration, document: Document) -> None:
     _check_providers(configuration.worker, document)
     _check_overrides(configuration.topics.overrides, document)
     _check_windows(configuration, document)
+    _check_subscriptions(configuration, document)
 
 
 def _check_token_endpoint(configuration: Configuration, document: Document) -> None:
@@ -77,6 +78,26 @@ def _check_proxies(ingest: IngestSettings, document: Document) -> None:
         raise document.error(
             ("ingest", "proxy_protocol"), "needs trusted_proxies", "Name the networks of your own balancers."
         )
+
+
+def _check_subscriptions(configuration: Configuration, document: Document) -> None:
+    """A misspelt merchant would silently be none, and two subscriptions of one name would share their progress."""
+    settings = configuration.deliver
+    _check_networks(settings.private_networks, ("deliver", "private_networks"), document)
+    merchants, seen = {one.id for one in configuration.merchants}, set()
+    for index, subscription in enumerate(settings.subscriptions):
+        place: Place = ("deliver", "subscriptions", index)
+        if subscription.id in seen:
+            raise document.error(
+                (*place, "id"), "is another subscription's id too", "Each has a consumer group of its own."
+            )
+        seen.add(subscription.id)
+        _check_url(subscription.url, (*place, "url"), configuration.sandbox, document)
+        for number, merchant in enumerate(subscription.merchants):
+            if merchant not in merchants:
+                raise document.error(
+                    (*place, "merchants", number), "is not a merchant's id", "Name one of `merchants`, or leave it out."
+                )
 
 
 def _check_networks(texts: Iterable[str], place: Place, document: Document) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal, get_args
 
 NOTIFICATION_RECEIVED: Final = "payment.notification.received.v1"
 
@@ -37,3 +37,7 @@ REQUEST_ANSWERED: Final = "payment.request.answered.v1"
 OPERATIONS_NOTICED: Final = "payment.operations.noticed.v1"
 
 OPERATOR_ACTED: Final = "payment.operator.acted.v1"
+
+#: The events of the result topics that subscribers are called with.
+DeliveredType = Literal["payment.status.changed.v1", "payment.overdue.v1", "payment.request.answered.v1"]
+DELIVERED_TYPES: Final[tuple[DeliveredType, ...]] = get_args(DeliveredType)

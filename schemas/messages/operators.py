@@ -9,7 +9,7 @@ import msgspec
 from paynotify.schemas.messages.empty import no_words
 
 #: The commands that change something, as `paynotify` names them. ``release`` voids an authorisation.
-OperatorCommand = Literal["replay", "correct", "charge", "capture", "release", "reconcile", "forget"]
+OperatorCommand = Literal["replay", "correct", "charge", "capture", "release", "reconcile", "forget", "subscriptions"]
 OPERATOR_COMMANDS: Final[tuple[OperatorCommand, ...]] = get_args(OperatorCommand)
 
 #: How it is known who acts: the user of the operating system, a name given by that user, or a name that was proven.

@@ -18,7 +18,7 @@ from paynotify.ops.doctor.providers import examine, examine_outgoing
 from paynotify.processors.providers.background import BackgroundContext
 from paynotify.processors.providers.nevogate.charging import NevogateChargeGateway
 from paynotify.processors.providers.outcomes import RetryLater, Succeeded
-from paynotify.processors.providers.outgoing import goes_directly, open_transport
+from paynotify.processors.providers.outgoing import open_transport
 from paynotify.processors.providers.reachability import clock_of
 from paynotify.processors.providers.registry import provider_specs
 from paynotify.processors.providers.smartpay.published_keys import KeyFetcher, PublishedKeys
@@ -30,6 +30,7 @@ from paynotify.schemas.configuration.model import Configuration
 from paynotify.schemas.configuration.secrets import SecretRef
 from paynotify.schemas.configuration.worker import ProviderProxySettings, WorkerSettings
 from paynotify.schemas.errors import ProviderUnavailableError, ProviderUnreachableError
+from paynotify.service.forward_proxy import goes_directly
 from tests.fakes.accounts import TRANSACTION, account, vectors, waiting
 from tests.fakes.gateway import Gateway, World, json_answer, serving, world
 from tests.proxies.forward import ForwardProxy, forward_proxy

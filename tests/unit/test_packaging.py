@@ -14,7 +14,7 @@ from typing import Any, Final
 import pytest
 
 ROOT: Final = Path(__file__).parents[2]
-PRODUCT: Final = frozenset({"ingest", "ops", "processors", "schemas", "service"})
+PRODUCT: Final = frozenset({"deliver", "ingest", "ops", "processors", "schemas", "service"})
 
 
 def project(file: Path) -> dict[str, Any]:

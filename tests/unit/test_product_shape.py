@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
-PACKAGES: Final = ("schemas", "service", "ingest", "processors", "ops", "sandbox")
+PACKAGES: Final = ("schemas", "service", "ingest", "processors", "deliver", "ops", "sandbox")
 MAX_LINES: Final = 350
 MAX_MEDIAN_LINES: Final = 120
 

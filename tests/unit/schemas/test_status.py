@@ -55,7 +55,8 @@ def test_topics_are_named_once_and_follow_topics_that_exist() -> None:
 
 def test_topics_that_must_never_lose_a_record_are_retained_for_ever() -> None:
     kept = {topic.name for topic in all_topics() if topic.retention_seconds is None}
-    assert kept == {"payments.status", "payments.latest", "payments.requests", "paynotify.resolve-state-changelog"}
+    results = {"payments.status", "payments.latest", "payments.requests"}
+    assert kept == {*results, "paynotify.resolve-state-changelog", "deliveries.state"}
     policies = {topic.name: topic.kafka_settings()["cleanup.policy"] for topic in all_topics()}
     assert policies["payments.status"] == "delete"
     assert policies["payments.latest"] == "compact"

@@ -1,0 +1,1 @@
+"""The outbound webhooks: calls subscribers with the events of the result topics."""

@@ -1,0 +1,170 @@
+"""One HTTP call to a subscriber: bounded in time and size, to allowed addresses only, without redirects or cookies.
+
+Nothing that the subscriber sends gets into an error, a log or a record: its answer becomes a word of a closed list.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import ssl
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from importlib import metadata
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from paynotify.deliver.addresses import AddressRules, refused_addresses
+from paynotify.deliver.answer import SubscriberAnswer, judge
+from paynotify.deliver.result_event import ResultEvent
+from paynotify.deliver.signature import Signer
+from paynotify.schemas.configuration.deliver import DeliverSettings, Subscription
+from paynotify.schemas.configuration.secrets import Secret
+from paynotify.schemas.errors import ConfigurationError, SecretError
+from paynotify.schemas.times import utc_now
+from paynotify.service.forward_proxy import goes_directly
+
+#: How long a name's addresses are used before it is looked up again.
+_NAMES_SECONDS: Final = 10
+_MAX_HEADER_BYTES: Final = 8190
+
+
+def _version() -> str:
+    try:
+        return metadata.version("paynotify")
+    except metadata.PackageNotFoundError:
+        return "0"
+
+
+_HEADERS: Final[Mapping[str, str]] = {
+    "Content-Type": "application/json",
+    "Accept-Encoding": "identity",
+    "User-Agent": f"paynotify/{_version()}",
+}
+
+
+class SubscriberCaller:
+    """Calls one subscriber through connections of its own, so that no other subscriber can use them up.
+
+    Raises:
+        ConfigurationError: the authorities or the proxy's credentials can't be read, or are of no use.
+    """
+
+    def __init__(
+        self, subscription: Subscription, settings: DeliverSettings, now: Callable[[], datetime] = utc_now
+    ) -> None:
+        self._subscription = subscription
+        self._settings = settings
+        self._now = now
+        self._signer = Signer(subscription.secrets)
+        self._rules = AddressRules(settings.private_networks)
+        self._host = urlsplit(subscription.url).hostname or ""
+        proxy = settings.proxy
+        self._is_direct = proxy is None or goes_directly(self._host, proxy.no_proxy)
+        self._credentials = None if proxy is None or proxy.credentials is None else Secret(proxy.credentials)
+        self._authorities = None if settings.ca is None else Secret(settings.ca)
+        self._trusted = ""
+        self._context = ssl.create_default_context()
+        self._trust()
+        self._session: aiohttp.ClientSession | None = None
+
+    async def call(self, event: ResultEvent) -> SubscriberAnswer:
+        """Call the subscriber with the event. Every failure is an answer with its reason."""
+        refused: list[str] = []
+        refused_addresses.set(refused)
+        if not self._rules.allows_host(self._host):
+            return SubscriberAnswer("forbidden_address", is_outage=True)
+        body = event.body()
+        try:
+            self._trust()
+            headers = {**_HEADERS, **self._signer.headers(event.event_id, body, self._now())}
+            options = self._proxy_options()
+        except ConfigurationError:
+            return SubscriberAnswer("no_secret", is_outage=True)
+        received: list[SubscriberAnswer] = []
+        try:
+            # the one limit of time; the library's own are for parts of a call
+            async with asyncio.timeout(self._settings.timeout_seconds):
+                await self._exchange(body, headers, options, received.append)
+        except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError, aiohttp.InvalidURL):
+            return SubscriberAnswer("forbidden_address" if refused else "unreachable", is_outage=True)
+        except (TimeoutError, aiohttp.ClientError, OSError, ValueError):
+            # once the status is there the subscriber has said what it has to say, however its body ends
+            return received[0] if received else SubscriberAnswer("no_answer", is_outage=True)
+        return received[0]
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def _exchange(
+        self,
+        body: bytes,
+        headers: Mapping[str, str],
+        options: Mapping[str, Any],
+        answered: Callable[[SubscriberAnswer], None],
+    ) -> None:
+        """Report the answer as soon as its status is there; read a short body, so that the connection is kept."""
+        posted = self._opened().post(
+            self._subscription.url, data=body, headers=headers, allow_redirects=False, **options
+        )
+        async with posted as response:
+            retry_after = response.headers.get("Retry-After", "")
+            answered(judge(response.status, retry_after, self._now(), self._settings.max_pause_seconds))
+            left_bytes = self._settings.max_answer_bytes
+            async for chunk in response.content.iter_any():
+                left_bytes -= len(chunk)
+                if left_bytes < 0:
+                    response.close()
+                    return
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            connector = aiohttp.TCPConnector(
+                limit=self._subscription.calls_in_flight,
+                ssl=self._context,
+                ttl_dns_cache=_NAMES_SECONDS,
+                # a proxy's own address is the operator's word
+                socket_factory=self._rules.socket_factory() if self._is_direct else None,
+            )
+            self._session = aiohttp.ClientSession(
+                connector=connector,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(),
+                auto_decompress=False,
+                max_line_size=_MAX_HEADER_BYTES,
+                max_field_size=_MAX_HEADER_BYTES,
+            )
+        return self._session
+
+    def _proxy_options(self) -> dict[str, Any]:
+        """The proxy with its present credentials.
+
+        Raises:
+            SecretError: the credentials can't be read, or are not USER:PASSWORD.
+        """
+        proxy = self._settings.proxy
+        if proxy is None or self._is_direct:
+            return {}
+        if self._credentials is None:
+            return {"proxy": proxy.url}
+        text = self._credentials.reveal()
+        if ":" not in text:
+            raise SecretError(f"deliver.proxy.credentials {proxy.credentials!r} is not USER:PASSWORD.")
+        named = {"Proxy-Authorization": "Basic " + base64.b64encode(text.encode()).decode()}
+        return {"proxy": proxy.url, "proxy_headers": named}
+
+    def _trust(self) -> None:
+        """Trust the present authorities in new connections. Those of before are trusted until the process ends."""
+        if self._authorities is None or (text := self._authorities.reveal()) == self._trusted:
+            return
+        try:
+            self._context.load_verify_locations(cadata=text)
+        except (ssl.SSLError, ValueError):
+            raise ConfigurationError(
+                f"deliver.ca {self._authorities.reference!r} holds no usable PEM certificates. "
+                "Write the authorities' certificates into it."
+            ) from None
+        self._trusted = text

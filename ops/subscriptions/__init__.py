@@ -1,0 +1,1 @@
+"""``paynotify subscriptions``: shows the subscriptions of outbound webhooks, and enables or disables one."""

@@ -1,0 +1,108 @@
+"""How the subscriptions stand, read from the brokers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from paynotify.deliver.result_event import SUBSCRIPTION
+from paynotify.deliver.subscription_reader import group_of, topics_of
+from paynotify.deliver.subscription_state import SubscriptionPositions, SubscriptionState, positions_key
+from paynotify.deliver.waiting import state_key
+from paynotify.ops.common.committed import committed_offsets
+from paynotify.ops.common.topic_reader import TopicReader, to_record
+from paynotify.schemas import topics
+from paynotify.schemas.configuration.model import Configuration
+from paynotify.schemas.errors import MissingTopicsError, UnreadableError
+from paynotify.schemas.messages.encoding import decode
+from paynotify.schemas.records import Record
+from paynotify.service.cluster import admin
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionStanding:
+    """One subscription: what was last said of it, how many deliveries wait and are dead, and what it has not read.
+
+    ``unread`` is None for one that nobody has delivered yet.
+    """
+
+    subscription: str
+    said: SubscriptionState | None
+    waiting: int
+    dead: int
+    unread: int | None
+
+    @property
+    def state(self) -> str:
+        return self.said.state if self.said is not None else "enabled"
+
+
+def standings(configuration: Configuration, reader: TopicReader) -> list[SubscriptionStanding]:
+    """All configured subscriptions.
+
+    Raises:
+        MissingTopicsError: the state topic does not exist.
+        ClusterUnavailableError: the cluster cannot be read.
+    """
+    records = _newest(configuration, reader)
+    names = [one.id for one in configuration.deliver.subscriptions]
+    said = {one: _decoded(records.get(state_key(one)), SubscriptionState) for one in names}
+    positions = {positions_key(one) for one in names}
+    waiting = Counter(key.partition(b"/")[0].decode() for key in records if b"/" in key and key not in positions)
+    dead = _dead(configuration, reader)
+    unread = _unread(configuration, reader, records)
+    return [SubscriptionStanding(one, said[one], waiting[one], dead[one], unread[one]) for one in names]
+
+
+def _newest(configuration: Configuration, reader: TopicReader) -> Mapping[bytes, Record]:
+    name = configuration.kafka.topic(topics.DELIVERIES_STATE)
+    partitions = reader.partitions(name)
+    if not partitions:
+        raise MissingTopicsError(f"The topic {name} does not exist. Create it with `paynotify topics apply`.")
+    found: dict[bytes, Record] = {}
+    for _, records in reader.read(reader.ranges(partitions)):
+        for one in records:
+            if one.value is None:
+                found.pop(one.key, None)
+            else:
+                found[one.key] = to_record(one)
+    return found
+
+
+def _decoded(record: Record | None, kind: type[T]) -> T | None:
+    if record is None:
+        return None
+    try:
+        return decode(record.value, kind)
+    except UnreadableError:  # of a later release
+        return None
+
+
+def _dead(configuration: Configuration, reader: TopicReader) -> Counter[str]:
+    found: Counter[str] = Counter()
+    name = configuration.kafka.topic(topics.DELIVERIES_DEAD)
+    for _, records in reader.read(reader.ranges(reader.partitions(name))):
+        found.update(to_record(one).header(SUBSCRIPTION) for one in records)
+    return found
+
+
+def _unread(
+    configuration: Configuration, reader: TopicReader, records: Mapping[bytes, Record]
+) -> Mapping[str, int | None]:
+    kafka, found = configuration.kafka, dict[str, int | None]()
+    with admin(configuration) as client:
+        for one in configuration.deliver.subscriptions:
+            recorded = _decoded(records.get(positions_key(one.id)), SubscriptionPositions)
+            if recorded is None:
+                found[one.id] = None
+                continue
+            partitions = reader.partitions(*topics_of(one, kafka))
+            committed = committed_offsets(client, {group_of(one.id, kafka): partitions})
+            began = recorded.offsets
+            done = {at: max(committed[at], began.get(at.topic, {}).get(at.partition, 0)) for at in partitions}
+            found[one.id] = sum(max(0, range_.end - done[range_.partition]) for range_ in reader.ranges(partitions))
+    return found
