@@ -8,6 +8,7 @@ without TLS, so its calls would be stored without their body. Such offers are ig
 from __future__ import annotations
 
 from collections import deque
+from functools import lru_cache
 from typing import Any, Final, NamedTuple, Protocol
 from urllib.parse import unquote
 
@@ -18,6 +19,8 @@ from paynotify.ingest.request_rules import is_ambiguous
 #: uvloop's largest read. It may contain the rest of one request and the head of the next.
 _READ_BYTES: Final = 256 * 1024
 
+#: Providers call a few URLs again and again. The longest has `ingest.max_head_bytes`.
+_KEPT_TARGETS: Final = 128
 
 #: Takes the headers that come after a body, and forgets them: they are no part of the head.
 _AFTER_THE_HEAD: Final[Any] = deque(maxlen=0)
@@ -167,11 +170,9 @@ class RequestParser:
         )
         if not is_plain and is_ambiguous(version, headers, fields):
             raise UnreadableRequestError
-        url = httptools.parse_url(self._url)
-        path = (url.path or b"").decode("ascii")
+        path, query = _target(self._url)
         keeps_alive = parser.should_keep_alive() and version != "1.0"
-        path = _decoded(path) if "%" in path else path
-        self._events.on_head(RequestHead(method, path, url.query or b"", headers, keeps_alive, fields))
+        self._events.on_head(RequestHead(method, path, query, headers, keeps_alive, fields))
 
     def on_message_complete(self) -> None:
         if self._offers_upgrade:
@@ -181,6 +182,18 @@ class RequestParser:
         self.message_bytes = 0
         self._follows_another = True  # the next one, if this read has its beginning
         self._events.on_end()
+
+
+@lru_cache(_KEPT_TARGETS)
+def _target(url: bytes) -> tuple[str, bytes]:
+    """The path and query of a request target.
+
+    Raises:
+        httptools.HttpParserInvalidURLError: it is no URL.
+    """
+    parsed = httptools.parse_url(url)
+    path = (parsed.path or b"").decode("ascii")
+    return _decoded(path) if "%" in path else path, parsed.query or b""
 
 
 def _decoded(path: str) -> str:

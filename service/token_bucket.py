@@ -7,24 +7,20 @@ back earns nothing and takes nothing away.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-
-class Taken(NamedTuple):
-    """Whether there was a token to take, and what the bucket holds afterwards, as of ``at_seconds``."""
-
-    ok: bool
-    tokens: float
-    at_seconds: float
+#: Whether there was a token to take, and what the bucket holds afterwards, as of which time in seconds. Plain, because
+#: the ingress takes one for each call.
+Taken = tuple[bool, float, float]
 
 
 def refill(tokens: float, at_seconds: float, now_seconds: float, rate_per_second: float, burst: float) -> float:
     """The tokens that a bucket which held ``tokens`` at ``at_seconds`` holds now."""
-    return min(burst, tokens + max(0.0, now_seconds - at_seconds) * rate_per_second)
+    if now_seconds > at_seconds:
+        tokens += (now_seconds - at_seconds) * rate_per_second
+    return tokens if tokens < burst else burst
 
 
 def take(tokens: float, at_seconds: float, now_seconds: float, rate_per_second: float, burst: float) -> Taken:
     """Refill the bucket and take one token if it holds a whole one."""
     tokens = refill(tokens, at_seconds, now_seconds, rate_per_second, burst)
-    ok = tokens >= 1.0
-    return Taken(ok, tokens - 1.0 if ok else tokens, max(at_seconds, now_seconds))
+    newest_seconds = now_seconds if now_seconds > at_seconds else at_seconds
+    return (True, tokens - 1.0, newest_seconds) if tokens >= 1.0 else (False, tokens, newest_seconds)

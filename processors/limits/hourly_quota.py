@@ -28,9 +28,9 @@ class HourlyQuota:
         """Take one call and return 0.0; or take none and return in how many seconds there will be one."""
         now = self._now()
         tokens, at_seconds = self._buckets.get(merchant, (self._burst, now))
-        taken = take(tokens, at_seconds, now, self._rate_per_second, self._burst)
-        self._buckets[merchant] = taken.tokens, taken.at_seconds
-        return 0.0 if taken.ok else (1 - taken.tokens) / self._rate_per_second
+        is_taken, tokens, at_seconds = take(tokens, at_seconds, now, self._rate_per_second, self._burst)
+        self._buckets[merchant] = tokens, at_seconds
+        return 0.0 if is_taken else (1 - tokens) / self._rate_per_second
 
     def available(self, merchant: str) -> int:
         """How many calls may be taken now."""

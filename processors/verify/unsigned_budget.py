@@ -115,8 +115,8 @@ def charge_unknown(
     # bounded, or a flood would lock the merchant's callers out for longer than it lasted
     tokens = max(tokens - penalty, -burst)
     at_seconds = max(now_seconds, bucket.at_seconds)
-    taken = take(tokens, at_seconds, at_seconds, settings.per_second, burst)
-    return taken.ok, TokenBucketState(taken.tokens, taken.at_seconds, unknown_ids)
+    is_taken, tokens, at_seconds = take(tokens, at_seconds, at_seconds, settings.per_second, burst)
+    return is_taken, TokenBucketState(tokens, at_seconds, unknown_ids)
 
 
 def partition_share(settings: UnsignedBudgetSettings, partitions: int) -> UnsignedBudgetSettings:

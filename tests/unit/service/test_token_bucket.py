@@ -26,7 +26,7 @@ def test_take_never_exceeds_burst_and_earnings_in_any_period(waits: list[float])
 
 
 def test_take_refuses_less_than_a_whole_token() -> None:
-    assert take(0.5, 10.0, 10.2, RATE_PER_SECOND, BURST).ok is False
+    assert take(0.5, 10.0, 10.2, RATE_PER_SECOND, BURST)[0] is False
     assert take(0.5, 10.0, 10.25, RATE_PER_SECOND, BURST) == (True, 0.0, 10.25)
 
 
