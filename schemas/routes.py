@@ -32,6 +32,8 @@ class Route:
 
     ``stored_headers`` are names, in lower case, of request headers that are stored with the body, and how many bytes of
     each at most. ``stored`` is what a call is answered with once it is stored; the status is 200.
+
+    ``media_types`` of the bodies and the ``query`` of a GET, name and meaning, only describe the calls: any is stored.
     """
 
     methods: tuple[str, ...]
@@ -39,6 +41,8 @@ class Route:
     refused_headers: frozenset[bytes] = frozenset()
     stored_headers: Mapping[bytes, int] = field(default_factory=dict)
     stored: Answer = Answer()
+    media_types: tuple[str, ...] = ()
+    query: Mapping[str, str] = field(default_factory=dict)
 
     def key(self, merchant: str, query: bytes, body: bytes) -> bytes:
         """``{merchant}`` or ``{merchant}/{transaction}``."""

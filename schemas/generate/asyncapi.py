@@ -1,71 +1,190 @@
-"""The topics as an AsyncAPI 3.0 document, from the same tables the code uses."""
+"""The topics as two AsyncAPI 3.1 documents: what others read and write, and what stages write to each other.
+
+Each document is complete in itself: everything that it refers to is under its own ``components``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Any, Final
 
-from paynotify.schemas import topics
+from paynotify.schemas.configuration.kafka import TopicSettings
+from paynotify.schemas.generate.channels import Channel, channels
+from paynotify.schemas.generate.examples import recorded_examples
+from paynotify.schemas.generate.internal_messages import internal_messages
+from paynotify.schemas.generate.message_schemas import component_schemas
+from paynotify.schemas.generate.record_headers import header_schema
+from paynotify.schemas.generate.servers import SECURITY_SCHEMES, servers
+from paynotify.schemas.generate.topic_messages import PUBLIC_MESSAGES, TopicMessage
 
-_CLOUD_EVENT_HEADERS: Final = {
-    "type": "object",
-    "description": "CloudEvents 1.0 in Kafka's binary mode.",
-    "properties": {
-        "ce_specversion": {"const": "1.0"},
-        "ce_id": {"type": "string"},
-        "ce_source": {"type": "string"},
-        "ce_type": {"type": "string"},
-        "ce_time": {"type": "string", "format": "date-time"},
-        "traceparent": {"type": "string", "description": "W3C trace context of the notification that caused it."},
-    },
-}
+#: The dialect of the inlined schemas. They use only keywords that mean the same in it and in 2020-12, which the files
+#: of ``schemas/json`` name: AsyncAPI's tools read no newer one.
+DIALECT: Final = "application/schema+json;version=draft-07"
+
+LICENSE: Final = {"name": "Apache License 2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"}
+
+_BINDING: Final = "0.5.0"
+
+_PUBLIC: Final = """\
+What ERP, warehouse and shop systems read from and write to paynotify.
+
+- **Read** `payments.status` (every change) or `payments.latest` (the newest event of a payment). Act on `fulfilment`.
+- **Write** `payments.expected` to have payments compared and missing ones reported; `payments.requested` to charge.
+- Names of topics carry the configured prefix. Keys are UTF-8 text, values JSON.
+- Metadata are [CloudEvents 1.0](https://cloudevents.io) headers in Kafka's binary mode.
+- **Within version 1 the contract only grows.** Ignore fields, headers and topics that you don't know. Lists of words
+  with `x-extensible-enum` get new ones; those with `enum` don't."""
+
+_INTERNAL: Final = """\
+What paynotify's own stages write to each other. Read it to diagnose; write none of it. Fields only grow here too,
+because workers of two releases run side by side during an upgrade. The other document has what others read."""
 
 
-def asyncapi(carries: Mapping[str, type[Any]], version: str) -> dict[str, Any]:
-    """The document; ``carries`` names the message type of each topic, others carry raw bytes."""
-    channels: dict[str, Any] = {}
-    operations: dict[str, Any] = {}
-    for topic in topics.all_topics():
-        if topic.name.endswith("-changelog"):
-            continue  # a stage's own state is nobody's contract
-        name = topic.name.replace(".", "_")
-        channels[name] = {
-            "address": topic.name,
-            "description": topic.holds[:1].upper() + topic.holds[1:] + ".",
-            "messages": {"record": {"$ref": f"#/components/messages/{_message(carries.get(topic.name))}"}},
-            "bindings": {"kafka": _binding(topic)},
-        }
-        writes_outside = topic.name in (topics.EXPECTED, topics.REQUESTED)
-        operations[name] = {
-            "action": "receive" if writes_outside else "send",
-            "channel": {"$ref": f"#/channels/{name}"},
-            "summary": "Shops write it." if writes_outside else "paynotify writes it.",
-        }
-    kinds = sorted({kind.__name__ for kind in carries.values()})
-    messages: dict[str, Any] = {kind: _component({"$ref": f"./{kind}.json"}, "application/json") for kind in kinds}
-    messages["RawBytes"] = _component({"type": "string", "format": "binary"}, "application/octet-stream")
+def asyncapi(version: str, *, public: bool) -> dict[str, Any]:
+    """The document of the public channels, or that of the internal ones."""
+    shown = [channel for channel in channels() if channel.row.public == public]
+    carried = _messages(shown)
     return {
-        "asyncapi": "3.0.0",
+        "asyncapi": "3.1.0",
+        "id": f"urn:paynotify:{'results' if public else 'internal'}",
         "info": {
-            "title": "paynotify topics",
+            "title": "paynotify results" if public else "paynotify internal topics",
             "version": version,
-            "description": "Names carry the configured topic prefix. Keys are UTF-8 text.",
+            "description": _PUBLIC if public else _INTERNAL,
+            "contact": {"name": "paynotify"},
+            "license": LICENSE,
+            "tags": [{"name": "payments"}, {"name": "kafka"}],
         },
         "defaultContentType": "application/json",
-        "channels": channels,
-        "operations": operations,
-        "components": {"messages": messages},
+        "servers": servers(),
+        "channels": {channel.name: _channel(channel) for channel in shown},
+        "operations": dict(item for channel in shown for item in _operations(channel)),
+        "components": {
+            "messages": {message.name: _message(message) for message in carried},
+            "schemas": component_schemas(message.value for message in carried if message.value is not None),
+            "securitySchemes": SECURITY_SCHEMES,
+        },
     }
 
 
-def _message(kind: type[Any] | None) -> str:
-    return "RawBytes" if kind is None else kind.__name__
+def all_messages() -> dict[str, TopicMessage]:
+    """Every message by name, public ones first."""
+    return {message.name: message for message in (*PUBLIC_MESSAGES, *internal_messages())}
 
 
-def _component(payload: dict[str, Any], content_type: str) -> dict[str, Any]:
-    return {"payload": payload, "contentType": content_type, "headers": _CLOUD_EVENT_HEADERS}
+def _messages(shown: Iterable[Channel]) -> list[TopicMessage]:
+    """The messages of these channels, in their order."""
+    by_name = all_messages()
+    return [by_name[name] for name in dict.fromkeys(name for channel in shown for name in channel.row.carries)]
 
 
-def _binding(topic: topics.Topic) -> dict[str, Any]:
-    policy = topic.kafka_settings()["cleanup.policy"].split(",")
-    return {"topicConfiguration": {"cleanup.policy": policy}, "bindingVersion": "0.5.0"}
+def _channel(channel: Channel) -> dict[str, Any]:
+    holds = channel.topic.holds
+    parameters = {
+        name: {"description": f"The {name}.", "enum": list(values)} for name, values in channel.values.items()
+    }
+    return {
+        "address": channel.address,
+        "title": channel.row.title,
+        "summary": f"{holds[:1].upper()}{holds[1:]}.",
+        "description": _written_by(channel),
+        "servers": [{"$ref": "#/servers/brokers"}],
+        "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in channel.row.carries},
+        **({"parameters": parameters} if parameters else {}),
+        "bindings": {"kafka": channel_binding(channel)},
+    }
+
+
+def _written_by(channel: Channel) -> str:
+    written = f"Written by {channel.row.written_by}."
+    read = f" Read by {channel.row.read_by}." if channel.row.read_by else ""
+    follows = " It has as many partitions as the topic that it follows." if channel.topic.follows else ""
+    return written + read + follows
+
+
+def channel_binding(channel: Channel) -> dict[str, Any]:
+    """The topic as `paynotify topics apply` creates it by default."""
+    settings = channel.topic.kafka_settings()
+    defaults = TopicSettings()
+    return {
+        "partitions": defaults.partitions,
+        "replicas": defaults.replication_factor,
+        "topicConfiguration": {name: _setting(name, value) for name, value in settings.items()},
+        "bindingVersion": _BINDING,
+    }
+
+
+def _setting(name: str, value: str) -> Any:
+    if name == "cleanup.policy":
+        return value.split(",")
+    return int(value) if value.lstrip("-").isdigit() else value
+
+
+def _operations(channel: Channel) -> Iterable[tuple[str, dict[str, Any]]]:
+    """What paynotify does with the channel: it sends, or it receives, or one stage does what another one has sent."""
+    if not channel.of_shops:
+        yield f"send.{channel.name}", _operation(channel, "send", "Send", channel.row.written_by)
+    if channel.row.read_by is not None:
+        group = {
+            "type": "string",
+            "description": "The consumer group, behind the configured prefix.",
+            "pattern" if "{" in channel.row.read_by else "const": _group(channel.row.read_by),
+        }
+        binding = {"kafka": {"groupId": group, "bindingVersion": _BINDING}}
+        yield (
+            f"receive.{channel.name}",
+            {**_operation(channel, "receive", "Receive", channel.row.read_by), "bindings": binding},
+        )
+
+
+def _group(stage: str) -> str:
+    if "{" not in stage:
+        return f"paynotify.{stage}"
+    return f"^paynotify\\.{stage.partition('.')[0]}\\.[A-Za-z0-9._-]+$"
+
+
+def _operation(channel: Channel, action: str, word: str, who: str) -> dict[str, Any]:
+    reference = f"#/channels/{channel.name}"
+    return {
+        "action": action,
+        "title": f"{word} {channel.row.title[:1].lower()}{channel.row.title[1:]}",
+        "summary": f"By {who}.",
+        "description": f"paynotify {action}s records of `{channel.address}`.",
+        "channel": {"$ref": reference},
+        "messages": [{"$ref": f"{reference}/messages/{name}"} for name in channel.row.carries],
+    }
+
+
+def _message(message: TopicMessage) -> dict[str, Any]:
+    example = recorded_examples().get(message.name)
+    shown = {} if example is None else {"examples": [{"headers": example.headers, "payload": example.payload}]}
+    return {
+        "name": message.name,
+        "title": message.title,
+        "summary": message.summary,
+        "description": message.description.strip(),
+        "contentType": message.content_type,
+        "headers": headers_of(message),
+        "payload": {"schemaFormat": DIALECT, "schema": payload_of(message)},
+        "bindings": {"kafka": {"key": key_of(message), "bindingVersion": _BINDING}},
+        **shown,
+    }
+
+
+def headers_of(message: TopicMessage) -> dict[str, Any]:
+    """The message's headers as a schema."""
+    return header_schema(message.event_types, message.required_headers, message.optional_headers)
+
+
+def payload_of(message: TopicMessage) -> dict[str, Any]:
+    """The message's value as a schema."""
+    if message.value is not None:
+        return {"$ref": f"#/components/schemas/{message.value.__name__}"}
+    return {"type": "string", "description": message.summary, **(message.form or {})}
+
+
+def key_of(message: TopicMessage) -> dict[str, Any]:
+    """The record's key as a schema."""
+    meaning = "; ".join(part for part in (f"`{message.key}`" if message.key else "", message.key_meaning) if part)
+    key_type: Any = "string" if message.key else ["string", "null"]
+    return {"type": key_type, "description": f"{meaning[:1].upper()}{meaning[1:]}.", "x-template": message.key}

@@ -1,6 +1,6 @@
 """The contract as documents, generated from types and tables into ``schemas/json``.
 
-JSON Schemas of every topic's value, an AsyncAPI document of the topics and an OpenAPI document of the ingress.
+JSON Schemas of every topic's value, two AsyncAPI documents of the topics and an OpenAPI document of the ingress.
 
 ``python -m paynotify.schemas.generate.json_schema`` writes them. A test fails when they differ from the types, so a
 change of the contract is always a visible change of these files.
@@ -67,13 +67,19 @@ def documents() -> dict[str, bytes]:
     return {
         **files,
         "topics.json": _pretty(index),
-        "asyncapi.json": _pretty(asyncapi(carried, VERSION)),
-        "openapi.json": _pretty(openapi(VERSION)),
+        "asyncapi.json": _in_order(asyncapi(VERSION, public=True)),
+        "asyncapi-internal.json": _in_order(asyncapi(VERSION, public=False)),
+        "openapi.json": _in_order(openapi(VERSION)),
     }
 
 
 def _pretty(document: Any) -> bytes:
     return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS) + b"\n"
+
+
+def _in_order(document: Any) -> bytes:
+    """Of documents that people read from the top."""
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n"
 
 
 def write() -> None:

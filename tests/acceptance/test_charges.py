@@ -12,6 +12,8 @@ from paynotify.sandbox.processes import wait_for
 from paynotify.sandbox.simulators.nevogate.transaction import moved_by_order
 from paynotify.sandbox.system import Plan, Sandbox
 from tests import topics_reader
+from tests.acceptance.contract import assert_records_fit
+from tests.acceptance.ledger import Observer
 
 pytestmark = pytest.mark.kafka
 
@@ -188,3 +190,13 @@ def test_call_of_the_gateway_got_its_one_result(shop: Shop) -> None:
 
     assert wait_for(answered, within_seconds=_WITHIN_SECONDS, every=0.5)
     assert not shop.gateway.book()["violations"]
+
+
+def test_records_are_as_the_contract_documents_say(observer: Observer) -> None:
+    observer.read()
+    assert assert_records_fit(observer.records) >= {
+        "PaymentRequested",
+        "RequestProgressed",
+        "RequestAccepted",
+        "TimeReached",
+    }

@@ -19,6 +19,7 @@ from paynotify.sandbox.simulators.trustpayments.signature import security_hash
 from paynotify.sandbox.system import Plan, Sandbox
 from paynotify.schemas import topics
 from paynotify.schemas.messages import CAUSE, SETTLEMENT_DUE
+from tests.acceptance.contract import assert_records_fit
 from tests.acceptance.knocking import soon
 from tests.acceptance.ledger import (
     Observer,
@@ -208,3 +209,14 @@ def test_provider_was_asked_and_none_of_its_rules_was_broken(sandbox: Sandbox, o
     for provider, book in books_of(sandbox).items():
         assert book["counters"]["calls"] > 0, provider
         assert book["violations"] == []
+
+
+def test_records_are_as_the_contract_documents_say(observer: Observer) -> None:
+    observer.read()
+    assert assert_records_fit(observer.records) >= {
+        "PaymentStatusChanged",
+        "NotificationReceived",
+        "LookupWaiting",
+        "RecordDead",
+        "NotificationRepeated",
+    }

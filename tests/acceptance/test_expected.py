@@ -14,6 +14,7 @@ from paynotify.sandbox.processes import wait_for
 from paynotify.sandbox.shop import ExampleShop
 from paynotify.sandbox.system import Plan, Sandbox
 from paynotify.schemas import topics
+from tests.acceptance.contract import assert_records_fit
 from tests.acceptance.ledger import Observer, header
 
 pytestmark = pytest.mark.kafka
@@ -188,3 +189,13 @@ def test_provider_that_tells_of_nothing_is_noticed(sandbox: Sandbox, shop: Examp
     _, heard = until(observer, topics.SILENT, 2, provider="omnikassa")
     assert heard["state"] == "heard"
     assert heard["unheard"] >= silent["unheard"]
+
+
+def test_records_are_as_the_contract_documents_say(observer: Observer) -> None:
+    observer.read()
+    assert assert_records_fit(observer.records) >= {
+        "PaymentExpected",
+        "PaymentOverdue",
+        "ProviderSilent",
+        "OrderHeardOf",
+    }

@@ -11,7 +11,9 @@ from paynotify.sandbox.observer import Observer
 from paynotify.sandbox.simulators.smartpay.simulator import KEY_SET, KEY_SET_PATH
 from paynotify.sandbox.system import Plan, Sandbox
 from paynotify.sandbox.verification import settled
+from tests.acceptance.contract import assert_records_fit
 from tests.acceptance.knocking import soon
+from tests.acceptance.ledger import Observer as TopicObserver
 from tests.topics_reader import counts
 
 pytestmark = pytest.mark.kafka
@@ -110,3 +112,8 @@ def test_event_of_the_same_webshop_is_the_other_merchants_payment(sandbox: Sandb
 def test_audit_accounts_for_everything(sandbox: Sandbox, seen: Observer) -> None:
     sandbox.command("audit", "--since", "2020-01-01T00:00:00Z", "--config", str(sandbox.config_path))
     assert seen.contradictions == []
+
+
+def test_records_are_as_the_contract_documents_say(observer: TopicObserver) -> None:
+    observer.read()
+    assert assert_records_fit(observer.records) >= {"NotificationWaiting"}

@@ -49,6 +49,10 @@ CONTRACT: Final = ProviderContract(
             rb"|[ ;]name=\"(?:[Cc]ommonData\[)?[Tt]ransactionId\]?\"(?:\r\n[^\r\n]{1,200}){0,3}\r\n\r\n)"  # multipart
             rb"([0-9a-f]{32})(?:\"|&|\r|\Z)"
         ),
+        media_types=("application/json", "application/x-www-form-urlencoded", "multipart/form-data"),
+        query={
+            "TransactionId": "The payment's id: 32 hex digits, in lower case. A call without one is rejected later."
+        },
     ),
     operations=frozenset({RESULT, DETAILS}),
     # no duplicate window: the gateway wants one Result for every call

@@ -49,7 +49,12 @@ CONTRACT: Final = ProviderContract(
     name=NAME,
     merchant=OmniKassaMerchant,
     # one queue: a ping names no payment, and a webshop's pulls must not overlap
-    route=Route(methods=("POST",), transaction=None, refused_headers=frozenset({EVENT_SIGNATURE})),
+    route=Route(
+        methods=("POST",),
+        transaction=None,
+        refused_headers=frozenset({EVENT_SIGNATURE}),
+        media_types=("application/json",),
+    ),
     operations=frozenset({PULL, ORDER}),
     # the bank repeats its ping every minute until somebody pulls, and each repeat must be able to cause a pull: the
     # window only catches copies of one delivery

@@ -96,6 +96,7 @@ CONTRACT: Final = ProviderContract(
         stored_headers={name.encode(): limit_bytes for name, limit_bytes in HEADER_BYTES.items()},
         # any other answer with a 200 is a wrongly configured subscription for the bank, and the event is lost
         stored=Answer(b"ack", "text/plain"),
+        media_types=("application/rabo-smartpay-webhook-v3+json",),
     ),
     operations=frozenset({ORDER, EVENT}),
     duplicate_window_seconds=MAX_AGE_SECONDS,

@@ -57,7 +57,11 @@ class TrustPaymentsMerchant(FollowedMerchant, frozen=True, kw_only=True, tag_fie
 CONTRACT: Final = ProviderContract(
     name=NAME,
     merchant=TrustPaymentsMerchant,
-    route=Route(methods=("POST",), transaction=re.compile(rb"(?:\A|&)transactionreference=([0-9-]{1,64})(?:&|\Z)")),
+    route=Route(
+        methods=("POST",),
+        transaction=re.compile(rb"(?:\A|&)transactionreference=([0-9-]{1,64})(?:&|\Z)"),
+        media_types=("application/x-www-form-urlencoded",),
+    ),
     operations=frozenset({TRANSACTION}),
     # the gateway re-sends a notification for about 48 hours
     duplicate_window_seconds=50 * 3600.0,

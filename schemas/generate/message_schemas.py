@@ -1,0 +1,63 @@
+"""The messages' types as JSON Schemas that refer to each other within one document."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from paynotify.schemas.generate.field_meanings import FIELD_MEANINGS
+from paynotify.schemas.generate.record_headers import GROWING_LIST
+from paynotify.schemas.providers import provider_operations
+
+#: Fields whose lists of words grow within a version: consumers must take a word that they don't know. What it means to
+#: them is in docs/contract.md. All other lists are fixed.
+GROWING_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "OverduePayment": ("reason",),
+    "PaymentRequest": ("action", "reason"),
+    "OperationsEvent": ("kind",),
+    "NamedElement": ("reason",),
+    "OperatorAction": ("command", "identity"),
+    "Lookup": ("operation",),
+}
+
+
+def component_schemas(kinds: Iterable[type[Any]]) -> dict[str, Any]:
+    """The schemas of these types and of all types within them, by name, for ``components/schemas``."""
+    found = sorted(set(kinds), key=lambda kind: kind.__name__)
+    _, components = msgspec.json.schema_components(found, ref_template="#/components/schemas/{name}")
+    if "Lookup" in components:
+        components["Lookup"]["properties"]["operation"] = {"enum": sorted(provider_operations())}
+    return {name: _described(name, schema) for name, schema in sorted(components.items())}
+
+
+def _described(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema with its description as Markdown, and its growing lists as such."""
+    described = dict(schema)
+    if "description" in described:
+        described["description"] = inspect.cleandoc(described["description"]).replace("``", "`")
+    growing, meanings = GROWING_FIELDS.get(name, ()), FIELD_MEANINGS.get(name, {})
+    described["properties"] = {
+        field: _meaning(_growing(form) if field in growing else form, meanings.get(field))
+        for field, form in schema["properties"].items()
+    }
+    return described
+
+
+def _meaning(form: dict[str, Any], meaning: str | None) -> dict[str, Any]:
+    """The form with its meaning. Beside a reference it would be ignored."""
+    if meaning is None:
+        return form
+    return {"description": meaning, **({"allOf": [form]} if "$ref" in form else form)}
+
+
+def _growing(form: dict[str, Any]) -> dict[str, Any]:
+    """A list of words as text that names those of today."""
+    if "anyOf" in form:
+        return {**form, "anyOf": [_growing(one) for one in form["anyOf"]]}
+    if "enum" not in form:
+        return form
+    others = {name: value for name, value in form.items() if name != "enum"}
+    return {**others, "type": "string", GROWING_LIST: form["enum"]}
