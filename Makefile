@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 BIN := $(VENV)/bin
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version=3.11 --generate-hashes --no-emit-index-url
 
-.PHONY: demo up test unit check fuzz crash brokers kafka-versions charges overdue simulate fault outage rolling consumers upgrade soak bench format schemas docs helm chart pictures image image-test wheels kube-test \
+.PHONY: demo up test unit check fuzz crash brokers kafka-versions charges overdue simulate fault outage rolling consumers upgrade soak bench format schemas contract docs helm chart pictures image image-test wheels kube-test \
 	lock clean help
 
 help:          ## list the commands
@@ -102,10 +102,22 @@ schemas: $(VENV)/.development                   ## regenerate schemas/json and t
 	$(BIN)/python -m paynotify.schemas.generate.connect_schema
 	$(BIN)/python -m helm.generate
 
-docs: schemas                                   ## regenerate the reference pages of docs/ too: commands, configuration, metrics
+docs: schemas                                   ## regenerate the reference pages of docs/ too: messages, commands, configuration, metrics
+	$(BIN)/python -m paynotify.schemas.generate.messages_page
 	$(BIN)/python -m paynotify.ops.generate_cli
 	$(BIN)/python -m paynotify.ops.generate_configuration
 	$(BIN)/python -m paynotify.ops.generate_metrics
+
+# the npm tools that readers of the contract use; their versions are in requirements/contract
+CONTRACT := schemas/json/asyncapi.json schemas/json/asyncapi-internal.json
+contract: $(VENV)/.development                  ## open the contract in its readers' tools, compare it with the last release (needs npm)
+	$(BIN)/python -m paynotify.schemas.generate.released
+	mkdir -p build/contract && cp requirements/contract/* build/contract
+	cd build/contract && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	node build/contract/parse.mjs $(CONTRACT)
+	cd build/contract && npx redocly lint $(CURDIR)/schemas/json/openapi.json
+	cd build/contract && npx spectral lint --ruleset spectral.yaml --fail-severity=warn \
+		$(addprefix $(CURDIR)/,$(CONTRACT) schemas/json/openapi.json)
 
 helm: $(VENV)/.development                      ## test the chart in every combination of install mode, Kubernetes, CRDs and Helm version
 	$(BIN)/python -m tests.helm.tools
