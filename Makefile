@@ -28,6 +28,14 @@ test: prerequisites $(VENV)/.development        ## run all tests on a real Apach
 unit: $(VENV)/.development                      ## run the fast tests, which need no services
 	$(BIN)/python -m pytest tests/unit tests/contract $(ARGS)
 
+INTERPRETERS ?= $(shell sh requirements/interpreters.sh)
+.PHONY: interpreters
+interpreters: prerequisites                     ## run the fast tests and a day of payments on each Python that is here (INTERPRETERS=)
+	for python in $(INTERPRETERS); do \
+		venv=build/interpreters/$$($$python -c 'import platform; print(platform.python_version())') && \
+		echo "$$venv" && $(MAKE) --no-print-directory unit VENV=$$venv PYTHON=$$python && \
+		$$venv/bin/python -m pytest tests/acceptance/test_day.py tests/integration/test_fence.py $(ARGS) || exit; done
+
 check: $(VENV)/.development                     ## check style, types and import rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -135,7 +143,8 @@ pictures: prerequisites $(VENV)/.development    ## draw the dashboards with data
 	$(BIN)/python -m tests.helm.tools
 	$(BIN)/python -m tests.pictures --minutes $(MINUTES) $(ARGS)
 
-ENGINE ?= $(shell for e in docker podman buildah; do command -v $$e && break; done)
+# the first that works: docker's client may be here without its server
+ENGINE ?= $(shell for e in docker podman buildah; do $$e info >/dev/null 2>&1 && echo $$e && break; done)
 TARGET ?= product
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 IMAGE ?= paynotify$(if $(filter trial,$(TARGET)),-trial):$(VERSION)
@@ -149,6 +158,12 @@ image: $(VENV)/.runtime                         ## build the image (TARGET=trial
 	$(BIN)/python -m release.wheelhouse $(if $(SOURCE),--source $(SOURCE))
 	$(ENGINE) build --target $(TARGET) --tag $(IMAGE) $(LABELS) $(if $(BASE),--build-arg BASE=$(BASE)) \
 		$(if $(COMPILER),--build-arg COMPILER="$(COMPILER)") .
+
+.PHONY: release
+release: $(VENV)/.development                   ## build and check all that is published, into build/release (ENGINE= without images)
+	$(BIN)/python -m tests.helm.tools
+	$(BIN)/python -m release --helm "$$($(BIN)/python -c 'from tests.helm import tools; print(tools.helm(tools.HELMS[0]))')" --engine "$(ENGINE)" \
+		$(if $(BASE),--image-option "BASE=$(BASE)")
 
 image-test: prerequisites $(VENV)/.development  ## build the images without Docker and run them read-only
 	$(BIN)/python -m pytest tests/image $(BUILDS) $(ARGS)
