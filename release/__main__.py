@@ -77,14 +77,23 @@ class Builder:
         yield from ()
 
     def chart(self, helm: str) -> Iterator[str]:
-        """The chart's package, after Helm's own check of the chart."""
-        chart, target = self._source / "helm" / "paynotify", self._target / "chart"
-        subprocess.run((helm, "package", chart, "--destination", target), check=True, stdout=subprocess.DEVNULL)
-        made = target / f"paynotify-{self.version}.tgz"
-        for command in (("show", "chart", made), ("lint", "--quiet", "--values", self._values(), made)):
-            done = subprocess.run((helm, *command), capture_output=True, text=True)
-            if done.returncode != 0:
-                yield f"helm {command[0]} {made.name}: {done.stdout.strip()} {done.stderr.strip()}"
+        """The chart's package, after Helm's own check of it; packaged twice, the bytes must be the same."""
+        made, again = (
+            self._package(helm, source, target)
+            for source, target in ((self._source, self._target), (self._work / "again", self._work / "built again"))
+        )
+        if made.read_bytes() != again.read_bytes():
+            yield f"{made.name} has other bytes when it is packaged again."
+        done = subprocess.run(
+            (helm, "lint", "--quiet", "--values", self._values(), made), capture_output=True, text=True
+        )
+        if done.returncode != 0:
+            yield f"helm lint {made.name}: {done.stdout.strip()} {done.stderr.strip()}"
+
+    def _package(self, helm: str, source: Path, target: Path) -> Path:
+        command = (helm, "package", source / "helm" / "paynotify", "--destination", target / "chart")
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        return target / "chart" / f"paynotify-{self.version}.tgz"
 
     def _values(self) -> Path:
         """A complete set of values: without a merchant, the chart refuses to be rendered."""
