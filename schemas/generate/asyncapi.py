@@ -25,6 +25,8 @@ LICENSE: Final = {"name": "Apache License 2.0", "url": "https://www.apache.org/l
 
 _BINDING: Final = "0.5.0"
 
+_TRACE: Final = {"description": "The trace of the call that caused it.", "location": "$message.header#/traceparent"}
+
 _PUBLIC: Final = """\
 What ERP, warehouse and shop systems read from and write to paynotify.
 
@@ -158,6 +160,7 @@ def _operation(channel: Channel, action: str, word: str, who: str) -> dict[str, 
 def _message(message: TopicMessage) -> dict[str, Any]:
     example = recorded_examples().get(message.name)
     shown = {} if example is None else {"examples": [{"headers": example.headers, "payload": example.payload}]}
+    traced = "traceparent" in (*message.required_headers, *message.optional_headers)
     return {
         "name": message.name,
         "title": message.title,
@@ -165,6 +168,7 @@ def _message(message: TopicMessage) -> dict[str, Any]:
         "description": message.description.strip(),
         "contentType": message.content_type,
         "headers": headers_of(message),
+        **({"correlationId": _TRACE} if traced else {}),
         "payload": {"schemaFormat": DIALECT, "schema": payload_of(message)},
         "bindings": {"kafka": {"key": key_of(message), "bindingVersion": _BINDING}},
         **shown,

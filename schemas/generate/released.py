@@ -1,7 +1,7 @@
 """The contract of the last release, and what today's would break of it.
 
 ``python -m paynotify.schemas.generate.released`` compares; it ends with 1 if something breaks. With ``--keep`` today's
-contract becomes that of the release, which it refuses if something breaks.
+contract becomes that of the release. It refuses one that breaks something, or changed and has the same version.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import Any, Final
 
 import orjson
 
+from paynotify.schemas.generate import json_schema
 from paynotify.schemas.generate.contract_changes import asyncapi_changes, openapi_changes
-from paynotify.schemas.generate.json_schema import documents
+from paynotify.schemas.generate.json_schema import VERSION, documents
 
 FOLDER: Final = Path(__file__).parents[1] / "released"
 
@@ -47,6 +48,16 @@ def keep(folder: Path) -> None:
         )  # for the comparison, not to be read
 
 
+def version_problem(folder: Path) -> str | None:
+    """Why today's contract can't be kept under its version: another one has it."""
+    today = documents()
+    for name in _COMPARED:
+        before, after = orjson.loads((folder / name).read_bytes()), orjson.loads(today[name])
+        if before != after and before["info"]["version"] == after["info"]["version"]:
+            return f"{name} has changed, and its version is {VERSION} as before. Raise it in {json_schema.__name__}."
+    return None
+
+
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m paynotify.schemas.generate.released", description=__doc__)
     parser.add_argument("--keep", action="store_true", help="make today's contract that of the release")
@@ -55,10 +66,15 @@ def main(arguments: list[str]) -> int:
     for change in changes:
         sys.stderr.write(f"{change}\n")
     if changes:
-        sys.stderr.write("Add instead of changing: see docs/contract.md.\n")
+        sys.stderr.write("Add instead of changing: see docs/reference/contract.md.\n")
         return 1
-    if options.keep:
-        keep(FOLDER)
+    if not options.keep:
+        return 0
+    problem = version_problem(FOLDER) if FOLDER.exists() else None
+    if problem is not None:
+        sys.stderr.write(f"{problem}\n")
+        return 1
+    keep(FOLDER)
     return 0
 
 

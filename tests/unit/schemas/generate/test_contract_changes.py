@@ -273,7 +273,22 @@ def test_contract_that_breaks_is_refused_and_not_kept(
     assert orjson.loads((tmp_path / "asyncapi.json").read_bytes()) == earlier
 
 
-def test_contract_that_adds_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_contract_that_adds_is_kept_under_a_new_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(released, "FOLDER", tmp_path)
+    keep(tmp_path)
+    earlier = changed(ASYNCAPI, lambda d: fields(d, "PaymentStatus").pop("settles_by"))
+    (tmp_path / "asyncapi.json").write_bytes(orjson.dumps(earlier))
+    assert main(["--keep"]) == 1
+    assert "asyncapi.json has changed, and its version is 1." in capsys.readouterr().err
+    earlier["info"]["version"] = "0.9.0"
+    (tmp_path / "asyncapi.json").write_bytes(orjson.dumps(earlier))
+    assert main(["--keep"]) == 0
+    assert "settles_by" in fields(orjson.loads((tmp_path / "asyncapi.json").read_bytes()), "PaymentStatus")
+
+
+def test_first_contract_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(released, "FOLDER", tmp_path / "released")
     assert main(["--keep"]) == 0
     assert {file.name for file in (tmp_path / "released").iterdir()} == {file.name for file in FOLDER.iterdir()}
