@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from paynotify.schemas.generate.released import FOLDER as RELEASED
+from paynotify.schemas.generate.released import breaking_changes
 from release import bill_of_materials, checks, distributions, versions
 from release.images import TARGETS, ContainerEngine
 from release.locks import ROOT
@@ -69,12 +71,12 @@ class Builder:
             yield objection
 
     def contract(self) -> Iterator[str]:
-        """The documents that describe topics and HTTP calls."""
+        """The documents that describe topics and HTTP calls; they break nothing of the last release's."""
         target = self._target / "contract"
         shutil.copytree(self._source / CONTRACT, target)
         for file in target.rglob("*.json"):
             json.loads(file.read_text("utf-8"))
-        yield from ()
+        yield from breaking_changes(RELEASED)
 
     def chart(self, helm: str) -> Iterator[str]:
         """The chart's package, after Helm's own check of it; packaged twice, the bytes must be the same."""
