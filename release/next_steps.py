@@ -63,4 +63,4 @@ def next_steps(release: Release) -> Iterator[str]:
         yield "Build and push the images where a container engine is: no image was built here."
     yield "make chart KEY=… KEYRING=… REGISTRY=oci://REGISTRY/charts"
     yield f"Publish {release.folder}/contract, the bills of materials and SHA256SUMS beside the changelog's section."
-    yield "python -m paynotify.schemas.generate.released --keep, and commit: later ones are compared with this contract."
+    yield "python -m paynotify.schemas.generate.released --keep, and commit: it is what later ones are compared with."
