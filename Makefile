@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 BIN := $(VENV)/bin
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version=3.11 --generate-hashes --no-emit-index-url
 
-.PHONY: demo up test unit check fuzz crash brokers kafka-versions charges overdue simulate fault outage rolling consumers upgrade soak bench format schemas contract docs helm chart pictures image image-test wheels kube-test \
+.PHONY: demo up test unit check fuzz crash brokers kafka-versions charges overdue simulate fault outage rolling consumers upgrade soak bench format schemas reference contract docs helm chart pictures image image-test wheels kube-test \
 	lock clean help
 
 help:          ## list the commands
@@ -16,11 +16,11 @@ demo: prerequisites $(VENV)/.runtime            ## run a day of payments with fa
 	$(BIN)/paynotify demo $(ARGS)
 
 up: prerequisites $(VENV)/.runtime              ## run the sandbox until Ctrl-C
-	$(BIN)/paynotify up $(ARGS)
+	$(BIN)/paynotify up --env build/sandbox.env $(ARGS)
 
 # most tests wait for brokers, workers and timeouts; the slow ones run first
 PROCESSES ?= 2
-test: prerequisites $(VENV)/.development        ## run all tests on a real Apache Kafka
+test: prerequisites $(VENV)/.documentation      ## run all tests on a real Apache Kafka
 	$(BIN)/python -m tests.helm.tools
 	$(BIN)/python -m tests.proxies.tools
 	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS)
@@ -110,11 +110,18 @@ schemas: $(VENV)/.development                   ## regenerate schemas/json and t
 	$(BIN)/python -m paynotify.schemas.generate.connect_schema
 	$(BIN)/python -m helm.generate
 
-docs: schemas                                   ## regenerate the reference pages of docs/ too: messages, commands, configuration, metrics
+reference: schemas                              ## regenerate the pages and pictures of docs/ that follow from the code too
 	$(BIN)/python -m paynotify.schemas.generate.messages_page
 	$(BIN)/python -m paynotify.ops.generate_cli
 	$(BIN)/python -m paynotify.ops.generate_configuration
 	$(BIN)/python -m paynotify.ops.generate_metrics
+	$(BIN)/python -m paynotify.ops.generate_reasons
+	$(BIN)/python -m paynotify.ops.generate_http
+	$(BIN)/python -m docs._site.draw
+
+docs: reference $(VENV)/.documentation          ## regenerate them, and build the docs site into build/site; warnings are errors
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs build/site
+	@echo "Open build/site/index.html"
 
 # the npm tools that readers of the contract use; their versions are in requirements/contract
 CONTRACT := schemas/json/asyncapi.json schemas/json/asyncapi-internal.json
@@ -179,7 +186,7 @@ kube-test: prerequisites $(VENV)/.development   ## test the chart and the trial 
 # what is locked stays as it is, as long as it fits; ARGS=--upgrade takes what is newest. Each lock begins with its command
 lock: $(VENV)/.development                      ## pin all dependencies, with hashes (ARGS=--upgrade updates them)
 	$(LOCK) --extra=tracing --output-file=requirements/runtime.txt pyproject.toml requirements/build.in $(ARGS)
-	for lock in image sbom sources development; do \
+	for lock in image sbom sources development docs; do \
 		$(LOCK) --output-file=requirements/$$lock.txt requirements/$$lock.in $(ARGS) || exit; done
 
 clean:         ## remove all generated files except the Kafka cache
@@ -198,4 +205,8 @@ $(VENV)/.runtime: requirements/runtime.txt pyproject.toml sandbox/pyproject.toml
 
 $(VENV)/.development: $(VENV)/.runtime requirements/development.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/development.txt
+	@touch $@
+
+$(VENV)/.documentation: $(VENV)/.development requirements/docs.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/docs.txt
 	@touch $@

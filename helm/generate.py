@@ -14,6 +14,7 @@ from typing import Final
 import yaml
 
 from helm.dashboards import dashboards
+from helm.reference_pages import ALERTS_PAGE, CHART_PAGE, alerts_page, chart_page
 from helm.values import PROVIDER_STAGES
 from helm.values_schema import schema
 from paynotify.processors.providers.registry import provider_specs
@@ -38,6 +39,8 @@ def documents() -> dict[Path, str]:
         CHART / "values.schema.json": json.dumps(schema(), indent=1, sort_keys=True) + "\n",
         values_file: values,
         readme: _with_table(readme.read_text("utf-8"), table(values)),
+        ALERTS_PAGE: alerts_page((CHART / "templates" / "alerts.yaml").read_text("utf-8")),
+        CHART_PAGE: chart_page(table(values)),
     }
 
 

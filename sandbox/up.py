@@ -7,6 +7,7 @@ import json
 import shlex
 import sys
 import time
+from pathlib import Path
 from typing import Final
 
 from paynotify.sandbox.arguments import non_negative_number, positive_number
@@ -30,6 +31,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="delay of every provider's response (default 0.05)",
     )
 
+    parser.add_argument(
+        "--env", type=Path, metavar="FILE", help="write the addresses into this file too, as variables for a shell"
+    )
+
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit code 0: Ctrl-C. 1: a process of the sandbox ended by itself."""
@@ -42,6 +47,9 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             print("Starting ...", flush=True)
             with Sandbox(plan) as sandbox:
+                if arguments.env is not None:
+                    arguments.env.parent.mkdir(parents=True, exist_ok=True)
+                    arguments.env.write_text(_variables(sandbox), "utf-8")
                 print(_addresses(sandbox), flush=True)
                 return _watch(sandbox)
         except KeyboardInterrupt:
@@ -56,6 +64,17 @@ def _watch(sandbox: Sandbox) -> int:
                 print(f"{child.name} ended with exit code {child.exit_code}: {child.end()}", file=sys.stderr)
                 return 1
         time.sleep(0.5)
+
+
+def _variables(sandbox: Sandbox) -> str:
+    """The addresses as a file that a shell reads."""
+    values = {
+        "PAYNOTIFY_CONFIG": str(sandbox.config_path),
+        "KAFKA": sandbox.bootstrap,
+        "INGEST": sandbox.ingest_address,
+        **{name.upper(): control.address for name, control in sandbox.providers.items()},
+    }
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in values.items())
 
 
 def _addresses(sandbox: Sandbox) -> str:

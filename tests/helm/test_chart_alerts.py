@@ -12,6 +12,7 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
+from helm.reference_pages import alert_rules
 from helm.values import STAGES
 from paynotify.ingest.metrics import IngestMetrics
 from paynotify.processors.metrics import Metrics
@@ -20,7 +21,7 @@ from paynotify.schemas.ingress import RequestOutcome
 from paynotify.schemas.providers import provider_names
 from paynotify.service import expiry
 from paynotify.service.management import watch_readiness
-from tests.helm.rendering import of_kind, things
+from tests.helm.rendering import CHART, of_kind, things
 from tests.helm.tools import debian_tool
 
 CASES = tuple(Path(__file__).with_name(name) for name in ("alerts.yaml", "alerts-days.yaml", "alerts-weeks.yaml"))
@@ -48,6 +49,12 @@ def exported() -> set[str]:
             )
             names |= {family.name + ending for ending in endings}
     return names
+
+
+def test_reference_page_has_every_rule_that_is_rendered() -> None:
+    listed = alert_rules((CHART / "templates" / "alerts.yaml").read_text("utf-8"))
+    rendered = [(one["alert"], one["labels"]["severity"], one.get("for", "at once")) for one in rules()]
+    assert [(one.name, one.severity, one.lasting) for one in listed] == rendered
 
 
 def metrics_in(expression: str) -> set[str]:

@@ -1,4 +1,4 @@
-"""The trial of docs/operations/kubernetes.md is consistent: its files are valid and refer to each other."""
+"""The trial of docs/tutorial/on-a-cluster.md is consistent: its files are valid and refer to each other."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.helm.rendering import CHART, KUBERNETES, named, pod_of, run, workload
 from tests.helm.test_chart_objects import judge, workloads_are_restricted
 
 DOCS = Path(__file__).parents[2] / "docs" / "operations"
-PAGE = (DOCS / "kubernetes.md").read_text("utf-8")
+PAGE = (DOCS.parent / "tutorial" / "on-a-cluster.md").read_text("utf-8")
 
 
 def rendered() -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Runs the ten commands of docs/operations/kubernetes.md, up to the events on ``payments.status``.
+"""Runs the ten commands of docs/tutorial/on-a-cluster.md, up to the events on ``payments.status``.
 
 Containers are replaced: pods run as processes of this machine (`tests.kube.node`), ``port-forward`` is the address of
 the Service, and ``exec`` runs its command with the pod's files and environment.
@@ -25,7 +25,7 @@ from tests.kube.node import Node, running
 from tests.kube.releases import WITHIN_SECONDS, refusals, soon, templates
 
 ROOT: Final = CHART.parents[1]
-PAGE: Final = (ROOT / "docs" / "operations" / "kubernetes.md").read_text("utf-8")
+PAGE: Final = (ROOT / "docs" / "tutorial" / "on-a-cluster.md").read_text("utf-8")
 COMMANDS: Final = tuple(line for line in PAGE.split("```sh\n")[1].split("```")[0].splitlines() if line)
 NAMESPACE: Final = "payments"
 #: The topics that the output of ``trace`` shows, in this order.

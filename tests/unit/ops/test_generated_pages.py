@@ -5,15 +5,20 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from paynotify.ops import generate_configuration, generate_metrics
+from paynotify.ops import generate_configuration, generate_http, generate_metrics, generate_reasons
 from paynotify.processors.metrics import Metrics
 from paynotify.schemas.configuration.ingest import IngestSettings
 from paynotify.schemas.configuration.model import Configuration, configuration_type
 from paynotify.schemas.configuration.worker import WorkerSettings
+from paynotify.schemas.ingress import RequestOutcome
 from paynotify.schemas.providers import provider_contracts
 
 
-@pytest.mark.parametrize("generator", [generate_configuration, generate_metrics], ids=["configuration", "metrics"])
+@pytest.mark.parametrize(
+    "generator",
+    [generate_configuration, generate_http, generate_metrics, generate_reasons],
+    ids=["configuration", "http", "metrics", "reasons"],
+)
 def test_page_is_up_to_date(generator: object) -> None:
     assert generator.PAGE.read_text("utf-8") == generator.page(), "run `make docs`"  # type: ignore[attr-defined]  # modules
 
@@ -43,3 +48,16 @@ def test_metrics_page_has_every_metric() -> None:
     page = generate_metrics.page()
     for definition in Metrics.definitions.values():
         assert f"| `{definition.name}` | " in page
+
+
+def test_reasons_page_has_every_reason() -> None:
+    for described, there in generate_reasons.described().values():
+        assert described == set(there)
+
+
+def test_http_page_has_every_route_and_outcome() -> None:
+    page = generate_http.page()
+    for name in provider_contracts():
+        assert f"| `/notifications/{name}/MERCHANT` | " in page
+    for outcome in RequestOutcome:
+        assert f"`{outcome.value}`" in page

@@ -1,0 +1,81 @@
+"""Writes ``docs/reference/http.md``: the routes and answers of the ingress, and those of the management port.
+
+Run it with ``python -m paynotify.ops.generate_http``; a unit test compares the page with the tables it is made of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from paynotify.schemas.ingress import HEAD_TOO_LARGE, RESPONSES, IngressResponse
+from paynotify.schemas.providers import ProviderContract, provider_contracts
+
+PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "reference" / "http.md"
+
+_INTRODUCTION: Final = """\
+# HTTP
+
+<!-- Generated from the tables of routes and answers by `python -m paynotify.ops.generate_http`. Do not edit. -->
+
+The ingress serves the providers' webhooks on its port (8080). Expose nothing else to the internet.
+[`schemas/json/openapi.json`](../../schemas/json/openapi.json) describes it as OpenAPI 3.1.
+"""
+_ROUTES: Final = """\
+## Routes
+
+`MERCHANT` is the merchant's `id`. The URL of a merchant with `url_tokens` ends with one of them, as `/TOKEN` or as
+`?token=TOKEN`. The key decides the partition, so that the calls of one transaction stay in order.
+
+| route | methods | record's key | request headers stored | answer once it is stored |
+| --- | --- | --- | --- | --- |"""
+_ANSWERS: Final = """\
+## Answers
+
+Answers have no body, unless a route has one of its own. The outcome is the label of `paynotify_ingest_requests_total`.
+
+| status | outcome | meaning | headers |
+| --- | --- | --- | --- |"""
+_MANAGEMENT: Final = """\
+## Management port
+
+Both processes serve it on port 9090, without authentication: keep it off the internet. `HEAD` works too.
+
+| path | answers 200 | answers 503, with what is wrong |
+| --- | --- | --- |
+| `/startz` | the process has started | it still joins its groups or restores state |
+| `/livez` | a restart would not help | the event loop hangs, or a partition stalled |
+| `/readyz` | the process can work | brokers, topics or state are missing, a partition halted, or it stops |
+| `/metrics` | the [metrics](metrics.md) in Prometheus' text format |  |
+"""
+
+
+def page() -> str:
+    """The Markdown page."""
+    parts = [_INTRODUCTION, _ROUTES, *(_route(contract) for contract in provider_contracts().values()), ""]
+    return "\n".join([*parts, _ANSWERS, *_answers(), "", _MANAGEMENT])
+
+
+def _route(contract: ProviderContract) -> str:
+    route = contract.route
+    methods = ", ".join(route.methods)
+    key = "`MERCHANT`" if contract.one_queue_per_merchant else "`MERCHANT/TRANSACTION`"
+    headers = ", ".join(f"`{name.decode()}`" for name in route.stored_headers)
+    answer = f"200, `{route.stored.body.decode()}`" if route.stored.body else "200"
+    return f"| `/notifications/{contract.name}/MERCHANT` | {methods} | {key} | {headers} | {answer} |"
+
+
+def _answers() -> Iterator[str]:
+    """One row for each answer, with all outcomes that it stands for."""
+    outcomes: Mapping[IngressResponse, list[str]] = {response: [] for response in RESPONSES.values()}
+    for outcome, response in RESPONSES.items():
+        outcomes[response].append(f"`{outcome.value}`")
+    rows = [*outcomes.items(), (HEAD_TOO_LARGE, ["none: the request is not parsed yet"])]
+    for response, names in sorted(rows, key=lambda row: row[0].status):
+        headers = ["`Retry-After`"] * response.retry_after + ["`Connection: close`"] * response.close
+        yield f"| {response.status} | {', '.join(names)} | {response.meaning} | {', '.join(headers)} |"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), "utf-8")
