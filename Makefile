@@ -108,6 +108,7 @@ format: $(VENV)/.development                    ## format the code
 schemas: $(VENV)/.development                   ## regenerate schemas/json and the chart's generated files
 	$(BIN)/python -m paynotify.schemas.generate.json_schema
 	$(BIN)/python -m paynotify.schemas.generate.connect_schema
+	$(BIN)/python -m paynotify.schemas.generate.stream_tables
 	$(BIN)/python -m helm.generate
 
 reference: schemas                              ## regenerate the pages and pictures of docs/ that follow from the code too

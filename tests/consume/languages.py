@@ -69,18 +69,25 @@ def jars(example: str) -> Path:
     return folder
 
 
-def java() -> tuple[str, ...]:
-    """Compile the Java consumer; returns its command."""
+def classpath(example: str) -> str:
+    """Compile an example's Java files; returns where they and their libraries are."""
     compiler = tool("javac", "a JDK 17 (Debian and Ubuntu: apt-get install openjdk-17-jdk-headless)")
-    sources, classes = sorted((EXAMPLES / "java").glob("*.java")), BUILD / "java"
-    classpath = f"{jars('java')}/*"
+    sources, classes = sorted((EXAMPLES / example).glob("*.java")), BUILD / example
+    libraries = f"{jars(example)}/*"
     with _compiled(classes, sources) as stale:
         if stale:
-            options = ("--release", "17", "-Xlint:all", "-Werror", "-cp", classpath, "-d", str(classes))
+            # `-classfile`: of annotations that libraries were compiled with and do not bring
+            options = ("--release", "17", "-Xlint:all,-classfile", "-Werror", "-cp", libraries, "-d", str(classes))
             run((compiler, *options, *map(str, sources)), ROOT)
+    return f"{classes}:{libraries}"
+
+
+def java() -> tuple[str, ...]:
+    """Compile the Java consumer; returns its command."""
+    path = classpath("java")
     # as for the sandbox's brokers: what runs for seconds does not earn back the cost of the other compilers
     flags = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-Xmx128m")
-    return ("java", *flags, "-cp", f"{classes}:{classpath}", "PaymentConsumer")
+    return ("java", *flags, "-cp", path, "PaymentConsumer")
 
 
 def go() -> tuple[str, ...]:

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Final
+from typing import Final, TypeAlias
 from unittest.mock import patch
 
 from paynotify.schemas import topics
 from tests.simulation import judge, simulation
 from tests.simulation.broker import Stored
 
+#: Key, value and headers of a record.
+Written: TypeAlias = tuple[bytes | None, bytes | None, dict[str, str]]
+
 #: With every status that a provider can tell, refunds, chargebacks and an order that is paid twice.
 _SEED: Final = 42
 _NOTIFICATIONS: Final = 600
 
 
-@cache
-def results(topic: str = topics.STATUS) -> tuple[Stored, ...]:
+def written(topic: str = topics.STATUS) -> list[Written]:
     """All records of a result topic, partition after partition."""
-    return _all()[topic]
+    return [(one.key, one.value, {name: text.decode() for name, text in one.headers}) for one in _all()[topic]]
 
 
 @cache

@@ -20,8 +20,8 @@ from kafka.admin import NewTopic
 from paynotify.sandbox.processes import Child, wait_for
 from paynotify.schemas import topics
 from tests.consume.fold import done, due
-from tests.consume.languages import LANGUAGES
-from tests.consume.results import results
+from tests.consume.languages import LANGUAGES, classpath
+from tests.consume.results import Written, written
 from tests.fakes.configurations import remove_topics
 from tests.long_form import LONG
 from tests.topics_reader import lag, send, whole
@@ -33,8 +33,6 @@ KILLS: Final = 10 if LONG else 1
 DEADLINE_SECONDS: Final = 90.0
 #: Of a program that was asked to end; the JVM tells of the signal.
 ENDED: Final = frozenset({0, 128 + signal.SIGTERM})
-
-Written = tuple[bytes | None, bytes | None, dict[str, str]]
 
 
 class Consumers:
@@ -119,11 +117,6 @@ def stories(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ma
     remove_topics(kafka, prefix)
 
 
-def written() -> list[Written]:
-    """All results of a run of the stages."""
-    return [(record.key, record.value, {name: text.decode() for name, text in record.headers}) for record in results()]
-
-
 def odd(like: Written) -> Iterator[Written]:
     """What later releases may send, and what should not be: one payment after another."""
     _, value, headers = like
@@ -174,3 +167,8 @@ def test_consumer_acts_once_on_each_event_through_kills_and_rebalances(
     assert {line.partition("/")[2] for line in gaps} == {"gap 3 after 1"}
     assert others == {"payment.forecast.v1"}
     assert {line.partition("/")[2] for line in tombstones} == {"gone"}
+
+
+@pytest.mark.skipif(not LONG, reason="`make consumers` compiles the snippet for Spring")
+def test_snippet_for_spring_compiles() -> None:
+    classpath("spring")
