@@ -308,6 +308,8 @@ class Alerts(ValuesSection, frozen=True, kw_only=True):
     # four times as long is compared with the same window of the day before
     unverified_minutes: Annotated[int, Meta(ge=1, le=360)]
     unverified_baseline: Count
+    over_rate_share: Share
+    fill_share: Share
     oldest_seconds: Count
     stall_seconds: Count
     # a lookup is retried at most this many times

@@ -14,7 +14,7 @@ from paynotify.ingest import content_encoding
 from paynotify.ingest.call import CallResponse, WebhookCall, call_response
 from paynotify.ingest.call_traces import CallTraces
 from paynotify.ingest.destinations import Destination, destinations
-from paynotify.ingest.limits import AddressLimits, Slots
+from paynotify.ingest.limits import TOKEN_BYTES, AddressLimits, Slots
 from paynotify.ingest.metrics import UNKNOWN, IngestMetrics
 from paynotify.ingest.notification import RecordHeaders, TimestampFormatter, plain, record_headers
 from paynotify.ingest.record_group import Told
@@ -23,6 +23,7 @@ from paynotify.schemas.configuration.model import Configuration
 from paynotify.schemas.ingress import RESPONSES, RequestOutcome
 from paynotify.schemas.providers import provider_contracts, provider_names
 from paynotify.schemas.routes import Route, token_digest, without_token
+from paynotify.service import card_numbers
 from paynotify.service.value_cipher import cipher_of
 
 #: A Content-Length with more digits is over any limit.
@@ -60,6 +61,7 @@ class Ingress:
         self._traces = traces
         cipher = cipher_of(configuration)
         self._cipher = cipher if cipher.encrypts else None
+        self._masked = card_numbers.CardNumbers(configuration.id_fields()).masked
         self._clock = TimestampFormatter()
         routes = {provider: contract.route for provider, contract in provider_contracts().items()}
         self._answers = {
@@ -147,12 +149,15 @@ class Ingress:
         if destination.has_token:
             query, token = without_token(query)
             digest = _digest(call.path, token)
+        query, body, cards = self._as_stored(call, query, body)
         headers = record_headers(source, call.method, query, call.fields, self._clock.now(), call.traceparent)
         if destination.route.stored_headers:
             stored = destination.route.headers_of(call.headers)
             headers.extend((name, plain(value, len(value))) for name, value in stored.items())
         if call.coding is not None:
             headers.append(("http-content-encoding", call.coding))
+        if cards:
+            headers.append(card_numbers.header(cards))
         if digest is not None:
             headers.append(("url-token", digest))
         key = destination.route.key(source.merchant, query, body)
@@ -163,12 +168,32 @@ class Ingress:
             headers.append(named)
         return self._publisher.publish(destination.topic, key, body, headers, told)
 
+    def _as_stored(self, call: WebhookCall, query: bytes, body: bytes) -> tuple[bytes, bytes, int]:
+        """Query and body as they may be stored, and how many card numbers were masked in them."""
+        call.stored_bytes = stored_bytes = len(query) + len(body)
+        if stored_bytes > TOKEN_BYTES:
+            self._charge_length(call, (stored_bytes - 1) // TOKEN_BYTES)
+        in_body, in_query = self._masked(body), self._masked(query) if query else None
+        if in_body is None and in_query is None:
+            return query, body, 0
+        query, queried = in_query or (query, 0)
+        body, found = in_body or (body, 0)
+        self._meters.card_numbers[call.destination.origin.provider].count += queried + found
+        return query, body, queried + found
+
+    def _charge_length(self, call: WebhookCall, more: int) -> None:
+        """A long call counts as several, once it is known how long it is: it may have come compressed, or in chunks."""
+        call.destination.bucket.charge(more)
+        if self._addresses is not None:
+            self._addresses.charge(call.address, more)
+
     def _told(self, call: WebhookCall, since_seconds: float, stored: bool) -> None:
         provider = call.destination.origin.provider
         if not stored:
             self._answer(call, provider, RequestOutcome.NOT_STORED)
             return
         self._meters.stored[provider].inc()
+        self._meters.stored_bytes[provider].count += call.stored_bytes
         exemplar = None if call.trace is None else call.trace.exemplar
         self._meters.publish_seconds[provider].observe(time.monotonic() - since_seconds, exemplar)
         self._meters.last_stored[provider] = time.time()

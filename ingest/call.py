@@ -55,6 +55,7 @@ class WebhookCall:
         "method",
         "path",
         "query",
+        "stored_bytes",
         "trace",
         "traceparent",
     )
@@ -66,6 +67,8 @@ class WebhookCall:
         self.body: bytes | bytearray = b""
         self.coding: bytes | None = None
         self._destination: Destination | None = None
+        #: The bytes of its query and body as they are stored.
+        self.stored_bytes = 0
         self.is_complete = False
         self.is_answered = False
         #: The spans of a traced call, and what its record has as ``traceparent``; None where there are no traces.

@@ -1,4 +1,8 @@
-"""Limits what unauthenticated callers can use: rate per route and address, and slots in flight."""
+"""Limits what unauthenticated callers can use: rate per route and address, and slots in flight.
+
+A call takes one token, and a long one takes another for each further `TOKEN_BYTES` that are stored of it: so a rate is
+a limit of bytes too, and says how fast strangers can fill a disk.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,9 @@ from typing import Final
 
 from paynotify.ingest.networks import parsed_address
 from paynotify.service.token_bucket import take
+
+#: What is stored of a call for one token. Providers' calls have less.
+TOKEN_BYTES: Final = 4096
 
 #: An IPv6 caller usually has a network of 64 bits to choose addresses from.
 _NETWORK_BYTES: Final = 8
@@ -30,6 +37,10 @@ class TokenBucket:
             self._tokens, self._at_seconds, now_seconds, self._rate_per_second, self._burst
         )
         return ok
+
+    def charge(self, tokens: int) -> None:
+        """Take so many more for a call that was let in already. What is missing must be earned before the next one."""
+        self._tokens = max(self._tokens - tokens, -self._burst)
 
 
 class AddressLimits:
@@ -56,6 +67,12 @@ class AddressLimits:
                 self._buckets.popitem(last=False)
         self._buckets.move_to_end(caller)
         return bucket.take(now_seconds)
+
+    def charge(self, address: str, tokens: int) -> None:
+        """Take so many more of an address whose call was let in already."""
+        bucket = self._buckets.get(_caller(address))
+        if bucket is not None:
+            bucket.charge(tokens)
 
 
 def _caller(address: str) -> str:

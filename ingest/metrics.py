@@ -25,6 +25,12 @@ class IngestMetricSet(MetricSet):
 
     requests = counter("paynotify_ingest_requests_total", "Requests, by outcome", "provider", "outcome")
     stored = counter("paynotify_ingest_stored_total", "Notifications acknowledged by the brokers", "provider")
+    stored_bytes = counter(
+        "paynotify_ingest_stored_bytes_total", "Bytes of the bodies and queries of these notifications", "provider"
+    )
+    card_numbers = counter(
+        "paynotify_ingest_card_numbers_masked_total", "Card numbers masked in calls before they were stored", "provider"
+    )
     publish_seconds = histogram(
         "paynotify_ingest_publish_seconds",
         "Time from handing a record to the producer to the brokers' acknowledgement",
@@ -54,6 +60,8 @@ class IngestMetrics:
             for outcome in outcomes
         }
         self.stored: Final = {one: tallies.of(self._metrics.stored.labels(one)) for one in providers}
+        self.stored_bytes: Final = {one: tallies.of(self._metrics.stored_bytes.labels(one)) for one in providers}
+        self.card_numbers: Final = {one: tallies.of(self._metrics.card_numbers.labels(one)) for one in providers}
         self.publish_seconds: Final = {one: self._metrics.publish_seconds.labels(one) for one in providers}
         self.last_stored: Final = dict.fromkeys(providers, 0.0)
         for one in providers:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections import defaultdict
 from dataclasses import asdict
@@ -24,13 +25,18 @@ from paynotify.service.cluster import (
     missing,
     wanted_settings,
 )
+from paynotify.service.partition_sizes import largest_partitions
 
 _SETTLE_SECONDS: Final = 10.0
 _SETTLE_PAUSE_SECONDS: Final = 0.1
 
+_KEPT: Final = """\
+A partition has more than its retention.bytes would be, and its oldest records would be deleted at once. Give the topic
+more retention_bytes in topics.overrides, or let them be deleted with --delete-oldest."""
+
 _EPILOG: Final = """\
-`apply` creates missing topics and changes settings that can be changed without loss. Nothing is deleted, and the number
-of partitions is never changed.
+`apply` creates missing topics and changes settings that can be changed without loss. No topic is deleted, no record
+unless by --delete-oldest, and the number of partitions is never changed.
 
 examples:
   paynotify topics check --config paynotify.yaml
@@ -44,6 +50,11 @@ exit codes: 0 the topics are as configured, 1 differences remain, 2 wrong use or
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``paynotify topics``."""
     parser.epilog = _EPILOG
+    parser.add_argument(
+        "--delete-oldest",
+        action="store_true",
+        help="set retention.bytes also where a partition has more already, so that its oldest records are deleted",
+    )
     parser.add_argument(
         "action", choices=("apply", "check"), help="create missing topics and adjust settings, or only compare"
     )
@@ -61,10 +72,13 @@ def run(arguments: argparse.Namespace) -> int:
         present = inspect_topics(configuration, client)
         created: list[str] = []
         changed: list[TopicDifference] = []
+        kept: list[TopicDifference] = []
         if arguments.action == "apply":
             created = _create(configuration, client, missing(configuration, present))
-            changed = _adjust(client, [one for one in differences(configuration, present) if one.fixable])
-            present = _settled(configuration, client)
+            adjustable = [one for one in differences(configuration, present) if one.fixable]
+            kept = [] if arguments.delete_oldest else deleting(client, adjustable)
+            changed = _adjust(client, [one for one in adjustable if one not in kept])
+            present = _settled(configuration, client, kept)
     absent, different = missing(configuration, present), differences(configuration, present)
     if arguments.json:
         report = {
@@ -76,15 +90,25 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps(report))
     else:
         _print(configuration, created, changed, absent, different)
+        if kept:
+            print(_KEPT, file=sys.stderr)
     return 1 if absent or different else 0
 
 
-def _settled(configuration: Configuration, client: Any) -> dict[str, PresentTopic]:
+def deleting(client: Any, changes: list[TopicDifference]) -> list[TopicDifference]:
+    """The changes that would delete records at once: bounds below what a partition has. None if no size can be seen."""
+    bounds = [one for one in changes if one.what == "retention.bytes" and int(one.wanted) > 0]
+    sizes = largest_partitions(client, [one.topic for one in bounds]) if bounds else {}
+    return [one for one in bounds if sizes.get(one.topic, 0) > int(one.wanted)]
+
+
+def _settled(configuration: Configuration, client: Any, kept: list[TopicDifference]) -> dict[str, PresentTopic]:
     """The topics, once the brokers' metadata shows what was created and changed, or after 10 seconds."""
     deadline = time.monotonic() + _SETTLE_SECONDS
     while True:
         present = inspect_topics(configuration, client)
-        unsettled = missing(configuration, present) or any(one.fixable for one in differences(configuration, present))
+        left = [one for one in differences(configuration, present) if one.fixable and one not in kept]
+        unsettled = missing(configuration, present) or left
         if not unsettled or time.monotonic() >= deadline:
             return present
         time.sleep(_SETTLE_PAUSE_SECONDS)

@@ -38,6 +38,12 @@ class Metrics(MetricSet):
     )
     dead_letters = counter("paynotify_dead_letters_total", "Records dead-lettered to lookups.dead", *_STAGE, "reason")
 
+    card_numbers = counter(
+        "paynotify_card_numbers_masked_total",
+        "Card numbers masked in responses, dead letters and copies of notifications before they were stored",
+        "topic",
+    )
+
     # partitions
     lag = gauge("paynotify_lag_records", "Records not yet committed, by the brokers' own offsets", *_PARTITION)
     oldest = gauge(
@@ -162,3 +168,7 @@ class Metrics(MetricSet):
         "provider",
     )
     uncertain = gauge("paynotify_requests_uncertain", "Requests that may or may not have moved money", "partition")
+
+    def count_card_numbers(self, topic: str, count: int) -> None:
+        """Count the card numbers that were masked in one record."""
+        self.card_numbers.labels(topic).inc(count)

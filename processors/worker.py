@@ -37,6 +37,7 @@ from paynotify.schemas.configuration.secrets import Secret
 from paynotify.schemas.errors import ClusterUnavailableError, ConfigurationError, MissingTopicsError
 from paynotify.schemas.providers import provider_names
 from paynotify.service import cluster, expiry
+from paynotify.service.card_guard import CardGuard
 from paynotify.service.kafka_client import client_settings
 from paynotify.service.logs import event
 from paynotify.service.management import Management
@@ -84,6 +85,7 @@ class Worker:
             loop_class,
             self._traces,
             cipher_of(configuration),
+            CardGuard(configuration.kafka, configuration.id_fields(), self._metrics.count_card_numbers),
         )
         self._runners: list[StageRunner] = []
         self._brokers = BrokerAvailability(logger)

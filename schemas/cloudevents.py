@@ -24,6 +24,9 @@ ENCRYPTION_KEY: Final = "encryption-key"
 #: Header of a rejected notification, and of its replayed copy: when the brokers first stored it.
 STORED_AT: Final = "stored-at"
 
+#: Header of a record in which card numbers were masked before it was stored: how many.
+MASKED_CARD_NUMBERS: Final = "masked-card-numbers"
+
 _SPECVERSION: Final = ("ce_specversion", b"1.0")
 
 

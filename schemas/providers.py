@@ -26,6 +26,20 @@ PROVIDER_PACKAGES: Final = (
     "paynotify.processors.providers.smartpay",
 )
 
+#: In our own messages, which are dead-lettered too (`schemas.messages`).
+_OWN_ID_FIELDS: Final = frozenset(
+    (
+        "order_id",
+        "payment_id",
+        "request_id",
+        "reference",
+        "reference_payment_id",
+        "refund_id",
+        "chargeback_id",
+        "user_id",
+    )
+)
+
 _registered: Final = list(PROVIDER_PACKAGES)
 
 
@@ -38,6 +52,8 @@ class ProviderContract:
     ``calls_per_second`` is the provider's rate limit for each merchant, None where it has none. ``simulator`` is the
     sandbox's package that simulates the provider, None where there is none. ``verification_retries`` is how many times
     a notification is verified again that could not be judged, as one whose key has not been published yet.
+    ``id_fields`` are the fields of notifications and responses that hold ids: a number in one of them is no card's,
+    whatever it looks like (`service.card_numbers`).
     """
 
     name: str
@@ -49,6 +65,7 @@ class ProviderContract:
     calls_per_second: float | None = None
     simulator: str | None = None
     verification_retries: int = 0
+    id_fields: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if self.merchant.__struct_config__.tag != self.name:
@@ -78,6 +95,11 @@ def provider_packages() -> tuple[str, ...]:
 def provider_operations() -> frozenset[str]:
     """Every operation that some provider's lookups ask for."""
     return _operations(provider_packages())
+
+
+def id_fields() -> frozenset[str]:
+    """Every field that holds an id, in what some provider sends or in a message of paynotify."""
+    return _OWN_ID_FIELDS.union(*(one.id_fields for one in provider_contracts().values()))
 
 
 @contextmanager

@@ -19,6 +19,18 @@ _DAY: Final = 24 * 3600
 _KEEP_RAW: Final = 30 * _DAY
 
 
+_MIB: Final = 1024 * 1024
+
+#: For each partition. docs/security-model.md says how they were chosen.
+_CALL_BYTES: Final = 2048 * _MIB
+_REJECTED_BYTES: Final = 1024 * _MIB
+_COPY_BYTES: Final = 512 * _MIB
+
+#: What a topic with ``retention_bytes`` has too. Kafka deletes whole segments, and never the one that is written to:
+#: with segments of a gigabyte, as by default, a bound would be exceeded by as much.
+BOUNDED_SETTINGS: Final = {"segment.bytes": str(128 * _MIB)}
+
+
 @dataclass(frozen=True, slots=True)
 class Topic:
     """One topic as it should be. ``retention_seconds`` of ``None`` keeps records for ever."""
@@ -30,6 +42,8 @@ class Topic:
     settings: Mapping[str, str] = field(default_factory=dict)
     follows: str | None = None
     """The topic whose number of partitions this one must have."""
+    retention_bytes: int | None = None
+    """What each partition keeps at most, for topics that callers can fill; beyond it the oldest records are deleted."""
 
     def kafka_settings(self) -> dict[str, str]:
         """The topic's settings as Kafka names them, without replication."""
@@ -37,7 +51,13 @@ class Topic:
             (self.compacted, self.retention_seconds is None), "delete"
         )
         milliseconds = -1 if self.retention_seconds is None else self.retention_seconds * 1000
-        return {"cleanup.policy": policy, "retention.ms": str(milliseconds), **self.settings}
+        return {"cleanup.policy": policy, "retention.ms": str(milliseconds), **self.bounds(), **self.settings}
+
+    def bounds(self) -> dict[str, str]:
+        """The settings that keep the topic from filling a disk; none where it has no ``retention_bytes``."""
+        return (
+            {} if self.retention_bytes is None else {"retention.bytes": str(self.retention_bytes), **BOUNDED_SETTINGS}
+        )
 
 
 def notifications(provider: str) -> str:
@@ -82,6 +102,11 @@ def raw_topics() -> tuple[str, ...]:
     return (*(name for names in own for name in names), REJECTED, ALERTS)
 
 
+def filled_by_callers() -> tuple[str, ...]:
+    """The topics that grow with each call, whoever makes it: only their `retention.bytes` protects the disks."""
+    return tuple(topic.name for topic in all_topics() if topic.retention_bytes is not None)
+
+
 REJECTED: Final = "notifications.rejected"
 DUPLICATES: Final = "notifications.duplicates"
 ALERTS: Final = "notifications.alerts"
@@ -119,9 +144,19 @@ def changelog(unit: str) -> str:
 def _of_provider(provider: str) -> list[Topic]:
     response_settings = {"max.message.bytes": str(RESPONSE_BYTES), **_STAMPED}
     return [
-        Topic(notifications(provider), "webhook calls exactly as received", settings=_STAMPED),
+        Topic(
+            notifications(provider),
+            "webhook calls exactly as received",
+            settings=_STAMPED,
+            retention_bytes=_CALL_BYTES,
+        ),
         *(
-            Topic(name, "notifications that wait to be verified again", follows=notifications(provider))
+            Topic(
+                name,
+                "notifications that wait to be verified again",
+                follows=notifications(provider),
+                retention_bytes=_COPY_BYTES,
+            )
             for name in unverified_steps(provider)
         ),
         Topic(lookups(provider), "calls to make to the provider"),
@@ -158,9 +193,20 @@ def all_topics() -> tuple[Topic, ...]:
     # whole records are copied here with headers added; one that does not fit would be retried for ever
     roomy = {"max.message.bytes": str(RESPONSE_BYTES)}
     shared = [
-        Topic(REJECTED, "notifications that cause no lookup, with the reason", 90 * _DAY, settings=roomy),
-        Topic(DUPLICATES, "which notification is a duplicate of which"),
-        Topic(ALERTS, "notifications about the provider's service, not about a payment", settings=roomy),
+        Topic(
+            REJECTED,
+            "notifications that cause no lookup, with the reason",
+            90 * _DAY,
+            settings=roomy,
+            retention_bytes=_REJECTED_BYTES,
+        ),
+        Topic(DUPLICATES, "which notification is a duplicate of which", retention_bytes=_COPY_BYTES),
+        Topic(
+            ALERTS,
+            "notifications about the provider's service, not about a payment",
+            settings=roomy,
+            retention_bytes=_COPY_BYTES,
+        ),
         Topic(DEAD, "dead-lettered records, with the reason", 90 * _DAY, settings=roomy),
         Topic(OBSERVATIONS, "what one response says about one payment"),
         Topic(STATUS, "the result: every change of every payment's status", None),

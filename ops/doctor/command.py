@@ -27,6 +27,7 @@ from kafka.errors import (
 from paynotify.ops.doctor.broker_kind import check_kind
 from paynotify.ops.doctor.clocks import check_brokers
 from paynotify.ops.doctor.finding import Finding
+from paynotify.ops.doctor.floods import check_disks, check_rates
 from paynotify.ops.doctor.ingress import check_certificate
 from paynotify.ops.doctor.providers import examine, examine_outgoing
 from paynotify.processors.providers.account import open_account
@@ -116,6 +117,7 @@ def _findings(arguments: argparse.Namespace) -> Iterator[Finding]:
             yield finding
     yield from examine_outgoing(configuration.worker)
     yield from _check_encryption(configuration)
+    yield from check_rates(configuration)
     if arguments.offline:
         return
     yield from _check_cluster(configuration)
@@ -262,6 +264,7 @@ def _first_of(names: Sequence[str]) -> str:
 _CLUSTER_CHECKS: Final[tuple[Callable[[Configuration, Any], Iterator[Finding]], ...]] = (
     lambda _, client: check_kind(client),
     _check_topics,
+    check_disks,
     _check_access,
     check_brokers,
 )

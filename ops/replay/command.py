@@ -35,6 +35,7 @@ from paynotify.schemas.messages import OperatorAction
 from paynotify.schemas.providers import provider_names
 from paynotify.schemas.reasons import DEAD_REASONS, DELIVERY_REASONS, REJECT_REASONS
 from paynotify.schemas.records import Record
+from paynotify.service.card_guard import CardGuard
 from paynotify.service.value_cipher import cipher_of
 
 _SOURCES: Final = {
@@ -230,11 +231,11 @@ def _send(
 ) -> None:
     """Send the records."""
     wait = rate_limiter(per_second)
-    cipher = cipher_of(configuration)
+    cipher, cards = cipher_of(configuration), CardGuard(configuration.kafka, configuration.id_fields())
     with RecordSender(configuration.kafka) as sender, ProgressBar("replaying", total) as bar:
         for record in records:
             wait()
-            sender.send(cipher.output(original(record)))
+            sender.send(cipher.output(cards.output(original(record))))
             log.count()
             bar.advance(1)
 

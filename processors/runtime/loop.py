@@ -57,7 +57,9 @@ from paynotify.schemas.errors import (
     PartitionRevokedError,
     StateUnavailableError,
 )
+from paynotify.schemas.providers import id_fields
 from paynotify.schemas.records import Output, Record
+from paynotify.service.card_guard import CardGuard
 from paynotify.service.logs import event
 from paynotify.service.value_cipher import ValueCipher
 
@@ -123,6 +125,7 @@ class StageLoop:
         dead_letter_limit: DeadLetterLimit | None = None,
         traces: SpanExporter | None = None,
         cipher: ValueCipher | None = None,
+        cards: CardGuard | None = None,
     ) -> None:
         self.stage = stage
         self.progress = Progress()
@@ -132,6 +135,7 @@ class StageLoop:
         self._state = state
         self._stage_name = f"{stage.name}.{stage.provider}"
         self._cipher = cipher or ValueCipher(KafkaSettings(), None)
+        self._cards = cards or CardGuard(KafkaSettings(), id_fields())
         self._reached = reached
         self._dead_letters = DeadLetterWindow(dead_letter_limit or DeadLetterLimit())
         labels = (stage.provider, stage.name)
@@ -240,7 +244,7 @@ class StageLoop:
         if outputs:
             started = time.monotonic()
             span = None if self._span is None else begin_publish(self._span, outputs)
-            await (publish or self._publisher.publish)(self._cipher.outputs(outputs))
+            await (publish or self._publisher.publish)(self._cipher.outputs(self._cards.outputs(outputs)))
             self._publish_seconds.observe(time.monotonic() - started, exemplar_of(span))
             if span is not None:
                 span.end()

@@ -23,6 +23,7 @@ from paynotify.processors.state.store import StateStore
 from paynotify.processors.transport.publisher import OutputPublisher
 from paynotify.processors.transport.streams import RecordStream
 from paynotify.schemas.configuration.worker import DeadLetterLimit
+from paynotify.service.card_guard import CardGuard
 from paynotify.service.value_cipher import ValueCipher
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class LoopSettings:
     loop_class: type[StageLoop] = StageLoop
     traces: SpanExporter | None = None
     cipher: ValueCipher | None = None
+    cards: CardGuard | None = None
 
 
 class PartitionLoops:
@@ -88,6 +90,7 @@ class PartitionLoops:
                 dead_letter_limit=self._settings.dead_letter_limit,
                 traces=self._settings.traces,
                 cipher=self._settings.cipher,
+                cards=self._settings.cards,
             )
         return loop
 

@@ -107,6 +107,8 @@ class TopicOverride(Section, frozen=True):
     """Number of replicas."""
     retention_seconds: Count | None = None
     """How long records are retained."""
+    retention_bytes: Count | None = None
+    """How many bytes each partition retains (`retention.bytes`); the oldest are deleted first, read or not."""
     settings: dict[str, str] = msgspec.field(default_factory=dict)
     """Further topic settings by Kafka's own names, such as `segment.bytes`."""
 

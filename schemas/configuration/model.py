@@ -13,6 +13,7 @@ from typing import Annotated, Any, cast
 import msgspec
 from msgspec import Meta
 
+from paynotify.schemas.configuration.card_numbers import CardNumberSettings
 from paynotify.schemas.configuration.deliver import DeliverSettings
 from paynotify.schemas.configuration.encryption import EncryptionSettings
 from paynotify.schemas.configuration.ingest import IngestSettings
@@ -20,7 +21,7 @@ from paynotify.schemas.configuration.kafka import KafkaSettings, TopicOverride, 
 from paynotify.schemas.configuration.merchants import Merchant, provider_of
 from paynotify.schemas.configuration.sections import Section
 from paynotify.schemas.configuration.worker import WorkerSettings
-from paynotify.schemas.providers import provider_contracts
+from paynotify.schemas.providers import id_fields, provider_contracts
 from paynotify.schemas.topics import Topic, all_topics
 
 
@@ -33,6 +34,8 @@ class Configuration(Section, frozen=True, kw_only=True):
     """Partitions and replication of the topics."""
     encryption: EncryptionSettings | None = None
     """Encryption at rest of what callers and providers sent (default: none)."""
+    card_numbers: CardNumberSettings = CardNumberSettings()
+    """The masking of card numbers before anything is stored."""
     state_directory: str = "/var/lib/paynotify"
     """Directory of the workers' local state. It is restored from Kafka if it is lost."""
     sandbox: bool = False
@@ -45,6 +48,10 @@ class Configuration(Section, frozen=True, kw_only=True):
     """How subscribers are called with results."""
     merchants: Annotated[tuple[Merchant, ...], Meta(min_length=1)]
     """The shop accounts at the providers, each with the keys of its provider."""
+
+    def id_fields(self) -> frozenset[str]:
+        """The fields in which a number is no card's."""
+        return id_fields().union(self.card_numbers.id_fields)
 
     def merchants_of(self, provider: str) -> dict[str, Merchant]:
         """The provider's merchants by id."""
@@ -63,6 +70,7 @@ class Configuration(Section, frozen=True, kw_only=True):
             changed = replace(
                 topic,
                 retention_seconds=override.retention_seconds or topic.retention_seconds,
+                retention_bytes=override.retention_bytes or topic.retention_bytes,
                 settings={**topic.settings, **override.settings},
             )
             wanted[self.kafka.topic(topic.name)] = (

@@ -17,7 +17,7 @@ _AS_BEFORE: Final = "as the original record's"
 _CALL: Final = ("http-method",)
 _CALLER: Final = (
     *("traceparent", "content-type", "http-query", "user-agent", "x-request-id"),
-    *("http-content-encoding", "url-token", "encryption-key"),
+    *("http-content-encoding", "url-token", "masked-card-numbers", "encryption-key"),
 )
 _ORIGIN: Final = ("reason", "original-topic", "original-partition", "original-offset", "attempts", "first-seen")
 _WAITS: Final = ("attempts", "reason", "not-before")
@@ -161,7 +161,15 @@ def _lookups() -> tuple[TopicMessage, ...]:
 
 
 _RESPONSE: Final = ("http-status", "lookups")
-_RESPONSE_MORE: Final = ("content-type", "reference", "content-encoding", "incomplete", "clock", "encryption-key")
+_RESPONSE_MORE: Final = (
+    "content-type",
+    "reference",
+    "content-encoding",
+    "incomplete",
+    "clock",
+    "masked-card-numbers",
+    "encryption-key",
+)
 
 
 def _facts() -> tuple[TopicMessage, ...]:

@@ -57,6 +57,9 @@ HEADERS: Final[Mapping[str, RecordHeader]] = {
     "user-agent": RecordHeader("The caller's `User-Agent`."),
     "x-request-id": RecordHeader("The caller's `X-Request-Id`."),
     "url-token": RecordHeader("SHA-256 of the call's URL token.", {"pattern": "^[0-9a-f]{64}$"}),
+    "masked-card-numbers": RecordHeader(
+        "How many card numbers were masked in the record before it was stored.", {"pattern": "^[1-9][0-9]*$"}
+    ),
     "encryption-key": RecordHeader("The value is encrypted with the key of this id."),
     "reference": RecordHeader("The payment or order that the response is about; empty if it is about several."),
     "lookups": RecordHeader(

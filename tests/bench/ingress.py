@@ -131,11 +131,11 @@ def _mean(rounds: Sequence[Load]) -> Load:
     )
 
 
-def load(port: int, seconds: float) -> dict[str, Any]:
+def load(port: int, seconds: float, *, body_bytes: int = BODY_BYTES) -> dict[str, Any]:
     """One run of the load generator against the ingress on that port."""
     path = "/notifications/trustpayments/shop-uk"
     command = [sys.executable, "-m", "tests.bench.ingest_bench", "--port", str(port), "--path", path]
-    command += ["--seconds", str(seconds), "--connections", str(CONNECTIONS), "--body-bytes", str(BODY_BYTES)]
+    command += ["--seconds", str(seconds), "--connections", str(CONNECTIONS), "--body-bytes", str(body_bytes)]
     done = subprocess.run(command, capture_output=True, check=True, timeout=seconds + 60)
     result: dict[str, Any] = json.loads(done.stdout)
     return result

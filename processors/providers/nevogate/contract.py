@@ -58,4 +58,7 @@ CONTRACT: Final = ProviderContract(
     # no duplicate window: the gateway wants one Result for every call
     poll_schedule_seconds=(300.0, 3600.0, 6 * 3600.0, 24 * 3600.0),
     simulator="paynotify.sandbox.simulators.nevogate",
+    id_fields=frozenset(
+        ("OrderId", "TransactionId", "ReferenceTransactionId", "ProviderTransactionId", "ResponseId", "UserId")
+    ),
 )

@@ -63,4 +63,5 @@ CONTRACT: Final = ProviderContract(
     poll_schedule_seconds=(300.0, 3600.0, 6 * 3600.0, 20 * 3600.0),
     calls_per_second=6.0,
     simulator="paynotify.sandbox.simulators.omnikassa",
+    id_fields=frozenset(("merchantOrderId", "omnikassaOrderId", "id")),
 )

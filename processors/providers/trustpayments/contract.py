@@ -68,4 +68,15 @@ CONTRACT: Final = ProviderContract(
     # a query only reads and costs nothing but itself
     poll_schedule_seconds=(60.0, 600.0, 3600.0, 6 * 3600.0, 24 * 3600.0),
     simulator="paynotify.sandbox.simulators.trustpayments",
+    id_fields=frozenset(
+        (
+            "orderreference",
+            "transactionreference",
+            "parenttransactionreference",
+            "requestreference",
+            "notificationreference",
+            "merchantnumber",
+            "tid",
+        )
+    ),
 )

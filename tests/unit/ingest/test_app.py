@@ -287,3 +287,10 @@ def test_address_above_its_rate_is_refused_whatever_its_headers() -> None:
     assert codes == [200, 200, 429, 429]
     assert (web.call("/notifications/omnikassa/shop-nl", body=[b"{}"], address="192.0.2.2"))[0] == 200
     assert web.count("omnikassa", "over_rate") == 2
+
+
+def test_long_body_counts_as_several_calls() -> None:
+    web = Web(configuration=CONFIGURATION.replace("max_body_bytes: 100", "max_body_bytes: 65536"))
+    path = "/notifications/trustpayments/shop-uk"
+    long, short = b"x" * 4 * 4096, b"x" * 4096
+    assert [call_ingress(web.ingress, path, body=[one]).told()[0] for one in (short, long, short)] == [200, 200, 429]

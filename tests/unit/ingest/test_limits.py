@@ -49,3 +49,25 @@ def test_address_limits_track_a_limited_number_of_addresses() -> None:
         assert limits.take(f"192.0.2.{number}", 10.0)
     assert not limits.take("192.0.2.3", 10.0)
     assert limits.take("192.0.2.0", 10.0), "heard of longest ago"
+
+
+def test_long_call_takes_the_tokens_of_several_and_leaves_a_debt() -> None:
+    bucket = TokenBucket(rate_per_second=1, burst=3)
+    assert bucket.take(0)
+    bucket.charge(4)
+    assert [bucket.take(second) for second in (1, 2, 3, 4)] == [False, False, True, True]
+
+
+def test_debt_is_no_more_than_a_burst() -> None:
+    bucket = TokenBucket(rate_per_second=1, burst=3)
+    assert bucket.take(0)
+    bucket.charge(1000)
+    assert [bucket.take(second) for second in (3, 4)] == [False, True]
+
+
+def test_charge_of_an_address_is_its_own() -> None:
+    limits = AddressLimits(rate_per_second=1, burst=2)
+    assert limits.take("192.0.2.1", 0)
+    limits.charge("192.0.2.1", 1)
+    limits.charge("192.0.2.2", 1)  # it has not called yet
+    assert [limits.take(one, 0) for one in ("192.0.2.1", "192.0.2.2")] == [False, True]
