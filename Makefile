@@ -4,7 +4,7 @@
 VENV ?= .venv
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do command -v $$p && break; done)
 BIN := $(VENV)/bin
-LOCK = $(BIN)/uv pip compile --quiet --universal --python-version=3.11 --generate-hashes --no-emit-index-url
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version=3.11 --generate-hashes
 
 .PHONY: demo up test unit check fuzz crash brokers kafka-versions charges overdue simulate fault outage rolling consumers upgrade soak bench format schemas reference contract docs helm chart pictures image image-test wheels kube-test \
 	lock clean help

@@ -9,6 +9,8 @@ from release.availability import tags_of, without_wheel
 from release.locks import IMAGE_LOCKS, ROOT, WITHOUT_WHEEL, locked, text_of
 from release.wheelhouse import SOURCES_LOCK
 
+#: The options that Renovate repeats; it leaves a lock alone whose command has another.
+RENOVATES: Final = {"--universal", "--python-version", "--generate-hashes", "--extra", "--output-file"}
 LOCKS: Final = (*IMAGE_LOCKS, SOURCES_LOCK, "development")
 
 
@@ -66,4 +68,6 @@ def test_each_lock_begins_with_the_command_that_made_it() -> None:
         inputs = ["pyproject.toml", "requirements/build.in"] if lock == "runtime" else [f"requirements/{lock}.in"]
         assert words[-len(inputs) :] == inputs
         assert f"--output-file=requirements/{lock}.txt" in words
-        assert all(word.split("=")[0] in makefile for word in words if word.startswith("--"))
+        options = {word.split("=")[0] for word in words if word.startswith("--")}
+        assert all(option in makefile for option in options)
+        assert options <= RENOVATES

@@ -50,3 +50,9 @@ def test_every_lock_has_a_manager() -> None:
         *CONFIGURATION["pip_requirements"]["managerFilePatterns"],
     ]
     assert matching(patterns) >= {str(one.relative_to(ROOT)) for one in (ROOT / "requirements").glob("*.txt")}
+
+
+def test_examples_and_tests_are_not_ignored() -> None:
+    """The presets of Renovate leave out folders of these names."""
+    assert CONFIGURATION["ignorePresets"] == [":ignoreModulesAndTests"]
+    assert not matching([re.escape(one.strip("*/")) for one in CONFIGURATION["ignorePaths"]])
