@@ -1,4 +1,7 @@
-"""Reads ``payments.status`` as a shop's own system would: applies every event once and records gaps. Free to copy.
+"""Reads ``payments.status`` as a shop's own system would: applies every event once and records gaps.
+
+The demo's, on SQLite, because it needs no server. What to copy is ``examples/postgres``, which does the same on
+PostgreSQL and can run more than once.
 
 An event's effect, its id and the offset are written in one SQLite transaction, so a crash at any moment neither
 repeats nor loses an event. Kafka stores no offset.

@@ -1,4 +1,6 @@
-"""An example ERP: books payments, refunds and chargebacks. Run as ``python -m paynotify.sandbox.erp``. Free to copy.
+"""An example ERP: books payments, refunds and chargebacks. Run as ``python -m paynotify.sandbox.erp``.
+
+The demo's, on SQLite; ``examples/postgres/bookings.py`` is the one to copy.
 
 A booking is the difference between the event's total and what is booked already. It is therefore right for any
 sequence of statuses: straight from unknown to refunded, or a partial refund that grows. A total that falls is booked

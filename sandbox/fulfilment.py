@@ -1,6 +1,6 @@
 """An example warehouse: releases, holds or stops goods. Run it as ``python -m paynotify.sandbox.fulfilment``.
 
-Free to copy.
+The demo's, on SQLite; ``examples/postgres/goods.py`` is the one to copy.
 
 It follows the event's ``fulfilment``. Goods leave once per order, with the first of its payments that may release
 them, unless a payment is a part of its order or a later one of a subscription: it has goods of its own. An event does

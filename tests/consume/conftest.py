@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
+from kafka import KafkaAdminClient
+from kafka.admin import NewTopic
 
+from paynotify.sandbox.broker import LocalBroker
+from paynotify.schemas import topics
 from tests.consume.local_postgres import LocalPostgres, PostgresDatabase
 
 EXAMPLES: Final = Path(__file__).parents[2] / "examples"
+
+_RESULTS: Final = (topics.STATUS, topics.LATEST)
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +25,31 @@ def postgres() -> Iterator[LocalPostgres]:
     """A server for the session."""
     with LocalPostgres() as server:
         yield server
+
+
+@pytest.fixture
+def results_kafka(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A broker with empty result topics of the names that the pages and the connectors have.
+
+    It is the session's own. A cluster that somebody named may have these topics, which are left alone.
+    """
+    if "KAFKA" in os.environ:
+        with LocalBroker() as broker:
+            _create_result_topics(broker.bootstrap)
+            yield broker.bootstrap
+        return
+    kafka: str = request.getfixturevalue("kafka")
+    _create_result_topics(kafka)
+    yield kafka
+    client = KafkaAdminClient(bootstrap_servers=kafka)
+    client.delete_topics(list(_RESULTS))
+    client.close()
+
+
+def _create_result_topics(kafka: str) -> None:
+    client = KafkaAdminClient(bootstrap_servers=kafka)
+    client.create_topics([NewTopic(name, 4, 1) for name in _RESULTS])
+    client.close()
 
 
 @pytest.fixture

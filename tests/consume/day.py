@@ -17,6 +17,9 @@ from tests.fakes.payment_histories import events, moment
 #: Currencies with 2, 0 and 3 digits, and one of which most programs think wrongly.
 CURRENCIES: Final = ("GBP", "EUR", "HUF", "JPY", "KWD", "ISK")
 
+#: Of every payment.
+MERCHANT: Final = "shop-uk"
+
 #: A record of a topic: key, value, headers.
 Result: TypeAlias = tuple[bytes | None, bytes | None, dict[str, str]]
 

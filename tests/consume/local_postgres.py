@@ -109,6 +109,12 @@ class PostgresDatabase:
         )
         assert done.returncode == 0, done.stderr
 
+    def digits(self) -> dict[str, int]:
+        """How many decimals the examples' function gives an amount, for every code of three letters."""
+        letters = "generate_series(65, 90)"
+        codes = f"SELECT chr(a) || chr(b) || chr(c) AS code FROM {letters} a, {letters} b, {letters} c"
+        return dict(self.rows(f"SELECT code, scale(in_decimals(1050::bigint, code)) FROM ({codes}) AS codes"))
+
     def has_table(self, name: str) -> bool:
         return self.rows("SELECT to_regclass(%s) IS NOT NULL", name) == [(True,)]
 

@@ -12,8 +12,9 @@ import pytest
 from paynotify.sandbox import erp
 from paynotify.sandbox.processes import wait_for
 from paynotify.schemas import messages
+from paynotify.schemas.money import exponent
 from tests.consume import day
-from tests.consume.example_consumer import DEADLINE_SECONDS, Reading, example_module
+from tests.consume.example_consumer import DEADLINE_SECONDS, FOLDER, Reading, example_module
 from tests.consume.local_postgres import PostgresDatabase
 from tests.long_form import LONG
 
@@ -129,6 +130,13 @@ def test_erp_is_notified_of_each_event_and_handles_it_once(reading: Reading) -> 
         one.kill()
     handled = [line for one in erps for line in one.log_path.read_text("utf-8").splitlines()]
     assert len(handled) == reading.judge()
+
+
+def test_views_have_the_decimals_of_each_currency(erp_database: PostgresDatabase) -> None:
+    erp_database.run_file(FOLDER / "schema.sql")  # once more, which changes nothing
+    assert {code: digits for code, digits in erp_database.digits().items() if digits != exponent(code)} == {}
+    ten_pounds = 'SELECT in_decimals(\'{"value": 1050, "currency": "GBP"}\'::jsonb)::text, in_decimals(NULL)'
+    assert erp_database.rows(ten_pounds) == [("10.50", None)]
 
 
 @pytest.mark.parametrize("seed", range(3))
