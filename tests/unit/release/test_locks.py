@@ -11,7 +11,7 @@ from release.wheelhouse import SOURCES_LOCK
 
 #: The options that Renovate repeats; it leaves a lock alone whose command has another.
 RENOVATES: Final = {"--universal", "--python-version", "--generate-hashes", "--extra", "--output-file"}
-LOCKS: Final = (*IMAGE_LOCKS, SOURCES_LOCK, "development")
+LOCKS: Final = tuple(one.stem for one in sorted((ROOT / "requirements").glob("*.in")) if one.stem != "build")
 
 
 def test_locks_are_read_whole_but_for_other_systems() -> None:
