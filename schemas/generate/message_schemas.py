@@ -40,10 +40,19 @@ def _described(name: str, schema: dict[str, Any]) -> dict[str, Any]:
         described["description"] = inspect.cleandoc(described["description"]).replace("``", "`")
     growing, meanings = GROWING_FIELDS.get(name, ()), FIELD_MEANINGS.get(name, {})
     described["properties"] = {
-        field: _meaning(_growing(form) if field in growing else form, meanings.get(field))
+        field: _meaning(_growing(form) if field in growing else _titled(form, name, field), meanings.get(field))
         for field, form in schema["properties"].items()
     }
     return described
+
+
+def _titled(form: dict[str, Any], name: str, field: str) -> dict[str, Any]:
+    """A list of words with a name, which code generators give its type; they would number it otherwise."""
+    if "anyOf" in form:
+        return {**form, "anyOf": [_titled(one, name, field) for one in form["anyOf"]]}
+    if "enum" not in form:
+        return form
+    return {"title": name + "".join(word.capitalize() for word in field.split("_")), "type": "string", **form}
 
 
 def _meaning(form: dict[str, Any], meaning: str | None) -> dict[str, Any]:

@@ -18,7 +18,9 @@ from paynotify.schemas.generate.message_schemas import component_schemas
 from paynotify.schemas.generate.topic_messages import TopicMessage
 
 #: Of one message; validating each record of a day would take longer than the day.
-CHECKED_RECORDS: Final = 200
+CHECKED_RECORDS: Final = 100
+
+MESSAGES: Final = all_messages()
 
 #: ``PAYNOTIFY_RECORD_EXAMPLES=1`` writes the first record of each message that has no example.
 RECORD: Final = "PAYNOTIFY_RECORD_EXAMPLES"
@@ -70,7 +72,7 @@ def assert_records_fit(records: Mapping[str, Iterable[Any]]) -> set[str]:
 
 def message_of(channel: Channel, record: Any) -> TopicMessage | None:
     """The channel's message that the record is."""
-    carried = [all_messages()[name] for name in channel.row.carries]
+    carried = [MESSAGES[name] for name in channel.row.carries]
     if len(carried) == 1:
         return carried[0]
     headers = text_headers(record)
@@ -118,7 +120,7 @@ def record_example(topic: str, message: TopicMessage, record: Any) -> None:
         "headers": text_headers(record),
         "payload": orjson.loads(value) if message.value is not None else value.decode(),
     }
-    in_order = {name: examples[name] for name in all_messages() if name in examples}
+    in_order = {name: examples[name] for name in MESSAGES if name in examples}
     FILE.write_bytes(orjson.dumps(in_order, option=orjson.OPT_INDENT_2) + b"\n")
 
 
@@ -136,12 +138,12 @@ def is_telling(message: TopicMessage, value: bytes) -> bool:
 
 @cache
 def _headers(name: str) -> jsonschema.Draft7Validator:
-    return jsonschema.Draft7Validator(headers_of(all_messages()[name]))
+    return jsonschema.Draft7Validator(headers_of(MESSAGES[name]))
 
 
 @cache
 def _payload(name: str) -> jsonschema.Draft7Validator:
-    kind = all_messages()[name].value
+    kind = MESSAGES[name].value
     assert kind is not None
     schemas = component_schemas([kind])
     return jsonschema.Draft7Validator({**schemas[kind.__name__], "components": {"schemas": schemas}})
