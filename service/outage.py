@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 
 from paynotify.service.logs import event
@@ -20,13 +19,10 @@ class BrokerAvailability:
         self.problem = unknown
 
     def report(self, problem: str | None) -> None:
-        """Note the result of a check: what is wrong, or None. Blocks for a moment while there is a problem."""
+        """Note the result of a check: what is wrong, or None."""
         before, self.problem = self.problem, problem
         if problem is not None:
             if before in (None, self._unknown):
                 event(self._logger, "brokers_unavailable", level=logging.WARNING, problem=problem)
-            # kafka-python leaves the socket of each refused connection in a reference cycle. A waiting process collects
-            # so rarely that a long outage would use up its file descriptors. No upstream issue is known.
-            gc.collect()
         elif before is not None:
             event(self._logger, "brokers_available")

@@ -23,6 +23,8 @@ from kafka.net.selector import TaskState
 from kafka.net.transport import KafkaSSLTransport
 from kafka.protocol.metadata import MetadataRequest
 
+from paynotify.service import broker_socket
+from paynotify.service.broker_socket import BrokerSocket
 from paynotify.service.logs import event
 from paynotify.service.private_names import PrivateName, require
 
@@ -56,7 +58,7 @@ def check_library() -> None:
     Raises:
         UnsupportedLibraryError: it lacks a name that is used here.
     """
-    require(_PRIVATE_NAMES)
+    require((*_PRIVATE_NAMES, *broker_socket.PRIVATE_NAMES))
 
 
 class ClusterReplacedError(KafkaError):  # type: ignore[misc]  # kafka-python has no types
@@ -71,7 +73,7 @@ class RebootstrapManager(KafkaConnectionManager):  # type: ignore[misc]  # kafka
     """Connections to the known brokers, and to the bootstrap servers while none of those answers."""
 
     def __init__(self, net: Any, **configs: Any) -> None:
-        super().__init__(net, **configs)
+        super().__init__(net, **{**configs, "proxy_url": BrokerSocket.URL})
         #: Requests for the cluster's brokers since the last one that was answered.
         self._unanswered = 0
         self._cluster_id: str | None = None
@@ -139,6 +141,9 @@ class RebootstrapManager(KafkaConnectionManager):  # type: ignore[misc]  # kafka
         except Exception as error:
             transport.close()
             raise KafkaConnectionError(f"Handshake failed: {error}") from error
+        except BaseException:  # GeneratorExit: the client closes
+            transport.close()
+            raise
         finally:
             if timer is not None:
                 self._net.cancel(timer)
