@@ -42,6 +42,9 @@ _CONTENTS: Final[Mapping[str, tuple[str, ...]]] = {
     "Project": ("security", "support", "contributing", "changelog", "*"),
 }
 
+#: Files outside ``docs/`` that the site has too: readers open the contract's documents in their own tools.
+_DOWNLOADED: Final = "schemas/json/"
+
 _FENCE: Final = re.compile(r"(^ *(`{3,}|~{3,}).*?^ *\2 *$)", re.MULTILINE | re.DOTALL)
 _LINK: Final = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
 
@@ -80,7 +83,7 @@ def _link(link: re.Match[str], file: Path, page: Path, source_url: str) -> str:
     if (path / "README.md").exists():
         inside += "/README.md"
     inside = _SHOWN.get(inside, inside)
-    if inside.startswith("docs/") and not (ROOT / inside).is_dir():
+    if inside.startswith(("docs/", _DOWNLOADED)) and not (ROOT / inside).is_dir():
         relative = os.path.relpath(ROOT / inside, page.parent)
         return f"{image}[{words}]({relative}{mark}{anchor})"
     # without an address of the sources the words stay, and say what is meant

@@ -18,6 +18,7 @@ PAGE = DOCS / "operations" / "install.md"
         ("[values](../../helm/paynotify/README.md)", "[values](../reference/chart.md)"),
         ("[decisions](../explanation/decisions)", "[decisions](../explanation/decisions/README.md)"),
         ("![the overview](kubernetes/overview.png)", "![the overview](kubernetes/overview.png)"),
+        ("[contract](../../schemas/json/openapi.json)", "[contract](../../schemas/json/openapi.json)"),
         ("[RFC](https://example.com/rfc#1)", "[RFC](https://example.com/rfc#1)"),
         ("[above](#install)", "[above](#install)"),
     ],
