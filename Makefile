@@ -147,9 +147,10 @@ chart:                                          ## package the chart into build/
 	$(if $(REGISTRY),$(HELM) push build/chart/*.tgz $(REGISTRY) $(PUSH))
 
 MINUTES ?= 4
-pictures: prerequisites $(VENV)/.development    ## draw the dashboards with data of a real Prometheus (MINUTES=)
+pictures: prerequisites $(VENV)/.development    ## draw the dashboards with data of a real Prometheus (MINUTES=), and the report of a demo
 	$(BIN)/python -m tests.helm.tools
 	$(BIN)/python -m tests.pictures --minutes $(MINUTES) $(ARGS)
+	$(BIN)/paynotify demo --svg docs/explanation/demo.svg
 
 # the first that works: docker's client may be here without its server
 ENGINE ?= $(shell for e in docker podman buildah; do $$e info >/dev/null 2>&1 && echo $$e && break; done)

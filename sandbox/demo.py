@@ -21,6 +21,7 @@ from paynotify.sandbox.arguments import positive_integer, positive_number
 from paynotify.sandbox.billing.bills import Month
 from paynotify.sandbox.mishaps import DayProgress
 from paynotify.sandbox.observer import Observer, quantile
+from paynotify.sandbox.report_picture import draw
 from paynotify.sandbox.script import REQUIRED_PLAN, Player
 from paynotify.sandbox.signals import ends_on_signal
 from paynotify.sandbox.system import Plan, Sandbox
@@ -64,6 +65,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--smartpay", action="store_true", help="also take payments of Rabo Smart Pay, with its signed events"
     )
+    parser.add_argument("--svg", type=Path, metavar="FILE", help="draw the proof as a picture too")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
 
 
@@ -85,6 +87,8 @@ def run(arguments: argparse.Namespace) -> int:
                 print(json.dumps(report.as_json()))
             else:
                 report.show(console, every_payment=arguments.list)
+            if arguments.svg is not None:
+                draw(arguments.svg, "make demo", report.show_proof)
     console.print(f"Everything stopped and removed after {time.monotonic() - began:.0f} s.")
     return 0 if report.result.holds and not report.progress.surprises else 1
 
@@ -223,7 +227,7 @@ class DemoReport:
             speed.add_row(name, str(len(values)), *(f"{quantile(values, share):.3f}" for share in _SHARES))
         console.print(speed)
         self._show_consumers(console)
-        self._show_proof(console)
+        self.show_proof(console)
 
     def flow(self) -> dict[str, dict[str, int]]:
         """Counts of notifications, lookups and provider calls, each by provider."""
@@ -257,7 +261,8 @@ class DemoReport:
         console.print(f"Orders on payments.overdue: {_listed(overdue)}.")
         console.print(f"Events published twice on payments.status, with the same bytes: {self.observer.repeats}.")
 
-    def _show_proof(self, console: Console) -> None:
+    def show_proof(self, console: Console) -> None:
+        """Print what the providers know beside what was published, and every difference."""
         result = self.result
         table = Table("provider", "at the provider", "payments.status", "payments", title="The proof")
         for (provider, true, published), count in sorted(result.pairs.items()):
