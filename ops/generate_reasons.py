@@ -12,6 +12,7 @@ from typing import Any, Final, get_args
 from paynotify.schemas.reasons import (
     AlertKind,
     DeadReason,
+    DeliveryReason,
     NotificationWarning,
     RejectReason,
     RequestReason,
@@ -100,6 +101,20 @@ _REQUEST: Final[Mapping[RequestReason, tuple[str, str]]] = {
     "unavailable": ("The gateway could not be reached until the request expired.", "Request again under a new id."),
     "no_answer": ("The gateway's response was lost or can't be read.", "Refused: request again. Uncertain: wait."),
 }
+_DELIVERY: Final[Mapping[DeliveryReason, tuple[str, str]]] = {
+    "unreachable": ("No connection.", "Check the name, the port, TLS and the proxy."),
+    "forbidden_address": (
+        "The name leads to an address that must not be called.",
+        "Allow it by `deliver.private_networks`, if it is yours.",
+    ),
+    "no_answer": ("No status in time, or the connection broke.", "The subscriber answers first and works afterwards."),
+    "redirected": ("An answer 3xx.", "Put the right URL into the configuration."),
+    "refused": ("An answer 4xx.", "The subscriber's log says why."),
+    "failing": ("An answer 5xx.", "The subscriber's log says why."),
+    "busy": ("An answer 429 or 503: calls pause.", "Nothing, if it ends."),
+    "gone": ("An answer 410: the subscription is disabled.", "`paynotify subscriptions enable`, if that was wrong."),
+    "no_secret": ("A secret or the proxy's credentials can't be read.", "Correct the file."),
+}
 _ALERTS: Final[Mapping[AlertKind, str]] = {
     "critical_error": "A critical error of a terminal.",
     "no_success": "No successful transaction for some time.",
@@ -122,6 +137,7 @@ def page() -> str:
     parts += _section("Rejected notifications", "Header `reason` on `notifications.rejected`.", _REJECTED)
     parts += _section("Dead letters", "Header `reason` on `lookups.dead`.", _DEAD)
     parts += _section("Requests of shops", "Field `reason` on `payments.requests`.", _REQUEST)
+    parts += _section("Deliveries to subscribers", "Header `reason` on `deliveries.dead`.", _DELIVERY)
     parts += _list("Alerts of providers", "Header `alert-kind` on `notifications.alerts`.", _ALERTS)
     parts += _list("Odd, but processed", "Label of the warnings' metrics; the record goes on.", _WARNINGS)
     return "\n".join(parts).rstrip() + "\n"
@@ -133,6 +149,7 @@ def described() -> Mapping[str, tuple[frozenset[str], tuple[str, ...]]]:
         "rejected": (frozenset(_REJECTED), get_args(RejectReason)),
         "dead": (frozenset(_DEAD), get_args(DeadReason)),
         "request": (frozenset(_REQUEST), get_args(RequestReason)),
+        "delivery": (frozenset(_DELIVERY), get_args(DeliveryReason)),
         "alert": (frozenset(_ALERTS), get_args(AlertKind)),
         "warning": (frozenset(_WARNINGS), (*get_args(NotificationWarning), *get_args(ResponseWarning))),
     }

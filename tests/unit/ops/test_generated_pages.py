@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args, get_origin
+
 import msgspec
 import pytest
 
 from paynotify.ops import generate_configuration, generate_http, generate_metrics, generate_reasons
 from paynotify.processors.metrics import Metrics
+from paynotify.schemas import reasons
 from paynotify.schemas.configuration.ingest import IngestSettings
 from paynotify.schemas.configuration.model import Configuration, configuration_type
 from paynotify.schemas.configuration.worker import WorkerSettings
@@ -53,6 +56,8 @@ def test_metrics_page_has_every_metric() -> None:
 def test_reasons_page_has_every_reason() -> None:
     for described, there in generate_reasons.described().values():
         assert described == set(there)
+    listed = {word for one in vars(reasons).values() if get_origin(one) is Literal for word in get_args(one)}
+    assert {word for described, _ in generate_reasons.described().values() for word in described} == listed
 
 
 def test_http_page_has_every_route_and_outcome() -> None:
