@@ -51,7 +51,9 @@ def test_links_lead_to_files_and_headings_that_exist(page: Path) -> None:
     assert broken == []
 
 
-@pytest.mark.parametrize("name", ["contributing.md", "explanation/architecture.md", "reference/guarantees.md"])
+@pytest.mark.parametrize(
+    "name", ["contributing.md", "explanation/architecture.md", "how-to/add-a-provider.md", "reference/guarantees.md"]
+)
 def test_named_files_and_folders_exist(name: str) -> None:
     text = (ROOT / "docs" / name).read_text("utf-8")
     named = {path for path in _NAMED_PATH.findall(text) if "<" not in path}
