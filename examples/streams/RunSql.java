@@ -1,7 +1,7 @@
 import java.nio.file.*;
 import org.apache.flink.table.api.*;
 
-/** Tries files of Flink SQL without a cluster: runs them in this process, and prints every change of every SELECT, then --. */
+/** Tries files of Flink SQL without a cluster, in this process. Prints the changes of every SELECT, then --. */
 public class RunSql {
     public static void main(String[] files) throws Exception {
         var tables = TableEnvironment.create(EnvironmentSettings.inStreamingMode());
@@ -11,7 +11,7 @@ public class RunSql {
                 if (statement.isBlank()) continue;
                 TableResult result = tables.executeSql(statement);
                 if (result.getResultKind() != ResultKind.SUCCESS_WITH_CONTENT) continue;
-                try (var rows = result.collect()) { rows.forEachRemaining(System.out::println); }
+                result.collect().forEachRemaining(System.out::println);
                 System.out.println("--");
             }
         }
