@@ -63,3 +63,10 @@ def test_named_files_and_folders_exist(name: str) -> None:
 
 def test_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= README_MAX_LINES
+
+
+@pytest.mark.parametrize("section", ["consume", "operations", "providers"])
+def test_first_page_of_a_section_names_every_page(section: str) -> None:
+    folder = ROOT / "docs" / section
+    linked = {link.partition("#")[0] for link in _LINK.findall((folder / "README.md").read_text("utf-8"))}
+    assert [page.name for page in sorted(folder.glob("*.md")) if page.name not in linked | {"README.md"}] == []
