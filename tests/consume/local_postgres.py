@@ -95,6 +95,13 @@ class PostgresDatabase:
 
     def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         """The rows of a query, each read in a transaction of its own."""
+        try:
+            return self._read(query, *values)
+        except psycopg.OperationalError:  # the server was restarted
+            self.close()
+            return self._read(query, *values)
+
+    def _read(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         if self._connection is None or self._connection.closed:
             self._connection = psycopg.connect(
                 host="127.0.0.1", port=self.port, user=USER, dbname=self.name, autocommit=True

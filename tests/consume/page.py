@@ -28,7 +28,7 @@ class Page:
         self._started: list[Child] = []
         self._directory = directory
         # of the page's own variables: those that are made of others
-        self._exports = [line for line in self.commands if line.startswith("export ") and "$" in line]
+        self._beginning = [line for line in self.commands if line.startswith("export ") and "$" in line]
         self._environment = {**os.environ, **variables}
 
     def command(self, words: str) -> str:
@@ -67,9 +67,9 @@ class Page:
         self._started.append(child)
         return child
 
-    def name(self, **variables: str) -> None:
-        """Give the variables other values in what is typed from now on."""
-        self._environment |= variables
+    def begin(self) -> None:
+        """Begin each terminal with the sandbox's addresses too, as the page says."""
+        self._beginning.insert(0, self.command("sandbox.env"))
 
     def end(self) -> None:
         """Stop what is left running."""
@@ -82,8 +82,8 @@ class Page:
         for example, own in replaced.items():
             assert example in command
             command = command.replace(example, own)
-        return ["bash", "-c", "\n".join([*self._exports, command])]
+        return ["bash", "-c", "\n".join([*self._beginning, command])]
 
     def left(self) -> list[str]:
-        """The commands that were not typed, without the variables."""
-        return [one for one in self.commands if one not in self.typed and not one.startswith("export ")]
+        """The commands that were not typed, without what each terminal begins with."""
+        return [one for one in self.commands if one not in self.typed and not one.startswith(("export ", ". "))]

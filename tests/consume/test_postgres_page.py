@@ -42,4 +42,5 @@ def test_commands_of_the_page_lead_to_rows(results_kafka: str, database: Postgre
         page.command("make up"),
         page.command("-m venv"),
         page.command("pip install"),
+        page.command("/control/payments"),
     ]
