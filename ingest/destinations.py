@@ -31,7 +31,7 @@ def destinations(configuration: Configuration) -> dict[str, Destination]:
     limits = configuration.ingest
     return {
         f"/notifications/{provider}/{merchant.id}": Destination(
-            origin(provider, merchant.id),
+            origin(provider, merchant.id, configuration.kafka.events.source),
             provider_contracts()[provider].route,
             configuration.kafka.topic(notifications(provider)),
             TokenBucket(limits.rate_per_second, limits.burst),

@@ -18,8 +18,8 @@ from paynotify.schemas.traceparent import given_traceparent, new_traceparent
 #: Longer values of request headers are cut.
 MAX_VALUE_BYTES: Final = 256
 
-#: Stored if the request has them. ``content-type`` and ``traceparent`` are always stored.
-OPTIONAL_HEADERS: Final = (b"user-agent", b"x-request-id")
+#: Stored if the request has them: a header without a value would make the record no CloudEvent.
+OPTIONAL_HEADERS: Final = (b"content-type", b"user-agent", b"x-request-id")
 
 _OPTIONAL_NAMES: Final = tuple((name, name.decode()) for name in OPTIONAL_HEADERS)
 _SPECVERSION: Final = ("ce_specversion", b"1.0")
@@ -38,9 +38,9 @@ class Origin:
     source: tuple[str, bytes]
 
 
-def origin(provider: str, merchant: str) -> Origin:
-    """The origin behind ``/notifications/{provider}/{merchant}``."""
-    return Origin(provider, merchant, ("ce_source", f"/notifications/{provider}/{merchant}".encode()))
+def origin(provider: str, merchant: str, source: str = "") -> Origin:
+    """The origin behind ``/notifications/{provider}/{merchant}``; ``source`` is what begins every source of events."""
+    return Origin(provider, merchant, ("ce_source", f"{source}/notifications/{provider}/{merchant}".encode()))
 
 
 class TimestampFormatter:
@@ -80,14 +80,14 @@ def record_headers(
         came_from.source,
         _TYPE,
         ("ce_time", received_at),
-        ("content-type", plain(request.get(b"content-type", b""))),
         _METHODS[method],
-        ("http-query", query),
         ("traceparent", traceparent or given_traceparent(request.get(b"traceparent")) or new_traceparent().encode()),
     ]
+    if query:
+        headers.append(("http-query", query))
     for name, record_name in _OPTIONAL_NAMES:
         value = request.get(name)
-        if value is not None:
+        if value:
             headers.append((record_name, plain(value)))
     return headers
 

@@ -49,6 +49,18 @@ SUBCOMMANDS: Final = (
         "topics", "paynotify.ops.topics", "create the topics, or compare them with the configuration", (CONFIG, JSON)
     ),
     Subcommand(
+        "schemas",
+        "paynotify.ops.schemas.command",
+        "register the JSON Schemas of the topics in a schema registry",
+        (CONFIG, JSON),
+    ),
+    Subcommand(
+        "export",
+        "paynotify.ops.export.command",
+        "write the status changes of payments as CSV or JSON Lines, for accountants",
+        (CONFIG, JSON),
+    ),
+    Subcommand(
         "charge",
         "paynotify.ops.requests.charge",
         "request a merchant-initiated charge of a payment method",

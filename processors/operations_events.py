@@ -12,7 +12,7 @@ from typing import Final
 
 from paynotify.processors.providers.base import OddElement
 from paynotify.schemas import messages
-from paynotify.schemas.cloudevents import cloud_event
+from paynotify.schemas.cloudevents import EventHeaders
 from paynotify.schemas.ids import derived_id
 from paynotify.schemas.messages import MAX_ELEMENTS, NamedElement, OperationsEvent
 from paynotify.schemas.records import Output, Record
@@ -23,7 +23,7 @@ logger = logging.getLogger("paynotify.operations")
 _MAX_PLACE_CHARACTERS: Final = 100
 
 
-def operations_output(topic: str, noticed: OperationsEvent, source: str, record: Record) -> Output:
+def operations_output(topic: str, noticed: OperationsEvent, make_headers: EventHeaders, record: Record) -> Output:
     """The event as a record, and its line in the log. ``record`` is what it was noticed at."""
     event(
         logger,
@@ -38,16 +38,11 @@ def operations_output(topic: str, noticed: OperationsEvent, source: str, record:
         partition=record.partition,
         offset=record.offset,
     )
-    headers = cloud_event(
-        event_id=noticed.event_id,
-        source=source,
-        event_type=messages.OPERATIONS_NOTICED,
-        event_time=noticed.at,
-        traceparent=record.header("traceparent"),
-        kind=noticed.kind,
-    )
     # a page is keyed as its response is: by payment, or by merchant if it is about several
     key = f"{noticed.merchant}/{noticed.payment_id}".encode() if noticed.payment_id else record.key
+    headers = make_headers(
+        noticed.event_id, noticed.at, key or b"", traceparent=record.header("traceparent"), kind=noticed.kind
+    )
     return Output(topic, key, messages.encode(noticed), headers)
 
 

@@ -27,7 +27,7 @@ from paynotify.processors.providers.base import CallContext, Provider, accepts_u
 from paynotify.processors.providers.recovery import lookup_key, recovery_lookup, settlement_lookup
 from paynotify.processors.providers.registry import provider_specs
 from paynotify.processors.resolve.release import release_rules
-from paynotify.processors.resolve.retention import PaymentRetention
+from paynotify.processors.resolve.retention import payment_retention
 from paynotify.processors.resolve.settlement import FollowedPayments, SettlementLooks, SettlementTimers
 from paynotify.processors.resolve.stage import ResolveStage
 from paynotify.processors.runtime.failpoints import Reached
@@ -40,7 +40,6 @@ from paynotify.schemas.configuration.merchants import ChargingMerchant, Merchant
 from paynotify.schemas.configuration.model import Configuration
 from paynotify.schemas.configuration.worker import WorkerSettings
 from paynotify.schemas.messages import Lookup
-from paynotify.schemas.times import utc_now
 
 _PROVIDER_STAGES: Final = ("verify", "fetch", "interpret")
 STAGES: Final = (*_PROVIDER_STAGES, "resolve", "orders", "charge")
@@ -52,7 +51,6 @@ _RETRIES_PER_BATCH: Final = 50
 #: State is retained for this multiple of the time it is needed for.
 _RETENTION_MARGIN: Final = 2
 _MIN_STATE_SECONDS: Final = 3600
-_DAY_SECONDS: Final = 24 * 3600.0
 _KNOWN_IDS_SECONDS: Final = 3 * 24 * 3600
 #: As long as ``payments.expected`` is retained.
 ORDERS_SECONDS: Final = 90 * 24 * 3600
@@ -180,13 +178,6 @@ def _resolve(common: _Common) -> tuple[StageSpec, ...]:
     rules = {merchant.id: release_rules(merchant) for merchant in configuration.merchants}
     looks, timers = _settlement(common)
     stage = ResolveStage(kafka, common.metrics, rules, _charging(configuration), looks)
-    settings = configuration.worker.retention
-    delete_after_days = settings.delete_after_days
-    retention = PaymentRetention(
-        compress_after_seconds=settings.compress_after_days * _DAY_SECONDS,
-        delete_after_seconds=None if delete_after_days is None else delete_after_days * _DAY_SECONDS,
-        now=utc_now,
-    )
     return (
         StageSpec(
             stage,
@@ -195,7 +186,7 @@ def _resolve(common: _Common) -> tuple[StageSpec, ...]:
             stateful=True,
             deterministic=True,
             timers=timers,
-            retention=retention,
+            retention=payment_retention(configuration.worker.retention, kafka),
         ),
     )
 
@@ -217,9 +208,16 @@ def _settlement(common: _Common) -> tuple[SettlementLooks, SettlementTimers]:
         return _keyed(settlement_lookup(merchants[merchant], references, lookup_cause=cause, at=at))
 
     looks = SettlementLooks(
-        followed, lookup, configuration.kafka.topic, common.metrics, jitter_seconds=settings.jitter_seconds
+        followed, lookup, configuration.kafka, common.metrics, jitter_seconds=settings.jitter_seconds
     )
-    return looks, SettlementTimers(observations, followed, quotas, gather_seconds=settings.gather_seconds)
+    timers = SettlementTimers(
+        observations,
+        followed,
+        quotas,
+        gather_seconds=settings.gather_seconds,
+        events=configuration.kafka.events,
+    )
+    return looks, timers
 
 
 def _orders(common: _Common) -> tuple[StageSpec, ...]:
@@ -235,6 +233,7 @@ def _orders(common: _Common) -> tuple[StageSpec, ...]:
         {OVERDUE_QUEUE: None, **quotas},
         common.metrics,
         grace_seconds={OVERDUE_QUEUE: worker.overdue.takeover_grace_seconds},
+        events=kafka.events,
     )
     intake = OrderIntakeStage(providers, unsigned, kafka, common.metrics)
     recover = partial(_recovery_lookup, merchants)
@@ -317,7 +316,7 @@ def _charge(common: _Common) -> tuple[StageSpec, ...]:
             charges_per_batch(worker),
             stateful=True,
             state_seconds=_CHARGES_SECONDS,
-            timers=ChargeTimers(charges, quotas, common.metrics),
+            timers=ChargeTimers(charges, quotas, common.metrics, events=kafka.events),
         ),
     )
 

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Annotated, TypeAlias
+
+from msgspec import Meta
+
+#: A time in a message, RFC 3339 with offset. The JSON Schema says so; it is checked where a shop wrote it.
+TimeText: TypeAlias = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 
 
 def utc_now() -> datetime:

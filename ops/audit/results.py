@@ -1,4 +1,5 @@
-"""Checks the result topics: gapless sequences, one content per event id, the newest event on ``payments.latest``.
+"""Checks the result topics: gapless sequences, one content per event id, and on ``payments.latest`` the newest event,
+unless the payment was forgotten.
 
 Memory: about 430 bytes for a payment with one event in the window, and 150 bytes for each further event.
 """
@@ -20,6 +21,9 @@ class _ResultEvent(msgspec.Struct):
     event_id: str
     sequence: int
 
+
+#: In place of the digest of a payment that was forgotten; as short as no digest is.
+_FORGOTTEN: Final = b""
 
 _EVENT: Final = msgspec.json.Decoder(_ResultEvent)
 
@@ -61,14 +65,14 @@ class ResultChecks:
                 )
 
     def latest(self, records: list[Any]) -> None:
-        """Add records of ``payments.latest``."""
+        """Add records of ``payments.latest``. A tombstone takes the payment off it."""
         for record in records:
-            self._latest[record.key or b""] = _digest(record.value or b"")
+            self._latest[record.key or b""] = _FORGOTTEN if record.value is None else _digest(record.value)
 
     def unequal(self) -> list[bytes]:
         """The keys of payments whose record on ``payments.latest`` is not their last event."""
         latest = self._latest
-        return [key for key, digest in self._newest.items() if latest.get(key) != digest]
+        return [key for key, digest in self._newest.items() if latest.get(key) not in (digest, _FORGOTTEN)]
 
     def differences(self) -> Iterator[AuditDifference]:
         """The differences between the topics, once both were read."""

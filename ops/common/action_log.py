@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from paynotify.ops.common.operator import Operator
 from paynotify.ops.common.record_sender import RecordSender
 from paynotify.schemas import topics
-from paynotify.schemas.cloudevents import cloud_event
+from paynotify.schemas.cloudevents import EventHeaders
 from paynotify.schemas.configuration.kafka import KafkaSettings
 from paynotify.schemas.errors import ClusterUnavailableError
 from paynotify.schemas.ids import derived_id, time_ordered_id
@@ -101,6 +101,7 @@ class ActionLog:
         self._intended = intended
         self._topic = kafka.topic(topics.OPERATORS)
         self._traceparent = new_traceparent()
+        self._headers = EventHeaders(kafka.events, f"/paynotify/{intended.command}", OPERATOR_ACTED)
         self._sender = RecordSender(
             kafka,
             client_id="paynotify-history",
@@ -150,15 +151,10 @@ class ActionLog:
         )
 
     def _record(self, action: OperatorAction) -> None:
-        headers = cloud_event(
-            event_id=action.event_id,
-            source=f"/paynotify/{action.command}",
-            event_type=OPERATOR_ACTED,
-            event_time=action.at,
-            traceparent=self._traceparent,
-        )
-        payment = f"{action.merchant}/{action.payment_id}" if action.payment_id else action.action_id
-        self._sender.send(Output(self._topic, payment.encode(), encode(action), headers))
+        name = f"{action.merchant}/{action.payment_id}" if action.payment_id else action.action_id
+        key = name.encode()
+        headers = self._headers(action.event_id, action.at, key, traceparent=self._traceparent)
+        self._sender.send(Output(self._topic, key, encode(action), headers))
         self._sender.flush()
 
     def _close(self, error: BaseException | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from paynotify.schemas import messages, topics
-from paynotify.schemas.cloudevents import cloud_event
+from paynotify.schemas.cloudevents import EventHeaders
 from paynotify.schemas.configuration.kafka import KafkaSettings
 from paynotify.schemas.ids import time_ordered_id
 from paynotify.schemas.messages import Correction, Observation, PaymentStatus
@@ -38,12 +38,7 @@ def observation(
 
 def output(observed: Observation, kafka: KafkaSettings) -> Output:
     """The correction as a record of ``observations``."""
-    headers = cloud_event(
-        event_id=time_ordered_id(),
-        source="/paynotify/correct",
-        event_type=messages.PAYMENT_OBSERVED,
-        event_time=observed.observed_at,
-        traceparent=new_traceparent(),
-    )
     key = f"{observed.merchant}/{observed.payment_id}".encode()
+    make_headers = EventHeaders(kafka.events, "/paynotify/correct", messages.PAYMENT_OBSERVED)
+    headers = make_headers(time_ordered_id(), observed.observed_at, key, traceparent=new_traceparent())
     return Output(kafka.topic(topics.OBSERVATIONS), key, messages.encode(observed), headers)

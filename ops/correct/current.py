@@ -7,21 +7,17 @@ the event that follows a correction is computed by resolve's own function and is
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 import msgspec
 
-from paynotify.ops.common.topic_reader import TopicPartition, TopicReader
+from paynotify.ops.common.newest import newest_record
+from paynotify.ops.common.topic_reader import TopicReader
 from paynotify.processors.resolve.payment_state import PaymentState
 from paynotify.processors.resolve.retention import payment_state
 from paynotify.schemas import topics
 from paynotify.schemas.configuration.kafka import KafkaSettings
 from paynotify.schemas.errors import ConfigurationError, UnreadableError
 from paynotify.schemas.messages import PaymentStatus, decode
-from paynotify.schemas.records import Record
-from paynotify.service.partitioner import partition_of
-
-_CHUNK_RECORDS: Final = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +35,8 @@ def current_payment(reader: TopicReader, kafka: KafkaSettings, key: bytes) -> Cu
         ConfigurationError: a later release has written the payment in a form that this one cannot read.
         ClusterUnavailableError: the topics cannot be read.
     """
-    latest = _newest(reader, kafka.topic(topics.LATEST), key)
-    state = _newest(reader, kafka.topic(topics.changelog("resolve")), key)
+    latest = newest_record(reader, kafka.topic(topics.LATEST), key)
+    state = newest_record(reader, kafka.topic(topics.changelog("resolve")), key)
     try:
         return CurrentPayment(
             decode(latest.value, PaymentStatus) if latest is not None and latest.value is not None else None,
@@ -51,16 +47,3 @@ def current_payment(reader: TopicReader, kafka: KafkaSettings, key: bytes) -> Cu
             "The payment's newest event or state cannot be read. It may have been written by a later release: "
             "use the release that the workers run."
         ) from None
-
-
-def _newest(reader: TopicReader, topic: str, key: bytes) -> Record | None:
-    """The newest record with this key, searched from the end of its partition."""
-    count = reader.partition_count(topic)
-    if not count:
-        return None
-    for whole in reader.ranges([TopicPartition(topic, partition_of(key, count))]):
-        for chunk in reader.backwards(whole, _CHUNK_RECORDS):
-            found = reader.matching([chunk], {key}, lambda one, _: one == key)
-            if found:
-                return found[-1]
-    return None

@@ -19,6 +19,7 @@ from paynotify.ops.common.terminal import print_table
 from paynotify.ops.common.times import TIME_FORMS, parse_time_option
 from paynotify.ops.common.topic_reader import TopicPartition, TopicReader
 from paynotify.ops.forget.copies import PartitionErasure, RawCopy, erasures, raw_copies
+from paynotify.ops.forget.latest import newest_event, request_tombstone
 from paynotify.ops.trace.search import PaymentSearch
 from paynotify.schemas import topics
 from paynotify.schemas.configuration.load import load
@@ -26,6 +27,7 @@ from paynotify.schemas.configuration.merchants import Merchant, provider_of
 from paynotify.schemas.configuration.model import Configuration
 from paynotify.schemas.errors import ClusterUnavailableError, ConfigurationError
 from paynotify.schemas.ids import MAX_ID_LENGTH
+from paynotify.schemas.messages import PaymentStatus
 from paynotify.schemas.times import rfc3339
 from paynotify.service.cluster import admin
 
@@ -34,8 +36,9 @@ _RECORDED: Final = ("payment", "since")
 _EPILOG: Final = f"""\
 Finds the notifications and responses of a payment, rejected and dead-lettered ones too, and says when each one's
 retention ends. With --yes they are deleted at once. Kafka can't delete single records: in each partition everything
-before the newest of them goes too, of other payments as well. Results, lookups and states hold ids, amounts and times,
-and stay. docs/operations/personal-data.md says what that means.
+before the newest of them goes too, of other payments as well. The payment's newest event is taken off payments.latest.
+Other results, lookups and states hold ids, amounts and times, and stay. docs/operations/personal-data.md says what that
+means.
 
 Times: {TIME_FORMS}.
 
@@ -43,8 +46,8 @@ examples:
   paynotify forget shop-uk/57-9-2204417                      what there is, and what deleting it would take with it
   paynotify forget shop-uk/57-9-2204417 --yes --why "request 4711"
 
-exit codes: 0 there are copies, and with --yes all of them were deleted; 1 none was found, or not all could be deleted;
-2 wrong use or configuration, 3 no Kafka broker is usable
+exit codes: 0 there is something, and with --yes all of it was deleted; 1 nothing was found, or not all could be
+deleted; 2 wrong use or configuration, 3 no Kafka broker is usable
 """
 
 
@@ -70,9 +73,9 @@ def run(arguments: argparse.Namespace) -> int:
     merchant, payment = _target(arguments.payment, configuration)
     operator = operator_of(arguments.by, arguments.why)
     since = parse_time_option("--since", arguments.since)
-    copies, planned = _found(configuration, merchant, payment, since)
+    copies, planned, newest = _found(configuration, merchant, payment, since)
     possible = [one for one in planned if not one.unprocessed]
-    if arguments.yes and possible:
+    if arguments.yes and (possible or newest is not None):
         intended = intention(
             "forget",
             operator,
@@ -83,16 +86,20 @@ def run(arguments: argparse.Namespace) -> int:
             planned=sum(one.copies for one in possible),
         )
         with ActionLog(configuration.kafka, intended) as log:
+            if newest is not None:
+                request_tombstone(configuration.kafka, newest)
+                log.result[topics.LATEST] = f"event {newest.sequence}"
             _delete(configuration, possible)
             log.published = sum(one.copies for one in possible)
-            log.result = {f"{one.partition.topic}/{one.partition.partition}": f"before {one.end}" for one in possible}
+            log.result |= {f"{one.partition.topic}/{one.partition.partition}": f"before {one.end}" for one in possible}
     if arguments.json:
-        print(orjson.dumps(_report(copies, planned, deleted=arguments.yes)).decode())
+        print(orjson.dumps(_report(copies, planned, newest, deleted=arguments.yes)).decode())
     else:
-        _print(copies, planned, deleted=arguments.yes)
-    if not copies:
+        _print(copies, planned, newest, deleted=arguments.yes)
+    if not copies and newest is None:
         print("No copies were found. Check the id, or search from an earlier time with --since.", file=sys.stderr)
-    return 0 if copies and not (arguments.yes and len(possible) < len(planned)) else 1
+    found = bool(copies) or newest is not None
+    return 0 if found and not (arguments.yes and len(possible) < len(planned)) else 1
 
 
 def _target(text: str, configuration: Configuration) -> tuple[Merchant, str]:
@@ -104,7 +111,7 @@ def _target(text: str, configuration: Configuration) -> tuple[Merchant, str]:
 
 def _found(
     configuration: Configuration, merchant: Merchant, payment: str, since: datetime | None
-) -> tuple[list[RawCopy], list[PartitionErasure]]:
+) -> tuple[list[RawCopy], list[PartitionErasure], PaymentStatus | None]:
     kafka, provider = configuration.kafka, provider_of(merchant)
     raw = frozenset(kafka.topic(name) for name in topics.raw_topics())
     kept = {name: topic.retention_seconds for name, (topic, _, _) in configuration.wanted_topics().items()}
@@ -116,7 +123,8 @@ def _found(
         found = PaymentSearch(reader, configuration, provider, merchant.id, payment, since_seconds).run()
         copies = raw_copies((*found.notifications, *found.rejected, *found.responses, *found.dead), raw, kept)
         held = reader.ranges(sorted({one.partition for one in copies}))
-    return copies, erasures(copies, held, committed)
+        newest = newest_event(reader, kafka, merchant.id, payment)
+    return copies, erasures(copies, held, committed), newest
 
 
 def processed_by(
@@ -139,6 +147,8 @@ def processed_by(
 
 
 def _delete(configuration: Configuration, planned: Sequence[PartitionErasure]) -> None:
+    if not planned:
+        return
     with admin(configuration) as client:
         try:
             client.delete_records({one.partition: one.end for one in planned})
@@ -149,7 +159,9 @@ def _delete(configuration: Configuration, planned: Sequence[PartitionErasure]) -
             ) from None
 
 
-def _report(copies: Sequence[RawCopy], planned: Sequence[PartitionErasure], *, deleted: bool) -> dict[str, Any]:
+def _report(
+    copies: Sequence[RawCopy], planned: Sequence[PartitionErasure], newest: PaymentStatus | None, *, deleted: bool
+) -> dict[str, Any]:
     return {
         "copies": [
             {
@@ -173,6 +185,7 @@ def _report(copies: Sequence[RawCopy], planned: Sequence[PartitionErasure], *, d
             }
             for one in planned
         ],
+        "latest": None if newest is None else {"sequence": newest.sequence, "removed": deleted},
         "audit_from": _audit_from(copies, planned),
     }
 
@@ -184,7 +197,9 @@ def _audit_from(copies: Sequence[RawCopy], planned: Sequence[PartitionErasure]) 
     return None if newest is None else rfc3339(newest + timedelta(seconds=1))
 
 
-def _print(copies: Sequence[RawCopy], planned: Sequence[PartitionErasure], *, deleted: bool) -> None:
+def _print(
+    copies: Sequence[RawCopy], planned: Sequence[PartitionErasure], newest: PaymentStatus | None, *, deleted: bool
+) -> None:
     rows = [
         (
             f"{one.partition.topic}/{one.partition.partition}/{one.offset}",
@@ -201,6 +216,9 @@ def _print(copies: Sequence[RawCopy], planned: Sequence[PartitionErasure], *, de
         else:
             verb = "deleted" if deleted else "--yes deletes"
             print(f"{place}: {verb} {one.copies} of this payment and {one.others} older records of others")
+    if newest is not None:
+        verb = "the workers remove" if deleted else "--yes removes"
+        print(f"{topics.LATEST}: {verb} the newest event of this payment ({newest.status}, event {newest.sequence})")
     audit_from = _audit_from(copies, planned)
     if audit_from is not None:
         print(f"paynotify audit then misses what was deleted; audit with --since {audit_from} or later")

@@ -15,7 +15,7 @@ from paynotify.ops.reconcile.compare import AFTER_CAPTURE, PaymentDifference
 from paynotify.processors.providers.recovery import lookup_key, recovery_lookup
 from paynotify.processors.providers.registry import provider_specs
 from paynotify.schemas import messages, topics
-from paynotify.schemas.cloudevents import cloud_event
+from paynotify.schemas.cloudevents import EventHeaders
 from paynotify.schemas.configuration.kafka import KafkaSettings
 from paynotify.schemas.configuration.merchants import Merchant, provider_of
 from paynotify.schemas.configuration.model import Configuration
@@ -164,11 +164,7 @@ def _sort_key(item: tuple[str, Lookup]) -> tuple[str, str]:
 
 
 def _output(name: str, lookup: Lookup, kafka: KafkaSettings) -> Output:
-    headers = cloud_event(
-        event_id=name,
-        source=f"/{CAUSE}/{lookup.provider}",
-        event_type=messages.LOOKUP_REQUESTED,
-        event_time=lookup.received_at,
-        traceparent=new_traceparent(),
-    )
-    return Output(kafka.topic(topics.lookups(lookup.provider)), lookup_key(lookup), messages.encode(lookup), headers)
+    key = lookup_key(lookup)
+    make_headers = EventHeaders(kafka.events, f"/{CAUSE}/{lookup.provider}", messages.LOOKUP_REQUESTED)
+    headers = make_headers(name, lookup.received_at, key, traceparent=new_traceparent())
+    return Output(kafka.topic(topics.lookups(lookup.provider)), key, messages.encode(lookup), headers)

@@ -68,7 +68,11 @@ def read_own_payments(reader: TopicReader, configuration: Configuration, merchan
         for _, records in reader.read(latest):
             bar.advance(len(records))
             for one in records:
-                if one.key is not None and one.key.startswith(key_start):
+                if one.key is None or not one.key.startswith(key_start):
+                    continue
+                if one.value is None:
+                    newest.pop(one.key, None)  # it was forgotten
+                else:
                     newest[one.key] = _event(one)
         for _, records in reader.read(status):
             bar.advance(len(records))

@@ -19,7 +19,7 @@ from paynotify.ops.common.terminal import print_table, printable
 from paynotify.ops.requests import options
 from paynotify.ops.requests.summary import describe, expected_refusals
 from paynotify.schemas import topics
-from paynotify.schemas.cloudevents import cloud_event
+from paynotify.schemas.cloudevents import EventHeaders
 from paynotify.schemas.configuration.kafka import KafkaSettings
 from paynotify.schemas.configuration.load import load
 from paynotify.schemas.configuration.merchants import ChargingMerchant
@@ -153,14 +153,9 @@ def _intention(
 
 
 def _publish(kafka: KafkaSettings, request: RequestedPayment) -> None:
-    headers = cloud_event(
-        event_id=request.request_id,
-        source=f"/paynotify/{request.action}",
-        event_type=REQUEST_MADE,
-        event_time=rfc3339(),
-        traceparent=new_traceparent(),
-    )
     key = f"{request.merchant}/{request.request_id}".encode()
+    make_headers = EventHeaders(kafka.events, f"/paynotify/{request.action}", REQUEST_MADE)
+    headers = make_headers(request.request_id, rfc3339(), key, traceparent=new_traceparent())
     try:
         with RecordSender(kafka) as sender:
             sender.send(Output(kafka.topic(topics.REQUESTED), key, encode(request), headers))

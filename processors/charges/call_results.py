@@ -21,7 +21,7 @@ from paynotify.processors.providers.charging import ChargeOpened, ChargeReport, 
 from paynotify.processors.providers.outcomes import Unknown
 from paynotify.processors.providers.response_record import response_record
 from paynotify.schemas import messages, topics
-from paynotify.schemas.cloudevents import cloud_event
+from paynotify.schemas.cloudevents import EventHeaders
 from paynotify.schemas.ids import derived_id
 from paynotify.schemas.messages import KNOWN, Expectation, Observation
 from paynotify.schemas.reasons import RequestReason
@@ -64,6 +64,8 @@ class CallResults:
         self._metrics = metrics
         self._now = now
         self._topic = context.kafka.topic
+        self._events = context.kafka.events
+        self._headers = EventHeaders(self._events, "/charge", messages.PAYMENT_OBSERVED)
 
     def before_call(self, request: ChargeRequest, step: NextStep) -> None:
         """Register with resolve what the payment should be, before it exists or changes."""
@@ -112,7 +114,8 @@ class CallResults:
         # a payment that was only looked up, perhaps years old, must not cause an event
         if step != "check":
             topic = self._topic(topics.responses(request.provider))
-            self._writes.publish_before(response_record(topic, request.provider, merchant, report.response))
+            stored = response_record(topic, request.provider, merchant, report.response, events=self._events)
+            self._writes.publish_before(stored)
 
     def _log_problem(self, request: ChargeRequest, step: NextStep, report: NotDone | Unknown[RequestReason]) -> None:
         if step == "init" and report.reason == "no_answer":
@@ -145,13 +148,8 @@ class CallResults:
             capturing=request.amount if capturing else None,
         )
         value = messages.encode(said)
-        headers = cloud_event(
-            event_id=derived_id("observation", value.decode()),
-            source="/charge",
-            event_type=messages.PAYMENT_OBSERVED,
-            event_time=request.called_at,
-        )
         key = f"{said.merchant}/{said.payment_id}".encode()
+        headers = self._headers(derived_id("observation", value.decode()), request.called_at, key)
         self._writes.publish_before(Output(self._topic(topics.OBSERVATIONS), key, value, headers))
 
     def _checked(self, request: ChargeRequest, report: ChargeReport) -> ChargeRequest:

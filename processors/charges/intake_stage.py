@@ -12,7 +12,7 @@ from paynotify.processors.dead_letters import dead_lettered
 from paynotify.processors.metrics import Metrics
 from paynotify.processors.runtime.stage import BatchContext
 from paynotify.schemas import messages, topics
-from paynotify.schemas.cloudevents import cloud_event
+from paynotify.schemas.cloudevents import EventHeaders
 from paynotify.schemas.configuration.kafka import KafkaSettings
 from paynotify.schemas.errors import UnreadableError
 from paynotify.schemas.ids import MAX_ID_LENGTH, derived_id
@@ -43,6 +43,7 @@ class ChargeIntakeStage:
 
     def __init__(self, kafka: KafkaSettings, metrics: Metrics) -> None:
         self._topic = kafka.topic
+        self._headers = EventHeaders(kafka.events, "/requested", messages.REQUEST_MADE)
         self._metrics = metrics
 
     async def process(self, context: BatchContext) -> Sequence[Output]:
@@ -58,11 +59,10 @@ class ChargeIntakeStage:
         except UnreadableError:
             return self._dead_letter(record, "unreadable_request")
         received_at = rfc3339(datetime.fromtimestamp(record.timestamp_seconds, UTC))
-        headers = cloud_event(
-            event_id=derived_id("requested", record.topic, str(record.partition), str(record.offset)),
-            source="/requested",
-            event_type=messages.REQUEST_MADE,
-            event_time=received_at,
+        headers = self._headers(
+            derived_id("requested", record.topic, str(record.partition), str(record.offset)),
+            received_at,
+            f"{asked.merchant}/{asked.request_id}".encode(),
             traceparent=record.header("traceparent"),
             received_at=received_at,
         )

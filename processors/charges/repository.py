@@ -19,8 +19,9 @@ from paynotify.processors.charges.write_batch import WriteBatch
 from paynotify.processors.metrics import Metrics
 from paynotify.processors.state import timer_queue
 from paynotify.processors.state.timer_queue import Timer
-from paynotify.schemas import messages
-from paynotify.schemas.cloudevents import cloud_event
+from paynotify.schemas import messages, topics
+from paynotify.schemas.cloudevents import EventHeaders
+from paynotify.schemas.configuration.kafka import KafkaSettings
 from paynotify.schemas.records import Output
 from paynotify.service.logs import event
 
@@ -42,14 +43,15 @@ def lane(merchant: str) -> str:
 class RequestRepository:
     """Reads and writes of one batch. ``cause`` is the offset of the record in progress, if any."""
 
-    def __init__(self, writes: WriteBatch, spending: SpendingCounters, metrics: Metrics, topic: str) -> None:
+    def __init__(self, writes: WriteBatch, spending: SpendingCounters, metrics: Metrics, kafka: KafkaSettings) -> None:
         self.cause: int | None = None
         #: Those read or written in this batch, so that each is decoded once.
         self._requests: dict[str, ChargeRequest] = {}
         self._writes = writes
         self._spending = spending
         self._metrics = metrics
-        self._topic = topic
+        self._topic = kafka.topic(topics.REQUESTS)
+        self._headers = EventHeaders(kafka.events, "/charge", messages.REQUEST_ANSWERED)
 
     def request(self, name: str) -> ChargeRequest | None:
         """The request of that name, if it exists."""
@@ -124,10 +126,8 @@ class RequestRepository:
         latest = request.told
         if latest is None:
             return
-        headers = cloud_event(
-            event_id=latest.event_id, source="/charge", event_type=messages.REQUEST_ANSWERED, event_time=latest.at
-        )
         key = request.name.encode()
+        headers = self._headers(latest.event_id, latest.at, key)
         self._writes.publish_after(Output(self._topic, key, messages.encode(latest), headers))
 
     def _measure(self, request: ChargeRequest) -> None:

@@ -24,7 +24,7 @@ from paynotify.processors.metrics import Metrics
 from paynotify.processors.resolve.transitions import allowed
 from paynotify.processors.state import timer_queue
 from paynotify.processors.state.timer_queue import Timer
-from paynotify.schemas import messages, topics
+from paynotify.schemas import messages
 from paynotify.schemas.configuration.merchants import Charges
 from paynotify.schemas.errors import UnreadableError
 from paynotify.schemas.messages import PaymentSeen, RequestedPayment, TimeReached
@@ -47,7 +47,7 @@ class RequestHandler:
         self._metrics = metrics
         self._now = now
         self._spending = SpendingCounters(writes)
-        self._repository = RequestRepository(writes, self._spending, metrics, context.kafka.topic(topics.REQUESTS))
+        self._repository = RequestRepository(writes, self._spending, metrics, context.kafka)
         self._acceptance = RequestAcceptance(context, self._repository, self._spending, now)
         self.results = CallResults(context, self._repository, writes, metrics, now)
 

@@ -48,6 +48,7 @@ from paynotify.processors.runtime.stage import BatchContext
 from paynotify.processors.runtime.timers import TimerService
 from paynotify.processors.state.store import SortedKeys
 from paynotify.schemas import topics
+from paynotify.schemas.configuration.events import DEFAULT_EVENTS, EventSettings
 from paynotify.schemas.records import Output, Record
 from paynotify.schemas.times import utc_now
 
@@ -75,9 +76,10 @@ class ChargeTimers(TimerService):
         allowances: Mapping[str, HourlyQuota | None],
         metrics: Metrics,
         now: Callable[[], datetime] = utc_now,
+        events: EventSettings = DEFAULT_EVENTS,
     ) -> None:
         lanes = {lane(merchant): allowance for merchant, allowance in allowances.items()}
-        super().__init__(topic, lanes, lambda entry: entry.name.partition("/")[0], now)
+        super().__init__(topic, lanes, lambda entry: entry.name.partition("/")[0], now, events=events)
         self._uncertain = metrics.uncertain
 
     def due_records(self, partition: int, state: SortedKeys) -> Sequence[Output]:

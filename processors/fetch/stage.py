@@ -37,7 +37,7 @@ from paynotify.processors.runtime.stage import BatchContext, Publish
 from paynotify.processors.state.overlay import Overlay
 from paynotify.processors.tally import Tally
 from paynotify.schemas import messages, topics
-from paynotify.schemas.cloudevents import HELD_SINCE, cloud_event, with_headers
+from paynotify.schemas.cloudevents import HELD_SINCE, EventHeaders, with_headers
 from paynotify.schemas.configuration.kafka import KafkaSettings
 from paynotify.schemas.errors import PermanentError, ResponseTooLongError, RetryableError, UnreadableError
 from paynotify.schemas.ids import derived_id
@@ -82,6 +82,10 @@ class FetchStage:
         self._topic = kafka.topic
         self._known = kafka.topic(topics.known(provider.name))
         self._responses = kafka.topic(topics.responses(provider.name))
+        self._events = kafka.events
+        source = f"/fetch/{provider.name}"
+        self._lookup_headers = EventHeaders(kafka.events, source, messages.LOOKUP_REQUESTED)
+        self._case_headers = EventHeaders(kafka.events, source, messages.OPERATIONS_NOTICED)
         self._dead = kafka.topic(topics.DEAD)
 
     async def process(self, context: BatchContext) -> Sequence[Output]:
@@ -192,7 +196,8 @@ class FetchStage:
             merchant = account.merchant.id
             # the ids go with the response: by themselves they would cost a request of their own for each batch
             known = [output for one in lookups for output in self._known_id(one, known=True)]
-            await publish([response_record(self._responses, self.provider, merchant, response, lookups), *known])
+            stored = response_record(self._responses, self.provider, merchant, response, lookups, self._events)
+            await publish([stored, *known])
 
         started = time.monotonic()
         span = begin_call(self.provider, account.merchant.id, "lookups", [one.traceparent for one in call.lookups])
@@ -248,7 +253,7 @@ class FetchStage:
         """A query had a value that the provider refused. The lookup has it; the event does not."""
         value = [OddElement("reference", reason)]
         found = odd_elements(record, self.provider, waiting.lookup.merchant, value)
-        return operations_output(self._topic(topics.OPERATIONS), found, f"/fetch/{self.provider}", record)
+        return operations_output(self._topic(topics.OPERATIONS), found, self._case_headers, record)
 
     def _more_lookups(self, record: Record, waiting: WaitingLookup, outcome: Succeeded) -> list[Output]:
         more = [self._follow_up(waiting, reference) for reference in outcome.follow_ups]
@@ -321,15 +326,10 @@ class FetchStage:
         return self._lookup(waiting, lookup, derived_id("further", waiting.lookup_id, messages.encode(lookup).decode()))
 
     def _lookup(self, waiting: WaitingLookup, lookup: Lookup, lookup_id: str) -> Output:
-        headers = cloud_event(
-            event_id=lookup_id,
-            source=f"/fetch/{self.provider}",
-            event_type=messages.LOOKUP_REQUESTED,
-            event_time=lookup.received_at,
-            traceparent=waiting.traceparent,
-        )
-        key = lookup.merchant if lookup.reference is None else f"{lookup.merchant}/{lookup.reference}"
-        return Output(self._topic(topics.lookups(self.provider)), key.encode(), messages.encode(lookup), headers)
+        name = lookup.merchant if lookup.reference is None else f"{lookup.merchant}/{lookup.reference}"
+        key = name.encode()
+        headers = self._lookup_headers(lookup_id, lookup.received_at, key, traceparent=waiting.traceparent)
+        return Output(self._topic(topics.lookups(self.provider)), key, messages.encode(lookup), headers)
 
     def _dead_letter(self, record: Record, reason: DeadReason, waiting: WaitingLookup | None = None) -> Output:
         self._outcomes.count("dead", reason)

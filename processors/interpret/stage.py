@@ -19,13 +19,13 @@ from paynotify.processors.providers.response_record import BROKERS, CLOCK, answe
 from paynotify.processors.runtime.stage import BatchContext
 from paynotify.processors.tally import Tally
 from paynotify.schemas import messages, topics
-from paynotify.schemas.cloudevents import cloud_event
+from paynotify.schemas.cloudevents import EventHeaders
 from paynotify.schemas.configuration.kafka import KafkaSettings
 from paynotify.schemas.errors import UnreadableError
 from paynotify.schemas.ids import derived_id
 from paynotify.schemas.messages import Observation
 from paynotify.schemas.reasons import DeadReason
-from paynotify.schemas.records import Headers, Output, Record
+from paynotify.schemas.records import Output, Record
 from paynotify.schemas.times import parse_time
 from paynotify.service.logs import event
 
@@ -110,7 +110,9 @@ class InterpretStage:
         expectations: ExpectedPayments,
     ) -> None:
         self.provider = provider.name
-        self._source = f"/interpret/{provider.name}"
+        source = f"/interpret/{provider.name}"
+        self._headers = EventHeaders(kafka.events, source, messages.PAYMENT_OBSERVED)
+        self._case_headers = EventHeaders(kafka.events, source, messages.OPERATIONS_NOTICED)
         self._expectations = expectations
         self._provider = provider
         self._accounts = accounts
@@ -158,7 +160,7 @@ class InterpretStage:
         """One event for the whole page; of an unreadable rest nobody knows the place."""
         rest = () if whole is None else (OddElement("", whole),)
         found = odd_elements(record, self.provider, account.merchant.id, (*rest, *odd))
-        return operations_output(self._operations, found, self._source, record)
+        return operations_output(self._operations, found, self._case_headers, record)
 
     def _observed(self, record: Record, observations: Sequence[Observation]) -> tuple[list[Output], list[OddElement]]:
         """The observations, and those that can't be written: too long, or with text that is no Unicode.
@@ -194,15 +196,14 @@ class InterpretStage:
         if expected is not None:
             observation = replace(observation, expected=expected)
         received_at, traceparent = causes.of(observation.payment_id)
-        headers: Headers = cloud_event(
-            event_id=observation_id(causes.response_id, observation),
-            source=self._source,
-            event_type=messages.PAYMENT_OBSERVED,
-            event_time=observation.observed_at,
+        key = f"{observation.merchant}/{observation.payment_id}".encode()
+        headers = self._headers(
+            observation_id(causes.response_id, observation),
+            observation.observed_at,
+            key,
             traceparent=traceparent,
             received_at=received_at,
         )
-        key = f"{observation.merchant}/{observation.payment_id}".encode()
         return Output(self._observations, key, messages.encode(observation), headers)
 
     def _dead_letter(self, record: Record, reason: DeadReason, elements: str = "") -> Output:

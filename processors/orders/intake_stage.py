@@ -11,7 +11,7 @@ from paynotify.processors.orders.expected_payment import parse_expected, version
 from paynotify.processors.runtime.stage import BatchContext
 from paynotify.processors.tally import Tally
 from paynotify.schemas import messages, topics
-from paynotify.schemas.cloudevents import cloud_event
+from paynotify.schemas.cloudevents import EventHeaders
 from paynotify.schemas.configuration.kafka import KafkaSettings
 from paynotify.schemas.errors import UnreadableError
 from paynotify.schemas.ids import derived_id
@@ -35,6 +35,7 @@ class OrderIntakeStage:
         self._providers = providers
         self._unsigned = unsigned
         self._topic = kafka.topic
+        self._headers = EventHeaders(kafka.events, "/announce", messages.PAYMENT_EXPECTED)
         self._metrics = metrics
         self._expected = Tally(metrics.expected)
 
@@ -64,14 +65,13 @@ class OrderIntakeStage:
         return outputs
 
     def _order(self, expected: ExpectedPayment, record: Record) -> Output:
-        headers = cloud_event(
-            event_id=derived_id("expected", record.topic, str(record.partition), str(record.offset)),
-            source="/announce",
-            event_type=messages.PAYMENT_EXPECTED,
-            event_time=rfc3339(datetime.fromtimestamp(record.timestamp_seconds, UTC)),
+        key = f"{expected.merchant}/{expected.order_id}".encode()
+        headers = self._headers(
+            derived_id("expected", record.topic, str(record.partition), str(record.offset)),
+            rfc3339(datetime.fromtimestamp(record.timestamp_seconds, UTC)),
+            key,
             said=version_of(expected, round(record.timestamp_seconds * 1000), record.partition, record.offset),
         )
-        key = f"{expected.merchant}/{expected.order_id}".encode()
         return Output(self._topic(topics.ORDERS), key, messages.encode(expected), headers)
 
     def _dead_letter(self, record: Record, reason: DeadReason) -> Output:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -15,10 +16,13 @@ from paynotify.processors.orders.state_machine import (
     ReportOverdue,
 )
 from paynotify.schemas import messages, topics
-from paynotify.schemas.cloudevents import cloud_event
+from paynotify.schemas.cloudevents import EventHeaders
+from paynotify.schemas.configuration.kafka import KafkaSettings
 from paynotify.schemas.ids import derived_id
 from paynotify.schemas.messages import HeardOf, Lookup, Observation, OverduePayment
 from paynotify.schemas.records import Output
+
+_SOURCE: Final = "/orders"
 
 #: The recovery lookup that the provider's rules allow for an order or payment, with its record's key; None if they
 #: allow none. Arguments: ``(merchant, order_id, payment_id, cause, at)``.
@@ -26,11 +30,15 @@ Recover = Callable[[str, str | None, str | None, str, str], tuple[bytes, Lookup]
 
 
 class OrderOutputs:
-    """Makes the records that orders publish. ``topic`` maps a topic's short name to its full name."""
+    """Makes the records that orders publish."""
 
-    def __init__(self, topic: Callable[[str], str], recover: Recover) -> None:
-        self._topic = topic
+    def __init__(self, kafka: KafkaSettings, recover: Recover) -> None:
+        self._topic = kafka.topic
         self._recover = recover
+        self._observed = EventHeaders(kafka.events, _SOURCE, messages.PAYMENT_OBSERVED)
+        self._heard_of = EventHeaders(kafka.events, _SOURCE, messages.ORDER_HEARD_OF)
+        self._overdue_headers = EventHeaders(kafka.events, _SOURCE, messages.PAYMENT_OVERDUE)
+        self._requested = EventHeaders(kafka.events, _SOURCE, messages.LOOKUP_REQUESTED)
 
     def of(self, order: Order, effect: Effect) -> list[Output]:
         """The effect's records: one each, except for a poll, which has one for each lookup."""
@@ -56,10 +64,9 @@ class OrderOutputs:
             expected=effect.expectation,
         )
         value = messages.encode(observation)
-        event_id = derived_id("observation", value.decode())
-        headers = _headers(event_id, messages.PAYMENT_OBSERVED, effect.at)
-        key = f"{order.merchant}/{effect.payment_id}"
-        return Output(self._topic(topics.OBSERVATIONS), key.encode(), value, headers)
+        key = f"{order.merchant}/{effect.payment_id}".encode()
+        headers = self._observed(derived_id("observation", value.decode()), effect.at, key)
+        return Output(self._topic(topics.OBSERVATIONS), key, value, headers)
 
     def _order_report(self, order: Order, effect: ReportOrder) -> Output:
         report = HeardOf(
@@ -70,7 +77,7 @@ class OrderOutputs:
             at=effect.at,
             sold_at=effect.sold_at,
         )
-        headers = _headers(derived_id("heard", order.name), messages.ORDER_HEARD_OF, effect.at)
+        headers = self._heard_of(derived_id("heard", order.name), effect.at, order.name.encode())
         # keyed by the provider alone, so that all its orders are counted in one partition
         return Output(self._topic(topics.ORDERS), order.provider.encode(), messages.encode(report), headers)
 
@@ -90,8 +97,9 @@ class OrderOutputs:
             reason=effect.reason,
         )
         overdue = replace(overdue, event_id=derived_id("overdue", messages.encode(overdue).decode()))
-        headers = _headers(overdue.event_id, messages.PAYMENT_OVERDUE, effect.at)
-        return Output(self._topic(topics.OVERDUE), order.name.encode(), messages.encode(overdue), headers)
+        key = order.name.encode()
+        headers = self._overdue_headers(overdue.event_id, effect.at, key)
+        return Output(self._topic(topics.OVERDUE), key, messages.encode(overdue), headers)
 
     def _lookups(self, order: Order, effect: PollProvider) -> Iterator[Output]:
         cause = f"overdue/{order.name}/{effect.poll}"
@@ -105,9 +113,5 @@ class OrderOutputs:
             if value in published:
                 continue  # the provider finds all payments of an order by the order
             published.add(value)
-            headers = _headers(derived_id("lookup", f"{cause}/{payment_id}"), messages.LOOKUP_REQUESTED, effect.at)
+            headers = self._requested(derived_id("lookup", f"{cause}/{payment_id}"), effect.at, key)
             yield Output(self._topic(topics.lookups(lookup.provider)), key, value, headers)
-
-
-def _headers(event_id: str, event_type: str, at: str) -> tuple[tuple[str, bytes], ...]:
-    return cloud_event(event_id=event_id, source="/orders", event_type=event_type, event_time=at)

@@ -15,7 +15,7 @@ from paynotify.processors.orders import provider_silence
 from paynotify.processors.orders.provider_silence import SilenceState
 from paynotify.processors.state.overlay import Overlay
 from paynotify.schemas import messages, topics
-from paynotify.schemas.cloudevents import cloud_event
+from paynotify.schemas.cloudevents import EventHeaders
 from paynotify.schemas.configuration.kafka import KafkaSettings
 from paynotify.schemas.configuration.worker import SilenceSettings
 from paynotify.schemas.ids import derived_id
@@ -37,6 +37,7 @@ class SilenceMonitor:
         """``providers`` is each merchant's provider."""
         self._merchants = Counter(providers.values())
         self._topic = kafka.topic(topics.SILENT)
+        self._headers = EventHeaders(kafka.events, "/orders", messages.PROVIDER_SILENT)
         self._silent = metrics.silent
         self._settings = settings
 
@@ -89,7 +90,5 @@ class SilenceMonitor:
             unheard=run.unheard,
             since=run.since,
         )
-        headers = cloud_event(
-            event_id=report.event_id, source="/orders", event_type=messages.PROVIDER_SILENT, event_time=order.at
-        )
-        return Output(self._topic, order.provider.encode(), messages.encode(report), headers)
+        key = order.provider.encode()
+        return Output(self._topic, key, messages.encode(report), self._headers(report.event_id, order.at, key))

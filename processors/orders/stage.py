@@ -63,7 +63,7 @@ class OrdersStage:
         self._dead = kafka.topic(topics.DEAD)
         self._metrics = metrics
         self._overdue = overdue
-        self._outputs = OrderOutputs(kafka.topic, recover)
+        self._outputs = OrderOutputs(kafka, recover)
         self._silence = SilenceMonitor(providers, kafka, metrics, provider_silence)
 
     async def process(self, context: BatchContext) -> Sequence[Output]:

@@ -8,6 +8,7 @@ from datetime import datetime
 from paynotify.processors.limits.hourly_quota import HourlyQuota
 from paynotify.processors.metrics import Metrics
 from paynotify.processors.runtime.timers import TimerService
+from paynotify.schemas.configuration.events import DEFAULT_EVENTS, EventSettings
 from paynotify.schemas.times import utc_now
 
 
@@ -22,8 +23,9 @@ class OrderTimers(TimerService):
         now: Callable[[], datetime] = utc_now,
         *,
         grace_seconds: Mapping[str, float],
+        events: EventSettings = DEFAULT_EVENTS,
     ) -> None:
-        super().__init__(topic, queues, lambda timer: timer.name, now, grace_seconds=grace_seconds)
+        super().__init__(topic, queues, lambda timer: timer.name, now, grace_seconds=grace_seconds, events=events)
         self._silent = metrics.silent
 
     def revoked(self, partition: int) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, Final
@@ -19,14 +19,20 @@ import msgspec
 
 from paynotify.processors.resolve.follow_up import next_due
 from paynotify.processors.resolve.payment_state import PaymentState
+from paynotify.processors.resolve.tombstones import Tombstones
 from paynotify.processors.state.timer_queue import STARTED
-from paynotify.schemas.times import parse_time
+from paynotify.schemas.configuration.kafka import KafkaSettings
+from paynotify.schemas.configuration.worker import RetentionSettings
+from paynotify.schemas.records import Output
+from paynotify.schemas.times import parse_time, utc_now
 
 _STATE: Final = msgspec.json.Decoder(PaymentState)
+_UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, zlib.error)
 
 #: The first byte of a closed payment's value; an open one begins with JSON's brace. Its last time follows.
 _CLOSED: Final = b"z"
 _PASSES: Final = 100
+_DAY_SECONDS: Final = 24 * 3600.0
 _NEWS_AT: Final = struct.Struct(">q")
 
 #: The compression dictionary: text that most states contain. Part of the format of closed values: never change it.
@@ -69,12 +75,13 @@ def _opened(value: bytes) -> bytes:
 class PaymentRetention:
     """Decides what to store of a payment by the time since its last change.
 
-    If ``delete_after_seconds`` is None, payments are never deleted.
+    If ``delete_after_seconds`` is None, payments are never deleted. A deleted payment leaves ``payments.latest`` too.
     """
 
     compress_after_seconds: float
     delete_after_seconds: float | None
     now: Callable[[], datetime]
+    tombstones: Tombstones
 
     #: The state format of closed values (see `processors.state.rocksdb_store`).
     state_format: ClassVar[int] = 2
@@ -83,6 +90,14 @@ class PaymentRetention:
     def pause_seconds(self) -> float:
         """The pause between two passes over all payments: each is closed at most this much later than it could be."""
         return self.compress_after_seconds / _PASSES
+
+    def farewell(self, key: bytes, value: bytes) -> Sequence[Output]:
+        """The tombstone of a payment that is about to be deleted; none of one that was never published."""
+        try:
+            last = payment_state(value).last
+        except _UNREADABLE:
+            last = None  # nobody knows whether it was published; the value is deleted all the same
+        return [] if last is None else [self.tombstones.of(key, last)]
 
     def apply(self, value: bytes) -> bytes | None:
         """The value to store from now on: the same object, its compressed form, or None to delete it.
@@ -104,11 +119,22 @@ class PaymentRetention:
         return value
 
 
+def payment_retention(settings: RetentionSettings, kafka: KafkaSettings) -> PaymentRetention:
+    """The retention that the configuration wants."""
+    days = settings.delete_after_days
+    return PaymentRetention(
+        compress_after_seconds=settings.compress_after_days * _DAY_SECONDS,
+        delete_after_seconds=None if days is None else days * _DAY_SECONDS,
+        now=utc_now,
+        tombstones=Tombstones(kafka),
+    )
+
+
 def _is_followed(value: bytes) -> bool:
     """Whether a look is still due: a settlement may be deferred for longer than payments are retained."""
     try:
         return next_due(payment_state(value).follows) is not None
-    except (msgspec.MsgspecError, UnicodeDecodeError, zlib.error):
+    except _UNREADABLE:
         return False
 
 

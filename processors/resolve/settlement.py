@@ -29,7 +29,9 @@ from paynotify.processors.state import timer_queue
 from paynotify.processors.state.overlay import Overlay
 from paynotify.processors.state.timer_queue import Timer
 from paynotify.schemas import messages, topics
-from paynotify.schemas.cloudevents import cloud_event
+from paynotify.schemas.cloudevents import EventHeaders
+from paynotify.schemas.configuration.events import DEFAULT_EVENTS, EventSettings
+from paynotify.schemas.configuration.kafka import KafkaSettings
 from paynotify.schemas.ids import derived_id
 from paynotify.schemas.messages import Lookup, TimeReached
 from paynotify.schemas.records import Output, Record
@@ -72,6 +74,7 @@ class SettlementTimers(TimerService):
         now: Callable[[], datetime] = utc_now,
         *,
         gather_seconds: float,
+        events: EventSettings = DEFAULT_EVENTS,
     ) -> None:
         super().__init__(
             topic,
@@ -80,6 +83,7 @@ class SettlementTimers(TimerService):
             now,
             group_sizes={settlement_queue(merchant): one.references_per_lookup for merchant, one in merchants.items()},
             gather_seconds=gather_seconds,
+            events=events,
         )
 
 
@@ -90,15 +94,15 @@ class SettlementLooks:
         self,
         merchants: Mapping[str, FollowedPayments],
         lookup: SettlementLookup,
-        topic: Callable[[str], str],
+        kafka: KafkaSettings,
         metrics: Metrics,
         *,
         jitter_seconds: float,
     ) -> None:
-        """``topic`` maps a topic's short name to its full name."""
         self._merchants = merchants
         self._lookup = lookup
-        self._topic = topic
+        self._topic = kafka.topic
+        self._headers = EventHeaders(kafka.events, "/resolve", messages.LOOKUP_REQUESTED)
         self._metrics = metrics
         self._jitter_milliseconds = jitter_seconds * 1000
 
@@ -168,12 +172,7 @@ class SettlementLooks:
                 continue
             key, lookup = allowed
             value = messages.encode(lookup)
-            headers = cloud_event(
-                event_id=derived_id("lookup", value.decode()),
-                source="/resolve",
-                event_type=messages.LOOKUP_REQUESTED,
-                event_time=at,
-            )
+            headers = self._headers(derived_id("lookup", value.decode()), at, key)
             self._metrics.settlements_due.labels(followed.provider).inc(len(asked))
             yield Output(self._topic(topics.lookups(followed.provider)), key, value, headers)
 

@@ -16,6 +16,7 @@ from paynotify.processors.resolve.payment_state import Advance, PaymentState, en
 from paynotify.processors.resolve.release import CAPTURED_ONLY, ReleaseRules
 from paynotify.processors.resolve.retention import payment_state
 from paynotify.processors.resolve.settlement import SettlementLooks
+from paynotify.processors.resolve.tombstones import Tombstones
 from paynotify.processors.resolve.transitions import advance
 from paynotify.processors.runtime import batch_span
 from paynotify.processors.runtime.batch_span import exemplar_of
@@ -23,16 +24,18 @@ from paynotify.processors.runtime.stage import BatchContext
 from paynotify.processors.state.overlay import Overlay
 from paynotify.processors.tally import Tally
 from paynotify.schemas import messages, topics
-from paynotify.schemas.cloudevents import cloud_event
+from paynotify.schemas.cloudevents import EventHeaders
 from paynotify.schemas.configuration.kafka import KafkaSettings
 from paynotify.schemas.errors import UnreadableError
 from paynotify.schemas.ids import derived_id
-from paynotify.schemas.messages import Observation, PaymentSeen, PaymentStatus
+from paynotify.schemas.messages import ForgetRequested, Observation, PaymentSeen, PaymentStatus
 from paynotify.schemas.records import Output, Record
 from paynotify.schemas.times import parse_time, utc_now
 from paynotify.service.logs import event
 
 logger = logging.getLogger("paynotify.resolve")
+
+_SOURCE: Final = "/resolve"
 
 #: More than there are, so that none of their metrics is looked up by its labels for each event.
 _PROVIDERS: Final = 64
@@ -61,6 +64,10 @@ class ResolveStage:
         self._charges = kafka.topic(topics.CHARGES)
         self._operations = kafka.topic(topics.OPERATIONS)
         self._charging = charging
+        self._tombstones = Tombstones(kafka)
+        self._status_headers = EventHeaders(kafka.events, _SOURCE, messages.STATUS_CHANGED)
+        self._seen_headers = EventHeaders(kafka.events, _SOURCE, messages.PAYMENT_SEEN)
+        self._case_headers = EventHeaders(kafka.events, _SOURCE, messages.OPERATIONS_NOTICED)
         self._metrics = metrics
         self._outcomes = Tally(metrics.outcomes)
         self._receive_to_result = lru_cache(maxsize=_PROVIDERS)(metrics.receive_to_result.labels)
@@ -83,8 +90,11 @@ class ResolveStage:
 
     def _outputs(self, record: Record, state: Overlay) -> list[Output]:
         try:
-            if self._looks is not None and record.header("ce_type") == messages.TIME_REACHED:
+            kind = record.header("ce_type")
+            if self._looks is not None and kind == messages.TIME_REACHED:
                 return self._looks.look(record, state)
+            if kind == messages.FORGET_REQUESTED:
+                return self._forget(record, state)
             observation = messages.decode(record.value, Observation)
         except UnreadableError:
             self._metrics.dead_letters.labels(self.provider, self.name, "unreadable_answer").inc()
@@ -100,7 +110,16 @@ class ResolveStage:
         self._count(before, observation, after)
         changes = self._changes(key, before, observation, after, record)
         cases = noticed(before, observation, after, record)
-        return changes + [operations_output(self._operations, one, "/resolve", record) for one in cases]
+        return changes + [operations_output(self._operations, one, self._case_headers, record) for one in cases]
+
+    def _forget(self, record: Record, state: Overlay) -> list[Output]:
+        """A payment that an operator wants forgotten leaves ``payments.latest``. Its state stays: it numbers the events
+        of what the provider may still report."""
+        asked = messages.decode(record.value, ForgetRequested)
+        key = f"{asked.merchant}/{asked.payment_id}".encode()
+        outputs = self._tombstones.requested(key, asked, payment_state(state.get(key)).last)
+        self._outcomes.count(asked.provider, self.name, "forgotten" if outputs else "unchanged", "")
+        return outputs
 
     def _changes(
         self, key: bytes, before: PaymentState, observation: Observation, after: Advance, record: Record
@@ -113,12 +132,8 @@ class ResolveStage:
         return self._events(key, after.event, after.event_bytes, record) + orders + self._notify_charges(after.event)
 
     def _events(self, key: bytes, changed: PaymentStatus, value: bytes, record: Record) -> list[Output]:
-        headers = cloud_event(
-            event_id=changed.event_id,
-            source="/resolve",
-            event_type=messages.STATUS_CHANGED,
-            event_time=changed.observed_at,
-            traceparent=record.header("traceparent"),
+        headers = self._status_headers(
+            changed.event_id, changed.observed_at, key, traceparent=record.header("traceparent")
         )
         return [Output(self._status, key, value, headers), Output(self._latest, key, value, headers)]
 
@@ -159,12 +174,9 @@ class ResolveStage:
             order_role=state.order_role if state else "whole",
             corrected=changed.correction is not None,
         )
-        headers = cloud_event(
-            event_id=derived_id("seen", changed.event_id, key, expected.said if expected else ""),
-            source="/resolve",
-            event_type=messages.PAYMENT_SEEN,
-            event_time=changed.observed_at,
-        )
+        event_id = derived_id("seen", changed.event_id, key, expected.said if expected else "")
+        payment = f"{changed.merchant}/{changed.payment_id}".encode()
+        headers = self._seen_headers(event_id, changed.observed_at, payment)
         return Output(topic, key.encode(), messages.encode(seen), headers)
 
     def _count(self, before: PaymentState, observation: Observation, after: Advance) -> None:

@@ -17,7 +17,8 @@ from paynotify.processors.state import timer_queue
 from paynotify.processors.state.store import SortedKeys
 from paynotify.processors.state.timer_queue import Timer
 from paynotify.schemas import messages
-from paynotify.schemas.cloudevents import cloud_event
+from paynotify.schemas.cloudevents import EventHeaders
+from paynotify.schemas.configuration.events import DEFAULT_EVENTS, EventSettings
 from paynotify.schemas.ids import derived_id
 from paynotify.schemas.messages import TimeReached
 from paynotify.schemas.records import Output
@@ -56,8 +57,10 @@ class TimerService:
         grace_seconds: Mapping[str, float] = MappingProxyType({}),
         group_sizes: Mapping[str, int] = MappingProxyType({}),
         gather_seconds: float = 0.0,
+        events: EventSettings = DEFAULT_EVENTS,
     ) -> None:
         self._topic = topic
+        self._headers = EventHeaders(events, "/clock", messages.TIME_REACHED)
         self._queues = queues
         self._key = key
         self._now = now
@@ -130,13 +133,9 @@ class TimerService:
             later = tuple(one.due_milliseconds - first.due_milliseconds for one in timers)
             names = tuple(one.name for one in timers)
             time = TimeReached(name="", lane=first.queue, due=due, names=names, later_milliseconds=later)
-        headers = cloud_event(
-            event_id=derived_id("time", first.queue, due, *(one.name for one in timers)),
-            source="/clock",
-            event_type=messages.TIME_REACHED,
-            event_time=due,
-        )
-        return Output(self._topic, self._key(first).encode(), messages.encode(time), headers, partition)
+        key = self._key(first).encode()
+        headers = self._headers(derived_id("time", first.queue, due, *(one.name for one in timers)), due, key)
+        return Output(self._topic, key, messages.encode(time), headers, partition)
 
 
 def _forget(published: dict[bytes, datetime], before: datetime) -> None:

@@ -33,6 +33,9 @@ class RetentionPolicy(Protocol):
     def apply(self, value: bytes) -> bytes | None:
         """The value to retain: the same object if unchanged, a shorter value, or None to delete it."""
 
+    def farewell(self, key: bytes, value: bytes) -> Sequence[Output]:
+        """What is published before the key's value is deleted. Of the same value it is always the same."""
+
 
 class PartitionState:
     """One partition's state, for as long as this process owns the partition.
@@ -160,9 +163,14 @@ class PartitionState:
             await self.acquire(generation)  # an ownership that is about to expire is renewed before it is used
             async with self.exclusive_write(generation) as write:
                 # read again, now that no batch can write in between: a newer value must not be overwritten
-                found = [(key, self._store.get(key)) for key, _ in items]
-                changes = _retained(policy, [(key, value) for key, value in found if value is not None])
+                found = [(key, value) for key, _ in items if (value := self._store.get(key)) is not None]
+                changes = _retained(policy, found)
                 if changes:
+                    # before the state, as a stage's outputs: once the value is gone, nobody knows that they are due
+                    deleted = [(key, value) for key, value in found if changes.get(key, value) is None]
+                    outputs = [one for key, value in deleted for one in policy.farewell(key, value)]
+                    if outputs:
+                        await write.publish(outputs)
                     await write.log(changes, policy.state_format)
                     write.store(changes, policy.state_format)
         return items[-1][0] if len(items) == limit else None

@@ -20,7 +20,7 @@ from paynotify.processors.verify.duplicates import DuplicateDetector
 from paynotify.processors.verify.unsigned_budget import UnsignedBudget
 from paynotify.processors.verify.url_tokens import check_url_token
 from paynotify.schemas import messages, topics
-from paynotify.schemas.cloudevents import REPLAYED_FROM, STORED_AT, cloud_event, with_headers
+from paynotify.schemas.cloudevents import REPLAYED_FROM, STORED_AT, EventHeaders, with_headers
 from paynotify.schemas.configuration.kafka import KafkaSettings
 from paynotify.schemas.configuration.worker import UnsignedBudgetSettings
 from paynotify.schemas.errors import RejectedNotificationError, UndecidedNotificationError
@@ -125,6 +125,9 @@ class VerifyStage:
         self._max_retries = provider_contracts()[provider.name].verification_retries
         self._now = now
         self._lookups = kafka.topic(topics.lookups(provider.name))
+        source = f"/verify/{provider.name}"
+        self._lookup_headers = EventHeaders(kafka.events, source, messages.LOOKUP_REQUESTED)
+        self._duplicate_headers = EventHeaders(kafka.events, source, messages.NOTIFICATION_DUPLICATE)
         self._rejected = kafka.topic(topics.REJECTED)
         self._duplicates = kafka.topic(topics.DUPLICATES)
         self._alerts = kafka.topic(topics.ALERTS)
@@ -190,7 +193,8 @@ class VerifyStage:
         if original is not None:
             return self._duplicate(record, notification, original)
         self._count("lookup")
-        return lookup_output(self._lookups, self._provider.plan(parsed, notification), notification, known=known)
+        lookup = self._provider.plan(parsed, notification)
+        return lookup_output(self._lookups, lookup, notification, self._lookup_headers, known=known)
 
     def _accepted(self, notification: Notification, record: Record, state: Overlay) -> tuple[ParsedNotification, bool]:
         """The parsed notification, once it passed every check, and whether the budget has its id as a known one.
@@ -250,11 +254,9 @@ class VerifyStage:
 
     def _duplicate(self, record: Record, notification: Notification, original: str) -> Output:
         self._count("duplicate")
-        headers = cloud_event(
-            event_id=notification.notification_id,
-            source=f"/verify/{self.provider}",
-            event_type=messages.NOTIFICATION_DUPLICATE,
-            event_time=record.header("ce_time"),
+        headers = self._duplicate_headers(
+            notification.notification_id,
+            record.header("ce_time"),
             traceparent=notification.traceparent,
             duplicate_of=original,
             original_topic=record.topic,
@@ -273,18 +275,20 @@ class VerifyStage:
         self._outcomes.count(outcome, reason)
 
 
-def lookup_output(topic: str, lookup: Lookup, notification: Notification, *, known: bool = False) -> Output:
+def lookup_output(
+    topic: str, lookup: Lookup, notification: Notification, make_headers: EventHeaders, *, known: bool = False
+) -> Output:
     """The record that requests a lookup; the same notification always has the same lookup id.
 
     ``known``: verify knows that the provider knows the id, so fetch need not tell it.
     """
-    key = lookup.merchant if lookup.reference is None else f"{lookup.merchant}/{lookup.reference}"
-    headers = cloud_event(
-        event_id=derived_id("lookup", notification.notification_id),
-        source=f"/verify/{lookup.provider}",
-        event_type=messages.LOOKUP_REQUESTED,
-        event_time=lookup.received_at,
+    name = lookup.merchant if lookup.reference is None else f"{lookup.merchant}/{lookup.reference}"
+    key = name.encode()
+    headers = make_headers(
+        derived_id("lookup", notification.notification_id),
+        lookup.received_at,
+        key,
         traceparent=notification.traceparent,
-        **({"known": "1"} if known else {}),
+        known="1" if known else "",
     )
-    return Output(topic, key.encode(), messages.encode(lookup), headers)
+    return Output(topic, key, messages.encode(lookup), headers)

@@ -26,7 +26,8 @@ from rich.table import Table
 
 from paynotify.sandbox.billing.bills import COLUMNS, SETTLED, Bill, Month, in_major, read_bills
 from paynotify.schemas import topics
-from paynotify.schemas.cloudevents import cloud_event
+from paynotify.schemas.cloudevents import EventHeaders
+from paynotify.schemas.configuration.events import EventSettings
 from paynotify.schemas.configuration.kafka import KafkaSettings
 from paynotify.schemas.configuration.load import load
 from paynotify.schemas.configuration.model import Configuration
@@ -84,14 +85,9 @@ def _request(kafka: KafkaSettings, month: Month) -> None:
 
 def _send(producer: Any, topic: str, owed: Bill, month: Month) -> Any:
     request = owed.request(month.merchant, month.month)
-    headers = cloud_event(
-        event_id=request.request_id,
-        source="/biller",
-        event_type=REQUEST_MADE,
-        event_time=rfc3339(),
-        traceparent=new_traceparent(),
-    )
     key = f"{request.merchant}/{request.request_id}".encode()
+    make_headers = EventHeaders(EventSettings(), "/biller", REQUEST_MADE)
+    headers = make_headers(request.request_id, rfc3339(), key, traceparent=new_traceparent())
     return producer.send(topic, encode(request), key, list(headers))
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from paynotify.schemas.configuration.events import EventSettings
 from paynotify.schemas.configuration.secrets import SecretRef
 from paynotify.schemas.configuration.sections import Count, Section
 
@@ -75,6 +76,8 @@ class KafkaSettings(Section, frozen=True):
     """PEM file of the certificate's private key, if it is not in `ssl_certfile`."""
     ssl_check_hostname: bool = True
     """Whether a broker's certificate must name the host that was connected to."""
+    events: EventSettings = EventSettings()
+    """How records describe themselves, in their headers."""
 
     def __post_init__(self) -> None:
         user = (self.sasl_plain_username, self.sasl_plain_password)

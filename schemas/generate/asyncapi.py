@@ -177,7 +177,7 @@ def _message(message: TopicMessage) -> dict[str, Any]:
 
 def headers_of(message: TopicMessage) -> dict[str, Any]:
     """The message's headers as a schema."""
-    return header_schema(message.event_types, message.required_headers, message.optional_headers)
+    return header_schema(message.event_types, message.required_headers, message.further_headers)
 
 
 def payload_of(message: TopicMessage) -> dict[str, Any]:

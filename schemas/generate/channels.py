@@ -111,8 +111,8 @@ _ROWS: Final[Mapping[str, ChannelRow]] = {
     ),
     topics.OBSERVATIONS: ChannelRow(
         title="Observations",
-        carries=("PaymentObserved", "TimeReached"),
-        written_by="interpret.{provider}, orders, charge, resolve, paynotify correct",
+        carries=("PaymentObserved", "TimeReached", "ForgetRequested"),
+        written_by="interpret.{provider}, orders, charge, resolve, paynotify correct, paynotify forget",
         read_by="resolve",
     ),
     topics.OPERATORS: ChannelRow(title="What operators do", carries=("OperatorActed",), written_by="paynotify"),

@@ -56,6 +56,8 @@ def _schema(kind: inspect.Type) -> tuple[dict[str, Any], bool]:
             return {"type": "struct", "fields": [_field(one) for one in fields]}, False
         case inspect.DictType(key_type=key, value_type=value):
             return {"type": "map", "keys": _schema(key)[0], "values": _schema(value)[0]}, False
+        case inspect.Metadata(type=plain):  # what it says besides, such as that a text is a time, is JSON Schema's
+            return _schema(plain)
         case inspect.IntType():
             return {"type": "int64"}, False
         case inspect.BoolType():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from paynotify.schemas.generate.record_headers import CLOUD_EVENT
+from paynotify.schemas.generate.record_headers import CLOUD_EVENT, JSON_VALUE
 from paynotify.schemas.generate.topic_messages import TopicMessage
 from paynotify.schemas.messages.event_types import DELIVERED_TYPES
 
@@ -13,7 +13,7 @@ _TRIED: Final = ("attempts", "first-seen")
 _AS_THE_EVENT: Final = "as the event's"
 
 #: Of the event's own message; a delivery keeps what the event had.
-_OF_EVENT: Final = (*CLOUD_EVENT, "traceparent")
+_OF_EVENT: Final = (*CLOUD_EVENT, *JSON_VALUE, "traceparent")
 
 DELIVERY_MESSAGES: Final = (
     TopicMessage(

@@ -149,6 +149,7 @@ def _lookups() -> tuple[TopicMessage, ...]:
             required_headers=_ORIGIN,
             optional_headers=(
                 *CLOUD_EVENT,
+                *("ce_subject", "ce_dataschema", "__value_schema_id"),
                 *_RESPONSE,
                 *optional,
                 *_RESPONSE_MORE,
@@ -195,6 +196,15 @@ def _facts() -> tuple[TopicMessage, ...]:
             event_types=(event_types.PAYMENT_OBSERVED,),
             value=messages.Observation,
             optional_headers=("traceparent", "received-at"),
+        ),
+        TopicMessage(
+            name="ForgetRequested",
+            title="Forgetting requested",
+            summary="An operator wants a payment's newest event off `payments.latest`.",
+            description="`sequence` is that event's. Newer events stay.",
+            key="{merchant}/{payment_id}",
+            event_types=(event_types.FORGET_REQUESTED,),
+            value=messages.ForgetRequested,
         ),
         TopicMessage(
             name="OperatorActed",

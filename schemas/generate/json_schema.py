@@ -8,6 +8,7 @@ change of the contract is always a visible change of these files.
 
 from __future__ import annotations
 
+from inspect import cleandoc
 from pathlib import Path
 from typing import Any, Final
 
@@ -45,18 +46,29 @@ def carries() -> dict[str, type[Any]]:
 
 
 def schema_of(kind: type[Any]) -> dict[str, Any]:
-    """The JSON Schema (2020-12) of one message type."""
-    (reference,), components = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
+    """The JSON Schema of one message type, in the form that every schema registry takes.
+
+    That is draft 7, which all of them know, with the type itself at the top and nothing outside of the document. The
+    messages within it are ``definitions``; no ``$ref`` has siblings, which draft 7 would ignore.
+    """
+    _, components = msgspec.json.schema_components([kind], ref_template="#/definitions/{name}")
     if kind is messages.Lookup:
         components["Lookup"]["properties"]["operation"] = {"enum": sorted(provider_operations())}
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **reference, "$defs": components}
+    for one in components.values():
+        one["description"] = cleandoc(one["description"])
+    schema = {"$schema": "http://json-schema.org/draft-07/schema#", **components.pop(kind.__name__)}
+    return {**schema, "definitions": components} if components else schema
+
+
+def kinds() -> list[type[Any]]:
+    """Every message that an event carries, by name."""
+    return sorted(set(messages.EVENT_DATA.values()), key=lambda kind: kind.__name__)
 
 
 def documents() -> dict[str, bytes]:
     """Every file of the folder by name."""
     carried = carries()
-    kinds = sorted(set(carried.values()), key=lambda kind: kind.__name__)
-    files = {f"{kind.__name__}.json": _pretty(schema_of(kind)) for kind in kinds}
+    files = {f"{kind.__name__}.json": _pretty(schema_of(kind)) for kind in kinds()}
     index = {
         topic.name: {
             "holds": topic.holds,

@@ -137,7 +137,7 @@ def type_text(form: dict[str, Any]) -> str:
 
 
 def _headers(message: TopicMessage) -> Iterator[str]:
-    names = (*message.required_headers, *message.optional_headers)
+    names = (*message.required_headers, *message.further_headers)
     if not names:
         yield "It has no headers.\n"
         return

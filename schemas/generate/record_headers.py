@@ -35,6 +35,9 @@ class RecordHeader:
 #: Of every record that paynotify makes; records of shops may leave them out.
 CLOUD_EVENT: Final = ("ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time")
 
+#: Of every record with a JSON value that this release or a later one makes.
+JSON_VALUE: Final = ("content-type", "ce_dataschema", "ce_subject", "__value_schema_id")
+
 HEADERS: Final[Mapping[str, RecordHeader]] = {
     "ce_specversion": RecordHeader("Version of CloudEvents.", {"const": "1.0"}),
     "ce_id": RecordHeader("The event's id. A record that is published again after a crash has the same one."),
@@ -45,7 +48,14 @@ HEADERS: Final[Mapping[str, RecordHeader]] = {
         "W3C trace context: the same trace from the provider's call to the result.",
         {"pattern": "^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"},
     ),
-    "content-type": RecordHeader("Media type of the value; of raw records as the sender named it, maybe empty."),
+    "ce_subject": RecordHeader(
+        "What the event is about: the record's key; on `payments.charges` the request or payment."
+    ),
+    "ce_dataschema": RecordHeader("The JSON Schema of the value: `kafka.events.schema_base` and a file's name."),
+    "__value_schema_id": RecordHeader(
+        "The schema's id in a registry, as bytes: 0 and four bytes, or 1 and a GUID's sixteen. Only if configured."
+    ),
+    "content-type": RecordHeader("Media type of the value; of raw records as the sender named it, if at all."),
     "content-encoding": RecordHeader("How the provider compressed the response that is stored."),
     "kind": RecordHeader("The event's `kind`, for consumers that filter without reading values."),
     "received-at": RecordHeader("When the notification or request behind the record was received.", _MOMENT),
@@ -61,7 +71,7 @@ HEADERS: Final[Mapping[str, RecordHeader]] = {
         "How many card numbers were masked in the record before it was stored.", {"pattern": "^[1-9][0-9]*$"}
     ),
     "encryption-key": RecordHeader("The value is encrypted with the key of this id."),
-    "reference": RecordHeader("The payment or order that the response is about; empty if it is about several."),
+    "reference": RecordHeader("The payment or order that the response is about; absent if it is about several."),
     "lookups": RecordHeader(
         "The lookups that the response answers, as JSON.", {"contentMediaType": "application/json"}
     ),
@@ -71,7 +81,7 @@ HEADERS: Final[Mapping[str, RecordHeader]] = {
     "again-of": RecordHeader("Id of the lookup that this one repeats, because its response was not conclusive."),
     "attempts": RecordHeader("How often it was tried.", {"pattern": "^[0-9]+$"}),
     "not-before": RecordHeader("When it is tried again.", _MOMENT),
-    "held-since": RecordHeader("Since when it waits because every call for its merchant fails; empty: no longer."),
+    "held-since": RecordHeader("Since when it waits because every call for its merchant fails."),
     "first-seen": RecordHeader("When it was first seen.", _MOMENT),
     "stored-at": RecordHeader("When the brokers first stored the notification.", _MOMENT),
     "reason": RecordHeader("Why it was rejected, is dead, or waits.", {GROWING_LIST: _REASONS}),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from paynotify.schemas import messages
-from paynotify.schemas.generate.record_headers import CLOUD_EVENT
+from paynotify.schemas.generate.record_headers import CLOUD_EVENT, JSON_VALUE
 from paynotify.schemas.messages import event_types
 
 
@@ -31,6 +31,12 @@ class TopicMessage:
     required_headers: tuple[str, ...] = CLOUD_EVENT
     optional_headers: tuple[str, ...] = ("traceparent",)
 
+    @property
+    def further_headers(self) -> tuple[str, ...]:
+        """The headers that a record may have: of one with a JSON value, those that say so, too."""
+        describes_itself = self.value is not None and "ce_type" in (*self.required_headers, *self.optional_headers)
+        return (*(JSON_VALUE if describes_itself else ()), *self.optional_headers)
+
 
 _APPLY_ONCE: Final = """
 Apply each `event_id` once: a repeat after a crash is byte-identical and has the same id. Ignore fields that you don't
@@ -47,6 +53,8 @@ One event for each change of a payment.
   `stop` does not send, or recalls.
 - `sequence` counts the payment's events from 1 without gaps. A gap means that you skipped a record.
 - Amounts are integers in the currency's minor unit: 1050 GBP is ten pounds fifty.
+- On `payments.latest` a record without a value (a tombstone, `ce_type` is `payment.forgotten.v1`) says that the payment
+  was forgotten: after `worker.retention.delete_after_days`, or by `paynotify forget`.
 - `final` says that no later change is expected, although a refund or a late success may follow.
 {_APPLY_ONCE}""",
     key="{merchant}/{payment_id}",

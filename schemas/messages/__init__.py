@@ -4,7 +4,9 @@ JSON Schemas under ``schemas/json`` are generated from these classes; changes wi
 """
 
 from paynotify.schemas.messages.encoding import decode, encode, fields_of
+from paynotify.schemas.messages.event_data import EVENT_DATA
 from paynotify.schemas.messages.event_types import (
+    FORGET_REQUESTED,
     LOOKUP_REQUESTED,
     NOTIFICATION_DUPLICATE,
     NOTIFICATION_RECEIVED,
@@ -12,6 +14,7 @@ from paynotify.schemas.messages.event_types import (
     OPERATOR_ACTED,
     ORDER_HEARD_OF,
     PAYMENT_EXPECTED,
+    PAYMENT_FORGOTTEN,
     PAYMENT_OBSERVED,
     PAYMENT_OVERDUE,
     PAYMENT_SEEN,
@@ -59,13 +62,15 @@ from paynotify.schemas.messages.operators import (
     OperatorIdentity,
 )
 from paynotify.schemas.messages.orders import ExpectedPayment, HeardOf, OverduePayment, ProviderSilent
-from paynotify.schemas.messages.payments import Checks, PaymentSeen, PaymentStatus, TimeReached
+from paynotify.schemas.messages.payments import Checks, ForgetRequested, PaymentSeen, PaymentStatus, TimeReached
 from paynotify.schemas.messages.requests import Action, PaymentRequest, RequestedPayment
 
 __all__ = [
     "AMOUNT_MISSING",
     "CAUSE",
     "CAUSES",
+    "EVENT_DATA",
+    "FORGET_REQUESTED",
     "KNOWN",
     "LOOKUP_REQUESTED",
     "MAX_ELEMENTS",
@@ -77,6 +82,7 @@ __all__ = [
     "OPERATOR_COMMANDS",
     "ORDER_HEARD_OF",
     "PAYMENT_EXPECTED",
+    "PAYMENT_FORGOTTEN",
     "PAYMENT_OBSERVED",
     "PAYMENT_OVERDUE",
     "PAYMENT_SEEN",
@@ -100,6 +106,7 @@ __all__ = [
     "Expectation",
     "ExpectedPayment",
     "FollowUp",
+    "ForgetRequested",
     "HeardOf",
     "Lookup",
     "NamedElement",

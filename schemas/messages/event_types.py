@@ -26,6 +26,12 @@ PAYMENT_OVERDUE: Final = "payment.overdue.v1"
 
 TIME_REACHED: Final = "payment.time.reached.v1"
 
+#: An operator wants a payment forgotten.
+FORGET_REQUESTED: Final = "payment.forget.requested.v1"
+
+#: A tombstone on ``payments.latest``: it has no value.
+PAYMENT_FORGOTTEN: Final = "payment.forgotten.v1"
+
 ORDER_HEARD_OF: Final = "payment.order.heard-of.v1"
 
 PROVIDER_SILENT: Final = "payment.provider.silent.v1"

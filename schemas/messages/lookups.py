@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from paynotify.schemas.messages.empty import no_words
+from paynotify.schemas.times import TimeText
 
 #: The values on ``lookups.<provider>.known``: whether the provider knew the id that is the record's key.
 KNOWN: Final = b"known"
@@ -43,7 +44,7 @@ class Lookup(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     operation: str
     reference: str | None
     notification_id: str
-    received_at: str
+    received_at: TimeText
     arguments: dict[str, str] = msgspec.field(default_factory=no_words)
 
 
@@ -52,5 +53,5 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     lookup_id: str
     reference: str | None
-    received_at: str
+    received_at: TimeText
     traceparent: str

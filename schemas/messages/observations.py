@@ -9,6 +9,7 @@ import msgspec
 from paynotify.schemas.messages.empty import no_words
 from paynotify.schemas.money import Money
 from paynotify.schemas.status import Status
+from paynotify.schemas.times import TimeText
 
 
 class Refund(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -39,9 +40,9 @@ class FollowUp(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """
 
     reference: str
-    due: str | None
-    until: str
-    settles_by: str
+    due: TimeText | None
+    until: TimeText
+    settles_by: TimeText
 
 
 class Correction(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -104,8 +105,8 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defa
     reason: str | None = None
     provider_status: dict[str, str] = msgspec.field(default_factory=no_words)
     source: str
-    provider_time: str | None = None
-    observed_at: str
+    provider_time: TimeText | None = None
+    observed_at: TimeText
     expected: Expectation | None = None
     capturing: Money | None = None
     customer_amount: Money | None = None

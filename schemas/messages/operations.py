@@ -9,6 +9,7 @@ import msgspec
 from paynotify.schemas.money import Money
 from paynotify.schemas.reasons import DeadReason
 from paynotify.schemas.status import Status
+from paynotify.schemas.times import TimeText
 
 #: ``money_taken_back``: a newer response says that captured money is not captured, and the transition was refused.
 #: ``money_returned``: captured money came back without a refund. ``over_refunded``: a refund beyond what was captured.
@@ -41,7 +42,7 @@ class OperationsEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_
     provider: str
     merchant: str
     cause: str
-    at: str
+    at: TimeText
     payment_id: str | None = None
     status: Status | None = None
     previous_status: Status | None = None

@@ -7,6 +7,7 @@ from typing import Final, Literal, get_args
 import msgspec
 
 from paynotify.schemas.messages.empty import no_words
+from paynotify.schemas.times import TimeText
 
 #: The commands that change something, as `paynotify` names them. ``release`` voids an authorisation.
 OperatorCommand = Literal["replay", "correct", "charge", "capture", "release", "reconcile", "forget", "subscriptions"]
@@ -35,7 +36,7 @@ class OperatorAction(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_d
     command: OperatorCommand
     by: str
     identity: OperatorIdentity
-    at: str
+    at: TimeText
     os_user: str = ""
     kafka_user: str | None = None
     host: str = ""

@@ -8,6 +8,7 @@ import msgspec
 
 from paynotify.schemas.money import Money
 from paynotify.schemas.status import Status
+from paynotify.schemas.times import TimeText
 
 
 class ExpectedPayment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -21,9 +22,9 @@ class ExpectedPayment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     merchant: str
     order_id: str
     amount: Money
-    created_at: str
+    created_at: TimeText
     payment_id: str | None = None
-    final_by: str | None = None
+    final_by: TimeText | None = None
     several: bool = False
 
 
@@ -45,9 +46,9 @@ class OverduePayment(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_d
     payment_id: str | None
     status: Status | None
     amount: Money
-    created_at: str
-    final_by: str
-    at: str
+    created_at: TimeText
+    final_by: TimeText
+    at: TimeText
     reason: Literal["settlement"] | None = None
 
 
@@ -61,8 +62,8 @@ class HeardOf(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     merchant: str
     order_id: str
     heard: bool
-    at: str
-    sold_at: str
+    at: TimeText
+    sold_at: TimeText
 
 
 class ProviderSilent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -77,7 +78,7 @@ class ProviderSilent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     state: Literal["silent", "heard"]
     provider: str
     unheard: int
-    since: str
-    at: str
+    since: TimeText
+    at: TimeText
     urgent: bool
     merchant: str | None = None

@@ -7,6 +7,7 @@ import msgspec
 from paynotify.schemas.messages.observations import Correction, Expectation, OrderRole
 from paynotify.schemas.money import Money
 from paynotify.schemas.status import AmountCheck, Fulfilment, OrderCheck, Status
+from paynotify.schemas.times import TimeText
 
 
 class Checks(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -46,12 +47,12 @@ class PaymentStatus(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_de
     provider_status: dict[str, str]
     checks: Checks
     source: str
-    provider_time: str | None
-    observed_at: str
+    provider_time: TimeText | None
+    observed_at: TimeText
     refunding: Money | None = None
     charged_back: Money | None = None
     customer_amount: Money | None = None
-    settles_by: str | None = None
+    settles_by: TimeText | None = None
     correction: Correction | None = None
     order_role: OrderRole = "whole"
 
@@ -72,11 +73,11 @@ class PaymentSeen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     status: Status
     final: bool
     amount: Money | None
-    observed_at: str
+    observed_at: TimeText
     expected: Expectation | None = None
     sequence: int = 0
     paid: Money | None = None
-    settles_by: str | None = None
+    settles_by: TimeText | None = None
     order_role: OrderRole = "whole"
     corrected: bool = False
 
@@ -93,6 +94,19 @@ class TimeReached(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     name: str
     lane: str
-    due: str
+    due: TimeText
     names: tuple[str, ...] = ()
     later_milliseconds: tuple[int, ...] = ()
+
+
+class ForgetRequested(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """An operator wants the newest event of a payment off ``payments.latest`` (on ``observations``).
+
+    ``sequence`` is that of the payment's newest event when the operator asked. Events after it stay: the provider has
+    reported the payment again.
+    """
+
+    provider: str
+    merchant: str
+    payment_id: str
+    sequence: int

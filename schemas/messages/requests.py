@@ -9,6 +9,7 @@ import msgspec
 from paynotify.schemas.money import Money
 from paynotify.schemas.reasons import RequestReason
 from paynotify.schemas.status import Status
+from paynotify.schemas.times import TimeText
 
 Action = Literal["charge", "capture", "release"]
 
@@ -31,7 +32,7 @@ class RequestedPayment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     amount: Money | None = None
     capture: Literal["now", "later"] = "later"
     again: bool = False
-    expires_at: str | None = None
+    expires_at: TimeText | None = None
 
 
 class PaymentRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -53,4 +54,4 @@ class PaymentRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     payment_id: str | None
     amount: Money | None
     status: Status | None
-    at: str
+    at: TimeText

@@ -84,7 +84,7 @@ def misfits(channel: Channel, message: TopicMessage, record: Any) -> list[str]:
     """What of the record is not as documented."""
     headers = text_headers(record)
     found = [one.message for one in _headers(message.name).iter_errors(headers)]
-    documented = {*message.required_headers, *message.optional_headers}
+    documented = {*message.required_headers, *message.further_headers}
     found += [
         f"header {name} is in no document"
         for name in headers

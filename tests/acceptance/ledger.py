@@ -221,7 +221,7 @@ def _not_latest(observer: Observer) -> list[str]:
     """Payments whose newest record on ``payments.latest`` is not their newest event."""
     latest = {record.key.decode(): record.value for record in observer.records[topics.LATEST]}
     last = {name: events[-1]["event_id"] for name, events in observer.events().items()}
-    told = {name: orjson.loads(value)["event_id"] for name, value in latest.items()}
+    told = {name: orjson.loads(value)["event_id"] if value else "a tombstone" for name, value in latest.items()}
     return [f"{name}: payments.latest has another event" for name in last | told if last.get(name) != told.get(name)]
 
 

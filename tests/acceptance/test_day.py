@@ -14,11 +14,20 @@ import pytest
 
 from paynotify.ingest.notification import OPTIONAL_HEADERS
 from paynotify.sandbox.attacker import Attacker, replayed, resplit
+from paynotify.sandbox.configuration import merged
 from paynotify.sandbox.script import REQUIRED_PLAN, Player
 from paynotify.sandbox.simulators.trustpayments.signature import security_hash
 from paynotify.sandbox.system import Plan, Sandbox
-from paynotify.schemas import topics
+from paynotify.schemas import messages, topics
 from paynotify.schemas.messages import CAUSE, SETTLEMENT_DUE
+from tests.acceptance.cloud_events import (
+    JSON_TOPICS,
+    as_java_says,
+    java_events,
+    problems_of,
+    sdk_events,
+    with_parsed_time,
+)
 from tests.acceptance.contract import assert_records_fit
 from tests.acceptance.knocking import soon
 from tests.acceptance.ledger import (
@@ -36,6 +45,9 @@ pytestmark = pytest.mark.kafka
 DEADLINE_SECONDS: Final = 60.0
 DAY_SECONDS: Final = 12.0
 PAYMENTS: Final = 54
+
+#: What an installation says of its events.
+EVENTS: Final = {"source": "//day.example/acceptance", "schema_base": "https://day.example/schemas/v1/"}
 
 #: Every header a stored notification may have, and no other.
 ALLOWED: Final = {
@@ -58,7 +70,7 @@ def sandbox(start: Callable[[Plan], Sandbox]) -> Sandbox:
         Plan(
             simulators={"time_scale": 60.0, "latency_seconds": 0.01},
             simulator={"trustpayments": {"visible_within_seconds": 60.0}},
-            **REQUIRED_PLAN,
+            **merged(REQUIRED_PLAN, {"configuration": {"kafka": {"events": EVENTS}}}),
         )
     )
 
@@ -220,3 +232,22 @@ def test_records_are_as_the_contract_documents_say(observer: Observer) -> None:
         "RecordDead",
         "NotificationRepeated",
     }
+
+
+def test_records_are_cloud_events_to_the_sdks(sandbox: Sandbox, observer: Observer) -> None:
+    observer.read()
+    # of both SDKs the same: what is written meanwhile is not compared
+    java = java_events(sandbox.direct_bootstrap, map(sandbox.topic, JSON_TOPICS))
+    problems: list[str] = []
+    types: set[str] = set()
+    for topic, record, event in sdk_events(observer.records):
+        problems += [f"{topic}: {one}" for one in problems_of(event, record, **EVENTS)]
+        types.add(event.get_type())
+        told = java[record.topic, record.partition, record.offset]
+        if with_parsed_time(told) != as_java_says(event, record.value):
+            problems.append(f"{topic}: {told} in Java, {as_java_says(event, record.value)} in Python")
+    assert not problems, "\n".join(problems[:10])
+    assert types >= {messages.STATUS_CHANGED, messages.PAYMENT_OBSERVED, messages.LOOKUP_REQUESTED}
+    assert types >= {messages.PAYMENT_SEEN, messages.PAYMENT_EXPECTED}
+    records = [(topic, one) for topic, found in observer.records.items() for one in found]
+    assert [(topic, name) for topic, one in records for name, value in one.headers if not value] == []

@@ -26,7 +26,6 @@ from paynotify.processors.resolve.transitions import advance
 from paynotify.processors.verify.stage import lookup_output
 from paynotify.sandbox.system import Plan, Sandbox
 from paynotify.schemas import messages, topics
-from paynotify.schemas.cloudevents import cloud_event
 from paynotify.schemas.errors import ClusterError
 from paynotify.schemas.ids import derived_id
 from paynotify.schemas.messages import Answered, Lookup
@@ -34,6 +33,7 @@ from paynotify.schemas.records import Headers, Output
 from paynotify.schemas.status import Status
 from paynotify.schemas.times import rfc3339
 from tests.bench.state import observed, payment_key
+from tests.fakes.cloud_events import cloud_event, lookup_headers
 
 #: Two events each: a topic of a million results.
 PAYMENTS: Final = 500_000
@@ -190,7 +190,12 @@ def _question(number: int, at: str) -> tuple[Output, Output]:
     )
     return (
         Output(topics.notifications(_PROVIDER), payment_key(number), notification.body, stored),
-        lookup_output(topics.lookups(_PROVIDER), lookup, notification),
+        lookup_output(
+            topics.lookups(_PROVIDER),
+            lookup,
+            notification,
+            lookup_headers(lookup.provider),
+        ),
     )
 
 

@@ -35,7 +35,6 @@ from paynotify.processors.state.memory_store import MemoryStore
 from paynotify.processors.state.overlay import Overlay
 from paynotify.processors.state.timer_queue import Timer
 from paynotify.schemas import messages
-from paynotify.schemas.cloudevents import cloud_event
 from paynotify.schemas.configuration.kafka import KafkaSettings
 from paynotify.schemas.messages import PaymentRequest, PaymentSeen, RequestedPayment
 from paynotify.schemas.money import Money
@@ -44,6 +43,7 @@ from paynotify.schemas.records import Output, Record
 from paynotify.schemas.status import FINAL, Status
 from paynotify.schemas.times import rfc3339
 from tests.fakes.accounts import account
+from tests.fakes.cloud_events import cloud_event
 
 NOW: Final = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 KAFKA: Final = KafkaSettings()

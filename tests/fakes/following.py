@@ -87,9 +87,7 @@ class FollowingPartition:
         """Another process owns the partition."""
         kafka = KafkaSettings()
         merchants = {one: FollowedPayments(PROVIDER, self.references_per_lookup) for one in self.merchants}
-        looks = SettlementLooks(
-            merchants, settlement_lookup, kafka.topic, self.numbers, jitter_seconds=self.jitter_seconds
-        )
+        looks = SettlementLooks(merchants, settlement_lookup, kafka, self.numbers, jitter_seconds=self.jitter_seconds)
         self.stage = ResolveStage(kafka, self.numbers, looks=looks)
         self.timers = SettlementTimers(
             "observations",

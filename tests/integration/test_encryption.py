@@ -121,6 +121,11 @@ def test_payments_go_all_the_way_while_keys_are_rotated(sandbox: Sandbox, tmp_pa
     assert "Add the key with the id 'old' to encryption.keys" in problem
 
 
+def latest_values(sandbox: Sandbox, key: str) -> list[bytes | None]:
+    """What `payments.latest` has of a payment; None is a tombstone."""
+    return [one.value for one in records(sandbox, topics.LATEST) if one.key == key.encode()]
+
+
 def test_forgotten_payment_leaves_no_copy_and_its_results(sandbox: Sandbox) -> None:
     key = paid(sandbox, "nevogate", "ORD-forget")
     raw = topics.notifications("nevogate"), topics.responses("nevogate")
@@ -136,7 +141,9 @@ def test_forgotten_payment_leaves_no_copy_and_its_results(sandbox: Sandbox) -> N
     assert {one["topic"] for one in report["copies"]} == {sandbox.topic(name) for name in raw}
     assert all(one["deleted"] for one in report["partitions"])
     assert records(sandbox, *raw) == []
+    assert report["latest"]["removed"]
     assert "status" in kinds(sandbox, key)
+    until(lambda: latest_values(sandbox, key)[-1:] == [None])
     code, said, _ = run(sandbox, "forget", key, "--json")
-    assert (code, json.loads(said)["copies"]) == (1, [])
+    assert (code, json.loads(said)["copies"], json.loads(said)["latest"]) == (1, [], None)
     assert "request 4711" in run(sandbox, "history", "--command", "forget", "--json")[1]

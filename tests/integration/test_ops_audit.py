@@ -19,7 +19,7 @@ from paynotify.processors.resolve.payment_state import PaymentState
 from paynotify.processors.resolve.transitions import advance
 from paynotify.processors.verify.stage import lookup_output
 from paynotify.schemas import messages, topics
-from paynotify.schemas.cloudevents import cloud_event, with_headers
+from paynotify.schemas.cloudevents import with_headers
 from paynotify.schemas.configuration.load import load
 from paynotify.schemas.ids import derived_id
 from paynotify.schemas.messages import Answered, Lookup
@@ -27,6 +27,7 @@ from paynotify.schemas.records import Output, Record
 from paynotify.schemas.status import Status
 from paynotify.schemas.times import rfc3339
 from tests import topics_reader
+from tests.fakes.cloud_events import cloud_event, lookup_headers
 from tests.fakes.observations import observation
 from tests.integration.conftest import Installation
 
@@ -64,7 +65,12 @@ def _lookup(number: int) -> Output:
         notification_id=notification.notification_id,
         received_at=NOW,
     )
-    return lookup_output(LOOKUPS, asked, notification)
+    return lookup_output(
+        LOOKUPS,
+        asked,
+        notification,
+        lookup_headers(asked.provider),
+    )
 
 
 def _response(numbers: Iterable[int]) -> Output:

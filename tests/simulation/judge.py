@@ -234,13 +234,31 @@ def _events(evidence: Evidence) -> Iterator[str]:
     for name, payment in truths.items():
         if name not in events:
             yield f"G6 {name} ({payment.provider}) has no event, it is {payment.last_word}"
-    latest = {
-        (record.key or b"").decode(): orjson.loads(record.value or b"") for record in evidence.whole("payments.latest")
-    }
+    yield from _latest(evidence, events)
+
+
+def _latest(evidence: Evidence, events: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[str]:
+    """``payments.latest`` has each payment's newest event, or a tombstone where that one was to be forgotten."""
+    forgotten = _forgotten(evidence)
+    latest = {(record.key or b"").decode(): record.value for record in evidence.whole("payments.latest")}
     for name, told in events.items():
         newest = max(told, key=lambda one: int(one["sequence"]))
-        if latest.get(name) != newest:
-            yield f"G6 {name}: payments.latest is not the newest event, sequence {newest['sequence']}"
+        value, sequence = latest.get(name), newest["sequence"]
+        if (name, sequence) in forgotten:
+            if value is not None:
+                yield f"G6 {name}: forgotten at sequence {sequence}, and still on payments.latest"
+        elif value is None or orjson.loads(value) != newest:
+            yield f"G6 {name}: payments.latest is not the newest event, sequence {sequence}"
+
+
+def _forgotten(evidence: Evidence) -> set[tuple[str, int]]:
+    """The payments that an operator wants forgotten, each with the sequence of the event that was its newest then."""
+    asked = [
+        ((record.key or b"").decode(), orjson.loads(record.value or b""))
+        for record in evidence.whole("observations")
+        if header(record, "ce_type") == "payment.forget.requested.v1"
+    ]
+    return {(name, said["sequence"]) for name, said in asked}
 
 
 def _in_order(name: str, events: Sequence[Mapping[str, Any]]) -> Iterator[str]:

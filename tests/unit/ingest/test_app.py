@@ -258,7 +258,7 @@ def test_url_token_is_stored_as_its_digest_only(path: str, query: bytes, stored_
     assert status == 200
     _, _, _, written = web.log.records[0]
     assert written["url-token"] == token_digest(b"right").encode()
-    assert written["http-query"] == stored_query
+    assert written.get("http-query", b"") == stored_query
     assert not any(b"right" in value for value in written.values())
 
 
@@ -268,7 +268,7 @@ def test_url_token_of_any_text_is_decoded_and_never_stored() -> None:
     web.call("/notifications/nevogate/guarded", query=f"token={quote(token, safe='')}".encode())
     _, _, _, written = web.log.records[0]
     assert written["url-token"] == token_digest(token.encode()).encode()
-    assert written["http-query"] == b""
+    assert "http-query" not in written
 
 
 def test_path_with_a_token_is_unknown_if_the_merchant_has_none() -> None:

@@ -7,16 +7,20 @@ import uuid
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from paynotify.processors.dead_letters import dead_lettered
-from paynotify.schemas.cloudevents import cloud_event, with_headers
+from paynotify.schemas import messages
+from paynotify.schemas.cloudevents import EventHeaders, with_headers
+from paynotify.schemas.configuration.events import EventSettings
 from paynotify.schemas.ids import derived_id, time_ordered_id
 from paynotify.schemas.records import Record
 from paynotify.schemas.times import parse_time, rfc3339
 from paynotify.schemas.traceparent import new_traceparent, valid_traceparent
+from tests.fakes.cloud_events import cloud_event
 from tests.fakes.stages import header, record
 
 texts = st.text(max_size=20)
@@ -109,6 +113,64 @@ def test_cloud_events_are_binary_mode_headers() -> None:
         ("traceparent", b"p"),
         ("duplicate-of", b"o"),
     )
+
+
+def test_headers_without_a_value_are_left_out() -> None:
+    """The SDKs refuse an event with an empty attribute."""
+    headers = cloud_event(event_id="i", source="/s", event_type="t", event_time="", traceparent="", known="")
+    assert [name for name, _ in headers] == ["ce_specversion", "ce_id", "ce_source", "ce_type"]
+    assert with_headers((("a", b"1"), ("b", b"2")), {"a": "", "c": ""}) == (("b", b"2"),)
+
+
+def test_event_with_a_json_value_names_its_type_schema_and_subject() -> None:
+    said = dict(
+        cloud_event(event_id="i", source="/s", event_type=messages.STATUS_CHANGED, event_time="z", subject=b"k")
+    )
+    assert (said["content-type"], said["ce_subject"]) == (b"application/json", b"k")
+    assert said["ce_dataschema"] == b"urn:paynotify:v1:PaymentStatus.json"
+    raw = dict(cloud_event(event_id="i", source="/s", event_type=messages.RESPONSE_RECEIVED, event_time="z"))
+    assert {"content-type", "ce_dataschema"}.isdisjoint(raw)
+
+
+@pytest.mark.parametrize(
+    ("text", "header"),
+    [
+        ("7", "00 00000007"),
+        ("2147483", "00 0020c49b"),
+        ("f81d4fae-7dec-11d0-a765-00a0c91e6bf6", "01 f81d4fae7dec11d0a76500a0c91e6bf6"),
+    ],
+)
+def test_installation_names_source_schema_base_and_schema_ids(text: str, header: str) -> None:
+    settings = EventSettings(
+        source="//pay.example/eu", schema_base="https://pay.example/v1/", schema_ids={"PaymentStatus": text}
+    )
+    made = EventHeaders(settings, "/resolve", messages.STATUS_CHANGED)
+    said = dict(made("i", "z"))
+    assert (said["ce_source"], said["ce_dataschema"]) == (
+        b"//pay.example/eu/resolve",
+        b"https://pay.example/v1/PaymentStatus.json",
+    )
+    assert said["__value_schema_id"] == bytes.fromhex(header)
+    assert made("i", "z") == made("i", "z")
+    assert "__value_schema_id" not in dict(EventHeaders(settings, "/resolve", messages.PAYMENT_SEEN)("i"))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"source": "//pay example"},
+        {"source": "//pay.example/"},
+        {"source": "/notifications/x"},
+        {"source": "/a/notifications"},
+        {"schema_base": "schemas/"},
+        {"schema_base": "https://pay.example"},
+        {"schema_ids": {"PaymentStatus": "seven"}},
+        {"schema_ids": {"PaymentStatus": "-1"}},
+    ],
+)
+def test_wrong_event_settings_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert(wrong, EventSettings)
 
 
 def test_record_that_ended_twice_says_where_it_ended_last() -> None:

@@ -52,3 +52,14 @@ def test_latest_must_be_the_last_event() -> None:
     assert "has another event on payments.latest than its last one" in str(next(results.differences()))
     results.latest([second])
     assert list(results.differences()) == []
+
+
+def test_forgotten_payment_is_no_difference() -> None:
+    results = ResultChecks(frozenset({PARTITION}))
+    event = _event(1)
+    list(results.status(PARTITION, [event]))
+    tombstone = SimpleNamespace(key=event.key, value=None)
+    results.latest([event, tombstone])
+    assert list(results.differences()) == []
+    results.latest([tombstone, _event(2)])
+    assert "another event" in str(next(results.differences()))

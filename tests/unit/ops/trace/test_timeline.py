@@ -17,7 +17,6 @@ from paynotify.processors.resolve.payment_state import PaymentState
 from paynotify.processors.resolve.release import CAPTURED_ONLY
 from paynotify.processors.resolve.transitions import advance
 from paynotify.schemas import messages
-from paynotify.schemas.cloudevents import cloud_event
 from paynotify.schemas.messages import (
     Correction,
     Expectation,
@@ -32,6 +31,7 @@ from paynotify.schemas.money import Money
 from paynotify.schemas.records import Record
 from paynotify.schemas.status import Status
 from tests.fakes import payment_histories
+from tests.fakes.cloud_events import cloud_event
 from tests.fakes.observations import observation
 from tests.fakes.stages import lookup
 

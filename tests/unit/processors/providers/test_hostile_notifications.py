@@ -25,6 +25,7 @@ from paynotify.schemas.errors import RejectedNotificationError
 from paynotify.schemas.messages import Lookup
 from paynotify.schemas.records import Output
 from tests.fakes.accounts import TRANSACTION, notification
+from tests.fakes.cloud_events import lookup_headers
 from tests.fuzz import genuine
 from tests.fuzz.answering import Headers, Line, Script, no_publish, run, taken, to_this_query
 from tests.fuzz.genuine import ACCOUNTS, notification_record
@@ -73,7 +74,7 @@ def bare(call: Notification, **asked: Any) -> Lookup:
 
 
 def written(call: Notification, lookup: Lookup) -> Output:
-    return lookup_output("lookups", lookup, call)
+    return lookup_output("lookups", lookup, call, lookup_headers(lookup.provider))
 
 
 def is_json(value: Any) -> bool:

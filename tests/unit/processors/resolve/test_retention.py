@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, get_args
@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from paynotify.processors.resolve.payment_state import PaymentState, encoded
 from paynotify.processors.resolve.retention import PaymentRetention, closed, payment_state
+from paynotify.processors.resolve.tombstones import Tombstones
 from paynotify.processors.resolve.transitions import advance
 from paynotify.processors.state import timer_queue
 from paynotify.processors.state.overlay import Overlay
@@ -21,11 +22,15 @@ from paynotify.processors.state.partition_state import PartitionState
 from paynotify.processors.state.rocksdb_store import RocksDBStore
 from paynotify.processors.state.store import FIRST_KEY
 from paynotify.processors.state.timer_queue import Timer
-from paynotify.schemas.messages import FollowUp, Observation
+from paynotify.schemas.configuration.kafka import KafkaSettings
+from paynotify.schemas.errors import PartitionRevokedError
+from paynotify.schemas.messages import FollowUp, Observation, Refund
+from paynotify.schemas.money import Money
+from paynotify.schemas.records import Output
 from paynotify.schemas.status import Status
 from paynotify.schemas.times import rfc3339
 from tests.fakes.observations import observation
-from tests.fakes.stages import FakeChangelog
+from tests.fakes.stages import FakeChangelog, header
 
 SEEN_AT: Final = datetime(2026, 6, 1, tzinfo=UTC)
 YEAR: Final = timedelta(days=365)
@@ -47,6 +52,7 @@ def kept(after: timedelta, *, forgotten_after: timedelta | None = 2 * YEAR) -> P
         compress_after_seconds=YEAR.total_seconds(),
         delete_after_seconds=forgotten_after.total_seconds() if forgotten_after else None,
         now=lambda: SEEN_AT + after,
+        tombstones=Tombstones(KafkaSettings()),
     )
 
 
@@ -104,7 +110,7 @@ async def reviewed(state: PartitionState, keeping: PaymentRetention, most: int =
 
 
 async def test_pass_reviews_every_payment_and_changes_old_ones_only(tmp_path: Path) -> None:
-    store, changelog = RocksDBStore(tmp_path / "0"), FakeChangelog()
+    store, changelog = RocksDBStore(tmp_path / "0"), Told()
     names = [b"shop/%d" % number for number in range(5)]
     young = encoded(advance(PaymentState(), seen("captured", SEEN_AT + YEAR)).state)
     changelog.others = {**dict.fromkeys(names, FULL), b"shop/young": young}
@@ -119,8 +125,62 @@ async def test_pass_reviews_every_payment_and_changes_old_ones_only(tmp_path: Pa
         await reviewed(state, kept(2 * YEAR))
         assert [store.get(name) for name in names] == [None] * 5
         assert store.get(b"shop/young") is not None
+        assert [(one.key, one.value) for one in changelog.outputs] == [(name, None) for name in names]
     finally:
         await state.close()
+
+
+class Told(FakeChangelog):
+    """Notes what its holder publishes; refuses it once for each of ``refusals``."""
+
+    def __init__(self) -> None:
+        self.order: list[str] = []
+        self.outputs: list[Output] = []
+        self.refusals: list[Exception] = []
+        super().__init__(self.order)
+
+    async def publish(self, outputs: Sequence[Output]) -> None:
+        if self.refusals:
+            raise self.refusals.pop()
+        self.order.append("publish")
+        self.outputs += outputs
+
+
+async def test_tombstone_is_published_before_the_state_is_deleted(tmp_path: Path) -> None:
+    """Deleted first, a crash in between would leave the payment on the topic for ever."""
+    store, changelog = RocksDBStore(tmp_path / "0"), Told()
+    changelog.others = {b"shop/p": FULL, b"shop/refund": encoded(unpublished())}
+    changelog.refusals = [PartitionRevokedError("another owns it")]
+    state = PartitionState(store, changelog)
+    try:
+        await state.acquire(1)
+        with pytest.raises(PartitionRevokedError):
+            await reviewed(state, kept(2 * YEAR))
+        assert (store.get(b"shop/p"), changelog.written) == (FULL, [])
+        await state.acquire(1)
+        await reviewed(state, kept(2 * YEAR))
+        assert changelog.order[-2:] == ["publish", "changelog"]
+        (tombstone,) = changelog.outputs
+        assert (tombstone.topic, tombstone.key, tombstone.value) == ("payments.latest", b"shop/p", None)
+        assert header(tombstone, "ce_type") == "payment.forgotten.v1"
+        assert kept(2 * YEAR).farewell(b"shop/p", FULL) == [tombstone]
+        assert kept(2 * YEAR).farewell(b"shop/p", closed(FULL, 0)) == [tombstone]
+    finally:
+        await state.close()
+
+
+def unpublished() -> PaymentState:
+    """Of a payment of which only a refund is known, nothing was published."""
+    refund = Refund(refund_id="r", amount=Money(1, "EUR"), settled=True)
+    state = advance(PaymentState(), replace(seen("captured", SEEN_AT), status=None, refund=refund)).state
+    assert state.last is None
+    return state
+
+
+def test_value_that_can_not_be_read_is_deleted_without_a_tombstone() -> None:
+    broken = closed(FULL, 0)[:-20]
+    assert kept(2 * YEAR).apply(broken) is None
+    assert list(kept(2 * YEAR).farewell(b"shop/p", broken)) == []
 
 
 class Interrupted(RocksDBStore):

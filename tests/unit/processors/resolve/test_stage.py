@@ -16,7 +16,7 @@ from paynotify.processors.runtime.stage import BatchContext
 from paynotify.processors.state.memory_store import MemoryStore
 from paynotify.processors.state.overlay import Overlay
 from paynotify.schemas import messages
-from paynotify.schemas.messages import Expectation, Observation, PaymentSeen, PaymentStatus
+from paynotify.schemas.messages import Expectation, ForgetRequested, Observation, PaymentSeen, PaymentStatus
 from paynotify.schemas.money import Money
 from paynotify.schemas.records import Output, Record
 from paynotify.schemas.status import Status
@@ -296,3 +296,44 @@ async def test_both_orders_get_news_of_a_payment_of_another_order() -> None:
 async def test_dead_letter_is_counted() -> None:
     output = ResolveStage(KAFKA, metrics()).dead_letter(observed(observation("p1")))
     assert (output.topic, header(output, "reason")) == ("lookups.dead", "internal_error")
+
+
+def forget(sequence: int, payment: str = "p1") -> Record:
+    asked = ForgetRequested(provider="trustpayments", merchant="shop-uk", payment_id=payment, sequence=sequence)
+    headers = {"ce_id": "f", "ce_type": messages.FORGET_REQUESTED}
+    return record(messages.encode(asked), headers, key=f"shop-uk/{payment}".encode(), topic="observations")
+
+
+async def test_forgotten_payment_gets_a_tombstone_and_keeps_its_state() -> None:
+    state = empty()
+    await resolve([observed(observation("p1", "authorised"))], state)
+    before = state.get(b"shop-uk/p1")
+    (tombstone,) = await resolve([forget(1)], state)
+    assert (tombstone.topic, tombstone.key, tombstone.value) == ("payments.latest", b"shop-uk/p1", None)
+    assert dict(tombstone.headers)["ce_type"] == b"payment.forgotten.v1"
+    assert not {"content-type", "ce_dataschema"} & dict(tombstone.headers).keys()
+    assert state.get(b"shop-uk/p1") == before
+    _, latest = await resolve([observed(observation("p1", "captured"))], state)
+    assert messages.decode(latest.value, PaymentStatus).sequence == 2
+
+
+async def test_tombstone_of_a_repeated_batch_does_not_follow_a_newer_event() -> None:
+    """A batch that is repeated meets the state that it left, and publishes no event again that it finds there."""
+    state = empty()
+    await resolve([observed(observation("p1", "authorised"))], state)
+    batch = [forget(1), observed(observation("p1", "captured"))]
+    once = [one for one in await resolve(batch, state) if one.topic == "payments.latest"]
+    assert [one.value is None for one in once] == [True, False]
+    assert [one for one in await resolve(batch, state) if one.topic == "payments.latest"] == []
+    assert await resolve([forget(2), forget(2)], state) == 2 * await resolve([forget(2)], state) != []
+
+
+async def test_payment_that_was_never_published_gets_no_tombstone() -> None:
+    assert await resolve([forget(1, "unknown")]) == []
+
+
+async def test_unreadable_wish_to_forget_is_dead_lettered() -> None:
+    (letter,) = await resolve(
+        [record(b"{}", {"ce_id": "f", "ce_type": messages.FORGET_REQUESTED}, topic="observations")]
+    )
+    assert letter.topic == "lookups.dead"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,36 +16,14 @@ from paynotify.processors.resolve.transitions import advance
 from paynotify.schemas import messages
 from paynotify.schemas.errors import UnreadableError
 from paynotify.schemas.generate import json_schema
-from paynotify.schemas.generate.json_schema import FOLDER, carries, documents
+from paynotify.schemas.generate.json_schema import FOLDER, carries, documents, kinds
 from paynotify.schemas.generate.openapi import openapi
 from paynotify.schemas.ingress import HEAD_TOO_LARGE, RESPONSES
-from paynotify.schemas.messages import (
-    ExpectedPayment,
-    Lookup,
-    Observation,
-    OperationsEvent,
-    OperatorAction,
-    OverduePayment,
-    PaymentRequest,
-    PaymentStatus,
-    ProviderSilent,
-    RequestedPayment,
-)
+from paynotify.schemas.messages import Lookup, Observation, OperatorAction, PaymentStatus
 from paynotify.schemas.providers import provider_operations
 from paynotify.schemas.topics import all_topics
 
-KINDS: tuple[type[Any], ...] = (
-    ExpectedPayment,
-    Lookup,
-    Observation,
-    OperationsEvent,
-    OperatorAction,
-    OverduePayment,
-    PaymentRequest,
-    PaymentStatus,
-    ProviderSilent,
-    RequestedPayment,
-)
+KINDS = tuple(kinds())
 
 
 def test_files_are_those_generated_from_the_types() -> None:
@@ -54,10 +33,38 @@ def test_files_are_those_generated_from_the_types() -> None:
         assert (FOLDER / name).read_bytes() == content, f"{name} differs: run `make schemas` and look at the difference"
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_schema_has_the_form_that_every_registry_takes(kind: type[Any]) -> None:
+    schema = SCHEMAS[kind]
+    assert (schema["$schema"], schema["type"]) == ("http://json-schema.org/draft-07/schema#", "object")
+    assert {"$ref", "$id", "$defs"}.isdisjoint(schema)
+    for part in parts(schema):
+        if "$ref" in part:
+            assert list(part) == ["$ref"], "draft 7 ignores the siblings of a $ref"
+            assert part["$ref"].removeprefix("#/definitions/") in schema["definitions"]
+
+
+def parts(schema: Any) -> Iterator[dict[str, Any]]:
+    """Every object within the schema."""
+    if isinstance(schema, dict):
+        yield schema
+    for one in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ():
+        yield from parts(one)
+
+
+def test_times_of_the_result_are_said_to_be_times() -> None:
+    properties = SCHEMAS[PaymentStatus]["properties"]
+    assert [name for name, one in properties.items() if "date-time" in str(one)] == [
+        "observed_at",
+        "provider_time",
+        "settles_by",
+    ]
+
+
 def test_topic_is_described() -> None:
     index = orjson.loads(documents()["topics.json"])
     assert list(index) == sorted(topic.name for topic in all_topics())
-    assert {index[name]["value"] for name in carries()} == {f"{kind.__name__}.json" for kind in KINDS}
+    assert {index[name]["value"] for name in carries()} == {f"{kind.__name__}.json" for kind in carries().values()}
 
 
 def test_writing_again_gives_the_same_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,12 +88,13 @@ def fits(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> bool:
         "title",
         "description",
         "default",
+        "format",
         "$schema",
-        "$defs",
+        "definitions",
     }
     assert not unknown, f"the test does not know {unknown}"
     if "$ref" in schema:
-        return fits(value, root["$defs"][schema["$ref"].removeprefix("#/$defs/")], root)
+        return fits(value, root["definitions"][schema["$ref"].removeprefix("#/definitions/")], root)
     if "anyOf" in schema:
         return any(fits(value, one, root) for one in schema["anyOf"])
     if "enum" in schema:

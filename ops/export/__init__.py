@@ -1,0 +1,1 @@
+"""``paynotify export``: the status changes of payments as CSV or JSON Lines, for accountants."""
