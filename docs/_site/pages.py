@@ -33,13 +33,13 @@ _SHOWN: Final[Mapping[str, str]] = {
     "helm/paynotify/README.md": "docs/reference/chart.md",
 }
 
-#: The sidebar: a caption, and what is below it. A new page in one of these folders needs no line of its own.
+#: The sidebar: a caption, and what is below it. A new page in one of the folders needs no line of its own.
 _CONTENTS: Final[Mapping[str, tuple[str, ...]]] = {
     "Tutorial": ("tutorial/first-payment", "tutorial/*"),
     "How-to": ("how-to/*", "consume/README", "providers/README", "operations/README", "operations/runbook/README"),
     "Reference": ("reference/*", "glossary"),
     "Explanation": ("explanation/*", "explanation/decisions/README"),
-    "Project": ("security", "support", "contributing", "changelog", "*"),
+    "Project": ("security", "support", "contributing", "releasing", "changelog"),
 }
 
 #: Files outside ``docs/`` that the site has too: readers open the contract's documents in their own tools.
