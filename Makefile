@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 BIN := $(VENV)/bin
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version=3.11 --generate-hashes
 
-.PHONY: demo up test unit check fuzz crash brokers kafka-versions charges overdue simulate fault outage rolling consumers upgrade soak bench format schemas reference contract docs helm chart pictures image image-test wheels kube-test \
+.PHONY: demo up test unit check fuzz crash brokers kafka-versions charges overdue simulate fault outage rolling registry consumers upgrade soak bench format schemas reference contract docs helm chart pictures image image-test wheels kube-test \
 	lock clean help
 
 help:          ## list the commands
@@ -94,6 +94,9 @@ upgrade: prerequisites $(VENV)/.development     ## run workers of an earlier rel
 rolling: prerequisites $(VENV)/.development     ## measure how long partitions stall in a rolling restart of four workers (SEED=)
 	$(BIN)/python -m tests.fault --workers 4 --static --fault rolling-restart --stall-seconds 15 --duration 60 \
 		--notifications 1200 $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+registry: prerequisites $(VENV)/.development    ## register the schemas in a real registry over Kafka (downloads 110 MB)
+	PAYNOTIFY_LONG=1 $(BIN)/python -m pytest -s tests/integration/test_schema_registry.py $(BUILDS) $(ARGS)
 
 consumers: prerequisites $(VENV)/.development   ## kill the example consumers a hundred times; type the commands of docs/consume
 	PAYNOTIFY_LONG=1 $(BIN)/python -m pytest -s tests/consume $(NO_TIME_LIMIT) $(ARGS)
