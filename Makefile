@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 BIN := $(VENV)/bin
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version=3.11 --generate-hashes
 
-.PHONY: demo up test unit check fuzz crash brokers kafka-versions charges overdue simulate fault outage rolling registry consumers upgrade soak bench format schemas reference contract docs helm chart pictures image image-test wheels kube-test \
+.PHONY: demo up test unit check fuzz crash brokers kafka-versions charges deliveries overdue simulate fault outage rolling registry consumers upgrade soak bench format schemas reference contract docs helm chart pictures image image-test wheels kube-test \
 	lock clean help
 
 help:          ## list the commands
@@ -63,6 +63,9 @@ kafka-versions: prerequisites $(VENV)/.development ## run a day of payments, fen
 
 charges: prerequisites $(VENV)/.development     ## charge while responses are lost and the worker is killed (CHARGES=10000)
 	PAYNOTIFY_CHARGES=$(CHARGES) $(BIN)/python -m pytest -s tests/acceptance/test_charge_faults.py $(NO_TIME_LIMIT) $(ARGS)
+
+deliveries: prerequisites $(VENV)/.development  ## call subscribers that fail while the process is killed (DELIVERIES=4000)
+	PAYNOTIFY_DELIVERIES=$(DELIVERIES) $(BIN)/python -m pytest -s tests/integration/test_deliver.py $(NO_TIME_LIMIT) $(ARGS)
 
 overdue: $(VENV)/.development                   ## poll overdue payments after an outage at a limited rate (ORDERS=100000)
 	PAYNOTIFY_OVERDUE_ORDERS=$(ORDERS) $(BIN)/python -m pytest -s tests/unit/processors/orders/test_overdue_storm.py $(NO_TIME_LIMIT) $(ARGS)

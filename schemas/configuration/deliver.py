@@ -78,7 +78,7 @@ class DeliverSettings(Section, frozen=True):
     waiting_deliveries: Annotated[int, Meta(ge=1, le=100_000)] = 1000
     """Deliveries of a subscription that may wait to be tried again. With more it reads no further events meanwhile."""
     window_events: Annotated[int, Meta(ge=1, le=100_000)] = 1000
-    """Events of a subscription that are in memory and not delivered. After a crash so many may be delivered again."""
+    """Events of a subscription that are in memory and not delivered. With more it reads no further events meanwhile."""
     private_networks: tuple[Network, ...] = ()
     """Networks (CIDR) that are not public and may be called all the same. By default no private, loopback, link-local
     or other special address is."""

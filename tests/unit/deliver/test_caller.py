@@ -7,6 +7,7 @@ import socketserver
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -160,3 +161,25 @@ async def test_call_with_the_wrong_secret_is_seen_by_the_library(subscriber: Fak
         await caller.call(status_event("p1", 1, 0))
     (call,) = subscriber.calls
     assert call.problem == "No matching signature found"
+
+
+async def test_changed_secret_is_used_beside_the_one_that_stays(
+    subscriber: FakeSubscriber, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("paynotify.schemas.configuration.secrets._RECHECK_SECONDS", 0.0)
+    file = tmp_path / "secret"
+    file.write_text(OTHER_SECRET + "\n")
+    references = (SecretRef(value=SECRET), SecretRef(file=str(file)))
+    subscription = Subscription(id="erp", url=subscriber.url, secrets=references)
+    caller = SubscriberCaller(subscription, DeliverSettings(private_networks=LOOPBACK))
+    newest = "whsec_" + "dGhlIHRoaXJkIHNlY3JldCBvZiB0aGUgdGVzdHMsIDQw"
+    try:
+        for verifying in (SECRET, OTHER_SECRET, newest, SECRET):
+            if verifying == newest:
+                file.write_text(newest)
+            subscriber.secret = verifying
+            await caller.call(status_event("p1", 1, 0))
+    finally:
+        await caller.close()
+    assert [one.problem for one in subscriber.calls] == ["", "", "", ""]
+    assert [len(one.headers["webhook-signature"].split()) for one in subscriber.calls] == [2, 2, 2, 2]
