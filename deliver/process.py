@@ -19,7 +19,7 @@ from paynotify.deliver.dispatcher import Dispatcher
 from paynotify.deliver.metrics import DeliverMetrics
 from paynotify.deliver.record_writer import DeliveryWriter
 from paynotify.deliver.state_reader import StateReader
-from paynotify.deliver.subscription_reader import SubscriptionReader
+from paynotify.deliver.subscription_reader import SubscriptionReader, topics_of
 from paynotify.processors.transport import patches
 from paynotify.schemas import topics
 from paynotify.schemas.configuration.deliver import Subscription
@@ -145,12 +145,18 @@ class DeliverProcess:
         outside = [one.subscription.id for one in self._readers if not one.is_member]
         return f"not a member of its group yet: {', '.join(outside)}" if outside else None
 
+    def _topics(self) -> list[str]:
+        """The topics (names on the cluster) that are read and written."""
+        kafka = self._configuration.kafka
+        read = [name for one in self._settings.subscriptions for name in topics_of(one, kafka)]
+        return sorted({*read, kafka.topic(topics.DELIVERIES_STATE), kafka.topic(topics.DELIVERIES_DEAD)})
+
     async def _wait_for_cluster(self, stop: asyncio.Event) -> bool:
         """Wait for brokers and topics. Returns False if the process must stop before they are there."""
         while not stop.is_set():
             problem = None
             try:
-                await asyncio.to_thread(cluster.check, self._configuration)
+                await asyncio.to_thread(cluster.check_present, self._configuration, self._topics())
             except (ClusterUnavailableError, MissingTopicsError) as error:
                 problem = str(error)
             self._brokers.report(problem)  # outside of `except`: an error in progress keeps its sockets

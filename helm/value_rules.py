@@ -68,6 +68,15 @@ RULES: Final[tuple[Schema, ...]] = (
     # the topics job has a user of its own, so it would not notice that the other processes have none
     *(_if(named, _credentials("ingest"), _credentials("worker")) for named in _NAMED),
     *(_if({**named, "topics.manage": {"const": "job"}}, _credentials("topics")) for named in _NAMED),
+    *(_if({**named, "deliver.enabled": _TRUE}, _credentials("deliver")) for named in _NAMED),
+    _if(
+        {"deliver.enabled": _TRUE},
+        _must(
+            "configuration.deliver",
+            {"properties": {"subscriptions": _NOT_EMPTY}, "required": ["subscriptions"]},
+            "with subscriptions, since deliver.enabled is true",
+        ),
+    ),
     _if(
         {_PROTOCOL: _SASL, _MECHANISM: _OAUTH, _AUDIENCE: {"maxLength": 0}},
         _must(
@@ -81,7 +90,7 @@ RULES: Final[tuple[Schema, ...]] = (
     _if(
         {_PROTOCOL: _UNENCRYPTED},
         _no_certificate("ca"),
-        *(_no_certificate(process, "certificate") for process in ("ingest", "worker", "topics")),
+        *(_no_certificate(process, "certificate") for process in ("ingest", "worker", "topics", "deliver")),
     ),
     # without a request the autoscaler measures nothing and never scales
     _if(

@@ -92,6 +92,7 @@ class KafkaAccess(ValuesSection, frozen=True, kw_only=True):
     ingest: KafkaUser
     worker: KafkaUser
     topics: KafkaUser
+    deliver: KafkaUser
 
 
 class Store(ValuesSection, frozen=True, kw_only=True):
@@ -180,6 +181,13 @@ class Ingest(ValuesSection, frozen=True, kw_only=True):
     pre_stop_seconds: Annotated[int, Meta(ge=0, le=300)]
     max_unavailable: Count
     service: Service
+
+
+class Deliver(ValuesSection, frozen=True, kw_only=True):
+    enabled: bool
+    replicas: Count
+    resources: Resources
+    max_unavailable: Count
 
 
 class State(ValuesSection, frozen=True, kw_only=True):
@@ -283,6 +291,8 @@ class NetworkPolicy(ValuesSection, frozen=True, kw_only=True):
     # not a map: a misspelt provider would silently be allowed to be anywhere on the internet
     provider_cidrs: ProviderCidrs = field(name="providerCIDRs")  # type: ignore[valid-type]
     provider_proxy: list[Peer]
+    subscribers: list[Peer]
+    subscriber_proxy: list[Peer]
     collector: list[Peer]
     cilium: bool
     extra_egress: list[EgressRule]
@@ -318,6 +328,7 @@ class Alerts(ValuesSection, frozen=True, kw_only=True):
     refused_per_hour: Positive
     overdue_share: Share
     expiry_days: Count
+    undelivered_seconds: Count
     key_set_hours: Count
 
 
@@ -341,6 +352,7 @@ class Values(ValuesSection, frozen=True, kw_only=True):
     ingest: Ingest
     workers: Annotated[dict[GroupName, Group], NO_TAKEN_NAMES]
     worker_defaults: WorkerDefaults
+    deliver: Deliver
     pod: Pod
     service_account: ServiceAccount
     http_ingress: HttpIngress

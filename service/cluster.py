@@ -143,15 +143,30 @@ def check(configuration: Configuration) -> None:
     """
     with admin(configuration) as client:
         present = inspect_topics(configuration, client)
-    absent = missing(configuration, present)
-    if absent:
-        raise MissingTopicsError(
-            f"{len(absent)} topics are missing at {configuration.kafka.bootstrap_servers}, "
-            f"{absent[0]} among them. Create them with `paynotify topics apply`."
-        )
+    _refuse_missing(configuration, missing(configuration, present))
     for difference in differences(configuration, present):
         if difference.what == "partitions":
             raise ClusterError(
                 f"{difference}. Another number would move keys to other partitions, away from their state. Set the "
                 "topic's number in the configuration (topics.partitions or topics.overrides), or move to new topics."
             )
+
+
+def check_present(configuration: Configuration, names: Iterable[str]) -> None:
+    """Check that these topics are there, for a process whose user may see no others.
+
+    Raises:
+        ClusterUnavailableError: no broker answers, or the brokers refuse a request.
+        MissingTopicsError: one of them does not exist, or the user has no right to see it.
+    """
+    with admin(configuration) as client:
+        present = set(client.list_topics())
+    _refuse_missing(configuration, [name for name in names if name not in present])
+
+
+def _refuse_missing(configuration: Configuration, absent: list[str]) -> None:
+    if absent:
+        raise MissingTopicsError(
+            f"{len(absent)} topics are missing at {configuration.kafka.bootstrap_servers}, "
+            f"{absent[0]} among them. Create them with `paynotify topics apply`."
+        )

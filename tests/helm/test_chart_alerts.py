@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from helm.reference_pages import alert_rules
 from helm.values import STAGES
+from paynotify.deliver.metrics import DeliverMetrics
 from paynotify.ingest.metrics import IngestMetrics
 from paynotify.processors.metrics import Metrics
 from paynotify.schemas.configuration.kafka import KafkaSettings
@@ -38,6 +39,7 @@ def exported() -> set[str]:
     """Every series name that the product's processes export."""
     registry = CollectorRegistry()
     Metrics(registry)
+    DeliverMetrics(registry)
     expiry.watch(registry, KafkaSettings(ssl_cafile="ca.crt"))
     watch_readiness("worker", lambda: None, registry)
     ingest = IngestMetrics(provider_names(), tuple(outcome.value for outcome in RequestOutcome)).registry

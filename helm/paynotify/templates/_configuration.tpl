@@ -42,7 +42,7 @@
 {{- dict "names" ($names | uniq | sortAlpha) | toJson -}}
 {{- end -}}
 
-{{/* The file of one process; given (dict "root" $ "user" ingest|worker|topics). */}}
+{{/* The file of one process; given (dict "root" $ "user" ingest|worker|topics|deliver). */}}
 {{- define "paynotify.configuration" -}}
 {{- $values := .root.Values -}}
 {{- $user := get $values.kafkaAccess .user | default dict -}}
@@ -77,12 +77,12 @@
 {{- end -}}
 
 {{/* The Secrets that one process may read; given root, user, and the merchants it serves. As JSON {"names": [...]}.
-Those of the workers' own section, such as the proxy's credentials, are every worker's; the keys of the encryption are
-theirs and the ingress's. */}}
+Those of the workers' own section, such as the proxy's credentials, are every worker's, and those of the subscribers are
+deliver's alone; the keys of the encryption are the workers' and the ingress's. */}}
 {{- define "paynotify.secrets" -}}
 {{- $access := .root.Values.kafkaAccess -}}
-{{- $section := ternary .root.Values.configuration.worker dict (eq .user "worker") -}}
-{{- $keys := ternary dict .root.Values.configuration.encryption (eq .user "topics") -}}
+{{- $section := get (pick .root.Values.configuration "worker" "deliver") .user | default dict -}}
+{{- $keys := ternary dict .root.Values.configuration.encryption (has .user (list "topics" "deliver")) -}}
 {{- $served := list -}}
 {{- if and (eq .user "ingest") .root.Values.ingest.tlsSecret -}}
 {{- $served = append $served (dict "existingSecret" .root.Values.ingest.tlsSecret) -}}

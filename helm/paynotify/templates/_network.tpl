@@ -72,6 +72,38 @@ yes
 {{- end -}}
 {{- end -}}
 
+{{/* The ways to the subscribers of outbound webhooks: one rule for each port of their URLs, and one for the proxy. */}}
+{{- define "paynotify.subscriberRules" -}}
+{{- $ports := list -}}
+{{- range .Values.configuration.deliver.subscriptions -}}
+{{- $ports = append $ports (include "paynotify.portOf" .url) -}}
+{{- end -}}
+- ports:
+    {{- range $ports | uniq | sortAlpha }}
+    - {port: {{ . }}, protocol: TCP}
+    {{- end }}
+  to:
+    {{- if .Values.networkPolicy.subscribers }}
+    {{- toYaml .Values.networkPolicy.subscribers | nindent 4 }}
+    {{- else }}
+    {{- include "paynotify.internet" . | nindent 4 }}
+    {{- end }}
+{{- with .Values.configuration.deliver.proxy }}
+# the forward proxy of the calls to subscribers
+{{ include "paynotify.ruleFor" (dict "url" .url "peers" $.Values.networkPolicy.subscriberProxy) }}
+{{- end }}
+{{- end -}}
+
+{{/* All public addresses, as peers. */}}
+{{- define "paynotify.internet" -}}
+- ipBlock:
+    cidr: 0.0.0.0/0
+    except: [10.0.0.0/8, 100.64.0.0/10, 127.0.0.0/8, 169.254.0.0/16, 172.16.0.0/12, 192.168.0.0/16]
+- ipBlock:
+    cidr: ::/0
+    except: ["fc00::/7", "fe80::/10"]
+{{- end -}}
+
 {{/* The rule that lets a process call a URL; given url and peers, of which none means anywhere. */}}
 {{- define "paynotify.ruleFor" -}}
 - ports:
