@@ -21,7 +21,7 @@ from paynotify.sandbox import processes
 from paynotify.sandbox.probes import probe
 from paynotify.sandbox.processes import Child
 
-_KINDS: Final = ("acceptance", "integration", "fault")
+_KINDS: Final = ("acceptance", "consume", "integration", "fault")
 _TAIL_LINES: Final = 40
 _TAIL_BYTES: Final = 20_000
 _LONGEST_NAME: Final = 120

@@ -121,7 +121,7 @@ def apply_record(database: Database, record: Any) -> None:
         apply(database, json.loads(record.value))
     except (ValueError, TypeError, LookupError, psycopg.DataError) as error:
         place = f"{record.topic}/{record.partition} offset {record.offset}"
-        raise UnreadableError(f"{place} can't be applied: {error!r}. Nothing after it is read") from error
+        raise UnreadableError(f"{place} can't be applied, and nothing after it is read") from error
 
 
 def main() -> int:
@@ -157,4 +157,5 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except (FencedError, UnreadableError, psycopg.Error, KafkaError) as error:
-        sys.exit(f"stopped: {error}")
+        because = f" ({error.__cause__!r})" if error.__cause__ else ""
+        sys.exit(f"stopped: {error}{because}")

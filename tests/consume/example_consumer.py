@@ -75,12 +75,17 @@ class Reading:
         """The next offset of each partition by the database."""
         return dict(self.database.rows("SELECT partition, coalesce(next_offset, 0) FROM consumer_offsets"))
 
-    def lag(self) -> int:
-        return topics_reader.counts(self.kafka, self.topic)[self.topic] - sum(self.positions().values())
+    def _sent(self) -> int:
+        return topics_reader.counts(self.kafka, self.topic)[self.topic]
+
+    def _read(self) -> int:
+        return sum(self.positions().values())
 
     def wait_until_read(self, child: Child) -> None:
-        done = wait_for(lambda: self.lag() == 0 or not child.running, within_seconds=DEADLINE_SECONDS, every=0.1)
-        assert done, f"{self.lag()} records are left"
+        """Wait until all that lies on the topic now is applied."""
+        sent = self._sent()
+        done = wait_for(lambda: self._read() == sent or not child.running, within_seconds=DEADLINE_SECONDS)
+        assert done, f"{sent - self._read()} records are left: {child.end()}"
         assert child.running, child.end()
 
     def wait_until_owned(self, *children: Child) -> None:
@@ -102,6 +107,7 @@ class Reading:
     def freeze_while_writing(self, child: Child, after: int = 0) -> bool:
         """Freeze the consumer within a transaction that has written, after some others; False if it was too quick."""
         seen: set[str] = set()
+        sent = self._sent()
 
         def frozen() -> bool:
             transaction = self.writing()
@@ -116,7 +122,9 @@ class Reading:
             child.resume()
             return False
 
-        wait_for(lambda: frozen() or self.lag() == 0 or not child.running, within_seconds=DEADLINE_SECONDS, every=0.0)
+        wait_for(
+            lambda: frozen() or self._read() == sent or not child.running, within_seconds=DEADLINE_SECONDS, every=0.0
+        )
         assert child.running, child.end()
         return self.writing() is not None
 
