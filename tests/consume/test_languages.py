@@ -172,3 +172,28 @@ def test_consumer_acts_once_on_each_event_through_kills_and_rebalances(
 @pytest.mark.skipif(not LONG, reason="`make consumers` compiles the snippet for Spring")
 def test_snippet_for_spring_compiles() -> None:
     classpath("spring")
+
+
+@pytest.mark.skipif(not LONG, reason="`make consumers` reads payments.latest too")
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_consumer_of_payments_latest_misses_no_older_events(
+    kafka: str, topic_prefix: str, tmp_path: Path, language: str
+) -> None:
+    newest = {key: (key, value, headers) for key, value, headers in written(topics.LATEST)}
+    forgotten = next(iter(newest))
+    consumers = Consumers(kafka, f"{topic_prefix}{topics.LATEST}", LANGUAGES[language](), tmp_path)
+    client = KafkaAdminClient(bootstrap_servers=kafka)
+    client.create_topics([NewTopic(consumers.topic, PARTITIONS, 1)])
+    client.close()
+    send(kafka, consumers.topic, [*newest.values(), (forgotten, None, {})])
+    child = consumers.start()
+    try:
+        consumers.until_read()
+        assert child.stop() in ENDED
+    finally:
+        child.kill()
+    assert {effect["event_id"] for effect in done(consumers.effects).values()} == {
+        headers["ce_id"] for _, _, headers in newest.values()
+    }
+    assert consumers.told("gap: ") == set()
+    assert consumers.told("forgotten: ") == {(forgotten or b"").decode()}

@@ -10,21 +10,27 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from functools import partial
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
 import orjson
 import pytest
+from kafka import KafkaAdminClient
+from kafka.admin import NewTopic
 
 from paynotify.sandbox import erp
-from paynotify.schemas import money
+from paynotify.sandbox.processes import Child, wait_for
+from paynotify.schemas import money, topics
 from tests.consume.languages import EXAMPLES
 from tests.consume.odoo_stand_in import API_KEY, DATABASE, OdooStandIn
 from tests.consume.results import written
 from tests.long_form import LONG
+from tests.topics_reader import lag, send
 
 _MODULES: Final = ("odoo", "books", "consumer")
 JOURNAL: Final = 7
+DEADLINE_SECONDS: Final = 120.0
 
 
 @pytest.fixture
@@ -109,6 +115,39 @@ def test_odoo_has_each_booking_and_confirmed_order_once_though_responses_are_los
         for payment, event in newest.items()
         if event["fulfilment"] == "stop" and any(p == payment and e["fulfilment"] == "release" for p, e in stream)
     }
+
+
+@pytest.mark.kafka
+@pytest.mark.skipif(not LONG, reason="`make consumers` runs the program as it is")
+def test_program_reads_the_topic_and_starts_again_after_an_error(kafka: str, topic_prefix: str, tmp_path: Path) -> None:
+    stand_in = filled(OdooStandIn(lambda number: number == 200))
+    topic = f"{topic_prefix}{topics.STATUS}"
+    client = KafkaAdminClient(bootstrap_servers=kafka)
+    client.create_topics([NewTopic(topic, 3, 1)])
+    client.close()
+    records = [one for one in written() if one[1] and orjson.loads(one[1])["order_id"]]
+    send(kafka, topic, records)
+    environment = {
+        "KAFKA": kafka,
+        "TOPIC": topic,
+        "GROUP": topic,
+        "APPLIED": str(tmp_path / "applied.db"),
+        "ODOO_URL": stand_in.url,
+        "ODOO_API_KEY": API_KEY,
+        "ODOO_DATABASE": DATABASE,
+        "ODOO_JOURNAL_ID": str(JOURNAL),
+    }
+    command = (sys.executable, str(EXAMPLES / "odoo" / "consumer.py"))
+    first = Child("odoo-1", command, tmp_path / "first.log", environment=environment)
+    assert first.wait(DEADLINE_SECONDS)
+    assert "502" in first.end()
+    second = Child("odoo-2", command, tmp_path / "second.log", environment=environment)
+    assert wait_for(lambda: lag(kafka, topic, topic) == 0, within_seconds=DEADLINE_SECONDS), second.end()
+    second.stop()
+    stand_in.stop()
+    released = {event["order_id"] for _, event in events() if event["fulfilment"] == "release"} - {None}
+    assert sorted(stand_in.confirmed) == sorted(set(stand_in.confirmed))
+    assert len(stand_in.confirmed) == len(released)
 
 
 def test_payment_of_an_unknown_order_stops_the_consumer(example: dict[str, ModuleType]) -> None:
