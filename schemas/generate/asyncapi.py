@@ -17,8 +17,7 @@ from paynotify.schemas.generate.record_headers import header_schema
 from paynotify.schemas.generate.servers import SECURITY_SCHEMES, servers
 from paynotify.schemas.generate.topic_messages import PUBLIC_MESSAGES, TopicMessage
 
-#: The dialect of the inlined schemas. They use only keywords that mean the same in it and in 2020-12, which the files
-#: of ``schemas/json`` name: AsyncAPI's tools read no newer one.
+#: The dialect of the inlined schemas: AsyncAPI's tools read no newer one. Their keywords mean the same in 2020-12.
 DIALECT: Final = "application/schema+json;version=draft-07"
 
 LICENSE: Final = {"name": "Apache License 2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"}

@@ -51,8 +51,9 @@ class Channel:
         return self.row.written_by == SHOPS
 
 
-def _result(title: str, message: public.TopicMessage, written_by: str) -> ChannelRow:
-    return ChannelRow(title=title, carries=(message.name,), written_by=written_by, public=True)
+def _result(title: str, *messages: public.TopicMessage, written_by: str) -> ChannelRow:
+    carries = tuple(message.name for message in messages)
+    return ChannelRow(title=title, carries=carries, written_by=written_by, public=True)
 
 
 def _input(title: str, message: public.TopicMessage, read_by: str) -> ChannelRow:
@@ -60,12 +61,17 @@ def _input(title: str, message: public.TopicMessage, read_by: str) -> ChannelRow
 
 
 _ROWS: Final[Mapping[str, ChannelRow]] = {
-    topics.STATUS: _result("Every change of every payment", public.PAYMENT_STATUS_CHANGED, "resolve"),
-    topics.LATEST: _result("The newest event of every payment", public.PAYMENT_STATUS_CHANGED, "resolve"),
-    topics.OVERDUE: _result("Orders that are not final in time", public.PAYMENT_OVERDUE, "orders"),
-    topics.REQUESTS: _result("Progress of the shops' requests", public.REQUEST_PROGRESSED, "charge"),
-    topics.SILENT: _result("Providers that report nothing", public.PROVIDER_SILENT, "orders"),
-    topics.OPERATIONS: _result("Cases for a person", public.CASE_NOTICED, "fetch, interpret, resolve"),
+    topics.STATUS: _result("Every change of every payment", public.PAYMENT_STATUS_CHANGED, written_by="resolve"),
+    topics.LATEST: _result(
+        "The newest event of every payment",
+        public.PAYMENT_STATUS_CHANGED,
+        public.PAYMENT_FORGOTTEN,
+        written_by="resolve",
+    ),
+    topics.OVERDUE: _result("Orders that are not final in time", public.PAYMENT_OVERDUE, written_by="orders"),
+    topics.REQUESTS: _result("Progress of the shops' requests", public.REQUEST_PROGRESSED, written_by="charge"),
+    topics.SILENT: _result("Providers that report nothing", public.PROVIDER_SILENT, written_by="orders"),
+    topics.OPERATIONS: _result("Cases for a person", public.CASE_NOTICED, written_by="fetch, interpret, resolve"),
     topics.EXPECTED: _input("Orders that are about to be paid", public.PAYMENT_EXPECTED, "orders"),
     topics.REQUESTED: _input("Charges, captures and releases", public.PAYMENT_REQUESTED, "charge"),
     "notifications.{provider}": ChannelRow(

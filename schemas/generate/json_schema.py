@@ -8,7 +8,6 @@ change of the contract is always a visible change of these files.
 
 from __future__ import annotations
 
-from inspect import cleandoc
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +16,7 @@ import orjson
 
 from paynotify.schemas import messages, topics
 from paynotify.schemas.generate.asyncapi import asyncapi
+from paynotify.schemas.generate.message_schemas import described, with_meaning_beside
 from paynotify.schemas.generate.openapi import openapi
 from paynotify.schemas.providers import provider_names, provider_operations
 
@@ -54,8 +54,7 @@ def schema_of(kind: type[Any]) -> dict[str, Any]:
     _, components = msgspec.json.schema_components([kind], ref_template="#/definitions/{name}")
     if kind is messages.Lookup:
         components["Lookup"]["properties"]["operation"] = {"enum": sorted(provider_operations())}
-    for one in components.values():
-        one["description"] = cleandoc(one["description"])
+    components = {name: described(name, schema, with_meaning_beside) for name, schema in components.items()}
     schema = {"$schema": "http://json-schema.org/draft-07/schema#", **components.pop(kind.__name__)}
     return {**schema, "definitions": components} if components else schema
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -13,7 +13,7 @@ from paynotify.schemas.generate.record_headers import GROWING_LIST
 from paynotify.schemas.providers import provider_operations
 
 #: Fields whose lists of words grow within a version: consumers must take a word that they don't know. What it means to
-#: them is in docs/contract.md. All other lists are fixed.
+#: them is in docs/reference/contract.md. All other lists are fixed.
 GROWING_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "OverduePayment": ("reason",),
     "PaymentRequest": ("action", "reason"),
@@ -24,26 +24,29 @@ GROWING_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 
+Meaning: TypeAlias = Callable[[dict[str, Any], str | None], dict[str, Any]]
+
+
 def component_schemas(kinds: Iterable[type[Any]]) -> dict[str, Any]:
     """The schemas of these types and of all types within them, by name, for ``components/schemas``."""
     found = sorted(set(kinds), key=lambda kind: kind.__name__)
     _, components = msgspec.json.schema_components(found, ref_template="#/components/schemas/{name}")
     if "Lookup" in components:
         components["Lookup"]["properties"]["operation"] = {"enum": sorted(provider_operations())}
-    return {name: _described(name, schema) for name, schema in sorted(components.items())}
+    return {name: described(name, schema, _with_meaning) for name, schema in sorted(components.items())}
 
 
-def _described(name: str, schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema with its description as Markdown, and its growing lists as such."""
-    described = dict(schema)
-    if "description" in described:
-        described["description"] = inspect.cleandoc(described["description"]).replace("``", "`")
+def described(name: str, schema: dict[str, Any], with_meaning: Meaning) -> dict[str, Any]:
+    """The schema with its description as Markdown, the meaning of its fields, and its growing lists as such."""
+    made = dict(schema)
+    if "description" in made:
+        made["description"] = inspect.cleandoc(made["description"]).replace("``", "`")
     growing, meanings = GROWING_FIELDS.get(name, ()), FIELD_MEANINGS.get(name, {})
-    described["properties"] = {
-        field: _meaning(_growing(form) if field in growing else _titled(form, name, field), meanings.get(field))
+    made["properties"] = {
+        field: with_meaning(_growing(form) if field in growing else _titled(form, name, field), meanings.get(field))
         for field, form in schema["properties"].items()
     }
-    return described
+    return made
 
 
 def _titled(form: dict[str, Any], name: str, field: str) -> dict[str, Any]:
@@ -55,7 +58,12 @@ def _titled(form: dict[str, Any], name: str, field: str) -> dict[str, Any]:
     return {"title": name + "".join(word.capitalize() for word in field.split("_")), "type": "string", **form}
 
 
-def _meaning(form: dict[str, Any], meaning: str | None) -> dict[str, Any]:
+def with_meaning_beside(form: dict[str, Any], meaning: str | None) -> dict[str, Any]:
+    """The form with its meaning, but not of a reference: not every registry takes `allOf`."""
+    return form if meaning is None or "$ref" in form else {"description": meaning, **form}
+
+
+def _with_meaning(form: dict[str, Any], meaning: str | None) -> dict[str, Any]:
     """The form with its meaning. Beside a reference it would be ignored."""
     if meaning is None:
         return form

@@ -53,13 +53,26 @@ One event for each change of a payment.
   `stop` does not send, or recalls.
 - `sequence` counts the payment's events from 1 without gaps. A gap means that you skipped a record.
 - Amounts are integers in the currency's minor unit: 1050 GBP is ten pounds fifty.
-- On `payments.latest` a record without a value (a tombstone, `ce_type` is `payment.forgotten.v1`) says that the payment
-  was forgotten: after `worker.retention.delete_after_days`, or by `paynotify forget`.
 - `final` says that no later change is expected, although a refund or a late success may follow.
 {_APPLY_ONCE}""",
     key="{merchant}/{payment_id}",
     event_types=(event_types.STATUS_CHANGED,),
     value=messages.PaymentStatus,
+)
+
+PAYMENT_FORGOTTEN: Final = TopicMessage(
+    name="PaymentForgotten",
+    title="Payment forgotten",
+    summary="The payment was forgotten: a record without a value (a tombstone), which compaction follows.",
+    description="""\
+It comes after `worker.retention.delete_after_days` without a change, or by `paynotify forget`. Delete what you keep of
+the payment and need no longer. If the provider reports the payment again, an event follows.""",
+    key="{merchant}/{payment_id}",
+    event_types=(event_types.PAYMENT_FORGOTTEN,),
+    form={"type": "null"},
+    content_type="application/octet-stream",
+    required_headers=("ce_specversion", "ce_id", "ce_source", "ce_type", "ce_subject"),
+    optional_headers=(),
 )
 
 PAYMENT_OVERDUE: Final = TopicMessage(
@@ -160,6 +173,7 @@ Derive `request_id` from what the charge is for: a repeated id is answered with 
 
 PUBLIC_MESSAGES: Final = (
     PAYMENT_STATUS_CHANGED,
+    PAYMENT_FORGOTTEN,
     PAYMENT_OVERDUE,
     REQUEST_PROGRESSED,
     PROVIDER_SILENT,

@@ -118,7 +118,7 @@ def record_example(topic: str, message: TopicMessage, record: Any) -> None:
         "topic": topic,
         "key": None if record.key is None else record.key.decode(),
         "headers": text_headers(record),
-        "payload": orjson.loads(value) if message.value is not None else value.decode(),
+        "payload": orjson.loads(value) if message.value is not None else record.value and value.decode(),
     }
     in_order = {name: examples[name] for name in MESSAGES if name in examples}
     FILE.write_bytes(orjson.dumps(in_order, option=orjson.OPT_INDENT_2) + b"\n")

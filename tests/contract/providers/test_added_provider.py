@@ -152,7 +152,7 @@ def test_wrong_merchant_section_is_refused_with_its_line() -> None:
 def test_contract_documents_have_its_route_and_operation() -> None:
     files = {name: orjson.loads(content) for name, content in documents().items()}
     assert "/notifications/toypay/{merchant}" in files["openapi.json"]["paths"]
-    assert "toy-payment" in files["Lookup.json"]["$defs"]["Lookup"]["properties"]["operation"]["enum"]
+    assert "toy-payment" in files["Lookup.json"]["properties"]["operation"]["x-extensible-enum"]
     assert files["topics.json"]["lookups.toypay"]["value"] == "Lookup.json"
 
 

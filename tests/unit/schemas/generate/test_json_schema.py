@@ -89,6 +89,7 @@ def fits(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> bool:
         "description",
         "default",
         "format",
+        "x-extensible-enum",
         "$schema",
         "definitions",
     }
