@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -52,24 +53,32 @@ class ReceivedCall:
 class FakeSubscriber:
     """A real HTTP server on a port of its own, which it keeps while it is down."""
 
-    def __init__(self, reply: Callable[[dict[str, Any], int], Reply] | None = None, secret: str = SECRET) -> None:
+    def __init__(
+        self,
+        reply: Callable[[dict[str, Any], int], Reply] | None = None,
+        secret: str = SECRET,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.calls: list[ReceivedCall] = []
         self.secret = secret
         self.reply = reply or (lambda event, number: Reply())
         self._numbers: dict[str, int] = {}
         self._lock = threading.Lock()
         self._port = 0
+        self._tls = tls
         self._server: ThreadingHTTPServer | None = None
         self.up()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}/hooks"
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self._port}/hooks"
 
     def up(self) -> None:
         """Listen."""
         self._server = _Server(("127.0.0.1", self._port), _handler(self))
         self._port = self._server.server_address[1]
+        if self._tls is not None:
+            self._server.socket = self._tls.wrap_socket(self._server.socket, server_side=True)
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
     def down(self) -> None:
