@@ -107,7 +107,7 @@ def test_token_is_renewed_before_it_expires(issuer: TokenIssuer) -> None:
 
 def test_token_without_a_successor_ends_and_comes_again(issuer: TokenIssuer, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "paynotify.kafka")
-    issuer.lifetime_seconds, issuer.status = 1.0, 503
+    issuer.lifetime_seconds, issuer.status = 60.0, 503
     token = FetchedToken(TokenEndpoint(settings(issuer)), {})
     try:
         with pytest.raises(TokenUnavailableError, match="HTTP 503"):
