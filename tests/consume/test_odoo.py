@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import random
 import sqlite3
 import sys
 from collections import Counter, defaultdict
@@ -43,9 +44,13 @@ def example(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, ModuleType]]:
 
 
 def events() -> list[tuple[str, dict[str, Any]]]:
-    """Real results; in the short form some of them."""
+    """Real results; in the short form of payments whose goods were released and then recalled, and of some others."""
     found = [(key.decode(), orjson.loads(value)) for key, value, _ in written() if key and value]
-    return found if LONG else found[:80]
+    said: dict[str, set[str]] = defaultdict(set)
+    for payment, event in found:
+        said[payment].add(event["fulfilment"])
+    found.sort(key=lambda one: not said[one[0]] >= {"release", "stop"})
+    return found if LONG else found[:120]
 
 
 def filled(stand_in: OdooStandIn) -> OdooStandIn:
@@ -73,7 +78,8 @@ def until_applied(apply: Callable[[], None], odoo: ModuleType) -> int:
 def test_odoo_has_each_booking_and_confirmed_order_once_though_responses_are_lost(
     example: dict[str, ModuleType],
 ) -> None:
-    stand_in = filled(OdooStandIn(lambda number: number % 5 == 0))
+    chance = random.Random(1)  # every fifth would always be the same call of an event
+    stand_in = filled(OdooStandIn(lambda number: chance.random() < 1 / 5))
     books = example["books"].Books(example["odoo"].Odoo(stand_in.url, API_KEY, DATABASE), JOURNAL)
     database = sqlite3.connect(":memory:", isolation_level=None)
     database.execute("CREATE TABLE applied (payment TEXT PRIMARY KEY, sequence INTEGER)")
