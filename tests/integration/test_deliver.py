@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import pytest
+from kafka import KafkaAdminClient
 
 from paynotify.sandbox.processes import Child
 from paynotify.schemas import topics
@@ -193,10 +194,25 @@ def test_operator_enables_what_is_gone_and_replays_what_is_dead(
     child.stop()
     assert len(subscriber.calls) == calls  # the replay is the other subscription's alone
     assert installation.count(topics.STATUS) == 6  # and no result was published twice
+    assert_continues_without_its_group(installation, subscriber)
     _, said = installation.finished("history", "--command", "subscriptions", "--json")
     (action,) = json.loads(said)["actions"]
     assert (action["ended"]["by"], action["ended"]["state"]) == ("ann", "done")
     assert action["ended"]["arguments"] == {"action": "enable", "subscription": "erp"}
+
+
+def assert_continues_without_its_group(installation: Installation, subscriber: FakeSubscriber) -> None:
+    """The brokers forget a group's offsets a week after its last member has left; the positions of its end are kept."""
+    group = f"{installation.prefix}paynotify.deliver.erp"
+    client = KafkaAdminClient(bootstrap_servers=installation.kafka)
+    assert client.delete_groups([group]) == {group: "OK"}
+    client.close()
+    calls = len(subscriber.calls)
+    sent(installation, status_events(8, 2)[6:])
+    child = installation.run("deliver", "--management", "127.0.0.1:0")
+    installation.until(lambda: len(subscriber.accepted()) == 8, child)
+    assert len(subscriber.calls) == calls + 2
+    child.stop()
 
 
 def assert_disabled(installation: Installation, calls: int, subscriber: FakeSubscriber) -> None:
