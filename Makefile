@@ -54,7 +54,8 @@ crash: prerequisites $(VENV)/.development       ## kill a worker at every number
 		tests/integration/test_settlement.py tests/acceptance/test_charge_crash.py $(ARGS)
 
 brokers: prerequisites $(VENV)/.development     ## give the brokers other addresses, another cluster, tokens and sessions that end
-	PAYNOTIFY_LONG=1 $(BIN)/python -m pytest tests/acceptance/test_replaced_cluster.py tests/acceptance/test_broker_tokens.py $(ARGS)
+	PAYNOTIFY_LONG=1 $(BIN)/python -m pytest tests/acceptance/test_replaced_cluster.py tests/acceptance/test_broker_tokens.py \
+		tests/acceptance/test_tool_rights.py $(ARGS)
 
 VERSIONS ?= 3.7.2 3.8.1 3.9.1 4.0.1 4.1.1 4.2.0 4.3.1
 kafka-versions: prerequisites $(VENV)/.development ## run a day of payments, fencing and tokens on each Kafka (VERSIONS=)
@@ -123,6 +124,7 @@ reference: schemas                              ## regenerate the pages and pict
 	$(BIN)/python -m paynotify.ops.generate_configuration
 	$(BIN)/python -m paynotify.ops.generate_metrics
 	$(BIN)/python -m paynotify.ops.generate_reasons
+	$(BIN)/python -m paynotify.ops.generate_rights
 	$(BIN)/python -m paynotify.ops.generate_http
 	$(BIN)/python -m docs._site.draw
 

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
 
 from helm.kubernetes_types import Affinity, DnsConfig, EgressRule, Peer, Toleration, Variable, Volume, VolumeMount
+from helm.observing_values import Alerts, Traces
 from helm.value_types import (
     NO_TAKEN_NAMES,
     Annotations,
@@ -28,12 +29,9 @@ from helm.value_types import (
     OptionalName,
     PodAnnotations,
     Port,
-    Positive,
-    Share,
     ValuesSection,
 )
 from paynotify.schemas.providers import provider_names
-from paynotify.schemas.topics import RETRY_STEPS
 
 #: The stages by the names that ``stages`` of a group takes, and those that run once for each provider.
 STAGES: Final = ("verify", "fetch", "interpret", "resolve", "orders", "charge")
@@ -93,6 +91,7 @@ class KafkaAccess(ValuesSection, frozen=True, kw_only=True):
     worker: KafkaUser
     topics: KafkaUser
     deliver: KafkaUser
+    tools: KafkaUser
 
 
 class Store(ValuesSection, frozen=True, kw_only=True):
@@ -138,11 +137,22 @@ class Shop(ValuesSection, frozen=True, kw_only=True):
     may_charge: bool = False
 
 
+class ToolsRights(ValuesSection, frozen=True, kw_only=True):
+    may_charge: bool
+    may_forget: bool
+
+
 class StrimziUsers(ValuesSection, frozen=True, kw_only=True):
     enabled: bool
     authentication: Literal["scram-sha-512", "tls", "tls-external"]
+    tools: ToolsRights
     consumers: list[Name]
     shops: dict[Name, Shop]
+
+
+class Tools(ValuesSection, frozen=True, kw_only=True):
+    enabled: bool
+    resources: Resources
 
 
 class Doctor(ValuesSection, frozen=True, kw_only=True):
@@ -306,37 +316,6 @@ class Monitoring(ValuesSection, frozen=True, kw_only=True):
     dashboard_labels: Labels
 
 
-class Alerts(ValuesSection, frozen=True, kw_only=True):
-    enabled: bool
-    runbook_url: Annotated[str, Meta(pattern=r"^(https://\S+)?$")] = field(name="runbookURL")
-    # a window is compared with the same window of the day before
-    quiet_minutes: Annotated[int, Meta(ge=1, le=1440)]
-    quiet_baseline: Count
-    unavailable_share: Share
-    bad_signatures_per_minute: Positive
-    rejected_share: Share
-    # four times as long is compared with the same window of the day before
-    unverified_minutes: Annotated[int, Meta(ge=1, le=360)]
-    unverified_baseline: Count
-    over_rate_share: Share
-    fill_share: Share
-    oldest_seconds: Count
-    stall_seconds: Count
-    # a lookup is retried at most this many times
-    retry_share: Annotated[float, Meta(gt=0, le=RETRY_STEPS)]
-    provider_failure_share: Share
-    refused_per_hour: Positive
-    overdue_share: Share
-    expiry_days: Count
-    undelivered_seconds: Count
-    key_set_hours: Count
-
-
-class Traces(ValuesSection, frozen=True, kw_only=True):
-    endpoint: Annotated[str, Meta(pattern=r"^(https?://[^\s/@]+(/\S*)?)?$")]
-    sampled_share: Share
-
-
 class Values(ValuesSection, frozen=True, kw_only=True):
     """The whole file. ``configuration`` is replaced by the schema of the product's own types."""
 
@@ -348,6 +327,7 @@ class Values(ValuesSection, frozen=True, kw_only=True):
     external_secrets: ExternalSecrets
     topics: Topics
     doctor: Doctor
+    tools: Tools
     strimzi: Strimzi
     ingest: Ingest
     workers: Annotated[dict[GroupName, Group], NO_TAKEN_NAMES]

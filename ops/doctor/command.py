@@ -29,7 +29,9 @@ from paynotify.ops.doctor.clocks import check_brokers
 from paynotify.ops.doctor.finding import Finding
 from paynotify.ops.doctor.floods import check_disks, check_rates
 from paynotify.ops.doctor.ingress import check_certificate
+from paynotify.ops.doctor.personal_fields import check_fields
 from paynotify.ops.doctor.providers import examine, examine_outgoing
+from paynotify.ops.doctor.public_urls import check_public_urls
 from paynotify.processors.providers.account import open_account
 from paynotify.processors.providers.registry import provider_specs
 from paynotify.schemas.configuration.load import load
@@ -107,10 +109,12 @@ def _findings(arguments: argparse.Namespace) -> Iterator[Finding]:
             "Remove it for production.",
         )
     yield from check_certificate(configuration.ingest, datetime.now(UTC))
+    yield from check_public_urls(configuration, offline=arguments.offline)
     providers = arguments.provider or provider_names()
     merchants = [one for one in configuration.merchants if provider_of(one) in providers]
     broken: set[str] = set()
     for merchant in merchants:
+        yield from check_fields(merchant)
         for finding in _check_secrets(merchant):
             if finding.verdict == "error":
                 broken.add(merchant.id)

@@ -12,6 +12,10 @@ from paynotify.schemas.configuration.sections import Count, Network, Positive, S
 ForwardedHeader: TypeAlias = Literal["x-forwarded-for", "forwarded"]
 
 
+#: A base URL of the ingress.
+PublicURL: TypeAlias = Annotated[str, Meta(pattern=r"^https?://[^\s/@?#]+(/[^\s?#]*)?\Z")]
+
+
 class IngestSettings(Section, frozen=True):
     """Limits of the HTTP ingress."""
 
@@ -44,6 +48,9 @@ class IngestSettings(Section, frozen=True):
     """The header in which trusted proxies pass the caller's address on. The other one is never read."""
     proxy_protocol: bool = False
     """Connections of trusted proxies begin with a header of the PROXY protocol, version 2. Others are closed."""
+    public_urls: tuple[PublicURL, ...] = ()
+    """URLs under which providers reach the ingress, such as `https://hooks.shop.example`. Only `paynotify doctor` reads
+    them, which warns if calls can come without TLS."""
     tls_certfile: str | None = None
     """PEM file of the ingress's certificate and those between it and its authority. Without it the ingress speaks plain
     HTTP, for a proxy that terminates TLS. A changed file is used for new connections without a restart."""

@@ -45,6 +45,10 @@ class Merchant(Section, frozen=True, kw_only=True):
         """Provider and id of the merchant that these payments are also told of as; None where they are only its own."""
         return None
 
+    def personal_fields(self) -> tuple[str, ...]:
+        """The fields with personal data that this section asks the provider for."""
+        return ()
+
     def accepts_unsigned(self) -> bool:
         """Whether notifications without a signature are accepted, where the provider's are signed as a rule."""
         return False

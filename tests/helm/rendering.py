@@ -122,7 +122,9 @@ def named(found: list[Thing], kind: str, name: str) -> Thing:
 def hosts_reached(found: list[Thing]) -> set[tuple[str, str]]:
     """The hosts with their ports that Cilium's only policy for workers allows."""
     (policy,) = (
-        one for one in of_kind(found, "CiliumNetworkPolicy") if not one["metadata"]["name"].endswith("-doctor")
+        one
+        for one in of_kind(found, "CiliumNetworkPolicy")
+        if not one["metadata"]["name"].endswith(("-doctor", "-tools"))
     )
     return {
         (host["matchName"], port["port"])

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from helm.values import STAGES as CHART_STAGES
+from paynotify.ops import rights
 from paynotify.processors.wiring import STAGES
 from paynotify.schemas import topics
 from paynotify.schemas.configuration.load import parse
@@ -96,6 +97,8 @@ def test_secrets_are_mounted_only_where_they_are_needed(way: str) -> None:
         process: paths_in(yaml.safe_load(file_of(way, process))["kafka"]) for process in ("ingest", "worker")
     }
     for workload in of_kind(found, "Deployment", "StatefulSet"):
+        if workload["metadata"]["name"].endswith("-tools"):
+            continue  # it has all merchants' (test_tools_pod.py)
         providers = {*options(workload, "--provider=")}
         if "charge" in options(workload, "--stage="):
             providers.add("nevogate")
@@ -154,10 +157,11 @@ def test_uninstall_keeps_the_topics() -> None:
 
 def grants(user: str) -> dict[tuple[str, str], set[str]]:
     """What a KafkaUser may do: kind and name to operations; prefixes end in an asterisk."""
-    granted = {}
+    granted: dict[tuple[str, str], set[str]] = {}
     for rule in named(things("strimzi"), "KafkaUser", user)["spec"]["authorization"]["acls"]:
         on = rule["resource"]
-        granted[on["type"], on["name"] + ("*" if on["patternType"] == "prefix" else "")] = set(rule["operations"])
+        name = on["name"] + ("*" if on["patternType"] == "prefix" else "")
+        granted.setdefault((on["type"], name), set()).update(rule["operations"])
     return granted
 
 
@@ -188,6 +192,20 @@ def test_strimzi_consumers_may_read_results_only() -> None:
         topics.SILENT,
     }
     assert all(operations == {"Read", "Describe"} for operations in granted.values())
+
+
+def test_strimzi_tools_may_do_what_the_commands_need_and_no_more() -> None:
+    granted = grants("pay-tools")
+    wanted: dict[tuple[str, str], set[str]] = {}
+    for one in rights.allowed("tools") | rights.allowed("mayForget"):
+        name = f"prod_{one.name}" + ("*" if one.kind == "group" else "")
+        wanted.setdefault((one.kind, name), set()).add(one.operation)
+    assert granted == wanted
+    written = {
+        name.removeprefix("prod_") for (kind, name), found in granted.items() if kind == "topic" and "Write" in found
+    }
+    assert not written & {topics.STATUS, topics.LATEST, topics.REQUESTED, topics.REQUESTS, topics.changelog("resolve")}
+    assert not any(kind == "transactionalId" for kind, _ in granted)
 
 
 def test_strimzi_workers_may_write_every_topic_but_requests() -> None:

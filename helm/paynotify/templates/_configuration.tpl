@@ -42,7 +42,7 @@
 {{- dict "names" ($names | uniq | sortAlpha) | toJson -}}
 {{- end -}}
 
-{{/* The file of one process; given (dict "root" $ "user" ingest|worker|topics|deliver). */}}
+{{/* The file of one process; given (dict "root" $ "user" ingest|worker|topics|deliver|tools). */}}
 {{- define "paynotify.configuration" -}}
 {{- $values := .root.Values -}}
 {{- $user := get $values.kafkaAccess .user | default dict -}}
@@ -73,6 +73,10 @@
 {{- end -}}
 {{- $file = set $file "ingest" $limits -}}
 {{- end -}}
+{{- $urls := include "paynotify.publicURLs" .root | fromJson -}}
+{{- if and $urls.urls (not (hasKey ($file.ingest | default dict) "public_urls")) -}}
+{{- $file = set $file "ingest" (set ($file.ingest | default dict) "public_urls" $urls.urls) -}}
+{{- end -}}
 {{- get (include "paynotify.withFiles" $file | fromJson) "is" | toYaml -}}
 {{- end -}}
 
@@ -81,7 +85,7 @@ Those of the workers' own section, such as the proxy's credentials, are every wo
 deliver's alone; the keys of the encryption are the workers' and the ingress's. */}}
 {{- define "paynotify.secrets" -}}
 {{- $access := .root.Values.kafkaAccess -}}
-{{- $section := get (pick .root.Values.configuration "worker" "deliver") .user | default dict -}}
+{{- $section := get (pick .root.Values.configuration "worker" "deliver") (ternary "worker" .user (eq .user "tools")) | default dict -}}
 {{- $keys := ternary dict .root.Values.configuration.encryption (has .user (list "topics" "deliver")) -}}
 {{- $served := list -}}
 {{- if and (eq .user "ingest") .root.Values.ingest.tlsSecret -}}
@@ -95,4 +99,18 @@ deliver's alone; the keys of the encryption are the workers' and the ingress's. 
 {{- $topics := .root.Values.configuration.topics -}}
 {{- $override := get ($topics.overrides | default dict) .topic | default dict -}}
 {{- $override.partitions | default $topics.partitions | default 4 -}}
+{{- end -}}
+
+{{/* The URLs that providers call, as JSON {"urls": [...]}: what the doctor judges. Whether a Gateway's listener has TLS is not
+known here, so its hosts are named as https, and the doctor looks whether they take calls without. */}}
+{{- define "paynotify.publicURLs" -}}
+{{- $urls := list -}}
+{{- if .Values.httpIngress.enabled -}}
+{{- $scheme := ternary "http" "https" (empty .Values.httpIngress.tlsSecret) -}}
+{{- range .Values.httpIngress.hosts -}}{{- if not (hasPrefix "*" .) -}}{{- $urls = append $urls (printf "%s://%s" $scheme .) -}}{{- end -}}{{- end -}}
+{{- end -}}
+{{- if .Values.httpRoute.enabled -}}
+{{- range .Values.httpRoute.hostnames -}}{{- if not (hasPrefix "*" .) -}}{{- $urls = append $urls (printf "https://%s" .) -}}{{- end -}}{{- end -}}
+{{- end -}}
+{{- dict "urls" ($urls | uniq) | toJson -}}
 {{- end -}}

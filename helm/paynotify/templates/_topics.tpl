@@ -24,7 +24,7 @@
 {{- dict "topics" $topics | toJson -}}
 {{- end -}}
 
-{{/* How many bytes a partition of each used provider's notifications may have, as JSON {"PROVIDER": {"provider", "bytes"}}; those
+{{/* How many bytes a partition of each used provider's notifications may have, as JSON {"PROVIDER": {"bytes"}}; those
 without a bound are left out. */}}
 {{- define "paynotify.callBounds" -}}
 {{- $bounds := dict -}}
@@ -33,7 +33,7 @@ without a bound are left out. */}}
 {{- range $topics -}}
 {{- $bytes := get .config "retention.bytes" | default "-1" | float64 -}}
 {{- if and (eq .name (printf "notifications.%s" $provider)) (gt $bytes 0.0) -}}
-{{- $bounds = set $bounds $provider (dict "provider" $provider "bytes" $bytes) -}}
+{{- $bounds = set $bounds $provider (dict "bytes" $bytes) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

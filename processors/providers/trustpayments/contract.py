@@ -8,6 +8,7 @@ from typing import Annotated, Final, TypeAlias
 
 from msgspec import Meta, field
 
+from paynotify.processors.providers.trustpayments.personal_fields import personal
 from paynotify.schemas.configuration.merchants import FollowedMerchant, Secrets
 from paynotify.schemas.configuration.secrets import SecretRef
 from paynotify.schemas.providers import ProviderContract
@@ -46,6 +47,9 @@ class TrustPaymentsMerchant(FollowedMerchant, frozen=True, kw_only=True, tag_fie
 
     def accepts_unsigned(self) -> bool:
         return self.accept_unsigned
+
+    def personal_fields(self) -> tuple[str, ...]:
+        return personal(self.extra_fields)
 
     def base_urls(self) -> Mapping[str, str]:
         return {"webservices_url": self.webservices_url}

@@ -7,7 +7,7 @@ from typing import Literal, get_args, get_origin
 import msgspec
 import pytest
 
-from paynotify.ops import generate_configuration, generate_http, generate_metrics, generate_reasons
+from paynotify.ops import generate_configuration, generate_http, generate_metrics, generate_reasons, generate_rights
 from paynotify.processors.metrics import Metrics
 from paynotify.schemas import reasons
 from paynotify.schemas.configuration.ingest import IngestSettings
@@ -19,8 +19,8 @@ from paynotify.schemas.providers import provider_contracts
 
 @pytest.mark.parametrize(
     "generator",
-    [generate_configuration, generate_http, generate_metrics, generate_reasons],
-    ids=["configuration", "http", "metrics", "reasons"],
+    [generate_configuration, generate_http, generate_metrics, generate_reasons, generate_rights],
+    ids=["configuration", "http", "metrics", "reasons", "rights"],
 )
 def test_page_is_up_to_date(generator: object) -> None:
     assert generator.PAGE.read_text("utf-8") == generator.page(), "run `make docs`"  # type: ignore[attr-defined]  # modules
