@@ -101,6 +101,7 @@ SUBCOMMANDS: Final = (
         "show the subscriptions of outbound webhooks, and enable or disable one",
         (CONFIG, JSON),
     ),
+    Subcommand("console", "paynotify.ops.console.command", "serve pages that answer where a payment is"),
     Subcommand("history", "paynotify.ops.history.command", "show what operators did, when and why", (CONFIG, JSON)),
     Subcommand(
         "audit",

@@ -20,7 +20,7 @@ Partitions = dict[tuple[str, int], list[Record]]
 
 
 def record(topic: str, partition: int, offset: int, key: str, value: bytes | None, **headers: str) -> Record:
-    encoded = tuple((name.replace("_", "-"), text.encode()) for name, text in headers.items())
+    encoded = tuple((name, text.encode()) for name, text in headers.items())
     return Record(topic, partition, offset, key.encode(), value, encoded, 1764410400.0 + offset)
 
 
@@ -54,6 +54,10 @@ def latest(partition: int, offset: int, draw: random.Random) -> Record:
         return record(topics.LATEST, partition, offset, key, None)
     status = payment_status(payment_id=payment, sequence=draw.randint(1, 5), order_id=draw.choice((None, "O1", "O2")))
     return record(topics.LATEST, partition, offset, key, encode(status))
+
+
+def expected_payment(order_id: str, amount: Money) -> ExpectedPayment:
+    return ExpectedPayment(merchant="shop-uk", order_id=order_id, amount=amount, created_at=TIMES[0])
 
 
 def expected(partition: int, offset: int, draw: random.Random) -> Record:

@@ -1,0 +1,74 @@
+"""The console's process: the follower, which fills the index, and the server of the pages."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+from collections.abc import Generator
+from pathlib import Path
+from typing import Final
+
+import uvicorn
+import uvloop
+
+from paynotify.ops.console.follower import TopicFollower
+from paynotify.ops.console.index import PaymentIndex
+from paynotify.ops.console.pages import ConsolePages
+from paynotify.ops.console.queries import IndexQueries
+from paynotify.ops.console.tables import TABLES
+from paynotify.schemas.configuration.model import Configuration
+from paynotify.service.logs import event
+
+logger = logging.getLogger("paynotify.console")
+
+_MAX_CONNECTIONS: Final = 200
+_STOP_SECONDS: Final = 5
+
+
+def serve(configuration: Configuration, listening: socket.socket, path: Path) -> int:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        ConfigurationError: the index can't be made there.
+    """
+    names = {one.topic: configuration.kafka.topic(one.topic) for one in TABLES}
+    index = PaymentIndex(path, names, f"{configuration.kafka.bootstrap_servers}/{configuration.kafka.topic_prefix}")
+    follower = TopicFollower(configuration, index)
+    pages = ConsolePages(configuration, IndexQueries(path), lambda: follower.age)
+    server = _Server(
+        uvicorn.Config(
+            pages.application(),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            limit_concurrency=_MAX_CONNECTIONS,
+            timeout_graceful_shutdown=_STOP_SECONDS,
+        )
+    )
+    listening.listen(_MAX_CONNECTIONS)  # uvicorn would later
+    follower.start()
+    event(logger, "listening", port=listening.getsockname()[1])
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(server, listening))
+    finally:
+        follower.stop()
+        index.close()
+    return 0
+
+
+async def _serve(server: uvicorn.Server, listening: socket.socket) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, server.handle_exit, number, None)
+    await server.serve(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    """Leaves the signals to `_serve`: uvicorn's own handling ends the process by them once it has stopped."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield

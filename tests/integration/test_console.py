@@ -1,0 +1,80 @@
+"""The console beside the running system: what happens appears on its pages, also after it was killed."""
+
+from __future__ import annotations
+
+import http.client
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from paynotify.sandbox.processes import Child, wait_for
+from paynotify.sandbox.system import Plan, Sandbox
+
+pytestmark = pytest.mark.kafka
+
+DEADLINE_SECONDS: Final = 40.0
+ROOT: Final = Path(__file__).parents[2]
+NEVOGATE: Final = {"nevogate": ("shop-hu",)}
+
+
+class Console:
+    """The process, and what its pages say."""
+
+    def __init__(self, sandbox: Sandbox, index: Path) -> None:
+        options = ["--listen", "127.0.0.1:0", "--index", str(index), "--config", str(sandbox.config_path)]
+        command = [sys.executable, "-m", "paynotify.ops.main", "console", *options]
+        self.child = Child("console", command, index.with_suffix(".log"), directory=ROOT)
+        self._port = int(self.child.wait_for_event("listening", within_seconds=DEADLINE_SECONDS)["port"])
+
+    def page(self, path: str, host: str = "127.0.0.1") -> tuple[int, str]:
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=DEADLINE_SECONDS)
+        try:
+            connection.request("GET", path, headers={"host": host})
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+    def until(self, path: str, text: str) -> str:
+        """The page, once it has the text."""
+        assert wait_for(lambda: text in self.page(path)[1], within_seconds=DEADLINE_SECONDS, every=0.2), (
+            self.page(path),
+            self.child.end(),
+        )
+        return self.page(path)[1]
+
+
+@pytest.fixture(scope="module")
+def sandbox(kafka: str) -> Iterator[Sandbox]:
+    with Sandbox(Plan(kafka=kafka, consumers=False, merchants=NEVOGATE)) as running:
+        yield running
+
+
+def test_payment_appears_is_found_and_tells_its_story(sandbox: Sandbox, tmp_path: Path) -> None:
+    console = Console(sandbox, tmp_path / "index.sqlite")
+    try:
+        payment = sandbox.providers["nevogate"].pay(order_id="ORD-4711", amount=1250)
+        found = console.until("/search?q=ORD-47", payment)
+        assert f'href="/payments/shop-hu/{payment}"' in found
+        page = console.until(f"/payments/shop-hu/{payment}", "notification")
+        assert "The goods may leave" in page
+        assert all(f"<td>{kind}</td>" in page for kind in ("notification", "lookup", "answer", "observation", "status"))
+        assert console.page("/payments/shop-hu/none")[0] == 404
+        assert console.page("/payments/nobody/none")[0] == 404
+        assert console.page("/", host="attacker.example")[0] == 421
+        console.child.signal(signal.SIGKILL)
+        assert console.child.wait(DEADLINE_SECONDS)
+
+        later = sandbox.providers["nevogate"].pay(order_id="ORD-4712", amount=1250)
+        console = Console(sandbox, tmp_path / "index.sqlite")
+        page = console.until("/search?q=ORD-471", later)
+        assert payment in page
+        assert "up to date" in console.until("/", "up to date")
+    finally:
+        console.child.signal(signal.SIGTERM)
+        assert console.child.wait(DEADLINE_SECONDS)
+    assert console.child.exit_code == 0
