@@ -195,7 +195,7 @@ kube-test: prerequisites $(VENV)/.development   ## test the chart and the trial 
 
 # what is locked stays as it is, as long as it fits; ARGS=--upgrade takes what is newest. Each lock begins with its command
 lock: $(VENV)/.development                      ## pin all dependencies, with hashes (ARGS=--upgrade updates them)
-	$(LOCK) --extra=tracing --output-file=requirements/runtime.txt pyproject.toml requirements/build.in $(ARGS)
+	$(LOCK) --extra=console --extra=tracing --output-file=requirements/runtime.txt pyproject.toml requirements/build.in $(ARGS)
 	for lock in image sbom sources development docs; do \
 		$(LOCK) --output-file=requirements/$$lock.txt requirements/$$lock.in $(ARGS) || exit; done
 
