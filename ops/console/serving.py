@@ -38,7 +38,7 @@ def serve(configuration: Configuration, listening: socket.socket, path: Path) ->
     index = PaymentIndex(path, names, f"{configuration.kafka.bootstrap_servers}/{configuration.kafka.topic_prefix}")
     follower = TopicFollower(configuration, index)
     pages = ConsolePages(configuration, IndexQueries(path), lambda: follower.age)
-    server = _Server(
+    server = _PageServer(
         uvicorn.Config(
             pages.application(),
             log_config=None,
@@ -66,7 +66,7 @@ async def _serve(server: uvicorn.Server, listening: socket.socket) -> None:
     await server.serve(sockets=[listening])
 
 
-class _Server(uvicorn.Server):
+class _PageServer(uvicorn.Server):
     """Leaves the signals to `_serve`: uvicorn's own handling ends the process by them once it has stopped."""
 
     @contextlib.contextmanager
