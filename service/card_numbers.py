@@ -48,7 +48,8 @@ _MIN_DIGITS: Final = 13
 # The first look must cost next to nothing, as it is taken at every call: with what may separate groups taken out, and
 # every digit made a zero, a number in any form is a run of zeros.
 _ZEROS: Final = b"0" * _MIN_DIGITS
-_DIGITS: Final = bytes(0x30 if one in b"0123456789" else 0x20 for one in range(256))
+_ENCODED_GROUPS: Final = b"0000%000000"  # of which the first two after the percent sign are those of %20
+_DIGITS: Final = bytes(0x30 if one in b"0123456789" else 0x25 if one == 0x25 else 0x20 for one in range(256))
 _SEPARATORS: Final = b" +.-"
 
 #: Digits as numbers, and those of every second place doubled, their digits added up.
@@ -113,7 +114,9 @@ class CardNumbers:
 
     def masked(self, text: bytes) -> Masked | None:
         """The text with each card number replaced by a marker of the same length; None if it has none."""
-        if _ZEROS not in text.translate(_DIGITS, _SEPARATORS) and not _has_encoded_groups(text):
+        digits = text.translate(_DIGITS, _SEPARATORS)
+        # who writes blanks as %20 writes none as a plus sign; a single character is searched for very fast
+        if _ZEROS not in digits and (b"%" not in digits or b"+" in text or _ENCODED_GROUPS not in digits):
             return None
         count, parts, end = 0, [], 0
         for found in _CANDIDATE.finditer(text):
@@ -132,12 +135,6 @@ class CardNumbers:
 def header(count: int) -> tuple[str, bytes]:
     """The header of a record whose value, or query, had so many card numbers."""
     return (MASKED_CARD_NUMBERS, str(count).encode())
-
-
-def _has_encoded_groups(text: bytes) -> bool:
-    """Whether digits may be a number once the blanks between them are no longer percent-encoded."""
-    # a single character is searched for much faster than three
-    return b"%" in text and b"%20" in text and _ZEROS in text.replace(b"%20", b"").translate(_DIGITS, _SEPARATORS)
 
 
 def _stands_alone(found: re.Match[bytes]) -> bool:
