@@ -22,6 +22,7 @@ from kafka import KafkaConsumer, TopicPartition
 from paynotify.sandbox.processes import wait_for
 from paynotify.sandbox.system import Sandbox
 from paynotify.schemas import topics
+from paynotify.schemas.cloudevents import MASKED_CARD_NUMBERS
 from paynotify.schemas.messages import RECOVERY
 from paynotify.schemas.providers import provider_names
 from tests.fault.judgement import never_started
@@ -183,7 +184,7 @@ def assert_right(sandbox: Sandbox, observer: Observer, within_seconds: float = S
         return not left
 
     wait_for(accounted, within_seconds=within_seconds, every=0.3)
-    strange = left + _unordered(observer) + _broken_rules(books)
+    strange = left + _unordered(observer) + _broken_rules(books) + _masked(observer)
     assert not strange, _told("not right", strange)
     invented = observer.events().keys() - truths(books).keys() - never_started(books)
     assert not invented, _told("published, but unknown to the provider", sorted(invented))
@@ -191,6 +192,16 @@ def assert_right(sandbox: Sandbox, observer: Observer, within_seconds: float = S
 
 def _told(what: str, found: list[str]) -> str:
     return f"{len(found)} {what}: " + "; ".join(found[:10])
+
+
+def _masked(observer: Observer) -> list[str]:
+    """Records in which something was taken for a card number: the simulators send none."""
+    return [
+        f"{topic}/{one.partition}/{one.offset} has a masked card number"
+        for topic, records in observer.records.items()
+        for one in records
+        if any(name == MASKED_CARD_NUMBERS for name, _ in one.headers)
+    ]
 
 
 def _unordered(observer: Observer) -> list[str]:
