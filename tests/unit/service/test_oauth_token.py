@@ -24,7 +24,7 @@ from paynotify.schemas.errors import ConfigurationError, TokenUnavailableError
 from paynotify.service import token_sources
 from paynotify.service.kafka_client import client_settings
 from paynotify.service.msk_signer import MskSigner
-from paynotify.service.oauth_token import FetchedToken, FileToken
+from paynotify.service.oauth_token import _RENEW_SHARE, FetchedToken, FileToken
 from paynotify.service.token_endpoint import TokenEndpoint
 from tests.fakes import configurations
 from tests.fakes.token_issuer import CLIENT, SECRET, TokenIssuer
@@ -94,8 +94,10 @@ def test_endpoint_over_tls_is_believed_by_its_authority_only(tmp_path: Path) -> 
         assert issuer.issued == 1
 
 
-def test_token_is_renewed_before_it_expires(issuer: TokenIssuer) -> None:
-    issuer.lifetime_seconds = 2.0
+def test_token_is_renewed_before_it_expires(issuer: TokenIssuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert 0 < _RENEW_SHARE[0] < _RENEW_SHARE[1] < 1
+    monkeypatch.setattr("paynotify.service.oauth_token._RENEW_SHARE", (0.01, 0.02))
+    issuer.lifetime_seconds = 60.0  # a busy machine may be late, but not by so much
     token = FetchedToken(TokenEndpoint(settings(issuer)), {})
     try:
         token.await_first()

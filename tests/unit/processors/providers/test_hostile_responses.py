@@ -133,7 +133,7 @@ async def test_bytes_that_are_no_answer_end_soon_in_an_error_of_ours(answer: byt
         began = time.monotonic()
         with pytest.raises(RetryableError):
             await exchange(here.call_context(max_response_bytes=1000, timeout_seconds=SECONDS), "GET", url, headers={})
-        assert time.monotonic() - began < 5 * SECONDS
+        assert time.monotonic() - began < 20 * SECONDS, "it has an end, also on a busy machine"
 
 
 @pytest.mark.parametrize(
