@@ -40,8 +40,8 @@ def configuration_document(
         "kafka": {"bootstrap_servers": bootstrap, "topic_prefix": topic_prefix},
         "topics": {"partitions": partitions, "replication_factor": replication_factor},
         "state_directory": state_directory,
-        # all providers, and whoever attacks them, call from this machine's own address
-        "ingest": {"address_rate_per_second": None, "rate_per_second": 10_000, "burst": 20_000},
+        # a day of calls comes within a minute
+        "ingest": {"rate_per_second": 10_000},
         "worker": dict(_WORKER),
         "merchants": list(merchants),
     }

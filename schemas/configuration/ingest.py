@@ -35,11 +35,11 @@ class IngestSettings(Section, frozen=True):
     rate_per_second: Positive = 500.0
     """Calls per second on each merchant's route, on average. Calls beyond the rate and burst get 429. A call of more
     than 4 KiB counts as one for each 4 KiB: with the topics' `retention_bytes` it bounds what a flood can do."""
-    burst: Count = 5_000
+    burst: Count = 20_000
     """Calls that each merchant's route accepts at once after a quiet time."""
-    address_rate_per_second: Positive | None = 100.0
-    """Calls per second of each caller's address, for all merchants together; `null` is no limit. Behind a proxy that
-    `trusted_proxies` does not name, all calls come from one address: name it, or set a rate for all of them."""
+    address_rate_per_second: Positive | None = None
+    """Calls per second of each caller's address, for all merchants together. Not set by default: behind a proxy that
+    `trusted_proxies` does not name, all calls come from one address, and genuine ones would be refused."""
     address_burst: Count = 2_000
     """Calls that each address may make at once after a quiet time."""
     trusted_proxies: tuple[Network, ...] = ()

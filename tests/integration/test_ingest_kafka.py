@@ -27,7 +27,7 @@ CONFIGURATION = """
 sandbox: true
 kafka: {{bootstrap_servers: "{kafka}", topic_prefix: "{prefix}"}}
 topics: {{partitions: 4, replication_factor: 1}}
-ingest: {{address_rate_per_second: null, rate_per_second: 100000, burst: 100000}}
+ingest: {{rate_per_second: 100000, burst: 100000}}
 merchants:
   - {{id: shop-nl, provider: omnikassa, poi_id: 1, base_url: "https://nl.example", signing_keys: [{{value: k}}]}}
   - {{id: shop-uk, provider: trustpayments, site_reference: s, notification_passwords: [{{value: p}}],
