@@ -58,7 +58,7 @@ def test_paused_process_can_be_stopped(tmp_path: Path) -> None:
 
 def test_children_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
     starter = (
-        "import os, signal, sys; from pathlib import Path; from sandbox.processes import Child\n"
+        "import os, signal, sys; from pathlib import Path; from paynotify.sandbox.processes import Child\n"
         f"child = Child('one', [sys.executable, '-c', {SLEEPS!r}], Path({str(tmp_path)!r}) / 'one.log')\n"
         "child.wait_for_event('up'); print(child.pid, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
     )

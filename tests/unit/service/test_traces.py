@@ -74,7 +74,7 @@ def test_wrong_settings_are_refused_and_named(environment: dict[str, str], said:
 def test_without_traces_no_library_of_theirs_is_imported() -> None:
     program = (
         "import sys, paynotify.ingest.server, paynotify.processors.worker\n"
-        "from service.traces import open_traces\n"
+        "from paynotify.service.traces import open_traces\n"
         "assert open_traces('worker', {}) is None\n"
         "print([name for name in sys.modules if name.startswith(('opentelemetry', 'google.protobuf', 'requests'))])"
     )
