@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -49,6 +50,7 @@ class TopicFollower:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="follower", daemon=True)
         self._is_searchable = False
+        self._log_starts: dict[tuple[str, int], int] = {}
         self.age = IndexAge()
 
     def start(self) -> None:
@@ -74,7 +76,13 @@ class TopicFollower:
         until_seconds = time.monotonic() + _RECONNECT_SECONDS
         partitions = reader.partitions(*self._names)
         while not self._stopping.is_set() and time.monotonic() < until_seconds:
-            ranges = [self._unread(one) for one in reader.ranges(partitions)]
+            positions = self._index.positions()
+            wholes = reader.ranges(partitions)
+            if any(positions.get((one.partition.topic, one.partition.partition), 0) > one.end for one in wholes):
+                event(logger, "topics_made_anew", level=logging.WARNING)
+                self._index.clear()
+                positions = {}
+            ranges = [self._unread(one, positions) for one in wholes]
             left = sum(one.length for one in ranges)
             self._tell(left)
             for (topic, number), read in reader.read(ranges):
@@ -93,11 +101,13 @@ class TopicFollower:
                 self._is_searchable = True
             self._stopping.wait(_PAUSE_SECONDS)
 
-    def _unread(self, whole: OffsetRange) -> OffsetRange:
+    def _unread(self, whole: OffsetRange, positions: Mapping[tuple[str, int], int]) -> OffsetRange:
         """What of a partition the index has not read. Rows of records that are gone are removed on the way."""
-        self._index.forget_before(*whole.partition, whole.log_start)
-        known = self._index.positions().get((whole.partition.topic, whole.partition.partition), 0)
-        return replace(whole, start=max(whole.start, known))
+        place = (whole.partition.topic, whole.partition.partition)
+        if self._log_starts.get(place) != whole.log_start:
+            self._index.forget_before(*place, whole.log_start)
+            self._log_starts[place] = whole.log_start
+        return replace(whole, start=max(whole.start, positions.get(place, 0)))
 
     def _tell(self, left: int) -> None:
         """Offsets without a record count too, so the number may fall faster than records are read."""

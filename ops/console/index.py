@@ -108,6 +108,13 @@ class PaymentIndex:
             with self._database:
                 self._database.execute(statement, (partition, log_start))
 
+    def clear(self) -> None:
+        """Begin anew: the topics are others than those that were read."""
+        with self._database:
+            self._database.execute("BEGIN")
+            for name in ("positions", *(one.name for one in TABLES)):
+                self._database.execute(f"DELETE FROM {name}")  # noqa: S608 - names of `TABLES` alone
+
     def add_search_indexes(self) -> None:
         """Make searches fast. Called once all was read: each row costs twice as much with them."""
         for table in self._tables.values():

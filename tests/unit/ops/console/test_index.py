@@ -156,6 +156,17 @@ def test_index_of_another_installation_is_made_anew(tmp_path: Path) -> None:
     other.close()
 
 
+def test_index_that_is_cleared_begins_anew(tmp_path: Path) -> None:
+    index = PaymentIndex(tmp_path / "index.sqlite", NAMES, "test")
+    fill(index, many(), random.Random(3))
+    index.clear()
+    assert index.positions() == {}
+    assert not any(held(tmp_path / "index.sqlite").values())
+    fill(index, many(), random.Random(4))
+    index.close()
+    assert held(tmp_path / "index.sqlite") == folded(many())
+
+
 def test_folder_that_is_missing_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="--index"):
         PaymentIndex(tmp_path / "missing" / "index.sqlite", NAMES, "test")
