@@ -112,6 +112,18 @@ OVERVIEW: Final = (
         red_from=0.5,
     ),
     Panel(
+        "Bytes of calls stored",
+        f"sum by (provider) (rate({series('paynotify_ingest_stored_bytes_total')}[5m]))",
+        "{{provider}}",
+        unit="Bps",
+    ),
+    Panel(
+        "Card numbers masked (should be none)",
+        f"sum by (provider) {increase('paynotify_ingest_card_numbers_masked_total')}"
+        f" or sum by (provider) {increase('paynotify_card_numbers_masked_total')}",
+        "{{provider}}",
+    ),
+    Panel(
         "Notifications stored",
         f"sum by (provider) (rate({series('paynotify_ingest_stored_total')}[5m]))",
         "{{provider}}",

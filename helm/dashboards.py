@@ -1,4 +1,7 @@
-"""Renders the Grafana dashboards as JSON, an overview and one per stage; ``python -m helm.generate`` writes them."""
+"""Renders the Grafana dashboards as JSON: an overview, one for each stage, and one of outbound webhooks.
+
+``python -m helm.generate`` writes them.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from helm.dashboard_panels import OVERVIEW, Panel, panels_of
+from helm.delivery_panels import DELIVERIES
 from helm.values import STAGES
 
 _SOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}
@@ -18,12 +22,13 @@ def dashboards() -> dict[str, str]:
     files = {"paynotify-overview.json": _dashboard("paynotify-overview", "paynotify: overview", OVERVIEW)}
     for stage in STAGES:
         files[f"paynotify-{stage}.json"] = _dashboard(f"paynotify-{stage}", f"paynotify: {stage}", panels_of(stage))
+    files["paynotify-deliver.json"] = _dashboard("paynotify-deliver", "paynotify: deliver", DELIVERIES)
     return files
 
 
 def queries() -> list[str]:
     """Every query of every dashboard."""
-    panels = [*OVERVIEW, *(panel for stage in STAGES for panel in panels_of(stage))]
+    panels = [*OVERVIEW, *(panel for stage in STAGES for panel in panels_of(stage)), *DELIVERIES]
     return [panel.query for panel in panels]
 
 

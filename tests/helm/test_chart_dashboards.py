@@ -116,7 +116,7 @@ def test_dashboards_show_every_metric_of_the_stages() -> None:
 def test_dashboards_are_an_overview_and_one_for_each_stage() -> None:
     made = named(things("strimzi"), "ConfigMap", "pay-dashboards")
     assert made["metadata"]["labels"]["grafana_dashboard"] == "1"
-    assert made["data"].keys() == {"paynotify-overview.json", *(f"paynotify-{stage}.json" for stage in STAGES)}
+    assert made["data"].keys() == {f"paynotify-{name}.json" for name in ("overview", *STAGES, "deliver")}
     uids = {json.loads(text)["uid"] for text in made["data"].values()}
     assert len(uids) == len(made["data"])
     assert sum(len(text) for text in made["data"].values()) < 900_000, "more does not fit into one object"

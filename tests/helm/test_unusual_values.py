@@ -179,7 +179,7 @@ def test_release_name_may_be_a_yaml_boolean(release: str, tmp_path: Path) -> Non
 def test_labels_of_pods_and_monitoring_win_over_common_labels(tmp_path: Path) -> None:
     labels: dict[str, Any] = {"team": "payments", "release": "all", "grafana_dashboard": "all"}
     found = rendered("strimzi", put("commonLabels", labels), put("pod.labels", {"team": "on-call"}), folder=tmp_path)
-    (deployment,) = of_kind(found, "Deployment")
+    deployment = named(found, "Deployment", "pay-ingest")
     assert deployment["metadata"]["labels"]["team"] == "payments"
     assert pod_of(deployment)["metadata"]["labels"]["team"] == "on-call"
     for kind in ("PodMonitor", "PrometheusRule"):

@@ -8,7 +8,6 @@ from typing import Annotated, Final, TypeAlias
 
 from msgspec import Meta, field
 
-from paynotify.processors.providers.trustpayments.personal_fields import personal
 from paynotify.schemas.configuration.merchants import FollowedMerchant, Secrets
 from paynotify.schemas.configuration.secrets import SecretRef
 from paynotify.schemas.providers import ProviderContract
@@ -18,6 +17,33 @@ NAME: Final = "trustpayments"
 
 TRANSACTION: Final = "transaction"
 
+#: Whose data a field has; the names of its fields begin so.
+_PERSONS: Final = ("billing", "customer", "delivery")
+
+#: What follows. The country and the county are no more personal than a currency.
+_PERSONAL_WORDS: Final = (
+    "prefixname",
+    "firstname",
+    "middlename",
+    "lastname",
+    "suffixname",
+    "name",
+    "premise",
+    "street",
+    "town",
+    "postcode",
+    "email",
+    "telephone",
+    "telephonetype",
+    "dob",
+    "ip",
+    "forwardedip",
+)
+
+#: Fields that hold personal data: nothing of paynotify needs them in a notification.
+PERSONAL_FIELDS: Final = frozenset(
+    (*(whose + what for whose in _PERSONS for what in _PERSONAL_WORDS), "maskedpan", "pan", "expirydate", "iban")
+)
 
 #: No currency has more digits after its point.
 Decimals: TypeAlias = Annotated[int, Meta(ge=0, le=4)]
@@ -49,7 +75,7 @@ class TrustPaymentsMerchant(FollowedMerchant, frozen=True, kw_only=True, tag_fie
         return self.accept_unsigned
 
     def personal_fields(self) -> tuple[str, ...]:
-        return personal(self.extra_fields)
+        return tuple(one for one in self.extra_fields if one.lower() in PERSONAL_FIELDS)
 
     def base_urls(self) -> Mapping[str, str]:
         return {"webservices_url": self.webservices_url}
