@@ -54,7 +54,7 @@ crash: prerequisites $(VENV)/.development       ## kill a worker at every number
 		tests/integration/test_settlement.py tests/acceptance/test_charge_crash.py $(ARGS)
 
 brokers: prerequisites $(VENV)/.development     ## give the brokers other addresses, another cluster, tokens and sessions that end
-	PAYNOTIFY_LONG=1 $(BIN)/python -m pytest tests/acceptance/test_replaced_cluster.py tests/acceptance/test_broker_tokens.py \
+	PAYNOTIFY_LONG=1 $(BIN)/python -m pytest tests/acceptance/test_kafka_rotation.py tests/acceptance/test_replaced_cluster.py tests/acceptance/test_broker_tokens.py \
 		tests/acceptance/test_tool_rights.py $(ARGS)
 
 VERSIONS ?= 3.7.2 3.8.1 3.9.1 4.0.1 4.1.1 4.2.0 4.3.1

@@ -70,7 +70,7 @@ def distinct(installation: Installation, topic: str) -> dict[str, Any]:
     return {name: orjson.loads(value) for name, value in contents.items()}
 
 
-@pytest.mark.parametrize("step", range(1, 7) if LONG else (3, 4))
+@pytest.mark.parametrize("step", range(1, 7) if LONG else (4,))
 def test_order_is_reported_once(installation: Installation, step: int) -> None:
     worker = {
         "overdue": {"poll_schedule_seconds": {"trustpayments": LOOKS}, "takeover_grace_seconds": 0},

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.pictures.__main__ import DASHBOARDS, PICTURES
+from tests.pictures.__main__ import DASHBOARDS, EMPTY, PICTURES
 from tests.pictures.dashboard import Answer, filled, named, read
 from tests.pictures.picture import draw
 from tests.pictures.prometheus import QueryError, Series, Span
@@ -25,6 +25,8 @@ def test_dashboard_is_understood_and_has_a_picture(file: Path) -> None:
     variables = dict.fromkeys(dashboard.variables, "payments")
     assert not any("$" in filled(panel.query, variables) for panel in dashboard.panels)
     assert all(written(1.0, panel.unit) for panel in dashboard.panels)
+    if file.stem in EMPTY:
+        return
     picture = PICTURES / f"{dashboard.name}.png"
     assert picture.stat().st_size < 250_000, "run `make pictures`"
 

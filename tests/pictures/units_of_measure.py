@@ -45,6 +45,7 @@ def _short(value: float) -> str:
 
 _FORMS: Final[Mapping[str, Callable[[float], str]]] = {
     "short": _short,
+    "Bps": lambda value: f"{_short(value)}B/s",
     "reqps": lambda value: f"{_short(value)} req/s",
     "percentunit": lambda value: f"{_rounded(100 * value)}%",
     "s": lambda value: _scaled(value, _SECONDS),
