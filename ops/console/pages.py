@@ -23,10 +23,8 @@ from paynotify.ops.console.answer_headers import SafeAnswers
 from paynotify.ops.console.explanation import explained
 from paynotify.ops.console.follower import IndexAge
 from paynotify.ops.console.queries import LEAST_CHARACTERS, PAGE_ROWS, IndexQueries
-from paynotify.ops.trace.search import PaymentSearch
-from paynotify.ops.trace.timeline import Timeline, build_timeline
-from paynotify.processors.resolve.release import release_rules
-from paynotify.schemas.configuration.merchants import provider_of
+from paynotify.ops.trace.reading import read_timeline
+from paynotify.ops.trace.timeline import Timeline
 from paynotify.schemas.configuration.model import Configuration
 from paynotify.schemas.errors import ClusterUnavailableError, ConfigurationError
 from paynotify.schemas.money import Money, to_major
@@ -117,11 +115,8 @@ class ConsolePages:
         if not self._readers.acquire(timeout=_READER_WAIT_SECONDS):
             raise ClusterUnavailableError("Too many stories are being read at this moment. Load the page again.")
         try:
-            one = self._merchants[merchant]
-            provider = provider_of(one)
             with self._open_reader() as reader:
-                found = PaymentSearch(reader, self._configuration, provider, merchant, payment_id).run()
-            return build_timeline(provider, merchant, payment_id, found, release_rules(one))
+                return read_timeline(reader, self._configuration, self._merchants[merchant], payment_id)
         finally:
             self._readers.release()
 

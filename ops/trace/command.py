@@ -16,11 +16,11 @@ from paynotify.ops.common.terminal import print_table, printable
 from paynotify.ops.common.times import TIME_FORMS, parse_time_option
 from paynotify.ops.common.topic_reader import TopicReader
 from paynotify.ops.trace.html import page
-from paynotify.ops.trace.search import PaymentSearch, payments_of_order
-from paynotify.ops.trace.timeline import Timeline, TimelineEntry, build_timeline
-from paynotify.processors.resolve.release import release_rules
+from paynotify.ops.trace.reading import read_timeline
+from paynotify.ops.trace.search import payments_of_order
+from paynotify.ops.trace.timeline import Timeline, TimelineEntry
 from paynotify.schemas.configuration.load import load
-from paynotify.schemas.configuration.merchants import Merchant, provider_of
+from paynotify.schemas.configuration.merchants import Merchant
 from paynotify.schemas.configuration.model import Configuration
 from paynotify.schemas.errors import ConfigurationError
 
@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.order is not None:
             payments = payments_of_order(reader, configuration, merchant.id, arguments.order, since_seconds)
         timelines = [
-            _timeline(reader, configuration, merchant, one, since_seconds, arguments.order)
+            read_timeline(reader, configuration, merchant, one, since_seconds, arguments.order)
             for one in payments[:_MAX_PAYMENTS] or [""]
         ]
     _show(timelines, arguments)
@@ -91,20 +91,6 @@ def _target(arguments: argparse.Namespace, configuration: Configuration) -> tupl
     elif not slash or not merchant_id or not payment or arguments.merchant or len(payment) > _MAX_ID_LENGTH:
         raise ConfigurationError("The payment must be named as MERCHANT/PAYMENT, or by --merchant ID --order ID.")
     return find_merchant(configuration, merchant_id), payment
-
-
-def _timeline(
-    reader: TopicReader,
-    configuration: Configuration,
-    merchant: Merchant,
-    payment: str,
-    since_seconds: float | None,
-    order: str | None,
-) -> Timeline:
-    """The payment's timeline; if ``payment`` is empty, that of the order."""
-    provider = provider_of(merchant)
-    found = PaymentSearch(reader, configuration, provider, merchant.id, payment, since_seconds, order).run()
-    return build_timeline(provider, merchant.id, payment, found, release_rules(merchant))
 
 
 def _show(timelines: list[Timeline], arguments: argparse.Namespace) -> None:
