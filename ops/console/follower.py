@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from paynotify.ops.common.topic_reader import OffsetRange, TopicReader, to_record
+from paynotify.ops.common.topic_reader import OffsetRange, TopicPartition, TopicReader, to_record
 from paynotify.ops.console.index import PaymentIndex
 from paynotify.ops.console.tables import TABLES
 from paynotify.schemas.configuration.model import Configuration
@@ -50,7 +50,7 @@ class TopicFollower:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="follower", daemon=True)
         self._is_searchable = False
-        self._log_starts: dict[tuple[str, int], int] = {}
+        self._log_starts: dict[TopicPartition, int] = {}
         self.age = IndexAge()
 
     def start(self) -> None:
@@ -78,7 +78,7 @@ class TopicFollower:
         while not self._stopping.is_set() and time.monotonic() < until_seconds:
             positions = self._index.positions()
             wholes = reader.ranges(partitions)
-            if any(positions.get((one.partition.topic, one.partition.partition), 0) > one.end for one in wholes):
+            if any(positions.get(one.partition, 0) > one.end for one in wholes):
                 event(logger, "topics_made_anew", level=logging.WARNING)
                 self._index.clear()
                 positions = {}
@@ -101,13 +101,12 @@ class TopicFollower:
                 self._is_searchable = True
             self._stopping.wait(_PAUSE_SECONDS)
 
-    def _unread(self, whole: OffsetRange, positions: Mapping[tuple[str, int], int]) -> OffsetRange:
+    def _unread(self, whole: OffsetRange, positions: Mapping[TopicPartition, int]) -> OffsetRange:
         """What of a partition the index has not read. Rows of records that are gone are removed on the way."""
-        place = (whole.partition.topic, whole.partition.partition)
-        if self._log_starts.get(place) != whole.log_start:
-            self._index.forget_before(*place, whole.log_start)
-            self._log_starts[place] = whole.log_start
-        return replace(whole, start=max(whole.start, positions.get(place, 0)))
+        if self._log_starts.get(whole.partition) != whole.log_start:
+            self._index.forget_before(*whole.partition, whole.log_start)
+            self._log_starts[whole.partition] = whole.log_start
+        return replace(whole, start=max(whole.start, positions.get(whole.partition, 0)))
 
     def _tell(self, left: int) -> None:
         """Offsets without a record count too, so the number may fall faster than records are read."""

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
+from paynotify.ops.common.topic_reader import TopicPartition
 from paynotify.ops.console.tables import TABLES, Row, Table
 from paynotify.schemas.errors import ConfigurationError, UnreadableError
 from paynotify.schemas.records import Record
@@ -80,10 +81,10 @@ class PaymentIndex:
     def close(self) -> None:
         self._database.close()
 
-    def positions(self) -> dict[tuple[str, int], int]:
+    def positions(self) -> dict[TopicPartition, int]:
         """The next offset to read of each partition (by its topic's name on the cluster)."""
         found = self._database.execute("SELECT topic, partition, next_offset FROM positions")
-        return {(topic, partition): offset for topic, partition, offset in found}
+        return {TopicPartition(topic, partition): offset for topic, partition, offset in found}
 
     def apply(self, topic: str, partition: int, records: Iterable[Record], next_offset: int) -> None:
         """Write what a partition's next records say, and that it was read up to there, in one transaction."""
