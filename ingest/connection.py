@@ -31,6 +31,7 @@ from paynotify.ingest.request_parser import (
     UnreadableRequestError,
 )
 from paynotify.schemas.ingress import HEAD_TOO_LARGE, RESPONSES, RequestOutcome
+from paynotify.service import asgi_server
 from paynotify.service.listener import caller_address
 from paynotify.service.logs import event
 from paynotify.service.private_names import PrivateName, require
@@ -54,7 +55,7 @@ _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 #: What `BoundedConnection` and `ingest.http_server.Server` use of uvicorn.
 PRIVATE_NAMES: Final = (
-    PrivateName("uvicorn", "uvicorn.server", "Server.serve", ("capture_signals",)),
+    *asgi_server.PRIVATE_NAMES,
     PrivateName("uvicorn", "uvicorn.server", "Server.startup", ("http_protocol_class", "server_state", "servers")),
     PrivateName("uvicorn", "uvicorn.server", "Server.shutdown", ("connections", "servers", "shutdown")),
 )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
@@ -20,19 +19,15 @@ from paynotify.ingest.networks import Networks
 from paynotify.ingest.server_tls import ServerTLS, server_tls
 from paynotify.schemas.configuration.ingest import IngestSettings
 from paynotify.schemas.configuration.model import Configuration
-from paynotify.schemas.errors import ConfigurationError
 from paynotify.service.asgi import Receive, Scope, Send
-from paynotify.service.listener import bound_socket
+from paynotify.service.asgi_server import AsgiServer
 
 BACKLOG: Final = 2048
 _MINIMUM_CONNECTIONS: Final = 1024
 
 
-class Server(uvicorn.Server):
-    """uvicorn without its own signal handling, which would end the process by the signal, not with exit code 0.
-
-    Where connections begin with more than HTTP, ``accept`` makes what accepts them instead of uvicorn.
-    """
+class Server(AsgiServer):
+    """Where connections begin with more than HTTP, ``accept`` makes what accepts them instead of uvicorn."""
 
     def __init__(self, config: uvicorn.Config, accept: Callable[[socket.socket, Any], Acceptor] | None) -> None:
         super().__init__(config)
@@ -47,10 +42,6 @@ class Server(uvicorn.Server):
             listener.listen(BACKLOG)
             # uvicorn closes them as its own
             self.servers.append(self._accept(listener, self.server_state))  # type: ignore[arg-type]
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        yield
 
 
 def sweep(server: Server, now_seconds: float) -> None:
@@ -117,17 +108,3 @@ def _acceptor(
 
 def _max_connections(limits: IngestSettings) -> int:
     return max(_MINIMUM_CONNECTIONS, 2 * limits.max_in_flight)
-
-
-def open_listener(address: str) -> socket.socket:
-    """A socket bound to the address.
-
-    Raises:
-        ConfigurationError: the address can't be bound.
-    """
-    try:
-        return bound_socket(address)
-    except OSError as error:
-        raise ConfigurationError(
-            f"The address {address} can't be used: {error.strerror}. Choose a free one with --listen."
-        ) from None

@@ -18,7 +18,7 @@ from paynotify.ingest import group_producer
 from paynotify.ingest.app import Ingress
 from paynotify.ingest.brokers import Brokers
 from paynotify.ingest.call_traces import CallTraces
-from paynotify.ingest.http_server import BACKLOG, Server, build_server, open_listener, sweep
+from paynotify.ingest.http_server import BACKLOG, Server, build_server, sweep
 from paynotify.ingest.limits import Slots
 from paynotify.ingest.metrics import IngestMetrics
 from paynotify.ingest.producer_supply import ProducerSupply
@@ -28,6 +28,7 @@ from paynotify.schemas.ingress import RequestOutcome
 from paynotify.schemas.providers import provider_names
 from paynotify.schemas.topics import notifications
 from paynotify.service import expiry
+from paynotify.service.listener import open_listener
 from paynotify.service.logs import event
 from paynotify.service.management import Management
 from paynotify.service.private_names import require

@@ -50,6 +50,20 @@ def bound_socket(address: str) -> socket.socket:
     return bound
 
 
+def open_listener(address: str) -> socket.socket:
+    """A socket bound to the address.
+
+    Raises:
+        ConfigurationError: the address can't be bound.
+    """
+    try:
+        return bound_socket(address)
+    except OSError as error:
+        raise ConfigurationError(
+            f"The address {address} can't be used: {error.strerror}. Choose a free one with --listen."
+        ) from None
+
+
 def caller_address(peer: tuple[str, int] | None) -> str:
     """The caller's address as it is written elsewhere: that of an IPv4 caller without what the socket adds to it."""
     return str(peer[0]).removeprefix(_IPV4_MAPPED) if peer else ""

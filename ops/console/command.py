@@ -5,19 +5,15 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import ipaddress
-import logging
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from paynotify.schemas.configuration.load import load
 from paynotify.schemas.errors import ConfigurationError
 from paynotify.service import logs
-from paynotify.service.listener import bound_socket, split_address
-
-logger = logging.getLogger("paynotify.console")
+from paynotify.service.listener import open_listener, split_address
 
 _LIBRARIES: Final = ("starlette", "jinja2")
-_MAX_CONCURRENT: Final = 100
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -49,11 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     logs.set_up("console")
     from paynotify.ops.console.serving import serve
 
-    try:
-        listening = bound_socket(arguments.listen)
-    except OSError as error:
-        raise ConfigurationError(f"--listen {arguments.listen} can't be used: {error.strerror}.") from None
-    return serve(configuration, listening, Path(arguments.index))
+    return serve(configuration, open_listener(arguments.listen), Path(arguments.index))
 
 
 def _require_loopback(address: str) -> None:
@@ -64,7 +56,7 @@ def _require_loopback(address: str) -> None:
     """
     host, _ = split_address(address)
     try:
-        own: Any = ipaddress.ip_address(host).is_loopback
+        own = ipaddress.ip_address(host).is_loopback
     except ValueError:
         own = host == "localhost"
     if not own:

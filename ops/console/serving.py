@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import signal
 import socket
-from collections.abc import Generator
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +18,7 @@ from paynotify.ops.console.pages import ConsolePages
 from paynotify.ops.console.queries import IndexQueries
 from paynotify.ops.console.tables import TABLES
 from paynotify.schemas.configuration.model import Configuration
+from paynotify.service.asgi_server import AsgiServer
 from paynotify.service.logs import event
 
 logger = logging.getLogger("paynotify.console")
@@ -38,7 +37,7 @@ def serve(configuration: Configuration, listening: socket.socket, path: Path) ->
     index = PaymentIndex(path, names, f"{configuration.kafka.bootstrap_servers}/{configuration.kafka.topic_prefix}")
     follower = TopicFollower(configuration, index)
     pages = ConsolePages(configuration, IndexQueries(path), lambda: follower.age)
-    server = _PageServer(
+    server = AsgiServer(
         uvicorn.Config(
             pages.application(),
             log_config=None,
@@ -64,11 +63,3 @@ async def _serve(server: uvicorn.Server, listening: socket.socket) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, server.handle_exit, number, None)
     await server.serve(sockets=[listening])
-
-
-class _PageServer(uvicorn.Server):
-    """Leaves the signals to `_serve`: uvicorn's own handling ends the process by them once it has stopped."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None]:
-        yield

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
 from paynotify.ingest.app import Ingress
-from paynotify.ingest.http_server import build_server, open_listener, sweep
+from paynotify.ingest.http_server import build_server, sweep
 from paynotify.ingest.limits import Slots
 from paynotify.ingest.metrics import IngestMetrics
 from paynotify.ingest.notification import RecordHeaders
@@ -16,6 +16,7 @@ from paynotify.ingest.record_group import Told
 from paynotify.schemas.configuration.load import parse
 from paynotify.schemas.ingress import RequestOutcome
 from paynotify.schemas.providers import provider_names
+from paynotify.service.listener import open_listener
 
 DEADLINE_SECONDS: Final = 10
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
