@@ -11,14 +11,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
 import orjson
 
 from paynotify.schemas import messages, topics
 from paynotify.schemas.generate.asyncapi import asyncapi
-from paynotify.schemas.generate.message_schemas import described, with_meaning_beside
+from paynotify.schemas.generate.message_schemas import definition_schemas
 from paynotify.schemas.generate.openapi import openapi
-from paynotify.schemas.providers import provider_names, provider_operations
+from paynotify.schemas.providers import provider_names
 
 #: Of the contract, which changes additively within it; not of the distribution.
 VERSION: Final = "1.0.0"
@@ -51,10 +50,7 @@ def schema_of(kind: type[Any]) -> dict[str, Any]:
     That is draft 7, which all of them know, with the type itself at the top and nothing outside of the document. The
     messages within it are ``definitions``; no ``$ref`` has siblings, which draft 7 would ignore.
     """
-    _, components = msgspec.json.schema_components([kind], ref_template="#/definitions/{name}")
-    if kind is messages.Lookup:
-        components["Lookup"]["properties"]["operation"] = {"enum": sorted(provider_operations())}
-    components = {name: described(name, schema, with_meaning_beside) for name, schema in components.items()}
+    components = definition_schemas(kind)
     schema = {"$schema": "http://json-schema.org/draft-07/schema#", **components.pop(kind.__name__)}
     return {**schema, "definitions": components} if components else schema
 

@@ -29,14 +29,23 @@ Meaning: TypeAlias = Callable[[dict[str, Any], str | None], dict[str, Any]]
 
 def component_schemas(kinds: Iterable[type[Any]]) -> dict[str, Any]:
     """The schemas of these types and of all types within them, by name, for ``components/schemas``."""
+    return _described_types(kinds, "#/components/schemas/{name}", _with_meaning)
+
+
+def definition_schemas(kind: type[Any]) -> dict[str, Any]:
+    """The schemas of the type and of all types within it, by name, for ``definitions``; no ``$ref`` has siblings."""
+    return _described_types([kind], "#/definitions/{name}", _with_meaning_beside)
+
+
+def _described_types(kinds: Iterable[type[Any]], ref_template: str, with_meaning: Meaning) -> dict[str, Any]:
     found = sorted(set(kinds), key=lambda kind: kind.__name__)
-    _, components = msgspec.json.schema_components(found, ref_template="#/components/schemas/{name}")
+    _, components = msgspec.json.schema_components(found, ref_template=ref_template)
     if "Lookup" in components:
         components["Lookup"]["properties"]["operation"] = {"enum": sorted(provider_operations())}
-    return {name: described(name, schema, _with_meaning) for name, schema in sorted(components.items())}
+    return {name: _described(name, schema, with_meaning) for name, schema in sorted(components.items())}
 
 
-def described(name: str, schema: dict[str, Any], with_meaning: Meaning) -> dict[str, Any]:
+def _described(name: str, schema: dict[str, Any], with_meaning: Meaning) -> dict[str, Any]:
     """The schema with its description as Markdown, the meaning of its fields, and its growing lists as such."""
     made = dict(schema)
     if "description" in made:
@@ -58,7 +67,7 @@ def _titled(form: dict[str, Any], name: str, field: str) -> dict[str, Any]:
     return {"title": name + "".join(word.capitalize() for word in field.split("_")), "type": "string", **form}
 
 
-def with_meaning_beside(form: dict[str, Any], meaning: str | None) -> dict[str, Any]:
+def _with_meaning_beside(form: dict[str, Any], meaning: str | None) -> dict[str, Any]:
     """The form with its meaning, but not of a reference: not every registry takes `allOf`."""
     return form if meaning is None or "$ref" in form else {"description": meaning, **form}
 
