@@ -188,6 +188,6 @@ def payload_of(message: TopicMessage) -> dict[str, Any]:
 
 def key_of(message: TopicMessage) -> dict[str, Any]:
     """The record's key as a schema."""
-    meaning = "; ".join(part for part in (f"`{message.key}`" if message.key else "", message.key_meaning) if part)
+    meaning = message.key_in_words
     key_type: Any = "string" if message.key else ["string", "null"]
     return {"type": key_type, "description": f"{meaning[:1].upper()}{meaning[1:]}.", "x-template": message.key}

@@ -5,7 +5,7 @@ Run it with ``python -m paynotify.schemas.generate.messages_page``; a unit test 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,15 +43,16 @@ def page() -> str:
     for public, title in _KINDS.items():
         parts += _topics(title, [channel for channel in shown if channel.row.public == public])
     parts += _changelogs()
+    kinds = [one.value for one in carried.values() if one.value is not None]
+    schemas = component_schemas(kinds)
     for public in _KINDS:
         names = dict.fromkeys(name for one in shown if one.row.public == public for name in one.row.carries)
         parts += ["## Messages for readers and writers\n" if public else "## Internal messages\n"]
         for name in names:
-            parts += _message(carried[name], [one.address for one in shown if name in one.row.carries])
-    kinds = [one.value for one in carried.values() if one.value is not None]
+            parts += _message(carried[name], [one.address for one in shown if name in one.row.carries], schemas)
     own = {kind.__name__ for kind in kinds}
     parts += ["## Types within messages\n"]
-    for name, schema in component_schemas(kinds).items():
+    for name, schema in schemas.items():
         if name not in own:
             parts += [f"### {name}\n", f"{_line(schema.get('description', ''))}\n", *_fields(schema), ""]
     return "\n".join(parts).rstrip() + "\n"
@@ -90,18 +91,16 @@ def _retention(topic: topics.Topic) -> str:
     return ", ".join(compacted) or "unlimited"
 
 
-def _message(message: TopicMessage, addresses: Iterable[str]) -> Iterator[str]:
+def _message(message: TopicMessage, addresses: Iterable[str], schemas: Mapping[str, Any]) -> Iterator[str]:
     yield f"### {message.name}\n"
     yield f"{message.summary}\n"
     yield f"{message.description.strip()}\n"
     yield f"- Topics: {', '.join(f'`{address}`' for address in addresses)}"
-    key = "; ".join(part for part in (f"`{message.key}`" if message.key else "", message.key_meaning) if part)
-    yield f"- Key: {key}"
+    yield f"- Key: {message.key_in_words}"
     types = ", ".join(f"`{one}`" for one in message.event_types)
     yield f"- Value: `{message.content_type}`" + (f"; `ce_type` {types}" if types else "") + "\n"
     if message.value is not None:
-        kind = message.value.__name__
-        yield from _fields(component_schemas([message.value])[kind])
+        yield from _fields(schemas[message.value.__name__])
         yield ""
     yield from _headers(message)
     yield from _example(message)
@@ -164,11 +163,5 @@ def _line(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def write() -> None:
-    """Write the page again."""
-    PAGE.parent.mkdir(exist_ok=True)
-    PAGE.write_text(page(), "utf-8")
-
-
 if __name__ == "__main__":
-    write()
+    PAGE.write_text(page(), "utf-8")

@@ -32,6 +32,11 @@ class TopicMessage:
     optional_headers: tuple[str, ...] = ("traceparent",)
 
     @property
+    def key_in_words(self) -> str:
+        """The key, and what else it can be."""
+        return "; ".join(part for part in (f"`{self.key}`" if self.key else "", self.key_meaning) if part)
+
+    @property
     def further_headers(self) -> tuple[str, ...]:
         """The headers that a record may have: of one with a JSON value, those that say so, too."""
         describes_itself = self.value is not None and "ce_type" in (*self.required_headers, *self.optional_headers)
