@@ -22,9 +22,6 @@ FOLDER: Final = Path(__file__).resolve().parents[2] / "examples" / "connect"
 #: Debezium's name for a text that is a time with a time zone. Its sink makes it a ``timestamptz`` column.
 _ZONED_TIME: Final = {"name": "io.debezium.time.ZonedTimestamp", "version": 1}
 
-#: The fields that hold times. Their type is text, as JSON has no times.
-TIMES: Final = frozenset({"provider_time", "observed_at", "settles_by"})
-
 _PROPERTY: Final = "value.converter.schema.content="
 # a value goes on in the next line after a backslash
 _GENERATED: Final = re.compile(rf"^{re.escape(_PROPERTY)}(?:.*\\\n)*.*$", re.MULTILINE)
@@ -39,8 +36,6 @@ def connect_schema(kind: type[msgspec.Struct]) -> dict[str, Any]:
 
 def _field(field: inspect.Field) -> dict[str, Any]:
     schema, optional = _schema(field.type)
-    if field.encode_name in TIMES:
-        schema |= _ZONED_TIME
     if field.default not in (msgspec.NODEFAULT, None):
         schema["default"] = field.default
     return {"field": field.encode_name, **schema, "optional": optional or not field.required}
@@ -56,8 +51,8 @@ def _schema(kind: inspect.Type) -> tuple[dict[str, Any], bool]:
             return {"type": "struct", "fields": [_field(one) for one in fields]}, False
         case inspect.DictType(key_type=key, value_type=value):
             return {"type": "map", "keys": _schema(key)[0], "values": _schema(value)[0]}, False
-        case inspect.Metadata(type=plain):  # what it says besides, such as that a text is a time, is JSON Schema's
-            return _schema(plain)
+        case inspect.Metadata(extra_json_schema={"format": "date-time"}):  # JSON has no times: they are text
+            return {"type": "string", **_ZONED_TIME}, False
         case inspect.IntType():
             return {"type": "int64"}, False
         case inspect.BoolType():

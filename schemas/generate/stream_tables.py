@@ -14,7 +14,6 @@ from typing import Final
 from msgspec import inspect
 
 from paynotify.schemas import topics
-from paynotify.schemas.generate.connect_schema import TIMES
 from paynotify.schemas.messages import PaymentStatus
 
 FOLDER: Final = Path(__file__).resolve().parents[2] / "examples" / "streams"
@@ -104,8 +103,7 @@ def _columns(dialect: _Dialect) -> list[str]:
 
 def _fields(kind: inspect.StructType, dialect: _Dialect) -> Iterator[str]:
     for field in kind.fields:
-        one = dialect.time if field.encode_name in TIMES else _type(field.type, dialect)
-        yield f"`{field.encode_name}` {one}"
+        yield f"`{field.encode_name}` {_type(field.type, dialect)}"
 
 
 def _type(kind: inspect.Type, dialect: _Dialect) -> str:
@@ -118,6 +116,8 @@ def _type(kind: inspect.Type, dialect: _Dialect) -> str:
             return dialect.row.format(", ".join(_fields(kind, dialect)))
         case inspect.DictType(key_type=key, value_type=value):
             return f"MAP<{_type(key, dialect)}, {_type(value, dialect)}>"
+        case inspect.Metadata(extra_json_schema={"format": "date-time"}):
+            return dialect.time
         case inspect.IntType():
             return "BIGINT"
         case inspect.BoolType():
