@@ -125,7 +125,8 @@ _TYPES: dict[str, Any] = {
     "null": lambda value, schema, root: value is None,
 }
 
-SCHEMAS = {kind: orjson.loads(documents()[f"{kind.__name__}.json"]) for kind in KINDS}
+_FILES = documents()
+SCHEMAS = {kind: orjson.loads(_FILES[f"{kind.__name__}.json"]) for kind in KINDS}
 words = st.text(alphabet=st.characters(codec="utf-8"), max_size=12)
 _words_by_name = st.dictionaries(words, words, max_size=3)
 
