@@ -19,6 +19,7 @@ from helm.values import PROVIDER_STAGES
 from helm.values_schema import schema
 from paynotify.ops.rights import Allowance, allowed
 from paynotify.processors.providers.registry import provider_specs
+from paynotify.schemas.generate import markdown
 from paynotify.schemas.providers import provider_names
 from paynotify.schemas.topics import BOUNDED_SETTINGS, all_topics
 
@@ -41,7 +42,7 @@ def documents() -> dict[Path, str]:
         CHART / "files" / "tools-rights.yaml": tools_rights(),
         CHART / "values.schema.json": json.dumps(schema(), indent=1, sort_keys=True) + "\n",
         values_file: values,
-        readme: _with_table(readme.read_text("utf-8"), table(values)),
+        readme: markdown.with_part(readme.read_text("utf-8"), _TABLE_START, _TABLE_END, f"\n{table(values)}\n"),
         ALERTS_PAGE: alerts_page((CHART / "templates" / "alerts.yaml").read_text("utf-8")),
         CHART_PAGE: chart_page(table(values)),
     }
@@ -85,27 +86,24 @@ def tools_rights() -> str:
 
 def with_groups(values: str) -> str:
     """The text of ``values.yaml`` with one group of workers for each provider, so that one's outage slows no other."""
-    before, _, rest = values.partition(_GROUPS_START)
-    _, _, after = rest.partition(_GROUPS_END)
     stages = ", ".join(PROVIDER_STAGES)
     groups = [
         f"  {name}:\n    providers: [{name}]\n    stages: [{stages}]\n    replicas: 1\n" for name in provider_names()
     ]
-    return "".join((before, _GROUPS_START, *groups, _GROUPS_END, after))
+    return markdown.with_part(values, _GROUPS_START, _GROUPS_END, "".join(groups))
 
 
 def table(text: str) -> str:
     """The README's table of values, from the comments of ``values.yaml``."""
-    lines = ["| key | meaning | default |", "| --- | --- | --- |"]
+    rows = []
     values = yaml.safe_load(text)
     for path, meaning in documented(text):
         default = values
         for key in path:
             default = default[key]
         shown = json.dumps(default, ensure_ascii=False) if default not in ("", {}, []) else ""
-        cell = meaning.replace("|", "\\|")
-        lines.append(f"| `{'.'.join(path)}` | {cell} | {f'`{shown}`' if shown else ''} |")
-    return "\n".join(lines) + "\n"
+        rows.append((f"`{'.'.join(path)}`", meaning, f"`{shown}`" if shown else ""))
+    return "\n".join(markdown.table(("key", "meaning", "default"), rows)) + "\n"
 
 
 def documented(text: str) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -124,12 +122,6 @@ def documented(text: str) -> Iterator[tuple[tuple[str, ...], str]]:
             if meaning is not None:
                 yield tuple(path), meaning
             meaning = None
-
-
-def _with_table(text: str, content: str) -> str:
-    before, _, rest = text.partition(_TABLE_START)
-    _, _, after = rest.partition(_TABLE_END)
-    return f"{before}{_TABLE_START}\n{content}\n{_TABLE_END}{after}"
 
 
 def write() -> None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from paynotify.schemas.generate import markdown
+
 _ROOT: Final = Path(__file__).parents[1]
 RUNBOOK: Final = _ROOT / "docs" / "operations" / "runbook"
 ALERTS_PAGE: Final = _ROOT / "docs" / "reference" / "alerts.md"
@@ -21,9 +23,7 @@ _ALERTS: Final = """\
 The chart installs these rules with `alerts.enabled`. `critical` is for the person on call, `warning` can wait for the
 morning. Each name leads to its page of the [runbook](../operations/runbook/README.md): what it means, how to diagnose
 it, how to fix it.
-
-| alert | severity | for | what it means |
-| --- | --- | --- | --- |"""
+"""
 _CHART: Final = """\
 # Values of the chart
 
@@ -60,11 +60,11 @@ def _rules(template: str) -> Iterator[AlertRule]:
 
 def alerts_page(template: str) -> str:
     """The Markdown page of all alerts."""
-    rows = [
-        f"| [{one.name}](../operations/runbook/{one.name}.md) | {one.severity} | {one.lasting} | {_meaning(one)} |"
+    rows = (
+        (f"[{one.name}](../operations/runbook/{one.name}.md)", one.severity, one.lasting, _meaning(one))
         for one in alert_rules(template)
-    ]
-    return "\n".join([_ALERTS, *rows, ""])
+    )
+    return "\n".join([_ALERTS, *markdown.table(("alert", "severity", "for", "what it means"), rows), ""])
 
 
 def chart_page(table: str) -> str:
@@ -78,4 +78,4 @@ def _meaning(rule: AlertRule) -> str:
     section = text.split("## What it means\n", 1)[1].split("\n## ", 1)[0]
     paragraph = " ".join(section.strip().split("\n\n", 1)[0].split())
     sentence = re.split(r"(?<=[.!?:]) (?=[A-Z`])", paragraph)[0].rstrip(":")
-    return _LINK.sub(r"\1", sentence).replace("|", "\\|")
+    return _LINK.sub(r"\1", sentence)

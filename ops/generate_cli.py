@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from paynotify.ops.main import SUBCOMMANDS, build_parsers
+from paynotify.schemas.generate import markdown
 
 PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "reference" / "cli.md"
 
@@ -27,9 +28,8 @@ Each command reads one configuration file: `--config FILE`, or the environment v
 def page() -> str:
     """The Markdown page."""
     parser, children = build_parsers(SUBCOMMANDS)
-    lines = [_INTRODUCTION, "| command | purpose |", "| --- | --- |"]
-    lines += [f"| [`{one.name}`](#paynotify-{one.name}) | {_cell(one.purpose)} |" for one in SUBCOMMANDS]
-    lines += ["", *_block(parser.epilog)]
+    rows = [(f"[`{one.name}`](#paynotify-{one.name})", one.purpose) for one in SUBCOMMANDS]
+    lines = [_INTRODUCTION, *markdown.table(("command", "purpose"), rows), "", *_block(parser.epilog)]
     for one in SUBCOMMANDS:
         lines += _section(children[one.name])
     return "\n".join(lines).rstrip() + "\n"
@@ -38,14 +38,10 @@ def page() -> str:
 def _section(parser: argparse.ArgumentParser) -> Iterator[str]:
     yield f"\n## {parser.prog}\n"
     yield f"{parser.description}\n"
-    yield "| argument | meaning |"
-    yield "| --- | --- |"
     # argparse lists a parser's arguments in no public place, and format_help() differs between releases of Python
-    for action in parser._actions:
-        if action.help == argparse.SUPPRESS:
-            continue
-        if not isinstance(action, argparse._HelpAction):
-            yield f"| {_argument(action)} | {_cell(_help(parser, action))} |"
+    shown = [one for one in parser._actions if one.help != argparse.SUPPRESS]
+    rows = [(_argument(one), _help(parser, one)) for one in shown if not isinstance(one, argparse._HelpAction)]
+    yield from markdown.table(("argument", "meaning"), rows)
     yield ""
     yield from _block(parser.epilog)
 
@@ -58,9 +54,9 @@ def _block(epilog: str | None) -> Iterator[str]:
 def _argument(action: argparse.Action) -> str:
     value = "" if action.nargs == 0 else _value(action)
     if not action.option_strings:
-        return _cell(f"`{value}`" + (" (optional)" if action.nargs in ("?", "*") else ""))
+        return f"`{value}`" + (" (optional)" if action.nargs in ("?", "*") else "")
     names = ", ".join(f"`{name} {value}`".replace(" `", "`") for name in action.option_strings)
-    return _cell(names + (" (required)" if action.required else ""))
+    return names + (" (required)" if action.required else "")
 
 
 def _value(action: argparse.Action) -> str:
@@ -73,10 +69,6 @@ def _value(action: argparse.Action) -> str:
 
 def _help(parser: argparse.ArgumentParser, action: argparse.Action) -> str:
     return (action.help or "") % {**vars(action), "prog": parser.prog}
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
 
 
 if __name__ == "__main__":

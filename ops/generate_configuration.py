@@ -18,6 +18,7 @@ import msgspec
 from paynotify.schemas.configuration.model import Configuration
 from paynotify.schemas.configuration.secrets import SecretRef
 from paynotify.schemas.configuration.sections import Section
+from paynotify.schemas.generate import markdown
 from paynotify.schemas.providers import ProviderContract, provider_contracts
 
 PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "reference" / "configuration.md"
@@ -46,7 +47,7 @@ merchants:
     password: {file: /run/secrets/webservices-password}
 ```
 """
-_TABLE: Final = "| key | meaning | type | default |\n| --- | --- | --- | --- |"
+_HEADER: Final = ("key", "meaning", "type", "default")
 _NAMES: Final[Mapping[type[Any], str]] = {
     msgspec.inspect.IntType: "integer",
     msgspec.inspect.FloatType: "number",
@@ -93,23 +94,17 @@ def _sections(section: type[msgspec.Struct], path: str, title: str, described: s
     have some in common."""
     yield f"## {title}\n"
     if path:
-        yield f"{inspect.cleandoc(section.__doc__ or '').replace('``', '`')}\n"
-    yield _TABLE
+        yield f"{markdown.of_docstring(section.__doc__ or '')}\n"
     info = cast("msgspec.inspect.StructType", msgspec.inspect.type_info(section))
-    texts, below = meanings(section), []
-    for field in info.fields:
-        yield _row(field, texts[field.name])
-        below += [(kind, _joined(path, field.name + suffix)) for kind, suffix in _structs(field.type)]
+    texts = meanings(section)
+    rows = ((f"`{one.name}`", texts[one.name], _type(one.type), _default(one)) for one in info.fields)
+    yield from markdown.table(_HEADER, rows)
     yield ""
+    below = [(kind, _joined(path, one.name + suffix)) for one in info.fields for kind, suffix in _structs(one.type)]
     for kind, at in below:
         if at != "merchants[]" and at not in described:  # each provider's section is described by itself
             described.add(at)
             yield from _sections(kind, at, f"`{at}`", described)
-
-
-def _row(field: msgspec.inspect.Field, meaning: str) -> str:
-    cells = (f"`{field.name}`", meaning, _type(field.type), _default(field))
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def _structs(kind: msgspec.inspect.Type) -> list[tuple[type[msgspec.Struct], str]]:
@@ -185,15 +180,22 @@ def _number(value: float) -> str:
 
 def _provider_defaults(contracts: Mapping[str, ProviderContract]) -> Iterator[str]:
     yield "The defaults of a provider that the mappings of `worker` do not name.\n"
-    yield "| provider | `duplicate_window_seconds` | `calls_per_second` | `overdue.poll_schedule_seconds` |"
-    yield "| --- | --- | --- | --- |"
-    for one in contracts.values():
-        window, rate = one.duplicate_window_seconds, one.calls_per_second
-        yield (
-            f"| {one.name} | {'no duplicate window' if window is None else f'`{_value(window)}`'} "
-            f"| {'no limit' if rate is None else f'`{_value(rate)}`'} | `{_value(one.poll_schedule_seconds)}` |"
+    header = ("provider", "`duplicate_window_seconds`", "`calls_per_second`", "`overdue.poll_schedule_seconds`")
+    rows = (
+        (
+            one.name,
+            _or(one.duplicate_window_seconds, "no duplicate window"),
+            _or(one.calls_per_second, "no limit"),
+            f"`{_value(one.poll_schedule_seconds)}`",
         )
+        for one in contracts.values()
+    )
+    yield from markdown.table(header, rows)
     yield ""
+
+
+def _or(value: float | None, none: str) -> str:
+    return none if value is None else f"`{_value(value)}`"
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from paynotify.schemas.generate import markdown
 from paynotify.schemas.ingress import HEAD_TOO_LARGE, RESPONSES, IngressResponse
 from paynotify.schemas.providers import ProviderContract, provider_contracts
 
@@ -27,16 +28,14 @@ _ROUTES: Final = """\
 
 `MERCHANT` is the merchant's `id`. The URL of a merchant with `url_tokens` ends with one of them, as `/TOKEN` or as
 `?token=TOKEN`. The key decides the partition, so that the calls of one transaction stay in order.
-
-| route | methods | record's key | request headers stored | answer once it is stored |
-| --- | --- | --- | --- | --- |"""
+"""
+_ROUTE_HEADER: Final = ("route", "methods", "record's key", "request headers stored", "answer once it is stored")
 _ANSWERS: Final = """\
 ## Answers
 
 Answers have no body, unless a route has one of its own. The outcome is the label of `paynotify_ingest_requests_total`.
-
-| status | outcome | meaning | headers |
-| --- | --- | --- | --- |"""
+"""
+_ANSWER_HEADER: Final = ("status", "outcome", "meaning", "headers")
 _MANAGEMENT: Final = """\
 ## Management port
 
@@ -53,20 +52,21 @@ Both processes serve it on port 9090, without authentication: keep it off the in
 
 def page() -> str:
     """The Markdown page."""
-    parts = [_INTRODUCTION, _ROUTES, *(_route(contract) for contract in provider_contracts().values()), ""]
-    return "\n".join([*parts, _ANSWERS, *_answers(), "", _MANAGEMENT])
+    routes = markdown.table(_ROUTE_HEADER, map(_route, provider_contracts().values()))
+    answers = markdown.table(_ANSWER_HEADER, _answers())
+    return "\n".join([_INTRODUCTION, _ROUTES, *routes, "", _ANSWERS, *answers, "", _MANAGEMENT])
 
 
-def _route(contract: ProviderContract) -> str:
+def _route(contract: ProviderContract) -> tuple[str, ...]:
     route = contract.route
     methods = ", ".join(route.methods)
     key = "`MERCHANT`" if contract.one_queue_per_merchant else "`MERCHANT/TRANSACTION`"
     headers = ", ".join(f"`{name.decode()}`" for name in route.stored_headers)
     answer = f"200, `{route.stored.body.decode()}`" if route.stored.body else "200"
-    return f"| `/notifications/{contract.name}/MERCHANT` | {methods} | {key} | {headers} | {answer} |"
+    return f"`/notifications/{contract.name}/MERCHANT`", methods, key, headers, answer
 
 
-def _answers() -> Iterator[str]:
+def _answers() -> Iterator[tuple[str, ...]]:
     """One row for each answer, with all outcomes that it stands for."""
     outcomes: Mapping[IngressResponse, list[str]] = {response: [] for response in RESPONSES.values()}
     for outcome, response in RESPONSES.items():
@@ -74,7 +74,7 @@ def _answers() -> Iterator[str]:
     rows = [*outcomes.items(), (HEAD_TOO_LARGE, ["none: the request is not parsed yet"])]
     for response, names in sorted(rows, key=lambda row: row[0].status):
         headers = ["`Retry-After`"] * response.retry_after + ["`Connection: close`"] * response.close
-        yield f"| {response.status} | {', '.join(names)} | {response.meaning} | {', '.join(headers)} |"
+        yield str(response.status), ", ".join(names), response.meaning, ", ".join(headers)
 
 
 if __name__ == "__main__":

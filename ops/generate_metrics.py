@@ -12,6 +12,7 @@ from typing import Any, Final
 from paynotify.deliver.metrics import DeliverMetrics
 from paynotify.ingest.metrics import IngestMetricSet
 from paynotify.processors.metrics import Metrics
+from paynotify.schemas.generate import markdown
 from paynotify.service.expiry import CREDENTIAL_EXPIRES
 from paynotify.service.management import READY
 from paynotify.service.metrics import MetricDefinition
@@ -41,12 +42,14 @@ def page() -> str:
 
 def _section(title: str, definitions: Iterable[MetricDefinition[Any]]) -> Iterator[str]:
     yield f"## {title}\n"
-    yield "| metric | kind | meaning | labels |"
-    yield "| --- | --- | --- | --- |"
-    for one in definitions:
-        labels = ", ".join(f"`{label}`" for label in one.labels)
-        yield f"| `{one.name}` | {one.kind.__name__.lower()} | {one.help}{_buckets(one)} | {labels} |"
+    yield from markdown.table(("metric", "kind", "meaning", "labels"), map(_row, definitions))
     yield ""
+
+
+def _row(definition: MetricDefinition[Any]) -> tuple[str, ...]:
+    labels = ", ".join(f"`{label}`" for label in definition.labels)
+    kind = definition.kind.__name__.lower()
+    return f"`{definition.name}`", kind, f"{definition.help}{_buckets(definition)}", labels
 
 
 def _buckets(definition: MetricDefinition[Any]) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, get_args
 
+from paynotify.schemas.generate import markdown
 from paynotify.schemas.reasons import (
     AlertKind,
     DeadReason,
@@ -156,16 +157,15 @@ def described() -> Mapping[str, tuple[frozenset[str], tuple[str, ...]]]:
 
 
 def _section(title: str, where: str, reasons: Mapping[Any, tuple[str, str]]) -> Iterator[str]:
-    yield f"## {title}\n\n{where}\n\n| reason | meaning | what to do |\n| --- | --- | --- |"
-    for reason, (meaning, action) in reasons.items():
-        yield f"| `{reason}` | {meaning} | {action} |"
+    yield f"## {title}\n\n{where}\n"
+    rows = ((f"`{reason}`", *texts) for reason, texts in reasons.items())
+    yield from markdown.table(("reason", "meaning", "what to do"), rows)
     yield ""
 
 
 def _list(title: str, where: str, reasons: Mapping[Any, str]) -> Iterator[str]:
-    yield f"## {title}\n\n{where}\n\n| word | meaning |\n| --- | --- |"
-    for reason, meaning in reasons.items():
-        yield f"| `{reason}` | {meaning} |"
+    yield f"## {title}\n\n{where}\n"
+    yield from markdown.table(("word", "meaning"), ((f"`{word}`", meaning) for word, meaning in reasons.items()))
     yield ""
 
 

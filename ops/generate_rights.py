@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from paynotify.ops.rights import COMMANDS, CommandRights
+from paynotify.schemas.generate import markdown
 
 PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "reference" / "topics.md"
 
@@ -20,14 +21,9 @@ _GIVEN: Final = {"tools": "always", "mayCharge": "`tools.mayCharge`", "mayForget
 
 def page() -> str:
     """The page with the table as it should be."""
-    before, _, rest = PAGE.read_text("utf-8").partition(_START)
-    _, _, after = rest.partition(_END)
-    rows = [
-        "| command | rights | the chart's user has them |",
-        "| --- | --- | --- |",
-        *(f"| `{name}` | {'; '.join(_rights(one))} | {_GIVEN[one.allowance]} |" for name, one in COMMANDS.items()),
-    ]
-    return f"{before}{_START}\n" + "\n".join(rows) + f"\n\n{_END}{after}"
+    rows = ((f"`{name}`", "; ".join(_rights(one)), _GIVEN[one.allowance]) for name, one in COMMANDS.items())
+    table = "\n".join(markdown.table(("command", "rights", "the chart's user has them"), rows))
+    return markdown.with_part(PAGE.read_text("utf-8"), _START, _END, f"\n{table}\n\n")
 
 
 def _rights(rights: CommandRights) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import Final, get_args
 
 from docs._site.svg import Arrow, Box, svg
 from paynotify.processors.resolve.transitions import ALLOWED, NEWEST_WINS
+from paynotify.schemas.generate import markdown
 from paynotify.schemas.status import FINAL, Status
 
 REFERENCE: Final = Path(__file__).parents[1] / "reference"
@@ -34,9 +35,7 @@ A payment's status only moves along this table. What a provider reports beside i
 
 ![The life of a payment: {description}](life-of-a-payment.svg)
 """
-_HEAD: Final = """\
-| from | to | to, only by a newer response | final |
-| --- | --- | --- | --- |"""
+_HEADER: Final = ("from", "to", "to, only by a newer response", "final")
 _NOTES: Final = """\
 *Newer* means that the provider's state is later than every state before it. These moves can be undone by later ones, so
 an old response, or one that is processed again after a crash, must not cause them.
@@ -61,15 +60,15 @@ def moves() -> dict[tuple[str, str], tuple[tuple[Status, Status], ...]]:
 
 def page() -> str:
     """The Markdown page."""
-    rows = [_row(status) for status in get_args(Status)]
-    return "\n".join([_INTRODUCTION.format(description=described()), _HEAD, *rows, "", _NOTES])
+    table = markdown.table(_HEADER, map(_row, get_args(Status)))
+    return "\n".join([_INTRODUCTION.format(description=described()), *table, "", _NOTES])
 
 
-def _row(status: Status) -> str:
+def _row(status: Status) -> tuple[str, ...]:
     newest = {after for before, after in NEWEST_WINS if before == status}
     always = ALLOWED[status] - newest
     final = "yes" if status in FINAL else ""
-    return f"| `{status}` | {_words(always)} | {_words(newest)} | {final} |"
+    return f"`{status}`", _words(always), _words(newest), final
 
 
 def _words(statuses: frozenset[Status] | set[Status]) -> str:

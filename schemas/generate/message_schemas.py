@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from paynotify.schemas.generate import markdown
 from paynotify.schemas.generate.field_meanings import FIELD_MEANINGS
 from paynotify.schemas.generate.record_headers import GROWING_LIST
 from paynotify.schemas.providers import provider_operations
@@ -49,7 +49,7 @@ def _described(name: str, schema: dict[str, Any], with_meaning: Meaning) -> dict
     """The schema with its description as Markdown, the meaning of its fields, and its growing lists as such."""
     made = dict(schema)
     if "description" in made:
-        made["description"] = inspect.cleandoc(made["description"]).replace("``", "`")
+        made["description"] = markdown.of_docstring(made["description"])
     growing, meanings = GROWING_FIELDS.get(name, ()), FIELD_MEANINGS.get(name, {})
     made["properties"] = {
         field: with_meaning(_growing(form) if field in growing else _titled(form, name, field), meanings.get(field))

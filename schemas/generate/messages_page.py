@@ -5,13 +5,14 @@ Run it with ``python -m paynotify.schemas.generate.messages_page``; a unit test 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
 from paynotify.schemas import topics
+from paynotify.schemas.generate import markdown
 from paynotify.schemas.generate.asyncapi import all_messages
 from paynotify.schemas.generate.channels import Channel, channels
 from paynotify.schemas.generate.examples import recorded_examples
@@ -60,25 +61,24 @@ def page() -> str:
 
 def _topics(title: str, shown: Iterable[Channel]) -> Iterator[str]:
     yield f"## {title}\n"
-    yield "| topic | holds | messages | written by | read by | retention |"
-    yield "| --- | --- | --- | --- | --- | --- |"
-    for channel in shown:
-        row = channel.row
-        messages = ", ".join(f"[{name}](#{name.lower()})" for name in row.carries)
-        readers = row.read_by or ("you" if row.public else "tools")
-        cells = (f"`{channel.address}`", channel.topic.holds, messages, row.written_by, readers)
-        yield f"| {' | '.join(cells)} | {_retention(channel.topic)} |"
+    header = ("topic", "holds", "messages", "written by", "read by", "retention")
+    yield from markdown.table(header, map(_topic_row, shown))
     yield ""
+
+
+def _topic_row(channel: Channel) -> tuple[str, ...]:
+    row, topic = channel.row, channel.topic
+    messages = ", ".join(f"[{name}](#{name.lower()})" for name in row.carries)
+    readers = row.read_by or ("you" if row.public else "tools")
+    return f"`{channel.address}`", topic.holds, messages, row.written_by, readers, _retention(topic)
 
 
 def _changelogs() -> Iterator[str]:
     yield "## State of the stages\n"
     yield "Bytes that only the stage itself can read. No contract: they may change in any release.\n"
-    yield "| topic | holds | retention |"
-    yield "| --- | --- | --- |"
-    for topic in topics.all_topics():
-        if topic.name.endswith("-changelog"):
-            yield f"| `{topic.name}` | {topic.holds} | {_retention(topic)} |"
+    shown = [topic for topic in topics.all_topics() if topic.name.endswith("-changelog")]
+    rows = ((f"`{topic.name}`", topic.holds, _retention(topic)) for topic in shown)
+    yield from markdown.table(("topic", "holds", "retention"), rows)
     yield ""
 
 
@@ -107,14 +107,17 @@ def _message(message: TopicMessage, addresses: Iterable[str], schemas: Mapping[s
 
 
 def _fields(schema: dict[str, Any]) -> Iterator[str]:
-    described = any("description" in form for form in schema["properties"].values())
-    yield f"| field | type |{' meaning |' if described else ''}"
-    yield f"| --- | --- |{' --- |' if described else ''}"
-    required = schema.get("required", ())
-    for name, form in schema["properties"].items():
-        field = f"`{name}`" if name in required else f"*`{name}`*"
-        meaning = f" {_line(form.get('description', ''))} |" if described else ""
-        yield f"| {field} | {type_text(form)} |{meaning}"
+    fields, required = schema["properties"], schema.get("required", ())
+    rows = [
+        (_named(name, required), type_text(form), _line(form.get("description", ""))) for name, form in fields.items()
+    ]
+    shown = 3 if any(meaning for _, _, meaning in rows) else 2
+    yield from markdown.table(("field", "type", "meaning")[:shown], [row[:shown] for row in rows])
+
+
+def _named(name: str, required: Collection[str]) -> str:
+    """A field's or header's name; in italics if it may be absent."""
+    return f"`{name}`" if name in required else f"*`{name}`*"
 
 
 def type_text(form: dict[str, Any]) -> str:
@@ -140,12 +143,8 @@ def _headers(message: TopicMessage) -> Iterator[str]:
     if not names:
         yield "It has no headers.\n"
         return
-    yield "| header | form | meaning |"
-    yield "| --- | --- | --- |"
-    for name in names:
-        header = of(name)
-        shown = f"`{name}`" if name in message.required_headers else f"*`{name}`*"
-        yield f"| {shown} | {type_text(header.schema())} | {header.meaning} |"
+    rows = ((_named(name, message.required_headers), type_text(of(name).schema()), of(name).meaning) for name in names)
+    yield from markdown.table(("header", "form", "meaning"), rows)
     yield ""
 
 
@@ -159,8 +158,7 @@ def _example(message: TopicMessage) -> Iterator[str]:
 
 
 def _line(text: str) -> str:
-    """Text as one line, of which a table's cell must not be broken."""
-    return " ".join(text.split()).replace("|", "\\|")
+    return " ".join(text.split())
 
 
 if __name__ == "__main__":
