@@ -60,16 +60,17 @@ class EventHeaders:
         self, event_id: str, event_time: str = "", subject: bytes = b"", *, traceparent: str = "", **extra: str
     ) -> Headers:
         """The headers of one event, then ``extra`` (underscores become hyphens). ``subject`` is what it is about."""
-        headers: Headers = (_SPECVERSION, ("ce_id", event_id.encode()), *self._common)
+        headers = [_SPECVERSION, ("ce_id", event_id.encode()), *self._common]
         if event_time:
-            headers += (("ce_time", event_time.encode()),)
+            headers.append(("ce_time", event_time.encode()))
         if subject:
-            headers += (("ce_subject", subject),)
+            headers.append(("ce_subject", subject))
         if traceparent:
-            headers += (("traceparent", traceparent.encode()),)
-        if extra:
-            headers += tuple([(name.replace("_", "-"), value.encode()) for name, value in extra.items() if value])
-        return headers
+            headers.append(("traceparent", traceparent.encode()))
+        for name, value in extra.items():
+            if value:
+                headers.append((name.replace("_", "-"), value.encode()))
+        return tuple(headers)
 
 
 def with_headers(headers: Iterable[tuple[str, bytes]], changes: Mapping[str, str]) -> Headers:
