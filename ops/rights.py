@@ -53,7 +53,10 @@ _STORY: Final = (
     *_COPIES,
     *(topics.EXPECTED, topics.OVERDUE, topics.REQUESTS, topics.OPERATIONS, topics.OPERATORS),
 )
-_REPLAYED: Final = (*_CALLS, *_LOOKUPS, "lookups.P.known", "responses.P")
+_REPLAYED: Final = (
+    *(*_CALLS, *_LOOKUPS, "lookups.P.known", "responses.P"),
+    *(topics.OBSERVATIONS, topics.EXPECTED, topics.ORDERS, topics.DELIVERIES_REPLAYED),
+)
 _ALL: Final = ("*",)
 
 COMMANDS: Final[dict[str, CommandRights]] = {
@@ -67,24 +70,8 @@ COMMANDS: Final[dict[str, CommandRights]] = {
     ),
     "topics check": CommandRights(describes=_ALL),
     "replay": CommandRights(
-        reads=(
-            topics.REJECTED,
-            topics.DEAD,
-            topics.DELIVERIES_DEAD,
-            *_REPLAYED,
-            topics.OBSERVATIONS,
-            topics.EXPECTED,
-            topics.ORDERS,
-            topics.DELIVERIES_REPLAYED,
-        ),
-        writes=(
-            *_REPLAYED,
-            topics.OBSERVATIONS,
-            topics.EXPECTED,
-            topics.ORDERS,
-            topics.DELIVERIES_REPLAYED,
-            topics.OPERATORS,
-        ),
+        reads=(topics.REJECTED, topics.DEAD, topics.DELIVERIES_DEAD, *_REPLAYED),
+        writes=(*_REPLAYED, topics.OPERATORS),
     ),
     "correct": CommandRights(
         reads=(topics.LATEST, topics.changelog("resolve")), writes=(topics.OBSERVATIONS, topics.OPERATORS)
