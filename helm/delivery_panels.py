@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from helm.dashboard_panels import Panel
-from helm.panel_queries import increase, per_second, series
+from helm.panel_queries import increase, p90, per_second, series
 
 _HERE: Final = "by (subscription)"
 
 
 def _p90(histogram: str) -> str:
-    buckets = f"rate({series(histogram + '_bucket')}[5m])"
-    return f"histogram_quantile(0.9, sum by (subscription, le) ({buckets}))"
+    return p90(histogram, by="subscription")
 
 
 DELIVERIES: Final = (

@@ -32,9 +32,9 @@ def per_second(metric: str, labels: str = "") -> str:
     return f"({increase(metric, labels, _MINUTES_SECONDS)} / {_MINUTES_SECONDS})"
 
 
-def p90(histogram: str, labels: str = "") -> str:
-    """The 90th percentile by provider."""
-    return f"histogram_quantile(0.9, sum by (provider, le) (rate({series(histogram + '_bucket', labels)}[5m])))"
+def p90(histogram: str, labels: str = "", by: str = "provider") -> str:
+    """The 90th percentile, by one label."""
+    return f"histogram_quantile(0.9, sum by ({by}, le) (rate({series(histogram + '_bucket', labels)}[5m])))"
 
 
 def newest(gauge: str) -> str:
