@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from paynotify.schemas.configuration.secrets import file_version
 from paynotify.schemas.errors import ConfigurationError
@@ -20,9 +20,6 @@ class ReloadedTLS(ssl.SSLContext):
     Raises:
         ConfigurationError: a file can't be used at the start.
     """
-
-    def __new__(cls, protocol: int, *_: Any) -> Self:
-        return super().__new__(cls, protocol)
 
     def __init__(self, files: Iterable[str | None]) -> None:
         self._files = [Path(one) for one in files if one]
