@@ -27,7 +27,7 @@ from rich.table import Table
 from paynotify.sandbox.billing.bills import COLUMNS, SETTLED, Bill, Month, in_major, read_bills
 from paynotify.schemas import topics
 from paynotify.schemas.cloudevents import EventHeaders
-from paynotify.schemas.configuration.events import EventSettings
+from paynotify.schemas.configuration.events import DEFAULT_EVENTS
 from paynotify.schemas.configuration.kafka import KafkaSettings
 from paynotify.schemas.configuration.load import load
 from paynotify.schemas.configuration.model import Configuration
@@ -40,6 +40,7 @@ from paynotify.service.kafka_client import client_settings
 from paynotify.service.tail import Tail
 
 _ACKNOWLEDGED_SECONDS: Final = 30
+_headers: Final = EventHeaders(DEFAULT_EVENTS, "/biller", REQUEST_MADE)
 _READ_SECONDS: Final = 0.2
 _BAR_AFTER_SECONDS: Final = 2.0
 #: The result topic may be a moment behind the events of a request.
@@ -86,8 +87,7 @@ def _request(kafka: KafkaSettings, month: Month) -> None:
 def _send(producer: Any, topic: str, owed: Bill, month: Month) -> Any:
     request = owed.request(month.merchant, month.month)
     key = f"{request.merchant}/{request.request_id}".encode()
-    make_headers = EventHeaders(EventSettings(), "/biller", REQUEST_MADE)
-    headers = make_headers(request.request_id, rfc3339(), key, traceparent=new_traceparent())
+    headers = _headers(request.request_id, rfc3339(), key, traceparent=new_traceparent())
     return producer.send(topic, encode(request), key, list(headers))
 
 
