@@ -18,6 +18,7 @@ import pytest
 from paynotify.deliver.answer import DELIVERED, SubscriberAnswer
 from paynotify.deliver.caller import SubscriberCaller
 from paynotify.deliver.result_event import read_event
+from paynotify.sandbox.probes import free_port
 from paynotify.sandbox.processes import Child, wait_for
 from paynotify.schemas.configuration.deliver import DeliverSettings, Subscription
 from paynotify.schemas.configuration.secrets import SecretRef
@@ -33,12 +34,6 @@ def record() -> Record:
     value = json.dumps({"event_id": ID, "merchant": "shop-nl", "customer": "Zoë"}).encode()
     headers = (("ce_type", b"payment.status.changed.v1"), ("ce_time", b"2026-11-29T10:00:00.000Z"))
     return Record("payments.status", 0, 0, b"shop-nl/p1", value, headers, 0.0)
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 async def called(port: int, secrets: Sequence[str]) -> SubscriberAnswer:
