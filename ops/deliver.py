@@ -8,18 +8,14 @@ import asyncio
 import uvloop
 
 from paynotify.deliver.process import DeliverProcess
+from paynotify.ops.common.arguments import add_management_option
 from paynotify.schemas.configuration.load import load
 from paynotify.service import logs
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``paynotify deliver``."""
-    parser.add_argument(
-        "--management",
-        metavar="HOST:PORT",
-        default=":9090",
-        help="address for /livez, /readyz and /metrics; port 0 uses a free port and logs it (default: %(default)s)",
-    )
+    add_management_option(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

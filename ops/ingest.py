@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from paynotify.ingest.server import serve
+from paynotify.ops.common.arguments import add_management_option
 from paynotify.schemas.configuration.load import load
 from paynotify.service.logs import set_up
 
@@ -17,12 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=":8080",
         help="address for the providers' calls; without HOST on all addresses, IPv6 and IPv4 (default: %(default)s)",
     )
-    parser.add_argument(
-        "--management",
-        metavar="HOST:PORT",
-        default=":9090",
-        help="address for /livez, /readyz and /metrics; port 0 uses a free port and logs it (default: %(default)s)",
-    )
+    add_management_option(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import uvloop
 
+from paynotify.ops.common.arguments import add_management_option
 from paynotify.processors.runtime.failpoints import Reached, ignore
 from paynotify.processors.runtime.loop import StageLoop
 from paynotify.processors.wiring import STAGES, StageSelection
@@ -29,12 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="run only this provider's stages, and the stages of all providers (repeatable)",
     )
     parser.add_argument("--stage", action="append", choices=STAGES, default=[], help="run only this stage (repeatable)")
-    parser.add_argument(
-        "--management",
-        metavar="HOST:PORT",
-        default=":9090",
-        help="address for /livez, /readyz and /metrics; port 0 uses a free port and logs it (default: %(default)s)",
-    )
+    add_management_option(parser)
     parser.add_argument(
         "--state-directory",
         metavar="DIR",

@@ -12,6 +12,16 @@ def add_json_option(container: argparse._ActionsContainer) -> None:
     container.add_argument("--json", action="store_true", help="print one JSON object, for programs")
 
 
+def add_management_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--management``, the address of a process's probes and metrics."""
+    parser.add_argument(
+        "--management",
+        metavar="HOST:PORT",
+        default=":9090",
+        help="address for /livez, /readyz and /metrics; port 0 uses a free port and logs it (default: %(default)s)",
+    )
+
+
 def _config_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument(
