@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import os
 import signal
-import threading
 import time
+from functools import partial
 from typing import Any, Final
 
 from aiokafka.errors import KafkaError
@@ -24,18 +22,19 @@ from paynotify.processors.transport import patches
 from paynotify.schemas import topics
 from paynotify.schemas.configuration.deliver import Subscription
 from paynotify.schemas.configuration.model import Configuration
-from paynotify.schemas.errors import ClusterUnavailableError, ConfigurationError, MissingTopicsError
+from paynotify.schemas.errors import ConfigurationError
 from paynotify.service import cluster, expiry
 from paynotify.service.kafka_client import client_settings
 from paynotify.service.logs import event
 from paynotify.service.management import Management
 from paynotify.service.outage import BrokerAvailability
+from paynotify.service.stopping import exit_within, wait
 
 logger = logging.getLogger("paynotify.deliver")
 
-_CHECK_AGAIN_SECONDS: Final = 2.0
+_RETRY_SECONDS: Final = 2.0
 _HEARTBEAT_SECONDS: Final = 0.5
-_EVENT_LOOP_SILENCE_SECONDS: Final = 30.0
+_SILENCE_SECONDS: Final = 30.0
 _REQUEST_MILLISECONDS: Final = 10_000
 #: After the calls in progress have ended, what leaving the groups may take.
 _LEAVE_SECONDS: Final = 5.0
@@ -63,7 +62,7 @@ class DeliverProcess:
         self._readers: list[SubscriptionReader] = []
         self._callers: list[SubscriberCaller] = []
         self._is_stopping = False
-        self._heartbeat_at = time.monotonic()
+        self._heartbeat_at: float | None = None  # until it delivers
         self._management = Management("deliver", management_address, registry, self._live, self._ready)
 
     async def run(self) -> int:
@@ -74,7 +73,8 @@ class DeliverProcess:
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         self._management.start()
         try:
-            if await self._wait_for_cluster(stop):
+            check = partial(cluster.check_present, self._configuration, self._topics())
+            if await self._brokers.wait(check, stop):
                 await self._deliver(stop)
         finally:
             self._management.stop()
@@ -98,9 +98,9 @@ class DeliverProcess:
         event(logger, "deliver_started", subscriptions=[one.id for one in self._settings.subscriptions])
         while not stop.is_set():
             self._heartbeat_at = time.monotonic()
-            await _wait(stop, _HEARTBEAT_SECONDS)
+            await wait(stop, _HEARTBEAT_SECONDS)
         self._is_stopping = True
-        _exit_within(self._settings.drain_seconds + _LEAVE_SECONDS)
+        exit_within(self._settings.drain_seconds + _LEAVE_SECONDS, logger)
         for one in self._readers:
             one.stop()
         await asyncio.gather(*running, return_exceptions=True)
@@ -132,10 +132,10 @@ class DeliverProcess:
             one.changed()
 
     def _live(self) -> str | None:
+        if self._heartbeat_at is None:
+            return None
         silent_seconds = time.monotonic() - self._heartbeat_at
-        if self._readers and silent_seconds > _EVENT_LOOP_SILENCE_SECONDS:
-            return f"the event loop has not run for {silent_seconds:.0f} s"
-        return None
+        return f"the event loop has not run for {silent_seconds:.0f} s" if silent_seconds > _SILENCE_SECONDS else None
 
     def _ready(self) -> str | None:
         if self._is_stopping:
@@ -151,21 +151,6 @@ class DeliverProcess:
         read = [name for one in self._settings.subscriptions for name in topics_of(one, kafka)]
         return sorted({*read, kafka.topic(topics.DELIVERIES_STATE), kafka.topic(topics.DELIVERIES_DEAD)})
 
-    async def _wait_for_cluster(self, stop: asyncio.Event) -> bool:
-        """Wait for brokers and topics. Returns False if the process must stop before they are there."""
-        while not stop.is_set():
-            problem = None
-            try:
-                await asyncio.to_thread(cluster.check_present, self._configuration, self._topics())
-            except (ClusterUnavailableError, MissingTopicsError) as error:
-                problem = str(error)
-            self._brokers.report(problem)  # outside of `except`: an error in progress keeps its sockets
-            if problem is None:
-                return True
-            self._heartbeat_at = time.monotonic()
-            await _wait(stop, _CHECK_AGAIN_SECONDS)
-        return False
-
 
 async def _started(writer: DeliveryWriter, stop: asyncio.Event) -> bool:
     while not stop.is_set():
@@ -174,23 +159,5 @@ async def _started(writer: DeliveryWriter, stop: asyncio.Event) -> bool:
             return True
         except KafkaError as error:
             event(logger, "producer_failed_retrying", level=logging.WARNING, error=type(error).__name__)
-        await _wait(stop, _CHECK_AGAIN_SECONDS)
+        await wait(stop, _RETRY_SECONDS)
     return False
-
-
-async def _wait(stop: asyncio.Event, seconds: float) -> None:
-    """Wait, but no longer than until the process must stop."""
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), timeout=seconds)
-
-
-def _exit_within(seconds: float) -> None:
-    """Exit the process after that time: while brokers are away, a write is tried for ever. Nothing is lost by it."""
-
-    def end() -> None:
-        event(logger, "shutdown_timed_out", level=logging.ERROR)
-        os._exit(1)
-
-    timer = threading.Timer(seconds, end)
-    timer.daemon = True
-    timer.start()

@@ -30,6 +30,7 @@ from paynotify.schemas.configuration.kafka import KafkaSettings
 from paynotify.schemas.errors import UnreadableError
 from paynotify.schemas.records import Record
 from paynotify.service.logs import event
+from paynotify.service.stopping import wait
 
 logger = logging.getLogger("paynotify.deliver")
 
@@ -96,8 +97,7 @@ class SubscriptionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # ai
                     subscription=self.subscription.id,
                     error=type(error).__name__,
                 )
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), timeout=_RETRY_SECONDS)
+            await wait(self._stopping, _RETRY_SECONDS)
 
     def stop(self) -> None:
         """End `run` once the calls in progress have ended."""

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import logging
-import os
 import signal
-import threading
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -34,7 +32,7 @@ from paynotify.processors.wiring import ORDERS_SECONDS, StageSelection, build_st
 from paynotify.schemas import topics
 from paynotify.schemas.configuration.model import Configuration
 from paynotify.schemas.configuration.secrets import Secret
-from paynotify.schemas.errors import ClusterUnavailableError, ConfigurationError, MissingTopicsError
+from paynotify.schemas.errors import ConfigurationError
 from paynotify.schemas.providers import provider_names
 from paynotify.service import cluster, expiry
 from paynotify.service.card_guard import CardGuard
@@ -42,12 +40,12 @@ from paynotify.service.kafka_client import client_settings
 from paynotify.service.logs import event
 from paynotify.service.management import Management
 from paynotify.service.outage import BrokerAvailability
+from paynotify.service.stopping import exit_within, wait
 from paynotify.service.traces import open_traces
 from paynotify.service.value_cipher import cipher_of
 
 logger = logging.getLogger("paynotify.worker")
 
-_CHECK_AGAIN_SECONDS: Final = 2.0
 _HEARTBEAT_SECONDS: Final = 0.5
 #: A batch in progress may take most of it to finish; process managers usually kill after 30 s.
 _STOP_SECONDS: Final = 24.0
@@ -113,7 +111,7 @@ class Worker:
 
         def request_stop() -> None:
             stop.set()
-            _exit_within(_STOP_SECONDS)
+            exit_within(_STOP_SECONDS, logger)
 
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, request_stop)
@@ -128,7 +126,7 @@ class Worker:
                     "There is nothing to do: no merchant of the configuration belongs to the selected providers. "
                     "Add one under `merchants`, or select others with --provider and --stage."
                 )
-            if not await self._wait_for_cluster(stop):
+            if not await self._brokers.wait(partial(cluster.check, self._configuration), stop):
                 return 0
             self._runners = [self._runner(name, group_specs, calls) for name, group_specs in specs.items()]
             reads_expectations = any(runner.name.startswith("interpret") for runner in self._runners)
@@ -142,7 +140,7 @@ class Worker:
                     return await self._process(stop, lag, used)
             finally:
                 self._health.stopping()
-                _exit_within(_STOP_SECONDS)
+                exit_within(_STOP_SECONDS, logger)
                 await asyncio.gather(*(runner.stop() for runner in self._runners), return_exceptions=True)
                 await expectations.stop()
                 lag.stop()
@@ -186,24 +184,6 @@ class Worker:
             calls.brokers_clock,
         )
 
-    async def _wait_for_cluster(self, stop: asyncio.Event) -> bool:
-        """Wait for brokers and topics. Returns False if the process must stop before they are there.
-
-        Raises:
-            ClusterError: a topic has another number of partitions than the configuration says.
-        """
-        while not stop.is_set():
-            problem = None
-            try:
-                await asyncio.to_thread(cluster.check, self._configuration)
-            except (ClusterUnavailableError, MissingTopicsError) as error:
-                problem = str(error)
-            self._brokers.report(problem)  # outside of `except`: an error in progress keeps its sockets
-            if problem is None:
-                return True
-            await _wait(stop, _CHECK_AGAIN_SECONDS)
-        return False
-
     async def _process(self, stop: asyncio.Event, lag: LagMonitor, expectations: ExpectationCache | None) -> int:
         try:
             await asyncio.gather(*(runner.start() for runner in self._runners))
@@ -222,7 +202,7 @@ class Worker:
             if failed:
                 event(logger, "stage_failed_exiting", level=logging.ERROR, stages=failed)
                 return 1
-            await _wait(stop, _HEARTBEAT_SECONDS)
+            await wait(stop, _HEARTBEAT_SECONDS)
         return 0
 
 
@@ -232,25 +212,3 @@ def _spare_lasting_objects() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)
-
-
-async def _wait(stop: asyncio.Event, seconds: float) -> None:
-    """Wait, but no longer than until the process must stop."""
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), timeout=seconds)
-
-
-def _exit_within(seconds: float) -> None:
-    """Exit the process after that time if it has not ended by itself.
-
-    While the brokers are unreachable a stage can neither start nor stop, and retries its publishing for ever. Exiting
-    then is like `kill -9` at any step, which loses nothing (see `processors.runtime.loop`).
-    """
-
-    def end() -> None:
-        event(logger, "shutdown_timed_out", level=logging.ERROR)
-        os._exit(1)
-
-    timer = threading.Timer(seconds, end)
-    timer.daemon = True
-    timer.start()
