@@ -49,3 +49,8 @@ class DeliverMetrics(MetricSet):
         "1 while a subscriber's deliveries are held back because every call fails",
         "subscription",
     )
+
+    def disown(self, subscription: str) -> None:
+        """Another process owns the subscription, or none does."""
+        for one in (self.owned, self.waiting, self.lag, self.oldest, self.circuit_open):
+            one.labels(subscription).set(0)

@@ -118,8 +118,7 @@ class DeliverProcess:
         writer: DeliveryWriter,
     ) -> SubscriptionReader:
         kafka, settings, metrics = self._configuration.kafka, self._settings, self._metrics
-        for gauge in (metrics.owned, metrics.waiting, metrics.lag, metrics.oldest, metrics.circuit_open):
-            gauge.labels(subscription.id).set(0)
+        metrics.disown(subscription.id)
 
         def dispatcher() -> Dispatcher:
             return Dispatcher(subscription, settings, kafka, caller, writer, state, metrics)

@@ -247,9 +247,7 @@ class SubscriptionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # ai
             await self._commit(owned)
         if self._stopping.is_set():
             await self._record_positions(owned)
-        for one in (self._metrics.owned, self._metrics.waiting, self._metrics.lag, self._metrics.oldest):
-            one.labels(self.subscription.id).set(0)
-        self._metrics.circuit_open.labels(self.subscription.id).set(0)
+        self._metrics.disown(self.subscription.id)
 
     async def _commit(self, owned: Dispatcher) -> None:
         positions = owned.queue.positions()
