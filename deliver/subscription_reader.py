@@ -182,7 +182,7 @@ class SubscriptionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # ai
         if self._is_time("commit", _COMMIT_SECONDS):
             await self._commit(owned)
         if self._is_time("positions", _POSITIONS_SECONDS):
-            await self._record_positions(owned)
+            await self._record_positions(owned.queue.positions())
         if self._is_time("lag", _LAG_SECONDS):
             ends = await self._consumer.end_offsets(self._assigned)
             done = owned.queue.positions()
@@ -232,10 +232,7 @@ class SubscriptionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # ai
             begin[one] = max(committed, firsts[one])
         if recorded is None:
             # without it a crash before the first commit would begin later, at another "now"
-            offsets: dict[str, dict[int, int]] = {}
-            for one, offset in begin.items():
-                offsets.setdefault(one.topic, {})[one.partition] = offset
-            await self._writer.publish([positions_record(self.subscription.id, offsets, self._kafka)])
+            await self._record_positions(begin)
         return begin
 
     async def _disown(self, within_seconds: float) -> None:
@@ -246,7 +243,7 @@ class SubscriptionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # ai
         with contextlib.suppress(KafkaError):
             await self._commit(owned)
         if self._stopping.is_set():
-            await self._record_positions(owned)
+            await self._record_positions(owned.queue.positions())
         self._metrics.disown(self.subscription.id)
 
     async def _commit(self, owned: Dispatcher) -> None:
@@ -264,8 +261,5 @@ class SubscriptionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # ai
             return  # no member any more: the next owner reads it again
         self._committed = dict(positions)
 
-    async def _record_positions(self, owned: Dispatcher) -> None:
-        offsets: dict[str, dict[int, int]] = {}
-        for (topic, partition), offset in owned.queue.positions().items():
-            offsets.setdefault(topic, {})[partition] = offset
-        await self._writer.publish([positions_record(self.subscription.id, offsets, self._kafka)])
+    async def _record_positions(self, positions: Mapping[Place, int]) -> None:
+        await self._writer.publish([positions_record(self.subscription.id, positions, self._kafka)])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, Literal
 
 import msgspec
 
+from paynotify.deliver.delivery_queue import Place
 from paynotify.deliver.waiting import state_key
 from paynotify.schemas import topics
 from paynotify.schemas.configuration.kafka import KafkaSettings
@@ -41,8 +43,11 @@ def state_record(subscription: str, state: Literal["enabled", "disabled"], by: s
     return Output(kafka.topic(topics.DELIVERIES_STATE), state_key(subscription), encode(value), ())
 
 
-def positions_record(subscription: str, offsets: dict[str, dict[int, int]], kafka: KafkaSettings) -> Output:
-    """The record of how far the subscription has come."""
+def positions_record(subscription: str, positions: Mapping[Place, int], kafka: KafkaSettings) -> Output:
+    """The record of how far the subscription has come: the next offset to read of each partition."""
+    offsets: dict[str, dict[int, int]] = {}
+    for (topic, partition), offset in positions.items():
+        offsets.setdefault(topic, {})[partition] = offset
     value = SubscriptionPositions(offsets=offsets, at=rfc3339())
     return Output(kafka.topic(topics.DELIVERIES_STATE), positions_key(subscription), encode(value), ())
 
