@@ -19,7 +19,7 @@ from paynotify.deliver.subscription_state import SubscriptionPositions, Subscrip
 from paynotify.deliver.waiting import restored, state_key
 from paynotify.schemas.errors import UnreadableError
 from paynotify.schemas.messages.encoding import decode
-from paynotify.schemas.records import Record
+from paynotify.schemas.records import Record, to_record
 from paynotify.service.logs import event
 
 logger = logging.getLogger("paynotify.deliver")
@@ -137,6 +137,4 @@ def _apply(read: list[Any], records: dict[bytes, Record]) -> None:
         if one.value is None:
             records.pop(one.key, None)
         elif one.key is not None:
-            records[one.key] = Record(
-                one.topic, one.partition, one.offset, one.key, one.value, tuple(one.headers), one.timestamp / 1000
-            )
+            records[one.key] = to_record(one)

@@ -28,7 +28,7 @@ from paynotify.schemas import topics
 from paynotify.schemas.configuration.deliver import DeliverSettings, Subscription
 from paynotify.schemas.configuration.kafka import KafkaSettings
 from paynotify.schemas.errors import UnreadableError
-from paynotify.schemas.records import Record
+from paynotify.schemas.records import to_record
 from paynotify.service.logs import event
 from paynotify.service.stopping import wait
 
@@ -163,11 +163,8 @@ class SubscriptionReader(ConsumerRebalanceListener):  # type: ignore[misc]  # ai
     async def _take(self, owned: Dispatcher, partition: Any, records: Sequence[Any]) -> None:
         deliveries = []
         for one in records:
-            record = Record(
-                one.topic, one.partition, one.offset, one.key, one.value, tuple(one.headers), one.timestamp / 1000
-            )
             try:
-                found = read_event(record)
+                found = read_event(to_record(one))
             except UnreadableError:
                 self._metrics.unreadable.labels(self.subscription.id).inc()
                 continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import msgspec
 
@@ -46,6 +47,13 @@ class Record(msgspec.Struct, frozen=True, gc=False):
         """The header as a number from 0 to 999,999,999; ``default`` if it is not such a number."""
         text = self.header(name)
         return int(text) if _NUMBER.match(text) else default
+
+
+def to_record(read: Any) -> Record:
+    """A client's record, as aiokafka and kafka-python return it, in the form that the stages use."""
+    return Record(
+        read.topic, read.partition, read.offset, read.key, read.value, tuple(read.headers), read.timestamp / 1000
+    )
 
 
 class Output(msgspec.Struct, frozen=True, gc=False):

@@ -65,13 +65,6 @@ class OffsetRange:
         return max(0, self.end - self.start)
 
 
-def to_record(read: Any) -> Record:
-    """The client's record in the form that the stages use."""
-    return Record(
-        read.topic, read.partition, read.offset, read.key, read.value, tuple(read.headers), read.timestamp / 1000
-    )
-
-
 class TopicReader:
     """Reads ranges of the configuration's topics; a context manager.
 

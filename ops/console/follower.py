@@ -12,11 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from paynotify.ops.common.topic_reader import OffsetRange, TopicPartition, TopicReader, to_record
+from paynotify.ops.common.topic_reader import OffsetRange, TopicPartition, TopicReader
 from paynotify.ops.console.index import PaymentIndex
 from paynotify.ops.console.tables import TABLES
 from paynotify.schemas.configuration.model import Configuration
 from paynotify.schemas.errors import PaynotifyError
+from paynotify.schemas.records import to_record
 from paynotify.service.logs import event
 
 logger = logging.getLogger("paynotify.console")

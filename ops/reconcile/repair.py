@@ -10,7 +10,7 @@ from typing import Final
 
 from paynotify.ops.common.progress_bar import ProgressBar
 from paynotify.ops.common.record_sender import RecordSender, rate_limiter
-from paynotify.ops.common.topic_reader import TopicReader, to_record
+from paynotify.ops.common.topic_reader import TopicReader
 from paynotify.ops.reconcile.compare import AFTER_CAPTURE, PaymentDifference
 from paynotify.processors.providers.recovery import lookup_key, recovery_lookup
 from paynotify.processors.providers.registry import provider_specs
@@ -22,7 +22,7 @@ from paynotify.schemas.configuration.model import Configuration
 from paynotify.schemas.errors import UnreadableError
 from paynotify.schemas.ids import derived_id
 from paynotify.schemas.messages import RECOVERY, Lookup, decode
-from paynotify.schemas.records import Output, Record
+from paynotify.schemas.records import Output, Record, to_record
 from paynotify.schemas.times import rfc3339
 from paynotify.schemas.traceparent import new_traceparent
 

@@ -10,11 +10,11 @@ from datetime import datetime
 from typing import Final
 
 from paynotify.ops.common.progress_bar import ProgressBar
-from paynotify.ops.common.topic_reader import OffsetRange, TopicPartition, TopicReader, to_record
+from paynotify.ops.common.topic_reader import OffsetRange, TopicPartition, TopicReader
 from paynotify.ops.replay.original import money_moving_topics, position_text, replay_targets
 from paynotify.schemas.cloudevents import REPLAYED_FROM
 from paynotify.schemas.configuration.kafka import KafkaSettings
-from paynotify.schemas.records import Record
+from paynotify.schemas.records import Record, to_record
 
 _MONEY_MOVING: Final = "requests that move money; the shop must request them again"
 

@@ -12,12 +12,12 @@ from paynotify.deliver.subscription_reader import group_of, topics_of
 from paynotify.deliver.subscription_state import SubscriptionPositions, SubscriptionState, positions_key
 from paynotify.deliver.waiting import state_key
 from paynotify.ops.common.committed import committed_offsets
-from paynotify.ops.common.topic_reader import TopicReader, to_record
+from paynotify.ops.common.topic_reader import TopicReader
 from paynotify.schemas import topics
 from paynotify.schemas.configuration.model import Configuration
 from paynotify.schemas.errors import MissingTopicsError, UnreadableError
 from paynotify.schemas.messages.encoding import decode
-from paynotify.schemas.records import Record
+from paynotify.schemas.records import Record, to_record
 from paynotify.service.cluster import admin
 
 T = TypeVar("T")
