@@ -9,22 +9,18 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
 from paynotify.deliver.delivery_queue import QueuedDelivery
-from paynotify.deliver.subscription_state import SubscriptionPositions, SubscriptionState, positions_key
+from paynotify.deliver.subscription_state import SubscriptionPositions, SubscriptionState, apply, positions_key, said
 from paynotify.deliver.waiting import restored, state_key
-from paynotify.schemas.errors import UnreadableError
-from paynotify.schemas.messages.encoding import decode
-from paynotify.schemas.records import Record, to_record
+from paynotify.schemas.records import Record
 from paynotify.service.logs import event
 
 logger = logging.getLogger("paynotify.deliver")
-
-T = TypeVar("T")
 
 _POLL_MILLISECONDS: Final = 200
 _MAX_RECORDS: Final = 1000
@@ -62,16 +58,12 @@ class StateReader:
 
     def is_disabled(self, subscription: str) -> bool:
         """Whether the subscription is disabled."""
-        found = self.state_of(subscription)
+        found = said(self._records.get(state_key(subscription)), SubscriptionState)
         return found is not None and found.state == "disabled"
-
-    def state_of(self, subscription: str) -> SubscriptionState | None:
-        """What was last said of the subscription; None if nothing was."""
-        return self._decoded(state_key(subscription), SubscriptionState)
 
     def positions_of(self, subscription: str) -> SubscriptionPositions | None:
         """How far the subscription had come when that was last recorded; None for a new one."""
-        return self._decoded(positions_key(subscription), SubscriptionPositions)
+        return said(self._records.get(positions_key(subscription)), SubscriptionPositions)
 
     def waiting_of(self, subscription: str) -> list[QueuedDelivery]:
         """The subscription's waiting deliveries, in the order of their topics."""
@@ -80,15 +72,6 @@ class StateReader:
             restored(record) for key, record in self._records.items() if key.startswith(begin) and key != positions
         ]
         return sorted((one for one in found if one is not None), key=lambda one: (one.place, one.offset))
-
-    def _decoded(self, key: bytes, kind: type[T]) -> T | None:
-        record = self._records.get(key)
-        if record is None:
-            return None
-        try:
-            return decode(record.value, kind)
-        except UnreadableError:  # of a later release
-            return None
 
     async def _is_caught_up(self) -> bool:
         consumer = self._consumer
@@ -115,7 +98,7 @@ class StateReader:
             while True:
                 found = await consumer.getmany(timeout_ms=_POLL_MILLISECONDS, max_records=_MAX_RECORDS)
                 for read in found.values():
-                    _apply(read, records)
+                    apply(read, records)
                 if self._consumer is None:
                     if await _is_behind(consumer, ends):
                         continue
@@ -130,11 +113,3 @@ class StateReader:
 
 async def _is_behind(consumer: Any, ends: Mapping[Any, int]) -> bool:
     return any([await consumer.position(one) < end for one, end in ends.items()])
-
-
-def _apply(read: list[Any], records: dict[bytes, Record]) -> None:
-    for one in read:
-        if one.value is None:
-            records.pop(one.key, None)
-        elif one.key is not None:
-            records[one.key] = to_record(one)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final, Literal
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 
@@ -11,8 +11,9 @@ from paynotify.deliver.delivery_queue import Place
 from paynotify.deliver.waiting import state_key
 from paynotify.schemas import topics
 from paynotify.schemas.configuration.kafka import KafkaSettings
-from paynotify.schemas.messages.encoding import encode
-from paynotify.schemas.records import Output
+from paynotify.schemas.errors import UnreadableError
+from paynotify.schemas.messages.encoding import decode, encode
+from paynotify.schemas.records import Output, Record, to_record
 from paynotify.schemas.times import rfc3339
 
 #: Ends the key of a subscription's positions; an event's id has no such character.
@@ -35,6 +36,28 @@ class SubscriptionPositions(msgspec.Struct, frozen=True, kw_only=True, gc=False)
 
     offsets: dict[str, dict[int, int]]
     at: str
+
+
+T = TypeVar("T", SubscriptionState, SubscriptionPositions)
+
+
+def said(record: Record | None, kind: type[T]) -> T | None:
+    """What a record of the state topic says; None without one, or if it is of a later release."""
+    if record is None:
+        return None
+    try:
+        return decode(record.value, kind)
+    except UnreadableError:
+        return None
+
+
+def apply(read: Iterable[Any], newest: dict[bytes, Record]) -> None:
+    """Add the state topic's next records, as a client returns them, to the newest one of each key."""
+    for one in read:
+        if one.value is None:
+            newest.pop(one.key, None)
+        elif one.key is not None:
+            newest[one.key] = to_record(one)
 
 
 def state_record(subscription: str, state: Literal["enabled", "disabled"], by: str, kafka: KafkaSettings) -> Output:

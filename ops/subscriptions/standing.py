@@ -5,22 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar
 
 from paynotify.deliver.result_event import SUBSCRIPTION
 from paynotify.deliver.subscription_reader import group_of, topics_of
-from paynotify.deliver.subscription_state import SubscriptionPositions, SubscriptionState, positions_key
+from paynotify.deliver.subscription_state import SubscriptionPositions, SubscriptionState, apply, positions_key, said
 from paynotify.deliver.waiting import state_key
 from paynotify.ops.common.committed import committed_offsets
 from paynotify.ops.common.topic_reader import TopicReader
 from paynotify.schemas import topics
 from paynotify.schemas.configuration.model import Configuration
-from paynotify.schemas.errors import MissingTopicsError, UnreadableError
-from paynotify.schemas.messages.encoding import decode
+from paynotify.schemas.errors import MissingTopicsError
 from paynotify.schemas.records import Record, to_record
 from paynotify.service.cluster import admin
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +46,12 @@ def standings(configuration: Configuration, reader: TopicReader) -> list[Subscri
     """
     records = _newest(configuration, reader)
     names = [one.id for one in configuration.deliver.subscriptions]
-    said = {one: _decoded(records.get(state_key(one)), SubscriptionState) for one in names}
+    states = {one: said(records.get(state_key(one)), SubscriptionState) for one in names}
     positions = {positions_key(one) for one in names}
     waiting = Counter(key.partition(b"/")[0].decode() for key in records if b"/" in key and key not in positions)
     dead = _dead(configuration, reader)
     unread = _unread(configuration, reader, records)
-    return [SubscriptionStanding(one, said[one], waiting[one], dead[one], unread[one]) for one in names]
+    return [SubscriptionStanding(one, states[one], waiting[one], dead[one], unread[one]) for one in names]
 
 
 def _newest(configuration: Configuration, reader: TopicReader) -> Mapping[bytes, Record]:
@@ -65,21 +61,8 @@ def _newest(configuration: Configuration, reader: TopicReader) -> Mapping[bytes,
         raise MissingTopicsError(f"The topic {name} does not exist. Create it with `paynotify topics apply`.")
     found: dict[bytes, Record] = {}
     for _, records in reader.read(reader.ranges(partitions)):
-        for one in records:
-            if one.value is None:
-                found.pop(one.key, None)
-            else:
-                found[one.key] = to_record(one)
+        apply(records, found)
     return found
-
-
-def _decoded(record: Record | None, kind: type[T]) -> T | None:
-    if record is None:
-        return None
-    try:
-        return decode(record.value, kind)
-    except UnreadableError:  # of a later release
-        return None
 
 
 def _dead(configuration: Configuration, reader: TopicReader) -> Counter[str]:
@@ -96,7 +79,7 @@ def _unread(
     kafka, found = configuration.kafka, dict[str, int | None]()
     with admin(configuration) as client:
         for one in configuration.deliver.subscriptions:
-            recorded = _decoded(records.get(positions_key(one.id)), SubscriptionPositions)
+            recorded = said(records.get(positions_key(one.id)), SubscriptionPositions)
             if recorded is None:
                 found[one.id] = None
                 continue
