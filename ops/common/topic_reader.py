@@ -23,7 +23,7 @@ from paynotify.ops.common.raw_scan import RawScan
 from paynotify.processors.transport import patches
 from paynotify.processors.transport.batch_fetcher import RecordFilter
 from paynotify.schemas.configuration.model import Configuration
-from paynotify.schemas.errors import ClusterUnavailableError, ConfigurationError, UnreadableError
+from paynotify.schemas.errors import ClusterUnavailableError, ConfigurationError, MissingTopicsError, UnreadableError
 from paynotify.schemas.records import Record
 from paynotify.service.cluster import admin
 from paynotify.service.kafka_client import client_settings
@@ -102,6 +102,17 @@ class TopicReader:
     def partitions(self, *topics: str) -> list[TopicPartition]:
         """Every partition of the topics (names on the cluster); a missing topic has none."""
         return [TopicPartition(topic, number) for topic in topics for number in range(self.partition_count(topic))]
+
+    def present(self, topic: str) -> list[TopicPartition]:
+        """Every partition of the topic (name on the cluster).
+
+        Raises:
+            MissingTopicsError: it does not exist.
+        """
+        partitions = self.partitions(topic)
+        if not partitions:
+            raise MissingTopicsError(f"The topic {topic} does not exist. Create it with `paynotify topics apply`.")
+        return partitions
 
     def partition_count(self, topic: str) -> int:
         """The topic's number of partitions; 0 for a missing topic."""

@@ -11,7 +11,7 @@ from paynotify.ops.common.progress_bar import ProgressBar
 from paynotify.ops.common.topic_reader import TopicReader
 from paynotify.schemas import topics
 from paynotify.schemas.configuration.kafka import KafkaSettings
-from paynotify.schemas.errors import ConfigurationError, MissingTopicsError, UnreadableError
+from paynotify.schemas.errors import ConfigurationError, UnreadableError
 from paynotify.schemas.messages import PaymentStatus, decode
 from paynotify.schemas.times import parse_time
 
@@ -48,10 +48,7 @@ def wanted_events(
         ConfigurationError: a record is no event that this release can read.
         ClusterUnavailableError: the topic cannot be read.
     """
-    name = kafka.topic(topics.STATUS)
-    partitions = reader.partitions(name)
-    if not partitions:
-        raise MissingTopicsError(f"The topic {name} does not exist. Create it with `paynotify topics apply`.")
+    partitions = reader.present(kafka.topic(topics.STATUS))
     since = None if window.since is None else (window.since - _SLACK).timestamp()
     ranges = reader.ranges(partitions, since)
     with ProgressBar("reading events", sum(one.length for one in ranges)) as bar:

@@ -10,7 +10,7 @@ from paynotify.ops.common.progress_bar import ProgressBar
 from paynotify.ops.common.topic_reader import TopicReader
 from paynotify.schemas import topics
 from paynotify.schemas.configuration.kafka import KafkaSettings
-from paynotify.schemas.errors import MissingTopicsError, UnreadableError
+from paynotify.schemas.errors import UnreadableError
 from paynotify.schemas.messages import OperatorAction, decode
 from paynotify.schemas.times import parse_time
 
@@ -55,10 +55,7 @@ def read_history(
         MissingTopicsError: the topic does not exist.
         ClusterUnavailableError: it cannot be read.
     """
-    name = kafka.topic(topics.OPERATORS)
-    partitions = reader.partitions(name)
-    if not partitions:
-        raise MissingTopicsError(f"The topic {name} does not exist. Create it with `paynotify topics apply`.")
+    partitions = reader.present(kafka.topic(topics.OPERATORS))
     # not until ``until``: how an action ended may have been written later
     ranges = reader.ranges(partitions, since.timestamp() if since else None)
     found: list[OperatorAction] = []

@@ -14,7 +14,6 @@ from paynotify.ops.common.committed import committed_offsets
 from paynotify.ops.common.topic_reader import TopicReader
 from paynotify.schemas import topics
 from paynotify.schemas.configuration.model import Configuration
-from paynotify.schemas.errors import MissingTopicsError
 from paynotify.schemas.records import Record, to_record
 from paynotify.service.cluster import admin
 
@@ -55,10 +54,7 @@ def standings(configuration: Configuration, reader: TopicReader) -> list[Subscri
 
 
 def _newest(configuration: Configuration, reader: TopicReader) -> Mapping[bytes, Record]:
-    name = configuration.kafka.topic(topics.DELIVERIES_STATE)
-    partitions = reader.partitions(name)
-    if not partitions:
-        raise MissingTopicsError(f"The topic {name} does not exist. Create it with `paynotify topics apply`.")
+    partitions = reader.present(configuration.kafka.topic(topics.DELIVERIES_STATE))
     found: dict[bytes, Record] = {}
     for _, records in reader.read(reader.ranges(partitions)):
         apply(records, found)
