@@ -18,7 +18,7 @@ from paynotify.ops.common.operator import add_operator_options, operator_of
 from paynotify.ops.common.record_sender import RecordSender
 from paynotify.ops.common.terminal import print_table
 from paynotify.ops.common.topic_reader import TopicReader
-from paynotify.ops.subscriptions.standing import SubscriptionStanding, standings
+from paynotify.ops.subscriptions.standing import SubscriptionStanding, standings, state_of
 from paynotify.schemas.configuration.load import load
 from paynotify.schemas.configuration.model import Configuration
 from paynotify.schemas.errors import ConfigurationError
@@ -62,8 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     operator = operator_of(arguments.by, arguments.why)
     wanted = _STATES[arguments.action]
     with TopicReader(configuration) as reader:
-        (present,) = [one for one in standings(configuration, reader) if one.subscription == arguments.subscription]
-    changes = present.state != wanted
+        changes = state_of(arguments.subscription, configuration, reader) != wanted
     if changes:
         kafka = configuration.kafka
         recorded = recorded_arguments(arguments, _RECORDED)
@@ -73,14 +72,14 @@ def run(arguments: argparse.Namespace) -> int:
                 kafka, client_id="paynotify-subscriptions", what="the change", remedy="repeat the command"
             ) as sender,
         ):
-            sender.send(state_record(present.subscription, wanted, "operator", kafka))
+            sender.send(state_record(arguments.subscription, wanted, "operator", kafka))
             sender.flush()
             log.count()
     if arguments.json:
-        report = {"subscription": present.subscription, "state": wanted, "changed": changes}
+        report = {"subscription": arguments.subscription, "state": wanted, "changed": changes}
         print(orjson.dumps(report).decode())
     else:
-        print(f"{present.subscription} is {wanted}" if changes else f"{present.subscription} was {wanted} already")
+        print(f"{arguments.subscription} is {wanted}" if changes else f"{arguments.subscription} was {wanted} already")
     return 0 if changes else 1
 
 

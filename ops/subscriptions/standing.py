@@ -33,7 +33,7 @@ class SubscriptionStanding:
 
     @property
     def state(self) -> str:
-        return self.said.state if self.said is not None else "enabled"
+        return _state(self.said)
 
 
 def standings(configuration: Configuration, reader: TopicReader) -> list[SubscriptionStanding]:
@@ -51,6 +51,20 @@ def standings(configuration: Configuration, reader: TopicReader) -> list[Subscri
     dead = _dead(configuration, reader)
     unread = _unread(configuration, reader, records)
     return [SubscriptionStanding(one, states[one], waiting[one], dead[one], unread[one]) for one in names]
+
+
+def state_of(subscription: str, configuration: Configuration, reader: TopicReader) -> str:
+    """Whether the subscription is enabled or disabled.
+
+    Raises:
+        MissingTopicsError: the state topic does not exist.
+        ClusterUnavailableError: the cluster cannot be read.
+    """
+    return _state(said(_newest(configuration, reader).get(state_key(subscription)), SubscriptionState))
+
+
+def _state(found: SubscriptionState | None) -> str:
+    return found.state if found is not None else "enabled"
 
 
 def _newest(configuration: Configuration, reader: TopicReader) -> Mapping[bytes, Record]:
