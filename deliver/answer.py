@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Final
 
 import msgspec
 
 from paynotify.schemas.reasons import DeliveryReason
+from paynotify.service.outgoing_calls import retry_after_seconds
 
 _GONE: Final = 410
 _BUSY: Final = (429, 503)
@@ -38,22 +38,10 @@ def judge(status: int, retry_after: str, now: datetime, max_pause_seconds: float
     if status == _GONE:
         return SubscriberAnswer("gone")
     if status in _BUSY:
-        pause_seconds = _pause_seconds(retry_after, now, max_pause_seconds)
+        pause_seconds = retry_after_seconds(retry_after, now, max_pause_seconds) or 0.0
         return SubscriberAnswer("busy", is_outage=True, pause_seconds=pause_seconds)
     if 300 <= status < 400:
         return SubscriberAnswer("redirected", is_outage=True)
     if 400 <= status < 500:
         return SubscriberAnswer("refused", is_outage=status in _NO_REFUSALS)
     return SubscriberAnswer("failing", is_outage=True)
-
-
-def _pause_seconds(retry_after: str, now: datetime, longest: float) -> float:
-    text = retry_after.strip()
-    if text.isascii() and text.isdigit() and len(text) <= 9:
-        return min(float(text), longest)
-    try:
-        moment = parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return 0.0
-    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-    return min(max((aware - now).total_seconds(), 0.0), longest)

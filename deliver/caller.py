@@ -10,7 +10,6 @@ import base64
 import ssl
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from importlib import metadata
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -25,23 +24,16 @@ from paynotify.schemas.configuration.secrets import Secret
 from paynotify.schemas.errors import ConfigurationError, SecretError
 from paynotify.schemas.times import utc_now
 from paynotify.service.forward_proxy import goes_directly
+from paynotify.service.outgoing_calls import USER_AGENT
 
 #: How long a name's addresses are used before it is looked up again.
 _NAMES_SECONDS: Final = 10
 _MAX_HEADER_BYTES: Final = 8190
 
-
-def _version() -> str:
-    try:
-        return metadata.version("paynotify")
-    except metadata.PackageNotFoundError:
-        return "0"
-
-
 _HEADERS: Final[Mapping[str, str]] = {
     "Content-Type": "application/json",
     "Accept-Encoding": "identity",
-    "User-Agent": f"paynotify/{_version()}",
+    "User-Agent": USER_AGENT,
 }
 
 

@@ -9,10 +9,8 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from functools import lru_cache
-from importlib import metadata
 from typing import Any, Final
 
 import aiohttp
@@ -31,22 +29,12 @@ from paynotify.schemas.errors import (
     RateLimitedError,
     SecretError,
 )
+from paynotify.service.outgoing_calls import USER_AGENT, retry_after_seconds
 
 _MAX_RETRY_AFTER_SECONDS: Final = 24 * 3600.0
 
 #: A proxy's own answer to a call without encryption, which no provider gives.
 PROXY_SIGN_IN: Final = 407
-
-
-def _version() -> str:
-    try:
-        return metadata.version("paynotify")
-    except metadata.PackageNotFoundError:
-        return "0"
-
-
-#: A plain ``name/version``: OmniKassa's firewall has blocked longer ones.
-USER_AGENT: Final = f"paynotify/{_version()}"
 
 
 #: Sent with every call, unless it has its own.
@@ -140,10 +128,10 @@ def _refuse_outage(response: httpx.Response, now: Callable[[], datetime]) -> Non
         return
     if status == PROXY_SIGN_IN:
         raise ProviderUnreachableError("the proxy does not accept the credentials (HTTP 407)")
-    retry_after_seconds = _retry_after_seconds(response.headers.get("retry-after", ""), now())
+    asked_seconds = retry_after_seconds(response.headers.get("retry-after", ""), now(), _MAX_RETRY_AFTER_SECONDS)
     if status == 429:
-        raise RateLimitedError("HTTP 429", retry_after_seconds=retry_after_seconds)
-    raise ProviderUnavailableError(f"HTTP {status}", retry_after_seconds=retry_after_seconds)
+        raise RateLimitedError("HTTP 429", retry_after_seconds=asked_seconds)
+    raise ProviderUnavailableError(f"HTTP {status}", retry_after_seconds=asked_seconds)
 
 
 async def _receive(received: _Received, response: httpx.Response, limit_bytes: int) -> None:
@@ -176,19 +164,6 @@ def _judged(received: _Received, context: CallContext, times: CallTimes, *, keep
         content_encoding=(encoding or UNKNOWN) if problem and success else "",
         complete=received.problem is None,
     )
-
-
-def _retry_after_seconds(retry_after: str, now: datetime) -> float | None:
-    """``Retry-After`` in seconds, from a number or a date; None where it is neither."""
-    text = retry_after.strip()
-    if text.isascii() and text.isdigit() and len(text) <= 9:
-        return min(float(text), _MAX_RETRY_AFTER_SECONDS)
-    try:
-        moment = parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-    return min(max((aware - now).total_seconds(), 0.0), _MAX_RETRY_AFTER_SECONDS)
 
 
 def response_object(response: ProviderResponse) -> dict[str, Any]:

@@ -22,7 +22,6 @@ from paynotify.processors.providers.account import Account
 from paynotify.processors.providers.base import ProviderResponse
 from paynotify.processors.providers.charging import CaptureOrVoid
 from paynotify.processors.providers.form import fields
-from paynotify.processors.providers.http import _retry_after_seconds
 from paynotify.processors.providers.json_body import readings
 from paynotify.processors.providers.nevogate.charging import NevogateChargeGateway
 from paynotify.processors.providers.omnikassa.return_url import check_return
@@ -52,6 +51,7 @@ from paynotify.schemas.routes import without_token
 from paynotify.schemas.times import parse_time, rfc3339
 from paynotify.schemas.traceparent import valid_traceparent
 from paynotify.service.listener import split_address
+from paynotify.service.outgoing_calls import retry_after_seconds
 from tests.fakes.accounts import NOW, TRANSACTION, account, notification
 from tests.fuzz import genuine
 from tests.fuzz.answering import (
@@ -580,7 +580,7 @@ PARSERS: Final = (
         1,
         bytes,
     ),
-    Parser("patience", lambda text: _retry_after_seconds(text, NOW), (), _time_texts, 1, _text),
+    Parser("patience", lambda text: retry_after_seconds(text, NOW, 86_400.0), (), _time_texts, 1, _text),
     Parser(
         "minor units",
         _money(from_minor),
