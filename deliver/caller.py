@@ -6,7 +6,6 @@ Nothing that the subscriber sends gets into an error, a log or a record: its ans
 from __future__ import annotations
 
 import asyncio
-import base64
 import ssl
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -23,7 +22,7 @@ from paynotify.schemas.configuration.deliver import DeliverSettings, Subscriptio
 from paynotify.schemas.configuration.secrets import Secret
 from paynotify.schemas.errors import ConfigurationError, SecretError
 from paynotify.schemas.times import utc_now
-from paynotify.service.forward_proxy import goes_directly
+from paynotify.service.forward_proxy import goes_directly, sign_in
 from paynotify.service.outgoing_calls import USER_AGENT
 
 #: How long a name's addresses are used before it is looked up again.
@@ -144,10 +143,9 @@ class SubscriberCaller:
             return {}
         if self._credentials is None:
             return {"proxy": proxy.url}
-        text = self._credentials.reveal()
-        if ":" not in text:
+        named = sign_in(self._credentials.reveal())
+        if named is None:
             raise SecretError(f"deliver.proxy.credentials {proxy.credentials!r} is not USER:PASSWORD.")
-        named = {"Proxy-Authorization": "Basic " + base64.b64encode(text.encode()).decode()}
         return {"proxy": proxy.url, "proxy_headers": named}
 
     def _trust(self) -> None:

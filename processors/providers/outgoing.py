@@ -8,7 +8,6 @@ page: it is switched off. Its cookies, which would mix merchants' sessions, are 
 
 from __future__ import annotations
 
-import base64
 import logging
 import ssl
 from collections.abc import Mapping
@@ -21,7 +20,7 @@ from paynotify.processors.providers.http_transport import ProviderTransport
 from paynotify.schemas.configuration.secrets import Secret, SecretRef
 from paynotify.schemas.configuration.worker import ProviderProxySettings
 from paynotify.schemas.errors import ConfigurationError
-from paynotify.service.forward_proxy import goes_directly
+from paynotify.service.forward_proxy import goes_directly, sign_in
 from paynotify.service.logs import event
 from paynotify.service.private_names import PrivateName, require
 
@@ -113,8 +112,9 @@ class RoutedTransport(httpx.AsyncBaseTransport):
         text = "" if self._credentials is None else self._credentials.reveal()
         if text == self._signed_in_as:
             return
-        if ":" in text or not text:
-            self._asked = {"Proxy-Authorization": "Basic " + base64.b64encode(text.encode()).decode()} if text else {}
+        asked = sign_in(text) if text else {}
+        if asked is not None:
+            self._asked = asked
             # not as the proxy's `auth`, for which the transport uses what aiohttp is about to remove
             self._through.proxy = httpx.Proxy(self._settings.url, headers=self._asked)
         else:
