@@ -6,7 +6,6 @@ Nothing that the subscriber sends gets into an error, a log or a record: its ans
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
@@ -18,6 +17,7 @@ from paynotify.deliver.addresses import AddressRules, refused_addresses
 from paynotify.deliver.answer import SubscriberAnswer, judge
 from paynotify.deliver.result_event import ResultEvent
 from paynotify.deliver.signature import Signer
+from paynotify.deliver.trust import Trust
 from paynotify.schemas.configuration.deliver import DeliverSettings, Subscription
 from paynotify.schemas.configuration.secrets import Secret
 from paynotify.schemas.errors import ConfigurationError, SecretError
@@ -37,14 +37,14 @@ _HEADERS: Final[Mapping[str, str]] = {
 
 
 class SubscriberCaller:
-    """Calls one subscriber through connections of its own, so that no other subscriber can use them up.
-
-    Raises:
-        ConfigurationError: the authorities or the proxy's credentials can't be read, or are of no use.
-    """
+    """Calls one subscriber through connections of its own, so that no other subscriber can use them up."""
 
     def __init__(
-        self, subscription: Subscription, settings: DeliverSettings, now: Callable[[], datetime] = utc_now
+        self,
+        subscription: Subscription,
+        settings: DeliverSettings,
+        trust: Trust,
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._subscription = subscription
         self._settings = settings
@@ -55,10 +55,7 @@ class SubscriberCaller:
         proxy = settings.proxy
         self._is_direct = proxy is None or goes_directly(self._host, proxy.no_proxy)
         self._credentials = None if proxy is None or proxy.credentials is None else Secret(proxy.credentials)
-        self._authorities = None if settings.ca is None else Secret(settings.ca)
-        self._trusted = ""
-        self._context = ssl.create_default_context()
-        self._trust()
+        self._trust = trust
         self._session: aiohttp.ClientSession | None = None
 
     async def call(self, event: ResultEvent) -> SubscriberAnswer:
@@ -69,7 +66,7 @@ class SubscriberCaller:
             return SubscriberAnswer("forbidden_address", is_outage=True)
         body = event.body()
         try:
-            self._trust()
+            self._trust.refresh()
             headers = {**_HEADERS, **self._signer.headers(event.event_id, body, self._now())}
             options = self._proxy_options()
             if self._subscription.url.startswith("http:"):  # without a tunnel the proxy reads the call itself
@@ -117,7 +114,7 @@ class SubscriberCaller:
         if self._session is None:
             connector = aiohttp.TCPConnector(
                 limit=self._subscription.calls_in_flight,
-                ssl=self._context,
+                ssl=self._trust.context,
                 ttl_dns_cache=_NAMES_SECONDS,
                 # a proxy's own address is the operator's word
                 socket_factory=self._rules.socket_factory() if self._is_direct else None,
@@ -147,16 +144,3 @@ class SubscriberCaller:
         if named is None:
             raise SecretError(f"deliver.proxy.credentials {proxy.credentials!r} is not USER:PASSWORD.")
         return {"proxy": proxy.url, "proxy_headers": named}
-
-    def _trust(self) -> None:
-        """Trust the present authorities in new connections. Those of before are trusted until the process ends."""
-        if self._authorities is None or (text := self._authorities.reveal()) == self._trusted:
-            return
-        try:
-            self._context.load_verify_locations(cadata=text)
-        except (ssl.SSLError, ValueError):
-            raise ConfigurationError(
-                f"deliver.ca {self._authorities.reference!r} holds no usable PEM certificates. "
-                "Write the authorities' certificates into it."
-            ) from None
-        self._trusted = text

@@ -18,6 +18,7 @@ from paynotify.deliver.metrics import DeliverMetrics
 from paynotify.deliver.record_writer import DeliveryWriter
 from paynotify.deliver.state_reader import StateReader
 from paynotify.deliver.subscription_reader import SubscriptionReader, topics_of
+from paynotify.deliver.trust import Trust
 from paynotify.processors.transport import patches
 from paynotify.schemas import topics
 from paynotify.schemas.configuration.deliver import Subscription
@@ -86,7 +87,8 @@ class DeliverProcess:
         client = {**client_settings(kafka, "paynotify-deliver"), "request_timeout_ms": _REQUEST_MILLISECONDS}
         writer = DeliveryWriter({**client, "max_request_size": topics.RESPONSE_BYTES})
         state = StateReader(client, kafka.topic(topics.DELIVERIES_STATE), lambda: self._changed(state))
-        self._callers = [SubscriberCaller(one, self._settings) for one in self._settings.subscriptions]
+        trust = Trust(self._settings.ca)
+        self._callers = [SubscriberCaller(one, self._settings, trust) for one in self._settings.subscriptions]
         if not await _started(writer, stop):
             return
         state.start()

@@ -18,6 +18,7 @@ import pytest
 from paynotify.deliver.answer import DELIVERED, SubscriberAnswer
 from paynotify.deliver.caller import SubscriberCaller
 from paynotify.deliver.result_event import read_event
+from paynotify.deliver.trust import Trust
 from paynotify.sandbox.probes import free_port
 from paynotify.sandbox.processes import Child, wait_for
 from paynotify.schemas.configuration.deliver import DeliverSettings, Subscription
@@ -40,7 +41,7 @@ async def called(port: int, secrets: Sequence[str]) -> SubscriberAnswer:
     subscription = Subscription(
         id="erp", url=f"http://127.0.0.1:{port}/hooks", secrets=tuple(SecretRef(value=one) for one in secrets)
     )
-    caller = SubscriberCaller(subscription, DeliverSettings(private_networks=("127.0.0.0/8",)))
+    caller = SubscriberCaller(subscription, DeliverSettings(private_networks=("127.0.0.0/8",)), Trust(None))
     event = read_event(record())
     assert event is not None
     try:

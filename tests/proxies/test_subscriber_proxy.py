@@ -12,6 +12,7 @@ import pytest
 
 from paynotify.deliver.answer import DELIVERED, SubscriberAnswer
 from paynotify.deliver.caller import SubscriberCaller
+from paynotify.deliver.trust import Trust
 from paynotify.sandbox.certificates import Authority
 from paynotify.schemas.configuration.deliver import DeliverSettings, SubscriberProxySettings, Subscription
 from paynotify.schemas.configuration.secrets import SecretRef
@@ -40,7 +41,7 @@ class Way:
         )
         settings = DeliverSettings(proxy=proxy, ca=self.authority, private_networks=networks)
         subscription = Subscription(id="erp", url=self.subscriber.url, secrets=(SecretRef(value=SECRET),))
-        return SubscriberCaller(subscription, settings)
+        return SubscriberCaller(subscription, settings, Trust(settings.ca))
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import pytest
 
 from paynotify.deliver.answer import DELIVERED, SubscriberAnswer
 from paynotify.deliver.caller import SubscriberCaller
+from paynotify.deliver.trust import Trust
 from paynotify.schemas.configuration.deliver import DeliverSettings, Subscription
 from paynotify.schemas.configuration.secrets import SecretRef
 from tests.fakes.deliveries import status_event
@@ -33,7 +34,7 @@ def subscriber() -> Iterator[FakeSubscriber]:
 @asynccontextmanager
 async def calling(url: str, secret: str = SECRET, **settings: Any) -> AsyncIterator[SubscriberCaller]:
     subscription = Subscription(id="erp", url=url, secrets=(SecretRef(value=secret),))
-    caller = SubscriberCaller(subscription, DeliverSettings(**{"private_networks": LOOPBACK, **settings}))
+    caller = SubscriberCaller(subscription, DeliverSettings(**{"private_networks": LOOPBACK, **settings}), Trust(None))
     try:
         yield caller
     finally:
@@ -171,7 +172,7 @@ async def test_changed_secret_is_used_beside_the_one_that_stays(
     file.write_text(OTHER_SECRET + "\n")
     references = (SecretRef(value=SECRET), SecretRef(file=str(file)))
     subscription = Subscription(id="erp", url=subscriber.url, secrets=references)
-    caller = SubscriberCaller(subscription, DeliverSettings(private_networks=LOOPBACK))
+    caller = SubscriberCaller(subscription, DeliverSettings(private_networks=LOOPBACK), Trust(None))
     newest = "whsec_" + "dGhlIHRoaXJkIHNlY3JldCBvZiB0aGUgdGVzdHMsIDQw"
     try:
         for verifying in (SECRET, OTHER_SECRET, newest, SECRET):
