@@ -9,10 +9,10 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as Place
-from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
-from kafka.admin import NewTopic
+from kafka import KafkaConsumer, TopicPartition
 
 from paynotify.sandbox.system import Sandbox
+from tests.fakes.configurations import create_topics
 
 
 class Topics:
@@ -43,11 +43,7 @@ class Topics:
 def create_topic(sandbox: Sandbox, name: str) -> str:
     """A topic for a peer, like those of the system; its name on the cluster."""
     topic = sandbox.topic(name)
-    admin = KafkaAdminClient(bootstrap_servers=sandbox.bootstrap)
-    try:
-        admin.create_topics([NewTopic(topic, sandbox.plan.partitions, 1)])
-    finally:
-        admin.close()
+    create_topics(sandbox.bootstrap, topic, partitions=sandbox.plan.partitions)
     return topic
 
 

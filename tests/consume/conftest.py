@@ -9,11 +9,11 @@ from typing import Final
 
 import pytest
 from kafka import KafkaAdminClient
-from kafka.admin import NewTopic
 
 from paynotify.sandbox.broker import LocalBroker
 from paynotify.schemas import topics
 from tests.consume.local_postgres import LocalPostgres, PostgresDatabase
+from tests.fakes.configurations import create_topics
 
 EXAMPLES: Final = Path(__file__).parents[2] / "examples"
 
@@ -35,20 +35,14 @@ def results_kafka(request: pytest.FixtureRequest) -> Iterator[str]:
     """
     if "KAFKA" in os.environ:
         with LocalBroker() as broker:
-            _create_result_topics(broker.bootstrap)
+            create_topics(broker.bootstrap, *_RESULTS, partitions=4)
             yield broker.bootstrap
         return
     kafka: str = request.getfixturevalue("kafka")
-    _create_result_topics(kafka)
+    create_topics(kafka, *_RESULTS, partitions=4)
     yield kafka
     client = KafkaAdminClient(bootstrap_servers=kafka)
     client.delete_topics(list(_RESULTS))
-    client.close()
-
-
-def _create_result_topics(kafka: str) -> None:
-    client = KafkaAdminClient(bootstrap_servers=kafka)
-    client.create_topics([NewTopic(name, 4, 1) for name in _RESULTS])
     client.close()
 
 

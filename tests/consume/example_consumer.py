@@ -8,14 +8,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
-from kafka import KafkaAdminClient
-from kafka.admin import NewTopic
-
 from paynotify.sandbox import erp
 from paynotify.sandbox.processes import Child, wait_for
 from tests import topics_reader
 from tests.consume.conftest import EXAMPLES
 from tests.consume.local_postgres import PostgresDatabase
+from tests.fakes.configurations import create_topics
 
 FOLDER: Final = EXAMPLES / "postgres"
 PARTITIONS: Final = 4
@@ -46,9 +44,7 @@ class Reading:
     def __init__(self, kafka: str, topic: str, database: PostgresDatabase, directory: Path) -> None:
         self.kafka, self.topic, self.database, self.directory = kafka, topic, database, directory
         self._children: list[Child] = []
-        client = KafkaAdminClient(bootstrap_servers=kafka)
-        client.create_topics([NewTopic(topic, PARTITIONS, 1)])
-        client.close()
+        create_topics(kafka, topic, partitions=PARTITIONS)
         database.rows(_AUDIT)
 
     def send(self, records: topics_reader.Records) -> None:

@@ -15,14 +15,13 @@ from typing import Any, Final
 import orjson
 import pytest
 from kafka import KafkaAdminClient
-from kafka.admin import NewTopic
 
 from paynotify.sandbox.processes import Child, wait_for
 from paynotify.schemas import topics
 from tests.consume.fold import done, due
 from tests.consume.languages import LANGUAGES, classpath
 from tests.consume.results import Written, written
-from tests.fakes.configurations import remove_topics
+from tests.fakes.configurations import create_topics, remove_topics
 from tests.long_form import LONG
 from tests.topics_reader import lag, send, whole
 
@@ -109,9 +108,7 @@ def stories(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ma
                 child.kill()
         return consumers
 
-    client = KafkaAdminClient(bootstrap_servers=kafka)
-    client.create_topics([NewTopic(f"{prefix}{one}.{topics.STATUS}", PARTITIONS, 1) for one in LANGUAGES])
-    client.close()
+    create_topics(kafka, *(f"{prefix}{one}.{topics.STATUS}" for one in LANGUAGES), partitions=PARTITIONS)
     with ThreadPoolExecutor(len(LANGUAGES)) as pool:
         yield {language: pool.submit(story, language) for language in LANGUAGES}
     remove_topics(kafka, prefix)
@@ -182,9 +179,7 @@ def test_consumer_of_payments_latest_misses_no_older_events(
     newest = {key: (key, value, headers) for key, value, headers in written(topics.LATEST)}
     forgotten = next(iter(newest))
     consumers = Consumers(kafka, f"{topic_prefix}{topics.LATEST}", LANGUAGES[language](), tmp_path)
-    client = KafkaAdminClient(bootstrap_servers=kafka)
-    client.create_topics([NewTopic(consumers.topic, PARTITIONS, 1)])
-    client.close()
+    create_topics(kafka, consumers.topic, partitions=PARTITIONS)
     send(kafka, consumers.topic, [*newest.values(), (forgotten, None, {})])
     child = consumers.start()
     try:

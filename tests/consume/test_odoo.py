@@ -17,8 +17,6 @@ from typing import Any, Final
 
 import orjson
 import pytest
-from kafka import KafkaAdminClient
-from kafka.admin import NewTopic
 
 from paynotify.sandbox import erp
 from paynotify.sandbox.processes import Child, wait_for
@@ -26,6 +24,7 @@ from paynotify.schemas import money, topics
 from tests.consume.languages import EXAMPLES
 from tests.consume.odoo_stand_in import API_KEY, DATABASE, OdooStandIn
 from tests.consume.results import written
+from tests.fakes.configurations import create_topics
 from tests.long_form import LONG
 from tests.topics_reader import lag, send
 
@@ -128,9 +127,7 @@ def test_odoo_has_each_booking_and_confirmed_order_once_though_responses_are_los
 def test_program_reads_the_topic_and_starts_again_after_an_error(kafka: str, topic_prefix: str, tmp_path: Path) -> None:
     stand_in = filled(OdooStandIn(lambda number: number == 200))
     topic = f"{topic_prefix}{topics.STATUS}"
-    client = KafkaAdminClient(bootstrap_servers=kafka)
-    client.create_topics([NewTopic(topic, 3, 1)])
-    client.close()
+    create_topics(kafka, topic, partitions=3)
     records = [one for one in written() if one[1] and orjson.loads(one[1])["order_id"]]
     send(kafka, topic, records)
     environment = {

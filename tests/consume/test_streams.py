@@ -9,13 +9,12 @@ from typing import Any, Final
 
 import orjson
 import pytest
-from kafka import KafkaAdminClient
-from kafka.admin import NewTopic
 
 from paynotify.schemas import topics
 from paynotify.schemas.generate import stream_tables
 from tests.consume.languages import EXAMPLES, classpath, run
 from tests.consume.results import written
+from tests.fakes.configurations import create_topics
 from tests.long_form import LONG
 from tests.topics_reader import send
 
@@ -35,9 +34,7 @@ def test_stream_tables_are_those_of_the_types(name: str) -> None:
 def test_flink_reads_the_results_as_a_fold_over_the_topics_does(kafka: str, topic_prefix: str, tmp_path: Path) -> None:
     status, latest = written(topics.STATUS), written(topics.LATEST)
     names = {topic: f"{topic_prefix}{topic}" for topic in (topics.STATUS, topics.LATEST)}
-    client = KafkaAdminClient(bootstrap_servers=kafka)
-    client.create_topics([NewTopic(name, 3, 1) for name in names.values()])
-    client.close()
+    create_topics(kafka, *names.values(), partitions=3)
     forgotten = latest[0][0]
     send(kafka, names[topics.STATUS], [*status, *status[-50:]])
     send(kafka, names[topics.LATEST], [*latest, (forgotten, None, {})])

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import yaml
 from kafka import KafkaAdminClient
+from kafka.admin import NewTopic
 
 #: A broker of somebody else's may refuse sessions shorter than Kafka's default minimum.
 SESSION_SECONDS: Final = 6.0 if os.environ.get("KAFKA") else 2.0
@@ -62,6 +63,15 @@ def write(directory: Path, content: dict[str, Any]) -> Path:
     file = directory / "paynotify.yaml"
     file.write_text(yaml.safe_dump(content), "utf-8")
     return file
+
+
+def create_topics(kafka: str, *names: str, partitions: int) -> None:
+    """Create topics whose settings are the broker's own."""
+    client = KafkaAdminClient(bootstrap_servers=kafka)
+    try:
+        client.create_topics([NewTopic(name, partitions, 1) for name in names])
+    finally:
+        client.close()
 
 
 def remove_topics(kafka: str, prefix: str) -> None:

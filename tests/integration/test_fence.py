@@ -6,8 +6,6 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from kafka import KafkaAdminClient
-from kafka.admin import NewTopic
 
 from paynotify.processors.state.changelog import Changelog
 from paynotify.processors.state.partition_state import PartitionState
@@ -15,6 +13,7 @@ from paynotify.processors.state.rocksdb_store import RocksDBStore
 from paynotify.sandbox.broker import LocalBroker
 from paynotify.schemas.errors import PartitionRevokedError, StateUnavailableError
 from paynotify.schemas.records import Output
+from tests.fakes.configurations import create_topics
 from tests.integration.conftest import Installation
 from tests.topics_reader import whole
 
@@ -171,9 +170,7 @@ async def test_values_of_a_later_release_are_neither_read_nor_stored(
 async def test_sandbox_without_a_transaction_log_works_without_fencing() -> None:
     # what a single broker is like whose settings nobody adapted to its number
     with LocalBroker({"transaction.state.log.replication.factor": "3"}) as broker:
-        admin = KafkaAdminClient(bootstrap_servers=broker.bootstrap)
-        admin.create_topics([NewTopic("changelog", 1, 1)])
-        admin.close()
+        create_topics(broker.bootstrap, "changelog", partitions=1)
         settings = {"bootstrap_servers": broker.bootstrap}
         sandbox = Changelog(settings, "changelog", 0, sandbox=True)
         try:

@@ -12,8 +12,6 @@ from typing import Final
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from kafka import KafkaAdminClient
-from kafka.admin import NewTopic
 
 from paynotify.processors.runtime.partition_loops import LoopSettings
 from paynotify.processors.runtime.runner import StageRunner
@@ -64,9 +62,7 @@ async def running(
     """A runner of the stage with its records so far processed, and what writes a record for it to one partition."""
     patches.install(faust=True)
     source = f"{topic_prefix}source"
-    admin = KafkaAdminClient(bootstrap_servers=kafka)
-    admin.create_topics([NewTopic(source, 2, 1)])
-    admin.close()
+    configurations.create_topics(kafka, source, partitions=2)
     configuration = load(configurations.write(directory, configurations.document(kafka, topic_prefix, directory)))
     specs = (StageSpec(stage, (source,), BATCH_RECORDS),)
     settings = LoopSettings(0.005, DeadLetterLimit())
