@@ -100,8 +100,22 @@ class Reading:
         )
         return open_ones[0][0] if open_ones else None
 
-    def freeze_while_writing(self, child: Child, after: int = 0) -> bool:
-        """Freeze the consumer within a transaction that has written, after some others; False if it was too quick."""
+    def outcome(self, transaction: str) -> str:
+        """Wait until a transaction has ended; returns ``committed`` or ``aborted``."""
+
+        def ended() -> str | None:
+            ((status,),) = self.database.rows("SELECT txid_status(%s)", int(transaction))
+            return None if status == "in progress" else str(status)
+
+        found = wait_for(ended, within_seconds=DEADLINE_SECONDS)
+        assert found is not None, f"transaction {transaction} is open"
+        return found
+
+    def freeze_while_writing(self, child: Child, after: int = 0) -> str | None:
+        """Freeze the consumer within a transaction that has written, after some others; None if it was too quick.
+
+        The last it did may have been to commit that transaction (`outcome`).
+        """
         seen: set[str] = set()
         sent = self._sent()
 
@@ -122,7 +136,7 @@ class Reading:
             lambda: frozen() or self._read() == sent or not child.running, within_seconds=DEADLINE_SECONDS, every=0.0
         )
         assert child.running, child.end()
-        return self.writing() is not None
+        return self.writing()
 
     def judge(self) -> int:
         """Compare the database with what lies on the topic; returns the number of events."""
