@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from pathlib import Path
 from typing import Final
 
-from paynotify.sandbox.kafka_distribution import cache_directory
 from tests.consume.page import ROOT, Page
+from tests.kept_downloads import kept
 
 WANTED: Final = ROOT / "build" / "connect"
 _POMS: Final = ROOT / "examples" / "connect"
@@ -17,14 +16,13 @@ _POMS: Final = ROOT / "examples" / "connect"
 
 def fetched(page: Page) -> Path:
     """The folder with the jars of today's ``pom.xml``."""
-    poms = b"".join(file.read_bytes() for file in sorted(_POMS.rglob("pom.xml")))
-    kept = cache_directory() / f"connect-{hashlib.sha256(poms).hexdigest()[:12]}"
-    if not kept.is_dir():
+
+    def fetch(folder: Path) -> None:
         shutil.rmtree(WANTED, ignore_errors=True)
         page.type("mvn ")
-        half = kept.with_suffix(f".{os.getpid()}")
-        shutil.copytree(WANTED, half)
-        half.rename(kept)  # whole or not at all
+        shutil.copytree(WANTED, folder, dirs_exist_ok=True)
+
+    jars = kept("connect", fetch, of=sorted(_POMS.rglob("pom.xml")))
     if not WANTED.exists():
-        shutil.copytree(kept, WANTED, copy_function=os.symlink)
+        shutil.copytree(jars, WANTED, copy_function=os.symlink)
     return WANTED

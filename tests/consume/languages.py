@@ -6,7 +6,6 @@ A language whose tools are missing has its tests skipped, with a sentence that s
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import platform
@@ -20,7 +19,7 @@ from typing import Final
 
 import pytest
 
-from paynotify.sandbox.kafka_distribution import cache_directory
+from tests.kept_downloads import kept
 
 ROOT: Final = Path(__file__).parents[2]
 EXAMPLES: Final = ROOT / "examples"
@@ -60,13 +59,12 @@ def jars(example: str) -> Path:
     """The folder with the jars that the example's pom names, fetched the first time."""
     maven = tool("mvn", "Maven (Debian and Ubuntu: apt-get install maven)")
     pom = EXAMPLES / example / "pom.xml"
-    with _kept(f"jars-{example}", pom) as folder:
-        if not folder.is_dir():
-            part = folder.with_suffix(".part")
-            goal = ("dependency:copy-dependencies", f"-DoutputDirectory={part}", "-DincludeScope=runtime")
-            run((maven, "-q", "-B", "-f", str(pom), *goal), pom.parent)
-            part.rename(folder)
-    return folder
+
+    def fetch(folder: Path) -> None:
+        goal = ("dependency:copy-dependencies", f"-DoutputDirectory={folder}", "-DincludeScope=runtime")
+        run((maven, "-q", "-B", "-f", str(pom), *goal), pom.parent)
+
+    return kept(f"consumers/jars-{example}", fetch, of=[pom])
 
 
 def classpath(example: str) -> str:
@@ -106,14 +104,13 @@ def typescript() -> tuple[str, ...]:
     """Fetch what the TypeScript consumer needs and check its types; returns its command."""
     npm = tool("npm", "Node.js with npm")
     source = EXAMPLES / "typescript"
-    with _kept("typescript", source / "package-lock.json") as modules:
-        if not modules.is_dir():
-            part = modules.with_suffix(".part")
-            part.mkdir(parents=True, exist_ok=True)
-            for name in ("package.json", "package-lock.json"):
-                shutil.copy(source / name, part)
-            run((npm, "ci", "--no-audit", "--no-fund"), part)
-            part.rename(modules)
+
+    def fetch(folder: Path) -> None:
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(source / name, folder)
+        run((npm, "ci", "--no-audit", "--no-fund"), folder)
+
+    modules = kept("consumers/typescript", fetch, of=[source / "package-lock.json"])
     # Node.js looks for packages beside a program, so a copy of it gets a link to them
     copy = BUILD / "typescript"
     files = [*source.glob("*.ts"), source / "package.json", source / "tsconfig.json"]
@@ -136,13 +133,12 @@ def _node(npm: str) -> str:
         return own
     machine = {"x86_64": "x64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
     package = f"node-{platform.system().lower()}-{machine}"
-    with _kept(f"{package}-{_NODE_MAJOR}") as folder:
-        if not folder.is_dir():
-            part = folder.with_suffix(".part")
-            part.mkdir(parents=True, exist_ok=True)
-            options = ("--no-audit", "--no-fund", "--no-save", "--prefix", str(part))
-            run((npm, "install", *options, f"{package}@{_NODE_MAJOR}"), part)
-            part.rename(folder)
+
+    def fetch(folder: Path) -> None:
+        options = ("--no-audit", "--no-fund", "--no-save", "--prefix", str(folder))
+        run((npm, "install", *options, f"{package}@{_NODE_MAJOR}"), folder)
+
+    folder = kept(f"consumers/{package}-{_NODE_MAJOR}", fetch)
     return str(folder / "node_modules" / package / "bin" / "node")
 
 
@@ -163,18 +159,6 @@ def _compiled(folder: Path, sources: Sequence[Path]) -> Iterator[bool]:
     stale = not stamp.exists() or stamp.read_text() != digest
     yield stale
     stamp.write_text(digest)
-
-
-@contextmanager
-def _kept(name: str, of: Path | None = None) -> Iterator[Path]:
-    """A folder of the cache, for one process at a time; another one where the content of ``of`` is another."""
-    digest = "" if of is None else "-" + hashlib.sha256(of.read_bytes()).hexdigest()[:12]
-    folder = cache_directory() / "consumers" / (name + digest)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        shutil.rmtree(folder.with_suffix(".part"), ignore_errors=True)  # of a run that was killed
-        yield folder
 
 
 LANGUAGES: Final[Mapping[str, Callable[[], tuple[str, ...]]]] = {"java": java, "go": go, "typescript": typescript}
