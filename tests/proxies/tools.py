@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
-import tempfile
 from functools import cache
-from pathlib import Path
 from typing import Final
 
-import pytest
+from tests import debian_packages
 
-CACHE: Final = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "paynotify" / "proxies"
+CACHE: Final = debian_packages.CACHE / "proxies"
 
 #: The programs, and Debian's packages of each: its own and those of libraries that few machines have.
 PACKAGES: Final = {
@@ -33,8 +30,7 @@ class MissingProxyError(AssertionError):
 
 def environment() -> dict[str, str]:
     """The environment in which the programs of the cache find their libraries."""
-    libraries = {str(one.parent) for one in CACHE.glob("usr/lib/**/*.so.*")}
-    return {**os.environ, "LD_LIBRARY_PATH": ":".join(sorted(libraries))}
+    return debian_packages.environment(CACHE)
 
 
 def found(name: str) -> str | None:
@@ -56,9 +52,7 @@ def proxy(name: str) -> str:
         path = _found(name)
         if path is None:
             text = f"{name} can't be had: {problem}. Install Debian's package {name}, or let apt-get download it."
-            if os.environ.get("CI"):
-                raise MissingProxyError(text)
-            pytest.skip(text)
+            debian_packages.skip(MissingProxyError(text))
     return path
 
 
@@ -67,39 +61,13 @@ def _found(name: str) -> str | None:
     own = [str(CACHE / "usr" / folder) for folder in ("sbin", "bin")]
     folders = os.pathsep.join((*own, os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))
     found = shutil.which(name, path=folders)
-    return found if found is not None and _runs(found) else None
-
-
-def _runs(path: str) -> bool:
-    try:
-        return subprocess.run((path, "-v"), capture_output=True, env=environment(), timeout=30).returncode == 0
-    except OSError:
-        return False
+    return found if found is not None and debian_packages.runs(CACHE, found, "-v") else None
 
 
 def fetch(name: str) -> str:
     """Bring the program into the cache; returns what went wrong, if anything did."""
     _found.cache_clear()
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            # a new machine has no list of packages yet; without root the second try is as good as the first
-            problem = _download(PACKAGES[name][0], folder)
-            if problem:
-                subprocess.run(("apt-get", "update", "-qq"), check=False, capture_output=True)
-                problem = _download(PACKAGES[name][0], folder)
-            for library in PACKAGES[name][1:]:
-                _download(library, folder)  # other releases of Debian have others, and _runs tells what counts
-            CACHE.mkdir(parents=True, exist_ok=True)
-            for file in Path(folder).glob("*.deb"):
-                subprocess.run(("dpkg-deb", "-x", str(file), str(CACHE)), check=True)
-        except (OSError, subprocess.CalledProcessError) as error:
-            return f"{error}"
-    return problem or "it does not start on this machine"
-
-
-def _download(package: str, folder: str) -> str:
-    done = subprocess.run(("apt-get", "download", "-qq", package), cwd=folder, capture_output=True, text=True)
-    return "" if done.returncode == 0 else done.stderr.strip().replace("\n", " ")[-200:] or "apt-get failed"
+    return debian_packages.unpack(CACHE, *PACKAGES[name]) or "it does not start on this machine"
 
 
 if __name__ == "__main__":
