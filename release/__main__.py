@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -65,10 +66,13 @@ class Builder:
         wheels = sorted((self._target / "distributions").glob("*.whl"))
         yield from checks.installed(self._work / "installed", wheels, self.version)
         bill = self._target / f"paynotify-{self.version}.cdx.json"
-        tools = bill_of_materials.BillTools(self._work / "bill-tools")
-        tools.of_environment(self._work / "installed" / "bin" / "python", bill)
-        if objection := tools.objection(bill):
+        self._bill_tools.of_environment(self._work / "installed" / "bin" / "python", bill)
+        if objection := self._bill_tools.objection(bill):
             yield objection
+
+    @cached_property
+    def _bill_tools(self) -> bill_of_materials.BillTools:
+        return bill_of_materials.BillTools(self._work / "bill-tools")
 
     def contract(self) -> Iterator[str]:
         """The documents that describe topics and HTTP calls; they break nothing of the last release's."""
@@ -112,8 +116,7 @@ class Builder:
         whole = bill_of_materials.with_debian_packages(own, engine.file(product, "/var/lib/dpkg/status"))
         bill = self._target / f"paynotify-image-{self.version}.cdx.json"
         bill_of_materials.write(whole, bill)
-        tools = bill_of_materials.BillTools(self._work / "bill-tools")
-        if objection := tools.objection(bill):
+        if objection := self._bill_tools.objection(bill):
             yield objection
 
     def checksums(self) -> None:
