@@ -12,11 +12,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import venv
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
+from release.environments import environment_of
 from release.locks import IMAGE_LOCKS, IMAGE_PYTHON, LIBRARIES, MACHINES, ROOT, WITHOUT_WHEEL, Locked, locked, text_of
 
 WHEELS: Final = ROOT / "build" / "wheels"
@@ -50,11 +50,7 @@ def download(machine: str, from_source: Collection[str], target: Path) -> None:
 
 def _tools() -> Path:
     """A Python of this machine with the tools that build sources."""
-    venv.create(_TOOLS, clear=True, with_pip=True)
-    python = _TOOLS / "bin" / "python"
-    lock = ROOT / "requirements" / f"{SOURCES_LOCK}.txt"
-    subprocess.run((python, *_PIP, "install", "--require-hashes", "--only-binary=:all:", "-r", lock), check=True)
-    return python
+    return environment_of(_TOOLS, [SOURCES_LOCK], options=("--only-binary=:all:",))
 
 
 def _download(python: Path, wanted: Iterable[Locked], target: Path, options: Sequence[str]) -> None:
