@@ -153,7 +153,7 @@ def _fetch(common: _Common, provider: Provider, accounts: _Accounts) -> tuple[St
         delays_seconds=worker.retry_delays_seconds,
         calls_in_flight=worker.provider_calls_in_flight,
     )
-    retries = tuple(kafka.topic(topics.retry(provider.name, step)) for step in range(1, topics.RETRY_STEPS + 1))
+    retries = tuple(map(kafka.topic, topics.retry_steps(provider.name)))
     window_seconds = provider.policy.answered_window_seconds
     return (
         StageSpec(

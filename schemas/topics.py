@@ -73,6 +73,11 @@ def retry(provider: str, step: int) -> str:
     return f"lookups.{provider}.retry.{step}"
 
 
+def retry_steps(provider: str) -> tuple[str, ...]:
+    """Those topics, shortest delay first."""
+    return tuple(retry(provider, step) for step in range(1, RETRY_STEPS + 1))
+
+
 def unverified(provider: str, step: int) -> str:
     """The topic that holds notifications which can't be judged yet, for the delay of ``step`` (1 is the shortest)."""
     return f"notifications.{provider}.retry.{step}"
@@ -160,10 +165,7 @@ def _of_provider(provider: str) -> list[Topic]:
             for name in unverified_steps(provider)
         ),
         Topic(lookups(provider), "calls to make to the provider"),
-        *(
-            Topic(retry(provider, step), "lookups that wait to be retried", follows=lookups(provider))
-            for step in range(1, RETRY_STEPS + 1)
-        ),
+        *(Topic(name, "lookups that wait to be retried", follows=lookups(provider)) for name in retry_steps(provider)),
         Topic(
             known(provider),
             "which ids of unsigned notifications the provider knew",

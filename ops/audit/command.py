@@ -105,10 +105,9 @@ def _committed(configuration: Configuration) -> dict[TopicPartition, int]:
             raise MissingTopicsError(f"The topic {name} does not exist. Create it with `paynotify topics apply`.")
         groups: dict[str, list[Any]] = {}
         for provider in provider_names():
-            retries = [topics.retry(provider, step) for step in range(1, topics.RETRY_STEPS + 1)]
             for stage, names in (
                 ("verify", [topics.notifications(provider), *topics.unverified_steps(provider)]),
-                ("fetch", [topics.lookups(provider), *retries]),
+                ("fetch", [topics.lookups(provider), *topics.retry_steps(provider)]),
             ):
                 groups[f"{kafka.topic_prefix}paynotify.{stage}.{provider}"] = [
                     TopicPartition(topic, number)

@@ -136,8 +136,8 @@ class AuditScan:
             for name in topics.unverified_steps(provider):
                 handlers[self._topic(name)] = self._notifications(ledger)
             handlers[self._topic(topics.lookups(provider))] = self._lookups(ledger, LookupFlags.OPEN)
-            for step in range(1, topics.RETRY_STEPS + 1):
-                handlers[self._topic(topics.retry(provider, step))] = self._lookups(ledger, LookupFlags.WAITING)
+            for name in topics.retry_steps(provider):
+                handlers[self._topic(name)] = self._lookups(ledger, LookupFlags.WAITING)
             handlers[self._topic(topics.responses(provider))] = self._responses(ledger)
         return handlers
 

@@ -50,7 +50,7 @@ def replay_targets(kafka: KafkaSettings) -> dict[str, str]:
             topics.lookups(provider),
             topics.known(provider),
             topics.responses(provider),
-            *(topics.retry(provider, step) for step in range(1, topics.RETRY_STEPS + 1)),
+            *topics.retry_steps(provider),
         )
     } | {
         kafka.topic(name): "all"

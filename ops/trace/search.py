@@ -202,9 +202,7 @@ class PaymentSearch:
                     received = parse_time(one.received_at)
                     if received is not None:
                         windows.append((received.timestamp(), max(received.timestamp(), response.timestamp_seconds)))
-        steps = range(1, topics.RETRY_STEPS + 1)
-        names = [topics.lookups(self._provider), *(topics.retry(self._provider, step) for step in steps)]
-        for name in names:
+        for name in (topics.lookups(self._provider), *topics.retry_steps(self._provider)):
             self.found.lookups += self._collect(name, since, windows, lambda record: record.header("ce_id") in ids)
         ids |= {one.header("ce_id") for one in (*self.found.lookups, *self.found.responses)}
         self.found.dead = self._collect(topics.DEAD, since, windows, lambda record: record.header("ce_id") in ids)

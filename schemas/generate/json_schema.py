@@ -28,7 +28,7 @@ FOLDER: Final = Path(__file__).parents[1] / "json"
 def carries() -> dict[str, type[Any]]:
     """Which message each topic carries; a topic not named carries raw bytes, described in `topics.all_topics`."""
     names = provider_names()
-    retries = [topics.retry(name, step) for name in names for step in range(1, topics.RETRY_STEPS + 1)]
+    retries = [topic for name in names for topic in topics.retry_steps(name)]
     return {
         **dict.fromkeys((*map(topics.lookups, names), *retries), messages.Lookup),
         topics.OBSERVATIONS: messages.Observation,

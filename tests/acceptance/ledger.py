@@ -36,9 +36,7 @@ _READ_SECONDS: Final = 30.0
 
 #: Once there was money, only these may follow, and never to the left.
 _MONEY: Final = ("captured", "partially_refunded", "refunded", "charged_back")
-_RETRIES: Final = tuple(
-    topics.retry(one, step) for one in provider_names() for step in range(1, topics.RETRY_STEPS + 1)
-)
+_RETRIES: Final = tuple(topic for provider in provider_names() for topic in topics.retry_steps(provider))
 
 
 def header(record: Record, name: str) -> str:

@@ -38,7 +38,7 @@ INPUTS: Final = (
         for provider in default_merchants()
         for name in (topics.notifications, topics.lookups, topics.responses)
     ),
-    *(topics.retry(provider, step) for provider in default_merchants() for step in range(1, topics.RETRY_STEPS + 1)),
+    *(topic for provider in default_merchants() for topic in topics.retry_steps(provider)),
     topics.known("nevogate"),
     topics.OBSERVATIONS,
     topics.EXPECTED,

@@ -20,9 +20,7 @@ from paynotify.schemas.providers import provider_names
 
 Books: TypeAlias = Mapping[str, Mapping[str, Any]]
 
-_RETRIES: Final = tuple(
-    topics.retry(provider, step) for provider in provider_names() for step in range(1, topics.RETRY_STEPS + 1)
-)
+_RETRIES: Final = tuple(topic for provider in provider_names() for topic in topics.retry_steps(provider))
 
 #: What the judgement is made of.
 READ: Final = (
