@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Final, Literal
 from urllib.parse import quote, urlsplit
 
+from paynotify.ops.common.terminal import printable
 from paynotify.schemas.configuration.secrets import Secret, SecretRef
 from paynotify.schemas.errors import ClusterUnavailableError, ConfigurationError
 
@@ -194,4 +195,4 @@ def _words(said: dict[str, Any]) -> str:
     """What the registry says of the refusal, on one line: a registry knows schemas alone, and no secret."""
     message = said.get("message")
     text = " ".join(message.split()) if isinstance(message, str) else ""
-    return "".join(one if one.isprintable() else "?" for one in text[:_MAX_WORDS]) or "it gives no reason"
+    return printable(text[:_MAX_WORDS]) or "it gives no reason"
