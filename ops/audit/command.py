@@ -11,16 +11,15 @@ import argparse
 import time
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
 from paynotify.ops.audit.report import MAX_SHOWN, AuditReport, print_report
 from paynotify.ops.audit.scan import AuditScan
-from paynotify.ops.common.committed import committed_offsets
+from paynotify.ops.common.committed import committed_offsets, stage_groups
 from paynotify.ops.common.times import TIME_FORMS, parse_window
 from paynotify.ops.common.topic_reader import TopicPartition, TopicReader
-from paynotify.schemas import topics
 from paynotify.schemas.configuration.load import load
 from paynotify.schemas.configuration.model import Configuration
 from paynotify.schemas.errors import MissingTopicsError
@@ -98,20 +97,15 @@ def audit(configuration: Configuration, since: datetime, until: datetime | None 
 
 def _committed(configuration: Configuration) -> dict[TopicPartition, int]:
     """The committed offsets of the verify and fetch stages; 0 where a stage has committed nothing."""
-    kafka = configuration.kafka
     with admin(configuration) as client:
         present = inspect_topics(configuration, client)
         for name in missing(configuration, present):
             raise MissingTopicsError(f"The topic {name} does not exist. Create it with `paynotify topics apply`.")
-        groups: dict[str, list[Any]] = {}
+
+        def partitions(*names: str) -> list[TopicPartition]:
+            return [TopicPartition(name, number) for name in names for number in range(present[name].partitions)]
+
+        groups: dict[str, list[TopicPartition]] = {}
         for provider in provider_names():
-            for stage, names in (
-                ("verify", [topics.notifications(provider), *topics.unverified_steps(provider)]),
-                ("fetch", [topics.lookups(provider), *topics.retry_steps(provider)]),
-            ):
-                groups[f"{kafka.topic_prefix}paynotify.{stage}.{provider}"] = [
-                    TopicPartition(topic, number)
-                    for topic in map(kafka.topic, names)
-                    for number in range(present[topic].partitions)
-                ]
+            groups |= stage_groups(configuration.kafka, provider, ("verify", "fetch"), partitions)
         return committed_offsets(client, groups)

@@ -3,15 +3,35 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from kafka.errors import RetriableError
 
 from paynotify.ops.common.topic_reader import TopicPartition
+from paynotify.schemas import topics
+from paynotify.schemas.configuration.kafka import KafkaSettings
 
 _COORDINATOR_SECONDS: Final = 15.0
 _RETRY_SECONDS: Final = 0.5
+
+
+def stage_groups(
+    kafka: KafkaSettings, provider: str, stages: Iterable[str], partitions: Callable[..., list[TopicPartition]]
+) -> dict[str, list[TopicPartition]]:
+    """The groups of these stages of a provider, each with the partitions that it reads.
+
+    ``partitions`` tells those of topics (names on the cluster).
+    """
+    read_by = {
+        "verify": (topics.notifications(provider), *topics.unverified_steps(provider)),
+        "fetch": (topics.lookups(provider), *topics.retry_steps(provider)),
+        "interpret": (topics.responses(provider),),
+    }
+    return {
+        f"{kafka.topic_prefix}paynotify.{stage}.{provider}": partitions(*map(kafka.topic, read_by[stage]))
+        for stage in stages
+    }
 
 
 def committed_offsets(client: Any, groups: Mapping[str, list[Any]]) -> dict[TopicPartition, int]:

@@ -12,7 +12,7 @@ import orjson
 from kafka.errors import KafkaError
 
 from paynotify.ops.common.action_log import ActionLog, intention, recorded_arguments
-from paynotify.ops.common.committed import committed_offsets
+from paynotify.ops.common.committed import committed_offsets, stage_groups
 from paynotify.ops.common.merchants import find_merchant
 from paynotify.ops.common.operator import add_operator_options, operator_of
 from paynotify.ops.common.terminal import print_table
@@ -135,15 +135,7 @@ def processed_by(
     ``partitions`` tells the present ones of topics. The cluster may have more than the configuration wants, and a
     partition without a group would count as read by no stage: its records would be deleted unprocessed.
     """
-    kafka = configuration.kafka
-    read_by = {
-        "verify": (topics.notifications(provider), *topics.unverified_steps(provider)),
-        "interpret": (topics.responses(provider),),
-    }
-    return {
-        f"{kafka.topic_prefix}paynotify.{stage}.{provider}": partitions(*map(kafka.topic, names))
-        for stage, names in read_by.items()
-    }
+    return stage_groups(configuration.kafka, provider, ("verify", "interpret"), partitions)
 
 
 def _delete(configuration: Configuration, planned: Sequence[PartitionErasure]) -> None:
