@@ -25,12 +25,7 @@ class OdooStandIn:
     """A server with a database; ``fails`` says of the number of a call whether its response is lost afterwards."""
 
     def __init__(self, fails: Callable[[int], bool] = lambda number: False) -> None:
-        self.rows: dict[str, list[Row]] = {
-            "sale.order": [],
-            "account.payment": [],
-            "res.currency": [],
-            "mail.message": [],
-        }
+        self.rows: dict[str, list[Row]] = {model: [] for model in _MODELS}
         self.confirmed: list[int] = []
         self.calls = 0
         self._fails = fails
