@@ -71,11 +71,13 @@ def lag(kafka: str, group: str, *topics: str) -> int:
         consumer.close()
 
 
-Records: TypeAlias = Iterable[tuple[bytes | None, bytes | None, dict[str, str]]]
+#: A record to write: key, value and headers.
+ToWrite: TypeAlias = tuple[bytes | None, bytes | None, dict[str, str]]
+Records: TypeAlias = Iterable[ToWrite]
 
 
 def send(kafka: str, topic: str, records: Records) -> int:
-    """Write records of key, value and headers; returns their number once the broker has all of them."""
+    """Write records; returns their number once the broker has all of them."""
     return asyncio.run(send_all(kafka, {topic: records}))
 
 

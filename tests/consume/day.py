@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
-from typing import Final, TypeAlias
+from typing import Final
 
 from paynotify.schemas import messages
 from paynotify.schemas.messages import Chargeback, Correction, Observation, PaymentStatus, Refund
@@ -13,15 +13,13 @@ from paynotify.schemas.money import Money
 from paynotify.schemas.status import Status
 from tests.fakes.observations import observation
 from tests.fakes.payment_histories import events, moment
+from tests.topics_reader import ToWrite
 
 #: Currencies with 2, 0 and 3 digits, and one of which most programs think wrongly.
 CURRENCIES: Final = ("GBP", "EUR", "HUF", "JPY", "KWD", "ISK")
 
 #: Of every payment.
 MERCHANT: Final = "shop-uk"
-
-#: A record of a topic: key, value, headers.
-Result: TypeAlias = tuple[bytes | None, bytes | None, dict[str, str]]
 
 
 def _life(payment: str, price: Money, kind: int) -> Iterator[Observation]:
@@ -75,7 +73,7 @@ def day(payments: int, seed: int = 0, *, first: int = 0) -> list[PaymentStatus]:
     return mixed
 
 
-def records(results: Sequence[PaymentStatus]) -> list[Result]:
+def records(results: Sequence[PaymentStatus]) -> list[ToWrite]:
     """The events as the worker writes them to ``payments.status`` and ``payments.latest``."""
     return [
         (f"{one.merchant}/{one.payment_id}".encode(), messages.encode(one), {"ce_id": one.event_id}) for one in results

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Final, TypeAlias
+from typing import Final
 from unittest.mock import patch
 
 from paynotify.schemas import topics
 from tests.simulation import judge, simulation
 from tests.simulation.broker import Stored
-
-#: Key, value and headers of a record.
-Written: TypeAlias = tuple[bytes | None, bytes | None, dict[str, str]]
+from tests.topics_reader import ToWrite
 
 #: With every status that a provider can tell, refunds, chargebacks and an order that is paid twice.
 _SEED: Final = 42
 _NOTIFICATIONS: Final = 600
 
 
-def written(topic: str = topics.STATUS) -> list[Written]:
+def written(topic: str = topics.STATUS) -> list[ToWrite]:
     """All records of a result topic, partition after partition."""
     return [(one.key, one.value, {name: text.decode() for name, text in one.headers}) for one in _all()[topic]]
 

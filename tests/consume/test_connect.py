@@ -56,7 +56,7 @@ class Mirror:
         }
         self.page = Page("connect.md", variables, directory)
 
-    def send(self, records: list[day.Result]) -> None:
+    def send(self, records: list[topics_reader.ToWrite]) -> None:
         for topic in (topics.STATUS, topics.LATEST):
             topics_reader.send(self.kafka, topic, records)
 

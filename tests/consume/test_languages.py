@@ -20,10 +20,10 @@ from paynotify.sandbox.processes import Child, wait_for
 from paynotify.schemas import topics
 from tests.consume.fold import done, due
 from tests.consume.languages import LANGUAGES, classpath
-from tests.consume.results import Written, written
+from tests.consume.results import written
 from tests.fakes.configurations import create_topics, remove_topics
 from tests.long_form import LONG
-from tests.topics_reader import lag, send, whole
+from tests.topics_reader import ToWrite, lag, send, whole
 
 pytestmark = pytest.mark.kafka
 
@@ -114,12 +114,12 @@ def stories(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ma
     remove_topics(kafka, prefix)
 
 
-def odd(like: Written) -> Iterator[Written]:
+def odd(like: ToWrite) -> Iterator[ToWrite]:
     """What later releases may send, and what should not be: one payment after another."""
     _, value, headers = like
     event = orjson.loads(value or b"")
 
-    def of(payment: str, sequence: int, **fields: Any) -> Written:
+    def of(payment: str, sequence: int, **fields: Any) -> ToWrite:
         said = {**event, "payment_id": payment, "order_id": None, "sequence": sequence, **fields}
         said["event_id"] = f"{payment}-{sequence}"
         return f"{event['merchant']}/{payment}".encode(), orjson.dumps(said), {**headers, "ce_id": said["event_id"]}
@@ -133,7 +133,7 @@ def odd(like: Written) -> Iterator[Written]:
     yield of("gone", 1)[0], None, {"ce_type": "payment.forgotten.v1"}
 
 
-def happen(consumers: Consumers, everything: Sequence[Written]) -> None:
+def happen(consumers: Consumers, everything: Sequence[ToWrite]) -> None:
     """Kill a consumer, start it again, give its group another member and take it away again."""
     kafka, topic, half = consumers.kafka, consumers.topic, len(everything) // 2
     # a worker that was killed publishes some once more

@@ -17,6 +17,7 @@ from tests.consume import day
 from tests.consume.example_consumer import DEADLINE_SECONDS, FOLDER, Reading, example_module
 from tests.consume.local_postgres import PostgresDatabase
 from tests.long_form import LONG
+from tests.topics_reader import ToWrite
 
 pytestmark = pytest.mark.kafka
 
@@ -94,7 +95,7 @@ def test_goods_of_an_order_leave_once_though_two_consumers_have_its_payments(rea
     assert reading.database.rows("SELECT count(*) FROM shipments") == [(len(orders),)]
 
 
-def _records(name: str) -> list[day.Result]:
+def _records(name: str) -> list[ToWrite]:
     """The four events of one payment that is refunded in parts."""
     seed = next(seed for seed in range(100) if len(day.payment(name, seed)) == 5)
     return day.records(day.payment(name, seed))
@@ -102,7 +103,7 @@ def _records(name: str) -> list[day.Result]:
 
 def test_gap_is_recorded_and_said_and_what_follows_is_applied(reading: Reading) -> None:
     whole = _records("skipped")
-    tombstone: day.Result = (whole[0][0], None, {})
+    tombstone: ToWrite = (whole[0][0], None, {})
     reading.send([whole[0], whole[2], whole[1], tombstone, *whole[3:]])
     child = reading.consumer()
     reading.wait_until_read(child)
