@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 import pytest
@@ -12,10 +11,9 @@ from kafka import KafkaAdminClient
 
 from paynotify.sandbox.broker import LocalBroker
 from paynotify.schemas import topics
+from tests.consume.languages import EXAMPLES
 from tests.consume.local_postgres import LocalPostgres, PostgresDatabase
 from tests.fakes.configurations import create_topics
-
-EXAMPLES: Final = Path(__file__).parents[2] / "examples"
 
 _RESULTS: Final = (topics.STATUS, topics.LATEST)
 

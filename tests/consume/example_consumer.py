@@ -11,7 +11,7 @@ from typing import Any, Final
 from paynotify.sandbox import erp
 from paynotify.sandbox.processes import Child, wait_for
 from tests import topics_reader
-from tests.consume.conftest import EXAMPLES
+from tests.consume.languages import EXAMPLES
 from tests.consume.local_postgres import PostgresDatabase
 from tests.fakes.configurations import create_topics
 
