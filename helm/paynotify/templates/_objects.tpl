@@ -1,0 +1,63 @@
+{{/* The objects that several workloads have beside their pods; given root, component and name. */}}
+
+{{- define "paynotify.serviceAccount" -}}
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  name: {{ .name }}
+  labels:
+    {{- include "paynotify.labels" . | nindent 4 }}
+  {{- with .root.Values.serviceAccount.annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+automountServiceAccountToken: false
+{{- end -}}
+
+{{/* The configuration file; given also configuration. */}}
+{{- define "paynotify.configMap" -}}
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: {{ .name }}
+  labels:
+    {{- include "paynotify.labels" . | nindent 4 }}
+data:
+  paynotify.yaml: |
+    {{- .configuration | nindent 4 }}
+{{- end -}}
+
+{{/* The pods' metrics. */}}
+{{- define "paynotify.managementService" -}}
+apiVersion: v1
+kind: Service
+metadata:
+  name: {{ .name }}
+  labels:
+    {{- include "paynotify.labels" . | nindent 4 }}
+spec:
+  clusterIP: None
+  # with two families Prometheus would find each pod twice
+  ipFamilyPolicy: SingleStack
+  publishNotReadyAddresses: true
+  selector:
+    {{- include "paynotify.selector" . | nindent 4 }}
+  ports:
+    - {name: management, port: 9090, targetPort: management, protocol: TCP}
+{{- end -}}
+
+{{/* Given also maxUnavailable. */}}
+{{- define "paynotify.disruptionBudget" -}}
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  name: {{ .name }}
+  labels:
+    {{- include "paynotify.labels" . | nindent 4 }}
+spec:
+  maxUnavailable: {{ .maxUnavailable }}
+  unhealthyPodEvictionPolicy: AlwaysAllow
+  selector:
+    matchLabels:
+      {{- include "paynotify.selector" . | nindent 6 }}
+{{- end -}}
