@@ -36,15 +36,16 @@ def documents() -> dict[Path, str]:
     """Every generated file with its content."""
     readme, values_file = CHART / "README.md", CHART / "values.yaml"
     values = with_groups(values_file.read_text("utf-8"))
+    shown = table(values)
     return {
         **{CHART / "dashboards" / name: content for name, content in dashboards().items()},
         CHART / "files" / "topics.yaml": topics(),
         CHART / "files" / "tools-rights.yaml": tools_rights(),
         CHART / "values.schema.json": json.dumps(schema(), indent=1, sort_keys=True) + "\n",
         values_file: values,
-        readme: markdown.with_part(readme.read_text("utf-8"), _TABLE_START, _TABLE_END, f"\n{table(values)}\n"),
+        readme: markdown.with_part(readme.read_text("utf-8"), _TABLE_START, _TABLE_END, f"\n{shown}\n"),
         ALERTS_PAGE: alerts_page((CHART / "templates" / "alerts.yaml").read_text("utf-8")),
-        CHART_PAGE: chart_page(table(values)),
+        CHART_PAGE: chart_page(shown),
     }
 
 

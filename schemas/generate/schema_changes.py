@@ -151,7 +151,7 @@ def _inner_changes(pair: SchemaPair, name: str) -> Iterator[str]:
     if wide is False or not isinstance(narrow, Mapping):
         yield f"{pair.place} has other {name}"
         return
-    yield from schema_changes(pair.within(f"{name}", pair.before[name], pair.after[name]))
+    yield from schema_changes(pair.within(name, pair.before[name], pair.after[name]))
 
 
 def _default_changes(pair: SchemaPair) -> Iterator[str]:
