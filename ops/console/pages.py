@@ -1,36 +1,28 @@
-"""The pages of the console: thin, over queries of the index and `trace`'s own search of the topics."""
+"""The first pages of the console: what must be 0, search, and a payment's story as `trace` finds it."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
-from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
+from starlette.responses import Response
 
 from paynotify.ops.common.topic_reader import TopicReader
-from paynotify.ops.console.answer_headers import SafeAnswers
+from paynotify.ops.console.access.identity import Role, identity_of
 from paynotify.ops.console.explanation import explained
-from paynotify.ops.console.follower import IndexAge
 from paynotify.ops.console.queries import LEAST_CHARACTERS, PAGE_ROWS, IndexQueries
+from paynotify.ops.console.rendering import PageRenderer
+from paynotify.ops.console.routes import ConsoleRoute
 from paynotify.ops.trace.reading import read_timeline
 from paynotify.ops.trace.timeline import Timeline
 from paynotify.schemas.configuration.model import Configuration
 from paynotify.schemas.errors import ClusterUnavailableError, ConfigurationError
-from paynotify.schemas.money import Money, to_major
-from paynotify.schemas.times import rfc3339
 
-_FOLDER: Final = Path(__file__).resolve().parent
 _MAX_ID_CHARACTERS: Final = 255
 #: Stories that are read from the topics at the same time; each has connections of its own.
 _MAX_READERS: Final = 4
@@ -39,61 +31,49 @@ _READER_WAIT_SECONDS: Final = 10.0
 OpenReader = Callable[[], AbstractContextManager[TopicReader]]
 
 
-class ConsolePages:
-    """Answers with pages. ``age`` tells how far the index is behind."""
+class PaymentPages:
+    """Answers with pages over the index, and over the topics for one payment's story."""
 
     def __init__(
         self,
         configuration: Configuration,
         queries: IndexQueries,
-        age: Callable[[], IndexAge],
+        renderer: PageRenderer,
         open_reader: OpenReader | None = None,
     ) -> None:
         self._merchants = {one.id: one for one in configuration.merchants}
         self._configuration = configuration
         self._queries = queries
-        self._age = age
+        self._renderer = renderer
         self._open_reader = open_reader or (lambda: TopicReader(configuration))
         self._readers = threading.BoundedSemaphore(_MAX_READERS)
-        self._templates = Environment(
-            loader=FileSystemLoader(_FOLDER / "templates"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._templates.filters["amount"] = amount_text
-        self._templates.filters["row_amount"] = lambda row: amount_text(Money(row["amount"], row["currency"]))
 
-    def application(self) -> SafeAnswers:
-        """The ASGI application."""
-        routes = [
-            Route("/", self.attention),
-            Route("/search", self.search),
-            Route("/payments/{merchant}/{payment_id:path}", self.payment),
-            Mount("/static", StaticFiles(directory=_FOLDER / "static")),
-        ]
-        handlers: Mapping[Any, Any] = {HTTPException: self._error}
-        return SafeAnswers(Starlette(routes=routes, exception_handlers=handlers))
+    def routes(self) -> tuple[ConsoleRoute, ...]:
+        return (
+            ConsoleRoute("/", self.attention, Role.VIEWER, "Attention"),
+            ConsoleRoute("/search", self.search, Role.VIEWER),
+            ConsoleRoute("/payments/{merchant}/{payment_id:path}", self.payment, Role.VIEWER),
+        )
 
     async def attention(self, request: Request) -> Response:
         """What must be 0 on a good day."""
         items = await run_in_threadpool(self._queries.attention)
-        return self._page("attention.html", items=items, is_good=not any(one.count for one in items))
+        return self._renderer.page(request, "attention.html", items=items, is_good=not any(one.count for one in items))
 
     async def search(self, request: Request) -> Response:
         """Everything with an id that begins with the text."""
         text = request.query_params.get("q", "").strip()[:_MAX_ID_CHARACTERS]
         hits = await run_in_threadpool(self._queries.search, text)
-        return self._page(
-            "search.html", text=text, hits=hits, is_short=len(text) < LEAST_CHARACTERS, least=LEAST_CHARACTERS,
+        return self._renderer.page(
+            request, "search.html", text=text, hits=hits, is_short=len(text) < LEAST_CHARACTERS, least=LEAST_CHARACTERS,
             rows=PAGE_ROWS,
         )  # fmt: skip
 
     async def payment(self, request: Request) -> Response:
         """One payment: what it is, why its goods wait, and everything that happened."""
         merchant, payment_id = request.path_params["merchant"], request.path_params["payment_id"]
-        if merchant not in self._merchants or len(payment_id) > _MAX_ID_CHARACTERS:
+        may_see = merchant in self._merchants and identity_of(request).may(Role.VIEWER, merchant)
+        if not may_see or len(payment_id) > _MAX_ID_CHARACTERS:
             raise HTTPException(404, f"There is no merchant {merchant!r} in the configuration.")
         status = await run_in_threadpool(self._queries.payment, merchant, payment_id)
         problem, story = "", None
@@ -106,9 +86,9 @@ class ConsolePages:
         order = None
         if status is not None and status.order_id is not None:
             order = await run_in_threadpool(self._queries.order, merchant, status.order_id)
-        return self._page(
-            "payment.html", merchant=merchant, payment_id=payment_id, status=status, story=story, problem=problem,
-            order=order, sentence=explained(status),
+        return self._renderer.page(
+            request, "payment.html", merchant=merchant, payment_id=payment_id, status=status, story=story,
+            problem=problem, order=order, sentence=explained(status),
         )  # fmt: skip
 
     def _story(self, merchant: str, payment_id: str) -> Timeline:
@@ -119,17 +99,3 @@ class ConsolePages:
                 return read_timeline(reader, self._configuration, self._merchants[merchant], payment_id)
         finally:
             self._readers.release()
-
-    async def _error(self, request: Request, error: HTTPException) -> Response:
-        return self._page("error.html", code=error.status_code, text=error.detail, status_code=error.status_code)
-
-    def _page(self, template: str, *, status_code: int = 200, **values: Any) -> Response:
-        age = self._age()
-        seen = rfc3339(datetime.fromtimestamp(age.seen_at, UTC)) if age.seen_at else ""
-        text = self._templates.get_template(template).render(age=age, seen=seen, **values)
-        return HTMLResponse(text, status_code)
-
-
-def amount_text(amount: Money | None) -> str:
-    """An amount with its decimals, such as ``10.50 GBP``."""
-    return "" if amount is None else f"{to_major(amount)} {amount.currency}"

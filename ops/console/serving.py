@@ -12,10 +12,12 @@ from typing import Final
 import uvicorn
 import uvloop
 
+from paynotify.ops.console.application import build_application
 from paynotify.ops.console.follower import TopicFollower
 from paynotify.ops.console.index import PaymentIndex
-from paynotify.ops.console.pages import ConsolePages
+from paynotify.ops.console.pages import PaymentPages
 from paynotify.ops.console.queries import IndexQueries
+from paynotify.ops.console.rendering import PageRenderer
 from paynotify.ops.console.tables import TABLES
 from paynotify.schemas.configuration.model import Configuration
 from paynotify.service.asgi_server import AsgiServer
@@ -36,10 +38,11 @@ def serve(configuration: Configuration, listening: socket.socket, path: Path) ->
     names = {one.topic: configuration.kafka.topic(one.topic) for one in TABLES}
     index = PaymentIndex(path, names, f"{configuration.kafka.bootstrap_servers}/{configuration.kafka.topic_prefix}")
     follower = TopicFollower(configuration, index)
-    pages = ConsolePages(configuration, IndexQueries(path), lambda: follower.age)
+    renderer = PageRenderer(lambda: follower.age)
+    pages = PaymentPages(configuration, IndexQueries(path), renderer)
     server = AsgiServer(
         uvicorn.Config(
-            pages.application(),
+            build_application(renderer, pages.routes()),
             log_config=None,
             access_log=False,
             server_header=False,

@@ -10,10 +10,12 @@ import httpx
 import pytest
 import yaml
 
+from paynotify.ops.console.application import build_application
 from paynotify.ops.console.follower import IndexAge
 from paynotify.ops.console.index import PaymentIndex
-from paynotify.ops.console.pages import ConsolePages
+from paynotify.ops.console.pages import PaymentPages
 from paynotify.ops.console.queries import IndexQueries
+from paynotify.ops.console.rendering import PageRenderer
 from paynotify.schemas import topics
 from paynotify.schemas.configuration.load import parse
 from paynotify.schemas.errors import ClusterUnavailableError
@@ -40,8 +42,9 @@ def index(tmp_path: Path) -> Iterator[PaymentIndex]:
 async def browser(index: PaymentIndex, tmp_path: Path) -> Any:
     configuration = parse(yaml.safe_dump(configurations.document("127.0.0.1:9", "", tmp_path)), "test.yaml")
     ages = [IndexAge(3, 1764410400.0)]
-    pages = ConsolePages(configuration, IndexQueries(tmp_path / "index.sqlite"), lambda: ages[-1], no_broker)
-    transport = httpx.ASGITransport(app=pages.application())
+    renderer = PageRenderer(lambda: ages[-1])
+    pages = PaymentPages(configuration, IndexQueries(tmp_path / "index.sqlite"), renderer, no_broker)
+    transport = httpx.ASGITransport(app=build_application(renderer, pages.routes()))
     async with httpx.AsyncClient(transport=transport, base_url=HOST) as client:
         yield client
 

@@ -1,0 +1,56 @@
+"""Renders the console's templates: each page with the navigation, and with how far the index is behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from paynotify.ops.console.follower import IndexAge
+from paynotify.ops.console.routes import ConsoleRoute
+from paynotify.schemas.money import Money, to_major
+from paynotify.schemas.times import rfc3339
+
+_FOLDER: Final = Path(__file__).resolve().parent / "templates"
+
+
+class PageRenderer:
+    """Makes pages. ``age`` tells how far the index is behind; ``navigation`` is set once all routes are known."""
+
+    def __init__(self, age: Callable[[], IndexAge]) -> None:
+        self._age = age
+        self.navigation: tuple[ConsoleRoute, ...] = ()
+        self._templates = Environment(
+            loader=FileSystemLoader(_FOLDER),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._templates.filters["amount"] = amount_text
+        self._templates.filters["row_amount"] = lambda row: amount_text(Money(row["amount"], row["currency"]))
+
+    def page(self, request: Request, template: str, *, status_code: int = 200, **values: Any) -> Response:
+        """A page for the one who asks. The navigation has what the role reaches."""
+        age = self._age()
+        identity = getattr(request.state, "identity", None)
+        shown = [one for one in self.navigation if identity is not None and (not one.role or identity.may(one.role))]
+        text = self._templates.get_template(template).render(
+            age=age,
+            seen=rfc3339(datetime.fromtimestamp(age.seen_at, UTC)) if age.seen_at else "",
+            identity=identity,
+            navigation=shown,
+            path=request.url.path,
+            **values,
+        )
+        return HTMLResponse(text, status_code)
+
+
+def amount_text(amount: Money | None) -> str:
+    """An amount with its decimals, such as ``10.50 GBP``."""
+    return "" if amount is None else f"{to_major(amount)} {amount.currency}"
