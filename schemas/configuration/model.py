@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from paynotify.schemas.configuration.card_numbers import CardNumberSettings
+from paynotify.schemas.configuration.console import ConsoleSettings
 from paynotify.schemas.configuration.deliver import DeliverSettings
 from paynotify.schemas.configuration.encryption import EncryptionSettings
 from paynotify.schemas.configuration.ingest import IngestSettings
@@ -46,6 +47,8 @@ class Configuration(Section, frozen=True, kw_only=True):
     """How the stages process, retry, poll and persist."""
     deliver: DeliverSettings = DeliverSettings()
     """How subscribers are called with results."""
+    console: ConsoleSettings = ConsoleSettings()
+    """The console's pages and API."""
     merchants: Annotated[tuple[Merchant, ...], Meta(min_length=1)]
     """The shop accounts at the providers, each with the keys of its provider."""
 

@@ -38,6 +38,7 @@ def check_rules(configuration: Configuration, document: Document) -> None:
     _check_overrides(configuration.topics.overrides, document)
     _check_windows(configuration, document)
     _check_subscriptions(configuration, document)
+    _check_api_tokens(configuration, document)
 
 
 def _check_token_endpoint(configuration: Configuration, document: Document) -> None:
@@ -94,6 +95,21 @@ def _check_subscriptions(configuration: Configuration, document: Document) -> No
         seen.add(subscription.id)
         _check_url(subscription.url, (*place, "url"), configuration.sandbox, document)
         for number, merchant in enumerate(subscription.merchants):
+            if merchant not in merchants:
+                raise document.error(
+                    (*place, "merchants", number), "is not a merchant's id", "Name one of `merchants`, or leave it out."
+                )
+
+
+def _check_api_tokens(configuration: Configuration, document: Document) -> None:
+    """A misspelt merchant would silently be none, and two tokens of one name could not be told apart."""
+    merchants, seen = {one.id for one in configuration.merchants}, set()
+    for index, token in enumerate(configuration.console.api_tokens):
+        place: Place = ("console", "api_tokens", index)
+        if token.name in seen:
+            raise document.error((*place, "name"), "is another token's name too", "Each program has a name of its own.")
+        seen.add(token.name)
+        for number, merchant in enumerate(token.merchants):
             if merchant not in merchants:
                 raise document.error(
                     (*place, "merchants", number), "is not a merchant's id", "Name one of `merchants`, or leave it out."
