@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from paynotify.ops.common.topic_reader import TopicPartition
-from paynotify.ops.console.tables import TABLES, Row, Table
+from paynotify.ops.console.rows import Row
+from paynotify.ops.console.tables import TABLES, Table
 from paynotify.schemas.errors import ConfigurationError, UnreadableError
 from paynotify.schemas.records import Record
 from paynotify.service.logs import event
@@ -21,7 +22,7 @@ from paynotify.service.logs import event
 logger = logging.getLogger("paynotify.console")
 
 #: Changes with the tables: a file of another format is made anew.
-FORMAT: Final = 1
+FORMAT: Final = 2
 _CACHE_KIBIBYTES: Final = 32 * 1024
 _BUSY_SECONDS: Final = 10.0
 
@@ -117,11 +118,12 @@ class PaymentIndex:
                 self._database.execute(f"DELETE FROM {name}")  # noqa: S608 - names of `TABLES` alone
 
     def add_search_indexes(self) -> None:
-        """Make searches fast. Called once all was read: each row costs twice as much with them."""
+        """Make searches and lists fast. Called once all was read: each row costs twice as much with them."""
         for table in self._tables.values():
-            for column in table.searched:
-                name = f"{table.name}_by_{column}"
-                self._database.execute(f'CREATE INDEX IF NOT EXISTS {name} ON {table.name} ("{column}")')
+            for columns in (*((one,) for one in table.searched), *table.listed):
+                name = f"{table.name}_by_{'_'.join(columns)}"
+                names = ", ".join(f'"{one}"' for one in columns)
+                self._database.execute(f"CREATE INDEX IF NOT EXISTS {name} ON {table.name} ({names})")
 
     def _write(self, topic: str, rows: list[Row]) -> None:
         if rows:

@@ -40,6 +40,8 @@ class AttentionItem:
     since: str | None
 
 
+_IS_ENDED: Final = "EXISTS (SELECT 1 FROM actions AS other WHERE other.action_id = actions.action_id AND other.ended)"
+
 #: What must be 0 on a good day: its name, the table, the condition, and the column that says since when.
 _ATTENTION: Final = (
     ("overdue", "overdue", "state = 'raised'", "final_by"),
@@ -49,7 +51,7 @@ _ATTENTION: Final = (
     ("silent providers", "silent", "state = 'silent'", "since"),
     ("cases", "cases", "kind != 'corrected'", "at"),
     ("held payments", "payments", "fulfilment = 'hold' AND status = 'unknown'", "observed_at"),
-    ("actions that did not end", "actions", "state = 'intended'", "at"),
+    ("actions that did not end", "actions", f"ended = 0 AND NOT {_IS_ENDED}", "at"),
 )
 
 
