@@ -1,4 +1,4 @@
-"""What every answer of the console has: a browser keeps nothing, runs nothing and shows it in no frame.
+"""What every answer of the console has: a browser keeps nothing, runs own files alone and shows it in no frame.
 
 The console is reached on the machine's own addresses. A page elsewhere could have its name lead there (DNS rebinding),
 so a request must also name one of them as its host.
@@ -13,8 +13,8 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _HEADERS: Final = {
-    "content-security-policy": "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; "
-    "frame-ancestors 'none'",
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "cache-control": "no-store",
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",

@@ -70,6 +70,8 @@ def test_product_wheel_has_every_module_of_the_product_and_no_sandbox(product: s
     assert {"/".join(name.split("/")[:2]) for name in product} == {f"paynotify/{name}" for name in PRODUCT}
     assert {name for name in product if name.endswith(".py")} == sources(*PRODUCT)
     assert any(name.startswith("paynotify/schemas/json/") for name in product)
+    served = [one for name in ("templates", "static") for one in (ROOT / "ops/console" / name).rglob("*.*")]
+    assert {f"paynotify/{one.relative_to(ROOT)}" for one in served if one.is_file()} <= product
 
 
 def test_sandbox_wheel_has_every_module_of_the_sandbox_and_nothing_else(sandbox: set[str]) -> None:

@@ -64,9 +64,11 @@ def fill(index: PaymentIndex) -> None:
 async def test_every_answer_keeps_runs_and_frames_nothing(browser: httpx.AsyncClient) -> None:
     for path in ("/", "/search?q=ORD", "/payments/shop-uk/none", "/nowhere", "/static/console.css"):
         answer = await browser.get(path)
-        assert answer.headers["content-security-policy"].startswith("default-src 'none'; style-src 'self'"), path
+        policy = answer.headers["content-security-policy"].split("; ")
+        assert {"default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'"} <= set(policy)
+        assert "unsafe" not in " ".join(policy), path
         assert answer.headers["cache-control"] == "no-store", path
-        assert "<script" not in answer.text
+        assert "<script>" not in answer.text
 
 
 @pytest.mark.parametrize("host", ["attacker.example", "127.0.0.1.attacker.example:8090", "", "10.0.0.1"])
@@ -122,3 +124,11 @@ async def test_attention_counts_what_must_be_none(browser: httpx.AsyncClient, in
 
 async def test_page_says_how_far_the_index_is_behind(browser: httpx.AsyncClient) -> None:
     assert "3 records behind, as of 2025-11-29T" in (await browser.get("/")).text
+
+
+async def test_page_can_be_used_by_keyboard_and_told_by_its_landmarks(browser: httpx.AsyncClient) -> None:
+    page = (await browser.get("/")).text
+    assert page.index('<a class="skip" href="#content">') < page.index("<header>") < page.index('<main id="content"')
+    assert '<nav aria-label="Pages">' in page
+    assert page.count('aria-current="page"') == 1
+    assert '<a href="/" aria-current="page">Attention</a>' in page
