@@ -14,25 +14,16 @@ from typing import Final, cast, get_args
 import orjson
 
 from paynotify.ops.common.action_log import ActionLog, intention, recorded_arguments
-from paynotify.ops.common.amounts import money_text, parse_amount
-from paynotify.ops.common.merchants import find_merchant
+from paynotify.ops.common.amounts import money_text
 from paynotify.ops.common.operator import MAX_REASON_LENGTH, operator_of, parse_user
-from paynotify.ops.common.record_sender import RecordSender
 from paynotify.ops.common.terminal import print_table
 from paynotify.ops.common.topic_reader import TopicReader
-from paynotify.ops.correct.correction import observation, output
-from paynotify.ops.correct.current import CurrentPayment, current_payment
-from paynotify.processors.resolve.payment_state import PaymentState
-from paynotify.processors.resolve.release import release_rules
-from paynotify.processors.resolve.transitions import advance
+from paynotify.ops.correct.current import current_payment
+from paynotify.ops.correct.options import parse_amounts, parse_payment
+from paynotify.ops.correct.planning import CorrectionPlan, CorrectionWanted, plan_correction
+from paynotify.ops.correct.publishing import publish, result_of
 from paynotify.schemas.configuration.load import load
-from paynotify.schemas.configuration.merchants import Merchant
-from paynotify.schemas.configuration.model import Configuration
-from paynotify.schemas.errors import ConfigurationError
-from paynotify.schemas.ids import MAX_ID_LENGTH
-from paynotify.schemas.messages import Correction, Observation, PaymentStatus, encode
-from paynotify.schemas.money import Money
-from paynotify.schemas.records import Output
+from paynotify.schemas.messages import Correction, PaymentStatus, encode
 from paynotify.schemas.status import Status
 from paynotify.schemas.times import rfc3339
 
@@ -82,21 +73,17 @@ def run(arguments: argparse.Namespace) -> int:
         ClusterUnavailableError: the cluster is not reachable, or did not acknowledge the correction.
     """
     configuration = load(arguments.config)
-    merchant, key = _target(arguments.payment, configuration)
+    merchant, key = parse_payment(arguments.payment, configuration)
     operator = operator_of(arguments.by, arguments.reason)
     # consumers read the name: a container's number is none
     correction = Correction(by=parse_user(arguments.by), reason=operator.reason or "")
-    amount, paid = _amounts(arguments)
+    amount, paid = parse_amounts(arguments.amount, arguments.paid, arguments.currency)
     with TopicReader(configuration) as reader:
         current = current_payment(reader, configuration.kafka, key)
-    problem = _problem(current, arguments.status, changes_amounts=bool(amount or paid))
-    if problem or current.event is None or current.state is None:
-        return _report(arguments, current.event, None, problem)
-    status = cast(Status, arguments.status)
-    observed = observation(current.event, status, correction, rfc3339(), amount=amount, paid=paid)
-    follows = following(current.state, observed, merchant)
-    if follows is None:
-        return _report(arguments, current.event, None, "The correction would change nothing.")
+    wanted = CorrectionWanted(status=cast(Status, arguments.status), correction=correction, amount=amount, paid=paid)
+    plan = plan_correction(current, merchant, wanted, rfc3339())
+    if plan.newest is None or plan.observed is None or plan.follows is None:
+        return _report(arguments, plan)
     if arguments.apply:
         intended = intention(
             "correct",
@@ -104,76 +91,32 @@ def run(arguments: argparse.Namespace) -> int:
             configuration.kafka,
             recorded_arguments(arguments, _RECORDED),
             merchant=merchant.id,
-            payment_id=current.event.payment_id,
+            payment_id=plan.newest.payment_id,
             planned=1,
         )
         with ActionLog(configuration.kafka, intended) as log:
-            _publish(configuration, output(observed, configuration.kafka))
+            publish(configuration.kafka, plan.observed)
             log.count()
-            log.result = {"sequence": str(follows.sequence), "status": follows.status, "event_id": follows.event_id}
-    return _report(arguments, current.event, follows, "")
+            log.result = result_of(plan.follows)
+    return _report(arguments, plan)
 
 
-def following(state: PaymentState, observed: Observation, merchant: Merchant) -> PaymentStatus | None:
-    """The event that resolve would publish for the observation; None if it would publish none."""
-    return advance(state, observed, release_rules(merchant)).event
-
-
-def _target(text: str, configuration: Configuration) -> tuple[Merchant, bytes]:
-    merchant_id, slash, payment = text.partition("/")
-    if not merchant_id or not slash or not 0 < len(payment) <= MAX_ID_LENGTH:
-        raise ConfigurationError(f"The payment must be MERCHANT/PAYMENT, got {text[:MAX_ID_LENGTH]!r}.")
-    return find_merchant(configuration, merchant_id), text.encode()
-
-
-def _amounts(arguments: argparse.Namespace) -> tuple[Money | None, Money | None]:
-    if arguments.currency is not None and arguments.amount is None and arguments.paid is None:
-        raise ConfigurationError("--currency must be given with --amount or --paid.")
-    amount, paid = (
-        parse_amount(text, arguments.currency, option) if text is not None else None
-        for option, text in (("--amount", arguments.amount), ("--paid", arguments.paid))
-    )
-    return amount, paid
-
-
-def _problem(current: CurrentPayment, status: str, *, changes_amounts: bool) -> str:
-    """Why the payment cannot be corrected; empty if it can."""
-    if current.event is None:
-        return "The payment is unknown: it has no event on payments.latest. Check the id with `paynotify trace`."
-    if current.state is None:
-        # resolve would take the correction for a new payment, begin at sequence 1, and every consumer would ignore it
-        return "The payment's state is no longer kept (worker.retention), so its sequence cannot be continued."
-    if current.event.status == status and not changes_amounts:
-        return f"The payment's status is {status} already."
-    return ""
-
-
-def _publish(configuration: Configuration, record: Output) -> None:
-    remedy = "look at the payment again before you repeat it: the correction may have arrived"
-    with RecordSender(
-        configuration.kafka, client_id="paynotify-correct", what="the correction", remedy=remedy
-    ) as sender:
-        sender.send(record)
-
-
-def _report(
-    arguments: argparse.Namespace, event: PaymentStatus | None, follows: PaymentStatus | None, problem: str
-) -> int:
-    published = bool(arguments.apply and follows is not None)
+def _report(arguments: argparse.Namespace, plan: CorrectionPlan) -> int:
+    published = bool(arguments.apply and plan.follows is not None)
     if arguments.json:
         report = {
             "payment": arguments.payment,
-            "newest": _as_published(event),
-            "follows": _as_published(follows),
+            "newest": _as_published(plan.newest),
+            "follows": _as_published(plan.follows),
             "published": published,
-            "problem": problem or None,
+            "problem": plan.problem or None,
         }
         print(orjson.dumps(report).decode())
     else:
-        events = [one for one in (event, follows) if one is not None]
+        events = [one for one in (plan.newest, plan.follows) if one is not None]
         print_table(map(_row, events), header=("sequence", "status", "fulfilment", "amount", "paid", "order", "source"))
-    if problem:
-        print(f"paynotify correct: {problem} Nothing was published.", file=sys.stderr)
+    if plan.problem:
+        print(f"paynotify correct: {plan.problem} Nothing was published.", file=sys.stderr)
         return 1
     if not arguments.json:
         print("published" if published else "would be published; --apply publishes it")

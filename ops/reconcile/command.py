@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -11,24 +10,14 @@ from paynotify.ops.common.action_log import ActionLog, intention, recorded_argum
 from paynotify.ops.common.arguments import integer_between, number_between
 from paynotify.ops.common.merchants import find_merchant
 from paynotify.ops.common.operator import add_operator_options, operator_of
+from paynotify.ops.common.progress_bar import ProgressBar
 from paynotify.ops.common.times import TIME_FORMS, parse_duration_option, parse_time_option
 from paynotify.ops.common.topic_reader import TopicReader
-from paynotify.ops.reconcile.compare import (
-    AFTER_CAPTURE,
-    OwnPayments,
-    PaymentDifference,
-    PaymentEntry,
-    Period,
-    compare,
-    count_too_new,
-)
+from paynotify.ops.reconcile.compare import PaymentEntry, Period
 from paynotify.ops.reconcile.csv_export import COLUMNS, read_export
-from paynotify.ops.reconcile.repair import RepairPlan, leave_out_queued, plan_repair, queue
+from paynotify.ops.reconcile.planning import compared, lister_of, repair_of
+from paynotify.ops.reconcile.repair import RepairPlan, queue
 from paynotify.ops.reconcile.report import PRINTERS, ReconcileReport
-from paynotify.ops.reconcile.sources import ProviderList, read_own_payments
-from paynotify.processors.providers.account import open_account
-from paynotify.processors.providers.payment_list import PaymentLister, PaymentReference
-from paynotify.processors.providers.registry import provider_specs
 from paynotify.schemas.configuration.load import load
 from paynotify.schemas.configuration.merchants import Merchant, provider_of
 from paynotify.schemas.configuration.model import Configuration
@@ -124,16 +113,12 @@ def _merchant(arguments: argparse.Namespace, configuration: Configuration) -> Me
     if arguments.yes and not arguments.repair:
         raise ConfigurationError("--yes must be given with --repair; without it nothing is queued.")
     merchant = find_merchant(configuration, arguments.merchant)
-    if arguments.export is None and _lister(merchant) is None:
+    if arguments.export is None and lister_of(merchant) is None:
         raise ConfigurationError(
             f"--export must be given for merchants of {provider_of(merchant)}, which has no list of payments. "
             f"The shop's CSV file has the columns {', '.join(COLUMNS)}."
         )
     return merchant
-
-
-def _lister(merchant: Merchant) -> PaymentLister | None:
-    return provider_specs()[provider_of(merchant)].lister
 
 
 def _period(arguments: argparse.Namespace) -> Period:
@@ -158,27 +143,19 @@ def _report(
     exported: list[PaymentEntry] | None,
     arguments: argparse.Namespace,
 ) -> ReconcileReport:
-    if exported is None:
-        there, here, unreadable = _listed(reader, configuration, merchant, period, arguments.rate)
-        source = "the provider's list"
-    else:
-        there, here = exported, read_own_payments(reader, configuration, merchant.id, period)
-        unreadable = []
-        source = "the shop's export"
-    differences = compare(there, here, period)
+    found = compared(reader, configuration, merchant, period, exported, arguments.rate)
     plan, sent = None, None
     if arguments.repair:
-        plan = plan_repair(merchant, differences, period.now, listed=exported is None)
-        leave_out_queued(plan, reader, configuration, merchant, period.now)
-        sent = _queue(plan, configuration, merchant, arguments, len(differences)) if arguments.yes else None
+        plan = repair_of(found, reader, configuration)
+        sent = _queue(plan, configuration, merchant, arguments, len(found.differences)) if arguments.yes else None
     return ReconcileReport(
         merchant=merchant,
         period=period,
-        source=source,
-        compared=sum(period.contains(one.at) for one in there),
-        too_new=count_too_new(there, here, period),
-        differences=differences,
-        unreadable=unreadable,
+        source="the provider's list" if found.is_listed else "the shop's export",
+        compared=found.compared,
+        too_new=found.too_new,
+        differences=found.differences,
+        unreadable=found.unreadable,
         plan=plan,
         sent=sent,
     )
@@ -204,33 +181,11 @@ def _queue(
     )
     with ActionLog(configuration.kafka, intended) as log:
         log.result = {"differences": str(differences)}
-        queue(plan, configuration.kafka, arguments.rate, log.count)
+        with ProgressBar("queueing lookups", len(plan.lookups)) as bar:
+
+            def sent() -> None:
+                log.count()
+                bar.advance(1)
+
+            queue(plan, configuration.kafka, arguments.rate, sent)
     return log.published
-
-
-def _listed(
-    reader: TopicReader, configuration: Configuration, merchant: Merchant, period: Period, per_second: float
-) -> tuple[list[PaymentEntry], OwnPayments, Sequence[str]]:
-    """The provider's payments and ours. Payments on which the list is inconclusive are queried one by one."""
-    lister = _lister(merchant)
-    assert lister is not None
-    provider_list = ProviderList(configuration, open_account(merchant), lister, per_second)
-    provider_list.read(period)
-    here = read_own_payments(reader, configuration, merchant.id, period)
-    provider_list.query(
-        [
-            PaymentReference(one.payment_id, one.order_id)
-            for one in compare(provider_list.entries(), here, period)
-            if one.payment_id is not None and _is_inconclusive(one)
-        ]
-    )
-    return provider_list.entries(), here, provider_list.unreadable
-
-
-def _is_inconclusive(difference: PaymentDifference) -> bool:
-    """Whether a list that ends with the period may cause the difference."""
-    here = difference.here
-    if difference.kind == "missing_there":
-        return True  # the payment may have started before the period and been reported late
-    refunded = here is not None and here.status in AFTER_CAPTURE
-    return difference.kind == "other_status" and refunded  # the refund may be later than the period

@@ -139,15 +139,11 @@ def queue(plan: RepairPlan, kafka: KafkaSettings, per_second: float, sent: Calla
     """
     wait = rate_limiter(per_second)
     remedy = "start again; a queued lookup is not queued twice"
-    with (
-        RecordSender(kafka, client_id="paynotify-reconcile", what="a lookup", remedy=remedy) as sender,
-        ProgressBar("queueing lookups", len(plan.lookups)) as bar,
-    ):
+    with RecordSender(kafka, client_id="paynotify-reconcile", what="a lookup", remedy=remedy) as sender:
         for output in outputs(plan, kafka):
             wait()
             sender.send(output)
             sent()
-            bar.advance(1)
 
 
 def outputs(plan: RepairPlan, kafka: KafkaSettings) -> Sequence[Output]:

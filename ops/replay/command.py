@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import orjson
@@ -21,34 +21,20 @@ from paynotify.ops.common.arguments import number_between
 from paynotify.ops.common.merchants import find_merchant
 from paynotify.ops.common.operator import Operator, add_operator_options, operator_of
 from paynotify.ops.common.progress_bar import ProgressBar
-from paynotify.ops.common.record_sender import RecordSender, rate_limiter
 from paynotify.ops.common.terminal import print_table
 from paynotify.ops.common.times import TIME_FORMS, parse_window
 from paynotify.ops.common.topic_reader import TopicReader
-from paynotify.ops.replay.original import original, position_text, replay_targets
+from paynotify.ops.replay.kinds import KINDS, checked_reasons, sources_of
+from paynotify.ops.replay.original import replay_targets
 from paynotify.ops.replay.plan import ReplayPlan, ReplaySelection, find, leave_out_replayed
-from paynotify.schemas import topics
+from paynotify.ops.replay.sending import ReplayCounts, counted, first_records, send
 from paynotify.schemas.configuration.load import load
 from paynotify.schemas.configuration.model import Configuration
-from paynotify.schemas.errors import ConfigurationError
 from paynotify.schemas.messages import OperatorAction
 from paynotify.schemas.providers import provider_names
 from paynotify.schemas.reasons import DEAD_REASONS, DELIVERY_REASONS, REJECT_REASONS
 from paynotify.schemas.records import Record
-from paynotify.service.card_guard import CardGuard
-from paynotify.service.value_cipher import cipher_of
 
-_SOURCES: Final = {
-    "rejected": (topics.REJECTED,),
-    "dead": (topics.DEAD,),
-    "deliveries": (topics.DELIVERIES_DEAD,),
-}
-_REASONS: Final[Mapping[str, Collection[str]]] = {
-    "rejected": REJECT_REASONS,
-    "dead": DEAD_REASONS,
-    "deliveries": DELIVERY_REASONS,
-}
-_MAX_LISTED: Final = 20
 _SELECTED: Final = ("kind", "reason", "merchant", "provider", "subscription", "key")
 _RECORDED: Final = (*_SELECTED, "since", "until", "again", "per_second")
 
@@ -77,7 +63,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "kind",
         nargs="?",
-        choices=("rejected", "dead", "deliveries", "all"),
+        choices=KINDS,
         default="all",
         help="rejected notifications; dead-lettered lookups and responses; dead-lettered deliveries to subscribers; "
         "all: the first two (default: all)",
@@ -137,20 +123,19 @@ def run(arguments: argparse.Namespace) -> int:
     selection = _selection(arguments, configuration)
     operator = operator_of(arguments.by, arguments.why)
     since, until = parse_window(arguments.since, arguments.until)
-    sources = [name for kind in _kinds(arguments.kind) for name in _SOURCES[kind]]
     with TopicReader(configuration) as reader:
-        plan = find(reader, configuration.kafka, sources, selection, since, until)
+        plan = find(reader, configuration.kafka, sources_of(arguments.kind), selection, since, until)
         if not arguments.again:
             leave_out_replayed(reader, plan)
-        counts: Counter[tuple[str, str, str]] = Counter()
-        records = _counted(plan.records(reader), counts, replay_targets(configuration.kafka))
+        counts: ReplayCounts = Counter()
+        records = counted(plan.records(reader), counts, replay_targets(configuration.kafka))
         listed, sent = [], 0
         if arguments.yes and plan.selected:
             with ActionLog(configuration.kafka, _intention(arguments, configuration, operator, plan)) as log:
                 _send(configuration, records, log, len(plan.selected), arguments.per_second)
             sent = log.published
         elif not arguments.yes:
-            listed = _list(records)
+            listed = first_records(records)
     report = _report(plan, counts, listed, sent, dry_run=not arguments.yes)
     if arguments.json:
         print(orjson.dumps(report).decode())
@@ -159,55 +144,16 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if plan.unknown_targets else 0
 
 
-def _kinds(kind: str) -> tuple[str, ...]:
-    return ("rejected", "dead") if kind == "all" else (kind,)
-
-
 def _selection(arguments: argparse.Namespace, configuration: Configuration) -> ReplaySelection:
     for merchant_id in arguments.merchant:
         find_merchant(configuration, merchant_id)
-    possible = {reason for kind in _kinds(arguments.kind) for reason in _REASONS[kind]}
-    for reason in arguments.reason:
-        if reason not in possible:
-            raise ConfigurationError(
-                f"--reason must be a reason of {arguments.kind} records ({', '.join(sorted(possible))}), "
-                f"got {reason!r}."
-            )
     return ReplaySelection(
-        reasons=frozenset(arguments.reason),
+        reasons=checked_reasons(arguments.kind, arguments.reason),
         merchants=frozenset(arguments.merchant),
         providers=frozenset(arguments.provider),
         keys=frozenset(one.encode() for one in arguments.key),
         subscriptions=frozenset(arguments.subscription),
     )
-
-
-def _counted(
-    records: Iterator[Record], counts: Counter[tuple[str, str, str]], targets: Mapping[str, str]
-) -> Iterator[Record]:
-    """The records, each counted by provider, reason and target when it is taken."""
-    for record in records:
-        target = record.header("original-topic")
-        counts[targets[target], record.header("reason"), target] += 1
-        yield record
-
-
-def _list(records: Iterator[Record]) -> list[dict[str, Any]]:
-    """The first records as objects; all are read, so that they are counted."""
-    listed: list[dict[str, Any]] = []
-    for record in records:
-        if len(listed) < _MAX_LISTED:
-            listed.append(
-                {
-                    "id": record.header("ce_id"),
-                    "key": (record.key or b"").decode("utf-8", "replace"),
-                    "reason": record.header("reason"),
-                    "from": position_text(record.topic, record.partition, record.offset),
-                    "to": record.header("original-topic"),
-                    "first_seen": record.header("first-seen"),
-                }
-            )
-    return listed
 
 
 def _intention(
@@ -229,19 +175,17 @@ def _intention(
 def _send(
     configuration: Configuration, records: Iterator[Record], log: ActionLog, total: int, per_second: float
 ) -> None:
-    """Send the records."""
-    wait = rate_limiter(per_second)
-    cipher, cards = cipher_of(configuration), CardGuard(configuration.kafka, configuration.id_fields())
-    with RecordSender(configuration.kafka) as sender, ProgressBar("replaying", total) as bar:
-        for record in records:
-            wait()
-            sender.send(cipher.output(cards.output(original(record))))
+    with ProgressBar("replaying", total) as bar:
+
+        def sent() -> None:
             log.count()
             bar.advance(1)
 
+        send(records, configuration, per_second, sent)
+
 
 def _report(
-    plan: ReplayPlan, counts: Counter[tuple[str, str, str]], listed: list[dict[str, Any]], sent: int, *, dry_run: bool
+    plan: ReplayPlan, counts: ReplayCounts, listed: list[dict[str, Any]], sent: int, *, dry_run: bool
 ) -> dict[str, Any]:
     return {
         "sent": sent,

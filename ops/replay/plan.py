@@ -14,6 +14,7 @@ from paynotify.ops.common.topic_reader import OffsetRange, TopicPartition, Topic
 from paynotify.ops.replay.original import money_moving_topics, position_text, replay_targets
 from paynotify.schemas.cloudevents import REPLAYED_FROM
 from paynotify.schemas.configuration.kafka import KafkaSettings
+from paynotify.schemas.errors import ConfigurationError
 from paynotify.schemas.records import Record, to_record
 
 _MONEY_MOVING: Final = "requests that move money; the shop must request them again"
@@ -74,8 +75,14 @@ def find(
     selection: ReplaySelection,
     since: datetime | None,
     until: datetime | None,
+    *,
+    max_records: int | None = None,
 ) -> ReplayPlan:
-    """Plan the replay of the selected records on the ``sources`` topics that were written in the time window."""
+    """Plan the replay of the selected records on the ``sources`` topics that were written in the time window.
+
+    Raises:
+        ConfigurationError: more than ``max_records`` are selected.
+    """
     targets, money_moving, plan = replay_targets(kafka), money_moving_topics(kafka), ReplayPlan()
     partitions = reader.partitions(*(kafka.topic(name) for name in sources))
     ranges = reader.ranges(partitions, since.timestamp() if since else None, until.timestamp() if until else None)
@@ -91,6 +98,10 @@ def find(
                     plan.left_out[_MONEY_MOVING] += 1
                 else:
                     _add(plan, targets, partition, record)
+            if max_records is not None and len(plan.selected) > max_records:
+                raise ConfigurationError(
+                    f"More than {max_records} records are selected. Select fewer: by reason, merchant or time."
+                )
     return plan
 
 

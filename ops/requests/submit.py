@@ -7,37 +7,29 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
-from collections.abc import Mapping, Sequence
 from typing import Final
 
 from paynotify.ops.common.action_log import ActionLog, intention, recorded_arguments
 from paynotify.ops.common.arguments import number_between
 from paynotify.ops.common.operator import Operator, add_operator_options, operator_of
-from paynotify.ops.common.record_sender import RecordSender
 from paynotify.ops.common.terminal import print_table, printable
 from paynotify.ops.requests import options
+from paynotify.ops.requests.publishing import follow, publish, succeeded
 from paynotify.ops.requests.summary import describe, expected_refusals
 from paynotify.schemas import topics
-from paynotify.schemas.cloudevents import EventHeaders
 from paynotify.schemas.configuration.kafka import KafkaSettings
 from paynotify.schemas.configuration.load import load
 from paynotify.schemas.configuration.merchants import ChargingMerchant
 from paynotify.schemas.configuration.model import Configuration
-from paynotify.schemas.errors import ClusterUnavailableError, ConfigurationError, UnreadableError
+from paynotify.schemas.errors import ConfigurationError
 from paynotify.schemas.messages import (
-    REQUEST_MADE,
     Action,
     OperatorAction,
     PaymentRequest,
     RequestedPayment,
-    decode,
     encode,
 )
 from paynotify.schemas.money import Money
-from paynotify.schemas.records import Output
-from paynotify.schemas.times import rfc3339
-from paynotify.schemas.traceparent import new_traceparent
 from paynotify.service.tail import Tail
 
 _EPILOG: Final = """\
@@ -51,17 +43,9 @@ exit codes: 0 published (with --wait: succeeded), 1 not confirmed, or with --wai
 an outcome in time, 2 wrong use or configuration (nothing was published), 3 no Kafka broker is usable
 """
 
-#: The payment statuses that mean success, by action.
-_SUCCESSFUL: Final[Mapping[Action, Sequence[str]]] = {
-    "charge": ("authorised", "captured"),
-    "capture": ("captured",),
-    "release": ("cancelled",),
-}
 #: The customer's id (``--user``) is personal, and is on the request.
 _RECORDED: Final = ("order", "reference", "amount", "currency", "capture", "again", "expires")
-_FINAL_STATES: Final = ("refused", "done", "uncertain")
 _MAX_WAIT_SECONDS: Final = 86_400.0
-_READ_SECONDS: Final = 0.2
 
 
 def configure(parser: argparse.ArgumentParser, examples: str) -> None:
@@ -118,10 +102,10 @@ def run(arguments: argparse.Namespace, request: RequestedPayment, configuration:
         return _report(arguments, request, warnings, published=False, code=1)
     with Tail(configuration.kafka, topics.REQUESTS) as tail:
         with ActionLog(configuration.kafka, _intention(arguments, configuration.kafka, operator, request)) as log:
-            _publish(configuration.kafka, request)
+            publish(configuration.kafka, request)
             log.count()
-        outcome = _follow(tail, request, arguments.wait or 0.0)
-    code = 0 if arguments.wait is None or _succeeded(outcome) else 1
+        outcome = follow(tail, request, arguments.wait or 0.0)
+    code = 0 if arguments.wait is None or succeeded(outcome) else 1
     return _report(arguments, request, warnings, published=True, outcome=outcome, code=code)
 
 
@@ -150,39 +134,6 @@ def _intention(
         payment_id=request.payment_id,
         planned=1,
     )
-
-
-def _publish(kafka: KafkaSettings, request: RequestedPayment) -> None:
-    key = f"{request.merchant}/{request.request_id}".encode()
-    make_headers = EventHeaders(kafka.events, f"/paynotify/{request.action}", REQUEST_MADE)
-    headers = make_headers(request.request_id, rfc3339(), key, traceparent=new_traceparent())
-    try:
-        with RecordSender(kafka) as sender:
-            sender.send(Output(kafka.topic(topics.REQUESTED), key, encode(request), headers))
-    except ClusterUnavailableError:
-        raise ClusterUnavailableError(
-            f"The brokers at {kafka.bootstrap_servers} did not acknowledge the request. Check that they are healthy, "
-            f"then repeat it with --request-id {request.request_id}: a repeated id is performed only once."
-        ) from None
-
-
-def _follow(tail: Tail, request: RequestedPayment, wait_seconds: float) -> PaymentRequest | None:
-    """The request's newest event after at most ``wait_seconds``; None if there was none."""
-    newest = None
-    deadline = time.monotonic() + wait_seconds
-    while time.monotonic() < deadline and (newest is None or newest.state not in _FINAL_STATES):
-        for record in tail.read(_READ_SECONDS):
-            try:
-                event = decode(record.value, PaymentRequest)
-            except UnreadableError:  # written by a later version: not an event of this request
-                continue
-            if (event.merchant, event.request_id) == (request.merchant, request.request_id):
-                newest = event
-    return newest
-
-
-def _succeeded(outcome: PaymentRequest | None) -> bool:
-    return outcome is not None and outcome.state == "done" and outcome.status in _SUCCESSFUL[outcome.action]
 
 
 def _report(

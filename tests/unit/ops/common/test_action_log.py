@@ -11,7 +11,7 @@ from paynotify.ops.common import action_log
 from paynotify.ops.common.action_log import ActionLog, intention, recorded_arguments
 from paynotify.ops.common.operator import Operator, operator_of
 from paynotify.ops.main import main
-from paynotify.ops.requests import submit
+from paynotify.ops.requests import publishing, submit
 from paynotify.schemas.configuration.kafka import KafkaSettings
 from paynotify.schemas.errors import ClusterUnavailableError, ConfigurationError
 from paynotify.schemas.messages import OperatorAction, decode
@@ -111,7 +111,7 @@ def test_command_publishes_nothing_if_its_intention_is_not_acknowledged(
 ) -> None:
     effects = RecordingBrokers()
     monkeypatch.setattr(submit, "Tail", effects)
-    monkeypatch.setattr(submit, "RecordSender", effects)
+    monkeypatch.setattr(publishing, "RecordSender", effects)
     monkeypatch.setattr(action_log, "RecordSender", _Away(0))
     merchants = configurations.merchants()
     limits = {"EUR": {"per_charge": 5, "per_reference": 5, "per_day": 5}}

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 
 from paynotify.ops.common import action_log
-from paynotify.ops.correct import command
+from paynotify.ops.correct import command, publishing
 from paynotify.ops.correct.current import CurrentPayment
 from paynotify.ops.main import main
 from paynotify.schemas.messages import Correction, Expectation, Observation, decode
@@ -37,7 +37,7 @@ UNKNOWN: Final = _known(observation("p1", "authorised"), observation("p1", "unkn
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[Output]:
     brokers = RecordingBrokers()
     monkeypatch.setattr(command, "TopicReader", brokers)
-    monkeypatch.setattr(command, "RecordSender", brokers)
+    monkeypatch.setattr(publishing, "RecordSender", brokers)
     monkeypatch.setattr(action_log, "RecordSender", RecordingBrokers())
     return brokers.sent
 

@@ -11,7 +11,7 @@ import pytest
 
 from paynotify.ops.common import action_log
 from paynotify.ops.main import main
-from paynotify.ops.requests import submit
+from paynotify.ops.requests import publishing, submit
 from paynotify.schemas.errors import ClusterUnavailableError
 from paynotify.schemas.messages import PaymentRequest, RequestedPayment, decode, encode
 from paynotify.schemas.money import Money
@@ -125,7 +125,7 @@ def test_request_is_not_published_unless_the_answer_is_yes(
 
 def _with(brokers: RecordingBrokers, monkeypatch: pytest.MonkeyPatch) -> RecordingBrokers:
     monkeypatch.setattr(submit, "Tail", brokers)
-    monkeypatch.setattr(submit, "RecordSender", brokers)
+    monkeypatch.setattr(publishing, "RecordSender", brokers)
     monkeypatch.setattr(action_log, "RecordSender", RecordingBrokers())
     return brokers
 
@@ -257,6 +257,6 @@ def _event(state: Any, status: Any = None, request_id: str = "r-1", merchant: st
 )
 def test_request_is_followed_to_its_final_state(events: list[bytes], state: str | None, succeeded: bool) -> None:
     tail: Any = RecordingBrokers(*([one] for one in events))
-    found = submit._follow(tail, _request(), 0.2 if state is None else 30.0)
+    found = publishing.follow(tail, _request(), 0.2 if state is None else 30.0)
     assert (found.state if found else None) == state
-    assert submit._succeeded(found) is succeeded
+    assert publishing.succeeded(found) is succeeded
