@@ -1,7 +1,6 @@
 """What every answer of the console has: a browser keeps nothing, runs own files alone and shows it in no frame.
 
-The console is reached on the machine's own addresses. A page elsewhere could have its name lead there (DNS rebinding),
-so a request must also name one of them as its host.
+Requests that other sites have caused get no other answer than that they are refused.
 """
 
 from __future__ import annotations
@@ -12,6 +11,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from paynotify.ops.console.access.origins import OwnOrigins
+
 _HEADERS: Final = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
@@ -21,14 +22,16 @@ _HEADERS: Final = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
-_OWN_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
+#: Asked by who checks that the process lives, at whatever address it has.
+PROBE_PATH: Final = "/healthz"
 
 
 class SafeAnswers:
-    """Wraps an application."""
+    """Wraps an application, whose own hosts and origins are ``origins``."""
 
-    def __init__(self, application: ASGIApp) -> None:
+    def __init__(self, application: ASGIApp, origins: OwnOrigins) -> None:
         self._application = application
+        self._origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -41,15 +44,12 @@ class SafeAnswers:
                 headers.update(_HEADERS)
             await send(message)
 
-        if host_of(Headers(scope=scope).get("host", "")) not in _OWN_HOSTS:
-            await PlainTextResponse("Misdirected request: use the console's own address.\n", 421)(
-                scope, receive, with_headers
-            )
-            return
-        await self._application(scope, receive, with_headers)
+        answer = self._refused(scope) or self._application
+        await answer(scope, receive, with_headers)
 
-
-def host_of(header: str) -> str:
-    """The host of a ``Host`` header, without its port."""
-    host, colon, port = header.rpartition(":")
-    return (host if colon and port.isdigit() else header).lower()
+    def _refused(self, scope: Scope) -> ASGIApp | None:
+        headers = Headers(scope=scope)
+        if scope["path"] != PROBE_PATH and not self._origins.is_host(headers.get("host", "")):
+            return PlainTextResponse("Misdirected request: use the console's own address.\n", 421)
+        problem = self._origins.refusal(scope["method"], headers)
+        return PlainTextResponse(f"Refused: {problem}. Use the console's own pages.\n", 403) if problem else None

@@ -8,13 +8,15 @@ from typing import Any, Final
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from paynotify.ops.console.access.guard import Identify, guarded, local_user
-from paynotify.ops.console.answer_headers import SafeAnswers
+from paynotify.ops.console.access.site import ConsoleSite
+from paynotify.ops.console.answer_headers import PROBE_PATH, SafeAnswers
 from paynotify.ops.console.rendering import PageRenderer
 from paynotify.ops.console.routes import ConsoleRoute
 
@@ -22,21 +24,40 @@ _STATIC: Final = Path(__file__).resolve().parent / "static"
 
 
 def build_application(
-    renderer: PageRenderer, routes: Iterable[ConsoleRoute], identify: Identify = local_user
+    renderer: PageRenderer,
+    routes: Iterable[ConsoleRoute],
+    identify: Identify = local_user,
+    site: ConsoleSite | None = None,
 ) -> SafeAnswers:
-    """Serves the routes to those who have their roles. Own files are for everybody."""
-    known = tuple(routes)
+    """Serves the routes to those who have their roles. Own files are for everybody. ``site`` is where it is reached."""
+    place = site or ConsoleSite()
+    known = (*routes, ConsoleRoute(PROBE_PATH, _alive, None))
     renderer.navigation = tuple(one for one in known if one.title)
     served = [
-        Route(one.path, guarded(one.endpoint, one.role, identify), methods=list(one.methods), name=one.path)
+        Route(one.path, guarded(one.endpoint, one.path, one.role, identify), methods=list(one.methods), name=one.path)
         for one in known
     ]
 
     async def failed(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         values = {"code": error.status_code, "text": error.detail}
-        return renderer.page(request, "error.html", status_code=error.status_code, **values)
+        answer = renderer.page(request, "error.html", status_code=error.status_code, **values)
+        answer.headers.update(error.headers or {})
+        return answer
 
     handlers: Mapping[Any, Any] = {HTTPException: failed}
     files = Mount("/static", StaticFiles(directory=_STATIC))
-    return SafeAnswers(Starlette(routes=[*served, files], exception_handlers=handlers))
+    application = Starlette(routes=[*served, files], exception_handlers=handlers)
+    with_sessions = SessionMiddleware(
+        application,
+        secret_key=place.session_key,
+        session_cookie=place.cookie,
+        max_age=place.session_seconds,
+        https_only=place.is_secure,
+    )
+    return SafeAnswers(with_sessions, place.origins)
+
+
+async def _alive(request: Request) -> Response:
+    """For probes. It tells nothing of the topics: their health is not this process's."""
+    return PlainTextResponse("alive\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from paynotify.ops.console.access.form_tokens import form_token
 from paynotify.ops.console.follower import IndexAge
 from paynotify.ops.console.routes import ConsoleRoute
 from paynotify.schemas.money import Money, to_major
@@ -36,7 +38,7 @@ class PageRenderer:
         self._templates.filters["row_amount"] = lambda row: amount_text(Money(row["amount"], row["currency"]))
 
     def page(self, request: Request, template: str, *, status_code: int = 200, **values: Any) -> Response:
-        """A page for the one who asks. The navigation has what the role reaches."""
+        """A page for the one who asks. The navigation has what the role reaches; ``form_token()`` is for its forms."""
         age = self._age()
         identity = getattr(request.state, "identity", None)
         shown = [one for one in self.navigation if identity is not None and (not one.role or identity.may(one.role))]
@@ -46,6 +48,7 @@ class PageRenderer:
             identity=identity,
             navigation=shown,
             path=request.url.path,
+            form_token=partial(form_token, request),
             **values,
         )
         return HTMLResponse(text, status_code)
