@@ -88,7 +88,7 @@ async def test_answer_asks_for_the_credentials_that_are_missing() -> None:
     async with client("locked") as browser:
         refused = await browser.get("/form")
         assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Basic")
-        assert "index" not in refused.text, "who is not known learns nothing of the topics"
+        assert "The index" not in refused.text, "who is not known learns nothing of the topics"
 
 
 async def test_form_of_an_own_page_is_taken() -> None:
