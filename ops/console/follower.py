@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -17,7 +17,7 @@ from paynotify.ops.console.index import PaymentIndex
 from paynotify.ops.console.tables import TABLES
 from paynotify.schemas.configuration.model import Configuration
 from paynotify.schemas.errors import PaynotifyError
-from paynotify.schemas.records import to_record
+from paynotify.schemas.records import Record, to_record
 from paynotify.service.logs import event
 
 logger = logging.getLogger("paynotify.console")
@@ -28,29 +28,39 @@ _RETRY_SECONDS: Final = 2.0
 _RECONNECT_SECONDS: Final = 60.0
 
 
+#: Told by the follower's thread that the index has these records of a topic (its own name) now.
+IndexListener = Callable[[str, Sequence[Record]], None]
+
+
 @dataclass(frozen=True, slots=True)
 class IndexAge:
     """How far the index is behind the topics, as every page says it.
 
     ``behind`` is how many offsets are not read yet; None before the brokers have told. ``seen_at`` is when they last
-    told, in Unix seconds. ``problem`` is why they did not since.
+    told, in Unix seconds. ``problem`` is why they did not since. ``is_complete``: this process has reached the ends of
+    the topics once; before, what is missing may only not be read yet.
     """
 
     behind: int | None = None
     seen_at: float = 0.0
     problem: str = ""
+    is_complete: bool = False
 
 
 class TopicFollower:
-    """Fills ``index`` from `start` until `stop`. Any thread may read ``age``."""
+    """Fills ``index`` from `start` until `stop`, and tells ``listeners`` of what came. Any thread may read ``age``."""
 
-    def __init__(self, configuration: Configuration, index: PaymentIndex) -> None:
+    def __init__(
+        self, configuration: Configuration, index: PaymentIndex, listeners: Sequence[IndexListener] = ()
+    ) -> None:
         self._configuration = configuration
         self._index = index
-        self._names = [configuration.kafka.topic(one.topic) for one in TABLES]
+        self._listeners = listeners
+        self._names = {configuration.kafka.topic(one.topic): one.topic for one in TABLES}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="follower", daemon=True)
         self._is_searchable = False
+        self._is_complete = False
         self._log_starts: dict[TopicPartition, int] = {}
         self.age = IndexAge()
 
@@ -82,6 +92,7 @@ class TopicFollower:
             if any(positions.get(one.partition, 0) > one.end for one in wholes):
                 event(logger, "topics_made_anew", level=logging.WARNING)
                 self._index.clear()
+                self._is_complete = False
                 positions = {}
             ranges = [self._unread(one, positions) for one in wholes]
             left = sum(one.length for one in ranges)
@@ -89,6 +100,8 @@ class TopicFollower:
             for (topic, number), read in reader.read(ranges):
                 records = [to_record(one) for one in read]
                 self._index.apply(topic, number, records, records[-1].offset + 1)
+                for told in self._listeners:
+                    told(self._names[topic], records)
                 left -= len(records)
                 self._tell(left)
                 if self._stopping.is_set():
@@ -96,10 +109,11 @@ class TopicFollower:
             for one in ranges:
                 if one.length:  # its last offsets may hold no record
                     self._index.apply(*one.partition, [], one.end)
-            self._tell(0)
             if not self._is_searchable:
                 self._index.add_search_indexes()
                 self._is_searchable = True
+            self._is_complete = True
+            self._tell(0)
             self._stopping.wait(_PAUSE_SECONDS)
 
     def _unread(self, whole: OffsetRange, positions: Mapping[TopicPartition, int]) -> OffsetRange:
@@ -111,4 +125,4 @@ class TopicFollower:
 
     def _tell(self, left: int) -> None:
         """Offsets without a record count too, so the number may fall faster than records are read."""
-        self.age = IndexAge(max(0, left), time.time())
+        self.age = IndexAge(max(0, left), time.time(), is_complete=self._is_complete)
