@@ -8,6 +8,7 @@ from ipaddress import ip_network
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from paynotify.schemas.configuration.console import ConsoleSettings
 from paynotify.schemas.configuration.ingest import IngestSettings
 from paynotify.schemas.configuration.kafka import TopicOverride
 from paynotify.schemas.configuration.merchants import FollowedMerchant, Merchant, charges_of, provider_of
@@ -39,6 +40,7 @@ def check_rules(configuration: Configuration, document: Document) -> None:
     _check_windows(configuration, document)
     _check_subscriptions(configuration, document)
     _check_api_tokens(configuration, document)
+    _check_console(configuration.console, configuration, document)
 
 
 def _check_token_endpoint(configuration: Configuration, document: Document) -> None:
@@ -68,24 +70,27 @@ def _check_merchants(configuration: Configuration, document: Document) -> None:
 
 def _check_proxies(ingest: IngestSettings, document: Document) -> None:
     """Callers' addresses are believed from named proxies only: a network of everybody names none."""
-    place: Place = ("ingest", "trusted_proxies")
-    _check_networks(ingest.trusted_proxies, place, document)
-    for index, text in enumerate(ingest.trusted_proxies):
-        if ip_network(text).prefixlen == 0:
-            raise document.error(
-                (*place, index), "would believe every caller", "Name the networks of your own proxies."
-            )
+    _check_trusted(ingest.trusted_proxies, ("ingest", "trusted_proxies"), document)
     if ingest.proxy_protocol and not ingest.trusted_proxies:
         raise document.error(
             ("ingest", "proxy_protocol"), "needs trusted_proxies", "Name the networks of your own balancers."
         )
 
 
+def _check_trusted(networks: Iterable[str], place: Place, document: Document) -> None:
+    _check_networks(networks, place, document)
+    for index, text in enumerate(networks):
+        if ip_network(text).prefixlen == 0:
+            raise document.error(
+                (*place, index), "would believe every caller", "Name the networks of your own proxies."
+            )
+
+
 def _check_subscriptions(configuration: Configuration, document: Document) -> None:
-    """A misspelt merchant would silently be none, and two subscriptions of one name would share their progress."""
+    """Two subscriptions of one name would share their progress."""
     settings = configuration.deliver
     _check_networks(settings.private_networks, ("deliver", "private_networks"), document)
-    merchants, seen = {one.id for one in configuration.merchants}, set()
+    seen: set[str] = set()
     for index, subscription in enumerate(settings.subscriptions):
         place: Place = ("deliver", "subscriptions", index)
         if subscription.id in seen:
@@ -94,26 +99,41 @@ def _check_subscriptions(configuration: Configuration, document: Document) -> No
             )
         seen.add(subscription.id)
         _check_url(subscription.url, (*place, "url"), configuration.sandbox, document)
-        for number, merchant in enumerate(subscription.merchants):
-            if merchant not in merchants:
-                raise document.error(
-                    (*place, "merchants", number), "is not a merchant's id", "Name one of `merchants`, or leave it out."
-                )
+        _check_merchant_ids(subscription.merchants, (*place, "merchants"), configuration, document)
 
 
 def _check_api_tokens(configuration: Configuration, document: Document) -> None:
-    """A misspelt merchant would silently be none, and two tokens of one name could not be told apart."""
-    merchants, seen = {one.id for one in configuration.merchants}, set()
+    """Two tokens of one name could not be told apart."""
+    seen: set[str] = set()
     for index, token in enumerate(configuration.console.api_tokens):
         place: Place = ("console", "api_tokens", index)
         if token.name in seen:
             raise document.error((*place, "name"), "is another token's name too", "Each program has a name of its own.")
         seen.add(token.name)
-        for number, merchant in enumerate(token.merchants):
-            if merchant not in merchants:
-                raise document.error(
-                    (*place, "merchants", number), "is not a merchant's id", "Name one of `merchants`, or leave it out."
-                )
+        _check_merchant_ids(token.merchants, (*place, "merchants"), configuration, document)
+
+
+def _check_console(settings: ConsoleSettings, configuration: Configuration, document: Document) -> None:
+    """Headers are believed from named proxies only, and passwords and sessions go over TLS."""
+    access: Place = ("console", "access")
+    for index, url in enumerate(settings.public_urls):
+        _check_url(url, ("console", "public_urls", index), configuration.sandbox, document)
+    if settings.access.proxy is not None:
+        _check_trusted(settings.access.proxy.trusted_proxies, (*access, "proxy", "trusted_proxies"), document)
+    if settings.access.oidc is not None:
+        _check_url(settings.access.oidc.issuer, (*access, "oidc", "issuer"), configuration.sandbox, document)
+    for index, grant in enumerate(settings.access.grants):
+        _check_merchant_ids(grant.merchants, (*access, "grants", index, "merchants"), configuration, document)
+
+
+def _check_merchant_ids(texts: Iterable[str], place: Place, configuration: Configuration, document: Document) -> None:
+    """A misspelt merchant would silently be none."""
+    merchants = {one.id for one in configuration.merchants}
+    for number, text in enumerate(texts):
+        if text not in merchants:
+            raise document.error(
+                (*place, number), "is not a merchant's id", "Name one of `merchants`, or leave it out."
+            )
 
 
 def _check_networks(texts: Iterable[str], place: Place, document: Document) -> None:
