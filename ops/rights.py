@@ -77,7 +77,8 @@ COMMANDS: Final[dict[str, CommandRights]] = {
         reads=(topics.LATEST, topics.changelog("resolve")), writes=(topics.OBSERVATIONS, topics.OPERATORS)
     ),
     "reconcile --repair": CommandRights(
-        reads=(topics.STATUS, topics.LATEST, "lookups.P"), writes=("lookups.P", topics.OPERATORS)
+        reads=(topics.STATUS, topics.LATEST, "lookups.P"),
+        writes=("lookups.P", topics.OPERATORS, topics.RECONCILIATIONS),
     ),
     "charge, capture, release": CommandRights(
         reads=(topics.REQUESTS,), writes=(topics.REQUESTED, topics.OPERATORS), allowance="mayCharge"

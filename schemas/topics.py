@@ -128,6 +128,7 @@ CHARGES: Final = "payments.charges"
 SILENT: Final = "providers.silent"
 OPERATIONS: Final = "operations"
 OPERATORS: Final = "operators.actions"
+RECONCILIATIONS: Final = "reconciliations"
 CLOCK: Final = "paynotify.clock"
 DELIVERIES_STATE: Final = "deliveries.state"
 DELIVERIES_DEAD: Final = "deliveries.dead"
@@ -218,6 +219,7 @@ def all_topics() -> tuple[Topic, ...]:
         Topic(SILENT, "providers that report none of the orders expected from them, and that report again", 90 * _DAY),
         Topic(OPERATIONS, "cases that a person has to know of, one event each", 90 * _DAY),
         Topic(OPERATORS, "what operators do: who, when, why, and what became of it", 400 * _DAY),
+        Topic(RECONCILIATIONS, "what each run of `paynotify reconcile` found, one record each", 400 * _DAY),
         Topic(ORDERS, "expected payments and the payments observed for them, by order"),
         Topic(REQUESTED, "requests to charge, capture or release (written by shops)", 90 * _DAY),
         Topic(REQUESTS, "the progress of each of these requests", None),

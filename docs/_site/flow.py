@@ -45,7 +45,7 @@ BOXES: Final[Mapping[str, tuple[Kind, str, int, tuple[str, ...]]]] = {
     "retries": ("topic", "side", 5, ("lookups.P.retry.N",)),
     "odd": ("topic", "side", 7, ("lookups.dead", "operations")),
     "operator": ("outside", "side", 9, ("operator: paynotify …",)),
-    "actions": ("topic", "side", 10, ("operators.actions",)),
+    "actions": ("topic", "side", 10, ("operators.actions", "reconciliations")),
     "shop": ("outside", "shops", 1, ("shops",)),
     "expected": ("topic", "orders", 3, ("payments.expected",)),
     "orders": ("process", "orders", 5, ("orders",)),

@@ -15,6 +15,7 @@ from paynotify.ops.common.times import TIME_FORMS, parse_duration_option, parse_
 from paynotify.ops.common.topic_reader import TopicReader
 from paynotify.ops.reconcile.compare import PaymentEntry, Period
 from paynotify.ops.reconcile.csv_export import COLUMNS, read_export
+from paynotify.ops.reconcile.kept_report import keep, kept_report
 from paynotify.ops.reconcile.planning import compared, lister_of, repair_of
 from paynotify.ops.reconcile.repair import RepairPlan, queue
 from paynotify.ops.reconcile.report import PRINTERS, ReconcileReport
@@ -38,6 +39,9 @@ providers that have no list). Kinds of differences:
 Columns of the export: {", ".join(COLUMNS)}.
 --repair lists the lookups that can repair the differences; with --yes it queues them. docs/operations/reconcile.md
 describes the comparison, the export and each provider's rules for lookups.
+
+The report of a finished run is kept on the topic reconciliations, where `paynotify console` shows it. If it can't be
+written there, a warning says so and the exit code stays.
 
 Times: {TIME_FORMS}.
 
@@ -75,6 +79,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="print at most this many differences (default: 100)",
     )
+    parser.add_argument(
+        "--no-report",
+        action="store_false",
+        dest="keep_report",
+        help="do not keep the report on the topic reconciliations, to which this user then need not write",
+    )
     parser.add_argument("--repair", action="store_true", help="list the lookups that can repair the differences")
     parser.add_argument("--mend", dest="repair", action="store_true", help=argparse.SUPPRESS)  # its earlier name
     add_operator_options(parser)
@@ -99,13 +109,15 @@ def run(arguments: argparse.Namespace) -> int:
         ClusterUnavailableError: the cluster is not reachable, or did not acknowledge a lookup.
     """
     configuration = load(arguments.config)
-    operator_of(arguments.by, arguments.why)  # wrong names are refused before anything is compared
+    operator = operator_of(arguments.by, arguments.why)  # wrong names are refused before anything is compared
     merchant = _merchant(arguments, configuration)
     period = _period(arguments)
     exported = read_export(arguments.export) if arguments.export is not None else None
     with TopicReader(configuration) as reader:
         report = _report(reader, configuration, merchant, period, exported, arguments)
-    PRINTERS[arguments.format](report, arguments.limit)
+        PRINTERS[arguments.format](report, arguments.limit)
+        if arguments.keep_report:
+            keep(kept_report(report, operator, configuration.kafka.sasl_plain_username), configuration.kafka, reader)
     return 1 if report.differences or report.unreadable else 0
 
 
@@ -144,20 +156,22 @@ def _report(
     arguments: argparse.Namespace,
 ) -> ReconcileReport:
     found = compared(reader, configuration, merchant, period, exported, arguments.rate)
-    plan, sent = None, None
+    plan, sent, action_id = None, None, None
     if arguments.repair:
         plan = repair_of(found, reader, configuration)
-        sent = _queue(plan, configuration, merchant, arguments, len(found.differences)) if arguments.yes else None
+        if arguments.yes:
+            sent, action_id = _queue(plan, configuration, merchant, arguments, len(found.differences))
     return ReconcileReport(
         merchant=merchant,
         period=period,
-        source="the provider's list" if found.is_listed else "the shop's export",
+        source="provider" if found.is_listed else "export",
         compared=found.compared,
         too_new=found.too_new,
         differences=found.differences,
         unreadable=found.unreadable,
         plan=plan,
         sent=sent,
+        action_id=action_id,
     )
 
 
@@ -167,10 +181,10 @@ def _queue(
     merchant: Merchant,
     arguments: argparse.Namespace,
     differences: int,
-) -> int:
-    """The number of lookups queued."""
+) -> tuple[int, str | None]:
+    """The number of lookups queued, and the id of the action that is recorded of it."""
     if not plan.lookups:
-        return 0
+        return 0, None
     intended = intention(
         "reconcile",
         operator_of(arguments.by, arguments.why),
@@ -188,4 +202,4 @@ def _queue(
                 bar.advance(1)
 
             queue(plan, configuration.kafka, arguments.rate, sent)
-    return log.published
+    return log.published, intended.action_id

@@ -8,13 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Literal, get_args
+from typing import Final
 
+from paynotify.schemas.messages import DIFFERENCE_KINDS, DifferenceKind
 from paynotify.schemas.money import Money
 from paynotify.schemas.status import Status
-
-DifferenceKind = Literal["missing_here", "missing_there", "other_status", "other_amount"]
-KINDS: Final[tuple[DifferenceKind, ...]] = get_args(DifferenceKind)
 
 #: Statuses of payments whose money went back, which only the order's other transactions show.
 AFTER_CAPTURE: Final[frozenset[Status]] = frozenset({"partially_refunded", "refunded", "charged_back"})
@@ -166,7 +164,7 @@ def _rank(entry: PaymentEntry) -> tuple[int, str]:
 
 def _sort_key(difference: PaymentDifference) -> tuple[int, str, str, str]:
     return (
-        KINDS.index(difference.kind),
+        DIFFERENCE_KINDS.index(difference.kind),
         difference.order_id or "",
         difference.payment_id or "",
         difference.there.where if difference.there else "",
@@ -175,7 +173,7 @@ def _sort_key(difference: PaymentDifference) -> tuple[int, str, str, str]:
 
 def by_kind(differences: Iterable[PaymentDifference]) -> Mapping[DifferenceKind, int]:
     """The number of differences of each kind."""
-    counts = dict.fromkeys(KINDS, 0)
+    counts = dict.fromkeys(DIFFERENCE_KINDS, 0)
     for one in differences:
         counts[one.kind] += 1
     return counts

@@ -13,33 +13,42 @@ from paynotify.ops.reconcile.compare import PaymentDifference, PaymentEntry, Per
 from paynotify.ops.reconcile.repair import RepairPlan
 from paynotify.schemas import messages
 from paynotify.schemas.configuration.merchants import Merchant, provider_of
+from paynotify.schemas.messages import ReconciliationSource
 from paynotify.schemas.money import Money, exponent
 from paynotify.schemas.times import rfc3339
+
+_SOURCES: Final[Mapping[ReconciliationSource, str]] = {"provider": "the provider's list", "export": "the shop's export"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReconcileReport:
     """What was compared and what differs; ``unreadable`` are records of the list that could not be compared.
 
-    ``plan`` is None without ``--repair``; ``sent`` is the number of queued lookups, None for a dry run.
+    ``plan`` is None without ``--repair``; ``sent`` is the number of queued lookups, None for a dry run. Where lookups
+    were queued, ``action_id`` is that of the operator's action.
     """
 
     merchant: Merchant
     period: Period
-    source: str
+    source: ReconciliationSource
     compared: int
     too_new: int
     differences: Sequence[PaymentDifference]
     unreadable: Sequence[str] = ()
     plan: RepairPlan | None = None
     sent: int | None = None
+    action_id: str | None = None
+
+    @property
+    def compared_with(self) -> str:
+        return _SOURCES[self.source]
 
 
 def _print_table(report: ReconcileReport, limit: int) -> None:
     period = report.period
     print(
         f"{report.merchant.id} from {rfc3339(period.start)} to {rfc3339(period.end)}: "
-        f"{report.compared} payments of {report.source}"
+        f"{report.compared} payments of {report.compared_with}"
     )
     print_table(map(_cells, report.differences[:limit]), header=("kind", "order", "payment", "here", "there"))
     _print_omitted(report, limit, sys.stdout)
@@ -71,7 +80,7 @@ def _print_json(report: ReconcileReport, limit: int) -> None:
         "provider": provider_of(report.merchant),
         "from": rfc3339(period.start),
         "to": rfc3339(period.end),
-        "source": report.source,
+        "source": report.compared_with,
         "compared": report.compared,
         "too_new": report.too_new,
         "total": len(report.differences),

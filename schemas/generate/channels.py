@@ -122,6 +122,9 @@ _ROWS: Final[Mapping[str, ChannelRow]] = {
         read_by="resolve",
     ),
     topics.OPERATORS: ChannelRow(title="What operators do", carries=("OperatorActed",), written_by="paynotify"),
+    topics.RECONCILIATIONS: ChannelRow(
+        title="What reconciliations found", carries=("ReconciliationEnded",), written_by="paynotify reconcile"
+    ),
     topics.ORDERS: ChannelRow(
         title="Orders and their payments",
         carries=("OrderExpected", "PaymentSeen", "OrderHeardOf", "TimeReached"),

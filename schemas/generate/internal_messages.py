@@ -216,6 +216,15 @@ def _facts() -> tuple[TopicMessage, ...]:
             event_types=(event_types.OPERATOR_ACTED,),
             value=messages.OperatorAction,
         ),
+        TopicMessage(
+            name="ReconciliationEnded",
+            title="Reconciliation ended",
+            summary="What one finished run of `paynotify reconcile` found.",
+            description="It names the first differences; `differences_total` is how many there are.",
+            key="{merchant}",
+            event_types=(event_types.RECONCILIATION_ENDED,),
+            value=messages.Reconciliation,
+        ),
     )
 
 

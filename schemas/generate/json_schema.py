@@ -39,6 +39,7 @@ def carries() -> dict[str, type[Any]]:
         topics.SILENT: messages.ProviderSilent,
         topics.OPERATIONS: messages.OperationsEvent,
         topics.OPERATORS: messages.OperatorAction,
+        topics.RECONCILIATIONS: messages.Reconciliation,
         topics.REQUESTED: messages.RequestedPayment,
         topics.REQUESTS: messages.PaymentRequest,
     }

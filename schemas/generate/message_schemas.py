@@ -20,6 +20,7 @@ GROWING_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "OperationsEvent": ("kind",),
     "NamedElement": ("reason",),
     "OperatorAction": ("command", "identity"),
+    "Reconciliation": ("identity",),
     "Lookup": ("operation",),
 }
 

@@ -20,6 +20,7 @@ from paynotify.schemas.messages.event_types import (
     PAYMENT_SEEN,
     PROVIDER_ALERT,
     PROVIDER_SILENT,
+    RECONCILIATION_ENDED,
     REQUEST_ANSWERED,
     REQUEST_MADE,
     RESPONSE_RECEIVED,
@@ -63,16 +64,28 @@ from paynotify.schemas.messages.operators import (
 )
 from paynotify.schemas.messages.orders import ExpectedPayment, HeardOf, OverduePayment, ProviderSilent
 from paynotify.schemas.messages.payments import Checks, ForgetRequested, PaymentSeen, PaymentStatus, TimeReached
+from paynotify.schemas.messages.reconciliations import (
+    DIFFERENCE_KINDS,
+    MAX_DIFFERENCES,
+    DifferenceKind,
+    ReconciledDifference,
+    ReconciledEntry,
+    Reconciliation,
+    ReconciliationSource,
+    RepairState,
+)
 from paynotify.schemas.messages.requests import Action, PaymentRequest, RequestedPayment
 
 __all__ = [
     "AMOUNT_MISSING",
     "CAUSE",
     "CAUSES",
+    "DIFFERENCE_KINDS",
     "EVENT_DATA",
     "FORGET_REQUESTED",
     "KNOWN",
     "LOOKUP_REQUESTED",
+    "MAX_DIFFERENCES",
     "MAX_ELEMENTS",
     "NOTIFICATION_DUPLICATE",
     "NOTIFICATION_RECEIVED",
@@ -88,6 +101,7 @@ __all__ = [
     "PAYMENT_SEEN",
     "PROVIDER_ALERT",
     "PROVIDER_SILENT",
+    "RECONCILIATION_ENDED",
     "RECOVERY",
     "REFERENCES",
     "REQUEST_ANSWERED",
@@ -103,6 +117,7 @@ __all__ = [
     "Chargeback",
     "Checks",
     "Correction",
+    "DifferenceKind",
     "Expectation",
     "ExpectedPayment",
     "FollowUp",
@@ -122,7 +137,12 @@ __all__ = [
     "PaymentSeen",
     "PaymentStatus",
     "ProviderSilent",
+    "ReconciledDifference",
+    "ReconciledEntry",
+    "Reconciliation",
+    "ReconciliationSource",
     "Refund",
+    "RepairState",
     "RequestedPayment",
     "TimeReached",
     "decode",

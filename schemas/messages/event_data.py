@@ -12,6 +12,7 @@ from paynotify.schemas.messages.operations import OperationsEvent
 from paynotify.schemas.messages.operators import OperatorAction
 from paynotify.schemas.messages.orders import ExpectedPayment, HeardOf, OverduePayment, ProviderSilent
 from paynotify.schemas.messages.payments import ForgetRequested, PaymentSeen, PaymentStatus, TimeReached
+from paynotify.schemas.messages.reconciliations import Reconciliation
 from paynotify.schemas.messages.requests import PaymentRequest, RequestedPayment
 
 #: Other types carry what callers or providers sent, or nothing.
@@ -30,4 +31,5 @@ EVENT_DATA: Final[Mapping[str, type[Any]]] = {
     event_types.REQUEST_ANSWERED: PaymentRequest,
     event_types.OPERATIONS_NOTICED: OperationsEvent,
     event_types.OPERATOR_ACTED: OperatorAction,
+    event_types.RECONCILIATION_ENDED: Reconciliation,
 }

@@ -44,6 +44,8 @@ OPERATIONS_NOTICED: Final = "payment.operations.noticed.v1"
 
 OPERATOR_ACTED: Final = "payment.operator.acted.v1"
 
+RECONCILIATION_ENDED: Final = "payment.reconciliation.ended.v1"
+
 #: The events of the result topics that subscribers are called with.
 DeliveredType = Literal["payment.status.changed.v1", "payment.overdue.v1", "payment.request.answered.v1"]
 DELIVERED_TYPES: Final[tuple[DeliveredType, ...]] = get_args(DeliveredType)

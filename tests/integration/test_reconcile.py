@@ -15,6 +15,7 @@ from paynotify.sandbox.processes import wait_for
 from paynotify.sandbox.system import Plan, Sandbox
 from paynotify.schemas import topics
 from tests import topics_reader
+from tests.acceptance.contract import assert_records_fit
 
 pytestmark = pytest.mark.kafka
 
@@ -78,8 +79,9 @@ def test_unreported_payment_is_found_listed_and_repaired_once(sandbox: Sandbox) 
     assert (code, report["repair"]["dry_run"], report["repair"]["lookups"]) == (1, True, 2)
     assert _lookups(sandbox, "trustpayments") == asked, "a dry run queues nothing"
 
-    _, report = _reconcile(sandbox, "shop-uk", "--repair", "--yes")
+    _, report = _reconcile(sandbox, "shop-uk", "--repair", "--yes", "--by", "jo", "--reason", "CASE-7")
     assert report["repair"]["sent"] == 2
+    _assert_kept(sandbox, silent)
     _until(lambda: _events(sandbox, f"shop-uk/{silent}"))
     _until(lambda: _events(sandbox, f"shop-uk/{refunded}")[-1]["status"] == "refunded")
     assert _reconcile(sandbox, "shop-uk")[0] == 0
@@ -87,6 +89,20 @@ def test_unreported_payment_is_found_listed_and_repaired_once(sandbox: Sandbox) 
     _until(lambda: _run(sandbox, "audit", "--since", "1h")[0] == 0)
     code, _, problems = _run(sandbox, "audit", "--since", "1h")
     assert code == 0, problems
+
+
+def _assert_kept(sandbox: Sandbox, missing: str) -> None:
+    """The three runs of before are on the topic, as the contract says; the last one with its lookups."""
+    records = topics_reader.whole(sandbox.bootstrap, sandbox.topic(topics.RECONCILIATIONS))
+    assert_records_fit({topics.RECONCILIATIONS: records})
+    kept = [json.loads(one.value) for one in records]
+    assert [one.get("repair", "none") for one in kept] == ["none", "listed", "queued"]
+    last = kept[-1]
+    assert (last["kinds"], last["lookups"], last["queued"]) == ({"missing_here": 1, "other_status": 1}, 2, 2)
+    assert (last["by"], last["identity"], last["reason"]) == ("jo", "named", "CASE-7")
+    assert [one["payment_id"] for one in last["differences"] if one["kind"] == "missing_here"] == [missing]
+    actions = topics_reader.whole(sandbox.bootstrap, sandbox.topic(topics.OPERATORS))
+    assert {json.loads(one.value)["action_id"] for one in actions} == {last["action_id"]}
 
 
 def test_lookup_is_queued_once_a_day(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paynotify.ops.reconcile.compare import (
-    KINDS,
     OwnPayments,
     PaymentEntry,
     Period,
     compare,
     count_too_new,
 )
+from paynotify.schemas.messages import DIFFERENCE_KINDS
 from paynotify.schemas.money import Money
 from paynotify.schemas.status import Status
 
@@ -124,6 +124,8 @@ def test_comparison_ignores_order_and_reports_each_payment_once_per_kind(
     chance.shuffle(shuffled_here)
     assert compare(shuffled_there, OwnPayments(shuffled_here), PERIOD) == found
     assert max(Counter((one.kind, one.payment_id) for one in found).values(), default=1) == 1
-    assert [KINDS.index(one.kind) for one in found] == sorted(KINDS.index(one.kind) for one in found)
+    assert [DIFFERENCE_KINDS.index(one.kind) for one in found] == sorted(
+        DIFFERENCE_KINDS.index(one.kind) for one in found
+    )
     for one in found:
         assert (one.here is None, one.there is None) == (one.kind == "missing_here", one.kind == "missing_there")

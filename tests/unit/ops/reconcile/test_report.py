@@ -40,7 +40,7 @@ def test_record_that_can_not_be_read_is_printed(capsys: pytest.CaptureFixture[st
     report = ReconcileReport(
         merchant=account("trustpayments").merchant,
         period=Period(start=start, end=start + timedelta(days=1), slack=timedelta(0), now=start + timedelta(days=2)),
-        source="the provider's list",
+        source="provider",
         compared=5,
         too_new=0,
         differences=[],

@@ -19,7 +19,7 @@ from paynotify.schemas.generate import json_schema
 from paynotify.schemas.generate.json_schema import FOLDER, carries, documents, kinds
 from paynotify.schemas.generate.openapi import openapi
 from paynotify.schemas.ingress import HEAD_TOO_LARGE, RESPONSES
-from paynotify.schemas.messages import Lookup, Observation, OperatorAction, PaymentStatus
+from paynotify.schemas.messages import Lookup, Observation, OperatorAction, PaymentStatus, Reconciliation
 from paynotify.schemas.providers import provider_operations
 from paynotify.schemas.topics import all_topics
 
@@ -129,6 +129,7 @@ _FILES = documents()
 SCHEMAS = {kind: orjson.loads(_FILES[f"{kind.__name__}.json"]) for kind in KINDS}
 words = st.text(alphabet=st.characters(codec="utf-8"), max_size=12)
 _words_by_name = st.dictionaries(words, words, max_size=3)
+_counts_by_name = st.dictionaries(words, st.integers(0, 2**53), max_size=3)
 
 
 def built(kind: type[Any]) -> st.SearchStrategy[Any]:
@@ -138,6 +139,8 @@ def built(kind: type[Any]) -> st.SearchStrategy[Any]:
         return st.builds(Observation, provider_status=_words_by_name)
     if kind is OperatorAction:
         return st.builds(OperatorAction, arguments=_words_by_name, result=_words_by_name)
+    if kind is Reconciliation:
+        return st.builds(Reconciliation, kinds=_counts_by_name, left_out=_counts_by_name)
     strategy: st.SearchStrategy[Any] = st.from_type(kind)
     return strategy
 
