@@ -14,6 +14,8 @@ records of a partition are acknowledged in offset order and without a hole, and 
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from itertools import islice
@@ -27,8 +29,9 @@ from paynotify.schemas.records import Record
 #: How long a batch in progress may take to finish when its partition is revoked, such as to store a response.
 _FINISH_SECONDS: Final = 20.0
 
-#: A batch of at least this many records means that records come fast and are worth waiting for; a lone one is not.
+#: So many records within about so long mean that more come soon and are worth waiting for; a lone one is not.
 _BUSY_RECORDS: Final = 8
+_BUSY_SECONDS: Final = 0.1
 
 
 async def run(
@@ -68,24 +71,41 @@ async def _batches(
 ) -> AsyncIterator[Batch]:
     queue = stream.channel.queue
     waiting = _Waiting()
-    busy = False
+    recent = _RecentRecords()
     while True:
         try:
             if not waiting.records:
                 waiting.add(await queue.get())
-            if busy and len(waiting.records) < max_records:
+            if recent.are_many and len(waiting.records) < max_records:
                 await asyncio.sleep(wait_seconds)  # the cost is per batch: a few milliseconds gather many records
             while len(waiting.records) < max_records and not queue.empty():
                 waiting.add(queue.get_nowait())
         except StopAsyncIteration:
             return
-        busy = len(waiting.records) >= _BUSY_RECORDS
+        recent.add(len(waiting.records))
         generation = membership.generation
         if generation == waiting.generation:
             yield _batch(waiting, max_records, membership)
         else:
             # what was fetched before a rebalance is fetched again; acknowledging it here would skip it
             waiting = _Waiting()
+
+
+@dataclass(slots=True)
+class _RecentRecords:
+    """How many records came lately; each counts less the older it is."""
+
+    count: float = 0.0
+    counted_at: float = 0.0
+
+    def add(self, records: int) -> None:
+        now = time.monotonic()
+        self.count = self.count * math.exp((self.counted_at - now) / _BUSY_SECONDS) + records
+        self.counted_at = now
+
+    @property
+    def are_many(self) -> bool:
+        return self.count >= _BUSY_RECORDS
 
 
 @dataclass(slots=True)
