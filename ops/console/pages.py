@@ -15,6 +15,7 @@ from starlette.responses import Response
 from paynotify.ops.common.topic_reader import TopicReader
 from paynotify.ops.console.access.identity import Role, identity_of
 from paynotify.ops.console.explanation import explained
+from paynotify.ops.console.live.pages import news_address
 from paynotify.ops.console.queries import LEAST_CHARACTERS, PAGE_ROWS, IndexQueries
 from paynotify.ops.console.rendering import PageRenderer
 from paynotify.ops.console.routes import ConsoleRoute
@@ -40,11 +41,13 @@ class PaymentPages:
         queries: IndexQueries,
         renderer: PageRenderer,
         open_reader: OpenReader | None = None,
+        mark: Callable[[], str] = str,
     ) -> None:
         self._merchants = {one.id: one for one in configuration.merchants}
         self._configuration = configuration
         self._queries = queries
         self._renderer = renderer
+        self._mark = mark
         self._open_reader = open_reader or (lambda: TopicReader(configuration))
         self._readers = threading.BoundedSemaphore(_MAX_READERS)
 
@@ -57,8 +60,11 @@ class PaymentPages:
 
     async def attention(self, request: Request) -> Response:
         """What must be 0 on a good day."""
+        news = news_address(self._mark())
         items = await run_in_threadpool(self._queries.attention)
-        return self._renderer.page(request, "attention.html", items=items, is_good=not any(one.count for one in items))
+        return self._renderer.page(
+            request, "attention.html", items=items, is_good=not any(one.count for one in items), news=news
+        )
 
     async def search(self, request: Request) -> Response:
         """Everything with an id that begins with the text."""
@@ -75,6 +81,7 @@ class PaymentPages:
         may_see = merchant in self._merchants and identity_of(request).may(Role.VIEWER, merchant)
         if not may_see or len(payment_id) > _MAX_ID_CHARACTERS:
             raise HTTPException(404, f"There is no merchant {merchant!r} in the configuration.")
+        mark = self._mark()  # asked first, so that no news is missed
         status = await run_in_threadpool(self._queries.payment, merchant, payment_id)
         problem, story = "", None
         try:
@@ -89,6 +96,7 @@ class PaymentPages:
         return self._renderer.page(
             request, "payment.html", merchant=merchant, payment_id=payment_id, status=status, story=story,
             problem=problem, order=order, sentence=explained(status),
+            news=news_address(mark, merchant=merchant, payment=payment_id, order=status.order_id if status else None),
         )  # fmt: skip
 
     def _story(self, merchant: str, payment_id: str) -> Timeline:

@@ -48,10 +48,15 @@ class PageRenderer:
             identity=identity,
             navigation=shown,
             path=request.url.path,
+            address=f"{request.url.path}?{request.url.query}",
             form_token=partial(form_token, request),
             **values,
         )
         return HTMLResponse(text, status_code)
+
+    def fragment(self, template: str, **values: Any) -> str:
+        """A part of a page, for a page that is open."""
+        return self._templates.get_template(template).render(**values)
 
 
 def amount_text(amount: Money | None) -> str:

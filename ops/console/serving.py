@@ -6,6 +6,7 @@ import asyncio
 import logging
 import signal
 import socket
+import threading
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,9 @@ import uvloop
 from paynotify.ops.console.application import build_application
 from paynotify.ops.console.follower import TopicFollower
 from paynotify.ops.console.index import PaymentIndex
+from paynotify.ops.console.live.fan_out import EventFanOut
+from paynotify.ops.console.live.pages import LivePages
+from paynotify.ops.console.live.priming import prime
 from paynotify.ops.console.pages import PaymentPages
 from paynotify.ops.console.queries import IndexQueries
 from paynotify.ops.console.rendering import PageRenderer
@@ -37,12 +41,14 @@ def serve(configuration: Configuration, listening: socket.socket, path: Path) ->
     """
     names = {one.topic: configuration.kafka.topic(one.topic) for one in TABLES}
     index = PaymentIndex(path, names, f"{configuration.kafka.bootstrap_servers}/{configuration.kafka.topic_prefix}")
-    follower = TopicFollower(configuration, index)
+    fan_out = EventFanOut()
+    follower = TopicFollower(configuration, index, (fan_out.take,))
     renderer = PageRenderer(lambda: follower.age)
-    pages = PaymentPages(configuration, IndexQueries(path), renderer)
+    pages = PaymentPages(configuration, IndexQueries(path), renderer, mark=lambda: fan_out.mark)
+    live = LivePages(configuration, fan_out, renderer)
     server = AsgiServer(
         uvicorn.Config(
-            build_application(renderer, pages.routes()),
+            build_application(renderer, (*pages.routes(), *live.routes())),
             log_config=None,
             access_log=False,
             server_header=False,
@@ -52,17 +58,22 @@ def serve(configuration: Configuration, listening: socket.socket, path: Path) ->
     )
     listening.listen(_MAX_CONNECTIONS)  # uvicorn would later
     follower.start()
+    threading.Thread(target=prime, args=(configuration, fan_out), name="tail", daemon=True).start()
     event(logger, "listening", port=listening.getsockname()[1])
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(server, listening))
+            runner.run(_serve(server, listening, fan_out))
     finally:
         follower.stop()
         index.close()
     return 0
 
 
-async def _serve(server: uvicorn.Server, listening: socket.socket) -> None:
+async def _serve(server: uvicorn.Server, listening: socket.socket, fan_out: EventFanOut) -> None:
+    def stop(number: int) -> None:
+        server.handle_exit(number, None)
+        fan_out.close()  # streams would go on until the server cuts them off
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, server.handle_exit, number, None)
+        asyncio.get_running_loop().add_signal_handler(number, stop, number)
     await server.serve(sockets=[listening])

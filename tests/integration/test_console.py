@@ -7,6 +7,7 @@ import http.client
 import signal
 import sqlite3
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -20,6 +21,7 @@ pytestmark = pytest.mark.kafka
 
 DEADLINE_SECONDS: Final = 40.0
 ROOT: Final = Path(__file__).parents[2]
+STOP_SECONDS: Final = 4.5
 NEVOGATE: Final = {"nevogate": ("shop-hu",)}
 
 
@@ -38,6 +40,19 @@ class Console:
             connection.request("GET", path, headers={"host": host})
             answer = connection.getresponse()
             return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+    @contextlib.contextmanager
+    def stream(self, path: str) -> Iterator[http.client.HTTPResponse]:
+        """A page's server-sent events."""
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=DEADLINE_SECONDS)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            assert answer.status == 200
+            answer.readline()
+            yield answer
         finally:
             connection.close()
 
@@ -83,3 +98,30 @@ def test_payment_appears_is_found_and_tells_its_story(sandbox: Sandbox, tmp_path
         console.child.signal(signal.SIGTERM)
         assert console.child.wait(DEADLINE_SECONDS)
     assert console.child.exit_code == 0
+
+
+def test_payment_comes_live_and_streams_end_with_the_console(sandbox: Sandbox, tmp_path: Path) -> None:
+    before = sandbox.providers["nevogate"].pay(order_id="ORD-4713", amount=1250)
+    console = Console(sandbox, tmp_path / "index.sqlite")
+    try:
+        console.until("/search?q=ORD-4713", before)
+        with console.stream("/live/events?kind=status") as rows, console.stream("/live/news") as news:
+            payment = sandbox.providers["nevogate"].pay(order_id="ORD-4714", amount=1250)
+            assert any(f"/payments/shop-hu/{payment}" in line.decode() for line in rows)
+            assert b"event: news\n" in news
+            console.child.signal(signal.SIGTERM)
+            began = time.monotonic()
+            assert console.child.wait(DEADLINE_SECONDS)
+            # beyond that uvicorn would have cut them off
+            assert time.monotonic() - began < STOP_SECONDS
+            assert (rows.read()[-2:], rows.read()) == (b"\n\n", b"")
+    finally:
+        console.child.signal(signal.SIGTERM)
+    assert console.child.exit_code == 0
+    console = Console(sandbox, tmp_path / "index.sqlite")
+    try:
+        # nothing comes: these are read back from the topics
+        assert payment in console.until("/live?kind=status", before)
+    finally:
+        console.child.signal(signal.SIGTERM)
+        assert console.child.wait(DEADLINE_SECONDS)
