@@ -16,8 +16,9 @@ from paynotify.ingest.call_traces import CallTraces
 from paynotify.ingest.destinations import Destination, destinations
 from paynotify.ingest.limits import TOKEN_BYTES, AddressLimits, Slots
 from paynotify.ingest.metrics import UNKNOWN, IngestMetrics
-from paynotify.ingest.notification import RecordHeaders, TimestampFormatter, plain, record_headers
+from paynotify.ingest.notification import RecordHeaders, TimestampFormatter, record_headers
 from paynotify.ingest.record_group import Told
+from paynotify.ingest.sent_headers import SentHeaders
 from paynotify.schemas.configuration.ingest import IngestSettings
 from paynotify.schemas.configuration.model import Configuration
 from paynotify.schemas.ingress import RESPONSES, RequestOutcome
@@ -62,6 +63,7 @@ class Ingress:
         cipher = cipher_of(configuration)
         self._cipher = cipher if cipher.encrypts else None
         self._masked = card_numbers.CardNumbers(configuration.id_fields()).masked
+        self._sent_headers = SentHeaders(self._masked)
         self._clock = TimestampFormatter()
         routes = {provider: contract.route for provider, contract in provider_contracts().items()}
         self._answers = {
@@ -151,12 +153,13 @@ class Ingress:
             digest = _digest(call.path, token)
         query, body, cards = self._as_stored(call, query, body)
         headers = record_headers(source, call.method, query, call.fields, self._clock.now(), call.traceparent)
+        cards += self._sent_headers.add(headers, call.fields)
         if destination.route.stored_headers:
-            stored = destination.route.headers_of(call.headers)
-            headers.extend((name, plain(value, len(value))) for name, value in stored.items())
+            cards += self._sent_headers.add_own(headers, destination.route.headers_of(call.headers).items())
         if call.coding is not None:
             headers.append(("http-content-encoding", call.coding))
         if cards:
+            self._meters.card_numbers[source.provider].count += cards
             headers.append(card_numbers.header(cards))
         if digest is not None:
             headers.append(("url-token", digest))
@@ -178,7 +181,6 @@ class Ingress:
             return query, body, 0
         query, queried = in_query or (query, 0)
         body, found = in_body or (body, 0)
-        self._meters.card_numbers[call.destination.origin.provider].count += queried + found
         return query, body, queried + found
 
     def _charge_length(self, call: WebhookCall, more: int) -> None:

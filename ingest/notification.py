@@ -1,7 +1,6 @@
-"""Builds the Kafka record of a webhook call: the body as received, and CloudEvents 1.0 headers (binary mode).
+"""Builds the headers of a webhook call's record: CloudEvents 1.0 (binary mode), and how the call was made.
 
-An allow-list selects the request headers that verification and investigations need. Addresses, credentials, cookies
-and all other headers are dropped, so that no personal data or secret reaches a topic.
+What its caller sent as headers is added by `ingest.sent_headers`.
 """
 
 from __future__ import annotations
@@ -15,13 +14,6 @@ from paynotify.schemas.ids import time_ordered_id
 from paynotify.schemas.messages import NOTIFICATION_RECEIVED
 from paynotify.schemas.traceparent import given_traceparent, new_traceparent
 
-#: Longer values of request headers are cut.
-MAX_VALUE_BYTES: Final = 256
-
-#: Stored if the request has them: a header without a value would make the record no CloudEvent.
-OPTIONAL_HEADERS: Final = (b"content-type", b"user-agent", b"x-request-id")
-
-_OPTIONAL_NAMES: Final = tuple((name, name.decode()) for name in OPTIONAL_HEADERS)
 _SPECVERSION: Final = ("ce_specversion", b"1.0")
 _TYPE: Final = ("ce_type", NOTIFICATION_RECEIVED.encode())
 _METHODS: Final = {method: ("http-method", method.encode()) for method in ("POST", "GET")}
@@ -85,14 +77,4 @@ def record_headers(
     ]
     if query:
         headers.append(("http-query", query))
-    for name, record_name in _OPTIONAL_NAMES:
-        value = request.get(name)
-        if value:
-            headers.append((record_name, plain(value)))
     return headers
-
-
-def plain(value: bytes, limit_bytes: int = MAX_VALUE_BYTES) -> bytes:
-    """The value, cut to length. Bytes outside ASCII are escaped, because readers of record headers expect UTF-8."""
-    value = value[:limit_bytes]
-    return value if value.isascii() else value.decode("ascii", "backslashreplace").encode()[:limit_bytes]

@@ -115,8 +115,11 @@ class CardNumbers:
     def masked(self, text: bytes) -> Masked | None:
         """The text with each card number replaced by a marker of the same length; None if it has none."""
         digits = text.translate(_DIGITS, _SEPARATORS)
-        # who writes blanks as %20 writes none as a plus sign; a single character is searched for very fast
-        if _ZEROS not in digits and (b"%" not in digits or b"+" in text or _ENCODED_GROUPS not in digits):
+        # `in` takes longer than `find`: it first tries what it looks for as a number. Who writes blanks as %20 writes none
+        # as a plus sign; a single character is searched for very fast
+        if digits.find(_ZEROS) < 0 and (
+            digits.find(b"%") < 0 or text.find(b"+") >= 0 or digits.find(_ENCODED_GROUPS) < 0
+        ):
             return None
         count, parts, end = 0, [], 0
         for found in _CANDIDATE.finditer(text):

@@ -9,5 +9,5 @@ class CardNumberSettings(Section, frozen=True):
     """Card numbers in full are masked before they are stored."""
 
     id_fields: tuple[str, ...] = ()
-    """Names of further fields of calls and responses whose values are ids, such as a custom field with order numbers.
-    Those that a provider has for ids need not be named."""
+    """Names of further fields of calls and responses whose values are ids, such as a custom field with order numbers,
+    and of headers of calls. Those that a provider has for ids need not be named."""

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import orjson
 import pytest
 
-from paynotify.ingest.notification import OPTIONAL_HEADERS
+from paynotify.ingest.sent_headers import OPTIONAL_HEADERS
 from paynotify.sandbox.attacker import Attacker, replayed, resplit
 from paynotify.sandbox.configuration import merged
 from paynotify.sandbox.script import REQUIRED_PLAN, Player

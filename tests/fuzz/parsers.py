@@ -11,6 +11,7 @@ from typing import Any, Final
 from hypothesis import strategies as st
 
 from paynotify.ingest.notification import origin, record_headers
+from paynotify.ingest.sent_headers import SentHeaders
 from paynotify.ops.common.times import parse_time_option
 from paynotify.ops.reconcile.csv_export import payments_in
 from paynotify.processors.charges.intake_stage import request_of
@@ -44,12 +45,13 @@ from paynotify.schemas.errors import (
 )
 from paynotify.schemas.messages import Observation, decode
 from paynotify.schemas.money import Money, from_major, from_minor
-from paynotify.schemas.providers import provider_contracts
+from paynotify.schemas.providers import id_fields, provider_contracts
 from paynotify.schemas.reasons import REJECT_REASONS
 from paynotify.schemas.records import Record
 from paynotify.schemas.routes import without_token
 from paynotify.schemas.times import parse_time, rfc3339
 from paynotify.schemas.traceparent import valid_traceparent
+from paynotify.service.card_numbers import CardNumbers
 from paynotify.service.listener import split_address
 from paynotify.service.outgoing_calls import retry_after_seconds
 from tests.fakes.accounts import NOW, TRANSACTION, account, notification
@@ -355,6 +357,7 @@ def _kept(values: tuple[bytes, ...]) -> object:
     names = (b"traceparent", b"content-type", b"user-agent", b"x-request-id")
     request = dict(zip(names, values, strict=False))
     kept = record_headers(origin("nevogate", "shop"), "POST", values[-1], request, b"2026-06-01T12:00:00.000Z")
+    _SENT_HEADERS.add(kept, request)
     assert all(len(value) <= 256 for name, value in kept if name != "http-query")
     assert all(name == "http-query" or value.isascii() for name, value in kept)
     return kept
@@ -372,6 +375,7 @@ def _return(given: tuple[str, str, str]) -> None:
 
 
 _OMNIKASSA: Final[Account[Any]] = ACCOUNTS["omnikassa"]
+_SENT_HEADERS: Final = SentHeaders(CardNumbers(id_fields()).masked)
 _time_texts: Final = (
     texts
     | st.datetimes().map(lambda moment: moment.isoformat() + "Z")

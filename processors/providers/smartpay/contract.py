@@ -107,5 +107,5 @@ CONTRACT: Final = ProviderContract(
     simulator="paynotify.sandbox.simulators.smartpay",
     # with the default delays more than four hours: keys may be published after the first event that they sign
     verification_retries=8,
-    id_fields=frozenset(("orderId", "merchantOrderId", "id")),
+    id_fields=frozenset(("orderId", "merchantOrderId", "id", EVENT_ID)),
 )

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paynotify.ingest.notification import MAX_VALUE_BYTES, TimestampFormatter, origin, record_headers
+from paynotify.ingest.notification import TimestampFormatter, origin, record_headers
+from paynotify.ingest.sent_headers import MAX_VALUE_BYTES, SentHeaders
 from paynotify.schemas.times import parse_time
 from paynotify.schemas.traceparent import valid_traceparent
 
@@ -16,6 +17,7 @@ TRACE = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 def headers_of(request: dict[bytes, bytes], method: str = "POST", query: bytes = b"") -> dict[str, bytes]:
     written = record_headers(SHOP, method, query, request, b"2026-11-23T09:00:01.120Z")
+    SentHeaders(lambda text: None).add(written, request)
     assert len({name for name, _ in written}) == len(written)
     return dict(written)
 
