@@ -115,8 +115,8 @@ class CardNumbers:
     def masked(self, text: bytes) -> Masked | None:
         """The text with each card number replaced by a marker of the same length; None if it has none."""
         digits = text.translate(_DIGITS, _SEPARATORS)
-        # `in` takes longer than `find`: it first tries what it looks for as a number. Who writes blanks as %20 writes none
-        # as a plus sign; a single character is searched for very fast
+        # `in` takes longer than `find`: it first tries what it looks for as a number. Who writes blanks as %20 writes
+        # none as a plus sign; a single character is searched for very fast
         if digits.find(_ZEROS) < 0 and (
             digits.find(b"%") < 0 or text.find(b"+") >= 0 or digits.find(_ENCODED_GROUPS) < 0
         ):
