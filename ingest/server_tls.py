@@ -1,4 +1,4 @@
-"""TLS at the ingress itself, with a certificate that is read again when its files change."""
+"""TLS at a process itself, with a certificate that is read again when its files change."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from paynotify.schemas.errors import ConfigurationError
 from paynotify.service.logs import event
 from paynotify.service.reloaded_tls import ReloadedTLS
 
-logger = logging.getLogger("paynotify.ingest")
-
 
 class ServerTLS(ReloadedTLS):
-    """An SSL context that opens each connection with the current certificate.
+    """An SSL context that opens each connection with the current certificate, which a ``section`` of the file names.
 
     Raises:
         ConfigurationError: certificate or key can't be used at the start.
     """
 
-    def __new__(cls, certificate: str, key: str | None) -> Self:
+    def __new__(cls, certificate: str, key: str | None, section: str = "ingest") -> Self:
         return super().__new__(cls, ssl.PROTOCOL_TLS_SERVER)
 
-    def __init__(self, certificate: str, key: str | None) -> None:
+    def __init__(self, certificate: str, key: str | None, section: str = "ingest") -> None:
         self._certificate = certificate
         self._key = key
+        self._section = section
+        self._logger = logging.getLogger(f"paynotify.{section}")
         super().__init__((certificate, key))
 
     def _created(self) -> ssl.SSLContext:
-        return _context(self._certificate, self._key)
+        return _context(self._certificate, self._key, self._section)
 
     def _log_rejected(self, problem: str) -> None:
-        event(logger, "changed_certificate_rejected", level=logging.WARNING, problem=problem)
+        event(self._logger, "changed_certificate_rejected", level=logging.WARNING, problem=problem)
 
     def _log_replaced(self) -> None:
-        event(logger, "certificate_replaced", certificate=self._certificate)
+        event(self._logger, "certificate_replaced", certificate=self._certificate)
 
 
 def server_tls(limits: IngestSettings) -> ServerTLS | None:
@@ -48,7 +48,7 @@ def server_tls(limits: IngestSettings) -> ServerTLS | None:
     return ServerTLS(limits.tls_certfile, limits.tls_keyfile) if limits.tls_certfile else None
 
 
-def _context(certificate: str, key: str | None) -> ssl.SSLContext:
+def _context(certificate: str, key: str | None, section: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
@@ -57,7 +57,7 @@ def _context(certificate: str, key: str | None) -> ssl.SSLContext:
     except OSError as error:
         why = "no usable PEM, or they do not fit together" if isinstance(error, ssl.SSLError) else error.strerror
         raise ConfigurationError(
-            f"ingest.tls_certfile {certificate} with ingest.tls_keyfile {key} can't be used: {why}. "
+            f"{section}.tls_certfile {certificate} with {section}.tls_keyfile {key} can't be used: {why}. "
             "Check the paths and their permissions."
         ) from None
     return context

@@ -12,17 +12,20 @@ from typing import Final
 
 import uvicorn
 import uvloop
+from starlette.types import ASGIApp
 
+from paynotify.ingest.server_tls import ServerTLS
+from paynotify.ops.console.access.method import access_method
 from paynotify.ops.console.application import build_application
 from paynotify.ops.console.follower import TopicFollower
 from paynotify.ops.console.index import PaymentIndex
 from paynotify.ops.console.live.fan_out import EventFanOut
-from paynotify.ops.console.live.pages import LivePages
 from paynotify.ops.console.live.priming import prime
-from paynotify.ops.console.pages import PaymentPages
+from paynotify.ops.console.page_groups import page_routes
 from paynotify.ops.console.queries import IndexQueries
 from paynotify.ops.console.rendering import PageRenderer
 from paynotify.ops.console.tables import TABLES
+from paynotify.schemas.configuration.console import ConsoleSettings
 from paynotify.schemas.configuration.model import Configuration
 from paynotify.service.asgi_server import AsgiServer
 from paynotify.service.logs import event
@@ -33,27 +36,23 @@ _MAX_CONNECTIONS: Final = 200
 _STOP_SECONDS: Final = 5
 
 
-def serve(configuration: Configuration, listening: socket.socket, path: Path) -> int:
+def serve(configuration: Configuration, listening: socket.socket, path: Path, *, is_loopback: bool) -> int:
     """Serve until SIGTERM or SIGINT.
 
     Raises:
-        ConfigurationError: the index can't be made there.
+        ConfigurationError: the index can't be made there, or what users are known by can't be used.
     """
     names = {one.topic: configuration.kafka.topic(one.topic) for one in TABLES}
     index = PaymentIndex(path, names, f"{configuration.kafka.bootstrap_servers}/{configuration.kafka.topic_prefix}")
     fan_out = EventFanOut()
     follower = TopicFollower(configuration, index, (fan_out.take,))
     renderer = PageRenderer(lambda: follower.age)
-    pages = PaymentPages(configuration, IndexQueries(path), renderer, mark=lambda: fan_out.mark)
-    live = LivePages(configuration, fan_out, renderer)
+    routes = page_routes(configuration, IndexQueries(path), renderer, fan_out)
+    access = access_method(configuration.console, renderer, is_loopback=is_loopback)
     server = AsgiServer(
-        uvicorn.Config(
-            build_application(renderer, (*pages.routes(), *live.routes())),
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            limit_concurrency=_MAX_CONNECTIONS,
-            timeout_graceful_shutdown=_STOP_SECONDS,
+        _config(
+            build_application(renderer, (*routes, *access.routes), access.identify, access.site),
+            configuration.console,
         )
     )
     listening.listen(_MAX_CONNECTIONS)  # uvicorn would later
@@ -67,6 +66,23 @@ def serve(configuration: Configuration, listening: socket.socket, path: Path) ->
         follower.stop()
         index.close()
     return 0
+
+
+def _config(application: ASGIApp, settings: ConsoleSettings) -> uvicorn.Config:
+    """uvicorn's, which believes no header on who calls: the access of kind ``proxy`` looks at the connection's peer."""
+    config = uvicorn.Config(
+        application,
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        limit_concurrency=_MAX_CONNECTIONS,
+        timeout_graceful_shutdown=_STOP_SECONDS,
+    )
+    config.load()
+    if settings.tls_certfile is not None:
+        config.ssl = ServerTLS(settings.tls_certfile, settings.tls_keyfile, "console")
+    return config
 
 
 async def _serve(server: uvicorn.Server, listening: socket.socket, fan_out: EventFanOut) -> None:

@@ -12,11 +12,14 @@ from paynotify.schemas.configuration.load import parse
 from paynotify.schemas.errors import ConfigurationError
 from tests.fakes import configurations
 
-GRANTS = [{"groups": ["finance"], "role": "viewer", "merchants": ["shop-uk"]}, {"users": ["ops"], "role": "cashier"}]
-PROXY = {"kind": "proxy", "proxy": {"trusted_proxies": ["10.0.0.0/8"]}, "grants": GRANTS}
-BASIC = {"kind": "basic", "basic": {"users": {"file": "/run/users"}}, "grants": GRANTS}
-ISSUER = {"issuer": "https://id.example", "client_id": "console", "client_secret": {"env": "SECRET"}}
-OIDC = {"kind": "oidc", "oidc": ISSUER, "grants": GRANTS}
+GRANTS: list[dict[str, Any]] = [
+    {"groups": ["finance"], "role": "viewer", "merchants": ["shop-uk"]},
+    {"users": ["ops"], "role": "cashier"},
+]
+PROXY: dict[str, Any] = {"kind": "proxy", "proxy": {"trusted_proxies": ["10.0.0.0/8"]}, "grants": GRANTS}
+BASIC: dict[str, Any] = {"kind": "basic", "basic": {"users": {"file": "/run/users"}}, "grants": GRANTS}
+ISSUER: dict[str, Any] = {"issuer": "https://id.example", "client_id": "console", "client_secret": {"env": "SECRET"}}
+OIDC: dict[str, Any] = {"kind": "oidc", "oidc": ISSUER, "grants": GRANTS}
 
 
 def text(access: dict[str, Any], *, sandbox: bool = True, **more: Any) -> str:
