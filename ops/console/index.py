@@ -22,7 +22,7 @@ from paynotify.service.logs import event
 logger = logging.getLogger("paynotify.console")
 
 #: Changes with the tables: a file of another format is made anew.
-FORMAT: Final = 2
+FORMAT: Final = 3
 _CACHE_KIBIBYTES: Final = 32 * 1024
 _BUSY_SECONDS: Final = 10.0
 
@@ -55,6 +55,13 @@ def write_statement(table: Table) -> str:
     changes = ", ".join(f"{one} = excluded.{one}" for one in rest)
     insert = f"INSERT INTO {table.name} VALUES ({places})"  # noqa: S608 - names of `TABLES` alone
     return f"{insert} ON CONFLICT DO UPDATE SET {changes} WHERE {newer}"
+
+
+def trim_statement(table: Table) -> str:
+    """The SQL that removes all but the newest rows with the same first key column."""
+    first, key = f'"{table.key[0]}"', ", ".join(f'"{name}"' for name in table.key)
+    newest = f"SELECT {key} FROM {table.name} WHERE {first} = ?1 ORDER BY {key} DESC LIMIT {table.kept}"  # noqa: S608 - own names
+    return f"DELETE FROM {table.name} WHERE {first} = ?1 AND ({key}) NOT IN ({newest})"  # noqa: S608 - own names
 
 
 class PaymentIndex:
@@ -105,7 +112,7 @@ class PaymentIndex:
     def forget_before(self, topic: str, partition: int, log_start: int) -> None:
         """Remove the rows of records that the topic no longer has, where each record has a row of its own."""
         table = self._tables[topic]
-        if not table.keys:
+        if table.is_of_records:
             statement = f'DELETE FROM {table.name} WHERE "partition" = ? AND "offset" < ?'  # noqa: S608 - its own name
             with self._database:
                 self._database.execute(statement, (partition, log_start))
@@ -128,6 +135,8 @@ class PaymentIndex:
     def _write(self, topic: str, rows: list[Row]) -> None:
         if rows:
             self._database.executemany(self._writes[topic], rows)
+            if self._tables[topic].kept:
+                self._database.executemany(trim_statement(self._tables[topic]), {(row[0],) for row in rows})
             rows.clear()
 
     def _row(self, topic: str, record: Record) -> Row | None:

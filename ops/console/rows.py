@@ -25,6 +25,7 @@ from paynotify.schemas.messages import (
     PaymentRequest,
     PaymentStatus,
     ProviderSilent,
+    Reconciliation,
     decode,
     encode,
 )
@@ -102,6 +103,15 @@ def action_row(record: Record) -> Row:
     return (
         *(one.action_id, one.state != "intended", one.state, one.command, one.by, one.os_user, one.kafka_user),
         *(one.at, one.merchant, one.payment_id, encode(one), *_place(record)),
+    )
+
+
+def reconciliation_row(record: Record) -> Row:
+    """What a run of `paynotify reconcile` found."""
+    one = decode(record.value, Reconciliation)
+    return (
+        *(one.merchant, one.event_id, one.at, one.provider, one.start, one.end, one.source, one.compared),
+        *(one.differences_total, one.unreadable, one.repair, one.queued, one.by, encode(one), *_place(record)),
     )
 
 

@@ -17,6 +17,9 @@ from paynotify.schemas.records import Record
 
 _PLACE: Final = ("partition", "offset")
 
+#: The newest reports of each merchant that are kept: each may be large, and somebody may reconcile every minute.
+KEPT_REPORTS: Final = 50
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -24,7 +27,8 @@ class Table:
 
     Of two rows with the same key that with the greater ``newest`` column stays; if they are equal, the one with the
     greater place. ``searched`` are the columns that a search looks in, ``listed`` the columns by which lists are cut
-    and ordered. ``is_compacted``: a record without a value removes the row of its key.
+    and ordered. ``is_compacted``: a record without a value removes the row of its key. ``kept``: of the rows with the
+    same first key column only so many stay, those with the greatest keys; 0 for all.
     """
 
     name: str
@@ -36,11 +40,17 @@ class Table:
     read: Callable[[Record], Row]
     listed: tuple[tuple[str, ...], ...] = ()
     is_compacted: bool = False
+    kept: int = 0
 
     @property
     def key(self) -> tuple[str, ...]:
         """Without key columns each record has a row of its own, by its place."""
         return self.columns[: self.keys] or _PLACE
+
+    @property
+    def is_of_records(self) -> bool:
+        """Whether a row stands for one record, and goes when that one goes."""
+        return not self.keys or bool(self.kept)
 
 
 TABLES: Final = (
@@ -127,6 +137,20 @@ TABLES: Final = (
         (),
         rows.action_row,
         (("at", "action_id"),),
+    ),
+    Table(
+        "reconciliations",
+        topics.RECONCILIATIONS,
+        (
+            *("merchant", "run_id", "at", "provider", "start", "end", "source", "compared", "differences"),
+            *("unreadable", "repair", "queued", "by", "report", *_PLACE),
+        ),
+        2,
+        "",
+        (),
+        rows.reconciliation_row,
+        (("run_id",),),
+        kept=KEPT_REPORTS,
     ),
     Table(
         "rejected",

@@ -8,7 +8,18 @@ from typing import Any, Final
 
 from paynotify.ops.console.tables import TABLES
 from paynotify.schemas import topics
-from paynotify.schemas.messages import Checks, ExpectedPayment, PaymentRequest, PaymentStatus, encode
+from paynotify.schemas.messages import (
+    Checks,
+    ExpectedPayment,
+    OperationsEvent,
+    OperatorAction,
+    OverduePayment,
+    PaymentRequest,
+    PaymentStatus,
+    ProviderSilent,
+    Reconciliation,
+    encode,
+)
 from paynotify.schemas.money import Money
 from paynotify.schemas.records import Record
 
@@ -94,7 +105,89 @@ def rejected(partition: int, offset: int, draw: random.Random) -> Record:
     return record(topics.REJECTED, partition, offset, f"shop-uk/{draw.choice(IDS)}", b"body", **headers)
 
 
-MAKERS: Final = (latest, expected, request, rejected)
+def overdue(partition: int, offset: int, draw: random.Random) -> Record:
+    one = OverduePayment(
+        event_id=f"e{offset}",
+        state=draw.choice(("raised", "cleared")),
+        provider="trustpayments",
+        merchant="shop-uk",
+        order_id=draw.choice(IDS),
+        payment_id=None,
+        status=None,
+        amount=Money(draw.randint(1, 3), "GBP"),
+        created_at=TIMES[0],
+        final_by=TIMES[2],
+        at=draw.choice(TIMES),
+    )
+    return record(topics.OVERDUE, partition, offset, "shop-uk", encode(one))
+
+
+def silent(partition: int, offset: int, draw: random.Random) -> Record:
+    one = ProviderSilent(
+        event_id=f"e{offset}",
+        state=draw.choice(("silent", "heard")),
+        provider=draw.choice(("trustpayments", "nevogate")),
+        unheard=draw.randint(1, 3),
+        since=TIMES[0],
+        at=draw.choice(TIMES),
+        urgent=False,
+        merchant=draw.choice((None, "shop-uk")),
+    )
+    return record(topics.SILENT, partition, offset, one.provider, encode(one))
+
+
+def case(partition: int, offset: int, draw: random.Random) -> Record:
+    """A worker that was killed may write the same case again."""
+    one = OperationsEvent(
+        event_id=draw.choice(IDS),
+        kind=draw.choice(("corrected", "over_refunded")),
+        provider="trustpayments",
+        merchant="shop-uk",
+        cause="c",
+        at=draw.choice(TIMES),
+    )
+    return record(topics.OPERATIONS, partition, offset, "shop-uk/a", encode(one))
+
+
+def action(partition: int, offset: int, draw: random.Random) -> Record:
+    one = OperatorAction(
+        event_id=f"e{offset}",
+        action_id=draw.choice(IDS),
+        state=draw.choice(("intended", "done", "failed")),
+        command="replay",
+        by=draw.choice(("jo", "anna")),
+        identity="named",
+        at=draw.choice(TIMES),
+    )
+    return record(topics.OPERATORS, partition, offset, one.action_id, encode(one))
+
+
+def dead(partition: int, offset: int, draw: random.Random) -> Record:
+    headers = {"reason": draw.choice(("malformed", "attempts_exhausted")), "original-topic": "lookups.trustpayments"}
+    return record(topics.DEAD, partition, offset, f"shop-uk/{draw.choice(IDS)}", b"body", **headers)
+
+
+def reconciliation(partition: int, offset: int, draw: random.Random) -> Record:
+    """Each merchant has its partition; a run may be written twice, and clocks of operators differ."""
+    merchant = draw.choice((("shop-uk", "shop-hu"), ("shop-nl",))[partition])
+    one = Reconciliation(
+        event_id=f"run-{draw.randint(0, 400):03}",
+        merchant=merchant,
+        provider="trustpayments",
+        start=TIMES[0],
+        end=TIMES[2],
+        slack_seconds=900,
+        source="provider",
+        compared=draw.randint(0, 9),
+        differences_total=0,
+        by="jo",
+        identity="named",
+        at=TIMES[0],
+    )
+    return record(topics.RECONCILIATIONS, partition, offset, merchant, draw.choice((encode(one), encode(one), b"{}")))
+
+
+MAKERS: Final = (latest, expected, overdue, request, silent, case, action, rejected, dead, reconciliation)
 
 
 def reads(made: Partitions, chance: random.Random) -> Iterator[tuple[tuple[str, int], list[Record]]]:
@@ -110,10 +203,10 @@ def reads(made: Partitions, chance: random.Random) -> Iterator[tuple[tuple[str, 
 
 
 def many() -> Partitions:
-    """The same 4,000 records in every process."""
+    """The same 5,000 records in every process."""
     chance = random.Random(7)
     makers = {(one(0, 0, chance).topic, partition): one for one in MAKERS for partition in (0, 1)}
     return {
-        (topic, partition): [make(partition, offset, chance) for offset in range(500)]
+        (topic, partition): [make(partition, offset, chance) for offset in range(250)]
         for (topic, partition), make in makers.items()
     }

@@ -9,7 +9,8 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,12 +18,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from paynotify.ops.console import index as module
 from paynotify.ops.console.index import PaymentIndex
 from paynotify.ops.console.tables import TABLES, Table
 from paynotify.schemas import topics
 from paynotify.schemas.errors import ConfigurationError
 from paynotify.schemas.messages import encode
-from tests.fakes.console_topics import MAKERS, NAMES, Partitions, many, payment_status, reads, record, rejected
+from tests.fakes.console_topics import (
+    MAKERS,
+    NAMES,
+    Partitions,
+    many,
+    payment_status,
+    reads,
+    reconciliation,
+    record,
+    rejected,
+)
 
 
 @st.composite
@@ -40,10 +52,18 @@ def partitions(draw: st.DrawFn) -> Partitions:
     return made
 
 
-def folded(made: Partitions) -> dict[str, set[tuple[Any, ...]]]:
+#: The tables, but of those that keep some rows only fewer: a few records must show it.
+FEW: Final = tuple(replace(one, kept=min(one.kept, 2)) for one in TABLES)
+
+
+def test_every_table_has_records_by_chance() -> None:
+    assert sorted(make(0, 0, random.Random(1)).topic for make in MAKERS) == sorted(one.topic for one in TABLES)
+
+
+def folded(made: Partitions, tables: Sequence[Table] = TABLES) -> dict[str, set[tuple[Any, ...]]]:
     """What the topics say, record by record, without SQL."""
-    found: dict[str, dict[Any, tuple[Any, ...]]] = {one.name: {} for one in TABLES}
-    by_topic = {one.topic: one for one in TABLES}
+    found: dict[str, dict[Any, tuple[Any, ...]]] = {one.name: {} for one in tables}
+    by_topic = {one.topic: one for one in tables}
     for (topic, _), records in made.items():
         table = by_topic[topic]
         rows = found[table.name]
@@ -58,7 +78,15 @@ def folded(made: Partitions) -> dict[str, set[tuple[Any, ...]]]:
             key = row[: table.keys] or row[-2:]
             if key not in rows or _rank(table, row) >= _rank(table, rows[key]):
                 rows[key] = row
-    return {name: set(rows.values()) for name, rows in found.items()}
+    return {one.name: set(_kept(one, found[one.name])) for one in tables}
+
+
+def _kept(table: Table, rows: Mapping[Any, tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+    by_first: dict[Any, list[Any]] = {}
+    for key in sorted(rows, reverse=True):
+        by_first.setdefault(key[0], []).append(key)
+    for keys in by_first.values():
+        yield from (rows[key] for key in (keys[: table.kept] if table.kept else keys))
 
 
 def _rank(table: Table, row: Sequence[Any]) -> tuple[Any, ...]:
@@ -81,13 +109,14 @@ def fill(index: PaymentIndex, made: Partitions, chance: random.Random) -> None:
 @settings(max_examples=60)
 @given(partitions(), st.randoms(use_true_random=False))
 def test_index_is_a_fold_over_the_topics_in_any_interleaving(made: Partitions, chance: random.Random) -> None:
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "TABLES", FEW)
         path = Path(folder) / "index.sqlite"
         index = PaymentIndex(path, NAMES, "test")
         fill(index, made, chance)
         assert index.positions() == {place: found[-1].offset + 1 for place, found in made.items()}
         index.close()
-        assert held(path) == folded(made)
+        assert held(path) == folded(made, FEW)
 
 
 KILLS: Final = 5
@@ -126,11 +155,15 @@ def test_rows_of_records_that_the_topic_no_longer_has_are_removed(tmp_path: Path
     index.apply(topics.REJECTED, 0, [rejected(0, offset, chance) for offset in range(5)], 5)
     payment = payment_status("a", 1)
     index.apply(topics.LATEST, 0, [record(topics.LATEST, 0, 0, "shop-uk/a", encode(payment))], 1)
+    runs = [reconciliation(0, offset, chance) for offset in range(40)]
+    index.apply(topics.RECONCILIATIONS, 0, runs, 40)
     index.forget_before(topics.REJECTED, 0, 3)
+    index.forget_before(topics.RECONCILIATIONS, 0, 30)
     index.forget_before(topics.LATEST, 0, 1)
     index.close()
     rows = held(tmp_path / "index.sqlite")
     assert sorted(row[-1] for row in rows["rejected"]) == [3, 4]
+    assert {row[-1] for row in rows["reconciliations"]} <= set(range(30, 40))
     assert len(rows["payments"]) == 1, "a payment's newest event stays although its record may be compacted"
 
 
