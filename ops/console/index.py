@@ -127,7 +127,7 @@ class PaymentIndex:
     def add_search_indexes(self) -> None:
         """Make searches and lists fast. Called once all was read: each row costs twice as much with them."""
         for table in self._tables.values():
-            for columns in (*((one,) for one in table.searched), *table.listed):
+            for columns in (*((one, "merchant") for one in table.searched), *table.listed):
                 name = f"{table.name}_by_{'_'.join(columns)}"
                 names = ", ".join(f'"{one}"' for one in columns)
                 self._database.execute(f"CREATE INDEX IF NOT EXISTS {name} ON {table.name} ({names})")

@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
+from paynotify.ops.console.list_pages import ListPages
 from paynotify.ops.console.live.fan_out import EventFanOut
 from paynotify.ops.console.live.pages import LivePages
 from paynotify.ops.console.pages import PaymentPages
 from paynotify.ops.console.queries import IndexQueries
+from paynotify.ops.console.record_pages import RecordPages
 from paynotify.ops.console.rendering import PageRenderer
 from paynotify.ops.console.routes import ConsoleRoute
+from paynotify.ops.console.search_pages import SearchPages
 from paynotify.schemas.configuration.model import Configuration
+
+
+class PageGroup(Protocol):
+    """Pages that belong together."""
+
+    def routes(self) -> tuple[ConsoleRoute, ...]: ...
 
 
 def page_routes(
     configuration: Configuration, queries: IndexQueries, renderer: PageRenderer, fan_out: EventFanOut
 ) -> tuple[ConsoleRoute, ...]:
-    """The routes of all groups. A test walks each by every role: name a new one in its table, too."""
-    payments = PaymentPages(configuration, queries, renderer, mark=lambda: fan_out.mark)
-    return (*payments.routes(), *LivePages(configuration, fan_out, renderer).routes())
+    """The routes of all groups, in the order of the navigation. A test walks each by every role: name a new one in its
+    table, too."""
+
+    def mark() -> str:
+        return fan_out.mark
+
+    groups: tuple[PageGroup, ...] = (
+        ListPages(configuration, queries, renderer, mark),
+        SearchPages(configuration, queries, renderer),
+        PaymentPages(configuration, queries, renderer, mark=mark),
+        RecordPages(configuration, renderer),
+        LivePages(configuration, fan_out, renderer),
+    )
+    return tuple(route for one in groups for route in one.routes())

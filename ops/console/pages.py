@@ -1,11 +1,9 @@
-"""The first pages of the console: what must be 0, search, and a payment's story as `trace` finds it."""
+"""The pages of one payment and of one order: why the goods wait, what was expected and paid, and what happened."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from typing import Final
+from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -14,22 +12,28 @@ from starlette.responses import Response
 
 from paynotify.ops.common.topic_reader import TopicReader
 from paynotify.ops.console.access.identity import Role, identity_of
-from paynotify.ops.console.explanation import explained
+from paynotify.ops.console.amounts_compared import amounts_compared
+from paynotify.ops.console.explanation import Explanation, explained
+from paynotify.ops.console.facts import payment_facts
 from paynotify.ops.console.live.pages import news_address
-from paynotify.ops.console.queries import LEAST_CHARACTERS, PAGE_ROWS, IndexQueries
+from paynotify.ops.console.order_answer import order_answer
+from paynotify.ops.console.payment_rows import PaymentRows
+from paynotify.ops.console.queries import IndexQueries
 from paynotify.ops.console.rendering import PageRenderer
 from paynotify.ops.console.routes import ConsoleRoute
+from paynotify.ops.console.story import story_lines
+from paynotify.ops.console.topic_access import OpenReader, TopicAccess
 from paynotify.ops.trace.reading import read_timeline
 from paynotify.ops.trace.timeline import Timeline
+from paynotify.schemas.configuration.merchants import Merchant, provider_of
 from paynotify.schemas.configuration.model import Configuration
 from paynotify.schemas.errors import ClusterUnavailableError, ConfigurationError
+from paynotify.schemas.ids import MAX_ID_LENGTH
+from paynotify.schemas.money import Money
+from paynotify.schemas.times import utc_now
 
-_MAX_ID_CHARACTERS: Final = 255
-#: Stories that are read from the topics at the same time; each has connections of its own.
-_MAX_READERS: Final = 4
-_READER_WAIT_SECONDS: Final = 10.0
-
-OpenReader = Callable[[], AbstractContextManager[TopicReader]]
+#: The payments of an order that are explained; few orders have more than two.
+_MAX_PAYMENTS = 20
 
 
 class PaymentPages:
@@ -48,62 +52,69 @@ class PaymentPages:
         self._queries = queries
         self._renderer = renderer
         self._mark = mark
-        self._open_reader = open_reader or (lambda: TopicReader(configuration))
-        self._readers = threading.BoundedSemaphore(_MAX_READERS)
+        self._topics = TopicAccess(open_reader or (lambda: TopicReader(configuration)))
 
     def routes(self) -> tuple[ConsoleRoute, ...]:
         return (
-            ConsoleRoute("/", self.attention, Role.VIEWER, "Attention"),
-            ConsoleRoute("/search", self.search, Role.VIEWER),
             ConsoleRoute("/payments/{merchant}/{payment_id:path}", self.payment, Role.VIEWER),
+            ConsoleRoute("/orders/{merchant}/{order_id:path}", self.order, Role.VIEWER),
         )
-
-    async def attention(self, request: Request) -> Response:
-        """What must be 0 on a good day."""
-        news = news_address(self._mark())
-        items = await run_in_threadpool(self._queries.attention)
-        return self._renderer.page(
-            request, "attention.html", items=items, is_good=not any(one.count for one in items), news=news
-        )
-
-    async def search(self, request: Request) -> Response:
-        """Everything with an id that begins with the text."""
-        text = request.query_params.get("q", "").strip()[:_MAX_ID_CHARACTERS]
-        hits = await run_in_threadpool(self._queries.search, text)
-        return self._renderer.page(
-            request, "search.html", text=text, hits=hits, is_short=len(text) < LEAST_CHARACTERS, least=LEAST_CHARACTERS,
-            rows=PAGE_ROWS,
-        )  # fmt: skip
 
     async def payment(self, request: Request) -> Response:
         """One payment: what it is, why its goods wait, and everything that happened."""
-        merchant, payment_id = request.path_params["merchant"], request.path_params["payment_id"]
-        may_see = merchant in self._merchants and identity_of(request).may(Role.VIEWER, merchant)
-        if not may_see or len(payment_id) > _MAX_ID_CHARACTERS:
-            raise HTTPException(404, f"There is no merchant {merchant!r} in the configuration.")
+        merchant, payment_id = self._named(request, "payment_id")
         mark = self._mark()  # asked first, so that no news is missed
-        status = await run_in_threadpool(self._queries.payment, merchant, payment_id)
+        rows, why = await run_in_threadpool(self._explained, merchant, payment_id)
         problem, story = "", None
         try:
             story = await run_in_threadpool(self._story, merchant, payment_id)
         except (ClusterUnavailableError, ConfigurationError) as error:
             problem = str(error)
-        if status is None and (story is None or not story.entries):
-            raise HTTPException(404, problem or f"Nothing is known of the payment {merchant}/{payment_id}.")
-        order = None
-        if status is not None and status.order_id is not None:
-            order = await run_in_threadpool(self._queries.order, merchant, status.order_id)
+        is_known = any((rows.event, rows.expected, rows.request, rows.rejected, rows.dead, story and story.entries))
+        if not is_known:
+            raise HTTPException(404, problem or f"Nothing is known of the payment {merchant.id}/{payment_id}.")
         return self._renderer.page(
-            request, "payment.html", merchant=merchant, payment_id=payment_id, status=status, story=story,
-            problem=problem, order=order, sentence=explained(status),
-            news=news_address(mark, merchant=merchant, payment=payment_id, order=status.order_id if status else None),
+            request, "payment.html", merchant=merchant.id, payment_id=payment_id, status=rows.event, rows=rows,
+            amounts=amounts_compared(_expected(rows.expected), rows.event), why=why, problem=problem,
+            notes=story.notes if story is not None else (), lines=story_lines(story) if story is not None else None,
+            news=news_address(mark, merchant=merchant.id, payment=payment_id, order=rows.order_id),
         )  # fmt: skip
 
-    def _story(self, merchant: str, payment_id: str) -> Timeline:
-        if not self._readers.acquire(timeout=_READER_WAIT_SECONDS):
-            raise ClusterUnavailableError("Too many stories are being read at this moment. Load the page again.")
-        try:
-            with self._open_reader() as reader:
-                return read_timeline(reader, self._configuration, self._merchants[merchant], payment_id)
-        finally:
-            self._readers.release()
+    async def order(self, request: Request) -> Response:
+        """One order: whether it has been paid, and what is known of each of its payments."""
+        merchant, order_id = self._named(request, "order_id")
+        found = await run_in_threadpool(self._queries.order, merchant.id, order_id)
+        if not any(found.values()):
+            raise HTTPException(404, f"Nothing is known of the order {order_id!r} of {merchant.id}.")
+        names = [row["payment_id"] for row in found["payments"]][:_MAX_PAYMENTS]
+        payments = [await run_in_threadpool(self._explained, merchant, one) for one in names]
+        expected = found["expected"][0] if found["expected"] else None
+        answer = order_answer(_expected(expected), [rows.event for rows, _ in payments if rows.event is not None])
+        return self._renderer.page(
+            request, "order.html", merchant=merchant.id, order_id=order_id, answer=answer, payments=payments,
+            expected=expected, overdue=found["overdue"], requests=found["requests"],
+            more=len(found["payments"]) - len(names),
+        )  # fmt: skip
+
+    def _named(self, request: Request, name: str) -> tuple[Merchant, str]:
+        """The merchant and the id in the path.
+
+        Raises:
+            HTTPException: the merchant is not configured, or may not be seen by the one who asks.
+        """
+        merchant, found = self._merchants.get(request.path_params["merchant"]), request.path_params[name]
+        if merchant is None or not identity_of(request).may(Role.VIEWER, merchant.id) or len(found) > MAX_ID_LENGTH:
+            raise HTTPException(404, f"There is no merchant {request.path_params['merchant']!r} in the configuration.")
+        return merchant, found
+
+    def _explained(self, merchant: Merchant, payment_id: str) -> tuple[PaymentRows, Explanation]:
+        rows = self._queries.payment_rows(provider_of(merchant), merchant.id, payment_id)
+        return rows, explained(payment_facts(rows, self._configuration, merchant, utc_now()))
+
+    def _story(self, merchant: Merchant, payment_id: str) -> Timeline:
+        with self._topics.reader() as reader:
+            return read_timeline(reader, self._configuration, merchant, payment_id)
+
+
+def _expected(row: dict[str, Any] | None) -> Money | None:
+    return Money(row["amount"], row["currency"]) if row is not None else None

@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from paynotify.ops.console.attention import ATTENTION
+from paynotify.ops.console.filters import Cursor, ListFilter
+from paynotify.ops.console.listing import (
+    PAGE_ROWS,
+    ListShape,
+    count_statement,
+    groups_statement,
+    page_statement,
+)
+from paynotify.ops.console.payment_rows import PaymentRows, read_payment_rows
 from paynotify.ops.console.tables import TABLES, Table
 from paynotify.schemas.errors import UnreadableError
 from paynotify.schemas.messages import PaymentStatus, decode
+from paynotify.schemas.times import utc_now
 
-#: The rows of a list, and of each kind that a search finds.
-PAGE_ROWS: Final = 50
 #: A search by fewer characters would find everything.
 LEAST_CHARACTERS: Final = 3
 _AFTER_ALL: Final = "\U0010ffff"
 
 IndexRow = dict[str, Any]
+#: The merchants that may be seen; None for all.
+Merchants = Collection[str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,26 +46,20 @@ class SearchHit:
 
 @dataclass(frozen=True, slots=True)
 class AttentionItem:
-    """Something that is 0 on a good day: how often it is the case, and since when, where that is known."""
+    """Something that is 0 on a good day: its list, how many rows it has, and the time of the oldest."""
 
-    name: str
+    title: str
+    href: str
     count: int
     since: str | None
 
 
-_IS_ENDED: Final = "EXISTS (SELECT 1 FROM actions AS other WHERE other.action_id = actions.action_id AND other.ended)"
+@dataclass(frozen=True, slots=True)
+class ListPage:
+    """Some rows of a list, and what the filter of the page with older ones names; None if there are none."""
 
-#: What must be 0 on a good day: its name, the table, the condition, and the column that says since when.
-_ATTENTION: Final = (
-    ("overdue", "overdue", "state = 'raised'", "final_by"),
-    ("rejected", "rejected", "1", "at"),
-    ("dead", "dead", "1", "at"),
-    ("uncertain charges", "requests", "state IN ('started', 'uncertain')", "at"),
-    ("silent providers", "silent", "state = 'silent'", "since"),
-    ("cases", "cases", "kind != 'corrected'", "at"),
-    ("held payments", "payments", "fulfilment = 'hold' AND status = 'unknown'", "observed_at"),
-    ("actions that did not end", "actions", f"ended = 0 AND NOT {_IS_ENDED}", "at"),
-)
+    rows: tuple[IndexRow, ...]
+    older: Cursor | None
 
 
 class IndexQueries:
@@ -62,12 +69,38 @@ class IndexQueries:
         self._path = path
         self._own = threading.local()
 
-    def search(self, text: str) -> list[SearchHit]:
+    def search(self, text: str, merchants: Merchants = None) -> list[SearchHit]:
         """What has an id that begins with the text: payments first. None for a text that is too short."""
         if len(text) < LEAST_CHARACTERS:
             return []
         with self._state() as database:
-            return [hit for table in TABLES for hit in _found(database, table, text)]
+            return [hit for table in TABLES for hit in _found(database, table, text, merchants)]
+
+    def page(
+        self, shape: ListShape, wanted: ListFilter, merchants: Merchants = None, now: datetime | None = None
+    ) -> ListPage:
+        """A page of a list.
+
+        Raises:
+            WrongFilterError: its ``before`` is not of this list.
+        """
+        with self._state() as database:
+            found = _rows(database, *page_statement(shape, wanted, merchants, now or utc_now()))
+        rows = tuple(found[:PAGE_ROWS])
+        older = tuple(rows[-1][name] for name in shape.order) if len(found) > PAGE_ROWS else None
+        return ListPage(rows, older)
+
+    def groups(
+        self,
+        shape: ListShape,
+        by: tuple[str, ...],
+        wanted: ListFilter,
+        merchants: Merchants = None,
+        now: datetime | None = None,
+    ) -> list[IndexRow]:
+        """How many rows a list has, by those columns: the most first."""
+        with self._state() as database:
+            return _rows(database, *groups_statement(shape, by, wanted, merchants, now or utc_now()))
 
     def payment(self, merchant: str, payment_id: str) -> PaymentStatus | None:
         """The payment's newest event; None without one."""
@@ -92,14 +125,20 @@ class IndexQueries:
                 if {"merchant", "order_id"} <= set(table.columns)
             }
 
-    def attention(self) -> list[AttentionItem]:
+    def attention(self, merchants: Merchants = None, now: datetime | None = None) -> list[AttentionItem]:
         """Each of what must be 0 on a good day."""
+        at = now or utc_now()
         with self._state() as database:
             return [
-                AttentionItem(name, *database.execute(statement).fetchone())
-                for name, table, condition, since in _ATTENTION
-                for statement in (f"SELECT count(*), min({since}) FROM {table} WHERE {condition}",)  # noqa: S608
+                AttentionItem(title, f"{path}{wanted.query()}", *database.execute(*counted).fetchone())
+                for title, path, shape, wanted in ATTENTION
+                for counted in (count_statement(shape, wanted, merchants, at),)
             ]
+
+    def payment_rows(self, provider: str, merchant: str, payment_id: str) -> PaymentRows:
+        """What decides about one payment's goods, of one moment."""
+        with self._state() as database:
+            return read_payment_rows(database, provider, merchant, payment_id)
 
     @contextmanager
     def _state(self) -> Iterator[sqlite3.Connection]:
@@ -116,11 +155,14 @@ class IndexQueries:
             database.execute("COMMIT")
 
 
-def _found(database: sqlite3.Connection, table: Table, text: str) -> Iterator[SearchHit]:
+def _found(database: sqlite3.Connection, table: Table, text: str, merchants: Merchants) -> Iterator[SearchHit]:
     seen: set[Any] = set()
+    may_see = "" if merchants is None else " AND merchant IN (SELECT value FROM json_each(?))"
+    allowed = () if merchants is None else (json.dumps(sorted(merchants)),)
     for column in table.searched:
-        asked = f'SELECT * FROM {table.name} WHERE "{column}" >= ? AND "{column}" < ? LIMIT ?'  # noqa: S608 - own names
-        for row in _rows(database, asked, (text, text + _AFTER_ALL, PAGE_ROWS)):
+        begins = f'"{column}" >= ? AND "{column}" < ?{may_see}'
+        asked = f'SELECT * FROM {table.name} WHERE {begins} ORDER BY "{column}" LIMIT ?'  # noqa: S608 - own names
+        for row in _rows(database, asked, (text, text + _AFTER_ALL, *allowed, PAGE_ROWS)):
             key = tuple(row[name] for name in table.key)
             if key not in seen:
                 seen.add(key)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from typing import Any, Final
 
 import orjson
@@ -14,16 +13,14 @@ from paynotify.ops.common.terminal import print_table
 from paynotify.ops.common.times import TIME_FORMS, parse_window
 from paynotify.ops.common.topic_reader import TopicReader
 from paynotify.ops.history.actions import HistoryEntry, HistoryFilter, read_history
+from paynotify.ops.history.entry_row import ENTRY_HEADER, UNENDED, entry_row
 from paynotify.schemas.configuration.load import load
 from paynotify.schemas.configuration.model import Configuration
 from paynotify.schemas.errors import ConfigurationError
 from paynotify.schemas.ids import MAX_ID_LENGTH
-from paynotify.schemas.messages import OPERATOR_COMMANDS, OperatorAction, encode
+from paynotify.schemas.messages import OPERATOR_COMMANDS, encode
 
 _MAX_LIMIT: Final = 1_000_000
-
-#: What is shown of an action without a record of its end.
-UNENDED: Final = "unknown end"
 
 _EPILOG: Final = f"""\
 Reads the topic operators.actions, on which replay, correct, charge, capture, release, reconcile --repair, forget and
@@ -87,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
         report = {"actions": [as_json(one) for one in shown], "left_out": len(found) - len(shown)}
         print(orjson.dumps(report).decode())
     else:
-        print_table(map(_row, shown), header=("began", "by", "command", "about", "arguments", "why", "end"))
+        print_table(map(entry_row, shown), header=ENTRY_HEADER)
         if len(found) > len(shown):
             print(f"{len(found) - len(shown)} earlier actions are not shown; --limit shows more")
     return 0 if found else 1
@@ -112,25 +109,3 @@ def as_json(entry: HistoryEntry) -> dict[str, Any]:
         "intended": orjson.Fragment(encode(entry.intended)),
         "ended": orjson.Fragment(encode(entry.ended)) if entry.ended is not None else None,
     }
-
-
-def _row(entry: HistoryEntry) -> Sequence[str]:
-    action = entry.intended
-    about = "/".join(one for one in (action.merchant, action.payment_id) if one)
-    arguments = " ".join(f"{name}={text}" for name, text in action.arguments.items())
-    return action.at, _who(action), action.command, about, arguments, action.reason or "", _end(entry)
-
-
-def _who(action: OperatorAction) -> str:
-    """Who acted; of a name that somebody gave, also the user that gave it."""
-    return action.by if action.identity != "named" else f"{action.by} ({action.os_user})"
-
-
-def _end(entry: HistoryEntry) -> str:
-    ended = entry.ended
-    if ended is None:
-        planned = entry.intended.planned
-        return UNENDED if planned is None else f"{UNENDED} of {planned}"
-    count = "" if ended.published is None else f" {ended.published} of {ended.planned}"
-    details = "".join(f" {name}={text}" for name, text in ended.result.items())
-    return f"{ended.state}{count}{details}" + (f": {ended.problem}" if ended.problem else "")

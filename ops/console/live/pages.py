@@ -11,10 +11,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from paynotify.ops.console.access.identity import Role, identity_of
+from paynotify.ops.console.listing import PAGE_ROWS
 from paynotify.ops.console.live.event_stream import EventStreamResponse, encoded
 from paynotify.ops.console.live.events import TAIL_KINDS, LiveFilter
 from paynotify.ops.console.live.fan_out import MAX_WATCHERS, EventFanOut, NewEvents, TooManyWatchersError
-from paynotify.ops.console.queries import PAGE_ROWS
 from paynotify.ops.console.rendering import PageRenderer
 from paynotify.ops.console.routes import ConsoleRoute
 from paynotify.schemas.configuration.merchants import provider_of

@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import yaml
+from msgspec.structs import replace
 
-from paynotify.ops.console.application import build_application
-from paynotify.ops.console.follower import IndexAge
 from paynotify.ops.console.index import PaymentIndex
-from paynotify.ops.console.pages import PaymentPages
-from paynotify.ops.console.queries import IndexQueries
-from paynotify.ops.console.rendering import PageRenderer
 from paynotify.schemas import topics
-from paynotify.schemas.configuration.load import parse
-from paynotify.schemas.errors import ClusterUnavailableError
 from paynotify.schemas.messages import encode
 from paynotify.schemas.money import Money
-from tests.fakes import configurations
+from tests.fakes.console_browser import console_browser
 from tests.fakes.console_topics import NAMES, expected_payment, payment_status, record
-
-HOST = "http://127.0.0.1:8090"
-
-
-def no_broker() -> Any:
-    raise ClusterUnavailableError("No Kafka broker answered.")
 
 
 @pytest.fixture
@@ -40,12 +28,7 @@ def index(tmp_path: Path) -> Iterator[PaymentIndex]:
 
 @pytest.fixture
 async def browser(index: PaymentIndex, tmp_path: Path) -> Any:
-    configuration = parse(yaml.safe_dump(configurations.document("127.0.0.1:9", "", tmp_path)), "test.yaml")
-    ages = [IndexAge(3, 1764410400.0)]
-    renderer = PageRenderer(lambda: ages[-1])
-    pages = PaymentPages(configuration, IndexQueries(tmp_path / "index.sqlite"), renderer, no_broker)
-    transport = httpx.ASGITransport(app=build_application(renderer, pages.routes()))
-    async with httpx.AsyncClient(transport=transport, base_url=HOST) as client:
+    async with console_browser(tmp_path / "index.sqlite", tmp_path) as client:
         yield client
 
 
@@ -57,7 +40,9 @@ def fill(index: PaymentIndex) -> None:
         index.apply(topics.LATEST, 0, [newest], at + 1)
     sold = encode(expected_payment("ORD-4711", Money(1050, "GBP")))
     index.apply(topics.EXPECTED, 0, [record(topics.EXPECTED, 0, 0, "any", sold)], 1)
-    refused = record(topics.REJECTED, 0, 0, "shop-uk/57-9-3", b"name=A Person", reason="bad_signature", ce_id="note-1")
+    headers = {"reason": "bad_signature", "ce_id": "note-1", "original-topic": "notifications.trustpayments"}
+    refused = record(topics.REJECTED, 0, 0, "shop-uk/57-9-3", b"name=A Person", **headers)
+    refused = replace(refused, timestamp_seconds=time.time())
     index.apply(topics.REJECTED, 0, [refused], 1)
 
 
@@ -83,18 +68,32 @@ async def test_own_hosts_are_answered(browser: httpx.AsyncClient, host: str) -> 
 
 async def test_search_finds_by_the_beginning_of_any_id(browser: httpx.AsyncClient, index: PaymentIndex) -> None:
     fill(index)
-    for text in ("ORD-4711", "ORD-47", "57-9-1", "57-9"):
-        assert 'href="/payments/shop-uk/57-9-1"' in (await browser.get("/search", params={"q": text})).text, text
-    found = (await browser.get("/search", params={"q": "note-1"})).text
-    assert "bad_signature" in found
-    assert "A Person" not in found
+    for text in ("57-", "57-9"):
+        found = (await browser.get("/search", params={"q": text})).text
+        assert 'href="/payments/shop-uk/57-9-1"' in found, text
+        assert "A Person" not in found
+    assert "bad_signature" in (await browser.get("/search", params={"q": "57-"})).text
     assert "at least 3" in (await browser.get("/search", params={"q": "OR"})).text
     assert "begins with" in (await browser.get("/search", params={"q": "ORD-9"})).text
 
 
+async def test_search_leads_to_the_only_page_there_is(browser: httpx.AsyncClient, index: PaymentIndex) -> None:
+    fill(index)
+    leads = {
+        "57-9-1": "/payments/shop-uk/57-9-1",
+        "shop-uk/57-9-1": "/payments/shop-uk/57-9-1",
+        "ORD-4711": "/orders/shop-uk/ORD-4711",
+        "ORD-47": "/orders/shop-uk/ORD-4711",
+        "note-1": "/records/notifications.rejected/0/0",
+    }
+    for text, path in leads.items():
+        answer = await browser.get("/search", params={"q": text})
+        assert (answer.status_code, answer.headers["location"]) == (303, path), text
+
+
 async def test_text_of_an_id_is_no_markup(browser: httpx.AsyncClient, index: PaymentIndex) -> None:
     fill(index)
-    found = (await browser.get("/search", params={"q": "<b>ORD"})).text
+    found = (await browser.get("/search", params={"q": "57-9"})).text
     assert "&lt;b&gt;ORD-4712&lt;/b&gt;" in found
     assert "<b>ORD" not in found
 
@@ -102,7 +101,7 @@ async def test_text_of_an_id_is_no_markup(browser: httpx.AsyncClient, index: Pay
 async def test_payment_says_why_its_goods_wait(browser: httpx.AsyncClient, index: PaymentIndex) -> None:
     fill(index)
     page = (await browser.get("/payments/shop-uk/57-9-2")).text
-    assert "The goods wait: the money is reserved and not captured yet." in page
+    assert "The goods wait: the money is reserved and not captured yet; " in page
     assert "No Kafka broker answered." in page, "the index answers while the story cannot be read"
     page = (await browser.get("/payments/shop-uk/57-9-1")).text
     assert "The goods may leave" in page
@@ -119,7 +118,7 @@ async def test_attention_counts_what_must_be_none(browser: httpx.AsyncClient, in
     fill(index)
     page = (await browser.get("/")).text
     assert "a good day" not in page.split("</h1>")[1]
-    assert '<th scope="row">rejected</th><td class="number">1</td>' in page
+    assert '<a href="/rejected?since=7d">rejected notifications of a week</a></th><td class="number">1</td>' in page
 
 
 async def test_page_says_how_far_the_index_is_behind(browser: httpx.AsyncClient) -> None:

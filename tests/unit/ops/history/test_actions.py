@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from paynotify.ops.history.actions import HistoryEntry, HistoryFilter, entries
-from paynotify.ops.history.command import UNENDED, _row
+from paynotify.ops.history.entry_row import UNENDED, entry_row
 from paynotify.schemas.messages import OperatorAction
 
 INTENDED = OperatorAction(
@@ -58,7 +58,7 @@ def test_filter_matches_by_who_command_merchant_and_payment(wanted: HistoryFilte
 
 
 def test_row_shows_who_gave_a_name_and_that_an_end_is_missing() -> None:
-    assert _row(HistoryEntry(INTENDED, ENDED))[1:] == (
+    assert entry_row(HistoryEntry(INTENDED, ENDED))[1:] == (
         "anna (root)",
         "correct",
         "shop-uk/p1",
@@ -66,4 +66,4 @@ def test_row_shows_who_gave_a_name_and_that_an_end_is_missing() -> None:
         "case 4711",
         "done 1 of 1",
     )
-    assert _row(HistoryEntry(LATER))[-1] == f"{UNENDED} of 1"
+    assert entry_row(HistoryEntry(LATER))[-1] == f"{UNENDED} of 1"

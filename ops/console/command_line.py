@@ -1,0 +1,29 @@
+"""The command that shows or sends what a page lists: a person can take it from the page to a shell."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Literal
+
+from paynotify.ops.console.filters import ActionsFilter, DeadFilter, RejectedFilter
+
+_REPEATED = ("reason", "merchant", "provider", "key", "by", "command", "payment")
+
+
+def replay_command(kind: Literal["rejected", "dead"], wanted: RejectedFilter | DeadFilter) -> str:
+    """`paynotify replay` over exactly the records of the filter; without ``--yes`` it only lists them."""
+    return shlex.join(["paynotify", "replay", kind, *_options(wanted)])
+
+
+def history_command(wanted: ActionsFilter) -> str:
+    """`paynotify history` of the filter; it has no option for actions without an end, and names one payment at most."""
+    return shlex.join(["paynotify", "history", *_options(wanted)])
+
+
+def _options(wanted: ActionsFilter | RejectedFilter | DeadFilter) -> list[str]:
+    return [
+        text
+        for name, value in wanted.pairs()
+        if name in (*_REPEATED, "since", "until")
+        for text in (f"--{name}", value)
+    ]

@@ -1,0 +1,26 @@
+"""The addresses of the console's pages, and of the records that they show."""
+
+from __future__ import annotations
+
+from urllib.parse import quote, urlencode
+
+
+def payment_path(merchant: str, payment_id: str) -> str:
+    return f"/payments/{_part(merchant)}/{_part(payment_id)}"
+
+
+def order_path(merchant: str, order_id: str) -> str:
+    return f"/orders/{_part(merchant)}/{_part(order_id)}"
+
+
+def record_path(topic: str, partition: int, offset: int) -> str:
+    """``topic`` is its name on the cluster."""
+    return f"/records/{_part(topic)}/{partition}/{offset}"
+
+
+def search_path(text: str) -> str:
+    return f"/search?{urlencode({'q': text})}"
+
+
+def _part(text: str) -> str:
+    return quote(text, safe="")

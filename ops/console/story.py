@@ -1,0 +1,52 @@
+"""The lines of a payment's story: `trace`'s timeline, with the way to each record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from paynotify.ops.console.links import record_path
+from paynotify.ops.trace.timeline import Timeline, TimelineEntry
+from paynotify.schemas.money import Money, to_major
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoryLine:
+    """One record of the story. ``details`` are names and texts."""
+
+    at: str
+    kind: str
+    what: str
+    place: str
+    href: str
+    details: tuple[tuple[str, str], ...]
+
+
+def story_lines(story: Timeline) -> list[StoryLine]:
+    """The timeline's entries in their order."""
+    return [_line(one) for one in story.entries]
+
+
+def _line(entry: TimelineEntry) -> StoryLine:
+    details = ((name.replace("_", " "), _text(value)) for name, value in entry.details.items())
+    return StoryLine(
+        at=entry.at,
+        kind=entry.kind,
+        what=entry.what,
+        place=f"{entry.topic}/{entry.partition}/{entry.offset}",
+        href=record_path(entry.topic, entry.partition, entry.offset),
+        details=tuple((name, text) for name, text in (("id", entry.id), *details) if text),
+    )
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Mapping):
+        if set(value) == {"value", "currency"}:
+            return f"{to_major(Money(value['value'], value['currency']))} {value['currency']}"
+        return ", ".join(f"{name} {text}" for name, one in value.items() if (text := _text(one)))
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_text, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else str(value)

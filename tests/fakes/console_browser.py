@@ -1,0 +1,50 @@
+"""A browser of the console's pages over an index, without a server."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import yaml
+
+from paynotify.ops.console.access.guard import Identify, local_user
+from paynotify.ops.console.application import build_application
+from paynotify.ops.console.follower import IndexAge
+from paynotify.ops.console.list_pages import ListPages
+from paynotify.ops.console.pages import PaymentPages
+from paynotify.ops.console.queries import IndexQueries
+from paynotify.ops.console.record_pages import RecordPages
+from paynotify.ops.console.rendering import PageRenderer
+from paynotify.ops.console.search_pages import SearchPages
+from paynotify.ops.console.topic_access import OpenReader
+from paynotify.schemas.configuration.load import parse
+from paynotify.schemas.errors import ClusterUnavailableError
+from tests.fakes import configurations
+
+HOST: Final = "http://127.0.0.1:8090"
+
+
+def no_broker() -> Any:
+    raise ClusterUnavailableError("No Kafka broker answered.")
+
+
+@asynccontextmanager
+async def console_browser(
+    index: Path, folder: Path, *, open_reader: OpenReader = no_broker, identify: Identify = local_user
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of all pages that read; it follows no redirect."""
+    configuration = parse(yaml.safe_dump(configurations.document("127.0.0.1:9", "", folder)), "test.yaml")
+    renderer = PageRenderer(lambda: IndexAge(3, 1764410400.0))
+    queries = IndexQueries(index)
+    groups = (
+        ListPages(configuration, queries, renderer),
+        SearchPages(configuration, queries, renderer),
+        PaymentPages(configuration, queries, renderer, open_reader),
+        RecordPages(configuration, renderer, open_reader),
+    )
+    application = build_application(renderer, [route for one in groups for route in one.routes()], identify)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=application), base_url=HOST) as client:
+        yield client
