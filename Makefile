@@ -134,14 +134,15 @@ docs: reference $(VENV)/.documentation          ## regenerate them, and build th
 
 # the npm tools that readers of the contract use; their versions are in requirements/contract
 CONTRACT := schemas/json/asyncapi.json schemas/json/asyncapi-internal.json
+OPENAPI := schemas/json/openapi.json schemas/json/openapi-console.json
 contract: $(VENV)/.development                  ## open the contract in its readers' tools, compare it with the last release (needs npm)
 	$(BIN)/python -m paynotify.schemas.generate.released
 	mkdir -p build/contract && cp requirements/contract/* build/contract
 	cd build/contract && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	node build/contract/parse.mjs $(CONTRACT)
-	cd build/contract && npx redocly lint $(CURDIR)/schemas/json/openapi.json
+	cd build/contract && npx redocly lint $(addprefix $(CURDIR)/,$(OPENAPI))
 	cd build/contract && npx spectral lint --ruleset spectral.yaml --fail-severity=warn \
-		$(addprefix $(CURDIR)/,$(CONTRACT) schemas/json/openapi.json)
+		$(addprefix $(CURDIR)/,$(CONTRACT) $(OPENAPI))
 
 helm: $(VENV)/.development                      ## test the chart in every combination of install mode, Kubernetes, CRDs and Helm version
 	$(BIN)/python -m tests.helm.tools

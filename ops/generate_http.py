@@ -1,4 +1,4 @@
-"""Writes ``docs/reference/http.md``: the routes and answers of the ingress, and those of the management port.
+"""Writes ``docs/reference/http.md``: the routes and answers of the ingress, the console's API and the management port.
 
 Run it with ``python -m paynotify.ops.generate_http``; a unit test compares the page with the tables it is made of.
 """
@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from paynotify.schemas.api.operations import OPERATIONS, PREFIX, ApiOperation
+from paynotify.schemas.api.problems import PROBLEMS, TYPE_PREFIX, ProblemKind
 from paynotify.schemas.generate import markdown
 from paynotify.schemas.ingress import HEAD_TOO_LARGE, RESPONSES, IngressResponse
 from paynotify.schemas.providers import ProviderContract, provider_contracts
@@ -36,6 +38,18 @@ _ANSWERS: Final = """\
 Answers have no body, unless a route has one of its own. The outcome is the label of `paynotify_ingest_requests_total`.
 """
 _ANSWER_HEADER: Final = ("status", "outcome", "meaning", "headers")
+_API: Final = f"""\
+## The console's API
+
+`paynotify console` serves it below `{PREFIX}`, for programs such as a shop's back office. It only reads.
+[`schemas/json/openapi-console.json`](../../schemas/json/openapi-console.json) describes it as OpenAPI 3.1;
+[the console's page](../operations/console.md#the-api) says how to make a token.
+"""
+_API_HEADER: Final = ("path", "answers", "parameters", "scope")
+_PROBLEMS: Final = f"""\
+A refusal is `application/problem+json` (RFC 9457). Its `type` is `{TYPE_PREFIX}NAME`.
+"""
+_PROBLEM_HEADER: Final = ("status", "name", "meaning", "headers")
 _MANAGEMENT: Final = """\
 ## Management port
 
@@ -54,7 +68,20 @@ def page() -> str:
     """The Markdown page."""
     routes = markdown.table(_ROUTE_HEADER, map(_route, provider_contracts().values()))
     answers = markdown.table(_ANSWER_HEADER, _answers())
-    return "\n".join([_INTRODUCTION, _ROUTES, *routes, "", _ANSWERS, *answers, "", _MANAGEMENT])
+    api = markdown.table(_API_HEADER, map(_api_row, OPERATIONS))
+    problems = markdown.table(_PROBLEM_HEADER, map(_problem_row, sorted(PROBLEMS, key=lambda one: one.status)))
+    ingress = [_INTRODUCTION, _ROUTES, *routes, "", _ANSWERS, *answers, ""]
+    return "\n".join([*ingress, _API, *api, "", _PROBLEMS, *problems, "", _MANAGEMENT])
+
+
+def _api_row(one: ApiOperation) -> tuple[str, ...]:
+    named = ", ".join(f"`{parameter.name}`" for parameter in one.parameters if parameter.place != "path")
+    return f"`{one.path}`", one.summary, named, f"`{one.scope}`"
+
+
+def _problem_row(one: ProblemKind) -> tuple[str, ...]:
+    headers = ["`Retry-After`"] * one.retry_after + ["`WWW-Authenticate`"] * (one.status == 401)
+    return str(one.status), f"`{one.name}`", one.title, ", ".join(headers)
 
 
 def _route(contract: ProviderContract) -> tuple[str, ...]:

@@ -13,12 +13,14 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
 
 from paynotify.ops.console.access.guard import Identify, guarded, local_user
 from paynotify.ops.console.access.site import ConsoleSite
 from paynotify.ops.console.answer_headers import PROBE_PATH, SafeAnswers
 from paynotify.ops.console.rendering import PageRenderer
 from paynotify.ops.console.routes import ConsoleRoute
+from paynotify.schemas.api.operations import PREFIX
 
 _STATIC: Final = Path(__file__).resolve().parent / "static"
 
@@ -28,8 +30,12 @@ def build_application(
     routes: Iterable[ConsoleRoute],
     identify: Identify = local_user,
     site: ConsoleSite | None = None,
+    api: ASGIApp | None = None,
 ) -> SafeAnswers:
-    """Serves the routes to those who have their roles. Own files are for everybody. ``site`` is where it is reached."""
+    """Serves the routes to those who have their roles. Own files are for everybody. ``site`` is where it is reached.
+
+    ``api`` answers programs below its own path. It has tokens of its own, and knows nothing of sessions and roles.
+    """
     place = site or ConsoleSite()
     known = (*routes, ConsoleRoute(PROBE_PATH, _alive, None))
     renderer.navigation = tuple(one for one in known if one.title)
@@ -46,8 +52,8 @@ def build_application(
         return answer
 
     handlers: Mapping[Any, Any] = {HTTPException: failed}
-    files = Mount("/static", StaticFiles(directory=_STATIC))
-    application = Starlette(routes=[*served, files], exception_handlers=handlers)
+    mounts = [Mount("/static", StaticFiles(directory=_STATIC)), *([Mount(PREFIX, api)] if api is not None else [])]
+    application = Starlette(routes=[*served, *mounts], exception_handlers=handlers)
     with_sessions = SessionMiddleware(
         application,
         secret_key=place.session_key,

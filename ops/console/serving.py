@@ -7,6 +7,7 @@ import logging
 import signal
 import socket
 import threading
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,8 @@ from starlette.types import ASGIApp
 
 from paynotify.ingest.server_tls import ServerTLS
 from paynotify.ops.console.access.method import access_method
+from paynotify.ops.console.api.assembly import build_api
+from paynotify.ops.console.api.event_waiters import EventWaiters
 from paynotify.ops.console.application import build_application
 from paynotify.ops.console.follower import TopicFollower
 from paynotify.ops.console.index import PaymentIndex
@@ -44,14 +47,16 @@ def serve(configuration: Configuration, listening: socket.socket, path: Path, *,
     """
     names = {one.topic: configuration.kafka.topic(one.topic) for one in TABLES}
     index = PaymentIndex(path, names, f"{configuration.kafka.bootstrap_servers}/{configuration.kafka.topic_prefix}")
-    fan_out = EventFanOut()
-    follower = TopicFollower(configuration, index, (fan_out.take,))
+    waiters, fan_out = EventWaiters(), EventFanOut()
+    follower = TopicFollower(configuration, index, (waiters.told, fan_out.take))
     renderer = PageRenderer(lambda: follower.age)
-    routes = page_routes(configuration, IndexQueries(path), renderer, fan_out)
+    queries = IndexQueries(path)
+    routes = page_routes(configuration, queries, renderer, fan_out)
+    api = build_api(configuration, queries, waiters, lambda: follower.age)
     access = access_method(configuration.console, renderer, is_loopback=is_loopback)
     server = AsgiServer(
         _config(
-            build_application(renderer, (*routes, *access.routes), access.identify, access.site),
+            build_application(renderer, (*routes, *access.routes), access.identify, access.site, api),
             configuration.console,
         )
     )
@@ -61,7 +66,7 @@ def serve(configuration: Configuration, listening: socket.socket, path: Path, *,
     event(logger, "listening", port=listening.getsockname()[1])
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(server, listening, fan_out))
+            runner.run(_serve(server, listening, (waiters.close, fan_out.close)))
     finally:
         follower.stop()
         index.close()
@@ -85,10 +90,13 @@ def _config(application: ASGIApp, settings: ConsoleSettings) -> uvicorn.Config:
     return config
 
 
-async def _serve(server: uvicorn.Server, listening: socket.socket, fan_out: EventFanOut) -> None:
+async def _serve(server: uvicorn.Server, listening: socket.socket, endings: Iterable[Callable[[], None]]) -> None:
+    """``endings`` end what would go on until the server cuts it off: streams, and calls that wait."""
+
     def stop(number: int) -> None:
         server.handle_exit(number, None)
-        fan_out.close()  # streams would go on until the server cuts them off
+        for end in endings:
+            end()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop, number)

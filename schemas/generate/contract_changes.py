@@ -117,7 +117,15 @@ def _operation_changes(
     bodies = [one.get("requestBody", {}).get("content", {}) for one in (before, after)]
     yield from (f"{place} takes no {media_type} any more" for media_type in bodies[0] if media_type not in bodies[1])
     yield from _access_changes(place, before, after)
-    if before["responses"]["200"] != after["responses"].get("200"):
+    yield from _answer_changes(place, before["responses"]["200"], after["responses"].get("200", {}), documents)
+
+
+def _answer_changes(place: str, before: Schema, after: Schema, documents: tuple[Schema, Schema]) -> Iterator[str]:
+    """What callers read: JSON may grow, anything else is a provider's own protocol."""
+    was, now = (one.get("content", {}).get("application/json", {}).get("schema") for one in (before, after))
+    if was is not None and now is not None:
+        yield from schema_changes(SchemaPair(was, now, documents, "output", f"{place} answer"))
+    elif before != after:
         yield f"{place} has another answer to what is stored"
 
 

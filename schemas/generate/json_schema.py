@@ -1,6 +1,7 @@
 """The contract as documents, generated from types and tables into ``schemas/json``.
 
-JSON Schemas of every topic's value, two AsyncAPI documents of the topics and an OpenAPI document of the ingress.
+JSON Schemas of every topic's value, two AsyncAPI documents of the topics, and OpenAPI documents of the ingress and of
+the console's API.
 
 ``python -m paynotify.schemas.generate.json_schema`` writes them. A test fails when they differ from the types, so a
 change of the contract is always a visible change of these files.
@@ -14,6 +15,7 @@ from typing import Any, Final
 import orjson
 
 from paynotify.schemas import messages, topics
+from paynotify.schemas.generate.api_openapi import api_openapi
 from paynotify.schemas.generate.asyncapi import asyncapi
 from paynotify.schemas.generate.message_schemas import definition_schemas
 from paynotify.schemas.generate.openapi import openapi
@@ -78,6 +80,7 @@ def documents() -> dict[str, bytes]:
         "asyncapi.json": _in_order(asyncapi(VERSION, public=True)),
         "asyncapi-internal.json": _in_order(asyncapi(VERSION, public=False)),
         "openapi.json": _in_order(openapi(VERSION)),
+        "openapi-console.json": _in_order(api_openapi(VERSION)),
     }
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import json
 import signal
 import sqlite3
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -22,6 +24,7 @@ pytestmark = pytest.mark.kafka
 DEADLINE_SECONDS: Final = 40.0
 ROOT: Final = Path(__file__).parents[2]
 STOP_SECONDS: Final = 4.5
+TOKEN: Final = "back-office-token-of-the-tests-alone"
 NEVOGATE: Final = {"nevogate": ("shop-hu",)}
 
 
@@ -59,6 +62,17 @@ class Console:
         finally:
             connection.close()
 
+    def asked(self, path: str) -> tuple[int, Any]:
+        """What the API answers."""
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=DEADLINE_SECONDS)
+        try:
+            connection.request("GET", f"/api/v1{path}", headers={"authorization": f"Bearer {TOKEN}"})
+            answer = connection.getresponse()
+            content = answer.read()
+            return answer.status, json.loads(content) if content else None
+        finally:
+            connection.close()
+
     def until(self, path: str, text: str) -> str:
         """The page, once it has the text."""
         assert wait_for(lambda: text in self.page(path)[1], within_seconds=DEADLINE_SECONDS, every=0.2), (
@@ -70,7 +84,9 @@ class Console:
 
 @pytest.fixture(scope="module")
 def sandbox(kafka: str) -> Iterator[Sandbox]:
-    with Sandbox(Plan(kafka=kafka, consumers=False, merchants=NEVOGATE)) as running:
+    tokens = [{"name": "shop", "token": {"value": TOKEN}, "scopes": ["orders:read", "payments:read"]}]
+    configuration = {"console": {"api_tokens": tokens}}
+    with Sandbox(Plan(kafka=kafka, consumers=False, merchants=NEVOGATE, configuration=configuration)) as running:
         yield running
 
 
@@ -128,3 +144,33 @@ def test_payment_comes_live_and_streams_end_with_the_console(sandbox: Sandbox, t
     finally:
         console.child.signal(signal.SIGTERM)
         assert console.child.wait(DEADLINE_SECONDS)
+
+
+def test_program_learns_that_an_order_is_paid_and_waits_for_events(sandbox: Sandbox, tmp_path: Path) -> None:
+    console = Console(sandbox, tmp_path / "index.sqlite")
+    try:
+        console.until("/", "up to date")
+        payment = sandbox.providers["nevogate"].pay(order_id="ORD-4715", amount=1250)
+        # it comes through all stages while the call waits
+        status, first = console.asked(f"/payments/shop-hu/{payment}?after_sequence=0&wait_seconds=30")
+        assert (status, first["event"]["order_id"]) == (200, "ORD-4715")
+        while first["event"]["status"] != "captured":
+            after = first["event"]["sequence"]
+            status, first = console.asked(f"/payments/shop-hu/{payment}?after_sequence={after}&wait_seconds=30")
+            assert status == 200
+        status, order = console.asked("/orders/shop-hu/ORD-4715")
+        assert (status, order["paid"], order["fulfilment"]) == (200, "yes", "release")
+        assert order["taken"] == {"value": 1250, "currency": "HUF"}
+        assert console.asked("/orders/shop-hu/ORD-9999")[0] == 404
+
+        with ThreadPoolExecutor(1) as program:
+            waiting = program.submit(console.asked, f"/payments/shop-hu/{payment}?after_sequence=99&wait_seconds=60")
+            assert console.asked(f"/payments/shop-hu/{payment}?after_sequence=99&wait_seconds=1")[0] == 204
+            console.child.signal(signal.SIGTERM)
+            began = time.monotonic()
+            assert waiting.result(DEADLINE_SECONDS) == (204, None)
+            assert console.child.wait(DEADLINE_SECONDS)
+            assert time.monotonic() - began < STOP_SECONDS
+    finally:
+        console.child.signal(signal.SIGTERM)
+    assert console.child.exit_code == 0

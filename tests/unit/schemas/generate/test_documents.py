@@ -29,6 +29,7 @@ DOCUMENTS: Final = {name: orjson.loads(content) for name, content in documents()
 ASYNCAPI: Final = ("asyncapi.json", "asyncapi-internal.json")
 PUBLIC: Final = DOCUMENTS["asyncapi.json"]
 OPENAPI: Final = DOCUMENTS["openapi.json"]
+OPENAPIS: Final = ("openapi.json", "openapi-console.json")
 
 #: Keywords that mean the same in draft-07, which the documents name, and in 2020-12.
 BOTH_DIALECTS: Final = frozenset(
@@ -96,8 +97,9 @@ def test_asyncapi_document_is_valid_by_its_specification(name: str) -> None:
     assert [f"{'/'.join(map(str, one.path))}: {one.message}"[:300] for one in errors] == []
 
 
-def test_openapi_document_is_valid_by_its_specification() -> None:
-    errors = jsonschema.Draft202012Validator(specification("openapi-3.1.json")).iter_errors(OPENAPI)
+@pytest.mark.parametrize("name", OPENAPIS)
+def test_openapi_document_is_valid_by_its_specification(name: str) -> None:
+    errors = jsonschema.Draft202012Validator(specification("openapi-3.1.json")).iter_errors(DOCUMENTS[name])
     assert [f"{'/'.join(map(str, one.path))}: {one.message}"[:300] for one in errors] == []
 
 
@@ -107,7 +109,7 @@ def test_specification_refuses_a_document_that_is_wrong() -> None:
     assert not jsonschema.Draft202012Validator(specification("openapi-3.1.json")).is_valid({**OPENAPI, "paths": []})
 
 
-@pytest.mark.parametrize("name", [*ASYNCAPI, "openapi.json"])
+@pytest.mark.parametrize("name", [*ASYNCAPI, *OPENAPIS])
 def test_every_reference_leads_into_its_own_document(name: str) -> None:
     document = DOCUMENTS[name]
     found = set(references(document))
@@ -116,7 +118,7 @@ def test_every_reference_leads_into_its_own_document(name: str) -> None:
         assert resolved(document, reference)
 
 
-@pytest.mark.parametrize("name", [*ASYNCAPI, "openapi.json"])
+@pytest.mark.parametrize("name", [*ASYNCAPI, *OPENAPIS])
 def test_every_component_is_used(name: str) -> None:
     document = DOCUMENTS[name]
     used = {reference.removeprefix("#/components/") for reference in references(document)}

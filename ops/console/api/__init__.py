@@ -1,0 +1,1 @@
+"""The console's API: the same queries as the pages, for programs with tokens."""
