@@ -18,7 +18,7 @@ from paynotify.ops.common.times import parse_time_option
 from paynotify.ops.console.rows import REQUEST_STATES
 from paynotify.schemas.errors import ConfigurationError
 from paynotify.schemas.ids import MAX_ID_LENGTH
-from paynotify.schemas.messages import OPERATIONS_KINDS, OPERATOR_COMMANDS, Action
+from paynotify.schemas.messages import OPERATIONS_KINDS, OPERATOR_COMMANDS, Action, ReconciliationSource, RepairState
 from paynotify.schemas.providers import provider_names
 from paynotify.schemas.reasons import DEAD_REASONS, REJECT_REASONS, REQUEST_REASONS
 from paynotify.schemas.status import AmountCheck, Fulfilment, Status
@@ -157,6 +157,19 @@ class ActionsFilter(ListFilter):
             " THEN 'yes' ELSE 'no' END",
         ),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReconciliationsFilter(ListFilter):
+    """What runs of `paynotify reconcile` found. ``differs`` is ``yes`` where something differs or can't be read."""
+
+    provider: tuple[str, ...] = _one_of(provider_names())
+    differs: tuple[str, ...] = _one_of(
+        ("yes", "no"), sql=("CASE WHEN differences OR unreadable THEN 'yes' ELSE 'no' END",)
+    )
+    source: tuple[str, ...] = _one_of(get_args(ReconciliationSource))
+    repair: tuple[str, ...] = _one_of(get_args(RepairState))
+    by: tuple[str, ...] = _text("a user")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,10 @@ def record_path(topic: str, partition: int, offset: int) -> str:
     return f"/records/{_part(topic)}/{partition}/{offset}"
 
 
+def report_path(merchant: str, run_id: str) -> str:
+    return f"/reconciliations/{_part(merchant)}/{_part(run_id)}"
+
+
 def search_path(text: str) -> str:
     return f"/search?{urlencode({'q': text})}"
 

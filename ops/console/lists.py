@@ -17,11 +17,13 @@ from paynotify.ops.console.filters import (
     ListFilter,
     OverdueFilter,
     PaymentsFilter,
+    ReconciliationsFilter,
     RejectedFilter,
     RequestsFilter,
     SilentFilter,
 )
 from paynotify.ops.console.listing import ListShape
+from paynotify.ops.console.reconciliations.columns import RECONCILIATION_COLUMNS
 from paynotify.ops.console.shapes import SHAPES
 from paynotify.schemas import topics
 from paynotify.schemas.configuration.kafka import KafkaSettings
@@ -140,5 +142,13 @@ def console_lists(kafka: KafkaSettings) -> tuple[ConsoleList, ...]:
             filter=ActionsFilter,
             columns=ACTION_COLUMNS,
             command=history_command,
+        ),
+        ConsoleList(
+            path="/reconciliations",
+            title="Reconciliations",
+            about="What runs of paynotify reconcile found. The newest 50 reports of each merchant are here.",
+            shape=SHAPES["reconciliations"],
+            filter=ReconciliationsFilter,
+            columns=RECONCILIATION_COLUMNS,
         ),
     )

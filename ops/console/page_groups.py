@@ -9,6 +9,7 @@ from paynotify.ops.console.live.fan_out import EventFanOut
 from paynotify.ops.console.live.pages import LivePages
 from paynotify.ops.console.pages import PaymentPages
 from paynotify.ops.console.queries import IndexQueries
+from paynotify.ops.console.reconciliations.pages import ReconciliationPages
 from paynotify.ops.console.record_pages import RecordPages
 from paynotify.ops.console.rendering import PageRenderer
 from paynotify.ops.console.routes import ConsoleRoute
@@ -36,6 +37,7 @@ def page_routes(
         SearchPages(configuration, queries, renderer),
         PaymentPages(configuration, queries, renderer, mark=mark),
         RecordPages(configuration, renderer),
+        ReconciliationPages(queries, renderer),
         LivePages(configuration, fan_out, renderer),
     )
     return tuple(route for one in groups for route in one.routes())

@@ -24,7 +24,7 @@ from paynotify.ops.console.listing import (
 from paynotify.ops.console.payment_rows import PaymentRows, read_payment_rows
 from paynotify.ops.console.tables import TABLES, Table
 from paynotify.schemas.errors import UnreadableError
-from paynotify.schemas.messages import PaymentStatus, decode
+from paynotify.schemas.messages import PaymentStatus, Reconciliation, decode
 from paynotify.schemas.times import utc_now
 
 #: A search by fewer characters would find everything.
@@ -134,6 +134,16 @@ class IndexQueries:
                 for title, path, shape, wanted in ATTENTION
                 for counted in (count_statement(shape, wanted, merchants, at),)
             ]
+
+    def report(self, merchant: str, run_id: str) -> Reconciliation | None:
+        """What a run of `paynotify reconcile` found; None without its report."""
+        with self._state() as database:
+            asked = "SELECT report FROM reconciliations WHERE merchant = ? AND run_id = ?"
+            found = database.execute(asked, (merchant, run_id)).fetchone()
+        try:
+            return decode(found["report"], Reconciliation) if found is not None else None
+        except UnreadableError:  # of a later release
+            return None
 
     def payment_rows(self, provider: str, merchant: str, payment_id: str) -> PaymentRows:
         """What decides about one payment's goods, of one moment."""

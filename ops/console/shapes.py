@@ -30,6 +30,11 @@ SHAPES: Final[Mapping[str, ListShape]] = {
         condition="(NOT ended OR NOT EXISTS "
         "(SELECT 1 FROM actions AS o WHERE o.action_id = actions.action_id AND NOT o.ended))",
     ),
+    "reconciliations": ListShape(
+        "reconciliations",
+        ("at", "run_id"),
+        selected='merchant, run_id, at, start, "end", source, compared, differences, unreadable, repair, queued, "by"',
+    ),
     "rejected": ListShape("rejected", _PLACE),
     "dead": ListShape("dead", _PLACE),
 }

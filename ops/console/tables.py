@@ -149,7 +149,7 @@ TABLES: Final = (
         "",
         (),
         rows.reconciliation_row,
-        (("run_id",),),
+        (("at", "run_id"),),
         kept=KEPT_REPORTS,
     ),
     Table(
