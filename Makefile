@@ -23,6 +23,7 @@ PROCESSES ?= 2
 test: prerequisites $(VENV)/.documentation      ## run all tests on a real Apache Kafka
 	$(BIN)/python -m tests.helm.tools
 	$(BIN)/python -m tests.proxies.tools
+	$(BIN)/python -m tests.browser.chromium
 	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 unit: $(VENV)/.development                      ## run the fast tests, which need no services
@@ -104,6 +105,11 @@ registry: prerequisites $(VENV)/.development    ## register the schemas in a rea
 
 consumers: prerequisites $(VENV)/.development   ## kill the example consumers a hundred times; type the commands of docs/consume
 	PAYNOTIFY_LONG=1 $(BIN)/python -m pytest -s tests/consume $(NO_TIME_LIMIT) $(ARGS)
+
+.PHONY: browser
+browser: prerequisites $(VENV)/.development     ## look at each page of the console in Debian's Chromium, in every way
+	$(BIN)/python -m tests.browser.chromium
+	PAYNOTIFY_LONG=1 $(BIN)/python -m pytest tests/browser $(NO_TIME_LIMIT) $(ARGS)
 
 bench: prerequisites $(VENV)/.development       ## measure cost and latency, side by side with peers (BASE=commit compares)
 	$(BIN)/python -m tests.bench $(if $(BASE),--base $(BASE)) $(ARGS)

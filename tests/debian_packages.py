@@ -39,6 +39,17 @@ def unpack(folder: Path, package: str, *others: str) -> str:
     return problem
 
 
+def lacking(*packages: str) -> list[str]:
+    """What else would have to be installed for the packages to work on this machine: libraries it has not."""
+    command = ("apt-get", "install", "--simulate", "--no-install-recommends", "-qq", *packages)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True)
+    except OSError:
+        return []
+    words = (line.split() for line in done.stdout.splitlines())
+    return sorted({line[1] for line in words if line[:1] == ["Inst"]} - {*packages})
+
+
 def _download(package: str, folder: str) -> str:
     done = subprocess.run(("apt-get", "download", "-qq", package), cwd=folder, capture_output=True, text=True)
     return "" if done.returncode == 0 else done.stderr.strip().replace("\n", " ")[-200:] or "apt-get failed"

@@ -3,83 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
-import json
 import signal
 import sqlite3
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
-from paynotify.sandbox.processes import Child, wait_for
 from paynotify.sandbox.system import Plan, Sandbox
+from tests.console_process import DEADLINE_SECONDS, TOKEN, Console
 
 pytestmark = pytest.mark.kafka
 
-DEADLINE_SECONDS: Final = 40.0
-ROOT: Final = Path(__file__).parents[2]
 STOP_SECONDS: Final = 4.5
-TOKEN: Final = "back-office-token-of-the-tests-alone"
 NEVOGATE: Final = {"nevogate": ("shop-hu",)}
-
-
-class Console:
-    """The process, and what its pages say."""
-
-    def __init__(self, sandbox: Sandbox, index: Path) -> None:
-        options = ["--listen", "127.0.0.1:0", "--index", str(index), "--config", str(sandbox.config_path)]
-        command = [sys.executable, "-m", "paynotify.ops.main", "console", *options]
-        self.child = Child("console", command, index.with_suffix(".log"), directory=ROOT)
-        self._port = int(self.child.wait_for_event("listening", within_seconds=DEADLINE_SECONDS)["port"])
-
-    def page(self, path: str, host: str = "127.0.0.1") -> tuple[int, str]:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=DEADLINE_SECONDS)
-        try:
-            connection.request("GET", path, headers={"host": host})
-            answer = connection.getresponse()
-            leads = answer.headers["location"]
-            if leads is None:
-                return answer.status, answer.read().decode()
-        finally:
-            connection.close()
-        return self.page(leads, host)
-
-    @contextlib.contextmanager
-    def stream(self, path: str) -> Iterator[http.client.HTTPResponse]:
-        """A page's server-sent events."""
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=DEADLINE_SECONDS)
-        try:
-            connection.request("GET", path)
-            answer = connection.getresponse()
-            assert answer.status == 200
-            answer.readline()
-            yield answer
-        finally:
-            connection.close()
-
-    def asked(self, path: str) -> tuple[int, Any]:
-        """What the API answers."""
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=DEADLINE_SECONDS)
-        try:
-            connection.request("GET", f"/api/v1{path}", headers={"authorization": f"Bearer {TOKEN}"})
-            answer = connection.getresponse()
-            content = answer.read()
-            return answer.status, json.loads(content) if content else None
-        finally:
-            connection.close()
-
-    def until(self, path: str, text: str) -> str:
-        """The page, once it has the text."""
-        assert wait_for(lambda: text in self.page(path)[1], within_seconds=DEADLINE_SECONDS, every=0.2), (
-            self.page(path),
-            self.child.end(),
-        )
-        return self.page(path)[1]
 
 
 @pytest.fixture(scope="module")

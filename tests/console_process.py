@@ -1,0 +1,83 @@
+"""The console as a process beside a sandbox, as its tests start it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+from paynotify.sandbox.processes import Child, wait_for
+from paynotify.sandbox.system import Sandbox
+
+DEADLINE_SECONDS: Final = 40.0
+TOKEN: Final = "back-office-token-of-the-tests-alone"
+ROOT: Final = Path(__file__).parents[1]
+
+
+class Console:
+    """The process, and what its pages say. As a context manager it ends with the test."""
+
+    def __init__(self, sandbox: Sandbox, index: Path) -> None:
+        options = ["--listen", "127.0.0.1:0", "--index", str(index), "--config", str(sandbox.config_path)]
+        command = [sys.executable, "-m", "paynotify.ops.main", "console", *options]
+        self.child = Child("console", command, index.with_suffix(".log"), directory=ROOT)
+        self._port = int(self.child.wait_for_event("listening", within_seconds=DEADLINE_SECONDS)["port"])
+        self.address = f"http://127.0.0.1:{self._port}"
+
+    def __enter__(self) -> Console:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.child.signal(signal.SIGTERM)
+        if not self.child.wait(DEADLINE_SECONDS):
+            self.child.kill()
+
+    def page(self, path: str, host: str = "127.0.0.1") -> tuple[int, str]:
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=DEADLINE_SECONDS)
+        try:
+            connection.request("GET", path, headers={"host": host})
+            answer = connection.getresponse()
+            leads = answer.headers["location"]
+            if leads is None:
+                return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+        return self.page(leads, host)
+
+    @contextmanager
+    def stream(self, path: str) -> Iterator[http.client.HTTPResponse]:
+        """A page's server-sent events."""
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=DEADLINE_SECONDS)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            assert answer.status == 200
+            answer.readline()
+            yield answer
+        finally:
+            connection.close()
+
+    def asked(self, path: str) -> tuple[int, Any]:
+        """What the API answers to a program with `TOKEN`."""
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=DEADLINE_SECONDS)
+        try:
+            connection.request("GET", f"/api/v1{path}", headers={"authorization": f"Bearer {TOKEN}"})
+            answer = connection.getresponse()
+            content = answer.read()
+            return answer.status, json.loads(content) if content else None
+        finally:
+            connection.close()
+
+    def until(self, path: str, text: str) -> str:
+        """The page, once it has the text."""
+        assert wait_for(lambda: text in self.page(path)[1], within_seconds=DEADLINE_SECONDS, every=0.2), (
+            self.page(path),
+            self.child.end(),
+        )
+        return self.page(path)[1]
