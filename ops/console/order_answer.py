@@ -49,6 +49,7 @@ class OrderAnswer(NamedTuple):
 
 def order_answer(expected: Money | None, payments: Sequence[PaymentStatus]) -> OrderAnswer:
     """Whether the order is paid: what is captured and did not go back, compared with what was to be paid."""
+    payments = [one for one in payments if one.order_role != "repeat"]  # those of a subscription pay for themselves
     due = expected or next((one.amount for one in payments if one.amount is not None), None)
     currency = due.currency if due is not None else next((one.paid.currency for one in payments if one.paid), "")
     taken = [one.paid for one in payments if one.paid is not None and one.paid.currency == currency]

@@ -57,29 +57,27 @@ class OrderRequest(msgspec.Struct, frozen=True, kw_only=True):
     reason: Annotated[str | None, Meta(description="Why it was refused, where it was.")]
 
 
-class OrderAnswer(msgspec.Struct, frozen=True, kw_only=True):
+class OrderReport(msgspec.Struct, frozen=True, kw_only=True):
     """Whether an order has been paid, and what its goods may do.
 
-    ``paid`` is ``yes`` if money in the registered amount was taken and has not gone back: by one payment, or by parts
-    together. Without a registered amount any captured payment is enough. It is ``unclear`` if money was taken in
-    another amount, or may have been taken.
+    ``paid`` is ``yes`` if money was captured and has not gone back as a whole: what was to be paid, or more. It is
+    ``unclear`` if money was taken or may have been, and a person has to look.
     """
 
     merchant: Annotated[str, _MERCHANT]
     order_id: Annotated[str, _ORDER]
     paid: Annotated[Paid, Meta(description="The answer.")]
+    sentence: Annotated[str, Meta(description="The answer for people.")]
     fulfilment: Annotated[Fulfilment, Meta(description="What a warehouse may do with the order's goods.")]
-    sentence: Annotated[str, _SENTENCE]
+    goods: Annotated[str, _SENTENCE]
     expected: Annotated[OrderExpectation | None, Meta(description="What the shop registered; null: nothing.")]
-    taken: Annotated[
-        Money | None, Meta(description="What was captured by payments that have not gone back as a whole.")
-    ]
-    refunded: Annotated[Money | None, Meta(description="The sum of all settled refunds, in the same currency.")]
-    missing: Annotated[Money | None, Meta(description="What is missing to the registered amount; null: none is.")]
+    due: Annotated[Money | None, Meta(description="What is to be paid: what was registered, or what a payment asks.")]
+    kept: Annotated[Money | None, Meta(description="What was captured and has not gone back.")]
+    missing: Annotated[Money | None, Meta(description="What is missing of `due`; null: nothing is.")]
     overdue: Annotated[bool, Meta(description="Whether the payment is not final in time.")]
     payments: Annotated[tuple[OrderPayment, ...], Meta(description="Its payments, the newest first, at most 50.")]
     requests: Annotated[tuple[OrderRequest, ...], Meta(description="Its requests, at most 50.")]
-    as_of: Annotated[TimeText, Meta(description="When the index had last read the topics to their ends, or nearly.")]
+    as_of: Annotated[TimeText, Meta(description="When the brokers had last told how much there is to read.")]
 
 
 class PaymentAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,4 +86,5 @@ class PaymentAnswer(msgspec.Struct, frozen=True, kw_only=True):
     merchant: Annotated[str, _MERCHANT]
     payment_id: Annotated[str, _PAYMENT]
     sentence: Annotated[str, _SENTENCE]
+    next_at: Annotated[TimeText | None, Meta(description="When the next thing happens, if that is known.")]
     event: Annotated[PaymentStatus, Meta(description="The newest event, as it is on `payments.latest`.")]

@@ -30,9 +30,10 @@ class SearchAnswer(msgspec.Struct, frozen=True, kw_only=True):
 class AttentionAnswerItem(msgspec.Struct, frozen=True, kw_only=True):
     """Something that is 0 on a good day."""
 
-    name: Annotated[str, Meta(description="What it is.")]
+    title: Annotated[str, Meta(description="What it is.")]
+    page: Annotated[str, Meta(description="The console's page that lists it, a path with a query.")]
     count: Annotated[int, Meta(description="How often it is the case.")]
-    since: Annotated[str | None, Meta(description="Since when, where that is known.")]
+    since: Annotated[str | None, Meta(description="The time of the oldest; null: there is none.")]
 
 
 class AttentionAnswer(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from paynotify.schemas.api.answers import OrderAnswer, PaymentAnswer
+from paynotify.schemas.api.answers import OrderReport, PaymentAnswer
 from paynotify.schemas.api.lists import AttentionAnswer, SearchAnswer
 from paynotify.schemas.api.problems import NOT_FOUND, OF_EVERY_CALL, TOO_MANY_WAITING, ProblemKind
 from paynotify.schemas.configuration.console_api import ApiScope
@@ -76,7 +76,7 @@ OPERATIONS: Final = (
         summary="Has this order been paid?",
         description="One answer for a shop's back office: paid or not, what its goods may do, the amounts, and every "
         "payment and request. It is made from what the shop registered and the newest event of each payment.",
-        answer=OrderAnswer,
+        answer=OrderReport,
         parameters=(_MERCHANT, _path("order_id", "The shop's id of the order, percent-encoded.")),
         problems=(NOT_FOUND,),
     ),

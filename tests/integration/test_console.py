@@ -100,7 +100,7 @@ def test_program_learns_that_an_order_is_paid_and_waits_for_events(sandbox: Sand
             assert status == 200
         status, order = console.asked("/orders/shop-hu/ORD-4715")
         assert (status, order["paid"], order["fulfilment"]) == (200, "yes", "release")
-        assert order["taken"] == {"value": 1250, "currency": "HUF"}
+        assert order["kept"] == {"value": 1250, "currency": "HUF"}
         assert console.asked("/orders/shop-hu/ORD-9999")[0] == 404
 
         with ThreadPoolExecutor(1) as program:

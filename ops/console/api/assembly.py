@@ -24,7 +24,7 @@ def build_api(
     Raises:
         ConfigurationError: a token's secret can't be read, or is too short.
     """
-    payments, operations = PaymentCalls(queries, waiters, age), OperationCalls(queries, age)
+    payments, operations = PaymentCalls(configuration, queries, waiters, age), OperationCalls(queries, age)
     calls: Mapping[str, ApiCall] = {
         "getOrder": payments.order,
         "getPayment": payments.payment,

@@ -25,14 +25,15 @@ class OperationCalls:
 
     async def search(self, request: Request, caller: ApiCaller, given: Mapping[str, Any]) -> Response:
         """Everything with an id that begins with the text."""
-        hits = await run_in_threadpool(self._queries.search, given["q"])
-        seen = tuple(_hit(one) for one in hits if caller.sees(one.row.get("merchant") or ""))
-        return answered(SearchAnswer(items=seen), self._age())
+        hits = await run_in_threadpool(self._queries.search, given["q"], caller.merchants)
+        return answered(SearchAnswer(items=tuple(map(_hit, hits))), self._age())
 
     async def attention(self, request: Request, caller: ApiCaller, given: Mapping[str, Any]) -> Response:
         """What must be 0 on a good day."""
-        found = await run_in_threadpool(self._queries.attention)
-        items = tuple(AttentionAnswerItem(name=one.name, count=one.count, since=one.since) for one in found)
+        found = await run_in_threadpool(self._queries.attention, caller.merchants)
+        items = tuple(
+            AttentionAnswerItem(title=one.title, page=one.href, count=one.count, since=one.since) for one in found
+        )
         return answered(AttentionAnswer(good=not any(one.count for one in items), items=items), self._age())
 
 

@@ -12,58 +12,91 @@ from starlette.responses import Response
 
 from paynotify.ops.console.api.answering import ApiProblemError, answered, as_of
 from paynotify.ops.console.api.event_waiters import EventWaiters, TooManyWaitingError
-from paynotify.ops.console.api.order_answer import order_answer
+from paynotify.ops.console.api.order_report import deciding, events_of, order_report
 from paynotify.ops.console.api.tokens import ApiCaller
-from paynotify.ops.console.explanation import explained
+from paynotify.ops.console.explanation import Explanation, explained
+from paynotify.ops.console.facts import payment_facts
 from paynotify.ops.console.follower import IndexAge
 from paynotify.ops.console.queries import IndexQueries
-from paynotify.schemas.api.answers import PaymentAnswer
+from paynotify.schemas.api.answers import OrderReport, PaymentAnswer
 from paynotify.schemas.api.problems import NOT_FOUND, TOO_MANY_WAITING
+from paynotify.schemas.configuration.merchants import Merchant, provider_of
+from paynotify.schemas.configuration.model import Configuration
 from paynotify.schemas.messages import PaymentStatus
+from paynotify.schemas.times import utc_now
 
 #: When a call that could not wait may try again.
 _RETRY_SECONDS = 5
 
 
 class PaymentCalls:
-    """Answers from the index. ``age`` tells how far it is behind."""
+    """Answers from the index, as the pages of orders and payments do. ``age`` tells how far it is behind."""
 
-    def __init__(self, queries: IndexQueries, waiters: EventWaiters, age: Callable[[], IndexAge]) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        queries: IndexQueries,
+        waiters: EventWaiters,
+        age: Callable[[], IndexAge],
+    ) -> None:
+        self._configuration = configuration
+        self._merchants = {one.id: one for one in configuration.merchants}
         self._queries = queries
         self._waiters = waiters
         self._age = age
 
     async def order(self, request: Request, caller: ApiCaller, given: Mapping[str, Any]) -> Response:
         """Whether an order has been paid."""
-        merchant, order_id = given["merchant"], given["order_id"]
-        rows = await run_in_threadpool(self._queries.order, merchant, order_id) if caller.sees(merchant) else {}
-        age = self._age()
-        answer = order_answer(merchant, order_id, rows, as_of(age))
-        if answer is None:
+        merchant, age = self._merchant(caller, given), self._age()
+        report = await run_in_threadpool(self._report, merchant, given["order_id"], as_of(age))
+        if report is None:
             raise ApiProblemError(
                 NOT_FOUND,
                 "Nothing is known of this order: it was not registered, and no provider has reported a payment of it.",
             )
-        return answered(answer, age)
+        return answered(report, age)
 
     async def payment(self, request: Request, caller: ApiCaller, given: Mapping[str, Any]) -> Response:
         """A payment's newest event; with ``after_sequence`` the next one, once it is there."""
-        merchant, payment_id, after = given["merchant"], given["payment_id"], given["after_sequence"]
-        if not caller.sees(merchant):
-            raise ApiProblemError(NOT_FOUND, "There is no such merchant, or the token may not see it.")
+        merchant, payment_id, after = self._merchant(caller, given), given["payment_id"], given["after_sequence"]
         if after is None:
-            found = await self._newest(merchant, payment_id)
+            found = await self._newest(merchant.id, payment_id)
+            if found is None:
+                raise ApiProblemError(NOT_FOUND, "No event of this payment is known.")
         else:
             found = await self._later(request, caller, given, after)
             if found is None:
                 return answered(None, self._age(), 204)
-        if found is None:
-            raise ApiProblemError(NOT_FOUND, "No event of this payment is known.")
         tag = entity_tag(found)
         if is_among(tag, given["If-None-Match"] or ""):
             return answered(None, self._age(), 304, tag)
-        answer = PaymentAnswer(merchant=merchant, payment_id=payment_id, sentence=explained(found), event=found)
+        why = await run_in_threadpool(self._explained, merchant, payment_id)
+        answer = PaymentAnswer(
+            merchant=merchant.id, payment_id=payment_id, sentence=why.sentence, next_at=why.when, event=found
+        )
         return answered(answer, self._age(), tag=tag)
+
+    def _merchant(self, caller: ApiCaller, given: Mapping[str, Any]) -> Merchant:
+        """The merchant in the path.
+
+        Raises:
+            ApiProblemError: it is not configured, or not the caller's to see.
+        """
+        found = self._merchants.get(given["merchant"])
+        if found is None or not caller.sees(found.id):
+            raise ApiProblemError(NOT_FOUND, "There is no such merchant, or the token may not see it.")
+        return found
+
+    def _report(self, merchant: Merchant, order_id: str, seen_at: str) -> OrderReport | None:
+        rows = self._queries.order(merchant.id, order_id)
+        decides = deciding(events_of(rows))
+        named = next((row["payment_id"] for row in rows.get("expected", ())), None)
+        why = self._explained(merchant, decides.payment_id if decides is not None else named or "")
+        return order_report(merchant.id, order_id, rows, why.sentence, seen_at)
+
+    def _explained(self, merchant: Merchant, payment_id: str) -> Explanation:
+        rows = self._queries.payment_rows(provider_of(merchant), merchant.id, payment_id)
+        return explained(payment_facts(rows, self._configuration, merchant, utc_now()))
 
     async def _newest(self, merchant: str, payment_id: str) -> PaymentStatus | None:
         return await run_in_threadpool(self._queries.payment, merchant, payment_id)

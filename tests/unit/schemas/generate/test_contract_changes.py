@@ -261,9 +261,9 @@ def test_new_path_and_parameter_break_no_caller() -> None:
     ("change", "problem"),
     [
         (lambda d: d["paths"].pop("/search"), "GET /search is gone"),
-        (lambda d: fields(d, "OrderAnswer").pop("taken"), "GET /orders/{merchant}/{order_id} answer/taken is gone"),
+        (lambda d: fields(d, "OrderReport").pop("kept"), "GET /orders/{merchant}/{order_id} answer/kept is gone"),
         (
-            lambda d: fields(d, "OrderAnswer")["paid"]["enum"].append("perhaps"),
+            lambda d: fields(d, "OrderReport")["paid"]["enum"].append("perhaps"),
             "GET /orders/{merchant}/{order_id} answer/paid can be 'perhaps'",
         ),
         (lambda d: d["paths"]["/search"]["get"]["parameters"].pop(), "GET /search query q is gone"),
@@ -275,8 +275,8 @@ def test_change_that_breaks_a_program_is_found(change: Callable[[Document], obje
 
 def test_answer_that_grows_breaks_no_program() -> None:
     def change(document: Document) -> None:
-        fields(document, "OrderAnswer")["more"] = {"type": "string"}
-        required(document, "OrderAnswer").append("more")
+        fields(document, "OrderReport")["more"] = {"type": "string"}
+        required(document, "OrderReport").append("more")
 
     assert list(openapi_changes(CONSOLE, changed(CONSOLE, change))) == []
 

@@ -114,10 +114,10 @@ def register(index: PaymentIndex, order_id: str, amount: int) -> None:
 
 async def test_order_has_been_paid(api: Api) -> None:
     register(api.index, "ORD/4711", 1050)
-    api.publish(payment_status("57-9-1", 2, "ORD/4711"))
+    api.publish(payment_status("57-9-1", 2, "ORD/4711", paid=Money(1050, "GBP")))
     for path in ("/orders/shop-uk/ORD/4711", "/orders/shop-uk/ORD%2F4711"):
         answer = await api.get(path)
-        fits("OrderAnswer", answer)
+        fits("OrderReport", answer)
         body = answer.json()
         assert (body["paid"], body["fulfilment"]) == ("yes", "release")
         assert body["payments"][0]["payment_id"] == "57-9-1"
