@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from paynotify.ops.doctor.command import missing_operations
+from paynotify.ops.doctor.cluster_checks import missing_operations
 from paynotify.ops.main import main
 from tests.fakes import configurations
 
