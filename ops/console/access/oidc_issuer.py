@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import quote_plus
 
 from authlib.integrations.starlette_client import OAuth
 from starlette.requests import Request
@@ -23,6 +24,8 @@ _LEEWAY_SECONDS: Final = 60
 _ALGORITHMS: Final = frozenset(
     {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
 )
+_BY_HEADER: Final = "client_secret_basic"
+_BY_FORM: Final = "client_secret_post"
 
 
 class SignInError(Exception):
@@ -85,12 +88,16 @@ class OidcIssuer:
         if self._client is None:
             self._client = self._registered()
         client = self._client
-        client.client_secret = self._secret.reveal()
         metadata = await client.load_server_metadata()
         if metadata.get("issuer") != self._settings.issuer:
             raise SignInError("AnotherIssuer")
         listed = metadata.get("id_token_signing_alg_values_supported") or ["RS256"]
         metadata["id_token_signing_alg_values_supported"] = sorted(_ALGORITHMS.intersection(listed)) or ["RS256"]
+        by_header = _BY_HEADER in (metadata.get("token_endpoint_auth_methods_supported") or [_BY_HEADER])
+        client.client_kwargs["token_endpoint_auth_method"] = _BY_HEADER if by_header else _BY_FORM
+        secret = self._secret.reveal()
+        # RFC 6749, section 2.3.1: Authlib leaves out that a secret is form-encoded before it goes into the header
+        client.client_secret = quote_plus(secret) if by_header else secret
         return client
 
     def _registered(self) -> Any:
