@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 
 from paynotify.schemas.api.answers import OrderReport, PaymentAnswer
-from paynotify.schemas.api.lists import AttentionAnswer, SearchAnswer
+from paynotify.schemas.api.lists import (
+    AttentionAnswer,
+    DeadAnswer,
+    OverdueAnswer,
+    RejectedAnswer,
+    SearchAnswer,
+)
 from paynotify.schemas.api.problems import NOT_FOUND, OF_EVERY_CALL, TOO_MANY_WAITING, ProblemKind
 from paynotify.schemas.configuration.console_api import ApiScope
 from paynotify.schemas.ids import MAX_ID_LENGTH
+from paynotify.schemas.providers import provider_names
+from paynotify.schemas.reasons import DEAD_REASONS, REJECT_REASONS
 
 #: Where the API is on the console's port.
 PREFIX: Final = "/api/v1"
 MAX_ID_CHARACTERS: Final = MAX_ID_LENGTH
 LEAST_SEARCH_CHARACTERS: Final = 3
+MAX_VALUES: Final = 50
 MAX_WAIT_SECONDS: Final = 60
 MAX_SEQUENCE: Final = 2**53
 
@@ -66,7 +75,24 @@ def _path(name: str, meaning: str) -> ApiParameter:
     return ApiParameter(name, "path", meaning, _ID, required=True)
 
 
+def _words(name: str, meaning: str, words: Iterable[str] | None = None) -> ApiParameter:
+    """A filter, which may be given several times: any of its values is enough."""
+    item = {"enum": sorted(words)} if words is not None else {"maxLength": MAX_ID_CHARACTERS}
+    return ApiParameter(
+        name, "query", meaning, {"type": "array", "maxItems": MAX_VALUES, "items": {"type": "string", **item}}
+    )
+
+
 _MERCHANT: Final = _path("merchant", "The merchant's id in the configuration.")
+_TEXT: Final = {"type": "string", "maxLength": MAX_ID_CHARACTERS}
+#: Of every list.
+_LISTED: Final = (
+    _words("merchant", "Only of these merchants."),
+    ApiParameter("since", "query", "Only from this time on: RFC 3339, or an age such as `24h`.", _TEXT),
+    ApiParameter("until", "query", "Only before this time.", _TEXT),
+    ApiParameter("before", "query", "The `next` of the page before this one.", {"type": "string", "maxLength": 2048}),
+)
+_KEY: Final = _words("key", "Only of these transactions, each `MERCHANT/TRANSACTION`.")
 
 OPERATIONS: Final = (
     ApiOperation(
@@ -141,5 +167,45 @@ OPERATIONS: Final = (
         summary="What must be 0 on a good day",
         description="Each with how often it is the case, and since when.",
         answer=AttentionAnswer,
+    ),
+    ApiOperation(
+        name="listRejected",
+        path="/rejected",
+        scope="operations:read",
+        summary="Rejected notifications",
+        description="The newest first. The same filters are options of `paynotify replay rejected`.",
+        answer=RejectedAnswer,
+        parameters=(
+            _words("reason", "Only with these reasons.", REJECT_REASONS),
+            _words("provider", "Only of these providers.", provider_names()),
+            *(_KEY, *_LISTED),
+        ),
+    ),
+    ApiOperation(
+        name="listDead",
+        path="/dead",
+        scope="operations:read",
+        summary="Dead letters",
+        description="The newest first. The same filters are options of `paynotify replay dead`.",
+        answer=DeadAnswer,
+        parameters=(
+            _words("reason", "Only with these reasons.", DEAD_REASONS),
+            _words("provider", "Only of these providers.", provider_names()),
+            *(_KEY, *_LISTED),
+        ),
+    ),
+    ApiOperation(
+        name="listOverdue",
+        path="/overdue",
+        scope="operations:read",
+        summary="Overdue orders",
+        description="The newest first; by default those that are raised.",
+        answer=OverdueAnswer,
+        parameters=(
+            _words("state", "`raised`, or `cleared` since.", ("raised", "cleared")),
+            _words("provider", "Only of these providers.", provider_names()),
+            _words("reason", "`settlement`: only the bank's money is missing.", ("settlement", "none")),
+            *_LISTED,
+        ),
     ),
 )

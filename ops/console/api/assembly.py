@@ -8,6 +8,7 @@ from starlette.applications import Starlette
 
 from paynotify.ops.console.api.application import ApiCall, ConsoleApi
 from paynotify.ops.console.api.event_waiters import EventWaiters
+from paynotify.ops.console.api.list_calls import ListCalls
 from paynotify.ops.console.api.operation_calls import OperationCalls
 from paynotify.ops.console.api.payment_calls import PaymentCalls
 from paynotify.ops.console.api.tokens import ApiTokens
@@ -30,5 +31,6 @@ def build_api(
         "getPayment": payments.payment,
         "search": operations.search,
         "getAttention": operations.attention,
+        **ListCalls(configuration, queries, age).by_name(),
     }
     return ConsoleApi(ApiTokens(configuration.console.api_tokens), calls, age).application()

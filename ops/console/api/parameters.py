@@ -13,7 +13,7 @@ from paynotify.schemas.api.operations import ApiOperation, ApiParameter
 from paynotify.schemas.api.problems import INVALID_PARAMETER, TOKEN_IN_URL
 
 #: How programs name a token in a URL.
-_TOKEN_NAMES: Final = frozenset({"token", "access_token", "api_token", "api_key", "apikey", "key", "authorization"})
+_TOKEN_NAMES: Final = frozenset({"token", "access_token", "api_token", "api_key", "apikey", "authorization"})
 _INTEGER: Final = re.compile(r"[0-9]{1,16}\Z")
 
 

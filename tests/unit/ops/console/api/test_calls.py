@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +17,7 @@ import yaml
 
 from paynotify.ops.console.api.assembly import build_api
 from paynotify.ops.console.api.event_waiters import EventWaiters
+from paynotify.ops.console.api.list_calls import LISTED
 from paynotify.ops.console.application import build_application
 from paynotify.ops.console.follower import IndexAge
 from paynotify.ops.console.index import PaymentIndex
@@ -26,11 +27,12 @@ from paynotify.schemas import topics
 from paynotify.schemas.api.operations import OPERATIONS, PREFIX
 from paynotify.schemas.configuration.load import parse
 from paynotify.schemas.generate.json_schema import documents
-from paynotify.schemas.messages import PaymentStatus, encode
+from paynotify.schemas.messages import OverduePayment, PaymentStatus, encode
 from paynotify.schemas.money import Money
 from tests.fakes import configurations
 from tests.fakes.console_topics import NAMES, expected_payment, payment_status, record
 
+AT: Final = "2026-11-29T10:00:00.000Z"
 HOST: Final = "http://127.0.0.1:8090"
 TOKENS: Final = {name: f"{name}-token-which-nobody-can-guess" for name in ("all", "shop", "orders", "slow")}
 SCOPES: Final = ["orders:read", "payments:read", "operations:read"]
@@ -283,3 +285,70 @@ async def test_search_and_attention_answer_as_documented(api: Api) -> None:
     fits("AttentionAnswer", attention)
     assert search.json()["items"][0]["order_id"] == "ORD-1"
     assert attention.json()["good"] is True
+
+
+def reject(index: PaymentIndex, count: int, merchant: str = "shop-uk", topic: str = topics.REJECTED) -> None:
+    """Rejected or dead-lettered records of a merchant; each index has one such call for each topic."""
+    headers = {"original-topic": "notifications.trustpayments", "reason": "malformed", "attempts": "1"}
+    records = [
+        record(topic, 0, offset, f"{merchant}/57-{offset}", b"name=A Person", ce_id=f"n-{offset}", **headers)
+        for offset in range(count)
+    ]
+    index.apply(topic, 0, records, count)
+
+
+@pytest.mark.parametrize(
+    ("path", "topic", "answer"),
+    [("/rejected", topics.REJECTED, "RejectedAnswer"), ("/dead", topics.DEAD, "DeadAnswer")],
+)
+async def test_list_is_read_page_by_page_by_its_cursor(api: Api, path: str, topic: str, answer: str) -> None:
+    reject(api.index, 120, topic=topic)
+    seen, cursor, pages = [], None, 0
+    while pages == 0 or cursor is not None:
+        query = httpx.QueryParams({"before": cursor} if cursor is not None else {})
+        page = await api.get(f"{path}?{query}")
+        fits(answer, page)
+        assert "A Person" not in page.text
+        seen += [one["offset"] for one in page.json()["items"]]
+        cursor, pages = page.json()["next"], pages + 1
+        if pages == 1:
+            later = record(topic, 0, 500, "shop-uk/57-500", b"")
+            api.index.apply(topic, 0, [later], 501)  # what comes meanwhile moves no page
+    assert (seen, pages) == (list(reversed(range(120))), 3)
+
+
+async def test_list_has_its_filters_and_the_tokens_merchants(api: Api) -> None:
+    reject(api.index, 2)
+    for query, found in (
+        ("", 2),
+        ("?provider=trustpayments&reason=malformed&reason=bad_signature", 2),
+        ("?provider=nevogate", 0),
+        ("?key=shop-uk/57-1", 1),
+        ("?merchant=shop-hu", 0),
+        ("?since=2020-01-01T00:00:00Z&until=2021-01-01T00:00:00Z", 0),
+    ):
+        assert len((await api.get(f"/rejected{query}")).json()["items"]) == found, query
+    assert (await api.get("/rejected", token="shop")).json()["items"] == []
+    for query in ("?merchant=shop-uk", "?provider=acme", "?reason=bad", "?since=soon", "?before=[1]", "?before=x"):
+        assert problem(await api.get(f"/rejected{query}", token="shop"), 400) == "invalid_parameter", query
+
+
+async def test_overdue_orders_are_listed(api: Api) -> None:
+    late = OverduePayment(
+        event_id="e", state="raised", provider="trustpayments", merchant="shop-uk", order_id="ORD-1", payment_id=None,
+        status=None, amount=Money(1050, "GBP"), created_at=AT, final_by=AT, at=AT,
+    )  # fmt: skip
+    api.index.apply(topics.OVERDUE, 0, [record(topics.OVERDUE, 0, 0, "shop-uk/ORD-1", encode(late))], 1)
+    answer = await api.get("/overdue")
+    fits("OverdueAnswer", answer)
+    assert [one["order_id"] for one in answer.json()["items"]] == ["ORD-1"]
+    assert (await api.get("/overdue?state=cleared")).json()["items"] == []
+    assert (await api.get("/orders/shop-uk/ORD-1")).json()["overdue"] is True
+
+
+@pytest.mark.parametrize("name", list(LISTED))
+def test_list_takes_what_its_page_takes(name: str) -> None:
+    (operation,) = [one for one in OPERATIONS if one.name == name]
+    documented = {one.name: one.schema.get("items", {}).get("enum") for one in operation.parameters}
+    taken = {one.name: one.metadata.get("words") for one in fields(LISTED[name].filter)}
+    assert documented == {one: sorted(words) if words else None for one, words in taken.items()}
