@@ -66,15 +66,16 @@ class OffsetRange:
 
 
 class TopicReader:
-    """Reads ranges of the configuration's topics; a context manager.
+    """Reads ranges of the configuration's topics; a context manager. It asks for ``partition_bytes`` of each at a time.
 
     Raises:
         ClusterUnavailableError: no broker is reachable, or the brokers refuse the request.
         SecretError: a key of ``encryption`` can't be read.
     """
 
-    def __init__(self, configuration: Configuration) -> None:
+    def __init__(self, configuration: Configuration, partition_bytes: int = _PARTITION_BYTES) -> None:
         self._configuration = configuration
+        self._partition_bytes = partition_bytes
         self._cipher = cipher_of(configuration)
         self._loop = uvloop.new_event_loop()
         self._consumer: Any = None
@@ -190,7 +191,7 @@ class TopicReader:
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            max_partition_fetch_bytes=_PARTITION_BYTES,
+            max_partition_fetch_bytes=self._partition_bytes,
             fetch_max_bytes=_FETCH_BYTES,
             fetch_max_wait_ms=_FETCH_WAIT_MILLISECONDS,
         )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from paynotify.ops.console.flow.pages import FlowPages
+from paynotify.ops.console.flow.sampler import FlowSampler
 from paynotify.ops.console.list_pages import ListPages
 from paynotify.ops.console.live.fan_out import EventFanOut
 from paynotify.ops.console.live.pages import LivePages
@@ -24,7 +26,11 @@ class PageGroup(Protocol):
 
 
 def page_routes(
-    configuration: Configuration, queries: IndexQueries, renderer: PageRenderer, fan_out: EventFanOut
+    configuration: Configuration,
+    queries: IndexQueries,
+    renderer: PageRenderer,
+    fan_out: EventFanOut,
+    sampler: FlowSampler,
 ) -> tuple[ConsoleRoute, ...]:
     """The routes of all groups, in the order of the navigation. A test walks each by every role: name a new one in its
     table, too."""
@@ -39,5 +45,6 @@ def page_routes(
         RecordPages(configuration, renderer),
         ReconciliationPages(queries, renderer),
         LivePages(configuration, fan_out, renderer),
+        FlowPages(configuration, sampler, queries, renderer),
     )
     return tuple(route for one in groups for route in one.routes())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -149,6 +149,19 @@ class IndexQueries:
         """What decides about one payment's goods, of one moment."""
         with self._state() as database:
             return read_payment_rows(database, provider, merchant, payment_id)
+
+    def newest_of_statuses(self, merchants: Iterable[str], statuses: Iterable[str]) -> dict[tuple[str, str], str]:
+        """When a payment of each merchant last got each status, of those that still have it."""
+        asked = "SELECT max(observed_at) FROM payments WHERE merchant = ? AND status = ?"
+        pairs = [(merchant, status) for status in statuses for merchant in merchants]
+        with self._state() as database:
+            found = {pair: database.execute(asked, pair).fetchone()[0] for pair in pairs}
+        return {pair: at for pair, at in found.items() if at is not None}
+
+    def silent(self) -> list[IndexRow]:
+        """The providers that report nothing, as a whole or of one merchant, at most as many as a page has rows."""
+        with self._state() as database:
+            return _rows(database, "SELECT * FROM silent WHERE state = 'silent' ORDER BY since LIMIT ?", (PAGE_ROWS,))
 
     @contextmanager
     def _state(self) -> Iterator[sqlite3.Connection]:

@@ -20,6 +20,7 @@ from paynotify.ops.console.access.method import access_method
 from paynotify.ops.console.api.assembly import build_api
 from paynotify.ops.console.api.event_waiters import EventWaiters
 from paynotify.ops.console.application import build_application
+from paynotify.ops.console.flow.sampler import FlowSampler
 from paynotify.ops.console.follower import TopicFollower
 from paynotify.ops.console.index import PaymentIndex
 from paynotify.ops.console.live.fan_out import EventFanOut
@@ -51,7 +52,8 @@ def serve(configuration: Configuration, listening: socket.socket, path: Path, *,
     follower = TopicFollower(configuration, index, (waiters.told, fan_out.take))
     renderer = PageRenderer(lambda: follower.age)
     queries = IndexQueries(path)
-    routes = page_routes(configuration, queries, renderer, fan_out)
+    sampler = FlowSampler(configuration)
+    routes = page_routes(configuration, queries, renderer, fan_out, sampler)
     api = build_api(configuration, queries, waiters, lambda: follower.age)
     access = access_method(configuration.console, renderer, is_loopback=is_loopback)
     server = AsgiServer(
@@ -62,12 +64,14 @@ def serve(configuration: Configuration, listening: socket.socket, path: Path, *,
     )
     listening.listen(_MAX_CONNECTIONS)  # uvicorn would later
     follower.start()
+    sampler.start()
     threading.Thread(target=prime, args=(configuration, fan_out), name="tail", daemon=True).start()
     event(logger, "listening", port=listening.getsockname()[1])
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(server, listening, (waiters.close, fan_out.close)))
     finally:
+        sampler.stop()
         follower.stop()
         index.close()
     return 0

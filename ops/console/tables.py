@@ -65,7 +65,7 @@ TABLES: Final = (
         "sequence",
         ("payment_id", "order_id"),
         rows.payment_row,
-        (("fulfilment", "status", "observed_at", "merchant", "payment_id"),),
+        (("fulfilment", "status", "observed_at", "merchant", "payment_id"), ("merchant", "status", "observed_at")),
         is_compacted=True,
     ),
     Table(

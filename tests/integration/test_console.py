@@ -6,15 +6,25 @@ import contextlib
 import signal
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
 import pytest
+import yaml
+from kafka import KafkaAdminClient, TopicPartition
+from kafka.structs import OffsetAndMetadata
 
+from paynotify.ops.console.flow.history import StepReading
+from paynotify.ops.console.flow.readings import flow_reader
+from paynotify.ops.console.flow.steps import flow_steps
 from paynotify.sandbox.system import Plan, Sandbox
+from paynotify.schemas import topics
+from paynotify.schemas.configuration.load import parse
+from tests import topics_reader
 from tests.console_process import DEADLINE_SECONDS, TOKEN, Console
+from tests.fakes import configurations
 
 pytestmark = pytest.mark.kafka
 
@@ -114,3 +124,60 @@ def test_program_learns_that_an_order_is_paid_and_waits_for_events(sandbox: Sand
     finally:
         console.child.signal(signal.SIGTERM)
     assert console.child.exit_code == 0
+
+
+def commit(client: KafkaAdminClient, group: str, topic: str, done: Mapping[int, int]) -> None:
+    """As a stage that has processed its partitions up to these offsets."""
+    offsets = {TopicPartition(topic, number): OffsetAndMetadata(offset, "", -1) for number, offset in done.items()}
+    client.alter_group_offsets(group, offsets)
+
+
+def ends(client: KafkaAdminClient, topic: str) -> dict[int, int]:
+    found = client.list_partition_offsets({TopicPartition(topic, number): -1 for number in (0, 1)})
+    return {place.partition: one.offset for place, one in found.items()}
+
+
+def test_flow_is_measured_at_the_topics_and_groups_themselves(kafka: str, topic_prefix: str, tmp_path: Path) -> None:
+    configuration = parse(yaml.safe_dump(configurations.document(kafka, topic_prefix, tmp_path)), "test.yaml")
+    lookups, retries = topic_prefix + topics.lookups("nevogate"), topic_prefix + topics.retry("nevogate", 1)
+    configurations.create_topics(kafka, lookups, retries, partitions=2)
+    began = time.time()
+    # one batch is larger than what the sampler asks for at a time
+    topics_reader.send(kafka, lookups, [(b"a", b"x" * 100_000, {}), *((b"%d" % one, b"y", {}) for one in range(9))])
+    topics_reader.send(kafka, retries, [(b"a", b"later", {})] * 3)
+    steps = flow_steps(configuration)
+    group = next(one.group for one in steps if one.name == "fetch.nevogate")
+    client = KafkaAdminClient(bootstrap_servers=kafka)
+    try:
+        before = ends(client, lookups)
+        with flow_reader(configuration, steps) as reader:
+            none = reader.read()
+            assert none["verify.nevogate"] == StepReading(0, 0, 0, 0, None), "its topics do not exist"
+            nothing_done = none["fetch.nevogate"]
+            assert (nothing_done.ended, nothing_done.done, nothing_done.lag, nothing_done.waiting) == (10, 0, 10, 3)
+            assert nothing_done.oldest_at is not None
+            assert began - 1 <= nothing_done.oldest_at <= time.time()
+            assert reader.read()["fetch.nevogate"] == nothing_done
+
+            topics_reader.send(kafka, lookups, [(b"a", b"new", {})])
+            after = ends(client, lookups)
+            (grown,) = [number for number in before if after[number] > before[number]]
+            commit(client, group, lookups, before)
+            one_left = reader.read()["fetch.nevogate"]
+            assert (one_left.lag, one_left.done) == (1, 10)
+            assert one_left.oldest_at is not None
+            assert one_left.oldest_at > nothing_done.oldest_at
+            commit(client, group, lookups, {grown: after[grown]})
+            assert reader.read()["fetch.nevogate"] == StepReading(11, 11, 0, 3, None)
+    finally:
+        client.close()
+
+
+def test_flow_page_shows_what_the_stages_of_the_running_system_do(sandbox: Sandbox, tmp_path: Path) -> None:
+    with Console(sandbox, tmp_path / "index.sqlite") as console:
+        payment = sandbox.providers["nevogate"].pay(order_id="ORD-4715", amount=1250)
+        console.until("/search?q=ORD-4715", payment)
+        page = console.until("/flow", "<dd>none</dd>")
+        assert page.count('<li class="step ') == 6
+        assert "it reports" in page
+        assert "<td>never</td><td>it reports" in page.replace("\n", ""), "money was taken, and none given back"
