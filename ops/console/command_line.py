@@ -21,9 +21,5 @@ def history_command(wanted: ActionsFilter) -> str:
 
 
 def _options(wanted: ActionsFilter | RejectedFilter | DeadFilter) -> list[str]:
-    return [
-        text
-        for name, value in wanted.pairs()
-        if name in (*_REPEATED, "since", "until")
-        for text in (f"--{name}", value)
-    ]
+    """Each in one word, as a value may begin with a hyphen."""
+    return [f"--{name}={text}" for name, text in wanted.pairs() if name in (*_REPEATED, "since", "until")]
