@@ -16,6 +16,7 @@ from paynotify.ops.console.record_pages import RecordPages
 from paynotify.ops.console.rendering import PageRenderer
 from paynotify.ops.console.routes import ConsoleRoute
 from paynotify.ops.console.search_pages import SearchPages
+from paynotify.ops.console.topic_access import OpenReader
 from paynotify.schemas.configuration.model import Configuration
 
 
@@ -31,6 +32,7 @@ def page_routes(
     renderer: PageRenderer,
     fan_out: EventFanOut,
     sampler: FlowSampler,
+    open_reader: OpenReader | None = None,
 ) -> tuple[ConsoleRoute, ...]:
     """The routes of all groups, in the order of the navigation. A test walks each by every role: name a new one in its
     table, too."""
@@ -41,8 +43,8 @@ def page_routes(
     groups: tuple[PageGroup, ...] = (
         ListPages(configuration, queries, renderer, mark),
         SearchPages(configuration, queries, renderer),
-        PaymentPages(configuration, queries, renderer, mark=mark),
-        RecordPages(configuration, renderer),
+        PaymentPages(configuration, queries, renderer, open_reader, mark),
+        RecordPages(configuration, renderer, open_reader),
         ReconciliationPages(queries, renderer),
         LivePages(configuration, fan_out, renderer),
         FlowPages(configuration, sampler, queries, renderer),
