@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Protocol
 
 from paynotify.ops.console.flow.pages import FlowPages
 from paynotify.ops.console.flow.sampler import FlowSampler
+from paynotify.ops.console.installation.doctor_runs import DoctorRuns
+from paynotify.ops.console.installation.pages import InstallationPages
 from paynotify.ops.console.list_pages import ListPages
 from paynotify.ops.console.live.fan_out import EventFanOut
 from paynotify.ops.console.live.pages import LivePages
@@ -17,6 +20,7 @@ from paynotify.ops.console.rendering import PageRenderer
 from paynotify.ops.console.routes import ConsoleRoute
 from paynotify.ops.console.search_pages import SearchPages
 from paynotify.ops.console.topic_access import OpenReader
+from paynotify.ops.doctor.examination import ExaminationScope, ScopedFinding, examined
 from paynotify.schemas.configuration.model import Configuration
 
 
@@ -40,6 +44,9 @@ def page_routes(
     def mark() -> str:
         return fan_out.mark
 
+    def examine() -> Iterator[ScopedFinding]:
+        return examined(configuration, ExaminationScope(as_worker=False))
+
     groups: tuple[PageGroup, ...] = (
         ListPages(configuration, queries, renderer, mark),
         SearchPages(configuration, queries, renderer),
@@ -48,5 +55,6 @@ def page_routes(
         ReconciliationPages(queries, renderer),
         LivePages(configuration, fan_out, renderer),
         FlowPages(configuration, sampler, queries, renderer),
+        InstallationPages(configuration, DoctorRuns(examine), renderer),
     )
     return tuple(route for one in groups for route in one.routes())

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import signal
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
+import httpx
 import pytest
 import yaml
 from kafka import KafkaAdminClient, TopicPartition
@@ -23,7 +27,7 @@ from paynotify.sandbox.system import Plan, Sandbox
 from paynotify.schemas import topics
 from paynotify.schemas.configuration.load import parse
 from tests import topics_reader
-from tests.console_process import DEADLINE_SECONDS, TOKEN, Console
+from tests.console_process import DEADLINE_SECONDS, ROOT, TOKEN, Console
 from tests.fakes import configurations
 
 pytestmark = pytest.mark.kafka
@@ -181,3 +185,47 @@ def test_flow_page_shows_what_the_stages_of_the_running_system_do(sandbox: Sandb
         assert page.count('<li class="step ') == 6
         assert "it reports" in page
         assert "<td>never</td><td>it reports" in page.replace("\n", ""), "money was taken, and none given back"
+
+
+def examine(console: Console) -> None:
+    """Send the form of the doctor's page, as a browser does."""
+    with httpx.Client(base_url=console.address) as browser:
+        token = re.search(r'name="form_token" value="([^"]+)"[^<]*<button>Examine', browser.get("/doctor").text)
+        assert token is not None
+        answer = browser.post("/doctor", data={"form_token": token[1]}, headers={"origin": console.address})
+        assert answer.status_code == 303, answer.text
+
+
+def test_reconciliation_and_the_doctors_findings_appear(sandbox: Sandbox, tmp_path: Path) -> None:
+    """The command keeps its report on the topic, and the console shows it; the doctor runs in the console."""
+    console = Console(sandbox, tmp_path / "index.sqlite")
+    try:
+        payment = sandbox.providers["nevogate"].pay(order_id="ORD-5000", amount=1250, currency="EUR")
+        console.until(f"/payments/shop-hu/{payment}", "The goods may leave")
+        export = tmp_path / "export.csv"
+        export.write_text(f"payment_id,amount,currency\n{payment},12.49,EUR\n", "utf-8")
+        options = ("--merchant", "shop-hu", "--from", "1h", "--slack", "0s", "--export", str(export), "--by", "jo")
+        command = [sys.executable, "-m", "paynotify.ops.main", "reconcile", *options]
+        done = subprocess.run(
+            [*command, "--config", str(sandbox.config_path)], capture_output=True, text=True, check=False, cwd=ROOT
+        )
+        assert (done.returncode, done.stderr) == (1, ""), done
+        page = console.until("/reconciliations?differs=yes", "the shop&#39;s export")
+        report = re.search(r'href="(/reconciliations/shop-hu/[^"]+)"', page)
+        assert report is not None
+        page = console.page(report[1])[1]
+        assert f'href="/payments/shop-hu/{payment}"' in page
+        assert "12.49" in page
+        assert "by jo (named)" in page
+        assert "kafka.bootstrap_servers" in console.page("/configuration")[1]
+
+        examine(console)
+        page = console.until("/doctor", "It ended")
+        assert "Apache Kafka" in page
+        assert "nevogate for shop-hu" in page
+        assert "the run was ended" not in page
+        assert "Apache Kafka" in console.page("/versions")[1]
+    finally:
+        console.child.signal(signal.SIGTERM)
+        assert console.child.wait(DEADLINE_SECONDS)
+    assert console.child.exit_code == 0
