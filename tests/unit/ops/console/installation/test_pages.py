@@ -128,7 +128,7 @@ def wait_for_doctor() -> None:
             assert not thread.is_alive()
 
 
-async def test_no_page_shows_a_secret(console: Console) -> None:
+async def test_pages_show_no_secret(console: Console) -> None:
     client, operations = console
     # the doctor itself, without brokers and providers
     operations.findings = tuple(examined(operations.configuration, ExaminationScope(offline=True)))
