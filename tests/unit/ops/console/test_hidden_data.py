@@ -39,6 +39,8 @@ from paynotify.schemas.messages import (
     OverduePayment,
     PaymentRequest,
     ProviderSilent,
+    ReconciledDifference,
+    Reconciliation,
     encode,
 )
 from paynotify.schemas.money import Money
@@ -161,6 +163,22 @@ def made() -> dict[str, list[Record]]:
         merchant="shop-uk",
         payment_id="57-9-1",
     )
+    difference = ReconciledDifference(kind="missing_there", payment_id="57-9-1", order_id="ORD-1")
+    reconciliation = Reconciliation(
+        event_id="run-1",
+        merchant="shop-uk",
+        provider="trustpayments",
+        start=NOW,
+        end=NOW,
+        slack_seconds=900,
+        source="export",
+        compared=1,
+        differences_total=1,
+        differences=(difference,),
+        by="anna",
+        identity="os_user",
+        at=NOW,
+    )
     values: dict[str, tuple[str, bytes, Mapping[str, str]]] = {
         topics.notifications("trustpayments"): (KEY, body, {"ce_id": "n-1", "ce_time": NOW, "http-method": "POST"}),
         topics.lookups("trustpayments"): (KEY, message(lookup), {"ce_id": "l-1", "ce_type": LOOKUP_REQUESTED}),
@@ -191,6 +209,7 @@ def made() -> dict[str, list[Record]]:
         topics.SILENT: ("trustpayments", message(silent), {}),
         topics.OPERATIONS: (KEY, message(case), {}),
         topics.OPERATORS: (KEY, message(action), {}),
+        topics.RECONCILIATIONS: ("shop-uk", message(reconciliation), {}),
         topics.REJECTED: (KEY, body, {"ce_id": "n-1", "ce_time": CANARIES[0], "reason": CANARIES[0], **failed}),
         topics.DEAD: (
             KEY,
@@ -247,7 +266,7 @@ def addresses(path: str, records: Mapping[str, list[Record]]) -> list[str]:
     return [filled + QUERIES.get(path, "")]
 
 
-async def test_no_page_shows_what_was_sent(pages: tuple[httpx.AsyncClient, list[str]]) -> None:
+async def test_pages_show_nothing_that_was_sent(pages: tuple[httpx.AsyncClient, list[str]]) -> None:
     browser, paths = pages
     shown = {}
     for path in paths:
@@ -262,6 +281,7 @@ async def test_no_page_shows_what_was_sent(pages: tuple[httpx.AsyncClient, list[
     assert "57-9-1" in shown["/dead"]
     assert "ORD-1" in shown["/overdue?state=raised"]
     assert "req-1" in shown["/requests?state=uncertain"]
+    assert "57-9-1" in shown["/reconciliations/shop-uk/run-1"]
     story = shown["/payments/shop-uk/57-9-1"]
     for kind in ("expected", "request", "notification", "rejected", "duplicate", "lookup", "retry", "answer", "dead"):
         assert f"<td>{kind}</td>" in story, kind

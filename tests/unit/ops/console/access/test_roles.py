@@ -14,6 +14,7 @@ import pytest
 import yaml
 from starlette.requests import HTTPConnection
 
+from paynotify.ops.console import page_groups
 from paynotify.ops.console.access.form_tokens import FORM_FIELD
 from paynotify.ops.console.access.identity import Identity, Role
 from paynotify.ops.console.access.method import access_method
@@ -51,6 +52,8 @@ OF_MERCHANT: Final = (401, 200, 200, 200, 403)
 MISSING: Final = (401, 404, 404, 404, 403)
 #: Routes that read a topic: no broker is there.
 NO_BROKER: Final = (401, 503, 503, 503, 503)
+#: Routes for operators.
+OPERATED: Final = (401, 403, 200, 200, 403)
 #: Routes for everybody.
 OPEN: Final = (200,) * 5
 
@@ -76,6 +79,11 @@ TABLE: Final = (
     ("GET", "/live", "/live", SEEN),
     ("HEAD", "/live/events", "/live/events", SEEN),
     ("HEAD", "/live/news", "/live/news", SEEN),
+    ("GET", "/doctor", "/doctor", OPERATED),
+    ("POST", "/doctor", "/doctor", (401, 403, 303, 303, 403)),
+    ("GET", "/configuration", "/configuration", OPERATED),
+    ("GET", "/configuration/{merchant}", "/configuration/shop-uk", OPERATED),
+    ("GET", "/versions", "/versions", OPERATED),
     ("GET", "/sign-in", "/sign-in", (503,) * 5),  # no issuer is there
     ("GET", "/sign-in/done", "/sign-in/done?code=1&state=2", (403,) * 5),
     ("POST", "/sign-out", "/sign-out", (403, 303, 303, 303, 303)),  # nobody has no form for it
@@ -99,6 +107,12 @@ def console_routes(path: Path, renderer: PageRenderer) -> tuple[ConsoleRoute, ..
         configuration, IndexQueries(path), renderer, EventFanOut(), FlowSampler(configuration), no_broker
     )
     return (*pages, *access_method(settings, renderer, is_loopback=True).routes)
+
+
+@pytest.fixture(autouse=True)
+def no_doctor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No broker and no provider is there to be examined."""
+    monkeypatch.setattr(page_groups, "examined", lambda configuration, scope: iter(()))
 
 
 @pytest.fixture(scope="module")

@@ -52,7 +52,7 @@ def ended(runs: DoctorRuns) -> DoctorRun:
     return newest
 
 
-def test_only_one_run_goes_on_and_the_next_waits_a_moment() -> None:
+def test_runs_are_one_at_a_time_and_wait_a_moment() -> None:
     clock, checks = Clock(), Checks()
     runs = DoctorRuns(checks, clock)
     assert runs.newest() is None
