@@ -12,10 +12,10 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --python-version=3.11 --generat
 help:          ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
-demo: prerequisites $(VENV)/.runtime            ## run a day of payments with faults through the whole system and verify it (KAFKA=host:port)
-	$(BIN)/paynotify demo $(ARGS)
+demo: prerequisites $(VENV)/.runtime            ## run a day of payments with faults through the whole system and verify it (KAFKA=host:port, CONSOLE=1 keeps the console)
+	$(BIN)/paynotify demo $(if $(CONSOLE),--console) $(ARGS)
 
-up: prerequisites $(VENV)/.runtime              ## run the sandbox until Ctrl-C
+up: prerequisites $(VENV)/.runtime              ## run the sandbox and its console until Ctrl-C
 	$(BIN)/paynotify up --env build/sandbox.env $(ARGS)
 
 # most tests wait for brokers, workers and timeouts; the slow ones run first

@@ -7,6 +7,7 @@ import json
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +20,7 @@ from rich.text import Text
 
 from paynotify.sandbox.arguments import positive_integer, positive_number
 from paynotify.sandbox.billing.bills import Month
+from paynotify.sandbox.console import NOT_INSTALLED, ConsoleAccess, running_console
 from paynotify.sandbox.mishaps import DayProgress
 from paynotify.sandbox.observer import Observer, quantile
 from paynotify.sandbox.report_picture import draw
@@ -65,6 +67,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--smartpay", action="store_true", help="also take payments of Rabo Smart Pay, with its signed events"
     )
+    parser.add_argument("--console", action="store_true", help="keep serving the console at the end, until Ctrl-C")
     parser.add_argument("--svg", type=Path, metavar="FILE", help="draw the proof as a picture too")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
 
@@ -73,13 +76,21 @@ def run(arguments: argparse.Namespace) -> int:
     """Exit code 0: every payment has the status that it has at the provider. 1: some have not, and each is named."""
     console = Console(stderr=arguments.json, highlight=False)
     merchants = {**_PLAN.merchants, **(_SIGNED_EVENTS if arguments.smartpay else {})}
+    access = ConsoleAccess.made()
+    configuration = access.configuration() if arguments.console else {}
     began = time.monotonic()
     with ends_on_signal():
         console.print(
             f"Starting Kafka, {len(merchants)} providers, the ingress, the stages, an ERP and a warehouse ...",
             soft_wrap=True,
         )
-        plan = replace(_PLAN, merchants=merchants, workers=((),) * arguments.workers, logs=arguments.logs)
+        plan = replace(
+            _PLAN,
+            merchants=merchants,
+            workers=((),) * arguments.workers,
+            logs=arguments.logs,
+            configuration=configuration,
+        )
         with Sandbox(plan) as sandbox:
             console.print(f"Ready after {time.monotonic() - began:.0f} s. Logs: {sandbox.logs}")
             report = _play(sandbox, console, arguments)
@@ -89,8 +100,20 @@ def run(arguments: argparse.Namespace) -> int:
                 report.show(console, every_payment=arguments.list)
             if arguments.svg is not None:
                 draw(arguments.svg, "make demo", report.show_proof)
+            if arguments.console:
+                _serve(sandbox, access, console)
     console.print(f"Everything stopped and removed after {time.monotonic() - began:.0f} s.")
     return 0 if report.result.holds and not report.progress.surprises else 1
+
+
+def _serve(sandbox: Sandbox, access: ConsoleAccess, console: Console) -> None:
+    """Let a person look at the day until Ctrl-C."""
+    with suppress(KeyboardInterrupt), running_console(sandbox, access) as running:
+        address = running.address if running is not None else NOT_INSTALLED
+        console.print(f"Console: {address}", soft_wrap=True)
+        if running is not None:
+            console.print("Ctrl-C ends everything.")
+            running.child.wait(float("inf"))
 
 
 def _play(sandbox: Sandbox, console: Console, arguments: argparse.Namespace) -> DemoReport:

@@ -228,7 +228,7 @@ class Sandbox:
         Raises:
             ConfigurationError: the exit code is not 0.
         """
-        return run_command(arguments, self._environment())
+        return run_command(arguments, self.environment())
 
     # --- the parts -----------------------------------------------------------------------------------------
 
@@ -332,10 +332,11 @@ class Sandbox:
 
     def _child(self, name: str, *arguments: str, environment: Mapping[str, str] | None = None) -> Child:
         command = [sys.executable, *arguments]
-        whole = {**self._environment(), **(environment or {})}
+        whole = {**self.environment(), **(environment or {})}
         return Child(name, command, self.logs / f"{name}.log", environment=whole)
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """The environment of every process."""
         # a child must find the same packages, also in a checkout that is not installed
         here = [str(Path(one).parent) for one in paynotify.__path__ if Path(one).is_dir()]
         paths = [*here, *filter(None, [os.environ.get("PYTHONPATH")])]

@@ -94,13 +94,14 @@ def newcomer(tmp_path: Path) -> Iterator[Newcomer]:
 
 
 def test_commands_show_what_the_page_says(newcomer: Newcomer) -> None:
-    _, environment, pay, trace, read, forge, replay, pay_by_card, trace_card = COMMANDS
+    _, environment, pay, trace, read, ask, forge, replay, pay_by_card, trace_card = COMMANDS
     assert environment.startswith(". build/sandbox.env\n")
     assert "payment_id" in newcomer.type(pay)
     newcomer.sees(trace, "notification", "lookup", "answer", "observation", "1. captured, release")
     event = newcomer.type(read)
     assert '"status":"captured"' in event
     assert '"fulfilment":"release"' in event
+    newcomer.sees(ask, '"paid":"yes"', '"fulfilment":"release"')
     assert "200 OK" in newcomer.type(forge)
     newcomer.sees(replay, "missing_signature")
     assert "payment_id" in newcomer.type(pay_by_card)
