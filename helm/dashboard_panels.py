@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from helm import console_links
 from helm.panel_queries import increase, newest, p90, per_second, series
 
 _DAY_SECONDS: Final = 24 * 3600
@@ -25,6 +26,7 @@ class Panel:
     """One panel: ``query`` is PromQL, ``legend`` names the lines.
 
     A stat shows the current value. When the processes are gone it shows nothing, or for how long; never an old value.
+    ``console`` is the console's page behind it, with labels of the series in braces; empty if none has more to say.
     """
 
     title: str
@@ -35,6 +37,7 @@ class Panel:
     width: int = 12
     red_from: float | None = None
     green_from: float | None = None
+    console: str = ""
 
 
 _HEARD_FROM: Final = newest("paynotify_last_notification_timestamp_seconds")
@@ -49,6 +52,7 @@ OVERVIEW: Final = (
         kind="stat",
         width=6,
         green_from=0.001,
+        console=console_links.FLOW,
     ),
     Panel(
         "Time since the last notification",
@@ -76,6 +80,7 @@ OVERVIEW: Final = (
         kind="stat",
         width=6,
         red_from=300,
+        console=console_links.FLOW,
     ),
     Panel(
         "Responses 503 (should be none)",
@@ -94,6 +99,7 @@ OVERVIEW: Final = (
         kind="stat",
         width=6,
         red_from=0.5,
+        console=console_links.DEAD,
     ),
     Panel(
         "Silent providers (should be none)",
@@ -102,6 +108,7 @@ OVERVIEW: Final = (
         kind="stat",
         width=6,
         red_from=0.5,
+        console=console_links.SILENT,
     ),
     Panel(
         "Uncertain charges (should be none)",
@@ -110,6 +117,7 @@ OVERVIEW: Final = (
         kind="stat",
         width=6,
         red_from=0.5,
+        console=console_links.UNCERTAIN,
     ),
     Panel(
         "Bytes of calls stored",
@@ -139,6 +147,7 @@ OVERVIEW: Final = (
         "Lag in records",
         f"sum by (provider, stage) ({series('paynotify_lag_records')})",
         "{{provider}} {{stage}}",
+        console=console_links.FLOW,
     ),
     Panel(
         "Provider calls by outcome",
@@ -150,16 +159,19 @@ OVERVIEW: Final = (
         "Merchants whose lookups are held back, as every call fails",
         f"max by (provider, merchant) ({series('paynotify_provider_circuit_open')})",
         "{{provider}} {{merchant}}",
+        console=console_links.FLOW,
     ),
     Panel(
         "Expected payments",
         f"sum by (provider, outcome) {increase('paynotify_expected_payments_total')}",
         "{{provider}} {{outcome}}",
+        console=console_links.OVERDUE,
     ),
     Panel(
         "Refused transitions",
         f"sum by (provider, previous, refused) {increase('paynotify_refused_transitions_total')}",
         "{{provider}} {{previous}} to {{refused}}",
+        console="/cases?provider={provider}&kind=money_taken_back&{window}",
     ),
     Panel(
         "Time until certificates and tokens expire",
@@ -178,6 +190,7 @@ _OF_STAGE: Final[dict[str, tuple[Panel, ...]]] = {
             f"sum by (provider, reason) {per_second('paynotify_stage_outcomes_total', _REJECTED)}",
             "{{provider}} {{reason}}",
             unit="reqps",
+            console=f"{console_links.REJECTED}&reason={{reason}}",
         ),
         Panel(
             "Share of rejected notifications in an hour",
@@ -186,6 +199,7 @@ _OF_STAGE: Final[dict[str, tuple[Panel, ...]]] = {
             "{{provider}}",
             unit="percentunit",
             red_from=0.2,
+            console=console_links.REJECTED,
         ),
         Panel(
             "Age of public keys",
@@ -223,6 +237,7 @@ _OF_STAGE: Final[dict[str, tuple[Panel, ...]]] = {
             "Unknown statuses",
             f"sum by (provider) {increase('paynotify_unknown_statuses_total')}",
             "{{provider}}",
+            console=console_links.UNKNOWN,
         ),
         Panel(
             "Odd responses",
@@ -246,12 +261,14 @@ _OF_STAGE: Final[dict[str, tuple[Panel, ...]]] = {
             f"sum by (provider) {increase('paynotify_returned_payments_total')}",
             "{{provider}}",
             red_from=0.5,
+            console=console_links.MONEY_RETURNED,
         ),
         Panel(
             "More refunded than captured",
             f"sum by (provider) {increase('paynotify_over_refunds_total')}",
             "{{provider}}",
             red_from=0.5,
+            console=console_links.OVER_REFUNDED,
         ),
         Panel(
             "Payments looked up when their settlement was due",
@@ -263,6 +280,7 @@ _OF_STAGE: Final[dict[str, tuple[Panel, ...]]] = {
             f"sum by (provider) {increase('paynotify_settlements_given_up_total')}",
             "{{provider}}",
             red_from=0.5,
+            console=console_links.UNSETTLED,
         ),
     ),
     "orders": (
@@ -270,6 +288,7 @@ _OF_STAGE: Final[dict[str, tuple[Panel, ...]]] = {
             "Expected payments",
             f"sum by (provider, outcome) {increase('paynotify_expected_payments_total')}",
             "{{provider}} {{outcome}}",
+            console=console_links.OVERDUE,
         ),
     ),
     "charge": (
@@ -277,8 +296,15 @@ _OF_STAGE: Final[dict[str, tuple[Panel, ...]]] = {
             "Requests by state",
             f"sum by (provider, action, state) {increase('paynotify_requests_total')}",
             "{{provider}} {{action}} {{state}}",
+            console="/requests?state={state}",
         ),
-        Panel("Uncertain", f"sum({series('paynotify_requests_uncertain')})", "uncertain", red_from=0.5),
+        Panel(
+            "Uncertain",
+            f"sum({series('paynotify_requests_uncertain')})",
+            "uncertain",
+            red_from=0.5,
+            console=console_links.UNCERTAIN,
+        ),
     ),
 }
 
@@ -311,6 +337,7 @@ def panels_of(stage: str) -> tuple[Panel, ...]:
             "Lag by partition, in records",
             f"max by (topic, partition) ({series('paynotify_lag_records', here)})",
             "{{topic}}/{{partition}}",
+            console=console_links.FLOW,
         ),
         Panel(
             "Stalled for",

@@ -9,6 +9,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final
 
+from helm.console_links import LOCAL_URL, of_panel
 from helm.dashboard_panels import OVERVIEW, Panel, panels_of
 from helm.delivery_panels import DELIVERIES
 from helm.values import STAGES
@@ -50,7 +51,16 @@ def _dashboard(uid: str, title: str, panels: Sequence[Panel]) -> str:
         "schemaVersion": 39,
         "refresh": "30s",
         "time": {"from": "now-6h", "to": "now"},
-        "links": [{"type": "dashboards", "tags": ["paynotify"], "title": "paynotify", "asDropdown": True}],
+        "links": [
+            {"type": "dashboards", "tags": ["paynotify"], "title": "paynotify", "asDropdown": True},
+            {
+                "type": "link",
+                "title": "Console",
+                "url": "${console:raw}/",
+                "targetBlank": True,
+                "icon": "external link",
+            },
+        ],
         "templating": {"list": _variables()},
         "panels": placed,
     }
@@ -68,6 +78,14 @@ def _variables() -> list[dict[str, Any]]:
             "query": "label_values(paynotify_ingest_in_flight, namespace)",
             "refresh": 2,
         },
+        # the chart puts `console.url` here; who has forwarded the console to their own machine needs no change
+        {
+            "name": "console",
+            "type": "textbox",
+            "label": "Console",
+            "query": LOCAL_URL,
+            "current": {"text": LOCAL_URL, "value": LOCAL_URL},
+        },
     ]
 
 
@@ -77,6 +95,9 @@ def _panel(panel: Panel, number: int, place: dict[str, int]) -> dict[str, Any]:
     defaults: dict[str, Any] = {"unit": panel.unit, "thresholds": _thresholds(panel)}
     if panel.red_from is not None and not now:
         defaults["custom"] = {"thresholdsStyle": {"mode": "line"}}
+    if panel.console:
+        link = {"title": "Show in the console", "url": of_panel(panel.console), "targetBlank": True}
+        defaults["links"] = [link]
     return {
         "id": number,
         "type": panel.kind,

@@ -316,6 +316,12 @@ class Monitoring(ValuesSection, frozen=True, kw_only=True):
     dashboard_labels: Labels
 
 
+class ConsoleLinks(ValuesSection, frozen=True, kw_only=True):
+    """Where the console is reached."""
+
+    url: Annotated[str, Meta(pattern=r"^(https?://[^\s/@?#]+)?$")]
+
+
 class Values(ValuesSection, frozen=True, kw_only=True):
     """The whole file. ``configuration`` is replaced by the schema of the product's own types."""
 
@@ -341,3 +347,4 @@ class Values(ValuesSection, frozen=True, kw_only=True):
     monitoring: Monitoring
     traces: Traces
     alerts: Alerts
+    console: ConsoleLinks
