@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse, Response
 
 from paynotify.ops.console.access.form_tokens import form_token
 from paynotify.ops.console.follower import IndexAge
+from paynotify.ops.console.grafana import dashboard_url
 from paynotify.ops.console.routes import ConsoleRoute
 from paynotify.schemas.money import Money, to_major
 from paynotify.schemas.times import rfc3339
@@ -24,8 +25,9 @@ _FOLDER: Final = Path(__file__).resolve().parent / "templates"
 class PageRenderer:
     """Makes pages. ``age`` tells how far the index is behind; ``navigation`` is set once all routes are known."""
 
-    def __init__(self, age: Callable[[], IndexAge]) -> None:
+    def __init__(self, age: Callable[[], IndexAge], grafana_url: str = "") -> None:
         self._age = age
+        self._grafana_url = grafana_url
         self.navigation: tuple[ConsoleRoute, ...] = ()
         self._templates = Environment(
             loader=FileSystemLoader(_FOLDER),
@@ -48,6 +50,7 @@ class PageRenderer:
             identity=identity,
             navigation=shown,
             path=request.url.path,
+            dashboard=dashboard_url(self._grafana_url, request.url.path),
             address=f"{request.url.path}?{request.url.query}",
             form_token=partial(form_token, request),
             **values,

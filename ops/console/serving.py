@@ -50,7 +50,7 @@ def serve(configuration: Configuration, listening: socket.socket, path: Path, *,
     index = PaymentIndex(path, names, f"{configuration.kafka.bootstrap_servers}/{configuration.kafka.topic_prefix}")
     waiters, fan_out = EventWaiters(), EventFanOut()
     follower = TopicFollower(configuration, index, (waiters.told, fan_out.take))
-    renderer = PageRenderer(lambda: follower.age)
+    renderer = PageRenderer(lambda: follower.age, configuration.console.grafana_url)
     queries = IndexQueries(path)
     sampler = FlowSampler(configuration)
     routes = page_routes(configuration, queries, renderer, fan_out, sampler)

@@ -33,11 +33,16 @@ def no_broker() -> Any:
 
 @asynccontextmanager
 async def console_browser(
-    index: Path, folder: Path, *, open_reader: OpenReader = no_broker, identify: Identify = local_user
+    index: Path,
+    folder: Path,
+    *,
+    open_reader: OpenReader = no_broker,
+    identify: Identify = local_user,
+    grafana_url: str = "",
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A client of all pages that read; it follows no redirect."""
     configuration = parse(yaml.safe_dump(configurations.document("127.0.0.1:9", "", folder)), "test.yaml")
-    renderer = PageRenderer(lambda: IndexAge(3, 1764410400.0))
+    renderer = PageRenderer(lambda: IndexAge(3, 1764410400.0), grafana_url)
     queries = IndexQueries(index)
     groups = (
         ListPages(configuration, queries, renderer),
