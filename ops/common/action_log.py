@@ -36,7 +36,12 @@ _BLOCK_SECONDS: Final = 15.0
 
 def recorded_arguments(arguments: argparse.Namespace, names: Iterable[str]) -> dict[str, str]:
     """The arguments of these names that were given, as bounded texts. Named one by one: none is recorded by mistake."""
-    return {name: text for name in names if (text := _text(getattr(arguments, name, None)))}
+    return recorded_values({name: getattr(arguments, name, None) for name in names})
+
+
+def recorded_values(values: Mapping[str, object]) -> dict[str, str]:
+    """The values that were given, as bounded texts."""
+    return {name: text for name, value in values.items() if (text := _text(value))}
 
 
 def _text(value: object) -> str:

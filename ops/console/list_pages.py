@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from paynotify.ops.common.times import TIME_FORMS
 from paynotify.ops.console.access.identity import Role, identity_of
+from paynotify.ops.console.actions.offers import list_offers
 from paynotify.ops.console.filters import ListFilter, WrongFilterError, parse_filter
 from paynotify.ops.console.lists import ConsoleList, console_lists
 from paynotify.ops.console.live.pages import news_address
@@ -91,6 +92,7 @@ class ListPages:
             form=[_form_field(one, wanted, named) for one in fields(wanted) if one.name != "before"],
             command=shown.command(replace(wanted, before=())) if shown.command is not None else "",
             time_forms=TIME_FORMS,
+            offers=list_offers(identity_of(request), wanted),
         )
 
 

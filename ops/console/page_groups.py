@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
+from paynotify.ops.console.actions.pages import ActionPages
 from paynotify.ops.console.flow.pages import FlowPages
 from paynotify.ops.console.flow.sampler import FlowSampler
 from paynotify.ops.console.installation.doctor_runs import DoctorRuns
@@ -36,6 +37,7 @@ def page_routes(
     renderer: PageRenderer,
     fan_out: EventFanOut,
     sampler: FlowSampler,
+    actions: ActionPages,
     open_reader: OpenReader | None = None,
 ) -> tuple[ConsoleRoute, ...]:
     """The routes of all groups, in the order of the navigation. A test walks each by every role: name a new one in its
@@ -56,5 +58,6 @@ def page_routes(
         LivePages(configuration, fan_out, renderer),
         FlowPages(configuration, sampler, queries, renderer),
         InstallationPages(configuration, DoctorRuns(examine), renderer),
+        actions,
     )
     return tuple(route for one in groups for route in one.routes())

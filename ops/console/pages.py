@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from paynotify.ops.common.topic_reader import TopicReader
 from paynotify.ops.console.access.identity import Role, identity_of
+from paynotify.ops.console.actions.offers import payment_offers
 from paynotify.ops.console.amounts_compared import amounts_compared
 from paynotify.ops.console.explanation import Explanation, explained
 from paynotify.ops.console.facts import payment_facts
@@ -78,6 +79,9 @@ class PaymentPages:
             amounts=amounts_compared(_expected(rows.expected), rows.event), why=why, problem=problem,
             notes=story.notes if story is not None else (), lines=story_lines(story) if story is not None else None,
             news=news_address(mark, merchant=merchant.id, payment=payment_id, order=rows.order_id),
+            offers=payment_offers(
+                identity_of(request), merchant.id, payment_id, rows.event.status if rows.event is not None else None
+            ),
         )  # fmt: skip
 
     async def order(self, request: Request) -> Response:

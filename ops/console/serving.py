@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 
 from paynotify.ingest.server_tls import ServerTLS
 from paynotify.ops.console.access.method import access_method
+from paynotify.ops.console.actions.pages import ActionPages
 from paynotify.ops.console.api.assembly import build_api
 from paynotify.ops.console.api.event_waiters import EventWaiters
 from paynotify.ops.console.application import build_application
@@ -53,7 +54,8 @@ def serve(configuration: Configuration, listening: socket.socket, path: Path, *,
     renderer = PageRenderer(lambda: follower.age, configuration.console.grafana_url)
     queries = IndexQueries(path)
     sampler = FlowSampler(configuration)
-    routes = page_routes(configuration, queries, renderer, fan_out, sampler)
+    actions = ActionPages(configuration, renderer)
+    routes = page_routes(configuration, queries, renderer, fan_out, sampler, actions)
     api = build_api(configuration, queries, waiters, lambda: follower.age)
     access = access_method(configuration.console, renderer, is_loopback=is_loopback)
     server = AsgiServer(
@@ -71,6 +73,7 @@ def serve(configuration: Configuration, listening: socket.socket, path: Path, *,
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(server, listening, (waiters.close, fan_out.close)))
     finally:
+        actions.close()
         sampler.stop()
         follower.stop()
         index.close()

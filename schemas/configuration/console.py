@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, TypeAlias
 
+import msgspec
 from msgspec import Meta
 
 from paynotify.schemas.configuration.console_access import ConsoleAccessSettings
@@ -27,7 +28,12 @@ class ConsoleSettings(Section, frozen=True):
     HTTP, for a proxy that terminates TLS. A changed file is used for new connections without a restart."""
     tls_keyfile: str | None = None
     """PEM file of the certificate's private key, if it is not in `tls_certfile`."""
-
+    four_eyes_above: dict[Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z")], Annotated[int, Meta(ge=0)]] = msgspec.field(
+        default_factory=dict
+    )
+    """Amounts by currency (ISO 4217), in its minor unit, above which a second person must confirm a correction,
+    capture, void or charge (default: none has to). With any limit here, amounts of other currencies and amounts that
+    are not known need a second person too."""
     grafana_url: Annotated[str, Meta(pattern=r"^(https?://[^\s/@?#]+(/[^\s?#]*)?)?\Z")] = ""
     """Base URL of the Grafana that has the chart's dashboards, for links from pages to them (default: no links)."""
     api_tokens: Annotated[tuple[ApiToken, ...], Meta(max_length=100)] = ()

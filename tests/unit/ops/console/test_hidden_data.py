@@ -14,6 +14,8 @@ import msgspec
 import pytest
 import yaml
 
+from paynotify.ops.console.access.form_tokens import FORM_FIELD
+from paynotify.ops.console.actions.pages import ActionPages
 from paynotify.ops.console.application import build_application
 from paynotify.ops.console.flow.sampler import FlowSampler
 from paynotify.ops.console.follower import IndexAge
@@ -242,7 +244,8 @@ async def pages(tmp_path: Path) -> AsyncIterator[tuple[httpx.AsyncClient, list[s
     configuration = parse(yaml.safe_dump(configurations.document("127.0.0.1:9", "", tmp_path)), "test.yaml")
     renderer = PageRenderer(lambda: IndexAge(0, time.time()))
     queries, sampler = IndexQueries(tmp_path / "index.sqlite"), FlowSampler(configuration)
-    routes = page_routes(configuration, queries, renderer, fan_out, sampler, lambda: MemoryTopics(records))
+    actions = ActionPages(configuration, renderer, lambda: MemoryTopics(records))
+    routes = page_routes(configuration, queries, renderer, fan_out, sampler, actions, lambda: MemoryTopics(records))
     transport = httpx.ASGITransport(app=build_application(renderer, routes))
     async with httpx.AsyncClient(transport=transport, base_url=HOST) as client:
         yield (
@@ -253,7 +256,13 @@ async def pages(tmp_path: Path) -> AsyncIterator[tuple[httpx.AsyncClient, list[s
 
 #: Streams have no end; they send what `/live` shows.
 STREAMS: Final = frozenset({"/live/events", "/live/news"})
-NAMED: Final = {"merchant": "shop-uk", "payment_id": "57-9-1", "order_id": "ORD-1", "run_id": "run-1"}
+NAMED: Final = {
+    "plan_id": "none",
+    "merchant": "shop-uk",
+    "payment_id": "57-9-1",
+    "order_id": "ORD-1",
+    "run_id": "run-1",
+}
 QUERIES: Final = {"/search": "?q=57-9", "/overdue": "?state=raised", "/requests": "?state=uncertain"}
 
 
@@ -287,3 +296,20 @@ async def test_pages_show_nothing_that_was_sent(pages: tuple[httpx.AsyncClient, 
         assert f"<td>{kind}</td>" in story, kind
     for kind in ("observation", "status", "overdue", "case", "action"):
         assert f"<td>{kind}</td>" in story, kind
+
+
+@pytest.mark.parametrize("kind", ["rejected", "dead"])
+async def test_dry_run_of_a_replay_shows_nothing_that_was_sent(
+    pages: tuple[httpx.AsyncClient, list[str]], kind: str
+) -> None:
+    browser, _ = pages
+    form = (await browser.get("/actions/replay")).text
+    token = re.search(rf'name="{FORM_FIELD}" value="(\w+)"', form)
+    assert token is not None
+    answer = await browser.post(
+        "/actions/replay", data={FORM_FIELD: token[1], "kind": kind}, headers={"origin": HOST}, follow_redirects=True
+    )
+    assert "1 of 1 records would be sent." in answer.text
+    assert "57-9-1" in answer.text
+    for canary in (*CANARIES, "quagga", "Quagga", "4111"):
+        assert canary not in answer.text, canary

@@ -18,6 +18,7 @@ from paynotify.ops.console import page_groups
 from paynotify.ops.console.access.form_tokens import FORM_FIELD
 from paynotify.ops.console.access.identity import Identity, Role
 from paynotify.ops.console.access.method import access_method
+from paynotify.ops.console.actions.pages import ActionPages
 from paynotify.ops.console.answer_headers import PROBE_PATH
 from paynotify.ops.console.application import build_application
 from paynotify.ops.console.flow.sampler import FlowSampler
@@ -54,6 +55,10 @@ MISSING: Final = (401, 404, 404, 404, 403)
 NO_BROKER: Final = (401, 503, 503, 503, 503)
 #: Routes for operators.
 OPERATED: Final = (401, 403, 200, 200, 403)
+#: Forms for cashiers, and what becomes of forms that are empty.
+MOVES_MONEY: Final = (401, 403, 403, 200, 403)
+EMPTY_FORM: Final = (401, 403, 400, 400, 403)
+EMPTY_MONEY_FORM: Final = (401, 403, 403, 400, 403)
 #: Routes for everybody.
 OPEN: Final = (200,) * 5
 
@@ -84,6 +89,24 @@ TABLE: Final = (
     ("GET", "/configuration", "/configuration", OPERATED),
     ("GET", "/configuration/{merchant}", "/configuration/shop-uk", OPERATED),
     ("GET", "/versions", "/versions", OPERATED),
+    ("GET", "/actions", "/actions", OPERATED),
+    ("GET", "/actions/replay", "/actions/replay", OPERATED),
+    ("POST", "/actions/replay", "/actions/replay", (401, 403, 503, 503, 403)),  # it has defaults for all, and no broker
+    ("GET", "/actions/look-up", "/actions/look-up", OPERATED),
+    ("POST", "/actions/look-up", "/actions/look-up", EMPTY_FORM),
+    ("GET", "/actions/correct", "/actions/correct", OPERATED),
+    ("POST", "/actions/correct", "/actions/correct", EMPTY_FORM),
+    ("GET", "/actions/reconcile", "/actions/reconcile", OPERATED),
+    ("POST", "/actions/reconcile", "/actions/reconcile", EMPTY_FORM),
+    ("GET", "/actions/capture", "/actions/capture", MOVES_MONEY),
+    ("POST", "/actions/capture", "/actions/capture", EMPTY_MONEY_FORM),
+    ("GET", "/actions/void", "/actions/void", MOVES_MONEY),
+    ("POST", "/actions/void", "/actions/void", EMPTY_MONEY_FORM),
+    ("GET", "/actions/charge", "/actions/charge", MOVES_MONEY),
+    ("POST", "/actions/charge", "/actions/charge", EMPTY_MONEY_FORM),
+    ("GET", "/actions/plans/{plan_id}", "/actions/plans/none", (401, 403, 404, 404, 403)),
+    ("POST", "/actions/plans/{plan_id}/confirm", "/actions/plans/none/confirm", (401, 403, 409, 409, 403)),
+    ("POST", "/actions/plans/{plan_id}/stop", "/actions/plans/none/stop", (401, 403, 404, 404, 403)),
     ("GET", "/sign-in", "/sign-in", (503,) * 5),  # no issuer is there
     ("GET", "/sign-in/done", "/sign-in/done?code=1&state=2", (403,) * 5),
     ("POST", "/sign-out", "/sign-out", (403, 303, 303, 303, 303)),  # nobody has no form for it
@@ -103,8 +126,9 @@ def console_routes(path: Path, renderer: PageRenderer) -> tuple[ConsoleRoute, ..
     issuer = SignInSettings(issuer="http://127.0.0.1:9", client_id="c", client_secret=SecretRef(value="s"))
     grants = (RoleGrant(users=("alice",), role="viewer"),)
     settings = ConsoleSettings(access=ConsoleAccessSettings(kind="oidc", oidc=issuer, grants=grants))
+    actions = ActionPages(configuration, renderer, no_broker)
     pages = page_routes(
-        configuration, IndexQueries(path), renderer, EventFanOut(), FlowSampler(configuration), no_broker
+        configuration, IndexQueries(path), renderer, EventFanOut(), FlowSampler(configuration), actions, no_broker
     )
     return (*pages, *access_method(settings, renderer, is_loopback=True).routes)
 

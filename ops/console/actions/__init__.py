@@ -1,0 +1,1 @@
+"""What a person changes by the console: a dry run, a reason, and then exactly what the dry run showed."""

@@ -1,0 +1,78 @@
+"""What each of the console's actions has: a form, a least role, and a dry run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from paynotify.ops.common.topic_reader import TopicReader
+from paynotify.ops.console.access.identity import Identity, Role
+from paynotify.ops.console.actions.forms import ActionField, FormValues
+from paynotify.ops.console.actions.planned import ActionRefusedError, PlannedAction
+from paynotify.schemas.configuration.model import Configuration
+from paynotify.schemas.money import Money
+
+OpenReader = Callable[[], AbstractContextManager[TopicReader]]
+
+
+class ConsoleAction(Protocol):
+    """``name`` is the last part of its path; ``about`` says in a sentence what it is for."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def title(self) -> str: ...
+
+    @property
+    def role(self) -> Role: ...
+
+    @property
+    def about(self) -> str: ...
+
+    @property
+    def fields(self) -> tuple[ActionField, ...]: ...
+
+    def plan(self, form: FormValues, identity: Identity) -> PlannedAction:
+        """A dry run of what the form says, which changes nothing.
+
+        Raises:
+            ActionRefusedError: it can't be done, or not by this person.
+            ConfigurationError: a field or the configuration is wrong.
+            ClusterUnavailableError: the topics can't be read.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class ActionContext:
+    """What dry runs and actions need."""
+
+    configuration: Configuration
+    open_reader: OpenReader
+
+    def needs_second(self, amount: Money | None) -> bool:
+        """Whether a second person must confirm what concerns this amount; None is an amount that is not known."""
+        return needs_second_person(amount, self.configuration.console.four_eyes_above)
+
+
+def needs_second_person(amount: Money | None, limits: Mapping[str, int]) -> bool:
+    """Whether the amount is above its currency's limit (in minor units). Without any limit nothing is.
+
+    With limits, an amount that is not known or of another currency needs a second person too: a currency that somebody
+    forgot must not be one without a limit.
+    """
+    if not limits:
+        return False
+    return amount is None or amount.currency not in limits or amount.value > limits[amount.currency]
+
+
+def require(identity: Identity, role: Role, merchant: str) -> None:
+    """Let pass who has the role with the merchant.
+
+    Raises:
+        ActionRefusedError: the person has not. Whether there is such a merchant is not told.
+    """
+    if not identity.may(role, merchant):
+        raise ActionRefusedError(f"This needs the role {role.name.lower()} with the merchant {merchant!r}.")

@@ -1,0 +1,259 @@
+"""Actions by the console's pages beside the running system, on the real broker."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import re
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlencode
+
+import pytest
+
+from paynotify.sandbox.processes import Child, wait_for
+from paynotify.sandbox.system import Plan, Sandbox
+from paynotify.schemas import topics
+from paynotify.schemas.messages import OperatorAction, decode
+from tests import topics_reader
+
+pytestmark = pytest.mark.kafka
+
+DEADLINE_SECONDS: Final = 40.0
+ROOT: Final = Path(__file__).parents[2]
+SHOP: Final = "shop-uk"
+
+
+class SignedIn:
+    """A console, and a browser in which somebody is signed in. Scripts are off."""
+
+    def __init__(self, sandbox: Sandbox, index: Path) -> None:
+        options = ["--listen", "127.0.0.1:0", "--index", str(index), "--config", str(sandbox.config_path)]
+        command = [sys.executable, "-m", "paynotify.ops.main", "console", *options]
+        self.child = Child("console", command, index.with_suffix(".log"), directory=ROOT)
+        self._port = int(self.child.wait_for_event("listening", within_seconds=DEADLINE_SECONDS)["port"])
+        self._cookie = ""
+
+    def get(self, path: str, user: str = "anna") -> str:
+        status, page, _ = self._ask("GET", path, user)
+        assert status == 200, (status, page)
+        return page
+
+    def send(self, page: str, path: str, user: str = "anna", **fields: str) -> tuple[int, str, str]:
+        """Send the form of a page. Returns the status, the page and where it leads."""
+        token = re.search(r'name="form_token" value="([^"]+)"', page)
+        assert token is not None, page
+        return self._ask("POST", path, user, {"form_token": token[1], **fields})
+
+    def dry_run(self, path: str, user: str = "anna", **fields: str) -> tuple[str, str]:
+        """The address and the page of a dry run."""
+        status, page, place = self.send(self.get(path, user), path.partition("?")[0], user, **fields)
+        assert status == 303, (status, page)
+        return place, self.get(place, user)
+
+    def ended(self, place: str, user: str = "anna") -> str:
+        """The page of an action that has ended."""
+        assert wait_for(lambda: "http-equiv" not in self.get(place, user), within_seconds=DEADLINE_SECONDS, every=0.2)
+        return self.get(place, user)
+
+    def _ask(self, method: str, path: str, user: str, form: Mapping[str, str] | None = None) -> tuple[int, str, str]:
+        headers = {"x-forwarded-user": user, "cookie": self._cookie}
+        body = None
+        if form is not None:
+            headers |= {"origin": f"http://127.0.0.1:{self._port}", "content-type": "application/x-www-form-urlencoded"}
+            body = urlencode(form)
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)) as connection:
+            connection.request(method, path, body, headers)
+            answer = connection.getresponse()
+            if cookie := answer.getheader("set-cookie"):
+                self._cookie = cookie.partition(";")[0]
+            return answer.status, answer.read().decode(), answer.getheader("location", "")
+
+
+@pytest.fixture(scope="module")
+def sandbox(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    console = {
+        "access": {
+            "kind": "proxy",
+            "proxy": {"trusted_proxies": ["127.0.0.1/32"]},
+            "grants": [{"users": ["anna", "ben"], "role": "operator"}, {"users": ["vera"], "role": "viewer"}],
+        },
+        "four_eyes_above": {"GBP": 10_000},
+    }
+    plan = Plan(kafka=kafka, consumers=False, merchants={"trustpayments": (SHOP,)}, configuration={"console": console})
+    with Sandbox(plan) as running:
+        yield running
+
+
+@pytest.fixture
+def console(sandbox: Sandbox, tmp_path: Path) -> Iterator[SignedIn]:
+    one = SignedIn(sandbox, tmp_path / "index.sqlite")
+    yield one
+    if one.child.running:
+        one.child.signal(signal.SIGTERM)
+        assert one.child.wait(DEADLINE_SECONDS)
+        assert one.child.exit_code == 0
+
+
+def _actions(sandbox: Sandbox) -> list[OperatorAction]:
+    records = topics_reader.whole(sandbox.bootstrap, sandbox.topic(topics.OPERATORS))
+    return sorted(
+        (decode(one.value, OperatorAction) for one in records), key=lambda one: (one.at, one.state != "intended")
+    )
+
+
+@contextlib.contextmanager
+def _broken_key(sandbox: Sandbox) -> Iterator[None]:
+    """While it lasts, the worker rejects the provider's notifications; afterwards it accepts them."""
+    secret = sandbox.directory / "secrets" / SHOP / "notification"
+    right = secret.read_text("utf-8")
+    secret.write_text("a-wrong-key", "utf-8")
+    _noticed(sandbox, topics.REJECTED)
+    yield
+    secret.write_text(right, "utf-8")
+    _noticed(sandbox, topics.STATUS)
+
+
+def _noticed(sandbox: Sandbox, name: str) -> None:
+    """Pay until a payment ends on the topic: the worker looks for changed files once a second."""
+
+    def ends_there() -> bool:
+        payment = sandbox.providers["trustpayments"].pay(order_id="ORD-probe", amount=500, settlestatus="100")
+        return bool(wait_for(lambda: f"{SHOP}/{payment}" in _keys(sandbox, name), within_seconds=1.0, every=0.1))
+
+    assert wait_for(ends_there, within_seconds=DEADLINE_SECONDS, every=0.1)
+
+
+def _keys(sandbox: Sandbox, name: str) -> list[str]:
+    records = topics_reader.whole(sandbox.bootstrap, sandbox.topic(name))
+    return [(one.key or b"").decode() for one in records]
+
+
+def _paid_in_vain(sandbox: Sandbox, count: int) -> list[str]:
+    """The keys of payments whose notifications were rejected."""
+    made = [
+        f"{SHOP}/{sandbox.providers['trustpayments'].pay(order_id=f'ORD-{number}', amount=1250, settlestatus='100')}"
+        for number in range(count)
+    ]
+    assert wait_for(
+        lambda: set(made) <= set(_keys(sandbox, topics.REJECTED)), within_seconds=DEADLINE_SECONDS, every=0.2
+    )
+    return made
+
+
+def _replayed(sandbox: Sandbox) -> list[str]:
+    """The positions of the rejected records that were sent again."""
+    records = topics_reader.whole(sandbox.bootstrap, sandbox.topic(topics.notifications("trustpayments")))
+    return [place for one in records if (place := topics_reader.header(one, "replayed-from"))]
+
+
+def _captured(sandbox: Sandbox, keys: list[str]) -> bool:
+    events = topics_reader.payments(topics_reader.whole(sandbox.bootstrap, sandbox.topic(topics.STATUS)))
+    return all(events.get(key) and events[key][-1]["status"] == "captured" for key in keys)
+
+
+def test_rejected_payment_is_captured_after_a_replay_by_its_pages(sandbox: Sandbox, console: SignedIn) -> None:
+    with _broken_key(sandbox):
+        (key,) = _paid_in_vain(sandbox, 1)
+    offered = f"/actions/replay?kind=rejected&key={key.replace('/', '%2F')}"
+    assert wait_for(
+        lambda: key.partition("/")[2] in console.get("/rejected"), within_seconds=DEADLINE_SECONDS, every=0.2
+    )
+    assert offered.replace("&", "&amp;") in console.get(f"/rejected?key={key.replace('/', '%2F')}")
+    place, page = console.dry_run(offered, kind="rejected", key=key)
+    assert "1 of 1 records would be sent." in page
+    other, _ = console.dry_run(offered, kind="rejected", key=key)
+    assert not any(key in one for one in _replayed_keys(sandbox)), "a dry run changes nothing"
+
+    assert console._ask("GET", place, "ben")[0] == 404, "a dry run is its owner's"
+    assert console._ask("GET", "/actions/replay", "vera")[0] == 403
+    status, page, _ = console.send(page, f"{place}/confirm", why="card 4111 1111 1111 1111")
+    assert status == 409
+    assert "must not contain card" in page
+    for _ in range(2):  # a double submit
+        assert console.send(page, f"{place}/confirm", why="case 4711, the key was broken")[0] == 303
+    assert "Done. 1 of 1 records were sent." in console.ended(place)
+    assert wait_for(lambda: _captured(sandbox, [key]), within_seconds=DEADLINE_SECONDS, every=0.2)
+    assert _replayed_keys(sandbox).count(key) == 1
+
+    assert console.send(console.get(other), f"{other}/confirm", why="case 4711 again")[0] == 303
+    refused = console.ended(other)
+    assert "1 of the 1 records of this dry run were replayed since" in refused
+    assert "Nothing was done." in refused
+    assert _replayed_keys(sandbox).count(key) == 1
+
+    intended, done = _actions(sandbox)
+    assert (intended.state, intended.by, intended.identity) == ("intended", "anna", "authenticated")
+    assert (intended.reason, intended.arguments["key"]) == ("case 4711, the key was broken", key)
+    assert (done.state, done.by, done.published, done.action_id) == ("done", "anna", 1, intended.action_id)
+
+
+def _replayed_keys(sandbox: Sandbox) -> list[str]:
+    records = topics_reader.whole(sandbox.bootstrap, sandbox.topic(topics.notifications("trustpayments")))
+    return [(one.key or b"").decode() for one in records if topics_reader.header(one, "replayed-from")]
+
+
+def test_killed_replay_is_told_and_repeated_without_doubling_anything(
+    sandbox: Sandbox, console: SignedIn, tmp_path: Path
+) -> None:
+    with _broken_key(sandbox):
+        keys = _paid_in_vain(sandbox, 8)
+    before = len(_replayed(sandbox))
+    fields = {"kind": "rejected", "reason": "bad_signature", "merchant": SHOP}
+    place, page = console.dry_run("/actions/replay", **fields, per_second="2")
+    assert console.send(page, f"{place}/confirm", why="case 4712")[0] == 303
+    assert wait_for(lambda: len(_replayed(sandbox)) >= before + 2, within_seconds=DEADLINE_SECONDS, every=0.05)
+    console.child.signal(signal.SIGKILL)
+    assert console.child.wait(DEADLINE_SECONDS)
+    killed_at = len(_replayed(sandbox))
+    assert before + 2 <= killed_at < before + 8
+    assert not _captured(sandbox, keys)
+
+    again = SignedIn(sandbox, tmp_path / "again.sqlite")
+    try:
+        assert wait_for(
+            lambda: re.search(r"did not end</a></th><td class=\"number\">1<", again.get("/")),
+            within_seconds=DEADLINE_SECONDS,
+            every=0.2,
+        ), again.get("/")
+        place, page = again.dry_run("/actions/replay", **fields)
+        assert f"{killed_at} left out: replayed before" in page
+        assert again.send(page, f"{place}/confirm", why="case 4712, once more")[0] == 303
+        assert "Done." in again.ended(place)
+    finally:
+        again.child.signal(signal.SIGTERM)
+        assert again.child.wait(DEADLINE_SECONDS)
+    assert wait_for(lambda: _captured(sandbox, keys), within_seconds=DEADLINE_SECONDS, every=0.2)
+    replayed = _replayed(sandbox)
+    assert len(set(replayed)) == len(replayed), "a record was sent twice"
+    events = topics_reader.payments(topics_reader.whole(sandbox.bootstrap, sandbox.topic(topics.STATUS)))
+    assert all([one["sequence"] for one in events[key]] == [*range(1, len(events[key]) + 1)] for key in keys)
+    states = [(one.state, one.reason) for one in _actions(sandbox) if (one.reason or "").startswith("case 4712")]
+    assert states == [("intended", "case 4712"), ("intended", "case 4712, once more"), ("done", "case 4712, once more")]
+
+
+def test_correction_above_the_limit_needs_a_second_person(sandbox: Sandbox, console: SignedIn) -> None:
+    key = f"{SHOP}/{sandbox.providers['trustpayments'].pay(order_id='ORD-large', amount=10_001, settlestatus='100')}"
+    assert wait_for(lambda: _captured(sandbox, [key]), within_seconds=DEADLINE_SECONDS, every=0.2)
+    path = f"/actions/correct?payment={key.replace('/', '%2F')}"
+    place, page = console.dry_run(path, payment=key, status="charged_back")
+    assert "1 correction: captured becomes charged_back" in page
+    assert console.send(page, f"{place}/confirm", why="case 4713")[0] == 303
+    assert "waits for a second person" in console.get(place)
+    status, page, _ = console.send(console.get("/actions/correct"), f"{place}/confirm")
+    assert (status, "A second person must confirm" in page) == (409, True)
+    assert place in console.get("/actions", "ben")
+    assert console.send(console.get(place, "ben"), f"{place}/confirm", "ben")[0] == 303
+    assert "Done." in console.ended(place)
+
+    def corrected() -> bool:
+        events = topics_reader.payments(topics_reader.whole(sandbox.bootstrap, sandbox.topic(topics.STATUS)))
+        newest = events[key][-1]
+        return (newest["status"], newest.get("correction")) == ("charged_back", {"by": "anna", "reason": "case 4713"})
+
+    assert wait_for(corrected, within_seconds=DEADLINE_SECONDS, every=0.2)
+    intended, done = (one for one in _actions(sandbox) if one.reason == "case 4713")
+    assert (intended.by, intended.arguments["confirmed_by"], done.state) == ("anna", "ben", "done")
