@@ -21,6 +21,9 @@ PAGE_ROWS: Final = 50
 #: Groups of records that are counted apart.
 MAX_GROUPS: Final = 50
 
+#: Holds for rows of merchants that may be seen. The plus keeps SQLite from looking for all rows of a merchant first.
+OWN_MERCHANTS: Final = "+merchant IN (SELECT value FROM json_each(?))"
+
 #: A statement and its values.
 Sql = tuple[str, list[Any]]
 
@@ -93,7 +96,7 @@ def _conditions(
     """All that the rows must be, but for the columns ``without``."""
     tests, values = ([shape.condition] if shape.condition else []), []
     if merchants is not None:
-        tests.append("merchant IN (SELECT value FROM json_each(?))")
+        tests.append(OWN_MERCHANTS)
         values.append(json.dumps(sorted(merchants)))
     for one in fields(wanted):
         texts = getattr(wanted, one.name)

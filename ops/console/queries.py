@@ -15,6 +15,7 @@ from typing import Any, Final
 from paynotify.ops.console.attention import ATTENTION
 from paynotify.ops.console.filters import Cursor, ListFilter
 from paynotify.ops.console.listing import (
+    OWN_MERCHANTS,
     PAGE_ROWS,
     ListShape,
     count_statement,
@@ -180,7 +181,7 @@ class IndexQueries:
 
 def _found(database: sqlite3.Connection, table: Table, text: str, merchants: Merchants) -> Iterator[SearchHit]:
     seen: set[Any] = set()
-    may_see = "" if merchants is None else " AND merchant IN (SELECT value FROM json_each(?))"
+    may_see = "" if merchants is None else f" AND {OWN_MERCHANTS}"
     allowed = () if merchants is None else (json.dumps(sorted(merchants)),)
     for column in table.searched:
         begins = f'"{column}" >= ? AND "{column}" < ?{may_see}'

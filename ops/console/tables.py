@@ -27,8 +27,9 @@ class Table:
 
     Of two rows with the same key that with the greater ``newest`` column stays; if they are equal, the one with the
     greater place. ``searched`` are the columns that a search looks in, ``listed`` the columns by which lists are cut
-    and ordered. ``is_compacted``: a record without a value removes the row of its key. ``kept``: of the rows with the
-    same first key column only so many stay, those with the greatest keys; 0 for all.
+    and ordered, then those of other filters: rows that these leave out need not be read. ``is_compacted``: a record
+    without a value removes the row of its key. ``kept``: of the rows with the same first key column only so many stay,
+    those with the greatest keys; 0 for all.
     """
 
     name: str
@@ -65,7 +66,10 @@ TABLES: Final = (
         "sequence",
         ("payment_id", "order_id"),
         rows.payment_row,
-        (("fulfilment", "status", "observed_at", "merchant", "payment_id"), ("merchant", "status", "observed_at")),
+        (
+            ("fulfilment", "status", "observed_at", "merchant", "payment_id", "provider", "amount_check"),
+            ("merchant", "status", "observed_at"),
+        ),
         is_compacted=True,
     ),
     Table(
@@ -163,7 +167,7 @@ TABLES: Final = (
         "",
         ("transaction_id", "notification_id"),
         rows.rejected_row,
-        (("at", *_PLACE), ("provider", "reason", "merchant", "at")),
+        (("at", *_PLACE, "provider", "reason", "merchant", "key"), ("provider", "reason", "merchant", "at")),
     ),
     Table(
         "dead",
@@ -176,6 +180,6 @@ TABLES: Final = (
         "",
         ("transaction_id", "record_id", "notification_id"),
         rows.dead_row,
-        (("at", *_PLACE), ("provider", "reason", "merchant", "at")),
+        (("at", *_PLACE, "provider", "reason", "merchant", "key"), ("provider", "reason", "merchant", "at")),
     ),
 )
