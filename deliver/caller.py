@@ -22,12 +22,14 @@ from paynotify.schemas.configuration.deliver import DeliverSettings, Subscriptio
 from paynotify.schemas.configuration.secrets import Secret
 from paynotify.schemas.errors import ConfigurationError, SecretError
 from paynotify.schemas.times import utc_now
-from paynotify.service.forward_proxy import goes_directly, sign_in
+from paynotify.service.connection_problem import connection_problem, proxy_refusal
+from paynotify.service.forward_proxy import PROXY_SIGN_IN, goes_directly, sign_in
 from paynotify.service.outgoing_calls import USER_AGENT
 
 #: How long a name's addresses are used before it is looked up again.
 _NAMES_SECONDS: Final = 10
 _MAX_HEADER_BYTES: Final = 8190
+_REACH_SECONDS: Final = 5.0
 
 _HEADERS: Final[Mapping[str, str]] = {
     "Content-Type": "application/json",
@@ -51,7 +53,10 @@ class SubscriberCaller:
         self._now = now
         self._signer = Signer(subscription.secrets)
         self._rules = AddressRules(settings.private_networks)
-        self._host = urlsplit(subscription.url).hostname or ""
+        parts = urlsplit(subscription.url)
+        self._host = parts.hostname or ""
+        self._is_plain = parts.scheme == "http"
+        self._root = f"{parts.scheme}://{parts.netloc}/"
         proxy = settings.proxy
         self._is_direct = proxy is None or goes_directly(self._host, proxy.no_proxy)
         self._credentials = None if proxy is None or proxy.credentials is None else Secret(proxy.credentials)
@@ -69,7 +74,7 @@ class SubscriberCaller:
             self._trust.refresh()
             headers = {**_HEADERS, **self._signer.headers(event.event_id, body, self._now())}
             options = self._proxy_options()
-            if self._subscription.url.startswith("http:"):  # without a tunnel the proxy reads the call itself
+            if self._is_plain:  # without a tunnel the proxy reads the call itself
                 headers |= options.get("proxy_headers", {})
         except ConfigurationError:
             return SubscriberAnswer("no_secret", is_outage=True)
@@ -84,6 +89,31 @@ class SubscriberCaller:
             # once the status is there the subscriber has said what it has to say, however its body ends
             return received[0] if received else SubscriberAnswer("no_answer", is_outage=True)
         return received[0]
+
+    async def problem(self) -> str | None:
+        """Why the subscriber can't be reached; None if it can.
+
+        One HEAD of ``/`` goes the way that calls go. It delivers nothing, and any answer will do.
+
+        Raises:
+            ConfigurationError: the authorities or the proxy's credentials can't be read or used.
+        """
+        refused: list[str] = []
+        refused_addresses.set(refused)
+        if not self._rules.allows_host(self._host):
+            return _forbidden(self._host)
+        self._trust.refresh()
+        options = self._proxy_options()
+        headers = {"User-Agent": USER_AGENT, **(options.get("proxy_headers", {}) if self._is_plain else {})}
+        try:
+            async with (
+                asyncio.timeout(min(self._settings.timeout_seconds, _REACH_SECONDS)),
+                self._opened().head(self._root, headers=headers, allow_redirects=False, **options) as response,
+            ):
+                is_refused = response.status == PROXY_SIGN_IN and not self._is_direct
+                return proxy_refusal(PROXY_SIGN_IN) if is_refused else None
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            return _forbidden(*refused) if refused else connection_problem(self._host, error)
 
     async def close(self) -> None:
         if self._session is not None:
@@ -144,3 +174,7 @@ class SubscriberCaller:
         if named is None:
             raise SecretError(f"deliver.proxy.credentials {proxy.credentials!r} is not USER:PASSWORD.")
         return {"proxy": proxy.url, "proxy_headers": named}
+
+
+def _forbidden(*addresses: str) -> str:
+    return f"{' and '.join(dict.fromkeys(addresses))} must not be called: it is no public address"

@@ -5,6 +5,10 @@ from __future__ import annotations
 import base64
 import ipaddress
 from collections.abc import Mapping, Sequence
+from typing import Final
+
+#: A proxy's own answer to a call without encryption, which nobody behind it gives.
+PROXY_SIGN_IN: Final = 407
 
 
 def goes_directly(host: str, no_proxy: Sequence[str]) -> bool:

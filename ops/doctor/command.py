@@ -15,10 +15,10 @@ from paynotify.schemas.configuration.load import load
 from paynotify.schemas.providers import provider_names
 
 _EPILOG: Final = """\
-Checks the configuration, every secret, the brokers, the topics (as `topics check`), access control, and each provider:
-connection, TLS, clock, and credentials where a call is harmless. Nothing is changed; to learn the brokers' time, empty
-records are written to the topic paynotify.clock. Each finding is ok, warning, error or skipped.
-docs/operations/doctor.md lists the checks.
+Checks the configuration, every secret, the brokers, the topics (as `topics check`), access control, each provider
+(connection, TLS, clock, and credentials where a call is harmless) and each subscriber of outbound webhooks. Nothing is
+changed; to learn the brokers' time, empty records are written to the topic paynotify.clock. Each finding is ok,
+warning, error or skipped. docs/operations/doctor.md lists the checks.
 
 examples:
   paynotify doctor --config paynotify.yaml

@@ -13,6 +13,7 @@ from paynotify.ops.doctor.ingress import check_certificate
 from paynotify.ops.doctor.personal_fields import check_fields
 from paynotify.ops.doctor.providers import examine, examine_outgoing
 from paynotify.ops.doctor.public_urls import check_public_urls
+from paynotify.ops.doctor.subscribers import check_subscribers
 from paynotify.processors.providers.account import open_account
 from paynotify.processors.providers.registry import provider_specs
 from paynotify.schemas.configuration.merchants import Merchant, provider_of
@@ -25,7 +26,8 @@ from paynotify.service.value_cipher import cipher_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExaminationScope:
-    """What is checked: of which providers (empty: of all), without brokers and providers, with rare credentials too.
+    """What is checked: of which providers (empty: of all, and subscribers too), without calls to anybody, with rare
+    credentials too.
 
     ``as_worker``: by a process that has the workers' Kafka user and secrets. Another one can't tell what they may do.
     """
@@ -59,6 +61,9 @@ def examined(configuration: Configuration, scope: ExaminationScope) -> Iterator[
     yield from map(ScopedFinding, examine_outgoing(configuration.worker))
     yield from map(ScopedFinding, _check_encryption(configuration))
     yield from map(ScopedFinding, check_rates(configuration))
+    if not scope.providers:  # else this may be a pod of workers, which has no subscriber's secrets
+        checked = check_subscribers(configuration, offline=scope.offline, has_secrets=scope.as_worker)
+        yield from map(ScopedFinding, checked)
     if scope.offline:
         return
     yield from map(ScopedFinding, check_cluster(configuration, as_worker=scope.as_worker))

@@ -29,12 +29,10 @@ from paynotify.schemas.errors import (
     RateLimitedError,
     SecretError,
 )
+from paynotify.service.forward_proxy import PROXY_SIGN_IN
 from paynotify.service.outgoing_calls import USER_AGENT, retry_after_seconds
 
 _MAX_RETRY_AFTER_SECONDS: Final = 24 * 3600.0
-
-#: A proxy's own answer to a call without encryption, which no provider gives.
-PROXY_SIGN_IN: Final = 407
 
 
 #: Sent with every call, unless it has its own.

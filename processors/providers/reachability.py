@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-import ssl
-from collections.abc import Iterator
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
@@ -13,15 +10,13 @@ from typing import Final
 import aiohttp
 import httpx
 
-from paynotify.processors.providers.http import PROXY_SIGN_IN
 from paynotify.processors.providers.outgoing import open_transport
 from paynotify.schemas.configuration.worker import WorkerSettings
 from paynotify.schemas.errors import ProviderUnavailableError
-from paynotify.service.forward_proxy import goes_directly
+from paynotify.service.connection_problem import connection_problem, proxy_refusal
+from paynotify.service.forward_proxy import PROXY_SIGN_IN, goes_directly
 
 _CONNECT_SECONDS: Final = 5.0
-#: How proxies answer when the credentials are missing or, some of them, wrong.
-_SIGN_IN: Final = (401, PROXY_SIGN_IN)
 
 
 def check_secrets(worker: WorkerSettings) -> None:
@@ -59,35 +54,10 @@ async def _clock_of(root: httpx.URL, worker: WorkerSettings) -> datetime | None:
                 await response.aclose()
     except (httpx.HTTPError, aiohttp.ClientError, OSError) as error:
         await asyncio.sleep(0)  # a connection is closed in the loop's next turn, and this loop ends here
-        raise ProviderUnavailableError(_problem(root.host, error)) from None
+        raise ProviderUnavailableError(connection_problem(root.host, error)) from None
     if response.status_code == PROXY_SIGN_IN:
-        raise ProviderUnavailableError(_refusal(PROXY_SIGN_IN))
+        raise ProviderUnavailableError(proxy_refusal(PROXY_SIGN_IN))
     try:
         return parsedate_to_datetime(response.headers.get("Date", ""))
     except (ValueError, TypeError):
         return None
-
-
-def _problem(host: str, error: BaseException) -> str:
-    for cause in _causes(error):
-        if isinstance(cause, aiohttp.ClientHttpProxyError):
-            return _refusal(cause.status)
-        if isinstance(cause, aiohttp.ClientProxyConnectionError):
-            return f"the proxy {cause.host} cannot be reached"
-        # aiohttp's own error is one too, without the words
-        if isinstance(cause, ssl.SSLCertVerificationError) and not isinstance(cause, aiohttp.ClientError):
-            return f"{host} has an invalid certificate ({cause.verify_message})"
-        if isinstance(cause, socket.gaierror):
-            return f"the name {host} cannot be resolved"
-    return f"{host} cannot be reached ({type(error.__cause__ or error).__name__})"
-
-
-def _refusal(status: int) -> str:
-    what = "does not accept the credentials" if status in _SIGN_IN else "opens no connection"
-    return f"the proxy {what} (HTTP {status})"
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__

@@ -62,13 +62,16 @@ def test_nothing_of_it_is_rendered_by_default() -> None:
     assert [one["metadata"]["name"] for one in things("scram") if "deliver" in one["metadata"]["name"]] == []
 
 
-def test_pods_have_the_secrets_of_the_subscribers_and_nobody_else_has(scram: list[Thing]) -> None:
-    own = {"erp-webhook", "wms-webhook", "subscribers-ca", "paynotify-deliver"}
+def test_pods_and_the_doctor_alone_have_the_secrets_of_the_subscribers(scram: list[Thing]) -> None:
+    subscribers = {"erp-webhook", "wms-webhook", "subscribers-ca"}
+    own = {*subscribers, "paynotify-deliver"}
     for workload in of_kind(scram, "Deployment", "StatefulSet", "Job"):
         volumes = workload["spec"]["template"]["spec"]["volumes"]
         mounted = {one["secret"]["secretName"] for one in volumes if "secret" in one}
         if workload["metadata"]["name"].endswith("-deliver"):
             assert mounted == {*own, "kafka-ca"}
+        elif workload["metadata"]["name"].endswith("-doctor"):
+            assert mounted & own == subscribers
         else:
             assert not mounted & own, workload["metadata"]["name"]
 
@@ -107,6 +110,18 @@ def test_pods_reach_the_public_ports_of_subscribers_or_the_proxy(scram: list[Thi
     assert ports(rule) == {443, 8443}
     assert "10.0.0.0/8" in rule["to"][0]["ipBlock"]["except"]
     assert any(ports(one) == {3128} for one in named(strimzi, "NetworkPolicy")["spec"]["egress"])
+
+
+@pytest.mark.parametrize("component", ["doctor", "tools"])
+def test_doctor_and_the_pod_for_it_have_the_ways_and_secrets_of_deliver(component: str, strimzi: list[Thing]) -> None:
+    ways = named(strimzi, "NetworkPolicy", f"-{component}")["spec"]["egress"]
+    assert [one for one in named(strimzi, "NetworkPolicy")["spec"]["egress"] if one not in ways] == []
+    (workload,) = [
+        one for one in of_kind(strimzi, "Deployment", "Job") if one["metadata"]["name"].endswith(f"-{component}")
+    ]
+    volumes = workload["spec"]["template"]["spec"]["volumes"]
+    mounted = {one["secret"]["secretName"] for one in volumes if "secret" in one}
+    assert {"erp-webhook", "wms-webhook", "proxy"} <= mounted
 
 
 @pytest.mark.parametrize("mistake", ["configuration.deliver", "kafkaAccess.deliver"])

@@ -83,6 +83,21 @@ async def test_wrong_credentials_and_a_proxy_that_is_away_are_no_connection(way:
     assert way.subscriber.calls == []
 
 
+async def problem(caller: SubscriberCaller) -> str | None:
+    try:
+        return await caller.problem()
+    finally:
+        await caller.close()
+
+
+async def test_way_through_the_proxy_is_found_right_or_said_to_be_refused(way: Way) -> None:
+    assert await problem(way.caller()) is None
+    assert len(way.proxy.asked_for()) == 1
+    way.credentials.write_text("shop:wrong")
+    assert await problem(way.caller()) == "the proxy does not accept the credentials (HTTP 401)"
+    assert way.subscriber.calls == []
+
+
 async def test_host_that_needs_no_proxy_is_judged_by_its_address_again(way: Way) -> None:
     assert await answers(way.caller("127.0.0.1", networks=())) == [
         SubscriberAnswer("forbidden_address", is_outage=True)

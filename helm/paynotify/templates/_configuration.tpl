@@ -80,18 +80,19 @@
 {{- get (include "paynotify.withFiles" $file | fromJson) "is" | toYaml -}}
 {{- end -}}
 
-{{/* The Secrets that one process may read; given root, user, and the merchants it serves. As JSON {"names": [...]}.
-Those of the workers' own section, such as the proxy's credentials, are every worker's, and those of the subscribers are
-deliver's alone; the keys of the encryption are the workers' and the ingress's. */}}
+{{/* The Secrets that one process may read; given root, user, the merchants it serves, and whether it serves the subscribers,
+as deliver does and the doctor's checks do. As JSON {"names": [...]}. Those of the workers' own section, such as the proxy's
+credentials, are every worker's; the keys of the encryption are the workers' and the ingress's. */}}
 {{- define "paynotify.secrets" -}}
 {{- $access := .root.Values.kafkaAccess -}}
+{{- $subscribers := ternary .root.Values.configuration.deliver dict (.subscribers | default false) -}}
 {{- $section := get (pick .root.Values.configuration "worker" "deliver") (ternary "worker" .user (eq .user "tools")) | default dict -}}
 {{- $keys := ternary dict .root.Values.configuration.encryption (has .user (list "topics" "deliver")) -}}
 {{- $served := list -}}
 {{- if and (eq .user "ingest") .root.Values.ingest.tlsSecret -}}
 {{- $served = append $served (dict "existingSecret" .root.Values.ingest.tlsSecret) -}}
 {{- end -}}
-{{- include "paynotify.secretsIn" (list $access.ca $access.tokenCa (get $access .user) $section $keys .merchants $served) -}}
+{{- include "paynotify.secretsIn" (list $access.ca $access.tokenCa (get $access .user) $section $subscribers $keys .merchants $served) -}}
 {{- end -}}
 
 {{/* The number of partitions of a topic, by the rules of the product: its override, else the default. Given root and topic. */}}
