@@ -51,7 +51,7 @@ def page_routes(
 
     groups: tuple[PageGroup, ...] = (
         ListPages(configuration, queries, renderer, mark),
-        SearchPages(configuration, queries, renderer),
+        SearchPages(configuration, queries, renderer, open_reader),
         PaymentPages(configuration, queries, renderer, open_reader, mark),
         RecordPages(configuration, renderer, open_reader),
         ReconciliationPages(queries, renderer),

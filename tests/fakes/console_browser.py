@@ -46,7 +46,7 @@ async def console_browser(
     queries = IndexQueries(index)
     groups = (
         ListPages(configuration, queries, renderer),
-        SearchPages(configuration, queries, renderer),
+        SearchPages(configuration, queries, renderer, open_reader),
         PaymentPages(configuration, queries, renderer, open_reader),
         RecordPages(configuration, renderer, open_reader),
     )
