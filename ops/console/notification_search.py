@@ -1,7 +1,7 @@
 """Finds a notification by its id on the topics: the index keeps those alone that were rejected or dead-lettered.
 
-The id of a notification begins with the moment at which the ingress made it (UUIDv7). So a few minutes of the topics are
-read, however many notifications they hold.
+The id of a notification begins with the moment at which the ingress made it (UUIDv7). So a few minutes of the topics
+are read, however many notifications they hold.
 """
 
 from __future__ import annotations
