@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from typing import Any, Final
 
 import pytest
@@ -11,7 +12,13 @@ import pytest
 from release.locks import ROOT
 
 CONFIGURATION: Final[dict[str, Any]] = json.loads((ROOT / "renovate.json").read_text("utf-8"))
-FILES: Final = [str(one.relative_to(ROOT)) for one in ROOT.glob("[!.b]*/**/*") if one.is_file()] + ["Makefile"]
+#: Those of the repository and new ones, but not what the examples' builds leave in their folders.
+FILES: Final = subprocess.run(
+    ("git", "-C", ROOT, "ls-files", "--cached", "--others", "--exclude-standard"),
+    capture_output=True,
+    text=True,
+    check=True,
+).stdout.splitlines()
 MANAGERS: Final[list[dict[str, Any]]] = CONFIGURATION["customManagers"]
 
 
