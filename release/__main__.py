@@ -67,6 +67,8 @@ class Builder:
         yield from checks.installed(self._work / "installed", wheels, self.version)
         bill = self._target / f"paynotify-{self.version}.cdx.json"
         self._bill_tools.of_environment(self._work / "installed" / "bin" / "python", bill)
+        installed = json.loads(bill.read_text("utf-8"))
+        bill_of_materials.write(bill_of_materials.with_vendored_files(installed), bill)
         if objection := self._bill_tools.objection(bill):
             yield objection
 
@@ -112,7 +114,7 @@ class Builder:
                 yield f"`{engine.command}` did not build {image}. ENGINE= leaves images out, BASE= names another base."
                 return
         product = image_names(self.version)[0]
-        own = json.loads(engine.file(product, "/opt/paynotify/sbom.cdx.json"))
+        own = bill_of_materials.with_vendored_files(json.loads(engine.file(product, "/opt/paynotify/sbom.cdx.json")))
         whole = bill_of_materials.with_debian_packages(own, engine.file(product, "/var/lib/dpkg/status"))
         bill = self._target / f"paynotify-image-{self.version}.cdx.json"
         bill_of_materials.write(whole, bill)

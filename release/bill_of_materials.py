@@ -9,6 +9,7 @@ from email.parser import HeaderParser
 from pathlib import Path
 from typing import Any, Final
 
+from paynotify.ops.console.vendored_files import VENDORED_FILES, VENDORED_LICENCES
 from release.environments import environment_of
 from release.locks import ROOT
 
@@ -41,6 +42,25 @@ class BillTools:
         """What the specification's schema says against a bill; empty if nothing."""
         done = subprocess.run((self._python, "-c", _VALIDATE, bill), capture_output=True, text=True)
         return "" if done.returncode == 0 else f"{bill.name}: {done.stderr.strip()}"
+
+
+def with_vendored_files(bill: Mapping[str, Any]) -> dict[str, Any]:
+    """A bill of the product with the packages whose files the console serves: no installer knows of them."""
+    packages = sorted({(one.package, one.version) for one in VENDORED_FILES})
+    return {**bill, "components": [*bill.get("components", ()), *(_npm_component(*one) for one in packages)]}
+
+
+def _npm_component(name: str, version: str) -> dict[str, Any]:
+    reference = f"pkg:npm/{name}@{version}"
+    licences = [{"license": {"id": VENDORED_LICENCES[name]}}]
+    return {
+        "type": "library",
+        "bom-ref": reference,
+        "name": name,
+        "version": version,
+        "licenses": licences,
+        "purl": reference,
+    }
 
 
 def with_debian_packages(bill: Mapping[str, Any], status: str) -> dict[str, Any]:

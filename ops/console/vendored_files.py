@@ -23,6 +23,9 @@ class VendoredFile:
 _HTMX: Final = ("htmx.org", "4.0.1")
 _UPLOT: Final = ("uplot", "1.6.32")
 
+#: The packages' licences, by their names in SPDX.
+VENDORED_LICENCES: Final = {"htmx.org": "0BSD", "uplot": "MIT"}
+
 VENDORED_FILES: Final = (
     VendoredFile(
         "htmx.min.js", *_HTMX, "dist/htmx.min.js", "a0abb04f2f45a1f89d1d4844023245537e5e6014c87b144553e0607b4cc32130"

@@ -1,10 +1,10 @@
-"""The image's bill has the packages of its base too."""
+"""The bills have what no installer knows of: the packages of the image's base, and the files of others."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from release.bill_of_materials import with_debian_packages
+from release.bill_of_materials import with_debian_packages, with_vendored_files
 
 STATUS: Final = """\
 Package: libc6
@@ -36,3 +36,10 @@ def test_packages_that_are_installed_are_added_to_the_libraries() -> None:
         "pkg:deb/debian/login@1:4.13%2Bdfsg1-1?arch=amd64",
     ]
     assert len(own["components"]) == 1
+
+
+def test_packages_of_the_files_that_the_console_serves_are_added_once() -> None:
+    whole = with_vendored_files({"components": [{"type": "library", "name": "aiohttp", "version": "3"}]})
+    assert [one["name"] for one in whole["components"]] == ["aiohttp", "htmx.org", "uplot"]
+    assert whole["components"][1]["purl"] == "pkg:npm/htmx.org@4.0.1"
+    assert whole["components"][2]["licenses"] == [{"license": {"id": "MIT"}}]

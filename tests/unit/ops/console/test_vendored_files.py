@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from paynotify.ops.console.vendored_files import VENDORED_FILES, VendoredFile
+from paynotify.ops.console.vendored_files import VENDORED_FILES, VENDORED_LICENCES, VendoredFile
 
 STATIC = Path(__file__).parents[4] / "ops" / "console" / "static"
 
@@ -21,7 +21,7 @@ def test_vendored_file_has_the_bytes_of_the_table(one: VendoredFile) -> None:
 def test_table_has_every_vendored_file_and_a_licence_of_each_package() -> None:
     assert {one.name for one in VENDORED_FILES} == {file.name for file in (STATIC / "vendor").iterdir()}
     licensed = {one.package for one in VENDORED_FILES if one.path == "LICENSE"}
-    assert licensed == {one.package for one in VENDORED_FILES}
+    assert licensed == {one.package for one in VENDORED_FILES} == set(VENDORED_LICENCES)
 
 
 def test_templates_name_no_other_host_and_have_no_inline_code_or_style() -> None:
