@@ -25,8 +25,9 @@ class PaymentFacts:
 
     ``overdue`` is the reason of a standing report that the order is late. ``request`` is the newest request about the
     payment or its order. ``dead`` and ``rejected`` are the reasons of records about the payment without a result, and
-    count only if they are newer than the event. ``poll_schedule_seconds`` are the times after ``final_by`` at which the
-    provider is polled. ``shop_captures``: the shop may request captures.
+    count only if they are newer than the event. ``retry`` is why and until when the newest lookup waits.
+    ``poll_schedule_seconds`` are the times after ``final_by`` at which the provider is polled. ``shop_captures``: the
+    shop may request captures.
     """
 
     now: datetime
@@ -38,6 +39,7 @@ class PaymentFacts:
     dead: DeadReason | None = None
     rejected: RejectReason | None = None
     silent_since: str | None = None
+    retry: tuple[str, str] | None = None
     poll_schedule_seconds: tuple[float, ...] = ()
     shop_captures: bool = False
 
@@ -99,6 +101,8 @@ def _outage(facts: PaymentFacts, status: str | None) -> Cause | None:
     """What keeps paynotify from knowing more, while the provider may still say more."""
     if status not in _OPEN:
         return None
+    if facts.retry is not None:
+        return "lookup_waits"
     if facts.dead is not None:
         return "lookup_dead"
     if facts.rejected is not None and status in (None, "pending"):
@@ -200,8 +204,16 @@ def _when(facts: PaymentFacts, cause: Cause) -> str | None:
         return facts.event.settles_by if facts.event is not None else None
     if cause in ("announced", "pending"):
         return facts.final_by
+    if cause == "lookup_waits":
+        return _to_come(facts.retry[1] if facts.retry is not None else None, facts.now)
     poll = next_poll(facts) if cause in ("overdue_polled", "provider_silent") else None
     return rfc3339(poll) if poll is not None else None
+
+
+def _to_come(text: str | None, now: datetime) -> str | None:
+    """The time, if it is not over."""
+    moment = parse_time(text) if text else None
+    return text if moment is not None and moment > now else None
 
 
 def _words(facts: PaymentFacts, when: str | None) -> Mapping[str, str]:
@@ -223,6 +235,7 @@ def _words(facts: PaymentFacts, when: str | None) -> Mapping[str, str]:
         "action": action,
         "state": state,
         "why": f" ({reason})" if reason else "",
+        "retry": facts.retry[0] if facts.retry is not None else "",
         "dead": facts.dead or "",
         "rejected": facts.rejected or "",
     }

@@ -12,8 +12,15 @@ from paynotify.schemas.configuration.model import Configuration
 from paynotify.schemas.money import Money
 
 
-def payment_facts(rows: PaymentRows, configuration: Configuration, merchant: Merchant, now: datetime) -> PaymentFacts:
-    """The facts. A record without a result counts only if it is newer than the payment's newest event."""
+def payment_facts(
+    rows: PaymentRows,
+    configuration: Configuration,
+    merchant: Merchant,
+    now: datetime,
+    retry: tuple[str, str] | None = None,
+) -> PaymentFacts:
+    """The facts. A record without a result counts only if it is newer than the payment's newest event. ``retry`` is
+    why and until when a lookup waits, which the payment's story alone tells."""
     event, expected, overdue, request = rows.event, rows.expected, rows.overdue, rows.request
     observed_at = event.observed_at if event is not None else ""
 
@@ -30,6 +37,7 @@ def payment_facts(rows: PaymentRows, configuration: Configuration, merchant: Mer
         dead=newer(rows.dead),
         rejected=newer(rows.rejected),
         silent_since=rows.silent["since"] if rows.silent is not None else None,
+        retry=retry,
         poll_schedule_seconds=configuration.worker.overdue.poll_schedule(provider_of(merchant)),
         shop_captures=getattr(merchant, "charges", None) is not None,
     )

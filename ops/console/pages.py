@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Final
 
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -19,10 +20,10 @@ from paynotify.ops.console.facts import payment_facts
 from paynotify.ops.console.live.pages import news_address
 from paynotify.ops.console.order_answer import order_answer
 from paynotify.ops.console.payment_rows import PaymentRows
-from paynotify.ops.console.queries import IndexQueries
+from paynotify.ops.console.queries import IndexQueries, IndexRow
 from paynotify.ops.console.rendering import PageRenderer
 from paynotify.ops.console.routes import ConsoleRoute
-from paynotify.ops.console.story import story_lines
+from paynotify.ops.console.story import story_lines, waiting_lookup
 from paynotify.ops.console.topic_access import OpenReader, TopicAccess
 from paynotify.ops.trace.reading import read_timeline
 from paynotify.ops.trace.timeline import Timeline
@@ -34,7 +35,9 @@ from paynotify.schemas.money import Money
 from paynotify.schemas.times import utc_now
 
 #: The payments of an order that are explained; few orders have more than two.
-_MAX_PAYMENTS = 20
+_MAX_PAYMENTS: Final = 20
+#: What of an order is not of one payment, by table, and the column that says which is the newest.
+_NEWEST: Final = {"expected": "created_at", "overdue": "at", "requests": "at"}
 
 
 class PaymentPages:
@@ -65,12 +68,13 @@ class PaymentPages:
         """One payment: what it is, why its goods wait, and everything that happened."""
         merchant, payment_id = self._named(request, "payment_id")
         mark = self._mark()  # asked first, so that no news is missed
-        rows, why = await run_in_threadpool(self._explained, merchant, payment_id)
         problem, story = "", None
         try:
             story = await run_in_threadpool(self._story, merchant, payment_id)
         except (ClusterUnavailableError, ConfigurationError) as error:
             problem = str(error)
+        retry = waiting_lookup(story) if story is not None else None
+        rows, why = await run_in_threadpool(self._explained, merchant, payment_id, retry)
         is_known = any((rows.event, rows.expected, rows.request, rows.rejected, rows.dead, story and story.entries))
         if not is_known:
             raise HTTPException(404, problem or f"Nothing is known of the payment {merchant.id}/{payment_id}.")
@@ -94,10 +98,11 @@ class PaymentPages:
         payments = [await run_in_threadpool(self._explained, merchant, one) for one in names]
         expected = found["expected"][0] if found["expected"] else None
         answer = order_answer(_expected(expected), [rows.event for rows, _ in payments if rows.event is not None])
+        why = await run_in_threadpool(self._without_payment, merchant, found) if not payments else None
         return self._renderer.page(
             request, "order.html", merchant=merchant.id, order_id=order_id, answer=answer, payments=payments,
             expected=expected, overdue=found["overdue"], requests=found["requests"],
-            more=len(found["payments"]) - len(names),
+            more=len(found["payments"]) - len(names), why=why,
         )  # fmt: skip
 
     def _named(self, request: Request, name: str) -> tuple[Merchant, str]:
@@ -111,9 +116,24 @@ class PaymentPages:
             raise HTTPException(404, f"There is no merchant {request.path_params['merchant']!r} in the configuration.")
         return merchant, found
 
-    def _explained(self, merchant: Merchant, payment_id: str) -> tuple[PaymentRows, Explanation]:
+    def _explained(
+        self, merchant: Merchant, payment_id: str, retry: tuple[str, str] | None = None
+    ) -> tuple[PaymentRows, Explanation]:
         rows = self._queries.payment_rows(provider_of(merchant), merchant.id, payment_id)
-        return rows, explained(payment_facts(rows, self._configuration, merchant, utc_now()))
+        return rows, self._sentence(merchant, rows, retry)
+
+    def _sentence(self, merchant: Merchant, rows: PaymentRows, retry: tuple[str, str] | None = None) -> Explanation:
+        return explained(payment_facts(rows, self._configuration, merchant, utc_now(), retry))
+
+    def _without_payment(self, merchant: Merchant, found: Mapping[str, list[IndexRow]]) -> Explanation:
+        """About an order of which no payment is reported."""
+        newest = {name: max(found[name], key=lambda row: row[at], default=None) for name, at in _NEWEST.items()}
+        announced = newest["expected"]["payment_id"] if newest["expected"] is not None else None
+        rows = self._queries.payment_rows(provider_of(merchant), merchant.id, announced or "")
+        return self._sentence(
+            merchant,
+            replace(rows, expected=newest["expected"], overdue=newest["overdue"], request=newest["requests"]),
+        )
 
     def _story(self, merchant: Merchant, payment_id: str) -> Timeline:
         with self._topics.reader() as reader:

@@ -12,6 +12,7 @@ Cause = Literal[
     "money_went_back",
     "charged_back",
     "withdrawn_after_release",
+    "lookup_waits",
     "lookup_dead",
     "notification_rejected",
     "provider_silent",
@@ -69,6 +70,10 @@ SENTENCES: Final[Mapping[Cause, tuple[str, str]]] = {
     "withdrawn_after_release": (
         "they were released, and the payment is now {status}{reason}",
         "goods that left must come back, and a person asks the customer or the provider",
+    ),
+    "lookup_waits": (
+        "the provider's answer is missing ({retry})",
+        "paynotify asks again{at_when}, and publishes the status when it has the answer",
     ),
     "lookup_dead": (
         "a lookup about the payment ended without a result ({dead})",

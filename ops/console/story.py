@@ -28,6 +28,14 @@ def story_lines(story: Timeline) -> list[StoryLine]:
     return [_line(one) for one in story.entries]
 
 
+def waiting_lookup(story: Timeline) -> tuple[str, str] | None:
+    """Why and until when the payment's newest lookup waits to be tried again; None if it does not."""
+    tries = [one for one in story.entries if one.kind in ("retry", "answer", "dead", "status")]
+    if not tries or tries[-1].kind != "retry":
+        return None
+    return tries[-1].details["reason"], tries[-1].details["not_before"]
+
+
 def _line(entry: TimelineEntry) -> StoryLine:
     details = ((name.replace("_", " "), _text(value)) for name, value in entry.details.items())
     return StoryLine(

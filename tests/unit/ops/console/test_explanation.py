@@ -52,6 +52,7 @@ def situations() -> Iterator[dict[str, Any]]:
     yield from ({"overdue": one} for one in ("late", "settlement"))
     yield from ({"request": (action, state, None)} for action in get_args(Action) for state in STATES)
     yield from ({"dead": DEAD_REASONS[0]}, {"rejected": REJECT_REASONS[0]})
+    yield from ({"retry": ("unavailable", one)} for one in (EARLIER, LATER))
     yield from ({"silent_since": EARLIER}, {"shop_captures": True})
 
 
@@ -125,6 +126,11 @@ def test_gaps_of_the_sentences_are_words_that_exist() -> None:
             {"event": event("declined", "stop", reason="05")},
             "No goods leave: the payment is declined (05) and took no money; another attempt of the customer is a "
             "payment of its own, and a late success is published when it comes.",
+        ),
+        (
+            {"event": event("pending"), "retry": ("unavailable", LATER)},
+            "The goods wait: the provider's answer is missing (unavailable); paynotify asks again at "
+            "2026-11-30 03:00 UTC, and publishes the status when it has the answer.",
         ),
         (
             {"dead": "credentials"},
