@@ -18,7 +18,7 @@ from helm.dashboards import dashboards
 from helm.reference_pages import ALERTS_PAGE, CHART_PAGE, alerts_page, chart_page
 from helm.values import PROVIDER_STAGES
 from helm.values_schema import schema
-from paynotify.ops.rights import Allowance, allowed
+from paynotify.ops.rights import CONSOLE, Allowance, allowed, grants
 from paynotify.processors.providers.registry import provider_specs
 from paynotify.schemas.generate import markdown
 from paynotify.schemas.providers import provider_names
@@ -76,11 +76,12 @@ def topics() -> str:
 
 
 def tools_rights() -> str:
-    """What the user for the operators' commands may do, by allowance; as Strimzi names it."""
+    """What the users for the operators' commands and the console may do, by allowance; as Strimzi names it."""
     by_allowance = {}
-    for allowance in get_args(Allowance):
+    given = {allowance: allowed(allowance) for allowance in get_args(Allowance)}
+    for allowance, rights in {**given, "console": grants(CONSOLE)}.items():
         operations: dict[tuple[str, str], list[str]] = {}
-        for grant in sorted(allowed(allowance)):
+        for grant in sorted(rights):
             operations.setdefault((grant.kind, grant.name), []).append(grant.operation)
         by_allowance[allowance] = [
             {"type": kind, "name": name, "operations": found} for (kind, name), found in operations.items()

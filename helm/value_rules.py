@@ -35,6 +35,10 @@ _TRUE: Final[Schema] = {"const": True}
 _FILLED: Final[Schema] = {"minLength": 1}
 _NOT_EMPTY: Final[Schema] = {"minItems": 1}
 _ABSENT: Final[Schema] = {"maxProperties": 0}
+_KNOWN_USERS: Final[Schema] = {
+    "properties": {"kind": {"enum": ["proxy", "basic", "oidc"]}},
+    "required": ["kind"],
+}
 _PROTOCOL: Final = "configuration.kafka.security_protocol"
 _MECHANISM: Final = "configuration.kafka.sasl_mechanism"
 _AUDIENCE: Final = "kafkaAccess.serviceAccountToken.audience"
@@ -69,6 +73,20 @@ RULES: Final[tuple[Schema, ...]] = (
     *(_if(named, _credentials("ingest"), _credentials("worker")) for named in _NAMED),
     *(_if({**named, "topics.manage": {"const": "job"}}, _credentials("topics")) for named in _NAMED),
     *(_if({**named, "deliver.enabled": _TRUE}, _credentials("deliver")) for named in _NAMED),
+    *(_if({**named, "console.enabled": _TRUE}, _credentials("console")) for named in _NAMED),
+    # the pod listens for others, which the product refuses without users
+    _if(
+        {"console.enabled": _TRUE},
+        _must(
+            "configuration.console",
+            {"properties": {"public_urls": _NOT_EMPTY, "access": _KNOWN_USERS}, "required": ["public_urls", "access"]},
+            "with public_urls, and access of a kind that knows users, since console.enabled is true",
+        ),
+    ),
+    _if(
+        {"console.httpIngress.enabled": _TRUE},
+        _must("console.httpIngress.hosts", _NOT_EMPTY, "the hosts of the console, such as [console.shop.example]"),
+    ),
     _if(
         {"deliver.enabled": _TRUE},
         _must(
@@ -90,7 +108,7 @@ RULES: Final[tuple[Schema, ...]] = (
     _if(
         {_PROTOCOL: _UNENCRYPTED},
         _no_certificate("ca"),
-        *(_no_certificate(process, "certificate") for process in ("ingest", "worker", "topics", "deliver")),
+        *(_no_certificate(process, "certificate") for process in ("ingest", "worker", "topics", "deliver", "console")),
     ),
     # without a request the autoscaler measures nothing and never scales
     _if(

@@ -63,7 +63,7 @@ Labels: TypeAlias = Annotated[dict[LabelName, LabelValue], _reserved(r"^(app\.ku
 Annotations: TypeAlias = dict[LabelName, str]
 PodAnnotations: TypeAlias = Annotated[dict[LabelName, str], _reserved("^checksum/configuration$")]
 #: Groups whose objects would be named like other objects of the chart.
-_TAKEN: Final = "^(ingest|topics|doctor|tools|worker|deny|dashboards|ingest-metrics)$"
+_TAKEN: Final = "^(ingest|topics|doctor|tools|console|worker|deny|dashboards|ingest-metrics)$"
 #: For the map of groups, so that its names collide with nothing else of the chart.
 NO_TAKEN_NAMES: Final = Meta(
     extra_json_schema={"patternProperties": {_TAKEN: {"const": "absent: another part of the chart has this name"}}}

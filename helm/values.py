@@ -91,6 +91,7 @@ class KafkaAccess(ValuesSection, frozen=True, kw_only=True):
     worker: KafkaUser
     topics: KafkaUser
     deliver: KafkaUser
+    console: KafkaUser
     tools: KafkaUser
 
 
@@ -142,10 +143,16 @@ class ToolsRights(ValuesSection, frozen=True, kw_only=True):
     may_forget: bool
 
 
+class ConsoleRights(ValuesSection, frozen=True, kw_only=True):
+    may_act: bool
+    may_charge: bool
+
+
 class StrimziUsers(ValuesSection, frozen=True, kw_only=True):
     enabled: bool
     authentication: Literal["scram-sha-512", "tls", "tls-external"]
     tools: ToolsRights
+    console: ConsoleRights
     consumers: list[Name]
     shops: dict[Name, Shop]
 
@@ -280,6 +287,16 @@ class HttpRoute(ValuesSection, frozen=True, kw_only=True):
     hostnames: list[Host]
 
 
+class Console(ValuesSection, frozen=True, kw_only=True):
+    enabled: bool
+    url: Annotated[str, Meta(pattern=r"^(https?://[^\s/@?#]+)?$")]
+    resources: Resources
+    index_size: Bytes
+    service_port: Port
+    tls_secret: OptionalName
+    http_ingress: HttpIngress
+
+
 ProviderCidrs = msgspec.defstruct(
     "ProviderCidrs",
     [(name, Annotated[list[Cidr], Meta(min_length=1)] | UnsetType, UNSET) for name in provider_names()],
@@ -292,6 +309,7 @@ ProviderCidrs = msgspec.defstruct(
 class NetworkPolicy(ValuesSection, frozen=True, kw_only=True):
     enabled: bool
     ingress_from: list[Peer]
+    console_from: list[Peer]
     metrics_from: list[Peer]
     dns: Annotated[list[Peer], Meta(min_length=1)]
     dns_ports: Annotated[list[Port], Meta(min_length=1)]
@@ -303,6 +321,7 @@ class NetworkPolicy(ValuesSection, frozen=True, kw_only=True):
     provider_proxy: list[Peer]
     subscribers: list[Peer]
     subscriber_proxy: list[Peer]
+    issuer: list[Peer]
     collector: list[Peer]
     cilium: bool
     extra_egress: list[EgressRule]
@@ -314,12 +333,6 @@ class Monitoring(ValuesSection, frozen=True, kw_only=True):
     labels: Labels
     dashboards: bool
     dashboard_labels: Labels
-
-
-class ConsoleLinks(ValuesSection, frozen=True, kw_only=True):
-    """Where the console is reached."""
-
-    url: Annotated[str, Meta(pattern=r"^(https?://[^\s/@?#]+)?$")]
 
 
 class Values(ValuesSection, frozen=True, kw_only=True):
@@ -334,6 +347,7 @@ class Values(ValuesSection, frozen=True, kw_only=True):
     topics: Topics
     doctor: Doctor
     tools: Tools
+    console: Console
     strimzi: Strimzi
     ingest: Ingest
     workers: Annotated[dict[GroupName, Group], NO_TAKEN_NAMES]
@@ -347,4 +361,3 @@ class Values(ValuesSection, frozen=True, kw_only=True):
     monitoring: Monitoring
     traces: Traces
     alerts: Alerts
-    console: ConsoleLinks

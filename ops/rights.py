@@ -92,6 +92,12 @@ COMMANDS: Final[dict[str, CommandRights]] = {
     ),
 }
 
+#: What the console reads, for its index, a payment's story and the flow. What operators do with it needs the commands'
+#: rights too.
+CONSOLE: Final = CommandRights(
+    reads=(*_STORY, topics.LATEST, topics.SILENT, topics.RECONCILIATIONS), describes=_ALL, groups=True
+)
+
 
 def expanded(names: Iterable[str]) -> Iterator[str]:
     """The topics that the names stand for."""

@@ -22,8 +22,8 @@ _HEADERS: Final = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
-#: Asked by who checks that the process lives, at whatever address it has.
-PROBE_PATH: Final = "/healthz"
+#: Asked by who checks that the process lives and answers, at whatever address it has.
+PROBE_PATHS: Final = ("/healthz", "/readyz")
 
 
 class SafeAnswers:
@@ -49,7 +49,7 @@ class SafeAnswers:
 
     def _refused(self, scope: Scope) -> ASGIApp | None:
         headers = Headers(scope=scope)
-        if scope["path"] != PROBE_PATH and not self._origins.is_host(headers.get("host", "")):
+        if scope["path"] not in PROBE_PATHS and not self._origins.is_host(headers.get("host", "")):
             return PlainTextResponse("Misdirected request: use the console's own address.\n", 421)
         problem = self._origins.refusal(scope["method"], headers)
         return PlainTextResponse(f"Refused: {problem}. Use the console's own pages.\n", 403) if problem else None

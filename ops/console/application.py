@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 
 from paynotify.ops.console.access.guard import Identify, guarded, local_user
 from paynotify.ops.console.access.site import ConsoleSite
-from paynotify.ops.console.answer_headers import PROBE_PATH, SafeAnswers
+from paynotify.ops.console.answer_headers import PROBE_PATHS, SafeAnswers
 from paynotify.ops.console.rendering import PageRenderer
 from paynotify.ops.console.routes import ConsoleRoute
 from paynotify.schemas.api.operations import PREFIX
@@ -37,7 +37,7 @@ def build_application(
     ``api`` answers programs below its own path. It has tokens of its own, and knows nothing of sessions and roles.
     """
     place = site or ConsoleSite()
-    known = (*routes, ConsoleRoute(PROBE_PATH, _alive, None))
+    known = (*routes, *(ConsoleRoute(path, _alive, None) for path in PROBE_PATHS))
     renderer.navigation = tuple(one for one in known if one.title)
     served = [
         Route(one.path, guarded(one.endpoint, one.path, one.role, identify), methods=list(one.methods), name=one.path)
@@ -65,5 +65,5 @@ def build_application(
 
 
 async def _alive(request: Request) -> Response:
-    """For probes. It tells nothing of the topics: their health is not this process's."""
+    """For probes. It tells nothing of the topics: pages are served while they are away, and say so."""
     return PlainTextResponse("alive\n")

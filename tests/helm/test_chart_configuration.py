@@ -97,8 +97,8 @@ def test_secrets_are_mounted_only_where_they_are_needed(way: str) -> None:
         process: paths_in(yaml.safe_load(file_of(way, process))["kafka"]) for process in ("ingest", "worker")
     }
     for workload in of_kind(found, "Deployment", "StatefulSet"):
-        if workload["metadata"]["name"].endswith("-tools"):
-            continue  # it has all merchants' (test_tools_pod.py)
+        if workload["metadata"]["name"].endswith(("-tools", "-console")):
+            continue  # see test_tools_pod.py and test_console.py
         providers = {*options(workload, "--provider=")}
         if "charge" in options(workload, "--stage="):
             providers.add("nevogate")

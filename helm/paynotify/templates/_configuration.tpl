@@ -42,7 +42,7 @@
 {{- dict "names" ($names | uniq | sortAlpha) | toJson -}}
 {{- end -}}
 
-{{/* The file of one process; given (dict "root" $ "user" ingest|worker|topics|deliver|tools). */}}
+{{/* The file of one process; given (dict "root" $ "user" ingest|worker|topics|deliver|console|tools). */}}
 {{- define "paynotify.configuration" -}}
 {{- $values := .root.Values -}}
 {{- $user := get $values.kafkaAccess .user | default dict -}}
@@ -66,12 +66,13 @@
 {{- with $user.privateKey -}}{{- $kafka = set $kafka "ssl_keyfile" (include "paynotify.secretPath" .) -}}{{- end -}}
 {{- $file := set (deepCopy $values.configuration) "kafka" $kafka -}}
 {{- $file = set $file "state_directory" "/var/lib/paynotify" -}}
-{{- if and (eq .user "ingest") $values.ingest.tlsSecret -}}
-{{- $limits := $file.ingest | default dict -}}
+{{- $secret := include "paynotify.tlsSecret" . -}}
+{{- if $secret -}}
+{{- $section := get $file .user | default dict -}}
 {{- range $key, $name := dict "tls_certfile" "tls.crt" "tls_keyfile" "tls.key" -}}
-{{- $limits = set $limits $key (include "paynotify.secretPath" (dict "existingSecret" $values.ingest.tlsSecret "key" $name)) -}}
+{{- $section = set $section $key (include "paynotify.secretPath" (dict "existingSecret" $secret "key" $name)) -}}
 {{- end -}}
-{{- $file = set $file "ingest" $limits -}}
+{{- $file = set $file .user $section -}}
 {{- end -}}
 {{- $urls := include "paynotify.publicURLs" .root | fromJson -}}
 {{- if and $urls.urls (not (hasKey ($file.ingest | default dict) "public_urls")) -}}
@@ -80,17 +81,23 @@
 {{- get (include "paynotify.withFiles" $file | fromJson) "is" | toYaml -}}
 {{- end -}}
 
+{{/* The Secret of the certificate with which a process terminates TLS itself; given root and user. */}}
+{{- define "paynotify.tlsSecret" -}}
+{{- if has .user (list "ingest" "console") -}}{{ get (get .root.Values .user) "tlsSecret" }}{{- end -}}
+{{- end -}}
+
 {{/* The Secrets that one process may read; given root, user, the merchants it serves, and whether it serves the subscribers,
 as deliver does and the doctor's checks do. As JSON {"names": [...]}. Those of the workers' own section, such as the proxy's
-credentials, are every worker's; the keys of the encryption are the workers' and the ingress's. */}}
+credentials, are every worker's, and those of the console's users the console's; the keys of the encryption are the workers',
+the ingress's and the console's. */}}
 {{- define "paynotify.secrets" -}}
 {{- $access := .root.Values.kafkaAccess -}}
 {{- $subscribers := ternary .root.Values.configuration.deliver dict (.subscribers | default false) -}}
-{{- $section := get (pick .root.Values.configuration "worker" "deliver") (ternary "worker" .user (eq .user "tools")) | default dict -}}
+{{- $section := get (pick .root.Values.configuration "worker" "deliver" "console") (ternary "worker" .user (eq .user "tools")) | default dict -}}
 {{- $keys := ternary dict .root.Values.configuration.encryption (has .user (list "topics" "deliver")) -}}
 {{- $served := list -}}
-{{- if and (eq .user "ingest") .root.Values.ingest.tlsSecret -}}
-{{- $served = append $served (dict "existingSecret" .root.Values.ingest.tlsSecret) -}}
+{{- with include "paynotify.tlsSecret" . -}}
+{{- $served = append $served (dict "existingSecret" .) -}}
 {{- end -}}
 {{- include "paynotify.secretsIn" (list $access.ca $access.tokenCa (get $access .user) $section $subscribers $keys .merchants $served) -}}
 {{- end -}}

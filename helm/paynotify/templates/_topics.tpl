@@ -40,6 +40,16 @@ without a bound are left out. */}}
 {{- $bounds | toJson -}}
 {{- end -}}
 
+{{/* The rights of files/tools-rights.yaml as rules of a user, as a JSON list; given prefix and given. */}}
+{{- define "paynotify.rules" -}}
+{{- $prefix := .prefix -}}
+{{- $rules := list -}}
+{{- range .given -}}
+{{- $rules = append $rules (dict "type" .type "name" (printf "%s%s" $prefix .name) "patternType" (ternary "prefix" "literal" (eq .type "group")) "operations" .operations) -}}
+{{- end -}}
+{{- $rules | toJson -}}
+{{- end -}}
+
 {{/* One access rule; given type, name, operations and perhaps patternType. */}}
 {{- define "paynotify.acl" -}}
 - resource: {type: {{ .type }}, name: {{ .name | quote }}, patternType: {{ .patternType | default "literal" }}}

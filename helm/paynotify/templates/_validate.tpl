@@ -33,7 +33,7 @@ Everything else is refused by values.schema.json, the API server, or the topics 
 {{- end -}}
 {{- end -}}
 {{- if .Values.strimzi.users.enabled -}}
-{{- $processes := list (printf "%s-ingest" (include "paynotify.fullname" .)) (printf "%s-worker" (include "paynotify.fullname" .)) (printf "%s-deliver" (include "paynotify.fullname" .)) (printf "%s-tools" (include "paynotify.fullname" .)) -}}
+{{- $processes := list (printf "%s-ingest" (include "paynotify.fullname" .)) (printf "%s-worker" (include "paynotify.fullname" .)) (printf "%s-deliver" (include "paynotify.fullname" .)) (printf "%s-console" (include "paynotify.fullname" .)) (printf "%s-tools" (include "paynotify.fullname" .)) -}}
 {{- range $name := concat .Values.strimzi.users.consumers (keys .Values.strimzi.users.shops) -}}
 {{- if has $name $processes -}}
 {{- fail (printf "strimzi.users: %s is the user of one of paynotify's own processes. Choose another name." $name) -}}

@@ -19,7 +19,7 @@ from paynotify.ops.console.access.form_tokens import FORM_FIELD
 from paynotify.ops.console.access.identity import Identity, Role
 from paynotify.ops.console.access.method import access_method
 from paynotify.ops.console.actions.pages import ActionPages
-from paynotify.ops.console.answer_headers import PROBE_PATH
+from paynotify.ops.console.answer_headers import PROBE_PATHS
 from paynotify.ops.console.application import build_application
 from paynotify.ops.console.flow.sampler import FlowSampler
 from paynotify.ops.console.follower import IndexAge
@@ -112,6 +112,7 @@ TABLE: Final = (
     ("POST", "/sign-out", "/sign-out", (403, 303, 303, 303, 303)),  # nobody has no form for it
     ("GET", "/signed-out", "/signed-out", OPEN),
     ("GET", "/healthz", "/healthz", OPEN),
+    ("GET", "/readyz", "/readyz", OPEN),
 )
 
 
@@ -165,7 +166,7 @@ def test_table_has_every_route(index: Path) -> None:
         for one in console_routes(index, PageRenderer(IndexAge))
         for method, path in ((method, one.path) for method in one.methods)
     }
-    assert {(method, path) for method, path, _, _ in TABLE} == served | {("GET", PROBE_PATH)}
+    assert {(method, path) for method, path, _, _ in TABLE} == served | {("GET", path) for path in PROBE_PATHS}
 
 
 @pytest.mark.parametrize("number", range(len(ASKERS)), ids=ASKERS)
