@@ -114,6 +114,12 @@ browser: prerequisites $(VENV)/.development     ## look at each page of the cons
 bench: prerequisites $(VENV)/.development       ## measure cost and latency, side by side with peers (BASE=commit compares)
 	$(BIN)/python -m tests.bench $(if $(BASE),--base $(BASE)) $(ARGS)
 
+.PHONY: console
+PAYMENTS ?= 1000000
+VIEWERS ?= 50
+console: prerequisites $(VENV)/.development     ## measure a console over a million payments at 50 viewers (PAYMENTS=, VIEWERS=)
+	$(BIN)/python -m tests.console_load --payments $(PAYMENTS) --viewers $(VIEWERS) $(ARGS)
+
 format: $(VENV)/.development                    ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
