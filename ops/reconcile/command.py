@@ -18,7 +18,7 @@ from paynotify.ops.reconcile.csv_export import COLUMNS, read_export
 from paynotify.ops.reconcile.kept_report import keep, kept_report
 from paynotify.ops.reconcile.planning import compared, lister_of, repair_of
 from paynotify.ops.reconcile.repair import RepairPlan, queue
-from paynotify.ops.reconcile.report import PRINTERS, ReconcileReport
+from paynotify.ops.reconcile.report import PRINTERS, ReconcileReport, report_of
 from paynotify.schemas.configuration.load import load
 from paynotify.schemas.configuration.merchants import Merchant, provider_of
 from paynotify.schemas.configuration.model import Configuration
@@ -161,18 +161,7 @@ def _report(
         plan = repair_of(found, reader, configuration)
         if arguments.yes:
             sent, action_id = _queue(plan, configuration, merchant, arguments, len(found.differences))
-    return ReconcileReport(
-        merchant=merchant,
-        period=period,
-        source="provider" if found.is_listed else "export",
-        compared=found.compared,
-        too_new=found.too_new,
-        differences=found.differences,
-        unreadable=found.unreadable,
-        plan=plan,
-        sent=sent,
-        action_id=action_id,
-    )
+    return report_of(found, plan, sent, action_id)
 
 
 def _queue(

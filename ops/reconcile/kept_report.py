@@ -76,22 +76,31 @@ def keep(kept: Reconciliation, kafka: KafkaSettings, reader: TopicReader) -> boo
     if not reader.partition_count(topic):  # a producer would wait for it
         print(f"{_NOT_KEPT}: this user sees no topic {topic} (paynotify topics apply makes it)", file=sys.stderr)
         return False
-    key = kept.merchant.encode()
-    make_headers = EventHeaders(kafka.events, _SOURCE, RECONCILIATION_ENDED)
-    headers = make_headers(kept.event_id, kept.at, key, traceparent=new_traceparent())
     try:
-        with RecordSender(
-            kafka,
-            client_id="paynotify-reconcile",
-            what="the report of this run",
-            remedy=f"this user may write to {topic}",
-            block_seconds=_BLOCK_SECONDS,
-        ) as sender:
-            sender.send(Output(topic, key, encode(kept), headers))
+        write_report(kept, kafka)
     except ClusterUnavailableError as error:
         print(f"{_NOT_KEPT}. {error}", file=sys.stderr)
         return False
     return True
+
+
+def write_report(kept: Reconciliation, kafka: KafkaSettings) -> None:
+    """Write the report to its topic.
+
+    Raises:
+        ClusterUnavailableError: the brokers did not acknowledge it.
+    """
+    topic, key = kafka.topic(topics.RECONCILIATIONS), kept.merchant.encode()
+    make_headers = EventHeaders(kafka.events, _SOURCE, RECONCILIATION_ENDED)
+    headers = make_headers(kept.event_id, kept.at, key, traceparent=new_traceparent())
+    with RecordSender(
+        kafka,
+        client_id="paynotify-reconcile",
+        what="the report of this run",
+        remedy=f"this user may write to {topic}",
+        block_seconds=_BLOCK_SECONDS,
+    ) as sender:
+        sender.send(Output(topic, key, encode(kept), headers))
 
 
 def _difference(one: PaymentDifference) -> ReconciledDifference:

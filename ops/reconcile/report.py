@@ -10,6 +10,7 @@ from typing import Any, Final, TextIO
 
 from paynotify.ops.common.terminal import print_table, printable
 from paynotify.ops.reconcile.compare import PaymentDifference, PaymentEntry, Period, by_kind
+from paynotify.ops.reconcile.planning import Comparison
 from paynotify.ops.reconcile.repair import RepairPlan
 from paynotify.schemas import messages
 from paynotify.schemas.configuration.merchants import Merchant, provider_of
@@ -42,6 +43,24 @@ class ReconcileReport:
     @property
     def compared_with(self) -> str:
         return _SOURCES[self.source]
+
+
+def report_of(
+    found: Comparison, plan: RepairPlan | None = None, sent: int | None = None, action_id: str | None = None
+) -> ReconcileReport:
+    """The report of a comparison, and of the lookups that were planned and queued because of it."""
+    return ReconcileReport(
+        merchant=found.merchant,
+        period=found.period,
+        source="provider" if found.is_listed else "export",
+        compared=found.compared,
+        too_new=found.too_new,
+        differences=found.differences,
+        unreadable=found.unreadable,
+        plan=plan,
+        sent=sent,
+        action_id=action_id,
+    )
 
 
 def _print_table(report: ReconcileReport, limit: int) -> None:
