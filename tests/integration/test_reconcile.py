@@ -10,10 +10,20 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from starlette.datastructures import FormData
 
+from paynotify.ops.common.operator import Operator
+from paynotify.ops.common.topic_reader import TopicReader
+from paynotify.ops.console.access.identity import Identity, Role
+from paynotify.ops.console.actions.action_run import ActionRun
+from paynotify.ops.console.actions.console_action import ActionContext
+from paynotify.ops.console.actions.forms import FormValues
+from paynotify.ops.console.actions.lookups import ReconcileAction
+from paynotify.ops.console.actions.planned import Performer
 from paynotify.sandbox.processes import wait_for
 from paynotify.sandbox.system import Plan, Sandbox
 from paynotify.schemas import topics
+from paynotify.schemas.configuration.load import load
 from tests import topics_reader
 from tests.acceptance.contract import assert_records_fit
 
@@ -103,6 +113,26 @@ def _assert_kept(sandbox: Sandbox, missing: str) -> None:
     assert [one["payment_id"] for one in last["differences"] if one["kind"] == "missing_here"] == [missing]
     actions = topics_reader.whole(sandbox.bootstrap, sandbox.topic(topics.OPERATORS))
     assert {json.loads(one.value)["action_id"] for one in actions} == {last["action_id"]}
+
+
+def test_repair_from_the_console_keeps_its_report_too(sandbox: Sandbox) -> None:
+    pay = sandbox.providers["trustpayments"].pay
+    payment = pay(order_id="ORD-again", amount=300, settlestatus="100")
+    _until(lambda: _events(sandbox, f"shop-uk/{payment}"))
+    sandbox.providers["trustpayments"].change(payment, refund=300, refund_settlestatus="100", notify=False)
+    configuration = load(sandbox.config_path)
+    action = ReconcileAction(ActionContext(configuration, lambda: TopicReader(configuration)))
+    anna = Identity("anna", "oidc", {"shop-uk": Role.OPERATOR})
+    planned = action.plan(FormValues(FormData([("merchant", "shop-uk"), ("from", "1h")])), anna)
+    assert planned.records == 1
+    operator = Operator(by="anna", identity="authenticated", os_user="root", reason="CASE-8")
+    planned.perform(Performer(operator), ActionRun(planned.records))
+    _until(lambda: _events(sandbox, f"shop-uk/{payment}")[-1]["status"] == "refunded")
+    records = topics_reader.whole(sandbox.bootstrap, sandbox.topic(topics.RECONCILIATIONS))
+    (kept,) = [one for one in map(json.loads, (one.value for one in records)) if one["by"] == "anna"]
+    assert (kept["identity"], kept["repair"], kept["queued"], kept["kinds"]) == (
+        *("authenticated", "queued", 1, {"other_status": 1}),
+    )
 
 
 def test_lookup_is_queued_once_a_day(sandbox: Sandbox, tmp_path: Path) -> None:

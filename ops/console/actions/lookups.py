@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -17,13 +18,19 @@ from paynotify.ops.console.actions.console_action import ActionContext, require
 from paynotify.ops.console.actions.forms import ActionField, FormValues
 from paynotify.ops.console.actions.planned import ActionRefusedError, Performer, PlannedAction
 from paynotify.ops.reconcile.compare import Period, by_kind
-from paynotify.ops.reconcile.planning import compared, lister_of, repair_of
+from paynotify.ops.reconcile.kept_report import kept_report, write_report
+from paynotify.ops.reconcile.planning import Comparison, compared, lister_of, repair_of
 from paynotify.ops.reconcile.repair import CAUSE, RepairPlan, leave_out_queued, lookup_id, queue
+from paynotify.ops.reconcile.report import ReconcileReport, report_of
 from paynotify.processors.providers.recovery import recovery_lookup
+from paynotify.schemas.configuration.kafka import KafkaSettings
 from paynotify.schemas.configuration.merchants import Merchant, provider_of
-from paynotify.schemas.errors import ConfigurationError
+from paynotify.schemas.errors import ClusterUnavailableError, ConfigurationError
 from paynotify.schemas.messages import Lookup
 from paynotify.schemas.times import rfc3339
+from paynotify.service.logs import event
+
+logger = logging.getLogger("paynotify.console")
 
 _PER_SECOND: Final = 5.0
 _MAX_LISTED: Final = 20
@@ -105,7 +112,7 @@ class ReconcileAction:
             *((kind, f"{count} payments") for kind, count in by_kind(found.differences).items() if count),
         ]
         warnings = [f"{len(found.unreadable)} records of the list can't be read."] if found.unreadable else []
-        return _planned(self._context, self.title, merchant, plan, recorded, None, facts, warnings)
+        return _planned(self._context, self.title, merchant, plan, recorded, None, facts, warnings, found)
 
 
 def _planned(
@@ -117,7 +124,10 @@ def _planned(
     payment: str | None,
     facts: list[tuple[str, str]] | None = None,
     warnings: list[str] | None = None,
+    found: Comparison | None = None,
 ) -> PlannedAction:
+    """``found`` is the comparison that the lookups repair; its report is kept once they are queued."""
+
     def perform(performer: Performer, run: ActionRun) -> None:
         current = still_planned(context, merchant, plan)
         kafka = context.configuration.kafka
@@ -138,6 +148,8 @@ def _planned(
                 run.advance()
 
             queue(current, kafka, _PER_SECOND, sent)
+        if found is not None:
+            _keep_report(report_of(found, current, log.published, intended.action_id), performer, kafka)
 
     left_out = [f"{count} left out: {why}" for why, count in sorted(plan.left_out.items())]
     return PlannedAction(
@@ -152,6 +164,14 @@ def _planned(
         header=_HEADER,
         rows=[(one.operation, _asked(one)) for one in list(plan.lookups.values())[:_MAX_LISTED]],
     )
+
+
+def _keep_report(report: ReconcileReport, performer: Performer, kafka: KafkaSettings) -> None:
+    """The lookups are queued and recorded: that a report can't be kept undoes nothing."""
+    try:
+        write_report(kept_report(report, performer.operator, kafka.sasl_plain_username), kafka)
+    except ClusterUnavailableError as error:
+        event(logger, "report_not_kept", level=logging.WARNING, error=type(error).__name__)
 
 
 def still_planned(context: ActionContext, merchant: Merchant, plan: RepairPlan) -> RepairPlan:
