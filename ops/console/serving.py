@@ -56,7 +56,7 @@ def serve(configuration: Configuration, listening: socket.socket, path: Path, *,
     sampler = FlowSampler(configuration)
     actions = ActionPages(configuration, renderer)
     routes = page_routes(configuration, queries, renderer, fan_out, sampler, actions)
-    api = build_api(configuration, queries, waiters, lambda: follower.age)
+    api = build_api(configuration, queries, waiters, sampler, lambda: follower.age)
     access = access_method(configuration.console, renderer, is_loopback=is_loopback)
     server = AsgiServer(
         _config(

@@ -112,3 +112,39 @@ class OverdueAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
     items: Annotated[tuple[OverdueItem, ...], _PAGE]
     next: Annotated[str | None, _CURSOR]
+
+
+class FlowStepItem(msgspec.Struct, frozen=True, kw_only=True):
+    """One stage of a provider, or of all providers."""
+
+    name: Annotated[str, Meta(description="The step's name, such as `fetch.nevogate`.")]
+    stage: Annotated[str, Meta(description="The stage.")]
+    provider: Annotated[str, Meta(description="The provider; empty for a stage of all of them.")]
+    state: Annotated[str, Meta(description="One word: `idle`, `flowing`, `busy`, `late`, `stands still`, `unknown`.")]
+    lag: Annotated[int, Meta(description="Records that are not processed.")]
+    waiting: Annotated[int, Meta(description="Records that wait until they are tried again.")]
+    oldest_seconds: Annotated[float | None, Meta(description="The age of the oldest record that is not processed.")]
+    rate: Annotated[
+        float | None,
+        Meta(
+            description="Records processed per second; null: not known yet, or the token sees some merchants only."
+        ),
+    ]
+
+
+class FlowMoneyItem(msgspec.Struct, frozen=True, kw_only=True):
+    """The news of money of one provider."""
+
+    provider: Annotated[str, Meta(description="The provider.")]
+    taken_at: Annotated[TimeText | None, Meta(description="When money was last taken.")]
+    given_back_at: Annotated[TimeText | None, Meta(description="When money last went back.")]
+    silent_since: Annotated[TimeText | None, Meta(description="Since when it reports none of the expected payments.")]
+
+
+class FlowAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """How records flow through the stages."""
+
+    sampled_at: Annotated[TimeText | None, Meta(description="When it was measured; null: not yet.")]
+    problem: Annotated[str, Meta(description="Why it is not measured; empty: it is.")]
+    steps: Annotated[tuple[FlowStepItem, ...], Meta(description="The stages that have been measured.")]
+    money: Annotated[tuple[FlowMoneyItem, ...], Meta(description="The news of money, by provider.")]

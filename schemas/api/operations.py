@@ -12,6 +12,7 @@ from paynotify.schemas.api.answers import OrderReport, PaymentAnswer
 from paynotify.schemas.api.lists import (
     AttentionAnswer,
     DeadAnswer,
+    FlowAnswer,
     OverdueAnswer,
     RejectedAnswer,
     SearchAnswer,
@@ -207,5 +208,13 @@ OPERATIONS: Final = (
             _words("reason", "`settlement`: only the bank's money is missing.", ("settlement", "none")),
             *_LISTED,
         ),
+    ),
+    ApiOperation(
+        name="getFlow",
+        path="/flow",
+        scope="operations:read",
+        summary="How records flow through the stages",
+        description="Each stage's rate, lag and oldest record, measured every few seconds, and the news of money.",
+        answer=FlowAnswer,
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +19,8 @@ from paynotify.ops.console.api.assembly import build_api
 from paynotify.ops.console.api.event_waiters import EventWaiters
 from paynotify.ops.console.api.list_calls import LISTED
 from paynotify.ops.console.application import build_application
+from paynotify.ops.console.flow.history import FlowSample, StepReading
+from paynotify.ops.console.flow.sampler import FlowSampler
 from paynotify.ops.console.follower import IndexAge
 from paynotify.ops.console.index import PaymentIndex
 from paynotify.ops.console.queries import IndexQueries
@@ -58,6 +60,7 @@ class Api:
 
     index: PaymentIndex
     client: httpx.AsyncClient
+    sampler: FlowSampler
     waiters: EventWaiters = field(default_factory=EventWaiters)
     ages: list[IndexAge] = field(default_factory=lambda: [IndexAge(0, 1764410400.0, is_complete=True)])
     offset: int = 0
@@ -86,8 +89,9 @@ async def api(index: PaymentIndex, tmp_path: Path) -> Any:
     console = {"api_tokens": TOKEN_SECTIONS}
     written = configurations.document("127.0.0.1:9", "", tmp_path, console=console)
     configuration = parse(yaml.safe_dump(written), "test.yaml")
-    made = Api(index, httpx.AsyncClient())
-    served = build_api(configuration, IndexQueries(tmp_path / "index.sqlite"), made.waiters, lambda: made.ages[-1])
+    made = Api(index, httpx.AsyncClient(), FlowSampler(configuration))
+    queries = IndexQueries(tmp_path / "index.sqlite")
+    served = build_api(configuration, queries, made.waiters, made.sampler, lambda: made.ages[-1])
     whole = build_application(PageRenderer(lambda: made.ages[-1]), (), api=served)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=whole), base_url=HOST) as client:
         made.client = client
@@ -344,6 +348,23 @@ async def test_overdue_orders_are_listed(api: Api) -> None:
     assert [one["order_id"] for one in answer.json()["items"]] == ["ORD-1"]
     assert (await api.get("/overdue?state=cleared")).json()["items"] == []
     assert (await api.get("/orders/shop-uk/ORD-1")).json()["overdue"] is True
+
+
+async def test_flow_is_of_the_tokens_providers_and_without_others_rates(api: Api) -> None:
+    fits("FlowAnswer", await api.get("/flow"))
+    assert (await api.get("/flow")).json()["sampled_at"] is None
+    reading = StepReading(ended=30, done=20, lag=10, waiting=2, oldest_at=1764410340.0)
+    for at, done in ((1764410340.0, 0), (1764410400.0, 120)):
+        readings = {one.name: replace(reading, done=done) for one in api.sampler.steps}
+        api.sampler.history.add(FlowSample(at, readings))
+    whole, some = await api.get("/flow"), await api.get("/flow", token="shop")
+    for answer in (whole, some):
+        fits("FlowAnswer", answer)
+    fetch = next(one for one in whole.json()["steps"] if one["name"] == "fetch.trustpayments")
+    assert (fetch["rate"], fetch["lag"], fetch["waiting"], fetch["oldest_seconds"]) == (2.0, 10, 2, 60.0)
+    assert {one["provider"] for one in some.json()["steps"]} == {"", "nevogate"}
+    assert {one["rate"] for one in some.json()["steps"]} == {None}
+    assert [one["provider"] for one in some.json()["money"]] == ["nevogate"]
 
 
 @pytest.mark.parametrize("name", list(LISTED))
