@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from paynotify.ops.common.topic_reader import TopicReader
 from paynotify.ops.console.access.identity import Role, identity_of
-from paynotify.ops.console.actions.offers import payment_offers
+from paynotify.ops.console.actions.offers import order_offers, payment_offers
 from paynotify.ops.console.amounts_compared import amounts_compared
 from paynotify.ops.console.explanation import Explanation, explained
 from paynotify.ops.console.facts import payment_facts
@@ -103,6 +103,7 @@ class PaymentPages:
             request, "order.html", merchant=merchant.id, order_id=order_id, answer=answer, payments=payments,
             expected=expected, overdue=found["overdue"], requests=found["requests"],
             more=len(found["payments"]) - len(names), why=why,
+            offers=order_offers(identity_of(request), merchant.id, order_id),
         )  # fmt: skip
 
     def _named(self, request: Request, name: str) -> tuple[Merchant, str]:

@@ -157,7 +157,7 @@ def _planned(
         role=Role.OPERATOR,
         merchants=frozenset({merchant.id}),
         records=len(plan.lookups),
-        sentence="; ".join([f"{len(plan.lookups)} lookups would be queued", *left_out]) + ".",
+        sentence="; ".join([f"Lookups that would be queued: {len(plan.lookups)}", *left_out]) + ".",
         perform=perform,
         facts=facts or [],
         warnings=warnings or [],

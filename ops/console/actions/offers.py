@@ -36,5 +36,12 @@ def payment_offers(identity: Identity, merchant: str, payment_id: str, status: S
     return found
 
 
+def order_offers(identity: Identity, merchant: str, order_id: str) -> list[Offer]:
+    """A lookup of the order, also if nothing is known of its payment."""
+    if not identity.may(Role.OPERATOR, merchant):
+        return []
+    return [("Look up again", _path("look-up", ("merchant", merchant), ("order", order_id)))]
+
+
 def _path(action: str, *fields: tuple[str, str]) -> str:
     return f"/actions/{action}?{urlencode(fields)}"
