@@ -126,9 +126,7 @@ class FlowStepItem(msgspec.Struct, frozen=True, kw_only=True):
     oldest_seconds: Annotated[float | None, Meta(description="The age of the oldest record that is not processed.")]
     rate: Annotated[
         float | None,
-        Meta(
-            description="Records processed per second; null: not known yet, or the token sees some merchants only."
-        ),
+        Meta(description="Records processed per second; null: not known yet, or the token sees some merchants only."),
     ]
 
 
