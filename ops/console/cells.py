@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from paynotify.ops.console.links import order_path, payment_path, record_path
 from paynotify.schemas.money import Money, to_major
 
 Row = Mapping[str, Any]
+_TIMES: Final = frozenset({"at", "observed_at", "first_seen", "final_by", "since"})
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A text, and where it leads."""
+    """A text, where it leads, and the class of its style."""
 
     text: str
     href: str = ""
+    style: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,8 @@ class ListColumn:
 def plain(title: str, name: str = "") -> ListColumn:
     """The value of the column ``name``, by default of that titled so."""
     column = name or title
-    return ListColumn(title, lambda row: Cell("" if row[column] is None else str(row[column])))
+    style = "time" if column in _TIMES else ""
+    return ListColumn(title, lambda row: Cell("" if row[column] is None else str(row[column]), style=style))
 
 
 def amount() -> ListColumn:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import Field, dataclass, fields, replace
-from typing import Any
+from typing import Any, Final
 
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from paynotify.ops.common.times import TIME_FORMS
 from paynotify.ops.console.access.identity import Role, identity_of
 from paynotify.ops.console.actions.offers import list_offers
 from paynotify.ops.console.filters import ListFilter, WrongFilterError, parse_filter
@@ -21,6 +20,9 @@ from paynotify.ops.console.queries import IndexQueries, IndexRow
 from paynotify.ops.console.rendering import PageRenderer
 from paynotify.ops.console.routes import ConsoleRoute
 from paynotify.schemas.configuration.model import Configuration
+
+#: The forms that a time may have, short enough for its field.
+_TIME_HINT: Final = "24h, or an RFC 3339 time"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,6 @@ class ListPages:
             groups=[(row, _narrowed(wanted, shown, row, named)) for row in groups],
             form=[_form_field(one, wanted, named) for one in fields(wanted) if one.name != "before"],
             command=shown.command(replace(wanted, before=())) if shown.command is not None else "",
-            time_forms=TIME_FORMS,
             offers=list_offers(identity_of(request), wanted),
         )
 
@@ -109,4 +110,4 @@ def _form_field(one: Field[Any], wanted: ListFilter, named: list[str]) -> FormFi
     value = getattr(wanted, one.name)
     chosen = (value,) if isinstance(value, str) else value
     words = tuple(named) if one.metadata.get("merchants") else one.metadata.get("words")
-    return FormField(one.name, words, chosen, one.metadata.get("hint", TIME_FORMS))
+    return FormField(one.name, words, chosen, one.metadata.get("hint", _TIME_HINT))

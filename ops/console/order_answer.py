@@ -29,9 +29,9 @@ _ANSWERS: Final[Mapping[Verdict, str]] = {
     "paid_too_much": "Yes, and too much: {kept} are captured and {due} were to be paid.",
     "paid_in_part": "In part: {kept} of {due} are captured.",
     "partly_refunded": "Yes: {taken} were captured, of which {kept} are left after refunds.",
-    "money_gone": "Not any more: {taken} were captured, and the money went back.",
+    "money_gone": "Not any more: the money was captured and went back.",
     "reserved": "Not yet: the money is reserved and not captured.",
-    "open": "Not yet: the customer or the bank has not finished the payment.",
+    "open": "Not yet: the payment has not ended at the customer, the bank or the provider.",
     "unclear": "Unclear: the provider told something that a person has to look at.",
     "ended": "No: every payment of it ended without money.",
     "nothing": "No: no provider has reported a payment of it.",
@@ -74,9 +74,11 @@ def _verdict(due: Money | None, taken: Money | None, kept: Money | None, payment
             held = any(one.status in TOOK_MONEY and one.fulfilment == "hold" for one in payments)
             return "paid_too_much" if held else "paid_several_times"
         return "partly_refunded" if taken is not None and taken.value >= due.value else "paid_in_part"
+    if "unknown" in statuses:
+        return "unclear"
     if (taken is not None and taken.value > 0) or statuses & {"refunded", "charged_back"}:
         return "money_gone"
-    if statuses & TOOK_MONEY or "unknown" in statuses:
+    if statuses & TOOK_MONEY:
         return "unclear"
     if "authorised" in statuses:
         return "reserved"
@@ -84,13 +86,12 @@ def _verdict(due: Money | None, taken: Money | None, kept: Money | None, payment
 
 
 def _kept(payment: PaymentStatus, currency: str) -> int:
-    """What was captured and did not go back. Without an amount of its own a chargeback took all."""
-    if payment.status not in TOOK_MONEY or payment.paid is None or payment.paid.currency != currency:
+    """What was captured and did not go back. Nothing counts after a chargeback, even of a part: the goods are recalled."""
+    if payment.status not in ("captured", "partially_refunded"):
         return 0
-    if payment.status == "refunded" or (payment.status == "charged_back" and payment.charged_back is None):
+    if payment.paid is None or payment.paid.currency != currency:
         return 0
-    gone = (one.value for one in (payment.refunded, payment.charged_back) if one is not None)
-    return max(0, payment.paid.value - sum(gone))
+    return max(0, payment.paid.value - (payment.refunded.value if payment.refunded is not None else 0))
 
 
 def _text(amount: Money | None) -> str:
