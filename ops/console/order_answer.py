@@ -86,7 +86,7 @@ def _verdict(due: Money | None, taken: Money | None, kept: Money | None, payment
 
 
 def _kept(payment: PaymentStatus, currency: str) -> int:
-    """What was captured and did not go back. Nothing counts after a chargeback, even of a part: the goods are recalled."""
+    """What was captured and did not go back. After a chargeback, even of a part, nothing is: the goods are recalled."""
     if payment.status not in ("captured", "partially_refunded"):
         return 0
     if payment.paid is None or payment.paid.currency != currency:
