@@ -100,7 +100,7 @@ def _expectation(row: Mapping[str, Any]) -> OrderExpectation:
     return OrderExpectation(
         amount=Money(row["amount"], row["currency"]),
         created_at=row["created_at"],
-        final_by=row["final_by"],
+        final_by=row["final_by"] or None,  # a shop may write what is no time
         payment_id=row["payment_id"],
     )
 

@@ -16,6 +16,8 @@ import yaml
 
 from paynotify.ops.console.access.form_tokens import FORM_FIELD
 from paynotify.ops.console.actions.pages import ActionPages
+from paynotify.ops.console.api.assembly import build_api
+from paynotify.ops.console.api.event_waiters import EventWaiters
 from paynotify.ops.console.application import build_application
 from paynotify.ops.console.flow.sampler import FlowSampler
 from paynotify.ops.console.follower import IndexAge
@@ -27,6 +29,7 @@ from paynotify.ops.console.rendering import PageRenderer
 from paynotify.ops.console.tables import TABLES
 from paynotify.processors.interpret.stage import observation_id
 from paynotify.schemas import topics
+from paynotify.schemas.api.operations import OPERATIONS, PREFIX
 from paynotify.schemas.configuration.load import parse
 from paynotify.schemas.messages import (
     LOOKUP_REQUESTED,
@@ -72,6 +75,8 @@ HEADERS: Final = {
     "fact-owner": CANARIES[0],
     "alert": CANARIES[0],
 }
+TOKEN: Final = "token-of-the-tests-which-nobody-guesses"
+SCOPES: Final = ["orders:read", "payments:read", "operations:read"]
 KEY: Final = "shop-uk/57-9-1"
 NOW: Final = rfc3339()
 GBP: Final = Money(1050, "GBP")
@@ -233,7 +238,7 @@ def made() -> dict[str, list[Record]]:
 
 @pytest.fixture
 async def pages(tmp_path: Path) -> AsyncIterator[tuple[httpx.AsyncClient, list[str]]]:
-    """A browser, and the address of every page that answers a GET."""
+    """A browser with a token of the API, and the address of every page and operation that answers a GET."""
     records = made()
     index, fan_out = PaymentIndex(tmp_path / "index.sqlite", NAMES, "test"), EventFanOut()
     for one in TABLES:
@@ -241,17 +246,22 @@ async def pages(tmp_path: Path) -> AsyncIterator[tuple[httpx.AsyncClient, list[s
         index.apply(one.topic, 0, found, 1)
         fan_out.take(one.topic, found)
     index.close()
-    configuration = parse(yaml.safe_dump(configurations.document("127.0.0.1:9", "", tmp_path)), "test.yaml")
-    renderer = PageRenderer(lambda: IndexAge(0, time.time()))
+    console = {"api_tokens": [{"name": "all", "token": {"value": TOKEN}, "scopes": SCOPES}]}
+    written = configurations.document("127.0.0.1:9", "", tmp_path, console=console)
+    configuration = parse(yaml.safe_dump(written), "test.yaml")
+    age = IndexAge(0, time.time(), is_complete=True)
+    renderer = PageRenderer(lambda: age)
     queries, sampler = IndexQueries(tmp_path / "index.sqlite"), FlowSampler(configuration)
     actions = ActionPages(configuration, renderer, lambda: MemoryTopics(records))
     routes = page_routes(configuration, queries, renderer, fan_out, sampler, actions, lambda: MemoryTopics(records))
-    transport = httpx.ASGITransport(app=build_application(renderer, routes))
-    async with httpx.AsyncClient(transport=transport, base_url=HOST) as client:
-        yield (
-            client,
-            [address for route in routes if "GET" in route.methods for address in addresses(route.path, records)],
-        )
+    api = build_api(configuration, queries, EventWaiters(), sampler, lambda: age)
+    transport = httpx.ASGITransport(app=build_application(renderer, routes, api=api))
+    operations = [PREFIX + one.path.format_map(NAMED) + QUERIES.get(one.path, "") for one in OPERATIONS]
+    async with httpx.AsyncClient(
+        transport=transport, base_url=HOST, headers={"authorization": f"Bearer {TOKEN}"}
+    ) as client:
+        read = [address for route in routes if "GET" in route.methods for address in addresses(route.path, records)]
+        yield client, [*read, *operations]
 
 
 #: Streams have no end; they send what `/live` shows.
@@ -291,6 +301,8 @@ async def test_pages_show_nothing_that_was_sent(pages: tuple[httpx.AsyncClient, 
     assert "ORD-1" in shown["/overdue?state=raised"]
     assert "req-1" in shown["/requests?state=uncertain"]
     assert "57-9-1" in shown["/reconciliations/shop-uk/run-1"]
+    for path in ("/orders/shop-uk/ORD-1", "/payments/shop-uk/57-9-1", "/search?q=57-9", "/rejected", "/dead"):
+        assert "57-9-1" in shown[PREFIX + path], path
     story = shown["/payments/shop-uk/57-9-1"]
     for kind in ("expected", "request", "notification", "rejected", "duplicate", "lookup", "retry", "answer", "dead"):
         assert f"<td>{kind}</td>" in story, kind
