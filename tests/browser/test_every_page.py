@@ -11,8 +11,9 @@ from typing import Final
 import pytest
 from playwright.sync_api import Browser
 
+from paynotify.sandbox.system import Sandbox
 from tests.browser import accessibility, pages
-from tests.browser.day import SHOP, Day
+from tests.browser.day import SHOP, Day, Shop
 from tests.browser.visit import DESK, PHONE, Scheme, Screen, visiting
 from tests.console_process import Console
 from tests.long_form import LONG
@@ -84,11 +85,41 @@ def test_keyboard_opens_each_page_of_the_navigation(browser: Browser, console: C
                 page.keyboard.press("Tab")
             page.keyboard.press("Enter")
             page.wait_for_url(f"**{target}")
-            assert page.locator(f'nav a[href="{target}"][aria-current="page"]').count() == 1, target
+            # waited for: a page that leads to itself has its address before it is loaded anew
+            page.locator(f'nav a[href="{target}"][aria-current="page"]').wait_for()
         page.locator("#q").focus()
         page.keyboard.type("ORD-4711")
         page.keyboard.press("Enter")
-        page.wait_for_url("**/search?q=ORD-4711")
+        page.wait_for_url("**/orders/shop-uk/ORD-4711")  # the only one with this id
         page.locator("main a", has_text=day.paid).press("Enter")
         page.wait_for_url(f"**/{day.paid}")
+        assert visit.problems == []
+
+
+def test_open_pages_change_by_themselves_and_keep_what_is_typed(
+    browser: Browser, console: Console, sandbox: Sandbox
+) -> None:
+    shop = Shop(sandbox)
+    with visiting(browser, console.address) as visit, visiting(browser, console.address) as other:
+        live, first = visit.open("/live"), other.open("/")
+        live.locator("[data-when=on]").wait_for()
+        first.locator("#q").fill("ORD-47")
+        first.evaluate("() => { window.isSame = true; }")
+        assert first.locator("tr.problem", has_text="rejected").count() == 0
+        shop.break_key()
+        rejected = shop.pay("ORD-4716")
+        live.locator("#events tr.problem", has_text=rejected).wait_for()
+        first.locator("tr.problem", has_text="rejected").wait_for()
+        assert first.evaluate("() => window.isSame"), "the page was loaded anew"
+        assert first.locator("#q").input_value() == "ORD-47"
+        assert [*visit.problems, *other.problems] == []
+
+
+def test_flow_is_drawn_and_goes_on(browser: Browser, console: Console) -> None:
+    with visiting(browser, console.address) as visit:
+        page = visit.open("/flow?measure=rate")
+        page.locator("#plot canvas").wait_for()
+        told = page.locator("#diagram > .quiet").inner_text()
+        page.wait_for_function("told => document.querySelector('#diagram > .quiet').innerText !== told", arg=told)
+        assert page.locator("#plot canvas").count() == 1
         assert visit.problems == []
