@@ -95,7 +95,12 @@ COMMANDS: Final[dict[str, CommandRights]] = {
 #: What the console reads, for its index, a payment's story and the flow. What operators do with it needs the commands'
 #: rights too.
 CONSOLE: Final = CommandRights(
-    reads=(*_STORY, topics.LATEST, topics.SILENT, topics.RECONCILIATIONS), describes=_ALL, groups=True
+    reads=(
+        *(*_STORY, topics.LATEST, topics.SILENT, topics.RECONCILIATIONS),
+        *(topics.ORDERS, topics.REQUESTED, topics.CHARGES),  # only how old their next record is
+    ),
+    describes=_ALL,
+    groups=True,
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
@@ -11,7 +12,11 @@ from paynotify.ops.common.topic_reader import OffsetRange, TopicPartition, Topic
 from paynotify.ops.console.flow.history import StepReading
 from paynotify.ops.console.flow.steps import FlowStep
 from paynotify.schemas.configuration.model import Configuration
+from paynotify.schemas.errors import ClusterUnavailableError
 from paynotify.service.cluster import admin
+from paynotify.service.logs import event
+
+logger = logging.getLogger("paynotify.console")
 
 #: Partitions whose next record is read for one sample: a long outage must not make the sampler a heavy reader.
 MAX_READS: Final = 64
@@ -43,11 +48,16 @@ class FlowReader:
         )
         done = {place: min(max(committed[place], whole.log_start), whole.end) for place, whole in wholes.items()}
         waiting = {topic for one in self._steps for topic in one.waiting}
-        self._read_times(
+        behind = [
             OffsetRange(place, done[place], whole.end)
             for place, whole in wholes.items()
             if place.topic not in waiting and done[place] < whole.end
-        )
+        ]
+        try:
+            self._read_times(behind)
+        except ClusterUnavailableError as error:  # a topic that this user may not read must not hide all lags
+            self._times = {}
+            event(logger, "ages_not_read", level=logging.WARNING, error=str(error))
         return {one.name: self._reading(one, partitions[one.name], wholes, done) for one in self._steps}
 
     def _reading(

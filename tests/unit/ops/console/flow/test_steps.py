@@ -8,6 +8,7 @@ from typing import cast
 from prometheus_client import CollectorRegistry
 
 from paynotify.ops.console.flow.steps import flow_steps
+from paynotify.ops.rights import CONSOLE, expanded
 from paynotify.processors.metrics import Metrics
 from paynotify.processors.orders.expectation_cache import ExpectedPayments
 from paynotify.processors.runtime.failpoints import ignore
@@ -30,6 +31,12 @@ def test_steps_are_the_groups_of_the_workers_with_all_they_read(tmp_path: Path) 
     assert {one.name: {*one.topics, *one.waiting} for one in steps} == read
     assert [one.group for one in steps] == [f"try.paynotify.{one.name}" for one in steps]
     assert [one.stage for one in steps[:3]] == ["verify", "fetch", "interpret"]
+
+
+def test_console_may_read_what_it_measures_of_each_step(tmp_path: Path) -> None:
+    configuration = load(configurations.write(tmp_path, configurations.document("127.0.0.1:1", "", tmp_path)))
+    read = {topic for one in flow_steps(configuration) for topic in one.topics}
+    assert read <= set(expanded(CONSOLE.reads))
 
 
 def test_provider_without_merchants_has_no_steps(tmp_path: Path) -> None:
