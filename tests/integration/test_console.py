@@ -44,6 +44,18 @@ def sandbox(kafka: str) -> Iterator[Sandbox]:
         yield running
 
 
+def check_records(console: Console, story: str, payment: str) -> None:
+    """Each record of a story has a page, and the id of its notification leads back to the payment."""
+    links = re.findall(r'href="(/records/[^"]+)"', story)
+    assert len(links) >= 5, story
+    pages = {link: console.page(link) for link in links}
+    assert all(status == 200 and "<dt>size</dt>" in page for status, page in pages.values()), pages
+    notification = next(page for link, (_, page) in pages.items() if "notifications.nevogate/" in link)
+    named = re.search(r"<dt>ce_id</dt><dd>([^<]+)</dd>", notification)
+    assert named is not None, notification
+    assert f"<code>shop-hu/{payment}</code>" in console.page(f"/search?q={named[1]}")[1]
+
+
 def test_payment_appears_is_found_and_tells_its_story(sandbox: Sandbox, tmp_path: Path) -> None:
     console = Console(sandbox, tmp_path / "index.sqlite")
     try:
@@ -53,6 +65,7 @@ def test_payment_appears_is_found_and_tells_its_story(sandbox: Sandbox, tmp_path
         page = console.until(f"/payments/shop-hu/{payment}", "notification")
         assert "The goods may leave" in page
         assert all(f"<td>{kind}</td>" in page for kind in ("notification", "lookup", "answer", "observation", "status"))
+        check_records(console, page, payment)
         assert console.page("/payments/shop-hu/none")[0] == 404
         assert console.page("/payments/nobody/none")[0] == 404
         assert console.page("/", host="attacker.example")[0] == 421
