@@ -23,8 +23,9 @@ ROOT: Final = Path(__file__).parents[1]
 class Console:
     """The process, and what its pages say. As a context manager it ends with the test."""
 
-    def __init__(self, sandbox: Sandbox, index: Path) -> None:
-        options = ["--listen", "127.0.0.1:0", "--index", str(index), "--config", str(sandbox.config_path)]
+    def __init__(self, sandbox: Sandbox, index: Path, config: Path | None = None) -> None:
+        file = config or sandbox.config_path
+        options = ["--listen", "127.0.0.1:0", "--index", str(index), "--config", str(file)]
         command = [sys.executable, "-m", "paynotify.ops.main", "console", *options]
         self.child = Child("console", command, index.with_suffix(".log"), directory=ROOT)
         self._port = int(self.child.wait_for_event("listening", within_seconds=DEADLINE_SECONDS)["port"])

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import httpx
@@ -25,14 +26,16 @@ from kafka.admin import (
 )
 from kafka.errors import TopicAuthorizationFailedError
 
-from paynotify.ops.rights import COMMANDS, GROUPS, Grant, allowed, grants
+from paynotify.ops.rights import COMMANDS, CONSOLE, GROUPS, Grant, allowed, grants
 from paynotify.sandbox.broker import LocalBroker
+from paynotify.sandbox.processes import wait_for
 from paynotify.sandbox.system import Plan, Sandbox
 from paynotify.schemas import topics
 from paynotify.schemas.providers import provider_names
 from tests import topics_reader
 from tests.acceptance.ledger import Observer, assert_right
 from tests.acceptance.shopping import buy
+from tests.console_process import Console
 from tests.long_form import LONG
 from tests.topics_reader import whole
 
@@ -42,6 +45,7 @@ PASSWORD: Final = "a-password"
 #: A user for each row, and the chart's own, which has what all rows but two have.
 USERS: Final = {re.sub(r"\W+", "-", command).strip("-"): command for command in COMMANDS}
 TOOLS: Final = "tools"
+VIEWER: Final = "console"
 #: Each row takes seconds; `make brokers` takes all of them.
 SHORT: Final = ("history", "correct")
 OPERATIONS: Final = {
@@ -68,7 +72,7 @@ def broker() -> Iterator[LocalBroker]:
         "listener.name.sasl.sasl.enabled.mechanisms": "SCRAM-SHA-256",
         "listener.name.sasl.scram-sha-256.sasl.jaas.config": scram,
     }
-    users = [f"SCRAM-SHA-256=[name={user},password={PASSWORD}]" for user in (*USERS, TOOLS)]
+    users = [f"SCRAM-SHA-256=[name={user},password={PASSWORD}]" for user in (*USERS, TOOLS, VIEWER)]
     with LocalBroker(settings, listeners={"SASL": "SASL_PLAINTEXT"}, scram=users) as made:
         yield made
 
@@ -97,7 +101,8 @@ def sandbox(broker: LocalBroker) -> Iterator[Sandbox]:
         grant(
             broker,
             one,
-            {user: grants(COMMANDS[command]) for user, command in USERS.items()} | {TOOLS: allowed("tools")},
+            {user: grants(COMMANDS[command]) for user, command in USERS.items()}
+            | {TOOLS: allowed("tools"), VIEWER: grants(CONSOLE)},
         )
         yield one
 
@@ -128,6 +133,14 @@ def grant(broker: LocalBroker, sandbox: Sandbox, users: dict[str, set[Grant]]) -
 
 def run(sandbox: Sandbox, broker: LocalBroker, user: str, *words: str) -> tuple[int, str]:
     """The command as that user of the brokers: its exit code, and what it said."""
+    file = file_of(sandbox, broker, user)
+    command = [sys.executable, "-m", "paynotify.ops.main", *words, "--config", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def file_of(sandbox: Sandbox, broker: LocalBroker, user: str) -> Path:
+    """The sandbox's configuration with that user of the brokers."""
     file = sandbox.config_path.with_name(f"{user}.yaml")
     document: dict[str, Any] = yaml.safe_load(sandbox.config_path.read_text("utf-8"))
     document["kafka"] |= {
@@ -138,9 +151,7 @@ def run(sandbox: Sandbox, broker: LocalBroker, user: str, *words: str) -> tuple[
         "sasl_plain_password": {"value": PASSWORD},
     }
     file.write_text(yaml.safe_dump(document), "utf-8")
-    command = [sys.executable, "-m", "paynotify.ops.main", *words, "--config", str(file)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    return done.returncode, done.stdout + done.stderr
+    return file
 
 
 def words(sandbox: Sandbox, command: str) -> Sequence[str]:
@@ -200,6 +211,20 @@ def test_tools_can_neither_charge_nor_write_results_nor_delete(sandbox: Sandbox,
                 denied.send(sandbox.topic(topic), b"{}").get(timeout=30)
     finally:
         denied.close(timeout=10)
+
+
+def test_rights_of_the_console_are_enough_for_its_pages(sandbox: Sandbox, broker: LocalBroker, tmp_path: Path) -> None:
+    latest = {one.key.decode(): one.value for one in whole(sandbox.bootstrap, sandbox.topic(topics.LATEST))}
+    paid = next(name for name, value in latest.items() if value)
+    with Console(sandbox, tmp_path / "index.sqlite", file_of(sandbox, broker, VIEWER)) as console:
+        console.until("/", "up to date")
+        story = console.until(f"/payments/{paid}", "notification")
+        assert "observation" in story
+        console.until("/flow", "processed")
+        assert wait_for(lambda: "DESCRIBE" in {one for _, one in used(broker, VIEWER, sandbox.prefix)}, 30.0)
+        lines = console.child.log_path.read_text()
+    assert "index_not_updated" not in lines
+    assert "flow_not_sampled" not in lines
 
 
 @pytest.mark.parametrize("user", USERS if LONG else SHORT)
