@@ -16,7 +16,10 @@ def replay_command(kind: Literal["rejected", "dead"], wanted: RejectedFilter | D
 
 
 def history_command(wanted: ActionsFilter) -> str:
-    """`paynotify history` of the filter; it has no option for actions without an end, and names one payment at most."""
+    """`paynotify history` of the filter; empty where it has no such option: it names one payment at most, and shows
+    actions with and without an end."""
+    if wanted.ended or len(wanted.payment) > 1:
+        return ""
     return shlex.join(["paynotify", "history", *_options(wanted)])
 
 

@@ -50,8 +50,11 @@ class Table:
 
     @property
     def is_of_records(self) -> bool:
-        """Whether a row stands for one record, and goes when that one goes."""
-        return not self.keys or bool(self.kept)
+        """Whether a row stands for one record, however often it was written, and goes when the last of them goes.
+
+        Those of operators' actions have names, which must not outlive their topic's retention.
+        """
+        return not self.newest
 
 
 TABLES: Final = (

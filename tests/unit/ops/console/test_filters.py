@@ -111,6 +111,7 @@ def test_filter_of_the_operators_log_is_the_argument_list_of_history() -> None:
     history.configure(parser)
     wanted = ActionsFilter(by=("anna b",), command=("replay", "correct"), merchant=("shop-uk",), since="24h")
     read = parser.parse_args(shlex.split(history_command(wanted))[2:])
+    assert history_command(replace(wanted, ended=("no",))) == "", "history has no such option"
     assert (read.by, read.command, read.merchant, read.since) == (["anna b"], ["replay", "correct"], ["shop-uk"], "24h")
 
 

@@ -28,6 +28,7 @@ from tests.fakes.console_topics import (
     MAKERS,
     NAMES,
     Partitions,
+    action,
     many,
     payment_status,
     reads,
@@ -157,13 +158,16 @@ def test_rows_of_records_that_the_topic_no_longer_has_are_removed(tmp_path: Path
     index.apply(topics.LATEST, 0, [record(topics.LATEST, 0, 0, "shop-uk/a", encode(payment))], 1)
     runs = [reconciliation(0, offset, chance) for offset in range(40)]
     index.apply(topics.RECONCILIATIONS, 0, runs, 40)
+    index.apply(topics.OPERATORS, 0, [action(0, offset, chance) for offset in range(40)], 40)
     index.forget_before(topics.REJECTED, 0, 3)
+    index.forget_before(topics.OPERATORS, 0, 38)
     index.forget_before(topics.RECONCILIATIONS, 0, 30)
     index.forget_before(topics.LATEST, 0, 1)
     index.close()
     rows = held(tmp_path / "index.sqlite")
     assert sorted(row[-1] for row in rows["rejected"]) == [3, 4]
     assert {row[-1] for row in rows["reconciliations"]} <= set(range(30, 40))
+    assert {row[-1] for row in rows["actions"]} in ({39}, {38, 39}), "operators' names go with their records"
     assert len(rows["payments"]) == 1, "a payment's newest event stays although its record may be compacted"
 
 
