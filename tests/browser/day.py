@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Final
 
 from paynotify.sandbox.system import Sandbox
 from paynotify.schemas import topics
+from paynotify.schemas.errors import ConfigurationError
 from paynotify.schemas.times import rfc3339
 from tests import topics_reader
 from tests.console_process import Console
@@ -71,6 +73,15 @@ def expect(sandbox: Sandbox, order_id: str, amount: int, *, final_by: datetime |
     )
 
 
+def reconcile(sandbox: Sandbox, payment: str) -> None:
+    """Compare with a shop that thinks of another amount."""
+    export = sandbox.directory / "export.csv"
+    export.write_text(f"payment_id,amount,currency\n{payment},9.99,GBP\n", "utf-8")
+    options = ("--from", "1h", "--export", str(export), "--config", str(sandbox.config_path))
+    with suppress(ConfigurationError):  # its code is 1, since something differs
+        sandbox.command("reconcile", "--merchant", SHOP, *options)
+
+
 def lived(sandbox: Sandbox, console: Console) -> Day:
     """Live the day; returns when the console knows of all of it."""
     shop = Shop(sandbox)
@@ -81,4 +92,6 @@ def lived(sandbox: Sandbox, console: Console) -> Day:
     paid, waiting = shop.pay("ORD-4711"), shop.pay("ORD-4712", 1500)
     console.until(f"/payments/{SHOP}/{paid}", "captured")
     console.until(f"/payments/{SHOP}/{waiting}", "captured")
+    reconcile(sandbox, paid)
+    console.until("/reconciliations?differs=yes", "the shop&#39;s export")
     return Day(paid, waiting, "", "")
