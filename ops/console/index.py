@@ -23,7 +23,8 @@ logger = logging.getLogger("paynotify.console")
 
 #: Changes with the tables: a file of another format is made anew.
 FORMAT: Final = 3
-_CACHE_KIBIBYTES: Final = 32 * 1024
+#: With 32 MiB a million payments are written 8% faster and take 50 MB more.
+_CACHE_KIBIBYTES: Final = 8 * 1024
 _BUSY_SECONDS: Final = 10.0
 
 _POSITIONS: Final = """
