@@ -37,6 +37,7 @@ from paynotify.service.logs import event
 
 logger = logging.getLogger("paynotify.console")
 
+_MAX_HEAD_BYTES: Final = 32 * 1024
 _MAX_CONNECTIONS: Final = 200
 _STOP_SECONDS: Final = 5
 
@@ -81,9 +82,14 @@ def serve(configuration: Configuration, listening: socket.socket, path: Path, *,
 
 
 def _config(application: ASGIApp, settings: ConsoleSettings) -> uvicorn.Config:
-    """uvicorn's, which believes no header on who calls: the access of kind ``proxy`` looks at the connection's peer."""
+    """uvicorn's, which believes no header on who calls: the access of kind ``proxy`` looks at the connection's peer.
+
+    h11 bounds a request's head, which anybody may send; httptools, uvicorn's own choice, takes one of any length.
+    """
     config = uvicorn.Config(
         application,
+        http="h11",
+        h11_max_incomplete_event_size=_MAX_HEAD_BYTES,
         log_config=None,
         access_log=False,
         proxy_headers=False,

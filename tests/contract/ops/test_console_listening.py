@@ -48,6 +48,17 @@ def test_address_that_others_reach_needs_users_and_a_url(
     assert said in capsys.readouterr().err
 
 
+def status_of(port: int, context: ssl.SSLContext, headers: dict[str, str]) -> int | None:
+    connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=DEADLINE_SECONDS, context=context)
+    try:
+        connection.request("GET", "/", headers=headers)
+        return connection.getresponse().status
+    except (ConnectionError, ssl.SSLError):
+        return None
+    finally:
+        connection.close()
+
+
 def test_page_is_served_over_tls_to_who_has_the_password(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     issued = authority.issue("console")
@@ -78,10 +89,9 @@ def test_page_is_served_over_tls_to_who_has_the_password(tmp_path: Path) -> None
             ({**own, "x-forwarded-user": "alice", "x-forwarded-for": "127.0.0.1"}, 401),
         ]
         for headers, status in asked:
-            connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=DEADLINE_SECONDS, context=context)
-            connection.request("GET", "/", headers=headers)
-            assert connection.getresponse().status == status, headers
-            connection.close()
+            assert status_of(port, context, headers) == status, headers
+        # what is left of a head that is too long may break the connection before the answer is read
+        assert status_of(port, context, {**own, "x-long": "x" * 300_000}) in (400, None)
     finally:
         child.signal(signal.SIGKILL)
         assert child.wait(DEADLINE_SECONDS)
